@@ -1,0 +1,21 @@
+import t from 'tap'
+import { type AttemptOutcome, isRetryable } from './outcome.ts'
+
+const CASES: [AttemptOutcome, number | null, boolean][] = [
+  ['delivered', 200, false],
+  ['blocked', null, false],
+  ['rejected', 410, false],
+  ['rejected', 409, true],
+  ['rejected', 411, true],
+  ['rejected', 404, true],
+  ['rejected', 302, true],
+  ['rejected', 503, true],
+  ['unreachable', null, true],
+  ['interrupted', null, true],
+]
+
+for (const [outcome, statusCode, retryable] of CASES) {
+  t.test(`${outcome} ${statusCode ?? ''} is ${retryable ? 'tried again' : 'final'}`, async (t) => {
+    t.equal(isRetryable({ outcome, statusCode }), retryable)
+  })
+}
