@@ -1,0 +1,201 @@
+import dns, { type LookupAddress, type LookupAllOptions } from 'node:dns'
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/** A network that may be dialled although it is not public. */
+export interface ParsedCidr {
+  /** As written, for messages. */
+  text: string
+  network: Address
+  prefixLength: number
+}
+
+export class InvalidCidr extends Error {
+  override readonly name = 'InvalidCidr'
+  readonly code = 'cidr_invalid'
+}
+
+/** An address that may not be dialled, or a URL that leads to one. */
+export class AddressBlocked extends Error {
+  override readonly name = 'AddressBlocked'
+  readonly code = 'EGRESS_BLOCKED'
+  readonly address: string
+  constructor(address: string) {
+    super(`${address} is not a public address`)
+    this.address = address
+  }
+}
+
+/**
+ * Global unicast (RFC 4291); everything else in IPv6 is special, reserved or not handed out yet.
+ * In particular this refuses the IPv4-compatible form `::127.0.0.1`, which ipaddr.js calls unicast.
+ */
+const GLOBAL_UNICAST: [ipaddr.IPv6, number] = ipaddr.IPv6.parseCIDR('2000::/3')
+/** Public by registry, yet answered by the hypervisor: Azure's WireServer hands out credentials. */
+const AZURE_WIRESERVER = ipaddr.IPv4.parse('168.63.129.16')
+
+/**
+ * Whether an IP address may be dialled: public unicast only, or in a network of `allow`.
+ *
+ * Forms that carry an IPv4 address inside (mapped, NAT64, 6to4, Teredo) are refused whatever they
+ * carry: no receiver needs them, and each is one more spelling of 127.0.0.1. They may be allowed
+ * by their own CIDR, and a mapped address by the CIDR of its IPv4.
+ *
+ * @param address canonical, as a lookup returns it; anything else is refused
+ * @example isAllowed('10.0.0.1', parseCidrs('10.0.0.0/8')) // true
+ */
+export function isAllowed(address: string, allow: readonly ParsedCidr[]): boolean {
+  // ipaddr.js reads `010.0.0.1` and `127.1` too; nothing that dials should depend on how.
+  if (isIP(address) === 0) return false
+  const parsed = ipaddr.parse(address)
+  return isPublic(parsed) || allow.some((cidr) => contains(cidr, parsed))
+}
+
+function isPublic(address: Address): boolean {
+  if (address.range() !== 'unicast') return false
+  return isIPv6(address)
+    ? address.match(GLOBAL_UNICAST)
+    : address.toString() !== AZURE_WIRESERVER.toString()
+}
+
+function contains({ network, prefixLength }: ParsedCidr, address: Address): boolean {
+  if (network.kind() === address.kind()) return address.match([network, prefixLength])
+  if (!isIPv6(address) || !address.isIPv4MappedAddress()) return false
+  return address.toIPv4Address().match([network, prefixLength])
+}
+
+const isIPv6 = (address: Address): address is ipaddr.IPv6 => address.kind() === 'ipv6'
+
+/**
+ * Reads a list such as `127.0.0.0/8, ::1`, separated by commas or blanks; a bare address is a
+ * network of one.
+ *
+ * @throws InvalidCidr naming every bad entry
+ */
+export function parseCidrs(text: string): ParsedCidr[] {
+  const mistakes: string[] = []
+  const cidrs: ParsedCidr[] = []
+  for (const entry of text.split(/[\s,]+/).filter(Boolean)) {
+    const parsed = parseCidr(entry)
+    if (typeof parsed === 'string') mistakes.push(parsed)
+    else cidrs.push(parsed)
+  }
+  if (mistakes.length > 0) throw new InvalidCidr(mistakes.join('; '))
+  return cidrs
+}
+
+/** The network, or the mistake in words. */
+function parseCidr(text: string): ParsedCidr | string {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const bits = isIP(address) === 4 ? 32 : 128
+  const prefixLength = prefix === undefined ? bits : Number(prefix)
+  const isPrefix = prefix === undefined || /^\d{1,3}$/.test(prefix)
+  if (isIP(address) === 0 || address.includes('%') || rest.length > 0 || !isPrefix) {
+    return `"${text}" is not a network like 10.0.0.0/8 or fd00::/8`
+  }
+  if (prefixLength > bits) return `"${text}" has a prefix longer than ${bits} bits`
+
+  const network = firstAddress(address, prefixLength)
+  if (network.toString() !== ipaddr.parse(address).toString()) {
+    // More likely a slip than intent, and here a slip opens a network.
+    return `"${text}" has bits set after its prefix; did you mean ${network}/${prefixLength}?`
+  }
+  return { text, network, prefixLength }
+}
+
+function firstAddress(address: string, prefixLength: number): Address {
+  return isIP(address) === 4
+    ? ipaddr.IPv4.networkAddressFromCIDR(`${address}/${prefixLength}`)
+    : ipaddr.IPv6.networkAddressFromCIDR(`${address}/${prefixLength}`)
+}
+
+/** The part of `dns.lookup` that is needed: all addresses of a name. */
+export type LookupAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
+
+/** What `net.connect` calls, with `all` or without. */
+export type VettedLookup = (
+  hostname: string,
+  options: dns.LookupOptions,
+  callback: (
+    error: NodeJS.ErrnoException | null,
+    address: string | LookupAddress[],
+    family?: number,
+  ) => void,
+) => void
+
+/**
+ * A `dns.lookup` for the agents that dial: the addresses it returns are the ones connected to, so
+ * a name that answers differently the next time (DNS rebinding) gains nothing.
+ *
+ * Refused addresses are dropped; when nothing is left the callback gets `AddressBlocked`.
+ *
+ * Equal lookups under way share one: `dns.lookup` holds a thread of a pool of four, and a name
+ * whose servers hang would otherwise take them all and stop the deliveries to everybody else.
+ */
+export function createVettedLookup({
+  allow,
+  lookup = dns.lookup,
+}: {
+  allow: readonly ParsedCidr[]
+  lookup?: LookupAll
+}): VettedLookup {
+  const shared = shareLookups(lookup)
+  return (hostname, options, callback) => {
+    shared(
+      hostname,
+      { family: options.family, hints: options.hints, all: true },
+      (error, found) => {
+        if (error) return callback(error, [])
+        const addresses = found.filter(({ address }) => isAllowed(address, allow))
+        const [first] = addresses
+        if (!first) return callback(refusal(hostname, found), [])
+        if (options.all) callback(null, addresses)
+        else callback(null, first.address, first.family)
+      },
+    )
+  }
+}
+
+function refusal(hostname: string, found: LookupAddress[]): NodeJS.ErrnoException {
+  const [refused] = found
+  if (refused) return new AddressBlocked(refused.address)
+  return Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' })
+}
+
+type LookupCallback = Parameters<LookupAll>[2]
+
+/** Joins lookups of the same name, family and hints that are under way at the same time. */
+function shareLookups(lookup: LookupAll): LookupAll {
+  const waiting = new Map<string, LookupCallback[]>()
+  return (hostname, options, callback) => {
+    const key = `${hostname} ${options.family} ${options.hints}`
+    const callbacks = waiting.get(key)
+    if (callbacks) return void callbacks.push(callback)
+    const started = [callback]
+    waiting.set(key, started)
+    lookup(hostname, options, (error, addresses) => {
+      waiting.delete(key)
+      for (const done of started) done(error, addresses)
+    })
+  }
+}
+
+/**
+ * Vets a host that is an address already, since nothing looks it up.
+ *
+ * `URL` has by then turned every spelling of IPv4 (`2130706433`, `0x7f.1`, `0177.0.0.1`,
+ * `127.0.0.1.`) into four decimal parts, and refused what only looks like one.
+ *
+ * @returns the refusal, or `null` when the host is allowed or is a name
+ */
+export function vetLiteralHost(url: URL, allow: readonly ParsedCidr[]): AddressBlocked | null {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) === 0 || isAllowed(host, allow)) return null
+  return new AddressBlocked(host)
+}
