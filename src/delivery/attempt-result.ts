@@ -1,0 +1,97 @@
+import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http'
+import { isIP } from 'node:net'
+import type { Timings } from 'got'
+import type { AttemptResult, AttemptTimings } from '../attempts/outcome.ts'
+import type { AnswerHead, Exchange } from './exchange.ts'
+import type { Failure } from './failure.ts'
+import { maskHeaders } from './request-headers.ts'
+import { parseRetryAfter } from './retry-after.ts'
+
+/** Statuses whose `Retry-After` is about a later attempt; on a 3xx it is about the redirect. */
+const RETRY_AFTER_STATUSES = new Set([429, 503])
+
+/** What was asked for: the host as in the URL, the headers before masking. */
+export interface Sent {
+  host: string
+  headers: Record<string, string>
+  /** `performance.now()` of the call. */
+  startedAt: number
+}
+
+/** The record of a try that never got as far as a connection. */
+export function resultOfFailure(sent: Sent, { outcome, error }: Failure): AttemptResult {
+  return {
+    outcome,
+    statusCode: null,
+    error,
+    durationMs: millisecondsSince(sent.startedAt),
+    timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
+    requestHeaders: maskHeaders({ host: sent.host, ...sent.headers }),
+    responseHeaders: null,
+    responseBody: null,
+    retryAfterSeconds: null,
+  }
+}
+
+/** The record of an exchange: the status decides when there is one, the failure when not. */
+export function resultOfExchange(sent: Sent, exchange: Exchange): AttemptResult {
+  const { answer, failure } = exchange
+  if (!answer) {
+    // Without an answer there is a failure; the words are for the case that this is wrong.
+    const reason: Failure = failure ?? { outcome: 'unreachable', error: 'connection: failed' }
+    return { ...resultOfFailure(sent, reason), timings: timingsOf(sent, exchange) }
+  }
+  const error = statusError(answer.statusCode)
+  return {
+    ...resultOfFailure(sent, { outcome: 'unreachable', error: '' }),
+    outcome: error === null ? 'delivered' : 'rejected',
+    statusCode: answer.statusCode,
+    error,
+    timings: timingsOf(sent, exchange),
+    responseHeaders: definedHeaders(answer.headers),
+    responseBody: exchange.body.text(),
+    retryAfterSeconds: retryAfterOf(answer),
+  }
+}
+
+/** Only 2xx is success. */
+function statusError(statusCode: number): string | null {
+  if (statusCode >= 200 && statusCode < 300) return null
+  const words =
+    `status: the receiver answered ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
+  return statusCode >= 300 && statusCode < 400 ? `${words}; redirects are not followed` : words
+}
+
+function retryAfterOf({ statusCode, headers }: AnswerHead): number | null {
+  return RETRY_AFTER_STATUSES.has(statusCode)
+    ? parseRetryAfter(headers['retry-after'], Date.now())
+    : null
+}
+
+/** A reused connection carries the times of its first request; this one dialled nothing. */
+function timingsOf({ host }: Sent, { timings, reusedSocket }: Exchange): AttemptTimings {
+  const phases: Partial<Timings['phases']> = timings?.phases ?? {}
+  const dialled = !reusedSocket
+  const lookedUp = dialled && isIP(hostnameOf(host)) === 0
+  return {
+    dnsMs: lookedUp ? (phases.dns ?? null) : null,
+    connectMs: dialled ? (phases.tcp ?? null) : null,
+    tlsMs: dialled ? (phases.tls ?? null) : null,
+    firstByteMs: phases.firstByte ?? null,
+  }
+}
+
+const hostnameOf = (host: string) => host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+
+function definedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(
+      (entry): entry is [string, string | string[]] => entry[1] !== undefined,
+    ),
+  )
+}
+
+/** To 0.1 ms: finer is noise of the event loop. */
+function millisecondsSince(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 10) / 10
+}

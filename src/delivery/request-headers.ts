@@ -1,0 +1,53 @@
+/**
+ * Names an endpoint's own headers cannot have: ours, and those that frame the message or belong
+ * to the connection, where a second opinion means request smuggling.
+ */
+export const RESERVED_HEADER_NAMES: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'user-agent',
+  'webhook-id',
+  'webhook-signature',
+  'webhook-timestamp',
+])
+
+/**
+ * Names whose values look like credentials. The audit log outlives a credential, is read by more
+ * people than may know it, and the endpoint itself still has it for whoever needs to compare.
+ */
+const SENSITIVE_NAME = /auth|cookie|token|secret|password|passwd|credential|api-?key|access-?key/i
+
+/**
+ * Joins ours and the endpoint's headers; reserved names among the latter are left out (they are
+ * refused with a message when the endpoint is created).
+ */
+export function requestHeaders(
+  ours: Record<string, string>,
+  custom: Record<string, string>,
+): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(custom)) {
+    const lower = name.toLowerCase()
+    if (!RESERVED_HEADER_NAMES.has(lower)) headers[lower] = value
+  }
+  return { ...headers, ...ours }
+}
+
+/** The headers as the audit log may hold them. */
+export function maskHeaders(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      SENSITIVE_NAME.test(name) ? '***' : value,
+    ]),
+  )
+}

@@ -1,0 +1,34 @@
+/** Receivers sometimes answer with whole HTML pages; the audit log keeps enough to recognise one. */
+export const RESPONSE_BODY_BYTES_MAX = 16_384
+
+/** The first bytes of an answer's body. */
+export interface KeptBody {
+  /** Takes the next chunk; returns whether more than the cap has arrived, so reading may stop. */
+  add(chunk: Buffer): boolean
+  /** Well-formed text without NUL, `null` when no byte came. */
+  text(): string | null
+}
+
+/**
+ * Keeps up to 16 KiB. What is not UTF-8 becomes U+FFFD, and so does NUL, which Postgres' `text`
+ * refuses. A character that the cap cut in two is left out.
+ */
+export function keepBody(): KeptBody {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  let cut = false
+  return {
+    add(chunk) {
+      const room = RESPONSE_BODY_BYTES_MAX - bytes
+      cut ||= chunk.length > room
+      if (room > 0) chunks.push(cut ? chunk.subarray(0, room) : chunk)
+      bytes += Math.min(chunk.length, room)
+      return cut
+    },
+    text() {
+      if (bytes === 0) return null
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+      return decoder.decode(Buffer.concat(chunks), { stream: cut }).replaceAll('\0', '\uFFFD')
+    },
+  }
+}
