@@ -1,0 +1,72 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Database } from './schema.ts'
+
+/** Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. */
+const CONNECT_MS_MAX = 10_000
+/** A firewall forgets an idle connection without telling either end; probes keep it alive. */
+const KEEP_ALIVE_AFTER_MS = 10_000
+
+export type PoolOptions = {
+  connectionString: string
+  /** Connections at most. */
+  max: number
+  /** Shown in pg_stat_activity. */
+  applicationName: string
+  /** Postgres ends a statement that takes longer. Default: the server's setting. */
+  statementTimeoutMs?: number
+  /** Settings of each session, such as `-c plan_cache_mode=force_custom_plan`. */
+  options?: string
+  /**
+   * What a `json` column becomes. `text` (default) keeps the producer's bytes: parsing would round
+   * large numbers and drop repeated names, and what is signed must be what was published.
+   * `parsed` is for graphile-worker, which expects its payloads as objects.
+   */
+  json?: 'text' | 'parsed'
+  /** A connection was lost. The pool replaces it; the query that was on it has failed by itself. */
+  onError?: (error: Error) => void
+}
+
+/**
+ * A pool of connections that survives losing any of them.
+ *
+ * `jsonb` is parsed. `bigint` and `numeric` stay strings: a number would be wrong for some values,
+ * and a type that depends on the value is worse; write `count(*)::int` where a number is wanted.
+ */
+export function createPool(options: PoolOptions): pg.Pool {
+  const { onError = () => undefined } = options
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    max: options.max,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    ...(options.statementTimeoutMs && { statement_timeout: options.statementTimeoutMs }),
+    ...(options.options && { options: options.options }),
+    ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),
+  })
+  // Without listeners a lost connection would end the process. Those of the clients see every
+  // loss, idle or in use; the pool repeats only the idle ones.
+  pool.on('connect', (client) => client.on('error', onError))
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/** Queries on schema `postrider`; tables are named without it. */
+export function createDatabase(pool: pg.Pool): Kysely<Database> {
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }).withSchema('postrider')
+}
+
+const { JSON: JSON_OID } = pg.types.builtins
+// Arrays are missing among the declared names.
+const JSON_ARRAY_OID = 199 as TypeId
+const TEXT_ARRAY_OID = 1009 as TypeId
+
+/** Types as pg has them, except that `json` is read like `text`. */
+const jsonAsText = ((oid: TypeId, format?: 'text') => {
+  if (oid === JSON_OID) return (value: string) => value
+  return pg.types.getTypeParser(oid === JSON_ARRAY_OID ? TEXT_ARRAY_OID : oid, format)
+}) as typeof pg.types.getTypeParser
+
+type TypeId = Parameters<typeof pg.types.getTypeParser>[0]
