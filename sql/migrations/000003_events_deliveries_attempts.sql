@@ -1,0 +1,154 @@
+-- Events, deliveries and attempts, range-partitioned by day on their UUIDv7 id.
+--
+-- What:  the three big tables, the idempotency keys, and the runners.
+-- Why:   a day is dropped as a whole instead of row by row. No default partition (it forbids
+--        detach concurrently) and no foreign keys among the three (they block drops).
+--        Partitions are made by postrider.create_partitions().
+-- Locks: none on existing tables.
+-- breaking: no
+
+create table postrider.event (
+  id uuid not null default postrider.uuidv7(),
+  tenant_id uuid not null,
+  type text not null,
+  data json not null,
+  idempotency_key text,
+  occurred_at timestamptz not null,
+  deliver_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (id)
+) partition by range (id);
+create index event_tenant on postrider.event (tenant_id, id desc);
+comment on table postrider.event is 'Something that happened, published once, immutable.';
+comment on column postrider.event.id is 'UUIDv7; the webhook-id of every request about it.';
+comment on column postrider.event.tenant_id is 'Whose event it is.';
+comment on column postrider.event.type is 'Event type, a dotted name such as invoice.paid.';
+comment on column postrider.event.data is 'The producer''s bytes. json, not jsonb, so that number precision and key order survive.';
+comment on column postrider.event.idempotency_key is 'The producer''s key against double publishing; null when none was given.';
+comment on column postrider.event.occurred_at is 'When it happened, said by the producer; the timestamp in the body. Publishing time when not said.';
+comment on column postrider.event.deliver_at is 'Not delivered before then; null = at once.';
+comment on column postrider.event.created_at is 'Start of the transaction that published it.';
+
+create table postrider.delivery (
+  id uuid not null default postrider.uuidv7(),
+  tenant_id uuid not null,
+  event_id uuid not null,
+  endpoint_id uuid not null,
+  state text not null default 'pending'
+    check (state in ('pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled')),
+  trigger text not null default 'schedule' check (trigger in ('schedule', 'manual', 'replay', 'test')),
+  attempt_count int not null default 0,
+  due_attempt int not null default 1,
+  schedule_step int not null default 0,
+  abandoned_count int not null default 0,
+  claim uuid,
+  next_attempt_at timestamptz,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  primary key (id),
+  check ((finished_at is not null) = (state in ('delivered', 'failed', 'cancelled')))
+) partition by range (id);
+create index delivery_event on postrider.delivery (event_id, endpoint_id);
+create index delivery_tenant on postrider.delivery (tenant_id, id desc);
+create index delivery_endpoint on postrider.delivery (endpoint_id, id desc);
+create index delivery_open_endpoint on postrider.delivery (endpoint_id, id) where finished_at is null;
+create index delivery_open_due on postrider.delivery (next_attempt_at) where finished_at is null;
+comment on table postrider.delivery is 'One (event, endpoint) pair and its state.';
+comment on column postrider.delivery.id is 'UUIDv7.';
+comment on column postrider.delivery.tenant_id is 'Owner.';
+comment on column postrider.delivery.event_id is 'What is delivered.';
+comment on column postrider.delivery.endpoint_id is 'To whom.';
+comment on column postrider.delivery.state is 'pending (a job exists) -> delivering (a runner has claimed it) -> delivered | pending (retry) | failed (schedule used up); held (endpoint or tenant accepts no work, no job exists); cancelled (by a person).';
+comment on column postrider.delivery.trigger is 'Why the next attempt is made: schedule, manual, replay, test.';
+comment on column postrider.delivery.attempt_count is 'Attempts begun so far; goes on counting when the delivery is reopened.';
+comment on column postrider.delivery.due_attempt is 'Attempt number in the payload of the job that is due. A job with another number is late and does nothing.';
+comment on column postrider.delivery.schedule_step is 'Failed attempts since the delivery was (re)opened: the position in the retry schedule.';
+comment on column postrider.delivery.abandoned_count is 'Claims in a row that were cut off before they finished.';
+comment on column postrider.delivery.claim is 'Id of the attempt in flight: the fence. Only its holder may finish.';
+comment on column postrider.delivery.next_attempt_at is 'When the next attempt is due; null once finished.';
+comment on column postrider.delivery.created_at is 'Start of the transaction that made it.';
+comment on column postrider.delivery.finished_at is 'When it was delivered, failed or cancelled; null = open.';
+
+create table postrider.attempt (
+  id uuid not null default postrider.uuidv7(),
+  tenant_id uuid not null,
+  delivery_id uuid not null,
+  endpoint_id uuid not null,
+  number int not null,
+  trigger text not null,
+  outcome text not null default 'started' check (outcome in
+    ('started', 'delivered', 'rejected', 'unreachable', 'blocked', 'abandoned', 'stale', 'interrupted')),
+  status_code int,
+  error text,
+  duration_ms real,
+  dns_ms real,
+  connect_ms real,
+  tls_ms real,
+  first_byte_ms real,
+  request_headers json,
+  response_headers json,
+  response_body text,
+  runner text not null,
+  started_at timestamptz not null default clock_timestamp(),
+  finished_at timestamptz,
+  primary key (id)
+) partition by range (id);
+create index attempt_delivery on postrider.attempt (delivery_id);
+create index attempt_tenant on postrider.attempt (tenant_id, id desc);
+comment on table postrider.attempt is 'One HTTP try of a delivery. Written before it is sent, finished once, never deleted by a retry.';
+comment on column postrider.attempt.id is 'UUIDv7.';
+comment on column postrider.attempt.tenant_id is 'Owner.';
+comment on column postrider.attempt.delivery_id is 'Which delivery.';
+comment on column postrider.attempt.endpoint_id is 'To whom.';
+comment on column postrider.attempt.number is '1 for the first attempt of the delivery.';
+comment on column postrider.attempt.trigger is 'Why it was made: schedule, manual, replay, test.';
+comment on column postrider.attempt.outcome is 'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address is not allowed), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown).';
+comment on column postrider.attempt.status_code is 'HTTP status of the answer; null when there was none.';
+comment on column postrider.attempt.error is 'What went wrong, in words, beginning with a stable code; null when delivered.';
+comment on column postrider.attempt.duration_ms is 'From the start of the request to the end of the answer, ms.';
+comment on column postrider.attempt.dns_ms is 'Name lookup, ms; null on a reused connection.';
+comment on column postrider.attempt.connect_ms is 'TCP connect, ms; null on a reused connection.';
+comment on column postrider.attempt.tls_ms is 'TLS handshake, ms; null without TLS or on a reused connection.';
+comment on column postrider.attempt.first_byte_ms is 'From the request sent to the first byte of the answer, ms.';
+comment on column postrider.attempt.request_headers is 'As sent; values of sensitive custom headers are masked.';
+comment on column postrider.attempt.response_headers is 'As received.';
+comment on column postrider.attempt.response_body is 'First 16 KiB of the answer, as text.';
+comment on column postrider.attempt.runner is 'Who made it: runner.id.';
+comment on column postrider.attempt.started_at is 'When it was claimed.';
+comment on column postrider.attempt.finished_at is 'When its outcome was written; null while started.';
+
+create table postrider.idempotency (
+  tenant_id uuid not null,
+  key text not null,
+  event_id uuid not null,
+  request_hash bytea not null,
+  expires_at timestamptz not null,
+  primary key (tenant_id, key)
+);
+create index idempotency_expiry on postrider.idempotency (expires_at);
+comment on table postrider.idempotency is 'Idempotency keys of the last 7 days. A table of its own because a unique index cannot span partitions.';
+comment on column postrider.idempotency.tenant_id is 'Whose key.';
+comment on column postrider.idempotency.key is 'As given by the producer.';
+comment on column postrider.idempotency.event_id is 'The event that the first publish with this key stored.';
+comment on column postrider.idempotency.request_hash is 'SHA-256 over type, data and times, to tell a repeat from a mistake.';
+comment on column postrider.idempotency.expires_at is 'From then on the key may be used anew.';
+
+create table postrider.runner (
+  id text primary key,
+  lock_id int not null unique generated always as identity,
+  host text not null,
+  pid int not null,
+  started_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  stopped_at timestamptz,
+  reaped_at timestamptz
+);
+comment on table postrider.runner is 'Processes that execute deliveries.';
+comment on column postrider.runner.id is 'Id of its worker pool: locked_by of its jobs, runner of its attempts.';
+comment on column postrider.runner.lock_id is 'Second key of the session advisory lock that it holds while it lives.';
+comment on column postrider.runner.host is 'Host name.';
+comment on column postrider.runner.pid is 'Process id on that host.';
+comment on column postrider.runner.started_at is 'When it registered.';
+comment on column postrider.runner.seen_at is 'Last heartbeat.';
+comment on column postrider.runner.stopped_at is 'When it stopped in good order; null while it runs.';
+comment on column postrider.runner.reaped_at is 'When it was found dead and its work handed on; from then on it may claim and finish nothing.';

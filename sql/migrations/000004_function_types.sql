@@ -1,0 +1,31 @@
+-- The row types that the functions of sql/functions/ pass among themselves.
+--
+-- What:  composite types; here and not beside the functions, because changing one is a migration.
+-- Locks: none on existing tables.
+-- breaking: no
+
+create type postrider.publish_item as (
+  ordinal int, event_id uuid, tenant_id uuid, type text, data json, document jsonb,
+  idempotency_key text, deliver_at timestamptz, occurred_at timestamptz, duplicate boolean, error text
+);
+comment on type postrider.publish_item is
+  'One event on its way through publish_many: as given, with its tenant looked up, its data as jsonb for filters, and its error.';
+
+create type postrider.claimed_delivery as (
+  delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
+  tenant_id uuid, endpoint_id uuid, event_id uuid, trigger text
+);
+comment on type postrider.claimed_delivery is 'A delivery that claim_many has taken, with the id of its attempt.';
+
+create type postrider.attempt_result as (
+  delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
+  dns_ms real, connect_ms real, tls_ms real, first_byte_ms real, request_headers json,
+  response_headers json, response_body text, next_in_seconds float8
+);
+comment on type postrider.attempt_result is
+  'What finish_many takes for each attempt: the columns of attempt, and in how many seconds to try again (null = not at all).';
+
+create type postrider.settled_delivery as (
+  id uuid, attempt_id uuid, state text, due_attempt int, next_attempt_at timestamptz
+);
+comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';

@@ -1,0 +1,156 @@
+/**
+ * The tables of schema `postrider` as Kysely sees them; the mirror of sql/migrations, where each column is
+ * described. Times are `Date`, `json` is text (a producer's bytes are never parsed), `jsonb` is parsed.
+ */
+import type { ColumnType, Generated } from 'kysely'
+import type { AttemptOutcome } from '../attempts/outcome.ts'
+
+export type DeliveryState =
+  | 'pending'
+  | 'delivering'
+  | 'delivered'
+  | 'failed'
+  | 'held'
+  | 'cancelled'
+export type EndpointState = 'active' | 'paused' | 'disabled'
+export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
+export type Scope = 'publish' | 'read' | 'manage' | 'admin'
+
+/** Written as JSON text, read as a value. */
+type Jsonb<T> = ColumnType<T, string | undefined, string>
+
+export interface TenantTable {
+  id: Generated<string>
+  key: string
+  name: string
+  created_at: Generated<Date>
+  suspended_at: Date | null
+}
+
+export interface ApiKeyTable {
+  id: Generated<string>
+  tenant_id: string | null
+  name: string
+  hash: Buffer
+  scopes: Scope[]
+  expires_at: Date | null
+  last_used_at: Date | null
+  revoked_at: Date | null
+  created_at: Generated<Date>
+}
+
+export interface EndpointTable {
+  id: Generated<string>
+  tenant_id: string
+  url: string
+  description: Generated<string>
+  event_types: Generated<string[]>
+  filter: string | null
+  headers: Jsonb<Record<string, string>>
+  state: Generated<EndpointState>
+  disabled_reason: string | null
+  /** `numeric`, which pg hands over as text. */
+  rate_per_second: ColumnType<string | null, number | null | undefined, number | null>
+  max_in_flight: number | null
+  timeout_seconds: number | null
+  retry_schedule: number[] | null
+  metadata: Jsonb<Record<string, string>>
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+  deleted_at: Date | null
+}
+
+export interface EndpointSecretTable {
+  id: Generated<string>
+  tenant_id: string
+  endpoint_id: string
+  encrypted: string
+  created_at: Generated<Date>
+  expires_at: Date | null
+}
+
+export interface EventTable {
+  id: Generated<string>
+  tenant_id: string
+  type: string
+  /** JSON text, exactly as the producer gave it. */
+  data: string
+  idempotency_key: string | null
+  occurred_at: Date
+  deliver_at: Date | null
+  created_at: Generated<Date>
+}
+
+export interface DeliveryTable {
+  id: Generated<string>
+  tenant_id: string
+  event_id: string
+  endpoint_id: string
+  state: Generated<DeliveryState>
+  trigger: Generated<Trigger>
+  attempt_count: Generated<number>
+  due_attempt: Generated<number>
+  schedule_step: Generated<number>
+  abandoned_count: Generated<number>
+  claim: string | null
+  next_attempt_at: Date | null
+  created_at: Generated<Date>
+  finished_at: Date | null
+}
+
+export interface AttemptTable {
+  id: Generated<string>
+  tenant_id: string
+  delivery_id: string
+  endpoint_id: string
+  number: number
+  trigger: Trigger
+  outcome: Generated<'started' | 'abandoned' | 'stale' | AttemptOutcome>
+  status_code: number | null
+  error: string | null
+  duration_ms: number | null
+  dns_ms: number | null
+  connect_ms: number | null
+  tls_ms: number | null
+  first_byte_ms: number | null
+  /** JSON text. */
+  request_headers: string | null
+  /** JSON text. */
+  response_headers: string | null
+  response_body: string | null
+  runner: string
+  started_at: Generated<Date>
+  finished_at: Date | null
+}
+
+export interface IdempotencyTable {
+  tenant_id: string
+  key: string
+  event_id: string
+  request_hash: Buffer
+  expires_at: Date
+}
+
+export interface RunnerTable {
+  id: string
+  lock_id: Generated<number>
+  host: string
+  pid: number
+  started_at: Generated<Date>
+  seen_at: Generated<Date>
+  stopped_at: Date | null
+  reaped_at: Date | null
+}
+
+/** Table names carry their schema, so that no query depends on `search_path`. */
+export interface Database {
+  'postrider.tenant': TenantTable
+  'postrider.api_key': ApiKeyTable
+  'postrider.endpoint': EndpointTable
+  'postrider.endpoint_secret': EndpointSecretTable
+  'postrider.event': EventTable
+  'postrider.delivery': DeliveryTable
+  'postrider.attempt': AttemptTable
+  'postrider.idempotency': IdempotencyTable
+  'postrider.runner': RunnerTable
+}
