@@ -1,0 +1,124 @@
+import { createRequire } from 'node:module'
+import type pg from 'pg'
+import type { SchemaRecord } from './schema-record.ts'
+import { unknownMigrations } from './schema-version.ts'
+import { type FunctionFile, hashOf, type Migration, type SqlFiles } from './sql-files.ts'
+
+type Log = (message: string, fields?: object) => void
+
+/** A file of sql/ that could not be applied; the database is as it was before this file. */
+export class MigrationFailed extends Error {
+  override readonly name = 'MigrationFailed'
+  readonly code = 'migration_failed'
+  readonly file: string
+  constructor(reason: string, { file, cause }: { file: string; cause?: unknown }) {
+    super(`${file}: ${reason}`, { cause })
+    this.file = file
+  }
+}
+
+/** Migrations of this program that the database lacks, in order. */
+export function pendingMigrations(record: SchemaRecord | null, files: SqlFiles): Migration[] {
+  const applied = new Set(record?.migrations.map(({ name }) => name))
+  return files.migrations.filter(({ name }) => !applied.has(name))
+}
+
+/** Each in a transaction of its own, so that what went well stays. */
+export async function applyMigrations(
+  client: pg.Client,
+  pending: readonly Migration[],
+  log: Log,
+): Promise<string[]> {
+  for (const { name, sql, checksum, breaking } of pending) {
+    await inTransaction(client, async () => {
+      await applyFile(client, { name, sql })
+      await client.query(
+        'insert into postrider.migration (name, checksum, breaking) values ($1, $2, $3)',
+        [name, checksum, breaking],
+      )
+    })
+    log('migration.applied', { name, breaking })
+  }
+  return pending.map(({ name }) => name)
+}
+
+/**
+ * All functions or none, in one transaction: they call each other.
+ *
+ * Not on a database that is newer than this program, whose functions are newer too.
+ */
+export async function applyFunctions(
+  client: pg.Client,
+  record: SchemaRecord | null,
+  files: SqlFiles,
+  log: Log,
+): Promise<string[]> {
+  if (await areFunctionsCurrent(client, record, files)) return []
+  const hashes = await functionHashes(client, files)
+  await inTransaction(client, async () => {
+    await client.query('delete from postrider.function_source')
+    for (const file of files.functions) {
+      await applyFile(client, file)
+      await client.query('insert into postrider.function_source (name, hash) values ($1, $2)', [
+        file.name,
+        hashes.get(file.name),
+      ])
+    }
+  })
+  log('functions.applied', { count: files.functions.length })
+  return files.functions.map(({ name }) => name)
+}
+
+/** Whether all functions are in force as this program has them, or as a newer one has. */
+export async function areFunctionsCurrent(
+  client: pg.Client,
+  record: SchemaRecord | null,
+  files: SqlFiles,
+): Promise<boolean> {
+  if (!record) return files.functions.length === 0
+  if (unknownMigrations(record, files).length > 0) return true
+  const hashes = await functionHashes(client, files)
+  const isCurrent = record.functions.every(({ name, hash }) => hashes.get(name) === hash)
+  return isCurrent && record.functions.length === hashes.size
+}
+
+async function functionHashes(client: pg.Client, files: SqlFiles): Promise<Map<string, string>> {
+  const versions = [`${await serverMajor(client)}`, graphileWorkerVersion()]
+  return new Map(files.functions.map(({ name, sql }) => [name, hashOf([sql, ...versions])]))
+}
+
+/** Its package exports nothing but the module, hence the way over the module's path. */
+function graphileWorkerVersion(): string {
+  const require = createRequire(import.meta.url)
+  return require(require.resolve('graphile-worker').replace(/dist\/index\.js$/, 'package.json'))
+    .version
+}
+
+async function applyFile(client: pg.Client, { name, sql }: FunctionFile): Promise<void> {
+  try {
+    await client.query(sql)
+  } catch (error) {
+    const { position, message } = error as pg.DatabaseError
+    const line = position ? `line ${sql.slice(0, Number(position)).split('\n').length}: ` : ''
+    throw new MigrationFailed(`${line}${message}`, { file: name, cause: error })
+  }
+}
+
+async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
+  await client.query('begin')
+  try {
+    await work()
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined) // fails only with the connection
+    throw error
+  }
+}
+
+/** 18 for 18.4. */
+export async function serverMajor(client: pg.Client): Promise<number> {
+  const { rows } = await client.query(
+    `select current_setting('server_version_num')::int / 10000 as major`,
+  )
+  return rows[0].major
+}

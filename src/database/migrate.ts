@@ -1,0 +1,178 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Logger, runMigrations } from 'graphile-worker'
+import pg from 'pg'
+import {
+  applyFunctions,
+  applyMigrations,
+  areFunctionsCurrent,
+  MigrationFailed,
+  pendingMigrations,
+  serverMajor,
+} from './apply-sql.ts'
+import { createSchemaRecord, readSchemaRecord, type SchemaRecord } from './schema-record.ts'
+import { refuseTooNew, SchemaMissing, SchemaOutdated, SchemaTooNew } from './schema-version.ts'
+import { readSqlFiles, SQL_FOLDER, type SqlFiles } from './sql-files.ts'
+
+const POSTGRES_MAJOR_MIN = 15
+/** Any number that nobody else uses; 732 and 733 are taken by the runners and the partitions. */
+const LOCK = [734, 1] as const
+/** Several replicas start at once; a large table may keep the first of them busy for this long. */
+const LOCK_WAIT_MS_MAX = 15 * 60_000
+const LOCK_POLL_MS = 100
+/** What graphile-worker sets as exit code when it meets a newer, breaking schema of its own. */
+const GRAPHILE_EXIT_CODE_TOO_NEW = 57
+
+const REWRITTEN = 'was changed after it was applied; undo that, and write a new migration'
+
+export type MigrateOptions = {
+  log?: (message: string, fields?: object) => void
+  /** Default: the one of this program. */
+  sqlFolder?: URL
+}
+
+/**
+ * Brings a database to the state that this program needs; does nothing when it is there already.
+ *
+ * graphile-worker's schema, then our migrations, each in a transaction of its own, then our
+ * functions if their text (or Postgres, or graphile-worker) changed, then partitions. Many may call
+ * it at once: one works, the others wait. Takes a direct connection, as a session lock does not
+ * survive a transaction pooler.
+ *
+ * @throws SchemaTooNew, MigrationFailed
+ */
+export async function migrate(
+  connectionString: string,
+  { log = () => undefined, sqlFolder = SQL_FOLDER }: MigrateOptions = {},
+): Promise<{ applied: string[] }> {
+  const files = await readSqlFiles(sqlFolder)
+  return await withClient(connectionString, async (client) => {
+    await assertPostgresVersion(client)
+    await lock(client)
+    const record = await readSchemaRecord(client)
+    if (record) refuseChanged(record, files)
+    await migrateGraphileWorker(connectionString)
+    if (!record) await createSchemaRecord(client)
+    const migrations = await applyMigrations(client, pendingMigrations(record, files), log)
+    const functions = await applyFunctions(client, record, files, log)
+    await createPartitions(client)
+    return { applied: [...migrations, ...functions] }
+  })
+}
+
+/** The files that `migrate` would apply now, with their text, in order. Changes nothing. */
+export async function migrationPlan(
+  connectionString: string,
+  { sqlFolder = SQL_FOLDER }: MigrateOptions = {},
+): Promise<{ file: string; sql: string; breaking: boolean }[]> {
+  const files = await readSqlFiles(sqlFolder)
+  return await withClient(connectionString, async (client) => {
+    await assertPostgresVersion(client)
+    const record = await readSchemaRecord(client)
+    if (record) refuseChanged(record, files)
+    const functions = (await areFunctionsCurrent(client, record, files)) ? [] : files.functions
+    return [
+      ...pendingMigrations(record, files).map(({ name, sql, breaking }) => ({
+        file: `migrations/${name}`,
+        sql,
+        breaking,
+      })),
+      ...functions.map(({ name, sql }) => ({ file: `functions/${name}`, sql, breaking: false })),
+    ]
+  })
+}
+
+/**
+ * Makes sure that this program and the database fit, as every process does when it starts.
+ *
+ * A function whose text differs is no error: a newer release may have replaced it while this one
+ * still runs, which is how a release without downtime goes.
+ *
+ * @throws SchemaMissing, SchemaOutdated or SchemaTooNew, each saying what to do
+ */
+export async function assertSchema(
+  pool: Pick<pg.Pool, 'query'>,
+  { sqlFolder = SQL_FOLDER } = {},
+): Promise<void> {
+  const files = await readSqlFiles(sqlFolder)
+  const record = await readSchemaRecord(pool)
+  if (!record) throw new SchemaMissing()
+  refuseTooNew(record, files)
+  const applied = new Set([...record.migrations, ...record.functions].map(({ name }) => name))
+  const missing = [...files.migrations, ...files.functions]
+    .map(({ name }) => name)
+    .filter((name) => !applied.has(name))
+  if (missing.length > 0) throw new SchemaOutdated(missing)
+}
+
+async function withClient<T>(
+  connectionString: string,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({
+    connectionString,
+    application_name: 'postrider migrate',
+    keepAlive: true,
+  })
+  client.on('error', () => undefined) // the query that is running fails as well, and is reported
+  await client.connect()
+  try {
+    // Large tables take their time, whatever limit the role has; and every name in sql/ says its schema.
+    await client.query('set statement_timeout = 0')
+    await client.query('set search_path = pg_catalog, pg_temp')
+    return await use(client)
+  } finally {
+    await client.end()
+  }
+}
+
+async function assertPostgresVersion(client: pg.Client): Promise<void> {
+  const major = await serverMajor(client)
+  if (major >= POSTGRES_MAJOR_MIN) return
+  throw new Error(
+    `Postgres ${POSTGRES_MAJOR_MIN} or newer is needed; this server is Postgres ${major}`,
+  )
+}
+
+/**
+ * Takes the lock of this session, by asking again and again: a statement that waits for it inside
+ * Postgres holds a snapshot, for which `create index concurrently` of the holder would wait in turn.
+ */
+async function lock(client: pg.Client): Promise<void> {
+  const deadline = Date.now() + LOCK_WAIT_MS_MAX
+  for (;;) {
+    const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
+    if (rows[0].taken) return
+    if (Date.now() > deadline)
+      throw new Error('another `postrider migrate` does not come to an end')
+    await delay(LOCK_POLL_MS)
+  }
+}
+
+/** Refuses what would go wrong later: a newer database, and history that was rewritten. */
+function refuseChanged(record: SchemaRecord, files: SqlFiles): void {
+  refuseTooNew(record, files)
+  const checksums = new Map(record.migrations.map(({ name, checksum }) => [name, checksum]))
+  for (const { name, checksum } of files.migrations) {
+    if ((checksums.get(name) ?? checksum) === checksum) continue
+    throw new MigrationFailed(REWRITTEN, { file: name })
+  }
+}
+
+async function migrateGraphileWorker(connectionString: string): Promise<void> {
+  const exitCode = process.exitCode
+  try {
+    const logger = new Logger(() => () => undefined)
+    await runMigrations({ connectionString, logger, preset: { worker: { maxPoolSize: 1 } } })
+  } catch (error) {
+    if (process.exitCode !== GRAPHILE_EXIT_CODE_TOO_NEW) throw error
+    process.exitCode = exitCode
+    throw new SchemaTooNew(['graphile_worker'], { cause: error })
+  }
+}
+
+async function createPartitions(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query(`
+    select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'postrider' and p.proname = 'create_partitions'`)
+  if (rowCount) await client.query('select postrider.create_partitions()')
+}
