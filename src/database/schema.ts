@@ -142,15 +142,15 @@ export interface RunnerTable {
   reaped_at: Date | null
 }
 
-/** Table names carry their schema, so that no query depends on `search_path`. */
+/** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */
 export interface Database {
-  'postrider.tenant': TenantTable
-  'postrider.api_key': ApiKeyTable
-  'postrider.endpoint': EndpointTable
-  'postrider.endpoint_secret': EndpointSecretTable
-  'postrider.event': EventTable
-  'postrider.delivery': DeliveryTable
-  'postrider.attempt': AttemptTable
-  'postrider.idempotency': IdempotencyTable
-  'postrider.runner': RunnerTable
+  tenant: TenantTable
+  api_key: ApiKeyTable
+  endpoint: EndpointTable
+  endpoint_secret: EndpointSecretTable
+  event: EventTable
+  delivery: DeliveryTable
+  attempt: AttemptTable
+  idempotency: IdempotencyTable
+  runner: RunnerTable
 }
