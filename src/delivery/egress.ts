@@ -30,9 +30,11 @@ export class AddressBlocked extends Error {
 
 /**
  * Global unicast (RFC 4291); everything else in IPv6 is special, reserved or not handed out yet.
- * In particular this refuses the IPv4-compatible form `::127.0.0.1`, which ipaddr.js calls unicast.
+ * ipaddr.js calls unicast whatever it has no name for, `::7f00:1` among it.
  */
 const GLOBAL_UNICAST: [ipaddr.IPv6, number] = ipaddr.IPv6.parseCIDR('2000::/3')
+/** `::127.0.0.1`, deprecated since 2006. ipaddr.js takes it for the mapped form, which it is not. */
+const IPV4_COMPATIBLE = /^::[\d.]+\.[\d.]+$/
 /** Public by registry, yet answered by the hypervisor: Azure's WireServer hands out credentials. */
 const AZURE_WIRESERVER = ipaddr.IPv4.parse('168.63.129.16')
 
@@ -48,7 +50,7 @@ const AZURE_WIRESERVER = ipaddr.IPv4.parse('168.63.129.16')
  */
 export function isAllowed(address: string, allow: readonly ParsedCidr[]): boolean {
   // ipaddr.js reads `010.0.0.1` and `127.1` too; nothing that dials should depend on how.
-  if (isIP(address) === 0) return false
+  if (isIP(address) === 0 || IPV4_COMPATIBLE.test(address)) return false
   const parsed = ipaddr.parse(address)
   return isPublic(parsed) || allow.some((cidr) => contains(cidr, parsed))
 }
