@@ -1,0 +1,45 @@
+import t from 'tap'
+import { maskHeaders, RESERVED_HEADER_NAMES, requestHeaders } from './request-headers.ts'
+
+t.test("an endpoint's own headers go along in lower case", async (t) => {
+  t.strictSame(requestHeaders({ 'webhook-id': '1' }, { 'X-Team': 'a' }), {
+    'x-team': 'a',
+    'webhook-id': '1',
+  })
+})
+
+for (const name of RESERVED_HEADER_NAMES) {
+  t.test(`an endpoint cannot set ${name}`, async (t) => {
+    t.strictSame(requestHeaders({}, { [name]: 'x', [name.toUpperCase()]: 'y' }), {})
+  })
+}
+
+const MASKED = [
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'x-api-key',
+  'X-Auth-Token',
+  'apikey',
+  'client-secret',
+  'x-access-key',
+]
+const PLAIN = [
+  'webhook-id',
+  'webhook-signature',
+  'content-type',
+  'user-agent',
+  'x-team',
+  'x-keyboard',
+]
+
+for (const name of MASKED) {
+  t.test(`the audit log does not hold the value of ${name}`, async (t) => {
+    t.strictSame(maskHeaders({ [name]: 'v' }), { [name]: '***' })
+  })
+}
+for (const name of PLAIN) {
+  t.test(`the audit log holds the value of ${name}`, async (t) => {
+    t.strictSame(maskHeaders({ [name]: 'v' }), { [name]: 'v' })
+  })
+}
