@@ -67,6 +67,17 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   }
 }
 
+/** Stops a server that was started `detached`, or left behind; does nothing when none runs. */
+export async function stopPostgres(dataDir: string): Promise<void> {
+  const place = await choosePlace(dataDir)
+  const unlock = await lock(place)
+  try {
+    await stopOrphan(join(place.base, 'data'))
+  } finally {
+    await unlock()
+  }
+}
+
 async function lock({ home }: Place): Promise<() => Promise<void>> {
   try {
     return await lockFile(join(home, 'lock'))

@@ -10,7 +10,13 @@ import {
   serverMajor,
 } from './apply-sql.ts'
 import { createSchemaRecord, readSchemaRecord, type SchemaRecord } from './schema-record.ts'
-import { refuseTooNew, SchemaMissing, SchemaOutdated, SchemaTooNew } from './schema-version.ts'
+import {
+  refuseTooNew,
+  SchemaMissing,
+  SchemaOutdated,
+  SchemaTooNew,
+  unknownMigrations,
+} from './schema-version.ts'
 import { readSqlFiles, SQL_FOLDER, type SqlFiles } from './sql-files.ts'
 
 const POSTGRES_MAJOR_MIN = 15
@@ -97,10 +103,11 @@ export async function assertSchema(
   const record = await readSchemaRecord(pool)
   if (!record) throw new SchemaMissing()
   refuseTooNew(record, files)
+  // A newer program may have given its function files other names.
+  const isNewer = unknownMigrations(record, files).length > 0
+  const needed = [...files.migrations, ...(isNewer ? [] : files.functions)].map(({ name }) => name)
   const applied = new Set([...record.migrations, ...record.functions].map(({ name }) => name))
-  const missing = [...files.migrations, ...files.functions]
-    .map(({ name }) => name)
-    .filter((name) => !applied.has(name))
+  const missing = needed.filter((name) => !applied.has(name))
   if (missing.length > 0) throw new SchemaOutdated(missing)
 }
 

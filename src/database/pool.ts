@@ -48,9 +48,18 @@ export function createPool(options: PoolOptions): pg.Pool {
   })
   // Without listeners a lost connection would end the process. Those of the clients see every
   // loss, idle or in use; the pool repeats only the idle ones.
-  pool.on('connect', (client) => client.on('error', onError))
+  pool.on('connect', (client) => reportLoss(client, onError))
   pool.on('error', () => undefined)
   return pool
+}
+
+/** Once per connection: Postgres' farewell and the closed socket are an error each. */
+function reportLoss(client: pg.PoolClient, onError: (error: Error) => void): void {
+  let isLost = false
+  client.on('error', (error) => {
+    if (!isLost) onError(error)
+    isLost = true
+  })
 }
 
 /** Queries on schema `postrider`; tables are named without it. */
