@@ -322,7 +322,7 @@ function isNetwork(text: string): boolean {
   if (!text.includes('/')) return true
   if (!ipaddr.isValidCIDR(text)) return false
   const [address, prefixLength] = ipaddr.parseCIDR(text)
-  const { networkAddressFromCIDR } = address.kind() === 'ipv6' ? ipaddr.IPv6 : ipaddr.IPv4
-  const network = networkAddressFromCIDR(`${address}/${prefixLength}`)
+  const family = address.kind() === 'ipv6' ? ipaddr.IPv6 : ipaddr.IPv4
+  const network = family.networkAddressFromCIDR(`${address}/${prefixLength}`)
   return network.toString() === address.toString()
 }
