@@ -1,0 +1,224 @@
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { startReceiver } from '../testing/receiver.ts'
+import { EVENT_ID, startSender } from '../testing/sender.ts'
+import type { LookupAll } from './egress.ts'
+import { generateSecret } from './signature.ts'
+
+/** For cases in which any lookup is a mistake. */
+const noLookup: LookupAll = (hostname) => {
+  throw new Error(`looked up ${hostname}`)
+}
+
+t.test('posts the body as JSON with the headers of Standard Webhooks', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  const body = '{"name":"Zoë 😀","amount":1.10}'
+  await sender.send(`${receiver.url}/hook?x=1`, { body })
+  const [request] = await receiver.received(1)
+  t.match(request, {
+    method: 'POST',
+    path: '/hook?x=1',
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+      'user-agent': /^Postrider\/\d+\.\d+\.\d+$/,
+      'webhook-id': EVENT_ID,
+    },
+  })
+  const headers = request?.headers as Record<string, string>
+  t.strictSame(new Webhook(sender.secret).verify(body, headers), { name: 'Zoë 😀', amount: 1.1 })
+})
+
+t.test('during a rotation the receiver may verify with either secret', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  const secrets = [generateSecret(), generateSecret()]
+  await sender.send(receiver.url, { secrets })
+  const [request] = await receiver.received(1)
+  const headers = request?.headers as Record<string, string>
+  for (const secret of secrets) t.ok(new Webhook(secret).verify(request?.body ?? '', headers))
+})
+
+t.test('signs with the timestamp it is given', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  await sender.send(receiver.url, {
+    eventId: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    timestampSeconds: 1_614_265_330,
+    body: '{"test": 2432232314}',
+    secrets: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
+  })
+  const [request] = await receiver.received(1)
+  t.match(request?.headers, {
+    'webhook-timestamp': '1614265330',
+    'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  })
+})
+
+t.test("sends an endpoint's headers, which cannot replace ours", async (t) => {
+  await using sender = startSender({ userAgent: 'Custom/1' })
+  await using receiver = await startReceiver()
+  const headers = {
+    'X-Team': 'blue',
+    Authorization: 'Bearer secret',
+    Host: 'other.test',
+    'Webhook-Id': 'forged',
+    'Content-Length': '1',
+    'Transfer-Encoding': 'chunked',
+  }
+  const result = await sender.send(receiver.url, { headers })
+  const [request] = await receiver.received(1)
+  t.match(request?.headers, {
+    'x-team': 'blue',
+    authorization: 'Bearer secret',
+    host: `127.0.0.1:${receiver.port}`,
+    'webhook-id': EVENT_ID,
+    'content-length': '24',
+    'user-agent': 'Custom/1',
+  })
+  t.notOk(request?.headers['transfer-encoding'])
+  t.match(result.requestHeaders, {
+    'x-team': 'blue',
+    authorization: '***',
+    'user-agent': 'Custom/1',
+  })
+})
+
+t.test('does not send credentials of the URL', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  await sender.send(receiver.url.replace('http://', 'http://user:pass@'))
+  const [request] = await receiver.received(1)
+  t.notOk(request?.headers.authorization)
+})
+
+const STATUSES: [status: number, outcome: string, error: RegExp | null][] = [
+  [200, 'delivered', null],
+  [204, 'delivered', null],
+  [299, 'delivered', null],
+  [300, 'rejected', /^status: .*300 Multiple Choices; redirects are not followed$/],
+  [304, 'rejected', /^status: .*304/],
+  [399, 'rejected', /^status: the receiver answered 399; redirects/],
+  [400, 'rejected', /^status: the receiver answered 400 Bad Request$/],
+  [410, 'rejected', /^status: the receiver answered 410 Gone$/],
+  [500, 'rejected', /^status: .*500/],
+  [599, 'rejected', /^status: the receiver answered 599$/],
+]
+for (const [statusCode, outcome, error] of STATUSES) {
+  t.test(`${statusCode} is ${outcome}`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startReceiver({ answer: () => statusCode })
+    t.match(await sender.send(receiver.url), { statusCode, outcome, error })
+  })
+}
+
+for (const status of [301, 302, 303, 307, 308]) {
+  t.test(`a redirect with ${status} is not followed`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startReceiver()
+    receiver.answerWith(() => ({ status, headers: { location: `${receiver.url}/elsewhere` } }))
+    const result = await sender.send(receiver.url)
+    t.match(result, { outcome: 'rejected', statusCode: status })
+    t.match(result.responseHeaders, { location: /elsewhere/ })
+    receiver.answerWith(() => 200)
+    await sender.send(`${receiver.url}/later`)
+    t.strictSame(
+      receiver.requests.map(({ path }) => path),
+      ['/', '/later'],
+    )
+  })
+}
+
+t.test('records the answer and how long its parts took', async (t) => {
+  await using sender = startSender()
+  const headers = { 'x-request': 'abc', 'set-cookie': ['a=1', 'b=2'] }
+  await using receiver = await startReceiver({ answer: () => ({ headers, body: 'thanks' }) })
+  const result = await sender.send(receiver.url)
+  t.match(result, {
+    error: null,
+    responseHeaders: headers,
+    responseBody: 'thanks',
+    retryAfterSeconds: null,
+    timings: { dnsMs: null, connectMs: Number, tlsMs: null, firstByteMs: Number },
+  })
+  t.equal(result.durationMs, Math.round(result.durationMs * 10) / 10)
+  t.ok(result.durationMs >= 0)
+})
+
+t.test('an answer without a body has none', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver({ answer: () => 204 })
+  t.equal((await sender.send(receiver.url)).responseBody, null)
+})
+
+t.test('Retry-After counts with 429 and 503 only', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  for (const [status, seconds] of [
+    [429, 30],
+    [503, 30],
+    [500, null],
+    [200, null],
+    [301, null],
+  ] as const) {
+    receiver.answerWith(() => ({ status, headers: { 'retry-after': '30' } }))
+    t.equal((await sender.send(receiver.url)).retryAfterSeconds, seconds, String(status))
+  }
+})
+
+const PRIVATE_URLS = [
+  'http://10.0.0.1/',
+  'http://169.254.169.254/latest/meta-data/',
+  'https://192.168.1.1/',
+  'http://2130706433/',
+  'http://0177.0.0.1/',
+  'http://0x7f.1/',
+  'http://127.0.0.1./',
+  'http://[::1]/',
+  'http://[::ffff:127.0.0.1]/',
+  'http://[64:ff9b::7f00:1]/',
+  'http://user:pass@10.0.0.1/',
+]
+for (const url of PRIVATE_URLS) {
+  t.test(`blocks ${url} without a lookup`, async (t) => {
+    await using sender = startSender({ allow: [], lookup: noLookup })
+    t.match(await sender.send(url), {
+      outcome: 'blocked',
+      statusCode: null,
+      error: /^blocked: .* is not a public address$/,
+    })
+  })
+}
+
+for (const url of [
+  'ftp://example.com/',
+  'unix:/var/run/x.sock',
+  'file:///etc/passwd',
+  'no url',
+  '',
+]) {
+  t.test(`blocks "${url}", which is not http`, async (t) => {
+    await using sender = startSender({ lookup: noLookup })
+    t.match(await sender.send(url), { outcome: 'blocked', error: /^blocked: / })
+  })
+}
+
+t.test('a header that HTTP cannot carry is told, not thrown', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  for (const headers of [{ 'x-a': 'a\r\nb: c' }, { 'x a': 'b' }, { 'x-a': '€' }]) {
+    t.match(await sender.send(receiver.url, { headers }), {
+      outcome: 'unreachable',
+      error: /^request: /,
+    })
+  }
+})
+
+t.test('a secret that is none is a fault of ours and thrown', async (t) => {
+  await using sender = startSender()
+  await t.rejects(sender.send('http://127.0.0.1:1/', { secrets: ['nonsense'] }), {
+    code: 'secret_invalid',
+  })
+})
