@@ -26,11 +26,14 @@ export async function ensureCluster(
   return password ?? (await replacePassword(place, binaries))
 }
 
-/** An initdb that was killed leaves its folder under the temporary name. */
+/**
+ * An initdb that was cut off leaves its folder under the temporary name. If only our process was
+ * killed, it may still be writing there, hence the retries.
+ */
 async function removeUnfinished(base: string): Promise<void> {
   const names = await readdir(base)
   for (const name of names.filter((name) => name.startsWith('init.'))) {
-    await rm(join(base, name), { recursive: true, force: true })
+    await rm(join(base, name), { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

@@ -37,11 +37,15 @@ export async function enter(run: number): Promise<void> {
   await writeFile(join(FOLDER, `run.${run}`), '')
 }
 
-/** Takes the note back; tells whether another run is still going on. */
+/** Takes the note back, and those of runs that were killed; tells whether another run goes on. */
 export async function leave(run: number): Promise<{ isLast: boolean }> {
-  await rm(join(FOLDER, `run.${run}`), { force: true })
-  const names = (await readdir(FOLDER)).filter((name) => name.startsWith('run.'))
-  return { isLast: !names.some((name) => isAlive(Number(name.slice('run.'.length)))) }
+  let isLast = true
+  for (const name of (await readdir(FOLDER)).filter((name) => name.startsWith('run.'))) {
+    const pid = Number(name.slice('run.'.length))
+    if (pid === run || !isAlive(pid)) await rm(join(FOLDER, name), { force: true })
+    else isLast = false
+  }
+  return { isLast }
 }
 
 /** One at a time: two runs may begin, or one end while another begins. */

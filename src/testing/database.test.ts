@@ -1,0 +1,59 @@
+import t from 'tap'
+import { createTestDatabase, startDebianPostgres, type TestLifetime } from './database.ts'
+import { readTestServer } from './server.ts'
+import { withAdmin } from './template.ts'
+
+/** A test whose end is ours to choose. */
+function lifetime(isPassing: boolean) {
+  const teardowns: (() => Promise<void>)[] = []
+  const test: TestLifetime = {
+    teardown: (done) => void teardowns.push(done),
+    passing: () => isPassing,
+  }
+  return { test, end: async () => await Promise.all(teardowns.map((done) => done())) }
+}
+
+async function exists(name: string): Promise<boolean> {
+  const { url } = await readTestServer()
+  return await withAdmin(url, async (admin) => {
+    return (await admin.query('select from pg_database where datname = $1', [name])).rowCount === 1
+  })
+}
+
+t.test('each database is migrated, empty, and apart from the others', async (t) => {
+  const [one, two] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
+  await one.pool.query(`create table only_here ()`)
+  const { rows } = await two.pool.query(`
+    select to_regclass('only_here') as other, count(*)::int as tenants from postrider.tenant`)
+  t.same(rows, [{ other: null, tenants: 0 }])
+})
+
+t.test('is dropped after a test that passed, even if the test kept a client', async (t) => {
+  const { test, end } = lifetime(true)
+  const { name, pool } = await createTestDatabase(test)
+  const client = await pool.connect()
+  client.on('error', () => undefined)
+  await end()
+  t.equal(await exists(name), false)
+})
+
+t.test('is kept after a test that failed', async (t) => {
+  const { test, end } = lifetime(false)
+  const { name } = await createTestDatabase(test)
+  await end()
+  t.equal(await exists(name), true)
+  const { url } = await readTestServer()
+  await withAdmin(url, (admin) => admin.query(`drop database ${name}`))
+})
+
+t.test('the oldest Postgres that is supported takes the same schema', async (t) => {
+  const database = await startDebianPostgres(t)
+  if (!database) {
+    t.comment('skipped: needs Postgres 15, apt-get install postgresql')
+    return
+  }
+  const { rows } = await database.pool.query(
+    'select count(*)::int as tenants from postrider.tenant',
+  )
+  t.same(rows, [{ tenants: 0 }])
+})
