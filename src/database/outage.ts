@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** SQLSTATEs and system errors that say the connection or the server is away, not that we asked wrongly. */
+const OUTAGE_CODES = new Set([
+  '08000', '08001', '08003', '08004', '08006', // connection exceptions
+  '57P01', '57P02', '57P03', // admin shutdown, crash shutdown, cannot connect now
+  '53300', // too many connections
+  '25006', // read-only transaction: this server has become a standby
+  'ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN',
+]) // biome-ignore format: one class of errors a line
+/** What pg and pg-pool say without a code when a connection is lost or none is to be had. */
+const OUTAGE_MESSAGE =
+  /Connection terminated|not queryable|timeout exceeded when trying to connect|Client was closed/i
+
+/** Another transaction was in the way; the same statement succeeds when tried again. */
+const CONFLICT_CODES = new Set(['40001', '40P01'])
+
+/** Pauses double from the first to the longest, so that a short blip is short and a long one costs little. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 2_000
+
+/** Whether the database was away, as far as the error tells. */
+export function isOutage(error: unknown): boolean {
+  const { code, message } = asRecord(error)
+  return OUTAGE_CODES.has(String(code)) || OUTAGE_MESSAGE.test(String(message))
+}
+
+/** Whether the statement lost against another transaction and may be tried again at once. */
+export function isConflict(error: unknown): boolean {
+  return CONFLICT_CODES.has(String(asRecord(error).code))
+}
+
+/**
+ * Calls `run` until it succeeds, through outages of the database and conflicts, for `forMs` at most. Only
+ * for what may be done twice: a lost answer does not tell whether the statement was committed.
+ */
+export async function retryThroughOutage<T>(
+  run: () => Promise<T>,
+  options: { forMs: number; onRetry?: (error: unknown) => void },
+): Promise<T> {
+  const endsAt = performance.now() + options.forMs
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isOutage(error) && !isConflict(error)) throw error
+      if (performance.now() > endsAt) throw error
+      options.onRetry?.(error)
+    }
+    await delay(pauseMs * (0.5 + Math.random()))
+  }
+}
+
+function asRecord(error: unknown): { code?: unknown; message?: unknown } {
+  return typeof error === 'object' && error !== null ? error : {}
+}

@@ -1,0 +1,145 @@
+import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
+import type { Claimed, WakeUp } from './claim.ts'
+import type { Finished, Verdict } from './finish.ts'
+import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
+import type { SendRequest } from './send.ts'
+
+/** How long a delivery waits that could not be sent for a reason of ours, such as an unreadable secret. */
+const OUR_FAULT_PAUSE_SECONDS = 60
+
+export interface DeliverDependencies {
+  claim(wakeUp: WakeUp): Promise<Claimed | null>
+  send(request: SendRequest): Promise<AttemptResult>
+  finish(finished: Finished): Promise<Verdict>
+  /** Opens an endpoint secret; throws when no key fits. */
+  decryptSecret(encrypted: string, endpointId: string): string
+  /** Used where an endpoint has no schedule or timeout of its own. */
+  schedule: RetrySchedule
+  timeoutMs: number
+  random(): number
+  /** One line for each attempt. */
+  log(attempted: DeliveryAttempted): void
+}
+
+/** The wide log line of one attempt. */
+export interface DeliveryAttempted {
+  tenantId: string
+  endpointId: string
+  eventId: string
+  eventType: string | null
+  deliveryId: string
+  attemptId: string
+  attempt: number
+  outcome: string
+  statusCode: number | null
+  error: string | null
+  durationMs: number
+  verdict: Verdict
+  nextInSeconds: number | null
+}
+
+/** The attempt was finished after another runner had taken the delivery over. */
+export class AttemptStale extends Error {
+  override readonly name = 'AttemptStale'
+  readonly code = 'attempt_stale'
+  constructor(deliveryId: string) {
+    super(`the attempt of delivery ${deliveryId} was finished after another had taken over`)
+  }
+}
+
+/**
+ * Makes the deliver job: claim → send → decide → finish.
+ *
+ * The claim is committed before the request and the outcome after it; no transaction is open meanwhile. A
+ * failed attempt is an ordinary outcome. What is thrown is a fault of ours, which graphile-worker retries,
+ * and `AttemptStale`: completing a job deletes it by id whoever holds it by then, so a runner that lost
+ * its claim must not complete.
+ */
+export function createDeliver(deps: DeliverDependencies) {
+  return async function deliver(wakeUp: WakeUp, signal?: AbortSignal): Promise<void> {
+    const claimed = await deps.claim(wakeUp)
+    if (!claimed) return
+
+    const result = await sendClaimed(deps, claimed, signal)
+    const nextInSeconds = decide(deps, claimed, result)
+    const { deliveryId, attemptId } = claimed
+    const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds })
+
+    deps.log(describe(claimed, result, verdict, nextInSeconds))
+    if (verdict === 'stale') throw new AttemptStale(deliveryId)
+  }
+}
+
+async function sendClaimed(
+  deps: DeliverDependencies,
+  claimed: Claimed,
+  signal?: AbortSignal,
+): Promise<AttemptResult> {
+  if (claimed.body === null) return notSent('blocked', 'blocked: the data of the event was erased')
+  try {
+    const secrets = claimed.secrets.map((secret) => deps.decryptSecret(secret, claimed.endpointId))
+    return await deps.send({
+      url: claimed.url,
+      eventId: claimed.eventId,
+      body: claimed.body,
+      headers: claimed.headers,
+      secrets,
+      timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
+      signal,
+    })
+  } catch {
+    // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
+    const error =
+      'interrupted: the request could not be signed; check SECRET_ENCRYPTION_KEY of this runner'
+    return { ...notSent('interrupted', error), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
+  }
+}
+
+function notSent(outcome: 'blocked' | 'interrupted', error: string): AttemptResult {
+  return {
+    outcome,
+    error,
+    statusCode: null,
+    durationMs: 0,
+    timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
+    requestHeaders: {},
+    responseHeaders: null,
+    responseBody: null,
+    retryAfterSeconds: null,
+  }
+}
+
+/** Seconds until the next attempt, `null` = the delivery has reached its end. */
+function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResult): number | null {
+  if (!isRetryable(result)) return null
+  // Cut off by a shutdown: at once, for the next runner. It is no failure, and costs no step.
+  if (result.outcome === 'interrupted') return result.retryAfterSeconds ?? 0
+  const delaysSeconds = claimed.retrySchedule ?? deps.schedule.delaysSeconds
+  return nextDelaySeconds({ ...deps.schedule, delaysSeconds }, claimed.scheduleStep + 1, {
+    random: deps.random(),
+    retryAfterSeconds: result.retryAfterSeconds,
+  })
+}
+
+function describe(
+  claimed: Claimed,
+  result: AttemptResult,
+  verdict: Verdict,
+  nextInSeconds: number | null,
+): DeliveryAttempted {
+  return {
+    tenantId: claimed.tenantId,
+    endpointId: claimed.endpointId,
+    eventId: claimed.eventId,
+    eventType: claimed.eventType,
+    deliveryId: claimed.deliveryId,
+    attemptId: claimed.attemptId,
+    attempt: claimed.attemptNumber,
+    outcome: result.outcome,
+    statusCode: result.statusCode,
+    error: result.error,
+    durationMs: result.durationMs,
+    verdict,
+    nextInSeconds,
+  }
+}

@@ -1,0 +1,154 @@
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import type { Log } from '../log.ts'
+import { createSilenceWatch } from './silence.ts'
+
+/** First key of the session advisory lock that a runner holds while it lives; the second is `lock_id`. */
+const RUNNER_LOCK = 732
+const HEARTBEAT_MS = 1_000
+/** Heartbeats are a second apart: five are not missed by a moment of garbage collection. */
+const SILENCE_MS = 5_000
+/** A server that does not answer a heartbeat by then is treated as gone, and dialled anew. */
+const ANSWER_MS_MAX = 5_000
+const RECONNECT_MS = 500
+/** The server notices a vanished client after 5 + 3 × 2 s and frees its lock; its default is two hours. */
+const SESSION_OPTIONS =
+  '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3'
+
+export interface PresenceOptions {
+  connectionString: string
+  runnerId: string
+  log: Log
+  /** The runner was found dead while it lived. It must end: its work belongs to others. */
+  onReaped(): void
+}
+
+export interface Presence {
+  /** Resolves while the runner is known to live; waits while it is cut off from the database. */
+  established(): Promise<void>
+  /** Says goodbye and closes the connection. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Keeps a runner known as living, and finds the dead among the others.
+ *
+ * On one connection of its own it holds a session advisory lock, which Postgres frees when the process or
+ * its host is gone, and notes a heartbeat every second. Whoever is silent for five seconds as seen on one
+ * unbroken connection, and holds no lock, is reaped. Losing the connection is no reason to end: the runner
+ * claims nothing while it is cut off, and ends only when it finds that it was reaped meanwhile.
+ */
+export async function startPresence(options: PresenceOptions): Promise<Presence> {
+  const stopping = new AbortController()
+  let established = Promise.withResolvers<void>()
+  let client = await introduce(options)
+  established.resolve()
+
+  const keepUp = async () => {
+    while (!stopping.signal.aborted) {
+      await watch(client, options, stopping.signal).catch((error: unknown) => {
+        options.log.warn({ err: error }, 'runner.presence_lost')
+      })
+      if (stopping.signal.aborted) return
+      established = Promise.withResolvers()
+      await client.end().catch(() => undefined)
+      client = await introduceAgain(options, stopping.signal)
+      established.resolve()
+    }
+  }
+  const kept = keepUp()
+    .catch((error: unknown) => {
+      if (error instanceof RunnerReaped) options.onReaped()
+    })
+    // Whoever still waits is let go: its claim will be refused, or it is being stopped itself.
+    .finally(() => established.resolve())
+
+  let stopped: Promise<void> | undefined
+  const stop = async () => {
+    stopping.abort()
+    await kept
+    await client
+      .query('select postrider.stop_runner($1)', [options.runnerId])
+      .catch(() => undefined)
+    await client.end().catch(() => undefined)
+  }
+  return {
+    established: () => established.promise,
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+/** The runner was marked as dead; it is never marked as living again. */
+class RunnerReaped extends Error {
+  override readonly name = 'RunnerReaped'
+}
+
+/** Connects, registers and takes the lock. */
+async function introduce({ connectionString, runnerId, log }: PresenceOptions): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString,
+    application_name: `postrider-presence ${runnerId}`,
+    connectionTimeoutMillis: ANSWER_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
+    keepAlive: true,
+    options: SESSION_OPTIONS,
+  })
+  // The query under way fails as well; without a listener the process would end.
+  client.on('error', (error) => log.debug({ err: error }, 'database.connection_lost'))
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ lock_id: number; reaped: boolean }>(
+      'select lock_id, reaped from postrider.register_runner($1, $2, $3)',
+      [runnerId, hostname(), process.pid],
+    )
+    if (rows[0]?.reaped) throw new RunnerReaped(`runner ${runnerId} was found dead while it lived`)
+    await client.query('select pg_advisory_lock($1, $2)', [RUNNER_LOCK, rows[0]?.lock_id])
+    return client
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Until it succeeds or is told to stop: a database may be away for hours, and no supervisor could help. */
+async function introduceAgain(options: PresenceOptions, signal: AbortSignal): Promise<pg.Client> {
+  for (;;) {
+    try {
+      return await introduce(options)
+    } catch (error) {
+      if (error instanceof RunnerReaped || signal.aborted) throw error
+      options.log.debug({ err: error }, 'runner.presence_lost')
+    }
+    await delay(RECONNECT_MS, undefined, { signal })
+  }
+}
+
+/** A heartbeat a second, until the connection fails, the runner finds itself reaped, or is stopped. */
+async function watch(client: pg.Client, options: PresenceOptions, signal: AbortSignal) {
+  const silence = createSilenceWatch(SILENCE_MS)
+  while (!signal.aborted) {
+    const { rows } = await client.query<{ id: string; seen_at: Date }>(
+      'select id, seen_at from postrider.heartbeat($1)',
+      [options.runnerId],
+    )
+    if (!rows.some((row) => row.id === options.runnerId)) return // introducing itself again tells why
+    const silent = silence.observe(
+      rows.filter((row) => row.id !== options.runnerId),
+      performance.now(),
+    )
+    if (silent.length > 0) await reap(client, silent, options.log)
+    await delay(HEARTBEAT_MS, undefined, { signal }).catch(() => undefined)
+  }
+}
+
+async function reap(client: pg.Client, silent: string[], log: Log) {
+  const { rows } = await client.query<{ dead: string[] }>('select postrider.reap($1) as dead', [
+    silent,
+  ])
+  const dead = rows[0]?.dead ?? []
+  if (dead.length > 0) log.warn({ runners: dead }, 'runners.reaped')
+}

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Task } from 'graphile-worker'
+import { DELIVER_TASK, deliverPayload } from '../database/jobs.ts'
+import { createPool } from '../database/pool.ts'
+import { createClaim } from '../delivery/claim.ts'
+import { createDeliver } from '../delivery/deliver.ts'
+import type { ParsedCidr } from '../delivery/egress.ts'
+import { createFinish } from '../delivery/finish.ts'
+import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry-policy.ts'
+import { createSender } from '../delivery/send.ts'
+import { startPartitionKeeper } from '../housekeeping/partitions.ts'
+import type { Log } from '../log.ts'
+import { type Presence, startPresence } from './presence.ts'
+import { resilient } from './resilient-pool.ts'
+import { startWorkerPool } from './worker-pool.ts'
+
+/** Two lanes each for claim and finish, and some for housekeeping. No connection is held during HTTP. */
+const OWN_CONNECTIONS = 6
+/** graphile-worker's: one listens, the others fetch and complete in batches. */
+const WORKER_CONNECTIONS = 4
+/** Time for an attempt that ran into its timeout to be written down. */
+const ABORT_AFTER_TIMEOUT_MS = 2_000
+/** Kubernetes kills 30 s after SIGTERM; attempts cut off before that are audited and handed on. */
+const ABORT_AFTER_MS_MAX = 25_000
+/**
+ * Sessions that planned a statement while the jobs table was empty would keep a plan that scans it
+ * (measured: 34 ms instead of 2 ms a fetch with 60,000 jobs waiting).
+ */
+const SESSION_OPTIONS = '-c plan_cache_mode=force_custom_plan'
+
+export interface RunnerOptions {
+  /** A direct connection: LISTEN and session locks do not pass a transaction pooler. */
+  connectionString: string
+  /** HTTP requests in flight at most. */
+  concurrency: number
+  /** Networks that may be dialled although not public. */
+  allow: readonly ParsedCidr[]
+  /** Seconds before the 2nd, 3rd, … attempt, for endpoints without a schedule of their own. */
+  retrySchedule: readonly number[]
+  /** For endpoints without a timeout of their own. */
+  timeoutMs: number
+  decryptSecret(encrypted: string, endpointId: string): string
+  log: Log
+}
+
+export interface RunnerHandle {
+  /** `runner` in the audit log. */
+  id: string
+  /** Stops taking jobs, lets running attempts end or hands them back, resolves. Safe to call twice. */
+  stop(): Promise<void>
+  /** Resolves when it has stopped as asked; rejects when it ended by itself, which is fatal. */
+  ended: Promise<void>
+}
+
+/** The worker pool ended although nobody had asked it to. */
+export class RunnerEnded extends Error {
+  override readonly name = 'RunnerEnded'
+  readonly code = 'runner_ended'
+}
+
+/**
+ * Starts a runner: registers it, then executes deliveries until it is stopped. Any number of them work on
+ * one database.
+ */
+export async function startRunner(options: RunnerOptions): Promise<RunnerHandle> {
+  const { log } = options
+  const id = newRunnerId()
+  const pools = createPools(options, id)
+  const reaped = Promise.withResolvers<never>()
+  const presence = await startPresence({
+    connectionString: options.connectionString,
+    runnerId: id,
+    log,
+    onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
+  })
+  const sender = createSender({ allow: options.allow })
+  const partitions = startPartitionKeeper({
+    pool: pools.own,
+    onError: (error) => log.warn({ err: error }, 'partitions.not_made'),
+  })
+  const workers = await startWorkerPool({
+    pool: pools.worker,
+    id,
+    taskList: { [DELIVER_TASK]: deliverTask(options, pools.own, id, presence, sender.send) },
+    concurrency: options.concurrency,
+    abortAfterMs: Math.min(options.timeoutMs + ABORT_AFTER_TIMEOUT_MS, ABORT_AFTER_MS_MAX),
+    log,
+  })
+  log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
+
+  let stopping: Promise<void> | undefined
+  const stop = async () => {
+    // Rejects when it gave jobs of its local queue back, which is what it should do.
+    await workers.stop().catch((error: unknown) => log.debug({ err: error }, 'runner.worker_said'))
+    await workers.promise.catch(() => undefined)
+    await partitions.stop()
+    await sender.close()
+    await presence.stop()
+    await Promise.all([pools.own.end(), pools.worker.end()])
+    log.info({ runnerId: id }, 'runner.stopped')
+  }
+  return {
+    id,
+    stop: () => {
+      stopping ??= stop()
+      return stopping
+    },
+    ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
+  }
+}
+
+/** graphile-worker resolves its promise even when it gave up, so any end that nobody asked for is a failure. */
+async function endOf(promise: Promise<void>, stopping: () => Promise<void> | undefined) {
+  let cause: unknown
+  await promise.catch((error: unknown) => {
+    cause = error
+  })
+  const asked = stopping()
+  if (!asked) throw new RunnerEnded('the worker pool ended by itself', { cause })
+  await asked
+}
+
+/** Readable in `locked_by` and in the audit log, and never the same twice. */
+function newRunnerId(): string {
+  return `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
+}
+
+function createPools({ connectionString, log }: RunnerOptions, id: string) {
+  const onError = (error: Error) => log.warn({ err: error }, 'database.connection_lost')
+  const common = { connectionString, applicationName: `postrider-runner ${id}`, onError }
+  const own = createPool({ ...common, max: OWN_CONNECTIONS, options: SESSION_OPTIONS })
+  const worker = createPool({
+    ...common,
+    max: WORKER_CONNECTIONS,
+    options: SESSION_OPTIONS,
+    json: 'parsed',
+  })
+  return {
+    own,
+    worker: resilient(worker, (error) => log.warn({ err: error }, 'database.retried')),
+  }
+}
+
+function deliverTask(
+  options: RunnerOptions,
+  pool: Parameters<typeof createClaim>[0],
+  id: string,
+  presence: Presence,
+  send: ReturnType<typeof createSender>['send'],
+): Task {
+  const claim = createClaim(pool, id)
+  const deliver = createDeliver({
+    // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
+    claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
+    send,
+    finish: createFinish(pool, {
+      onRetry: (error) => options.log.warn({ err: error }, 'database.retried'),
+    }),
+    decryptSecret: options.decryptSecret,
+    schedule: {
+      delaysSeconds: options.retrySchedule,
+      jitter: DEFAULT_RETRY_JITTER,
+      retryAfterMaxSeconds: RETRY_AFTER_SECONDS_MAX,
+    },
+    timeoutMs: options.timeoutMs,
+    random: Math.random,
+    log: (attempted) => options.log.info(attempted, 'delivery.attempted'),
+  })
+  return (payload, helpers) => {
+    const { d: deliveryId, n: dueAttempt } = deliverPayload.parse(payload)
+    return deliver({ deliveryId, dueAttempt }, helpers.abortSignal)
+  }
+}
