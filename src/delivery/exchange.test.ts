@@ -1,0 +1,315 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import t from 'tap'
+import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
+import { startSender } from '../testing/sender.ts'
+import { RESPONSE_BODY_BYTES_MAX } from './response-body.ts'
+
+/** Short, as these receivers never end; long enough for a busy machine to get to the hang. */
+const TIMEOUT_MS = 300
+const TRICKLE_MS = 20
+const OK = 'HTTP/1.1 200 OK\r\n'
+
+/** Waits for a request to begin, then writes `parts` and leaves the connection open. */
+function startSaying(...parts: (string | Buffer)[]) {
+  return startRawReceiver((socket) => {
+    socket.once('data', () => {
+      for (const part of parts) socket.write(part)
+    })
+  })
+}
+
+/** As `startSaying`, but closes at the end. */
+function startSayingAndClosing(...parts: string[]) {
+  return startRawReceiver((socket) => {
+    socket.once('data', () => socket.end(parts.join('')))
+  })
+}
+
+/** Repeats `text` until the connection is gone. */
+function trickle(socket: Socket, text: string): void {
+  const timer = setInterval(() => socket.write(text), TRICKLE_MS)
+  socket.on('close', () => clearInterval(timer))
+}
+
+t.test('times out on a receiver that takes the request and says nothing', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startSaying()
+  const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
+  t.match(result, {
+    outcome: 'unreachable',
+    statusCode: null,
+    error: 'timeout: no complete answer within 0.3 s',
+    responseHeaders: null,
+    responseBody: null,
+  })
+  t.ok(result.durationMs >= TIMEOUT_MS - 1 && result.durationMs < 10 * TIMEOUT_MS)
+})
+
+t.test('times out on a receiver that trickles its headers', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.write(OK)
+    trickle(socket, 'a')
+  })
+  const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
+  t.match(result, { outcome: 'unreachable', error: /^timeout: / })
+})
+
+t.test('the connection of a request that timed out is closed', async (t) => {
+  await using sender = startSender()
+  const closed = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.resume().on('close', closed.resolve)
+  })
+  t.match(await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS }), { outcome: 'unreachable' })
+  await closed.promise
+})
+
+t.test('a 200 whose body trickles is delivered when the time is over', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.write(`${OK}content-length: 1000000\r\n\r\n`)
+    trickle(socket, 'a')
+  })
+  const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
+  t.match(result, { outcome: 'delivered', statusCode: 200, error: null, responseBody: /^a+$/ })
+  t.ok(result.durationMs >= TIMEOUT_MS - 1)
+})
+
+t.test('a 500 whose body stalls is rejected with what came', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startSaying('HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nhalf')
+  const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
+  t.match(result, { outcome: 'rejected', statusCode: 500, responseBody: 'half' })
+})
+
+t.test('an endless body is read up to the cap and its connection closed', async (t) => {
+  await using sender = startSender()
+  const closed = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    const pour = () => {
+      while (socket.writable && socket.write('x'.repeat(10_000)));
+    }
+    socket.on('close', closed.resolve)
+    socket.once('data', () => {
+      socket.write(`${OK}\r\n`)
+      socket.on('drain', pour)
+      pour()
+    })
+  })
+  const result = await sender.send(receiver.url)
+  t.match(result, { outcome: 'delivered', responseBody: 'x'.repeat(RESPONSE_BODY_BYTES_MAX) })
+  t.equal(result.responseBody?.length, RESPONSE_BODY_BYTES_MAX)
+  await closed.promise
+})
+
+t.test('a gzip bomb is not inflated', async (t) => {
+  await using sender = startSender()
+  const bomb = gzipSync(Buffer.alloc(10_000_000))
+  await using receiver = await startReceiver({
+    answer: () => ({ headers: { 'content-encoding': 'gzip' }, body: bomb }),
+  })
+  const result = await sender.send(receiver.url)
+  t.match(result, { outcome: 'delivered', responseHeaders: { 'content-encoding': 'gzip' } })
+  t.ok((result.responseBody?.length ?? 0) <= bomb.length)
+  const [request] = receiver.requests
+  t.notOk(request?.headers['accept-encoding'])
+})
+
+const NO_ANSWERS: [name: string, said: string, error: RegExp][] = [
+  ['nothing', '', /^connection: closed/],
+  ['half a head', `${OK}content-ty`, /^connection: closed|^protocol: /],
+  ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /^protocol: /],
+  ['a header with NUL', `${OK}x-a: a\0b\r\n\r\n`, /^protocol: /],
+  ['a header line without a colon', `${OK}nonsense\r\n\r\n`, /^protocol: /],
+  ['two lengths', `${OK}content-length: 1\r\ncontent-length: 2\r\n\r\nab`, /^protocol: /],
+]
+for (const [name, said, error] of NO_ANSWERS) {
+  t.test(`a receiver that says ${name} and closes is unreachable`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startSayingAndClosing(said)
+    t.match(await sender.send(receiver.url), { outcome: 'unreachable', statusCode: null, error })
+  })
+}
+
+t.test('headers of more than 16 KiB are refused', async (t) => {
+  await using sender = startSender()
+  await using large = await startSaying(`${OK}x-a: ${'a'.repeat(20_000)}\r\n\r\n`)
+  t.match(await sender.send(large.url), { outcome: 'unreachable', error: /^protocol: .*16 KiB/ })
+  await using nearly = await startSaying(
+    `${OK}x-a: ${'a'.repeat(16_000)}\r\ncontent-length: 0\r\n\r\n`,
+  )
+  t.match(await sender.send(nearly.url), { outcome: 'delivered' })
+})
+
+const ANSWERS: [name: string, said: string, statusCode: number, body: string | null][] = [
+  ['HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\nold', 200, 'old'],
+  ['HTTP/1.1 without a length', `${OK}\r\nuntil the end`, 200, 'until the end'],
+  ['a body shorter than announced', `${OK}content-length: 10\r\n\r\nshort`, 200, 'short'],
+  ['garbage for chunks', `${OK}transfer-encoding: chunked\r\n\r\nZZZ\r\nx\r\n`, 200, null],
+  ['100 first', `HTTP/1.1 100 Continue\r\n\r\n${OK}content-length: 0\r\n\r\n`, 200, null],
+  [
+    '103 first',
+    `HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n${OK}content-length: 0\r\n\r\n`,
+    200,
+    null,
+  ],
+  [
+    'a second answer nobody asked for',
+    `${OK}content-length: 1\r\n\r\naHTTP/1.1 500 No\r\n\r\n`,
+    200,
+    'a',
+  ],
+]
+for (const [name, said, statusCode, responseBody] of ANSWERS) {
+  t.test(`the status counts when a receiver says ${name}`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startSayingAndClosing(said)
+    t.match(await sender.send(receiver.url), { outcome: 'delivered', statusCode, responseBody })
+  })
+}
+
+t.test('an upgrade is rejected and its connection closed', async (t) => {
+  await using sender = startSender()
+  const closed = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.on('close', closed.resolve)
+    socket.once('data', () => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      )
+    })
+  })
+  t.match(await sender.send(receiver.url), {
+    outcome: 'rejected',
+    statusCode: 101,
+    error: /^status: .*101/,
+  })
+  await closed.promise
+})
+
+t.test('an answer before the body was taken counts, and the rest is not sent', async (t) => {
+  await using sender = startSender()
+  const closed = Promise.withResolvers<void>()
+  let readOn = () => {}
+  await using receiver = await startRawReceiver((socket) => {
+    readOn = () => socket.resume()
+    socket.on('close', closed.resolve)
+    socket.once('readable', () => {
+      socket.read(1)
+      socket.write('HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n')
+    })
+  })
+  // More than the buffers of a loopback connection hold.
+  const result = await sender.send(receiver.url, { body: 'x'.repeat(32_000_000) })
+  t.match(result, { outcome: 'rejected', statusCode: 413 })
+  readOn()
+  await closed.promise
+})
+
+t.test('an aborted request is interrupted', async (t) => {
+  await using sender = startSender()
+  const arrived = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('data', () => arrived.resolve())
+  })
+  const controller = new AbortController()
+  const sending = sender.send(receiver.url, { signal: controller.signal })
+  await arrived.promise
+  controller.abort()
+  t.match(await sending, { outcome: 'interrupted', statusCode: null, error: /^interrupted: / })
+})
+
+t.test('a request whose signal is aborted already is not sent', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  t.match(await sender.send(`${receiver.url}/first`, { signal: AbortSignal.abort() }), {
+    outcome: 'interrupted',
+  })
+  await sender.send(`${receiver.url}/second`)
+  t.match(await receiver.received(1), [{ path: '/second' }])
+})
+
+t.test('what the receiver said before the abort counts', async (t) => {
+  await using sender = startSender()
+  const controller = new AbortController()
+  await using receiver = await startSaying(`${OK}content-length: 9\r\n\r\nhalf`)
+  const headRead = Promise.withResolvers<void>()
+  const onHead = () => headRead.resolve()
+  subscribe('http.client.response.finish', onHead)
+  const sending = sender.send(receiver.url, { signal: controller.signal })
+  await headRead.promise
+  unsubscribe('http.client.response.finish', onHead)
+  controller.abort()
+  t.match(await sending, { outcome: 'delivered', statusCode: 200 })
+})
+
+t.test('closing the sender interrupts what is under way', async (t) => {
+  const sender = startSender()
+  const arrived = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('data', () => arrived.resolve())
+  })
+  const sending = sender.send(receiver.url)
+  await arrived.promise
+  await sender.close()
+  t.match(await sending, { outcome: 'interrupted' })
+  await sender.close()
+  t.match(await sender.send(receiver.url), { outcome: 'interrupted' })
+})
+
+t.test('leaves no listener behind on a signal that outlives the request', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  const { signal } = new AbortController()
+  let listeners = 0
+  const add = signal.addEventListener.bind(signal)
+  const remove = signal.removeEventListener.bind(signal)
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners += 1
+    add(...args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners -= 1
+    remove(...args)
+  }
+  for (let n = 0; n < 3; n += 1) await sender.send(receiver.url, { signal })
+  t.equal(listeners, 0)
+})
+
+t.test('times out while the name is being looked up', async (t) => {
+  await using sender = startSender({ lookup: () => {} })
+  const result = await sender.send('http://slow.test/', { timeoutMs: TIMEOUT_MS })
+  t.match(result, { outcome: 'unreachable', error: /^timeout: / })
+})
+
+t.test('times out while the receiver does not answer the TLS handshake', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startSaying()
+  const result = await sender.send(receiver.url.replace('http:', 'https:'), {
+    timeoutMs: TIMEOUT_MS,
+  })
+  t.match(result, { outcome: 'unreachable', error: /^timeout: / })
+})
+
+t.test('nobody listening is said in words', async (t) => {
+  await using sender = startSender()
+  const receiver = await startReceiver()
+  await receiver.close()
+  t.match(await sender.send(receiver.url), {
+    outcome: 'unreachable',
+    error: 'connection: refused, nothing listens there (ECONNREFUSED)',
+  })
+})
+
+t.test('a name that does not resolve is said in words', async (t) => {
+  const failure = Object.assign(new Error('x'), { code: 'ENOTFOUND' })
+  await using sender = startSender({ lookup: (_name, _options, done) => done(failure, []) })
+  t.match(await sender.send('http://nowhere.test/'), {
+    outcome: 'unreachable',
+    error: 'dns: the name did not resolve (ENOTFOUND)',
+    timings: { connectMs: null },
+  })
+})

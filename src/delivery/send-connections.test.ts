@@ -1,0 +1,258 @@
+import type { LookupAddress } from 'node:dns'
+import type { Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import tls from 'node:tls'
+import t from 'tap'
+import { type Certificate, makeCertificates } from '../testing/certificates.ts'
+import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
+import { startSender } from '../testing/sender.ts'
+import { type LookupAll, parseCidrs } from './egress.ts'
+
+const certificates = await makeCertificates()
+tls.setDefaultCACertificates([certificates.ca])
+
+const hasIPv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+)
+
+/** Resolves every name to the addresses, the next list for each lookup; the last one stays. */
+function resolving(...lists: string[][]): LookupAll & { asked: string[] } {
+  const asked: string[] = []
+  const toAddress = (address: string): LookupAddress => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  })
+  const lookup: LookupAll = (hostname, _options, done) => {
+    const list = lists[asked.length] ?? lists.at(-1) ?? []
+    asked.push(hostname)
+    done(null, list.map(toAddress))
+  }
+  return Object.assign(lookup, { asked })
+}
+
+const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+
+/** Answers the first request of each connection, and does `then` at the start of the second. */
+function startClosingOnSecond(then: (socket: Socket) => void) {
+  return startRawReceiver((socket) => {
+    socket.once('data', () => {
+      socket.write(ANSWER)
+      socket.once('data', () => then(socket))
+    })
+  })
+}
+
+t.test('many deliveries in a row use one connection', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  for (let n = 0; n < 20; n += 1) await sender.send(receiver.url)
+  t.equal(receiver.connections(), 1)
+  t.match((await sender.send(receiver.url)).timings, {
+    dnsMs: null,
+    connectMs: null,
+    tlsMs: null,
+    firstByteMs: Number,
+  })
+})
+
+t.test('deliveries at the same time share no more connections than allowed', async (t) => {
+  await using sender = startSender({ maxSockets: 2 })
+  await using receiver = await startReceiver()
+  await Promise.all(Array.from({ length: 6 }, () => sender.send(receiver.url)))
+  t.equal(receiver.requests.length, 6)
+  t.equal(receiver.connections(), 2)
+})
+
+t.test('a connection whose receiver asked to close it is not used again', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver({
+    answer: () => ({ headers: { connection: 'close' } }),
+  })
+  await sender.send(receiver.url)
+  await sender.send(receiver.url)
+  t.equal(receiver.connections(), 2)
+})
+
+t.test('a connection the receiver closed while idle costs no attempt', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  await sender.send(receiver.url)
+  receiver.closeIdleConnections()
+  t.match(await sender.send(receiver.url), { outcome: 'delivered', error: null })
+  t.equal(receiver.connections(), 2)
+})
+
+const CLOSINGS: [name: string, close: (socket: Socket) => void][] = [
+  ['closed', (socket) => socket.end()],
+  ['reset', (socket) => socket.resetAndDestroy()],
+]
+for (const [name, close] of CLOSINGS) {
+  t.test(`sends again when a kept-alive connection is ${name} under it`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startClosingOnSecond(close)
+    await sender.send(receiver.url)
+    t.match(await sender.send(receiver.url), {
+      outcome: 'delivered',
+      timings: { connectMs: Number },
+    })
+    t.equal(receiver.connections(), 2)
+  })
+}
+
+t.test('sends again only once', async (t) => {
+  await using sender = startSender()
+  let answer = true
+  await using receiver = await startRawReceiver((socket) => {
+    socket.on('data', () => {
+      if (answer) socket.write(ANSWER)
+      else socket.resetAndDestroy()
+      answer = false
+    })
+  })
+  await sender.send(receiver.url)
+  t.match(await sender.send(receiver.url), { outcome: 'unreachable', error: /^connection: closed/ })
+  t.equal(receiver.connections(), 2)
+})
+
+t.test('does not send again once the receiver has begun to answer', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startClosingOnSecond((socket) => socket.end('HTTP/1.1 2'))
+  await sender.send(receiver.url)
+  t.match(await sender.send(receiver.url), { outcome: 'unreachable', statusCode: null })
+  t.equal(receiver.connections(), 1)
+})
+
+t.test('does not send again what failed on a new connection', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.resetAndDestroy())
+  })
+  t.match(await sender.send(receiver.url), { outcome: 'unreachable', error: /^connection: closed/ })
+  t.equal(receiver.connections(), 1)
+})
+
+t.test('the second sending has what is left of the time, not the whole of it again', async (t) => {
+  await using sender = startSender()
+  let connection = 0
+  await using receiver = await startRawReceiver((socket) => {
+    connection += 1
+    if (connection > 1) return
+    socket.once('data', () => {
+      socket.write(ANSWER)
+      socket.once('data', () => setTimeout(() => socket.resetAndDestroy(), 200))
+    })
+  })
+  await sender.send(receiver.url)
+  const result = await sender.send(receiver.url, { timeoutMs: 400 })
+  t.match(result, { outcome: 'unreachable', error: /^timeout: / })
+  t.equal(connection, 2)
+  t.ok(result.durationMs < 590, `${result.durationMs} ms`)
+})
+
+t.test('the address that was vetted is the one that is dialled', async (t) => {
+  // A rebinding name server answers with an address that may be dialled first, then with another.
+  const lookup = resolving(['127.0.0.1'], ['10.0.0.1'])
+  await using sender = startSender({ allow: parseCidrs('127.0.0.1'), lookup })
+  await using receiver = await startReceiver()
+  const url = `http://rebinding.test:${receiver.port}/`
+  t.match(await sender.send(url), { outcome: 'delivered' })
+  t.strictSame(lookup.asked, ['rebinding.test'])
+  t.match(await sender.send(url), { outcome: 'delivered' }, 'on the same connection')
+
+  receiver.closeIdleConnections()
+  t.match(await sender.send(url), {
+    outcome: 'blocked',
+    error: 'blocked: 10.0.0.1 is not a public address',
+  })
+  t.strictSame(lookup.asked, ['rebinding.test', 'rebinding.test'])
+  t.equal(receiver.requests.length, 2)
+})
+
+t.test(
+  'a name with a private address beside a permitted one leads to the permitted one',
+  async (t) => {
+    const lookup = resolving(['10.0.0.1', '127.0.0.1'])
+    await using sender = startSender({ allow: parseCidrs('127.0.0.1'), lookup })
+    await using receiver = await startReceiver()
+    t.match(await sender.send(`http://mixed.test:${receiver.port}/`), {
+      outcome: 'delivered',
+      timings: { dnsMs: Number },
+    })
+  },
+)
+
+t.test('localhost is blocked unless loopback is listed', async (t) => {
+  await using receiver = await startReceiver()
+  const url = `http://localhost:${receiver.port}/`
+  await using strict = startSender({ allow: [] })
+  t.match(await strict.send(url), { outcome: 'blocked' })
+  await using listed = startSender()
+  t.match(await listed.send(url), { outcome: 'delivered' })
+})
+
+t.test('tries the next address when the first refuses', async (t) => {
+  await using sender = startSender({ lookup: resolving(['127.0.0.2', '127.0.0.1']) })
+  await using receiver = await startReceiver()
+  t.match(await sender.send(`http://two.test:${receiver.port}/`), { outcome: 'delivered' })
+})
+
+t.test('delivers to IPv6', { skip: !hasIPv6 && 'no ::1 here' }, async (t) => {
+  await using receiver = await startReceiver({ host: '::1' })
+  await using sender = startSender({ lookup: resolving(['::1']) })
+  t.match(await sender.send(receiver.url), { outcome: 'delivered' })
+  t.match(await sender.send(`http://six.test:${receiver.port}/`), { outcome: 'delivered' })
+})
+
+t.test('takes no proxy from the environment', async (t) => {
+  await using proxy = await startRawReceiver((socket) => socket.end())
+  await using receiver = await startReceiver()
+  const names = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY']
+  for (const name of names) process.env[name] = proxy.url
+  t.teardown(() => {
+    for (const name of names) delete process.env[name]
+  })
+  await using sender = startSender({ lookup: resolving(['127.0.0.1']) })
+  t.match(await sender.send(`http://proxied.test:${receiver.port}/`), { outcome: 'delivered' })
+  t.equal(proxy.connections(), 0)
+})
+
+/** Sends to `https://receiver.test` at a receiver with this certificate. */
+async function sendTls(certificate: Certificate, times = 1) {
+  await using sender = startSender({ lookup: resolving(['127.0.0.1']) })
+  await using receiver = await startReceiver({ tls: certificate })
+  const url = `https://receiver.test:${receiver.port}/`
+  let result = await sender.send(url)
+  for (let n = 1; n < times; n += 1) result = await sender.send(url)
+  return { result, requests: receiver.requests.length, connections: receiver.connections() }
+}
+
+t.test('delivers over https to a certificate that fits', async (t) => {
+  const { result } = await sendTls(certificates.valid)
+  t.match(result, { outcome: 'delivered', timings: { tlsMs: Number, connectMs: Number } })
+})
+
+t.test('keeps https connections as well', async (t) => {
+  const { result, connections } = await sendTls(certificates.valid, 3)
+  t.match(result, { outcome: 'delivered', timings: { tlsMs: null } })
+  t.equal(connections, 1)
+})
+
+const BAD_CERTIFICATES: [name: string, certificate: Certificate, error: RegExp][] = [
+  ['expired', certificates.expired, /^tls: the certificate has expired \(CERT_HAS_EXPIRED\)$/],
+  ['for another host', certificates.wrongHost, /^tls: the certificate is for another host name/],
+  ['self-signed', certificates.selfSigned, /^tls: the certificate is self-signed/],
+]
+for (const [name, certificate, error] of BAD_CERTIFICATES) {
+  t.test(`a certificate that is ${name} gets no request`, async (t) => {
+    const { result, requests } = await sendTls(certificate)
+    t.match(result, { outcome: 'unreachable', statusCode: null, error })
+    t.equal(requests, 0)
+  })
+}
+
+t.test('https to a receiver that speaks http is said in words', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  const result = await sender.send(receiver.url.replace('http:', 'https:'))
+  t.match(result, { outcome: 'unreachable', error: /^tls: no secure connection \(/ })
+})
