@@ -69,6 +69,7 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
     const expire = () => stop(timedOut(deadline.timeoutMs))
     const timer = setTimeout(expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', abort)
+    if (deadline.signals.some((signal) => signal.aborted)) abort()
 
     request.on('response', (response: IncomingMessage) => {
       answer = headOf(response)

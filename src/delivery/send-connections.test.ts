@@ -33,13 +33,13 @@ function resolving(...lists: string[][]): LookupAll & { asked: string[] } {
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 
 /** Answers the first request of each connection, and does `then` at the start of the second. */
-function startClosingOnSecond(then: (socket: Socket) => void) {
+function startClosingOnSecond(then: (socket: Socket) => void, certificate?: Certificate) {
   return startRawReceiver((socket) => {
     socket.once('data', () => {
       socket.write(ANSWER)
       socket.once('data', () => then(socket))
     })
-  })
+  }, certificate)
 }
 
 t.test('many deliveries in a row use one connection', async (t) => {
@@ -82,14 +82,17 @@ t.test('a connection the receiver closed while idle costs no attempt', async (t)
   t.equal(receiver.connections(), 2)
 })
 
-const CLOSINGS: [name: string, close: (socket: Socket) => void][] = [
-  ['closed', (socket) => socket.end()],
-  ['reset', (socket) => socket.resetAndDestroy()],
+const CLOSINGS: [name: string, close: (socket: Socket) => void, certificate?: Certificate][] = [
+  ['connection is closed', (socket) => socket.end()],
+  ['connection is reset', (socket) => socket.resetAndDestroy()],
+  // A TLS close sends an alert first, which is no answer either.
+  ['TLS connection is closed', (socket) => socket.end(), certificates.valid],
+  ['TLS connection is cut', (socket) => socket.destroy(), certificates.valid],
 ]
-for (const [name, close] of CLOSINGS) {
-  t.test(`sends again when a kept-alive connection is ${name} under it`, async (t) => {
+for (const [name, close, certificate] of CLOSINGS) {
+  t.test(`sends again when a kept-alive ${name} under it`, async (t) => {
     await using sender = startSender()
-    await using receiver = await startClosingOnSecond(close)
+    await using receiver = await startClosingOnSecond(close, certificate)
     await sender.send(receiver.url)
     t.match(await sender.send(receiver.url), {
       outcome: 'delivered',

@@ -79,7 +79,8 @@ export function createSender(options: SenderOptions): Sender {
     async send(request) {
       const startedAt = performance.now()
       const url = URL.parse(request.url)
-      const headers = signedHeaders(request, userAgent)
+      const body = Buffer.from(request.body)
+      const headers = signedHeaders(request, body, userAgent)
       const sent: Sent = { host: url?.host ?? '', headers, startedAt }
       const signals = request.signal ? [request.signal, closing.signal] : [closing.signal]
 
@@ -91,7 +92,7 @@ export function createSender(options: SenderOptions): Sender {
         timeoutMs: request.timeoutMs,
         signals,
       }
-      const post = (client: Client) => postOnce(client, url, headers, request.body, deadline)
+      const post = (client: Client) => postOnce(client, url, { body, headers }, deadline)
       return resultOfExchange(
         sent,
         await withoutStaleSocket(
@@ -126,11 +127,10 @@ async function withoutStaleSocket(
 function postOnce(
   { instance }: Client,
   url: URL,
-  headers: Record<string, string>,
-  body: string,
+  message: { body: Buffer; headers: Record<string, string> },
   deadline: Deadline,
 ): Promise<Exchange> {
-  return followExchange(instance.stream(url, { body, headers }), deadline)
+  return followExchange(instance.stream(url, message), deadline)
 }
 
 interface Client {
@@ -162,13 +162,17 @@ function prepareClient(options: http.AgentOptions & { lookup: VettedLookup }): C
   }
 }
 
-function signedHeaders(request: SendRequest, userAgent: string): Record<string, string> {
-  const { eventId: id, body, secrets } = request
+function signedHeaders(
+  request: SendRequest,
+  body: Buffer,
+  userAgent: string,
+): Record<string, string> {
+  const { eventId: id, secrets } = request
   const timestampSeconds = request.timestampSeconds ?? Math.floor(Date.now() / 1000)
   return requestHeaders(
     {
       'content-type': 'application/json',
-      'content-length': String(Buffer.byteLength(body)),
+      'content-length': String(body.length),
       'user-agent': userAgent,
       'webhook-id': id,
       'webhook-timestamp': String(timestampSeconds),

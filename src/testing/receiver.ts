@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http, { type IncomingHttpHeaders } from 'node:http'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
+import tls from 'node:tls'
 
 /** A request as it arrived, its body complete. */
 export interface ReceivedRequest {
@@ -56,7 +57,7 @@ const RECEIVED_TIMEOUT_MS = 15_000
  * const [first, second] = await receiver.received(2)
  */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
-  const { host = '127.0.0.1', tls } = options
+  const { host = '127.0.0.1', tls: certificate } = options
   let answer: AnswerWith = options.answer ?? (() => 200)
   let connections = 0
   const arrivals = countArrivals()
@@ -67,7 +68,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     const n = arrivals.add(received)
     writeAnswer(response, await answer(received, n))
   }
-  const server = tls ? https.createServer(tls, handle) : http.createServer(handle)
+  const server = certificate ? https.createServer(certificate, handle) : http.createServer(handle)
   server.on('connection', () => {
     connections += 1
   })
@@ -82,7 +83,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     await once(server, 'close')
   }
   return {
-    url: `${tls ? 'https' : 'http'}://${net.isIPv6(host) ? `[${host}]` : host}:${port}`,
+    url: `${certificate ? 'https' : 'http'}://${net.isIPv6(host) ? `[${host}]` : host}:${port}`,
     port,
     requests: arrivals.requests,
     connections: () => connections,
@@ -107,19 +108,22 @@ export interface RawReceiver extends AsyncDisposable {
  * Starts a TCP server for receivers that do not speak HTTP properly.
  *
  * @param onSocket gets each connection; its errors are ignored, since senders cut it at will
+ * @param certificate PEM; makes the connections TLS
  */
 export async function startRawReceiver(
   onSocket: (socket: net.Socket) => void,
+  certificate?: { key: string; cert: string },
 ): Promise<RawReceiver> {
   const sockets = new Set<net.Socket>()
   let connections = 0
-  const server = net.createServer((socket) => {
+  const accept = (socket: net.Socket) => {
     connections += 1
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
     onSocket(socket)
-  })
+  }
+  const server = certificate ? tls.createServer(certificate, accept) : net.createServer(accept)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -131,7 +135,7 @@ export async function startRawReceiver(
     await once(server, 'close')
   }
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${certificate ? 'https' : 'http'}://127.0.0.1:${port}`,
     port,
     connections: () => connections,
     close,
