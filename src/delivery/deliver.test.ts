@@ -1,0 +1,203 @@
+import t from 'tap'
+import type { AttemptResult } from '../attempts/outcome.ts'
+import type { AttemptId, DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import type { Claimed } from './claim.ts'
+import {
+  AttemptStale,
+  createDeliver,
+  type DeliverDependencies,
+  type DeliveryAttempted,
+} from './deliver.ts'
+import type { Finished } from './finish.ts'
+import type { SendRequest } from './send.ts'
+
+const WAKE_UP = { deliveryId: 'd' as DeliveryId, dueAttempt: 1 }
+
+const CLAIMED: Claimed = {
+  deliveryId: 'd' as DeliveryId,
+  attemptId: 'a' as AttemptId,
+  attemptNumber: 1,
+  scheduleStep: 0,
+  abandonedCount: 0,
+  tenantId: 't' as TenantId,
+  endpointId: 'e' as EndpointId,
+  eventId: 'v' as EventId,
+  eventType: 'invoice.paid',
+  body: '{}',
+  url: 'https://example.test/',
+  headers: { 'x-one': '1' },
+  timeoutSeconds: null,
+  retrySchedule: null,
+  secrets: ['sealed-new', 'sealed-old'],
+}
+
+const RESULT: AttemptResult = {
+  outcome: 'rejected',
+  statusCode: 500,
+  error: 'status: 500',
+  durationMs: 5,
+  timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
+  requestHeaders: {},
+  responseHeaders: {},
+  responseBody: '',
+  retryAfterSeconds: null,
+}
+
+/** Everything a case needs; `claimed` and `result` are what the case is about. */
+function bundle({
+  claimed = {},
+  result = {},
+  ...overrides
+}: Partial<DeliverDependencies> & {
+  claimed?: Partial<Claimed> | null
+  result?: Partial<AttemptResult>
+} = {}) {
+  const sent: SendRequest[] = []
+  const finished: Finished[] = []
+  const lines: DeliveryAttempted[] = []
+  const deliver = createDeliver({
+    claim: async () => claimed && { ...CLAIMED, ...claimed },
+    send: async (request) => {
+      sent.push(request)
+      return { ...RESULT, ...result }
+    },
+    finish: async (one) => {
+      finished.push(one)
+      return 'pending'
+    },
+    decryptSecret: (sealed, endpointId) => `${endpointId}:${sealed}`,
+    schedule: { delaysSeconds: [60, 120], jitter: 0.1, retryAfterMaxSeconds: 3600 },
+    timeoutMs: 15_000,
+    random: () => 0.5,
+    log: (line) => lines.push(line),
+    ...overrides,
+  })
+  return { deliver, sent, finished, lines }
+}
+
+t.test('sends what was claimed, signed with every live secret', async (t) => {
+  const { deliver, sent } = bundle()
+  const { signal } = new AbortController()
+  await deliver(WAKE_UP, signal)
+  t.match(sent, [
+    {
+      url: CLAIMED.url,
+      eventId: 'v',
+      body: '{}',
+      headers: { 'x-one': '1' },
+      secrets: ['e:sealed-new', 'e:sealed-old'],
+      timeoutMs: 15_000,
+      signal,
+    },
+  ])
+})
+
+t.test('does nothing when there is nothing to claim', async (t) => {
+  const { deliver, sent, finished, lines } = bundle({ claimed: null })
+  await deliver(WAKE_UP)
+  t.same([sent, finished, lines], [[], [], []])
+})
+
+t.test('a failed attempt is tried again after the delay of its step', async (t) => {
+  const { deliver, finished } = bundle({ claimed: { scheduleStep: 1 } })
+  await deliver(WAKE_UP)
+  t.match(finished, [{ deliveryId: 'd', attemptId: 'a', nextInSeconds: 120 }])
+})
+
+t.test('gives up once the schedule is used up', async (t) => {
+  const { deliver, finished } = bundle({ claimed: { scheduleStep: 2 } })
+  await deliver(WAKE_UP)
+  t.match(finished, [{ nextInSeconds: null }])
+})
+
+t.test('an endpoint has its own schedule and timeout', async (t) => {
+  const { deliver, sent, finished } = bundle({
+    claimed: { scheduleStep: 2, retrySchedule: [1, 2, 7], timeoutSeconds: 3 },
+  })
+  await deliver(WAKE_UP)
+  t.equal(sent[0]?.timeoutMs, 3_000)
+  t.match(finished, [{ nextInSeconds: 7 }])
+})
+
+t.test('Retry-After stretches the delay up to its cap', async (t) => {
+  for (const [asked, waits] of [
+    [59, 60],
+    [61, 61],
+    [9_999, 3_600],
+  ]) {
+    const { deliver, finished } = bundle({ result: { retryAfterSeconds: asked ?? null } })
+    await deliver(WAKE_UP)
+    t.match(finished, [{ nextInSeconds: waits }])
+  }
+})
+
+t.test('success, a blocked address and 410 are final', async (t) => {
+  for (const result of [
+    { outcome: 'delivered', statusCode: 200 },
+    { outcome: 'blocked', statusCode: null },
+    { outcome: 'rejected', statusCode: 410 },
+  ] as const) {
+    const { deliver, finished } = bundle({ result })
+    await deliver(WAKE_UP)
+    t.match(finished, [{ nextInSeconds: null, result }])
+  }
+})
+
+t.test('an attempt that a shutdown cut off is handed on at once', async (t) => {
+  const { deliver, finished } = bundle({ result: { outcome: 'interrupted', statusCode: null } })
+  await deliver(WAKE_UP)
+  t.match(finished, [{ nextInSeconds: 0 }])
+})
+
+t.test('a secret that no key opens postpones the delivery and costs no step', async (t) => {
+  const { deliver, sent, finished } = bundle({
+    decryptSecret: () => {
+      throw new Error('no key fits')
+    },
+  })
+  await deliver(WAKE_UP)
+  t.same(sent, [])
+  t.match(finished, [
+    { nextInSeconds: 60, result: { outcome: 'interrupted', error: /SECRET_ENCRYPTION_KEY/ } },
+  ])
+})
+
+t.test('an event whose data is gone is blocked, not sent', async (t) => {
+  const { deliver, sent, finished } = bundle({ claimed: { body: null } })
+  await deliver(WAKE_UP)
+  t.same(sent, [])
+  t.match(finished, [{ nextInSeconds: null, result: { outcome: 'blocked', error: /erased/ } }])
+})
+
+t.test('a stale finish is thrown, so that the job is not completed', async (t) => {
+  const { deliver, lines } = bundle({ finish: async () => 'stale' })
+  await t.rejects(deliver(WAKE_UP), AttemptStale)
+  t.match(lines, [{ verdict: 'stale' }])
+})
+
+t.test('a fault of ours is thrown, so that graphile-worker retries', async (t) => {
+  const { deliver } = bundle({ claim: () => Promise.reject(new Error('no database')) })
+  await t.rejects(deliver(WAKE_UP), { message: 'no database' })
+})
+
+t.test('writes one line an attempt, without payload or headers', async (t) => {
+  const { deliver, lines } = bundle()
+  await deliver(WAKE_UP)
+  t.same(lines, [
+    {
+      tenantId: 't',
+      endpointId: 'e',
+      eventId: 'v',
+      eventType: 'invoice.paid',
+      deliveryId: 'd',
+      attemptId: 'a',
+      attempt: 1,
+      outcome: 'rejected',
+      statusCode: 500,
+      error: 'status: 500',
+      durationMs: 5,
+      verdict: 'pending',
+      nextInSeconds: 60,
+    },
+  ])
+})

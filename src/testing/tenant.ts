@@ -1,0 +1,63 @@
+import type { Pool } from 'pg'
+import { generateSecret } from '../delivery/signature.ts'
+
+export interface TestTenant {
+  id: string
+  /** What publish() takes. */
+  key: string
+  /** Publishes in a transaction of its own; returns the event id. */
+  publish(type?: string, data?: unknown): Promise<string>
+  /** Adds an endpoint whose secret is stored as it is; `decryptSecret` of the runner is the identity then. */
+  addEndpoint(columns: { url: string; [column: string]: unknown }): Promise<TestEndpoint>
+}
+
+export interface TestEndpoint {
+  id: string
+  secret: string
+}
+
+let made = 0
+
+/** A fresh tenant, so that tests in one database do not see each other. */
+export async function createTenant(pool: Pool): Promise<TestTenant> {
+  made += 1
+  const key = `tenant-${process.pid}-${made}`
+  const { rows } = await pool.query<{ id: string }>(
+    'insert into postrider.tenant (key, name) values ($1, $1) returning id',
+    [key],
+  )
+  const id = rows[0]?.id ?? ''
+  return {
+    id,
+    key,
+    async publish(type = 'invoice.paid', data: unknown = { id: 1 }) {
+      const published = await pool.query<{ id: string }>(
+        'select postrider.publish($1, $2, $3) as id',
+        [key, type, JSON.stringify(data)],
+      )
+      return published.rows[0]?.id ?? ''
+    },
+    addEndpoint: (columns) => addEndpoint(pool, id, columns),
+  }
+}
+
+async function addEndpoint(
+  pool: Pool,
+  tenantId: string,
+  columns: Record<string, unknown>,
+): Promise<TestEndpoint> {
+  const all: Record<string, unknown> = { tenant_id: tenantId, ...columns }
+  const names = Object.keys(all)
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into postrider.endpoint (${names.join(', ')})
+     values (${names.map((_, i) => `$${i + 1}`).join(', ')}) returning id`,
+    Object.values(all),
+  )
+  const id = rows[0]?.id ?? ''
+  const secret = generateSecret()
+  await pool.query(
+    'insert into postrider.endpoint_secret (tenant_id, endpoint_id, encrypted) values ($1, $2, $3)',
+    [tenantId, id, secret],
+  )
+  return { id, secret }
+}
