@@ -1,5 +1,10 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import type { LogLevel } from './config.ts'
+import {
+  type DestinationStream,
+  type LevelWithSilent,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino'
 
 /**
  * Field names and what they hold, the same in every line:
@@ -35,7 +40,7 @@ const REDACTED = [
  *
  * @param destination where to instead, for tests
  */
-export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+export function createLog(level: LevelWithSilent, destination?: DestinationStream): Log {
   const options = {
     level,
     base: { pid: process.pid },

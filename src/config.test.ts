@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { ConfigError, describeVariables, readConfig, renderConfigTable } from './config.ts'
+
+const KEY = randomBytes(32).toString('base64')
+const SERVICE = { DATABASE_URL: 'postgres://user@db/postrider', SECRET_ENCRYPTION_KEY: KEY }
+
+/** The mistakes found in variables that are otherwise good enough for a runner. */
+function mistakesIn(env: Record<string, string | undefined>): readonly string[] {
+  try {
+    readConfig({ ...SERVICE, ...env }, 'runner')
+    return []
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.mistakes
+  }
+}
+
+t.test('dev needs no variable at all', async (t) => {
+  t.match(readConfig({}, 'dev'), {
+    databaseUrl: undefined,
+    host: '127.0.0.1',
+    port: 8080,
+    dataDir: '.postrider',
+    runnerConcurrency: 250,
+    egressAllow: [],
+    retryScheduleSeconds: [60, 120, 240, 900, 3600, 14_400, 43_200, 86_400, 86_400],
+    deliveryTimeoutSeconds: 15,
+    eventBytesMax: 262_144,
+    retentionDays: 30,
+    logLevel: 'info',
+  })
+})
+
+t.test('every mistake is reported at once, by name', async (t) => {
+  const wrong = {
+    DATABASE_URL: 'mysql://db',
+    REDIS_URL: 'localhost:6379',
+    PORT: 'http',
+    POSTRIDER_ADMIN_KEY: 'short',
+    SECRET_ENCRYPTION_KEY: 'c2hvcnQ=',
+    RUNNER_CONCURRENCY: '2001',
+    EGRESS_ALLOW: '10.0.0.0/8,private',
+    RETRY_SCHEDULE: '60,soon',
+    DELIVERY_TIMEOUT_SECONDS: '0',
+    EVENT_BYTES_MAX: '1e6',
+    RETENTION_DAYS: '1.5',
+    LOG_LEVEL: 'loud',
+    POSTRIDER_URL: 'localhost',
+    POSTRIDER_API_KEY: 'two words',
+  }
+  const mistakes = mistakesIn(wrong)
+  t.strictSame([...new Set(mistakes.map((mistake) => mistake.split(' ')[0]))], Object.keys(wrong))
+  t.ok(mistakes.some((mistake) => mistake.startsWith('EGRESS_ALLOW (entry 2) ')))
+  t.ok(mistakes.some((mistake) => mistake.startsWith('RETRY_SCHEDULE (entry 2) ')))
+})
+
+t.test('what a command needs is missing by name, beside the other mistakes', async (t) => {
+  const names = (command: 'api' | 'runner' | 'migrate') => {
+    try {
+      readConfig({ PORT: 'x' }, command)
+      return []
+    } catch (error) {
+      return (error as ConfigError).mistakes.map((mistake) => mistake.split(' ')[0])
+    }
+  }
+  t.strictSame(names('api'), ['DATABASE_URL', 'SECRET_ENCRYPTION_KEY', 'PORT'])
+  t.strictSame(names('runner'), ['DATABASE_URL', 'SECRET_ENCRYPTION_KEY', 'PORT'])
+  t.strictSame(names('migrate'), ['DATABASE_URL', 'PORT'])
+})
+
+t.test('an empty variable counts as unset', async (t) => {
+  t.equal(readConfig({ REDIS_URL: '', PORT: '' }, 'dev').port, 8080)
+  t.throws(() => readConfig({ ...SERVICE, DATABASE_URL: '' }, 'runner'), /DATABASE_URL is required/)
+})
+
+t.test('no mistake quotes a value, which may be a secret', async (t) => {
+  const message = mistakesIn({
+    DATABASE_URL: 'hunter2',
+    SECRET_ENCRYPTION_KEY: `${KEY},hunter2`,
+    POSTRIDER_ADMIN_KEY: 'hunter 2',
+  }).join()
+  t.notMatch(message, 'hunter')
+})
+
+t.test('encryption keys are 32 bytes of strict base64; the first encrypts', async (t) => {
+  const older = randomBytes(32).toString('base64')
+  const { secretEncryptionKeys } = readConfig(
+    { ...SERVICE, SECRET_ENCRYPTION_KEY: `${KEY}, ${older.replace('=', '')}` },
+    'api',
+  )
+  t.strictSame(
+    secretEncryptionKeys.map((key) => key.toString('base64')),
+    [KEY, older],
+  )
+  for (const length of [31, 33]) {
+    const mistakes = mistakesIn({ SECRET_ENCRYPTION_KEY: randomBytes(length).toString('base64') })
+    t.equal(mistakes.length, 1, `${length} bytes are refused`)
+  }
+  t.equal(mistakesIn({ SECRET_ENCRYPTION_KEY: `*${KEY}` }).length, 1, 'Node would ignore the star')
+  t.equal(mistakesIn({ SECRET_ENCRYPTION_KEY: ',' }).length, 1, 'a list of nothing')
+})
+
+t.test('numbers keep to their bounds at both ends', async (t) => {
+  const bounds: [string, number, number][] = [
+    ['PORT', 0, 65_535],
+    ['RUNNER_CONCURRENCY', 1, 2000],
+    ['DELIVERY_TIMEOUT_SECONDS', 1, 60],
+    ['EVENT_BYTES_MAX', 1024, 16_777_216],
+    ['RETENTION_DAYS', 1, 3650],
+  ]
+  for (const [name, min, max] of bounds) {
+    t.strictSame(mistakesIn({ [name]: `${min}` }), [], `${name}=${min}`)
+    t.strictSame(mistakesIn({ [name]: `${max}` }), [], `${name}=${max}`)
+    t.equal(mistakesIn({ [name]: `${min - 1}` }).length, 1, `${name}=${min - 1}`)
+    t.equal(mistakesIn({ [name]: `${max + 1}` }).length, 1, `${name}=${max + 1}`)
+  }
+  for (const text of ['0x10', '1_0', ' ', '10 000', 'Infinity']) {
+    t.ok(mistakesIn({ PORT: text }).length > 0, `PORT=${text}`)
+  }
+})
+
+t.test('a retry schedule is one to fifty delays', async (t) => {
+  const schedule = (text: string) =>
+    readConfig({ RETRY_SCHEDULE: text }, 'dev').retryScheduleSeconds
+  t.strictSame(schedule('1, 2.5 ,0'), [1, 2.5, 0])
+  t.equal(schedule(Array(50).fill('1').join()).length, 50)
+  t.equal(mistakesIn({ RETRY_SCHEDULE: Array(51).fill('1').join() }).length, 1)
+  t.equal(mistakesIn({ RETRY_SCHEDULE: '-1' }).length, 1)
+  t.equal(mistakesIn({ RETRY_SCHEDULE: `${30 * 86_400}` }).length, 0)
+  t.equal(mistakesIn({ RETRY_SCHEDULE: `${30 * 86_400 + 1}` }).length, 1)
+})
+
+t.test('networks are refused when a bit after the prefix is set', async (t) => {
+  const good = ['10.0.0.0/8', '::1', '127.0.0.1', 'fd00::/8', '0.0.0.0/0']
+  t.strictSame(readConfig({ EGRESS_ALLOW: good.join(', ') }, 'dev').egressAllow, good)
+  for (const bad of ['10.0.0.1/8', '10.0.0.0/33', '10.1/8', 'fe80::1%eth0', 'localhost']) {
+    t.equal(mistakesIn({ EGRESS_ALLOW: bad }).length, 1, bad)
+  }
+})
+
+t.test('URLs of the sorts that people have', async (t) => {
+  for (const url of [
+    'postgresql://db/postrider',
+    'postgres://u:p%40ss@[::1]:5433/postrider?sslmode=require',
+    'postgres:///postrider?host=/var/run/postgresql',
+  ]) {
+    t.equal(readConfig({ ...SERVICE, DATABASE_URL: url }, 'api').databaseUrl, url)
+  }
+  t.strictSame(mistakesIn({ REDIS_URL: 'rediss://:secret@cache:6380/1' }), [])
+  t.equal(readConfig({ POSTRIDER_URL: 'http://api:8080/' }, 'client').apiUrl, 'http://api:8080')
+})
+
+t.test('every variable is documented, each once', async (t) => {
+  const variables = describeVariables()
+  t.ok(variables.length >= 16)
+  t.ok(variables.every(({ meaning, default: value }) => meaning !== '' && value !== ''))
+})
+
+t.test('the table in the README is the one rendered from the code', async (t) => {
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')
+  const [, table] = readme.split(/<!-- (?:\/)?configuration -->\n/)
+  t.equal(table, renderConfigTable(), 'update with: scripts/postrider config --markdown')
+})
