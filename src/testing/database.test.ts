@@ -39,8 +39,10 @@ t.test('is dropped after a test that passed, even if the test kept a client', as
 
 t.test('is kept after a test that failed', async (t) => {
   const { test, end } = lifetime(false)
+  const printed = t.capture(console, 'error')
   const { name } = await createTestDatabase(test)
   await end()
+  t.match(printed.args(), [[new RegExp(`^kept database ${name};`)]])
   t.equal(await exists(name), true)
   const { url } = await readTestServer()
   await withAdmin(url, (admin) => admin.query(`drop database ${name}`))
