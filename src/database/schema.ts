@@ -3,15 +3,18 @@
  * described. Times are `Date`, `json` is text (a producer's bytes are never parsed), `jsonb` is parsed.
  */
 import type { ColumnType, Generated } from 'kysely'
-import type { AttemptOutcome } from '../attempts/outcome.ts'
 
-export type DeliveryState =
-  | 'pending'
-  | 'delivering'
+export type DeliveryState = 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+/** `started` and `abandoned` and `stale` are written by SQL; the others are what one HTTP try can lead to. */
+export type OutcomeColumn =
+  | 'started'
   | 'delivered'
-  | 'failed'
-  | 'held'
-  | 'cancelled'
+  | 'rejected'
+  | 'unreachable'
+  | 'blocked'
+  | 'abandoned'
+  | 'stale'
+  | 'interrupted'
 export type EndpointState = 'active' | 'paused' | 'disabled'
 export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
 export type Scope = 'publish' | 'read' | 'manage' | 'admin'
@@ -105,7 +108,7 @@ export interface AttemptTable {
   endpoint_id: string
   number: number
   trigger: Trigger
-  outcome: Generated<'started' | 'abandoned' | 'stale' | AttemptOutcome>
+  outcome: Generated<OutcomeColumn>
   status_code: number | null
   error: string | null
   duration_ms: number | null
