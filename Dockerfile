@@ -7,7 +7,9 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund
 
-FROM packages AS build
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
 # The compiler comes as an optional package for each platform; no script of any package has to run.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./

@@ -17,9 +17,9 @@ const documentation = z.registry<Documentation>()
 const ENCRYPTION_KEY_BYTES = 32
 /** Shorter ones are guessed or typed by hand; the generated one has 43 characters. */
 const ADMIN_KEY_LENGTH_MIN = 12
-/** More than any receiver's outage needs, and a bound on how far a job can be scheduled ahead. */
+/** The bounds of an endpoint's own schedule; more than any receiver's outage needs. */
 const RETRIES_MAX = 50
-const RETRY_DELAY_SECONDS_MAX = 30 * 86_400
+const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
 /** Starts as quick exponential back-off and spans almost three days. */
 const DEFAULT_RETRY_SCHEDULE = '60,120,240,900,3600,14400,43200,86400,86400'
 

