@@ -1,0 +1,134 @@
+import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import type { Database, EndpointTable } from '../database/schema.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
+import { EndpointNotFound } from './endpoint-not-found.ts'
+import type { EndpointSecrets } from './endpoint-secrets.ts'
+
+export type Endpoint = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
+
+/** What a person may set. Values were checked where they came in. */
+export interface EndpointValues {
+  url: string
+  description: string
+  /** `*`, exact names, or `prefix.*`; at least one. */
+  eventTypes: string[]
+  headers: Record<string, string>
+  metadata: Record<string, string>
+  ratePerSecond: number | null
+  maxInFlight: number | null
+  /** Null = the service's default, as with `retrySchedule`. */
+  timeoutSeconds: number | null
+  /** Seconds before the 2nd, 3rd, … attempt. */
+  retrySchedule: number[] | null
+}
+
+export type EndpointChange = { [Name in keyof EndpointValues]?: EndpointValues[Name] | undefined }
+export type NewEndpoint = EndpointChange & { url: string; secret?: string | undefined }
+
+/** Small enough that cancelling holds no lock for long; large enough that a round trip is nothing. */
+const CANCEL_BATCH = 500
+
+export interface Endpoints {
+  /** @returns the endpoint and its secret, given or generated */
+  create(tenantId: TenantId, values: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }>
+  /** @throws EndpointNotFound */
+  get(tenantId: TenantId, id: EndpointId): Promise<Endpoint>
+  /** Newest first, from below the id `before` on. */
+  list(tenantId: TenantId, page: { limit: number; before: EndpointId | null }): Promise<Endpoint[]>
+  /** Changes what is given and leaves the rest. @throws EndpointNotFound */
+  change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
+  /**
+   * Nothing is routed to it from now on, and its open deliveries are cancelled; a request that is
+   * on the wire still writes down its outcome.
+   *
+   * @throws EndpointNotFound
+   */
+  delete(tenantId: TenantId, id: EndpointId): Promise<void>
+}
+
+export function createEndpoints(options: {
+  database: Kysely<Database>
+  secrets: EndpointSecrets
+}): Endpoints {
+  const { database, secrets } = options
+
+  return {
+    create: (tenantId, { secret, ...values }) =>
+      database.transaction().execute(async (transaction) => {
+        const endpoint = await transaction
+          .insertInto('endpoint')
+          .values({ tenant_id: tenantId, ...toColumns(values), url: values.url })
+          .returningAll()
+          .$castTo<Endpoint>()
+          .executeTakeFirstOrThrow()
+        return { endpoint, secret: await secrets.add(transaction, endpoint, secret) }
+      }),
+    async get(tenantId, id) {
+      const endpoint = await database
+        .selectFrom('endpoint')
+        .selectAll()
+        .where(isExisting(tenantId, id))
+        .$castTo<Endpoint>()
+        .executeTakeFirst()
+      return endpoint ?? notFound()
+    },
+    list: (tenantId, { limit, before }) =>
+      database
+        .selectFrom('endpoint')
+        .selectAll()
+        .where('tenant_id', '=', tenantId)
+        .where('deleted_at', 'is', null)
+        .$if(before !== null, (query) => query.where('id', '<', before))
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .$castTo<Endpoint>()
+        .execute(),
+    async change(tenantId, id, change) {
+      const endpoint = await database
+        .updateTable('endpoint')
+        .set({ ...toColumns(change), updated_at: sql`now()` })
+        .where(isExisting(tenantId, id))
+        .returningAll()
+        .$castTo<Endpoint>()
+        .executeTakeFirst()
+      return endpoint ?? notFound()
+    },
+    async delete(tenantId, id) {
+      const { rows } = await sql<{ deleted: boolean }>`
+        select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(database)
+      if (!rows[0]?.deleted) notFound()
+      await cancelDeliveries(database, id)
+    },
+  }
+}
+
+const isExisting = (tenantId: TenantId, id: EndpointId) =>
+  sql<SqlBool>`id = ${id} and tenant_id = ${tenantId} and deleted_at is null`
+
+function notFound(): never {
+  throw new EndpointNotFound()
+}
+
+/** Ends, since nothing new is routed to a deleted endpoint. */
+async function cancelDeliveries(database: Kysely<Database>, id: EndpointId): Promise<void> {
+  for (let cancelled = CANCEL_BATCH; cancelled === CANCEL_BATCH; ) {
+    const { rows } = await sql<{ cancelled: number }>`
+      select postrider.cancel_deliveries_of(${id}, ${CANCEL_BATCH}) as cancelled`.execute(database)
+    cancelled = rows[0]?.cancelled ?? 0
+  }
+}
+
+/** Columns of what is given; `undefined` ones are left out by Kysely. */
+function toColumns(values: EndpointChange) {
+  return {
+    url: values.url,
+    description: values.description,
+    event_types: values.eventTypes,
+    headers: values.headers && JSON.stringify(values.headers),
+    metadata: values.metadata && JSON.stringify(values.metadata),
+    rate_per_second: values.ratePerSecond,
+    max_in_flight: values.maxInFlight,
+    timeout_seconds: values.timeoutSeconds,
+    retry_schedule: values.retrySchedule,
+  }
+}
