@@ -1,0 +1,185 @@
+import type { Pool } from 'pg'
+import { createBatcher } from '../database/batcher.ts'
+import { isConflict, isOutage } from '../database/outage.ts'
+import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
+
+/** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
+const EVENTS_IN_BATCH_MAX = 100
+/** While one batch is being committed the next is parsed and planned. */
+const LANES = 2
+/** A conflict with another transaction is rare and short; three in a row are not one. */
+const TRIES_MAX = 3
+
+export interface PublishItem {
+  /**
+   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt` and `tenant`.
+   * Valid JSON, well-formed, and not nested deeper than Postgres can parse: a mistake here would
+   * cost the whole batch a second try.
+   */
+  body: string
+  /** Key of the tenant; overrides what the body says. */
+  tenant: string
+  idempotencyKey: string | null
+}
+
+export interface Published {
+  id: string
+  deliveries: number
+  /** The event was stored by an earlier request with the same idempotency key. */
+  duplicate: boolean
+}
+
+export interface Publisher {
+  /**
+   * Stores an event, its deliveries and their jobs; durable once it resolves.
+   *
+   * @throws PublishRefused
+   * @throws DatabaseUnavailable
+   */
+  publish(item: PublishItem): Promise<Published>
+  /** Resolves once nothing is waiting or in flight. */
+  idle(): Promise<void>
+}
+
+/**
+ * Publishes what arrives at about the same time in one transaction.
+ *
+ * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
+ * transaction, and its batch then waits until `lock_timeout`; events without a key never do.
+ *
+ * @param pool its sessions set `lock_timeout`: `options: '-c lock_timeout=200ms'`
+ */
+export function createPublisher({
+  pool,
+  lanes = LANES,
+}: {
+  pool: Pool
+  lanes?: number
+}): Publisher {
+  const explain = createExplainer(pool)
+  const run = (items: readonly PublishItem[]) => publishBatch(pool, explain, items)
+  const plain = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
+  const keyed = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
+  return {
+    publish: (item) => (item.idempotencyKey === null ? plain : keyed).add(item),
+    async idle() {
+      await Promise.all([plain.idle(), keyed.idle()])
+    },
+  }
+}
+
+/**
+ * A statement that failed stored nothing, so its items are tried again one by one: whichever was
+ * at fault fails alone. A lost connection is not tried again, since it may have stored everything.
+ */
+async function publishBatch(
+  pool: Pool,
+  explain: Explain,
+  items: readonly PublishItem[],
+): Promise<(Published | Error)[]> {
+  if (items.length > 1) {
+    try {
+      return await publishMany(pool, explain, items)
+    } catch (error) {
+      if (!isFaultOfAnItem(error)) throw translate(error)
+    }
+  }
+  return Promise.all(items.map((item) => publishAlone(pool, explain, item)))
+}
+
+async function publishAlone(
+  pool: Pool,
+  explain: Explain,
+  item: PublishItem,
+): Promise<Published | Error> {
+  for (let tried = 1; ; tried++) {
+    try {
+      const [result] = await publishMany(pool, explain, [item])
+      return result ?? new Error('publish_many answered nothing')
+    } catch (error) {
+      if (!isConflict(error) || tried === TRIES_MAX) return translate(error, item)
+    }
+  }
+}
+
+/** Named, so that a connection parses and plans it once. */
+const STATEMENT = {
+  name: 'postrider_publish',
+  text: `select event_id, deliveries, duplicate, error from postrider.publish_many($1::json) order by ordinal`,
+}
+
+type Row =
+  | { event_id: string; deliveries: number; duplicate: boolean; error: null }
+  | { event_id: null; error: string }
+
+async function publishMany(
+  pool: Pool,
+  explain: Explain,
+  items: readonly PublishItem[],
+): Promise<(Published | Error)[]> {
+  const values = [`[${items.map(toItemText).join(',')}]`]
+  const { rows } = await pool.query<Row>({ ...STATEMENT, values })
+  if (rows.every((row) => row.error === null)) return rows.map(toPublished)
+  return Promise.all(
+    rows.map((row) => (row.error === null ? toPublished(row) : explain(row.error))),
+  )
+}
+
+/**
+ * The body as it came, with our members behind its own: where a name comes twice the last one
+ * counts, for Postgres as for `JSON.parse`. Parsing and writing it anew would round large numbers.
+ */
+function toItemText({ body, tenant, idempotencyKey }: PublishItem): string {
+  const open = body.slice(0, body.lastIndexOf('}'))
+  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}}`
+}
+
+function toPublished(row: Row & { error: null }): Published {
+  return { id: row.event_id, deliveries: row.deliveries, duplicate: row.duplicate }
+}
+
+type Explain = (code: string) => Promise<PublishRefused>
+
+/** Field and message of a code are kept in SQL, for its own callers; asked for once a code. */
+function createExplainer(pool: Pool): Explain {
+  const known = new Map<string, { field: string; message: string }>()
+  return async (code) => {
+    let problem = known.get(code)
+    if (!problem) {
+      const text = `select field, message || '. ' || hint as message from postrider.publish_problem($1)`
+      const { rows } = await pool.query<{ field: string; message: string }>(text, [code])
+      problem = rows[0] ?? { field: 'event', message: 'the event was refused' }
+      known.set(code, problem)
+    }
+    return new PublishRefused({ code, ...problem })
+  }
+}
+
+const LOCK_NOT_AVAILABLE = '55P03'
+/** Somebody ended the statement: `statement_timeout`, or an operator. */
+const QUERY_CANCELED = '57014'
+/** Cardinality, data, constraints, conflicts, limits and locks: perhaps one item's doing. */
+const CLASSES_OF_ITEMS = new Set(['21', '22', '23', '40', '54', '55'])
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+const isFaultOfAnItem = (error: unknown): boolean =>
+  !isOutage(error) && CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2))
+
+function translate(error: unknown, item?: PublishItem): Error {
+  const isLocked = codeOf(error) === LOCK_NOT_AVAILABLE
+  if (isLocked && item && item.idempotencyKey !== null) return keyBusy()
+  if (isLocked || isOutage(error) || isConflict(error) || codeOf(error) === QUERY_CANCELED) {
+    return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
+  }
+  return error instanceof Error ? error : new Error(String(error), { cause: error })
+}
+
+function keyBusy(): PublishRefused {
+  return new PublishRefused({
+    code: 'idempotency_key_busy',
+    field: 'idempotencyKey',
+    message: 'an open transaction is publishing with this key. Try again when it has ended.',
+  })
+}
