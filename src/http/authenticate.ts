@@ -1,0 +1,64 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { RequestIdVariables } from 'hono/request-id'
+import type { Scope } from '../database/schema.ts'
+import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
+import { type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import { Problem } from './problem.ts'
+
+/** What handlers find in the context. `tenant` only on paths with `{tenant}`. */
+export interface ApiEnv {
+  Variables: RequestIdVariables & { caller: Caller; tenant: Tenant }
+}
+
+/** Ours have 46 characters; nobody gets to make us hash a megabyte. */
+const KEY_LENGTH_MAX = 256
+const BEARER = /^bearer +([!-~]+)$/i
+
+/** Makes the middleware of a route: a valid key with this scope, or 401 and 403. */
+export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
+
+export function createAuthenticate({ verify }: Pick<ApiKeys, 'verify'>): Authenticate {
+  return (scope) =>
+    createMiddleware<ApiEnv>(async (c, next) => {
+      const caller = await verify(bearerOf(c))
+      if (!caller) throw unauthenticated('The API key is unknown, expired or revoked.')
+      if (!caller.scopes.has(scope) && !caller.scopes.has('admin')) {
+        throw new Problem('scope_missing', { detail: `This needs the scope "${scope}".` })
+      }
+      c.set('caller', caller)
+      await next()
+    })
+}
+
+/**
+ * Makes the middleware that turns `{tenant}` into the tenant. To a key of one tenant every other
+ * tenant is as unknown as one that does not exist.
+ */
+export function createTenantOfPath({ find }: Pick<Tenants, 'find'>): MiddlewareHandler<ApiEnv> {
+  return createMiddleware<ApiEnv>(async (c, next) => {
+    const key = c.req.param('tenant') ?? ''
+    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    c.set('tenant', await find(key))
+    await next()
+  })
+}
+
+export function mayTouch(caller: Caller, tenantKey: string): boolean {
+  return caller.tenant === null || caller.tenant.key === tenantKey
+}
+
+function bearerOf(c: Context): string {
+  const header = c.req.header('authorization')
+  if (header === undefined) throw unauthenticated('Send Authorization: Bearer <api key>.')
+  const key = BEARER.exec(header)?.[1]
+  if (key === undefined || key.length > KEY_LENGTH_MAX) {
+    throw unauthenticated('The header is not of the form Authorization: Bearer <api key>.')
+  }
+  return key
+}
+
+function unauthenticated(detail: string): Problem {
+  const headers = { 'www-authenticate': 'Bearer realm="postrider"' }
+  return new Problem('unauthenticated', { detail, headers })
+}

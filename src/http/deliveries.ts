@@ -1,0 +1,67 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import { type Deliveries, DeliveryNotFound } from '../events/deliveries.ts'
+import { type DeliveryId, deliveryId, endpointId, eventId } from '../ids.ts'
+import type { ApiEnv, Authenticate } from './authenticate.ts'
+import { pageQuery, readPage } from './pages.ts'
+import { presentAttempt, presentDelivery } from './present.ts'
+import { json, problems } from './responses.ts'
+import { deliverySchema, deliveryWithAttemptsSchema, pageSchema } from './schemas.ts'
+
+const tags = ['Deliveries']
+const listQuery = pageQuery(deliveryId).extend({
+  state: deliverySchema.shape.state.optional(),
+  endpointId: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
+  eventId: eventId.optional().openapi({ type: 'string', format: 'uuid' }),
+})
+
+export function addDeliveryRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    deliveries: Deliveries
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { deliveries, authenticate, tenantOfPath } = options
+  const middleware = [authenticate('read'), tenantOfPath]
+
+  const list = createRoute({
+    method: 'get',
+    path: '/api/tenants/{tenant}/deliveries',
+    summary: 'List deliveries, newest first',
+    tags,
+    middleware,
+    request: { params: z.object({ tenant: z.string() }), query: listQuery },
+    responses: { 200: json(pageSchema(deliverySchema), 'A page.'), ...problems(404, 422) },
+  })
+  app.openapi(list, async (c) => {
+    const { id } = c.get('tenant')
+    const { limit, cursor, ...filter } = c.req.valid('query')
+    const read = (page: { limit: number; before: DeliveryId | null }) =>
+      deliveries.list(id, { ...page, ...filter })
+    return c.json(await readPage({ limit, cursor }, read, presentDelivery), 200)
+  })
+
+  const get = createRoute({
+    method: 'get',
+    path: '/api/tenants/{tenant}/deliveries/{id}',
+    summary: 'Show a delivery with its attempts',
+    tags,
+    middleware,
+    request: { params: z.object({ tenant: z.string(), id: z.string() }) },
+    responses: { 200: json(deliveryWithAttemptsSchema, 'The delivery.'), ...problems(404) },
+  })
+  app.openapi(get, async (c) => {
+    const delivery = await deliveries.get(c.get('tenant').id, deliveryOf(c.req.valid('param')))
+    const attempts = delivery.attempts.map(presentAttempt)
+    return c.json({ ...presentDelivery(delivery), attempts }, 200)
+  })
+}
+
+/** What is no id at all names no delivery either. */
+function deliveryOf({ id }: { id: string }): DeliveryId {
+  const parsed = deliveryId.safeParse(id)
+  if (!parsed.success) throw new DeliveryNotFound()
+  return parsed.data
+}

@@ -1,0 +1,158 @@
+import { z } from '@hono/zod-openapi'
+import { type ParsedCidr, vetLiteralHost } from '../delivery/egress.ts'
+import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
+import { InvalidSecret, parseSecret } from '../delivery/signature.ts'
+import { storableText } from './validation.ts'
+
+const URL_LENGTH_MAX = 2048
+const DESCRIPTION_LENGTH_MAX = 1000
+const EVENT_TYPES_MAX = 100
+const EVENT_TYPE_LENGTH_MAX = 128
+/** Together they stay below the 8 KiB of headers that common servers accept. */
+const HEADERS_MAX = 20
+const HEADERS_LENGTH_MAX = 4096
+const METADATA_ENTRIES_MAX = 50
+const METADATA_KEY_LENGTH_MAX = 100
+const METADATA_VALUE_LENGTH_MAX = 500
+/** Above what one endpoint could take, so that a typo is noticed. */
+const RATE_MAX = 10_000
+/** Slower than once in a quarter of an hour nothing would arrive within a schedule. */
+const RATE_MIN = 0.001
+const IN_FLIGHT_MAX = 10_000
+const TIMEOUT_SECONDS_MAX = 60
+const RETRIES_MAX = 50
+const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
+const OVERLAP_SECONDS_MAX = 7 * 86_400
+
+/** `*`, an exact name, or `prefix.*`: what postrider.type_patterns can match. */
+const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
+/** A token of RFC 9110. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */
+const HEADER_VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
+
+const headers = z
+  .record(z.string(), z.string())
+  .superRefine((values, context) => {
+    const seen = new Set<string>()
+    const refuse = (name: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [name], message })
+    for (const [name, value] of Object.entries(values)) {
+      const lower = name.toLowerCase()
+      if (!HEADER_NAME.test(name)) refuse(name, 'is not the name of a header')
+      else if (isReserved(lower)) refuse(name, 'is set by Postrider')
+      else if (seen.has(lower)) refuse(name, 'is given twice')
+      else if (!HEADER_VALUE.test(value)) refuse(name, 'has a value that is not visible ASCII')
+      seen.add(lower)
+    }
+  })
+  .refine((values) => Object.keys(values).length <= HEADERS_MAX, `are more than ${HEADERS_MAX}`)
+  .refine(
+    (values) => Object.entries(values).flat().join('').length <= HEADERS_LENGTH_MAX,
+    `are longer than ${HEADERS_LENGTH_MAX} characters together`,
+  )
+  .openapi({
+    description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused.`,
+  })
+
+const isReserved = (lower: string) =>
+  RESERVED_HEADER_NAMES.has(lower) || lower.startsWith('webhook-')
+
+const metadata = z
+  .record(storableText(METADATA_KEY_LENGTH_MAX).min(1), storableText(METADATA_VALUE_LENGTH_MAX))
+  .refine(
+    (values) => Object.keys(values).length <= METADATA_ENTRIES_MAX,
+    `has more than ${METADATA_ENTRIES_MAX} entries`,
+  )
+
+const secret = z
+  .string()
+  .superRefine((text, context) => {
+    const message = mistakeInSecret(text)
+    if (message) context.addIssue({ code: 'custom', message })
+  })
+  .openapi({ description: '`whsec_` and 24 to 64 bytes in base64; generated when left out.' })
+
+function mistakeInSecret(text: string): string | null {
+  if (!text.startsWith('whsec_')) return 'does not begin with whsec_'
+  try {
+    parseSecret(text)
+    return null
+  } catch (error) {
+    if (error instanceof InvalidSecret) return error.message
+    throw error
+  }
+}
+
+/**
+ * What may be set on an endpoint. A literal address that is not public is refused here, where
+ * somebody reads the answer; names are vetted when they are dialled.
+ *
+ * @param allow networks that may be dialled although not public
+ */
+export function endpointInput(allow: readonly ParsedCidr[]) {
+  const fields = {
+    url: urlSchema(allow),
+    description: storableText(DESCRIPTION_LENGTH_MAX),
+    eventTypes: z
+      .array(
+        z
+          .string()
+          .max(EVENT_TYPE_LENGTH_MAX)
+          .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*'),
+      )
+      .min(1)
+      .max(EVENT_TYPES_MAX)
+      .openapi({ example: ['invoice.paid', 'order.*'] }),
+    headers,
+    metadata,
+    ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable(),
+    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).nullable(),
+    timeoutSeconds: z.int().min(1).max(TIMEOUT_SECONDS_MAX).nullable(),
+    retrySchedule: z
+      .array(z.int().min(1).max(RETRY_DELAY_SECONDS_MAX))
+      .max(RETRIES_MAX)
+      .nullable()
+      .openapi({ description: 'Seconds before the 2nd, 3rd, … attempt.' }),
+  }
+  const change = z.strictObject(fields).partial()
+  return {
+    change: change.openapi('EndpointChange'),
+    create: change.extend({ url: fields.url, secret: secret.optional() }).openapi('NewEndpoint'),
+  }
+}
+
+export const rotateInput = z
+  .strictObject({
+    secret: secret.optional(),
+    overlapSeconds: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional().openapi({
+      description: 'How long the old secret goes on signing as well.',
+      default: 86_400,
+    }),
+  })
+  .openapi('SecretRotation')
+
+function urlSchema(allow: readonly ParsedCidr[]) {
+  return z
+    .string()
+    .superRefine((text, context) => {
+      const message = mistakeInUrl(text, allow)
+      if (message) context.addIssue({ code: 'custom', message })
+    })
+    .openapi({ format: 'uri', maxLength: URL_LENGTH_MAX, example: 'https://example.com/webhooks' })
+}
+
+function mistakeInUrl(text: string, allow: readonly ParsedCidr[]): string | null {
+  // URL drops blanks and line breaks; what is stored should be what is dialled.
+  if (/[\s\p{Cc}]/u.test(text) || !text.isWellFormed())
+    return 'contains blanks or control characters'
+  const url = URL.parse(text)
+  if (!url) return 'is not a URL'
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is neither https nor http'
+  if (url.username !== '' || url.password !== '') return 'contains credentials; use headers'
+  if (text.includes('#')) return 'contains a fragment, which is never sent'
+  if (Math.max(text.length, url.href.length) > URL_LENGTH_MAX) {
+    return `is longer than ${URL_LENGTH_MAX} characters`
+  }
+  return vetLiteralHost(url, allow) ? 'is not a public address' : null
+}

@@ -1,0 +1,63 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { ApiEnv } from './authenticate.ts'
+import { json } from './responses.ts'
+
+/** A probe that gets no answer within a few seconds counts as failed anyway; this one says why. */
+const READY_MS_MAX = 2_000
+
+export interface Readiness {
+  /** Whether requests and deliveries can be served. */
+  ready: boolean
+  /** Part → state in words, such as `{database: 'reachable', schema: 'current'}`. */
+  checks: Record<string, string>
+}
+
+const tags = ['Health']
+const liveSchema = z.object({ status: z.literal('ok') })
+const readySchema = z
+  .object({ ready: z.boolean(), checks: z.record(z.string(), z.string()) })
+  .openapi('Readiness')
+
+/** Probes need no key; they say nothing that a stranger may not know. */
+export function addHealthRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  { ready }: { ready: () => Promise<Readiness> },
+): void {
+  const live = createRoute({
+    method: 'get',
+    path: '/live',
+    summary: 'Whether the process answers; restart it when not',
+    tags,
+    security: [],
+    responses: { 200: json(liveSchema, 'It does.') },
+  })
+  app.openapi(live, (c) => c.json({ status: 'ok' as const }, 200))
+
+  const readyRoute = createRoute({
+    method: 'get',
+    path: '/ready',
+    summary: 'Whether the database is reachable and its schema current; send requests only then',
+    tags,
+    security: [],
+    responses: { 200: json(readySchema, 'It is.'), 503: json(readySchema, 'Not now.') },
+  })
+  app.openapi(readyRoute, async (c) => {
+    const readiness = await withinTime(ready())
+    return c.json(readiness, readiness.ready ? 200 : 503)
+  })
+}
+
+/** A check that hangs or throws is a failed check. */
+async function withinTime(checking: Promise<Readiness>): Promise<Readiness> {
+  const { promise: late, resolve } = Promise.withResolvers<Readiness>()
+  const timer = setTimeout(
+    () => resolve({ ready: false, checks: { database: 'no answer in time' } }),
+    READY_MS_MAX,
+  )
+  const failed = () => ({ ready: false, checks: { database: 'unreachable' } })
+  try {
+    return await Promise.race([checking.catch(failed), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,117 @@
+import type { z } from '@hono/zod-openapi'
+import type { Attempt } from '../attempts/attempts.ts'
+import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
+import type { Endpoint } from '../endpoints/endpoints.ts'
+import type { Delivery } from '../events/deliveries.ts'
+import type { EventWithDeliveries } from '../events/events.ts'
+import type { Tenant } from '../tenants/tenants.ts'
+import type {
+  attemptSchema,
+  deliverySchema,
+  endpointSchema,
+  secretsSchema,
+  tenantSchema,
+} from './schemas.ts'
+
+/** Rows in the shapes of the API. */
+export function presentTenant(tenant: Tenant): z.output<typeof tenantSchema> {
+  return {
+    id: tenant.id,
+    key: tenant.key,
+    name: tenant.name,
+    createdAt: tenant.created_at.toISOString(),
+    suspendedAt: isoOrNull(tenant.suspended_at),
+  }
+}
+
+export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSchema> {
+  return {
+    id: endpoint.id,
+    url: endpoint.url,
+    description: endpoint.description,
+    eventTypes: endpoint.event_types,
+    filter: endpoint.filter,
+    headers: endpoint.headers,
+    state: endpoint.state,
+    disabledReason: endpoint.disabled_reason,
+    ratePerSecond: endpoint.rate_per_second === null ? null : Number(endpoint.rate_per_second),
+    maxInFlight: endpoint.max_in_flight,
+    timeoutSeconds: endpoint.timeout_seconds,
+    retrySchedule: endpoint.retry_schedule,
+    metadata: endpoint.metadata,
+    createdAt: endpoint.created_at.toISOString(),
+  }
+}
+
+/** @param live at least one: an endpoint that exists has a current secret */
+export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchema> {
+  const [current, ...others] = live
+  if (!current) throw new Error('the endpoint has no live secret')
+  return {
+    secret: current.secret,
+    createdAt: current.createdAt.toISOString(),
+    expiring: others.map(({ secret, createdAt, expiresAt }) => ({
+      secret,
+      createdAt: createdAt.toISOString(),
+      expiresAt: (expiresAt ?? createdAt).toISOString(),
+    })),
+  }
+}
+
+/**
+ * The JSON text of an event. `data` goes in as the text that was published, since parsing it and
+ * writing it anew would round large numbers.
+ */
+export function eventText(event: EventWithDeliveries): string {
+  const before = JSON.stringify({ id: event.id, type: event.type })
+  const after = JSON.stringify({
+    occurredAt: event.occurred_at.toISOString(),
+    createdAt: event.created_at.toISOString(),
+    idempotencyKey: event.idempotency_key,
+    deliveries: event.deliveries.map(presentDelivery),
+  })
+  return `${before.slice(0, -1)},"data":${event.data},${after.slice(1)}`
+}
+
+export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {
+  return {
+    id: delivery.id,
+    eventId: delivery.event_id,
+    endpointId: delivery.endpoint_id,
+    state: delivery.state,
+    attemptCount: delivery.attempt_count,
+    nextAttemptAt: isoOrNull(delivery.next_attempt_at),
+    createdAt: delivery.created_at.toISOString(),
+    finishedAt: isoOrNull(delivery.finished_at),
+  }
+}
+
+export function presentAttempt(attempt: Attempt): z.output<typeof attemptSchema> {
+  return {
+    id: attempt.id,
+    number: attempt.number,
+    trigger: attempt.trigger,
+    outcome: attempt.outcome,
+    statusCode: attempt.status_code,
+    error: attempt.error,
+    durationMs: attempt.duration_ms,
+    timings: {
+      dnsMs: attempt.dns_ms,
+      connectMs: attempt.connect_ms,
+      tlsMs: attempt.tls_ms,
+      firstByteMs: attempt.first_byte_ms,
+    },
+    requestHeaders: parseHeaders(attempt.request_headers),
+    responseHeaders: parseHeaders(attempt.response_headers),
+    responseBody: attempt.response_body,
+    runner: attempt.runner,
+    startedAt: attempt.started_at.toISOString(),
+    finishedAt: isoOrNull(attempt.finished_at),
+  }
+}
+
+/** `json` arrives as text; this one we wrote ourselves. */
+const parseHeaders = (text: string | null): Record<string, string | string[]> | null =>
+  text === null ? null : JSON.parse(text)
+
+const isoOrNull = (time: Date | null): string | null => time?.toISOString() ?? null

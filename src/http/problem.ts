@@ -1,0 +1,127 @@
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { isOutage } from '../database/outage.ts'
+import { PublishRefused } from '../events/publish-refused.ts'
+
+/** Every code that a request can be refused with: its status and title. Codes never change. */
+const PROBLEMS = {
+  json_invalid: [400, 'The body is not JSON'],
+  json_too_deep: [400, 'The body is nested too deeply'],
+  utf8_invalid: [400, 'The body is not UTF-8'],
+  request_malformed: [400, 'The request cannot be read'],
+  unauthenticated: [401, 'A valid API key is needed'],
+  scope_missing: [403, 'The API key lacks a scope'],
+  route_not_found: [404, 'There is nothing at this path'],
+  tenant_not_found: [404, 'There is no such tenant'],
+  endpoint_not_found: [404, 'There is no such endpoint'],
+  event_not_found: [404, 'There is no such event'],
+  delivery_not_found: [404, 'There is no such delivery'],
+  method_not_allowed: [405, 'The method is not allowed at this path'],
+  idempotency_key_busy: [409, 'The idempotency key is in use at this moment'],
+  too_many_secrets: [409, 'Too many secrets are live'],
+  body_too_large: [413, 'The body is too large'],
+  content_type_unsupported: [415, 'The content type is not supported'],
+  request_invalid: [422, 'The request has invalid fields'],
+  publish_refused: [422, 'The event was refused'],
+  internal_error: [500, 'Something went wrong on our side'],
+  database_unavailable: [503, 'The database is not available'],
+} as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** Long enough for a failover to be noticed, short enough that nobody gives up. */
+const RETRY_AFTER_SECONDS = 1
+
+export interface FieldError {
+  /** Path of the member in the body (`eventTypes[0]`), or the name of a parameter or header. */
+  field: string
+  message: string
+}
+
+/** A refusal that the HTTP layer itself makes; those of the domain carry their code as well. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
+  readonly errors: FieldError[]
+  readonly headers: Record<string, string>
+  constructor(
+    code: ProblemCode,
+    options: {
+      detail?: string
+      errors?: FieldError[]
+      headers?: Record<string, string>
+      cause?: unknown
+    } = {},
+  ) {
+    super(options.detail ?? PROBLEMS[code][1], { cause: options.cause })
+    this.code = code
+    this.errors = options.errors ?? []
+    this.headers = options.headers ?? {}
+  }
+}
+
+/** An RFC 9457 document with the status and headers it goes out with. */
+interface Answer {
+  /** Selects status and title. */
+  of: ProblemCode
+  /** Differs from `of` for codes that come from SQL. */
+  code: string
+  detail: string
+  errors: FieldError[]
+  headers: Record<string, string>
+}
+
+/** Answers an error; `isOurFault` says that it is to be logged. */
+export function answerError(c: Context, error: Error): { response: Response; isOurFault: boolean } {
+  const { of, code, detail, errors, headers } = describe(error)
+  const [status, title] = PROBLEMS[of]
+  const body = { type: `urn:postrider:problem:${code}`, title, status, code, detail, errors }
+  const response = c.body(JSON.stringify(body), status, {
+    ...headers,
+    'content-type': 'application/problem+json',
+  })
+  return { response, isOurFault: status >= 500 }
+}
+
+function describe(error: Error): Answer {
+  if (error instanceof Problem) return answer(error.code, error.message, error)
+  if (error instanceof PublishRefused) return publishRefusal(error)
+  if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
+  if (isOutage(error) || codeOf(error) === 'database_unavailable') {
+    const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
+    return answer('database_unavailable', 'Try again; nothing is lost.', { headers })
+  }
+  const code = codeOf(error)
+  // Never the message: it may hold SQL, paths or secrets.
+  if (!isDomainCode(code)) return answer('internal_error', 'The request id leads to our log.')
+  return answer(code, error.message)
+}
+
+function answer(
+  code: ProblemCode,
+  detail: string,
+  { errors = [], headers = {} }: { errors?: FieldError[]; headers?: Record<string, string> } = {},
+): Answer {
+  return { of: code, code, detail, errors, headers }
+}
+
+/** An event is refused for its content, so it is 422 even where a path would say 404. */
+function publishRefusal({ code, field, message }: PublishRefused): Answer {
+  const of = code === 'idempotency_key_busy' ? code : 'publish_refused'
+  const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
+  return { ...answer(of, message, { errors: [{ field: named, message }] }), code }
+}
+
+function codeOfStatus(status: number): ProblemCode {
+  if (status === 413) return 'body_too_large'
+  if (status === 415) return 'content_type_unsupported'
+  return status < 500 ? 'request_malformed' : 'internal_error'
+}
+
+const codeOf = (error: Error): unknown => ('code' in error ? error.code : undefined)
+
+/** Only refusals of the domain; an error of Node or Postgres has other codes. */
+function isDomainCode(code: unknown): code is ProblemCode {
+  return typeof code === 'string' && Object.hasOwn(PROBLEMS, code)
+}

@@ -1,0 +1,92 @@
+import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { isDeeperThan } from './json-text.ts'
+import { Problem } from './problem.ts'
+
+/**
+ * Far above what a webhook needs. Postgres parses recursively and gives up on a few thousand
+ * levels; an error there would cost every event of the batch a second try.
+ */
+const JSON_DEPTH_MAX = 512
+/** Room for every field of an endpoint at its longest; only events may be larger. */
+export const SETTINGS_BYTES_MAX = 131_072
+
+const JSON_CONTENT_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:;|$)/i
+/** Throws on what is not UTF-8: replacing it would deliver something else than was published. */
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+export interface JsonBody {
+  bytes: Buffer
+  /** As received. */
+  text: string
+  value: unknown
+}
+
+/**
+ * Reads a JSON body within bounds.
+ *
+ * @throws Problem 400, 413, 415
+ */
+export async function readJsonBody(c: Context, bytesMax: number): Promise<JsonBody> {
+  const bytes = await readBody(c, bytesMax)
+  const contentType = c.req.header('content-type')
+  if (bytes.length > 0 && !JSON_CONTENT_TYPE.test(contentType ?? '')) {
+    throw new Problem('content_type_unsupported', { detail: 'Send application/json.' })
+  }
+  if (isDeeperThan(bytes, JSON_DEPTH_MAX)) {
+    const detail = `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`
+    throw new Problem('json_too_deep', { detail })
+  }
+  const text = decode(bytes)
+  return { bytes, text, value: bytes.length === 0 ? undefined : parse(text) }
+}
+
+/**
+ * Bodies of everything but events: read and checked here, within bounds, and left where the
+ * validator of the route looks for them. No body counts as an empty object.
+ */
+export const settingsBody = createMiddleware(async (c, next) => {
+  const { bytes, text } = await readJsonBody(c, SETTINGS_BYTES_MAX)
+  c.req.bodyCache.text = Promise.resolve(bytes.length === 0 ? '{}' : text) as never
+  await next()
+})
+
+/** With a length in the header nothing has to be counted, which leaves the fast path of the server. */
+async function readBody(c: Context, bytesMax: number): Promise<Buffer> {
+  const length = c.req.header('content-length')
+  if (length === undefined) return readCounted(c, bytesMax)
+  if (Number(length) > bytesMax) throw tooLarge(bytesMax)
+  return Buffer.from(await c.req.raw.arrayBuffer())
+}
+
+async function readCounted(c: Context, bytesMax: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of c.req.raw.body ?? []) {
+    length += chunk.length
+    if (length > bytesMax) throw tooLarge(bytesMax)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export function tooLarge(bytesMax: number, field = 'body'): Problem {
+  const detail = `At most ${bytesMax} bytes.`
+  return new Problem('body_too_large', { detail, errors: [{ field, message: detail }] })
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Problem('utf8_invalid', { detail: 'Send UTF-8.', cause })
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Problem('json_invalid', { detail: (cause as SyntaxError).message, cause })
+  }
+}

@@ -1,0 +1,45 @@
+import type { z } from '@hono/zod-openapi'
+import type { Context, TypedResponse } from 'hono'
+import { problemSchema } from './schemas.ts'
+
+const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
+const DESCRIPTIONS = {
+  400: 'The body cannot be read.',
+  401: 'No valid API key.',
+  403: 'The API key lacks a scope.',
+  404: 'There is no such thing, or not for this key.',
+  409: 'In conflict with something under way.',
+  413: 'The body is too large.',
+  415: 'The content type is not JSON.',
+  422: 'Fields are invalid; every one is named.',
+  503: 'The database is not available; try again.',
+} as const
+
+type ProblemStatus = keyof typeof DESCRIPTIONS
+
+/** What every route can answer besides its own. */
+const ALWAYS = [401, 403, 503] as const
+/** What a route with a body can answer besides. */
+export const OF_BODY = [400, 413, 415, 422] as const
+
+/** The refusals of a route, for its documentation. */
+export function problems(...statuses: ProblemStatus[]) {
+  const all = [...statuses, ...ALWAYS].sort()
+  return Object.fromEntries(
+    all.map((status) => [status, { description: DESCRIPTIONS[status], content: PROBLEM }]),
+  ) as Record<never, never>
+}
+
+export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+/** Answers JSON text that is spliced together, as if it were a value of type `T`. */
+export function jsonText<T, Status extends 200>(
+  c: Context,
+  text: string,
+  status: Status,
+): Response & TypedResponse<T, Status, 'json'> {
+  const response = c.body(text, status, { 'content-type': 'application/json' })
+  return response as Response as Response & TypedResponse<T, Status, 'json'>
+}

@@ -1,0 +1,134 @@
+import { z } from '@hono/zod-openapi'
+
+/**
+ * The shapes of the API. What goes out is documented by them; what comes in is parsed by them, and
+ * `strictObject` refuses members that are not known, by name.
+ */
+const time = z.iso.datetime().openapi({ description: 'ISO 8601, in UTC.' })
+const id = z.uuid().openapi({ description: 'UUIDv7.' })
+const milliseconds = z.number().nullable()
+const headers = z.record(z.string(), z.union([z.string(), z.array(z.string())]))
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
+    detail: z.string(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })),
+  })
+  .openapi('Problem')
+
+export const tenantSchema = z
+  .object({ id, key: z.string(), name: z.string(), createdAt: time, suspendedAt: time.nullable() })
+  .openapi('Tenant')
+
+export const endpointSchema = z
+  .object({
+    id,
+    url: z.string(),
+    description: z.string(),
+    eventTypes: z.array(z.string()),
+    filter: z.string().nullable(),
+    headers: z.record(z.string(), z.string()),
+    state: z.enum(['active', 'paused', 'disabled']),
+    disabledReason: z.string().nullable(),
+    ratePerSecond: z.number().nullable(),
+    maxInFlight: z.int().nullable(),
+    timeoutSeconds: z.int().nullable(),
+    retrySchedule: z.array(z.int()).nullable(),
+    metadata: z.record(z.string(), z.string()),
+    createdAt: time,
+  })
+  .openapi('Endpoint')
+
+export const newEndpointSchema = endpointSchema
+  .extend({ secret: z.string() })
+  .openapi('EndpointWithSecret')
+
+export const secretsSchema = z
+  .object({
+    secret: z.string().openapi({ description: 'The current one.' }),
+    createdAt: time,
+    expiring: z
+      .array(z.object({ secret: z.string(), createdAt: time, expiresAt: time }))
+      .openapi({ description: 'Replaced ones that still sign, until their overlap ends.' }),
+  })
+  .openapi('Secrets')
+
+export const deliverySchema = z
+  .object({
+    id,
+    eventId: id,
+    endpointId: id,
+    state: z.enum(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled']),
+    attemptCount: z.int(),
+    nextAttemptAt: time.nullable(),
+    createdAt: time,
+    finishedAt: time.nullable(),
+  })
+  .openapi('Delivery')
+
+export const attemptSchema = z
+  .object({
+    id,
+    number: z.int(),
+    trigger: z.enum(['schedule', 'manual', 'replay', 'test']),
+    outcome: z.enum([
+      'started',
+      'delivered',
+      'rejected',
+      'unreachable',
+      'blocked',
+      'abandoned',
+      'stale',
+      'interrupted',
+    ]),
+    statusCode: z.int().nullable(),
+    error: z.string().nullable(),
+    durationMs: milliseconds,
+    timings: z.object({
+      dnsMs: milliseconds,
+      connectMs: milliseconds,
+      tlsMs: milliseconds,
+      firstByteMs: milliseconds,
+    }),
+    requestHeaders: headers.nullable(),
+    responseHeaders: headers.nullable(),
+    responseBody: z.string().nullable(),
+    runner: z.string(),
+    startedAt: time,
+    finishedAt: time.nullable(),
+  })
+  .openapi('Attempt')
+
+export const deliveryWithAttemptsSchema = deliverySchema
+  .extend({ attempts: z.array(attemptSchema) })
+  .openapi('DeliveryWithAttempts')
+
+export const eventSchema = z
+  .object({
+    id,
+    type: z.string(),
+    data: z.unknown().openapi({ description: 'As published, to the byte.' }),
+    occurredAt: time,
+    createdAt: time,
+    idempotencyKey: z.string().nullable(),
+    deliveries: z.array(deliverySchema),
+  })
+  .openapi('Event')
+
+export const publishedSchema = z
+  .object({
+    id,
+    deliveries: z.int().openapi({ description: 'Endpoints that it goes to.' }),
+    duplicate: z.boolean().openapi({
+      description: 'Stored by an earlier request with the same idempotency key.',
+    }),
+  })
+  .openapi('Published')
+
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({ data: z.array(item), nextCursor: z.string().nullable() })
+}

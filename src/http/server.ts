@@ -1,0 +1,109 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { requestId } from 'hono/request-id'
+import { TrieRouter } from 'hono/router/trie-router'
+import type { ParsedCidr } from '../delivery/egress.ts'
+import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import type { Deliveries } from '../events/deliveries.ts'
+import type { Events } from '../events/events.ts'
+import type { Publisher } from '../events/publish.ts'
+import type { Log } from '../log.ts'
+import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
+import { addDeliveryRoutes } from './deliveries.ts'
+import { addEndpointSecretRoutes } from './endpoint-secrets.ts'
+import { addEndpointRoutes } from './endpoints.ts'
+import { addEventRoutes } from './events.ts'
+import { addHealthRoutes, type Readiness } from './health.ts'
+import { answerError, Problem } from './problem.ts'
+import { addPublishRoute } from './publish.ts'
+import { addTenantRoutes } from './tenants.ts'
+import { refuseInvalid } from './validation.ts'
+
+export interface AppOptions {
+  version: string
+  log: Pick<Log, 'error'>
+  ready: () => Promise<Readiness>
+  /** Bytes of an event's `data` at most. */
+  eventBytesMax: number
+  /** Networks that may be dialled although not public. */
+  egressAllow: readonly ParsedCidr[]
+  apiKeys: Pick<ApiKeys, 'verify'>
+  tenants: Tenants
+  endpoints: Endpoints
+  secrets: EndpointSecrets
+  publisher: Pick<Publisher, 'publish'>
+  events: Events
+  deliveries: Deliveries
+}
+
+export type App = OpenAPIHono<ApiEnv>
+
+/** The whole API as a function of a request; `startHttp` puts it on a port. */
+export function createApp(options: AppOptions): App {
+  const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
+  const authenticate = createAuthenticate(options.apiKeys)
+  const shared = { authenticate, tenantOfPath: createTenantOfPath(options.tenants) }
+
+  app.use(requestId({ limitLength: 64 }))
+  addPublishRoute(app, { ...options, ...shared })
+  addTenantRoutes(app, { ...options, ...shared })
+  addEndpointRoutes(app, { ...options, ...shared })
+  addEndpointSecretRoutes(app, { ...options, ...shared })
+  addEventRoutes(app, { ...options, ...shared })
+  addDeliveryRoutes(app, { ...options, ...shared })
+  addHealthRoutes(app, options)
+  addDocument(app, options.version)
+  answerRefusals(app, options.log)
+  return app
+}
+
+/** OpenAPI 3.1 from the schemas that validate. */
+function addDocument(app: App, version: string): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+  })
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'Postrider', version, description: 'Sends webhooks from your Postgres.' },
+    security: [{ apiKey: [] }],
+  })
+}
+
+function answerRefusals(app: App, log: AppOptions['log']): void {
+  app.onError((error, c) => {
+    const { response, isOurFault } = answerError(c, error)
+    if (isOurFault) {
+      const { method, path } = c.req
+      log.error({ err: error, requestId: c.get('requestId'), method, path }, 'request.failed')
+    }
+    return response
+  })
+  const methodsOf = createMethodLookup(app)
+  app.notFound((c) => {
+    const allowed = methodsOf(c.req.path)
+    const problem =
+      allowed.length === 0
+        ? new Problem('route_not_found')
+        : new Problem('method_not_allowed', { headers: { allow: allowed.join(', ') } })
+    return answerError(c, problem).response
+  })
+}
+
+/** The methods that a path has routes for; built when the first request finds none. */
+function createMethodLookup(app: App): (path: string) => string[] {
+  let router: TrieRouter<string> | undefined
+  return (path) => {
+    if (!router) {
+      router = new TrieRouter()
+      // Middleware is registered for every method and answers nothing by itself.
+      for (const route of app.routes) {
+        if (route.method !== 'ALL') router.add('ALL', route.path, route.method)
+      }
+    }
+    const [found] = router.match('ALL', path)
+    return [...new Set(found.map(([method]) => method))]
+  }
+}

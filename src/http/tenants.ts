@@ -1,0 +1,83 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { tenantId } from '../ids.ts'
+import { TENANT_KEY, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import { type ApiEnv, type Authenticate, mayTouch } from './authenticate.ts'
+import { pageQuery, readPage } from './pages.ts'
+import { presentTenant } from './present.ts'
+import { Problem } from './problem.ts'
+import { settingsBody } from './request-body.ts'
+import { json, OF_BODY, problems } from './responses.ts'
+import { pageSchema, tenantSchema } from './schemas.ts'
+import { storableText } from './validation.ts'
+
+const NAME_LENGTH_MAX = 200
+const tags = ['Tenants']
+const params = z.object({ tenant: z.string().openapi({ description: 'Its key.' }) })
+const tenantInput = z
+  .strictObject({ name: storableText(NAME_LENGTH_MAX).min(1).optional() })
+  .openapi('TenantInput')
+
+export function addTenantRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  { tenants, authenticate }: { tenants: Tenants; authenticate: Authenticate },
+): void {
+  const put = createRoute({
+    method: 'put',
+    path: '/api/tenants/{tenant}',
+    summary: 'Create a tenant, or change its name',
+    tags,
+    middleware: [authenticate('manage'), settingsBody],
+    request: { params, body: { content: { 'application/json': { schema: tenantInput } } } },
+    responses: {
+      200: json(tenantSchema, 'It was there.'),
+      201: json(tenantSchema, 'It is new.'),
+      ...problems(404, ...OF_BODY),
+    },
+  })
+  app.openapi(put, async (c) => {
+    const key = c.req.valid('param').tenant
+    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    if (!TENANT_KEY.test(key)) throw keyInvalid()
+    const { tenant, isNew } = await tenants.put(key, c.req.valid('json'))
+    return c.json(presentTenant(tenant), isNew ? 201 : 200)
+  })
+
+  const get = createRoute({
+    method: 'get',
+    path: '/api/tenants/{tenant}',
+    summary: 'Show a tenant',
+    tags,
+    middleware: [authenticate('read')],
+    request: { params },
+    responses: { 200: json(tenantSchema, 'The tenant.'), ...problems(404) },
+  })
+  app.openapi(get, async (c) => {
+    const key = c.req.valid('param').tenant
+    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    return c.json(presentTenant(await tenants.find(key)), 200)
+  })
+
+  const list = createRoute({
+    method: 'get',
+    path: '/api/tenants',
+    summary: 'List tenants, newest first',
+    tags,
+    middleware: [authenticate('read')],
+    request: { query: pageQuery(tenantId) },
+    responses: { 200: json(pageSchema(tenantSchema), 'A page.'), ...problems(422) },
+  })
+  app.openapi(list, async (c) => {
+    const query = c.req.valid('query')
+    const own = c.get('caller').tenant
+    // To a key of one tenant there are no others.
+    if (own)
+      return c.json({ data: [presentTenant(await tenants.find(own.key))], nextCursor: null }, 200)
+    return c.json(await readPage(query, tenants.list, presentTenant), 200)
+  })
+}
+
+function keyInvalid(): Problem {
+  const message =
+    'is not a key: 1 to 128 of letters, digits and . _ : -, beginning with a letter or digit'
+  return new Problem('request_invalid', { errors: [{ field: 'tenant', message }] })
+}

@@ -1,0 +1,87 @@
+import type { Pool } from 'pg'
+import { createAttempts } from '../attempts/attempts.ts'
+import { createDatabase } from '../database/pool.ts'
+import { parseCidrs } from '../delivery/egress.ts'
+import { generateSecret } from '../delivery/signature.ts'
+import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
+import { createEndpoints } from '../endpoints/endpoints.ts'
+import { createSecretBox } from '../endpoints/secrets.ts'
+import { createDeliveries } from '../events/deliveries.ts'
+import { createEvents } from '../events/events.ts'
+import { createPublisher } from '../events/publish.ts'
+import { type AppOptions, createApp } from '../http/server.ts'
+import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createTenants } from '../tenants/tenants.ts'
+
+export const ADMIN_KEY = 'the-admin-key-of-the-tests'
+const ENCRYPTION_KEY = Buffer.alloc(32, 7)
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  /** Parsed, where it is JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it and compare what they find
+  json: any
+}
+
+export interface RequestOptions {
+  /** Sent as JSON unless it is text or bytes already. */
+  body?: unknown
+  /** Null sends no key. */
+  key?: string | null
+  headers?: Record<string, string>
+}
+
+/** The whole API on a database, without a port, with `request` to call it as the admin. */
+export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
+  const database = createDatabase(pool)
+  const secrets = createEndpointSecrets({
+    database,
+    box: createSecretBox([ENCRYPTION_KEY]),
+    generateSecret,
+  })
+  const apiKeys = createApiKeys({ database, adminKeyHash: hashApiKey(ADMIN_KEY) })
+  const logged: unknown[] = []
+  const app = createApp({
+    version: '0.0.0-test',
+    log: { error: (line: unknown) => void logged.push(line) },
+    ready: async () => ({ ready: true, checks: { database: 'reachable' } }),
+    eventBytesMax: 262_144,
+    egressAllow: parseCidrs('127.0.0.0/8'),
+    apiKeys,
+    tenants: createTenants({ database }),
+    endpoints: createEndpoints({ database, secrets }),
+    secrets,
+    publisher: createPublisher({ pool }),
+    events: createEvents({ database }),
+    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    ...overrides,
+  })
+
+  const request = async (
+    method: string,
+    path: string,
+    { body, key = ADMIN_KEY, headers = {} }: RequestOptions = {},
+  ): Promise<Answer> => {
+    const response = await app.request(path, {
+      method,
+      headers: {
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: encode(body) }),
+    })
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const json = isJson ? JSON.parse(text) : undefined
+    return { status: response.status, headers: response.headers, text, json }
+  }
+  return { app, apiKeys, request, logged }
+}
+
+function encode(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (typeof body === 'string') return body
+  return body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body)
+}
