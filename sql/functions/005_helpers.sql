@@ -6,7 +6,7 @@ returns boolean
 language sql immutable parallel safe
 return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.suspended_at is null;
 comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
-  'Whether deliveries of this endpoint may be sent now; otherwise they are held.';
+  'Whether people let deliveries of this endpoint be sent now; otherwise they are held. Its circuit has a say too.';
 
 create or replace function postrider.body(type text, occurred_at timestamptz, data json) returns text
 language sql stable parallel safe

@@ -9,7 +9,8 @@
 -- enable_seqscan = off: sessions that planned add_jobs on an empty jobs table keep a sequential scan
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
 create or replace function postrider.enqueue(
-  delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], priority int default 0
+  delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], priority int default 0,
+  endpoint_ids uuid[] default null
 ) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -21,9 +22,9 @@ begin
   if cardinality(delivery_ids) > 0 then
     select count(*) into added
     from graphile_worker.add_jobs(array(
-      select row('deliver', json_build_object('d', w.id, 'n', w.due), null, w.run_at, 25,
+      select row('deliver', json_strip_nulls(json_build_object('d', w.id, 'n', w.due, 'e', w.endpoint_id)), null, w.run_at, 25,
                  'd:' || w.id, enqueue.priority, null)::graphile_worker.job_spec
-      from unnest(delivery_ids, due_attempts, run_ats) as w (id, due, run_at)));
+      from unnest(delivery_ids, due_attempts, run_ats, endpoint_ids) as w (id, due, run_at, endpoint_id)));
     if added <> cardinality(delivery_ids) then
       raise exception 'a job is being picked up at this moment'
         using errcode = '40001', hint = 'Try the transaction again.';
@@ -31,5 +32,5 @@ begin
   end if;
 end
 $$;
-comment on function postrider.enqueue(uuid[], int[], timestamptz[], int) is
-  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt and time (null = now). Raises 40001 when a job could not be added.';
+comment on function postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[]) is
+  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now) and endpoint (null = limits are not asked). Raises 40001 when a job could not be added.';

@@ -157,10 +157,11 @@ begin
     insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, next_attempt_at)
     select r.tenant_id, r.event_id, r.endpoint_id, r.state, coalesce(r.deliver_at, now())
     from routed r
-    returning id, delivery.event_id, state, next_attempt_at
+    returning id, delivery.event_id, endpoint_id, state, next_attempt_at
   ),
   queued as materialized (
-    select postrider.enqueue(array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at))
+    select postrider.enqueue(
+      array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at), 0, array_agg(s.endpoint_id))
     from stored s
     where s.state = 'pending'
   ),
@@ -193,7 +194,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
   select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.id,
-    case when e.state = 'active' then 'pending' else 'held' end
+    case when e.state = 'active' and c.opened_at is null then 'pending' else 'held' end
   from unnest(items) as i
   cross join lateral (
     select distinct s.endpoint_id
@@ -201,11 +202,12 @@ as $$
     join postrider.endpoint_subscription s on s.tenant_id = i.tenant_id and s.pattern = wanted.pattern
   ) as subscribed
   join postrider.endpoint e on e.id = subscribed.endpoint_id and e.state <> 'disabled'
+  left join postrider.circuit c on c.endpoint_id = e.id
   where i.error is null and not coalesce(i.duplicate, false)
     and (e.filter is null or jsonb_path_match(i.document, e.filter::jsonpath, silent => true))
 $$;
 comment on function postrider.route(postrider.publish_item[]) is
-  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused.';
+  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused or its circuit open.';
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,

@@ -26,6 +26,7 @@ comment on type postrider.attempt_result is
   'What finish_many takes for each attempt: the columns of attempt, and in how many seconds to try again (null = not at all).';
 
 create type postrider.settled_delivery as (
-  id uuid, attempt_id uuid, state text, due_attempt int, next_attempt_at timestamptz
+  id uuid, attempt_id uuid, tenant_id uuid, endpoint_id uuid, event_id uuid, state text, due_attempt int,
+  next_attempt_at timestamptz, outcome text, status_code int
 );
 comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';

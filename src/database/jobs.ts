@@ -1,8 +1,14 @@
 import { z } from 'zod'
-import type { DeliveryId } from '../ids.ts'
+import type { DeliveryId, EndpointId } from '../ids.ts'
 
-/** Names of graphile-worker tasks. postrider.enqueue() uses the same word. */
+/** Names of graphile-worker tasks; SQL uses the same words. */
 export const DELIVER_TASK = 'deliver'
+/** Lets one delivery through an open circuit. */
+export const PROBE_TASK = 'probe'
+/** Releases or holds the open deliveries of an endpoint, a batch at a time. */
+export const ALIGN_TASK = 'align'
+
+const endpointId = z.uuid().transform((id) => id as EndpointId)
 
 /**
  * Payload of a `deliver` job: a wake-up, nothing more. The truth is in the delivery; a job whose number is
@@ -13,4 +19,9 @@ export const deliverPayload = z.object({
   d: z.uuid().transform((id) => id as DeliveryId),
   /** Number of the attempt that was due when the job was made. */
   n: z.int().min(1),
+  /** Endpoint id, for its limits; without it they are not asked. */
+  e: endpointId.optional(),
 })
+
+/** Payload of the jobs about an endpoint as a whole. */
+export const endpointPayload = z.object({ e: endpointId })

@@ -156,7 +156,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       finished_at: null,
     })
     t.ok(delivery.due_in > 50 && delivery.due_in <= 60)
-    t.match(delivery.payload, /"n" : 2/)
+    t.match(delivery.payload, /"n":2/)
     t.same(delivery.run_at, delivery.next_attempt_at)
   })
 
@@ -238,7 +238,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
         [eventId],
       )
       t.equal(await finish(finishing(claimed, answer(), 60)), 'cancelled')
-      t.match(await deliveryOf(eventId), { state: 'cancelled', claim: null, payload: /"n" : 1/ })
+      t.match(await deliveryOf(eventId), { state: 'cancelled', claim: null, payload: /"n":1/ })
       t.match(await attemptsOf(claimed?.deliveryId ?? ''), [
         { outcome: 'rejected', status_code: 500 },
       ])

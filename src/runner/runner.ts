@@ -11,6 +11,7 @@ import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry
 import { createSender } from '../delivery/send.ts'
 import { startPartitionKeeper } from '../housekeeping/partitions.ts'
 import type { Log } from '../log.ts'
+import { endpointTasks } from './endpoint-tasks.ts'
 import { type Presence, startPresence } from './presence.ts'
 import { resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
@@ -82,7 +83,10 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   const workers = await startWorkerPool({
     pool: pools.worker,
     id,
-    taskList: { [DELIVER_TASK]: deliverTask(options, pools.own, id, presence, sender.send) },
+    taskList: {
+      [DELIVER_TASK]: deliverTask(options, pools.own, id, presence, sender.send),
+      ...endpointTasks(pools.own, log),
+    },
     concurrency: options.concurrency,
     abortAfterMs: Math.min(options.timeoutMs + ABORT_AFTER_TIMEOUT_MS, ABORT_AFTER_MS_MAX),
     log,

@@ -26,7 +26,20 @@ export async function createTenant(pool: Pool): Promise<TestTenant> {
     'insert into postrider.tenant (key, name) values ($1, $1) returning id',
     [key],
   )
-  const id = rows[0]?.id ?? ''
+  return asTestTenant(pool, rows[0]?.id ?? '', key)
+}
+
+/** The tenant that operational events belong to. */
+export async function operatorTenant(pool: Pool): Promise<TestTenant> {
+  const key = 'postrider:operator'
+  const { rows } = await pool.query<{ id: string }>(
+    'select id from postrider.tenant where key = $1',
+    [key],
+  )
+  return asTestTenant(pool, rows[0]?.id ?? '', key)
+}
+
+function asTestTenant(pool: Pool, id: string, key: string): TestTenant {
   return {
     id,
     key,

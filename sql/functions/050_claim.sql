@@ -1,0 +1,128 @@
+-- claim_many (T1): take deliveries for one attempt each, and write the attempts before anything is sent.
+--
+-- A delivery is claimed when the job's number is the one that is due and it is open. Those whose endpoint
+-- accepts no work are held instead, but for the probe of an open circuit. An attempt that was cut off (the
+-- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
+-- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
+--
+-- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch.
+-- Bounds on the ids are worked out first, because a partitioned table is planned with all its partitions
+-- unless the statement itself says which ones can matter; force_custom_plan lets the planner see them.
+create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
+returns table (
+  delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
+  tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text,
+  url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[])
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  low uuid := (select min_id from postrider.id_range(delivery_ids));
+  high uuid := (select max_id from postrider.id_range(delivery_ids));
+  claimed postrider.claimed_delivery[];
+  cut uuid[];
+  postponed uuid[];
+  events uuid[];
+begin
+  if not exists (select from postrider.runner r where r.id = claim_many.runner and r.reaped_at is null) then
+    raise exception 'runner % is not registered or was found dead', runner using errcode = '55000';
+  end if;
+
+  with due as materialized (
+    select d.id, d.claim,
+      case
+        when e.deleted_at is not null then 'cancelled'
+        when not postrider.accepts_work(e, t) then 'held'
+        when c.opened_at is not null and c.probe_delivery_id is distinct from d.id then 'held'
+        when d.claim is not null and d.abandoned_count + 1 >= 3 then 'pending'
+        else 'delivering'
+      end as verdict
+    from unnest(delivery_ids, due_attempts) as w (id, due)
+    join postrider.delivery d on d.id = w.id and d.due_attempt = w.due
+    join postrider.endpoint e on e.id = d.endpoint_id
+    join postrider.tenant t on t.id = d.tenant_id
+    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
+    where d.id between low and high and d.state in ('pending', 'delivering')
+    for update of d
+  ),
+  taken as (
+    update postrider.delivery d
+    set state = due.verdict,
+      finished_at = case when due.verdict = 'cancelled' then now() end,
+      next_attempt_at = case when due.verdict <> 'cancelled' then d.next_attempt_at end,
+      claim = case when due.verdict = 'delivering' then postrider.uuidv7() end,
+      attempt_count = d.attempt_count + (due.verdict = 'delivering')::int,
+      abandoned_count = d.abandoned_count + (due.claim is not null)::int
+    from due
+    where d.id = due.id and d.id between low and high
+    returning d.id, d.claim, d.attempt_count, d.schedule_step, d.abandoned_count, d.tenant_id,
+      d.endpoint_id, d.event_id, d.trigger, d.state, due.claim as cut
+  )
+  select
+    array_agg(row(id, claim, attempt_count, schedule_step, abandoned_count, tenant_id, endpoint_id,
+      event_id, trigger)::postrider.claimed_delivery) filter (where state = 'delivering'),
+    array_agg(taken.cut) filter (where taken.cut is not null),
+    array_agg(id) filter (where state = 'pending'),
+    array_agg(event_id)
+  into claimed, cut, postponed, events
+  from taken;
+
+  if cut is not null then
+    perform postrider.abandon(cut);
+  end if;
+  if postponed is not null then
+    perform postrider.postpone_poison(postponed);
+  end if;
+
+  insert into postrider.attempt (id, tenant_id, delivery_id, endpoint_id, number, trigger, runner)
+  select c.attempt_id, c.tenant_id, c.delivery_id, c.endpoint_id, c.attempt_number, c.trigger, claim_many.runner
+  from unnest(claimed) as c;
+
+  low := (select min_id from postrider.id_range(events));
+  high := (select max_id from postrider.id_range(events));
+  return query
+  select c.delivery_id, c.attempt_id, c.attempt_number, c.schedule_step, c.abandoned_count,
+    c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.body(ev.type, ev.occurred_at, ev.data),
+    e.url, e.headers, e.timeout_seconds, e.retry_schedule,
+    array(select s.encrypted from postrider.endpoint_secret s
+          where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())
+          order by s.created_at desc)
+  from unnest(claimed) as c
+  join postrider.endpoint e on e.id = c.endpoint_id
+  left join postrider.event ev on ev.id = c.event_id and ev.id between low and high;
+end
+$$;
+comment on function postrider.claim_many(uuid[], int[], text) is
+  'Claims deliveries for one attempt each (parallel arrays: delivery id, number in the job) and writes the attempts as started. Returns what is to be sent; body is null when the event is gone.';
+
+-- postpone_poison: put off deliveries whose claims were abandoned three times in a row or more: 10 minutes,
+-- doubling with each further one, a day at most. delivery.abandoned_count marks them.
+create or replace function postrider.postpone_poison(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  queued text;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with postponed as (
+    update postrider.delivery d
+    set next_attempt_at = now() + least(interval '1 day',
+      interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+  )
+  select postrider.enqueue(
+    array_agg(id), array_agg(due_attempt), array_agg(next_attempt_at), 5, array_agg(endpoint_id))
+  into queued
+  from postponed;
+end
+$$;
+comment on function postrider.postpone_poison(uuid[]) is
+  'Puts off deliveries that were abandoned three times in a row or more, so that they cannot take one runner after another.';

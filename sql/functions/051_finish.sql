@@ -1,0 +1,84 @@
+-- finish_many (T2): write the outcomes of attempts, settle their deliveries, and add the next jobs.
+--
+-- Takes a JSON array of attempt results. Only the holder of delivery.claim settles the delivery; a late
+-- one is recorded as stale and changes nothing else. Calling it again after a lost answer is harmless:
+-- a finished attempt is left as it is.
+--
+-- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
+-- An attempt that was interrupted by a shutdown is repeated without using up the retry schedule.
+create or replace function postrider.finish_many(results json, disable_after interval default '5 days')
+returns table (attempt_id uuid, verdict text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  finished postrider.attempt_result[] := array(
+    select row(r.*)::postrider.attempt_result
+    from json_populate_recordset(null::postrider.attempt_result, results) as r);
+  deliveries record;
+  attempts record;
+  settled postrider.settled_delivery[];
+begin
+  select * into deliveries from postrider.id_range(array(select f.delivery_id from unnest(finished) as f));
+  select * into attempts from postrider.id_range(array(select f.attempt_id from unnest(finished) as f));
+
+  with settled as (
+    update postrider.delivery d
+    set state = case
+          when d.state = 'cancelled' then 'cancelled'
+          when f.outcome = 'delivered' then 'delivered'
+          when f.next_in_seconds is null then 'failed'
+          when e.deleted_at is not null then 'cancelled'
+          when postrider.accepts_work(e, t) and c.opened_at is null then 'pending'
+          else 'held' end,
+      claim = null,
+      due_attempt = d.attempt_count + 1,
+      schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
+      abandoned_count = 0,
+      trigger = case when f.next_in_seconds is null then d.trigger else 'schedule' end,
+      next_attempt_at = case
+        when d.state = 'cancelled' or f.outcome = 'delivered' or e.deleted_at is not null then null
+        else now() + make_interval(secs => f.next_in_seconds) end,
+      finished_at = case
+        when d.state = 'cancelled' then d.finished_at
+        when f.outcome = 'delivered' or f.next_in_seconds is null or e.deleted_at is not null then now() end
+    from unnest(finished) as f, postrider.tenant t, postrider.endpoint e
+    left join postrider.circuit c on c.endpoint_id = e.id
+    where d.id = f.delivery_id and d.id between deliveries.min_id and deliveries.max_id
+      and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
+    returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
+      d.next_attempt_at, f.outcome, f.status_code
+  )
+  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}') into settled from settled s;
+
+  update postrider.attempt a
+  set outcome = case when s.id is null then 'stale' else f.outcome end,
+    status_code = f.status_code, error = f.error, duration_ms = f.duration_ms, dns_ms = f.dns_ms,
+    connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
+    request_headers = f.request_headers, response_headers = f.response_headers,
+    response_body = f.response_body, finished_at = clock_timestamp()
+  from unnest(finished) as f
+  left join unnest(settled) as s on s.attempt_id = f.attempt_id
+  where a.id = f.attempt_id and a.id between attempts.min_id and attempts.max_id
+    and (a.outcome = 'started' or (a.outcome = 'abandoned' and s.id is null));
+
+  perform postrider.enqueue(
+    array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), 5, array_agg(s.endpoint_id))
+  from unnest(settled) as s
+  where s.state = 'pending';
+
+  perform postrider.note_health(settled, disable_after);
+
+  return query
+  select f.attempt_id, coalesce(s.state, case a.outcome when 'stale' then 'stale' else 'already' end)
+  from unnest(finished) as f
+  left join unnest(settled) as s on s.attempt_id = f.attempt_id
+  left join postrider.attempt a
+    on a.id = f.attempt_id and a.id between attempts.min_id and attempts.max_id;
+end
+$$;
+comment on function postrider.finish_many(json, interval) is
+  'Writes attempt results and settles their deliveries; an endpoint that failed for disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';

@@ -1,0 +1,168 @@
+-- Jobs about an endpoint as a whole: 'probe' and 'align'. One of each at most for an endpoint.
+
+create or replace function postrider.enqueue_endpoint_job(task text, endpoint uuid, run_at timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  job bigint;
+begin
+  select j.id into job
+  from graphile_worker.add_job(task, json_build_object('e', endpoint), run_at => enqueue_endpoint_job.run_at,
+    job_key => task || ':' || endpoint, priority => -10) as j;
+  if job is null then
+    raise exception 'a job is being picked up at this moment'
+      using errcode = '40001', hint = 'Try the transaction again.';
+  end if;
+end
+$$;
+comment on function postrider.enqueue_endpoint_job(text, uuid, timestamptz) is
+  'Adds, or moves, the probe or align job of an endpoint. Raises 40001 when it could not be added.';
+
+create or replace function postrider.schedule_probe(endpoint uuid, at timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update postrider.circuit c set probe_at = at, probe_delivery_id = null where c.endpoint_id = endpoint;
+  perform postrider.enqueue_endpoint_job('probe', endpoint, at);
+end
+$$;
+comment on function postrider.schedule_probe(uuid, timestamptz) is 'Plans the next probe of an open circuit.';
+
+-- probe: let one delivery through an open circuit, the oldest that is held. Where none is held the circuit
+-- closes to one failure before opening, so that the next event finds out.
+create or replace function postrider.probe(endpoint uuid) returns uuid
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  circuit postrider.circuit;
+  chosen postrider.delivery;
+begin
+  select * into circuit from postrider.circuit c
+  where c.endpoint_id = endpoint and c.opened_at is not null for update;
+  if circuit.endpoint_id is null or circuit.probe_at > clock_timestamp() + interval '1 second' then
+    return null;
+  end if;
+  select * into chosen from postrider.delivery d
+  where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+  order by d.id limit 1 for update skip locked;
+  if chosen.id is null then
+    update postrider.circuit c set opened_at = null, probe_at = null, failures = 19
+    where c.endpoint_id = endpoint;
+    return null;
+  end if;
+
+  update postrider.circuit c set probe_at = null, probe_delivery_id = chosen.id where c.endpoint_id = endpoint;
+  update postrider.delivery d set state = 'pending', next_attempt_at = now()
+  where d.id = chosen.id;
+  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt], array[now()], -10, array[endpoint]);
+  return chosen.id;
+end
+$$;
+comment on function postrider.probe(uuid) is
+  'Lets the oldest held delivery of an open circuit through; returns its id, or null when there is nothing to probe with.';
+
+-- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
+-- held ones become due, spread over time, or pending ones are held. While more is left it adds its own job
+-- anew in the same transaction, so a crash half-way loses nothing.
+--
+-- 100 a second: a receiver that has just come back is not run over, and 10,000 are out in two minutes.
+create or replace function postrider.align(endpoint uuid, batch int default 500) returns int
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  per_second constant int := 100;
+  accepts boolean;
+  moved int;
+begin
+  select postrider.accepts_work(e, t) and c.opened_at is null into accepts
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  left join postrider.circuit c on c.endpoint_id = e.id
+  where e.id = endpoint;
+  if accepts then
+    moved := postrider.release_held(endpoint, batch, per_second);
+  else
+    moved := postrider.hold_pending(endpoint, batch);
+  end if;
+  if moved = batch then
+    perform postrider.enqueue_endpoint_job('align', endpoint,
+      now() + case when accepts then make_interval(secs => batch::float8 / per_second) else interval '0' end);
+  end if;
+  return moved;
+end
+$$;
+comment on function postrider.align(uuid, int) is
+  'Releases the held deliveries of an endpoint that accepts work, or holds the pending ones of one that does not: one batch, the rest by a job. Returns how many it moved.';
+
+create or replace function postrider.release_held(endpoint uuid, batch int, per_second numeric) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  released int;
+begin
+  with chosen as materialized (
+    select d.id, row_number() over (order by d.id) as place
+    from (
+      select d.id from postrider.delivery d
+      where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+      order by d.id limit batch for update skip locked
+    ) as d
+  ),
+  released as (
+    update postrider.delivery d
+    set state = 'pending',
+      next_attempt_at = greatest(d.next_attempt_at, now() + make_interval(secs => (c.place / per_second)::float8))
+    from chosen c
+    where d.id = c.id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+  ),
+  queued as (
+    select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at), 5,
+      array_agg(r.endpoint_id))
+    from released r
+  )
+  select (select count(*) from released) into released from queued;
+  return released;
+end
+$$;
+comment on function postrider.release_held(uuid, int, numeric) is
+  'Makes held deliveries of an endpoint due again, the oldest first, so many a second; returns how many.';
+
+create or replace function postrider.hold_pending(endpoint uuid, batch int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  held int;
+begin
+  with chosen as materialized (
+    select d.id from postrider.delivery d
+    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
+    where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'pending'
+      and c.probe_delivery_id is distinct from d.id
+    order by d.id limit batch for update of d skip locked
+  ),
+  held as (
+    update postrider.delivery d set state = 'held' from chosen c where d.id = c.id returning d.id
+  ),
+  removed as (
+    select graphile_worker.remove_job('d:' || h.id) from held h
+  )
+  select count(*) into held from removed;
+  return held;
+end
+$$;
+comment on function postrider.hold_pending(uuid, int) is
+  'Holds pending deliveries of an endpoint and removes their jobs; returns how many.';

@@ -1,0 +1,138 @@
+-- retry_now: make the next attempt of a delivery at once, whatever its schedule says.
+--
+-- An open delivery becomes due now, ahead of everything else. A finished one is reopened: its retry schedule
+-- begins anew, its attempts go on counting. Where the circuit of the endpoint is open, the retry is its probe:
+-- when it succeeds, the circuit closes and what is held follows.
+--
+-- Locks: the delivery, and the circuit of its endpoint if it is open. Cost: a few index probes.
+create or replace function postrider.retry_now(delivery uuid, who text default session_user) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_variable
+declare
+  found postrider.delivery := postrider.lock_delivery(delivery);
+begin
+  if found.claim is not null then
+    raise exception 'delivery % is in flight', delivery using errcode = '55006',
+      hint = 'An attempt is being made at this moment. Look at its outcome, then retry.';
+  end if;
+  perform postrider.refuse_unless_accepting(found.endpoint_id);
+  perform postrider.refuse_without_data(found.event_id);
+
+  update postrider.delivery d
+  set state = 'pending', trigger = 'manual', finished_at = null, next_attempt_at = now(),
+    due_attempt = d.attempt_count + 1, abandoned_count = 0,
+    schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
+  where d.id = delivery;
+  update postrider.circuit c
+  set probe_at = null, probe_delivery_id = delivery
+  where c.endpoint_id = found.endpoint_id and c.opened_at is not null;
+  if FOUND then
+    perform graphile_worker.remove_job('probe:' || found.endpoint_id);
+  end if;
+  perform postrider.enqueue(
+    array[delivery], array[found.attempt_count + 1], array[now()], -10, array[found.endpoint_id]);
+  perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, found.tenant_id,
+    jsonb_build_object('stateBefore', found.state, 'attempt', found.attempt_count + 1));
+  return format('attempt %s is due now', found.attempt_count + 1);
+end
+$$;
+comment on function postrider.retry_now(uuid, text) is
+  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work.';
+
+-- cancel: end a delivery without delivering it.
+--
+-- One that is being sent keeps its claim: the attempt on the wire still writes down its outcome, and
+-- finish_many leaves the delivery cancelled. Where its runner is dead nobody will, so the attempt is
+-- abandoned here.
+--
+-- Locks: the delivery and its job. Cost: a few index probes.
+create or replace function postrider.cancel(delivery uuid, who text default session_user) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_variable
+declare
+  found postrider.delivery := postrider.lock_delivery(delivery);
+  on_the_wire boolean;
+begin
+  if found.finished_at is not null then
+    raise exception 'delivery % is already %', delivery, found.state using errcode = '55000',
+      hint = 'Only an open delivery can be cancelled.';
+  end if;
+  on_the_wire := found.claim is not null and not postrider.is_cut_off(found.claim);
+  if found.claim is not null and not on_the_wire then
+    perform postrider.abandon(array[found.claim]);
+  end if;
+
+  update postrider.delivery d
+  set state = 'cancelled', finished_at = now(), next_attempt_at = null,
+    claim = case when on_the_wire then d.claim end,
+    due_attempt = case when on_the_wire then d.due_attempt else d.attempt_count + 1 end
+  where d.id = delivery;
+  perform graphile_worker.remove_job('d:' || delivery);
+  perform postrider.audit(who, 'cancel', 'delivery', delivery::text, found.tenant_id,
+    jsonb_build_object('stateBefore', found.state, 'onTheWire', on_the_wire));
+  return case
+    when on_the_wire then format(
+      'cancelled; attempt %s had begun, so one request may be on the wire, and its outcome will be written down',
+      found.attempt_count)
+    else 'cancelled' end;
+end
+$$;
+comment on function postrider.cancel(uuid, text) is
+  'Cancels an open delivery and removes its job. The text says when a request may be on the wire already. Raises 55000 when it is finished.';
+
+create or replace function postrider.lock_delivery(delivery uuid) returns postrider.delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  found postrider.delivery;
+begin
+  select * into found from postrider.delivery d where d.id = lock_delivery.delivery for update;
+  if found.id is null then
+    raise exception 'there is no delivery %', delivery using errcode = 'P0002',
+      hint = 'Ids are in the API, the log and postrider.delivery. Old ones are dropped with their day.';
+  end if;
+  return found;
+end
+$$;
+comment on function postrider.lock_delivery(uuid) is
+  'The delivery, locked until the end of the transaction; raises P0002 when there is none.';
+
+create or replace function postrider.is_cut_off(attempt uuid) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return not exists (
+    select from postrider.attempt a
+    join postrider.runner r on r.id = a.runner
+    where a.id = is_cut_off.attempt and r.reaped_at is null and r.stopped_at is null);
+end
+$$;
+comment on function postrider.is_cut_off(uuid) is
+  'Whether the runner that began an attempt is dead, stopped or unknown, so that nobody will finish it.';
+
+create or replace function postrider.refuse_without_data(event uuid) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+  if not exists (select from postrider.event e where e.id = refuse_without_data.event and e.data is not null) then
+    raise exception 'the data of event % is gone', event using errcode = '55000',
+      hint = 'It was erased, or dropped after its retention. Nothing can be sent.';
+  end if;
+end
+$$;
+comment on function postrider.refuse_without_data(uuid) is
+  'Raises 55000 when the data of an event was erased or dropped.';

@@ -1,0 +1,24 @@
+import type { TaskList } from 'graphile-worker'
+import type { Pool } from 'pg'
+import { ALIGN_TASK, endpointPayload, PROBE_TASK } from '../database/jobs.ts'
+import type { Log } from '../log.ts'
+
+/** The jobs about an endpoint as a whole. All they do is one SQL function each, in one transaction. */
+export function endpointTasks(pool: Pool, log: Log): TaskList {
+  return {
+    async [PROBE_TASK](payload) {
+      const { e: endpointId } = endpointPayload.parse(payload)
+      const { rows } = await pool.query<{ probe: string | null }>('select postrider.probe($1)', [
+        endpointId,
+      ])
+      log.info({ endpointId, deliveryId: rows[0]?.probe }, 'circuit.probed')
+    },
+    async [ALIGN_TASK](payload) {
+      const { e: endpointId } = endpointPayload.parse(payload)
+      const { rows } = await pool.query<{ align: number }>('select postrider.align($1)', [
+        endpointId,
+      ])
+      log.info({ endpointId, deliveries: rows[0]?.align }, 'endpoint.aligned')
+    },
+  }
+}
