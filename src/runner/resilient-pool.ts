@@ -7,8 +7,16 @@ import { isOutage } from '../database/outage.ts'
  * doing one twice is harmless. Its statement names are not public; graphile-worker is pinned, and a test
  * holds this list against the version that is installed.
  */
-const RELEASE_STATEMENT =
-  /^(complete_job|complete_jobs|complete_job_q|fail_job|fail_job_q|fail_jobs|return_job|return_job_q)\//
+export const RELEASE_STATEMENTS = [
+  'complete_job',
+  'complete_jobs',
+  'complete_job_q',
+  'fail_job',
+  'fail_jobs',
+  'fail_job_q',
+  'return_job',
+  'return_job_q',
+]
 
 /** Longer than a restart or a failover of Postgres; then the process ends and its supervisor decides. */
 const OUTAGE_MS_MAX = 10 * 60_000
@@ -61,7 +69,7 @@ function withRelease(
       return await (client.query as (...args: unknown[]) => Promise<unknown>)(...args)
     } catch (error) {
       const config = args[0] as QueryConfig
-      if (!RELEASE_STATEMENT.test(config?.name ?? '') || !isOutage(error)) throw error
+      if (!releases(config) || !isOutage(error)) throw error
       return release(config)
     }
   }
@@ -72,6 +80,11 @@ function withRelease(
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+/** Named `<statement>/<schema of graphile-worker>`. */
+function releases(query: QueryConfig | undefined): boolean {
+  return RELEASE_STATEMENTS.includes(query?.name?.split('/')[0] ?? '')
 }
 
 async function retryOutage<T>(
