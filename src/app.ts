@@ -1,0 +1,269 @@
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import packageJson from '../package.json' with { type: 'json' }
+import { createAttempts } from './attempts/attempts.ts'
+import { type Config, ConfigError, type ServiceConfig } from './config.ts'
+import { startPostgres } from './database/embedded.ts'
+import { assertSchema, migrate } from './database/migrate.ts'
+import { createDatabase, createPool } from './database/pool.ts'
+import { type ParsedCidr, parseCidrs } from './delivery/egress.ts'
+import { generateSecret } from './delivery/signature.ts'
+import { createEndpointSecrets } from './endpoints/endpoint-secrets.ts'
+import { createEndpoints } from './endpoints/endpoints.ts'
+import { createSecretBox } from './endpoints/secrets.ts'
+import { createDeliveries } from './events/deliveries.ts'
+import { createEvents } from './events/events.ts'
+import { createPublisher } from './events/publish.ts'
+import type { Readiness } from './http/health.ts'
+import { createApp } from './http/server.ts'
+import { type HttpServer, startHttp } from './http/start-http.ts'
+import type { Log } from './log.ts'
+import { type RunnerHandle, startRunner } from './runner/runner.ts'
+import { addSandboxRoutes } from './sandbox/routes.ts'
+import { ensureSandboxEndpoint, SANDBOX_PATH } from './sandbox/sandbox-endpoint.ts'
+import { createApiKeys, hashApiKey } from './tenants/api-keys.ts'
+import { createTenants } from './tenants/tenants.ts'
+
+/** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
+const API_CONNECTIONS = 8
+/** Two lanes each for events with an idempotency key and without. */
+const PUBLISH_CONNECTIONS = 4
+const API_STATEMENT_MS_MAX = 10_000
+/** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
+const PUBLISH_SESSION_OPTIONS = '-c lock_timeout=200ms'
+/** The sandbox is served by this process, so `dev` may always dial it. */
+const LOOPBACK = ['127.0.0.0/8', '::1']
+
+export interface RunningApi {
+  url: string
+  port: number
+  /** Takes no more requests, finishes those in flight, then closes the database. */
+  stop(): Promise<void>
+  /** Never settles by itself: without a database the API waits for it, and says so at /ready. */
+  ended: Promise<never>
+}
+
+/** Serves the HTTP API. The database has to be there and migrated. */
+export async function startApi(config: ServiceConfig, log: Log): Promise<RunningApi> {
+  await using starting = new AsyncDisposableStack()
+  const api = createApi(config, log)
+  starting.defer(api.stop)
+  await assertSchema(api.pool)
+  const http = await listen(config, api.app)
+  starting.defer(http.stop)
+  log.info({ url: http.url }, 'api.started')
+
+  const running = starting.move()
+  return {
+    url: http.url,
+    port: http.port,
+    stop: once(() => running.disposeAsync()),
+    ended: new Promise(() => undefined),
+  }
+}
+
+/** Executes deliveries. The database has to be there and migrated. */
+export async function startRunnerProcess(config: ServiceConfig, log: Log): Promise<RunnerHandle> {
+  const { databaseUrl: connectionString } = config
+  const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
+  try {
+    await assertSchema(pool)
+  } finally {
+    await pool.end()
+  }
+  return await startRunner({
+    connectionString,
+    concurrency: config.runnerConcurrency,
+    allow: egressAllow(config),
+    retrySchedule: config.retryScheduleSeconds,
+    timeoutMs: config.deliveryTimeoutSeconds * 1000,
+    decryptSecret: createSecretBox(config.secretEncryptionKeys).decrypt,
+    log,
+  })
+}
+
+export interface RunningDev {
+  url: string
+  sandboxUrl: string
+  stop(): Promise<void>
+  /** Rejects when the database or the runner ended by itself. */
+  ended: Promise<unknown>
+}
+
+export type DevConfig = Config & Pick<ServiceConfig, 'secretEncryptionKeys'> & { adminKey: string }
+
+/**
+ * Everything in one process: a Postgres of our own unless there is a DATABASE_URL, the API, a runner,
+ * and a sandbox that the tenant `default` delivers to.
+ *
+ * The port is taken first, so that one that is in use is reported before anything is written.
+ */
+export async function startDev(config: DevConfig, log: Log): Promise<RunningDev> {
+  await using starting = new AsyncDisposableStack()
+  const front = createFront()
+  const http = await listen(config, front)
+  starting.defer(http.stop)
+  const url = urlOf(config, http)
+
+  const postgres = config.databaseUrl ? null : await startEmbedded(config)
+  if (postgres) starting.defer(postgres.stop)
+  const databaseUrl = config.databaseUrl ?? postgres?.url ?? ''
+  await migrate(databaseUrl, { log: (message, fields) => log.info({ ...fields }, message) })
+
+  const egress = [...config.egressAllow, ...LOOPBACK, ...(isIP(config.host) ? [config.host] : [])]
+  const service = { ...config, databaseUrl, egressAllow: egress }
+  const api = createApi(service, log)
+  starting.defer(api.stop)
+  addSandboxRoutes(api.app, { ...api, bodyBytesMax: config.eventBytesMax })
+  await ensureSandboxEndpoint(api, url)
+  const runner = await startRunnerProcess(service, log)
+  // First the runner, which may be delivering to the sandbox; then requests, then what they need.
+  starting.defer(http.stop)
+  starting.defer(runner.stop)
+  front.serve(api.app)
+
+  const running = starting.move()
+  const stop = once(() => running.disposeAsync())
+  return { url, sandboxUrl: `${url}${SANDBOX_PATH}`, stop, ended: firstEnd(runner, postgres) }
+}
+
+/** Pools, services and the app, without a port. */
+function createApi(config: ServiceConfig, log: Log) {
+  const connectionString = config.databaseUrl
+  const onError = (error: Error) => {
+    // A connection that is closing may still hear that the server is stopping as well.
+    if (!pool.ending) log.warn({ err: error }, 'database.connection_lost')
+  }
+  const pool = createPool({
+    connectionString,
+    max: API_CONNECTIONS,
+    applicationName: 'postrider api',
+    statementTimeoutMs: API_STATEMENT_MS_MAX,
+    onError,
+  })
+  const publishPool = createPool({
+    connectionString,
+    max: PUBLISH_CONNECTIONS,
+    applicationName: 'postrider api publish',
+    options: PUBLISH_SESSION_OPTIONS,
+    statementTimeoutMs: API_STATEMENT_MS_MAX,
+    onError,
+  })
+  const database = createDatabase(pool)
+  const box = createSecretBox(config.secretEncryptionKeys)
+  const secrets = createEndpointSecrets({ database, box, generateSecret })
+  const tenants = createTenants({ database })
+  const endpoints = createEndpoints({ database, secrets })
+  const publisher = createPublisher({ pool: publishPool })
+  const app = createApp({
+    version: packageJson.version,
+    log,
+    ready: () => readinessOf(pool),
+    eventBytesMax: config.eventBytesMax,
+    egressAllow: egressAllow(config),
+    apiKeys: createApiKeys({
+      database,
+      adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
+    }),
+    tenants,
+    endpoints,
+    secrets,
+    publisher,
+    events: createEvents({ database }),
+    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+  })
+  const stop = async () => {
+    await publisher.idle()
+    await Promise.all([pool.end(), publishPool.end()])
+  }
+  return { app, pool, tenants, endpoints, secrets, stop }
+}
+
+async function readinessOf(pool: Parameters<typeof assertSchema>[0]): Promise<Readiness> {
+  await pool.query('select 1')
+  try {
+    await assertSchema(pool)
+    return { ready: true, checks: { database: 'reachable', schema: 'current' } }
+  } catch {
+    return {
+      ready: false,
+      checks: { database: 'reachable', schema: 'not the one of this program' },
+    }
+  }
+}
+
+function egressAllow(config: Pick<Config, 'egressAllow'>): ParsedCidr[] {
+  return parseCidrs(config.egressAllow.join(','))
+}
+
+async function startEmbedded({ dataDir }: DevConfig) {
+  return await startPostgres({ dataDir: join(dataDir, 'postgres') })
+}
+
+/** Rejects at the first end; an end of the runner that was asked for resolves it. */
+function firstEnd(
+  runner: RunnerHandle,
+  postgres: { exited: Promise<void> } | null,
+): Promise<unknown> {
+  if (!postgres) return runner.ended
+  const lost = postgres.exited.then(() => {
+    throw new Error('the embedded Postgres ended')
+  })
+  return Promise.race([runner.ended, lost])
+}
+
+/** Answers before there is anything to answer with. */
+function createFront() {
+  let serving: Parameters<typeof startHttp>[0]['app'] | undefined
+  const starting = { ready: false, checks: { service: 'starting' } }
+  return {
+    serve: (app: typeof serving) => {
+      serving = app
+    },
+    fetch: (request: Request, env?: object) =>
+      serving?.fetch(request, env) ?? Response.json(starting, { status: 503 }),
+  }
+}
+
+/** @throws ConfigError when the address is not to be had */
+async function listen(
+  { host, port }: Pick<Config, 'host' | 'port'>,
+  app: Parameters<typeof startHttp>[0]['app'],
+): Promise<HttpServer> {
+  try {
+    return await startHttp({ app, host, port })
+  } catch (error) {
+    const mistake = mistakeInAddress(error, host, port)
+    throw mistake ? new ConfigError([mistake]) : error
+  }
+}
+
+function mistakeInAddress(error: unknown, host: string, port: number): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  switch (code) {
+    case 'EADDRINUSE':
+      return `PORT ${port} is in use by another process; stop that, or set PORT to another one`
+    case 'EACCES':
+      return `PORT ${port} may not be used by this user; set PORT to one from 1024 on`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `HOST ${host} is no address of this machine`
+    default:
+      return undefined
+  }
+}
+
+/** A URL that works on this machine also when the API listens on every address. */
+function urlOf({ host }: Pick<Config, 'host'>, { url, port }: HttpServer): string {
+  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`
+  return host === '::' ? `http://[::1]:${port}` : url
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= run()
+    return running
+  }
+}

@@ -1,0 +1,71 @@
+import { EXIT, type ExitCode, verdict } from './commands/exit-code.ts'
+import { createProgram } from './commands/program.ts'
+
+/** A supervisor kills us anyway a little later; what still runs then hangs. */
+const STOP_AFTER_FAULT_MS_MAX = 10_000
+/**
+ * Ctrl-C under npm arrives twice, from the terminal and forwarded by npm; a person who means the
+ * second one takes longer.
+ */
+const SAME_SIGNAL_MS = 500
+
+const stopping = new AbortController()
+let fault: unknown
+
+handleSignals()
+handleFaults()
+process.exit(await main())
+
+async function main(): Promise<ExitCode> {
+  const program = createProgram({
+    env: process.env,
+    cwd: process.cwd(),
+    stdin: process.stdin,
+    print: (text) => process.stdout.write(text),
+    stopSignal: stopping.signal,
+  })
+  try {
+    await program.parseAsync()
+    return fault === undefined ? EXIT.ok : EXIT.internal
+  } catch (error) {
+    return report(error)
+  }
+}
+
+/** Says on stderr why the process ends, and with which code. */
+function report(error: unknown, exitCode = verdict(error).exitCode): ExitCode {
+  const { message } = verdict(error)
+  if (message !== '') console.error(`postrider: ${message}`)
+  return exitCode
+}
+
+/** The first signal stops in order, a second one at once. */
+function handleSignals(): void {
+  let firstAt: number | undefined
+  const onSignal = () => {
+    const now = performance.now()
+    if (firstAt !== undefined && now - firstAt > SAME_SIGNAL_MS) process.exit(EXIT.failed)
+    firstAt ??= now
+    stopping.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+}
+
+/** After an error that nobody handled the state is unknown: hand back what can be, and end. */
+function handleFaults(): void {
+  const onFault = (error: unknown) => {
+    if (fault !== undefined) return
+    fault = error ?? new Error('a promise was rejected without a reason')
+    report(fault, EXIT.internal)
+    setTimeout(() => process.exit(EXIT.internal), STOP_AFTER_FAULT_MS_MAX).unref()
+    stopping.abort()
+  }
+  process.on('uncaughtException', onFault)
+  process.on('unhandledRejection', onFault)
+  // `postrider tenant list | head -1`: whoever reads has seen enough.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok)
+    onFault(error)
+  })
+}

@@ -1,0 +1,61 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { startDev } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { createLog } from '../log.ts'
+import { SANDBOX_TENANT } from '../sandbox/sandbox-endpoint.ts'
+import type { CommandContext } from './context.ts'
+import { type DataFolder, openDataFolder } from './data-folder.ts'
+import { runService } from './run-service.ts'
+
+/** Runs everything in one process, with a database of its own unless DATABASE_URL is set. */
+export function addDevCommand(program: Command, context: CommandContext): void {
+  program
+    .command('dev')
+    .description('run API, runner, sandbox and database in one process')
+    .action(async () => {
+      const config = readConfig(context.env, 'dev')
+      const folder = await openDataFolder(resolve(context.cwd, config.dataDir), {
+        adminKey: config.adminKey,
+        encryptionKeys: config.secretEncryptionKeys,
+      })
+      try {
+        const { adminKey, encryptionKeys: secretEncryptionKeys, path: dataDir } = folder
+        // Logs go to stderr: what is printed below can then be read by people and by scripts.
+        const log = createLog(config.logLevel, process.stderr)
+        const dev = await startDev({ ...config, adminKey, secretEncryptionKeys, dataDir }, log)
+        await folder.writeConnection({ url: dev.url, key: adminKey })
+        context.print(greeting(dev, folder))
+        await runService(dev, context.stopSignal)
+      } finally {
+        await folder.close()
+      }
+    })
+}
+
+/** The admin key is shown once; later runs read it from its file within the printed command. */
+function greeting(
+  { url, sandboxUrl }: { url: string; sandboxUrl: string },
+  { adminKey, adminKeyFile, isAdminKeyNew }: DataFolder,
+): string {
+  const event = { tenant: SANDBOX_TENANT, type: 'invoice.paid', data: { id: 1, amount: 100 } }
+  const key = isAdminKeyNew ? adminKey : `$(cat ${doubleQuoted(adminKeyFile)})`
+  return `
+Postrider is ready.
+
+  API        ${url}
+  sandbox    ${sandboxUrl}
+  admin key  ${isAdminKeyNew ? `${adminKey} (shown this once)` : 'as before'}, kept in ${adminKeyFile}
+
+Publish an event, then look at the sandbox:
+
+curl -sS ${url}/api/events -H "authorization: Bearer ${key}" -H 'content-type: application/json' -d '${JSON.stringify(event)}'
+
+Stop with Ctrl-C.
+`
+}
+
+/** For a POSIX shell, within a command substitution. */
+function doubleQuoted(text: string): string {
+  return `"${text.replace(/[\\"$`]/g, '\\$&')}"`
+}

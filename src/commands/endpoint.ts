@@ -1,0 +1,80 @@
+import type { Command } from 'commander'
+import { callApi } from './api-client.ts'
+import { findConnection } from './connection.ts'
+import type { CommandContext } from './context.ts'
+import { renderPage, renderRecord } from './output.ts'
+import {
+  type JsonOption,
+  type PageOptions,
+  requestAndPrint,
+  withJsonOption,
+  withPageOptions,
+} from './request.ts'
+
+const COLUMNS = ['id', 'state', 'eventTypes', 'url']
+
+interface CreateOptions extends JsonOption {
+  eventTypes?: string
+  description?: string
+}
+
+/** Creates, shows and deletes endpoints through the API. */
+export function addEndpointCommand(program: Command, context: CommandContext): void {
+  const endpoint = program.command('endpoint').description('the URLs that want events')
+
+  withJsonOption(endpoint.command('create'))
+    .description('create an endpoint; prints its signing secret too')
+    .argument('<tenant>', 'key of the tenant')
+    .argument('<url>', 'where deliveries are posted')
+    .option('--event-types <types>', 'comma separated: names, order.*, or * for all')
+    .option('--description <text>', 'for people')
+    .action((tenant: string, url: string, { eventTypes, description, ...options }: CreateOptions) =>
+      requestAndPrint(
+        context,
+        {
+          method: 'POST',
+          path: pathOf(tenant),
+          body: JSON.stringify({ url, description, eventTypes: eventTypes?.split(',') }),
+        },
+        options,
+        renderRecord,
+      ),
+    )
+
+  withPageOptions(endpoint.command('list'))
+    .description('list the endpoints of a tenant, newest first')
+    .argument('<tenant>', 'key of the tenant')
+    .action((tenant: string, { limit, cursor, ...options }: PageOptions) =>
+      requestAndPrint(
+        context,
+        { method: 'GET', path: pathOf(tenant), query: { limit, cursor } },
+        options,
+        (page) => renderPage(COLUMNS, page),
+      ),
+    )
+
+  withJsonOption(endpoint.command('show'))
+    .description('show an endpoint')
+    .argument('<tenant>', 'key of the tenant')
+    .argument('<id>', 'id of the endpoint')
+    .action((tenant: string, id: string, options: JsonOption) =>
+      requestAndPrint(context, { method: 'GET', path: pathOf(tenant, id) }, options, renderRecord),
+    )
+
+  endpoint
+    .command('delete')
+    .description('delete an endpoint; its open deliveries are cancelled')
+    .argument('<tenant>', 'key of the tenant')
+    .argument('<id>', 'id of the endpoint')
+    .option('--json', 'print one JSON document')
+    .action(async (tenant: string, id: string, { json }: JsonOption) => {
+      const connection = await findConnection(context)
+      await callApi(connection, { method: 'DELETE', path: pathOf(tenant, id) })
+      context.print(json ? `${JSON.stringify({ id, deleted: true })}\n` : `deleted ${id}\n`)
+    })
+}
+
+function pathOf(tenant: string, id?: string): string {
+  const endpoints = `/api/tenants/${encodeURIComponent(tenant)}/endpoints`
+  return id === undefined ? endpoints : `${endpoints}/${encodeURIComponent(id)}`
+}

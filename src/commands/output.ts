@@ -1,0 +1,45 @@
+const GAP = '  '
+
+/** A table with aligned columns and a head; what is missing shows as `-`. */
+export function renderTable(
+  columns: readonly string[],
+  rows: readonly Record<string, unknown>[],
+): string {
+  const cells = rows.map((row) => columns.map((column) => cellOf(row[column])))
+  const widths = columns.map((column, at) =>
+    Math.max(column.length, ...cells.map((row) => row[at]?.length ?? 0)),
+  )
+  return [[...columns], ...cells]
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join(GAP)
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
+/** One member a line, names aligned. */
+export function renderRecord(record: Record<string, unknown>): string {
+  const width = Math.max(...Object.keys(record).map((name) => name.length))
+  return Object.entries(record)
+    .map(([name, value]) => `${name.padEnd(width)}${GAP}${cellOf(value)}\n`)
+    .join('')
+}
+
+/** Control characters would let a stored text steer the terminal. */
+function cellOf(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '-'
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.replace(/\p{Cc}/gu, '�')
+}
+
+/** A page of a list, and how to get the next one. */
+export function renderPage(
+  columns: readonly string[],
+  page: { data: Record<string, unknown>[]; nextCursor: string | null },
+): string {
+  const table = renderTable(columns, page.data)
+  return page.nextCursor === null ? table : `${table}more: --cursor ${cellOf(page.nextCursor)}\n`
+}

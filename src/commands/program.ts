@@ -1,0 +1,38 @@
+import { Command } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import { addApiCommand } from './api.ts'
+import { addConfigCommand } from './config.ts'
+import type { CommandContext } from './context.ts'
+import { addDevCommand } from './dev.ts'
+import { addEndpointCommand } from './endpoint.ts'
+import { EXIT_MEANINGS } from './exit-code.ts'
+import { addMigrateCommand } from './migrate.ts'
+import { addPublishCommand } from './publish.ts'
+import { addRunnerCommand } from './runner.ts'
+import { addTenantCommand } from './tenant.ts'
+
+/** The command line: `postrider <noun> <verb> [tenant] …`. Throws instead of exiting. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command('postrider')
+    .description('Sends webhooks from your Postgres.')
+    .version(packageJson.version)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .addHelpText('after', `\nExit codes:\n${exitCodes()}`)
+
+  addDevCommand(program, context)
+  addApiCommand(program, context)
+  addRunnerCommand(program, context)
+  addMigrateCommand(program, context)
+  addConfigCommand(program, context)
+  addPublishCommand(program, context)
+  addTenantCommand(program, context)
+  addEndpointCommand(program, context)
+  return program
+}
+
+function exitCodes(): string {
+  return Object.entries(EXIT_MEANINGS)
+    .map(([code, meaning]) => `  ${code.padStart(2)}  ${meaning}\n`)
+    .join('')
+}

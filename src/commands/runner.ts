@@ -1,0 +1,16 @@
+import type { Command } from 'commander'
+import { startRunnerProcess } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { createLog } from '../log.ts'
+import type { CommandContext } from './context.ts'
+import { runService } from './run-service.ts'
+
+export function addRunnerCommand(program: Command, { env, stopSignal }: CommandContext): void {
+  program
+    .command('runner')
+    .description('execute deliveries; any number of these work together')
+    .action(async () => {
+      const config = readConfig(env, 'runner')
+      await runService(await startRunnerProcess(config, createLog(config.logLevel)), stopSignal)
+    })
+}

@@ -1,0 +1,51 @@
+import type { Env, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { PAGE_HEADERS, renderPage } from './page.ts'
+import { createReceivedRequests } from './received-requests.ts'
+import { SANDBOX_PATH } from './sandbox-endpoint.ts'
+import { type SandboxServices, verifyRequest } from './verify-request.ts'
+
+/** Type and time around the data of the largest event. */
+const ENVELOPE_BYTES = 4_096
+
+/**
+ * Adds a receiver that shows what arrived and whether its signature verified.
+ *
+ * It takes requests without a key, as every receiver does, and shows them to whoever can reach the
+ * address; `postrider dev` listens on this machine only.
+ */
+export function addSandboxRoutes<E extends Env>(
+  app: Hono<E>,
+  { bodyBytesMax, ...services }: SandboxServices & { bodyBytesMax: number },
+): void {
+  const received = createReceivedRequests()
+
+  app.post(
+    `${SANDBOX_PATH}/in/:tenant`,
+    bodyLimit({ maxSize: bodyBytesMax + ENVELOPE_BYTES }),
+    async (c) => {
+      const receivedAt = new Date().toISOString()
+      const body = Buffer.from(await c.req.arrayBuffer())
+      const headers = c.req.header()
+      const tenant = c.req.param('tenant')
+      const verification = await verifyRequest(services, tenant, { headers, body })
+      received.add({
+        receivedAt,
+        method: c.req.method,
+        path: c.req.path,
+        tenant,
+        headers,
+        body: body.toString('utf8'),
+        bodyBytes: body.length,
+        signature: verification.valid
+          ? { verified: true, reason: null }
+          : { verified: false, reason: verification.reason },
+      })
+      return c.text('ok\n')
+    },
+  )
+  app.get(SANDBOX_PATH, (c) => c.html(renderPage(received.list()), 200, PAGE_HEADERS))
+  app.get(`${SANDBOX_PATH}/requests.json`, (c) =>
+    c.json({ data: received.list() }, 200, { 'cache-control': 'no-store' }),
+  )
+}
