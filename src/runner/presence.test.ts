@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { createTestDatabase } from '../testing/database.ts'
-import { createTestLog } from '../testing/log-lines.ts'
+import { captureLog } from '../testing/log-lines.ts'
 import { startPresence } from './presence.ts'
 
 const { pool, url } = await createTestDatabase(t)
@@ -36,7 +36,7 @@ const holdsLock = async (id: string) =>
   ).rowCount === 1
 
 async function start(id: string) {
-  const lines = createTestLog()
+  const lines = captureLog()
   const reaped = Promise.withResolvers<string>()
   const presence = await startPresence({
     connectionString: url,

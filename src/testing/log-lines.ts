@@ -1,43 +1,48 @@
-import { EventEmitter, on } from 'node:events'
 import { createLog, type Log } from '../log.ts'
+
+export interface LogLine {
+  level: string
+  msg: string
+  [field: string]: unknown
+}
 
 export interface LogLines {
   log: Log
   /** All lines so far. */
-  lines: Record<string, unknown>[]
-  /** The first line of this name that the condition holds for, past or future. Rejects after `timeoutMs`. */
-  line(
-    name: string,
-    condition?: (line: Record<string, unknown>) => boolean,
-    timeoutMs?: number,
-  ): Promise<Record<string, unknown>>
+  lines: LogLine[]
+  /** Names of the events so far, in order. */
+  names(): string[]
+  /** Resolves once the event was logged `count` times. */
+  logged(name: string, count?: number): Promise<void>
+  /** The first line of this name that the condition holds for, past or future. */
+  line(name: string, condition?: (line: LogLine) => boolean): Promise<LogLine>
 }
 
-/** Longer than anything a test waits for. */
-const LINE_MS_MAX = 30_000
-
-/** A log whose lines a test can read and wait for. */
-export function createTestLog(): LogLines {
-  const lines: Record<string, unknown>[] = []
-  const emitter = new EventEmitter()
-  const log = createLog('debug', {
-    write(text: string) {
-      const line = JSON.parse(text)
-      lines.push(line)
-      emitter.emit('line', line)
-    },
-  })
+/** A log whose lines can be read, and waited for; the test's own timeout bounds the waiting. */
+export function captureLog(): LogLines {
+  const lines: LogLine[] = []
+  let more = Promise.withResolvers<void>()
+  const write = (text: string) => {
+    lines.push(JSON.parse(text))
+    more.resolve()
+    more = Promise.withResolvers()
+  }
+  const until = async <T>(find: () => T | undefined): Promise<T> => {
+    for (;;) {
+      const found = find()
+      if (found !== undefined) return found
+      await more.promise
+    }
+  }
   return {
-    log,
+    log: createLog('debug', { write }),
     lines,
-    async line(name, condition = () => true, timeoutMs = LINE_MS_MAX) {
-      const fits = (line: Record<string, unknown>) => line['msg'] === name && condition(line)
-      const known = lines.find(fits)
-      if (known) return known
-      for await (const [line] of on(emitter, 'line', { signal: AbortSignal.timeout(timeoutMs) })) {
-        if (fits(line)) return line
-      }
-      throw new Error(`no line ${name}`)
-    },
+    names: () => lines.map(({ msg }) => msg),
+    logged: (name, count = 1) =>
+      until(() =>
+        lines.filter(({ msg }) => msg === name).length >= count ? null : undefined,
+      ).then(() => undefined),
+    line: (name, condition = () => true) =>
+      until(() => lines.find((line) => line.msg === name && condition(line))),
   }
 }
