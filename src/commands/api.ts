@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { startApi } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from './context.ts'
@@ -10,6 +9,7 @@ export function addApiCommand(program: Command, { env, stopSignal }: CommandCont
     .command('api')
     .description('serve the HTTP API')
     .action(async () => {
+      const { startApi } = await import('../app.ts')
       const config = readConfig(env, 'api')
       await runService(await startApi(config, createLog(config.logLevel)), stopSignal)
     })

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { startDev } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import { SANDBOX_TENANT } from '../sandbox/sandbox-endpoint.ts'
@@ -14,6 +13,7 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     .command('dev')
     .description('run API, runner, sandbox and database in one process')
     .action(async () => {
+      const { startDev } = await import('../app.ts')
       const config = readConfig(context.env, 'dev')
       const folder = await openDataFolder(resolve(context.cwd, config.dataDir), {
         adminKey: config.adminKey,

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { startRunnerProcess } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from './context.ts'
@@ -10,6 +9,7 @@ export function addRunnerCommand(program: Command, { env, stopSignal }: CommandC
     .command('runner')
     .description('execute deliveries; any number of these work together')
     .action(async () => {
+      const { startRunnerProcess } = await import('../app.ts')
       const config = readConfig(env, 'runner')
       await runService(await startRunnerProcess(config, createLog(config.logLevel)), stopSignal)
     })

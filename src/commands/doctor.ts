@@ -1,0 +1,61 @@
+import type { Command } from 'commander'
+import { readConfig } from '../config.ts'
+import { assertSchema } from '../database/migrate.ts'
+import { createPool } from '../database/pool.ts'
+import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
+import type { CommandContext } from './context.ts'
+import { renderTable } from './output.ts'
+
+/** A check reads for seconds on a large database; longer than this means that something else is wrong. */
+const STATEMENT_MS_MAX = 300_000
+
+/** Breaches of the promises were found, and not all of them were repaired. */
+export class ViolationsFound extends Error {
+  override readonly name = 'ViolationsFound'
+  readonly code = 'violations_found'
+}
+
+/** Lists every breach of the promises that can be found; ends with 1 if there is any. */
+export function addDoctorCommand(program: Command, { env, print }: CommandContext): void {
+  program
+    .command('doctor')
+    .description('check that nothing is lost or stuck; exit code 1 if something is')
+    .option('--repair', 'heal what can be healed, then check again')
+    .option('--json', 'print one JSON document')
+    .action(async (options: { repair?: true; json?: true }) => {
+      const { databaseUrl } = readConfig(env, 'migrate')
+      await using pool = disposable(databaseUrl)
+      await assertSchema(pool)
+      const repaired = options.repair ? await repair(pool) : []
+      const violations = await findViolations(pool)
+      print(
+        options.json
+          ? `${JSON.stringify({ violations, repaired })}\n`
+          : renderReport(violations, repaired),
+      )
+      if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
+    })
+}
+
+function disposable(connectionString: string) {
+  const pool = createPool({
+    connectionString,
+    max: 1,
+    applicationName: 'postrider doctor',
+    statementTimeoutMs: STATEMENT_MS_MAX,
+  })
+  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() })
+}
+
+function renderReport(violations: Violation[], repaired: Repaired[]): string {
+  const healed = repaired.map(({ what, count }) => `repaired ${what}: ${count}\n`).join('')
+  if (violations.length === 0) return `${healed}nothing is lost or stuck\n`
+  const rows = violations.map((violation) => ({ ...violation }))
+  return healed + renderTable(['kind', 'id', 'detail'], rows)
+}
+
+function summaryOf(violations: Violation[]): string {
+  const kinds = Map.groupBy(violations, ({ kind }) => kind)
+  const counts = [...kinds].map(([kind, found]) => `${kind} ${found.length}`)
+  return `${violations.length} found: ${counts.join(', ')}`
+}
