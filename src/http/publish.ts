@@ -72,18 +72,17 @@ export function addPublishRoute(
   // the text as it came is what is stored.
   app.openAPIRegistry.registerPath(route)
   app.post(route.path, authenticate('publish'), async (c) => {
-    const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES)
-    refuseLargeData(body, eventBytesMax)
+    const tooLargeData = () => tooLarge(eventBytesMax, 'data')
+    const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
+    if (hasMoreData(body, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
     return c.json(await publisher.publish(item), 202)
   })
 }
 
 /** Measures `data` only where the body leaves a doubt. */
-function refuseLargeData({ bytes, value }: JsonBody, bytesMax: number): void {
-  if (bytes.length > bytesMax && isObject(value) && memberBytes(bytes, 'data') > bytesMax) {
-    throw tooLarge(bytesMax, 'data')
-  }
+function hasMoreData({ bytes, value }: JsonBody, bytesMax: number): boolean {
+  return bytes.length > bytesMax && isObject(value) && memberBytes(bytes, 'data') > bytesMax
 }
 
 /**

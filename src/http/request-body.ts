@@ -27,8 +27,12 @@ export interface JsonBody {
  *
  * @throws Problem 400, 413, 415
  */
-export async function readJsonBody(c: Context, bytesMax: number): Promise<JsonBody> {
-  const bytes = await readBody(c, bytesMax)
+export async function readJsonBody(
+  c: Context,
+  bytesMax: number,
+  refuse: () => Problem = () => tooLarge(bytesMax),
+): Promise<JsonBody> {
+  const bytes = await readBody(c, bytesMax, refuse)
   const contentType = c.req.header('content-type')
   if (bytes.length > 0 && !JSON_CONTENT_TYPE.test(contentType ?? '')) {
     throw new Problem('content_type_unsupported', { detail: 'Send application/json.' })
@@ -52,19 +56,19 @@ export const settingsBody = createMiddleware(async (c, next) => {
 })
 
 /** With a length in the header nothing has to be counted, which leaves the fast path of the server. */
-async function readBody(c: Context, bytesMax: number): Promise<Buffer> {
+async function readBody(c: Context, bytesMax: number, refuse: () => Problem): Promise<Buffer> {
   const length = c.req.header('content-length')
-  if (length === undefined) return readCounted(c, bytesMax)
-  if (Number(length) > bytesMax) throw tooLarge(bytesMax)
+  if (length === undefined) return readCounted(c, bytesMax, refuse)
+  if (Number(length) > bytesMax) throw refuse()
   return Buffer.from(await c.req.raw.arrayBuffer())
 }
 
-async function readCounted(c: Context, bytesMax: number): Promise<Buffer> {
+async function readCounted(c: Context, bytesMax: number, refuse: () => Problem): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of c.req.raw.body ?? []) {
     length += chunk.length
-    if (length > bytesMax) throw tooLarge(bytesMax)
+    if (length > bytesMax) throw refuse()
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

@@ -41,6 +41,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     },
   }) as Server
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
+  server.on('request', (_, response) => {
+    response.once('close', () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections())
+    })
+  })
   await listen(server, host, port)
 
   const { port: bound } = server.address() as AddressInfo
@@ -65,7 +70,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 
 async function close(server: Server, msMax: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  // Idle connections are closed at once, the others as soon as they have answered.
+  // Closes idle connections at once; those that are answering become idle, and stay open then.
   server.close(() => resolve())
   const timer = setTimeout(() => server.closeAllConnections(), msMax)
   await promise

@@ -1,0 +1,113 @@
+import t from 'tap'
+import { createDatabase } from '../database/pool.ts'
+import { generateSecret } from '../delivery/signature.ts'
+import type { TenantId } from '../ids.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTenant } from '../testing/tenant.ts'
+import { createEndpointSecrets } from './endpoint-secrets.ts'
+import { createEndpoints } from './endpoints.ts'
+import { createSecretBox } from './secrets.ts'
+
+const { pool } = await createTestDatabase(t)
+const database = createDatabase(pool)
+const box = createSecretBox([Buffer.alloc(32, 7)])
+const secrets = createEndpointSecrets({ database, box, generateSecret })
+const endpoints = createEndpoints({ database, secrets })
+const GIVEN = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+
+async function bundle(values: { secret?: string } = {}) {
+  const tenantId = (await createTenant(pool)).id as TenantId
+  const { endpoint, secret } = await endpoints.create(tenantId, {
+    url: 'https://a.test',
+    ...values,
+  })
+  const rotate = (options = {}) => secrets.rotate(tenantId, endpoint.id, options)
+  const list = () => secrets.list(tenantId, endpoint.id)
+  const rows = async () => {
+    const text =
+      'select encrypted, expires_at from postrider.endpoint_secret where endpoint_id = $1'
+    return (await pool.query(text, [endpoint.id])).rows
+  }
+  return { tenantId, endpoint, secret, rotate, list, rows }
+}
+
+const named = (live: { secret: string }[]) => live.map(({ secret }) => secret)
+
+t.test('an endpoint has the secret that was given, or one of its own', async (t) => {
+  t.equal((await bundle({ secret: GIVEN })).secret, GIVEN)
+  const [one, two] = [await bundle(), await bundle()]
+  t.match(one.secret, /^whsec_/)
+  t.not(one.secret, two.secret)
+  t.strictSame(named(await one.list()), [one.secret])
+})
+
+t.test('no secret is stored in the clear', async (t) => {
+  const { rows } = await bundle({ secret: GIVEN })
+  t.match(await rows(), [{ encrypted: /^v1\./, expires_at: null }])
+  t.notMatch(JSON.stringify(await rows()), GIVEN.slice(6))
+})
+
+t.test('after a rotation both secrets sign for a day', async (t) => {
+  const { secret, rotate, list } = await bundle()
+  const before = Date.now()
+  const live = await rotate()
+  t.equal(live.length, 2)
+  const [current, old] = live
+  t.equal(old?.secret, secret)
+  t.equal(current?.expiresAt, null)
+  const hours = ((old?.expiresAt?.getTime() ?? 0) - before) / 3_600_000
+  t.ok(hours > 23.9 && hours < 24.1, `${hours} h`)
+  t.strictSame(await list(), live)
+})
+
+t.test('claims of the runner get the secrets that are listed, the current one first', async (t) => {
+  const { rotate, list, tenantId } = await bundle()
+  await rotate()
+  const { rows: tenant } = await pool.query('select key from postrider.tenant where id = $1', [
+    tenantId,
+  ])
+  await pool.query(`select postrider.publish($1, 'a', '1')`, [tenant[0].key])
+  await pool.query(`select postrider.register_runner('worker-1', 'test', 1)`)
+  const { rows } = await pool.query(
+    `select c.endpoint_id, c.secrets from postrider.delivery d,
+       postrider.claim_many(array[d.id], array[1], 'worker-1') as c where d.tenant_id = $1`,
+    [tenantId],
+  )
+  const claimed = rows[0].secrets.map((text: string) => box.decrypt(text, rows[0].endpoint_id))
+  t.strictSame(claimed, named(await list()))
+})
+
+t.test('an overlap of zero ends every other secret at once', async (t) => {
+  const { rotate, list, rows } = await bundle()
+  await rotate()
+  const live = await rotate({ overlapSeconds: 0, secret: GIVEN })
+  t.strictSame(named(live), [GIVEN])
+  t.strictSame(named(await list()), [GIVEN])
+  await rotate()
+  t.equal((await rows()).length, 2, 'those that are over are removed with the next rotation')
+})
+
+t.test('a later rotation does not lengthen an overlap', async (t) => {
+  const { secret, rotate } = await bundle()
+  const [, first] = await rotate({ overlapSeconds: 60 })
+  const live = await rotate({ overlapSeconds: 7 * 86_400 })
+  t.strictSame(live.find((each) => each.secret === secret)?.expiresAt, first?.expiresAt)
+})
+
+t.test('refuses a sixth live secret and leaves the five', async (t) => {
+  const { rotate, list } = await bundle()
+  for (let rotations = 1; rotations < 5; rotations++) await rotate()
+  const before = await list()
+  t.equal(before.length, 5)
+  await t.rejects(rotate(), { name: 'TooManySecrets', code: 'too_many_secrets' })
+  t.strictSame(await list(), before)
+  t.equal((await rotate({ overlapSeconds: 0 })).length, 1)
+})
+
+t.test('concurrent rotations leave one current secret', async (t) => {
+  const { rotate, list } = await bundle()
+  await Promise.all([rotate(), rotate(), rotate()])
+  const live = await list()
+  t.equal(live.length, 4)
+  t.equal(live.filter(({ expiresAt }) => expiresAt === null).length, 1)
+})

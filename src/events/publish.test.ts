@@ -1,0 +1,274 @@
+import type { Pool } from 'pg'
+import t from 'tap'
+import { createPool } from '../database/pool.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTenant } from '../testing/tenant.ts'
+import { createPublisher, type PublishItem } from './publish.ts'
+import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
+
+const { url, pool } = await createTestDatabase(t)
+/** As the API sets it up: nobody waits long for another transaction. */
+const publishing = createPool({
+  connectionString: url,
+  max: 4,
+  applicationName: 'publish-test',
+  options: '-c lock_timeout=200ms',
+})
+t.teardown(() => publishing.end())
+
+/** Counts what is sent to the database, and lets a test answer in its place. */
+function counted(answer?: (sent: number) => Promise<unknown>) {
+  const sent: string[] = []
+  const query = async (statement: { values?: unknown[] }, values?: unknown[]) => {
+    if (statement.values) sent.push(String(statement.values[0]))
+    const answered = statement.values && (await answer?.(sent.length))
+    return answered ?? publishing.query(statement as never, values as never)
+  }
+  return { pool: { query } as unknown as Pool, sent }
+}
+
+async function bundle(answer?: (sent: number) => Promise<unknown>) {
+  const tenant = await createTenant(pool)
+  const { pool: counting, sent } = counted(answer)
+  const publisher = createPublisher({ pool: counting, lanes: 1 })
+  const item = (body: unknown, overrides: Partial<PublishItem> = {}): PublishItem => ({
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    tenant: tenant.key,
+    idempotencyKey: null,
+    ...overrides,
+  })
+  const stored = async () => {
+    const text = `select id, data::text, idempotency_key from postrider.event where tenant_id = $1 order by id`
+    const { rows } = await pool.query<{ id: string; data: string }>(text, [tenant.id])
+    return rows
+  }
+  return { tenant, publisher, item, stored, sent }
+}
+
+const paid = (data: unknown) => ({ type: 'invoice.paid', data })
+
+t.test('stores the event with a delivery and a job for each endpoint that wants it', async (t) => {
+  const { tenant, publisher, item } = await bundle()
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/a', event_types: ['invoice.*'] })
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/b', event_types: ['order.*'] })
+  const published = await publisher.publish(item(paid({ id: 1 })))
+  t.match(published, { deliveries: 1, duplicate: false })
+  const { rows } = await pool.query(
+    `select d.state, j.task_identifier as task
+     from postrider.delivery d join graphile_worker.jobs j on j.key = 'd:' || d.id
+     where d.event_id = $1`,
+    [published.id],
+  )
+  t.strictSame(rows, [{ state: 'pending', task: 'deliver' }])
+})
+
+t.test('an event that nobody wants is stored all the same', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  const { id, deliveries } = await publisher.publish(item(paid(1)))
+  t.equal(deliveries, 0)
+  t.match(await stored(), [{ id, data: '1' }])
+})
+
+t.test(
+  'keeps the bytes of the data: large numbers, key order, spacing, repeated names',
+  async (t) => {
+    const { publisher, item, stored } = await bundle()
+    const data = '{"z": 12345678901234567890.10,\n "a":1e2, "z":0.1000}'
+    await publisher.publish(item(`{"data":${data},"type":"invoice.paid"}  \n`))
+    t.match(await stored(), [{ data }])
+  },
+)
+
+t.test('what the publisher sets wins over the body', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  const body = { tenant: 'somebody-else', idempotencyKey: 'theirs', ...paid(1) }
+  await publisher.publish(item(body))
+  t.match(await stored(), [{ idempotency_key: null }])
+})
+
+t.test('groups concurrent events, and a bad one spoils no neighbour', async (t) => {
+  const { publisher, item, stored, sent } = await bundle()
+  const bad: Record<number, [PublishItem, string, string]> = {
+    10: [item(paid(1), { tenant: 'nobody' }), 'tenant_not_found', 'tenant'],
+    60: [item({ type: 'not a type', data: 1 }), 'type_invalid', 'type'],
+    110: [item({ type: 'invoice.paid' }), 'data_missing', 'data'],
+    150: [item('{"type":"invoice.paid","data":"\\u0000"}'), 'data_unsupported', 'data'],
+    151: [item('{"type":"invoice.paid","data":"\\ud800"}'), 'data_unsupported', 'data'],
+    200: [item('{"type":"invoice.paid","data":1e200000}'), 'data_unsupported', 'data'],
+    210: [
+      item({ ...paid(1), deliverAt: '2999-01-01T00:00:00Z' }),
+      'deliver_at_too_far',
+      'deliverAt',
+    ],
+    220: [item({ ...paid(1), occurredAt: 'yesterday-ish' }), 'occurred_at_invalid', 'occurredAt'],
+  }
+  const results = await Promise.allSettled(
+    Array.from({ length: 250 }, (_, n) => publisher.publish(bad[n]?.[0] ?? item(paid({ n })))),
+  )
+  for (const [n, result] of results.entries()) {
+    const [, code, field] = bad[n] ?? []
+    if (code) t.match(result, { reason: { name: 'PublishRefused', code, field } }, `${n}`)
+    else if (result.status === 'rejected') t.fail(`${n} was refused`, { reason: result.reason })
+  }
+  const numbers = (await stored()).map(({ data }) => JSON.parse(data).n)
+  t.equal(numbers.length, 250 - Object.keys(bad).length)
+  t.equal(new Set(numbers).size, numbers.length)
+  t.ok(sent.length <= 10, `${sent.length} statements`)
+})
+
+t.test('a refusal says what to do, in the words that SQL callers get', async (t) => {
+  const { publisher, item } = await bundle()
+  const refusal = publisher.publish(item(paid(1), { tenant: 'nobody' }))
+  await t.rejects(refusal, { message: /no tenant with this key.*Create it first/ })
+})
+
+t.test('answers in the order of the items', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  const published = await Promise.all([3, 1, 2].map((n) => publisher.publish(item(paid(n)))))
+  const byId = new Map((await stored()).map(({ id, data }) => [id, data]))
+  t.strictSame(
+    published.map(({ id }) => byId.get(id)),
+    ['3', '1', '2'],
+  )
+})
+
+t.test('concurrent repeats of a key create one event', async (t) => {
+  const { tenant, item, stored } = await bundle()
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+  // Two publishers, as two API processes would be.
+  const publishers = [createPublisher({ pool: publishing }), createPublisher({ pool: publishing })]
+  const repeat = item(paid({ id: 1 }), { idempotencyKey: 'order-1' })
+  const published = await Promise.all(
+    Array.from({ length: 60 }, (_, n) => publishers[n % 2]?.publish(repeat)),
+  )
+  t.equal(new Set(published.map((result) => result?.id)).size, 1)
+  t.equal(published.filter((result) => result?.duplicate === false).length, 1)
+  t.ok(published.every((result) => result?.deliveries === 1))
+  t.equal((await stored()).length, 1)
+})
+
+t.test('a key that was used for another event is refused', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  await publisher.publish(item(paid(1), { idempotencyKey: 'k' }))
+  await t.rejects(publisher.publish(item(paid(2), { idempotencyKey: 'k' })), {
+    code: 'idempotency_key_reused',
+    field: 'idempotencyKey',
+  })
+  t.equal((await stored()).length, 1)
+})
+
+t.test('a key held by an open transaction is busy, and delays nobody', async (t) => {
+  const { tenant, publisher, item, stored } = await bundle()
+  const producer = await pool.connect()
+  await producer.query('begin')
+  await producer.query(`select postrider.publish($1, 'invoice.paid', '1', 'held')`, [tenant.key])
+
+  const startedAt = performance.now()
+  const busy = publisher.publish(item(paid(1), { idempotencyKey: 'held' }))
+  const alsoKeyed = publisher.publish(item(paid(2), { idempotencyKey: 'free' }))
+  const waiting = busy.then(
+    () => 'stored',
+    () => 'refused',
+  )
+  const first = publisher.publish(item(paid(3))).then(() => 'without a key')
+  t.equal(await Promise.race([first, waiting]), 'without a key', 'did not wait for the lock')
+  await t.rejects(busy, { name: 'PublishRefused', code: 'idempotency_key_busy' })
+  await alsoKeyed
+  t.ok(performance.now() - startedAt < 1_000)
+  t.strictSame((await stored()).map(({ data }) => data).sort(), ['2', '3'])
+
+  await producer.query('rollback')
+  producer.release()
+  const published = await publisher.publish(item(paid(1), { idempotencyKey: 'held' }))
+  t.equal(published.duplicate, false, 'free again')
+})
+
+t.test('a statement that loses against another transaction is tried again', async (t) => {
+  const conflict = Object.assign(new Error('conflict'), { code: '40001' })
+  const { publisher, item, stored, sent } = await bundle(async (n) => {
+    if (n < 3) throw conflict
+  })
+  await publisher.publish(item(paid(1)))
+  t.equal(sent.length, 3)
+  t.equal((await stored()).length, 1)
+})
+
+t.test('gives up on a conflict that does not end', async (t) => {
+  const { publisher, item, sent } = await bundle(async () => {
+    throw Object.assign(new Error('conflict'), { code: '40001' })
+  })
+  await t.rejects(publisher.publish(item(paid(1))), DatabaseUnavailable)
+  t.equal(sent.length, 3)
+})
+
+t.test('a lost connection is not tried again: the events may be stored', async (t) => {
+  const { publisher, item, sent } = await bundle(async () => {
+    throw new Error('Connection terminated unexpectedly')
+  })
+  const results = [1, 2].map((n) => publisher.publish(item(paid(n))))
+  for (const result of await Promise.allSettled(results)) {
+    t.match(result, { reason: { name: 'DatabaseUnavailable', code: 'database_unavailable' } })
+  }
+  t.equal(sent.length, 1)
+})
+
+t.test('a fault of ours is not repeated for every item', async (t) => {
+  const { publisher, item, sent } = await bundle(async () => {
+    throw Object.assign(new Error('no such function'), { code: '42883' })
+  })
+  const results = [1, 2].map((n) => publisher.publish(item(paid(n))))
+  t.ok((await Promise.allSettled(results)).every(({ status }) => status === 'rejected'))
+  t.equal(sent.length, 1)
+})
+
+t.test('is idle once everything is answered', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  const published = [item(paid(1)), item(paid(2), { idempotencyKey: 'k' })].map(publisher.publish)
+  await publisher.idle()
+  t.equal((await stored()).length, 2)
+  await Promise.all(published)
+})
+
+t.test('SQL: a rollback leaves no event, delivery or job; a commit leaves all three', async (t) => {
+  const { tenant } = await bundle()
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+  const count = async () => {
+    const { rows } = await pool.query(
+      `select (select count(*)::int from postrider.event where tenant_id = $1) as events,
+         (select count(*)::int from postrider.delivery where tenant_id = $1) as deliveries,
+         (select count(*)::int from graphile_worker.jobs j join postrider.delivery d
+           on j.key = 'd:' || d.id where d.tenant_id = $1) as jobs,
+         (select count(*)::int from postrider.idempotency where tenant_id = $1) as keys`,
+      [tenant.id],
+    )
+    return rows[0]
+  }
+  const jobsBefore = await countJobs()
+  const producer = await pool.connect()
+  const publish = () =>
+    producer.query(`select postrider.publish($1, 'invoice.paid', '{"id":1}', 'key')`, [tenant.key])
+  await producer.query('begin')
+  await publish()
+  await producer.query('rollback')
+  t.strictSame(await count(), { events: 0, deliveries: 0, jobs: 0, keys: 0 })
+  t.equal(await countJobs(), jobsBefore)
+
+  await producer.query('begin')
+  await publish()
+  t.strictSame(await count(), { events: 0, deliveries: 0, jobs: 0, keys: 0 }, 'not visible yet')
+  await producer.query('commit')
+  producer.release()
+  t.strictSame(await count(), { events: 1, deliveries: 1, jobs: 1, keys: 1 })
+})
+
+async function countJobs(): Promise<number> {
+  const { rows } = await pool.query('select count(*)::int as jobs from graphile_worker.jobs')
+  return rows[0].jobs
+}
+
+t.test('SQL: a refused event raises with the argument named', async (t) => {
+  const { tenant } = await bundle()
+  const publishing = pool.query(`select postrider.publish($1, 'no type', '1')`, [tenant.key])
+  await t.rejects(publishing, { code: '22023', column: 'type', message: /^type_invalid: / })
+  t.notOk((await publishing.catch((error: unknown) => error)) instanceof PublishRefused)
+})

@@ -1,0 +1,291 @@
+import t from 'tap'
+import type { TenantId } from '../ids.ts'
+import { createTestApi } from '../testing/api.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTenant } from '../testing/tenant.ts'
+
+const { pool } = await createTestDatabase(t)
+const { request, apiKeys } = createTestApi(pool)
+const tenant = await createTenant(pool)
+const other = await createTenant(pool)
+const ENDPOINTS = `/api/tenants/${tenant.key}/endpoints`
+const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000'
+const URL_OF_TEST = 'https://example.com/webhooks'
+
+const create = (values: object = {}) =>
+  request('POST', ENDPOINTS, { body: { url: URL_OF_TEST, ...values } })
+const fields = (answer: { json: { errors: { field: string }[] } }) =>
+  answer.json.errors.map(({ field }) => field)
+
+t.test('POST answers with every field and the secret', async (t) => {
+  const values = {
+    description: 'ledger',
+    eventTypes: ['*', 'invoice.paid', 'order.*'],
+    headers: { 'X-Team': 'ledger', authorization: 'Bearer x' },
+    ratePerSecond: 2.5,
+    maxInFlight: 3,
+    timeoutSeconds: 20,
+    retrySchedule: [5, 10],
+    metadata: { crm: '42' },
+  }
+  const { status, json } = await create(values)
+  t.equal(status, 201)
+  t.match(json, {
+    ...values,
+    url: URL_OF_TEST,
+    state: 'active',
+    filter: null,
+    disabledReason: null,
+  })
+  t.match(json.secret, /^whsec_/)
+  const { secret, ...shown } = json
+  t.strictSame((await request('GET', `${ENDPOINTS}/${json.id}`)).json, shown, 'without the secret')
+  t.match((await request('GET', `${ENDPOINTS}/${json.id}/secret`)).json, { secret })
+})
+
+t.test('POST names every invalid field', async (t) => {
+  const { status, json } = await create({
+    url: 'ftp://example.com',
+    description: 1,
+    eventTypes: ['invoice.*', 'a..b', '*.a'],
+    headers: { Host: 'x', 'X-A': 'a\r\nb', 'bad name': 'x' },
+    ratePerSecond: 0,
+    maxInFlight: 1.5,
+    timeoutSeconds: 61,
+    retrySchedule: [0],
+    metadata: { a: 1 },
+    secret: 'whsec_short',
+    state: 'disabled',
+    filter: '$.a > 1',
+  })
+  t.equal(status, 422)
+  t.strictSame(fields({ json }).sort(), [
+    'description',
+    'eventTypes[1]',
+    'eventTypes[2]',
+    'filter',
+    'headers.Host',
+    'headers.X-A',
+    'headers.bad name',
+    'maxInFlight',
+    'metadata.a',
+    'ratePerSecond',
+    'retrySchedule[0]',
+    'secret',
+    'state',
+    'timeoutSeconds',
+    'url',
+  ])
+  t.strictSame(fields(await request('POST', ENDPOINTS, { body: {} })), ['url'])
+})
+
+t.test('url: http and https, nothing hidden in it, no private address', async (t) => {
+  const refused = [
+    'example.com',
+    'javascript:alert(1)',
+    'file:///etc/passwd',
+    'https://user:pass@example.com/',
+    'https://user@example.com/',
+    'https://example.com/#part',
+    'https://example.com/#',
+    'https://example.com/a b',
+    'https://exam\nple.com/',
+    ' https://example.com',
+    'https://example.com/\0',
+    'https://example.com/\ud800',
+    'https://',
+    `https://example.com/${'x'.repeat(2029)}`,
+    'http://10.0.0.1/',
+    'http://169.254.169.254/latest',
+    'http://[::1]/',
+    'http://2130706434.1/',
+    'http://0x0a.1/',
+    'http://[::ffff:10.0.0.1]/',
+    'http://3232235521/',
+  ]
+  for (const url of refused) {
+    const answer = await create({ url })
+    t.match(answer, { status: 422, json: { errors: [{ field: 'url' }] } }, url)
+  }
+  const longest = `https://example.com/${'x'.repeat(2028)}`
+  for (const url of [URL_OF_TEST, 'http://example.com:8080/?a=b', longest, 'http://127.0.0.1:9/']) {
+    t.match(await create({ url }), { status: 201, json: { url } }, url)
+  }
+})
+
+t.test('headers, metadata and lists are bounded on both sides', async (t) => {
+  const entries = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`x-${n}`, 'v']))
+  const cases: [object, number, string?][] = [
+    [{ headers: entries(20) }, 201],
+    [{ headers: entries(21) }, 422, 'headers'],
+    [{ headers: { 'x-a': 'v'.repeat(4093) } }, 201],
+    [{ headers: { 'x-a': 'v'.repeat(4094) } }, 422, 'headers'],
+    [{ headers: { 'X-A': '1', 'x-a': '2' } }, 422, 'headers.x-a'],
+    [{ headers: { 'x-a': '' } }, 422, 'headers.x-a'],
+    [{ headers: { 'x-a': 'ä' } }, 422, 'headers.x-a'],
+    [{ headers: { 'Webhook-Anything': 'x' } }, 422, 'headers.Webhook-Anything'],
+    [{ headers: { 'User-Agent': 'x' } }, 422, 'headers.User-Agent'],
+    [{ headers: { 'Content-Length': '1' } }, 422, 'headers.Content-Length'],
+    [{ metadata: entries(50) }, 201],
+    [{ metadata: entries(51) }, 422, 'metadata'],
+    [{ metadata: { 'a\0': 'x' } }, 422, 'metadata.a\0'],
+    [{ metadata: { a: 'x\0' } }, 422, 'metadata.a'],
+    [{ description: 'x'.repeat(1000) }, 201],
+    [{ description: 'x'.repeat(1001) }, 422, 'description'],
+    [{ description: 'NUL \0' }, 422, 'description'],
+    [{ eventTypes: [] }, 422, 'eventTypes'],
+    [{ eventTypes: Array(100).fill('a') }, 201],
+    [{ eventTypes: Array(101).fill('a') }, 422, 'eventTypes'],
+    [{ retrySchedule: [] }, 201],
+    [{ retrySchedule: Array(50).fill(604_800) }, 201],
+    [{ retrySchedule: Array(51).fill(1) }, 422, 'retrySchedule'],
+    [{ retrySchedule: [604_801] }, 422, 'retrySchedule[0]'],
+    [{ timeoutSeconds: 1 }, 201],
+    [{ timeoutSeconds: 60 }, 201],
+    [{ timeoutSeconds: 0 }, 422, 'timeoutSeconds'],
+    [{ maxInFlight: 0 }, 422, 'maxInFlight'],
+    [{ ratePerSecond: 10_001 }, 422, 'ratePerSecond'],
+    [{ ratePerSecond: null, maxInFlight: null, timeoutSeconds: null, retrySchedule: null }, 201],
+  ]
+  for (const [values, status, field] of cases) {
+    const answer = await create(values)
+    const name = JSON.stringify(values).slice(0, 60)
+    t.equal(answer.status, status, name)
+    if (field) t.strictSame(fields(answer), [field], name)
+  }
+})
+
+t.test('PATCH changes what is named, and never the state', async (t) => {
+  const { json } = await create({ description: 'ledger', timeoutSeconds: 5 })
+  const path = `${ENDPOINTS}/${json.id}`
+  const changed = await request('PATCH', path, {
+    body: { timeoutSeconds: null, eventTypes: ['a'] },
+  })
+  t.match(changed, {
+    status: 200,
+    json: { description: 'ledger', timeoutSeconds: null, eventTypes: ['a'], url: URL_OF_TEST },
+  })
+  t.equal((await request('PATCH', path, { body: {} })).status, 200)
+  const refused = { state: 'disabled', disabledReason: 'x', secret: 'x', url: 'http://10.0.0.1' }
+  const answer = await request('PATCH', path, { body: refused })
+  t.equal(answer.status, 422)
+  t.strictSame(fields(answer).sort(), ['disabledReason', 'secret', 'state', 'url'])
+  t.match((await request('GET', path)).json, { state: 'active', url: URL_OF_TEST })
+})
+
+t.test('DELETE takes it away once', async (t) => {
+  const { json } = await create()
+  const path = `${ENDPOINTS}/${json.id}`
+  t.match(await request('DELETE', path), { status: 204, text: '' })
+  for (const method of ['GET', 'DELETE']) t.equal((await request(method, path)).status, 404)
+  t.equal((await request('PATCH', path, { body: {} })).status, 404)
+  t.equal((await request('GET', `${path}/secret`)).status, 404)
+})
+
+t.test('lists the newest first, page by page', async (t) => {
+  const listed = await createTenant(pool)
+  const path = `/api/tenants/${listed.key}/endpoints`
+  const made: string[] = []
+  for (const n of [1, 2, 3]) {
+    made.unshift((await request('POST', path, { body: { url: `${URL_OF_TEST}/${n}` } })).json.id)
+  }
+  const first = await request('GET', `${path}?limit=2`)
+  const second = await request('GET', `${path}?limit=2&cursor=${first.json.nextCursor}`)
+  const ids = [...first.json.data, ...second.json.data].map(({ id }: { id: string }) => id)
+  t.strictSame(ids, made)
+  t.equal(second.json.nextCursor, null)
+  t.notMatch(first.text, 'whsec_')
+  t.strictSame(fields(await request('GET', `${path}?cursor=x&state=active`)), ['cursor', 'state'])
+})
+
+t.test('secrets: shown, given, rotated with an overlap', async (t) => {
+  const given = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+  const { json } = await create({ secret: given })
+  t.equal(json.secret, given)
+  const path = `${ENDPOINTS}/${json.id}/secret`
+  const rotated = await request('POST', `${path}/rotate`)
+  t.equal(rotated.status, 200)
+  t.match(rotated.json.expiring, [{ secret: given }])
+  t.not(rotated.json.secret, given)
+  t.strictSame((await request('GET', path)).json, rotated.json)
+  const ended = await request('POST', `${path}/rotate`, {
+    body: { overlapSeconds: 0, secret: given },
+  })
+  t.match(ended.json, { secret: given, expiring: [] })
+
+  const invalid = [
+    { overlapSeconds: -1 },
+    { overlapSeconds: 604_801 },
+    { overlapSeconds: '1' },
+    { secret: 'whsec_' },
+    { secret: 'whpk_AAAA' },
+    { other: 1 },
+  ]
+  for (const body of invalid) {
+    const answer = await request('POST', `${path}/rotate`, { body })
+    t.match(answer, { status: 422 }, JSON.stringify(body))
+    t.strictSame(fields(answer), Object.keys(body))
+  }
+  for (let n = 0; n < 4; n++) {
+    const body = { overlapSeconds: 604_800 }
+    t.equal((await request('POST', `${path}/rotate`, { body })).status, 200)
+  }
+  t.match(await request('POST', `${path}/rotate`), {
+    status: 409,
+    json: { code: 'too_many_secrets' },
+  })
+})
+
+t.test('each route: 401, 403, and 404 for what is unknown, foreign or no id', async (t) => {
+  const { json } = await create()
+  const keys = {
+    reader: (await apiKeys.issue({ name: 'r', scopes: ['read'] })).key,
+    publisher: (await apiKeys.issue({ name: 'p', scopes: ['publish'] })).key,
+    foreign: (
+      await apiKeys.issue({ name: 'f', scopes: ['read', 'manage'], tenantId: other.id as TenantId })
+    ).key,
+  }
+  const body = { url: URL_OF_TEST }
+  const routes = [
+    { method: 'POST', path: '', lacking: keys.reader, body },
+    { method: 'GET', path: '', lacking: keys.publisher },
+    { method: 'GET', path: '/:id', lacking: keys.publisher },
+    { method: 'PATCH', path: '/:id', lacking: keys.reader, body },
+    { method: 'DELETE', path: '/:id', lacking: keys.reader },
+    { method: 'GET', path: '/:id/secret', lacking: keys.reader },
+    { method: 'POST', path: '/:id/secret/rotate', lacking: keys.reader },
+  ]
+  for (const { method, path, lacking, body } of routes) {
+    const name = `${method} ${path}`
+    const call = (tenantKey: string, id: string, key?: string | null) =>
+      request(method, `/api/tenants/${tenantKey}/endpoints${path.replace(':id', id)}`, {
+        ...(body && { body }),
+        ...(key !== undefined && { key }),
+      })
+    t.equal((await call(tenant.key, json.id, null)).status, 401, name)
+    t.equal((await call(tenant.key, json.id, lacking)).status, 403, name)
+    t.match(
+      await call('nobody', json.id),
+      { status: 404, json: { code: 'tenant_not_found' } },
+      name,
+    )
+    const foreign = await call(tenant.key, json.id, keys.foreign)
+    t.match(foreign, { status: 404, json: { code: 'tenant_not_found' } }, name)
+    if (!path) continue
+    for (const id of [UNKNOWN_ID, 'x', '%00', json.id.slice(1)]) {
+      const answer = await call(tenant.key, id)
+      t.match(answer, { status: 404, json: { code: 'endpoint_not_found' } }, `${name} ${id}`)
+    }
+    t.equal((await call(other.key, json.id, keys.foreign)).status, 404, `${name} of another tenant`)
+  }
+  t.equal((await request('GET', `${ENDPOINTS}/${json.id}`)).status, 200, 'still there')
+})
+
+t.test('405 and 415', async (t) => {
+  const put = await request('PUT', ENDPOINTS)
+  t.equal(put.status, 405)
+  t.strictSame(put.headers.get('allow')?.split(', ').sort(), ['GET', 'POST'])
+  const headers = { 'content-type': 'text/plain' }
+  t.equal((await request('POST', ENDPOINTS, { body: '{}', headers })).status, 415)
+})

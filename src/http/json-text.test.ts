@@ -1,0 +1,40 @@
+import t from 'tap'
+import { isDeeperThan, memberBytes } from './json-text.ts'
+
+const nested = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels))
+
+t.test('knows nesting on both sides of the bound', async (t) => {
+  t.notOk(isDeeperThan(nested(512), 512))
+  t.ok(isDeeperThan(nested(513), 512))
+  t.ok(isDeeperThan(Buffer.from('{"a":'.repeat(600)), 512), 'unfinished and of objects')
+})
+
+t.test('counts depth, not brackets', async (t) => {
+  t.notOk(isDeeperThan(Buffer.from(`[${'[],'.repeat(2000)}[]]`), 512))
+  t.notOk(isDeeperThan(Buffer.from(JSON.stringify('['.repeat(2000))), 512), 'in a string')
+  t.notOk(
+    isDeeperThan(Buffer.from(JSON.stringify(`\\"${'['.repeat(2000)}`)), 512),
+    'behind a quote',
+  )
+  t.ok(isDeeperThan(Buffer.from(`["\\\\",${'['.repeat(2000)}`), 512), 'behind a closed string')
+})
+
+t.test('survives what is not JSON', async (t) => {
+  for (const text of ['"'.padEnd(2000, 'x'), `"${'\\'.repeat(2001)}`, ']'.repeat(2000)]) {
+    t.notOk(isDeeperThan(Buffer.from(text), 512))
+  }
+})
+
+t.test('measures the value of a member as written', async (t) => {
+  const cases: [string, number][] = [
+    ['{"data":1}', 1],
+    ['{"data":"äö"}', 6],
+    ['{"a":{"data":[1,2]},"data":{"x":1},"b":2}', 7],
+    ['{"data":[1,{"data":2}], "b":"}"}', 14],
+    ['{"data":1,"data":22}', 2],
+    ['{"d\\u0061ta":333}', 3],
+    ['{"b":",\\"data\\":9"}', 0],
+    ['{}', 0],
+  ]
+  for (const [json, bytes] of cases) t.equal(memberBytes(Buffer.from(json), 'data'), bytes, json)
+})
