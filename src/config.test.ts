@@ -28,6 +28,8 @@ t.test('dev needs no variable at all', async (t) => {
     egressAllow: [],
     retryScheduleSeconds: [60, 120, 240, 900, 3600, 14_400, 43_200, 86_400, 86_400],
     deliveryTimeoutSeconds: 15,
+    shutdownSeconds: 25,
+    endpointDisableAfterDays: 5,
     eventBytesMax: 262_144,
     retentionDays: 30,
     logLevel: 'info',

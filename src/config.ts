@@ -100,6 +100,16 @@ const variables = z.object({
     default: '15',
     unit: 'seconds',
   }),
+  SHUTDOWN_SECONDS: wholeNumber(0, 600).default(25).register(documentation, {
+    meaning: 'Time a runner lets its attempts end after SIGTERM; then it hands them on',
+    default: '25',
+    unit: 'seconds',
+  }),
+  ENDPOINT_DISABLE_AFTER_DAYS: number(0.01, 365).default(5).register(documentation, {
+    meaning: 'An endpoint that failed for so long without one success is disabled',
+    default: '5',
+    unit: 'days',
+  }),
   EVENT_BYTES_MAX: wholeNumber(1024, 16_777_216).default(262_144).register(documentation, {
     meaning: 'Largest body of a published event, 1024–16777216',
     default: '262144',
@@ -163,6 +173,8 @@ export interface Config {
   egressAllow: readonly string[]
   retryScheduleSeconds: readonly number[]
   deliveryTimeoutSeconds: number
+  shutdownSeconds: number
+  endpointDisableAfterDays: number
   eventBytesMax: number
   retentionDays: number
   logLevel: LogLevel
@@ -241,6 +253,8 @@ function fromVariables(values: z.output<typeof variables>): Config {
     egressAllow: values.EGRESS_ALLOW,
     retryScheduleSeconds: values.RETRY_SCHEDULE,
     deliveryTimeoutSeconds: values.DELIVERY_TIMEOUT_SECONDS,
+    shutdownSeconds: values.SHUTDOWN_SECONDS,
+    endpointDisableAfterDays: values.ENDPOINT_DISABLE_AFTER_DAYS,
     eventBytesMax: values.EVENT_BYTES_MAX,
     retentionDays: values.RETENTION_DAYS,
     logLevel: values.LOG_LEVEL,

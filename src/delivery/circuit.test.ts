@@ -24,7 +24,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const runner = `runner-of-${endpoint.id}`
     await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
     const claim = createClaim(pool, runner)
-    const finish = createFinish(pool)
+    const finish = createFinish(pool, { disableAfterSeconds: 5 * 86_400 })
 
     const deliveryOf = async (eventId: string) =>
       (

@@ -27,7 +27,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       endpoint,
       runner,
       claim: createClaim(pool, runner),
-      finish: createFinish(pool),
+      finish: createFinish(pool, { disableAfterSeconds: 5 * 86_400 }),
     }
   }
 

@@ -31,27 +31,40 @@ export type Verdict =
   | 'stale'
   | 'already'
 
+export interface FinishOptions {
+  /** An endpoint that failed for so long without a success is disabled. */
+  disableAfterSeconds: number
+  onRetry?: (error: unknown) => void
+}
+
 /**
  * Makes the finish step: writes attempt, delivery and next job in one transaction.
  *
  * Finishing twice is harmless, so the statement is repeated through outages: an answer that a receiver has
  * given is not forgotten because Postgres restarts. Concurrent finishes go as one statement.
  */
-export function createFinish(pool: Pool, options: { onRetry?: (error: unknown) => void } = {}) {
+export function createFinish(pool: Pool, options: FinishOptions) {
   const batcher = createBatcher<Finished, Verdict>({
     maxItems: FINISHES_IN_BATCH_MAX,
     lanes: FINISH_LANES,
     run: (finished) =>
-      retryThroughOutage(() => finishMany(pool, finished), { forMs: OUTAGE_MS_MAX, ...options }),
+      retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
+        forMs: OUTAGE_MS_MAX,
+        ...options,
+      }),
   })
   return (finished: Finished): Promise<Verdict> => batcher.add(finished)
 }
 
-async function finishMany(pool: Pool, finished: readonly Finished[]): Promise<Verdict[]> {
+async function finishMany(
+  pool: Pool,
+  finished: readonly Finished[],
+  disableAfterSeconds: number,
+): Promise<Verdict[]> {
   const { rows } = await pool.query<{ attempt_id: string; verdict: Verdict }>({
     name: 'postrider_finish',
-    text: 'select attempt_id, verdict from postrider.finish_many($1::json)',
-    values: [JSON.stringify(finished.map(asAttemptResult))],
+    text: 'select attempt_id, verdict from postrider.finish_many($1::json, make_interval(secs => $2))',
+    values: [JSON.stringify(finished.map(asAttemptResult)), disableAfterSeconds],
   })
   const verdicts = new Map(rows.map((row) => [row.attempt_id, row.verdict]))
   return finished.map(({ attemptId }) => verdicts.get(attemptId) ?? 'already')

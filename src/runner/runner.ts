@@ -20,10 +20,6 @@ import { startWorkerPool } from './worker-pool.ts'
 const OWN_CONNECTIONS = 6
 /** graphile-worker's: one listens, the others fetch and complete in batches. */
 const WORKER_CONNECTIONS = 4
-/** Time for an attempt that ran into its timeout to be written down. */
-const ABORT_AFTER_TIMEOUT_MS = 2_000
-/** Kubernetes kills 30 s after SIGTERM; attempts cut off before that are audited and handed on. */
-const ABORT_AFTER_MS_MAX = 25_000
 /**
  * Sessions that planned a statement while the jobs table was empty would keep a plan that scans it
  * (measured: 34 ms instead of 2 ms a fetch with 60,000 jobs waiting).
@@ -41,6 +37,10 @@ export interface RunnerOptions {
   retrySchedule: readonly number[]
   /** For endpoints without a timeout of their own. */
   timeoutMs: number
+  /** Attempts that have not ended so long after `stop` are cut off, audited, and handed on. */
+  shutdownMs: number
+  /** An endpoint that failed for so long without a success is disabled. */
+  disableAfterSeconds: number
   decryptSecret(encrypted: string, endpointId: string): string
   log: Log
 }
@@ -88,7 +88,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
       ...endpointTasks(pools.own, log),
     },
     concurrency: options.concurrency,
-    abortAfterMs: Math.min(options.timeoutMs + ABORT_AFTER_TIMEOUT_MS, ABORT_AFTER_MS_MAX),
+    abortAfterMs: options.shutdownMs,
     log,
   })
   log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
@@ -159,6 +159,7 @@ function deliverTask(
     claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
     send,
     finish: createFinish(pool, {
+      disableAfterSeconds: options.disableAfterSeconds,
       onRetry: (error) => options.log.warn({ err: error }, 'database.retried'),
     }),
     decryptSecret: options.decryptSecret,

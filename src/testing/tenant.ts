@@ -7,9 +7,17 @@ export interface TestTenant {
   key: string
   /** Publishes in a transaction of its own; returns the event id. */
   publish(type?: string, data?: unknown): Promise<string>
-  /** Adds an endpoint whose secret is stored as it is; `decryptSecret` of the runner is the identity then. */
-  addEndpoint(columns: { url: string; [column: string]: unknown }): Promise<TestEndpoint>
+  /** Adds an endpoint. Without `encrypt` its secret is stored as it is, which suits tests without services. */
+  addEndpoint(
+    columns: { url: string; [column: string]: unknown },
+    encrypt?: EncryptSecret,
+  ): Promise<TestEndpoint>
+  /** Adds a second secret, as a rotation does; returns it. */
+  addSecret(endpointId: string, encrypt?: EncryptSecret): Promise<string>
 }
+
+type EncryptSecret = (secret: string, endpointId: string) => string
+const asItIs: EncryptSecret = (secret) => secret
 
 export interface TestEndpoint {
   id: string
@@ -50,7 +58,8 @@ function asTestTenant(pool: Pool, id: string, key: string): TestTenant {
       )
       return published.rows[0]?.id ?? ''
     },
-    addEndpoint: (columns) => addEndpoint(pool, id, columns),
+    addEndpoint: (columns, encrypt) => addEndpoint(pool, id, columns, encrypt),
+    addSecret: (endpointId, encrypt) => addSecret(pool, id, endpointId, encrypt),
   }
 }
 
@@ -58,6 +67,7 @@ async function addEndpoint(
   pool: Pool,
   tenantId: string,
   columns: Record<string, unknown>,
+  encrypt?: EncryptSecret,
 ): Promise<TestEndpoint> {
   const all: Record<string, unknown> = { tenant_id: tenantId, ...columns }
   const names = Object.keys(all)
@@ -67,10 +77,19 @@ async function addEndpoint(
     Object.values(all),
   )
   const id = rows[0]?.id ?? ''
+  return { id, secret: await addSecret(pool, tenantId, id, encrypt) }
+}
+
+async function addSecret(
+  pool: Pool,
+  tenantId: string,
+  endpointId: string,
+  encrypt: EncryptSecret = asItIs,
+): Promise<string> {
   const secret = generateSecret()
   await pool.query(
     'insert into postrider.endpoint_secret (tenant_id, endpoint_id, encrypted) values ($1, $2, $3)',
-    [tenantId, id, secret],
+    [tenantId, endpointId, encrypt(secret, endpointId)],
   )
-  return { id, secret }
+  return secret
 }

@@ -1,0 +1,243 @@
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { createTestDatabase } from '../testing/database.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { encryptSecret, startService } from '../testing/service.ts'
+import { createTenant, type TestTenant } from '../testing/tenant.ts'
+
+const { pool, url } = await createTestDatabase(t)
+
+const FAST_RETRIES = { DATABASE_URL: url, RETRY_SCHEDULE: '0.2,0.2,0.2', LOG_LEVEL: 'info' }
+
+async function bundle(t: Parameters<typeof startService>[0]) {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  return { receiver, tenant, endpoint }
+}
+
+const publishMany = (tenant: TestTenant, count: number) =>
+  pool.query(
+    `select count(*) from postrider.publish_many((
+       select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', json_build_object('n', n)))
+       from generate_series(1, $2::int) as n))`,
+    [tenant.key, count],
+  )
+
+/** Resolves when no delivery of the tenant is open. The database is asked at most fifty times a second. */
+async function settled(tenant: TestTenant) {
+  for (;;) {
+    const { rows } = await pool.query(
+      `select count(*) filter (where finished_at is null)::int as open, pg_sleep(0.02)
+       from postrider.delivery where tenant_id = $1`,
+      [tenant.id],
+    )
+    if (rows[0].open === 0) return
+  }
+}
+
+const lockedJobs = async () =>
+  (
+    await pool.query(
+      'select count(*)::int as locked from graphile_worker._private_jobs where locked_at is not null',
+    )
+  ).rows[0].locked
+
+t.test(
+  'an event is delivered, signed so that the receiver can verify it, once it is committed',
+  async (t) => {
+    const { receiver, tenant, endpoint } = await bundle(t)
+    const runner = await startService(t, 'runner', FAST_RETRIES)
+    const producer = await pool.connect()
+    await producer.query('begin')
+    await producer.query('select postrider.publish($1, $2, $3)', [tenant.key, 'not.this', '{}'])
+    await producer.query('rollback')
+    await producer.query('begin')
+    await producer.query('select postrider.publish($1, $2, $3)', [
+      tenant.key,
+      'invoice.paid',
+      '{"b": 12345678901234567890.10, "a": 1}',
+    ])
+    t.equal(receiver.requests.length, 0)
+    await producer.query('commit')
+    producer.release()
+
+    const [request] = await receiver.received(1)
+    t.match(request?.body, /"data":\{"b": 12345678901234567890\.10, "a": 1\}\}$/)
+    new Webhook(endpoint.secret).verify(
+      request?.body ?? '',
+      request?.headers as Record<string, string>,
+    )
+    await settled(tenant)
+    t.equal(receiver.requests.length, 1)
+    t.equal(await runner.stop(), 0)
+  },
+)
+
+t.test('during a rotation either secret verifies', async (t) => {
+  const { receiver, tenant, endpoint } = await bundle(t)
+  const secrets = [endpoint.secret, await tenant.addSecret(endpoint.id, encryptSecret)]
+  const runner = await startService(t, 'runner', FAST_RETRIES)
+  await tenant.publish()
+  const [request] = await receiver.received(1)
+  t.equal(request?.headers['webhook-signature']?.toString().split(' ').length, 2)
+  for (const secret of secrets) {
+    new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>)
+  }
+  await runner.stop()
+})
+
+t.test(
+  'a receiver that is down gets the same event again, with the same id, until it answers',
+  async (t) => {
+    const { receiver, tenant } = await bundle(t)
+    receiver.answerWith((_, n) => ({ status: n < 3 ? 503 : 204 }))
+    const runner = await startService(t, 'runner', FAST_RETRIES)
+    const eventId = await tenant.publish()
+    const requests = await receiver.received(3)
+    t.same(new Set(requests.map(({ headers }) => headers['webhook-id'])), new Set([eventId]))
+    t.equal(new Set(requests.map(({ body }) => body)).size, 1)
+    await settled(tenant)
+    const { rows } = await pool.query(
+      `select number, outcome, status_code, runner from postrider.attempt where tenant_id = $1 order by number`,
+      [tenant.id],
+    )
+    t.match(rows, [
+      { number: 1, outcome: 'rejected', status_code: 503 },
+      { number: 2, outcome: 'rejected', status_code: 503 },
+      { number: 3, outcome: 'delivered', status_code: 204 },
+    ])
+    await runner.stop()
+  },
+)
+
+t.test('a delivery ends as failed once the schedule is used up', async (t) => {
+  const { receiver, tenant } = await bundle(t)
+  receiver.answerWith(() => ({ status: 500 }))
+  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RETRY_SCHEDULE: '0,0' })
+  await tenant.publish()
+  await settled(tenant)
+  t.equal(receiver.requests.length, 3)
+  const { rows } = await pool.query(
+    'select state, attempt_count from postrider.delivery where tenant_id = $1',
+    [tenant.id],
+  )
+  t.same(rows, [{ state: 'failed', attempt_count: 3 }])
+  await runner.stop()
+})
+
+t.test(
+  'three runners deliver 2,000 events of which a tenth fails at first, none twice at once',
+  async (t) => {
+    const { receiver, tenant } = await bundle(t)
+    const seen = new Map<string, { now: number; most: number; count: number }>()
+    receiver.answerWith(async ({ headers }) => {
+      const id = String(headers['webhook-id'])
+      const one = seen.get(id) ?? { now: 0, most: 0, count: 0 }
+      seen.set(id, one)
+      one.count += 1
+      one.now += 1
+      one.most = Math.max(one.most, one.now)
+      await new Promise(setImmediate)
+      one.now -= 1
+      return { status: one.count === 1 && Number.parseInt(id.slice(-1), 16) % 10 === 0 ? 500 : 200 }
+    })
+    const runners = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        startService(t, 'runner', { ...FAST_RETRIES, LOG_LEVEL: 'info' }),
+      ),
+    )
+    for (let i = 0; i < 4; i++) await publishMany(tenant, 500)
+    await settled(tenant)
+
+    const { rows } = await pool.query(
+      `select count(distinct d.id)::int as deliveries, count(distinct d.id) filter (where d.state = 'delivered')::int as delivered,
+       count(a.id)::int as attempts, count(distinct a.runner)::int as runners
+     from postrider.delivery d join postrider.attempt a on a.delivery_id = d.id where d.tenant_id = $1`,
+      [tenant.id],
+    )
+    t.match(rows, [
+      { deliveries: 2000, delivered: 2000, attempts: receiver.requests.length, runners: 3 },
+    ])
+    t.ok(receiver.requests.length > 2100, 'a tenth was tried again')
+    t.equal(Math.max(...[...seen.values()].map(({ most }) => most)), 1)
+    t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0, 0])
+    t.equal(await lockedJobs(), 0)
+  },
+)
+
+t.test('a busy runner that is told to stop hands everything back', async (t) => {
+  const { receiver, tenant } = await bundle(t)
+  const gate = Promise.withResolvers<void>()
+  receiver.answerWith(async () => {
+    await gate.promise
+    return { status: 200 }
+  })
+  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_CONCURRENCY: '20' })
+  await publishMany(tenant, 300)
+  await receiver.received(20)
+  const stopped = runner.stop()
+  gate.resolve()
+  t.equal(await stopped, 0)
+  t.equal(await lockedJobs(), 0)
+  const { rows } = await pool.query(
+    `select count(*) filter (where d.state = 'delivering')::int as cut, count(*) filter (where a.outcome = 'started')::int as started
+     from postrider.delivery d left join postrider.attempt a on a.delivery_id = d.id where d.tenant_id = $1`,
+    [tenant.id],
+  )
+  t.same(rows, [{ cut: 0, started: 0 }])
+
+  const next = await startService(t, 'runner', FAST_RETRIES)
+  await settled(tenant)
+  t.equal(receiver.requests.length, 300, 'nothing was lost and nothing sent twice')
+  await next.stop()
+})
+
+t.test(
+  'an attempt that outlasts the shutdown is written as interrupted and made again',
+  async (t) => {
+    const { receiver, tenant } = await bundle(t)
+    receiver.answerWith((_, n) => (n === 1 ? new Promise(() => undefined) : { status: 200 }))
+    const runner = await startService(t, 'runner', {
+      ...FAST_RETRIES,
+      DELIVERY_TIMEOUT_SECONDS: '60',
+      SHUTDOWN_SECONDS: '1',
+    })
+    const eventId = await tenant.publish()
+    await receiver.received(1)
+    t.equal(await runner.stop(), 0)
+    t.equal(await lockedJobs(), 0)
+    const next = await startService(t, 'runner', FAST_RETRIES)
+    const [, again] = await receiver.received(2)
+    t.equal(again?.headers['webhook-id'], eventId)
+    await settled(tenant)
+    const { rows } = await pool.query(
+      'select outcome from postrider.attempt where tenant_id = $1 order by number',
+      [tenant.id],
+    )
+    t.same(rows, [{ outcome: 'interrupted' }, { outcome: 'delivered' }])
+    await next.stop()
+  },
+)
+
+t.test('a killed runner loses nothing: its work starts again on another', async (t) => {
+  const { receiver, tenant } = await bundle(t)
+  receiver.answerWith((_, n) => (n <= 5 ? new Promise(() => undefined) : { status: 200 }))
+  const victim = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_CONCURRENCY: '5' })
+  await publishMany(tenant, 10)
+  await receiver.received(5)
+  const heir = await startService(t, 'runner', FAST_RETRIES)
+  t.equal(await victim.stop('SIGKILL'), 'SIGKILL')
+  await receiver.received(15)
+  await settled(tenant)
+  const { rows } = await pool.query(
+    `select outcome, count(*)::int from postrider.attempt where tenant_id = $1 group by 1 order by 1`,
+    [tenant.id],
+  )
+  t.same(rows, [
+    { outcome: 'abandoned', count: 5 },
+    { outcome: 'delivered', count: 10 },
+  ])
+  await heir.stop()
+})
