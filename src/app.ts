@@ -77,6 +77,8 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
     allow: egressAllow(config),
     retrySchedule: config.retryScheduleSeconds,
     timeoutMs: config.deliveryTimeoutSeconds * 1000,
+    shutdownMs: config.shutdownSeconds * 1000,
+    disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
     decryptSecret: createSecretBox(config.secretEncryptionKeys).decrypt,
     log,
   })
