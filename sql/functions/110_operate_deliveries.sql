@@ -11,33 +11,35 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
-#variable_conflict use_variable
 declare
-  found postrider.delivery := postrider.lock_delivery(delivery);
+  target postrider.delivery := postrider.lock_delivery(delivery);
 begin
-  if found.claim is not null then
+  if target.claim is not null and not postrider.is_cut_off(target.claim) then
     raise exception 'delivery % is in flight', delivery using errcode = '55006',
       hint = 'An attempt is being made at this moment. Look at its outcome, then retry.';
   end if;
-  perform postrider.refuse_unless_accepting(found.endpoint_id);
-  perform postrider.refuse_without_data(found.event_id);
+  perform postrider.refuse_unless_accepting(target.endpoint_id);
+  perform postrider.refuse_without_data(target.event_id);
 
+  if target.claim is not null then
+    perform postrider.abandon(array[target.claim]);
+  end if;
   update postrider.delivery d
-  set state = 'pending', trigger = 'manual', finished_at = null, next_attempt_at = now(),
+  set state = 'pending', claim = null, trigger = 'manual', finished_at = null, next_attempt_at = now(),
     due_attempt = d.attempt_count + 1, abandoned_count = 0,
     schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
   where d.id = delivery;
   update postrider.circuit c
   set probe_at = null, probe_delivery_id = delivery
-  where c.endpoint_id = found.endpoint_id and c.opened_at is not null;
-  if FOUND then
-    perform graphile_worker.remove_job('probe:' || found.endpoint_id);
+  where c.endpoint_id = target.endpoint_id and c.opened_at is not null;
+  if found then
+    perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
   perform postrider.enqueue(
-    array[delivery], array[found.attempt_count + 1], array[now()], -10, array[found.endpoint_id]);
-  perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, found.tenant_id,
-    jsonb_build_object('stateBefore', found.state, 'attempt', found.attempt_count + 1));
-  return format('attempt %s is due now', found.attempt_count + 1);
+    array[delivery], array[target.attempt_count + 1], array[now()], -10, array[target.endpoint_id]);
+  perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
+    jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
+  return format('attempt %s is due now', target.attempt_count + 1);
 end
 $$;
 comment on function postrider.retry_now(uuid, text) is
@@ -56,18 +58,17 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
-#variable_conflict use_variable
 declare
-  found postrider.delivery := postrider.lock_delivery(delivery);
+  target postrider.delivery := postrider.lock_delivery(delivery);
   on_the_wire boolean;
 begin
-  if found.finished_at is not null then
-    raise exception 'delivery % is already %', delivery, found.state using errcode = '55000',
+  if target.finished_at is not null then
+    raise exception 'delivery % is already %', delivery, target.state using errcode = '55000',
       hint = 'Only an open delivery can be cancelled.';
   end if;
-  on_the_wire := found.claim is not null and not postrider.is_cut_off(found.claim);
-  if found.claim is not null and not on_the_wire then
-    perform postrider.abandon(array[found.claim]);
+  on_the_wire := target.claim is not null and not postrider.is_cut_off(target.claim);
+  if target.claim is not null and not on_the_wire then
+    perform postrider.abandon(array[target.claim]);
   end if;
 
   update postrider.delivery d
@@ -76,12 +77,12 @@ begin
     due_attempt = case when on_the_wire then d.due_attempt else d.attempt_count + 1 end
   where d.id = delivery;
   perform graphile_worker.remove_job('d:' || delivery);
-  perform postrider.audit(who, 'cancel', 'delivery', delivery::text, found.tenant_id,
-    jsonb_build_object('stateBefore', found.state, 'onTheWire', on_the_wire));
+  perform postrider.audit(who, 'cancel', 'delivery', delivery::text, target.tenant_id,
+    jsonb_build_object('stateBefore', target.state, 'onTheWire', on_the_wire));
   return case
     when on_the_wire then format(
       'cancelled; attempt %s had begun, so one request may be on the wire, and its outcome will be written down',
-      found.attempt_count)
+      target.attempt_count)
     else 'cancelled' end;
 end
 $$;
@@ -94,14 +95,14 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-  found postrider.delivery;
+  target postrider.delivery;
 begin
-  select * into found from postrider.delivery d where d.id = lock_delivery.delivery for update;
-  if found.id is null then
+  select * into target from postrider.delivery d where d.id = lock_delivery.delivery for update;
+  if target.id is null then
     raise exception 'there is no delivery %', delivery using errcode = 'P0002',
       hint = 'Ids are in the API, the log and postrider.delivery. Old ones are dropped with their day.';
   end if;
-  return found;
+  return target;
 end
 $$;
 comment on function postrider.lock_delivery(uuid) is

@@ -1,0 +1,222 @@
+-- violations: every breach of the promises that can be found, as rows.
+--
+-- Two kinds of checks. Those of open work cover all of it, through the partial indexes on open deliveries.
+-- Those of history cover what was made since a time, the newest rows_max rows of each table at most, by the
+-- primary key; so a poll costs the same whether 1 million or 1 billion rows are kept.
+--
+-- Each has a grace time, so that a healthy busy system, or one that has just lost a runner, shows nothing.
+-- Deliveries and jobs are read in one snapshot. jit = off: compiling plans of many partitions takes longer than
+-- running them (measured on 15: 2.4 s instead of 0.06 s).
+--
+--   open_without_job          pending, and no job will wake it
+--   held_without_reason       held, although its endpoint and tenant accept work, and no job releases it
+--   probe_overdue             an open circuit without a probe planned or under way, or one that is 5 minutes late
+--   delivering_without_runner claimed by a runner that has been gone for a minute
+--   attempt_missing           a delivery has fewer attempts than it has begun
+--   final_without_attempt     delivered without an attempt that was; failed without an attempt that ended
+--   started_without_runner    an attempt that is 'started', of a runner gone for a minute or for 5 minutes, and
+--                             its delivery is not being delivered under it
+--   job_without_delivery      an idle job of a delivery that does not exist or is finished
+--   locked_by_the_gone        a job locked for a minute by a runner that is unknown, stopped or reaped
+--   delivery_missing          an event matches an endpoint, and there is no delivery. Checked where it can be
+--                             decided: the endpoint is active and has neither been changed nor created within
+--                             the 5 minutes before the event or after it, and it was no test
+--   event_missing             an open delivery whose event is not there
+create or replace function postrider.violations(since timestamptz, rows_max int default 10000)
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set jit = off
+as $$
+begin
+  return query select * from postrider.violations_of_open_work();
+  return query select * from postrider.violations_of_jobs();
+  return query select * from postrider.violations_of_history(since, rows_max);
+  return query select * from postrider.violations_of_routing(since, rows_max / 10);
+end
+$$;
+comment on function postrider.violations(timestamptz, int) is
+  'Every breach of the promises that can be found: all open work, and the history since a time (newest rows_max deliveries and attempts, a tenth as many events). No row on a healthy system, however busy.';
+
+create or replace function postrider.violations_of_open_work()
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'open_without_job', d.id::text, d.tenant_id,
+    format('attempt %s, due at %s, has no job', d.due_attempt, d.next_attempt_at)
+  from postrider.delivery d
+  where d.finished_at is null and d.state = 'pending'
+    and not exists (select from postrider.live_job j where j.key = 'd:' || d.id);
+
+  return query
+  select 'held_without_reason', h.oldest::text, e.tenant_id,
+    format('%s held deliveries of endpoint %s, which accepts work; the oldest is named', h.deliveries, e.id)
+  from postrider.held_without_reason() h
+  join postrider.endpoint e on e.id = h.endpoint_id;
+
+  return query
+  select 'probe_overdue', p.endpoint_id::text, p.tenant_id,
+    format('the circuit of the endpoint is open since %s and no probe is planned or under way', p.opened_at)
+  from postrider.overdue_probes(interval '1 minute') as p
+  union all
+  select 'probe_overdue', substr(j.key, 7), null, format('its probe was due at %s', j.run_at)
+  from postrider.live_job j
+  where j.key like 'probe:%' and j.locked_at is null and j.run_at < now() - interval '5 minutes';
+
+  return query
+  select 'delivering_without_runner', d.id::text, d.tenant_id,
+    format('attempt %s of runner %s, which is %s', d.claim, coalesce(a.runner, '?'),
+      case
+        when r.reaped_at is not null then 'reaped'
+        when r.stopped_at is not null then 'stopped'
+        when r.id is null then 'unknown'
+        else format('silent since %s', r.seen_at) end)
+  from postrider.delivery d
+  left join lateral (
+    select a.runner, a.started_at from postrider.attempt a where a.id = d.claim limit 1
+  ) as a on true
+  left join postrider.runner r on r.id = a.runner
+  where d.finished_at is null and d.state = 'delivering'
+    and coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at, '-infinity') < now() - interval '1 minute';
+
+  return query
+  select 'event_missing', d.id::text, d.tenant_id, format('event %s is not there', d.event_id)
+  from (
+    select d.id, d.tenant_id, d.event_id,
+      (select e.id from postrider.event e where e.id = d.event_id limit 1) as found_id
+    from postrider.delivery d
+    where d.finished_at is null
+    offset 0
+  ) as d
+  where d.found_id is null;
+end
+$$;
+comment on function postrider.violations_of_open_work() is
+  'Breaches among open deliveries and circuits. Cost: some passes over the open deliveries, 5 s a million.';
+
+create or replace function postrider.violations_of_jobs()
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'job_without_delivery', j.job_id::text, j.tenant_id,
+    format('it would wake delivery %s, which is %s', j.delivery_id, j.found_state)
+  from postrider.pointless_jobs(1000) as j;
+
+  return query
+  select 'locked_by_the_gone', o.locked_by, null::uuid, format('%s jobs, the oldest since %s', o.jobs, o.since)
+  from postrider.locked_orphan o
+  where o.since < now() - interval '1 minute';
+end
+$$;
+comment on function postrider.violations_of_jobs() is
+  'Breaches among the jobs. Cost: a pass over them and an index probe for each.';
+
+-- ids are bounded below by since; a merge of the partitions' primary keys yields the newest first, and stops
+-- at rows_max.
+create or replace function postrider.violations_of_history(since timestamptz, rows_max int)
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select case when s.attempts < d.attempt_count then 'attempt_missing' else 'final_without_attempt' end,
+    d.id::text, d.tenant_id,
+    format('%s with %s attempts, %s of them ended, of %s begun', d.state, s.attempts, s.ended, d.attempt_count)
+  from (
+    select d.* from postrider.delivery d
+    where d.id >= postrider.id_at(since) and (d.attempt_count > 0 or d.state in ('delivered', 'failed'))
+    order by d.id desc limit rows_max
+  ) as d
+  cross join lateral (
+    select count(*) as attempts,
+      count(*) filter (where a.outcome not in ('started', 'abandoned')) as ended,
+      count(*) filter (where a.outcome = 'delivered') as delivered
+    from postrider.attempt a
+    where a.delivery_id = d.id and a.id >= postrider.id_at(since - interval '1 hour')
+  ) as s
+  where s.attempts < d.attempt_count
+    or (d.state = 'delivered' and s.delivered = 0)
+    or (d.state = 'failed' and s.ended = 0);
+
+  return query
+  select 'started_without_runner', a.id::text, a.tenant_id,
+    format('attempt of delivery %s, begun by %s at %s', a.delivery_id, a.runner, a.started_at)
+  from (
+    select a.id, a.tenant_id, a.delivery_id, a.runner, a.started_at, a.outcome from postrider.attempt a
+    where a.id >= postrider.id_at(since)
+    order by a.id desc limit rows_max
+  ) as a
+  left join postrider.runner r on r.id = a.runner
+  where a.outcome = 'started' and a.started_at < now() - interval '1 minute'
+    and (coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at) < now() - interval '1 minute'
+      or a.started_at < now() - interval '5 minutes')
+    and not exists (
+      select from postrider.delivery d
+      where d.id = a.delivery_id and d.state = 'delivering' and d.claim = a.id);
+end
+$$;
+comment on function postrider.violations_of_history(timestamptz, int) is
+  'Breaches among the newest deliveries and attempts since a time. Cost: 0.02 ms a row.';
+
+create or replace function postrider.violations_of_routing(since timestamptz, rows_max int)
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'delivery_missing', ev.id::text, ev.tenant_id,
+    format('type %s matches endpoint %s, and there is no delivery', ev.type, e.id)
+  from (
+    select ev.* from postrider.event ev
+    where ev.id >= postrider.id_at(since) and ev.data is not null
+    order by ev.id desc limit rows_max
+  ) as ev
+  cross join lateral (
+    select distinct s.endpoint_id
+    from unnest(postrider.type_patterns(ev.type)) as wanted (pattern)
+    join postrider.endpoint_subscription s on s.tenant_id = ev.tenant_id and s.pattern = wanted.pattern
+  ) as subscribed
+  join postrider.endpoint e on e.id = subscribed.endpoint_id
+  where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
+    and (e.filter is null
+      or jsonb_path_match(ev.data::text::jsonb, e.filter::jsonpath, silent => true))
+    and not exists (
+      select from postrider.delivery d
+      where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
+        and (d.endpoint_id = e.id or d.trigger = 'test'));
+end
+$$;
+comment on function postrider.violations_of_routing(timestamptz, int) is
+  'Events since a time that match an endpoint for which there is no delivery, where that can be decided. Cost: 0.1 ms an event.';
+
+create or replace view postrider.invariant_violation as
+select v.kind, v.id, v.tenant_id, v.detail
+from postrider.violations(now() - interval '1 hour') as v;
+comment on view postrider.invariant_violation is
+  'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
+comment on column postrider.invariant_violation.kind is
+  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing.';
+comment on column postrider.invariant_violation.id is
+  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone) or event (delivery_missing).';
+comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
+comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

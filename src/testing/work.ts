@@ -1,0 +1,121 @@
+import type { Pool } from 'pg'
+import { type Claimed, createClaim } from '../delivery/claim.ts'
+import { createFinish } from '../delivery/finish.ts'
+import type { DeliveryId } from '../ids.ts'
+import { createTenant } from './tenant.ts'
+
+/** Longer than any test. */
+const DISABLE_AFTER_SECONDS = 5 * 86_400
+
+/** Of one delivery, with the job that will wake it, if any. */
+export interface WorkState {
+  id: string
+  state: string
+  claim: string | null
+  attempt_count: number
+  due_attempt: number
+  schedule_step: number
+  trigger: string
+  next_attempt_at: Date | null
+  finished_at: Date | null
+  /** In seconds from now. */
+  due_in: number | null
+  job: string | null
+  run_at: Date | null
+  run_in: number | null
+  priority: number | null
+  job_number: number | null
+}
+
+/** A tenant with one endpoint and a runner that does what the test says, step by step. */
+export async function createWork(pool: Pool) {
+  const tenant = await createTenant(pool)
+  const endpoint = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/' })
+  const runner = `runner-of-${tenant.key}`
+  await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
+  const claimOne = createClaim(pool, runner)
+  const finishOne = createFinish(pool, { disableAfterSeconds: DISABLE_AFTER_SECONDS })
+
+  const deliveryOf = async (eventId: string): Promise<WorkState> => {
+    const { rows } = await pool.query<WorkState>(
+      `select d.*, extract(epoch from d.next_attempt_at - now())::float8 as due_in, j.id as job, j.run_at,
+         extract(epoch from j.run_at - now())::float8 as run_in, j.priority, (j.payload->>'n')::int as job_number
+       from postrider.delivery d left join graphile_worker._private_jobs j on j.key = 'd:' || d.id
+       where d.event_id = $1`,
+      [eventId],
+    )
+    if (!rows[0]) throw new Error(`event ${eventId} has no delivery`)
+    return rows[0]
+  }
+
+  return {
+    tenant,
+    endpoint,
+    runner,
+    deliveryOf,
+    /** Publishes an event and returns its delivery. */
+    async publish(): Promise<WorkState & { eventId: string }> {
+      const eventId = await tenant.publish()
+      return { ...(await deliveryOf(eventId)), eventId }
+    },
+    /** Claims a delivery, as a runner does whose job says the number that is due; null when refused. */
+    claim: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
+      claimOne({ deliveryId: id as DeliveryId, dueAttempt: due_attempt }),
+    /** Finishes an attempt with a status; the next one, if any, in so many seconds. */
+    finish: (claimed: Claimed | null, statusCode: number, nextInSeconds: number | null = null) => {
+      if (!claimed) throw new Error('nothing was claimed')
+      const isDelivered = statusCode < 300
+      return finishOne({
+        deliveryId: claimed.deliveryId,
+        attemptId: claimed.attemptId,
+        nextInSeconds,
+        result: {
+          outcome: isDelivered ? 'delivered' : 'rejected',
+          statusCode,
+          error: isDelivered ? null : `status: ${statusCode}`,
+          durationMs: 10,
+          timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
+          requestHeaders: {},
+          responseHeaders: {},
+          responseBody: '',
+          retryAfterSeconds: null,
+        },
+      })
+    },
+    async attemptsOf(deliveryId: string) {
+      const { rows } = await pool.query<{ id: string; outcome: string; trigger: string }>(
+        'select * from postrider.attempt where delivery_id = $1 order by number',
+        [deliveryId],
+      )
+      return rows
+    },
+    /** What operators and repairs have done to this tenant's things, oldest first. */
+    async audited() {
+      const { rows } = await pool.query<{ who: string; action: string; detail: object }>(
+        'select * from postrider.audit_log where tenant_id = $1 order by id',
+        [tenant.id],
+      )
+      return rows
+    },
+    /** Makes a time column of the delivery older, as if it had been written then. */
+    async age(deliveryId: string, minutes: number) {
+      await pool.query(
+        `update postrider.delivery set created_at = created_at - make_interval(mins => $2) where id = $1`,
+        [deliveryId, minutes],
+      )
+    },
+    async loseJob(deliveryId: string) {
+      await pool.query(`delete from graphile_worker._private_jobs where key = 'd:' || $1::text`, [
+        deliveryId,
+      ])
+    },
+    /** Marks the runner as found dead so many seconds ago. */
+    async die(secondsAgo = 60) {
+      await pool.query(
+        `update postrider.runner set reaped_at = now() - make_interval(secs => $2),
+           seen_at = now() - make_interval(secs => $2) where id = $1`,
+        [runner, secondsAgo],
+      )
+    },
+  }
+}
