@@ -60,18 +60,25 @@ async function readBody(c: Context, bytesMax: number, refuse: () => Problem): Pr
   const length = c.req.header('content-length')
   if (length === undefined) return readCounted(c, bytesMax, refuse)
   if (Number(length) > bytesMax) throw refuse()
-  return Buffer.from(await c.req.raw.arrayBuffer())
+  return Buffer.from(await c.req.raw.arrayBuffer().catch(cutOff))
 }
 
 async function readCounted(c: Context, bytesMax: number, refuse: () => Problem): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of c.req.raw.body ?? []) {
-    length += chunk.length
+  const reader = c.req.raw.body?.getReader()
+  for (;;) {
+    const { done = true, value } = (await reader?.read().catch(cutOff)) ?? {}
+    if (done || !value) return Buffer.concat(chunks)
+    length += value.length
     if (length > bytesMax) throw refuse()
-    chunks.push(chunk)
+    chunks.push(value)
   }
-  return Buffer.concat(chunks)
+}
+
+/** The client went away; nobody reads the answer, but it is no fault of ours to be logged. */
+function cutOff(cause: unknown): never {
+  throw new Problem('request_malformed', { detail: 'The body ended early.', cause })
 }
 
 export function tooLarge(bytesMax: number, field = 'body'): Problem {
