@@ -17,6 +17,7 @@ import { createPublisher } from './events/publish.ts'
 import type { Readiness } from './http/health.ts'
 import { createApp } from './http/server.ts'
 import { type HttpServer, startHttp } from './http/start-http.ts'
+import { connectRedis } from './limits/redis.ts'
 import type { Log } from './log.ts'
 import { type RunnerHandle, startRunner } from './runner/runner.ts'
 import { addSandboxRoutes } from './sandbox/routes.ts'
@@ -71,7 +72,8 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
   } finally {
     await pool.end()
   }
-  return await startRunner({
+  const redis = await connectRedis({ url: config.redisUrl, log })
+  const runner = await startRunner({
     connectionString,
     concurrency: config.runnerConcurrency,
     allow: egressAllow(config),
@@ -80,8 +82,10 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
     shutdownMs: config.shutdownSeconds * 1000,
     disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
     decryptSecret: createSecretBox(config.secretEncryptionKeys).decrypt,
+    redis,
     log,
   })
+  return { ...runner, stop: once(() => runner.stop().finally(redis.stop)) }
 }
 
 export interface RunningDev {

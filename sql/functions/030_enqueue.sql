@@ -10,7 +10,7 @@
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
 create or replace function postrider.enqueue(
   delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], priority int default 0,
-  endpoint_ids uuid[] default null
+  endpoint_ids uuid[] default null, reservations json[] default null
 ) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -22,9 +22,12 @@ begin
   if cardinality(delivery_ids) > 0 then
     select count(*) into added
     from graphile_worker.add_jobs(array(
-      select row('deliver', json_strip_nulls(json_build_object('d', w.id, 'n', w.due, 'e', w.endpoint_id)), null, w.run_at, 25,
-                 'd:' || w.id, enqueue.priority, null)::graphile_worker.job_spec
-      from unnest(delivery_ids, due_attempts, run_ats, endpoint_ids) as w (id, due, run_at, endpoint_id)));
+      select row(
+        'deliver',
+        json_strip_nulls(json_build_object('d', w.id, 'n', w.due, 'e', w.endpoint_id, 'r', w.reservation)),
+        null, w.run_at, 25, 'd:' || w.id, enqueue.priority, null)::graphile_worker.job_spec
+      from unnest(delivery_ids, due_attempts, run_ats, endpoint_ids, reservations)
+        as w (id, due, run_at, endpoint_id, reservation)));
     if added <> cardinality(delivery_ids) then
       raise exception 'a job is being picked up at this moment'
         using errcode = '40001', hint = 'Try the transaction again.';
@@ -32,5 +35,22 @@ begin
   end if;
 end
 $$;
-comment on function postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[]) is
-  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now) and endpoint (null = limits are not asked). Raises 40001 when a job could not be added.';
+comment on function postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[], json[]) is
+  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now), endpoint (null = limits are not asked) and reserved slot (null = none). Raises 40001 when a job could not be added.';
+
+-- snooze_many: put off the jobs of deliveries whose endpoint is at its limit. No attempt is used up, and
+-- the deliveries stay pending; the job that is running now becomes inert.
+create or replace function postrider.snooze_many(
+  delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[]
+) returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+  select postrider.enqueue(delivery_ids, due_attempts,
+    array(select clock_timestamp() + make_interval(secs => ms / 1000)
+          from unnest(wait_ms) with ordinality as w (ms, place) order by place),
+    0, endpoint_ids, reservations)
+$$;
+comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[]) is
+  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays), with the slots reserved for them.';

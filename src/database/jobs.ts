@@ -21,6 +21,8 @@ export const deliverPayload = z.object({
   n: z.int().min(1),
   /** Endpoint id, for its limits; without it they are not asked. */
   e: endpointId.optional(),
+  /** The slot that a snoozed job has reserved at its endpoint's rate. */
+  r: z.object({ at: z.number(), ratePerSecond: z.number() }).optional(),
 })
 
 /** Payload of the jobs about an endpoint as a whole. */

@@ -56,9 +56,12 @@ export class AttemptStale extends Error {
  * its claim must not complete.
  */
 export function createDeliver(deps: DeliverDependencies) {
-  return async function deliver(wakeUp: WakeUp, signal?: AbortSignal): Promise<void> {
+  return async function deliver(
+    wakeUp: WakeUp,
+    signal?: AbortSignal,
+  ): Promise<AttemptResult | null> {
     const claimed = await deps.claim(wakeUp)
-    if (!claimed) return
+    if (!claimed) return null
 
     const result = await sendClaimed(deps, claimed, signal)
     const nextInSeconds = decide(deps, claimed, result)
@@ -67,6 +70,7 @@ export function createDeliver(deps: DeliverDependencies) {
 
     deps.log(describe(claimed, result, verdict, nextInSeconds))
     if (verdict === 'stale') throw new AttemptStale(deliveryId)
+    return result
   }
 }
 

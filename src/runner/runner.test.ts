@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import { createTestDatabase } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
+import { startRedis } from '../testing/redis.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant, type TestTenant } from '../testing/tenant.ts'
 
@@ -36,6 +37,10 @@ async function settled(tenant: TestTenant) {
     if (rows[0].open === 0) return
   }
 }
+
+/** One endpoint gets 84 % of the places: 20 of 24, 5 of 6. */
+const TWENTY_PLACES = '24'
+const FIVE_PLACES = '6'
 
 const lockedJobs = async () =>
   (
@@ -174,7 +179,10 @@ t.test('a busy runner that is told to stop hands everything back', async (t) => 
     await gate.promise
     return { status: 200 }
   })
-  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_CONCURRENCY: '20' })
+  const runner = await startService(t, 'runner', {
+    ...FAST_RETRIES,
+    RUNNER_CONCURRENCY: TWENTY_PLACES,
+  })
   await publishMany(tenant, 300)
   await receiver.received(20)
   const stopped = runner.stop()
@@ -224,7 +232,10 @@ t.test(
 t.test('a killed runner loses nothing: its work starts again on another', async (t) => {
   const { receiver, tenant } = await bundle(t)
   receiver.answerWith((_, n) => (n <= 5 ? new Promise(() => undefined) : { status: 200 }))
-  const victim = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_CONCURRENCY: '5' })
+  const victim = await startService(t, 'runner', {
+    ...FAST_RETRIES,
+    RUNNER_CONCURRENCY: FIVE_PLACES,
+  })
   await publishMany(tenant, 10)
   await receiver.received(5)
   const heir = await startService(t, 'runner', FAST_RETRIES)
@@ -240,4 +251,55 @@ t.test('a killed runner loses nothing: its work starts again on another', async 
     { outcome: 'delivered', count: 10 },
   ])
   await heir.stop()
+})
+
+t.test(
+  'an endpoint gets no more a second than it asked for, and no attempt is spent on waiting',
+  async (t) => {
+    const { receiver, tenant, endpoint } = await bundle(t)
+    await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
+      endpoint.id,
+    ])
+    const runners = await Promise.all([
+      startService(t, 'runner', FAST_RETRIES),
+      startService(t, 'runner', FAST_RETRIES),
+    ])
+    await publishMany(tenant, 30)
+    await settled(tenant)
+    const { rows } = await pool.query(
+      `select count(*)::int as attempts, max(number) as most,
+       extract(epoch from max(started_at) - min(started_at))::float8 as seconds
+     from postrider.attempt where tenant_id = $1`,
+      [tenant.id],
+    )
+    t.match(rows, [{ attempts: 30, most: 1 }])
+    t.equal(receiver.requests.length, 30)
+    // Without Redis each of the two keeps the limit by itself, so together they are twice as fast at most.
+    t.ok(rows[0].seconds > 1, `30 at 10 a second over two runners took ${rows[0].seconds} s`)
+    await Promise.all(runners.map((runner) => runner.stop()))
+  },
+)
+
+t.test('with Redis the rate holds over all runners together', async (t) => {
+  const redis = await startRedis(t)
+  if (!redis) return t.plan(0, 'redis-server is not installed: apt-get install redis-server')
+  const { tenant, endpoint } = await bundle(t)
+  await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
+    endpoint.id,
+  ])
+  const env = { ...FAST_RETRIES, REDIS_URL: redis.url }
+  const runners = await Promise.all([
+    startService(t, 'runner', env),
+    startService(t, 'runner', env),
+  ])
+  await publishMany(tenant, 30)
+  await settled(tenant)
+  const { rows } = await pool.query(
+    `select count(*)::int as attempts, extract(epoch from max(started_at) - min(started_at))::float8 as seconds
+     from postrider.attempt where tenant_id = $1`,
+    [tenant.id],
+  )
+  t.equal(rows[0].attempts, 30)
+  t.ok(rows[0].seconds > 2.5, `30 at 10 a second took ${rows[0].seconds} s`)
+  await Promise.all(runners.map((runner) => runner.stop()))
 })

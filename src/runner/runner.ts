@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Task } from 'graphile-worker'
-import { DELIVER_TASK, deliverPayload } from '../database/jobs.ts'
+import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool } from '../database/pool.ts'
-import { createClaim } from '../delivery/claim.ts'
-import { createDeliver } from '../delivery/deliver.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
-import { createFinish } from '../delivery/finish.ts'
-import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry-policy.ts'
 import { createSender } from '../delivery/send.ts'
 import { startPartitionKeeper } from '../housekeeping/partitions.ts'
+import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
+import { deliverTask } from './deliver-task.ts'
 import { endpointTasks } from './endpoint-tasks.ts'
-import { type Presence, startPresence } from './presence.ts'
+import { startPresence } from './presence.ts'
 import { resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
 
@@ -42,6 +39,8 @@ export interface RunnerOptions {
   /** An endpoint that failed for so long without a success is disabled. */
   disableAfterSeconds: number
   decryptSecret(encrypted: string, endpointId: string): string
+  /** Shares limits with the other runners, while it is there. */
+  redis: Redis
   log: Log
 }
 
@@ -84,7 +83,13 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     pool: pools.worker,
     id,
     taskList: {
-      [DELIVER_TASK]: deliverTask(options, pools.own, id, presence, sender.send),
+      [DELIVER_TASK]: deliverTask({
+        ...options,
+        pool: pools.own,
+        runnerId: id,
+        presence,
+        send: sender.send,
+      }),
       ...endpointTasks(pools.own, log),
     },
     concurrency: options.concurrency,
@@ -143,37 +148,5 @@ function createPools({ connectionString, log }: RunnerOptions, id: string) {
   return {
     own,
     worker: resilient(worker, (error) => log.warn({ err: error }, 'database.retried')),
-  }
-}
-
-function deliverTask(
-  options: RunnerOptions,
-  pool: Parameters<typeof createClaim>[0],
-  id: string,
-  presence: Presence,
-  send: ReturnType<typeof createSender>['send'],
-): Task {
-  const claim = createClaim(pool, id)
-  const deliver = createDeliver({
-    // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
-    claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
-    send,
-    finish: createFinish(pool, {
-      disableAfterSeconds: options.disableAfterSeconds,
-      onRetry: (error) => options.log.warn({ err: error }, 'database.retried'),
-    }),
-    decryptSecret: options.decryptSecret,
-    schedule: {
-      delaysSeconds: options.retrySchedule,
-      jitter: DEFAULT_RETRY_JITTER,
-      retryAfterMaxSeconds: RETRY_AFTER_SECONDS_MAX,
-    },
-    timeoutMs: options.timeoutMs,
-    random: Math.random,
-    log: (attempted) => options.log.info(attempted, 'delivery.attempted'),
-  })
-  return (payload, helpers) => {
-    const { d: deliveryId, n: dueAttempt } = deliverPayload.parse(payload)
-    return deliver({ deliveryId, dueAttempt }, helpers.abortSignal)
   }
 }

@@ -1,0 +1,51 @@
+import DataLoader from 'dataloader'
+import type { Pool } from 'pg'
+import type { EndpointId } from '../ids.ts'
+
+/** How long a changed limit may go unnoticed; asking for each delivery would double its reads. */
+const KEPT_MS = 5_000
+/** A row has some 100 bytes; more endpoints than this are asked for again. */
+const ENDPOINTS_MAX = 20_000
+
+export interface EndpointLimits {
+  /** Requests per second over all runners; `null` = no limit. */
+  ratePerSecond: number | null
+  /** Requests in flight over all runners; `null` = no limit of its own. */
+  maxInFlight: number | null
+  /** `null` = that of the service. */
+  timeoutSeconds: number | null
+}
+
+const UNLIMITED: EndpointLimits = { ratePerSecond: null, maxInFlight: null, timeoutSeconds: null }
+
+/** Makes the lookup of an endpoint's limits. Answers are kept for a few seconds. */
+export function createEndpointLimits(
+  pool: Pool,
+  now: () => number = () => performance.now(),
+): (endpointId: EndpointId) => EndpointLimits | Promise<EndpointLimits> {
+  const known = new Map<EndpointId, { limits: EndpointLimits; untilMs: number }>()
+  const loader = new DataLoader((ids: readonly EndpointId[]) => load(pool, ids), { cache: false })
+
+  return (endpointId) => {
+    const kept = known.get(endpointId)
+    if (kept && kept.untilMs > now()) return kept.limits
+    return loader.load(endpointId).then((limits) => {
+      if (known.size >= ENDPOINTS_MAX) known.clear()
+      known.set(endpointId, { limits, untilMs: now() + KEPT_MS })
+      return limits
+    })
+  }
+}
+
+async function load(pool: Pool, ids: readonly EndpointId[]): Promise<EndpointLimits[]> {
+  const { rows } = await pool.query<EndpointLimits & { id: EndpointId }>({
+    name: 'postrider_endpoint_limits',
+    text: `select id, rate_per_second::float8 as "ratePerSecond", max_in_flight as "maxInFlight",
+             timeout_seconds as "timeoutSeconds"
+           from postrider.endpoint where id = any ($1::uuid[])`,
+    values: [ids],
+  })
+  const found = new Map(rows.map((row) => [row.id, row]))
+  // Of an endpoint that is gone the claim will say so.
+  return ids.map((id) => found.get(id) ?? UNLIMITED)
+}

@@ -1,0 +1,67 @@
+import type { AttemptResult } from '../attempts/outcome.ts'
+import type { EndpointId } from '../ids.ts'
+import type { InFlight } from '../limits/in-flight.ts'
+import type { LeaveResult } from '../limits/places.ts'
+import type { Reservation, Slots } from '../limits/slots.ts'
+import type { WakeUp } from './claim.ts'
+import type { EndpointLimits } from './endpoint-limits.ts'
+import type { Snoozed } from './snooze.ts'
+
+export interface LimitedDependencies {
+  limitsOf(endpointId: EndpointId): EndpointLimits | Promise<EndpointLimits>
+  inFlight: InFlight
+  slots: Slots
+  snooze(snoozed: Snoozed): Promise<void>
+  /** The deliver step; resolves with the attempt it made, or `null`. */
+  deliver(wakeUp: WakeUp, signal?: AbortSignal): Promise<AttemptResult | null>
+  /** For endpoints without a timeout of their own. */
+  timeoutMs: number
+}
+
+/**
+ * Makes the limit step in front of `deliver`: place → slot → deliver, or snooze once.
+ *
+ * Over a limit nothing is claimed, so no attempt is used up, and nobody waits in a place: the job is put
+ * off until its turn, and the place goes to somebody else.
+ */
+export function createLimited(deps: LimitedDependencies) {
+  return async function limited(
+    wakeUp: WakeUp,
+    endpointId: EndpointId,
+    reservation: Reservation | null,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const limits = await deps.limitsOf(endpointId)
+    const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
+    const place = await deps.inFlight.enter(endpointId, { ...limits, timeoutMs })
+    if (!place.leave) {
+      return deps.snooze({ wakeUp, endpointId, waitMs: place.retryInMs, reservation: null })
+    }
+
+    let result: LeaveResult = 'other'
+    try {
+      const slot = await slotOf(deps.slots, endpointId, limits, reservation)
+      if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, ...slot })
+      result = leaveResult(await deps.deliver(wakeUp, signal))
+    } finally {
+      place.leave(result)
+    }
+  }
+}
+
+const AT_ONCE = { waitMs: 0, reservation: null }
+
+function slotOf(
+  slots: Slots,
+  endpointId: EndpointId,
+  { ratePerSecond }: EndpointLimits,
+  reservation: Reservation | null,
+) {
+  return ratePerSecond === null ? AT_ONCE : slots.reserve(endpointId, ratePerSecond, reservation)
+}
+
+/** What an attempt says about how long its endpoint holds a place. */
+function leaveResult(result: AttemptResult | null): LeaveResult {
+  if (result?.outcome === 'delivered' || result?.outcome === 'rejected') return 'answered'
+  return result?.error?.startsWith('timeout:') ? 'timeout' : 'other'
+}

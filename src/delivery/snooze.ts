@@ -1,0 +1,43 @@
+import type { Pool } from 'pg'
+import { createBatcher } from '../database/batcher.ts'
+import { retryThroughOutage } from '../database/outage.ts'
+import type { EndpointId } from '../ids.ts'
+import type { Reservation } from '../limits/slots.ts'
+import type { WakeUp } from './claim.ts'
+
+const SNOOZES_IN_BATCH_MAX = 200
+/** A lost race with a runner that is fetching is over in milliseconds; an outage is graphile-worker's to retry. */
+const CONFLICT_MS_MAX = 5_000
+
+export interface Snoozed {
+  wakeUp: WakeUp
+  endpointId: EndpointId
+  waitMs: number
+  reservation: Reservation | null
+}
+
+/** Makes the snooze step: puts the job of a delivery off, in one statement for all that ask at a time. */
+export function createSnooze(pool: Pool) {
+  const batcher = createBatcher<Snoozed, void>({
+    maxItems: SNOOZES_IN_BATCH_MAX,
+    lanes: 1,
+    run: async (snoozed) => {
+      await retryThroughOutage(() => snoozeMany(pool, snoozed), { forMs: CONFLICT_MS_MAX })
+      return snoozed.map(() => undefined)
+    },
+  })
+  return (snoozed: Snoozed): Promise<void> => batcher.add(snoozed)
+}
+
+const snoozeMany = (pool: Pool, snoozed: readonly Snoozed[]) =>
+  pool.query({
+    name: 'postrider_snooze',
+    text: 'select postrider.snooze_many($1::uuid[], $2::int[], $3::float8[], $4::uuid[], $5::json[])',
+    values: [
+      snoozed.map(({ wakeUp }) => wakeUp.deliveryId),
+      snoozed.map(({ wakeUp }) => wakeUp.dueAttempt),
+      snoozed.map(({ waitMs }) => waitMs),
+      snoozed.map(({ endpointId }) => endpointId),
+      snoozed.map(({ reservation }) => reservation && JSON.stringify(reservation)),
+    ],
+  })

@@ -1,0 +1,65 @@
+import type { Task } from 'graphile-worker'
+import type { Pool } from 'pg'
+import { deliverPayload } from '../database/jobs.ts'
+import { createClaim } from '../delivery/claim.ts'
+import { createDeliver } from '../delivery/deliver.ts'
+import { createEndpointLimits } from '../delivery/endpoint-limits.ts'
+import { createFinish } from '../delivery/finish.ts'
+import { createLimited } from '../delivery/limited.ts'
+import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry-policy.ts'
+import type { Sender } from '../delivery/send.ts'
+import { createSnooze } from '../delivery/snooze.ts'
+import { createInFlight } from '../limits/in-flight.ts'
+import { createSlots } from '../limits/slots.ts'
+import type { Presence } from './presence.ts'
+import type { RunnerOptions } from './runner.ts'
+
+export interface DeliverTaskOptions extends RunnerOptions {
+  pool: Pool
+  runnerId: string
+  presence: Presence
+  send: Sender['send']
+}
+
+/** Makes the graphile-worker task that executes deliveries, with all its steps. */
+export function deliverTask(options: DeliverTaskOptions): Task {
+  const { pool, redis, timeoutMs } = options
+  const deliver = createDeliver(stepsOf(options))
+  const limited = createLimited({
+    limitsOf: createEndpointLimits(pool),
+    inFlight: createInFlight({ redis, concurrency: options.concurrency }),
+    slots: createSlots({ redis }),
+    snooze: createSnooze(pool),
+    deliver,
+    timeoutMs,
+  })
+  return async (payload, { abortSignal }) => {
+    const { d: deliveryId, n: dueAttempt, e: endpointId, r = null } = deliverPayload.parse(payload)
+    const wakeUp = { deliveryId, dueAttempt }
+    if (endpointId) await limited(wakeUp, endpointId, r, abortSignal)
+    else await deliver(wakeUp, abortSignal)
+  }
+}
+
+function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[0] {
+  const { pool, log } = options
+  const claim = createClaim(pool, options.runnerId)
+  return {
+    // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
+    claim: (wakeUp) => options.presence.established().then(() => claim(wakeUp)),
+    send: options.send,
+    finish: createFinish(pool, {
+      disableAfterSeconds: options.disableAfterSeconds,
+      onRetry: (error) => log.warn({ err: error }, 'database.retried'),
+    }),
+    decryptSecret: options.decryptSecret,
+    schedule: {
+      delaysSeconds: options.retrySchedule,
+      jitter: DEFAULT_RETRY_JITTER,
+      retryAfterMaxSeconds: RETRY_AFTER_SECONDS_MAX,
+    },
+    timeoutMs: options.timeoutMs,
+    random: Math.random,
+    log: (attempted) => log.info(attempted, 'delivery.attempted'),
+  }
+}
