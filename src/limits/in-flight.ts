@@ -1,0 +1,65 @@
+import type { EndpointId } from '../ids.ts'
+import { acquireFromRedis, type Lease } from './leases.ts'
+import { createPlaces, type Entry } from './places.ts'
+import type { Redis } from './redis.ts'
+import { withFallback } from './with-fallback.ts'
+
+/** The claim before the request and the outcome after it, on a database that is slow today. */
+const AROUND_REQUEST_MS = 15_000
+
+export interface InFlightLimits {
+  /** The endpoint's own limit, over all runners; `null` = none. */
+  maxInFlight: number | null
+  /** How long its requests take at most. */
+  timeoutMs: number
+}
+
+export interface InFlight {
+  /**
+   * Takes a place for one request, or says when to try again. Never rejects, and answers at once, without
+   * a promise, for an endpoint that has no limit of its own.
+   *
+   * @example
+   * const { leave, retryInMs } = await inFlight.enter(endpointId, { maxInFlight: null, timeoutMs: 15_000 })
+   * if (!leave) return snooze(retryInMs)
+   */
+  enter(endpointId: EndpointId, limits: InFlightLimits): Entry | Promise<Entry>
+}
+
+/**
+ * Limits how many requests an endpoint has in flight: in this runner by its share of the places, over all
+ * runners by its own `maxInFlight`. While Redis is away each runner allows that many; and a Redis that was
+ * restarted empty knows nothing of those that are in flight at that time.
+ *
+ * @param options.concurrency places of this runner, `RUNNER_CONCURRENCY`
+ */
+export function createInFlight(options: { redis: Redis; concurrency: number }): InFlight {
+  const places = createPlaces(options)
+  // The places here are counted in any case, so nothing has to be counted a second time.
+  const { redis } = options
+  const acquire = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
+
+  const enterShared = async (id: EndpointId, max: number, forMs: number): Promise<Entry> => {
+    const entry = places.enter(id, max)
+    if (!entry.leave) return entry
+    const lease = await acquire(id, max, forMs)
+    if (!lease) {
+      entry.leave('other')
+      return { leave: null, retryInMs: places.retryInMs(id, max) }
+    }
+    const leave: typeof entry.leave = (result) => {
+      entry.leave(result)
+      lease.release()
+    }
+    return { leave, retryInMs: null }
+  }
+
+  return {
+    enter: (id, { maxInFlight, timeoutMs }) =>
+      maxInFlight === null
+        ? places.enter(id)
+        : enterShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS),
+  }
+}
+
+const NO_LEASE: Lease = { release: () => undefined }

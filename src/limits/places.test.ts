@@ -1,0 +1,142 @@
+import t from 'tap'
+import { createPlaces, type Entry } from './places.ts'
+
+function bundle({ concurrency = 250, random = 0 } = {}) {
+  const clock = { ms: 1_000_000 }
+  const places = createPlaces({ concurrency, now: () => clock.ms, random: () => random })
+  /** Enters until there is no place, and brings those who found one. */
+  const fill = (id = 'a', max?: number) => {
+    const entered: Extract<Entry, { retryInMs: null }>[] = []
+    for (;;) {
+      const entry = places.enter(id, max)
+      if (!entry.leave) return entered
+      entered.push(entry)
+      if (entered.length > concurrency) throw new Error('there is no end to the places')
+    }
+  }
+  const enter = (id = 'a') => {
+    const entry = places.enter(id)
+    if (!entry.leave) throw new Error(`no place for ${id}`)
+    return entry
+  }
+  return { clock, places, fill, enter }
+}
+
+t.test('one endpoint gets 210 of 250 places, another the same', async (t) => {
+  const { fill } = bundle()
+  t.equal(fill('a').length, 210)
+  t.equal(fill('b').length, 210)
+})
+
+t.test('a place that was left is free again, once', async (t) => {
+  const { fill } = bundle()
+  const [first, second] = fill()
+  first?.leave('answered')
+  first?.leave('answered')
+  t.equal(fill().length, 1)
+  second?.leave('other')
+  t.equal(fill().length, 1)
+})
+
+t.test('after a timeout it has 25, until it answers again', async (t) => {
+  const { fill, enter } = bundle()
+  enter().leave('timeout')
+  const slow = fill()
+  t.equal(slow.length, 25)
+  slow[0]?.leave('timeout')
+  t.equal(fill().length, 1, 'another timeout changes nothing')
+  slow[1]?.leave('other')
+  t.equal(fill().length, 1, 'nor what is neither')
+  slow[2]?.leave('answered')
+  t.equal(fill().length, 210 - 24)
+})
+
+t.test(
+  'those in flight beyond the smaller share stay, and nobody comes in until they are fewer',
+  async (t) => {
+    const { fill, places } = bundle()
+    const entered = fill()
+    const refused = entered.slice(0, 185).every(({ leave }) => {
+      leave('timeout')
+      return places.enter('a').leave === null
+    })
+    t.ok(refused)
+    entered[185]?.leave('timeout')
+    t.equal(fill().length, 1)
+  },
+)
+
+t.test('a small runner gives one endpoint one place at least', async (t) => {
+  for (const [concurrency, answering, slow] of [
+    [1, 1, 1],
+    [2, 1, 1],
+    [10, 8, 1],
+    [20, 16, 2],
+  ] as const) {
+    const { fill, enter } = bundle({ concurrency })
+    t.equal(fill('a').length, answering)
+    enter('b').leave('timeout')
+    t.equal(fill('b').length, slow)
+  }
+})
+
+t.test('a smaller limit of its own holds, a larger one does not', async (t) => {
+  const { fill } = bundle()
+  t.equal(fill('a', 3).length, 3)
+  t.equal(fill('b', 1_000).length, 210)
+})
+
+t.test('those who find no place are told to come as places get free', async (t) => {
+  const { clock, places, enter } = bundle()
+  for (let n = 0; n < 100; n += 1) {
+    const { leave } = enter()
+    clock.ms += 4_000
+    leave('answered')
+  }
+  for (const _ of [1, 2]) places.enter('a', 2) // each held for 4 s: one place is free every 2 s
+  const retries = [1, 2, 3].map(() => places.enter('a', 2).retryInMs ?? 0)
+  for (const [n, retryInMs] of retries.entries()) t.ok(Math.abs(retryInMs - 2_000 * (n + 1)) < 50)
+})
+
+t.test('who found a place here and none among the runners stands in the same queue', async (t) => {
+  const { places } = bundle()
+  places.enter('a', 1)
+  const [one, two] = [places.retryInMs('a', 1), places.enter('a', 1).retryInMs]
+  t.strictSame([one, two, places.retryInMs('a', 1)], [1_000, 2_000, 3_000])
+})
+
+t.test('nobody is told to come sooner than the queue looks', async (t) => {
+  const { clock, places, enter, fill } = bundle()
+  for (let n = 0; n < 100; n += 1) {
+    const { leave } = enter()
+    clock.ms += 1
+    leave('answered')
+  }
+  fill()
+  t.equal(places.enter('a').retryInMs, 250)
+})
+
+t.test('of 10,000 that wait for a hanging endpoint few come back at a time', async (t) => {
+  const { clock, places, enter, fill } = bundle({ random: 0.25 })
+  for (let n = 0; n < 50; n += 1) {
+    const { leave } = enter()
+    clock.ms += 15_000
+    leave('timeout')
+  }
+  fill() // 25 places, each held for 15 s: one is free every 0.6 s
+  const retries = Array.from({ length: 10_000 }, () => places.enter('a').retryInMs ?? 0)
+  const queued = retries.filter((retryInMs) => retryInMs !== 187_500)
+  t.ok(queued.length > 450 && queued.length < 550, `${queued.length} in the next five minutes`)
+  t.equal(new Set(queued).size, queued.length, 'each at a time of its own')
+  t.ok(Math.max(...retries) <= 300_000)
+})
+
+t.test('the queue of a slow endpoint is gone when it answers again', async (t) => {
+  const { places, enter, fill } = bundle()
+  enter().leave('timeout')
+  const [first] = fill()
+  for (let n = 0; n < 1_000; n += 1) places.enter('a')
+  first?.leave('answered')
+  fill()
+  t.ok((places.enter('a').retryInMs ?? 0) < 1_000)
+})
