@@ -157,13 +157,20 @@ begin
     insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, next_attempt_at)
     select r.tenant_id, r.event_id, r.endpoint_id, r.state, coalesce(r.deliver_at, now())
     from routed r
-    returning id, delivery.event_id, endpoint_id, state, next_attempt_at
+    returning id, delivery.tenant_id, delivery.event_id, endpoint_id, state, next_attempt_at
+  ),
+  ranked as (
+    select s.*, postrider.first_priority(
+      coalesce(b.due, 0) + (row_number() over (partition by s.tenant_id))::int) as priority
+    from stored s
+    left join postrider.tenant_backlog b on b.tenant_id = s.tenant_id
+    where s.state = 'pending'
   ),
   queued as materialized (
     select postrider.enqueue(
-      array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at), 0, array_agg(s.endpoint_id))
-    from stored s
-    where s.state = 'pending'
+      array_agg(r.id), array_agg(1), array_agg(r.next_attempt_at), r.priority, array_agg(r.endpoint_id)) as call
+    from ranked r
+    group by r.priority
   ),
   counted as (
     select s.event_id, count(*)::int as deliveries from stored s group by s.event_id
@@ -179,7 +186,7 @@ begin
     coalesce(i.duplicate, false), i.error
   from unnest(items) as i
   left join counted c on c.event_id = i.event_id
-  cross join queued
+  cross join (select count(call) from queued) as queued
   order by i.ordinal;
 end
 $$;

@@ -4,10 +4,10 @@ import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool } from '../database/pool.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
-import { startPartitionKeeper } from '../housekeeping/partitions.ts'
 import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
 import { deliverTask } from './deliver-task.ts'
+import { startDuties } from './duties.ts'
 import { endpointTasks } from './endpoint-tasks.ts'
 import { startPresence } from './presence.ts'
 import { resilient } from './resilient-pool.ts'
@@ -75,10 +75,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
   })
   const sender = createSender({ allow: options.allow })
-  const partitions = startPartitionKeeper({
-    pool: pools.own,
-    onError: (error) => log.warn({ err: error }, 'partitions.not_made'),
-  })
+  const duties = startDuties(pools.own, log)
   const workers = await startWorkerPool({
     pool: pools.worker,
     id,
@@ -103,7 +100,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     // Rejects when it gave jobs of its local queue back, which is what it should do.
     await workers.stop().catch((error: unknown) => log.debug({ err: error }, 'runner.worker_said'))
     await workers.promise.catch(() => undefined)
-    await partitions.stop()
+    await Promise.all(duties.map((duty) => duty.stop()))
     await sender.close()
     await presence.stop()
     await Promise.all([pools.own.end(), pools.worker.end()])

@@ -1,0 +1,160 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Log } from '../log.ts'
+
+/** A day falls due once a day; an hour later is soon enough, and a run without work costs milliseconds. */
+const INTERVAL_MS = 3_600_000
+/** Nobody else uses this pair; (735, 1) is reconcile()'s. */
+const LOCK = [735, 2] as const
+/** A backlog of a month goes in one run; more in the next hour. */
+const DAYS_IN_RUN_MAX = 31
+/** Half a million rows an hour, some minutes of work; more in the next. */
+const DELETES_IN_RUN_MAX = 500
+const DELETE_BATCH_ROWS = 1_000
+/** Detaching waits for every transaction that uses the table, and holds back stopping meanwhile. */
+const DETACH_MS_MAX = 10_000
+/** Counts the attempts of a day: 5 s for 10 million. */
+const DROP_MS_MAX = 300_000
+const CANCELLED_BY_TIMEOUT = '57014'
+
+export interface Retained {
+  /** Days that were dropped. */
+  dropped: string[]
+  /** Days that are due and stay, with the reason. */
+  kept: { day: string; reason: string }[]
+  /** Events and deliveries of tenants with a shorter retention. */
+  deleted: number
+}
+
+/**
+ * Drops the days that are older than the retention, now and every hour for as long as it runs. Every runner
+ * has one; an advisory lock lets one at a time work.
+ */
+export function startRetention(deps: { pool: Pool; retentionDays: number; log: Log }): {
+  stop(): Promise<void>
+} {
+  const stopping = new AbortController()
+  const run = async () => {
+    try {
+      const retained = await applyRetention(deps.pool, deps.retentionDays, stopping.signal)
+      if (!retained) return
+      const { dropped, kept, deleted } = retained
+      if (dropped.length > 0 || deleted > 0)
+        deps.log.info({ dropped, deleted }, 'retention.applied')
+      for (const { day, reason } of kept) deps.log.info({ day, reason }, 'retention.day_kept')
+    } catch (error) {
+      deps.log.warn({ err: error }, 'retention.failed')
+    }
+  }
+
+  let running: Promise<void> | undefined
+  const start = () => {
+    running ??= run().finally(() => {
+      running = undefined
+    })
+  }
+  start()
+  const timer = setInterval(start, INTERVAL_MS)
+  return {
+    /** Resolves once the step under way has ended. Safe to call twice. */
+    stop: async () => {
+      stopping.abort()
+      clearInterval(timer)
+      await running
+    },
+  }
+}
+
+/**
+ * Drops what is older than so many days, and deletes what tenants keep for a shorter time.
+ *
+ * Takes no lock that publishing waits for: a partition is detached concurrently, which waits for others but
+ * lets nobody wait, and dropped when nobody uses it any more. Cut off at any point, the next run goes on.
+ *
+ * @returns null when another process is at it
+ */
+export async function applyRetention(
+  pool: Pool,
+  retentionDays: number,
+  signal?: AbortSignal,
+): Promise<Retained | null> {
+  const client = await pool.connect()
+  try {
+    const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
+    if (!rows[0].taken) return null
+    const days = await dropDays(client, retentionDays, signal)
+    return { ...days, deleted: await deleteExpired(client, retentionDays, signal) }
+  } finally {
+    client.release(true) // its lock and its timeouts end with the session
+  }
+}
+
+async function dropDays(client: PoolClient, retentionDays: number, signal?: AbortSignal) {
+  const { rows: plan } = await client.query<{ day: string; reason: string | null }>(
+    'select day::text, reason from postrider.retention_plan($1)',
+    [retentionDays],
+  )
+  const dropped: string[] = []
+  const kept = plan.flatMap(({ day, reason }) => (reason === null ? [] : [{ day, reason }]))
+  const due = plan.filter(({ reason }) => reason === null).slice(0, DAYS_IN_RUN_MAX)
+  for (const { day } of due) {
+    if (signal?.aborted) break
+    // Transactions older than our patience are about: it stays half detached until the next run.
+    if (!(await detachDay(client, day))) break
+    const reason = await dropDay(client, day, retentionDays)
+    if (reason === null) dropped.push(day)
+    else kept.push({ day, reason })
+  }
+  return { dropped, kept }
+}
+
+/** False when it took too long. */
+async function detachDay(client: PoolClient, day: string): Promise<boolean> {
+  await client.query(`set statement_timeout = ${DETACH_MS_MAX}`)
+  const { rows: partitions } = await client.query<{ parent: string; name: string; state: string }>(
+    `select parent, name, state from postrider.partition where day = $1 and state <> 'detached'
+     order by parent`,
+    [day],
+  )
+  try {
+    for (const { parent, name, state } of partitions) {
+      const how = state === 'detaching' ? 'finalize' : 'concurrently'
+      await client.query(
+        `alter table postrider.${parent} detach partition postrider.${name} ${how}`,
+      )
+    }
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === CANCELLED_BY_TIMEOUT)
+      return false
+    throw error
+  }
+}
+
+/** The reason when the day has come into use meanwhile, and was attached again. */
+async function dropDay(
+  client: PoolClient,
+  day: string,
+  retentionDays: number,
+): Promise<string | null> {
+  await client.query(`set statement_timeout = ${DROP_MS_MAX}`)
+  const { rows } = await client.query<{ reason: string | null }>(
+    'select postrider.drop_day($1, $2) as reason',
+    [day, retentionDays],
+  )
+  return rows[0]?.reason ?? null
+}
+
+async function deleteExpired(client: PoolClient, retentionDays: number, signal?: AbortSignal) {
+  await client.query(`set statement_timeout = ${DROP_MS_MAX}`)
+  let total = 0
+  for (let batch = 0; batch < DELETES_IN_RUN_MAX && !signal?.aborted; batch++) {
+    const { rows } = await client.query<{ deleted: number }>(
+      'select postrider.delete_expired($1, $2) as deleted',
+      [retentionDays, DELETE_BATCH_ROWS],
+    )
+    const deleted = rows[0]?.deleted ?? 0
+    total += deleted
+    if (deleted === 0) break
+  }
+  return total
+}

@@ -1,0 +1,21 @@
+import type { Pool } from 'pg'
+import { startFairness } from '../housekeeping/fairness.ts'
+import { startPartitionKeeper } from '../housekeeping/partitions.ts'
+import type { Log } from '../log.ts'
+import { startReconciler } from '../recovery/reconciler.ts'
+
+/**
+ * What every runner does besides delivering; whichever is alive does it, one at a time.
+ *
+ * - every second: sample who has how much due
+ * - every minute: heal lost work, remove what expired
+ * - every hour: make partitions ahead
+ */
+export function startDuties(pool: Pool, log: Log): { stop(): Promise<void> }[] {
+  const warn = (name: string) => (error: unknown) => log.warn({ err: error }, name)
+  return [
+    startFairness({ pool, onError: warn('fairness.not_sampled') }),
+    startReconciler({ pool, log }),
+    startPartitionKeeper({ pool, onError: warn('partitions.not_made') }),
+  ]
+}
