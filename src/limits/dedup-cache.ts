@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { eventId } from '../ids.ts'
 import type { Expiration, Redis } from './redis.ts'
 
-/** A producer repeats within minutes, if at all; each entry costs Redis about 200 bytes until then. */
+/** A producer repeats within minutes, if at all; each entry costs Redis about 270 bytes until then. */
 const KEPT_SECONDS = 3_600
 /** As long as Postgres remembers a key; past that, a repeat is a new event. */
 const KEPT_SECONDS_MAX = 7 * 86_400

@@ -12,7 +12,7 @@ export function withFallback<Arguments extends unknown[], Result>(
   fallback: (...args: Arguments) => Promise<Result> | Result,
 ): (...args: Arguments) => Promise<Result> {
   return async (...args) => {
-    // Known beforehand, so that no error has to be made: 0.2 µs instead of 6.
+    // Known beforehand, so that no error has to be made: half a microsecond instead of six.
     if (redis.state !== 'ok') return fallback(...args)
     try {
       return await primary(...args)
