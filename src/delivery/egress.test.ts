@@ -5,10 +5,10 @@ import {
   createVettedLookup,
   InvalidCidr,
   isAllowed,
-  type LookupAll,
   parseCidrs,
   vetLiteralHost,
 } from './egress.ts'
+import type { LookupAll } from './lookup.ts'
 
 /** `null` where the neighbour on that side is special as well, and tested in its own row. */
 type Range = [name: string, below: string | null, first: string, last: string, above: string | null]

@@ -1,6 +1,7 @@
-import dns, { type LookupAddress, type LookupAllOptions } from 'node:dns'
+import type { LookupAddress, LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { createLookup, type LookupAll } from './lookup.ts'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
@@ -113,17 +114,10 @@ function firstAddress(address: string, prefixLength: number): Address {
     : ipaddr.IPv6.networkAddressFromCIDR(`${address}/${prefixLength}`)
 }
 
-/** The part of `dns.lookup` that is needed: all addresses of a name. */
-export type LookupAll = (
-  hostname: string,
-  options: LookupAllOptions,
-  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
-) => void
-
 /** What `net.connect` calls, with `all` or without. */
 export type VettedLookup = (
   hostname: string,
-  options: dns.LookupOptions,
+  options: LookupOptions,
   callback: (
     error: NodeJS.ErrnoException | null,
     address: string | LookupAddress[],
@@ -137,12 +131,12 @@ export type VettedLookup = (
  *
  * Refused addresses are dropped; when nothing is left the callback gets `AddressBlocked`.
  *
- * Equal lookups under way share one: `dns.lookup` holds a thread of a pool of four, and a name
- * whose servers hang would otherwise take them all and stop the deliveries to everybody else.
+ * Equal lookups under way share one: a burst for one host asks once, and a name whose servers hang
+ * is asked for once at a time however many deliveries wait for it.
  */
 export function createVettedLookup({
   allow,
-  lookup = dns.lookup,
+  lookup = createLookup(),
 }: {
   allow: readonly ParsedCidr[]
   lookup?: LookupAll

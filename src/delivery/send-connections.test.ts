@@ -6,7 +6,8 @@ import t from 'tap'
 import { type Certificate, makeCertificates } from '../testing/certificates.ts'
 import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
 import { startSender } from '../testing/sender.ts'
-import { type LookupAll, parseCidrs } from './egress.ts'
+import { parseCidrs } from './egress.ts'
+import type { LookupAll } from './lookup.ts'
 
 const certificates = await makeCertificates()
 tls.setDefaultCACertificates([certificates.ca])

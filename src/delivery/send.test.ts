@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import { startReceiver } from '../testing/receiver.ts'
 import { EVENT_ID, startSender } from '../testing/sender.ts'
-import type { LookupAll } from './egress.ts'
+import type { LookupAll } from './lookup.ts'
 import { generateSecret } from './signature.ts'
 
 /** For cases in which any lookup is a mistake. */

@@ -4,15 +4,10 @@ import got, { type Got } from 'got'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { resultOfExchange, resultOfFailure, type Sent } from './attempt-result.ts'
-import {
-  createVettedLookup,
-  type LookupAll,
-  type ParsedCidr,
-  type VettedLookup,
-  vetLiteralHost,
-} from './egress.ts'
+import { createVettedLookup, type ParsedCidr, type VettedLookup, vetLiteralHost } from './egress.ts'
 import { type Deadline, type Exchange, followExchange } from './exchange.ts'
 import { blockedBy, type Failure, INTERRUPTED } from './failure.ts'
+import type { LookupAll } from './lookup.ts'
 import { requestHeaders } from './request-headers.ts'
 import { sign } from './signature.ts'
 
