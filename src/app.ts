@@ -14,6 +14,7 @@ import { createSecretBox } from './endpoints/secrets.ts'
 import { createDeliveries } from './events/deliveries.ts'
 import { createEvents } from './events/events.ts'
 import { createPublisher } from './events/publish.ts'
+import { createBatchPublisher } from './events/publish-batch.ts'
 import type { Readiness } from './http/health.ts'
 import { createApp } from './http/server.ts'
 import { type HttpServer, startHttp } from './http/start-http.ts'
@@ -27,8 +28,8 @@ import { createTenants } from './tenants/tenants.ts'
 
 /** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
 const API_CONNECTIONS = 8
-/** Two lanes each for events with an idempotency key and without. */
-const PUBLISH_CONNECTIONS = 4
+/** Two lanes each for events with an idempotency key, without, and in batches. */
+const PUBLISH_CONNECTIONS = 6
 const API_STATEMENT_MS_MAX = 10_000
 /** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
 const PUBLISH_SESSION_OPTIONS = '-c lock_timeout=200ms'
@@ -161,6 +162,7 @@ function createApi(config: ServiceConfig, log: Log) {
   const tenants = createTenants({ database })
   const endpoints = createEndpoints({ database, secrets })
   const publisher = createPublisher({ pool: publishPool })
+  const batchPublisher = createBatchPublisher({ pool: publishPool })
   const app = createApp({
     version: packageJson.version,
     log,
@@ -175,11 +177,12 @@ function createApi(config: ServiceConfig, log: Log) {
     endpoints,
     secrets,
     publisher,
+    batchPublisher,
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
   })
   const stop = async () => {
-    await publisher.idle()
+    await Promise.all([publisher.idle(), batchPublisher.idle()])
     await Promise.all([pool.end(), publishPool.end()])
   }
   return { app, pool, tenants, endpoints, secrets, stop }

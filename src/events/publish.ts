@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { ClientBase, Pool } from 'pg'
 import { createBatcher } from '../database/batcher.ts'
 import { isConflict, isOutage } from '../database/outage.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
@@ -8,7 +8,7 @@ const EVENTS_IN_BATCH_MAX = 100
 /** While one batch is being committed the next is parsed and planned. */
 const LANES = 2
 /** A conflict with another transaction is rare and short; three in a row are not one. */
-const TRIES_MAX = 3
+export const TRIES_MAX = 3
 
 export interface PublishItem {
   /**
@@ -97,7 +97,7 @@ async function publishAlone(
       const [result] = await publishMany(pool, explain, [item])
       return result ?? new Error('publish_many answered nothing')
     } catch (error) {
-      if (!isConflict(error) || tried === TRIES_MAX) return translate(error, item)
+      if (!isConflict(error) || tried === TRIES_MAX) return translate(error, [item])
     }
   }
 }
@@ -108,7 +108,7 @@ const STATEMENT = {
   text: `select event_id, deliveries, duplicate, error from postrider.publish_many($1::json) order by ordinal`,
 }
 
-type Row =
+export type Row =
   | { event_id: string; deliveries: number; duplicate: boolean; error: null }
   | { event_id: null; error: string }
 
@@ -117,12 +117,21 @@ async function publishMany(
   explain: Explain,
   items: readonly PublishItem[],
 ): Promise<(Published | Error)[]> {
-  const values = [`[${items.map(toItemText).join(',')}]`]
-  const { rows } = await pool.query<Row>({ ...STATEMENT, values })
+  const rows = await sendItems(pool, items)
   if (rows.every((row) => row.error === null)) return rows.map(toPublished)
   return Promise.all(
     rows.map((row) => (row.error === null ? toPublished(row) : explain(row.error))),
   )
+}
+
+/** One row per item, in order; a row with an error stands for an item that was not stored. */
+export async function sendItems(
+  sender: Pick<ClientBase, 'query'>,
+  items: readonly PublishItem[],
+): Promise<Row[]> {
+  const values = [`[${items.map(toItemText).join(',')}]`]
+  const { rows } = await sender.query<Row>({ ...STATEMENT, values })
+  return rows
 }
 
 /**
@@ -134,14 +143,14 @@ function toItemText({ body, tenant, idempotencyKey }: PublishItem): string {
   return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}}`
 }
 
-function toPublished(row: Row & { error: null }): Published {
+export function toPublished(row: Row & { error: null }): Published {
   return { id: row.event_id, deliveries: row.deliveries, duplicate: row.duplicate }
 }
 
-type Explain = (code: string) => Promise<PublishRefused>
+export type Explain = (code: string) => Promise<PublishRefused>
 
 /** Field and message of a code are kept in SQL, for its own callers; asked for once a code. */
-function createExplainer(pool: Pool): Explain {
+export function createExplainer(pool: Pool): Explain {
   const known = new Map<string, { field: string; message: string }>()
   return async (code) => {
     let problem = known.get(code)
@@ -167,9 +176,10 @@ const codeOf = (error: unknown): string =>
 const isFaultOfAnItem = (error: unknown): boolean =>
   !isOutage(error) && CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2))
 
-function translate(error: unknown, item?: PublishItem): Error {
+/** @param items what may have held the statement up */
+export function translate(error: unknown, items: readonly PublishItem[] = []): Error {
   const isLocked = codeOf(error) === LOCK_NOT_AVAILABLE
-  if (isLocked && item && item.idempotencyKey !== null) return keyBusy()
+  if (isLocked && items.some((item) => item.idempotencyKey !== null)) return keyBusy()
   if (isLocked || isOutage(error) || isConflict(error) || codeOf(error) === QUERY_CANCELED) {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isDeeperThan, memberBytes } from './json-text.ts'
+import { elementsOf, isDeeperThan, memberBytes } from './json-text.ts'
 
 const nested = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels))
 
@@ -37,4 +37,21 @@ t.test('measures the value of a member as written', async (t) => {
     ['{}', 0],
   ]
   for (const [json, bytes] of cases) t.equal(memberBytes(Buffer.from(json), 'data'), bytes, json)
+})
+
+t.test('takes an array apart as written', async (t) => {
+  const cases: [string, string[]][] = [
+    ['{"events":[]}', []],
+    ['{"events":[ \n]}', []],
+    ['{"events":[1, {"a":[2,3],"b":"],["} ,"x,y"]}', ['1', ' {"a":[2,3],"b":"],["} ', '"x,y"']],
+    ['{"a":[1,2],"events":[3],"b":{"events":[4],"c":5}}', ['3']],
+    ['{"events":[1,2],"events":[3]}', ['3']],
+    ['{"events":{"a":1,"b":2},"events":[3]}', ['3']],
+    ['{"\\u0065vents":[1e2]}', ['1e2']],
+    ['{"events":[{"events":[1,2]},[[3,4],5]]}', ['{"events":[1,2]}', '[[3,4],5]']],
+    ['{"x":"events","y":[1]}', []],
+  ]
+  for (const [json, elements] of cases) {
+    t.strictSame(elementsOf(Buffer.from(json), 'events').map(String), elements, json)
+  }
 })

@@ -6,6 +6,8 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
+/** Blank, tab, line feed, carriage return. */
+const BLANKS = new Set([0x20, 0x09, 0x0a, 0x0d])
 
 /**
  * Whether arrays and objects are nested deeper than `levels`. Takes any bytes, JSON or not, in one
@@ -55,6 +57,42 @@ export function memberBytes(json: Buffer, name: string): number {
   }
   return found
 }
+
+/**
+ * The elements of an array member as written; those of the last one when there are several of the name.
+ *
+ * @param json an object that `JSON.parse` has accepted, whose member is an array
+ */
+export function elementsOf(json: Buffer, name: string): Buffer[] {
+  let elements: Buffer[] = []
+  let depth = 0
+  let key: string | undefined
+  let string = [0, 0] as [from: number, to: number]
+  let from = 0
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]
+    const isClosing = byte === CLOSE_ARRAY || byte === CLOSE_OBJECT
+    if (byte === QUOTE) {
+      const end = endOfString(json, at)
+      if (depth === 1) string = [at, end + 1]
+      at = end
+    } else if (byte === COLON && depth === 1) {
+      key = JSON.parse(json.toString('utf8', ...string))
+      if (key === name) elements = []
+    } else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
+      depth += 1
+      if (depth === 2) from = at + 1
+    } else if (depth === 2 && key === name && (byte === COMMA || isClosing)) {
+      const element = json.subarray(from, at)
+      if (!isBlank(element)) elements.push(element)
+      from = at + 1
+    }
+    if (isClosing) depth -= 1
+  }
+  return elements
+}
+
+const isBlank = (json: Buffer): boolean => json.every((byte) => BLANKS.has(byte))
 
 /** Where the string that begins at `from` has its closing quote. */
 function endOfString(json: Buffer, from: number): number {

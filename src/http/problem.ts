@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isOutage } from '../database/outage.ts'
+import { BatchRefused } from '../events/publish-batch.ts'
 import { PublishRefused } from '../events/publish-refused.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
@@ -32,6 +33,8 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 /** Long enough for a failover to be noticed, short enough that nobody gives up. */
 const RETRY_AFTER_SECONDS = 1
+/** Whoever has more mistakes than this has one in their program, and knows it by then. */
+export const ERRORS_MAX = 100
 
 export interface FieldError {
   /** Path of the member in the body (`eventTypes[0]`), or the name of a parameter or header. */
@@ -87,6 +90,7 @@ export function answerError(c: Context, error: Error): { response: Response; isO
 function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
   if (error instanceof PublishRefused) return publishRefusal(error)
+  if (error instanceof BatchRefused) return batchRefusal(error)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
   if (isOutage(error) || codeOf(error) === 'database_unavailable') {
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
@@ -111,6 +115,16 @@ function publishRefusal({ code, field, message }: PublishRefused): Answer {
   const of = code === 'idempotency_key_busy' ? code : 'publish_refused'
   const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
   return { ...answer(of, message, { errors: [{ field: named, message }] }), code }
+}
+
+/** The code is that of the first refused event; each is named as `events[3].type`. */
+function batchRefusal({ refusals }: BatchRefused): Answer {
+  const errors = refusals.slice(0, ERRORS_MAX).map(({ index, refusal }) => {
+    const member = refusal.field === 'event' ? '' : `.${refusal.field}`
+    return { field: `events[${index}]${member}`, message: refusal.message }
+  })
+  const code = refusals[0]?.refusal.code ?? 'publish_refused'
+  return { ...answer('publish_refused', 'Nothing of the batch was stored.', { errors }), code }
 }
 
 function codeOfStatus(status: number): ProblemCode {

@@ -7,6 +7,7 @@ import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
 import type { Events } from '../events/events.ts'
 import type { Publisher } from '../events/publish.ts'
+import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Log } from '../log.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -18,6 +19,7 @@ import { addEventRoutes } from './events.ts'
 import { addHealthRoutes, type Readiness } from './health.ts'
 import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
+import { addPublishBatchRoute } from './publish-batch.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
 
@@ -34,6 +36,7 @@ export interface AppOptions {
   endpoints: Endpoints
   secrets: EndpointSecrets
   publisher: Pick<Publisher, 'publish'>
+  batchPublisher: Pick<BatchPublisher, 'publishAll'>
   events: Events
   deliveries: Deliveries
 }
@@ -48,6 +51,7 @@ export function createApp(options: AppOptions): App {
 
   app.use(requestId({ limitLength: 64 }))
   addPublishRoute(app, { ...options, ...shared })
+  addPublishBatchRoute(app, { ...options, ...shared })
   addTenantRoutes(app, { ...options, ...shared })
   addEndpointRoutes(app, { ...options, ...shared })
   addEndpointSecretRoutes(app, { ...options, ...shared })

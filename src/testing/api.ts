@@ -9,6 +9,7 @@ import { createSecretBox } from '../endpoints/secrets.ts'
 import { createDeliveries } from '../events/deliveries.ts'
 import { createEvents } from '../events/events.ts'
 import { createPublisher } from '../events/publish.ts'
+import { createBatchPublisher } from '../events/publish-batch.ts'
 import { type AppOptions, createApp } from '../http/server.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenants } from '../tenants/tenants.ts'
@@ -54,6 +55,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     endpoints: createEndpoints({ database, secrets }),
     secrets,
     publisher: createPublisher({ pool }),
+    batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     ...overrides,

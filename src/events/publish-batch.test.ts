@@ -1,0 +1,94 @@
+import t from 'tap'
+import { createPool } from '../database/pool.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTenant } from '../testing/tenant.ts'
+import type { PublishItem } from './publish.ts'
+import { BatchRefused, createBatchPublisher } from './publish-batch.ts'
+import { DatabaseUnavailable } from './publish-refused.ts'
+
+const { url, pool } = await createTestDatabase(t)
+const publishing = createPool({
+  connectionString: url,
+  max: 2,
+  applicationName: 'publish-batch-test',
+  options: '-c lock_timeout=100ms',
+})
+t.teardown(() => publishing.end())
+const { publishAll, idle } = createBatchPublisher({ pool: publishing })
+
+async function bundle() {
+  const tenant = await createTenant(pool)
+  const item = (values: Partial<PublishItem> = {}): PublishItem => ({
+    body: '{"type":"a","data":1}',
+    tenant: tenant.key,
+    idempotencyKey: null,
+    ...values,
+  })
+  const count = async () => {
+    const text = 'select count(*)::int as events from postrider.event where tenant_id = $1'
+    return (await pool.query(text, [tenant.id])).rows[0].events
+  }
+  return { item, count }
+}
+
+t.test('a refused item undoes its neighbours, and every refused one is told', async (t) => {
+  const { item, count } = await bundle()
+  const items = [item({ tenant: 'nobody' }), item(), item({ body: '{"type":"a"}' })]
+  const error = await publishAll(items).catch((error: unknown) => error)
+  t.ok(error instanceof BatchRefused)
+  t.match(error, {
+    refusals: [
+      { index: 0, refusal: { code: 'tenant_not_found' } },
+      { index: 2, refusal: { code: 'data_missing' } },
+    ],
+  })
+  t.equal(await count(), 0)
+})
+
+t.test('a key that an open transaction holds refuses the batch as busy', async (t) => {
+  const { item, count } = await bundle()
+  const producer = await pool.connect()
+  t.teardown(() => producer.release())
+  await producer.query('begin')
+  await producer.query('select postrider.publish($1, $2, $3, $4)', [item().tenant, 'a', '1', 'k'])
+  const items = [item(), item({ idempotencyKey: 'k' })]
+  await t.rejects(publishAll(items), { code: 'idempotency_key_busy', field: 'events' })
+  t.equal(await count(), 0)
+  await producer.query('rollback')
+  t.match(await publishAll(items), [{ duplicate: false }, { duplicate: false }])
+})
+
+t.test('more batches than connections at once all get through', async (t) => {
+  const { item, count } = await bundle()
+  const batch = () => publishAll([item(), item()])
+  await Promise.all([
+    ...Array.from({ length: 10 }, batch),
+    t.rejects(publishAll([item({ tenant: '' })])),
+  ])
+  await idle()
+  t.equal(await count(), 20)
+})
+
+t.test('a lost connection is an outage, and the next batch has a new one', async (t) => {
+  const { item, count } = await bundle()
+  const lock = await pool.connect()
+  t.teardown(() => lock.release())
+  await lock.query('begin; lock table postrider.event')
+  const waiting = publishAll([item()])
+  const rejected = t.rejects(waiting, new DatabaseUnavailable())
+  await lock.query(
+    `do $$ begin
+       while not exists (select from pg_stat_activity
+         where application_name = 'publish-batch-test' and wait_event_type = 'Lock')
+       loop perform pg_sleep(0.001); perform pg_stat_clear_snapshot(); end loop;
+     end $$`,
+  )
+  await lock.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name = 'publish-batch-test' and wait_event_type = 'Lock'`,
+  )
+  await rejected
+  await lock.query('rollback')
+  await publishAll([item()])
+  t.equal(await count(), 1)
+})

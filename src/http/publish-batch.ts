@@ -1,0 +1,109 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { PublishItem } from '../events/publish.ts'
+import type { BatchPublisher } from '../events/publish-batch.ts'
+import type { Caller } from '../tenants/api-keys.ts'
+import type { ApiEnv, Authenticate } from './authenticate.ts'
+import {
+  eventInput,
+  hasMoreData,
+  IDEMPOTENCY_KEY,
+  IDEMPOTENCY_KEY_MISTAKE,
+  lacksTenant,
+  tenantToPublishFor,
+} from './event-input.ts'
+import { elementsOf } from './json-text.ts'
+import { ERRORS_MAX, type FieldError, Problem } from './problem.ts'
+import { ENVELOPE_BYTES } from './publish.ts'
+import { type JsonBody, readJsonBody, tooLarge } from './request-body.ts'
+import { json, OF_BODY, problems } from './responses.ts'
+import { publishedSchema } from './schemas.ts'
+import { fieldErrors } from './validation.ts'
+
+/** Bounds the transaction: with ten endpoints each, some 10,000 deliveries and jobs in one commit. */
+const EVENTS_MAX = 1_000
+/** Parsed at once, which holds up every other request of the process for some 50 ms. */
+const BATCH_BYTES_MAX = 8_388_608
+
+const batchedEvent = eventInput
+  .extend({
+    idempotencyKey: z.string().regex(IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_MISTAKE).nullish().openapi({
+      description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
+    }),
+  })
+  .openapi('BatchedEvent')
+
+const batchInput = z
+  .strictObject({ events: z.array(batchedEvent).min(1).max(EVENTS_MAX) })
+  .openapi('NewBatch')
+
+export function addPublishBatchRoute(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    batchPublisher: Pick<BatchPublisher, 'publishAll'>
+    authenticate: Authenticate
+    /** Bytes of `data` at most. */
+    eventBytesMax: number
+  },
+): void {
+  const { batchPublisher, authenticate, eventBytesMax } = options
+  const bytesMax = Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
+  const route = createRoute({
+    method: 'post',
+    path: '/api/events/batch',
+    summary: `Publish up to ${EVENTS_MAX} events in one transaction: all of them or none`,
+    tags: ['Events'],
+    request: { body: { required: true, content: { 'application/json': { schema: batchInput } } } },
+    responses: {
+      202: json(z.object({ data: z.array(publishedSchema) }), 'Stored, in the order given.'),
+      ...problems(409, ...OF_BODY),
+    },
+  })
+  // As with a single event the text as it came is what is stored, so the framework does not parse it.
+  app.openAPIRegistry.registerPath(route)
+  app.post(route.path, authenticate('publish'), async (c) => {
+    const body = await readJsonBody(c, bytesMax)
+    refuseHeader(c.req.header('idempotency-key'))
+    const items = toItems(body, c.get('caller'), eventBytesMax)
+    return c.json({ data: await batchPublisher.publishAll(items) }, 202)
+  })
+}
+
+/** A key for the whole would be mistaken for protection. */
+function refuseHeader(value: string | undefined): void {
+  if (value === undefined) return
+  const message = 'is for a single event; give each event of a batch its own idempotencyKey'
+  throw new Problem('request_invalid', { errors: [{ field: 'Idempotency-Key', message }] })
+}
+
+/** @throws Problem with every invalid field of every event */
+function toItems({ bytes, value }: JsonBody, caller: Caller, bytesMax: number): PublishItem[] {
+  const parsed = batchInput.safeParse(value)
+  const errors = [
+    ...(parsed.error ? fieldErrors(parsed.error) : []),
+    ...(parsed.data ? missingTenants(parsed.data.events, caller) : []),
+  ]
+  if (!parsed.data || errors.length > 0) {
+    throw new Problem('request_invalid', { errors: errors.slice(0, ERRORS_MAX) })
+  }
+  const { events } = parsed.data
+  const texts = elementsOf(bytes, 'events')
+  refuseLarge(texts, events, bytesMax)
+  return events.map((event, index) => ({
+    body: String(texts[index]),
+    tenant: tenantToPublishFor(event.tenant, caller),
+    idempotencyKey: event.idempotencyKey ?? null,
+  }))
+}
+
+function missingTenants(events: readonly unknown[], caller: Caller): FieldError[] {
+  return events.flatMap((event, index) =>
+    lacksTenant(event, caller)
+      ? [{ field: `events[${index}].tenant`, message: 'is required' }]
+      : [],
+  )
+}
+
+function refuseLarge(texts: readonly Buffer[], events: readonly unknown[], bytesMax: number): void {
+  const large = texts.findIndex((text, index) => hasMoreData(text, events[index], bytesMax))
+  if (large !== -1) throw tooLarge(bytesMax, `events[${large}].data`)
+}
