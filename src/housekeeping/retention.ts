@@ -25,6 +25,14 @@ export interface Retained {
   deleted: number
 }
 
+interface Day {
+  day: string
+  /** Why it is kept; null = it goes. */
+  reason: string | null
+  /** Not so where a run was cut off: it is dropped now or, when it has come into use, attached again. */
+  attached: boolean
+}
+
 /**
  * Drops the days that are older than the retention, now and every hour for as long as it runs. Every runner
  * has one; an advisory lock lets one at a time work.
@@ -89,14 +97,16 @@ export async function applyRetention(
 }
 
 async function dropDays(client: PoolClient, retentionDays: number, signal?: AbortSignal) {
-  const { rows: plan } = await client.query<{ day: string; reason: string | null }>(
-    'select day::text, reason from postrider.retention_plan($1)',
+  const { rows: plan } = await client.query<Day>(
+    'select day::text, reason, attached from postrider.retention_plan($1)',
     [retentionDays],
   )
   const dropped: string[] = []
-  const kept = plan.flatMap(({ day, reason }) => (reason === null ? [] : [{ day, reason }]))
-  const due = plan.filter(({ reason }) => reason === null).slice(0, DAYS_IN_RUN_MAX)
-  for (const { day } of due) {
+  const kept = plan.flatMap(({ day, reason, attached }) =>
+    reason !== null && attached ? [{ day, reason }] : [],
+  )
+  const due = plan.filter(({ reason, attached }) => reason === null || !attached)
+  for (const { day } of due.slice(0, DAYS_IN_RUN_MAX)) {
     if (signal?.aborted) break
     // Transactions older than our patience are about: it stays half detached until the next run.
     if (!(await detachDay(client, day))) break
