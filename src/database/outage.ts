@@ -15,6 +15,9 @@ const OUTAGE_MESSAGE =
 /** Another transaction was in the way; the same statement succeeds when tried again. */
 const CONFLICT_CODES = new Set(['40001', '40P01'])
 
+/** Somebody ended the statement: `statement_timeout`, or an operator. */
+const QUERY_CANCELED = '57014'
+
 /** Pauses double from the first to the longest, so that a short blip is short and a long one costs little. */
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 2_000
@@ -28,6 +31,11 @@ export function isOutage(error: unknown): boolean {
 /** Whether the statement lost against another transaction and may be tried again at once. */
 export function isConflict(error: unknown): boolean {
   return CONFLICT_CODES.has(String(asRecord(error).code))
+}
+
+/** Whether the statement was ended because it took too long. */
+export function isTimeout(error: unknown): boolean {
+  return asRecord(error).code === QUERY_CANCELED
 }
 
 /**

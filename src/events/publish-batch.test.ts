@@ -92,3 +92,22 @@ t.test('a lost connection is an outage, and the next batch has a new one', async
   await publishAll([item()])
   t.equal(await count(), 1)
 })
+
+t.test('a batch that takes too long is told to be smaller', async (t) => {
+  const { item, count } = await bundle()
+  const impatient = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'impatient',
+    statementTimeoutMs: 50,
+  })
+  t.teardown(() => impatient.end())
+  const lock = await pool.connect()
+  t.teardown(() => lock.release())
+  await lock.query('begin; lock table postrider.event')
+  const batches = createBatchPublisher({ pool: impatient })
+  await t.rejects(batches.publishAll([item(), item()]), { code: 'batch_too_slow' })
+  await lock.query('rollback')
+  t.equal(await count(), 0)
+  t.match(await batches.publishAll([item()]), [{ duplicate: false }], 'the connection goes on')
+})

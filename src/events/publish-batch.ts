@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import { createBatcher } from '../database/batcher.ts'
-import { isConflict } from '../database/outage.ts'
+import { isConflict, isTimeout } from '../database/outage.ts'
 import {
   createExplainer,
   type Explain,
@@ -28,12 +28,21 @@ export class BatchRefused extends Error {
   }
 }
 
+/** Nothing was stored: events and endpoints multiply, and Postgres ended the statement. */
+export class BatchTooSlow extends Error {
+  override readonly name = 'BatchTooSlow'
+  readonly code = 'batch_too_slow'
+  constructor(options: ErrorOptions) {
+    super('nothing was stored; send fewer events at a time', options)
+  }
+}
+
 export interface BatchPublisher {
   /**
    * Stores all of the events, with deliveries and jobs, or none: one transaction. Results are in the
    * order of the items; of two items with the same idempotency key the second is a duplicate.
    *
-   * @throws BatchRefused, PublishRefused, DatabaseUnavailable
+   * @throws BatchRefused, BatchTooSlow, PublishRefused, DatabaseUnavailable
    */
   publishAll(items: readonly PublishItem[]): Promise<Published[]>
   /** Resolves once nothing is waiting or in flight. */
@@ -61,17 +70,20 @@ async function publishAll(
       const rows = await storeAllOrNone(pool, items)
       return rows.every(isStored) ? rows.map(toPublished) : await refusalOf(rows, explain)
     } catch (error) {
-      if (!isConflict(error) || tried === TRIES_MAX) return asBusyBatch(translate(error, items))
+      if (!isConflict(error) || tried === TRIES_MAX) return ofWhole(translate(error, items))
     }
   }
 }
 
-/** Postgres does not tell which of the keys somebody holds. */
-function asBusyBatch(error: Error): Error {
-  if (!(error instanceof PublishRefused)) return error
-  const message =
-    'an open transaction is publishing with one of the idempotency keys. Try again when it has ended.'
-  return new PublishRefused({ code: error.code, field: 'events', message })
+/** What a single event is told, in words that fit a batch. */
+function ofWhole(error: Error): Error {
+  if (error instanceof PublishRefused) {
+    // Postgres does not tell which of the keys somebody holds.
+    const message =
+      'an open transaction is publishing with one of the idempotency keys. Try again when it has ended.'
+    return new PublishRefused({ code: error.code, field: 'events', message })
+  }
+  return isTimeout(error.cause) ? new BatchTooSlow({ cause: error.cause }) : error
 }
 
 type Stored = Row & { error: null }

@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import { createBatcher } from '../database/batcher.ts'
-import { isConflict, isOutage } from '../database/outage.ts'
+import { isConflict, isOutage, isTimeout } from '../database/outage.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
@@ -165,8 +165,6 @@ export function createExplainer(pool: Pool): Explain {
 }
 
 const LOCK_NOT_AVAILABLE = '55P03'
-/** Somebody ended the statement: `statement_timeout`, or an operator. */
-const QUERY_CANCELED = '57014'
 /** Cardinality, data, constraints, conflicts, limits and locks: perhaps one item's doing. */
 const CLASSES_OF_ITEMS = new Set(['21', '22', '23', '40', '54', '55'])
 
@@ -180,7 +178,7 @@ const isFaultOfAnItem = (error: unknown): boolean =>
 export function translate(error: unknown, items: readonly PublishItem[] = []): Error {
   const isLocked = codeOf(error) === LOCK_NOT_AVAILABLE
   if (isLocked && items.some((item) => item.idempotencyKey !== null)) return keyBusy()
-  if (isLocked || isOutage(error) || isConflict(error) || codeOf(error) === QUERY_CANCELED) {
+  if (isLocked || isOutage(error) || isConflict(error) || isTimeout(error)) {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })

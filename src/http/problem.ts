@@ -26,6 +26,7 @@ const PROBLEMS = {
   request_invalid: [422, 'The request has invalid fields'],
   publish_refused: [422, 'The event was refused'],
   internal_error: [500, 'Something went wrong on our side'],
+  batch_too_slow: [503, 'The batch took too long'],
   database_unavailable: [503, 'The database is not available'],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 
