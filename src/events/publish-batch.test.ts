@@ -99,7 +99,7 @@ t.test('a batch that takes too long is told to be smaller', async (t) => {
     connectionString: url,
     max: 1,
     applicationName: 'impatient',
-    statementTimeoutMs: 50,
+    statementTimeoutMs: 1_000,
   })
   t.teardown(() => impatient.end())
   const lock = await pool.connect()
