@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError, describeVariables, readConfig, renderConfigTable } from './config.ts'
+import { makeCertificates } from './testing/certificates.ts'
 
 const KEY = randomBytes(32).toString('base64')
 const SERVICE = { DATABASE_URL: 'postgres://user@db/postrider', SECRET_ENCRYPTION_KEY: KEY }
@@ -26,6 +29,9 @@ t.test('dev needs no variable at all', async (t) => {
     dataDir: '.postrider',
     runnerConcurrency: 250,
     egressAllow: [],
+    egressProxy: undefined,
+    egressCaCertificates: [],
+    httpsOnly: false,
     retryScheduleSeconds: [60, 120, 240, 900, 3600, 14_400, 43_200, 86_400, 86_400],
     deliveryTimeoutSeconds: 15,
     shutdownSeconds: 25,
@@ -45,6 +51,9 @@ t.test('every mistake is reported at once, by name', async (t) => {
     SECRET_ENCRYPTION_KEY: 'c2hvcnQ=',
     RUNNER_CONCURRENCY: '2001',
     EGRESS_ALLOW: '10.0.0.0/8,private',
+    EGRESS_PROXY: 'proxy:3128',
+    EGRESS_CA_FILE: '/nowhere/ca.pem',
+    HTTPS_ONLY: 'yes',
     RETRY_SCHEDULE: '60,soon',
     DELIVERY_TIMEOUT_SECONDS: '0',
     EVENT_BYTES_MAX: '1e6',
@@ -83,6 +92,7 @@ t.test('no mistake quotes a value, which may be a secret', async (t) => {
     DATABASE_URL: 'hunter2',
     SECRET_ENCRYPTION_KEY: `${KEY},hunter2`,
     POSTRIDER_ADMIN_KEY: 'hunter 2',
+    EGRESS_PROXY: 'ftp://user:hunter2@proxy',
   }).join()
   t.notMatch(message, 'hunter')
 })
@@ -141,6 +151,56 @@ t.test('networks are refused when a bit after the prefix is set', async (t) => {
   for (const bad of ['10.0.0.1/8', '10.0.0.0/33', '10.1/8', 'fe80::1%eth0', 'localhost']) {
     t.equal(mistakesIn({ EGRESS_ALLOW: bad }).length, 1, bad)
   }
+})
+
+t.test('a proxy is a host with credentials, in one of four protocols', async (t) => {
+  const proxyOf = (url: string) => readConfig({ EGRESS_PROXY: url }, 'dev').egressProxy
+  t.match(proxyOf('http://user:p%40ss@proxy:3128'), { username: 'user', password: 'p%40ss' })
+  for (const protocol of ['http', 'https', 'socks5', 'socks5h']) {
+    t.match(proxyOf(`${protocol}://[::1]:1080/`), { protocol: `${protocol}:`, hostname: '[::1]' })
+  }
+  for (const url of [
+    'socks4://proxy',
+    'proxy:3128',
+    'proxy',
+    'http://proxy/path',
+    'http://proxy/?a',
+    'socks5://proxy#a',
+    'socks5://',
+    'http://us%er@proxy',
+  ]) {
+    t.equal(mistakesIn({ EGRESS_PROXY: url }).length, 1, url)
+  }
+})
+
+t.test('certificates are read at start; a file that does not work is named', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'postrider-config-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const { ca, selfSigned } = await makeCertificates()
+  const write = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text)
+    return join(folder, name)
+  }
+  const two = await write('two.pem', `# Ours\n${ca}\nTheirs\n${selfSigned.cert}`)
+  const one = await write('one.pem', ca)
+  const empty = await write('empty.pem', 'nothing')
+  const broken = await write('broken.pem', `${ca}${ca.replace(/\n.{20}/, '\n')}`)
+  const read = (files: string) =>
+    readConfig({ EGRESS_CA_FILE: files }, 'dev').egressCaCertificates.map((pem) => pem.trim())
+  t.strictSame(read(`${two}, ${one}`), [ca.trim(), selfSigned.cert.trim(), ca.trim()])
+
+  t.strictSame(mistakesIn({ EGRESS_CA_FILE: [one, empty, broken, `${one}x`, folder].join() }), [
+    `EGRESS_CA_FILE (entry 2) has no PEM certificate in ${empty}`,
+    `EGRESS_CA_FILE (entry 3) certificate 2 of ${broken} is broken`,
+    `EGRESS_CA_FILE (entry 4) cannot read ${one}x (ENOENT)`,
+    `EGRESS_CA_FILE (entry 5) cannot read ${folder} (EISDIR)`,
+  ])
+})
+
+t.test('HTTPS_ONLY is true or false', async (t) => {
+  t.equal(readConfig({ HTTPS_ONLY: 'true' }, 'dev').httpsOnly, true)
+  t.equal(readConfig({ HTTPS_ONLY: 'false' }, 'dev').httpsOnly, false)
+  t.equal(mistakesIn({ HTTPS_ONLY: '1' }).length, 1)
 })
 
 t.test('URLs of the sorts that people have', async (t) => {

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
@@ -85,6 +87,40 @@ const variables = z.object({
       meaning: 'Networks that may be dialled although not public, as CIDRs, comma separated',
       default: 'none; `dev`: loopback',
     }),
+  EGRESS_PROXY: z
+    .url({
+      protocol: /^(https?|socks5h?)$/,
+      abort: true,
+      error:
+        'is not a URL like http://user:password@proxy:3128, https://…, socks5://… or socks5h://…',
+    })
+    .refine(isProxyUrl, 'has more than a host, a port and credentials')
+    .transform((url) => new URL(url))
+    .optional()
+    .register(documentation, {
+      meaning:
+        'Proxy that deliveries go through: `http`, `https`, `socks5` (names are looked up here) or `socks5h`, with credentials in the URL',
+      default: 'none',
+    }),
+  EGRESS_CA_FILE: z
+    .string()
+    .default('')
+    .transform(commaSeparated)
+    .pipe(z.array(z.string().transform(readCertificates)))
+    .transform((files) => files.flat())
+    .register(documentation, {
+      meaning:
+        "Files of PEM certificates that receivers and the proxy may be signed by, beside Node's own authorities; comma separated, read at start",
+      default: 'none',
+    }),
+  HTTPS_ONLY: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .default('false')
+    .transform((text) => text === 'true')
+    .register(documentation, {
+      meaning: 'Whether endpoints with an `http` URL are refused, and none is dialled',
+      default: 'false',
+    }),
   RETRY_SCHEDULE: z
     .string()
     .default(DEFAULT_RETRY_SCHEDULE)
@@ -171,6 +207,10 @@ export interface Config {
   runnerConcurrency: number
   /** CIDRs. */
   egressAllow: readonly string[]
+  egressProxy: URL | undefined
+  /** PEM, one certificate each, beside Node's own. */
+  egressCaCertificates: readonly string[]
+  httpsOnly: boolean
   retryScheduleSeconds: readonly number[]
   deliveryTimeoutSeconds: number
   shutdownSeconds: number
@@ -190,7 +230,7 @@ export type ServiceConfig = Config & {
   secretEncryptionKeys: readonly Buffer[]
 }
 
-/** Lists every mistake, one a line, each beginning with the variable's name. Never quotes a value. */
+/** Lists every mistake, one a line, each beginning with the variable's name. Quotes no value but a file's name. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly code = 'config_invalid'
@@ -251,6 +291,9 @@ function fromVariables(values: z.output<typeof variables>): Config {
     secretEncryptionKeys: values.SECRET_ENCRYPTION_KEY?.map((key) => Buffer.from(key, 'base64')),
     runnerConcurrency: values.RUNNER_CONCURRENCY,
     egressAllow: values.EGRESS_ALLOW,
+    egressProxy: values.EGRESS_PROXY,
+    egressCaCertificates: values.EGRESS_CA_FILE,
+    httpsOnly: values.HTTPS_ONLY,
     retryScheduleSeconds: values.RETRY_SCHEDULE,
     deliveryTimeoutSeconds: values.DELIVERY_TIMEOUT_SECONDS,
     shutdownSeconds: values.SHUTDOWN_SECONDS,
@@ -339,4 +382,39 @@ function isNetwork(text: string): boolean {
   const family = address.kind() === 'ipv6' ? ipaddr.IPv6 : ipaddr.IPv4
   const network = family.networkAddressFromCIDR(`${address}/${prefixLength}`)
   return network.toString() === address.toString()
+}
+
+/** What is left of it would be ignored without a word. */
+function isProxyUrl(text: string): boolean {
+  const { pathname, search, hash, hostname, username, password } = new URL(text)
+  try {
+    decodeURIComponent(username + password)
+  } catch {
+    return false
+  }
+  return hostname !== '' && ['', '/'].includes(pathname) && search === '' && hash === ''
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
+/** The certificates of a PEM file; what else is in it (comments, as in Mozilla's bundle) is skipped. */
+function readCertificates(file: string, context: z.RefinementCtx): string[] {
+  try {
+    const certificates = readFileSync(file, 'utf8').match(PEM_CERTIFICATE) ?? []
+    const broken = certificates.findIndex((pem) => !isCertificate(pem))
+    if (broken === -1 && certificates.length > 0) return certificates
+    const place = `certificate ${broken + 1} of ${file} is broken`
+    context.addIssue(certificates.length > 0 ? place : `has no PEM certificate in ${file}`)
+  } catch (error) {
+    context.addIssue(`cannot read ${file} (${(error as NodeJS.ErrnoException).code})`)
+  }
+  return z.NEVER
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
 }

@@ -9,6 +9,7 @@ const SECRET_VARIABLES = new Set<VariableName>([
   'REDIS_URL',
   'POSTRIDER_ADMIN_KEY',
   'SECRET_ENCRYPTION_KEY',
+  'EGRESS_PROXY',
   'POSTRIDER_API_KEY',
 ])
 
