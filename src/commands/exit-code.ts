@@ -23,7 +23,7 @@ export const EXIT_MEANINGS: Record<ExitCode, string> = {
   2: 'The command line is wrong',
   69: 'The API that a client command talks to cannot be reached',
   70: 'A fault of ours; its stack is on stderr',
-  75: 'The database was lost, or the worker pool ended by itself; starting again may help',
+  75: 'The database was lost, the worker pool ended by itself, or stopping took too long; start again',
   78: 'The configuration is wrong; every mistake is named on stderr',
 }
 

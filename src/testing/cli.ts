@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { chmodSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,9 +79,10 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
   }
 }
 
-/** A folder that is empty and nobody else's. */
+/** A folder that is empty and nobody else's; an embedded Postgres under its own account may enter it. */
 export function createFolder(t: TestLifetime): string {
   const folder = mkdtempSync(join(tmpdir(), 'postrider-test-'))
+  chmodSync(folder, 0o711)
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
