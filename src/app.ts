@@ -12,6 +12,7 @@ import { createEndpointSecrets } from './endpoints/endpoint-secrets.ts'
 import { createEndpoints } from './endpoints/endpoints.ts'
 import { createSecretBox } from './endpoints/secrets.ts'
 import { createDeliveries } from './events/deliveries.ts'
+import { createDeliveryOperations } from './events/delivery-operations.ts'
 import { createEvents } from './events/events.ts'
 import { createPublisher } from './events/publish.ts'
 import { createBatchPublisher } from './events/publish-batch.ts'
@@ -180,6 +181,7 @@ function createApi(config: ServiceConfig, log: Log) {
     batchPublisher,
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    deliveryOperations: createDeliveryOperations({ database }),
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle()])

@@ -4,7 +4,7 @@ import { type Deliveries, DeliveryNotFound } from '../events/deliveries.ts'
 import { type DeliveryId, deliveryId, endpointId, eventId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { pageQuery, readPage } from './pages.ts'
-import { presentAttempt, presentDelivery } from './present.ts'
+import { presentDelivery, presentDeliveryWithAttempts } from './present.ts'
 import { json, problems } from './responses.ts'
 import { deliverySchema, deliveryWithAttemptsSchema, pageSchema } from './schemas.ts'
 
@@ -54,13 +54,12 @@ export function addDeliveryRoutes(
   })
   app.openapi(get, async (c) => {
     const delivery = await deliveries.get(c.get('tenant').id, deliveryOf(c.req.valid('param')))
-    const attempts = delivery.attempts.map(presentAttempt)
-    return c.json({ ...presentDelivery(delivery), attempts }, 200)
+    return c.json(presentDeliveryWithAttempts(delivery), 200)
   })
 }
 
 /** What is no id at all names no delivery either. */
-function deliveryOf({ id }: { id: string }): DeliveryId {
+export function deliveryOf({ id }: { id: string }): DeliveryId {
   const parsed = deliveryId.safeParse(id)
   if (!parsed.success) throw new DeliveryNotFound()
   return parsed.data

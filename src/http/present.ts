@@ -8,6 +8,7 @@ import type { Tenant } from '../tenants/tenants.ts'
 import type {
   attemptSchema,
   deliverySchema,
+  deliveryWithAttemptsSchema,
   endpointSchema,
   secretsSchema,
   tenantSchema,
@@ -84,6 +85,12 @@ export function presentDelivery(delivery: Delivery): z.output<typeof deliverySch
     createdAt: delivery.created_at.toISOString(),
     finishedAt: isoOrNull(delivery.finished_at),
   }
+}
+
+export function presentDeliveryWithAttempts(
+  delivery: Delivery & { attempts: Attempt[] },
+): z.output<typeof deliveryWithAttemptsSchema> {
+  return { ...presentDelivery(delivery), attempts: delivery.attempts.map(presentAttempt) }
 }
 
 export function presentAttempt(attempt: Attempt): z.output<typeof attemptSchema> {

@@ -20,6 +20,8 @@ const PROBLEMS = {
   delivery_not_found: [404, 'There is no such delivery'],
   method_not_allowed: [405, 'The method is not allowed at this path'],
   idempotency_key_busy: [409, 'The idempotency key is in use at this moment'],
+  in_flight: [409, 'An attempt is being made at this moment'],
+  state_conflict: [409, 'The present state does not allow it'],
   too_many_secrets: [409, 'Too many secrets are live'],
   body_too_large: [413, 'The body is too large'],
   content_type_unsupported: [415, 'The content type is not supported'],

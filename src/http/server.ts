@@ -5,6 +5,7 @@ import type { ParsedCidr } from '../delivery/egress.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
+import type { DeliveryOperations } from '../events/delivery-operations.ts'
 import type { Events } from '../events/events.ts'
 import type { Publisher } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
@@ -13,6 +14,7 @@ import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
+import { addDeliveryOperationRoutes } from './delivery-operations.ts'
 import { addEndpointSecretRoutes } from './endpoint-secrets.ts'
 import { addEndpointRoutes } from './endpoints.ts'
 import { addEventRoutes } from './events.ts'
@@ -39,6 +41,7 @@ export interface AppOptions {
   batchPublisher: Pick<BatchPublisher, 'publishAll'>
   events: Events
   deliveries: Deliveries
+  deliveryOperations: DeliveryOperations
 }
 
 export type App = OpenAPIHono<ApiEnv>
@@ -57,6 +60,7 @@ export function createApp(options: AppOptions): App {
   addEndpointSecretRoutes(app, { ...options, ...shared })
   addEventRoutes(app, { ...options, ...shared })
   addDeliveryRoutes(app, { ...options, ...shared })
+  addDeliveryOperationRoutes(app, { ...options, ...shared })
   addHealthRoutes(app, options)
   addDocument(app, options.version)
   answerRefusals(app, options.log)

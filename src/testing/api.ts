@@ -7,6 +7,7 @@ import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
 import { createDeliveries } from '../events/deliveries.ts'
+import { createDeliveryOperations } from '../events/delivery-operations.ts'
 import { createEvents } from '../events/events.ts'
 import { createPublisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
@@ -58,6 +59,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    deliveryOperations: createDeliveryOperations({ database }),
     ...overrides,
   })
 
