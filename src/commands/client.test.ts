@@ -1,0 +1,142 @@
+import t from 'tap'
+import { runCli } from '../testing/cli.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { ApiRefused, callApi } from './api-client.ts'
+import { EXIT } from './exit-code.ts'
+
+const PROBLEM = {
+  title: 'The request has invalid fields',
+  status: 422,
+  code: 'request_invalid',
+  detail: 'The request has invalid fields',
+  errors: [
+    { field: 'url', message: 'is not a URL' },
+    { field: 'eventTypes[0]', message: 'is not a dotted name' },
+  ],
+}
+
+t.test('a refusal shows the code and every field', async (t) => {
+  await using api = await startReceiver({
+    answer: () => ({ status: 422, body: JSON.stringify(PROBLEM) }),
+  })
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  const result = await runCli(t, ['endpoint', 'create', 'acme', 'nowhere'], { env })
+  t.match(result, { exitCode: EXIT.failed, stdout: '' })
+  t.match(
+    result.stderr,
+    'postrider: The request has invalid fields (422 request_invalid)\n' +
+      '  url: is not a URL\n  eventTypes[0]: is not a dotted name\n',
+  )
+})
+
+t.test('an answer that is not a problem document is shown as it is', async (t) => {
+  await using api = await startReceiver({ answer: () => ({ status: 502, body: 'Bad gateway' }) })
+  const call = callApi({ url: api.url, key: 'key' }, { method: 'GET', path: '/api/tenants' })
+  await t.rejects(call, new ApiRefused(502, 'Bad gateway'))
+  await t.rejects(call, { message: 'the API answered 502: Bad gateway' })
+})
+
+t.test('what cannot be reached exits 69 and says which address', async (t) => {
+  const api = await startReceiver()
+  await api.close()
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  const { exitCode, stderr } = await runCli(t, ['tenant', 'list'], { env })
+  t.equal(exitCode, EXIT.unavailable)
+  t.match(stderr, `${api.url} cannot be reached: connect ECONNREFUSED`)
+})
+
+t.test('a redirect is not followed: the key is for one address', async (t) => {
+  await using other = await startReceiver()
+  await using api = await startReceiver({
+    answer: () => ({ status: 307, headers: { location: other.url } }),
+  })
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  t.equal((await runCli(t, ['tenant', 'list'], { env })).exitCode, EXIT.unavailable)
+  t.equal(other.requests.length, 0)
+})
+
+t.test('publish sends the data as it was written, and prints the id', async (t) => {
+  await using api = await startReceiver({
+    answer: () => ({ status: 202, body: '{"id":"an-id","deliveries":1,"duplicate":false}' }),
+  })
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'a-key' }
+  const data = '{"n": 12345678901234567890.10, "b": 1, "a": "ä"}'
+  const options = ['--idempotency-key', 'once', '--occurred-at', '2026-01-01T00:00:00Z']
+  const given = await runCli(t, ['publish', 'acme', 'invoice.paid', data, ...options], { env })
+  t.match(given, { exitCode: EXIT.ok, stdout: 'an-id\n' })
+  const piped = await runCli(t, ['publish', 'acme', 'invoice.paid', '--json'], { env, input: data })
+  t.equal(piped.stdout, '{"id":"an-id","deliveries":1,"duplicate":false}\n')
+
+  const [first, second] = await api.received(2)
+  t.match(first, {
+    method: 'POST',
+    path: '/api/events',
+    headers: { authorization: 'Bearer a-key', 'idempotency-key': 'once' },
+    body: `{"tenant":"acme","type":"invoice.paid","occurredAt":"2026-01-01T00:00:00Z","data":${data}}`,
+  })
+  t.equal(second?.body, `{"tenant":"acme","type":"invoice.paid","data":${data}}`)
+})
+
+t.test('data that is more than one JSON value never leaves', async (t) => {
+  await using api = await startReceiver()
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  for (const data of ['1,"tenant":"other"', '', '{} {}']) {
+    const { exitCode, stderr } = await runCli(t, ['publish', 'acme', 'a.b', '-'], {
+      env,
+      input: data,
+    })
+    t.equal(exitCode, EXIT.usage, data)
+    t.match(stderr, 'data is not JSON')
+  }
+  t.equal(api.requests.length, 0)
+})
+
+t.test(
+  'tenants and endpoints are addressed by their paths, whatever their keys hold',
+  async (t) => {
+    const found = {
+      id: 'an-id',
+      key: 'an-id',
+      url: 'https://example.com',
+      eventTypes: ['*'],
+      state: 'active',
+    }
+    await using api = await startReceiver({
+      answer: ({ method, path }) => ({
+        status: method === 'DELETE' ? 204 : 200,
+        body:
+          method === 'DELETE'
+            ? ''
+            : JSON.stringify(
+                method === 'GET' && /(tenants|endpoints)(\?|$)/.test(path)
+                  ? { data: [found], nextCursor: 'more' }
+                  : found,
+              ),
+      }),
+    })
+    const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+    const commands: [string[], string, string][] = [
+      [['tenant', 'create', 'a/b', '--name', 'A'], 'PUT /api/tenants/a%2Fb', '{"name":"A"}'],
+      [['tenant', 'list', '--limit', '5'], 'GET /api/tenants?limit=5', ''],
+      [['tenant', 'show', 'a/b'], 'GET /api/tenants/a%2Fb', ''],
+      [
+        ['endpoint', 'create', 'a', 'https://example.com', '--event-types', 'a.b,c.*'],
+        'POST /api/tenants/a/endpoints',
+        '{"url":"https://example.com","eventTypes":["a.b","c.*"]}',
+      ],
+      [['endpoint', 'list', 'a', '--cursor', 'x'], 'GET /api/tenants/a/endpoints?cursor=x', ''],
+      [['endpoint', 'show', 'a', '../b'], 'GET /api/tenants/a/endpoints/..%2Fb', ''],
+      [['endpoint', 'delete', 'a', 'an-id'], 'DELETE /api/tenants/a/endpoints/an-id', ''],
+    ]
+    for (const [args, request, body] of commands) {
+      const plain = await runCli(t, args, { env })
+      t.match(plain, { exitCode: EXIT.ok, stderr: '' }, args.join(' '))
+      t.match(plain.stdout, 'an-id')
+      const last = api.requests.at(-1)
+      t.equal(`${last?.method} ${last?.path}`, request)
+      t.equal(last?.body, body)
+      const json = await runCli(t, [...args, '--json'], { env })
+      t.type(JSON.parse(json.stdout), 'object', 'one JSON document')
+    }
+  },
+)

@@ -1,0 +1,60 @@
+import t, { type Test } from 'tap'
+import { runCli } from '../testing/cli.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createWork } from '../testing/work.ts'
+
+async function bundle(t: Test) {
+  const { url, pool } = await createTestDatabase(t)
+  const doctor = (...options: string[]) =>
+    runCli(t, ['doctor', ...options], { env: { DATABASE_URL: url } })
+  return { pool, doctor, work: await createWork(pool) }
+}
+
+t.test('says so when nothing is wrong, and ends with 0', async (t) => {
+  const { doctor, work } = await bundle(t)
+  await work.publish()
+  t.strictSame(await doctor(), {
+    exitCode: 0,
+    stdout: 'nothing is lost or stuck\n',
+    stderr: '',
+  })
+  const { exitCode, stdout } = await doctor('--json')
+  t.equal(exitCode, 0)
+  t.strictSame(JSON.parse(stdout), { violations: [], repaired: [] })
+})
+
+t.test('lists what is wrong, ends with 1, and repairs on request', async (t) => {
+  const { doctor, work } = await bundle(t)
+  const lost = await work.publish()
+  await work.loseJob(lost.id)
+  await work.age(lost.id, 6)
+
+  const found = await doctor()
+  t.equal(found.exitCode, 1)
+  t.match(found.stdout, new RegExp(`open_without_job +${lost.id} +attempt 1`))
+  t.match(found.stderr, /1 found: open_without_job 1/)
+  const { exitCode, stdout } = await doctor('--json')
+  t.equal(exitCode, 1)
+  t.match(JSON.parse(stdout), {
+    violations: [{ kind: 'open_without_job', id: lost.id, tenantId: work.tenant.id }],
+  })
+
+  const repaired = await doctor('--repair')
+  t.strictSame(repaired, {
+    exitCode: 0,
+    stdout: 'repaired pending: 1\nnothing is lost or stuck\n',
+    stderr: '',
+  })
+  t.ok((await work.deliveryOf(lost.eventId)).job)
+})
+
+t.test('still ends with 1 when something cannot be repaired', async (t) => {
+  const { pool, doctor, work } = await bundle(t)
+  const done = await work.publish()
+  await work.finish(await work.claim(done), 200)
+  await pool.query('delete from postrider.attempt')
+  const { exitCode, stdout, stderr } = await doctor('--repair')
+  t.equal(exitCode, 1)
+  t.match(stdout, /attempt_missing/)
+  t.match(stderr, /attempt_missing 1/)
+})
