@@ -5,7 +5,8 @@
 -- a finished attempt is left as it is.
 --
 -- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
--- An attempt that was interrupted by a shutdown is repeated without using up the retry schedule.
+-- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using
+-- up the retry schedule.
 create or replace function postrider.finish_many(results json, disable_after interval default '5 days')
 returns table (attempt_id uuid, verdict text)
 language plpgsql security definer
@@ -82,3 +83,6 @@ end
 $$;
 comment on function postrider.finish_many(json, interval) is
   'Writes attempt results and settles their deliveries; an endpoint that failed for disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
+
+comment on column postrider.attempt.outcome is
+  'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address is not allowed), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';

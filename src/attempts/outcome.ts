@@ -8,7 +8,10 @@ export type AttemptOutcome =
   | 'unreachable'
   /** The address may not be dialled; nothing was sent. */
   | 'blocked'
-  /** We stopped before the receiver had answered (shutdown); says nothing about the receiver. */
+  /**
+   * Cut off before the receiver had answered, by a shutdown or with a kept-alive connection; says nothing
+   * about the receiver.
+   */
   | 'interrupted'
 
 /** Milliseconds per phase; `null` where the phase did not happen (a reused connection dials nothing). */

@@ -104,6 +104,17 @@ t.test('a failed attempt is tried again after the delay of its step', async (t) 
   t.match(finished, [{ deliveryId: 'd', attemptId: 'a', nextInSeconds: 120 }])
 })
 
+t.test('dials anew for what was cut off before, perhaps with its connection', async (t) => {
+  const newConnectionFor = async (claimed: Partial<Claimed>) => {
+    const { deliver, sent } = bundle({ claimed })
+    await deliver(WAKE_UP)
+    return sent[0]?.newConnection
+  }
+  t.equal(await newConnectionFor({ attemptNumber: 1, scheduleStep: 0 }), false)
+  t.equal(await newConnectionFor({ attemptNumber: 2, scheduleStep: 1 }), false, 'it had failed')
+  t.equal(await newConnectionFor({ attemptNumber: 2, scheduleStep: 0 }), true)
+})
+
 t.test('gives up once the schedule is used up', async (t) => {
   const { deliver, finished } = bundle({ claimed: { scheduleStep: 2 } })
   await deliver(WAKE_UP)

@@ -90,6 +90,8 @@ async function sendClaimed(
       secrets,
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
       signal,
+      // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
+      newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
     })
   } catch {
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
@@ -116,7 +118,7 @@ function notSent(outcome: 'blocked' | 'interrupted', error: string): AttemptResu
 /** Seconds until the next attempt, `null` = the delivery has reached its end. */
 function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResult): number | null {
   if (!isRetryable(result)) return null
-  // Cut off by a shutdown: at once, for the next runner. It is no failure, and costs no step.
+  // Cut off, by a shutdown or with its connection: at once. It is no failure, and costs no step.
   if (result.outcome === 'interrupted') return result.retryAfterSeconds ?? 0
   const delaysSeconds = claimed.retrySchedule ?? deps.schedule.delaysSeconds
   return nextDelaySeconds({ ...deps.schedule, delaysSeconds }, claimed.scheduleStep + 1, {

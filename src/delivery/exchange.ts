@@ -1,7 +1,14 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Request as GotRequest, Timings } from 'got'
-import { describeFailure, errorCode, type Failure, INTERRUPTED, timedOut } from './failure.ts'
+import {
+  CLOSED_UNDER_US,
+  describeFailure,
+  errorCode,
+  type Failure,
+  INTERRUPTED,
+  timedOut,
+} from './failure.ts'
 import { type KeptBody, keepBody } from './response-body.ts'
 
 /** The head of an answer; once it is complete, the receiver has decided. */
@@ -18,8 +25,6 @@ export interface Exchange {
   body: KeptBody
   timings: Timings | undefined
   reusedSocket: boolean
-  /** The kept-alive connection had been closed by the receiver and not one byte came back. */
-  staleSocket: boolean
 }
 
 /** What ends an exchange from our side. */
@@ -31,7 +36,7 @@ export interface Deadline {
   signals: readonly AbortSignal[]
 }
 
-/** Codes of a connection that was closed under us. */
+/** Of a connection that was closed; when it was kept alive and not one byte came back, before our request. */
 const CLOSED_CODES = new Set(['ECONNRESET', 'EPIPE'])
 
 /**
@@ -48,7 +53,7 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
     const body = keepBody()
     let answer: AnswerHead | null = null
 
-    const settle = (failure: Failure | null, error?: unknown) => {
+    const settle = (failure: Failure | null) => {
       clearTimeout(timer)
       for (const signal of deadline.signals) signal.removeEventListener('abort', abort)
       resolve({
@@ -57,7 +62,6 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
         body,
         timings: request.timings,
         reusedSocket: socket.reused(),
-        staleSocket: !answer && socket.reused() && socket.silent() && isClosed(error),
       })
     }
     /** Ends our side. Harmless when the connection went back to its pool already. */
@@ -88,7 +92,10 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
       stop(null)
     })
     // Stays on after settling: destroying a request makes it emit an error that says nothing new.
-    request.on('error', (error: unknown) => settle(describeFailure(error), error))
+    request.on('error', (error: unknown) => {
+      const wasStale = socket.reused() && socket.silent() && isClosed(error)
+      settle(wasStale ? CLOSED_UNDER_US : describeFailure(error))
+    })
   })
 }
 

@@ -11,6 +11,16 @@ export const INTERRUPTED: Failure = {
   error: 'interrupted: the runner stopped before the receiver answered',
 }
 
+/**
+ * A receiver may close an idle connection at the moment we use it (RFC 9112, 9.3.1). Nothing was answered, so
+ * this is our bad luck and no failed attempt. It may have taken the event all the same, so what follows is an
+ * attempt of its own: no request without a row in the audit log.
+ */
+export const CLOSED_UNDER_US: Failure = {
+  outcome: 'interrupted',
+  error: 'interrupted: the receiver closed the kept-alive connection as it was used',
+}
+
 export const timedOut = (timeoutMs: number): Failure =>
   unreachable(`timeout: no complete answer within ${timeoutMs / 1000} s`)
 

@@ -31,6 +31,8 @@ export interface SendRequest {
   timeoutMs: number
   /** Aborting ends the attempt as `interrupted`, unless the receiver has answered. */
   signal?: AbortSignal | undefined
+  /** Dials, instead of using a connection that was kept alive and may be closed under us. */
+  newConnection?: boolean | undefined
   /** Seconds since 1970, of this attempt; now when left out. */
   timestampSeconds?: number | undefined
 }
@@ -87,14 +89,8 @@ export function createSender(options: SenderOptions): Sender {
         timeoutMs: request.timeoutMs,
         signals,
       }
-      const post = (client: Client) => postOnce(client, url, { body, headers }, deadline)
-      return resultOfExchange(
-        sent,
-        await withoutStaleSocket(
-          () => post(pooled),
-          () => post(fresh),
-        ),
-      )
+      const client = request.newConnection ? fresh : pooled
+      return resultOfExchange(sent, await postOnce(client, url, { body, headers }, deadline))
     },
     async close() {
       closing.abort()
@@ -102,21 +98,6 @@ export function createSender(options: SenderOptions): Sender {
       fresh.destroy()
     },
   }
-}
-
-/**
- * Repeats on a new connection when the kept-alive one turned out to be closed.
- *
- * A receiver may close an idle connection at the moment we use it (RFC 9112, 9.3.1). Nothing was
- * answered, so this is our bad luck and not a failed attempt that costs a minute of waiting. The
- * receiver may have taken the event all the same; at-least-once allows the repeat.
- */
-async function withoutStaleSocket(
-  first: () => Promise<Exchange>,
-  again: () => Promise<Exchange>,
-): Promise<Exchange> {
-  const exchange = await first()
-  return exchange.staleSocket ? again() : exchange
 }
 
 function postOnce(
