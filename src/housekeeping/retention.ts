@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
+import { isTimeout } from '../database/outage.ts'
 import type { Log } from '../log.ts'
 
 /** A day falls due once a day; an hour later is soon enough, and a run without work costs milliseconds. */
@@ -14,7 +15,6 @@ const DELETE_BATCH_ROWS = 1_000
 const DETACH_MS_MAX = 10_000
 /** Counts the attempts of a day: 5 s for 10 million. */
 const DROP_MS_MAX = 300_000
-const CANCELLED_BY_TIMEOUT = '57014'
 
 export interface Retained {
   /** Days that were dropped. */

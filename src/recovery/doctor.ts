@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { retryThroughOutage } from '../database/outage.ts'
 
 /** One breach of the promises; what each kind means stands at postrider.violations() in sql/functions. */
 export interface Violation {
@@ -31,6 +32,8 @@ const REPAIR_OLDER_THAN_SECONDS = 60
 const REPAIR_RUNNERS_GONE_WITHIN = '7 days'
 /** Each round heals a batch of 1,000 of every kind; what is left after a million needs a look by people. */
 const REPAIR_ROUNDS_MAX = 1_000
+/** A runner may be taking one of the jobs at this very moment. */
+const CONFLICT_MS_MAX = 10_000
 
 /** Every breach that can be found. Reads only, in one snapshot; nothing on a healthy system. */
 export async function findViolations(pool: Pool, options: FindOptions = {}): Promise<Violation[]> {
@@ -52,7 +55,7 @@ export async function findViolations(pool: Pool, options: FindOptions = {}): Pro
 export async function repair(pool: Pool, who = 'doctor'): Promise<Repaired[]> {
   const repaired = new Map<string, number>()
   for (let round = 0; round < REPAIR_ROUNDS_MAX; round++) {
-    const healed = await repairOnce(pool, who)
+    const healed = await retryThroughOutage(() => repairOnce(pool, who), { forMs: CONFLICT_MS_MAX })
     for (const { what, count } of healed) repaired.set(what, (repaired.get(what) ?? 0) + count)
     if (healed.length === 0) break
   }
