@@ -134,8 +134,7 @@ async function detachDay(client: PoolClient, day: string): Promise<boolean> {
     }
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === CANCELLED_BY_TIMEOUT)
-      return false
+    if (isTimeout(error)) return false
     throw error
   }
 }
