@@ -93,6 +93,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
 export interface RunningDev {
   url: string
   sandboxUrl: string
+  databaseUrl: string
   stop(): Promise<void>
   /** Rejects when the database or the runner ended by itself. */
   ended: Promise<unknown>
@@ -132,7 +133,8 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
 
   const running = starting.move()
   const stop = once(() => running.disposeAsync())
-  return { url, sandboxUrl: `${url}${SANDBOX_PATH}`, stop, ended: firstEnd(runner, postgres) }
+  const ended = firstEnd(runner, postgres)
+  return { url, sandboxUrl: url + SANDBOX_PATH, databaseUrl, stop, ended }
 }
 
 /** Pools, services and the app, without a port. */

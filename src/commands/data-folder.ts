@@ -7,6 +7,9 @@ import { CONNECTION_FILE, type Connection } from './connection.ts'
 /** As many as AES-256 takes, and as an admin key far beyond guessing. */
 const KEY_BYTES = 32
 
+/** For `psql "$(cat .postrider/database-url)"`; as short-lived as the connection. */
+const DATABASE_URL_FILE = 'database-url'
+
 /** Another `postrider dev` runs in the folder. */
 export class DevRunsAlready extends Error {
   override readonly name = 'DevRunsAlready'
@@ -26,8 +29,8 @@ export interface DataFolder {
   /** The admin key was generated just now, so nobody has seen it yet. */
   isAdminKeyNew: boolean
   encryptionKeys: readonly Buffer[]
-  /** Lets the client commands find the running service. */
-  writeConnection(connection: Connection): Promise<void>
+  /** Lets the client commands find the running service, and `psql` its database. */
+  writeConnection(connection: Connection, databaseUrl: string): Promise<void>
   /** Forgets the connection and lets the next process in. */
   close(): Promise<void>
 }
@@ -60,10 +63,13 @@ export async function openDataFolder(
       adminKeyFile: file('admin-key'),
       isAdminKeyNew: adminKey.isNew,
       encryptionKeys,
-      writeConnection: (connection) =>
-        writePrivately(file(CONNECTION_FILE), JSON.stringify(connection)),
+      async writeConnection(connection, databaseUrl) {
+        await writePrivately(file(DATABASE_URL_FILE), databaseUrl)
+        await writePrivately(file(CONNECTION_FILE), JSON.stringify(connection))
+      },
       async close() {
         await rm(file(CONNECTION_FILE), { force: true })
+        await rm(file(DATABASE_URL_FILE), { force: true })
         await unlock()
       },
     }

@@ -4,6 +4,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
 import t from 'tap'
 import { type CliProcess, createFolder, runCli, startCli } from '../testing/cli.ts'
 import { createTestDatabase, type TestLifetime } from '../testing/database.ts'
@@ -80,7 +81,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   })
 
   await t.test('keys and the connection are for their owner only', async (t) => {
-    for (const name of ['admin-key', 'encryption-key', 'cli.json']) {
+    for (const name of ['admin-key', 'encryption-key', 'cli.json', 'database-url']) {
       t.equal(statSync(data(name)).mode & 0o777, 0o600, name)
     }
     t.equal(readFileSync(data('.gitignore'), 'utf8'), '*\n', 'and never committed')
@@ -94,6 +95,28 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
     const list = await runCli(t, ['endpoint', 'list', 'default', '--json'], { cwd })
     t.match(JSON.parse(list.stdout), { data: [{ url: `${first.url}/sandbox/in/default` }] })
   })
+
+  await t.test(
+    'an event published in a transaction of SQL is delivered once it commits',
+    async (t) => {
+      const client = new pg.Client({
+        connectionString: readFileSync(data('database-url'), 'utf8').trim(),
+      })
+      await client.connect()
+      t.teardown(() => client.end())
+      const publish = async (end: 'rollback' | 'commit') => {
+        await client.query('begin')
+        const sql = `select postrider.publish('default', 'invoice.paid', '{"id": 1}') as id`
+        const { rows } = await client.query(sql)
+        await client.query(end)
+        return rows[0].id
+      }
+      const undone = await publish('rollback')
+      t.match(await shown(first.url, await publish('commit')), { signature: { verified: true } })
+      const { rowCount } = await client.query('select from postrider.event where id = $1', [undone])
+      t.equal(rowCount, 0)
+    },
+  )
 
   await t.test('a second dev in the folder says so and leaves the first alone', async (t) => {
     const second = await runCli(t, ['dev'], { cwd, env: { PORT: '0' } })

@@ -5,7 +5,7 @@ import { createLog } from '../log.ts'
 import { SANDBOX_TENANT } from '../sandbox/sandbox-endpoint.ts'
 import type { CommandContext } from './context.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
-import { runService } from './run-service.ts'
+import { runService, stopMsOf } from './run-service.ts'
 
 /** Runs everything in one process, with a database of its own unless DATABASE_URL is set. */
 export function addDevCommand(program: Command, context: CommandContext): void {
@@ -24,9 +24,9 @@ export function addDevCommand(program: Command, context: CommandContext): void {
         // Logs go to stderr: what is printed below can then be read by people and by scripts.
         const log = createLog(config.logLevel, process.stderr)
         const dev = await startDev({ ...config, adminKey, secretEncryptionKeys, dataDir }, log)
-        await folder.writeConnection({ url: dev.url, key: adminKey })
+        await folder.writeConnection({ url: dev.url, key: adminKey }, dev.databaseUrl)
         context.print(greeting(dev, folder))
-        await runService(dev, context.stopSignal)
+        await runService(dev, context.stopSignal, { stopMsMax: stopMsOf(config) })
       } finally {
         await folder.close()
       }

@@ -4,6 +4,8 @@ import { EndedUnasked } from './exit-code.ts'
 
 /** Kubernetes kills after 30 s; ending a little earlier leaves an exit code that says something. */
 const STOP_MS_MAX = 29_000
+/** Writing down and handing on what was cut off. With the default of SHUTDOWN_SECONDS both bounds agree. */
+const HAND_ON_MS_MAX = 4_000
 /** Whatever ended the service is broken already, and what is left may wait for it for ever. */
 const STOP_AFTER_END_MS_MAX = 5_000
 
@@ -16,8 +18,15 @@ export interface Service {
 }
 
 export interface StopBounds {
-  stopMsMax: number
-  stopAfterEndMsMax: number
+  /** After the signal. */
+  stopMsMax?: number
+  /** When the service has ended unasked. */
+  stopAfterEndMsMax?: number
+}
+
+/** How long a runner may take to stop that was told to let its attempts end for so long. */
+export function stopMsOf({ shutdownSeconds }: { shutdownSeconds: number }): number {
+  return shutdownSeconds * 1000 + HAND_ON_MS_MAX
 }
 
 /**
@@ -30,10 +39,7 @@ export interface StopBounds {
 export async function runService(
   service: Service,
   stopSignal: AbortSignal,
-  { stopMsMax, stopAfterEndMsMax }: StopBounds = {
-    stopMsMax: STOP_MS_MAX,
-    stopAfterEndMsMax: STOP_AFTER_END_MS_MAX,
-  },
+  { stopMsMax = STOP_MS_MAX, stopAfterEndMsMax = STOP_AFTER_END_MS_MAX }: StopBounds = {},
 ): Promise<void> {
   const ended = service.ended.then(
     () => new EndedUnasked('the service ended by itself'),

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from './context.ts'
-import { runService } from './run-service.ts'
+import { runService, stopMsOf } from './run-service.ts'
 
 export function addRunnerCommand(program: Command, { env, stopSignal }: CommandContext): void {
   program
@@ -11,6 +11,7 @@ export function addRunnerCommand(program: Command, { env, stopSignal }: CommandC
     .action(async () => {
       const { startRunnerProcess } = await import('../app.ts')
       const config = readConfig(env, 'runner')
-      await runService(await startRunnerProcess(config, createLog(config.logLevel)), stopSignal)
+      const runner = await startRunnerProcess(config, createLog(config.logLevel))
+      await runService(runner, stopSignal, { stopMsMax: stopMsOf(config) })
     })
 }

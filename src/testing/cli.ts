@@ -108,20 +108,30 @@ async function resultOf(child: ChildProcess & { stdout: Readable; stderr: Readab
 
 type Readable = NodeJS.ReadableStream & AsyncIterable<Buffer>
 
-/** Listens beside whoever else reads the stream. */
-function waitForOutput(child: ChildProcess, stream: Readable, pattern: RegExp): Promise<string> {
+/** Listens beside whoever else reads the streams. */
+function waitForOutput(
+  child: ChildProcess & { stdout: Readable; stderr: Readable },
+  stream: Readable,
+  pattern: RegExp,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let said = ''
+  let matched = ''
   const fail = (reason: string) => reject(new Error(`${reason} ${pattern}; it said:\n${said}`))
   const timer = setTimeout(() => fail(`waited ${OUTPUT_MS_MAX} ms for`), OUTPUT_MS_MAX)
-  const onData = (chunk: Buffer) => {
+  const onAny = (chunk: Buffer) => {
     said += chunk
-    if (pattern.test(said)) resolve(said)
   }
+  const onData = (chunk: Buffer) => {
+    matched += chunk
+    if (pattern.test(matched)) resolve(matched)
+  }
+  for (const source of [child.stdout, child.stderr]) source.on('data', onAny)
   stream.on('data', onData)
   child.once('close', () => fail('it ended before'))
   return promise.finally(() => {
     clearTimeout(timer)
+    for (const source of [child.stdout, child.stderr]) source.off('data', onAny)
     stream.off('data', onData)
   })
 }
