@@ -3,6 +3,7 @@ import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
 import type { EndpointSecrets } from './endpoint-secrets.ts'
+import { checkFilter, FilterInvalid } from './filter.ts'
 
 export type Endpoint = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
 
@@ -12,6 +13,8 @@ export interface EndpointValues {
   description: string
   /** `*`, exact names, or `prefix.*`; at least one. */
   eventTypes: string[]
+  /** SQL/JSON path predicate on the data; null = all. What `checkFilter` accepts. */
+  filter: string | null
   headers: Record<string, string>
   metadata: Record<string, string>
   ratePerSecond: number | null
@@ -29,13 +32,13 @@ export type NewEndpoint = EndpointChange & { url: string; secret?: string | unde
 const CANCEL_BATCH = 500
 
 export interface Endpoints {
-  /** @returns the endpoint and its secret, given or generated */
+  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid */
   create(tenantId: TenantId, values: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }>
   /** @throws EndpointNotFound */
   get(tenantId: TenantId, id: EndpointId): Promise<Endpoint>
   /** Newest first, from below the id `before` on. */
   list(tenantId: TenantId, page: { limit: number; before: EndpointId | null }): Promise<Endpoint[]>
-  /** Changes what is given and leaves the rest. @throws EndpointNotFound */
+  /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid */
   change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
   /**
    * Nothing is routed to it from now on, and its open deliveries are cancelled; a request that is
@@ -53,8 +56,9 @@ export function createEndpoints(options: {
   const { database, secrets } = options
 
   return {
-    create: (tenantId, { secret, ...values }) =>
-      database.transaction().execute(async (transaction) => {
+    async create(tenantId, { secret, ...values }) {
+      await assertReadable(database, values.filter)
+      return database.transaction().execute(async (transaction) => {
         const endpoint = await transaction
           .insertInto('endpoint')
           .values({ tenant_id: tenantId, ...toColumns(values), url: values.url })
@@ -62,7 +66,8 @@ export function createEndpoints(options: {
           .$castTo<Endpoint>()
           .executeTakeFirstOrThrow()
         return { endpoint, secret: await secrets.add(transaction, endpoint, secret) }
-      }),
+      })
+    },
     async get(tenantId, id) {
       const endpoint = await database
         .selectFrom('endpoint')
@@ -84,6 +89,7 @@ export function createEndpoints(options: {
         .$castTo<Endpoint>()
         .execute(),
     async change(tenantId, id, change) {
+      await assertReadable(database, change.filter)
       const endpoint = await database
         .updateTable('endpoint')
         .set({ ...toColumns(change), updated_at: sql`now()` })
@@ -101,6 +107,25 @@ export function createEndpoints(options: {
     },
   }
 }
+
+/** Postgres has the last word on what it will evaluate; `checkFilter` says where a mistake is. */
+export async function assertReadable(
+  database: Kysely<Database>,
+  filter: string | null | undefined,
+): Promise<void> {
+  if (filter === null || filter === undefined) return
+  checkFilter(filter)
+  try {
+    await sql`select ${filter}::jsonpath`.execute(database)
+  } catch (error) {
+    if (!isOfInput(error)) throw error
+    throw new FilterInvalid('Postgres cannot read it', { cause: error })
+  }
+}
+
+/** Classes 22 (data exception) and 42 (syntax error). */
+const isOfInput = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^(?:22|42)/.test(String(error.code))
 
 const isExisting = (tenantId: TenantId, id: EndpointId) =>
   sql<SqlBool>`id = ${id} and tenant_id = ${tenantId} and deleted_at is null`
@@ -124,6 +149,7 @@ function toColumns(values: EndpointChange) {
     url: values.url,
     description: values.description,
     event_types: values.eventTypes,
+    filter: values.filter,
     headers: values.headers && JSON.stringify(values.headers),
     metadata: values.metadata && JSON.stringify(values.metadata),
     rate_per_second: values.ratePerSecond,

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { type ParsedCidr, vetLiteralHost } from '../delivery/egress.ts'
 import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
 import { InvalidSecret, parseSecret } from '../delivery/signature.ts'
+import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from '../endpoints/filter.ts'
 import { storableText } from './validation.ts'
 
 const URL_LENGTH_MAX = 2048
@@ -30,6 +31,11 @@ const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */
 const HEADER_VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
+
+const FILTER_DESCRIPTION =
+  'SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ' +
+  '($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, ' +
+  'grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted.'
 
 const headers = z
   .record(z.string(), z.string())
@@ -84,6 +90,41 @@ function mistakeInSecret(text: string): string | null {
   }
 }
 
+export const filterInput = z
+  .string()
+  .max(FILTER_LENGTH_MAX)
+  .superRefine((text, context) => {
+    const message = mistakeInFilter(text)
+    if (message) context.addIssue({ code: 'custom', message })
+  })
+  .nullable()
+  .openapi({
+    description: FILTER_DESCRIPTION,
+    example: '$.amount > 100 && $.currency == "EUR"',
+  })
+
+function mistakeInFilter(text: string): string | null {
+  try {
+    checkFilter(text)
+    return null
+  } catch (error) {
+    if (error instanceof FilterInvalid) return error.message
+    throw error
+  }
+}
+
+/** `*`, exact names, and patterns like `order.*`. */
+export const eventTypesInput = z
+  .array(
+    z
+      .string()
+      .max(EVENT_TYPE_LENGTH_MAX)
+      .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*'),
+  )
+  .min(1)
+  .max(EVENT_TYPES_MAX)
+  .openapi({ example: ['invoice.paid', 'order.*'] })
+
 /**
  * What may be set on an endpoint. A literal address that is not public is refused here, where
  * somebody reads the answer; names are vetted when they are dialled.
@@ -94,16 +135,8 @@ export function endpointInput(allow: readonly ParsedCidr[]) {
   const fields = {
     url: urlSchema(allow),
     description: storableText(DESCRIPTION_LENGTH_MAX),
-    eventTypes: z
-      .array(
-        z
-          .string()
-          .max(EVENT_TYPE_LENGTH_MAX)
-          .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*'),
-      )
-      .min(1)
-      .max(EVENT_TYPES_MAX)
-      .openapi({ example: ['invoice.paid', 'order.*'] }),
+    eventTypes: eventTypesInput,
+    filter: filterInput,
     headers,
     metadata,
     ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable(),

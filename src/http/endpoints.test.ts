@@ -27,6 +27,7 @@ t.test('POST answers with every field and the secret', async (t) => {
     timeoutSeconds: 20,
     retrySchedule: [5, 10],
     metadata: { crm: '42' },
+    filter: '$.amount > 100',
   }
   const { status, json } = await create(values)
   t.equal(status, 201)
@@ -34,7 +35,6 @@ t.test('POST answers with every field and the secret', async (t) => {
     ...values,
     url: URL_OF_TEST,
     state: 'active',
-    filter: null,
     disabledReason: null,
   })
   t.match(json.secret, /^whsec_/)
@@ -56,7 +56,7 @@ t.test('POST names every invalid field', async (t) => {
     metadata: { a: 1 },
     secret: 'whsec_short',
     state: 'disabled',
-    filter: '$.a > 1',
+    filter: '$.a >',
   })
   t.equal(status, 422)
   t.strictSame(fields({ json }).sort(), [
@@ -154,6 +154,28 @@ t.test('headers, metadata and lists are bounded on both sides', async (t) => {
     t.equal(answer.status, status, name)
     if (field) t.strictSame(fields(answer), [field], name)
   }
+})
+
+t.test('filter: checked when saved, an error says where, null takes it away', async (t) => {
+  const refused = await create({ filter: '$.a > 1 && $.b = 2' })
+  t.match(refused, {
+    status: 422,
+    json: { errors: [{ field: 'filter', message: /^at character 16: expected one of ==/ }] },
+  })
+  // Our grammar knows no bound on numbers; Postgres does.
+  t.match(await create({ filter: '$.a > 1e999999' }), {
+    status: 422,
+    json: { code: 'request_invalid', errors: [{ field: 'filter', message: /Postgres/ }] },
+  })
+  const longest = `$.a == "${'x'.repeat(991)}"`
+  t.equal((await create({ filter: longest })).status, 201)
+  t.equal((await create({ filter: `${longest} ` })).status, 422)
+  const { json } = await create({ filter: '$.amount > 100' })
+  const path = `${ENDPOINTS}/${json.id}`
+  t.equal((await request('PATCH', path, { body: { filter: '$.a ==' } })).status, 422)
+  t.equal((await request('PATCH', path, { body: { filter: '$.a > 1e999999' } })).status, 422)
+  t.match((await request('GET', path)).json, { filter: '$.amount > 100' })
+  t.match((await request('PATCH', path, { body: { filter: null } })).json, { filter: null })
 })
 
 t.test('PATCH changes what is named, and never the state', async (t) => {

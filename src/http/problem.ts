@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isOutage } from '../database/outage.ts'
+import { FilterInvalid } from '../endpoints/filter.ts'
 import { BatchRefused } from '../events/publish-batch.ts'
 import { PublishRefused } from '../events/publish-refused.ts'
 
@@ -93,6 +94,7 @@ export function answerError(c: Context, error: Error): { response: Response; isO
 function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
   if (error instanceof PublishRefused) return publishRefusal(error)
+  if (error instanceof FilterInvalid) return invalidField('filter', error.message)
   if (error instanceof BatchRefused) return batchRefusal(error)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
   if (isOutage(error) || codeOf(error) === 'database_unavailable') {
@@ -111,6 +113,10 @@ function answer(
   { errors = [], headers = {} }: { errors?: FieldError[]; headers?: Record<string, string> } = {},
 ): Answer {
   return { of: code, code, detail, errors, headers }
+}
+
+function invalidField(field: string, message: string): Answer {
+  return answer('request_invalid', PROBLEMS.request_invalid[1], { errors: [{ field, message }] })
 }
 
 /** An event is refused for its content, so it is 422 even where a path would say 404. */
