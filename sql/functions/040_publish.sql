@@ -208,10 +208,10 @@ as $$
     from unnest(postrider.type_patterns(i.type)) as wanted (pattern)
     join postrider.endpoint_subscription s on s.tenant_id = i.tenant_id and s.pattern = wanted.pattern
   ) as subscribed
-  join postrider.endpoint e on e.id = subscribed.endpoint_id and e.state <> 'disabled'
+  join postrider.endpoint e on e.id = subscribed.endpoint_id and postrider.takes_events(e)
   left join postrider.circuit c on c.endpoint_id = e.id
   where i.error is null and not coalesce(i.duplicate, false)
-    and (e.filter is null or jsonb_path_match(i.document, e.filter::jsonpath, silent => true))
+    and postrider.passes_filter(e.filter, i.document)
 $$;
 comment on function postrider.route(postrider.publish_item[]) is
   'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused or its circuit open.';

@@ -81,6 +81,8 @@ export interface EventTable {
   idempotency_key: string | null
   occurred_at: Date
   deliver_at: Date | null
+  /** Of a test event. */
+  only_endpoint_id: string | null
   created_at: Generated<Date>
 }
 

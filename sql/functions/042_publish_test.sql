@@ -1,0 +1,47 @@
+-- publish_test: store an event for one endpoint, whatever its type and filter, and one attempt of it.
+--
+-- The way from here on is the ordinary one: job, claim, signature, audit row. schedule_step is beyond the end
+-- of every retry schedule, so the first outcome is final. Where the circuit of the endpoint is open the test
+-- is its probe.
+--
+-- Locks: the circuit of the endpoint if it is open. Cost: a few index probes.
+create or replace function postrider.publish_test(endpoint uuid, type text, data json)
+returns table (event_id uuid, delivery_id uuid, error text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  beyond_schedule constant int := 1000000;
+  item postrider.publish_item;
+  delivery uuid;
+begin
+  perform postrider.refuse_unless_accepting(endpoint);
+  select (postrider.parse_publish_items_one_by_one(json_build_array(
+    json_build_object('tenant', t.key, 'type', publish_test.type, 'data', publish_test.data))))[1].*
+  into item
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  where e.id = endpoint;
+  if item.error is not null then
+    return query select null::uuid, null::uuid, item.error;
+    return;
+  end if;
+
+  insert into postrider.event (id, tenant_id, type, data, occurred_at, only_endpoint_id)
+  values (item.event_id, item.tenant_id, item.type, item.data, item.occurred_at, endpoint);
+  insert into postrider.delivery as d (tenant_id, event_id, endpoint_id, trigger, schedule_step, next_attempt_at)
+  values (item.tenant_id, item.event_id, endpoint, 'test', beyond_schedule, now())
+  returning d.id into delivery;
+  update postrider.circuit c
+  set probe_at = null, probe_delivery_id = delivery
+  where c.endpoint_id = endpoint and c.opened_at is not null;
+  if found then
+    perform graphile_worker.remove_job('probe:' || endpoint);
+  end if;
+  perform postrider.enqueue(array[delivery], array[1], array[now()], -10, array[endpoint]);
+  return query select item.event_id, delivery, null::text;
+end
+$$;
+comment on function postrider.publish_test(uuid, text, json) is
+  'Stores an event for one endpoint with a delivery of a single attempt, in the caller''s transaction. Raises 55000 where the endpoint accepts no work; error is a code as of publish_many.';
