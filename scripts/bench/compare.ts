@@ -1,0 +1,47 @@
+/**
+ * This checkout beside a commit: fresh processes, fresh databases on one Postgres, order reversed
+ * each round, medians and raw values. Ratios are to the commit.
+ *
+ *     node scripts/bench/compare.ts main~5 --rounds 5 --trials throughput,latency
+ */
+import { join } from 'node:path'
+import { contest } from './contest.ts'
+import { readOptions } from './options.ts'
+import { postrider } from './postrider-contender.ts'
+import { runProgram } from './program.ts'
+import { commitOf, startReport } from './report.ts'
+import { startServer } from './server.ts'
+import { CHECKOUT } from './system.ts'
+import { trialsOf } from './trials.ts'
+import { checkOut } from './worktree.ts'
+
+const [ref = '', ...args] = process.argv.slice(2)
+const isRef = ref !== '' && !ref.startsWith('-')
+const options = readOptions(
+  {
+    trials: { default: 'throughput,latency', help: 'of throughput, latency, slow' },
+    rounds: { default: 3, help: 'of both, in every trial' },
+    events: { default: 5000, help: 'of throughput' },
+    seconds: { default: 20, help: 'of latency and slow' },
+    bytes: { default: 300, help: 'of each payload' },
+  },
+  isRef ? args : ['--help'],
+)
+
+await runProgram(
+  async (cleanup) => {
+    const server = await startServer(cleanup)
+    const root = await checkOut(cleanup, ref, join(server.folder, 'checkout'))
+    const [before, now] = await Promise.all([root, CHECKOUT].map(commitOf))
+    await contest(cleanup, {
+      ...options,
+      contenders: [
+        postrider(server, { name: `before ${before}`, root }),
+        postrider(server, { name: `now ${now}` }),
+      ],
+      trials: trialsOf(options),
+      report: await startReport('compare', server),
+    })
+  },
+  { minutesMax: 90 },
+)

@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util'
+
+/** An option with a number is one that takes a number. */
+export type OptionTable = Record<string, { default: number | string; help: string }>
+
+export type OptionValues<Table extends OptionTable> = {
+  [Name in keyof Table]: Table[Name]['default'] extends number ? number : string
+}
+
+/**
+ * Reads `--name value` of the command line; `--help` prints the table and ends the process, and so
+ * does a mistake, with exit code 2.
+ */
+export function readOptions<Table extends OptionTable>(
+  table: Table,
+  args = process.argv.slice(2),
+): OptionValues<Table> {
+  try {
+    const given = parse(table, args)
+    if (given['help']) exitWith(0, describe(table))
+    const values = Object.entries(table).map(([name, option]) => [
+      name,
+      readValue(name, option.default, given[name] as string | undefined),
+    ])
+    return Object.fromEntries(values) as OptionValues<Table>
+  } catch (error) {
+    return exitWith(2, `${error instanceof Error ? error.message : error}\n\n${describe(table)}`)
+  }
+}
+
+function parse(table: OptionTable, args: string[]) {
+  const names = Object.keys(table).map((name) => [name, { type: 'string' as const }])
+  const options = { ...Object.fromEntries(names), help: { type: 'boolean' as const } }
+  return parseArgs({ args, options }).values as Record<string, string | boolean | undefined>
+}
+
+function readValue(name: string, fallback: number | string, given: string | undefined) {
+  if (given === undefined || typeof fallback === 'string') return given ?? fallback
+  const value = Number(given)
+  if (given.trim() === '' || !(value >= 0)) throw new Error(`--${name} takes a number from 0 on`)
+  return value
+}
+
+function describe(table: OptionTable): string {
+  const lines = Object.entries(table).map(
+    ([name, option]) =>
+      `  --${name.padEnd(14)} ${option.help} (default: ${option.default || 'none'})`,
+  )
+  return ['options:', ...lines].join('\n')
+}
+
+function exitWith(code: number, text: string): never {
+  console.error(text)
+  process.exit(code)
+}
+
+/** `1,2,4` as numbers. */
+export function numbersOf(list: string): number[] {
+  const numbers = list.split(',').map(Number)
+  if (numbers.some((number) => !(number > 0))) throw new Error(`"${list}" is not like 1,2,4`)
+  return numbers
+}

@@ -1,0 +1,27 @@
+import type { Trial } from './contest.ts'
+
+/** The rate at which latency is stated. */
+const RATE_PER_SECOND = 100
+/** A receiver that takes its time, the reason to have a queue at all. */
+export const SLOW_MS = 2000
+/** In an open loop this only bounds the driver; nothing should ever wait for a connection. */
+export const OPEN_CONNECTIONS = 256
+
+/** The trials that systems and versions are compared in. */
+export function trialsOf(options: { trials: string; events: number; seconds: number }): Trial[] {
+  const { events, seconds } = options
+  const open = {
+    events: seconds * RATE_PER_SECOND,
+    ratePerSecond: RATE_PER_SECOND,
+    connections: OPEN_CONNECTIONS,
+  }
+  const all: Trial[] = [
+    { name: 'throughput', delayMs: 0, events, ratePerSecond: 0, connections: 32 },
+    { name: 'latency', delayMs: 0, ...open },
+    { name: 'slow', delayMs: SLOW_MS, ...open },
+  ]
+  const names = options.trials.split(',')
+  const unknown = names.filter((name) => !all.some((trial) => trial.name === name))
+  if (unknown.length > 0) throw new Error(`there is no trial ${unknown.join(', ')}`)
+  return all.filter(({ name }) => names.includes(name))
+}
