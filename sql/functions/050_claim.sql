@@ -11,7 +11,7 @@
 create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
 returns table (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
-  tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text,
+  tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -23,6 +23,7 @@ declare
   low uuid := (select min_id from postrider.id_range(delivery_ids));
   high uuid := (select max_id from postrider.id_range(delivery_ids));
   claimed postrider.claimed_delivery[];
+  paused boolean := postrider.is_paused();
   cut uuid[];
   postponed uuid[];
   events uuid[];
@@ -35,7 +36,7 @@ begin
     select d.id, d.claim,
       case
         when e.deleted_at is not null then 'cancelled'
-        when not postrider.accepts_work(e, t) then 'held'
+        when paused or not postrider.accepts_work(e, t) then 'held'
         when c.opened_at is not null and c.probe_delivery_id is distinct from d.id then 'held'
         when d.claim is not null and d.abandoned_count + 1 >= 3 then 'pending'
         else 'delivering'
@@ -86,6 +87,7 @@ begin
   return query
   select c.delivery_id, c.attempt_id, c.attempt_number, c.schedule_step, c.abandoned_count,
     c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.body(ev.type, ev.occurred_at, ev.data),
+    extract(epoch from clock_timestamp() - greatest(ev.created_at, ev.deliver_at))::float8 * 1000,
     e.url, e.headers, e.timeout_seconds, e.retry_schedule,
     array(select s.encrypted from postrider.endpoint_secret s
           where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())

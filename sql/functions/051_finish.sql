@@ -33,7 +33,7 @@ begin
           when f.outcome = 'delivered' then 'delivered'
           when f.next_in_seconds is null then 'failed'
           when e.deleted_at is not null then 'cancelled'
-          when postrider.accepts_work(e, t) and c.opened_at is null then 'pending'
+          when postrider.sendable(e, t, c) then 'pending'
           else 'held' end,
       claim = null,
       due_attempt = d.attempt_count + 1,

@@ -10,6 +10,14 @@
 -- 20: a receiver that restarts under load fails some at once, and their first retry comes a minute later
 -- anyway; a dead one costs 20 timeouts instead of its whole backlog.
 
+create or replace function postrider.sendable(
+  endpoint postrider.endpoint, tenant postrider.tenant, circuit postrider.circuit
+) returns boolean
+language sql immutable parallel safe
+return postrider.accepts_work(endpoint, tenant) and circuit.opened_at is null;
+comment on function postrider.sendable(postrider.endpoint, postrider.tenant, postrider.circuit) is
+  'Whether a delivery of this endpoint may become pending: people let it, and its circuit (null = none) is closed.';
+
 create or replace function postrider.probe_pause(failed_probes int) returns interval
 language sql volatile
 return least(interval '30 minutes', interval '30 seconds' * power(2, least(failed_probes, 10)))

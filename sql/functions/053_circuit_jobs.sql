@@ -83,7 +83,7 @@ declare
   accepts boolean;
   moved int;
 begin
-  select postrider.accepts_work(e, t) and c.opened_at is null into accepts
+  select postrider.sendable(e, t, c) and not postrider.is_paused() into accepts
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
   left join postrider.circuit c on c.endpoint_id = e.id

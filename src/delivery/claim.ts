@@ -27,6 +27,8 @@ export interface Claimed {
   eventType: string | null
   /** The request body; `null` when the event is gone. */
   body: string | null
+  /** Since the event could first be sent. */
+  waitedMs: number
   url: string
   headers: Record<string, string>
   timeoutSeconds: number | null
@@ -40,7 +42,8 @@ const CLAIM_STATEMENT = {
   text: `
     select delivery_id as "deliveryId", attempt_id as "attemptId", attempt_number as "attemptNumber",
       schedule_step as "scheduleStep", abandoned_count as "abandonedCount", tenant_id as "tenantId",
-      endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body, url, headers,
+      endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body, waited_ms as "waitedMs",
+      url, headers,
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets
     from postrider.claim_many($1::uuid[], $2::int[], $3::text)`,
 }

@@ -34,6 +34,8 @@ export interface DeliveryAttempted {
   statusCode: number | null
   error: string | null
   durationMs: number
+  /** From when the event could first be sent to the end of this attempt. */
+  ageMs: number
   verdict: Verdict
   nextInSeconds: number | null
 }
@@ -145,6 +147,7 @@ function describe(
     statusCode: result.statusCode,
     error: result.error,
     durationMs: result.durationMs,
+    ageMs: Math.round(claimed.waitedMs + result.durationMs),
     verdict,
     nextInSeconds,
   }

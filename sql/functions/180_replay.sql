@@ -1,0 +1,320 @@
+-- Replay: make finished deliveries again ('redeliver'), or make those that an endpoint has missed ('missed').
+--
+-- States:
+--   running              a 'replay' job makes one batch due, spread at rate_per_second, moves the position and
+--                        adds itself anew, all in one transaction: a killed runner costs nothing
+--   running, rechecking  the end was reached; what transactions that were open at the start have committed
+--                        since, with smaller ids than the position, is looked for from recheck_from
+--   done                 the end was reached again, and no transaction as old as the replay is left
+--   cancelled            by a person; what is due already is delivered all the same
+--
+-- Doing a part twice changes nothing: a delivery that was reopened is open, and one that exists is not missed.
+
+-- replay_batch_of: the next ids that a replay covers, at most so many, with the id it has looked up to.
+create or replace function postrider.replayable_deliveries(r postrider.replay, batch int) returns uuid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  low uuid := greatest(r.position, postrider.id_at(r.since));
+  high uuid := postrider.id_at(r.until);
+begin
+  return array(
+    select d.id
+    from postrider.delivery d
+    where d.tenant_id = r.tenant_id and d.id > low and d.id < high
+      and d.state = any (r.states) and d.finished_at <= r.created_at
+      and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
+      and exists (
+        select from postrider.event e
+        where e.id = d.event_id and e.data is not null
+          and ('*' = any (r.event_types) or postrider.type_patterns(e.type) && r.event_types))
+      and (r.status_class is null or r.status_class = (
+        select a.status_code / 100 from postrider.attempt a
+        where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
+        order by a.id desc limit 1))
+    order by d.id
+    limit batch);
+end
+$$;
+comment on function postrider.replayable_deliveries(postrider.replay, int) is
+  'Finished deliveries that a replay covers, from its position on.';
+
+create or replace function postrider.missed_events(r postrider.replay, batch int) returns uuid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  low uuid := greatest(r.position, postrider.id_at(r.since));
+  high uuid := postrider.id_at(r.until);
+begin
+  return array(
+    select ev.id
+    from postrider.event ev
+    cross join postrider.endpoint e
+    where e.id = r.endpoint_id and ev.tenant_id = r.tenant_id and ev.id > low and ev.id < high
+      and ev.data is not null
+      and ('*' = any (e.event_types) or postrider.type_patterns(ev.type) && e.event_types)
+      and ('*' = any (r.event_types) or postrider.type_patterns(ev.type) && r.event_types)
+      and (e.filter is null
+        or jsonb_path_match(ev.data::text::jsonb, e.filter::jsonpath, silent => true))
+      and not exists (
+        select from postrider.delivery d where d.event_id = ev.id and d.endpoint_id = e.id)
+    order by ev.id
+    limit batch);
+end
+$$;
+comment on function postrider.missed_events(postrider.replay, int) is
+  'Events that match the endpoint of a replay and have no delivery to it, from its position on.';
+
+create or replace function postrider.replay_ids(r postrider.replay, batch int) returns uuid[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case r.mode
+    when 'missed' then postrider.missed_events(r, batch)
+    else postrider.replayable_deliveries(r, batch) end
+$$;
+comment on function postrider.replay_ids(postrider.replay, int) is
+  'What a replay covers from its position on: ids of deliveries (redeliver) or of events (missed).';
+
+-- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
+create or replace function postrider.start_replay(
+  tenant text, since timestamptz, until timestamptz default now(), mode text default 'redeliver',
+  endpoint uuid default null, event_types text[] default '{*}', states text[] default '{failed}',
+  status_class int default null, rate_per_second numeric default 50, who text default session_user,
+  preview boolean default false
+) returns postrider.replay
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  r postrider.replay;
+begin
+  select t.id into r.tenant_id from postrider.tenant t where t.key = start_replay.tenant;
+  if r.tenant_id is null then
+    raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
+  end if;
+  if endpoint is not null and not exists (
+    select from postrider.endpoint e
+    where e.id = endpoint and e.tenant_id = r.tenant_id and e.deleted_at is null) then
+    raise exception 'tenant % has no endpoint %', tenant, endpoint using errcode = 'P0002',
+      hint = 'Ids are in the API and in postrider.endpoint_health.';
+  end if;
+  if mode = 'missed' and endpoint is null then
+    raise exception 'mode missed needs an endpoint' using errcode = '22023', hint = 'Say which endpoint has missed them.';
+  end if;
+
+  r.id := postrider.uuidv7();
+  r.mode := mode;
+  r.endpoint_id := endpoint;
+  r.event_types := event_types;
+  r.states := states;
+  r.status_class := status_class;
+  r.since := since;
+  r.until := least(until, now());
+  r.rate_per_second := rate_per_second;
+  r.state := 'running';
+  r.done := 0;
+  r.position := postrider.id_at(since);
+  r.recheck_from := greatest(r.position, postrider.oldest_open_id());
+  r.horizon := pg_snapshot_xmax(pg_current_snapshot());
+  r.rechecking := false;
+  r.requested_by := coalesce(who, session_user);
+  r.created_at := clock_timestamp();
+  r.total := cardinality(postrider.replay_ids(r, 100000));
+  if preview then
+    return r;
+  end if;
+  insert into postrider.replay select r.*;
+  perform postrider.enqueue_replay_job(r.id, now());
+  perform postrider.audit(who, 'start_replay', 'replay', r.id::text, r.tenant_id, to_jsonb(r) - 'horizon');
+  return r;
+end
+$$;
+comment on function postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean) is
+  'Begins a replay of a tenant''s deliveries and returns it; preview => true only counts (total, 100,000 at most). mode redeliver: finished deliveries in these states; mode missed: events that the endpoint has no delivery for.';
+
+-- oldest_open_id: no transaction that is open now has made an id smaller than this. Sessions whose start this
+-- role may not see count as a day old.
+create or replace function postrider.oldest_open_id() returns uuid
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  select postrider.id_at(coalesce(min(
+      case when a.state is null then now() - interval '1 day' else a.xact_start end), now()) - interval '1 hour')
+  from pg_stat_activity a
+  where a.backend_type = 'client backend' and (a.state is null or a.xact_start is not null)
+$$;
+comment on function postrider.oldest_open_id() is
+  'A lower bound of the ids that transactions open at this moment may still commit.';
+
+create or replace function postrider.enqueue_replay_job(replay uuid, run_at timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  job bigint;
+begin
+  select j.id into job
+  from graphile_worker.add_job('replay', json_build_object('r', replay), run_at => enqueue_replay_job.run_at,
+    job_key => 'replay:' || replay, priority => 5) as j;
+  if job is null then
+    raise exception 'a job is being picked up at this moment'
+      using errcode = '40001', hint = 'Try the transaction again.';
+  end if;
+end
+$$;
+comment on function postrider.enqueue_replay_job(uuid, timestamptz) is
+  'Adds, or moves, the job of a replay. Raises 40001 when it could not be added.';
+
+-- replay_step: one batch of a replay; the job calls it. The next step is due when this batch is out.
+create or replace function postrider.replay_step(replay uuid, batch int default 500) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  r postrider.replay;
+  ids uuid[];
+  made int := 0;
+  settled boolean;
+begin
+  select * into r from postrider.replay p where p.id = replay and p.finished_at is null for update;
+  if r.id is null then
+    return 'over';
+  end if;
+  ids := postrider.replay_ids(r, batch);
+  if cardinality(ids) > 0 then
+    made := case r.mode
+      when 'missed' then postrider.make_deliveries(ids, r)
+      else postrider.reopen_deliveries(ids, r) end;
+    update postrider.replay p set done = p.done + made, position = ids[cardinality(ids)] where p.id = r.id;
+    perform postrider.enqueue_replay_job(r.id,
+      now() + make_interval(secs => (made / r.rate_per_second)::float8));
+    return format('%s made due', made);
+  end if;
+
+  settled := pg_snapshot_xmin(pg_current_snapshot()) >= r.horizon;
+  if not settled then
+    perform postrider.enqueue_replay_job(r.id, now() + interval '2 seconds');
+    return 'waiting for transactions that were open when it began';
+  elsif not r.rechecking then
+    update postrider.replay p set rechecking = true, position = r.recheck_from where p.id = r.id;
+    perform postrider.enqueue_replay_job(r.id, now());
+    return 'looking again';
+  end if;
+  update postrider.replay p set state = 'done', finished_at = now() where p.id = r.id;
+  return 'done';
+end
+$$;
+comment on function postrider.replay_step(uuid, int) is
+  'Makes the next batch of a replay due, moves its position and adds its next job, in one transaction. Returns what it did, in words.';
+
+create or replace function postrider.reopen_deliveries(ids uuid[], r postrider.replay) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  bounds record;
+  reopened int;
+begin
+  select * into bounds from postrider.id_range(ids);
+  with chosen as materialized (
+    select d.id, postrider.sendable(e, t, c) as sendable, row_number() over (order by d.id) as place
+    from postrider.delivery d
+    join postrider.endpoint e on e.id = d.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
+    join postrider.tenant t on t.id = d.tenant_id
+    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
+    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id
+      and d.state = any (r.states)
+  ),
+  reopened as (
+    update postrider.delivery d
+    set state = case when c.sendable then 'pending' else 'held' end, trigger = 'replay', claim = null,
+      finished_at = null, schedule_step = 0, abandoned_count = 0, due_attempt = d.attempt_count + 1,
+      next_attempt_at = now() + make_interval(secs => (c.place / r.rate_per_second)::float8)
+    from chosen c
+    where d.id = c.id and d.id between bounds.min_id and bounds.max_id and d.finished_at is not null
+    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id
+  ),
+  queued as (
+    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at), 5,
+      array_agg(o.endpoint_id)) as call
+    from reopened o where o.state = 'pending'
+  )
+  select (select count(*) from reopened) into reopened from queued;
+  return reopened;
+end
+$$;
+comment on function postrider.reopen_deliveries(uuid[], postrider.replay) is
+  'Reopens finished deliveries for a replay, spread at its rate: the schedule begins anew, attempts go on counting. Returns how many; those of disabled and deleted endpoints stay as they are.';
+
+create or replace function postrider.make_deliveries(ids uuid[], r postrider.replay) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  made int;
+begin
+  -- Two replays for one endpoint must not both find a delivery missing.
+  perform pg_advisory_xact_lock(736, hashtext(r.endpoint_id::text));
+  with made as (
+    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, trigger, next_attempt_at)
+    select r.tenant_id, missed.id, e.id,
+      case when postrider.sendable(e, t, c) then 'pending' else 'held' end, 'replay',
+      now() + make_interval(secs => (missed.place / r.rate_per_second)::float8)
+    from unnest(ids) with ordinality as missed (id, place)
+    join postrider.endpoint e on e.id = r.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
+    join postrider.tenant t on t.id = e.tenant_id
+    left join postrider.circuit c on c.endpoint_id = e.id
+    where not exists (
+      select from postrider.delivery d where d.event_id = missed.id and d.endpoint_id = e.id)
+    returning id, state, next_attempt_at, endpoint_id
+  ),
+  queued as (
+    select postrider.enqueue(array_agg(m.id), array_agg(1), array_agg(m.next_attempt_at), 5,
+      array_agg(m.endpoint_id)) as call
+    from made m where m.state = 'pending'
+  )
+  select (select count(*) from made) into made from queued;
+  return made;
+end
+$$;
+comment on function postrider.make_deliveries(uuid[], postrider.replay) is
+  'Makes deliveries of events to the endpoint of a replay where there is none, spread at its rate; returns how many.';
+
+create or replace function postrider.cancel_replay(replay uuid, who text default session_user) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  ended postrider.replay;
+begin
+  update postrider.replay p set state = 'cancelled', finished_at = now()
+  where p.id = cancel_replay.replay and p.finished_at is null and postrider.in_scope(p.tenant_id)
+  returning * into ended;
+  if ended.id is null then
+    return false;
+  end if;
+  perform graphile_worker.remove_job('replay:' || replay);
+  perform postrider.audit(who, 'cancel_replay', 'replay', replay::text, ended.tenant_id,
+    jsonb_build_object('done', ended.done, 'total', ended.total));
+  return true;
+end
+$$;
+comment on function postrider.cancel_replay(uuid, text) is
+  'Ends a running replay; what it has made due is delivered all the same. Returns whether it was running.';
