@@ -29,7 +29,7 @@ export interface AttemptResult {
   statusCode: number | null
   /**
    * What went wrong, in words for a customer; `null` when delivered. Begins with one of the codes
-   * `status: timeout: dns: connection: tls: protocol: request: blocked: interrupted:`.
+   * `status: timeout: dns: connection: tls: protocol: request: proxy: blocked: interrupted:`.
    */
   error: string | null
   /** From the call to the end of the answer (or the moment we stopped reading), to 0.1 ms. */

@@ -16,6 +16,8 @@ export interface Sent {
   headers: Record<string, string>
   /** `performance.now()` of the call. */
   startedAt: number
+  /** Through a proxy, which did part of the dialling. */
+  isProxied?: boolean
 }
 
 /** The record of a try that never got as far as a connection. */
@@ -69,9 +71,14 @@ function retryAfterOf({ statusCode, headers }: AnswerHead): number | null {
 }
 
 /** A reused connection carries the times of its first request; this one dialled nothing. */
-function timingsOf({ host }: Sent, { timings, reusedSocket }: Exchange): AttemptTimings {
+function timingsOf({ host, isProxied }: Sent, { timings, reusedSocket }: Exchange): AttemptTimings {
   const phases: Partial<Timings['phases']> = timings?.phases ?? {}
   const dialled = !reusedSocket
+  if (isProxied) {
+    // Until the receiver can be spoken to; what of it the proxy spent on what is not to be known.
+    const connectMs = dialled ? (phases.wait ?? null) : null
+    return { dnsMs: null, connectMs, tlsMs: null, firstByteMs: phases.firstByte ?? null }
+  }
   const lookedUp = dialled && isIP(hostnameOf(host)) === 0
   return {
     dnsMs: lookedUp ? (phases.dns ?? null) : null,

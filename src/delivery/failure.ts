@@ -1,4 +1,5 @@
 import { AddressBlocked } from './egress.ts'
+import { ProxyFailed } from './proxy.ts'
 
 /** Why no answer came: the outcome it means, and words for the customer who owns the receiver. */
 export interface Failure {
@@ -47,6 +48,9 @@ const WORDS: Record<string, string> = {
 /** First match wins. */
 const FAMILIES: [RegExp, string][] = [
   [/^(EAI_|ENODATA|ESERVFAIL)/, 'dns: the name did not resolve'],
+  // Alerts of the receiver; only certificates of ours can be meant.
+  [/ALERT_CERTIFICATE_REQUIRED/, 'tls: the receiver asks for a client certificate'],
+  [/ALERT_.*(CERTIFICATE|UNKNOWN_CA)/, 'tls: the receiver refused the client certificate'],
   [/^HPE_/, 'protocol: the answer is not valid HTTP'],
   [/^(ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO)|CERT|SIGNATURE|CRL/, 'tls: no secure connection'],
   [/^(ERR_INVALID|ERR_HTTP|ERR_UNESCAPED)/, 'request: the URL or a header cannot be sent'],
@@ -54,8 +58,8 @@ const FAMILIES: [RegExp, string][] = [
 
 /** Puts an error of got, Node or our lookup into words; never a message or stack of theirs. */
 export function describeFailure(error: unknown): Failure {
-  const blocked = blockedAddress(error)
-  if (blocked) return blocked
+  const known = knownFailure(error)
+  if (known) return known
   const code = errorCode(error)
   if (code === null) return unreachable('connection: failed')
   const words = WORDS[code] ?? FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
@@ -70,10 +74,13 @@ export const blockedBy = (refusal: AddressBlocked): Failure => ({
 
 const unreachable = (error: string): Failure => ({ outcome: 'unreachable', error })
 
-function blockedAddress(error: unknown): Failure | null {
-  const candidates = error instanceof Error ? [error, error.cause] : []
-  const refusal = candidates.find((candidate) => candidate instanceof AddressBlocked)
-  return refusal ? blockedBy(refusal) : null
+/** Of ours, as it is or as the cause of got's. */
+function knownFailure(error: unknown): Failure | null {
+  for (const candidate of error instanceof Error ? [error, error.cause] : []) {
+    if (candidate instanceof AddressBlocked) return blockedBy(candidate)
+    if (candidate instanceof ProxyFailed) return unreachable(`proxy: ${candidate.message}`)
+  }
+  return null
 }
 
 /** The code of an error or of what it wraps; got's own codes say nothing and are skipped. */

@@ -1,11 +1,10 @@
-import http from 'node:http'
-import https from 'node:https'
 import got, { type Got } from 'got'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { resultOfExchange, resultOfFailure, type Sent } from './attempt-result.ts'
-import { createVettedLookup, type ParsedCidr, type VettedLookup, vetLiteralHost } from './egress.ts'
-import { type Deadline, type Exchange, followExchange } from './exchange.ts'
+import { type ClientCertificate, createConnections } from './connections.ts'
+import { createVettedLookup, type ParsedCidr, vetLiteralHost } from './egress.ts'
+import { followExchange } from './exchange.ts'
 import { blockedBy, type Failure, INTERRUPTED } from './failure.ts'
 import type { LookupAll } from './lookup.ts'
 import { requestHeaders } from './request-headers.ts'
@@ -13,8 +12,6 @@ import { sign } from './signature.ts'
 
 /** Node's own default, stated because an answer's headers are stored in full. */
 const RESPONSE_HEADERS_BYTES_MAX = 16_384
-/** Shorter than the 60 s after which common balancers close an idle connection under us. */
-const IDLE_SOCKET_MS = 30_000
 
 export interface SendRequest {
   /** http or https; credentials in it are not sent. */
@@ -27,6 +24,8 @@ export interface SendRequest {
   headers: Record<string, string>
   /** All live secrets of the endpoint, in their written form. */
   secrets: string[]
+  /** For https receivers that ask who is calling. */
+  clientCertificate?: ClientCertificate | null | undefined
   /** From the call to the end of the answer, whatever the receiver does in between. */
   timeoutMs: number
   /** Aborting ends the attempt as `interrupted`, unless the receiver has answered. */
@@ -41,7 +40,8 @@ export interface Sender {
   /**
    * One HTTP try. Never rejects for what a receiver does.
    *
-   * @throws InvalidSecret since without a signature nothing may be sent, and that is our fault
+   * @throws InvalidSecret, or what opening the client's key throws: nothing may be sent then, and
+   *   that is our fault
    */
   send(request: SendRequest): Promise<AttemptResult>
   /** Closes all connections; what is under way ends as `interrupted`. Safe to call twice. */
@@ -52,6 +52,10 @@ export interface SenderOptions {
   /** Networks that may be dialled although not public. */
   allow: readonly ParsedCidr[]
   lookup?: LookupAll
+  /** All receivers but those on loopback are reached through it. Its own address is not vetted. */
+  proxy?: URL | undefined
+  /** Blocks http, whoever let such a URL in. */
+  httpsOnly?: boolean | undefined
   /**
    * Connections per origin. Unlimited by default: whoever calls `send` bounds what is in flight,
    * and a request queued here for a connection would wait at the cost of its own deadline.
@@ -61,14 +65,16 @@ export interface SenderOptions {
 }
 
 /**
- * Makes the sender. Its got instances and connections are prepared once, because setting up
+ * Makes the sender. Its got instance and connections are prepared once, because setting up
  * options is most of what got costs per request (about 0.65 ms of CPU).
  */
 export function createSender(options: SenderOptions): Sender {
-  const lookup = createVettedLookup(options)
-  const maxSockets = options.maxSockets ?? Number.POSITIVE_INFINITY
-  const pooled = prepareClient({ lookup, maxSockets, keepAlive: true, timeout: IDLE_SOCKET_MS })
-  const fresh = prepareClient({ lookup, maxSockets, keepAlive: false })
+  const connections = createConnections({
+    lookup: createVettedLookup(options),
+    proxy: options.proxy,
+    maxSockets: options.maxSockets ?? Number.POSITIVE_INFINITY,
+  })
+  const instance = prepareInstance()
   const userAgent = options.userAgent ?? `Postrider/${packageJson.version}`
   const closing = new AbortController()
 
@@ -81,45 +87,35 @@ export function createSender(options: SenderOptions): Sender {
       const sent: Sent = { host: url?.host ?? '', headers, startedAt }
       const signals = request.signal ? [request.signal, closing.signal] : [closing.signal]
 
-      const refusal = refuse(url, options.allow, signals)
+      const refusal = refuse(url, options, signals)
       if (refusal || !url) return resultOfFailure(sent, refusal ?? NO_URL)
+      const lease = connections.lease(url, request.clientCertificate)
+      if ('error' in lease) return resultOfFailure(sent, lease)
 
       const deadline = {
         endsAt: startedAt + request.timeoutMs,
         timeoutMs: request.timeoutMs,
         signals,
       }
-      const client = request.newConnection ? fresh : pooled
-      return resultOfExchange(sent, await postOnce(client, url, { body, headers }, deadline))
+      const agent = request.newConnection ? lease.fresh : lease.pooled
+      const exchange = await followExchange(
+        instance.stream(url, { body, headers, agent }),
+        deadline,
+      )
+      lease.release()
+      return resultOfExchange({ ...sent, isProxied: lease.isProxied }, exchange)
     },
     async close() {
       closing.abort()
-      pooled.destroy()
-      fresh.destroy()
+      connections.destroy()
     },
   }
 }
 
-function postOnce(
-  { instance }: Client,
-  url: URL,
-  message: { body: Buffer; headers: Record<string, string> },
-  deadline: Deadline,
-): Promise<Exchange> {
-  return followExchange(instance.stream(url, message), deadline)
-}
-
-interface Client {
-  instance: Got
-  destroy(): void
-}
-
-/** A got instance on agents of its own: those of Node would dial through an unvetted lookup. */
-function prepareClient(options: http.AgentOptions & { lookup: VettedLookup }): Client {
-  const agents = { http: new http.Agent(options), https: new https.Agent(options) }
-  const instance = got.extend({
+/** Without agents: each request brings those of its way. */
+function prepareInstance(): Got {
+  return got.extend({
     method: 'POST',
-    agent: agents,
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
@@ -129,13 +125,6 @@ function prepareClient(options: http.AgentOptions & { lookup: VettedLookup }): C
     strictContentLength: false,
     maxHeaderSize: RESPONSE_HEADERS_BYTES_MAX,
   })
-  return {
-    instance,
-    destroy() {
-      agents.http.destroy()
-      agents.https.destroy()
-    },
-  }
 }
 
 function signedHeaders(
@@ -160,15 +149,17 @@ function signedHeaders(
 
 const NO_URL: Failure = { outcome: 'blocked', error: 'blocked: the URL cannot be read' }
 const NO_HTTP: Failure = { outcome: 'blocked', error: 'blocked: only http and https are dialled' }
+const NO_HTTPS: Failure = { outcome: 'blocked', error: 'blocked: only https is dialled here' }
 
 /** Why a request is not even begun, or `null`. Also takes credentials out of the URL. */
 function refuse(
   url: URL | null,
-  allow: readonly ParsedCidr[],
+  { allow, httpsOnly }: SenderOptions,
   signals: readonly AbortSignal[],
 ): Failure | null {
   if (!url) return NO_URL
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return NO_HTTP
+  if (httpsOnly && url.protocol === 'http:') return NO_HTTPS
   if (signals.some((signal) => signal.aborted)) return INTERRUPTED
   // got would make an authorization header of them, past the endpoint's own headers.
   url.username = ''
