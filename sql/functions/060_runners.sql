@@ -85,3 +85,28 @@ end
 $$;
 comment on function postrider.unlock_jobs(text[]) is
   'Makes the jobs locked by these worker pools runnable and wakes the runners. Never call it for one that lives.';
+
+-- return_unknown_jobs: give back the jobs that a living runner holds without knowing it.
+--
+-- The answer to a fetch can be lost after its commit. Only the runner itself can tell, between two fetches.
+-- The statement is that of graphile-worker's own returnJobs, for which it has no function.
+-- Cost: one pass over the jobs.
+create or replace function postrider.return_unknown_jobs(runner text, known bigint[]) returns int
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  returned int;
+begin
+  update graphile_worker._private_jobs j
+  set attempts = greatest(0, j.attempts - 1), locked_by = null, locked_at = null
+  where j.locked_by = return_unknown_jobs.runner and j.id <> all (known);
+  get diagnostics returned = row_count;
+  if returned > 0 then
+    perform pg_notify('jobs:insert', '{"count":50}');
+  end if;
+  return returned;
+end
+$$;
+comment on function postrider.return_unknown_jobs(text, bigint[]) is
+  'Makes the jobs runnable that are locked by this runner but are not among those it knows of; returns how many. Only the runner itself may call it, between two fetches.';

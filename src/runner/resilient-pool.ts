@@ -18,6 +18,17 @@ export const RELEASE_STATEMENTS = [
   'return_job_q',
 ]
 
+/** `get_job`, with the number of jobs behind it. */
+const FETCH_STATEMENT = /^get_job\d*F?N?$/
+
+export interface ResilientOptions {
+  onRetry(error: unknown): void
+  /** Called before a statement that takes jobs, on its connection. */
+  beforeFetch(client: PoolClient): Promise<void>
+  /** Called when such a statement failed. */
+  fetchFailed(): void
+}
+
 /** Longer than a restart or a failover of Postgres; then the process ends and its supervisor decides. */
 const OUTAGE_MS_MAX = 10 * 60_000
 const FIRST_PAUSE_MS = 100
@@ -31,7 +42,10 @@ const LONGEST_PAUSE_MS = 2_000
  * and so are the releasing statements, on another connection. Statements that take jobs never are: a lost
  * answer would leave jobs locked that nobody knows of.
  */
-export function resilient(pool: Pool, onRetry: (error: unknown) => void): Pool {
+export function resilient(
+  pool: Pool,
+  { onRetry, beforeFetch, fetchFailed }: ResilientOptions,
+): Pool {
   const connectOnce = pool.connect.bind(pool)
   const retry = <T>(run: () => Promise<T>) => retryOutage(run, () => pool.ending, onRetry)
 
@@ -49,28 +63,42 @@ export function resilient(pool: Pool, onRetry: (error: unknown) => void): Pool {
       }
     })
 
+  const fetch = async (client: PoolClient, query: QueryConfig) => {
+    await beforeFetch(client)
+    try {
+      return await client.query(query)
+    } catch (error) {
+      fetchFailed()
+      throw error
+    }
+  }
+
   // The callback form is what pool.query uses by itself; graphile-worker uses the promise.
   pool.connect = ((callback?: Parameters<Pool['connect']>[0]) =>
     callback
       ? connectOnce(callback)
       : retry<PoolClient>(() => connectOnce()).then((client) =>
-          withRelease(client, release),
+          withDetours(client, { release, fetch }),
         )) as Pool['connect']
   return pool
 }
 
-/** The client, except that a releasing statement which fails for an outage is done elsewhere. */
-function withRelease(
-  client: PoolClient,
-  release: (query: QueryConfig) => Promise<unknown>,
-): PoolClient {
+interface Detours {
+  /** Does a releasing statement on another connection. */
+  release(query: QueryConfig): Promise<unknown>
+  fetch(client: PoolClient, query: QueryConfig): Promise<unknown>
+}
+
+/** The client, except for fetches, and for a releasing statement that fails for an outage. */
+function withDetours(client: PoolClient, detours: Detours): PoolClient {
   const query = async (...args: unknown[]) => {
+    const config = args[0] as QueryConfig
+    if (FETCH_STATEMENT.test(nameOf(config))) return detours.fetch(client, config)
     try {
       return await (client.query as (...args: unknown[]) => Promise<unknown>)(...args)
     } catch (error) {
-      const config = args[0] as QueryConfig
-      if (!releases(config) || !isOutage(error)) throw error
-      return release(config)
+      if (!RELEASE_STATEMENTS.includes(nameOf(config)) || !isOutage(error)) throw error
+      return detours.release(config)
     }
   }
   return new Proxy(client, {
@@ -82,9 +110,9 @@ function withRelease(
   })
 }
 
-/** Named `<statement>/<schema of graphile-worker>`. */
-function releases(query: QueryConfig | undefined): boolean {
-  return RELEASE_STATEMENTS.includes(query?.name?.split('/')[0] ?? '')
+/** Statements are named `<statement>/<schema of graphile-worker>`. */
+function nameOf(query: QueryConfig | undefined): string {
+  return query?.name?.split('/')[0] ?? ''
 }
 
 async function retryOutage<T>(

@@ -9,6 +9,7 @@ import type { Log } from '../log.ts'
 import { deliverTask } from './deliver-task.ts'
 import { startDuties } from './duties.ts'
 import { endpointTasks } from './endpoint-tasks.ts'
+import { createHeldJobs, type HeldJobs } from './held-jobs.ts'
 import { startPresence } from './presence.ts'
 import { resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
@@ -66,7 +67,8 @@ export class RunnerEnded extends Error {
 export async function startRunner(options: RunnerOptions): Promise<RunnerHandle> {
   const { log } = options
   const id = newRunnerId()
-  const pools = createPools(options, id)
+  const heldJobs = createHeldJobs(id, log)
+  const pools = createPools(options, id, heldJobs)
   const reaped = Promise.withResolvers<never>()
   const presence = await startPresence({
     connectionString: options.connectionString,
@@ -91,6 +93,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     },
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,
+    heldJobs,
     log,
   })
   log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
@@ -132,7 +135,7 @@ function newRunnerId(): string {
   return `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
 }
 
-function createPools({ connectionString, log }: RunnerOptions, id: string) {
+function createPools({ connectionString, log }: RunnerOptions, id: string, heldJobs: HeldJobs) {
   const onError = (error: Error) => log.warn({ err: error }, 'database.connection_lost')
   const common = { connectionString, applicationName: `postrider-runner ${id}`, onError }
   const own = createPool({ ...common, max: OWN_CONNECTIONS, options: SESSION_OPTIONS })
@@ -144,6 +147,9 @@ function createPools({ connectionString, log }: RunnerOptions, id: string) {
   })
   return {
     own,
-    worker: resilient(worker, (error) => log.warn({ err: error }, 'database.retried')),
+    worker: resilient(worker, {
+      ...heldJobs,
+      onRetry: (error) => log.warn({ err: error }, 'database.retried'),
+    }),
   }
 }

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { createTestDatabase } from '../testing/database.ts'
+import { startPostgresProxy } from '../testing/postgres-proxy.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { encryptSecret, startService } from '../testing/service.ts'
+import { createTenant } from '../testing/tenant.ts'
+
+const { pool, url } = await createTestDatabase(t)
+
+const EVENTS = 20
+
+/** Resolves when nothing of the tenant is open and no job is left; asks fifty times a second at most. */
+async function atRest(tenantId: string) {
+  for (;;) {
+    const { rows } = await pool.query(
+      `select (select count(*)::int from postrider.delivery where tenant_id = $1 and finished_at is null) as open,
+         (select count(*)::int from graphile_worker.jobs where attempts < max_attempts or locked_at is not null) as jobs,
+         pg_sleep(0.02)`,
+      [tenantId],
+    )
+    if (rows[0].open === 0 && rows[0].jobs === 0) return
+  }
+}
+
+// Statements of a runner that are committed, and of which it then hears nothing.
+const STATEMENTS = [
+  // The jobs were locked by a runner that lives and knew nothing of them, for hours: nobody may take them
+  // from it, and it did not look.
+  'get_job',
+  'postrider_claim',
+  'postrider_finish',
+  'complete_job',
+]
+for (const statement of STATEMENTS) {
+  t.test(`an answer to ${statement} that is lost loses nothing`, async (t) => {
+    await using receiver = await startReceiver()
+    const tenant = await createTenant(pool)
+    await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+    const proxy = await startPostgresProxy(t, url)
+    const runner = await startService(t, 'runner', { DATABASE_URL: proxy.url })
+
+    const lost = proxy.loseAnswerTo(statement)
+    await pool.query(
+      `select postrider.publish($1, 'a.b', json_build_object('n', n)) from generate_series(1, $2::int) as n`,
+      [tenant.key, EVENTS],
+    )
+    await lost
+    await receiver.received(EVENTS, 60_000)
+    await atRest(tenant.id)
+
+    const { rows } = await pool.query(
+      `select count(*)::int as attempts, count(*) filter (where outcome = 'delivered')::int as delivered,
+         count(*) filter (where outcome = 'started')::int as started
+       from postrider.attempt where tenant_id = $1`,
+      [tenant.id],
+    )
+    t.match(rows, [{ delivered: EVENTS, started: 0 }])
+    t.equal(receiver.requests.length, EVENTS, 'nothing was sent twice')
+    t.equal(await runner.stop(), 0)
+  })
+}
