@@ -8,6 +8,16 @@ return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.susp
 comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
   'Whether people let deliveries of this endpoint be sent now; otherwise they are held. Its circuit has a say too.';
 
+-- Not on current_user, which inside a security definer function is the owner; "role" stays what it was set to.
+create or replace function postrider.in_scope(tenant uuid) returns boolean
+language sql stable parallel safe
+return case
+  when current_setting('role') = 'postrider_tenant'
+    then coalesce(tenant = nullif(current_setting('postrider.tenant_id', true), '')::uuid, false)
+  else true end;
+comment on function postrider.in_scope(uuid) is
+  'Whether this transaction may touch what is a tenant''s: those of the API for one tenant (900_tenant_isolation.sql) may touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
+
 create or replace function postrider.body(type text, occurred_at timestamptz, data json) returns text
 language sql stable parallel safe
 return '{"type":' || to_json(type)::text

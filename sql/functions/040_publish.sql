@@ -45,7 +45,7 @@ as $$
   from rows from (json_to_recordset(events) as (
       tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text))
     with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", ordinal)
-  left join postrider.tenant t on t.key = i.tenant
+  left join postrider.tenant t on t.key = i.tenant and postrider.in_scope(t.id)
 $$;
 comment on function postrider.parse_publish_items(json) is
   'The items of publish_many, parsed and checked. Raises when one holds what jsonb cannot.';

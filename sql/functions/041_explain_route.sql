@@ -17,6 +17,7 @@ begin
     select ev.id, ev.tenant_id, ev.type, ev.data::jsonb as document, ev.created_at, ev.only_endpoint_id
     from postrider.event ev
     where ev.id = explain_route.event and ev.tenant_id = explain_route.tenant
+      and postrider.in_scope(ev.tenant_id)
   ),
   delivered as materialized (
     select d.endpoint_id, d.id

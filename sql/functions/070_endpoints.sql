@@ -1,7 +1,7 @@
 -- delete_endpoint: take an endpoint out of service for good.
 --
 -- The row stays for the audit log; its subscriptions go (by trigger), so nothing new is routed to it, and
--- its secrets go, since nothing will be signed for it. Its open deliveries are cancelled afterwards, a batch
+-- its secrets and its client certificate go, since nothing will be sent to it. Its open deliveries are cancelled afterwards, a batch
 -- a transaction: postrider.cancel_deliveries_of(). What that misses (a publish that was open meanwhile, a
 -- crash half-way) is cancelled by claim_many when its job is due.
 --
@@ -12,8 +12,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update postrider.endpoint e
-  set deleted_at = now(), updated_at = now()
-  where e.id = delete_endpoint.endpoint and e.tenant_id = delete_endpoint.tenant and e.deleted_at is null;
+  set deleted_at = now(), updated_at = now(), client_certificate = null, client_key_encrypted = null
+  where e.id = delete_endpoint.endpoint and e.tenant_id = delete_endpoint.tenant and e.deleted_at is null
+    and postrider.in_scope(e.tenant_id);
   if not found then
     return false;
   end if;
@@ -46,7 +47,7 @@ begin
     from postrider.delivery d
     where d.endpoint_id = cancel_deliveries_of.endpoint
       and d.id >= postrider.id_floor(cancel_deliveries_of.endpoint)
-      and d.finished_at is null
+      and d.finished_at is null and postrider.in_scope(d.tenant_id)
     order by d.id
     limit batch
     for update skip locked

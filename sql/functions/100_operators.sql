@@ -46,6 +46,7 @@ declare
 begin
   select
     case
+      when not postrider.in_scope(e.tenant_id) then 'the endpoint belongs to another tenant'
       when e.deleted_at is not null then 'the endpoint was deleted'
       when t.suspended_at is not null then format('tenant %s is suspended', t.key)
       when e.state = 'paused' then 'the endpoint is paused'
@@ -53,6 +54,7 @@ begin
       when postrider.is_paused() then 'all deliveries are paused'
     end,
     case
+      when not postrider.in_scope(e.tenant_id) then 'Name an endpoint of the tenant.'
       when e.deleted_at is not null then 'Nothing is sent to it any more.'
       when t.suspended_at is not null then format('select postrider.resume_tenant(%L)', t.key)
       when e.state = 'paused' then format('select postrider.resume_endpoint(%L)', e.id)

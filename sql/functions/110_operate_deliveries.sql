@@ -97,7 +97,8 @@ as $$
 declare
   target postrider.delivery;
 begin
-  select * into target from postrider.delivery d where d.id = lock_delivery.delivery for update;
+  select * into target from postrider.delivery d
+  where d.id = lock_delivery.delivery and postrider.in_scope(d.tenant_id) for update;
   if target.id is null then
     raise exception 'there is no delivery %', delivery using errcode = 'P0002',
       hint = 'Ids are in the API, the log and postrider.delivery. Old ones are dropped with their day.';

@@ -29,7 +29,8 @@ declare
   target postrider.endpoint;
 begin
   select * into target from postrider.endpoint e
-  where e.id = lock_endpoint.endpoint and e.deleted_at is null for no key update;
+  where e.id = lock_endpoint.endpoint and e.deleted_at is null and postrider.in_scope(e.tenant_id)
+  for no key update;
   if target.id is null then
     raise exception 'there is no endpoint %', endpoint using errcode = 'P0002',
       hint = 'Ids are in the API and in postrider.endpoint_health. A deleted endpoint does not come back.';
@@ -133,7 +134,8 @@ as $$
 declare
   target postrider.tenant;
 begin
-  select * into target from postrider.tenant t where t.key = lock_tenant.tenant for no key update;
+  select * into target from postrider.tenant t
+  where t.key = lock_tenant.tenant and postrider.in_scope(t.id) for no key update;
   if target.id is null then
     raise exception 'there is no tenant %', tenant using errcode = 'P0002',
       hint = 'Give the key, as in publish().';

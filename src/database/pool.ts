@@ -23,6 +23,11 @@ export type PoolOptions = {
    * `parsed` is for graphile-worker, which expects its payloads as objects.
    */
   json?: 'text' | 'parsed'
+  /**
+   * A statement is sent without waiting for the answer of the one before. Nothing changes for
+   * whoever awaits each; createTenantScope makes use of it.
+   */
+  pipeline?: boolean
   /** A connection was lost. The pool replaces it; the query that was on it has failed by itself. */
   onError?: (error: Error) => void
 }
@@ -42,6 +47,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     connectionTimeoutMillis: CONNECT_MS_MAX,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    pipeline: options.pipeline ?? false,
     ...(options.statementTimeoutMs && { statement_timeout: options.statementTimeoutMs }),
     ...(options.options && { options: options.options }),
     ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),

@@ -15,7 +15,7 @@ export type TestLifetime = { teardown(done: () => Promise<void>): void; passing?
 
 export type TestDatabase = { url: string; pool: pg.Pool; name: string }
 
-const POOL_MAX = 10
+const POOL = { max: 10, pipeline: true }
 /** A test that keeps a client would otherwise wait for it for ever. */
 const POOL_END_MS_MAX = 2_000
 /** Copying takes 30 ms; it is refused while somebody is connected to the template. */
@@ -38,7 +38,7 @@ export async function createTestDatabase(t: TestLifetime): Promise<TestDatabase>
   const name = `test_${process.pid}_${made}`
   await copyTemplate(server.url, name, server.template)
   const url = urlOf(server.url, name)
-  const pool = createPool({ connectionString: url, max: POOL_MAX, applicationName: name })
+  const pool = createPool({ ...POOL, connectionString: url, applicationName: name })
   t.teardown(async () => {
     await endPool(pool)
     if (t.passing?.() ?? true) await drop(server.url, name)
@@ -63,7 +63,7 @@ export async function startDebianPostgres(
   const server = await startPostgres({ dataDir, binaries, settings: VOLATILE })
   const name = 'postrider'
   const url = urlOf(server.url, name)
-  const pool = createPool({ connectionString: url, max: POOL_MAX, applicationName: 'test' })
+  const pool = createPool({ ...POOL, connectionString: url, applicationName: 'test' })
   t.teardown(async () => {
     await endPool(pool)
     await server.stop()

@@ -1,0 +1,150 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PostgresDialect,
+  type QueryResult,
+} from 'kysely'
+import type { Pool } from 'pg'
+import type { TenantId } from '../ids.ts'
+import type { Database } from './schema.ts'
+
+/**
+ * A statement about a tenant's data was made without saying for which tenant: a route that lacks
+ * `tenantOfPath`, or a service that was given the wrong database.
+ */
+export class TenantScopeMissing extends Error {
+  override readonly name = 'TenantScopeMissing'
+  readonly code = 'tenant_scope_missing'
+  constructor() {
+    super('this database is used within inTenant(...) only')
+  }
+}
+
+export interface TenantScope {
+  /**
+   * Sees and changes the rows of one tenant, the one of `inTenant`, whatever a query says or
+   * forgets: row-level security (sql/functions/900_tenant_isolation.sql) holds underneath.
+   *
+   * Every statement, and every transaction that is begun on it, is a transaction of its own that
+   * runs as role postrider_tenant. So none is open while a request waits for something else.
+   */
+  database: Kysely<Database>
+  /** Runs `work`, and whatever it awaits, with `database` being that of this tenant. */
+  inTenant<T>(tenantId: TenantId, work: () => T): T
+}
+
+/** @param pool made with `pipeline`, so that the scope costs no round trips */
+export function createTenantScope(pool: Pool): TenantScope {
+  const tenants = new AsyncLocalStorage<TenantId>()
+  const current = () => {
+    const tenantId = tenants.getStore()
+    if (tenantId === undefined) throw new TenantScopeMissing()
+    return tenantId
+  }
+  return {
+    database: new Kysely<Database>({ dialect: new TenantDialect({ pool }, current) }).withSchema(
+      'postrider',
+    ),
+    inTenant: (tenantId, work) => tenants.run(tenantId, work),
+  }
+}
+
+class TenantDialect extends PostgresDialect {
+  readonly #current: () => TenantId
+  constructor(config: { pool: Pool }, current: () => TenantId) {
+    super(config)
+    this.#current = current
+  }
+  override createDriver(): Driver {
+    return scoped(super.createDriver(), this.#current)
+  }
+}
+
+/** A connection of the pool, lent to one tenant until it is released. */
+interface ScopedConnection extends DatabaseConnection {
+  inner: DatabaseConnection
+  enter: CompiledQuery
+  /** Inside a transaction of the caller, which has entered the scope already. */
+  isEntered: boolean
+}
+
+function scoped(driver: Driver, current: () => TenantId): Driver {
+  const begin = (connection: ScopedConnection, settings = {}) =>
+    inOrder([
+      driver.beginTransaction(connection.inner, settings),
+      connection.inner.executeQuery(connection.enter),
+    ])
+
+  const executeAlone = async <R>(connection: ScopedConnection, query: CompiledQuery) => {
+    const [, result] = await inOrder([
+      begin(connection),
+      connection.inner.executeQuery<R>(query),
+      // Of a statement that failed, Postgres makes a rollback.
+      driver.commitTransaction(connection.inner),
+    ])
+    return result as QueryResult<R>
+  }
+
+  return {
+    init: (options) => driver.init(options),
+    async acquireConnection(options) {
+      const enter = enterScope(current())
+      const inner = await driver.acquireConnection(options)
+      const connection: ScopedConnection = {
+        inner,
+        enter,
+        isEntered: false,
+        executeQuery: (query) =>
+          connection.isEntered ? inner.executeQuery(query) : executeAlone(connection, query),
+        streamQuery: () => {
+          throw new Error('a tenant has no streams of rows')
+        },
+      }
+      return connection
+    },
+    async beginTransaction(connection, settings) {
+      const { inner } = toScoped(connection)
+      await begin(toScoped(connection), settings).catch(async (error: unknown) => {
+        await driver.rollbackTransaction(inner)
+        throw error
+      })
+      toScoped(connection).isEntered = true
+    },
+    commitTransaction: (connection) => leave(connection, driver.commitTransaction),
+    rollbackTransaction: (connection) => leave(connection, driver.rollbackTransaction),
+    releaseConnection: (connection) => driver.releaseConnection(toScoped(connection).inner),
+    destroy: (options) => driver.destroy(options),
+  }
+
+  function leave(connection: DatabaseConnection, end: Driver['commitTransaction']): Promise<void> {
+    toScoped(connection).isEntered = false
+    return end.call(driver, toScoped(connection).inner)
+  }
+}
+
+/** Kysely hands back the connections that it got from `acquireConnection`. */
+const toScoped = (connection: DatabaseConnection) => connection as ScopedConnection
+
+/** Both settings end with the transaction. The role comes first: it is the one that must not fail. */
+const enterScope = (tenantId: TenantId): CompiledQuery =>
+  CompiledQuery.raw(
+    `select set_config('role', 'postrider_tenant', true), set_config('postrider.tenant_id', $1, true)`,
+    [tenantId],
+  )
+
+/**
+ * The results of statements that are on their way one behind the other, without waiting for each
+ * answer. Waits for all of them, as nothing may be left on a connection that is given back; the
+ * first failure is the cause of the others.
+ */
+async function inOrder<T extends readonly Promise<unknown>[]>(
+  statements: T,
+): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
+  const settled = await Promise.allSettled(statements)
+  const failed = settled.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+  return Promise.all(statements) as never
+}
