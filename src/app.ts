@@ -14,12 +14,15 @@ import { createSecretBox } from './endpoints/secrets.ts'
 import { createDeliveries } from './events/deliveries.ts'
 import { createDeliveryOperations } from './events/delivery-operations.ts'
 import { createEvents } from './events/events.ts'
-import { createPublisher } from './events/publish.ts'
+import { createPublisher, type Publisher } from './events/publish.ts'
 import { createBatchPublisher } from './events/publish-batch.ts'
+import { createRememberingPublisher } from './events/remembering-publisher.ts'
 import type { Readiness } from './http/health.ts'
 import { createApp } from './http/server.ts'
 import { type HttpServer, startHttp } from './http/start-http.ts'
-import { connectRedis } from './limits/redis.ts'
+import { createDedupCache } from './limits/dedup-cache.ts'
+import { connectRedis, type Redis } from './limits/redis.ts'
+import { createRequestLimiter } from './limits/request-limiter.ts'
 import type { Log } from './log.ts'
 import { type RunnerHandle, startRunner } from './runner/runner.ts'
 import { addSandboxRoutes } from './sandbox/routes.ts'
@@ -32,6 +35,8 @@ const API_CONNECTIONS = 8
 /** Two lanes each for events with an idempotency key, without, and in batches. */
 const PUBLISH_CONNECTIONS = 6
 const API_STATEMENT_MS_MAX = 10_000
+/** Short, so that who is over the limit need not wait long. */
+const API_RATE_WINDOW_SECONDS = 1
 /** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
 const PUBLISH_SESSION_OPTIONS = '-c lock_timeout=200ms'
 /** The sandbox is served by this process, so `dev` may always dial it. */
@@ -49,7 +54,9 @@ export interface RunningApi {
 /** Serves the HTTP API. The database has to be there and migrated. */
 export async function startApi(config: ServiceConfig, log: Log): Promise<RunningApi> {
   await using starting = new AsyncDisposableStack()
-  const api = createApi(config, log)
+  const redis = await connectRedis({ url: config.redisUrl, log })
+  starting.defer(redis.stop)
+  const api = createApi(config, log, redis)
   starting.defer(api.stop)
   await assertSchema(api.pool)
   const http = await listen(config, api.app)
@@ -67,6 +74,17 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
 
 /** Executes deliveries. The database has to be there and migrated. */
 export async function startRunnerProcess(config: ServiceConfig, log: Log): Promise<RunnerHandle> {
+  await using starting = new AsyncDisposableStack()
+  const redis = await connectRedis({ url: config.redisUrl, log })
+  starting.defer(redis.stop)
+  const runner = await startRunnerOf(config, log, redis)
+  starting.defer(runner.stop)
+
+  const running = starting.move()
+  return { ...runner, stop: once(() => running.disposeAsync()) }
+}
+
+async function startRunnerOf(config: ServiceConfig, log: Log, redis: Redis): Promise<RunnerHandle> {
   const { databaseUrl: connectionString } = config
   const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
   try {
@@ -74,8 +92,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
   } finally {
     await pool.end()
   }
-  const redis = await connectRedis({ url: config.redisUrl, log })
-  const runner = await startRunner({
+  return await startRunner({
     connectionString,
     concurrency: config.runnerConcurrency,
     allow: egressAllow(config),
@@ -87,7 +104,6 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
     redis,
     log,
   })
-  return { ...runner, stop: once(() => runner.stop().finally(redis.stop)) }
 }
 
 export interface RunningDev {
@@ -121,11 +137,13 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
 
   const egress = [...config.egressAllow, ...LOOPBACK, ...(isIP(config.host) ? [config.host] : [])]
   const service = { ...config, databaseUrl, egressAllow: egress }
-  const api = createApi(service, log)
+  const redis = await connectRedis({ url: config.redisUrl, log })
+  starting.defer(redis.stop)
+  const api = createApi(service, log, redis)
   starting.defer(api.stop)
   addSandboxRoutes(api.app, { ...api, bodyBytesMax: config.eventBytesMax })
   await ensureSandboxEndpoint(api, url)
-  const runner = await startRunnerProcess(service, log)
+  const runner = await startRunnerOf(service, log, redis)
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.
   starting.defer(http.stop)
   starting.defer(runner.stop)
@@ -138,7 +156,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
 }
 
 /** Pools, services and the app, without a port. */
-function createApi(config: ServiceConfig, log: Log) {
+function createApi(config: ServiceConfig, log: Log, redis: Redis) {
   const connectionString = config.databaseUrl
   const onError = (error: Error) => {
     // A connection that is closing may still hear that the server is stopping as well.
@@ -169,17 +187,18 @@ function createApi(config: ServiceConfig, log: Log) {
   const app = createApp({
     version: packageJson.version,
     log,
-    ready: () => readinessOf(pool),
+    ready: () => readinessOf(pool, redis),
     eventBytesMax: config.eventBytesMax,
     egressAllow: egressAllow(config),
     apiKeys: createApiKeys({
       database,
       adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
     }),
+    requestLimiter: requestLimiter(config, redis),
     tenants,
     endpoints,
     secrets,
-    publisher,
+    publisher: remembering(publisher, database, redis),
     batchPublisher,
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
@@ -192,15 +211,40 @@ function createApi(config: ServiceConfig, log: Log) {
   return { app, pool, tenants, endpoints, secrets, stop }
 }
 
-async function readinessOf(pool: Parameters<typeof assertSchema>[0]): Promise<Readiness> {
+function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
+  if (limit === 0) return null
+  return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
+}
+
+function remembering(
+  publisher: Publisher,
+  database: ReturnType<typeof createDatabase>,
+  redis: Redis,
+) {
+  if (redis.state === 'off') return publisher
+  return createRememberingPublisher({ publisher, cache: createDedupCache({ redis }), database })
+}
+
+/** Redis is shown and never counts: without it everything is served all the same. */
+async function readinessOf(
+  pool: Parameters<typeof assertSchema>[0],
+  redis: Redis,
+): Promise<Readiness> {
   await pool.query('select 1')
   try {
     await assertSchema(pool)
-    return { ready: true, checks: { database: 'reachable', schema: 'current' } }
+    return {
+      ready: true,
+      checks: { database: 'reachable', schema: 'current', redis: redis.state },
+    }
   } catch {
     return {
       ready: false,
-      checks: { database: 'reachable', schema: 'not the one of this program' },
+      checks: {
+        database: 'reachable',
+        schema: 'not the one of this program',
+        redis: redis.state,
+      },
     }
   }
 }

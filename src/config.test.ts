@@ -37,6 +37,7 @@ t.test('dev needs no variable at all', async (t) => {
     shutdownSeconds: 25,
     endpointDisableAfterDays: 5,
     eventBytesMax: 262_144,
+    apiRateLimit: 10_000,
     retentionDays: 30,
     logLevel: 'info',
   })
@@ -57,6 +58,7 @@ t.test('every mistake is reported at once, by name', async (t) => {
     RETRY_SCHEDULE: '60,soon',
     DELIVERY_TIMEOUT_SECONDS: '0',
     EVENT_BYTES_MAX: '1e6',
+    API_RATE_LIMIT: '-1',
     RETENTION_DAYS: '1.5',
     LOG_LEVEL: 'loud',
     POSTRIDER_URL: 'localhost',
@@ -121,6 +123,7 @@ t.test('numbers keep to their bounds at both ends', async (t) => {
     ['RUNNER_CONCURRENCY', 1, 2000],
     ['DELIVERY_TIMEOUT_SECONDS', 1, 60],
     ['EVENT_BYTES_MAX', 1024, 16_777_216],
+    ['API_RATE_LIMIT', 0, 1_000_000],
     ['RETENTION_DAYS', 1, 3650],
   ]
   for (const [name, min, max] of bounds) {

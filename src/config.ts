@@ -151,6 +151,12 @@ const variables = z.object({
     default: '262144',
     unit: 'bytes',
   }),
+  API_RATE_LIMIT: wholeNumber(0, 1_000_000).default(10_000).register(documentation, {
+    meaning:
+      'Requests that one API key may make, over all processes when there is Redis; 0 = no limit',
+    default: '10000',
+    unit: 'requests per second',
+  }),
   RETENTION_DAYS: wholeNumber(1, 3650).default(30).register(documentation, {
     meaning: 'How long events, deliveries and attempts are kept, 1–3650',
     default: '30',
@@ -216,6 +222,8 @@ export interface Config {
   shutdownSeconds: number
   endpointDisableAfterDays: number
   eventBytesMax: number
+  /** Requests per second and API key; 0 = no limit. */
+  apiRateLimit: number
   retentionDays: number
   logLevel: LogLevel
   apiUrl: string | undefined
@@ -299,6 +307,7 @@ function fromVariables(values: z.output<typeof variables>): Config {
     shutdownSeconds: values.SHUTDOWN_SECONDS,
     endpointDisableAfterDays: values.ENDPOINT_DISABLE_AFTER_DAYS,
     eventBytesMax: values.EVENT_BYTES_MAX,
+    apiRateLimit: values.API_RATE_LIMIT,
     retentionDays: values.RETENTION_DAYS,
     logLevel: values.LOG_LEVEL,
     apiUrl: values.POSTRIDER_URL?.replace(/\/+$/, ''),

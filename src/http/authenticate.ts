@@ -5,6 +5,7 @@ import type { Scope } from '../database/schema.ts'
 import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
 import { type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { Problem } from './problem.ts'
+import type { Admit } from './rate-limit.ts'
 
 /** What handlers find in the context. `tenant` only on paths with `{tenant}`. */
 export interface ApiEnv {
@@ -18,11 +19,15 @@ const BEARER = /^bearer +([!-~]+)$/i
 /** Makes the middleware of a route: a valid key with this scope, or 401 and 403. */
 export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
 
-export function createAuthenticate({ verify }: Pick<ApiKeys, 'verify'>): Authenticate {
+export function createAuthenticate(
+  { verify }: Pick<ApiKeys, 'verify'>,
+  admit: Admit,
+): Authenticate {
   return (scope) =>
     createMiddleware<ApiEnv>(async (c, next) => {
       const caller = await verify(bearerOf(c))
       if (!caller) throw unauthenticated('The API key is unknown, expired or revoked.')
+      await admit(c, caller)
       if (!caller.scopes.has(scope) && !caller.scopes.has('admin')) {
         throw new Problem('scope_missing', { detail: `This needs the scope "${scope}".` })
       }

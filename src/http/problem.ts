@@ -28,6 +28,7 @@ const PROBLEMS = {
   content_type_unsupported: [415, 'The content type is not supported'],
   request_invalid: [422, 'The request has invalid fields'],
   publish_refused: [422, 'The event was refused'],
+  rate_limited: [429, 'Too many requests with this API key'],
   internal_error: [500, 'Something went wrong on our side'],
   batch_too_slow: [503, 'The batch took too long'],
   database_unavailable: [503, 'The database is not available'],

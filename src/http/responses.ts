@@ -12,13 +12,15 @@ const DESCRIPTIONS = {
   413: 'The body is too large.',
   415: 'The content type is not JSON.',
   422: 'Fields are invalid; every one is named.',
+  429: 'Too many requests with this API key; try again after `Retry-After`.',
+  500: 'A fault of ours; the request id leads to our log.',
   503: 'The database is not available; try again.',
 } as const
 
 type ProblemStatus = keyof typeof DESCRIPTIONS
 
 /** What every route can answer besides its own. */
-const ALWAYS = [401, 403, 503] as const
+const ALWAYS = [401, 403, 429, 500, 503] as const
 /** What a route with a body can answer besides. */
 export const OF_BODY = [400, 413, 415, 422] as const
 

@@ -37,7 +37,7 @@ t.test('/openapi.json is OpenAPI 3.1 of every route', async (t) => {
   t.strictSame(json.components.securitySchemes.apiKey, { type: 'http', scheme: 'bearer' })
   const publish = json.paths['/api/events'].post
   t.strictSame(Object.keys(publish.responses), [
-    '202', '400', '401', '403', '409', '413', '415', '422', '503',
+    '202', '400', '401', '403', '409', '413', '415', '422', '429', '500', '503',
   ]) // biome-ignore format: statuses read as one list
   t.equal(json.components.schemas.NewEvent.additionalProperties, false)
 })

@@ -9,6 +9,7 @@ import type { DeliveryOperations } from '../events/delivery-operations.ts'
 import type { Events } from '../events/events.ts'
 import type { Publisher } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
+import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -22,6 +23,7 @@ import { addHealthRoutes, type Readiness } from './health.ts'
 import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
 import { addPublishBatchRoute } from './publish-batch.ts'
+import { createAdmit } from './rate-limit.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
 
@@ -34,6 +36,8 @@ export interface AppOptions {
   /** Networks that may be dialled although not public. */
   egressAllow: readonly ParsedCidr[]
   apiKeys: Pick<ApiKeys, 'verify'>
+  /** Null = no limit. */
+  requestLimiter: RequestLimiter | null
   tenants: Tenants
   endpoints: Endpoints
   secrets: EndpointSecrets
@@ -49,7 +53,7 @@ export type App = OpenAPIHono<ApiEnv>
 /** The whole API as a function of a request; `startHttp` puts it on a port. */
 export function createApp(options: AppOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
-  const authenticate = createAuthenticate(options.apiKeys)
+  const authenticate = createAuthenticate(options.apiKeys, createAdmit(options.requestLimiter))
   const shared = { authenticate, tenantOfPath: createTenantOfPath(options.tenants) }
 
   app.use(requestId({ limitLength: 64 }))

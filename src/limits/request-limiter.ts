@@ -17,13 +17,20 @@ export interface Consumed {
   retryAfterSeconds: number | null
 }
 
+interface Policy {
+  points: number
+  /** Seconds. */
+  duration: number
+  keyPrefix: string
+}
+
 export interface RequestLimiter {
   /**
-   * Counts a request of an API key. Never rejects.
+   * Counts a request of an API key, or of the bootstrap admin key. Never rejects.
    *
    * Only for keys that were found to exist: without Redis each takes memory until its window ends.
    */
-  consume(keyId: ApiKeyId): Promise<Consumed>
+  consume(keyId: ApiKeyId | 'admin'): Promise<Consumed>
 }
 
 /**
@@ -37,14 +44,8 @@ export function createRequestLimiter(options: {
 }): RequestLimiter {
   const { redis, limit, windowSeconds } = options
   const policy = { points: limit, duration: windowSeconds, keyPrefix: 'postrider:requests' }
-  const limiter = new RateLimiterRedis({
-    ...policy,
-    storeClient: storeOn(redis),
-    useRedisPackage: true,
-    // Who is over the limit is refused from memory; a client in a loop then costs Redis nothing.
-    inMemoryBlockOnConsumed: limit + 1,
-    insuranceLimiter: new RateLimiterMemory(policy),
-  })
+  const inProcess = new RateLimiterMemory(policy)
+  const limiter = redis.state === 'off' ? inProcess : shared(redis, policy, inProcess)
 
   return {
     async consume(keyId) {
@@ -55,6 +56,17 @@ export function createRequestLimiter(options: {
       return { allowed, limit, windowSeconds, remaining, resetSeconds, retryAfterSeconds }
     },
   }
+}
+
+function shared(redis: Redis, policy: Policy, insuranceLimiter: RateLimiterMemory) {
+  return new RateLimiterRedis({
+    ...policy,
+    storeClient: storeOn(redis),
+    useRedisPackage: true,
+    // Who is over the limit is refused from memory; a client in a loop then costs Redis nothing.
+    inMemoryBlockOnConsumed: policy.points + 1,
+    insuranceLimiter,
+  })
 }
 
 /** The limiter rejects with its figures when the limit is reached. */

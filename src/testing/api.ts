@@ -52,6 +52,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     eventBytesMax: 262_144,
     egressAllow: parseCidrs('127.0.0.0/8'),
     apiKeys,
+    requestLimiter: null,
     tenants: createTenants({ database }),
     endpoints: createEndpoints({ database, secrets }),
     secrets,
