@@ -122,13 +122,16 @@ $$;
 comment on function postrider.violations_of_jobs() is
   'Breaches among the jobs. Cost: a pass over them and an index probe for each.';
 
--- ids are bounded below by since; a merge of the partitions' primary keys yields the newest first, and stops
--- at rows_max.
+-- Ids are bounded below by since; a merge of the partitions' primary keys yields the newest first, and stops
+-- at rows_max. The upper bounds spare a probe in each of the 40 partitions made ahead. Without bitmap scans,
+-- because the planner cannot know how little a bound that is a column keeps out, and reads the primary key of
+-- a whole day for each row to intersect it with the index that finds it (measured: 10 ms a row, not 0.05).
 create or replace function postrider.violations_of_history(since timestamptz, rows_max int)
 returns table (kind text, id text, tenant_id uuid, detail text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -149,6 +152,7 @@ begin
       count(*) filter (where a.outcome = 'delivered') as delivered
     from postrider.attempt a
     where a.delivery_id = d.id and a.id >= postrider.id_at(since - interval '1 hour')
+      and a.id < postrider.id_at(now() + interval '1 day')
   ) as s
   where s.attempts < d.attempt_count
     or (d.state = 'delivered' and s.delivered = 0)
@@ -172,13 +176,14 @@ begin
 end
 $$;
 comment on function postrider.violations_of_history(timestamptz, int) is
-  'Breaches among the newest deliveries and attempts since a time. Cost: 0.02 ms a row.';
+  'Breaches among the newest deliveries and attempts since a time. Cost: 0.05 ms a row.';
 
 create or replace function postrider.violations_of_routing(since timestamptz, rows_max int)
 returns table (kind text, id text, tenant_id uuid, detail text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
+set enable_bitmapscan = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -192,22 +197,27 @@ begin
     order by ev.id desc limit rows_max
   ) as ev
   cross join lateral (
-    select distinct s.endpoint_id
+    select s.endpoint_id
     from unnest(postrider.type_patterns(ev.type)) as wanted (pattern)
     join postrider.endpoint_subscription s on s.tenant_id = ev.tenant_id and s.pattern = wanted.pattern
-  ) as subscribed
-  join postrider.endpoint e on e.id = subscribed.endpoint_id
+    except
+    select d.endpoint_id
+    from postrider.delivery d
+    where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
+      and d.id < postrider.id_at(now() + interval '1 day')
+  ) as missing
+  join postrider.endpoint e on e.id = missing.endpoint_id
   where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
     and (e.filter is null
       or jsonb_path_match(ev.data::text::jsonb, e.filter::jsonpath, silent => true))
     and not exists (
       select from postrider.delivery d
       where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
-        and (d.endpoint_id = e.id or d.trigger = 'test'));
+        and d.id < postrider.id_at(now() + interval '1 day') and d.trigger = 'test');
 end
 $$;
 comment on function postrider.violations_of_routing(timestamptz, int) is
-  'Events since a time that match an endpoint for which there is no delivery, where that can be decided. Cost: 0.1 ms an event.';
+  'Events since a time that match an endpoint for which there is no delivery, where that can be decided. Cost: 0.3 ms an event.';
 
 create or replace view postrider.invariant_violation as
 select v.kind, v.id, v.tenant_id, v.detail

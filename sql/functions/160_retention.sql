@@ -266,6 +266,7 @@ create or replace function postrider.delete_events(tenant uuid, before uuid, bat
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
+set enable_bitmapscan = off
 set enable_seqscan = off
 as $$
 declare
