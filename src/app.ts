@@ -2,12 +2,14 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
 import { createAttempts } from './attempts/attempts.ts'
+import { createEndpointStats } from './attempts/endpoint-stats.ts'
 import { type Config, ConfigError, type ServiceConfig } from './config.ts'
 import { startPostgres } from './database/embedded.ts'
 import { assertSchema, migrate } from './database/migrate.ts'
 import { createDatabase, createPool } from './database/pool.ts'
 import { type ParsedCidr, parseCidrs } from './delivery/egress.ts'
 import { generateSecret } from './delivery/signature.ts'
+import { createEndpointOperations } from './endpoints/endpoint-operations.ts'
 import { createEndpointSecrets } from './endpoints/endpoint-secrets.ts'
 import { createEndpoints } from './endpoints/endpoints.ts'
 import { createSecretBox } from './endpoints/secrets.ts'
@@ -16,6 +18,8 @@ import { createDeliveryOperations } from './events/delivery-operations.ts'
 import { createEvents } from './events/events.ts'
 import { createPublisher, type Publisher } from './events/publish.ts'
 import { createBatchPublisher } from './events/publish-batch.ts'
+import { createRouting } from './events/routing.ts'
+import { createTestEvents } from './events/test-events.ts'
 import { createRememberingPublisher } from './events/remembering-publisher.ts'
 import type { Readiness } from './http/health.ts'
 import { createApp } from './http/server.ts'
@@ -189,6 +193,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     log,
     ready: () => readinessOf(pool, redis),
     eventBytesMax: config.eventBytesMax,
+    deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
     egressAllow: egressAllow(config),
     apiKeys: createApiKeys({
       database,
@@ -203,6 +208,10 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     deliveryOperations: createDeliveryOperations({ database }),
+    endpointOperations: createEndpointOperations({ database }),
+    endpointStats: createEndpointStats({ database }),
+    routing: createRouting({ database }),
+    testEvents: createTestEvents({ database, pool }),
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle()])

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Caller } from '../tenants/api-keys.ts'
 import { TENANT_KEY } from '../tenants/tenants.ts'
 import { mayTouch } from './authenticate.ts'
-import { memberBytes } from './json-text.ts'
+import { memberOf } from './json-text.ts'
 
 /** Printable ASCII: other bytes of a header reach different servers as different text. */
 export const IDEMPOTENCY_KEY = /^[ -~]{1,255}$/
@@ -55,7 +55,8 @@ export function lacksTenant(event: unknown, caller: Caller): boolean {
 
 /** Measures `data` only where the text of the event leaves a doubt. */
 export function hasMoreData(bytes: Buffer, event: unknown, bytesMax: number): boolean {
-  return bytes.length > bytesMax && isObject(event) && memberBytes(bytes, 'data') > bytesMax
+  if (bytes.length <= bytesMax || !isObject(event)) return false
+  return (memberOf(bytes, 'data')?.length ?? 0) > bytesMax
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -37,9 +37,12 @@ t.test('an event comes back with its data to the byte, and its deliveries', asyn
     'createdAt',
     'idempotencyKey',
     'deliveries',
+    'routing',
   ])
+  const { routing, ...listed } = json
+  t.match(routing, [{ endpointId: endpoint.id, matched: true, deliveryId: json.deliveries[0].id }])
   const list = await get('/events')
-  t.strictSame(list.json, { data: [json], nextCursor: null })
+  t.strictSame(list.json, { data: [listed], nextCursor: null })
 })
 
 t.test('lists the newest first, page by page, stable under inserts', async (t) => {

@@ -1,20 +1,26 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { EventNotFound, type Events } from '../events/events.ts'
-import { type EventId, eventId } from '../ids.ts'
+import type { Routing } from '../events/routing.ts'
+import { type EventId, eventId, type TenantId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { pageQuery, readPage } from './pages.ts'
-import { eventText } from './present.ts'
+import { eventText, presentRoute } from './present.ts'
 import { json, jsonText, problems } from './responses.ts'
-import { eventSchema, pageSchema } from './schemas.ts'
+import { eventSchema, eventWithRoutingSchema, pageSchema } from './schemas.ts'
 
 const tags = ['Events']
 
 export function addEventRoutes(
   app: OpenAPIHono<ApiEnv>,
-  options: { events: Events; authenticate: Authenticate; tenantOfPath: MiddlewareHandler<ApiEnv> },
+  options: {
+    events: Events
+    routing: Pick<Routing, 'explain'>
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
 ): void {
-  const { events, authenticate, tenantOfPath } = options
+  const { events, routing, authenticate, tenantOfPath } = options
   const middleware = [authenticate('read'), tenantOfPath]
 
   const list = createRoute({
@@ -37,15 +43,16 @@ export function addEventRoutes(
   const get = createRoute({
     method: 'get',
     path: '/api/tenants/{tenant}/events/{id}',
-    summary: 'Show an event with its deliveries',
+    summary: 'Show an event with its deliveries, and why each endpoint got it or not',
     tags,
     middleware,
     request: { params: z.object({ tenant: z.string(), id: z.string() }) },
-    responses: { 200: json(eventSchema, 'The event.'), ...problems(404) },
+    responses: { 200: json(eventWithRoutingSchema, 'The event.'), ...problems(404) },
   })
   app.openapi(get, async (c) => {
     const event = await events.get(c.get('tenant').id, eventOf(c.req.valid('param')))
-    return jsonText(c, eventText(event), 200)
+    const routes = await routing.explain(event.tenant_id as TenantId, event.id)
+    return jsonText(c, eventText(event, { routing: routes.map(presentRoute) }), 200)
   })
 }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { elementsOf, isDeeperThan, memberBytes } from './json-text.ts'
+import { elementsOf, isDeeperThan, memberOf } from './json-text.ts'
 
 const nested = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels))
 
@@ -25,18 +25,21 @@ t.test('survives what is not JSON', async (t) => {
   }
 })
 
-t.test('measures the value of a member as written', async (t) => {
-  const cases: [string, number][] = [
-    ['{"data":1}', 1],
-    ['{"data":"äö"}', 6],
-    ['{"a":{"data":[1,2]},"data":{"x":1},"b":2}', 7],
-    ['{"data":[1,{"data":2}], "b":"}"}', 14],
-    ['{"data":1,"data":22}', 2],
-    ['{"d\\u0061ta":333}', 3],
-    ['{"b":",\\"data\\":9"}', 0],
-    ['{}', 0],
+t.test('finds the value of a member as written', async (t) => {
+  const cases: [string, string | undefined][] = [
+    ['{"data":1}', '1'],
+    ['{"data": 1.0 }', ' 1.0 '],
+    ['{"data":"äö"}', '"äö"'],
+    ['{"a":{"data":[1,2]},"data":{"x":1},"b":2}', '{"x":1}'],
+    ['{"data":[1,{"data":2}], "b":"}"}', '[1,{"data":2}]'],
+    ['{"data":1,"data":22}', '22'],
+    ['{"d\\u0061ta":333}', '333'],
+    ['{"b":",\\"data\\":9"}', undefined],
+    ['{}', undefined],
   ]
-  for (const [json, bytes] of cases) t.equal(memberBytes(Buffer.from(json), 'data'), bytes, json)
+  for (const [json, value] of cases) {
+    t.equal(memberOf(Buffer.from(json), 'data')?.toString(), value, json)
+  }
 })
 
 t.test('takes an array apart as written', async (t) => {

@@ -28,13 +28,13 @@ export function isDeeperThan(json: Buffer, levels: number): boolean {
 }
 
 /**
- * How many bytes the value of a member takes as written, blanks around it included; the last one when there are
- * several of the name, 0 when there is none.
+ * The value of a member as written, blanks around it included; the last one when there are several of
+ * the name, null when there is none.
  *
  * @param json an object that `JSON.parse` has accepted
  */
-export function memberBytes(json: Buffer, name: string): number {
-  let found = 0
+export function memberOf(json: Buffer, name: string): Buffer | null {
+  let found: Buffer | null = null
   let depth = 0
   let key: string | undefined
   let stringFrom = 0
@@ -51,7 +51,7 @@ export function memberBytes(json: Buffer, name: string): number {
       key = JSON.parse(json.toString('utf8', stringFrom, stringTo))
       valueFrom = at + 1
     } else if ((byte === COMMA || byte === CLOSE_OBJECT) && depth === 1) {
-      if (key === name) found = at - valueFrom
+      if (key === name) found = json.subarray(valueFrom, at)
     }
     if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) depth -= 1
   }

@@ -4,12 +4,14 @@ import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
 import type { Delivery } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
+import { REASONS, type Route } from '../events/routing.ts'
 import type { Tenant } from '../tenants/tenants.ts'
 import type {
   attemptSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,
   endpointSchema,
+  routeSchema,
   secretsSchema,
   tenantSchema,
 } from './schemas.ts'
@@ -62,16 +64,26 @@ export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchem
 /**
  * The JSON text of an event. `data` goes in as the text that was published, since parsing it and
  * writing it anew would round large numbers.
+ *
+ * @param more members that go behind the others
  */
-export function eventText(event: EventWithDeliveries): string {
+export function eventText(event: EventWithDeliveries, more: object = {}): string {
   const before = JSON.stringify({ id: event.id, type: event.type })
   const after = JSON.stringify({
     occurredAt: event.occurred_at.toISOString(),
     createdAt: event.created_at.toISOString(),
     idempotencyKey: event.idempotency_key,
     deliveries: event.deliveries.map(presentDelivery),
+    ...more,
   })
   return `${before.slice(0, -1)},"data":${event.data},${after.slice(1)}`
+}
+
+export function presentRoute(route: Route): z.output<typeof routeSchema> {
+  const { endpointId, url, deliveryId, reason, changedSince } = route
+  const matched = reason === null
+  const detail = reason && REASONS[reason]
+  return { endpointId, url, matched, reason, detail, changedSince, deliveryId }
 }
 
 export function presentDelivery(delivery: Delivery): z.output<typeof deliverySchema> {

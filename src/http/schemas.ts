@@ -119,6 +119,30 @@ export const eventSchema = z
   })
   .openapi('Event')
 
+export const routeSchema = z
+  .object({
+    endpointId: id,
+    url: z.string(),
+    matched: z.boolean(),
+    reason: z
+      .enum(['type', 'filter', 'disabled', 'created_later', 'changed_later', 'erased', 'test'])
+      .nullable(),
+    detail: z.string().nullable().openapi({ description: 'The reason in words.' }),
+    changedSince: z.boolean().openapi({
+      description: 'The endpoint was changed after the event; the reason is about how it is now.',
+    }),
+    deliveryId: id.nullable(),
+  })
+  .openapi('Route')
+
+export const eventWithRoutingSchema = eventSchema
+  .extend({
+    routing: z.array(routeSchema).openapi({
+      description: 'Up to 100 endpoints of the tenant, those that got the event first.',
+    }),
+  })
+  .openapi('EventWithRouting')
+
 export const publishedSchema = z
   .object({
     id,

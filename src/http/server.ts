@@ -1,7 +1,9 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
+import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
+import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
@@ -9,6 +11,8 @@ import type { DeliveryOperations } from '../events/delivery-operations.ts'
 import type { Events } from '../events/events.ts'
 import type { Publisher } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
+import type { Routing } from '../events/routing.ts'
+import type { TestEvents } from '../events/test-events.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
@@ -16,7 +20,11 @@ import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
 import { addDeliveryOperationRoutes } from './delivery-operations.ts'
+import { addEndpointMatchRoutes } from './endpoint-match.ts'
+import { addEndpointOperationRoutes } from './endpoint-operations.ts'
 import { addEndpointSecretRoutes } from './endpoint-secrets.ts'
+import { addEndpointStatsRoute } from './endpoint-stats.ts'
+import { addEndpointTestRoute } from './endpoint-test.ts'
 import { addEndpointRoutes } from './endpoints.ts'
 import { addEventRoutes } from './events.ts'
 import { addHealthRoutes, type Readiness } from './health.ts'
@@ -35,15 +43,21 @@ export interface AppOptions {
   eventBytesMax: number
   /** Networks that may be dialled although not public. */
   egressAllow: readonly ParsedCidr[]
+  /** For endpoints without a timeout of their own. */
+  deliveryTimeoutSeconds: number
   apiKeys: Pick<ApiKeys, 'verify'>
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
   tenants: Tenants
   endpoints: Endpoints
+  endpointOperations: EndpointOperations
+  endpointStats: ReturnType<typeof createEndpointStats>
   secrets: EndpointSecrets
   publisher: Pick<Publisher, 'publish'>
   batchPublisher: Pick<BatchPublisher, 'publishAll'>
   events: Events
+  routing: Routing
+  testEvents: TestEvents
   deliveries: Deliveries
   deliveryOperations: DeliveryOperations
 }
@@ -62,6 +76,10 @@ export function createApp(options: AppOptions): App {
   addTenantRoutes(app, { ...options, ...shared })
   addEndpointRoutes(app, { ...options, ...shared })
   addEndpointSecretRoutes(app, { ...options, ...shared })
+  addEndpointOperationRoutes(app, { ...options, ...shared })
+  addEndpointMatchRoutes(app, { ...options, ...shared })
+  addEndpointTestRoute(app, { ...options, ...shared })
+  addEndpointStatsRoute(app, { ...options, ...shared })
   addEventRoutes(app, { ...options, ...shared })
   addDeliveryRoutes(app, { ...options, ...shared })
   addDeliveryOperationRoutes(app, { ...options, ...shared })

@@ -1,8 +1,10 @@
 import type { Pool } from 'pg'
 import { createAttempts } from '../attempts/attempts.ts'
+import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createDatabase } from '../database/pool.ts'
 import { parseCidrs } from '../delivery/egress.ts'
 import { generateSecret } from '../delivery/signature.ts'
+import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
 import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
@@ -11,6 +13,8 @@ import { createDeliveryOperations } from '../events/delivery-operations.ts'
 import { createEvents } from '../events/events.ts'
 import { createPublisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
+import { createRouting } from '../events/routing.ts'
+import { createTestEvents } from '../events/test-events.ts'
 import { type AppOptions, createApp } from '../http/server.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenants } from '../tenants/tenants.ts'
@@ -50,6 +54,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     log: { error: (line: unknown) => void logged.push(line) },
     ready: async () => ({ ready: true, checks: { database: 'reachable' } }),
     eventBytesMax: 262_144,
+    deliveryTimeoutSeconds: 15,
     egressAllow: parseCidrs('127.0.0.0/8'),
     apiKeys,
     requestLimiter: null,
@@ -61,6 +66,10 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     deliveryOperations: createDeliveryOperations({ database }),
+    endpointOperations: createEndpointOperations({ database }),
+    endpointStats: createEndpointStats({ database }),
+    routing: createRouting({ database }),
+    testEvents: createTestEvents({ database, pool }),
     ...overrides,
   })
 

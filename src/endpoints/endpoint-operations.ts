@@ -1,0 +1,71 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { operate } from '../database/operate.ts'
+import type { Database } from '../database/schema.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
+import { EndpointNotFound } from './endpoint-not-found.ts'
+
+/** Cancelling so many calls of a batch each takes some seconds; the caller asks again for the rest. */
+const CALLS_MAX = 20
+const BATCH = 500
+
+/** What people do to an endpoint. Each throws EndpointNotFound and OperationRefused; `who` is for the audit log. */
+export interface EndpointOperations {
+  /** Holds its deliveries; events that it wants are still accepted. */
+  pause(tenantId: TenantId, id: EndpointId, who: string): Promise<void>
+  /** Takes it back into service; what was held follows by itself. */
+  resume(tenantId: TenantId, id: EndpointId, who: string): Promise<void>
+  /**
+   * Takes a disabled one back into service.
+   *
+   * @param options.deliverHeld false cancels what was held instead
+   * @returns whether it is done; else so much was held that it is to be called again
+   */
+  enable(
+    tenantId: TenantId,
+    id: EndpointId,
+    who: string,
+    options: { deliverHeld: boolean },
+  ): Promise<boolean>
+}
+
+export function createEndpointOperations({
+  database,
+}: {
+  database: Kysely<Database>
+}): EndpointOperations {
+  const call = (tenantId: TenantId, id: EndpointId, operation: RawBuilder<number>) =>
+    callFor(database, tenantId, id, operation)
+  return {
+    async pause(tenantId, id, who) {
+      await call(tenantId, id, sql<number>`postrider.pause_endpoint(endpoint.id, ${who})`)
+    },
+    async resume(tenantId, id, who) {
+      await call(tenantId, id, sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`)
+    },
+    async enable(tenantId, id, who, { deliverHeld }) {
+      const enable = sql<number>`postrider.enable_endpoint(endpoint.id, ${who}, ${deliverHeld}, ${BATCH})`
+      for (let calls = 1; ; calls++) {
+        const left = await call(tenantId, id, enable)
+        // What is to be delivered follows by itself.
+        if (left === 0 || deliverHeld) return true
+        if (calls === CALLS_MAX) return false
+      }
+    },
+  }
+}
+
+/** The function is called for an endpoint of the tenant and for no other. */
+async function callFor(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  operation: RawBuilder<number>,
+): Promise<number> {
+  const { rows } = await operate(() =>
+    sql<{ left: number }>`
+      select ${operation} as left from postrider.endpoint
+      where id = ${id} and tenant_id = ${tenantId} and deleted_at is null`.execute(database),
+  )
+  if (!rows[0]) throw new EndpointNotFound()
+  return rows[0].left
+}

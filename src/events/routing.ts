@@ -1,0 +1,96 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../database/schema.ts'
+import { assertReadable } from '../endpoints/endpoints.ts'
+import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import { PublishRefused } from './publish-refused.ts'
+
+/** Why an endpoint did not get an event; the words are those of `postrider.reason_unmatched`. */
+export const REASONS = {
+  type: 'its event types do not include this one',
+  filter: 'the data does not pass its filter',
+  disabled: 'it was disabled',
+  created_later: 'it was created after the event',
+  changed_later: 'it was changed after the event; as it is now the event would match',
+  erased: 'the data of the event was erased, so its filter cannot be asked any more',
+  test: 'the event was a test of another endpoint',
+} as const
+
+export type Reason = keyof typeof REASONS
+
+/** What became of an event at one endpoint. */
+export interface Route {
+  endpointId: EndpointId
+  url: string
+  /** Null where it was not matched. */
+  deliveryId: DeliveryId | null
+  /** Null where it was matched. */
+  reason: Reason | null
+  /** Whether people have changed the endpoint since: a reason then speaks of how it is now. */
+  changedSince: boolean
+}
+
+export interface MatchQuery {
+  eventTypes: string[]
+  filter: string | null
+  type: string
+  /** JSON text. */
+  data: string
+}
+
+export interface Match {
+  /** Those of the event types that fit. */
+  patterns: string[]
+  /** Null: it cannot tell, which counts as false; true where there is none. */
+  filterResult: boolean | null
+  passesFilter: boolean
+}
+
+export interface Routing {
+  /** Up to 100 endpoints of the tenant, those that got the event first. */
+  explain(tenantId: TenantId, id: EventId): Promise<Route[]>
+  /** What event types and filter say to an event that was not published. @throws FilterInvalid, PublishRefused */
+  match(query: MatchQuery): Promise<Match>
+}
+
+export function createRouting({ database }: { database: Kysely<Database> }): Routing {
+  return {
+    async explain(tenantId, id) {
+      const { rows } = await sql<Route>`
+        select endpoint_id as "endpointId", url, delivery_id as "deliveryId", reason,
+          changed_since as "changedSince"
+        from postrider.explain_route(${tenantId}, ${id})`.execute(database)
+      return rows
+    },
+    async match({ eventTypes, filter, type, data }) {
+      await assertReadable(database, filter)
+      try {
+        const { rows } = await sql<Match>`
+          select array(
+              select pattern from unnest(${eventTypes}::text[]) as pattern
+              where postrider.wants_type(array[pattern], ${type})) as patterns,
+            case when ${filter}::text is null then true
+              else jsonb_path_match(${data}::jsonb, ${filter}::jsonpath, silent => true)
+            end as "filterResult",
+            postrider.passes_filter(${filter}, ${data}::jsonb) as "passesFilter"`.execute(database)
+        return rows[0] ?? fail()
+      } catch (error) {
+        throw isOfData(error) ? unsupported(error) : error
+      }
+    },
+  }
+}
+
+function fail(): never {
+  throw new Error('the query answered nothing')
+}
+
+/** Classes 22 (data exception) and 54 (program limit): as publish, which parses the data in the same way. */
+const isOfData = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^(?:22|54)/.test(String(error.code))
+
+function unsupported(cause: unknown): PublishRefused {
+  const message = 'data holds something that Postgres cannot store'
+  const refused = new PublishRefused({ code: 'data_unsupported', field: 'data', message })
+  refused.cause = cause
+  return refused
+}

@@ -1,0 +1,95 @@
+import t from 'tap'
+import type { TenantId } from '../ids.ts'
+import { createTestApi } from '../testing/api.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createWork } from '../testing/work.ts'
+
+const { pool } = await createTestDatabase(t)
+const { request, apiKeys } = createTestApi(pool)
+const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000'
+
+async function bundle() {
+  const work = await createWork(pool)
+  const path = `/api/tenants/${work.tenant.key}/endpoints`
+  const call = (action: string, options = {}) =>
+    request('POST', `${path}/${work.endpoint.id}/${action}`, options)
+  const disable = () =>
+    pool.query(
+      `update postrider.endpoint set state = 'disabled', disabled_reason = 'it was gone' where id = $1`,
+      [work.endpoint.id],
+    )
+  const states = async () => {
+    const text = 'select state from postrider.delivery where endpoint_id = $1 order by id'
+    const { rows } = await pool.query<{ state: string }>(text, [work.endpoint.id])
+    return rows.map(({ state }) => state)
+  }
+  return { work, path, call, disable, states }
+}
+
+t.test('pause holds the deliveries, resume releases them', async (t) => {
+  const { work, call, states } = await bundle()
+  await work.publish()
+  t.match(await call('pause'), { status: 200, json: { id: work.endpoint.id, state: 'paused' } })
+  t.match(await call('pause'), { status: 200 }, 'twice is once')
+  await work.publish()
+  t.strictSame(await states(), ['held', 'held'])
+  t.match(await call('resume'), { status: 200, json: { state: 'active' } })
+  t.strictSame(await states(), ['pending', 'pending'])
+  t.match(await work.audited(), [
+    { who: 'admin key', action: 'pause_endpoint' },
+    { who: 'admin key', action: 'resume_endpoint' },
+  ])
+})
+
+t.test('enable takes a disabled endpoint back, with or without what was held', async (t) => {
+  const { work, call, disable, states } = await bundle()
+  await work.publish()
+  await call('pause')
+  t.match(await call('enable'), { status: 409, json: { code: 'state_conflict', detail: /paused/ } })
+  await disable()
+  for (const action of ['pause', 'resume']) {
+    t.match(await call(action), { status: 409, json: { detail: /is disabled: it was gone/ } })
+  }
+  t.match(await call('enable'), { status: 200, json: { state: 'active', disabledReason: null } })
+  t.strictSame(await states(), ['pending'])
+  await call('pause')
+  await disable()
+  t.match(await call('enable', { body: { deliverHeld: false } }), { status: 200 })
+  t.strictSame(await states(), ['cancelled'])
+})
+
+t.test('enable that has much to cancel is called again', async (t) => {
+  const { work, call, disable } = await bundle()
+  await call('pause')
+  await pool.query(
+    `insert into postrider.delivery (tenant_id, endpoint_id, event_id, state, next_attempt_at)
+     select $1, $2, postrider.uuidv7(), 'held', now() from generate_series(1, 10001)`,
+    [work.tenant.id, work.endpoint.id],
+  )
+  await disable()
+  const body = { deliverHeld: false }
+  t.match(await call('enable', { body }), { status: 202, json: { state: 'disabled' } })
+  t.match(await call('enable', { body }), { status: 200, json: { state: 'active' } })
+})
+
+t.test('each route: 401, 403, 404, and 422 where it takes a body', async (t) => {
+  const { work, path, call } = await bundle()
+  const other = await bundle()
+  const reader = await apiKeys.issue({ name: 'r', scopes: ['read', 'publish'] })
+  const tenantId = other.work.tenant.id as TenantId
+  const foreign = await apiKeys.issue({ name: 'f', scopes: ['manage'], tenantId })
+  for (const action of ['pause', 'resume', 'enable', 'test']) {
+    t.equal((await call(action, { key: null })).status, 401, action)
+    t.equal((await call(action, { key: reader.key })).status, 403, action)
+    t.match(await call(action, { key: foreign.key }), { json: { code: 'tenant_not_found' } })
+    const missing = { status: 404, json: { code: 'endpoint_not_found' } }
+    for (const unknown of [UNKNOWN_ID, 'x', '%00']) {
+      t.match(await request('POST', `${path}/${unknown}/${action}`), missing, action)
+    }
+    t.match(await request('POST', `${other.path}/${work.endpoint.id}/${action}`), missing)
+    if (action === 'enable') {
+      t.match(await call(action, { body: { deliverHeld: 'no' } }), { status: 422 })
+      t.match(await call(action, { body: { other: 1 } }), { status: 422 })
+    }
+  }
+})

@@ -1,0 +1,89 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import { auditName } from './audit-name.ts'
+import type { ApiEnv, Authenticate } from './authenticate.ts'
+import { endpointOf, endpointParams, endpointTags } from './endpoints.ts'
+import { presentEndpoint } from './present.ts'
+import { settingsBody } from './request-body.ts'
+import { json, OF_BODY, problems } from './responses.ts'
+import { endpointSchema } from './schemas.ts'
+
+const enableInput = z
+  .strictObject({
+    deliverHeld: z.boolean().optional().openapi({
+      default: true,
+      description: 'Whether what was held meanwhile is delivered; false cancels it.',
+    }),
+  })
+  .openapi('EnableEndpoint')
+
+export function addEndpointOperationRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    endpoints: Pick<Endpoints, 'get'>
+    endpointOperations: EndpointOperations
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { endpoints, endpointOperations, authenticate, tenantOfPath } = options
+  const managing = [authenticate('manage'), tenantOfPath]
+  const tags = endpointTags
+
+  const pause = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/pause',
+    summary: 'Hold the deliveries of an endpoint; events are still accepted for it',
+    tags,
+    middleware: managing,
+    request: { params: endpointParams },
+    responses: { 200: json(endpointSchema, 'It is paused.'), ...problems(404, 409) },
+  })
+  app.openapi(pause, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    await endpointOperations.pause(tenantId, id, auditName(c.get('caller')))
+    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
+  })
+
+  const resume = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/resume',
+    summary: 'Take a paused endpoint back into service and deliver what was held',
+    tags,
+    middleware: managing,
+    request: { params: endpointParams },
+    responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
+  })
+  app.openapi(resume, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    await endpointOperations.resume(tenantId, id, auditName(c.get('caller')))
+    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
+  })
+
+  const enable = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/enable',
+    summary: 'Take a disabled endpoint back into service',
+    tags,
+    middleware: [...managing, settingsBody],
+    request: {
+      params: endpointParams,
+      body: { content: { 'application/json': { schema: enableInput } } },
+    },
+    responses: {
+      200: json(endpointSchema, 'It is active.'),
+      202: json(endpointSchema, 'Some of what was held is cancelled; call again for the rest.'),
+      ...problems(404, 409, ...OF_BODY),
+    },
+  })
+  app.openapi(enable, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    const who = auditName(c.get('caller'))
+    // A request without a body is not parsed, so the schema cannot fill in the default.
+    const { deliverHeld = true } = c.req.valid('json')
+    const isDone = await endpointOperations.enable(tenantId, id, who, { deliverHeld })
+    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), isDone ? 200 : 202)
+  })
+}

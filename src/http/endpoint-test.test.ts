@@ -1,0 +1,115 @@
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { createTestApi } from '../testing/api.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { encryptSecret, startService } from '../testing/service.ts'
+import { createTenant } from '../testing/tenant.ts'
+
+const { pool, url } = await createTestDatabase(t)
+const { request, app } = createTestApi(pool)
+/** A process of its own: the API learns from the database what came of it. */
+const runner = await startService(t, 'runner', { DATABASE_URL: url })
+t.teardown(() => runner.stop())
+
+async function bundle(columns: object = {}) {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url, ...columns }, encryptSecret)
+  const path = `/api/tenants/${tenant.key}/endpoints/${endpoint.id}/test`
+  const test = (body?: unknown) => request('POST', path, { body })
+  const deliveryOf = async (id: string) =>
+    (await request('GET', `/api/tenants/${tenant.key}/deliveries/${id}`)).json
+  return { receiver, tenant, endpoint, path, test, deliveryOf }
+}
+
+t.test('sends a signed event to this endpoint alone, and returns the attempt', async (t) => {
+  const { receiver, tenant, endpoint, test, deliveryOf } = await bundle({ event_types: ['other'] })
+  await using neighbour = await startReceiver()
+  await tenant.addEndpoint({ url: neighbour.url }, encryptSecret)
+  const { status, json } = await test()
+  t.equal(status, 200)
+  t.match(json, { number: 1, trigger: 'test', outcome: 'delivered', statusCode: 200, error: null })
+  const [arrived] = await receiver.received(1)
+  t.equal(arrived?.headers['webhook-id'], json.eventId)
+  const verified = new Webhook(endpoint.secret).verify(
+    arrived?.body ?? '',
+    arrived?.headers as Record<string, string>,
+  )
+  t.match(verified, { type: 'postrider.test', data: { endpointId: endpoint.id } })
+  t.match(await deliveryOf(json.deliveryId), { state: 'delivered', attempts: [{ id: json.id }] })
+  await tenant.publish('a.b')
+  const [other] = await neighbour.received(1)
+  t.match(JSON.parse(other?.body ?? ''), { type: 'a.b' }, 'nothing else came here')
+})
+
+t.test('a failure is the answer, and is not tried again', async (t) => {
+  const { receiver, test, deliveryOf } = await bundle({ retry_schedule: [1] })
+  receiver.answerWith(() => ({ status: 503, headers: { 'retry-after': '1' }, body: 'busy' }))
+  const { status, json } = await test({ type: 'invoice.paid', data: { id: 1 } })
+  t.equal(status, 200)
+  t.match(json, { outcome: 'rejected', statusCode: 503, responseBody: 'busy' })
+  t.match(JSON.parse(receiver.requests[0]?.body ?? ''), { type: 'invoice.paid', data: { id: 1 } })
+  t.match(await deliveryOf(json.deliveryId), {
+    state: 'failed',
+    nextAttemptAt: null,
+    attemptCount: 1,
+  })
+})
+
+t.test('where the circuit is open it is the probe, and a success closes it', async (t) => {
+  const { tenant, endpoint, test } = await bundle()
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at, probe_at)
+     values ($1, $2, 20, now(), now() + interval '1 hour')`,
+    [endpoint.id, tenant.id],
+  )
+  t.match(await test(), { status: 200, json: { outcome: 'delivered' } })
+  const circuit = 'select * from postrider.circuit where endpoint_id = $1'
+  t.strictSame((await pool.query(circuit, [endpoint.id])).rows, [])
+})
+
+t.test('409 where nothing would be sent, 422 for what cannot be', async (t) => {
+  const { endpoint, tenant, test } = await bundle()
+  const invalid = [
+    [{ type: 'a b' }, 'type'],
+    [{ data: null }, 'data'],
+    [{ data: '\0' }, 'data'],
+    [{ extra: 1 }, 'extra'],
+  ]
+  for (const [body, field] of invalid) {
+    t.match(await test(body), { status: 422, json: { errors: [{ field }] } }, String(field))
+  }
+  const conflict = (detail: RegExp) => ({ status: 409, json: { code: 'state_conflict', detail } })
+  await pool.query(`update postrider.tenant set suspended_at = now() where id = $1`, [tenant.id])
+  t.match(await test(), conflict(/suspended/))
+  await pool.query(`update postrider.tenant set suspended_at = null where id = $1`, [tenant.id])
+  for (const state of ['paused', 'disabled']) {
+    await pool.query(`update postrider.endpoint set state = $2 where id = $1`, [endpoint.id, state])
+    t.match(await test(), conflict(new RegExp(state)))
+  }
+  const events = 'select count(*)::int as n from postrider.event where tenant_id = $1'
+  t.match((await pool.query(events, [tenant.id])).rows, [{ n: 0 }], 'nothing was stored')
+})
+
+t.test('202 with the delivery when the attempt takes longer than anybody waits', async (t) => {
+  const { receiver, path, tenant } = await bundle()
+  const answer = Promise.withResolvers<number>()
+  receiver.answerWith(() => answer.promise)
+  const signal = new AbortController()
+  const response = app.request(path, {
+    method: 'POST',
+    headers: { authorization: 'Bearer the-admin-key-of-the-tests' },
+    signal: signal.signal,
+  })
+  await receiver.received(1)
+  signal.abort()
+  const answered = await response
+  t.equal(answered.status, 202)
+  const delivery = await answered.json()
+  t.match(delivery, { state: 'delivering', attemptCount: 1, finishedAt: null })
+  answer.resolve(200)
+  await receiver.received(1)
+  t.ok(tenant)
+})
