@@ -8,11 +8,14 @@
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch.
 -- Bounds on the ids are worked out first, because a partitioned table is planned with all its partitions
 -- unless the statement itself says which ones can matter; force_custom_plan lets the planner see them.
-create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
+-- Dropped first, since what it returns has changed; grants are given anew in 900_tenant_isolation.sql.
+drop function if exists postrider.claim_many(uuid[], int[], text);
+create function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
 returns table (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
-  url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[])
+  url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
+  client_certificate text, client_key_encrypted text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
@@ -91,7 +94,8 @@ begin
     e.url, e.headers, e.timeout_seconds, e.retry_schedule,
     array(select s.encrypted from postrider.endpoint_secret s
           where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())
-          order by s.created_at desc)
+          order by s.created_at desc),
+    e.client_certificate, e.client_key_encrypted
   from unnest(claimed) as c
   join postrider.endpoint e on e.id = c.endpoint_id
   left join postrider.event ev on ev.id = c.event_id and ev.id between low and high;

@@ -57,6 +57,8 @@ export interface EndpointTable {
   max_in_flight: number | null
   timeout_seconds: number | null
   retry_schedule: number[] | null
+  client_certificate: string | null
+  client_key_encrypted: string | null
   metadata: Jsonb<Record<string, string>>
   created_at: Generated<Date>
   updated_at: Generated<Date>

@@ -35,6 +35,9 @@ export interface Claimed {
   retrySchedule: number[] | null
   /** Encrypted secrets, the newest first. */
   secrets: string[]
+  /** PEM; null together with the key. */
+  clientCertificate: string | null
+  clientKeyEncrypted: string | null
 }
 
 const CLAIM_STATEMENT = {
@@ -44,7 +47,8 @@ const CLAIM_STATEMENT = {
       schedule_step as "scheduleStep", abandoned_count as "abandonedCount", tenant_id as "tenantId",
       endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body, waited_ms as "waitedMs",
       url, headers,
-      timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets
+      timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
+      client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted"
     from postrider.claim_many($1::uuid[], $2::int[], $3::text)`,
 }
 

@@ -11,7 +11,7 @@ import { createProxyDialer, type Dial, type Target } from './proxy.ts'
 /** Shorter than the 60 s after which common balancers close an idle connection under us. */
 const IDLE_SOCKET_MS = 30_000
 /** About 0.1 MB each, mostly OpenSSL's; one that is made anew costs less than a handshake. */
-const CERTIFIED_AGENTS_MAX = 500
+export const CERTIFICATES_MAX = 500
 
 /** What an endpoint shows to a receiver that asks who is calling. */
 export interface ClientCertificate {
@@ -52,6 +52,8 @@ export interface ConnectionOptions {
   proxy: URL | undefined
   /** Per origin. */
   maxSockets: number
+  /** Client certificates whose connections are kept. */
+  certificatesMax: number
 }
 
 /**
@@ -65,7 +67,7 @@ export function createConnections(options: ConnectionOptions): Connections {
   const dialer = options.proxy && createProxyDialer(options.proxy, options.lookup)
   const direct = createAgentSet(options)
   const proxied = dialer && createAgentSet(options, dialer.dial)
-  const certified = createCertifiedSets()
+  const certified = createCertifiedSets(options.certificatesMax)
 
   return {
     lease(url, certificate) {
@@ -183,7 +185,7 @@ function targetOf({ host, port }: https.RequestOptions): Target {
 }
 
 /** Sets by certificate: the ones used least recently go, each when its last request has ended. */
-function createCertifiedSets() {
+function createCertifiedSets(setsMax: number) {
   interface Entry extends AgentSet {
     users: number
     isKept: boolean
@@ -204,7 +206,7 @@ function createCertifiedSets() {
       entries.delete(id)
       entries.set(id, entry)
       const [oldest] = entries
-      if (entries.size > CERTIFIED_AGENTS_MAX && oldest) drop(...oldest)
+      if (entries.size > setsMax && oldest) drop(...oldest)
       return {
         pooled: entry.pooled,
         fresh: entry.fresh,

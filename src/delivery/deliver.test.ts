@@ -30,6 +30,8 @@ const CLAIMED: Claimed = {
   timeoutSeconds: null,
   retrySchedule: null,
   secrets: ['sealed-new', 'sealed-old'],
+  clientCertificate: null,
+  clientKeyEncrypted: null,
 }
 
 const RESULT: AttemptResult = {
@@ -91,6 +93,21 @@ t.test('sends what was claimed, signed with every live secret', async (t) => {
       signal,
     },
   ])
+})
+
+t.test('opens the key of a client certificate only when the sender asks', async (t) => {
+  const opened: string[] = []
+  const { deliver, sent } = bundle({
+    claimed: { clientCertificate: 'chain', clientKeyEncrypted: 'sealed-key', secrets: [] },
+    decryptSecret: (sealed, endpointId) => {
+      opened.push(sealed)
+      return `${endpointId}:${sealed}`
+    },
+  })
+  await deliver(WAKE_UP)
+  t.strictSame(opened, [])
+  t.match(sent, [{ clientCertificate: { id: 'sealed-key', chain: 'chain' } }])
+  t.equal(sent[0]?.clientCertificate?.openKey(), 'e:sealed-key')
 })
 
 t.test('does nothing when there is nothing to claim', async (t) => {

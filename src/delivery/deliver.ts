@@ -1,5 +1,6 @@
 import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
 import type { Claimed, WakeUp } from './claim.ts'
+import type { ClientCertificate } from './connections.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
 import type { SendRequest } from './send.ts'
@@ -90,6 +91,7 @@ async function sendClaimed(
       body: claimed.body,
       headers: claimed.headers,
       secrets,
+      clientCertificate: clientCertificateOf(deps, claimed),
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
       signal,
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
@@ -101,6 +103,15 @@ async function sendClaimed(
       'interrupted: the request could not be signed; check SECRET_ENCRYPTION_KEY of this runner'
     return { ...notSent('interrupted', error), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
   }
+}
+
+function clientCertificateOf(
+  { decryptSecret }: DeliverDependencies,
+  { endpointId, clientCertificate: chain, clientKeyEncrypted: key }: Claimed,
+): ClientCertificate | null {
+  if (chain === null || key === null) return null
+  // No two texts that were encrypted are alike, so this one stands for its key and its endpoint.
+  return { id: key, chain, openKey: () => decryptSecret(key, endpointId) }
 }
 
 function notSent(outcome: 'blocked' | 'interrupted', error: string): AttemptResult {

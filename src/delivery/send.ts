@@ -2,7 +2,7 @@ import got, { type Got } from 'got'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { resultOfExchange, resultOfFailure, type Sent } from './attempt-result.ts'
-import { type ClientCertificate, createConnections } from './connections.ts'
+import { CERTIFICATES_MAX, type ClientCertificate, createConnections } from './connections.ts'
 import { createVettedLookup, type ParsedCidr, vetLiteralHost } from './egress.ts'
 import { followExchange } from './exchange.ts'
 import { blockedBy, type Failure, INTERRUPTED } from './failure.ts'
@@ -61,6 +61,8 @@ export interface SenderOptions {
    * and a request queued here for a connection would wait at the cost of its own deadline.
    */
   maxSockets?: number
+  /** Client certificates whose connections are kept, those used least recently closed beyond. */
+  certificatesMax?: number
   userAgent?: string
 }
 
@@ -73,6 +75,7 @@ export function createSender(options: SenderOptions): Sender {
     lookup: createVettedLookup(options),
     proxy: options.proxy,
     maxSockets: options.maxSockets ?? Number.POSITIVE_INFINITY,
+    certificatesMax: options.certificatesMax ?? CERTIFICATES_MAX,
   })
   const instance = prepareInstance()
   const userAgent = options.userAgent ?? `Postrider/${packageJson.version}`

@@ -7,6 +7,8 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 /** Secrets of the endpoints that a runner serves in a minute and more; about 5 MB. */
 const CACHED_SECRETS_MAX = 10_000
+/** Private keys of client certificates are longer, and opened seldom enough. */
+const CACHED_LENGTH_MAX = 512
 
 export class SecretUnreadable extends Error {
   override readonly name = 'SecretUnreadable'
@@ -44,6 +46,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
       let secret = cache.get(name)
       if (secret === undefined) {
         secret = decrypt(ring, encrypted, endpointId)
+        if (encrypted.length > CACHED_LENGTH_MAX) return secret
         if (cache.size >= CACHED_SECRETS_MAX) cache.clear()
         cache.set(name, secret)
       }

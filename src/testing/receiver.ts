@@ -11,6 +11,8 @@ export interface ReceivedRequest {
   headers: IncomingHttpHeaders
   body: string
   receivedAt: Date
+  /** Subject of the sender's certificate, where the receiver asked for one: `CN=client`. */
+  clientCertificate: string | null
 }
 
 /** What to answer: a status, or more; 200 with the body `ok` when nothing is said. */
@@ -42,8 +44,8 @@ export interface Receiver extends AsyncDisposable {
 export interface ReceiverOptions {
   answer?: AnswerWith
   host?: string
-  /** PEM; makes the receiver speak https. */
-  tls?: { key: string; cert: string }
+  /** PEM; makes the receiver speak https. With `clientCa` it lets in only whom that has certified. */
+  tls?: { key: string; cert: string; clientCa?: string }
 }
 
 /** Far above what a test waits for, far below tap's own limit, so the message below is seen. */
@@ -58,6 +60,7 @@ const RECEIVED_TIMEOUT_MS = 15_000
  */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
   const { host = '127.0.0.1', tls: certificate } = options
+  const { clientCa } = certificate ?? {}
   let answer: AnswerWith = options.answer ?? (() => 200)
   let connections = 0
   const arrivals = countArrivals()
@@ -68,7 +71,12 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     const n = arrivals.add(received)
     writeAnswer(response, await answer(received, n))
   }
-  const server = certificate ? https.createServer(certificate, handle) : http.createServer(handle)
+  const server = certificate
+    ? https.createServer(
+        { ...certificate, ...(clientCa && { ca: clientCa, requestCert: true }) },
+        handle,
+      )
+    : http.createServer(handle)
   server.on('connection', () => {
     connections += 1
   })
@@ -157,7 +165,12 @@ async function readRequest(request: http.IncomingMessage): Promise<ReceivedReque
     headers: request.headers,
     body: Buffer.concat(chunks).toString(),
     receivedAt: new Date(),
+    clientCertificate: clientOf(request.socket),
   }
+}
+
+function clientOf(socket: net.Socket): string | null {
+  return (socket instanceof tls.TLSSocket && socket.getPeerX509Certificate()?.subject) || null
 }
 
 function writeAnswer(response: http.ServerResponse, answer: Answer): void {
