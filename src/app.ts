@@ -28,6 +28,7 @@ import { createDedupCache } from './limits/dedup-cache.ts'
 import { connectRedis, type Redis } from './limits/redis.ts'
 import { createRequestLimiter } from './limits/request-limiter.ts'
 import type { Log } from './log.ts'
+import { createReplays } from './recovery/replays.ts'
 import { type RunnerHandle, startRunner } from './runner/runner.ts'
 import { addSandboxRoutes } from './sandbox/routes.ts'
 import { ensureSandboxEndpoint, SANDBOX_PATH } from './sandbox/sandbox-endpoint.ts'
@@ -212,6 +213,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     endpointStats: createEndpointStats({ database }),
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
+    replays: createReplays({ database }),
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle()])

@@ -13,6 +13,7 @@ export type EventId = Id<'event'>
 export type DeliveryId = Id<'delivery'>
 export type AttemptId = Id<'attempt'>
 export type RunnerId = Id<'runner'>
+export type ReplayId = Id<'replay'>
 
 export const tenantId = idSchema<TenantId>()
 export const apiKeyId = idSchema<ApiKeyId>()
@@ -21,6 +22,7 @@ export const eventId = idSchema<EventId>()
 export const deliveryId = idSchema<DeliveryId>()
 export const attemptId = idSchema<AttemptId>()
 export const runnerId = idSchema<RunnerId>()
+export const replayId = idSchema<ReplayId>()
 
 /**
  * Any UUID, not only version 7: a client may send one that we never made, and the right answer to

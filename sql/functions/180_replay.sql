@@ -8,9 +8,10 @@
 --   done                 the end was reached again, and no transaction as old as the replay is left
 --   cancelled            by a person; what is due already is delivered all the same
 --
+-- Transactions of every database of the server count as open: snapshots do not tell them apart.
+--
 -- Doing a part twice changes nothing: a delivery that was reopened is open, and one that exists is not missed.
 
--- replay_batch_of: the next ids that a replay covers, at most so many, with the id it has looked up to.
 create or replace function postrider.replayable_deliveries(r postrider.replay, batch int) returns uuid[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -97,7 +98,8 @@ as $$
 declare
   r postrider.replay;
 begin
-  select t.id into r.tenant_id from postrider.tenant t where t.key = start_replay.tenant;
+  select t.id into r.tenant_id from postrider.tenant t
+  where t.key = start_replay.tenant and postrider.in_scope(t.id);
   if r.tenant_id is null then
     raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
   end if;

@@ -11,7 +11,7 @@ create table postrider.audit_log (
   at timestamptz not null default clock_timestamp(),
   who text not null,
   action text not null,
-  target_kind text not null check (target_kind in ('service', 'tenant', 'endpoint', 'delivery', 'event', 'runner')),
+  target_kind text not null check (target_kind in ('service', 'tenant', 'endpoint', 'delivery', 'event', 'runner', 'replay')),
   target_id text,
   tenant_id uuid,
   detail jsonb not null default '{}'
@@ -23,7 +23,7 @@ comment on column postrider.audit_log.id is 'UUIDv7; newest first by id desc.';
 comment on column postrider.audit_log.at is 'When it was done.';
 comment on column postrider.audit_log.who is 'By whom: as the caller said, else the database user of the session.';
 comment on column postrider.audit_log.action is 'Name of the function that did it, such as retry_now.';
-comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, endpoint, delivery, event or runner.';
+comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, endpoint, delivery, event, runner or replay.';
 comment on column postrider.audit_log.target_id is 'Its id; null for the service as a whole.';
 comment on column postrider.audit_log.tenant_id is 'Whose it is; null where it concerns no single tenant. No foreign key: the log outlives the tenant.';
 comment on column postrider.audit_log.detail is 'What else is worth knowing, such as the state before, or counts.';

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { DeliveryId, EndpointId } from '../ids.ts'
+import type { DeliveryId, EndpointId, ReplayId } from '../ids.ts'
 
 /** Names of graphile-worker tasks; SQL uses the same words. */
 export const DELIVER_TASK = 'deliver'
@@ -7,6 +7,9 @@ export const DELIVER_TASK = 'deliver'
 export const PROBE_TASK = 'probe'
 /** Releases or holds the open deliveries of an endpoint, a batch at a time. */
 export const ALIGN_TASK = 'align'
+
+/** Makes the next batch of a replay due. */
+export const REPLAY_TASK = 'replay'
 
 const endpointId = z.uuid().transform((id) => id as EndpointId)
 
@@ -27,3 +30,5 @@ export const deliverPayload = z.object({
 
 /** Payload of the jobs about an endpoint as a whole. */
 export const endpointPayload = z.object({ e: endpointId })
+
+export const replayPayload = z.object({ r: z.uuid().transform((id) => id as ReplayId) })

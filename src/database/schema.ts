@@ -149,6 +149,30 @@ export interface RunnerTable {
   reaped_at: Date | null
 }
 
+export interface ReplayTable {
+  id: Generated<string>
+  tenant_id: string
+  mode: 'redeliver' | 'missed'
+  endpoint_id: string | null
+  event_types: string[]
+  states: string[]
+  status_class: number | null
+  since: Date
+  until: Date
+  /** `numeric`, which pg hands over as text. */
+  rate_per_second: string
+  state: 'running' | 'done' | 'cancelled'
+  total: number
+  done: number
+  position: string
+  recheck_from: string
+  horizon: string
+  rechecking: boolean
+  requested_by: string
+  created_at: Date
+  finished_at: Date | null
+}
+
 /** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */
 export interface Database {
   tenant: TenantTable
@@ -160,4 +184,5 @@ export interface Database {
   attempt: AttemptTable
   idempotency: IdempotencyTable
   runner: RunnerTable
+  replay: ReplayTable
 }

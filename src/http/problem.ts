@@ -19,6 +19,7 @@ const PROBLEMS = {
   endpoint_not_found: [404, 'There is no such endpoint'],
   event_not_found: [404, 'There is no such event'],
   delivery_not_found: [404, 'There is no such delivery'],
+  replay_not_found: [404, 'There is no such replay'],
   method_not_allowed: [405, 'The method is not allowed at this path'],
   idempotency_key_busy: [409, 'The idempotency key is in use at this moment'],
   in_flight: [409, 'An attempt is being made at this moment'],

@@ -15,6 +15,7 @@ import type { Routing } from '../events/routing.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
+import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
@@ -32,6 +33,7 @@ import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
 import { addPublishBatchRoute } from './publish-batch.ts'
 import { createAdmit } from './rate-limit.ts'
+import { addReplayRoutes } from './replays.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
 
@@ -60,6 +62,7 @@ export interface AppOptions {
   testEvents: TestEvents
   deliveries: Deliveries
   deliveryOperations: DeliveryOperations
+  replays: Replays
 }
 
 export type App = OpenAPIHono<ApiEnv>
@@ -83,6 +86,7 @@ export function createApp(options: AppOptions): App {
   addEventRoutes(app, { ...options, ...shared })
   addDeliveryRoutes(app, { ...options, ...shared })
   addDeliveryOperationRoutes(app, { ...options, ...shared })
+  addReplayRoutes(app, { ...options, ...shared })
   addHealthRoutes(app, options)
   addDocument(app, options.version)
   answerRefusals(app, options.log)

@@ -6,9 +6,9 @@ import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
 import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
+import { bulkTasks } from './bulk-tasks.ts'
 import { deliverTask } from './deliver-task.ts'
 import { startDuties } from './duties.ts'
-import { endpointTasks } from './endpoint-tasks.ts'
 import { createHeldJobs, type HeldJobs } from './held-jobs.ts'
 import { startPresence } from './presence.ts'
 import { resilient } from './resilient-pool.ts'
@@ -89,7 +89,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
         presence,
         send: sender.send,
       }),
-      ...endpointTasks(pools.own, log),
+      ...bulkTasks(pools.own, log),
     },
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,

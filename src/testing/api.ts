@@ -16,6 +16,7 @@ import { createBatchPublisher } from '../events/publish-batch.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import { type AppOptions, createApp } from '../http/server.ts'
+import { createReplays } from '../recovery/replays.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenants } from '../tenants/tenants.ts'
 
@@ -70,6 +71,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     endpointStats: createEndpointStats({ database }),
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
+    replays: createReplays({ database }),
     ...overrides,
   })
 

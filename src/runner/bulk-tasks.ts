@@ -1,10 +1,16 @@
 import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
-import { ALIGN_TASK, endpointPayload, PROBE_TASK } from '../database/jobs.ts'
+import {
+  ALIGN_TASK,
+  endpointPayload,
+  PROBE_TASK,
+  REPLAY_TASK,
+  replayPayload,
+} from '../database/jobs.ts'
 import type { Log } from '../log.ts'
 
-/** The jobs about an endpoint as a whole. All they do is one SQL function each, in one transaction. */
-export function endpointTasks(pool: Pool, log: Log): TaskList {
+/** The jobs about many deliveries. All they do is one SQL function each, in one transaction. */
+export function bulkTasks(pool: Pool, log: Log): TaskList {
   return {
     async [PROBE_TASK](payload) {
       const { e: endpointId } = endpointPayload.parse(payload)
@@ -19,6 +25,14 @@ export function endpointTasks(pool: Pool, log: Log): TaskList {
         endpointId,
       ])
       log.info({ endpointId, deliveries: rows[0]?.align }, 'endpoint.aligned')
+    },
+    async [REPLAY_TASK](payload) {
+      const { r: replayId } = replayPayload.parse(payload)
+      const { rows } = await pool.query<{ step: string }>(
+        'select postrider.replay_step($1) as step',
+        [replayId],
+      )
+      log.info({ replayId, step: rows[0]?.step }, 'replay.stepped')
     },
   }
 }
