@@ -7,6 +7,7 @@
 --   held          endpoint and tenant accept work, no circuit is open, no align job exists: it gets one
 --   cancelled     held deliveries of a deleted endpoint
 --   probe         an open circuit without a probe, planned or under way
+--   replay        a running replay without its job
 --   unlocked      jobs that a runner has locked which is unknown, stopped or reaped for more than 30 s
 --   abandoned     attempts of a dead runner that no claim will find, since their delivery is finished
 --
@@ -38,6 +39,7 @@ begin
     'held', postrider.align_held(least(batch, 100)),
     'cancelled', postrider.cancel_of_deleted_endpoints(batch),
     'probe', postrider.reschedule_probes(older_than),
+    'replay', postrider.requeue_replays(),
     'abandoned', postrider.abandon_of_dead_runners(interval '1 hour'));
 
   return query
@@ -180,6 +182,26 @@ end
 $$;
 comment on function postrider.overdue_probes(interval) is
   'Circuits that opened longer ago than this, of endpoints that accept work, without a probe planned or under way.';
+
+create or replace function postrider.requeue_replays() returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  replays uuid[] := array(
+    select r.id from postrider.replay r
+    where r.finished_at is null
+      and not exists (select from postrider.live_job j where j.key = 'replay:' || r.id)
+    limit 100
+    for update of r skip locked);
+begin
+  perform postrider.enqueue_replay_job(r, now()) from unnest(replays) as r;
+  return cardinality(replays);
+end
+$$;
+comment on function postrider.requeue_replays() is 'Adds the jobs of running replays that have none; returns how many.';
 
 -- Jobs of a runner that is dead are unlocked by reap(); this is for those that it could not know about: a
 -- runner that fetched before it had registered, an answer of get_job that was lost, a restored backup.

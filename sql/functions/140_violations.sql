@@ -21,6 +21,7 @@
 --   delivery_missing          an event matches an endpoint, and there is no delivery. Checked where it can be
 --                             decided: the endpoint is active and has neither been changed nor created within
 --                             the 5 minutes before the event or after it, and it was no test
+--   replay_without_job        a running replay that no job will continue
 --   event_missing             an open delivery whose event is not there
 create or replace function postrider.violations(since timestamptz, rows_max int default 10000)
 returns table (kind text, id text, tenant_id uuid, detail text)
@@ -84,6 +85,12 @@ begin
   left join postrider.runner r on r.id = a.runner
   where d.finished_at is null and d.state = 'delivering'
     and coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at, '-infinity') < now() - interval '1 minute';
+
+  return query
+  select 'replay_without_job', r.id::text, r.tenant_id, format('%s of %s are done', r.done, r.total)
+  from postrider.replay r
+  where r.finished_at is null
+    and not exists (select from postrider.live_job j where j.key = 'replay:' || r.id);
 
   return query
   select 'event_missing', d.id::text, d.tenant_id, format('event %s is not there', d.event_id)
@@ -193,7 +200,7 @@ begin
     format('type %s matches endpoint %s, and there is no delivery', ev.type, e.id)
   from (
     select ev.* from postrider.event ev
-    where ev.id >= postrider.id_at(since) and ev.data is not null
+    where ev.id >= postrider.id_at(since) and ev.data is not null and ev.only_endpoint_id is null
     order by ev.id desc limit rows_max
   ) as ev
   cross join lateral (
@@ -208,12 +215,7 @@ begin
   ) as missing
   join postrider.endpoint e on e.id = missing.endpoint_id
   where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
-    and (e.filter is null
-      or jsonb_path_match(ev.data::text::jsonb, e.filter::jsonpath, silent => true))
-    and not exists (
-      select from postrider.delivery d
-      where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
-        and d.id < postrider.id_at(now() + interval '1 day') and d.trigger = 'test');
+    and postrider.passes_filter(e.filter, ev.data::text::jsonb);
 end
 $$;
 comment on function postrider.violations_of_routing(timestamptz, int) is
@@ -225,8 +227,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing.';
+  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone) or event (delivery_missing).';
+  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing) or replay (replay_without_job).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

@@ -39,7 +39,7 @@ begin
 end
 $$;
 comment on function postrider.retention_plan(int) is
-  'Days older than this many, whether retention drops them, and why not: a tenant keeps them, or an open delivery needs them. attached is false where a run was cut off; the next goes on.';
+  'Days older than this many, whether retention drops them, and why not: a tenant keeps them, or an open delivery or a replay needs them. attached is false where a run was cut off; the next goes on.';
 
 create or replace function postrider.why_kept(day date, retention_days int) returns text
 language plpgsql stable
@@ -68,6 +68,13 @@ begin
   open := postrider.open_delivery_attempted_on(day);
   if open is not null then
     return format('delivery %s is open and has attempts of that day', open);
+  end if;
+  select r.id into open from postrider.replay r
+  where r.finished_at is null and r.position < high
+    and r.since < (day + 1)::timestamp at time zone 'UTC' and r.until > day::timestamp at time zone 'UTC'
+  limit 1;
+  if open is not null then
+    return format('replay %s is running and has yet to come to it', open);
   end if;
   select t.key into keeper from postrider.tenant t
   where t.retention_days > why_kept.retention_days and day >= today - t.retention_days

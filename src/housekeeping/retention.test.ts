@@ -125,6 +125,21 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.match(await apply(), { dropped: [open.day, later.day] })
   })
 
+  t.test('a day stays while a running replay has yet to come to it', async (t) => {
+    const old = await history(44)
+    const { rows } = await pool.query(
+      `select (postrider.start_replay($1, now() - interval '45 days', states => '{delivered}')).id`,
+      [old.tenant.key],
+    )
+    t.match(await apply(), {
+      dropped: [],
+      kept: [{ day: old.day, reason: `replay ${rows[0].id} is running and has yet to come to it` }],
+    })
+    await pool.query(`update postrider.replay set position = postrider.id_at(now())`)
+    t.match(await apply(), { dropped: [old.day] })
+    await pool.query(`update postrider.replay set state = 'done', finished_at = now()`)
+  })
+
   t.test('a tenant with a longer retention keeps its rows, and only its own', async (t) => {
     const [keeper, other] = [await history(45), await history(45)]
     await pool.query('update postrider.tenant set retention_days = 60 where id = $1', [

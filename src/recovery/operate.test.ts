@@ -292,6 +292,33 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
+  t.test('everything can be paused: publishing goes on, and nothing is sent', async (t) => {
+    const work = await createWork(pool)
+    const [before, sending] = [await work.publish(), await work.publish()]
+    const claimed = await work.claim(sending)
+    await call('pause_all', 'ann')
+    await call('pause_all', 'bob')
+    t.equal(await work.claim(before), null)
+    t.equal(await work.claim(await work.publish()), null)
+    t.match(await work.deliveryOf(before.eventId), { state: 'held' })
+    t.equal(await work.finish(claimed, 200), 'delivered', 'what is on the wire is finished')
+    await isHealthy(t)
+
+    t.equal(await call('resume_all', 'ann'), 0)
+    await isHealthy(t)
+    await call('align', work.endpoint.id)
+    const resumed = await work.deliveryOf(before.eventId)
+    t.match(resumed, { state: 'pending', job_number: 1 })
+    t.ok(await work.claim(resumed))
+    const { rows } = await pool.query(
+      `select who, action from postrider.audit_log where action in ('pause_all', 'resume_all') and who in ('ann', 'bob')`,
+    )
+    t.strictSame(rows, [
+      { who: 'ann', action: 'pause_all' },
+      { who: 'ann', action: 'resume_all' },
+    ])
+  })
+
   t.test('nothing is written where nothing changes', async (t) => {
     const work = await createWork(pool)
     await call('resume_endpoint', work.endpoint.id)

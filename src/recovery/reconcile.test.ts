@@ -129,6 +129,23 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await pool.query('delete from postrider.circuit where endpoint_id = $1', [work.endpoint.id])
   })
 
+  t.test('a running replay whose job is gone goes on', async (t) => {
+    const work = await createWork(pool)
+    const due = await work.publish()
+    await work.finish(await work.claim(due), 500)
+    await pool.query(
+      `select from postrider.start_replay($1, now() - interval '1 hour', endpoint => $2)`,
+      [work.tenant.key, work.endpoint.id],
+    )
+    t.strictSame(await kinds(), [])
+    await pool.query(`delete from graphile_worker._private_jobs where key like 'replay:%'`)
+    t.strictSame(await kinds(), ['replay_without_job'])
+    t.strictSame(await reconcile(), { replay: 1 })
+    t.strictSame(await kinds(), [])
+    await pool.query(`update postrider.replay set state = 'cancelled', finished_at = now()`)
+    await pool.query(`delete from graphile_worker._private_jobs where key like 'replay:%'`)
+  })
+
   t.test('jobs locked by runners that are gone are unlocked after half a minute', async (t) => {
     const work = await createWork(pool)
     const lock = (id: string, by: string, seconds: number) =>
