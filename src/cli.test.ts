@@ -158,9 +158,8 @@ t.test('a runner that ends by itself exits 75', async (t) => {
 
 t.test('a fault that nobody handled stops in order and exits 70', async (t) => {
   const planted = 'process.on("SIGUSR2", () => Promise.reject(new Error("planted")))'
-  const plant = `--import=data:text/javascript,${encodeURIComponent(planted)}`
-  const env = { ...service, NODE_OPTIONS: plant }
-  const child = startCli(t, ['runner'], { env })
+  const nodeArgs = [`--import=data:text/javascript,${encodeURIComponent(planted)}`]
+  const child = startCli(t, ['runner'], { env: service, nodeArgs })
   await child.printed(/"runner\.started"/)
   child.kill('SIGUSR2')
   const { exitCode, stderr, stdout } = await child.exited

@@ -25,6 +25,8 @@ interface Dev extends CliProcess {
 }
 
 const SHOWN_MS_MAX = 20_000
+/** Nine starts with a database of their own; on a busy machine each takes several seconds. */
+t.setTimeout(300_000)
 
 async function startDev(
   t: TestLifetime,

@@ -17,6 +17,8 @@ export interface CliOptions {
   /** Beside the environment of the test, which gives none of the program's own variables. */
   env?: Record<string, string>
   cwd?: string
+  /** Of Node itself. */
+  nodeArgs?: string[]
   /** Written to stdin, which is then closed. */
   input?: string
 }
@@ -57,9 +59,12 @@ export async function runCli(t: TestLifetime, args: string[], options: CliOption
 
 /** Starts the command line as a process of its own; killed when the test ends before it does. */
 export function startCli(t: TestLifetime, args: string[], options: CliOptions = {}): CliProcess {
-  const child = spawn(process.execPath, [CLI, ...args], {
+  // By way of `env`, which becomes the program: tap loads itself into every Node process that a
+  // test starts, whatever is passed, and then has its own way with signals.
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, ...(options.nodeArgs ?? []), CLI]
+  const child = spawn('env', [...command, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { ...ownEnvironment(), ...options.env },
+    env: { ...processEnvironment(), ...options.env },
     stdio: 'pipe',
   })
   child.stdin.on('error', () => undefined) // it may end without having read
@@ -87,13 +92,15 @@ export function createFolder(t: TestLifetime): string {
   return folder
 }
 
-/** Without our variables, and without those by which tap loads itself into every Node process. */
-function ownEnvironment() {
+/**
+ * The environment of the test without our variables, without what tap loads itself into every Node
+ * process with, and without what npm tells the scripts of this package.
+ */
+export function processEnvironment(): NodeJS.ProcessEnv {
   const ours = new Set<string>(describeVariables().map(({ name }) => name))
+  const others = /^(NODE_OPTIONS$|_?TAP|npm_(package|lifecycle|config_local_prefix))/
   return Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) => !ours.has(name) && name !== 'NODE_OPTIONS' && !/^_?TAP/.test(name),
-    ),
+    Object.entries(process.env).filter(([name]) => !ours.has(name) && !others.test(name)),
   )
 }
 
