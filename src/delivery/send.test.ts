@@ -3,7 +3,7 @@ import t from 'tap'
 import { startReceiver } from '../testing/receiver.ts'
 import { EVENT_ID, startSender } from '../testing/sender.ts'
 import type { LookupAll } from './lookup.ts'
-import { generateSecret } from './signature.ts'
+import { generateSecret, publicKeyOf, verify } from './signature.ts'
 
 /** For cases in which any lookup is a mistake. */
 const noLookup: LookupAll = (hostname) => {
@@ -39,6 +39,25 @@ t.test('during a rotation the receiver may verify with either secret', async (t)
   const [request] = await receiver.received(1)
   const headers = request?.headers as Record<string, string>
   for (const secret of secrets) t.ok(new Webhook(secret).verify(request?.body ?? '', headers))
+})
+
+t.test('during a rotation to ed25519 the receiver may verify with either kind', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  const shared = generateSecret()
+  const key = generateSecret('ed25519')
+  await sender.send(receiver.url, { secrets: [key, shared] })
+  const [request] = await receiver.received(1)
+  const headers = request?.headers as Record<string, string>
+  // The package knows v1 only, and skips what it does not know.
+  t.ok(new Webhook(shared).verify(request?.body ?? '', headers))
+  const message = {
+    id: headers['webhook-id'] ?? '',
+    timestampSeconds: Number(headers['webhook-timestamp']),
+    body: request?.body ?? '',
+    signature: headers['webhook-signature'] ?? '',
+  }
+  t.strictSame(verify({ ...message, secrets: [publicKeyOf(key) ?? ''] }), { valid: true })
 })
 
 t.test('signs with the timestamp it is given', async (t) => {

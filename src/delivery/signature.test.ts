@@ -5,6 +5,7 @@ import {
   generateSecret,
   InvalidSecret,
   parseSecret,
+  publicKeyOf,
   sign,
   TIMESTAMP_TOLERANCE_SECONDS,
   verify,
@@ -62,6 +63,55 @@ t.test('an ed25519 signature is verified with the public key alone', async (t) =
   t.match(verify({ ...KNOWN, id: 'other', signature, secrets: [PUBLIC_KEY], nowSeconds }), {
     valid: false,
   })
+})
+
+/** Made with `openssl pkeyutl -sign -rawin` from the key of RFC 8032; ed25519 has no randomness. */
+const KNOWN_ED_SIGNATURE =
+  'v1a,fldxM4gAKugP6nnt1hdz3sgGfZ6d99nzrMFnZOELIxbzEHoVmAb2ADpkJK7zgPePmPsle0zV9jSeGlHFG2NVAw=='
+
+t.test('makes the known ed25519 signature of the published message', async (t) => {
+  t.equal(sign({ ...KNOWN, secrets: [PRIVATE_KEY] }), KNOWN_ED_SIGNATURE)
+  t.strictSame(
+    verify({
+      ...KNOWN,
+      signature: KNOWN_ED_SIGNATURE,
+      secrets: [PUBLIC_KEY],
+      nowSeconds: KNOWN.timestampSeconds,
+    }),
+    { valid: true },
+  )
+})
+
+t.test('the public key of a secret is the one of RFC 8032', async (t) => {
+  t.equal(publicKeyOf(PRIVATE_KEY), PUBLIC_KEY)
+  t.equal(publicKeyOf(base64('whsk', Buffer.concat([SEED, PUBLIC]))), PUBLIC_KEY)
+  t.equal(publicKeyOf(PUBLIC_KEY), PUBLIC_KEY)
+  t.equal(publicKeyOf(KNOWN_SECRET), null)
+  t.throws(() => publicKeyOf('nonsense'), InvalidSecret)
+})
+
+t.test(
+  'a generated ed25519 key signs what its public key verifies, and is never the same',
+  async (t) => {
+    const secret = generateSecret('ed25519')
+    t.match(secret, /^whsk_[A-Za-z0-9+/]{86}==$/)
+    t.not(generateSecret('ed25519'), secret)
+    const signature = sign({ ...KNOWN, secrets: [secret] })
+    const nowSeconds = KNOWN.timestampSeconds
+    const verifiedWith = (key: string | null) =>
+      verify({ ...KNOWN, signature, secrets: [key ?? ''], nowSeconds }).valid
+    t.equal(verifiedWith(publicKeyOf(secret)), true)
+    t.equal(verifiedWith(publicKeyOf(generateSecret('ed25519'))), false)
+  },
+)
+
+t.test('during a rotation from one kind to the other both sign', async (t) => {
+  const signature = sign({ ...KNOWN, secrets: [PRIVATE_KEY, KNOWN_SECRET] })
+  t.equal(signature, `${KNOWN_ED_SIGNATURE} ${KNOWN_SIGNATURE}`)
+  const nowSeconds = KNOWN.timestampSeconds
+  for (const secret of [PUBLIC_KEY, KNOWN_SECRET]) {
+    t.strictSame(verify({ ...KNOWN, signature, secrets: [secret], nowSeconds }), { valid: true })
+  }
 })
 
 t.test('a private key of 64 bytes is the seed and its public key', async (t) => {

@@ -9,6 +9,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
+import type { SecretKind } from '../endpoints/endpoint-secrets.ts'
 
 /** Limits of the Standard Webhooks specification for a symmetric secret. */
 const SECRET_BYTES_MIN = 24
@@ -42,9 +43,26 @@ export interface SignedMessage {
   body: string | Buffer
 }
 
-/** A new secret in its written form, `whsec_` and 32 random bytes in base64. */
-export function generateSecret(): string {
-  return `whsec_${randomBytes(SECRET_BYTES_GENERATED).toString('base64')}`
+/**
+ * A new secret in its written form: `whsec_` and 32 random bytes in base64, or `whsk_` and an ed25519 seed
+ * with its public key (64 bytes, as other senders of Standard Webhooks write it).
+ */
+export function generateSecret(kind: SecretKind = 'hmac'): string {
+  const bytes = randomBytes(kind === 'hmac' ? SECRET_BYTES_GENERATED : ED25519_BYTES)
+  if (kind === 'hmac') return `whsec_${bytes.toString('base64')}`
+  const publicBytes = rawPublicKey(privateKey(bytes))
+  return `whsk_${Buffer.concat([bytes, publicBytes]).toString('base64')}`
+}
+
+/**
+ * What a receiver verifies `v1a` signatures with: `whpk_…` of a `whsk_` secret. `null` of a `whsec_`
+ * secret, which the receiver has to know itself.
+ *
+ * @throws InvalidSecret
+ */
+export function publicKeyOf(secret: string): string | null {
+  const key = importedKey(secret)
+  return key.scheme === 'v1' ? null : `whpk_${rawPublicKey(key).toString('base64')}`
 }
 
 /**
@@ -160,7 +178,13 @@ function hmacKey(bytes: Buffer): SigningKey {
   return { scheme: 'v1', key: createSecretKey(bytes) }
 }
 
-function privateKey(bytes: Buffer): SigningKey {
+type EdKey = Extract<SigningKey, { scheme: 'v1a' }>
+
+function rawPublicKey({ publicKey: key }: EdKey): Buffer {
+  return key.export({ format: 'der', type: 'spki' }).subarray(SPKI_HEAD.length)
+}
+
+function privateKey(bytes: Buffer): EdKey {
   if (bytes.length !== ED25519_BYTES && bytes.length !== 2 * ED25519_BYTES) {
     throw new InvalidSecret(`a whsk_ key has 32 or 64 bytes, this one ${bytes.length}`)
   }

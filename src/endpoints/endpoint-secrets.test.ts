@@ -4,7 +4,7 @@ import { generateSecret } from '../delivery/signature.ts'
 import type { TenantId } from '../ids.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTenant } from '../testing/tenant.ts'
-import { createEndpointSecrets } from './endpoint-secrets.ts'
+import { createEndpointSecrets, type SecretKind } from './endpoint-secrets.ts'
 import { createEndpoints } from './endpoints.ts'
 import { createSecretBox } from './secrets.ts'
 
@@ -15,7 +15,7 @@ const secrets = createEndpointSecrets({ database, box, generateSecret })
 const endpoints = createEndpoints({ database, secrets })
 const GIVEN = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
-async function bundle(values: { secret?: string } = {}) {
+async function bundle(values: { secret?: string; secretKind?: SecretKind } = {}) {
   const tenantId = (await createTenant(pool)).id as TenantId
   const { endpoint, secret } = await endpoints.create(tenantId, {
     url: 'https://a.test',
@@ -110,4 +110,31 @@ t.test('concurrent rotations leave one current secret', async (t) => {
   const live = await list()
   t.equal(live.length, 4)
   t.equal(live.filter(({ expiresAt }) => expiresAt === null).length, 1)
+})
+
+t.test('an endpoint may have an ed25519 key, and keeps its kind through rotations', async (t) => {
+  const { secret, rotate, list } = await bundle({ secretKind: 'ed25519' })
+  t.match(secret, /^whsk_/)
+  await rotate()
+  t.match(named(await list()), [/^whsk_/, /^whsk_/])
+  t.not(named(await list())[0], secret)
+})
+
+t.test('a rotation may change the kind; meanwhile both kinds sign', async (t) => {
+  const { rotate, list } = await bundle()
+  await rotate({ kind: 'ed25519' })
+  t.match(named(await list()), [/^whsk_/, /^whsec_/])
+  await rotate({ secret: GIVEN })
+  t.match(named(await list()), [GIVEN, /^whsk_/, /^whsec_/])
+})
+
+t.test('a secret that no key opens any more can be rotated away', async (t) => {
+  const { endpoint, rotate } = await bundle()
+  const lost = createSecretBox([Buffer.alloc(32, 9)]).encrypt(GIVEN, endpoint.id)
+  await pool.query('update postrider.endpoint_secret set encrypted = $1 where endpoint_id = $2', [
+    lost,
+    endpoint.id,
+  ])
+  await t.rejects(rotate(), { code: 'secret_unreadable' })
+  t.match(named(await rotate({ overlapSeconds: 0 })), [/^whsec_/])
 })

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
-import type { SecretBox } from './secrets.ts'
+import { type SecretBox, SecretUnreadable } from './secrets.ts'
 
 /** Each live secret is one more signature in a header that receivers parse. */
 const LIVE_SECRETS_MAX = 5
@@ -17,6 +17,18 @@ export class TooManySecrets extends Error {
   }
 }
 
+/**
+ * `hmac`: sender and receiver share it (`whsec_`). `ed25519`: only we have it (`whsk_`), and the receiver
+ * has its public key (`whpk_`), with which nobody can forge a request.
+ */
+export type SecretKind = 'hmac' | 'ed25519'
+
+/** A secret of one's own in its written form, or the kind of one to generate. */
+export interface GivenSecret {
+  secret?: string | undefined
+  kind?: SecretKind | undefined
+}
+
 export interface LiveSecret {
   secret: string
   createdAt: Date
@@ -28,11 +40,12 @@ type EndpointKey = { id: EndpointId; tenant_id: TenantId }
 
 export interface EndpointSecrets {
   /** Stores the secret, or a generated one, in the caller's transaction. */
-  add(database: Kysely<Database>, endpoint: EndpointKey, secret?: string): Promise<string>
+  add(database: Kysely<Database>, endpoint: EndpointKey, given?: GivenSecret): Promise<string>
   /** Every secret that signs now, the current one first. @throws EndpointNotFound */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
-   * Replaces the current secret; the old one goes on signing beside it for `overlapSeconds`.
+   * Replaces the current secret; the old one goes on signing beside it for `overlapSeconds`. The new one
+   * is of the same kind unless something else is asked for.
    *
    * @throws EndpointNotFound
    * @throws TooManySecrets
@@ -40,7 +53,7 @@ export interface EndpointSecrets {
   rotate(
     tenantId: TenantId,
     id: EndpointId,
-    options: { overlapSeconds?: number | undefined; secret?: string | undefined },
+    options: GivenSecret & { overlapSeconds?: number | undefined },
   ): Promise<LiveSecret[]>
 }
 
@@ -48,11 +61,12 @@ export function createEndpointSecrets(options: {
   database: Kysely<Database>
   box: SecretBox
   /** A new secret in its written form. */
-  generateSecret: () => string
+  generateSecret: (kind: SecretKind) => string
 }): EndpointSecrets {
   const { database, box, generateSecret } = options
 
-  const add: EndpointSecrets['add'] = async (on, endpoint, secret = generateSecret()) => {
+  const add: EndpointSecrets['add'] = async (on, endpoint, { kind = 'hmac', ...given } = {}) => {
+    const secret = given.secret ?? generateSecret(kind)
     await on
       .insertInto('endpoint_secret')
       .values({
@@ -73,20 +87,35 @@ export function createEndpointSecrets(options: {
     }))
   }
 
+  /** Unknown where no key opens it: rotating is the way out of that. */
+  const currentKind = async (
+    on: Kysely<Database>,
+    id: EndpointId,
+  ): Promise<SecretKind | undefined> => {
+    const row = await selectLive(on, id).limit(1).executeTakeFirst()
+    try {
+      return row && box.decrypt(row.encrypted, id).startsWith('whsk_') ? 'ed25519' : undefined
+    } catch (error) {
+      if (error instanceof SecretUnreadable) return undefined
+      throw error
+    }
+  }
+
   return {
     add,
     async list(tenantId, id) {
       await selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
       return read(database, id)
     },
-    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, secret }) =>
+    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, secret, kind }) =>
       database.transaction().execute(async (transaction) => {
         // Two rotations at once would each leave the other's secret as a current one.
         await selectEndpoint(transaction, tenantId, id)
           .forUpdate()
           .executeTakeFirstOrThrow(notFound)
+        const given = { secret, kind: kind ?? (await currentKind(transaction, id)) }
         await endOverlaps(transaction, id, overlapSeconds)
-        await add(transaction, { id, tenant_id: tenantId }, secret)
+        await add(transaction, { id, tenant_id: tenantId }, given)
         const live = await read(transaction, id)
         if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
         return live

@@ -2,7 +2,7 @@ import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
-import type { EndpointSecrets } from './endpoint-secrets.ts'
+import type { EndpointSecrets, SecretKind } from './endpoint-secrets.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
 
 export type Endpoint = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
@@ -26,7 +26,12 @@ export interface EndpointValues {
 }
 
 export type EndpointChange = { [Name in keyof EndpointValues]?: EndpointValues[Name] | undefined }
-export type NewEndpoint = EndpointChange & { url: string; secret?: string | undefined }
+export type NewEndpoint = EndpointChange & {
+  url: string
+  secret?: string | undefined
+  /** Of the secret to generate; `hmac` when left out. */
+  secretKind?: SecretKind | undefined
+}
 
 /** Small enough that cancelling holds no lock for long; large enough that a round trip is nothing. */
 const CANCEL_BATCH = 500
@@ -56,7 +61,7 @@ export function createEndpoints(options: {
   const { database, secrets } = options
 
   return {
-    async create(tenantId, { secret, ...values }) {
+    async create(tenantId, { secret, secretKind, ...values }) {
       await assertReadable(database, values.filter)
       return database.transaction().execute(async (transaction) => {
         const endpoint = await transaction
@@ -65,7 +70,10 @@ export function createEndpoints(options: {
           .returningAll()
           .$castTo<Endpoint>()
           .executeTakeFirstOrThrow()
-        return { endpoint, secret: await secrets.add(transaction, endpoint, secret) }
+        return {
+          endpoint,
+          secret: await secrets.add(transaction, endpoint, { secret, kind: secretKind }),
+        }
       })
     },
     async get(tenantId, id) {
