@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
+import { createWork } from '../testing/work.ts'
+
+const guide = readFileSync(new URL('../../docs/dba.md', import.meta.url), 'utf8')
+
+t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+t.test('on Postgres 15', async (t) => {
+  const database = await startDebianPostgres(t, 15)
+  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  return conformance(t, database)
+})
+
+/** Statements of the SQL blocks, with the heading they stand under. */
+function statements(): { heading: string; sql: string }[] {
+  const found: { heading: string; sql: string }[] = []
+  let heading = ''
+  for (const [, title, block] of guide.matchAll(/^#+ (.+)$|^```sql\n([\s\S]*?)^```$/gm)) {
+    heading = title ?? heading
+    const sqls = (block ?? '').split(/;\n/).map((sql) => sql.trim())
+    found.push(...sqls.filter(Boolean).map((sql) => ({ heading, sql })))
+  }
+  return found
+}
+
+function conformance(t: Test, { pool }: TestDatabase) {
+  t.test('every statement of docs/dba.md runs', async (t) => {
+    t.ok(statements().length > 30, 'they are found')
+    const work = await createWork(pool)
+    for (const { heading, sql } of statements()) {
+      const due = await work.publish()
+      const variables: Record<string, string> = {
+        delivery: due.id,
+        event: due.eventId,
+        endpoint: work.endpoint.id,
+        tenant: work.tenant.key,
+      }
+      const filled = sql.replaceAll(/:'(\w+)'/g, (place, name) =>
+        variables[name] ? `'${variables[name]}'` : place,
+      )
+      await t.resolves(pool.query(filled), `${heading}: ${sql}`)
+    }
+  })
+
+  t.test('every view is in it, with what it answers', async (t) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'postrider'::regnamespace and relkind = 'v'`,
+    )
+    t.strictSame(
+      rows.map(({ name }) => name).filter((name) => !guide.includes(`| \`${name}\` |`)),
+      [],
+    )
+  })
+
+  t.test('every function that writes the audit log is in it', async (t) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select distinct proname as name from pg_proc
+       where pronamespace = 'postrider'::regnamespace and prosecdef and prosrc like '%postrider.audit(%'`,
+    )
+    const internal = ['drop_day'] // part of retention, not called by people
+    t.strictSame(
+      rows
+        .map(({ name }) => name)
+        .filter((name) => !internal.includes(name) && !guide.includes(`\`${name}(`)),
+      [],
+    )
+  })
+
+  t.test('every table is in it', async (t) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select relname as name from pg_class
+       where relnamespace = 'postrider'::regnamespace and relkind in ('r', 'p') and not relispartition`,
+    )
+    t.strictSame(
+      rows.map(({ name }) => name).filter((name) => !new RegExp(`\\b${name}\\b`).test(guide)),
+      [],
+    )
+  })
+
+  t.end()
+}
