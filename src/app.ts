@@ -7,6 +7,7 @@ import { type Config, ConfigError, type ServiceConfig } from './config.ts'
 import { startPostgres } from './database/embedded.ts'
 import { assertSchema, migrate } from './database/migrate.ts'
 import { createDatabase, createPool } from './database/pool.ts'
+import { createTenantScope } from './database/tenant-scope.ts'
 import { type ParsedCidr, parseCidrs } from './delivery/egress.ts'
 import { generateSecret } from './delivery/signature.ts'
 import { createEndpointOperations } from './endpoints/endpoint-operations.ts'
@@ -171,6 +172,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     connectionString,
     max: API_CONNECTIONS,
     applicationName: 'postrider api',
+    pipeline: true,
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     onError,
   })
@@ -182,11 +184,16 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     onError,
   })
-  const database = createDatabase(pool)
+  // For what decides which tenant a request is about; all the rest is done in that tenant's scope.
+  const everyTenant = createDatabase(pool)
+  const { database, inTenant } = createTenantScope(pool)
   const box = createSecretBox(config.secretEncryptionKeys)
-  const secrets = createEndpointSecrets({ database, box, generateSecret })
-  const tenants = createTenants({ database })
-  const endpoints = createEndpoints({ database, secrets })
+  const endpointServices = (on: typeof database) => {
+    const secrets = createEndpointSecrets({ database: on, box, generateSecret })
+    return { secrets, endpoints: createEndpoints({ database: on, secrets }) }
+  }
+  const { secrets, endpoints } = endpointServices(database)
+  const tenants = createTenants({ database: everyTenant })
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: publishPool })
   const app = createApp({
@@ -196,15 +203,16 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     eventBytesMax: config.eventBytesMax,
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
     egressAllow: egressAllow(config),
+    inTenant,
     apiKeys: createApiKeys({
-      database,
+      database: everyTenant,
       adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
     }),
     requestLimiter: requestLimiter(config, redis),
     tenants,
     endpoints,
     secrets,
-    publisher: remembering(publisher, database, redis),
+    publisher: remembering(publisher, everyTenant, redis),
     batchPublisher,
     events: createEvents({ database }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
@@ -219,7 +227,8 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     await Promise.all([publisher.idle(), batchPublisher.idle()])
     await Promise.all([pool.end(), publishPool.end()])
   }
-  return { app, pool, tenants, endpoints, secrets, stop }
+  // The sandbox of `dev` is no tenant's, and sees them all.
+  return { app, pool, tenants, ...endpointServices(everyTenant), stop }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -34,9 +34,9 @@ begin
   exception when unique_violation then null;
   end;
 exception when insufficient_privilege then
-  raise exception 'role % may not create or grant roles; have an administrator run: %create role postrider_tenant nologin; grant postrider_tenant to %I;',
-    current_user, '', current_user
-    using errcode = '42501';
+  raise exception 'role % may not do this; have an administrator run: create role postrider_tenant nologin; grant postrider_tenant to %;',
+    current_user, quote_ident(current_user)
+    using errcode = '42501', hint = 'Then run postrider migrate again. Create the role only if it is missing.';
 end
 $role$;
 
@@ -80,13 +80,23 @@ begin
 end
 $views$;
 
-
 grant usage on schema postrider to postrider_tenant;
-grant select on
-  postrider.tenant, postrider.endpoint, postrider.endpoint_secret, postrider.endpoint_subscription,
-  postrider.event, postrider.idempotency, postrider.delivery, postrider.attempt, postrider.circuit,
-  postrider.endpoint_health
-to postrider_tenant;
+
+do $tables$
+declare
+  for_tenants constant text[] := array[
+    'tenant', 'endpoint', 'endpoint_secret', 'endpoint_subscription', 'event', 'idempotency', 'delivery', 'attempt',
+    'circuit', 'replay', 'event_type', 'endpoint_health'];
+  own record;
+begin
+  for own in
+    select c.oid::regclass as name from pg_class c
+    where c.relnamespace = 'postrider'::regnamespace and c.relname = any (for_tenants)
+  loop
+    execute format('grant select on %s to postrider_tenant', own.name);
+  end loop;
+end
+$tables$;
 grant insert, update on postrider.endpoint to postrider_tenant;
 grant insert, update, delete on postrider.endpoint_secret to postrider_tenant;
 
@@ -95,7 +105,7 @@ do $functions$
 declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
-    'cancel_deliveries_of', 'explain_route', 'publish_test'];
+    'cancel_deliveries_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay'];
   own record;
 begin
   for own in

@@ -42,7 +42,11 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
        values ($1::uuid, 'key', sha256($1::text::bytea), '{read}')`,
       [tenant.id],
     )
-    return { ...work, endpoint, delivery: due }
+    const { rows } = await pool.query(
+      `select id from postrider.start_replay($1, since => now() - interval '1 hour')`,
+      [tenant.key],
+    )
+    return { ...work, endpoint, delivery: due, replayId: rows[0]?.id as string }
   }
 
   /** Tables and views, partitions left out, with how they name their tenant. */
@@ -203,6 +207,11 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       call: `publish_test('${other.endpoint.id}', 'a.b', '{}')`,
       refused: { code: '55000' },
     },
+    start_replay: {
+      call: `start_replay('${other.tenant.key}', now() - interval '1 hour')`,
+      refused: { code: 'P0002' },
+    },
+    cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
     publish: { call: `publish('${other.tenant.key}', 'a.b', '{}')`, refused: { code: '22023' } },
     publish_many: {
       call: `publish_many('[{"tenant":"${other.tenant.key}","type":"a.b","data":1}]')`,
@@ -246,6 +255,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     const { rows } = await pool.query(
       `select
          (select json_agg(e order by id) from postrider.endpoint e where tenant_id = $1) as endpoints,
+         (select json_agg(r order by id) from postrider.replay r where tenant_id = $1) as replays,
          (select json_agg(d order by id) from postrider.delivery d where tenant_id = $1) as deliveries,
          (select count(*) from postrider.event where tenant_id = $1) as events`,
       [tenantId],

@@ -2,6 +2,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
 import type { Scope } from '../database/schema.ts'
+import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
 import { type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { Problem } from './problem.ts'
@@ -37,15 +38,20 @@ export function createAuthenticate(
 }
 
 /**
- * Makes the middleware that turns `{tenant}` into the tenant. To a key of one tenant every other
- * tenant is as unknown as one that does not exist.
+ * Makes the middleware that turns `{tenant}` into the tenant, and runs what follows in its scope. To
+ * a key of one tenant every other tenant is as unknown as one that does not exist.
  */
-export function createTenantOfPath({ find }: Pick<Tenants, 'find'>): MiddlewareHandler<ApiEnv> {
+export function createTenantOfPath(options: {
+  tenants: Pick<Tenants, 'find'>
+  inTenant: TenantScope['inTenant']
+}): MiddlewareHandler<ApiEnv> {
+  const { tenants, inTenant } = options
   return createMiddleware<ApiEnv>(async (c, next) => {
     const key = c.req.param('tenant') ?? ''
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
-    c.set('tenant', await find(key))
-    await next()
+    const tenant = await tenants.find(key)
+    c.set('tenant', tenant)
+    await inTenant(tenant.id, next)
   })
 }
 

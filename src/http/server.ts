@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
@@ -47,6 +48,8 @@ export interface AppOptions {
   egressAllow: readonly ParsedCidr[]
   /** For endpoints without a timeout of their own. */
   deliveryTimeoutSeconds: number
+  /** In which the services of tenants do their work. */
+  inTenant: TenantScope['inTenant']
   apiKeys: Pick<ApiKeys, 'verify'>
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
@@ -71,7 +74,7 @@ export type App = OpenAPIHono<ApiEnv>
 export function createApp(options: AppOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
   const authenticate = createAuthenticate(options.apiKeys, createAdmit(options.requestLimiter))
-  const shared = { authenticate, tenantOfPath: createTenantOfPath(options.tenants) }
+  const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
 
   app.use(requestId({ limitLength: 64 }))
   addPublishRoute(app, { ...options, ...shared })

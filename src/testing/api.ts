@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createDatabase } from '../database/pool.ts'
+import { createTenantScope } from '../database/tenant-scope.ts'
 import { parseCidrs } from '../delivery/egress.ts'
 import { generateSecret } from '../delivery/signature.ts'
 import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
@@ -42,13 +43,14 @@ export interface RequestOptions {
 
 /** The whole API on a database, without a port, with `request` to call it as the admin. */
 export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
-  const database = createDatabase(pool)
+  const everyTenant = createDatabase(pool)
+  const { database, inTenant } = createTenantScope(pool)
   const secrets = createEndpointSecrets({
     database,
     box: createSecretBox([ENCRYPTION_KEY]),
     generateSecret,
   })
-  const apiKeys = createApiKeys({ database, adminKeyHash: hashApiKey(ADMIN_KEY) })
+  const apiKeys = createApiKeys({ database: everyTenant, adminKeyHash: hashApiKey(ADMIN_KEY) })
   const logged: unknown[] = []
   const app = createApp({
     version: '0.0.0-test',
@@ -57,9 +59,10 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     eventBytesMax: 262_144,
     deliveryTimeoutSeconds: 15,
     egressAllow: parseCidrs('127.0.0.0/8'),
+    inTenant,
     apiKeys,
     requestLimiter: null,
-    tenants: createTenants({ database }),
+    tenants: createTenants({ database: everyTenant }),
     endpoints: createEndpoints({ database, secrets }),
     secrets,
     publisher: createPublisher({ pool }),

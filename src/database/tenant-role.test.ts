@@ -1,0 +1,78 @@
+import pg from 'pg'
+import t from 'tap'
+import type { TenantId } from '../ids.ts'
+import { createFolder } from '../testing/cli.ts'
+import { VOLATILE } from '../testing/database.ts'
+import { urlOf, withAdmin } from '../testing/template.ts'
+import { startPostgres } from './embedded.ts'
+import { migrate } from './migrate.ts'
+import { createPool } from './pool.ts'
+import { createTenantScope } from './tenant-scope.ts'
+
+/** Each of these tests is about a role, which belongs to the server: this one is theirs alone. */
+const dataDir = createFolder(t)
+const server = await startPostgres({ dataDir: `${dataDir}/postgres`, settings: VOLATILE })
+t.teardown(() => server.stop())
+const asAdmin = (text: string) => withAdmin(server.url, (admin) => admin.query(text))
+
+t.test('an owner who may not create roles is told what an administrator has to do', async (t) => {
+  await asAdmin(`create role plain_owner login password 'x'`)
+  await asAdmin('create database owned owner plain_owner')
+  const url = Object.assign(new URL(urlOf(server.url, 'owned')), {
+    username: 'plain_owner',
+    password: 'x',
+  }).href
+  await t.rejects(migrate(url), {
+    code: 'migration_failed',
+    message: /create role postrider_tenant nologin; grant postrider_tenant to plain_owner;/,
+  })
+  await asAdmin('create role postrider_tenant nologin')
+  await t.rejects(migrate(url), { message: /grant postrider_tenant to plain_owner;/ })
+  await asAdmin('grant postrider_tenant to plain_owner')
+  await migrate(url)
+
+  const pool = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'test',
+    pipeline: true,
+  })
+  t.teardown(() => pool.end())
+  const { rows } = await pool.query<{ id: TenantId }>(
+    `insert into postrider.tenant (key, name) values ('a', 'A'), ('b', 'B') returning id`,
+  )
+  const { database, inTenant } = createTenantScope(pool)
+  const seen = await inTenant(rows[0]?.id as TenantId, () =>
+    database.selectFrom('tenant').select('key').execute(),
+  )
+  t.strictSame(seen, [{ key: 'a' }])
+})
+
+t.test('an owner who may create roles needs no administrator', async (t) => {
+  await asAdmin('drop database owned with (force)')
+  await asAdmin('drop role postrider_tenant')
+  await asAdmin(`create role creating_owner login createrole password 'x'`)
+  await asAdmin('create database created owner creating_owner')
+  const url = Object.assign(new URL(urlOf(server.url, 'created')), {
+    username: 'creating_owner',
+    password: 'x',
+  }).href
+  await migrate(url)
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  await t.resolves(client.query('set role postrider_tenant'))
+})
+
+t.test('databases of one server may be migrated at once', async (t) => {
+  await asAdmin('drop database created with (force)')
+  await asAdmin('drop owned by postrider_tenant')
+  await asAdmin('drop role postrider_tenant')
+  const names = ['first', 'second', 'third']
+  for (const name of names) await asAdmin(`create database ${name}`)
+  await Promise.all(names.map((name) => migrate(urlOf(server.url, name))))
+  const { rows } = await asAdmin(
+    `select rolcanlogin, rolsuper, rolbypassrls, rolinherit from pg_roles where rolname = 'postrider_tenant'`,
+  )
+  t.match(rows, [{ rolcanlogin: false, rolsuper: false, rolbypassrls: false }])
+})
