@@ -34,7 +34,7 @@ t.test('/openapi.json is OpenAPI 3.1 of every route', async (t) => {
     .filter(({ method, path }) => method !== 'ALL' && path !== '/openapi.json')
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`)
   t.strictSame(documented.sort(), [...new Set(routed)].sort())
-  t.strictSame(json.components.securitySchemes.apiKey, { type: 'http', scheme: 'bearer' })
+  t.match(json.components.securitySchemes.apiKey, { type: 'http', scheme: 'bearer' })
   const publish = json.paths['/api/events'].post
   t.strictSame(Object.keys(publish.responses), [
     '202', '400', '401', '403', '409', '413', '415', '422', '429', '500', '503',

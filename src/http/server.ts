@@ -22,6 +22,7 @@ import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
 import { addDeliveryOperationRoutes } from './delivery-operations.ts'
+import { addDocument } from './document.ts'
 import { addEndpointMatchRoutes } from './endpoint-match.ts'
 import { addEndpointOperationRoutes } from './endpoint-operations.ts'
 import { addEndpointSecretRoutes } from './endpoint-secrets.ts'
@@ -94,19 +95,6 @@ export function createApp(options: AppOptions): App {
   addDocument(app, options.version)
   answerRefusals(app, options.log)
   return app
-}
-
-/** OpenAPI 3.1 from the schemas that validate. */
-function addDocument(app: App, version: string): void {
-  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
-    type: 'http',
-    scheme: 'bearer',
-  })
-  app.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: { title: 'Postrider', version, description: 'Sends webhooks from your Postgres.' },
-    security: [{ apiKey: [] }],
-  })
 }
 
 function answerRefusals(app: App, log: AppOptions['log']): void {

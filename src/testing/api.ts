@@ -16,10 +16,15 @@ import { createPublisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
-import { type AppOptions, createApp } from '../http/server.ts'
+import { DOCUMENT_PATH } from '../http/document.ts'
+import { type App, type AppOptions, createApp } from '../http/server.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenants } from '../tenants/tenants.ts'
+import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
+
+/** Of the first API of this test file; all of them document the same. */
+let check: Promise<OpenApiCheck> | undefined
 
 export const ADMIN_KEY = 'the-admin-key-of-the-tests'
 const ENCRYPTION_KEY = Buffer.alloc(32, 7)
@@ -41,7 +46,10 @@ export interface RequestOptions {
   headers?: Record<string, string>
 }
 
-/** The whole API on a database, without a port, with `request` to call it as the admin. */
+/**
+ * The whole API on a database, without a port, with `request` to call it as the admin. Whatever is not as
+ * documented fails the test.
+ */
 export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
   const everyTenant = createDatabase(pool)
   const { database, inTenant } = createTenantScope(pool)
@@ -83,6 +91,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     path: string,
     { body, key = ADMIN_KEY, headers = {} }: RequestOptions = {},
   ): Promise<Answer> => {
+    const sent = body === undefined ? undefined : encode(body)
     const response = await app.request(path, {
       method,
       headers: {
@@ -90,14 +99,25 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body !== undefined && { body: encode(body) }),
+      ...(sent !== undefined && { body: sent }),
     })
     const text = await response.text()
-    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const { status } = response
+    const contentType = response.headers.get('content-type')
+    const mistake = (await documentOf(app))({ method, path, body: sent, status, contentType, text })
+    if (mistake) throw new Error(`${method} ${path} is not as documented: ${mistake}`)
+    const isJson = /json/.test(contentType ?? '')
     const json = isJson ? JSON.parse(text) : undefined
-    return { status: response.status, headers: response.headers, text, json }
+    return { status, headers: response.headers, text, json }
   }
   return { app, apiKeys, request, logged }
+}
+
+function documentOf(app: App): Promise<OpenApiCheck> {
+  check ??= Promise.resolve(app.request(DOCUMENT_PATH))
+    .then((response) => response.json() as Promise<Document>)
+    .then(createOpenApiCheck)
+  return check
 }
 
 function encode(body: unknown): string | Uint8Array<ArrayBuffer> {

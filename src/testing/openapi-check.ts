@@ -1,0 +1,140 @@
+import type { ValidateFunction } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+
+/** The parts of an OpenAPI document that are looked at here. */
+export interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
+}
+
+export interface Operation {
+  parameters?: Parameter[]
+  requestBody?: {
+    required?: boolean
+    content: Record<string, { schema: Schema; example?: unknown }>
+  }
+  responses: Record<string, { content?: Record<string, { schema: Schema }> }>
+  security?: unknown[]
+}
+
+export interface Parameter {
+  name: string
+  in: 'path' | 'query' | 'header'
+  required?: boolean
+  schema: Schema
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a JSON Schema is any JSON
+export type Schema = Record<string, any>
+
+export interface Exchange {
+  method: string
+  path: string
+  /** As sent. */
+  body?: string | Uint8Array | undefined
+  status: number
+  contentType: string | null
+  text: string
+}
+
+/** What says that an exchange is not as documented; `null` where all is well. */
+export type OpenApiCheck = (exchange: Exchange) => string | null
+
+const PROBLEM = 'application/problem+json'
+
+/**
+ * Holds answers to the document: the status is listed, and the body has every member that is documented
+ * and no other. What is accepted has to be documented as acceptable as well.
+ */
+export function createOpenApiCheck(document: Document): OpenApiCheck {
+  const validatorOf = createValidators(document)
+  return ({ method, path, body, status, contentType, text }) => {
+    const found = findOperation(document, method, path)
+    const mediaType = contentType?.split(';')[0] ?? ''
+    if (!found) return mediaType === PROBLEM ? mistakes(validatorOf('Problem'), text) : null
+
+    const documented = found.operation.responses[status]
+    if (!documented) return `status ${status} is not documented`
+    const schema = documented.content?.[mediaType]?.schema
+    if (!schema) return documented.content || text !== '' ? `${mediaType} is not documented` : null
+    const request = found.operation.requestBody?.content['application/json']?.schema
+    return (
+      mistakes(validatorOf(schema), text) ??
+      (status < 300 && request && body
+        ? mistakes(validatorOf(request, 'open'), String(body))
+        : null)
+    )
+  }
+}
+
+/** The operation of a request, and what stands for the parameters of its path. */
+export function findOperation(
+  { paths }: Document,
+  method: string,
+  path: string,
+): { operation: Operation; template: string } | null {
+  const [pathname = ''] = path.split('?')
+  const candidates = Object.keys(paths).filter((template) => patternOf(template).test(pathname))
+  // `/api/events/batch` before `/api/events/{id}`.
+  const [template = ''] = candidates.sort((a, b) => a.split('{').length - b.split('{').length)
+  const operation = paths[template]?.[method.toLowerCase()]
+  return operation ? { operation, template } : null
+}
+
+function patternOf(template: string): RegExp {
+  const escaped = template.replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${escaped.replace(/\{\w+\}/g, '[^/]+')}$`)
+}
+
+function mistakes(validate: ValidateFunction, text: string): string | null {
+  const value: unknown = text === '' ? {} : JSON.parse(text)
+  if (validate(value)) return null
+  const list = (validate.errors ?? []).map(
+    ({ instancePath, message, params }) =>
+      `${instancePath || 'the whole'} ${message} ${JSON.stringify(params)}`,
+  )
+  return `${list.join('; ')} in ${text.slice(0, 500)}`
+}
+
+/** Compiles each schema once. */
+function createValidators({ components }: Document) {
+  const ajv = new Ajv2020({ strict: false })
+  addFormats.default(ajv)
+  for (const [name, schema] of Object.entries(components.schemas)) {
+    ajv.addSchema(relinked(schema, 'open'), `urn:open:${name}`)
+    ajv.addSchema(relinked(schema, 'closed'), `urn:closed:${name}`)
+  }
+  const compiled = new Map<Schema | string, ValidateFunction>()
+  return (schema: Schema | string, variant: Variant = 'closed') => {
+    const known = compiled.get(schema)
+    if (known) return known
+    const given = typeof schema === 'string' ? { $ref: `#/components/schemas/${schema}` } : schema
+    const validate = ajv.compile(relinked(given, variant))
+    compiled.set(schema, validate)
+    return validate
+  }
+}
+
+/** `closed` refuses members that are not documented. */
+type Variant = 'open' | 'closed'
+
+/** With references to the variant of the component; parts of an `allOf` are closed as a whole. */
+function relinked(schema: Schema, variant: Variant): Schema {
+  if (Array.isArray(schema)) return schema.map((part) => relinked(part, variant))
+  if (typeof schema !== 'object' || schema === null) return schema
+  const { $ref } = schema
+  if (typeof $ref === 'string')
+    return { $ref: $ref.replace('#/components/schemas/', `urn:${variant}:`) }
+  const copy = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      relinked(value, key === 'allOf' ? 'open' : variant),
+    ]),
+  )
+  const isObject = 'allOf' in schema || typeof schema['properties'] === 'object'
+  const isClosed = 'additionalProperties' in schema
+  return variant === 'closed' && isObject && !isClosed
+    ? { ...copy, unevaluatedProperties: false }
+    : copy
+}
