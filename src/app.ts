@@ -10,6 +10,7 @@ import { createDatabase, createPool } from './database/pool.ts'
 import { createTenantScope } from './database/tenant-scope.ts'
 import { type ParsedCidr, parseCidrs } from './delivery/egress.ts'
 import { generateSecret } from './delivery/signature.ts'
+import { trustCertificates } from './delivery/trust.ts'
 import { createEndpointOperations } from './endpoints/endpoint-operations.ts'
 import { createEndpointSecrets } from './endpoints/endpoint-secrets.ts'
 import { createEndpoints } from './endpoints/endpoints.ts'
@@ -91,6 +92,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
 }
 
 async function startRunnerOf(config: ServiceConfig, log: Log, redis: Redis): Promise<RunnerHandle> {
+  trustCertificates(config.egressCaCertificates)
   const { databaseUrl: connectionString } = config
   const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
   try {
@@ -102,6 +104,8 @@ async function startRunnerOf(config: ServiceConfig, log: Log, redis: Redis): Pro
     connectionString,
     concurrency: config.runnerConcurrency,
     allow: egressAllow(config),
+    proxy: config.egressProxy,
+    httpsOnly: config.httpsOnly,
     retrySchedule: config.retryScheduleSeconds,
     timeoutMs: config.deliveryTimeoutSeconds * 1000,
     shutdownMs: config.shutdownSeconds * 1000,

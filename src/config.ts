@@ -110,7 +110,7 @@ const variables = z.object({
     .transform((files) => files.flat())
     .register(documentation, {
       meaning:
-        "Files of PEM certificates that receivers and the proxy may be signed by, beside Node's own authorities; comma separated, read at start",
+        "Files of PEM certificates that a runner trusts beside Node's own authorities, of receivers and the proxy; comma separated, read at start",
       default: 'none',
     }),
   HTTPS_ONLY: z
@@ -146,6 +146,14 @@ const variables = z.object({
     default: '5',
     unit: 'days',
   }),
+  EVENT_TYPES_STRICT: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .default('false')
+    .transform((text) => text === 'true')
+    .register(documentation, {
+      meaning: 'Whether publishing over HTTP refuses types that are not among the event types',
+      default: 'false',
+    }),
   EVENT_BYTES_MAX: wholeNumber(1024, 16_777_216).default(262_144).register(documentation, {
     meaning: 'Largest body of a published event, 1024–16777216',
     default: '262144',
@@ -221,6 +229,7 @@ export interface Config {
   deliveryTimeoutSeconds: number
   shutdownSeconds: number
   endpointDisableAfterDays: number
+  eventTypesStrict: boolean
   eventBytesMax: number
   /** Requests per second and API key; 0 = no limit. */
   apiRateLimit: number
@@ -306,6 +315,7 @@ function fromVariables(values: z.output<typeof variables>): Config {
     deliveryTimeoutSeconds: values.DELIVERY_TIMEOUT_SECONDS,
     shutdownSeconds: values.SHUTDOWN_SECONDS,
     endpointDisableAfterDays: values.ENDPOINT_DISABLE_AFTER_DAYS,
+    eventTypesStrict: values.EVENT_TYPES_STRICT,
     eventBytesMax: values.EVENT_BYTES_MAX,
     apiRateLimit: values.API_RATE_LIMIT,
     retentionDays: values.RETENTION_DAYS,

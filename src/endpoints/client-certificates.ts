@@ -35,7 +35,7 @@ export function createClientCertificates({
   now = () => new Date(),
 }: {
   database: Kysely<Database>
-  box: SecretBox
+  box: Pick<SecretBox, 'encrypt'>
   now?: () => Date
 }): ClientCertificates {
   const write = async (

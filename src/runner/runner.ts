@@ -31,6 +31,10 @@ export interface RunnerOptions {
   concurrency: number
   /** Networks that may be dialled although not public. */
   allow: readonly ParsedCidr[]
+  /** All receivers but those on loopback are reached through it. */
+  proxy?: URL | undefined
+  /** Blocks what would go out unencrypted. */
+  httpsOnly?: boolean | undefined
   /** Seconds before the 2nd, 3rd, … attempt, for endpoints without a schedule of their own. */
   retrySchedule: readonly number[]
   /** For endpoints without a timeout of their own. */
@@ -76,7 +80,8 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     log,
     onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
   })
-  const sender = createSender({ allow: options.allow })
+  const { allow, proxy, httpsOnly } = options
+  const sender = createSender({ allow, proxy, httpsOnly })
   const duties = startDuties(pools.own, log)
   const workers = await startWorkerPool({
     pool: pools.worker,
