@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
+import { captureLog } from '../testing/log-lines.ts'
 import { createWork } from '../testing/work.ts'
-import { applyRetention } from './retention.ts'
+import { applyRetention, startRetention } from './retention.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {
@@ -67,7 +68,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       )
     ).rows
   const apply = async () => {
-    const retained = await applyRetention(pool, RETENTION_DAYS)
+    const retained = await applyRetention(pool, { retentionDays: RETENTION_DAYS })
     if (!retained) throw new Error('somebody else is at it')
     return retained
   }
@@ -246,6 +247,29 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal((await countsOf(whole.tenant.id)).length, 2)
   })
 
+  t.test('a transaction that stays open puts the drop off, and nothing else', async (t) => {
+    const old = await history(54)
+    const producer = await pool.connect()
+    await producer.query('begin')
+    await producer.query('select count(*) from postrider.event')
+    const options = { retentionDays: RETENTION_DAYS, detachMsMax: 300 }
+    t.match(await applyRetention(pool, options), { dropped: [], kept: [] })
+    t.ok((await partitionsOf(old.day)).includes('detaching'))
+    await old.publish()
+    await producer.query('commit')
+    producer.release()
+    t.match(await applyRetention(pool, options), { dropped: [old.day] })
+  })
+
+  t.test('it drops when it starts, and stops when asked', async (t) => {
+    const old = await history(55)
+    const { log, line } = captureLog()
+    const retention = startRetention({ pool, log, retentionDays: RETENTION_DAYS })
+    t.match(await line('retention.applied'), { dropped: [old.day], deleted: 0 })
+    await retention.stop()
+    await retention.stop()
+  })
+
   t.test('a day that came into use while it was detached is attached again', async (t) => {
     const old = await history(53)
     const { suffix } = await dayAgo(53)
@@ -272,7 +296,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test('one process at a time', async (t) => {
     const client = await pool.connect()
     await client.query('select pg_advisory_lock(735, 2)')
-    t.equal(await applyRetention(pool, RETENTION_DAYS), null)
+    t.equal(await applyRetention(pool, { retentionDays: RETENTION_DAYS }), null)
     client.release(true)
   })
 

@@ -16,6 +16,14 @@ const DETACH_MS_MAX = 10_000
 /** Counts the attempts of a day: 5 s for 10 million. */
 const DROP_MS_MAX = 300_000
 
+export interface RetentionOptions {
+  retentionDays: number
+  /** Stops after the step under way. */
+  signal?: AbortSignal
+  /** How long a partition may wait for the transactions that use it. */
+  detachMsMax?: number
+}
+
 export interface Retained {
   /** Days that were dropped. */
   dropped: string[]
@@ -43,7 +51,8 @@ export function startRetention(deps: { pool: Pool; retentionDays: number; log: L
   const stopping = new AbortController()
   const run = async () => {
     try {
-      const retained = await applyRetention(deps.pool, deps.retentionDays, stopping.signal)
+      const { retentionDays } = deps
+      const retained = await applyRetention(deps.pool, { retentionDays, signal: stopping.signal })
       if (!retained) return
       const { dropped, kept, deleted } = retained
       if (dropped.length > 0 || deleted > 0)
@@ -82,21 +91,21 @@ export function startRetention(deps: { pool: Pool; retentionDays: number; log: L
  */
 export async function applyRetention(
   pool: Pool,
-  retentionDays: number,
-  signal?: AbortSignal,
+  options: RetentionOptions,
 ): Promise<Retained | null> {
   const client = await pool.connect()
   try {
     const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
     if (!rows[0].taken) return null
-    const days = await dropDays(client, retentionDays, signal)
-    return { ...days, deleted: await deleteExpired(client, retentionDays, signal) }
+    const days = await dropDays(client, options)
+    return { ...days, deleted: await deleteExpired(client, options) }
   } finally {
     client.release(true) // its lock and its timeouts end with the session
   }
 }
 
-async function dropDays(client: PoolClient, retentionDays: number, signal?: AbortSignal) {
+async function dropDays(client: PoolClient, options: RetentionOptions) {
+  const { retentionDays, signal, detachMsMax = DETACH_MS_MAX } = options
   const { rows: plan } = await client.query<Day>(
     'select day::text, reason, attached from postrider.retention_plan($1)',
     [retentionDays],
@@ -109,7 +118,7 @@ async function dropDays(client: PoolClient, retentionDays: number, signal?: Abor
   for (const { day } of due.slice(0, DAYS_IN_RUN_MAX)) {
     if (signal?.aborted) break
     // Transactions older than our patience are about: it stays half detached until the next run.
-    if (!(await detachDay(client, day))) break
+    if (!(await detachDay(client, day, detachMsMax))) break
     const reason = await dropDay(client, day, retentionDays)
     if (reason === null) dropped.push(day)
     else kept.push({ day, reason })
@@ -118,8 +127,8 @@ async function dropDays(client: PoolClient, retentionDays: number, signal?: Abor
 }
 
 /** False when it took too long. */
-async function detachDay(client: PoolClient, day: string): Promise<boolean> {
-  await client.query(`set statement_timeout = ${DETACH_MS_MAX}`)
+async function detachDay(client: PoolClient, day: string, msMax: number): Promise<boolean> {
+  await client.query(`set statement_timeout = ${msMax}`)
   const { rows: partitions } = await client.query<{ parent: string; name: string; state: string }>(
     `select parent, name, state from postrider.partition where day = $1 and state <> 'detached'
      order by parent`,
@@ -153,7 +162,7 @@ async function dropDay(
   return rows[0]?.reason ?? null
 }
 
-async function deleteExpired(client: PoolClient, retentionDays: number, signal?: AbortSignal) {
+async function deleteExpired(client: PoolClient, { retentionDays, signal }: RetentionOptions) {
   await client.query(`set statement_timeout = ${DROP_MS_MAX}`)
   let total = 0
   for (let batch = 0; batch < DELETES_IN_RUN_MAX && !signal?.aborted; batch++) {
