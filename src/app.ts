@@ -17,6 +17,7 @@ import { createEndpoints } from './endpoints/endpoints.ts'
 import { createSecretBox } from './endpoints/secrets.ts'
 import { createDeliveries } from './events/deliveries.ts'
 import { createDeliveryOperations } from './events/delivery-operations.ts'
+import { createEventTypeServices } from './events/event-type-services.ts'
 import { createEvents } from './events/events.ts'
 import { createPublisher, type Publisher } from './events/publish.ts'
 import { createBatchPublisher } from './events/publish-batch.ts'
@@ -109,6 +110,7 @@ async function startRunnerOf(config: ServiceConfig, log: Log, redis: Redis): Pro
     retrySchedule: config.retryScheduleSeconds,
     timeoutMs: config.deliveryTimeoutSeconds * 1000,
     shutdownMs: config.shutdownSeconds * 1000,
+    retentionDays: config.retentionDays,
     disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
     decryptSecret: createSecretBox(config.secretEncryptionKeys).decrypt,
     redis,
@@ -219,6 +221,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     publisher: remembering(publisher, everyTenant, redis),
     batchPublisher,
     events: createEvents({ database }),
+    ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),

@@ -66,6 +66,9 @@ begin
     where r.id = any (silent) and r.reaped_at > clock_timestamp() - interval '1 minute');
   if cardinality(dead) > 0 then
     perform postrider.unlock_jobs(dead);
+    perform postrider.audit('reaper', 'reap', 'runner', r.id, null, jsonb_build_object('seenAt', r.seen_at))
+    from postrider.runner r
+    where r.id = any (dead) and r.reaped_at >= now();
   end if;
   return dead;
 end

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { startFairness } from '../housekeeping/fairness.ts'
 import { startPartitionKeeper } from '../housekeeping/partitions.ts'
+import { startRetention } from '../housekeeping/retention.ts'
 import type { Log } from '../log.ts'
 import { startReconciler } from '../recovery/reconciler.ts'
 
@@ -9,13 +10,22 @@ import { startReconciler } from '../recovery/reconciler.ts'
  *
  * - every second: sample who has how much due
  * - every minute: heal lost work, remove what expired
- * - every hour: make partitions ahead
+ * - every hour: make partitions ahead, drop days older than the retention
  */
-export function startDuties(pool: Pool, log: Log): { stop(): Promise<void> }[] {
+export function startDuties({
+  pool,
+  log,
+  retentionDays,
+}: {
+  pool: Pool
+  log: Log
+  retentionDays: number
+}): { stop(): Promise<void> }[] {
   const warn = (name: string) => (error: unknown) => log.warn({ err: error }, name)
   return [
     startFairness({ pool, onError: warn('fairness.not_sampled') }),
     startReconciler({ pool, log }),
     startPartitionKeeper({ pool, onError: warn('partitions.not_made') }),
+    startRetention({ pool, log, retentionDays }),
   ]
 }

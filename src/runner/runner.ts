@@ -43,6 +43,8 @@ export interface RunnerOptions {
   shutdownMs: number
   /** An endpoint that failed for so long without a success is disabled. */
   disableAfterSeconds: number
+  /** Events, deliveries and attempts are kept so long. */
+  retentionDays: number
   decryptSecret(encrypted: string, endpointId: string): string
   /** Shares limits with the other runners, while it is there. */
   redis: Redis
@@ -82,7 +84,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   })
   const { allow, proxy, httpsOnly } = options
   const sender = createSender({ allow, proxy, httpsOnly })
-  const duties = startDuties(pools.own, log)
+  const duties = startDuties({ ...options, pool: pools.own })
   const workers = await startWorkerPool({
     pool: pools.worker,
     id,
@@ -98,7 +100,6 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     },
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,
-    heldJobs,
     log,
   })
   log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
@@ -153,7 +154,8 @@ function createPools({ connectionString, log }: RunnerOptions, id: string, heldJ
   return {
     own,
     worker: resilient(worker, {
-      ...heldJobs,
+      holder: id,
+      heldJobs,
       onRetry: (error) => log.warn({ err: error }, 'database.retried'),
     }),
   }
