@@ -57,6 +57,17 @@ t.test('times out on a receiver that trickles its headers', async (t) => {
   t.match(result, { outcome: 'unreachable', error: /^timeout: / })
 })
 
+t.test('times out on a receiver that says to continue for ever', async (t) => {
+  await using sender = startSender()
+  for (const status of ['100 Continue', '102 Processing', '103 Early Hints']) {
+    await using receiver = await startRawReceiver((socket) => {
+      trickle(socket, `HTTP/1.1 ${status}\r\n\r\n`)
+    })
+    const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
+    t.match(result, { outcome: 'unreachable', statusCode: null, error: /^timeout: / }, status)
+  }
+})
+
 t.test('the connection of a request that timed out is closed', async (t) => {
   await using sender = startSender()
   const closed = Promise.withResolvers<void>()
@@ -124,6 +135,13 @@ const NO_ANSWERS: [name: string, said: string, error: RegExp][] = [
   ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', /^protocol: /],
   ['a header with NUL', `${OK}x-a: a\0b\r\n\r\n`, /^protocol: /],
   ['a header line without a colon', `${OK}nonsense\r\n\r\n`, /^protocol: /],
+  ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', /^protocol: /],
+  ['another version of HTTP', 'HTTP/3.1 200 OK\r\n\r\n', /^protocol: /],
+  [
+    'a length and chunks',
+    `${OK}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n`,
+    /^protocol: /,
+  ],
   ['two lengths', `${OK}content-length: 1\r\ncontent-length: 2\r\n\r\nab`, /^protocol: /],
 ]
 for (const [name, said, error] of NO_ANSWERS) {
@@ -136,6 +154,17 @@ for (const [name, said, error] of NO_ANSWERS) {
 
 t.test('headers of more than 16 KiB are refused', async (t) => {
   await using sender = startSender()
+  for (const headers of [
+    `x-a: ${'a'.repeat(1_048_576)}\r\n`,
+    'x-a: a\r\n'.repeat(100_000),
+    `x-${'a'.repeat(1_048_576)}: a\r\n`,
+  ]) {
+    await using receiver = await startSaying(`${OK}${headers}\r\n`)
+    t.match(await sender.send(receiver.url), {
+      outcome: 'unreachable',
+      error: /^protocol: .*16 KiB/,
+    })
+  }
   await using large = await startSaying(`${OK}x-a: ${'a'.repeat(20_000)}\r\n\r\n`)
   t.match(await sender.send(large.url), { outcome: 'unreachable', error: /^protocol: .*16 KiB/ })
   await using nearly = await startSaying(
@@ -149,6 +178,18 @@ const ANSWERS: [name: string, said: string, statusCode: number, body: string | n
   ['HTTP/1.1 without a length', `${OK}\r\nuntil the end`, 200, 'until the end'],
   ['a body shorter than announced', `${OK}content-length: 10\r\n\r\nshort`, 200, 'short'],
   ['garbage for chunks', `${OK}transfer-encoding: chunked\r\n\r\nZZZ\r\nx\r\n`, 200, null],
+  [
+    'a chunk of a size that nobody has',
+    `${OK}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n`,
+    200,
+    null,
+  ],
+  [
+    '100 a hundred times first',
+    `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)}${OK}content-length: 0\r\n\r\n`,
+    200,
+    null,
+  ],
   ['100 first', `HTTP/1.1 100 Continue\r\n\r\n${OK}content-length: 0\r\n\r\n`, 200, null],
   [
     '103 first',
@@ -170,6 +211,13 @@ for (const [name, said, statusCode, responseBody] of ANSWERS) {
     t.match(await sender.send(receiver.url), { outcome: 'delivered', statusCode, responseBody })
   })
 }
+
+t.test('trailers of 1 MB after a 200 are not read to their end', async (t) => {
+  await using sender = startSender()
+  const body = `transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n`
+  await using receiver = await startSaying(`${OK}${body}x: ${'a'.repeat(1_048_576)}\r\n\r\n`)
+  t.match(await sender.send(receiver.url), { outcome: 'delivered', statusCode: 200 })
+})
 
 t.test('an upgrade is rejected and its connection closed', async (t) => {
   await using sender = startSender()

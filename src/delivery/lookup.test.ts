@@ -6,6 +6,7 @@ import t from 'tap'
 import { type NameAnswer, startNameServer } from '../testing/name-server.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { startSender } from '../testing/sender.ts'
+import { parseCidrs } from './egress.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
 
 /** For cases in which asking the system is a mistake. */
@@ -142,6 +143,30 @@ t.test('names whose servers hang do not delay an attempt to another host', async
   t.equal(await Promise.race([...hanging, 'still waiting']), 'still waiting')
   await sender.close()
   for (const result of await Promise.all(hanging)) t.match(result, { outcome: 'interrupted' })
+})
+
+t.test('a name server that changes its answer gains nothing (DNS rebinding)', async (t) => {
+  const answers = [['127.0.0.1'], ['10.0.0.1'], ['10.0.0.1', '127.0.0.1']]
+  let asked = 0
+  await using names = await startNameServer(({ type }) => {
+    if (type === 'AAAA') return []
+    asked += 1
+    return answers[asked - 1] ?? []
+  })
+  await using receiver = await startReceiver()
+  await using sender = startSender({
+    allow: parseCidrs('127.0.0.1'),
+    lookup: createLookup({ servers: [names.address], hostsFile: NO_HOSTS, system: noSystem }),
+  })
+  const send = () => sender.send(`http://rebinding.test:${receiver.port}/`, { newConnection: true })
+  t.match(await send(), { outcome: 'delivered' })
+  t.equal(asked, 1, 'what was vetted is what is dialled, without asking again')
+  t.match(await send(), {
+    outcome: 'blocked',
+    error: 'blocked: 10.0.0.1 is not a public address',
+  })
+  t.match(await send(), { outcome: 'delivered' }, 'to the address that may be dialled')
+  t.equal(receiver.requests.length, 2)
 })
 
 t.test('an attempt does not wait for a name longer than its time', async (t) => {

@@ -238,6 +238,17 @@ for (const [name, certificate, error] of BAD_CERTIFICATES) {
   })
 }
 
+t.test('a receiver that breaks the TLS handshake gets no request', async (t) => {
+  await using sender = startSender()
+  for (const said of [Buffer.from([21, 3, 3, 0, 2, 2, 40]), Buffer.alloc(1000, 0xff)]) {
+    await using receiver = await startRawReceiver((socket) => {
+      socket.once('data', () => socket.end(said))
+    })
+    const result = await sender.send(receiver.url.replace('http:', 'https:'))
+    t.match(result, { outcome: 'unreachable', statusCode: null, error: /^tls: / })
+  }
+})
+
 t.test('https to a receiver that speaks http is said in words', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver()

@@ -150,6 +150,26 @@ for (const status of [301, 302, 303, 307, 308]) {
   })
 }
 
+t.test('neither a redirect in a circle nor one to a private address leads anywhere', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  for (const location of [
+    '/',
+    receiver.url,
+    'http://169.254.169.254/',
+    'http://[::1]/',
+    '//10.0.0.1',
+  ]) {
+    receiver.answerWith(() => ({ status: 307, headers: { location } }))
+    t.match(await sender.send(receiver.url), {
+      outcome: 'rejected',
+      error: /^status: .*; redirects are not followed$/,
+      responseHeaders: { location },
+    })
+  }
+  t.equal(receiver.requests.length, 5)
+})
+
 t.test('records the answer and how long its parts took', async (t) => {
   await using sender = startSender()
   const headers = { 'x-request': 'abc', 'set-cookie': ['a=1', 'b=2'] }
@@ -187,6 +207,36 @@ t.test('Retry-After counts with 429 and 503 only', async (t) => {
   }
 })
 
+const SECONDS_OF_A_YEAR = 31_536_000
+const RETRY_AFTERS: [header: string, read: (seconds: number | null) => boolean][] = [
+  ['30', (seconds) => seconds === 30],
+  ['0', (seconds) => seconds === 0],
+  ['-30', (seconds) => seconds === null],
+  ['soon', (seconds) => seconds === null],
+  ['', (seconds) => seconds === null],
+  [`${SECONDS_OF_A_YEAR}`, (seconds) => seconds === SECONDS_OF_A_YEAR],
+  [new Date(Date.now() + 600_000).toUTCString(), (seconds) => isNear(seconds, 600)],
+  [new Date(Date.now() - 600_000).toUTCString(), (seconds) => seconds === null],
+  [
+    new Date(Date.now() + SECONDS_OF_A_YEAR * 1000).toUTCString(),
+    (seconds) => isNear(seconds, SECONDS_OF_A_YEAR),
+  ],
+]
+/** A minute for slow machines. */
+const isNear = (seconds: number | null, to: number) =>
+  seconds !== null && seconds <= to && seconds > to - 60
+
+t.test('reads Retry-After in every form; whoever schedules caps it', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver()
+  for (const [header, read] of RETRY_AFTERS) {
+    receiver.answerWith(() => ({ status: 429, headers: { 'retry-after': header } }))
+    const { outcome, retryAfterSeconds } = await sender.send(receiver.url)
+    t.equal(outcome, 'rejected')
+    t.ok(read(retryAfterSeconds), `"${header}" is ${retryAfterSeconds}`)
+  }
+})
+
 const PRIVATE_URLS = [
   'http://10.0.0.1/',
   'http://169.254.169.254/latest/meta-data/',
@@ -197,7 +247,12 @@ const PRIVATE_URLS = [
   'http://127.0.0.1./',
   'http://[::1]/',
   'http://[::ffff:127.0.0.1]/',
+  'http://[::127.0.0.1]/',
   'http://[64:ff9b::7f00:1]/',
+  'http://[64:ff9b:1::7f00:1]/',
+  'http://[2002:7f00:1::]/',
+  'http://[fe80::1]/',
+  'http://[fd00::1]/',
   'http://user:pass@10.0.0.1/',
 ]
 for (const url of PRIVATE_URLS) {
@@ -211,14 +266,42 @@ for (const url of PRIVATE_URLS) {
   })
 }
 
+t.test('no notation of loopback reaches a receiver there', async (t) => {
+  await using receiver = await startReceiver()
+  await using sender = startSender({ allow: [] })
+  for (const host of [
+    '127.0.0.1',
+    '127.1',
+    '2130706433',
+    '0x7f000001',
+    '017700000001',
+    '127.0.0.1.',
+    '①②⑦.0.0.1',
+    '0',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:7f00:1]',
+    'localhost',
+    'LOCALHOST.',
+  ]) {
+    const result = await sender.send(`http://${host}:${receiver.port}/`)
+    t.match(result, { outcome: 'blocked' }, host)
+  }
+  t.equal(receiver.connections(), 0)
+})
+
 for (const url of [
+  'http://[fe80::1%25lo]/',
+  'http://[fe80::1%lo]/',
+  'http://[::1%25lo]/',
+  'http://4294967296/',
+  'http://127.0.0.256/',
   'ftp://example.com/',
   'unix:/var/run/x.sock',
   'file:///etc/passwd',
   'no url',
   '',
 ]) {
-  t.test(`blocks "${url}", which is not http`, async (t) => {
+  t.test(`blocks "${url}", which nothing can be sent to`, async (t) => {
     await using sender = startSender({ lookup: noLookup })
     t.match(await sender.send(url), { outcome: 'blocked', error: /^blocked: / })
   })
