@@ -74,6 +74,16 @@ export interface EndpointSecretTable {
   expires_at: Date | null
 }
 
+export interface EventTypeTable {
+  name: string
+  description: Generated<string>
+  /** JSON text. */
+  schema: string | null
+  deprecated_at: Date | null
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
 export interface EventTable {
   id: Generated<string>
   tenant_id: string
@@ -179,6 +189,7 @@ export interface Database {
   api_key: ApiKeyTable
   endpoint: EndpointTable
   endpoint_secret: EndpointSecretTable
+  event_type: EventTypeTable
   event: EventTable
   delivery: DeliveryTable
   attempt: AttemptTable

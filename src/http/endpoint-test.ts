@@ -2,6 +2,8 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
+import { EventTypeNotFound } from '../events/event-types.ts'
+import type { ExampleOf } from '../events/example.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { endpointOf, endpointParams, endpointTags } from './endpoints.ts'
@@ -40,13 +42,14 @@ export function addEndpointTestRoute(
     endpoints: Pick<Endpoints, 'get'>
     deliveries: Pick<Deliveries, 'get'>
     testEvents: TestEvents
+    exampleOf: ExampleOf
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
     /** For endpoints without a timeout of their own. */
     deliveryTimeoutSeconds: number
   },
 ): void {
-  const { endpoints, deliveries, testEvents, authenticate, tenantOfPath } = options
+  const { endpoints, deliveries, testEvents, exampleOf, authenticate, tenantOfPath } = options
   const route = createRoute({
     method: 'post',
     path: '/api/tenants/{tenant}/endpoints/{id}/test',
@@ -68,7 +71,7 @@ export function addEndpointTestRoute(
   app.openapi(route, async (c) => {
     const tenantId = c.get('tenant').id
     const endpoint = await endpoints.get(tenantId, endpointOf(c.req.valid('param')))
-    const { type = TYPE, data = exampleFor(endpoint.id) } = c.req.valid('json')
+    const { type = TYPE, data = await dataFor(type, endpoint.id, exampleOf) } = c.req.valid('json')
     const event = { type, data: JSON.stringify(data) }
     const id = await testEvents.publish(tenantId, endpoint.id, event)
 
@@ -82,8 +85,13 @@ export function addEndpointTestRoute(
   })
 }
 
-function exampleFor(endpointId: string): object {
-  return { message: 'A test of this endpoint, sent by hand.', endpointId }
+/** What fits the type if that is described. */
+async function dataFor(type: string, endpointId: string, exampleOf: ExampleOf): Promise<unknown> {
+  const example = await exampleOf(type).catch((error: unknown) => {
+    if (error instanceof EventTypeNotFound) return null
+    throw error
+  })
+  return example?.data ?? { message: 'A test of this endpoint, sent by hand.', endpointId }
 }
 
 /** Does not call when so many calls are under way. */

@@ -4,22 +4,24 @@ const LIMIT_MAX = 100
 const LIMIT_DEFAULT = 50
 const ID_BYTES = 16
 
+const limit = z
+  .string()
+  .regex(/^\d{1,3}$/, `is not a number from 1 to ${LIMIT_MAX}`)
+  .transform(Number)
+  .refine((limit) => limit >= 1 && limit <= LIMIT_MAX, `is not from 1 to ${LIMIT_MAX}`)
+  .default(LIMIT_DEFAULT)
+  .openapi({
+    type: 'integer',
+    minimum: 1,
+    maximum: LIMIT_MAX,
+    default: LIMIT_DEFAULT,
+    description: 'How many at most.',
+  })
+
 /** `limit` and `cursor` of a list; unknown parameters are refused, since they are likely typos. */
 export function pageQuery<Id extends string>(id: z.ZodType<Id, string>) {
   return z.strictObject({
-    limit: z
-      .string()
-      .regex(/^\d{1,3}$/, `is not a number from 1 to ${LIMIT_MAX}`)
-      .transform(Number)
-      .refine((limit) => limit >= 1 && limit <= LIMIT_MAX, `is not from 1 to ${LIMIT_MAX}`)
-      .default(LIMIT_DEFAULT)
-      .openapi({
-        type: 'integer',
-        minimum: 1,
-        maximum: LIMIT_MAX,
-        default: LIMIT_DEFAULT,
-        description: 'How many at most.',
-      }),
+    limit,
     cursor: z
       .string()
       .transform((cursor) => decodeCursor(cursor) ?? '')
@@ -60,4 +62,28 @@ function decodeCursor(cursor: string): string | null {
   const bytes = Buffer.from(cursor, 'base64url')
   if (bytes.length !== ID_BYTES || bytes.toString('base64url') !== cursor) return null
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** `limit` and `cursor` of a list that is ordered by name. */
+export const nameQuery = z.strictObject({
+  limit,
+  cursor: z
+    .string()
+    .transform((cursor) => Buffer.from(cursor, 'base64url').toString())
+    .refine((name) => /^[!-~]{1,255}$/.test(name), 'is not a cursor')
+    .optional()
+    .openapi({ type: 'string', description: '`nextCursor` of the page before.' }),
+})
+
+/** One page of a list that is ordered by name. */
+export async function readPageByName<Row extends { name: string }, Item>(
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+  list: (page: { limit: number; after: string | null }) => Promise<Row[]>,
+  present: (row: Row) => Item,
+): Promise<Page<Item>> {
+  const rows = await list({ limit: limit + 1, after: cursor ?? null })
+  const shown = rows.slice(0, limit)
+  const last = rows.length > limit ? shown.at(-1) : undefined
+  const nextCursor = last ? Buffer.from(last.name).toString('base64url') : null
+  return { data: shown.map(present), nextCursor }
 }

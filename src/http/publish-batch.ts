@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { PublishItem } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Caller } from '../tenants/api-keys.ts'
@@ -11,6 +12,7 @@ import {
   lacksTenant,
   tenantToPublishFor,
 } from './event-input.ts'
+import { refuseUnfit } from './event-violations.ts'
 import { elementsOf } from './json-text.ts'
 import { ERRORS_MAX, type FieldError, Problem } from './problem.ts'
 import { ENVELOPE_BYTES } from './publish.ts'
@@ -42,12 +44,13 @@ export function addPublishBatchRoute(
   app: OpenAPIHono<ApiEnv>,
   options: {
     batchPublisher: Pick<BatchPublisher, 'publishAll'>
+    eventTypeCheck: Pick<EventTypeCheck, 'check'>
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { batchPublisher, authenticate, eventBytesMax } = options
+  const { batchPublisher, eventTypeCheck, authenticate, eventBytesMax } = options
   const bytesMax = Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
   const route = createRoute({
     method: 'post',
@@ -66,6 +69,8 @@ export function addPublishBatchRoute(
     const body = await readJsonBody(c, bytesMax)
     refuseHeader(c.req.header('idempotency-key'))
     const items = toItems(body, c.get('caller'), eventBytesMax)
+    const { events } = body.value as { events: CheckedEvent[] }
+    await refuseUnfit(eventTypeCheck, events, (index) => `events[${index}].`)
     return c.json({ data: await batchPublisher.publishAll(items) }, 202)
   })
 }

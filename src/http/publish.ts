@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { Publisher, PublishItem } from '../events/publish.ts'
 import type { Caller } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
@@ -10,6 +11,7 @@ import {
   lacksTenant,
   tenantToPublishFor,
 } from './event-input.ts'
+import { refuseUnfit } from './event-violations.ts'
 import { type FieldError, Problem } from './problem.ts'
 import { type JsonBody, readJsonBody, tooLarge } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
@@ -24,12 +26,13 @@ export function addPublishRoute(
   app: OpenAPIHono<ApiEnv>,
   options: {
     publisher: Pick<Publisher, 'publish'>
+    eventTypeCheck: Pick<EventTypeCheck, 'check'>
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { publisher, authenticate, eventBytesMax } = options
+  const { publisher, eventTypeCheck, authenticate, eventBytesMax } = options
   const route = createRoute({
     method: 'post',
     path: '/api/events',
@@ -56,6 +59,7 @@ export function addPublishRoute(
     const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
     if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
+    await refuseUnfit(eventTypeCheck, [body.value as CheckedEvent], () => '')
     return c.json(await publisher.publish(item), 202)
   })
 }

@@ -9,10 +9,14 @@ import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
 import type { DeliveryOperations } from '../events/delivery-operations.ts'
+import type { EventTypeCheck } from '../events/event-type-check.ts'
+import type { EventTypes } from '../events/event-types.ts'
 import type { Events } from '../events/events.ts'
+import type { ExampleOf } from '../events/example.ts'
 import type { Publisher } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Routing } from '../events/routing.ts'
+import type { SchemaCompiler } from '../events/schema-compiler.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +33,7 @@ import { addEndpointSecretRoutes } from './endpoint-secrets.ts'
 import { addEndpointStatsRoute } from './endpoint-stats.ts'
 import { addEndpointTestRoute } from './endpoint-test.ts'
 import { addEndpointRoutes } from './endpoints.ts'
+import { addEventTypeRoutes } from './event-types.ts'
 import { addEventRoutes } from './events.ts'
 import { addHealthRoutes, type Readiness } from './health.ts'
 import { answerError, Problem } from './problem.ts'
@@ -62,6 +67,10 @@ export interface AppOptions {
   publisher: Pick<Publisher, 'publish'>
   batchPublisher: Pick<BatchPublisher, 'publishAll'>
   events: Events
+  eventTypes: EventTypes
+  eventTypeCheck: EventTypeCheck
+  schemaCompiler: SchemaCompiler
+  exampleOf: ExampleOf
   routing: Routing
   testEvents: TestEvents
   deliveries: Deliveries
@@ -88,6 +97,7 @@ export function createApp(options: AppOptions): App {
   addEndpointTestRoute(app, { ...options, ...shared })
   addEndpointStatsRoute(app, { ...options, ...shared })
   addEventRoutes(app, { ...options, ...shared })
+  addEventTypeRoutes(app, { ...options, ...shared })
   addDeliveryRoutes(app, { ...options, ...shared })
   addDeliveryOperationRoutes(app, { ...options, ...shared })
   addReplayRoutes(app, { ...options, ...shared })

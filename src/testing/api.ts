@@ -11,6 +11,7 @@ import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
 import { createDeliveries } from '../events/deliveries.ts'
 import { createDeliveryOperations } from '../events/delivery-operations.ts'
+import { createEventTypeServices } from '../events/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
 import { createPublisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
@@ -76,6 +77,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     publisher: createPublisher({ pool }),
     batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),
+    ...createEventTypeServices({ database: everyTenant, isStrict: false }),
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),

@@ -1,0 +1,130 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { joinPath, mistakesInSchema, pathOfPointer, type Violation } from './schema-rules.ts'
+import { createTimeLimit, TookTooLong } from './time-limit.ts'
+
+/** A schema of the largest size takes some 100 ms; compiling holds up every request of the process. */
+const COMPILE_MS_MAX = 1_000
+/** Data of the largest size takes some 10 ms. */
+const VALIDATE_MS_MAX = 100
+/** Whoever has more mistakes than this has one in their program, and knows it by then. */
+const VIOLATIONS_MAX = 100
+/** An enumeration of all countries would bury what the message says. */
+const VALUES_LENGTH_MAX = 200
+
+/** A schema that cannot be used, with every mistake that was found in it. */
+export class SchemaInvalid extends Error {
+  override readonly name = 'SchemaInvalid'
+  readonly code = 'schema_invalid'
+  readonly violations: readonly Violation[]
+  constructor(violations: readonly Violation[], options?: ErrorOptions) {
+    super(violations.map(({ path, message }) => `${path} ${message}`.trim()).join('; '), options)
+    this.violations = violations
+  }
+}
+
+/** Every mistake in the data. Takes a bounded time, and says so when that was not enough. */
+export type Validate = (data: unknown) => Violation[]
+
+export interface SchemaCompiler {
+  /** @throws SchemaInvalid */
+  check(schema: unknown): void
+  /** @throws SchemaInvalid for a schema that `check` would refuse */
+  compile(schema: unknown): Validate
+}
+
+/** JSON Schema 2020-12. Regular expressions are those of JavaScript, as the standard says; formats are checked. */
+export function createSchemaCompiler(): SchemaCompiler {
+  const within = createTimeLimit()
+  let ajv = createAjv()
+
+  const compile = (schema: object | boolean, validateSchema: boolean): ValidateFunction => {
+    try {
+      return within(COMPILE_MS_MAX, () => {
+        if (validateSchema && !ajv.validateSchema(schema)) {
+          throw new SchemaInvalid(toViolations(ajv.errors))
+        }
+        return ajv.compile(schema)
+      })
+    } catch (cause) {
+      // It may have stopped half-way.
+      if (cause instanceof TookTooLong) ajv = createAjv()
+      if (cause instanceof SchemaInvalid) throw cause
+      throw new SchemaInvalid([{ path: '', message: String((cause as Error).message) }], { cause })
+    } finally {
+      // Else it would stay in memory. `true` and `false` do not.
+      if (typeof schema === 'object') ajv.removeSchema(schema)
+    }
+  }
+
+  return {
+    check(schema) {
+      const mistakes = mistakesInSchema(schema)
+      if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
+      compile(withoutId(schema), true)
+    },
+    compile(schema) {
+      const mistakes = mistakesInSchema(schema)
+      if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
+      const validate = compile(withoutId(schema), false)
+      return (data) => {
+        try {
+          return within(VALIDATE_MS_MAX, () =>
+            validate(data) ? [] : toViolations(validate.errors),
+          )
+        } catch (error) {
+          const isEndless = error instanceof TookTooLong || error instanceof RangeError
+          if (!isEndless) throw error
+          const message = `takes longer than ${VALIDATE_MS_MAX} ms to validate, or refers to itself without end`
+          return [{ path: '', message }]
+        }
+      }
+    },
+  }
+}
+
+function createAjv(): Ajv2020 {
+  // What the standard does not know is to be ignored, says the standard.
+  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false, validateSchema: false })
+  addFormats.default(ajv)
+  return ajv
+}
+
+/** References are local, and two schemas may have the same name. */
+function withoutId(schema: unknown): object | boolean {
+  if (typeof schema !== 'object' || schema === null) return schema as boolean
+  const { $id, ...rest } = schema as Record<string, unknown>
+  return rest
+}
+
+function toViolations(errors: ErrorObject[] | null | undefined): Violation[] {
+  return (errors ?? []).slice(0, VIOLATIONS_MAX).map(toViolation)
+}
+
+function toViolation({
+  instancePath,
+  keyword,
+  params,
+  message = 'is invalid',
+}: ErrorObject): Violation {
+  const path = pathOfPointer(instancePath)
+  switch (keyword) {
+    case 'required':
+      return { path: joinPath(path, params['missingProperty']), message: 'is required' }
+    case 'additionalProperties':
+      return { path: joinPath(path, params['additionalProperty']), message: 'is not known here' }
+    case 'unevaluatedProperties':
+      return { path: joinPath(path, params['unevaluatedProperty']), message: 'is not known here' }
+    case 'enum':
+      return { path, message: `is none of ${shorten(params['allowedValues'])}` }
+    case 'const':
+      return { path, message: `is not ${shorten(params['allowedValue'])}` }
+    default:
+      return { path, message }
+  }
+}
+
+function shorten(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length > VALUES_LENGTH_MAX ? `${text.slice(0, VALUES_LENGTH_MAX)}…` : text
+}
