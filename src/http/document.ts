@@ -1,35 +1,128 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { ApiEnv } from './authenticate.ts'
+import { exampleOf, nameOf, problemExample, type Schema } from './examples.ts'
+import { operationId } from './operation-id.ts'
 
 export const DOCUMENT_PATH = '/openapi.json'
 
 const DESCRIPTION = `Sends webhooks from your Postgres. An event that is accepted is stored, with its deliveries, in one commit.
 
-Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`, and \`errors\` names every invalid field. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.`
+Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method answers 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.`
 
-const TAGS = [
-  ['Events', 'Publish events and find them again.'],
-  ['Deliveries', 'One event on its way to one endpoint, with every attempt.'],
-  ['Endpoints', 'Where a tenant wants its events sent.'],
-  ['Tenants', 'Customers; each owns endpoints and sees only its own data.'],
-  ['Event types', 'Names of events, with a JSON Schema for their data.'],
-  ['Replays', 'Deliver again what was delivered or has failed.'],
-  ['API keys', 'Who may call this API.'],
-  ['Health', 'Probes; they need no key.'],
-] as const
+export const AUTHENTICATION =
+  'Send `Authorization: Bearer <API key>`. A key may do what its scopes say: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key may be bound to one tenant; to it there are no others.'
 
-/** OpenAPI 3.1 from the schemas that validate. */
-export function addDocument(app: OpenAPIHono<ApiEnv>, version: string): void {
+const TAGS = {
+  Events: 'Publish events and find them again.',
+  Deliveries: 'One event on its way to one endpoint, with every attempt.',
+  Endpoints: 'Where a tenant wants its events sent.',
+  Replays: 'Deliver again what was delivered or has failed.',
+  Tenants: 'Customers; each owns endpoints and sees only its own data.',
+  'Event types': 'Names of events, with a JSON Schema for their data.',
+  Keys: 'Who may call this API.',
+  Health: 'Probes; they need no key.',
+}
+
+const text = { type: 'string' } as const
+const HEADERS = {
+  'Retry-After': { description: 'Seconds to wait before trying again.', schema: text },
+  'WWW-Authenticate': { description: 'How to authenticate.', schema: text },
+  RateLimit: {
+    description: 'What the key has left (`r`), and for how many seconds (`t`).',
+    schema: { ...text, example: '"default";r=9999;t=1' },
+  },
+  'RateLimit-Policy': {
+    description: 'Requests that a key may make (`q`) in a window of so many seconds (`w`).',
+    schema: { ...text, example: '"default";q=10000;w=1' },
+  },
+}
+const HEADERS_OF_STATUS: Record<string, (keyof typeof HEADERS)[]> = {
+  401: ['WWW-Authenticate'],
+  429: ['Retry-After'],
+  503: ['Retry-After'],
+}
+
+export type Document = ReturnType<OpenAPIHono['getOpenAPI31Document']>
+type PathItem = NonNullable<Document['paths']>[string]
+export type Operation = NonNullable<PathItem['get']>
+
+/** OpenAPI 3.1 from the schemas that validate, for programs. Made when it is first asked for. */
+export function addDocument(app: OpenAPIHono<ApiEnv>, version: string): () => Document {
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
     type: 'http',
     scheme: 'bearer',
-    description: '`Authorization: Bearer <API key>`; what a key may do depends on its scopes.',
+    description: AUTHENTICATION,
   })
-  app.doc31(DOCUMENT_PATH, {
+  let document: Document | undefined
+  const get = () => {
+    document ??= completed(asSent(app.getOpenAPI31Document(configOf(version))))
+    return document
+  }
+  app.get(DOCUMENT_PATH, (c) => c.json(get()))
+  return get
+}
+
+function configOf(version: string) {
+  return {
     openapi: '3.1.0',
     info: { title: 'Postrider', version, description: DESCRIPTION, license: { name: 'MIT' } },
     servers: [{ url: '/' }],
-    tags: TAGS.map(([name, description]) => ({ name, description })),
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     security: [{ apiKey: [] }],
-  })
+  }
 }
+
+/** The generator leaves members that are undefined. */
+const asSent = (document: Document): Document => JSON.parse(JSON.stringify(document))
+
+/** With what no route has to say by itself: names, headers and examples. */
+function completed(document: Document): Document {
+  const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const [method, operation] of operationsOf(item)) {
+      operation.operationId ??= operationId(method, path, isList(operation))
+      addHeaders(operation)
+      addExamples(operation, schemas)
+    }
+  }
+  return { ...document, components: { ...document.components, headers: HEADERS } }
+}
+
+export function operationsOf(item: PathItem): [method: string, Operation][] {
+  return Object.entries(item) as [string, Operation][]
+}
+
+function isList({ responses }: Operation): boolean {
+  return (
+    'nextCursor' in (responses?.['200']?.content?.['application/json']?.schema?.properties ?? {})
+  )
+}
+
+function addHeaders(operation: Operation): void {
+  const needsKey = operation.security?.length !== 0
+  for (const [status, response] of Object.entries(operation.responses ?? {})) {
+    const names = [
+      ...(needsKey && status !== '401' ? ['RateLimit', 'RateLimit-Policy'] : []),
+      ...(needsKey ? (HEADERS_OF_STATUS[status] ?? []) : []),
+    ]
+    if (names.length === 0) continue
+    const links = names.map((name) => [name, { $ref: `#/components/headers/${name}` }])
+    response.headers = { ...Object.fromEntries(links), ...response.headers }
+  }
+}
+
+function addExamples({ requestBody, responses }: Operation, schemas: Record<string, Schema>): void {
+  const body = requestBody && 'content' in requestBody ? requestBody.content : {}
+  const contents = [['', body], ...answersOf(responses)] as [string, typeof body][]
+  for (const [status, content] of contents) {
+    for (const media of Object.values(content)) {
+      const schema = media.schema as Schema | undefined
+      if (!schema || 'example' in media || 'examples' in media) continue
+      const isProblem = '$ref' in schema && nameOf(schema) === 'Problem'
+      media.example = (isProblem && problemExample(status)) || exampleOf(schema, schemas)
+    }
+  }
+}
+
+const answersOf = (responses: Operation['responses']) =>
+  Object.entries(responses ?? {}).map(([status, { content = {} }]) => [status, content])

@@ -88,14 +88,23 @@ interface Answer {
 
 /** Answers an error; `isOurFault` says that it is to be logged. */
 export function answerError(c: Context, error: Error): { response: Response; isOurFault: boolean } {
-  const { of, code, detail, errors, headers } = describe(error)
-  const [status, title] = PROBLEMS[of]
-  const body = { type: `urn:postrider:problem:${code}`, title, status, code, detail, errors }
-  const response = c.body(JSON.stringify(body), status, {
+  const { headers, ...answer } = describe(error)
+  const body = bodyOf(answer)
+  const response = c.body(JSON.stringify(body), body.status, {
     ...headers,
     'content-type': 'application/problem+json',
   })
-  return { response, isOurFault: status >= 500 }
+  return { response, isOurFault: body.status >= 500 }
+}
+
+/** The document that a problem is answered with. */
+export function problemBody(problem: Problem) {
+  return bodyOf(describe(problem))
+}
+
+function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {
+  const [status, title] = PROBLEMS[of]
+  return { type: `urn:postrider:problem:${code}`, title, status, code, detail, errors }
 }
 
 function describe(error: Error): Answer {

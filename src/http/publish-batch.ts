@@ -55,6 +55,7 @@ export function addPublishBatchRoute(
   const route = createRoute({
     method: 'post',
     path: '/api/events/batch',
+    operationId: 'publishEvents',
     summary: `Publish up to ${EVENTS_MAX} events in one transaction: all of them or none`,
     tags: ['Events'],
     request: { body: { required: true, content: { 'application/json': { schema: batchInput } } } },

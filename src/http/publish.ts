@@ -36,6 +36,7 @@ export function addPublishRoute(
   const route = createRoute({
     method: 'post',
     path: '/api/events',
+    operationId: 'publishEvent',
     summary: 'Publish an event',
     tags: ['Events'],
     request: {

@@ -68,6 +68,13 @@ export function createOpenApiCheck(document: Document): OpenApiCheck {
   }
 }
 
+/** What says why a value does not fit a schema of the document; `null` where it does. */
+export function createSchemaCheck(document: Document) {
+  const validatorOf = createValidators(document)
+  return (schema: Schema, value: unknown) =>
+    mistakes(validatorOf(schema, 'open'), JSON.stringify(value))
+}
+
 /** The operation of a request, and what stands for the parameters of its path. */
 export function findOperation(
   { paths }: Document,

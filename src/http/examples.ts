@@ -1,0 +1,113 @@
+import { Problem, type ProblemCode, problemBody } from './problem.ts'
+
+/** A JSON Schema, or a reference to one. */
+// biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON
+export type Schema = Record<string, any>
+type Schemas = Record<string, Schema>
+
+const ID = '019c5c2e-7a4b-7c3d-8e2f-5a6b7c8d9e0f'
+const TIME = '2026-01-31T12:00:00.000Z'
+/** What members of these names hold, wherever their type allows it. */
+const BY_MEMBER: Record<string, unknown> = {
+  tenant: 'acme',
+  key: 'acme',
+  name: 'Acme',
+  type: 'invoice.paid',
+  data: { id: 1, amount: 100 },
+  url: 'https://example.com/webhooks',
+  description: 'Invoices for the accounting system',
+  eventTypes: ['invoice.paid', 'order.*'],
+  filter: '$.amount > 100',
+  secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  metadata: { team: 'billing' },
+  idempotencyKey: 'invoice-1-paid',
+  statusCode: 200,
+  disabledReason: null,
+  suspendedAt: null,
+  nextCursor: null,
+  error: null,
+}
+
+/**
+ * A value that the schema accepts: its own example where it has one, else one made of its parts. Members
+ * that need not be there are, if they have a value of their own.
+ */
+export function exampleOf(schema: Schema, schemas: Schemas): unknown {
+  if ('example' in schema) return schema['example']
+  if ('$ref' in schema) return exampleOf(schemas[nameOf(schema)] ?? {}, schemas)
+  if ('const' in schema) return schema['const']
+  if ('enum' in schema) return schema['enum'][0]
+  if ('default' in schema) return schema['default']
+  const parts: Schema[] = schema['allOf'] ?? []
+  if (parts.length > 0) return Object.assign({}, ...parts.map((part) => exampleOf(part, schemas)))
+  const [first] = schema['anyOf'] ?? schema['oneOf'] ?? []
+  return first ? exampleOf(first, schemas) : ofType(schema, schemas)
+}
+
+function ofType(schema: Schema, schemas: Schemas): unknown {
+  const [type] = [schema['type']].flat()
+  switch (type) {
+    case 'object':
+      return ofObject(schema, schemas)
+    case 'array':
+      return [exampleOf(schema['items'] ?? {}, schemas)]
+    case 'string':
+      return ofString(schema)
+    case 'integer':
+    case 'number':
+      return schema['minimum'] ?? 1
+    case 'boolean':
+      return true
+    default:
+      return { id: 1 }
+  }
+}
+
+function ofObject({ properties = {} }: Schema, schemas: Schemas): unknown {
+  const members = Object.entries(properties as Schemas)
+  return Object.fromEntries(
+    members.map(([name, schema]) => [
+      name,
+      fits(BY_MEMBER[name], schema) ? BY_MEMBER[name] : exampleOf(schema, schemas),
+    ]),
+  )
+}
+
+function fits(value: unknown, schema: Schema): boolean {
+  if (value === undefined || 'example' in schema || '$ref' in schema || 'enum' in schema)
+    return false
+  const types = [schema['type'] ?? 'object'].flat().map((type) => TYPES[type] ?? type)
+  return types.includes(value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value)
+}
+
+const TYPES: Record<string, string> = { integer: 'number' }
+
+function ofString({ format }: Schema): string {
+  if (format === 'uuid') return ID
+  if (format === 'date-time') return TIME
+  return format === 'uri' ? 'https://example.com/webhooks' : 'text'
+}
+
+export const nameOf = (schema: Schema): string => schema['$ref'].split('/').at(-1)
+
+const CODE_BY_STATUS: Record<string, ProblemCode> = {
+  400: 'json_invalid',
+  401: 'unauthenticated',
+  403: 'scope_missing',
+  404: 'tenant_not_found',
+  409: 'state_conflict',
+  413: 'body_too_large',
+  415: 'content_type_unsupported',
+  422: 'request_invalid',
+  429: 'rate_limited',
+  500: 'internal_error',
+  503: 'database_unavailable',
+}
+
+/** The problem that comes with a status most often. */
+export function problemExample(status: string): unknown {
+  const code = CODE_BY_STATUS[status]
+  if (!code) return undefined
+  const field = { field: 'type', message: 'is required' }
+  return problemBody(new Problem(code, { errors: code === 'request_invalid' ? [field] : [] }))
+}
