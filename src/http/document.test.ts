@@ -6,8 +6,8 @@ import { createSchemaCheck } from '../testing/openapi-check.ts'
 const { pool } = await createTestDatabase(t)
 const { app, request } = createTestApi(pool)
 const { json: document } = await request('GET', '/openapi.json', { key: null })
-/** The document itself is for reading, not part of the API. */
-const isPage = (path: string) => /^\/openapi\.json$/.test(path)
+/** Pages and the document itself are for reading, not part of the API. */
+const isPage = (path: string) => /^\/(openapi\.json$|docs)/.test(path)
 
 const operations = Object.entries<Record<string, object>>(document.paths).flatMap(([path, item]) =>
   // biome-ignore lint/suspicious/noExplicitAny: tests look into it

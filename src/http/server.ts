@@ -40,6 +40,7 @@ import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
 import { addPublishBatchRoute } from './publish-batch.ts'
 import { createAdmit } from './rate-limit.ts'
+import { addReferencePage } from './reference-page.ts'
 import { addReplayRoutes } from './replays.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
@@ -102,7 +103,7 @@ export function createApp(options: AppOptions): App {
   addDeliveryOperationRoutes(app, { ...options, ...shared })
   addReplayRoutes(app, { ...options, ...shared })
   addHealthRoutes(app, options)
-  addDocument(app, options.version)
+  addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)
   return app
 }
