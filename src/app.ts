@@ -36,6 +36,7 @@ import { type RunnerHandle, startRunner } from './runner/runner.ts'
 import { addSandboxRoutes } from './sandbox/routes.ts'
 import { ensureSandboxEndpoint, SANDBOX_PATH } from './sandbox/sandbox-endpoint.ts'
 import { createApiKeys, hashApiKey } from './tenants/api-keys.ts'
+import { createTenantOperations } from './tenants/tenant-operations.ts'
 import { createTenants } from './tenants/tenants.ts'
 
 /** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
@@ -200,6 +201,10 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
   }
   const { secrets, endpoints } = endpointServices(database)
   const tenants = createTenants({ database: everyTenant })
+  const apiKeys = createApiKeys({
+    database: everyTenant,
+    adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
+  })
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: publishPool })
   const app = createApp({
@@ -210,12 +215,10 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
     egressAllow: egressAllow(config),
     inTenant,
-    apiKeys: createApiKeys({
-      database: everyTenant,
-      adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
-    }),
+    apiKeys,
     requestLimiter: requestLimiter(config, redis),
     tenants,
+    tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints,
     secrets,
     publisher: remembering(publisher, everyTenant, redis),
@@ -231,7 +234,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     replays: createReplays({ database }),
   })
   const stop = async () => {
-    await Promise.all([publisher.idle(), batchPublisher.idle()])
+    await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
     await Promise.all([pool.end(), publishPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.

@@ -33,6 +33,7 @@ as $$
       case
         when i.tenant is null then 'tenant_missing'
         when t.id is null then 'tenant_not_found'
+        when t.deletion_started_at is not null then 'tenant_deleting'
         when t.suspended_at is not null then 'tenant_suspended'
         when i.type is null then 'type_missing'
         when i.type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or length(i.type) > 128 then 'type_invalid'
@@ -251,6 +252,7 @@ as $$
     ('event_invalid', 'event', 'the event is not an object', 'Give {"tenant": ..., "type": ..., "data": ...}.'),
     ('tenant_missing', 'tenant', 'tenant is missing', 'Give the key of a tenant.'),
     ('tenant_not_found', 'tenant', 'there is no tenant with this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
+    ('tenant_deleting', 'tenant', 'the tenant is being deleted', 'Once it is gone, its key may be used for a new tenant.'),
     ('tenant_suspended', 'tenant', 'the tenant is suspended', 'Publishing is refused until the tenant is resumed.'),
     ('type_missing', 'type', 'type is missing', 'Give a dotted name such as invoice.paid.'),
     ('type_invalid', 'type', 'type is not a dotted name', 'Letters, digits, _ and - in parts joined by dots, 128 characters at most, such as invoice.paid.'),

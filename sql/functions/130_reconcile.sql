@@ -8,6 +8,7 @@
 --   cancelled     held deliveries of a deleted endpoint
 --   probe         an open circuit without a probe, planned or under way
 --   replay        a running replay without its job
+--   deletion      a tenant that is being deleted without its job
 --   unlocked      jobs that a runner has locked which is unknown, stopped or reaped for more than 30 s
 --   abandoned     attempts of a dead runner that no claim will find, since their delivery is finished
 --
@@ -40,6 +41,7 @@ begin
     'cancelled', postrider.cancel_of_deleted_endpoints(batch),
     'probe', postrider.reschedule_probes(older_than),
     'replay', postrider.requeue_replays(),
+    'deletion', postrider.requeue_tenant_deletions(),
     'abandoned', postrider.abandon_of_dead_runners(interval '1 hour'));
 
   return query

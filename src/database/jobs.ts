@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { DeliveryId, EndpointId, ReplayId } from '../ids.ts'
+import type { DeliveryId, EndpointId, ReplayId, TenantId } from '../ids.ts'
 
 /** Names of graphile-worker tasks; SQL uses the same words. */
 export const DELIVER_TASK = 'deliver'
@@ -10,6 +10,9 @@ export const ALIGN_TASK = 'align'
 
 /** Makes the next batch of a replay due. */
 export const REPLAY_TASK = 'replay'
+
+/** Deletes the next batch of the rows of a tenant that is being deleted. */
+export const DELETE_TENANT_TASK = 'delete_tenant'
 
 const endpointId = z.uuid().transform((id) => id as EndpointId)
 
@@ -30,5 +33,7 @@ export const deliverPayload = z.object({
 
 /** Payload of the jobs about an endpoint as a whole. */
 export const endpointPayload = z.object({ e: endpointId })
+
+export const tenantPayload = z.object({ t: z.uuid().transform((id) => id as TenantId) })
 
 export const replayPayload = z.object({ r: z.uuid().transform((id) => id as ReplayId) })

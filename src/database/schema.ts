@@ -28,6 +28,9 @@ export interface TenantTable {
   name: string
   created_at: Generated<Date>
   suspended_at: Date | null
+  deletion_started_at: Date | null
+  /** `bigint`, which pg hands over as text. */
+  deletion_rows: Generated<string>
 }
 
 export interface ApiKeyTable {

@@ -4,7 +4,7 @@ import type { RequestIdVariables } from 'hono/request-id'
 import type { Scope } from '../database/schema.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
-import { type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import { isReserved, type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { Problem } from './problem.ts'
 import type { Admit } from './rate-limit.ts'
 
@@ -55,9 +55,21 @@ export function createTenantOfPath(options: {
   })
 }
 
+/** Tenants of the service itself are for admins, who manage the endpoints of operational events. */
 export function mayTouch(caller: Caller, tenantKey: string): boolean {
+  if (isReserved(tenantKey)) return caller.tenant === null && caller.scopes.has('admin')
   return caller.tenant === null || caller.tenant.key === tenantKey
 }
+
+/** For what concerns more than one tenant, after `authenticate`: refused to keys of one, all alike. */
+export const ofNoTenant = createMiddleware<ApiEnv>(async (c, next) => {
+  if (c.get('caller').tenant) {
+    throw new Problem('key_of_one_tenant', {
+      detail: 'This takes a key that is bound to no tenant.',
+    })
+  }
+  await next()
+})
 
 function bearerOf(c: Context): string {
   const header = c.req.header('authorization')

@@ -5,8 +5,10 @@ import type { Endpoint } from '../endpoints/endpoints.ts'
 import type { Delivery } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
-import type { Tenant } from '../tenants/tenants.ts'
+import type { ApiKey } from '../tenants/api-keys.ts'
+import type { Remaining, Tenant } from '../tenants/tenants.ts'
 import type {
+  apiKeySchema,
   attemptSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,
@@ -17,13 +19,35 @@ import type {
 } from './schemas.ts'
 
 /** Rows in the shapes of the API. */
-export function presentTenant(tenant: Tenant): z.output<typeof tenantSchema> {
+export function presentTenant(
+  tenant: Tenant,
+  remaining: Remaining | null = null,
+): z.output<typeof tenantSchema> {
+  const { deletion_started_at: startedAt, deletion_rows: rows } = tenant
   return {
     id: tenant.id,
     key: tenant.key,
     name: tenant.name,
     createdAt: tenant.created_at.toISOString(),
     suspendedAt: isoOrNull(tenant.suspended_at),
+    deleting: startedAt && {
+      startedAt: startedAt.toISOString(),
+      deletedRows: Number(rows),
+      remaining,
+    },
+  }
+}
+
+export function presentApiKey(apiKey: ApiKey): z.output<typeof apiKeySchema> {
+  return {
+    id: apiKey.id,
+    name: apiKey.name,
+    tenant: apiKey.tenant,
+    scopes: apiKey.scopes,
+    expiresAt: isoOrNull(apiKey.expires_at),
+    lastUsedAt: isoOrNull(apiKey.last_used_at),
+    revokedAt: isoOrNull(apiKey.revoked_at),
+    createdAt: apiKey.created_at.toISOString(),
   }
 }
 

@@ -6,7 +6,7 @@ const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 const DESCRIPTIONS = {
   400: 'The body cannot be read.',
   401: 'No valid API key.',
-  403: 'The API key lacks a scope.',
+  403: 'The API key may not do this.',
   404: 'There is no such thing, or not for this key.',
   409: 'In conflict with something under way.',
   413: 'The body is too large.',

@@ -21,8 +21,46 @@ export const problemSchema = z
   .openapi('Problem')
 
 export const tenantSchema = z
-  .object({ id, key: z.string(), name: z.string(), createdAt: time, suspendedAt: time.nullable() })
+  .object({
+    id,
+    key: z.string(),
+    name: z.string(),
+    createdAt: time,
+    suspendedAt: time.nullable(),
+    deleting: z
+      .object({
+        startedAt: time,
+        deletedRows: z.int(),
+        remaining: z.object({ events: z.int(), deliveries: z.int() }).nullable().openapi({
+          description: 'Rows that are left; 10000 stands for that many or more. Null in lists.',
+        }),
+      })
+      .nullable()
+      .openapi({ description: 'How far its deletion is; null = it is not being deleted.' }),
+  })
   .openapi('Tenant')
+
+const scopes = z.array(z.enum(['publish', 'read', 'manage', 'admin']))
+
+export const apiKeySchema = z
+  .object({
+    id,
+    name: z.string(),
+    tenant: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Key of the one tenant that it may touch; null = every tenant.' }),
+    scopes,
+    expiresAt: time.nullable(),
+    lastUsedAt: time.nullable().openapi({ description: 'To the minute.' }),
+    revokedAt: time.nullable(),
+    createdAt: time,
+  })
+  .openapi('ApiKey')
+
+export const newApiKeySchema = apiKeySchema
+  .extend({ key: z.string().openapi({ description: 'Shown this once.' }) })
+  .openapi('ApiKeyWithKey')
 
 export const endpointSchema = z
   .object({

@@ -61,7 +61,10 @@ t.test('every answer has a request id; one that is odd is replaced', async (t) =
 
 t.test('503 on every route while the database is away', async (t) => {
   const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-  const { request } = createTestApi(pool, { apiKeys: { verify: () => Promise.reject(away) } })
+  const { apiKeys } = createTestApi(pool)
+  const { request } = createTestApi(pool, {
+    apiKeys: { ...apiKeys, verify: () => Promise.reject(away) },
+  })
   const answer = await request('GET', '/api/tenants')
   t.match(answer, { status: 503, json: { code: 'database_unavailable' } })
   t.equal(answer.headers.get('retry-after'), '1')

@@ -22,6 +22,7 @@ import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
@@ -36,12 +37,14 @@ import { addEndpointRoutes } from './endpoints.ts'
 import { addEventTypeRoutes } from './event-types.ts'
 import { addEventRoutes } from './events.ts'
 import { addHealthRoutes, type Readiness } from './health.ts'
+import { addKeyRoutes } from './keys.ts'
 import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
 import { addPublishBatchRoute } from './publish-batch.ts'
 import { createAdmit } from './rate-limit.ts'
 import { addReferencePage } from './reference-page.ts'
 import { addReplayRoutes } from './replays.ts'
+import { addTenantOperationRoutes } from './tenant-operations.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
 
@@ -57,10 +60,11 @@ export interface AppOptions {
   deliveryTimeoutSeconds: number
   /** In which the services of tenants do their work. */
   inTenant: TenantScope['inTenant']
-  apiKeys: Pick<ApiKeys, 'verify'>
+  apiKeys: Omit<ApiKeys, 'idle'>
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
   tenants: Tenants
+  tenantOperations: TenantOperations
   endpoints: Endpoints
   endpointOperations: EndpointOperations
   endpointStats: ReturnType<typeof createEndpointStats>
@@ -91,6 +95,8 @@ export function createApp(options: AppOptions): App {
   addPublishRoute(app, { ...options, ...shared })
   addPublishBatchRoute(app, { ...options, ...shared })
   addTenantRoutes(app, { ...options, ...shared })
+  addTenantOperationRoutes(app, { ...options, ...shared })
+  addKeyRoutes(app, { ...options, ...shared })
   addEndpointRoutes(app, { ...options, ...shared })
   addEndpointSecretRoutes(app, { ...options, ...shared })
   addEndpointOperationRoutes(app, { ...options, ...shared })

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { tenantId } from '../ids.ts'
-import { TENANT_KEY, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import { type TenantId, tenantId } from '../ids.ts'
+import { refuseReserved, TENANT_KEY, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, type Authenticate, mayTouch } from './authenticate.ts'
 import { pageQuery, readPage } from './pages.ts'
 import { presentTenant } from './present.ts'
@@ -11,11 +11,20 @@ import { pageSchema, tenantSchema } from './schemas.ts'
 import { storableText } from './validation.ts'
 
 const NAME_LENGTH_MAX = 200
-const tags = ['Tenants']
-const params = z.object({ tenant: z.string().openapi({ description: 'Its key.' }) })
+export const tenantTags = ['Tenants']
+export const tenantParams = z.object({
+  tenant: z.string().openapi({ description: 'Its key.' }),
+})
+const tags = tenantTags
+const params = tenantParams
 const tenantInput = z
   .strictObject({ name: storableText(NAME_LENGTH_MAX).min(1).optional() })
   .openapi('TenantInput')
+const listQuery = pageQuery(tenantId).extend({
+  reserved: z.enum(['true', 'false']).optional().openapi({
+    description: 'Whether admins see those of the service itself (`postrider:…`) too.',
+  }),
+})
 
 export function addTenantRoutes(
   app: OpenAPIHono<ApiEnv>,
@@ -31,11 +40,12 @@ export function addTenantRoutes(
     responses: {
       200: json(tenantSchema, 'It was there.'),
       201: json(tenantSchema, 'It is new.'),
-      ...problems(404, ...OF_BODY),
+      ...problems(404, 409, ...OF_BODY),
     },
   })
   app.openapi(put, async (c) => {
     const key = c.req.valid('param').tenant
+    refuseReserved(key)
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
     if (!TENANT_KEY.test(key)) throw keyInvalid()
     const { tenant, isNew } = await tenants.put(key, c.req.valid('json'))
@@ -54,7 +64,27 @@ export function addTenantRoutes(
   app.openapi(get, async (c) => {
     const key = c.req.valid('param').tenant
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
-    return c.json(presentTenant(await tenants.find(key)), 200)
+    const { tenant, remaining } = await tenants.show(key)
+    return c.json(presentTenant(tenant, remaining), 200)
+  })
+
+  const change = createRoute({
+    method: 'patch',
+    path: '/api/tenants/{tenant}',
+    summary: 'Change the name of a tenant',
+    tags,
+    middleware: [authenticate('manage'), settingsBody],
+    request: {
+      params,
+      body: { required: true, content: { 'application/json': { schema: tenantInput } } },
+    },
+    responses: { 200: json(tenantSchema, 'As it is now.'), ...problems(404, 409, ...OF_BODY) },
+  })
+  app.openapi(change, async (c) => {
+    const key = c.req.valid('param').tenant
+    refuseReserved(key)
+    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    return c.json(presentTenant(await tenants.change(key, c.req.valid('json'))), 200)
   })
 
   const list = createRoute({
@@ -63,16 +93,21 @@ export function addTenantRoutes(
     summary: 'List tenants, newest first',
     tags,
     middleware: [authenticate('read')],
-    request: { query: pageQuery(tenantId) },
+    request: { query: listQuery },
     responses: { 200: json(pageSchema(tenantSchema), 'A page.'), ...problems(422) },
   })
   app.openapi(list, async (c) => {
-    const query = c.req.valid('query')
-    const own = c.get('caller').tenant
+    const { reserved, ...page } = c.req.valid('query')
+    const { tenant: own, scopes } = c.get('caller')
     // To a key of one tenant there are no others.
-    if (own)
-      return c.json({ data: [presentTenant(await tenants.find(own.key))], nextCursor: null }, 200)
-    return c.json(await readPage(query, tenants.list, presentTenant), 200)
+    if (own) {
+      const { tenant } = await tenants.show(own.key)
+      return c.json({ data: [presentTenant(tenant)], nextCursor: null }, 200)
+    }
+    const withReserved = reserved === 'true' && scopes.has('admin')
+    const read = (of: { limit: number; before: TenantId | null }) =>
+      tenants.list({ ...of, withReserved })
+    return c.json(await readPage(page, read, (tenant) => presentTenant(tenant)), 200)
   })
 }
 

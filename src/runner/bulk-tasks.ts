@@ -2,10 +2,12 @@ import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
 import {
   ALIGN_TASK,
+  DELETE_TENANT_TASK,
   endpointPayload,
   PROBE_TASK,
   REPLAY_TASK,
   replayPayload,
+  tenantPayload,
 } from '../database/jobs.ts'
 import type { Log } from '../log.ts'
 
@@ -33,6 +35,14 @@ export function bulkTasks(pool: Pool, log: Log): TaskList {
         [replayId],
       )
       log.info({ replayId, step: rows[0]?.step }, 'replay.stepped')
+    },
+    async [DELETE_TENANT_TASK](payload) {
+      const { t: tenantId } = tenantPayload.parse(payload)
+      const { rows } = await pool.query<{ step: string }>(
+        'select postrider.delete_tenant_step($1) as step',
+        [tenantId],
+      )
+      log.info({ tenantId, step: rows[0]?.step }, 'tenant.deletion_stepped')
     },
   }
 }

@@ -1,16 +1,18 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Kysely, Selectable } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { ApiKeyTable, Database, Scope } from '../database/schema.ts'
 import type { ApiKeyId, TenantId } from '../ids.ts'
+import { createKeyCache } from './key-cache.ts'
+import { createKeyUsage } from './key-usage.ts'
 
 /** As strong as the SHA-256 that is stored; no key is ever guessed, so no slow hash is needed. */
 const KEY_BYTES = 32
-/** How long a revoked key may go on working in a process that has just seen it. */
-const CACHED_MS_MAX = 5_000
-/** More keys than one process sees in five seconds; about 2 MB. */
-const CACHED_KEYS_MAX = 10_000
 
-export type ApiKey = Selectable<ApiKeyTable> & { id: ApiKeyId }
+export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
+  id: ApiKeyId
+  /** Key of the tenant that it is bound to. */
+  tenant: string | null
+}
 
 /** Whoever made a request: what a valid key entitles to. */
 export interface Caller {
@@ -28,11 +30,38 @@ export interface NewApiKey {
   expiresAt?: Date | null
 }
 
+export class ApiKeyNotFound extends Error {
+  override readonly name = 'ApiKeyNotFound'
+  readonly code = 'api_key_not_found'
+  constructor() {
+    super('there is no API key with this id')
+  }
+}
+
 export interface ApiKeys {
-  /** Stores the hash of a new key; the key itself is returned this once. */
-  issue(values: NewApiKey): Promise<{ key: string; apiKey: ApiKey }>
+  /**
+   * Stores the hash of a new key; the key itself is returned this once.
+   *
+   * @param who for the audit log
+   */
+  issue(values: NewApiKey, who?: string): Promise<{ key: string; apiKey: ApiKey }>
+  /** Newest first, from below the id `before` on. */
+  list(page: {
+    limit: number
+    before: ApiKeyId | null
+    /** Only those that are bound to the tenant with this key. */
+    tenant?: string | undefined
+  }): Promise<ApiKey[]>
+  /**
+   * From now on it is refused here, and everywhere within five seconds. Again changes nothing.
+   *
+   * @throws ApiKeyNotFound
+   */
+  revoke(id: ApiKeyId, who: string): Promise<void>
   /** Who the key belongs to, or null when it is unknown, expired or revoked. */
   verify(key: string): Promise<Caller | null>
+  /** Resolves once no last use is being written down. */
+  idle(): Promise<void>
 }
 
 export interface ApiKeysOptions {
@@ -49,25 +78,55 @@ export function hashApiKey(key: string): Buffer {
 }
 
 export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKeysOptions): ApiKeys {
-  const lookUp = cachedLookup((hash) => findByHash(database, hash), now)
+  const cache = createKeyCache((hash) => findByHash(database, hash), now)
+  const usage = createKeyUsage({ database, now })
   return {
-    async issue({ name, scopes, tenantId = null, expiresAt = null }) {
+    async issue({ name, scopes, tenantId = null, expiresAt = null }, who = 'postrider') {
       const key = `pr_${randomBytes(KEY_BYTES).toString('base64url')}`
-      const apiKey = await database
-        .insertInto('api_key')
-        .values({ name, scopes, tenant_id: tenantId, expires_at: expiresAt, hash: hashApiKey(key) })
-        .returningAll()
-        .$castTo<ApiKey>()
-        .executeTakeFirstOrThrow()
+      const values = { name, scopes, tenant_id: tenantId, expires_at: expiresAt }
+      const apiKey = await database.transaction().execute(async (transaction) => {
+        const { id } = await transaction
+          .insertInto('api_key')
+          .values({ ...values, hash: hashApiKey(key) })
+          .returning('id')
+          .executeTakeFirstOrThrow()
+        await audit(transaction, who, 'create_api_key', { id, tenant_id: tenantId })
+        return select(transaction).where('api_key.id', '=', id).executeTakeFirstOrThrow()
+      })
       return { key, apiKey }
+    },
+    list: ({ limit, before, tenant }) =>
+      select(database)
+        .$if(before !== null, (query) => query.where('api_key.id', '<', before))
+        .$if(tenant !== undefined, (query) => query.where('tenant.key', '=', tenant ?? ''))
+        .orderBy('api_key.id', 'desc')
+        .limit(limit)
+        .execute(),
+    async revoke(id, who) {
+      const revoked = await database.transaction().execute(async (transaction) => {
+        const row = await transaction
+          .updateTable('api_key')
+          .set({ revoked_at: sql`now()` })
+          .where('id', '=', id)
+          .where('revoked_at', 'is', null)
+          .returning(['id', 'tenant_id', 'hash'])
+          .executeTakeFirst()
+        if (row) await audit(transaction, who, 'revoke_api_key', row)
+        return row ?? select(transaction).where('api_key.id', '=', id).executeTakeFirst()
+      })
+      if (!revoked) throw new ApiKeyNotFound()
+      if ('hash' in revoked) cache.forget(revoked.hash)
     },
     async verify(key) {
       const hash = hashApiKey(key)
       if (adminKeyHash && timingSafeEqual(hash, adminKeyHash)) return ADMIN
       // Found by an index on the hash: how long that takes says nothing about a key that fits.
-      const found = await lookUp(hash)
-      return found && !isOver(found.expiresAt, now()) ? found : null
+      const found = await cache.find(hash)
+      if (!found || isOver(found.expiresAt, now())) return null
+      usage.note(found.apiKeyId)
+      return found
     },
+    idle: usage.idle,
   }
 }
 
@@ -77,60 +136,50 @@ const ADMIN: Caller = {
   scopes: new Set<Scope>(['publish', 'read', 'manage', 'admin']),
 }
 
-type Found = Caller & { expiresAt: Date | null }
+type Found = Caller & { apiKeyId: ApiKeyId; expiresAt: Date | null }
 
 const isOver = (end: Date | null, now: number): boolean => end !== null && end.getTime() <= now
 
-async function findByHash(database: Kysely<Database>, hash: Buffer): Promise<Found | null> {
-  const row = await database
+/** Everything but the hash. */
+const select = (database: Kysely<Database>) =>
+  database
     .selectFrom('api_key')
     .leftJoin('tenant', 'tenant.id', 'api_key.tenant_id')
     .select([
       'api_key.id',
+      'api_key.tenant_id',
+      'api_key.name',
       'api_key.scopes',
       'api_key.expires_at',
-      'tenant.id as tenant_id',
-      'tenant.key',
+      'api_key.last_used_at',
+      'api_key.revoked_at',
+      'api_key.created_at',
+      'tenant.key as tenant',
     ])
+    .$castTo<ApiKey>()
+
+async function findByHash(database: Kysely<Database>, hash: Buffer): Promise<Found | null> {
+  const row = await select(database)
     .where('api_key.hash', '=', hash)
     .where('api_key.revoked_at', 'is', null)
     .executeTakeFirst()
   if (!row) return null
-  const { tenant_id: id, key } = row
+  const { tenant_id: id, tenant: key } = row
   return {
-    apiKeyId: row.id as ApiKeyId,
+    apiKeyId: row.id,
     tenant: id !== null && key !== null ? { id: id as TenantId, key } : null,
     scopes: new Set(row.scopes),
     expiresAt: row.expires_at,
   }
 }
 
-/**
- * Remembers keys that were found for five seconds, and lets requests that ask for the same key at
- * the same time share one query. Those not found are forgotten at once, so that a flood of invented
- * keys cannot push out good ones.
- */
-function cachedLookup(find: (hash: Buffer) => Promise<Found | null>, now: () => number) {
-  const cache = new Map<string, { found: Promise<Found | null>; until: number }>()
-
-  return async (hash: Buffer): Promise<Found | null> => {
-    const name = hash.toString('base64')
-    const cached = cache.get(name)
-    if (cached && cached.until > now()) return cached.found
-
-    // From the start of the query: what it reads may be revoked before its answer arrives.
-    const entry = { found: find(hash), until: now() + CACHED_MS_MAX }
-    cache.delete(name)
-    cache.set(name, entry)
-    forgetOldest(cache)
-    const forget = () => void (cache.get(name) === entry && cache.delete(name))
-    entry.found.then((found) => found ?? forget(), forget)
-    return entry.found
-  }
-}
-
-function forgetOldest(cache: Map<string, unknown>): void {
-  if (cache.size <= CACHED_KEYS_MAX) return
-  const [oldest] = cache.keys()
-  if (oldest !== undefined) cache.delete(oldest)
+async function audit(
+  on: Kysely<Database>,
+  who: string,
+  action: string,
+  key: { id: string; tenant_id: string | null },
+): Promise<void> {
+  await sql`select postrider.audit(${who}, ${action}, 'api_key', ${key.id}, ${key.tenant_id})`.execute(
+    on,
+  )
 }

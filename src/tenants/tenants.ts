@@ -1,18 +1,44 @@
-import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { Database, TenantTable } from '../database/schema.ts'
 import type { TenantId } from '../ids.ts'
 
 export type Tenant = Selectable<TenantTable> & { id: TenantId }
 
+/** Rows that are left of a tenant that is being deleted, each counted up to 10,000. */
+export interface Remaining {
+  events: number
+  deliveries: number
+}
+
 /** The constraint of `tenant.key`; also keeps a key usable as one part of a path. */
 export const TENANT_KEY = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+/** Those of the service itself, such as the one that operational events belong to. */
+const RESERVED_PREFIX = 'postrider:'
+/** So much is counted in some milliseconds, and nobody waits for the exact number. */
+const REMAINING_COUNTED_MAX = 10_000
 
 export class TenantNotFound extends Error {
   override readonly name = 'TenantNotFound'
   readonly code = 'tenant_not_found'
   readonly field = 'tenant'
+  constructor(options?: ErrorOptions) {
+    super('there is no tenant with this key', options)
+  }
+}
+
+export class TenantReserved extends Error {
+  override readonly name = 'TenantReserved'
+  readonly code = 'tenant_reserved'
   constructor() {
-    super('there is no tenant with this key')
+    super(`keys that begin with ${RESERVED_PREFIX} are for the service itself`)
+  }
+}
+
+export class TenantDeleting extends Error {
+  override readonly name = 'TenantDeleting'
+  readonly code = 'tenant_deleting'
+  constructor() {
+    super('the tenant is being deleted; once it is gone, its key may be used for a new one')
   }
 }
 
@@ -21,53 +47,110 @@ export interface Tenants {
    * Makes the tenant or changes its name; a name that is left out stays, and is the key at first.
    *
    * @param key matches `TENANT_KEY`
+   * @throws TenantReserved, TenantDeleting
    */
-  put(
-    key: string,
-    change: { name?: string | undefined },
-  ): Promise<{ tenant: Tenant; isNew: boolean }>
-  /** @throws TenantNotFound */
+  put(key: string, change: TenantChange): Promise<{ tenant: Tenant; isNew: boolean }>
+  /** @throws TenantNotFound, TenantReserved, TenantDeleting */
+  change(key: string, change: TenantChange): Promise<Tenant>
+  /** One that is being deleted counts as gone. @throws TenantNotFound */
   find(key: string): Promise<Tenant>
+  /** With what is left of one that is being deleted. @throws TenantNotFound */
+  show(key: string): Promise<{ tenant: Tenant; remaining: Remaining | null }>
   /** Newest first, from below the id `before` on. */
-  list(page: { limit: number; before: TenantId | null }): Promise<Tenant[]>
+  list(page: {
+    limit: number
+    before: TenantId | null
+    /** Those of the service itself as well. */
+    withReserved?: boolean
+  }): Promise<Tenant[]>
+}
+
+export interface TenantChange {
+  name?: string | undefined
+}
+
+export const isReserved = (key: string): boolean => key.startsWith(RESERVED_PREFIX)
+
+/** @throws TenantReserved */
+export function refuseReserved(key: string): void {
+  if (isReserved(key)) throw new TenantReserved()
 }
 
 export function createTenants({ database }: { database: Kysely<Database> }): Tenants {
+  const get = async (key: string): Promise<Tenant> => {
+    const tenant = TENANT_KEY.test(key)
+      ? await select(database).where('key', '=', key).executeTakeFirst()
+      : undefined
+    if (!tenant) throw new TenantNotFound()
+    return tenant
+  }
+
   return {
     async put(key, { name }) {
-      const { is_new: isNew, ...tenant } = await database
+      refuseReserved(key)
+      const put = await database
         .insertInto('tenant')
         .values({ key, name: name ?? key })
         .onConflict((conflict) =>
-          conflict.column('key').doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') })),
+          conflict
+            .column('key')
+            .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
+            .where('tenant.deletion_started_at', 'is', null),
         )
         .returningAll()
         // A row that was inserted and not updated has no earlier version.
         .returning(sql<boolean>`xmax = 0`.as('is_new'))
         .$castTo<Tenant & { is_new: boolean }>()
-        .executeTakeFirstOrThrow()
+        .executeTakeFirst()
+      if (!put) throw new TenantDeleting()
+      const { is_new: isNew, ...tenant } = put
       return { tenant, isNew }
     },
-    async find(key) {
-      const tenant = TENANT_KEY.test(key)
-        ? await database
-            .selectFrom('tenant')
-            .selectAll()
-            .where('key', '=', key)
-            .$castTo<Tenant>()
-            .executeTakeFirst()
-        : undefined
+    async change(key, { name }) {
+      refuseReserved(key)
+      const { id, deletion_started_at: deletionStartedAt } = await get(key)
+      if (deletionStartedAt) throw new TenantDeleting()
+      const tenant = await database
+        .updateTable('tenant')
+        .set((eb) => ({ name: name ?? eb.ref('name') }))
+        .where('id', '=', id)
+        .returningAll()
+        .$castTo<Tenant>()
+        .executeTakeFirst()
       if (!tenant) throw new TenantNotFound()
       return tenant
     },
-    list: ({ limit, before }) =>
-      database
-        .selectFrom('tenant')
-        .selectAll()
+    async find(key) {
+      const tenant = await get(key)
+      if (tenant.deletion_started_at) throw new TenantNotFound()
+      return tenant
+    },
+    async show(key) {
+      const tenant = await get(key)
+      const remaining = tenant.deletion_started_at ? await countRows(database, tenant.id) : null
+      return { tenant, remaining }
+    },
+    list: ({ limit, before, withReserved = false }) =>
+      select(database)
         .$if(before !== null, (query) => query.where('id', '<', before))
+        .$if(!withReserved, (query) =>
+          query.where(sql<SqlBool>`not starts_with(key, ${RESERVED_PREFIX})`),
+        )
         .orderBy('id', 'desc')
         .limit(limit)
-        .$castTo<Tenant>()
         .execute(),
   }
+}
+
+const select = (database: Kysely<Database>) =>
+  database.selectFrom('tenant').selectAll().$castTo<Tenant>()
+
+async function countRows(database: Kysely<Database>, id: TenantId): Promise<Remaining> {
+  const count = (table: string) =>
+    sql`(select count(*)::int from (
+      select from ${sql.table(`postrider.${table}`)} where tenant_id = ${id} limit ${REMAINING_COUNTED_MAX}
+    ) as counted)`
+  const { rows } = await sql<Remaining>`
+    select ${count('event')} as events, ${count('delivery')} as deliveries`.execute(database)
+  return rows[0] ?? { events: 0, deliveries: 0 }
 }

@@ -21,6 +21,7 @@ import { DOCUMENT_PATH } from '../http/document.ts'
 import { type App, type AppOptions, createApp } from '../http/server.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
 
@@ -72,6 +73,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     apiKeys,
     requestLimiter: null,
     tenants: createTenants({ database: everyTenant }),
+    tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints: createEndpoints({ database, secrets }),
     secrets,
     publisher: createPublisher({ pool }),

@@ -1,0 +1,48 @@
+/** How long a revoked key may go on working in a process that has just seen it. */
+const CACHED_MS_MAX = 5_000
+/** More keys than one process sees in five seconds; about 2 MB. */
+export const CACHED_KEYS_MAX = 10_000
+
+export interface KeyCache<Found> {
+  find(hash: Buffer): Promise<Found | null>
+  /** Looks it up anew from the next time on. */
+  forget(hash: Buffer): void
+}
+
+/**
+ * Remembers keys that were found for five seconds, and lets requests that ask for the same key at
+ * the same time share one query. Those not found are forgotten at once, so that a flood of invented
+ * keys cannot push out good ones.
+ */
+export function createKeyCache<Found>(
+  find: (hash: Buffer) => Promise<Found | null>,
+  now: () => number,
+): KeyCache<Found> {
+  const cache = new Map<string, { found: Promise<Found | null>; until: number }>()
+
+  return {
+    async find(hash) {
+      const name = nameOf(hash)
+      const cached = cache.get(name)
+      if (cached && cached.until > now()) return cached.found
+
+      // From the start of the query: what it reads may be revoked before its answer arrives.
+      const entry = { found: find(hash), until: now() + CACHED_MS_MAX }
+      cache.delete(name)
+      cache.set(name, entry)
+      forgetOldest(cache)
+      const forget = () => void (cache.get(name) === entry && cache.delete(name))
+      entry.found.then((found) => found ?? forget(), forget)
+      return entry.found
+    },
+    forget: (hash) => void cache.delete(nameOf(hash)),
+  }
+}
+
+const nameOf = (hash: Buffer): string => hash.toString('base64')
+
+function forgetOldest(cache: Map<string, unknown>): void {
+  if (cache.size <= CACHED_KEYS_MAX) return
+  const [oldest] = cache.keys()
+  if (oldest !== undefined) cache.delete(oldest)
+}
