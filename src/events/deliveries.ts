@@ -1,7 +1,8 @@
-import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import type { Database, DeliveryState, DeliveryTable } from '../database/schema.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import { allOf, isInRange, type Range, runList } from './list-query.ts'
 
 export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
 
@@ -20,16 +21,17 @@ export interface DeliveryFilter {
   state?: DeliveryState | undefined
   endpointId?: EndpointId | undefined
   eventId?: EventId | undefined
+  /** Type of the event: a name, or a pattern such as `order.*`. */
+  type?: string | undefined
+  /** 4 for those whose last attempt was answered 4xx. */
+  statusClass?: number | undefined
 }
 
 export interface Deliveries {
   /** @throws DeliveryNotFound */
   get(tenantId: TenantId, id: DeliveryId): Promise<Delivery & { attempts: Attempt[] }>
-  /** Newest first, from below the id `before` on. */
-  list(
-    tenantId: TenantId,
-    page: { limit: number; before: DeliveryId | null } & DeliveryFilter,
-  ): Promise<Delivery[]>
+  /** Newest first, from below the id `before` on. @throws SearchTooSlow */
+  list(tenantId: TenantId, page: Range<DeliveryId> & DeliveryFilter): Promise<Delivery[]>
 }
 
 export function createDeliveries(options: {
@@ -49,30 +51,55 @@ export function createDeliveries(options: {
       if (!delivery) throw new DeliveryNotFound()
       return { ...delivery, attempts: await attempts.listOf(id) }
     },
-    list: (tenantId, { limit, before, state, endpointId, eventId }) =>
-      database
-        .selectFrom('delivery')
-        .selectAll()
-        .where('tenant_id', '=', tenantId)
-        .where(before === null ? notInTheFuture : sql<SqlBool>`id < ${before}`)
-        .where((eb) => eb.and(state === undefined ? [] : [eb('state', '=', state)]))
-        .where(isChildOf('endpoint_id', endpointId))
-        .where(isChildOf('event_id', eventId))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .$castTo<Delivery>()
-        .execute(),
+    list: (tenantId, page) =>
+      runList(database, { isIndexed: isIndexed(page) }, (on) =>
+        on
+          .selectFrom('delivery')
+          .selectAll()
+          .where('tenant_id', '=', tenantId)
+          .where(conditionOf(page))
+          .orderBy('id', 'desc')
+          .limit(page.limit)
+          .$castTo<Delivery>()
+          .execute(),
+      ),
   }
 }
 
-/** Leaves out the partitions that are made ahead; an hour more, as in `postrider.id_floor`. */
-export const notInTheFuture = sql<SqlBool>`id < postrider.id_at(now() + interval '1 hour')`
+const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'cancelled'])
+
+const isIndexed = ({ state, type, statusClass }: DeliveryFilter): boolean =>
+  [state, type, statusClass].every((value) => value === undefined)
+
+function conditionOf(page: Range<DeliveryId> & DeliveryFilter) {
+  const { state, endpointId, eventId, type, statusClass } = page
+  return allOf([
+    isInRange(page),
+    state && sql`state = ${state}`,
+    // Says nothing new, but open deliveries have indexes of their own.
+    state && (FINISHED.has(state) ? sql`finished_at is not null` : sql`finished_at is null`),
+    isChildOf('endpoint_id', endpointId),
+    isChildOf('event_id', eventId),
+    type === undefined ? undefined : isOfType(type),
+    statusClass === undefined ? undefined : isLastAnswer(statusClass),
+  ])
+}
 
 /** With the bound on the id that keeps older partitions out of the plan. */
 const isChildOf = (column: 'endpoint_id' | 'event_id', parent: string | undefined) =>
   parent === undefined
-    ? sql<SqlBool>`true`
-    : sql<SqlBool>`${sql.ref(column)} = ${parent} and id >= postrider.id_floor(${parent})`
+    ? undefined
+    : sql`${sql.ref(column)} = ${parent} and id >= postrider.id_floor(${parent})`
+
+const isOfType = (type: string) => sql`exists (
+  select from postrider.event e
+  where e.id = delivery.event_id and postrider.wants_type(array[${type}], e.type))`
+
+const isLastAnswer = (statusClass: number) => sql`${statusClass} = (
+  select a.status_code / 100 from postrider.attempt a
+  where a.delivery_id = delivery.id and a.id >= postrider.id_floor(delivery.id)
+    and a.id < postrider.id_at(now() + interval '1 hour')
+  order by a.id desc limit 1)`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */
 export async function deliveriesOfEvents(

@@ -1,7 +1,9 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import type { Database, EventTable } from '../database/schema.ts'
-import type { EventId, TenantId } from '../ids.ts'
-import { type Delivery, deliveriesOfEvents, notInTheFuture } from './deliveries.ts'
+import type { Database, DeliveryState, EventTable } from '../database/schema.ts'
+import type { EndpointId, EventId, TenantId } from '../ids.ts'
+import { type Delivery, deliveriesOfEvents } from './deliveries.ts'
+import { allOf, isInRange, type Range, runList } from './list-query.ts'
+import { findNamed, isAbout, searchedRange } from './search.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
 export type Event = Selectable<EventTable> & { id: EventId }
@@ -18,11 +20,18 @@ export class EventNotFound extends Error {
 export interface Events {
   /** @throws EventNotFound */
   get(tenantId: TenantId, id: EventId): Promise<EventWithDeliveries>
-  /** Newest first, from below the id `before` on. */
-  list(
-    tenantId: TenantId,
-    page: { limit: number; before: EventId | null },
-  ): Promise<EventWithDeliveries[]>
+  /** Newest first, from below the id `before` on. @throws SearchTooSlow */
+  list(tenantId: TenantId, page: Range<EventId> & EventFilter): Promise<EventWithDeliveries[]>
+}
+
+export interface EventFilter {
+  /** A name, or a pattern such as `order.*`. */
+  type?: string | undefined
+  /** Those with a delivery to this endpoint; with `state`, with one in this state. */
+  endpointId?: EndpointId | undefined
+  state?: DeliveryState | undefined
+  /** An id or idempotency key, whenever it was; else text in the data of a bounded time. */
+  search?: string | undefined
 }
 
 export function createEvents({ database }: { database: Kysely<Database> }): Events {
@@ -39,19 +48,47 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
       const [complete] = await withDeliveries(database, [event])
       return complete ?? { ...event, deliveries: [] }
     },
-    async list(tenantId, { limit, before }) {
-      const events = await database
-        .selectFrom('event')
-        .selectAll()
-        .where('tenant_id', '=', tenantId)
-        .where(before === null ? notInTheFuture : sql<SqlBool>`id < ${before}`)
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .$castTo<Event>()
-        .execute()
-      return withDeliveries(database, events)
-    },
+    list: (tenantId, page) =>
+      runList(database, { isIndexed: !isFiltered(page) }, async (on) => {
+        const named =
+          page.search !== undefined && page.before === null
+            ? await findNamed(on, tenantId, page.search)
+            : null
+        const condition = named ? sql<SqlBool>`id = ${named}` : conditionOf(page)
+        const events = await on
+          .selectFrom('event')
+          .selectAll()
+          .where('tenant_id', '=', tenantId)
+          .where(condition)
+          .orderBy('id', 'desc')
+          .limit(page.limit)
+          .$castTo<Event>()
+          .execute()
+        return withDeliveries(on, events)
+      }),
   }
+}
+
+const isFiltered = ({ type, endpointId, state, search }: EventFilter): boolean =>
+  [type, endpointId, state, search].some((value) => value !== undefined)
+
+function conditionOf({ type, endpointId, state, search, ...page }: Range<EventId> & EventFilter) {
+  const range = search === undefined ? {} : searchedRange(page, new Date())
+  return allOf([
+    isInRange({ ...page, ...range }),
+    type === undefined ? undefined : sql`postrider.wants_type(array[${type}], type)`,
+    endpointId === undefined && state === undefined ? undefined : hasDelivery(endpointId, state),
+    search === undefined ? undefined : isAbout(search),
+  ])
+}
+
+function hasDelivery(endpointId: EndpointId | undefined, state: DeliveryState | undefined) {
+  return sql`exists (
+    select from postrider.delivery d
+    where d.event_id = event.id and d.id >= postrider.id_floor(event.id)
+      and d.id < postrider.id_at(now() + interval '1 hour')
+      and ${endpointId === undefined ? sql`true` : sql`d.endpoint_id = ${endpointId}`}
+      and ${state === undefined ? sql`true` : sql`d.state = ${state}`})`
 }
 
 async function withDeliveries(

@@ -3,16 +3,27 @@ import type { MiddlewareHandler } from 'hono'
 import { type Deliveries, DeliveryNotFound } from '../events/deliveries.ts'
 import { type DeliveryId, deliveryId, endpointId, eventId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
-import { pageQuery, readPage } from './pages.ts'
+import { eventTypePattern } from './endpoint-input.ts'
+import { pageQuery, readPage, timeRange } from './pages.ts'
 import { presentDelivery, presentDeliveryWithAttempts } from './present.ts'
 import { json, problems } from './responses.ts'
 import { deliverySchema, deliveryWithAttemptsSchema, pageSchema } from './schemas.ts'
 
 const tags = ['Deliveries']
+const uuid = { type: 'string', format: 'uuid' } as const
 const listQuery = pageQuery(deliveryId).extend({
+  ...timeRange,
   state: deliverySchema.shape.state.optional(),
-  endpointId: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
-  eventId: eventId.optional().openapi({ type: 'string', format: 'uuid' }),
+  endpointId: endpointId.optional().openapi(uuid),
+  eventId: eventId.optional().openapi(uuid),
+  type: eventTypePattern.optional().openapi({
+    description: 'Type of the event: a name, or a pattern such as order.*',
+  }),
+  statusClass: z
+    .enum(['2', '3', '4', '5'])
+    .transform(Number)
+    .optional()
+    .openapi({ type: 'integer', description: '4: the last attempt was answered 4xx.' }),
 })
 
 export function addDeliveryRoutes(
@@ -29,7 +40,7 @@ export function addDeliveryRoutes(
   const list = createRoute({
     method: 'get',
     path: '/api/tenants/{tenant}/deliveries',
-    summary: 'List deliveries, newest first',
+    summary: 'List or filter deliveries, newest first',
     tags,
     middleware,
     request: { params: z.object({ tenant: z.string() }), query: listQuery },
@@ -39,7 +50,7 @@ export function addDeliveryRoutes(
     const { id } = c.get('tenant')
     const { limit, cursor, ...filter } = c.req.valid('query')
     const read = (page: { limit: number; before: DeliveryId | null }) =>
-      deliveries.list(id, { ...page, ...filter })
+      deliveries.list(id, { ...filter, ...page })
     return c.json(await readPage({ limit, cursor }, read, presentDelivery), 200)
   })
 

@@ -113,14 +113,14 @@ function mistakeInFilter(text: string): string | null {
   }
 }
 
-/** `*`, exact names, and patterns like `order.*`. */
+/** `*`, an exact name, or a pattern like `order.*`. */
+export const eventTypePattern = z
+  .string()
+  .max(EVENT_TYPE_LENGTH_MAX)
+  .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*')
+
 export const eventTypesInput = z
-  .array(
-    z
-      .string()
-      .max(EVENT_TYPE_LENGTH_MAX)
-      .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*'),
-  )
+  .array(eventTypePattern)
   .min(1)
   .max(EVENT_TYPES_MAX)
   .openapi({ example: ['invoice.paid', 'order.*'] })

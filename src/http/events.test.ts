@@ -100,6 +100,37 @@ t.test('deliveries: listed by state, endpoint and event; shown with their attemp
   t.equal(shown.json.attempts.length, 1)
 })
 
+t.test('lists are filtered by what the query says', async (t) => {
+  const { tenant, get } = await bundle()
+  const { id: endpointId } = await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+  const order = await tenant.publish('order.paid', { number: 'A-17' })
+  const invoice = await tenant.publish('invoice.paid')
+  const [sinceOrder, later] = [new Date(Date.now() - 60_000), new Date(Date.now() + 60_000)].map(
+    (time) => encodeURIComponent(time.toISOString().replace('Z', '+00:00')),
+  )
+  const cases: [path: string, query: string, found: string[]][] = [
+    ['/events', 'type=order.*', [order]],
+    ['/events', 'search=a-17', [order]],
+    ['/events', `search=${invoice}`, [invoice]],
+    ['/events', `since=${sinceOrder}&until=${later}`, [invoice, order]],
+    ['/events', `since=${later}`, []],
+    ['/events', `endpointId=${endpointId}&state=pending&type=invoice.paid`, [invoice]],
+    ['/deliveries', 'type=order.paid', [order]],
+    ['/deliveries', `since=${sinceOrder}&state=pending&endpointId=${endpointId}`, [invoice, order]],
+    ['/deliveries', 'statusClass=5', []],
+  ]
+  for (const [path, query, found] of cases) {
+    const { status, json } = await get(`${path}?${query}`)
+    const ids = json.data.map((row: { id: string; eventId?: string }) => row.eventId ?? row.id)
+    t.strictSame([status, ids], [200, found], `${path}?${query}`)
+  }
+  const { json } = await get('/events?type=*&limit=1')
+  t.match((await get(`/events?type=*&limit=1&cursor=${json.nextCursor}`)).json, {
+    data: [{ id: order }],
+    nextCursor: null,
+  })
+})
+
 t.test('each route: 401, 403, 404 and 422', async (t) => {
   const { tenant, get } = await bundle()
   const other = await bundle()
@@ -144,9 +175,29 @@ t.test('each route: 401, 403, 404 and 422', async (t) => {
       'cursor=x',
       'cursor=',
       'cursor=%00',
-      'state=held',
+      'state=lost',
+      'type=a..b',
+      'since=yesterday',
+      'until=2026-01-01',
+      'search=',
+      'search=%00',
+      `search=${'x'.repeat(201)}`,
+      'endpointId=x',
+      'eventId=x',
     ],
-    '/deliveries': ['limit=x', 'cursor=AAAA', 'state=lost', 'endpointId=x', 'eventId=%00', 'id=1'],
+    '/deliveries': [
+      'limit=x',
+      'cursor=AAAA',
+      'state=lost',
+      'endpointId=x',
+      'eventId=%00',
+      'id=1',
+      'statusClass=1',
+      'statusClass=404',
+      'type=*x',
+      'since=1',
+      'search=x',
+    ],
   }
   for (const [path, queries] of Object.entries(invalid)) {
     for (const query of queries) {

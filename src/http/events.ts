@@ -2,14 +2,39 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { EventNotFound, type Events } from '../events/events.ts'
 import type { Routing } from '../events/routing.ts'
-import { type EventId, eventId, type TenantId } from '../ids.ts'
+import { type EventId, endpointId, eventId, type TenantId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
-import { pageQuery, readPage } from './pages.ts'
+import { eventTypePattern } from './endpoint-input.ts'
+import { pageQuery, readPage, timeRange } from './pages.ts'
 import { eventText, presentRoute } from './present.ts'
 import { json, jsonText, problems } from './responses.ts'
-import { eventSchema, eventWithRoutingSchema, pageSchema } from './schemas.ts'
+import { deliverySchema, eventSchema, eventWithRoutingSchema, pageSchema } from './schemas.ts'
+import { storableText } from './validation.ts'
 
 const tags = ['Events']
+const SEARCH_LENGTH_MAX = 200
+const listQuery = pageQuery(eventId).extend({
+  ...timeRange,
+  type: eventTypePattern
+    .optional()
+    .openapi({ description: 'A name, or a pattern such as order.*' }),
+  endpointId: endpointId.optional().openapi({
+    type: 'string',
+    format: 'uuid',
+    description: 'Only events with a delivery to this endpoint.',
+  }),
+  state: deliverySchema.shape.state.optional().openapi({
+    description: 'Only events with a delivery in this state.',
+  }),
+  search: storableText(SEARCH_LENGTH_MAX)
+    .min(1)
+    .optional()
+    .openapi({
+      description:
+        'An id of an event or delivery, or an idempotency key, whenever it was; else text in the data of ' +
+        'the time from since to until, by default the last day, at most 31.',
+    }),
+})
 
 export function addEventRoutes(
   app: OpenAPIHono<ApiEnv>,
@@ -26,16 +51,18 @@ export function addEventRoutes(
   const list = createRoute({
     method: 'get',
     path: '/api/tenants/{tenant}/events',
-    summary: 'List events, newest first',
+    summary: 'List, filter or search events, newest first',
     tags,
     middleware,
-    request: { params: z.object({ tenant: z.string() }), query: pageQuery(eventId) },
+    request: { params: z.object({ tenant: z.string() }), query: listQuery },
     responses: { 200: json(pageSchema(eventSchema), 'A page.'), ...problems(404, 422) },
   })
   app.openapi(list, async (c) => {
     const { id } = c.get('tenant')
-    const read = (page: Parameters<Events['list']>[1]) => events.list(id, page)
-    const { data, nextCursor } = await readPage(c.req.valid('query'), read, eventText)
+    const { limit, cursor, ...filter } = c.req.valid('query')
+    const read = (page: { limit: number; before: EventId | null }) =>
+      events.list(id, { ...filter, ...page })
+    const { data, nextCursor } = await readPage({ limit, cursor }, read, eventText)
     const text = `{"data":[${data.join(',')}],"nextCursor":${JSON.stringify(nextCursor)}}`
     return jsonText(c, text, 200)
   })

@@ -31,6 +31,25 @@ export function pageQuery<Id extends string>(id: z.ZodType<Id, string>) {
   })
 }
 
+const dateTime = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .optional()
+
+/** A time range for `pageQuery(…).extend(…)`. */
+export const timeRange = {
+  since: dateTime.openapi({
+    type: 'string',
+    format: 'date-time',
+    description: 'Only what was made from then on.',
+  }),
+  until: dateTime.openapi({
+    type: 'string',
+    format: 'date-time',
+    description: 'Only what was made before.',
+  }),
+}
+
 export interface Page<Item> {
   data: Item[]
   nextCursor: string | null

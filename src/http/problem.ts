@@ -37,6 +37,7 @@ const PROBLEMS = {
   event_type_unknown: [422, 'The event type is not known'],
   data_invalid: [422, 'The data does not fit the schema of its event type'],
   example_not_found: [422, 'No example was found that fits the schema; give it examples'],
+  search_too_slow: [422, 'The list took too long'],
   publish_refused: [422, 'The event was refused'],
   rate_limited: [429, 'Too many requests with this API key'],
   internal_error: [500, 'Something went wrong on our side'],

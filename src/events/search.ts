@@ -1,0 +1,56 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../database/schema.ts'
+import { type EventId, eventId, type TenantId } from '../ids.ts'
+import type { Condition } from './list-query.ts'
+
+const DAY_MS = 86_400_000
+/** Text is looked for in the data itself, for which there is no index. */
+const SEARCHED_MS_DEFAULT = DAY_MS
+const SEARCHED_MS_MAX = 31 * DAY_MS
+
+/** The time in which text is looked for: a day, or as much as is asked for up to a month. */
+export function searchedRange(
+  { since, until }: { since?: Date | undefined; until?: Date | undefined },
+  now: Date,
+): { since: Date; until: Date | undefined } {
+  const end = until ?? now
+  const earliest = new Date(end.getTime() - SEARCHED_MS_MAX)
+  const wanted = since ?? new Date(end.getTime() - SEARCHED_MS_DEFAULT)
+  return { since: wanted > earliest ? wanted : earliest, until }
+}
+
+/**
+ * The event that the text names: its id, the id of one of its deliveries, or its idempotency key of the
+ * last 7 days. Found by indexes, whenever it was published.
+ */
+export async function findNamed(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  text: string,
+): Promise<EventId | null> {
+  const id = eventId.safeParse(text).data ?? null
+  const { rows } = await sql<{ id: EventId }>`
+    select id from postrider.event where id = ${id} and tenant_id = ${tenantId}
+    union all
+    select event_id from postrider.delivery where id = ${id} and tenant_id = ${tenantId}
+    union all
+    select event_id from postrider.idempotency where tenant_id = ${tenantId} and key = ${text}
+    limit 1`.execute(database)
+  return rows[0]?.id ?? null
+}
+
+/** Whether the text is in the data, large and small letters alike, or is the idempotency key. */
+export function isAbout(text: string): Condition {
+  const patterns = spellings(text).map((spelling) => `%${spelling.replace(/[\\%_]/g, '\\$&')}%`)
+  return sql`(data::text ilike any (${patterns}::text[]) or idempotency_key = ${text})`
+}
+
+/** Text as it may stand in JSON: as it is, escaped, and with letters beyond ASCII escaped as well. */
+function spellings(text: string): string[] {
+  const escaped = JSON.stringify(text).slice(1, -1)
+  const ascii = escaped.replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  return [...new Set([text, escaped, ascii])]
+}
