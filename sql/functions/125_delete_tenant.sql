@@ -8,7 +8,8 @@
 
 -- delete_tenant: begin. Calling it again changes nothing.
 --
--- Locks: the tenant, and its endpoints and keys, for this transaction. Cost: 0.1 ms an endpoint.
+-- Locks: the tenant, and its endpoints and keys, for this transaction. Cost: 0.2 ms an endpoint. Those beyond the
+-- first 10,000 are out of service because the tenant is suspended, and go with the rows.
 create or replace function postrider.delete_tenant(tenant text, who text default session_user) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -29,7 +30,10 @@ begin
   where t.id = target.id;
   update postrider.api_key k set revoked_at = now() where k.tenant_id = target.id and k.revoked_at is null;
   perform postrider.delete_endpoint(target.id, e.id)
-  from postrider.endpoint e where e.tenant_id = target.id and e.deleted_at is null;
+  from (
+    select p.id from postrider.endpoint p
+    where p.tenant_id = target.id and p.deleted_at is null limit 10000
+  ) as e;
   update postrider.replay r set state = 'cancelled', finished_at = now()
   where r.tenant_id = target.id and r.finished_at is null;
 
