@@ -11,6 +11,7 @@ import { createTenantScope } from './database/tenant-scope.ts'
 import { type ParsedCidr, parseCidrs } from './delivery/egress.ts'
 import { generateSecret } from './delivery/signature.ts'
 import { trustCertificates } from './delivery/trust.ts'
+import { createClientCertificates } from './endpoints/client-certificates.ts'
 import { createEndpointOperations } from './endpoints/endpoint-operations.ts'
 import { createEndpointSecrets } from './endpoints/endpoint-secrets.ts'
 import { createEndpoints } from './endpoints/endpoints.ts'
@@ -214,6 +215,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     eventBytesMax: config.eventBytesMax,
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
     egressAllow: egressAllow(config),
+    httpsOnly: config.httpsOnly,
     inTenant,
     apiKeys,
     requestLimiter: requestLimiter(config, redis),
@@ -229,6 +231,7 @@ function createApi(config: ServiceConfig, log: Log, redis: Redis) {
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),
+    clientCertificates: createClientCertificates({ database, box }),
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),

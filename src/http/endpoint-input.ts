@@ -77,10 +77,17 @@ const secret = z
     const message = mistakeInSecret(text)
     if (message) context.addIssue({ code: 'custom', message })
   })
-  .openapi({ description: '`whsec_` and 24 to 64 bytes in base64; generated when left out.' })
+  .openapi({
+    description:
+      '`whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its ' +
+      'public key); generated when left out.',
+  })
+
+/** Kind of a secret that is generated. */
+const secretKind = z.enum(['hmac', 'ed25519'])
 
 function mistakeInSecret(text: string): string | null {
-  if (!text.startsWith('whsec_')) return 'does not begin with whsec_'
+  if (!/^(?:whsec|whsk)_/.test(text)) return 'begins with neither whsec_ nor whsk_'
   try {
     parseSecret(text)
     return null
@@ -129,11 +136,11 @@ export const eventTypesInput = z
  * What may be set on an endpoint. A literal address that is not public is refused here, where
  * somebody reads the answer; names are vetted when they are dialled.
  *
- * @param allow networks that may be dialled although not public
+ * @param rules.egressAllow networks that may be dialled although not public
  */
-export function endpointInput(allow: readonly ParsedCidr[]) {
+export function endpointInput(rules: UrlRules) {
   const fields = {
-    url: urlSchema(allow),
+    url: urlSchema(rules),
     description: storableText(DESCRIPTION_LENGTH_MAX),
     eventTypes: eventTypesInput,
     filter: filterInput,
@@ -151,13 +158,27 @@ export function endpointInput(allow: readonly ParsedCidr[]) {
   const change = z.strictObject(fields).partial()
   return {
     change: change.openapi('EndpointChange'),
-    create: change.extend({ url: fields.url, secret: secret.optional() }).openapi('NewEndpoint'),
+    create: change
+      .extend({
+        url: fields.url,
+        secret: secret.optional(),
+        secretKind: secretKind.optional().openapi({
+          description:
+            'Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver ' +
+            'has the public key, with which nobody can sign.',
+          default: 'hmac',
+        }),
+      })
+      .openapi('NewEndpoint'),
   }
 }
 
 export const rotateInput = z
   .strictObject({
     secret: secret.optional(),
+    kind: secretKind.optional().openapi({
+      description: 'Of the secret that is generated. Default: that of the current one.',
+    }),
     overlapSeconds: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional().openapi({
       description: 'How long the old secret goes on signing as well.',
       default: 86_400,
@@ -165,27 +186,36 @@ export const rotateInput = z
   })
   .openapi('SecretRotation')
 
-function urlSchema(allow: readonly ParsedCidr[]) {
+export interface UrlRules {
+  /** Networks that may be dialled although not public. */
+  egressAllow: readonly ParsedCidr[]
+  /** Whether http is refused. */
+  httpsOnly: boolean
+}
+
+function urlSchema(rules: UrlRules) {
   return z
     .string()
     .superRefine((text, context) => {
-      const message = mistakeInUrl(text, allow)
+      const message = mistakeInUrl(text, rules)
       if (message) context.addIssue({ code: 'custom', message })
     })
     .openapi({ format: 'uri', maxLength: URL_LENGTH_MAX, example: 'https://example.com/webhooks' })
 }
 
-function mistakeInUrl(text: string, allow: readonly ParsedCidr[]): string | null {
+function mistakeInUrl(text: string, { egressAllow, httpsOnly }: UrlRules): string | null {
   // URL drops blanks and line breaks; what is stored should be what is dialled.
   if (/[\s\p{Cc}]/u.test(text) || !text.isWellFormed())
     return 'contains blanks or control characters'
   const url = URL.parse(text)
   if (!url) return 'is not a URL'
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is neither https nor http'
+  if (httpsOnly && url.protocol === 'http:')
+    return 'is not https, and nothing else is accepted here'
   if (url.username !== '' || url.password !== '') return 'contains credentials; use headers'
   if (text.includes('#')) return 'contains a fragment, which is never sent'
   if (Math.max(text.length, url.href.length) > URL_LENGTH_MAX) {
     return `is longer than ${URL_LENGTH_MAX} characters`
   }
-  return vetLiteralHost(url, allow) ? 'is not a public address' : null
+  return vetLiteralHost(url, egressAllow) ? 'is not a public address' : null
 }

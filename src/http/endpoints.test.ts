@@ -38,7 +38,8 @@ t.test('POST answers with every field and the secret', async (t) => {
     disabledReason: null,
   })
   t.match(json.secret, /^whsec_/)
-  const { secret, ...shown } = json
+  const { secret, publicKey, ...shown } = json
+  t.equal(publicKey, null)
   t.strictSame((await request('GET', `${ENDPOINTS}/${json.id}`)).json, shown, 'without the secret')
   t.match((await request('GET', `${ENDPOINTS}/${json.id}/secret`)).json, { secret })
 })
@@ -111,6 +112,37 @@ t.test('url: http and https, nothing hidden in it, no private address', async (t
   for (const url of [URL_OF_TEST, 'http://example.com:8080/?a=b', longest, 'http://127.0.0.1:9/']) {
     t.match(await create({ url }), { status: 201, json: { url } }, url)
   }
+})
+
+t.test('url: nothing but https where HTTPS_ONLY says so', async (t) => {
+  const strict = createTestApi(pool, { httpsOnly: true })
+  const post = (url: string) => strict.request('POST', ENDPOINTS, { body: { url } })
+  t.match(await post('http://example.com/'), {
+    status: 422,
+    json: { errors: [{ field: 'url', message: /not https/ }] },
+  })
+  t.equal((await post('https://example.com/')).status, 201)
+  const { json } = await create()
+  const body = { url: 'http://example.com/' }
+  t.equal((await strict.request('PATCH', `${ENDPOINTS}/${json.id}`, { body })).status, 422)
+})
+
+t.test('secrets: ed25519 with the public key for the receiver', async (t) => {
+  const made = await create({ secretKind: 'ed25519' })
+  t.match(made.json, { secret: /^whsk_/, publicKey: /^whpk_/ })
+  const path = `${ENDPOINTS}/${made.json.id}/secret`
+  const { secret, publicKey } = made.json
+  t.match((await request('GET', path)).json, { secret, publicKey })
+  t.match((await request('POST', `${path}/rotate`)).json, {
+    publicKey: /^whpk_/,
+    expiring: [{ secret, publicKey }],
+  })
+  t.match((await request('POST', `${path}/rotate`, { body: { kind: 'hmac' } })).json, {
+    secret: /^whsec_/,
+    publicKey: null,
+  })
+  t.match(await create({ secret }), { status: 201, json: { secret, publicKey } })
+  t.match(await create({ secretKind: 'rsa' }), { status: 422 })
 })
 
 t.test('headers, metadata and lists are bounded on both sides', async (t) => {

@@ -7,7 +7,7 @@ import { type EndpointId, endpointId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { endpointInput } from './endpoint-input.ts'
 import { pageQuery, readPage } from './pages.ts'
-import { presentEndpoint } from './present.ts'
+import { presentEndpoint, presentSecret } from './present.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { endpointSchema, newEndpointSchema, pageSchema } from './schemas.ts'
@@ -22,13 +22,15 @@ export interface EndpointRouteOptions {
   tenantOfPath: MiddlewareHandler<ApiEnv>
   /** Networks that may be dialled although not public. */
   egressAllow: readonly ParsedCidr[]
+  /** Whether endpoints with an http URL are refused. */
+  httpsOnly: boolean
 }
 
 export function addEndpointRoutes(
   app: OpenAPIHono<ApiEnv>,
-  { endpoints, authenticate, tenantOfPath, egressAllow }: EndpointRouteOptions,
+  { endpoints, authenticate, tenantOfPath, egressAllow, httpsOnly }: EndpointRouteOptions,
 ): void {
-  const input = endpointInput(egressAllow)
+  const input = endpointInput({ egressAllow, httpsOnly })
   const reading = [authenticate('read'), tenantOfPath]
   const managing = [authenticate('manage'), tenantOfPath]
   const collection = { path: '/api/tenants/{tenant}/endpoints', tags: endpointTags } as const
@@ -50,7 +52,7 @@ export function addEndpointRoutes(
   })
   app.openapi(create, async (c) => {
     const { endpoint, secret } = await endpoints.create(c.get('tenant').id, c.req.valid('json'))
-    return c.json({ ...presentEndpoint(endpoint), secret }, 201)
+    return c.json({ ...presentEndpoint(endpoint), ...presentSecret(secret) }, 201)
   })
 
   const list = createRoute({

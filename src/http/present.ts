@@ -1,5 +1,6 @@
 import type { z } from '@hono/zod-openapi'
 import type { Attempt } from '../attempts/attempts.ts'
+import { publicKeyOf } from '../delivery/signature.ts'
 import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
 import type { Delivery } from '../events/deliveries.ts'
@@ -70,15 +71,19 @@ export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSch
   }
 }
 
+export function presentSecret(secret: string): { secret: string; publicKey: string | null } {
+  return { secret, publicKey: publicKeyOf(secret) }
+}
+
 /** @param live at least one: an endpoint that exists has a current secret */
 export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchema> {
   const [current, ...others] = live
   if (!current) throw new Error('the endpoint has no live secret')
   return {
-    secret: current.secret,
+    ...presentSecret(current.secret),
     createdAt: current.createdAt.toISOString(),
     expiring: others.map(({ secret, createdAt, expiresAt }) => ({
-      secret,
+      ...presentSecret(secret),
       createdAt: createdAt.toISOString(),
       expiresAt: (expiresAt ?? createdAt).toISOString(),
     })),

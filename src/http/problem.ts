@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isOutage } from '../database/outage.ts'
+import { ClientCertificateInvalid } from '../endpoints/client-certificate.ts'
 import { FilterInvalid } from '../endpoints/filter.ts'
 import { BatchRefused } from '../events/publish-batch.ts'
 import { PublishRefused } from '../events/publish-refused.ts'
@@ -20,6 +21,7 @@ const PROBLEMS = {
   tenant_not_found: [404, 'There is no such tenant'],
   api_key_not_found: [404, 'There is no such API key'],
   endpoint_not_found: [404, 'There is no such endpoint'],
+  client_certificate_not_found: [404, 'The endpoint has no client certificate'],
   event_not_found: [404, 'There is no such event'],
   delivery_not_found: [404, 'There is no such delivery'],
   replay_not_found: [404, 'There is no such replay'],
@@ -115,7 +117,9 @@ function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {
 function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
   if (error instanceof PublishRefused) return publishRefusal(error)
-  if (error instanceof FilterInvalid) return invalidField('filter', error.message)
+  if (error instanceof ClientCertificateInvalid) return invalidFields(error.mistakes)
+  if (error instanceof FilterInvalid)
+    return invalidFields([{ field: 'filter', message: error.message }])
   if (error instanceof BatchRefused) return batchRefusal(error)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
   if (isOutage(error) || codeOf(error) === 'database_unavailable') {
@@ -136,8 +140,8 @@ function answer(
   return { of: code, code, detail, errors, headers }
 }
 
-function invalidField(field: string, message: string): Answer {
-  return answer('request_invalid', PROBLEMS.request_invalid[1], { errors: [{ field, message }] })
+function invalidFields(errors: readonly FieldError[]): Answer {
+  return answer('request_invalid', PROBLEMS.request_invalid[1], { errors: [...errors] })
 }
 
 /** An event is refused for its content, so it is 422 even where a path would say 404. */

@@ -81,16 +81,21 @@ export const endpointSchema = z
   })
   .openapi('Endpoint')
 
-export const newEndpointSchema = endpointSchema
-  .extend({ secret: z.string() })
-  .openapi('EndpointWithSecret')
+const secret = {
+  secret: z.string(),
+  publicKey: z.string().nullable().openapi({
+    description: 'Of an ed25519 secret: what the receiver verifies with, `whpk_…`.',
+  }),
+}
+
+export const newEndpointSchema = endpointSchema.extend(secret).openapi('EndpointWithSecret')
 
 export const secretsSchema = z
   .object({
-    secret: z.string().openapi({ description: 'The current one.' }),
+    ...secret,
     createdAt: time,
     expiring: z
-      .array(z.object({ secret: z.string(), createdAt: time, expiresAt: time }))
+      .array(z.object({ ...secret, createdAt: time, expiresAt: time }))
       .openapi({ description: 'Replaced ones that still sign, until their overlap ends.' }),
   })
   .openapi('Secrets')

@@ -4,6 +4,7 @@ import { TrieRouter } from 'hono/router/trie-router'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
+import type { ClientCertificates } from '../endpoints/client-certificates.ts'
 import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
@@ -25,6 +26,7 @@ import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
+import { addClientCertificateRoutes } from './client-certificates.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
 import { addDeliveryOperationRoutes } from './delivery-operations.ts'
 import { addDocument } from './document.ts'
@@ -56,6 +58,8 @@ export interface AppOptions {
   eventBytesMax: number
   /** Networks that may be dialled although not public. */
   egressAllow: readonly ParsedCidr[]
+  /** Whether endpoints with an http URL are refused. */
+  httpsOnly: boolean
   /** For endpoints without a timeout of their own. */
   deliveryTimeoutSeconds: number
   /** In which the services of tenants do their work. */
@@ -69,6 +73,7 @@ export interface AppOptions {
   endpointOperations: EndpointOperations
   endpointStats: ReturnType<typeof createEndpointStats>
   secrets: EndpointSecrets
+  clientCertificates: ClientCertificates
   publisher: Pick<Publisher, 'publish'>
   batchPublisher: Pick<BatchPublisher, 'publishAll'>
   events: Events
@@ -99,6 +104,7 @@ export function createApp(options: AppOptions): App {
   addKeyRoutes(app, { ...options, ...shared })
   addEndpointRoutes(app, { ...options, ...shared })
   addEndpointSecretRoutes(app, { ...options, ...shared })
+  addClientCertificateRoutes(app, { ...options, ...shared })
   addEndpointOperationRoutes(app, { ...options, ...shared })
   addEndpointMatchRoutes(app, { ...options, ...shared })
   addEndpointTestRoute(app, { ...options, ...shared })

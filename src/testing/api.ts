@@ -5,6 +5,7 @@ import { createDatabase } from '../database/pool.ts'
 import { createTenantScope } from '../database/tenant-scope.ts'
 import { parseCidrs } from '../delivery/egress.ts'
 import { generateSecret } from '../delivery/signature.ts'
+import { createClientCertificates } from '../endpoints/client-certificates.ts'
 import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
 import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
@@ -55,11 +56,8 @@ export interface RequestOptions {
 export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
   const everyTenant = createDatabase(pool)
   const { database, inTenant } = createTenantScope(pool)
-  const secrets = createEndpointSecrets({
-    database,
-    box: createSecretBox([ENCRYPTION_KEY]),
-    generateSecret,
-  })
+  const box = createSecretBox([ENCRYPTION_KEY])
+  const secrets = createEndpointSecrets({ database, box, generateSecret })
   const apiKeys = createApiKeys({ database: everyTenant, adminKeyHash: hashApiKey(ADMIN_KEY) })
   const logged: unknown[] = []
   const app = createApp({
@@ -69,6 +67,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     eventBytesMax: 262_144,
     deliveryTimeoutSeconds: 15,
     egressAllow: parseCidrs('127.0.0.0/8'),
+    httpsOnly: false,
     inTenant,
     apiKeys,
     requestLimiter: null,
@@ -84,6 +83,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),
+    clientCertificates: createClientCertificates({ database, box }),
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),
