@@ -1,4 +1,3 @@
-import type { Job, WorkerEvents } from 'graphile-worker'
 import type { PoolClient } from 'pg'
 import type { Log } from '../log.ts'
 
@@ -9,12 +8,15 @@ import type { Log } from '../log.ts'
 const LOOK_AT_LEAST_EVERY_MS = 60_000
 
 export interface HeldJobs {
-  /** Learns from these events which jobs the runner holds. */
-  watch(events: WorkerEvents): void
   /** To be called before each fetch, on its connection: gives back what was taken unnoticed. */
   beforeFetch(client: PoolClient): Promise<void>
-  /** To be called when a fetch failed: it may have taken jobs all the same. */
+  /** A fetch failed: it may have taken jobs all the same. */
   fetchFailed(): void
+  fetched(jobIds: readonly string[]): void
+  /** Jobs were completed, failed or returned, and the database has said so. */
+  released(jobIds: readonly string[]): void
+  /** How many it holds. */
+  count(): number
 }
 
 /**
@@ -25,8 +27,9 @@ export interface HeldJobs {
  * would let them lie for four hours.
  *
  * Fetches come one after another (graphile-worker's local queue), so between two of them every job that the
- * runner holds has been told. A job whose completion is still on its way no longer counts as held: giving it
- * back too early makes it run again and find that its number is no longer due.
+ * runner holds has been told. A job counts as held until its release is committed: one that was given back
+ * too early, and fetched again by the same runner, would be released by the first run in the middle of the
+ * second.
  */
 export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
   const held = new Set<string>()
@@ -34,14 +37,6 @@ export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
   let lookedAt = performance.now()
 
   return {
-    watch(events) {
-      const drop = (job: Job) => held.delete(job.id)
-      events.on('localQueue:getJobs:complete', ({ jobs }) => {
-        for (const job of jobs) held.add(job.id)
-      })
-      events.on('localQueue:returnJobs', ({ jobs }) => jobs.forEach(drop))
-      events.on('job:complete', ({ job }) => drop(job))
-    },
     async beforeFetch(client) {
       const now = performance.now()
       if (!isInDoubt && now - lookedAt < LOOK_AT_LEAST_EVERY_MS) return
@@ -57,5 +52,12 @@ export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
     fetchFailed: () => {
       isInDoubt = true
     },
+    fetched(jobIds) {
+      for (const id of jobIds) held.add(id)
+    },
+    released(jobIds) {
+      for (const id of jobIds) held.delete(id)
+    },
+    count: () => held.size,
   }
 }

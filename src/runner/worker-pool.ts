@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events'
 import { Logger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import type { Pool } from 'pg'
 import type { Log } from '../log.ts'
-import type { HeldJobs } from './held-jobs.ts'
 
 /** Jobs wake the pool by NOTIFY; polling is for a notification that was lost with its connection. */
 const POLL_MS = 1_000
@@ -17,7 +16,6 @@ export interface WorkerPoolOptions {
   concurrency: number
   /** Tasks are told to stop so long after a shutdown has begun. */
   abortAfterMs: number
-  heldJobs: Pick<HeldJobs, 'watch'>
   log: Log
 }
 
@@ -51,9 +49,8 @@ export function startWorkerPool(options: WorkerPoolOptions): Promise<Runner> {
   })
 }
 
-function workerEvents({ id, heldJobs, log }: WorkerPoolOptions): WorkerEvents {
+function workerEvents({ id, log }: WorkerPoolOptions): WorkerEvents {
   const events: WorkerEvents = new EventEmitter()
-  heldJobs.watch(events)
   // Emitted before anything is fetched. The id is then one that the runner has registered already.
   events.on('pool:create', ({ workerPool }) => Object.assign(workerPool, { id }))
   events.on('pool:listen:error', ({ error }) => log.warn({ err: error }, 'runner.listen_failed'))
