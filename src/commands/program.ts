@@ -7,6 +7,7 @@ import { addDevCommand } from './dev.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEndpointCommand } from './endpoint.ts'
 import { EXIT_MEANINGS } from './exit-code.ts'
+import { addKeyCommand } from './key.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addPublishCommand } from './publish.ts'
 import { addRunnerCommand } from './runner.ts'
@@ -35,6 +36,7 @@ export function createProgram(context: CommandContext): Command {
   addPublishCommand(program, context)
   addTenantCommand(program, context)
   addEndpointCommand(program, context)
+  addKeyCommand(program, context)
   return program
 }
 

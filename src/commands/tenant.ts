@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { ApiRequest } from './api-client.ts'
 import type { CommandContext } from './context.ts'
 import { renderPage, renderRecord } from './output.ts'
 import {
@@ -11,7 +12,7 @@ import {
 
 const COLUMNS = ['key', 'name', 'createdAt', 'suspendedAt']
 
-/** Creates and shows tenants through the API. */
+/** Creates, shows, suspends and deletes tenants through the API. */
 export function addTenantCommand(program: Command, context: CommandContext): void {
   const tenant = program.command('tenant').description('the customers that events are for')
 
@@ -45,6 +46,31 @@ export function addTenantCommand(program: Command, context: CommandContext): voi
     .action((key: string, options: JsonOption) =>
       requestAndPrint(context, { method: 'GET', path: pathOf(key) }, options, renderRecord),
     )
+
+  addOperations(tenant, context)
+}
+
+function addOperations(tenant: Command, context: CommandContext): void {
+  const add = (verb: string, description: string, request: (path: string) => ApiRequest) =>
+    withJsonOption(tenant.command(verb))
+      .description(description)
+      .argument('<key>', "the producer's own id for it")
+      .action((key: string, options: JsonOption) =>
+        requestAndPrint(context, request(pathOf(key)), options, renderRecord),
+      )
+
+  add('suspend', 'refuse what is published for a tenant, and hold its deliveries', (path) => ({
+    method: 'POST',
+    path: `${path}/suspend`,
+  }))
+  add('resume', 'take a suspended tenant back into service', (path) => ({
+    method: 'POST',
+    path: `${path}/resume`,
+  }))
+  add('delete', 'delete a tenant with all its data; `tenant show` says how far it is', (path) => ({
+    method: 'DELETE',
+    path,
+  }))
 }
 
 function pathOf(key: string): string {
