@@ -32,7 +32,7 @@ export class ApiUnreachable extends Error {
 }
 
 export interface ApiRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Begins with a slash; parts that people chose are encoded with `encodeURIComponent`. */
   path: string
   query?: Record<string, string | undefined>

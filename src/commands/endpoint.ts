@@ -13,12 +13,20 @@ import {
 
 const COLUMNS = ['id', 'state', 'eventTypes', 'url']
 
+const ACTIONS = [
+  ['test', 'send a signed example event and print the attempt'],
+  ['pause', 'hold its deliveries; events are still accepted for it'],
+  ['resume', 'take a paused endpoint back into service and deliver what was held'],
+  ['enable', 'take a disabled endpoint back into service and deliver what was held'],
+] as const
+
 interface CreateOptions extends JsonOption {
   eventTypes?: string
   description?: string
+  filter?: string
 }
 
-/** Creates, shows and deletes endpoints through the API. */
+/** Creates, shows, operates and deletes endpoints through the API. */
 export function addEndpointCommand(program: Command, context: CommandContext): void {
   const endpoint = program.command('endpoint').description('the URLs that want events')
 
@@ -27,18 +35,24 @@ export function addEndpointCommand(program: Command, context: CommandContext): v
     .argument('<tenant>', 'key of the tenant')
     .argument('<url>', 'where deliveries are posted')
     .option('--event-types <types>', 'comma separated: names, order.*, or * for all')
+    .option('--filter <filter>', "predicate on the data, such as '$.amount > 100'")
     .option('--description <text>', 'for people')
-    .action((tenant: string, url: string, { eventTypes, description, ...options }: CreateOptions) =>
-      requestAndPrint(
-        context,
-        {
-          method: 'POST',
-          path: pathOf(tenant),
-          body: JSON.stringify({ url, description, eventTypes: eventTypes?.split(',') }),
-        },
-        options,
-        renderRecord,
-      ),
+    .action(
+      (
+        tenant: string,
+        url: string,
+        { eventTypes, description, filter, ...options }: CreateOptions,
+      ) =>
+        requestAndPrint(
+          context,
+          {
+            method: 'POST',
+            path: pathOf(tenant),
+            body: JSON.stringify({ url, description, eventTypes: eventTypes?.split(','), filter }),
+          },
+          options,
+          renderRecord,
+        ),
     )
 
   withPageOptions(endpoint.command('list'))
@@ -60,6 +74,21 @@ export function addEndpointCommand(program: Command, context: CommandContext): v
     .action((tenant: string, id: string, options: JsonOption) =>
       requestAndPrint(context, { method: 'GET', path: pathOf(tenant, id) }, options, renderRecord),
     )
+
+  for (const [verb, description] of ACTIONS) {
+    withJsonOption(endpoint.command(verb))
+      .description(description)
+      .argument('<tenant>', 'key of the tenant')
+      .argument('<id>', 'id of the endpoint')
+      .action((tenant: string, id: string, options: JsonOption) =>
+        requestAndPrint(
+          context,
+          { method: 'POST', path: `${pathOf(tenant, id)}/${verb}` },
+          options,
+          renderRecord,
+        ),
+      )
+  }
 
   endpoint
     .command('delete')

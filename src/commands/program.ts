@@ -3,9 +3,11 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { addApiCommand } from './api.ts'
 import { addConfigCommand } from './config.ts'
 import type { CommandContext } from './context.ts'
+import { addDeliveryCommand } from './delivery.ts'
 import { addDevCommand } from './dev.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEndpointCommand } from './endpoint.ts'
+import { addEventTypeCommand } from './event-type.ts'
 import { EXIT_MEANINGS } from './exit-code.ts'
 import { addKeyCommand } from './key.ts'
 import { addMigrateCommand } from './migrate.ts'
@@ -37,6 +39,8 @@ export function createProgram(context: CommandContext): Command {
   addTenantCommand(program, context)
   addEndpointCommand(program, context)
   addKeyCommand(program, context)
+  addEventTypeCommand(program, context)
+  addDeliveryCommand(program, context)
   return program
 }
 
