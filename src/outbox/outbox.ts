@@ -1,0 +1,97 @@
+/**
+ * Publishes from a producer's own transaction: the event exists if and only if the producer's change does.
+ *
+ * Nothing of a database library is imported; each is recognised by the method that sends a statement with
+ * its values.
+ */
+
+/** What `postrider.publish` takes. */
+export interface OutboxEvent {
+  /** Key of the tenant. */
+  tenant: string
+  /** A dotted name, such as `invoice.paid`. */
+  type: string
+  /** Anything that `JSON.stringify` makes JSON of, except null. */
+  data: unknown
+  /** Repeats with the same key, for seven days, are the same event. */
+  idempotencyKey?: string | undefined
+  /** Not before then, up to 30 days ahead. */
+  deliverAt?: Date | string | undefined
+  /** When it happened; now unless given. */
+  occurredAt?: Date | string | undefined
+}
+
+/** A client of `pg` on which `begin` was sent. */
+export interface PgTransaction {
+  query(text: string, values: unknown[]): PromiseLike<unknown>
+}
+/** What Kysely's `transaction().execute(…)` hands in. */
+export interface KyselyTransaction {
+  executeQuery(query: never): PromiseLike<unknown>
+}
+/** What Drizzle's `transaction(…)` hands in, for any driver of Postgres. */
+export interface DrizzleTransaction {
+  execute(query: never): PromiseLike<unknown>
+}
+/** What Prisma's `$transaction(…)` hands in. */
+export interface PrismaTransaction {
+  $queryRawUnsafe(text: string, ...values: unknown[]): PromiseLike<unknown>
+}
+export type Transaction = PgTransaction | KyselyTransaction | DrizzleTransaction | PrismaTransaction
+
+/** Casts through text: some drivers would otherwise send what they take the type of a parameter for. */
+const TEXT =
+  'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz)::text as id'
+
+/**
+ * Stores an event, its deliveries and their jobs in the transaction, and returns the id of the event.
+ *
+ * Rejects with the error of the database when the event is refused (SQLSTATE 22023, with the argument in
+ * `column`); the transaction is then to be rolled back, as after any error.
+ *
+ * @example
+ * await db.transaction().execute(async (tx) => {
+ *   await tx.updateTable('invoice').set({ paid: true }).where('id', '=', 1).execute()
+ *   await publish(tx, { tenant: 'acme', type: 'invoice.paid', data: { id: 1 } })
+ * })
+ */
+export async function publish(tx: Transaction, event: OutboxEvent): Promise<string> {
+  const answer = await send(tx, valuesOf(event))
+  const rows = Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows
+  return (rows[0] as { id: string }).id
+}
+
+function valuesOf(event: OutboxEvent): (string | null)[] {
+  const data: string | undefined = JSON.stringify(event.data)
+  if (data === undefined) throw new TypeError('the data of the event is nothing that JSON can hold')
+  const { tenant, type, idempotencyKey = null, deliverAt, occurredAt } = event
+  return [tenant, type, data, idempotencyKey, timeOf(deliverAt), timeOf(occurredAt)]
+}
+
+function timeOf(time: Date | string | undefined): string | null {
+  return time instanceof Date ? time.toISOString() : (time ?? null)
+}
+
+function send(tx: Transaction, values: (string | null)[]): PromiseLike<unknown> {
+  if ('$queryRawUnsafe' in tx) return tx.$queryRawUnsafe(TEXT, ...values)
+  if ('executeQuery' in tx) return tx.executeQuery(compiledQuery(values) as never)
+  if ('execute' in tx) return tx.execute(sqlWrapper(values) as never)
+  if ('query' in tx) return tx.query(TEXT, values)
+  throw new TypeError('the transaction is none of pg, Kysely, Drizzle or Prisma')
+}
+
+/** What Kysely's `CompiledQuery.raw` makes. */
+function compiledQuery(parameters: readonly unknown[]) {
+  return {
+    sql: TEXT,
+    parameters,
+    query: { kind: 'RawNode', sqlFragments: [TEXT], parameters: [] },
+    queryId: { queryId: 'postrider' },
+  }
+}
+
+/** Drizzle's `SQLWrapper`, already rendered. */
+function sqlWrapper(params: readonly unknown[]) {
+  const rendered = { toQuery: () => ({ sql: TEXT, params }), getSQL: () => rendered }
+  return rendered
+}
