@@ -13,6 +13,7 @@ const LAYERS = [
   ['operational-events', 'attempts', 'events', 'endpoints', 'tenants'],
   ['database', 'limits'],
   ['config', 'log', 'metrics', 'clock', 'ids'],
+  ['client', 'outbox'], // what producers import: nothing of ours may come along
 ]
 /** Rows whose units may import one another: the top wires everything, and row 2 is one domain. */
 const IMPORT_WITHIN_ROW = [LAYERS[0], LAYERS[3]]

@@ -9,6 +9,7 @@ export interface Document {
 }
 
 export interface Operation {
+  summary?: string
   parameters?: Parameter[]
   requestBody?: {
     required?: boolean

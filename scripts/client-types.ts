@@ -1,0 +1,134 @@
+/**
+ * Writes src/client/api.ts, the types of the client, from the OpenAPI document. A test holds them equal.
+ *
+ * A generator of our own, as openapi-typescript and its like run inside TypeScript's old compiler API, which
+ * TypeScript 7 does not have.
+ */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { createTestApi } from '../src/testing/api.ts'
+import type { Document, Operation, Parameter, Schema } from '../src/testing/openapi-check.ts'
+
+export const API_FILE = join(import.meta.dirname, '..', 'src', 'client', 'api.ts')
+
+if (import.meta.main) writeFileSync(API_FILE, formatted(renderTypes(await readDocument())))
+
+/** No query is made for it. */
+export async function readDocument(): Promise<Document> {
+  const { app } = createTestApi(new pg.Pool())
+  return (await app.request('/openapi.json')).json() as Promise<Document>
+}
+
+export function renderTypes({ components, paths }: Document): string {
+  const schemas = Object.entries(components.schemas).map(
+    ([name, schema]) => `${comment(schema)}export type ${name} = ${typeOf(schema)}\n`,
+  )
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(
+      ([method, operation]) =>
+        `${comment({ description: operation.summary })}'${method.toUpperCase()} ${path}': ${typeOfOperation(operation)}`,
+    ),
+  )
+  return `// Made from the OpenAPI document: node scripts/client-types.ts
+
+${schemas.join('\n')}
+/** What each operation takes and answers, by method and path. */
+export interface Operations {
+${operations.join('\n')}
+}
+`
+}
+
+/** As the formatter of the project leaves it. */
+export function formatted(text: string): string {
+  const biome = spawnSync('biome', ['format', '--stdin-file-path=src/client/api.ts'], {
+    input: text,
+    encoding: 'utf8',
+  })
+  if (biome.status !== 0) throw new Error(`biome: ${biome.stderr}`, { cause: biome.error })
+  return biome.stdout
+}
+
+function typeOfOperation({ parameters = [], requestBody, responses }: Operation): string {
+  const body = requestBody?.content['application/json']
+  const members = [
+    parameterMember('path', parameters, 'path'),
+    parameterMember('query', parameters, 'query'),
+    parameterMember('headers', parameters, 'header'),
+    body && `body${requestBody.required ? '' : '?'}: ${typeOf(body.schema)}`,
+    `answer: ${typeOfAnswer(responses)}`,
+  ]
+  return `{ ${members.filter(Boolean).join('; ')} }`
+}
+
+function parameterMember(member: string, all: Parameter[], place: Parameter['in']): string | null {
+  const parameters = all.filter((parameter) => parameter.in === place)
+  if (parameters.length === 0) return null
+  const isNeeded = parameters.some(({ required }) => required)
+  const types = parameters.map(({ name, required, schema }) => memberOf(name, schema, required))
+  return `${member}${isNeeded ? '' : '?'}: ${block(types)}`
+}
+
+/** Of every status that is no refusal; streams are no matter of this client. */
+function typeOfAnswer(responses: Operation['responses']): string {
+  const types = Object.entries(responses)
+    .filter(([status]) => status < '300')
+    .map(([, { content }]) => {
+      if (!content) return 'undefined'
+      const json = content['application/json']
+      return json ? typeOf(json.schema) : 'never'
+    })
+  return [...new Set(types)].join(' | ')
+}
+
+function typeOf(schema: Schema): string {
+  if ('$ref' in schema) return schema['$ref'].split('/').at(-1)
+  if ('const' in schema) return JSON.stringify(schema['const'])
+  if ('enum' in schema) return union(schema['enum'].map((value: unknown) => JSON.stringify(value)))
+  if ('allOf' in schema) return schema['allOf'].map(typeOf).map(grouped).join(' & ')
+  const choices: Schema[] | undefined = schema['anyOf'] ?? schema['oneOf']
+  if (choices) return union(choices.map(typeOf))
+  return union([schema['type'] ?? 'unknown'].flat().map((type: string) => ofType(type, schema)))
+}
+
+function ofType(type: string, schema: Schema): string {
+  if (type === 'integer') return 'number'
+  if (type === 'array') return `${grouped(typeOf(schema['items'] ?? {}))}[]`
+  return type === 'object' ? ofObject(schema) : type
+}
+
+function ofObject({ properties, required = [], additionalProperties }: Schema): string {
+  if (!properties) {
+    const isOpen = typeof additionalProperties !== 'object'
+    return `Record<string, ${isOpen ? 'unknown' : typeOf(additionalProperties)}>`
+  }
+  const members = Object.entries(properties as Record<string, Schema>)
+  const types = members.map(([name, schema]) => memberOf(name, schema, required.includes(name)))
+  return block(types)
+}
+
+function memberOf(name: string, schema: Schema, isRequired = false): string {
+  const key = /^\w+$/.test(name) ? name : JSON.stringify(name)
+  const type = typeOf(schema)
+  return `${comment(schema)}${key}${isRequired ? `: ${type}` : `?: ${union([type, 'undefined'])}`}`
+}
+
+/** On one line where no member has a comment. */
+function block(members: string[]): string {
+  const isLong = members.some((member) => member.startsWith('/**'))
+  return isLong ? `{\n${members.join('\n')}\n}` : `{ ${members.join('; ')} }`
+}
+
+function union(types: string[]): string {
+  return [...new Set(types)].join(' | ')
+}
+
+function grouped(type: string): string {
+  return /^[^{]* [|&] /.test(type) ? `(${type})` : type
+}
+
+function comment({ description }: Schema): string {
+  return description ? `/** ${description.replaceAll('*/', '*\\/')} */\n` : ''
+}

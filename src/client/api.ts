@@ -1,0 +1,745 @@
+// Made from the OpenAPI document: node scripts/client-types.ts
+
+export type Published = {
+  /** UUIDv7. */
+  id: string
+  /** Endpoints that it goes to. */
+  deliveries: number
+  /** Stored by an earlier request with the same idempotency key. */
+  duplicate: boolean
+}
+
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  /** Stable; what a program looks at. */
+  code: string
+  detail: string
+  errors: { field: string; message: string }[]
+}
+
+export type NewEvent = {
+  /** Key of the tenant. A key of one tenant may leave it out. */
+  tenant?: string | null | undefined
+  type: string
+  /** Any JSON except null. Reaches the receiver byte by byte. */
+  data: unknown
+  /** When it happened. Default: now. */
+  occurredAt?: string | null | undefined
+  /** Not before then, up to 30 days ahead. */
+  deliverAt?: string | null | undefined
+}
+
+export type NewBatch = { events: BatchedEvent[] }
+
+export type BatchedEvent = {
+  /** Key of the tenant. A key of one tenant may leave it out. */
+  tenant?: string | null | undefined
+  type: string
+  /** Any JSON except null. Reaches the receiver byte by byte. */
+  data: unknown
+  /** When it happened. Default: now. */
+  occurredAt?: string | null | undefined
+  /** Not before then, up to 30 days ahead. */
+  deliverAt?: string | null | undefined
+  /** Up to 255 characters. A repeat within 7 days answers with the first event. */
+  idempotencyKey?: string | null | undefined
+}
+
+export type Tenant = {
+  /** UUIDv7. */
+  id: string
+  key: string
+  name: string
+  /** ISO 8601, in UTC. */
+  createdAt: string
+  /** ISO 8601, in UTC. */
+  suspendedAt: string | null
+  /** How far its deletion is; null = it is not being deleted. */
+  deleting: {
+    /** ISO 8601, in UTC. */
+    startedAt: string
+    deletedRows: number
+    /** Rows that are left; 10000 stands for that many or more. Null in lists. */
+    remaining: { events: number; deliveries: number } | null
+  } | null
+}
+
+export type TenantInput = { name?: string | undefined }
+
+export type ApiKeyWithKey = ApiKey & {
+  /** Shown this once. */
+  key: string
+}
+
+export type ApiKey = {
+  /** UUIDv7. */
+  id: string
+  name: string
+  /** Key of the one tenant that it may touch; null = every tenant. */
+  tenant: string | null
+  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
+  /** ISO 8601, in UTC. */
+  expiresAt: string | null
+  /** To the minute. */
+  lastUsedAt: string | null
+  /** ISO 8601, in UTC. */
+  revokedAt: string | null
+  /** ISO 8601, in UTC. */
+  createdAt: string
+}
+
+export type NewApiKey = {
+  /** What it is for. */
+  name: string
+  /** `admin` includes the others, and may make keys. */
+  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
+  /** Key of the one tenant that it may touch. Left out: every tenant. */
+  tenant?: string | null | undefined
+  /** Left out: never. */
+  expiresAt?: string | undefined
+}
+
+export type EndpointWithSecret = Endpoint & {
+  secret: string
+  /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
+  publicKey: string | null
+}
+
+export type Endpoint = {
+  /** UUIDv7. */
+  id: string
+  url: string
+  description: string
+  eventTypes: string[]
+  filter: string | null
+  headers: Record<string, string>
+  state: 'active' | 'paused' | 'disabled'
+  disabledReason: string | null
+  ratePerSecond: number | null
+  maxInFlight: number | null
+  timeoutSeconds: number | null
+  retrySchedule: number[] | null
+  metadata: Record<string, string>
+  /** ISO 8601, in UTC. */
+  createdAt: string
+}
+
+export type NewEndpoint = {
+  url: string
+  description?: string | undefined
+  eventTypes?: string[] | undefined
+  /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
+  filter?: string | null | undefined
+  /** Sent along. At most 20; those that Postrider sets are refused. */
+  headers?: Record<string, string> | undefined
+  metadata?: Record<string, string> | undefined
+  ratePerSecond?: number | null | undefined
+  maxInFlight?: number | null | undefined
+  timeoutSeconds?: number | null | undefined
+  /** Seconds before the 2nd, 3rd, … attempt. */
+  retrySchedule?: number[] | null | undefined
+  /** `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its public key); generated when left out. */
+  secret?: string | undefined
+  /** Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver has the public key, with which nobody can sign. */
+  secretKind?: 'hmac' | 'ed25519' | undefined
+}
+
+export type EndpointChange = {
+  url?: string | undefined
+  description?: string | undefined
+  eventTypes?: string[] | undefined
+  /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
+  filter?: string | null | undefined
+  /** Sent along. At most 20; those that Postrider sets are refused. */
+  headers?: Record<string, string> | undefined
+  metadata?: Record<string, string> | undefined
+  ratePerSecond?: number | null | undefined
+  maxInFlight?: number | null | undefined
+  timeoutSeconds?: number | null | undefined
+  /** Seconds before the 2nd, 3rd, … attempt. */
+  retrySchedule?: number[] | null | undefined
+}
+
+export type Secrets = {
+  secret: string
+  /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
+  publicKey: string | null
+  /** ISO 8601, in UTC. */
+  createdAt: string
+  /** Replaced ones that still sign, until their overlap ends. */
+  expiring: {
+    secret: string
+    /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
+    publicKey: string | null
+    /** ISO 8601, in UTC. */
+    createdAt: string
+    /** ISO 8601, in UTC. */
+    expiresAt: string
+  }[]
+}
+
+export type SecretRotation = {
+  /** `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its public key); generated when left out. */
+  secret?: string | undefined
+  /** Of the secret that is generated. Default: that of the current one. */
+  kind?: 'hmac' | 'ed25519' | undefined
+  /** How long the old secret goes on signing as well. */
+  overlapSeconds?: number | undefined
+}
+
+export type ClientCertificate = {
+  subject: string
+  issuer: string
+  serialNumber: string
+  /** SHA-256, `AB:CD:…`. */
+  fingerprint: string
+  validFrom: string
+  validTo: string
+}
+
+export type NewClientCertificate = {
+  /** PEM: the endpoint's own first, then those of the authorities between. */
+  certificate: string
+  /** PEM, without a passphrase. Encrypted at rest, and never shown again. */
+  privateKey: string
+}
+
+export type EnableEndpoint = {
+  /** Whether what was held meanwhile is delivered; false cancels it. */
+  deliverHeld?: boolean | undefined
+}
+
+export type Match = {
+  matched: boolean
+  reason: 'type' | 'filter' | 'disabled' | null
+  /** The reason in words. */
+  detail: string | null
+  /** The event types that fit. */
+  patterns: string[]
+  /** Null: the filter cannot tell, such as text compared with a number. */
+  filterResult: boolean | null
+}
+
+export type MatchQuery = {
+  type: string
+  /** Any JSON except null. Reaches the receiver byte by byte. */
+  data: unknown
+  eventTypes?: string[] | undefined
+  /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
+  filter?: string | null | undefined
+}
+
+export type TestAttempt = Attempt & { eventId: string; deliveryId: string }
+
+export type Attempt = {
+  /** UUIDv7. */
+  id: string
+  number: number
+  trigger: 'schedule' | 'manual' | 'replay' | 'test'
+  outcome:
+    | 'started'
+    | 'delivered'
+    | 'rejected'
+    | 'unreachable'
+    | 'blocked'
+    | 'abandoned'
+    | 'stale'
+    | 'interrupted'
+  statusCode: number | null
+  error: string | null
+  durationMs: number | null
+  timings: {
+    dnsMs: number | null
+    connectMs: number | null
+    tlsMs: number | null
+    firstByteMs: number | null
+  }
+  requestHeaders: Record<string, string | string[]> | null
+  responseHeaders: Record<string, string | string[]> | null
+  responseBody: string | null
+  runner: string
+  /** ISO 8601, in UTC. */
+  startedAt: string
+  /** ISO 8601, in UTC. */
+  finishedAt: string | null
+}
+
+export type Delivery = {
+  /** UUIDv7. */
+  id: string
+  /** UUIDv7. */
+  eventId: string
+  /** UUIDv7. */
+  endpointId: string
+  state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+  attemptCount: number
+  /** ISO 8601, in UTC. */
+  nextAttemptAt: string | null
+  /** ISO 8601, in UTC. */
+  createdAt: string
+  /** ISO 8601, in UTC. */
+  finishedAt: string | null
+}
+
+export type TestEvent = {
+  type?: string | undefined
+  /** Any JSON except null; an example when left out. */
+  data?: unknown | undefined
+}
+
+export type EndpointStats = {
+  hour: {
+    attempts: number
+    /** Outcome → attempts; what did not happen is left out. */
+    outcomes: {
+      started?: number | undefined
+      delivered?: number | undefined
+      rejected?: number | undefined
+      unreachable?: number | undefined
+      blocked?: number | undefined
+      abandoned?: number | undefined
+      stale?: number | undefined
+      interrupted?: number | undefined
+    }
+    p50Ms: number | null
+    p95Ms: number | null
+    p99Ms: number | null
+  }
+  day: {
+    attempts: number
+    /** Outcome → attempts; what did not happen is left out. */
+    outcomes: {
+      started?: number | undefined
+      delivered?: number | undefined
+      rejected?: number | undefined
+      unreachable?: number | undefined
+      blocked?: number | undefined
+      abandoned?: number | undefined
+      stale?: number | undefined
+      interrupted?: number | undefined
+    }
+    p50Ms: number | null
+    p95Ms: number | null
+    p99Ms: number | null
+  }
+  /** Set where a busy tenant had more attempts than are looked at: none before count. */
+  countedSince: string | null
+}
+
+export type Event = {
+  /** UUIDv7. */
+  id: string
+  type: string
+  /** As published, to the byte. */
+  data?: unknown | undefined
+  /** ISO 8601, in UTC. */
+  occurredAt: string
+  /** ISO 8601, in UTC. */
+  createdAt: string
+  idempotencyKey: string | null
+  deliveries: Delivery[]
+}
+
+export type EventWithRouting = Event & {
+  /** Up to 100 endpoints of the tenant, those that got the event first. */
+  routing: Route[]
+}
+
+export type Route = {
+  /** UUIDv7. */
+  endpointId: string
+  url: string
+  matched: boolean
+  reason:
+    | 'type'
+    | 'filter'
+    | 'disabled'
+    | 'created_later'
+    | 'changed_later'
+    | 'erased'
+    | 'test'
+    | null
+  /** The reason in words. */
+  detail: string | null
+  /** The endpoint was changed after the event; the reason is about how it is now. */
+  changedSince: boolean
+  /** UUIDv7. */
+  deliveryId: string | null
+}
+
+export type EventType = {
+  name: string
+  description: string
+  schema?: unknown | undefined
+  deprecatedAt: string | null
+  createdAt: string
+  updatedAt: string
+}
+
+export type ExampleEvent = { type: string; timestamp: string; data?: unknown | undefined }
+
+export type EventTypeChange = {
+  description?: string | undefined
+  /** JSON Schema 2020-12 of the data, with local references only; null = none. */
+  schema?: Record<string, unknown> | boolean | null | undefined
+  deprecated?: boolean | undefined
+}
+
+export type DeliveryWithAttempts = Delivery & { attempts: Attempt[] }
+
+export type ReplayPreview = { count: number }
+
+export type Replay = {
+  id: string
+  mode: 'redeliver' | 'missed'
+  state: 'running' | 'done' | 'cancelled'
+  endpointId: string | null
+  eventTypes: string[]
+  states: string[]
+  statusClass: number | null
+  since: string
+  until: string
+  ratePerSecond: number
+  /** How many there were when it began; 100,000 = at least. */
+  total: number
+  /** How many it has made due. */
+  done: number
+  createdAt: string
+  finishedAt: string | null
+}
+
+export type NewReplay = {
+  /** redeliver: finished deliveries are made again. missed: events that match the endpoint and have no delivery to it get one. */
+  mode?: 'redeliver' | 'missed' | undefined
+  /** Only this endpoint. */
+  endpointId?: string | undefined
+  eventTypes?: string[] | undefined
+  /** redeliver: only deliveries that ended so. Default: failed. */
+  states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
+  /** redeliver: only where the last answer was of this class: 4 for 4xx. */
+  statusClass?: number | undefined
+  /** Only what was made from then on. */
+  since: string
+  /** Only what was made before. Default: now. */
+  until?: string | undefined
+  ratePerSecond?: number | undefined
+  /** Only count. */
+  preview?: boolean | undefined
+}
+
+export type Readiness = { ready: boolean; checks: Record<string, string> }
+
+/** What each operation takes and answers, by method and path. */
+export interface Operations {
+  /** Publish an event */
+  'POST /api/events': {
+    headers?: {
+      /** Up to 255 characters. A repeat within 7 days answers with the first event. */
+      'Idempotency-Key'?: string | undefined
+    }
+    body: NewEvent
+    answer: Published
+  }
+  /** Publish up to 1000 events in one transaction: all of them or none */
+  'POST /api/events/batch': { body: NewBatch; answer: { data: Published[] } }
+  /** Create a tenant, or change its name */
+  'PUT /api/tenants/{tenant}': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    body?: TenantInput
+    answer: Tenant
+  }
+  /** Show a tenant */
+  'GET /api/tenants/{tenant}': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    answer: Tenant
+  }
+  /** Change the name of a tenant */
+  'PATCH /api/tenants/{tenant}': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    body: TenantInput
+    answer: Tenant
+  }
+  /** Delete a tenant with all its data */
+  'DELETE /api/tenants/{tenant}': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    answer: Tenant
+  }
+  /** List tenants, newest first */
+  'GET /api/tenants': {
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Whether admins see those of the service itself (`postrider:…`) too. */
+      reserved?: 'true' | 'false' | undefined
+    }
+    answer: { data: Tenant[]; nextCursor: string | null }
+  }
+  /** Refuse what is published for a tenant, and hold its deliveries */
+  'POST /api/tenants/{tenant}/suspend': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    answer: Tenant
+  }
+  /** Take a suspended tenant back into service; what was held is released over time */
+  'POST /api/tenants/{tenant}/resume': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    answer: Tenant
+  }
+  /** Create an API key */
+  'POST /api/keys': { body: NewApiKey; answer: ApiKeyWithKey }
+  /** List API keys, newest first, those that are over too */
+  'GET /api/keys': {
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Only those of this tenant. */
+      tenant?: string | undefined
+    }
+    answer: { data: ApiKey[]; nextCursor: string | null }
+  }
+  /** Revoke an API key: it is refused within five seconds */
+  'DELETE /api/keys/{id}': { path: { id: string }; answer: undefined }
+  /** Create an endpoint */
+  'POST /api/tenants/{tenant}/endpoints': {
+    path: { tenant: string }
+    body: NewEndpoint
+    answer: EndpointWithSecret
+  }
+  /** List endpoints, newest first */
+  'GET /api/tenants/{tenant}/endpoints': {
+    path: { tenant: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+    }
+    answer: { data: Endpoint[]; nextCursor: string | null }
+  }
+  /** Show an endpoint */
+  'GET /api/tenants/{tenant}/endpoints/{id}': {
+    path: { tenant: string; id: string }
+    answer: Endpoint
+  }
+  /** Change an endpoint */
+  'PATCH /api/tenants/{tenant}/endpoints/{id}': {
+    path: { tenant: string; id: string }
+    body: EndpointChange
+    answer: Endpoint
+  }
+  /** Delete an endpoint and cancel its open deliveries */
+  'DELETE /api/tenants/{tenant}/endpoints/{id}': {
+    path: { tenant: string; id: string }
+    answer: undefined
+  }
+  /** Show the signing secrets of an endpoint */
+  'GET /api/tenants/{tenant}/endpoints/{id}/secret': {
+    path: { tenant: string; id: string }
+    answer: Secrets
+  }
+  /** Replace the signing secret; the old one signs as well for a while */
+  'POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate': {
+    path: { tenant: string; id: string }
+    body?: SecretRotation
+    answer: Secrets
+  }
+  /** Show the client certificate of an endpoint (mTLS) */
+  'GET /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
+    path: { tenant: string; id: string }
+    answer: ClientCertificate
+  }
+  /** Give an endpoint a client certificate, in place of the one it has */
+  'PUT /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
+    path: { tenant: string; id: string }
+    body: NewClientCertificate
+    answer: ClientCertificate
+  }
+  /** Show no client certificate any more */
+  'DELETE /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
+    path: { tenant: string; id: string }
+    answer: undefined
+  }
+  /** Hold the deliveries of an endpoint; events are still accepted for it */
+  'POST /api/tenants/{tenant}/endpoints/{id}/pause': {
+    path: { tenant: string; id: string }
+    answer: Endpoint
+  }
+  /** Take a paused endpoint back into service and deliver what was held */
+  'POST /api/tenants/{tenant}/endpoints/{id}/resume': {
+    path: { tenant: string; id: string }
+    answer: Endpoint
+  }
+  /** Take a disabled endpoint back into service */
+  'POST /api/tenants/{tenant}/endpoints/{id}/enable': {
+    path: { tenant: string; id: string }
+    body?: EnableEndpoint
+    answer: Endpoint
+  }
+  /** Whether event types and a filter would match an event, before anything is saved */
+  'POST /api/tenants/{tenant}/endpoints/match': {
+    path: { tenant: string }
+    body: MatchQuery
+    answer: Match
+  }
+  /** Whether an endpoint would get an event; other event types or filter may be tried */
+  'POST /api/tenants/{tenant}/endpoints/{id}/match': {
+    path: { tenant: string; id: string }
+    body: MatchQuery
+    answer: Match
+  }
+  /** Send a signed example event and return the attempt */
+  'POST /api/tenants/{tenant}/endpoints/{id}/test': {
+    path: { tenant: string; id: string }
+    body?: TestEvent
+    answer: TestAttempt | Delivery
+  }
+  /** Outcomes and latency of the last hour and day */
+  'GET /api/tenants/{tenant}/endpoints/{id}/stats': {
+    path: { tenant: string; id: string }
+    answer: EndpointStats
+  }
+  /** List, filter or search events, newest first */
+  'GET /api/tenants/{tenant}/events': {
+    path: { tenant: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Only what was made from then on. */
+      since?: string | undefined
+      /** Only what was made before. */
+      until?: string | undefined
+      /** A name, or a pattern such as order.* */
+      type?: string | undefined
+      /** Only events with a delivery to this endpoint. */
+      endpointId?: string | undefined
+      /** Only events with a delivery in this state. */
+      state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
+      /** An id of an event or delivery, or an idempotency key, whenever it was; else text in the data of the time from since to until, by default the last day, at most 31. */
+      search?: string | undefined
+    }
+    answer: { data: Event[]; nextCursor: string | null }
+  }
+  /** Show an event with its deliveries, and why each endpoint got it or not */
+  'GET /api/tenants/{tenant}/events/{id}': {
+    path: { tenant: string; id: string }
+    answer: EventWithRouting
+  }
+  /** List event types by name */
+  'GET /api/event-types': {
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+    }
+    answer: { data: EventType[]; nextCursor: string | null }
+  }
+  /** Show an event type */
+  'GET /api/event-types/{name}': { path: { name: string }; answer: EventType }
+  /** Describe an event type, or change its description; what is left out stays */
+  'PUT /api/event-types/{name}': {
+    path: { name: string }
+    body?: EventTypeChange
+    answer: EventType
+  }
+  /** Change an event type, or deprecate it */
+  'PATCH /api/event-types/{name}': {
+    path: { name: string }
+    body: EventTypeChange
+    answer: EventType
+  }
+  /** Forget the description of an event type; its events stay */
+  'DELETE /api/event-types/{name}': { path: { name: string }; answer: undefined }
+  /** An example of what a receiver gets */
+  'GET /api/event-types/{name}/example': { path: { name: string }; answer: ExampleEvent }
+  /** List or filter deliveries, newest first */
+  'GET /api/tenants/{tenant}/deliveries': {
+    path: { tenant: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Only what was made from then on. */
+      since?: string | undefined
+      /** Only what was made before. */
+      until?: string | undefined
+      state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
+      endpointId?: string | undefined
+      eventId?: string | undefined
+      /** Type of the event: a name, or a pattern such as order.* */
+      type?: string | undefined
+      /** 4: the last attempt was answered 4xx. */
+      statusClass?: number | undefined
+    }
+    answer: { data: Delivery[]; nextCursor: string | null }
+  }
+  /** Show a delivery with its attempts */
+  'GET /api/tenants/{tenant}/deliveries/{id}': {
+    path: { tenant: string; id: string }
+    answer: DeliveryWithAttempts
+  }
+  /** Make the next attempt at once; a finished delivery is reopened */
+  'POST /api/tenants/{tenant}/deliveries/{id}/retry': {
+    path: { tenant: string; id: string }
+    answer: DeliveryWithAttempts
+  }
+  /** End an open delivery; an attempt that has begun is finished all the same */
+  'POST /api/tenants/{tenant}/deliveries/{id}/cancel': {
+    path: { tenant: string; id: string }
+    answer: DeliveryWithAttempts
+  }
+  /** Deliver again, or count what would be */
+  'POST /api/tenants/{tenant}/replays': {
+    path: { tenant: string }
+    body: NewReplay
+    answer: ReplayPreview | Replay
+  }
+  /** List replays, newest first */
+  'GET /api/tenants/{tenant}/replays': {
+    path: { tenant: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+    }
+    answer: { data: Replay[]; nextCursor: string | null }
+  }
+  /** Show how far a replay is */
+  'GET /api/tenants/{tenant}/replays/{id}': { path: { tenant: string; id: string }; answer: Replay }
+  /** End a replay; what is due already is delivered */
+  'POST /api/tenants/{tenant}/replays/{id}/cancel': {
+    path: { tenant: string; id: string }
+    answer: Replay
+  }
+  /** Whether the process answers; restart it when not */
+  'GET /live': { answer: { status: 'ok' } }
+  /** Whether the database is reachable and its schema current; send requests only then */
+  'GET /ready': { answer: Readiness }
+}
