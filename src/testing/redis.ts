@@ -33,7 +33,7 @@ export interface RedisServer {
  * const server = await startRedis(t)
  * if (!server) return
  */
-export async function startRedis(t: Test): Promise<RedisServer | null> {
+export async function startRedis(t: Pick<Test, 'plan' | 'teardown'>): Promise<RedisServer | null> {
   if (spawnSync('redis-server', ['--version']).status !== 0) {
     t.plan(0, 'redis-server is not installed: apt-get install redis-server')
     return null

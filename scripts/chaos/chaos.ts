@@ -1,0 +1,103 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Cleanup } from '../bench/program.ts'
+import { type Drained, drain } from './drain.ts'
+import {
+  collectEvidence,
+  countOpenedCircuits,
+  findLeftovers,
+  type Leftovers,
+  readOpen,
+  readReaped,
+} from './evidence.ts'
+import { type Fault, startFaults } from './faults.ts'
+import { judge, type Verdict } from './judge.ts'
+import { openLedger, type PublishedLine, publishedFile } from './ledger.ts'
+import { MARKER_TABLE } from './producer-sql.ts'
+import { startProducers } from './producers.ts'
+import { createRandom } from './random.ts'
+import { type RecoveryTimes, recoveryTimes } from './recovery.ts'
+import { startReceiver } from './start-receiver.ts'
+import type { Life, Supervised } from './supervisor.ts'
+import { type System, startSystem } from './system.ts'
+
+export interface ChaosOptions {
+  /** How long faults strike. */
+  seconds: number
+  /** Events a second. */
+  rate: number
+  /** Of every random choice. Processes are not repeated exactly: when what happens is up to the machine. */
+  seed: number
+  /** Deliveries may take so long to become final afterwards. */
+  drainSeconds: number
+  /** For ledgers, logs and data. */
+  folder: string
+  say(line: string): void
+}
+
+export interface Findings {
+  verdict: Verdict
+  drained: Drained
+  leftovers: Leftovers
+  recovery: RecoveryTimes
+  circuitsOpened: number
+  faults: Fault[]
+  lives: Life[]
+  /** Ids of runners that were found dead. */
+  reaped: Set<string>
+  badAnswers: Map<string, number>
+  skipped: number
+}
+
+/** A little time without faults, so that the first of them meets a system at work. */
+const QUIET_MS = 2_000
+
+/** Runs the system under load and faults, lets it come to rest, and holds the ledgers against the database. */
+export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise<Findings> {
+  const { folder, seed, say } = options
+  const random = createRandom(seed)
+  const receiver = await startReceiver(cleanup, { folder, seed })
+  const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url })
+  await system.pool.query(`create table ${MARKER_TABLE} (n int primary key)`)
+  const ledger = openLedger<PublishedLine>(publishedFile(folder))
+  say(`started; ledgers and logs are in ${folder}`)
+
+  const producers = startProducers({ system, ledger, random, rate: options.rate })
+  await delay(QUIET_MS)
+  const faults = startFaults(system, random, (fault) => say(fault.kind))
+  await delay(options.seconds * 1000 - QUIET_MS)
+
+  say('faults end')
+  await faults.stop()
+  await receiver.calm()
+  await producers.stop()
+  await ledger.close()
+  const drained = await drain(system.pool, {
+    secondsMax: options.drainSeconds,
+    onProgress: (open) => say(`${open} deliveries are open`),
+  })
+  await stopInOrder(system)
+  await receiver.close()
+
+  const evidence = await collectEvidence(system.pool, folder)
+  await writeFile(join(folder, 'stored.json'), JSON.stringify(evidence.stored))
+  await writeFile(join(folder, 'open.json'), JSON.stringify(await readOpen(system.pool)))
+  const lives = system.processes.flatMap((process: Supervised) => process.lives)
+  return {
+    verdict: judge(evidence),
+    drained,
+    leftovers: await findLeftovers(system.pool),
+    recovery: recoveryTimes(lives, faults.struck, evidence.stored.attempts),
+    circuitsOpened: await countOpenedCircuits(system.pool),
+    faults: faults.struck,
+    lives,
+    reaped: await readReaped(system.pool),
+    badAnswers: producers.badAnswers,
+    skipped: producers.skipped(),
+  }
+}
+
+async function stopInOrder({ processes }: System): Promise<void> {
+  await Promise.all(processes.map((process) => process.stop()))
+}

@@ -1,0 +1,156 @@
+import { HAS_THE_EVENT, type PublishedLine, type ReceivedLine } from './ledger.ts'
+
+/** What the database says in the end. */
+export interface Stored {
+  events: { id: string; n: number; tenant: string }[]
+  deliveries: { id: string; eventId: string; endpoint: string; state: string }[]
+  attempts: StoredAttempt[]
+  /** Numbers whose row of the SQL producer's own table is there. */
+  markers: number[]
+}
+
+export interface StoredAttempt {
+  deliveryId: string
+  number: number
+  outcome: string
+  runner: string
+  /** Milliseconds since 1970. */
+  startedAt: number
+}
+
+export interface Evidence {
+  published: PublishedLine[]
+  received: ReceivedLine[]
+  stored: Stored
+  /** Paths of the endpoints of each tenant; every event goes to all of them. */
+  endpointsOf: Map<string, string[]>
+}
+
+export interface Verdict {
+  /** Events that were acknowledged. */
+  accepted: number
+  /** Events whose acknowledgement was lost. */
+  unknown: number
+  /** (event, endpoint) pairs that had to be delivered: of all events that are stored or were acknowledged. */
+  pairs: number
+  /** Of those, the ones that the receiver has, and whose delivery says so. */
+  delivered: number
+  /** Of those, the ones that the receiver does not have. */
+  lost: number
+  requests: number
+  /** Requests for a pair after one that the receiver had answered with 200. */
+  repeated: number
+  /** Of those, the ones for which the audit log has an attempt that was cut off. */
+  repeatsExplained: number
+  /** Requests that came before, or without, an attempt to account for them. */
+  requestsWithoutAuditRow: number
+  /** Publishes that made two events. */
+  doubled: number
+  /** Events that nobody had committed, stored or received. */
+  ghosts: number
+  /** Transactions of which only a part was stored. */
+  halfStored: number
+}
+
+/** An attempt with this outcome may have reached the receiver although its answer was not written down. */
+const CUT_OFF = new Set(['abandoned', 'stale', 'interrupted'])
+/** Postgres and the receiver read one clock, but the receiver's is in whole milliseconds. */
+const CLOCK_MS = 2
+
+/** Holds what was acknowledged against what arrived and against the audit log. Pure. */
+export function judge({ published, received, stored, endpointsOf }: Evidence): Verdict {
+  const pairs = pairsToDeliver(published, stored, endpointsOf)
+  const requestsOf = Map.groupBy(received, ({ id, endpoint }) => pairKey(id, endpoint))
+  const attemptsOf = attemptsByPair(stored)
+  const states = new Map(
+    stored.deliveries.map(({ eventId, endpoint, state }) => [pairKey(eventId, endpoint), state]),
+  )
+  const has = (pair: string) =>
+    requestsOf.get(pair)?.some(({ answer }) => HAS_THE_EVENT.has(answer)) ?? false
+
+  let repeated = 0
+  let repeatsExplained = 0
+  let requestsWithoutAuditRow = 0
+  for (const [pair, requests] of requestsOf) {
+    const attempts = attemptsOf.get(pair) ?? []
+    const repeats = repeatsAmong(requests, attempts)
+    repeated += repeats.all
+    repeatsExplained += repeats.explained
+    requestsWithoutAuditRow += withoutAttempt(requests, attempts)
+  }
+  return {
+    accepted: published.filter(({ outcome }) => outcome === 'accepted').length,
+    unknown: published.filter(({ outcome }) => outcome === 'unknown').length,
+    pairs: pairs.length,
+    delivered: pairs.filter((pair) => has(pair) && states.get(pair) === 'delivered').length,
+    lost: pairs.filter((pair) => !has(pair)).length,
+    requests: received.length,
+    repeated,
+    repeatsExplained,
+    requestsWithoutAuditRow,
+    doubled: countDoubled(stored),
+    ghosts: countGhosts(published, received, stored),
+    halfStored: countHalfStored(published, stored),
+  }
+}
+
+const pairKey = (eventId: string, endpoint: string) => `${eventId} ${endpoint}`
+
+function pairsToDeliver(
+  published: PublishedLine[],
+  stored: Stored,
+  endpointsOf: Map<string, string[]>,
+): string[] {
+  const tenants = new Map(stored.events.map(({ id, tenant }) => [id, tenant]))
+  for (const { id, tenant, outcome } of published) {
+    if (id !== null && outcome === 'accepted') tenants.set(id, tenant)
+  }
+  return [...tenants].flatMap(([id, tenant]) =>
+    (endpointsOf.get(tenant) ?? []).map((endpoint) => pairKey(id, endpoint)),
+  )
+}
+
+function attemptsByPair({ deliveries, attempts }: Stored): Map<string, StoredAttempt[]> {
+  const pairOf = new Map(
+    deliveries.map(({ id, eventId, endpoint }) => [id, pairKey(eventId, endpoint)]),
+  )
+  return Map.groupBy(attempts, ({ deliveryId }) => pairOf.get(deliveryId) ?? deliveryId)
+}
+
+/**
+ * The first request that was answered with 200 is the delivery, and each one after it is a repeat. It takes
+ * a cut-off attempt for each 200 that was not the end.
+ */
+function repeatsAmong(requests: ReceivedLine[], attempts: StoredAttempt[]) {
+  const answers = requests.toSorted((a, b) => a.at - b.at).map(({ answer }) => answer)
+  const first = answers.findIndex((answer) => HAS_THE_EVENT.has(answer))
+  const all = first === -1 ? 0 : answers.length - 1 - first
+  const notTheEnd = answers.slice(0, -1).filter((answer) => HAS_THE_EVENT.has(answer)).length
+  const cutOff = attempts.filter(({ outcome }) => CUT_OFF.has(outcome)).length
+  return { all, explained: notTheEnd <= cutOff ? all : Math.max(0, all - (notTheEnd - cutOff)) }
+}
+
+/** The k-th request needs k attempts that had begun by then: an attempt is written before it is sent. */
+function withoutAttempt(requests: ReceivedLine[], attempts: StoredAttempt[]): number {
+  const starts = attempts.map(({ startedAt }) => startedAt).toSorted((a, b) => a - b)
+  const arrivals = requests.map(({ at }) => at).toSorted((a, b) => a - b)
+  return arrivals.filter((at, k) => (starts[k] ?? Number.POSITIVE_INFINITY) > at + CLOCK_MS).length
+}
+
+/** A number is published once, so two events with it are one request that was stored twice. */
+function countDoubled({ events }: Stored): number {
+  return events.length - new Set(events.map(({ n }) => n)).size
+}
+
+function countGhosts(published: PublishedLine[], received: ReceivedLine[], stored: Stored): number {
+  const may = new Set(published.filter(({ outcome }) => outcome !== 'not_stored').map(({ n }) => n))
+  const seen = [...stored.events, ...received].map(({ n }) => n)
+  return new Set(seen.filter((n) => !may.has(n))).size
+}
+
+/** The event and the producer's own change: both or neither, whatever the producer knows. */
+function countHalfStored(published: PublishedLine[], { events, markers }: Stored): number {
+  const stored = new Set(events.map(({ n }) => n))
+  const marked = new Set(markers)
+  return published.filter(({ n, via }) => via === 'sql' && stored.has(n) !== marked.has(n)).length
+}

@@ -1,0 +1,67 @@
+import { createWriteStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/**
+ * What a producer knows about an event in the end.
+ *
+ * - `accepted`    it was acknowledged: a 202, or the answer to COMMIT. From here on it may not be lost.
+ * - `unknown`     the answer was lost: it was stored as a whole or not at all.
+ * - `not_stored`  it was rolled back, or its transaction failed before COMMIT was sent: nothing may be there.
+ */
+export type PublishOutcome = 'accepted' | 'unknown' | 'not_stored'
+
+/** A line of published.jsonl. */
+export interface PublishedLine {
+  /** In the event's data; never the same twice. */
+  n: number
+  via: 'http' | 'sql'
+  outcome: PublishOutcome
+  /** Key of the tenant. */
+  tenant: string
+  /** Of the event; null when no answer told. */
+  id: string | null
+  /** Requests or transactions that it took. */
+  tries: number
+  /** Milliseconds since 1970, of the last answer. */
+  at: number
+}
+
+/** What the receiver did with a request. `ok` and `slow` are a 200: it has the event from then on. */
+export type ReceiverAnswer = 'ok' | 'slow' | 'unavailable' | 'destroyed' | 'down'
+
+export const HAS_THE_EVENT: ReadonlySet<ReceiverAnswer> = new Set(['ok', 'slow'])
+
+/** A line of received.jsonl. */
+export interface ReceivedLine {
+  /** `webhook-id`: of the event. */
+  id: string
+  /** Path of the endpoint. */
+  endpoint: string
+  n: number
+  /** Milliseconds since 1970, when the request was complete. */
+  at: number
+  answer: ReceiverAnswer
+}
+
+export const publishedFile = (folder: string) => join(folder, 'published.jsonl')
+export const receivedFile = (folder: string) => join(folder, 'received.jsonl')
+
+export interface Ledger<Line> {
+  write(line: Line): void
+  /** Resolves once everything is in the file. */
+  close(): Promise<void>
+}
+
+export function openLedger<Line>(file: string): Ledger<Line> {
+  const stream = createWriteStream(file, { flags: 'wx' })
+  return {
+    write: (line) => void stream.write(`${JSON.stringify(line)}\n`),
+    close: () => new Promise((resolve) => stream.end(resolve)),
+  }
+}
+
+export async function readLedger<Line>(file: string): Promise<Line[]> {
+  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line))
+}

@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { createCrowd } from './crowd.ts'
+import type { PublishedLine } from './ledger.ts'
+import { steadily } from './pace.ts'
+import type { Producer, ProducerOptions } from './producer.ts'
+
+/** A frozen API answers nothing; the producer then turns to the other one. */
+const ANSWER_MS_MAX = 4_000
+/** Far longer than any outage of a run. */
+const PATIENCE_MS = 120_000
+const RETRY_MS = [100, 600] as const
+/** A minute of an outage at 20 events a second is 1,200. */
+const WAITING_MAX = 2_000
+/** Answers that ask for the same request again: the key is in use, or the database is away. */
+const TRY_AGAIN = new Set([409, 503])
+
+/**
+ * Publishes over HTTP as a careful producer does: with an `Idempotency-Key`, and the same request again,
+ * to whichever API, until it is answered.
+ */
+export function startHttpProducer(options: ProducerOptions): Producer {
+  const stopping = new AbortController()
+  const crowd = createCrowd(WAITING_MAX)
+  const badAnswers = new Map<string, number>()
+  const publish = async () => {
+    options.ledger.write(await publishOne(options, badAnswers))
+  }
+  const pacing = steadily(options.rate, stopping.signal, () => crowd.start(publish))
+  return {
+    badAnswers,
+    skipped: crowd.skipped,
+    async stop() {
+      stopping.abort()
+      await pacing
+      await crowd.idle()
+    },
+  }
+}
+
+async function publishOne(
+  { system, random, nextNumber }: ProducerOptions,
+  badAnswers: Map<string, number>,
+): Promise<PublishedLine> {
+  const n = nextNumber()
+  const tenant = random.pick(system.tenants)
+  const line = { n, via: 'http', tenant, id: null, at: 0 } as const
+  const body = JSON.stringify({ tenant, type: 'chaos.http', data: { n } })
+  const givesUpAt = performance.now() + PATIENCE_MS
+  for (let tries = 1; performance.now() < givesUpAt; tries++) {
+    const url = system.urls[(n + tries) % system.urls.length] ?? ''
+    const answer = await post(url, system.adminKey, `chaos-${n}`, body)
+    if (answer?.status === 202) {
+      const { id } = JSON.parse(answer.text)
+      return { ...line, outcome: 'accepted', id, tries, at: Date.now() }
+    }
+    if (answer && !TRY_AGAIN.has(answer.status)) count(badAnswers, answer)
+    await delay(random.between(...RETRY_MS))
+  }
+  return { ...line, outcome: 'unknown', tries: 0, at: Date.now() }
+}
+
+interface Answer {
+  status: number
+  text: string
+}
+
+/** Null when the answer was lost. */
+async function post(url: string, key: string, idempotencyKey: string, body: string) {
+  try {
+    const response = await fetch(`${url}/api/events`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'idempotency-key': idempotencyKey,
+      },
+      body,
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    })
+    return { status: response.status, text: await response.text() } satisfies Answer
+  } catch {
+    return null
+  }
+}
+
+function count(badAnswers: Map<string, number>, { status, text }: Answer): void {
+  const name = `${status} ${/"code":"(\w+)"/.exec(text)?.[1] ?? text.slice(0, 100)}`
+  badAnswers.set(name, (badAnswers.get(name) ?? 0) + 1)
+}

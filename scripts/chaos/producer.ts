@@ -1,0 +1,22 @@
+import type { Ledger, PublishedLine } from './ledger.ts'
+import type { Random } from './random.ts'
+import type { System } from './system.ts'
+
+export interface ProducerOptions {
+  system: System
+  ledger: Ledger<PublishedLine>
+  random: Random
+  /** Events a second. */
+  rate: number
+  /** Numbers its events; shared, so that no number comes twice. */
+  nextNumber(): number
+}
+
+export interface Producer {
+  /** Begins no more events; resolves once the outcome of each is in the ledger. */
+  stop(): Promise<void>
+  /** Answers that no outage explains, such as `500 internal_error`, and how many of each. */
+  badAnswers: Map<string, number>
+  /** Events that were left out because too many were waiting. */
+  skipped(): number
+}

@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process'
+import { availableParallelism, cpus, totalmem } from 'node:os'
+import type { ChaosOptions, Findings } from './chaos.ts'
+import type { Life } from './supervisor.ts'
+
+/** The line that a run ends with. */
+export function reportOf(options: ChaosOptions, findings: Findings) {
+  const { verdict, drained, leftovers, recovery, faults, lives, badAnswers } = findings
+  const failures = failuresOf(findings)
+  return {
+    ok: failures.length === 0,
+    failures,
+    seconds: options.seconds,
+    rate: options.rate,
+    seed: options.seed,
+    ...verdict,
+    violations: leftovers.violations.length,
+    attemptsStarted: leftovers.attemptsStarted,
+    jobsLocked: leftovers.jobsLocked,
+    open: drained.open,
+    drainSeconds: drained.seconds,
+    postponed: drained.postponed,
+    recovery,
+    circuitsOpened: findings.circuitsOpened,
+    faults: countBy(faults, ({ kind }) => kind),
+    ends: countBy(lives, endOf),
+    badAnswers: Object.fromEntries(badAnswers),
+    skipped: findings.skipped,
+    commit: commit(),
+    node: process.versions.node,
+    machine: machine(),
+  }
+}
+
+/** What must not be, in words; empty when the promise was kept. */
+export function failuresOf(findings: Findings): string[] {
+  const { verdict, drained, leftovers, badAnswers } = findings
+  const wrong: [number, string][] = [
+    [verdict.lost, 'lost deliveries'],
+    [verdict.pairs - verdict.delivered, 'deliveries that do not end as delivered'],
+    [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
+    [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
+    [verdict.doubled, 'events stored twice'],
+    [verdict.ghosts, 'events that nobody committed'],
+    [verdict.halfStored, 'transactions stored by half'],
+    [drained.open, 'deliveries that are still open'],
+    [leftovers.violations.length, 'invariant violations'],
+    [leftovers.attemptsStarted, 'attempts that nobody has finished'],
+    [leftovers.jobsLocked, 'jobs that are still locked'],
+    [
+      [...badAnswers.values()].reduce((sum, count) => sum + count, 0),
+      'answers that no outage explains',
+    ],
+    [
+      findings.lives.filter((life) => isStrange(life, findings.reaped)).length,
+      'processes that ended without a reason',
+    ],
+    [verdict.accepted === 0 ? 1 : 0, 'run without a single event'],
+  ]
+  return wrong.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+}
+
+/** An exit code that a supervisor is meant to answer by starting again: see README, exit codes. */
+const TEMPORARY = 75
+
+/**
+ * Whether a process ended although nobody had asked it to. Two reasons are good: the database was away when
+ * it started, and a runner found itself replaced while it was frozen or cut off.
+ */
+function isStrange({ asked, end, hasStarted, runnerId }: Life, reaped: Set<string>): boolean {
+  if (asked === 'SIGKILL') return end !== 'SIGKILL'
+  const wasReplaced = runnerId !== null && reaped.has(runnerId)
+  if (end === TEMPORARY) return hasStarted && !wasReplaced
+  return asked === null || (end !== 0 && (hasStarted || end !== 'SIGTERM'))
+}
+
+function endOf({ name, asked, end }: Life): string {
+  const kind = name.split('-')[0]
+  return asked === null ? `${kind} ${end} unasked` : `${kind} ${end}`
+}
+
+function countBy<T>(list: readonly T[], keyOf: (item: T) => string): Record<string, number> {
+  const groups = [...Map.groupBy(list, keyOf)].toSorted(([a], [b]) => a.localeCompare(b))
+  return Object.fromEntries(groups.map(([key, items]) => [key, items.length]))
+}
+
+/** With a `+` when the checkout differs from it. */
+function commit(): string {
+  try {
+    const git = (...args: string[]) =>
+      execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
+    const isDirty = git('status', '--porcelain', '--untracked-files=no') !== ''
+    return `${git('rev-parse', '--short', 'HEAD')}${isDirty ? '+' : ''}`
+  } catch {
+    return 'unknown'
+  }
+}
+
+function machine(): string {
+  const model = cpus()[0]?.model.trim() || 'unknown processor'
+  const memoryGb = Math.round(totalmem() / 2 ** 30)
+  return `${availableParallelism()} cores of ${model}, ${memoryGb} GB, ${process.platform}`
+}
