@@ -11,8 +11,9 @@
 --     publish_many() alone are for every role that may use the schema.
 -- The owner of the tables and superusers are exempt, and so are all other processes of the service.
 --
--- Runs whenever functions are applied, so it covers the tables of later migrations, and makes up for what a
--- backup that was restored on another server lacks (roles are not part of a database's dump).
+-- Runs whenever functions are applied, so it covers the tables of later migrations, and when the role is missing:
+-- roles are no part of a dump, so a backup that was restored on another server lacks it, its policies and grants.
+-- role: postrider_tenant
 -- Locks: access exclusive on a table that has no policy yet, once, for an instant.
 
 -- The role: owns nothing and logs in nowhere. Databases of one server share it, and may be migrated at once.

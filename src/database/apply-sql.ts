@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type pg from 'pg'
-import type { SchemaRecord } from './schema-record.ts'
+import type { Queryable, SchemaRecord } from './schema-record.ts'
 import { unknownMigrations } from './schema-version.ts'
 import { type FunctionFile, hashOf, type Migration, type SqlFiles } from './sql-files.ts'
 
@@ -21,6 +21,19 @@ export class MigrationFailed extends Error {
 export function pendingMigrations(record: SchemaRecord | null, files: SqlFiles): Migration[] {
   const applied = new Set(record?.migrations.map(({ name }) => name))
   return files.migrations.filter(({ name }) => !applied.has(name))
+}
+
+/**
+ * Roles that a function file makes, said by `-- role: <name>` in its header, and that the server lacks: they are
+ * no part of a dump, so a database that was restored on another server has its functions but not them.
+ */
+export async function missingRoles(client: Queryable, files: SqlFiles): Promise<string[]> {
+  const needed = files.functions.flatMap(({ sql }) => /^-- role: (\w+)$/m.exec(sql)?.[1] ?? [])
+  const { rows } = await client.query(
+    'select role from unnest($1::text[]) as role where to_regrole(role) is null',
+    [needed],
+  )
+  return rows.map(({ role }) => role)
 }
 
 /** Each in a transaction of its own, so that what went well stays. */
@@ -77,6 +90,7 @@ export async function areFunctionsCurrent(
 ): Promise<boolean> {
   if (!record) return files.functions.length === 0
   if (unknownMigrations(record, files).length > 0) return true
+  if ((await missingRoles(client, files)).length > 0) return false
   const hashes = await functionHashes(client, files)
   const isCurrent = record.functions.every(({ name, hash }) => hashes.get(name) === hash)
   return isCurrent && record.functions.length === hashes.size

@@ -6,6 +6,7 @@ import {
   applyMigrations,
   areFunctionsCurrent,
   MigrationFailed,
+  missingRoles,
   pendingMigrations,
   serverMajor,
 } from './apply-sql.ts'
@@ -108,6 +109,7 @@ export async function assertSchema(
   const needed = [...files.migrations, ...(isNewer ? [] : files.functions)].map(({ name }) => name)
   const applied = new Set([...record.migrations, ...record.functions].map(({ name }) => name))
   const missing = needed.filter((name) => !applied.has(name))
+  for (const role of await missingRoles(pool, files)) missing.push(`role ${role}`)
   if (missing.length > 0) throw new SchemaOutdated(missing)
 }
 

@@ -5,7 +5,7 @@ import { createFolder } from '../testing/cli.ts'
 import { VOLATILE } from '../testing/database.ts'
 import { urlOf, withAdmin } from '../testing/template.ts'
 import { startPostgres } from './embedded.ts'
-import { migrate } from './migrate.ts'
+import { assertSchema, migrate } from './migrate.ts'
 import { createPool } from './pool.ts'
 import { createTenantScope } from './tenant-scope.ts'
 
@@ -75,4 +75,39 @@ t.test('databases of one server may be migrated at once', async (t) => {
     `select rolcanlogin, rolsuper, rolbypassrls, rolinherit from pg_roles where rolname = 'postrider_tenant'`,
   )
   t.match(rows, [{ rolcanlogin: false, rolsuper: false, rolbypassrls: false }])
+})
+
+t.test('a database that was restored without the role gets it, policies and grants', async (t) => {
+  // What a dump leaves behind when the role is not there: everything but what names it.
+  for (const name of ['first', 'second', 'third']) {
+    await withAdmin(urlOf(server.url, name), (admin) =>
+      admin.query('drop owned by postrider_tenant'),
+    )
+  }
+  await asAdmin('drop role postrider_tenant')
+  const url = urlOf(server.url, 'first')
+  const pool = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'test',
+    pipeline: true,
+  })
+  t.teardown(() => pool.end())
+  await t.rejects(assertSchema(pool), {
+    code: 'schema_outdated',
+    missing: ['role postrider_tenant'],
+    message: /postrider migrate/,
+  })
+  t.ok((await migrate(url)).applied.includes('900_tenant_isolation.sql'))
+  await t.resolves(assertSchema(pool))
+  t.strictSame((await migrate(url)).applied, [])
+
+  const { rows } = await pool.query<{ id: TenantId }>(
+    `insert into postrider.tenant (key, name) values ('a', 'A'), ('b', 'B') returning id`,
+  )
+  const { database, inTenant } = createTenantScope(pool)
+  const seen = await inTenant(rows[1]?.id as TenantId, () =>
+    database.selectFrom('tenant').select('key').execute(),
+  )
+  t.strictSame(seen, [{ key: 'b' }])
 })
