@@ -17,6 +17,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   low uuid := greatest(r.position, postrider.id_at(r.since));
@@ -31,7 +33,7 @@ begin
       and exists (
         select from postrider.event e
         where e.id = d.event_id and e.data is not null
-          and ('*' = any (r.event_types) or postrider.type_patterns(e.type) && r.event_types))
+          and postrider.wants_type(r.event_types, e.type))
       and (r.status_class is null or r.status_class = (
         select a.status_code / 100 from postrider.attempt a
         where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
@@ -48,6 +50,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   low uuid := greatest(r.position, postrider.id_at(r.since));
@@ -58,11 +62,10 @@ begin
     from postrider.event ev
     cross join postrider.endpoint e
     where e.id = r.endpoint_id and ev.tenant_id = r.tenant_id and ev.id > low and ev.id < high
-      and ev.data is not null
-      and ('*' = any (e.event_types) or postrider.type_patterns(ev.type) && e.event_types)
-      and ('*' = any (r.event_types) or postrider.type_patterns(ev.type) && r.event_types)
-      and (e.filter is null
-        or jsonb_path_match(ev.data::text::jsonb, e.filter::jsonpath, silent => true))
+      and ev.data is not null and ev.only_endpoint_id is null
+      and postrider.wants_type(e.event_types, ev.type)
+      and postrider.wants_type(r.event_types, ev.type)
+      and postrider.passes_filter(e.filter, ev.data::jsonb)
       and not exists (
         select from postrider.delivery d where d.event_id = ev.id and d.endpoint_id = e.id)
     order by ev.id
