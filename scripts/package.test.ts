@@ -1,0 +1,174 @@
+/**
+ * Packs the project as `npm publish` would, installs that into an empty folder, and uses it from there, as
+ * somebody who has nothing of the checkout.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import t from 'tap'
+import { processEnvironment } from '../src/testing/cli.ts'
+import { createTestDatabase } from '../src/testing/database.ts'
+
+const root = join(import.meta.dirname, '..')
+const base = mkdtempSync(join(tmpdir(), 'postrider-package-'))
+const folder = join(base, 'empty')
+/** npm installs; on a busy machine that takes longer than tests usually may. */
+t.setTimeout(300_000)
+t.teardown(() => rmSync(base, { recursive: true }))
+
+/** Without the programs of the checkout, and how npm reaches its registry here. */
+const environment = {
+  ...processEnvironment(),
+  PATH: (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((entry) => !entry.includes('node_modules'))
+    .join(delimiter),
+  npm_config_prefer_offline: 'true',
+}
+
+function run(cwd: string, command: string[], env: Record<string, string> = {}) {
+  // By way of `env`: tap loads itself into every Node process that a test starts.
+  const { status, stdout, stderr } = spawnSync('env', ['-u', 'NODE_OPTIONS', ...command], {
+    cwd,
+    env: { ...environment, ...env },
+    encoding: 'utf8',
+  })
+  return { status, stdout, stderr }
+}
+
+/** From a copy, since packing makes `dist` anew while other tests may be using it. */
+function pack(): { filename: string; files: string[] } {
+  const copy = join(base, 'checkout')
+  mkdirSync(copy)
+  const parts = ['src', 'sql', 'scripts', 'docs', 'package.json', 'tsconfig.json', '.npmrc']
+  for (const part of [...parts, 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+    cpSync(join(root, part), join(copy, part), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  const { status, stdout, stderr } = run(copy, [
+    'npm',
+    'pack',
+    '--json',
+    '--pack-destination',
+    base,
+  ])
+  if (status !== 0) throw new Error(`npm pack failed: ${stderr}`)
+  const [packed] = Object.values(JSON.parse(stdout)) as {
+    filename: string
+    files: { path: string }[]
+  }[]
+  return {
+    filename: packed?.filename ?? '',
+    files: packed?.files.map(({ path }) => path) ?? [],
+  }
+}
+
+const { filename, files } = pack()
+mkdirSync(folder)
+const installed = run(folder, [
+  'npm',
+  'install',
+  '--prefix',
+  '.',
+  '--no-audit',
+  '--no-fund',
+  join(base, filename),
+])
+
+t.test('the package holds the program, its SQL and its documents, and nothing else', async (t) => {
+  const unwanted = files.filter((file) =>
+    /\.test\.|\/testing\/|(?<!\.d)\.ts$|^(src|scripts)\//.test(file),
+  )
+  t.strictSame(unwanted, [])
+  for (const file of [
+    'README.md',
+    'LICENSE',
+    'dist/bin.js',
+    'dist/src/cli.js',
+    'docs/clients.md',
+  ]) {
+    t.ok(files.includes(file), file)
+  }
+  t.ok(files.some((file) => /^dist\/sql\/migrations\/000001_/.test(file)))
+})
+
+t.test('it installs into an empty folder, and `npx postrider` runs there', async (t) => {
+  t.equal(installed.status, 0, installed.stderr)
+  const help = run(folder, ['npx', '--no-install', 'postrider', '--help'])
+  t.match(help, { status: 0, stdout: /^Usage: postrider/ })
+  const wrong = run(folder, ['npx', '--no-install', 'postrider', 'fly'])
+  t.match(wrong, { status: 2, stderr: /unknown command/ })
+  const { url } = await createTestDatabase(t)
+  const migrated = run(folder, ['npx', '--no-install', 'postrider', 'migrate'], {
+    DATABASE_URL: url,
+  })
+  t.equal(migrated.status, 0, migrated.stderr)
+})
+
+t.test('client and outbox can be imported by any Node, and nothing else', async (t) => {
+  const program = `
+    import { Postrider, PostriderError } from 'postrider/client'
+    import { publish } from 'postrider/outbox'
+    const postrider = new Postrider({ url: 'http://127.0.0.1:1', apiKey: 'a', tries: 1 })
+    const unreachable = await postrider.publish({ type: 'a', data: 1 }).catch((error) => error)
+    const inside = await import('postrider/dist/src/app.js').catch((error) => error)
+    const tx = { query: async (text, values) => ({ rows: [{ id: values[0] }] }) }
+    console.log(JSON.stringify([
+      unreachable instanceof PostriderError && unreachable.code,
+      await publish(tx, { tenant: 'acme', type: 'a', data: 1 }),
+      inside.code,
+    ]))`
+  const { stdout, stderr } = run(folder, ['node', '--input-type=module', '--eval', program])
+  t.equal(stderr, '')
+  t.strictSame(JSON.parse(stdout), ['unreachable', 'acme', 'ERR_PACKAGE_PATH_NOT_EXPORTED'])
+})
+
+t.test('TypeScript finds the types, for Node and for browsers', async (t) => {
+  const program = `
+    import { Postrider, PostriderError, type Endpoint } from 'postrider/client'
+    import { publish } from 'postrider/outbox'
+    const postrider = new Postrider({ url: 'http://127.0.0.1:1', apiKey: 'a' })
+    const path = { tenant: 'acme' }
+    for await (const endpoint of postrider.list('GET /api/tenants/{tenant}/endpoints', { path })) {
+      const { url }: Endpoint = endpoint
+      url satisfies string
+    }
+    // @ts-expect-error: the path is missing
+    await postrider.request('GET /api/tenants/{tenant}')
+    // @ts-expect-error: the type is missing
+    await postrider.publish({ data: 1 })
+    export const error: string = new PostriderError('a', { code: 'b' }).code
+    const tx = { query: async (_: string, values: unknown[]) => ({ rows: values }) }
+    export const id: string = await publish(tx, { tenant: 'acme', type: 'a', data: 1 })`
+  writeFileSync(join(folder, 'consumer.mts'), program)
+  const common = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--target',
+    'es2022',
+    'consumer.mts',
+  ]
+  const tsc = join(root, 'node_modules', '.bin', 'tsc')
+  const node = [
+    '--module',
+    'nodenext',
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules/@types'),
+  ]
+  const browser = [
+    '--module',
+    'esnext',
+    '--moduleResolution',
+    'bundler',
+    '--lib',
+    'es2022,dom,dom.asynciterable',
+  ]
+  for (const options of [node, [...browser, '--types', '']]) {
+    const { status, stdout } = run(folder, [tsc, ...common, ...options])
+    t.equal(status, 0, stdout)
+  }
+})
