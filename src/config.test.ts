@@ -28,6 +28,7 @@ t.test('dev needs no variable at all', async (t) => {
     port: 8080,
     dataDir: '.postrider',
     runnerConcurrency: 250,
+    runnerPort: 0,
     egressAllow: [],
     egressProxy: undefined,
     egressCaCertificates: [],

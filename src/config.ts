@@ -78,6 +78,10 @@ const variables = z.object({
     default: '250',
     unit: 'requests',
   }),
+  RUNNER_PORT: wholeNumber(0, 65_535).default(0).register(documentation, {
+    meaning: 'Port for /live, /ready and /metrics of a runner; 0 takes a free one and logs it',
+    default: '0',
+  }),
   EGRESS_ALLOW: z
     .string()
     .default('')
@@ -219,6 +223,7 @@ export interface Config {
   /** 32 bytes each; the first encrypts, all decrypt. */
   secretEncryptionKeys: readonly Buffer[] | undefined
   runnerConcurrency: number
+  runnerPort: number
   /** CIDRs. */
   egressAllow: readonly string[]
   egressProxy: URL | undefined
@@ -307,6 +312,7 @@ function fromVariables(values: z.output<typeof variables>): Config {
     dataDir: values.POSTRIDER_DATA,
     secretEncryptionKeys: values.SECRET_ENCRYPTION_KEY?.map((key) => Buffer.from(key, 'base64')),
     runnerConcurrency: values.RUNNER_CONCURRENCY,
+    runnerPort: values.RUNNER_PORT,
     egressAllow: values.EGRESS_ALLOW,
     egressProxy: values.EGRESS_PROXY,
     egressCaCertificates: values.EGRESS_CA_FILE,

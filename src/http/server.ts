@@ -47,12 +47,14 @@ import { createAdmit } from './rate-limit.ts'
 import { addReferencePage } from './reference-page.ts'
 import { addReplayRoutes } from './replays.ts'
 import { addTenantOperationRoutes } from './tenant-operations.ts'
+import { addMetrics, type HttpMetrics } from './metrics.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
 
 export interface AppOptions {
   version: string
   log: Pick<Log, 'error'>
+  metrics: HttpMetrics
   ready: () => Promise<Readiness>
   /** Bytes of an event's `data` at most. */
   eventBytesMax: number
@@ -97,6 +99,7 @@ export function createApp(options: AppOptions): App {
   const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
 
   app.use(requestId({ limitLength: 64 }))
+  addMetrics(app, options.metrics)
   addPublishRoute(app, { ...options, ...shared })
   addPublishBatchRoute(app, { ...options, ...shared })
   addTenantRoutes(app, { ...options, ...shared })

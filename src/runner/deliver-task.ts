@@ -23,13 +23,17 @@ export interface DeliverTaskOptions extends RunnerOptions {
 
 /** Makes the graphile-worker task that executes deliveries, with all its steps. */
 export function deliverTask(options: DeliverTaskOptions): Task {
-  const { pool, redis, timeoutMs } = options
+  const { pool, redis, metrics, timeoutMs } = options
+  const snooze = createSnooze(pool)
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
     limitsOf: createEndpointLimits(pool),
     inFlight: createInFlight({ redis, concurrency: options.concurrency }),
     slots: createSlots({ redis }),
-    snooze: createSnooze(pool),
+    snooze: (snoozed) => {
+      metrics.jobSnoozed()
+      return snooze(snoozed)
+    },
     deliver,
     timeoutMs,
   })
@@ -42,7 +46,7 @@ export function deliverTask(options: DeliverTaskOptions): Task {
 }
 
 function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[0] {
-  const { pool, log } = options
+  const { pool, log, metrics } = options
   const claim = createClaim(pool, options.runnerId)
   return {
     // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
@@ -60,6 +64,15 @@ function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[
     },
     timeoutMs: options.timeoutMs,
     random: Math.random,
-    log: (attempted) => log.info(attempted, 'delivery.attempted'),
+    log: (attempted) => {
+      log.info(attempted, 'delivery.attempted')
+      metrics.attemptEnded({
+        outcome: attempted.outcome,
+        verdict: attempted.verdict,
+        number: attempted.attempt,
+        seconds: attempted.durationMs / 1000,
+        ageSeconds: attempted.ageMs / 1000,
+      })
+    },
   }
 }

@@ -27,6 +27,8 @@ export interface PresenceOptions {
 export interface Presence {
   /** Resolves while the runner is known to live; waits while it is cut off from the database. */
   established(): Promise<void>
+  /** Whether it is known to live at this moment. */
+  isEstablished(): boolean
   /** Says goodbye and closes the connection. Safe to call twice. */
   stop(): Promise<void>
 }
@@ -43,6 +45,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
   const stopping = new AbortController()
   let established = Promise.withResolvers<void>()
   let client = await introduce(options)
+  let isEstablished = true
   established.resolve()
 
   const keepUp = async () => {
@@ -51,9 +54,11 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
         options.log.warn({ err: error }, 'runner.presence_lost')
       })
       if (stopping.signal.aborted) return
+      isEstablished = false
       established = Promise.withResolvers()
       await client.end().catch(() => undefined)
       client = await introduceAgain(options, stopping.signal)
+      isEstablished = true
       established.resolve()
     }
   }
@@ -75,6 +80,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
   }
   return {
     established: () => established.promise,
+    isEstablished: () => isEstablished,
     stop: () => {
       stopped ??= stop()
       return stopped

@@ -161,6 +161,7 @@ t.test('of all jobs that graphile-worker takes it is known when they are given b
   const waiting = Promise.withResolvers<void>()
   let waiters = 0
   const workers = await startWorkerPool({
+    onListening: () => undefined,
     pool,
     id: HOLDER,
     taskList: {

@@ -303,3 +303,20 @@ t.test('with Redis the rate holds over all runners together', async (t) => {
   t.ok(rows[0].seconds > 2.5, `30 at 10 a second took ${rows[0].seconds} s`)
   await Promise.all(runners.map((runner) => runner.stop()))
 })
+
+t.test('a runner answers its probes and shows what it did', async (t) => {
+  const { receiver, tenant } = await bundle(t)
+  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_PORT: '0' })
+  const probed = await runner.line('runner.probed')
+  await tenant.publish()
+  await receiver.received(1)
+  await settled(tenant)
+  const get = async (path: string) => {
+    const response = await fetch(`${probed['url']}${path}`)
+    return { status: response.status, text: await response.text() }
+  }
+  t.match(await get('/live'), { status: 200 })
+  t.match(await get('/ready'), { status: 200, text: /"listening":"yes"/ })
+  t.match((await get('/metrics')).text, /^postrider_attempts_total\{outcome="delivered"\} 1$/m)
+  await runner.stop()
+})

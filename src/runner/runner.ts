@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Pool } from 'pg'
 import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool } from '../database/pool.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
 import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliverTask } from './deliver-task.ts'
 import { startDuties } from './duties.ts'
 import { createHeldJobs, type HeldJobs } from './held-jobs.ts'
 import { startPresence } from './presence.ts'
+import type { RunnerReadiness } from './probes.ts'
 import { resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
 
@@ -46,12 +49,15 @@ export interface RunnerOptions {
   /** Events, deliveries and attempts are kept so long. */
   retentionDays: number
   decryptSecret(encrypted: string, endpointId: string): string
+  metrics: Metrics
   /** Shares limits with the other runners, while it is there. */
   redis: Redis
   log: Log
 }
 
 export interface RunnerHandle {
+  /** Database reachable, known as living, and listening for jobs. */
+  ready(): Promise<RunnerReadiness>
   /** `runner` in the audit log. */
   id: string
   /** Stops taking jobs, lets running attempts end or hands them back, resolves. Safe to call twice. */
@@ -82,6 +88,9 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     log,
     onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
   })
+  options.metrics.watchPool('runner', pools.own)
+  options.metrics.watchPool('worker', pools.worker)
+  let isListening = false
   const { allow, proxy, httpsOnly } = options
   const sender = createSender({ allow, proxy, httpsOnly })
   const duties = startDuties({ ...options, pool: pools.own })
@@ -101,6 +110,9 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,
     log,
+    onListening: (listening) => {
+      isListening = listening
+    },
   })
   log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
 
@@ -117,11 +129,31 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   }
   return {
     id,
+    ready: () => readinessOf(pools.own, { isAlive: presence.isEstablished(), isListening }),
     stop: () => {
       stopping ??= stop()
       return stopping
     },
     ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
+  }
+}
+
+/** A runner that is cut off, or that NOTIFY does not reach, works slowly or not at all. */
+async function readinessOf(
+  pool: Pool,
+  { isAlive, isListening }: { isAlive: boolean; isListening: boolean },
+): Promise<RunnerReadiness> {
+  const isReachable = await pool.query('select 1').then(
+    () => true,
+    () => false,
+  )
+  return {
+    ready: isReachable && isAlive && isListening,
+    checks: {
+      database: isReachable ? 'reachable' : 'unreachable',
+      registered: isAlive ? 'yes' : 'cut off',
+      listening: isListening ? 'yes' : 'no',
+    },
   }
 }
 

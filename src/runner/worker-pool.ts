@@ -17,6 +17,8 @@ export interface WorkerPoolOptions {
   /** Tasks are told to stop so long after a shutdown has begun. */
   abortAfterMs: number
   log: Log
+  /** Whether NOTIFY reaches the pool; polling goes on when it does not. */
+  onListening(isListening: boolean): void
 }
 
 /**
@@ -49,11 +51,15 @@ export function startWorkerPool(options: WorkerPoolOptions): Promise<Runner> {
   })
 }
 
-function workerEvents({ id, log }: WorkerPoolOptions): WorkerEvents {
+function workerEvents({ id, log, onListening }: WorkerPoolOptions): WorkerEvents {
   const events: WorkerEvents = new EventEmitter()
   // Emitted before anything is fetched. The id is then one that the runner has registered already.
   events.on('pool:create', ({ workerPool }) => Object.assign(workerPool, { id }))
-  events.on('pool:listen:error', ({ error }) => log.warn({ err: error }, 'runner.listen_failed'))
+  events.on('pool:listen:success', () => onListening(true))
+  events.on('pool:listen:error', ({ error }) => {
+    onListening(false)
+    log.warn({ err: error }, 'runner.listen_failed')
+  })
   // Without a local queue this would be the only trace of a failing fetch.
   events.on('worker:getJob:error', ({ error }) => log.warn({ err: error }, 'runner.fetch_failed'))
   events.on('pool:fatalError', ({ error, action }) =>

@@ -20,6 +20,7 @@ import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import { DOCUMENT_PATH } from '../http/document.ts'
 import { type App, type AppOptions, createApp } from '../http/server.ts'
+import { createMetrics } from '../metrics.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
@@ -63,6 +64,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
   const app = createApp({
     version: '0.0.0-test',
     log: { error: (line: unknown) => void logged.push(line) },
+    metrics: createMetrics({ version: '0.0.0-test' }),
     ready: async () => ({ ready: true, checks: { database: 'reachable' } }),
     eventBytesMax: 262_144,
     deliveryTimeoutSeconds: 15,

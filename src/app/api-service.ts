@@ -1,0 +1,165 @@
+import packageJson from '../../package.json' with { type: 'json' }
+import { createAttempts } from '../attempts/attempts.ts'
+import { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import type { Config, ServiceConfig } from '../config.ts'
+import { assertSchema } from '../database/migrate.ts'
+import { createDatabase, createPool } from '../database/pool.ts'
+import { watchQueue } from '../database/queue-metrics.ts'
+import { createTenantScope } from '../database/tenant-scope.ts'
+import { type ParsedCidr, parseCidrs } from '../delivery/egress.ts'
+import { generateSecret } from '../delivery/signature.ts'
+import { createClientCertificates } from '../endpoints/client-certificates.ts'
+import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
+import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
+import { createEndpoints } from '../endpoints/endpoints.ts'
+import { createSecretBox } from '../endpoints/secrets.ts'
+import { createDeliveries } from '../events/deliveries.ts'
+import { createDeliveryOperations } from '../events/delivery-operations.ts'
+import { createEventTypeServices } from '../events/event-type-services.ts'
+import { createEvents } from '../events/events.ts'
+import { createPublisher, type Publisher } from '../events/publish.ts'
+import { createBatchPublisher } from '../events/publish-batch.ts'
+import { createRememberingPublisher } from '../events/remembering-publisher.ts'
+import { createRouting } from '../events/routing.ts'
+import { createTestEvents } from '../events/test-events.ts'
+import type { Readiness } from '../http/health.ts'
+import { createApp } from '../http/server.ts'
+import { createDedupCache } from '../limits/dedup-cache.ts'
+import type { Redis } from '../limits/redis.ts'
+import { createRequestLimiter } from '../limits/request-limiter.ts'
+import { createReplays } from '../recovery/replays.ts'
+import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createTenantOperations } from '../tenants/tenant-operations.ts'
+import { createTenants } from '../tenants/tenants.ts'
+
+import type { SharedParts } from './shared-parts.ts'
+
+/** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
+const API_CONNECTIONS = 8
+/** Two lanes each for events with an idempotency key, without, and in batches. */
+const PUBLISH_CONNECTIONS = 6
+const API_STATEMENT_MS_MAX = 10_000
+/** Short, so that who is over the limit need not wait long. */
+const API_RATE_WINDOW_SECONDS = 1
+/** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
+const PUBLISH_SESSION_OPTIONS = '-c lock_timeout=200ms'
+/** Pools, services and the app, without a port. */
+export function createApi(config: ServiceConfig, { log, redis, metrics }: SharedParts) {
+  const connectionString = config.databaseUrl
+  const onError = (error: Error) => {
+    // A connection that is closing may still hear that the server is stopping as well.
+    if (!pool.ending) log.warn({ err: error }, 'database.connection_lost')
+  }
+  const pool = createPool({
+    connectionString,
+    max: API_CONNECTIONS,
+    applicationName: 'postrider api',
+    pipeline: true,
+    statementTimeoutMs: API_STATEMENT_MS_MAX,
+    onError,
+  })
+  const publishPool = createPool({
+    connectionString,
+    max: PUBLISH_CONNECTIONS,
+    applicationName: 'postrider api publish',
+    options: PUBLISH_SESSION_OPTIONS,
+    statementTimeoutMs: API_STATEMENT_MS_MAX,
+    onError,
+  })
+  metrics.watchPool('api', pool)
+  metrics.watchPool('publish', publishPool)
+  watchQueue(metrics.registry, pool)
+  // For what decides which tenant a request is about; all the rest is done in that tenant's scope.
+  const everyTenant = createDatabase(pool)
+  const { database, inTenant } = createTenantScope(pool)
+  const box = createSecretBox(config.secretEncryptionKeys)
+  const endpointServices = (on: typeof database) => {
+    const secrets = createEndpointSecrets({ database: on, box, generateSecret })
+    return { secrets, endpoints: createEndpoints({ database: on, secrets }) }
+  }
+  const { secrets, endpoints } = endpointServices(database)
+  const tenants = createTenants({ database: everyTenant })
+  const apiKeys = createApiKeys({
+    database: everyTenant,
+    adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
+  })
+  const publisher = createPublisher({ pool: publishPool })
+  const batchPublisher = createBatchPublisher({ pool: publishPool })
+  const app = createApp({
+    version: packageJson.version,
+    log,
+    metrics,
+    ready: () => readinessOf(pool, redis),
+    eventBytesMax: config.eventBytesMax,
+    deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
+    egressAllow: egressAllow(config),
+    httpsOnly: config.httpsOnly,
+    inTenant,
+    apiKeys,
+    requestLimiter: requestLimiter(config, redis),
+    tenants,
+    tenantOperations: createTenantOperations({ database: everyTenant }),
+    endpoints,
+    secrets,
+    publisher: remembering(publisher, everyTenant, redis),
+    batchPublisher,
+    events: createEvents({ database }),
+    ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
+    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    deliveryOperations: createDeliveryOperations({ database }),
+    endpointOperations: createEndpointOperations({ database }),
+    endpointStats: createEndpointStats({ database }),
+    clientCertificates: createClientCertificates({ database, box }),
+    routing: createRouting({ database }),
+    testEvents: createTestEvents({ database, pool }),
+    replays: createReplays({ database }),
+  })
+  const stop = async () => {
+    await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
+    await Promise.all([pool.end(), publishPool.end()])
+  }
+  // The sandbox of `dev` is no tenant's, and sees them all.
+  return { app, pool, tenants, ...endpointServices(everyTenant), stop }
+}
+
+function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
+  if (limit === 0) return null
+  return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
+}
+
+function remembering(
+  publisher: Publisher,
+  database: ReturnType<typeof createDatabase>,
+  redis: Redis,
+) {
+  if (redis.state === 'off') return publisher
+  return createRememberingPublisher({ publisher, cache: createDedupCache({ redis }), database })
+}
+
+/** Redis is shown and never counts: without it everything is served all the same. */
+async function readinessOf(
+  pool: Parameters<typeof assertSchema>[0],
+  redis: Redis,
+): Promise<Readiness> {
+  await pool.query('select 1')
+  try {
+    await assertSchema(pool)
+    return {
+      ready: true,
+      checks: { database: 'reachable', schema: 'current', redis: redis.state },
+    }
+  } catch {
+    return {
+      ready: false,
+      checks: {
+        database: 'reachable',
+        schema: 'not the one of this program',
+        redis: redis.state,
+      },
+    }
+  }
+}
+
+function egressAllow(config: Pick<Config, 'egressAllow'>): ParsedCidr[] {
+  return parseCidrs(config.egressAllow.join(','))
+}
