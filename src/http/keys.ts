@@ -13,7 +13,7 @@ import { apiKeySchema, newApiKeySchema, pageSchema } from './schemas.ts'
 import { storableText } from './validation.ts'
 
 const NAME_LENGTH_MAX = 200
-const tags = ['API keys']
+const tags = ['Keys']
 const tenantKey = z.string().regex(TENANT_KEY, 'is not the key of a tenant')
 
 const input = z
