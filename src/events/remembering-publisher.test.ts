@@ -95,13 +95,18 @@ t.test('what Postgres no longer knows is published anew, whatever Redis remember
   }
 })
 
-t.test('a suspended tenant is refused, also what it has published before', async (t) => {
+t.test('a tenant that is suspended or goes is refused what it has published before', async (t) => {
   const server = await startRedis(t)
   if (!server) return
-  const { tenant, publisher, publishAndRemember, item } = await bundle(t, server.url)
-  await publishAndRemember()
-  await pool.query('update postrider.tenant set suspended_at = now() where id = $1', [tenant.id])
-  await t.rejects(publisher.publish(item()), { code: 'tenant_suspended' })
+  for (const [column, code] of [
+    ['suspended_at', 'tenant_suspended'],
+    ['deletion_started_at', 'tenant_deleting'],
+  ] as const) {
+    const { tenant, publisher, publishAndRemember, item } = await bundle(t, server.url)
+    await publishAndRemember()
+    await pool.query(`update postrider.tenant set ${column} = now() where id = $1`, [tenant.id])
+    await t.rejects(publisher.publish(item()), { code })
+  }
 })
 
 t.test('with Redis gone repeats are found by Postgres', async (t) => {

@@ -8,7 +8,7 @@ import type { Published, Publisher, PublishItem } from './publish.ts'
 /**
  * Answers a request that came before, to the byte, from the dedup cache: it reads where a publish would
  * write and wait for its commit. A hit is confirmed in Postgres first; whatever leaves a doubt (another
- * body, an event that is gone, a suspended tenant, Redis away) goes to `publisher`, which decides alone.
+ * body, an event that is gone, a tenant that is suspended or goes, Redis away) goes to `publisher`, which decides alone.
  */
 export function createRememberingPublisher(options: {
   publisher: Pick<Publisher, 'publish'>
@@ -51,6 +51,7 @@ async function confirm(
     .select(deliveries.as('deliveries'))
     .where('tenant.key', '=', tenant)
     .where('tenant.suspended_at', 'is', null)
+    .where('tenant.deletion_started_at', 'is', null)
     .where('idempotency.key', '=', idempotencyKey)
     .where('idempotency.event_id', '=', eventId)
     .where('idempotency.expires_at', '>', sql<Date>`now()`)
