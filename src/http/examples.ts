@@ -25,6 +25,8 @@ const BY_MEMBER: Record<string, unknown> = {
   disabledReason: null,
   suspendedAt: null,
   nextCursor: null,
+  // Not before this: some have to lie ahead.
+  expiresAt: '2099-12-31T23:59:59.000Z',
   error: null,
 }
 

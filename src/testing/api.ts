@@ -31,7 +31,7 @@ import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-
 let check: Promise<OpenApiCheck> | undefined
 
 export const ADMIN_KEY = 'the-admin-key-of-the-tests'
-const ENCRYPTION_KEY = Buffer.alloc(32, 7)
+export const ENCRYPTION_KEY = Buffer.alloc(32, 7)
 
 export interface Answer {
   status: number

@@ -9,6 +9,7 @@ export interface Document {
 }
 
 export interface Operation {
+  operationId?: string
   summary?: string
   parameters?: Parameter[]
   requestBody?: {
