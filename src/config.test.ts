@@ -123,7 +123,7 @@ t.test('numbers keep to their bounds at both ends', async (t) => {
     ['PORT', 0, 65_535],
     ['RUNNER_CONCURRENCY', 1, 2000],
     ['DELIVERY_TIMEOUT_SECONDS', 1, 60],
-    ['EVENT_BYTES_MAX', 1024, 16_777_216],
+    ['EVENT_BYTES_MAX', 1024, 1_048_576],
     ['API_RATE_LIMIT', 0, 1_000_000],
     ['RETENTION_DAYS', 1, 3650],
   ]

@@ -23,7 +23,7 @@ const ADMIN_KEY_LENGTH_MIN = 12
 const RETRIES_MAX = 50
 const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
 /** Starts as quick exponential back-off and spans almost three days. */
-const DEFAULT_RETRY_SCHEDULE = '60,120,240,900,3600,14400,43200,86400,86400'
+export const DEFAULT_RETRY_SCHEDULE = '60,120,240,900,3600,14400,43200,86400,86400'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -158,8 +158,8 @@ const variables = z.object({
       meaning: 'Whether publishing over HTTP refuses types that are not among the event types',
       default: 'false',
     }),
-  EVENT_BYTES_MAX: wholeNumber(1024, 16_777_216).default(262_144).register(documentation, {
-    meaning: 'Largest body of a published event, 1024–16777216',
+  EVENT_BYTES_MAX: wholeNumber(1024, 1_048_576).default(262_144).register(documentation, {
+    meaning: 'Largest `data` of an event that is published over HTTP, 1024–1048576',
     default: '262144',
     unit: 'bytes',
   }),
