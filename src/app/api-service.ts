@@ -141,23 +141,24 @@ async function readinessOf(
   pool: Parameters<typeof assertSchema>[0],
   redis: Redis,
 ): Promise<Readiness> {
-  await pool.query('select 1')
+  const shown = { redis: redis.state }
+  if (await isReadOnly(pool)) return { ready: false, checks: { database: 'read-only', ...shown } }
   try {
     await assertSchema(pool)
-    return {
-      ready: true,
-      checks: { database: 'reachable', schema: 'current', redis: redis.state },
-    }
+    const checks = { database: 'reachable', schema: 'current', ...shown }
+    return { ready: true, checks }
   } catch {
-    return {
-      ready: false,
-      checks: {
-        database: 'reachable',
-        schema: 'not the one of this program',
-        redis: redis.state,
-      },
-    }
+    const checks = { database: 'reachable', schema: 'not the one of this program', ...shown }
+    return { ready: false, checks }
   }
+}
+
+/** As after a failover, on the server that has become a standby: it answers, and stores nothing. */
+async function isReadOnly(pool: Parameters<typeof assertSchema>[0]): Promise<boolean> {
+  const { rows } = await pool.query<{ value: string }>(
+    `select current_setting('transaction_read_only') as value`,
+  )
+  return rows[0]?.value === 'on'
 }
 
 function egressAllow(config: Pick<Config, 'egressAllow'>): ParsedCidr[] {

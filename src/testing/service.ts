@@ -19,6 +19,8 @@ export interface Service {
   /** Of the last start-up line of an API. */
   url: string
   lines: LogLine[]
+  /** The first line of this name that the condition holds for, past or future; rejects when the process ends. */
+  line(name: string, condition?: (line: LogLine) => boolean): Promise<LogLine>
   /** Sends a signal and resolves with the exit code, or the signal that ended the process. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>
   /** Sends a signal and goes on. */
@@ -54,6 +56,7 @@ export async function startService(
 async function service(child: ChildProcess, command: string): Promise<Service> {
   const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
   const lines: LogLine[] = []
+  let more = Promise.withResolvers<void>()
   const started = Promise.withResolvers<string>()
   let complaints = ''
   child.stderr?.on('data', (text) => {
@@ -63,6 +66,8 @@ async function service(child: ChildProcess, command: string): Promise<Service> {
     createInterface(child.stdout).on('line', (text) => {
       const line = JSON.parse(text)
       lines.push(line)
+      more.resolve()
+      more = Promise.withResolvers()
       if (line.msg === `${command}.started`) started.resolve(line.url ?? '')
     })
   }
@@ -73,6 +78,14 @@ async function service(child: ChildProcess, command: string): Promise<Service> {
     pid: child.pid ?? 0,
     url: await started.promise,
     lines,
+    async line(name, condition = () => true) {
+      for (;;) {
+        const found = lines.find((line) => line.msg === name && condition(line))
+        if (found) return found
+        const end = await Promise.race([more.promise, ended])
+        if (end !== undefined) throw new Error(`${command} ended with ${end} without ${name}`)
+      }
+    },
     ended,
     signal: (signal) => void child.kill(signal),
     stop(signal = 'SIGTERM') {
