@@ -26,7 +26,7 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Of `api`; compose.yaml turns it off for the other commands, which serve no HTTP.
+# Of `api`; compose.yaml has another for runners, and none for `migrate`.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/ready`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/src/cli.js"]

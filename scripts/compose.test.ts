@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import t from 'tap'
@@ -21,7 +25,10 @@ const services = z
       environment: z.record(z.string(), z.string()).default({}),
       ports: z.array(z.string()).default([]),
       volumes: z.array(z.string()).default([]),
-      healthcheck: z.object({ disable: z.boolean().optional() }).optional(),
+      healthcheck: z
+        .object({ disable: z.boolean().optional(), test: z.array(z.string()).default([]) })
+        .optional(),
+      stop_grace_period: z.string().default('10s'),
       depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
       restart: z.string(),
       container_name: z.string().optional(),
@@ -89,14 +96,44 @@ t.test('the configuration it hands over is complete and valid', async (t) => {
     t.equal(config.runnerConcurrency, 250, 'what is not set keeps its default')
     t.strictSame(service(command).command, [command])
   }
-  const known = new Set<string>(describeVariables().map(({ name }) => name))
-  for (const command of ['api', 'runner', 'migrate']) {
-    t.strictSame(
-      Object.keys(service(command).environment).filter((name) => !known.has(name)),
-      [],
-      `${command} gets variables that exist`,
-    )
+})
+
+/** What a service does not get from compose.yaml, and why; every other variable of ours it gets. */
+const LEFT_OUT: Record<string, Record<string, string>> = {
+  api: {
+    RUNNER_CONCURRENCY: 'of runners only',
+    RUNNER_PORT: 'of runners only',
+    POSTRIDER_DATA: 'of `dev` only',
+    POSTRIDER_URL: 'of the client commands only',
+    POSTRIDER_API_KEY: 'of the client commands only',
+  },
+  runner: {
+    PORT: 'of the API only',
+    POSTRIDER_ADMIN_KEY: 'of the API only; a runner needs no key',
+    POSTRIDER_DATA: 'of `dev` only',
+    POSTRIDER_URL: 'of the client commands only',
+    POSTRIDER_API_KEY: 'of the client commands only',
+  },
+}
+
+/** Set by the file itself, since they hold inside the containers only. */
+const FIXED = ['DATABASE_URL', 'REDIS_URL', 'HOST', 'PORT', 'RUNNER_PORT']
+
+t.test('api and runner get every variable but those that are not for them', async (t) => {
+  const known = describeVariables().map(({ name }) => name as string)
+  for (const command of ['api', 'runner']) {
+    const expected = known.filter((name) => !(name in (LEFT_OUT[command] ?? {})))
+    t.strictSame(Object.keys(service(command).environment).sort(), expected.sort(), command)
+    for (const name of expected.filter((name) => !FIXED.includes(name))) {
+      const { [name]: value } = environmentOf(command, { ...SECRETS, [name]: 'from .env' })
+      t.equal(value, 'from .env', `${command} gets the ${name} of .env`)
+    }
   }
+  t.strictSame(
+    Object.keys(service('migrate').environment).sort(),
+    ['DATABASE_URL', 'LOG_LEVEL'],
+    'migrate reads no more',
+  )
 })
 
 t.test('a missing secret is named, and nothing starts with a default one', async (t) => {
@@ -141,5 +178,42 @@ t.test('runners can be multiplied: no name and no port is taken twice', async (t
   const { container_name: name, ports } = service('runner')
   t.equal(name, undefined)
   t.strictSame(ports, [])
-  t.equal(service('runner').healthcheck?.disable, true, 'the image checks HTTP, a runner has none')
 })
+
+t.test('a runner is healthy when it is ready', async (t) => {
+  const { runnerPort, host, shutdownSeconds } = readConfig(
+    environmentOf('runner', SECRETS),
+    'runner',
+  )
+  const { test: check = [], disable } = service('runner').healthcheck ?? {}
+  t.notOk(disable)
+  t.equal(host, '0.0.0.0', 'a scraper in the network of the containers reaches it')
+  t.match(check.at(-1), `http://127.0.0.1:${runnerPort}/ready`)
+  for (const [status, exitCode] of [
+    [200, 0],
+    [503, 1],
+  ] as const) {
+    const server = createServer((request, response) =>
+      response.writeHead(request.url === '/ready' ? status : 404).end(),
+    ).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    t.equal(await runCheck(check, runnerPort, port), exitCode, `${status}`)
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+    if (status === 503) t.equal(await runCheck(check, runnerPort, port), 1, 'nobody listens')
+  }
+  const graceSeconds = Number.parseInt(service('runner').stop_grace_period, 10)
+  t.ok(graceSeconds > shutdownSeconds, 'attempts may end before Compose kills')
+})
+
+/** Runs the check as the container does, on another port. */
+async function runCheck([kind, program, ...args]: string[], fixed: number, port: number) {
+  if (kind !== 'CMD' || program !== 'node') throw new Error(`the check runs ${kind} ${program}`)
+  const onPort = args.map((arg) => arg.replace(`:${fixed}/`, `:${port}/`))
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, ...onPort]
+  const child = spawn('env', command, { stdio: 'inherit' })
+  const [exitCode] = await once(child, 'exit')
+  return exitCode
+}
