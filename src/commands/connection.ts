@@ -13,8 +13,11 @@ export interface Connection {
 
 /** Written by `postrider dev` into its data folder while it runs, readable by its owner only. */
 export const CONNECTION_FILE = 'cli.json'
+/** Written beside it: for `psql "$(cat .postrider/database-url)"`, and for `postrider doctor`. */
+export const DATABASE_URL_FILE = 'database-url'
 const connectionFile = z.object({ url: z.string(), key: z.string() })
 
+const ADVICE = 'set it, or run this where `postrider dev` runs (`npm start`)'
 const CHECKOUT = join(import.meta.dirname, '..', '..')
 
 /**
@@ -37,17 +40,41 @@ export async function findConnection(
   const key = apiKey ?? (isFor ? found?.key : undefined)
   if (url && key) return { url, key }
 
-  const advice = 'set it, or run this where `postrider dev` runs (`npm start`)'
   throw new ConfigError([
-    ...(url ? [] : [`POSTRIDER_URL is not set and no running service was found: ${advice}`]),
-    ...(key ? [] : [`POSTRIDER_API_KEY is not set and no running service was found: ${advice}`]),
+    ...(url ? [] : [`POSTRIDER_URL is not set and no running service was found: ${ADVICE}`]),
+    ...(key ? [] : [`POSTRIDER_API_KEY is not set and no running service was found: ${ADVICE}`]),
   ])
 }
 
-async function findFile({ env, cwd }: Pick<CommandContext, 'env' | 'cwd'>) {
+/**
+ * Finds the database: DATABASE_URL, or that of a running `postrider dev`, whose file is looked for
+ * where `findConnection` looks for its own.
+ *
+ * @throws ConfigError saying what is missing
+ */
+export async function findDatabase(
+  context: Pick<CommandContext, 'env' | 'cwd'>,
+): Promise<{ databaseUrl: string }> {
+  const { databaseUrl = (await readOwn(context, DATABASE_URL_FILE))?.trim() } = readConfig(
+    context.env,
+    'client',
+  )
+  if (databaseUrl) return { databaseUrl }
+  throw new ConfigError([
+    `DATABASE_URL is not set and no running \`postrider dev\` was found: ${ADVICE}`,
+  ])
+}
+
+async function findFile(context: Pick<CommandContext, 'env' | 'cwd'>) {
+  const text = await readOwn(context, CONNECTION_FILE)
+  return text === undefined ? undefined : connectionFile.parse(JSON.parse(text))
+}
+
+/** The nearest file of this name in a data folder. */
+async function readOwn({ env, cwd }: Pick<CommandContext, 'env' | 'cwd'>, name: string) {
   for (const folder of dataFolders(env['POSTRIDER_DATA'], cwd)) {
-    const file = join(folder, CONNECTION_FILE)
-    if (await isOwn(file)) return connectionFile.parse(JSON.parse(await readFile(file, 'utf8')))
+    const file = join(folder, name)
+    if (await isOwn(file)) return await readFile(file, 'utf8')
   }
   return undefined
 }

@@ -2,13 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LockedByProcess, lockFile } from '../database/process-lock.ts'
-import { CONNECTION_FILE, type Connection } from './connection.ts'
+import { CONNECTION_FILE, type Connection, DATABASE_URL_FILE } from './connection.ts'
 
 /** As many as AES-256 takes, and as an admin key far beyond guessing. */
 const KEY_BYTES = 32
-
-/** For `psql "$(cat .postrider/database-url)"`; as short-lived as the connection. */
-const DATABASE_URL_FILE = 'database-url'
 
 /** Another `postrider dev` runs in the folder. */
 export class DevRunsAlready extends Error {

@@ -1,5 +1,7 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCli } from '../testing/cli.ts'
+import { createFolder, runCli } from '../testing/cli.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createWork } from '../testing/work.ts'
 
@@ -7,7 +9,7 @@ async function bundle(t: Test) {
   const { url, pool } = await createTestDatabase(t)
   const doctor = (...options: string[]) =>
     runCli(t, ['doctor', ...options], { env: { DATABASE_URL: url } })
-  return { pool, doctor, work: await createWork(pool) }
+  return { url, pool, doctor, work: await createWork(pool) }
 }
 
 t.test('says so when nothing is wrong, and ends with 0', async (t) => {
@@ -57,4 +59,22 @@ t.test('still ends with 1 when something cannot be repaired', async (t) => {
   t.equal(exitCode, 1)
   t.match(stdout, /attempt_missing/)
   t.match(stderr, /attempt_missing 1/)
+})
+
+t.test('finds the database of a running `postrider dev`, as the client commands do', async (t) => {
+  const { url } = await bundle(t)
+  const cwd = createFolder(t)
+  mkdirSync(join(cwd, '.postrider'))
+  writeFileSync(join(cwd, '.postrider', 'database-url'), `${url}\n`)
+  t.match(await runCli(t, ['doctor'], { cwd }), { exitCode: 0, stderr: '' })
+  const given = await runCli(t, ['doctor'], { cwd, env: { DATABASE_URL: 'mysql://a' } })
+  t.match(given, { exitCode: 78, stderr: /DATABASE_URL/ }, 'a variable wins')
+})
+
+t.test('says where to run it when there is no database', async (t) => {
+  const { exitCode, stderr } = await runCli(t, ['doctor'], {
+    env: { POSTRIDER_DATA: createFolder(t) },
+  })
+  t.equal(exitCode, 78)
+  t.match(stderr, /DATABASE_URL is not set and no running `postrider dev` was found: set it, or/)
 })

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { readConfig } from '../config.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
+import { findDatabase } from './connection.ts'
 import type { CommandContext } from './context.ts'
 import { renderTable } from './output.ts'
 
@@ -16,19 +16,19 @@ export class ViolationsFound extends Error {
 }
 
 /** Lists every breach of the promises that can be found; ends with 1 if there is any. */
-export function addDoctorCommand(program: Command, { env, print }: CommandContext): void {
+export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command('doctor')
     .description('check that nothing is lost or stuck; exit code 1 if something is')
     .option('--repair', 'heal what can be healed, then check again')
     .option('--json', 'print one JSON document')
     .action(async (options: { repair?: true; json?: true }) => {
-      const { databaseUrl } = readConfig(env, 'migrate')
+      const { databaseUrl } = await findDatabase(context)
       await using pool = disposable(databaseUrl)
       await assertSchema(pool)
       const repaired = options.repair ? await repair(pool) : []
       const violations = await findViolations(pool)
-      print(
+      context.print(
         options.json
           ? `${JSON.stringify({ violations, repaired })}\n`
           : renderReport(violations, repaired),
