@@ -1,5 +1,5 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { Server, ServerResponse } from 'node:http'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 
 /** A client sends its head at once; one that takes longer holds a socket open on purpose. */
@@ -12,11 +12,19 @@ const KEEP_ALIVE_MS = 65_000
 const REQUESTS_PER_SOCKET = 0
 /** Requests take milliseconds; what is left after this hangs, and a supervisor would kill us. */
 const STOP_MS_MAX = 10_000
+/**
+ * A client whose next request is on its way when we are told to stop would lose it with its socket;
+ * whoever has said nothing for this long is not in the middle of anything.
+ */
+const IDLE_MS = 1_000
 
 export interface HttpServer {
   url: string
   port: number
-  /** Takes no more connections, finishes requests in flight, then resolves. Safe to call twice. */
+  /**
+   * Takes no more connections, finishes requests in flight, then resolves. Connections that are open
+   * get one more answer, which says `connection: close`. Safe to call twice.
+   */
   stop(): Promise<void>
 }
 
@@ -27,11 +35,13 @@ export interface HttpOptions {
   port: number
   /** How long requests in flight may take at a stop. */
   stopMsMax?: number
+  /** How long connections that are open may stay idle at a stop. */
+  idleMs?: number
 }
 
 /** Rejects when the address is not to be had. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { app, host, port, stopMsMax = STOP_MS_MAX } = options
+  const { app, host, port, stopMsMax = STOP_MS_MAX, idleMs = IDLE_MS } = options
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: {
@@ -41,11 +51,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     },
   }) as Server
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
-  server.on('request', (_, response) => {
-    response.once('close', () => {
-      if (!server.listening) setImmediate(() => server.closeIdleConnections())
-    })
-  })
+  const closeGently = trackAnswers(server)
   await listen(server, host, port)
 
   const { port: bound } = server.address() as AddressInfo
@@ -54,7 +60,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
     stop() {
-      stopping ??= close(server, stopMsMax)
+      stopping ??= closeGently({ idleMs, msMax: stopMsMax })
       return stopping
     },
   }
@@ -68,11 +74,41 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   server.off('error', reject)
 }
 
-async function close(server: Server, msMax: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  // Closes idle connections at once; those that are answering become idle, and stay open then.
-  server.close(() => resolve())
-  const timer = setTimeout(() => server.closeAllConnections(), msMax)
-  await promise
-  clearTimeout(timer)
+/**
+ * Knows the requests without an answer, so that a stop can tell their clients that the connection ends.
+ *
+ * @returns closes the server: resolves when the last connection is gone
+ */
+function trackAnswers(server: Server) {
+  const unanswered = new Set<ServerResponse>()
+  let phase: 'open' | 'last answers' | 'closing' = 'open'
+  // Before the application, which may answer at once.
+  server.prependListener('request', (_, response) => {
+    unanswered.add(response)
+    if (phase !== 'open') sayClose(response)
+    response.once('close', () => {
+      unanswered.delete(response)
+      if (phase === 'closing') setImmediate(() => server.closeIdleConnections())
+    })
+  })
+  return async ({ idleMs, msMax }: { idleMs: number; msMax: number }): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    phase = 'last answers'
+    for (const response of unanswered) sayClose(response)
+    // Not that of HTTP, which closes idle connections at once: a request may be on its way on them.
+    NetServer.prototype.close.call(server, () => resolve())
+    const patience = setTimeout(() => {
+      phase = 'closing'
+      server.closeIdleConnections()
+    }, idleMs)
+    const limit = setTimeout(() => server.closeAllConnections(), msMax)
+    await promise
+    clearTimeout(patience)
+    clearTimeout(limit)
+    server.close() // what else HTTP has: the timer that looks for slow requests
+  }
+}
+
+function sayClose(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close')
 }
