@@ -1,4 +1,4 @@
-import { Problem, type ProblemCode, problemBody } from './problem.ts'
+import { type FieldError, Problem, type ProblemCode, problemBody } from './problem.ts'
 
 /** A JSON Schema, or a reference to one. */
 // biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON
@@ -106,10 +106,14 @@ const CODE_BY_STATUS: Record<string, ProblemCode> = {
   503: 'database_unavailable',
 }
 
+const ERRORS_BY_CODE: Partial<Record<ProblemCode, FieldError[]>> = {
+  json_invalid: [{ field: 'body', message: 'Unexpected end of JSON input' }],
+  request_invalid: [{ field: 'type', message: 'is required' }],
+}
+
 /** The problem that comes with a status most often. */
 export function problemExample(status: string): unknown {
   const code = CODE_BY_STATUS[status]
   if (!code) return undefined
-  const field = { field: 'type', message: 'is required' }
-  return problemBody(new Problem(code, { errors: code === 'request_invalid' ? [field] : [] }))
+  return problemBody(new Problem(code, { errors: ERRORS_BY_CODE[code] ?? [] }))
 }

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 const LIMIT_MAX = 100
 const LIMIT_DEFAULT = 50
 const ID_BYTES = 16
+const NO_CURSOR = 'is not a cursor of this list; take `nextCursor` of the page before as it is'
 
 const limit = z
   .string()
@@ -24,8 +25,12 @@ export function pageQuery<Id extends string>(id: z.ZodType<Id, string>) {
     limit,
     cursor: z
       .string()
-      .transform((cursor) => decodeCursor(cursor) ?? '')
-      .pipe(id)
+      .transform((cursor, context) => {
+        const { success, data } = id.safeParse(decodeCursor(cursor))
+        if (success) return data
+        context.addIssue(NO_CURSOR)
+        return z.NEVER
+      })
       .optional()
       .openapi({ type: 'string', description: '`nextCursor` of the page before.' }),
   })
@@ -89,7 +94,7 @@ export const nameQuery = z.strictObject({
   cursor: z
     .string()
     .transform((cursor) => Buffer.from(cursor, 'base64url').toString())
-    .refine((name) => /^[!-~]{1,255}$/.test(name), 'is not a cursor')
+    .refine((name) => /^[!-~]{1,255}$/.test(name), NO_CURSOR)
     .optional()
     .openapi({ type: 'string', description: '`nextCursor` of the page before.' }),
 })

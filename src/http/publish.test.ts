@@ -155,13 +155,23 @@ t.test('400 for a body that is not JSON, not UTF-8, or nested too deeply', async
   const { publish, event, countEvents } = await bundle({ eventBytesMax: 100_000 })
   const deep = (levels: number) =>
     JSON.stringify(event()).replace('{"id":1}', '['.repeat(levels) + ']'.repeat(levels))
-  t.match(await publish('{"type":'), { status: 400, json: { code: 'json_invalid' } })
-  t.match(await publish(`${JSON.stringify(event())}}`), { status: 400 })
+  t.match(await publish('{"type":'), {
+    status: 400,
+    json: { code: 'json_invalid', errors: [{ field: 'body', message: /end of JSON/ }] },
+  })
+  const event1 = JSON.stringify(event())
+  t.match(await publish(`${event1}}`), {
+    status: 400,
+    json: { errors: [{ field: 'body', message: `at position ${event1.length} ` }] },
+  })
   t.match(await publish(Buffer.from([0x22, 0xff, 0x22])), {
     status: 400,
-    json: { code: 'utf8_invalid' },
+    json: { code: 'utf8_invalid', errors: [{ field: 'body' }] },
   })
-  t.match(await publish(deep(20_000)), { status: 400, json: { code: 'json_too_deep' } })
+  t.match(await publish(deep(20_000)), {
+    status: 400,
+    json: { code: 'json_too_deep', errors: [{ field: 'body' }] },
+  })
   t.match(await publish(deep(512)), { status: 400 }, 'the event is a level too')
   t.equal(await countEvents(), 0)
   t.equal((await publish(deep(511))).status, 202, 'as deep as allowed is stored')

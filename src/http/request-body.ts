@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { isDeeperThan } from './json-text.ts'
-import { Problem } from './problem.ts'
+import { Problem, type ProblemCode } from './problem.ts'
 
 /**
  * Far above what a webhook needs. Postgres parses recursively and gives up on a few thousand
@@ -35,11 +35,10 @@ export async function readJsonBody(
   const bytes = await readBody(c, bytesMax, refuse)
   const contentType = c.req.header('content-type')
   if (bytes.length > 0 && !JSON_CONTENT_TYPE.test(contentType ?? '')) {
-    throw new Problem('content_type_unsupported', { detail: 'Send application/json.' })
+    throw refusal('content_type_unsupported', 'Send application/json.', { field: 'content-type' })
   }
   if (isDeeperThan(bytes, JSON_DEPTH_MAX)) {
-    const detail = `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`
-    throw new Problem('json_too_deep', { detail })
+    throw refusal('json_too_deep', `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`)
   }
   const text = decode(bytes)
   return { bytes, text, value: bytes.length === 0 ? undefined : parse(text) }
@@ -82,15 +81,23 @@ function cutOff(cause: unknown): never {
 }
 
 export function tooLarge(bytesMax: number, field = 'body'): Problem {
-  const detail = `At most ${bytesMax} bytes.`
-  return new Problem('body_too_large', { detail, errors: [{ field, message: detail }] })
+  return refusal('body_too_large', `At most ${bytesMax} bytes.`, { field })
+}
+
+/** Says the same to people and beside the field. */
+function refusal(
+  code: ProblemCode,
+  detail: string,
+  { field = 'body', cause }: { field?: string; cause?: unknown } = {},
+): Problem {
+  return new Problem(code, { detail, errors: [{ field, message: detail }], cause })
 }
 
 function decode(bytes: Buffer): string {
   try {
     return utf8.decode(bytes)
   } catch (cause) {
-    throw new Problem('utf8_invalid', { detail: 'Send UTF-8.', cause })
+    throw refusal('utf8_invalid', 'Send UTF-8.', { cause })
   }
 }
 
@@ -98,6 +105,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new Problem('json_invalid', { detail: (cause as SyntaxError).message, cause })
+    throw refusal('json_invalid', (cause as SyntaxError).message, { cause })
   }
 }
