@@ -147,7 +147,9 @@ async function watch(client: pg.Client, options: PresenceOptions, signal: AbortS
       performance.now(),
     )
     if (silent.length > 0) await reap(client, silent, options.log)
-    await delay(HEARTBEAT_MS, undefined, { signal }).catch(() => undefined)
+    // At the very moment when somebody would be silent, so that nobody's work waits a second longer.
+    const pauseMs = Math.min(HEARTBEAT_MS, silence.nextInMs(performance.now()))
+    await delay(pauseMs, undefined, { signal }).catch(() => undefined)
   }
 }
 

@@ -29,3 +29,17 @@ t.test('a runner that left and came back is counted anew', async (t) => {
   watch.observe([at('b', 1)], 3_000)
   t.same(watch.observe([at('a', 1), at('b', 1)], 6_000), ['b'])
 })
+
+t.test('tells when to look again, for those who are not silent yet', async (t) => {
+  const watch = createSilenceWatch(5_000)
+  t.equal(watch.nextInMs(0), Number.POSITIVE_INFINITY)
+  watch.observe([at('a', 1)], 0)
+  watch.observe([at('a', 1), at('b', 1)], 1_000)
+  t.equal(watch.nextInMs(4_400), 600)
+  t.equal(
+    watch.nextInMs(5_000),
+    1_000,
+    'one that is silent and not reaped, since it holds its lock',
+  )
+  t.equal(watch.nextInMs(6_000), Number.POSITIVE_INFINITY)
+})

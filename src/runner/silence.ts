@@ -25,6 +25,11 @@ export function createSilenceWatch(silenceMs: number) {
         return []
       })
     },
+    /** Milliseconds until the next one would become silent; Infinity when nobody is left who could. */
+    nextInMs(nowMs: number): number {
+      const ages = [...firstSeen.values()].map(({ atMs }) => nowMs - atMs)
+      return Math.min(...ages.filter((age) => age < silenceMs).map((age) => silenceMs - age))
+    },
   }
 }
 
