@@ -7,6 +7,8 @@
 -- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
 --        order. A session that must not wait for another producer's open transaction sets lock_timeout.
 -- Cost:  per event one row, one index probe a pattern of its type, one delivery and one job per match.
+-- enable_bitmapscan = off: the count of a duplicate's deliveries is bounded by a column, for which a bitmap
+-- would read the primary key of a whole day.
 
 create or replace function postrider.try_timestamptz(value text) returns timestamptz
 language plpgsql stable strict
@@ -28,7 +30,7 @@ as $$
   select coalesce(array_agg(row(
       ordinal, postrider.uuidv7(), t.id, i.type, i.data, i.data::jsonb,
       i."idempotencyKey", postrider.try_timestamptz(i."deliverAt"),
-      case when i."occurredAt" is null then clock_timestamp() else postrider.try_timestamptz(i."occurredAt") end,
+      postrider.try_timestamptz(i."occurredAt"),
       false,
       case
         when i.tenant is null then 'tenant_missing'
@@ -38,6 +40,7 @@ as $$
         when i.type is null then 'type_missing'
         when i.type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or length(i.type) > 128 then 'type_invalid'
         when i.data is null then 'data_missing'
+        when octet_length(i.data::text) > 1048576 then 'data_too_large'
         when length(i."idempotencyKey") not between 1 and 255 then 'idempotency_key_invalid'
         when i."deliverAt" is not null and postrider.try_timestamptz(i."deliverAt") is null then 'deliver_at_invalid'
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
@@ -114,22 +117,25 @@ $$;
 comment on function postrider.reserve_idempotency_keys(postrider.publish_item[]) is
   'Takes the idempotency keys of a batch; the items come back marked as duplicates or with idempotency_key_reused where a key was taken.';
 
--- Times count only when the producer gave them: occurred_at defaults to the clock, which a repeat does not share.
+-- Times count as the producer gave them: without one, occurred_at is that of the clock, which a repeat does
+-- not share, and it is filled in only when the event is stored.
 create or replace function postrider.request_hash(item postrider.publish_item) returns bytea
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select sha256(convert_to(concat_ws(e'\x01', item.type, item.document::text,
-    extract(epoch from item.deliver_at)::text), 'UTF8'))
+    coalesce(extract(epoch from item.deliver_at)::text, ''),
+    coalesce(extract(epoch from item.occurred_at)::text, '')), 'UTF8'))
 $$;
 comment on function postrider.request_hash(postrider.publish_item) is
-  'SHA-256 over type, data (as jsonb: spacing and key order do not matter) and delivery time of an item.';
+  'SHA-256 over type, data (as jsonb: spacing and key order do not matter) and the times that were given.';
 
 create or replace function postrider.publish_many(events json)
 returns table (ordinal int, event_id uuid, deliveries int, duplicate boolean, error text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -145,7 +151,8 @@ begin
   end if;
 
   insert into postrider.event (id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at)
-  select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key, i.occurred_at, i.deliver_at
+  select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key,
+    coalesce(i.occurred_at, clock_timestamp()), i.deliver_at
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false)
   order by i.ordinal;
@@ -258,6 +265,7 @@ as $$
     ('type_invalid', 'type', 'type is not a dotted name', 'Letters, digits, _ and - in parts joined by dots, 128 characters at most, such as invoice.paid.'),
     ('data_missing', 'data', 'data is missing or null', 'Give any JSON value other than null.'),
     ('data_unsupported', 'data', 'data holds something that Postgres cannot store', 'Remove \u0000, lone surrogates, numbers beyond the range of numeric, and very deep nesting.'),
+    ('data_too_large', 'data', 'data is larger than 1 MiB', 'Publish a reference to it; receivers refuse large bodies, and runners hold many at a time.'),
     ('idempotency_key_invalid', 'idempotencyKey', 'the idempotency key is too long or empty', 'Use 1 to 255 characters.'),
     ('idempotency_key_reused', 'idempotencyKey', 'the idempotency key was used for a different event', 'Use a new key for a new event; repeat a request with the same type and data.'),
     ('deliver_at_invalid', 'deliverAt', 'deliverAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.'),

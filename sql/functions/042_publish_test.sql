@@ -29,7 +29,7 @@ begin
   end if;
 
   insert into postrider.event (id, tenant_id, type, data, occurred_at, only_endpoint_id)
-  values (item.event_id, item.tenant_id, item.type, item.data, item.occurred_at, endpoint);
+  values (item.event_id, item.tenant_id, item.type, item.data, coalesce(item.occurred_at, clock_timestamp()), endpoint);
   insert into postrider.delivery as d (tenant_id, event_id, endpoint_id, trigger, schedule_step, next_attempt_at)
   values (item.tenant_id, item.event_id, endpoint, 'test', beyond_schedule, now())
   returning d.id into delivery;

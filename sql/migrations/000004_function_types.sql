@@ -9,7 +9,7 @@ create type postrider.publish_item as (
   idempotency_key text, deliver_at timestamptz, occurred_at timestamptz, duplicate boolean, error text
 );
 comment on type postrider.publish_item is
-  'One event on its way through publish_many: as given, with its tenant looked up, its data as jsonb for filters, and its error.';
+  'One event on its way through publish_many: as given (occurred_at null = not said), with its tenant looked up, its data as jsonb for filters, and its error.';
 
 create type postrider.claimed_delivery as (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,

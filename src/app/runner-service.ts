@@ -1,9 +1,10 @@
-import type { ServiceConfig } from '../config.ts'
+import type { Pool } from 'pg'
+import { ConfigError, type ServiceConfig } from '../config.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
 import { parseCidrs } from '../delivery/egress.ts'
 import { trustCertificates } from '../delivery/trust.ts'
-import { createSecretBox } from '../endpoints/secrets.ts'
+import { createSecretBox, type SecretBox } from '../endpoints/secrets.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
 import type { SharedParts } from './shared-parts.ts'
 
@@ -14,9 +15,11 @@ export async function startRunnerOf(
 ): Promise<RunnerHandle> {
   trustCertificates(config.egressCaCertificates)
   const { databaseUrl: connectionString } = config
+  const box = createSecretBox(config.secretEncryptionKeys)
   const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
   try {
     await assertSchema(pool)
+    await assertSecretsReadable(pool, box)
   } finally {
     await pool.end()
   }
@@ -31,9 +34,34 @@ export async function startRunnerOf(
     shutdownMs: config.shutdownSeconds * 1000,
     retentionDays: config.retentionDays,
     disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
-    decryptSecret: createSecretBox(config.secretEncryptionKeys).decrypt,
+    decryptSecret: box.decrypt,
     redis,
     metrics,
     log,
   })
+}
+
+/** Enough to tell a wrong key from a secret that was sealed with one that is no longer listed. */
+const NEWEST_SECRETS = 20
+
+/**
+ * A runner that can open no secret would postpone every delivery for ever; better that it does not start.
+ *
+ * @throws ConfigError
+ */
+async function assertSecretsReadable(pool: Pool, box: SecretBox): Promise<void> {
+  const { rows } = await pool.query<{ encrypted: string; endpoint_id: string }>(
+    `select encrypted, endpoint_id from postrider.endpoint_secret order by id desc limit ${NEWEST_SECRETS}`,
+  )
+  const isReadable = ({ encrypted, endpoint_id }: (typeof rows)[number]) => {
+    try {
+      return box.decrypt(encrypted, endpoint_id) !== ''
+    } catch {
+      return false
+    }
+  }
+  if (rows.length === 0 || rows.some(isReadable)) return
+  throw new ConfigError([
+    'SECRET_ENCRYPTION_KEY opens none of the newest endpoint secrets; give the key that the API has, or list the old one second',
+  ])
 }

@@ -18,6 +18,8 @@ export interface DeliverDependencies {
   schedule: RetrySchedule
   timeoutMs: number
   random(): number
+  /** Nothing could be sent, for a reason of ours such as a secret that no key opens. */
+  onFault(error: unknown, claimed: Claimed): void
   /** One line for each attempt. */
   log(attempted: DeliveryAttempted): void
 }
@@ -97,10 +99,10 @@ async function sendClaimed(
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
       newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
     })
-  } catch {
+  } catch (cause) {
+    deps.onFault(cause, claimed)
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
-    const error =
-      'interrupted: the request could not be signed; check SECRET_ENCRYPTION_KEY of this runner'
+    const error = 'interrupted: the request could not be signed here; it is tried again in a minute'
     return { ...notSent('interrupted', error), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
   }
 }

@@ -1,12 +1,13 @@
 import t from 'tap'
+import { DEFAULT_RETRY_SCHEDULE } from '../config.ts'
 import {
   DEFAULT_RETRY_JITTER,
-  DEFAULT_RETRY_SCHEDULE_SECONDS,
   nextDelaySeconds,
   RETRY_AFTER_SECONDS_MAX,
   type RetrySchedule,
 } from './retry-policy.ts'
 
+const DEFAULT_DELAYS = DEFAULT_RETRY_SCHEDULE.split(',').map(Number)
 const DAY_SECONDS = 86_400
 /** The largest value of Math.random. */
 const JUST_BELOW_1 = 1 - 2 ** -53
@@ -14,7 +15,7 @@ const JUST_BELOW_1 = 1 - 2 ** -53
 const MIDDLE = 0.5
 
 const schedule = (overrides: Partial<RetrySchedule> = {}): RetrySchedule => ({
-  delaysSeconds: DEFAULT_RETRY_SCHEDULE_SECONDS,
+  delaysSeconds: DEFAULT_DELAYS,
   jitter: DEFAULT_RETRY_JITTER,
   retryAfterMaxSeconds: RETRY_AFTER_SECONDS_MAX,
   ...overrides,
@@ -27,7 +28,7 @@ t.test('the default schedule makes ten attempts within three days', async (t) =>
     if (delay === null) break
     delays.push(delay)
   }
-  t.strictSame(delays, [...DEFAULT_RETRY_SCHEDULE_SECONDS])
+  t.strictSame(delays, [...DEFAULT_DELAYS])
   t.equal(delays.length, 9)
   const totalSeconds = delays.reduce((sum, delay) => sum + delay)
   t.ok(totalSeconds > 2.5 * DAY_SECONDS && totalSeconds < 3 * DAY_SECONDS)

@@ -1,10 +1,6 @@
-/** Seconds before the 2nd, 3rd, … attempt: quick exponential back-off at first, almost three days in all. */
-export const DEFAULT_RETRY_SCHEDULE_SECONDS: readonly number[] = [
-  60, 120, 240, 900, 3_600, 14_400, 43_200, 86_400, 86_400,
-]
 /** ±10 %: spreads the deliveries that one outage failed together, without surprising anyone. */
 export const DEFAULT_RETRY_JITTER = 0.1
-/** A day, the longest delay of the default schedule: nobody can park our queue for longer than we would. */
+/** A day, the longest delay of the default RETRY_SCHEDULE: nobody can park our queue for longer than we would. */
 export const RETRY_AFTER_SECONDS_MAX = 86_400
 
 export interface RetrySchedule {

@@ -64,6 +64,8 @@ function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[
     },
     timeoutMs: options.timeoutMs,
     random: Math.random,
+    onFault: (err, { deliveryId, endpointId, tenantId }) =>
+      log.error({ err, deliveryId, endpointId, tenantId }, 'delivery.not_sent'),
     log: (attempted) => {
       log.info(attempted, 'delivery.attempted')
       metrics.attemptEnded({

@@ -1,6 +1,6 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
-import { createTestDatabase } from '../testing/database.ts'
+import { createTestDatabase, startDebianPostgres } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { startRedis } from '../testing/redis.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
@@ -319,4 +319,27 @@ t.test('a runner answers its probes and shows what it did', async (t) => {
   t.match(await get('/ready'), { status: 200, text: /"listening":"yes"/ })
   t.match((await get('/metrics')).text, /^postrider_attempts_total\{outcome="delivered"\} 1$/m)
   await runner.stop()
+})
+
+t.test(
+  'a runner whose key opens no secret does not start, and says which variable is wrong',
+  async (t) => {
+    await bundle(t)
+    const wrong = { ...FAST_RETRIES, SECRET_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') }
+    await t.rejects(startService(t, 'runner', wrong), { message: /78 .*SECRET_ENCRYPTION_KEY/s })
+  },
+)
+
+t.test('on Postgres 15 as well', async (t) => {
+  const old = await startDebianPostgres(t, 15)
+  if (!old) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  const receiver = await startReceiver({ answer: (_, n) => (n === 1 ? 503 : 200) })
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(old.pool)
+  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const runner = await startService(t, 'runner', { ...FAST_RETRIES, DATABASE_URL: old.url })
+  await tenant.publish()
+  const [first, second] = await receiver.received(2)
+  t.equal(second?.headers['webhook-id'], first?.headers['webhook-id'])
+  t.equal(await runner.stop(), 0)
 })

@@ -174,7 +174,10 @@ function newRunnerId(): string {
 }
 
 function createPools({ connectionString, log }: RunnerOptions, id: string, heldJobs: HeldJobs) {
-  const onError = (error: Error) => log.warn({ err: error }, 'database.connection_lost')
+  const onError = (error: Error) => {
+    // A connection that is closing may still hear that the server is stopping as well.
+    if (!own.ending) log.warn({ err: error }, 'database.connection_lost')
+  }
   const common = { connectionString, applicationName: `postrider-runner ${id}`, onError }
   const own = createPool({ ...common, max: OWN_CONNECTIONS, options: SESSION_OPTIONS })
   const worker = createPool({
