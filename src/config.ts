@@ -43,7 +43,7 @@ const variables = z.object({
       default: 'unset',
     }),
   HOST: z.string().default('127.0.0.1').register(documentation, {
-    meaning: 'Address the API listens on',
+    meaning: 'Address the API and the probes of a runner listen on',
     default: '127.0.0.1',
   }),
   PORT: wholeNumber(0, 65_535).default(8080).register(documentation, {
