@@ -6,7 +6,13 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { type CliProcess, createFolder, runCli, startCli } from '../testing/cli.ts'
+import {
+  type CliProcess,
+  createFolder,
+  processEnvironment,
+  runCli,
+  startCli,
+} from '../testing/cli.ts'
 import { createTestDatabase, type TestLifetime } from '../testing/database.ts'
 
 /** What the sandbox says about a request; see received-requests.ts. */
@@ -24,6 +30,7 @@ interface Dev extends CliProcess {
   curl: string
 }
 
+const CHECKOUT = join(import.meta.dirname, '..', '..')
 const SHOWN_MS_MAX = 20_000
 /** Nine starts with a database of their own; on a busy machine each takes several seconds. */
 t.setTimeout(300_000)
@@ -50,6 +57,18 @@ function paste(curl: string): { id: string; deliveries: number } {
   const { stdout, stderr } = spawnSync('sh', ['-c', curl], { encoding: 'utf8' })
   if (stdout === '') throw new Error(`${curl} printed nothing: ${stderr}`)
   return JSON.parse(stdout)
+}
+
+/** The shell blocks of a section of the README, as they run beside a service with another port. */
+function readmeShell(section: string, url: string): string {
+  const readme = readFileSync(join(CHECKOUT, 'README.md'), 'utf8')
+  const text = readme.split(/^## /m).find((part) => part.startsWith(`${section}\n`)) ?? ''
+  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)]
+    .map(([, block = '']) => block)
+    .filter((block) => !block.includes('<id>'))
+    .join('')
+    .replaceAll('http://127.0.0.1:8080', url)
+    .replaceAll('scripts/postrider', join(CHECKOUT, 'scripts', 'postrider'))
 }
 
 /** Asks until the event shows up: the sandbox has no way of telling. */
@@ -119,6 +138,28 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
       t.equal(rowCount, 0)
     },
   )
+
+  await t.test('the README makes a tenant and an endpoint, and publishes to it', async (t) => {
+    const [make, publish] = ['Tenants and endpoints', 'Publish'].map((section) =>
+      readmeShell(section, first.url),
+    )
+    const { status, stdout, stderr } = spawnSync('sh', ['-euc', `${make}${publish}`], {
+      cwd,
+      env: processEnvironment(),
+      encoding: 'utf8',
+    })
+    t.equal(status, 0, stderr)
+    const [secret] = /(?<=^secret +)whsec_\S+$/m.exec(stdout) ?? []
+    t.ok(secret, 'the answer shows the secret')
+    const [endpointId] = /(?<=^id +)\S+(?=\nurl )/m.exec(stdout) ?? []
+    const { id, deliveries } = JSON.parse(/^\{.*\}$/m.exec(stdout)?.[0] ?? '{}')
+    t.equal(deliveries, 1)
+    t.match(await shown(first.url, id), { signature: { verified: true } })
+    const again = await fetch(`${first.url}/api/tenants/acme/endpoints/${endpointId}/secret`, {
+      headers: { authorization: `Bearer ${adminKey}` },
+    })
+    t.match(await again.json(), { secret }, 'and the API shows it again')
+  })
 
   await t.test('a second dev in the folder says so and leaves the first alone', async (t) => {
     const second = await runCli(t, ['dev'], { cwd, env: { PORT: '0' } })
