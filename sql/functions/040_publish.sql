@@ -5,7 +5,8 @@
 -- a member twice the last one counts, as in JSON.parse.
 --
 -- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
---        order. A session that must not wait for another producer's open transaction sets lock_timeout.
+--        order. A session that must not wait for another producer's open transaction sets
+--        postrider.key_wait, such as '200ms'; a key that is still busy then raises 55P03.
 -- Cost:  per event one row, one index probe a pattern of its type, one delivery and one job per match.
 -- enable_bitmapscan = off: the count of a duplicate's deliveries is bounded by a column, for which a bitmap
 -- would read the primary key of a whole day.
@@ -90,7 +91,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
+declare
+  wait constant text := nullif(current_setting('postrider.key_wait', true), '');
+  wait_before constant text := current_setting('lock_timeout');
 begin
+  -- Only here: a session's lock_timeout would also end commits that queue for the lock of NOTIFY, which
+  -- lasts as long as the commit before it (seen: 180 ms on a slow disk).
+  if wait is not null then
+    perform set_config('lock_timeout', wait, true);
+  end if;
   insert into postrider.idempotency as k (tenant_id, key, event_id, request_hash, expires_at)
   select tenant_id, idempotency_key, event_id, postrider.request_hash(i), now() + interval '7 days'
   from (select distinct on (u.tenant_id, u.idempotency_key) u as i, u.*
@@ -101,6 +110,10 @@ begin
   on conflict (tenant_id, key) do update
   set event_id = excluded.event_id, request_hash = excluded.request_hash, expires_at = excluded.expires_at
   where k.expires_at <= now();
+
+  if wait is not null then
+    perform set_config('lock_timeout', wait_before, true);
+  end if;
 
   return array(
     select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,

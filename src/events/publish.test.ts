@@ -12,7 +12,7 @@ const publishing = createPool({
   connectionString: url,
   max: 4,
   applicationName: 'publish-test',
-  options: '-c lock_timeout=200ms',
+  options: '-c postrider.key_wait=200ms',
 })
 t.teardown(() => publishing.end())
 

@@ -45,9 +45,9 @@ export interface Publisher {
  * Publishes what arrives at about the same time in one transaction.
  *
  * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
- * transaction, and its batch then waits until `lock_timeout`; events without a key never do.
+ * transaction, and its batch then waits until `postrider.key_wait`; events without a key never do.
  *
- * @param pool its sessions set `lock_timeout`: `options: '-c lock_timeout=200ms'`
+ * @param pool its sessions set `postrider.key_wait`: `options: '-c postrider.key_wait=200ms'`
  */
 export function createPublisher({
   pool,

@@ -97,7 +97,7 @@ async function holdIdempotencyKey({ pool, world }: RecipeContext) {
 
 /** As that of the API. */
 function impatientPool({ databaseUrl: connectionString, t }: RecipeContext): Pool {
-  const options = '-c lock_timeout=200ms'
+  const options = '-c postrider.key_wait=200ms'
   const pool = createPool({ connectionString, max: 2, applicationName: 'test', options })
   t.teardown(() => pool.end())
   return pool
