@@ -39,6 +39,8 @@ const API_CONNECTIONS = 8
 /** Two lanes each for events with an idempotency key, without, and in batches. */
 const PUBLISH_CONNECTIONS = 6
 const API_STATEMENT_MS_MAX = 10_000
+/** By then a server that is there has at least said that the statement took too long. */
+const API_SILENCE_MS_MAX = 15_000
 /** Short, so that who is over the limit need not wait long. */
 const API_RATE_WINDOW_SECONDS = 1
 /** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
@@ -56,6 +58,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     applicationName: 'postrider api',
     pipeline: true,
     statementTimeoutMs: API_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
     onError,
   })
   const publishPool = createPool({
@@ -64,6 +67,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     applicationName: 'postrider api publish',
     options: PUBLISH_SESSION_OPTIONS,
     statementTimeoutMs: API_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
     onError,
   })
   metrics.watchPool('api', pool)

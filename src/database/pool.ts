@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { Database } from './schema.ts'
@@ -28,6 +29,12 @@ export type PoolOptions = {
    * whoever awaits each; createTenantScope makes use of it.
    */
   pipeline?: boolean
+  /**
+   * A connection on which a statement is under way and not a byte has come for so long is cut. Longer than
+   * `statementTimeoutMs`, by which a server that is there has answered. Default: TCP decides, in up to 15
+   * minutes when a host has died or a firewall has forgotten the connection.
+   */
+  silenceMsMax?: number
   /** A connection was lost. The pool replaces it; the query that was on it has failed by itself. */
   onError?: (error: Error) => void
 }
@@ -54,9 +61,41 @@ export function createPool(options: PoolOptions): pg.Pool {
   })
   // Without listeners a lost connection would end the process. Those of the clients see every
   // loss, idle or in use; the pool repeats only the idle ones.
-  pool.on('connect', (client) => reportLoss(client, onError))
+  pool.on('connect', (client) => {
+    reportLoss(client, onError)
+    if (options.silenceMsMax) cutWhenSilent(client as Connected, options.silenceMsMax)
+  })
   pool.on('error', () => undefined)
+  trackConnections(pool)
   return pool
+}
+
+/** The parts of a client that its types leave out. */
+type Connected = pg.PoolClient & { connection: { stream: Socket }; readyForQuery: boolean }
+
+/** Reading and writing start the count anew, so it costs nothing per statement. */
+function cutWhenSilent(client: Connected, silenceMsMax: number): void {
+  const { stream } = client.connection
+  stream.setTimeout(silenceMsMax, () => {
+    if (!client.readyForQuery) stream.destroy()
+  })
+}
+
+const connectionsOf = new WeakMap<pg.Pool, Set<Connected>>()
+
+function trackConnections(pool: pg.Pool): void {
+  const connections = new Set<Connected>()
+  connectionsOf.set(pool, connections)
+  pool.on('connect', (client) => connections.add(client as Connected))
+  pool.on('remove', (client) => connections.delete(client as Connected))
+}
+
+/**
+ * Cuts every connection of a pool made here, idle or in use, because the server was found to be gone: what is
+ * under way fails as an outage now instead of when TCP gives up. The pool dials anew.
+ */
+export function cutConnections(pool: pg.Pool): void {
+  for (const { connection } of connectionsOf.get(pool) ?? []) connection.stream.destroy()
 }
 
 /** Once per connection: Postgres' farewell and the closed socket are an error each. */

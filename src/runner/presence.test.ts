@@ -43,6 +43,7 @@ async function start(id: string) {
     runnerId: id,
     log: lines.log,
     onReaped: () => reaped.resolve('reaped'),
+    onSilent: () => undefined,
   })
   return { presence, lines, reaped: reaped.promise }
 }

@@ -22,6 +22,8 @@ export interface PresenceOptions {
   log: Log
   /** The runner was found dead while it lived. It must end: its work belongs to others. */
   onReaped(): void
+  /** The server did not answer a heartbeat in time: other connections to it are no better. */
+  onSilent(): void
 }
 
 export interface Presence {
@@ -52,6 +54,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
     while (!stopping.signal.aborted) {
       await watch(client, options, stopping.signal).catch((error: unknown) => {
         options.log.warn({ err: error }, 'runner.presence_lost')
+        if (isReadTimeout(error)) options.onSilent()
       })
       if (stopping.signal.aborted) return
       isEstablished = false
@@ -86,6 +89,11 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
       return stopped
     },
   }
+}
+
+/** What pg says, without a code, when `query_timeout` has passed. */
+function isReadTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout'
 }
 
 /** The runner was marked as dead; it is never marked as living again. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Pool } from 'pg'
 import { DELIVER_TASK } from '../database/jobs.ts'
-import { createPool } from '../database/pool.ts'
+import { createPool, cutConnections } from '../database/pool.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
 import type { Redis } from '../limits/redis.ts'
@@ -87,6 +87,10 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     runnerId: id,
     log,
     onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
+    onSilent: () => {
+      cutConnections(pools.own)
+      cutConnections(pools.worker)
+    },
   })
   options.metrics.watchPool('runner', pools.own)
   options.metrics.watchPool('worker', pools.worker)

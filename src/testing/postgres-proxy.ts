@@ -15,6 +15,8 @@ export interface PostgresProxy {
   hang(): void
   /** Lets everything through again; what hung goes on where it was. */
   mend(): void
+  /** New connections go through; those of before never hear of anything again, as when a host has died. */
+  replace(): void
   /** Connections that were opened so far. */
   connections(): number
 }
@@ -72,6 +74,10 @@ export async function startPostgresProxy(
       state = 'hanging'
       for (const link of links) link.pause()
     },
+    replace() {
+      for (const link of links) link.orphan()
+      state = 'open'
+    },
     mend() {
       state = 'open'
       for (const link of links) link.resume()
@@ -81,6 +87,8 @@ export async function startPostgresProxy(
 
 interface Link {
   pause(): void
+  /** The server sees the connection end; the client hears nothing. */
+  orphan(): void
   resume(): void
   destroy(): void
 }
@@ -132,6 +140,10 @@ function connect(client: Socket, upstream: Socket, loss: Loss): Link {
     resume() {
       client.resume()
       upstream.resume()
+    },
+    orphan() {
+      client.pause()
+      upstream.removeAllListeners('close').destroy()
     },
     destroy,
   }
