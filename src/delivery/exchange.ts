@@ -70,7 +70,8 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
       request.destroy()
     }
     const abort = () => stop(INTERRUPTED)
-    const expire = () => stop(timedOut(deadline.timeoutMs))
+    // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
+    const expire = () => setImmediate(() => stop(timedOut(deadline.timeoutMs)))
     const timer = setTimeout(expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', abort)
     if (deadline.signals.some((signal) => signal.aborted)) abort()
