@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import type { ChaosOptions, Findings } from './chaos.ts'
 import type { Life } from './supervisor.ts'
 
@@ -29,6 +29,8 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
     commit: commit(),
     node: process.versions.node,
     machine: machine(),
+    /** Processes that wanted a core at a time, ours among them, over the last five minutes. */
+    load: Math.round((loadavg()[1] ?? 0) * 10) / 10,
   }
 }
 
