@@ -36,15 +36,19 @@ import type { SharedParts } from './shared-parts.ts'
 
 /** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
 const API_CONNECTIONS = 8
-/** Two lanes each for events with an idempotency key, without, and in batches. */
+/** Two lanes each for events with an idempotency key, without, and large ones. */
 const PUBLISH_CONNECTIONS = 6
+/** Two lanes; a batch of a thousand may take seconds. */
+const BATCH_CONNECTIONS = 2
+/** Requests share a statement: when it takes longer, each is tried again alone. */
+const PUBLISH_STATEMENT_MS_MAX = 3_000
 const API_STATEMENT_MS_MAX = 10_000
 /** By then a server that is there has at least said that the statement took too long. */
 const API_SILENCE_MS_MAX = 15_000
 /** Short, so that who is over the limit need not wait long. */
 const API_RATE_WINDOW_SECONDS = 1
 /** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
-const PUBLISH_SESSION_OPTIONS = '-c lock_timeout=200ms'
+const PUBLISH_SESSION_OPTIONS = '-c postrider.key_wait=50ms'
 /** Pools, services and the app, without a port. */
 export function createApi(config: ServiceConfig, { log, redis, metrics }: SharedParts) {
   const connectionString = config.databaseUrl
@@ -66,12 +70,22 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     max: PUBLISH_CONNECTIONS,
     applicationName: 'postrider api publish',
     options: PUBLISH_SESSION_OPTIONS,
+    statementTimeoutMs: PUBLISH_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
+    onError,
+  })
+  const batchPool = createPool({
+    connectionString,
+    max: BATCH_CONNECTIONS,
+    applicationName: 'postrider api batch',
+    options: PUBLISH_SESSION_OPTIONS,
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     silenceMsMax: API_SILENCE_MS_MAX,
     onError,
   })
   metrics.watchPool('api', pool)
   metrics.watchPool('publish', publishPool)
+  metrics.watchPool('batch', batchPool)
   watchQueue(metrics.registry, pool)
   // For what decides which tenant a request is about; all the rest is done in that tenant's scope.
   const everyTenant = createDatabase(pool)
@@ -88,7 +102,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
   })
   const publisher = createPublisher({ pool: publishPool })
-  const batchPublisher = createBatchPublisher({ pool: publishPool })
+  const batchPublisher = createBatchPublisher({ pool: batchPool })
   const app = createApp({
     version: packageJson.version,
     log,
@@ -120,7 +134,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
-    await Promise.all([pool.end(), publishPool.end()])
+    await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
   return { app, pool, tenants, ...endpointServices(everyTenant), stop }

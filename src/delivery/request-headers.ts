@@ -9,6 +9,7 @@ export const RESERVED_HEADER_NAMES: ReadonlySet<string> = new Set([
   'expect',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

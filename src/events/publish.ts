@@ -7,6 +7,8 @@ import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 const EVENTS_IN_BATCH_MAX = 100
 /** While one batch is being committed the next is parsed and planned. */
 const LANES = 2
+/** Some hundred times the usual size; here filters begin to cost as much as the rest of publish. */
+const LARGE_BODY_LENGTH = 16_384
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
 
@@ -44,6 +46,7 @@ export interface Publisher {
 /**
  * Publishes what arrives at about the same time in one transaction.
  *
+ * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it.
  * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
  * transaction, and its batch then waits until `postrider.key_wait`; events without a key never do.
  *
@@ -59,11 +62,15 @@ export function createPublisher({
   const explain = createExplainer(pool)
   const run = (items: readonly PublishItem[]) => publishBatch(pool, explain, items)
   const plain = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
+  const large = createBatcher({ run, maxItems: 1, lanes })
   const keyed = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
   return {
-    publish: (item) => (item.idempotencyKey === null ? plain : keyed).add(item),
+    publish: (item) => {
+      if (item.body.length > LARGE_BODY_LENGTH) return large.add(item)
+      return (item.idempotencyKey === null ? plain : keyed).add(item)
+    },
     async idle() {
-      await Promise.all([plain.idle(), keyed.idle()])
+      await Promise.all([plain.idle(), keyed.idle(), large.idle()])
     },
   }
 }
@@ -171,8 +178,9 @@ const CLASSES_OF_ITEMS = new Set(['21', '22', '23', '40', '54', '55'])
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : ''
 
+/** One that takes too long may hold up the others: the filters of its tenant may be slow. */
 const isFaultOfAnItem = (error: unknown): boolean =>
-  !isOutage(error) && CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2))
+  !isOutage(error) && (isTimeout(error) || CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2)))
 
 /** @param items what may have held the statement up */
 export function translate(error: unknown, items: readonly PublishItem[] = []): Error {

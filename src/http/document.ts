@@ -19,7 +19,7 @@ const TAGS = {
   Replays: 'Deliver again what was delivered or has failed.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',
   'Event types': 'Names of events, with a JSON Schema for their data.',
-  'API keys': 'Who may call this API.',
+  Keys: 'Who may call this API.',
   Health: 'Probes; they need no key.',
 }
 

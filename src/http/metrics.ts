@@ -1,3 +1,4 @@
+import { createRoute, z } from '@hono/zod-openapi'
 import type { Metrics } from '../metrics.ts'
 import type { App } from './server.ts'
 
@@ -13,8 +14,22 @@ export function addMetrics(app: App, metrics: HttpMetrics): void {
     const { method, routePath } = c.req
     metrics.requestAnswered({ method, route: routePath, status: c.res.status })
   })
-  app.get('/metrics', async (c) => {
+
+  const route = createRoute({
+    method: 'get',
+    path: '/metrics',
+    summary: 'Figures of this process and of the queue, for Prometheus',
+    tags: ['Health'],
+    security: [],
+    responses: {
+      200: {
+        description: 'In the exposition format of Prometheus.',
+        content: { 'text/plain': { schema: z.string(), example: 'postrider_database_up 1\n' } },
+      },
+    },
+  })
+  app.openapi(route, async (c) => {
     const { contentType, text } = await metrics.render()
-    return c.body(text, 200, { 'content-type': contentType })
+    return c.text(text, 200, { 'content-type': contentType })
   })
 }

@@ -148,7 +148,9 @@ function invalidFields(errors: readonly FieldError[]): Answer {
 function publishRefusal({ code, field, message }: PublishRefused): Answer {
   const of = code === 'idempotency_key_busy' ? code : 'publish_refused'
   const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
-  return { ...answer(of, message, { errors: [{ field: named, message }] }), code }
+  // The transaction that holds the key is likely to end soon.
+  const headers = of === code ? { 'retry-after': '1' } : {}
+  return { ...answer(of, message, { errors: [{ field: named, message }], headers }), code }
 }
 
 /** The code is that of the first refused event; each is named as `events[3].type`. */

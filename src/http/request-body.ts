@@ -11,7 +11,8 @@ const JSON_DEPTH_MAX = 512
 /** Room for every field of an endpoint at its longest; only events may be larger. */
 export const SETTINGS_BYTES_MAX = 131_072
 
-const JSON_CONTENT_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:;|$)/i
+const JSON_CONTENT_TYPE =
+  /^application\/(?:[\w.-]+\+)?json *(?:;(?! *charset=(?!"?utf-?8"? *(?:;|$)))|$)/i
 /** Throws on what is not UTF-8: replacing it would deliver something else than was published. */
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -35,7 +36,12 @@ export async function readJsonBody(
   const bytes = await readBody(c, bytesMax, refuse)
   const contentType = c.req.header('content-type')
   if (bytes.length > 0 && !JSON_CONTENT_TYPE.test(contentType ?? '')) {
-    throw refusal('content_type_unsupported', 'Send application/json.', { field: 'content-type' })
+    const field = 'content-type'
+    throw refusal('content_type_unsupported', 'Send application/json in UTF-8.', { field })
+  }
+  if (!/^(?:identity)?$/i.test(c.req.header('content-encoding') ?? '')) {
+    const field = 'content-encoding'
+    throw refusal('content_type_unsupported', 'Send the body without an encoding.', { field })
   }
   if (isDeeperThan(bytes, JSON_DEPTH_MAX)) {
     throw refusal('json_too_deep', `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`)
@@ -50,7 +56,9 @@ export async function readJsonBody(
  */
 export const settingsBody = createMiddleware(async (c, next) => {
   const { bytes, text } = await readJsonBody(c, SETTINGS_BYTES_MAX)
-  c.req.bodyCache.text = Promise.resolve(bytes.length === 0 ? '{}' : text) as never
+  // The validator takes '' for no body, which then needs no content type; with one it parses the text.
+  const nothing = c.req.header('content-type') === undefined ? '' : '{}'
+  c.req.bodyCache.text = Promise.resolve(bytes.length === 0 ? nothing : text) as never
   await next()
 })
 

@@ -97,13 +97,19 @@ function patternOf(template: string): RegExp {
 }
 
 function mistakes(validate: ValidateFunction, text: string): string | null {
-  const value: unknown = text === '' ? {} : JSON.parse(text)
+  const value = valueOf(text)
   if (validate(value)) return null
   const list = (validate.errors ?? []).map(
     ({ instancePath, message, params }) =>
       `${instancePath || 'the whole'} ${message} ${JSON.stringify(params)}`,
   )
   return `${list.join('; ')} in ${text.slice(0, 500)}`
+}
+
+/** JSON, or text that is none, such as that of /metrics. */
+function valueOf(text: string): unknown {
+  if (text === '') return {}
+  return /^\s*[[{"\d-]|^(?:true|false|null)$/.test(text) ? JSON.parse(text) : text
 }
 
 /** Compiles each schema once. */
