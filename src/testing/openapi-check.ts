@@ -97,7 +97,7 @@ function patternOf(template: string): RegExp {
 }
 
 function mistakes(validate: ValidateFunction, text: string): string | null {
-  const value = valueOf(text)
+  const value = parsed(text)
   if (validate(value)) return null
   const list = (validate.errors ?? []).map(
     ({ instancePath, message, params }) =>
@@ -107,7 +107,7 @@ function mistakes(validate: ValidateFunction, text: string): string | null {
 }
 
 /** JSON, or text that is none, such as that of /metrics. */
-function valueOf(text: string): unknown {
+function parsed(text: string): unknown {
   if (text === '') return {}
   return /^\s*[[{"\d-]|^(?:true|false|null)$/.test(text) ? JSON.parse(text) : text
 }
