@@ -433,6 +433,8 @@ export type Readiness = { ready: boolean; checks: Record<string, string> }
 
 /** What each operation takes and answers, by method and path. */
 export interface Operations {
+  /** Figures of this process and of the queue, for Prometheus */
+  'GET /metrics': { answer: never }
   /** Publish an event */
   'POST /api/events': {
     headers?: {
