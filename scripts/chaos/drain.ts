@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from 'pg'
-import { isOutage } from '../../src/database/outage.ts'
+import { patiently } from './patiently.ts'
 
 const POLL_MS = 500
 
@@ -29,16 +29,6 @@ export async function drain(
       return { open, seconds: Math.round(seconds()), postponed }
     }
     await delay(POLL_MS)
-  }
-}
-
-/** A connection of ours may have been terminated by the last fault. */
-async function patiently<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (!isOutage(error)) throw error
-    return await run()
   }
 }
 

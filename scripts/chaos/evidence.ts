@@ -86,7 +86,7 @@ export interface Leftovers {
 /** What must not be there once everything is final and all runners have stopped. */
 export async function findLeftovers(pool: Pool): Promise<Leftovers> {
   const { rows: violations } = await pool.query(
-    `select kind, id, detail from postrider.violations(now() - interval '1 day', 1000000)`,
+    `select kind, id, detail from postrider.violations(now() - interval '1 day', 200000)`,
   )
   const { rows } = await pool.query<{ attempts: number; jobs: number }>(
     `select (select count(*)::int from postrider.attempt where outcome = 'started') as attempts,

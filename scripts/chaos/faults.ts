@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Shutdown } from '../../src/testing/restartable-postgres.ts'
+import { patiently } from './patiently.ts'
 import type { Random } from './random.ts'
 import type { ProcessKind, Supervised } from './supervisor.ts'
 import type { System } from './system.ts'
@@ -145,13 +146,17 @@ async function freeze(system: System, random: Random, kind: ProcessKind): Promis
 
 /** Connections of everybody: runners, APIs, the producer, and this program. */
 async function terminateBackends({ pool }: System, random: Random): Promise<Struck> {
-  const { rows } = await pool.query<{ pid: number }>(
-    `select pid from pg_stat_activity
-     where backend_type = 'client backend' and pid <> pg_backend_pid() order by pid`,
+  const { rows } = await patiently(() =>
+    pool.query<{ pid: number }>(
+      `select pid from pg_stat_activity
+       where backend_type = 'client backend' and pid <> pg_backend_pid() order by pid`,
+    ),
   )
   const count = Math.ceil(random.between(0, BACKENDS_MAX))
   const pids = random.shuffle(rows.map(({ pid }) => pid)).slice(0, count)
-  await pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids])
+  await patiently(() =>
+    pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids]),
+  )
   return PASSED
 }
 

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import type { ChaosOptions, Findings } from './chaos.ts'
+import type { Fault } from './faults.ts'
 import type { Life } from './supervisor.ts'
 
 /** The line that a run ends with. */
@@ -54,7 +55,7 @@ export function failuresOf(findings: Findings): string[] {
       'answers that no outage explains',
     ],
     [
-      findings.lives.filter((life) => isStrange(life, findings.reaped)).length,
+      findings.lives.filter((life) => isStrange(life, findings)).length,
       'processes that ended without a reason',
     ],
     [verdict.accepted === 0 ? 1 : 0, 'run without a single event'],
@@ -66,14 +67,28 @@ export function failuresOf(findings: Findings): string[] {
 const TEMPORARY = 75
 
 /**
- * Whether a process ended although nobody had asked it to. Two reasons are good: the database was away when
- * it started, and a runner found itself replaced while it was frozen or cut off.
+ * Whether a process ended in a way that nothing explains. Good reasons for 75: the database was away when it
+ * started; a runner found itself replaced while it was frozen or cut off; and one that was told to stop gave
+ * up after a while because the database was away.
  */
-function isStrange({ asked, end, hasStarted, runnerId }: Life, reaped: Set<string>): boolean {
+function isStrange(life: Life, { reaped, faults }: Findings): boolean {
+  const { asked, end, hasStarted, runnerId } = life
   if (asked === 'SIGKILL') return end !== 'SIGKILL'
-  const wasReplaced = runnerId !== null && reaped.has(runnerId)
-  if (end === TEMPORARY) return hasStarted && !wasReplaced
+  if (end === TEMPORARY) {
+    const wasReplaced = runnerId !== null && reaped.has(runnerId)
+    return hasStarted && !wasReplaced && !stoppedDuringOutage(life, faults)
+  }
   return asked === null || (end !== 0 && (hasStarted || end !== 'SIGTERM'))
+}
+
+function stoppedDuringOutage({ asked, askedAt, endedAt }: Life, faults: readonly Fault[]): boolean {
+  return (
+    asked !== null &&
+    faults.some(
+      ({ kind, at, until }) =>
+        kind.startsWith('restart postgres') && at < (endedAt ?? askedAt) && until > askedAt,
+    )
+  )
 }
 
 function endOf({ name, asked, end }: Life): string {
