@@ -26,7 +26,7 @@ const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
 const OVERLAP_SECONDS_MAX = 7 * 86_400
 
 /** `*`, an exact name, or `prefix.*`: what postrider.type_patterns can match. */
-export const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
+const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
 /** A token of RFC 9110. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */

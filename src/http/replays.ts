@@ -10,7 +10,7 @@ import {
 } from '../recovery/replays.ts'
 import { auditName } from './audit-name.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
-import { EVENT_TYPE_PATTERN } from './endpoint-input.ts'
+import { eventTypesInput } from './endpoint-input.ts'
 import { pageQuery, readPage } from './pages.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
@@ -19,7 +19,6 @@ import { pageSchema } from './schemas.ts'
 const tags = ['Replays']
 /** More would be a load test of the receiver. */
 const RATE_MAX = 1_000
-const EVENT_TYPES_MAX = 100
 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 const uuid = { type: 'string', format: 'uuid' } as const
@@ -32,13 +31,7 @@ const replayInput = z
         'redeliver: finished deliveries are made again. missed: events that match the endpoint and have no delivery to it get one.',
     }),
     endpointId: endpointId.optional().openapi({ ...uuid, description: 'Only this endpoint.' }),
-    eventTypes: z
-      .array(
-        z.string().regex(EVENT_TYPE_PATTERN, 'is not *, a dotted name, or a prefix like order.*'),
-      )
-      .min(1)
-      .max(EVENT_TYPES_MAX)
-      .optional(),
+    eventTypes: eventTypesInput.optional(),
     states: z
       .array(z.enum(['delivered', 'failed', 'cancelled']))
       .min(1)

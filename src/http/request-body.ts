@@ -55,6 +55,8 @@ export async function readJsonBody(
  * validator of the route looks for them. No body counts as an empty object.
  */
 export const settingsBody = createMiddleware(async (c, next) => {
+  // Hono calls the handlers of a route twice where a part of the path is `:id` itself.
+  if (c.req.bodyCache.text !== undefined) return await next()
   const { bytes, text } = await readJsonBody(c, SETTINGS_BYTES_MAX)
   // The validator takes '' for no body, which then needs no content type; with one it parses the text.
   const nothing = c.req.header('content-type') === undefined ? '' : '{}'

@@ -55,6 +55,7 @@ export function createOpenApiCheck(document: Document): OpenApiCheck {
     const found = findOperation(document, method, path)
     const mediaType = contentType?.split(';')[0] ?? ''
     if (!found) return mediaType === PROBLEM ? mistakes(validatorOf('Problem'), text) : null
+    const shown = mediaType.endsWith('json') ? text : JSON.stringify(text)
 
     const documented = found.operation.responses[status]
     if (!documented) return `status ${status} is not documented`
@@ -62,7 +63,7 @@ export function createOpenApiCheck(document: Document): OpenApiCheck {
     if (!schema) return documented.content || text !== '' ? `${mediaType} is not documented` : null
     const request = found.operation.requestBody?.content['application/json']?.schema
     return (
-      mistakes(validatorOf(schema), text) ??
+      mistakes(validatorOf(schema), shown) ??
       (status < 300 && request && body
         ? mistakes(validatorOf(request, 'open'), String(body))
         : null)
@@ -83,13 +84,24 @@ export function findOperation(
   method: string,
   path: string,
 ): { operation: Operation; template: string } | null {
-  const [pathname = ''] = path.split('?')
-  const candidates = Object.keys(paths).filter((template) => patternOf(template).test(pathname))
+  // As it arrives: `..` is resolved before a request is sent.
+  const { pathname } = new URL(path, 'http://api')
   // `/api/events/batch` before `/api/events/{id}`.
-  const [template = ''] = candidates.sort((a, b) => a.split('{').length - b.split('{').length)
+  const [template = ''] = templatesOf(paths, pathname).sort(
+    (a, b) => a.split('{').length - b.split('{').length,
+  )
   const operation = paths[template]?.[method.toLowerCase()]
   return operation ? { operation, template } : null
 }
+
+/** The methods that are documented for a path, sorted. */
+export function methodsOf({ paths }: Document, path: string): string[] {
+  const items = templatesOf(paths, path).map((template) => paths[template] ?? {})
+  return items.flatMap((item) => Object.keys(item).map((method) => method.toUpperCase())).sort()
+}
+
+const templatesOf = (paths: Document['paths'], pathname: string): string[] =>
+  Object.keys(paths).filter((template) => patternOf(template).test(pathname))
 
 function patternOf(template: string): RegExp {
   const escaped = template.replace(/[.*+?^$()|[\]\\]/g, '\\$&')

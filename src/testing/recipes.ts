@@ -69,7 +69,6 @@ export const RECIPES: Record<string, Recipe> = {
   'retryDelivery 409': { prepare: pauseEndpoint },
   'cancelDelivery 409': { prepare: finishDelivery },
   'createReplay 200': { request: () => ({ body: { since: SINCE, preview: true } }) },
-  'createReplay 201': { request: () => ({ body: { since: SINCE } }) },
   'getReady 503': {
     overrides: () => ({
       ready: async () => ({ ready: false, checks: { database: 'unreachable' } }),
