@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import type { Pool } from 'pg'
 import { callApi } from '../../src/commands/api-client.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { createPool } from '../../src/database/pool.ts'
+import { createPool, cutConnections } from '../../src/database/pool.ts'
 import { type RedisServer, startRedis } from '../../src/testing/redis.ts'
 import {
   type RestartablePostgres,
@@ -54,7 +54,10 @@ export async function startSystem(
     max: 3,
     applicationName: 'chaos',
   })
-  cleanup.defer(() => pool.end())
+  cleanup.defer(async () => {
+    cutConnections(pool) // a run that is interrupted may be in the middle of a long statement
+    await pool.end()
+  })
 
   const adminKey = randomBytes(32).toString('base64url')
   const common = {
