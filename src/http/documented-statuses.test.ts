@@ -17,13 +17,14 @@ import { bodyIn, createWorld, pathIn, type World } from '../testing/world.ts'
 import type { AppOptions } from './server.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
-const { request, apiKeys } = createTestApi(pool)
+const plain = createTestApi(pool)
+const { request, apiKeys } = plain
 const document = (await request('GET', '/openapi.json')).json as Document
 const reader = await apiKeys.issue({ name: 'reads', scopes: ['read'] }, 'test')
 const publisher = await apiKeys.issue({ name: 'publishes', scopes: ['publish'] }, 'test')
 const redis = await connectRedis({ url: undefined, log: captureLog().log })
 /** For refusals, which change nothing. */
-const shared = await createWorld(pool)
+const shared = await createWorld(plain)
 
 const UNKNOWN = {
   tenant: 'nobody',
@@ -49,7 +50,6 @@ const COMMON: Record<string, Provocation[]> = {
   404: [{ path: UNKNOWN }, { path: { tenant: UNKNOWN.tenant } }],
   413: [{ options: { body: FAR_TOO_LARGE } }],
   415: [{ options: { body: '{}', headers: { 'content-type': 'text/plain' } } }],
-  422: [{ query: '?limit=-1' }, { options: { body: { never: 'heard of' } } }],
   429: [
     { overrides: { requestLimiter: createRequestLimiter({ redis, limit: 0, windowSeconds: 60 }) } },
   ],
@@ -92,15 +92,20 @@ async function provoke(t: Test, { method, template, operation, status }: Case): 
   const seen =
     recipe || status < '300'
       ? await follow(t, recipe ?? {}, { method, template, operation, status })
-      : await tryAll(COMMON[status] ?? [], { method, template, operation, status })
+      : await tryAll(commonOf(operation, status), { method, template, operation, status })
   const hint = 'give it a recipe in src/testing/recipes.ts, or take it out of the document'
   t.ok(seen.includes(Number(status)), `${status}; if not: ${hint}. Came: ${seen}`)
+}
+
+function commonOf({ requestBody }: Operation, status: string): Provocation[] {
+  if (status !== '422') return COMMON[status] ?? []
+  return [requestBody ? { options: { body: { never: 'heard of' } } } : { query: '?limit=-1' }]
 }
 
 async function tryAll(provocations: Provocation[], one: Case): Promise<number[]> {
   const seen: number[] = []
   for (const { options = {}, path, query = '', overrides } of provocations) {
-    const { request } = createTestApi(pool, overrides)
+    const { request } = overrides ? createTestApi(pool, overrides) : plain
     const body = 'body' in options ? options.body : bodyIn(shared, one.operation)
     const target = `${pathIn(shared, one.template, path)}${query}`
     const answer = await request(one.method.toUpperCase(), target, { ...options, body })
@@ -112,9 +117,9 @@ async function tryAll(provocations: Provocation[], one: Case): Promise<number[]>
 
 /** In a world of its own, since it may change it. */
 async function follow(t: Test, recipe: Recipe, one: Case): Promise<number[]> {
-  const world: World = await createWorld(pool)
+  const world: World = await createWorld(plain)
   const context = { pool, databaseUrl, world, t }
-  const { request } = createTestApi(pool, recipe.overrides?.(context))
+  const { request } = recipe.overrides ? createTestApi(pool, recipe.overrides(context)) : plain
   const undo = await recipe.prepare?.(context)
   const options = {
     body: bodyIn(world, one.operation),

@@ -50,6 +50,8 @@ export interface RequestOptions {
   headers?: Record<string, string>
 }
 
+export type TestApi = ReturnType<typeof createTestApi>
+
 /**
  * The whole API on a database, without a port, with `request` to call it as the admin. Whatever is not as
  * documented fails the test.

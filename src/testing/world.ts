@@ -1,5 +1,4 @@
-import type { Pool } from 'pg'
-import { createTestApi } from './api.ts'
+import type { TestApi } from './api.ts'
 import type { Operation } from './openapi-check.ts'
 
 /** One of everything that a path can lead to, made through the API itself. */
@@ -11,8 +10,7 @@ export interface World {
 
 let made = 0
 
-export async function createWorld(pool: Pool): Promise<World> {
-  const { request } = createTestApi(pool)
+export async function createWorld({ request }: Pick<TestApi, 'request'>): Promise<World> {
   made += 1
   const key = `world-${process.pid}-${made}`
   const create = async (method: string, path: string, body: unknown = {}) => {
