@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
 import { createTestApi } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
@@ -18,6 +19,7 @@ const operations = Object.entries<Record<string, object>>(document.paths).flatMa
 )
 
 t.test('OpenAPI 3.1 of every route', async (t) => {
+  t.match(await new Validator().validate(structuredClone(document)), { valid: true })
   t.equal(document.openapi, '3.1.0')
   const routed = app.routes
     .filter(({ method, path }) => method !== 'ALL' && !isPage(path))
