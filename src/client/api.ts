@@ -98,7 +98,7 @@ export type NewApiKey = {
   /** Key of the one tenant that it may touch. Left out: every tenant. */
   tenant?: string | null | undefined
   /** Left out: never. */
-  expiresAt?: string | undefined
+  expiresAt?: string | null | undefined
 }
 
 export type EndpointWithSecret = Endpoint & {

@@ -33,7 +33,11 @@ const input = z
       .transform((time) => new Date(time))
       .refine((time) => time.getTime() > Date.now(), 'is not in the future')
       .nullish()
-      .openapi({ type: 'string', format: 'date-time', description: 'Left out: never.' }),
+      .openapi({
+        type: ['string', 'null'],
+        format: 'date-time',
+        description: 'Left out: never.',
+      }),
   })
   .openapi('NewApiKey')
 
