@@ -213,7 +213,11 @@ begin
     where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
       and d.id < postrider.id_at(now() + interval '1 day')
   ) as missing
-  join postrider.endpoint e on e.id = missing.endpoint_id
+  -- Offset, so that endpoints are looked up for what is missing: as a join the planner began with them, and
+  -- asked for the deliveries of every event once per endpoint.
+  cross join lateral (
+    select e.* from postrider.endpoint e where e.id = missing.endpoint_id offset 0
+  ) as e
   where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
     and postrider.passes_filter(e.filter, ev.data::text::jsonb);
 end
