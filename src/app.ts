@@ -73,6 +73,8 @@ export interface RunningDev {
   stop(): Promise<void>
   /** Rejects when the database or the runner ended by itself. */
   ended: Promise<unknown>
+  /** Aborted when somebody asked its runner to stop. */
+  drained: AbortSignal
 }
 
 export type DevConfig = Config & Pick<ServiceConfig, 'secretEncryptionKeys'> & { adminKey: string }
@@ -112,7 +114,8 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const running = starting.move()
   const stop = once(() => running.disposeAsync())
   const ended = firstEnd(runner, postgres)
-  return { url, sandboxUrl: url + SANDBOX_PATH, databaseUrl, stop, ended }
+  const { drained } = runner
+  return { url, sandboxUrl: url + SANDBOX_PATH, databaseUrl, stop, ended, drained }
 }
 
 async function startEmbedded({ dataDir }: DevConfig) {

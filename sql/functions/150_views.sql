@@ -32,6 +32,7 @@ select r.id, r.host, r.pid,
     when r.reaped_at is not null then 'reaped'
     when r.stopped_at is not null then 'stopped'
     when r.seen_at < now() - interval '5 seconds' then 'silent'
+    when r.drain_requested_at is not null then 'draining'
     else 'live' end as state,
   r.started_at, r.seen_at,
   greatest(extract(epoch from coalesce(r.reaped_at, r.stopped_at, now()) - r.seen_at), 0)::numeric(12, 1) as silent_s,
@@ -40,7 +41,7 @@ select r.id, r.host, r.pid,
     where l.locktype = 'advisory' and l.classid = 732 and l.objid = r.lock_id::oid and l.objsubid = 2 and l.granted
       and l.database = (select d.oid from pg_database d where d.datname = current_database())
   ) as session_lock_held,
-  coalesce(j.jobs, 0) as jobs_locked, j.oldest_lock, r.stopped_at, r.reaped_at
+  coalesce(j.jobs, 0) as jobs_locked, j.oldest_lock, r.stopped_at, r.reaped_at, r.drain_requested_at
 from postrider.runner r
 left join (
   select j.locked_by, count(*) as jobs, min(j.locked_at) as oldest_lock
@@ -51,7 +52,7 @@ comment on view postrider.runner_health is
 comment on column postrider.runner_health.id is 'As in attempt.runner and in the log.';
 comment on column postrider.runner_health.host is 'Host name.';
 comment on column postrider.runner_health.pid is 'Process id on that host.';
-comment on column postrider.runner_health.state is 'live; silent (no heartbeat for 5 s: stalled, cut off, or dead and about to be reaped); stopped (in good order); reaped (found dead).';
+comment on column postrider.runner_health.state is 'live; draining (asked to stop by drain_runner(), finishing what it has); silent (no heartbeat for 5 s: stalled, cut off, or dead and about to be reaped); stopped (in good order); reaped (found dead).';
 comment on column postrider.runner_health.started_at is 'When it registered.';
 comment on column postrider.runner_health.seen_at is 'Last heartbeat; there is one a second.';
 comment on column postrider.runner_health.silent_s is 'Seconds since then; of those that are gone, how long they had been silent.';
@@ -60,6 +61,7 @@ comment on column postrider.runner_health.jobs_locked is 'Jobs it holds: in flig
 comment on column postrider.runner_health.oldest_lock is 'Since when it holds the oldest of them.';
 comment on column postrider.runner_health.stopped_at is 'When it stopped in good order.';
 comment on column postrider.runner_health.reaped_at is 'When it was found dead.';
+comment on column postrider.runner_health.drain_requested_at is 'When drain_runner() asked it to stop.';
 
 create or replace view postrider.overdue_delivery as
 select d.id, d.tenant_id, d.endpoint_id, d.state, d.due_attempt, d.next_attempt_at,

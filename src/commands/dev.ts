@@ -26,7 +26,8 @@ export function addDevCommand(program: Command, context: CommandContext): void {
         const dev = await startDev({ ...config, adminKey, secretEncryptionKeys, dataDir }, log)
         await folder.writeConnection({ url: dev.url, key: adminKey }, dev.databaseUrl)
         context.print(greeting(dev, folder))
-        await runService(dev, context.stopSignal, { stopMsMax: stopMsOf(config) })
+        const asked = AbortSignal.any([context.stopSignal, dev.drained])
+        await runService(dev, asked, { stopMsMax: stopMsOf(config) })
       } finally {
         await folder.close()
       }

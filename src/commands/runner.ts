@@ -12,6 +12,7 @@ export function addRunnerCommand(program: Command, { env, stopSignal }: CommandC
       const { startRunnerProcess } = await import('../app.ts')
       const config = readConfig(env, 'runner')
       const runner = await startRunnerProcess(config, createLog(config.logLevel))
-      await runService(runner, stopSignal, { stopMsMax: stopMsOf(config) })
+      const asked = AbortSignal.any([stopSignal, runner.drained])
+      await runService(runner, asked, { stopMsMax: stopMsOf(config) })
     })
 }

@@ -35,6 +35,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
         event: due.eventId,
         endpoint: work.endpoint.id,
         tenant: work.tenant.key,
+        runner: work.runner,
       }
       const filled = sql.replaceAll(/:'(\w+)'/g, (place, name) =>
         variables[name] ? `'${variables[name]}'` : place,

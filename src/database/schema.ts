@@ -160,6 +160,7 @@ export interface RunnerTable {
   seen_at: Generated<Date>
   stopped_at: Date | null
   reaped_at: Date | null
+  drain_requested_at: Date | null
 }
 
 export interface ReplayTable {

@@ -44,6 +44,7 @@ async function start(id: string) {
     log: lines.log,
     onReaped: () => reaped.resolve('reaped'),
     onSilent: () => undefined,
+    onDrain: () => undefined,
   })
   return { presence, lines, reaped: reaped.promise }
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../log.ts'
-import { createSilenceWatch } from './silence.ts'
+import { createSilenceWatch, type Seen } from './silence.ts'
 
 /** First key of the session advisory lock that a runner holds while it lives; the second is `lock_id`. */
 const RUNNER_LOCK = 732
@@ -24,6 +24,8 @@ export interface PresenceOptions {
   onReaped(): void
   /** The server did not answer a heartbeat in time: other connections to it are no better. */
   onSilent(): void
+  /** Somebody asked the runner to stop, with `drain_runner`. Called with each heartbeat from then on. */
+  onDrain(): void
 }
 
 export interface Presence {
@@ -141,15 +143,22 @@ async function introduceAgain(options: PresenceOptions, signal: AbortSignal): Pr
   }
 }
 
+/** A runner that counts as living. */
+interface Heartbeat extends Seen {
+  drain_requested_at: Date | null
+}
+
 /** A heartbeat a second, until the connection fails, the runner finds itself reaped, or is stopped. */
 async function watch(client: pg.Client, options: PresenceOptions, signal: AbortSignal) {
   const silence = createSilenceWatch(SILENCE_MS)
   while (!signal.aborted) {
-    const { rows } = await client.query<{ id: string; seen_at: Date }>(
-      'select id, seen_at from postrider.heartbeat($1)',
+    const { rows } = await client.query<Heartbeat>(
+      'select h.id, h.seen_at, r.drain_requested_at from postrider.heartbeat($1) h join postrider.runner r using (id)',
       [options.runnerId],
     )
-    if (!rows.some((row) => row.id === options.runnerId)) return // introducing itself again tells why
+    const own = rows.find((row) => row.id === options.runnerId)
+    if (!own) return // introducing itself again tells why
+    if (own.drain_requested_at) options.onDrain()
     const silent = silence.observe(
       rows.filter((row) => row.id !== options.runnerId),
       performance.now(),

@@ -64,6 +64,8 @@ export interface RunnerHandle {
   stop(): Promise<void>
   /** Resolves when it has stopped as asked; rejects when it ended by itself, which is fatal. */
   ended: Promise<void>
+  /** Aborted when somebody asked it to stop, with `drain_runner`: whoever started it is to call `stop`. */
+  drained: AbortSignal
 }
 
 /** The worker pool ended although nobody had asked it to. */
@@ -82,6 +84,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   const heldJobs = createHeldJobs(id, log)
   const pools = createPools(options, id, heldJobs)
   const reaped = Promise.withResolvers<never>()
+  const drained = new AbortController()
   const presence = await startPresence({
     connectionString: options.connectionString,
     runnerId: id,
@@ -90,6 +93,10 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     onSilent: () => {
       cutConnections(pools.own)
       cutConnections(pools.worker)
+    },
+    onDrain: () => {
+      if (!drained.signal.aborted) log.info({ runnerId: id }, 'runner.drain_requested')
+      drained.abort()
     },
   })
   options.metrics.watchPool('runner', pools.own)
@@ -139,6 +146,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
       return stopping
     },
     ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
+    drained: drained.signal,
   }
 }
 
