@@ -6,8 +6,11 @@
 -- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch.
--- Bounds on the ids are worked out first, because a partitioned table is planned with all its partitions
--- unless the statement itself says which ones can matter; force_custom_plan lets the planner see them.
+--
+-- Planned once a session (force_generic_plan): planning anew took longer than the claim itself, 1 ms a batch.
+-- A plan for every batch has all partitions in it. The bounds on the ids let the executor leave out those
+-- that cannot matter before it opens them, and `= any (ids)` makes each of the others an index probe an id:
+-- by the bounds alone, a batch with one old delivery in it would read all that lies between.
 -- Dropped first, since what it returns has changed; grants are given anew in 900_tenant_isolation.sql.
 drop function if exists postrider.claim_many(uuid[], int[], text);
 create function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
@@ -18,13 +21,14 @@ returns table (
   client_certificate text, client_key_encrypted text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  low uuid := (select min_id from postrider.id_range(delivery_ids));
-  high uuid := (select max_id from postrider.id_range(delivery_ids));
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
   claimed postrider.claimed_delivery[];
   paused boolean := postrider.is_paused();
   cut uuid[];
@@ -35,47 +39,32 @@ begin
     raise exception 'runner % is not registered or was found dead', runner using errcode = '55000';
   end if;
 
-  with due as materialized (
-    select d.id, d.claim,
-      case
-        when e.deleted_at is not null then 'cancelled'
-        when paused or not postrider.accepts_work(e, t) then 'held'
-        when c.opened_at is not null and c.probe_delivery_id is distinct from d.id then 'held'
-        when d.claim is not null and d.abandoned_count + 1 >= 3 then 'pending'
-        else 'delivering'
-      end as verdict
-    from unnest(delivery_ids, due_attempts) as w (id, due)
-    join postrider.delivery d on d.id = w.id and d.due_attempt = w.due
-    join postrider.endpoint e on e.id = d.endpoint_id
-    join postrider.tenant t on t.id = d.tenant_id
-    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
-    where d.id between low and high and d.state in ('pending', 'delivering')
-    for update of d
-  ),
-  taken as (
+  with taken as (
     update postrider.delivery d
-    set state = due.verdict,
-      finished_at = case when due.verdict = 'cancelled' then now() end,
-      next_attempt_at = case when due.verdict <> 'cancelled' then d.next_attempt_at end,
-      claim = case when due.verdict = 'delivering' then postrider.uuidv7() end,
-      attempt_count = d.attempt_count + (due.verdict = 'delivering')::int,
-      abandoned_count = d.abandoned_count + (due.claim is not null)::int
-    from due
-    where d.id = due.id and d.id between low and high
+    set state = postrider.claim_verdict(d, e, t, c, paused),
+      finished_at = case when e.deleted_at is not null then now() end,
+      next_attempt_at = case when e.deleted_at is null then d.next_attempt_at end,
+      claim = case when postrider.claim_verdict(d, e, t, c, paused) = 'delivering' then postrider.uuidv7() end,
+      attempt_count = d.attempt_count + (postrider.claim_verdict(d, e, t, c, paused) = 'delivering')::int,
+      abandoned_count = d.abandoned_count + (d.claim is not null)::int
+    from unnest(delivery_ids, due_attempts) as w (id, due), postrider.tenant t, postrider.endpoint e
+    left join postrider.circuit c on c.endpoint_id = e.id
+    where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
+      and d.state in ('pending', 'delivering') and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, d.claim, d.attempt_count, d.schedule_step, d.abandoned_count, d.tenant_id,
-      d.endpoint_id, d.event_id, d.trigger, d.state, due.claim as cut
+      d.endpoint_id, d.event_id, d.trigger, d.state
   )
   select
     array_agg(row(id, claim, attempt_count, schedule_step, abandoned_count, tenant_id, endpoint_id,
       event_id, trigger)::postrider.claimed_delivery) filter (where state = 'delivering'),
-    array_agg(taken.cut) filter (where taken.cut is not null),
+    array_agg(id) filter (where abandoned_count > 0),
     array_agg(id) filter (where state = 'pending'),
-    array_agg(event_id)
+    array_agg(event_id order by event_id)
   into claimed, cut, postponed, events
   from taken;
 
   if cut is not null then
-    perform postrider.abandon(cut);
+    perform postrider.abandon_cut(cut);
   end if;
   if postponed is not null then
     perform postrider.postpone_poison(postponed);
@@ -85,8 +74,8 @@ begin
   select c.attempt_id, c.tenant_id, c.delivery_id, c.endpoint_id, c.attempt_number, c.trigger, claim_many.runner
   from unnest(claimed) as c;
 
-  low := (select min_id from postrider.id_range(events));
-  high := (select max_id from postrider.id_range(events));
+  low := events[1];
+  high := events[cardinality(events)];
   return query
   select c.delivery_id, c.attempt_id, c.attempt_number, c.schedule_step, c.abandoned_count,
     c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.body(ev.type, ev.occurred_at, ev.data),
@@ -98,7 +87,8 @@ begin
     e.client_certificate, e.client_key_encrypted
   from unnest(claimed) as c
   join postrider.endpoint e on e.id = c.endpoint_id
-  left join postrider.event ev on ev.id = c.event_id and ev.id between low and high;
+  left join postrider.event ev
+    on ev.id = any (events) and ev.id between low and high and ev.id = c.event_id;
 end
 $$;
 comment on function postrider.claim_many(uuid[], int[], text) is
@@ -132,3 +122,35 @@ end
 $$;
 comment on function postrider.postpone_poison(uuid[]) is
   'Puts off deliveries that were abandoned three times in a row or more, so that they cannot take one runner after another.';
+
+create or replace function postrider.claim_verdict(
+  delivery postrider.delivery, endpoint postrider.endpoint, tenant postrider.tenant,
+  circuit postrider.circuit, paused boolean
+) returns text
+language sql immutable parallel safe
+return case
+  when endpoint.deleted_at is not null then 'cancelled'
+  when paused or not postrider.accepts_work(endpoint, tenant) then 'held'
+  when circuit.opened_at is not null and circuit.probe_delivery_id is distinct from delivery.id then 'held'
+  when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
+  else 'delivering' end;
+comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
+  'The state that a delivery gets when it is claimed.';
+
+-- Their attempts that are still started are those that were cut off: the new ones are not written yet.
+create or replace function postrider.abandon_cut(delivery_ids uuid[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  floor uuid := postrider.id_floor((select min_id from postrider.id_range(delivery_ids)));
+begin
+  return postrider.abandon(array(
+    select a.id from postrider.attempt a
+    where a.delivery_id = any (delivery_ids) and a.id >= floor and a.outcome = 'started'));
+end
+$$;
+comment on function postrider.abandon_cut(uuid[]) is
+  'Marks the attempts of these deliveries that were cut off as abandoned; returns how many.';

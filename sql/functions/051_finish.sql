@@ -7,11 +7,26 @@
 -- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
 -- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using
 -- up the retry schedule.
+--
+-- Planned once a session, with bounds and `= any (ids)`: see claim_many.
+-- Apart from finish_many, which seldom needs it.
+create or replace function postrider.verdict_of_late(attempt uuid) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return case (select a.outcome from postrider.attempt a where a.id = attempt) when 'stale' then 'stale' else 'already' end;
+end
+$$;
+comment on function postrider.verdict_of_late(uuid) is
+  'What is said of an attempt that did not settle its delivery: stale, or already.';
+
 create or replace function postrider.finish_many(results json, disable_after interval default '5 days')
 returns table (attempt_id uuid, verdict text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -19,12 +34,16 @@ declare
   finished postrider.attempt_result[] := array(
     select row(r.*)::postrider.attempt_result
     from json_populate_recordset(null::postrider.attempt_result, results) as r);
-  deliveries record;
-  attempts record;
+  ids record;
   settled postrider.settled_delivery[];
+  settled_attempts uuid[];
 begin
-  select * into deliveries from postrider.id_range(array(select f.delivery_id from unnest(finished) as f));
-  select * into attempts from postrider.id_range(array(select f.attempt_id from unnest(finished) as f));
+  select deliveries, deliveries[1] as delivery_low, deliveries[cardinality(deliveries)] as delivery_high,
+    attempts, attempts[1] as attempt_low, attempts[cardinality(attempts)] as attempt_high
+  into ids
+  from (select array_agg(f.delivery_id order by f.delivery_id) as deliveries,
+          array_agg(f.attempt_id order by f.attempt_id) as attempts
+        from unnest(finished) as f) as sorted;
 
   with settled as (
     update postrider.delivery d
@@ -48,23 +67,24 @@ begin
         when f.outcome = 'delivered' or f.next_in_seconds is null or e.deleted_at is not null then now() end
     from unnest(finished) as f, postrider.tenant t, postrider.endpoint e
     left join postrider.circuit c on c.endpoint_id = e.id
-    where d.id = f.delivery_id and d.id between deliveries.min_id and deliveries.max_id
+    where d.id = any (ids.deliveries) and d.id between ids.delivery_low and ids.delivery_high
+      and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
       d.next_attempt_at, f.outcome, f.status_code
   )
-  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}') into settled from settled s;
+  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}'), coalesce(array_agg(s.attempt_id), '{}')
+  into settled, settled_attempts from settled s;
 
   update postrider.attempt a
-  set outcome = case when s.id is null then 'stale' else f.outcome end,
+  set outcome = case when f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
     status_code = f.status_code, error = f.error, duration_ms = f.duration_ms, dns_ms = f.dns_ms,
     connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
     request_headers = f.request_headers, response_headers = f.response_headers,
     response_body = f.response_body, finished_at = clock_timestamp()
   from unnest(finished) as f
-  left join unnest(settled) as s on s.attempt_id = f.attempt_id
-  where a.id = f.attempt_id and a.id between attempts.min_id and attempts.max_id
-    and (a.outcome = 'started' or (a.outcome = 'abandoned' and s.id is null));
+  where a.id = any (ids.attempts) and a.id between ids.attempt_low and ids.attempt_high and a.id = f.attempt_id
+    and (a.outcome = 'started' or (a.outcome = 'abandoned' and f.attempt_id <> all (settled_attempts)));
 
   perform postrider.enqueue(
     array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), 5, array_agg(s.endpoint_id))
@@ -74,11 +94,9 @@ begin
   perform postrider.note_health(settled, disable_after);
 
   return query
-  select f.attempt_id, coalesce(s.state, case a.outcome when 'stale' then 'stale' else 'already' end)
+  select f.attempt_id, coalesce(s.state, postrider.verdict_of_late(f.attempt_id))
   from unnest(finished) as f
-  left join unnest(settled) as s on s.attempt_id = f.attempt_id
-  left join postrider.attempt a
-    on a.id = f.attempt_id and a.id between attempts.min_id and attempts.max_id;
+  left join unnest(settled) as s on s.attempt_id = f.attempt_id;
 end
 $$;
 comment on function postrider.finish_many(json, interval) is
