@@ -20,7 +20,7 @@ import {
 export type Log = Logger
 
 /** Never written, wherever a record carries them at its first or second level. */
-const REDACTED = [
+const REDACTED = new Set([
   'authorization',
   'cookie',
   'password',
@@ -33,7 +33,7 @@ const REDACTED = [
   'connectionString',
   'databaseUrl',
   'redisUrl',
-]
+])
 
 /**
  * JSON lines on stdout, times in UTC.
@@ -45,8 +45,35 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
     level,
     base: { pid: process.pid },
     timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    formatters: { level: (label: string) => ({ level: label }), log: redact },
   }
   return destination ? pino(options, destination) : pino(options)
+}
+
+type Fields = Record<string, unknown>
+
+/**
+ * Pino's own `redact` copies every record first: 30 us a line, more than the line itself. Here a
+ * record is copied only when there is something in it to hide.
+ */
+function redact(record: Fields): Fields {
+  let hidden: Fields | undefined
+  for (const [name, value] of Object.entries(record)) {
+    const shown = REDACTED.has(name) ? CENSOR : isPlain(value) ? redactNames(value) : value
+    if (shown !== value) hidden = { ...(hidden ?? record), [name]: shown }
+  }
+  return hidden ?? record
+}
+
+function redactNames(record: Fields): Fields {
+  const names = Object.keys(record).filter((name) => REDACTED.has(name))
+  if (names.length === 0) return record
+  return { ...record, ...Object.fromEntries(names.map((name) => [name, CENSOR])) }
+}
+
+const CENSOR = '[redacted]'
+
+/** Errors keep their class, for the serializer. */
+function isPlain(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !(value instanceof Error)
 }
