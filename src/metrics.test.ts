@@ -5,7 +5,8 @@ const render = async (metrics: ReturnType<typeof createMetrics>) => (await metri
 
 t.test('counts what happened, in the format of Prometheus', async (t) => {
   const metrics = createMetrics({ version: '1.2.3' })
-  metrics.eventAccepted({ duplicate: false }, 0.004)
+  metrics.eventsAccepted('event', [{ duplicate: false }], 0.004)
+  metrics.eventsAccepted('batch', [{ duplicate: false }, { duplicate: true }], 0.3)
   metrics.requestAnswered({ method: 'POST', route: '/api/events', status: 202 })
   metrics.attemptEnded({
     outcome: 'rejected',
@@ -25,8 +26,10 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
   const text = await render(metrics)
   for (const line of [
     /^postrider_build_info\{version="1\.2\.3",node="[\d.]+"\} 1$/m,
-    /^postrider_events_accepted_total\{duplicate="false"\} 1$/m,
-    /^postrider_publish_seconds_bucket\{le="0\.005"\} 1$/m,
+    /^postrider_events_accepted_total\{duplicate="false"\} 2$/m,
+    /^postrider_events_accepted_total\{duplicate="true"\} 1$/m,
+    /^postrider_publish_seconds_bucket\{le="0\.005",request="event"\} 1$/m,
+    /^postrider_publish_seconds_count\{request="batch"\} 1$/m,
     /^postrider_http_requests_total\{method="POST",route="\/api\/events",status="202"\} 1$/m,
     /^postrider_attempts_total\{outcome="rejected"\} 1$/m,
     /^postrider_deliveries_settled_total\{state="pending"\} 1$/m,

@@ -16,8 +16,12 @@ export interface PoolUsage {
 }
 
 export interface Metrics {
-  /** An event was answered with 202. */
-  eventAccepted(published: { duplicate: boolean }, seconds: number): void
+  /** A request was answered with 202: one event, or a batch of them, committed in so many seconds. */
+  eventsAccepted(
+    request: 'event' | 'batch',
+    published: readonly { duplicate: boolean }[],
+    seconds: number,
+  ): void
   /** An HTTP request to us was answered. `route` is the pattern, never the path. */
   requestAnswered(request: { method: string; route: string; status: number }): void
   /** An attempt has ended. `ageSeconds` counts from when the event could first be sent. */
@@ -65,13 +69,14 @@ export function createMetrics({ version }: { version: string }): Metrics {
 function publishMetrics(registers: Registry[]) {
   const accepted = new Counter({
     name: 'postrider_events_accepted_total',
-    help: 'Events answered with 202. duplicate = stored by an earlier request with the same key.',
+    help: 'Events published over HTTP and answered with 202. duplicate = stored by an earlier request with the same key.',
     labelNames: ['duplicate'],
     registers,
   })
   const seconds = new Histogram({
     name: 'postrider_publish_seconds',
-    help: 'From a request read to its event committed.',
+    help: 'From a request read to its events committed. request = event, or batch of up to 1,000.',
+    labelNames: ['request'],
     buckets: PUBLISH_SECONDS,
     registers,
   })
@@ -82,10 +87,12 @@ function publishMetrics(registers: Registry[]) {
     registers,
   })
   return {
-    eventAccepted({ duplicate }: { duplicate: boolean }, took: number) {
-      accepted.inc({ duplicate: String(duplicate) })
-      seconds.observe(took)
-    },
+    eventsAccepted: ((request, published, took) => {
+      const duplicates = published.filter(({ duplicate }) => duplicate).length
+      accepted.inc({ duplicate: 'false' }, published.length - duplicates)
+      accepted.inc({ duplicate: 'true' }, duplicates)
+      seconds.observe({ request }, took)
+    }) satisfies Metrics['eventsAccepted'],
     requestAnswered: ({
       method,
       route,

@@ -1,8 +1,13 @@
 import type { Pool } from 'pg'
 import { Gauge, type Registry } from 'prom-client'
+import { DELIVER_TASK } from './jobs.ts'
 
 /** Looking over the jobs costs 0.1 s with 100,000 of them; scrapers may come more often than that is worth. */
 const KEPT_MS = 15_000
+/** A scraper waits 10 s; what this process knows by itself must reach it also when the database hangs. */
+const ANSWER_MS_MAX = 3_000
+/** Shown as 0 rather than not at all, so that rules and dashboards need not tell the two apart. */
+const JOB_STATES = ['ready', 'scheduled', 'running', 'dead']
 
 interface Figures {
   jobs: { task: string; state: string; jobs: string; lag_s: string }[]
@@ -13,9 +18,18 @@ interface Figures {
 /**
  * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, runners. Asked
  * for when somebody scrapes; while the database is away the figures of before are shown.
+ *
+ * Each process shows the same figures, so that they can be had from any. Once for a set: in `dev` the API and
+ * the runner share theirs.
  */
 export function watchQueue(registry: Registry, pool: Pool): void {
+  if (registry.getSingleMetric('postrider_jobs')) return
   const registers = [registry]
+  const up = gauge(
+    'postrider_database_up',
+    'Whether the figures of the queue could be read from the database, 1 or 0; when not, they are those of before.',
+    [],
+  )
   const jobs = gauge('postrider_jobs', 'Jobs by task and state: ready, scheduled, running, dead.', [
     'task',
     'state',
@@ -35,6 +49,8 @@ export function watchQueue(registry: Registry, pool: Pool): void {
   ])
   const show = (figures: Figures) => {
     for (const one of [jobs, lag, circuits, runners]) one.reset()
+    for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
+    lag.set({ task: DELIVER_TASK }, 0)
     for (const row of figures.jobs) {
       jobs.set({ task: row.task, state: row.state }, Number(row.jobs))
       if (row.state === 'ready') lag.set({ task: row.task }, Number(row.lag_s))
@@ -43,7 +59,12 @@ export function watchQueue(registry: Registry, pool: Pool): void {
     for (const row of figures.runners) runners.set({ state: row.state }, row.count)
   }
 
-  const refresh = createRefresh(() => ask(pool).then(show, () => undefined))
+  const askOnce = createQuestion(pool)
+  const refresh = createRefresh(async () => {
+    const figures = await askOnce()
+    if (figures) show(figures)
+    up.set(figures ? 1 : 0)
+  })
 
   /** Each waits for the same answer, as prom-client reads all of them at the same time. */
   function gauge(name: string, help: string, labelNames: string[]) {
@@ -64,18 +85,41 @@ function createRefresh(askNow: () => Promise<void>): () => Promise<void> {
   }
 }
 
+/** Null when the database is away, or silent; while an answer is awaited nothing else is asked. */
+function createQuestion(pool: Pool): () => Promise<Figures | null> {
+  let asking: Promise<Figures | null> | undefined
+  return async () => {
+    asking ??= ask(pool)
+      .catch(() => null)
+      .finally(() => {
+        asking = undefined
+      })
+    const { promise: late, resolve } = Promise.withResolvers<null>()
+    const timer = setTimeout(resolve, ANSWER_MS_MAX, null)
+    try {
+      return await Promise.race([asking, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** One after the other, so that it takes one connection of those that the process needs for its work. */
 async function ask(pool: Pool): Promise<Figures> {
-  const [jobs, circuits, runners] = await Promise.all([
-    pool.query<Figures['jobs'][number]>(
-      'select task_identifier as task, state, jobs, lag_s from postrider.queue_depth',
-    ),
-    pool.query<Figures['circuits'][number]>(
-      `select case when opened_at is null then 'counting' else 'open' end as state, count(*)::int
-       from postrider.circuit group by 1`,
-    ),
-    pool.query<Figures['runners'][number]>(
-      'select state, count(*)::int from postrider.runner_health group by 1',
-    ),
-  ])
+  const jobs = await pool.query<Figures['jobs'][number]>(
+    'select task_identifier as task, state, jobs, lag_s from postrider.queue_depth',
+  )
+  const circuits = await pool.query<Figures['circuits'][number]>(
+    `select s.state, count(c.endpoint_id)::int
+     from unnest(array['open', 'counting']) as s (state)
+     left join postrider.circuit c on (c.opened_at is null) = (s.state = 'counting')
+     group by 1`,
+  )
+  const runners = await pool.query<Figures['runners'][number]>(
+    `select s.state, count(r.id)::int
+     from unnest(array['live', 'silent', 'stopped', 'reaped']) as s (state)
+     left join postrider.runner_health r using (state)
+     group by 1`,
+  )
   return { jobs: jobs.rows, circuits: circuits.rows, runners: runners.rows }
 }

@@ -36,8 +36,50 @@ t.test('the queue is shown by task and state, with circuits and runners', async 
   t.match(text, /^postrider_runners\{state="live"\} \d+$/m)
 })
 
-t.test('while the database is away the figures of before are shown', async (t) => {
+t.test(
+  'a state that nothing is in is shown as 0, so that rules need not tell it from no answer',
+  async (t) => {
+    const { pool } = await createTestDatabase(t)
+    const metrics = createMetrics({ version: '1' })
+    watchQueue(metrics.registry, pool)
+    const { text } = await metrics.render()
+    for (const line of [
+      /^postrider_database_up 1$/m,
+      /^postrider_jobs\{task="deliver",state="ready"\} 0$/m,
+      /^postrider_jobs\{task="deliver",state="dead"\} 0$/m,
+      /^postrider_oldest_due_seconds\{task="deliver"\} 0$/m,
+      /^postrider_circuits\{state="open"\} 0$/m,
+      /^postrider_runners\{state="live"\} 0$/m,
+    ]) {
+      t.match(text, line)
+    }
+  },
+)
+
+t.test('two services of one process that share their metrics show the queue once', async (t) => {
+  const metrics = createMetrics({ version: '1' })
+  watchQueue(metrics.registry, pool)
+  watchQueue(metrics.registry, pool)
+  t.match((await metrics.render()).text, /^postrider_database_up 1$/m)
+})
+
+t.test('while the database is away, its figures say so and all others are shown', async (t) => {
   const metrics = createMetrics({ version: '1' })
   watchQueue(metrics.registry, { query: () => Promise.reject(new Error('away')) } as never)
-  t.match((await metrics.render()).text, /postrider_build_info/)
+  const { text } = await metrics.render()
+  t.match(text, /^postrider_build_info/m)
+  t.match(text, /^postrider_database_up 0$/m)
+})
+
+t.test('a database that does not answer is not waited for, nor asked again', async (t) => {
+  const metrics = createMetrics({ version: '1' })
+  let asked = 0
+  const query = () => {
+    asked += 1
+    return new Promise(() => undefined)
+  }
+  watchQueue(metrics.registry, { query } as never)
+  t.match((await metrics.render()).text, /^postrider_database_up 0$/m)
+  await metrics.render()
+  t.equal(asked, 1)
 })

@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Metrics } from '../metrics.ts'
 import type { App } from './server.ts'
 
-export type HttpMetrics = Pick<Metrics, 'eventAccepted' | 'requestAnswered' | 'render'>
+export type HttpMetrics = Pick<Metrics, 'eventsAccepted' | 'requestAnswered' | 'render'>
 
 /**
  * Counts every answer by method, route pattern and status, and serves /metrics. It needs no key, as probes do

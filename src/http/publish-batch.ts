@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { PublishItem } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
+import type { Metrics } from '../metrics.ts'
 import type { Caller } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
@@ -45,12 +46,13 @@ export function addPublishBatchRoute(
   options: {
     batchPublisher: Pick<BatchPublisher, 'publishAll'>
     eventTypeCheck: Pick<EventTypeCheck, 'check'>
+    metrics: Pick<Metrics, 'eventsAccepted'>
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { batchPublisher, eventTypeCheck, authenticate, eventBytesMax } = options
+  const { batchPublisher, eventTypeCheck, metrics, authenticate, eventBytesMax } = options
   const bytesMax = Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
   const route = createRoute({
     method: 'post',
@@ -68,11 +70,14 @@ export function addPublishBatchRoute(
   app.openAPIRegistry.registerPath(route)
   app.post(route.path, authenticate('publish'), async (c) => {
     const body = await readJsonBody(c, bytesMax)
+    const readAt = performance.now()
     refuseHeader(c.req.header('idempotency-key'))
     const items = toItems(body, c.get('caller'), eventBytesMax)
     const { events } = body.value as { events: CheckedEvent[] }
     await refuseUnfit(eventTypeCheck, events, (index) => `events[${index}].`)
-    return c.json({ data: await batchPublisher.publishAll(items) }, 202)
+    const data = await batchPublisher.publishAll(items)
+    metrics.eventsAccepted('batch', data, (performance.now() - readAt) / 1000)
+    return c.json({ data }, 202)
   })
 }
 

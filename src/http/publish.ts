@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { Publisher, PublishItem } from '../events/publish.ts'
+import type { Metrics } from '../metrics.ts'
 import type { Caller } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
@@ -27,12 +28,13 @@ export function addPublishRoute(
   options: {
     publisher: Pick<Publisher, 'publish'>
     eventTypeCheck: Pick<EventTypeCheck, 'check'>
+    metrics: Pick<Metrics, 'eventsAccepted'>
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { publisher, eventTypeCheck, authenticate, eventBytesMax } = options
+  const { publisher, eventTypeCheck, metrics, authenticate, eventBytesMax } = options
   const route = createRoute({
     method: 'post',
     path: '/api/events',
@@ -58,10 +60,13 @@ export function addPublishRoute(
   app.post(route.path, authenticate('publish'), async (c) => {
     const tooLargeData = () => tooLarge(eventBytesMax, 'data')
     const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
+    const readAt = performance.now()
     if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
     await refuseUnfit(eventTypeCheck, [body.value as CheckedEvent], () => '')
-    return c.json(await publisher.publish(item), 202)
+    const published = await publisher.publish(item)
+    metrics.eventsAccepted('event', [published], (performance.now() - readAt) / 1000)
+    return c.json(published, 202)
   })
 }
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Pool } from 'pg'
 import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool, cutConnections } from '../database/pool.ts'
+import { watchQueue } from '../database/queue-metrics.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
 import type { Redis } from '../limits/redis.ts'
@@ -104,6 +105,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   })
   options.metrics.watchPool('runner', pools.own)
   options.metrics.watchPool('worker', pools.worker)
+  watchQueue(options.metrics.registry, pools.own)
   let isListening = false
   const { allow, proxy, httpsOnly } = options
   const sender = createSender({ allow, proxy, httpsOnly })
