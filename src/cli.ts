@@ -1,5 +1,6 @@
 import { EXIT, type ExitCode, verdict } from './commands/exit-code.ts'
 import { createProgram } from './commands/program.ts'
+import { loadJsx } from './console/load-jsx.ts'
 
 /** A supervisor kills us anyway a little later; what still runs then hangs. */
 const STOP_AFTER_FAULT_MS_MAX = 10_000
@@ -12,6 +13,7 @@ const SAME_SIGNAL_MS = 500
 const stopping = new AbortController()
 let fault: unknown
 
+loadJsx()
 handleSignals()
 handleFaults()
 process.exit(await main())
