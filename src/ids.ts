@@ -14,6 +14,7 @@ export type DeliveryId = Id<'delivery'>
 export type AttemptId = Id<'attempt'>
 export type RunnerId = Id<'runner'>
 export type ReplayId = Id<'replay'>
+export type SessionId = Id<'session'>
 
 export const tenantId = idSchema<TenantId>()
 export const apiKeyId = idSchema<ApiKeyId>()
@@ -23,6 +24,7 @@ export const deliveryId = idSchema<DeliveryId>()
 export const attemptId = idSchema<AttemptId>()
 export const runnerId = idSchema<RunnerId>()
 export const replayId = idSchema<ReplayId>()
+export const sessionId = idSchema<SessionId>()
 
 /**
  * Any UUID, not only version 7: a client may send one that we never made, and the right answer to

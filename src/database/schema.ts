@@ -187,6 +187,15 @@ export interface ReplayTable {
   finished_at: Date | null
 }
 
+export interface SessionTable {
+  id: Generated<string>
+  area: 'console' | 'portal'
+  token_hash: Buffer
+  key_hash: Buffer
+  created_at: Generated<Date>
+  expires_at: Date
+}
+
 /** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */
 export interface Database {
   tenant: TenantTable
@@ -200,4 +209,5 @@ export interface Database {
   idempotency: IdempotencyTable
   runner: RunnerTable
   replay: ReplayTable
+  session: SessionTable
 }

@@ -33,6 +33,11 @@ export interface RequestLimiter {
   consume(keyId: ApiKeyId | 'admin'): Promise<Consumed>
 }
 
+export interface AttemptLimiter {
+  /** Counts an attempt of somebody who is known by this name, such as an address. Never rejects. */
+  consume(name: string): Promise<Consumed>
+}
+
 /**
  * Limits the requests of each API key, over all API processes: `limit` in a window that begins with the
  * key's first request. While Redis is away, each process allows that many.
@@ -42,14 +47,32 @@ export function createRequestLimiter(options: {
   limit: number
   windowSeconds: number
 }): RequestLimiter {
-  const { redis, limit, windowSeconds } = options
-  const policy = { points: limit, duration: windowSeconds, keyPrefix: 'postrider:requests' }
+  return createLimiter({ ...options, keyPrefix: 'postrider:requests' })
+}
+
+/** Limits how often the same address tries to sign in, over all API processes. */
+export function createSignInLimiter(options: {
+  redis: Redis
+  limit: number
+  windowSeconds: number
+}): AttemptLimiter {
+  return createLimiter({ ...options, keyPrefix: 'postrider:sign-ins' })
+}
+
+function createLimiter(options: {
+  redis: Redis
+  limit: number
+  windowSeconds: number
+  keyPrefix: string
+}): AttemptLimiter {
+  const { redis, limit, windowSeconds, keyPrefix } = options
+  const policy = { points: limit, duration: windowSeconds, keyPrefix }
   const inProcess = new RateLimiterMemory(policy)
   const limiter = redis.state === 'off' ? inProcess : shared(redis, policy, inProcess)
 
   return {
-    async consume(keyId) {
-      const { allowed, left } = await outcomeOf(limiter.consume(keyId))
+    async consume(name) {
+      const { allowed, left } = await outcomeOf(limiter.consume(name))
       const resetSeconds = Math.max(Math.ceil(left.msBeforeNext / 1000), 1)
       const remaining = allowed ? left.remainingPoints : 0
       const retryAfterSeconds = allowed ? null : resetSeconds

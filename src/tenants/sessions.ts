@@ -1,0 +1,113 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import type { Database, SessionTable } from '../database/schema.ts'
+import type { SessionId } from '../ids.ts'
+import type { ApiKeys, Caller } from './api-keys.ts'
+
+/** As with API keys: never guessed, so no slow hash is needed. */
+const TOKEN_BYTES = 32
+/** More than ever end between two sign-ins, and a statement of some milliseconds. */
+const SWEPT_MAX = 1_000
+/** Nobody looks through more; the newest are shown. */
+const LISTED_MAX = 200
+
+/** Pages that a session opens; one of the portal opens nothing in the console, nor the other way round. */
+export type Area = SessionTable['area']
+
+export interface Session {
+  id: SessionId
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** A session of the list, with the name of the key that signed in; null for the bootstrap admin key. */
+export interface ListedSession extends Session {
+  area: Area
+  keyName: string | null
+}
+
+export interface Sessions {
+  /**
+   * Remembers a browser that has shown this key.
+   *
+   * @param keyHash by `hashApiKey` of a key that was verified
+   * @returns the token for its cookie, which is not stored
+   */
+  begin(
+    area: Area,
+    keyHash: Buffer,
+    lifeSeconds: number,
+  ): Promise<{ token: string; expiresAt: Date }>
+  /** Who has signed in, by what the key is worth now; null when the session or the key is over. */
+  find(area: Area, token: string): Promise<{ session: Session; caller: Caller } | null>
+  /** Those that are not over, newest first. */
+  list(): Promise<ListedSession[]>
+  /** Takes effect at once, everywhere. Again changes nothing. */
+  end(id: SessionId): Promise<void>
+}
+
+export function createSessions(options: {
+  database: Kysely<Database>
+  apiKeys: Pick<ApiKeys, 'verifyHash'>
+}): Sessions {
+  const { database, apiKeys } = options
+  return {
+    async begin(area, keyHash, lifeSeconds) {
+      await sweep(database)
+      const token = randomBytes(TOKEN_BYTES).toString('base64url')
+      const { expires_at: expiresAt } = await database
+        .insertInto('session')
+        .values({
+          area,
+          token_hash: hashOf(token),
+          key_hash: keyHash,
+          expires_at: sql`now() + make_interval(secs => ${lifeSeconds})`,
+        })
+        .returning('expires_at')
+        .executeTakeFirstOrThrow()
+      return { token, expiresAt }
+    },
+    async find(area, token) {
+      const row = await database
+        .selectFrom('session')
+        .select(['id', 'key_hash', 'created_at as createdAt', 'expires_at as expiresAt'])
+        .where('token_hash', '=', hashOf(token))
+        .where('area', '=', area)
+        .where('expires_at', '>', sql<Date>`now()`)
+        .executeTakeFirst()
+      if (!row) return null
+      const { key_hash: keyHash, ...session } = row
+      const caller = await apiKeys.verifyHash(keyHash)
+      return caller && { session: { ...session, id: session.id as SessionId }, caller }
+    },
+    list: () =>
+      database
+        .selectFrom('session')
+        .leftJoin('api_key', 'api_key.hash', 'session.key_hash')
+        .select([
+          'session.id',
+          'session.area',
+          'session.created_at as createdAt',
+          'session.expires_at as expiresAt',
+          'api_key.name as keyName',
+        ])
+        .where('session.expires_at', '>', sql<Date>`now()`)
+        .where('api_key.revoked_at', 'is', null)
+        .orderBy('session.id', 'desc')
+        .limit(LISTED_MAX)
+        .$castTo<ListedSession>()
+        .execute(),
+    async end(id) {
+      await database.deleteFrom('session').where('id', '=', id).execute()
+    },
+  }
+}
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+/** Rows that are over; who signs in takes some along, so that no duty is needed for them. */
+async function sweep(database: Kysely<Database>): Promise<void> {
+  await sql`delete from postrider.session where id in (
+    select id from postrider.session where expires_at <= now() limit ${SWEPT_MAX}
+    for update skip locked)`.execute(database)
+}
