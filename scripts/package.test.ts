@@ -78,7 +78,7 @@ const installed = run(folder, [
 
 t.test('the package holds the program, its SQL and its documents, and nothing else', async (t) => {
   const unwanted = files.filter((file) =>
-    /\.test\.|\/testing\/|(?<!\.d)\.ts$|^(src|scripts)\//.test(file),
+    /\.test\.|\/testing\/|(?<!\.d)\.tsx?$|^(src|scripts)\//.test(file),
   )
   t.strictSame(unwanted, [])
   for (const file of [
@@ -87,6 +87,9 @@ t.test('the package holds the program, its SQL and its documents, and nothing el
     'dist/bin.js',
     'dist/src/cli.js',
     'docs/clients.md',
+    'docs/console.md',
+    'dist/src/console/console.js',
+    'dist/src/console/assets/console.css',
   ]) {
     t.ok(files.includes(file), file)
   }

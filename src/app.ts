@@ -6,6 +6,7 @@ import { once } from './app/once.ts'
 import { startRunnerOf } from './app/runner-service.ts'
 import { createSharedParts } from './app/shared-parts.ts'
 import type { Config, ServiceConfig } from './config.ts'
+import { CONSOLE_PATH } from './console/console-path.ts'
 import { startPostgres } from './database/embedded.ts'
 import { assertSchema, migrate } from './database/migrate.ts'
 import type { Log } from './log.ts'
@@ -33,6 +34,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   starting.defer(parts.redis.stop)
   const api = createApi(config, parts)
   starting.defer(api.stop)
+  starting.defer((await withPages(config, parts, api)).stop)
   await assertSchema(api.pool)
   const http = await listen(config, api.app)
   starting.defer(http.stop)
@@ -45,6 +47,12 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
     stop: once(() => running.disposeAsync()),
     ended: new Promise(() => undefined),
   }
+}
+
+/** Loaded only here: a runner has no pages, and no use for what they are made of. */
+async function withPages(...args: Parameters<typeof import('./app/page-service.ts')['addPages']>) {
+  const { addPages } = await import('./app/page-service.ts')
+  return addPages(...args)
 }
 
 /** Executes deliveries. The database has to be there and migrated. */
@@ -68,6 +76,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
 
 export interface RunningDev {
   url: string
+  consoleUrl: string
   sandboxUrl: string
   databaseUrl: string
   stop(): Promise<void>
@@ -80,8 +89,8 @@ export interface RunningDev {
 export type DevConfig = Config & Pick<ServiceConfig, 'secretEncryptionKeys'> & { adminKey: string }
 
 /**
- * Everything in one process: a Postgres of our own unless there is a DATABASE_URL, the API, a runner,
- * and a sandbox that the tenant `default` delivers to.
+ * Everything in one process: a Postgres of our own unless there is a DATABASE_URL, the API and console, a
+ * runner, and a sandbox that the tenant `default` delivers to.
  *
  * The port is taken first, so that one that is in use is reported before anything is written.
  */
@@ -103,6 +112,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   starting.defer(parts.redis.stop)
   const api = createApi(service, parts)
   starting.defer(api.stop)
+  starting.defer((await withPages(service, parts, api)).stop)
   addSandboxRoutes(api.app, { ...api, bodyBytesMax: config.eventBytesMax })
   await ensureSandboxEndpoint(api, url)
   const runner = await startRunnerOf(service, parts)
@@ -115,7 +125,8 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const stop = once(() => running.disposeAsync())
   const ended = firstEnd(runner, postgres)
   const { drained } = runner
-  return { url, sandboxUrl: url + SANDBOX_PATH, databaseUrl, stop, ended, drained }
+  const [consoleUrl, sandboxUrl] = [url + CONSOLE_PATH, url + SANDBOX_PATH]
+  return { url, consoleUrl, sandboxUrl, databaseUrl, stop, ended, drained }
 }
 
 async function startEmbedded({ dataDir }: DevConfig) {

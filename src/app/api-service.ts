@@ -28,7 +28,7 @@ import { createDedupCache } from '../limits/dedup-cache.ts'
 import type { Redis } from '../limits/redis.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
 import { createReplays } from '../recovery/replays.ts'
-import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 
@@ -49,6 +49,7 @@ const API_SILENCE_MS_MAX = 15_000
 const API_RATE_WINDOW_SECONDS = 1
 /** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
 const PUBLISH_SESSION_OPTIONS = '-c postrider.key_wait=50ms'
+
 /** Pools, services and the app, without a port. */
 export function createApi(config: ServiceConfig, { log, redis, metrics }: SharedParts) {
   const connectionString = config.databaseUrl
@@ -103,6 +104,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
   })
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: batchPool })
+  const ownRequests = new WeakMap<Request, Caller>()
   const app = createApp({
     version: packageJson.version,
     log,
@@ -114,6 +116,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     httpsOnly: config.httpsOnly,
     inTenant,
     apiKeys,
+    ownRequests,
     requestLimiter: requestLimiter(config, redis),
     tenants,
     tenantOperations: createTenantOperations({ database: everyTenant }),
@@ -137,7 +140,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
-  return { app, pool, tenants, ...endpointServices(everyTenant), stop }
+  return { app, pool, apiKeys, ownRequests, tenants, ...endpointServices(everyTenant), stop }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -36,15 +36,17 @@ export function addDevCommand(program: Command, context: CommandContext): void {
 
 /** The admin key is shown once; later runs read it from its file within the printed command. */
 function greeting(
-  { url, sandboxUrl }: { url: string; sandboxUrl: string },
+  urls: { url: string; consoleUrl: string; sandboxUrl: string },
   { adminKey, adminKeyFile, isAdminKeyNew }: DataFolder,
 ): string {
+  const { url, consoleUrl, sandboxUrl } = urls
   const event = { tenant: SANDBOX_TENANT, type: 'invoice.paid', data: { id: 1, amount: 100 } }
   const key = isAdminKeyNew ? adminKey : `$(cat ${doubleQuoted(adminKeyFile)})`
   return `
 Postrider is ready.
 
   API        ${url}
+  console    ${consoleUrl} (sign in with the admin key)
   sandbox    ${sandboxUrl}
   admin key  ${isAdminKeyNew ? `${adminKey} (shown this once)` : 'as before'}, kept in ${adminKeyFile}
 

@@ -20,13 +20,20 @@ const BEARER = /^bearer +([!-~]+)$/i
 /** Makes the middleware of a route: a valid key with this scope, or 401 and 403. */
 export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
 
+/**
+ * Requests that this process makes itself, for a caller whom it knows from elsewhere: the pages of somebody
+ * who has signed in. It is the object that counts, so nothing that is sent to us can be one of them.
+ */
+export type OwnRequests = Pick<WeakMap<Request, Caller>, 'get'>
+
 export function createAuthenticate(
   { verify }: Pick<ApiKeys, 'verify'>,
   admit: Admit,
+  ownRequests: OwnRequests = new WeakMap(),
 ): Authenticate {
   return (scope) =>
     createMiddleware<ApiEnv>(async (c, next) => {
-      const caller = await verify(bearerOf(c))
+      const caller = ownRequests.get(c.req.raw) ?? (await verify(bearerOf(c)))
       if (!caller) throw unauthenticated('The API key is unknown, expired or revoked.')
       await admit(c, caller)
       if (!caller.scopes.has(scope) && !caller.scopes.has('admin')) {

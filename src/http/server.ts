@@ -25,7 +25,12 @@ import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { type ApiEnv, createAuthenticate, createTenantOfPath } from './authenticate.ts'
+import {
+  type ApiEnv,
+  createAuthenticate,
+  createTenantOfPath,
+  type OwnRequests,
+} from './authenticate.ts'
 import { addClientCertificateRoutes } from './client-certificates.ts'
 import { addDeliveryRoutes } from './deliveries.ts'
 import { addDeliveryOperationRoutes } from './delivery-operations.ts'
@@ -67,6 +72,8 @@ export interface AppOptions {
   /** In which the services of tenants do their work. */
   inTenant: TenantScope['inTenant']
   apiKeys: Omit<ApiKeys, 'idle'>
+  /** None when left out. */
+  ownRequests?: OwnRequests
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
   tenants: Tenants
@@ -95,7 +102,8 @@ export type App = OpenAPIHono<ApiEnv>
 /** The whole API as a function of a request; `startHttp` puts it on a port. */
 export function createApp(options: AppOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
-  const authenticate = createAuthenticate(options.apiKeys, createAdmit(options.requestLimiter))
+  const admit = createAdmit(options.requestLimiter)
+  const authenticate = createAuthenticate(options.apiKeys, admit, options.ownRequests)
   const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
 
   app.use(requestId({ limitLength: 64 }))

@@ -1,0 +1,138 @@
+import type { Child } from 'hono/jsx'
+
+/** What a form had in it, and what was wrong with it; a form that is refused comes back as it was typed. */
+export interface FormState {
+  values: Readonly<Record<string, string>>
+  /** By the name of the field; under `''` what concerns no single one. */
+  mistakes: Readonly<Record<string, string>>
+}
+
+export const EMPTY_FORM: FormState = { values: {}, mistakes: {} }
+
+interface FieldProps {
+  form: FormState
+  name: string
+  label: string
+  hint?: Child
+  required?: boolean
+}
+
+/** A field of text; of several lines where it has `rows`. */
+export function TextField(
+  props: FieldProps & {
+    type?: string
+    rows?: number
+    autocomplete?: string
+    placeholder?: string
+    list?: string
+    isCode?: boolean
+  },
+) {
+  const { form, name, rows, isCode = false, type = 'text', required = false } = props
+  const common = {
+    ...wiring(props),
+    name,
+    required,
+    class: isCode ? 'code' : undefined,
+    autocomplete: props.autocomplete ?? 'off',
+    placeholder: props.placeholder,
+    spellcheck: !isCode,
+  }
+  const value = form.values[name] ?? ''
+  return (
+    <Field {...props}>
+      {rows === undefined ? (
+        <input type={type} list={props.list} value={type === 'password' ? '' : value} {...common} />
+      ) : (
+        // A line break right behind the tag is dropped by browsers: with this one the value keeps its own.
+        <textarea rows={rows} {...common}>{`\n${value}`}</textarea>
+      )}
+    </Field>
+  )
+}
+
+export type Choice = readonly [value: string, label: string]
+
+export function SelectField(props: FieldProps & { choices: readonly Choice[] }) {
+  const { form, name, choices } = props
+  return (
+    <Field {...props}>
+      <select name={name} {...wiring(props)}>
+        {choices.map(([value, label]) => (
+          <option value={value} selected={value === (form.values[name] ?? '')}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </Field>
+  )
+}
+
+/** Several of a few; each is in `values` as `name.value`. */
+export function CheckboxField({
+  form,
+  name,
+  label,
+  choices,
+}: FieldProps & { choices: readonly Choice[] }) {
+  const mistake = form.mistakes[name]
+  return (
+    <fieldset class={mistake ? 'field wrong' : 'field'}>
+      <legend>{label}</legend>
+      {choices.map(([value, text]) => (
+        <label class="check">
+          <input
+            type="checkbox"
+            name={`${name}.${value}`}
+            value="yes"
+            checked={form.values[`${name}.${value}`] === 'yes'}
+          />
+          {text}
+        </label>
+      ))}
+      {mistake && <p class="mistake">{mistake}</p>}
+    </fieldset>
+  )
+}
+
+function Field({ form, name, label, hint, children }: FieldProps & { children?: Child }) {
+  const mistake = form.mistakes[name]
+  return (
+    <div class={mistake ? 'field wrong' : 'field'}>
+      <label for={`field-${name}`}>{label}</label>
+      {children}
+      {hint !== undefined && (
+        <p class="hint" id={`hint-${name}`}>
+          {hint}
+        </p>
+      )}
+      {mistake && (
+        <p class="mistake" id={`mistake-${name}`}>
+          {mistake}
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** Ties hint and mistake to their field for those who hear the page. */
+function wiring({ form, name, hint }: FieldProps) {
+  const mistake = form.mistakes[name]
+  const described = [hint !== undefined && `hint-${name}`, mistake && `mistake-${name}`]
+  return {
+    id: `field-${name}`,
+    'aria-invalid': mistake ? ('true' as const) : undefined,
+    'aria-describedby': described.filter(Boolean).join(' ') || undefined,
+  }
+}
+
+/** What is wrong with the form as a whole. */
+export function FormMistake({ form }: { form: FormState }) {
+  const mistake = form.mistakes['']
+  if (!mistake) return null
+  return (
+    <div class="notice bad" role="alert">
+      {mistake}
+    </div>
+  )
+}

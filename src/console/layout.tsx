@@ -1,0 +1,125 @@
+import type { Context } from 'hono'
+import { html } from 'hono/html'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Assets } from './assets.ts'
+import type { Viewer } from './viewer.ts'
+
+/** A place of the navigation. */
+export interface Place {
+  name: string
+  path: string
+}
+
+export interface Frame {
+  assets: Assets
+  /** Shown beside the name of the product. */
+  label: string
+  home: string
+  places: readonly Place[]
+  signOut: string
+}
+
+export interface PageProps {
+  title: string
+  /** Path of the place that the page belongs to. */
+  at?: string | undefined
+  status?: ContentfulStatusCode
+  /** Loads the charts. */
+  hasCharts?: boolean
+}
+
+/** No style and no script of htmx in the page, which the policy forbids; no history of pages with secrets. */
+const HTMX_CONFIG = JSON.stringify({
+  includeIndicatorCSS: false,
+  history: false,
+  morphIgnore: ['data-htmx-powered', 'open'],
+})
+
+export type RenderPage = (
+  c: Context,
+  props: PageProps,
+  children: Child,
+) => Response | Promise<Response>
+
+/** Makes the function that answers with a page in this frame. */
+export function createRenderPage(frame: Frame): RenderPage {
+  return (c, { status = 200, ...props }, children) =>
+    c.html(
+      html`<!doctype html>${(
+        <Page frame={frame} viewer={c.get('viewer')} {...props}>
+          {children}
+        </Page>
+      )}`,
+      status,
+    )
+}
+
+function Page(
+  props: Omit<PageProps, 'status'> & {
+    frame: Frame
+    viewer: Viewer | undefined
+    children?: Child
+  },
+) {
+  const { frame, viewer, title, at, hasCharts = false, children } = props
+  const { urlOf } = frame.assets
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="htmx-config" content={HTMX_CONFIG} />
+        <title>
+          {title} · Postrider {frame.label}
+        </title>
+        <link rel="icon" href={urlOf('icon.svg')} type="image/svg+xml" />
+        {hasCharts && <link rel="stylesheet" href={urlOf('uplot.css')} />}
+        <link rel="stylesheet" href={urlOf('console.css')} />
+        <script src={urlOf('htmx.js')} defer />
+        {hasCharts && <script src={urlOf('uplot.js')} defer />}
+        <script src={urlOf('console.js')} defer />
+      </head>
+      <body>
+        <a class="skip" href="#main">
+          Skip to content
+        </a>
+        <header class="top">
+          <a class="brand" href={frame.home}>
+            <img src={urlOf('icon.svg')} alt="" width="24" height="24" />
+            Postrider <span>{frame.label}</span>
+          </a>
+          {viewer && <Navigation frame={frame} at={at} />}
+        </header>
+        <main id="main" tabindex={-1}>
+          {children}
+        </main>
+        <div id="said" class="hidden" role="status" />
+      </body>
+    </html>
+  )
+}
+
+function Navigation({ frame, at }: { frame: Frame; at: string | undefined }) {
+  return (
+    <>
+      <nav aria-label="Pages">
+        <ul>
+          {frame.places.map(({ name, path }) => (
+            <li>
+              <a href={path} aria-current={path === at ? 'page' : undefined}>
+                {name}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <form method="post" action={frame.signOut}>
+        <button type="submit" class="quiet">
+          Sign out
+        </button>
+      </form>
+    </>
+  )
+}

@@ -1,0 +1,90 @@
+import type { Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { PostriderError } from '../client/client.ts'
+import { isOutage } from '../database/outage.ts'
+import type { Log } from '../log.ts'
+import type { RenderPage } from './layout.tsx'
+import type { PageEnv } from './viewer.ts'
+
+interface Mistake {
+  status: 403 | 404 | 409 | 422 | 429 | 500 | 503
+  title: string
+  detail: string
+}
+
+const NOT_FOUND: Mistake = {
+  status: 404,
+  title: 'There is nothing here',
+  detail: 'The address is wrong, or what it was about is gone.',
+}
+
+/** What is thrown becomes a page; only what is no fault of the viewer's is logged. */
+export function answerMistakes(
+  app: Hono<PageEnv>,
+  { render, log }: { render: RenderPage; log: Pick<Log, 'error'> },
+): void {
+  app.onError((error, c) => {
+    const mistake = mistakeOf(error)
+    if (mistake.status === 500) {
+      log.error({ err: error, method: c.req.method, path: c.req.path }, 'page.failed')
+    }
+    return page(c, render, mistake)
+  })
+  app.all('*', (c) => page(c, render, NOT_FOUND))
+}
+
+function page(c: Context, render: RenderPage, { status, title, detail }: Mistake) {
+  return render(
+    c,
+    { title, status },
+    <section class="narrow">
+      <h1>{title}</h1>
+      <p>{detail}</p>
+    </section>,
+  )
+}
+
+function mistakeOf(error: Error): Mistake {
+  if (isOutage(error)) return outage
+  const code = 'code' in error ? String(error.code) : ''
+  if (error instanceof PostriderError) return ofStatus(error.status, wordsOf(error))
+  if (error instanceof HTTPException) return ofStatus(error.status, error.message)
+  if (code.endsWith('_not_found')) return NOT_FOUND
+  if (code === 'scope_missing') return ofStatus(403, error.message)
+  if (code === 'search_too_slow') return ofStatus(422, error.message)
+  return ofStatus(500, '')
+}
+
+const outage: Mistake = {
+  status: 503,
+  title: 'The database is not available',
+  detail: 'Nothing is lost. Load the page again in a moment.',
+}
+
+/** Without the code in front, which is for programs. */
+const wordsOf = ({ message }: Error): string => message.replace(/^\w+: /, '')
+
+function ofStatus(status: number | null, detail: string): Mistake {
+  switch (status) {
+    case 403:
+      return { status, title: 'You may not do this', detail }
+    case 404:
+      return NOT_FOUND
+    case 409:
+      return { status, title: 'That is not possible at the moment', detail }
+    case 400:
+    case 413:
+    case 422:
+      return { status: 422, title: 'That was refused', detail }
+    case 429:
+      return { status, title: 'Too much at once', detail }
+    case 503:
+      return outage
+    default:
+      return {
+        status: 500,
+        title: 'Something went wrong on our side',
+        detail: 'It has been written to the log of the service.',
+      }
+  }
+}

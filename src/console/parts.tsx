@@ -1,0 +1,203 @@
+import type { Child } from 'hono/jsx'
+
+/** A time in UTC, to which the browser adds that of its own zone. */
+export function Time({ at }: { at: Date | string | null }) {
+  if (at === null) return <span class="muted">–</span>
+  const iso = typeof at === 'string' ? at : at.toISOString()
+  return (
+    <time datetime={iso} data-time>
+      {iso.slice(0, 19).replace('T', ' ')} UTC
+    </time>
+  )
+}
+
+/** Counts down in the browser; says the time where there is no script. */
+export function Countdown({ to }: { to: Date | string }) {
+  const iso = typeof to === 'string' ? to : to.toISOString()
+  return (
+    <>
+      <span data-countdown={iso} /> <Time at={iso} />
+    </>
+  )
+}
+
+/** Ids made close in time begin alike, so the end of one is what tells it apart. */
+const ID_END = 12
+
+/** An id that is copied whole with one click; a list shows its end. */
+export function Id({
+  of,
+  href,
+  isShort = false,
+}: {
+  of: string
+  href?: string
+  isShort?: boolean
+}) {
+  const text = isShort ? `…${of.slice(-ID_END)}` : of
+  const shown = <code title={isShort ? of : undefined}>{text}</code>
+  return (
+    <span class="id">
+      {href ? <a href={href}>{shown}</a> : shown}
+      <CopyButton text={of} what={`id ${text}`} />
+    </span>
+  )
+}
+
+export function CopyButton({ text, what }: { text: string; what: string }) {
+  return (
+    <button type="button" class="copy" data-copy={text} aria-label={`Copy ${what}`}>
+      Copy
+    </button>
+  )
+}
+
+/** A command to paste into a shell. */
+export function Command({
+  children: text,
+  what = 'the command',
+}: {
+  children: string
+  what?: string
+}) {
+  return (
+    <div class="command">
+      <pre tabindex={0}>
+        <code>{text}</code>
+      </pre>
+      <CopyButton text={text} what={what} />
+    </div>
+  )
+}
+
+/** What somebody else wrote, as text and nothing else. */
+export function Raw({ children: text, label }: { children: string; label: string }) {
+  return (
+    <section class="raw" tabindex={0} aria-label={label}>
+      <pre>
+        <code>{text}</code>
+      </pre>
+    </section>
+  )
+}
+
+/** Says what to do next where there is nothing yet. */
+export function Empty({ title, children }: { title: string; children?: Child }) {
+  return (
+    <div class="empty">
+      <h2>{title}</h2>
+      {children}
+    </div>
+  )
+}
+
+/** Words of states and outcomes by how they are to be taken; never by colour alone. */
+const TONES: Record<string, 'good' | 'bad' | 'busy' | 'off'> = {
+  delivered: 'good',
+  active: 'good',
+  live: 'good',
+  closed: 'good',
+  done: 'good',
+  failed: 'bad',
+  rejected: 'bad',
+  unreachable: 'bad',
+  blocked: 'bad',
+  disabled: 'bad',
+  reaped: 'bad',
+  revoked: 'bad',
+  open: 'bad',
+  silent: 'bad',
+  pending: 'busy',
+  delivering: 'busy',
+  started: 'busy',
+  running: 'busy',
+}
+
+export function Badge({ of, label = of }: { of: string; label?: string }) {
+  return <span class={`badge ${TONES[of] ?? 'off'}`}>{label}</span>
+}
+
+/** A table that scrolls within itself where the screen is narrow. */
+export function Table({
+  label,
+  head,
+  children,
+}: {
+  label: string
+  head: readonly string[]
+  children?: Child
+}) {
+  return (
+    <section class="scroll" tabindex={0} aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            {head.map((title) => (
+              <th scope="col">{title}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </section>
+  )
+}
+
+/** Names and values. */
+export function Facts({ of }: { of: readonly (readonly [name: string, value: Child])[] }) {
+  return (
+    <dl class="facts">
+      {of.map(([name, value]) => (
+        <div>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+/** Something that acts, behind a question; it works without script, and with the keyboard. */
+export function Confirm(props: {
+  label: string
+  action: string
+  question: string
+  yes: string
+  isDangerous?: boolean
+  children?: Child
+}) {
+  const { label, action, question, yes, isDangerous = false, children } = props
+  return (
+    <details class="confirm">
+      <summary class={isDangerous ? 'button danger' : 'button'}>{label}</summary>
+      <form method="post" action={action}>
+        <p>{question}</p>
+        {children}
+        <button type="submit" class={isDangerous ? 'danger' : 'primary'}>
+          {yes}
+        </button>
+      </form>
+    </details>
+  )
+}
+
+/** Older rows; the address of the page itself is what is shared. */
+export function Pager({ next, label = 'Older' }: { next: string | null; label?: string }) {
+  if (next === null) return null
+  return (
+    <p class="pager">
+      <a class="button" href={next} rel="next">
+        {label}
+      </a>
+    </p>
+  )
+}
+
+/** A refusal or a success, said at the top of a page. */
+export function Notice({ tone, children }: { tone: 'good' | 'bad'; children?: Child }) {
+  return (
+    <div class={`notice ${tone}`} role={tone === 'bad' ? 'alert' : 'status'}>
+      {children}
+    </div>
+  )
+}

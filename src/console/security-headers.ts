@@ -1,0 +1,37 @@
+import { createMiddleware } from 'hono/factory'
+
+/**
+ * What a page may do: load from this server and nothing else, run no script that stands in the page, be in no
+ * frame. A payload that got past the escaping could still do nothing.
+ *
+ * @param frameAncestors who may show it in a frame; nobody unless given
+ */
+export function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    `frame-ancestors ${frameAncestors}`,
+  ]
+  return {
+    'content-security-policy': policy.join('; '),
+    'referrer-policy': 'same-origin',
+    'x-content-type-options': 'nosniff',
+    'cross-origin-opener-policy': 'same-origin',
+    'cache-control': 'no-store',
+  }
+}
+
+/** Sets the headers on every answer but those of files, which set their own. */
+export function securityHeaders(frameAncestors?: string) {
+  const headers = Object.entries(pageHeaders(frameAncestors))
+  return createMiddleware(async (c, next) => {
+    await next()
+    if (c.req.path.includes('/assets/')) return
+    for (const [name, value] of headers) c.res.headers.set(name, value)
+  })
+}

@@ -1,0 +1,122 @@
+import { getConnInfo } from '@hono/node-server/conninfo'
+import type { Context, Hono } from 'hono'
+import type { AttemptLimiter } from '../limits/request-limiter.ts'
+import { type ApiKeys, type Caller, hashApiKey } from '../tenants/api-keys.ts'
+import type { Sessions } from '../tenants/sessions.ts'
+import { EMPTY_FORM, FormMistake, type FormState, TextField } from './fields.tsx'
+import { readForm } from './forms.ts'
+import type { RenderPage } from './layout.tsx'
+import { Command } from './parts.tsx'
+import type { PageEnv, SessionCookie } from './viewer.ts'
+
+/** A working day: whoever leaves a screen open is asked again the next morning. */
+const SESSION_SECONDS = 12 * 3_600
+/** Ours have 46 characters. */
+const KEY_LENGTH_MAX = 256
+
+export interface SignInOptions {
+  apiKeys: Pick<ApiKeys, 'verify'>
+  sessions: Sessions
+  signInLimiter: AttemptLimiter
+  cookie: SessionCookie
+  render: RenderPage
+}
+
+export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): void {
+  const { apiKeys, sessions, signInLimiter, cookie, render } = options
+
+  app.get('/sign-in', (c) =>
+    page(c, render, { ...EMPTY_FORM, values: { to: destination(c.req.query('to')) } }),
+  )
+
+  app.post('/sign-in', async (c) => {
+    const { key = '', to } = await readForm(c)
+    const refuse = (status: 422 | 429, mistake: string) =>
+      page(c, render, { values: { to: destination(to) }, mistakes: { key: mistake } }, status)
+
+    const { allowed, retryAfterSeconds } = await signInLimiter.consume(addressOf(c))
+    if (!allowed) {
+      c.header('retry-after', String(retryAfterSeconds))
+      return refuse(
+        429,
+        `Too many tries from your address. Try again in ${retryAfterSeconds} seconds.`,
+      )
+    }
+    const typed = key.trim()
+    const caller = typed.length > KEY_LENGTH_MAX ? null : await apiKeys.verify(typed)
+    const mistake = caller ? mistakeIn(caller) : 'This key is unknown, expired or revoked.'
+    if (mistake !== null) return refuse(422, mistake)
+
+    const { token, expiresAt } = await sessions.begin('console', hashApiKey(typed), SESSION_SECONDS)
+    cookie.write(c, token, expiresAt)
+    return c.redirect(destination(to), 303)
+  })
+
+  app.post('/sign-out', async (c) => {
+    const token = cookie.read(c)
+    const found = token === undefined ? null : await sessions.find('console', token)
+    if (found) await sessions.end(found.session.id)
+    cookie.remove(c)
+    return c.redirect('/console/sign-in', 303)
+  })
+}
+
+/** The console shows every tenant, so a key of one has no business here. */
+function mistakeIn({ tenant, scopes }: Caller): string | null {
+  if (tenant)
+    return 'This key is bound to one tenant. The console takes a key that is bound to none.'
+  if (!scopes.has('read') && !scopes.has('admin')) {
+    return 'This key lacks the scope “read”. The console takes a key with “read” or “admin”.'
+  }
+  return null
+}
+
+/** Only a page of ours: an address from a link could lead anywhere. */
+function destination(to: string | undefined): string {
+  const isOurs = to !== undefined && /^\/console(?:[/?][!-~]*)?$/.test(to) && !to.includes('\\')
+  return isOurs ? to : '/console'
+}
+
+function addressOf(c: Context<PageEnv>): string {
+  return c.env?.incoming ? (getConnInfo(c).remote.address ?? 'unknown') : 'unknown'
+}
+
+function page(
+  c: Context<PageEnv>,
+  render: RenderPage,
+  form: FormState,
+  status: 200 | 422 | 429 = 200,
+) {
+  return render(
+    c,
+    { title: 'Sign in', status },
+    <section class="narrow">
+      <h1>Sign in</h1>
+      <FormMistake form={form} />
+      <form method="post" action="/console/sign-in" class="stack">
+        <input type="hidden" name="to" value={form.values['to'] ?? ''} />
+        <TextField
+          form={form}
+          name="key"
+          label="API key"
+          type="password"
+          required
+          autocomplete="current-password"
+          hint="One with the scope admin may do everything, one with read only looks."
+        />
+        <button type="submit" class="primary">
+          Sign in
+        </button>
+      </form>
+      <h2>Where is my key?</h2>
+      <p>
+        <code>npm start</code> prints the admin key on its first run, and keeps it in a file:
+      </p>
+      <Command>cat .postrider/admin-key</Command>
+      <p>
+        A service has it in <code>POSTRIDER_ADMIN_KEY</code>. Whoever has it makes keys for others:
+      </p>
+      <Command>{'postrider key create "Ann, support" --scopes read'}</Command>
+    </section>,
+  )
+}

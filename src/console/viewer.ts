@@ -1,0 +1,119 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Context, MiddlewareHandler } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { createMiddleware } from 'hono/factory'
+import { Postrider } from '../client/client.ts'
+import type { Scope } from '../database/schema.ts'
+import type { Caller } from '../tenants/api-keys.ts'
+import type { Area, Session, Sessions } from '../tenants/sessions.ts'
+
+/** Who looks at a page, and what they may do. */
+export interface Viewer {
+  caller: Caller
+  session: Session
+  /** The API of this process as the viewer: the same checks, the same audit log, no second set of rules. */
+  api: Postrider
+  may(scope: Scope): boolean
+}
+
+/** `Bindings` are missing where there is no server, as in tests. */
+export interface PageEnv {
+  Bindings: Partial<HttpBindings>
+  Variables: { viewer: Viewer }
+}
+
+/** Answers a request of the API for a caller who has been authenticated already. */
+export type CallApi = (request: Request, caller: Caller) => Response | Promise<Response>
+
+/** Nothing listens there: requests never leave the process. */
+const INSIDE = 'http://postrider.invalid'
+
+export function createViewer(found: { session: Session; caller: Caller }, call: CallApi): Viewer {
+  const { session, caller } = found
+  return {
+    session,
+    caller,
+    api: new Postrider({
+      url: INSIDE,
+      apiKey: 'none', // the caller is known
+      tries: 1,
+      fetch: async (url, init) => call(new Request(url, init), caller),
+    }),
+    may: (scope) => caller.scopes.has(scope) || caller.scopes.has('admin'),
+  }
+}
+
+export interface SessionCookie {
+  read(c: Context): string | undefined
+  write(c: Context, token: string, expires: Date): void
+  remove(c: Context): void
+}
+
+/**
+ * The cookie of a session: no script reads it, and other sites' forms do not send it. Links do, so that an
+ * address somebody has shared opens.
+ */
+export function sessionCookie(area: Area): SessionCookie {
+  const name = `postrider_${area}`
+  const path = `/${area}`
+  return {
+    read: (c) => getCookie(c, name),
+    write: (c, token, expires) => setCookie(c, name, token, { ...attributes(c), path, expires }),
+    remove: (c) => void deleteCookie(c, name, { ...attributes(c), path }),
+  }
+}
+
+const attributes = (c: Context) =>
+  ({ httpOnly: true, sameSite: 'Lax', secure: isHttps(c) }) as const
+
+/** Also behind a proxy that ends TLS. Whoever forges the header only keeps the cookie from themselves. */
+export function isHttps(c: Context): boolean {
+  return c.req.header('x-forwarded-proto') === 'https' || new URL(c.req.url).protocol === 'https:'
+}
+
+/**
+ * Lets in who has signed in, and sends everybody else to sign in first and back here after.
+ *
+ * @param signIn path of the page to sign in at
+ */
+export function requireViewer(options: {
+  area: Area
+  sessions: Pick<Sessions, 'find'>
+  cookie: SessionCookie
+  callApi: CallApi
+  signIn: string
+}): MiddlewareHandler<PageEnv> {
+  const { area, sessions, cookie, callApi, signIn } = options
+  return createMiddleware<PageEnv>(async (c, next) => {
+    const token = cookie.read(c)
+    const found = token === undefined ? null : await sessions.find(area, token)
+    if (!found) {
+      // A part of a page that is fetched again would show the form in its place: load the page anew.
+      if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
+      const { pathname, search } = new URL(c.req.url)
+      const back = c.req.method === 'GET' ? `?to=${encodeURIComponent(pathname + search)}` : ''
+      return c.redirect(signIn + back, 303)
+    }
+    c.set('viewer', createViewer(found, callApi))
+    return await next()
+  })
+}
+
+/** The viewer lacks a scope for what they asked. */
+export class ScopeMissing extends Error {
+  override readonly name = 'ScopeMissing'
+  readonly code = 'scope_missing'
+  readonly scope: Scope
+  constructor(scope: Scope) {
+    super(`This needs a key with the scope “${scope}”; you have signed in with one that lacks it.`)
+    this.scope = scope
+  }
+}
+
+/** For routes that act, and for forms that lead to them. */
+export function requireScope(scope: Scope): MiddlewareHandler<PageEnv> {
+  return createMiddleware<PageEnv>(async (c, next) => {
+    if (!c.get('viewer').may(scope)) throw new ScopeMissing(scope)
+    await next()
+  })
+}

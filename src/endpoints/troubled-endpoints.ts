@@ -1,0 +1,44 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database, EndpointState } from '../database/schema.ts'
+import type { EndpointId } from '../ids.ts'
+
+/** A screenful; whoever has more looks at the list of endpoints. */
+const SHOWN_MAX = 20
+
+/** An endpoint of any tenant that does not get what it should. */
+export interface TroubledEndpoint {
+  id: EndpointId
+  tenantKey: string
+  url: string
+  state: EndpointState
+  disabledReason: string | null
+  /** Failed attempts since its last success. */
+  failures: number
+  failingSince: Date | null
+  /** Since when deliveries are held but for a probe now and then. */
+  circuitOpenedAt: Date | null
+}
+
+/**
+ * Makes the step that finds the endpoints in trouble, the worst first: open circuits, then disabled ones,
+ * then by failures in a row. Healthy endpoints have no row in `circuit`, and cost nothing.
+ */
+export function createTroubledEndpoints({ database }: { database: Kysely<Database> }) {
+  return async (): Promise<TroubledEndpoint[]> => {
+    const { rows } = await sql<TroubledEndpoint>`
+      select e.id, t.key as "tenantKey", e.url, e.state, e.disabled_reason as "disabledReason",
+        coalesce(c.failures, 0) as failures, c.failing_since as "failingSince",
+        c.opened_at as "circuitOpenedAt"
+      from (
+        select endpoint_id from postrider.circuit
+        union
+        select id from postrider.endpoint where deleted_at is null and state <> 'active'
+      ) as troubled
+      join postrider.endpoint e on e.id = troubled.endpoint_id and e.deleted_at is null
+      join postrider.tenant t on t.id = e.tenant_id
+      left join postrider.circuit c on c.endpoint_id = e.id
+      order by c.opened_at is null, e.state <> 'disabled', coalesce(c.failures, 0) desc, e.id
+      limit ${SHOWN_MAX}`.execute(database)
+    return rows
+  }
+}

@@ -1,0 +1,96 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+
+/** As Debian, Ubuntu, Fedora, Arch and Google call it. */
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+/** Axe's words for what keeps somebody from using a page. */
+const SERIOUS = new Set(['serious', 'critical'])
+/** Far above what a page takes on a busy machine, below tap's own limit, so its message is seen. */
+const WAIT_MS_MAX = 30_000
+/** Chromium writes some breaches of the policy to its console by itself, but not all. */
+const REPORT_VIOLATIONS = `document.addEventListener('securitypolicyviolation', (event) => {
+  console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile)
+})`
+/** For a test that is skipped; in CI nothing may be. */
+export const NO_BROWSER = 'there is no browser to test with: apt-get install chromium'
+
+type Lifetime = { teardown(done: () => unknown): void }
+
+/** @returns null when none is installed; skip then with `NO_BROWSER` */
+export async function startBrowser(t: Lifetime): Promise<Browser | null> {
+  const executablePath = findProgram()
+  if (!executablePath) return null
+  const browser = await chromium.launch({
+    executablePath,
+    // Chromium has no sandbox for root, which CI and containers run as; it sees our own pages only.
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+function findProgram(): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  return PROGRAMS.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync)
+}
+
+export interface Watched {
+  page: Page
+  /** Errors and warnings in the console, exceptions, breaches of the policy, requests to elsewhere. */
+  faults: string[]
+}
+
+/**
+ * A window of its own, without cookies of others, whose faults are written down.
+ *
+ * @param options.expected faults that the test makes on purpose, such as a refused form
+ */
+export async function openWindow(
+  browser: Browser,
+  url: string,
+  { expected = [], ...options }: BrowserContextOptions & { expected?: RegExp[] } = {},
+): Promise<Watched> {
+  const context = await browser.newContext({ baseURL: url, ...options })
+  const faults: string[] = []
+  const note = (fault: string) => {
+    if (!expected.some((pattern) => pattern.test(fault))) faults.push(fault)
+  }
+  await context.addInitScript({ content: REPORT_VIOLATIONS })
+  const page = await context.newPage()
+  page.setDefaultTimeout(WAIT_MS_MAX)
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => note(`exception: ${error.message}`))
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url)) note(`elsewhere: ${request.url()}`)
+  })
+  return { page, faults }
+}
+
+export async function signIn(page: Page, key: string): Promise<void> {
+  await page.goto('/console/sign-in')
+  await page.getByLabel('API key').fill(key)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).waitFor()
+}
+
+/** What axe finds on the page that keeps somebody from using it, in words. */
+export async function findBarriers(page: Page): Promise<string[]> {
+  // Evaluated by the debugger, to which the policy of the page does not apply.
+  await page.evaluate(readFileSync(AXE, 'utf8'))
+  const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()')
+  return violations
+    .filter(({ impact }) => SERIOUS.has(impact))
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`)
+}
+
+interface Violation {
+  id: string
+  impact: string
+  help: string
+  nodes: { html: string }[]
+}

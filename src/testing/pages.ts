@@ -1,0 +1,84 @@
+import type { Pool } from 'pg'
+import { createReads } from '../app/page-service.ts'
+import { createConsole } from '../console/console.tsx'
+import { CONSOLE_PATH } from '../console/console-path.ts'
+import { createDatabase } from '../database/pool.ts'
+import type { TenantId } from '../ids.ts'
+import { connectRedis } from '../limits/redis.ts'
+import { createSignInLimiter } from '../limits/request-limiter.ts'
+import { createLog } from '../log.ts'
+import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createSessions } from '../tenants/sessions.ts'
+import { ADMIN_KEY, createTestApi } from './api.ts'
+import { createTenant } from './tenant.ts'
+
+/** More than any test makes. */
+const SIGN_INS_MAX = 1_000
+
+export interface PageOptions {
+  /** Value of the header `cookie`; null sends none. */
+  cookie: string | null
+  headers?: Record<string, string>
+}
+
+/** The console on a database, without a port and without a browser. */
+export async function createTestConsole(
+  pool: Pool,
+  { signInsMax = SIGN_INS_MAX }: { signInsMax?: number } = {},
+) {
+  const database = createDatabase(pool)
+  const ownRequests = new WeakMap<Request, Caller>()
+  const { app, request } = createTestApi(pool, { ownRequests })
+  const now = { ms: Date.now() }
+  const adminKeyHash = hashApiKey(ADMIN_KEY)
+  const apiKeys = createApiKeys({ database, adminKeyHash, now: () => now.ms })
+  const sessions = createSessions({ database, apiKeys })
+  const redis = await connectRedis({ url: undefined, log: createLog('silent') })
+  const logged: unknown[] = []
+  const pages = createConsole({
+    log: { error: (line: unknown) => void logged.push(line) },
+    callApi: (own, caller) => {
+      ownRequests.set(own, caller)
+      return app.fetch(own)
+    },
+    apiKeys,
+    sessions,
+    signInLimiter: createSignInLimiter({ redis, limit: signInsMax, windowSeconds: 60 }),
+    ...createReads(database),
+  })
+  app.route(CONSOLE_PATH, pages)
+
+  const answer = async (path: string, init: RequestInit, { cookie, headers }: PageOptions) => {
+    const own = { ...(cookie !== null && { cookie }), ...headers }
+    const response = await app.request(path, { ...init, headers: own })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  }
+  const get = (path: string, options: PageOptions) => answer(path, {}, options)
+  /** Sends a form, as a browser does. */
+  const post = (path: string, fields: Record<string, string>, options: PageOptions) =>
+    answer(
+      path,
+      { method: 'POST', body: new URLSearchParams(fields) },
+      { ...options, headers: { origin: 'http://localhost', ...options.headers } },
+    )
+  const signIn = (fields: Record<string, string> = {}, options: Partial<PageOptions> = {}) =>
+    post('/console/sign-in', { key: ADMIN_KEY, ...fields }, { cookie: null, ...options })
+  return {
+    get,
+    post,
+    request,
+    signIn,
+    apiKeys,
+    sessions,
+    adminKeyHash,
+    logged,
+    /** Of the process; moved by tests. */
+    now,
+    tenantId: async () => (await createTenant(pool)).id as TenantId,
+    /** The cookie of a new session. */
+    async signedIn(key = ADMIN_KEY): Promise<string> {
+      const { headers } = await signIn({ key })
+      return headers.get('set-cookie')?.split(';')[0] ?? ''
+    },
+  }
+}
