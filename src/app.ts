@@ -31,7 +31,7 @@ export interface RunningApi {
 export async function startApi(config: ServiceConfig, log: Log): Promise<RunningApi> {
   await using starting = new AsyncDisposableStack()
   const parts = await createSharedParts(config, log)
-  starting.defer(parts.redis.stop)
+  starting.defer(parts.stop)
   const api = createApi(config, parts)
   starting.defer(api.stop)
   starting.defer((await withPages(config, parts, api)).stop)
@@ -59,7 +59,7 @@ async function withPages(...args: Parameters<typeof import('./app/page-service.t
 export async function startRunnerProcess(config: ServiceConfig, log: Log): Promise<RunnerHandle> {
   await using starting = new AsyncDisposableStack()
   const parts = await createSharedParts(config, log)
-  starting.defer(parts.redis.stop)
+  starting.defer(parts.stop)
   const runner = await startRunnerOf(config, parts)
   starting.defer(runner.stop)
   const { host, runnerPort: port } = config
@@ -109,7 +109,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const egress = [...config.egressAllow, ...LOOPBACK, ...(isIP(config.host) ? [config.host] : [])]
   const service = { ...config, databaseUrl, egressAllow: egress }
   const parts = await createSharedParts(config, log)
-  starting.defer(parts.redis.stop)
+  starting.defer(parts.stop)
   const api = createApi(service, parts)
   starting.defer(api.stop)
   starting.defer((await withPages(service, parts, api)).stop)

@@ -181,6 +181,17 @@ const variables = z.object({
       meaning: `How much is logged: ${LOG_LEVELS.join(', ')}`,
       default: 'info',
     }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'is not a URL like http://collector:4318' })
+    .optional()
+    .register(documentation, {
+      meaning: 'OpenTelemetry receiver (OTLP over HTTP) that spans are sent to',
+      default: 'unset: nothing is traced',
+    }),
+  OTEL_TRACES_SAMPLER_ARG: number(0, 1).default(1).register(documentation, {
+    meaning: "Share of traces that are recorded, 0–1; a producer's own trace follows its decision",
+    default: '1',
+  }),
   POSTRIDER_URL: z
     .url({ protocol: /^https?$/, error: 'is not a URL like http://127.0.0.1:8080' })
     .optional()
@@ -240,6 +251,8 @@ export interface Config {
   apiRateLimit: number
   retentionDays: number
   logLevel: LogLevel
+  otlpEndpoint: string | undefined
+  traceSampleRatio: number
   apiUrl: string | undefined
   apiKey: string | undefined
 }
@@ -326,6 +339,8 @@ function fromVariables(values: z.output<typeof variables>): Config {
     apiRateLimit: values.API_RATE_LIMIT,
     retentionDays: values.RETENTION_DAYS,
     logLevel: values.LOG_LEVEL,
+    otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+    traceSampleRatio: values.OTEL_TRACES_SAMPLER_ARG,
     apiUrl: values.POSTRIDER_URL?.replace(/\/+$/, ''),
     apiKey: values.POSTRIDER_API_KEY,
   }

@@ -1,7 +1,7 @@
 -- publish_many: store events, their deliveries and jobs; one transaction with the caller's.
 --
--- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?}. A refused item
--- stores nothing and carries its error code; its neighbours are stored all the same. Where an object names
+-- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?}.
+-- A refused item stores nothing and carries its error code; its neighbours are stored all the same. Where an object names
 -- a member twice the last one counts, as in JSON.parse.
 --
 -- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
@@ -156,6 +156,7 @@ as $$
 #variable_conflict use_column
 declare
   items postrider.publish_item[];
+  traces record;
 begin
   begin
     items := postrider.parse_publish_items(events);
@@ -165,10 +166,13 @@ begin
   if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
     items := postrider.reserve_idempotency_keys(items);
   end if;
+  traces := postrider.trace_contexts(events);
 
-  insert into postrider.event (id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at)
+  insert into postrider.event (
+    id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at, traceparent, tracestate)
   select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key,
-    coalesce(i.occurred_at, clock_timestamp()), i.deliver_at
+    coalesce(i.occurred_at, clock_timestamp()), i.deliver_at,
+    traces.traceparents[i.ordinal], traces.tracestates[i.ordinal]
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false)
   order by i.ordinal;
@@ -213,7 +217,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?} with deliveries and jobs in the caller''s transaction. One row per item, in order; a refused item stores nothing and carries its error code.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. One row per item, in order; a refused item stores nothing and carries its error code.';
 
 -- Apart from publish_many, whose statement would else be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key

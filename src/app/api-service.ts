@@ -51,7 +51,7 @@ const API_RATE_WINDOW_SECONDS = 1
 const PUBLISH_SESSION_OPTIONS = '-c postrider.key_wait=50ms'
 
 /** Pools, services and the app, without a port. */
-export function createApi(config: ServiceConfig, { log, redis, metrics }: SharedParts) {
+export function createApi(config: ServiceConfig, { log, redis, metrics, tracing }: SharedParts) {
   const connectionString = config.databaseUrl
   const onError = (error: Error) => {
     // A connection that is closing may still hear that the server is stopping as well.
@@ -109,6 +109,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics }: Shared
     version: packageJson.version,
     log,
     metrics,
+    tracing,
     ready: () => readinessOf(pool, redis),
     eventBytesMax: config.eventBytesMax,
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,

@@ -11,7 +11,7 @@ import type { SharedParts } from './shared-parts.ts'
 /** A runner on the parts that a process shares. */
 export async function startRunnerOf(
   config: ServiceConfig,
-  { log, redis, metrics }: SharedParts,
+  { log, redis, metrics, tracing }: SharedParts,
 ): Promise<RunnerHandle> {
   trustCertificates(config.egressCaCertificates)
   const { databaseUrl: connectionString } = config
@@ -37,6 +37,7 @@ export async function startRunnerOf(
     decryptSecret: box.decrypt,
     redis,
     metrics,
+    tracing,
     log,
   })
 }

@@ -44,9 +44,11 @@ export function watchQueue(registry: Registry, pool: Pool): void {
     'Endpoints that have failed since their last success: open (held) or counting.',
     ['state'],
   )
-  const runners = gauge('postrider_runners', 'Runners by state: live, silent, stopped, reaped.', [
-    'state',
-  ])
+  const runners = gauge(
+    'postrider_runners',
+    'Runners by state: live, draining, silent, stopped, reaped.',
+    ['state'],
+  )
   const show = (figures: Figures) => {
     for (const one of [jobs, lag, circuits, runners]) one.reset()
     for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
@@ -117,7 +119,7 @@ async function ask(pool: Pool): Promise<Figures> {
   )
   const runners = await pool.query<Figures['runners'][number]>(
     `select s.state, count(r.id)::int
-     from unnest(array['live', 'silent', 'stopped', 'reaped']) as s (state)
+     from unnest(array['live', 'draining', 'silent', 'stopped', 'reaped']) as s (state)
      left join postrider.runner_health r using (state)
      group by 1`,
   )

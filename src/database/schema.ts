@@ -98,6 +98,9 @@ export interface EventTable {
   deliver_at: Date | null
   /** Of a test event. */
   only_endpoint_id: string | null
+  /** W3C trace context. */
+  traceparent: string | null
+  tracestate: string | null
   created_at: Generated<Date>
 }
 

@@ -38,6 +38,9 @@ export interface Claimed {
   /** PEM; null together with the key. */
   clientCertificate: string | null
   clientKeyEncrypted: string | null
+  /** W3C trace context of the publish. */
+  traceparent: string | null
+  tracestate: string | null
 }
 
 const CLAIM_STATEMENT = {
@@ -48,7 +51,8 @@ const CLAIM_STATEMENT = {
       endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body, waited_ms as "waitedMs",
       url, headers,
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
-      client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted"
+      client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
+      traceparent, tracestate
     from postrider.claim_many($1::uuid[], $2::int[], $3::text)`,
 }
 

@@ -32,6 +32,8 @@ const CLAIMED: Claimed = {
   secrets: ['sealed-new', 'sealed-old'],
   clientCertificate: null,
   clientKeyEncrypted: null,
+  traceparent: null,
+  tracestate: null,
 }
 
 const RESULT: AttemptResult = {
@@ -73,6 +75,7 @@ function bundle({
     schedule: { delaysSeconds: [60, 120], jitter: 0.1, retryAfterMaxSeconds: 3600 },
     timeoutMs: 15_000,
     random: () => 0.5,
+    tracing: null,
     onFault: (error) => faults.push(error),
     log: (line) => lines.push(line),
     ...overrides,

@@ -1,9 +1,11 @@
 import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
+import type { OpenSpan, Tracing } from '../tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { ClientCertificate } from './connections.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
 import type { SendRequest } from './send.ts'
+import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
 /** How long a delivery waits that could not be sent for a reason of ours, such as an unreadable secret. */
 const OUR_FAULT_PAUSE_SECONDS = 60
@@ -20,6 +22,8 @@ export interface DeliverDependencies {
   random(): number
   /** Nothing could be sent, for a reason of ours such as a secret that no key opens. */
   onFault(error: unknown, claimed: Claimed): void
+  /** Null = nothing is traced. */
+  tracing: Tracing | null
   /** One line for each attempt. */
   log(attempted: DeliveryAttempted): void
 }
@@ -68,26 +72,43 @@ export function createDeliver(deps: DeliverDependencies) {
     const claimed = await deps.claim(wakeUp)
     if (!claimed) return null
 
-    const result = await sendClaimed(deps, claimed, signal)
-    const nextInSeconds = decide(deps, claimed, result)
-    const { deliveryId, attemptId } = claimed
-    const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds })
-
-    deps.log(describe(claimed, result, verdict, nextInSeconds))
-    if (verdict === 'stale') throw new AttemptStale(deliveryId)
-    return result
+    const span = startAttemptSpan(deps.tracing, claimed)
+    const attempted = await attempt(deps, claimed, span, signal).catch((error: unknown) => {
+      span?.end({}, 'not finished')
+      throw error
+    })
+    if (attempted.verdict === 'stale') throw new AttemptStale(claimed.deliveryId)
+    return attempted.result
   }
+}
+
+async function attempt(
+  deps: DeliverDependencies,
+  claimed: Claimed,
+  span: OpenSpan | null,
+  signal?: AbortSignal,
+): Promise<{ result: AttemptResult; verdict: Verdict }> {
+  const result = await sendClaimed(deps, claimed, span, signal)
+  const nextInSeconds = decide(deps, claimed, result)
+  const { deliveryId, attemptId } = claimed
+  const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds })
+
+  const attempted = describe(claimed, result, verdict, nextInSeconds)
+  deps.log(attempted)
+  if (span) endAttemptSpan(span, attempted)
+  return { result, verdict }
 }
 
 async function sendClaimed(
   deps: DeliverDependencies,
   claimed: Claimed,
+  span: OpenSpan | null,
   signal?: AbortSignal,
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent('blocked', 'blocked: the data of the event was erased')
   try {
     const secrets = claimed.secrets.map((secret) => deps.decryptSecret(secret, claimed.endpointId))
-    return await deps.send({
+    const request = {
       url: claimed.url,
       eventId: claimed.eventId,
       body: claimed.body,
@@ -98,7 +119,9 @@ async function sendClaimed(
       signal,
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
       newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
-    })
+    }
+    const parent = span?.context ?? traceOf(claimed)
+    return await sendTraced(deps.send, request, { tracing: deps.tracing, parent })
   } catch (cause) {
     deps.onFault(cause, claimed)
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.

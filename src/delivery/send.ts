@@ -25,6 +25,8 @@ export interface SendRequest {
   body: string
   /** The endpoint's own; they cannot replace ours. */
   headers: Record<string, string>
+  /** W3C trace context that the receiver may go on with. */
+  traceparent?: string | undefined
   /** All live secrets of the endpoint, in their written form. */
   secrets: string[]
   /** For https receivers that ask who is calling. */
@@ -161,6 +163,7 @@ function signedHeaders(
       'webhook-id': id,
       'webhook-timestamp': String(timestampSeconds),
       'webhook-signature': sign({ id, timestampSeconds, body, secrets }),
+      ...(request.traceparent !== undefined && { traceparent: request.traceparent }),
     },
     request.headers,
   )

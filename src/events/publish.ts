@@ -1,6 +1,7 @@
 import type { ClientBase, Pool } from 'pg'
 import { createBatcher } from '../database/batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../database/outage.ts'
+import type { TraceContext } from '../tracing.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
@@ -22,6 +23,8 @@ export interface PublishItem {
   /** Key of the tenant; overrides what the body says. */
   tenant: string
   idempotencyKey: string | null
+  /** Kept with the event, so that its deliveries go on with the trace. */
+  trace?: TraceContext | null
 }
 
 export interface Published {
@@ -145,9 +148,10 @@ export async function sendItems(
  * The body as it came, with our members behind its own: where a name comes twice the last one
  * counts, for Postgres as for `JSON.parse`. Parsing and writing it anew would round large numbers.
  */
-function toItemText({ body, tenant, idempotencyKey }: PublishItem): string {
+function toItemText({ body, tenant, idempotencyKey, trace }: PublishItem): string {
   const open = body.slice(0, body.lastIndexOf('}'))
-  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}}`
+  const traced = trace ? `,${JSON.stringify(trace).slice(1, -1)}` : ''
+  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}${traced}}`
 }
 
 export function toPublished(row: Row & { error: null }): Published {

@@ -2,8 +2,8 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { PublishItem } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
-import type { Metrics } from '../metrics.ts'
 import type { Caller } from '../tenants/api-keys.ts'
+import type { Accept } from './accepted.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
   eventInput,
@@ -46,13 +46,13 @@ export function addPublishBatchRoute(
   options: {
     batchPublisher: Pick<BatchPublisher, 'publishAll'>
     eventTypeCheck: Pick<EventTypeCheck, 'check'>
-    metrics: Pick<Metrics, 'eventsAccepted'>
+    accept: Accept
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { batchPublisher, eventTypeCheck, metrics, authenticate, eventBytesMax } = options
+  const { batchPublisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
   const bytesMax = Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
   const route = createRoute({
     method: 'post',
@@ -75,8 +75,10 @@ export function addPublishBatchRoute(
     const items = toItems(body, c.get('caller'), eventBytesMax)
     const { events } = body.value as { events: CheckedEvent[] }
     await refuseUnfit(eventTypeCheck, events, (index) => `events[${index}].`)
-    const data = await batchPublisher.publishAll(items)
-    metrics.eventsAccepted('batch', data, (performance.now() - readAt) / 1000)
+    const request = { kind: 'batch', readAt, header: (name: string) => c.req.header(name) } as const
+    const data = await accept(request, (trace) =>
+      batchPublisher.publishAll(items.map((item) => ({ ...item, trace }))),
+    )
     return c.json({ data }, 202)
   })
 }

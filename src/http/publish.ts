@@ -1,8 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
-import type { Publisher, PublishItem } from '../events/publish.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Published, Publisher, PublishItem } from '../events/publish.ts'
 import type { Caller } from '../tenants/api-keys.ts'
+import type { Accept } from './accepted.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
   eventInput,
@@ -28,13 +28,13 @@ export function addPublishRoute(
   options: {
     publisher: Pick<Publisher, 'publish'>
     eventTypeCheck: Pick<EventTypeCheck, 'check'>
-    metrics: Pick<Metrics, 'eventsAccepted'>
+    accept: Accept
     authenticate: Authenticate
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { publisher, eventTypeCheck, metrics, authenticate, eventBytesMax } = options
+  const { publisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
   const route = createRoute({
     method: 'post',
     path: '/api/events',
@@ -64,8 +64,10 @@ export function addPublishRoute(
     if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
     await refuseUnfit(eventTypeCheck, [body.value as CheckedEvent], () => '')
-    const published = await publisher.publish(item)
-    metrics.eventsAccepted('event', [published], (performance.now() - readAt) / 1000)
+    const request = { kind: 'event', readAt, header: (name: string) => c.req.header(name) } as const
+    const [published] = await accept(request, async (trace): Promise<[Published]> => {
+      return [await publisher.publish({ ...item, trace })]
+    })
     return c.json(published, 202)
   })
 }

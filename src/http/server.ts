@@ -25,6 +25,8 @@ import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import type { Tracing } from '../tracing.ts'
+import { createAccept } from './accepted.ts'
 import {
   type ApiEnv,
   createAuthenticate,
@@ -60,6 +62,8 @@ export interface AppOptions {
   version: string
   log: Pick<Log, 'error'>
   metrics: HttpMetrics
+  /** Null = nothing is traced. */
+  tracing: Tracing | null
   ready: () => Promise<Readiness>
   /** Bytes of an event's `data` at most. */
   eventBytesMax: number
@@ -108,8 +112,9 @@ export function createApp(options: AppOptions): App {
 
   app.use(requestId({ limitLength: 64 }))
   addMetrics(app, options.metrics)
-  addPublishRoute(app, { ...options, ...shared })
-  addPublishBatchRoute(app, { ...options, ...shared })
+  const accept = createAccept(options)
+  addPublishRoute(app, { ...options, ...shared, accept })
+  addPublishBatchRoute(app, { ...options, ...shared, accept })
   addTenantRoutes(app, { ...options, ...shared })
   addTenantOperationRoutes(app, { ...options, ...shared })
   addKeyRoutes(app, { ...options, ...shared })

@@ -64,6 +64,7 @@ function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[
     },
     timeoutMs: options.timeoutMs,
     random: Math.random,
+    tracing: options.tracing,
     onFault: (err, { deliveryId, endpointId, tenantId }) =>
       log.error({ err, deliveryId, endpointId, tenantId }, 'delivery.not_sent'),
     log: (attempted) => {

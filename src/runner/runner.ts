@@ -9,6 +9,7 @@ import { createSender } from '../delivery/send.ts'
 import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Tracing } from '../tracing.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliverTask } from './deliver-task.ts'
 import { startDuties } from './duties.ts'
@@ -54,6 +55,8 @@ export interface RunnerOptions {
   retentionDays: number
   decryptSecret(encrypted: string, endpointId: string): string
   metrics: Metrics
+  /** Null = nothing is traced. */
+  tracing: Tracing | null
   /** Shares limits with the other runners, while it is there. */
   redis: Redis
   log: Log

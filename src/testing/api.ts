@@ -67,6 +67,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     version: '0.0.0-test',
     log: { error: (line: unknown) => void logged.push(line) },
     metrics: createMetrics({ version: '0.0.0-test' }),
+    tracing: null,
     ready: async () => ({ ready: true, checks: { database: 'reachable' } }),
     eventBytesMax: 262_144,
     deliveryTimeoutSeconds: 15,
