@@ -7,6 +7,7 @@ import { startRunnerOf } from './app/runner-service.ts'
 import { createSharedParts } from './app/shared-parts.ts'
 import type { Config, ServiceConfig } from './config.ts'
 import { CONSOLE_PATH } from './console/console-path.ts'
+import { assertRights } from './database/assert-rights.ts'
 import { startPostgres } from './database/embedded.ts'
 import { assertSchema, migrate } from './database/migrate.ts'
 import type { Log } from './log.ts'
@@ -34,6 +35,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   starting.defer(parts.stop)
   const api = createApi(config, parts)
   starting.defer(api.stop)
+  await assertRights(api.pool, 'postrider_api')
   starting.defer((await withPages(config, parts, api)).stop)
   await assertSchema(api.pool)
   const http = await listen(config, api.app)

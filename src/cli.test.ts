@@ -87,7 +87,7 @@ t.test('without its schema, api and runner exit 1; migrate makes it, once', asyn
     const missing = await runCli(t, [command], { env })
     t.match(missing, { exitCode: EXIT.failed, stderr: /run `postrider migrate`/ }, command)
   }
-  const plan = await runCli(t, ['migrate', '--dry-run'], { env })
+  const plan = await runCli(t, ['migrate', '--plan'], { env })
   t.match(plan, { exitCode: EXIT.ok, stdout: /create table postrider\.tenant/ })
   const first = await runCli(t, ['migrate', '--json'], { env })
   t.equal(first.exitCode, EXIT.ok)

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { ConfigError, type ServiceConfig } from '../config.ts'
+import { assertRights } from '../database/assert-rights.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
 import { parseCidrs } from '../delivery/egress.ts'
@@ -18,6 +19,7 @@ export async function startRunnerOf(
   const box = createSecretBox(config.secretEncryptionKeys)
   const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
   try {
+    await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
     await assertSecretsReadable(pool, box)
   } finally {

@@ -1,24 +1,47 @@
 import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
-import { migrate, migrationPlan } from '../database/migrate.ts'
+import { grantRoles, migrate } from '../database/migrate.ts'
+import { migrationPlan } from '../database/migration-plan.ts'
+import { GROUP_ROLES } from '../database/roles.ts'
 import type { CommandContext } from './context.ts'
+import { UsageError } from './exit-code.ts'
+
+interface Options {
+  plan?: true
+  roles?: true
+  json?: true
+}
 
 /** Brings the database up to date; many at once do it once. */
 export function addMigrateCommand(program: Command, { env, print }: CommandContext): void {
   program
     .command('migrate')
     .description('bring the database up to date; does nothing when it is')
-    .option('--dry-run', 'print the SQL that would run, and change nothing')
+    .option('--plan', 'print the SQL that would run, and change nothing')
+    .option('--roles', 'also create the group roles, or bring their grants up to date')
     .option('--json', 'print one JSON document')
-    .action(async ({ dryRun, json }: { dryRun?: true; json?: true }) => {
+    .action(async ({ plan, roles, json }: Options) => {
+      if (plan && roles) throw new UsageError('--plan and --roles do not go together')
       const { databaseUrl } = readConfig(env, 'migrate')
-      if (dryRun) {
-        const plan = await migrationPlan(databaseUrl)
-        const sql = plan.map(({ file, sql: text }) => `-- ${file}\n${text}\n`).join('')
-        return print(json ? `${JSON.stringify({ plan })}\n` : sql || '-- nothing to do\n')
-      }
+      if (plan) return print(await planOf(databaseUrl, json))
       const { applied } = await migrate(databaseUrl)
-      if (json) return print(`${JSON.stringify({ applied })}\n`)
+      const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined
+      if (json) return print(`${JSON.stringify({ applied, ...(optional && { optional }) })}\n`)
       print(applied.map((name) => `applied ${name}\n`).join('') || 'the database is up to date\n')
+      if (optional) print(rolesText(optional))
     })
+}
+
+async function planOf(databaseUrl: string, json?: true): Promise<string> {
+  const plan = await migrationPlan(databaseUrl)
+  if (json) return `${JSON.stringify({ plan })}\n`
+  return plan.map(({ file, sql }) => `-- ${file}\n${sql}\n`).join('') || '-- nothing to do\n'
+}
+
+function rolesText(optional: readonly string[]): string {
+  return [
+    `granted to ${GROUP_ROLES.join(', ')}\n`,
+    'let each process log in as a member, such as: create role my_runner login in role postrider_runner;\n',
+    ...optional.map((line) => `an administrator may add: ${line}\n`),
+  ].join('')
 }

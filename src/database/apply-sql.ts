@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module'
 import type pg from 'pg'
+import { RIGHTS } from './rights.ts'
+import { areRolesInUse, grantStatements } from './roles.ts'
 import type { Queryable, SchemaRecord } from './schema-record.ts'
 import { unknownMigrations } from './schema-version.ts'
 import { type FunctionFile, hashOf, type Migration, type SqlFiles } from './sql-files.ts'
@@ -77,9 +79,19 @@ export async function applyFunctions(
         hashes.get(file.name),
       ])
     }
+    await grantAgain(client)
   })
   log('functions.applied', { count: files.functions.length })
   return files.functions.map(({ name }) => name)
+}
+
+/**
+ * Where `migrate --roles` was run once, what is new gets its grants by itself: processes of the release before
+ * go on, and functions that had to be dropped lose none for a moment.
+ */
+export async function grantAgain(client: pg.Client): Promise<void> {
+  if (!(await areRolesInUse(client))) return
+  for (const statement of await grantStatements(client)) await client.query(statement)
 }
 
 /** Whether all functions are in force as this program has them, or as a newer one has. */
@@ -97,7 +109,8 @@ export async function areFunctionsCurrent(
 }
 
 async function functionHashes(client: pg.Client, files: SqlFiles): Promise<Map<string, string>> {
-  const versions = [`${await serverMajor(client)}`, graphileWorkerVersion()]
+  // Whose functions are granted to whom is part of what is in force.
+  const versions = [`${await serverMajor(client)}`, graphileWorkerVersion(), JSON.stringify(RIGHTS)]
   return new Map(files.functions.map(({ name, sql }) => [name, hashOf([sql, ...versions])]))
 }
 

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
+import { guide, guideStatements } from '../testing/dba-guide.ts'
 import { createWork } from '../testing/work.ts'
-
-const guide = readFileSync(new URL('../../docs/dba.md', import.meta.url), 'utf8')
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {
@@ -12,34 +10,12 @@ t.test('on Postgres 15', async (t) => {
   return conformance(t, database)
 })
 
-/** Statements of the SQL blocks, with the heading they stand under. */
-function statements(): { heading: string; sql: string }[] {
-  const found: { heading: string; sql: string }[] = []
-  let heading = ''
-  for (const [, title, block] of guide.matchAll(/^#+ (.+)$|^```sql\n([\s\S]*?)^```$/gm)) {
-    heading = title ?? heading
-    const sqls = (block ?? '').split(/;\n/).map((sql) => sql.trim())
-    found.push(...sqls.filter(Boolean).map((sql) => ({ heading, sql })))
-  }
-  return found
-}
-
 function conformance(t: Test, { pool }: TestDatabase) {
   t.test('every statement of docs/dba.md runs', async (t) => {
-    t.ok(statements().length > 30, 'they are found')
+    t.ok(guideStatements().length > 30, 'they are found')
     const work = await createWork(pool)
-    for (const { heading, sql } of statements()) {
-      const due = await work.publish()
-      const variables: Record<string, string> = {
-        delivery: due.id,
-        event: due.eventId,
-        endpoint: work.endpoint.id,
-        tenant: work.tenant.key,
-        runner: work.runner,
-      }
-      const filled = sql.replaceAll(/:'(\w+)'/g, (place, name) =>
-        variables[name] ? `'${variables[name]}'` : place,
-      )
+    for (const { heading, sql } of guideStatements()) {
+      const filled = await work.fillIn(sql)
       await t.resolves(pool.query(filled), `${heading}: ${sql}`)
     }
   })

@@ -4,13 +4,19 @@ import pg from 'pg'
 import {
   applyFunctions,
   applyMigrations,
-  areFunctionsCurrent,
+  grantAgain,
   MigrationFailed,
   missingRoles,
   pendingMigrations,
   serverMajor,
 } from './apply-sql.ts'
-import { createSchemaRecord, readSchemaRecord, type SchemaRecord } from './schema-record.ts'
+import { ensureRoles } from './roles.ts'
+import {
+  createSchemaRecord,
+  type Queryable,
+  readSchemaRecord,
+  type SchemaRecord,
+} from './schema-record.ts'
 import {
   refuseTooNew,
   SchemaMissing,
@@ -61,30 +67,23 @@ export async function migrate(
     if (!record) await createSchemaRecord(client)
     const migrations = await applyMigrations(client, pendingMigrations(record, files), log)
     const functions = await applyFunctions(client, record, files, log)
+    if (migrations.length > 0) await grantAgain(client)
     await createPartitions(client)
     return { applied: [...migrations, ...functions] }
   })
 }
 
-/** The files that `migrate` would apply now, with their text, in order. Changes nothing. */
-export async function migrationPlan(
-  connectionString: string,
-  { sqlFolder = SQL_FOLDER }: MigrateOptions = {},
-): Promise<{ file: string; sql: string; breaking: boolean }[]> {
-  const files = await readSqlFiles(sqlFolder)
+/**
+ * Creates the group roles of the processes and people, or brings their grants up to date, on a database that
+ * was migrated by this program.
+ *
+ * @throws RolesIncomplete with what an administrator has to run; SchemaMissing, SchemaOutdated, SchemaTooNew
+ */
+export async function grantRoles(connectionString: string): Promise<{ optional: string[] }> {
   return await withClient(connectionString, async (client) => {
-    await assertPostgresVersion(client)
-    const record = await readSchemaRecord(client)
-    if (record) refuseChanged(record, files)
-    const functions = (await areFunctionsCurrent(client, record, files)) ? [] : files.functions
-    return [
-      ...pendingMigrations(record, files).map(({ name, sql, breaking }) => ({
-        file: `migrations/${name}`,
-        sql,
-        breaking,
-      })),
-      ...functions.map(({ name, sql }) => ({ file: `functions/${name}`, sql, breaking: false })),
-    ]
+    await lock(client)
+    await assertSchema(client)
+    return await ensureRoles(client)
   })
 }
 
@@ -97,7 +96,7 @@ export async function migrationPlan(
  * @throws SchemaMissing, SchemaOutdated or SchemaTooNew, each saying what to do
  */
 export async function assertSchema(
-  pool: Pick<pg.Pool, 'query'>,
+  pool: Queryable,
   { sqlFolder = SQL_FOLDER } = {},
 ): Promise<void> {
   const files = await readSqlFiles(sqlFolder)
@@ -113,7 +112,8 @@ export async function assertSchema(
   if (missing.length > 0) throw new SchemaOutdated(missing)
 }
 
-async function withClient<T>(
+/** Runs `use` on a connection of its own, which no limit of time and no search path of the role holds for. */
+export async function withClient<T>(
   connectionString: string,
   use: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
@@ -134,7 +134,8 @@ async function withClient<T>(
   }
 }
 
-async function assertPostgresVersion(client: pg.Client): Promise<void> {
+/** @throws when the server is too old */
+export async function assertPostgresVersion(client: pg.Client): Promise<void> {
   const major = await serverMajor(client)
   if (major >= POSTGRES_MAJOR_MIN) return
   throw new Error(
@@ -158,7 +159,7 @@ async function lock(client: pg.Client): Promise<void> {
 }
 
 /** Refuses what would go wrong later: a newer database, and history that was rewritten. */
-function refuseChanged(record: SchemaRecord, files: SqlFiles): void {
+export function refuseChanged(record: SchemaRecord, files: SqlFiles): void {
   refuseTooNew(record, files)
   const checksums = new Map(record.migrations.map(({ name, checksum }) => [name, checksum]))
   for (const { name, checksum } of files.migrations) {

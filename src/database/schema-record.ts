@@ -46,7 +46,7 @@ export async function createSchemaRecord(client: Queryable): Promise<void> {
     );
     comment on table postrider.function_source is 'Function files that are in force in this database.';
     comment on column postrider.function_source.name is 'File name in sql/functions.';
-    comment on column postrider.function_source.hash is 'SHA-256 of the file and of the versions of Postgres and graphile-worker.';
+    comment on column postrider.function_source.hash is 'SHA-256 of the file, the versions of Postgres and graphile-worker, and the rights of the group roles.';
     comment on column postrider.function_source.applied_at is 'When it was last applied.';
     commit`)
 }

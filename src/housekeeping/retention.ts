@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
 import { isTimeout } from '../database/outage.ts'
 import type { Log } from '../log.ts'
 
 /** A day falls due once a day; an hour later is soon enough, and a run without work costs milliseconds. */
 const INTERVAL_MS = 3_600_000
+const LOCK_NOT_AVAILABLE = '55P03'
 /** Nobody else uses this pair; (735, 1) is reconcile()'s. */
 const LOCK = [735, 2] as const
 /** A backlog of a month goes in one run; more in the next hour. */
@@ -13,6 +15,10 @@ const DELETES_IN_RUN_MAX = 500
 const DELETE_BATCH_ROWS = 1_000
 /** Detaching waits for every transaction that uses the table, and holds back stopping meanwhile. */
 const DETACH_MS_MAX = 10_000
+/** A runner that does not own the tables tries a day so often, then again in the next run. */
+const BRIEF_DETACHES_MAX = 20
+/** Publishing may have waited for 100 ms; for as long again, and more, nothing is in its way. */
+const BRIEF_DETACH_PAUSE_MS = 500
 /** Counts the attempts of a day: 5 s for 10 million. */
 const DROP_MS_MAX = 300_000
 
@@ -85,7 +91,8 @@ export function startRetention(deps: { pool: Pool; retentionDays: number; log: L
  * Drops what is older than so many days, and deletes what tenants keep for a shorter time.
  *
  * Takes no lock that publishing waits for: a partition is detached concurrently, which waits for others but
- * lets nobody wait, and dropped when nobody uses it any more. Cut off at any point, the next run goes on.
+ * lets nobody wait, and dropped when nobody uses it any more. Who does not own the tables cannot do that, and
+ * takes a lock that gives up after 100 ms. Cut off at any point, the next run goes on.
  *
  * @returns null when another process is at it
  */
@@ -126,26 +133,54 @@ async function dropDays(client: PoolClient, options: RetentionOptions) {
   return { dropped, kept }
 }
 
+interface Partition {
+  parent: string
+  name: string
+  state: string
+  /** Whether we may detach it concurrently. */
+  is_ours: boolean
+}
+
 /** False when it took too long. */
 async function detachDay(client: PoolClient, day: string, msMax: number): Promise<boolean> {
   await client.query(`set statement_timeout = ${msMax}`)
-  const { rows: partitions } = await client.query<{ parent: string; name: string; state: string }>(
-    `select parent, name, state from postrider.partition where day = $1 and state <> 'detached'
-     order by parent`,
+  const { rows: partitions } = await client.query<Partition>(
+    `select p.parent, p.name, p.state, pg_has_role(c.relowner, 'usage') as is_ours
+     from postrider.partition p
+     join pg_class c on c.relname = p.parent and c.relnamespace = 'postrider'::regnamespace
+     where p.day = $1 and p.state <> 'detached'
+     order by p.parent`,
     [day],
   )
   try {
-    for (const { parent, name, state } of partitions) {
-      const how = state === 'detaching' ? 'finalize' : 'concurrently'
-      await client.query(
-        `alter table postrider.${parent} detach partition postrider.${name} ${how}`,
-      )
+    for (const partition of partitions) {
+      if (partition.is_ours) await detachConcurrently(client, partition)
+      else if (!(await detachBriefly(client, day, partition))) return false
     }
     return true
   } catch (error) {
     if (isTimeout(error)) return false
     throw error
   }
+}
+
+async function detachConcurrently(client: PoolClient, { parent, name, state }: Partition) {
+  const how = state === 'detaching' ? 'finalize' : 'concurrently'
+  await client.query(`alter table postrider.${parent} detach partition postrider.${name} ${how}`)
+}
+
+/** False when the table was in use by somebody at every try. */
+async function detachBriefly(client: PoolClient, day: string, { parent }: Partition) {
+  for (let tried = 1; tried <= BRIEF_DETACHES_MAX; tried++) {
+    try {
+      await client.query('select postrider.detach_partition($1, $2)', [day, parent])
+      return true
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== LOCK_NOT_AVAILABLE) throw error
+    }
+    await delay(BRIEF_DETACH_PAUSE_MS)
+  }
+  return false
 }
 
 /** The reason when the day has come into use meanwhile, and was attached again. */

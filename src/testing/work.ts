@@ -58,6 +58,19 @@ export async function createWork(pool: Pool) {
       const eventId = await tenant.publish()
       return { ...(await deliveryOf(eventId)), eventId }
     },
+    /** Puts a delivery that is due, and what belongs to it, in place of the psql variables of docs/dba.md. */
+    async fillIn(sql: string): Promise<string> {
+      const event = await tenant.publish()
+      const delivery = (await deliveryOf(event)).id
+      const variables: Record<string, string> = {
+        ...{ delivery, event, runner },
+        endpoint: endpoint.id,
+        tenant: tenant.key,
+      }
+      return sql.replaceAll(/:'(\w+)'/g, (place, name) =>
+        variables[name] ? `'${variables[name]}'` : place,
+      )
+    },
     /** Claims a delivery, as a runner does whose job says the number that is due; null when refused. */
     claim: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
       claimOne({ deliveryId: id as DeliveryId, dueAttempt: due_attempt }),

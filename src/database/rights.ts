@@ -1,0 +1,118 @@
+/**
+ * What each group role may do: the least with which everything works. `postrider migrate --roles` grants
+ * it (roles.ts), and a process refuses to start without it (assert-rights.ts).
+ *
+ * A new function or table that a process uses is added here; the tests run each process with these rights.
+ */
+
+export type ServiceRole = 'postrider_api' | 'postrider_runner'
+export type GroupRole =
+  | ServiceRole
+  | 'postrider_monitor'
+  | 'postrider_operator'
+  | 'postrider_producer'
+
+export interface Rights {
+  /** Becomes the comment of the role. */
+  purpose: string
+  /** In schema postrider: those with their owner's rights. The others may be called by everybody, and can do what their caller can. */
+  functions: readonly string[]
+  /** Relation → privileges, in schema postrider. */
+  tables?: Readonly<Record<string, readonly string[]>>
+  /** Reads every table and view but these, of some all columns but these. Partitions are read by their parent. */
+  readsAllBut?: Readonly<Record<string, 'everything' | readonly string[]>>
+  /** Relation → privileges, in schema graphile_worker. */
+  jobs?: Readonly<Record<string, readonly string[]>>
+  /** Roles that it may become, for a transaction, but whose rights it does not have by itself. */
+  becomes?: readonly string[]
+  /** Roles whose rights it has as well. */
+  has?: readonly string[]
+  /** The same, where the server allows it: what is lost without is said. */
+  hasIfAllowed?: Readonly<Record<string, string>>
+}
+
+const EVERY_DML = ['select', 'insert', 'update', 'delete']
+
+/** Hashes and ciphertexts: nobody reads them but who works with them. */
+const SECRETS = {
+  api_key: ['hash'],
+  session: ['token_hash', 'key_hash'],
+  endpoint_secret: ['encrypted'],
+} as const
+
+const PUBLISHING = ['publish', 'publish_many']
+
+export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
+  postrider_producer: {
+    purpose: 'Producers: publish, and nothing else.',
+    functions: PUBLISHING,
+  },
+  postrider_api: {
+    purpose: 'The processes of `postrider api`.',
+    functions: [...PUBLISHING, 'suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
+    tables: {
+      tenant: ['insert', 'update'],
+      api_key: ['insert', 'update'],
+      session: ['insert', 'update', 'delete'],
+      event_type: ['insert', 'update', 'delete'],
+      audit_log: ['insert'],
+    },
+    readsAllBut: { endpoint_secret: 'everything' },
+    jobs: { jobs: ['select'] },
+    becomes: ['postrider_tenant'],
+  },
+  postrider_runner: {
+    purpose: 'The processes of `postrider runner`.',
+    functions: [
+      ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
+      ...['claim_many', 'finish_many', 'snooze_many'],
+      ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'sample_backlog'],
+      ...['reconcile', 'janitor', 'clean_up', 'create_partitions'],
+      ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
+    ],
+    tables: {
+      migration: ['select'],
+      function_source: ['select'],
+      runner: ['select'],
+      endpoint: ['select'],
+      endpoint_secret: ['select'],
+      partition: ['select'],
+      queue_depth: ['select'],
+      runner_health: ['select'],
+      circuit: ['select'],
+    },
+    jobs: {
+      jobs: ['select'],
+      migrations: ['select'],
+      _private_jobs: EVERY_DML,
+      _private_job_queues: EVERY_DML,
+      _private_tasks: EVERY_DML,
+      _private_known_crontabs: EVERY_DML,
+    },
+  },
+  postrider_monitor: {
+    purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
+    functions: ['violations', 'retention_plan'],
+    readsAllBut: {
+      ...SECRETS,
+      endpoint: ['headers', 'client_certificate', 'client_key_encrypted'],
+      event: ['data'],
+      attempt: ['request_headers', 'response_headers', 'response_body'],
+    },
+    jobs: { jobs: ['select'] },
+    hasIfAllowed: { pg_monitor: 'xmin_holder shows only sessions of its own' },
+  },
+  postrider_operator: {
+    purpose: 'Operators: the functions that act, and everything that is stored but secrets.',
+    functions: [
+      ...['retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
+      ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'delete_tenant_step'],
+      ...['pause_all', 'resume_all', 'start_replay', 'cancel_replay', 'explain_route'],
+      ...['drain_runner', 'reap', 'reconcile', 'janitor', 'clean_up', 'abandon_of_dead_runners'],
+      ...['create_partitions', 'erase_event', 'erase_tenant_data'],
+    ],
+    tables: { tenant: ['update (retention_days)'] },
+    readsAllBut: { ...SECRETS, endpoint: ['client_key_encrypted'] },
+    has: ['postrider_monitor'],
+  },
+}

@@ -1,0 +1,187 @@
+import type pg from 'pg'
+import { type GroupRole, RIGHTS, type Rights } from './rights.ts'
+import type { Queryable } from './schema-record.ts'
+
+export const GROUP_ROLES = Object.keys(RIGHTS) as GroupRole[]
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+/** Made by somebody else at this moment: roles belong to the server, and its databases may be migrated at once. */
+const MADE_MEANWHILE = new Set(['42710', '23505'])
+
+/** What the server did not let this role do; the rest is done. */
+export class RolesIncomplete extends Error {
+  override readonly name = 'RolesIncomplete'
+  readonly code = 'roles_incomplete'
+  readonly statements: readonly string[]
+  constructor(role: string, statements: readonly string[]) {
+    super(
+      `role ${role} may not do all of it; have an administrator run:\n${statements.map((text) => `  ${text};\n`).join('')}Then run postrider migrate --roles again.`,
+    )
+    this.statements = statements
+  }
+}
+
+/**
+ * Creates the group roles where they are missing and grants each what it needs, in a database that is up to
+ * date. May be called again and again; takes nothing back.
+ *
+ * @returns what an administrator may grant beside it, and what is lost without
+ * @throws RolesIncomplete
+ */
+export async function ensureRoles(client: pg.Client): Promise<{ optional: string[] }> {
+  const refused: string[] = []
+  for (const statement of await missingRoleStatements(client)) {
+    if (!(await isAllowed(client, statement))) refused.push(statement)
+  }
+  // Without the roles there is nobody to grant anything to.
+  if (refused.length > 0) throw new RolesIncomplete(await currentRole(client), refused)
+  for (const statement of await grantStatements(client)) {
+    if (!(await isAllowed(client, statement))) refused.push(statement)
+  }
+  if (refused.length > 0) throw new RolesIncomplete(await currentRole(client), refused)
+  return { optional: await grantWhereAllowed(client) }
+}
+
+/** Whether `migrate --roles` was run on this database: the roles themselves are shared by all of a server. */
+export async function areRolesInUse(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query<{ used: boolean }>(
+    `select exists (
+       select from pg_namespace n, aclexplode(n.nspacl) a join pg_roles r on r.oid = a.grantee
+       where n.nspname = 'postrider' and r.rolname = any ($1)) as used`,
+    [GROUP_ROLES],
+  )
+  return rows[0]?.used ?? false
+}
+
+/** Everything to be granted on the database as it is now. The roles have to be there. */
+export async function grantStatements(client: Queryable): Promise<string[]> {
+  const statements = [...(await policyStatements(client))]
+  for (const role of GROUP_ROLES) {
+    const rights = RIGHTS[role]
+    statements.push(
+      `grant usage on schema postrider to ${role}`,
+      ...(rights.jobs ? [`grant usage on schema graphile_worker to ${role}`] : []),
+      ...(await functionGrants(client, role, rights)),
+      ...(await readingGrants(client, role, rights)),
+      ...tableGrants('postrider', role, rights.tables),
+      ...tableGrants('graphile_worker', role, rights.jobs),
+      ...(await membershipGrants(client, role, [...(rights.becomes ?? []), ...(rights.has ?? [])])),
+    )
+  }
+  return statements
+}
+
+/**
+ * `noinherit` for a role that becomes another: with that one's rights, but for the transactions in which it has
+ * become it, it would fall under its policies, which fail without a tenant.
+ */
+async function missingRoleStatements(client: Queryable): Promise<string[]> {
+  const { rows } = await client.query<{ role: GroupRole }>(
+    'select role from unnest($1::text[]) as role where to_regrole(role) is null',
+    [GROUP_ROLES],
+  )
+  return rows.map(
+    ({ role }) => `create role ${role} nologin ${RIGHTS[role].becomes ? 'noinherit' : 'inherit'}`,
+  )
+}
+
+async function functionGrants(client: Queryable, role: GroupRole, { functions }: Rights) {
+  const { rows } = await client.query<{ signature: string }>(
+    `select p.oid::regprocedure::text as signature from pg_proc p
+     where p.pronamespace = 'postrider'::regnamespace and p.prosecdef and p.proname = any ($1)
+     order by 1`,
+    [functions],
+  )
+  return rows.map(({ signature }) => `grant execute on function ${signature} to ${role}`)
+}
+
+/** Partitions are left out: they are read by their parent, whose policies do not cover them. */
+async function readingGrants(client: Queryable, role: GroupRole, { readsAllBut }: Rights) {
+  if (!readsAllBut) return []
+  const { rows } = await client.query<{ name: string; columns: string[] }>(
+    `select c.relname as name, array_agg(quote_ident(a.attname) order by a.attnum) as columns
+     from pg_class c
+     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace = 'postrider'::regnamespace and c.relkind in ('r', 'p', 'v')
+       and not c.relispartition and c.relname !~ '^(event|delivery|attempt)_\\d{8}$'
+     group by c.relname order by c.relname`,
+  )
+  return rows.flatMap(({ name, columns }) => {
+    const hidden = readsAllBut[name]
+    if (hidden === 'everything') return []
+    const shown = hidden
+      ? ` (${columns.filter((column) => !hidden.includes(column)).join(', ')})`
+      : ''
+    return [`grant select${shown} on postrider.${name} to ${role}`]
+  })
+}
+
+function tableGrants(schema: string, role: GroupRole, tables: Rights['tables'] = {}) {
+  return Object.entries(tables).map(
+    ([table, privileges]) => `grant ${privileges.join(', ')} on ${schema}.${table} to ${role}`,
+  )
+}
+
+/** Only those that are missing: a membership that somebody else granted need not be ours to grant. */
+async function membershipGrants(client: Queryable, member: GroupRole, roles: readonly string[]) {
+  const { rows } = await client.query<{ role: string }>(
+    `select role from unnest($1::text[]) as role
+     where not exists (
+       select from pg_auth_members m
+       where m.roleid = to_regrole(role) and m.member = to_regrole($2))`,
+    [roles, member],
+  )
+  return rows.map(({ role }) => `grant ${role} to ${member}`)
+}
+
+/**
+ * Row-level security hides all rows from whoever has no policy. What the group roles may do is said by their
+ * grants alone. graphile-worker's tables are protected like ours, and have no policies of their own.
+ */
+async function policyStatements(client: Queryable): Promise<string[]> {
+  const jobTables = Object.keys(RIGHTS.postrider_runner.jobs ?? {})
+  const readers = GROUP_ROLES.filter((role) => RIGHTS[role].tables ?? RIGHTS[role].readsAllBut)
+  const { rows } = await client.query<{ name: string; schema: string }>(
+    `select c.oid::regclass::text as name, n.nspname as schema
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relrowsecurity and not c.relispartition
+       and (n.nspname = 'postrider' or n.nspname = 'graphile_worker' and c.relname = any ($1))
+       and not exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'postrider_service')
+     order by 1`,
+    [jobTables],
+  )
+  return rows.map(({ name, schema }) => {
+    const roles = schema === 'postrider' ? readers.join(', ') : 'postrider_runner'
+    return `create policy postrider_service on ${name} to ${roles} using (true) with check (true)`
+  })
+}
+
+async function grantWhereAllowed(client: pg.Client): Promise<string[]> {
+  const lost: string[] = []
+  for (const role of GROUP_ROLES) {
+    const optional = RIGHTS[role].hasIfAllowed ?? {}
+    for (const statement of await membershipGrants(client, role, Object.keys(optional))) {
+      if (await isAllowed(client, statement)) continue
+      lost.push(`${statement};  -- without it ${Object.values(optional).join(', ')}`)
+    }
+  }
+  return lost
+}
+
+/** Runs a statement of its own transaction; false when this role may not. */
+async function isAllowed(client: pg.Client, statement: string): Promise<boolean> {
+  try {
+    await client.query(statement)
+    return true
+  } catch (error) {
+    const { code = '' } = error as pg.DatabaseError
+    if (MADE_MEANWHILE.has(code)) return true
+    if (code === INSUFFICIENT_PRIVILEGE) return false
+    throw error
+  }
+}
+
+async function currentRole(client: Queryable): Promise<string> {
+  const { rows } = await client.query<{ role: string }>('select current_user as role')
+  return rows[0]?.role ?? ''
+}
