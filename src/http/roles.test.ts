@@ -42,6 +42,22 @@ async function conformance(t: Test, major?: number) {
     )
   })
 
+  t.test('somebody can sign in to the console, and out', async (t) => {
+    const { url: apiUrl, ...api } = await start()
+    const post = (path: string, body: URLSearchParams, cookie = '') =>
+      fetch(`${apiUrl}/console${path}`, {
+        ...{ method: 'POST', redirect: 'manual', body },
+        headers: { origin: apiUrl, cookie },
+      })
+    const signedIn = await post('/sign-in', new URLSearchParams({ key: 'test-admin-key' }))
+    t.equal(signedIn.status, 303)
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+    const page = await fetch(`${apiUrl}/console`, { headers: { cookie }, redirect: 'manual' })
+    t.equal(page.status, 200, await page.text())
+    t.equal((await post('/sign-out', new URLSearchParams(), cookie)).status, 303)
+    t.equal(await api.stop(), 0)
+  })
+
   t.test('its own rights do not reach what only runners do', async (t) => {
     const api = await connect(t, urls.postrider_api)
     for (const statement of [
