@@ -40,6 +40,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   await assertSchema(api.pool)
   const http = await listen(config, api.app)
   starting.defer(http.stop)
+  starting.defer(api.liveAttempts.stop)
   log.info({ url: http.url }, 'api.started')
 
   const running = starting.move()
@@ -120,6 +121,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const runner = await startRunnerOf(service, parts)
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.
   starting.defer(http.stop)
+  starting.defer(api.liveAttempts.stop)
   starting.defer(runner.stop)
   front.serve(api.app)
 

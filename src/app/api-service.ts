@@ -1,6 +1,7 @@
 import packageJson from '../../package.json' with { type: 'json' }
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import { createLiveAttempts } from '../attempts/live.ts'
 import type { Config, ServiceConfig } from '../config.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
@@ -102,6 +103,10 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     database: everyTenant,
     adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
   })
+  const liveAttempts = createLiveAttempts({
+    database: everyTenant,
+    onError: (error) => log.warn({ err: error }, 'stream.not_read'),
+  })
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: batchPool })
   const ownRequests = new WeakMap<Request, Caller>()
@@ -135,13 +140,23 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),
+    liveAttempts,
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
     await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
-  return { app, pool, apiKeys, ownRequests, tenants, ...endpointServices(everyTenant), stop }
+  return {
+    app,
+    pool,
+    apiKeys,
+    ownRequests,
+    tenants,
+    liveAttempts,
+    ...endpointServices(everyTenant),
+    stop,
+  }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -1,5 +1,64 @@
 // Made from the OpenAPI document: node scripts/client-types.ts
 
+export type StreamedAttempt = {
+  attempt: Attempt
+  delivery: Delivery
+  /** Null when it was erased. */
+  event: { id: string; type: string; occurredAt: string } | null
+  /** With include=request. */
+  request?: { body: string | null } | undefined
+}
+
+export type Attempt = {
+  /** UUIDv7. */
+  id: string
+  number: number
+  trigger: 'schedule' | 'manual' | 'replay' | 'test'
+  outcome:
+    | 'started'
+    | 'delivered'
+    | 'rejected'
+    | 'unreachable'
+    | 'blocked'
+    | 'abandoned'
+    | 'stale'
+    | 'interrupted'
+  statusCode: number | null
+  error: string | null
+  durationMs: number | null
+  timings: {
+    dnsMs: number | null
+    connectMs: number | null
+    tlsMs: number | null
+    firstByteMs: number | null
+  }
+  requestHeaders: Record<string, string | string[]> | null
+  responseHeaders: Record<string, string | string[]> | null
+  responseBody: string | null
+  runner: string
+  /** ISO 8601, in UTC. */
+  startedAt: string
+  /** ISO 8601, in UTC. */
+  finishedAt: string | null
+}
+
+export type Delivery = {
+  /** UUIDv7. */
+  id: string
+  /** UUIDv7. */
+  eventId: string
+  /** UUIDv7. */
+  endpointId: string
+  state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+  attemptCount: number
+  /** ISO 8601, in UTC. */
+  nextAttemptAt: string | null
+  /** ISO 8601, in UTC. */
+  createdAt: string
+  /** ISO 8601, in UTC. */
+  finishedAt: string | null
+}
+
 export type Published = {
   /** UUIDv7. */
   id: string
@@ -232,56 +291,6 @@ export type MatchQuery = {
 }
 
 export type TestAttempt = Attempt & { eventId: string; deliveryId: string }
-
-export type Attempt = {
-  /** UUIDv7. */
-  id: string
-  number: number
-  trigger: 'schedule' | 'manual' | 'replay' | 'test'
-  outcome:
-    | 'started'
-    | 'delivered'
-    | 'rejected'
-    | 'unreachable'
-    | 'blocked'
-    | 'abandoned'
-    | 'stale'
-    | 'interrupted'
-  statusCode: number | null
-  error: string | null
-  durationMs: number | null
-  timings: {
-    dnsMs: number | null
-    connectMs: number | null
-    tlsMs: number | null
-    firstByteMs: number | null
-  }
-  requestHeaders: Record<string, string | string[]> | null
-  responseHeaders: Record<string, string | string[]> | null
-  responseBody: string | null
-  runner: string
-  /** ISO 8601, in UTC. */
-  startedAt: string
-  /** ISO 8601, in UTC. */
-  finishedAt: string | null
-}
-
-export type Delivery = {
-  /** UUIDv7. */
-  id: string
-  /** UUIDv7. */
-  eventId: string
-  /** UUIDv7. */
-  endpointId: string
-  state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
-  attemptCount: number
-  /** ISO 8601, in UTC. */
-  nextAttemptAt: string | null
-  /** ISO 8601, in UTC. */
-  createdAt: string
-  /** ISO 8601, in UTC. */
-  finishedAt: string | null
-}
 
 export type TestEvent = {
   type?: string | undefined
@@ -739,6 +748,33 @@ export interface Operations {
   'POST /api/tenants/{tenant}/replays/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Replay
+  }
+  /** Follow attempts as they happen */
+  'GET /api/tenants/{tenant}/stream': {
+    path: { tenant: string }
+    query?: {
+      endpointId?: string | undefined
+      /** Type of the event: a name, or a pattern such as order.* */
+      type?: string | undefined
+      outcome?:
+        | 'delivered'
+        | 'rejected'
+        | 'unreachable'
+        | 'blocked'
+        | 'abandoned'
+        | 'stale'
+        | 'interrupted'
+        | undefined
+      /** 4: answered 4xx. */
+      statusClass?: number | undefined
+      /** With the body of the request. */
+      include?: 'request' | undefined
+    }
+    headers?: {
+      /** `id` of the last message that was received. */
+      'last-event-id'?: string | undefined
+    }
+    answer: never
   }
   /** Whether the process answers; restart it when not */
   'GET /live': { answer: { status: 'ok' } }

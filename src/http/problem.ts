@@ -41,9 +41,11 @@ const PROBLEMS = {
   example_not_found: [422, 'No example was found that fits the schema; give it examples'],
   search_too_slow: [422, 'The list took too long'],
   publish_refused: [422, 'The event was refused'],
+  too_many_streams: [429, 'The tenant has too many streams open'],
   rate_limited: [429, 'Too many requests with this API key'],
   internal_error: [500, 'Something went wrong on our side'],
   batch_too_slow: [503, 'The batch took too long'],
+  no_stream_free: [503, 'No more streams can be served'],
   database_unavailable: [503, 'The database is not available'],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 

@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import type { LiveAttempts } from '../attempts/live.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import type { ClientCertificates } from '../endpoints/client-certificates.ts'
@@ -54,6 +55,8 @@ import { addPublishBatchRoute } from './publish-batch.ts'
 import { createAdmit } from './rate-limit.ts'
 import { addReferencePage } from './reference-page.ts'
 import { addReplayRoutes } from './replays.ts'
+
+import { addStreamRoute, type StreamTimes } from './stream.ts'
 import { addTenantOperationRoutes } from './tenant-operations.ts'
 import { addTenantRoutes } from './tenants.ts'
 import { refuseInvalid } from './validation.ts'
@@ -99,6 +102,9 @@ export interface AppOptions {
   deliveries: Deliveries
   deliveryOperations: DeliveryOperations
   replays: Replays
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  /** Of streams; tests have less patience. */
+  streamTimes?: StreamTimes
 }
 
 export type App = OpenAPIHono<ApiEnv>
@@ -130,6 +136,7 @@ export function createApp(options: AppOptions): App {
   addDeliveryRoutes(app, { ...options, ...shared })
   addDeliveryOperationRoutes(app, { ...options, ...shared })
   addReplayRoutes(app, { ...options, ...shared })
+  addStreamRoute(app, { ...options, ...shared })
   addHealthRoutes(app, options)
   addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)

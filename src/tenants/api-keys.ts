@@ -62,6 +62,8 @@ export interface ApiKeys {
   verify(key: string): Promise<Caller | null>
   /** The same by what `hashApiKey` makes of the key, for whoever has seen the key before. */
   verifyHash(hash: Buffer): Promise<Caller | null>
+  /** Whether the key is neither revoked nor expired at this moment: what lasts asks this now and then. */
+  isLive(id: ApiKeyId): Promise<boolean>
   /** Resolves once no last use is being written down. */
   idle(): Promise<void>
 }
@@ -129,6 +131,15 @@ export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKey
     },
     verify: (key) => verifyHash(hashApiKey(key)),
     verifyHash,
+    async isLive(id) {
+      const row = await database
+        .selectFrom('api_key')
+        .select('expires_at')
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirst()
+      return row !== undefined && !isOver(row.expires_at, now())
+    },
     idle: usage.idle,
   }
 }

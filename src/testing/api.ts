@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import { createLiveAttempts } from '../attempts/live.ts'
 import { createDatabase } from '../database/pool.ts'
 import { createTenantScope } from '../database/tenant-scope.ts'
 import { parseCidrs } from '../delivery/egress.ts'
@@ -92,6 +93,10 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),
+    liveAttempts: createLiveAttempts({
+      database: everyTenant,
+      onError: (error) => void logged.push(error),
+    }),
     ...overrides,
   })
 
@@ -110,7 +115,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
       },
       ...(sent !== undefined && { body: sent }),
     })
-    const text = await response.text()
+    const text = await textOf(response)
     const { status } = response
     const contentType = response.headers.get('content-type')
     const mistake = (await documentOf(app))({ method, path, body: sent, status, contentType, text })
@@ -120,6 +125,17 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     return { status, headers: response.headers, text, json }
   }
   return { app, apiKeys, request, logged }
+}
+
+/** Of a stream only how it begins: it has no end. */
+async function textOf(response: Response): Promise<string> {
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    return await response.text()
+  }
+  const reader = response.body?.getReader()
+  const { value } = (await reader?.read()) ?? {}
+  await reader?.cancel()
+  return new TextDecoder().decode(value)
 }
 
 function documentOf(app: App): Promise<OpenApiCheck> {

@@ -1,0 +1,82 @@
+import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import type { Database, DeliveryTable } from '../database/schema.ts'
+import type { DeliveryId, EventId } from '../ids.ts'
+import type { Attempt } from './attempts.ts'
+import { greatest, type Head, least } from './live-heads.ts'
+
+/** An attempt that has ended, and what it was about. */
+export interface LiveAttempt {
+  attempt: Attempt
+  /** As it is now. */
+  delivery: Selectable<DeliveryTable> & { id: DeliveryId }
+  /** Null when it was erased. */
+  event: { id: EventId; type: string; occurred_at: Date } | null
+  /** As sent, where somebody wants it. */
+  body: string | null
+}
+
+/** Each may hold 16 KiB of an answer, and with the body more. */
+const READ_AT_ONCE_MAX = 100
+
+/** What these attempts were about, in their order; those that are gone are left out. */
+export async function* readDetails(
+  database: Kysely<Database>,
+  heads: readonly Head[],
+  { withBody }: { withBody: boolean },
+): AsyncGenerator<LiveAttempt> {
+  for (let from = 0; from < heads.length; from += READ_AT_ONCE_MAX) {
+    yield* await readChunk(database, heads.slice(from, from + READ_AT_ONCE_MAX), withBody)
+  }
+}
+
+async function readChunk(
+  database: Kysely<Database>,
+  heads: readonly Head[],
+  withBody: boolean,
+): Promise<LiveAttempt[]> {
+  const [attempts, deliveries] = await Promise.all([
+    rowsOf<Attempt>(database, 'attempt', heads.map(({ id }) => id)), // biome-ignore format: one each
+    rowsOf<LiveAttempt['delivery']>(database, 'delivery', heads.map((head) => head.deliveryId)), // biome-ignore format: one each
+  ])
+  const events = await eventsOf(
+    database,
+    [...deliveries.values()].map(({ event_id }) => event_id as EventId),
+    withBody,
+  )
+  return heads.flatMap((head) => {
+    const attempt = attempts.get(head.id)
+    const delivery = deliveries.get(head.deliveryId)
+    if (!attempt || !delivery) return []
+    const { body = null, ...event } = events.get(delivery.event_id) ?? {}
+    return [{ attempt, delivery, event: 'id' in event ? event : null, body }]
+  })
+}
+
+/** By id, with the bounds that keep other partitions out of the plan. */
+async function rowsOf<Row extends { id: string }>(
+  database: Kysely<Database>,
+  table: 'attempt' | 'delivery',
+  ids: string[],
+): Promise<Map<string, Row>> {
+  if (ids.length === 0) return new Map()
+  const rows = await database
+    .selectFrom(table)
+    .selectAll()
+    .where(isAmong(ids))
+    .$castTo<Row>()
+    .execute()
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+type EventRow = { id: EventId; type: string; occurred_at: Date; body: string | null }
+
+async function eventsOf(database: Kysely<Database>, ids: EventId[], withBody: boolean) {
+  if (ids.length === 0) return new Map<string, EventRow>()
+  const { rows } = await sql<EventRow>`
+    select id, type, occurred_at, ${withBody ? sql`postrider.body(type, occurred_at, data)` : null}::text as body
+    from postrider.event where ${isAmong(ids)}`.execute(database)
+  return new Map(rows.map((row) => [row.id as string, row]))
+}
+
+const isAmong = (ids: string[]) =>
+  sql<SqlBool>`id = any (${ids}::uuid[]) and id between ${least(ids)} and ${greatest(ids)}`

@@ -1,0 +1,74 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../database/schema.ts'
+import type { AttemptId } from '../ids.ts'
+import { byEnd, HEADS_MAX, type Head, readSince, readUnderWay } from './live-heads.ts'
+import { createHorizon, HELD_BACK_MS_MAX } from './live-horizon.ts'
+
+/** By then the attempts of a dead runner have been given up; what is still open was deleted. */
+const LOST_AFTER_MS = 2 * 3_600_000
+
+export interface Ended {
+  /** In the order of their ends, each once. */
+  heads: Head[]
+  /** Everything that ended before this has been returned by an earlier call. */
+  settledMs: number
+  /** False when there were too many to be looked through since the call before. */
+  isComplete: boolean
+}
+
+/** The attempts of every tenant, as they end. */
+export interface Feed {
+  next(): Promise<Ended>
+  /** Everything that ended before this has been returned. */
+  settledMs(): number
+}
+
+/**
+ * Begins to follow attempts: what ends from now on is returned by the next call.
+ *
+ * Remembers the attempts that are under way, up to 20,000, and those that were returned and can be read again.
+ */
+export async function openFeed(database: Kysely<Database>): Promise<Feed> {
+  const { snapshot, heads } = await readUnderWay(database, HELD_BACK_MS_MAX)
+  const horizon = createHorizon(snapshot)
+  const open = new Set<AttemptId>()
+  const seen = new Set<AttemptId>()
+  for (const { id, outcome } of heads) (outcome === 'started' ? open : seen).add(id)
+
+  /** Those that had not been seen to have ended. */
+  const take = (found: Head[]): Head[] => {
+    const ended: Head[] = []
+    for (const head of found) {
+      if (head.outcome === 'started') open.add(head.id)
+      else if (!seen.has(head.id)) {
+        open.delete(head.id)
+        seen.add(head.id)
+        ended.push(head)
+      }
+    }
+    return ended.sort(byEnd)
+  }
+  const forget = () => {
+    const floor = idAt(horizon.settled())
+    for (const id of seen) if (id < floor) seen.delete(id)
+    const lost = idAt(horizon.settled() - LOST_AFTER_MS)
+    for (const id of open) if (id < lost || open.size > HEADS_MAX) open.delete(id)
+  }
+  return {
+    settledMs: horizon.settled,
+    async next() {
+      const settledMs = horizon.settled()
+      const found = await readSince(database, { sinceMs: settledMs, open: [...open] })
+      const ended = take(found.heads)
+      horizon.note(found.snapshot)
+      forget()
+      return { heads: ended, settledMs, isComplete: found.heads.length < HEADS_MAX }
+    },
+  }
+}
+
+/** The lowest id of a millisecond, as postrider.id_at() makes it. */
+export function idAt(ms: number): string {
+  const digits = Math.max(0, ms).toString(16).padStart(12, '0')
+  return `${digits.slice(0, 8)}-${digits.slice(8)}-0000-0000-000000000000`
+}

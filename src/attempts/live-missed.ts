@@ -1,0 +1,58 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../database/schema.ts'
+import type { TenantId } from '../ids.ts'
+import { formatCursor, parseCursor } from './live-cursor.ts'
+import { readDetails } from './live-details.ts'
+import { type Head, readEnded } from './live-heads.ts'
+import { isOfType, type LiveFilter, type LiveMessage, mayWant } from './live-reader.ts'
+
+/** What a reader that was away can catch up with; more is a matter of the lists. */
+const MISSED_MS_MAX = 15 * 60_000
+export const MISSED_MAX = 1_000
+
+export interface ReadOptions extends LiveFilter {
+  /** Whose attempts; null = every tenant's. */
+  tenantId: TenantId | null
+  /** Whether the bodies of requests are wanted. */
+  withBody?: boolean | undefined
+  /** Cursor of the last message that was received: what was missed since comes first, and may repeat some. */
+  after?: string | undefined
+}
+
+export interface Missed {
+  messages: AsyncIterable<LiveMessage>
+  /** Whether there was more: longer ago than 15 minutes, or more than 1,000 attempts. */
+  hasGap: boolean
+}
+
+/** What ended since a reader's cursor, in the order of the ends; nothing for a reader without one. */
+export async function readMissed(
+  database: Kysely<Database>,
+  options: ReadOptions,
+  now: number,
+): Promise<Missed> {
+  const { after, tenantId } = options
+  if (after === undefined) return { messages: toMessages(database, [], options), hasGap: false }
+  const cursor = parseCursor(after)
+  const earliest = now - MISSED_MS_MAX
+  const sinceMs = Math.max(cursor?.settledMs ?? 0, earliest)
+  const { heads, isComplete } = await readEnded(database, {
+    sinceMs,
+    tenantId,
+    limit: MISSED_MAX,
+    isWanted: (head) => head.id !== cursor?.attemptId && mayWant(options, tenantId, head),
+  })
+  const isTooOld = (cursor?.settledMs ?? 0) < earliest
+  return { messages: toMessages(database, heads, options), hasGap: isTooOld || !isComplete }
+}
+
+async function* toMessages(
+  database: Kysely<Database>,
+  heads: Head[],
+  { withBody = false, ...filter }: ReadOptions,
+): AsyncGenerator<LiveMessage> {
+  for await (const found of readDetails(database, heads, { withBody })) {
+    if (!isOfType(filter, found)) continue
+    yield { ...found, cursor: formatCursor(Number.MAX_SAFE_INTEGER, found.attempt) }
+  }
+}

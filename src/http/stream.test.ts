@@ -1,0 +1,218 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import t, { type Test } from 'tap'
+import { createLiveAttempts } from '../attempts/live.ts'
+import { readServerSentEvents, type ServerSentEvent } from '../client/server-sent-events.ts'
+import { createDatabase } from '../database/pool.ts'
+import type { ApiKeyId, TenantId } from '../ids.ts'
+import { ADMIN_KEY, createTestApi } from '../testing/api.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createWork } from '../testing/work.ts'
+import type { AppOptions } from './server.ts'
+import { startHttp } from './start-http.ts'
+
+const { pool } = await createTestDatabase(t)
+
+async function bundle(overrides: Partial<AppOptions> = {}) {
+  const liveAttempts = createLiveAttempts({
+    database: createDatabase(pool),
+    onError: (error) => t.fail(String(error)),
+  })
+  const api = createTestApi(pool, { liveAttempts, ...overrides })
+  const work = await createWork(pool)
+  const path = `/api/tenants/${work.tenant.key}/stream`
+  const attempt = async (status = 200) => {
+    const claimed = await work.claim(await work.publish())
+    await work.finish(claimed, status)
+    return claimed?.attemptId
+  }
+  /** @param options.query with its question mark */
+  const open = async (
+    t: Test,
+    {
+      query = '',
+      key = ADMIN_KEY,
+      lastEventId,
+    }: { query?: string; key?: string; lastEventId?: string } = {},
+  ) => {
+    const response = await api.app.request(`${path}${query}`, {
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+      },
+    })
+    if (!response.body) throw new Error(`no stream: ${response.status}`)
+    const { body, leave } = leavable(response.body)
+    t.teardown(leave)
+    return { response, leave, next: nextOf(body) }
+  }
+  return { ...api, liveAttempts, work, tenantId: work.tenant.id as TenantId, path, attempt, open }
+}
+
+/** A body whose reader can go in the middle. */
+function leavable(stream: ReadableStream<Uint8Array>) {
+  const reader = stream.getReader()
+  async function* body() {
+    for (;;) {
+      const { value, done } = await reader.read()
+      if (done) return
+      yield value
+    }
+  }
+  return { body: body(), leave: () => reader.cancel() }
+}
+
+function nextOf(body: AsyncIterable<Uint8Array>) {
+  const events = readServerSentEvents(body)
+  return async (): Promise<ServerSentEvent & { json: ReturnType<typeof JSON.parse> }> => {
+    const { value, done } = await events.next()
+    if (done) throw new Error('the stream has ended')
+    return { ...value, json: value.data === '' ? null : JSON.parse(value.data) }
+  }
+}
+
+t.test('streams attempts in the shapes of the API', async (t) => {
+  const { open, attempt, request, work } = await bundle()
+  const { response, next } = await open(t)
+  t.equal(response.headers.get('content-type'), 'text/event-stream')
+  t.equal(response.headers.get('x-accel-buffering'), 'no')
+  const id = await attempt(500)
+  const { event, json, id: cursor } = await next()
+  t.equal(event, 'attempt')
+  t.match(cursor, new RegExp(`^\\d{13}\\.${id}$`))
+  const path = `/api/tenants/${work.tenant.key}/deliveries/${json.delivery.id}`
+  const { attempts, ...delivery } = (await request('GET', path)).json
+  t.strictSame(json.delivery, delivery)
+  t.strictSame([json.attempt], attempts)
+  t.match(json.event, { id: delivery.eventId, type: 'invoice.paid', occurredAt: String })
+  t.notOk('request' in json)
+})
+
+t.test('include=request adds the body, to the byte', async (t) => {
+  const { open, work } = await bundle()
+  const { next } = await open(t, { query: '?include=request' })
+  const { rows } = await pool.query('select postrider.publish($1, $2, $3) as id', [
+    work.tenant.key,
+    'a',
+    '{"n": 12345678901234567890, "n": 1.0}',
+  ])
+  await work.finish(await work.claim(await work.deliveryOf(rows[0].id)), 200)
+  const { json } = await next()
+  t.match(json.request.body, /"data":\{"n": 12345678901234567890, "n": 1\.0\}\}$/)
+})
+
+t.test('a filter shows what it names, an unknown one is refused', async (t) => {
+  const { open, attempt, request, path, work } = await bundle()
+  const { next } = await open(t, { query: `?statusClass=5&endpointId=${work.endpoint.id}` })
+  await attempt(200)
+  const failed = await attempt(500)
+  t.equal((await next()).json.attempt.id, failed)
+  for (const query of [
+    'state=failed',
+    'outcome=started',
+    'statusClass=9',
+    'type=**',
+    'include=all',
+  ]) {
+    t.equal((await request('GET', `${path}?${query}`)).status, 422, query)
+  }
+  const unknown = '00000000-0000-7000-8000-000000000000'
+  t.equal((await request('GET', `${path}?endpointId=${unknown}`)).status, 404)
+})
+
+t.test('a client that comes back is told what it missed', async (t) => {
+  const { open, attempt } = await bundle()
+  const first = await open(t)
+  await attempt()
+  const { id: lastEventId } = await first.next()
+  await first.leave()
+  const missed = await attempt()
+  const { next } = await open(t, { lastEventId })
+  const told = await next()
+  t.equal(told.event, 'attempt')
+  t.equal(told.json.attempt.id, missed)
+})
+
+t.test('a client that was away for too long is told of the gap', async (t) => {
+  const { open } = await bundle()
+  const { next } = await open(t, { lastEventId: String(Date.now() - 3_600_000) })
+  t.equal((await next()).event, 'gap')
+})
+
+t.test('heartbeats say where to go on, although nothing has happened', async (t) => {
+  const { open, attempt } = await bundle({ streamTimes: { heartbeatMs: 50 } })
+  const { next, leave } = await open(t)
+  const { event, id: lastEventId } = await next()
+  t.equal(event, null)
+  await leave()
+  const missed = await attempt()
+  const again = await open(t, { lastEventId })
+  t.equal((await again.next()).json.attempt.id, missed)
+})
+
+t.test('a key that is revoked, or expires, ends its stream', async (t) => {
+  const { open, apiKeys, tenantId } = await bundle({ streamTimes: { keyCheckMs: 20 } })
+  const values = { name: 'reads', scopes: ['read' as const], tenantId }
+  const revoked = await apiKeys.issue(values)
+  const expiring = await apiKeys.issue(values)
+  const good = await apiKeys.issue(values)
+  const [first, second, third] = await Promise.all(
+    [revoked, expiring, good].map(({ key }) => open(t, { key })),
+  )
+  await apiKeys.revoke(revoked.apiKey.id as ApiKeyId, 'test')
+  t.match(await first?.next(), { event: 'end', json: { reason: 'key_over' } })
+  await pool.query('update postrider.api_key set expires_at = now() where id = $1', [
+    expiring.apiKey.id,
+  ])
+  t.match(await second?.next(), { event: 'end', json: { reason: 'key_over' } })
+  await third?.leave()
+})
+
+t.test('a tenant with too many streams is told when to come back', async (t) => {
+  const { open, request, path } = await bundle()
+  const streams = await Promise.all(Array.from({ length: 20 }, () => open(t)))
+  const { status, json, headers } = await request('GET', path)
+  t.match({ status, code: json.code }, { status: 429, code: 'too_many_streams' })
+  t.match(headers.get('retry-after'), /^\d+$/)
+  await streams[0]?.leave()
+  t.equal((await request('GET', path)).status, 200)
+})
+
+t.test('a process that stops ends its streams, and begins none', async (t) => {
+  const { open, request, path, liveAttempts } = await bundle()
+  const { next } = await open(t)
+  liveAttempts.stop()
+  t.match(await next(), { event: 'end', json: { reason: 'stopped' } })
+  const { status, json, headers } = await request('GET', path)
+  t.match({ status, code: json.code }, { status: 503, code: 'no_stream_free' })
+  t.match(headers.get('retry-after'), /^\d+$/)
+})
+
+t.test('a client that reads nothing is disconnected', async (t) => {
+  const { app, path, work, tenantId } = await bundle()
+  const served = Promise.withResolvers<ServerResponse>()
+  const fetch = (request: Request, env?: object) => {
+    served.resolve((env as { outgoing: ServerResponse }).outgoing)
+    return app.fetch(request, env)
+  }
+  const http = await startHttp({ app: { fetch }, host: '127.0.0.1', port: 0 })
+  t.teardown(http.stop)
+  const socket = connect(http.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${ADMIN_KEY}\r\n\r\n`)
+  await once(socket, 'readable')
+  const closed = once(await served.promise, 'close')
+  const { id } = await work.publish()
+  // 2,000 answers of 16 KiB: more than the sockets and the queue take.
+  await pool.query(
+    `insert into postrider.attempt
+       (tenant_id, delivery_id, endpoint_id, number, trigger, outcome, response_body, runner, finished_at)
+     select $1, $2, $3, n, 'schedule', 'rejected', repeat('x', 16384), 'r', now()
+     from generate_series(1, 2000) as n`,
+    [tenantId, id, work.endpoint.id],
+  )
+  await closed
+  t.pass('the connection is closed')
+})
