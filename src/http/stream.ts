@@ -65,6 +65,15 @@ export const streamedSchema = z
   })
   .openapi('StreamedAttempt')
 
+const messages = z.string().openapi({
+  description: 'The schema of the content is that of `data` of the messages `attempt`.',
+  // A keyword of JSON Schema that the types of the generator do not know.
+  ...{
+    contentMediaType: 'application/json',
+    contentSchema: { $ref: '#/components/schemas/StreamedAttempt' },
+  },
+})
+
 export interface StreamTimes {
   heartbeatMs?: number
   keyCheckMs?: number
@@ -106,7 +115,7 @@ export function addStreamRoute(
     responses: {
       200: {
         description: 'Messages, until one side closes the connection.',
-        content: { 'text/event-stream': { schema: z.string() } },
+        content: { 'text/event-stream': { schema: messages } },
       },
       ...problems(404, 422),
     },
