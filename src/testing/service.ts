@@ -19,6 +19,8 @@ export interface Service {
   /** Of the last start-up line of an API. */
   url: string
   lines: LogLine[]
+  /** Everything it has printed so far, on either stream. */
+  printed(): string
   /** The first line of this name that the condition holds for, past or future; rejects when the process ends. */
   line(name: string, condition?: (line: LogLine) => boolean): Promise<LogLine>
   /** Sends a signal and resolves with the exit code, or the signal that ended the process. */
@@ -59,11 +61,13 @@ async function service(child: ChildProcess, command: string): Promise<Service> {
   let more = Promise.withResolvers<void>()
   const started = Promise.withResolvers<string>()
   let complaints = ''
+  let printed = ''
   child.stderr?.on('data', (text) => {
     complaints += text
   })
   if (child.stdout) {
     createInterface(child.stdout).on('line', (text) => {
+      printed += `${text}\n`
       const line = JSON.parse(text)
       lines.push(line)
       more.resolve()
@@ -78,6 +82,7 @@ async function service(child: ChildProcess, command: string): Promise<Service> {
     pid: child.pid ?? 0,
     url: await started.promise,
     lines,
+    printed: () => printed + complaints,
     async line(name, condition = () => true) {
       for (;;) {
         const found = lines.find((line) => line.msg === name && condition(line))
