@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Pool } from 'pg'
 import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool, cutConnections } from '../database/pool.ts'
 import { watchQueue } from '../database/queue-metrics.ts'
@@ -16,6 +15,7 @@ import { startDuties } from './duties.ts'
 import { createHeldJobs, type HeldJobs } from './held-jobs.ts'
 import { startPresence } from './presence.ts'
 import type { RunnerReadiness } from './probes.ts'
+import { readinessOf } from './readiness.ts'
 import { resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
 
@@ -63,7 +63,7 @@ export interface RunnerOptions {
 }
 
 export interface RunnerHandle {
-  /** Database reachable, known as living, and listening for jobs. */
+  /** Database reachable and of this program, known as living, and listening for jobs. */
   ready(): Promise<RunnerReadiness>
   /** `runner` in the audit log. */
   id: string
@@ -155,25 +155,6 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     },
     ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
     drained: drained.signal,
-  }
-}
-
-/** A runner that is cut off, or that NOTIFY does not reach, works slowly or not at all. */
-async function readinessOf(
-  pool: Pool,
-  { isAlive, isListening }: { isAlive: boolean; isListening: boolean },
-): Promise<RunnerReadiness> {
-  const isReachable = await pool.query('select 1').then(
-    () => true,
-    () => false,
-  )
-  return {
-    ready: isReachable && isAlive && isListening,
-    checks: {
-      database: isReachable ? 'reachable' : 'unreachable',
-      registered: isAlive ? 'yes' : 'cut off',
-      listening: isListening ? 'yes' : 'no',
-    },
   }
 }
 

@@ -1,0 +1,37 @@
+import type { Pool } from 'pg'
+import { assertSchema } from '../database/migrate.ts'
+import { SchemaMissing, SchemaOutdated, SchemaTooNew } from '../database/schema-version.ts'
+import { within } from '../limits/within.ts'
+import type { RunnerReadiness } from './probes.ts'
+
+/** A probe that gets no answer within a few seconds counts as failed anyway; this one says why. */
+const ANSWER_MS_MAX = 2_000
+
+/** A runner that is cut off, or that NOTIFY does not reach, works slowly or not at all. */
+export async function readinessOf(
+  pool: Pool,
+  { isAlive, isListening }: { isAlive: boolean; isListening: boolean },
+): Promise<RunnerReadiness> {
+  const database = await stateOf(pool)
+  return {
+    ready: database.schema === 'current' && isAlive && isListening,
+    checks: {
+      ...database,
+      registered: isAlive ? 'yes' : 'cut off',
+      listening: isListening ? 'yes' : 'no',
+    },
+  }
+}
+
+async function stateOf(pool: Pool): Promise<{ database: string; schema?: string }> {
+  try {
+    await within(ANSWER_MS_MAX, assertSchema(pool))
+    return { database: 'reachable', schema: 'current' }
+  } catch (error) {
+    if (!isOfSchema(error)) return { database: 'unreachable' }
+    return { database: 'reachable', schema: 'not the one of this program' }
+  }
+}
+
+const isOfSchema = (error: unknown): boolean =>
+  [SchemaMissing, SchemaOutdated, SchemaTooNew].some((type) => error instanceof type)
