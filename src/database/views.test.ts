@@ -165,6 +165,27 @@ async function conformance(t: Test, { pool }: TestDatabase) {
     })
   }
 
+  t.test('what changes all the time is vacuumed by its own settings', async (t) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select c.oid::regclass::text as name from pg_class c
+       where c.reloptions::text like '%autovacuum_vacuum%' and c.relname !~ '_\\d{8}$' order by 1`,
+    )
+    t.strictSame(
+      rows.map(({ name }) => name),
+      [
+        'graphile_worker._private_jobs',
+        'postrider.circuit',
+        'postrider.runner',
+        'postrider.tenant_backlog',
+      ],
+    )
+    const days = await pool.query(
+      `select bool_and(c.reloptions::text like '%autovacuum_vacuum%') as "all"
+       from postrider.partition p join pg_class c on c.relname = p.name where p.parent = 'delivery'`,
+    )
+    t.strictSame(days.rows, [{ all: true }])
+  })
+
   t.test('endpoint_health counts what is open', async (t) => {
     const { rows } = await pool.query(
       'select pending, delivering, held from postrider.endpoint_health where id = $1',

@@ -1,0 +1,48 @@
+-- Small functions that the others are made of. Written with `return`, so that their names are resolved
+-- once, at creation, and the planner can put their text in place of the call.
+
+create or replace function postrider.accepts_work(endpoint postrider.endpoint, tenant postrider.tenant)
+returns boolean
+language sql immutable parallel safe
+return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.suspended_at is null;
+comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
+  'Whether deliveries of this endpoint may be sent now; otherwise they are held.';
+
+create or replace function postrider.body(type text, occurred_at timestamptz, data json) returns text
+language sql stable parallel safe
+return '{"type":' || to_json(type)::text
+  || ',"timestamp":"' || to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  || '","data":' || data::text || '}';
+comment on function postrider.body(text, timestamptz, json) is
+  'The request body of an event (Standard Webhooks): the same bytes for every attempt; data as the producer gave it.';
+
+create or replace function postrider.id_range(ids uuid[], out min_id uuid, out max_id uuid)
+language sql immutable parallel safe
+return (
+  select row(sorted[1], sorted[cardinality(sorted)])
+  from (select array_agg(id order by id) as sorted from unnest(ids) as id) as s
+);
+comment on function postrider.id_range(uuid[]) is
+  'Smallest and largest of the ids. As a bound in a statement they keep the partitions between, and only those.';
+
+-- Only attempts that are still 'started': one that finished in the meantime keeps its outcome.
+create or replace function postrider.abandon(attempt_ids uuid[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  ids record;
+  abandoned int;
+begin
+  select * into ids from postrider.id_range(attempt_ids);
+  update postrider.attempt a
+  set outcome = 'abandoned', finished_at = clock_timestamp(),
+    error = 'abandoned: the runner was cut off before the answer was written down'
+  where a.id = any (attempt_ids) and a.id between ids.min_id and ids.max_id and a.outcome = 'started';
+  get diagnostics abandoned = row_count;
+  return abandoned;
+end
+$$;
+comment on function postrider.abandon(uuid[]) is
+  'Marks attempts that were cut off as abandoned; returns how many.';

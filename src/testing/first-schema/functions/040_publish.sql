@@ -1,0 +1,259 @@
+-- publish_many: store events, their deliveries and jobs; one transaction with the caller's.
+--
+-- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?}. A refused item
+-- stores nothing and carries its error code; its neighbours are stored all the same. Where an object names
+-- a member twice the last one counts, as in JSON.parse.
+--
+-- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
+--        order. A session that must not wait for another producer's open transaction sets lock_timeout.
+-- Cost:  per event one row, one index probe a pattern of its type, one delivery and one job per match.
+
+create or replace function postrider.try_timestamptz(value text) returns timestamptz
+language plpgsql stable strict
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case when value::timestamptz between '0001-01-01Z' and '9999-12-31Z' then value::timestamptz end;
+exception when data_exception then
+  return null;
+end
+$$;
+comment on function postrider.try_timestamptz(text) is
+  'The text as a time, or null where it is none that the body of a webhook can state (years 1 to 9999).';
+
+create or replace function postrider.parse_publish_items(events json) returns postrider.publish_item[]
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(row(
+      ordinal, postrider.uuidv7(), t.id, i.type, i.data, i.data::jsonb,
+      i."idempotencyKey", postrider.try_timestamptz(i."deliverAt"),
+      case when i."occurredAt" is null then clock_timestamp() else postrider.try_timestamptz(i."occurredAt") end,
+      false,
+      case
+        when i.tenant is null then 'tenant_missing'
+        when t.id is null then 'tenant_not_found'
+        when t.suspended_at is not null then 'tenant_suspended'
+        when i.type is null then 'type_missing'
+        when i.type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or length(i.type) > 128 then 'type_invalid'
+        when i.data is null then 'data_missing'
+        when length(i."idempotencyKey") not between 1 and 255 then 'idempotency_key_invalid'
+        when i."deliverAt" is not null and postrider.try_timestamptz(i."deliverAt") is null then 'deliver_at_invalid'
+        when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
+        when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
+      end)::postrider.publish_item order by ordinal), '{}')
+  from rows from (json_to_recordset(events) as (
+      tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text))
+    with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", ordinal)
+  left join postrider.tenant t on t.key = i.tenant
+$$;
+comment on function postrider.parse_publish_items(json) is
+  'The items of publish_many, parsed and checked. Raises when one holds what jsonb cannot.';
+
+-- An exception handler for each item costs more than the rest of publish (a subtransaction each), so
+-- publish_many parses the whole batch at once and comes here only when that failed.
+create or replace function postrider.parse_publish_items_one_by_one(events json)
+returns postrider.publish_item[]
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  items postrider.publish_item[] := '{}';
+  parsed postrider.publish_item;
+  event json;
+begin
+  for event in select * from json_array_elements(events) loop
+    begin
+      parsed := (postrider.parse_publish_items(json_build_array(event)))[1];
+    exception when data_exception or program_limit_exceeded then
+      parsed := null;
+      parsed.error := case json_typeof(event) when 'object' then 'data_unsupported' else 'event_invalid' end;
+    end;
+    parsed.ordinal := cardinality(items) + 1;
+    items := items || parsed;
+  end loop;
+  return items;
+end
+$$;
+comment on function postrider.parse_publish_items_one_by_one(json) is
+  'The same, item by item: finds which of them hold what jsonb cannot (\u0000, lone surrogates, numbers out of range, too deep).';
+
+-- An existing key that is still valid keeps its event, and the item becomes a duplicate of it, or an error
+-- when the request differs. A key that expired is taken over.
+create or replace function postrider.reserve_idempotency_keys(items postrider.publish_item[])
+returns postrider.publish_item[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  insert into postrider.idempotency as k (tenant_id, key, event_id, request_hash, expires_at)
+  select tenant_id, idempotency_key, event_id, postrider.request_hash(i), now() + interval '7 days'
+  from (select distinct on (u.tenant_id, u.idempotency_key) u as i, u.*
+        from unnest(items) as u
+        where u.error is null and u.idempotency_key is not null
+        order by u.tenant_id, u.idempotency_key, u.ordinal) as first_of_key
+  order by tenant_id, idempotency_key
+  on conflict (tenant_id, key) do update
+  set event_id = excluded.event_id, request_hash = excluded.request_hash, expires_at = excluded.expires_at
+  where k.expires_at <= now();
+
+  return array(
+    select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,
+               i.idempotency_key, i.deliver_at, i.occurred_at,
+               k.event_id <> i.event_id and k.request_hash = postrider.request_hash(i),
+               case when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
+                 then 'idempotency_key_reused' else i.error end)::postrider.publish_item
+    from unnest(items) as i
+    left join postrider.idempotency k
+      on i.error is null and k.tenant_id = i.tenant_id and k.key = i.idempotency_key
+    order by i.ordinal);
+end
+$$;
+comment on function postrider.reserve_idempotency_keys(postrider.publish_item[]) is
+  'Takes the idempotency keys of a batch; the items come back marked as duplicates or with idempotency_key_reused where a key was taken.';
+
+-- Times count only when the producer gave them: occurred_at defaults to the clock, which a repeat does not share.
+create or replace function postrider.request_hash(item postrider.publish_item) returns bytea
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select sha256(convert_to(concat_ws(e'\x01', item.type, item.document::text,
+    extract(epoch from item.deliver_at)::text), 'UTF8'))
+$$;
+comment on function postrider.request_hash(postrider.publish_item) is
+  'SHA-256 over type, data (as jsonb: spacing and key order do not matter) and delivery time of an item.';
+
+create or replace function postrider.publish_many(events json)
+returns table (ordinal int, event_id uuid, deliveries int, duplicate boolean, error text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  items postrider.publish_item[];
+begin
+  begin
+    items := postrider.parse_publish_items(events);
+  exception when data_exception or program_limit_exceeded then
+    items := postrider.parse_publish_items_one_by_one(events);
+  end;
+  if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
+    items := postrider.reserve_idempotency_keys(items);
+  end if;
+
+  insert into postrider.event (id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at)
+  select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key, i.occurred_at, i.deliver_at
+  from unnest(items) as i
+  where i.error is null and not coalesce(i.duplicate, false)
+  order by i.ordinal;
+
+  return query
+  with routed as materialized (
+    select * from postrider.route(items)
+  ),
+  stored as (
+    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, next_attempt_at)
+    select r.tenant_id, r.event_id, r.endpoint_id, r.state, coalesce(r.deliver_at, now())
+    from routed r
+    returning id, delivery.event_id, state, next_attempt_at
+  ),
+  queued as materialized (
+    select postrider.enqueue(array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at))
+    from stored s
+    where s.state = 'pending'
+  ),
+  counted as (
+    select s.event_id, count(*)::int as deliveries from stored s group by s.event_id
+  )
+  select i.ordinal, case when i.error is null then i.event_id end,
+    case
+      when i.error is not null then 0
+      when i.duplicate and c.event_id is null then (
+        select count(*)::int from postrider.delivery d
+        where d.event_id = i.event_id and d.id >= postrider.id_floor(i.event_id))
+      else coalesce(c.deliveries, 0)
+    end,
+    coalesce(i.duplicate, false), i.error
+  from unnest(items) as i
+  left join counted c on c.event_id = i.event_id
+  cross join queued
+  order by i.ordinal;
+end
+$$;
+comment on function postrider.publish_many(json) is
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?} with deliveries and jobs in the caller''s transaction. One row per item, in order; a refused item stores nothing and carries its error code.';
+
+-- route: which endpoints want which of the items, and whether each accepts work at the moment.
+create or replace function postrider.route(items postrider.publish_item[])
+returns table (ordinal int, event_id uuid, tenant_id uuid, deliver_at timestamptz, endpoint_id uuid, state text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+  select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.id,
+    case when e.state = 'active' then 'pending' else 'held' end
+  from unnest(items) as i
+  cross join lateral (
+    select distinct s.endpoint_id
+    from unnest(postrider.type_patterns(i.type)) as wanted (pattern)
+    join postrider.endpoint_subscription s on s.tenant_id = i.tenant_id and s.pattern = wanted.pattern
+  ) as subscribed
+  join postrider.endpoint e on e.id = subscribed.endpoint_id and e.state <> 'disabled'
+  where i.error is null and not coalesce(i.duplicate, false)
+    and (e.filter is null or jsonb_path_match(i.document, e.filter::jsonpath, silent => true))
+$$;
+comment on function postrider.route(postrider.publish_item[]) is
+  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused.';
+
+create or replace function postrider.publish(
+  tenant text, type text, data json, idempotency_key text default null,
+  deliver_at timestamptz default null, occurred_at timestamptz default null
+) returns uuid
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stored record;
+  problem record;
+begin
+  select * into stored from postrider.publish_many(json_build_array(json_build_object(
+    'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
+    'deliverAt', deliver_at, 'occurredAt', occurred_at)));
+  if stored.error is not null then
+    select * into problem from postrider.publish_problem(stored.error);
+    raise exception '%: %', stored.error, problem.message
+      using errcode = '22023', column = problem.field, hint = problem.hint;
+  end if;
+  return stored.event_id;
+end
+$$;
+comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz) is
+  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. Raises 22023 with the argument in COLUMN when it is refused.';
+
+create or replace function postrider.publish_problem(code text)
+returns table (field text, message text, hint text)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select p.field, p.message, p.hint
+  from (values
+    ('event_invalid', 'event', 'the event is not an object', 'Give {"tenant": ..., "type": ..., "data": ...}.'),
+    ('tenant_missing', 'tenant', 'tenant is missing', 'Give the key of a tenant.'),
+    ('tenant_not_found', 'tenant', 'there is no tenant with this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
+    ('tenant_suspended', 'tenant', 'the tenant is suspended', 'Publishing is refused until the tenant is resumed.'),
+    ('type_missing', 'type', 'type is missing', 'Give a dotted name such as invoice.paid.'),
+    ('type_invalid', 'type', 'type is not a dotted name', 'Letters, digits, _ and - in parts joined by dots, 128 characters at most, such as invoice.paid.'),
+    ('data_missing', 'data', 'data is missing or null', 'Give any JSON value other than null.'),
+    ('data_unsupported', 'data', 'data holds something that Postgres cannot store', 'Remove \u0000, lone surrogates, numbers beyond the range of numeric, and very deep nesting.'),
+    ('idempotency_key_invalid', 'idempotencyKey', 'the idempotency key is too long or empty', 'Use 1 to 255 characters.'),
+    ('idempotency_key_reused', 'idempotencyKey', 'the idempotency key was used for a different event', 'Use a new key for a new event; repeat a request with the same type and data.'),
+    ('deliver_at_invalid', 'deliverAt', 'deliverAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.'),
+    ('deliver_at_too_far', 'deliverAt', 'deliverAt is more than 30 days ahead', 'Choose an earlier time.'),
+    ('occurred_at_invalid', 'occurredAt', 'occurredAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.')
+  ) as p (code, field, message, hint)
+  where p.code = publish_problem.code
+$$;
+comment on function postrider.publish_problem(text) is
+  'What an error code of publish_many means: the field, a message and what to do.';

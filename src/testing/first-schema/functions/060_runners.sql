@@ -1,0 +1,87 @@
+-- register_runner: make a runner known before it claims anything; its id is locked_by of its jobs.
+create or replace function postrider.register_runner(runner text, host text, pid int)
+returns table (lock_id int, reaped boolean)
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into postrider.runner as r (id, host, pid)
+  values (register_runner.runner, register_runner.host, register_runner.pid)
+  on conflict (id) do update set seen_at = case when r.reaped_at is null then clock_timestamp() else r.seen_at end
+  returning r.lock_id, r.reaped_at is not null
+$$;
+comment on function postrider.register_runner(text, text, int) is
+  'Registers a runner, again after a reconnect. lock_id: it is to hold the session advisory lock (732, lock_id) while it lives. reaped: it was found dead meanwhile and must end.';
+
+create or replace function postrider.stop_runner(runner text) returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  update postrider.runner set stopped_at = clock_timestamp() where id = stop_runner.runner
+$$;
+comment on function postrider.stop_runner(text) is 'Notes that a runner has stopped in good order.';
+
+-- heartbeat: say that a runner lives, and see who else does. Cost: one HOT update a second and runner.
+create or replace function postrider.heartbeat(runner text) returns table (id text, seen_at timestamptz)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  update postrider.runner r set seen_at = clock_timestamp()
+  where r.id = heartbeat.runner and r.reaped_at is null;
+  return query
+  select r.id, r.seen_at from postrider.runner r where r.reaped_at is null and r.stopped_at is null;
+end
+$$;
+comment on function postrider.heartbeat(text) is
+  'Notes that the runner lives; returns the runners that count as living with their last heartbeat. The caller is not among them once it was reaped.';
+
+-- reap: hand on the work of runners that are dead.
+--
+-- The caller says whose heartbeat stood still for long enough *before its eyes*; after an outage of the
+-- database every heartbeat is old and nobody is dead. A runner that still holds its session lock is alive
+-- (stopped by a debugger, starved of CPU) and is left alone.
+-- Their jobs are unlocked; whoever runs them next marks the attempts that were cut off as abandoned.
+create or replace function postrider.reap(silent text[]) returns text[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dead text[];
+begin
+  -- Materialized, so that the lock is tried for the candidates only.
+  with candidate as materialized (
+    select s.id, s.lock_id
+    from postrider.runner s
+    where s.id = any (silent) and s.reaped_at is null and s.stopped_at is null
+    for update skip locked
+  )
+  update postrider.runner r
+  set reaped_at = clock_timestamp()
+  from candidate c
+  where r.id = c.id and pg_try_advisory_xact_lock(732, c.lock_id);
+
+  dead := array(
+    select r.id from postrider.runner r
+    where r.id = any (silent) and r.reaped_at > clock_timestamp() - interval '1 minute');
+  if cardinality(dead) > 0 then
+    perform postrider.unlock_jobs(dead);
+  end if;
+  return dead;
+end
+$$;
+comment on function postrider.reap(text[]) is
+  'Of these runners, marks those as dead that hold no session lock, and makes their jobs runnable at once. Returns the dead.';
+
+create or replace function postrider.unlock_jobs(runners text[]) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform graphile_worker.force_unlock_workers(runners);
+  -- Unlocking wakes nobody by itself.
+  perform pg_notify('jobs:insert', '{"count":50}');
+end
+$$;
+comment on function postrider.unlock_jobs(text[]) is
+  'Makes the jobs locked by these worker pools runnable and wakes the runners. Never call it for one that lives.';
