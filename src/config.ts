@@ -255,6 +255,8 @@ export interface Config {
   traceSampleRatio: number
   apiUrl: string | undefined
   apiKey: string | undefined
+  /** What is set, for people to look at. */
+  settings: readonly Setting[]
 }
 
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -297,7 +299,7 @@ export function readConfig(env: Environment, command: ConfiguredCommand): Config
     ...(parsed.error?.issues.map((issue) => mistakeOf(issue)) ?? []),
   ]
   if (!parsed.success || mistakes.length > 0) throw new ConfigError(mistakes)
-  return fromVariables(parsed.data)
+  return { ...fromVariables(parsed.data), settings: describeSettings(given) }
 }
 
 export type Environment = Record<string, string | undefined>
@@ -315,7 +317,7 @@ function mistakeOf(issue: z.core.$ZodIssue): string {
   return `${String(name)}${place} ${issue.message}`
 }
 
-function fromVariables(values: z.output<typeof variables>): Config {
+function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settings'> {
   return {
     databaseUrl: values.DATABASE_URL,
     redisUrl: values.REDIS_URL,
@@ -347,6 +349,30 @@ function fromVariables(values: z.output<typeof variables>): Config {
 }
 
 /** A row of the configuration table. */
+/** What may hold a password, or is one. */
+const SECRET_VARIABLES = new Set<VariableName>([
+  'DATABASE_URL',
+  'REDIS_URL',
+  'POSTRIDER_ADMIN_KEY',
+  'SECRET_ENCRYPTION_KEY',
+  'EGRESS_PROXY',
+  'POSTRIDER_API_KEY',
+])
+
+/** A variable and what it is set to; null = it is not, `(set)` = to something secret. */
+export interface Setting extends VariableDocumentation {
+  value: string | null
+}
+
+/** The configuration in effect, without secrets. */
+export function describeSettings(env: Environment): Setting[] {
+  return describeVariables().map((variable) => {
+    const value = env[variable.name] || null
+    const isSecret = value !== null && SECRET_VARIABLES.has(variable.name)
+    return { ...variable, value: isSecret ? '(set)' : value }
+  })
+}
+
 export interface VariableDocumentation extends Documentation {
   name: VariableName
   /** Commands that do not start without it. */

@@ -110,6 +110,10 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: batchPool })
   const ownRequests = new WeakMap<Request, Caller>()
+  const eventTypeServices = createEventTypeServices({
+    database: everyTenant,
+    isStrict: config.eventTypesStrict,
+  })
   const app = createApp({
     version: packageJson.version,
     log,
@@ -131,7 +135,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     publisher: remembering(publisher, everyTenant, redis),
     batchPublisher,
     events: createEvents({ database }),
-    ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
+    ...eventTypeServices,
     deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),
@@ -147,16 +151,8 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
-  return {
-    app,
-    pool,
-    apiKeys,
-    ownRequests,
-    tenants,
-    liveAttempts,
-    ...endpointServices(everyTenant),
-    stop,
-  }
+  const own = { apiKeys, ownRequests, tenants, liveAttempts, ...eventTypeServices }
+  return { app, pool, ...own, ...endpointServices(everyTenant), stop }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -1,15 +1,30 @@
-import type { Kysely } from 'kysely'
+import type { Pool } from 'pg'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
+import { createAttempts } from '../attempts/attempts.ts'
 import type { ServiceConfig } from '../config.ts'
 import { createConsole } from '../console/console.tsx'
 import { CONSOLE_PATH } from '../console/console-path.ts'
+import { createOwners } from '../console/owners.ts'
+import { createTryFilter } from '../console/try-filter.ts'
+import { createAuditLog } from '../database/audit-log.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
 import { createRunnerList } from '../database/runner-list.ts'
-import type { Database } from '../database/schema.ts'
+import { createTenantScope } from '../database/tenant-scope.ts'
+import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
+import { createAllDeliveries } from '../events/all-deliveries.ts'
+import { createAllEvents } from '../events/all-events.ts'
 import { createBacklog } from '../events/backlog.ts'
+import { createDeliveries } from '../events/deliveries.ts'
+import { createEvents } from '../events/events.ts'
+import { createRouting } from '../events/routing.ts'
+import { createSentBody } from '../events/sent-body.ts'
+import type { EventId, TenantId } from '../ids.ts'
 import { createSignInLimiter } from '../limits/request-limiter.ts'
+import { createAllReplays } from '../recovery/all-replays.ts'
+import { findViolations } from '../recovery/doctor.ts'
 import { createSessions } from '../tenants/sessions.ts'
+import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-service.ts'
 import type { SharedParts } from './shared-parts.ts'
 
@@ -19,6 +34,8 @@ const PAGE_STATEMENT_MS_MAX = 10_000
 const PAGE_SILENCE_MS_MAX = 15_000
 /** Nobody mistypes what they paste more often; a key has too many bits to be guessed at any rate. */
 const SIGN_INS = { limit: 10, windowSeconds: 60 }
+/** Some seconds of the database; `postrider doctor` looks at ten times as much. */
+const CHECKED = { hours: 24, rowsMax: 20_000 }
 
 /** Adds the pages for people to the API. A runner never loads this. */
 export function addPages(
@@ -40,6 +57,7 @@ export function addPages(
   metrics.watchPool('pages', pool)
   const database = createDatabase(pool)
   const { app, apiKeys, ownRequests } = api
+  app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
   app.route(
     CONSOLE_PATH,
     createConsole({
@@ -51,18 +69,44 @@ export function addPages(
       apiKeys,
       sessions: createSessions({ database, apiKeys }),
       signInLimiter: createSignInLimiter({ redis, ...SIGN_INS }),
-      ...createReads(database),
+      settings: config.settings,
+      check: () => findViolations(pool, CHECKED),
+      endpoints: api.endpoints,
+      eventTypes: api.eventTypes,
+      exampleOf: api.exampleOf,
+      ...createReads(pool),
     }),
   )
   return { stop: () => pool.end() }
 }
 
 /** What the pages of operators show, of every tenant. */
-export function createReads(database: Kysely<Database>) {
+export function createReads(pool: Pool) {
+  const database = createDatabase(pool)
+  const events = createEvents({ database })
+  const routing = createRouting({ database })
+  const scope = createTenantScope(pool)
+  const scoped = createRouting({ database: scope.database })
   return {
     ratesOf: createAttemptRates({ database }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     troubledEndpoints: createTroubledEndpoints({ database }),
+    owners: createOwners({ database }),
+    tenants: createTenants({ database }),
+    events,
+    // Its function is for those who are in the scope of a tenant, and for nobody else.
+    routing: {
+      explain: (tenantId: TenantId, id: EventId) =>
+        scope.inTenant(tenantId, () => scoped.explain(tenantId, id)),
+    },
+    allEvents: createAllEvents({ database }),
+    allDeliveries: createAllDeliveries({ database }),
+    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    sentBody: createSentBody({ database }),
+    allEndpoints: createAllEndpoints({ database }),
+    tryFilter: createTryFilter({ events, routing }),
+    allReplays: createAllReplays({ database }),
+    auditLog: createAuditLog({ database }),
   }
 }

@@ -1,35 +1,92 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
+import type { Setting } from '../config.ts'
+import type { createAuditLog } from '../database/audit-log.ts'
 import type { createRunnerList } from '../database/runner-list.ts'
+import type { AllEndpoints } from '../endpoints/all-endpoints.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
+import type { createAllDeliveries } from '../events/all-deliveries.ts'
+import type { createAllEvents } from '../events/all-events.ts'
 import type { createBacklog } from '../events/backlog.ts'
+import type { Deliveries } from '../events/deliveries.ts'
+import type { EventTypes } from '../events/event-types.ts'
+import type { Events } from '../events/events.ts'
+import type { ExampleOf } from '../events/example.ts'
+import type { Routing } from '../events/routing.ts'
+import type { createSentBody } from '../events/sent-body.ts'
 import type { AttemptLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
+import type { createAllReplays } from '../recovery/all-replays.ts'
+import type { Violation } from '../recovery/doctor.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { Sessions } from '../tenants/sessions.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { loadAssets } from './assets.ts'
 import { CONSOLE_PATH } from './console-path.ts'
 import { createRenderPage, type Place } from './layout.tsx'
 import { answerMistakes } from './mistakes.tsx'
+import type { Owners } from './owners.ts'
+import { addAuditPage } from './pages/audit.tsx'
+import { addDeliveriesPage } from './pages/deliveries.tsx'
+import { addDeliveryPage } from './pages/delivery.tsx'
+import { addEndpointPages } from './pages/endpoint.tsx'
+import { addEndpointsPages } from './pages/endpoints.tsx'
+import { addEventTypePages } from './pages/event-types.tsx'
+import { addEventPages } from './pages/events.tsx'
+import { addKeyPages } from './pages/keys.tsx'
 import { addOverviewPage } from './pages/overview.tsx'
+import { addReplayPages } from './pages/replays.tsx'
+import { addSettingsPages } from './pages/settings.tsx'
+import { addTenantPages } from './pages/tenants.tsx'
 import { securityHeaders } from './security-headers.ts'
 import { addSignInRoutes } from './sign-in.tsx'
+import type { createTryFilter } from './try-filter.ts'
 import { type CallApi, type PageEnv, requireViewer, sessionCookie } from './viewer.ts'
 
-const PLACES: readonly Place[] = [{ name: 'Overview', path: CONSOLE_PATH }]
+const PLACES: readonly Place[] = [
+  { name: 'Overview', path: CONSOLE_PATH },
+  { name: 'Deliveries', path: `${CONSOLE_PATH}/deliveries` },
+  { name: 'Events', path: `${CONSOLE_PATH}/events` },
+  { name: 'Endpoints', path: `${CONSOLE_PATH}/endpoints` },
+  { name: 'Tenants', path: `${CONSOLE_PATH}/tenants` },
+  { name: 'Event types', path: `${CONSOLE_PATH}/event-types` },
+  { name: 'Replays', path: `${CONSOLE_PATH}/replays` },
+  { name: 'Keys', path: `${CONSOLE_PATH}/keys`, scope: 'admin' },
+  { name: 'Audit log', path: `${CONSOLE_PATH}/audit` },
+  { name: 'Settings', path: `${CONSOLE_PATH}/settings` },
+  { name: 'Doctor', path: `${CONSOLE_PATH}/doctor` },
+]
 
 /** Services see every tenant: whoever signs in is an operator. */
 export interface ConsoleOptions {
   log: Pick<Log, 'error'>
   callApi: CallApi
-  apiKeys: Pick<ApiKeys, 'verify'>
+  apiKeys: Pick<ApiKeys, 'verify' | 'list'>
   sessions: Sessions
   signInLimiter: AttemptLimiter
+  owners: Owners
+  tenants: Pick<Tenants, 'show' | 'find' | 'list'>
+  events: Pick<Events, 'get'>
+  allEvents: ReturnType<typeof createAllEvents>
+  routing: Pick<Routing, 'explain'>
+  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  exampleOf: ExampleOf
+  deliveries: Pick<Deliveries, 'get'>
+  allDeliveries: ReturnType<typeof createAllDeliveries>
+  sentBody: ReturnType<typeof createSentBody>
+  endpoints: Pick<Endpoints, 'get'>
+  allEndpoints: AllEndpoints
+  troubledEndpoints: ReturnType<typeof createTroubledEndpoints>
+  tryFilter: ReturnType<typeof createTryFilter>
   ratesOf: ReturnType<typeof createAttemptRates>
   backlogOf: ReturnType<typeof createBacklog>
   listRunners: ReturnType<typeof createRunnerList>
-  troubledEndpoints: ReturnType<typeof createTroubledEndpoints>
+  allReplays: ReturnType<typeof createAllReplays>
+  auditLog: ReturnType<typeof createAuditLog>
+  settings: readonly Setting[]
+  check: () => Promise<Violation[]>
 }
 
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
@@ -52,6 +109,17 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))
   addOverviewPage(app, shared)
+  addDeliveriesPage(app, shared)
+  addDeliveryPage(app, shared)
+  addEventPages(app, shared)
+  addEndpointsPages(app, shared)
+  addEndpointPages(app, shared)
+  addTenantPages(app, shared)
+  addEventTypePages(app, shared)
+  addReplayPages(app, shared)
+  addKeyPages(app, shared)
+  addAuditPage(app, shared)
+  addSettingsPages(app, shared)
   answerMistakes(app, shared)
   return app
 }

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Scope } from '../database/schema.ts'
 import type { Assets } from './assets.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -9,6 +10,8 @@ import type { Viewer } from './viewer.ts'
 export interface Place {
   name: string
   path: string
+  /** What a viewer needs to see anything there; nothing unless given. */
+  scope?: Scope
 }
 
 export interface Frame {
@@ -90,7 +93,7 @@ function Page(
             <img src={urlOf('icon.svg')} alt="" width="24" height="24" />
             Postrider <span>{frame.label}</span>
           </a>
-          {viewer && <Navigation frame={frame} at={at} />}
+          {viewer && <Navigation frame={frame} viewer={viewer} at={at} />}
         </header>
         <main id="main" tabindex={-1}>
           {children}
@@ -101,12 +104,14 @@ function Page(
   )
 }
 
-function Navigation({ frame, at }: { frame: Frame; at: string | undefined }) {
+function Navigation(props: { frame: Frame; viewer: Viewer; at: string | undefined }) {
+  const { frame, viewer, at } = props
+  const places = frame.places.filter(({ scope }) => scope === undefined || viewer.may(scope))
   return (
     <>
       <nav aria-label="Pages">
         <ul>
-          {frame.places.map(({ name, path }) => (
+          {places.map(({ name, path }) => (
             <li>
               <a href={path} aria-current={path === at ? 'page' : undefined}>
                 {name}

@@ -1,15 +1,22 @@
 import type { Pool } from 'pg'
 import { createReads } from '../app/page-service.ts'
+import { describeSettings } from '../config.ts'
 import { createConsole } from '../console/console.tsx'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createDatabase } from '../database/pool.ts'
+import { generateSecret } from '../delivery/signature.ts'
+import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
+import { createEndpoints } from '../endpoints/endpoints.ts'
+import { createSecretBox } from '../endpoints/secrets.ts'
+import { createEventTypeServices } from '../events/event-type-services.ts'
 import type { TenantId } from '../ids.ts'
 import { connectRedis } from '../limits/redis.ts'
 import { createSignInLimiter } from '../limits/request-limiter.ts'
 import { createLog } from '../log.ts'
+import { findViolations } from '../recovery/doctor.ts'
 import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createSessions } from '../tenants/sessions.ts'
-import { ADMIN_KEY, createTestApi } from './api.ts'
+import { ADMIN_KEY, createTestApi, ENCRYPTION_KEY } from './api.ts'
 import { createTenant } from './tenant.ts'
 
 /** More than any test makes. */
@@ -43,8 +50,19 @@ export async function createTestConsole(
     },
     apiKeys,
     sessions,
+    settings: describeSettings({ DATABASE_URL: 'postgres://a:b@c/d', PORT: '8081' }),
+    check: () => findViolations(pool),
+    ...createEventTypeServices({ database, isStrict: false }),
+    endpoints: createEndpoints({
+      database,
+      secrets: createEndpointSecrets({
+        database,
+        box: createSecretBox([ENCRYPTION_KEY]),
+        generateSecret,
+      }),
+    }),
     signInLimiter: createSignInLimiter({ redis, limit: signInsMax, windowSeconds: 60 }),
-    ...createReads(database),
+    ...createReads(pool),
   })
   app.route(CONSOLE_PATH, pages)
 
@@ -67,6 +85,8 @@ export async function createTestConsole(
     get,
     post,
     request,
+    /** Every route of the console, as `METHOD /path/:id`. */
+    routes: routesOf(pages),
     signIn,
     apiKeys,
     sessions,
@@ -81,4 +101,13 @@ export async function createTestConsole(
       return headers.get('set-cookie')?.split(';')[0] ?? ''
     },
   }
+}
+
+function routesOf({ routes }: ReturnType<typeof createConsole>): string[] {
+  const own = routes.filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
+  return [
+    ...new Set(
+      own.map(({ method, path }) => `${method} ${CONSOLE_PATH}${path === '/' ? '' : path}`),
+    ),
+  ]
 }

@@ -1,0 +1,163 @@
+/** Every page, with something on it and with nothing: for those who do not see it, and on every screen. */
+import t from 'tap'
+import { findBarriers, NO_BROWSER, openWindow, signIn, startBrowser } from '../testing/browser.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { type ServiceWithPages, startServiceWithPages } from '../testing/service-with-pages.ts'
+
+const browser = await startBrowser(t)
+const HOSTILE = '</code></pre><script>document.title="broken"</script><img src=x onerror=alert(1)>'
+const ODD =
+  'zero\u200bwidth \u202eright to left\u202c \ud83d\udc68\u200d\ud83d\udc69 e\u0301 \u0000'.replace(
+    '\u0000',
+    '',
+  )
+
+/** Paths of every page; the first half shows lists. */
+async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<string[]> {
+  await call('PUT', '/api/tenants/acme', { name: HOSTILE })
+  await call('PUT', '/api/event-types/invoice.paid', {
+    description: HOSTILE,
+    schema: { type: 'object', examples: [{ note: HOSTILE }] },
+  })
+  const endpoint = await call('POST', '/api/tenants/acme/endpoints', {
+    url: receiverUrl,
+    description: HOSTILE,
+    headers: { 'x-hostile': HOSTILE },
+    filter: `$.note != "x"`,
+  })
+  const event = await call('POST', '/api/events', {
+    tenant: 'acme',
+    type: 'invoice.paid',
+    data: { note: HOSTILE, odd: ODD, number: 12345678901234567890n.toString() },
+  })
+  const { data } = await call('GET', `/api/tenants/acme/deliveries?eventId=${event.id}`)
+  await call('POST', '/api/tenants/acme/replays', { since: '2026-01-01T00:00:00Z' })
+  await call('POST', '/api/keys', { name: HOSTILE, scopes: ['read'] })
+  const ids = [`deliveries/${data[0].id}`, `events/${event.id}`, `endpoints/${endpoint.id}`]
+  return [
+    ...['', '/deliveries', '/events', '/endpoints', '/tenants', '/event-types', '/replays'],
+    ...['/keys', '/audit', '/settings', '/doctor?check=now', '/endpoints/new', '/nowhere'],
+    ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
+    `/endpoints/${endpoint.id}/edit`,
+  ].map((path) => `/console${path}`)
+}
+
+if (!browser) t.plan(0, NO_BROWSER)
+else {
+  const service = await startServiceWithPages(t)
+  const receiver = await startReceiver({
+    answer: () => ({
+      status: 500,
+      headers: { 'x-hostile': '<script>1</script>' },
+      body: HOSTILE + ODD,
+    }),
+  })
+  t.teardown(() => receiver.close())
+  const { url, adminKey } = service
+  const expected = [/the server responded with a status of 404/]
+
+  t.test('empty pages: axe finds nothing serious, each says what to do', async (t) => {
+    const { page, faults } = await openWindow(browser, url, { expected })
+    await signIn(page, adminKey)
+    await service.call('DELETE', '/api/tenants/default')
+    for (const path of ['/deliveries', '/events', '/event-types', '/replays', '/keys']) {
+      await page.goto(`/console${path}`)
+      t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      t.strictSame(await findBarriers(page), [], path)
+    }
+    t.strictSame(faults, [])
+  })
+
+  t.test('with something on them', async (t) => {
+    const paths = await fill(service, receiver.url)
+    await receiver.received(1)
+
+    for (const colorScheme of ['light', 'dark'] as const) {
+      t.test(`full pages in ${colorScheme}: axe finds nothing serious`, async (t) => {
+        const { page, faults } = await openWindow(browser, url, { colorScheme, expected })
+        await signIn(page, adminKey)
+        for (const path of paths) {
+          await page.goto(path)
+          t.strictSame(await findBarriers(page), [], path)
+        }
+        t.strictSame(faults, [])
+      })
+    }
+
+    t.test('what others wrote is shown as text, and changes nothing', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { expected })
+      await signIn(page, adminKey)
+      for (const path of paths) {
+        await page.goto(path)
+        t.not(await page.title(), 'broken', path)
+        t.equal(await page.locator('main script, main img').count(), 0, path)
+      }
+      await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+      const text = (await page.locator('main').textContent()) ?? ''
+      t.ok(text.includes(HOSTILE), 'the answer, as it was sent')
+      t.ok(text.includes('right to left'))
+      t.strictSame(faults, [])
+    })
+
+    t.test('on a phone nothing is wider than the screen; on a large one it is used', async (t) => {
+      for (const viewport of [
+        { width: 320, height: 640 },
+        { width: 3840, height: 2160 },
+      ]) {
+        const { page, faults } = await openWindow(browser, url, { viewport, expected })
+        await signIn(page, adminKey)
+        for (const path of paths) {
+          await page.goto(path)
+          const [wanted, there] = await page.evaluate<[number, number]>(
+            '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
+          )
+          t.ok(wanted <= there, `${path} at ${viewport.width}: ${wanted} of ${there}`)
+        }
+        t.strictSame(faults, [])
+      }
+    })
+
+    t.test('with the keyboard alone: skip, copy, ask and cancel', async (t) => {
+      const { page, faults } = await openWindow(browser, url, {
+        permissions: ['clipboard-read', 'clipboard-write'],
+      })
+      await page.goto('/console')
+      await page.keyboard.press('Tab') // skip link
+      await page.keyboard.press('Tab') // the name of the product
+      await page.keyboard.press('Tab')
+      await page.keyboard.type(adminKey)
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
+
+      await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+      await page.keyboard.press('Tab')
+      t.equal(await page.evaluate('document.activeElement.textContent'), 'Skip to content')
+      await page.keyboard.press('Enter')
+      await tabTo(page, 'Cancel')
+      await page.keyboard.press('Enter')
+      await tabTo(page, 'Yes, cancel it')
+      await page.keyboard.press('Enter')
+      await page.getByText('The delivery is cancelled').waitFor()
+
+      const copy = page.getByRole('button', { name: /^Copy id/ }).first()
+      await copy.focus()
+      await page.keyboard.press('Enter')
+      await copy.getByText('Copied').waitFor()
+      const copied = await page.evaluate('navigator.clipboard.readText()')
+      t.match(page.url(), String(copied))
+      t.strictSame(faults, [])
+    })
+  })
+}
+
+/** More than any page has. */
+const STOPS_MAX = 200
+
+/** Presses Tab until this has the focus, as somebody without a mouse does. */
+async function tabTo(page: import('playwright-core').Page, text: string): Promise<void> {
+  for (let stop = 0; stop < STOPS_MAX; stop++) {
+    await page.keyboard.press('Tab')
+    if ((await page.evaluate('document.activeElement.textContent')) === text) return
+  }
+  throw new Error(`Tab does not lead to ${text}`)
+}

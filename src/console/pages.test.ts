@@ -1,0 +1,111 @@
+import t from 'tap'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTestConsole } from '../testing/pages.ts'
+import { createWorld, type World } from '../testing/world.ts'
+
+const { pool } = await createTestDatabase(t)
+const UNKNOWN = '00000000-0000-7000-8000-000000000000'
+
+async function bundle() {
+  const pages = await createTestConsole(pool)
+  const world = await createWorld(pages)
+  const { key } = await pages.apiKeys.issue({ name: 'looks', scopes: ['read'] })
+  return { ...pages, world, admin: await pages.signedIn(), reader: await pages.signedIn(key) }
+}
+
+/** The path of a route, about something in the world. */
+function pathIn({ tenant, ids }: World, route: string): string {
+  return route
+    .replace(/^\w+ /, '')
+    .replace(':tenant', tenant.key)
+    .replace(
+      /([\w-]+)\/:(?:id|name)/,
+      (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,
+    )
+}
+
+/** Of signing in and of files: they need no session. */
+const isOpen = (route: string) => /sign-(?:in|out)|assets/.test(route)
+const reading = (routes: string[]) =>
+  routes.filter((route) => route.startsWith('GET') && !isOpen(route))
+const acting = (routes: string[]) =>
+  routes.filter((route) => route.startsWith('POST') && !isOpen(route))
+
+t.test('every page shows itself to an admin, and nothing is logged', async (t) => {
+  const { routes, get, world, admin, logged } = await bundle()
+  t.ok(reading(routes).length > 15)
+  for (const route of reading(routes)) {
+    const { status, text } = await get(pathIn(world, route), { cookie: admin })
+    t.equal(status, 200, route)
+    if (!route.endsWith('.json')) t.match(text, '<!doctype html>')
+  }
+  t.strictSame(logged, [])
+})
+
+t.test('a read key looks at what it may, and has nothing that acts', async (t) => {
+  const { routes, get, world, reader } = await bundle()
+  const refused = []
+  for (const route of reading(routes)) {
+    const { status, text } = await get(pathIn(world, route), { cookie: reader })
+    if (status === 403) refused.push(route.replace('GET /console', ''))
+    else {
+      t.equal(status, 200, route)
+      const forms = text.replaceAll('action="/console/sign-out"', '')
+      t.notMatch(forms, /<form[^>]*method="post" action=/, `${route} has no form that acts`)
+    }
+  }
+  t.strictSame(refused.sort(), ['/endpoints/:id/edit', '/endpoints/new', '/keys'])
+})
+
+t.test('every route that acts refuses a read key with 403, and does nothing', async (t) => {
+  const { routes, post, world, reader } = await bundle()
+  const before = await pool.query('select count(*) from postrider.audit_log')
+  t.ok(acting(routes).length > 20)
+  for (const route of acting(routes)) {
+    const { status } = await post(pathIn(world, route), { intent: 'start' }, { cookie: reader })
+    t.equal(status, 403, route)
+  }
+  t.strictSame((await pool.query('select count(*) from postrider.audit_log')).rows, before.rows)
+})
+
+t.test('what is not there is a page that says so, whoever asks and however', async (t) => {
+  const { routes, get, post, world, admin, logged } = await bundle()
+  const of = (route: string, id: string) =>
+    pathIn({ tenant: { id: '', key: id }, ids: {} }, route).replace(UNKNOWN, id)
+  for (const route of routes.filter((route) => /\/:/.test(route) && !isOpen(route))) {
+    // Ending a session that is over is no mistake; describing a type that is new neither.
+    if (/sessions|POST .*event-types\/:name$/.test(route)) continue
+    for (const id of [UNKNOWN, 'nonsense']) {
+      const send = route.startsWith('GET')
+        ? get
+        : (path: string, o: { cookie: string }) => post(path, { name: 'a' }, o)
+      const { status, text } = await send(of(route, id), { cookie: admin })
+      t.equal(status, 404, `${route} of ${id}`)
+      t.match(text, 'There is nothing here')
+    }
+  }
+  t.ok(world)
+  t.strictSame(logged, [])
+})
+
+t.test('addresses that nobody means are answered with what is wrong with them', async (t) => {
+  const { get, admin } = await bundle()
+  const lists = ['deliveries', 'events', 'endpoints', 'replays', 'audit']
+  const queries = [
+    'since=yesterday',
+    'until=2026-13-01T00:00',
+    'state=lost',
+    'class=9',
+    'tenant=nobody',
+    'before=1',
+    'type=%00',
+    'endpoint=%27',
+  ]
+  for (const list of lists) {
+    for (const query of queries) {
+      const { status, text } = await get(`/console/${list}?${query}`, { cookie: admin })
+      t.equal(status, 422, `${list}?${query}`)
+      t.notMatch(text, 'Something went wrong')
+    }
+  }
+})

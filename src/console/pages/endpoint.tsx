@@ -1,0 +1,448 @@
+import type { Context, Hono } from 'hono'
+import type { AttemptRates, createAttemptRates } from '../../attempts/attempt-rates.ts'
+import {
+  type Delivery,
+  PostriderError,
+  type Secrets,
+  type TestAttempt,
+} from '../../client/client.ts'
+import {
+  type AllEndpoints,
+  type FoundEndpoint,
+  OPEN_COUNTED_MAX,
+} from '../../endpoints/all-endpoints.ts'
+import type { Endpoint, Endpoints } from '../../endpoints/endpoints.ts'
+import { Chart } from '../chart.tsx'
+import { bodyOf, valuesOf } from '../endpoint-form.ts'
+import type { FormState } from '../fields.tsx'
+import { readForm, refusedForm } from '../forms.ts'
+import type { RenderPage } from '../layout.tsx'
+import { NothingFound, type Owner, type Owners } from '../owners.ts'
+import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../parts.tsx'
+import type { createTryFilter } from '../try-filter.ts'
+import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
+import { inWords, spanOf } from '../words.ts'
+import { EndpointFields, type Tried, TriedTable } from './endpoint-fields.tsx'
+import { EndpointState } from './endpoints.tsx'
+
+const LIST = '/console/endpoints'
+const DAY_MINUTES = 1_440
+const STEP_MINUTES = 30
+
+const SAID: Record<string, string> = {
+  created: 'The endpoint is there. Show its secret to whoever verifies the requests.',
+  changed: 'It is changed; events from now on are routed by it.',
+  paused: 'It is paused: events are still accepted for it, and held.',
+  resumed: 'It is back in service; what was held follows by itself.',
+  enabled: 'It is back in service.',
+  enabling: 'So much was held that not all of it is cancelled yet. Enable it again for the rest.',
+  rotated: 'There is a new secret; the old one signs as well until its overlap ends.',
+}
+
+interface Shown {
+  endpoint: Endpoint
+  found: FoundEndpoint
+  owner: Owner
+}
+
+export function addEndpointPages(
+  app: Hono<PageEnv>,
+  options: {
+    render: RenderPage
+    owners: Pick<Owners, 'ofEndpoint'>
+    endpoints: Pick<Endpoints, 'get'>
+    allEndpoints: AllEndpoints
+    ratesOf: ReturnType<typeof createAttemptRates>
+    tryFilter: ReturnType<typeof createTryFilter>
+  },
+): void {
+  const { render, owners, endpoints, allEndpoints, ratesOf, tryFilter } = options
+
+  const show = async (c: Context<PageEnv>): Promise<Shown> => {
+    const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
+    const [endpoint, found] = await Promise.all([endpoints.get(owner.id, id), allEndpoints.get(id)])
+    if (!found) throw new NothingFound()
+    return { endpoint, found, owner }
+  }
+
+  const page = async (
+    c: Context<PageEnv>,
+    shown: Shown,
+    more: { secrets?: Secrets; tested?: string } = {},
+  ) => {
+    const { endpoint, owner } = shown
+    const of = { tenantId: owner.id, endpointId: endpoint.id }
+    const [rates, open] = await Promise.all([
+      ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
+      allEndpoints.countOpen(endpoint.id),
+    ])
+    const said = SAID[c.req.query('said') ?? '']
+    return render(
+      c,
+      { title: endpoint.url, at: LIST, hasCharts: true },
+      <>
+        <h1>{endpoint.url}</h1>
+        {said && <Notice tone="good">{said}</Notice>}
+        {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
+        {more.secrets && <SecretNotice secrets={more.secrets} />}
+        <Actions {...shown} viewer={c.get('viewer')} />
+        <State {...shown} open={open} />
+        <h2>The last 24 hours</h2>
+        <Health {...rates} />
+        <h2>Settings</h2>
+        <Settings {...endpoint} />
+        <p class="actions">
+          <a class="button" href={`/console/deliveries?endpoint=${endpoint.id}`}>
+            Its deliveries
+          </a>
+          <a
+            class="button"
+            href={`/console/replays?endpoint=${endpoint.id}&tenant=${encodeURIComponent(owner.key)}`}
+          >
+            Replay for it
+          </a>
+        </p>
+      </>,
+    )
+  }
+  app.get('/endpoints/:id', async (c) => page(c, await show(c)))
+
+  const editPage = (
+    c: Context<PageEnv>,
+    { endpoint }: Shown,
+    form: FormState,
+    tried?: readonly Tried[],
+  ) =>
+    render(
+      c,
+      {
+        title: 'Edit endpoint',
+        at: LIST,
+        status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
+      },
+      <>
+        <h1>Edit {endpoint.url}</h1>
+        <form method="post" action={`${LIST}/${endpoint.id}/edit`} class="stack">
+          <EndpointFields form={form} />
+          <div class="actions">
+            <button type="submit" class="primary">
+              Save
+            </button>
+            <button type="submit" name="intent" value="try">
+              Try on the last events
+            </button>
+            <a class="button" href={`${LIST}/${endpoint.id}`}>
+              Back
+            </a>
+          </div>
+        </form>
+        {tried && <TriedTable tried={tried} />}
+      </>,
+    )
+
+  app.get('/endpoints/:id/edit', requireScope('manage'), async (c) => {
+    const shown = await show(c)
+    return editPage(c, shown, { values: valuesOf(shown.endpoint), mistakes: {} })
+  })
+
+  app.post('/endpoints/:id/edit', requireScope('manage'), async (c) => {
+    const shown = await show(c)
+    const { intent, ...values } = await readForm(c)
+    if (intent === 'try') {
+      const result = await tryFilter(shown.owner.id, values)
+      return 'tried' in result
+        ? editPage(c, shown, { values, mistakes: {} }, result.tried)
+        : editPage(c, shown, result.form)
+    }
+    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
+    try {
+      const body = bodyOf(values)
+      await c
+        .get('viewer')
+        .api.request('PATCH /api/tenants/{tenant}/endpoints/{id}', { path, body })
+    } catch (error) {
+      return editPage(c, shown, refusedForm(values, error))
+    }
+    return c.redirect(`${LIST}/${path.id}?said=changed`, 303)
+  })
+
+  const act = (
+    name: string,
+    run: (
+      viewer: Viewer,
+      path: { tenant: string; id: string },
+      form: Record<string, string>,
+    ) => Promise<string>,
+  ) =>
+    app.post(`/endpoints/:id/${name}`, requireScope('manage'), async (c) => {
+      const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
+      const said = await run(c.get('viewer'), { tenant: owner.key, id }, await readForm(c))
+      return c.redirect(`${LIST}/${id}?said=${said}`, 303)
+    })
+  act('pause', async ({ api }, path) => {
+    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/pause', { path })
+    return 'paused'
+  })
+  act('resume', async ({ api }, path) => {
+    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/resume', { path })
+    return 'resumed'
+  })
+  act('enable', async ({ api }, path, { held }) => {
+    const body = { deliverHeld: held !== 'cancel' }
+    const { state } = await api.request('POST /api/tenants/{tenant}/endpoints/{id}/enable', {
+      path,
+      body,
+    })
+    return state === 'active' ? 'enabled' : 'enabling'
+  })
+  act('rotate', async ({ api }, path) => {
+    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate', { path, body: {} })
+    return 'rotated'
+  })
+
+  app.post('/endpoints/:id/delete', requireScope('manage'), async (c) => {
+    const { id, owner } = await owners.ofEndpoint(c.req.param('id'))
+    const path = { tenant: owner.key, id }
+    await c.get('viewer').api.request('DELETE /api/tenants/{tenant}/endpoints/{id}', { path })
+    return c.redirect(`${LIST}?tenant=${encodeURIComponent(owner.key)}`, 303)
+  })
+
+  app.post('/endpoints/:id/secret', requireScope('manage'), async (c) => {
+    const shown = await show(c)
+    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
+    const secrets = await c
+      .get('viewer')
+      .api.request('GET /api/tenants/{tenant}/endpoints/{id}/secret', { path })
+    return page(c, shown, { secrets })
+  })
+
+  app.post('/endpoints/:id/test', requireScope('manage'), async (c) => {
+    const shown = await show(c)
+    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
+    const tested = await c
+      .get('viewer')
+      .api.request('POST /api/tenants/{tenant}/endpoints/{id}/test', {
+        path,
+        body: {},
+        timeoutMs: TEST_MS_MAX,
+      })
+      .then(describeTest, describeRefusal)
+    return page(c, shown, { tested })
+  })
+}
+
+/** The longest time that an endpoint may take, and a little for us. */
+const TEST_MS_MAX = 70_000
+
+function describeTest(tested: TestAttempt | Delivery): string {
+  if (!('outcome' in tested)) return 'The test event is under way: look at its deliveries.'
+  const { outcome, statusCode, error, durationMs } = tested
+  const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
+  if (outcome === 'delivered') return `The test event was delivered: HTTP ${statusCode}${took}.`
+  return `The test event was not delivered${took}: ${error == null ? outcome : inWords(error)}.`
+}
+
+function describeRefusal(error: unknown): string {
+  if (error instanceof PostriderError && error.status === 409)
+    return error.message.replace(/^\w+: /, '')
+  throw error
+}
+
+function SecretNotice({ secrets }: { secrets: Secrets }) {
+  return (
+    <Notice tone="good">
+      <p>This secret signs:</p>
+      <Command what="the secret">{secrets.secret}</Command>
+      {secrets.publicKey !== null && (
+        <>
+          <p>Receivers verify with its public key:</p>
+          <Command what="the public key">{secrets.publicKey}</Command>
+        </>
+      )}
+      {secrets.expiring.map(({ secret, expiresAt }) => (
+        <>
+          <p>
+            This one signs as well until <Time at={expiresAt} />:
+          </p>
+          <Command what="the secret before">{secret}</Command>
+        </>
+      ))}
+    </Notice>
+  )
+}
+
+function Actions({ endpoint, viewer }: Shown & { viewer: Viewer }) {
+  if (!viewer.may('manage')) return null
+  const path = `${LIST}/${endpoint.id}`
+  return (
+    <div class="actions">
+      <a class="button" href={`${path}/edit`}>
+        Edit
+      </a>
+      <form method="post" action={`${path}/test`}>
+        <button type="submit">Send a test event</button>
+      </form>
+      <form method="post" action={`${path}/secret`}>
+        <button type="submit">Show secret</button>
+      </form>
+      <Confirm
+        label="Rotate secret"
+        action={`${path}/rotate`}
+        question="Make a new secret? The old one signs as well for a day, so that receivers can change over."
+        yes="Yes, rotate it"
+      />
+      <Service endpoint={endpoint} path={path} />
+      <Confirm
+        label="Delete"
+        action={`${path}/delete`}
+        question="Delete it? Its open deliveries are cancelled. That cannot be undone."
+        yes="Yes, delete it"
+        isDangerous
+      />
+    </div>
+  )
+}
+
+/** Takes it out of service, or back. */
+function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
+  switch (endpoint.state) {
+    case 'active':
+      return (
+        <Confirm
+          label="Pause"
+          action={`${path}/pause`}
+          question="Hold its deliveries until it is resumed?"
+          yes="Yes, pause it"
+        />
+      )
+    case 'paused':
+      return (
+        <Confirm
+          label="Resume"
+          action={`${path}/resume`}
+          question="Take it back into service, and deliver what was held?"
+          yes="Yes, resume it"
+        />
+      )
+    case 'disabled':
+      return (
+        <Confirm
+          label="Enable"
+          action={`${path}/enable`}
+          question="Take it back into service?"
+          yes="Yes, enable it"
+        >
+          <label class="check">
+            <input type="checkbox" name="held" value="cancel" /> Cancel what was held, instead of
+            delivering it
+          </label>
+        </Confirm>
+      )
+    default:
+      return endpoint.state satisfies never
+  }
+}
+
+function State({
+  endpoint,
+  found,
+  owner,
+  open,
+}: Shown & { open: { pending: number; delivering: number; held: number } }) {
+  const sum = open.pending + open.delivering + open.held
+  const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
+  return (
+    <Facts
+      of={[
+        ['State', <EndpointState {...found} />],
+        ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
+        ['Tenant', <a href={`/console/tenants/${encodeURIComponent(owner.key)}`}>{owner.key}</a>],
+        ['Failures in a row', String(found.failures)],
+        ['Failing since', <Time at={found.failingSince} />],
+        ['Circuit', <Circuit {...found} />],
+        [
+          'Open',
+          `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`,
+        ],
+        ['Endpoint', <Id of={endpoint.id} />],
+        ['Made', <Time at={endpoint.created_at} />],
+        ['Changed', <Time at={endpoint.updated_at} />],
+      ]}
+    />
+  )
+}
+
+function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
+  if (!circuitOpenedAt) return <>closed: deliveries go on</>
+  return (
+    <>
+      open since <Time at={circuitOpenedAt} />: deliveries are held, but for a probe{' '}
+      {probeAt ? <Countdown to={probeAt} /> : 'that is under way'}
+    </>
+  )
+}
+
+function Health({ steps, countedSince }: AttemptRates) {
+  const at = steps.map((step) => step.at)
+  return (
+    <>
+      {countedSince && (
+        <p class="muted">
+          The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
+        </p>
+      )}
+      <div class="charts">
+        <Chart
+          id="rates"
+          title="Attempts each half hour"
+          at={at}
+          series={[
+            { label: 'delivered', values: steps.map(({ delivered }) => delivered) },
+            { label: 'failed', values: steps.map(({ failed }) => failed) },
+          ]}
+        />
+        <Chart
+          id="latency"
+          title="Time to answer"
+          at={at}
+          series={[
+            { label: 'half took up to', unit: ' ms', values: steps.map(({ p50Ms }) => p50Ms) },
+            { label: '95 % took up to', unit: ' ms', values: steps.map(({ p95Ms }) => p95Ms) },
+          ]}
+        />
+      </div>
+    </>
+  )
+}
+
+function Settings(endpoint: Endpoint) {
+  const headers = Object.entries(endpoint.headers)
+  return (
+    <Facts
+      of={[
+        ['Description', endpoint.description || '–'],
+        ['Event types', <code>{endpoint.event_types.join(' ')}</code>],
+        ['Filter', endpoint.filter === null ? 'every event' : <code>{endpoint.filter}</code>],
+        ['Requests a second', endpoint.rate_per_second ?? 'no limit'],
+        ['At the same time', endpoint.max_in_flight ?? 'no limit'],
+        [
+          'Time to answer',
+          endpoint.timeout_seconds ? `${endpoint.timeout_seconds} s` : 'that of the service',
+        ],
+        [
+          'Retries after',
+          endpoint.retry_schedule?.map((s) => spanOf(s * 1_000)).join(', ') ??
+            'the schedule of the service',
+        ],
+        [
+          'Headers',
+          headers.length === 0 ? (
+            'none'
+          ) : (
+            <code>{headers.map(([n, v]) => `${n}: ${v}`).join('; ')}</code>
+          ),
+        ],
+      ]}
+    />
+  )
+}

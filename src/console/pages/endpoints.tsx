@@ -1,0 +1,198 @@
+import type { Context, Hono } from 'hono'
+import type { AllEndpoints, FoundEndpoint } from '../../endpoints/all-endpoints.ts'
+import type { EndpointId } from '../../ids.ts'
+import { TenantNotFound, type Tenants } from '../../tenants/tenants.ts'
+import { bodyOf } from '../endpoint-form.ts'
+import { EMPTY_FORM, type FormState, SelectField, TextField } from '../fields.tsx'
+import { PAGE_ROWS, readFilters } from '../filters.ts'
+import { readForm, refusedForm } from '../forms.ts'
+import type { RenderPage } from '../layout.tsx'
+import { Badge, Command, Empty, Table, Time } from '../parts.tsx'
+import type { createTryFilter } from '../try-filter.ts'
+import { type PageEnv, requireScope } from '../viewer.ts'
+import { EndpointFields, type Tried, TriedTable } from './endpoint-fields.tsx'
+import { FilterForm, Older, TenantFilter } from './list-parts.tsx'
+
+const PATH = '/console/endpoints'
+
+export function addEndpointsPages(
+  app: Hono<PageEnv>,
+  options: {
+    render: RenderPage
+    tenants: Pick<Tenants, 'show' | 'find'>
+    allEndpoints: AllEndpoints
+    tryFilter: ReturnType<typeof createTryFilter>
+  },
+): void {
+  const { render, tenants, allEndpoints, tryFilter } = options
+
+  app.get('/endpoints', async (c) => {
+    const { form, filters } = await readFilters(c, tenants)
+    const state = STATES.find((word) => word === c.req.query('is'))
+    const rows = filters
+      ? await allEndpoints.list({
+          limit: PAGE_ROWS + 1,
+          before: (filters.before as string | undefined as EndpointId | undefined) ?? null,
+          tenantId: filters.tenantRow?.id,
+          search: filters.search,
+          state,
+        })
+      : []
+    const shown = rows.slice(0, PAGE_ROWS)
+    const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
+    return render(
+      c,
+      { title: 'Endpoints', at: PATH, status: filters ? 200 : 422 },
+      <>
+        <div class="head">
+          <h1>Endpoints</h1>
+          {c.get('viewer').may('manage') && (
+            <a class="button primary" href={`${PATH}/new`}>
+              New endpoint
+            </a>
+          )}
+        </div>
+        <FilterForm action={PATH} form={form}>
+          <TextField form={form} name="search" label="Part of URL or description" />
+          <TenantFilter form={form} />
+          <SelectField
+            form={form}
+            name="is"
+            label="State"
+            choices={[['', 'Any'], ...STATES.map((word) => [word, word] as const)]}
+          />
+        </FilterForm>
+        {shown.length > 0 && <EndpointTable endpoints={shown} />}
+        {filters && shown.length === 0 && <Nothing form={form} />}
+        <Older path={PATH} form={form} next={next} isCutShort={false} />
+      </>,
+    )
+  })
+
+  const newPage = (c: Context<PageEnv>, form: FormState, tried?: readonly Tried[]) =>
+    render(
+      c,
+      {
+        title: 'New endpoint',
+        at: PATH,
+        status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
+      },
+      <>
+        <h1>New endpoint</h1>
+        <form method="post" action={`${PATH}/new`} class="stack">
+          <TextField
+            form={form}
+            name="tenant"
+            label="Tenant (key)"
+            required
+            isCode
+            placeholder="acme"
+          />
+          <EndpointFields form={form} />
+          <div class="actions">
+            <button type="submit" class="primary">
+              Create endpoint
+            </button>
+            <button type="submit" name="intent" value="try">
+              Try on the last events
+            </button>
+          </div>
+        </form>
+        {tried && <TriedTable tried={tried} />}
+      </>,
+    )
+
+  app.get('/endpoints/new', requireScope('manage'), (c) =>
+    newPage(c, { ...EMPTY_FORM, values: { tenant: c.req.query('tenant') ?? '' } }),
+  )
+
+  app.post('/endpoints/new', requireScope('manage'), async (c) => {
+    const { intent, ...values } = await readForm(c)
+    const { tenant = '' } = values
+    const owner = await tenants.find(tenant).catch((error: unknown) => {
+      if (error instanceof TenantNotFound) return null
+      throw error
+    })
+    if (!owner) return newPage(c, { values, mistakes: { tenant: 'There is no such tenant.' } })
+    if (intent === 'try') {
+      const result = await tryFilter(owner.id, values)
+      return 'tried' in result
+        ? newPage(c, { values, mistakes: {} }, result.tried)
+        : newPage(c, result.form)
+    }
+    try {
+      const { url = '', ...others } = bodyOf(values)
+      const made = await c.get('viewer').api.request('POST /api/tenants/{tenant}/endpoints', {
+        path: { tenant },
+        body: { url, ...others },
+      })
+      return c.redirect(`${PATH}/${made.id}?said=created`, 303)
+    } catch (error) {
+      return newPage(c, refusedForm(values, error))
+    }
+  })
+}
+
+const STATES = ['active', 'paused', 'disabled'] as const
+
+function Nothing({ form }: { form: FormState }) {
+  if (Object.keys(form.values).length > 0) {
+    return (
+      <Empty title="No endpoint is like that">
+        <p>
+          Widen the filter, or <a href={PATH}>look at all endpoints</a>.
+        </p>
+      </Empty>
+    )
+  }
+  return (
+    <Empty title="There are no endpoints yet">
+      <p>An endpoint is a URL of a tenant that wants events. From a shell:</p>
+      <Command>scripts/postrider endpoint create acme https://example.com/webhooks</Command>
+    </Empty>
+  )
+}
+
+function EndpointTable({ endpoints }: { endpoints: readonly FoundEndpoint[] }) {
+  return (
+    <Table
+      label="Endpoints"
+      head={['Endpoint', 'Tenant', 'State', 'Wants', 'Failures in a row', 'Made']}
+    >
+      {endpoints.map((endpoint) => (
+        <tr>
+          <td class="url">
+            <a href={`${PATH}/${endpoint.id}`}>{endpoint.url}</a>
+            {endpoint.description !== '' && <div class="muted">{endpoint.description}</div>}
+          </td>
+          <td>
+            <a href={`/console/tenants/${encodeURIComponent(endpoint.tenantKey)}`}>
+              {endpoint.tenantKey}
+            </a>
+          </td>
+          <td>
+            <EndpointState {...endpoint} />
+          </td>
+          <td>
+            <code>{endpoint.eventTypes.join(' ')}</code>
+          </td>
+          <td class="number">{endpoint.failures}</td>
+          <td>
+            <Time at={endpoint.createdAt} />
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+export function EndpointState({
+  state,
+  circuitOpenedAt,
+}: Pick<FoundEndpoint, 'state' | 'circuitOpenedAt'>) {
+  return (
+    <>
+      <Badge of={state} /> {circuitOpenedAt && <Badge of="open" label="circuit open" />}
+    </>
+  )
+}
