@@ -5,6 +5,14 @@
 -- exhausts its attempts). A keyed add can be dropped silently in a race with a runner that is just locking
 -- the job (graphile/worker#580); this raises 40001 then, and the caller's transaction is tried again.
 --
+-- One living job per number. An inert job may still be in the hands of a runner that has fetched it and not
+-- claimed yet, and that will claim with the number it has read. So each job that is made for a delivery gets a
+-- number that no job of it had before: whoever calls this for a delivery that is not new sets
+-- due_attempt = due_attempt + 1 in the same transaction. Then only the newest job can claim, and a delivery that
+-- is 'delivering' and is claimed with the newest number has lost its runner: a job is taken from a runner only
+-- when that was reaped, and then claims and snoozes nothing. Removing a job needs no new number: until the next
+-- job is made, the delivery is in a state that nobody claims.
+--
 -- Runs in the caller's transaction. Cost: one NOTIFY, 0.02 ms a job in batches.
 -- enable_seqscan = off: sessions that planned add_jobs on an empty jobs table keep a sequential scan
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
@@ -38,19 +46,47 @@ $$;
 comment on function postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[], json[]) is
   'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now), endpoint (null = limits are not asked) and reserved slot (null = none). Raises 40001 when a job could not be added.';
 
+comment on column postrider.delivery.due_attempt is
+  'Number in the payload of the newest job of the delivery: 1, and one more with each job that is made for it. A job with another number is late and does nothing. Not the number of an attempt: jobs are also replaced without one.';
+
 -- snooze_many: put off the jobs of deliveries whose endpoint is at its limit. No attempt is used up, and
--- the deliveries stay pending; the job that is running now becomes inert.
+-- the deliveries keep their state (a 'delivering' one is yet to be taken over from a runner that is gone); the
+-- job that is running now becomes inert. One whose number is not the newest changes nothing: another job has its
+-- place, or none is wanted. So calling it again after a lost answer is harmless.
+--
+-- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch; planned as in
+-- claim_many.
+drop function if exists postrider.snooze_many(uuid[], int[], float8[], uuid[], json[]);
 create or replace function postrider.snooze_many(
-  delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[]
+  delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[], runner text
 ) returns void
-language sql security definer
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
-  select postrider.enqueue(delivery_ids, due_attempts,
-    array(select clock_timestamp() + make_interval(secs => ms / 1000)
-          from unnest(wait_ms) with ordinality as w (ms, place) order by place),
-    0, endpoint_ids, reservations)
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  queued text;
+begin
+  perform postrider.refuse_unless_living(runner);
+  with put_off as (
+    update postrider.delivery d
+    set due_attempt = d.due_attempt + 1
+    from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
+      as w (id, due, ms, endpoint_id, reservation)
+    where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
+      and d.state in ('pending', 'delivering')
+    returning d.id, d.due_attempt, clock_timestamp() + make_interval(secs => w.ms / 1000) as run_at,
+      w.endpoint_id, w.reservation
+  )
+  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.run_at), 0,
+    array_agg(p.endpoint_id), array_agg(p.reservation))
+  into queued
+  from put_off p;
+end
 $$;
-comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[]) is
-  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays), with the slots reserved for them.';
+comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text) is
+  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays: delivery id, number in the job, wait, endpoint, slot reserved), for the runner that holds them. Raises 55000 when the runner is not registered or was found dead.';

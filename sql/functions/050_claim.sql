@@ -1,6 +1,6 @@
 -- claim_many (T1): take deliveries for one attempt each, and write the attempts before anything is sent.
 --
--- A delivery is claimed when the job's number is the one that is due and it is open. Those whose endpoint
+-- A delivery is claimed when the job's number is the newest (030_enqueue.sql) and it is open. Those whose endpoint
 -- accepts no work are held instead, but for the probe of an open circuit. An attempt that was cut off (the
 -- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
 -- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
@@ -35,9 +35,7 @@ declare
   postponed uuid[];
   events uuid[];
 begin
-  if not exists (select from postrider.runner r where r.id = claim_many.runner and r.reaped_at is null) then
-    raise exception 'runner % is not registered or was found dead', runner using errcode = '55000';
-  end if;
+  perform postrider.refuse_unless_living(runner);
 
   with taken as (
     update postrider.delivery d
@@ -109,8 +107,9 @@ begin
   select * into ids from postrider.id_range(delivery_ids);
   with postponed as (
     update postrider.delivery d
-    set next_attempt_at = now() + least(interval '1 day',
-      interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
+    set due_attempt = d.due_attempt + 1,
+      next_attempt_at = now() + least(interval '1 day',
+        interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
     returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
   )

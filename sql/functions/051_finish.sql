@@ -55,7 +55,7 @@ begin
           when postrider.sendable(e, t, c) then 'pending'
           else 'held' end,
       claim = null,
-      due_attempt = d.attempt_count + 1,
+      due_attempt = d.due_attempt + 1,
       schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
       abandoned_count = 0,
       trigger = case when f.next_in_seconds is null then d.trigger else 'schedule' end,

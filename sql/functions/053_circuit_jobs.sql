@@ -58,9 +58,10 @@ begin
   end if;
 
   update postrider.circuit c set probe_at = null, probe_delivery_id = chosen.id where c.endpoint_id = endpoint;
-  update postrider.delivery d set state = 'pending', next_attempt_at = now()
+  update postrider.delivery d
+  set state = 'pending', next_attempt_at = now(), due_attempt = d.due_attempt + 1
   where d.id = chosen.id;
-  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt], array[now()], -10, array[endpoint]);
+  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt + 1], array[now()], -10, array[endpoint]);
   return chosen.id;
 end
 $$;
@@ -121,7 +122,7 @@ begin
   ),
   released as (
     update postrider.delivery d
-    set state = 'pending',
+    set state = 'pending', due_attempt = d.due_attempt + 1,
       next_attempt_at = greatest(d.next_attempt_at, now() + make_interval(secs => (c.place / per_second)::float8))
     from chosen c
     where d.id = c.id

@@ -12,6 +12,20 @@ $$;
 comment on function postrider.register_runner(text, text, int) is
   'Registers a runner, again after a reconnect. lock_id: it is to hold the session advisory lock (732, lock_id) while it lives. reaped: it was found dead meanwhile and must end.';
 
+create or replace function postrider.refuse_unless_living(runner text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (
+    select from postrider.runner r where r.id = refuse_unless_living.runner and r.reaped_at is null) then
+    raise exception 'runner % is not registered or was found dead', runner using errcode = '55000';
+  end if;
+end
+$$;
+comment on function postrider.refuse_unless_living(text) is
+  'Raises 55000 for a runner that is not registered or was found dead: others may have its jobs by now.';
+
 create or replace function postrider.stop_runner(runner text) returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp

@@ -26,7 +26,7 @@ begin
   end if;
   update postrider.delivery d
   set state = 'pending', claim = null, trigger = 'manual', finished_at = null, next_attempt_at = now(),
-    due_attempt = d.attempt_count + 1, abandoned_count = 0,
+    due_attempt = d.due_attempt + 1, abandoned_count = 0,
     schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
   where d.id = delivery;
   update postrider.circuit c
@@ -36,7 +36,7 @@ begin
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
   perform postrider.enqueue(
-    array[delivery], array[target.attempt_count + 1], array[now()], -10, array[target.endpoint_id]);
+    array[delivery], array[target.due_attempt + 1], array[now()], -10, array[target.endpoint_id]);
   perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
   return format('attempt %s is due now', target.attempt_count + 1);
@@ -73,8 +73,7 @@ begin
 
   update postrider.delivery d
   set state = 'cancelled', finished_at = now(), next_attempt_at = null,
-    claim = case when on_the_wire then d.claim end,
-    due_attempt = case when on_the_wire then d.due_attempt else d.attempt_count + 1 end
+    claim = case when on_the_wire then d.claim end
   where d.id = delivery;
   perform graphile_worker.remove_job('d:' || delivery);
   perform postrider.audit(who, 'cancel', 'delivery', delivery::text, target.tenant_id,

@@ -55,6 +55,33 @@ $$;
 comment on function postrider.reconcile(interval, text, int) is
   'Gives open deliveries that no job will wake their job again, unlocks jobs of runners that are gone, and closes attempts that nobody will finish. Returns what it healed and how many; nothing on a healthy system. Runs every minute.';
 
+create or replace function postrider.requeue(delivery_ids uuid[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  requeued int;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with lost as (
+    update postrider.delivery d
+    set due_attempt = d.due_attempt + 1
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+  )
+  select count(*), postrider.enqueue(array_agg(l.id), array_agg(l.due_attempt),
+    array_agg(greatest(l.next_attempt_at, now())), 5, array_agg(l.endpoint_id))
+  into requeued
+  from lost l;
+  return requeued;
+end
+$$;
+comment on function postrider.requeue(uuid[]) is
+  'Adds new jobs for these deliveries, due when the deliveries are; returns how many.';
+
 create or replace function postrider.requeue_pending(older_than interval, batch int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -65,17 +92,14 @@ declare
   requeued int;
 begin
   with lost as materialized (
-    select d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+    select d.id
     from postrider.delivery d
     where d.finished_at is null and d.state = 'pending' and d.created_at < now() - older_than
       and not exists (select from postrider.live_job j where j.key = 'd:' || d.id)
     limit batch
     for update of d skip locked
   )
-  select count(*), postrider.enqueue(array_agg(l.id), array_agg(l.due_attempt),
-    array_agg(greatest(l.next_attempt_at, now())), 5, array_agg(l.endpoint_id))
-  into requeued
-  from lost l;
+  select postrider.requeue(array_agg(l.id)) into requeued from lost l;
   return requeued;
 end
 $$;
@@ -92,7 +116,7 @@ declare
   requeued int;
 begin
   with lost as materialized (
-    select d.id, d.due_attempt, d.claim, d.endpoint_id
+    select d.id, d.claim
     from postrider.delivery d
     where d.finished_at is null and d.state = 'delivering'
       and not exists (select from postrider.live_job j where j.key = 'd:' || d.id)
@@ -100,7 +124,7 @@ begin
     for update of d skip locked
   ),
   cut_off as (
-    select l.*
+    select l.id
     from lost l
     left join lateral (
       select a.runner, a.started_at from postrider.attempt a where a.id = l.claim limit 1
@@ -108,10 +132,7 @@ begin
     left join postrider.runner r on r.id = a.runner and r.reaped_at is null and r.stopped_at is null
     where r.id is null or a.started_at < now() - older_than
   )
-  select count(*), postrider.enqueue(array_agg(c.id), array_agg(c.due_attempt),
-    array_agg(now()), 5, array_agg(c.endpoint_id))
-  into requeued
-  from cut_off c;
+  select postrider.requeue(array_agg(c.id)) into requeued from cut_off c;
   return requeued;
 end
 $$;
@@ -246,7 +267,7 @@ begin
     return 0;
   end if;
   select * into range from postrider.id_range(deliveries);
-  update postrider.delivery d set claim = null, due_attempt = d.attempt_count + 1
+  update postrider.delivery d set claim = null
   where d.id = any (deliveries) and d.id between range.min_id and range.max_id
     and d.finished_at is not null and d.claim = any (attempts);
   return postrider.abandon(attempts);

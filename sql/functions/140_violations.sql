@@ -52,7 +52,7 @@ as $$
 begin
   return query
   select 'open_without_job', d.id::text, d.tenant_id,
-    format('attempt %s, due at %s, has no job', d.due_attempt, d.next_attempt_at)
+    format('attempt %s, due at %s, has no job', d.attempt_count + 1, d.next_attempt_at)
   from postrider.delivery d
   where d.finished_at is null and d.state = 'pending'
     and not exists (select from postrider.live_job j where j.key = 'd:' || d.id);

@@ -77,7 +77,7 @@ comment on column postrider.overdue_delivery.id is 'The delivery.';
 comment on column postrider.overdue_delivery.tenant_id is 'Its tenant.';
 comment on column postrider.overdue_delivery.endpoint_id is 'To whom.';
 comment on column postrider.overdue_delivery.state is 'pending, or delivering: being sent for that long, or cut off.';
-comment on column postrider.overdue_delivery.due_attempt is 'Number of the attempt that is due.';
+comment on column postrider.overdue_delivery.due_attempt is 'Number of the job that is to wake it.';
 comment on column postrider.overdue_delivery.next_attempt_at is 'Since when.';
 comment on column postrider.overdue_delivery.overdue is 'For how long.';
 comment on column postrider.overdue_delivery.abandoned_count is 'Attempts in a row that were cut off; 3 or more: it may be what kills runners, and is put off.';

@@ -247,10 +247,11 @@ begin
   reopened as (
     update postrider.delivery d
     set state = case when c.sendable then 'pending' else 'held' end, trigger = 'replay', claim = null,
-      finished_at = null, schedule_step = 0, abandoned_count = 0, due_attempt = d.attempt_count + 1,
+      finished_at = null, schedule_step = 0, abandoned_count = 0, due_attempt = d.due_attempt + 1,
       next_attempt_at = now() + make_interval(secs => (c.place / r.rate_per_second)::float8)
     from chosen c
     where d.id = c.id and d.id between bounds.min_id and bounds.max_id and d.finished_at is not null
+      and d.claim is null
     returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id
   ),
   queued as (
@@ -263,7 +264,7 @@ begin
 end
 $$;
 comment on function postrider.reopen_deliveries(uuid[], postrider.replay) is
-  'Reopens finished deliveries for a replay, spread at its rate: the schedule begins anew, attempts go on counting. Returns how many; those of disabled and deleted endpoints stay as they are.';
+  'Reopens finished deliveries for a replay, spread at its rate: the schedule begins anew, attempts go on counting. Returns how many; those of disabled and deleted endpoints stay as they are, and so do those that were cancelled while a request was on the wire, until it has ended.';
 
 create or replace function postrider.make_deliveries(ids uuid[], r postrider.replay) returns int
 language plpgsql

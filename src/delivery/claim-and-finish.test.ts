@@ -213,7 +213,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       ])
 
       t.equal(await finish(finishing(taken, answer(), 60)), 'pending')
-      t.match(await deliveryOf(eventId), { state: 'pending', attempt_count: 2, due_attempt: 3 })
+      t.match(await deliveryOf(eventId), { state: 'pending', attempt_count: 2, due_attempt: 2 })
     },
   )
 

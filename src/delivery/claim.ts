@@ -7,8 +7,10 @@ const CLAIMS_IN_BATCH_MAX = 200
 /** While one batch is being committed another is planned; more lanes made the batches smaller, not faster. */
 const CLAIM_LANES = 2
 
+/** What a job says. */
 export interface WakeUp {
   deliveryId: DeliveryId
+  /** Number of the job among those of its delivery; only the newest can claim. */
   dueAttempt: number
 }
 
@@ -85,5 +87,18 @@ async function claimMany(
     ],
   })
   const claimed = new Map(rows.map((row) => [row.deliveryId, row]))
-  return wakeUps.map(({ deliveryId }) => claimed.get(deliveryId) ?? null)
+  const newest = newestOf(wakeUps)
+  return wakeUps.map((wakeUp) =>
+    newest.get(wakeUp.deliveryId) === wakeUp ? (claimed.get(wakeUp.deliveryId) ?? null) : null,
+  )
+}
+
+/** A runner may hold two jobs of a delivery, of which the older is late: only one of them got the claim. */
+function newestOf(wakeUps: readonly WakeUp[]): Map<DeliveryId, WakeUp> {
+  const newest = new Map<DeliveryId, WakeUp>()
+  for (const wakeUp of wakeUps) {
+    const other = newest.get(wakeUp.deliveryId)
+    if (!other || other.dueAttempt < wakeUp.dueAttempt) newest.set(wakeUp.deliveryId, wakeUp)
+  }
+  return newest
 }

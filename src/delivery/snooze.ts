@@ -16,28 +16,34 @@ export interface Snoozed {
   reservation: Reservation | null
 }
 
-/** Makes the snooze step: puts the job of a delivery off, in one statement for all that ask at a time. */
-export function createSnooze(pool: Pool) {
+/**
+ * Makes the snooze step: puts the job of a delivery off, in one statement for all that ask at a time. A late
+ * job is not put off, since another has its place; a runner that was found dead is refused.
+ */
+export function createSnooze(pool: Pool, runnerId: string) {
   const batcher = createBatcher<Snoozed, void>({
     maxItems: SNOOZES_IN_BATCH_MAX,
     lanes: 1,
     run: async (snoozed) => {
-      await retryThroughOutage(() => snoozeMany(pool, snoozed), { forMs: CONFLICT_MS_MAX })
+      await retryThroughOutage(() => snoozeMany(pool, runnerId, snoozed), {
+        forMs: CONFLICT_MS_MAX,
+      })
       return snoozed.map(() => undefined)
     },
   })
   return (snoozed: Snoozed): Promise<void> => batcher.add(snoozed)
 }
 
-const snoozeMany = (pool: Pool, snoozed: readonly Snoozed[]) =>
+const snoozeMany = (pool: Pool, runnerId: string, snoozed: readonly Snoozed[]) =>
   pool.query({
     name: 'postrider_snooze',
-    text: 'select postrider.snooze_many($1::uuid[], $2::int[], $3::float8[], $4::uuid[], $5::json[])',
+    text: 'select postrider.snooze_many($1::uuid[], $2::int[], $3::float8[], $4::uuid[], $5::json[], $6::text)',
     values: [
       snoozed.map(({ wakeUp }) => wakeUp.deliveryId),
       snoozed.map(({ wakeUp }) => wakeUp.dueAttempt),
       snoozed.map(({ waitMs }) => waitMs),
       snoozed.map(({ endpointId }) => endpointId),
       snoozed.map(({ reservation }) => reservation && JSON.stringify(reservation)),
+      runnerId,
     ],
   })

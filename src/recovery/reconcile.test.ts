@@ -46,8 +46,9 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await reconcile(), {}, 'not while it is younger than five minutes')
     await work.age(due.id, 6)
     t.strictSame(await reconcile(), { pending: 1 })
-    t.match(await work.deliveryOf(due.eventId), { state: 'pending', job: /\d/, job_number: 1 })
-    t.ok(await work.claim(due), 'and can be claimed')
+    const healed = await work.deliveryOf(due.eventId)
+    t.match(healed, { state: 'pending', job: /\d/ })
+    t.ok(await work.claim(healed), 'and can be claimed')
     t.strictSame(await kinds(), [])
   })
 
@@ -60,7 +61,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await reconcile(), { pending: 1 })
     const healed = await work.deliveryOf(due.eventId)
     t.same(healed.run_at, healed.next_attempt_at)
-    t.equal(healed.job_number, 2)
+    t.equal(healed.job_number, healed.due_attempt)
   })
 
   t.test('a job whose attempts are used up counts as none', async (t) => {
@@ -85,7 +86,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await kinds(), ['delivering_without_runner'])
     t.strictSame(await reconcile(), { delivering: 1 })
     const other = await createWork(pool)
-    const taken = await other.claim(due)
+    const taken = await other.claim(await work.deliveryOf(due.eventId))
     t.match(taken, { attemptNumber: 2, eventId: due.eventId })
     t.match(await work.attemptsOf(due.id), [
       { id: cutOff?.attemptId, outcome: 'abandoned' },
@@ -105,7 +106,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await kinds(), [], 'the align job will do it')
     t.strictSame(await reconcile(), {})
     await pool.query('select postrider.align($1)', [work.endpoint.id])
-    t.match(await work.deliveryOf(due.eventId), { state: 'pending', job_number: 1 })
+    t.match(await work.deliveryOf(due.eventId), { state: 'pending', job_number: 2 })
   })
 
   t.test('held deliveries of a deleted endpoint are cancelled', async (t) => {
@@ -186,7 +187,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     ])
     t.strictSame(await reconcile(), { abandoned: 1 })
     t.match(await work.attemptsOf(due.id), [{ outcome: 'abandoned' }])
-    t.match(await work.deliveryOf(due.eventId), { state: 'cancelled', claim: null, due_attempt: 2 })
+    t.match(await work.deliveryOf(due.eventId), { state: 'cancelled', claim: null })
     t.strictSame(await kinds(), [])
   })
 

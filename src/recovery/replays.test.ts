@@ -62,7 +62,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
           schedule_step,
           job_number,
         ]),
-        deliveries.map(() => ['pending', 'replay', 2, 0, 2]),
+        deliveries.map(() => ['pending', 'replay', 3, 0, 3]),
       )
       t.equal(new Set(states.map(({ next_attempt_at }) => next_attempt_at?.getTime())).size, 3)
       t.match(await work.audited(), [{ action: 'start_replay' }])
@@ -129,7 +129,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       t.match(await stateOf(replay), { state: 'done', done: 5 })
       t.ok(before.position)
       const { rows } = await pool.query(
-        `select count(*)::int from postrider.delivery where tenant_id = $1 and trigger = 'replay' and due_attempt = 2`,
+        `select count(*)::int from postrider.delivery where tenant_id = $1 and trigger = 'replay' and due_attempt = 3`,
         [work.tenant.id],
       )
       t.same(rows, [{ count: 5 }])

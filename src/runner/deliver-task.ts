@@ -24,7 +24,7 @@ export interface DeliverTaskOptions extends RunnerOptions {
 /** Makes the graphile-worker task that executes deliveries, with all its steps. */
 export function deliverTask(options: DeliverTaskOptions): Task {
   const { pool, redis, metrics, timeoutMs } = options
-  const snooze = createSnooze(pool)
+  const snooze = createSnooze(pool, options.runnerId)
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
     limitsOf: createEndpointLimits(pool),

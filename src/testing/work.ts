@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import { type Claimed, createClaim } from '../delivery/claim.ts'
 import { createFinish } from '../delivery/finish.ts'
-import type { DeliveryId } from '../ids.ts'
+import { createSnooze } from '../delivery/snooze.ts'
+import type { DeliveryId, EndpointId } from '../ids.ts'
 import { createTenant } from './tenant.ts'
 
 /** Longer than any test. */
@@ -34,6 +35,7 @@ export async function createWork(pool: Pool) {
   const runner = `runner-of-${tenant.key}`
   await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
   const claimOne = createClaim(pool, runner)
+  const snoozeOne = createSnooze(pool, runner)
   const finishOne = createFinish(pool, { disableAfterSeconds: DISABLE_AFTER_SECONDS })
 
   const deliveryOf = async (eventId: string): Promise<WorkState> => {
@@ -74,6 +76,14 @@ export async function createWork(pool: Pool) {
     /** Claims a delivery, as a runner does whose job says the number that is due; null when refused. */
     claim: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
       claimOne({ deliveryId: id as DeliveryId, dueAttempt: due_attempt }),
+    /** Puts the job of that number off for a minute, as a runner does that has it and finds a limit. */
+    snooze: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
+      snoozeOne({
+        wakeUp: { deliveryId: id as DeliveryId, dueAttempt: due_attempt },
+        endpointId: endpoint.id as EndpointId,
+        waitMs: 60_000,
+        reservation: null,
+      }),
     /** Finishes an attempt with a status; the next one, if any, in so many seconds. */
     finish: (claimed: Claimed | null, statusCode: number, nextInSeconds: number | null = null) => {
       if (!claimed) throw new Error('nothing was claimed')
