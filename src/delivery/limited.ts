@@ -21,8 +21,8 @@ export interface LimitedDependencies {
 /**
  * Makes the limit step in front of `deliver`: place → slot → deliver, or snooze once.
  *
- * Over a limit nothing is claimed, so no attempt is used up, and nobody waits in a place: the job is put
- * off until its turn, and the place goes to somebody else.
+ * Over a limit nothing is claimed, so no attempt is used up, and nobody waits long: the job is put off
+ * until its turn, and the place goes to somebody else.
  */
 export function createLimited(deps: LimitedDependencies) {
   return async function limited(

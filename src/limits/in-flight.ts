@@ -16,8 +16,8 @@ export interface InFlightLimits {
 
 export interface InFlight {
   /**
-   * Takes a place for one request, or says when to try again. Never rejects, and answers at once, without
-   * a promise, for an endpoint that has no limit of its own.
+   * Takes a place for one request, or says when to try again. Never rejects. Answers without a promise for
+   * an endpoint that has a place free and no limit of its own; waits 250 ms at most for a place here.
    *
    * @example
    * const { leave, retryInMs } = await inFlight.enter(endpointId, { maxInFlight: null, timeoutMs: 15_000 })
@@ -40,7 +40,7 @@ export function createInFlight(options: { redis: Redis; concurrency: number }): 
   const acquire = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
 
   const enterShared = async (id: EndpointId, max: number, forMs: number): Promise<Entry> => {
-    const entry = places.enter(id, max)
+    const entry = await places.enterSoon(id, max)
     if (!entry.leave) return entry
     const lease = await acquire(id, max, forMs)
     if (!lease) {
@@ -57,7 +57,7 @@ export function createInFlight(options: { redis: Redis; concurrency: number }): 
   return {
     enter: (id, { maxInFlight, timeoutMs }) =>
       maxInFlight === null
-        ? places.enter(id)
+        ? places.enterSoon(id)
         : enterShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS),
   }
 }

@@ -140,3 +140,60 @@ t.test('the queue of a slow endpoint is gone when it answers again', async (t) =
   fill()
   t.ok((places.enter('a').retryInMs ?? 0) < 1_000)
 })
+
+/** An endpoint whose places are all taken, and are held so long. */
+function full(holdMs: number) {
+  const made = bundle()
+  for (let n = 0; n < 200; n += 1) {
+    const { leave } = made.enter()
+    made.clock.ms += holdMs
+    leave('answered')
+  }
+  return { ...made, entered: made.fill() }
+}
+
+t.test('who finds no place at a quick endpoint gets the next one that is left', async (t) => {
+  const { places, entered, clock } = full(10)
+  const waiting = [places.enterSoon('a'), places.enterSoon('a')]
+  entered[0]?.leave('answered')
+  const first = await waiting[0]
+  t.ok(first?.leave)
+  t.equal(places.enter('a').leave, null, 'it is taken')
+  clock.ms += 10
+  first?.leave?.('answered')
+  t.ok((await waiting[1])?.leave)
+})
+
+t.test('who waits in vain is told when to come', async (t) => {
+  const { places } = full(10)
+  const entry = await places.enterSoon('a')
+  t.equal(entry.leave, null)
+  t.ok(Number(entry.retryInMs) >= 250)
+  t.equal(places.enter('a').leave, null)
+})
+
+t.test('the line is as long as places get free in 250 ms', async (t) => {
+  const { places } = full(2_000) // 210 places: one is free every 9.5 ms
+  const entries = Array.from({ length: 27 }, () => places.enterSoon('a'))
+  t.equal(entries.filter((entry) => entry instanceof Promise).length, 26)
+  t.match(entries.at(-1), { leave: null, retryInMs: Number })
+  await Promise.all(entries)
+})
+
+t.test('nobody waits at an endpoint where no place was left for 250 ms', async (t) => {
+  const { places, clock } = full(10)
+  clock.ms += 250
+  const last = places.enterSoon('a')
+  t.ok(last instanceof Promise)
+  clock.ms += 1
+  t.match(places.enterSoon('a'), { leave: null })
+  await last
+})
+
+t.test('who has a smaller limit of its own waits until there are fewer', async (t) => {
+  const { places, entered } = full(10)
+  for (const { leave } of entered.slice(0, 208)) leave('answered')
+  const waiting = places.enterSoon('a', 2)
+  entered[208]?.leave('answered')
+  t.ok((await waiting).leave)
+})

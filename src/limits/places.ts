@@ -8,7 +8,7 @@ const SHARE_SLOW = 0.1
 const HOLD_MS_GUESS = 1_000
 /** Weight of the latest in the average. */
 const HOLD_WEIGHT = 1 / 8
-/** The queue looks for due jobs once a second; sooner is no use. */
+/** The queue looks for due jobs once a second; sooner is no use. Who finds a place sooner waits for it here. */
 const RETRY_MS_MIN = 250
 /** So that an endpoint that answers again is not left alone for long. */
 const RETRY_MS_MAX = 300_000
@@ -30,12 +30,30 @@ interface Endpoint {
   holdMs: number
   /** When the next of those who found no place may try. */
   nextTryAt: number
-  leftAt: number
+  /** When a place was last left, or the first one taken. */
+  movedAt: number
+  waiting: Waiting[]
 }
+
+interface Waiting {
+  max: number
+  letIn(): void
+}
+
+const newEndpoint = (): Endpoint => ({
+  inFlight: 0,
+  isSlow: false,
+  holdMs: HOLD_MS_GUESS,
+  nextTryAt: 0,
+  movedAt: 0,
+  waiting: [],
+})
 
 export interface Places {
   /** @param max places of this endpoint in this process, if fewer than its share */
   enter(endpointId: string, max?: number): Entry
+  /** As `enter`, but who is likely to find a place within 250 ms waits so long for it. */
+  enterSoon(endpointId: string, max?: number): Entry | Promise<Entry>
   /** When to try again that found no place although there was one here. */
   retryInMs(endpointId: string, max: number): number
 }
@@ -49,6 +67,10 @@ export interface Places {
  *
  * Who finds no place is told when to try again: as many as places are likely to be free at that time,
  * in the order in which they asked. That is a hint and no reservation.
+ *
+ * Putting a job off and fetching it again costs more than a quick request, so at an endpoint that answers
+ * quickly those who find no place wait here, in line (measured with one such endpoint: half of the time
+ * until 8,000 deliveries had arrived went by while jobs that had been put off waited to be polled).
  */
 export function createPlaces(options: {
   concurrency: number
@@ -63,28 +85,57 @@ export function createPlaces(options: {
   const find = (id: string): Endpoint => {
     const known = endpoints.get(id)
     if (known) return known
-    const endpoint = { inFlight: 0, isSlow: false, holdMs: HOLD_MS_GUESS, nextTryAt: 0, leftAt: 0 }
+    const endpoint = newEndpoint()
     endpoints.set(id, endpoint)
     return endpoint
   }
   const capOf = ({ isSlow }: Endpoint, max: number) =>
     Math.min(isSlow ? slowMax : answeringMax, max)
 
+  const take = (endpoint: Endpoint): Entry => {
+    if (endpoint.inFlight === 0) endpoint.movedAt = now()
+    endpoint.inFlight += 1
+    const enteredAt = now()
+    let isIn = true
+    const leave = (result: LeaveResult) => {
+      if (!isIn) return
+      isIn = false
+      settle(endpoint, result, enteredAt, now())
+      letIn(endpoint)
+    }
+    return { leave, retryInMs: null }
+  }
+  const letIn = (endpoint: Endpoint): void => {
+    const [first] = endpoint.waiting
+    if (first && endpoint.inFlight < capOf(endpoint, first.max)) first.letIn()
+  }
+  const putOff = (endpoint: Endpoint, max: number): Entry => ({
+    leave: null,
+    retryInMs: queue(endpoint, capOf(endpoint, max), now(), random),
+  })
+
+  const waitInLine = (endpoint: Endpoint, max: number): Promise<Entry> =>
+    new Promise((resolve) => {
+      const leaveLine = (entry: Entry) => {
+        clearTimeout(timer)
+        endpoint.waiting.splice(endpoint.waiting.indexOf(waiting), 1)
+        resolve(entry)
+      }
+      const waiting: Waiting = { max, letIn: () => leaveLine(take(endpoint)) }
+      const timer = setTimeout(() => leaveLine(putOff(endpoint, max)), RETRY_MS_MIN)
+      endpoint.waiting.push(waiting)
+    })
+
   return {
     enter(id, max = Number.POSITIVE_INFINITY) {
       const endpoint = find(id)
+      return endpoint.inFlight < capOf(endpoint, max) ? take(endpoint) : putOff(endpoint, max)
+    },
+    enterSoon(id, max = Number.POSITIVE_INFINITY) {
+      const endpoint = find(id)
       const cap = capOf(endpoint, max)
-      if (endpoint.inFlight >= cap) {
-        return { leave: null, retryInMs: queue(endpoint, cap, now(), random) }
-      }
-      endpoint.inFlight += 1
-      const enteredAt = now()
-      let isIn = true
-      const leave = (result: LeaveResult) => {
-        if (isIn) settle(endpoint, result, enteredAt, now())
-        isIn = false
-      }
-      return { leave, retryInMs: null }
+      if (endpoint.inFlight < cap) return take(endpoint)
+      return isSoonFree(endpoint, cap, now()) ? waitInLine(endpoint, max) : putOff(endpoint, max)
     },
     retryInMs(id, max) {
       const endpoint = find(id)
@@ -95,12 +146,18 @@ export function createPlaces(options: {
 
 function settle(endpoint: Endpoint, result: LeaveResult, enteredAt: number, now: number): void {
   endpoint.inFlight -= 1
-  endpoint.leftAt = now
+  endpoint.movedAt = now
   if (result === 'other') return
   endpoint.holdMs += (now - enteredAt - endpoint.holdMs) * HOLD_WEIGHT
   // The queue was as long as a slow endpoint made it.
   if (endpoint.isSlow && result === 'answered') endpoint.nextTryAt = 0
   endpoint.isSlow = result === 'timeout'
+}
+
+/** Whether one more in line is likely to be let in before he would be told to come back. */
+function isSoonFree({ waiting, holdMs, movedAt }: Endpoint, cap: number, now: number): boolean {
+  const isMoving = now - movedAt <= RETRY_MS_MIN
+  return isMoving && ((waiting.length + 1) * holdMs) / cap <= RETRY_MS_MIN
 }
 
 /** The end of the queue; beyond its bound by chance, lest all of those come back together. */
@@ -113,5 +170,5 @@ function queue(endpoint: Endpoint, cap: number, now: number, random: () => numbe
 
 function isForgettable(endpoint: Endpoint, now: number): boolean {
   const isQuiet = endpoint.inFlight === 0 && endpoint.nextTryAt <= now
-  return isQuiet && (!endpoint.isSlow || now - endpoint.leftAt > SLOW_KEPT_MS)
+  return isQuiet && (!endpoint.isSlow || now - endpoint.movedAt > SLOW_KEPT_MS)
 }
