@@ -257,10 +257,14 @@ begin
     from postrider.endpoint_subscription s
     where s.tenant_id = i.tenant_id and s.pattern = any (postrider.type_patterns(i.type))
   ) as subscribed
-  join postrider.endpoint e
-    on e.tenant_id = i.tenant_id and e.id = subscribed.endpoint_id and postrider.takes_events(e)
+  -- Offset, so that each endpoint is looked up by its id: without statistics the planner took the index on
+  -- the tenant for as good, and read all endpoints of a tenant for each of them (10,000: 48 s, now 0.3 s).
+  cross join lateral (
+    select e.* from postrider.endpoint e where e.id = subscribed.endpoint_id offset 0
+  ) as e
   left join postrider.circuit c on c.endpoint_id = e.id
   where i.error is null and not coalesce(i.duplicate, false)
+    and e.tenant_id = i.tenant_id and postrider.takes_events(e.*)
     and postrider.passes_filter(e.filter, i.document);
 end
 $$;
