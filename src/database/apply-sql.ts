@@ -1,10 +1,23 @@
 import { createRequire } from 'node:module'
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { RIGHTS } from './rights.ts'
 import { areRolesInUse, grantStatements } from './roles.ts'
 import type { Queryable, SchemaRecord } from './schema-record.ts'
 import { unknownMigrations } from './schema-version.ts'
 import { type FunctionFile, hashOf, type Migration, type SqlFiles } from './sql-files.ts'
+
+/** Well below the second after which Postgres looks for deadlocks. */
+const LOCK_MS_MAX = 300
+/** As long again and more for those who waited. */
+const LOCK_PAUSE_MS = 700
+/** Five minutes: by then somebody's transaction is forgotten, and a person has to look. */
+const LOCK_TRIES_MAX = 300
+/** As publish_many() comes to them. */
+const LOCKED_IN_ORDER =
+  'tenant idempotency event endpoint_subscription endpoint circuit delivery'.split(' ')
+/** Lock not available, deadlock. */
+const LOCK_CONFLICTS = new Set(['55P03', '40P01'])
 
 type Log = (message: string, fields?: object) => void
 
@@ -45,7 +58,7 @@ export async function applyMigrations(
   log: Log,
 ): Promise<string[]> {
   for (const { name, sql, checksum, breaking } of pending) {
-    await inTransaction(client, async () => {
+    await inTurn(client, async () => {
       await applyFile(client, { name, sql })
       await client.query(
         'insert into postrider.migration (name, checksum, breaking) values ($1, $2, $3)',
@@ -70,7 +83,7 @@ export async function applyFunctions(
 ): Promise<string[]> {
   if (await areFunctionsCurrent(client, record, files)) return []
   const hashes = await functionHashes(client, files)
-  await inTransaction(client, async () => {
+  await inTurn(client, async () => {
     await client.query('delete from postrider.function_source')
     for (const file of files.functions) {
       await applyFile(client, file)
@@ -129,6 +142,44 @@ async function applyFile(client: pg.Client, { name, sql }: FunctionFile): Promis
     const line = position ? `line ${sql.slice(0, Number(position)).split('\n').length}: ` : ''
     throw new MigrationFailed(`${line}${message}`, { file: name, cause: error })
   }
+}
+
+/**
+ * A transaction that gives up when it does not get a lock, and begins anew: whoever publishes waits behind it
+ * meanwhile, and is never the one whom Postgres ends where both hold what the other one wants. From the second
+ * try on it takes its locks in the order in which publishing does, else it might never get past busy producers.
+ */
+async function inTurn(client: pg.Client, work: () => Promise<void>): Promise<void> {
+  await client.query(`set lock_timeout = ${LOCK_MS_MAX}`)
+  for (let tried = 1; ; tried++) {
+    try {
+      return await inTransaction(client, async () => {
+        if (tried > 1) await lockLikePublishing(client)
+        await work()
+      })
+    } catch (error) {
+      if (!isLockConflict(error) || tried === LOCK_TRIES_MAX) throw error
+    }
+    await delay(LOCK_PAUSE_MS)
+  }
+}
+
+async function lockLikePublishing(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ tables: string | null }>(
+    `select string_agg('postrider.' || name, ', ' order by place) as tables
+     from unnest($1::text[]) with ordinality as t (name, place)
+     where to_regclass('postrider.' || name) is not null`,
+    [LOCKED_IN_ORDER],
+  )
+  const tables = rows[0]?.tables
+  if (tables) await client.query(`lock table ${tables} in access exclusive mode`)
+}
+
+function isLockConflict(error: unknown): boolean {
+  const { code } = ((error instanceof MigrationFailed ? error.cause : error) ?? {}) as {
+    code?: string
+  }
+  return code !== undefined && LOCK_CONFLICTS.has(code)
 }
 
 async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {

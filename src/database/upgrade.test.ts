@@ -12,6 +12,7 @@ import { createFolder } from '../testing/cli.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { startRolesServer } from '../testing/roles.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
+import { withAdmin } from '../testing/template.ts'
 import { createTenant, type TestTenant } from '../testing/tenant.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { createPool } from './pool.ts'
@@ -60,6 +61,10 @@ async function conformance(t: Test, major?: number) {
     'all later migrations',
   )
   t.strictSame((await migrate(url)).applied, [])
+
+  const fresh = await server.createDatabase('fresh')
+  await migrate(fresh)
+  t.strictSame(await shapeOf(url), await shapeOf(fresh), 'nothing is left of the old schema')
 
   const runner = await startService(t, 'runner', { DATABASE_URL: url, RETRY_SCHEDULE: '1' })
   await receiver.received(accepted.length + cutOff.length)
@@ -143,6 +148,27 @@ async function conformance(t: Test, major?: number) {
       if (rows[0].open === 0) return
     }
   }
+}
+
+/** Every function, table, column, constraint and index, partitions left out. */
+async function shapeOf(url: string): Promise<string[]> {
+  const { rows } = await withAdmin(url, (admin) =>
+    admin.query<{ name: string }>(`
+      with own as (
+        select c.* from pg_class c
+        where c.relnamespace = 'postrider'::regnamespace and c.relname !~ '_\\d{8}'
+      )
+      select p.oid::regprocedure || ' ' || pg_get_function_result(p.oid) as name from pg_proc p
+      where p.pronamespace = 'postrider'::regnamespace
+      union all
+      select format('%s.%s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod))
+      from own c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      union all
+      select format('%s: %s', c.relname, pg_get_constraintdef(k.oid))
+      from own c join pg_constraint k on k.conrelid = c.oid
+      order by 1`),
+  )
+  return rows.map(({ name }) => name)
 }
 
 /** A folder like sql/, as it was then. */
