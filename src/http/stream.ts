@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
-import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import {
   type LiveAttempts,
   type LiveReader,
@@ -8,10 +7,11 @@ import {
   TooManyReaders,
 } from '../attempts/live.ts'
 import type { LiveMessage } from '../attempts/live-reader.ts'
+import { type StreamTimes, serveLive } from '../attempts/serve-live.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import { endpointId } from '../ids.ts'
 import type { Log } from '../log.ts'
-import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
+import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { eventTypePattern } from './endpoint-input.ts'
 import { presentAttempt, presentDelivery } from './present.ts'
@@ -19,14 +19,6 @@ import { Problem } from './problem.ts'
 import { problems } from './responses.ts'
 import { attemptSchema, deliverySchema } from './schemas.ts'
 
-/** Shorter than the minute after which common balancers cut what is silent. */
-const HEARTBEAT_MS = 15_000
-/** With the time that a query takes, a revoked key reads no longer than five seconds. */
-const KEY_CHECK_MS = 4_000
-/** What browsers wait before they connect again. */
-const RECONNECT_MS = 1_000
-/** For the last words to get through; a client that does not read would keep its socket for ever. */
-const FAREWELL_MS_MAX = 1_000
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = 5
 
@@ -73,11 +65,6 @@ const messages = z.string().openapi({
     contentSchema: { $ref: '#/components/schemas/StreamedAttempt' },
   },
 })
-
-export interface StreamTimes {
-  heartbeatMs?: number
-  keyCheckMs?: number
-}
 
 export function addStreamRoute(
   app: OpenAPIHono<ApiEnv>,
@@ -152,81 +139,14 @@ interface Serving {
 }
 
 function serve(c: Context<ApiEnv>, reader: LiveReader, options: Serving): Response {
-  c.header('x-accel-buffering', 'no') // nginx would keep messages until a page of them is full
+  const { apiKeys, log, streamTimes, withBody } = options
+  const { apiKeyId } = c.get('caller')
   const requestId = c.get('requestId')
-  hangUp(c, reader)
-  return streamSSE(c, async (stream) => {
-    stream.onAbort(reader.close)
-    const watch = watchOver(stream, reader, c.get('caller'), options)
-    try {
-      await write(stream, reader, options.withBody)
-      const end = watch.isKeyOver() ? 'key_over' : await reader.ended
-      await stream.writeSSE({ event: 'end', data: JSON.stringify({ reason: end }) })
-    } catch (error) {
-      // Never to the client, which connects again and misses nothing.
-      options.log.error({ err: error, requestId }, 'stream.failed')
-    } finally {
-      watch.stop()
-      reader.close()
-    }
-  })
-}
-
-async function write(stream: SSEStreamingApi, reader: LiveReader, withBody: boolean) {
-  await stream.write(`retry: ${RECONNECT_MS}\n\n`)
-  if (reader.hasGap) await stream.writeSSE({ event: 'gap', data: '{}' })
-  for await (const message of reader.messages()) {
-    await stream.writeSSE({
-      id: message.cursor,
-      event: 'attempt',
-      data: JSON.stringify(present(message, withBody)),
-    })
-  }
-}
-
-/** Heartbeats, and an end for a key that is revoked or has expired. */
-function watchOver(
-  stream: SSEStreamingApi,
-  reader: LiveReader,
-  { apiKeyId }: Caller,
-  { apiKeys, streamTimes: { heartbeatMs = HEARTBEAT_MS, keyCheckMs = KEY_CHECK_MS } = {} }: Serving,
-) {
-  let isKeyOver = false
-  let isBeating = false
-  const beat = async () => {
-    // A client that does not read would make them pile up.
-    const cursor = reader.cursor()
-    if (cursor === null || isBeating) return
-    isBeating = true
-    await stream.write(`: still here\nid: ${cursor}\n\n`)
-    isBeating = false
-  }
-  const check = async () => {
-    if (apiKeyId === null) return
-    // While the database cannot be asked, it has nothing to show either.
-    if (await apiKeys.isLive(apiKeyId).catch(() => true)) return
-    isKeyOver = true
-    reader.close()
-  }
-  const timers = [
-    setInterval(() => void beat(), heartbeatMs),
-    setInterval(() => void check(), keyCheckMs),
-  ]
-  return { isKeyOver: () => isKeyOver, stop: () => timers.forEach(clearInterval) }
-}
-
-/** Cuts a connection whose client does not read, once there is nothing more for it. */
-function hangUp(c: Context, reader: LiveReader): void {
-  const { outgoing } = (c.env ?? {}) as {
-    outgoing?: { destroy(): void; writableFinished: boolean }
-  }
-  if (!outgoing) return
-  void reader.ended.then(() => {
-    const timer = setTimeout(
-      () => void (outgoing.writableFinished || outgoing.destroy()),
-      FAREWELL_MS_MAX,
-    )
-    timer.unref()
+  return serveLive(c, reader, {
+    ...streamTimes,
+    present: (message) => JSON.stringify(present(message, withBody)),
+    isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),
+    onError: (error) => log.error({ err: error, requestId }, 'stream.failed'),
   })
 }
 
