@@ -4,6 +4,7 @@ import { createAttempts } from '../attempts/attempts.ts'
 import type { ServiceConfig } from '../config.ts'
 import { createConsole } from '../console/console.tsx'
 import { CONSOLE_PATH } from '../console/console-path.ts'
+import { createNames } from '../console/names.ts'
 import { createOwners } from '../console/owners.ts'
 import { createTryFilter } from '../console/try-filter.ts'
 import { createAuditLog } from '../database/audit-log.ts'
@@ -69,6 +70,7 @@ export function addPages(
       apiKeys,
       sessions: createSessions({ database, apiKeys }),
       signInLimiter: createSignInLimiter({ redis, ...SIGN_INS }),
+      liveAttempts: api.liveAttempts,
       settings: config.settings,
       check: () => findViolations(pool, CHECKED),
       endpoints: api.endpoints,
@@ -93,6 +95,7 @@ export function createReads(pool: Pool) {
     listRunners: createRunnerList({ database }),
     troubledEndpoints: createTroubledEndpoints({ database }),
     owners: createOwners({ database }),
+    names: createNames({ database }),
     tenants: createTenants({ database }),
     events,
     // Its function is for those who are in the scope of a tenant, and for nobody else.

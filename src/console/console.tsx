@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
+import type { LiveAttempts } from '../attempts/live.ts'
 import type { Setting } from '../config.ts'
 import type { createAuditLog } from '../database/audit-log.ts'
 import type { createRunnerList } from '../database/runner-list.ts'
@@ -27,6 +28,7 @@ import { loadAssets } from './assets.ts'
 import { CONSOLE_PATH } from './console-path.ts'
 import { createRenderPage, type Place } from './layout.tsx'
 import { answerMistakes } from './mistakes.tsx'
+import type { Names } from './names.ts'
 import type { Owners } from './owners.ts'
 import { addAuditPage } from './pages/audit.tsx'
 import { addDeliveriesPage } from './pages/deliveries.tsx'
@@ -36,6 +38,7 @@ import { addEndpointsPages } from './pages/endpoints.tsx'
 import { addEventTypePages } from './pages/event-types.tsx'
 import { addEventPages } from './pages/events.tsx'
 import { addKeyPages } from './pages/keys.tsx'
+import { addLivePages } from './pages/live.tsx'
 import { addOverviewPage } from './pages/overview.tsx'
 import { addReplayPages } from './pages/replays.tsx'
 import { addSettingsPages } from './pages/settings.tsx'
@@ -47,6 +50,7 @@ import { type CallApi, type PageEnv, requireViewer, sessionCookie } from './view
 
 const PLACES: readonly Place[] = [
   { name: 'Overview', path: CONSOLE_PATH },
+  { name: 'Live', path: `${CONSOLE_PATH}/live` },
   { name: 'Deliveries', path: `${CONSOLE_PATH}/deliveries` },
   { name: 'Events', path: `${CONSOLE_PATH}/events` },
   { name: 'Endpoints', path: `${CONSOLE_PATH}/endpoints` },
@@ -66,6 +70,8 @@ export interface ConsoleOptions {
   apiKeys: Pick<ApiKeys, 'verify' | 'list'>
   sessions: Sessions
   signInLimiter: AttemptLimiter
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  names: Names
   owners: Owners
   tenants: Pick<Tenants, 'show' | 'find' | 'list'>
   events: Pick<Events, 'get'>
@@ -109,6 +115,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))
   addOverviewPage(app, shared)
+  addLivePages(app, { ...shared, cookie })
   addDeliveriesPage(app, shared)
   addDeliveryPage(app, shared)
   addEventPages(app, shared)

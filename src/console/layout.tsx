@@ -30,6 +30,8 @@ export interface PageProps {
   status?: ContentfulStatusCode
   /** Loads the charts. */
   hasCharts?: boolean
+  /** Loads the live view. */
+  isLive?: boolean
 }
 
 /** No style and no script of htmx in the page, which the policy forbids; no history of pages with secrets. */
@@ -65,7 +67,7 @@ function Page(
     children?: Child
   },
 ) {
-  const { frame, viewer, title, at, hasCharts = false, children } = props
+  const { frame, viewer, title, at, hasCharts = false, isLive = false, children } = props
   const { urlOf } = frame.assets
   return (
     <html lang="en">
@@ -83,6 +85,7 @@ function Page(
         <script src={urlOf('htmx.js')} defer />
         {hasCharts && <script src={urlOf('uplot.js')} defer />}
         <script src={urlOf('console.js')} defer />
+        {isLive && <script src={urlOf('live.js')} defer />}
       </head>
       <body>
         <a class="skip" href="#main">

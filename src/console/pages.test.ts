@@ -24,8 +24,8 @@ function pathIn({ tenant, ids }: World, route: string): string {
     )
 }
 
-/** Of signing in and of files: they need no session. */
-const isOpen = (route: string) => /sign-(?:in|out)|assets/.test(route)
+/** Of signing in and of files, which need no session, and the stream, which has no end. */
+const isOpen = (route: string) => /sign-(?:in|out)|assets|stream/.test(route)
 const reading = (routes: string[]) =>
   routes.filter((route) => route.startsWith('GET') && !isOpen(route))
 const acting = (routes: string[]) =>

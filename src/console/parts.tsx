@@ -121,15 +121,20 @@ export function Badge({ of, label = of }: { of: string; label?: string }) {
 export function Table({
   label,
   head,
+  id,
+  source,
   children,
 }: {
   label: string
   head: readonly string[]
+  id?: string
+  /** Where a script finds its rows. */
+  source?: string
   children?: Child
 }) {
   return (
     <section class="scroll" tabindex={0} aria-label={label}>
-      <table>
+      <table id={id} data-source={source}>
         <thead>
           <tr>
             {head.map((title) => (

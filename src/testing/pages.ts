@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { createReads } from '../app/page-service.ts'
+import { createLiveAttempts } from '../attempts/live.ts'
 import { describeSettings } from '../config.ts'
 import { createConsole } from '../console/console.tsx'
 import { CONSOLE_PATH } from '../console/console-path.ts'
@@ -50,6 +51,7 @@ export async function createTestConsole(
     },
     apiKeys,
     sessions,
+    liveAttempts: createLiveAttempts({ database, onError: (error) => logged.push(error) }),
     settings: describeSettings({ DATABASE_URL: 'postgres://a:b@c/d', PORT: '8081' }),
     check: () => findViolations(pool),
     ...createEventTypeServices({ database, isStrict: false }),

@@ -1,0 +1,73 @@
+// The live view: rows come through a stream of server-sent events, made by the server; the newest is on top.
+;(() => {
+  /** More than anybody scrolls through; what is older goes, so that a page may stay open for weeks. */
+  const ROWS_MAX = 500
+  const RECONNECT_MS = 5_000
+
+  const table = document.getElementById('live')
+  if (!table) return
+  const rows = table.querySelector('tbody')
+  const state = document.getElementById('live-state')
+  const pause = document.getElementById('live-pause')
+  const empty = document.getElementById('live-empty')
+  /** What came while the view was paused, newest last. */
+  let waiting = []
+  let isPaused = false
+  let dropped = 0
+
+  function show(data) {
+    empty.hidden = true
+    rows.insertAdjacentHTML('afterbegin', data)
+    for (const time of rows.firstElementChild.querySelectorAll('time')) postrider.localise(time)
+    while (rows.childElementCount > ROWS_MAX) rows.lastElementChild.remove()
+  }
+
+  function add(data) {
+    if (!isPaused) return show(data)
+    waiting.push(data)
+    if (waiting.length > ROWS_MAX) {
+      waiting.shift()
+      dropped += 1
+    }
+    say()
+  }
+
+  function say(text) {
+    const more = dropped > 0 ? `, and ${dropped} that are in the list of deliveries only` : ''
+    state.textContent = isPaused ? `Paused; ${waiting.length} wait${more}` : (text ?? 'Live')
+  }
+
+  pause.addEventListener('click', () => {
+    isPaused = !isPaused
+    pause.textContent = isPaused ? 'Go on' : 'Pause'
+    pause.setAttribute('aria-pressed', String(isPaused))
+    if (!isPaused) for (const data of waiting.splice(0)) show(data)
+    dropped = 0
+    say()
+  })
+  document.getElementById('live-clear').addEventListener('click', () => {
+    rows.replaceChildren()
+    waiting = []
+    dropped = 0
+    say()
+  })
+
+  /** The browser connects again by itself and says where it was; it gives up where it is refused. */
+  function follow() {
+    const source = new EventSource(table.dataset.source)
+    source.addEventListener('open', () => say())
+    source.addEventListener('attempt', ({ data }) => add(data))
+    source.addEventListener('gap', () => {
+      say('Live; more was missed than is shown, look at the list of deliveries')
+    })
+    source.addEventListener('end', ({ data }) => {
+      if (JSON.parse(data).reason === 'key_over') location.reload()
+    })
+    source.addEventListener('error', () => {
+      say('Connecting again …')
+      if (source.readyState === EventSource.CLOSED) setTimeout(follow, RECONNECT_MS)
+    })
+    window.addEventListener('pagehide', () => source.close(), { once: true })
+  }
+  follow()
+})()

@@ -1,0 +1,170 @@
+import type { Context, Hono } from 'hono'
+import { z } from 'zod'
+import { type LiveAttempts, NoReaderFree, TooManyReaders } from '../../attempts/live.ts'
+import type { LiveMessage } from '../../attempts/live-reader.ts'
+import { serveLive } from '../../attempts/serve-live.ts'
+import type { Log } from '../../log.ts'
+import type { Sessions } from '../../tenants/sessions.ts'
+import type { Tenants } from '../../tenants/tenants.ts'
+import { type Choice, type FormState, SelectField } from '../fields.tsx'
+import { type Filters, readFilters } from '../filters.ts'
+import { urlWith } from '../forms.ts'
+import type { RenderPage } from '../layout.tsx'
+import type { Names } from '../names.ts'
+import { Badge, Command, Id, Table, Time } from '../parts.tsx'
+import type { PageEnv, SessionCookie } from '../viewer.ts'
+import { inWords, spanOf } from '../words.ts'
+import { ClassFilter, EndpointFilter, FilterForm, TenantFilter, TypeFilter } from './list-parts.tsx'
+
+const PATH = '/console/live'
+/** Streams end when their readers go, or a process does: it may take a while, or an instant. */
+const RETRY_AFTER_SECONDS = '5'
+
+const OUTCOMES = [
+  'delivered',
+  'rejected',
+  'unreachable',
+  'blocked',
+  'abandoned',
+  'stale',
+  'interrupted',
+] as const
+const OUTCOME_CHOICES: readonly Choice[] = [
+  ['', 'Any'],
+  ...OUTCOMES.map((word): Choice => [word, word]),
+]
+const outcomeOf = z.enum(OUTCOMES).optional().catch(undefined)
+
+export interface LiveOptions {
+  render: RenderPage
+  tenants: Pick<Tenants, 'show'>
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  sessions: Pick<Sessions, 'find'>
+  cookie: SessionCookie
+  names: Names
+  log: Pick<Log, 'error'>
+}
+
+export function addLivePages(app: Hono<PageEnv>, options: LiveOptions): void {
+  const { render, tenants } = options
+  app.get('/live', async (c) => {
+    const { form, filters } = await readFilters(c, tenants)
+    return render(
+      c,
+      { title: 'Live', at: PATH, status: filters ? 200 : 422, isLive: true },
+      <>
+        <h1>Live</h1>
+        <LiveFilters form={form} />
+        {filters && <View form={form} />}
+      </>,
+    )
+  })
+
+  app.get('/live/stream', async (c) => {
+    const { filters } = await readFilters(c, tenants)
+    if (!filters) return c.body(null, 422)
+    return await stream(c, filters, options)
+  })
+}
+
+async function stream(
+  c: Context<PageEnv>,
+  filters: Filters,
+  options: LiveOptions,
+): Promise<Response> {
+  const { liveAttempts, sessions, cookie, names, log } = options
+  try {
+    const reader = await liveAttempts.open({
+      tenantId: filters.tenantRow?.id ?? null,
+      endpointId: filters.endpoint,
+      type: filters.type,
+      statusClass: filters.class,
+      outcome: outcomeOf.parse(c.req.query('outcome')),
+      after: c.req.header('last-event-id'),
+    })
+    const token = cookie.read(c) ?? ''
+    return serveLive(c, reader, {
+      present: (message) => rowOf(message, names),
+      isAllowed: async () => (await sessions.find('console', token)) !== null,
+      onError: (error) => log.error({ err: error }, 'stream.failed'),
+    })
+  } catch (error) {
+    if (!(error instanceof TooManyReaders || error instanceof NoReaderFree)) throw error
+    return c.body(error.message, 429, { 'retry-after': RETRY_AFTER_SECONDS })
+  }
+}
+
+function LiveFilters({ form }: { form: FormState }) {
+  return (
+    <FilterForm action={PATH} form={form}>
+      <TenantFilter form={form} />
+      <TypeFilter form={form} />
+      <EndpointFilter form={form} />
+      <SelectField form={form} name="outcome" label="Outcome" choices={OUTCOME_CHOICES} />
+      <ClassFilter form={form} />
+    </FilterForm>
+  )
+}
+
+function View({ form }: { form: FormState }) {
+  const { before: _, ...values } = form.values
+  return (
+    <>
+      <div class="actions">
+        <button type="button" id="live-pause" aria-pressed="false">
+          Pause
+        </button>
+        <button type="button" id="live-clear">
+          Clear
+        </button>
+        <p id="live-state" role="status">
+          Connecting …
+        </p>
+      </div>
+      <noscript>
+        <p>This page needs JavaScript. The list of deliveries does not.</p>
+      </noscript>
+      <Table
+        label="Attempts as they end"
+        head={['Ended', 'Outcome', 'Type', 'Tenant', 'Endpoint', 'Took', 'Attempt', 'Delivery']}
+        id="live"
+        source={urlWith(`${PATH}/stream`, values)}
+      />
+      <div id="live-empty">
+        <p>Attempts appear here as they end. Publish an event to see one, from a shell:</p>
+        <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+      </div>
+    </>
+  )
+}
+
+/** A row of the table, as text: it goes through the stream. */
+async function rowOf({ attempt, delivery, event }: LiveMessage, names: Names): Promise<string> {
+  const [tenantKey, url] = await Promise.all([
+    names.tenantKey(attempt.tenant_id),
+    names.endpointUrl(attempt.endpoint_id),
+  ])
+  const { outcome, status_code: status, error, duration_ms: ms, number } = attempt
+  const row = (
+    <tr class="fresh">
+      <td>
+        <Time at={attempt.finished_at} />
+      </td>
+      <td>
+        <Badge of={outcome} /> {status !== null && `HTTP ${status}`}
+        {status === null && error !== null && <div>{inWords(error)}</div>}
+      </td>
+      <td>{event?.type ?? <span class="muted">erased</span>}</td>
+      <td>{tenantKey}</td>
+      <td class="url">
+        <a href={`/console/endpoints/${attempt.endpoint_id}`}>{url}</a>
+      </td>
+      <td class="number">{ms === null ? '–' : spanOf(ms)}</td>
+      <td class="number">{number}</td>
+      <td>
+        <Id of={delivery.id} href={`/console/deliveries/${delivery.id}`} isShort />
+      </td>
+    </tr>
+  )
+  return String(await row)
+}
