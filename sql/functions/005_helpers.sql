@@ -35,6 +35,18 @@ return (
 comment on function postrider.id_range(uuid[]) is
   'Smallest and largest of the ids. As a bound in a statement they keep the partitions between, and only those.';
 
+create or replace function postrider.has_data(event uuid) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return exists (select from postrider.event e where e.id = has_data.event and e.data is not null);
+end
+$$;
+comment on function postrider.has_data(uuid) is
+  'Whether there is something to send: the event is there, and its data was not erased.';
+
 -- Only attempts that are still 'started': one that finished in the meantime keeps its outcome.
 create or replace function postrider.abandon(attempt_ids uuid[]) returns int
 language plpgsql

@@ -102,7 +102,7 @@ set enable_seqscan = off
 as $$
 declare
   ids record;
-  queued text;
+  queued record;
 begin
   select * into ids from postrider.id_range(delivery_ids);
   with postponed as (
@@ -113,10 +113,11 @@ begin
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
     returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
   )
-  select postrider.enqueue(
+  select array_agg(endpoint_id) as endpoints, postrider.enqueue(
     array_agg(id), array_agg(due_attempt), array_agg(next_attempt_at), 5, array_agg(endpoint_id))
   into queued
   from postponed;
+  perform postrider.replace_probe(queued.endpoints, delivery_ids);
 end
 $$;
 comment on function postrider.postpone_poison(uuid[]) is

@@ -25,6 +25,17 @@ return least(interval '30 minutes', interval '30 seconds' * power(2, least(faile
 comment on function postrider.probe_pause(int) is
   'Pause before the next probe of an open circuit: 30 s, doubled by each failed probe, 30 min at most, +-10 %.';
 
+-- Only what was blocked asks for the event: nothing could be sent when its data was erased meanwhile.
+create or replace function postrider.is_failure(settled postrider.settled_delivery) returns boolean
+language sql stable parallel safe
+return case settled.outcome
+  when 'rejected' then true
+  when 'unreachable' then true
+  when 'blocked' then postrider.has_data(settled.event_id)
+  else false end;
+comment on function postrider.is_failure(postrider.settled_delivery) is
+  'Whether an attempt says that its endpoint fails; one that found no data to send does not.';
+
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.
 create or replace function postrider.note_health(settled postrider.settled_delivery[], disable_after interval)
@@ -39,13 +50,13 @@ begin
   for seen in
     select s.endpoint_id, s.tenant_id, c.opened_at, c.probe_delivery_id,
       count(*) filter (where s.outcome = 'delivered') as successes,
-      count(*) filter (where s.outcome in ('rejected', 'unreachable', 'blocked')) as failures,
+      count(*) filter (where postrider.is_failure(s)) as failures,
       bool_or(s.outcome = 'rejected' and s.status_code = 410) as gone,
       bool_or(s.id = c.probe_delivery_id) as probed
     from unnest(settled) as s
     left join postrider.circuit c on c.endpoint_id = s.endpoint_id
     group by s.endpoint_id, s.tenant_id, c.endpoint_id
-    having c.endpoint_id is not null or bool_or(s.outcome in ('rejected', 'unreachable', 'blocked'))
+    having c.endpoint_id is not null or bool_or(postrider.is_failure(s))
     order by s.endpoint_id
   loop
     if seen.successes > 0 then
@@ -66,7 +77,7 @@ begin
     'tenant', t.key, 'outcome', s.outcome, 'statusCode', s.status_code))
   from unnest(settled) as s
   join postrider.tenant t on t.id = s.tenant_id
-  where s.state = 'failed';
+  where s.state = 'failed' and postrider.is_failure(s);
 end
 $$;
 comment on function postrider.note_health(postrider.settled_delivery[], interval) is

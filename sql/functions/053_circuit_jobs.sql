@@ -32,8 +32,24 @@ end
 $$;
 comment on function postrider.schedule_probe(uuid, timestamptz) is 'Plans the next probe of an open circuit.';
 
--- probe: let one delivery through an open circuit, the oldest that is held. Where none is held the circuit
--- closes to one failure before opening, so that the next event finds out.
+create or replace function postrider.replace_probe(endpoint_ids uuid[], delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  perform postrider.schedule_probe(c.endpoint_id, now())
+  from postrider.circuit c
+  where c.endpoint_id = any (endpoint_ids) and c.opened_at is not null and c.probe_delivery_id = any (delivery_ids);
+end
+$$;
+comment on function postrider.replace_probe(uuid[], uuid[]) is
+  'Plans another probe at once for those of the endpoints whose probe is one of these deliveries, which will not be sent now.';
+
+-- probe: let one delivery through an open circuit, the oldest that is held and may be sent: an event that is
+-- scheduled for later may not, while one that has failed may be tried before its time. Where there is none the
+-- circuit closes to one failure before opening, so that the next event finds out; what is held (for later, or
+-- locked at this moment) is released.
 create or replace function postrider.probe(endpoint uuid) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -50,10 +66,12 @@ begin
   end if;
   select * into chosen from postrider.delivery d
   where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+    and (d.next_attempt_at <= now() or d.attempt_count > 0)
   order by d.id limit 1 for update skip locked;
   if chosen.id is null then
     update postrider.circuit c set opened_at = null, probe_at = null, failures = 19
     where c.endpoint_id = endpoint;
+    perform postrider.enqueue_endpoint_job('align', endpoint, now());
     return null;
   end if;
 
@@ -66,7 +84,7 @@ begin
 end
 $$;
 comment on function postrider.probe(uuid) is
-  'Lets the oldest held delivery of an open circuit through; returns its id, or null when there is nothing to probe with.';
+  'Lets the oldest held delivery of an open circuit through that may be sent now; returns its id, or null when there is nothing to probe with.';
 
 -- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
 -- held ones become due, spread over time, or pending ones are held. While more is left it adds its own job

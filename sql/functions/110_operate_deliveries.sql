@@ -76,6 +76,9 @@ begin
     claim = case when on_the_wire then d.claim end
   where d.id = delivery;
   perform graphile_worker.remove_job('d:' || delivery);
+  if not on_the_wire then
+    perform postrider.replace_probe(array[target.endpoint_id], array[delivery]);
+  end if;
   perform postrider.audit(who, 'cancel', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'onTheWire', on_the_wire));
   return case
@@ -129,7 +132,7 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-  if not exists (select from postrider.event e where e.id = refuse_without_data.event and e.data is not null) then
+  if not postrider.has_data(event) then
     raise exception 'the data of event % is gone', event using errcode = '55000',
       hint = 'It was erased, or dropped after its retention. Nothing can be sent.';
   end if;

@@ -200,7 +200,8 @@ begin
     and not exists (select from postrider.live_job j where j.key = 'probe:' || c.endpoint_id)
     and not exists (
       select from postrider.delivery d
-      where d.id = c.probe_delivery_id and d.finished_at is null and d.state in ('pending', 'delivering'));
+      where d.id = c.probe_delivery_id and d.finished_at is null
+        and (d.state = 'delivering' or (d.state = 'pending' and d.next_attempt_at <= now())));
 end
 $$;
 comment on function postrider.overdue_probes(interval) is

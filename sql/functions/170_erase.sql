@@ -4,8 +4,10 @@
 
 -- erase_event: erase the payload of one event and the answers to it.
 --
--- An open delivery of it is not sent any more: its next attempt is written down as blocked.
--- Locks: the event and its attempts. Cost: an index probe a delivery and attempt.
+-- Its open deliveries are cancelled: there is nothing to send any more. One that a runner has locked at this
+-- moment is skipped (see cancel_deliveries_of); should another attempt of it be due, that is written down as
+-- blocked, without a request.
+-- Locks: the event, its open deliveries and its attempts. Cost: an index probe a delivery and attempt.
 create or replace function postrider.erase_event(event uuid, who text default session_user) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -25,7 +27,7 @@ begin
 end
 $$;
 comment on function postrider.erase_event(uuid, text) is
-  'Erases the data of an event and what receivers answered; ids, times and outcomes stay. Raises P0002 when there is none.';
+  'Erases the data of an event and what receivers answered, and cancels its open deliveries; ids, times and outcomes stay. Raises P0002 when there is none.';
 
 create or replace function postrider.erase_tenant_data(
   tenant text, who text default session_user, batch int default 1000
@@ -71,9 +73,13 @@ begin
   deliveries := array(
     select d.id from postrider.delivery d
     where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id));
+  perform postrider.cancel_open(array(
+    select d.id from postrider.delivery d
+    where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id) and d.finished_at is null
+    order by d.id for update skip locked));
   update postrider.attempt a set response_body = null, response_headers = null
   where a.delivery_id = any (deliveries) and a.id >= postrider.id_floor(ids.min_id);
 end
 $$;
 comment on function postrider.erase_events(uuid[]) is
-  'Erases the data of events and the answers to them.';
+  'Erases the data of events and the answers to them, and cancels their open deliveries.';

@@ -15,9 +15,24 @@ t.test('on Postgres 15', async (t) => {
 
 const FAILED = { outcome: 'rejected', statusCode: 503 } as const
 const DELIVERED = { outcome: 'delivered', statusCode: 200 } as const
+const BLOCKED = { outcome: 'blocked', statusCode: null } as const
 const GONE = { outcome: 'rejected', statusCode: 410 } as const
 
 function conformance(t: Test, { pool }: TestDatabase) {
+  /** What has failed is held for its next attempt, and is as good a probe as any. */
+  const cancelFailed = (tenantId: string) =>
+    pool.query(
+      `select postrider.cancel(id) from postrider.delivery
+       where tenant_id = $1 and finished_at is null and attempt_count > 0`,
+      [tenantId],
+    )
+  const cancelBut = (eventId: string, tenantId: string) =>
+    pool.query(
+      `select postrider.cancel(id) from postrider.delivery
+       where tenant_id = $1 and finished_at is null and event_id <> $2`,
+      [tenantId, eventId],
+    )
+
   async function bundle(of?: TestTenant) {
     const tenant = of ?? (await createTenant(pool))
     const endpoint = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/' })
@@ -62,6 +77,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
           [endpoint.id],
         )
       ).rows[0]
+    const dueProbe = () =>
+      pool.query('update postrider.circuit set probe_at = now() where endpoint_id = $1', [
+        endpoint.id,
+      ])
     const job = async (task: string) =>
       (
         await pool.query('select run_at from graphile_worker._private_jobs where key = $1', [
@@ -86,6 +105,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       finishOne,
       attempts,
       circuit,
+      dueProbe,
       job,
       run,
       operational,
@@ -129,16 +149,14 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test('a probe lets exactly one through, and its failure doubles the pause', async (t) => {
-    const { tenant, endpoint, claimOf, finishOne, attempts, circuit, run, deliveryOf } =
+    const { tenant, dueProbe, claimOf, finishOne, attempts, circuit, run, deliveryOf } =
       await bundle()
     await attempts(20, FAILED)
     const first = await tenant.publish()
     const second = await tenant.publish()
     t.equal(await run('probe'), null, 'not before it is due')
 
-    await pool.query('update postrider.circuit set probe_at = now() where endpoint_id = $1', [
-      endpoint.id,
-    ])
+    await dueProbe()
     const probed = await run('probe')
     t.equal(probed, (await deliveryOf(first)).id)
     t.match(await deliveryOf(first), { state: 'pending', has_job: true })
@@ -162,13 +180,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test(
     'a probe that succeeds closes the circuit and releases what was held, spread over time',
     async (t) => {
-      const { tenant, endpoint, claimOf, finishOne, attempts, circuit, run, job, deliveryOf } =
+      const { tenant, dueProbe, claimOf, finishOne, attempts, circuit, run, job, deliveryOf } =
         await bundle()
       await attempts(20, FAILED)
       const events = await Promise.all(Array.from({ length: 5 }, () => tenant.publish()))
-      await pool.query('update postrider.circuit set probe_at = now() where endpoint_id = $1', [
-        endpoint.id,
-      ])
+      await dueProbe()
       const probedId = await run('probe')
       const { rows } = await pool.query('select event_id from postrider.delivery where id = $1', [
         probedId,
@@ -206,19 +222,107 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test('a circuit without anything to probe with closes by one failure less', async (t) => {
-    const { attempts, endpoint, circuit, run, tenant, deliveryOf } = await bundle()
+    const { attempts, endpoint, circuit, run, tenant, deliveryOf, dueProbe } = await bundle()
     await attempts(20, FAILED)
     await pool.query(
       `update postrider.delivery set state = 'cancelled', finished_at = now() where endpoint_id = $1`,
       [endpoint.id],
     )
-    await pool.query('update postrider.circuit set probe_at = now() where endpoint_id = $1', [
-      endpoint.id,
-    ])
+    await dueProbe()
     t.equal(await run('probe'), null)
     t.match(await circuit(), { opened_at: null, failures: 19 })
     t.match(await deliveryOf(await tenant.publish()), { state: 'pending' })
     await attempts(1, FAILED)
+    t.ok((await circuit()).opened_at)
+  })
+
+  // The probe took the oldest delivery that was held, and sent a scheduled event before its time (issue 6).
+  t.test('an event that is scheduled for later is no probe until its time has come', async (t) => {
+    const { tenant, attempts, dueProbe, circuit, run, job, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    const { rows } = await pool.query(
+      `select postrider.publish($1, 'a.b', '1', deliver_at => now() + interval '1 hour') as id`,
+      [tenant.key],
+    )
+    const later = rows[0].id
+    await cancelBut(later, tenant.id)
+    await dueProbe()
+    t.equal(await run('probe'), null)
+    t.match(await circuit(), { opened_at: null, failures: 19 }, 'there was nothing to probe with')
+    t.ok(await job('align'))
+    await run('align')
+    const released = await deliveryOf(later)
+    t.match(released, { state: 'pending', has_job: true, attempt_count: 0 })
+    t.ok(released.next_attempt_at.getTime() - Date.now() > 50 * 60_000, 'it keeps its time')
+
+    await attempts(1, FAILED)
+    await run('align')
+    await pool.query(`update postrider.delivery set next_attempt_at = now() where event_id = $1`, [
+      later,
+    ])
+    await cancelBut(later, tenant.id)
+    await dueProbe()
+    t.equal(await run('probe'), released.id, 'now it is')
+  })
+
+  t.test('one that is due goes before an older one that is not', async (t) => {
+    const { tenant, attempts, dueProbe, run, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    await pool.query(
+      `select postrider.publish($1, 'a.b', '1', deliver_at => now() + interval '1 hour')`,
+      [tenant.key],
+    )
+    const due = await tenant.publish()
+    const { id } = await deliveryOf(due)
+    await cancelFailed(tenant.id)
+    await dueProbe()
+    t.equal(await run('probe'), id)
+  })
+
+  // Such a probe is pending for ten minutes up to a day, and no other was planned: the circuit stayed open.
+  t.test('a probe that turns out to be poison is replaced by another', async (t) => {
+    const { tenant, attempts, dueProbe, circuit, run, job, claimOf, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    await cancelFailed(tenant.id)
+    const [poison, other] = [await tenant.publish(), await tenant.publish()]
+    await dueProbe()
+    t.equal(await run('probe'), (await deliveryOf(poison)).id)
+    for (let cut = 0; cut < 3; cut++) t.ok(await claimOf(poison))
+    t.equal(await claimOf(poison), null)
+    t.match(await deliveryOf(poison), { state: 'pending', abandoned_count: 3 })
+    const { probe_delivery_id, probe_in } = await circuit()
+    t.ok(probe_delivery_id === null && probe_in <= 0)
+    t.ok(await job('probe'))
+    t.equal(await run('probe'), (await deliveryOf(other)).id)
+  })
+
+  t.test('a probe that is cancelled is replaced by another', async (t) => {
+    const { tenant, attempts, dueProbe, run, job, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    await cancelFailed(tenant.id)
+    const [cancelled, other] = [await tenant.publish(), await tenant.publish()]
+    await dueProbe()
+    await run('probe')
+    await pool.query('select postrider.cancel($1)', [(await deliveryOf(cancelled)).id])
+    t.ok(await job('probe'))
+    t.equal(await run('probe'), (await deliveryOf(other)).id)
+  })
+
+  // Erasing the data of 20 events that were pending opened the circuit of a healthy endpoint (issue 6).
+  t.test('attempts that found no data to send say nothing about their endpoint', async (t) => {
+    const { tenant, claimOf, finishOne, circuit, operational } = await bundle()
+    const events = await Promise.all(Array.from({ length: 20 }, () => tenant.publish()))
+    const claimed = await Promise.all(events.map(claimOf))
+    await pool.query('update postrider.event set data = null where tenant_id = $1', [tenant.id])
+    const verdicts = await Promise.all(claimed.map((one) => finishOne(one, BLOCKED, null)))
+    t.same(new Set(verdicts), new Set(['failed']))
+    t.equal(await circuit(), undefined)
+    t.same(await operational(), [], 'nor is anybody told')
+  })
+
+  t.test('attempts whose address is blocked open the circuit', async (t) => {
+    const { attempts, circuit } = await bundle()
+    await attempts(20, BLOCKED)
     t.ok((await circuit()).opened_at)
   })
 
@@ -266,12 +370,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
   )
 
   t.test('the operator is told once of failing and once of recovery', async (t) => {
-    const { tenant, endpoint, claimOf, finishOne, attempts, run, operational } = await bundle()
+    const { tenant, claimOf, finishOne, attempts, run, operational, dueProbe } = await bundle()
     await attempts(21, FAILED)
     await tenant.publish()
-    await pool.query('update postrider.circuit set probe_at = now() where endpoint_id = $1', [
-      endpoint.id,
-    ])
+    await dueProbe()
     const probed = await run('probe')
     const { rows } = await pool.query('select event_id from postrider.delivery where id = $1', [
       probed,

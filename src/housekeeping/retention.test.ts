@@ -303,22 +303,29 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test('an erased event is not sent any more, and its trail stays', async (t) => {
     const work = await createWork(pool)
     const due = await work.publish()
-    await work.finish(await work.claim(due), 500, 0)
+    await work.finish(await work.claim(due), 500, 60)
     await pool.query('select postrider.erase_event($1, $2)', [due.eventId, 'ann'])
     const { rows } = await pool.query('select * from postrider.event where id = $1', [due.eventId])
     t.match(rows, [{ type: 'invoice.paid', data: null }])
-    const again = await work.claim({ id: due.id, due_attempt: 2 })
-    t.match(again, { body: null, attemptNumber: 2 })
-    await work.finish(again, 500)
+    t.match(await work.deliveryOf(due.eventId), { state: 'cancelled', job: null })
     await t.rejects(pool.query('select postrider.retry_now($1)', [due.id]), {
       code: '55000',
       hint: /erased/,
     })
-    t.match(await work.attemptsOf(due.id), [{ outcome: 'rejected', response_body: null }, {}])
+    t.match(await work.attemptsOf(due.id), [{ outcome: 'rejected', response_body: null }])
     t.match(await work.audited(), [
       { who: 'ann', action: 'erase_event', target_kind: 'event', target_id: due.eventId },
     ])
     await t.rejects(pool.query('select postrider.erase_event($1)', [due.id]), { code: 'P0002' })
+  })
+
+  t.test('what is on the wire while its event is erased writes down its outcome', async (t) => {
+    const work = await createWork(pool)
+    const due = await work.publish()
+    const claimed = await work.claim(due)
+    await pool.query('select postrider.erase_event($1)', [due.eventId])
+    t.equal(await work.finish(claimed, 500, 60), 'cancelled')
+    t.match(await work.attemptsOf(due.id), [{ outcome: 'rejected' }])
   })
 
   t.test('the data of a tenant is erased in batches, and of no other', async (t) => {

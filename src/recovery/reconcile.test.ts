@@ -130,6 +130,24 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await pool.query('delete from postrider.circuit where endpoint_id = $1', [work.endpoint.id])
   })
 
+  t.test('a probe that is due at some other time is none', async (t) => {
+    const work = await createWork(pool)
+    const due = await work.publish()
+    await pool.query(
+      `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at, probe_delivery_id)
+       values ($1, $2, 20, now() - interval '6 minutes', $3)`,
+      [work.endpoint.id, work.tenant.id, due.id],
+    )
+    t.strictSame(await reconcile(), {})
+    await pool.query(
+      `update postrider.delivery set next_attempt_at = now() + interval '10 minutes' where id = $1`,
+      [due.id],
+    )
+    t.match(await findViolations(pool), [{ kind: 'probe_overdue', id: work.endpoint.id }])
+    t.strictSame(await reconcile(), { probe: 1 })
+    await pool.query('delete from postrider.circuit where endpoint_id = $1', [work.endpoint.id])
+  })
+
   t.test('a running replay whose job is gone goes on', async (t) => {
     const work = await createWork(pool)
     const due = await work.publish()
