@@ -101,6 +101,7 @@ t.test('the configuration it hands over is complete and valid', async (t) => {
 /** What a service does not get from compose.yaml, and why; every other variable of ours it gets. */
 const LEFT_OUT: Record<string, Record<string, string>> = {
   api: {
+    DATABASE_DIRECT_URL: 'there is no pooler',
     RUNNER_CONCURRENCY: 'of runners only',
     RUNNER_PORT: 'of runners only',
     POSTRIDER_DATA: 'of `dev` only',
@@ -108,6 +109,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     POSTRIDER_API_KEY: 'of the client commands only',
   },
   runner: {
+    DATABASE_DIRECT_URL: 'there is no pooler',
     PORT: 'of the API only',
     POSTRIDER_ADMIN_KEY: 'of the API only; a runner needs no key',
     POSTRIDER_DATA: 'of `dev` only',

@@ -35,6 +35,14 @@ const variables = z.object({
       meaning: 'Postgres 15–18 (18 advised) to store and queue in',
       default: 'embedded in `dev`',
     }),
+  DATABASE_DIRECT_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'is not a URL like postgres://user@host:5432/name' })
+    .optional()
+    .register(documentation, {
+      meaning:
+        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; runners and `migrate` use it',
+      default: '`DATABASE_URL`',
+    }),
   REDIS_URL: z
     .url({ protocol: /^rediss?$/, error: 'is not a URL like redis://host:6379' })
     .optional()
@@ -226,6 +234,8 @@ export type ConfiguredCommand = keyof typeof REQUIRED
 /** The configuration as data; read once, passed down. */
 export interface Config {
   databaseUrl: string | undefined
+  /** Set where a pooler stands before `databaseUrl`: the way around it. */
+  databaseDirectUrl: string | undefined
   redisUrl: string | undefined
   host: string
   port: number
@@ -320,6 +330,7 @@ function mistakeOf(issue: z.core.$ZodIssue): string {
 function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settings'> {
   return {
     databaseUrl: values.DATABASE_URL,
+    databaseDirectUrl: values.DATABASE_DIRECT_URL,
     redisUrl: values.REDIS_URL,
     host: values.HOST,
     port: values.PORT,
@@ -352,6 +363,7 @@ function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settin
 /** What may hold a password, or is one. */
 const SECRET_VARIABLES = new Set<VariableName>([
   'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
   'REDIS_URL',
   'POSTRIDER_ADMIN_KEY',
   'SECRET_ENCRYPTION_KEY',

@@ -32,6 +32,7 @@ const REDACTED = new Set([
   'secretEncryptionKeys',
   'connectionString',
   'databaseUrl',
+  'databaseDirectUrl',
   'redisUrl',
 ])
 

@@ -48,18 +48,18 @@ const API_STATEMENT_MS_MAX = 10_000
 const API_SILENCE_MS_MAX = 15_000
 /** Short, so that who is over the limit need not wait long. */
 const API_RATE_WINDOW_SECONDS = 1
-/** A producer's open transaction may hold a key: whoever waits for it then answers 409. */
-const PUBLISH_SESSION_OPTIONS = '-c postrider.key_wait=50ms'
 
 /** Pools, services and the app, without a port. */
 export function createApi(config: ServiceConfig, { log, redis, metrics, tracing }: SharedParts) {
   const connectionString = config.databaseUrl
+  const pooled = config.databaseDirectUrl !== undefined
   const onError = (error: Error) => {
     // A connection that is closing may still hear that the server is stopping as well.
     if (!pool.ending) log.warn({ err: error }, 'database.connection_lost')
   }
   const pool = createPool({
     connectionString,
+    pooled,
     max: API_CONNECTIONS,
     applicationName: 'postrider api',
     pipeline: true,
@@ -69,18 +69,18 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
   })
   const publishPool = createPool({
     connectionString,
+    pooled,
     max: PUBLISH_CONNECTIONS,
     applicationName: 'postrider api publish',
-    options: PUBLISH_SESSION_OPTIONS,
     statementTimeoutMs: PUBLISH_STATEMENT_MS_MAX,
     silenceMsMax: API_SILENCE_MS_MAX,
     onError,
   })
   const batchPool = createPool({
     connectionString,
+    pooled,
     max: BATCH_CONNECTIONS,
     applicationName: 'postrider api batch',
-    options: PUBLISH_SESSION_OPTIONS,
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     silenceMsMax: API_SILENCE_MS_MAX,
     onError,

@@ -46,6 +46,7 @@ export function addPages(
 ) {
   const pool = createPool({
     connectionString: config.databaseUrl,
+    pooled: config.databaseDirectUrl !== undefined,
     max: PAGE_CONNECTIONS,
     applicationName: 'postrider api pages',
     pipeline: true,

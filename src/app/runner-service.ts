@@ -15,7 +15,8 @@ export async function startRunnerOf(
   { log, redis, metrics, tracing }: SharedParts,
 ): Promise<RunnerHandle> {
   trustCertificates(config.egressCaCertificates)
-  const { databaseUrl: connectionString } = config
+  // All of it: it listens, holds locks of its sessions and sets them up.
+  const connectionString = config.databaseDirectUrl ?? config.databaseUrl
   const box = createSecretBox(config.secretEncryptionKeys)
   const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
   try {

@@ -22,7 +22,8 @@ export function addMigrateCommand(program: Command, { env, print }: CommandConte
     .option('--json', 'print one JSON document')
     .action(async ({ plan, roles, json }: Options) => {
       if (plan && roles) throw new UsageError('--plan and --roles do not go together')
-      const { databaseUrl } = readConfig(env, 'migrate')
+      const config = readConfig(env, 'migrate')
+      const databaseUrl = config.databaseDirectUrl ?? config.databaseUrl
       if (plan) return print(await planOf(databaseUrl, json))
       const { applied } = await migrate(databaseUrl)
       const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined

@@ -16,6 +16,11 @@ export type PoolOptions = {
   applicationName: string
   /** Postgres ends a statement that takes longer. Default: the server's setting. */
   statementTimeoutMs?: number
+  /**
+   * A pooler in transaction mode stands between. Neither settings of a session nor named statements pass it:
+   * `options` and `statementTimeoutMs` are left out, and names are taken off.
+   */
+  pooled?: boolean
   /** Settings of each session, such as `-c plan_cache_mode=force_custom_plan`. */
   options?: string
   /**
@@ -55,19 +60,36 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     pipeline: options.pipeline ?? false,
-    ...(options.statementTimeoutMs && { statement_timeout: options.statementTimeoutMs }),
-    ...(options.options && { options: options.options }),
+    ...sessionSettings(options),
     ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),
   })
   // Without listeners a lost connection would end the process. Those of the clients see every
   // loss, idle or in use; the pool repeats only the idle ones.
   pool.on('connect', (client) => {
     reportLoss(client, onError)
+    if (options.pooled) withoutNames(client)
     if (options.silenceMsMax) cutWhenSilent(client as Connected, options.silenceMsMax)
   })
   pool.on('error', () => undefined)
   trackConnections(pool)
   return pool
+}
+
+function sessionSettings({ pooled, statementTimeoutMs, options }: PoolOptions) {
+  if (pooled) return {}
+  return {
+    ...(statementTimeoutMs && { statement_timeout: statementTimeoutMs }),
+    ...(options && { options }),
+  }
+}
+
+/** What a connection has prepared is not there on the next one that the pooler takes. */
+function withoutNames(client: pg.PoolClient): void {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown
+  client.query = ((first: unknown, ...rest: unknown[]) => {
+    const isNamed = typeof first === 'object' && first !== null && 'name' in first
+    return query(isNamed ? { ...first, name: undefined } : first, ...rest)
+  }) as typeof client.query
 }
 
 /** The parts of a client that its types leave out. */

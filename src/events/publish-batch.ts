@@ -49,7 +49,7 @@ export interface BatchPublisher {
   idle(): Promise<void>
 }
 
-/** @param pool its sessions set `postrider.key_wait`, as for `createPublisher` */
+/** @param pool its sessions may set `postrider.key_wait`, as for `createPublisher` */
 export function createBatchPublisher({ pool }: { pool: Pool }): BatchPublisher {
   const explain = createExplainer(pool)
   const lanes = createBatcher<readonly PublishItem[], Published[]>({

@@ -51,9 +51,9 @@ export interface Publisher {
  *
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it.
  * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
- * transaction, and its batch then waits until `postrider.key_wait`; events without a key never do.
+ * transaction, and its batch then waits for `postrider.key_wait`; events without a key never do.
  *
- * @param pool its sessions set `postrider.key_wait`: `options: '-c postrider.key_wait=200ms'`
+ * @param pool its sessions may set `postrider.key_wait`: `options: '-c postrider.key_wait=200ms'`; default 50 ms
  */
 export function createPublisher({
   pool,
@@ -112,10 +112,20 @@ async function publishAlone(
   }
 }
 
-/** Named, so that a connection parses and plans it once. */
+/**
+ * Named, so that a connection parses and plans it once. It says itself for how long it waits for a key, unless
+ * the session has said so: settings of a session do not pass a pooler.
+ */
 const STATEMENT = {
   name: 'postrider_publish',
-  text: `select event_id, deliveries, duplicate, error from postrider.publish_many($1::json) order by ordinal`,
+  text: `
+    select p.event_id, p.deliveries, p.duplicate, p.error
+    from (
+      select set_config('postrider.key_wait',
+        coalesce(nullif(current_setting('postrider.key_wait', true), ''), '50ms'), true) as key_wait offset 0
+    ) as s
+    cross join lateral postrider.publish_many(case when s.key_wait <> '' then $1::json end) as p
+    order by p.ordinal`,
 }
 
 export type Row =
