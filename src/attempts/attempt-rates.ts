@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 
-/** The newest that are looked at: 0.1 s. A busier service gets the figures of a shorter time. */
-const ATTEMPTS_READ_MAX = 50_000
+/** The newest that are looked at: some 50 ms. A busier service gets the figures of a shorter time. */
+const ATTEMPTS_READ_MAX = 20_000
 
 /** A minute of attempts, or several. */
 export interface RateStep {

@@ -1,3 +1,17 @@
+import type { OutcomeColumn } from '../database/schema.ts'
+
+/** Every word of the column `attempt.outcome`; all but the first are ends. */
+export const OUTCOMES = [
+  'started',
+  'delivered',
+  'rejected',
+  'unreachable',
+  'blocked',
+  'abandoned',
+  'stale',
+  'interrupted',
+] as const satisfies OutcomeColumn[]
+
 /** What one HTTP try led to; the words are those of the column `attempt.outcome`. */
 export type AttemptOutcome =
   /** The receiver answered 2xx. */

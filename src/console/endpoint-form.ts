@@ -60,5 +60,12 @@ function headersOf(text: string): Record<string, string> {
   )
 }
 
-const numberOf = (text: string): number | null => (text === '' ? null : Number(text))
+const numberOf = (text: string): number | null => (text === '' ? null : asNumber(text))
+
+/** What is no number stays text, which the API refuses; NaN would reach it as null, and mean no limit. */
+export function asNumber(text: string): number {
+  const number = Number(text)
+  return Number.isNaN(number) ? (text as unknown as number) : number
+}
+
 const textOf = (value: number | string | null): string => (value === null ? '' : String(value))

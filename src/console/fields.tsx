@@ -5,6 +5,8 @@ export interface FormState {
   values: Readonly<Record<string, string>>
   /** By the name of the field; under `''` what concerns no single one. */
   mistakes: Readonly<Record<string, string>>
+  /** Tells its fields from those of another form on the page. */
+  prefix?: string
 }
 
 export const EMPTY_FORM: FormState = { values: {}, mistakes: {} }
@@ -99,7 +101,7 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
   const mistake = form.mistakes[name]
   return (
     <div class={mistake ? 'field wrong' : 'field'}>
-      <label for={`field-${name}`}>{label}</label>
+      <label for={idOf(form, name)}>{label}</label>
       {children}
       {hint !== undefined && (
         <p class="hint" id={`hint-${name}`}>
@@ -115,12 +117,14 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
   )
 }
 
+const idOf = ({ prefix = 'field' }: FormState, name: string): string => `${prefix}-${name}`
+
 /** Ties hint and mistake to their field for those who hear the page. */
 function wiring({ form, name, hint }: FieldProps) {
   const mistake = form.mistakes[name]
   const described = [hint !== undefined && `hint-${name}`, mistake && `mistake-${name}`]
   return {
-    id: `field-${name}`,
+    id: idOf(form, name),
     'aria-invalid': mistake ? ('true' as const) : undefined,
     'aria-describedby': described.filter(Boolean).join(' ') || undefined,
   }

@@ -70,6 +70,7 @@ export async function readFilters(
   c: Context,
   tenants: Pick<Tenants, 'show'>,
 ): Promise<{ form: FormState; filters: Filters | null }> {
+  const prefix = 'filter'
   const values = Object.fromEntries(
     Object.entries(c.req.query())
       .map(([name, value]): [string, string] => [name, value.trim()])
@@ -80,14 +81,15 @@ export async function readFilters(
     const mistakes = Object.fromEntries(
       parsed.error.issues.map(({ path, message }) => [String(path[0]), message]),
     )
-    return { form: { values, mistakes }, filters: null }
+    return { form: { values, mistakes, prefix }, filters: null }
   }
   try {
     const { tenant } = parsed.data
     const tenantRow = tenant === undefined ? undefined : (await tenants.show(tenant)).tenant
-    return { form: { values, mistakes: {} }, filters: { ...parsed.data, tenantRow } }
+    return { form: { values, mistakes: {}, prefix }, filters: { ...parsed.data, tenantRow } }
   } catch (error) {
     if (!(error instanceof TenantNotFound)) throw error
-    return { form: { values, mistakes: { tenant: 'There is no such tenant.' } }, filters: null }
+    const mistakes = { tenant: 'There is no such tenant.' }
+    return { form: { values, mistakes, prefix }, filters: null }
   }
 }

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Database } from '../database/schema.ts'
 
 /** Names of more than are ever on one screen; about 2 MB. */
@@ -14,24 +14,15 @@ export interface Names {
  * change; a URL that has changed is shown as it was until the process ends or forgets it.
  */
 export function createNames({ database }: { database: Kysely<Database> }): Names {
-  return {
-    tenantKey: remembering(async (id) => {
-      const row = await database
-        .selectFrom('tenant')
-        .select('key')
-        .where('id', '=', id)
-        .executeTakeFirst()
-      return row?.key
-    }),
-    endpointUrl: remembering(async (id) => {
-      const row = await database
-        .selectFrom('endpoint')
-        .select('url')
-        .where('id', '=', id)
-        .executeTakeFirst()
-      return row?.url
-    }),
-  }
+  const find = (table: 'tenant' | 'endpoint', column: 'key' | 'url') =>
+    remembering(async (id) => {
+      const { rows } = await sql<{ name: string }>`
+        select ${sql.ref(column)} as name from ${sql.table(`postrider.${table}`)} where id = ${id}`.execute(
+        database,
+      )
+      return rows[0]?.name
+    })
+  return { tenantKey: find('tenant', 'key'), endpointUrl: find('endpoint', 'url') }
 }
 
 function remembering(find: (id: string) => Promise<string | undefined>) {

@@ -66,6 +66,7 @@ export function createAllEndpoints({ database }: { database: Kysely<Database> })
         from (
           select d.state from postrider.delivery d
           where d.endpoint_id = ${id} and d.finished_at is null
+            and d.id >= postrider.id_floor(${id}) and d.id < postrider.id_at(now() + interval '1 hour')
           limit ${OPEN_COUNTED_MAX}
         ) as open`.execute(database)
       return rows[0] ?? { pending: 0, delivering: 0, held: 0 }

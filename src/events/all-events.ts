@@ -6,6 +6,9 @@ import { allOf, isInRange, type Range } from './list-query.ts'
 import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from './scan.ts'
 import { findNamed, isAbout } from './search.ts'
 
+/** Of one event; whoever has more endpoints looks at its deliveries. */
+const COUNTED_MAX = 1_000
+
 /** How far the deliveries of an event are. */
 export interface FoundEvent extends Omit<Event, 'data'> {
   tenantKey: string
@@ -69,6 +72,6 @@ const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
     select count(*)::int as deliveries,
       count(*) filter (where d.state = 'delivered')::int as delivered,
       count(*) filter (where d.state in ('failed', 'cancelled'))::int as ended
-    from (select d.state from postrider.delivery d where ${ofRow} limit ${SCANNED_DEEPLY_MAX}) as d
+    from (select d.state from postrider.delivery d where ${ofRow} limit ${COUNTED_MAX}) as d
   ) as d
   order by r.id desc`

@@ -25,7 +25,7 @@ export function createBacklog({ database }: { database: Kysely<Database> }) {
       with open as materialized (
         select d.state, d.next_attempt_at
         from postrider.delivery d
-        where d.finished_at is null
+        where d.finished_at is null and d.id < postrider.id_at(now() + interval '1 hour')
         order by d.next_attempt_at
         limit ${BACKLOG_COUNTED_MAX}
       )

@@ -6,7 +6,7 @@ import { SearchTooSlow } from './list-query.ts'
 /** A page looks through so many rows and no more; an older page goes on from there. */
 export const SCANNED_MAX = 50_000
 /** Where each row costs a look into another table, or into its data. */
-export const SCANNED_DEEPLY_MAX = 5_000
+export const SCANNED_DEEPLY_MAX = 2_000
 /** Far above what so many rows take; a database that is slower has other troubles. */
 const SCAN_MS_MAX = 3_000
 

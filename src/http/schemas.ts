@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { OUTCOMES } from '../attempts/outcome.ts'
 
 /**
  * The shapes of the API. What goes out is documented by them; what comes in is parsed by them, and
@@ -118,16 +119,7 @@ export const attemptSchema = z
     id,
     number: z.int(),
     trigger: z.enum(['schedule', 'manual', 'replay', 'test']),
-    outcome: z.enum([
-      'started',
-      'delivered',
-      'rejected',
-      'unreachable',
-      'blocked',
-      'abandoned',
-      'stale',
-      'interrupted',
-    ]),
+    outcome: z.enum(OUTCOMES),
     statusCode: z.int().nullable(),
     error: z.string().nullable(),
     durationMs: milliseconds,

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type LiveAttempts, NoReaderFree, TooManyReaders } from '../../attempts/live.ts'
 import type { LiveMessage } from '../../attempts/live-reader.ts'
+import { OUTCOMES } from '../../attempts/outcome.ts'
 import { serveLive } from '../../attempts/serve-live.ts'
 import type { Log } from '../../log.ts'
 import type { Sessions } from '../../tenants/sessions.ts'
@@ -20,20 +21,12 @@ const PATH = '/console/live'
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = '5'
 
-const OUTCOMES = [
-  'delivered',
-  'rejected',
-  'unreachable',
-  'blocked',
-  'abandoned',
-  'stale',
-  'interrupted',
-] as const
+const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')
 const OUTCOME_CHOICES: readonly Choice[] = [
   ['', 'Any'],
-  ...OUTCOMES.map((word): Choice => [word, word]),
+  ...ENDS.map((word): Choice => [word, word]),
 ]
-const outcomeOf = z.enum(OUTCOMES).optional().catch(undefined)
+const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 
 export interface LiveOptions {
   render: RenderPage

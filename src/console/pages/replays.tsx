@@ -3,7 +3,7 @@ import type { NewReplay } from '../../client/client.ts'
 import type { ReplayId } from '../../ids.ts'
 import type { createAllReplays, FoundReplay } from '../../recovery/all-replays.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
-import { eventTypesOf } from '../endpoint-form.ts'
+import { asNumber, eventTypesOf } from '../endpoint-form.ts'
 import { CheckboxField, FormMistake, type FormState, SelectField, TextField } from '../fields.tsx'
 import { CLASS_CHOICES, PAGE_ROWS, readFilters } from '../filters.ts'
 import { readForm, refusedForm } from '../forms.ts'
@@ -142,8 +142,8 @@ function bodyOf(values: Record<string, string>): NewReplay {
     ...(endpointId !== '' && { endpointId: endpointId.trim() }),
     ...(eventTypes.trim() !== '' && { eventTypes: eventTypesOf(eventTypes) }),
     ...(!isMissed && { states: STATES.filter((state) => values[`states.${state}`]) }),
-    ...(!isMissed && statusClass !== '' && { statusClass: Number(statusClass) }),
-    ratePerSecond: Number(values['ratePerSecond']),
+    ...(!isMissed && statusClass !== '' && { statusClass: asNumber(statusClass) }),
+    ratePerSecond: asNumber(values['ratePerSecond'] ?? ''),
   }
 }
 

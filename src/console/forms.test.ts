@@ -1,0 +1,162 @@
+import t from 'tap'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTestConsole } from '../testing/pages.ts'
+import { createTenant } from '../testing/tenant.ts'
+
+const { pool } = await createTestDatabase(t)
+
+async function bundle() {
+  const pages = await createTestConsole(pool)
+  const tenant = await createTenant(pool)
+  const cookie = await pages.signedIn()
+  const send = (path: string, fields: Record<string, string>) =>
+    pages.post(`/console${path}`, fields, { cookie })
+  const show = (path: string) => pages.get(`/console${path}`, { cookie })
+  /** Makes an endpoint and returns the path of its page. */
+  const endpoint = async (fields: Record<string, string> = {}) => {
+    const url = 'http://127.0.0.1:9/a'
+    const { headers, text } = await send('/endpoints/new', { tenant: tenant.key, url, ...fields })
+    const location = headers.get('location')
+    if (!location) throw new Error(text)
+    return location.replace('/console', '').replace(/\?.*/, '')
+  }
+  return { ...pages, tenant, send, show, endpoint }
+}
+
+t.test(
+  'a form that is refused keeps what was typed, and says what is wrong where it is',
+  async (t) => {
+    const { send, tenant } = await bundle()
+    const typed = {
+      tenant: tenant.key,
+      url: 'ftp://example.test/"typed"',
+      description: '  kept <as> it is\n',
+      eventTypes: 'invoice.paid\nnot a type!',
+      filter: '$.a >',
+      headers: 'X-A: 1\nwebhook-id: 2',
+      ratePerSecond: 'many',
+      retrySchedule: '60, 120',
+    }
+    const { status, text } = await send('/endpoints/new', typed)
+    t.equal(status, 422)
+    t.match(text, 'value="ftp://example.test/&quot;typed&quot;"')
+    t.match(text, 'value="  kept &lt;as&gt; it is\n"')
+    t.match(text, 'not a type!')
+    t.match(text, /id="mistake-url">It is neither https nor http/)
+    t.match(text, /id="mistake-filter"/)
+    t.match(text, /id="mistake-headers">It is set by Postrider/)
+    t.match(text, /id="mistake-ratePerSecond"/)
+    t.match(text, /aria-invalid="true"[^>]*aria-describedby="mistake-url"/)
+    t.equal((await send('/tenants', { key: 'no blanks', name: 'Kept' })).status, 422)
+    t.match((await send('/tenants', { key: 'no blanks', name: 'Kept' })).text, 'value="Kept"')
+    const key = await send('/keys', { name: 'Kept', tenant: 'nobody' })
+    t.match(key, { status: 422, text: /value="Kept"/ })
+    const type = await send('/event-types', { name: 'a.b', schema: '{"type": ' })
+    t.match(type, { status: 422, text: /This is not JSON/ })
+  },
+)
+
+t.test('an endpoint is made, tried against the last events, and changed', async (t) => {
+  const { show, send, endpoint, tenant } = await bundle()
+  await tenant.publish('invoice.paid', { amount: 5 })
+  await tenant.publish('invoice.paid', { amount: 500 })
+  await tenant.publish('order.made', {})
+  const path = await endpoint({ eventTypes: 'invoice.*', headers: 'X-A: b: c' })
+  t.match((await show(path)).text, 'X-A: b: c')
+
+  const change = { url: 'http://127.0.0.1:9/a', eventTypes: 'invoice.*', filter: '$.amount > 100' }
+  const tried = await send(`${path}/edit`, { ...change, intent: 'try' })
+  t.match(tried.text, 'Of the last 3 events of the tenant, 1 would have been sent.')
+  t.match(tried.text, 'the data does not pass its filter')
+  t.match(tried.text, 'its event types do not include this one')
+  t.notMatch((await show(path)).text, 'amount', 'nothing is saved')
+  const wrong = await send(`${path}/edit`, { ...change, filter: '$.amount >>', intent: 'try' })
+  t.match(wrong, { status: 422, text: /id="mistake-filter"/ })
+
+  t.equal((await send(`${path}/edit`, change)).status, 303)
+  t.match((await show(path)).text, '$.amount &gt; 100')
+  t.notMatch((await show(path)).text, 'X-A', 'an empty field takes away')
+})
+
+t.test('what is done to an endpoint, and that it stands in the audit log', async (t) => {
+  const { show, send, endpoint, tenant } = await bundle()
+  const path = await endpoint()
+  const isSaid = async (action: string, fields: Record<string, string> = {}) => {
+    const { status, headers } = await send(`${path}/${action}`, fields)
+    t.equal(status, 303, action)
+    return (await show((headers.get('location') ?? '').replace('/console', ''))).text
+  }
+  t.match(await isSaid('pause'), 'It is paused')
+  t.match(await isSaid('resume'), 'It is back in service')
+  const secret = /whsec_[^"<]+/.exec((await send(`${path}/secret`, {})).text)?.[0]
+  t.match(await isSaid('rotate'), 'There is a new secret')
+  const after = (await send(`${path}/secret`, {})).text
+  t.match(after, 'signs as well until')
+  t.ok(secret && after.includes(secret), 'the old one too')
+  t.notMatch((await show(path)).text, 'whsec_', 'and it is shown when asked for only')
+  await pool.query(
+    `update postrider.endpoint set state = 'disabled', disabled_reason = 'gone' where id = $1`,
+    [path.split('/').at(-1)],
+  )
+  t.match((await show(path)).text, 'Disabled because')
+  t.match(await isSaid('enable', { held: 'cancel' }), 'It is back in service')
+  t.match(await isSaid('delete'), tenant.key)
+  t.equal((await show(path)).status, 404)
+  const { text } = await show(`/audit?tenant=${tenant.key}`)
+  for (const action of ['pause_endpoint', 'resume_endpoint', 'enable_endpoint'])
+    t.match(text, action)
+})
+
+t.test('a replay is counted first, then started, watched and cancelled', async (t) => {
+  const { show, send, endpoint, tenant } = await bundle()
+  await endpoint()
+  await tenant.publish()
+  await pool.query(
+    `update postrider.delivery set state = 'failed', finished_at = now() where tenant_id = $1`,
+    [tenant.id],
+  )
+  const form = {
+    tenant: tenant.key,
+    mode: 'redeliver',
+    endpointId: '',
+    since: '2026-01-01T00:00',
+    'states.failed': 'yes',
+    ratePerSecond: '50',
+  }
+  const counted = await send('/replays', { ...form, intent: 'preview' })
+  t.match(counted.text, 'It would make 1 delivery due. Nothing has begun yet.')
+  t.match((await show('/replays')).text, 'There has been no replay')
+  t.match(await send('/replays', { ...form, since: '', intent: 'start' }), { status: 422 })
+  const missed = await send('/replays', { ...form, mode: 'missed', intent: 'preview' })
+  t.match(missed.text, 'It is required for mode missed')
+
+  t.equal((await send('/replays', { ...form, intent: 'start' })).status, 303)
+  const { text } = await show(`/replays?tenant=${tenant.key}`)
+  t.match(text, /<progress[^>]*value="0"[^>]*max="1"/)
+  const cancel = /action="\/console(\/replays\/[^"]+\/cancel)"/.exec(text)?.[1] ?? ''
+  t.equal((await send(cancel, {})).status, 303)
+  t.match((await show('/replays')).text, 'cancelled')
+})
+
+t.test('a key is shown once, and takes its sessions along when it is revoked', async (t) => {
+  const { show, send, signedIn, get } = await bundle()
+  const made = await send('/keys', { name: 'Ann', 'scopes.read': 'yes' })
+  t.equal(made.status, 200)
+  const key = /pr_[\w-]+/.exec(made.text)?.[0] ?? ''
+  t.notMatch((await show('/keys')).text, key)
+  t.match(await send('/keys', { name: 'Bob' }), { status: 422, text: /value="Bob"/ })
+
+  const ann = await signedIn(key)
+  t.equal((await get('/console', { cookie: ann })).status, 200)
+  const revoke = /action="\/console(\/keys\/[^"]+\/revoke)"/.exec((await show('/keys')).text)?.[1]
+  t.equal((await send(revoke ?? '', {})).status, 303)
+  t.match((await show('/keys')).text, 'revoked')
+})
+
+t.test('settings are shown without what is secret', async (t) => {
+  const { show } = await bundle()
+  const { text } = await show('/settings')
+  t.match(text, '8081')
+  t.match(text, '(set)')
+  t.notMatch(text, 'a:b@c')
+})

@@ -1,0 +1,177 @@
+import { sql } from 'kysely'
+import t from 'tap'
+import { createAttemptRates } from '../attempts/attempt-rates.ts'
+import { createDatabase, createPool } from '../database/pool.ts'
+import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
+import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
+import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { recordQueries } from '../testing/queries.ts'
+import { createWork } from '../testing/work.ts'
+import { createAllDeliveries, type FoundDelivery } from './all-deliveries.ts'
+import { createAllEvents } from './all-events.ts'
+import { createBacklog } from './backlog.ts'
+import { createScan } from './scan.ts'
+
+const { pool, url } = await createTestDatabase(t)
+const recorded = recordQueries(pool)
+const database = createDatabase(recorded.pool)
+const allDeliveries = createAllDeliveries({ database })
+const allEvents = createAllEvents({ database })
+const FIRST = { limit: 10, before: null }
+
+/** A tenant with one delivered and one failed delivery. */
+async function bundle() {
+  const work = await createWork(pool)
+  const good = await work.publish()
+  await work.finish(await work.claim(good), 200)
+  const bad = await work.publish()
+  await work.finish(await work.claim(bad), 503)
+  const tenantId = work.tenant.id as TenantId
+  const found = async (query: Partial<Parameters<typeof allDeliveries>[0]>) =>
+    (await allDeliveries({ ...FIRST, tenantId, ...query })).rows.map(({ id }) => String(id))
+  return { ...work, tenantId, good, bad, found }
+}
+
+t.test('deliveries of every tenant, newest first, with what people know them by', async (t) => {
+  const one = await bundle()
+  const other = await bundle()
+  const { rows, next, isCutShort } = await allDeliveries({ ...FIRST, limit: 3 })
+  t.match(rows, [
+    { id: other.bad.id, tenantKey: other.tenant.key, lastStatusCode: 503, lastOutcome: 'rejected' },
+    { id: other.good.id, eventType: 'invoice.paid', lastStatusCode: 200 },
+    { id: one.bad.id, url: 'http://127.0.0.1:1/', lastError: 'status: 503' },
+  ])
+  t.equal(next, one.bad.id)
+  t.equal(isCutShort, false)
+  const older = await allDeliveries({ ...FIRST, before: next as DeliveryId })
+  t.equal(older.rows[0]?.id, one.good.id, 'the next page goes on from there')
+  t.equal(older.next, null)
+})
+
+t.test('deliveries by tenant, endpoint, event, state, type, answer and time', async (t) => {
+  const { good, bad, endpoint, found } = await bundle()
+  t.strictSame(await found({}), [bad.id, good.id])
+  t.strictSame(await found({ endpointId: endpoint.id as EndpointId }), [bad.id, good.id])
+  t.strictSame(await found({ eventId: good.eventId as EventId }), [good.id])
+  t.strictSame(await found({ state: 'failed' }), [bad.id])
+  t.strictSame(await found({ state: 'pending' }), [])
+  t.strictSame(await found({ type: 'invoice.*' }), [bad.id, good.id])
+  t.strictSame(await found({ type: 'invoice' }), [])
+  t.strictSame(await found({ statusClass: 5 }), [bad.id])
+  t.strictSame(await found({ until: new Date(Date.now() - 60_000) }), [])
+  t.strictSame(await found({ since: new Date(Date.now() - 60_000) }), [bad.id, good.id])
+})
+
+t.test(
+  'deliveries by id, by that of their event, and by the idempotency key of a tenant',
+  async (t) => {
+    const { good, found, tenant } = await bundle()
+    const everywhere = { tenantId: undefined }
+    t.strictSame(await found({ search: good.id.toUpperCase(), ...everywhere }), [good.id])
+    t.strictSame(await found({ search: good.eventId, ...everywhere }), [good.id])
+    await pool.query(`select postrider.publish($1, 'a', '1', 'the key')`, [tenant.key])
+    t.equal((await found({ search: 'the key' })).length, 1)
+    t.strictSame(await found({ search: 'the key', ...everywhere }), [], 'keys are a tenant’s own')
+  },
+)
+
+t.test('events of every tenant, with how far they are', async (t) => {
+  const { good, bad, tenantId } = await bundle()
+  const found = async (query: Partial<Parameters<typeof allEvents>[0]>) =>
+    (await allEvents({ ...FIRST, tenantId, ...query })).rows.map(({ id }) => String(id))
+  t.match((await allEvents({ ...FIRST, tenantId })).rows, [
+    { id: bad.eventId, deliveries: 1, delivered: 0, ended: 1 },
+    { id: good.eventId, deliveries: 1, delivered: 1, ended: 0 },
+  ])
+  t.strictSame(await found({ state: 'failed' }), [bad.eventId])
+  t.strictSame(await found({ type: 'invoice.paid', limit: 1 }), [bad.eventId])
+  t.strictSame(await found({ search: '"id"' }), [bad.eventId, good.eventId])
+  t.strictSame(await found({ search: good.id, tenantId: undefined }), [good.eventId])
+  t.strictSame(await found({ search: 'nowhere' }), [])
+})
+
+t.test('a page asks so many rows and says where it stopped, whatever it has found', async (t) => {
+  const work = await createWork(pool)
+  const made: string[] = []
+  for (let n = 0; n < 5; n++) made.unshift((await work.publish()).id)
+  const scan = createScan<FoundDelivery>(database)
+  const look = (asked: boolean, scannedMax: number, limit = 10) =>
+    scan(
+      {
+        table: 'delivery',
+        indexed: sql`tenant_id = ${work.tenant.id}`,
+        asked: sql`${asked}`,
+        scannedMax,
+        limit,
+      },
+      (rows) => sql<FoundDelivery>`select * from (${rows}) as r order by id desc`,
+    )
+  const idsOf = async (page: ReturnType<typeof look>) =>
+    (await page).rows.map(({ id }) => String(id))
+  t.match(await look(false, 3), { rows: [], next: made[2], isCutShort: true })
+  t.match(await look(false, 5), { next: made[4], isCutShort: true }, 'there may be one more')
+  t.match(await look(false, 6), { rows: [], next: null, isCutShort: false })
+  t.strictSame(await idsOf(look(true, 3)), made.slice(0, 3))
+  t.match(await look(true, 5, 2), { next: made[1], isCutShort: false })
+})
+
+t.test('no page reads through all deliveries or attempts, however they are stored', async (t) => {
+  const { endpoint, tenantId, good } = await bundle()
+  await pool.query(`
+    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, attempt_count, due_attempt, finished_at)
+    select d.tenant_id, d.event_id, d.endpoint_id, 'delivered', 1, 2, now()
+    from postrider.delivery d, generate_series(1, 20000) limit 20000`)
+  await pool.query(`
+    insert into postrider.attempt (tenant_id, delivery_id, endpoint_id, number, trigger, outcome, runner, finished_at)
+    select d.tenant_id, d.id, d.endpoint_id, 1, 'schedule', 'delivered', 'r', now()
+    from postrider.delivery d where d.state = 'delivered' and d.attempt_count = 1`)
+  await pool.query('analyze postrider.delivery, postrider.attempt, postrider.event')
+  recorded.sent.length = 0
+
+  const endpointId = endpoint.id as EndpointId
+  const of = { tenantId, endpointId }
+  await createAttemptRates({ database })({ minutes: 60, stepMinutes: 1 })
+  await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
+  await createBacklog({ database })()
+  await createTroubledEndpoints({ database })()
+  await createAllEndpoints({ database }).countOpen(endpointId)
+  const plain = await recorded.explain(pool)
+  recorded.sent.length = 0
+
+  const filters = [
+    {},
+    { tenantId },
+    { endpointId },
+    { state: 'failed' },
+    { type: 'a' },
+    { statusClass: 4 },
+  ]
+  for (const filter of filters) {
+    await allDeliveries({ ...FIRST, ...(filter as object) })
+  }
+  await allDeliveries({ ...FIRST, search: good.id })
+  for (const filter of [
+    {},
+    { tenantId },
+    { state: 'failed' },
+    { search: 'x' },
+    { search: good.id },
+  ]) {
+    await allEvents({ ...FIRST, ...(filter as object) })
+  }
+  // As they are run: what is still a sequential scan then has no index at all.
+  const likeThem = createPool({
+    connectionString: url,
+    max: 2,
+    applicationName: 'explain',
+    options: '-c enable_seqscan=off',
+  })
+  t.teardown(() => likeThem.end())
+  const plans = [...plain, ...(await recorded.explain(likeThem))]
+  t.ok(plans.length > 20)
+  // Those of other days are empty here, and Postgres knows it.
+  const today = new Date().toISOString().slice(0, 10).replaceAll('-', '')
+  const full = new RegExp(`Seq Scan on (?:delivery|attempt|event)_${today}`)
+  for (const plan of plans) t.notMatch(plan, full)
+})
