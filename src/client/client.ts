@@ -7,12 +7,14 @@
  * await postrider.publish({ tenant: 'acme', type: 'invoice.paid', data: { id: 1 } })
  */
 import type { BatchedEvent, NewEvent, Operations, Published } from './api.ts'
+import { type FollowedAttempt, type FollowOptions, followAttempts } from './follow.ts'
 import { isRepeatable } from './retry.ts'
 import { createTransport, type Patience, type RequestParts, type Transport } from './transport.ts'
 
 export type * from './api.ts'
 // biome-ignore lint/performance/noBarrelFile: the entry point of the package
 export { type FieldError, PostriderError } from './error.ts'
+export type { FollowedAttempt, FollowOptions } from './follow.ts'
 export type { Patience } from './transport.ts'
 
 const TRIES = 4
@@ -119,6 +121,17 @@ export class Postrider {
       yield* data
       cursor = nextCursor
     } while (cursor !== null)
+  }
+
+  /**
+   * Attempts of a tenant as they end, until the signal. Each comes once; a connection that is lost is made again, and
+   * what was missed meanwhile comes first.
+   *
+   * @example for await (const { attempt, event } of postrider.follow({ tenant: 'acme', signal })) …
+   * @throws PostriderError when it is refused, or cannot be opened at first
+   */
+  follow(options: FollowOptions): AsyncGenerator<FollowedAttempt, void, undefined> {
+    return followAttempts(this.#transport, options)
   }
 }
 

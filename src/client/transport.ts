@@ -9,6 +9,12 @@ export interface Transport {
    * @throws the reason of the signal
    */
   send(method: string, path: string, init: RequestParts, isRepeatable: boolean): Promise<unknown>
+  /**
+   * Opens a stream, once. It is cut when nothing comes for the time that a try has.
+   *
+   * @throws PostriderError, also while it is read
+   */
+  read(path: string, init: RequestParts): AsyncGenerator<Uint8Array, void, undefined>
 }
 
 /** Of a request, whatever its operation. */
@@ -47,6 +53,10 @@ export function createTransport(options: TransportOptions): Transport {
         await wait(pause, init.signal)
       }
     },
+    read: (path, init) => {
+      const url = `${base}${filled(path, init.path)}${queryOf(init.query)}`
+      return readStream(options, url, init)
+    },
   }
 }
 
@@ -75,6 +85,40 @@ async function tryOnce(
     const code = timeout.aborted ? 'timeout' : 'unreachable'
     const message = timeout.aborted ? `no answer within ${timeoutMs} ms` : 'no answer'
     return { failure: { error: new PostriderError(message, { code, cause }) } }
+  }
+}
+
+async function* readStream(
+  { apiKey, fetch, timeoutMs: usualMs }: TransportOptions,
+  url: string,
+  { headers, signal, timeoutMs = usualMs }: RequestParts,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const silence = new AbortController()
+  let timer = setTimeout(() => silence.abort(), timeoutMs)
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  try {
+    const response = await fetch(url, {
+      headers: headersOf(apiKey, headers, undefined),
+      redirect: 'error',
+      signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+    })
+    if (!response.ok) throw await errorOf(response)
+    reader = response.body?.getReader()
+    for (;;) {
+      const { value } = (await reader?.read()) ?? {}
+      if (!value) return
+      clearTimeout(timer)
+      yield value
+      timer = setTimeout(() => silence.abort(), timeoutMs)
+    }
+  } catch (cause) {
+    if (cause instanceof PostriderError) throw cause
+    const code = silence.signal.aborted ? 'timeout' : 'unreachable'
+    const message = code === 'timeout' ? `nothing came for ${timeoutMs} ms` : 'no answer'
+    throw new PostriderError(message, { code, cause })
+  } finally {
+    clearTimeout(timer)
+    await reader?.cancel().catch(() => undefined)
   }
 }
 
@@ -119,7 +163,7 @@ function queryOf(query: Record<string, unknown> = {}): string {
 }
 
 /** Rejects with the reason of the signal when that comes first. */
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
+export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => {
       clearTimeout(timer)
