@@ -129,7 +129,9 @@ begin
   r.done := 0;
   r.position := postrider.id_at(since);
   r.recheck_from := greatest(r.position, postrider.oldest_open_id());
-  r.horizon := pg_snapshot_xmax(pg_current_snapshot());
+  -- Its own: whoever writes already has a lower one. The xmax of a snapshot is one more than the highest that has
+  -- ended, and would pass over those that began after that one.
+  r.horizon := case when not preview then pg_current_xact_id() end;
   r.rechecking := false;
   r.requested_by := coalesce(who, session_user);
   r.created_at := clock_timestamp();

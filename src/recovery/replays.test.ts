@@ -209,6 +209,26 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(new Set(rows.map(({ event_id }) => event_id)), new Set([open, later]))
   })
 
+  t.test('nor is it when nothing has been committed since it began to write', async (t) => {
+    // The horizon was the xmax of a snapshot, which is no higher than such a transaction: it was not waited for.
+    const { work, start, step, run, stateOf } = await bundle()
+    const producer = await pool.connect()
+    await producer.query('begin isolation level repeatable read')
+    await producer.query('select 1 from postrider.endpoint limit 0')
+    const late = await work.tenant.addEndpoint({
+      url: 'http://127.0.0.1:2/',
+      event_types: ['order.*'],
+    })
+    await producer.query(`select postrider.publish($1, 'order.made', '1')`, [work.tenant.key])
+
+    const replay = await start({ mode: 'missed', endpoint: late.id })
+    t.match(await step(replay), /waiting for transactions/)
+    await producer.query('commit')
+    producer.release()
+    await run(replay)
+    t.match(await stateOf(replay), { state: 'done', done: 1 })
+  })
+
   t.test('a cancelled replay does no more', async (t) => {
     const { start, step, stateOf, failed } = await bundle()
     await failed()
