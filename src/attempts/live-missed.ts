@@ -20,6 +20,7 @@ export interface ReadOptions extends LiveFilter {
 }
 
 export interface Missed {
+  isAny: boolean
   messages: AsyncIterable<LiveMessage>
   /** Whether there was more: longer ago than 15 minutes, or more than 1,000 attempts. */
   hasGap: boolean
@@ -32,7 +33,9 @@ export async function readMissed(
   now: number,
 ): Promise<Missed> {
   const { after, tenantId } = options
-  if (after === undefined) return { messages: toMessages(database, [], options), hasGap: false }
+  if (after === undefined) {
+    return { isAny: false, messages: toMessages(database, [], options), hasGap: false }
+  }
   const cursor = parseCursor(after)
   const earliest = now - MISSED_MS_MAX
   const sinceMs = Math.max(cursor?.settledMs ?? 0, earliest)
@@ -43,7 +46,11 @@ export async function readMissed(
     isWanted: (head) => head.id !== cursor?.attemptId && mayWant(options, tenantId, head),
   })
   const isTooOld = (cursor?.settledMs ?? 0) < earliest
-  return { messages: toMessages(database, heads, options), hasGap: isTooOld || !isComplete }
+  return {
+    isAny: heads.length > 0,
+    messages: toMessages(database, heads, options),
+    hasGap: isTooOld || !isComplete,
+  }
 }
 
 async function* toMessages(

@@ -158,7 +158,7 @@ function refuseTooMany(
 }
 
 function asReader(queue: Queue, missed: Missed, toldUntilMs: () => number): LiveReader {
-  let isCatchingUp = true
+  let isCatchingUp = missed.isAny
   return {
     hasGap: missed.hasGap,
     ended: queue.ended,

@@ -50,7 +50,9 @@ export function serveLive(c: Context, reader: LiveReader, serving: Serving): Res
 }
 
 async function write(stream: SSEStreamingApi, reader: LiveReader, { present }: Serving) {
-  await stream.write(`retry: ${RECONNECT_MS}\n\n`)
+  // Who is cut off before the first message can go on from here.
+  const cursor = reader.cursor()
+  await stream.write(`retry: ${RECONNECT_MS}\n${cursor === null ? '' : `id: ${cursor}\n`}\n`)
   if (reader.hasGap) await stream.writeSSE({ event: 'gap', data: '{}' })
   for await (const message of reader.messages()) {
     const data = await present(message)

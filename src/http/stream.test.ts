@@ -45,7 +45,8 @@ async function bundle(overrides: Partial<AppOptions> = {}) {
     if (!response.body) throw new Error(`no stream: ${response.status}`)
     const { body, leave } = leavable(response.body)
     t.teardown(leave)
-    return { response, leave, next: nextOf(body) }
+    const events = readServerSentEvents(body)
+    return { response, leave, nextEvent: () => nextOf(events), next: () => nextWithData(events) }
   }
   return { ...api, liveAttempts, work, tenantId: work.tenant.id as TenantId, path, attempt, open }
 }
@@ -63,12 +64,19 @@ function leavable(stream: ReadableStream<Uint8Array>) {
   return { body: body(), leave: () => reader.cancel() }
 }
 
-function nextOf(body: AsyncIterable<Uint8Array>) {
-  const events = readServerSentEvents(body)
-  return async (): Promise<ServerSentEvent & { json: ReturnType<typeof JSON.parse> }> => {
-    const { value, done } = await events.next()
-    if (done) throw new Error('the stream has ended')
-    return { ...value, json: value.data === '' ? null : JSON.parse(value.data) }
+type Events = ReturnType<typeof readServerSentEvents>
+
+async function nextOf(events: Events): Promise<ServerSentEvent> {
+  const { value, done } = await events.next()
+  if (done) throw new Error('the stream has ended')
+  return value
+}
+
+/** Passes over what only says where to go on. */
+async function nextWithData(events: Events) {
+  for (;;) {
+    const { data, ...event } = await nextOf(events)
+    if (data !== '') return { ...event, json: JSON.parse(data) }
   }
 }
 
@@ -140,15 +148,17 @@ t.test('a client that was away for too long is told of the gap', async (t) => {
   t.equal((await next()).event, 'gap')
 })
 
-t.test('heartbeats say where to go on, although nothing has happened', async (t) => {
+t.test('a stream says where to go on when it begins, and with each heartbeat', async (t) => {
   const { open, attempt } = await bundle({ streamTimes: { heartbeatMs: 50 } })
-  const { next, leave } = await open(t)
-  const { event, id: lastEventId } = await next()
-  t.equal(event, null)
+  const { nextEvent, leave } = await open(t)
+  const ids = [(await nextEvent()).id, (await nextEvent()).id]
+  t.ok(Number(ids[0]) < Number(ids[1]), String(ids))
   await leave()
   const missed = await attempt()
-  const again = await open(t, { lastEventId })
-  t.equal((await again.next()).json.attempt.id, missed)
+  for (const lastEventId of ids) {
+    const again = await open(t, { lastEventId })
+    t.equal((await again.next()).json.attempt.id, missed)
+  }
 })
 
 t.test('a key that is revoked, or expires, ends its stream', async (t) => {
