@@ -24,6 +24,9 @@ async function main(): Promise<ExitCode> {
     cwd: process.cwd(),
     stdin: process.stdin,
     print: (text) => process.stdout.write(text),
+    note: (text) => process.stderr.write(text),
+    hasColours: process.stdout.isTTY === true && process.stdout.hasColors(),
+    isWatched: process.stderr.isTTY === true,
     stopSignal: stopping.signal,
   })
   try {

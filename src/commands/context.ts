@@ -8,6 +8,12 @@ export interface CommandContext {
   stdin: AsyncIterable<Buffer | string>
   /** Writes to stdout as it is; a command's result and nothing else. */
   print(text: string): void
+  /** Writes to stderr as it is: what people want to know meanwhile. */
+  note(text: string): void
+  /** Whether stdout is a terminal with colours, and NO_COLOR is not set. */
+  hasColours: boolean
+  /** Whether somebody watches stderr, for progress. */
+  isWatched: boolean
   /** Aborted when the process was asked to stop. */
   stopSignal: AbortSignal
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CommandContext } from './context.ts'
 import { renderPage, renderRecord, renderTable } from './output.ts'
+import type { Paint } from './paint.ts'
 import {
   type JsonOption,
   type PageOptions,
@@ -53,7 +54,7 @@ export function addDeliveryCommand(program: Command, context: CommandContext): v
           query: { ...query, endpointId: endpoint, eventId: event },
         },
         json ? { json } : {},
-        (page) => renderPage(COLUMNS, page),
+        (page, paint) => renderPage(COLUMNS, page, paint),
       ),
     )
 
@@ -89,10 +90,13 @@ export function addDeliveryCommand(program: Command, context: CommandContext): v
   }
 }
 
-function renderDelivery(answer: { attempts: Record<string, unknown>[] }): string {
-  const { attempts, ...record } = answer
-  const shown = renderRecord(record)
-  return attempts.length === 0 ? shown : `${shown}\n${renderTable(ATTEMPT_COLUMNS, attempts)}`
+function renderDelivery(
+  { attempts, ...record }: { attempts: Record<string, unknown>[] },
+  paint: Paint,
+): string {
+  const shown = renderRecord(record, paint)
+  if (attempts.length === 0) return shown
+  return `${shown}\n${renderTable(ATTEMPT_COLUMNS, attempts, paint)}`
 }
 
 function pathOf(tenant: string, id?: string): string {

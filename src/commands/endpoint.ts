@@ -63,7 +63,7 @@ export function addEndpointCommand(program: Command, context: CommandContext): v
         context,
         { method: 'GET', path: pathOf(tenant), query: { limit, cursor } },
         options,
-        (page) => renderPage(COLUMNS, page),
+        (page, paint) => renderPage(COLUMNS, page, paint),
       ),
     )
 

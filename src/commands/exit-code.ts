@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander'
+import { PostriderError } from '../client/client.ts'
 import { ConfigError } from '../config.ts'
 import { isOutage } from '../database/outage.ts'
 import { ApiRefused, ApiUnreachable } from './api-client.ts'
@@ -50,6 +51,10 @@ export function verdict(error: unknown): { exitCode: ExitCode; message: string }
   if (error instanceof ConfigError) return { exitCode: EXIT.config, message: error.message }
   if (error instanceof ApiRefused) return { exitCode: EXIT.failed, message: error.message }
   if (error instanceof ApiUnreachable) return { exitCode: EXIT.unavailable, message: error.message }
+  if (error instanceof PostriderError) {
+    const exitCode = error.status === null ? EXIT.unavailable : EXIT.failed
+    return { exitCode, message: textOf(error) }
+  }
   if (error instanceof EndedUnasked) return { exitCode: EXIT.temporary, message: textOf(error) }
   return verdictOfOthers(error)
 }

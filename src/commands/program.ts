@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addApiCommand } from './api.ts'
+import { addBenchCommand } from './bench.ts'
+import { addCompletionCommand } from './completion.ts'
 import { addConfigCommand } from './config.ts'
 import type { CommandContext } from './context.ts'
 import { addDeliveryCommand } from './delivery.ts'
@@ -10,9 +12,13 @@ import { addEndpointCommand } from './endpoint.ts'
 import { addEventTypeCommand } from './event-type.ts'
 import { EXIT_MEANINGS } from './exit-code.ts'
 import { addKeyCommand } from './key.ts'
+import { addListenCommand } from './listen.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addPublishCommand } from './publish.ts'
+import { addReplayCommand } from './replay.ts'
 import { addRunnerCommand } from './runner.ts'
+import { addRunnersCommand } from './runners.ts'
+import { addTailCommand } from './tail.ts'
 import { addTenantCommand } from './tenant.ts'
 
 /**
@@ -41,6 +47,12 @@ export function createProgram(context: CommandContext): Command {
   addKeyCommand(program, context)
   addEventTypeCommand(program, context)
   addDeliveryCommand(program, context)
+  addReplayCommand(program, context)
+  addTailCommand(program, context)
+  addListenCommand(program, context)
+  addRunnersCommand(program, context)
+  addBenchCommand(program, context)
+  addCompletionCommand(program, context)
   return program
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { type ApiRequest, callApi } from './api-client.ts'
 import { findConnection } from './connection.ts'
 import type { CommandContext } from './context.ts'
+import { type Paint, paintFor } from './paint.ts'
 
 export interface JsonOption {
   json?: true
@@ -20,10 +21,10 @@ export async function requestAndPrint(
   context: CommandContext,
   request: ApiRequest,
   { json }: JsonOption,
-  render: (answer: never) => string,
+  render: (answer: never, paint: Paint) => string,
 ): Promise<void> {
   const answer = await callApi(await findConnection(context), request)
-  context.print(json ? `${answer}\n` : render(JSON.parse(answer) as never))
+  context.print(json ? `${answer}\n` : render(JSON.parse(answer) as never, paintFor(context)))
 }
 
 export function withJsonOption(command: Command): Command {

@@ -1,0 +1,78 @@
+import type { FollowedAttempt } from '../client/client.ts'
+import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
+import { sign } from '../delivery/signature.ts'
+
+/** As long as an endpoint may take at most. */
+const FORWARD_MS_MAX = 60_000
+/** Ours, which are reserved, and still go out as they were. */
+const OWN = new Set([
+  'content-type',
+  'user-agent',
+  'webhook-id',
+  'webhook-signature',
+  'webhook-timestamp',
+])
+/** What the log holds instead of a credential. */
+const MASKED = '***'
+
+export interface Forwarded {
+  /** Null when there was no answer. */
+  statusCode: number | null
+  error: string | null
+  durationMs: number
+}
+
+/**
+ * Sends what an endpoint was sent to another URL, with the same headers and the same bytes. Headers whose values
+ * the log masks are left out.
+ *
+ * @param secret signs anew, as of now; without it the signature is that of the endpoint, which verifies for five minutes
+ */
+export async function forward(
+  url: string,
+  followed: FollowedAttempt,
+  { secret, signal }: { secret?: string | undefined; signal: AbortSignal },
+): Promise<Forwarded> {
+  const begin = performance.now()
+  const outcome = await send(url, followed, { secret, signal })
+  return { ...outcome, durationMs: Math.round((performance.now() - begin) * 10) / 10 }
+}
+
+async function send(
+  url: string,
+  followed: FollowedAttempt,
+  { secret, signal }: { secret?: string | undefined; signal: AbortSignal },
+): Promise<Omit<Forwarded, 'durationMs'>> {
+  const body = followed.request?.body ?? ''
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { ...sentHeaders(followed), ...(secret && signature(secret, followed, body)) },
+      body,
+      redirect: 'manual', // as deliveries do
+      signal: AbortSignal.any([signal, AbortSignal.timeout(FORWARD_MS_MAX)]),
+    })
+    await response.body?.cancel()
+    return { statusCode: response.status, error: null }
+  } catch (error) {
+    const reason = (error as Error).cause ?? error
+    return { statusCode: null, error: String((reason as Error).message || reason) }
+  }
+}
+
+function sentHeaders({ attempt }: FollowedAttempt): Record<string, string> {
+  const sent = Object.entries(attempt.requestHeaders ?? {}).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== MASKED && (OWN.has(entry[0]) || !RESERVED_HEADER_NAMES.has(entry[0])),
+  )
+  return { 'content-type': 'application/json', ...Object.fromEntries(sent) }
+}
+
+function signature(secret: string, { delivery: { eventId: id } }: FollowedAttempt, body: string) {
+  const timestampSeconds = Math.floor(Date.now() / 1000)
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': String(timestampSeconds),
+    'webhook-signature': sign({ id, timestampSeconds, body, secrets: [secret] }),
+  }
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander'
+import type { FollowedAttempt } from '../client/client.ts'
+import { parseSecret } from '../delivery/signature.ts'
+import type { CommandContext } from './context.ts'
+import { UsageError } from './exit-code.ts'
+import { type FilterOptions, follow, withFilterOptions } from './follow.ts'
+import { type Forwarded, forward } from './forward.ts'
+import { cellOf } from './output.ts'
+import { type Paint, paintFor } from './paint.ts'
+
+/** Of events that were forwarded; each is forwarded once, however often it is tried. */
+const REMEMBERED_MAX = 10_000
+
+interface Options extends FilterOptions {
+  forward: string
+  secret?: string
+  json?: true
+}
+
+/** Forwards the events of a tenant to a program on this machine, as its endpoints get them. */
+export function addListenCommand(program: Command, context: CommandContext): void {
+  withFilterOptions(program.command('listen'))
+    .description('forward the events of a tenant to a URL on this machine')
+    .argument('<tenant>', 'key of the tenant')
+    .requiredOption('--forward <url>', 'such as http://localhost:3000/webhooks')
+    .option('--secret <secret>', 'sign with this instead of as the endpoint was sent it')
+    .option('--json', 'print one JSON document a line')
+    .action(async (tenant: string, { forward: target, secret, json, ...filter }: Options) => {
+      const url = urlOf(target)
+      if (secret !== undefined) parseSecret(secret)
+      const paint = paintFor(context)
+      const isNew = createMemory()
+      const onOpen = () => context.note(`forwarding to ${url}; stop with Ctrl-C\n`)
+      const attempts = await follow(context, tenant, { ...filter, include: 'request', onOpen })
+      for await (const one of attempts) {
+        if (!one.event || one.request?.body == null || !isNew(one)) continue
+        const result = await forward(url, one, { secret, signal: context.stopSignal })
+        if (context.stopSignal.aborted) break
+        context.print(json ? jsonOf(one, result) : lineOf(one, result, paint))
+      }
+    })
+}
+
+function urlOf(text: string): string {
+  const url = URL.parse(text)
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href
+  throw new UsageError(`--forward ${text} is no URL that begins with http:// or https://`)
+}
+
+/** An event comes once, from whichever endpoint has it first; again when somebody has it sent again. */
+function createMemory(): (one: FollowedAttempt) => boolean {
+  const known = new Set<string>()
+  return ({ attempt, delivery: { eventId } }) => {
+    if (attempt.trigger === 'schedule' && known.has(eventId)) return false
+    known.add(eventId)
+    const [oldest] = known
+    if (known.size > REMEMBERED_MAX && oldest !== undefined) known.delete(oldest)
+    return true
+  }
+}
+
+function jsonOf({ event, delivery }: FollowedAttempt, result: Forwarded): string {
+  const { eventId, endpointId } = delivery
+  return `${JSON.stringify({ eventId, type: event?.type, endpointId, ...result })}\n`
+}
+
+function lineOf({ event }: FollowedAttempt, result: Forwarded, paint: Paint): string {
+  const { statusCode, error, durationMs } = result
+  const isGood = statusCode !== null && statusCode >= 200 && statusCode < 300
+  const answer = String(statusCode ?? 'no answer')
+  return `${[
+    new Date().toISOString(),
+    cellOf(event?.type),
+    cellOf(event?.id),
+    paint('outcome', isGood ? 'delivered' : 'rejected', answer),
+    `${Math.round(durationMs)} ms`,
+    ...(error === null ? [] : [cellOf(error)]),
+  ].join('  ')}\n`
+}

@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import type { FollowedAttempt } from '../client/client.ts'
+import type { CommandContext } from './context.ts'
+import { type FilterOptions, follow, withFilterOptions } from './follow.ts'
+import { cellOf } from './output.ts'
+import { type Paint, paintFor } from './paint.ts'
+
+/** Prints attempts as they end, a line each, until it is asked to stop. */
+export function addTailCommand(program: Command, context: CommandContext): void {
+  withFilterOptions(program.command('tail'))
+    .description('watch the attempts of a tenant as they happen')
+    .argument('<tenant>', 'key of the tenant')
+    .option('--json', 'print one JSON document a line')
+    .action(async (tenant: string, { json, ...filter }: FilterOptions & { json?: true }) => {
+      const paint = paintFor(context)
+      const onOpen = () => context.note('watching; stop with Ctrl-C\n')
+      for await (const { cursor: _, ...one } of await follow(context, tenant, {
+        ...filter,
+        onOpen,
+      })) {
+        context.print(json ? `${JSON.stringify(one)}\n` : lineOf(one, paint))
+      }
+    })
+}
+
+function lineOf(
+  { attempt, delivery, event }: Omit<FollowedAttempt, 'cursor'>,
+  paint: Paint,
+): string {
+  const { outcome, statusCode, durationMs, error } = attempt
+  return `${[
+    attempt.finishedAt ?? attempt.startedAt,
+    paint('outcome', outcome, outcome.padEnd('interrupted'.length)),
+    String(statusCode ?? '-').padStart(3),
+    `${Math.round(durationMs ?? 0)} ms`.padStart(8),
+    `#${attempt.number}`,
+    cellOf(event?.type),
+    delivery.id,
+    ...(error === null ? [] : [cellOf(error)]),
+  ].join('  ')}\n`
+}
