@@ -16,8 +16,8 @@ export interface Batcher<Item, Result> {
   /**
    * Puts the item into the batch that is filling and resolves with its result.
    *
-   * Items wait in memory without bound: whoever calls bounds how many it has under way (the HTTP
-   * server by its connections, a runner by its concurrency).
+   * Items wait in memory without bound: whoever calls bounds how many it has under way, as a runner does
+   * by its concurrency, or takes `createBoundedBatcher`.
    */
   add(item: Item): Promise<Result>
   /** Resolves once nothing is waiting or in flight. */

@@ -1,16 +1,18 @@
 import type { ClientBase, Pool } from 'pg'
-import { createBatcher } from '../database/batcher.ts'
+import { createBoundedBatcher } from '../database/bounded-batcher.ts'
 import { isConflict, isTimeout } from '../database/outage.ts'
 import {
   createExplainer,
   type Explain,
   type Published,
   type PublishItem,
+  REQUEST_SIZE,
   type Row,
   sendItems,
   TRIES_MAX,
   toPublished,
   translate,
+  waitingBound,
 } from './publish.ts'
 import { PublishRefused } from './publish-refused.ts'
 
@@ -52,7 +54,8 @@ export interface BatchPublisher {
 /** @param pool its sessions may set `postrider.key_wait`, as for `createPublisher` */
 export function createBatchPublisher({ pool }: { pool: Pool }): BatchPublisher {
   const explain = createExplainer(pool)
-  const lanes = createBatcher<readonly PublishItem[], Published[]>({
+  const lanes = createBoundedBatcher<readonly PublishItem[], Published[]>({
+    ...waitingBound((items) => items.reduce((size, { body }) => size + body.length, REQUEST_SIZE)),
     run: (batches) => Promise.all(batches.map((items) => publishAll(pool, explain, items))),
     maxItems: 1,
     lanes: LANES,

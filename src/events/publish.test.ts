@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import t from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { createTenant } from '../testing/tenant.ts'
 import { createPublisher, type PublishItem } from './publish.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
@@ -211,6 +212,40 @@ t.test('a lost connection is not tried again: the events may be stored', async (
   }
   t.equal(sent.length, 1)
 })
+
+t.test(
+  'while the database hangs, whoever waits behind the first batch is refused with it',
+  async (t) => {
+    const { item } = await bundle()
+    const proxy = await startPostgresProxy(t, url)
+    const through = createPool({
+      connectionString: proxy.url,
+      max: 2,
+      applicationName: 'publish-test',
+      silenceMsMax: 300,
+    })
+    t.teardown(() => through.end())
+    let statements = 0
+    const query = (...args: Parameters<Pool['query']>) => {
+      statements += 1
+      return through.query(...args)
+    }
+    const publisher = createPublisher({ pool: { query } as Pool, lanes: 1, waitMsMax: 100 })
+    t.ok(await publisher.publish(item(paid(0))))
+    proxy.hang()
+    const results = await Promise.allSettled(
+      Array.from({ length: 600 }, (_, n) => publisher.publish(item(paid(n)))),
+    )
+    t.ok(
+      results.every(
+        (one) => one.status === 'rejected' && one.reason instanceof DatabaseUnavailable,
+      ),
+    )
+    t.equal(statements, 2, 'the five batches behind it were not sent')
+    proxy.mend()
+    t.ok(await publisher.publish(item(paid(1))), 'and it goes on')
+  },
+)
 
 t.test('a fault of ours is not repeated for every item', async (t) => {
   const { publisher, item, sent } = await bundle(async () => {

@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { createBatcher } from '../database/batcher.ts'
+import { createBoundedBatcher } from '../database/bounded-batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../database/outage.ts'
 import type { TraceContext } from '../tracing.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
@@ -10,6 +10,12 @@ const EVENTS_IN_BATCH_MAX = 100
 const LANES = 2
 /** Some hundred times the usual size; here filters begin to cost as much as the rest of publish. */
 const LARGE_BODY_LENGTH = 16_384
+/** Most clients have given up by then; a batch takes milliseconds, so this is reached by a database that hangs. */
+const WAIT_MS_MAX = 5_000
+/** Of the bodies that wait: some seconds of the fastest load, or sixty of the largest events. */
+const WAITING_SIZE_MAX = 64 * 1_048_576
+/** What a request costs beside its body: sockets, headers, promises. */
+export const REQUEST_SIZE = 8_192
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
 
@@ -58,15 +64,19 @@ export interface Publisher {
 export function createPublisher({
   pool,
   lanes = LANES,
+  waitMsMax = WAIT_MS_MAX,
 }: {
   pool: Pool
   lanes?: number
+  /** Who has waited longer for a batch is told that the database is not available. */
+  waitMsMax?: number
 }): Publisher {
   const explain = createExplainer(pool)
   const run = (items: readonly PublishItem[]) => publishBatch(pool, explain, items)
-  const plain = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
-  const large = createBatcher({ run, maxItems: 1, lanes })
-  const keyed = createBatcher({ run, maxItems: EVENTS_IN_BATCH_MAX, lanes })
+  const queue = { ...waitingBound(sizeOf), waitMsMax, run, lanes }
+  const plain = createBoundedBatcher({ ...queue, maxItems: EVENTS_IN_BATCH_MAX })
+  const large = createBoundedBatcher({ ...queue, maxItems: 1 })
+  const keyed = createBoundedBatcher({ ...queue, maxItems: EVENTS_IN_BATCH_MAX })
   return {
     publish: (item) => {
       if (item.body.length > LARGE_BODY_LENGTH) return large.add(item)
@@ -75,6 +85,18 @@ export function createPublisher({
     async idle() {
       await Promise.all([plain.idle(), keyed.idle(), large.idle()])
     },
+  }
+}
+
+const sizeOf = (item: PublishItem): number => item.body.length + REQUEST_SIZE
+
+/** How much may wait for a batch, and for how long. */
+export function waitingBound<Item>(sizeOf: (item: Item) => number) {
+  return {
+    waitMsMax: WAIT_MS_MAX,
+    sizeMax: WAITING_SIZE_MAX,
+    sizeOf,
+    refusal: () => new DatabaseUnavailable('the database is away or overloaded'),
   }
 }
 
