@@ -2,8 +2,11 @@ import { EXIT, type ExitCode, verdict } from './commands/exit-code.ts'
 import { createProgram } from './commands/program.ts'
 import { loadJsx } from './console/load-jsx.ts'
 
-/** A supervisor kills us anyway a little later; what still runs then hangs. */
-const STOP_AFTER_FAULT_MS_MAX = 10_000
+/**
+ * A supervisor kills us anyway then; what still runs hangs. Long enough for attempts to end, or to be written
+ * down as interrupted, with the default of SHUTDOWN_SECONDS; with a larger one they are found abandoned.
+ */
+const STOP_AFTER_FAULT_MS_MAX = 30_000
 /**
  * Ctrl-C under npm arrives twice, from the terminal and forwarded by npm; a person who means the
  * second one takes longer.

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { createTestDatabase } from '../testing/database.ts'
-import { isConflict, isOutage, retryThroughOutage } from './outage.ts'
+import { isConflict, isOutage, isPassing, retryThroughOutage } from './outage.ts'
 
 const database = await createTestDatabase(t)
 
@@ -34,9 +34,33 @@ t.test('a wrong statement is no outage, and a lost race is a conflict', async (t
   t.notOk(isOutage(undefined))
 })
 
+t.test('a server in trouble is no outage, but the trouble passes', async (t) => {
+  for (const [code, expected] of [
+    ['57014', true], // query_canceled: statement_timeout, or an operator
+    ['53100', true], // disk_full
+    ['53200', true], // out_of_memory
+    ['58030', true], // io_error
+    ['40001', true],
+    ['57P01', true],
+    ['ECONNREFUSED', true],
+    ['42703', false], // undefined_column
+    ['22P05', false], // untranslatable_character
+    ['55000', false], // the runner was found dead
+    ['5', false],
+    [undefined, false],
+  ] as const) {
+    t.equal(isPassing(Object.assign(new Error('trouble'), { code })), expected, `${code}`)
+  }
+  const cancelled = await database.pool
+    .query(`set statement_timeout = 1; select pg_sleep(1)`)
+    .catch((error: unknown) => error)
+  t.ok(isPassing(cancelled))
+  t.notOk(isOutage(cancelled))
+})
+
 t.test('tries again through an outage until it succeeds', async (t) => {
   const failures: unknown[] = []
-  const outcomes = ['ECONNREFUSED', '57P03', '40P01', null]
+  const outcomes = ['ECONNREFUSED', '57P03', '40P01', '57014', '53100', '58030', null]
   const result = await retryThroughOutage(
     async () => {
       const code = outcomes.shift()
@@ -46,7 +70,7 @@ t.test('tries again through an outage until it succeeds', async (t) => {
     { forMs: 60_000, onRetry: (error) => failures.push(error) },
   )
   t.equal(result, 'done')
-  t.equal(failures.length, 3)
+  t.equal(failures.length, 6)
 })
 
 t.test('gives up at once on another error, and on an outage once its time is over', async (t) => {

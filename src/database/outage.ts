@@ -15,6 +15,13 @@ const OUTAGE_MESSAGE =
 /** Another transaction was in the way; the same statement succeeds when tried again. */
 const CONFLICT_CODES = new Set(['40001', '40P01'])
 
+/**
+ * Insufficient resources (disk, memory, connections), operator intervention (also 57014, a statement that was
+ * cancelled), system error. It is the server that has a problem; the statement is right.
+ */
+const CLASSES_OF_TROUBLE = new Set(['53', '57', '58'])
+const SQLSTATE_LENGTH = 5
+
 /** Somebody ended the statement: `statement_timeout`, or an operator. */
 const QUERY_CANCELED = '57014'
 
@@ -38,8 +45,15 @@ export function isTimeout(error: unknown): boolean {
   return asRecord(error).code === QUERY_CANCELED
 }
 
+/** Whether the same statement will succeed later: an outage, a conflict, or trouble of the server. */
+export function isPassing(error: unknown): boolean {
+  const code = String(asRecord(error).code)
+  const isTrouble = code.length === SQLSTATE_LENGTH && CLASSES_OF_TROUBLE.has(code.slice(0, 2))
+  return isTrouble || isOutage(error) || isConflict(error)
+}
+
 /**
- * Calls `run` until it succeeds, through outages of the database and conflicts, for `forMs` at most. Only
+ * Calls `run` until it succeeds, as long as its errors are of the kind that passes, for `forMs` at most. Only
  * for what may be done twice: a lost answer does not tell whether the statement was committed.
  */
 export async function retryThroughOutage<T>(
@@ -51,7 +65,7 @@ export async function retryThroughOutage<T>(
     try {
       return await run()
     } catch (error) {
-      if (!isOutage(error) && !isConflict(error)) throw error
+      if (!isPassing(error)) throw error
       if (performance.now() > endsAt) throw error
       options.onRetry?.(error)
     }

@@ -217,6 +217,23 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
+  // Up to a hundred deliveries that had been answered were sent again because of one of them (issue 6).
+  t.test('a result that Postgres refuses costs no other in its batch', async (t) => {
+    const { tenant, claim, finish } = await bundle()
+    const events = await Promise.all([1, 2, 3].map(() => tenant.publish()))
+    const claimed = await Promise.all(
+      events.map(async (event) => claim(wakeUp(await deliveryOf(event)))),
+    )
+    const results = claimed.map((one, at) =>
+      finish(finishing(one, at === 1 ? { ...delivered, error: 'NUL: \0' } : delivered, null)),
+    )
+    t.match(await Promise.allSettled(results), [
+      { value: 'delivered' },
+      { status: 'rejected', reason: { code: '22P05' } },
+      { value: 'delivered' },
+    ])
+  })
+
   t.test('finishing twice is harmless', async (t) => {
     const { tenant, claim, finish } = await bundle()
     const eventId = await tenant.publish()

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { createBatcher } from '../database/batcher.ts'
-import { retryThroughOutage } from '../database/outage.ts'
+import { isPassing, retryThroughOutage } from '../database/outage.ts'
 import type { AttemptId, DeliveryId } from '../ids.ts'
 
 /** With answers of 16 KiB each, a statement of 1.6 MB. */
@@ -41,20 +41,31 @@ export interface FinishOptions {
  * Makes the finish step: writes attempt, delivery and next job in one transaction.
  *
  * Finishing twice is harmless, so the statement is repeated through outages: an answer that a receiver has
- * given is not forgotten because Postgres restarts. Concurrent finishes go as one statement.
+ * given is not forgotten because Postgres restarts. Concurrent finishes go as one statement; when Postgres
+ * refuses that, each goes alone, so that one of them costs no other its answer.
  */
 export function createFinish(pool: Pool, options: FinishOptions) {
+  const persistently = (finished: readonly Finished[]) =>
+    retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
+      forMs: OUTAGE_MS_MAX,
+      ...options,
+    })
   const batcher = createBatcher<Finished, Verdict>({
     maxItems: FINISHES_IN_BATCH_MAX,
     lanes: FINISH_LANES,
     run: (finished) =>
-      retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
-        forMs: OUTAGE_MS_MAX,
-        ...options,
+      persistently(finished).catch((error: unknown) => {
+        if (finished.length === 1 || isPassing(error)) throw error
+        return Promise.all(finished.map((one) => persistently([one]).then(verdictOf, asError)))
       }),
   })
   return (finished: Finished): Promise<Verdict> => batcher.add(finished)
 }
+
+const verdictOf = ([verdict]: Verdict[]): Verdict => verdict ?? 'already'
+
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error), { cause: error })
 
 async function finishMany(
   pool: Pool,

@@ -195,6 +195,32 @@ t.test('of all jobs that graphile-worker takes it is known when they are given b
   ])
 })
 
+// graphile-worker ended for good when a statement that gives a job back was cancelled, or the disk was full.
+for (const code of ['57014', '53100', '58030']) {
+  t.test(`a job is given back although the server was in trouble (${code})`, async (t) => {
+    const retried: unknown[] = []
+    const pool = start(t, { onRetry: (error) => retried.push(error) })
+    await database.pool.query(
+      `create or replace function trouble_for_a_while() returns trigger language plpgsql as $$
+       begin
+         if nextval('trouble') < 3 then raise exception 'trouble' using errcode = '${code}'; end if;
+         return old;
+       end $$;
+       drop sequence if exists trouble;
+       create sequence trouble;
+       create or replace trigger trouble before delete on graphile_worker._private_jobs
+         for each row execute function trouble_for_a_while()`,
+    )
+    t.teardown(() => database.pool.query('drop trigger trouble on graphile_worker._private_jobs'))
+    const id = await addJob(HOLDER)
+    const client = await pool.connect()
+    await client.query({ name: 'complete_jobs/graphile_worker', text: 'unused', values: [[id]] })
+    client.release()
+    t.equal(await holderOf(id), undefined, 'completed')
+    t.match(retried, [{ code }])
+  })
+}
+
 t.test('an error that is no outage is passed on at once', async (t) => {
   const client = await start(t, { onRetry: () => t.fail('tried again') }).connect()
   await t.rejects(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
-import { isOutage } from '../database/outage.ts'
+import { isPassing } from '../database/outage.ts'
 import type { HeldJobs } from './held-jobs.ts'
 
 type Values = readonly unknown[]
@@ -36,8 +36,6 @@ export interface ResilientOptions {
   onRetry(error: unknown): void
 }
 
-/** Longer than a restart or a failover of Postgres; then the process ends and its supervisor decides. */
-const OUTAGE_MS_MAX = 10 * 60_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
 
@@ -46,7 +44,8 @@ const LONGEST_PAUSE_MS = 2_000
  *
  * By itself it ends when a statement that releases a job fails once (measured: every restart of Postgres
  * with a completion in flight), and leaves its jobs locked for four hours. Here connecting is tried again,
- * and so are the releasing statements, on another connection. Statements that take jobs never are: what a
+ * and so are the releasing statements, on another connection, until the pool ends: a database may be away for
+ * hours, and no supervisor could help. Statements that take jobs never are: what a
  * lost answer leaves locked is found before the next one.
  */
 export function resilient(pool: Pool, options: ResilientOptions): Pool {
@@ -122,7 +121,7 @@ async function release(
 ) {
   const statement = name.startsWith('complete') ? completeHeld(jobIds, holder) : query
   const result = await client.query(statement).catch((error: unknown) => {
-    if (!isOutage(error)) throw error
+    if (!isPassing(error)) throw error
     return elsewhere(statement)
   })
   heldJobs.released(jobIds)
@@ -146,12 +145,11 @@ async function retryOutage<T>(
   isEnding: () => boolean,
   onRetry: (error: unknown) => void,
 ): Promise<T> {
-  const endsAt = performance.now() + OUTAGE_MS_MAX
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
       return await run()
     } catch (error) {
-      if (!isOutage(error) || isEnding() || performance.now() > endsAt) throw error
+      if (!isPassing(error) || isEnding()) throw error
       onRetry(error)
     }
     await delay(pauseMs * (0.5 + Math.random()))
