@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { type Image, LOGO_BYTES_MAX, readImage } from './config/image.ts'
 
 /** What the configuration table says about a variable besides its name. */
 interface Documentation {
@@ -182,6 +183,39 @@ const variables = z.object({
     default: '30',
     unit: 'days',
   }),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'is not a URL like https://postrider.example.com' })
+    .refine(isBareUrl, 'has more than a scheme, a host and a port')
+    .optional()
+    .register(documentation, {
+      meaning: 'Where people reach the API, for links to the portal',
+      default: 'where the request for a link came to',
+    }),
+  PORTAL_FRAME_ORIGINS: z
+    .string()
+    .default('')
+    .transform(commaSeparated)
+    .pipe(z.array(z.string().refine(isOrigin, 'is not an origin like https://app.example.com')))
+    .register(documentation, {
+      meaning: 'Origins that may show the portal in a frame, comma separated',
+      default: 'none',
+    }),
+  PORTAL_ACCENT: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/i, 'is not a colour like #1f4fc4')
+    .optional()
+    .register(documentation, {
+      meaning: 'Colour of buttons and links in the portal, `#rrggbb`; shades keep the contrast',
+      default: '#1f4fc4',
+    }),
+  PORTAL_LOGO_FILE: z
+    .string()
+    .transform(readImage)
+    .optional()
+    .register(documentation, {
+      meaning: `File of the logo in the portal: PNG, JPEG, WebP or GIF up to ${LOGO_BYTES_MAX / 1024} KiB, read at start`,
+      default: 'none',
+    }),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `is none of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -260,6 +294,9 @@ export interface Config {
   /** Requests per second and API key; 0 = no limit. */
   apiRateLimit: number
   retentionDays: number
+  /** Without a slash at the end. */
+  publicUrl: string | undefined
+  portal: PortalConfig
   logLevel: LogLevel
   otlpEndpoint: string | undefined
   traceSampleRatio: number
@@ -267,6 +304,15 @@ export interface Config {
   apiKey: string | undefined
   /** What is set, for people to look at. */
   settings: readonly Setting[]
+}
+
+/** How the portal of tenants looks, and where. */
+export interface PortalConfig {
+  /** Such as `https://app.example.com`. */
+  frameOrigins: readonly string[]
+  /** `#rrggbb` */
+  accent: string | undefined
+  logo: Image | undefined
 }
 
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -351,6 +397,12 @@ function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settin
     eventBytesMax: values.EVENT_BYTES_MAX,
     apiRateLimit: values.API_RATE_LIMIT,
     retentionDays: values.RETENTION_DAYS,
+    publicUrl: values.PUBLIC_URL?.replace(/\/+$/, ''),
+    portal: {
+      frameOrigins: values.PORTAL_FRAME_ORIGINS,
+      accent: values.PORTAL_ACCENT,
+      logo: values.PORTAL_LOGO_FILE,
+    },
     logLevel: values.LOG_LEVEL,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
     traceSampleRatio: values.OTEL_TRACES_SAMPLER_ARG,
@@ -460,6 +512,17 @@ function isNetwork(text: string): boolean {
   const family = address.kind() === 'ipv6' ? ipaddr.IPv6 : ipaddr.IPv4
   const network = family.networkAddressFromCIDR(`${address}/${prefixLength}`)
   return network.toString() === address.toString()
+}
+
+/** Strict, as it goes into a header: a URL's host may hold a semicolon. */
+function isOrigin(text: string): boolean {
+  return /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(text) && URL.canParse(text)
+}
+
+/** What else is in it would stand in the middle of addresses. */
+function isBareUrl(text: string): boolean {
+  const { pathname, search, hash, username } = new URL(text)
+  return pathname === '/' && search + hash + username === ''
 }
 
 /** What is left of it would be ignored without a word. */

@@ -15,6 +15,7 @@ export type AttemptId = Id<'attempt'>
 export type RunnerId = Id<'runner'>
 export type ReplayId = Id<'replay'>
 export type SessionId = Id<'session'>
+export type PortalLinkId = Id<'portal_link'>
 
 export const tenantId = idSchema<TenantId>()
 export const apiKeyId = idSchema<ApiKeyId>()

@@ -155,12 +155,13 @@ declare
 begin
   if target.suspended_at is null then
     update postrider.tenant t set suspended_at = now() where t.id = target.id;
+    delete from postrider.portal_link l where l.tenant_id = target.id;
     perform postrider.audit(who, 'suspend_tenant', 'tenant', target.id::text, target.id);
   end if;
 end
 $$;
 comment on function postrider.suspend_tenant(text, text) is
-  'Refuses what a tenant publishes, and holds its deliveries as they fall due, until resume_tenant().';
+  'Refuses what a tenant publishes, and holds its deliveries as they fall due, until resume_tenant(). Takes back its portal links, which stay gone.';
 
 create or replace function postrider.resume_tenant(
   tenant text, who text default session_user, batch int default 100

@@ -1,7 +1,7 @@
 -- Deleting a tenant with its data.
 --
 -- delete_tenant() throws the switch, in one transaction: nothing is published for it or sent to it any more, its
--- keys are revoked, its endpoints are deleted. Its rows go by the 'delete_tenant' job, one batch a step, which
+-- keys are revoked, its portal links taken back, its endpoints deleted. Its rows go by the 'delete_tenant' job, one batch a step, which
 -- adds itself anew in the same transaction; tenant.deletion_rows says how far it is, and the row of the tenant
 -- itself goes last. A crash half-way loses nothing (reconcile() adds a job that has vanished). What stays are
 -- audit_log and attempt_day, which hold no payloads.
@@ -29,6 +29,7 @@ begin
   set deletion_started_at = now(), suspended_at = coalesce(t.suspended_at, now())
   where t.id = target.id;
   update postrider.api_key k set revoked_at = now() where k.tenant_id = target.id and k.revoked_at is null;
+  delete from postrider.portal_link l where l.tenant_id = target.id;
   perform postrider.delete_endpoint(target.id, e.id)
   from (
     select p.id from postrider.endpoint p
@@ -144,6 +145,11 @@ begin
     get diagnostics deleted = row_count;
   end if;
   if deleted = 0 then
+    delete from postrider.portal_link l where l.id in (
+      select p.id from postrider.portal_link p where p.tenant_id = delete_rows_of.tenant limit batch);
+    get diagnostics deleted = row_count;
+  end if;
+  if deleted = 0 then
     delete from postrider.endpoint e where e.id in (
       select p.id from postrider.endpoint p
       where p.tenant_id = delete_rows_of.tenant
@@ -155,7 +161,7 @@ begin
 end
 $$;
 comment on function postrider.delete_rows_of(uuid, int) is
-  'Deletes a batch of the rows of a tenant: deliveries with their attempts, then events, idempotency keys, replays and endpoints; returns how many.';
+  'Deletes a batch of the rows of a tenant: deliveries with their attempts, then events, idempotency keys, replays, portal links and endpoints; returns how many.';
 
 create or replace function postrider.cancel_oldest_of(tenant uuid, batch int) returns void
 language plpgsql

@@ -30,6 +30,7 @@ import type { Redis } from '../limits/redis.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createPortalLinks } from '../tenants/portal-links.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 
@@ -103,6 +104,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     database: everyTenant,
     adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
   })
+  const portalLinks = createPortalLinks({ database: everyTenant })
   const liveAttempts = createLiveAttempts({
     database: everyTenant,
     onError: (error) => log.warn({ err: error }, 'stream.not_read'),
@@ -145,14 +147,16 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),
     liveAttempts,
+    portalLinks,
+    publicUrl: config.publicUrl,
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
     await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
-  const own = { apiKeys, ownRequests, tenants, liveAttempts, ...eventTypeServices }
-  return { app, pool, ...own, ...endpointServices(everyTenant), stop }
+  const own = { apiKeys, portalLinks, ownRequests, tenants, liveAttempts, ...eventTypeServices }
+  return { app, pool, ...own, ...endpointServices(everyTenant), endpointServices, stop }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

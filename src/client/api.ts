@@ -438,6 +438,19 @@ export type NewReplay = {
   preview?: boolean | undefined
 }
 
+export type PortalLink = {
+  /** To be handed to the customer; whoever has it may do what it allows. */
+  url: string
+  expiresAt: string
+}
+
+export type NewPortalLink = {
+  /** How long the link, and every session that it opens, lasts; 1440 (a day) at most. */
+  minutes?: number | undefined
+  /** `read`: looks only. `manage`: edits its endpoints and retries as well. */
+  access?: 'read' | 'manage' | undefined
+}
+
 export type Readiness = { ready: boolean; checks: Record<string, string> }
 
 /** What each operation takes and answers, by method and path. */
@@ -748,6 +761,23 @@ export interface Operations {
   'POST /api/tenants/{tenant}/replays/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Replay
+  }
+  /** Make a short-lived link to the portal of a tenant */
+  'POST /api/tenants/{tenant}/portal-links': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    body?: NewPortalLink
+    answer: PortalLink
+  }
+  /** Take back every portal link of a tenant, and end the sessions that they opened */
+  'DELETE /api/tenants/{tenant}/portal-links': {
+    path: {
+      /** Its key. */
+      tenant: string
+    }
+    answer: undefined
   }
   /** Follow attempts as they happen */
   'GET /api/tenants/{tenant}/stream': {

@@ -44,6 +44,10 @@ export function Id({
   )
 }
 
+export function TenantLink({ of: key }: { of: string }) {
+  return <a href={`/console/tenants/${encodeURIComponent(key)}`}>{key}</a>
+}
+
 export function CopyButton({ text, what }: { text: string; what: string }) {
   return (
     <button type="button" class="copy" data-copy={text} aria-label={`Copy ${what}`}>

@@ -37,6 +37,7 @@ const EVERY_DML = ['select', 'insert', 'update', 'delete']
 const SECRETS = {
   api_key: ['hash'],
   session: ['token_hash', 'key_hash'],
+  portal_link: ['token_hash'],
   endpoint_secret: ['encrypted'],
 } as const
 
@@ -54,6 +55,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       tenant: ['insert', 'update'],
       api_key: ['insert', 'update'],
       session: ['insert', 'update', 'delete'],
+      portal_link: ['insert', 'update', 'delete'],
       event_type: ['insert', 'update', 'delete'],
       audit_log: ['insert'],
     },

@@ -199,6 +199,15 @@ export interface SessionTable {
   expires_at: Date
 }
 
+export interface PortalLinkTable {
+  id: Generated<string>
+  tenant_id: string
+  token_hash: Buffer
+  access: 'read' | 'manage'
+  created_at: Generated<Date>
+  expires_at: Date
+}
+
 /** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */
 export interface Database {
   tenant: TenantTable
@@ -213,4 +222,5 @@ export interface Database {
   runner: RunnerTable
   replay: ReplayTable
   session: SessionTable
+  portal_link: PortalLinkTable
 }

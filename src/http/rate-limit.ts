@@ -18,8 +18,8 @@ const POLICY = '"default"'
  */
 export function createAdmit(limiter: RequestLimiter | null): Admit {
   if (!limiter) return async () => undefined
-  return async (c, { apiKeyId }) => {
-    const consumed = await limiter.consume(apiKeyId ?? 'admin')
+  return async (c, { apiKeyId, portalLinkId }) => {
+    const consumed = await limiter.consume(portalLinkId ?? apiKeyId ?? 'admin')
     for (const [name, value] of Object.entries(headersOf(consumed))) c.header(name, value)
     if (!consumed.allowed) throw rateLimited(consumed)
   }

@@ -25,6 +25,7 @@ import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { PortalLinks } from '../tenants/portal-links.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Tracing } from '../tracing.ts'
@@ -50,6 +51,7 @@ import { addEventRoutes } from './events.ts'
 import { addHealthRoutes, type Readiness } from './health.ts'
 import { addKeyRoutes } from './keys.ts'
 import { addMetrics, type HttpMetrics } from './metrics.ts'
+import { addPortalLinkRoutes } from './portal-links.ts'
 import { answerError, Problem } from './problem.ts'
 import { addPublishRoute } from './publish.ts'
 import { addPublishBatchRoute } from './publish-batch.ts'
@@ -104,6 +106,9 @@ export interface AppOptions {
   deliveryOperations: DeliveryOperations
   replays: Replays
   liveAttempts: Pick<LiveAttempts, 'open'>
+  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+  /** Where people reach this service; undefined = where a request did. */
+  publicUrl: string | undefined
   /** Of streams; tests have less patience. */
   streamTimes?: StreamTimes
 }
@@ -137,6 +142,7 @@ export function createApp(options: AppOptions): App {
   addDeliveryRoutes(app, { ...options, ...shared })
   addDeliveryOperationRoutes(app, { ...options, ...shared })
   addReplayRoutes(app, { ...options, ...shared })
+  addPortalLinkRoutes(app, { ...options, ...shared })
   addStreamRoute(app, { ...options, ...shared })
   addHealthRoutes(app, options)
   addReferencePage(app, addDocument(app, options.version))

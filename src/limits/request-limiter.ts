@@ -1,5 +1,5 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
-import type { ApiKeyId } from '../ids.ts'
+import type { ApiKeyId, PortalLinkId } from '../ids.ts'
 import type { Redis, ScriptArguments } from './redis.ts'
 
 /** What a request was told, in the terms of the `RateLimit` and `Retry-After` headers. */
@@ -30,7 +30,7 @@ export interface RequestLimiter {
    *
    * Only for keys that were found to exist: without Redis each takes memory until its window ends.
    */
-  consume(keyId: ApiKeyId | 'admin'): Promise<Consumed>
+  consume(keyId: ApiKeyId | PortalLinkId | 'admin'): Promise<Consumed>
 }
 
 export interface AttemptLimiter {

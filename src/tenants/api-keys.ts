@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { ApiKeyTable, Database, Scope } from '../database/schema.ts'
-import type { ApiKeyId, TenantId } from '../ids.ts'
+import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
 import { createKeyCache } from './key-cache.ts'
 import { createKeyUsage } from './key-usage.ts'
 
@@ -16,8 +16,10 @@ export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
 
 /** Whoever made a request: what a valid key entitles to. */
 export interface Caller {
-  /** Null for the bootstrap admin key, which has no row. */
+  /** Null for the bootstrap admin key, which has no row, and for portal links. */
   apiKeyId: ApiKeyId | null
+  /** Set where it is no key but a link to the portal. */
+  portalLinkId?: PortalLinkId
   /** The one tenant that it may touch; null = every tenant. */
   tenant: { id: TenantId; key: string } | null
   scopes: ReadonlySet<Scope>

@@ -24,6 +24,7 @@ import { type App, type AppOptions, createApp } from '../http/server.ts'
 import { createMetrics } from '../metrics.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createPortalLinks } from '../tenants/portal-links.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
@@ -93,6 +94,8 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
     replays: createReplays({ database }),
+    portalLinks: createPortalLinks({ database: everyTenant }),
+    publicUrl: undefined,
     liveAttempts: createLiveAttempts({
       database: everyTenant,
       onError: (error) => void logged.push(error),

@@ -49,6 +49,7 @@ export const RECIPES: Record<string, Recipe> = {
   'updateTenant 409': { prepare: startDeletion },
   'suspendTenant 409': { prepare: startDeletion },
   'resumeTenant 409': { prepare: startDeletion },
+  'createPortalLink 409': { prepare: suspendTenant },
   'rotateEndpointSecret 409': { times: 10 },
   'putEndpointClientCertificate 200': { request: clientCertificate },
   'getEndpointClientCertificate 200': { prepare: giveClientCertificate },
@@ -116,6 +117,11 @@ const change =
 
 function startDeletion(context: RecipeContext) {
   const text = 'update postrider.tenant set deletion_started_at = now() where id = $1'
+  return change(text, ({ tenant }) => tenant.id)(context)
+}
+
+function suspendTenant(context: RecipeContext) {
+  const text = 'update postrider.tenant set suspended_at = now() where id = $1'
   return change(text, ({ tenant }) => tenant.id)(context)
 }
 

@@ -1,11 +1,12 @@
 import type { Hono } from 'hono'
 import type { createAllDeliveries, FoundDelivery } from '../../events/all-deliveries.ts'
+import type { Area } from '../../tenants/sessions.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { type FormState, TextField } from '../fields.tsx'
 import { PAGE_ROWS, readFilters } from '../filters.ts'
 import type { RenderPage } from '../layout.tsx'
-import { Badge, Command, Empty, Id, Table, Time } from '../parts.tsx'
-import type { PageEnv } from '../viewer.ts'
+import { Badge, Command, Empty, Id, Table, TenantLink, Time } from '../parts.tsx'
+import type { PageEnv, Viewer } from '../viewer.ts'
 import { inWords } from '../words.ts'
 import {
   ClassFilter,
@@ -18,29 +19,32 @@ import {
   TypeFilter,
 } from './list-parts.tsx'
 
-const PATH = '/console/deliveries'
-
 export function addDeliveriesPage(
   app: Hono<PageEnv>,
   options: {
+    area?: Area
     render: RenderPage
     tenants: Pick<Tenants, 'show'>
     allDeliveries: ReturnType<typeof createAllDeliveries>
   },
 ): void {
-  const { render, tenants, allDeliveries } = options
+  const { area = 'console', render, tenants, allDeliveries } = options
+  const path = `/${area}/deliveries`
   app.get('/deliveries', async (c) => {
     const { form, filters } = await readFilters(c, tenants)
-    const page = filters && (await allDeliveries(queryOf(filters)))
+    const page =
+      filters && (await allDeliveries({ ...queryOf(filters), ...ofOwnTenant(c.get('viewer')) }))
     return render(
       c,
-      { title: 'Deliveries', at: PATH, status: page ? 200 : 422 },
+      { title: 'Deliveries', at: path, status: page ? 200 : 422 },
       <>
         <h1>Deliveries</h1>
-        <Filters form={form} />
-        {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} />}
-        {page?.rows.length === 0 && <Nothing form={form} isCutShort={page.isCutShort} />}
-        {page && <Older path={PATH} form={form} {...page} />}
+        <Filters form={form} area={area} path={path} />
+        {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} area={area} />}
+        {page?.rows.length === 0 && (
+          <Nothing form={form} area={area} path={path} isCutShort={page.isCutShort} />
+        )}
+        {page && <Older path={path} form={form} {...page} />}
       </>,
     )
   })
@@ -61,11 +65,20 @@ function queryOf(filters: NonNullable<Awaited<ReturnType<typeof readFilters>>['f
   }
 }
 
-function Filters({ form }: { form: FormState }) {
+/** Whoever has a tenant sees no other, whatever the address asks for. */
+const ofOwnTenant = ({ caller }: Viewer) => (caller.tenant ? { tenantId: caller.tenant.id } : {})
+
+interface Listing {
+  form: FormState
+  area: Area
+  path: string
+}
+
+function Filters({ form, area, path }: Listing) {
   return (
-    <FilterForm action={PATH} form={form}>
+    <FilterForm action={path} form={form}>
       <TextField form={form} name="search" label="Id or idempotency key" />
-      <TenantFilter form={form} />
+      {area === 'console' && <TenantFilter form={form} />}
       <TypeFilter form={form} />
       <EndpointFilter form={form} />
       <StateFilter form={form} />
@@ -75,14 +88,24 @@ function Filters({ form }: { form: FormState }) {
   )
 }
 
-function Nothing({ form, isCutShort }: { form: FormState; isCutShort: boolean }) {
+function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boolean }) {
   if (isCutShort) return <p>Nothing so far.</p>
   if (Object.keys(form.values).length > 0) {
     return (
       <Empty title="No delivery is like that">
         <p>
-          Widen the filter, or <a href={PATH}>look at all deliveries</a>. A key is found together
-          with its tenant.
+          Widen the filter, or <a href={path}>look at all deliveries</a>.
+          {area === 'console' && ' A key is found together with its tenant.'}
+        </p>
+      </Empty>
+    )
+  }
+  if (area === 'portal') {
+    return (
+      <Empty title="There are no deliveries yet">
+        <p>
+          An event that one of your endpoints wants makes one. To see the first, choose one of{' '}
+          <a href="/portal/endpoints">your endpoints</a> and send it a test event.
         </p>
       </Empty>
     )
@@ -95,28 +118,38 @@ function Nothing({ form, isCutShort }: { form: FormState; isCutShort: boolean })
   )
 }
 
-export function DeliveryTable({ deliveries }: { deliveries: readonly FoundDelivery[] }) {
+export function DeliveryTable({
+  deliveries,
+  area = 'console',
+}: {
+  deliveries: readonly FoundDelivery[]
+  area?: Area
+}) {
+  const tenant = area === 'console' ? ['Tenant'] : []
   return (
     <Table
       label="Deliveries"
-      head={['Delivery', 'State', 'Type', 'Tenant', 'Endpoint', 'Last attempt', 'Attempts', 'Made']}
+      head={[
+        ...['Delivery', 'State', 'Type', ...tenant],
+        ...['Endpoint', 'Last attempt', 'Attempts', 'Made'],
+      ]}
     >
       {deliveries.map((delivery) => (
         <tr>
           <td>
-            <Id of={delivery.id} href={`${PATH}/${delivery.id}`} isShort />
+            <Id of={delivery.id} href={`/${area}/deliveries/${delivery.id}`} isShort />
           </td>
           <td>
             <Badge of={delivery.state} />
           </td>
           <td>{delivery.eventType}</td>
-          <td>
-            <a href={`/console/tenants/${encodeURIComponent(delivery.tenantKey)}`}>
-              {delivery.tenantKey}
-            </a>
-          </td>
+          {area === 'console' && (
+            <td>
+              <TenantLink of={delivery.tenantKey} />
+            </td>
+          )}
           <td class="url">
-            <a href={`/console/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>
+            <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>
           </td>
           <td>
             <LastAttempt {...delivery} />

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import type { Attempt } from '../../attempts/attempts.ts'
 import type { Deliveries, Delivery } from '../../events/deliveries.ts'
 import type { createSentBody } from '../../events/sent-body.ts'
+import type { Area } from '../../tenants/sessions.ts'
 import type { RenderPage } from '../layout.tsx'
 import type { Owner, Owners } from '../owners.ts'
 import {
@@ -14,13 +15,12 @@ import {
   Id,
   Notice,
   Raw,
+  TenantLink,
   Time,
 } from '../parts.tsx'
 import { verifyCommand } from '../verify-command.ts'
 import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
 import { inWords, prettyJson, spanOf } from '../words.ts'
-
-const LIST = '/console/deliveries'
 
 /** What has just been done, by the word that stands in the address. */
 const SAID: Record<string, string> = {
@@ -29,6 +29,7 @@ const SAID: Record<string, string> = {
 }
 
 interface Shown {
+  area: Area
   delivery: Delivery & { attempts: Attempt[] }
   owner: Owner
   url: string
@@ -39,13 +40,15 @@ interface Shown {
 export function addDeliveryPage(
   app: Hono<PageEnv>,
   options: {
+    area?: Area
     render: RenderPage
     owners: Pick<Owners, 'ofDelivery' | 'urlOf'>
     deliveries: Pick<Deliveries, 'get'>
     sentBody: ReturnType<typeof createSentBody>
   },
 ): void {
-  const { render, owners, deliveries, sentBody } = options
+  const { area = 'console', render, owners, deliveries, sentBody } = options
+  const list = `/${area}/deliveries`
 
   const show = async (c: Context<PageEnv>): Promise<Shown> => {
     const { id, owner } = await owners.ofDelivery(c.req.param('id') ?? '')
@@ -54,16 +57,16 @@ export function addDeliveryPage(
       owners.urlOf(delivery.endpoint_id),
       sentBody(owner.id, delivery.event_id as Parameters<typeof sentBody>[1]),
     ])
-    return { delivery, owner, url, ...sent }
+    return { area, delivery, owner, url, ...sent }
   }
 
   app.get('/deliveries/:id', async (c) => {
     const shown = await show(c)
-    const path = `${LIST}/${shown.delivery.id}`
+    const path = `${list}/${shown.delivery.id}`
     const said = SAID[c.req.query('said') ?? '']
     return render(
       c,
-      { title: `Delivery ${shown.delivery.id}`, at: LIST },
+      { title: `Delivery ${shown.delivery.id}`, at: list },
       <>
         <h1>Delivery of {shown.type}</h1>
         {said && <Notice tone="good">{said}</Notice>}
@@ -102,7 +105,7 @@ export function addDeliveryPage(
       await c.get('viewer').api.request(`POST /api/tenants/{tenant}/deliveries/{id}/${operation}`, {
         path,
       })
-      return c.redirect(`${LIST}/${id}?said=${said}`, 303)
+      return c.redirect(`${list}/${id}?said=${said}`, 303)
     })
   }
 }
@@ -135,7 +138,8 @@ function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer; path: str
   )
 }
 
-function State({ delivery, owner, url }: Shown) {
+function State({ area, delivery, owner, url }: Shown) {
+  const isOperator = area === 'console'
   return (
     <Facts
       of={[
@@ -143,9 +147,16 @@ function State({ delivery, owner, url }: Shown) {
         ['Next attempt', <Next {...delivery} />],
         ['Attempts', String(delivery.attempt_count)],
         ['Delivery', <Id of={delivery.id} />],
-        ['Event', <Id of={delivery.event_id} href={`/console/events/${delivery.event_id}`} />],
-        ['Endpoint', <a href={`/console/endpoints/${delivery.endpoint_id}`}>{url}</a>],
-        ['Tenant', <a href={`/console/tenants/${encodeURIComponent(owner.key)}`}>{owner.key}</a>],
+        [
+          'Event',
+          isOperator ? (
+            <Id of={delivery.event_id} href={`/console/events/${delivery.event_id}`} />
+          ) : (
+            <Id of={delivery.event_id} />
+          ),
+        ],
+        ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{url}</a>],
+        ...(isOperator ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
         ['Made', <Time at={delivery.created_at} />],
         ['Over', <Time at={delivery.finished_at} />],
       ]}

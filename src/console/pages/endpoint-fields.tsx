@@ -1,5 +1,6 @@
+import type { Area } from '../../tenants/sessions.ts'
 import { FormMistake, type FormState, TextField } from '../fields.tsx'
-import { Badge, Notice, Table, Time } from '../parts.tsx'
+import { Badge, Id, Notice, Table, Time } from '../parts.tsx'
 
 /** What the filter and types would have said to an event of the tenant. */
 export interface Tried {
@@ -81,16 +82,15 @@ const hasLimits = ({ values, mistakes }: FormState) =>
   LIMITS.some((name) => (values[name] ?? '') !== '' || mistakes[name] !== undefined)
 
 /** What would have come of the last events, before anything is saved. */
-export function TriedTable({ tried }: { tried: readonly Tried[] }) {
+export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Area }) {
   if (tried.length === 0) {
-    return <Notice tone="good">The tenant has no events yet to try this against.</Notice>
+    return <Notice tone="good">There are no events yet to try this against.</Notice>
   }
   const matching = tried.filter(({ matches }) => matches).length
   return (
     <section aria-label="Tried against the last events">
       <Notice tone="good">
-        Of the last {tried.length} events of the tenant, {matching} would have been sent. Nothing is
-        saved yet.
+        Of the last {tried.length} events, {matching} would have been sent. Nothing is saved yet.
       </Notice>
       <Table
         label="Tried against the last events"
@@ -99,9 +99,11 @@ export function TriedTable({ tried }: { tried: readonly Tried[] }) {
         {tried.map(({ id, type, createdAt, matches, why }) => (
           <tr>
             <td>
-              <a href={`/console/events/${id}`}>
-                <code>…{id.slice(-12)}</code>
-              </a>
+              {area === 'console' ? (
+                <Id of={id} href={`/console/events/${id}`} isShort />
+              ) : (
+                <Id of={id} isShort />
+              )}
             </td>
             <td>{type}</td>
             <td>

@@ -12,20 +12,20 @@ import {
   OPEN_COUNTED_MAX,
 } from '../../endpoints/all-endpoints.ts'
 import type { Endpoint, Endpoints } from '../../endpoints/endpoints.ts'
+import type { Area } from '../../tenants/sessions.ts'
 import { Chart } from '../chart.tsx'
 import { bodyOf, valuesOf } from '../endpoint-form.ts'
 import type { FormState } from '../fields.tsx'
 import { readForm, refusedForm } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { NothingFound, type Owner, type Owners } from '../owners.ts'
-import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../parts.tsx'
+import { Command, Confirm, Countdown, Facts, Id, Notice, TenantLink, Time } from '../parts.tsx'
 import type { createTryFilter } from '../try-filter.ts'
 import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
 import { inWords, spanOf } from '../words.ts'
 import { EndpointFields, type Tried, TriedTable } from './endpoint-fields.tsx'
 import { EndpointState } from './endpoints.tsx'
 
-const LIST = '/console/endpoints'
 const DAY_MINUTES = 1_440
 const STEP_MINUTES = 30
 
@@ -40,6 +40,7 @@ const SAID: Record<string, string> = {
 }
 
 interface Shown {
+  area: Area
   endpoint: Endpoint
   found: FoundEndpoint
   owner: Owner
@@ -48,6 +49,7 @@ interface Shown {
 export function addEndpointPages(
   app: Hono<PageEnv>,
   options: {
+    area?: Area
     render: RenderPage
     owners: Pick<Owners, 'ofEndpoint'>
     endpoints: Pick<Endpoints, 'get'>
@@ -56,13 +58,14 @@ export function addEndpointPages(
     tryFilter: ReturnType<typeof createTryFilter>
   },
 ): void {
-  const { render, owners, endpoints, allEndpoints, ratesOf, tryFilter } = options
+  const { area = 'console', render, owners, endpoints, allEndpoints, ratesOf, tryFilter } = options
+  const list = `/${area}/endpoints`
 
   const show = async (c: Context<PageEnv>): Promise<Shown> => {
     const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
     const [endpoint, found] = await Promise.all([endpoints.get(owner.id, id), allEndpoints.get(id)])
     if (!found) throw new NothingFound()
-    return { endpoint, found, owner }
+    return { area, endpoint, found, owner }
   }
 
   const page = async (
@@ -79,7 +82,7 @@ export function addEndpointPages(
     const said = SAID[c.req.query('said') ?? '']
     return render(
       c,
-      { title: endpoint.url, at: LIST, hasCharts: true },
+      { title: endpoint.url, at: list, hasCharts: true },
       <>
         <h1>{endpoint.url}</h1>
         {said && <Notice tone="good">{said}</Notice>}
@@ -92,15 +95,17 @@ export function addEndpointPages(
         <h2>Settings</h2>
         <Settings {...endpoint} />
         <p class="actions">
-          <a class="button" href={`/console/deliveries?endpoint=${endpoint.id}`}>
+          <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
             Its deliveries
           </a>
-          <a
-            class="button"
-            href={`/console/replays?endpoint=${endpoint.id}&tenant=${encodeURIComponent(owner.key)}`}
-          >
-            Replay for it
-          </a>
+          {area === 'console' && (
+            <a
+              class="button"
+              href={`/console/replays?endpoint=${endpoint.id}&tenant=${encodeURIComponent(owner.key)}`}
+            >
+              Replay for it
+            </a>
+          )}
         </p>
       </>,
     )
@@ -117,12 +122,12 @@ export function addEndpointPages(
       c,
       {
         title: 'Edit endpoint',
-        at: LIST,
+        at: list,
         status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
       },
       <>
         <h1>Edit {endpoint.url}</h1>
-        <form method="post" action={`${LIST}/${endpoint.id}/edit`} class="stack">
+        <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
           <EndpointFields form={form} />
           <div class="actions">
             <button type="submit" class="primary">
@@ -131,12 +136,12 @@ export function addEndpointPages(
             <button type="submit" name="intent" value="try">
               Try on the last events
             </button>
-            <a class="button" href={`${LIST}/${endpoint.id}`}>
+            <a class="button" href={`${list}/${endpoint.id}`}>
               Back
             </a>
           </div>
         </form>
-        {tried && <TriedTable tried={tried} />}
+        {tried && <TriedTable tried={tried} area={area} />}
       </>,
     )
 
@@ -163,7 +168,7 @@ export function addEndpointPages(
     } catch (error) {
       return editPage(c, shown, refusedForm(values, error))
     }
-    return c.redirect(`${LIST}/${path.id}?said=changed`, 303)
+    return c.redirect(`${list}/${path.id}?said=changed`, 303)
   })
 
   const act = (
@@ -177,7 +182,7 @@ export function addEndpointPages(
     app.post(`/endpoints/:id/${name}`, requireScope('manage'), async (c) => {
       const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
       const said = await run(c.get('viewer'), { tenant: owner.key, id }, await readForm(c))
-      return c.redirect(`${LIST}/${id}?said=${said}`, 303)
+      return c.redirect(`${list}/${id}?said=${said}`, 303)
     })
   act('pause', async ({ api }, path) => {
     await api.request('POST /api/tenants/{tenant}/endpoints/{id}/pause', { path })
@@ -204,7 +209,10 @@ export function addEndpointPages(
     const { id, owner } = await owners.ofEndpoint(c.req.param('id'))
     const path = { tenant: owner.key, id }
     await c.get('viewer').api.request('DELETE /api/tenants/{tenant}/endpoints/{id}', { path })
-    return c.redirect(`${LIST}?tenant=${encodeURIComponent(owner.key)}`, 303)
+    return c.redirect(
+      area === 'console' ? `${list}?tenant=${encodeURIComponent(owner.key)}` : list,
+      303,
+    )
   })
 
   app.post('/endpoints/:id/secret', requireScope('manage'), async (c) => {
@@ -271,9 +279,9 @@ function SecretNotice({ secrets }: { secrets: Secrets }) {
   )
 }
 
-function Actions({ endpoint, viewer }: Shown & { viewer: Viewer }) {
+function Actions({ area, endpoint, viewer }: Shown & { viewer: Viewer }) {
   if (!viewer.may('manage')) return null
-  const path = `${LIST}/${endpoint.id}`
+  const path = `/${area}/endpoints/${endpoint.id}`
   return (
     <div class="actions">
       <a class="button" href={`${path}/edit`}>
@@ -344,6 +352,7 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
 }
 
 function State({
+  area,
   endpoint,
   found,
   owner,
@@ -356,7 +365,7 @@ function State({
       of={[
         ['State', <EndpointState {...found} />],
         ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
-        ['Tenant', <a href={`/console/tenants/${encodeURIComponent(owner.key)}`}>{owner.key}</a>],
+        ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
         ['Failures in a row', String(found.failures)],
         ['Failing since', <Time at={found.failingSince} />],
         ['Circuit', <Circuit {...found} />],

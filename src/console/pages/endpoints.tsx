@@ -1,30 +1,31 @@
 import type { Context, Hono } from 'hono'
 import type { AllEndpoints, FoundEndpoint } from '../../endpoints/all-endpoints.ts'
 import type { EndpointId } from '../../ids.ts'
+import type { Area } from '../../tenants/sessions.ts'
 import { TenantNotFound, type Tenants } from '../../tenants/tenants.ts'
 import { bodyOf } from '../endpoint-form.ts'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../fields.tsx'
 import { PAGE_ROWS, readFilters } from '../filters.ts'
 import { readForm, refusedForm } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
-import { Badge, Command, Empty, Table, Time } from '../parts.tsx'
+import { Badge, Command, Empty, Table, TenantLink, Time } from '../parts.tsx'
 import type { createTryFilter } from '../try-filter.ts'
 import { type PageEnv, requireScope } from '../viewer.ts'
 import { EndpointFields, type Tried, TriedTable } from './endpoint-fields.tsx'
 import { FilterForm, Older, TenantFilter } from './list-parts.tsx'
 
-const PATH = '/console/endpoints'
-
 export function addEndpointsPages(
   app: Hono<PageEnv>,
   options: {
+    area?: Area
     render: RenderPage
     tenants: Pick<Tenants, 'show' | 'find'>
     allEndpoints: AllEndpoints
     tryFilter: ReturnType<typeof createTryFilter>
   },
 ): void {
-  const { render, tenants, allEndpoints, tryFilter } = options
+  const { area = 'console', render, tenants, allEndpoints, tryFilter } = options
+  const path = `/${area}/endpoints`
 
   app.get('/endpoints', async (c) => {
     const { form, filters } = await readFilters(c, tenants)
@@ -33,7 +34,7 @@ export function addEndpointsPages(
       ? await allEndpoints.list({
           limit: PAGE_ROWS + 1,
           before: (filters.before as string | undefined as EndpointId | undefined) ?? null,
-          tenantId: filters.tenantRow?.id,
+          tenantId: c.get('viewer').caller.tenant?.id ?? filters.tenantRow?.id,
           search: filters.search,
           state,
         })
@@ -42,19 +43,19 @@ export function addEndpointsPages(
     const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
     return render(
       c,
-      { title: 'Endpoints', at: PATH, status: filters ? 200 : 422 },
+      { title: 'Endpoints', at: path, status: filters ? 200 : 422 },
       <>
         <div class="head">
           <h1>Endpoints</h1>
           {c.get('viewer').may('manage') && (
-            <a class="button primary" href={`${PATH}/new`}>
+            <a class="button primary" href={`${path}/new`}>
               New endpoint
             </a>
           )}
         </div>
-        <FilterForm action={PATH} form={form}>
+        <FilterForm action={path} form={form}>
           <TextField form={form} name="search" label="Part of URL or description" />
-          <TenantFilter form={form} />
+          {area === 'console' && <TenantFilter form={form} />}
           <SelectField
             form={form}
             name="is"
@@ -62,9 +63,11 @@ export function addEndpointsPages(
             choices={[['', 'Any'], ...STATES.map((word) => [word, word] as const)]}
           />
         </FilterForm>
-        {shown.length > 0 && <EndpointTable endpoints={shown} />}
-        {filters && shown.length === 0 && <Nothing form={form} />}
-        <Older path={PATH} form={form} next={next} isCutShort={false} />
+        {shown.length > 0 && <EndpointTable endpoints={shown} area={area} />}
+        {filters && shown.length === 0 && (
+          <Nothing form={form} area={area} mayAdd={c.get('viewer').may('manage')} />
+        )}
+        <Older path={path} form={form} next={next} isCutShort={false} />
       </>,
     )
   })
@@ -74,20 +77,22 @@ export function addEndpointsPages(
       c,
       {
         title: 'New endpoint',
-        at: PATH,
+        at: path,
         status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
       },
       <>
         <h1>New endpoint</h1>
-        <form method="post" action={`${PATH}/new`} class="stack">
-          <TextField
-            form={form}
-            name="tenant"
-            label="Tenant (key)"
-            required
-            isCode
-            placeholder="acme"
-          />
+        <form method="post" action={`${path}/new`} class="stack">
+          {area === 'console' && (
+            <TextField
+              form={form}
+              name="tenant"
+              label="Tenant (key)"
+              required
+              isCode
+              placeholder="acme"
+            />
+          )}
           <EndpointFields form={form} />
           <div class="actions">
             <button type="submit" class="primary">
@@ -98,9 +103,15 @@ export function addEndpointsPages(
             </button>
           </div>
         </form>
-        {tried && <TriedTable tried={tried} />}
+        {tried && <TriedTable tried={tried} area={area} />}
       </>,
     )
+
+  const ownerNamed = (key: string) =>
+    tenants.find(key).catch((error: unknown) => {
+      if (error instanceof TenantNotFound) return null
+      throw error
+    })
 
   app.get('/endpoints/new', requireScope('manage'), (c) =>
     newPage(c, { ...EMPTY_FORM, values: { tenant: c.req.query('tenant') ?? '' } }),
@@ -108,11 +119,7 @@ export function addEndpointsPages(
 
   app.post('/endpoints/new', requireScope('manage'), async (c) => {
     const { intent, ...values } = await readForm(c)
-    const { tenant = '' } = values
-    const owner = await tenants.find(tenant).catch((error: unknown) => {
-      if (error instanceof TenantNotFound) return null
-      throw error
-    })
+    const owner = c.get('viewer').caller.tenant ?? (await ownerNamed(values['tenant'] ?? ''))
     if (!owner) return newPage(c, { values, mistakes: { tenant: 'There is no such tenant.' } })
     if (intent === 'try') {
       const result = await tryFilter(owner.id, values)
@@ -123,10 +130,10 @@ export function addEndpointsPages(
     try {
       const { url = '', ...others } = bodyOf(values)
       const made = await c.get('viewer').api.request('POST /api/tenants/{tenant}/endpoints', {
-        path: { tenant },
+        path: { tenant: owner.key },
         body: { url, ...others },
       })
-      return c.redirect(`${PATH}/${made.id}?said=created`, 303)
+      return c.redirect(`${path}/${made.id}?said=created`, 303)
     } catch (error) {
       return newPage(c, refusedForm(values, error))
     }
@@ -135,13 +142,32 @@ export function addEndpointsPages(
 
 const STATES = ['active', 'paused', 'disabled'] as const
 
-function Nothing({ form }: { form: FormState }) {
+function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: boolean }) {
   if (Object.keys(form.values).length > 0) {
     return (
       <Empty title="No endpoint is like that">
         <p>
-          Widen the filter, or <a href={PATH}>look at all endpoints</a>.
+          Widen the filter, or <a href={`/${area}/endpoints`}>look at all endpoints</a>.
         </p>
+      </Empty>
+    )
+  }
+  if (area === 'portal') {
+    return (
+      <Empty title="There are no endpoints yet">
+        <p>An endpoint is a URL of yours that events are sent to.</p>
+        {mayAdd ? (
+          <ol>
+            <li>
+              <a href="/portal/endpoints/new">Add an endpoint</a>: any https address that answers
+              with 200.
+            </li>
+            <li>Send it a test event from its page, and see what it answered.</li>
+            <li>Take its secret over into your program, which verifies every request with it.</li>
+          </ol>
+        ) : (
+          <p>This link only looks. Ask for one that may manage endpoints to add the first.</p>
+        )}
       </Empty>
     )
   }
@@ -153,23 +179,24 @@ function Nothing({ form }: { form: FormState }) {
   )
 }
 
-function EndpointTable({ endpoints }: { endpoints: readonly FoundEndpoint[] }) {
+function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[]; area: Area }) {
+  const tenant = area === 'console' ? ['Tenant'] : []
   return (
     <Table
       label="Endpoints"
-      head={['Endpoint', 'Tenant', 'State', 'Wants', 'Failures in a row', 'Made']}
+      head={['Endpoint', ...tenant, 'State', 'Wants', 'Failures in a row', 'Made']}
     >
       {endpoints.map((endpoint) => (
         <tr>
           <td class="url">
-            <a href={`${PATH}/${endpoint.id}`}>{endpoint.url}</a>
+            <a href={`/${area}/endpoints/${endpoint.id}`}>{endpoint.url}</a>
             {endpoint.description !== '' && <div class="muted">{endpoint.description}</div>}
           </td>
-          <td>
-            <a href={`/console/tenants/${encodeURIComponent(endpoint.tenantKey)}`}>
-              {endpoint.tenantKey}
-            </a>
-          </td>
+          {area === 'console' && (
+            <td>
+              <TenantLink of={endpoint.tenantKey} />
+            </td>
+          )}
           <td>
             <EndpointState {...endpoint} />
           </td>

@@ -8,7 +8,7 @@ import { Badge, Command, Confirm, Empty, Facts, Notice, Raw, Table, Time } from 
 import { type PageEnv, requireScope } from '../viewer.ts'
 
 const PATH = '/console/event-types'
-const pathOf = (name: string): string => `${PATH}/${encodeURIComponent(name)}`
+const pathOf = (name: string, list = PATH): string => `${list}/${encodeURIComponent(name)}`
 /** As many as there can be. */
 const LISTED_MAX = 1_000
 const NAME = /^(?=.{1,128}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/
@@ -19,14 +19,13 @@ const SAID: Record<string, string> = {
   restored: 'It is in use again.',
 }
 
-export function addEventTypePages(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    eventTypes: Pick<EventTypes, 'list' | 'get'>
-    exampleOf: ExampleOf
-  },
-): void {
+export interface EventTypePagesOptions {
+  render: RenderPage
+  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  exampleOf: ExampleOf
+}
+
+export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOptions): void {
   const { render, eventTypes, exampleOf } = options
 
   const list = async (c: Context<PageEnv>, form: FormState = EMPTY_FORM) => {
@@ -65,30 +64,11 @@ export function addEventTypePages(
       <>
         <h1>{name}</h1>
         {said && <Notice tone="good">{said}</Notice>}
-        <Facts
-          of={[
-            ['Description', type.description || '–'],
-            [
-              'State',
-              type.deprecated_at ? <Badge of="off" label="deprecated" /> : <Badge of="active" />,
-            ],
-            ['Described', <Time at={type.created_at} />],
-            ['Changed', <Time at={type.updated_at} />],
-          ]}
-        />
-        {example && (
-          <>
-            <h2>What a receiver gets</h2>
-            <Raw label="Example">{JSON.stringify(example, null, 2)}</Raw>
-          </>
-        )}
+        <Description type={type} example={example} />
         {c.get('viewer').may('manage') ? (
           <EditType type={type} form={form} />
         ) : (
-          <>
-            <h2>Schema</h2>
-            <Raw label="Schema">{valuesOf(type)['schema'] || 'anything goes'}</Raw>
-          </>
+          <Schema of={type} />
         )}
       </>,
     )
@@ -114,6 +94,77 @@ export function addEventTypePages(
     await c.get('viewer').api.request('DELETE /api/event-types/{name}', { path })
     return c.redirect(PATH, 303)
   })
+}
+
+/** The same for whoever receives: what there is, with its schema and an example, and nothing that changes it. */
+export function addCataloguePages(app: Hono<PageEnv>, options: EventTypePagesOptions): void {
+  const { render, eventTypes, exampleOf } = options
+  const list = '/portal/event-types'
+  app.get('/event-types', async (c) => {
+    const types = await eventTypes.list({ limit: LISTED_MAX, after: null })
+    return render(
+      c,
+      { title: 'Event types', at: list },
+      <>
+        <h1>Event types</h1>
+        {types.length > 0 && <TypeTable types={types} list={list} />}
+        {types.length === 0 && (
+          <Empty title="No event type is described yet">
+            <p>
+              An endpoint can want every type, with <code>*</code>, and shows what comes. What there
+              is, with its schema, appears here once the sender describes it.
+            </p>
+          </Empty>
+        )}
+      </>,
+    )
+  })
+  app.get('/event-types/:name', async (c) => {
+    const type = await eventTypes.get(c.req.param('name'))
+    const example = await exampleOf(type.name).catch(() => null)
+    return render(
+      c,
+      { title: type.name, at: list },
+      <>
+        <h1>{type.name}</h1>
+        <Description type={type} example={example} />
+        <Schema of={type} />
+      </>,
+    )
+  })
+}
+
+function Description({ type, example }: { type: EventType; example: unknown }) {
+  return (
+    <>
+      <Facts
+        of={[
+          ['Description', type.description || '–'],
+          [
+            'State',
+            type.deprecated_at ? <Badge of="off" label="deprecated" /> : <Badge of="active" />,
+          ],
+          ['Described', <Time at={type.created_at} />],
+          ['Changed', <Time at={type.updated_at} />],
+        ]}
+      />
+      {example != null && (
+        <>
+          <h2>What a receiver gets</h2>
+          <Raw label="Example">{JSON.stringify(example, null, 2)}</Raw>
+        </>
+      )}
+    </>
+  )
+}
+
+function Schema({ of: type }: { of: EventType }) {
+  return (
+    <>
+      <h2>Schema</h2>
+      <Raw label="Schema">{valuesOf(type)['schema'] || 'anything goes'}</Raw>
+    </>
+  )
 }
 
 /** @returns the form where it was refused */
@@ -234,13 +285,13 @@ function Nothing() {
   )
 }
 
-function TypeTable({ types }: { types: readonly EventType[] }) {
+function TypeTable({ types, list = PATH }: { types: readonly EventType[]; list?: string }) {
   return (
     <Table label="Event types" head={['Name', 'Description', 'Schema', 'State']}>
       {types.map(({ name, description, schema, deprecated_at: since }) => (
         <tr>
           <td>
-            <a href={pathOf(name)}>{name}</a>
+            <a href={pathOf(name, list)}>{name}</a>
           </td>
           <td>{description}</td>
           <td>{schema == null ? <span class="muted">anything goes</span> : 'yes'}</td>

@@ -5,7 +5,7 @@ import type { LiveMessage } from '../../attempts/live-reader.ts'
 import { OUTCOMES } from '../../attempts/outcome.ts'
 import { serveLive } from '../../attempts/serve-live.ts'
 import type { Log } from '../../log.ts'
-import type { Sessions } from '../../tenants/sessions.ts'
+import type { Area, Sessions } from '../../tenants/sessions.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { type Choice, type FormState, SelectField } from '../fields.tsx'
 import { type Filters, readFilters } from '../filters.ts'
@@ -17,7 +17,6 @@ import type { PageEnv, SessionCookie } from '../viewer.ts'
 import { inWords, spanOf } from '../words.ts'
 import { ClassFilter, EndpointFilter, FilterForm, TenantFilter, TypeFilter } from './list-parts.tsx'
 
-const PATH = '/console/live'
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = '5'
 
@@ -29,6 +28,7 @@ const OUTCOME_CHOICES: readonly Choice[] = [
 const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 
 export interface LiveOptions {
+  area?: Area
   render: RenderPage
   tenants: Pick<Tenants, 'show'>
   liveAttempts: Pick<LiveAttempts, 'open'>
@@ -39,16 +39,17 @@ export interface LiveOptions {
 }
 
 export function addLivePages(app: Hono<PageEnv>, options: LiveOptions): void {
-  const { render, tenants } = options
+  const { area = 'console', render, tenants } = options
+  const path = `/${area}/live`
   app.get('/live', async (c) => {
     const { form, filters } = await readFilters(c, tenants)
     return render(
       c,
-      { title: 'Live', at: PATH, status: filters ? 200 : 422, isLive: true },
+      { title: 'Live', at: path, status: filters ? 200 : 422, isLive: true },
       <>
         <h1>Live</h1>
-        <LiveFilters form={form} />
-        {filters && <View form={form} />}
+        <LiveFilters form={form} area={area} />
+        {filters && <View form={form} area={area} />}
       </>,
     )
   })
@@ -65,10 +66,10 @@ async function stream(
   filters: Filters,
   options: LiveOptions,
 ): Promise<Response> {
-  const { liveAttempts, sessions, cookie, names, log } = options
+  const { area = 'console', liveAttempts, sessions, cookie, names, log } = options
   try {
     const reader = await liveAttempts.open({
-      tenantId: filters.tenantRow?.id ?? null,
+      tenantId: c.get('viewer').caller.tenant?.id ?? filters.tenantRow?.id ?? null,
       endpointId: filters.endpoint,
       type: filters.type,
       statusClass: filters.class,
@@ -77,8 +78,8 @@ async function stream(
     })
     const token = cookie.read(c) ?? ''
     return serveLive(c, reader, {
-      present: (message) => rowOf(message, names),
-      isAllowed: async () => (await sessions.find('console', token)) !== null,
+      present: (message) => rowOf(message, names, area),
+      isAllowed: async () => (await sessions.find(area, token)) !== null,
       onError: (error) => log.error({ err: error }, 'stream.failed'),
     })
   } catch (error) {
@@ -87,10 +88,10 @@ async function stream(
   }
 }
 
-function LiveFilters({ form }: { form: FormState }) {
+function LiveFilters({ form, area }: { form: FormState; area: Area }) {
   return (
-    <FilterForm action={PATH} form={form}>
-      <TenantFilter form={form} />
+    <FilterForm action={`/${area}/live`} form={form}>
+      {area === 'console' && <TenantFilter form={form} />}
       <TypeFilter form={form} />
       <EndpointFilter form={form} />
       <SelectField form={form} name="outcome" label="Outcome" choices={OUTCOME_CHOICES} />
@@ -99,7 +100,8 @@ function LiveFilters({ form }: { form: FormState }) {
   )
 }
 
-function View({ form }: { form: FormState }) {
+function View({ form, area }: { form: FormState; area: Area }) {
+  const tenant = area === 'console' ? ['Tenant'] : []
   const { before: _, ...values } = form.values
   return (
     <>
@@ -119,20 +121,36 @@ function View({ form }: { form: FormState }) {
       </noscript>
       <Table
         label="Attempts as they end"
-        head={['Ended', 'Outcome', 'Type', 'Tenant', 'Endpoint', 'Took', 'Attempt', 'Delivery']}
+        head={[
+          ...['Ended', 'Outcome', 'Type', ...tenant],
+          ...['Endpoint', 'Took', 'Attempt', 'Delivery'],
+        ]}
         id="live"
-        source={urlWith(`${PATH}/stream`, values)}
+        source={urlWith(`/${area}/live/stream`, values)}
       />
       <div id="live-empty">
-        <p>Attempts appear here as they end. Publish an event to see one, from a shell:</p>
-        <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+        {area === 'console' ? (
+          <>
+            <p>Attempts appear here as they end. Publish an event to see one, from a shell:</p>
+            <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+          </>
+        ) : (
+          <p>
+            Attempts appear here as they end. To see one, send a test event to one of{' '}
+            <a href="/portal/endpoints">your endpoints</a>, from another tab.
+          </p>
+        )}
       </div>
     </>
   )
 }
 
 /** A row of the table, as text: it goes through the stream. */
-async function rowOf({ attempt, delivery, event }: LiveMessage, names: Names): Promise<string> {
+async function rowOf(
+  { attempt, delivery, event }: LiveMessage,
+  names: Names,
+  area: Area,
+): Promise<string> {
   const [tenantKey, url] = await Promise.all([
     names.tenantKey(attempt.tenant_id),
     names.endpointUrl(attempt.endpoint_id),
@@ -148,14 +166,14 @@ async function rowOf({ attempt, delivery, event }: LiveMessage, names: Names): P
         {status === null && error !== null && <div>{inWords(error)}</div>}
       </td>
       <td>{event?.type ?? <span class="muted">erased</span>}</td>
-      <td>{tenantKey}</td>
+      {area === 'console' && <td>{tenantKey}</td>}
       <td class="url">
-        <a href={`/console/endpoints/${attempt.endpoint_id}`}>{url}</a>
+        <a href={`/${area}/endpoints/${attempt.endpoint_id}`}>{url}</a>
       </td>
       <td class="number">{ms === null ? '–' : spanOf(ms)}</td>
       <td class="number">{number}</td>
       <td>
-        <Id of={delivery.id} href={`/console/deliveries/${delivery.id}`} isShort />
+        <Id of={delivery.id} href={`/${area}/deliveries/${delivery.id}`} isShort />
       </td>
     </tr>
   )

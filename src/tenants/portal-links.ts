@@ -1,0 +1,128 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import type { Database, PortalLinkTable, Scope } from '../database/schema.ts'
+import type { PortalLinkId, TenantId } from '../ids.ts'
+import type { Caller } from './api-keys.ts'
+import type { Tenant } from './tenants.ts'
+
+/** As with API keys: never guessed, so no slow hash is needed. */
+const TOKEN_BYTES = 32
+/** More than ever end between two links, and a statement of some milliseconds. */
+const SWEPT_MAX = 1_000
+
+export type Access = PortalLinkTable['access']
+
+/** What a link lets its bearer do in the API of its tenant, by the pages of the portal alone. */
+const SCOPES: Record<Access, ReadonlySet<Scope>> = {
+  read: new Set(['read']),
+  manage: new Set(['read', 'manage']),
+}
+
+export class TenantSuspended extends Error {
+  override readonly name = 'TenantSuspended'
+  readonly code = 'state_conflict'
+  constructor() {
+    super('the tenant is suspended, and its portal closed; resume it first')
+  }
+}
+
+export interface OpenedLink {
+  /** Stands for the link wherever the token itself must not be. */
+  hash: Buffer
+  expiresAt: Date
+}
+
+export interface PortalLinks {
+  /**
+   * Makes a link to the portal of a tenant; the token is returned this once.
+   *
+   * @param who for the audit log
+   * @throws TenantSuspended
+   */
+  create(
+    tenant: Pick<Tenant, 'id' | 'suspended_at'>,
+    link: { minutes: number; access: Access },
+    who: string,
+  ): Promise<{ token: string; expiresAt: Date }>
+  /** Takes back every link of the tenant, and ends every session that they opened. */
+  revokeAll(tenantId: TenantId, who: string): Promise<void>
+  /** Null when the link is unknown, over or taken back, or its tenant suspended or deleted. */
+  open(token: string): Promise<OpenedLink | null>
+  /** Who somebody is who has opened the link with this hash, by what it is worth now. */
+  verifyHash(hash: Buffer): Promise<Caller | null>
+}
+
+export function createPortalLinks({ database }: { database: Kysely<Database> }): PortalLinks {
+  /** A tenant that is being deleted is suspended as well. */
+  const find = (hash: Buffer) =>
+    database
+      .selectFrom('portal_link')
+      .innerJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
+      .select([
+        'portal_link.id',
+        'portal_link.access',
+        'portal_link.expires_at as expiresAt',
+        'tenant.id as tenantId',
+        'tenant.key as tenantKey',
+      ])
+      .where('portal_link.token_hash', '=', hash)
+      .where('portal_link.expires_at', '>', sql<Date>`now()`)
+      .where('tenant.suspended_at', 'is', null)
+      .executeTakeFirst()
+
+  return {
+    async create({ id: tenantId, suspended_at: suspendedAt }, { minutes, access }, who) {
+      if (suspendedAt) throw new TenantSuspended()
+      await sweep(database)
+      const token = randomBytes(TOKEN_BYTES).toString('base64url')
+      const expiresAt = await database.transaction().execute(async (transaction) => {
+        const link = await transaction
+          .insertInto('portal_link')
+          .values({
+            tenant_id: tenantId,
+            token_hash: hashOf(token),
+            access,
+            expires_at: sql`now() + make_interval(mins => ${minutes})`,
+          })
+          .returning(['id', 'expires_at'])
+          .executeTakeFirstOrThrow()
+        await sql`select postrider.audit(${who}, 'create_portal_link', 'portal_link', ${link.id}, ${tenantId},
+          ${JSON.stringify({ access, minutes })})`.execute(transaction)
+        return link.expires_at
+      })
+      return { token, expiresAt }
+    },
+    async revokeAll(tenantId, who) {
+      await database.transaction().execute(async (transaction) => {
+        await transaction.deleteFrom('portal_link').where('tenant_id', '=', tenantId).execute()
+        await sql`select postrider.audit(${who}, 'revoke_portal_links', 'tenant', ${tenantId}, ${tenantId})`.execute(
+          transaction,
+        )
+      })
+    },
+    async open(token) {
+      const hash = hashOf(token)
+      const link = await find(hash)
+      return link ? { hash, expiresAt: link.expiresAt } : null
+    },
+    async verifyHash(hash) {
+      const link = await find(hash)
+      if (!link) return null
+      return {
+        apiKeyId: null,
+        portalLinkId: link.id as PortalLinkId,
+        tenant: { id: link.tenantId as TenantId, key: link.tenantKey },
+        scopes: SCOPES[link.access],
+      }
+    },
+  }
+}
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+/** Rows that are over; who makes a link takes some along, so that no duty is needed for them. */
+async function sweep(database: Kysely<Database>): Promise<void> {
+  await sql`delete from postrider.portal_link where id in (
+    select id from postrider.portal_link where expires_at <= now() limit ${SWEPT_MAX}
+    for update skip locked)`.execute(database)
+}
