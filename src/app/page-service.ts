@@ -6,11 +6,14 @@ import { createConsole } from '../console/console.tsx'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createNames } from '../console/names.ts'
 import { createOwners } from '../console/owners.ts'
+import { createPortal } from '../console/portal/portal.tsx'
+import { PORTAL_PATH } from '../console/portal/portal-path.ts'
 import { createTryFilter } from '../console/try-filter.ts'
+import type { CallApi } from '../console/viewer.ts'
 import { createAuditLog } from '../database/audit-log.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
 import { createRunnerList } from '../database/runner-list.ts'
-import { createTenantScope } from '../database/tenant-scope.ts'
+import { createTenantScope, type TenantScope } from '../database/tenant-scope.ts'
 import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import { createAllDeliveries } from '../events/all-deliveries.ts'
@@ -58,16 +61,17 @@ export function addPages(
   })
   metrics.watchPool('pages', pool)
   const database = createDatabase(pool)
-  const { app, apiKeys, ownRequests } = api
+  const { app, apiKeys, portalLinks, ownRequests } = api
+  const callApi: CallApi = (request, caller) => {
+    ownRequests.set(request, caller)
+    return app.fetch(request)
+  }
   app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
   app.route(
     CONSOLE_PATH,
     createConsole({
       log,
-      callApi: (request, caller) => {
-        ownRequests.set(request, caller)
-        return app.fetch(request)
-      },
+      callApi,
       apiKeys,
       sessions: createSessions({ database, apiKeys }),
       signInLimiter: createSignInLimiter({ redis, ...SIGN_INS }),
@@ -78,6 +82,24 @@ export function addPages(
       eventTypes: api.eventTypes,
       exampleOf: api.exampleOf,
       ...createReads(pool),
+    }),
+  )
+  const scope = createTenantScope(pool)
+  app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
+  app.route(
+    PORTAL_PATH,
+    createPortal({
+      portal: config.portal,
+      log,
+      callApi,
+      portalLinks,
+      sessions: createSessions({ database, apiKeys: portalLinks }),
+      inTenant: scope.inTenant,
+      liveAttempts: api.liveAttempts,
+      endpoints: api.endpointServices(scope.database).endpoints,
+      eventTypes: api.eventTypes,
+      exampleOf: api.exampleOf,
+      ...createPortalReads(scope),
     }),
   )
   return { stop: () => pool.end() }
@@ -112,5 +134,22 @@ export function createReads(pool: Pool) {
     tryFilter: createTryFilter({ events, routing }),
     allReplays: createAllReplays({ database }),
     auditLog: createAuditLog({ database }),
+  }
+}
+
+/** What the portal shows, each within the scope of the tenant whose pages they are. */
+export function createPortalReads({ database }: TenantScope) {
+  const events = createEvents({ database })
+  const routing = createRouting({ database })
+  return {
+    ratesOf: createAttemptRates({ database }),
+    owners: createOwners({ database }),
+    names: createNames({ database }),
+    tenants: createTenants({ database }),
+    allDeliveries: createAllDeliveries({ database }),
+    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    sentBody: createSentBody({ database }),
+    allEndpoints: createAllEndpoints({ database }),
+    tryFilter: createTryFilter({ events, routing }),
   }
 }

@@ -19,7 +19,7 @@ const FILES = {
   'uplot.css': [resolve('uplot/dist/uPlot.min.css'), 'text/css; charset=utf-8'],
 } as const satisfies Record<string, readonly [file: string, type: string]>
 
-export type AssetName = keyof typeof FILES
+export type AssetName = keyof typeof FILES | OwnAsset['name']
 
 /** The name in the address changes with the content, so a copy never gets old. */
 const FOREVER = 'public, max-age=31536000, immutable'
@@ -27,15 +27,24 @@ const FOREVER = 'public, max-age=31536000, immutable'
 const HASH_CHARACTERS = 12
 
 export interface Assets {
-  /** Where a page finds the file. */
+  /** Where a page finds the file; empty where there is none. */
   urlOf(name: AssetName): string
   addRoutes<E extends Env>(app: Hono<E>): void
 }
 
+/** What is made, or comes from elsewhere than the program. */
+export interface OwnAsset {
+  name: 'theme.css' | 'logo'
+  type: string
+  bytes: Buffer
+}
+
 /** Reads the files once; they are a quarter of a megabyte. @param base such as `/console/assets` */
-export function loadAssets(base: string): Assets {
-  const assets = Object.entries(FILES).map(([name, [file, type]]) => {
-    const bytes = readFileSync(file)
+export function loadAssets(base: string, own: readonly OwnAsset[] = []): Assets {
+  const files = Object.entries(FILES).map(([name, [file, type]]) => {
+    return { name, type, bytes: readFileSync(file) }
+  })
+  const assets = [...files, ...own].map(({ name, type, bytes }) => {
     const hash = createHash('sha256').update(bytes).digest('hex').slice(0, HASH_CHARACTERS)
     return { name, type, bytes, gzipped: gzipSync(bytes), path: `/${hash}/${name}` }
   })

@@ -101,6 +101,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   const assets = loadAssets(`${CONSOLE_PATH}/assets`)
   const render = createRenderPage({
     assets,
+    product: 'Postrider',
     label: 'console',
     home: CONSOLE_PATH,
     places: PLACES,

@@ -16,8 +16,10 @@ export interface Place {
 
 export interface Frame {
   assets: Assets
-  /** Shown beside the name of the product. */
-  label: string
+  /** What the pages are called. */
+  product: string
+  /** Shown beside that. */
+  label?: string
   home: string
   places: readonly Place[]
   signOut: string
@@ -68,7 +70,9 @@ function Page(
   },
 ) {
   const { frame, viewer, title, at, hasCharts = false, isLive = false, children } = props
+  const { product, label } = frame
   const { urlOf } = frame.assets
+  const [theme, logo] = [urlOf('theme.css'), urlOf('logo')]
   return (
     <html lang="en">
       <head>
@@ -77,11 +81,13 @@ function Page(
         <meta name="color-scheme" content="light dark" />
         <meta name="htmx-config" content={HTMX_CONFIG} />
         <title>
-          {title} · Postrider {frame.label}
+          {title} · {product}
+          {label && ` ${label}`}
         </title>
-        <link rel="icon" href={urlOf('icon.svg')} type="image/svg+xml" />
+        <link rel="icon" href={logo || urlOf('icon.svg')} />
         {hasCharts && <link rel="stylesheet" href={urlOf('uplot.css')} />}
         <link rel="stylesheet" href={urlOf('console.css')} />
+        {theme && <link rel="stylesheet" href={theme} />}
         <script src={urlOf('htmx.js')} defer />
         {hasCharts && <script src={urlOf('uplot.js')} defer />}
         <script src={urlOf('console.js')} defer />
@@ -93,8 +99,12 @@ function Page(
         </a>
         <header class="top">
           <a class="brand" href={frame.home}>
-            <img src={urlOf('icon.svg')} alt="" width="24" height="24" />
-            Postrider <span>{frame.label}</span>
+            {logo ? (
+              <img class="logo" src={logo} alt="" />
+            ) : (
+              <img src={urlOf('icon.svg')} alt="" width="24" height="24" />
+            )}
+            {product} {label && <span>{label}</span>}
           </a>
           {viewer && <Navigation frame={frame} viewer={viewer} at={at} />}
         </header>

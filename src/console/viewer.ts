@@ -52,19 +52,25 @@ export interface SessionCookie {
 /**
  * The cookie of a session: no script reads it, and other sites' forms do not send it. Links do, so that an
  * address somebody has shared opens.
+ *
+ * One that is to work within a frame of another site has to be sent there as well, which browsers do over https
+ * only. It is partitioned: under any other site than the one that framed the page when it was set, it is not there.
  */
-export function sessionCookie(area: Area): SessionCookie {
+export function sessionCookie(area: Area, { isFramed = false } = {}): SessionCookie {
   const name = `postrider_${area}`
   const path = `/${area}`
+  const attributes = (c: Context) => {
+    const own = { path, httpOnly: true, secure: isHttps(c) } as const
+    return isFramed && own.secure
+      ? ({ ...own, sameSite: 'None', partitioned: true } as const)
+      : ({ ...own, sameSite: 'Lax' } as const)
+  }
   return {
     read: (c) => getCookie(c, name),
-    write: (c, token, expires) => setCookie(c, name, token, { ...attributes(c), path, expires }),
-    remove: (c) => void deleteCookie(c, name, { ...attributes(c), path }),
+    write: (c, token, expires) => setCookie(c, name, token, { ...attributes(c), expires }),
+    remove: (c) => void deleteCookie(c, name, attributes(c)),
   }
 }
-
-const attributes = (c: Context) =>
-  ({ httpOnly: true, sameSite: 'Lax', secure: isHttps(c) }) as const
 
 /** Also behind a proxy that ends TLS. Whoever forges the header only keeps the cookie from themselves. */
 export function isHttps(c: Context): boolean {
@@ -105,7 +111,7 @@ export class ScopeMissing extends Error {
   readonly code = 'scope_missing'
   readonly scope: Scope
   constructor(scope: Scope) {
-    super(`This needs a key with the scope “${scope}”; you have signed in with one that lacks it.`)
+    super(`This needs the scope “${scope}”, which the key or link that you came in with lacks.`)
     this.scope = scope
   }
 }

@@ -86,8 +86,8 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
           })
           .returning(['id', 'expires_at'])
           .executeTakeFirstOrThrow()
-        await sql`select postrider.audit(${who}, 'create_portal_link', 'portal_link', ${link.id}, ${tenantId},
-          ${JSON.stringify({ access, minutes })})`.execute(transaction)
+        await sql`select postrider.audit(${who}, 'create_portal_link', 'tenant', ${tenantId}, ${tenantId},
+          ${JSON.stringify({ link: link.id, access, minutes })})`.execute(transaction)
         return link.expires_at
       })
       return { token, expiresAt }

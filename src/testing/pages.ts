@@ -11,6 +11,7 @@ import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
 import { createEventTypeServices } from '../events/event-type-services.ts'
 import type { TenantId } from '../ids.ts'
+import type { App } from '../http/server.ts'
 import { connectRedis } from '../limits/redis.ts'
 import { createSignInLimiter } from '../limits/request-limiter.ts'
 import { createLog } from '../log.ts'
@@ -68,19 +69,7 @@ export async function createTestConsole(
   })
   app.route(CONSOLE_PATH, pages)
 
-  const answer = async (path: string, init: RequestInit, { cookie, headers }: PageOptions) => {
-    const own = { ...(cookie !== null && { cookie }), ...headers }
-    const response = await app.request(path, { ...init, headers: own })
-    return { status: response.status, headers: response.headers, text: await response.text() }
-  }
-  const get = (path: string, options: PageOptions) => answer(path, {}, options)
-  /** Sends a form, as a browser does. */
-  const post = (path: string, fields: Record<string, string>, options: PageOptions) =>
-    answer(
-      path,
-      { method: 'POST', body: new URLSearchParams(fields) },
-      { ...options, headers: { origin: 'http://localhost', ...options.headers } },
-    )
+  const { get, post } = createPageClient(app)
   const signIn = (fields: Record<string, string> = {}, options: Partial<PageOptions> = {}) =>
     post('/console/sign-in', { key: ADMIN_KEY, ...fields }, { cookie: null, ...options })
   return {
@@ -88,7 +77,7 @@ export async function createTestConsole(
     post,
     request,
     /** Every route of the console, as `METHOD /path/:id`. */
-    routes: routesOf(pages),
+    routes: routesOf(pages, CONSOLE_PATH),
     signIn,
     apiKeys,
     sessions,
@@ -105,11 +94,30 @@ export async function createTestConsole(
   }
 }
 
-function routesOf({ routes }: ReturnType<typeof createConsole>): string[] {
+/** Looks at pages, and sends forms as a browser does. */
+export function createPageClient(app: Pick<App, 'request'>) {
+  const answer = async (path: string, init: RequestInit, { cookie, headers }: PageOptions) => {
+    const own = { ...(cookie !== null && { cookie }), ...headers }
+    const response = await app.request(path, { ...init, headers: own })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  }
+  return {
+    get: (path: string, options: PageOptions) => answer(path, {}, options),
+    post: (path: string, fields: Record<string, string>, options: PageOptions) =>
+      answer(
+        path,
+        { method: 'POST', body: new URLSearchParams(fields) },
+        { ...options, headers: { origin: 'http://localhost', ...options.headers } },
+      ),
+  }
+}
+
+/** As `METHOD /path/:id`. */
+export function routesOf({ routes }: ReturnType<typeof createConsole>, mountedAt: string): string[] {
   const own = routes.filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
   return [
     ...new Set(
-      own.map(({ method, path }) => `${method} ${CONSOLE_PATH}${path === '/' ? '' : path}`),
+      own.map(({ method, path }) => `${method} ${mountedAt}${path === '/' ? '' : path}`),
     ),
   ]
 }

@@ -1,0 +1,2 @@
+/** Where the portal is mounted. */
+export const PORTAL_PATH = '/portal'

@@ -1,0 +1,99 @@
+import { Hono } from 'hono'
+import { csrf } from 'hono/csrf'
+import type { createAttemptRates } from '../../attempts/attempt-rates.ts'
+import type { LiveAttempts } from '../../attempts/live.ts'
+import type { PortalConfig } from '../../config.ts'
+import type { AllEndpoints } from '../../endpoints/all-endpoints.ts'
+import type { Endpoints } from '../../endpoints/endpoints.ts'
+import type { createAllDeliveries } from '../../events/all-deliveries.ts'
+import type { Deliveries } from '../../events/deliveries.ts'
+import type { EventTypes } from '../../events/event-types.ts'
+import type { ExampleOf } from '../../events/example.ts'
+import type { createSentBody } from '../../events/sent-body.ts'
+import type { Log } from '../../log.ts'
+import type { Tenants } from '../../tenants/tenants.ts'
+import { loadAssets, type OwnAsset } from '../assets.ts'
+import { createRenderPage, type Place } from '../layout.tsx'
+import { answerMistakes } from '../mistakes.tsx'
+import type { Names } from '../names.ts'
+import type { Owners } from '../owners.ts'
+import { addDeliveriesPage } from '../pages/deliveries.tsx'
+import { addDeliveryPage } from '../pages/delivery.tsx'
+import { addEndpointPages } from '../pages/endpoint.tsx'
+import { addEndpointsPages } from '../pages/endpoints.tsx'
+import { addCataloguePages } from '../pages/event-types.tsx'
+import { addLivePages } from '../pages/live.tsx'
+import { securityHeaders } from '../security-headers.ts'
+import type { createTryFilter } from '../try-filter.ts'
+import { type PageEnv, sessionCookie } from '../viewer.ts'
+import { addEnterRoutes, type EnterOptions, requireLink } from './enter.tsx'
+import { PORTAL_PATH } from './portal-path.ts'
+import { themeCss } from './theme.ts'
+
+const PLACES: readonly Place[] = [
+  { name: 'Endpoints', path: `${PORTAL_PATH}/endpoints` },
+  { name: 'Deliveries', path: `${PORTAL_PATH}/deliveries` },
+  { name: 'Live', path: `${PORTAL_PATH}/live` },
+  { name: 'Event types', path: `${PORTAL_PATH}/event-types` },
+]
+
+/** Services that read see the tenant they are called within, and no other (`createTenantScope`). */
+export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
+  portal: PortalConfig
+  log: Pick<Log, 'error'>
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  names: Names
+  owners: Owners
+  tenants: Pick<Tenants, 'show' | 'find'>
+  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  exampleOf: ExampleOf
+  deliveries: Pick<Deliveries, 'get'>
+  allDeliveries: ReturnType<typeof createAllDeliveries>
+  sentBody: ReturnType<typeof createSentBody>
+  endpoints: Pick<Endpoints, 'get'>
+  allEndpoints: AllEndpoints
+  tryFilter: ReturnType<typeof createTryFilter>
+  ratesOf: ReturnType<typeof createAttemptRates>
+}
+
+/** The pages of one tenant, for whoever has a link, to be mounted at `PORTAL_PATH`. */
+export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEnv> {
+  const app = new Hono<PageEnv>()
+  const { frameOrigins } = portal
+  const assets = loadAssets(`${PORTAL_PATH}/assets`, themeOf(portal))
+  const render = createRenderPage({
+    assets,
+    product: 'Webhooks',
+    home: `${PORTAL_PATH}/endpoints`,
+    places: PLACES,
+    signOut: `${PORTAL_PATH}/sign-out`,
+  })
+  const cookie = sessionCookie('portal', { isFramed: frameOrigins.length > 0 })
+  const shared = { ...options, area: 'portal', render, cookie } as const
+
+  app.use(securityHeaders(frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined))
+  // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
+  app.use(csrf())
+  assets.addRoutes(app)
+  addEnterRoutes(app, shared)
+  app.use(requireLink(shared))
+  app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
+  addEndpointsPages(app, shared)
+  addEndpointPages(app, shared)
+  addDeliveriesPage(app, shared)
+  addDeliveryPage(app, shared)
+  addLivePages(app, shared)
+  addCataloguePages(app, shared)
+  answerMistakes(app, shared)
+  return app
+}
+
+function themeOf({ accent, logo }: PortalConfig): OwnAsset[] {
+  const own: OwnAsset[] = []
+  if (accent !== undefined) {
+    const bytes = Buffer.from(themeCss(accent))
+    own.push({ name: 'theme.css', type: 'text/css; charset=utf-8', bytes })
+  }
+  if (logo) own.push({ name: 'logo', ...logo })
+  return own
+}
