@@ -184,7 +184,11 @@ const variables = z.object({
     unit: 'days',
   }),
   PUBLIC_URL: z
-    .url({ protocol: /^https?$/, error: 'is not a URL like https://postrider.example.com' })
+    .url({
+      protocol: /^https?$/,
+      abort: true,
+      error: 'is not a URL like https://postrider.example.com',
+    })
     .refine(isBareUrl, 'has more than a scheme, a host and a port')
     .optional()
     .register(documentation, {

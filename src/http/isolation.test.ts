@@ -53,6 +53,7 @@ async function tenantWithEverything(mark: string) {
     [work.tenant.id, mark],
   )
   await request('POST', `${tenant}/replays`, { body: { since: '2026-01-01T00:00:00Z' } })
+  await request('POST', `${tenant}/portal-links`)
   const keyBody = { name: mark, scopes: ['read'], tenant: work.tenant.key }
   await request('POST', '/api/keys', { body: keyBody })
   const rows = await rowsOf(work.tenant.id)

@@ -93,6 +93,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
        values ($1::uuid, 'key', sha256($1::text::bytea), '{read}')`,
       [tenant.id],
     )
+    await pool.query(
+      `insert into postrider.portal_link (tenant_id, token_hash, access, expires_at)
+       values ($1::uuid, sha256($1::text::bytea), 'read', now() + interval '1 hour')`,
+      [tenant.id],
+    )
     return work
   }
 

@@ -10,8 +10,8 @@ import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
 import { createEventTypeServices } from '../events/event-type-services.ts'
-import type { TenantId } from '../ids.ts'
 import type { App } from '../http/server.ts'
+import type { TenantId } from '../ids.ts'
 import { connectRedis } from '../limits/redis.ts'
 import { createSignInLimiter } from '../limits/request-limiter.ts'
 import { createLog } from '../log.ts'
@@ -113,11 +113,12 @@ export function createPageClient(app: Pick<App, 'request'>) {
 }
 
 /** As `METHOD /path/:id`. */
-export function routesOf({ routes }: ReturnType<typeof createConsole>, mountedAt: string): string[] {
+export function routesOf(
+  { routes }: ReturnType<typeof createConsole>,
+  mountedAt: string,
+): string[] {
   const own = routes.filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
   return [
-    ...new Set(
-      own.map(({ method, path }) => `${method} ${mountedAt}${path === '/' ? '' : path}`),
-    ),
+    ...new Set(own.map(({ method, path }) => `${method} ${mountedAt}${path === '/' ? '' : path}`)),
   ]
 }

@@ -72,5 +72,4 @@ export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig>
   }
 }
 
-export const cookieIn = (headers: Headers): string =>
-  headers.get('set-cookie')?.split(';')[0] ?? ''
+export const cookieIn = (headers: Headers): string => headers.get('set-cookie')?.split(';')[0] ?? ''

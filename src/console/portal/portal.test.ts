@@ -120,7 +120,11 @@ t.test('without a session every route answers 401, and acts on nothing', async (
     t.equal(status, 401, route)
   }
   const part = await get('/portal/endpoints', { cookie: null, headers: { 'hx-request': 'true' } })
-  t.equal(part.headers.get('hx-refresh'), 'true', 'a part that is fetched again loads the page anew')
+  t.equal(
+    part.headers.get('hx-refresh'),
+    'true',
+    'a part that is fetched again loads the page anew',
+  )
 })
 
 /** What ends a link, and with it every session that it has opened. */

@@ -8,14 +8,17 @@ t.test('contrast is that of WCAG', async (t) => {
   t.equal(contrast('#777777', '#ffffff').toFixed(2), '4.48')
 })
 
-t.test('a colour that can be read stays as it is, another becomes the nearest that can', async (t) => {
-  const onWhite = { on: '#ffffff', towards: '#000000' }
-  t.equal(readable('#0a5c36', onWhite), '#0a5c36')
-  const yellow = readable('#ffe600', onWhite)
-  t.ok(contrast(yellow, '#ffffff') >= 4.5)
-  t.ok(contrast(yellow, '#ffffff') < 5, 'no darker than it has to be')
-  t.equal(readable('#ffffff', { on: '#000000', towards: '#ffffff' }), '#ffffff')
-})
+t.test(
+  'a colour that can be read stays as it is, another becomes the nearest that can',
+  async (t) => {
+    const onWhite = { on: '#ffffff', towards: '#000000' }
+    t.equal(readable('#0a5c36', onWhite), '#0a5c36')
+    const yellow = readable('#ffe600', onWhite)
+    t.ok(contrast(yellow, '#ffffff') >= 4.5)
+    t.ok(contrast(yellow, '#ffffff') < 5, 'no darker than it has to be')
+    t.equal(readable('#ffffff', { on: '#000000', towards: '#ffffff' }), '#ffffff')
+  },
+)
 
 t.test('every colour gives text that can be read, on its surface and on itself', async (t) => {
   const levels = [0, 51, 102, 153, 204, 255].map((level) => level.toString(16).padStart(2, '0'))
