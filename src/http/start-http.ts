@@ -6,6 +6,15 @@ import { createAdaptorServer } from '@hono/node-server'
 const HEADERS_MS_MAX = 10_000
 /** The largest event over a slow mobile line; longer is a client that trickles. */
 const REQUEST_MS_MAX = 30_000
+/** Node looks for slow requests this often; its default of 30 s would make the limits above so much longer. */
+const CHECK_MS = 1_000
+/**
+ * Neither a byte read nor one written for so long while a request is under way: whoever does not read its
+ * answer holds it in memory. Streams say something every 15 s.
+ */
+const SILENCE_MS_MAX = 60_000
+/** Some 20 kB each; a balancer in front has far fewer. More are refused by closing them. */
+const CONNECTIONS_MAX = 10_000
 /** Longer than the 60 s of common balancers, so that they close first and never into our face. */
 const KEEP_ALIVE_MS = 65_000
 /** A connection that never ends serves any number of requests; closing costs the client a dial. */
@@ -28,6 +37,23 @@ export interface HttpServer {
   stop(): Promise<void>
 }
 
+/** Bounds of what a client may take; tests have less patience. */
+export interface ClientBounds {
+  headersMsMax: number
+  requestMsMax: number
+  silenceMsMax: number
+  checkMs: number
+  connectionsMax: number
+}
+
+const CLIENT_BOUNDS: ClientBounds = {
+  headersMsMax: HEADERS_MS_MAX,
+  requestMsMax: REQUEST_MS_MAX,
+  silenceMsMax: SILENCE_MS_MAX,
+  checkMs: CHECK_MS,
+  connectionsMax: CONNECTIONS_MAX,
+}
+
 export interface HttpOptions {
   app: { fetch(request: Request, env?: object): Response | Promise<Response> }
   host: string
@@ -37,20 +63,26 @@ export interface HttpOptions {
   stopMsMax?: number
   /** How long connections that are open may stay idle at a stop. */
   idleMs?: number
+  clientBounds?: Partial<ClientBounds>
 }
 
 /** Rejects when the address is not to be had. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { app, host, port, stopMsMax = STOP_MS_MAX, idleMs = IDLE_MS } = options
+  const bounds = { ...CLIENT_BOUNDS, ...options.clientBounds }
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: {
-      headersTimeout: HEADERS_MS_MAX,
-      requestTimeout: REQUEST_MS_MAX,
+      headersTimeout: bounds.headersMsMax,
+      requestTimeout: bounds.requestMsMax,
+      connectionsCheckingInterval: bounds.checkMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
   }) as Server
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
+  server.maxConnections = bounds.connectionsMax
+  // Without a listener Node destroys the connection. While it is idle, keepAliveTimeout replaces this.
+  server.timeout = bounds.silenceMsMax
   const closeGently = trackAnswers(server)
   await listen(server, host, port)
 
