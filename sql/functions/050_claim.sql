@@ -33,6 +33,8 @@ declare
   paused boolean := postrider.is_paused();
   cut uuid[];
   postponed uuid[];
+  held uuid[];
+  held_endpoints uuid[];
   events uuid[];
 begin
   perform postrider.refuse_unless_living(runner);
@@ -57,12 +59,17 @@ begin
       event_id, trigger)::postrider.claimed_delivery) filter (where state = 'delivering'),
     array_agg(id) filter (where abandoned_count > 0),
     array_agg(id) filter (where state = 'pending'),
+    array_agg(id) filter (where state = 'held'),
+    array_agg(endpoint_id) filter (where state = 'held'),
     array_agg(event_id order by event_id)
-  into claimed, cut, postponed, events
+  into claimed, cut, postponed, held, held_endpoints, events
   from taken;
 
   if cut is not null then
     perform postrider.abandon_cut(cut);
+  end if;
+  if held is not null then
+    perform postrider.replace_probe(held_endpoints, held);
   end if;
   if postponed is not null then
     perform postrider.postpone_poison(postponed);

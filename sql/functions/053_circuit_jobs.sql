@@ -49,7 +49,7 @@ comment on function postrider.replace_probe(uuid[], uuid[]) is
 -- probe: let one delivery through an open circuit, the oldest that is held and may be sent: an event that is
 -- scheduled for later may not, while one that has failed may be tried before its time. Where there is none the
 -- circuit closes to one failure before opening, so that the next event finds out; what is held (for later, or
--- locked at this moment) is released.
+-- locked at this moment) is released. While people hold the endpoint, or all, it looks again every minute.
 create or replace function postrider.probe(endpoint uuid) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -58,10 +58,22 @@ as $$
 declare
   circuit postrider.circuit;
   chosen postrider.delivery;
+  accepts boolean;
 begin
   select * into circuit from postrider.circuit c
   where c.endpoint_id = endpoint and c.opened_at is not null for update;
   if circuit.endpoint_id is null or circuit.probe_at > clock_timestamp() + interval '1 second' then
+    return null;
+  end if;
+  select postrider.accepts_work(e, t) and not postrider.is_paused() into accepts
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  where e.id = endpoint and e.state <> 'disabled' and e.deleted_at is null;
+  if not coalesce(accepts, false) then
+    -- Enabling begins with a new count of failures, so that a disabled endpoint needs no probe.
+    if accepts is not null then
+      perform postrider.schedule_probe(endpoint, now() + interval '1 minute');
+    end if;
     return null;
   end if;
   select * into chosen from postrider.delivery d

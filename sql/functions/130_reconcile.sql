@@ -251,7 +251,8 @@ comment on function postrider.unlock_orphans(interval) is
 -- An attempt whose delivery is still 'delivering' under it is marked by whoever claims the delivery next.
 -- What is left are attempts whose delivery was cancelled or taken over while their runner died. No index
 -- finds unfinished attempts (a column in an index forbids HOT updates when it changes), so the search is
--- bounded by the last minutes of the runner's life.
+-- bounded by the last minutes of the runner's life, and by the number of runners: those first that were killed,
+-- since a restart of many leaves nothing.
 create or replace function postrider.abandon_of_dead_runners(within interval) returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -291,7 +292,7 @@ begin
   for gone in
     select r.id, r.seen_at from postrider.runner r
     where coalesce(r.reaped_at, r.stopped_at) between now() - within and now() - interval '30 seconds'
-    order by r.seen_at desc limit runners_max
+    order by r.reaped_at is null, r.seen_at desc limit runners_max
   loop
     return query
     select a.id, a.delivery_id, a.tenant_id, a.runner

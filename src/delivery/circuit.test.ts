@@ -296,6 +296,29 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal(await run('probe'), (await deliveryOf(other)).id)
   })
 
+  // The chaos program found it: held with everything else, such a probe was never sent, and no other planned.
+  t.test('a probe that meets a pause is planned again', async (t) => {
+    const { tenant, endpoint, attempts, dueProbe, circuit, run, job, claimOf, deliveryOf } =
+      await bundle()
+    await attempts(20, FAILED)
+    await cancelFailed(tenant.id)
+    const event = await tenant.publish()
+    await dueProbe()
+    await run('probe')
+    await pool.query('select postrider.pause_endpoint($1)', [endpoint.id])
+    t.equal(await claimOf(event), null)
+    t.match(await deliveryOf(event), { state: 'held' })
+    t.ok(await job('probe'))
+
+    t.equal(await run('probe'), null, 'nothing is let through while it is paused')
+    const { probe_in } = await circuit()
+    t.ok(probe_in > 50 && probe_in <= 60, 'it looks again in a minute')
+    await pool.query('select postrider.resume_endpoint($1)', [endpoint.id])
+    await dueProbe()
+    t.equal(await run('probe'), (await deliveryOf(event)).id)
+    t.ok(await claimOf(event))
+  })
+
   t.test('a probe that is cancelled is replaced by another', async (t) => {
     const { tenant, attempts, dueProbe, run, job, deliveryOf } = await bundle()
     await attempts(20, FAILED)

@@ -209,6 +209,23 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await kinds(), [])
   })
 
+  // The search looked at the twenty runners seen last, whatever their end (issue 6).
+  t.test('one of a killed runner is found behind many that were restarted since', async (t) => {
+    const work = await createWork(pool)
+    const due = await work.publish()
+    await work.claim(due)
+    await pool.query('select postrider.cancel($1)', [due.id])
+    await work.die(120)
+    await pool.query(
+      `insert into postrider.runner (id, host, pid, seen_at, stopped_at)
+       select 'restarted-' || n, 'host', n, now() - interval '40 seconds', now() - interval '40 seconds'
+       from generate_series(1, 20) as n`,
+    )
+    t.strictSame(await reconcile(), { abandoned: 1 })
+    t.match(await work.attemptsOf(due.id), [{ outcome: 'abandoned' }])
+    await pool.query(`delete from postrider.runner where id like 'restarted-%'`)
+  })
+
   t.test('one at a time', async (t) => {
     const work = await createWork(pool)
     const due = await work.publish()
