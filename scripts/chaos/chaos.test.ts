@@ -34,13 +34,24 @@ t.test('a minute of faults loses nothing and leaves nothing unexplained', async 
     failures: [],
     lost: 0,
     requestsWithoutAuditRow: 0,
+    abandonedForNothing: 0,
     violations: 0,
     open: 0,
   })
   t.equal(report.repeatsExplained, report.repeated)
   t.ok(report.accepted > (SECONDS * RATE) / 2, 'it was under load')
-  for (const kind of ['kill runner', 'kill api', 'freeze runner', 'terminate backends']) {
+  for (const kind of [
+    'kill runner',
+    'kill api',
+    'freeze runner',
+    'restart api',
+    'terminate backends',
+  ]) {
     t.ok(report.faults[kind] > 0, kind)
+  }
+  t.ok(report.circuitsOpened > 0 || report.faults['kill redis'] > 0, 'a circuit or Redis was away')
+  for (const operation of ['retry', 'pause', 'resume', 'limit']) {
+    t.ok(report.operations[operation] > 0, operation)
   }
   t.ok(
     Object.keys(report.faults).some((kind) => kind.startsWith('restart postgres')),

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cleanup } from '../bench/program.ts'
+import { abandonedForNothing } from './cut-off.ts'
 import { type Drained, drain } from './drain.ts'
 import {
   collectEvidence,
@@ -14,6 +15,7 @@ import {
 import { type Fault, startFaults } from './faults.ts'
 import { judge, type Verdict } from './judge.ts'
 import { openLedger, type PublishedLine, publishedFile } from './ledger.ts'
+import { type Operator, startOperator } from './operator.ts'
 import { MARKER_TABLE } from './producer-sql.ts'
 import { startProducers } from './producers.ts'
 import { createRandom } from './random.ts'
@@ -38,6 +40,9 @@ export interface ChaosOptions {
 
 export interface Findings {
   verdict: Verdict
+  /** Attempts that were taken over although their runner lived. */
+  abandonedForNothing: number
+  operations: Operator['done']
   drained: Drained
   leftovers: Leftovers
   recovery: RecoveryTimes
@@ -66,10 +71,12 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
   const producers = startProducers({ system, ledger, random, rate: options.rate })
   await delay(QUIET_MS)
   const faults = startFaults(system, random, (fault) => say(fault.kind))
+  const operator = startOperator(system.pool, createRandom(seed + 1))
   await delay(options.seconds * 1000 - QUIET_MS)
 
   say('faults end')
   await faults.stop()
+  await operator.stop()
   await receiver.calm()
   await producers.stop()
   await ledger.close()
@@ -84,15 +91,23 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
   await writeFile(join(folder, 'stored.json'), JSON.stringify(evidence.stored))
   await writeFile(join(folder, 'open.json'), JSON.stringify(await readOpen(system.pool)))
   const lives = system.processes.flatMap((process: Supervised) => process.lives)
+  const reaped = await readReaped(system.pool)
+  const { struck } = faults
   return {
     verdict: judge(evidence),
+    abandonedForNothing: abandonedForNothing(evidence.stored.attempts, {
+      lives,
+      reaped,
+      faults: struck,
+    }).length,
+    operations: operator.done,
     drained,
     leftovers: await findLeftovers(system.pool),
-    recovery: recoveryTimes(lives, faults.struck, evidence.stored.attempts),
+    recovery: recoveryTimes(lives, struck, evidence.stored.attempts),
     circuitsOpened: await countOpenedCircuits(system.pool),
-    faults: faults.struck,
+    faults: struck,
     lives,
-    reaped: await readReaped(system.pool),
+    reaped,
     badAnswers: producers.badAnswers,
     skipped: producers.skipped(),
   }
