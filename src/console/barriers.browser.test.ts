@@ -117,6 +117,44 @@ else {
       }
     })
 
+    t.test('times are those of the viewer’s own zone, with UTC beside them', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { timezoneId: 'Asia/Kolkata' })
+      await signIn(page, adminKey)
+      await page.goto('/console/tenants')
+      const time = page.locator('time').first()
+      const [text, at] = [await time.textContent(), await time.getAttribute('datetime')]
+      const local = new Date(new Date(at ?? '').getTime() + 5.5 * 3_600_000).toISOString()
+      t.match(text, local.slice(0, 19).replace('T', ' '))
+      t.match(text, `${at?.slice(11, 19)} UTC`)
+      t.strictSame(faults, [])
+    })
+
+    t.test('a page without script shows and does the same', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { javaScriptEnabled: false })
+      await signIn(page, adminKey)
+      await page.goto('/console/tenants/acme')
+      await page.locator('summary', { hasText: 'Rename' }).click()
+      await page.getByLabel('Name').fill('Acme')
+      await page.getByRole('button', { name: 'Rename' }).click()
+      await page.getByRole('heading', { name: 'Acme' }).waitFor()
+      t.match(await page.locator('time').first().textContent(), /UTC$/)
+      t.strictSame(faults, [])
+    })
+
+    t.test('a breach of the policy and a request to elsewhere would be noticed', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await page.goto('/console/sign-in')
+      await page.evaluate(`new Promise((resolve) => {
+        document.addEventListener('securitypolicyviolation', resolve)
+        document.body.insertAdjacentHTML('beforeend', '<p style="color: red" onclick="1">a</p>')
+      })`)
+      const noticed = page.waitForEvent('console', (message) => /connect-src/.test(message.text()))
+      await page.evaluate(`fetch('http://127.0.0.1:9/').catch(() => {})`)
+      await noticed
+      t.match(faults.join('\n'), /policy: style-src/)
+      t.match(faults.join('\n'), /connect-src/)
+    })
+
     t.test('with the keyboard alone: skip, copy, ask and cancel', async (t) => {
       const { page, faults } = await openWindow(browser, url, {
         permissions: ['clipboard-read', 'clipboard-write'],

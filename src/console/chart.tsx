@@ -1,5 +1,7 @@
 interface Series {
   label: string
+  /** Selects the colour: `accent` for what is neither good nor bad. */
+  tone: 'good' | 'bad' | 'accent' | 'busy'
   unit?: string
   values: readonly (number | null)[]
 }
@@ -23,7 +25,7 @@ export function Chart({
   at: readonly number[]
   series: readonly Series[]
 }) {
-  const labels = series.map(({ label, unit }) => ({ label, unit }))
+  const labels = series.map(({ label, unit, tone }) => ({ label, unit, tone }))
   const data = [at, ...series.map(({ values }) => values.map(rounded))]
   return (
     <figure>

@@ -42,11 +42,12 @@ else {
     await page.getByLabel('Event types').fill('invoice.*')
     await press('Create endpoint')
     await page.getByText('The endpoint is there.').waitFor()
+    await press('Send a test event')
+    await page.getByText('The test event was delivered: HTTP 200').waitFor()
 
     await call('POST', '/api/events', { tenant: 'acme', type: 'invoice.paid', data: { id: 1 } })
-    await receiver.received(1)
-    const delivered = page.goto('/console/deliveries?tenant=acme')
-    await delivered
+    await receiver.received(2)
+    await page.goto('/console/deliveries?tenant=acme')
     await untilShown(page, () => newest(page).getByText('delivered').isVisible())
 
     receiver.answerWith(() => 503)
@@ -55,12 +56,12 @@ else {
       type: 'invoice.due',
       data: { id: 2 },
     })
-    await receiver.received(3)
+    await receiver.received(4)
     await page.goto(`/console/events/${eventId}`)
     await page.getByRole('table').getByRole('link', { name: '…' }).click()
     await page.getByRole('heading', { name: 'Delivery of invoice.due' }).waitFor()
-    await page.getByText('Attempt 2').waitFor()
-    t.match(await page.locator('#delivery').textContent(), /The receiver refused: .*503/)
+    await page.getByRole('heading', { name: 'Attempt 2' }).waitFor()
+    t.match(await page.locator('#delivery').textContent(), /The receiver answered 503/)
     await page
       .locator('[data-countdown]')
       .getByText(/^in (59|60|5\d) min|^in 1 h/)
@@ -70,7 +71,7 @@ else {
     await ask('Retry now', 'Yes, retry now')
     await page.getByText('The next attempt is due now.').waitFor()
     await page.locator('#delivery .facts').getByText('delivered', { exact: true }).waitFor()
-    await page.getByText('Attempt 3').waitFor()
+    await page.getByRole('heading', { name: 'Attempt 3' }).waitFor()
     t.match(await page.locator('#delivery').textContent(), 'retried by a person')
 
     await page.getByRole('link', { name: 'Audit log' }).click()

@@ -37,7 +37,7 @@ export function Id({
   const text = isShort ? `…${of.slice(-ID_END)}` : of
   const shown = <code title={isShort ? of : undefined}>{text}</code>
   return (
-    <span class="id">
+    <span class={isShort ? 'id short' : 'id'}>
       {href ? <a href={href}>{shown}</a> : shown}
       <CopyButton text={of} what={`id ${text}`} />
     </span>

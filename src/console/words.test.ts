@@ -12,7 +12,7 @@ t.test('an error of an attempt is a sentence, and says nothing twice', async (t)
       'timeout: no complete answer within 15 s',
       'The receiver took too long: no complete answer within 15 s',
     ],
-    ['status: 503', 'The receiver refused: 503'],
+    ['status: the receiver answered 503', 'The receiver answered 503'],
     ['connection: refused, nothing listens there', 'No connection: refused, nothing listens there'],
     ['something else', 'something else'],
     ['novelty: of a later release', 'novelty: of a later release'],

@@ -1,6 +1,6 @@
 /** What the codes mean that an error of an attempt begins with; `src/delivery/failure.ts` writes them. */
 const FAMILIES: Record<string, string> = {
-  status: 'The receiver refused',
+  status: 'The receiver answered',
   timeout: 'The receiver took too long',
   dns: 'The name did not resolve',
   connection: 'No connection',

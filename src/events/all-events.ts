@@ -3,7 +3,13 @@ import type { Database } from '../database/schema.ts'
 import type { EventId, TenantId } from '../ids.ts'
 import type { Event, EventFilter } from './events.ts'
 import { allOf, isInRange, type Range } from './list-query.ts'
-import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from './scan.ts'
+import {
+  createScan,
+  EVENTS_SCANNED_MAX,
+  SCANNED_DEEPLY_MAX,
+  SCANNED_MAX,
+  type ScanPage,
+} from './scan.ts'
 import { findNamed, isAbout } from './search.ts'
 
 /** Of one event; whoever has more endpoints looks at its deliveries. */
@@ -38,7 +44,7 @@ export function createAllEvents({ database }: { database: Kysely<Database> }) {
           hasDelivery(query),
           search === undefined || named ? undefined : isAbout(search),
         ]),
-        scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
+        scannedMax: scannedMaxOf(query),
         limit: query.limit,
       },
       withCounts,
@@ -46,8 +52,10 @@ export function createAllEvents({ database }: { database: Kysely<Database> }) {
   }
 }
 
-const isDeep = ({ endpointId, state, search }: EventFilter): boolean =>
-  [endpointId, state, search].some((value) => value !== undefined)
+function scannedMaxOf({ endpointId, state, search }: EventFilter): number {
+  if (endpointId !== undefined || state !== undefined) return EVENTS_SCANNED_MAX
+  return search === undefined ? SCANNED_MAX : SCANNED_DEEPLY_MAX
+}
 
 function hasDelivery({ endpointId, state }: EventFilter): RawBuilder<unknown> | undefined {
   if (endpointId === undefined && state === undefined) return undefined

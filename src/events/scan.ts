@@ -7,6 +7,8 @@ import { SearchTooSlow } from './list-query.ts'
 export const SCANNED_MAX = 50_000
 /** Where each row costs a look into another table, or into its data. */
 export const SCANNED_DEEPLY_MAX = 2_000
+/** Where each row of events costs a look for its deliveries, in every partition where they may be. */
+export const EVENTS_SCANNED_MAX = 1_000
 /** Far above what so many rows take; a database that is slower has other troubles. */
 const SCAN_MS_MAX = 3_000
 

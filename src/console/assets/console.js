@@ -64,6 +64,8 @@
   const CHART_HEIGHT = 220
   const plots = new WeakMap()
 
+  const hourOf = (seconds) => timeOf(new Date(seconds * 1000)).slice(0, 5)
+
   /** Draws a chart, or gives the drawn one its new figures. */
   function draw(element) {
     const { series, data } = JSON.parse(element.dataset.chart)
@@ -76,15 +78,18 @@
         width: Math.max(element.clientWidth, 200),
         height: CHART_HEIGHT,
         series: [
-          {},
-          ...series.map(({ label, unit }, index) => ({
+          { label: 'time', value: (_, at) => (at == null ? '–' : timeOf(new Date(at * 1000))) },
+          ...series.map(({ label, unit, tone }) => ({
             label,
-            stroke: colour(`--chart-${index + 1}`),
+            stroke: colour(`--${tone}`),
             width: 2,
             value: (_, value) => (value == null ? '–' : `${value}${unit ?? ''}`),
           })),
         ],
-        axes: [axis, { ...axis, size: 60 }],
+        axes: [
+          { ...axis, values: (_, all) => all.map(hourOf) },
+          { ...axis, size: 60 },
+        ],
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
       },
       data,

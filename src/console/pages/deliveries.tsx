@@ -130,8 +130,8 @@ export function DeliveryTable({
     <Table
       label="Deliveries"
       head={[
-        ...['Delivery', 'State', 'Type', ...tenant],
-        ...['Endpoint', 'Last attempt', 'Attempts', 'Made'],
+        ...['Delivery', 'State', 'Made', 'Type', ...tenant],
+        ...['Endpoint', 'Last attempt', 'Attempts'],
       ]}
     >
       {deliveries.map((delivery) => (
@@ -141,6 +141,9 @@ export function DeliveryTable({
           </td>
           <td>
             <Badge of={delivery.state} />
+          </td>
+          <td>
+            <Time at={delivery.created_at} />
           </td>
           <td>{delivery.eventType}</td>
           {area === 'console' && (
@@ -155,9 +158,6 @@ export function DeliveryTable({
             <LastAttempt {...delivery} />
           </td>
           <td class="number">{delivery.attempt_count}</td>
-          <td>
-            <Time at={delivery.created_at} />
-          </td>
         </tr>
       ))}
     </Table>

@@ -81,8 +81,8 @@ export function addDeliveryPage(
           <State {...shown} />
           <h2>Attempts</h2>
           <Timeline {...shown} />
+          <RequestBody {...shown} path={path} />
         </div>
-        <RequestBody {...shown} path={path} />
       </>,
     )
   })

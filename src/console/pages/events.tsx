@@ -128,12 +128,15 @@ function EventTable({ events }: { events: readonly FoundEvent[] }) {
   return (
     <Table
       label="Events"
-      head={['Event', 'Type', 'Tenant', 'Deliveries', 'Idempotency key', 'Published']}
+      head={['Event', 'Published', 'Type', 'Tenant', 'Deliveries', 'Idempotency key']}
     >
       {events.map((event) => (
         <tr>
           <td>
             <Id of={event.id} href={`${PATH}/${event.id}`} isShort />
+          </td>
+          <td>
+            <Time at={event.created_at} />
           </td>
           <td>{event.type}</td>
           <td>
@@ -145,9 +148,6 @@ function EventTable({ events }: { events: readonly FoundEvent[] }) {
             <HowFar {...event} />
           </td>
           <td>{event.idempotency_key ?? <span class="muted">–</span>}</td>
-          <td>
-            <Time at={event.created_at} />
-          </td>
         </tr>
       ))}
     </Table>

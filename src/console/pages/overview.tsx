@@ -11,6 +11,7 @@ import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Empty, Id, Notice, Table, Time } from '../parts.tsx'
 import { shared } from '../shared.ts'
 import type { PageEnv } from '../viewer.ts'
+import { spanOf } from '../words.ts'
 
 const HOUR_MINUTES = 60
 /** However many screens are open, the database is asked once in this time. */
@@ -95,13 +96,19 @@ function Figures({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog'
     rates.steps.reduce((total, step) => total + step[of], 0)
   const [delivered, failed] = [sum('delivered'), sum('failed')]
   const share = delivered + failed === 0 ? '–' : percent(delivered / (delivered + failed))
-  const since = rates.countedSince ? <Time at={rates.countedSince} /> : 'the last hour'
+  const when = rates.countedSince ? (
+    <>
+      since <Time at={rates.countedSince} />
+    </>
+  ) : (
+    'in the last hour'
+  )
   const open = backlog.due + backlog.scheduled + backlog.delivering + backlog.held
   const atLeast = open >= BACKLOG_COUNTED_MAX ? '≥ ' : ''
   return (
     <ul class="figures">
       <li>
-        <strong>{share}</strong> of {delivered + failed} attempts succeeded since {since}
+        <strong>{share}</strong> of {delivered + failed} attempts succeeded {when}
       </li>
       <li>
         <strong>
@@ -111,7 +118,8 @@ function Figures({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog'
         due now
         {backlog.oldestDueAt && (
           <>
-            , the oldest since <Time at={backlog.oldestDueAt} />
+            , the oldest for {spanOf(Math.max(0, Date.now() - backlog.oldestDueAt.getTime()))},
+            since <Time at={backlog.oldestDueAt} />
           </>
         )}
       </li>
@@ -146,8 +154,8 @@ function Charts({ steps, stepSeconds }: AttemptRates) {
         title={`Attempts ${per}`}
         at={at}
         series={[
-          { label: 'delivered', values: steps.map(({ delivered }) => delivered) },
-          { label: 'failed', values: steps.map(({ failed }) => failed) },
+          { label: 'delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
+          { label: 'failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
         ]}
       />
       <Chart
@@ -155,8 +163,18 @@ function Charts({ steps, stepSeconds }: AttemptRates) {
         title="Time of an attempt"
         at={at}
         series={[
-          { label: 'half took up to', unit: ' ms', values: steps.map(({ p50Ms }) => p50Ms) },
-          { label: '95 % took up to', unit: ' ms', values: steps.map(({ p95Ms }) => p95Ms) },
+          {
+            label: 'half took up to',
+            tone: 'accent',
+            unit: ' ms',
+            values: steps.map(({ p50Ms }) => p50Ms),
+          },
+          {
+            label: '95 % took up to',
+            tone: 'busy',
+            unit: ' ms',
+            values: steps.map(({ p95Ms }) => p95Ms),
+          },
         ]}
       />
     </div>

@@ -1,0 +1,228 @@
+import type { AttemptRates } from '../../attempts/attempt-rates.ts'
+import type { Secrets } from '../../client/client.ts'
+import { type FoundEndpoint, OPEN_COUNTED_MAX } from '../../endpoints/all-endpoints.ts'
+import type { Endpoint } from '../../endpoints/endpoints.ts'
+import type { Area } from '../../tenants/sessions.ts'
+import { Chart } from '../chart.tsx'
+import type { Owner } from '../owners.ts'
+import { Command, Confirm, Countdown, Facts, Id, Notice, TenantLink, Time } from '../parts.tsx'
+import type { Viewer } from '../viewer.ts'
+import { spanOf } from '../words.ts'
+import { EndpointState } from './endpoints.tsx'
+
+export interface Shown {
+  area: Area
+  endpoint: Endpoint
+  found: FoundEndpoint
+  owner: Owner
+}
+
+export function SecretNotice({ secrets }: { secrets: Secrets }) {
+  return (
+    <Notice tone="good">
+      <p>This secret signs:</p>
+      <Command what="the secret">{secrets.secret}</Command>
+      {secrets.publicKey !== null && (
+        <>
+          <p>Receivers verify with its public key:</p>
+          <Command what="the public key">{secrets.publicKey}</Command>
+        </>
+      )}
+      {secrets.expiring.map(({ secret, expiresAt }) => (
+        <>
+          <p>
+            This one signs as well until <Time at={expiresAt} />:
+          </p>
+          <Command what="the secret before">{secret}</Command>
+        </>
+      ))}
+    </Notice>
+  )
+}
+
+export function Actions({ area, endpoint, viewer }: Shown & { viewer: Viewer }) {
+  if (!viewer.may('manage')) return null
+  const path = `/${area}/endpoints/${endpoint.id}`
+  return (
+    <div class="actions">
+      <a class="button" href={`${path}/edit`}>
+        Edit
+      </a>
+      <form method="post" action={`${path}/test`}>
+        <button type="submit">Send a test event</button>
+      </form>
+      <form method="post" action={`${path}/secret`}>
+        <button type="submit">Show secret</button>
+      </form>
+      <Confirm
+        label="Rotate secret"
+        action={`${path}/rotate`}
+        question="Make a new secret? The old one signs as well for a day, so that receivers can change over."
+        yes="Yes, rotate it"
+      />
+      <Service endpoint={endpoint} path={path} />
+      <Confirm
+        label="Delete"
+        action={`${path}/delete`}
+        question="Delete it? Its open deliveries are cancelled. That cannot be undone."
+        yes="Yes, delete it"
+        isDangerous
+      />
+    </div>
+  )
+}
+
+/** Takes it out of service, or back. */
+function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
+  switch (endpoint.state) {
+    case 'active':
+      return (
+        <Confirm
+          label="Pause"
+          action={`${path}/pause`}
+          question="Hold its deliveries until it is resumed?"
+          yes="Yes, pause it"
+        />
+      )
+    case 'paused':
+      return (
+        <Confirm
+          label="Resume"
+          action={`${path}/resume`}
+          question="Take it back into service, and deliver what was held?"
+          yes="Yes, resume it"
+        />
+      )
+    case 'disabled':
+      return (
+        <Confirm
+          label="Enable"
+          action={`${path}/enable`}
+          question="Take it back into service?"
+          yes="Yes, enable it"
+        >
+          <label class="check">
+            <input type="checkbox" name="held" value="cancel" /> Cancel what was held, instead of
+            delivering it
+          </label>
+        </Confirm>
+      )
+    default:
+      return endpoint.state satisfies never
+  }
+}
+
+export function State({
+  area,
+  endpoint,
+  found,
+  owner,
+  open,
+}: Shown & { open: { pending: number; delivering: number; held: number } }) {
+  const sum = open.pending + open.delivering + open.held
+  const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
+  return (
+    <Facts
+      of={[
+        ['State', <EndpointState {...found} />],
+        ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
+        ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
+        ['Failures in a row', String(found.failures)],
+        ['Failing since', <Time at={found.failingSince} />],
+        ['Circuit', <Circuit {...found} />],
+        [
+          'Open',
+          `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`,
+        ],
+        ['Endpoint', <Id of={endpoint.id} />],
+        ['Made', <Time at={endpoint.created_at} />],
+        ['Changed', <Time at={endpoint.updated_at} />],
+      ]}
+    />
+  )
+}
+
+function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
+  if (!circuitOpenedAt) return <>closed: deliveries go on</>
+  return (
+    <>
+      open since <Time at={circuitOpenedAt} />: deliveries are held, but for a probe{' '}
+      {probeAt ? <Countdown to={probeAt} /> : 'that is under way'}
+    </>
+  )
+}
+
+export function Health({ steps, countedSince }: AttemptRates) {
+  const at = steps.map((step) => step.at)
+  return (
+    <>
+      {countedSince && (
+        <p class="muted">
+          The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
+        </p>
+      )}
+      <div class="charts">
+        <Chart
+          id="rates"
+          title="Attempts each half hour"
+          at={at}
+          series={[
+            { label: 'delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
+            { label: 'failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
+          ]}
+        />
+        <Chart
+          id="latency"
+          title="Time to answer"
+          at={at}
+          series={[
+            {
+              label: 'half took up to',
+              tone: 'accent',
+              unit: ' ms',
+              values: steps.map(({ p50Ms }) => p50Ms),
+            },
+            {
+              label: '95 % took up to',
+              tone: 'busy',
+              unit: ' ms',
+              values: steps.map(({ p95Ms }) => p95Ms),
+            },
+          ]}
+        />
+      </div>
+    </>
+  )
+}
+
+export function Settings(endpoint: Endpoint) {
+  const headers = Object.entries(endpoint.headers)
+  return (
+    <Facts
+      of={[
+        ['Description', endpoint.description || '–'],
+        ['Event types', <code>{endpoint.event_types.join(' ')}</code>],
+        ['Filter', endpoint.filter === null ? 'every event' : <code>{endpoint.filter}</code>],
+        ['Requests a second', endpoint.rate_per_second ?? 'no limit'],
+        ['At the same time', endpoint.max_in_flight ?? 'no limit'],
+        [
+          'Time to answer',
+          endpoint.timeout_seconds ? `${endpoint.timeout_seconds} s` : 'that of the service',
+        ],
+        [
+          'Retries after',
+          endpoint.retry_schedule?.map((s) => spanOf(s * 1_000)).join(', ') ??
+            'the schedule of the service',
+        ],
+        [
+          'Headers',
+          headers.length === 0 ? (
+            'none'
+          ) : (
+            <code>{headers.map(([n, v]) => `${n}: ${v}`).join('; ')}</code>
+          ),
+        ],
+      ]}
+    />
+  )
+}
