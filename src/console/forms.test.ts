@@ -66,7 +66,7 @@ t.test('an endpoint is made, tried against the last events, and changed', async 
 
   const change = { url: 'http://127.0.0.1:9/a', eventTypes: 'invoice.*', filter: '$.amount > 100' }
   const tried = await send(`${path}/edit`, { ...change, intent: 'try' })
-  t.match(tried.text, 'Of the last 3 events of the tenant, 1 would have been sent.')
+  t.match(tried.text, /Of the last 3 events[^.]*, 1 would have been sent/)
   t.match(tried.text, 'the data does not pass its filter')
   t.match(tried.text, 'its event types do not include this one')
   t.notMatch((await show(path)).text, 'amount', 'nothing is saved')
