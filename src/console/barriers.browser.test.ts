@@ -1,6 +1,13 @@
 /** Every page, with something on it and with nothing: for those who do not see it, and on every screen. */
 import t from 'tap'
-import { findBarriers, NO_BROWSER, openWindow, signIn, startBrowser } from '../testing/browser.ts'
+import {
+  findBarriers,
+  NO_BROWSER,
+  openWindow,
+  signIn,
+  startBrowser,
+  tabTo,
+} from '../testing/browser.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { type ServiceWithPages, startServiceWithPages } from '../testing/service-with-pages.ts'
 
@@ -186,16 +193,4 @@ else {
       t.strictSame(faults, [])
     })
   })
-}
-
-/** More than any page has. */
-const STOPS_MAX = 200
-
-/** Presses Tab until this has the focus, as somebody without a mouse does. */
-async function tabTo(page: import('playwright-core').Page, text: string): Promise<void> {
-  for (let stop = 0; stop < STOPS_MAX; stop++) {
-    await page.keyboard.press('Tab')
-    if ((await page.evaluate('document.activeElement.textContent')) === text) return
-  }
-  throw new Error(`Tab does not lead to ${text}`)
 }

@@ -20,7 +20,7 @@ export interface Session {
   expiresAt: Date
 }
 
-/** A session of the list, with the name of the key that signed in; null for the bootstrap admin key. */
+/** A session of the list, with the key or the portal that opened it; null for the bootstrap admin key. */
 export interface ListedSession extends Session {
   area: Area
   keyName: string | null
@@ -84,15 +84,21 @@ export function createSessions(options: {
       database
         .selectFrom('session')
         .leftJoin('api_key', 'api_key.hash', 'session.key_hash')
+        .leftJoin('portal_link', 'portal_link.token_hash', 'session.key_hash')
+        .leftJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
         .select([
           'session.id',
           'session.area',
           'session.created_at as createdAt',
           'session.expires_at as expiresAt',
-          'api_key.name as keyName',
+          sql<string | null>`coalesce(api_key.name, 'link to the portal of ' || tenant.key)`.as(
+            'keyName',
+          ),
         ])
         .where('session.expires_at', '>', sql<Date>`now()`)
         .where('api_key.revoked_at', 'is', null)
+        // Of a link that was taken back, the sessions open nothing any more.
+        .where((eb) => eb.or([eb('session.area', '=', 'console'), eb('tenant.id', 'is not', null)]))
         .orderBy('session.id', 'desc')
         .limit(LISTED_MAX)
         .$castTo<ListedSession>()

@@ -19,14 +19,17 @@ export const NO_BROWSER = 'there is no browser to test with: apt-get install chr
 
 type Lifetime = { teardown(done: () => unknown): void }
 
-/** @returns null when none is installed; skip then with `NO_BROWSER` */
-export async function startBrowser(t: Lifetime): Promise<Browser | null> {
+/**
+ * @param args more switches of Chromium
+ * @returns null when none is installed; skip then with `NO_BROWSER`
+ */
+export async function startBrowser(t: Lifetime, args: string[] = []): Promise<Browser | null> {
   const executablePath = findProgram()
   if (!executablePath) return null
   const browser = await chromium.launch({
     executablePath,
     // Chromium has no sandbox for root, which CI and containers run as; it sees our own pages only.
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
   })
   t.teardown(() => browser.close())
   return browser
@@ -76,6 +79,18 @@ export async function signIn(page: Page, key: string): Promise<void> {
   await page.getByLabel('API key').fill(key)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
+}
+
+/** More than any page has. */
+const STOPS_MAX = 200
+
+/** Presses Tab until this has the focus, as somebody without a mouse does. */
+export async function tabTo(page: Page, text: string): Promise<void> {
+  for (let stop = 0; stop < STOPS_MAX; stop++) {
+    await page.keyboard.press('Tab')
+    if ((await page.evaluate('document.activeElement.textContent')) === text) return
+  }
+  throw new Error(`Tab does not lead to ${text}`)
 }
 
 /** What axe finds on the page that keeps somebody from using it, in words. */
