@@ -8,6 +8,8 @@ import type { ApiKeys, Caller } from './api-keys.ts'
 const TOKEN_BYTES = 32
 /** More than ever end between two sign-ins, and a statement of some milliseconds. */
 const SWEPT_MAX = 1_000
+/** Of one key or link: nobody has as many browsers, and a link may be opened again and again. */
+const PER_KEY_MAX = 1_000
 /** Nobody looks through more; the newest are shown. */
 const LISTED_MAX = 200
 
@@ -28,7 +30,7 @@ export interface ListedSession extends Session {
 
 export interface Sessions {
   /**
-   * Remembers a browser that has shown this key.
+   * Remembers a browser that has shown this key; the oldest of more than 1,000 with it is forgotten.
    *
    * @param keyHash by `hashApiKey` of a key that was verified
    * @returns the token for its cookie, which is not stored
@@ -54,6 +56,7 @@ export function createSessions(options: {
   return {
     async begin(area, keyHash, lifeSeconds) {
       await sweep(database)
+      await makeRoom(database, keyHash)
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
       const { expires_at: expiresAt } = await database
         .insertInto('session')
@@ -116,4 +119,11 @@ async function sweep(database: Kysely<Database>): Promise<void> {
   await sql`delete from postrider.session where id in (
     select id from postrider.session where expires_at <= now() limit ${SWEPT_MAX}
     for update skip locked)`.execute(database)
+}
+
+/** For one more. */
+async function makeRoom(database: Kysely<Database>, keyHash: Buffer): Promise<void> {
+  await sql`delete from postrider.session where id in (
+    select id from postrider.session where key_hash = ${keyHash}
+    order by id desc offset ${PER_KEY_MAX - 1} limit ${SWEPT_MAX})`.execute(database)
 }

@@ -88,6 +88,8 @@ t.test('nothing of another tenant is reached, by any route', async (t) => {
       t.notMatch(text.replace(said, ''), new RegExp(values.join('|')), `${list}?${query}`)
     }
   }
+  const stream = await get(`/portal/live/stream?tenant=${victim.tenant.key}`, { cookie })
+  t.equal(stream.status, 422)
   const posted = await post(
     '/portal/endpoints/new',
     { tenant: victim.tenant.key, url: 'http://127.0.0.1:9/planted' },
@@ -159,6 +161,31 @@ t.test('signing out ends one session, and the link opens another', async (t) => 
   t.equal(headers.get('location'), '/portal/closed')
   t.equal((await get('/portal/endpoints', { cookie })).status, 401)
   t.equal((await open(url)).status, 303)
+})
+
+t.test('a link that is opened again and again has a thousand sessions, the newest', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const url = await createLink(tenant.key)
+  const oldest = cookieIn((await open(url)).headers)
+  const ofLink = `key_hash = (select token_hash from postrider.portal_link where tenant_id = $1)`
+  const fill = (count: number) =>
+    pool.query(
+      `insert into postrider.session (area, token_hash, key_hash, expires_at)
+       select 'portal', sha256(gen_random_uuid()::text::bytea), s.key_hash, s.expires_at
+       from generate_series(1, $2) cross join (
+         select * from postrider.session where ${ofLink} limit 1) as s`,
+      [tenant.id, count],
+    )
+  await fill(998)
+  await open(url)
+  t.equal((await get('/portal/endpoints', { cookie: oldest })).status, 200)
+  const newest = cookieIn((await open(url)).headers)
+  t.equal((await get('/portal/endpoints', { cookie: oldest })).status, 401)
+  t.equal((await get('/portal/endpoints', { cookie: newest })).status, 200)
+  const { rowCount } = await pool.query(`select from postrider.session where ${ofLink}`, [
+    tenant.id,
+  ])
+  t.equal(rowCount, 1_000)
 })
 
 t.test('forms of other sites are refused, also where the cookie goes along', async (t) => {
