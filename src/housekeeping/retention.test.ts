@@ -212,6 +212,30 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
+  t.test('publishing goes on while a day is being dropped', async (t) => {
+    const old = await history(56)
+    const { suffix } = await dayAgo(56)
+    for (const parent of ['event', 'delivery', 'attempt']) {
+      await pool.query(
+        `alter table postrider.${parent} detach partition postrider.${parent}_${suffix} concurrently`,
+      )
+    }
+    const [dropper, producer] = [await pool.connect(), await pool.connect()]
+    try {
+      await dropper.query('begin')
+      await dropper.query('select postrider.drop_day($1, 30)', [old.day])
+      // Everything that the drop locks is still locked: whoever needs one of its locks fails.
+      await producer.query(`set lock_timeout = '1ms'`)
+      const work = await createWork(pool)
+      await producer.query(`select postrider.publish($1, 'a.b', '1')`, [work.tenant.key])
+      await dropper.query('commit')
+    } finally {
+      dropper.release(true)
+      producer.release(true)
+    }
+    t.strictSame(await partitionsOf(old.day), [])
+  })
+
   /** Resolves once a partition of the day is marked as being detached. */
   async function detaching(day: string): Promise<void> {
     while (!(await partitionsOf(day)).includes('detaching')) {

@@ -105,7 +105,10 @@ export async function applyRetention(
     const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
     if (!rows[0].taken) return null
     const days = await dropDays(client, options)
-    return { ...days, deleted: await deleteExpired(client, options) }
+    const retained = { ...days, deleted: await deleteExpired(client, options) }
+    // Else the next run may find it taken by a session of ours that has not quite ended.
+    await client.query('select pg_advisory_unlock($1, $2)', [...LOCK])
+    return retained
   } finally {
     client.release(true) // its lock and its timeouts end with the session
   }
