@@ -462,12 +462,25 @@ export interface Operations {
     headers?: {
       /** Up to 255 characters. A repeat within 7 days answers with the first event. */
       'Idempotency-Key'?: string | undefined
+      /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
+      traceparent?: string | undefined
+      /** Kept beside `traceparent`, up to 512 characters. Receivers never get it. */
+      tracestate?: string | undefined
     }
     body: NewEvent
     answer: Published
   }
   /** Publish up to 1000 events in one transaction: all of them or none */
-  'POST /api/events/batch': { body: NewBatch; answer: { data: Published[] } }
+  'POST /api/events/batch': {
+    headers?: {
+      /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
+      traceparent?: string | undefined
+      /** Kept beside `traceparent`, up to 512 characters. Receivers never get it. */
+      tracestate?: string | undefined
+    }
+    body: NewBatch
+    answer: { data: Published[] }
+  }
   /** Create a tenant, or change its name */
   'PUT /api/tenants/{tenant}': {
     path: {

@@ -1,6 +1,19 @@
+import { z } from '@hono/zod-openapi'
 import type { Published } from '../events/publish.ts'
 import type { Metrics } from '../metrics.ts'
 import { readTraceContext, type TraceContext, type Tracing } from '../tracing.ts'
+
+/** Of the routes that publish, as documented. Malformed ones count as none, and so are never refused. */
+export const traceHeaders = {
+  traceparent: z.string().optional().openapi({
+    description:
+      'W3C trace context of the producer. Kept with the event; its deliveries go on with it.',
+    example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  }),
+  tracestate: z.string().optional().openapi({
+    description: 'Kept beside `traceparent`, up to 512 characters. Receivers never get it.',
+  }),
+}
 
 /** Takes the headers of the request, when it was read, and what publishes with the trace context that it is given. */
 export type Accept = <T extends readonly Published[]>(

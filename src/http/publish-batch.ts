@@ -3,7 +3,7 @@ import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts
 import type { PublishItem } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Caller } from '../tenants/api-keys.ts'
-import type { Accept } from './accepted.ts'
+import { type Accept, traceHeaders } from './accepted.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
   eventInput,
@@ -60,7 +60,10 @@ export function addPublishBatchRoute(
     operationId: 'publishEvents',
     summary: `Publish up to ${EVENTS_MAX} events in one transaction: all of them or none`,
     tags: ['Events'],
-    request: { body: { required: true, content: { 'application/json': { schema: batchInput } } } },
+    request: {
+      headers: z.object(traceHeaders),
+      body: { required: true, content: { 'application/json': { schema: batchInput } } },
+    },
     responses: {
       202: json(z.object({ data: z.array(publishedSchema) }), 'Stored, in the order given.'),
       ...problems(409, ...OF_BODY),

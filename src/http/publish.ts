@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { Published, Publisher, PublishItem } from '../events/publish.ts'
 import type { Caller } from '../tenants/api-keys.ts'
-import type { Accept } from './accepted.ts'
+import { type Accept, traceHeaders } from './accepted.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import {
   eventInput,
@@ -46,6 +46,7 @@ export function addPublishRoute(
         [IDEMPOTENCY_HEADER]: z.string().optional().openapi({
           description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
         }),
+        ...traceHeaders,
       }),
       body: { required: true, content: { 'application/json': { schema: eventInput } } },
     },
