@@ -41,7 +41,7 @@ const variables = z.object({
     .optional()
     .register(documentation, {
       meaning:
-        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; runners and `migrate` use it',
+        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor` and `runners`',
       default: '`DATABASE_URL`',
     }),
   REDIS_URL: z

@@ -47,18 +47,18 @@ export async function findConnection(
 }
 
 /**
- * Finds the database: DATABASE_URL, or that of a running `postrider dev`, whose file is looked for
- * where `findConnection` looks for its own.
+ * Finds the database: DATABASE_DIRECT_URL, as a pooler does not take the settings of our sessions, or
+ * DATABASE_URL, or that of a running `postrider dev`, whose file is looked for where `findConnection` looks
+ * for its own.
  *
  * @throws ConfigError saying what is missing
  */
 export async function findDatabase(
   context: Pick<CommandContext, 'env' | 'cwd'>,
 ): Promise<{ databaseUrl: string }> {
-  const { databaseUrl = (await readOwn(context, DATABASE_URL_FILE))?.trim() } = readConfig(
-    context.env,
-    'client',
-  )
+  const config = readConfig(context.env, 'client')
+  const configured = config.databaseDirectUrl ?? config.databaseUrl
+  const databaseUrl = configured ?? (await readOwn(context, DATABASE_URL_FILE))?.trim()
   if (databaseUrl) return { databaseUrl }
   throw new ConfigError([
     `DATABASE_URL is not set and no running \`postrider dev\` was found: ${ADVICE}`,

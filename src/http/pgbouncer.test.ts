@@ -1,11 +1,13 @@
 /** A real API behind a real PgBouncer in transaction mode, which is not on the way of runners and `migrate`. */
 import t from 'tap'
+import { readServerSentEvents } from '../client/server-sent-events.ts'
 import { ENCRYPTION_KEY } from '../testing/api.ts'
 import { runCli } from '../testing/cli.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { callEveryRoute, requestsTo } from '../testing/every-route.ts'
 import { startPgBouncer } from '../testing/pgbouncer.ts'
 import { startService } from '../testing/service.ts'
+import { createWork } from '../testing/work.ts'
 
 const CONCURRENT = 40
 const { pool, url } = await createTestDatabase(t)
@@ -57,11 +59,28 @@ t.test('with PgBouncer', { skip: !pooled && 'apt-get install pgbouncer' }, async
     t.equal(status, 409)
   })
 
-  t.test('runner and migrate go around it', async (t) => {
+  t.test('attempts are streamed as they end', async (t) => {
+    const work = await createWork(pool)
+    const stream = await fetch(`${api.url}/api/tenants/${work.tenant.key}/stream`, {
+      headers: { authorization: 'Bearer test-admin-key' },
+    })
+    if (!stream.body) throw new Error(`no stream: ${stream.status}`)
+    const due = await work.publish()
+    await work.finish(await work.claim(due), 200)
+    for await (const { data } of readServerSentEvents(stream.body)) {
+      if (!data) continue
+      t.match(JSON.parse(data), { delivery: { id: due.id, state: 'delivered' } })
+      break
+    }
+  })
+
+  t.test('runner, migrate, doctor and runners go around it', async (t) => {
     const around = { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nowhere' }
     const runner = await startService(t, 'runner', around)
     t.equal(await runner.stop(), 0)
-    t.match(await runCli(t, ['migrate'], { env: around }), { exitCode: 0 })
+    for (const args of [['migrate'], ['doctor'], ['runners', 'list']]) {
+      t.match(await runCli(t, args, { env: around }), { exitCode: 0 }, args.join(' '))
+    }
   })
 
   t.test('stops in order, and has complained of nothing', async (t) => {
