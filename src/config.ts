@@ -415,7 +415,6 @@ function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settin
   }
 }
 
-/** A row of the configuration table. */
 /** What may hold a password, or is one. */
 const SECRET_VARIABLES = new Set<VariableName>([
   'DATABASE_URL',
@@ -441,6 +440,7 @@ export function describeSettings(env: Environment): Setting[] {
   })
 }
 
+/** A row of the configuration table. */
 export interface VariableDocumentation extends Documentation {
   name: VariableName
   /** Commands that do not start without it. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { describeSettings, readConfig, renderConfigTable } from '../config.ts'
+import { describeSettings, readConfig, renderConfigTable, type Setting } from '../config.ts'
 import type { CommandContext } from './context.ts'
 import { renderTable } from './output.ts'
 
@@ -7,14 +7,24 @@ import { renderTable } from './output.ts'
 export function addConfigCommand(program: Command, { env, print }: CommandContext): void {
   program
     .command('config')
-    .description('show every environment variable, its value and its meaning')
+    .description(
+      'show every environment variable, its value, where that comes from, and its meaning',
+    )
     .option('--markdown', 'print the table of the README')
     .option('--json', 'print one JSON document')
     .action(({ markdown, json }: { markdown?: true; json?: true }) => {
       if (markdown) return print(renderConfigTable())
       readConfig(env, 'dev')
-      const rows = describeSettings(env).map((setting) => ({ ...setting }))
-      if (json) return print(`${JSON.stringify({ data: rows })}\n`)
-      print(renderTable(['name', 'value', 'default', 'unit', 'meaning'], rows))
+      const settings = describeSettings(env).map(withOrigin)
+      if (json) return print(`${JSON.stringify({ data: settings })}\n`)
+      const rows = settings.map((setting) => ({
+        ...setting,
+        value: setting.value ?? setting.default,
+      }))
+      print(renderTable(['name', 'value', 'from', 'unit', 'meaning'], rows))
     })
+}
+
+function withOrigin(setting: Setting) {
+  return { ...setting, from: setting.value === null ? 'default' : 'environment' }
 }
