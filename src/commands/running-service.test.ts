@@ -39,8 +39,8 @@ async function bundle(t: Test) {
 /** On a terminal of its own; returns what was written there. */
 async function onTerminal(args: string[], more: Record<string, string> = {}): Promise<string> {
   const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ')
-  // tap tells what it starts to use no colours.
-  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = processEnvironment()
+  // tap tells what it starts to use no colours, and Node uses none where CI is set.
+  const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...inherited } = processEnvironment()
   const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'], {
     env: { ...inherited, TERM: 'xterm-256color', ...env, ...more },
   })
