@@ -43,8 +43,8 @@ function startElsewhere(
     import { startPostgres } from '${module}'
     const dataDir = ${JSON.stringify(dataDir)}
     const { pid, stop } = await startPostgres({ dataDir, settings: { fsync: 'off' } })
-    console.log(pid)
-    process.once('SIGTERM', stop)`
+    process.once('SIGTERM', stop)
+    console.log(pid)`
   // An empty environment, by a program of its own: tap would add to one that is given to spawn, and
   // what it adds writes into the checkout, which another user may not.
   const args = ['-i', process.execPath, '--input-type=module-typescript', '-e', program]
