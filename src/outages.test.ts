@@ -206,8 +206,10 @@ t.test('a runner that is frozen is not robbed while a dead one is replaced', asy
   const killedAt = Date.now()
   await dead.stop('SIGKILL')
 
-  const reaped = await watcher.line('runners.reaped')
-  t.same(reaped['runners'], [idOf(dead)])
+  // Those that an earlier test left dead may be found at the same time.
+  const names = ({ runners }: Record<string, unknown>) => String(runners)
+  const reaped = await watcher.line('runners.reaped', (line) => names(line).includes(idOf(dead)))
+  t.notOk(names(reaped).includes(idOf(frozen)))
   await receiver.received(3, 30_000)
   const { rows } = await pool.query(
     'select max(started_at) as at from postrider.attempt where tenant_id = $1',
