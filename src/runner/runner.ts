@@ -29,7 +29,7 @@ const OWN_SESSION_OPTIONS = '-c plan_cache_mode=force_custom_plan'
  * graphile-worker's statements are always index probes, whatever the statistics say: the jobs table is
  * empty one minute and full the next, and a plan made then scans all of it (measured: 11 ms instead of
  * 0.8 ms a fetch with 50,000 jobs scheduled, until the next analyze). Planned each time, which at least sees
- * how large the table is; where a vacuum has found it empty, that does not help: docs/performance.md.
+ * how large the table is; where a vacuum has found it empty, `analyze_queue` helps.
  */
 const WORKER_SESSION_OPTIONS =
   '-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_custom_plan'
