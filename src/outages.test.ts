@@ -6,6 +6,7 @@ import { startReceiver } from './testing/receiver.ts'
 import { type Shutdown, startRestartablePostgres } from './testing/restartable-postgres.ts'
 import { encryptSecret, type Service, startService } from './testing/service.ts'
 import { createTenant, type TestTenant } from './testing/tenant.ts'
+import { untilHolds } from './testing/until.ts'
 
 /** Far more than a restart takes on a busy machine; each test waits for much, one after the other. */
 t.setTimeout(600_000)
@@ -56,18 +57,14 @@ async function readiness(api: Service, status: number, inARow = 1) {
   }
 }
 
-/** Resolves when nothing of the tenant is open and nobody holds a job; asks fifty times a second at most. */
-async function atRest(tenant: TestTenant) {
-  for (;;) {
-    const { rows } = await pool.query(
-      `select (select count(*)::int from postrider.delivery where tenant_id = $1 and finished_at is null) as open,
-         (select count(*)::int from graphile_worker.jobs where locked_at is not null) as locked,
-         pg_sleep(0.02)`,
-      [tenant.id],
-    )
-    if (rows[0].open === 0 && rows[0].locked === 0) return
-  }
-}
+/** Resolves when nothing of the tenant is open and nobody holds a job. */
+const atRest = (tenant: TestTenant) =>
+  untilHolds(
+    pool,
+    `select not exists (select from postrider.delivery where tenant_id = $1 and finished_at is null)
+       and not exists (select from graphile_worker.jobs where locked_at is not null) as holds`,
+    [tenant.id],
+  )
 
 async function outcomesOf(tenant: TestTenant): Promise<Record<string, number>> {
   const { rows } = await pool.query<{ outcome: string; count: number }>(

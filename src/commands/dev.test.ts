@@ -3,7 +3,6 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { chmod, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import {
@@ -31,7 +30,6 @@ interface Dev extends CliProcess {
 }
 
 const CHECKOUT = join(import.meta.dirname, '..', '..')
-const SHOWN_MS_MAX = 20_000
 /** Nine starts with a database of their own; on a busy machine each takes several seconds. */
 t.setTimeout(300_000)
 
@@ -71,18 +69,14 @@ function readmeShell(section: string, url: string): string {
     .replaceAll('scripts/postrider', join(CHECKOUT, 'scripts', 'postrider'))
 }
 
-/** Asks until the event shows up: the sandbox has no way of telling. */
-async function shown(url: string, eventId: string): Promise<Shown> {
-  const deadline = Date.now() + SHOWN_MS_MAX
-  for (;;) {
-    const { data } = (await (await fetch(`${url}/sandbox/requests.json`)).json()) as {
-      data: Shown[]
-    }
-    const found = data.find(({ headers }) => headers['webhook-id'] === eventId)
-    if (found) return found
-    if (Date.now() > deadline) throw new Error(`event ${eventId} does not show up in the sandbox`)
-    await delay(20)
-  }
+/** What the sandbox shows of an event, once the service has said that the attempt is over. */
+async function shown({ url, warned }: Dev, eventId: string): Promise<Shown> {
+  await warned(new RegExp(`"eventId":"${eventId}".*"msg":"delivery.attempted"`))
+  const response = await fetch(`${url}/sandbox/requests.json`)
+  const { data } = (await response.json()) as { data: Shown[] }
+  const found = data.find(({ headers }) => headers['webhook-id'] === eventId)
+  if (!found) throw new Error(`event ${eventId} does not show up in the sandbox`)
+  return found
 }
 
 t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
@@ -95,7 +89,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   t.match(first.greeting, `${adminKey} (shown this once)`)
   const published = paste(first.curl)
   t.equal(published.deliveries, 1)
-  t.match(await shown(first.url, published.id), {
+  t.match(await shown(first, published.id), {
     signature: { verified: true, reason: null },
     headers: { 'webhook-signature': /^v1,/ },
     body: /"data":\{"id":1,"amount":100\}/,
@@ -111,7 +105,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   await t.test('the client commands find the service from any folder below', async (t) => {
     const json = '{"n":12345678901234567890.10,"b":1,"a":2}'
     const { stdout } = await runCli(t, ['publish', 'default', 'number.sent'], { cwd, input: json })
-    const { body } = await shown(first.url, stdout.trim())
+    const { body } = await shown(first, stdout.trim())
     t.match(body, `"data":${json}}`, 'numbers and order arrive as they were sent')
     const list = await runCli(t, ['endpoint', 'list', 'default', '--json'], { cwd })
     t.match(JSON.parse(list.stdout), { data: [{ url: `${first.url}/sandbox/in/default` }] })
@@ -133,7 +127,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
         return rows[0].id
       }
       const undone = await publish('rollback')
-      t.match(await shown(first.url, await publish('commit')), { signature: { verified: true } })
+      t.match(await shown(first, await publish('commit')), { signature: { verified: true } })
       const { rowCount } = await client.query('select from postrider.event where id = $1', [undone])
       t.equal(rowCount, 0)
     },
@@ -154,7 +148,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
     const [endpointId] = /(?<=^id +)\S+(?=\nurl )/m.exec(stdout) ?? []
     const { id, deliveries } = JSON.parse(/^\{.*\}$/m.exec(stdout)?.[0] ?? '{}')
     t.equal(deliveries, 1)
-    t.match(await shown(first.url, id), { signature: { verified: true } })
+    t.match(await shown(first, id), { signature: { verified: true } })
     const again = await fetch(`${first.url}/api/tenants/acme/endpoints/${endpointId}/secret`, {
       headers: { authorization: `Bearer ${adminKey}` },
     })
@@ -175,7 +169,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   const again = await startDev(t, cwd)
   t.notMatch(again.greeting, adminKey, 'a key is shown once')
   const next = paste(again.curl)
-  t.match(await shown(again.url, next.id), { signature: { verified: true } })
+  t.match(await shown(again, next.id), { signature: { verified: true } })
   const kept = await fetch(`${again.url}/api/tenants/default/events/${published.id}`, {
     headers: { authorization: `Bearer ${adminKey}` },
   })
@@ -185,7 +179,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   t.equal((await again.exited).exitCode, null)
   const revived = await startDev(t, cwd)
   const last = paste(revived.curl)
-  t.match(await shown(revived.url, last.id), { signature: { verified: true } })
+  t.match(await shown(revived, last.id), { signature: { verified: true } })
   const endpoints = await runCli(t, ['endpoint', 'list', 'default', '--json'], { cwd })
   t.equal(JSON.parse(endpoints.stdout).data.length, 1, 'still one endpoint')
   revived.kill('SIGTERM')
@@ -197,7 +191,7 @@ t.test('it runs in a folder that only its owner can enter', async (t) => {
   await chmod(cwd, 0o700)
   const dev = await startDev(t, cwd)
   t.teardown(() => removeData(cwd))
-  t.match(await shown(dev.url, paste(dev.curl).id), { signature: { verified: true } })
+  t.match(await shown(dev, paste(dev.curl).id), { signature: { verified: true } })
   dev.kill('SIGINT')
   t.equal((await dev.exited).exitCode, 0)
 })
@@ -209,7 +203,7 @@ t.test('with DATABASE_URL and keys of its own it uses those', async (t) => {
   const dev = await startDev(t, cwd, env)
   t.notMatch(dev.greeting, env.POSTRIDER_ADMIN_KEY, 'who set it knows it')
   const { id } = paste(dev.curl)
-  t.match(await shown(dev.url, id), { signature: { verified: true } })
+  t.match(await shown(dev, id), { signature: { verified: true } })
   const { rowCount } = await pool.query('select from postrider.event where id = $1', [id])
   t.equal(rowCount, 1)
   t.throws(() => statSync(join(cwd, '.postrider', 'postgres')), 'no database of its own')

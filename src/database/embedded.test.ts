@@ -1,12 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  watch,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type PostgresOptions, startPostgres, stopPostgres } from './embedded.ts'
@@ -129,8 +138,9 @@ t.test('lets a detached server go on, and stops it by its folder', async (t) => 
 
 t.test('begins anew when the first start was killed while it made the data', async (t) => {
   const dataDir = await folder(t)
+  const changes = watch(dataDir)
   const killed = startElsewhere(dataDir)
-  while (!(await readdir(dataDir)).some((name) => name.startsWith('init.'))) await delay(1)
+  for await (const { filename } of changes) if (filename?.startsWith('init.')) break
   await kill(killed)
   t.notOk(existsSync(join(dataDir, 'data')))
   const { url } = await start(t, { dataDir })

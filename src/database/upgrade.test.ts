@@ -14,6 +14,7 @@ import { startRolesServer } from '../testing/roles.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { withAdmin } from '../testing/template.ts'
 import { createTenant, type TestTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { createPool } from './pool.ts'
 import { readSqlFiles } from './sql-files.ts'
@@ -139,14 +140,11 @@ async function conformance(t: Test, major?: number) {
   }
 
   /** Resolves when no delivery is open. */
-  async function settled() {
-    for (;;) {
-      const { rows } = await pool.query(
-        `select count(*) filter (where finished_at is null)::int as open, pg_sleep(0.02)
-         from postrider.delivery`,
-      )
-      if (rows[0].open === 0) return
-    }
+  function settled() {
+    return untilHolds(
+      pool,
+      'select count(*) = 0 as holds from postrider.delivery where finished_at is null',
+    )
   }
 }
 

@@ -3,6 +3,7 @@ import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../t
 import { startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {
@@ -40,10 +41,6 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     )
     return rows[0]?.read ?? Number.NaN
   }
-  /** Asks until it is so: statistics have no way of telling. The test has a time limit of its own. */
-  const until = async (isSo: () => Promise<boolean>) => {
-    while (!(await isSo()));
-  }
 
   t.test(
     'a queue that fills is known to the planner, so that a fetch reads what is due',
@@ -58,7 +55,9 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
 
       await schedule(tenant.key, SCHEDULED)
       const runner = await startService(t, 'runner', { DATABASE_URL: url })
-      await until(async () => (await believed()) >= SCHEDULED)
+      await untilHolds(pool, `select reltuples >= $1 as holds from pg_class where oid = ${JOBS}`, [
+        SCHEDULED,
+      ])
       const before = await rowsRead()
       for (let n = 0; n < DUE; n += 1) {
         await tenant.publish()

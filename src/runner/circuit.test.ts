@@ -3,6 +3,7 @@ import { createTestDatabase } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant, operatorTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const operator = await startReceiver()
@@ -17,22 +18,19 @@ async function bundle(t: { teardown(fn: () => Promise<void>): void }) {
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
   const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
-  /** Resolves when the condition on the tenant's deliveries and circuit holds; asks fifty times a second at most. */
-  const until = async (condition: string) => {
-    for (;;) {
-      const { rows } = await pool.query(
-        `select ${condition} as holds, pg_sleep(0.02)
+  /** Resolves when the condition on the tenant's deliveries and circuit holds. */
+  const until = (condition: string) =>
+    untilHolds(
+      pool,
+      `select ${condition} as holds
          from (select count(*) filter (where d.state = 'held') as held,
                  count(*) filter (where d.state = 'delivered') as delivered,
                  count(*) filter (where d.state = 'failed') as failed,
                  count(*) filter (where d.finished_at is null) as open
                from postrider.delivery d where d.tenant_id = $1) as deliveries
          left join postrider.circuit c on c.endpoint_id = $2`,
-        [tenant.id, endpoint.id],
-      )
-      if (rows[0].holds) return
-    }
-  }
+      [tenant.id, endpoint.id],
+    )
   const probeNow = () => pool.query('select postrider.schedule_probe($1, now())', [endpoint.id])
   /** What the operator's own endpoint was told about this one; waits until it was told so often. */
   const told = async (count: number) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { createTestDatabase } from '../testing/database.ts'
 import { startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -22,14 +23,16 @@ t.test('a deletion that is cut off again and again is finished by whoever is the
 
   /** Resolves once more rows are gone, or all. */
   const progressed = async (from: number): Promise<number> => {
-    for (;;) {
-      const { rows } = await pool.query(
-        'select deletion_rows::int as gone, pg_sleep(0.01) from postrider.tenant where id = $1',
-        [tenant.id],
-      )
-      const gone = rows[0]?.gone ?? Number.POSITIVE_INFINITY
-      if (gone > from) return gone
-    }
+    await untilHolds(
+      pool,
+      'select count(*) filter (where deletion_rows <= $2) = 0 as holds from postrider.tenant where id = $1',
+      [tenant.id, from],
+    )
+    const { rows } = await pool.query<{ gone: number }>(
+      'select deletion_rows::int as gone from postrider.tenant where id = $1',
+      [tenant.id],
+    )
+    return rows[0]?.gone ?? Number.POSITIVE_INFINITY
   }
   const env = { DATABASE_URL: url, LOG_LEVEL: 'info' }
   let gone = 0

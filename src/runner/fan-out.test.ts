@@ -3,6 +3,7 @@ import { createTestDatabase } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const ENDPOINTS = 10_000
@@ -45,13 +46,11 @@ t.test(
     await receiver.received(500, 60_000)
     await other.publish()
     await victim.stop('SIGKILL')
-    for (;;) {
-      const { rows } = await pool.query(
-        `select count(*) filter (where finished_at is null)::int as open, pg_sleep(0.1) from postrider.delivery where event_id = $1`,
-        [eventId],
-      )
-      if (rows[0].open === 0) break
-    }
+    await untilHolds(
+      pool,
+      'select bool_and(finished_at is not null) as holds from postrider.delivery where event_id = $1',
+      [eventId],
+    )
 
     const { rows } = await pool.query(
       `select count(distinct d.endpoint_id)::int as endpoints, count(*) filter (where a.outcome = 'delivered')::int as delivered,

@@ -4,23 +4,21 @@ import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
 const EVENTS = 20
 
-/** Resolves when nothing of the tenant is open and no job is left; asks fifty times a second at most. */
-async function atRest(tenantId: string) {
-  for (;;) {
-    const { rows } = await pool.query(
-      `select (select count(*)::int from postrider.delivery where tenant_id = $1 and finished_at is null) as open,
-         (select count(*)::int from graphile_worker.jobs where attempts < max_attempts or locked_at is not null) as jobs,
-         pg_sleep(0.02)`,
-      [tenantId],
-    )
-    if (rows[0].open === 0 && rows[0].jobs === 0) return
-  }
-}
+/** Resolves when nothing of the tenant is open and no job is left. */
+const atRest = (tenantId: string) =>
+  untilHolds(
+    pool,
+    `select not exists (select from postrider.delivery where tenant_id = $1 and finished_at is null)
+       and not exists (
+         select from graphile_worker.jobs where attempts < max_attempts or locked_at is not null) as holds`,
+    [tenantId],
+  )
 
 // Statements of a runner that are committed, and of which it then hears nothing.
 const STATEMENTS = [

@@ -5,6 +5,7 @@ import { startReceiver } from '../testing/receiver.ts'
 import { startRedis } from '../testing/redis.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant, type TestTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -26,17 +27,13 @@ const publishMany = (tenant: TestTenant, count: number) =>
     [tenant.key, count],
   )
 
-/** Resolves when no delivery of the tenant is open. The database is asked at most fifty times a second. */
-async function settled(tenant: TestTenant) {
-  for (;;) {
-    const { rows } = await pool.query(
-      `select count(*) filter (where finished_at is null)::int as open, pg_sleep(0.02)
-       from postrider.delivery where tenant_id = $1`,
-      [tenant.id],
-    )
-    if (rows[0].open === 0) return
-  }
-}
+/** Resolves when no delivery of the tenant is open. */
+const settled = (tenant: TestTenant) =>
+  untilHolds(
+    pool,
+    'select count(*) = 0 as holds from postrider.delivery where tenant_id = $1 and finished_at is null',
+    [tenant.id],
+  )
 
 /** One endpoint gets 84 % of the places: 20 of 24, 5 of 6. */
 const TWENTY_PLACES = '24'

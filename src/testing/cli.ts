@@ -31,7 +31,7 @@ export interface CliResult {
 
 export interface CliProcess {
   pid: number
-  /** Resolves with stdout once it matches; rejects at the bound or the end, with all that was said. */
+  /** Resolves with stdout once all of it so far matches; rejects at the bound or the end, with all that was said. */
   printed(pattern: RegExp): Promise<string>
   /** The same for stderr. */
   warned(pattern: RegExp): Promise<string>
@@ -76,8 +76,8 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
   })
   return {
     pid: child.pid ?? 0,
-    printed: (pattern) => waitForOutput(child, child.stdout, pattern),
-    warned: (pattern) => waitForOutput(child, child.stderr, pattern),
+    printed: outputOf(child, child.stdout),
+    warned: outputOf(child, child.stderr),
     kill: (signal) => void child.kill(signal),
     closeOutput: () => void child.stdout.destroy(),
     exited,
@@ -116,29 +116,33 @@ async function resultOf(child: ChildProcess & { stdout: Readable; stderr: Readab
 type Readable = NodeJS.ReadableStream & AsyncIterable<Buffer>
 
 /** Listens beside whoever else reads the streams. */
-function waitForOutput(
+function outputOf(
   child: ChildProcess & { stdout: Readable; stderr: Readable },
   stream: Readable,
-  pattern: RegExp,
-): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
+): (pattern: RegExp) => Promise<string> {
   let said = ''
-  let matched = ''
-  const fail = (reason: string) => reject(new Error(`${reason} ${pattern}; it said:\n${said}`))
-  const timer = setTimeout(() => fail(`waited ${OUTPUT_MS_MAX} ms for`), OUTPUT_MS_MAX)
-  const onAny = (chunk: Buffer) => {
-    said += chunk
+  let printed = ''
+  for (const source of [child.stdout, child.stderr]) {
+    source.on('data', (chunk: Buffer) => {
+      said += chunk
+      if (source === stream) printed += chunk
+    })
   }
-  const onData = (chunk: Buffer) => {
-    matched += chunk
-    if (pattern.test(matched)) resolve(matched)
+  return (pattern) => {
+    const { promise, resolve, reject } = Promise.withResolvers<string>()
+    const look = () => {
+      if (pattern.test(printed)) resolve(printed)
+    }
+    const fail = (reason: string) => reject(new Error(`${reason} ${pattern}; it said:\n${said}`))
+    const onClose = () => fail('it ended before')
+    const timer = setTimeout(() => fail(`waited ${OUTPUT_MS_MAX} ms for`), OUTPUT_MS_MAX)
+    stream.on('data', look)
+    child.once('close', onClose)
+    look()
+    return promise.finally(() => {
+      clearTimeout(timer)
+      stream.off('data', look)
+      child.off('close', onClose)
+    })
   }
-  for (const source of [child.stdout, child.stderr]) source.on('data', onAny)
-  stream.on('data', onData)
-  child.once('close', () => fail('it ended before'))
-  return promise.finally(() => {
-    clearTimeout(timer)
-    for (const source of [child.stdout, child.stderr]) source.off('data', onAny)
-    stream.off('data', onData)
-  })
 }
