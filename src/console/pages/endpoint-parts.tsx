@@ -3,7 +3,7 @@ import type { Secrets } from '../../client/client.ts'
 import { type FoundEndpoint, OPEN_COUNTED_MAX } from '../../endpoints/all-endpoints.ts'
 import type { Endpoint } from '../../endpoints/endpoints.ts'
 import type { Area } from '../../tenants/sessions.ts'
-import { Chart } from '../chart.tsx'
+import { AttemptCharts } from '../attempt-charts.tsx'
 import type { Owner } from '../owners.ts'
 import { Command, Confirm, Countdown, Facts, Id, Notice, TenantLink, Time } from '../parts.tsx'
 import type { Viewer } from '../viewer.ts'
@@ -152,8 +152,8 @@ function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
   )
 }
 
-export function Health({ steps, countedSince }: AttemptRates) {
-  const at = steps.map((step) => step.at)
+export function Health(rates: AttemptRates) {
+  const { countedSince } = rates
   return (
     <>
       {countedSince && (
@@ -161,36 +161,7 @@ export function Health({ steps, countedSince }: AttemptRates) {
           The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
         </p>
       )}
-      <div class="charts">
-        <Chart
-          id="rates"
-          title="Attempts each half hour"
-          at={at}
-          series={[
-            { label: 'delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
-            { label: 'failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
-          ]}
-        />
-        <Chart
-          id="latency"
-          title="Time to answer"
-          at={at}
-          series={[
-            {
-              label: 'half took up to',
-              tone: 'accent',
-              unit: ' ms',
-              values: steps.map(({ p50Ms }) => p50Ms),
-            },
-            {
-              label: '95 % took up to',
-              tone: 'busy',
-              unit: ' ms',
-              values: steps.map(({ p95Ms }) => p95Ms),
-            },
-          ]}
-        />
-      </div>
+      <AttemptCharts {...rates} />
     </>
   )
 }

@@ -6,7 +6,7 @@ import type {
   TroubledEndpoint,
 } from '../../endpoints/troubled-endpoints.ts'
 import { BACKLOG_COUNTED_MAX, type Backlog, type createBacklog } from '../../events/backlog.ts'
-import { Chart } from '../chart.tsx'
+import { AttemptCharts } from '../attempt-charts.tsx'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Empty, Id, Notice, Table, Time } from '../parts.tsx'
 import { shared } from '../shared.ts'
@@ -72,7 +72,7 @@ function State({ rates, backlog, runners, troubled }: Overview) {
       <Warnings runners={runners} backlog={backlog} />
       <Figures rates={rates} backlog={backlog} runners={runners} />
       {isNew && <FirstSteps />}
-      <Charts {...rates} />
+      <AttemptCharts {...rates} />
       <h2>Endpoints in trouble</h2>
       <Troubled endpoints={troubled} />
       <h2>Runners</h2>
@@ -142,43 +142,6 @@ function Figures({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog'
 /** Never rounds up to a success that was none. */
 function percent(share: number): string {
   return `${Math.floor(share * 1000) / 10} %`
-}
-
-function Charts({ steps, stepSeconds }: AttemptRates) {
-  const at = steps.map((step) => step.at)
-  const per = stepSeconds === 60 ? 'a minute' : `each ${stepSeconds / 60} minutes`
-  return (
-    <div class="charts">
-      <Chart
-        id="rates"
-        title={`Attempts ${per}`}
-        at={at}
-        series={[
-          { label: 'delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
-          { label: 'failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
-        ]}
-      />
-      <Chart
-        id="latency"
-        title="Time of an attempt"
-        at={at}
-        series={[
-          {
-            label: 'half took up to',
-            tone: 'accent',
-            unit: ' ms',
-            values: steps.map(({ p50Ms }) => p50Ms),
-          },
-          {
-            label: '95 % took up to',
-            tone: 'busy',
-            unit: ' ms',
-            values: steps.map(({ p95Ms }) => p95Ms),
-          },
-        ]}
-      />
-    </div>
-  )
 }
 
 function FirstSteps() {
