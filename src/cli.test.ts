@@ -4,6 +4,7 @@ import t from 'tap'
 import { EXIT, EXIT_MEANINGS } from './commands/exit-code.ts'
 import { runCli, serviceEnvironment, startCli } from './testing/cli.ts'
 import { createTestDatabase } from './testing/database.ts'
+import { freePort } from './testing/free-port.ts'
 import { startReceiver } from './testing/receiver.ts'
 import { readTestServer } from './testing/server.ts'
 import { urlOf, withAdmin } from './testing/template.ts'
@@ -11,16 +12,6 @@ import { createTenant } from './testing/tenant.ts'
 
 const { url, pool } = await createTestDatabase(t)
 const service = serviceEnvironment(url)
-
-/** A port that nobody listens on: it was free just now. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 t.test('help and version are printed and exit 0', async (t) => {
   const help = await runCli(t, ['--help'])
@@ -56,7 +47,7 @@ t.test('a wrong configuration exits 78 and names every mistake', async (t) => {
 })
 
 t.test('a database that is not there is never exit 0', async (t) => {
-  const env = { ...service, DATABASE_URL: `postgres://u:p@127.0.0.1:${await closedPort()}/none` }
+  const env = { ...service, DATABASE_URL: `postgres://u:p@127.0.0.1:${await freePort()}/none` }
   for (const command of ['api', 'runner', 'migrate']) {
     const { exitCode, stderr } = await runCli(t, [command], { env })
     t.equal(exitCode, EXIT.temporary, command)

@@ -5,16 +5,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 const ANSWER_MS_MAX = 30_000
 const POLL_MS = 50
 
-/** A port on 127.0.0.1 that nobody uses at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen({ port: 0, host: '127.0.0.1' })
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' ? (address?.port ?? 0) : 0
-}
-
 /** Whether nobody listens on this port of 127.0.0.1. */
 export async function isFree(port: number): Promise<boolean> {
   const server = createServer()

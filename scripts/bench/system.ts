@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { answers, freePort } from './ports.ts'
+import { freePort } from '../../src/testing/free-port.ts'
+import { answers } from './ports.ts'
 import { type Child, type ChildOptions, runChild, startChild } from './processes.ts'
 import type { Cleanup } from './program.ts'
 import type { Server } from './server.ts'

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createFolder } from './cli.ts'
 import type { TestLifetime } from './database.ts'
+import { freePort } from './free-port.ts'
 
 const PROGRAM = '/usr/sbin/pgbouncer'
 /** Nobody; it refuses to run as root. */
@@ -61,13 +60,4 @@ max_client_conn = 100
   await Promise.race([ready, ended])
   ended.catch(() => undefined)
   return `postgres://${target.username}@127.0.0.1:${port}/pooled`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

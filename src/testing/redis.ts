@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { createClient } from 'redis'
 import type { Test } from 'tap'
+import { freePort } from './free-port.ts'
 
 /** Far more than an empty server takes on a busy machine. */
 const START_MS_MAX = 15_000
@@ -96,13 +95,4 @@ async function send(url: string, command: string): Promise<unknown> {
   } finally {
     client.destroy()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
