@@ -72,7 +72,7 @@ t.test(
     t.match(await told(2), [
       {
         type: 'endpoint.failing',
-        data: { endpointId: endpoint.id, failures: /^2\d$/, failingSince: /^20/ },
+        data: { endpointId: endpoint.id, failures: /^(2\d|3[0-2])$/, failingSince: /^20/ },
       },
       {
         type: 'endpoint.recovered',

@@ -88,7 +88,8 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 export function createFolder(t: TestLifetime): string {
   const folder = mkdtempSync(join(tmpdir(), 'postrider-test-'))
   chmodSync(folder, 0o711)
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  // Where a Postgres in it had to be stopped at once, its processes may outlive it for a moment.
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
