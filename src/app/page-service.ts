@@ -108,6 +108,7 @@ export function addPages(
 /** What the pages of operators show, of every tenant. */
 export function createReads(pool: Pool) {
   const database = createDatabase(pool)
+  const attempts = createAttempts({ database })
   const events = createEvents({ database })
   const routing = createRouting({ database })
   const scope = createTenantScope(pool)
@@ -128,7 +129,8 @@ export function createReads(pool: Pool) {
     },
     allEvents: createAllEvents({ database }),
     allDeliveries: createAllDeliveries({ database }),
-    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    attempts,
+    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
     sentBody: createSentBody({ database }),
     allEndpoints: createAllEndpoints({ database }),
     tryFilter: createTryFilter({ events, routing }),
@@ -139,6 +141,7 @@ export function createReads(pool: Pool) {
 
 /** What the portal shows, each within the scope of the tenant whose pages they are. */
 export function createPortalReads({ database }: TenantScope) {
+  const attempts = createAttempts({ database })
   const events = createEvents({ database })
   const routing = createRouting({ database })
   return {
@@ -147,7 +150,8 @@ export function createPortalReads({ database }: TenantScope) {
     names: createNames({ database }),
     tenants: createTenants({ database }),
     allDeliveries: createAllDeliveries({ database }),
-    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    attempts,
+    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
     sentBody: createSentBody({ database }),
     allEndpoints: createAllEndpoints({ database }),
     tryFilter: createTryFilter({ events, routing }),

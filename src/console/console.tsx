@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
+import type { Attempts } from '../attempts/attempts.ts'
 import type { LiveAttempts } from '../attempts/live.ts'
 import type { Setting } from '../config.ts'
 import type { createAuditLog } from '../database/audit-log.ts'
@@ -79,6 +80,7 @@ export interface ConsoleOptions {
   routing: Pick<Routing, 'explain'>
   eventTypes: Pick<EventTypes, 'list' | 'get'>
   exampleOf: ExampleOf
+  attempts: Pick<Attempts, 'get'>
   deliveries: Pick<Deliveries, 'get'>
   allDeliveries: ReturnType<typeof createAllDeliveries>
   sentBody: ReturnType<typeof createSentBody>

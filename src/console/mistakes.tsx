@@ -7,7 +7,7 @@ import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
 interface Mistake {
-  status: 403 | 404 | 409 | 422 | 429 | 500 | 503
+  status: 403 | 404 | 409 | 410 | 422 | 429 | 500 | 503
   title: string
   detail: string
 }
@@ -70,6 +70,8 @@ function ofStatus(status: number | null, detail: string): Mistake {
       return { status, title: 'You may not do this', detail }
     case 404:
       return NOT_FOUND
+    case 410:
+      return { status, title: 'This is gone', detail }
     case 409:
       return { status, title: 'That is not possible at the moment', detail }
     case 400:

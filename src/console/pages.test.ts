@@ -1,4 +1,5 @@
 import t from 'tap'
+import { addAttempts } from '../testing/attempts.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTestConsole } from '../testing/pages.ts'
 import { createWorld, type World } from '../testing/world.ts'
@@ -9,6 +10,7 @@ const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 async function bundle() {
   const pages = await createTestConsole(pool)
   const world = await createWorld(pages)
+  await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
   const { key } = await pages.apiKeys.issue({ name: 'looks', scopes: ['read'] })
   return { ...pages, world, admin: await pages.signedIn(), reader: await pages.signedIn(key) }
 }
@@ -18,6 +20,7 @@ function pathIn({ tenant, ids }: World, route: string): string {
   return route
     .replace(/^\w+ /, '')
     .replace(':tenant', tenant.key)
+    .replace(':number', '1')
     .replace(
       /([\w-]+)\/:(?:id|name)/,
       (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,

@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import { shownText } from './words.ts'
 
 /** A time in UTC, to which the browser adds that of its own zone. */
 export function Time({ at }: { at: Date | string | null }) {
@@ -84,6 +85,24 @@ export function Raw({ children: text, label }: { children: string; label: string
     </section>
   )
 }
+
+/** A body, for people: with line breaks where it is JSON, and only the beginning where it is long. */
+export function Body({ of, label, whole }: { of: string; label: string; whole?: string }) {
+  const { text, isCut } = shownText(of)
+  return (
+    <>
+      {isCut && (
+        <p>
+          This is the beginning only; <a href={whole}>the whole is a file</a>.
+        </p>
+      )}
+      <Raw label={label}>{text}</Raw>
+    </>
+  )
+}
+
+/** Said where somebody asked for it to be forgotten. */
+export const ERASED = 'The data of this event was erased'
 
 /** Says what to do next where there is nothing yet. */
 export function Empty({ title, children }: { title: string; children?: Child }) {

@@ -30,9 +30,11 @@ export function createTryFilter({
     try {
       const tried = await Promise.all(
         latest.map(async ({ id, type, data, created_at: createdAt }): Promise<Tried> => {
-          const match = await routing.match({ type, data, eventTypes, filter })
-          const matches = match.patterns.length > 0 && match.passesFilter
-          const why = matches ? '' : match.patterns.length === 0 ? REASONS.type : REASONS.filter
+          const match = await routing.match({ type, data: data ?? 'null', eventTypes, filter })
+          const isErased = data === null && filter !== null
+          const matches = match.patterns.length > 0 && match.passesFilter && !isErased
+          const refusal = isErased ? REASONS.erased : REASONS.filter
+          const why = matches ? '' : match.patterns.length === 0 ? REASONS.type : refusal
           return { id, type, createdAt, matches, why }
         }),
       )

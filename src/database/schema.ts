@@ -91,8 +91,8 @@ export interface EventTable {
   id: Generated<string>
   tenant_id: string
   type: string
-  /** JSON text, exactly as the producer gave it. */
-  data: string
+  /** JSON text, exactly as the producer gave it; null once it was erased. */
+  data: string | null
   idempotency_key: string | null
   occurred_at: Date
   deliver_at: Date | null

@@ -9,7 +9,8 @@ import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from './sc
 export interface FoundDelivery extends Delivery {
   tenantKey: string
   url: string
-  eventType: string
+  /** Null where the event is gone. */
+  eventType: string | null
   /** Of the last attempt; null before there is one. */
   lastOutcome: OutcomeColumn | null
   lastStatusCode: number | null

@@ -36,7 +36,7 @@ export interface Deliveries {
 
 export function createDeliveries(options: {
   database: Kysely<Database>
-  attempts: Attempts
+  attempts: Pick<Attempts, 'listOf'>
 }): Deliveries {
   const { database, attempts } = options
   return {

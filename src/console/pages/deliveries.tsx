@@ -145,7 +145,7 @@ export function DeliveryTable({
           <td>
             <Time at={delivery.created_at} />
           </td>
-          <td>{delivery.eventType}</td>
+          <td>{delivery.eventType ?? <span class="muted">gone</span>}</td>
           {area === 'console' && (
             <td>
               <TenantLink of={delivery.tenantKey} />

@@ -1,26 +1,29 @@
 import type { Context, Hono } from 'hono'
-import type { Attempt } from '../../attempts/attempts.ts'
+import type { Attempt, Attempts } from '../../attempts/attempts.ts'
 import type { Deliveries, Delivery } from '../../events/deliveries.ts'
-import type { createSentBody } from '../../events/sent-body.ts'
+import type { createSentBody, SentBody } from '../../events/sent-body.ts'
 import type { Area } from '../../tenants/sessions.ts'
+import { jsonFile } from '../json-file.ts'
 import type { RenderPage } from '../layout.tsx'
-import type { Owner, Owners } from '../owners.ts'
+import { NothingFound, type Owner, type Owners } from '../owners.ts'
 import {
   Badge,
+  Body,
   Command,
   Confirm,
   CopyButton,
   Countdown,
+  ERASED,
   Facts,
   Id,
   Notice,
-  Raw,
   TenantLink,
   Time,
 } from '../parts.tsx'
 import { verifyCommand } from '../verify-command.ts'
 import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
-import { inWords, prettyJson, spanOf } from '../words.ts'
+import { isShownWhole, spanOf } from '../words.ts'
+import { AttemptSummary, RequestAndAnswer } from './attempt-parts.tsx'
 
 /** What has just been done, by the word that stands in the address. */
 const SAID: Record<string, string> = {
@@ -28,13 +31,12 @@ const SAID: Record<string, string> = {
   cancelled: 'The delivery is cancelled; nothing more is sent.',
 }
 
-interface Shown {
+interface Shown extends SentBody {
   area: Area
   delivery: Delivery & { attempts: Attempt[] }
   owner: Owner
   url: string
-  type: string
-  body: string
+  path: string
 }
 
 export function addDeliveryPage(
@@ -43,11 +45,13 @@ export function addDeliveryPage(
     area?: Area
     render: RenderPage
     owners: Pick<Owners, 'ofDelivery' | 'urlOf'>
+    /** With the answer of the latest attempt only. */
     deliveries: Pick<Deliveries, 'get'>
+    attempts: Pick<Attempts, 'get'>
     sentBody: ReturnType<typeof createSentBody>
   },
 ): void {
-  const { area = 'console', render, owners, deliveries, sentBody } = options
+  const { area = 'console', render, owners, deliveries, attempts, sentBody } = options
   const list = `/${area}/deliveries`
 
   const show = async (c: Context<PageEnv>): Promise<Shown> => {
@@ -57,42 +61,50 @@ export function addDeliveryPage(
       owners.urlOf(delivery.endpoint_id),
       sentBody(owner.id, delivery.event_id as Parameters<typeof sentBody>[1]),
     ])
-    return { area, delivery, owner, url, ...sent }
+    return { area, delivery, owner, url, path: `${list}/${id}`, ...sent }
   }
 
   app.get('/deliveries/:id', async (c) => {
     const shown = await show(c)
-    const path = `${list}/${shown.delivery.id}`
     const said = SAID[c.req.query('said') ?? '']
     return render(
       c,
       { title: `Delivery ${shown.delivery.id}`, at: list },
       <>
-        <h1>Delivery of {shown.type}</h1>
+        <h1>Delivery of {shown.type ?? 'an event that is gone'}</h1>
         {said && <Notice tone="good">{said}</Notice>}
-        <Actions {...shown} viewer={c.get('viewer')} path={path} />
-        <div
-          id="delivery"
-          hx-get={path}
-          hx-trigger={shown.delivery.finished_at ? 'every 10s' : 'every 2s'}
-          hx-select="#delivery"
-          hx-swap="outerMorph"
-        >
-          <State {...shown} />
-          <h2>Attempts</h2>
-          <Timeline {...shown} />
-          <RequestBody {...shown} path={path} />
-        </div>
+        <Actions {...shown} viewer={c.get('viewer')} />
+        <Progress {...shown} />
+        {/* It does not change, so it does not come along each time that the rest is asked for again. */}
+        {c.req.header('hx-request') === undefined && <RequestBody {...shown} />}
+      </>,
+    )
+  })
+
+  app.get('/deliveries/:id/attempts/:number', async (c) => {
+    const { id } = await owners.ofDelivery(c.req.param('id'))
+    const number = Number(c.req.param('number'))
+    const attempt = isAttemptNumber(number) ? await attempts.get(id, number) : undefined
+    if (!attempt) throw new NothingFound()
+    return render(
+      c,
+      { title: `Attempt ${number}`, at: list },
+      <>
+        <h1>
+          Attempt {number} of <a href={`${list}/${id}`}>the delivery</a>
+        </h1>
+        <article class="attempt">
+          <AttemptSummary attempt={attempt} />
+          <RequestAndAnswer attempt={attempt} />
+        </article>
       </>,
     )
   })
 
   app.get('/deliveries/:id/body.json', async (c) => {
-    const { body } = await show(c)
-    return c.body(body, 200, {
-      'content-type': 'application/json; charset=utf-8',
-      'content-disposition': 'attachment; filename="body.json"',
-    })
+    const { type, body } = await show(c)
+    if (type === null) throw new NothingFound()
+    return jsonFile(c, 'body.json', body)
   })
 
   for (const [operation, said] of [
@@ -110,7 +122,7 @@ export function addDeliveryPage(
   }
 }
 
-function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer; path: string }) {
+function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
   if (!viewer.may('manage')) return null
   const isOver = delivery.finished_at !== null
   return (
@@ -138,7 +150,32 @@ function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer; path: str
   )
 }
 
-function State({ area, delivery, owner, url }: Shown) {
+/** `integer` in the database. */
+const isAttemptNumber = (number: number): boolean =>
+  Number.isInteger(number) && number > 0 && number < 2 ** 31
+
+/** What changes until it is over; the browser then stops to ask. */
+function Progress(shown: Shown) {
+  const isOver = shown.delivery.finished_at !== null
+  const asking = isOver
+    ? { 'data-settled': true }
+    : {
+        'hx-get': shown.path,
+        'hx-trigger': 'every 2s',
+        'hx-select': '#delivery',
+        'hx-swap': 'outerMorph',
+      }
+  return (
+    <div id="delivery" {...asking}>
+      <State {...shown} />
+      <h2>Attempts</h2>
+      <Timeline {...shown} />
+      {shown.body !== null && <Verification {...shown} body={shown.body} />}
+    </div>
+  )
+}
+
+function State({ area, delivery, owner, url, type }: Shown) {
   const isOperator = area === 'console'
   return (
     <Facts
@@ -149,7 +186,7 @@ function State({ area, delivery, owner, url }: Shown) {
         ['Delivery', <Id of={delivery.id} />],
         [
           'Event',
-          isOperator ? (
+          isOperator && type !== null ? (
             <Id of={delivery.event_id} href={`/console/events/${delivery.event_id}`} />
           ) : (
             <Id of={delivery.event_id} />
@@ -170,7 +207,7 @@ function Next({ state, next_attempt_at: at, finished_at: end }: Delivery) {
   return at === null ? <>–</> : <Countdown to={at} />
 }
 
-function Timeline({ delivery }: Shown) {
+function Timeline({ delivery, path }: Shown) {
   const { attempts } = delivery
   if (attempts.length === 0) return <p>None has been made yet.</p>
   return (
@@ -179,15 +216,34 @@ function Timeline({ delivery }: Shown) {
         <>
           <Wait from={attempts[index - 1]} to={attempt} />
           <li>
-            <AttemptDetails
-              attempt={attempt}
-              isLast={index === attempts.length - 1}
-              delivery={delivery}
-            />
+            <article class="attempt">
+              <AttemptSummary attempt={attempt} />
+              <Details attempt={attempt} isLast={index === attempts.length - 1} path={path} />
+            </article>
           </li>
         </>
       ))}
     </ol>
+  )
+}
+
+/** Of the latest attempt at once; many of them would make a page of megabytes. */
+function Details(props: { attempt: Attempt; isLast: boolean; path: string }) {
+  const { attempt, isLast, path } = props
+  if (!isLast) {
+    return (
+      <p>
+        <a href={`${path}/attempts/${attempt.number}`}>
+          Request and answer of attempt {attempt.number}
+        </a>
+      </p>
+    )
+  }
+  return (
+    <details open>
+      <summary>Request and answer</summary>
+      <RequestAndAnswer attempt={attempt} />
+    </details>
   )
 }
 
@@ -200,93 +256,13 @@ function Wait({ from, to }: { from: Attempt | undefined; to: Attempt }) {
   )
 }
 
-function AttemptDetails({
-  attempt,
-  isLast,
-}: {
-  attempt: Attempt
-  isLast: boolean
-  delivery: Delivery
-}) {
-  const { number, outcome, status_code: status, error, duration_ms: ms } = attempt
-  return (
-    <article class="attempt">
-      <h3>
-        Attempt {number} <Badge of={outcome} /> {status !== null && <span>HTTP {status}</span>}
-        {ms !== null && <span class="muted">in {spanOf(ms)}</span>}
-      </h3>
-      <p>
-        <Time at={attempt.started_at} /> <span class="muted">{WHY[attempt.trigger]}</span>
-      </p>
-      {error !== null && <p>{inWords(error)}.</p>}
-      <details open={isLast}>
-        <summary>Request and answer</summary>
-        <div class="columns">
-          <section>
-            <h4>Request as sent</h4>
-            <Headers text={attempt.request_headers} label={`Headers of request ${number}`} />
-          </section>
-          <section>
-            <h4>Answer as received</h4>
-            <Headers text={attempt.response_headers} label={`Headers of answer ${number}`} />
-            {attempt.response_body && (
-              <Raw label={`Body of answer ${number}`}>{prettyJson(attempt.response_body)}</Raw>
-            )}
-          </section>
-        </div>
-        <Timings {...attempt} />
-      </details>
-    </article>
-  )
-}
-
-const WHY: Record<Attempt['trigger'], string> = {
-  schedule: 'by the schedule',
-  manual: 'retried by a person',
-  replay: 'by a replay',
-  test: 'a test of the endpoint',
-}
-
-function Headers({ text, label }: { text: string | null; label: string }) {
-  if (text === null) return <p class="muted">None.</p>
-  const headers = Object.entries(JSON.parse(text) as Record<string, string | string[]>)
-  return (
-    <Raw label={label}>
-      {headers.map(([name, value]) => `${name}: ${[value].flat().join(', ')}`).join('\n')}
-    </Raw>
-  )
-}
-
-function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt) {
-  const phases = [
-    ['name looked up', dns_ms],
-    ['connected', connect_ms],
-    ['TLS', tls_ms],
-    ['waited for the answer', first_byte_ms],
-  ] as const
-  const took = phases.filter(([, ms]) => ms !== null)
-  return (
-    <p class="muted">
-      {took.map(([name, ms]) => `${name} ${spanOf(ms ?? 0)}`).join(', ') || 'No times were taken'} ·
-      by runner <code>{runner}</code>
-    </p>
-  )
-}
-
-/** The same for every attempt, so it stands here once. */
-function RequestBody({ delivery, body, path }: Shown & { path: string }) {
+function Verification({ delivery, body }: Shown & { body: string }) {
   const last = delivery.attempts.findLast(({ request_headers: headers }) => headers !== null)
   const headers = JSON.parse(last?.request_headers ?? '{}') as Record<string, string>
   const id = headers['webhook-id'] ?? delivery.event_id
   const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
   return (
     <>
-      <h2>Body of every request</h2>
-      <p>
-        <CopyButton text={body} what="the body as sent" />{' '}
-        <a href={`${path}/body.json`}>body.json</a>, byte for byte as it was signed
-      </p>
-      <Raw label="Body of every request">{prettyJson(body)}</Raw>
       <h2>Verify the signature by hand</h2>
       <p>
         {last ? (
@@ -300,6 +276,28 @@ function RequestBody({ delivery, body, path }: Shown & { path: string }) {
         The command prints one of the signatures in it if the secret is right.
       </p>
       <Command>{verifyCommand({ id, timestamp, body })}</Command>
+    </>
+  )
+}
+
+/** The same for every attempt, so it stands here once. */
+function RequestBody({ type, body, path }: Shown) {
+  if (body === null) {
+    return (
+      <>
+        <h2>Body of every request</h2>
+        <p>{type === null ? 'The event is gone, and what was sent with it.' : `${ERASED}.`}</p>
+      </>
+    )
+  }
+  return (
+    <>
+      <h2>Body of every request</h2>
+      <p>
+        {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
+        <a href={`${path}/body.json`}>body.json</a>, byte for byte as it was signed
+      </p>
+      <Body of={body} label="Body of every request" whole={`${path}/body.json`} />
     </>
   )
 }

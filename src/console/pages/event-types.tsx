@@ -4,8 +4,9 @@ import type { ExampleOf } from '../../events/example.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../fields.tsx'
 import { readForm, refusedForm } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
-import { Badge, Command, Confirm, Empty, Facts, Notice, Raw, Table, Time } from '../parts.tsx'
+import { Badge, Body, Command, Confirm, Empty, Facts, Notice, Raw, Table, Time } from '../parts.tsx'
 import { type PageEnv, requireScope } from '../viewer.ts'
+import { shownText } from '../words.ts'
 
 const PATH = '/console/event-types'
 const pathOf = (name: string, list = PATH): string => `${list}/${encodeURIComponent(name)}`
@@ -151,7 +152,7 @@ function Description({ type, example }: { type: EventType; example: unknown }) {
       {example != null && (
         <>
           <h2>What a receiver gets</h2>
-          <Raw label="Example">{JSON.stringify(example, null, 2)}</Raw>
+          <Body of={JSON.stringify(example)} label="Example" />
         </>
       )}
     </>
@@ -191,7 +192,8 @@ async function save(
 
 const valuesOf = ({ description, schema }: EventType): Record<string, string> => ({
   description,
-  schema: schema == null ? '' : JSON.stringify(schema, null, 2),
+  // No larger than what is shown whole.
+  schema: schema == null ? '' : shownText(JSON.stringify(schema)).text,
 })
 
 function Fields({ form }: { form: FormState }) {

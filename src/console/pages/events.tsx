@@ -6,11 +6,23 @@ import { REASONS, type Route, type Routing } from '../../events/routing.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { type FormState, TextField } from '../fields.tsx'
 import { type Filters, PAGE_ROWS, readFilters } from '../filters.ts'
+import { jsonFile } from '../json-file.ts'
 import type { RenderPage } from '../layout.tsx'
 import type { Owner, Owners } from '../owners.ts'
-import { Badge, Command, CopyButton, Empty, Facts, Id, Raw, Table, Time } from '../parts.tsx'
+import {
+  Badge,
+  Body,
+  Command,
+  CopyButton,
+  Empty,
+  ERASED,
+  Facts,
+  Id,
+  Table,
+  Time,
+} from '../parts.tsx'
 import type { PageEnv } from '../viewer.ts'
-import { prettyJson } from '../words.ts'
+import { isShownWhole } from '../words.ts'
 import {
   EndpointFilter,
   FilterForm,
@@ -52,6 +64,12 @@ export function addEventPages(
     )
   })
 
+  app.get('/events/:id/data.json', async (c) => {
+    const { id, owner } = await owners.ofEvent(c.req.param('id'))
+    const { data } = await events.get(owner.id, id)
+    return jsonFile(c, 'data.json', data)
+  })
+
   app.get('/events/:id', async (c: Context<PageEnv>) => {
     const { id, owner } = await owners.ofEvent(c.req.param('id') ?? '')
     const [event, routes] = await Promise.all([
@@ -65,15 +83,26 @@ export function addEventPages(
         <h1>Event {event.type}</h1>
         <EventFacts event={event} owner={owner} />
         <h2>Data</h2>
-        <p>
-          <CopyButton text={event.data} what="the data" /> as the producer gave it
-        </p>
-        <Raw label="Data">{prettyJson(event.data)}</Raw>
+        <Data of={event.data} path={`${PATH}/${id}`} />
         <h2>Where it went</h2>
         <Routes routes={routes} deliveries={event.deliveries} />
       </>,
     )
   })
+}
+
+function Data({ of: data, path }: { of: string | null; path: string }) {
+  if (data === null) return <p>{ERASED}.</p>
+  const file = `${path}/data.json`
+  return (
+    <>
+      <p>
+        {isShownWhole(data) && <CopyButton text={data} what="the data" />}{' '}
+        <a href={file}>data.json</a>, as the producer gave it
+      </p>
+      <Body of={data} label="Data" whole={file} />
+    </>
+  )
 }
 
 function queryOf(filters: Filters): AllEventsQuery {

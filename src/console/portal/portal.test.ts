@@ -1,17 +1,26 @@
 import t from 'tap'
+import { addAttempts } from '../../testing/attempts.ts'
 import { createTestDatabase } from '../../testing/database.ts'
 import { cookieIn, createTestPortal } from '../../testing/portal.ts'
-import { createWorld, type World } from '../../testing/world.ts'
+import { createWorld as createUntried, type World } from '../../testing/world.ts'
 
 const { pool } = await createTestDatabase(t)
 const portal = await createTestPortal(pool, { frameOrigins: ['https://app.example.com'] })
 const { get, post, request, open, createLink, entered, routes, logged } = portal
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
+/** With an attempt of its delivery. */
+async function createWorld(on: typeof portal): Promise<World> {
+  const world = await createUntried(on)
+  await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
+  return world
+}
+
 /** The path of a route, about something in the world. */
 function pathIn({ ids }: Pick<World, 'ids'>, route: string): string {
   return route
     .replace(/^\w+ /, '')
+    .replace(':number', '1')
     .replace(
       /([\w-]+)\/:(?:id|name)/,
       (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,

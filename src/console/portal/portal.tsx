@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import type { createAttemptRates } from '../../attempts/attempt-rates.ts'
+import type { Attempts } from '../../attempts/attempts.ts'
 import type { LiveAttempts } from '../../attempts/live.ts'
 import type { PortalConfig } from '../../config.ts'
 import type { AllEndpoints } from '../../endpoints/all-endpoints.ts'
@@ -47,6 +48,7 @@ export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
   tenants: Pick<Tenants, 'show' | 'find'>
   eventTypes: Pick<EventTypes, 'list' | 'get'>
   exampleOf: ExampleOf
+  attempts: Pick<Attempts, 'get'>
   deliveries: Pick<Deliveries, 'get'>
   allDeliveries: ReturnType<typeof createAllDeliveries>
   sentBody: ReturnType<typeof createSentBody>

@@ -1,0 +1,96 @@
+/** One delivery: what its page costs, however often it was attempted and however large its body is. */
+import t from 'tap'
+import { addAttempts } from '../testing/attempts.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { createTestConsole } from '../testing/pages.ts'
+import { createTestPortal } from '../testing/portal.ts'
+import { createWorld } from '../testing/world.ts'
+import { SHOWN_CHARACTERS_MAX } from './words.ts'
+
+const { pool } = await createTestDatabase(t)
+
+/** A delivery with so many attempts, or of an event with this data. */
+async function bundle({ attempts = 0, data }: { attempts?: number; data?: string } = {}) {
+  const [pages, portal] = [await createTestConsole(pool), await createTestPortal(pool)]
+  const { tenant, ids } = await createWorld(portal)
+  const id = ids['deliveries'] ?? ''
+  await addAttempts(pool, id, attempts)
+  if (data !== undefined) {
+    await pool.query('update postrider.event set data = $2 where id = $1', [ids['events'], data])
+  }
+  const [inConsole, inPortal] = [await pages.signedIn(), await portal.entered(tenant.key)]
+  return {
+    id,
+    event: ids['events'],
+    logged: pages.logged,
+    end: () =>
+      pool.query(
+        `update postrider.delivery set state = 'delivered', finished_at = now(), next_attempt_at = null
+         where id = $1`,
+        [id],
+      ),
+    inConsole: (path: string, headers: Record<string, string> = {}) =>
+      pages.get(`/console${path}`, { cookie: inConsole, headers }),
+    inPortal: (path: string) => portal.get(`/portal${path}`, { cookie: inPortal }),
+  }
+}
+
+t.test('the latest answer is on the page, older ones each have their own', async (t) => {
+  const { id, inConsole, inPortal, logged } = await bundle({ attempts: 3 })
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}`)
+    t.match(text, 'answer 3.')
+    t.notMatch(text, /answer [12]\./)
+    t.match(text, `/deliveries/${id}/attempts/1"`)
+    t.notMatch(text, `/deliveries/${id}/attempts/3"`)
+    const older = await get(`/deliveries/${id}/attempts/1`)
+    t.match(older, { status: 200, text: 'answer 1.' })
+    t.match(older.text, 'x-answer: a')
+    for (const number of ['0', '4', '-1', '1.5', 'x', '99999999999', '2147483648']) {
+      t.equal((await get(`/deliveries/${id}/attempts/${number}`)).status, 404, number)
+    }
+  }
+  t.strictSame(logged, [])
+})
+
+t.test(
+  'the page asks for what changes until the delivery is over, and no body with it',
+  async (t) => {
+    const { id, inConsole, end } = await bundle({ attempts: 1 })
+    const path = `/deliveries/${id}`
+    const whole = await inConsole(path)
+    t.match(whole.text, 'hx-trigger="every 2s"')
+    t.match(whole.text, 'aria-label="Body of every request"')
+    const part = await inConsole(path, { 'hx-request': 'true' })
+    t.match(part.text, 'id="delivery"')
+    t.notMatch(part.text, 'aria-label="Body of every request"')
+    await end()
+    const { text } = await inConsole(path)
+    t.notMatch(text, 'hx-get')
+    t.match(text, 'data-settled')
+  },
+)
+
+t.test('a body that is nested as deep as Postgres takes makes no page of megabytes', async (t) => {
+  const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`
+  const { id, event, inConsole } = await bundle({ data: deep })
+  for (const path of [`/deliveries/${id}`, `/events/${event}`]) {
+    const { status, text } = await inConsole(path)
+    t.equal(status, 200)
+    t.ok(text.length < 500_000, `${path}: ${text.length} characters`)
+  }
+})
+
+t.test('of a long body the beginning is shown, with the way to the whole', async (t) => {
+  const long = JSON.stringify(`${'x'.repeat(SHOWN_CHARACTERS_MAX)} unmistakable`)
+  const { id, event, inConsole } = await bundle({ data: long })
+  for (const [path, file] of [
+    [`/deliveries/${id}`, 'body.json'],
+    [`/events/${event}`, 'data.json'],
+  ]) {
+    const { text } = await inConsole(path ?? '')
+    t.match(text, `<a href="/console${path}/${file}">the whole is a file</a>`)
+    t.notMatch(text, 'unmistakable')
+    t.match(await inConsole(`${path}/${file}`), { status: 200, text: 'unmistakable' })
+  }
+})

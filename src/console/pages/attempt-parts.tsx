@@ -1,0 +1,75 @@
+import type { Attempt } from '../../attempts/attempts.ts'
+import { Badge, Body, Raw, Time } from '../parts.tsx'
+import { inWords, spanOf } from '../words.ts'
+
+/** What came of an attempt, in a line or two. */
+export function AttemptSummary({ attempt }: { attempt: Attempt }) {
+  const { number, outcome, status_code: status, error, duration_ms: ms } = attempt
+  return (
+    <>
+      <h3>
+        Attempt {number} <Badge of={outcome} /> {status !== null && <span>HTTP {status}</span>}
+        {ms !== null && <span class="muted">in {spanOf(ms)}</span>}
+      </h3>
+      <p>
+        <Time at={attempt.started_at} /> <span class="muted">{WHY[attempt.trigger]}</span>
+      </p>
+      {error !== null && <p>{inWords(error)}.</p>}
+    </>
+  )
+}
+
+export function RequestAndAnswer({ attempt }: { attempt: Attempt }) {
+  const { number } = attempt
+  return (
+    <>
+      <div class="columns">
+        <section>
+          <h4>Request as sent</h4>
+          <Headers text={attempt.request_headers} label={`Headers of request ${number}`} />
+        </section>
+        <section>
+          <h4>Answer as received</h4>
+          <Headers text={attempt.response_headers} label={`Headers of answer ${number}`} />
+          {attempt.response_body && (
+            <Body of={attempt.response_body} label={`Body of answer ${number}`} />
+          )}
+        </section>
+      </div>
+      <Timings {...attempt} />
+    </>
+  )
+}
+
+const WHY: Record<Attempt['trigger'], string> = {
+  schedule: 'by the schedule',
+  manual: 'retried by a person',
+  replay: 'by a replay',
+  test: 'a test of the endpoint',
+}
+
+function Headers({ text, label }: { text: string | null; label: string }) {
+  if (text === null) return <p class="muted">None.</p>
+  const headers = Object.entries(JSON.parse(text) as Record<string, string | string[]>)
+  return (
+    <Raw label={label}>
+      {headers.map(([name, value]) => `${name}: ${[value].flat().join(', ')}`).join('\n')}
+    </Raw>
+  )
+}
+
+function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt) {
+  const phases = [
+    ['name looked up', dns_ms],
+    ['connected', connect_ms],
+    ['TLS', tls_ms],
+    ['waited for the answer', first_byte_ms],
+  ] as const
+  const took = phases.filter(([, ms]) => ms !== null)
+  return (
+    <p class="muted">
+      {took.map(([name, ms]) => `${name} ${spanOf(ms ?? 0)}`).join(', ') || 'No times were taken'} ·
+      by runner <code>{runner}</code>
+    </p>
+  )
+}
