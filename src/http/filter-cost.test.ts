@@ -14,6 +14,7 @@ const pool = createPool({
   max: 8,
   applicationName: 'filter-cost-test',
   statementTimeoutMs: STATEMENT_MS_MAX,
+  pipeline: true,
 })
 t.teardown(() => pool.end())
 const { request } = createTestApi(pool)
