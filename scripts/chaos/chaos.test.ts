@@ -33,6 +33,10 @@ t.test('a minute of faults loses nothing and leaves nothing unexplained', async 
     ok: true,
     failures: [],
     lost: 0,
+    early: 0,
+    notErased: 0,
+    erasedWithoutEnd: 0,
+    sentAfterErasure: 0,
     requestsWithoutAuditRow: 0,
     abandonedForNothing: 0,
     violations: 0,
@@ -40,6 +44,7 @@ t.test('a minute of faults loses nothing and leaves nothing unexplained', async 
   })
   t.equal(report.repeatsExplained, report.repeated)
   t.ok(report.accepted > (SECONDS * RATE) / 2, 'it was under load')
+  t.ok(report.scheduled > 0, 'some of it for later')
   for (const kind of [
     'kill runner',
     'kill api',
@@ -50,7 +55,7 @@ t.test('a minute of faults loses nothing and leaves nothing unexplained', async 
     t.ok(report.faults[kind] > 0, kind)
   }
   t.ok(report.circuitsOpened > 0 || report.faults['kill redis'] > 0, 'a circuit or Redis was away')
-  for (const operation of ['retry', 'pause', 'resume', 'limit']) {
+  for (const operation of ['retry', 'pause', 'resume', 'limit', 'erase', 'erase oldest']) {
     t.ok(report.operations[operation] > 0, operation)
   }
   t.ok(

@@ -14,7 +14,14 @@ import {
 } from './evidence.ts'
 import { type Fault, startFaults } from './faults.ts'
 import { judge, type Verdict } from './judge.ts'
-import { openLedger, type PublishedLine, publishedFile } from './ledger.ts'
+import { type ErasureVerdict, judgeErasures } from './judge-erasures.ts'
+import {
+  type ErasedLine,
+  erasedFile,
+  openLedger,
+  type PublishedLine,
+  publishedFile,
+} from './ledger.ts'
 import { type Operator, startOperator } from './operator.ts'
 import { MARKER_TABLE } from './producer-sql.ts'
 import { startProducers } from './producers.ts'
@@ -40,6 +47,7 @@ export interface ChaosOptions {
 
 export interface Findings {
   verdict: Verdict
+  erasures: ErasureVerdict
   /** Attempts that were taken over although their runner lived. */
   abandonedForNothing: number
   operations: Operator['done']
@@ -66,17 +74,19 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
   const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url })
   await system.pool.query(`create table ${MARKER_TABLE} (n int primary key)`)
   const ledger = openLedger<PublishedLine>(publishedFile(folder))
+  const erased = openLedger<ErasedLine>(erasedFile(folder))
   say(`started; ledgers and logs are in ${folder}`)
 
   const producers = startProducers({ system, ledger, random, rate: options.rate })
   await delay(QUIET_MS)
   const faults = startFaults(system, random, (fault) => say(fault.kind))
-  const operator = startOperator(system.pool, createRandom(seed + 1))
+  const operator = startOperator({ pool: system.pool, random: createRandom(seed + 1), erased })
   await delay(options.seconds * 1000 - QUIET_MS)
 
   say('faults end')
   await faults.stop()
   await operator.stop()
+  await erased.close()
   await receiver.calm()
   await producers.stop()
   await ledger.close()
@@ -95,6 +105,7 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
   const { struck } = faults
   return {
     verdict: judge(evidence),
+    erasures: judgeErasures(evidence),
     abandonedForNothing: abandonedForNothing(evidence.stored.attempts, {
       lives,
       reaped,

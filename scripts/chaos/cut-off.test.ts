@@ -4,7 +4,14 @@ import type { Fault } from './faults.ts'
 import type { Life } from './supervisor.ts'
 
 const attempt = (changes: object = {}) => ({
-  ...{ deliveryId: 'd', number: 1, outcome: 'abandoned', runner: 'r', startedAt: 100_000 },
+  ...{
+    deliveryId: 'd',
+    number: 1,
+    outcome: 'abandoned',
+    runner: 'r',
+    startedAt: 100_000,
+    finishedAt: null,
+  },
   ...changes,
 })
 const life = (runnerId: string, asked: NodeJS.Signals | null) => ({ runnerId, asked }) as Life

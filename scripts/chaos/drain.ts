@@ -13,7 +13,7 @@ export interface Drained {
   postponed: number
 }
 
-/** Waits until every delivery is final, for `secondsMax` at most. */
+/** Waits until every delivery is final and every attempt has ended, for `secondsMax` at most. */
 export async function drain(
   pool: Pool,
   { secondsMax, onProgress }: { secondsMax: number; onProgress(open: number): void },
@@ -23,20 +23,25 @@ export async function drain(
   let postponed = 0
   for (;;) {
     postponed += await patiently(() => retryPostponed(pool))
-    const open = await patiently(() => countOpen(pool))
+    const { open, started } = await patiently(() => countUnfinished(pool))
     onProgress(open)
-    if (open === 0 || seconds() > secondsMax) {
+    if (open + started === 0 || seconds() > secondsMax) {
       return { open, seconds: Math.round(seconds()), postponed }
     }
     await delay(POLL_MS)
   }
 }
 
-async function countOpen(pool: Pool): Promise<number> {
-  const { rows } = await pool.query<{ open: number }>(
-    'select count(*)::int as open from postrider.delivery where finished_at is null',
+/**
+ * A delivery that is cancelled while it is sent is final at once. When its runner dies then, the reconciler ends
+ * the attempt, a minute or two later.
+ */
+async function countUnfinished(pool: Pool): Promise<{ open: number; started: number }> {
+  const { rows } = await pool.query<{ open: number; started: number }>(
+    `select (select count(*)::int from postrider.delivery where finished_at is null) as open,
+       (select count(*)::int from postrider.attempt where outcome = 'started') as started`,
   )
-  return rows[0]?.open ?? 0
+  return rows[0] ?? { open: 0, started: 0 }
 }
 
 /** Cut off three times in a row, so put off by ten minutes: here it was not the payload that killed. */

@@ -1,23 +1,29 @@
 import type { Pool } from 'pg'
-import type { Evidence, Stored } from './judge.ts'
-import { publishedFile, readLedger, receivedFile } from './ledger.ts'
+import type { Evidence, Stored, StoredEvent } from './judge.ts'
+import { type ErasedLine, erasedFile, publishedFile, readLedger, receivedFile } from './ledger.ts'
 import { MARKER_TABLE } from './producer-sql.ts'
 
 /** The ledgers and everything that the database has, for the judge. */
 export async function collectEvidence(pool: Pool, folder: string): Promise<Evidence> {
-  const stored = await readStored(pool)
+  const erased = await readLedger<ErasedLine>(erasedFile(folder))
+  const stored = await readStored(pool, new Map(erased.map(({ id, n }) => [id, n])))
   return {
     published: await readLedger(publishedFile(folder)),
+    erased,
     received: await readLedger(receivedFile(folder)),
     stored,
     endpointsOf: await readEndpoints(pool),
   }
 }
 
-/** Without the operational events, which belong to a tenant that has no endpoints here. */
-async function readStored(pool: Pool): Promise<Stored> {
-  const events = await pool.query(
-    `select e.id, (e.data ->> 'n')::int as n, t.key as tenant
+/**
+ * Without the operational events, which belong to a tenant that has no endpoints here.
+ *
+ * @param numbers of the events whose data was erased, and their numbers with it
+ */
+async function readStored(pool: Pool, numbers: ReadonlyMap<string, number>): Promise<Stored> {
+  const events = await pool.query<StoredEvent>(
+    `select e.id, (e.data ->> 'n')::int as n, t.key as tenant, e.data is null as "isErased"
      from postrider.event e join postrider.tenant t on t.id = e.tenant_id
      where e.type like 'chaos.%'`,
   )
@@ -27,12 +33,13 @@ async function readStored(pool: Pool): Promise<Stored> {
   )
   const attempts = await pool.query(
     `select delivery_id as "deliveryId", number, outcome, runner,
-       extract(epoch from started_at)::float8 * 1000 as "startedAt"
+       extract(epoch from started_at)::float8 * 1000 as "startedAt",
+       extract(epoch from finished_at)::float8 * 1000 as "finishedAt"
      from postrider.attempt`,
   )
   const markers = await pool.query<{ n: number }>(`select n from ${MARKER_TABLE}`)
   return {
-    events: events.rows,
+    events: events.rows.map((event) => ({ ...event, n: event.n ?? numbers.get(event.id) ?? null })),
     deliveries: deliveries.rows,
     attempts: attempts.rows,
     markers: markers.rows.map(({ n }) => n),

@@ -1,40 +1,16 @@
 import t from 'tap'
-import { type Evidence, judge, type StoredAttempt } from './judge.ts'
-import type { PublishedLine, ReceivedLine } from './ledger.ts'
+import { judge } from './judge.ts'
+import { attempt, evidence, request } from './sample-evidence.ts'
 
 const NOTHING_WRONG = {
   lost: 0,
+  early: 0,
   repeated: 0,
   repeatsExplained: 0,
   requestsWithoutAuditRow: 0,
   doubled: 0,
   ghosts: 0,
   halfStored: 0,
-}
-
-/** An event that one endpoint wanted and got at its first attempt; what a case changes makes it go wrong. */
-function evidence(): Evidence & { published: [PublishedLine]; received: [ReceivedLine] } {
-  return {
-    published: [
-      { n: 1, via: 'sql', outcome: 'accepted', tenant: 'acme', id: 'event', tries: 1, at: 1_000 },
-    ],
-    received: [request({ at: 1_500 })],
-    stored: {
-      events: [{ id: 'event', n: 1, tenant: 'acme' }],
-      deliveries: [{ id: 'delivery', eventId: 'event', endpoint: '/hook', state: 'delivered' }],
-      attempts: [attempt(1, 1_490, 'delivered')],
-      markers: [1],
-    },
-    endpointsOf: new Map([['acme', ['/hook']]]),
-  }
-}
-
-function request(values: Partial<ReceivedLine> = {}): ReceivedLine {
-  return { id: 'event', endpoint: '/hook', n: 1, at: 1_500, answer: 'ok', ...values }
-}
-
-function attempt(number: number, startedAt: number, outcome: string): StoredAttempt {
-  return { deliveryId: 'delivery', number, outcome, runner: 'one', startedAt }
 }
 
 t.test('an event that arrived once, with its attempt, is all right', async (t) => {
@@ -95,9 +71,19 @@ t.test('a request needs an attempt that had begun before it', async (t) => {
   t.match(judge(early), { requestsWithoutAuditRow: 1 })
 })
 
+t.test('a request before the time of its event is early', async (t) => {
+  const { published, ...rest } = evidence()
+  published[0].deliverAt = 1_502
+  t.match(judge({ ...rest, published }), { ...NOTHING_WRONG, scheduled: 1, delivered: 1 })
+  published[0].deliverAt = 1_503
+  t.match(judge({ ...rest, published }), { early: 1 })
+  published[0].outcome = 'unknown'
+  t.match(judge({ ...rest, published }), { early: 1, scheduled: 0 }, 'whatever its producer knows')
+})
+
 t.test('one publish that made two events is doubled', async (t) => {
   const { stored, ...rest } = evidence()
-  stored.events.push({ id: 'another', n: 1, tenant: 'acme' })
+  stored.events.push({ id: 'another', n: 1, tenant: 'acme', isErased: false })
   t.match(judge({ ...rest, stored }), { doubled: 1 })
 })
 
@@ -106,6 +92,9 @@ t.test('an event that was rolled back, or that nobody published, is a ghost', as
   published[0].outcome = 'not_stored'
   t.match(judge({ ...rest, published }), { ghosts: 1 })
   t.match(judge({ ...evidence(), received: [request(), request({ n: 7 })] }), { ghosts: 1 })
+  const { stored, ...others } = evidence()
+  for (const event of stored.events) event.n = null
+  t.match(judge({ ...others, stored }), { ghosts: 1 }, 'or that nobody is known to have erased')
 })
 
 t.test(
@@ -116,3 +105,9 @@ t.test(
     t.match(judge({ ...rest, stored: { ...stored, events: [] } }), { halfStored: 1 })
   },
 )
+
+t.test('an event that was erased need not arrive', async (t) => {
+  const { stored, ...rest } = evidence()
+  for (const event of stored.events) event.isErased = true
+  t.match(judge({ ...rest, stored, received: [] }), { ...NOTHING_WRONG, pairs: 0 })
+})

@@ -1,12 +1,20 @@
-import { HAS_THE_EVENT, type PublishedLine, type ReceivedLine } from './ledger.ts'
+import { type ErasedLine, HAS_THE_EVENT, type PublishedLine, type ReceivedLine } from './ledger.ts'
 
 /** What the database says in the end. */
 export interface Stored {
-  events: { id: string; n: number; tenant: string }[]
+  events: StoredEvent[]
   deliveries: { id: string; eventId: string; endpoint: string; state: string }[]
   attempts: StoredAttempt[]
   /** Numbers whose row of the SQL producer's own table is there. */
   markers: number[]
+}
+
+export interface StoredEvent {
+  id: string
+  /** Null when it was erased and nobody has written down who it was. */
+  n: number | null
+  tenant: string
+  isErased: boolean
 }
 
 export interface StoredAttempt {
@@ -16,10 +24,13 @@ export interface StoredAttempt {
   runner: string
   /** Milliseconds since 1970. */
   startedAt: number
+  /** Null while nobody has finished it. */
+  finishedAt: number | null
 }
 
 export interface Evidence {
   published: PublishedLine[]
+  erased: ErasedLine[]
   received: ReceivedLine[]
   stored: Stored
   /** Paths of the endpoints of each tenant; every event goes to all of them. */
@@ -31,7 +42,14 @@ export interface Verdict {
   accepted: number
   /** Events whose acknowledgement was lost. */
   unknown: number
-  /** (event, endpoint) pairs that had to be delivered: of all events that are stored or were acknowledged. */
+  /** Of the acknowledged ones, those that were published for a later time. */
+  scheduled: number
+  /** Requests that came before the time of their event. */
+  early: number
+  /**
+   * (event, endpoint) pairs that had to be delivered: of all events that are stored or were acknowledged, except
+   * those that were erased (judge-erasures.ts).
+   */
   pairs: number
   /** Of those, the ones that the receiver has, and whose delivery says so. */
   delivered: number
@@ -53,9 +71,9 @@ export interface Verdict {
 }
 
 /** An attempt with this outcome may have reached the receiver although its answer was not written down. */
-const CUT_OFF = new Set(['abandoned', 'stale', 'interrupted'])
+export const CUT_OFF: ReadonlySet<string> = new Set(['abandoned', 'stale', 'interrupted'])
 /** Postgres and the receiver read one clock, but the receiver's is in whole milliseconds. */
-const CLOCK_MS = 2
+export const CLOCK_MS = 2
 
 /** Holds what was acknowledged against what arrived and against the audit log. Pure. */
 export function judge({ published, received, stored, endpointsOf }: Evidence): Verdict {
@@ -65,8 +83,7 @@ export function judge({ published, received, stored, endpointsOf }: Evidence): V
   const states = new Map(
     stored.deliveries.map(({ eventId, endpoint, state }) => [pairKey(eventId, endpoint), state]),
   )
-  const has = (pair: string) =>
-    requestsOf.get(pair)?.some(({ answer }) => HAS_THE_EVENT.has(answer)) ?? false
+  const has = (pair: string) => isReceived(requestsOf.get(pair))
 
   let repeated = 0
   let repeatsExplained = 0
@@ -81,6 +98,9 @@ export function judge({ published, received, stored, endpointsOf }: Evidence): V
   return {
     accepted: published.filter(({ outcome }) => outcome === 'accepted').length,
     unknown: published.filter(({ outcome }) => outcome === 'unknown').length,
+    scheduled: published.filter(({ outcome, deliverAt }) => outcome === 'accepted' && deliverAt)
+      .length,
+    early: countEarly(published, received),
     pairs: pairs.length,
     delivered: pairs.filter((pair) => has(pair) && states.get(pair) === 'delivered').length,
     lost: pairs.filter((pair) => !has(pair)).length,
@@ -94,7 +114,10 @@ export function judge({ published, received, stored, endpointsOf }: Evidence): V
   }
 }
 
-const pairKey = (eventId: string, endpoint: string) => `${eventId} ${endpoint}`
+export const pairKey = (eventId: string, endpoint: string) => `${eventId} ${endpoint}`
+
+export const isReceived = (requests: readonly ReceivedLine[] = []) =>
+  requests.some(({ answer }) => HAS_THE_EVENT.has(answer))
 
 function pairsToDeliver(
   published: PublishedLine[],
@@ -105,12 +128,13 @@ function pairsToDeliver(
   for (const { id, tenant, outcome } of published) {
     if (id !== null && outcome === 'accepted') tenants.set(id, tenant)
   }
+  for (const { id, isErased } of stored.events) if (isErased) tenants.delete(id)
   return [...tenants].flatMap(([id, tenant]) =>
     (endpointsOf.get(tenant) ?? []).map((endpoint) => pairKey(id, endpoint)),
   )
 }
 
-function attemptsByPair({ deliveries, attempts }: Stored): Map<string, StoredAttempt[]> {
+export function attemptsByPair({ deliveries, attempts }: Stored): Map<string, StoredAttempt[]> {
   const pairOf = new Map(
     deliveries.map(({ id, eventId, endpoint }) => [id, pairKey(eventId, endpoint)]),
   )
@@ -137,6 +161,11 @@ function withoutAttempt(requests: ReceivedLine[], attempts: StoredAttempt[]): nu
   return arrivals.filter((at, k) => (starts[k] ?? Number.POSITIVE_INFINITY) > at + CLOCK_MS).length
 }
 
+function countEarly(published: PublishedLine[], received: ReceivedLine[]): number {
+  const times = new Map(published.map(({ n, deliverAt }) => [n, deliverAt ?? 0]))
+  return received.filter(({ n, at }) => at + CLOCK_MS < (times.get(n) ?? 0)).length
+}
+
 /** A number is published once, so two events with it are one request that was stored twice. */
 function countDoubled({ events }: Stored): number {
   return events.length - new Set(events.map(({ n }) => n)).size
@@ -145,7 +174,7 @@ function countDoubled({ events }: Stored): number {
 function countGhosts(published: PublishedLine[], received: ReceivedLine[], stored: Stored): number {
   const may = new Set(published.filter(({ outcome }) => outcome !== 'not_stored').map(({ n }) => n))
   const seen = [...stored.events, ...received].map(({ n }) => n)
-  return new Set(seen.filter((n) => !may.has(n))).size
+  return new Set(seen.filter((n) => n === null || !may.has(n))).size
 }
 
 /** The event and the producer's own change: both or neither, whatever the producer knows. */

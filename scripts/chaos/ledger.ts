@@ -21,9 +21,21 @@ export interface PublishedLine {
   tenant: string
   /** Of the event; null when no answer told. */
   id: string | null
+  /** Milliseconds since 1970, before which it may not be sent; null = at once. */
+  deliverAt: number | null
   /** Requests or transactions that it took. */
   tries: number
   /** Milliseconds since 1970, of the last answer. */
+  at: number
+}
+
+/** A line of erased.jsonl: one event whose data was to be erased. */
+export interface ErasedLine {
+  id: string
+  n: number
+  /** `unknown`: the answer was lost, so it may have been erased by then or not at all. */
+  outcome: 'accepted' | 'unknown'
+  /** Milliseconds since 1970, of the answer or of its loss. */
   at: number
 }
 
@@ -45,6 +57,7 @@ export interface ReceivedLine {
 }
 
 export const publishedFile = (folder: string) => join(folder, 'published.jsonl')
+export const erasedFile = (folder: string) => join(folder, 'erased.jsonl')
 export const receivedFile = (folder: string) => join(folder, 'received.jsonl')
 
 export interface Ledger<Line> {

@@ -1,20 +1,44 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { isPassing } from '../../src/database/outage.ts'
+import { eraseOldest, eraseOpenEvent } from './erasures.ts'
+import type { ErasedLine, Ledger } from './ledger.ts'
 import type { Random } from './random.ts'
 
-/** What people do while the system is in trouble, each replacing or removing jobs that runners may hold. */
-const OPERATIONS = {
-  // Locked first, so that none is reopened that was delivered meanwhile: that would be a repeat by order.
+/** What people do by one statement, each replacing or removing jobs that runners may hold. */
+const STATEMENTS = {
+  // Locked first, so that none is reopened that was delivered meanwhile: that would be a repeat by order. Nor one
+  // that was published for later: it would be early by order.
   retry: `select postrider.retry_now(d.id, 'chaos')
     from (select d.id from postrider.delivery d
           where d.finished_at is null and d.state = 'pending'
+            and not exists (
+              select from postrider.event e where e.id = d.event_id and e.deliver_at > now())
           order by random() limit 5 for update skip locked) as d`,
   pause: `select postrider.pause_endpoint(id, 'chaos') from (${anEndpoint('active')}) as e`,
   resume: `select postrider.resume_endpoint(id, 'chaos') from (${anEndpoint('paused')}) as e`,
   limit: `update postrider.endpoint set rate_per_second = 5 where id = (${anEndpoint('active')})`,
   unlimit: `update postrider.endpoint set rate_per_second = null where rate_per_second is not null`,
 } as const
+
+/** Resolves with how many things were changed. */
+type Operate = (pool: Pool, erased: Ledger<ErasedLine>) => Promise<number>
+
+const byStatement =
+  (text: string): Operate =>
+  async (pool) =>
+    (await pool.query(text)).rowCount ?? 0
+
+/** What people do while the system is in trouble. */
+const OPERATIONS = {
+  retry: byStatement(STATEMENTS.retry),
+  pause: byStatement(STATEMENTS.pause),
+  resume: byStatement(STATEMENTS.resume),
+  limit: byStatement(STATEMENTS.limit),
+  unlimit: byStatement(STATEMENTS.unlimit),
+  erase: eraseOpenEvent,
+  'erase oldest': eraseOldest,
+} satisfies Record<string, Operate>
 
 export type Operation = keyof typeof OPERATIONS
 
@@ -35,7 +59,13 @@ export interface Operator {
 }
 
 /** Does at random what operators do, all the time. */
-export function startOperator(pool: Pool, random: Random): Operator {
+export function startOperator(options: {
+  pool: Pool
+  random: Random
+  /** Where it writes what it has erased. */
+  erased: Ledger<ErasedLine>
+}): Operator {
+  const { pool, random, erased } = options
   const stopping = new AbortController()
   const done = new Map<Operation, number>()
   const names = Object.keys(OPERATIONS) as Operation[]
@@ -43,8 +73,8 @@ export function startOperator(pool: Pool, random: Random): Operator {
   const run = async () => {
     while (!stopping.signal.aborted) {
       const name = random.pick(names)
-      const { rowCount } = await attempt(pool, OPERATIONS[name])
-      if (rowCount) done.set(name, (done.get(name) ?? 0) + 1)
+      const count = await OPERATIONS[name](pool, erased).catch(noneWhenTooLate)
+      if (count > 0) done.set(name, (done.get(name) ?? 0) + 1)
       const pauseMs = random.between(...PAUSE_MS)
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
@@ -57,7 +87,7 @@ export function startOperator(pool: Pool, random: Random): Operator {
     async stop() {
       stopping.abort()
       await running
-      await pool.query(OPERATIONS.unlimit)
+      await pool.query(STATEMENTS.unlimit)
       await pool.query(
         `select postrider.resume_endpoint(id, 'chaos') from postrider.endpoint where state = 'paused'`,
       )
@@ -65,13 +95,7 @@ export function startOperator(pool: Pool, random: Random): Operator {
   }
 }
 
-async function attempt(pool: Pool, text: string): Promise<{ rowCount: number | null }> {
-  try {
-    return await pool.query(text)
-  } catch (error) {
-    if (isPassing(error) || TOO_LATE.has(String((error as { code?: string }).code))) {
-      return { rowCount: 0 }
-    }
-    throw error
-  }
+function noneWhenTooLate(error: unknown): number {
+  if (isPassing(error) || TOO_LATE.has(String((error as { code?: string }).code))) return 0
+  throw error
 }

@@ -3,6 +3,7 @@ import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'
 import type { Producer, ProducerOptions } from './producer.ts'
+import { chooseDeliverAt } from './scheduled.ts'
 
 /** A frozen API answers nothing; the producer then turns to the other one. */
 const ANSWER_MS_MAX = 4_000
@@ -43,8 +44,16 @@ async function publishOne(
 ): Promise<PublishedLine> {
   const n = nextNumber()
   const tenant = random.pick(system.tenants)
-  const line = { n, via: 'http', tenant, id: null, at: 0 } as const
-  const body = JSON.stringify({ tenant, type: 'chaos.http', data: { n } })
+  const deliverAt = chooseDeliverAt(random)
+  const line = {
+    n,
+    via: 'http',
+    tenant,
+    deliverAt: deliverAt?.getTime() ?? null,
+    id: null,
+  } as const
+  const event = { tenant, type: 'chaos.http', data: { n } }
+  const body = JSON.stringify(deliverAt ? { ...event, deliverAt } : event)
   const givesUpAt = performance.now() + PATIENCE_MS
   for (let tries = 1; performance.now() < givesUpAt; tries++) {
     const url = system.urls[(n + tries) % system.urls.length] ?? ''

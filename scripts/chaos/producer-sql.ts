@@ -5,6 +5,7 @@ import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'
 import type { Producer, ProducerOptions } from './producer.ts'
+import { chooseDeliverAt } from './scheduled.ts'
 
 const CONNECTIONS = 4
 const WAITING_MAX = 500
@@ -38,10 +39,12 @@ export function startSqlProducer(options: ProducerOptions): Producer {
     const n = options.nextNumber()
     const tenant = options.random.pick(options.system.tenants)
     const isTakenBack = options.random.next() < ROLLBACK_SHARE
+    const deliverAt = chooseDeliverAt(options.random)
     const result = await withClient((client) =>
-      publishOne(client, { n, tenant, isTakenBack, onUnexplained }),
+      publishOne(client, { n, tenant, deliverAt, isTakenBack, onUnexplained }),
     )
-    options.ledger.write({ n, via: 'sql', tenant, ...result, tries: 1, at: Date.now() })
+    const line = { n, via: 'sql', tenant, deliverAt: deliverAt?.getTime() ?? null } as const
+    options.ledger.write({ ...line, ...result, tries: 1, at: Date.now() })
   }
   const withClient = async (use: (client: PoolClient) => Promise<Result>): Promise<Result> => {
     let client: PoolClient
@@ -76,6 +79,7 @@ async function publishOne(
   event: {
     n: number
     tenant: string
+    deliverAt: Date | null
     isTakenBack: boolean
     onUnexplained(error: unknown): void
   },
@@ -85,8 +89,8 @@ async function publishOne(
     await client.query('begin')
     await client.query(`insert into ${MARKER_TABLE} (n) values ($1)`, [event.n])
     const { rows } = await client.query<{ id: string }>(
-      `select postrider.publish($1, 'chaos.sql', $2) as id`,
-      [event.tenant, JSON.stringify({ n: event.n })],
+      `select postrider.publish($1, 'chaos.sql', $2, deliver_at => $3) as id`,
+      [event.tenant, JSON.stringify({ n: event.n }), event.deliverAt],
     )
     id = rows[0]?.id ?? null
     if (event.isTakenBack) {

@@ -6,7 +6,7 @@ import type { Life } from './supervisor.ts'
 
 /** The line that a run ends with. */
 export function reportOf(options: ChaosOptions, findings: Findings) {
-  const { verdict, drained, leftovers, recovery, faults, lives, badAnswers } = findings
+  const { verdict, erasures, drained, leftovers, recovery, faults, lives, badAnswers } = findings
   const failures = failuresOf(findings)
   return {
     ok: failures.length === 0,
@@ -15,6 +15,7 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
     rate: options.rate,
     seed: options.seed,
     ...verdict,
+    ...erasures,
     violations: leftovers.violations.length,
     attemptsStarted: leftovers.attemptsStarted,
     jobsLocked: leftovers.jobsLocked,
@@ -39,11 +40,15 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
 
 /** What must not be, in words; empty when the promise was kept. */
 export function failuresOf(findings: Findings): string[] {
-  const { verdict, drained, leftovers, badAnswers } = findings
+  const { verdict, erasures, drained, leftovers, badAnswers } = findings
   const wrong: [number, string][] = [
     [verdict.lost, 'lost deliveries'],
     [verdict.pairs - verdict.delivered, 'deliveries that do not end as delivered'],
     [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
+    [verdict.early, 'requests before the time of their event'],
+    [erasures.notErased, 'events that have their data although it was erased'],
+    [erasures.erasedWithoutEnd, 'deliveries of erased events that did not end as they should'],
+    [erasures.sentAfterErasure, 'requests about events that were erased before'],
     [findings.abandonedForNothing, 'attempts that were taken over from a runner that lived'],
     [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
     [verdict.doubled, 'events stored twice'],
