@@ -12,6 +12,7 @@ import {
  * - `tenantId`, `endpointId`, `eventId`, `deliveryId`, `attemptId`, `runnerId`: ids as in the API
  * - `attempt`: number of the attempt, from 1
  * - `outcome`, `statusCode`, `durationMs`: of an attempt
+ * - `step`: what is tried again: `finish` (writing down an outcome), `jobs` (taking them and giving them back)
  * - `method`, `path`, `status`, `requestId`: of an HTTP request to us
  * - `err`: an error with its stack
  *

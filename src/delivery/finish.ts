@@ -34,6 +34,8 @@ export type Verdict =
 export interface FinishOptions {
   /** An endpoint that failed for so long without a success is disabled. */
   disableAfterSeconds: number
+  /** How long an outcome is kept while the database is away; default ten minutes. */
+  outageMsMax?: number | undefined
   onRetry?: (error: unknown) => void
 }
 
@@ -45,10 +47,11 @@ export interface FinishOptions {
  * refuses that, each goes alone, so that one of them costs no other its answer.
  */
 export function createFinish(pool: Pool, options: FinishOptions) {
+  const { outageMsMax: forMs = OUTAGE_MS_MAX, onRetry } = options
   const persistently = (finished: readonly Finished[]) =>
     retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
-      forMs: OUTAGE_MS_MAX,
-      ...options,
+      forMs,
+      ...(onRetry && { onRetry }),
     })
   const batcher = createBatcher<Finished, Verdict>({
     maxItems: FINISHES_IN_BATCH_MAX,

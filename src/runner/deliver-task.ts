@@ -54,7 +54,8 @@ function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[
     send: options.send,
     finish: createFinish(pool, {
       disableAfterSeconds: options.disableAfterSeconds,
-      onRetry: (error) => log.warn({ err: error }, 'database.retried'),
+      outageMsMax: options.outageMsMax,
+      onRetry: (error) => log.warn({ err: error, step: 'finish' }, 'database.retried'),
     }),
     decryptSecret: options.decryptSecret,
     schedule: {

@@ -256,6 +256,19 @@ t.test('connecting is tried again until the server is back', async (t) => {
   await refusing.end()
 })
 
+t.test('connecting is given up once the pool ends', async (t) => {
+  const refusing = new pg.Pool({ host: '127.0.0.1', port: 1 })
+  const retried = Promise.withResolvers<void>()
+  const connecting = resilient(refusing, {
+    holder: HOLDER,
+    heldJobs: heldJobs(),
+    onRetry: () => retried.resolve(),
+  }).connect()
+  await retried.promise
+  await refusing.end()
+  await t.rejects(connecting)
+})
+
 t.test(
   'the statements of the installed graphile-worker have the names that are relied on',
   async (t) => {

@@ -53,6 +53,8 @@ export interface RunnerOptions {
   shutdownMs: number
   /** An endpoint that failed for so long without a success is disabled. */
   disableAfterSeconds: number
+  /** How long what receivers answered is kept while the database is away; default ten minutes. */
+  outageMsMax?: number | undefined
   /** Events, deliveries and attempts are kept so long. */
   retentionDays: number
   decryptSecret(encrypted: string, endpointId: string): string
@@ -194,7 +196,7 @@ function createPools({ connectionString, log }: RunnerOptions, id: string, heldJ
     worker: resilient(worker, {
       holder: id,
       heldJobs,
-      onRetry: (error) => log.warn({ err: error }, 'database.retried'),
+      onRetry: (error) => log.warn({ err: error, step: 'jobs' }, 'database.retried'),
     }),
   }
 }
