@@ -67,7 +67,6 @@ t.test(
     await end()
     const { text } = await inConsole(path)
     t.notMatch(text, 'hx-get')
-    t.match(text, 'data-settled')
   },
 )
 

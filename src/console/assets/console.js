@@ -101,11 +101,6 @@
     }).observe(element)
   }
 
-  /** A part that asked again and again and now has all: it stays the same element, and would go on asking. */
-  function rest() {
-    for (const part of document.querySelectorAll('[data-settled]')) htmx.process(part, true)
-  }
-
   function enhance() {
     for (const time of document.querySelectorAll('time[data-time]:not(:has(.utc))')) localise(time)
     for (const element of document.querySelectorAll('[data-countdown]')) countDown(element)
@@ -126,10 +121,7 @@
     for (const field of document.querySelectorAll('form[method=get] :disabled'))
       field.disabled = false
   })
-  document.addEventListener('htmx:after:swap', () => {
-    rest()
-    enhance()
-  })
+  document.addEventListener('htmx:after:swap', enhance)
   setInterval(() => {
     for (const element of document.querySelectorAll('[data-countdown]')) countDown(element)
   }, 1000)

@@ -156,15 +156,12 @@ const isAttemptNumber = (number: number): boolean =>
 
 /** What changes until it is over; the browser then stops to ask. */
 function Progress(shown: Shown) {
-  const isOver = shown.delivery.finished_at !== null
-  const asking = isOver
-    ? { 'data-settled': true }
-    : {
-        'hx-get': shown.path,
-        'hx-trigger': 'every 2s',
-        'hx-select': '#delivery',
-        'hx-swap': 'outerMorph',
-      }
+  const asking = shown.delivery.finished_at === null && {
+    'hx-get': shown.path,
+    'hx-trigger': 'every 2s',
+    'hx-select': '#delivery',
+    'hx-swap': 'outerMorph',
+  }
   return (
     <div id="delivery" {...asking}>
       <State {...shown} />
