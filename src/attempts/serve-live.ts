@@ -18,6 +18,8 @@ export interface StreamTimes {
 }
 
 export interface Serving extends StreamTimes {
+  /** Whether each cursor is a message, `cursor`, as scripts of pages need: they see the ids of messages only. */
+  tellsCursor?: boolean | undefined
   /** Text of the message. */
   present: (message: LiveMessage) => string | Promise<string>
   /** Whether whoever reads may go on; asked every few seconds. */
@@ -49,10 +51,10 @@ export function serveLive(c: Context, reader: LiveReader, serving: Serving): Res
   })
 }
 
-async function write(stream: SSEStreamingApi, reader: LiveReader, { present }: Serving) {
+async function write(stream: SSEStreamingApi, reader: LiveReader, serving: Serving) {
+  const { present } = serving
   // Who is cut off before the first message can go on from here.
-  const cursor = reader.cursor()
-  await stream.write(`retry: ${RECONNECT_MS}\n${cursor === null ? '' : `id: ${cursor}\n`}\n`)
+  await stream.write(`retry: ${RECONNECT_MS}\n${cursorLines(reader.cursor(), serving)}\n`)
   if (reader.hasGap) await stream.writeSSE({ event: 'gap', data: '{}' })
   for await (const message of reader.messages()) {
     const data = await present(message)
@@ -60,12 +62,14 @@ async function write(stream: SSEStreamingApi, reader: LiveReader, { present }: S
   }
 }
 
+function cursorLines(cursor: string | null, { tellsCursor = false }: Serving): string {
+  if (cursor === null) return ''
+  return `id: ${cursor}\n${tellsCursor ? 'event: cursor\ndata: {}\n' : ''}`
+}
+
 /** Heartbeats, and an end for who is no longer allowed to read. */
-function watchOver(
-  stream: SSEStreamingApi,
-  reader: LiveReader,
-  { isAllowed, heartbeatMs = HEARTBEAT_MS, keyCheckMs = ACCESS_CHECK_MS }: Serving,
-) {
+function watchOver(stream: SSEStreamingApi, reader: LiveReader, serving: Serving) {
+  const { isAllowed, heartbeatMs = HEARTBEAT_MS, keyCheckMs = ACCESS_CHECK_MS } = serving
   let isLockedOut = false
   let isBeating = false
   const beat = async () => {
@@ -73,7 +77,7 @@ function watchOver(
     const cursor = reader.cursor()
     if (cursor === null || isBeating) return
     isBeating = true
-    await stream.write(`: still here\nid: ${cursor}\n\n`)
+    await stream.write(`: still here\n${cursorLines(cursor, serving)}\n`)
     isBeating = false
   }
   const check = async () => {

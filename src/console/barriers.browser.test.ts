@@ -42,7 +42,16 @@ async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<st
   await call('POST', '/api/keys', { name: HOSTILE, scopes: ['read'] })
   const ids = [`deliveries/${data[0].id}`, `events/${event.id}`, `endpoints/${endpoint.id}`]
   return [
-    ...['', '/deliveries', '/events', '/endpoints', '/tenants', '/event-types', '/replays'],
+    ...[
+      '',
+      '/live',
+      '/deliveries',
+      '/events',
+      '/endpoints',
+      '/tenants',
+      '/event-types',
+      '/replays',
+    ],
     ...['/keys', '/audit', '/settings', '/doctor?check=now', '/endpoints/new', '/nowhere'],
     ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
     `/endpoints/${endpoint.id}/edit`,

@@ -3,6 +3,7 @@ import { findBarriers, NO_BROWSER, openWindow, signIn, startBrowser } from '../t
 import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { startServiceWithPages } from '../testing/service-with-pages.ts'
+import { untilHolds } from '../testing/until.ts'
 
 const browser = await startBrowser(t)
 
@@ -74,6 +75,92 @@ else {
     await receiver.received(2)
     proxy.mend()
     await page.locator('#live tbody').getByText('while.cut').waitFor()
+    t.strictSame(faults, [])
+  })
+
+  for (const status of [429, 503]) {
+    // Issue 8: the page began anew after a refusal, and what had ended meanwhile was never shown.
+    t.test(`after a refusal with ${status}, what was missed comes first`, async (t) => {
+      await using receiver = await startReceiver()
+      const tenant = `refused-${status}`
+      await call('PUT', `/api/tenants/${tenant}`)
+      await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+      const proxy = await startPostgresProxy(t, url)
+      const { page, faults } = await openWindow(browser, proxy.url.replace(/\/$/, ''), {
+        expected: [/Failed to load resource|net::ERR/],
+      })
+      await signIn(page, adminKey)
+      await page.clock.install()
+      await page.goto(`/console/live?tenant=${tenant}`)
+      const state = page.locator('#live-state')
+      await state.getByText('Live', { exact: true }).waitFor()
+
+      const refused = page.waitForResponse((response) => response.status() === status)
+      await page.route('**/live/stream*', (route) => route.fulfill({ status }))
+      proxy.cut()
+      await state.getByText('Connecting again').waitFor()
+      await publish('while.refused', tenant)
+      await receiver.received(1)
+      proxy.mend()
+      await refused
+      await page.unroute('**/live/stream*')
+      await page.clock.runFor(5_000)
+      await page.locator('#live tbody').getByText('while.refused').waitFor()
+      t.strictSame(faults, [])
+    })
+  }
+
+  t.test('who is refused since the session is over is asked to sign in', async (t) => {
+    const { page, faults } = await openWindow(browser, url, {
+      expected: [/Failed to load resource/],
+    })
+    await signIn(page, adminKey)
+    await page.clock.install()
+    await page.route('**/live/stream*', (route) => route.fulfill({ status: 401 }))
+    await page.goto('/console/live?type=a.b')
+    await page.locator('#live-state').getByText('Connecting again').waitFor()
+    await page.context().clearCookies()
+    await page.clock.runFor(5_000)
+    await page.getByLabel('API key').fill(adminKey)
+    await page.unroute('**/live/stream*')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
+    t.match(page.url(), '/console/live?type=a.b')
+    t.strictSame(faults, [])
+  })
+
+  t.test('a page that the browser has kept goes on where it was', async (t) => {
+    const { page, faults } = await openWindow(browser, url)
+    await signIn(page, adminKey)
+    await page.goto('/console/live?type=kept.*')
+    await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
+    const shift = (name: string) =>
+      page.evaluate(`dispatchEvent(new PageTransitionEvent('${name}', { persisted: true }))`)
+    await shift('pagehide')
+    const { id } = await publish('kept.away')
+    await untilHolds(
+      service.pool,
+      `select exists (select from postrider.delivery where event_id = $1 and state = 'delivered') as holds`,
+      [id],
+    )
+    await shift('pageshow')
+    await page.locator('#live tbody').getByText('kept.away').waitFor()
+    t.strictSame(faults, [])
+  })
+
+  t.test('what others wrote is text in a row as well', async (t) => {
+    const { page, faults } = await openWindow(browser, url)
+    await call('PUT', '/api/tenants/hostile')
+    const hostile = 'http://127.0.0.1:9/a?b="><img/src=x/onerror=alert(1)>'
+    await call('POST', '/api/tenants/hostile/endpoints', { url: hostile })
+    await signIn(page, adminKey)
+    await page.goto('/console/live?tenant=hostile')
+    await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
+    await publish('hostile.type', 'hostile')
+    const row = page.locator('#live tbody tr')
+    await row.getByText('hostile.type').waitFor()
+    t.match(await row.textContent(), /onerror=alert\(1\)/)
+    t.equal(await row.locator('img, script').count(), 0)
     t.strictSame(faults, [])
   })
 

@@ -52,22 +52,53 @@
     say()
   })
 
-  /** The browser connects again by itself and says where it was; it gives up where it is refused. */
+  /** Behind which attempt to go on; of a connection that the browser takes up again it says so itself. */
+  let after = ''
+  let source
+
   function follow() {
-    const source = new EventSource(table.dataset.source)
+    const address = new URL(table.dataset.source, location.href)
+    if (after) address.searchParams.set('after', after)
+    source = new EventSource(address)
     source.addEventListener('open', () => say())
-    source.addEventListener('attempt', ({ data }) => add(data))
+    source.addEventListener('attempt', (message) => {
+      after = message.lastEventId
+      add(message.data)
+    })
+    source.addEventListener('cursor', (message) => {
+      after = message.lastEventId
+    })
     source.addEventListener('gap', () => {
       say('Live; more was missed than is shown, look at the list of deliveries')
     })
     source.addEventListener('end', ({ data }) => {
       if (JSON.parse(data).reason === 'key_over') location.reload()
     })
-    source.addEventListener('error', () => {
+    source.addEventListener('error', ({ target }) => {
       say('Connecting again …')
-      if (source.readyState === EventSource.CLOSED) setTimeout(follow, RECONNECT_MS)
+      // The browser connects again by itself, but gives up where it is refused.
+      if (target.readyState === EventSource.CLOSED) setTimeout(beginAnew, RECONNECT_MS)
     })
-    window.addEventListener('pagehide', () => source.close(), { once: true })
   }
+
+  /** A stream does not tell why it was refused, but the page does: whoever is signed out has to sign in. */
+  async function beginAnew() {
+    const part = { method: 'HEAD', headers: { 'hx-request': 'true' } }
+    const { status } = await fetch(location.href, part).catch(() => ({ status: 0 }))
+    if (status === 401) return location.reload()
+    if (source.readyState === EventSource.CLOSED && !isAway) follow()
+  }
+
+  /** A page that somebody leaves is kept for when they come back. */
+  let isAway = false
+  window.addEventListener('pagehide', () => {
+    isAway = true
+    source.close()
+  })
+  window.addEventListener('pageshow', ({ persisted }) => {
+    if (!persisted) return
+    isAway = false
+    void beginAnew()
+  })
   follow()
 })()

@@ -74,11 +74,13 @@ async function stream(
       type: filters.type,
       statusClass: filters.class,
       outcome: outcomeOf.parse(c.req.query('outcome')),
-      after: c.req.header('last-event-id'),
+      // The browser says itself where it was; the page where it has to begin anew, as after a refusal.
+      after: c.req.header('last-event-id') ?? c.req.query('after'),
     })
     const token = cookie.read(c) ?? ''
     return serveLive(c, reader, {
       present: (message) => rowOf(message, names, area),
+      tellsCursor: true,
       isAllowed: async () => (await sessions.find(area, token)) !== null,
       onError: (error) => log.error({ err: error }, 'stream.failed'),
     })
