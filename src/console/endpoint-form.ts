@@ -1,5 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
 import type { EndpointChange } from '../client/client.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
+import type { FormState } from './fields.tsx'
 
 /** An endpoint as the text fields of a form. */
 export function valuesOf(endpoint: Endpoint): Record<string, string> {
@@ -41,6 +44,56 @@ export function bodyOf(values: Record<string, string>): EndpointChange {
             .split(/[\s,]+/)
             .map(Number),
   }
+}
+
+/** Name of the hidden field with the values that the form began with, as JSON. */
+export const BEGAN_WITH = 'beganWith'
+const begun = z
+  .preprocess(
+    (text) => {
+      try {
+        return JSON.parse(String(text))
+      } catch {
+        return null
+      }
+    },
+    z.record(z.string(), z.string()),
+  )
+  .nullable()
+  .catch(null)
+
+/**
+ * What somebody has changed in the form, and nothing else, so that what others change meanwhile stays. Where
+ * both have changed the same, `form` says so and keeps what was typed; it is saved when it is sent once more.
+ *
+ * @param current the fields as they are now
+ */
+export function changeOf(
+  typed: Record<string, string>,
+  current: Record<string, string>,
+): { body: EndpointChange } | { form: FormState } {
+  const { [BEGAN_WITH]: text, ...values } = typed
+  const before = begun.parse(text) ?? current
+  const changed = namesThatDiffer(before, values)
+  const byOthers = namesThatDiffer(before, current)
+  const clashes = changed.filter(
+    (name) => byOthers.includes(name) && namesThatDiffer(current, values).includes(name),
+  )
+  if (clashes.length === 0) {
+    const body = Object.entries(bodyOf(values)).filter(([name]) => changed.includes(name))
+    return { body: Object.fromEntries(body) }
+  }
+  const own = Object.fromEntries(changed.map((name) => [name, values[name] ?? '']))
+  const mistakes = clashes.map((name) => [
+    name,
+    `Somebody else has changed it meanwhile, to “${current[name]}”. Save again to have it as you typed it.`,
+  ])
+  return { form: { values: { ...current, ...own }, mistakes: Object.fromEntries(mistakes) } }
+}
+
+function namesThatDiffer(one: Record<string, string>, other: Record<string, string>): string[] {
+  const [a, b]: Record<string, unknown>[] = [bodyOf(one), bodyOf(other)]
+  return Object.keys(a ?? {}).filter((name) => !isDeepStrictEqual(a?.[name], b?.[name]))
 }
 
 /** One a line, or with commas; every type when there is none. */

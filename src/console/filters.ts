@@ -1,8 +1,9 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { DeliveryId, EndpointId, EventId } from '../ids.ts'
-import { type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import type { Choice, FormState } from './fields.tsx'
+import { unlessNoTenant } from './forms.ts'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -83,13 +84,14 @@ export async function readFilters(
     )
     return { form: { values, mistakes, prefix }, filters: null }
   }
-  try {
-    const { tenant } = parsed.data
-    const tenantRow = tenant === undefined ? undefined : (await tenants.show(tenant)).tenant
-    return { form: { values, mistakes: {}, prefix }, filters: { ...parsed.data, tenantRow } }
-  } catch (error) {
-    if (!(error instanceof TenantNotFound)) throw error
+  const { tenant } = parsed.data
+  const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.show(tenant))
+  if (found === null) {
     const mistakes = { tenant: 'There is no such tenant.' }
     return { form: { values, mistakes, prefix }, filters: null }
+  }
+  return {
+    form: { values, mistakes: {}, prefix },
+    filters: { ...parsed.data, tenantRow: found?.tenant },
   }
 }

@@ -1,6 +1,8 @@
 import t from 'tap'
+import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTestConsole } from '../testing/pages.ts'
+import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { createTenant } from '../testing/tenant.ts'
 
 const { pool } = await createTestDatabase(t)
@@ -76,6 +78,112 @@ t.test('an endpoint is made, tried against the last events, and changed', async 
   t.equal((await send(`${path}/edit`, change)).status, 303)
   t.match((await show(path)).text, '$.amount &gt; 100')
   t.notMatch((await show(path)).text, 'X-A', 'an empty field takes away')
+})
+
+/** What a page has in the hidden field that says how a form began. */
+const beganWith = (text: string) => {
+  const value = /name="beganWith" value="([^"]*)"/.exec(text)?.[1] ?? ''
+  return { beganWith: value.replaceAll('&quot;', '"') }
+}
+
+// Issue 8: whoever saved last undid what others had saved since the form was opened.
+t.test('an edit changes what was changed in the form, and nothing else', async (t) => {
+  const { show, send, endpoint } = await bundle()
+  const path = await endpoint({ description: 'first', eventTypes: 'a.b' })
+  const opened = beganWith((await show(`${path}/edit`)).text)
+  const fields = { url: 'http://127.0.0.1:9/a', description: 'first', eventTypes: 'a.b' }
+  t.equal((await send(`${path}/edit`, { ...fields, ...opened, filter: '$.a == 1' })).status, 303)
+  t.equal((await send(`${path}/edit`, { ...fields, ...opened, eventTypes: 'c.d' })).status, 303)
+  const { text } = await show(path)
+  t.match(text, '$.a == 1')
+  t.match(text, 'c.d')
+  t.equal((await send(`${path}/edit`, { ...fields, ...opened })).status, 303, 'nothing changed')
+  t.match((await show(path)).text, 'c.d')
+  const odd = { ...fields, beganWith: '[', description: 'second' }
+  t.equal((await send(`${path}/edit`, odd)).status, 303)
+})
+
+t.test('a field that somebody else has changed too is asked about, and kept', async (t) => {
+  const { show, send, endpoint } = await bundle()
+  const path = await endpoint({ description: 'first' })
+  const opened = beganWith((await show(`${path}/edit`)).text)
+  const fields = { url: 'http://127.0.0.1:9/a', description: 'first', eventTypes: '*' }
+  const others = { ...fields, ...opened, description: 'of others', maxInFlight: '7' }
+  t.equal((await send(`${path}/edit`, others)).status, 303)
+  const own = { ...fields, ...opened, description: 'my own' }
+  const asked = await send(`${path}/edit`, own)
+  t.equal(asked.status, 409)
+  t.match(asked.text, 'value="my own"')
+  t.match(asked.text, /id="mistake-description">Somebody else has changed it[^<]*of others/)
+  t.match(asked.text, 'value="7"', 'what only the other has changed')
+  const again = { ...fields, ...beganWith(asked.text), description: 'my own', maxInFlight: '7' }
+  t.equal((await send(`${path}/edit`, again)).status, 303)
+  t.match((await show(path)).text, 'my own')
+  const same = { ...fields, ...opened, description: 'my own', maxInFlight: '7' }
+  t.equal((await send(`${path}/edit`, same)).status, 303, 'the same change is no clash')
+})
+
+t.test('two people who deprecate a type at the same time both get what they wanted', async (t) => {
+  const { show, send } = await bundle()
+  await send('/event-types', { name: 'old.type' })
+  const isDeprecated = async () => /Use again/.test((await show('/event-types/old.type')).text)
+  for (const [operation, wanted] of [
+    ['deprecate', true],
+    ['deprecate', true],
+    ['restore', false],
+    ['restore', false],
+  ] as const) {
+    t.match(
+      (await show('/event-types/old.type')).text,
+      /event-types\/old.type\/(deprecate|restore)"/,
+    )
+    t.equal((await send(`/event-types/old.type/${operation}`, {})).status, 303)
+    t.equal(await isDeprecated(), wanted, operation)
+  }
+})
+
+t.test('what a form names and nobody finds is said in the form', async (t) => {
+  const { send, tenant } = await bundle()
+  const nobody = '00000000-0000-7000-8000-000000000000'
+  const form = { tenant: tenant.key, mode: 'missed', since: '2026-01-01T00:00', ratePerSecond: '7' }
+  for (const intent of ['preview', 'start']) {
+    const { status, text } = await send('/replays', { ...form, endpointId: nobody, intent })
+    t.equal(status, 422)
+    t.match(text, /id="mistake-endpointId"/)
+    t.match(text, 'value="7"')
+  }
+  const unknown = await send('/replays', { ...form, tenant: 'nobody', endpointId: nobody })
+  t.match(unknown, { status: 422, text: /id="mistake-tenant">There is no such tenant/ })
+  const long = 'x'.repeat(300)
+  const renamed = await send(`/tenants/${tenant.key}/name`, { name: long })
+  t.match(renamed, { status: 422, text: /<details class="confirm" open/ })
+  t.match(renamed.text, `value="${long}"`)
+  t.match(renamed.text, /id="mistake-name"/)
+})
+
+t.test('a form that finds no database can be sent again, with what was typed', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const proxy = await startPostgresProxy(t, url)
+  const proxied = createPool({
+    connectionString: proxy.url,
+    max: 4,
+    applicationName: 'forms',
+    onError: () => undefined,
+  })
+  t.teardown(() => proxied.end())
+  const { post, signedIn } = await createTestConsole(proxied)
+  const cookie = await signedIn()
+  proxy.cut()
+  const typed = { key: 'acme', name: 'Acme "Corporation"' }
+  const { status, text } = await post('/console/tenants', typed, { cookie })
+  t.equal(status, 503)
+  t.match(text, /<form method="post" action="\/console\/tenants"/)
+  t.match(text, 'name="name" value="Acme &quot;Corporation&quot;"')
+  const signIn = await post('/console/sign-in', { key: 'pr_secret' }, { cookie: null })
+  t.equal(signIn.status, 503)
+  t.notMatch(signIn.text, 'pr_secret')
+  proxy.mend()
+  t.equal((await post('/console/tenants', typed, { cookie })).status, 303)
 })
 
 t.test('what is done to an endpoint, and that it stands in the audit log', async (t) => {

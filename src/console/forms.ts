@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { PostriderError } from '../client/client.ts'
+import { TenantNotFound } from '../tenants/tenants.ts'
 import type { FormState } from './fields.tsx'
 
 /** The text fields of a form; a file counts as nothing. Line breaks are those that people mean. */
@@ -24,7 +25,7 @@ export function refusedForm(
   fieldOf: (path: string) => string = (path) => path.replace(/[.[].*$/, ''),
 ): FormState {
   if (!(error instanceof PostriderError) || error.status === null) throw error
-  if (error.status >= 500 || [401, 403, 404].includes(error.status)) throw error
+  if (error.status >= 500 || [401, 403].includes(error.status)) throw error
   const mistakes: Record<string, string> = {}
   for (const { field, message } of error.errors) {
     const name = fieldOf(field)
@@ -34,6 +35,16 @@ export function refusedForm(
   }
   if (error.errors.length === 0) mistakes[''] = error.message.replace(/^\w+: /, '')
   return { values, mistakes }
+}
+
+/** What was asked for, or null where nobody has heard of the tenant. */
+export async function unlessNoTenant<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof TenantNotFound) return null
+    throw error
+  }
 }
 
 /** The address of a page with these parameters; empty ones are left out. */

@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception'
 import { PostriderError } from '../client/client.ts'
 import { isOutage } from '../database/outage.ts'
 import type { Log } from '../log.ts'
+import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
@@ -23,24 +24,43 @@ export function answerMistakes(
   app: Hono<PageEnv>,
   { render, log }: { render: RenderPage; log: Pick<Log, 'error'> },
 ): void {
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const mistake = mistakeOf(error)
     if (mistake.status === 500) {
       log.error({ err: error, method: c.req.method, path: c.req.path }, 'page.failed')
     }
-    return page(c, render, mistake)
+    return await page(c, render, mistake)
   })
   app.all('*', (c) => page(c, render, NOT_FOUND))
 }
 
-function page(c: Context, render: RenderPage, { status, title, detail }: Mistake) {
+async function page(c: Context, render: RenderPage, mistake: Mistake) {
+  const { status, title, detail } = mistake
+  const typed = status === 503 && isKept(c) ? await readForm(c) : null
   return render(
     c,
     { title, status },
     <section class="narrow">
       <h1>{title}</h1>
       <p>{detail}</p>
+      {typed && <Again action={c.req.path} values={typed} />}
     </section>,
+  )
+}
+
+/** What holds a form up for a while is no reason to type it again. A key is not sent back, wherever it came from. */
+const isKept = ({ req }: Context): boolean => req.method === 'POST' && !/sign-in$/.test(req.path)
+
+function Again({ action, values }: { action: string; values: Record<string, string> }) {
+  return (
+    <form method="post" action={action} class="stack">
+      {Object.entries(values).map(([name, value]) => (
+        <input type="hidden" name={name} value={value} />
+      ))}
+      <button type="submit" class="primary">
+        Send it again
+      </button>
+    </form>
   )
 }
 
@@ -58,7 +78,7 @@ function mistakeOf(error: Error): Mistake {
 const outage: Mistake = {
   status: 503,
   title: 'The database is not available',
-  detail: 'Nothing is lost. Load the page again in a moment.',
+  detail: 'Nothing is lost. Try again in a moment.',
 }
 
 /** Without the code in front, which is for programs. */

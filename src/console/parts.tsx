@@ -192,11 +192,13 @@ export function Confirm(props: {
   question: string
   yes: string
   isDangerous?: boolean
+  /** Where it was answered already, and refused. */
+  isOpen?: boolean
   children?: Child
 }) {
-  const { label, action, question, yes, isDangerous = false, children } = props
+  const { label, action, question, yes, isDangerous = false, isOpen = false, children } = props
   return (
-    <details class="confirm">
+    <details class="confirm" open={isOpen}>
       <summary class={isDangerous ? 'button danger' : 'button'}>{label}</summary>
       <form method="post" action={action}>
         <p>{question}</p>

@@ -9,7 +9,7 @@ import {
 import type { AllEndpoints } from '../../endpoints/all-endpoints.ts'
 import type { Endpoints } from '../../endpoints/endpoints.ts'
 import type { Area } from '../../tenants/sessions.ts'
-import { bodyOf, valuesOf } from '../endpoint-form.ts'
+import { BEGAN_WITH, changeOf, valuesOf } from '../endpoint-form.ts'
 import type { FormState } from '../fields.tsx'
 import { readForm, refusedForm } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
@@ -104,18 +104,23 @@ export function addEndpointPages(
     c: Context<PageEnv>,
     { endpoint }: Shown,
     form: FormState,
-    tried?: readonly Tried[],
+    { tried, status = 422 }: { tried?: readonly Tried[]; status?: 409 | 422 } = {},
   ) =>
     render(
       c,
       {
         title: 'Edit endpoint',
         at: list,
-        status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
+        status: Object.keys(form.mistakes).length > 0 ? status : 200,
       },
       <>
         <h1>Edit {endpoint.url}</h1>
         <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
+          <input
+            type="hidden"
+            name={BEGAN_WITH}
+            value={form.values[BEGAN_WITH] ?? JSON.stringify(valuesOf(endpoint))}
+          />
           <EndpointFields form={form} />
           <div class="actions">
             <button type="submit" class="primary">
@@ -144,15 +149,16 @@ export function addEndpointPages(
     if (intent === 'try') {
       const result = await tryFilter(shown.owner.id, values)
       return 'tried' in result
-        ? editPage(c, shown, { values, mistakes: {} }, result.tried)
+        ? editPage(c, shown, { values, mistakes: {} }, { tried: result.tried })
         : editPage(c, shown, result.form)
     }
     const path = { tenant: shown.owner.key, id: shown.endpoint.id }
+    const change = changeOf(values, valuesOf(shown.endpoint))
+    if ('form' in change) return editPage(c, shown, change.form, { status: 409 })
     try {
-      const body = bodyOf(values)
       await c
         .get('viewer')
-        .api.request('PATCH /api/tenants/{tenant}/endpoints/{id}', { path, body })
+        .api.request('PATCH /api/tenants/{tenant}/endpoints/{id}', { path, ...change })
     } catch (error) {
       return editPage(c, shown, refusedForm(values, error))
     }

@@ -2,11 +2,11 @@ import type { Context, Hono } from 'hono'
 import type { AllEndpoints, FoundEndpoint } from '../../endpoints/all-endpoints.ts'
 import type { EndpointId } from '../../ids.ts'
 import type { Area } from '../../tenants/sessions.ts'
-import { TenantNotFound, type Tenants } from '../../tenants/tenants.ts'
+import type { Tenants } from '../../tenants/tenants.ts'
 import { bodyOf } from '../endpoint-form.ts'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../fields.tsx'
 import { PAGE_ROWS, readFilters } from '../filters.ts'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, unlessNoTenant } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Empty, Table, TenantLink, Time } from '../parts.tsx'
 import type { createTryFilter } from '../try-filter.ts'
@@ -107,19 +107,14 @@ export function addEndpointsPages(
       </>,
     )
 
-  const ownerNamed = (key: string) =>
-    tenants.find(key).catch((error: unknown) => {
-      if (error instanceof TenantNotFound) return null
-      throw error
-    })
-
   app.get('/endpoints/new', requireScope('manage'), (c) =>
     newPage(c, { ...EMPTY_FORM, values: { tenant: c.req.query('tenant') ?? '' } }),
   )
 
   app.post('/endpoints/new', requireScope('manage'), async (c) => {
     const { intent, ...values } = await readForm(c)
-    const owner = c.get('viewer').caller.tenant ?? (await ownerNamed(values['tenant'] ?? ''))
+    const owner =
+      c.get('viewer').caller.tenant ?? (await unlessNoTenant(tenants.find(values['tenant'] ?? '')))
     if (!owner) return newPage(c, { values, mistakes: { tenant: 'There is no such tenant.' } })
     if (intent === 'try') {
       const result = await tryFilter(owner.id, values)

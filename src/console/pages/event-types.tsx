@@ -82,13 +82,18 @@ export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOpt
     return refused ? page(c, name, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
   })
 
-  app.post('/event-types/:name/deprecate', requireScope('manage'), async (c) => {
-    const name = c.req.param('name')
-    const { deprecated_at: since } = await eventTypes.get(name)
-    const body = { deprecated: since === null }
-    await c.get('viewer').api.request('PATCH /api/event-types/{name}', { path: { name }, body })
-    return c.redirect(`${pathOf(name)}?said=${since ? 'restored' : 'deprecated'}`, 303)
-  })
+  // Two, since one that turned it over would undo what somebody else has just done.
+  for (const [operation, said] of [
+    ['deprecate', 'deprecated'],
+    ['restore', 'restored'],
+  ] as const) {
+    app.post(`/event-types/:name/${operation}`, requireScope('manage'), async (c) => {
+      const path = { name: c.req.param('name') }
+      const body = { deprecated: operation === 'deprecate' }
+      await c.get('viewer').api.request('PATCH /api/event-types/{name}', { path, body })
+      return c.redirect(`${pathOf(path.name)}?said=${said}`, 303)
+    })
+  }
 
   app.post('/event-types/:name/forget', requireScope('manage'), async (c) => {
     const path = { name: c.req.param('name') }
@@ -253,7 +258,7 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
       <div class="actions">
         <Confirm
           label={type.deprecated_at ? 'Use again' : 'Deprecate'}
-          action={`${pathOf(type.name)}/deprecate`}
+          action={`${pathOf(type.name)}/${type.deprecated_at ? 'restore' : 'deprecate'}`}
           question={
             type.deprecated_at
               ? 'Tell receivers that they may rely on it again?'

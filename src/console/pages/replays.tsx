@@ -1,12 +1,12 @@
 import type { Context, Hono } from 'hono'
-import type { NewReplay } from '../../client/client.ts'
+import { type NewReplay, PostriderError } from '../../client/client.ts'
 import type { ReplayId } from '../../ids.ts'
 import type { createAllReplays, FoundReplay } from '../../recovery/all-replays.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { asNumber, eventTypesOf } from '../endpoint-form.ts'
 import { CheckboxField, FormMistake, type FormState, SelectField, TextField } from '../fields.tsx'
 import { CLASS_CHOICES, PAGE_ROWS, readFilters } from '../filters.ts'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, unlessNoTenant } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import type { Owners } from '../owners.ts'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../parts.tsx'
@@ -27,7 +27,7 @@ export function addReplayPages(
   app: Hono<PageEnv>,
   options: {
     render: RenderPage
-    tenants: Pick<Tenants, 'show'>
+    tenants: Pick<Tenants, 'show' | 'find'>
     owners: Pick<Owners, 'ofReplay'>
     allReplays: ReturnType<typeof createAllReplays>
   },
@@ -95,7 +95,9 @@ export function addReplayPages(
     const { tenant = '' } = values
     const refuse = (name: string, mistake: string) =>
       page(c, { form: { values, mistakes: { [name]: mistake } } })
-    if (!(await exists(tenants, tenant))) return refuse('tenant', 'There is no such tenant.')
+    if ((await unlessNoTenant(tenants.find(tenant))) === null) {
+      return refuse('tenant', 'There is no such tenant.')
+    }
     try {
       const answer = await c.get('viewer').api.request('POST /api/tenants/{tenant}/replays', {
         path: { tenant },
@@ -104,6 +106,9 @@ export function addReplayPages(
       if ('count' in answer)
         return await page(c, { form: { values, mistakes: {} }, count: answer.count })
     } catch (error) {
+      if (isUnknownEndpoint(error)) {
+        return refuse('endpointId', 'The tenant has no endpoint with this id.')
+      }
       return page(c, { form: refusedForm({ ...values, states: '' }, error) })
     }
     return c.redirect(`${PATH}?tenant=${encodeURIComponent(tenant)}`, 303)
@@ -117,12 +122,8 @@ export function addReplayPages(
   })
 }
 
-async function exists(tenants: Pick<Tenants, 'show'>, key: string): Promise<boolean> {
-  return await tenants.show(key).then(
-    () => true,
-    () => false,
-  )
-}
+const isUnknownEndpoint = (error: unknown): boolean =>
+  error instanceof PostriderError && error.code === 'endpoint_not_found'
 
 /** As the API takes it; what cannot be read goes along, and the API says what is wrong with it. */
 function bodyOf(values: Record<string, string>): NewReplay {

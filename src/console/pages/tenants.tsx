@@ -61,16 +61,16 @@ export function addTenantPages(
     return c.redirect(`${pathOf(key)}?said=created`, 303)
   })
 
-  app.get('/tenants/:tenant', async (c) => {
-    const { tenant, remaining } = await tenants.show(c.req.param('tenant'))
+  const page = async (c: Context<PageEnv>, key: string, renaming?: FormState) => {
+    const { tenant, remaining } = await tenants.show(key)
     const said = SAID[c.req.query('said') ?? '']
     return render(
       c,
-      { title: tenant.name, at: PATH },
+      { title: tenant.name, at: PATH, status: renaming ? 422 : 200 },
       <>
         <h1>{tenant.name}</h1>
         {said && <Notice tone="good">{said}</Notice>}
-        <TenantActions tenant={tenant} viewer={c.get('viewer')} />
+        <TenantActions tenant={tenant} viewer={c.get('viewer')} renaming={renaming} />
         <TenantFacts tenant={tenant} remaining={remaining} />
         <TenantLinks tenant={tenant} viewer={c.get('viewer')} />
         <h2>Publish for it</h2>
@@ -78,14 +78,19 @@ export function addTenantPages(
         <Command>{`select postrider.publish('${tenant.key}', 'invoice.paid', '{"id": 1}');`}</Command>
       </>,
     )
-  })
+  }
+  app.get('/tenants/:tenant', (c) => page(c, c.req.param('tenant')))
 
   app.post('/tenants/:tenant/name', requireScope('manage'), async (c) => {
     const tenant = c.req.param('tenant')
-    const { name } = await readForm(c)
-    await c
-      .get('viewer')
-      .api.request('PATCH /api/tenants/{tenant}', { path: { tenant }, body: { name } })
+    const { name = '' } = await readForm(c)
+    try {
+      await c
+        .get('viewer')
+        .api.request('PATCH /api/tenants/{tenant}', { path: { tenant }, body: { name } })
+    } catch (error) {
+      return page(c, tenant, refusedForm({ name }, error))
+    }
     return c.redirect(`${pathOf(tenant)}?said=changed`, 303)
   })
 
@@ -194,7 +199,8 @@ function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaini
   )
 }
 
-function TenantActions({ tenant, viewer }: { tenant: Tenant; viewer: Viewer }) {
+function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormState | undefined }) {
+  const { tenant, viewer, renaming } = props
   if (!viewer.may('manage') || tenant.deletion_started_at) return null
   const path = pathOf(tenant.key)
   return (
@@ -204,9 +210,11 @@ function TenantActions({ tenant, viewer }: { tenant: Tenant; viewer: Viewer }) {
         action={`${path}/name`}
         question="What is it called from now on?"
         yes="Rename"
+        isOpen={renaming !== undefined}
       >
+        {renaming && <FormMistake form={renaming} />}
         <TextField
-          form={{ values: { name: tenant.name }, mistakes: {} }}
+          form={renaming ?? { values: { name: tenant.name }, mistakes: {} }}
           name="name"
           label="Name"
           required
