@@ -29,6 +29,11 @@ $$;
 comment on function postrider.erase_event(uuid, text) is
   'Erases the data of an event and what receivers answered, and cancels its open deliveries; ids, times and outcomes stay. Raises P0002 when there is none.';
 
+-- erase_tenant_data: a batch of a tenant's events, the oldest first; called until it returns 0.
+--
+-- What was on the wire meanwhile is answered after that, and its answer written down. Its deliveries are named in
+-- audit_log, and a call that finds no more data erases what was answered to them since.
+-- Locks: the tenant, the events of the batch, and what erase_event() locks. Cost: as erase_event(), an event.
 create or replace function postrider.erase_tenant_data(
   tenant text, who text default session_user, batch int default 1000
 ) returns int
@@ -48,13 +53,55 @@ begin
   if cardinality(events) > 0 then
     perform postrider.erase_events(events);
     perform postrider.audit(who, 'erase_tenant_data', 'tenant', target.id::text, target.id,
-      jsonb_build_object('events', cardinality(events)));
+      jsonb_build_object('events', cardinality(events), 'underWay', postrider.under_way_of(events)));
+  else
+    perform postrider.erase_late_answers(target.id);
   end if;
   return cardinality(events);
 end
 $$;
 comment on function postrider.erase_tenant_data(text, text, int) is
-  'Erases, as erase_event() does, a batch of a tenant''s events, the oldest first; returns how many. Called until it returns 0.';
+  'Erases, as erase_event() does, a batch of a tenant''s events, the oldest first; returns how many. Called until it returns 0, and once more when what was in flight has ended.';
+
+-- Claimed, or locked by a claim or a finish at this moment, so that its cancelling was skipped.
+create or replace function postrider.under_way_of(events uuid[]) returns uuid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  floor uuid := postrider.id_floor((select min_id from postrider.id_range(events)));
+begin
+  return array(
+    select d.id from postrider.delivery d
+    where d.event_id = any (events) and d.id >= floor and (d.claim is not null or d.finished_at is null));
+end
+$$;
+comment on function postrider.under_way_of(uuid[]) is
+  'Deliveries of these events whose answer may still be written down.';
+
+-- A day is far longer than an attempt and any outage through which its answer is kept.
+create or replace function postrider.erase_late_answers(tenant uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  deliveries uuid[] := array(
+    select u.id::uuid
+    from postrider.audit_log l, jsonb_array_elements_text(l.detail -> 'underWay') as u (id)
+    where l.tenant_id = erase_late_answers.tenant and l.action = 'erase_tenant_data'
+      and l.id >= postrider.id_at(now() - interval '1 day'));
+  floor uuid := postrider.id_floor((select min_id from postrider.id_range(deliveries)));
+begin
+  update postrider.attempt a set response_body = null, response_headers = null
+  where a.delivery_id = any (deliveries) and a.id >= floor;
+end
+$$;
+comment on function postrider.erase_late_answers(uuid) is
+  'Erases what was answered to deliveries that were under way when a tenant''s data was erased within the last day.';
 
 create or replace function postrider.erase_events(events uuid[]) returns void
 language plpgsql

@@ -352,6 +352,26 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.match(await work.attemptsOf(due.id), [{ outcome: 'rejected' }])
   })
 
+  // A tenant's second call looked for data alone, found none, and left what receivers had answered meanwhile.
+  for (const [what, call] of [
+    ['an event', (event: string) => `postrider.erase_event('${event}')`],
+    ["a tenant's data", (_: string, key: string) => `postrider.erase_tenant_data('${key}')`],
+  ] as const) {
+    t.test(`what is answered after ${what} was erased goes with another call`, async (t) => {
+      const [work, other] = [await createWork(pool), await createWork(pool)]
+      const [due, others] = [await work.publish(), await other.publish()]
+      const claimed = await work.claim(due)
+      const erase = () => pool.query(`select ${call(due.eventId, work.tenant.key)}`)
+      await erase()
+      await work.finish(claimed, 500, 60)
+      await other.finish(await other.claim(others), 200)
+      t.match(await work.attemptsOf(due.id), [{ response_body: '', response_headers: '{}' }])
+      await erase()
+      t.match(await work.attemptsOf(due.id), [{ response_body: null, response_headers: null }])
+      t.match(await other.attemptsOf(others.id), [{ response_body: '', response_headers: '{}' }])
+    })
+  }
+
   t.test('the data of a tenant is erased in batches, and of no other', async (t) => {
     const [work, other] = [await createWork(pool), await createWork(pool)]
     for (let n = 0; n < 3; n++) await work.publish()
