@@ -49,9 +49,13 @@ async function bundle(
   return { dial, largeAnswerIsOver: over.promise }
 }
 
-/** Writes a byte now and then until the connection ends. */
+/**
+ * Writes a byte now and then until the connection ends. Each after what has come by then was read: the first byte
+ * behind an answer that ends the connection would make Node throw the answer away unread.
+ */
 function trickle(socket: Socket): void {
-  const timer = setInterval(() => socket.write('a'), 10)
+  const write = () => void (socket.writable && socket.write('a'))
+  const timer = setInterval(() => setImmediate(write), 10)
   socket.once('close', () => clearInterval(timer))
 }
 
