@@ -26,11 +26,13 @@ async function lockedJob(runner: string) {
 const runner = async (id: string) =>
   (await pool.query('select * from postrider.runner where id = $1', [id])).rows[0]
 
+/** Runners of other test files have the same numbers, in other databases of the same server. */
 const holdsLock = async (id: string) =>
   (
     await pool.query(
       `select from pg_locks l join postrider.runner r on l.objid = r.lock_id::oid
-       where r.id = $1 and l.locktype = 'advisory' and l.classid = 732 and l.granted`,
+       where r.id = $1 and l.locktype = 'advisory' and l.classid = 732 and l.granted
+         and l.database = (select oid from pg_database where datname = current_database())`,
       [id],
     )
   ).rowCount === 1
