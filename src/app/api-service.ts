@@ -3,6 +3,7 @@ import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'
 import type { Config, ServiceConfig } from '../config.ts'
+import { writeAct } from '../database/audit-log.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
 import { watchQueue } from '../database/queue-metrics.ts'
@@ -134,6 +135,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints,
     secrets,
+    audit: (act) => writeAct(everyTenant, act),
     publisher: remembering(publisher, everyTenant, redis),
     batchPublisher,
     events: createEvents({ database }),

@@ -44,6 +44,7 @@ import { addOverviewPage } from './pages/overview.tsx'
 import { addReplayPages } from './pages/replays.tsx'
 import { addSettingsPages } from './pages/settings.tsx'
 import { addTenantPages } from './pages/tenants.tsx'
+import { refuseNul } from './refuse-nul.ts'
 import { securityHeaders } from './security-headers.ts'
 import { addSignInRoutes } from './sign-in.tsx'
 import type { createTryFilter } from './try-filter.ts'
@@ -112,11 +113,12 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   const cookie = sessionCookie('console')
   const shared = { ...options, render }
 
-  app.use(securityHeaders())
+  app.use(securityHeaders('console'))
   app.use(csrf())
   assets.addRoutes(app)
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))
+  app.use(refuseNul)
   addOverviewPage(app, shared)
   addLivePages(app, { ...shared, cookie })
   addDeliveriesPage(app, shared)

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { PostriderError } from '../client/client.ts'
 import { TenantNotFound } from '../tenants/tenants.ts'
 import type { FormState } from './fields.tsx'
@@ -6,6 +7,11 @@ import type { FormState } from './fields.tsx'
 /** The text fields of a form; a file counts as nothing. Line breaks are those that people mean. */
 export async function readForm(c: Context): Promise<Record<string, string>> {
   const fields = await c.req.parseBody()
+  if (Object.values(fields).some((value) => typeof value === 'string' && value.includes('\0'))) {
+    throw new HTTPException(400, {
+      message: 'A field holds a NUL character, which cannot be stored.',
+    })
+  }
   return Object.fromEntries(
     Object.entries(fields)
       .filter((entry): entry is [string, string] => typeof entry[1] === 'string')

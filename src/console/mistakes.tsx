@@ -8,7 +8,7 @@ import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
 interface Mistake {
-  status: 403 | 404 | 409 | 410 | 422 | 429 | 500 | 503
+  status: 400 | 403 | 404 | 409 | 410 | 422 | 429 | 500 | 503
   title: string
   detail: string
 }
@@ -95,6 +95,7 @@ function ofStatus(status: number | null, detail: string): Mistake {
     case 409:
       return { status, title: 'That is not possible at the moment', detail }
     case 400:
+      return { status, title: 'That was refused', detail }
     case 413:
     case 422:
       return { status: 422, title: 'That was refused', detail }

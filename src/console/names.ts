@@ -9,29 +9,43 @@ export interface Names {
   endpointUrl(id: string): Promise<string>
 }
 
-/**
- * What ids stand for, for a view that would otherwise ask for the same few again and again. Keys never
- * change; a URL that has changed is shown as it was until the process ends or forgets it.
- */
-export function createNames({ database }: { database: Kysely<Database> }): Names {
-  const find = (table: 'tenant' | 'endpoint', column: 'key' | 'url') =>
-    remembering(async (id) => {
+/** A URL that has changed is shown as it was for no longer. */
+const URL_FRESH_MS = 5_000
+
+/** What ids stand for, for a view that would otherwise ask for the same few again and again. Keys never change. */
+export function createNames({
+  database,
+  now = Date.now,
+}: {
+  database: Kysely<Database>
+  now?: () => number
+}): Names {
+  const find = (table: 'tenant' | 'endpoint', column: 'key' | 'url', freshMs: number) =>
+    remembering({ freshMs, now }, async (id) => {
       const { rows } = await sql<{ name: string }>`
         select ${sql.ref(column)} as name from ${sql.table(`postrider.${table}`)} where id = ${id}`.execute(
         database,
       )
       return rows[0]?.name
     })
-  return { tenantKey: find('tenant', 'key'), endpointUrl: find('endpoint', 'url') }
+  return {
+    tenantKey: find('tenant', 'key', Number.POSITIVE_INFINITY),
+    endpointUrl: find('endpoint', 'url', URL_FRESH_MS),
+  }
 }
 
-function remembering(find: (id: string) => Promise<string | undefined>) {
-  const known = new Map<string, string>()
+function remembering(
+  { freshMs, now }: { freshMs: number; now: () => number },
+  find: (id: string) => Promise<string | undefined>,
+) {
+  const known = new Map<string, { name: string; until: number }>()
   return async (id: string): Promise<string> => {
-    const name = known.get(id) ?? (await find(id))
+    const remembered = known.get(id)
+    if (remembered && remembered.until > now()) return remembered.name
+    const name = await find(id)
     if (name === undefined) return id
     if (known.size >= REMEMBERED_MAX) known.clear()
-    known.set(id, name)
+    known.set(id, { name, until: now() + freshMs })
     return name
   }
 }

@@ -1,4 +1,5 @@
 import { createMiddleware } from 'hono/factory'
+import type { Area } from '../tenants/sessions.ts'
 
 /**
  * What a page may do: load from this server and nothing else, run no script that stands in the page, be in no
@@ -27,11 +28,11 @@ export function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
 }
 
 /** Sets the headers on every answer but those of files, which set their own. */
-export function securityHeaders(frameAncestors?: string) {
+export function securityHeaders(area: Area, frameAncestors?: string) {
   const headers = Object.entries(pageHeaders(frameAncestors))
   return createMiddleware(async (c, next) => {
     await next()
-    if (c.req.path.includes('/assets/')) return
+    if (c.req.path.startsWith(`/${area}/assets/`)) return
     for (const [name, value] of headers) c.res.headers.set(name, value)
   })
 }

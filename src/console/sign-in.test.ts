@@ -37,14 +37,21 @@ t.test('nobody is sent elsewhere after signing in', async (t) => {
 })
 
 t.test('the cookie is for this area, out of reach of scripts, and secure over https', async (t) => {
-  const { signIn } = await bundle()
+  const { signIn, get, post } = await bundle()
   const cookie = (await signIn()).headers.get('set-cookie') ?? ''
   t.match(
     cookie,
     /^postrider_console=[\w-]{43}; Path=\/console; Expires=.*; HttpOnly; SameSite=Lax$/,
   )
   const headers = { 'x-forwarded-proto': 'https' }
-  t.match((await signIn({}, { headers })).headers.get('set-cookie'), /; Secure/)
+  const secure = (await signIn({}, { headers })).headers.get('set-cookie') ?? ''
+  t.match(secure, /^__Host-postrider_console=[^;]*; Path=\/; .*HttpOnly; Secure; SameSite=Lax$/)
+  const [named = ''] = secure.split(';')
+  t.equal((await get('/console', { cookie: named, headers })).status, 200)
+  const planted = named.replace('__Host-', '')
+  t.equal((await get('/console', { cookie: planted, headers })).status, 303, 'from a neighbour')
+  t.equal((await post('/console/sign-out', {}, { cookie: named, headers })).status, 303)
+  t.equal((await get('/console', { cookie: named, headers })).status, 303)
 })
 
 t.test('which keys may sign in', async (t) => {
@@ -129,7 +136,13 @@ t.test('a form of another site is refused', async (t) => {
 t.test('every answer says what its page may do', async (t) => {
   const { get, signedIn } = await bundle()
   const cookie = await signedIn()
-  for (const path of ['/console', '/console/sign-in', '/console/nowhere']) {
+  for (const path of [
+    '/console',
+    '/console/sign-in',
+    '/console/nowhere',
+    '/console/tenants/assets/x',
+    '/console/event-types/a/assets/b',
+  ]) {
     const policy = (await get(path, { cookie })).headers.get('content-security-policy') ?? ''
     t.match(policy, "default-src 'none'", path)
     t.notMatch(policy, 'unsafe')

@@ -2,6 +2,7 @@ import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context, Hono } from 'hono'
 import type { AttemptLimiter } from '../limits/request-limiter.ts'
 import { type ApiKeys, type Caller, hashApiKey } from '../tenants/api-keys.ts'
+import { auditName } from '../tenants/audit-name.ts'
 import type { Sessions } from '../tenants/sessions.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from './fields.tsx'
 import { readForm } from './forms.ts'
@@ -44,10 +45,16 @@ export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): voi
     }
     const typed = key.trim()
     const caller = typed.length > KEY_LENGTH_MAX ? null : await apiKeys.verify(typed)
-    const mistake = caller ? mistakeIn(caller) : 'This key is unknown, expired or revoked.'
+    if (!caller) return refuse(422, 'This key is unknown, expired or revoked.')
+    const mistake = mistakeIn(caller)
     if (mistake !== null) return refuse(422, mistake)
 
-    const { token, expiresAt } = await sessions.begin('console', hashApiKey(typed), SESSION_SECONDS)
+    const { token, expiresAt } = await sessions.begin(
+      'console',
+      hashApiKey(typed),
+      SESSION_SECONDS,
+      auditName(caller),
+    )
     cookie.write(c, token, expiresAt)
     return c.redirect(destination(to), 303)
   })
@@ -55,7 +62,10 @@ export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): voi
   app.post('/sign-out', async (c) => {
     const token = cookie.read(c)
     const found = token === undefined ? null : await sessions.find('console', token)
-    if (found) await sessions.end(found.session.id)
+    if (found) {
+      const who = auditName(found.caller)
+      await sessions.end(found.session.id, { who, action: 'sign_out' })
+    }
     cookie.remove(c)
     return c.redirect('/console/sign-in', 303)
   })

@@ -51,24 +51,26 @@ export interface SessionCookie {
 
 /**
  * The cookie of a session: no script reads it, and other sites' forms do not send it. Links do, so that an
- * address somebody has shared opens.
+ * address somebody has shared opens. Over https its name is one that browsers take from this host alone
+ * (`__Host-`), so that no neighbour under the same domain can put another in its place; that needs the path `/`.
  *
  * One that is to work within a frame of another site has to be sent there as well, which browsers do over https
  * only. It is partitioned: under any other site than the one that framed the page when it was set, it is not there.
  */
 export function sessionCookie(area: Area, { isFramed = false } = {}): SessionCookie {
   const name = `postrider_${area}`
-  const path = `/${area}`
+  const nameOver = (c: Context) => (isHttps(c) ? `__Host-${name}` : name)
   const attributes = (c: Context) => {
-    const own = { path, httpOnly: true, secure: isHttps(c) } as const
+    const secure = isHttps(c)
+    const own = { path: secure ? '/' : `/${area}`, httpOnly: true, secure } as const
     return isFramed && own.secure
       ? ({ ...own, sameSite: 'None', partitioned: true } as const)
       : ({ ...own, sameSite: 'Lax' } as const)
   }
   return {
-    read: (c) => getCookie(c, name),
-    write: (c, token, expires) => setCookie(c, name, token, { ...attributes(c), expires }),
-    remove: (c) => void deleteCookie(c, name, attributes(c)),
+    read: (c) => getCookie(c, nameOver(c)),
+    write: (c, token, expires) => setCookie(c, nameOver(c), token, { ...attributes(c), expires }),
+    remove: (c) => void deleteCookie(c, nameOver(c), attributes(c)),
   }
 }
 

@@ -19,6 +19,24 @@ export interface AuditEntry {
   detail: Record<string, unknown>
 }
 
+/** What is to be written down. */
+export interface Act {
+  who: string
+  action: string
+  targetKind: string
+  /** Null for the service as a whole. */
+  targetId: string | null
+  tenantId?: string | null
+  detail?: Record<string, unknown>
+}
+
+/** Writes it in the caller's transaction, if there is one. @param on sees every tenant */
+export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
+  const { who, action, targetKind, targetId, tenantId = null, detail = {} } = act
+  await sql`select postrider.audit(${who}, ${action}, ${targetKind}, ${targetId}, ${tenantId},
+    ${JSON.stringify(detail)})`.execute(on)
+}
+
 export interface AuditQuery {
   limit: number
   before: string | null

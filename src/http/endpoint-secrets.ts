@@ -1,6 +1,8 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Act } from '../database/audit-log.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
+import { auditName } from '../tenants/audit-name.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { rotateInput } from './endpoint-input.ts'
 import { endpointOf, endpointParams, endpointTags } from './endpoints.ts'
@@ -13,11 +15,12 @@ export function addEndpointSecretRoutes(
   app: OpenAPIHono<ApiEnv>,
   options: {
     secrets: EndpointSecrets
+    audit: (act: Act) => Promise<void>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { secrets, authenticate, tenantOfPath } = options
+  const { secrets, audit, authenticate, tenantOfPath } = options
   // Who knows the secret can forge requests, so reading it takes more than `read`.
   const managing = [authenticate('manage'), tenantOfPath]
 
@@ -31,7 +34,10 @@ export function addEndpointSecretRoutes(
     responses: { 200: json(secretsSchema, 'The secrets that sign now.'), ...problems(404) },
   })
   app.openapi(show, async (c) => {
-    const live = await secrets.list(c.get('tenant').id, endpointOf(c.req.valid('param')))
+    const id = endpointOf(c.req.valid('param'))
+    const live = await secrets.list(c.get('tenant').id, id)
+    // Before the answer: nobody sees a secret without leaving a trace.
+    await audit(actOf(c, id, 'show_secret'))
     return c.json(presentSecrets(live), 200)
   })
 
@@ -53,6 +59,15 @@ export function addEndpointSecretRoutes(
   app.openapi(rotate, async (c) => {
     const id = endpointOf(c.req.valid('param'))
     const live = await secrets.rotate(c.get('tenant').id, id, c.req.valid('json'))
+    await audit(actOf(c, id, 'rotate_secret'))
     return c.json(presentSecrets(live), 200)
   })
 }
+
+const actOf = (c: Context<ApiEnv>, endpointId: string, action: string): Act => ({
+  who: auditName(c.get('caller')),
+  action,
+  targetKind: 'endpoint',
+  targetId: endpointId,
+  tenantId: c.get('tenant').id,
+})

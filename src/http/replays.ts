@@ -8,7 +8,7 @@ import {
   type ReplayRequest,
   type Replays,
 } from '../recovery/replays.ts'
-import { auditName } from './audit-name.ts'
+import { auditName } from '../tenants/audit-name.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { eventTypesInput } from './endpoint-input.ts'
 import { pageQuery, readPage } from './pages.ts'

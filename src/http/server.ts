@@ -4,6 +4,7 @@ import { TrieRouter } from 'hono/router/trie-router'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { LiveAttempts } from '../attempts/live.ts'
 import type { StreamTimes } from '../attempts/serve-live.ts'
+import type { Act } from '../database/audit-log.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import type { ClientCertificates } from '../endpoints/client-certificates.ts'
@@ -92,6 +93,7 @@ export interface AppOptions {
   endpointOperations: EndpointOperations
   endpointStats: ReturnType<typeof createEndpointStats>
   secrets: EndpointSecrets
+  audit: (act: Act) => Promise<void>
   clientCertificates: ClientCertificates
   publisher: Pick<Publisher, 'publish'>
   batchPublisher: Pick<BatchPublisher, 'publishAll'>

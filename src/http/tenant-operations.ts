@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { auditName } from '../tenants/audit-name.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { auditName } from './audit-name.ts'
 import { type ApiEnv, type Authenticate, ofNoTenant } from './authenticate.ts'
 import { presentTenant } from './present.ts'
 import { json, problems } from './responses.ts'

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { writeAct } from '../database/audit-log.ts'
 import type { ApiKeyTable, Database, Scope } from '../database/schema.ts'
 import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
 import { createKeyCache } from './key-cache.ts'
@@ -189,13 +190,9 @@ async function findByHash(database: Kysely<Database>, hash: Buffer): Promise<Fou
   }
 }
 
-async function audit(
+const audit = (
   on: Kysely<Database>,
   who: string,
   action: string,
   key: { id: string; tenant_id: string | null },
-): Promise<void> {
-  await sql`select postrider.audit(${who}, ${action}, 'api_key', ${key.id}, ${key.tenant_id})`.execute(
-    on,
-  )
-}
+) => writeAct(on, { who, action, targetKind: 'api_key', targetId: key.id, tenantId: key.tenant_id })

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { type Act, writeAct } from '../database/audit-log.ts'
 import type { Database, PortalLinkTable, Scope } from '../database/schema.ts'
 import type { PortalLinkId, TenantId } from '../ids.ts'
 import type { Caller } from './api-keys.ts'
@@ -86,8 +87,8 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
           })
           .returning(['id', 'expires_at'])
           .executeTakeFirstOrThrow()
-        await sql`select postrider.audit(${who}, 'create_portal_link', 'tenant', ${tenantId}, ${tenantId},
-          ${JSON.stringify({ link: link.id, access, minutes })})`.execute(transaction)
+        const detail = { link: link.id, access, minutes }
+        await writeAct(transaction, { ...ofTenant(tenantId, who, 'create_portal_link'), detail })
         return link.expires_at
       })
       return { token, expiresAt }
@@ -95,9 +96,7 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
     async revokeAll(tenantId, who) {
       await database.transaction().execute(async (transaction) => {
         await transaction.deleteFrom('portal_link').where('tenant_id', '=', tenantId).execute()
-        await sql`select postrider.audit(${who}, 'revoke_portal_links', 'tenant', ${tenantId}, ${tenantId})`.execute(
-          transaction,
-        )
+        await writeAct(transaction, ofTenant(tenantId, who, 'revoke_portal_links'))
       })
     },
     async open(token) {
@@ -126,3 +125,11 @@ async function sweep(database: Kysely<Database>): Promise<void> {
     select id from postrider.portal_link where expires_at <= now() limit ${SWEPT_MAX}
     for update skip locked)`.execute(database)
 }
+
+const ofTenant = (tenantId: TenantId, who: string, action: string): Act => ({
+  who,
+  action,
+  targetKind: 'tenant',
+  targetId: tenantId,
+  tenantId,
+})

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { type Act, writeAct } from '../database/audit-log.ts'
 import type { Database, SessionTable } from '../database/schema.ts'
 import type { SessionId } from '../ids.ts'
 import type { ApiKeys, Caller } from './api-keys.ts'
@@ -33,19 +34,21 @@ export interface Sessions {
    * Remembers a browser that has shown this key; the oldest of more than 1,000 with it is forgotten.
    *
    * @param keyHash by `hashApiKey` of a key that was verified
+   * @param who for the audit log; left out, as for links that are opened again and again, nothing is written there
    * @returns the token for its cookie, which is not stored
    */
   begin(
     area: Area,
     keyHash: Buffer,
     lifeSeconds: number,
+    who?: string,
   ): Promise<{ token: string; expiresAt: Date }>
   /** Who has signed in, by what the key is worth now; null when the session or the key is over. */
   find(area: Area, token: string): Promise<{ session: Session; caller: Caller } | null>
   /** Those that are not over, newest first. */
   list(): Promise<ListedSession[]>
   /** Takes effect at once, everywhere. Again changes nothing. */
-  end(id: SessionId): Promise<void>
+  end(id: SessionId, by?: { who: string; action: 'sign_out' | 'end_session' }): Promise<void>
 }
 
 export function createSessions(options: {
@@ -54,20 +57,24 @@ export function createSessions(options: {
 }): Sessions {
   const { database, apiKeys } = options
   return {
-    async begin(area, keyHash, lifeSeconds) {
+    async begin(area, keyHash, lifeSeconds, who) {
       await sweep(database)
       await makeRoom(database, keyHash)
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const { expires_at: expiresAt } = await database
-        .insertInto('session')
-        .values({
-          area,
-          token_hash: hashOf(token),
-          key_hash: keyHash,
-          expires_at: sql`now() + make_interval(secs => ${lifeSeconds})`,
-        })
-        .returning('expires_at')
-        .executeTakeFirstOrThrow()
+      const { expires_at: expiresAt } = await database.transaction().execute(async (on) => {
+        const session = await on
+          .insertInto('session')
+          .values({
+            area,
+            token_hash: hashOf(token),
+            key_hash: keyHash,
+            expires_at: sql`now() + make_interval(secs => ${lifeSeconds})`,
+          })
+          .returning(['id', 'expires_at'])
+          .executeTakeFirstOrThrow()
+        if (who !== undefined) await writeAct(on, ofSession(session.id, { who, action: 'sign_in' }))
+        return session
+      })
       return { token, expiresAt }
     },
     async find(area, token) {
@@ -106,11 +113,25 @@ export function createSessions(options: {
         .limit(LISTED_MAX)
         .$castTo<ListedSession>()
         .execute(),
-    async end(id) {
-      await database.deleteFrom('session').where('id', '=', id).execute()
-    },
+    end: (id, by) =>
+      database.transaction().execute(async (on) => {
+        const ended = await on
+          .deleteFrom('session')
+          .where('id', '=', id)
+          .returning('id')
+          .executeTakeFirst()
+        if (ended && by) await writeAct(on, ofSession(id, by))
+      }),
   }
 }
+
+/** Who signed in under the session, its first row says. */
+const ofSession = (session: string, by: { who: string; action: string }): Act => ({
+  ...by,
+  targetKind: 'service',
+  targetId: null,
+  detail: { session },
+})
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 

@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'
+import { writeAct } from '../database/audit-log.ts'
 import { createDatabase } from '../database/pool.ts'
 import { createTenantScope } from '../database/tenant-scope.ts'
 import { parseCidrs } from '../delivery/egress.ts'
@@ -82,6 +83,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints: createEndpoints({ database, secrets }),
     secrets,
+    audit: (act) => writeAct(everyTenant, act),
     publisher: createPublisher({ pool }),
     batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),

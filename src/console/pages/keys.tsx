@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { type ApiKeyId, sessionId } from '../../ids.ts'
 import type { ApiKey, ApiKeys } from '../../tenants/api-keys.ts'
+import { auditName } from '../../tenants/audit-name.ts'
 import type { ListedSession, Sessions } from '../../tenants/sessions.ts'
 import {
   CheckboxField,
@@ -95,7 +96,8 @@ export function addKeyPages(
 
   app.post('/sessions/:id/end', managing, async (c) => {
     const id = sessionId.safeParse(c.req.param('id'))
-    if (id.success) await sessions.end(id.data)
+    const who = auditName(c.get('viewer').caller)
+    if (id.success) await sessions.end(id.data, { who, action: 'end_session' })
     return c.redirect(`${PATH}?said=ended`, 303)
   })
 }

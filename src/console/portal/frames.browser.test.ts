@@ -49,7 +49,12 @@ else {
     await inside.getByRole('button', { name: 'Send a test event' }).click()
     await inside.getByText('The test event was delivered: HTTP 200').waitFor()
     const [cookie, ...others] = await page.context().cookies(`${portal}/portal`)
-    t.match(cookie, { name: 'postrider_portal', httpOnly: true, secure: true, sameSite: 'None' })
+    t.match(cookie, {
+      name: '__Host-postrider_portal',
+      httpOnly: true,
+      secure: true,
+      sameSite: 'None',
+    })
     t.strictSame(others, [])
     t.strictSame(faults, [])
   })

@@ -24,6 +24,7 @@ import { addEndpointPages } from '../pages/endpoint.tsx'
 import { addEndpointsPages } from '../pages/endpoints.tsx'
 import { addCataloguePages } from '../pages/event-types.tsx'
 import { addLivePages } from '../pages/live.tsx'
+import { refuseNul } from '../refuse-nul.ts'
 import { securityHeaders } from '../security-headers.ts'
 import type { createTryFilter } from '../try-filter.ts'
 import { type PageEnv, sessionCookie } from '../viewer.ts'
@@ -73,12 +74,13 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   const cookie = sessionCookie('portal', { isFramed: frameOrigins.length > 0 })
   const shared = { ...options, area: 'portal', render, cookie } as const
 
-  app.use(securityHeaders(frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined))
+  app.use(securityHeaders('portal', frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined))
   // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
   app.use(csrf())
   assets.addRoutes(app)
   addEnterRoutes(app, shared)
   app.use(requireLink(shared))
+  app.use(refuseNul)
   app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
   addEndpointsPages(app, shared)
   addEndpointPages(app, shared)

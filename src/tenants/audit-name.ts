@@ -1,4 +1,4 @@
-import type { Caller } from '../tenants/api-keys.ts'
+import type { Caller } from './api-keys.ts'
 
 /** Who did it, for the audit log. */
 export function auditName({ apiKeyId, portalLinkId }: Caller): string {
