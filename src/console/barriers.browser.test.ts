@@ -79,6 +79,9 @@ else {
     for (const path of ['/deliveries', '/events', '/event-types', '/replays', '/keys']) {
       await page.goto(`/console${path}`)
       t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      // A replay needs no command: its form stands above.
+      const commands = page.locator('.empty button[data-copy*=" "]')
+      if (path !== '/replays') t.ok(await commands.first().isVisible(), `${path} with a command`)
       t.strictSame(await findBarriers(page), [], path)
     }
     t.strictSame(faults, [])
