@@ -88,8 +88,10 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 export function createFolder(t: TestLifetime): string {
   const folder = mkdtempSync(join(tmpdir(), 'postrider-test-'))
   chmodSync(folder, 0o711)
-  // Where a Postgres in it had to be stopped at once, its processes may outlive it for a moment.
-  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  // Where a Postgres in it had to be stopped at once, its processes may outlive it for a moment; what they
+  // remove while it is being read is an error for `rm`, and gone the second time.
+  t.teardown(() => remove().catch(remove))
   return folder
 }
 
