@@ -4,6 +4,7 @@ import type { TenantId } from '../ids.ts'
 import { createFolder } from '../testing/cli.ts'
 import { VOLATILE } from '../testing/database.ts'
 import { urlOf, withAdmin } from '../testing/template.ts'
+import { untilHolds } from '../testing/until.ts'
 import { startPostgres } from './embedded.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { createPool } from './pool.ts'
@@ -12,7 +13,17 @@ import { createTenantScope } from './tenant-scope.ts'
 /** Each of these tests is about a role, which belongs to the server: this one is theirs alone. */
 const dataDir = createFolder(t)
 const server = await startPostgres({ dataDir: `${dataDir}/postgres`, settings: VOLATILE })
-t.teardown(() => server.stop())
+t.teardown(async () => {
+  // Connections of a migration may still be closing; told of the stop meanwhile, nobody listens to their error.
+  const pool = createPool({ connectionString: server.url, max: 1, applicationName: 'test' })
+  await untilHolds(
+    pool,
+    `select count(*) = 0 as holds from pg_stat_activity
+     where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+  )
+  await pool.end()
+  await server.stop()
+})
 const asAdmin = (text: string) => withAdmin(server.url, (admin) => admin.query(text))
 
 t.test('an owner who may not create roles is told what an administrator has to do', async (t) => {
