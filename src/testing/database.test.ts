@@ -1,5 +1,10 @@
 import t from 'tap'
-import { createTestDatabase, startDebianPostgres, type TestLifetime } from './database.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+  type TestLifetime,
+} from './database.ts'
 import { readTestServer } from './server.ts'
 import { withAdmin } from './template.ts'
 
@@ -52,13 +57,18 @@ t.test('is kept after a test that failed', async (t) => {
 })
 
 t.test('the oldest Postgres that is supported takes the same schema', async (t) => {
-  const database = await startDebianPostgres(t)
-  if (!database) {
-    t.comment('skipped: needs Postgres 15, apt-get install postgresql')
-    return
-  }
-  const { rows } = await database.pool.query(
-    'select count(*)::int as tenants from postrider.tenant',
-  )
+  const [one, two] = [await startDebianPostgres(t, 15), await startDebianPostgres(t, 15)]
+  if (!one || !two) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  const { rows } = await one.pool.query('select count(*)::int as tenants from postrider.tenant')
   t.same(rows, [{ tenants: 1 }])
+  const [ones, twos] = await Promise.all([serverOf(one), serverOf(two)])
+  t.same(ones, twos, 'databases on it share one server')
+  return t.match(ones, { version: /^15\./, has_jit: true })
 })
+
+async function serverOf({ pool }: TestDatabase) {
+  const { rows } = await pool.query(`
+    select pg_postmaster_start_time() as started_at, current_setting('server_version') as version,
+      pg_jit_available() and current_setting('jit')::boolean as has_jit`)
+  return rows[0]
+}

@@ -1,13 +1,7 @@
-import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { startPostgres } from '../database/embedded.ts'
-import { migrate } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
-import { readTestServer } from './server.ts'
+import { ensureDebianServer, readTestServer, type TestServer } from './server.ts'
 import { urlOf, withAdmin } from './template.ts'
 
 /** The part of a tap test that is needed here. */
@@ -22,8 +16,6 @@ const POOL_END_MS_MAX = 2_000
 const COPIES_MAX = 50
 const COPY_PAUSE_MS = 100
 const OBJECT_IN_USE = '55006'
-/** Nothing here has to survive a power cut. */
-export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
 let made = 0
 
@@ -33,7 +25,24 @@ let made = 0
  * Dropped when the test has passed; else kept, and its name printed.
  */
 export async function createTestDatabase(t: TestLifetime): Promise<TestDatabase> {
-  const server = await readTestServer()
+  return await createDatabaseOn(await readTestServer(), t)
+}
+
+/**
+ * The same on a server of Debian's package, by default of the oldest version that is supported. It has
+ * JIT and the settings of the package's `postgres`, except that nothing outlives a power cut.
+ *
+ * @returns null when it is not installed; skip then, and name `apt-get install postgresql`
+ */
+export async function startDebianPostgres(
+  t: TestLifetime,
+  major = 15,
+): Promise<TestDatabase | null> {
+  const server = await ensureDebianServer(major)
+  return server && (await createDatabaseOn(server, t))
+}
+
+async function createDatabaseOn(server: TestServer, t: TestLifetime): Promise<TestDatabase> {
   made += 1
   const name = `test_${process.pid}_${made}`
   await copyTemplate(server.url, name, server.template)
@@ -44,33 +53,6 @@ export async function createTestDatabase(t: TestLifetime): Promise<TestDatabase>
     if (t.passing?.() ?? true) await drop(server.url, name)
     else console.error(`kept database ${name}; node scripts/test-database.ts, then psql ${url}`)
   })
-  return { url, pool, name }
-}
-
-/**
- * A migrated database on a server of its own that runs another major version of Postgres.
- *
- * @returns null when it is not installed; skip then, and name `apt-get install postgresql`
- */
-export async function startDebianPostgres(
-  t: TestLifetime,
-  major = 15,
-): Promise<TestDatabase | null> {
-  const binaries = `/usr/lib/postgresql/${major}/bin`
-  if (!existsSync(join(binaries, 'postgres'))) return null
-  const dataDir = await mkdtemp(join(tmpdir(), `postgres-${major}-`))
-  await chmod(dataDir, 0o711) // Postgres may run as another user
-  const server = await startPostgres({ dataDir, binaries, settings: VOLATILE })
-  const name = 'postrider'
-  const url = urlOf(server.url, name)
-  const pool = createPool({ ...POOL, connectionString: url, applicationName: 'test' })
-  t.teardown(async () => {
-    await endPool(pool)
-    await server.stop()
-    await rm(dataDir, { recursive: true })
-  })
-  await withAdmin(server.url, (admin) => admin.query(`create database ${name}`))
-  await migrate(url)
   return { url, pool, name }
 }
 

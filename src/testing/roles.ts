@@ -5,7 +5,8 @@ import { startPostgres } from '../database/embedded.ts'
 import { grantRoles, migrate } from '../database/migrate.ts'
 import type { GroupRole } from '../database/rights.ts'
 import { createFolder } from './cli.ts'
-import { type TestLifetime, VOLATILE } from './database.ts'
+import type { TestLifetime } from './database.ts'
+import { VOLATILE } from './server.ts'
 import { urlOf, withAdmin } from './template.ts'
 
 export interface RolesServer {

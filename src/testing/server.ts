@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { startPostgres, stopPostgres } from '../database/embedded.ts'
 import { isAlive, LockedByProcess, lockFile } from '../database/process-lock.ts'
+import { dropLeftovers, ensureTemplate, withAdmin } from './template.ts'
 
 /** In the checkout, so that two checkouts never share a server. */
 const FOLDER = fileURLToPath(new URL('../../.tap/test-database/', import.meta.url))
@@ -10,24 +13,83 @@ const FOLDER = fileURLToPath(new URL('../../.tap/test-database/', import.meta.ur
 const LOCK_MS_MAX = 60_000
 const LOCK_POLL_MS = 50
 
-/** Data of the server that all test files of this checkout share. */
-export const SERVER_DATA = join(FOLDER, 'postgres')
+/** Several test files at once, each with a pool or two. */
+const CONNECTIONS_MAX = '200'
+/** Nothing here has to survive a power cut. */
+export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
-/** Where test files find their server, and what they make their databases from. */
+/** Where test files find a server that they share, and what they make their databases from. */
 export type TestServer = { url: string; template: string }
 
 /** @throws when no test run has started the server */
 export async function readTestServer(): Promise<TestServer> {
   try {
-    return JSON.parse(await readFile(join(FOLDER, 'server.json'), 'utf8'))
+    return await readServer('postgres')
   } catch (error) {
     throw new Error('no test database; run this file with `npx tap <file>`', { cause: error })
   }
 }
 
+/**
+ * The shared server with the embedded binaries, and its template database; started when it does not run.
+ *
+ * It outlives the process that starts it, until `stopTestServers`. One that was left behind, because a
+ * run was killed, is used again.
+ */
+export function ensureTestServer(): Promise<TestServer> {
+  return ensureServer('postgres')
+}
+
+/**
+ * The same with the binaries of Debian's package of that major version, which has JIT as most servers in
+ * use have; started by the first test file that needs it.
+ *
+ * @returns null when it is not installed
+ */
+export async function ensureDebianServer(major: number): Promise<TestServer | null> {
+  const binaries = `/usr/lib/postgresql/${major}/bin`
+  if (!existsSync(join(binaries, 'postgres'))) return null
+  return await exclusively(() => ensureServer(`postgres-${major}`, binaries))
+}
+
+/** Stops every server that test files share; their data stays, for the next run to start from. */
+export async function stopTestServers(): Promise<void> {
+  const files = (await readdir(FOLDER)).filter((name) => /^postgres(-\d+)?\.json$/.test(name))
+  await Promise.all(files.map((file) => stopPostgres(join(FOLDER, file.replace('.json', '')))))
+}
+
+async function ensureServer(name: string, binaries?: string): Promise<TestServer> {
+  const url = (await runningServer(name)) ?? (await startServer(name, binaries))
+  const server = { url, template: await ensureTemplate(url) }
+  await writeServer(name, server)
+  await dropLeftovers(url)
+  return server
+}
+
+async function runningServer(name: string): Promise<string | undefined> {
+  try {
+    const { url } = await readServer(name)
+    await withAdmin(url, (admin) => admin.query('select 1'))
+    return url
+  } catch {
+    return undefined
+  }
+}
+
+async function startServer(name: string, binaries: string | undefined): Promise<string> {
+  const settings = { ...VOLATILE, max_connections: CONNECTIONS_MAX }
+  const dataDir = join(FOLDER, name)
+  const options = { dataDir, settings, detached: true, ...(binaries && { binaries }) }
+  return (await startPostgres(options)).url
+}
+
+async function readServer(name: string): Promise<TestServer> {
+  return JSON.parse(await readFile(join(FOLDER, `${name}.json`), 'utf8'))
+}
+
 /** Replaces the file as a whole, as test files of another run may be reading it. */
-export async function writeTestServer(server: TestServer): Promise<void> {
-  const file = join(FOLDER, 'server.json')
+async function writeServer(name: string, server: TestServer): Promise<void> {
+  const file = join(FOLDER, `${name}.json`)
   await writeFile(`${file}.${process.pid}`, JSON.stringify(server), { mode: 0o600 })
   await rename(`${file}.${process.pid}`, file)
 }
