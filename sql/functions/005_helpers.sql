@@ -60,7 +60,7 @@ begin
   select * into ids from postrider.id_range(attempt_ids);
   update postrider.attempt a
   set outcome = 'abandoned', finished_at = clock_timestamp(),
-    error = 'abandoned: the runner was cut off before the answer was written down'
+    reason = 'runner_lost', error = 'the runner was cut off before the answer was written down'
   where a.id = any (attempt_ids) and a.id between ids.min_id and ids.max_id and a.outcome = 'started';
   get diagnostics abandoned = row_count;
   return abandoned;

@@ -73,15 +73,15 @@ begin
       and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code
+      d.next_attempt_at, f.outcome, f.status_code, f.reason
   )
   select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}'), coalesce(array_agg(s.attempt_id), '{}')
   into settled, settled_attempts from settled s;
 
   update postrider.attempt a
   set outcome = case when f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
-    status_code = f.status_code, error = f.error, duration_ms = f.duration_ms, dns_ms = f.dns_ms,
-    connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
+    status_code = f.status_code, reason = f.reason, error = f.error, duration_ms = f.duration_ms,
+    dns_ms = f.dns_ms, connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
     request_headers = f.request_headers, response_headers = f.response_headers,
     response_body = f.response_body, finished_at = clock_timestamp()
   from unnest(finished) as f
@@ -105,4 +105,4 @@ comment on function postrider.finish_many(json, interval) is
   'Writes attempt results and settles their deliveries; an endpoint that failed for disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
 
 comment on column postrider.attempt.outcome is
-  'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address is not allowed), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';
+  'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address or the URL is not allowed, or the data was erased), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';

@@ -25,13 +25,13 @@ return least(interval '30 minutes', interval '30 seconds' * power(2, least(faile
 comment on function postrider.probe_pause(int) is
   'Pause before the next probe of an open circuit: 30 s, doubled by each failed probe, 30 min at most, +-10 %.';
 
--- Only what was blocked asks for the event: nothing could be sent when its data was erased meanwhile.
+-- What was blocked is the endpoint's trouble: its URL, or what its name leads to. Erased data is not.
 create or replace function postrider.is_failure(settled postrider.settled_delivery) returns boolean
-language sql stable parallel safe
+language sql immutable parallel safe
 return case settled.outcome
   when 'rejected' then true
   when 'unreachable' then true
-  when 'blocked' then postrider.has_data(settled.event_id)
+  when 'blocked' then settled.reason is distinct from 'erased'
   else false end;
 comment on function postrider.is_failure(postrider.settled_delivery) is
   'Whether an attempt says that its endpoint fails; one that found no data to send does not.';
@@ -74,7 +74,7 @@ begin
 
   perform postrider.emit(s.tenant_id, 'delivery.exhausted', json_build_object(
     'deliveryId', s.id, 'eventId', s.event_id, 'endpointId', s.endpoint_id,
-    'tenant', t.key, 'outcome', s.outcome, 'statusCode', s.status_code))
+    'tenant', t.key, 'outcome', s.outcome, 'reason', s.reason, 'statusCode', s.status_code))
   from unnest(settled) as s
   join postrider.tenant t on t.id = s.tenant_id
   where s.state = 'failed' and postrider.is_failure(s);

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { type AttemptOutcome, isRetryable } from './outcome.ts'
+import { type AttemptReason, reasonOfStatus } from './reason.ts'
 
 const CASES: [AttemptOutcome, number | null, boolean][] = [
   ['delivered', 200, false],
-  ['blocked', null, false],
   ['rejected', 410, false],
   ['rejected', 409, true],
   ['rejected', 411, true],
@@ -16,6 +16,22 @@ const CASES: [AttemptOutcome, number | null, boolean][] = [
 
 for (const [outcome, statusCode, retryable] of CASES) {
   t.test(`${outcome} ${statusCode ?? ''} is ${retryable ? 'tried again' : 'final'}`, async (t) => {
-    t.equal(isRetryable({ outcome, statusCode }), retryable)
+    t.equal(
+      isRetryable({ outcome, statusCode, reason: reasonOfStatus(statusCode ?? 200) }),
+      retryable,
+    )
+  })
+}
+
+const BLOCKED: [AttemptReason, boolean][] = [
+  ['blocked_address', false],
+  ['blocked_url', false],
+  ['erased', false],
+  ['blocked_name', true],
+]
+
+for (const [reason, retryable] of BLOCKED) {
+  t.test(`blocked with ${reason} is ${retryable ? 'tried again' : 'final'}`, async (t) => {
+    t.equal(isRetryable({ outcome: 'blocked', statusCode: null, reason }), retryable)
   })
 }

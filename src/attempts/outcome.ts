@@ -1,4 +1,5 @@
 import type { OutcomeColumn } from '../database/schema.ts'
+import type { AttemptReason } from './reason.ts'
 
 /** Every word of the column `attempt.outcome`; all but the first are ends. */
 export const OUTCOMES = [
@@ -20,7 +21,7 @@ export type AttemptOutcome =
   | 'rejected'
   /** No complete head of an answer came: DNS, connection, TLS, timeout, or not HTTP. */
   | 'unreachable'
-  /** The address may not be dialled; nothing was sent. */
+  /** Nothing was sent: the address or the URL is not allowed, or the data was erased. */
   | 'blocked'
   /**
    * Cut off before the receiver had answered, by a shutdown or with a kept-alive connection; says nothing
@@ -41,10 +42,9 @@ export interface AttemptTimings {
 export interface AttemptResult {
   outcome: AttemptOutcome
   statusCode: number | null
-  /**
-   * What went wrong, in words for a customer; `null` when delivered. Begins with one of the codes
-   * `status: timeout: dns: connection: tls: protocol: request: proxy: blocked: interrupted:`.
-   */
+  /** What went wrong, for programs; `null` when delivered. */
+  reason: AttemptReason | null
+  /** What went wrong in detail, in words for a customer and for nobody else; `null` when delivered. */
   error: string | null
   /** From the call to the end of the answer (or the moment we stopped reading), to 0.1 ms. */
   durationMs: number
@@ -61,16 +61,21 @@ export interface AttemptResult {
 /**
  * Whether another attempt makes sense.
  *
- * A blocked address is final: it will not become public by waiting, and trying again for three
- * days would let a tenant probe our network at leisure. After DNS was mended a person retries.
+ * What stands in the URL itself will not become allowed by waiting, and erased data does not come back. A name
+ * may lead to a forbidden address for a minute, while its DNS is changed or a resolver answers 0.0.0.0 for a
+ * name it is told to block: that is retried as any failure. Nothing is dialled meanwhile, so a tenant who
+ * points a name into our network learns no more from ten attempts than from one.
  *
  * 410 Gone is the receiver asking us to stop. 404 is retried: receivers answer it during deploys.
  */
-export function isRetryable(result: Pick<AttemptResult, 'outcome' | 'statusCode'>): boolean {
+export function isRetryable(
+  result: Pick<AttemptResult, 'outcome' | 'statusCode' | 'reason'>,
+): boolean {
   switch (result.outcome) {
     case 'delivered':
-    case 'blocked':
       return false
+    case 'blocked':
+      return result.reason === 'blocked_name'
     case 'rejected':
       return result.statusCode !== 410
     case 'unreachable':

@@ -10,7 +10,8 @@ const ATTEMPT = {
   trigger: 'test',
   outcome: 'rejected',
   statusCode: 503,
-  error: 'status: 503',
+  reason: 'status_5xx',
+  error: 'the receiver answered 503',
 }
 const ANSWER = { id: 'an-id', name: 'an-id', state: 'failed', attempts: [ATTEMPT] }
 const LIST = { data: [ANSWER], nextCursor: 'more' }
@@ -83,7 +84,10 @@ t.test('a delivery is shown with a line for each attempt', async (t) => {
   await using api = await startApi()
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
   const { stdout } = await runCli(t, ['delivery', 'show', 'a', 'd'], { env })
-  t.match(stdout, /state +failed\n\nnumber {2}trigger.*\n1 +test +rejected +503 .*status: 503\n$/)
+  t.match(
+    stdout,
+    /state +failed\n\nnumber {2}trigger.*\n1 +test +rejected +503 .*status_5xx .*the receiver answered 503\n$/,
+  )
 })
 
 t.test('a schema comes from stdin too, and what is not JSON never leaves', async (t) => {

@@ -18,6 +18,7 @@ const ATTEMPT_COLUMNS = [
   'statusCode',
   'durationMs',
   'startedAt',
+  'reason',
   'error',
 ]
 

@@ -15,6 +15,39 @@ export type OutcomeColumn =
   | 'abandoned'
   | 'stale'
   | 'interrupted'
+/** Why an attempt did not deliver; what each means is in src/attempts/reason.ts. */
+export type ReasonColumn =
+  | 'status_3xx'
+  | 'status_4xx'
+  | 'status_5xx'
+  | 'status_other'
+  | 'timeout_dns'
+  | 'timeout_connect'
+  | 'timeout_tls'
+  | 'timeout_answer'
+  | 'dns_not_found'
+  | 'dns_failed'
+  | 'connection_refused'
+  | 'connection_unreachable'
+  | 'connection_closed'
+  | 'connection_failed'
+  | 'tls_certificate'
+  | 'tls_client_certificate'
+  | 'tls_protocol'
+  | 'tls_failed'
+  | 'bad_answer'
+  | 'unsendable'
+  | 'proxy_refused'
+  | 'proxy_failed'
+  | 'blocked_address'
+  | 'blocked_name'
+  | 'blocked_url'
+  | 'erased'
+  | 'secret_unreadable'
+  | 'fault'
+  | 'runner_stopped'
+  | 'keepalive_closed'
+  | 'runner_lost'
 export type EndpointState = 'active' | 'paused' | 'disabled'
 export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
 export type Scope = 'publish' | 'read' | 'manage' | 'admin'
@@ -130,6 +163,7 @@ export interface AttemptTable {
   trigger: Trigger
   outcome: Generated<OutcomeColumn>
   status_code: number | null
+  reason: ReasonColumn | null
   error: string | null
   duration_ms: number | null
   dns_ms: number | null

@@ -2,8 +2,9 @@ import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http'
 import { isIP } from 'node:net'
 import type { Timings } from 'got'
 import type { AttemptResult, AttemptTimings } from '../attempts/outcome.ts'
+import { reasonOfStatus } from '../attempts/reason.ts'
 import type { AnswerHead, Exchange } from './exchange.ts'
-import type { Failure } from './failure.ts'
+import { describeFailure, type Failure } from './failure.ts'
 import { maskHeaders } from './request-headers.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
@@ -21,10 +22,11 @@ export interface Sent {
 }
 
 /** The record of a try that never got as far as a connection. */
-export function resultOfFailure(sent: Sent, { outcome, error }: Failure): AttemptResult {
+export function resultOfFailure(sent: Sent, { outcome, reason, error }: Failure): AttemptResult {
   return {
     outcome,
     statusCode: null,
+    reason,
     error,
     durationMs: millisecondsSince(sent.startedAt),
     timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
@@ -40,15 +42,18 @@ export function resultOfExchange(sent: Sent, exchange: Exchange): AttemptResult 
   const { answer, failure } = exchange
   if (!answer) {
     // Without an answer there is a failure; the words are for the case that this is wrong.
-    const reason: Failure = failure ?? { outcome: 'unreachable', error: 'connection: failed' }
-    return { ...resultOfFailure(sent, reason), timings: timingsOf(sent, exchange) }
+    return {
+      ...resultOfFailure(sent, failure ?? describeFailure(undefined)),
+      timings: timingsOf(sent, exchange),
+    }
   }
-  const error = statusError(answer.statusCode)
+  const reason = reasonOfStatus(answer.statusCode)
   return {
-    ...resultOfFailure(sent, { outcome: 'unreachable', error: '' }),
-    outcome: error === null ? 'delivered' : 'rejected',
+    ...resultOfFailure(sent, describeFailure(undefined)),
+    outcome: reason === null ? 'delivered' : 'rejected',
     statusCode: answer.statusCode,
-    error,
+    reason,
+    error: reason && statusError(answer.statusCode),
     timings: timingsOf(sent, exchange),
     responseHeaders: definedHeaders(answer.headers),
     responseBody: exchange.body.text(),
@@ -56,11 +61,8 @@ export function resultOfExchange(sent: Sent, exchange: Exchange): AttemptResult 
   }
 }
 
-/** Only 2xx is success. */
-function statusError(statusCode: number): string | null {
-  if (statusCode >= 200 && statusCode < 300) return null
-  const words =
-    `status: the receiver answered ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
+function statusError(statusCode: number): string {
+  const words = `the receiver answered ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
   return statusCode >= 300 && statusCode < 400 ? `${words}; redirects are not followed` : words
 }
 

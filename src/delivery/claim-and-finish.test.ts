@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { AttemptResult } from '../attempts/outcome.ts'
+import { ATTEMPT_REASONS, type AttemptReason } from '../attempts/reason.ts'
 import type { DeliveryId } from '../ids.ts'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
 import { createTenant } from '../testing/tenant.ts'
@@ -34,7 +35,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
   const answer = (changes: Partial<AttemptResult> = {}): AttemptResult => ({
     outcome: 'rejected',
     statusCode: 500,
-    error: 'status: 500',
+    reason: 'status_5xx',
+    error: '500',
     durationMs: 12.5,
     timings: { dnsMs: 1, connectMs: 2, tlsMs: null, firstByteMs: 3 },
     requestHeaders: { 'webhook-id': 'x' },
@@ -43,7 +45,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     retryAfterSeconds: null,
     ...changes,
   })
-  const delivered = answer({ outcome: 'delivered', statusCode: 200, error: null })
+  const delivered = answer({ outcome: 'delivered', statusCode: 200, reason: null, error: null })
 
   async function deliveryOf(eventId: string) {
     const { rows } = await pool.query(
@@ -130,6 +132,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.match(attempt, {
       outcome: 'delivered',
       status_code: 200,
+      reason: null,
+      error: null,
       duration_ms: 12.5,
       dns_ms: 1,
       connect_ms: 2,
@@ -158,6 +162,21 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok(delivery.due_in > 50 && delivery.due_in <= 60)
     t.match(delivery.payload, /"n":2/)
     t.same(delivery.run_at, delivery.next_attempt_at)
+  })
+
+  t.test('a failed attempt has its reason, of a closed set, beside the words', async (t) => {
+    const { tenant, claim, finish } = await bundle()
+    for (const reason of ATTEMPT_REASONS) {
+      const { deliveryId, dueAttempt } = wakeUp(await deliveryOf(await tenant.publish()))
+      const claimed = await claim({ deliveryId, dueAttempt })
+      await finish(
+        finishing(claimed, answer({ outcome: 'interrupted', reason, error: 'in words' }), 60),
+      )
+      t.match(await attemptsOf(deliveryId), [{ reason, error: 'in words' }])
+    }
+    const claimed = await claim(wakeUp(await deliveryOf(await tenant.publish())))
+    const unknown = answer({ reason: 'bad_luck' as AttemptReason })
+    await t.rejects(finish(finishing(claimed, unknown, 60)), /attempt_reason_check/)
   })
 
   t.test('without a next attempt the delivery has failed and no job is left', async (t) => {
@@ -203,12 +222,15 @@ function conformance(t: Test, { pool }: TestDatabase) {
       const cutOff = await claim(due)
       const taken = await claim(due)
       t.match(taken, { attemptNumber: 2, abandonedCount: 1, eventId })
-      t.match(await attemptsOf(due.deliveryId), [{ outcome: 'abandoned' }, { outcome: 'started' }])
+      t.match(await attemptsOf(due.deliveryId), [
+        { outcome: 'abandoned', reason: 'runner_lost' },
+        { outcome: 'started', reason: null },
+      ])
 
       t.equal(await finish(finishing(cutOff, delivered, null)), 'stale')
       t.match(await deliveryOf(eventId), { state: 'delivering', claim: taken?.attemptId })
       t.match(await attemptsOf(due.deliveryId), [
-        { outcome: 'stale', status_code: 200 },
+        { outcome: 'stale', status_code: 200, reason: null },
         { outcome: 'started' },
       ])
 

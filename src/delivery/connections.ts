@@ -95,7 +95,8 @@ export function createConnections(options: ConnectionOptions): Connections {
 
 const CERTIFICATE_UNUSABLE: Failure = {
   outcome: 'unreachable',
-  error: 'tls: the client certificate of the endpoint cannot be used',
+  reason: 'tls_client_certificate',
+  error: 'the client certificate of the endpoint cannot be used',
 }
 
 /** It was checked when it was set; what was good enough then may be too weak for a newer OpenSSL. */

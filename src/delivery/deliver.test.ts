@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { AttemptResult } from '../attempts/outcome.ts'
+import { SecretUnreadable } from '../endpoints/secrets.ts'
 import type { AttemptId, DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import type { Claimed } from './claim.ts'
 import {
@@ -39,7 +40,8 @@ const CLAIMED: Claimed = {
 const RESULT: AttemptResult = {
   outcome: 'rejected',
   statusCode: 500,
-  error: 'status: 500',
+  reason: 'status_5xx',
+  error: '500',
   durationMs: 5,
   timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
   requestHeaders: {},
@@ -168,7 +170,8 @@ t.test('Retry-After stretches the delay up to its cap', async (t) => {
 t.test('success, a blocked address and 410 are final', async (t) => {
   for (const result of [
     { outcome: 'delivered', statusCode: 200 },
-    { outcome: 'blocked', statusCode: null },
+    { outcome: 'blocked', statusCode: null, reason: 'blocked_address' },
+    { outcome: 'blocked', statusCode: null, reason: 'blocked_url' },
     { outcome: 'rejected', statusCode: 410 },
   ] as const) {
     const { deliver, finished } = bundle({ result })
@@ -176,6 +179,23 @@ t.test('success, a blocked address and 410 are final', async (t) => {
     t.match(finished, [{ nextInSeconds: null, result }])
   }
 })
+
+// Issue 14: one look-up that gave 0.0.0.0 ended the delivery.
+t.test(
+  'a name that leads to a blocked address is tried again until its schedule is used up',
+  async (t) => {
+    const result = { outcome: 'blocked', statusCode: null, reason: 'blocked_name' } as const
+    for (const [scheduleStep, nextInSeconds] of [
+      [0, 60],
+      [1, 120],
+      [2, null],
+    ] as const) {
+      const { deliver, finished } = bundle({ claimed: { scheduleStep }, result })
+      await deliver(WAKE_UP)
+      t.match(finished, [{ nextInSeconds, result }])
+    }
+  },
+)
 
 t.test('an attempt that a shutdown cut off is handed on at once', async (t) => {
   const { deliver, finished } = bundle({ result: { outcome: 'interrupted', statusCode: null } })
@@ -186,13 +206,13 @@ t.test('an attempt that a shutdown cut off is handed on at once', async (t) => {
 t.test('a secret that no key opens postpones the delivery and costs no step', async (t) => {
   const { deliver, sent, finished, faults } = bundle({
     decryptSecret: () => {
-      throw new Error('no key fits')
+      throw new SecretUnreadable('no key fits')
     },
   })
   await deliver(WAKE_UP)
   t.same(sent, [])
   t.match(finished, [
-    { nextInSeconds: 60, result: { outcome: 'interrupted', error: /could not be signed/ } },
+    { nextInSeconds: 60, result: { outcome: 'interrupted', reason: 'secret_unreadable' } },
   ])
   t.match(faults, [{ message: 'no key fits' }])
 })
@@ -201,7 +221,7 @@ t.test('an event whose data is gone is blocked, not sent', async (t) => {
   const { deliver, sent, finished } = bundle({ claimed: { body: null } })
   await deliver(WAKE_UP)
   t.same(sent, [])
-  t.match(finished, [{ nextInSeconds: null, result: { outcome: 'blocked', error: /erased/ } }])
+  t.match(finished, [{ nextInSeconds: null, result: { outcome: 'blocked', reason: 'erased' } }])
 })
 
 t.test('a stale finish is thrown, so that the job is not completed', async (t) => {
@@ -229,7 +249,8 @@ t.test('writes one line an attempt, without payload or headers', async (t) => {
       attempt: 1,
       outcome: 'rejected',
       statusCode: 500,
-      error: 'status: 500',
+      reason: 'status_5xx',
+      error: '500',
       durationMs: 5,
       ageMs: 17,
       verdict: 'pending',

@@ -1,10 +1,14 @@
 import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
+import type { AttemptReason } from '../attempts/reason.ts'
+import { SecretUnreadable } from '../endpoints/secrets.ts'
 import type { OpenSpan, Tracing } from '../tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { ClientCertificate } from './connections.ts'
+import type { Failure } from './failure.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
 import type { SendRequest } from './send.ts'
+import { InvalidSecret } from './signature.ts'
 import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
 /** How long a delivery waits that could not be sent for a reason of ours, such as an unreadable secret. */
@@ -39,6 +43,7 @@ export interface DeliveryAttempted {
   attempt: number
   outcome: string
   statusCode: number | null
+  reason: AttemptReason | null
   error: string | null
   durationMs: number
   /** From when the event could first be sent to the end of this attempt. */
@@ -105,7 +110,7 @@ async function sendClaimed(
   span: OpenSpan | null,
   signal?: AbortSignal,
 ): Promise<AttemptResult> {
-  if (claimed.body === null) return notSent('blocked', 'blocked: the data of the event was erased')
+  if (claimed.body === null) return notSent(ERASED)
   try {
     const secrets = claimed.secrets.map((secret) => deps.decryptSecret(secret, claimed.endpointId))
     const request = {
@@ -125,8 +130,7 @@ async function sendClaimed(
   } catch (cause) {
     deps.onFault(cause, claimed)
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
-    const error = 'interrupted: the request could not be signed here; it is tried again in a minute'
-    return { ...notSent('interrupted', error), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
+    return { ...notSent(ourFault(cause)), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
   }
 }
 
@@ -139,10 +143,24 @@ function clientCertificateOf(
   return { id: key, chain, openKey: () => decryptSecret(key, endpointId) }
 }
 
-function notSent(outcome: 'blocked' | 'interrupted', error: string): AttemptResult {
+const ERASED: Failure = {
+  outcome: 'blocked',
+  reason: 'erased',
+  error: 'the data of the event was erased',
+}
+
+function ourFault(cause: unknown): Failure {
+  const isOfSecret = cause instanceof SecretUnreadable || cause instanceof InvalidSecret
   return {
-    outcome,
-    error,
+    outcome: 'interrupted',
+    reason: isOfSecret ? 'secret_unreadable' : 'fault',
+    error: 'the request could not be signed here; it is tried again in a minute',
+  }
+}
+
+function notSent(failure: Failure): AttemptResult {
+  return {
+    ...failure,
     statusCode: null,
     durationMs: 0,
     timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
@@ -181,6 +199,7 @@ function describe(
     attempt: claimed.attemptNumber,
     outcome: result.outcome,
     statusCode: result.statusCode,
+    reason: result.reason,
     error: result.error,
     durationMs: result.durationMs,
     ageMs: Math.round(claimed.waitedMs + result.durationMs),

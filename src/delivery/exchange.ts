@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Request as GotRequest, Timings } from 'got'
 import {
@@ -7,6 +8,7 @@ import {
   errorCode,
   type Failure,
   INTERRUPTED,
+  type Phase,
   timedOut,
 } from './failure.ts'
 import { type KeptBody, keepBody } from './response-body.ts'
@@ -71,7 +73,7 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
     }
     const abort = () => stop(INTERRUPTED)
     // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
-    const expire = () => setImmediate(() => stop(timedOut(deadline.timeoutMs)))
+    const expire = () => setImmediate(() => stop(timedOut(deadline.timeoutMs, socket.phase())))
     const timer = setTimeout(expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', abort)
     if (deadline.signals.some((signal) => signal.aborted)) abort()
@@ -104,18 +106,33 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
 function watchSocket(request: GotRequest) {
   let native: ClientRequest | undefined
   let bytesReadBefore = 0
+  // Without a socket it is being dialled, through a proxy, or waits for its turn.
+  let phase: Phase = 'connect'
+  const reach = (next: Phase) => () => {
+    phase = next
+  }
   request.once('request', (made: ClientRequest) => {
     native = made
     made.once('socket', (socket) => {
       bytesReadBefore = socket.bytesRead
+      const connected: Phase = 'encrypted' in socket && !made.reusedSocket ? 'tls' : 'answer'
+      phase = socket.connecting ? dialPhase(made) : connected
+      socket.once('lookup', reach('connect'))
+      socket.once('connect', reach(connected))
+      socket.once('secureConnect', reach('answer'))
     })
   })
   return {
+    /** What it waits for at the moment. */
+    phase: () => phase,
     reused: () => native?.reusedSocket ?? false,
     silent: () => (native?.socket?.bytesRead ?? 0) === bytesReadBefore,
     uploaded: () => native?.writableFinished ?? true,
   }
 }
+
+/** An address is not looked up. */
+const dialPhase = ({ host }: ClientRequest): Phase => (isIP(host) === 0 ? 'dns' : 'connect')
 
 function headOf({ statusCode = 0, headers }: IncomingMessage): AnswerHead {
   return { statusCode, headers }

@@ -1,46 +1,60 @@
 import t from 'tap'
+import type { AttemptReason } from '../attempts/reason.ts'
 import { AddressBlocked } from './egress.ts'
 import { describeFailure, errorCode } from './failure.ts'
 
 const withCode = (code: string) => Object.assign(new Error('secret path /home/x'), { code })
 
-const CASES: [code: string, words: RegExp][] = [
-  ['ENOTFOUND', /^dns: .*\(ENOTFOUND\)$/],
-  ['EAI_AGAIN', /^dns: /],
-  ['EAI_FAIL', /^dns: /],
-  ['ECONNREFUSED', /^connection: refused/],
-  ['ECONNRESET', /^connection: closed/],
-  ['EPIPE', /^connection: closed/],
-  ['ETIMEDOUT', /^connection: /],
-  ['EADDRNOTAVAIL', /^connection: failed \(EADDRNOTAVAIL\)$/],
-  ['HPE_HEADER_OVERFLOW', /^protocol: .*16 KiB/],
-  ['HPE_INVALID_CONSTANT', /^protocol: /],
-  ['CERT_HAS_EXPIRED', /^tls: .*expired/],
-  ['CERT_REVOKED', /^tls: /],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', /^tls: .*self-signed/],
-  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', /^tls: /],
-  ['EPROTO', /^tls: /],
-  ['ERR_INVALID_CHAR', /^request: /],
+const CASES: [code: string, reason: AttemptReason, words: RegExp][] = [
+  ['ENOTFOUND', 'dns_not_found', /\(ENOTFOUND\)$/],
+  ['EAI_AGAIN', 'dns_failed', /^the name servers/],
+  ['ENODATA', 'dns_not_found', /^the name/],
+  ['ESERVFAIL', 'dns_failed', /^the name/],
+  ['EAI_FAIL', 'dns_failed', /^the name/],
+  ['ECONNREFUSED', 'connection_refused', /^refused/],
+  ['ECONNRESET', 'connection_closed', /^closed/],
+  ['EPIPE', 'connection_closed', /^closed/],
+  ['ETIMEDOUT', 'timeout_connect', /in time/],
+  ['EHOSTUNREACH', 'connection_unreachable', /^no route/],
+  ['ENETUNREACH', 'connection_unreachable', /^no route/],
+  ['EADDRNOTAVAIL', 'connection_failed', /^the connection failed \(EADDRNOTAVAIL\)$/],
+  ['HPE_HEADER_OVERFLOW', 'bad_answer', /16 KiB/],
+  ['HPE_INVALID_CONSTANT', 'bad_answer', /not valid HTTP/],
+  ['CERT_HAS_EXPIRED', 'tls_certificate', /expired/],
+  ['CERT_REVOKED', 'tls_certificate', /^no secure/],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls_certificate', /self-signed/],
+  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls_protocol', /^no secure/],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls_client_certificate', /asks for/],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'tls_client_certificate', /refused/],
+  ['EPROTO', 'tls_failed', /^no secure/],
+  ['ERR_INVALID_CHAR', 'unsendable', /cannot be sent/],
 ]
 
-for (const [code, words] of CASES) {
-  t.test(`puts ${code} into words`, async (t) => {
-    const { outcome, error } = describeFailure(withCode(code))
-    t.equal(outcome, 'unreachable')
-    t.match(error, words)
-    t.notMatch(error, /secret|home/)
+for (const [code, reason, words] of CASES) {
+  t.test(`says ${reason} of ${code}, and puts it into words`, async (t) => {
+    const failure = describeFailure(withCode(code))
+    t.match(failure, { outcome: 'unreachable', reason, error: words })
+    t.notMatch(failure.error, /secret|home/)
   })
 }
 
 t.test('a refused address is blocked, also inside the error of got', async (t) => {
   const refusal = new AddressBlocked('10.0.0.1')
-  const expected = { outcome: 'blocked', error: 'blocked: 10.0.0.1 is not a public address' }
+  const expected = {
+    outcome: 'blocked',
+    reason: 'blocked_name',
+    error: 'the name leads to 10.0.0.1, which is not a public address',
+  }
   t.strictSame(describeFailure(refusal), expected)
   t.strictSame(describeFailure(new Error('wrapped', { cause: refusal })), expected)
 })
 
 t.test('what is no error of any kind we know stays without details', async (t) => {
-  const expected = { outcome: 'unreachable', error: 'connection: failed' }
+  const expected = {
+    outcome: 'unreachable',
+    reason: 'connection_failed',
+    error: 'the connection failed',
+  }
   t.strictSame(describeFailure(new Error('stack and all')), expected)
   t.strictSame(describeFailure('text'), expected)
   t.strictSame(describeFailure(undefined), expected)

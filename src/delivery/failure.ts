@@ -1,15 +1,18 @@
+import type { AttemptReason } from '../attempts/reason.ts'
 import { AddressBlocked } from './egress.ts'
 import { ProxyFailed } from './proxy.ts'
 
-/** Why no answer came: the outcome it means, and words for the customer who owns the receiver. */
+/** Why no answer came: what it means for programs, and words for the customer who owns the receiver. */
 export interface Failure {
   outcome: 'unreachable' | 'blocked' | 'interrupted'
+  reason: AttemptReason
   error: string
 }
 
 export const INTERRUPTED: Failure = {
   outcome: 'interrupted',
-  error: 'interrupted: the runner stopped before the receiver answered',
+  reason: 'runner_stopped',
+  error: 'the runner stopped before the receiver answered',
 }
 
 /**
@@ -19,66 +22,113 @@ export const INTERRUPTED: Failure = {
  */
 export const CLOSED_UNDER_US: Failure = {
   outcome: 'interrupted',
-  error: 'interrupted: the receiver closed the kept-alive connection as it was used',
+  reason: 'keepalive_closed',
+  error: 'the receiver closed the kept-alive connection as it was used',
 }
 
-export const timedOut = (timeoutMs: number): Failure =>
-  unreachable(`timeout: no complete answer within ${timeoutMs / 1000} s`)
+/** What a request waits for, one after the other. */
+export type Phase = 'dns' | 'connect' | 'tls' | 'answer'
+
+const MISSED: Record<Phase, string> = {
+  dns: 'the name did not resolve',
+  connect: 'no connection',
+  tls: 'no secure connection',
+  answer: 'no complete answer',
+}
+
+export const timedOut = (timeoutMs: number, phase: Phase): Failure =>
+  unreachable(`timeout_${phase}`, `${MISSED[phase]} within ${timeoutMs / 1000} s`)
+
+const NO_TLS = 'no secure connection'
+
+type Cause = [reason: AttemptReason, words: string]
 
 /** Codes of Node, libuv and OpenSSL that deserve better words than their family's. */
-const WORDS: Record<string, string> = {
-  ENOTFOUND: 'dns: the name did not resolve',
-  EAI_AGAIN: 'dns: the name servers did not answer',
-  ECONNREFUSED: 'connection: refused, nothing listens there',
-  ECONNRESET: 'connection: closed before a complete answer came',
-  EPIPE: 'connection: closed before a complete answer came',
-  EHOSTUNREACH: 'connection: no route to the host',
-  ENETUNREACH: 'connection: no route to the network',
-  ETIMEDOUT: 'connection: could not be established in time',
-  HPE_HEADER_OVERFLOW: 'protocol: the headers of the answer are larger than 16 KiB',
-  CERT_HAS_EXPIRED: 'tls: the certificate has expired',
-  CERT_NOT_YET_VALID: 'tls: the certificate is not valid yet',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls: the certificate is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls: the certificate chain ends in a self-signed certificate',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls: the certificate chain is incomplete',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls: the certificate is from an unknown authority',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls: the certificate is for another host name',
+const CAUSES: Record<string, Cause> = {
+  ENOTFOUND: ['dns_not_found', 'the name did not resolve'],
+  EAI_AGAIN: ['dns_failed', 'the name servers did not answer'],
+  ECONNREFUSED: ['connection_refused', 'refused, nothing listens there'],
+  ECONNRESET: ['connection_closed', 'closed before a complete answer came'],
+  EPIPE: ['connection_closed', 'closed before a complete answer came'],
+  EHOSTUNREACH: ['connection_unreachable', 'no route to the host'],
+  ENETUNREACH: ['connection_unreachable', 'no route to the network'],
+  ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],
+  HPE_HEADER_OVERFLOW: ['bad_answer', 'the headers of the answer are larger than 16 KiB'],
+  CERT_HAS_EXPIRED: ['tls_certificate', 'the certificate has expired'],
+  CERT_NOT_YET_VALID: ['tls_certificate', 'the certificate is not valid yet'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls_certificate', 'the certificate is self-signed'],
+  SELF_SIGNED_CERT_IN_CHAIN: [
+    'tls_certificate',
+    'the certificate chain ends in a self-signed certificate',
+  ],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls_certificate', 'the certificate chain is incomplete'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [
+    'tls_certificate',
+    'the certificate is from an unknown authority',
+  ],
+  ERR_TLS_CERT_ALTNAME_INVALID: ['tls_certificate', 'the certificate is for another host name'],
 }
 
 /** First match wins. */
-const FAMILIES: [RegExp, string][] = [
-  [/^(EAI_|ENODATA|ESERVFAIL)/, 'dns: the name did not resolve'],
+const FAMILIES: [RegExp, Cause][] = [
+  [/^(ENODATA|EAI_NO)/, ['dns_not_found', 'the name did not resolve']],
+  [/^(EAI_|ESERVFAIL)/, ['dns_failed', 'the name did not resolve']],
   // Alerts of the receiver; only certificates of ours can be meant.
-  [/ALERT_CERTIFICATE_REQUIRED/, 'tls: the receiver asks for a client certificate'],
-  [/ALERT_.*(CERTIFICATE|UNKNOWN_CA)/, 'tls: the receiver refused the client certificate'],
-  [/^HPE_/, 'protocol: the answer is not valid HTTP'],
-  [/^(ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO)|CERT|SIGNATURE|CRL/, 'tls: no secure connection'],
-  [/^(ERR_INVALID|ERR_HTTP|ERR_UNESCAPED)/, 'request: the URL or a header cannot be sent'],
+  [
+    /ALERT_CERTIFICATE_REQUIRED/,
+    ['tls_client_certificate', 'the receiver asks for a client certificate'],
+  ],
+  [
+    /ALERT_.*(CERTIFICATE|UNKNOWN_CA)/,
+    ['tls_client_certificate', 'the receiver refused the client certificate'],
+  ],
+  [/^HPE_/, ['bad_answer', 'the answer is not valid HTTP']],
+  [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER/, ['tls_protocol', NO_TLS]],
+  [/CERT|SIGNATURE|CRL/, ['tls_certificate', NO_TLS]],
+  [/^(ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO)/, ['tls_failed', NO_TLS]],
+  [/^(ERR_INVALID|ERR_HTTP|ERR_UNESCAPED)/, ['unsendable', 'the URL or a header cannot be sent']],
 ]
+
+const UNKNOWN: Cause = ['connection_failed', 'the connection failed']
 
 /** Puts an error of got, Node or our lookup into words; never a message or stack of theirs. */
 export function describeFailure(error: unknown): Failure {
   const known = knownFailure(error)
   if (known) return known
   const code = errorCode(error)
-  if (code === null) return unreachable('connection: failed')
-  const words = WORDS[code] ?? FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
-  return unreachable(`${words ?? 'connection: failed'} (${code})`)
+  if (code === null) return unreachable(...UNKNOWN)
+  const [reason, words] = causeOf(code)
+  return unreachable(reason, `${words} (${code})`)
 }
 
-/** For a URL that leads to an address that may not be dialled. */
-export const blockedBy = (refusal: AddressBlocked): Failure => ({
-  outcome: 'blocked',
-  error: `blocked: ${refusal.message}`,
+const causeOf = (code: string): Cause =>
+  CAUSES[code] ?? FAMILIES.find(([pattern]) => pattern.test(code))?.[1] ?? UNKNOWN
+
+const unreachable = (reason: AttemptReason, error: string): Failure => ({
+  outcome: 'unreachable',
+  reason,
+  error,
 })
 
-const unreachable = (error: string): Failure => ({ outcome: 'unreachable', error })
+/** For a URL that holds an address that may not be dialled. */
+export const blockedAddress = ({ message }: AddressBlocked): Failure => ({
+  outcome: 'blocked',
+  reason: 'blocked_address',
+  error: message,
+})
+
+const blockedName = ({ address }: AddressBlocked): Failure => ({
+  outcome: 'blocked',
+  reason: 'blocked_name',
+  error: `the name leads to ${address}, which is not a public address`,
+})
 
 /** Of ours, as it is or as the cause of got's. */
 function knownFailure(error: unknown): Failure | null {
   for (const candidate of error instanceof Error ? [error, error.cause] : []) {
-    if (candidate instanceof AddressBlocked) return blockedBy(candidate)
-    if (candidate instanceof ProxyFailed) return unreachable(`proxy: ${candidate.message}`)
+    // Of a lookup: what stands in the URL itself is refused before anything is dialled.
+    if (candidate instanceof AddressBlocked) return blockedName(candidate)
+    if (candidate instanceof ProxyFailed) return unreachable(candidate.reason, candidate.message)
   }
   return null
 }

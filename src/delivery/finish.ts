@@ -91,6 +91,7 @@ function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds }: Finis
     attempt_id: attemptId,
     outcome: result.outcome,
     status_code: result.statusCode,
+    reason: result.reason,
     error: result.error,
     duration_ms: result.durationMs,
     dns_ms: result.timings.dnsMs,

@@ -10,6 +10,7 @@ const ENDPOINT = 'e' as EndpointId
 const RESULT: AttemptResult = {
   outcome: 'delivered',
   statusCode: 200,
+  reason: null,
   error: null,
   durationMs: 5,
   timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
@@ -92,8 +93,12 @@ t.test('the slot that a job has waited for is presented', async (t) => {
 t.test('how the attempt ended says how long the endpoint holds its places', async (t) => {
   for (const [result, expected] of [
     [{ outcome: 'rejected', statusCode: 500 }, 'answered'],
-    [{ outcome: 'unreachable', error: 'timeout: no complete answer within 15 s' }, 'timeout'],
-    [{ outcome: 'unreachable', error: 'connection: refused' }, 'other'],
+    [{ outcome: 'unreachable', reason: 'timeout_answer' }, 'timeout'],
+    [{ outcome: 'unreachable', reason: 'timeout_connect' }, 'timeout'],
+    [{ outcome: 'unreachable', reason: 'connection_refused' }, 'other'],
+    // Issue 14: what an error is was guessed from how its text begins.
+    [{ outcome: 'unreachable', reason: 'tls_failed', error: 'timeout: of words' }, 'other'],
+    [{ outcome: 'unreachable', reason: 'timeout_tls', error: 'in other words' }, 'timeout'],
     [null, 'other'],
   ] as const) {
     const { limited, left } = bundle({ deliver: async () => result && { ...RESULT, ...result } })

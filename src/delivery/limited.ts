@@ -1,4 +1,5 @@
 import type { AttemptResult } from '../attempts/outcome.ts'
+import { isTimeout } from '../attempts/reason.ts'
 import type { EndpointId } from '../ids.ts'
 import type { InFlight } from '../limits/in-flight.ts'
 import type { LeaveResult } from '../limits/places.ts'
@@ -63,5 +64,5 @@ function slotOf(
 /** What an attempt says about how long its endpoint holds a place. */
 function leaveResult(result: AttemptResult | null): LeaveResult {
   if (result?.outcome === 'delivered' || result?.outcome === 'rejected') return 'answered'
-  return result?.error?.startsWith('timeout:') ? 'timeout' : 'other'
+  return result && isTimeout(result.reason) ? 'timeout' : 'other'
 }

@@ -163,7 +163,8 @@ t.test('a name server that changes its answer gains nothing (DNS rebinding)', as
   t.equal(asked, 1, 'what was vetted is what is dialled, without asking again')
   t.match(await send(), {
     outcome: 'blocked',
-    error: 'blocked: 10.0.0.1 is not a public address',
+    reason: 'blocked_name',
+    error: 'the name leads to 10.0.0.1, which is not a public address',
   })
   t.match(await send(), { outcome: 'delivered' }, 'to the address that may be dialled')
   t.equal(receiver.requests.length, 2)
@@ -176,7 +177,8 @@ t.test('an attempt does not wait for a name longer than its time', async (t) => 
   })
   t.match(await sender.send('http://hanging.test/', { timeoutMs: 300 }), {
     outcome: 'unreachable',
-    error: 'timeout: no complete answer within 0.3 s',
+    reason: 'timeout_dns',
+    error: 'the name did not resolve within 0.3 s',
   })
 })
 

@@ -55,7 +55,8 @@ export function createLookup(options: LookupOptions = {}): LookupAll {
   return (hostname, lookupOptions, callback) => {
     const families = familiesOf(lookupOptions.family)
     const listed = hosts(hostname).filter(({ family }) => families.includes(family as 4 | 6))
-    if (listed.length > 0) return void process.nextTick(callback, null, listed)
+    // Not before whoever asked has its socket: a tick later would be, and it would not hear of the end of the lookup.
+    if (listed.length > 0) return void setImmediate(callback, null, listed)
 
     query(hostname, families, options.servers, (addresses, codes) => {
       if (addresses.length > 0) callback(null, addresses)

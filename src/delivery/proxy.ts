@@ -3,6 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
 import { SocksClient, SocksClientError } from 'socks'
+import type { AttemptReason } from '../attempts/reason.ts'
 import type { VettedLookup } from './egress.ts'
 
 /** The longest time that an endpoint may set for an attempt: nobody waits for a dial any more. */
@@ -30,6 +31,11 @@ export interface ProxyDialer {
 export class ProxyFailed extends Error {
   override readonly name = 'ProxyFailed'
   readonly code = 'EGRESS_PROXY_FAILED'
+  readonly reason: AttemptReason
+  constructor(message: string, options?: ErrorOptions & { reason?: AttemptReason }) {
+    super(message, options)
+    this.reason = options?.reason ?? 'proxy_failed'
+  }
 }
 
 /**
@@ -103,11 +109,16 @@ const openHttpTunnel: Open = async (proxy, { host, port }, { bounded }) => {
     return watched(socket)
   }
   socket.destroy()
-  throw new ProxyFailed(
-    statusCode === 407
-      ? 'the proxy refused the credentials of this service (407)'
-      : `the proxy answered ${statusCode} instead of connecting`,
-  )
+  throw tunnelRefused(statusCode)
+}
+
+function tunnelRefused(statusCode: number | undefined): ProxyFailed {
+  if (statusCode === 407) {
+    return new ProxyFailed('the proxy refused the credentials of this service (407)')
+  }
+  return new ProxyFailed(`the proxy answered ${statusCode} instead of connecting`, {
+    reason: statusCode === 403 ? 'proxy_refused' : 'proxy_failed',
+  })
 }
 
 function authorization({ username, password }: URL): Record<string, string> {
@@ -158,17 +169,20 @@ function addressOf(host: string, lookup: VettedLookup): Promise<string> {
 
 /** The words that the package has for the replies of RFC 1928, 6; nowhere but in its message. */
 const SOCKS_REPLY = /rejected connection - (\w+)$/i
-const SOCKS_WORDS: Record<string, string> = {
-  NotAllowed: 'the proxy does not allow this receiver',
-  NetworkUnreachable: 'the proxy found no route to the network of the receiver',
-  HostUnreachable: 'the proxy found no route to the receiver',
-  ConnectionRefused: 'the receiver refused the connection of the proxy',
-  TTLExpired: 'the proxy did not reach the receiver in time',
+const SOCKS_CAUSES: Record<string, [reason: AttemptReason, words: string]> = {
+  NotAllowed: ['proxy_refused', 'the proxy does not allow this receiver'],
+  NetworkUnreachable: [
+    'connection_unreachable',
+    'the proxy found no route to the network of the receiver',
+  ],
+  HostUnreachable: ['connection_unreachable', 'the proxy found no route to the receiver'],
+  ConnectionRefused: ['connection_refused', 'the receiver refused the connection of the proxy'],
+  TTLExpired: ['timeout_connect', 'the proxy did not reach the receiver in time'],
 }
 
 function socksFailure({ message }: SocksClientError): ProxyFailed {
-  const reply = SOCKS_REPLY.exec(message)?.[1] ?? ''
-  if (SOCKS_WORDS[reply]) return new ProxyFailed(SOCKS_WORDS[reply])
+  const [reason, words] = SOCKS_CAUSES[SOCKS_REPLY.exec(message)?.[1] ?? ''] ?? []
+  if (reason) return new ProxyFailed(words ?? '', { reason })
   if (/authentication/i.test(message)) {
     return new ProxyFailed('the proxy refused the credentials of this service')
   }

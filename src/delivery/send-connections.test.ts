@@ -76,7 +76,8 @@ t.test('a connection whose receiver asked to close it is not used again', async 
 
 const CLOSED_UNDER_US = {
   outcome: 'interrupted',
-  error: 'interrupted: the receiver closed the kept-alive connection as it was used',
+  reason: 'keepalive_closed',
+  error: 'the receiver closed the kept-alive connection as it was used',
   statusCode: null,
 }
 
@@ -123,7 +124,8 @@ t.test('a connection that is closed is a failure when it was new', async (t) => 
   for (const newConnection of [false, true]) {
     t.match(await sender.send(closing.url, { newConnection }), {
       outcome: 'unreachable',
-      error: /^connection: closed/,
+      reason: 'connection_closed',
+      error: /^closed/,
     })
   }
   t.equal(closing.connections(), 2)
@@ -150,7 +152,8 @@ t.test('the address that was vetted is the one that is dialled', async (t) => {
   receiver.closeIdleConnections()
   t.match(await sender.send(url, { newConnection: true }), {
     outcome: 'blocked',
-    error: 'blocked: 10.0.0.1 is not a public address',
+    reason: 'blocked_name',
+    error: 'the name leads to 10.0.0.1, which is not a public address',
   })
   t.strictSame(lookup.asked, ['rebinding.test', 'rebinding.test'])
   t.equal(receiver.requests.length, 2)
@@ -226,14 +229,19 @@ t.test('keeps https connections as well', async (t) => {
 })
 
 const BAD_CERTIFICATES: [name: string, certificate: Certificate, error: RegExp][] = [
-  ['expired', certificates.expired, /^tls: the certificate has expired \(CERT_HAS_EXPIRED\)$/],
-  ['for another host', certificates.wrongHost, /^tls: the certificate is for another host name/],
-  ['self-signed', certificates.selfSigned, /^tls: the certificate is self-signed/],
+  ['expired', certificates.expired, /^the certificate has expired \(CERT_HAS_EXPIRED\)$/],
+  ['for another host', certificates.wrongHost, /^the certificate is for another host name/],
+  ['self-signed', certificates.selfSigned, /^the certificate is self-signed/],
 ]
 for (const [name, certificate, error] of BAD_CERTIFICATES) {
   t.test(`a certificate that is ${name} gets no request`, async (t) => {
     const { result, requests } = await sendTls(certificate)
-    t.match(result, { outcome: 'unreachable', statusCode: null, error })
+    t.match(result, {
+      outcome: 'unreachable',
+      statusCode: null,
+      reason: 'tls_certificate',
+      error,
+    })
     t.equal(requests, 0)
   })
 }
@@ -245,7 +253,7 @@ t.test('a receiver that breaks the TLS handshake gets no request', async (t) => 
       socket.once('data', () => socket.end(said))
     })
     const result = await sender.send(receiver.url.replace('http:', 'https:'))
-    t.match(result, { outcome: 'unreachable', statusCode: null, error: /^tls: / })
+    t.match(result, { outcome: 'unreachable', statusCode: null, reason: 'tls_failed' })
   }
 })
 
@@ -253,5 +261,9 @@ t.test('https to a receiver that speaks http is said in words', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver()
   const result = await sender.send(receiver.url.replace('http:', 'https:'))
-  t.match(result, { outcome: 'unreachable', error: /^tls: no secure connection \(/ })
+  t.match(result, {
+    outcome: 'unreachable',
+    reason: 'tls_failed',
+    error: /^no secure connection \(/,
+  })
 })

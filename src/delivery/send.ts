@@ -8,7 +8,7 @@ import { resultOfExchange, resultOfFailure, type Sent } from './attempt-result.t
 import { CERTIFICATES_MAX, type ClientCertificate, createConnections } from './connections.ts'
 import { createVettedLookup, type ParsedCidr, vetLiteralHost } from './egress.ts'
 import { followExchange } from './exchange.ts'
-import { blockedBy, type Failure, INTERRUPTED } from './failure.ts'
+import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
 import type { LookupAll } from './lookup.ts'
 import { requestHeaders } from './request-headers.ts'
 import { sign } from './signature.ts'
@@ -169,9 +169,10 @@ function signedHeaders(
   )
 }
 
-const NO_URL: Failure = { outcome: 'blocked', error: 'blocked: the URL cannot be read' }
-const NO_HTTP: Failure = { outcome: 'blocked', error: 'blocked: only http and https are dialled' }
-const NO_HTTPS: Failure = { outcome: 'blocked', error: 'blocked: only https is dialled here' }
+const refused = (error: string): Failure => ({ outcome: 'blocked', reason: 'blocked_url', error })
+const NO_URL = refused('the URL cannot be read')
+const NO_HTTP = refused('only http and https are dialled')
+const NO_HTTPS = refused('only https is dialled here')
 
 /** Why a request is not even begun, or `null`. Also takes credentials out of the URL. */
 function refuse(
@@ -187,5 +188,5 @@ function refuse(
   url.username = ''
   url.password = ''
   const literal = vetLiteralHost(url, allow)
-  return literal && blockedBy(literal)
+  return literal && blockedAddress(literal)
 }

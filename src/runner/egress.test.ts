@@ -57,7 +57,7 @@ t.test(
       `select a.outcome, a.error from postrider.attempt a join postrider.endpoint e on e.id = a.endpoint_id
      where e.url like 'http:%'`,
     )
-    t.strictSame(rows, [{ outcome: 'blocked', error: 'blocked: only https is dialled here' }])
+    t.strictSame(rows, [{ outcome: 'blocked', error: 'only https is dialled here' }])
     t.equal(plain.connections(), 0)
   },
 )

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { reasonOfStatus } from '../attempts/reason.ts'
 import { type Claimed, createClaim } from '../delivery/claim.ts'
 import { createFinish } from '../delivery/finish.ts'
 import { createSnooze } from '../delivery/snooze.ts'
@@ -95,7 +96,8 @@ export async function createWork(pool: Pool) {
         result: {
           outcome: isDelivered ? 'delivered' : 'rejected',
           statusCode,
-          error: isDelivered ? null : `status: ${statusCode}`,
+          reason: reasonOfStatus(statusCode),
+          error: isDelivered ? null : `answered ${statusCode}`,
           durationMs: 10,
           timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
           requestHeaders: {},
