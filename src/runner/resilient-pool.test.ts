@@ -25,7 +25,13 @@ function start(
   t.teardown(async () => {
     if (!pool.ended) await pool.end()
   })
-  return resilient(pool, { holder: HOLDER, heldJobs: heldJobs(), onRetry: () => {}, ...options })
+  return resilient(pool, {
+    holder: HOLDER,
+    heldJobs: heldJobs(),
+    onRetry: () => {},
+    log: captureLog().log,
+    ...options,
+  })
 }
 
 const heldJobs = () => createHeldJobs(HOLDER, captureLog().log)
@@ -243,6 +249,7 @@ t.test('connecting is tried again until the server is back', async (t) => {
     holder: HOLDER,
     heldJobs: heldJobs(),
     onRetry: () => retried.resolve(),
+    log: captureLog().log,
   }).connect()
   await retried.promise
   Object.assign(refusing.options, {
@@ -263,6 +270,7 @@ t.test('connecting is given up once the pool ends', async (t) => {
     holder: HOLDER,
     heldJobs: heldJobs(),
     onRetry: () => retried.resolve(),
+    log: captureLog().log,
   }).connect()
   await retried.promise
   await refusing.end()

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
 import { isPassing } from '../database/outage.ts'
+import type { Log } from '../log.ts'
 import type { HeldJobs } from './held-jobs.ts'
+import { createHints } from './hints.ts'
 
 type Values = readonly unknown[]
 
@@ -34,6 +36,7 @@ export interface ResilientOptions {
   holder: string
   heldJobs: HeldJobs
   onRetry(error: unknown): void
+  log: Log
 }
 
 const FIRST_PAUSE_MS = 100
@@ -66,10 +69,13 @@ export function resilient(pool: Pool, options: ResilientOptions): Pool {
       }
     })
 
-  // The callback form is what pool.query uses by itself; graphile-worker uses the promise.
+  const withHints = createHints(options.log)
+  // The callback form is what pool.query uses by itself, and graphile-worker to listen; else it uses the promise.
   pool.connect = ((callback?: Parameters<Pool['connect']>[0]) =>
     callback
-      ? connectOnce(callback)
+      ? connectOnce((error, client, release) =>
+          callback(error, client && withHints(client), release),
+        )
       : retry<PoolClient>(() => connectOnce()).then((client) =>
           withDetours(client, { ...options, elsewhere }),
         )) as Pool['connect']

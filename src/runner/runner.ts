@@ -197,6 +197,7 @@ function createPools({ connectionString, log }: RunnerOptions, id: string, heldJ
     worker: resilient(worker, {
       holder: id,
       heldJobs,
+      log,
       onRetry: (error) => log.warn({ err: error, step: 'jobs' }, 'database.retried'),
     }),
   }
