@@ -47,6 +47,20 @@ $$;
 comment on function postrider.has_data(uuid) is
   'Whether there is something to send: the event is there, and its data was not erased.';
 
+-- Row locks, not advisory ones, which any role that can connect could hold for ever. Locking a row needs rights
+-- on its table.
+create or replace function postrider.take_duty(duty text) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from postrider.duty d where d.name = take_duty.duty for update skip locked;
+  return found;
+end
+$$;
+comment on function postrider.take_duty(text) is
+  'Takes a duty (postrider.duty) until the transaction ends; false when another process is at it.';
+
 -- Only attempts that are still 'started': one that finished in the meantime keeps its outcome.
 create or replace function postrider.abandon(attempt_ids uuid[]) returns int
 language plpgsql

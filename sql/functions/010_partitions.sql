@@ -1,7 +1,7 @@
 -- create_partitions: keep one partition a day, made ahead, for event, delivery and attempt.
 --
 -- Each partition is created first and then attached, which takes only SHARE UPDATE EXCLUSIVE on the
--- parent and so never waits for, or blocks, publishing. Serialised by an advisory lock.
+-- parent and so never waits for, or blocks, publishing. One at a time (the duty `partitions`).
 -- Cost: one catalogue probe a day and table when there is nothing to do.
 create or replace function postrider.create_partitions(days_ahead int default 40) returns int
 language plpgsql security definer
@@ -12,7 +12,7 @@ declare
   parent text;
   day date;
 begin
-  perform pg_advisory_xact_lock(733, 1);
+  perform from postrider.duty d where d.name = 'partitions' for update;
   foreach parent in array array['event', 'delivery', 'attempt'] loop
     -- Yesterday too: an id made just before midnight, or by a clock that is a little behind.
     for day in

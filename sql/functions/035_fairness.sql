@@ -11,7 +11,7 @@ comment on function postrider.first_priority(int) is
   'Priority of a first attempt whose tenant has so many due deliveries before it.';
 
 -- sample_backlog: count who has how much due. Cost: at most 20,000 index entries, and none but an index
--- probe while nothing is due. Every runner calls it each second, one at a time by an advisory lock.
+-- probe while nothing is due. Every runner calls it each second, one at a time (the duty `backlog`).
 create or replace function postrider.sample_backlog() returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -21,7 +21,7 @@ declare
   over int;
   raised bigint[];
 begin
-  if not pg_try_advisory_xact_lock(733, 2) then
+  if not postrider.take_duty('backlog') then
     return null;
   end if;
   with due as (

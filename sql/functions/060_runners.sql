@@ -1,16 +1,47 @@
--- register_runner: make a runner known before it claims anything; its id is locked_by of its jobs.
-create or replace function postrider.register_runner(runner text, host text, pid int)
-returns table (lock_id int, reaped boolean)
-language sql security definer
+-- session_name: what the session by which a runner is known to live calls itself.
+-- A name of a session is cut at 63 bytes; ids of runners are ASCII.
+create or replace function postrider.session_name(runner text) returns text
+language sql immutable parallel safe
+return left('postrider-presence ' || runner, 63);
+comment on function postrider.session_name(text) is 'application_name of the session by which a runner is known to live.';
+
+-- has_session: whether the session by which a runner is known to live is there.
+--
+-- A session that died with its process or host is gone from pg_stat_activity. The columns read here are shown to
+-- every role. Nobody can stand in for a runner: the session must have logged in as the same role. An advisory
+-- lock would not do: every role that can connect can hold it.
+create or replace function postrider.has_session(r postrider.runner) returns boolean
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  insert into postrider.runner as r (id, host, pid)
-  values (register_runner.runner, register_runner.host, register_runner.pid)
-  on conflict (id) do update set seen_at = case when r.reaped_at is null then clock_timestamp() else r.seen_at end
-  returning r.lock_id, r.reaped_at is not null
+  select exists (
+    select from pg_stat_activity a
+    where a.pid = r.session_pid and a.usesysid = r.session_role and a.application_name = postrider.session_name(r.id))
+$$;
+comment on function postrider.has_session(postrider.runner) is
+  'Whether the connection is there by which the runner is known to live. While it is, the runner is not reaped.';
+
+-- register_runner: make a runner known before it claims anything; its id is locked_by of its jobs.
+--
+-- The name is set here and not at connect, so that a pooler that resets the session takes it away.
+drop function if exists postrider.register_runner(text, text, int);
+create function postrider.register_runner(runner text, host text, pid int, out reaped boolean)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  role oid := (select a.usesysid from pg_stat_activity a where a.pid = pg_backend_pid());
+begin
+  perform set_config('application_name', postrider.session_name(register_runner.runner), false);
+  insert into postrider.runner as r (id, host, pid, session_pid, session_role)
+  values (register_runner.runner, register_runner.host, register_runner.pid, pg_backend_pid(), role)
+  on conflict (id) do update set session_pid = excluded.session_pid, session_role = excluded.session_role,
+    seen_at = case when r.reaped_at is null then clock_timestamp() else r.seen_at end
+  returning r.reaped_at is not null into register_runner.reaped;
+end
 $$;
 comment on function postrider.register_runner(text, text, int) is
-  'Registers a runner, again after a reconnect. lock_id: it is to hold the session advisory lock (732, lock_id) while it lives. reaped: it was found dead meanwhile and must end.';
+  'Registers a runner, again after a reconnect: it is known to live while this session is there. Returns whether it was found dead meanwhile and must end.';
 
 create or replace function postrider.refuse_unless_living(runner text) returns void
 language plpgsql stable
@@ -53,7 +84,7 @@ comment on function postrider.heartbeat(text) is
 -- reap: hand on the work of runners that are dead.
 --
 -- The caller says whose heartbeat stood still for long enough *before its eyes*; after an outage of the
--- database every heartbeat is old and nobody is dead. A runner that still holds its session lock is alive
+-- database every heartbeat is old and nobody is dead. A runner whose session is still there is alive
 -- (stopped by a debugger, starved of CPU) and is left alone.
 -- Their jobs are unlocked; whoever runs them next marks the attempts that were cut off as abandoned.
 create or replace function postrider.reap(silent text[]) returns text[]
@@ -63,9 +94,8 @@ as $$
 declare
   dead text[];
 begin
-  -- Materialized, so that the lock is tried for the candidates only.
   with candidate as materialized (
-    select s.id, s.lock_id
+    select s.id
     from postrider.runner s
     where s.id = any (silent) and s.reaped_at is null and s.stopped_at is null
     for update skip locked
@@ -73,7 +103,7 @@ begin
   update postrider.runner r
   set reaped_at = clock_timestamp()
   from candidate c
-  where r.id = c.id and pg_try_advisory_xact_lock(732, c.lock_id);
+  where r.id = c.id and not postrider.has_session(r);
 
   dead := array(
     select r.id from postrider.runner r
@@ -88,7 +118,7 @@ begin
 end
 $$;
 comment on function postrider.reap(text[]) is
-  'Of these runners, marks those as dead that hold no session lock, and makes their jobs runnable at once. Returns the dead.';
+  'Of these runners, marks those as dead whose session is gone, and makes their jobs runnable at once. Returns the dead.';
 
 create or replace function postrider.unlock_jobs(runners text[]) returns void
 language plpgsql security definer

@@ -12,7 +12,7 @@
 --   unlocked      jobs that a runner has locked which is unknown, stopped or reaped for more than 30 s
 --   abandoned     attempts of a dead runner that no claim will find, since their delivery is finished
 --
--- One at a time (advisory lock 735, 1): another call returns nothing.
+-- One at a time (the duty `reconcile`): another call returns nothing.
 -- Locks: skips rows that are locked at this moment. Cost: one pass over the open deliveries, 1 s a million.
 --
 -- It sees deliveries and jobs in one snapshot, in which a pending delivery always has its job; older_than
@@ -30,7 +30,7 @@ as $$
 declare
   counts jsonb;
 begin
-  if not pg_try_advisory_xact_lock(735, 1) then
+  if not postrider.take_duty('reconcile') then
     return;
   end if;
   counts := jsonb_build_object(

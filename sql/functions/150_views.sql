@@ -36,11 +36,7 @@ select r.id, r.host, r.pid,
     else 'live' end as state,
   r.started_at, r.seen_at,
   greatest(extract(epoch from coalesce(r.reaped_at, r.stopped_at, now()) - r.seen_at), 0)::numeric(12, 1) as silent_s,
-  exists (
-    select from pg_locks l
-    where l.locktype = 'advisory' and l.classid = 732 and l.objid = r.lock_id::oid and l.objsubid = 2 and l.granted
-      and l.database = (select d.oid from pg_database d where d.datname = current_database())
-  ) as session_lock_held,
+  postrider.has_session(r) as has_session,
   coalesce(j.jobs, 0) as jobs_locked, j.oldest_lock, r.stopped_at, r.reaped_at, r.drain_requested_at
 from postrider.runner r
 left join (
@@ -56,7 +52,7 @@ comment on column postrider.runner_health.state is 'live; draining (asked to sto
 comment on column postrider.runner_health.started_at is 'When it registered.';
 comment on column postrider.runner_health.seen_at is 'Last heartbeat; there is one a second.';
 comment on column postrider.runner_health.silent_s is 'Seconds since then; of those that are gone, how long they had been silent.';
-comment on column postrider.runner_health.session_lock_held is 'Whether its connection still holds its advisory lock. While it does, it is not reaped.';
+comment on column postrider.runner_health.has_session is 'Whether the connection is there by which it is known to live. While it is, it is not reaped.';
 comment on column postrider.runner_health.jobs_locked is 'Jobs it holds: in flight and fetched ahead.';
 comment on column postrider.runner_health.oldest_lock is 'Since when it holds the oldest of them.';
 comment on column postrider.runner_health.stopped_at is 'When it stopped in good order.';

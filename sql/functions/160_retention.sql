@@ -165,7 +165,7 @@ declare
   reason text;
   part record;
 begin
-  perform pg_advisory_xact_lock(733, 1);
+  perform from postrider.duty d where d.name = 'partitions' for update;
   if exists (select from postrider.partition p where p.day = drop_day.day and p.state <> 'detached') then
     raise exception 'partitions of % are attached', day using errcode = '55000',
       hint = 'Detach them concurrently first; the program does.';

@@ -278,7 +278,7 @@ declare
   made int;
 begin
   -- Two replays for one endpoint must not both find a delivery missing.
-  perform pg_advisory_xact_lock(736, hashtext(r.endpoint_id::text));
+  perform from postrider.endpoint e where e.id = r.endpoint_id for no key update;
   with made as (
     insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, trigger, next_attempt_at)
     select r.tenant_id, missed.id, e.id,

@@ -10,6 +10,7 @@ import {
   pendingMigrations,
   serverMajor,
 } from './apply-sql.ts'
+import { beginDuty, endDuty, prepareDuties } from './duty.ts'
 import { ensureRoles } from './roles.ts'
 import {
   createSchemaRecord,
@@ -27,11 +28,9 @@ import {
 import { readSqlFiles, SQL_FOLDER, type SqlFiles } from './sql-files.ts'
 
 const POSTGRES_MAJOR_MIN = 15
-/** Any number that nobody else uses; 732 and 733 are taken by the runners and the partitions. */
-const LOCK = [734, 1] as const
 /** Several replicas start at once; a large table may keep the first of them busy for this long. */
-const LOCK_WAIT_MS_MAX = 15 * 60_000
-const LOCK_POLL_MS = 100
+const DUTY_WAIT_MS_MAX = 15 * 60_000
+const DUTY_POLL_MS = 100
 /** What graphile-worker sets as exit code when it meets a newer, breaking schema of its own. */
 const GRAPHILE_EXIT_CODE_TOO_NEW = 57
 
@@ -48,8 +47,8 @@ export type MigrateOptions = {
  *
  * graphile-worker's schema, then our migrations, each in a transaction of its own, then our
  * functions if their text (or Postgres, or graphile-worker) changed, then partitions. Many may call
- * it at once: one works, the others wait. Takes a direct connection, as a session lock does not
- * survive a transaction pooler.
+ * it at once: one works, the others wait. Takes a direct connection: a pooler would hand statements of one
+ * session to several.
  *
  * @throws SchemaTooNew, MigrationFailed
  */
@@ -58,9 +57,7 @@ export async function migrate(
   { log = () => undefined, sqlFolder = SQL_FOLDER }: MigrateOptions = {},
 ): Promise<{ applied: string[] }> {
   const files = await readSqlFiles(sqlFolder)
-  return await withClient(connectionString, async (client) => {
-    await assertPostgresVersion(client)
-    await lock(client)
+  return await whileMigrating(connectionString, async (client) => {
     const record = await readSchemaRecord(client)
     if (record) refuseChanged(record, files)
     await migrateGraphileWorker(connectionString)
@@ -80,8 +77,8 @@ export async function migrate(
  * @throws RolesIncomplete with what an administrator has to run; SchemaMissing, SchemaOutdated, SchemaTooNew
  */
 export async function grantRoles(connectionString: string): Promise<{ optional: string[] }> {
-  return await withClient(connectionString, async (client) => {
-    await lock(client)
+  await withClient(connectionString, assertSchema)
+  return await whileMigrating(connectionString, async (client) => {
     await assertSchema(client)
     return await ensureRoles(client)
   })
@@ -143,18 +140,31 @@ export async function assertPostgresVersion(client: pg.Client): Promise<void> {
   )
 }
 
+/** Runs `work` while no other process migrates this database; the duty is held on a second connection. */
+async function whileMigrating<T>(
+  connectionString: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  return await withClient(connectionString, async (duty) => {
+    await assertPostgresVersion(duty)
+    await prepareDuties(duty)
+    await waitForDuty(duty)
+    const result = await withClient(connectionString, work)
+    await endDuty(duty)
+    return result
+  })
+}
+
 /**
- * Takes the lock of this session, by asking again and again: a statement that waits for it inside
- * Postgres holds a snapshot, for which `create index concurrently` of the holder would wait in turn.
+ * Asks again and again: a statement that waits inside Postgres holds a snapshot, for which
+ * `create index concurrently` of the process at work would wait in turn.
  */
-async function lock(client: pg.Client): Promise<void> {
-  const deadline = Date.now() + LOCK_WAIT_MS_MAX
-  for (;;) {
-    const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
-    if (rows[0].taken) return
+async function waitForDuty(client: pg.Client): Promise<void> {
+  const deadline = Date.now() + DUTY_WAIT_MS_MAX
+  while (!(await beginDuty(client, 'migrate'))) {
     if (Date.now() > deadline)
       throw new Error('another `postrider migrate` does not come to an end')
-    await delay(LOCK_POLL_MS)
+    await delay(DUTY_POLL_MS)
   }
 }
 

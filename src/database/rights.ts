@@ -69,7 +69,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'sample_backlog', 'analyze_queue'],
-      ...['reconcile', 'janitor', 'clean_up', 'create_partitions'],
+      ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
     ],
     tables: {

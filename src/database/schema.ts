@@ -190,7 +190,8 @@ export interface IdempotencyTable {
 
 export interface RunnerTable {
   id: string
-  lock_id: Generated<number>
+  session_pid: number | null
+  session_role: number | null
   host: string
   pid: number
   started_at: Generated<Date>

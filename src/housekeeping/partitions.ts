@@ -6,7 +6,7 @@ const INTERVAL_MS = 3_600_000
 
 /**
  * Makes partitions ahead, now and every hour, for as long as it runs. Every runner does: whichever is alive
- * makes them, an advisory lock serialises them, and there is nothing to do but once a day.
+ * makes them, one at a time does (the duty `partitions`), and there is nothing to do but once a day.
  */
 export function startPartitionKeeper(deps: {
   pool: Pool

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { beginDuty } from '../database/duty.ts'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { createWork } from '../testing/work.ts'
@@ -319,7 +320,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
 
   t.test('one process at a time', async (t) => {
     const client = await pool.connect()
-    await client.query('select pg_advisory_lock(735, 2)')
+    t.ok(await beginDuty(client, 'retention'))
     t.equal(await applyRetention(pool, { retentionDays: RETENTION_DAYS }), null)
     client.release(true)
   })

@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
+import { beginDuty, endDuty } from '../database/duty.ts'
 import { isTimeout } from '../database/outage.ts'
 import type { Log } from '../log.ts'
 
 /** A day falls due once a day; an hour later is soon enough, and a run without work costs milliseconds. */
 const INTERVAL_MS = 3_600_000
 const LOCK_NOT_AVAILABLE = '55P03'
-/** Nobody else uses this pair; (735, 1) is reconcile()'s. */
-const LOCK = [735, 2] as const
 /** A backlog of a month goes in one run; more in the next hour. */
 const DAYS_IN_RUN_MAX = 31
 /** Half a million rows an hour, some minutes of work; more in the next. */
@@ -49,7 +48,7 @@ interface Day {
 
 /**
  * Drops the days that are older than the retention, now and every hour for as long as it runs. Every runner
- * has one; an advisory lock lets one at a time work.
+ * has one, and one at a time works (the duty `retention`).
  */
 export function startRetention(deps: { pool: Pool; retentionDays: number; log: Log }): {
   stop(): Promise<void>
@@ -100,17 +99,24 @@ export async function applyRetention(
   pool: Pool,
   options: RetentionOptions,
 ): Promise<Retained | null> {
-  const client = await pool.connect()
+  const duty = await pool.connect()
   try {
-    const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as taken', [...LOCK])
-    if (!rows[0].taken) return null
-    const days = await dropDays(client, options)
-    const retained = { ...days, deleted: await deleteExpired(client, options) }
-    // Else the next run may find it taken by a session of ours that has not quite ended.
-    await client.query('select pg_advisory_unlock($1, $2)', [...LOCK])
+    if (!(await beginDuty(duty, 'retention'))) return null
+    const retained = await dropAndDelete(pool, options)
+    await endDuty(duty)
     return retained
   } finally {
-    client.release(true) // its lock and its timeouts end with the session
+    duty.release(true) // after a failure the duty ends with the session
+  }
+}
+
+async function dropAndDelete(pool: Pool, options: RetentionOptions): Promise<Retained> {
+  const client = await pool.connect()
+  try {
+    const days = await dropDays(client, options)
+    return { ...days, deleted: await deleteExpired(client, options) }
+  } finally {
+    client.release(true) // its timeouts end with the session
   }
 }
 

@@ -21,7 +21,7 @@ const DUTIES = [
 
 /**
  * The safety net: heals lost work, removes dead jobs and expired rows, now and every minute for as long as
- * it runs. Every process may have one; an advisory lock lets one at a time reconcile.
+ * it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
  */
 export function startReconciler({ pool, log }: { pool: Pool; log: Log }): {
   stop(): Promise<void>

@@ -4,15 +4,13 @@ import pg from 'pg'
 import type { Log } from '../log.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
 
-/** First key of the session advisory lock that a runner holds while it lives; the second is `lock_id`. */
-const RUNNER_LOCK = 732
 const HEARTBEAT_MS = 1_000
 /** Heartbeats are a second apart: five are not missed by a moment of garbage collection. */
 const SILENCE_MS = 5_000
 /** A server that does not answer a heartbeat by then is treated as gone, and dialled anew. */
 const ANSWER_MS_MAX = 5_000
 const RECONNECT_MS = 500
-/** The server notices a vanished client after 5 + 3 × 2 s and frees its lock; its default is two hours. */
+/** The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours. */
 const SESSION_OPTIONS =
   '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3'
 
@@ -40,9 +38,9 @@ export interface Presence {
 /**
  * Keeps a runner known as living, and finds the dead among the others.
  *
- * On one connection of its own it holds a session advisory lock, which Postgres frees when the process or
- * its host is gone, and notes a heartbeat every second. Whoever is silent for five seconds as seen on one
- * unbroken connection, and holds no lock, is reaped. Losing the connection is no reason to end: the runner
+ * It registers on a dedicated connection, whose session Postgres ends when the process or its host is gone,
+ * and notes a heartbeat there every second. A runner that is silent for five seconds as seen on one
+ * unbroken connection, and has no session, is reaped. Losing the connection is no reason to end: the runner
  * claims nothing while it is cut off, and ends only when it finds that it was reaped meanwhile.
  */
 export async function startPresence(options: PresenceOptions): Promise<Presence> {
@@ -103,11 +101,11 @@ class RunnerReaped extends Error {
   override readonly name = 'RunnerReaped'
 }
 
-/** Connects, registers and takes the lock. */
+/** Connects and registers: the runner is known to live while this session is there. */
 async function introduce({ connectionString, runnerId, log }: PresenceOptions): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString,
-    application_name: `postrider-presence ${runnerId}`,
+    application_name: 'postrider runner',
     connectionTimeoutMillis: ANSWER_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
     keepAlive: true,
@@ -117,12 +115,11 @@ async function introduce({ connectionString, runnerId, log }: PresenceOptions): 
   client.on('error', (error) => log.debug({ err: error }, 'database.connection_lost'))
   try {
     await client.connect()
-    const { rows } = await client.query<{ lock_id: number; reaped: boolean }>(
-      'select lock_id, reaped from postrider.register_runner($1, $2, $3)',
+    const { rows } = await client.query<{ reaped: boolean }>(
+      'select postrider.register_runner($1, $2, $3) as reaped',
       [runnerId, hostname(), process.pid],
     )
     if (rows[0]?.reaped) throw new RunnerReaped(`runner ${runnerId} was found dead while it lived`)
-    await client.query('select pg_advisory_lock($1, $2)', [RUNNER_LOCK, rows[0]?.lock_id])
     return client
   } catch (error) {
     await client.end().catch(() => undefined)

@@ -36,7 +36,7 @@ const WORKER_SESSION_OPTIONS =
   '-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan'
 
 export interface RunnerOptions {
-  /** A direct connection: LISTEN and session locks do not pass a transaction pooler. */
+  /** A direct connection: LISTEN and the session of its presence do not pass a transaction pooler. */
   connectionString: string
   /** HTTP requests in flight at most. */
   concurrency: number
