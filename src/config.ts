@@ -155,7 +155,7 @@ const variables = z.object({
     unit: 'seconds',
   }),
   ENDPOINT_DISABLE_AFTER_DAYS: number(0.01, 365).default(5).register(documentation, {
-    meaning: 'An endpoint that failed for so long without one success is disabled',
+    meaning: 'An endpoint that failed throughout this time, without one success, is disabled',
     default: '5',
     unit: 'days',
   }),

@@ -1,10 +1,10 @@
 -- publish_test: store an event for one endpoint, whatever its type and filter, and one attempt of it.
 --
 -- The way from here on is the ordinary one: job, claim, signature, audit row. schedule_step is beyond the end
--- of every retry schedule, so the first outcome is final. Where the circuit of the endpoint is open the test
--- is its probe.
+-- of every retry schedule, so the first outcome is final. An open circuit lets tests pass: one that is delivered
+-- closes it, while one that fails counts for nothing, and leaves the planned probe as it is.
 --
--- Locks: the circuit of the endpoint if it is open. Cost: a few index probes.
+-- Cost: a few index probes.
 create or replace function postrider.publish_test(endpoint uuid, type text, data json)
 returns table (event_id uuid, delivery_id uuid, error text)
 language plpgsql security definer
@@ -33,12 +33,6 @@ begin
   insert into postrider.delivery as d (tenant_id, event_id, endpoint_id, trigger, schedule_step, next_attempt_at)
   values (item.tenant_id, item.event_id, endpoint, 'test', beyond_schedule, now())
   returning d.id into delivery;
-  update postrider.circuit c
-  set probe_at = null, probe_delivery_id = delivery
-  where c.endpoint_id = endpoint and c.opened_at is not null;
-  if found then
-    perform graphile_worker.remove_job('probe:' || endpoint);
-  end if;
   perform postrider.enqueue(array[delivery], array[1], array[now()], -10, array[endpoint]);
   return query select item.event_id, delivery, null::text;
 end

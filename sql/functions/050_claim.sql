@@ -1,7 +1,7 @@
 -- claim_many (T1): take deliveries for one attempt each, and write the attempts before anything is sent.
 --
 -- A delivery is claimed when the job's number is the newest (030_enqueue.sql) and it is open. Those whose endpoint
--- accepts no work are held instead, but for the probe of an open circuit. An attempt that was cut off (the
+-- accepts no work are held instead, but for the probe of an open circuit, and tests. An attempt that was cut off (the
 -- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
 -- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
 --
@@ -138,7 +138,8 @@ language sql immutable parallel safe
 return case
   when endpoint.deleted_at is not null then 'cancelled'
   when paused or not postrider.accepts_work(endpoint, tenant) then 'held'
-  when circuit.opened_at is not null and circuit.probe_delivery_id is distinct from delivery.id then 'held'
+  when circuit.opened_at is not null and circuit.probe_delivery_id is distinct from delivery.id
+    and delivery.trigger <> 'test' then 'held'
   when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
   else 'delivering' end;
 comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is

@@ -39,6 +39,7 @@ declare
   ids record;
   settled postrider.settled_delivery[];
   settled_attempts uuid[];
+  tests uuid[];
 begin
   select deliveries, deliveries[1] as delivery_low, deliveries[cardinality(deliveries)] as delivery_high,
     attempts, attempts[1] as attempt_low, attempts[cardinality(attempts)] as attempt_high
@@ -60,7 +61,8 @@ begin
       due_attempt = d.due_attempt + 1,
       schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
       abandoned_count = 0,
-      trigger = case when f.next_in_seconds is null then d.trigger else 'schedule' end,
+      -- A test that was cut off is made again, and is a test still.
+      trigger = case when f.next_in_seconds is null or d.trigger = 'test' then d.trigger else 'schedule' end,
       next_attempt_at = case
         when d.state = 'cancelled' or f.outcome = 'delivered' or e.deleted_at is not null then null
         else now() + make_interval(secs => f.next_in_seconds) end,
@@ -73,10 +75,15 @@ begin
       and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code, f.reason
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger
   )
-  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}'), coalesce(array_agg(s.attempt_id), '{}')
-  into settled, settled_attempts from settled s;
+  select
+    coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
+      s.next_attempt_at, s.outcome, s.status_code, s.reason)::postrider.settled_delivery), '{}'),
+    coalesce(array_agg(s.attempt_id), '{}'),
+    coalesce(array_agg(s.id) filter (where s.trigger = 'test'), '{}')
+  into settled, settled_attempts, tests
+  from settled s;
 
   update postrider.attempt a
   set outcome = case when f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
@@ -93,7 +100,7 @@ begin
   from unnest(settled) as s
   where s.state = 'pending';
 
-  perform postrider.note_health(settled, disable_after);
+  perform postrider.note_health(settled, tests, disable_after);
 
   return query
   select f.attempt_id, coalesce(s.state, postrider.verdict_of_late(f.attempt_id))
@@ -102,7 +109,7 @@ begin
 end
 $$;
 comment on function postrider.finish_many(json, interval) is
-  'Writes attempt results and settles their deliveries; an endpoint that failed for disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
+  'Writes attempt results and settles their deliveries; an endpoint that failed throughout disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
 
 comment on column postrider.attempt.outcome is
   'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address or the URL is not allowed, or the data was erased), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';

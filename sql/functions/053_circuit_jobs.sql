@@ -46,10 +46,9 @@ $$;
 comment on function postrider.replace_probe(uuid[], uuid[]) is
   'Plans another probe at once for those of the endpoints whose probe is one of these deliveries, which will not be sent now.';
 
--- probe: let one delivery through an open circuit, the oldest that is held and may be sent: an event that is
--- scheduled for later may not, while one that has failed may be tried before its time. Where there is none the
--- circuit closes to one failure before opening, so that the next event finds out; what is held (for later, or
--- locked at this moment) is released. While people hold the endpoint, or all, it looks again every minute.
+-- probe: let one delivery through an open circuit. Where there is none that may be sent the circuit closes to one
+-- failure before opening, so that the next event finds out; what is held (for later, or locked at this moment) is
+-- released. While people hold the endpoint, or all, it looks again every minute.
 create or replace function postrider.probe(endpoint uuid) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -58,6 +57,7 @@ as $$
 declare
   circuit postrider.circuit;
   chosen postrider.delivery;
+  candidates uuid[];
   accepts boolean;
 begin
   select * into circuit from postrider.circuit c
@@ -76,10 +76,10 @@ begin
     end if;
     return null;
   end if;
-  select * into chosen from postrider.delivery d
-  where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
-    and (d.next_attempt_at <= now() or d.attempt_count > 0)
-  order by d.id limit 1 for update skip locked;
+  candidates := postrider.probe_candidates(endpoint);
+  select d.* into chosen from postrider.delivery d
+  where d.id = any (candidates) and d.finished_at is null and d.state = 'held'
+  order by array_position(candidates, d.id) limit 1 for update skip locked;
   if chosen.id is null then
     update postrider.circuit c set opened_at = null, probe_at = null, failures = 19
     where c.endpoint_id = endpoint;
@@ -96,7 +96,39 @@ begin
 end
 $$;
 comment on function postrider.probe(uuid) is
-  'Lets the oldest held delivery of an open circuit through that may be sent now; returns its id, or null when there is nothing to probe with.';
+  'Lets one held delivery of an open circuit through, the one that was tried the least; returns its id, or null when there is nothing to probe with.';
+
+-- probe_candidates: the held deliveries that may be sent now, those first that were tried the least, then the oldest.
+-- One that was tried says less about the receiver, which may refuse just that one, and each probe puts its delivery
+-- behind the others: so those that opened the circuit do not keep it open while others wait. An event that is
+-- scheduled for later may not be sent, while one that has failed may be tried before its time.
+--
+-- Among the oldest and the newest 500, so that the cost does not grow with what is held.
+create or replace function postrider.probe_candidates(endpoint uuid, most int default 10) returns uuid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+begin
+  return array(
+    select c.id
+    from (
+      (select d.id, d.attempt_count from postrider.delivery d
+       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+         and (d.next_attempt_at <= now() or d.attempt_count > 0)
+       order by d.id limit 500)
+      union
+      (select d.id, d.attempt_count from postrider.delivery d
+       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+         and (d.next_attempt_at <= now() or d.attempt_count > 0)
+       order by d.id desc limit 500)
+    ) as c
+    order by c.attempt_count, c.id limit most);
+end
+$$;
+comment on function postrider.probe_candidates(uuid, int) is
+  'Held deliveries of an endpoint with which its circuit may be probed, the best first.';
 
 -- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
 -- held ones become due, spread over time, or pending ones are held. While more is left it adds its own job
@@ -182,7 +214,7 @@ begin
     select d.id from postrider.delivery d
     left join postrider.circuit c on c.endpoint_id = d.endpoint_id
     where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'pending'
-      and c.probe_delivery_id is distinct from d.id
+      and c.probe_delivery_id is distinct from d.id and d.trigger <> 'test'
     order by d.id limit batch for update of d skip locked
   ),
   held as (
@@ -196,4 +228,4 @@ begin
 end
 $$;
 comment on function postrider.hold_pending(uuid, int) is
-  'Holds pending deliveries of an endpoint and removes their jobs; returns how many.';
+  'Holds pending deliveries of an endpoint and removes their jobs; returns how many. Its probe and tests are left to their claim, which knows whether they may pass.';

@@ -86,7 +86,7 @@ create or replace view postrider.endpoint_health as
 select e.id, e.tenant_id, e.url, e.state, e.disabled_reason,
   coalesce(d.pending, 0) as pending, coalesce(d.delivering, 0) as delivering, coalesce(d.held, 0) as held,
   d.oldest_due_at, coalesce(c.failures, 0) as failures, c.failing_since,
-  c.opened_at as circuit_opened_at, c.probe_at
+  c.opened_at as circuit_opened_at, c.probe_at, coalesce(c.refusals, 0) as refusals, c.refusing_since
 from postrider.endpoint e
 left join (
   select d.endpoint_id,
@@ -111,10 +111,12 @@ comment on column postrider.endpoint_health.pending is 'Deliveries that wait for
 comment on column postrider.endpoint_health.delivering is 'Deliveries being sent.';
 comment on column postrider.endpoint_health.held is 'Deliveries held until it accepts work again.';
 comment on column postrider.endpoint_health.oldest_due_at is 'When the most overdue of the pending and held ones was due.';
-comment on column postrider.endpoint_health.failures is 'Failed attempts since its last success.';
-comment on column postrider.endpoint_health.failing_since is 'When the first of them ended; null = the last attempt succeeded.';
+comment on column postrider.endpoint_health.failures is 'Failed attempts in a row, until a success or an answer that refuses an event.';
+comment on column postrider.endpoint_health.failing_since is 'Since when it has failed without a success and without a long pause in between; null = nothing has failed since its last success.';
 comment on column postrider.endpoint_health.circuit_opened_at is 'Since when deliveries are held but for a probe now and then; null = they are not.';
 comment on column postrider.endpoint_health.probe_at is 'When the next probe is due.';
+comment on column postrider.endpoint_health.refusals is 'Attempts since its last success that it answered with a refusal of the event, such as 400.';
+comment on column postrider.endpoint_health.refusing_since is 'When the first of them ended; null = there is none.';
 
 create or replace view postrider.attempt_rate as
 select date_trunc('minute', a.started_at) as minute, a.outcome, count(*) as attempts,

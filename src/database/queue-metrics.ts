@@ -41,7 +41,7 @@ export function watchQueue(registry: Registry, pool: Pool): void {
   )
   const circuits = gauge(
     'postrider_circuits',
-    'Endpoints that have failed since their last success: open (held) or counting.',
+    'Endpoints without a success since they last failed: open (held), counting, or refusing (events only).',
     ['state'],
   )
   const runners = gauge(
@@ -113,8 +113,9 @@ async function ask(pool: Pool): Promise<Figures> {
   )
   const circuits = await pool.query<Figures['circuits'][number]>(
     `select s.state, count(c.endpoint_id)::int
-     from unnest(array['open', 'counting']) as s (state)
-     left join postrider.circuit c on (c.opened_at is null) = (s.state = 'counting')
+     from unnest(array['open', 'counting', 'refusing']) as s (state)
+     left join postrider.circuit c on s.state = case
+       when c.opened_at is not null then 'open' when c.failing_since is not null then 'counting' else 'refusing' end
      group by 1`,
   )
   const runners = await pool.query<Figures['runners'][number]>(

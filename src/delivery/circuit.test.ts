@@ -13,11 +13,25 @@ t.test('on Postgres 15', async (t) => {
   return conformance(t, database)
 })
 
+const DISABLE_AFTER_SECONDS = 5 * 86_400
+const QUIET_SECONDS = DISABLE_AFTER_SECONDS / 4
 const FAILED = { outcome: 'rejected', statusCode: 503 } as const
 const DELIVERED = { outcome: 'delivered', statusCode: 200 } as const
 const BLOCKED = { outcome: 'blocked', statusCode: null, reason: 'blocked_name' } as const
 const ERASED = { ...BLOCKED, reason: 'erased' } as const
 const GONE = { outcome: 'rejected', statusCode: 410 } as const
+const REFUSED = { outcome: 'rejected', statusCode: 400 } as const
+const TIMED_OUT = { outcome: 'unreachable', statusCode: null } as const
+/** What is about the event that was sent, of all statuses that a receiver can answer with. */
+const REFUSALS = new Set([
+  ...[400, 404, 406, 409, 411, 412, 413, 414, 415, 416, 417, 418, 422, 423, 424, 428, 431, 451],
+  ...[430, 440, 444, 460, 499, 501],
+])
+const OF_THE_ENDPOINT = new Set([
+  ...[100, 101, 199, 300, 301, 302, 304, 307, 308, 399],
+  ...[401, 402, 403, 405, 407, 408, 410, 421, 425, 426, 429],
+  ...[500, 502, 503, 504, 505, 507, 508, 511, 520, 524, 598, 599, 600, 999],
+])
 
 function conformance(t: Test, { pool }: TestDatabase) {
   /** What has failed is held for its next attempt, and is as good a probe as any. */
@@ -40,7 +54,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const runner = `runner-of-${endpoint.id}`
     await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
     const claim = createClaim(pool, runner)
-    const finish = createFinish(pool, { disableAfterSeconds: 5 * 86_400 })
+    const finish = createFinish(pool, { disableAfterSeconds: DISABLE_AFTER_SECONDS })
 
     const deliveryOf = async (eventId: string) =>
       (
@@ -70,6 +84,25 @@ function conformance(t: Test, { pool }: TestDatabase) {
       await Promise.all(claimed.map((one) => finishOne(one, result)))
       return events
     }
+    /** One attempt with this result, as of the button "Send a test event". */
+    const test = async (result: Partial<AttemptResult>) => {
+      const { rows } = await pool.query<{ event_id: string }>(
+        `select event_id from postrider.publish_test($1, 'a.b', '1')`,
+        [endpoint.id],
+      )
+      return finishOne(await claimOf(rows[0]?.event_id ?? ''), result, null)
+    }
+    /** Has everything that the circuit remembers happen so much earlier. */
+    const earlier = (seconds: number) =>
+      pool.query(
+        `update postrider.circuit set failing_since = failing_since - make_interval(secs => $2),
+           failed_at = failed_at - make_interval(secs => $2), refusing_since = refusing_since - make_interval(secs => $2)
+         where endpoint_id = $1`,
+        [endpoint.id, seconds],
+      )
+    const state = async (): Promise<string> =>
+      (await pool.query('select state from postrider.endpoint where id = $1', [endpoint.id]))
+        .rows[0].state
     const circuit = async () =>
       (
         await pool.query(
@@ -105,6 +138,9 @@ function conformance(t: Test, { pool }: TestDatabase) {
       claimOf,
       finishOne,
       attempts,
+      test,
+      earlier,
+      state,
       circuit,
       dueProbe,
       job,
@@ -370,27 +406,270 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
   })
 
+  t.test('an answer that refuses the event says nothing against its endpoint', async (t) => {
+    const { rows } = await pool.query<{ status: number; refuses: boolean }>(
+      `select status, postrider.refuses_event(status) as refuses from generate_series(100, 999) as status`,
+    )
+    for (const { status, refuses } of rows) {
+      if (REFUSALS.has(status) || OF_THE_ENDPOINT.has(status)) {
+        t.equal(refuses, REFUSALS.has(status), `status ${status}`)
+      }
+    }
+    t.same(
+      rows.filter(({ refuses }) => refuses).map(({ status }) => Math.floor(status / 100)),
+      [...Array(89).fill(4), 5],
+      'all of 4xx but eleven, and 501',
+    )
+    t.match((await pool.query('select postrider.refuses_event(null) as refuses')).rows, [
+      { refuses: false },
+    ])
+  })
+
+  // Twenty bad events in a row opened the circuit of a receiver that took every other (issue 14).
+  t.test('refusals open no circuit, however many', async (t) => {
+    const { tenant, attempts, circuit, deliveryOf } = await bundle()
+    await attempts(45, REFUSED)
+    t.match(await circuit(), { opened_at: null, failures: 0, refusals: 45, failing_since: null })
+    t.match(await deliveryOf(await tenant.publish()), { state: 'pending', has_job: true })
+  })
+
+  t.test('a refusal ends the failures in a row, and a success both', async (t) => {
+    const { attempts, circuit } = await bundle()
+    await attempts(19, TIMED_OUT)
+    await attempts(1, REFUSED)
+    t.match(await circuit(), { failures: 0, refusals: 1, opened_at: null })
+    await attempts(19, FAILED)
+    t.match(await circuit(), { failures: 19, opened_at: null })
+    await attempts(1, DELIVERED)
+    t.equal(await circuit(), undefined)
+  })
+
+  t.test('a refusal among the failures of one batch shows that the receiver lives', async (t) => {
+    const { tenant, claimOf, finishOne, circuit, operational } = await bundle()
+    const events = await Promise.all(Array.from({ length: 30 }, () => tenant.publish()))
+    const claimed = await Promise.all(events.map(claimOf))
+    await Promise.all(claimed.map((one, at) => finishOne(one, at === 7 ? REFUSED : FAILED)))
+    const { opened_at, refusals } = await circuit()
+    t.match({ opened_at, refusals }, { opened_at: null, refusals: 1 })
+    t.same(await operational(), [])
+  })
+
+  t.test('a probe that is refused closes the circuit and lets the others go', async (t) => {
+    const { tenant, attempts, claimOf, finishOne, circuit, dueProbe, run, job, operational } =
+      await bundle()
+    await attempts(20, FAILED)
+    const bad = await tenant.publish()
+    await dueProbe()
+    await run('probe')
+    await finishOne(await claimOf(bad), REFUSED)
+    t.match(await circuit(), {
+      opened_at: null,
+      probe_at: null,
+      probe_delivery_id: null,
+      failures: 0,
+      refusals: 1,
+    })
+    t.ok(await job('align'))
+    t.same(
+      (await operational()).map(({ type }) => type),
+      ['endpoint.failing', 'endpoint.recovered'],
+    )
+
+    await attempts(20, FAILED)
+    const again = await circuit()
+    t.ok(again.opened_at)
+    t.ok(again.probe_in > 50, 'until something succeeds the pauses go on growing')
+  })
+
+  // Each probe was the oldest delivery that was held: the very one that had opened the circuit (issue 14).
+  t.test('a probe is the delivery that was tried the least, then the oldest', async (t) => {
+    const { tenant, attempts, claimOf, finishOne, dueProbe, run, deliveryOf } = await bundle()
+    const opened = await attempts(20, FAILED)
+    t.equal(await run('align'), 20, 'they are held as well')
+    const [first, second] = [await tenant.publish(), await tenant.publish()]
+    const probed: string[] = []
+    for (let probe = 0; probe < 24; probe++) {
+      await dueProbe()
+      const { rows } = await pool.query('select event_id from postrider.delivery where id = $1', [
+        await run('probe'),
+      ])
+      probed.push(rows[0].event_id)
+      await finishOne(await claimOf(rows[0].event_id), FAILED)
+    }
+    t.same(probed.slice(0, 2), [first, second], 'those first that nobody has tried')
+    t.equal(new Set(probed.slice(0, 22)).size, 22, 'then all others, each once')
+    const rest = await Promise.all(opened.map(deliveryOf))
+    t.ok(rest.every(({ attempt_count }) => attempt_count <= 3))
+  })
+
+  t.test('with more held than are looked at, new ones are found all the same', async (t) => {
+    const { tenant, endpoint, attempts, dueProbe, run, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    await pool.query(
+      `insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, attempt_count, next_attempt_at)
+       select $1, postrider.uuidv7(), $2, 'held', 1, now() from generate_series(1, 1100)`,
+      [tenant.id, endpoint.id],
+    )
+    const { id } = await deliveryOf(await tenant.publish())
+    await dueProbe()
+    t.equal(await run('probe'), id)
+  })
+
+  t.test('refusals alone never disable an endpoint, and the operator is told once', async (t) => {
+    const { attempts, earlier, state, operational, endpoint } = await bundle()
+    await attempts(19, REFUSED)
+    t.same(await operational(), [], 'nineteen may be chance')
+    for (let day = 0; day < 8; day++) {
+      await attempts(1, REFUSED)
+      await earlier(86_400)
+    }
+    t.equal(await state(), 'active')
+    t.match(
+      (await operational()).map(({ type, data }) => [type, JSON.parse(data)]),
+      [['endpoint.refusing', { endpointId: endpoint.id, refusals: 20, refusingSince: /^20/ }]],
+    )
+  })
+
+  t.test('an endpoint that refuses some and fails with all others is disabled', async (t) => {
+    const { attempts, earlier, state } = await bundle()
+    for (let day = 0; day < 5; day++) {
+      await attempts(1, FAILED)
+      await attempts(1, REFUSED)
+      await earlier(86_400)
+    }
+    t.equal(await state(), 'active')
+    await earlier(1)
+    await attempts(1, FAILED)
+    t.equal(await state(), 'disabled')
+  })
+
+  t.test('an endpoint that fails for five days is disabled, and a second before not', async (t) => {
+    for (const [seconds, expected] of [
+      [-10, 'active'],
+      [1, 'disabled'],
+    ] as const) {
+      const { endpoint, attempts, earlier, state } = await bundle()
+      for (let failure = 0; failure < 5; failure++) {
+        await attempts(1, FAILED)
+        await earlier(86_400)
+      }
+      await earlier(seconds)
+      await attempts(1, FAILED)
+      t.equal(await state(), expected)
+      const { rows } = await pool.query(
+        `select disabled_at > now() - interval '1 minute' as just from postrider.endpoint where id = $1`,
+        [endpoint.id],
+      )
+      t.match(rows, [{ just: expected === 'disabled' ? true : null }])
+    }
+  })
+
+  // A failed test, thirty quiet days and one 503 disabled an endpoint (issue 14).
+  t.test('failures far apart do not disable an endpoint', async (t) => {
+    const { attempts, earlier, state, circuit } = await bundle()
+    await attempts(19, FAILED)
+    await earlier(30 * 86_400)
+    await attempts(1, FAILED)
+    t.equal(await state(), 'active')
+    t.match(await circuit(), { failures: 1, opened_at: null }, 'it is a new count')
+  })
+
   t.test(
-    'an endpoint without a success for five days is disabled, one second less is not',
+    'a quarter of the period without a failure begins it again, a second less not',
     async (t) => {
-      const { endpoint, attempts } = await bundle()
-      const failingFor = (interval: string) =>
-        pool.query(
-          'update postrider.circuit set failing_since = now() - $2::interval where endpoint_id = $1',
-          [endpoint.id, interval],
-        )
-      const state = async () =>
-        (await pool.query('select state from postrider.endpoint where id = $1', [endpoint.id]))
-          .rows[0].state
-      await attempts(1, FAILED)
-      await failingFor('4 days 23:59:50')
-      await attempts(1, FAILED)
-      t.equal(await state(), 'active')
-      await failingFor('5 days 00:00:01')
-      await attempts(1, FAILED)
-      t.equal(await state(), 'disabled')
+      for (const [seconds, expected] of [
+        [QUIET_SECONDS - 10, 'disabled'],
+        [QUIET_SECONDS + 1, 'active'],
+      ] as const) {
+        const { attempts, earlier, state } = await bundle()
+        for (let failure = 0; failure < 5; failure++) {
+          await attempts(1, FAILED)
+          await earlier(QUIET_SECONDS - 10)
+        }
+        await earlier(seconds - (QUIET_SECONDS - 10))
+        await attempts(1, FAILED)
+        t.equal(await state(), expected, `${seconds} s`)
+      }
     },
   )
+
+  t.test('two deliveries disable nothing however long they fail, the third does', async (t) => {
+    const { tenant, attempts, claimOf, finishOne, earlier, state } = await bundle()
+    const events = [await tenant.publish(), await tenant.publish()]
+    for (let day = 0; day < 9; day++) {
+      for (const event of events) {
+        t.equal(await finishOne(await claimOf(event), FAILED, 0), 'pending')
+      }
+      await earlier(86_400)
+    }
+    t.equal(await state(), 'active')
+    await attempts(1, FAILED)
+    t.equal(await state(), 'disabled')
+  })
+
+  t.test('a success in between begins the period again', async (t) => {
+    const { attempts, earlier, state } = await bundle()
+    for (const result of [FAILED, FAILED, FAILED, FAILED, DELIVERED, FAILED, FAILED, FAILED]) {
+      await attempts(1, result)
+      await earlier(86_400)
+    }
+    await attempts(1, FAILED)
+    t.equal(await state(), 'active')
+    await earlier(86_400)
+    await attempts(1, FAILED)
+    await earlier(86_400)
+    await attempts(1, FAILED)
+    t.equal(await state(), 'disabled')
+  })
+
+  t.test('tests that fail or are refused count for nothing', async (t) => {
+    const { test, circuit, state, earlier, attempts } = await bundle()
+    for (let sent = 0; sent < 25; sent++) {
+      t.equal(await test([FAILED, TIMED_OUT, REFUSED, GONE][sent % 4] ?? FAILED), 'failed')
+    }
+    t.equal(await circuit(), undefined)
+    t.equal(await state(), 'active')
+    await attempts(1, FAILED)
+    await earlier(6 * 86_400)
+    await test(FAILED)
+    t.equal(await state(), 'active')
+    t.match(await circuit(), { failures: 1 })
+  })
+
+  t.test('a test passes an open circuit and leaves its probe where it was', async (t) => {
+    const { tenant, attempts, test, circuit, job, run, deliveryOf } = await bundle()
+    await attempts(20, FAILED)
+    const before = await circuit()
+    t.equal(await test(TIMED_OUT), 'failed')
+    t.match(await circuit(), {
+      opened_at: before.opened_at,
+      probe_at: before.probe_at,
+      probe_count: 0,
+      failures: 20,
+    })
+    t.same((await job('probe')).run_at, before.probe_at)
+    t.equal(await test(REFUSED), 'failed')
+    t.match(await circuit(), { opened_at: null, refusals: 0, failures: 0 }, 'its receiver lives')
+    t.ok(await job('align'))
+    await attempts(20, FAILED)
+    const held = await tenant.publish()
+    t.equal(await test(DELIVERED), 'delivered')
+    t.equal(await circuit(), undefined)
+    await run('align')
+    t.match(await deliveryOf(held), { state: 'pending', has_job: true })
+  })
+
+  t.test('a test that was cut off is a test still', async (t) => {
+    const { endpoint, claimOf, finishOne, circuit } = await bundle()
+    const { rows } = await pool.query(
+      `select event_id from postrider.publish_test($1, 'a.b', '1')`,
+      [endpoint.id],
+    )
+    const event = rows[0].event_id
+    t.equal(await finishOne(await claimOf(event), { outcome: 'interrupted' }, 0), 'pending')
+    t.equal(await finishOne(await claimOf(event), FAILED, null), 'failed')
+    t.equal(await circuit(), undefined)
+  })
 
   t.test('the operator is told once of failing and once of recovery', async (t) => {
     const { tenant, claimOf, finishOne, attempts, run, operational, dueProbe } = await bundle()

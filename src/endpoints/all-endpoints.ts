@@ -16,6 +16,9 @@ export interface FoundEndpoint {
   disabledReason: string | null
   failures: number
   failingSince: Date | null
+  /** Attempts since its last success that it answered with a refusal of the event. */
+  refusals: number
+  refusingSince: Date | null
   circuitOpenedAt: Date | null
   probeAt: Date | null
   createdAt: Date
@@ -77,7 +80,8 @@ export function createAllEndpoints({ database }: { database: Kysely<Database> })
 const select = sql`
   select e.id, t.key as "tenantKey", e.url, e.description, e.event_types as "eventTypes", e.state,
     e.disabled_reason as "disabledReason", coalesce(c.failures, 0) as failures,
-    c.failing_since as "failingSince", c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt",
+    c.failing_since as "failingSince", coalesce(c.refusals, 0) as refusals, c.refusing_since as "refusingSince",
+    c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt",
     e.created_at as "createdAt"
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id

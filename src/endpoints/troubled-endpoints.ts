@@ -12,23 +12,26 @@ export interface TroubledEndpoint {
   url: string
   state: EndpointState
   disabledReason: string | null
-  /** Failed attempts since its last success. */
+  /** Failed attempts in a row. */
   failures: number
   failingSince: Date | null
+  /** Attempts since its last success that it answered with a refusal of the event. */
+  refusals: number
+  refusingSince: Date | null
   /** Since when deliveries are held but for a probe now and then. */
   circuitOpenedAt: Date | null
 }
 
 /**
  * Makes the step that finds the endpoints in trouble, the worst first: open circuits, then disabled ones,
- * then by failures in a row. Healthy endpoints have no row in `circuit`, and cost nothing.
+ * then by failures and refusals. Healthy endpoints have no row in `circuit`, and cost nothing.
  */
 export function createTroubledEndpoints({ database }: { database: Kysely<Database> }) {
   return async (): Promise<TroubledEndpoint[]> => {
     const { rows } = await sql<TroubledEndpoint>`
       select e.id, t.key as "tenantKey", e.url, e.state, e.disabled_reason as "disabledReason",
         coalesce(c.failures, 0) as failures, c.failing_since as "failingSince",
-        c.opened_at as "circuitOpenedAt"
+        coalesce(c.refusals, 0) as refusals, c.refusing_since as "refusingSince", c.opened_at as "circuitOpenedAt"
       from (
         select endpoint_id from postrider.circuit
         union
@@ -37,7 +40,7 @@ export function createTroubledEndpoints({ database }: { database: Kysely<Databas
       join postrider.endpoint e on e.id = troubled.endpoint_id and e.deleted_at is null
       join postrider.tenant t on t.id = e.tenant_id
       left join postrider.circuit c on c.endpoint_id = e.id
-      order by c.opened_at is null, e.state <> 'disabled', coalesce(c.failures, 0) desc, e.id
+      order by c.opened_at is null, e.state <> 'disabled', coalesce(c.failures + c.refusals, 0) desc, e.id
       limit ${SHOWN_MAX}`.execute(database)
     return rows
   }

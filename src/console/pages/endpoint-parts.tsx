@@ -129,6 +129,9 @@ export function State({
         ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
         ['Failures in a row', String(found.failures)],
         ['Failing since', <Time at={found.failingSince} />],
+        ...(found.refusals > 0
+          ? [['Refused since its last success', <Refusals {...found} />] as const]
+          : []),
         ['Circuit', <Circuit {...found} />],
         [
           'Open',
@@ -139,6 +142,15 @@ export function State({
         ['Changed', <Time at={endpoint.updated_at} />],
       ]}
     />
+  )
+}
+
+function Refusals({ refusals, refusingSince }: FoundEndpoint) {
+  return (
+    <>
+      {refusals} attempts since <Time at={refusingSince} />: it answers, and does not take these
+      events
+    </>
   )
 }
 

@@ -161,7 +161,10 @@ function FirstSteps() {
 function Troubled({ endpoints }: { endpoints: TroubledEndpoint[] }) {
   if (endpoints.length === 0) return <p>None: the last attempt of every endpoint succeeded.</p>
   return (
-    <Table label="Endpoints in trouble" head={['Endpoint', 'Tenant', 'State', 'Failures', 'Since']}>
+    <Table
+      label="Endpoints in trouble"
+      head={['Endpoint', 'Tenant', 'State', 'Failures', 'Refused events', 'Since']}
+    >
       {endpoints.map((endpoint) => (
         <tr>
           <td class="url">
@@ -174,8 +177,9 @@ function Troubled({ endpoints }: { endpoints: TroubledEndpoint[] }) {
             {endpoint.disabledReason && <div class="muted">{endpoint.disabledReason}</div>}
           </td>
           <td class="number">{endpoint.failures}</td>
+          <td class="number">{endpoint.refusals}</td>
           <td>
-            <Time at={endpoint.failingSince} />
+            <Time at={endpoint.failingSince ?? endpoint.refusingSince} />
           </td>
         </tr>
       ))}
