@@ -12,7 +12,7 @@ const LAYERS = [
   ['delivery', 'recovery', 'housekeeping'],
   ['operational-events', 'attempts', 'events', 'endpoints', 'tenants'],
   ['database', 'limits'],
-  ['config', 'log', 'metrics', 'tracing', 'clock', 'ids'],
+  ['config', 'log', 'metrics', 'tracing', 'clock', 'ids', 'hidden-characters'],
   ['client', 'outbox'], // what producers import: nothing of ours may come along
 ]
 /** Rows whose units may import one another: the top wires everything, and row 2 is one domain. */

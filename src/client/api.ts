@@ -161,9 +161,14 @@ export type NewApiKey = {
 }
 
 export type EndpointWithSecret = Endpoint & {
+  /** Exactly as it was given, or generated. */
   secret: string
   /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
   publicKey: string | null
+  /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
+  secretEncoding: 'base64' | 'base64url' | 'hex' | 'text'
+  /** In words, where the secret is weak or the receiver may read it otherwise. */
+  secretWarning: string | null
 }
 
 export type Endpoint = {
@@ -199,10 +204,12 @@ export type NewEndpoint = {
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
-  /** `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its public key); generated when left out. */
+  /** Of your own, such as the receiver has from another system; generated when left out. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
   /** Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver has the public key, with which nobody can sign. */
   secretKind?: 'hmac' | 'ed25519' | undefined
+  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. */
+  secretEncoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
 }
 
 export type EndpointChange = {
@@ -222,16 +229,26 @@ export type EndpointChange = {
 }
 
 export type Secrets = {
+  /** Exactly as it was given, or generated. */
   secret: string
   /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
   publicKey: string | null
+  /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
+  encoding: 'base64' | 'base64url' | 'hex' | 'text'
+  /** In words, where the secret is weak or the receiver may read it otherwise. */
+  warning: string | null
   /** ISO 8601, in UTC. */
   createdAt: string
   /** Replaced ones that still sign, until their overlap ends. */
   expiring: {
+    /** Exactly as it was given, or generated. */
     secret: string
     /** Of an ed25519 secret: what the receiver verifies with, `whpk_…`. */
     publicKey: string | null
+    /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
+    encoding: 'base64' | 'base64url' | 'hex' | 'text'
+    /** In words, where the secret is weak or the receiver may read it otherwise. */
+    warning: string | null
     /** ISO 8601, in UTC. */
     createdAt: string
     /** ISO 8601, in UTC. */
@@ -240,10 +257,12 @@ export type Secrets = {
 }
 
 export type SecretRotation = {
-  /** `whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its public key); generated when left out. */
+  /** Of your own, such as the receiver has from another system; generated when left out. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
   /** Of the secret that is generated. Default: that of the current one. */
   kind?: 'hmac' | 'ed25519' | undefined
+  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. A generated one is read as the current one is. */
+  encoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
   /** How long the old secret goes on signing as well. */
   overlapSeconds?: number | undefined
 }

@@ -1,6 +1,13 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { FollowedAttempt } from '../client/client.ts'
 import { parseSecret } from '../delivery/signature.ts'
+import {
+  InvalidSecret,
+  readSecret,
+  SECRET_ENCODINGS,
+  type SecretEncoding,
+  storedForm,
+} from '../endpoints/signing-secret.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
 import { type FilterOptions, follow, withFilterOptions } from './follow.ts'
@@ -14,6 +21,7 @@ const REMEMBERED_MAX = 10_000
 interface Options extends FilterOptions {
   forward: string
   secret?: string
+  secretEncoding?: SecretEncoding
   json?: true
 }
 
@@ -24,10 +32,12 @@ export function addListenCommand(program: Command, context: CommandContext): voi
     .argument('<tenant>', 'key of the tenant')
     .requiredOption('--forward <url>', 'such as http://localhost:3000/webhooks')
     .option('--secret <secret>', 'sign with this instead of as the endpoint was sent it')
+    .addOption(secretEncodingOption())
     .option('--json', 'print one JSON document a line')
-    .action(async (tenant: string, { forward: target, secret, json, ...filter }: Options) => {
+    .action(async (tenant: string, { forward: target, json, ...options }: Options) => {
+      const { secret: given, secretEncoding, ...filter } = options
       const url = urlOf(target)
-      if (secret !== undefined) parseSecret(secret)
+      const secret = given === undefined ? undefined : toSignWith(given, secretEncoding)
       const paint = paintFor(context)
       const isNew = createMemory()
       const onOpen = () => context.note(`forwarding to ${url}; stop with Ctrl-C\n`)
@@ -39,6 +49,27 @@ export function addListenCommand(program: Command, context: CommandContext): voi
         context.print(json ? jsonOf(one, result) : lineOf(one, result, paint))
       }
     })
+}
+
+/** How a secret of one's own is read; the API and the console take the same words. */
+export function secretEncodingOption(): Option {
+  const option = new Option(
+    '--secret-encoding <encoding>',
+    'how the secret is read: base64, base64url, hex or text; by its form when left out',
+  )
+  return option.choices([...SECRET_ENCODINGS])
+}
+
+/** @throws UsageError that does not hold the secret */
+function toSignWith(given: string, encoding: SecretEncoding | undefined): string {
+  try {
+    const stored = storedForm(readSecret(given, encoding))
+    parseSecret(stored)
+    return stored
+  } catch (error) {
+    if (!(error instanceof InvalidSecret)) throw error
+    throw new UsageError(`--secret ${error.message}`, { cause: error })
+  }
 }
 
 function urlOf(text: string): string {

@@ -135,12 +135,21 @@ t.test('listen forwards an event once, whatever the endpoints, signed with a sec
   const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret, '--json']
   const listen = startCli(t, args, { env })
   await listen.warned(/forwarding to/)
+  await using other = await startReceiver({ answer: () => 204 })
+  const text = 'whsec_0123456789abcdef01234567'
+  const asText = ['--secret', text, '--secret-encoding', 'text']
+  const second = startCli(t, ['listen', tenant.key, '--forward', other.url, ...asText], { env })
+  await second.warned(/forwarding to/)
   const printed = listen.printed(/\n.*\n/)
   const ids = [await tenant.publish(), await tenant.publish()]
   await receiver.received(4)
   const requests = await local.received(2)
   for (const { body, headers } of requests) {
     t.ok(new Webhook(secret).verify(body, headers as Record<string, string>))
+  }
+  for (const { body, headers } of await other.received(2)) {
+    const receiver = new Webhook(text, { format: 'raw' })
+    t.ok(receiver.verify(body, headers as Record<string, string>), 'a secret that is read as text')
   }
   const lines = (await printed)
     .trim()
@@ -162,12 +171,18 @@ t.test(
     await tenant.publish()
     t.match(await line, /no answer .*ECONNREFUSED/)
     const wrong = [
-      ['--forward', 'localhost:3000'],
-      ['--forward', 'http://a', '--secret', 'x'],
-    ]
-    for (const options of wrong) {
-      const { exitCode } = await runCli(t, ['listen', tenant.key, ...options], { env })
-      t.ok(exitCode === EXIT.usage || exitCode === EXIT.failed, options.join(' '))
+      [['--forward', 'localhost:3000'], '--forward localhost:3000 is no URL'],
+      [['--forward', 'http://a', '--secret', 'x'], '--secret signs with 1 byte'],
+      [
+        ['--forward', 'http://a', '--secret', 'zz'.repeat(9), '--secret-encoding', 'hex'],
+        'not hex',
+      ],
+      [['--forward', 'http://a', '--secret-encoding', 'utf8'], '--secret-encoding <encoding>'],
+    ] as const
+    for (const [options, said] of wrong) {
+      const { exitCode, stderr } = await runCli(t, ['listen', tenant.key, ...options], { env })
+      t.equal(exitCode, EXIT.usage, options.join(' '))
+      t.match(stderr, said)
     }
   },
 )

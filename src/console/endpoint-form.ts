@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { EndpointChange } from '../client/client.ts'
+import type { EndpointChange, Secrets } from '../client/client.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
 import type { FormState } from './fields.tsx'
 
@@ -45,6 +45,15 @@ export function bodyOf(values: Record<string, string>): EndpointChange {
             .map(Number),
   }
 }
+
+/** A secret of one's own as it was typed, blanks included, and how it is read; nothing where the fields are empty. */
+export function secretOf<Name extends string>(values: Record<string, string>, encoding: Name) {
+  const { secret = '', [encoding]: read = '' } = values
+  const given = Object.entries({ secret, [encoding]: read }).filter(([, value]) => value !== '')
+  return Object.fromEntries(given) as { secret?: string } & Partial<Record<Name, SecretEncoding>>
+}
+
+type SecretEncoding = Secrets['encoding']
 
 /** Name of the hidden field with the values that the form began with, as JSON. */
 export const BEGAN_WITH = 'beganWith'

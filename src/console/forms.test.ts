@@ -215,6 +215,30 @@ t.test('what is done to an endpoint, and that it stands in the audit log', async
     t.match(text, action)
 })
 
+// Issue 14, 16: a receiver that had a secret already could not go on with it.
+t.test("a secret of one's own is given with the endpoint, or by a rotation", async (t) => {
+  const { show, send, endpoint, tenant } = await bundle()
+  const own = 'It is 100 % "secret", of elsewhere'
+  const path = await endpoint({ secret: own, secretEncoding: 'text' })
+  const shown = async () => (await send(`${path}/secret`, {})).text
+  t.match(await shown(), 'It is 100 % &quot;secret&quot;, of elsewhere')
+  t.match(await shown(), 'Its key is the text as it stands here')
+
+  const refused = await send(`${path}/rotate`, { secret: ' with blanks ', encoding: '' })
+  t.match(refused, { status: 422, text: /id="mistake-secret">It begins or ends with a blank/ })
+  t.match(refused.text, 'value=" with blanks "')
+  t.match(refused.text, /<details class="confirm" open/)
+  const weak = await send(`${path}/rotate`, { secret: '0'.repeat(20), encoding: 'hex' })
+  t.match(weak.headers.get('location'), 'rotatedWithWarning')
+  t.match(await shown(), /Weak: \d+ bits at most/)
+
+  const fields = { tenant: tenant.key, url: 'http://127.0.0.1:9/a', secret: 'xyz' }
+  const wrong = await send('/endpoints/new', { ...fields, secretEncoding: 'hex' })
+  t.match(wrong, { status: 422, text: /id="mistake-secret">It signs with 3 bytes/ })
+  t.match(wrong.text, '<option value="hex" selected')
+  t.equal((await show(`${path}?said=constructor`)).status, 200)
+})
+
 t.test('a replay is counted first, then started, watched and cancelled', async (t) => {
   const { show, send, endpoint, tenant } = await bundle()
   await endpoint()

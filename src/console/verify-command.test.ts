@@ -10,14 +10,18 @@ const ID = '0198c1f5-7e4a-7000-8000-000000000001'
 const TIMESTAMP = 1_614_265_330
 
 /** What the command prints when it is pasted into a shell, with the secret filled in. */
-function run(t: { teardown(done: () => void): void }, secret: string, body: string): string {
+function run(
+  t: { teardown(done: () => void): void },
+  secret: string,
+  body: string,
+  read = 'base64',
+): string {
   const folder = mkdtempSync(join(tmpdir(), 'postrider-verify-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'body.json'), body)
-  const command = verifyCommand({ id: ID, timestamp: String(TIMESTAMP), body }).replace(
-    'whsec_…',
-    secret,
-  )
+  const command = verifyCommand({ id: ID, timestamp: String(TIMESTAMP), body })
+    .replace('whsec_…', secret)
+    .replace('READ=base64', `READ=${read}`)
   const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: folder })
   if (stderr !== '') throw new Error(stderr)
   return stdout.trim()
@@ -34,6 +38,19 @@ t.test('the command computes what was sent, whatever is in the body', async (t) 
     const sent = sign({ id: ID, timestampSeconds: TIMESTAMP, body, secrets: [secret] })
     t.equal(run(t, secret, body), sent, body.slice(0, 40))
     t.not(run(t, generateSecret(), body), sent, 'and with another secret something else')
+  }
+})
+
+t.test('secrets that are read otherwise are verified too', async (t) => {
+  const body = '{"a": 1}'
+  for (const [read, secret] of [
+    ['text', 'whsec_It is 100 % $ecret'],
+    ['text', generateSecret('hmac', 'text')],
+    ['hex', generateSecret('hmac', 'hex')],
+  ] as const) {
+    const secrets = [`${read}:${secret}`]
+    const sent = sign({ id: ID, timestampSeconds: TIMESTAMP, body, secrets })
+    t.equal(run(t, secret, body, read), sent, read)
   }
 })
 

@@ -19,7 +19,13 @@ export function verifyCommand({ id, timestamp, body }: SignedRequest): string {
     : `{ printf '%s' ${quoted(`${id}.${timestamp}.`)}; cat body.json; }`
   return [
     "SECRET='whsec_…'   # the endpoint's secret",
-    `KEY=$(printf '%s' "\${SECRET#whsec_}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')`,
+    'READ=base64        # how it is read: base64, hex or text',
+    "bytes() { od -An -v -tx1 | tr -d ' \\n'; }",
+    'case $READ in',
+    `  hex) KEY=\${SECRET#whsec_} ;;`,
+    `  text) KEY=$(printf '%s' "$SECRET" | bytes) ;;`,
+    `  *) KEY=$(printf '%s' "\${SECRET#whsec_}" | openssl base64 -d -A | bytes) ;;`,
+    'esac',
     `${signed} |`,
     '  openssl dgst -sha256 -mac HMAC -macopt "hexkey:$KEY" -binary | openssl base64 | sed "s/^/v1,/"',
   ].join('\n')

@@ -1,6 +1,7 @@
 import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
 import type { AttemptReason } from '../attempts/reason.ts'
 import { SecretUnreadable } from '../endpoints/secrets.ts'
+import { InvalidSecret } from '../endpoints/signing-secret.ts'
 import type { OpenSpan, Tracing } from '../tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { ClientCertificate } from './connections.ts'
@@ -8,7 +9,6 @@ import type { Failure } from './failure.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
 import type { SendRequest } from './send.ts'
-import { InvalidSecret } from './signature.ts'
 import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
 /** How long a delivery waits that could not be sent for a reason of ours, such as an unreadable secret. */

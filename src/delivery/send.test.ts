@@ -324,7 +324,7 @@ t.test('a header that HTTP cannot carry is told, not thrown', async (t) => {
 
 t.test('a secret that is none is a fault of ours and thrown', async (t) => {
   await using sender = startSender()
-  await t.rejects(sender.send('http://127.0.0.1:1/', { secrets: ['nonsense'] }), {
+  await t.rejects(sender.send('http://127.0.0.1:1/', { secrets: ['whsec_nonsense!'] }), {
     code: 'secret_invalid',
   })
 })

@@ -10,10 +10,14 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 import type { SecretKind } from '../endpoints/endpoint-secrets.ts'
+import {
+  fromStoredForm,
+  InvalidSecret,
+  isPrivateKey,
+  keyBytesOf,
+  type SecretEncoding,
+} from '../endpoints/signing-secret.ts'
 
-/** Limits of the Standard Webhooks specification for a symmetric secret. */
-const SECRET_BYTES_MIN = 24
-const SECRET_BYTES_MAX = 64
 /** What we generate: as long as the HMAC-SHA256 output, the most that adds strength. */
 const SECRET_BYTES_GENERATED = 32
 /** A message older or newer than this is refused, so that a recorded one cannot be replayed. */
@@ -25,16 +29,12 @@ const KEYS_CACHED_MAX = 10_000
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex')
 const ED25519_BYTES = 32
+const PUBLIC_KEY_PREFIX = 'whpk_'
 
 /** An imported secret. `v1` is HMAC-SHA256, `v1a` is ed25519; a public key can only verify. */
 export type SigningKey =
   | { scheme: 'v1'; key: KeyObject }
   | { scheme: 'v1a'; privateKey: KeyObject | null; publicKey: KeyObject }
-
-export class InvalidSecret extends Error {
-  override readonly name = 'InvalidSecret'
-  readonly code = 'secret_invalid'
-}
 
 /** What is signed: the message's id, the second of this attempt, and exactly the bytes sent. */
 export interface SignedMessage {
@@ -44,47 +44,49 @@ export interface SignedMessage {
 }
 
 /**
- * A new secret in its written form: `whsec_` and 32 random bytes in base64, or `whsk_` and an ed25519 seed
- * with its public key (64 bytes, as other senders of Standard Webhooks write it).
+ * A new secret: `whsec_` and 32 random bytes in base64, or `whsk_` and an ed25519 seed with its public key
+ * (64 bytes, as other senders of Standard Webhooks write it).
+ *
+ * @param encoding of a receiver that reads secrets otherwise; text is hex digits that are not decoded
+ * @param prefix what such a receiver expects before it
  */
-export function generateSecret(kind: SecretKind = 'hmac'): string {
+export function generateSecret(
+  kind: SecretKind = 'hmac',
+  encoding: SecretEncoding = 'base64',
+  prefix = encoding === 'base64' || encoding === 'text' ? 'whsec_' : '',
+): string {
   const bytes = randomBytes(kind === 'hmac' ? SECRET_BYTES_GENERATED : ED25519_BYTES)
-  if (kind === 'hmac') return `whsec_${bytes.toString('base64')}`
+  if (kind === 'hmac') return prefix + bytes.toString(encoding === 'text' ? 'hex' : encoding)
   const publicBytes = rawPublicKey(privateKey(bytes))
   return `whsk_${Buffer.concat([bytes, publicBytes]).toString('base64')}`
 }
 
 /**
- * What a receiver verifies `v1a` signatures with: `whpk_…` of a `whsk_` secret. `null` of a `whsec_`
+ * What a receiver verifies `v1a` signatures with: `whpk_…` of a `whsk_` secret. `null` of every other
  * secret, which the receiver has to know itself.
  *
+ * @param stored in its stored form
  * @throws InvalidSecret
  */
-export function publicKeyOf(secret: string): string | null {
-  const key = importedKey(secret)
+export function publicKeyOf(stored: string): string | null {
+  const key = importedKey(stored)
   return key.scheme === 'v1' ? null : `whpk_${rawPublicKey(key).toString('base64')}`
 }
 
 /**
- * Imports `whsec_…` (24–64 bytes), `whsk_…` (ed25519 seed, or seed and public key) or `whpk_…`
- * (ed25519 public key), each base64.
+ * Imports a secret in its stored form; also `whpk_…`, an ed25519 public key in base64, with which
+ * signatures can be verified only.
  *
  * @throws InvalidSecret naming the mistake, never the secret
  */
-export function parseSecret(secret: string): SigningKey {
-  const separator = secret.indexOf('_')
-  const prefix = secret.slice(0, separator + 1)
-  const bytes = decodeBase64(secret.slice(separator + 1))
-  switch (prefix) {
-    case 'whsec_':
-      return hmacKey(bytes)
-    case 'whsk_':
-      return privateKey(bytes)
-    case 'whpk_':
-      return { scheme: 'v1a', privateKey: null, publicKey: publicKey(bytes) }
-    default:
-      throw new InvalidSecret('a secret begins with whsec_, whsk_ or whpk_')
+export function parseSecret(stored: string): SigningKey {
+  const secret = fromStoredForm(stored)
+  if (stored.startsWith(PUBLIC_KEY_PREFIX)) {
+    const bytes = Buffer.from(stored.slice(PUBLIC_KEY_PREFIX.length), 'base64')
+    return { scheme: 'v1a', privateKey: null, publicKey: publicKey(bytes) }
   }
+  const bytes = keyBytesOf(secret)
+  return isPrivateKey(secret) ? privateKey(bytes) : { scheme: 'v1', key: createSecretKey(bytes) }
 }
 
 /**
@@ -138,7 +140,7 @@ function signedContent({ id, timestampSeconds, body }: SignedMessage): Buffer {
 
 function signWith(key: SigningKey, content: Buffer): string {
   if (key.scheme === 'v1') return `v1,${hmac(key.key, content).toString('base64')}`
-  if (!key.privateKey) throw new InvalidSecret('a public key (whpk_) cannot sign')
+  if (!key.privateKey) throw new InvalidSecret('is a public key (whpk_), which cannot sign')
   return `v1a,${edSign(null, content, key.privateKey).toString('base64')}`
 }
 
@@ -169,15 +171,6 @@ function importedKey(secret: string): SigningKey {
   return key
 }
 
-function hmacKey(bytes: Buffer): SigningKey {
-  if (bytes.length < SECRET_BYTES_MIN || bytes.length > SECRET_BYTES_MAX) {
-    throw new InvalidSecret(
-      `a whsec_ secret has ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes, this one ${bytes.length}`,
-    )
-  }
-  return { scheme: 'v1', key: createSecretKey(bytes) }
-}
-
 type EdKey = Extract<SigningKey, { scheme: 'v1a' }>
 
 function rawPublicKey({ publicKey: key }: EdKey): Buffer {
@@ -186,7 +179,9 @@ function rawPublicKey({ publicKey: key }: EdKey): Buffer {
 
 function privateKey(bytes: Buffer): EdKey {
   if (bytes.length !== ED25519_BYTES && bytes.length !== 2 * ED25519_BYTES) {
-    throw new InvalidSecret(`a whsk_ key has 32 or 64 bytes, this one ${bytes.length}`)
+    throw new InvalidSecret(
+      `has ${bytes.length} bytes behind whsk_; an ed25519 key has 32, or 64 with its public key`,
+    )
   }
   const der = Buffer.concat([PKCS8_HEAD, bytes.subarray(0, ED25519_BYTES)])
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
@@ -195,22 +190,14 @@ function privateKey(bytes: Buffer): EdKey {
   // that every receiver would notice and we never would.
   const given = bytes.subarray(ED25519_BYTES)
   if (given.length > 0 && !derived.equals(publicKey(given))) {
-    throw new InvalidSecret('the halves of the whsk_ key do not belong together')
+    throw new InvalidSecret('has two halves behind whsk_ that do not belong together')
   }
   return { scheme: 'v1a', privateKey: key, publicKey: derived }
 }
 
 function publicKey(bytes: Buffer): KeyObject {
   if (bytes.length !== ED25519_BYTES) {
-    throw new InvalidSecret(`a whpk_ key has 32 bytes, this one ${bytes.length}`)
+    throw new InvalidSecret(`has ${bytes.length} bytes behind whpk_; an ed25519 public key has 32`)
   }
   return createPublicKey({ key: Buffer.concat([SPKI_HEAD, bytes]), format: 'der', type: 'spki' })
-}
-
-/** Node ignores what is not base64, which would turn a typing mistake into another valid key. */
-function decodeBase64(text: string): Buffer {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text)) {
-    throw new InvalidSecret('the part after the prefix is not base64')
-  }
-  return Buffer.from(text, 'base64')
 }

@@ -7,6 +7,7 @@ import { createTenant } from '../testing/tenant.ts'
 import { createEndpointSecrets, type SecretKind } from './endpoint-secrets.ts'
 import { createEndpoints } from './endpoints.ts'
 import { createSecretBox } from './secrets.ts'
+import { type SecretEncoding, storedForm } from './signing-secret.ts'
 
 const { pool } = await createTestDatabase(t)
 const database = createDatabase(pool)
@@ -15,9 +16,14 @@ const secrets = createEndpointSecrets({ database, box, generateSecret })
 const endpoints = createEndpoints({ database, secrets })
 const GIVEN = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
-async function bundle(values: { secret?: string; secretKind?: SecretKind } = {}) {
+async function bundle(
+  values: { secret?: string; secretKind?: SecretKind; secretEncoding?: SecretEncoding } = {},
+) {
   const tenantId = (await createTenant(pool)).id as TenantId
-  const { endpoint, secret } = await endpoints.create(tenantId, {
+  const {
+    endpoint,
+    secret: { secret, encoding },
+  } = await endpoints.create(tenantId, {
     url: 'https://a.test',
     ...values,
   })
@@ -28,7 +34,7 @@ async function bundle(values: { secret?: string; secretKind?: SecretKind } = {})
       'select encrypted, expires_at from postrider.endpoint_secret where endpoint_id = $1'
     return (await pool.query(text, [endpoint.id])).rows
   }
-  return { tenantId, endpoint, secret, rotate, list, rows }
+  return { tenantId, endpoint, secret, encoding, rotate, list, rows }
 }
 
 const named = (live: { secret: string }[]) => live.map(({ secret }) => secret)
@@ -62,7 +68,7 @@ t.test('after a rotation both secrets sign for a day', async (t) => {
 
 t.test('claims of the runner get the secrets that are listed, the current one first', async (t) => {
   const { rotate, list, tenantId } = await bundle()
-  await rotate()
+  await rotate({ secret: 'a plain text that signs' })
   const { rows: tenant } = await pool.query('select key from postrider.tenant where id = $1', [
     tenantId,
   ])
@@ -74,7 +80,7 @@ t.test('claims of the runner get the secrets that are listed, the current one fi
     [tenantId],
   )
   const claimed = rows[0].secrets.map((text: string) => box.decrypt(text, rows[0].endpoint_id))
-  t.strictSame(claimed, named(await list()))
+  t.strictSame(claimed, (await list()).map(storedForm))
 })
 
 t.test('an overlap of zero ends every other secret at once', async (t) => {
@@ -126,6 +132,36 @@ t.test('a rotation may change the kind; meanwhile both kinds sign', async (t) =>
   t.match(named(await list()), [/^whsk_/, /^whsec_/])
   await rotate({ secret: GIVEN })
   t.match(named(await list()), [GIVEN, /^whsk_/, /^whsec_/])
+})
+
+// Issue 14, 16: secrets of other systems were refused.
+t.test('a secret of another system comes back as it was given, with how it is read', async (t) => {
+  const { rotate, list, encoding } = await bundle({ secret: 'any text', secretEncoding: 'text' })
+  t.equal(encoding, 'text')
+  await rotate({ secret: '00ff'.repeat(16), encoding: 'hex' })
+  t.match(await list(), [
+    { secret: '00ff'.repeat(16), encoding: 'hex' },
+    { secret: 'any text', encoding: 'text' },
+  ])
+  await t.rejects(rotate({ secret: ' any text' }), { code: 'secret_invalid' })
+  t.equal((await list()).length, 2)
+})
+
+t.test('a generated secret can be read by the receiver as the one before', async (t) => {
+  const { rotate } = await bundle({ secret: 'whsec_some.text', secretEncoding: 'text' })
+  const next = async (options = {}) => (await rotate({ overlapSeconds: 0, ...options }))[0]
+  t.match(await next(), { secret: /^whsec_[0-9a-f]{64}$/, encoding: 'text' })
+  t.match(await next({ secret: 'some text' }), { secret: 'some text', encoding: 'text' })
+  t.match(await next(), { secret: /^[0-9a-f]{64}$/, encoding: 'text' })
+  t.match(await next({ encoding: 'base64url' }), { secret: /^[\w-]{43}$/, encoding: 'base64url' })
+  t.match(await next({ kind: 'hmac' }), { secret: /^[\w-]{43}$/, encoding: 'base64url' })
+  t.match(await next({ kind: 'ed25519' }), { secret: /^whsk_/, encoding: 'base64' })
+  t.match(await next(), { secret: /^whsk_/, encoding: 'base64' })
+  t.match(await next({ encoding: 'hex' }), { secret: /^[0-9a-f]{64}$/, encoding: 'hex' })
+  t.match(await next({ encoding: 'base64' }), { secret: /^whsec_/, encoding: 'base64' })
+  const own = Buffer.alloc(32, 9).toString('base64')
+  t.match(await next({ secret: own, encoding: 'base64' }), { secret: own, encoding: 'base64' })
+  t.match(await next(), { secret: /^[A-Za-z0-9+/]{43}=$/, encoding: 'base64' })
 })
 
 t.test('a secret that no key opens any more can be rotated away', async (t) => {

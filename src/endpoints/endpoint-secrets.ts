@@ -3,6 +3,15 @@ import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
 import { type SecretBox, SecretUnreadable } from './secrets.ts'
+import {
+  fromStoredForm,
+  isPrivateKey,
+  prefixOf,
+  readSecret,
+  type SecretEncoding,
+  type SigningSecret,
+  storedForm,
+} from './signing-secret.ts'
 
 /** Each live secret is one more signature in a header that receivers parse. */
 const LIVE_SECRETS_MAX = 5
@@ -23,14 +32,15 @@ export class TooManySecrets extends Error {
  */
 export type SecretKind = 'hmac' | 'ed25519'
 
-/** A secret of one's own in its written form, or the kind of one to generate. */
+/** A secret from elsewhere, or what one to generate is to be like. */
 export interface GivenSecret {
   secret?: string | undefined
   kind?: SecretKind | undefined
+  /** How the secret is read; left out: as `readSecret` takes it. */
+  encoding?: SecretEncoding | undefined
 }
 
-export interface LiveSecret {
-  secret: string
+export interface LiveSecret extends SigningSecret {
   createdAt: Date
   /** End of its overlap; null for the current one. */
   expiresAt: Date | null
@@ -39,16 +49,22 @@ export interface LiveSecret {
 type EndpointKey = { id: EndpointId; tenant_id: TenantId }
 
 export interface EndpointSecrets {
-  /** Stores the secret, or a generated one, in the caller's transaction. */
-  add(database: Kysely<Database>, endpoint: EndpointKey, given?: GivenSecret): Promise<string>
+  /** Stores the secret, or a generated one, in the caller's transaction. @throws InvalidSecret */
+  add(
+    database: Kysely<Database>,
+    endpoint: EndpointKey,
+    given?: GivenSecret & { prefix?: string | undefined },
+  ): Promise<SigningSecret>
   /** Every secret that signs now, the current one first. @throws EndpointNotFound */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
-   * Replaces the current secret; the old one goes on signing beside it for `overlapSeconds`. The new one
-   * is of the same kind unless something else is asked for.
+   * Replaces the current secret; the old one goes on signing beside it for `overlapSeconds`. A generated one
+   * is of the same kind and read in the same way unless something else is asked for, so that the receiver
+   * can take it as it took the old one.
    *
    * @throws EndpointNotFound
    * @throws TooManySecrets
+   * @throws InvalidSecret
    */
   rotate(
     tenantId: TenantId,
@@ -60,19 +76,23 @@ export interface EndpointSecrets {
 export function createEndpointSecrets(options: {
   database: Kysely<Database>
   box: SecretBox
-  /** A new secret in its written form. */
-  generateSecret: (kind: SecretKind) => string
+  /** A new secret, as people are shown it. */
+  generateSecret: (kind: SecretKind, encoding?: SecretEncoding, prefix?: string) => string
 }): EndpointSecrets {
   const { database, box, generateSecret } = options
 
-  const add: EndpointSecrets['add'] = async (on, endpoint, { kind = 'hmac', ...given } = {}) => {
-    const secret = given.secret ?? generateSecret(kind)
+  const add: EndpointSecrets['add'] = async (on, endpoint, given = {}) => {
+    const { kind = 'hmac', encoding = 'base64', prefix } = given
+    const secret: SigningSecret =
+      given.secret === undefined
+        ? { secret: generateSecret(kind, encoding, prefix), encoding }
+        : readSecret(given.secret, given.encoding)
     await on
       .insertInto('endpoint_secret')
       .values({
         tenant_id: endpoint.tenant_id,
         endpoint_id: endpoint.id,
-        encrypted: box.encrypt(secret, endpoint.id),
+        encrypted: box.encrypt(storedForm(secret), endpoint.id),
       })
       .execute()
     return secret
@@ -81,22 +101,19 @@ export function createEndpointSecrets(options: {
   const read = async (on: Kysely<Database>, id: EndpointId): Promise<LiveSecret[]> => {
     const rows = await selectLive(on, id).execute()
     return rows.map((row) => ({
-      secret: box.decrypt(row.encrypted, id),
+      ...fromStoredForm(box.decrypt(row.encrypted, id)),
       createdAt: row.created_at,
       expiresAt: row.expires_at,
     }))
   }
 
-  /** Unknown where no key opens it: rotating is the way out of that. */
-  const currentKind = async (
-    on: Kysely<Database>,
-    id: EndpointId,
-  ): Promise<SecretKind | undefined> => {
+  /** Null where no key opens it: rotating is the way out of that. */
+  const current = async (on: Kysely<Database>, id: EndpointId): Promise<SigningSecret | null> => {
     const row = await selectLive(on, id).limit(1).executeTakeFirst()
     try {
-      return row && box.decrypt(row.encrypted, id).startsWith('whsk_') ? 'ed25519' : undefined
+      return row ? fromStoredForm(box.decrypt(row.encrypted, id)) : null
     } catch (error) {
-      if (error instanceof SecretUnreadable) return undefined
+      if (error instanceof SecretUnreadable) return null
       throw error
     }
   }
@@ -107,20 +124,31 @@ export function createEndpointSecrets(options: {
       await selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
       return read(database, id)
     },
-    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, secret, kind }) =>
+    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given }) =>
       database.transaction().execute(async (transaction) => {
         // Two rotations at once would each leave the other's secret as a current one.
         await selectEndpoint(transaction, tenantId, id)
           .forUpdate()
           .executeTakeFirstOrThrow(notFound)
-        const given = { secret, kind: kind ?? (await currentKind(transaction, id)) }
+        const wanted = given.secret ? given : likeThat(await current(transaction, id), given)
         await endOverlaps(transaction, id, overlapSeconds)
-        await add(transaction, { id, tenant_id: tenantId }, given)
+        await add(transaction, { id, tenant_id: tenantId }, wanted)
         const live = await read(transaction, id)
         if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
         return live
       }),
   }
+}
+
+/** What is not asked for is as it was, as far as the two go together. */
+function likeThat(current: SigningSecret | null, { kind, encoding }: GivenSecret) {
+  const wasKey = current !== null && isPrivateKey(current)
+  const wantedKind = kind ?? (wasKey && encoding === undefined ? 'ed25519' : 'hmac')
+  const isAlike = current !== null && !wasKey && wantedKind === 'hmac'
+  if (!isAlike || (encoding !== undefined && encoding !== current.encoding)) {
+    return { kind: wantedKind, encoding }
+  }
+  return { kind: wantedKind, encoding: current.encoding, prefix: prefixOf(current) }
 }
 
 const notFound = () => new EndpointNotFound()

@@ -4,6 +4,7 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
 import type { EndpointSecrets, SecretKind } from './endpoint-secrets.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
+import type { SecretEncoding, SigningSecret } from './signing-secret.ts'
 
 export type Endpoint = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
 
@@ -31,14 +32,19 @@ export type NewEndpoint = EndpointChange & {
   secret?: string | undefined
   /** Of the secret to generate; `hmac` when left out. */
   secretKind?: SecretKind | undefined
+  /** How the secret, given or generated, is read. */
+  secretEncoding?: SecretEncoding | undefined
 }
 
 /** Small enough that cancelling holds no lock for long; large enough that a round trip is nothing. */
 const CANCEL_BATCH = 500
 
 export interface Endpoints {
-  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid */
-  create(tenantId: TenantId, values: NewEndpoint): Promise<{ endpoint: Endpoint; secret: string }>
+  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, InvalidSecret */
+  create(
+    tenantId: TenantId,
+    values: NewEndpoint,
+  ): Promise<{ endpoint: Endpoint; secret: SigningSecret }>
   /** @throws EndpointNotFound */
   get(tenantId: TenantId, id: EndpointId): Promise<Endpoint>
   /** Newest first, from below the id `before` on. */
@@ -61,7 +67,7 @@ export function createEndpoints(options: {
   const { database, secrets } = options
 
   return {
-    async create(tenantId, { secret, secretKind, ...values }) {
+    async create(tenantId, { secret, secretKind, secretEncoding, ...values }) {
       await assertReadable(database, values.filter)
       return database.transaction().execute(async (transaction) => {
         await assertAffordable(transaction, tenantId, values.filter)
@@ -73,7 +79,11 @@ export function createEndpoints(options: {
           .executeTakeFirstOrThrow()
         return {
           endpoint,
-          secret: await secrets.add(transaction, endpoint, { secret, kind: secretKind }),
+          secret: await secrets.add(transaction, endpoint, {
+            secret,
+            kind: secretKind,
+            encoding: secretEncoding,
+          }),
         }
       })
     },

@@ -1,8 +1,16 @@
 import { z } from '@hono/zod-openapi'
 import { type ParsedCidr, vetLiteralHost } from '../delivery/egress.ts'
 import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
-import { InvalidSecret, parseSecret } from '../delivery/signature.ts'
+import { parseSecret } from '../delivery/signature.ts'
+import type { GivenSecret } from '../endpoints/endpoint-secrets.ts'
 import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from '../endpoints/filter.ts'
+import {
+  InvalidSecret,
+  mistakeInAnySecret,
+  readSecret,
+  SECRET_ENCODINGS,
+  storedForm,
+} from '../endpoints/signing-secret.ts'
 import { storableText } from './validation.ts'
 
 const URL_LENGTH_MAX = 2048
@@ -74,22 +82,65 @@ const metadata = z
 const secret = z
   .string()
   .superRefine((text, context) => {
-    const message = mistakeInSecret(text)
-    if (message) context.addIssue({ code: 'custom', message })
+    const message = mistakeInAnySecret(text)
+    if (message !== null) context.addIssue({ code: 'custom', message })
   })
   .openapi({
     description:
-      '`whsec_` and 24 to 64 bytes in base64, or `whsk_` and an ed25519 seed (32 bytes, or 64 with its ' +
-      'public key); generated when left out.',
+      'Of your own, such as the receiver has from another system; generated when left out. Stored and ' +
+      'shown exactly as given: visible characters, 8 to 256 bytes.',
   })
 
 /** Kind of a secret that is generated. */
 const secretKind = z.enum(['hmac', 'ed25519'])
 
-function mistakeInSecret(text: string): string | null {
-  if (!/^(?:whsec|whsk)_/.test(text)) return 'begins with neither whsec_ nor whsk_'
+const secretEncoding = z.enum(SECRET_ENCODINGS)
+const ENCODING_DESCRIPTION =
+  'How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it ' +
+  'was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything ' +
+  'else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused.'
+
+type SecretFields = { [Field in keyof GivenSecret]-?: string }
+
+/** The rest of what is wrong with a secret depends on how it is to be read: the fields are looked at together. */
+function checkSecret(fields: SecretFields) {
+  return z.superRefine<unknown>(
+    (values, context) => {
+      const given = values as Record<string, unknown>
+      const of = (field: string, options: readonly string[]) =>
+        options.find((option) => option === given[field])
+      const asked = {
+        secret: given[fields.secret],
+        kind: of(fields.kind, secretKind.options),
+        encoding: of(fields.encoding, SECRET_ENCODINGS),
+      } as GivenSecret
+      for (const [field, message] of mistakesInSecret(asked)) {
+        context.addIssue({ code: 'custom', path: [fields[field]], message })
+      }
+    },
+    // Beside the mistakes of other fields, not after them.
+    { when: ({ value }) => typeof value === 'object' && value !== null },
+  )
+}
+
+function mistakesInSecret({ secret: text, kind, encoding }: GivenSecret) {
+  const mistakes: [keyof GivenSecret, string][] = []
+  if (typeof text === 'string' && mistakeInAnySecret(text) === null) {
+    const message = mistakeInSecret(text, encoding)
+    if (message !== null) mistakes.push(['secret', message])
+    const isKey = text.startsWith('whsk_')
+    if (kind !== undefined && (kind === 'ed25519') !== isKey) {
+      mistakes.push(['kind', `is not that of the secret, which is ${isKey ? 'ed25519' : 'hmac'}`])
+    }
+  } else if (kind === 'ed25519' && encoding !== undefined && encoding !== 'base64') {
+    mistakes.push(['encoding', 'is base64 where an ed25519 key is generated'])
+  }
+  return mistakes
+}
+
+function mistakeInSecret(text: string, encoding: GivenSecret['encoding']): string | null {
   try {
-    parseSecret(text)
+    parseSecret(storedForm(readSecret(text, encoding)))
     return null
   } catch (error) {
     if (error instanceof InvalidSecret) return error.message
@@ -168,7 +219,9 @@ export function endpointInput(rules: UrlRules) {
             'has the public key, with which nobody can sign.',
           default: 'hmac',
         }),
+        secretEncoding: secretEncoding.optional().openapi({ description: ENCODING_DESCRIPTION }),
       })
+      .check(checkSecret({ secret: 'secret', kind: 'secretKind', encoding: 'secretEncoding' }))
       .openapi('NewEndpoint'),
   }
 }
@@ -179,11 +232,15 @@ export const rotateInput = z
     kind: secretKind.optional().openapi({
       description: 'Of the secret that is generated. Default: that of the current one.',
     }),
+    encoding: secretEncoding.optional().openapi({
+      description: `${ENCODING_DESCRIPTION} A generated one is read as the current one is.`,
+    }),
     overlapSeconds: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional().openapi({
       description: 'How long the old secret goes on signing as well.',
       default: 86_400,
     }),
   })
+  .check(checkSecret({ secret: 'secret', kind: 'kind', encoding: 'encoding' }))
   .openapi('SecretRotation')
 
 export interface UrlRules {

@@ -38,7 +38,8 @@ t.test('POST answers with every field and the secret', async (t) => {
     disabledReason: null,
   })
   t.match(json.secret, /^whsec_/)
-  const { secret, publicKey, ...shown } = json
+  const { secret, publicKey, secretEncoding, secretWarning, ...shown } = json
+  t.strictSame([secretEncoding, secretWarning], ['base64', null])
   t.equal(publicKey, null)
   t.strictSame((await request('GET', `${ENDPOINTS}/${json.id}`)).json, shown, 'without the secret')
   t.match((await request('GET', `${ENDPOINTS}/${json.id}/secret`)).json, { secret })
@@ -55,7 +56,7 @@ t.test('POST names every invalid field', async (t) => {
     timeoutSeconds: 61,
     retrySchedule: [0],
     metadata: { a: 1 },
-    secret: 'whsec_short',
+    secret: 'short',
     state: 'disabled',
     filter: '$.a >',
   })
@@ -288,6 +289,69 @@ t.test('secrets: shown, given, rotated with an overlap', async (t) => {
   t.match(await request('POST', `${path}/rotate`), {
     status: 409,
     json: { code: 'too_many_secrets' },
+  })
+})
+
+// Issue 14, 16: only whsec_ and base64 was taken.
+t.test('secrets of other systems: as they were given, with how they are read', async (t) => {
+  const hex = '0123456789abcdef'.repeat(4)
+  const given = [
+    { asked: { secret: hex }, read: 'text', warning: null },
+    { asked: { secret: hex, secretEncoding: 'hex' }, read: 'hex', warning: null },
+    { asked: { secret: 'It is 100 % secret' }, read: 'text', warning: /^Weak: 118 bits/ },
+    { asked: { secret: `whsec_${hex}` }, read: 'text', warning: /whsec_ included/ },
+  ]
+  for (const { asked, read, warning } of given) {
+    const { status, json } = await create(asked)
+    t.match({ status, ...json }, { status: 201, secret: asked.secret, secretEncoding: read })
+    t.match(json.secretWarning, warning)
+    const shown = await request('GET', `${ENDPOINTS}/${json.id}/secret`)
+    t.match(shown.json, { secret: asked.secret, encoding: read, warning, publicKey: null })
+    const body = { secret: 'another 8 or more', encoding: 'text' }
+    const rotated = await request('POST', `${ENDPOINTS}/${json.id}/secret/rotate`, { body })
+    t.match(rotated.json, {
+      secret: body.secret,
+      encoding: 'text',
+      expiring: [{ secret: asked.secret, encoding: read, warning }],
+    })
+    t.strictSame((await request('GET', `${ENDPOINTS}/${json.id}/secret`)).json, rotated.json)
+  }
+  t.match((await create({ secretEncoding: 'hex' })).json, {
+    secret: /^[0-9a-f]{64}$/,
+    secretEncoding: 'hex',
+  })
+})
+
+t.test('secrets: what is wrong is said with the field, beside what else is wrong', async (t) => {
+  const { json } = await create()
+  const rotate = (body: object) =>
+    request('POST', `${ENDPOINTS}/${json.id}/secret/rotate`, { body })
+  const key = `whsk_${Buffer.alloc(32, 1).toString('base64')}`
+  const cases: [values: object, wrong: string[]][] = [
+    [{ secret: ' with a blank before', url: 'x' }, ['secret', 'url']],
+    [{ secret: 'not in hex', secretEncoding: 'hex' }, ['secret']],
+    [{ secret: 'long enough', secretEncoding: 'utf8' }, ['secretEncoding']],
+    [{ secret: 'long enough', secretKind: 'ed25519' }, ['secretKind']],
+    [{ secret: key, secretKind: 'hmac' }, ['secretKind']],
+    [{ secret: key.replace('=', ''), secretEncoding: 'hex', url: 'x' }, ['secret', 'url']],
+    [{ secret: key, secretEncoding: 'text' }, ['secret']],
+    [{ secretKind: 'ed25519', secretEncoding: 'hex' }, ['secretEncoding']],
+    [{ secret: 7, secretKind: 'hmac', secretEncoding: 'hex' }, ['secret']],
+    [{ secret: '', state: 'x' }, ['secret', 'state']],
+  ]
+  for (const [{ url, state, ...values }, wrong] of cases as [Record<string, unknown>, string[]][]) {
+    const more = Object.fromEntries(Object.entries({ url, state }).filter(([, value]) => value))
+    const answer = await create({ ...values, ...more })
+    t.match(answer, { status: 422 }, JSON.stringify(values))
+    t.strictSame(fields(answer).sort(), wrong, JSON.stringify(values))
+    const ofRotation = Object.entries(values).map(([name, value]) => [
+      name.replace(/^secret(?=.)/, '').toLowerCase(),
+      value,
+    ])
+    t.match(await rotate(Object.fromEntries(ofRotation)), { status: 422 }, JSON.stringify(values))
+  }
+  t.match(await create({ secret: key, secretKind: 'ed25519', secretEncoding: 'base64' }), {
+    status: 201,
   })
 })
 

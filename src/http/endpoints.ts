@@ -7,7 +7,7 @@ import { type EndpointId, endpointId } from '../ids.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { endpointInput } from './endpoint-input.ts'
 import { pageQuery, readPage } from './pages.ts'
-import { presentEndpoint, presentSecret } from './present.ts'
+import { presentEndpoint, presentNewSecret } from './present.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { endpointSchema, newEndpointSchema, pageSchema } from './schemas.ts'
@@ -52,7 +52,7 @@ export function addEndpointRoutes(
   })
   app.openapi(create, async (c) => {
     const { endpoint, secret } = await endpoints.create(c.get('tenant').id, c.req.valid('json'))
-    return c.json({ ...presentEndpoint(endpoint), ...presentSecret(secret) }, 201)
+    return c.json({ ...presentEndpoint(endpoint), ...presentNewSecret(secret) }, 201)
   })
 
   const list = createRoute({

@@ -3,6 +3,7 @@ import type { Attempt } from '../attempts/attempts.ts'
 import { publicKeyOf } from '../delivery/signature.ts'
 import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
+import { type SigningSecret, storedForm, warningOf } from '../endpoints/signing-secret.ts'
 import type { Delivery } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
@@ -71,8 +72,19 @@ export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSch
   }
 }
 
-export function presentSecret(secret: string): { secret: string; publicKey: string | null } {
-  return { secret, publicKey: publicKeyOf(secret) }
+/** With the endpoint that was made. */
+export function presentNewSecret(secret: SigningSecret) {
+  const { encoding, warning, ...shown } = presentSecret(secret)
+  return { ...shown, secretEncoding: encoding, secretWarning: warning }
+}
+
+function presentSecret({ secret, encoding }: SigningSecret) {
+  return {
+    secret,
+    encoding,
+    publicKey: publicKeyOf(storedForm({ secret, encoding })),
+    warning: warningOf({ secret, encoding }),
+  }
 }
 
 /** @param live at least one: an endpoint that exists has a current secret */
@@ -80,12 +92,12 @@ export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchem
   const [current, ...others] = live
   if (!current) throw new Error('the endpoint has no live secret')
   return {
-    ...presentSecret(current.secret),
+    ...presentSecret(current),
     createdAt: current.createdAt.toISOString(),
-    expiring: others.map(({ secret, createdAt, expiresAt }) => ({
-      ...presentSecret(secret),
-      createdAt: createdAt.toISOString(),
-      expiresAt: (expiresAt ?? createdAt).toISOString(),
+    expiring: others.map((other) => ({
+      ...presentSecret(other),
+      createdAt: other.createdAt.toISOString(),
+      expiresAt: (other.expiresAt ?? other.createdAt).toISOString(),
     })),
   }
 }

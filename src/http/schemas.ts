@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { OUTCOMES } from '../attempts/outcome.ts'
+import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
 
 /**
  * The shapes of the API. What goes out is documented by them; what comes in is parsed by them, and
@@ -82,14 +83,26 @@ export const endpointSchema = z
   })
   .openapi('Endpoint')
 
-const secret = {
-  secret: z.string(),
+const shownSecret = {
+  secret: z.string().openapi({ description: 'Exactly as it was given, or generated.' }),
   publicKey: z.string().nullable().openapi({
     description: 'Of an ed25519 secret: what the receiver verifies with, `whpk_…`.',
   }),
 }
+const encoding = z.enum(SECRET_ENCODINGS).openapi({
+  description:
+    'How the secret is read: the bytes that it stands for in this encoding sign, without the prefix ' +
+    '`whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included.',
+})
+const warning = z.string().nullable().openapi({
+  description: 'In words, where the secret is weak or the receiver may read it otherwise.',
+})
 
-export const newEndpointSchema = endpointSchema.extend(secret).openapi('EndpointWithSecret')
+export const newEndpointSchema = endpointSchema
+  .extend({ ...shownSecret, secretEncoding: encoding, secretWarning: warning })
+  .openapi('EndpointWithSecret')
+
+const secret = { ...shownSecret, encoding, warning }
 
 export const secretsSchema = z
   .object({

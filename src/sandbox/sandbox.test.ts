@@ -3,6 +3,7 @@ import t from 'tap'
 import { generateSecret, sign } from '../delivery/signature.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
+import { fromStoredForm } from '../endpoints/signing-secret.ts'
 import { type Tenant, TenantNotFound } from '../tenants/tenants.ts'
 import { BODY_CHARACTERS_MAX, REQUESTS_MAX, type ReceivedRequest } from './received-requests.ts'
 import { addSandboxRoutes } from './routes.ts'
@@ -26,7 +27,11 @@ function bundle(endpoints: Record<string, string[]> = {}, bodyBytesMax = 1_000_0
     } satisfies Pick<Endpoints, 'list'>,
     secrets: {
       list: async (_tenantId, id) =>
-        (endpoints[id] ?? []).map((secret) => ({ secret, createdAt: new Date(), expiresAt: null })),
+        (endpoints[id] ?? []).map((secret) => ({
+          ...fromStoredForm(secret),
+          createdAt: new Date(),
+          expiresAt: null,
+        })),
     } satisfies Pick<EndpointSecrets, 'list'>,
   })
   return {

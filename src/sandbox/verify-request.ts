@@ -1,6 +1,7 @@
 import { type Verification, verify } from '../delivery/signature.ts'
 import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
+import { storedForm } from '../endpoints/signing-secret.ts'
 import { TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { sandboxPathOf } from './sandbox-endpoint.ts'
 
@@ -47,7 +48,7 @@ async function secretsOf(
     const path = sandboxPathOf(tenantKey)
     const leadingHere = all.filter((endpoint) => URL.parse(endpoint.url)?.pathname === path)
     const live = await Promise.all(leadingHere.map(({ id }) => secrets.list(tenant.id, id)))
-    return live.flat().map(({ secret }) => secret)
+    return live.flat().map(storedForm)
   } catch (error) {
     if (error instanceof TenantNotFound) return []
     throw error

@@ -1,5 +1,5 @@
 import type { Area } from '../../tenants/sessions.ts'
-import { FormMistake, type FormState, TextField } from '../fields.tsx'
+import { FormMistake, type FormState, SelectField, TextField } from '../fields.tsx'
 import { Badge, Id, Notice, Table, Time } from '../parts.tsx'
 
 /** What the filter and types would have said to an event of the tenant. */
@@ -80,6 +80,30 @@ export function EndpointFields({ form }: { form: FormState }) {
 const LIMITS = ['headers', 'ratePerSecond', 'maxInFlight', 'timeoutSeconds', 'retrySchedule']
 const hasLimits = ({ values, mistakes }: FormState) =>
   LIMITS.some((name) => (values[name] ?? '') !== '' || mistakes[name] !== undefined)
+
+const ENCODINGS = [
+  ['', 'By its form: base64 of Standard Webhooks, else text'],
+  ['base64', 'base64, as Standard Webhooks and Svix do'],
+  ['base64url', 'URL-safe base64'],
+  ['hex', 'hex'],
+  ['text', 'Text as it is, as GitHub, Stripe, Convoy and Outpost do'],
+] as const
+
+/** A secret that the receiver has already; one is generated where the field stays empty. */
+export function SecretFields({ form, encoding }: { form: FormState; encoding: string }) {
+  return (
+    <>
+      <TextField
+        form={form}
+        name="secret"
+        label="Secret of your own"
+        isCode
+        hint="For a receiver that has one from another system, exactly as it is there. A new one is made when empty."
+      />
+      <SelectField form={form} name={encoding} label="How the secret is read" choices={ENCODINGS} />
+    </>
+  )
+}
 
 /** What would have come of the last events, before anything is saved. */
 export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Area }) {

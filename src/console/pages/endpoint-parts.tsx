@@ -4,10 +4,12 @@ import { type FoundEndpoint, OPEN_COUNTED_MAX } from '../../endpoints/all-endpoi
 import type { Endpoint } from '../../endpoints/endpoints.ts'
 import type { Area } from '../../tenants/sessions.ts'
 import { AttemptCharts } from '../attempt-charts.tsx'
+import { FormMistake, type FormState } from '../fields.tsx'
 import type { Owner } from '../owners.ts'
 import { Command, Confirm, Countdown, Facts, Id, Notice, TenantLink, Time } from '../parts.tsx'
 import type { Viewer } from '../viewer.ts'
 import { spanOf } from '../words.ts'
+import { SecretFields } from './endpoint-fields.tsx'
 import { EndpointState } from './endpoints.tsx'
 
 export interface Shown {
@@ -21,26 +23,51 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
   return (
     <Notice tone="good">
       <p>This secret signs:</p>
-      <Command what="the secret">{secrets.secret}</Command>
+      <SecretShown of={secrets} what="the secret" />
       {secrets.publicKey !== null && (
         <>
           <p>Receivers verify with its public key:</p>
           <Command what="the public key">{secrets.publicKey}</Command>
         </>
       )}
-      {secrets.expiring.map(({ secret, expiresAt }) => (
+      {secrets.expiring.map((secret) => (
         <>
           <p>
-            This one signs as well until <Time at={expiresAt} />:
+            This one signs as well until <Time at={secret.expiresAt} />:
           </p>
-          <Command what="the secret before">{secret}</Command>
+          <SecretShown of={secret} what="the secret before" />
         </>
       ))}
     </Notice>
   )
 }
 
-export function Actions({ area, endpoint, viewer }: Shown & { viewer: Viewer }) {
+type ShownSecret = Pick<Secrets, 'secret' | 'encoding' | 'warning'>
+
+function SecretShown({ of, what }: { of: ShownSecret; what: string }) {
+  return (
+    <>
+      <Command what={what}>{of.secret}</Command>
+      <p>
+        {READ_AS[of.encoding]} {of.warning}
+      </p>
+    </>
+  )
+}
+
+const READ_AS: Record<Secrets['encoding'], string> = {
+  base64: 'Its key is what the base64 behind the prefix decodes to.',
+  base64url: 'Its key is what the URL-safe base64 decodes to.',
+  hex: 'Its key is the bytes that the hex digits stand for.',
+  text: 'Its key is the text as it stands here.',
+}
+
+export function Actions({
+  area,
+  endpoint,
+  viewer,
+  rotation,
+}: Shown & { viewer: Viewer; rotation: FormState }) {
   if (!viewer.may('manage')) return null
   const path = `/${area}/endpoints/${endpoint.id}`
   return (
@@ -59,7 +86,11 @@ export function Actions({ area, endpoint, viewer }: Shown & { viewer: Viewer }) 
         action={`${path}/rotate`}
         question="Make a new secret? The old one signs as well for a day, so that receivers can change over."
         yes="Yes, rotate it"
-      />
+        isOpen={Object.keys(rotation.mistakes).length > 0}
+      >
+        <FormMistake form={rotation} />
+        <SecretFields form={rotation} encoding="encoding" />
+      </Confirm>
       <Service endpoint={endpoint} path={path} />
       <Confirm
         label="Delete"

@@ -9,8 +9,8 @@ import {
 import type { AllEndpoints } from '../../endpoints/all-endpoints.ts'
 import type { Endpoints } from '../../endpoints/endpoints.ts'
 import type { Area } from '../../tenants/sessions.ts'
-import { BEGAN_WITH, changeOf, valuesOf } from '../endpoint-form.ts'
-import type { FormState } from '../fields.tsx'
+import { BEGAN_WITH, changeOf, secretOf, valuesOf } from '../endpoint-form.ts'
+import { EMPTY_FORM, type FormState } from '../fields.tsx'
 import { readForm, refusedForm } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { NothingFound, type Owners } from '../owners.ts'
@@ -32,6 +32,10 @@ const SAID: Record<string, string> = {
   enabled: 'It is back in service.',
   enabling: 'So much was held that not all of it is cancelled yet. Enable it again for the rest.',
   rotated: 'There is a new secret; the old one signs as well until its overlap ends.',
+  createdWithWarning:
+    'The endpoint is there. Show its secret: there is something to know about it.',
+  rotatedWithWarning:
+    'There is a new secret; the old one signs as well until its overlap ends. Show it: there is something to know about it.',
 }
 
 export function addEndpointPages(
@@ -59,7 +63,7 @@ export function addEndpointPages(
   const page = async (
     c: Context<PageEnv>,
     shown: Shown,
-    more: { secrets?: Secrets; tested?: string } = {},
+    more: { secrets?: Secrets; tested?: string; rotation?: FormState } = {},
   ) => {
     const { endpoint, owner } = shown
     const of = { tenantId: owner.id, endpointId: endpoint.id }
@@ -67,16 +71,21 @@ export function addEndpointPages(
       ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
       allEndpoints.countOpen(endpoint.id),
     ])
-    const said = SAID[c.req.query('said') ?? '']
+    const asked = c.req.query('said') ?? ''
+    const said = Object.hasOwn(SAID, asked) ? SAID[asked] : undefined
     return render(
       c,
-      { title: endpoint.url, at: list, hasCharts: true },
+      { title: endpoint.url, at: list, hasCharts: true, status: more.rotation ? 422 : 200 },
       <>
         <h1>{endpoint.url}</h1>
         {said && <Notice tone="good">{said}</Notice>}
         {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
         {more.secrets && <SecretNotice secrets={more.secrets} />}
-        <Actions {...shown} viewer={c.get('viewer')} />
+        <Actions
+          {...shown}
+          viewer={c.get('viewer')}
+          rotation={more.rotation ?? { ...EMPTY_FORM, prefix: 'rotate' }}
+        />
         <State {...shown} open={open} />
         <h2>The last 24 hours</h2>
         <Health {...rates} />
@@ -194,9 +203,23 @@ export function addEndpointPages(
     })
     return state === 'active' ? 'enabled' : 'enabling'
   })
-  act('rotate', async ({ api }, path) => {
-    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate', { path, body: {} })
-    return 'rotated'
+
+  app.post('/endpoints/:id/rotate', requireScope('manage'), async (c) => {
+    const shown = await show(c)
+    const values = await readForm(c)
+    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
+    try {
+      const { warning } = await c
+        .get('viewer')
+        .api.request('POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate', {
+          path,
+          body: secretOf(values, 'encoding'),
+        })
+      const said = warning === null ? 'rotated' : 'rotatedWithWarning'
+      return c.redirect(`${list}/${path.id}?said=${said}`, 303)
+    } catch (error) {
+      return page(c, shown, { rotation: { ...refusedForm(values, error), prefix: 'rotate' } })
+    }
   })
 
   app.post('/endpoints/:id/delete', requireScope('manage'), async (c) => {

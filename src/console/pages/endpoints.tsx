@@ -3,7 +3,7 @@ import type { AllEndpoints, FoundEndpoint } from '../../endpoints/all-endpoints.
 import type { EndpointId } from '../../ids.ts'
 import type { Area } from '../../tenants/sessions.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
-import { bodyOf } from '../endpoint-form.ts'
+import { bodyOf, secretOf } from '../endpoint-form.ts'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../fields.tsx'
 import { PAGE_ROWS, readFilters } from '../filters.ts'
 import { readForm, refusedForm, unlessNoTenant } from '../forms.ts'
@@ -11,7 +11,7 @@ import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Empty, Table, TenantLink, Time } from '../parts.tsx'
 import type { createTryFilter } from '../try-filter.ts'
 import { type PageEnv, requireScope } from '../viewer.ts'
-import { EndpointFields, type Tried, TriedTable } from './endpoint-fields.tsx'
+import { EndpointFields, SecretFields, type Tried, TriedTable } from './endpoint-fields.tsx'
 import { FilterForm, Older, TenantFilter } from './list-parts.tsx'
 
 export function addEndpointsPages(
@@ -94,6 +94,10 @@ export function addEndpointsPages(
             />
           )}
           <EndpointFields form={form} />
+          <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
+            <summary>Secret</summary>
+            <SecretFields form={form} encoding="secretEncoding" />
+          </details>
           <div class="actions">
             <button type="submit" class="primary">
               Create endpoint
@@ -126,9 +130,10 @@ export function addEndpointsPages(
       const { url = '', ...others } = bodyOf(values)
       const made = await c.get('viewer').api.request('POST /api/tenants/{tenant}/endpoints', {
         path: { tenant: owner.key },
-        body: { url, ...others },
+        body: { url, ...others, ...secretOf(values, 'secretEncoding') },
       })
-      return c.redirect(`${path}/${made.id}?said=created`, 303)
+      const said = made.secretWarning === null ? 'created' : 'createdWithWarning'
+      return c.redirect(`${path}/${made.id}?said=${said}`, 303)
     } catch (error) {
       return newPage(c, refusedForm(values, error))
     }
