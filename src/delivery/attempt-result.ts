@@ -38,7 +38,7 @@ export function resultOfFailure(sent: Sent, { outcome, reason, error }: Failure)
 }
 
 /** The record of an exchange: the status decides when there is one, the failure when not. */
-export function resultOfExchange(sent: Sent, exchange: Exchange): AttemptResult {
+export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<AttemptResult> {
   const { answer, failure } = exchange
   if (!answer) {
     // Without an answer there is a failure; the words are for the case that this is wrong.
@@ -56,7 +56,7 @@ export function resultOfExchange(sent: Sent, exchange: Exchange): AttemptResult 
     error: reason && statusError(answer.statusCode),
     timings: timingsOf(sent, exchange),
     responseHeaders: definedHeaders(answer.headers),
-    responseBody: exchange.body.text(),
+    responseBody: await exchange.body.text(answer.headers['content-encoding']),
     retryAfterSeconds: retryAfterOf(answer),
   }
 }

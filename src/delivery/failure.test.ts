@@ -21,11 +21,9 @@ const CASES: [code: string, reason: AttemptReason, words: RegExp][] = [
   ['HPE_HEADER_OVERFLOW', 'bad_answer', /16 KiB/],
   ['HPE_INVALID_CONSTANT', 'bad_answer', /not valid HTTP/],
   ['CERT_HAS_EXPIRED', 'tls_certificate', /expired/],
-  ['CERT_REVOKED', 'tls_certificate', /^no secure/],
+  ['CERT_REVOKED', 'tls_certificate', /revoked/],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls_certificate', /self-signed/],
   ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls_protocol', /^no secure/],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls_client_certificate', /asks for/],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'tls_client_certificate', /refused/],
   ['EPROTO', 'tls_failed', /^no secure/],
   ['ERR_INVALID_CHAR', 'unsendable', /cannot be sent/],
 ]

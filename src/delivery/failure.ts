@@ -1,6 +1,7 @@
 import type { AttemptReason } from '../attempts/reason.ts'
 import { AddressBlocked } from './egress.ts'
 import { ProxyFailed } from './proxy.ts'
+import { type Cause, describeTlsFailure } from './tls-failure.ts'
 
 /** Why no answer came: what it means for programs, and words for the customer who owns the receiver. */
 export interface Failure {
@@ -41,8 +42,6 @@ export const timedOut = (timeoutMs: number, phase: Phase): Failure =>
 
 const NO_TLS = 'no secure connection'
 
-type Cause = [reason: AttemptReason, words: string]
-
 /** Codes of Node, libuv and OpenSSL that deserve better words than their family's. */
 const CAUSES: Record<string, Cause> = {
   ENOTFOUND: ['dns_not_found', 'the name did not resolve'],
@@ -54,34 +53,12 @@ const CAUSES: Record<string, Cause> = {
   ENETUNREACH: ['connection_unreachable', 'no route to the network'],
   ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],
   HPE_HEADER_OVERFLOW: ['bad_answer', 'the headers of the answer are larger than 16 KiB'],
-  CERT_HAS_EXPIRED: ['tls_certificate', 'the certificate has expired'],
-  CERT_NOT_YET_VALID: ['tls_certificate', 'the certificate is not valid yet'],
-  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls_certificate', 'the certificate is self-signed'],
-  SELF_SIGNED_CERT_IN_CHAIN: [
-    'tls_certificate',
-    'the certificate chain ends in a self-signed certificate',
-  ],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls_certificate', 'the certificate chain is incomplete'],
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [
-    'tls_certificate',
-    'the certificate is from an unknown authority',
-  ],
-  ERR_TLS_CERT_ALTNAME_INVALID: ['tls_certificate', 'the certificate is for another host name'],
 }
 
 /** First match wins. */
 const FAMILIES: [RegExp, Cause][] = [
   [/^(ENODATA|EAI_NO)/, ['dns_not_found', 'the name did not resolve']],
   [/^(EAI_|ESERVFAIL)/, ['dns_failed', 'the name did not resolve']],
-  // Alerts of the receiver; only certificates of ours can be meant.
-  [
-    /ALERT_CERTIFICATE_REQUIRED/,
-    ['tls_client_certificate', 'the receiver asks for a client certificate'],
-  ],
-  [
-    /ALERT_.*(CERTIFICATE|UNKNOWN_CA)/,
-    ['tls_client_certificate', 'the receiver refused the client certificate'],
-  ],
   [/^HPE_/, ['bad_answer', 'the answer is not valid HTTP']],
   [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER/, ['tls_protocol', NO_TLS]],
   [/CERT|SIGNATURE|CRL/, ['tls_certificate', NO_TLS]],
@@ -95,14 +72,18 @@ const UNKNOWN: Cause = ['connection_failed', 'the connection failed']
 export function describeFailure(error: unknown): Failure {
   const known = knownFailure(error)
   if (known) return known
-  const code = errorCode(error)
-  if (code === null) return unreachable(...UNKNOWN)
-  const [reason, words] = causeOf(code)
-  return unreachable(reason, `${words} (${code})`)
+  const coded = codedError(error)
+  if (!coded) return unreachable(...UNKNOWN)
+  const { code, message } = coded
+  const [reason, words] = describeTlsFailure(code, message) ?? causeOf(code)
+  return unreachable(reason, words)
 }
 
-const causeOf = (code: string): Cause =>
-  CAUSES[code] ?? FAMILIES.find(([pattern]) => pattern.test(code))?.[1] ?? UNKNOWN
+function causeOf(code: string): Cause {
+  const family = FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
+  const [reason, words] = CAUSES[code] ?? family ?? UNKNOWN
+  return [reason, `${words} (${code})`]
+}
 
 const unreachable = (reason: AttemptReason, error: string): Failure => ({
   outcome: 'unreachable',
@@ -133,9 +114,13 @@ function knownFailure(error: unknown): Failure | null {
   return null
 }
 
-/** The code of an error or of what it wraps; got's own codes say nothing and are skipped. */
-export function errorCode(error: unknown): string | null {
+/** The code of an error or of what it wraps. */
+export const errorCode = (error: unknown): string | null => codedError(error)?.code ?? null
+
+/** got's own codes say nothing and are skipped. */
+function codedError(error: unknown): { code: string; message: string } | null {
   if (!(error instanceof Error)) return null
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : null
-  return code && !code.startsWith('ERR_GOT') ? code : errorCode(error.cause)
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const isOurs = code !== '' && !code.startsWith('ERR_GOT')
+  return isOurs ? { code, message: error.message } : codedError(error.cause)
 }

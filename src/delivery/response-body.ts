@@ -1,3 +1,5 @@
+import { inflate } from './inflate.ts'
+
 /** Receivers sometimes answer with whole HTML pages; the audit log keeps enough to recognise one. */
 export const RESPONSE_BODY_BYTES_MAX = 16_384
 
@@ -5,12 +7,17 @@ export const RESPONSE_BODY_BYTES_MAX = 16_384
 export interface KeptBody {
   /** Takes the next chunk; returns whether more than the cap has arrived, so reading may stop. */
   add(chunk: Buffer): boolean
-  /** Well-formed text without NUL, `null` when no byte came. */
-  text(): string | null
+  /**
+   * Well-formed text without NUL, `null` when no byte came.
+   *
+   * @param contentEncoding of the answer, which is undone
+   */
+  text(contentEncoding?: string): Promise<string | null>
 }
 
 /**
- * Keeps up to 16 KiB. What is not UTF-8 becomes U+FFFD, and so does NUL, which Postgres' `text`
+ * Keeps up to 16 KiB, and of compressed text what becomes of these, again up to 16 KiB: some receivers compress
+ * although nobody asked for it. What is not UTF-8 becomes U+FFFD, and so does NUL, which Postgres' `text`
  * refuses. A character that the cap cut in two is left out.
  */
 export function keepBody(): KeptBody {
@@ -25,10 +32,20 @@ export function keepBody(): KeptBody {
       bytes += Math.min(chunk.length, room)
       return cut
     },
-    text() {
+    async text(contentEncoding) {
       if (bytes === 0) return null
-      const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-      return decoder.decode(Buffer.concat(chunks), { stream: cut }).replaceAll('\0', '\uFFFD')
+      const kept = Buffer.concat(chunks)
+      if (!contentEncoding) return decodeText(kept, cut)
+      const inflated = await inflate(kept, contentEncoding, RESPONSE_BODY_BYTES_MAX)
+      if (inflated?.length === 0) return null
+      if (inflated) return decodeText(inflated, cut || inflated.length === RESPONSE_BODY_BYTES_MAX)
+      return decodeText(kept, cut)
     },
   }
+}
+
+/** @param isCut leaves out a last character that is not complete, instead of marking it */
+function decodeText(bytes: Buffer, isCut: boolean): string {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  return decoder.decode(bytes, { stream: isCut }).replaceAll('\0', '\uFFFD')
 }

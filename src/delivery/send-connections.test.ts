@@ -253,7 +253,7 @@ t.test('a receiver that breaks the TLS handshake gets no request', async (t) => 
       socket.once('data', () => socket.end(said))
     })
     const result = await sender.send(receiver.url.replace('http:', 'https:'))
-    t.match(result, { outcome: 'unreachable', statusCode: null, reason: 'tls_failed' })
+    t.match(result, { outcome: 'unreachable', statusCode: null, reason: /^tls_/ })
   }
 })
 
@@ -264,6 +264,6 @@ t.test('https to a receiver that speaks http is said in words', async (t) => {
   t.match(result, {
     outcome: 'unreachable',
     reason: 'tls_failed',
-    error: /^no secure connection \(/,
+    error: /does not speak TLS; plain http/,
   })
 })

@@ -1,6 +1,6 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
-import { startReceiver } from '../testing/receiver.ts'
+import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
 import { EVENT_ID, startSender } from '../testing/sender.ts'
 import type { LookupAll } from './lookup.ts'
 import { generateSecret, publicKeyOf, verify } from './signature.ts'
@@ -103,6 +103,27 @@ t.test("sends an endpoint's headers, which cannot replace ours", async (t) => {
     authorization: '***',
     'user-agent': 'Custom/1',
   })
+})
+
+// node:http put it behind all the others, where receivers and people that read the request do not look for it.
+t.test('Host is the first header', async (t) => {
+  await using sender = startSender()
+  const head = Promise.withResolvers<string>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('data', (chunk) => {
+      head.resolve(String(chunk))
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    })
+  })
+  const { requestHeaders } = await sender.send(`${receiver.url}/x`, { headers: { 'a-b': 'c' } })
+  const [line, first, ...others] = (await head.promise).split('\r\n')
+  t.equal(line, 'POST /x HTTP/1.1')
+  t.equal(first, `Host: 127.0.0.1:${receiver.port}`)
+  t.notOk(
+    others.some((header) => /^host:/i.test(header)),
+    'and the only one of its name',
+  )
+  t.equal(Object.keys(requestHeaders)[0], 'host', 'in the audit log too')
 })
 
 t.test('does not send credentials of the URL', async (t) => {

@@ -112,7 +112,7 @@ export function createSender(options: SenderOptions): Sender {
         deadline,
       )
       lease.release()
-      return resultOfExchange({ ...sent, isProxied: lease.isProxied }, exchange)
+      return await resultOfExchange({ ...sent, isProxied: lease.isProxied }, exchange)
     },
     async close() {
       closing.abort()
@@ -142,7 +142,14 @@ function prepareInstance(): Got {
  * times: a tenth of what a request costs. Those that matter are in the agents.
  */
 const makeRequest: RequestFunction = (url, { method, headers, agent, maxHeaderSize }, callback) => {
-  const options = { ...urlToHttpOptions(url), method, headers, agent, maxHeaderSize }
+  const options = {
+    ...urlToHttpOptions(url),
+    method,
+    // First, as RFC 9110 (7.2) advises and people expect; node:http would add it behind all others.
+    headers: { Host: url.host, ...headers },
+    agent,
+    maxHeaderSize,
+  }
   return url.protocol === 'https:'
     ? https.request(options as https.RequestOptions, callback)
     : http.request(options as http.RequestOptions, callback)
