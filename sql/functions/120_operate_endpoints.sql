@@ -114,7 +114,7 @@ begin
   end if;
   if target.state = 'disabled' then
     update postrider.endpoint e
-    set state = 'active', disabled_reason = null, updated_at = now()
+    set state = 'active', disabled_reason = null, disabled_at = null, updated_at = now()
     where e.id = endpoint;
     delete from postrider.circuit c where c.endpoint_id = endpoint;
     perform postrider.audit(who, 'enable_endpoint', 'endpoint', endpoint::text, target.tenant_id,
@@ -125,7 +125,7 @@ begin
 end
 $$;
 comment on function postrider.enable_endpoint(uuid, text, boolean, int) is
-  'Takes a disabled endpoint back into service, with its count of failures at zero, and releases what was held, as resume_endpoint() does; deliver_held => false cancels that instead: call it until it returns 0.';
+  'Takes a disabled endpoint back into service, with its count of failures at zero, and releases what was held, as resume_endpoint() does; deliver_held => false cancels that instead: call it until it returns 0. Events published since endpoint.disabled_at have no delivery to it: start_replay(..., mode => ''missed'') makes them.';
 
 create or replace function postrider.lock_tenant(tenant text) returns postrider.tenant
 language plpgsql

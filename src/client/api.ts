@@ -284,6 +284,20 @@ export type NewClientCertificate = {
   privateKey: string
 }
 
+export type EnabledEndpoint = Endpoint & {
+  /** Events that were published while it was disabled have no delivery to it. Null when it was not disabled, or is not enabled yet. */
+  missed: {
+    /** When it was disabled. */
+    since: string
+    /** When it was enabled. */
+    until: string
+    /** How to have them delivered, for people. */
+    how: string
+    /** The body of `POST …/replays` that delivers them. */
+    replay: { mode: 'missed'; endpointId: string; since: string; until: string }
+  } | null
+}
+
 export type EnableEndpoint = {
   /** Whether what was held meanwhile is delivered; false cancels it. */
   deliverHeld?: boolean | undefined
@@ -652,7 +666,7 @@ export interface Operations {
   'POST /api/tenants/{tenant}/endpoints/{id}/enable': {
     path: { tenant: string; id: string }
     body?: EnableEndpoint
-    answer: Endpoint
+    answer: EnabledEndpoint
   }
   /** Whether event types and a filter would match an event, before anything is saved */
   'POST /api/tenants/{tenant}/endpoints/match': {

@@ -45,6 +45,25 @@ t.test('what cannot be reached exits 69 and says which address', async (t) => {
   t.match(stderr, `${api.url} cannot be reached: connect ECONNREFUSED`)
 })
 
+t.test('enable prints the command that delivers what was missed meanwhile', async (t) => {
+  const [since, until] = ['2026-01-31T00:00:00.000Z', '2026-02-01T00:00:00.000Z']
+  const enabled = { id: 'an-id', state: 'active', missed: { since, until, how: 'h', replay: {} } }
+  let missed: object | null = enabled.missed
+  await using api = await startReceiver({
+    answer: () => ({ body: JSON.stringify({ ...enabled, missed }) }),
+  })
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  const args = ['endpoint', 'enable', 'acme', 'an-id']
+  const { stdout } = await runCli(t, args, { env })
+  t.match(
+    stdout,
+    `postrider replay start acme --missed --endpoint an-id --since ${since} --until ${until}\n`,
+  )
+  t.match(JSON.parse((await runCli(t, [...args, '--json'], { env })).stdout), enabled)
+  missed = null
+  t.notMatch((await runCli(t, args, { env })).stdout, /replay|missed/)
+})
+
 t.test('a redirect is not followed: the key is for one address', async (t) => {
   await using other = await startReceiver()
   await using api = await startReceiver({

@@ -3,6 +3,7 @@ import { callApi } from './api-client.ts'
 import { findConnection } from './connection.ts'
 import type { CommandContext } from './context.ts'
 import { renderPage, renderRecord } from './output.ts'
+import type { Paint } from './paint.ts'
 import {
   type JsonOption,
   type PageOptions,
@@ -85,7 +86,7 @@ export function addEndpointCommand(program: Command, context: CommandContext): v
           context,
           { method: 'POST', path: `${pathOf(tenant, id)}/${verb}` },
           options,
-          renderRecord,
+          verb === 'enable' ? renderEnabled(tenant) : renderRecord,
         ),
       )
   }
@@ -102,6 +103,23 @@ export function addEndpointCommand(program: Command, context: CommandContext): v
       context.print(json ? `${JSON.stringify({ id, deleted: true })}\n` : `deleted ${id}\n`)
     })
 }
+
+interface EnabledEndpoint extends Record<string, unknown> {
+  id: string
+  missed?: { since: string; until: string } | null
+}
+
+/** With the command that delivers what was published meanwhile. */
+const renderEnabled =
+  (tenant: string) =>
+  ({ missed, ...endpoint }: EnabledEndpoint, paint: Paint): string => {
+    const shown = renderRecord(endpoint, paint)
+    if (!missed) return shown
+    const { since, until } = missed
+    return `${shown}events published while it was disabled were not kept for it; to deliver them:
+  postrider replay start ${tenant} --missed --endpoint ${endpoint.id} --since ${since} --until ${until}
+`
+  }
 
 function pathOf(tenant: string, id?: string): string {
   const endpoints = `/api/tenants/${encodeURIComponent(tenant)}/endpoints`

@@ -207,7 +207,15 @@ t.test('what is done to an endpoint, and that it stands in the audit log', async
     [path.split('/').at(-1)],
   )
   t.match((await show(path)).text, 'Disabled because')
-  t.match(await isSaid('enable', { held: 'cancel' }), 'It is back in service')
+  const enabled = await isSaid('enable', { held: 'cancel' })
+  t.match(enabled, 'It is back in service')
+  t.notMatch(enabled, 'while it was disabled')
+  await pool.query(`select postrider.disable_endpoint($1, 'gone')`, [path.split('/').at(-1)])
+  const link = /href="([^"]*mode=missed[^"]*)"/.exec(await isSaid('enable'))?.[1] ?? ''
+  const form = (await show(link.replace('/console', '').replaceAll('&amp;', '&'))).text
+  t.match(form, /<option value="missed" selected/)
+  for (const value of [tenant.key, path.split('/').at(-1), /value="20\d\d-\d\d-\d\dT\d\d:\d\d"/])
+    t.match(form, value)
   t.match(await isSaid('delete'), tenant.key)
   t.equal((await show(path)).status, 404)
   const { text } = await show(`/audit?tenant=${tenant.key}`)

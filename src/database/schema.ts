@@ -88,6 +88,7 @@ export interface EndpointTable {
   headers: Jsonb<Record<string, string>>
   state: Generated<EndpointState>
   disabled_reason: string | null
+  disabled_at: Date | null
   /** `numeric`, which pg hands over as text. */
   rate_per_second: ColumnType<string | null, number | null | undefined, number | null>
   max_in_flight: number | null

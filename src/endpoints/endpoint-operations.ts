@@ -18,14 +18,23 @@ export interface EndpointOperations {
    * Takes a disabled one back into service.
    *
    * @param options.deliverHeld false cancels what was held instead
-   * @returns whether it is done; else so much was held that it is to be called again
    */
   enable(
     tenantId: TenantId,
     id: EndpointId,
     who: string,
     options: { deliverHeld: boolean },
-  ): Promise<boolean>
+  ): Promise<Enabled>
+}
+
+export interface Enabled {
+  /** Else so much was held that it is to be called again. */
+  isDone: boolean
+  /**
+   * The time for which it was disabled, when it was and it is done: what was published then has no delivery
+   * to it. A replay of mode `missed` makes them.
+   */
+  missed: { since: Date; until: Date } | null
 }
 
 export function createEndpointOperations({
@@ -33,25 +42,43 @@ export function createEndpointOperations({
 }: {
   database: Kysely<Database>
 }): EndpointOperations {
-  const call = (tenantId: TenantId, id: EndpointId, operation: RawBuilder<number>) =>
-    callFor(database, tenantId, id, operation)
   return {
     async pause(tenantId, id, who) {
-      await call(tenantId, id, sql<number>`postrider.pause_endpoint(endpoint.id, ${who})`)
+      await callFor(
+        database,
+        tenantId,
+        id,
+        sql<number>`postrider.pause_endpoint(endpoint.id, ${who})`,
+      )
     },
     async resume(tenantId, id, who) {
-      await call(tenantId, id, sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`)
+      await callFor(
+        database,
+        tenantId,
+        id,
+        sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`,
+      )
     },
     async enable(tenantId, id, who, { deliverHeld }) {
       const enable = sql<number>`postrider.enable_endpoint(endpoint.id, ${who}, ${deliverHeld}, ${BATCH})`
       for (let calls = 1; ; calls++) {
-        const left = await call(tenantId, id, enable)
+        const { left, disabledAt, at } = await callFor(database, tenantId, id, enable)
         // What is to be delivered follows by itself.
-        if (left === 0 || deliverHeld) return true
-        if (calls === CALLS_MAX) return false
+        if (left === 0 || deliverHeld) {
+          return { isDone: true, missed: disabledAt && { since: disabledAt, until: at } }
+        }
+        if (calls === CALLS_MAX) return { isDone: false, missed: null }
       }
     },
   }
+}
+
+interface Called {
+  left: number
+  /** As it was before the call. */
+  disabledAt: Date | null
+  /** Not before the call; later by a moment, as milliseconds are all that is kept of it. */
+  at: Date
 }
 
 /** The function is called for an endpoint of the tenant and for no other. */
@@ -60,12 +87,13 @@ async function callFor(
   tenantId: TenantId,
   id: EndpointId,
   operation: RawBuilder<number>,
-): Promise<number> {
+): Promise<Called> {
   const { rows } = await operate(() =>
-    sql<{ left: number }>`
-      select ${operation} as left from postrider.endpoint
+    sql<Called>`
+      select ${operation} as left, disabled_at as "disabledAt", clock_timestamp() + interval '1 ms' as at
+      from postrider.endpoint
       where id = ${id} and tenant_id = ${tenantId} and deleted_at is null`.execute(database),
   )
   if (!rows[0]) throw new EndpointNotFound()
-  return rows[0].left
+  return rows[0]
 }

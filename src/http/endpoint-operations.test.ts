@@ -58,6 +58,39 @@ t.test('enable takes a disabled endpoint back, with or without what was held', a
   t.strictSame(await states(), ['cancelled'])
 })
 
+// What is published while an endpoint is disabled has no delivery to it, and nothing said so (issue 14).
+t.test('enable says what was missed, with the replay that delivers it', async (t) => {
+  const { work, call, states } = await bundle()
+  const before = await work.tenant.publish()
+  await pool.query(`select postrider.disable_endpoint($1, 'it was gone')`, [work.endpoint.id])
+  const missed = [await work.tenant.publish(), await work.tenant.publish()]
+  const { json } = await call('enable')
+  t.match(json, {
+    state: 'active',
+    missed: { how: /\/replays/, replay: { mode: 'missed', endpointId: work.endpoint.id } },
+  })
+  const after = await work.tenant.publish()
+
+  const replays = `/api/tenants/${work.tenant.key}/replays`
+  const { replay: body } = json.missed
+  t.match(await request('POST', replays, { body: { ...body, preview: true } }), {
+    json: { count: 2 },
+  })
+  const started = await request('POST', replays, { body })
+  t.match(started, { status: 201, json: { total: 2 } })
+  await pool.query('select postrider.replay_step($1)', [started.json.id])
+  t.equal((await states()).length, 4)
+  const { rows } = await pool.query(
+    `select event_id, trigger from postrider.delivery where endpoint_id = $1 order by event_id`,
+    [work.endpoint.id],
+  )
+  t.strictSame(
+    rows.map(({ event_id, trigger }) => [event_id, trigger]),
+    [[before, 'schedule'], ...missed.map((event) => [event, 'replay']), [after, 'schedule']],
+  )
+  t.match(await call('enable'), { status: 200, json: { missed: null } }, 'it was not disabled')
+})
+
 t.test('enable that has much to cancel is called again', async (t) => {
   const { work, call, disable } = await bundle()
   await call('pause')
@@ -68,8 +101,17 @@ t.test('enable that has much to cancel is called again', async (t) => {
   )
   await disable()
   const body = { deliverHeld: false }
-  t.match(await call('enable', { body }), { status: 202, json: { state: 'disabled' } })
-  t.match(await call('enable', { body }), { status: 200, json: { state: 'active' } })
+  await pool.query('update postrider.endpoint set disabled_at = now() where id = $1', [
+    work.endpoint.id,
+  ])
+  t.match(await call('enable', { body }), {
+    status: 202,
+    json: { state: 'disabled', missed: null },
+  })
+  t.match(await call('enable', { body }), {
+    status: 200,
+    json: { state: 'active', missed: { since: /^20/ } },
+  })
 })
 
 t.test('each route: 401, 403, 404, and 422 where it takes a body', async (t) => {

@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
-import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
+import type { Enabled, EndpointOperations } from '../endpoints/endpoint-operations.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
+import type { EndpointId } from '../ids.ts'
 import { auditName } from '../tenants/audit-name.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { endpointOf, endpointParams, endpointTags } from './endpoints.ts'
@@ -18,6 +19,32 @@ const enableInput = z
     }),
   })
   .openapi('EnableEndpoint')
+
+const time = z.iso.datetime()
+
+const enabledSchema = endpointSchema
+  .extend({
+    missed: z
+      .object({
+        since: time.openapi({ description: 'When it was disabled.' }),
+        until: time.openapi({ description: 'When it was enabled.' }),
+        how: z.string().openapi({ description: 'How to have them delivered, for people.' }),
+        replay: z
+          .object({
+            mode: z.literal('missed'),
+            endpointId: z.uuid(),
+            since: time,
+            until: time,
+          })
+          .openapi({ description: 'The body of `POST …/replays` that delivers them.' }),
+      })
+      .nullable()
+      .openapi({
+        description:
+          'Events that were published while it was disabled have no delivery to it. Null when it was not disabled, or is not enabled yet.',
+      }),
+  })
+  .openapi('EnabledEndpoint')
 
 export function addEndpointOperationRoutes(
   app: OpenAPIHono<ApiEnv>,
@@ -73,8 +100,8 @@ export function addEndpointOperationRoutes(
       body: { content: { 'application/json': { schema: enableInput } } },
     },
     responses: {
-      200: json(endpointSchema, 'It is active.'),
-      202: json(endpointSchema, 'Some of what was held is cancelled; call again for the rest.'),
+      200: json(enabledSchema, 'It is active.'),
+      202: json(enabledSchema, 'Some of what was held is cancelled; call again for the rest.'),
       ...problems(404, 409, ...OF_BODY),
     },
   })
@@ -83,7 +110,23 @@ export function addEndpointOperationRoutes(
     const who = auditName(c.get('caller'))
     // A request without a body is not parsed, so the schema cannot fill in the default.
     const { deliverHeld = true } = c.req.valid('json')
-    const isDone = await endpointOperations.enable(tenantId, id, who, { deliverHeld })
-    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), isDone ? 200 : 202)
+    const { isDone, missed } = await endpointOperations.enable(tenantId, id, who, { deliverHeld })
+    const endpoint = presentEndpoint(await endpoints.get(tenantId, id))
+    const answer = { ...endpoint, missed: missed && presentMissed(c.get('tenant').key, id, missed) }
+    return c.json(answer, isDone ? 200 : 202)
   })
+}
+
+function presentMissed(
+  tenant: string,
+  endpointId: EndpointId,
+  missed: NonNullable<Enabled['missed']>,
+) {
+  const [since, until] = [missed.since.toISOString(), missed.until.toISOString()]
+  return {
+    since,
+    until,
+    how: `Events published meanwhile were not kept for it. POST \`replay\` to /api/tenants/${encodeURIComponent(tenant)}/replays to deliver them; with "preview": true it only counts them.`,
+    replay: { mode: 'missed' as const, endpointId, since, until },
+  }
 }

@@ -78,7 +78,12 @@ export function addEndpointPages(
       { title: endpoint.url, at: list, hasCharts: true, status: more.rotation ? 422 : 200 },
       <>
         <h1>{endpoint.url}</h1>
-        {said && <Notice tone="good">{said}</Notice>}
+        {said && (
+          <Notice tone="good">
+            <p>{said}</p>
+            <Missed {...shown} query={c.req.query()} />
+          </Notice>
+        )}
         {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
         {more.secrets && <SecretNotice secrets={more.secrets} />}
         <Actions
@@ -180,28 +185,29 @@ export function addEndpointPages(
       viewer: Viewer,
       path: { tenant: string; id: string },
       form: Record<string, string>,
-    ) => Promise<string>,
+    ) => Promise<Record<string, string> & { said: string }>,
   ) =>
     app.post(`/endpoints/:id/${name}`, requireScope('manage'), async (c) => {
       const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
-      const said = await run(c.get('viewer'), { tenant: owner.key, id }, await readForm(c))
-      return c.redirect(`${list}/${id}?said=${said}`, 303)
+      const query = await run(c.get('viewer'), { tenant: owner.key, id }, await readForm(c))
+      return c.redirect(`${list}/${id}?${new URLSearchParams(query)}`, 303)
     })
   act('pause', async ({ api }, path) => {
     await api.request('POST /api/tenants/{tenant}/endpoints/{id}/pause', { path })
-    return 'paused'
+    return { said: 'paused' }
   })
   act('resume', async ({ api }, path) => {
     await api.request('POST /api/tenants/{tenant}/endpoints/{id}/resume', { path })
-    return 'resumed'
+    return { said: 'resumed' }
   })
   act('enable', async ({ api }, path, { held }) => {
     const body = { deliverHeld: held !== 'cancel' }
-    const { state } = await api.request('POST /api/tenants/{tenant}/endpoints/{id}/enable', {
+    const enabled = await api.request('POST /api/tenants/{tenant}/endpoints/{id}/enable', {
       path,
       body,
     })
-    return state === 'active' ? 'enabled' : 'enabling'
+    if (enabled.state !== 'active') return { said: 'enabling' }
+    return { said: 'enabled', ...(enabled.missed && minutesAround(enabled.missed)) }
   })
 
   app.post('/endpoints/:id/rotate', requireScope('manage'), async (c) => {
@@ -254,6 +260,29 @@ export function addEndpointPages(
       .then(describeTest, describeRefusal)
     return page(c, shown, { tested })
   })
+}
+
+/** What is published for a disabled endpoint is not kept, so whoever enables it is told how to have it. */
+function Missed({ area, endpoint, owner, query }: Shown & { query: Record<string, string> }) {
+  const { since, until } = query
+  if (since === undefined || until === undefined) return null
+  const form = { tenant: owner.key, endpoint: endpoint.id, mode: 'missed', since, until }
+  return (
+    <p>
+      Events published while it was disabled were not kept for it.{' '}
+      {area === 'console' ? (
+        <a href={`/console/replays?${new URLSearchParams(form)}`}>Deliver what it has missed</a>
+      ) : (
+        'Ask for a replay of what it has missed, if it is to have them.'
+      )}
+    </p>
+  )
+}
+
+/** As the form of a replay takes times: whole minutes, so that nothing in between is left out. */
+function minutesAround({ since, until }: { since: string; until: string }) {
+  const end = new Date(new Date(until).getTime() + 60_000)
+  return { since: since.slice(0, 16), until: end.toISOString().slice(0, 16) }
 }
 
 /** The longest time that an endpoint may take, and a little for us. */

@@ -48,7 +48,8 @@ export function addReplayPages(
       : []
     const shown = rows.slice(0, PAGE_ROWS)
     const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
-    const { tenant = '', endpoint = '' } = asked.values
+    const { tenant = '', endpoint = '', since = '', until = '' } = asked.values
+    const { mode = DEFAULTS['mode'] ?? '' } = asked.values
     const isWrong = form !== undefined && Object.keys(form.mistakes).length > 0
     return render(
       c,
@@ -64,7 +65,12 @@ export function addReplayPages(
         )}
         {c.get('viewer').may('manage') && (
           <NewReplayForm
-            form={form ?? { values: { ...DEFAULTS, tenant, endpointId: endpoint }, mistakes: {} }}
+            form={
+              form ?? {
+                values: { ...DEFAULTS, mode, tenant, endpointId: endpoint, since, until },
+                mistakes: {},
+              }
+            }
             isOpen={form !== undefined || endpoint !== ''}
           />
         )}
