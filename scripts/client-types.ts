@@ -130,5 +130,9 @@ function grouped(type: string): string {
 }
 
 function comment({ description }: Schema): string {
-  return description ? `/** ${description.replaceAll('*/', '*\\/')} */\n` : ''
+  if (!description) return ''
+  const text = description.replaceAll('*/', '*\\/')
+  return text.includes('\n')
+    ? `/**\n * ${text.replaceAll('\n', '\n * ')}\n */\n`
+    : `/** ${text} */\n`
 }

@@ -88,8 +88,8 @@ t.test('what happens in two processes is in the metrics of the one that did it',
 
   const ofRunner = await scrape(probes)
   for (const [series, value] of [
-    ['postrider_attempts_total{outcome="delivered"}', 4],
-    ['postrider_attempts_total{outcome="rejected"}', 3],
+    ['postrider_attempts_total{outcome="delivered",reason="none"}', 4],
+    ['postrider_attempts_total{outcome="rejected",reason="status_5xx"}', 3],
     ['postrider_attempt_seconds_count{outcome="delivered"}', 4],
     ['postrider_attempt_seconds_count{outcome="rejected"}', 3],
     ['postrider_deliveries_settled_total{state="delivered"}', 4],

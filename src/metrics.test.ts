@@ -10,6 +10,7 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
   metrics.requestAnswered({ method: 'POST', route: '/api/events', status: 202 })
   metrics.attemptEnded({
     outcome: 'rejected',
+    reason: 'status_5xx',
     verdict: 'pending',
     number: 1,
     seconds: 0.2,
@@ -17,6 +18,7 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
   })
   metrics.attemptEnded({
     outcome: 'delivered',
+    reason: null,
     verdict: 'delivered',
     number: 2,
     seconds: 0.1,
@@ -31,7 +33,8 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
     /^postrider_publish_seconds_bucket\{le="0\.005",request="event"\} 1$/m,
     /^postrider_publish_seconds_count\{request="batch"\} 1$/m,
     /^postrider_http_requests_total\{method="POST",route="\/api\/events",status="202"\} 1$/m,
-    /^postrider_attempts_total\{outcome="rejected"\} 1$/m,
+    /^postrider_attempts_total\{outcome="rejected",reason="status_5xx"\} 1$/m,
+    /^postrider_attempts_total\{outcome="delivered",reason="none"\} 1$/m,
     /^postrider_deliveries_settled_total\{state="pending"\} 1$/m,
     /^postrider_retries_total 1$/m,
     /^postrider_snoozes_total 1$/m,

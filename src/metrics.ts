@@ -27,6 +27,8 @@ export interface Metrics {
   /** An attempt has ended. `ageSeconds` counts from when the event could first be sent. */
   attemptEnded(attempt: {
     outcome: string
+    /** A word of a closed set; null when delivered. */
+    reason: string | null
     verdict: string
     number: number
     seconds: number
@@ -108,8 +110,8 @@ function publishMetrics(registers: Registry[]) {
 function attemptMetrics(registers: Registry[]) {
   const attempts = new Counter({
     name: 'postrider_attempts_total',
-    help: 'Attempts by outcome: delivered, rejected, unreachable, blocked, interrupted.',
-    labelNames: ['outcome'],
+    help: 'Attempts by outcome (delivered, rejected, unreachable, blocked, interrupted) and reason (none when delivered).',
+    labelNames: ['outcome', 'reason'],
     registers,
   })
   const seconds = new Histogram({
@@ -142,7 +144,7 @@ function attemptMetrics(registers: Registry[]) {
     registers,
   })
   const attemptEnded: Metrics['attemptEnded'] = (attempt) => {
-    attempts.inc({ outcome: attempt.outcome })
+    attempts.inc({ outcome: attempt.outcome, reason: attempt.reason ?? 'none' })
     seconds.observe({ outcome: attempt.outcome }, attempt.seconds)
     settled.inc({ state: attempt.verdict })
     if (attempt.number > 1) retries.inc()

@@ -10,8 +10,9 @@ const ATTEMPTS_SHOWN_MAX = 200
 /** All but the answer, which is what takes room. */
 const BRIEFLY = [
   ...(['id', 'tenant_id', 'delivery_id', 'endpoint_id', 'number', 'trigger'] as const),
-  ...(['outcome', 'status_code', 'error', 'started_at', 'finished_at', 'runner'] as const),
+  ...(['outcome', 'status_code', 'reason', 'error', 'started_at', 'finished_at'] as const),
   ...(['duration_ms', 'dns_ms', 'connect_ms', 'tls_ms', 'first_byte_ms'] as const),
+  'runner',
   'request_headers',
 ] as const satisfies readonly (keyof AttemptTable)[]
 

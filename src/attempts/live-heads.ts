@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database, OutcomeColumn } from '../database/schema.ts'
+import type { Database, OutcomeColumn, ReasonColumn } from '../database/schema.ts'
 import type { AttemptId, DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import type { Snapshot } from './live-horizon.ts'
 
@@ -11,6 +11,7 @@ export interface Head {
   deliveryId: DeliveryId
   outcome: OutcomeColumn
   statusCode: number | null
+  reason: ReasonColumn | null
   finishedAt: Date | null
 }
 
@@ -20,7 +21,7 @@ const IN_FLIGHT_MS_MAX = 75_000
 export const HEADS_MAX = 20_000
 
 const COLUMNS = sql`id, tenant_id as "tenantId", endpoint_id as "endpointId", delivery_id as "deliveryId",
-  outcome, status_code as "statusCode", finished_at as "finishedAt"`
+  outcome, status_code as "statusCode", reason, finished_at as "finishedAt"`
 /** Leaves out the partitions that are made ahead. */
 const UNTIL_NOW = sql`id < postrider.id_at(now() + interval '1 hour')`
 

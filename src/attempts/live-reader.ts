@@ -1,4 +1,4 @@
-import type { OutcomeColumn } from '../database/schema.ts'
+import type { OutcomeColumn, ReasonColumn } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import type { LiveAttempt } from './live-details.ts'
 import type { Head } from './live-heads.ts'
@@ -9,6 +9,7 @@ export interface LiveFilter {
   /** Type of the event: a name, a pattern such as `order.*`, or `*`. */
   type?: string | undefined
   outcome?: OutcomeColumn | undefined
+  reason?: ReasonColumn | undefined
   /** 4 for those that were answered 4xx. */
   statusClass?: number | undefined
 }
@@ -84,11 +85,12 @@ const bytesOf = ({ attempt, body }: LiveMessage): number =>
 
 /** As far as the attempt itself tells. */
 export function mayWant(filter: LiveFilter, tenantId: TenantId | null, head: Head): boolean {
-  const { endpointId, outcome, statusClass } = filter
+  const { endpointId, outcome, reason, statusClass } = filter
   return (
     (tenantId === null || head.tenantId === tenantId) &&
     (endpointId === undefined || head.endpointId === endpointId) &&
     (outcome === undefined || head.outcome === outcome) &&
+    (reason === undefined || head.reason === reason) &&
     (statusClass === undefined || Math.floor((head.statusCode ?? 0) / 100) === statusClass)
   )
 }

@@ -116,6 +116,7 @@ t.test('a filter lets through what it names', async (t) => {
     { tenantId, outcome: 'rejected' },
     { tenantId, statusClass: 5 },
     { tenantId, statusClass: 2 },
+    { tenantId, reason: 'status_5xx' },
   ]
   const readers = await Promise.all(filters.map((options) => opened(live, options)))
   const all = await opened(live, { tenantId })
@@ -140,6 +141,7 @@ t.test('a filter lets through what it names', async (t) => {
     ({ attempt }) => attempt.outcome === 'rejected',
     ({ attempt }) => attempt.status_code === 500,
     ({ attempt }) => attempt.status_code === 200,
+    ({ attempt }) => attempt.reason === 'status_5xx',
   ]
   for (const [index, reader] of readers.entries()) {
     const expected = messages.filter((message) => matching[index]?.(message))

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { type AttemptOutcome, isRetryable } from './outcome.ts'
-import { type AttemptReason, reasonOfStatus } from './reason.ts'
+import { type AttemptReason, REASONS, reasonOfStatus } from './reason.ts'
 
 const CASES: [AttemptOutcome, number | null, boolean][] = [
   ['delivered', 200, false],
@@ -35,3 +36,11 @@ for (const [reason, retryable] of BLOCKED) {
     t.equal(isRetryable({ outcome: 'blocked', statusCode: null, reason }), retryable)
   })
 }
+
+t.test('the docs list every reason, with what it means', async (t) => {
+  const docs = readFileSync(new URL('../../docs/reliability.md', import.meta.url), 'utf8')
+  const [, section = ''] = docs.split('\n## Why an attempt failed\n')
+  const [table = ''] = section.split('\n## ')
+  const rows = [...table.matchAll(/^\| `(\w+)` \| \w+ \| (.*) \|$/gm)]
+  t.strictSame(Object.fromEntries(rows.map(([, reason, words]) => [reason, words])), REASONS)
+})

@@ -24,6 +24,8 @@ export type Attempt = {
     | 'stale'
     | 'interrupted'
   statusCode: number | null
+  reason: AttemptReason | null
+  /** The reason in detail, in words for people; they may change. */
   error: string | null
   durationMs: number | null
   timings: {
@@ -41,6 +43,73 @@ export type Attempt = {
   /** ISO 8601, in UTC. */
   finishedAt: string | null
 }
+
+/**
+ * Why an attempt did not deliver.
+ * - `status_3xx`: The receiver redirected. Redirects are not followed.
+ * - `status_4xx`: The receiver answered 4xx.
+ * - `status_5xx`: The receiver answered 5xx.
+ * - `status_other`: The receiver answered with a status of another class, such as 101.
+ * - `timeout_dns`: The time of the attempt was over before the name was looked up.
+ * - `timeout_connect`: The time was over before there was a connection, through the proxy where there is one.
+ * - `timeout_tls`: The time was over during the TLS handshake.
+ * - `timeout_answer`: The request was on its way, and the time was over before the head of an answer was complete.
+ * - `dns_not_found`: DNS does not know the name, or no address of it.
+ * - `dns_failed`: The name servers did not answer, or not usefully.
+ * - `connection_refused`: Nothing listens at the address.
+ * - `connection_unreachable`: There is no route to the address.
+ * - `connection_closed`: The connection was closed before the head of an answer was complete.
+ * - `connection_failed`: There was no connection, for another reason.
+ * - `tls_certificate`: The certificate of the receiver is not trusted: expired, of another name, of an unknown authority.
+ * - `tls_client_certificate`: The receiver wants a client certificate, or refused the one it got; or it cannot be used.
+ * - `tls_protocol`: Both sides have no TLS version or cipher in common, or the receiver refused the name.
+ * - `tls_failed`: The TLS handshake failed, for another reason.
+ * - `bad_answer`: What came back is not HTTP that can be read.
+ * - `unsendable`: The URL or a header of the endpoint cannot be put into a request.
+ * - `proxy_refused`: The proxy of this service does not allow the receiver.
+ * - `proxy_failed`: The proxy of this service cannot be reached, or did not connect.
+ * - `blocked_address`: The URL holds an address that may not be dialled. Final.
+ * - `blocked_name`: The name leads to addresses that may not be dialled, and to no others. Tried again, as DNS may be wrong for a while.
+ * - `blocked_url`: The URL cannot be read, or its scheme may not be used. Final.
+ * - `erased`: The data of the event was erased, so that there is nothing to send. Final.
+ * - `secret_unreadable`: No key opens the secret or the client key of the endpoint.
+ * - `fault`: This service failed before the request was made.
+ * - `runner_stopped`: The runner stopped before the receiver had answered.
+ * - `keepalive_closed`: The receiver closed the kept-alive connection as it was used.
+ * - `runner_lost`: The runner was cut off before the outcome was written down.
+ */
+export type AttemptReason =
+  | 'status_3xx'
+  | 'status_4xx'
+  | 'status_5xx'
+  | 'status_other'
+  | 'timeout_dns'
+  | 'timeout_connect'
+  | 'timeout_tls'
+  | 'timeout_answer'
+  | 'dns_not_found'
+  | 'dns_failed'
+  | 'connection_refused'
+  | 'connection_unreachable'
+  | 'connection_closed'
+  | 'connection_failed'
+  | 'tls_certificate'
+  | 'tls_client_certificate'
+  | 'tls_protocol'
+  | 'tls_failed'
+  | 'bad_answer'
+  | 'unsendable'
+  | 'proxy_refused'
+  | 'proxy_failed'
+  | 'blocked_address'
+  | 'blocked_name'
+  | 'blocked_url'
+  | 'erased'
+  | 'secret_unreadable'
+  | 'fault'
+  | 'runner_stopped'
+  | 'keepalive_closed'
+  | 'runner_lost'
 
 export type Delivery = {
   /** UUIDv7. */
@@ -766,6 +835,7 @@ export interface Operations {
       type?: string | undefined
       /** 4: the last attempt was answered 4xx. */
       statusClass?: number | undefined
+      reason?: AttemptReason | undefined
     }
     answer: { data: Delivery[]; nextCursor: string | null }
   }
@@ -841,6 +911,7 @@ export interface Operations {
         | 'stale'
         | 'interrupted'
         | undefined
+      reason?: AttemptReason | undefined
       /** 4: answered 4xx. */
       statusClass?: number | undefined
       /** With the body of the request. */

@@ -42,8 +42,19 @@ t.test('each command makes its request, and prints what came', async (t) => {
   ]
   const commands: [string[], string, string][] = [
     [
-      ['delivery', 'list', 'a/b', ...filter, '--status-class', '5', '--limit', '5'],
-      'GET /api/tenants/a%2Fb/deliveries?state=failed&type=a.*&since=2026-01-01T00%3A00%3A00Z&statusClass=5&limit=5&endpointId=e',
+      [
+        'delivery',
+        'list',
+        'a/b',
+        ...filter,
+        '--status-class',
+        '5',
+        '--reason',
+        'timeout_tls',
+        '--limit',
+        '5',
+      ],
+      'GET /api/tenants/a%2Fb/deliveries?state=failed&type=a.*&since=2026-01-01T00%3A00%3A00Z&statusClass=5&reason=timeout_tls&limit=5&endpointId=e',
       '',
     ],
     [['delivery', 'show', 'a', '../b'], 'GET /api/tenants/a/deliveries/..%2Fb', ''],

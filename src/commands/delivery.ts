@@ -28,6 +28,7 @@ interface ListOptions extends PageOptions {
   event?: string
   type?: string
   statusClass?: string
+  reason?: string
   since?: string
   until?: string
 }
@@ -44,6 +45,7 @@ export function addDeliveryCommand(program: Command, context: CommandContext): v
     .option('--event <id>', 'of this event')
     .option('--type <type>', 'of events of this type, or pattern such as order.*')
     .option('--status-class <n>', '5 for those whose last attempt was answered 5xx')
+    .option('--reason <reason>', 'such as timeout_answer: why the last attempt did not deliver')
     .option('--since <time>', 'ISO 8601; made from then on')
     .option('--until <time>', 'ISO 8601; made before')
     .action((tenant: string, { json, endpoint, event, ...query }: ListOptions) =>

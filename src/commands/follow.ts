@@ -8,6 +8,7 @@ export interface FilterOptions {
   endpoint?: string
   type?: string
   outcome?: string
+  reason?: string
   statusClass?: string
 }
 
@@ -17,6 +18,7 @@ export function withFilterOptions(command: Command): Command {
     .option('--endpoint <id>', 'to this endpoint')
     .option('--type <type>', 'of events of this type, or pattern such as order.*')
     .option('--outcome <outcome>', 'delivered, rejected, unreachable, blocked, …')
+    .option('--reason <reason>', 'such as timeout_answer or tls_certificate')
     .option('--status-class <n>', '5 for those that were answered 5xx')
 }
 
@@ -28,7 +30,7 @@ export async function follow(
 ): Promise<AsyncGenerator<FollowedAttempt, void, undefined>> {
   const { url, key } = await findConnection(context)
   return new Postrider({ url, apiKey: key }).follow({
-    ...(options as Pick<FollowOptions, 'type' | 'outcome' | 'include' | 'onOpen'>),
+    ...(options as Pick<FollowOptions, 'type' | 'outcome' | 'reason' | 'include' | 'onOpen'>),
     tenant,
     endpointId: endpoint,
     statusClass: statusClass === undefined ? undefined : numberOf(statusClass),

@@ -51,7 +51,7 @@ t.test('tail prints an attempt a line as it ends, and stops as asked', async (t)
   const { tenant } = await bundle(t)
   const tail = startCli(t, ['tail', tenant.key], { env })
   const json = startCli(t, ['tail', tenant.key, '--json', '--outcome', 'delivered'], { env })
-  const none = startCli(t, ['tail', tenant.key, '--type', 'order.*'], { env })
+  const none = startCli(t, ['tail', tenant.key, '--reason', 'timeout_answer'], { env })
   await Promise.all([tail, json, none].map((one) => one.warned(/watching/)))
   // Before it is published: what has been printed by then is not seen.
   const lines = [tail.printed(/\n/), json.printed(/\n/)]

@@ -27,7 +27,7 @@ function lineOf(
   { attempt, delivery, event }: Omit<FollowedAttempt, 'cursor'>,
   paint: Paint,
 ): string {
-  const { outcome, statusCode, durationMs, error } = attempt
+  const { outcome, statusCode, durationMs, reason, error } = attempt
   return `${[
     attempt.finishedAt ?? attempt.startedAt,
     paint('outcome', outcome, outcome.padEnd('interrupted'.length)),
@@ -36,6 +36,6 @@ function lineOf(
     `#${attempt.number}`,
     cellOf(event?.type),
     delivery.id,
-    ...(error === null ? [] : [cellOf(error)]),
+    ...[reason, error].filter((text) => text !== null).map(cellOf),
   ].join('  ')}\n`
 }

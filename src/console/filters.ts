@@ -1,9 +1,11 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
+import { ATTEMPT_REASONS } from '../attempts/reason.ts'
 import type { DeliveryId, EndpointId, EventId } from '../ids.ts'
 import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import type { Choice, FormState } from './fields.tsx'
 import { unlessNoTenant } from './forms.ts'
+import { labelOf } from './words.ts'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -19,6 +21,10 @@ export const CLASS_CHOICES: readonly Choice[] = [
   ['3', '3xx'],
   ['4', '4xx'],
   ['5', '5xx'],
+]
+export const REASON_CHOICES: readonly Choice[] = [
+  ['', 'Any'],
+  ...ATTEMPT_REASONS.map((reason): Choice => [reason, labelOf(reason)]),
 ]
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -55,6 +61,7 @@ const filters = z.object({
     .regex(/^[1-5]$/, 'There is no such class.')
     .transform(Number)
     .optional(),
+  reason: z.enum(ATTEMPT_REASONS, { error: 'There is no such reason.' }).optional(),
   since: time,
   until: time,
   search: z.string().max(500, 'This is too long.').optional(),

@@ -1,24 +1,26 @@
 import t from 'tap'
-import { inWords, SHOWN_CHARACTERS_MAX, shownText, spanOf } from './words.ts'
+import { ATTEMPT_REASONS, type AttemptReason } from '../attempts/reason.ts'
+import { inWords, labelOf, SHOWN_CHARACTERS_MAX, shownText, spanOf } from './words.ts'
 
-t.test('an error of an attempt is a sentence, and says nothing twice', async (t) => {
-  const cases: [error: string, words: string][] = [
-    ['dns: the name did not resolve (ENOTFOUND)', 'The name did not resolve (ENOTFOUND)'],
+t.test('what went wrong is a sentence: its words, else those of its reason', async (t) => {
+  const cases: [reason: AttemptReason | null, error: string | null, words: string | null][] = [
     [
-      'dns: the name servers did not answer',
-      'The name did not resolve: the name servers did not answer',
+      'dns_not_found',
+      'the name did not resolve (ENOTFOUND)',
+      'The name did not resolve (ENOTFOUND)',
     ],
-    [
-      'timeout: no complete answer within 15 s',
-      'The receiver took too long: no complete answer within 15 s',
-    ],
-    ['status: the receiver answered 503', 'The receiver answered 503'],
-    ['connection: refused, nothing listens there', 'No connection: refused, nothing listens there'],
-    ['something else', 'something else'],
-    ['novelty: of a later release', 'novelty: of a later release'],
-    ['', ''],
+    ['timeout_answer', null, 'Timeout: answer'],
+    [null, 'of a release before', 'Of a release before'],
+    ['status_5xx', 'dns: is how this text begins', 'Dns: is how this text begins'],
+    [null, null, null],
   ]
-  for (const [error, words] of cases) t.equal(inWords(error), words, error)
+  for (const [reason, error, words] of cases) t.equal(inWords({ reason, error }), words)
+})
+
+t.test('every reason has a label, and no two have the same', async (t) => {
+  const labels = ATTEMPT_REASONS.map(labelOf)
+  t.equal(new Set(labels).size, ATTEMPT_REASONS.length)
+  t.notOk(labels.includes(''))
 })
 
 t.test('spans are in two units at most, at both sides of each', async (t) => {

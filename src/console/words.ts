@@ -1,29 +1,49 @@
-/** What the codes mean that an error of an attempt begins with; `src/delivery/failure.ts` writes them. */
-const FAMILIES: Record<string, string> = {
-  status: 'The receiver answered',
-  timeout: 'The receiver took too long',
-  dns: 'The name did not resolve',
-  connection: 'No connection',
-  tls: 'No secure connection',
-  protocol: 'The answer was not HTTP',
-  request: 'The request could not be sent',
-  proxy: 'The proxy failed',
-  blocked: 'The address may not be dialled',
-  interrupted: 'Cut off',
-  abandoned: 'Cut off',
-  stale: 'Too late',
+import type { AttemptReason } from '../attempts/reason.ts'
+
+/** What people read in lists and choose in filters. */
+const LABELS: Record<AttemptReason, string> = {
+  status_3xx: 'Answered 3xx',
+  status_4xx: 'Answered 4xx',
+  status_5xx: 'Answered 5xx',
+  status_other: 'Answered with another status',
+  timeout_dns: 'Timeout: name lookup',
+  timeout_connect: 'Timeout: connection',
+  timeout_tls: 'Timeout: TLS handshake',
+  timeout_answer: 'Timeout: answer',
+  dns_not_found: 'Name not found',
+  dns_failed: 'Name servers failed',
+  connection_refused: 'Connection refused',
+  connection_unreachable: 'No route',
+  connection_closed: 'Connection closed',
+  connection_failed: 'No connection',
+  tls_certificate: 'Certificate not trusted',
+  tls_client_certificate: 'Client certificate',
+  tls_protocol: 'TLS versions or ciphers differ',
+  tls_failed: 'TLS handshake failed',
+  bad_answer: 'Answer is not HTTP',
+  unsendable: 'Request cannot be sent',
+  proxy_refused: 'Refused by the proxy',
+  proxy_failed: 'Proxy failed',
+  blocked_address: 'Address not allowed',
+  blocked_name: 'Name leads to an address that is not allowed',
+  blocked_url: 'URL not allowed',
+  erased: 'Data erased',
+  secret_unreadable: 'Secret unreadable',
+  fault: 'Not sent, by a fault of this service',
+  runner_stopped: 'Runner stopped',
+  keepalive_closed: 'Kept-alive connection closed',
+  runner_lost: 'Runner lost',
 }
 
-/** An error of an attempt as a sentence: `dns: the name did not resolve (ENOTFOUND)`. */
-export function inWords(error: string): string {
-  const [, code = '', rest = error] = /^(\w+): (.*)$/s.exec(error) ?? []
-  const family = FAMILIES[code]
-  if (family === undefined) return error
-  // Some say the same in both halves.
-  if (rest.toLowerCase().startsWith(family.toLowerCase())) {
-    return family + rest.slice(family.length)
-  }
-  return `${family}: ${rest}`
+export const labelOf = (reason: AttemptReason): string => LABELS[reason]
+
+/** What went wrong with an attempt, as a sentence without its full stop; null where nothing did. */
+export function inWords(attempt: {
+  reason: AttemptReason | null
+  error: string | null
+}): string | null {
+  const words = attempt.error ?? (attempt.reason && labelOf(attempt.reason))
+  return words && words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** A time span for people: `1 min 30 s`. */

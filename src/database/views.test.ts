@@ -19,6 +19,7 @@ const VIEWS = [
   'overdue_delivery',
   'endpoint_health',
   'attempt_rate',
+  'failure_reason',
   'locked_orphan',
   'invariant_violation',
   'table_health',

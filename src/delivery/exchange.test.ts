@@ -440,7 +440,7 @@ t.test('nobody listening is said in words', async (t) => {
   t.match(await sender.send(receiver.url), {
     outcome: 'unreachable',
     reason: 'connection_refused',
-    error: 'refused, nothing listens there (ECONNREFUSED)',
+    error: 'the connection was refused, nothing listens there (ECONNREFUSED)',
   })
 })
 

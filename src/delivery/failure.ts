@@ -46,9 +46,9 @@ const NO_TLS = 'no secure connection'
 const CAUSES: Record<string, Cause> = {
   ENOTFOUND: ['dns_not_found', 'the name did not resolve'],
   EAI_AGAIN: ['dns_failed', 'the name servers did not answer'],
-  ECONNREFUSED: ['connection_refused', 'refused, nothing listens there'],
-  ECONNRESET: ['connection_closed', 'closed before a complete answer came'],
-  EPIPE: ['connection_closed', 'closed before a complete answer came'],
+  ECONNREFUSED: ['connection_refused', 'the connection was refused, nothing listens there'],
+  ECONNRESET: ['connection_closed', 'the connection was closed before a complete answer came'],
+  EPIPE: ['connection_closed', 'the connection was closed before a complete answer came'],
   EHOSTUNREACH: ['connection_unreachable', 'no route to the host'],
   ENETUNREACH: ['connection_unreachable', 'no route to the network'],
   ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],

@@ -125,7 +125,7 @@ t.test('a connection that is closed is a failure when it was new', async (t) => 
     t.match(await sender.send(closing.url, { newConnection }), {
       outcome: 'unreachable',
       reason: 'connection_closed',
-      error: /^closed/,
+      error: /was closed/,
     })
   }
   t.equal(closing.connections(), 2)

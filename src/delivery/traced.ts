@@ -1,4 +1,5 @@
 import type { AttemptResult } from '../attempts/outcome.ts'
+import type { AttemptReason } from '../attempts/reason.ts'
 import type { OpenSpan, TraceContext, Tracing } from '../tracing.ts'
 import type { Claimed } from './claim.ts'
 import type { DeliveryAttempted } from './deliver.ts'
@@ -23,14 +24,19 @@ export function startAttemptSpan(tracing: Tracing | null, claimed: Claimed): Ope
 }
 
 export function endAttemptSpan(span: OpenSpan, attempted: DeliveryAttempted): void {
-  const { outcome, verdict, ageMs } = attempted
+  const { outcome, reason, verdict, ageMs } = attempted
   const attributes = {
     'postrider.outcome': outcome,
+    ...errorType(reason),
     'postrider.verdict': verdict,
     'postrider.age_ms': ageMs,
   }
   span.end(attributes, outcome === 'delivered' ? null : outcome)
 }
+
+/** The attribute that OpenTelemetry has for it. */
+const errorType = (reason: AttemptReason | null) =>
+  reason === null ? {} : { 'error.type': reason }
 
 /**
  * Sends with the trace context as a header: the receiver can go on with the trace. Its parent is the span of
@@ -51,9 +57,9 @@ export async function sendTraced(
   })
   try {
     const result = await send({ ...request, traceparent: span.context.traceparent })
-    const { statusCode, outcome } = result
+    const { statusCode, outcome, reason } = result
     const status = statusCode === null ? {} : { 'http.response.status_code': statusCode }
-    span.end(status, outcome === 'delivered' ? null : outcome)
+    span.end({ ...status, ...errorType(reason) }, outcome === 'delivered' ? null : outcome)
     return result
   } catch (error) {
     span.end({}, 'not sent')

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import type { Database, OutcomeColumn } from '../database/schema.ts'
+import type { Database, OutcomeColumn, ReasonColumn } from '../database/schema.ts'
 import type { DeliveryId, TenantId } from '../ids.ts'
 import type { Delivery, DeliveryFilter } from './deliveries.ts'
 import { allOf, isInRange, type Range } from './list-query.ts'
@@ -14,6 +14,7 @@ export interface FoundDelivery extends Delivery {
   /** Of the last attempt; null before there is one. */
   lastOutcome: OutcomeColumn | null
   lastStatusCode: number | null
+  lastReason: ReasonColumn | null
   lastError: string | null
 }
 
@@ -40,8 +41,8 @@ export function createAllDeliveries({ database }: { database: Kysely<Database> }
     )
 }
 
-const isDeep = ({ type, statusClass }: DeliveryFilter): boolean =>
-  type !== undefined || statusClass !== undefined
+const isDeep = ({ type, statusClass, reason }: DeliveryFilter): boolean =>
+  [type, statusClass, reason].some((value) => value !== undefined)
 
 function indexedBy({ tenantId, endpointId, eventId, search, ...page }: AllDeliveriesQuery) {
   return allOf([
@@ -65,20 +66,20 @@ function isNamed(text: string, tenantId: TenantId | undefined): RawBuilder<unkno
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-function askedBy({ state, type, statusClass }: DeliveryFilter) {
+function askedBy({ state, type, statusClass, reason }: DeliveryFilter) {
   return allOf([
     state && sql`r.state = ${state}`,
     type === undefined ? undefined : isOfType(type),
-    statusClass === undefined ? undefined : isLastAnswer(statusClass),
+    statusClass === undefined
+      ? undefined
+      : sql`${statusClass} = (select a.status_code / 100 ${lastAttempt})`,
+    reason && sql`${reason} = (select a.reason ${lastAttempt})`,
   ])
 }
 
 const isOfType = (type: string) => sql`exists (
   select from postrider.event e
   where e.id = r.event_id and postrider.wants_type(array[${type}], e.type))`
-
-const isLastAnswer = (statusClass: number) => sql`${statusClass} = (
-  select a.status_code / 100 ${lastAttempt})`
 
 const lastAttempt = sql`
   from postrider.attempt a
@@ -89,10 +90,10 @@ const lastAttempt = sql`
 /** Only the rows of the page are looked up. */
 const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
   select r.*, t.key as "tenantKey", e.url, ev.type as "eventType", a.outcome as "lastOutcome",
-    a.status_code as "lastStatusCode", a.error as "lastError"
+    a.status_code as "lastStatusCode", a.reason as "lastReason", a.error as "lastError"
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id
   join postrider.endpoint e on e.id = r.endpoint_id
   left join lateral (select ev.type from postrider.event ev where ev.id = r.event_id) as ev on true
-  left join lateral (select a.outcome, a.status_code, a.error ${lastAttempt}) as a on true
+  left join lateral (select a.outcome, a.status_code, a.reason, a.error ${lastAttempt}) as a on true
   order by r.id desc`

@@ -40,7 +40,7 @@ t.test('deliveries of every tenant, newest first, with what people know them by'
   t.match(rows, [
     { id: other.bad.id, tenantKey: other.tenant.key, lastStatusCode: 503, lastOutcome: 'rejected' },
     { id: other.good.id, eventType: 'invoice.paid', lastStatusCode: 200 },
-    { id: one.bad.id, url: 'http://127.0.0.1:1/', lastError: '503' },
+    { id: one.bad.id, url: 'http://127.0.0.1:1/', lastReason: 'status_5xx' },
   ])
   t.equal(next, one.bad.id)
   t.equal(isCutShort, false)
@@ -49,7 +49,7 @@ t.test('deliveries of every tenant, newest first, with what people know them by'
   t.equal(older.next, null)
 })
 
-t.test('deliveries by tenant, endpoint, event, state, type, answer and time', async (t) => {
+t.test('deliveries by tenant, endpoint, event, state, type, answer, reason and time', async (t) => {
   const { good, bad, endpoint, found } = await bundle()
   t.strictSame(await found({}), [bad.id, good.id])
   t.strictSame(await found({ endpointId: endpoint.id as EndpointId }), [bad.id, good.id])
@@ -59,6 +59,8 @@ t.test('deliveries by tenant, endpoint, event, state, type, answer and time', as
   t.strictSame(await found({ type: 'invoice.*' }), [bad.id, good.id])
   t.strictSame(await found({ type: 'invoice' }), [])
   t.strictSame(await found({ statusClass: 5 }), [bad.id])
+  t.strictSame(await found({ reason: 'status_5xx' }), [bad.id])
+  t.strictSame(await found({ reason: 'status_4xx' }), [])
   t.strictSame(await found({ until: new Date(Date.now() - 60_000) }), [])
   t.strictSame(await found({ since: new Date(Date.now() - 60_000) }), [bad.id, good.id])
 })
@@ -146,6 +148,7 @@ t.test('no page reads through all deliveries or attempts, however they are store
     { state: 'failed' },
     { type: 'a' },
     { statusClass: 4 },
+    { reason: 'timeout_tls' },
   ]
   for (const filter of filters) {
     await allDeliveries({ ...FIRST, ...(filter as object) })

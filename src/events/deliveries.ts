@@ -1,6 +1,6 @@
-import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
-import type { Database, DeliveryState, DeliveryTable } from '../database/schema.ts'
+import type { Database, DeliveryState, DeliveryTable, ReasonColumn } from '../database/schema.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from './list-query.ts'
 
@@ -25,6 +25,8 @@ export interface DeliveryFilter {
   type?: string | undefined
   /** 4 for those whose last attempt was answered 4xx. */
   statusClass?: number | undefined
+  /** Why the last attempt did not deliver. */
+  reason?: ReasonColumn | undefined
 }
 
 export interface Deliveries {
@@ -68,11 +70,11 @@ export function createDeliveries(options: {
 
 const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'cancelled'])
 
-const isIndexed = ({ state, type, statusClass }: DeliveryFilter): boolean =>
-  [state, type, statusClass].every((value) => value === undefined)
+const isIndexed = ({ state, type, statusClass, reason }: DeliveryFilter): boolean =>
+  [state, type, statusClass, reason].every((value) => value === undefined)
 
 function conditionOf(page: Range<DeliveryId> & DeliveryFilter) {
-  const { state, endpointId, eventId, type, statusClass } = page
+  const { state, endpointId, eventId, type, statusClass, reason } = page
   return allOf([
     isInRange(page),
     state && sql`state = ${state}`,
@@ -81,7 +83,10 @@ function conditionOf(page: Range<DeliveryId> & DeliveryFilter) {
     isChildOf('endpoint_id', endpointId),
     isChildOf('event_id', eventId),
     type === undefined ? undefined : isOfType(type),
-    statusClass === undefined ? undefined : isLastAnswer(statusClass),
+    statusClass === undefined
+      ? undefined
+      : sql`${statusClass} = (${lastOf(sql`a.status_code / 100`)})`,
+    reason && sql`${reason} = (${lastOf(sql`a.reason`)})`,
   ])
 }
 
@@ -95,11 +100,12 @@ const isOfType = (type: string) => sql`exists (
   select from postrider.event e
   where e.id = delivery.event_id and postrider.wants_type(array[${type}], e.type))`
 
-const isLastAnswer = (statusClass: number) => sql`${statusClass} = (
-  select a.status_code / 100 from postrider.attempt a
+/** Of the last attempt. */
+const lastOf = (value: RawBuilder<unknown>) => sql`
+  select ${value} from postrider.attempt a
   where a.delivery_id = delivery.id and a.id >= postrider.id_floor(delivery.id)
     and a.id < postrider.id_at(now() + interval '1 hour')
-  order by a.id desc limit 1)`
+  order by a.id desc limit 1`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */
 export async function deliveriesOfEvents(

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createAttempts } from '../attempts/attempts.ts'
+import { reasonOfStatus } from '../attempts/reason.ts'
 import { createDatabase } from '../database/pool.ts'
 import type { DeliveryState } from '../database/schema.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
@@ -146,7 +147,7 @@ t.test('search: text is found as people write it, however it stands in the JSON'
   }
 })
 
-t.test('deliveries by type and by the class of their last answer', async (t) => {
+t.test('deliveries by type, and by class and reason of their last attempt', async (t) => {
   const { tenant, eventsOf } = await bundle()
   const answers: [type: string, codes: (number | null)[], state: DeliveryState][] = [
     ['order.paid', [500, 200], 'delivered'],
@@ -155,6 +156,8 @@ t.test('deliveries by type and by the class of their last answer', async (t) => 
     ['invoice', [410, null], 'pending'],
     ['invoice', [], 'held'],
   ]
+  const reasonOf = (code: number | null) =>
+    code === null ? 'timeout_answer' : reasonOfStatus(code)
   const ids: string[] = []
   for (const [type, codes, state] of answers) {
     const eventId = await tenant.publish(type)
@@ -167,9 +170,9 @@ t.test('deliveries by type and by the class of their last answer', async (t) => 
     )
     for (const [n, code] of codes.entries()) {
       await pool.query(
-        `insert into postrider.attempt (tenant_id, delivery_id, endpoint_id, number, trigger, runner, status_code)
-         values ($1, $2, $3, $4, 'schedule', 'r', $5)`,
-        [tenant.id, rows[0].id, rows[0].endpoint_id, n + 1, code],
+        `insert into postrider.attempt (tenant_id, delivery_id, endpoint_id, number, trigger, runner, status_code, reason)
+         values ($1, $2, $3, $4, 'schedule', 'r', $5, $6)`,
+        [tenant.id, rows[0].id, rows[0].endpoint_id, n + 1, code, reasonOf(code)],
       )
     }
   }
@@ -177,6 +180,11 @@ t.test('deliveries by type and by the class of their last answer', async (t) => 
   t.strictSame(await eventsOf({ statusClass: 3 }), [])
   t.strictSame(await eventsOf({ statusClass: 4 }), [ids[2]])
   t.strictSame(await eventsOf({ statusClass: 5 }), [ids[1]])
+  t.strictSame(await eventsOf({ reason: 'status_5xx' }), [ids[1]])
+  t.strictSame(await eventsOf({ reason: 'status_4xx' }), [ids[2]])
+  t.strictSame(await eventsOf({ reason: 'timeout_answer' }), [ids[3]])
+  t.strictSame(await eventsOf({ reason: 'timeout_tls' }), [])
+  t.strictSame(await eventsOf({ reason: 'status_5xx', statusClass: 4 }), [])
   t.strictSame(await eventsOf({ type: 'order.*' }), [ids[1], ids[0]])
   t.strictSame(await eventsOf({ type: 'order.*', statusClass: 5, state: 'failed' }), [ids[1]])
   t.strictSame(await eventsOf({ state: 'held' }), [ids[4]])

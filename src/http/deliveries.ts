@@ -7,7 +7,7 @@ import { eventTypePattern } from './endpoint-input.ts'
 import { pageQuery, readPage, timeRange } from './pages.ts'
 import { presentDelivery, presentDeliveryWithAttempts } from './present.ts'
 import { json, problems } from './responses.ts'
-import { deliverySchema, deliveryWithAttemptsSchema, pageSchema } from './schemas.ts'
+import { deliverySchema, deliveryWithAttemptsSchema, pageSchema, reasonSchema } from './schemas.ts'
 
 const tags = ['Deliveries']
 const uuid = { type: 'string', format: 'uuid' } as const
@@ -24,6 +24,9 @@ const listQuery = pageQuery(deliveryId).extend({
     .transform(Number)
     .optional()
     .openapi({ type: 'integer', description: '4: the last attempt was answered 4xx.' }),
+  reason: reasonSchema
+    .optional()
+    .openapi({ param: { description: 'Why the last attempt did not deliver.' } }),
 })
 
 export function addDeliveryRoutes(

@@ -81,6 +81,8 @@ t.test('deliveries: listed by state, endpoint and event; shown with their attemp
   const { json } = await get(`/deliveries?endpointId=${a.id}&limit=1`)
   const { id } = json.data[0]
   await attempt(id)
+  t.equal(await count('reason=status_5xx'), 1)
+  t.equal(await count('reason=status_4xx'), 0)
   const shown = await get(`/deliveries/${id}`)
   t.match(shown, { status: 200, json: { id, state: 'pending', attemptCount: 1 } })
   t.strictSame(without(shown.json.attempts[0], 'id', 'startedAt', 'finishedAt'), {
@@ -88,6 +90,7 @@ t.test('deliveries: listed by state, endpoint and event; shown with their attemp
     trigger: 'schedule',
     outcome: 'rejected',
     statusCode: 500,
+    reason: 'status_5xx',
     error: '500',
     durationMs: 12.5,
     timings: { dnsMs: null, connectMs: 1.5, tlsMs: null, firstByteMs: 10 },
@@ -118,6 +121,7 @@ t.test('lists are filtered by what the query says', async (t) => {
     ['/deliveries', 'type=order.paid', [order]],
     ['/deliveries', `since=${sinceOrder}&state=pending&endpointId=${endpointId}`, [invoice, order]],
     ['/deliveries', 'statusClass=5', []],
+    ['/deliveries', 'reason=timeout_answer', []],
   ]
   for (const [path, query, found] of cases) {
     const { status, json } = await get(`${path}?${query}`)
@@ -194,6 +198,8 @@ t.test('each route: 401, 403, 404 and 422', async (t) => {
       'id=1',
       'statusClass=1',
       'statusClass=404',
+      'reason=timeout',
+      'reason=null',
       'type=*x',
       'since=1',
       'search=x',
@@ -219,6 +225,7 @@ async function attempt(deliveryId: string): Promise<void> {
     attempt_id: claimed.rows[0].attempt_id,
     outcome: 'rejected',
     status_code: 500,
+    reason: 'status_5xx',
     error: '500',
     duration_ms: 12.5,
     connect_ms: 1.5,

@@ -37,6 +37,7 @@ const BY_MEMBER: Record<string, unknown> = {
   nextCursor: null,
   // Not before this: some have to lie ahead.
   expiresAt: '2099-12-31T23:59:59.000Z',
+  reason: null,
   error: null,
 }
 

@@ -153,6 +153,7 @@ export function presentAttempt(attempt: Attempt): z.output<typeof attemptSchema>
     trigger: attempt.trigger,
     outcome: attempt.outcome,
     statusCode: attempt.status_code,
+    reason: attempt.reason,
     error: attempt.error,
     durationMs: attempt.duration_ms,
     timings: {

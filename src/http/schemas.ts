@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { OUTCOMES } from '../attempts/outcome.ts'
+import { ATTEMPT_REASONS, REASONS } from '../attempts/reason.ts'
 import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
 
 /**
@@ -127,6 +128,15 @@ export const deliverySchema = z
   })
   .openapi('Delivery')
 
+/** A name of its own in the document, since attempts and filters share it. */
+export const reasonSchema = z.enum(ATTEMPT_REASONS).openapi('AttemptReason', {
+  description: [
+    'Why an attempt did not deliver.',
+    ...ATTEMPT_REASONS.map((reason) => `- \`${reason}\`: ${REASONS[reason]}`),
+  ].join('\n'),
+  example: 'status_5xx',
+})
+
 export const attemptSchema = z
   .object({
     id,
@@ -134,7 +144,10 @@ export const attemptSchema = z
     trigger: z.enum(['schedule', 'manual', 'replay', 'test']),
     outcome: z.enum(OUTCOMES),
     statusCode: z.int().nullable(),
-    error: z.string().nullable(),
+    reason: z.union([reasonSchema, z.null()]),
+    error: z.string().nullable().openapi({
+      description: 'The reason in detail, in words for people; they may change.',
+    }),
     durationMs: milliseconds,
     timings: z.object({
       dnsMs: milliseconds,

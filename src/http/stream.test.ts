@@ -116,8 +116,14 @@ t.test('a filter shows what it names, an unknown one is refused', async (t) => {
   await attempt(200)
   const failed = await attempt(500)
   t.equal((await next()).json.attempt.id, failed)
+  const { next: refused } = await open(t, { query: '?reason=status_4xx' })
+  await attempt(500)
+  const wrong = await attempt(404)
+  const { json } = await refused()
+  t.match(json.attempt, { id: wrong, reason: 'status_4xx' })
   for (const query of [
     'state=failed',
+    'reason=timeout',
     'outcome=started',
     'statusClass=9',
     'type=**',

@@ -17,7 +17,7 @@ import { eventTypePattern } from './endpoint-input.ts'
 import { presentAttempt, presentDelivery } from './present.ts'
 import { Problem } from './problem.ts'
 import { problems } from './responses.ts'
-import { attemptSchema, deliverySchema } from './schemas.ts'
+import { attemptSchema, deliverySchema, reasonSchema } from './schemas.ts'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = 5
@@ -34,6 +34,7 @@ const streamQuery = z.strictObject({
     description: 'Type of the event: a name, or a pattern such as order.*',
   }),
   outcome: attemptSchema.shape.outcome.exclude(['started']).optional(),
+  reason: reasonSchema.optional(),
   statusClass: z
     .enum(['2', '3', '4', '5'])
     .transform(Number)

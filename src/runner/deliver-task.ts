@@ -72,6 +72,7 @@ function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[
       log.info(attempted, 'delivery.attempted')
       metrics.attemptEnded({
         outcome: attempted.outcome,
+        reason: attempted.reason,
         verdict: attempted.verdict,
         number: attempted.attempt,
         seconds: attempted.durationMs / 1000,

@@ -314,7 +314,10 @@ t.test('a runner answers its probes and shows what it did', async (t) => {
   }
   t.match(await get('/live'), { status: 200 })
   t.match(await get('/ready'), { status: 200, text: /"listening":"yes"/ })
-  t.match((await get('/metrics')).text, /^postrider_attempts_total\{outcome="delivered"\} 1$/m)
+  t.match(
+    (await get('/metrics')).text,
+    /^postrider_attempts_total\{outcome="delivered",reason="none"\} 1$/m,
+  )
   await runner.stop()
 })
 

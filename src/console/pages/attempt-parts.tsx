@@ -4,7 +4,8 @@ import { inWords, spanOf } from '../words.ts'
 
 /** What came of an attempt, in a line or two. */
 export function AttemptSummary({ attempt }: { attempt: Attempt }) {
-  const { number, outcome, status_code: status, error, duration_ms: ms } = attempt
+  const { number, outcome, status_code: status, reason, duration_ms: ms } = attempt
+  const words = inWords(attempt)
   return (
     <>
       <h3>
@@ -14,7 +15,11 @@ export function AttemptSummary({ attempt }: { attempt: Attempt }) {
       <p>
         <Time at={attempt.started_at} /> <span class="muted">{WHY[attempt.trigger]}</span>
       </p>
-      {error !== null && <p>{inWords(error)}.</p>}
+      {words !== null && (
+        <p>
+          {words}. {reason !== null && <code>{reason}</code>}
+        </p>
+      )}
     </>
   )
 }

@@ -7,12 +7,13 @@ import { PAGE_ROWS, readFilters } from '../filters.ts'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Empty, Id, Table, TenantLink, Time } from '../parts.tsx'
 import type { PageEnv, Viewer } from '../viewer.ts'
-import { inWords } from '../words.ts'
+import { labelOf } from '../words.ts'
 import {
   ClassFilter,
   EndpointFilter,
   FilterForm,
   Older,
+  ReasonFilter,
   StateFilter,
   TenantFilter,
   TimeFilters,
@@ -83,6 +84,7 @@ function Filters({ form, area, path }: Listing) {
       <EndpointFilter form={form} />
       <StateFilter form={form} />
       <ClassFilter form={form} />
+      <ReasonFilter form={form} />
       <TimeFilters form={form} />
     </FilterForm>
   )
@@ -164,8 +166,8 @@ export function DeliveryTable({
   )
 }
 
-function LastAttempt({ lastOutcome, lastStatusCode, lastError }: FoundDelivery) {
+function LastAttempt({ lastOutcome, lastStatusCode, lastReason }: FoundDelivery) {
   if (lastOutcome === null) return <span class="muted">none yet</span>
   if (lastStatusCode !== null) return <>{lastStatusCode}</>
-  return <>{lastError === null ? lastOutcome : inWords(lastError)}</>
+  return <>{lastReason === null ? lastOutcome : labelOf(lastReason)}</>
 }

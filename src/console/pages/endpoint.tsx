@@ -290,10 +290,10 @@ const TEST_MS_MAX = 70_000
 
 function describeTest(tested: TestAttempt | Delivery): string {
   if (!('outcome' in tested)) return 'The test event is under way: look at its deliveries.'
-  const { outcome, statusCode, error, durationMs } = tested
+  const { outcome, statusCode, durationMs } = tested
   const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
   if (outcome === 'delivered') return `The test event was delivered: HTTP ${statusCode}${took}.`
-  return `The test event was not delivered${took}: ${error == null ? outcome : inWords(error)}.`
+  return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.`
 }
 
 function describeRefusal(error: unknown): string {

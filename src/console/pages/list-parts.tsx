@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../fields.tsx'
-import { CLASS_CHOICES, STATE_CHOICES } from '../filters.ts'
+import { CLASS_CHOICES, REASON_CHOICES, STATE_CHOICES } from '../filters.ts'
 import { urlWith } from '../forms.ts'
 
 /** The form above a list; what it asks for stands in the address. */
@@ -44,6 +44,9 @@ export const StateFilter = ({ form, label = 'State' }: { form: FormState; label?
 )
 export const ClassFilter = ({ form }: { form: FormState }) => (
   <SelectField form={form} name="class" label="Last answer" choices={CLASS_CHOICES} />
+)
+export const ReasonFilter = ({ form }: { form: FormState }) => (
+  <SelectField form={form} name="reason" label="Reason" choices={REASON_CHOICES} />
 )
 export const TimeFilters = ({ form }: { form: FormState }) => (
   <>

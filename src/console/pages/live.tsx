@@ -14,8 +14,15 @@ import type { RenderPage } from '../layout.tsx'
 import type { Names } from '../names.ts'
 import { Badge, Command, Id, Table, Time } from '../parts.tsx'
 import type { PageEnv, SessionCookie } from '../viewer.ts'
-import { inWords, spanOf } from '../words.ts'
-import { ClassFilter, EndpointFilter, FilterForm, TenantFilter, TypeFilter } from './list-parts.tsx'
+import { labelOf, spanOf } from '../words.ts'
+import {
+  ClassFilter,
+  EndpointFilter,
+  FilterForm,
+  ReasonFilter,
+  TenantFilter,
+  TypeFilter,
+} from './list-parts.tsx'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = '5'
@@ -73,6 +80,7 @@ async function stream(
       endpointId: filters.endpoint,
       type: filters.type,
       statusClass: filters.class,
+      reason: filters.reason,
       outcome: outcomeOf.parse(c.req.query('outcome')),
       // The browser says itself where it was; the page where it has to begin anew, as after a refusal.
       after: c.req.header('last-event-id') ?? c.req.query('after'),
@@ -98,6 +106,7 @@ function LiveFilters({ form, area }: { form: FormState; area: Area }) {
       <EndpointFilter form={form} />
       <SelectField form={form} name="outcome" label="Outcome" choices={OUTCOME_CHOICES} />
       <ClassFilter form={form} />
+      <ReasonFilter form={form} />
     </FilterForm>
   )
 }
@@ -157,7 +166,7 @@ async function rowOf(
     names.tenantKey(attempt.tenant_id),
     names.endpointUrl(attempt.endpoint_id),
   ])
-  const { outcome, status_code: status, error, duration_ms: ms, number } = attempt
+  const { outcome, status_code: status, reason, duration_ms: ms, number } = attempt
   const row = (
     <tr class="fresh">
       <td>
@@ -165,7 +174,7 @@ async function rowOf(
       </td>
       <td>
         <Badge of={outcome} /> {status !== null && `HTTP ${status}`}
-        {status === null && error !== null && <div>{inWords(error)}</div>}
+        {status === null && reason !== null && <div>{labelOf(reason)}</div>}
       </td>
       <td>{event?.type ?? <span class="muted">erased</span>}</td>
       {area === 'console' && <td>{tenantKey}</td>}
