@@ -116,7 +116,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const api = createApi(service, parts)
   starting.defer(api.stop)
   starting.defer((await withPages(service, parts, api)).stop)
-  addSandboxRoutes(api.app, { ...api, bodyBytesMax: config.eventBytesMax })
+  addSandboxRoutes(api.app, { ...api, eventBytesMax: config.eventBytesMax })
   await ensureSandboxEndpoint(api, url)
   const runner = await startRunnerOf(service, parts)
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.

@@ -1,5 +1,6 @@
 import { type Config, ConfigError } from '../config.ts'
 import { type HttpServer, startHttp } from '../http/start-http.ts'
+import { createBodyBounds } from './body-bounds.ts'
 
 /** Answers before there is anything to answer with. */
 export function createFront() {
@@ -16,10 +17,12 @@ export function createFront() {
 
 /** @throws ConfigError when the address is not to be had */
 export async function listen(
-  { host, port }: Pick<Config, 'host' | 'port'>,
+  { host, port, eventBytesMax }: Pick<Config, 'host' | 'port' | 'eventBytesMax'>,
   app: Parameters<typeof startHttp>[0]['app'],
 ): Promise<HttpServer> {
-  return await bind(() => startHttp({ app, host, port }), { host, port, variable: 'PORT' })
+  const bodyBytesMax = createBodyBounds({ eventBytesMax })
+  const address = { host, port, variable: 'PORT' }
+  return await bind(() => startHttp({ app, host, port, bodyBytesMax }), address)
 }
 
 /**

@@ -27,6 +27,7 @@ import type { Sessions } from '../tenants/sessions.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { loadAssets } from './assets.ts'
 import { CONSOLE_PATH } from './console-path.ts'
+import { formsOnly } from './forms.ts'
 import { createRenderPage, type Place } from './layout.tsx'
 import { answerMistakes } from './mistakes.tsx'
 import type { Names } from './names.ts'
@@ -115,6 +116,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
 
   app.use(securityHeaders('console'))
   app.use(csrf())
+  app.use(formsOnly)
   assets.addRoutes(app)
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))

@@ -1,7 +1,8 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTestConsole } from '../testing/pages.ts'
+import { createTestPortal } from '../testing/portal.ts'
 import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { createTenant } from '../testing/tenant.ts'
 
@@ -300,3 +301,114 @@ t.test('settings are shown without what is secret', async (t) => {
   t.match(text, '(set)')
   t.notMatch(text, 'a:b@c')
 })
+
+t.test('only forms are taken, in the console and in the portal', async (t) => {
+  const { request, routes, cookie } = await withEveryForm(t)
+  const body = 'name=a&key=b'
+  for (const [area, path] of routes) {
+    const send = (headers: Record<string, string>, sent: string | null = body) =>
+      request(path, {
+        method: 'POST',
+        headers: { origin: 'http://localhost', cookie: cookie[area], ...headers },
+        body: sent,
+      })
+    for (const type of [
+      'application/json',
+      'application/xml',
+      'application/x-www-form-urlencoded-not',
+      'application/octet-stream',
+      'multipart/mixed; boundary=a',
+    ]) {
+      const { status } = await send({ 'content-type': type })
+      t.equal(status, 415, `${path} ${type}`)
+      const foreign = await send({ 'content-type': type, origin: 'https://evil.test' })
+      t.ok([403, 415].includes(foreign.status), `${path} ${type} of another site`)
+    }
+    t.equal((await send({ 'content-type': 'text/plain' })).status, 415, path)
+    t.equal((await send({ 'content-type': '' })).status, 415, path)
+    const packed = { 'content-type': FORM, 'content-encoding': 'gzip' }
+    t.equal((await send(packed)).status, 415, `${path} compressed`)
+    const foreign = { 'content-type': FORM, origin: 'https://evil.test' }
+    t.equal((await send(foreign)).status, 403, `${path} of another site`)
+    for (const type of [FORM, `${FORM.toUpperCase()}; charset=utf-8`]) {
+      const { status } = await send({ 'content-type': type })
+      t.notOk([403, 413, 415, 500].includes(status), `${path} ${type}: ${status}`)
+    }
+  }
+})
+
+t.test('a form is bounded, in bytes and in fields, wherever it is sent', async (t) => {
+  const { post, signIn, cookie } = await withEveryForm(t)
+  const send = (fields: Record<string, string>) =>
+    post('/console/tenants', { key: 'kept', ...fields }, { cookie: cookie.console })
+  const bytesOf = (fields: Record<string, string>) => `${new URLSearchParams(fields)}`.length
+  const rest = bytesOf({ key: 'kept', name: '' })
+  for (const [bytes, status] of [
+    [524_288, 422],
+    [524_289, 413],
+  ] as const) {
+    t.equal((await send({ name: 'x'.repeat(bytes - rest) })).status, status, `${bytes} bytes`)
+  }
+  for (const [count, status] of [
+    [1_000, 303],
+    [1_001, 413],
+  ] as const) {
+    const more = Array.from({ length: count - 1 }, (_, n) => [`field${n}`, ''] as const)
+    t.equal((await send(Object.fromEntries(more))).status, status, `${count} fields`)
+  }
+  t.equal((await signIn({ to: 'x'.repeat(16_000) })).status, 303)
+  t.equal((await signIn({ to: 'x'.repeat(16_384) })).status, 413, 'of a stranger less')
+})
+
+t.test('a form in parts is taken, bounded as well, and refused where it is broken', async (t) => {
+  const { request, cookie } = await withEveryForm(t)
+  const send = (body: string, type = `multipart/form-data; boundary=${BOUNDARY}`) =>
+    request('/console/tenants', {
+      method: 'POST',
+      headers: { origin: 'http://localhost', cookie: cookie.console, 'content-type': type },
+      body,
+    })
+  const part = (name: string, value: string) =>
+    `--${BOUNDARY}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+  t.equal((await send(`${part('key', 'in-parts')}--${BOUNDARY}--\r\n`)).status, 303)
+  for (const [count, status] of [
+    [1_000, 303],
+    [1_001, 413],
+  ] as const) {
+    const more = Array.from({ length: count - 1 }, (_, n) => part(`field${n}`, '')).join('')
+    const whole = `${part('key', 'in-parts')}${more}--${BOUNDARY}--\r\n`
+    t.equal((await send(whole)).status, status, `${count} parts`)
+  }
+  for (const [body, type] of [
+    [part('key', 'cut-off'), undefined],
+    ['nonsense', undefined],
+    [`${part('key', 'other')}--${BOUNDARY}--\r\n`, `multipart/form-data; boundary=${BOUNDARY}b`],
+    [`${part('key', 'none')}--${BOUNDARY}--\r\n`, 'multipart/form-data'],
+  ] as const) {
+    t.equal((await send(body, type)).status, 400, `${type} ${body.slice(0, 20)}`)
+  }
+})
+
+/** Shorter ones are taken for none. */
+const BOUNDARY = 'a'.repeat(30)
+const FORM = 'application/x-www-form-urlencoded'
+
+/** The console and the portal with somebody signed in to each, and every path that takes a form. */
+async function withEveryForm(t: Test) {
+  const pages = await createTestConsole(pool)
+  const portal = await createTestPortal(pool)
+  const tenant = await createTenant(pool)
+  const cookie = { console: await pages.signedIn(), portal: await portal.entered(tenant.key) }
+  const pathsOf = (area: keyof typeof cookie, routes: string[]) =>
+    routes
+      .filter((route) => route.startsWith('POST '))
+      // Signing out comes last, since nobody is signed in after it.
+      .sort((one, other) => Number(/sign-out/.test(one)) - Number(/sign-out/.test(other)))
+      .map((route) => [area, route.slice(5).replace(/:\w+(\{[^}]*\})?/g, 'x')] as const)
+  const routes = [...pathsOf('console', pages.routes), ...pathsOf('portal', portal.routes)]
+  t.ok(routes.length > 30, `${routes.length} forms`)
+  const apps = { console: pages.app, portal: portal.app }
+  const request = (path: string, init: RequestInit) =>
+    apps[path.startsWith('/portal') ? 'portal' : 'console'].request(path, init)
+  return { ...pages, routes, request, cookie }
+}

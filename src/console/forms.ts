@@ -1,12 +1,38 @@
 import type { Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
 import { PostriderError } from '../client/client.ts'
 import { TenantNotFound } from '../tenants/tenants.ts'
 import type { FormState } from './fields.tsx'
+import { FORM_BYTES_MAX } from './form-bounds.ts'
+
+/** Fields of a form; ours have two dozen. Each costs as much as hundreds of bytes. */
+const FIELDS_MAX = 1_000
+
+const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
+const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/form-data) *(?:;|$)/i
+
+/** Refuses whatever acts and is no form, before anybody looks at it: a page sends forms only. */
+export const formsOnly = createMiddleware(async (c, next) => {
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = c.req.header()
+  const isForm = FORM_TYPE.test(type) && /^(?:identity)?$/i.test(encoding)
+  if (!isForm && !SAFE_METHODS.test(c.req.method)) {
+    throw new HTTPException(415, { message: 'Only a form can be sent here.' })
+  }
+  await next()
+})
 
 /** The text fields of a form; a file counts as nothing. Line breaks are those that people mean. */
-export async function readForm(c: Context): Promise<Record<string, string>> {
-  const fields = await c.req.parseBody()
+export async function readForm(
+  c: Context,
+  { bytesMax = FORM_BYTES_MAX }: { bytesMax?: number } = {},
+): Promise<Record<string, string>> {
+  const fields = await readWithin(c, bytesMax).catch((cause) => {
+    if (cause instanceof HTTPException) throw cause
+    // Cut off, or not written as its content type says.
+    throw new HTTPException(400, { message: 'The form cannot be read.', cause })
+  })
   if (Object.values(fields).some((value) => typeof value === 'string' && value.includes('\0'))) {
     throw new HTTPException(400, {
       message: 'A field holds a NUL character, which cannot be stored.',
@@ -18,6 +44,22 @@ export async function readForm(c: Context): Promise<Record<string, string>> {
       .map(([name, value]) => [name, value.replaceAll('\r\n', '\n')]),
   )
 }
+
+async function readWithin(c: Context, bytesMax: number) {
+  const refuse = (most: string): never => {
+    throw new HTTPException(413, { message: `A form has at most ${most}.` })
+  }
+  const limit = bodyLimit({ maxSize: bytesMax, onError: () => refuse(`${bytesMax} bytes`) })
+  await limit(c, async () => undefined)
+  const text = Buffer.from(await c.req.arrayBuffer()).toString('latin1')
+  const isInParts = /^multipart/i.test(c.req.header('content-type') ?? '')
+  // Each part ends with a boundary; lines of a value that begin alike count as well.
+  const fields = isInParts ? countOf(text, /\n--/g) : countOf(text, /&/g) + 1
+  if (fields > FIELDS_MAX) refuse(`${FIELDS_MAX} fields`)
+  return await c.req.parseBody()
+}
+
+const countOf = (text: string, what: RegExp): number => text.match(what)?.length ?? 0
 
 /**
  * The form again, with what the API said about it.

@@ -8,7 +8,7 @@ import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
 interface Mistake {
-  status: 400 | 403 | 404 | 409 | 410 | 422 | 429 | 500 | 503
+  status: 400 | 403 | 404 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503
   title: string
   detail: string
 }
@@ -95,10 +95,10 @@ function ofStatus(status: number | null, detail: string): Mistake {
     case 409:
       return { status, title: 'That is not possible at the moment', detail }
     case 400:
-      return { status, title: 'That was refused', detail }
     case 413:
+    case 415:
     case 422:
-      return { status: 422, title: 'That was refused', detail }
+      return { status, title: 'That was refused', detail }
     case 429:
       return { status, title: 'Too much at once', detail }
     case 503:

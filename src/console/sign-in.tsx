@@ -5,6 +5,7 @@ import { type ApiKeys, type Caller, hashApiKey } from '../tenants/api-keys.ts'
 import { auditName } from '../tenants/audit-name.ts'
 import type { Sessions } from '../tenants/sessions.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from './fields.tsx'
+import { SIGN_IN_BYTES_MAX } from './form-bounds.ts'
 import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import { Command } from './parts.tsx'
@@ -31,7 +32,7 @@ export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): voi
   )
 
   app.post('/sign-in', async (c) => {
-    const { key = '', to } = await readForm(c)
+    const { key = '', to } = await readForm(c, { bytesMax: SIGN_IN_BYTES_MAX })
     const refuse = (status: 422 | 429, mistake: string) =>
       page(c, render, { values: { to: destination(to) }, mistakes: { key: mistake } }, status)
 

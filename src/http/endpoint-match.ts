@@ -86,9 +86,13 @@ export function addEndpointMatchRoutes(
   })
 }
 
+/** Of the routes that ask whether an endpoint matches: an event with the settings that it is tried against. */
+export const MATCH_PATH = /^\/api\/tenants\/[^/]+\/endpoints\/(?:[^/]+\/)?match$/
+export const matchBytesMax = (eventBytesMax: number): number => eventBytesMax + SETTINGS_BYTES_MAX
+
 /** @throws Problem with every invalid field */
 async function readQuery(c: Context, eventBytesMax: number) {
-  const body = await readJsonBody(c, eventBytesMax + SETTINGS_BYTES_MAX)
+  const body = await readJsonBody(c, matchBytesMax(eventBytesMax))
   const parsed = input.safeParse(body.value)
   if (!parsed.success) throw new Problem('request_invalid', { errors: fieldErrors(parsed.error) })
   return { ...parsed.data, data: String(memberOf(body.bytes, 'data')) }

@@ -26,6 +26,10 @@ import { fieldErrors } from './validation.ts'
 const EVENTS_MAX = 1_000
 /** Parsed at once, which holds up every other request of the process for some 50 ms. */
 const BATCH_BYTES_MAX = 8_388_608
+export const BATCH_PATH = '/api/events/batch'
+/** What a batch has at most, where an event may be so large. */
+export const batchBytesMax = (eventBytesMax: number): number =>
+  Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
 
 // Not `extend`, which OpenAPI shows as `allOf` of two schemas that refuse each other's members.
 const batchedEvent = z
@@ -53,10 +57,10 @@ export function addPublishBatchRoute(
   },
 ): void {
   const { batchPublisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
-  const bytesMax = Math.max(BATCH_BYTES_MAX, eventBytesMax + ENVELOPE_BYTES)
+  const bytesMax = batchBytesMax(eventBytesMax)
   const route = createRoute({
     method: 'post',
-    path: '/api/events/batch',
+    path: BATCH_PATH,
     operationId: 'publishEvents',
     summary: `Publish up to ${EVENTS_MAX} events in one transaction: all of them or none`,
     tags: ['Events'],

@@ -21,6 +21,7 @@ import { fieldErrors } from './validation.ts'
 
 /** Room around `data` for the other members at their longest, and for blanks. */
 export const ENVELOPE_BYTES = 4_096
+export const PUBLISH_PATH = '/api/events'
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
 export function addPublishRoute(
@@ -37,7 +38,7 @@ export function addPublishRoute(
   const { publisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
   const route = createRoute({
     method: 'post',
-    path: '/api/events',
+    path: PUBLISH_PATH,
     operationId: 'publishEvent',
     summary: 'Publish an event',
     tags: ['Events'],

@@ -1,6 +1,8 @@
-import type { Server, ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
+import { type BodyBytesMax, CountedMessage, createBodyGate } from './body-gate.ts'
+import { SETTINGS_BYTES_MAX } from './request-body.ts'
 
 /** A client sends its head at once; one that takes longer holds a socket open on purpose. */
 const HEADERS_MS_MAX = 10_000
@@ -63,22 +65,16 @@ export interface HttpOptions {
   stopMsMax?: number
   /** How long connections that are open may stay idle at a stop. */
   idleMs?: number
+  /** Default: of every request what a route for settings takes. */
+  bodyBytesMax?: BodyBytesMax
   clientBounds?: Partial<ClientBounds>
 }
 
 /** Rejects when the address is not to be had. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { app, host, port, stopMsMax = STOP_MS_MAX, idleMs = IDLE_MS } = options
+  const { host, port, stopMsMax = STOP_MS_MAX, idleMs = IDLE_MS } = options
   const bounds = { ...CLIENT_BOUNDS, ...options.clientBounds }
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: {
-      headersTimeout: bounds.headersMsMax,
-      requestTimeout: bounds.requestMsMax,
-      connectionsCheckingInterval: bounds.checkMs,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-  }) as Server
+  const server = createGatedServer(options, bounds)
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
   server.maxConnections = bounds.connectionsMax
   // Without a listener Node destroys the connection. While it is idle, keepAliveTimeout replaces this.
@@ -96,6 +92,32 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       return stopping
     },
   }
+}
+
+function createGatedServer({ app, bodyBytesMax }: HttpOptions, bounds: ClientBounds): Server {
+  const listener = getRequestListener(app.fetch)
+  const gate = createBodyGate(listener, bodyBytesMax ?? (() => SETTINGS_BYTES_MAX))
+  const server = createServer(
+    {
+      IncomingMessage: CountedMessage,
+      headersTimeout: bounds.headersMsMax,
+      requestTimeout: bounds.requestMsMax,
+      connectionsCheckingInterval: bounds.checkMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    gate.pass,
+  )
+  // A client that asks first is told before it sends anything.
+  server.on('checkContinue', (request, response) => {
+    if (gate.refuses(request, response)) return
+    response.writeContinue()
+    server.emit('request', request, response)
+  })
+  // By itself Node would answer, and read a body of any size.
+  server.on('checkExpectation', (_, response) => {
+    response.writeHead(417, { connection: 'close' }).end()
+  })
+  return server as unknown as Server
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -31,6 +31,7 @@ export async function startProbes(options: {
   metrics: Pick<Metrics, 'render'>
 }): Promise<Probes> {
   const server = http.createServer({ requestTimeout: REQUEST_MS_MAX }, (request, response) => {
+    if (hasBody(request)) return refuse(request, response)
     answer(request.url ?? '/', options).then(
       ({ status, contentType, text }) => {
         response.writeHead(status, { 'content-type': contentType }).end(text)
@@ -38,6 +39,9 @@ export async function startProbes(options: {
       () => response.writeHead(500).end(),
     )
   })
+  // By itself Node would tell the client to send it.
+  server.on('checkContinue', refuse)
+  server.on('checkExpectation', refuse)
   server.listen(options.port, options.host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -51,6 +55,16 @@ export async function startProbes(options: {
       await once(server, 'close')
     },
   }
+}
+
+/** No probe has one. */
+function hasBody({ headers }: http.IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** The end of the answer closes the connection, so the body is not read. */
+function refuse(_: http.IncomingMessage, response: http.ServerResponse): void {
+  response.writeHead(413, { connection: 'close' }).end()
 }
 
 async function answer(

@@ -7,6 +7,8 @@ import { type SandboxServices, verifyRequest } from './verify-request.ts'
 
 /** Type and time around the data of the largest event. */
 const ENVELOPE_BYTES = 4_096
+/** What is delivered at most, where the data of an event may be so large. */
+export const deliveredBytesMax = (eventBytesMax: number): number => eventBytesMax + ENVELOPE_BYTES
 
 /**
  * Adds a receiver that shows what arrived and whether its signature verified.
@@ -16,13 +18,13 @@ const ENVELOPE_BYTES = 4_096
  */
 export function addSandboxRoutes<E extends Env>(
   app: Hono<E>,
-  { bodyBytesMax, ...services }: SandboxServices & { bodyBytesMax: number },
+  { eventBytesMax, ...services }: SandboxServices & { eventBytesMax: number },
 ): void {
   const received = createReceivedRequests()
 
   app.post(
     `${SANDBOX_PATH}/in/:tenant`,
-    bodyLimit({ maxSize: bodyBytesMax + ENVELOPE_BYTES }),
+    bodyLimit({ maxSize: deliveredBytesMax(eventBytesMax) }),
     async (c) => {
       const receivedAt = new Date().toISOString()
       const body = Buffer.from(await c.req.arrayBuffer())

@@ -73,6 +73,7 @@ export async function createTestConsole(
   const signIn = (fields: Record<string, string> = {}, options: Partial<PageOptions> = {}) =>
     post('/console/sign-in', { key: ADMIN_KEY, ...fields }, { cookie: null, ...options })
   return {
+    app,
     get,
     post,
     request,
@@ -92,6 +93,16 @@ export async function createTestConsole(
       return headers.get('set-cookie')?.split(';')[0] ?? ''
     },
   }
+}
+
+/** Signs in to the console of a running service; resolves with the cookie of the session. */
+export async function signedInAt(url: string, key: string): Promise<string> {
+  const response = await fetch(`${url}/console/sign-in`, {
+    ...{ method: 'POST', redirect: 'manual' },
+    headers: { origin: url },
+    body: new URLSearchParams({ key }),
+  })
+  return response.headers.get('set-cookie')?.split(';')[0] ?? ''
 }
 
 /** Looks at pages, and sends forms as a browser does. */

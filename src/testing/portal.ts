@@ -56,6 +56,7 @@ export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig>
     return json.url
   }
   return {
+    app,
     get,
     post,
     request,

@@ -14,6 +14,7 @@ import type { createSentBody } from '../../events/sent-body.ts'
 import type { Log } from '../../log.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { loadAssets, type OwnAsset } from '../assets.ts'
+import { formsOnly } from '../forms.ts'
 import { createRenderPage, type Place } from '../layout.tsx'
 import { answerMistakes } from '../mistakes.tsx'
 import type { Names } from '../names.ts'
@@ -77,6 +78,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   app.use(securityHeaders('portal', frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined))
   // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
   app.use(csrf())
+  app.use(formsOnly)
   assets.addRoutes(app)
   addEnterRoutes(app, shared)
   app.use(requireLink(shared))
