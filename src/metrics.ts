@@ -39,6 +39,7 @@ export interface Metrics {
   /** Pools are read when somebody scrapes. */
   watchPool(name: string, pool: PoolUsage): void
   watchRedis(redis: { readonly state: 'off' | 'ok' | 'degraded' }): void
+  watchStreams(streams: { readonly readers: number }): void
   /** Runs before each scrape, for figures that have to be asked for. */
   registry: Registry
   /** The exposition format of Prometheus, and its content type. */
@@ -169,6 +170,15 @@ function resourceMetrics(registers: Registry[]) {
       }
     },
   })
+  let streams: { readonly readers: number } | undefined
+  new Gauge({
+    name: 'postrider_streams',
+    help: 'Streams of attempts that are open: over the API, in the console and in the portal.',
+    registers,
+    collect() {
+      this.set(streams?.readers ?? 0)
+    },
+  })
   let redis: { readonly state: string } | undefined
   new Gauge({
     name: 'postrider_redis_degraded',
@@ -180,6 +190,9 @@ function resourceMetrics(registers: Registry[]) {
   })
   return {
     watchPool: (name: string, pool: PoolUsage) => void pools.set(name, pool),
+    watchStreams: (watched: { readonly readers: number }) => {
+      streams = watched
+    },
     watchRedis: (watched: { readonly state: 'off' | 'ok' | 'degraded' }) => {
       redis = watched
     },

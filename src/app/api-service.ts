@@ -110,6 +110,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     database: everyTenant,
     onError: (error) => log.warn({ err: error }, 'stream.not_read'),
   })
+  metrics.watchStreams(liveAttempts)
   const publisher = createPublisher({ pool: publishPool })
   const batchPublisher = createBatchPublisher({ pool: batchPool })
   const ownRequests = new WeakMap<Request, Caller>()

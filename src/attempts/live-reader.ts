@@ -19,8 +19,11 @@ export interface LiveMessage extends LiveAttempt {
   cursor: string
 }
 
-/** Why a reader got no more: it reads too slowly, its caller closed it, or the process stops. */
-export type LiveEnd = 'too_slow' | 'closed' | 'stopped'
+/**
+ * Why a reader got no more: it reads too slowly, it went away, the process stops, it may read no longer, or it has
+ * read for so long that it is to connect again.
+ */
+export type LiveEnd = 'too_slow' | 'closed' | 'stopped' | 'key_over' | 'max_age'
 
 /** Attempts that wait for their reader, at most; about ten seconds of a busy tenant. */
 export const WAITING_MAX = 500

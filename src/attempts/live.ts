@@ -50,12 +50,15 @@ export interface LiveReader {
   cursor(): string | null
   /** Settles once there is nothing more to come. */
   ended: Promise<LiveEnd>
-  close(): void
+  /** The first reason counts. */
+  close(reason?: LiveEnd): void
 }
 
 export interface LiveAttempts {
   /** @throws TooManyReaders, NoReaderFree */
   open(options: ReadOptions): Promise<LiveReader>
+  /** How many are open. */
+  readonly readers: number
   /** Ends every reader, and lets no more in. */
   stop(): void
 }
@@ -126,6 +129,9 @@ export function createLiveAttempts({
   }
 
   return {
+    get readers() {
+      return subscriptions.size
+    },
     async open(options) {
       refuseTooMany(subscriptions, options, isStopped)
       const queue = createQueue(() => subscriptions.delete(subscription))
@@ -176,6 +182,6 @@ function asReader(queue: Queue, missed: Missed, toldUntilMs: () => number): Live
       }
     },
     cursor: () => (isCatchingUp || !queue.isEmpty() ? null : formatCursor(toldUntilMs())),
-    close: () => queue.end('closed'),
+    close: (reason = 'closed') => queue.end(reason),
   }
 }

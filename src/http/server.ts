@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import { createMiddleware } from 'hono/factory'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
@@ -125,6 +126,7 @@ export function createApp(options: AppOptions): App {
   const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
 
   app.use(requestId({ limitLength: 64 }))
+  app.use(endBodyOfHead)
   addMetrics(app, options.metrics)
   const accept = createAccept(options)
   addPublishRoute(app, { ...options, ...shared, accept })
@@ -151,6 +153,15 @@ export function createApp(options: AppOptions): App {
   answerRefusals(app, options.log)
   return app
 }
+
+/**
+ * To a HEAD, Hono answers what a GET would be answered with, and drops the body: whatever goes on writing one has
+ * to hear of it.
+ */
+const endBodyOfHead = createMiddleware(async (c, next) => {
+  await next()
+  if (c.req.method === 'HEAD') await c.res.body?.cancel()
+})
 
 function answerRefusals(app: App, log: AppOptions['log']): void {
   app.onError((error, c) => {

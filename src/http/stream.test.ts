@@ -205,6 +205,45 @@ t.test('a process that stops ends its streams, and begins none', async (t) => {
   t.match(headers.get('retry-after'), /^\d+$/)
 })
 
+t.test(
+  'a reader that takes nothing of what is written is over, long before its queue is full',
+  async (t) => {
+    const { app, path, attempt, liveAttempts } = await bundle({ streamTimes: { takenMsMax: 50 } })
+    // A body that nobody pulls, as of a socket that is full.
+    const { body } = await app.request(path, { headers: { authorization: `Bearer ${ADMIN_KEY}` } })
+    t.teardown(() => body?.cancel())
+    t.equal(liveAttempts.readers, 1)
+    for (let n = 1; n <= 5; n++) await attempt()
+    await noneIsLeft(liveAttempts)
+    t.equal(liveAttempts.readers, 0)
+  },
+)
+
+t.test('so is one that does not take its heartbeats', async (t) => {
+  const { app, path, liveAttempts } = await bundle({
+    streamTimes: { takenMsMax: 50, heartbeatMs: 10 },
+  })
+  const { body } = await app.request(path, { headers: { authorization: `Bearer ${ADMIN_KEY}` } })
+  t.teardown(() => body?.cancel())
+  await noneIsLeft(liveAttempts)
+  t.equal(liveAttempts.readers, 0)
+})
+
+t.test('a reader that lasts is told to connect again, and misses nothing', async (t) => {
+  const { open, attempt, liveAttempts } = await bundle({ streamTimes: { ageMsMax: 300 } })
+  const first = await open(t)
+  const { id: lastEventId } = await first.nextEvent()
+  t.match(await first.next(), { event: 'end', json: { reason: 'max_age' } })
+  await noneIsLeft(liveAttempts)
+  const missed = await attempt()
+  t.equal((await (await open(t, { lastEventId })).next()).json.attempt.id, missed)
+})
+
+/** Asks the database something until no reader is left. */
+async function noneIsLeft(liveAttempts: { readers: number }): Promise<void> {
+  while (liveAttempts.readers > 0) await pool.query('select pg_sleep(0.02)')
+}
+
 t.test('a client that reads nothing is disconnected', async (t) => {
   const { app, path, work, tenantId } = await bundle()
   const served = Promise.withResolvers<ServerResponse>()

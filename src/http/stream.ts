@@ -26,7 +26,7 @@ const DESCRIPTION = `Attempts of the tenant as server-sent events, each within a
 
 A message \`attempt\` holds \`{attempt, delivery, event}\` in the shapes of the API; with \`include=request\` also \`request.body\`, the text as it was sent. Comments keep the connection alive.
 
-Its \`id\` is what a client that connects again sends as \`Last-Event-ID\`: first comes what ended meanwhile, up to 15 minutes and 1,000 attempts; some may come again. When there was more, a message \`gap\` comes first. A message \`end\` says why the stream ends (\`too_slow\`, \`stopped\`, \`key_over\`).`
+Its \`id\` is what a client that connects again sends as \`Last-Event-ID\`: first comes what ended meanwhile, up to 15 minutes and 1,000 attempts; some may come again. When there was more, a message \`gap\` comes first. A message \`end\` says why the stream ends: \`too_slow\`, \`stopped\`, \`key_over\`, or \`max_age\` after an hour; connect again then.`
 
 const streamQuery = z.strictObject({
   endpointId: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
@@ -114,8 +114,8 @@ export function addStreamRoute(
     if (filter.endpointId) await endpoints.get(tenantId, filter.endpointId)
     const after = c.req.valid('header')['last-event-id']
     const withBody = include === 'request'
-    const reader = await opened(liveAttempts, { ...filter, tenantId, withBody, after })
-    return serve(c, reader, { ...options, withBody }) as never
+    const open = () => opened(liveAttempts, { ...filter, tenantId, withBody, after })
+    return (await serve(c, open, { ...options, withBody })) as never
   })
 }
 
@@ -139,11 +139,15 @@ interface Serving {
   withBody: boolean
 }
 
-function serve(c: Context<ApiEnv>, reader: LiveReader, options: Serving): Response {
+function serve(
+  c: Context<ApiEnv>,
+  open: () => Promise<LiveReader>,
+  options: Serving,
+): Promise<Response> {
   const { apiKeys, log, streamTimes, withBody } = options
   const { apiKeyId } = c.get('caller')
   const requestId = c.get('requestId')
-  return serveLive(c, reader, {
+  return serveLive(c, open, {
     ...streamTimes,
     present: (message) => JSON.stringify(present(message, withBody)),
     isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),

@@ -74,8 +74,9 @@ async function stream(
   options: LiveOptions,
 ): Promise<Response> {
   const { area = 'console', liveAttempts, sessions, cookie, names, log } = options
-  try {
-    const reader = await liveAttempts.open({
+  const token = cookie.read(c) ?? ''
+  const open = () =>
+    liveAttempts.open({
       tenantId: c.get('viewer').caller.tenant?.id ?? filters.tenantRow?.id ?? null,
       endpointId: filters.endpoint,
       type: filters.type,
@@ -85,8 +86,8 @@ async function stream(
       // The browser says itself where it was; the page where it has to begin anew, as after a refusal.
       after: c.req.header('last-event-id') ?? c.req.query('after'),
     })
-    const token = cookie.read(c) ?? ''
-    return serveLive(c, reader, {
+  try {
+    return await serveLive(c, open, {
       present: (message) => rowOf(message, names, area),
       tellsCursor: true,
       isAllowed: async () => (await sessions.find(area, token)) !== null,
