@@ -6,28 +6,50 @@ import { startRetention } from '../housekeeping/retention.ts'
 import type { Log } from '../log.ts'
 import { startReconciler } from '../recovery/reconciler.ts'
 
-/**
- * What every runner does besides delivering; whichever is alive does it, one at a time.
- *
- * - every second: sample who has how much due, and have the queue analyzed when it has filled
- * - every minute: heal lost work, remove what expired
- * - every hour: make partitions ahead, drop days older than the retention
- */
-export function startDuties({
-  pool,
-  log,
-  retentionDays,
-}: {
+interface DutyDependencies {
   pool: Pool
   log: Log
   retentionDays: number
-}): { stop(): Promise<void> }[] {
-  const warn = (name: string) => (error: unknown) => log.warn({ err: error }, name)
-  return [
-    startFairness({ pool, onError: warn('fairness.not_sampled') }),
-    startQueueStatistics({ pool, onError: warn('queue.not_analyzed') }),
-    startReconciler({ pool, log }),
-    startPartitionKeeper({ pool, onError: warn('partitions.not_made') }),
-    startRetention({ pool, log, retentionDays }),
-  ]
+}
+type Warn = (event: string) => (error: unknown) => void
+
+interface Duty {
+  every: 'second' | 'minute' | 'hour'
+  /** For README, which lists them all; a test compares. */
+  what: string
+  start(deps: DutyDependencies, warn: Warn): { stop(): Promise<void> }
+}
+
+/** What every runner does besides delivering; whichever is alive does it, one at a time. */
+export const DUTIES: readonly Duty[] = [
+  {
+    every: 'second',
+    what: 'sample which tenants have how much due, so that a burst of one stands behind everybody else',
+    start: ({ pool }, warn) => startFairness({ pool, onError: warn('fairness.not_sampled') }),
+  },
+  {
+    every: 'second',
+    what: 'have the queue analyzed when it has grown fourfold, so that its statements are planned for what is in it',
+    start: ({ pool }, warn) => startQueueStatistics({ pool, onError: warn('queue.not_analyzed') }),
+  },
+  {
+    every: 'minute',
+    what: 'give lost work its job again, remove what expired',
+    start: startReconciler,
+  },
+  {
+    every: 'hour',
+    what: 'make the partitions of the next 40 days',
+    start: ({ pool }, warn) => startPartitionKeeper({ pool, onError: warn('partitions.not_made') }),
+  },
+  {
+    every: 'hour',
+    what: 'drop days older than `RETENTION_DAYS`, and delete what tenants with a shorter retention no longer keep',
+    start: startRetention,
+  },
+]
+
+export function startDuties(deps: DutyDependencies): { stop(): Promise<void> }[] {
+  const warn: Warn = (event) => (error) => deps.log.warn({ err: error }, event)
+  return DUTIES.map(({ start }) => start(deps, warn))
 }
