@@ -16,18 +16,24 @@
 -- Runs in the caller's transaction. Cost: one NOTIFY, 0.02 ms a job in batches.
 -- enable_seqscan = off: sessions that planned add_jobs on an empty jobs table keep a sequential scan
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
--- The older signature goes first: beside this one, calls that leave arguments out would fit both and fail, those of a
+--
+-- Priorities follow the rule in 035_fairness.sql: `triggers` says why each delivery is tried, and whether its tenant
+-- has more due than its share is found out here. That costs one probe of an empty table as long as nobody has.
+--
+-- The older signatures go first: beside this one, calls that leave arguments out would fit both and fail, those of a
 -- function that is running while it is replaced among them.
 drop function if exists postrider.enqueue(uuid[], int[], timestamptz[], int);
+drop function if exists postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[], json[]);
 create or replace function postrider.enqueue(
-  delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], priority int default 0,
-  endpoint_ids uuid[] default null, reservations json[] default null
+  delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], endpoint_ids uuid[] default null,
+  triggers text[] default null, reservations json[] default null
 ) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
+  rooms int[] := postrider.rooms_for(endpoint_ids, run_ats);
   added int;
 begin
   if cardinality(delivery_ids) > 0 then
@@ -36,9 +42,9 @@ begin
       select row(
         'deliver',
         json_strip_nulls(json_build_object('d', w.id, 'n', w.due, 'e', w.endpoint_id, 'r', w.reservation)),
-        null, w.run_at, 25, 'd:' || w.id, enqueue.priority, null)::graphile_worker.job_spec
-      from unnest(delivery_ids, due_attempts, run_ats, endpoint_ids, reservations)
-        as w (id, due, run_at, endpoint_id, reservation)));
+        null, w.run_at, 25, 'd:' || w.id, postrider.job_priority(w.trigger, w.room), null)::graphile_worker.job_spec
+      from unnest(delivery_ids, due_attempts, run_ats, endpoint_ids, triggers, reservations, rooms)
+        as w (id, due, run_at, endpoint_id, trigger, reservation, room)));
     if added <> cardinality(delivery_ids) then
       raise exception 'a job is being picked up at this moment'
         using errcode = '40001', hint = 'Try the transaction again.';
@@ -46,8 +52,33 @@ begin
   end if;
 end
 $$;
-comment on function postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[], json[]) is
-  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now), endpoint (null = limits are not asked) and reserved slot (null = none). Raises 40001 when a job could not be added.';
+comment on function postrider.enqueue(uuid[], int[], timestamptz[], uuid[], text[], json[]) is
+  'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now), endpoint (null = limits are not asked), why it is tried (delivery.trigger, or probe; null = schedule) and reserved slot (null = none). Raises 40001 when a job could not be added.';
+
+-- rooms_for: the waiting room of each job that is made, null for the line.
+create or replace function postrider.rooms_for(endpoint_ids uuid[], run_ats timestamptz[]) returns int[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  if cardinality(endpoint_ids) <= postrider.line_share()
+    and not exists (select from postrider.tenant_backlog) then
+    return null;
+  end if;
+  return array(
+    select case
+      when w.run_at > now() + interval '5 minutes' then null
+      when b.room is not null then b.room
+      when row_number() over (partition by e.tenant_id order by w.place) > postrider.line_share() then 0 end
+    from unnest(endpoint_ids, run_ats) with ordinality as w (endpoint_id, run_at, place)
+    left join postrider.endpoint e on e.id = w.endpoint_id
+    left join postrider.tenant_backlog b on b.tenant_id = e.tenant_id
+    order by w.place);
+end
+$$;
+comment on function postrider.rooms_for(uuid[], timestamptz[]) is
+  'The waiting room of each of these jobs (parallel arrays of endpoint and time): that of its tenant, 0 for what one call adds above the share of a tenant that has none; null = the line.';
 
 comment on column postrider.delivery.due_attempt is
   'Number in the payload of the newest job of the delivery: 1, and one more with each job that is made for it. A job with another number is late and does nothing. Not the number of an attempt: jobs are also replaced without one.';
@@ -83,10 +114,13 @@ begin
     where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
       and d.state in ('pending', 'delivering')
     returning d.id, d.due_attempt, clock_timestamp() + make_interval(secs => w.ms / 1000) as run_at,
-      w.endpoint_id, w.reservation
+      w.endpoint_id, w.reservation,
+      case when exists (
+        select from postrider.circuit c where c.endpoint_id = d.endpoint_id and c.probe_delivery_id = d.id)
+        then 'probe' else d.trigger end as trigger
   )
-  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.run_at), 0,
-    array_agg(p.endpoint_id), array_agg(p.reservation))
+  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.run_at),
+    array_agg(p.endpoint_id), array_agg(p.trigger), array_agg(p.reservation))
   into queued
   from put_off p;
 end

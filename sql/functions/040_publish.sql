@@ -187,18 +187,11 @@ begin
     from routed r
     returning id, delivery.tenant_id, delivery.event_id, endpoint_id, state, next_attempt_at
   ),
-  ranked as (
-    select s.*, postrider.first_priority(
-      coalesce(b.due, 0) + (row_number() over (partition by s.tenant_id))::int) as priority
-    from stored s
-    left join postrider.tenant_backlog b on b.tenant_id = s.tenant_id
-    where s.state = 'pending'
-  ),
   queued as materialized (
     select postrider.enqueue(
-      array_agg(r.id), array_agg(1), array_agg(r.next_attempt_at), r.priority, array_agg(r.endpoint_id)) as call
-    from ranked r
-    group by r.priority
+      array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at), array_agg(s.endpoint_id)) as call
+    from stored s
+    where s.state = 'pending'
   ),
   counted as (
     select s.event_id, count(*)::int as deliveries from stored s group by s.event_id

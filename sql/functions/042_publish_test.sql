@@ -33,7 +33,7 @@ begin
   insert into postrider.delivery as d (tenant_id, event_id, endpoint_id, trigger, schedule_step, next_attempt_at)
   values (item.tenant_id, item.event_id, endpoint, 'test', beyond_schedule, now())
   returning d.id into delivery;
-  perform postrider.enqueue(array[delivery], array[1], array[now()], -10, array[endpoint]);
+  perform postrider.enqueue(array[delivery], array[1], array[now()], array[endpoint], array['test']);
   return query select item.event_id, delivery, null::text;
 end
 $$;

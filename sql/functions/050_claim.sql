@@ -118,10 +118,10 @@ begin
       next_attempt_at = now() + least(interval '1 day',
         interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
-    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
   )
   select array_agg(endpoint_id) as endpoints, postrider.enqueue(
-    array_agg(id), array_agg(due_attempt), array_agg(next_attempt_at), 5, array_agg(endpoint_id))
+    array_agg(id), array_agg(due_attempt), array_agg(next_attempt_at), array_agg(endpoint_id), array_agg(trigger))
   into queued
   from postponed;
   perform postrider.replace_probe(queued.endpoints, delivery_ids);

@@ -40,6 +40,7 @@ declare
   settled postrider.settled_delivery[];
   settled_attempts uuid[];
   tests uuid[];
+  asked uuid[];
 begin
   select deliveries, deliveries[1] as delivery_low, deliveries[cardinality(deliveries)] as delivery_high,
     attempts, attempts[1] as attempt_low, attempts[cardinality(attempts)] as attempt_high
@@ -61,8 +62,9 @@ begin
       due_attempt = d.due_attempt + 1,
       schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
       abandoned_count = 0,
-      -- A test that was cut off is made again, and is a test still.
-      trigger = case when f.next_in_seconds is null or d.trigger = 'test' then d.trigger else 'schedule' end,
+      -- What was cut off is made again for the same reason; a test is a test still.
+      trigger = case when f.next_in_seconds is null or d.trigger = 'test' or f.outcome = 'interrupted'
+        then d.trigger else 'schedule' end,
       next_attempt_at = case
         when d.state = 'cancelled' or f.outcome = 'delivered' or e.deleted_at is not null then null
         else now() + make_interval(secs => f.next_in_seconds) end,
@@ -81,8 +83,9 @@ begin
     coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
       s.next_attempt_at, s.outcome, s.status_code, s.reason)::postrider.settled_delivery), '{}'),
     coalesce(array_agg(s.attempt_id), '{}'),
-    coalesce(array_agg(s.id) filter (where s.trigger = 'test'), '{}')
-  into settled, settled_attempts, tests
+    coalesce(array_agg(s.id) filter (where s.trigger = 'test'), '{}'),
+    coalesce(array_agg(s.id) filter (where s.trigger = 'manual'), '{}')
+  into settled, settled_attempts, tests, asked
   from settled s;
 
   update postrider.attempt a
@@ -96,7 +99,8 @@ begin
     and (a.outcome = 'started' or (a.outcome = 'abandoned' and f.attempt_id <> all (settled_attempts)));
 
   perform postrider.enqueue(
-    array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), 5, array_agg(s.endpoint_id))
+    array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), array_agg(s.endpoint_id),
+    array_agg(case when s.id = any (tests) then 'test' when s.id = any (asked) then 'manual' end))
   from unnest(settled) as s
   where s.state = 'pending';
 

@@ -11,7 +11,7 @@ declare
 begin
   select j.id into job
   from graphile_worker.add_job(task, json_build_object('e', endpoint), run_at => enqueue_endpoint_job.run_at,
-    job_key => task || ':' || endpoint, priority => -10) as j;
+    job_key => task || ':' || endpoint, priority => postrider.job_priority(task)) as j;
   if job is null then
     raise exception 'a job is being picked up at this moment'
       using errcode = '40001', hint = 'Try the transaction again.';
@@ -91,7 +91,7 @@ begin
   update postrider.delivery d
   set state = 'pending', next_attempt_at = now(), due_attempt = d.due_attempt + 1
   where d.id = chosen.id;
-  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt + 1], array[now()], -10, array[endpoint]);
+  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt + 1], array[now()], array[endpoint], array['probe']);
   return chosen.id;
 end
 $$;
@@ -188,11 +188,11 @@ begin
       next_attempt_at = greatest(d.next_attempt_at, now() + make_interval(secs => (c.place / per_second)::float8))
     from chosen c
     where d.id = c.id
-    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
   ),
   queued as (
-    select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at), 5,
-      array_agg(r.endpoint_id))
+    select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at),
+      array_agg(r.endpoint_id), array_agg(r.trigger))
     from released r
   )
   select (select count(*) from released) into released from queued;

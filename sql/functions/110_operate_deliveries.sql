@@ -36,7 +36,7 @@ begin
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
   perform postrider.enqueue(
-    array[delivery], array[target.due_attempt + 1], array[now()], -10, array[target.endpoint_id]);
+    array[delivery], array[target.due_attempt + 1], array[now()], array[target.endpoint_id], array['manual']);
   perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
   return format('attempt %s is due now', target.attempt_count + 1);

@@ -54,10 +54,10 @@ as $$
 declare
   job bigint;
 begin
-  -- Behind every delivery: whoever waits for one does not wait for this.
   select j.id into job
   from graphile_worker.add_job('delete_tenant', json_build_object('t', tenant),
-    run_at => enqueue_tenant_job.run_at, job_key => 'delete_tenant:' || tenant, priority => 10) as j;
+    run_at => enqueue_tenant_job.run_at, job_key => 'delete_tenant:' || tenant, 
+    priority => postrider.job_priority('delete_tenant')) as j;
   if job is null then
     raise exception 'a job is being picked up at this moment'
       using errcode = '40001', hint = 'Try the transaction again.';

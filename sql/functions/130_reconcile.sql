@@ -70,10 +70,10 @@ begin
     update postrider.delivery d
     set due_attempt = d.due_attempt + 1
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
-    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
   )
   select count(*), postrider.enqueue(array_agg(l.id), array_agg(l.due_attempt),
-    array_agg(greatest(l.next_attempt_at, now())), 5, array_agg(l.endpoint_id))
+    array_agg(greatest(l.next_attempt_at, now())), array_agg(l.endpoint_id), array_agg(l.trigger))
   into requeued
   from lost l;
   return requeued;

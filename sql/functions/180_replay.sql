@@ -172,7 +172,7 @@ declare
 begin
   select j.id into job
   from graphile_worker.add_job('replay', json_build_object('r', replay), run_at => enqueue_replay_job.run_at,
-    job_key => 'replay:' || replay, priority => 5) as j;
+    job_key => 'replay:' || replay, priority => postrider.job_priority('replay')) as j;
   if job is null then
     raise exception 'a job is being picked up at this moment'
       using errcode = '40001', hint = 'Try the transaction again.';
@@ -257,7 +257,7 @@ begin
     returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id
   ),
   queued as (
-    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at), 5,
+    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at),
       array_agg(o.endpoint_id)) as call
     from reopened o where o.state = 'pending'
   )
@@ -293,7 +293,7 @@ begin
     returning id, state, next_attempt_at, endpoint_id
   ),
   queued as (
-    select postrider.enqueue(array_agg(m.id), array_agg(1), array_agg(m.next_attempt_at), 5,
+    select postrider.enqueue(array_agg(m.id), array_agg(1), array_agg(m.next_attempt_at),
       array_agg(m.endpoint_id)) as call
     from made m where m.state = 'pending'
   )

@@ -68,7 +68,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many'],
-      ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'sample_backlog', 'analyze_queue'],
+      ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
     ],

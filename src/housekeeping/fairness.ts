@@ -8,7 +8,7 @@ const INTERVAL_MS = 1_000
 export function startFairness(deps: { pool: Pool; onError: (error: unknown) => void }): Recurring {
   return every(
     INTERVAL_MS,
-    () => deps.pool.query('select postrider.sample_backlog()'),
+    () => deps.pool.query('select postrider.share_queue()'),
     deps.onError,
   )
 }

@@ -173,6 +173,6 @@ t.test('advisory locks that a stranger holds keep nobody from anything', async (
   t.strictSame((await pool.query('select postrider.create_partitions() as made')).rows, [
     { made: 0 },
   ])
-  t.equal((await pool.query('select postrider.sample_backlog() as over')).rows[0].over, 0)
+  t.equal((await pool.query('select postrider.share_queue() as over')).rows[0].over, 0)
   t.ok(await applyRetention(pool, { retentionDays: 30 }))
 })
