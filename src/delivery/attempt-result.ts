@@ -1,6 +1,4 @@
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http'
-import { isIP } from 'node:net'
-import type { Timings } from 'got'
 import type { AttemptResult, AttemptTimings } from '../attempts/outcome.ts'
 import { reasonOfStatus } from '../attempts/reason.ts'
 import type { AnswerHead, Exchange } from './exchange.ts'
@@ -17,8 +15,6 @@ export interface Sent {
   headers: Record<string, string>
   /** `performance.now()` of the call. */
   startedAt: number
-  /** Through a proxy, which did part of the dialling. */
-  isProxied?: boolean
 }
 
 /** The record of a try that never got as far as a connection. */
@@ -44,7 +40,7 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
     // Without an answer there is a failure; the words are for the case that this is wrong.
     return {
       ...resultOfFailure(sent, failure ?? describeFailure(undefined)),
-      timings: timingsOf(sent, exchange),
+      timings: timingsOf(exchange),
     }
   }
   const reason = reasonOfStatus(answer.statusCode)
@@ -54,7 +50,7 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
     statusCode: answer.statusCode,
     reason,
     error: reason && statusError(answer.statusCode),
-    timings: timingsOf(sent, exchange),
+    timings: timingsOf(exchange),
     responseHeaders: definedHeaders(answer.headers),
     responseBody: await exchange.body.text(answer.headers['content-encoding']),
     retryAfterSeconds: retryAfterOf(answer),
@@ -72,25 +68,10 @@ function retryAfterOf({ statusCode, headers }: AnswerHead): number | null {
     : null
 }
 
-/** A reused connection carries the times of its first request; this one dialled nothing. */
-function timingsOf({ host, isProxied }: Sent, { timings, reusedSocket }: Exchange): AttemptTimings {
-  const phases: Partial<Timings['phases']> = timings?.phases ?? {}
-  const dialled = !reusedSocket
-  if (isProxied) {
-    // Until the receiver can be spoken to; what of it the proxy spent on what is not to be known.
-    const connectMs = dialled ? (phases.wait ?? null) : null
-    return { dnsMs: null, connectMs, tlsMs: null, firstByteMs: phases.firstByte ?? null }
-  }
-  const lookedUp = dialled && isIP(hostnameOf(host)) === 0
-  return {
-    dnsMs: lookedUp ? (phases.dns ?? null) : null,
-    connectMs: dialled ? (phases.tcp ?? null) : null,
-    tlsMs: dialled ? (phases.tls ?? null) : null,
-    firstByteMs: phases.firstByte ?? null,
-  }
+function timingsOf({ dialing, timings }: Exchange): AttemptTimings {
+  const { dnsMs, connectMs, tlsMs } = dialing
+  return { dnsMs, connectMs, tlsMs, firstByteMs: timings?.phases.firstByte ?? null }
 }
-
-const hostnameOf = (host: string) => host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
 
 function definedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   return Object.fromEntries(

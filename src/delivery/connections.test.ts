@@ -1,10 +1,12 @@
 import tls from 'node:tls'
 import t from 'tap'
 import { type Certificate, makeCertificates } from '../testing/certificates.ts'
+import { startNameServer } from '../testing/name-server.ts'
 import { startHttpProxy } from '../testing/proxy.ts'
 import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
 import { startSender } from '../testing/sender.ts'
-import type { ClientCertificate } from './connections.ts'
+import { type ClientCertificate, drawAge } from './connections.ts'
+import { createLookup } from './lookup.ts'
 
 const certificates = await makeCertificates()
 tls.setDefaultCACertificates([certificates.ca])
@@ -183,4 +185,167 @@ t.test('through a proxy it is the receiver that sees it', async (t) => {
   })
   t.match(receiver.requests, [{ clientCertificate: 'CN=client' }])
   t.strictSame(proxy.asked, [`receiver.test:${receiver.port}`])
+})
+
+t.test('connections that were opened together do not end together', async (t) => {
+  t.equal(
+    drawAge(60_000, () => 0),
+    60_000,
+  )
+  const shortest = drawAge(60_000, () => 1 - Number.EPSILON)
+  t.ok(shortest > 44_999 && shortest < 45_001)
+})
+
+t.test('a connection is used until it is of age, and then not again', async (t) => {
+  await using receiver = await startReceiver()
+  await using forEver = startSender({ connectionAgeMs: Number.POSITIVE_INFINITY })
+  for (let n = 0; n < 3; n += 1) await forEver.send(receiver.url)
+  t.equal(receiver.connections(), 1)
+  await using never = startSender({ connectionAgeMs: 0 })
+  for (let n = 0; n < 3; n += 1) {
+    t.match(await never.send(receiver.url), {
+      outcome: 'delivered',
+      timings: { connectMs: Number },
+    })
+  }
+  t.equal(receiver.connections(), 4)
+})
+
+t.test('under a steady load connections change, and nothing is lost', async (t) => {
+  await using sender = startSender({ connectionAgeMs: 50 })
+  await using receiver = await startReceiver()
+  while (receiver.connections() < 3) {
+    t.match(await sender.send(receiver.url), { outcome: 'delivered' })
+  }
+})
+
+t.test('a connection that is idle when it comes of age is closed', async (t) => {
+  await using sender = startSender({ connectionAgeMs: 50 })
+  const closed = Promise.withResolvers<void>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.on('close', closed.resolve)
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'))
+  })
+  t.match(await sender.send(receiver.url), { outcome: 'delivered' })
+  await closed.promise
+})
+
+/** Two receivers on one port, and a name server that knows the name of the first until it is told of the second. */
+async function startMove(tlsOf?: [Certificate, Certificate]) {
+  const [before, after] = tlsOf ?? []
+  const old = await startReceiver({ host: '127.0.0.2', ...(before && { tls: before }) })
+  const { port } = old
+  const next = await startReceiver({ host: '127.0.0.3', port, ...(after && { tls: after }) })
+  let address = '127.0.0.2'
+  const dns = await startNameServer(({ type }) => (type === 'A' ? [address] : []))
+  return {
+    old,
+    next,
+    url: `${tlsOf ? 'https' : 'http'}://receiver.test:${port}/`,
+    lookup: createLookup({ servers: [dns.address], hostsFile: '/nowhere' }),
+    move: () => {
+      address = '127.0.0.3'
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([old.close(), next.close(), dns[Symbol.asyncDispose]()])
+    },
+  }
+}
+
+// With an event every ten seconds no connection was ever idle, and 15 of 15 went to the old address.
+for (const [name, certificatesOf] of [
+  ['http', undefined],
+  ['https', [certificates.valid, certificates.renewed]],
+] as const) {
+  t.test(`a name that moved is followed once the connection is of age, over ${name}`, async (t) => {
+    await using moving = await startMove(certificatesOf && [...certificatesOf])
+    const { lookup, url } = moving
+    await using sender = startSender({ lookup, connectionAgeMs: 0 })
+    await using unaware = startSender({ lookup })
+    await Promise.all([sender.send(url), sender.send(url), unaware.send(url)])
+    moving.move()
+    t.match(await unaware.send(url), { outcome: 'delivered' })
+    t.equal(moving.next.requests.length, 0, 'not before')
+    t.match(await sender.send(url), { outcome: 'delivered' })
+    t.equal(moving.next.requests.length, 1)
+  })
+}
+
+t.test('through a proxy, and with a client certificate, connections come of age too', async (t) => {
+  await using proxy = await startHttpProxy()
+  await using receiver = await startStrictReceiver()
+  await using sender = startSender({ proxy: new URL(proxy.url), connectionAgeMs: 0 })
+  const clientCertificate = certificateOf(client)
+  const url = `https://receiver.test:${receiver.port}/`
+  for (let n = 0; n < 3; n += 1) {
+    t.match(await sender.send(url, { clientCertificate }), { outcome: 'delivered' })
+  }
+  t.equal(proxy.asked.length, 3)
+})
+
+/** Says which names it was asked for in SNI, and which `Host` it got. */
+async function startNamedReceiver() {
+  const seen: { serverName: string | null; host: string | undefined }[] = []
+  const receiver = await startRawReceiver((socket) => {
+    socket.once('data', (chunk) => {
+      const serverName = (socket as tls.TLSSocket).servername || null
+      seen.push({ serverName, host: /^host: (.*)$/im.exec(String(chunk))?.[1]?.trim() })
+      socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    })
+  }, certificates.valid)
+  return { ...receiver, seen }
+}
+
+// Go's servers refuse a name that ends in a dot, and docs/egress.md advised to write one.
+t.test('the dot at the end of a name is for DNS and Host, and not for TLS', async (t) => {
+  await using receiver = await startNamedReceiver()
+  const asked: string[] = []
+  await using sender = startSender({
+    lookup: (name, _options, done) => {
+      asked.push(name)
+      done(null, [{ address: '127.0.0.1', family: 4 }])
+    },
+  })
+  for (const name of ['receiver.test.', 'Receiver.TEST.', 'receiver.test']) {
+    t.match(await sender.send(`https://${name}:${receiver.port}/`), { outcome: 'delivered' }, name)
+  }
+  await sender.send(receiver.url)
+  const withDot = { serverName: 'receiver.test', host: `receiver.test.:${receiver.port}` }
+  t.strictSame(receiver.seen, [
+    withDot,
+    withDot,
+    { serverName: 'receiver.test', host: `receiver.test:${receiver.port}` },
+    { serverName: null, host: `127.0.0.1:${receiver.port}` },
+  ])
+  t.strictSame(asked, ['receiver.test.', 'receiver.test.', 'receiver.test'])
+  t.match(await sender.send(`https://other.test.:${receiver.port}/`), {
+    outcome: 'unreachable',
+    reason: 'tls_certificate',
+    error: /for another host name/,
+  })
+})
+
+t.test('a dot at the end changes nothing about localhost', async (t) => {
+  await using receiver = await startReceiver()
+  await using proxy = await startHttpProxy()
+  await using sender = startSender({ proxy: new URL(proxy.url) })
+  t.match(await sender.send(`http://localhost.:${receiver.port}/`), { outcome: 'delivered' })
+  t.strictSame(proxy.asked, [], 'dialled directly')
+  await using strict = startSender({ allow: [] })
+  t.match(await strict.send(`http://localhost.:${receiver.port}/`), { outcome: 'blocked' })
+})
+
+t.test('names that nobody can have are said not to resolve', async (t) => {
+  await using sender = startSender({ lookup: createLookup({ hostsFile: '/nowhere' }) })
+  for (const host of ['a..', 'a..b', '.', `${'a'.repeat(64)}.test`, 'xn--nxasmq6b.invalid.']) {
+    t.match(
+      await sender.send(`https://${host}/`),
+      {
+        outcome: 'unreachable',
+        reason: /^dns_/,
+        error: /^the name/,
+      },
+      host,
+    )
+  }
 })

@@ -1,14 +1,13 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Request as GotRequest, Timings } from 'got'
+import type { Dialing } from './dial.ts'
 import {
   CLOSED_UNDER_US,
   describeFailure,
-  errorCode,
   type Failure,
   INTERRUPTED,
-  type Phase,
+  isClosed,
   timedOut,
 } from './failure.ts'
 import { type KeptBody, keepBody } from './response-body.ts'
@@ -26,7 +25,7 @@ export interface Exchange {
   failure: Failure | null
   body: KeptBody
   timings: Timings | undefined
-  reusedSocket: boolean
+  dialing: Dialing
 }
 
 /** What ends an exchange from our side. */
@@ -38,9 +37,6 @@ export interface Deadline {
   signals: readonly AbortSignal[]
 }
 
-/** Of a connection that was closed; when it was kept alive and not one byte came back, before our request. */
-const CLOSED_CODES = new Set(['ECONNRESET', 'EPIPE'])
-
 /**
  * Follows a request that was just made until it has ended, failed, run out of time, been aborted
  * or sent more body than is kept. Never rejects.
@@ -49,9 +45,13 @@ const CLOSED_CODES = new Set(['ECONNRESET', 'EPIPE'])
  * for ever, has taken the event, and a repeat would only burden it. The body is read as far as it
  * is kept because a connection whose answer was read to its end can be used again.
  */
-export function followExchange(request: GotRequest, deadline: Deadline): Promise<Exchange> {
+export function followExchange(
+  request: GotRequest,
+  dialing: Dialing,
+  deadline: Deadline,
+): Promise<Exchange> {
   return new Promise((resolve) => {
-    const socket = watchSocket(request)
+    const socket = watchSocket(request, dialing)
     const body = keepBody()
     let answer: AnswerHead | null = null
 
@@ -63,8 +63,9 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
         failure: answer ? null : failure,
         body,
         timings: request.timings,
-        reusedSocket: socket.reused(),
+        dialing,
       })
+      dialing.end()
     }
     /** Ends our side. Harmless when the connection went back to its pool already. */
     const stop = (failure: Failure | null) => {
@@ -73,7 +74,7 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
     }
     const abort = () => stop(INTERRUPTED)
     // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
-    const expire = () => setImmediate(() => stop(timedOut(deadline.timeoutMs, socket.phase())))
+    const expire = () => setImmediate(() => stop(timedOut(deadline.timeoutMs, dialing)))
     const timer = setTimeout(expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', abort)
     if (deadline.signals.some((signal) => signal.aborted)) abort()
@@ -97,47 +98,29 @@ export function followExchange(request: GotRequest, deadline: Deadline): Promise
     // Stays on after settling: destroying a request makes it emit an error that says nothing new.
     request.on('error', (error: unknown) => {
       const wasStale = socket.reused() && socket.silent() && isClosed(error)
-      settle(wasStale ? CLOSED_UNDER_US : describeFailure(error))
+      settle(wasStale ? CLOSED_UNDER_US : describeFailure(error, dialing.phase))
     })
   })
 }
 
 /** Knows about the connection what got does not tell. */
-function watchSocket(request: GotRequest) {
+function watchSocket(request: GotRequest, dialing: Dialing) {
   let native: ClientRequest | undefined
   let bytesReadBefore = 0
-  // Without a socket it is being dialled, through a proxy, or waits for its turn.
-  let phase: Phase = 'connect'
-  const reach = (next: Phase) => () => {
-    phase = next
-  }
   request.once('request', (made: ClientRequest) => {
     native = made
     made.once('socket', (socket) => {
       bytesReadBefore = socket.bytesRead
-      const connected: Phase = 'encrypted' in socket && !made.reusedSocket ? 'tls' : 'answer'
-      phase = socket.connecting ? dialPhase(made) : connected
-      socket.once('lookup', reach('connect'))
-      socket.once('connect', reach(connected))
-      socket.once('secureConnect', reach('answer'))
+      if (made.reusedSocket) dialing.phase = 'answer'
     })
   })
   return {
-    /** What it waits for at the moment. */
-    phase: () => phase,
     reused: () => native?.reusedSocket ?? false,
     silent: () => (native?.socket?.bytesRead ?? 0) === bytesReadBefore,
     uploaded: () => native?.writableFinished ?? true,
   }
 }
 
-/** An address is not looked up. */
-const dialPhase = ({ host }: ClientRequest): Phase => (isIP(host) === 0 ? 'dns' : 'connect')
-
 function headOf({ statusCode = 0, headers }: IncomingMessage): AnswerHead {
   return { statusCode, headers }
-}
-
-function isClosed(error: unknown): boolean {
-  return CLOSED_CODES.has(errorCode(error) ?? '')
 }

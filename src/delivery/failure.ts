@@ -1,4 +1,5 @@
 import type { AttemptReason } from '../attempts/reason.ts'
+import { DialFailed, type Dialing, type Phase } from './dial.ts'
 import { AddressBlocked } from './egress.ts'
 import { ProxyFailed } from './proxy.ts'
 import { type Cause, describeTlsFailure } from './tls-failure.ts'
@@ -27,9 +28,6 @@ export const CLOSED_UNDER_US: Failure = {
   error: 'the receiver closed the kept-alive connection as it was used',
 }
 
-/** What a request waits for, one after the other. */
-export type Phase = 'dns' | 'connect' | 'tls' | 'answer'
-
 const MISSED: Record<Phase, string> = {
   dns: 'the name did not resolve',
   connect: 'no connection',
@@ -37,8 +35,11 @@ const MISSED: Record<Phase, string> = {
   answer: 'no complete answer',
 }
 
-export const timedOut = (timeoutMs: number, phase: Phase): Failure =>
-  unreachable(`timeout_${phase}`, `${MISSED[phase]} within ${timeoutMs / 1000} s`)
+export function timedOut(timeoutMs: number, { phase, tried }: Dialing): Failure {
+  // One needs no name: it is the host, or what DNS says of it.
+  const where = phase === 'connect' && tried.length > 1 ? ` to ${tried.join(', ')}` : ''
+  return unreachable(`timeout_${phase}`, `${MISSED[phase]}${where} within ${timeoutMs / 1000} s`)
+}
 
 const NO_TLS = 'no secure connection'
 
@@ -66,12 +67,21 @@ const FAMILIES: [RegExp, Cause][] = [
   [/^(ERR_INVALID|ERR_HTTP|ERR_UNESCAPED)/, ['unsendable', 'the URL or a header cannot be sent']],
 ]
 
+const CLOSED_IN_HANDSHAKE: Cause = [
+  'tls_failed',
+  'the receiver closed the connection during the TLS handshake',
+]
 const UNKNOWN: Cause = ['connection_failed', 'the connection failed']
 
-/** Puts an error of got, Node or our lookup into words; never a message or stack of theirs. */
-export function describeFailure(error: unknown): Failure {
+/**
+ * Puts an error of got, Node or our lookup into words; never a message or stack of theirs.
+ *
+ * @param phase what the request waited for
+ */
+export function describeFailure(error: unknown, phase?: Phase): Failure {
   const known = knownFailure(error)
   if (known) return known
+  if (phase === 'tls' && isClosed(error)) return unreachable(...CLOSED_IN_HANDSHAKE)
   const coded = codedError(error)
   if (!coded) return unreachable(...UNKNOWN)
   const { code, message } = coded
@@ -79,10 +89,10 @@ export function describeFailure(error: unknown): Failure {
   return unreachable(reason, words)
 }
 
-function causeOf(code: string): Cause {
+function causeOf(code: string, details = code): Cause {
   const family = FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
   const [reason, words] = CAUSES[code] ?? family ?? UNKNOWN
-  return [reason, `${words} (${code})`]
+  return [reason, `${words} (${details})`]
 }
 
 const unreachable = (reason: AttemptReason, error: string): Failure => ({
@@ -110,12 +120,20 @@ function knownFailure(error: unknown): Failure | null {
     // Of a lookup: what stands in the URL itself is refused before anything is dialled.
     if (candidate instanceof AddressBlocked) return blockedName(candidate)
     if (candidate instanceof ProxyFailed) return unreachable(candidate.reason, candidate.message)
+    if (candidate instanceof DialFailed) {
+      return unreachable(...causeOf(candidate.code, candidate.details))
+    }
   }
   return null
 }
 
 /** The code of an error or of what it wraps. */
 export const errorCode = (error: unknown): string | null => codedError(error)?.code ?? null
+
+/** Codes of a connection that was closed. */
+const CLOSED_CODES = new Set(['ECONNRESET', 'EPIPE'])
+
+export const isClosed = (error: unknown): boolean => CLOSED_CODES.has(errorCode(error) ?? '')
 
 /** got's own codes say nothing and are skipped. */
 function codedError(error: unknown): { code: string; message: string } | null {

@@ -1,24 +1,27 @@
+import type { LookupAddress } from 'node:dns'
 import { once } from 'node:events'
 import http from 'node:http'
-import https from 'node:https'
 import net from 'node:net'
+import tls from 'node:tls'
 import { SocksClient, SocksClientError } from 'socks'
 import type { AttemptReason } from '../attempts/reason.ts'
+import {
+  addressesOf,
+  connectTo,
+  type Dial,
+  DialFailed,
+  Dialing,
+  openFirst,
+  serverNameOf,
+  type Target,
+} from './dial.ts'
 import type { VettedLookup } from './egress.ts'
+import type { LookupAll } from './lookup.ts'
 
 /** The longest time that an endpoint may set for an attempt: nobody waits for a dial any more. */
 const DIAL_MS_MAX = 60_000
 const DEFAULT_PORTS: Record<string, number> = { 'http:': 80, 'https:': 443 }
 const SOCKS_PORT = 1080
-
-export interface Target {
-  /** A name or an address, without brackets. */
-  host: string
-  port: number
-}
-
-/** Opens a connection to a receiver through the proxy, on which nothing has been said yet. */
-export type Dial = (target: Target) => Promise<net.Socket>
 
 export interface ProxyDialer {
   /** Rejects with `ProxyFailed`, or with what the lookup of a name rejects with. */
@@ -48,68 +51,75 @@ export class ProxyFailed extends Error {
  * `http`, `https` and `socks5h` hand the name on, so the proxy looks it up and decides what may be dialled.
  * With `socks5` it is looked up and vetted here, and the proxy gets the address.
  */
-export function createProxyDialer(proxy: URL, lookup: VettedLookup): ProxyDialer {
+export function createProxyDialer(
+  proxy: URL,
+  { lookup, proxyLookup }: { lookup: VettedLookup; proxyLookup: LookupAll },
+): ProxyDialer {
   const open = /^https?:$/.test(proxy.protocol) ? openHttpTunnel : openSocksTunnel
-  const underWay = new Set<Destroyable>()
-  let isClosed = false
-
-  const bounded: Bounded = async (making, made) => {
-    const stop = () => making.destroy(new ProxyFailed('the proxy did not answer in time'))
-    const timer = setTimeout(stop, DIAL_MS_MAX)
-    underWay.add(making)
-    if (isClosed) stop()
+  const underWay = new Set<AbortController>()
+  const reach: Reach = async (signal) => {
     try {
-      return await made
-    } finally {
-      clearTimeout(timer)
-      underWay.delete(making)
+      const addresses = await addressesOf(hostOf(proxy), proxyLookup, new Dialing())
+      return await openFirst(addresses, connectTo(portOf(proxy)), { signal })
+    } catch (error) {
+      throw unreachable(error, signal)
     }
   }
   return {
-    dial: (target) => open(proxy, target, { lookup, bounded }),
+    async dial(target, dialing) {
+      // Not the signal of the attempt: a connection that comes too late for it is kept for others.
+      const making = new AbortController()
+      const stop = () => making.abort(new ProxyFailed('the proxy did not answer in time'))
+      const timer = setTimeout(stop, DIAL_MS_MAX)
+      underWay.add(making)
+      try {
+        return await open(proxy, target, { lookup, reach, dialing, signal: making.signal })
+      } finally {
+        clearTimeout(timer)
+        underWay.delete(making)
+      }
+    },
     close() {
-      isClosed = true
-      for (const making of underWay) making.destroy(new ProxyFailed('the runner stopped'))
+      for (const making of underWay) making.abort(new ProxyFailed('the runner stopped'))
     },
   }
 }
 
-interface Destroyable {
-  destroy(error: Error): unknown
-}
-/** Waits for what `making` is to become, at most so long. */
-type Bounded = <T>(making: Destroyable, made: Promise<T>) => Promise<T>
+/** Opens a connection to the proxy itself. */
+type Reach = (signal: AbortSignal) => Promise<net.Socket>
 type Open = (
   proxy: URL,
   target: Target,
-  context: { lookup: VettedLookup; bounded: Bounded },
+  context: { lookup: VettedLookup; reach: Reach; dialing: Dialing; signal: AbortSignal },
 ) => Promise<net.Socket>
 
-const openHttpTunnel: Open = async (proxy, { host, port }, { bounded }) => {
+const openHttpTunnel: Open = async (proxy, { host, port }, { reach, signal }) => {
   const authority = net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
-  const request = (proxy.protocol === 'https:' ? https : http).request({
+  const channel = encrypted(proxy, await reach(signal))
+  const request = http.request({
     method: 'CONNECT',
-    host: hostOf(proxy),
-    port: portOf(proxy),
     path: authority,
-    agent: false,
     headers: { host: authority, connection: 'keep-alive', ...authorization(proxy) },
+    createConnection: () => channel,
+    signal,
   })
-  const answered = once(request, 'connect').catch((error: unknown) => {
-    throw unreachable(error)
-  })
+  const answered = once(request, 'connect')
   request.end()
-  const [{ statusCode }, socket, head] = (await bounded(request, answered)) as [
-    http.IncomingMessage,
-    net.Socket,
-    Buffer,
-  ]
+  const [{ statusCode }, socket, head] = (await answered.catch((error: unknown) => {
+    throw unreachable(error, signal)
+  })) as [http.IncomingMessage, net.Socket, Buffer]
   if (statusCode && statusCode >= 200 && statusCode < 300) {
     if (head.length > 0) socket.unshift(head)
     return watched(socket)
   }
   socket.destroy()
   throw tunnelRefused(statusCode)
+}
+
+function encrypted(proxy: URL, socket: net.Socket): net.Socket {
+  if (proxy.protocol !== 'https:') return socket
+  const host = hostOf(proxy)
+  return tls.connect({ socket, host, servername: serverNameOf(host) })
 }
 
 function tunnelRefused(statusCode: number | undefined): ProxyFailed {
@@ -127,16 +137,28 @@ function authorization({ username, password }: URL): Record<string, string> {
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
 }
 
-const openSocksTunnel: Open = async (proxy, target, { lookup, bounded }) => {
-  const isNameOurs = proxy.protocol === 'socks5:' && net.isIP(target.host) === 0
-  const host = isNameOurs ? await addressOf(target.host, lookup) : target.host
-  const socket = net.connect({ host: hostOf(proxy), port: portOf(proxy) })
-  return await bounded(socket, shakeHands(socket, proxy, { ...target, host }))
+const openSocksTunnel: Open = async (proxy, target, { lookup, reach, dialing, signal }) => {
+  const shakeHandsFor = async (host: string, aborted: AbortSignal) =>
+    shakeHands(await reach(aborted), proxy, { ...target, host }, aborted)
+  if (proxy.protocol !== 'socks5:') return await shakeHandsFor(target.host, signal)
+  const addresses = await addressesOf(target.host, lookup, dialing)
+  const open = ({ address }: LookupAddress, aborted: AbortSignal) => shakeHandsFor(address, aborted)
+  return await openFirst(addresses, open, { signal, tried: dialing.tried }).catch(
+    (error: unknown) => {
+      throw error instanceof DialFailed ? error.errors[0] : error
+    },
+  )
 }
 
-async function shakeHands(socket: net.Socket, proxy: URL, destination: Target) {
+async function shakeHands(
+  socket: net.Socket,
+  proxy: URL,
+  destination: Target,
+  signal: AbortSignal,
+) {
+  const stop = () => socket.destroy()
+  signal.addEventListener('abort', stop)
   try {
-    await once(socket, 'connect')
     await SocksClient.createConnection({
       command: 'connect',
       existing_socket: socket,
@@ -155,16 +177,12 @@ async function shakeHands(socket: net.Socket, proxy: URL, destination: Target) {
     return watched(socket)
   } catch (error) {
     socket.destroy()
-    throw error instanceof SocksClientError ? socksFailure(error) : unreachable(error)
+    throw error instanceof SocksClientError && !signal.aborted
+      ? socksFailure(error)
+      : unreachable(error, signal)
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
-}
-
-function addressOf(host: string, lookup: VettedLookup): Promise<string> {
-  return new Promise((resolve, reject) => {
-    lookup(host, { all: false }, (error, address) =>
-      error ? reject(error) : resolve(address as string),
-    )
-  })
 }
 
 /** The words that the package has for the replies of RFC 1928, 6; nowhere but in its message. */
@@ -189,7 +207,8 @@ function socksFailure({ message }: SocksClientError): ProxyFailed {
   return new ProxyFailed('the proxy did not connect')
 }
 
-function unreachable(error: unknown): Error {
+function unreachable(error: unknown, { aborted, reason }: AbortSignal): Error {
+  if (aborted) return reason
   if (error instanceof ProxyFailed) return error
   const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
   return new ProxyFailed(`the proxy of this service cannot be reached${code}`, { cause: error })

@@ -56,14 +56,6 @@ t.test('many deliveries in a row use one connection', async (t) => {
   })
 })
 
-t.test('deliveries at the same time share no more connections than allowed', async (t) => {
-  await using sender = startSender({ maxSockets: 2 })
-  await using receiver = await startReceiver()
-  await Promise.all(Array.from({ length: 6 }, () => sender.send(receiver.url)))
-  t.equal(receiver.requests.length, 6)
-  t.equal(receiver.connections(), 2)
-})
-
 t.test('a connection whose receiver asked to close it is not used again', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver({

@@ -5,11 +5,17 @@ import got, { type Got, type RequestFunction } from 'got'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { resultOfExchange, resultOfFailure, type Sent } from './attempt-result.ts'
-import { CERTIFICATES_MAX, type ClientCertificate, createConnections } from './connections.ts'
+import {
+  CERTIFICATES_MAX,
+  type ClientCertificate,
+  CONNECTION_AGE_MS,
+  createConnections,
+} from './connections.ts'
+import { Dialing } from './dial.ts'
 import { createVettedLookup, type ParsedCidr, vetLiteralHost } from './egress.ts'
 import { followExchange } from './exchange.ts'
 import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
-import type { LookupAll } from './lookup.ts'
+import { createLookup, type LookupAll } from './lookup.ts'
 import { requestHeaders } from './request-headers.ts'
 import { sign } from './signature.ts'
 
@@ -61,11 +67,10 @@ export interface SenderOptions {
   proxy?: URL | undefined
   /** Blocks http, whoever let such a URL in. */
   httpsOnly?: boolean | undefined
-  /**
-   * Connections per origin. Unlimited by default: whoever calls `send` bounds what is in flight,
-   * and a request queued here for a connection would wait at the cost of its own deadline.
-   */
-  maxSockets?: number
+  /** Finds the proxy, when it has a name. */
+  proxyLookup?: LookupAll
+  /** Milliseconds for which a connection may be used, at most. */
+  connectionAgeMs?: number
   /** Client certificates whose connections are kept, those used least recently closed beyond. */
   certificatesMax?: number
   userAgent?: string
@@ -79,7 +84,8 @@ export function createSender(options: SenderOptions): Sender {
   const connections = createConnections({
     lookup: createVettedLookup(options),
     proxy: options.proxy,
-    maxSockets: options.maxSockets ?? Number.POSITIVE_INFINITY,
+    proxyLookup: options.proxyLookup ?? createLookup(),
+    connectionAgeMs: options.connectionAgeMs ?? CONNECTION_AGE_MS,
     certificatesMax: options.certificatesMax ?? CERTIFICATES_MAX,
   })
   const instance = prepareInstance()
@@ -106,13 +112,15 @@ export function createSender(options: SenderOptions): Sender {
         signals,
       }
       const agent = request.newConnection ? lease.fresh : lease.pooled
+      const dialing = new Dialing()
       const exchange = await followExchange(
         // As text: of a buffer got makes a deep copy, its whole pool of 8 KB included, for each request.
-        instance.stream(url, { body: request.body, headers, agent }),
+        instance.stream(url, { body: request.body, headers, agent, request: requestWith(dialing) }),
+        dialing,
         deadline,
       )
       lease.release()
-      return await resultOfExchange({ ...sent, isProxied: lease.isProxied }, exchange)
+      return await resultOfExchange(sent, exchange)
     },
     async close() {
       closing.abort()
@@ -133,7 +141,6 @@ function prepareInstance(): Got {
     // The status has decided by then; see followExchange.
     strictContentLength: false,
     maxHeaderSize: RESPONSE_HEADERS_BYTES_MAX,
-    request: makeRequest,
   })
 }
 
@@ -141,18 +148,21 @@ function prepareInstance(): Got {
  * got hands over some sixty options of sockets and TLS, all undefined, which node:http copies three
  * times: a tenth of what a request costs. Those that matter are in the agents.
  */
-const makeRequest: RequestFunction = (url, { method, headers, agent, maxHeaderSize }, callback) => {
-  const options = {
-    ...urlToHttpOptions(url),
-    method,
-    // First, as RFC 9110 (7.2) advises and people expect; node:http would add it behind all others.
-    headers: { Host: url.host, ...headers },
-    agent,
-    maxHeaderSize,
+function requestWith(dialing: Dialing): RequestFunction {
+  return (url, { method, headers, agent, maxHeaderSize }, callback) => {
+    const options = {
+      ...urlToHttpOptions(url),
+      method,
+      // First, as RFC 9110 (7.2) advises and people expect; node:http would add it behind all others.
+      headers: { Host: url.host, ...headers },
+      agent,
+      maxHeaderSize,
+      dialing,
+    }
+    return url.protocol === 'https:'
+      ? https.request(options as https.RequestOptions, callback)
+      : http.request(options as http.RequestOptions, callback)
   }
-  return url.protocol === 'https:'
-    ? https.request(options as https.RequestOptions, callback)
-    : http.request(options as http.RequestOptions, callback)
 }
 
 function signedHeaders(

@@ -15,6 +15,8 @@ export interface Certificates {
   ca: string
   /** For `receiver.test`, `localhost` and 127.0.0.1. */
   valid: Certificate
+  /** As valid, with another key. */
+  renewed: Certificate
   /** As valid, but over since yesterday. */
   expired: Certificate
   /** Of the same authority, for `other.test` only. */
@@ -69,6 +71,7 @@ export function makeCertificates(): Promise<Certificates> {
     return {
       ca: ca.cert,
       valid: await openssl.issue('valid', NAMES),
+      renewed: await openssl.issue('renewed', NAMES),
       expired: await openssl.issue('expired', NAMES, { days: -1 }),
       wrongHost: await openssl.issue('wrong-host', 'DNS:other.test'),
       selfSigned: await openssl.selfSign('self-signed', NAMES, 'CA:FALSE'),

@@ -44,6 +44,8 @@ export interface Receiver extends AsyncDisposable {
 export interface ReceiverOptions {
   answer?: AnswerWith
   host?: string
+  /** One that is free by default. */
+  port?: number
   /** PEM; makes the receiver speak https. With `clientCa` it lets in only whom that has certified. */
   tls?: { key: string; cert: string; clientCa?: string }
 }
@@ -59,7 +61,7 @@ const RECEIVED_TIMEOUT_MS = 15_000
  * const [first, second] = await receiver.received(2)
  */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
-  const { host = '127.0.0.1', tls: certificate } = options
+  const { host = '127.0.0.1', port: wanted = 0, tls: certificate } = options
   const { clientCa } = certificate ?? {}
   let answer: AnswerWith = options.answer ?? (() => 200)
   let connections = 0
@@ -80,7 +82,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   server.on('connection', () => {
     connections += 1
   })
-  server.listen(0, host)
+  server.listen(wanted, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
 
