@@ -100,6 +100,16 @@ const variables = z.object({
       meaning: 'Networks that may be dialled although not public, as CIDRs, comma separated',
       default: 'none; `dev`: loopback',
     }),
+  EGRESS_NAT64: z
+    .string()
+    .default('')
+    .transform(commaSeparated)
+    .pipe(z.array(z.string().refine(isNetwork, 'is not a prefix like 64:ff9b::/96')))
+    .register(documentation, {
+      meaning:
+        'NAT64 prefixes of your network, as CIDRs, comma separated: an address inside is allowed or refused as the IPv4 address that it carries',
+      default: 'none',
+    }),
   EGRESS_PROXY: z
     .url({
       protocol: /^(https?|socks5h?)$/,
@@ -285,6 +295,8 @@ export interface Config {
   runnerPort: number
   /** CIDRs. */
   egressAllow: readonly string[]
+  /** CIDRs. */
+  egressNat64: readonly string[]
   egressProxy: URL | undefined
   /** PEM, one certificate each, beside Node's own. */
   egressCaCertificates: readonly string[]
@@ -390,6 +402,7 @@ function fromVariables(values: z.output<typeof variables>): Omit<Config, 'settin
     runnerConcurrency: values.RUNNER_CONCURRENCY,
     runnerPort: values.RUNNER_PORT,
     egressAllow: values.EGRESS_ALLOW,
+    egressNat64: values.EGRESS_NAT64,
     egressProxy: values.EGRESS_PROXY,
     egressCaCertificates: values.EGRESS_CA_FILE,
     httpsOnly: values.HTTPS_ONLY,

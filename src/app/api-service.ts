@@ -8,7 +8,7 @@ import { assertSchema } from '../database/migrate.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
 import { watchQueue } from '../database/queue-metrics.ts'
 import { createTenantScope } from '../database/tenant-scope.ts'
-import { type ParsedCidr, parseCidrs } from '../delivery/egress.ts'
+import { egressRules } from '../delivery/egress.ts'
 import { generateSecret } from '../delivery/signature.ts'
 import { createClientCertificates } from '../endpoints/client-certificates.ts'
 import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
@@ -126,7 +126,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     ready: () => readinessOf(pool, redis),
     eventBytesMax: config.eventBytesMax,
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
-    egressAllow: egressAllow(config),
+    egressAllow: egressRules(config),
     httpsOnly: config.httpsOnly,
     inTenant,
     apiKeys,
@@ -199,8 +199,4 @@ async function isReadOnly(pool: Parameters<typeof assertSchema>[0]): Promise<boo
     `select current_setting('transaction_read_only') as value`,
   )
   return rows[0]?.value === 'on'
-}
-
-function egressAllow(config: Pick<Config, 'egressAllow'>): ParsedCidr[] {
-  return parseCidrs(config.egressAllow.join(','))
 }

@@ -3,7 +3,7 @@ import { ConfigError, type ServiceConfig } from '../config.ts'
 import { assertRights } from '../database/assert-rights.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
-import { parseCidrs } from '../delivery/egress.ts'
+import { egressRules } from '../delivery/egress.ts'
 import { trustCertificates } from '../delivery/trust.ts'
 import { createSecretBox, type SecretBox } from '../endpoints/secrets.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
@@ -29,7 +29,7 @@ export async function startRunnerOf(
   return await startRunner({
     connectionString,
     concurrency: config.runnerConcurrency,
-    allow: parseCidrs(config.egressAllow.join(',')),
+    allow: egressRules(config),
     proxy: config.egressProxy,
     httpsOnly: config.httpsOnly,
     retrySchedule: config.retryScheduleSeconds,

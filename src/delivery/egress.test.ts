@@ -6,6 +6,7 @@ import {
   InvalidCidr,
   isAllowed,
   parseCidrs,
+  parseNat64,
   vetLiteralHost,
 } from './egress.ts'
 import type { LookupAll } from './lookup.ts'
@@ -166,6 +167,41 @@ t.test('NAT64 and 6to4 are opened by their own CIDR', async (t) => {
   t.equal(isAllowed('64:ff9b::808:808', parseCidrs('64:ff9b::/96')), true)
   t.equal(isAllowed('2002:808:808::', parseCidrs('2002::/16')), true)
   t.equal(isAllowed('::ffff:8.8.8.8', parseCidrs('::ffff:0:0/96')), true)
+})
+
+t.test('ISATAP addresses are refused behind any prefix', async (t) => {
+  for (const address of ['2a00::5efe:7f00:1', '2a00::200:5efe:a00:1', '2a00::5efe:808:808']) {
+    t.notOk(isAllowed(address, []), address)
+  }
+  for (const address of ['2a00::5eff:7f00:1', '2a00::400:5efe:7f00:1', '2a00::1:0:5efe:1']) {
+    t.ok(isAllowed(address, []), address)
+  }
+})
+
+t.test('an address behind a NAT64 prefix is vetted as the IPv4 address it carries', async (t) => {
+  // The examples of RFC 6052, 2.4, with a public and a private address.
+  const behind: [prefix: string, of8888: string, of10001: string][] = [
+    ['2a00:db8::/32', '2a00:db8:808:808::', '2a00:db8:a00:1::'],
+    ['2a00:db8:100::/40', '2a00:db8:108:808:8::', '2a00:db8:10a:0:1::'],
+    ['2a00:db8:122::/48', '2a00:db8:122:808:8:800::', '2a00:db8:122:a00:0:100::'],
+    ['2a00:db8:122:300::/56', '2a00:db8:122:308:8:808::', '2a00:db8:122:30a:0:1::'],
+    ['2a00:db8:122:344::/64', '2a00:db8:122:344:8:808:800:0', '2a00:db8:122:344:a:0:100:0'],
+    ['64:ff9b::/96', '64:ff9b::808:808', '64:ff9b::a00:1'],
+  ]
+  for (const [prefix, publicAddress, privateAddress] of behind) {
+    const nat64 = parseNat64(prefix)
+    t.ok(isAllowed(publicAddress, nat64), publicAddress)
+    t.notOk(isAllowed(privateAddress, nat64), privateAddress)
+    t.ok(isAllowed(privateAddress, [...nat64, ...parseCidrs('10.0.0.0/8')]), 'unless it is listed')
+  }
+  t.notOk(isAllowed('64:ff9b::808:808', []), 'no network has one by default')
+  t.ok(isAllowed('2a00:db9::1', parseNat64('2a00:db8::/32')), 'others are not concerned')
+})
+
+t.test('a NAT64 prefix is IPv6 and of a length that RFC 6052 knows', async (t) => {
+  for (const text of ['10.0.0.0/8', '64:ff9b::/95', '2a00::/33']) {
+    t.throws(() => parseNat64(text), InvalidCidr, text)
+  }
 })
 
 t.test('a list of CIDRs may use commas, blanks and bare addresses', async (t) => {

@@ -11,6 +11,8 @@ export interface ParsedCidr {
   text: string
   network: Address
   prefixLength: number
+  /** A NAT64 prefix: an address inside leads to the IPv4 address that it carries, and is vetted as that. */
+  isNat64?: true
 }
 
 export class InvalidCidr extends Error {
@@ -42,9 +44,10 @@ const AZURE_WIRESERVER = ipaddr.IPv4.parse('168.63.129.16')
 /**
  * Whether an IP address may be dialled: public unicast only, or in a network of `allow`.
  *
- * Forms that carry an IPv4 address inside (mapped, NAT64, 6to4, Teredo) are refused whatever they
- * carry: no receiver needs them, and each is one more spelling of 127.0.0.1. They may be allowed
- * by their own CIDR, and a mapped address by the CIDR of its IPv4.
+ * Forms that carry an IPv4 address inside (mapped, NAT64, 6to4, Teredo, ISATAP) are refused whatever
+ * they carry: no receiver needs them, and each is one more spelling of 127.0.0.1. They may be allowed
+ * by their own CIDR, and a mapped address by the CIDR of its IPv4. A NAT64 prefix of `allow` comes first:
+ * behind it is the IPv4 address, on whose account it is allowed or refused.
  *
  * @param address canonical, as a lookup returns it; anything else is refused
  * @example isAllowed('10.0.0.1', parseCidrs('10.0.0.0/8')) // true
@@ -53,14 +56,28 @@ export function isAllowed(address: string, allow: readonly ParsedCidr[]): boolea
   // ipaddr.js reads `010.0.0.1` and `127.1` too; nothing that dials should depend on how.
   if (isIP(address) === 0 || IPV4_COMPATIBLE.test(address)) return false
   const parsed = ipaddr.parse(address)
-  return isPublic(parsed) || allow.some((cidr) => contains(cidr, parsed))
+  const nat64 = allow.find((cidr) => cidr.isNat64 && contains(cidr, parsed))
+  if (nat64 && isIPv6(parsed)) return isAllowed(carriedBy(parsed, nat64), allow)
+  return isPublic(parsed) || allow.some((cidr) => !cidr.isNat64 && contains(cidr, parsed))
 }
 
 function isPublic(address: Address): boolean {
   if (address.range() !== 'unicast') return false
   return isIPv6(address)
-    ? address.match(GLOBAL_UNICAST)
+    ? address.match(GLOBAL_UNICAST) && !isIsatap(address)
     : address.toString() !== AZURE_WIRESERVER.toString()
+}
+
+/** Interface identifiers `0:5efe:<IPv4>` and `200:5efe:<IPv4>`, behind any prefix (RFC 5214, 6.1). */
+function isIsatap({ parts }: ipaddr.IPv6): boolean {
+  return ((parts[4] ?? 0) & ~0x200) === 0 && parts[5] === 0x5efe
+}
+
+/** The IPv4 address behind the prefix; bits 64 to 71 are skipped (RFC 6052, 2.2). */
+function carriedBy(address: ipaddr.IPv6, { prefixLength }: ParsedCidr): string {
+  const bytes = address.toByteArray()
+  const carried = bytes.filter((_, at) => at >= prefixLength / 8 && at !== 8).slice(0, 4)
+  return carried.join('.')
 }
 
 function contains({ network, prefixLength }: ParsedCidr, address: Address): boolean {
@@ -87,6 +104,36 @@ export function parseCidrs(text: string): ParsedCidr[] {
   }
   if (mistakes.length > 0) throw new InvalidCidr(mistakes.join('; '))
   return cidrs
+}
+
+/** Prefix lengths of RFC 6052, 2.2. */
+const NAT64_PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96]
+
+/**
+ * Reads NAT64 prefixes, written as `parseCidrs` reads networks.
+ *
+ * @throws InvalidCidr naming every bad entry
+ */
+export function parseNat64(text: string): ParsedCidr[] {
+  const cidrs = parseCidrs(text)
+  const wrong = cidrs.filter(
+    ({ network, prefixLength }) => !isIPv6(network) || !NAT64_PREFIX_LENGTHS.includes(prefixLength),
+  )
+  if (wrong.length > 0) {
+    const names = wrong.map((cidr) => `"${cidr.text}"`).join(', ')
+    throw new InvalidCidr(
+      `${names}: a NAT64 prefix is IPv6 and ends at bit ${NAT64_PREFIX_LENGTHS.join(', ')}`,
+    )
+  }
+  return cidrs.map((cidr) => ({ ...cidr, isNat64: true }))
+}
+
+/** What may be dialled although not public, and the NAT64 prefixes, from the configuration. */
+export function egressRules(config: {
+  egressAllow: readonly string[]
+  egressNat64: readonly string[]
+}): ParsedCidr[] {
+  return [...parseNat64(config.egressNat64.join(',')), ...parseCidrs(config.egressAllow.join(','))]
 }
 
 /** The network, or the mistake in words. */

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { maskHeaders, RESERVED_HEADER_NAMES, requestHeaders } from './request-headers.ts'
+import {
+  isReservedHeader,
+  maskHeaders,
+  RESERVED_HEADER_NAMES,
+  requestHeaders,
+} from './request-headers.ts'
 
 t.test("an endpoint's own headers go along in lower case", async (t) => {
   t.strictSame(requestHeaders({ 'webhook-id': '1' }, { 'X-Team': 'a' }), {
@@ -10,9 +15,22 @@ t.test("an endpoint's own headers go along in lower case", async (t) => {
 
 for (const name of RESERVED_HEADER_NAMES) {
   t.test(`an endpoint cannot set ${name}`, async (t) => {
-    t.strictSame(requestHeaders({}, { [name]: 'x', [name.toUpperCase()]: 'y' }), {})
+    const twin = name.replaceAll('-', '_')
+    t.strictSame(requestHeaders({}, { [name]: 'x', [name.toUpperCase()]: 'y', [twin]: 'z' }), {})
   })
 }
+
+t.test(
+  'names with ours at their beginning are reserved, others with it inside are not',
+  async (t) => {
+    for (const name of ['webhook_id', 'Webhook-Anything', 'WEBHOOK_signature', 'content_Length']) {
+      t.ok(isReservedHeader(name), name)
+    }
+    for (const name of ['x-webhook-id', 'x_team', 'webhooks', 'my_host']) {
+      t.notOk(isReservedHeader(name), name)
+    }
+  },
+)
 
 const MASKED = [
   'authorization',

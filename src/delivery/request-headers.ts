@@ -22,6 +22,15 @@ export const RESERVED_HEADER_NAMES: ReadonlySet<string> = new Set([
 ])
 
 /**
+ * Whether an endpoint's own header cannot have this name, in any case. CGI, WSGI and nginx read `_` and `-` alike, so
+ * that `webhook_id` would stand in for ours.
+ */
+export function isReservedHeader(name: string): boolean {
+  const canonical = name.toLowerCase().replaceAll('_', '-')
+  return RESERVED_HEADER_NAMES.has(canonical) || canonical.startsWith('webhook-')
+}
+
+/**
  * Names whose values look like credentials. The audit log outlives a credential, is read by more
  * people than may know it, and the endpoint itself still has it for whoever needs to compare.
  */
@@ -37,8 +46,7 @@ export function requestHeaders(
 ): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(custom)) {
-    const lower = name.toLowerCase()
-    if (!RESERVED_HEADER_NAMES.has(lower)) headers[lower] = value
+    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value
   }
   return { ...headers, ...ours }
 }

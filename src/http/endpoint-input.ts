@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { type ParsedCidr, vetLiteralHost } from '../delivery/egress.ts'
-import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
+import { isReservedHeader } from '../delivery/request-headers.ts'
 import { parseSecret } from '../delivery/signature.ts'
 import type { GivenSecret } from '../endpoints/endpoint-secrets.ts'
 import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from '../endpoints/filter.ts'
@@ -54,7 +54,7 @@ const headers = z
     for (const [name, value] of Object.entries(values)) {
       const lower = name.toLowerCase()
       if (!HEADER_NAME.test(name)) refuse(name, 'is not the name of a header')
-      else if (isReserved(lower)) refuse(name, 'is set by Postrider')
+      else if (isReservedHeader(name)) refuse(name, 'is set by Postrider')
       else if (seen.has(lower)) refuse(name, 'is given twice')
       else if (!HEADER_VALUE.test(value)) refuse(name, 'has a value that is not visible ASCII')
       seen.add(lower)
@@ -68,9 +68,6 @@ const headers = z
   .openapi({
     description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused.`,
   })
-
-const isReserved = (lower: string) =>
-  RESERVED_HEADER_NAMES.has(lower) || lower.startsWith('webhook-')
 
 const metadata = z
   .record(storableText(METADATA_KEY_LENGTH_MAX).min(1), storableText(METADATA_VALUE_LENGTH_MAX))
