@@ -200,11 +200,24 @@ comment on column postrider.table_health.last_autovacuum is 'When autovacuum was
 comment on column postrider.table_health.last_autoanalyze is 'When its statistics were last taken.';
 comment on column postrider.table_health.autovacuum_count is 'How often autovacuum was here.';
 
+-- With its owner's rights, so that monitoring need not be a member of pg_read_all_stats: that shows the text of
+-- everybody's statements, and a producer's may have a payload in it.
+create or replace function postrider.snapshot_holders()
+returns table (pid int, application_name text, xmin_age int, open_for interval, state text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select a.pid, a.application_name, age(a.backend_xmin), now() - a.xact_start, a.state
+  from pg_stat_activity a
+  where a.backend_xmin is not null and a.pid <> pg_backend_pid()
+$$;
+comment on function postrider.snapshot_holders() is
+  'Sessions that hold a snapshot, without the text of their statements. Those of other roles only where the owner is a superuser or a member of pg_read_all_stats.';
+
 create or replace view postrider.xmin_holder as
 select 'session' as kind, a.pid::text as who, a.application_name::text as detail,
-  age(a.backend_xmin) as xmin_age, now() - a.xact_start as open_for, a.state::text as state
-from pg_stat_activity a
-where a.backend_xmin is not null and a.pid <> pg_backend_pid()
+  a.xmin_age, a.open_for, a.state::text as state
+from postrider.snapshot_holders() a
 union all
 select 'slot', s.slot_name::text, coalesce(s.plugin, s.slot_type)::text,
   greatest(age(s.xmin), age(s.catalog_xmin)), null, case when s.active then 'active' else 'inactive' end
@@ -214,7 +227,7 @@ union all
 select 'prepared', p.gid, p.owner::text, age(p.transaction), now() - p.prepared, 'prepared'
 from pg_prepared_xacts p;
 comment on view postrider.xmin_holder is
-  'What keeps vacuum from removing dead rows: old transactions, replication slots, prepared transactions. While one is old, fetching jobs gets slower and slower. Other users'' sessions are visible to members of pg_read_all_stats only. Cost: none.';
+  'What keeps vacuum from removing dead rows: old transactions, replication slots, prepared transactions. While one is old, fetching jobs gets slower and slower. Sessions of other roles: see snapshot_holders(). Cost: none.';
 comment on column postrider.xmin_holder.kind is 'session, slot or prepared.';
 comment on column postrider.xmin_holder.who is 'Process id (pg_terminate_backend), slot name (pg_drop_replication_slot) or transaction name (rollback prepared).';
 comment on column postrider.xmin_holder.detail is 'Application, plugin or owner.';

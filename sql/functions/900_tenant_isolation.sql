@@ -7,8 +7,7 @@
 --   * partitions have no grants, since the policies of the parent do not cover them when they are named;
 --   * views have the rights of whoever reads them (security_invoker);
 --   * functions with the rights of their owner (security definer) are granted only where they ask
---     postrider.in_scope(). For everybody else but their owner they need a grant as well; publish() and
---     publish_many() alone are for every role that may use the schema.
+--     postrider.in_scope(). Everybody else but their owner needs a grant as well, for publish() too.
 -- The owner of the tables and superusers are exempt, and so are all other processes of the service.
 --
 -- Runs whenever functions are applied, so it covers the tables of later migrations, and when the role is missing:
@@ -113,7 +112,7 @@ begin
     select p.oid::regprocedure as name, p.proname = any (for_tenants) as is_for_tenants,
       p.proacl is null or exists (select from aclexplode(p.proacl) a where a.grantee = 0) as is_public
     from pg_proc p
-    where p.pronamespace = 'postrider'::regnamespace and p.prosecdef and p.proname not in ('publish', 'publish_many')
+    where p.pronamespace = 'postrider'::regnamespace and p.prosecdef
   loop
     if own.is_public then
       execute format('revoke execute on function %s from public', own.name);

@@ -61,6 +61,10 @@ export function verdict(error: unknown): { exitCode: ExitCode; message: string }
 
 function verdictOfOthers(error: unknown): { exitCode: ExitCode; message: string } {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (isConnectDenied(error)) {
+    const message = `DATABASE_URL is refused: ${textOf(error)}. Have the owner of the database run: grant connect on database … to the role, or make it a member of one of the group roles that \`postrider migrate --roles\` creates.`
+    return { exitCode: EXIT.config, message }
+  }
   if (DATABASE_URL_CODES.has(code)) {
     return { exitCode: EXIT.config, message: `DATABASE_URL is refused: ${textOf(error)}` }
   }
@@ -71,6 +75,12 @@ function verdictOfOthers(error: unknown): { exitCode: ExitCode; message: string 
   if (/^[a-z]+(_[a-z]+)+$/.test(code)) return { exitCode: EXIT.failed, message: textOf(error) }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { exitCode: EXIT.internal, message: stack }
+}
+
+/** A missing right of a statement has the same code; what ends the log-in is FATAL. */
+function isConnectDenied(error: unknown): boolean {
+  const { code, severity } = error as { code?: unknown; severity?: unknown }
+  return code === '42501' && severity === 'FATAL'
 }
 
 /** The message and those of its causes: the last one is often the one that helps. */

@@ -9,7 +9,10 @@ const SCANNED_MAX = 20_000
 export interface AuditEntry {
   id: string
   at: Date
+  /** As the caller said. */
   who: string
+  /** The role that was logged in; null where that was not yet written down. */
+  sessionRole: string | null
   /** Name of an API key, where one did it that is still known. */
   keyName: string | null
   action: string
@@ -58,7 +61,7 @@ export function createAuditLog({ database }: { database: Kysely<Database> }) {
     who,
   }: AuditQuery): Promise<AuditEntry[]> => {
     const { rows } = await sql<AuditEntry>`
-      select a.id, a.at, a.who, k.name as "keyName", a.action, a.target_kind as "targetKind",
+      select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
         a.target_id as "targetId", t.key as "tenantKey", a.detail
       from (
         select * from postrider.audit_log a

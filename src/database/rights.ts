@@ -27,8 +27,6 @@ export interface Rights {
   becomes?: readonly string[]
   /** Roles whose rights it has as well. */
   has?: readonly string[]
-  /** The same, where the server allows it: what is lost without is said. */
-  hasIfAllowed?: Readonly<Record<string, string>>
 }
 
 const EVERY_DML = ['select', 'insert', 'update', 'delete']
@@ -94,7 +92,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
-    functions: ['violations', 'retention_plan'],
+    functions: ['violations', 'retention_plan', 'snapshot_holders'],
     readsAllBut: {
       ...SECRETS,
       endpoint: ['headers', 'client_certificate', 'client_key_encrypted'],
@@ -102,7 +100,6 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       attempt: ['request_headers', 'response_headers', 'response_body'],
     },
     jobs: { jobs: ['select'] },
-    hasIfAllowed: { pg_monitor: 'xmin_holder shows only sessions of its own' },
   },
   postrider_operator: {
     purpose: 'Operators: the functions that act, and everything that is stored but secrets.',

@@ -97,6 +97,11 @@ async function conformance(t: Test, major?: number) {
       )
     }
     await t.rejects(monitor.query('select postrider.pause_all()'), { code: DENIED })
+    await t.rejects(
+      monitor.query('select postrider.publish($1, $2, $3)', ['acme', 'a.b', '{}']),
+      { code: DENIED },
+      'it cannot publish to a customer',
+    )
     await t.rejects(monitor.query('delete from postrider.runner'), { code: DENIED })
   })
 
@@ -115,6 +120,15 @@ async function conformance(t: Test, major?: number) {
       rows,
       [{ who: 'my_operator' }, { who: 'ticket 4711' }],
       'and leave their name, or what they said instead',
+    )
+    const { rows: roles } = await pool.query(
+      'select distinct session_role as role from postrider.audit_log where tenant_id = $1',
+      [work.tenant.id],
+    )
+    t.strictSame(
+      roles,
+      [{ role: 'my_operator' }],
+      'whatever they said, their role stands beside it',
     )
     for (const column of ['endpoint_secret.encrypted', 'api_key.hash']) {
       const [table, name] = column.split('.')
@@ -161,9 +175,41 @@ t.test('an owner who may create roles needs no administrator', async (t) => {
   const { exitCode, stdout } = await roles(t, url)
   t.equal(exitCode, 0)
   t.match(stdout, /granted to .*postrider_operator/)
-  t.match(stdout, /administrator may add: grant pg_monitor to postrider_monitor;/)
-  await server.asAdmin('grant pg_monitor to postrider_monitor')
+  t.match(stdout, /administrator may add: grant pg_read_all_stats to plain_owner;/)
+  await server.asAdmin('grant pg_read_all_stats to plain_owner')
   t.notMatch((await roles(t, url)).stdout, /administrator/)
+})
+
+t.test('nobody connects afterwards but those who work with the database', async (t) => {
+  const { server, url } = await ownedDatabase(t, 'createrole')
+  const [stranger, neighbour, guest] = [
+    await server.login(url, 'stranger'),
+    await server.login(url, 'neighbour'),
+    await server.login(url, 'guest'),
+  ]
+  await (await connect(t, url)).query(
+    'create table public.theirs (); grant select on public.theirs to neighbour',
+  )
+  const connected = await connect(t, guest)
+  await connect(t, stranger).then((client) => client.end())
+  t.equal((await roles(t, url)).exitCode, 0)
+  await t.rejects(connect(t, stranger), { code: DENIED })
+  await connect(t, neighbour)
+  await connected.end()
+  await connect(t, guest)
+  await connect(t, await server.login(url, 'member', 'in role postrider_producer'))
+})
+
+t.test('one who does not own the database is told how to close it', async (t) => {
+  const { server, url } = await ownedDatabase(t, 'createrole')
+  await server.asAdmin('alter database owned owner to postgres')
+  await server.asAdmin('grant create on database owned to plain_owner')
+  const { exitCode, stdout } = await roles(t, url)
+  t.equal(exitCode, 0)
+  t.match(
+    stdout,
+    /administrator may add: grant connect on database owned to .*; revoke connect on database owned from public;/,
+  )
 })
 
 t.test('one who may not is told what an administrator has to run, then goes on', async (t) => {

@@ -23,9 +23,9 @@ export class RolesIncomplete extends Error {
 
 /**
  * Creates the group roles where they are missing and grants each what it needs, in a database that is up to
- * date. May be called again and again; takes nothing back.
+ * date, and takes CONNECT from PUBLIC. May be called again and again.
  *
- * @returns what an administrator may grant beside it, and what is lost without
+ * @returns what an administrator may add, and what is lost without it
  * @throws RolesIncomplete
  */
 export async function ensureRoles(client: pg.Client): Promise<{ optional: string[] }> {
@@ -39,7 +39,40 @@ export async function ensureRoles(client: pg.Client): Promise<{ optional: string
     if (!(await isAllowed(client, statement))) refused.push(statement)
   }
   if (refused.length > 0) throw new RolesIncomplete(await currentRole(client), refused)
-  return { optional: await grantWhereAllowed(client) }
+  return { optional: [...(await closeToStrangers(client)), ...(await adviceForOwner(client))] }
+}
+
+/**
+ * Takes CONNECT from PUBLIC: a role without a right on our schema can still flood notifications, hold advisory locks
+ * and use up connections. Roles that own or were granted something in this database, or are connected to it now,
+ * are granted CONNECT first, so that nobody who works here is shut out.
+ *
+ * @returns what the owner of the database has to run, when this role is not the owner
+ */
+async function closeToStrangers(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ database: string; is_ours: boolean; roles: string[] }>(
+    `select quote_ident(d.datname) as database, pg_has_role(d.datdba, 'usage') as is_ours, array(
+       select quote_ident(r.rolname) from pg_roles r
+       where r.oid <> d.datdba and (
+         exists (
+           select from pg_shdepend s
+           where s.dbid = d.oid and s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid)
+         or exists (select from pg_stat_activity a where a.datid = d.oid and a.usesysid = r.oid))
+       order by 1) as roles
+     from pg_database d
+     where d.datname = current_database() and exists (
+       select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+       where a.grantee = 0 and a.privilege_type = 'CONNECT')`,
+  )
+  const [open] = rows
+  if (!open) return []
+  const statements = [
+    `grant connect on database ${open.database} to ${open.roles.join(', ')}`,
+    `revoke connect on database ${open.database} from public`,
+  ]
+  if (!open.is_ours) return [`${statements.join('; ')};  -- without it every role may connect`]
+  await client.query(statements.join(';'))
+  return []
 }
 
 /** Whether `migrate --roles` was run on this database: the roles themselves are shared by all of a server. */
@@ -156,16 +189,16 @@ async function policyStatements(client: Queryable): Promise<string[]> {
   })
 }
 
-async function grantWhereAllowed(client: pg.Client): Promise<string[]> {
-  const lost: string[] = []
-  for (const role of GROUP_ROLES) {
-    const optional = RIGHTS[role].hasIfAllowed ?? {}
-    for (const statement of await membershipGrants(client, role, Object.keys(optional))) {
-      if (await isAllowed(client, statement)) continue
-      lost.push(`${statement};  -- without it ${Object.values(optional).join(', ')}`)
-    }
-  }
-  return lost
+/** What only an administrator may give the owner of our schema. */
+async function adviceForOwner(client: Queryable): Promise<string[]> {
+  const { rows } = await client.query<{ owner: string }>(
+    `select quote_ident(r.rolname) as owner from pg_namespace n join pg_roles r on r.oid = n.nspowner
+     where n.nspname = 'postrider' and not pg_has_role(r.oid, 'pg_read_all_stats', 'usage')`,
+  )
+  return rows.map(
+    ({ owner }) =>
+      `grant pg_read_all_stats to ${owner};  -- without it xmin_holder shows no sessions of other roles`,
+  )
 }
 
 /** Runs a statement of its own transaction; false when this role may not. */

@@ -73,27 +73,30 @@ function Nothing() {
 function Entries({ entries }: { entries: readonly AuditEntry[] }) {
   return (
     <Table label="Audit log" head={['When', 'Who', 'Did', 'To', 'Tenant', 'Detail']}>
-      {entries.map(({ at, who, keyName, action, targetKind, targetId, tenantKey, detail }) => (
-        <tr>
-          <td>
-            <Time at={at} />
-          </td>
-          <td>
-            {keyName ?? who}
-            {keyName !== null && <div class="muted">{who}</div>}
-          </td>
-          <td>
-            <code>{action}</code>
-          </td>
-          <td>
-            {targetKind} {targetId !== null && <Target kind={targetKind} id={targetId} />}
-          </td>
-          <td>{tenantKey ?? <span class="muted">–</span>}</td>
-          <td>
-            <code>{Object.keys(detail).length === 0 ? '' : JSON.stringify(detail)}</code>
-          </td>
-        </tr>
-      ))}
+      {entries.map(
+        ({ at, who, sessionRole, keyName, action, targetKind, targetId, tenantKey, detail }) => (
+          <tr>
+            <td>
+              <Time at={at} />
+            </td>
+            <td>
+              {keyName ?? who}
+              {keyName !== null && <div class="muted">{who}</div>}
+              {sessionRole !== null && <div class="muted">database role {sessionRole}</div>}
+            </td>
+            <td>
+              <code>{action}</code>
+            </td>
+            <td>
+              {targetKind} {targetId !== null && <Target kind={targetKind} id={targetId} />}
+            </td>
+            <td>{tenantKey ?? <span class="muted">–</span>}</td>
+            <td>
+              <code>{Object.keys(detail).length === 0 ? '' : JSON.stringify(detail)}</code>
+            </td>
+          </tr>
+        ),
+      )}
     </Table>
   )
 }
