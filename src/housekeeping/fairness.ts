@@ -6,9 +6,5 @@ const INTERVAL_MS = 1_000
 
 /** Samples who has how much due, every second, so that one tenant's burst waits behind the others. */
 export function startFairness(deps: { pool: Pool; onError: (error: unknown) => void }): Recurring {
-  return every(
-    INTERVAL_MS,
-    () => deps.pool.query('select postrider.share_queue()'),
-    deps.onError,
-  )
+  return every(INTERVAL_MS, () => deps.pool.query('select postrider.share_queue()'), deps.onError)
 }
