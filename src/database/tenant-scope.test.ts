@@ -59,6 +59,31 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     where c.relnamespace = 'postrider'::regnamespace and c.relkind in ('r', 'p', 'v')
       and not c.relispartition and c.relname !~ '_\\d{8}$'`)
 
+  t.test("a row of one tenant cannot name another tenant's endpoint", async (t) => {
+    const tables = await rowsOf<{ name: string; bound: boolean }>(`
+      select c.relname as name, exists (
+        select from pg_constraint f
+        where f.conrelid = c.oid and f.confrelid = 'postrider.endpoint'::regclass and cardinality(f.conkey) = 2) as bound
+      from pg_class c
+      where c.relnamespace = 'postrider'::regnamespace and c.relkind = 'r' and not c.relispartition
+        and c.relname !~ '_\\d{8}$' and c.relname not in ('attempt_day') -- counts that outlive their endpoints
+        and (select count(*) from pg_attribute a
+             where a.attrelid = c.oid and a.attname in ('tenant_id', 'endpoint_id') and not a.attisdropped) = 2`)
+    t.ok(tables.length >= 4)
+    t.strictSame(
+      tables.filter(({ bound }) => !bound),
+      [],
+    )
+    await t.rejects(
+      asOwn((on) =>
+        sql`insert into postrider.endpoint_secret (tenant_id, endpoint_id, encrypted)
+            values (${ownId}, ${other.endpoint.id}, 'mine')`.execute(on),
+      ),
+      { code: '23503' },
+      'although row-level security sees a row of its own tenant',
+    )
+  })
+
   t.test('a query without a condition sees one tenant, or is refused', async (t) => {
     t.ok(relations.length > 10)
     for (const { name, column, granted } of relations) {
