@@ -240,6 +240,7 @@ export interface PortalLinkTable {
   tenant_id: string
   token_hash: Buffer
   access: 'read' | 'manage'
+  api_key_id: string | null
   created_at: Generated<Date>
   expires_at: Date
 }

@@ -65,8 +65,14 @@ t.test('it takes a key with manage, of this tenant or of none', async (t) => {
     }
     return statuses
   }
-  t.strictSame(await statusOf({ scopes: ['manage'] }), [201, 204])
-  t.strictSame(await statusOf({ scopes: ['manage'], tenant }), [201, 204])
+  const scopes = ['read', 'manage']
+  t.strictSame(await statusOf({ scopes }), [201, 204])
+  t.strictSame(await statusOf({ scopes, tenant }), [201, 204])
+  t.strictSame(
+    await statusOf({ scopes: ['manage'] }),
+    [403, 204],
+    'it would read what its maker may not',
+  )
   t.strictSame(await statusOf({ scopes: ['manage'], tenant: other }), [404, 404])
   t.strictSame(await statusOf({ scopes: ['read', 'publish'] }), [403, 403])
 })

@@ -64,8 +64,9 @@ export function addPortalLinkRoutes(
     summary: 'Make a short-lived link to the portal of a tenant',
     description:
       'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
-      '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else; it is taken ' +
-      'back when the tenant is suspended or deleted.',
+      '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
+      'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
+      'ends when that key is revoked or expires, and when the tenant is suspended or deleted.',
     middleware: [...managing, settingsBody],
     request: {
       params: tenantParams,
@@ -79,9 +80,8 @@ export function addPortalLinkRoutes(
   app.openapi(create, async (c) => {
     const tenant = c.get('tenant')
     refuseReserved(tenant.key)
-    const who = auditName(c.get('caller'))
     const link = { ...DEFAULTS, ...c.req.valid('json') }
-    const { token, expiresAt } = await portalLinks.create(tenant, link, who)
+    const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
     const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
     return c.json({ url, expiresAt: expiresAt.toISOString() }, 201)
   })

@@ -4,6 +4,7 @@ import { type Act, writeAct } from '../database/audit-log.ts'
 import type { Database, PortalLinkTable, Scope } from '../database/schema.ts'
 import type { PortalLinkId, TenantId } from '../ids.ts'
 import type { Caller } from './api-keys.ts'
+import { auditName } from './audit-name.ts'
 import type { Tenant } from './tenants.ts'
 
 /** As with API keys: never guessed, so no slow hash is needed. */
@@ -27,6 +28,18 @@ export class TenantSuspended extends Error {
   }
 }
 
+/** A link would allow more than the key that makes it. */
+export class LinkBeyondKey extends Error {
+  override readonly name = 'LinkBeyondKey'
+  readonly code = 'scope_missing'
+  constructor(missing: readonly Scope[]) {
+    const scopes = missing.map((scope) => `"${scope}"`).join(' and ')
+    super(
+      `A link allows no more than the key that makes it, and this key lacks the scope ${scopes}.`,
+    )
+  }
+}
+
 export interface OpenedLink {
   /** Stands for the link wherever the token itself must not be. */
   hash: Buffer
@@ -37,13 +50,14 @@ export interface PortalLinks {
   /**
    * Makes a link to the portal of a tenant; the token is returned this once.
    *
-   * @param who for the audit log
-   * @throws TenantSuspended
+   * It allows no more than its maker may do, and ends at the latest with the maker's key.
+   *
+   * @throws TenantSuspended, LinkBeyondKey
    */
   create(
     tenant: Pick<Tenant, 'id' | 'suspended_at'>,
     link: { minutes: number; access: Access },
-    who: string,
+    maker: Caller,
   ): Promise<{ token: string; expiresAt: Date }>
   /** Takes back every link of the tenant, and ends every session that they opened. */
   revokeAll(tenantId: TenantId, who: string): Promise<void>
@@ -59,21 +73,24 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
     database
       .selectFrom('portal_link')
       .innerJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
+      .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
       .select([
         'portal_link.id',
         'portal_link.access',
-        'portal_link.expires_at as expiresAt',
+        sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
         'tenant.id as tenantId',
         'tenant.key as tenantKey',
       ])
       .where('portal_link.token_hash', '=', hash)
-      .where('portal_link.expires_at', '>', sql<Date>`now()`)
+      .where(sql<boolean>`least(portal_link.expires_at, api_key.expires_at) > now()`)
+      .where('api_key.revoked_at', 'is', null)
       .where('tenant.suspended_at', 'is', null)
       .executeTakeFirst()
 
   return {
-    async create({ id: tenantId, suspended_at: suspendedAt }, { minutes, access }, who) {
+    async create({ id: tenantId, suspended_at: suspendedAt }, { minutes, access }, maker) {
       if (suspendedAt) throw new TenantSuspended()
+      refuseBeyond(maker, access)
       await sweep(database)
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
       const expiresAt = await database.transaction().execute(async (transaction) => {
@@ -83,12 +100,15 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
             tenant_id: tenantId,
             token_hash: hashOf(token),
             access,
-            expires_at: sql`now() + make_interval(mins => ${minutes})`,
+            api_key_id: maker.apiKeyId,
+            expires_at: sql`least(now() + make_interval(mins => ${minutes}),
+              (select k.expires_at from postrider.api_key k where k.id = ${maker.apiKeyId}))`,
           })
           .returning(['id', 'expires_at'])
           .executeTakeFirstOrThrow()
         const detail = { link: link.id, access, minutes }
-        await writeAct(transaction, { ...ofTenant(tenantId, who, 'create_portal_link'), detail })
+        const act = ofTenant(tenantId, auditName(maker), 'create_portal_link')
+        await writeAct(transaction, { ...act, detail })
         return link.expires_at
       })
       return { token, expiresAt }
@@ -115,6 +135,13 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
       }
     },
   }
+}
+
+/** @throws LinkBeyondKey */
+function refuseBeyond(maker: Caller, access: Access): void {
+  if (maker.scopes.has('admin')) return
+  const missing = [...SCOPES[access]].filter((scope) => !maker.scopes.has(scope))
+  if (missing.length > 0) throw new LinkBeyondKey(missing)
 }
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()

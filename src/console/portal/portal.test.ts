@@ -306,3 +306,32 @@ async function rowsOf(id: string) {
   )
   return found.map(({ rows }) => rows)
 }
+
+t.test('a link ends with the key that made it, by revocation and by expiry', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const path = `/api/tenants/${tenant.key}/portal-links`
+  const linkOf = async (key: string) => (await request('POST', path, { key })).json
+  const keyWith = async (values: object) => {
+    const body = { name: 'maker', scopes: ['read', 'manage'], ...values }
+    return (await request('POST', '/api/keys', { body })).json
+  }
+  const [revoked, kept] = [await keyWith({}), await keyWith({})]
+  const cookies = []
+  for (const { key } of [revoked, kept]) {
+    cookies.push(cookieIn((await portal.open((await linkOf(key)).url)).headers))
+  }
+  const url = (await linkOf(revoked.key)).url
+  await request('DELETE', `/api/keys/${revoked.id}`)
+  const [ended, goesOn] = cookies
+  t.not((await portal.get('/portal/endpoints', { cookie: ended ?? '' })).status, 200)
+  t.equal((await portal.get('/portal/endpoints', { cookie: goesOn ?? '' })).status, 200)
+  t.equal(cookieIn((await portal.open(url)).headers), '', 'nor does the link open anything')
+
+  const expiresAt = new Date(Date.now() + 10 * 60_000).toISOString()
+  const expiring = await keyWith({ expiresAt })
+  const link = await linkOf(expiring.key)
+  t.equal(link.expiresAt, expiresAt, 'although a link lasts an hour by itself')
+  const cookie = cookieIn((await portal.open(link.url)).headers)
+  await pool.query(`update postrider.api_key set expires_at = now() where id = $1`, [expiring.id])
+  t.not((await portal.get('/portal/endpoints', { cookie })).status, 200)
+})
