@@ -118,6 +118,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     database: everyTenant,
     isStrict: config.eventTypesStrict,
   })
+  const attempts = createAttempts({ database })
   const app = createApp({
     version: packageJson.version,
     log,
@@ -141,7 +142,8 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     batchPublisher,
     events: createEvents({ database }),
     ...eventTypeServices,
-    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    deliveries: createDeliveries({ database, attempts }),
+    attempts,
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),

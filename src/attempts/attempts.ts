@@ -7,19 +7,28 @@ export type Attempt = Selectable<AttemptTable> & { id: AttemptId }
 /** More than the longest schedule and many retries by hand; each may hold 16 KiB of an answer. */
 const ATTEMPTS_SHOWN_MAX = 200
 
-/** All but the answer, which is what takes room. */
+/** All but headers and answers, which are what takes room. */
 const BRIEFLY = [
   ...(['id', 'tenant_id', 'delivery_id', 'endpoint_id', 'number', 'trigger'] as const),
   ...(['outcome', 'status_code', 'reason', 'error', 'started_at', 'finished_at'] as const),
   ...(['duration_ms', 'dns_ms', 'connect_ms', 'tls_ms', 'first_byte_ms'] as const),
   'runner',
-  'request_headers',
 ] as const satisfies readonly (keyof AttemptTable)[]
+export const WITHOUT_ANSWER = [...BRIEFLY, 'request_headers'] as const
+export const NO_ANSWER = { response_headers: null, response_body: null } as const
+
+export interface AnswerOptions {
+  /** Whether the answers are read as well, up to 16 KiB each and their headers. */
+  withAnswers?: boolean | undefined
+}
 
 export interface Attempts {
   /** The attempts of a delivery in the order of their numbers; the latest 200 when there are more. */
-  listOf(deliveryId: DeliveryId): Promise<Attempt[]>
-  /** The same without the answers, but for that of the latest: for pages, which ask again and again. */
+  listOf(deliveryId: DeliveryId, options?: AnswerOptions): Promise<Attempt[]>
+  /**
+   * The same for pages, which ask again and again: without headers and answers, but for those of the latest,
+   * and for the headers of the latest request that was sent.
+   */
   outlineOf(deliveryId: DeliveryId): Promise<Attempt[]>
   get(deliveryId: DeliveryId, number: number): Promise<Attempt | undefined>
 }
@@ -33,17 +42,23 @@ export function createAttempts({ database }: { database: Kysely<Database> }): At
       .orderBy('number', 'desc')
       .limit(ATTEMPTS_SHOWN_MAX)
   return {
-    async listOf(deliveryId) {
-      const attempts = await latestFirst(deliveryId).selectAll().$castTo<Attempt>().execute()
-      return attempts.reverse()
+    async listOf(deliveryId, { withAnswers = true } = {}) {
+      const attempts = withAnswers
+        ? await latestFirst(deliveryId).selectAll().$castTo<Attempt>().execute()
+        : await latestFirst(deliveryId).select(WITHOUT_ANSWER).execute()
+      return attempts.map((attempt) => ({ ...NO_ANSWER, ...attempt }) as Attempt).reverse()
     },
     async outlineOf(deliveryId) {
-      const [brief, [latest]] = await Promise.all([
+      const latestSent = latestFirst(deliveryId).where('request_headers', 'is not', null)
+      const [brief, [latest], [sent]] = await Promise.all([
         latestFirst(deliveryId).select(BRIEFLY).execute(),
         latestFirst(deliveryId).selectAll().limit(1).$castTo<Attempt>().execute(),
+        latestSent.select(WITHOUT_ANSWER).limit(1).execute(),
       ])
+      const headers = { request_headers: null }
       return brief
-        .map((attempt) => ({ response_headers: null, response_body: null, ...attempt }) as Attempt)
+        .map((attempt) => ({ ...NO_ANSWER, ...headers, ...attempt }) as Attempt)
+        .map((attempt) => (attempt.id === sent?.id ? { ...attempt, ...sent } : attempt) as Attempt)
         .map((attempt) => (attempt.id === latest?.id ? latest : attempt))
         .reverse()
     },

@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { Database, DeliveryTable } from '../database/schema.ts'
 import type { DeliveryId, EventId } from '../ids.ts'
-import type { Attempt } from './attempts.ts'
+import { type Attempt, NO_ANSWER, WITHOUT_ANSWER } from './attempts.ts'
 import { greatest, type Head, least } from './live-heads.ts'
 
 /** An attempt that has ended, and what it was about. */
@@ -15,6 +15,13 @@ export interface LiveAttempt {
   body: string | null
 }
 
+/** What is read beside the rows themselves. */
+export interface Wanted {
+  /** The body of the request. */
+  withBody: boolean
+  withAnswers: boolean
+}
+
 /** Each may hold 16 KiB of an answer, and with the body more. */
 const READ_AT_ONCE_MAX = 100
 
@@ -22,21 +29,21 @@ const READ_AT_ONCE_MAX = 100
 export async function* readDetails(
   database: Kysely<Database>,
   heads: readonly Head[],
-  { withBody }: { withBody: boolean },
+  wanted: Wanted,
 ): AsyncGenerator<LiveAttempt> {
   for (let from = 0; from < heads.length; from += READ_AT_ONCE_MAX) {
-    yield* await readChunk(database, heads.slice(from, from + READ_AT_ONCE_MAX), withBody)
+    yield* await readChunk(database, heads.slice(from, from + READ_AT_ONCE_MAX), wanted)
   }
 }
 
 async function readChunk(
   database: Kysely<Database>,
   heads: readonly Head[],
-  withBody: boolean,
+  { withBody, withAnswers }: Wanted,
 ): Promise<LiveAttempt[]> {
   const [attempts, deliveries] = await Promise.all([
-    rowsOf<Attempt>(database, 'attempt', heads.map(({ id }) => id)), // biome-ignore format: one each
-    rowsOf<LiveAttempt['delivery']>(database, 'delivery', heads.map((head) => head.deliveryId)), // biome-ignore format: one each
+    attemptsOf(database, heads.map(({ id }) => id), withAnswers), // biome-ignore format: one each
+    deliveriesOf(database, heads.map((head) => head.deliveryId)), // biome-ignore format: one each
   ])
   const events = await eventsOf(
     database,
@@ -52,18 +59,29 @@ async function readChunk(
   })
 }
 
-/** By id, with the bounds that keep other partitions out of the plan. */
-async function rowsOf<Row extends { id: string }>(
+async function attemptsOf(
   database: Kysely<Database>,
-  table: 'attempt' | 'delivery',
   ids: string[],
-): Promise<Map<string, Row>> {
+  withAnswers: boolean,
+): Promise<Map<string, Attempt>> {
+  if (ids.length === 0) return new Map()
+  const found = database.selectFrom('attempt').where(isAmong(ids))
+  const rows = withAnswers
+    ? await found.selectAll().$castTo<Attempt>().execute()
+    : await found.select(WITHOUT_ANSWER).execute()
+  return new Map(rows.map((row) => [row.id, { ...NO_ANSWER, ...row } as Attempt]))
+}
+
+async function deliveriesOf(
+  database: Kysely<Database>,
+  ids: string[],
+): Promise<Map<string, LiveAttempt['delivery']>> {
   if (ids.length === 0) return new Map()
   const rows = await database
-    .selectFrom(table)
+    .selectFrom('delivery')
     .selectAll()
     .where(isAmong(ids))
-    .$castTo<Row>()
+    .$castTo<LiveAttempt['delivery']>()
     .execute()
   return new Map(rows.map((row) => [row.id, row]))
 }
@@ -78,5 +96,6 @@ async function eventsOf(database: Kysely<Database>, ids: EventId[], withBody: bo
   return new Map(rows.map((row) => [row.id as string, row]))
 }
 
+/** By id, with the bounds that keep other partitions out of the plan. */
 const isAmong = (ids: string[]) =>
   sql<SqlBool>`id = any (${ids}::uuid[]) and id between ${least(ids)} and ${greatest(ids)}`

@@ -15,6 +15,8 @@ export interface ReadOptions extends LiveFilter {
   tenantId: TenantId | null
   /** Whether the bodies of requests are wanted. */
   withBody?: boolean | undefined
+  /** Whether the answers are wanted; they are unless this is false. */
+  withAnswers?: boolean | undefined
   /** Cursor of the last message that was received: what was missed since comes first, and may repeat some. */
   after?: string | undefined
 }
@@ -56,9 +58,9 @@ export async function readMissed(
 async function* toMessages(
   database: Kysely<Database>,
   heads: Head[],
-  { withBody = false, ...filter }: ReadOptions,
+  { withBody = false, withAnswers = true, ...filter }: ReadOptions,
 ): AsyncGenerator<LiveMessage> {
-  for await (const found of readDetails(database, heads, { withBody })) {
+  for await (const found of readDetails(database, heads, { withBody, withAnswers })) {
     if (!isOfType(filter, found)) continue
     yield { ...found, cursor: formatCursor(Number.MAX_SAFE_INTEGER, found.attempt) }
   }

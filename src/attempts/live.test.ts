@@ -104,6 +104,22 @@ t.test('what is committed late is told, although later attempts were told before
   t.equal((await reader.next()).attempt.id, rows[0].attempt_id)
 })
 
+t.test('answers are read only while somebody wants them', async (t) => {
+  const { live, tenantId, attempt } = await bundle()
+  const brief = await opened(live, { tenantId, withAnswers: false })
+  t.teardown(brief.close)
+  const first = await attempt(500)
+  const { attempt: alone } = await brief.next()
+  t.match(alone, { id: first, reason: 'status_5xx', response_headers: null, response_body: null })
+  t.ok(alone.request_headers)
+
+  const whole = await opened(live, { tenantId })
+  t.teardown(whole.close)
+  const second = await attempt(500)
+  t.match((await whole.next()).attempt, { id: second, response_headers: '{}' })
+  t.match((await brief.next()).attempt, { id: second })
+})
+
 t.test('a filter lets through what it names', async (t) => {
   const { live, work, tenantId } = await bundle()
   const other = await work.tenant.addEndpoint({ url: 'http://127.0.0.1:1/' })

@@ -93,8 +93,11 @@ export function createLiveAttempts({
       [...subscriptions].filter(({ options }) => mayWant(options, options.tenantId, head))
     const wanted = new Map(heads.map((head) => [head.id, head]))
     for (const head of heads) if (readersOf(head).length === 0) wanted.delete(head.id)
-    const withBody = [...subscriptions].some(({ options }) => options.withBody)
-    for await (const found of readDetails(database, [...wanted.values()], { withBody })) {
+    const readers = [...subscriptions].map(({ options }) => options)
+    const withBody = readers.some((options) => options.withBody)
+    const withAnswers = readers.some((options) => options.withAnswers !== false)
+    const details = { withBody, withAnswers }
+    for await (const found of readDetails(database, [...wanted.values()], details)) {
       const message = { ...found, cursor: formatCursor(settledMs, found.attempt) }
       const head = wanted.get(found.attempt.id)
       for (const { options, queue } of head ? readersOf(head) : []) {

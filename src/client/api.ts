@@ -842,17 +842,21 @@ export interface Operations {
   /** Show a delivery with its attempts */
   'GET /api/tenants/{tenant}/deliveries/{id}': {
     path: { tenant: string; id: string }
+    query?: {
+      /** false leaves out what receivers answered: `responseHeaders` and `responseBody` are null. */
+      answers?: 'true' | 'false' | undefined
+    }
     answer: DeliveryWithAttempts
   }
   /** Make the next attempt at once; a finished delivery is reopened */
   'POST /api/tenants/{tenant}/deliveries/{id}/retry': {
     path: { tenant: string; id: string }
-    answer: DeliveryWithAttempts
+    answer: Delivery
   }
   /** End an open delivery; an attempt that has begun is finished all the same */
   'POST /api/tenants/{tenant}/deliveries/{id}/cancel': {
     path: { tenant: string; id: string }
-    answer: DeliveryWithAttempts
+    answer: Delivery
   }
   /** Deliver again, or count what would be */
   'POST /api/tenants/{tenant}/replays': {
@@ -914,6 +918,8 @@ export interface Operations {
       reason?: AttemptReason | undefined
       /** 4: answered 4xx. */
       statusClass?: number | undefined
+      /** false leaves out what receivers answered: `responseHeaders` and `responseBody` are null. */
+      answers?: 'true' | 'false' | undefined
       /** With the body of the request. */
       include?: 'request' | undefined
     }

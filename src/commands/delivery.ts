@@ -68,7 +68,7 @@ export function addDeliveryCommand(program: Command, context: CommandContext): v
     .action((tenant: string, id: string, options: JsonOption) =>
       requestAndPrint(
         context,
-        { method: 'GET', path: pathOf(tenant, id) },
+        { method: 'GET', path: pathOf(tenant, id), query: answersFor(options) },
         options,
         renderDelivery,
       ),
@@ -87,11 +87,14 @@ export function addDeliveryCommand(program: Command, context: CommandContext): v
           context,
           { method: 'POST', path: `${pathOf(tenant, id)}/${verb}` },
           options,
-          renderDelivery,
+          renderRecord,
         ),
       )
   }
 }
+
+/** Answers of receivers are in no column. */
+const answersFor = ({ json }: JsonOption) => (json ? {} : { answers: 'false' })
 
 function renderDelivery(
   { attempts, ...record }: { attempts: Record<string, unknown>[] },

@@ -26,11 +26,18 @@ export function withFilterOptions(command: Command): Command {
 export async function follow(
   context: CommandContext,
   tenant: string,
-  { endpoint, statusClass, ...options }: FilterOptions & Pick<FollowOptions, 'include' | 'onOpen'>,
+  {
+    endpoint,
+    statusClass,
+    ...options
+  }: FilterOptions & Pick<FollowOptions, 'include' | 'answers' | 'onOpen'>,
 ): Promise<AsyncGenerator<FollowedAttempt, void, undefined>> {
   const { url, key } = await findConnection(context)
   return new Postrider({ url, apiKey: key }).follow({
-    ...(options as Pick<FollowOptions, 'type' | 'outcome' | 'reason' | 'include' | 'onOpen'>),
+    ...(options as Pick<
+      FollowOptions,
+      'type' | 'outcome' | 'reason' | 'include' | 'answers' | 'onOpen'
+    >),
     tenant,
     endpointId: endpoint,
     statusClass: statusClass === undefined ? undefined : numberOf(statusClass),

@@ -41,7 +41,12 @@ export function addListenCommand(program: Command, context: CommandContext): voi
       const paint = paintFor(context)
       const isNew = createMemory()
       const onOpen = () => context.note(`forwarding to ${url}; stop with Ctrl-C\n`)
-      const attempts = await follow(context, tenant, { ...filter, include: 'request', onOpen })
+      const attempts = await follow(context, tenant, {
+        ...filter,
+        include: 'request',
+        answers: 'false',
+        onOpen,
+      })
       for await (const one of attempts) {
         if (!one.event || one.request?.body == null || !isNew(one)) continue
         const result = await forward(url, one, { secret, signal: context.stopSignal })

@@ -16,6 +16,7 @@ export function addTailCommand(program: Command, context: CommandContext): void 
       const onOpen = () => context.note('watching; stop with Ctrl-C\n')
       for await (const { cursor: _, ...one } of await follow(context, tenant, {
         ...filter,
+        answers: json ? 'true' : 'false',
         onOpen,
       })) {
         context.print(json ? `${JSON.stringify(one)}\n` : lineOf(one, paint))

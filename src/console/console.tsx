@@ -76,14 +76,14 @@ export interface ConsoleOptions {
   liveAttempts: Pick<LiveAttempts, 'open'>
   names: Names
   owners: Owners
-  tenants: Pick<Tenants, 'show' | 'find' | 'list'>
-  events: Pick<Events, 'get'>
+  tenants: Pick<Tenants, 'get' | 'show' | 'find' | 'list'>
+  events: Pick<Events, 'get' | 'dataOf'>
   allEvents: ReturnType<typeof createAllEvents>
   routing: Pick<Routing, 'explain'>
-  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  eventTypes: Pick<EventTypes, 'outline' | 'get'>
   exampleOf: ExampleOf
   attempts: Pick<Attempts, 'get'>
-  deliveries: Pick<Deliveries, 'get'>
+  deliveries: Pick<Deliveries, 'find' | 'get'>
   allDeliveries: ReturnType<typeof createAllDeliveries>
   sentBody: ReturnType<typeof createSentBody>
   endpoints: Pick<Endpoints, 'get'>

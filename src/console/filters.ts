@@ -76,7 +76,7 @@ export type Filters = z.output<typeof filters> & { tenantRow: Tenant | undefined
  */
 export async function readFilters(
   c: Context,
-  tenants: Pick<Tenants, 'show'>,
+  tenants: Pick<Tenants, 'get'>,
 ): Promise<{ form: FormState; filters: Filters | null }> {
   const prefix = 'filter'
   const values = Object.fromEntries(
@@ -92,13 +92,13 @@ export async function readFilters(
     return { form: { values, mistakes, prefix }, filters: null }
   }
   const { tenant } = parsed.data
-  const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.show(tenant))
+  const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.get(tenant))
   if (found === null) {
     const mistakes = { tenant: 'There is no such tenant.' }
     return { form: { values, mistakes, prefix }, filters: null }
   }
   return {
     form: { values, mistakes: {}, prefix },
-    filters: { ...parsed.data, tenantRow: found?.tenant },
+    filters: { ...parsed.data, tenantRow: found },
   }
 }

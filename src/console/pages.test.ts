@@ -1,11 +1,10 @@
 import t from 'tap'
 import { addAttempts } from '../testing/attempts.ts'
 import { createTestDatabase } from '../testing/database.ts'
-import { createTestConsole } from '../testing/pages.ts'
-import { createWorld, type World } from '../testing/world.ts'
+import { acting, createTestConsole, isOpen, pagePath, reading, UNKNOWN } from '../testing/pages.ts'
+import { createWorld } from '../testing/world.ts'
 
 const { pool } = await createTestDatabase(t)
-const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
 async function bundle() {
   const pages = await createTestConsole(pool)
@@ -15,30 +14,11 @@ async function bundle() {
   return { ...pages, world, admin: await pages.signedIn(), reader: await pages.signedIn(key) }
 }
 
-/** The path of a route, about something in the world. */
-function pathIn({ tenant, ids }: World, route: string): string {
-  return route
-    .replace(/^\w+ /, '')
-    .replace(':tenant', tenant.key)
-    .replace(':number', '1')
-    .replace(
-      /([\w-]+)\/:(?:id|name)/,
-      (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,
-    )
-}
-
-/** Of signing in and of files, which need no session, and the stream, which has no end. */
-const isOpen = (route: string) => /sign-(?:in|out)|assets|stream/.test(route)
-const reading = (routes: string[]) =>
-  routes.filter((route) => route.startsWith('GET') && !isOpen(route))
-const acting = (routes: string[]) =>
-  routes.filter((route) => route.startsWith('POST') && !isOpen(route))
-
 t.test('every page shows itself to an admin, and nothing is logged', async (t) => {
   const { routes, get, world, admin, logged } = await bundle()
   t.ok(reading(routes).length > 15)
   for (const route of reading(routes)) {
-    const { status, text } = await get(pathIn(world, route), { cookie: admin })
+    const { status, text } = await get(pagePath(world, route), { cookie: admin })
     t.equal(status, 200, route)
     if (!route.endsWith('.json')) t.match(text, '<!doctype html>')
   }
@@ -49,7 +29,7 @@ t.test('a read key looks at what it may, and has nothing that acts', async (t) =
   const { routes, get, world, reader } = await bundle()
   const refused = []
   for (const route of reading(routes)) {
-    const { status, text } = await get(pathIn(world, route), { cookie: reader })
+    const { status, text } = await get(pagePath(world, route), { cookie: reader })
     if (status === 403) refused.push(route.replace('GET /console', ''))
     else {
       t.equal(status, 200, route)
@@ -65,7 +45,7 @@ t.test('every route that acts refuses a read key with 403, and does nothing', as
   const before = await pool.query('select count(*) from postrider.audit_log')
   t.ok(acting(routes).length > 20)
   for (const route of acting(routes)) {
-    const { status } = await post(pathIn(world, route), { intent: 'start' }, { cookie: reader })
+    const { status } = await post(pagePath(world, route), { intent: 'start' }, { cookie: reader })
     t.equal(status, 403, route)
   }
   t.strictSame((await pool.query('select count(*) from postrider.audit_log')).rows, before.rows)
@@ -74,7 +54,7 @@ t.test('every route that acts refuses a read key with 403, and does nothing', as
 t.test('what is not there is a page that says so, whoever asks and however', async (t) => {
   const { routes, get, post, world, admin, logged } = await bundle()
   const of = (route: string, id: string) =>
-    pathIn({ tenant: { id: '', key: id }, ids: {} }, route).replace(UNKNOWN, id)
+    pagePath({ tenant: { id: '', key: id }, ids: {} }, route).replace(UNKNOWN, id)
   for (const route of routes.filter((route) => /\/:/.test(route) && !isOpen(route))) {
     // Ending a session that is over is no mistake; describing a type that is new neither.
     if (/sessions|POST .*event-types\/:name$/.test(route)) continue

@@ -17,7 +17,7 @@ export function createTryFilter({
   events,
   routing,
 }: {
-  events: Pick<Events, 'list'>
+  events: Pick<Events, 'latest'>
   routing: Pick<Routing, 'match'>
 }) {
   return async (
@@ -26,7 +26,8 @@ export function createTryFilter({
   ): Promise<{ tried: Tried[] } | { form: FormState }> => {
     const eventTypes = eventTypesOf(values['eventTypes'] ?? '')
     const filter = (values['filter'] ?? '').trim() || null
-    const latest = await events.list(tenantId, { limit: TRIED_MAX, before: null })
+    const withData = filter !== null
+    const latest = await events.latest(tenantId, { limit: TRIED_MAX, withData })
     try {
       const tried = await Promise.all(
         latest.map(async ({ id, type, data, created_at: createdAt }): Promise<Tried> => {

@@ -1,5 +1,5 @@
 /** Larger bodies make a command that no shell takes; it then reads the body from a file. */
-const INLINE_CHARACTERS_MAX = 4_000
+export const VERIFIED_CHARACTERS_MAX = 4_000
 
 /** What has to be known of a request to verify it by hand. */
 export interface SignedRequest {
@@ -13,7 +13,7 @@ export interface SignedRequest {
  * nothing of ours: what it prints has to stand in the header `webhook-signature`.
  */
 export function verifyCommand({ id, timestamp, body }: SignedRequest): string {
-  const isInline = body.length <= INLINE_CHARACTERS_MAX
+  const isInline = body.length <= VERIFIED_CHARACTERS_MAX
   const signed = isInline
     ? `printf '%s' ${quoted(`${id}.${timestamp}.${body}`)}`
     : `{ printf '%s' ${quoted(`${id}.${timestamp}.`)}; cat body.json; }`

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
-import type { Attempt, Attempts } from '../attempts/attempts.ts'
+import type { AnswerOptions, Attempt, Attempts } from '../attempts/attempts.ts'
 import type { Database, DeliveryState, DeliveryTable, ReasonColumn } from '../database/schema.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from './list-query.ts'
@@ -30,8 +30,14 @@ export interface DeliveryFilter {
 }
 
 export interface Deliveries {
+  /** Without its attempts. @throws DeliveryNotFound */
+  find(tenantId: TenantId, id: DeliveryId): Promise<Delivery>
   /** @throws DeliveryNotFound */
-  get(tenantId: TenantId, id: DeliveryId): Promise<Delivery & { attempts: Attempt[] }>
+  get(
+    tenantId: TenantId,
+    id: DeliveryId,
+    options?: AnswerOptions,
+  ): Promise<Delivery & { attempts: Attempt[] }>
   /** Newest first, from below the id `before` on. @throws SearchTooSlow */
   list(tenantId: TenantId, page: Range<DeliveryId> & DeliveryFilter): Promise<Delivery[]>
 }
@@ -41,17 +47,22 @@ export function createDeliveries(options: {
   attempts: Pick<Attempts, 'listOf'>
 }): Deliveries {
   const { database, attempts } = options
+  const find = async (tenantId: TenantId, id: DeliveryId): Promise<Delivery> => {
+    const delivery = await database
+      .selectFrom('delivery')
+      .selectAll()
+      .where('id', '=', id)
+      .where('tenant_id', '=', tenantId)
+      .$castTo<Delivery>()
+      .executeTakeFirst()
+    if (!delivery) throw new DeliveryNotFound()
+    return delivery
+  }
   return {
-    async get(tenantId, id) {
-      const delivery = await database
-        .selectFrom('delivery')
-        .selectAll()
-        .where('id', '=', id)
-        .where('tenant_id', '=', tenantId)
-        .$castTo<Delivery>()
-        .executeTakeFirst()
-      if (!delivery) throw new DeliveryNotFound()
-      return { ...delivery, attempts: await attempts.listOf(id) }
+    find,
+    async get(tenantId, id, answers) {
+      const delivery = await find(tenantId, id)
+      return { ...delivery, attempts: await attempts.listOf(id, answers) }
     },
     list: (tenantId, page) =>
       runList(database, { isIndexed: isIndexed(page) }, (on) =>

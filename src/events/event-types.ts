@@ -6,6 +6,11 @@ const EVENT_TYPES_MAX = 1_000
 
 export type EventType = Omit<Selectable<EventTypeTable>, 'schema'> & { schema: unknown }
 
+export interface EventTypeOutline
+  extends Pick<EventType, 'name' | 'description' | 'deprecated_at'> {
+  has_schema: boolean
+}
+
 export class EventTypeNotFound extends Error {
   override readonly name = 'EventTypeNotFound'
   readonly code = 'event_type_not_found'
@@ -39,6 +44,8 @@ export interface EventTypes {
   get(name: string): Promise<EventType>
   /** By name, from behind the name `after` on. */
   list(page: { limit: number; after: string | null }): Promise<EventType[]>
+  /** The same without the schemas, up to 64 KiB each. */
+  outline(page: { limit: number }): Promise<EventTypeOutline[]>
   /** Events of this type stay, and may be published without it. @throws EventTypeNotFound */
   delete(name: string): Promise<void>
 }
@@ -79,6 +86,14 @@ export function createEventTypes({ database }: { database: Kysely<Database> }): 
         .execute()
       return rows.map(fromRow)
     },
+    outline: ({ limit }) =>
+      database
+        .selectFrom('event_type')
+        .select(['name', 'description', 'deprecated_at'])
+        .select(sql<boolean>`schema is not null`.as('has_schema'))
+        .orderBy('name')
+        .limit(limit)
+        .execute(),
     async delete(name) {
       const { numDeletedRows } = await database
         .deleteFrom('event_type')

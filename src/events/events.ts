@@ -18,11 +18,30 @@ export class EventNotFound extends Error {
 }
 
 export interface Events {
-  /** @throws EventNotFound */
-  get(tenantId: TenantId, id: EventId): Promise<EventWithDeliveries>
+  /**
+   * The whole of it, or with the first `charactersMax` characters of its data, and one more where there are more.
+   *
+   * @throws EventNotFound
+   */
+  get(
+    tenantId: TenantId,
+    id: EventId,
+    options?: { charactersMax?: number },
+  ): Promise<EventWithDeliveries>
+  /** The JSON text of an event; null once it was erased. @throws EventNotFound */
+  dataOf(tenantId: TenantId, id: EventId): Promise<string | null>
+  /** The newest, without their deliveries. */
+  latest(tenantId: TenantId, options: LatestOptions): Promise<LatestEvent[]>
   /** Newest first, from below the id `before` on. @throws SearchTooSlow */
   list(tenantId: TenantId, page: Range<EventId> & EventFilter): Promise<EventWithDeliveries[]>
 }
+
+export interface LatestOptions {
+  limit: number
+  /** Else `data` says only whether there is any. */
+  withData: boolean
+}
+export type LatestEvent = Pick<Event, 'id' | 'type' | 'data' | 'created_at'>
 
 export interface EventFilter {
   /** A name, or a pattern such as `order.*`. */
@@ -34,12 +53,21 @@ export interface EventFilter {
   search?: string | undefined
 }
 
+const WITHOUT_DATA = [
+  ...(['id', 'tenant_id', 'type', 'idempotency_key', 'occurred_at', 'deliver_at'] as const),
+  ...(['only_endpoint_id', 'traceparent', 'tracestate', 'created_at'] as const),
+] as const satisfies readonly (keyof EventTable)[]
+
+const beginningOfData = (charactersMax: number) =>
+  sql<string | null>`left(data::text, ${charactersMax + 1})`.as('data')
+
 export function createEvents({ database }: { database: Kysely<Database> }): Events {
   return {
-    async get(tenantId, id) {
+    async get(tenantId, id, { charactersMax } = {}) {
       const event = await database
         .selectFrom('event')
-        .selectAll()
+        .select(WITHOUT_DATA)
+        .select(charactersMax === undefined ? 'data' : beginningOfData(charactersMax))
         .where('id', '=', id)
         .where('tenant_id', '=', tenantId)
         .$castTo<Event>()
@@ -48,6 +76,30 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
       const [complete] = await withDeliveries(database, [event])
       return complete ?? { ...event, deliveries: [] }
     },
+    async dataOf(tenantId, id) {
+      const event = await database
+        .selectFrom('event')
+        .select('data')
+        .where('id', '=', id)
+        .where('tenant_id', '=', tenantId)
+        .executeTakeFirst()
+      if (!event) throw new EventNotFound()
+      return event.data
+    },
+    latest: (tenantId, { limit, withData }) =>
+      database
+        .selectFrom('event')
+        .select(['id', 'type', 'created_at'])
+        .select(
+          withData
+            ? 'data'
+            : sql<string | null>`case when data is null then null else 'null' end`.as('data'),
+        )
+        .where('tenant_id', '=', tenantId)
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .$castTo<LatestEvent>()
+        .execute(),
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isFiltered(page) }, async (on) => {
         const named =

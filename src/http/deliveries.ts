@@ -29,6 +29,12 @@ const listQuery = pageQuery(deliveryId).extend({
     .openapi({ param: { description: 'Why the last attempt did not deliver.' } }),
 })
 
+/** Up to 16 KiB an attempt, and 200 attempts. */
+export const answersQuery = z.enum(['true', 'false']).optional().openapi({
+  description:
+    'false leaves out what receivers answered: `responseHeaders` and `responseBody` are null.',
+})
+
 export function addDeliveryRoutes(
   app: OpenAPIHono<ApiEnv>,
   options: {
@@ -63,11 +69,16 @@ export function addDeliveryRoutes(
     summary: 'Show a delivery with its attempts',
     tags,
     middleware,
-    request: { params: z.object({ tenant: z.string(), id: z.string() }) },
-    responses: { 200: json(deliveryWithAttemptsSchema, 'The delivery.'), ...problems(404) },
+    request: {
+      params: z.object({ tenant: z.string(), id: z.string() }),
+      query: z.strictObject({ answers: answersQuery }),
+    },
+    responses: { 200: json(deliveryWithAttemptsSchema, 'The delivery.'), ...problems(404, 422) },
   })
   app.openapi(get, async (c) => {
-    const delivery = await deliveries.get(c.get('tenant').id, deliveryOf(c.req.valid('param')))
+    const withAnswers = c.req.valid('query').answers !== 'false'
+    const id = deliveryOf(c.req.valid('param'))
+    const delivery = await deliveries.get(c.get('tenant').id, id, { withAnswers })
     return c.json(presentDeliveryWithAttempts(delivery), 200)
   })
 }

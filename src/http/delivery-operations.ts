@@ -5,16 +5,16 @@ import type { DeliveryOperations } from '../events/delivery-operations.ts'
 import { auditName } from '../tenants/audit-name.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { deliveryOf } from './deliveries.ts'
-import { presentDeliveryWithAttempts } from './present.ts'
+import { presentDelivery } from './present.ts'
 import { json, problems } from './responses.ts'
-import { deliveryWithAttemptsSchema } from './schemas.ts'
+import { deliverySchema } from './schemas.ts'
 
 const tags = ['Deliveries']
 
 export function addDeliveryOperationRoutes(
   app: OpenAPIHono<ApiEnv>,
   options: {
-    deliveries: Pick<Deliveries, 'get'>
+    deliveries: Pick<Deliveries, 'find'>
     deliveryOperations: DeliveryOperations
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
@@ -32,7 +32,7 @@ export function addDeliveryOperationRoutes(
     path: '/api/tenants/{tenant}/deliveries/{id}/retry',
     summary: 'Make the next attempt at once; a finished delivery is reopened',
     responses: {
-      202: json(deliveryWithAttemptsSchema, 'The attempt is due now.'),
+      202: json(deliverySchema, 'The attempt is due now.'),
       ...problems(404, 409),
     },
   })
@@ -40,7 +40,7 @@ export function addDeliveryOperationRoutes(
     const id = deliveryOf(c.req.valid('param'))
     const tenantId = c.get('tenant').id
     await deliveryOperations.retry(tenantId, id, auditName(c.get('caller')))
-    return c.json(presentDeliveryWithAttempts(await deliveries.get(tenantId, id)), 202)
+    return c.json(presentDelivery(await deliveries.find(tenantId, id)), 202)
   })
 
   const cancel = createRoute({
@@ -51,7 +51,7 @@ export function addDeliveryOperationRoutes(
     path: '/api/tenants/{tenant}/deliveries/{id}/cancel',
     summary: 'End an open delivery; an attempt that has begun is finished all the same',
     responses: {
-      200: json(deliveryWithAttemptsSchema, 'It is cancelled; an attempt may be on the wire.'),
+      200: json(deliverySchema, 'It is cancelled; an attempt may be on the wire.'),
       ...problems(404, 409),
     },
   })
@@ -59,6 +59,6 @@ export function addDeliveryOperationRoutes(
     const id = deliveryOf(c.req.valid('param'))
     const tenantId = c.get('tenant').id
     await deliveryOperations.cancel(tenantId, id, auditName(c.get('caller')))
-    return c.json(presentDeliveryWithAttempts(await deliveries.get(tenantId, id)), 200)
+    return c.json(presentDelivery(await deliveries.find(tenantId, id)), 200)
   })
 }

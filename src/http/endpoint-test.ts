@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
+import type { Attempts } from '../attempts/attempts.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { Deliveries } from '../events/deliveries.ts'
 import { EventTypeNotFound } from '../events/event-types.ts'
@@ -40,7 +41,8 @@ export function addEndpointTestRoute(
   app: OpenAPIHono<ApiEnv>,
   options: {
     endpoints: Pick<Endpoints, 'get'>
-    deliveries: Pick<Deliveries, 'get'>
+    deliveries: Pick<Deliveries, 'find'>
+    attempts: Pick<Attempts, 'get'>
     testEvents: TestEvents
     exampleOf: ExampleOf
     authenticate: Authenticate
@@ -49,7 +51,8 @@ export function addEndpointTestRoute(
     deliveryTimeoutSeconds: number
   },
 ): void {
-  const { endpoints, deliveries, testEvents, exampleOf, authenticate, tenantOfPath } = options
+  const { endpoints, deliveries, attempts, testEvents, exampleOf, authenticate, tenantOfPath } =
+    options
   const route = createRoute({
     method: 'post',
     path: '/api/tenants/{tenant}/endpoints/{id}/test',
@@ -77,8 +80,9 @@ export function addEndpointTestRoute(
 
     const timeoutSeconds = endpoint.timeout_seconds ?? options.deliveryTimeoutSeconds
     await wait(id, { forMs: timeoutSeconds * 1000 + WAIT_MS, signal: c.req.raw.signal })
-    const delivery = await deliveries.get(tenantId, id)
-    const attempt = delivery.finished_at === null ? undefined : delivery.attempts.at(-1)
+    const delivery = await deliveries.find(tenantId, id)
+    const isOver = delivery.finished_at !== null
+    const attempt = isOver ? await attempts.get(id, delivery.attempt_count) : undefined
     if (!attempt) return c.json(presentDelivery(delivery), 202)
     const ids = { eventId: delivery.event_id, deliveryId: delivery.id }
     return c.json({ ...presentAttempt(attempt), ...ids }, 200)

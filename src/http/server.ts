@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { createMiddleware } from 'hono/factory'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
+import type { Attempts } from '../attempts/attempts.ts'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { LiveAttempts } from '../attempts/live.ts'
 import type { StreamTimes } from '../attempts/serve-live.ts'
@@ -106,6 +107,7 @@ export interface AppOptions {
   routing: Routing
   testEvents: TestEvents
   deliveries: Deliveries
+  attempts: Pick<Attempts, 'get'>
   deliveryOperations: DeliveryOperations
   replays: Replays
   liveAttempts: Pick<LiveAttempts, 'open'>

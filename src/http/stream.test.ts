@@ -110,6 +110,14 @@ t.test('include=request adds the body, to the byte', async (t) => {
   t.match(json.request.body, /"data":\{"n": 12345678901234567890, "n": 1\.0\}\}$/)
 })
 
+t.test('answers=false leaves the answers out, also while another stream has them', async (t) => {
+  const { open, attempt } = await bundle()
+  const [whole, brief] = [await open(t), await open(t, { query: '?answers=false' })]
+  const id = await attempt(500)
+  t.match((await whole.next()).json.attempt, { id, responseHeaders: {}, responseBody: '' })
+  t.match((await brief.next()).json.attempt, { id, responseHeaders: null, responseBody: null })
+})
+
 t.test('a filter shows what it names, an unknown one is refused', async (t) => {
   const { open, attempt, request, path, work } = await bundle()
   const { next } = await open(t, { query: `?statusClass=5&endpointId=${work.endpoint.id}` })

@@ -1,11 +1,13 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
+import { NO_ANSWER } from '../attempts/attempts.ts'
 import {
   type LiveAttempts,
   type LiveReader,
   NoReaderFree,
   TooManyReaders,
 } from '../attempts/live.ts'
+import type { Wanted } from '../attempts/live-details.ts'
 import type { LiveMessage } from '../attempts/live-reader.ts'
 import { type StreamTimes, serveLive } from '../attempts/serve-live.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
@@ -13,6 +15,7 @@ import { endpointId } from '../ids.ts'
 import type { Log } from '../log.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
+import { answersQuery } from './deliveries.ts'
 import { eventTypePattern } from './endpoint-input.ts'
 import { presentAttempt, presentDelivery } from './present.ts'
 import { Problem } from './problem.ts'
@@ -40,6 +43,7 @@ const streamQuery = z.strictObject({
     .transform(Number)
     .optional()
     .openapi({ type: 'integer', description: '4: answered 4xx.' }),
+  answers: answersQuery,
   include: z.enum(['request']).optional().openapi({ description: 'With the body of the request.' }),
 })
 
@@ -110,12 +114,12 @@ export function addStreamRoute(
   })
   app.openapi(stream, async (c) => {
     const { id: tenantId } = c.get('tenant')
-    const { include, ...filter } = c.req.valid('query')
+    const { include, answers, ...filter } = c.req.valid('query')
     if (filter.endpointId) await endpoints.get(tenantId, filter.endpointId)
     const after = c.req.valid('header')['last-event-id']
-    const withBody = include === 'request'
-    const open = () => opened(liveAttempts, { ...filter, tenantId, withBody, after })
-    return (await serve(c, open, { ...options, withBody })) as never
+    const wanted = { withBody: include === 'request', withAnswers: answers !== 'false' }
+    const open = () => opened(liveAttempts, { ...filter, ...wanted, tenantId, after })
+    return (await serve(c, open, { ...options, wanted })) as never
   })
 }
 
@@ -136,7 +140,7 @@ interface Serving {
   apiKeys: Pick<ApiKeys, 'isLive'>
   log: Pick<Log, 'error'>
   streamTimes?: StreamTimes
-  withBody: boolean
+  wanted: Wanted
 }
 
 function serve(
@@ -144,21 +148,25 @@ function serve(
   open: () => Promise<LiveReader>,
   options: Serving,
 ): Promise<Response> {
-  const { apiKeys, log, streamTimes, withBody } = options
+  const { apiKeys, log, streamTimes, wanted } = options
   const { apiKeyId } = c.get('caller')
   const requestId = c.get('requestId')
   return serveLive(c, open, {
     ...streamTimes,
-    present: (message) => JSON.stringify(present(message, withBody)),
+    present: (message) => JSON.stringify(present(message, wanted)),
     isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),
     onError: (error) => log.error({ err: error, requestId }, 'stream.failed'),
   })
 }
 
-function present(message: LiveMessage, withBody: boolean): z.output<typeof streamedSchema> {
+/** Readers share what is read: there may be more of it than this one asked for. */
+function present(
+  message: LiveMessage,
+  { withBody, withAnswers }: Wanted,
+): z.output<typeof streamedSchema> {
   const { attempt, delivery, event, body } = message
   return {
-    attempt: presentAttempt(attempt),
+    attempt: presentAttempt(withAnswers ? attempt : { ...attempt, ...NO_ANSWER }),
     delivery: presentDelivery(delivery),
     event: event && {
       id: event.id,

@@ -101,8 +101,7 @@ export function addTenantRoutes(
     const { tenant: own, scopes } = c.get('caller')
     // To a key of one tenant there are no others.
     if (own) {
-      const { tenant } = await tenants.show(own.key)
-      return c.json({ data: [presentTenant(tenant)], nextCursor: null }, 200)
+      return c.json({ data: [presentTenant(await tenants.get(own.key))], nextCursor: null }, 200)
     }
     const withReserved = reserved === 'true' && scopes.has('admin')
     const read = (of: { limit: number; before: TenantId | null }) =>

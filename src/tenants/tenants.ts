@@ -54,6 +54,8 @@ export interface Tenants {
   change(key: string, change: TenantChange): Promise<Tenant>
   /** One that is being deleted counts as gone. @throws TenantNotFound */
   find(key: string): Promise<Tenant>
+  /** Also one that is being deleted. @throws TenantNotFound */
+  get(key: string): Promise<Tenant>
   /** With what is left of one that is being deleted. @throws TenantNotFound */
   show(key: string): Promise<{ tenant: Tenant; remaining: Remaining | null }>
   /** Newest first, from below the id `before` on. */
@@ -86,6 +88,7 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
   }
 
   return {
+    get,
     async put(key, { name }) {
       refuseReserved(key)
       const put = await database

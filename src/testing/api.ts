@@ -66,6 +66,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
   const secrets = createEndpointSecrets({ database, box, generateSecret })
   const apiKeys = createApiKeys({ database: everyTenant, adminKeyHash: hashApiKey(ADMIN_KEY) })
   const logged: unknown[] = []
+  const attempts = createAttempts({ database })
   const app = createApp({
     version: '0.0.0-test',
     log: { error: (line: unknown) => void logged.push(line) },
@@ -88,7 +89,8 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),
     ...createEventTypeServices({ database: everyTenant, isStrict: false }),
-    deliveries: createDeliveries({ database, attempts: createAttempts({ database }) }),
+    deliveries: createDeliveries({ database, attempts }),
+    attempts,
     deliveryOperations: createDeliveryOperations({ database }),
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),

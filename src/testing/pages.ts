@@ -20,6 +20,7 @@ import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
 import { createSessions } from '../tenants/sessions.ts'
 import { ADMIN_KEY, createTestApi, ENCRYPTION_KEY } from './api.ts'
 import { createTenant } from './tenant.ts'
+import type { World } from './world.ts'
 
 /** More than any test makes. */
 const SIGN_INS_MAX = 1_000
@@ -133,3 +134,24 @@ export function routesOf(
     ...new Set(own.map(({ method, path }) => `${method} ${mountedAt}${path === '/' ? '' : path}`)),
   ]
 }
+
+export const UNKNOWN = '00000000-0000-7000-8000-000000000000'
+
+/** The path of a route, about something in the world. */
+export function pagePath({ tenant, ids }: World, route: string): string {
+  return route
+    .replace(/^\w+ /, '')
+    .replace(':tenant', tenant.key)
+    .replace(':number', '1')
+    .replace(
+      /([\w-]+)\/:(?:id|name)/,
+      (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,
+    )
+}
+
+/** Of signing in and of files, which need no session, and the stream, which has no end. */
+export const isOpen = (route: string): boolean => /sign-(?:in|out)|assets|stream/.test(route)
+export const reading = (routes: string[]): string[] =>
+  routes.filter((route) => route.startsWith('GET') && !isOpen(route))
+export const acting = (routes: string[]): string[] =>
+  routes.filter((route) => route.startsWith('POST') && !isOpen(route))

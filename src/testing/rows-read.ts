@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Pool } from 'pg'
 
 /** Rows of tables of ours with names like this that a query reads, by whatever kind of scan. */
@@ -21,4 +22,16 @@ export async function rowsRead(
     await client.query('rollback')
     client.release()
   }
+}
+
+/**
+ * How many bytes Postgres has sent to this pool so far: what was loaded, whatever became of it. To be called
+ * before the pool is used.
+ */
+export function countBytesLoaded(pool: Pool): () => number {
+  const streams: Socket[] = []
+  pool.on('connect', (client) => {
+    streams.push((client as unknown as { connection: { stream: Socket } }).connection.stream)
+  })
+  return () => streams.reduce((bytes, stream) => bytes + stream.bytesRead, 0)
 }

@@ -21,7 +21,7 @@ export function addAuditPage(
   app: Hono<PageEnv>,
   options: {
     render: RenderPage
-    tenants: Pick<Tenants, 'show'>
+    tenants: Pick<Tenants, 'get'>
     auditLog: ReturnType<typeof createAuditLog>
   },
 ): void {

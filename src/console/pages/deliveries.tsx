@@ -25,7 +25,7 @@ export function addDeliveriesPage(
   options: {
     area?: Area
     render: RenderPage
-    tenants: Pick<Tenants, 'show'>
+    tenants: Pick<Tenants, 'get'>
     allDeliveries: ReturnType<typeof createAllDeliveries>
   },
 ): void {

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import type { Attempt, Attempts } from '../../attempts/attempts.ts'
 import type { Deliveries, Delivery } from '../../events/deliveries.ts'
 import type { createSentBody, SentBody } from '../../events/sent-body.ts'
+import type { EventId } from '../../ids.ts'
 import type { Area } from '../../tenants/sessions.ts'
 import { jsonFile } from '../json-file.ts'
 import type { RenderPage } from '../layout.tsx'
@@ -20,9 +21,9 @@ import {
   TenantLink,
   Time,
 } from '../parts.tsx'
-import { verifyCommand } from '../verify-command.ts'
+import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../verify-command.ts'
 import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
-import { isShownWhole, spanOf } from '../words.ts'
+import { isShownWhole, SHOWN_CHARACTERS_MAX, spanOf } from '../words.ts'
 import { AttemptSummary, RequestAndAnswer } from './attempt-parts.tsx'
 
 /** What has just been done, by the word that stands in the address. */
@@ -46,7 +47,7 @@ export function addDeliveryPage(
     render: RenderPage
     owners: Pick<Owners, 'ofDelivery' | 'urlOf'>
     /** With the answer of the latest attempt only. */
-    deliveries: Pick<Deliveries, 'get'>
+    deliveries: Pick<Deliveries, 'find' | 'get'>
     attempts: Pick<Attempts, 'get'>
     sentBody: ReturnType<typeof createSentBody>
   },
@@ -54,18 +55,21 @@ export function addDeliveryPage(
   const { area = 'console', render, owners, deliveries, attempts, sentBody } = options
   const list = `/${area}/deliveries`
 
-  const show = async (c: Context<PageEnv>): Promise<Shown> => {
+  const show = async (c: Context<PageEnv>, isPoll: boolean): Promise<Shown> => {
     const { id, owner } = await owners.ofDelivery(c.req.param('id') ?? '')
     const delivery = await deliveries.get(owner.id, id)
+    const charactersMax = isPoll ? VERIFIED_CHARACTERS_MAX : SHOWN_CHARACTERS_MAX
     const [url, sent] = await Promise.all([
       owners.urlOf(delivery.endpoint_id),
-      sentBody(owner.id, delivery.event_id as Parameters<typeof sentBody>[1]),
+      sentBody(owner.id, eventOf(delivery), { charactersMax }),
     ])
     return { area, delivery, owner, url, path: `${list}/${id}`, ...sent }
   }
 
   app.get('/deliveries/:id', async (c) => {
-    const shown = await show(c)
+    // The body of the request does not change, so it does not come along each time that the rest is asked for again.
+    const isPoll = c.req.header('hx-request') !== undefined
+    const shown = await show(c, isPoll)
     const said = SAID[c.req.query('said') ?? '']
     return render(
       c,
@@ -75,8 +79,7 @@ export function addDeliveryPage(
         {said && <Notice tone="good">{said}</Notice>}
         <Actions {...shown} viewer={c.get('viewer')} />
         <Progress {...shown} />
-        {/* It does not change, so it does not come along each time that the rest is asked for again. */}
-        {c.req.header('hx-request') === undefined && <RequestBody {...shown} />}
+        {!isPoll && <RequestBody {...shown} />}
       </>,
     )
   })
@@ -102,7 +105,9 @@ export function addDeliveryPage(
   })
 
   app.get('/deliveries/:id/body.json', async (c) => {
-    const { type, body } = await show(c)
+    const { id, owner } = await owners.ofDelivery(c.req.param('id'))
+    const delivery = await deliveries.find(owner.id, id)
+    const { type, body } = await sentBody(owner.id, eventOf(delivery))
     if (type === null) throw new NothingFound()
     return jsonFile(c, 'body.json', body)
   })
@@ -121,6 +126,8 @@ export function addDeliveryPage(
     })
   }
 }
+
+const eventOf = ({ event_id: id }: Delivery) => id as EventId
 
 function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
   if (!viewer.may('manage')) return null

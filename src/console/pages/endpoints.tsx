@@ -19,7 +19,7 @@ export function addEndpointsPages(
   options: {
     area?: Area
     render: RenderPage
-    tenants: Pick<Tenants, 'show' | 'find'>
+    tenants: Pick<Tenants, 'get' | 'find'>
     allEndpoints: AllEndpoints
     tryFilter: ReturnType<typeof createTryFilter>
   },

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import type { EventType, EventTypes } from '../../events/event-types.ts'
+import type { EventType, EventTypeOutline, EventTypes } from '../../events/event-types.ts'
 import type { ExampleOf } from '../../events/example.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../fields.tsx'
 import { readForm, refusedForm } from '../forms.ts'
@@ -22,7 +22,7 @@ const SAID: Record<string, string> = {
 
 export interface EventTypePagesOptions {
   render: RenderPage
-  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  eventTypes: Pick<EventTypes, 'outline' | 'get'>
   exampleOf: ExampleOf
 }
 
@@ -30,7 +30,7 @@ export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOpt
   const { render, eventTypes, exampleOf } = options
 
   const list = async (c: Context<PageEnv>, form: FormState = EMPTY_FORM) => {
-    const all = await eventTypes.list({ limit: LISTED_MAX, after: null })
+    const all = await eventTypes.outline({ limit: LISTED_MAX })
     return render(
       c,
       { title: 'Event types', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
@@ -107,7 +107,7 @@ export function addCataloguePages(app: Hono<PageEnv>, options: EventTypePagesOpt
   const { render, eventTypes, exampleOf } = options
   const list = '/portal/event-types'
   app.get('/event-types', async (c) => {
-    const types = await eventTypes.list({ limit: LISTED_MAX, after: null })
+    const types = await eventTypes.outline({ limit: LISTED_MAX })
     return render(
       c,
       { title: 'Event types', at: list },
@@ -292,16 +292,16 @@ function Nothing() {
   )
 }
 
-function TypeTable({ types, list = PATH }: { types: readonly EventType[]; list?: string }) {
+function TypeTable({ types, list = PATH }: { types: readonly EventTypeOutline[]; list?: string }) {
   return (
     <Table label="Event types" head={['Name', 'Description', 'Schema', 'State']}>
-      {types.map(({ name, description, schema, deprecated_at: since }) => (
+      {types.map(({ name, description, has_schema: hasSchema, deprecated_at: since }) => (
         <tr>
           <td>
             <a href={pathOf(name, list)}>{name}</a>
           </td>
           <td>{description}</td>
-          <td>{schema == null ? <span class="muted">anything goes</span> : 'yes'}</td>
+          <td>{hasSchema ? 'yes' : <span class="muted">anything goes</span>}</td>
           <td>{since ? <Badge of="off" label="deprecated" /> : <Badge of="active" />}</td>
         </tr>
       ))}

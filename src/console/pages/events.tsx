@@ -22,7 +22,7 @@ import {
   Time,
 } from '../parts.tsx'
 import type { PageEnv } from '../viewer.ts'
-import { isShownWhole } from '../words.ts'
+import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../words.ts'
 import {
   EndpointFilter,
   FilterForm,
@@ -39,10 +39,10 @@ export function addEventPages(
   app: Hono<PageEnv>,
   options: {
     render: RenderPage
-    tenants: Pick<Tenants, 'show'>
+    tenants: Pick<Tenants, 'get'>
     allEvents: ReturnType<typeof createAllEvents>
     owners: Pick<Owners, 'ofEvent'>
-    events: Pick<Events, 'get'>
+    events: Pick<Events, 'get' | 'dataOf'>
     routing: Pick<Routing, 'explain'>
   },
 ): void {
@@ -66,14 +66,13 @@ export function addEventPages(
 
   app.get('/events/:id/data.json', async (c) => {
     const { id, owner } = await owners.ofEvent(c.req.param('id'))
-    const { data } = await events.get(owner.id, id)
-    return jsonFile(c, 'data.json', data)
+    return jsonFile(c, 'data.json', await events.dataOf(owner.id, id))
   })
 
   app.get('/events/:id', async (c: Context<PageEnv>) => {
     const { id, owner } = await owners.ofEvent(c.req.param('id') ?? '')
     const [event, routes] = await Promise.all([
-      events.get(owner.id, id),
+      events.get(owner.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
       routing.explain(owner.id, id),
     ])
     return render(

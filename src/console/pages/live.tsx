@@ -37,7 +37,7 @@ const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 export interface LiveOptions {
   area?: Area
   render: RenderPage
-  tenants: Pick<Tenants, 'show'>
+  tenants: Pick<Tenants, 'get'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   sessions: Pick<Sessions, 'find'>
   cookie: SessionCookie
@@ -82,6 +82,7 @@ async function stream(
       type: filters.type,
       statusClass: filters.class,
       reason: filters.reason,
+      withAnswers: false,
       outcome: outcomeOf.parse(c.req.query('outcome')),
       // The browser says itself where it was; the page where it has to begin anew, as after a refusal.
       after: c.req.header('last-event-id') ?? c.req.query('after'),

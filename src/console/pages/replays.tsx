@@ -27,7 +27,7 @@ export function addReplayPages(
   app: Hono<PageEnv>,
   options: {
     render: RenderPage
-    tenants: Pick<Tenants, 'show' | 'find'>
+    tenants: Pick<Tenants, 'get' | 'find'>
     owners: Pick<Owners, 'ofReplay'>
     allReplays: ReturnType<typeof createAllReplays>
   },

@@ -47,11 +47,11 @@ export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
   liveAttempts: Pick<LiveAttempts, 'open'>
   names: Names
   owners: Owners
-  tenants: Pick<Tenants, 'show' | 'find'>
-  eventTypes: Pick<EventTypes, 'list' | 'get'>
+  tenants: Pick<Tenants, 'get' | 'find'>
+  eventTypes: Pick<EventTypes, 'outline' | 'get'>
   exampleOf: ExampleOf
   attempts: Pick<Attempts, 'get'>
-  deliveries: Pick<Deliveries, 'get'>
+  deliveries: Pick<Deliveries, 'find' | 'get'>
   allDeliveries: ReturnType<typeof createAllDeliveries>
   sentBody: ReturnType<typeof createSentBody>
   endpoints: Pick<Endpoints, 'get'>
