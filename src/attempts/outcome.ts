@@ -19,7 +19,7 @@ export type AttemptOutcome =
   | 'delivered'
   /** The receiver answered anything else, redirects and 101 included. */
   | 'rejected'
-  /** No complete head of an answer came: DNS, connection, TLS, timeout, or not HTTP. */
+  /** No status came: DNS, connection, TLS, timeout, or not HTTP. */
   | 'unreachable'
   /** Nothing was sent: the address or the URL is not allowed, or the data was erased. */
   | 'blocked'
@@ -44,7 +44,10 @@ export interface AttemptResult {
   statusCode: number | null
   /** What went wrong, for programs; `null` when delivered. */
   reason: AttemptReason | null
-  /** What went wrong in detail, in words for a customer and for nobody else; `null` when delivered. */
+  /**
+   * What went wrong in detail, in words for a customer and for nobody else. Beside a status, also of 2xx, what was
+   * wrong with the answer otherwise; `null` when nothing was.
+   */
   error: string | null
   /** From the call to the end of the answer (or the moment we stopped reading), to 0.1 ms. */
   durationMs: number

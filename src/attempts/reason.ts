@@ -20,13 +20,12 @@ export const REASONS: Record<AttemptReason, string> = {
   timeout_connect:
     'The time was over before there was a connection, through the proxy where there is one.',
   timeout_tls: 'The time was over during the TLS handshake.',
-  timeout_answer:
-    'The request was on its way, and the time was over before the head of an answer was complete.',
+  timeout_answer: 'The request was on its way, and the time was over before a status was there.',
   dns_not_found: 'DNS does not know the name, or no address of it.',
   dns_failed: 'The name servers did not answer, or not usefully.',
   connection_refused: 'Nothing listens at the address.',
   connection_unreachable: 'There is no route to the address.',
-  connection_closed: 'The connection was closed before the head of an answer was complete.',
+  connection_closed: 'The connection was closed before a status was there.',
   connection_failed: 'There was no connection, for another reason.',
   tls_certificate:
     'The certificate of the receiver is not trusted: expired, of another name, of an unknown authority.',

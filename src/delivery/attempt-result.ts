@@ -49,12 +49,18 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
     outcome: reason === null ? 'delivered' : 'rejected',
     statusCode: answer.statusCode,
     reason,
-    error: reason && statusError(answer.statusCode),
+    error: errorOf(answer.statusCode, failure),
     timings: timingsOf(exchange),
     responseHeaders: definedHeaders(answer.headers),
     responseBody: await exchange.body.text(answer.headers['content-encoding']),
     retryAfterSeconds: retryAfterOf(answer),
   }
+}
+
+/** What the status says, unless that is success, and what was wrong with the answer beside it. */
+function errorOf(statusCode: number, mistake: Failure | null): string | null {
+  const words = [reasonOfStatus(statusCode) && statusError(statusCode), mistake?.error]
+  return words.filter(Boolean).join('; ') || null
 }
 
 function statusError(statusCode: number): string {
@@ -68,9 +74,9 @@ function retryAfterOf({ statusCode, headers }: AnswerHead): number | null {
     : null
 }
 
-function timingsOf({ dialing, timings }: Exchange): AttemptTimings {
+function timingsOf({ dialing, firstByteMs }: Exchange): AttemptTimings {
   const { dnsMs, connectMs, tlsMs } = dialing
-  return { dnsMs, connectMs, tlsMs, firstByteMs: timings?.phases.firstByte ?? null }
+  return { dnsMs, connectMs, tlsMs, firstByteMs }
 }
 
 function definedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {

@@ -28,6 +28,13 @@ export const CLOSED_UNDER_US: Failure = {
   error: 'the receiver closed the kept-alive connection as it was used',
 }
 
+/** Perhaps the start of an answer to a request that was not made yet (RFC 9112, 9.3). */
+export const MORE_THAN_ANSWER: Failure = {
+  outcome: 'unreachable',
+  reason: 'bad_answer',
+  error: 'something followed the answer that does not belong to it',
+}
+
 const MISSED: Record<Phase, string> = {
   dns: 'the name did not resolve',
   connect: 'no connection',
@@ -53,6 +60,23 @@ const CAUSES: Record<string, Cause> = {
   EHOSTUNREACH: ['connection_unreachable', 'no route to the host'],
   ENETUNREACH: ['connection_unreachable', 'no route to the network'],
   ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],
+  HPE_CR_EXPECTED: ['bad_answer', 'a line of the answer does not end with CR LF'],
+  HPE_LF_EXPECTED: ['bad_answer', 'a line of the answer does not end with CR LF'],
+  HPE_INVALID_HEADER_TOKEN: ['bad_answer', 'a header line of the answer is not valid'],
+  HPE_UNEXPECTED_SPACE: ['bad_answer', 'a header line of the answer is not valid'],
+  HPE_INVALID_CONTENT_LENGTH: [
+    'bad_answer',
+    'the length of the answer is not valid or not its only one',
+  ],
+  HPE_UNEXPECTED_CONTENT_LENGTH: ['bad_answer', 'the answer has more than one length'],
+  HPE_INVALID_TRANSFER_ENCODING: [
+    'bad_answer',
+    'the answer comes in chunks and has a length as well',
+  ],
+  HPE_INVALID_CHUNK_SIZE: ['bad_answer', 'the chunks of the answer are not valid'],
+  HPE_INVALID_CONSTANT: ['bad_answer', 'the status line of the answer is not valid HTTP'],
+  HPE_INVALID_STATUS: ['bad_answer', 'the status line of the answer is not valid HTTP'],
+  HPE_INVALID_VERSION: ['bad_answer', 'the status line of the answer is not valid HTTP'],
   HPE_HEADER_OVERFLOW: ['bad_answer', 'the headers of the answer are larger than 16 KiB'],
 }
 

@@ -146,7 +146,8 @@ export const attemptSchema = z
     statusCode: z.int().nullable(),
     reason: z.union([reasonSchema, z.null()]),
     error: z.string().nullable().openapi({
-      description: 'The reason in detail, in words for people; they may change.',
+      description:
+        'The reason in detail, in words for people; they may change. Beside a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed.',
     }),
     durationMs: milliseconds,
     timings: z.object({

@@ -292,7 +292,11 @@ function describeTest(tested: TestAttempt | Delivery): string {
   if (!('outcome' in tested)) return 'The test event is under way: look at its deliveries.'
   const { outcome, statusCode, durationMs } = tested
   const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
-  if (outcome === 'delivered') return `The test event was delivered: HTTP ${statusCode}${took}.`
+  if (outcome === 'delivered') {
+    // Such as an answer that is broken behind its status.
+    const mistake = tested.error ? ` But ${tested.error}.` : ''
+    return `The test event was delivered: HTTP ${statusCode}${took}.${mistake}`
+  }
   return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.`
 }
 

@@ -1,0 +1,158 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+
+/** A head of 16 KiB and as much of a body as is kept; of a longer answer the rest is only counted. */
+const KEPT_BYTES_MAX = 32_768
+/** Of headers that are read in spite of what is wrong with them. */
+const HEADERS_CHARACTERS_MAX = 16_384
+/** What Go's client or curl reads: any version, any blanks, no reason, a bare LF at the end. */
+const STATUS_LINE = /^(?:\r?\n)*HTTP\/\d+(?:\.\d+)?[ \t]+([1-9]\d{2})(?!\d)[^\n]*\n/i
+const EMPTY_LINE = /(?:^|\n)\r?\n/
+const CHUNK_SIZE = /^([0-9a-f]{1,8})(?![0-9a-f])[^\n]*\n/i
+/** Enough to recognise what speaks there. */
+const QUOTED_CHARACTERS_MAX = 40
+
+/** An answer as far as it can be read. */
+export interface RawAnswer {
+  statusCode: number
+  headers: IncomingHttpHeaders
+  body: Buffer
+}
+
+/**
+ * What a receiver said since the request was on its connection, beside the parser of node:http. That one refuses an
+ * answer as a whole when any line of it is not as it should be, though its status was there to be read.
+ */
+export class RawBytes {
+  readonly #chunks: Buffer[] = []
+  #keptBytes = 0
+  #bytes = 0
+  #last: Buffer = Buffer.alloc(0)
+  /** `Date.now()` of the first byte. */
+  firstAt: number | null = null
+
+  readonly add = (chunk: Buffer): void => {
+    this.firstAt ??= Date.now()
+    this.#bytes += chunk.length
+    this.#last = chunk
+    const room = KEPT_BYTES_MAX - this.#keptBytes
+    if (room <= 0) return
+    this.#chunks.push(chunk.subarray(0, room))
+    this.#keptBytes += Math.min(chunk.length, room)
+  }
+
+  isEmpty(): boolean {
+    return this.#bytes === 0
+  }
+
+  /** The status decides, once its line is complete; headers and body are what can be made of the rest. */
+  read(): RawAnswer | null {
+    const bytes = Buffer.concat(this.#chunks)
+    const text = bytes.toString('latin1')
+    const head = findHead(text)
+    if (!head) return null
+    const headers = readHeaders(text.slice(head.headersAt, head.bodyAt ?? text.lastIndexOf('\n')))
+    const body = head.bodyAt === null ? Buffer.alloc(0) : bytes.subarray(head.bodyAt)
+    return { statusCode: head.statusCode, headers, body: unframe(body, headers) }
+  }
+
+  /** Whether an answer that node:http has read whole was all there was. What lies behind it is no later answer. */
+  endsWith({ statusCode, headers }: IncomingMessage): boolean {
+    const head = findHead(Buffer.concat(this.#chunks).toString('latin1'))
+    if (!head || head.bodyAt === null) return false
+    if (statusCode === 204 || statusCode === 304) return this.#bytes === head.bodyAt
+    if (headers['transfer-encoding']) return this.#last.toString('latin1').endsWith('\r\n\r\n')
+    return this.#bytes === head.bodyAt + Number(headers['content-length'])
+  }
+
+  /** What came, for people, when there is no status in it. */
+  describe(): string {
+    const bytes = Buffer.concat(this.#chunks)
+    const text = bytes.toString('latin1')
+    if (isTls(bytes)) return 'the receiver speaks TLS on this port; its URL has to begin with https'
+    if (isHttp2(bytes)) return 'the receiver speaks nothing but HTTP/2 on this port'
+    if (STATUS_LINE.test(text))
+      return 'an answer was announced (1xx), and none came that can be read'
+    if (/^(\r?\n)*HTTP\//i.test(text)) return 'the status line of the answer cannot be read'
+    const [line = ''] = text.trim().split(/\r?\n/)
+    const start = line.slice(0, QUOTED_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, '\uFFFD')
+    return `what came is no answer in HTTP; it begins with "${start}"`
+  }
+}
+
+interface FoundHead {
+  statusCode: number
+  headersAt: number
+  /** `null` while the head is not complete. */
+  bodyAt: number | null
+}
+
+/** Passes over the answers that only announce the one that counts (1xx but 101). */
+function findHead(text: string): FoundHead | null {
+  let at = 0
+  for (;;) {
+    const line = STATUS_LINE.exec(at === 0 ? text : text.slice(at))
+    if (!line) return null
+    const statusCode = Number(line[1])
+    const headersAt = at + line[0].length
+    const end = EMPTY_LINE.exec(text.slice(headersAt))
+    const bodyAt = end && headersAt + end.index + end[0].length
+    if (statusCode >= 200 || statusCode === 101) return { statusCode, headersAt, bodyAt }
+    if (bodyAt === null) return null
+    at = bodyAt
+  }
+}
+
+/** Lines that are no headers are left out; a name that comes twice has both values, as with node:http. */
+function readHeaders(text: string): IncomingHttpHeaders {
+  const headers = new Map<string, string>()
+  // NUL is what Postgres cannot store.
+  const lines = text.slice(0, HEADERS_CHARACTERS_MAX).replaceAll('\0', '\uFFFD')
+  // A line that begins with a blank goes on with the one before (RFC 9112, 5.2).
+  for (const line of lines.replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/)) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, Math.max(colon, 0)).trim().toLowerCase()
+    if (name === '') continue
+    const value = line.slice(colon + 1).trim()
+    const before = headers.get(name)
+    headers.set(name, before === undefined ? value : `${before}, ${value}`)
+  }
+  return Object.fromEntries(headers)
+}
+
+function unframe(body: Buffer, headers: IncomingHttpHeaders): Buffer {
+  if (/chunked/i.test(headers['transfer-encoding'] ?? '')) return readChunks(body)
+  const length = headers['content-length'] ?? ''
+  return /^\d+$/.test(length) ? body.subarray(0, Number(length)) : body
+}
+
+/** What is in the chunks, up to one that is not complete or has no size. */
+function readChunks(body: Buffer): Buffer {
+  const text = body.toString('latin1')
+  const chunks: Buffer[] = []
+  let at = 0
+  for (;;) {
+    const size = CHUNK_SIZE.exec(text.slice(at, at + 256))
+    if (!size?.[1]) break
+    const from = at + size[0].length
+    const to = from + Number.parseInt(size[1], 16)
+    chunks.push(body.subarray(from, to))
+    if (to === from || to >= body.length) break
+    at = to + (text[to] === '\r' ? 2 : 1)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The start of a record of SSL 3 or TLS: its kind, then its version. */
+function isTls([kind = 0, version]: Buffer): boolean {
+  return kind >= 0x14 && kind <= 0x18 && version === 3
+}
+
+/** SETTINGS, with which every server begins (RFC 9113, 3.4): three bytes of length, kind 4, flags, stream 0. */
+function isHttp2(bytes: Buffer): boolean {
+  return (
+    bytes.length >= 9 &&
+    bytes[3] === 4 &&
+    bytes.readUIntBE(0, 3) % 6 === 0 &&
+    bytes.readUInt32BE(5) === 0
+  )
+}
