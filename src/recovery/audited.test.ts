@@ -89,6 +89,7 @@ t.test('every function that acts writes who acted, what was done and on what', a
     WHO,
   )
   await audited('drain_runner', ofRunner, 'postrider.drain_runner($1, $2)', work.runner, WHO)
+  await pool.query('update postrider.runner set session_pid = null where id = $1', [work.runner])
   await audited('reap', ofRunner, 'postrider.reap(array[$1])', work.runner)
   await audited(
     'erase_event',
