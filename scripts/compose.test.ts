@@ -45,11 +45,11 @@ function service(name: string) {
 /** Replaces variables as Compose does, as far as the file uses them. */
 function interpolate(value: string, env: Record<string, string>): string {
   return value.replace(
-    /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
+    /\$\{(\w+)(?::([-?])((?:[^{}]|\$\{[^}]*\})*))?\}/g,
     (_match, name: string, operator?: string, rest = '') => {
       if (env[name]) return env[name]
       if (operator === '?') throw new Error(`required variable ${name} is missing: ${rest}`)
-      return operator === '-' ? rest : ''
+      return operator === '-' ? interpolate(rest, env) : ''
     },
   )
 }
@@ -63,8 +63,11 @@ function environmentOf(name: string, env: Record<string, string>): Record<string
 const SECRETS = {
   POSTGRES_PASSWORD: 'a1b2c3d4',
   SECRET_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
-  POSTRIDER_ADMIN_KEY: '0123456789abcdef',
+  POSTRIDER_ADMIN_KEY: '0123456789abcdef'.repeat(3), // as of openssl rand -hex 24
 }
+
+/** What the Dockerfile sets. */
+const IMAGE = { NODE_ENV: 'production' }
 
 /** Formats that the specification defines itself; an unknown one would go unchecked. */
 const COMPOSE_FORMATS = {
@@ -91,16 +94,24 @@ t.test('compose.yaml keeps to the Compose specification', async (t) => {
 
 t.test('the configuration it hands over is complete and valid', async (t) => {
   for (const command of ['api', 'runner', 'migrate'] as const) {
-    const config = readConfig(environmentOf(command, SECRETS), command)
+    const environment = { ...IMAGE, ...environmentOf(command, SECRETS) }
+    const config = readConfig(environment, command)
     t.equal(config.databaseUrl, 'postgres://postrider:a1b2c3d4@postgres:5432/postrider')
     t.equal(config.runnerConcurrency, 250, 'what is not set keeps its default')
     t.strictSame(service(command).command, [command])
   }
+  const publicUrlWith = (env: Record<string, string>) =>
+    readConfig({ ...IMAGE, ...environmentOf('api', { ...SECRETS, ...env }) }, 'api').publicUrl
+  t.equal(publicUrlWith({}), 'http://127.0.0.1:8080', 'links lead to where it is published')
+  t.equal(publicUrlWith({ PORT: '9000' }), 'http://127.0.0.1:9000')
+  t.equal(publicUrlWith({ PUBLIC_URL: 'https://hooks.example.com' }), 'https://hooks.example.com')
 })
 
 /** What a service does not get from compose.yaml, and why; every other variable of ours it gets. */
 const LEFT_OUT: Record<string, Record<string, string>> = {
   api: {
+    NODE_ENV: 'of the image',
+    METRICS_PORT: 'only the API itself is published',
     DATABASE_DIRECT_URL: 'there is no pooler',
     RUNNER_CONCURRENCY: 'of runners only',
     RUNNER_PORT: 'of runners only',
@@ -109,8 +120,11 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     POSTRIDER_API_KEY: 'of the client commands only',
   },
   runner: {
+    NODE_ENV: 'of the image',
     DATABASE_DIRECT_URL: 'there is no pooler',
     PORT: 'of the API only',
+    METRICS_PORT: 'of the API only',
+    TRUSTED_PROXIES: 'of the API only',
     POSTRIDER_ADMIN_KEY: 'of the API only; a runner needs no key',
     POSTRIDER_DATA: 'of `dev` only',
     POSTRIDER_URL: 'of the client commands only',

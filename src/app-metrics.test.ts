@@ -117,3 +117,29 @@ t.test('what happens in two processes is in the metrics of the one that did it',
     }
   }
 })
+
+t.test('the metrics of an API have a port of their own where one is set', async (t) => {
+  const api = await startService(t, 'api', { DATABASE_URL: url, METRICS_PORT: '0' })
+  const own = String((await api.line('metrics.served'))['url'])
+  t.not(own, api.url)
+  t.match(await scrape(own), /^postrider_database_up 1$/m)
+  t.equal((await fetch(`${own}/ready`)).status, 200)
+  t.equal((await fetch(`${own}/live`)).status, 200)
+  t.equal((await fetch(`${own}/api/tenants`)).status, 404, 'and nothing else is there')
+  t.equal((await fetch(`${own}/console/sign-in`)).status, 404)
+  for (const method of ['GET', 'HEAD', 'POST']) {
+    const { status } = await fetch(`${api.url}/metrics`, { method })
+    t.equal(status, 404, `${method} where everybody comes`)
+  }
+  t.notMatch(await (await fetch(`${api.url}/openapi.json`)).text(), '/metrics')
+  t.equal((await fetch(`${api.url}/ready`)).status, 200)
+  t.equal(await api.stop(), 0)
+  await t.rejects(fetch(`${own}/live`))
+})
+
+t.test('a port of metrics that is taken is named', async (t) => {
+  const other = await startService(t, 'api', { DATABASE_URL: url })
+  const METRICS_PORT = new URL(other.url).port
+  const started = startService(t, 'api', { DATABASE_URL: url, METRICS_PORT })
+  await t.rejects(started, { message: /ended with 78 .*METRICS_PORT \d+ is in use/s })
+})

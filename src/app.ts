@@ -2,10 +2,16 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { createApi } from './app/api-service.ts'
 import { bind, createFront, listen, urlOf } from './app/listen.ts'
+import { startMetricsPort } from './app/metrics-port.ts'
 import { once } from './app/once.ts'
 import { startRunnerOf } from './app/runner-service.ts'
 import { createSharedParts } from './app/shared-parts.ts'
-import type { Config, ServiceConfig } from './config.ts'
+import {
+  type Config,
+  isShortAdminKey,
+  type ServiceConfig,
+  STRONG_ADMIN_KEY_LENGTH,
+} from './config.ts'
 import { CONSOLE_PATH } from './console/console-path.ts'
 import { assertRights } from './database/assert-rights.ts'
 import { startPostgres } from './database/embedded.ts'
@@ -41,6 +47,8 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   const http = await listen(config, api.app)
   starting.defer(http.stop)
   starting.defer(api.liveAttempts.stop)
+  starting.defer((await startMetricsPort(config, parts, api)).stop)
+  warnOfShortKey(config, log)
   log.info({ url: http.url }, 'api.started')
 
   const running = starting.move()
@@ -50,6 +58,12 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
     stop: once(() => running.disposeAsync()),
     ended: new Promise(() => undefined),
   }
+}
+
+/** Production refuses it (NODE_ENV); here somebody may have a reason. */
+function warnOfShortKey({ adminKey }: ServiceConfig, log: Log): void {
+  if (adminKey === undefined || !isShortAdminKey(adminKey)) return
+  log.warn({ atLeast: STRONG_ADMIN_KEY_LENGTH }, 'config.admin_key_short')
 }
 
 /** Loaded only here: a runner has no pages, and no use for what they are made of. */
@@ -116,6 +130,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const api = createApi(service, parts)
   starting.defer(api.stop)
   starting.defer((await withPages(service, parts, api)).stop)
+  starting.defer((await startMetricsPort(service, parts, api)).stop)
   addSandboxRoutes(api.app, { ...api, eventBytesMax: config.eventBytesMax })
   await ensureSandboxEndpoint(api, url)
   const runner = await startRunnerOf(service, parts)

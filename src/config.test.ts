@@ -26,6 +26,9 @@ t.test('dev needs no variable at all', async (t) => {
     databaseUrl: undefined,
     host: '127.0.0.1',
     port: 8080,
+    metricsPort: undefined,
+    trustedProxies: [],
+    isProduction: false,
     dataDir: '.postrider',
     runnerConcurrency: 250,
     runnerPort: 0,
@@ -121,6 +124,7 @@ t.test('encryption keys are 32 bytes of strict base64; the first encrypts', asyn
 t.test('numbers keep to their bounds at both ends', async (t) => {
   const bounds: [string, number, number][] = [
     ['PORT', 0, 65_535],
+    ['METRICS_PORT', 0, 65_535],
     ['RUNNER_CONCURRENCY', 1, 2000],
     ['DELIVERY_TIMEOUT_SECONDS', 1, 60],
     ['EVENT_BYTES_MAX', 1024, 1_048_576],
@@ -199,6 +203,38 @@ t.test('certificates are read at start; a file that does not work is named', asy
     `EGRESS_CA_FILE (entry 4) cannot read ${one}x (ENOENT)`,
     `EGRESS_CA_FILE (entry 5) cannot read ${folder} (EISDIR)`,
   ])
+})
+
+t.test(
+  'production takes an admin key of 32 characters or more, and others only warn',
+  async (t) => {
+    const read = (command: 'api' | 'dev' | 'runner', length: number, NODE_ENV = 'production') => {
+      const POSTRIDER_ADMIN_KEY = 'k'.repeat(length)
+      return () => readConfig({ ...SERVICE, NODE_ENV, POSTRIDER_ADMIN_KEY }, command as 'api')
+    }
+    t.throws(read('api', 31), /POSTRIDER_ADMIN_KEY has fewer than 32 characters.*openssl rand/s)
+    t.equal(read('api', 32)().isProduction, true)
+    t.throws(
+      read('api', 11),
+      /has a mistake:\n {2}POSTRIDER_ADMIN_KEY has fewer than 12 characters$/,
+    )
+    for (const NODE_ENV of ['', 'development', 'test', 'Production']) {
+      t.equal(read('api', 12, NODE_ENV)().isProduction, false, NODE_ENV)
+    }
+    t.equal(read('dev', 12)().isProduction, false, 'dev is for trying out')
+    t.doesNotThrow(read('runner', 12), 'which needs none')
+    t.doesNotThrow(() => readConfig({ ...SERVICE, NODE_ENV: 'production' }, 'api'), 'none at all')
+  },
+)
+
+t.test('TRUSTED_PROXIES are networks, or addresses', async (t) => {
+  const { trustedProxies } = readConfig({ TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7' }, 'dev')
+  t.strictSame(trustedProxies, ['10.0.0.0/8', '::1', '192.0.2.7'])
+  for (const wrong of ['proxy', '10.0.0.1/8', 'true', '*', '10.0.0.0/33']) {
+    t.match(mistakesIn({ TRUSTED_PROXIES: wrong }), [
+      /^TRUSTED_PROXIES \(entry 1\) is not a network/,
+    ])
+  }
 })
 
 t.test('HTTPS_ONLY is true or false', async (t) => {

@@ -2,7 +2,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'
-import type { Config, ServiceConfig } from '../config.ts'
+import { type Config, isShortAdminKey, type ServiceConfig } from '../config.ts'
 import { writeAct } from '../database/audit-log.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
@@ -31,6 +31,7 @@ import type { Redis } from '../limits/redis.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createPortalLinks } from '../tenants/portal-links.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
@@ -105,6 +106,8 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     database: everyTenant,
     adminKeyHash: config.adminKey === undefined ? null : hashApiKey(config.adminKey),
   })
+  const strongKeys = strongKeysOf(config)
+  const keyGuard = createKeyGuard({ redis, known: strongKeys })
   const portalLinks = createPortalLinks({ database: everyTenant })
   const liveAttempts = createLiveAttempts({
     database: everyTenant,
@@ -119,18 +122,21 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     isStrict: config.eventTypesStrict,
   })
   const attempts = createAttempts({ database })
+  const ready = () => readinessOf(pool, redis)
   const app = createApp({
     version: packageJson.version,
     log,
     metrics,
     tracing,
-    ready: () => readinessOf(pool, redis),
+    ready,
     eventBytesMax: config.eventBytesMax,
     deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
     egressAllow: egressRules(config),
     httpsOnly: config.httpsOnly,
     inTenant,
     apiKeys,
+    keyGuard,
+    trustedProxies: config.trustedProxies,
     ownRequests,
     requestLimiter: requestLimiter(config, redis),
     tenants,
@@ -154,14 +160,30 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     liveAttempts,
     portalLinks,
     publicUrl: config.publicUrl,
+    needsPublicUrl: config.isProduction,
+    servesMetrics: config.metricsPort === undefined,
   })
   const stop = async () => {
     await Promise.all([publisher.idle(), batchPublisher.idle(), apiKeys.idle()])
     await Promise.all([pool.end(), publishPool.end(), batchPool.end()])
   }
   // The sandbox of `dev` is no tenant's, and sees them all.
-  const own = { apiKeys, portalLinks, ownRequests, tenants, liveAttempts, ...eventTypeServices }
-  return { app, pool, ...own, ...endpointServices(everyTenant), endpointServices, stop }
+  const own = {
+    keyGuard,
+    strongKeys,
+    apiKeys,
+    portalLinks,
+    ownRequests,
+    tenants,
+    liveAttempts,
+    ...eventTypeServices,
+  }
+  return { app, pool, ready, ...own, ...endpointServices(everyTenant), endpointServices, stop }
+}
+
+/** Hashes of keys that nobody guesses, however often they try. */
+function strongKeysOf({ adminKey }: Config): Buffer[] {
+  return adminKey === undefined || isShortAdminKey(adminKey) ? [] : [hashApiKey(adminKey)]
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -24,9 +24,9 @@ import { createEvents } from '../events/events.ts'
 import { createRouting } from '../events/routing.ts'
 import { createSentBody } from '../events/sent-body.ts'
 import type { EventId, TenantId } from '../ids.ts'
-import { createSignInLimiter } from '../limits/request-limiter.ts'
 import { createAllReplays } from '../recovery/all-replays.ts'
 import { findViolations } from '../recovery/doctor.ts'
+import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createSessions } from '../tenants/sessions.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-service.ts'
@@ -36,8 +36,8 @@ import type { SharedParts } from './shared-parts.ts'
 const PAGE_CONNECTIONS = 3
 const PAGE_STATEMENT_MS_MAX = 10_000
 const PAGE_SILENCE_MS_MAX = 15_000
-/** Nobody mistypes what they paste more often; a key has too many bits to be guessed at any rate. */
-const SIGN_INS = { limit: 10, windowSeconds: 60 }
+/** A minute: nobody mistypes what they paste more often; a key has too many bits to be guessed at any rate. */
+const SIGN_INS = { what: 'sign-ins', ofClient: 10, inAll: 300 }
 /** Some seconds of the database; `postrider doctor` looks at ten times as much. */
 const CHECKED = { hours: 24, rowsMax: 20_000 }
 
@@ -74,7 +74,8 @@ export function addPages(
       callApi,
       apiKeys,
       sessions: createSessions({ database, apiKeys }),
-      signInLimiter: createSignInLimiter({ redis, ...SIGN_INS }),
+      signInGuard: createKeyGuard({ redis, known: api.strongKeys, limits: SIGN_INS }),
+      keyGuard: api.keyGuard,
       liveAttempts: api.liveAttempts,
       settings: config.settings,
       check: () => findViolations(pool, CHECKED),
@@ -93,6 +94,7 @@ export function addPages(
       log,
       callApi,
       portalLinks,
+      keyGuard: api.keyGuard,
       sessions: createSessions({ database, apiKeys: portalLinks }),
       inTenant: scope.inTenant,
       liveAttempts: api.liveAttempts,

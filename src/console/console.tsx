@@ -18,11 +18,11 @@ import type { Events } from '../events/events.ts'
 import type { ExampleOf } from '../events/example.ts'
 import type { Routing } from '../events/routing.ts'
 import type { createSentBody } from '../events/sent-body.ts'
-import type { AttemptLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { createAllReplays } from '../recovery/all-replays.ts'
 import type { Violation } from '../recovery/doctor.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { KeyGuard } from '../tenants/key-guard.ts'
 import type { Sessions } from '../tenants/sessions.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { loadAssets } from './assets.ts'
@@ -72,7 +72,8 @@ export interface ConsoleOptions {
   callApi: CallApi
   apiKeys: Pick<ApiKeys, 'verify' | 'list'>
   sessions: Sessions
-  signInLimiter: AttemptLimiter
+  signInGuard: KeyGuard
+  keyGuard: KeyGuard
   liveAttempts: Pick<LiveAttempts, 'open'>
   names: Names
   owners: Owners

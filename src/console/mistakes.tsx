@@ -27,8 +27,10 @@ export function answerMistakes(
   app.onError(async (error, c) => {
     const mistake = mistakeOf(error)
     if (mistake.status === 500) {
-      log.error({ err: error, method: c.req.method, path: c.req.path }, 'page.failed')
+      const { address: client } = c.get('client')
+      log.error({ err: error, method: c.req.method, path: c.req.path, client }, 'page.failed')
     }
+    if ('retryAfterSeconds' in error) c.header('retry-after', String(error.retryAfterSeconds))
     return await page(c, render, mistake)
   })
   app.all('*', (c) => page(c, render, NOT_FOUND))
@@ -71,9 +73,12 @@ function mistakeOf(error: Error): Mistake {
   if (error instanceof HTTPException) return ofStatus(error.status, error.message)
   if (code.endsWith('_not_found')) return NOT_FOUND
   if (code === 'scope_missing') return ofStatus(403, error.message)
+  if (code.startsWith('too_many_')) return ofStatus(429, sentence(error.message))
   if (code === 'search_too_slow') return ofStatus(422, error.message)
   return ofStatus(500, '')
 }
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
 const outage: Mistake = {
   status: 503,

@@ -76,13 +76,19 @@ t.test('which keys may sign in', async (t) => {
   t.equal((await signIn()).status, 303)
 })
 
-t.test('tries are limited for each address', async (t) => {
-  const { signIn } = await bundle({ signInsMax: ATTEMPTS_MAX })
+t.test('wrong keys are limited, and right ones are not counted', async (t) => {
+  const { signIn, apiKeys } = await bundle({ signInsMax: ATTEMPTS_MAX })
+  const { key: known } = await apiKeys.issue({ name: 'a', scopes: ['read'] })
+  const { key: unseen } = await apiKeys.issue({ name: 'b', scopes: ['read'] })
+  for (let n = 1; n <= ATTEMPTS_MAX + 1; n++) t.equal((await signIn({ key: known })).status, 303)
   for (let n = 1; n <= ATTEMPTS_MAX; n++) t.equal((await signIn({ key: 'wrong' })).status, 422)
-  const { status, headers, text } = await signIn()
-  t.equal(status, 429, 'the right key too')
-  t.ok(Number(headers.get('retry-after')) > 0)
-  t.match(text, 'Too many tries')
+  for (const key of ['wrong', 'another', unseen]) {
+    const { status, headers, text } = await signIn({ key })
+    t.equal(status, 429, 'a right key too that nobody has seen yet')
+    t.ok(Number(headers.get('retry-after')) > 0)
+    t.match(text, 'Too many wrong keys from your address. Try again in')
+  }
+  t.equal((await signIn({ key: known })).status, 303, 'who was in before is not shut out')
 })
 
 t.test('a session ends by signing out, by hand, in time, and with its key', async (t) => {

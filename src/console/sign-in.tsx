@@ -1,15 +1,14 @@
-import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context, Hono } from 'hono'
-import type { AttemptLimiter } from '../limits/request-limiter.ts'
 import { type ApiKeys, type Caller, hashApiKey } from '../tenants/api-keys.ts'
 import { auditName } from '../tenants/audit-name.ts'
+import { type KeyGuard, TooManyWrongKeys } from '../tenants/key-guard.ts'
 import type { Sessions } from '../tenants/sessions.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from './fields.tsx'
 import { SIGN_IN_BYTES_MAX } from './form-bounds.ts'
 import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import { Command } from './parts.tsx'
-import type { PageEnv, SessionCookie } from './viewer.ts'
+import { findSession, type PageEnv, type SessionCookie } from './viewer.ts'
 
 /** A working day: whoever leaves a screen open is asked again the next morning. */
 const SESSION_SECONDS = 12 * 3_600
@@ -19,13 +18,20 @@ const KEY_LENGTH_MAX = 256
 export interface SignInOptions {
   apiKeys: Pick<ApiKeys, 'verify'>
   sessions: Sessions
-  signInLimiter: AttemptLimiter
+  /** Of keys that are typed by people; that of cookies is another. */
+  signInGuard: KeyGuard
+  keyGuard: KeyGuard
   cookie: SessionCookie
   render: RenderPage
 }
 
 export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): void {
-  const { apiKeys, sessions, signInLimiter, cookie, render } = options
+  const { apiKeys, sessions, signInGuard, cookie, render } = options
+
+  const verified = async (typed: string, client: string): Promise<Caller | null> => {
+    if (typed.length > KEY_LENGTH_MAX) return null
+    return await signInGuard.find(client, typed, () => apiKeys.verify(typed))
+  }
 
   app.get('/sign-in', (c) =>
     page(c, render, { ...EMPTY_FORM, values: { to: destination(c.req.query('to')) } }),
@@ -36,16 +42,17 @@ export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): voi
     const refuse = (status: 422 | 429, mistake: string) =>
       page(c, render, { values: { to: destination(to) }, mistakes: { key: mistake } }, status)
 
-    const { allowed, retryAfterSeconds } = await signInLimiter.consume(addressOf(c))
-    if (!allowed) {
-      c.header('retry-after', String(retryAfterSeconds))
-      return refuse(
-        429,
-        `Too many tries from your address. Try again in ${retryAfterSeconds} seconds.`,
-      )
-    }
     const typed = key.trim()
-    const caller = typed.length > KEY_LENGTH_MAX ? null : await apiKeys.verify(typed)
+    const { address: client } = c.get('client')
+    const caller = await verified(typed, client).catch((error) => {
+      if (error instanceof TooManyWrongKeys) return error
+      throw error
+    })
+    if (caller instanceof TooManyWrongKeys) {
+      const { retryAfterSeconds: seconds } = caller
+      c.header('retry-after', String(seconds))
+      return refuse(429, `Too many wrong keys from your address. Try again in ${seconds} seconds.`)
+    }
     if (!caller) return refuse(422, 'This key is unknown, expired or revoked.')
     const mistake = mistakeIn(caller)
     if (mistake !== null) return refuse(422, mistake)
@@ -54,18 +61,17 @@ export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): voi
       'console',
       hashApiKey(typed),
       SESSION_SECONDS,
-      auditName(caller),
+      { who: auditName(caller), client },
     )
     cookie.write(c, token, expiresAt)
     return c.redirect(destination(to), 303)
   })
 
   app.post('/sign-out', async (c) => {
-    const token = cookie.read(c)
-    const found = token === undefined ? null : await sessions.find('console', token)
+    const found = await findSession(c, { ...options, area: 'console' })
     if (found) {
-      const who = auditName(found.caller)
-      await sessions.end(found.session.id, { who, action: 'sign_out' })
+      const by = { who: auditName(found.caller), client: c.get('client').address }
+      await sessions.end(found.session.id, { ...by, action: 'sign_out' })
     }
     cookie.remove(c)
     return c.redirect('/console/sign-in', 303)
@@ -86,10 +92,6 @@ function mistakeIn({ tenant, scopes }: Caller): string | null {
 function destination(to: string | undefined): string {
   const isOurs = to !== undefined && /^\/console(?:[/?][!-~]*)?$/.test(to) && !to.includes('\\')
   return isOurs ? to : '/console'
-}
-
-function addressOf(c: Context<PageEnv>): string {
-  return c.env?.incoming ? (getConnInfo(c).remote.address ?? 'unknown') : 'unknown'
 }
 
 function page(

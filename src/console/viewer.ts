@@ -4,7 +4,9 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
 import { Postrider } from '../client/client.ts'
 import type { Scope } from '../database/schema.ts'
+import type { Client } from '../limits/client-address.ts'
 import type { Caller } from '../tenants/api-keys.ts'
+import type { KeyGuard } from '../tenants/key-guard.ts'
 import type { Area, Session, Sessions } from '../tenants/sessions.ts'
 
 /** Who looks at a page, and what they may do. */
@@ -19,7 +21,7 @@ export interface Viewer {
 /** `Bindings` are missing where there is no server, as in tests. */
 export interface PageEnv {
   Bindings: Partial<HttpBindings>
-  Variables: { viewer: Viewer }
+  Variables: { client: Client; viewer: Viewer }
 }
 
 /** Answers a request of the API for a caller who has been authenticated already. */
@@ -44,9 +46,9 @@ export function createViewer(found: { session: Session; caller: Caller }, call: 
 }
 
 export interface SessionCookie {
-  read(c: Context): string | undefined
-  write(c: Context, token: string, expires: Date): void
-  remove(c: Context): void
+  read(c: Context<PageEnv>): string | undefined
+  write(c: Context<PageEnv>, token: string, expires: Date): void
+  remove(c: Context<PageEnv>): void
 }
 
 /**
@@ -59,8 +61,8 @@ export interface SessionCookie {
  */
 export function sessionCookie(area: Area, { isFramed = false } = {}): SessionCookie {
   const name = `postrider_${area}`
-  const nameOver = (c: Context) => (isHttps(c) ? `__Host-${name}` : name)
-  const attributes = (c: Context) => {
+  const nameOver = (c: Context<PageEnv>) => (isHttps(c) ? `__Host-${name}` : name)
+  const attributes = (c: Context<PageEnv>) => {
     const secure = isHttps(c)
     const own = { path: secure ? '/' : `/${area}`, httpOnly: true, secure } as const
     return isFramed && own.secure
@@ -74,9 +76,26 @@ export function sessionCookie(area: Area, { isFramed = false } = {}): SessionCoo
   }
 }
 
-/** Also behind a proxy that ends TLS. Whoever forges the header only keeps the cookie from themselves. */
-export function isHttps(c: Context): boolean {
-  return c.req.header('x-forwarded-proto') === 'https' || new URL(c.req.url).protocol === 'https:'
+/** Also behind a proxy that ends TLS. */
+export function isHttps(c: Context<PageEnv>): boolean {
+  return c.get('client').isHttps || new URL(c.req.url).protocol === 'https:'
+}
+
+/** Who has the cookie of a session, unless there were too many wrong ones. */
+export async function findSession(
+  c: Context<PageEnv>,
+  { area, sessions, cookie, keyGuard }: SessionLookUp,
+): ReturnType<Sessions['find']> {
+  const token = cookie.read(c)
+  if (token === undefined) return null
+  return await keyGuard.find(c.get('client').address, token, () => sessions.find(area, token))
+}
+
+export interface SessionLookUp {
+  area: Area
+  sessions: Pick<Sessions, 'find'>
+  cookie: SessionCookie
+  keyGuard: KeyGuard
 }
 
 /**
@@ -84,17 +103,12 @@ export function isHttps(c: Context): boolean {
  *
  * @param signIn path of the page to sign in at
  */
-export function requireViewer(options: {
-  area: Area
-  sessions: Pick<Sessions, 'find'>
-  cookie: SessionCookie
-  callApi: CallApi
-  signIn: string
-}): MiddlewareHandler<PageEnv> {
-  const { area, sessions, cookie, callApi, signIn } = options
+export function requireViewer(
+  options: SessionLookUp & { callApi: CallApi; signIn: string },
+): MiddlewareHandler<PageEnv> {
+  const { callApi, signIn } = options
   return createMiddleware<PageEnv>(async (c, next) => {
-    const token = cookie.read(c)
-    const found = token === undefined ? null : await sessions.find(area, token)
+    const found = await findSession(c, options)
     if (!found) {
       // A part of a page that is fetched again would show the form in its place: load the page anew.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })

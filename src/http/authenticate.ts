@@ -3,14 +3,16 @@ import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
 import type { Scope } from '../database/schema.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
+import type { Client } from '../limits/client-address.ts'
 import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
+import type { KeyGuard } from '../tenants/key-guard.ts'
 import { isReserved, type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { Problem } from './problem.ts'
 import type { Admit } from './rate-limit.ts'
 
 /** What handlers find in the context. `tenant` only on paths with `{tenant}`. */
 export interface ApiEnv {
-  Variables: RequestIdVariables & { caller: Caller; tenant: Tenant }
+  Variables: RequestIdVariables & { client: Client; caller: Caller; tenant: Tenant }
 }
 
 /** Ours have 46 characters; nobody gets to make us hash a megabyte. */
@@ -26,14 +28,22 @@ export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
  */
 export type OwnRequests = Pick<WeakMap<Request, Caller>, 'get'>
 
-export function createAuthenticate(
-  { verify }: Pick<ApiKeys, 'verify'>,
-  admit: Admit,
-  ownRequests: OwnRequests = new WeakMap(),
-): Authenticate {
+export function createAuthenticate(options: {
+  apiKeys: Pick<ApiKeys, 'verify'>
+  /** Null = strangers may try as many keys as they like. */
+  keyGuard: KeyGuard | null
+  admit: Admit
+  ownRequests?: OwnRequests | undefined
+}): Authenticate {
+  const { apiKeys, keyGuard, admit, ownRequests = new WeakMap() } = options
+  const verify = (c: Context<ApiEnv>) => {
+    const key = bearerOf(c)
+    const find = () => apiKeys.verify(key)
+    return keyGuard ? keyGuard.find(c.get('client').address, key, find) : find()
+  }
   return (scope) =>
     createMiddleware<ApiEnv>(async (c, next) => {
-      const caller = ownRequests.get(c.req.raw) ?? (await verify(bearerOf(c)))
+      const caller = ownRequests.get(c.req.raw) ?? (await verify(c))
       if (!caller) throw unauthenticated('The API key is unknown, expired or revoked.')
       await admit(c, caller)
       if (!caller.scopes.has(scope) && !caller.scopes.has('admin')) {

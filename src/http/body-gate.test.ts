@@ -162,3 +162,38 @@ t.test('a client that announces an upgrade is held to the same', async (t) => {
   const head = 'POST /reads HTTP/1.1\nconnection: upgrade\nupgrade: websocket'
   t.match(await send(`${head}\ncontent-length: 1001`), /^HTTP\/1\.1 413 /)
 })
+
+t.test('a request says once, and with one voice, which host it is for', async (t) => {
+  const { dial, asked } = await bundle(t)
+  const send = async (target: string, hosts: string[]) => {
+    const socket = await dial()
+    const head = [`POST ${target} HTTP/1.1`, ...hosts, 'content-length: 0', 'connection: close']
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    return await text(socket)
+  }
+  for (const [target, hosts] of [
+    ['/reads', ['host: a', 'host: evil.test']],
+    ['/reads', ['host: a', 'Host: a']],
+    ['/reads', []],
+    ['http://evil.test/reads', ['host: a']],
+    ['http://a:8080/reads', ['host: a']],
+    ['/reads', ['host: a/evil.test']],
+    ['/reads', ['host: a?b']],
+    ['/reads', ['host: user@evil.test']],
+    ['/reads', ['host: a#b']],
+    ['/reads', ['host: a\\b']],
+    ['/reads', ['host: a:99999']],
+    ['//evil.test\\@a/reads', ['host: a']],
+  ] as const) {
+    t.match(await send(target, [...hosts]), /^HTTP\/1\.1 400 /, `${target} ${hosts}`)
+  }
+  t.strictSame(asked, [])
+  for (const [target, host] of [
+    ['/reads', 'a'],
+    ['http://a/reads', 'A'],
+    ['http://a:80/reads', 'a'],
+    ['http://a:8080/reads', 'a:8080'],
+  ] as const) {
+    t.match(await send(target, [`host: ${host}`]), /read 0$/, `${target} ${host}`)
+  }
+})

@@ -1,4 +1,5 @@
 import { IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { hasOneHost } from './host-header.ts'
 import { problemBody } from './problem.ts'
 import { tooLarge } from './request-body.ts'
 
@@ -39,6 +40,7 @@ export class CountedMessage extends IncomingMessage {
  * Stands in front of everything that answers requests: a body that is announced as larger than its route may
  * take is refused before anybody looks at the request, and no body is read beyond that bound, whether it is
  * used or thrown away. Then the connection is closed, since what is left of the body stands in its way.
+ * A request that does not say with one voice which host it is for goes no further either.
  */
 export function createBodyGate(
   next: RequestListener<typeof CountedMessage>,
@@ -58,6 +60,7 @@ export function createBodyGate(
       // Nobody reads it, and an answer that is a stream may last.
       if (request.method === 'GET' || request.method === 'HEAD') request.resume()
     } else if (refuses(request, response)) return
+    if (!hasOneHost(request)) return void response.writeHead(400, { connection: 'close' }).end()
     next(request, response)
   }
   return { pass, refuses }

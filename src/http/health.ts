@@ -48,7 +48,7 @@ export function addHealthRoutes(
 }
 
 /** A check that hangs or throws is a failed check. */
-async function withinTime(checking: Promise<Readiness>): Promise<Readiness> {
+export async function withinTime(checking: Promise<Readiness>): Promise<Readiness> {
   const { promise: late, resolve } = Promise.withResolvers<Readiness>()
   const timer = setTimeout(
     () => resolve({ ready: false, checks: { database: 'no answer in time' } }),

@@ -7,14 +7,17 @@ export type HttpMetrics = Pick<Metrics, 'eventsAccepted' | 'requestAnswered' | '
 /**
  * Counts every answer by method, route pattern and status, and serves /metrics. It needs no key, as probes do
  * not: there is no id, URL or tenant in it.
+ *
+ * @param isServed here; else it is on a port of its own
  */
-export function addMetrics(app: App, metrics: HttpMetrics): void {
+export function addMetrics(app: App, metrics: HttpMetrics, isServed = true): void {
   app.use(async (c, next) => {
     await next()
     const { method, routePath } = c.req
     metrics.requestAnswered({ method, route: routePath, status: c.res.status })
   })
 
+  if (!isServed) return
   const route = createRoute({
     method: 'get',
     path: '/metrics',

@@ -4,6 +4,7 @@ import { auditName } from '../tenants/audit-name.ts'
 import type { PortalLinks } from '../tenants/portal-links.ts'
 import { refuseReserved } from '../tenants/tenants.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
+import { Problem } from './problem.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { tenantParams, tenantTags } from './tenants.ts'
@@ -47,11 +48,13 @@ export function addPortalLinkRoutes(
     portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
     /** Where people reach this service; undefined = where the request did. */
     publicUrl: string | undefined
+    /** Whether it has to be known. */
+    needsPublicUrl?: boolean
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { portalLinks, publicUrl, authenticate, tenantOfPath } = options
+  const { portalLinks, publicUrl, needsPublicUrl, authenticate, tenantOfPath } = options
   const managing = [authenticate('manage'), tenantOfPath]
   const collection = {
     path: '/api/tenants/{tenant}/portal-links',
@@ -66,7 +69,8 @@ export function addPortalLinkRoutes(
       'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
       '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
       'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
-      'ends when that key is revoked or expires, and when the tenant is suspended or deleted.',
+      'ends when that key is revoked or expires, and when the tenant is suspended or deleted. In ' +
+      'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
     middleware: [...managing, settingsBody],
     request: {
       params: tenantParams,
@@ -80,6 +84,7 @@ export function addPortalLinkRoutes(
   app.openapi(create, async (c) => {
     const tenant = c.get('tenant')
     refuseReserved(tenant.key)
+    if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
     const link = { ...DEFAULTS, ...c.req.valid('json') }
     const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
     const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
@@ -104,8 +109,15 @@ export function addPortalLinkRoutes(
 const DEFAULTS = { minutes: DEFAULT_MINUTES, access: 'manage' } as const
 
 /** Also behind a proxy that ends TLS; only who asks for the link is told. */
-function originOf(c: Context): string {
+function originOf(c: Context<ApiEnv>): string {
   const { protocol, host } = new URL(c.req.url)
-  const isHttps = c.req.header('x-forwarded-proto') === 'https' || protocol === 'https:'
+  const isHttps = c.get('client').isHttps || protocol === 'https:'
   return `${isHttps ? 'https' : 'http'}://${host}`
+}
+
+/** The address that a request came to is whatever its sender, or a proxy, wrote there. */
+function noPublicUrl(): Problem {
+  return new Problem('public_url_missing', {
+    detail: 'Set PUBLIC_URL to where people reach the service, such as https://hooks.example.com.',
+  })
 }

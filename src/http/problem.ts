@@ -30,6 +30,7 @@ const PROBLEMS = {
   tenant_deleting: [409, 'The tenant is being deleted'],
   idempotency_key_busy: [409, 'The idempotency key is in use at this moment'],
   in_flight: [409, 'An attempt is being made at this moment'],
+  public_url_missing: [409, 'The service does not know its own address'],
   state_conflict: [409, 'The present state does not allow it'],
   too_many_event_types: [409, 'Too many event types are described'],
   too_many_secrets: [409, 'Too many secrets are live'],
@@ -43,6 +44,8 @@ const PROBLEMS = {
   publish_refused: [422, 'The event was refused'],
   too_many_streams: [429, 'The tenant has too many streams open'],
   rate_limited: [429, 'Too many requests with this API key'],
+  too_many_at_once: [429, 'Too many such requests at once'],
+  too_many_wrong_keys: [429, 'Too many keys were wrong'],
   internal_error: [500, 'Something went wrong on our side'],
   batch_too_slow: [503, 'The batch took too long'],
   no_stream_free: [503, 'No more streams can be served'],
@@ -131,7 +134,9 @@ function describe(error: Error): Answer {
   const code = codeOf(error)
   // Never the message: it may hold SQL, paths or secrets.
   if (!isDomainCode(code)) return answer('internal_error', 'The request id leads to our log.')
-  return answer(code, error.message)
+  const seconds = 'retryAfterSeconds' in error ? error.retryAfterSeconds : undefined
+  const headers = seconds === undefined ? {} : { 'retry-after': String(seconds) }
+  return answer(code, error.message, { headers })
 }
 
 function answer(

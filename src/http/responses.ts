@@ -12,7 +12,7 @@ const DESCRIPTIONS = {
   413: 'The body is too large.',
   415: 'The content type is not JSON.',
   422: 'Fields are invalid; every one is named.',
-  429: 'Too many requests with this API key; try again after `Retry-After`.',
+  429: 'Too many requests with this API key, or too many wrong keys; try again after `Retry-After`.',
   500: 'A fault of ours; the request id leads to our log.',
   503: 'The database is not available; try again.',
 } as const

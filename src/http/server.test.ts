@@ -45,7 +45,12 @@ t.test('a fault of ours is 500, says nothing, and is logged with the request id'
   t.notMatch(answer.text, 'secret')
   t.equal(answer.headers.get('x-request-id'), 'req-1')
   t.match(logged, [
-    { err: { message: 'select secret from vault' }, requestId: 'req-1', path: '/api/events' },
+    {
+      err: { message: 'select secret from vault' },
+      requestId: 'req-1',
+      path: '/api/events',
+      client: 'unknown',
+    },
   ])
 })
 

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { createMiddleware } from 'hono/factory'
 import { requestId } from 'hono/request-id'
@@ -24,10 +25,12 @@ import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Routing } from '../events/routing.ts'
 import type { SchemaCompiler } from '../events/schema-compiler.ts'
 import type { TestEvents } from '../events/test-events.ts'
+import { createClientOf } from '../limits/client-address.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { KeyGuard } from '../tenants/key-guard.ts'
 import type { PortalLinks } from '../tenants/portal-links.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -85,6 +88,10 @@ export interface AppOptions {
   /** In which the services of tenants do their work. */
   inTenant: TenantScope['inTenant']
   apiKeys: Omit<ApiKeys, 'idle'>
+  /** Null = strangers may try as many keys as they like. */
+  keyGuard: KeyGuard | null
+  /** Networks of the proxies in front; none when left out. */
+  trustedProxies?: readonly string[]
   /** None when left out. */
   ownRequests?: OwnRequests
   /** Null = no limit. */
@@ -114,6 +121,10 @@ export interface AppOptions {
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
   /** Where people reach this service; undefined = where a request did. */
   publicUrl: string | undefined
+  /** Whether it has to be known for links to be made. */
+  needsPublicUrl?: boolean
+  /** Whether metrics are served here; left out = they are. */
+  servesMetrics?: boolean
   /** Of streams; tests have less patience. */
   streamTimes?: StreamTimes
 }
@@ -124,12 +135,13 @@ export type App = OpenAPIHono<ApiEnv>
 export function createApp(options: AppOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
   const admit = createAdmit(options.requestLimiter)
-  const authenticate = createAuthenticate(options.apiKeys, admit, options.ownRequests)
+  const authenticate = createAuthenticate({ ...options, admit })
   const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
 
   app.use(requestId({ limitLength: 64 }))
+  app.use(noteClient(createClientOf(options.trustedProxies ?? [])))
   app.use(endBodyOfHead)
-  addMetrics(app, options.metrics)
+  addMetrics(app, options.metrics, options.servesMetrics)
   const accept = createAccept(options)
   addPublishRoute(app, { ...options, ...shared, accept })
   addPublishBatchRoute(app, { ...options, ...shared, accept })
@@ -156,6 +168,13 @@ export function createApp(options: AppOptions): App {
   return app
 }
 
+/** For limits, logs and the audit log; requests that this process makes itself come from nowhere. */
+const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
+  createMiddleware<ApiEnv & { Bindings: Partial<HttpBindings> }>(async (c, next) => {
+    c.set('client', clientOf(c.env?.incoming ?? { headers: c.req.header(), socket: {} }))
+    await next()
+  })
+
 /**
  * To a HEAD, Hono answers what a GET would be answered with, and drops the body: whatever goes on writing one has
  * to hear of it.
@@ -170,7 +189,9 @@ function answerRefusals(app: App, log: AppOptions['log']): void {
     const { response, isOurFault } = answerError(c, error)
     if (isOurFault) {
       const { method, path } = c.req
-      log.error({ err: error, requestId: c.get('requestId'), method, path }, 'request.failed')
+      const { address: client } = c.get('client')
+      const requestId = c.get('requestId')
+      log.error({ err: error, requestId, method, path, client }, 'request.failed')
     }
     return response
   })

@@ -22,6 +22,7 @@ interface Policy {
   /** Seconds. */
   duration: number
   keyPrefix: string
+  inMemoryBlockOnConsumed: number
 }
 
 export interface RequestLimiter {
@@ -33,9 +34,11 @@ export interface RequestLimiter {
   consume(keyId: ApiKeyId | PortalLinkId | 'admin'): Promise<Consumed>
 }
 
-export interface AttemptLimiter {
-  /** Counts an attempt of somebody who is known by this name, such as an address. Never rejects. */
-  consume(name: string): Promise<Consumed>
+export interface MistakeLimiter {
+  /** Seconds until somebody who is known by this name may try again; null = now. Counts nothing. Never rejects. */
+  secondsToWait(name: string): Promise<number | null>
+  /** They were wrong. Never rejects. */
+  count(name: string): Promise<void>
 }
 
 /**
@@ -47,16 +50,42 @@ export function createRequestLimiter(options: {
   limit: number
   windowSeconds: number
 }): RequestLimiter {
-  return createLimiter({ ...options, keyPrefix: 'postrider:requests' })
+  const { limit } = options
+  const limiter = createLimiter({
+    ...options,
+    keyPrefix: 'postrider:requests',
+    // Who is over the limit is refused from memory; a client in a loop then costs Redis nothing.
+    inMemoryBlockOnConsumed: limit + 1,
+  })
+  return { consume: (keyId) => limiter.consume(keyId) }
 }
 
-/** Limits how often the same address tries to sign in, over all API processes. */
-export function createSignInLimiter(options: {
+/**
+ * Limits how often somebody may be wrong, such as with a key, over all API processes: after `limit` mistakes in a
+ * window that begins with the first, they wait until it ends.
+ *
+ * @param options.what the mistakes are, for the names in Redis
+ */
+export function createMistakeLimiter(options: {
   redis: Redis
   limit: number
   windowSeconds: number
-}): AttemptLimiter {
-  return createLimiter({ ...options, keyPrefix: 'postrider:sign-ins' })
+  what: string
+}): MistakeLimiter {
+  const { what, limit } = options
+  const limiter = createLimiter({
+    ...options,
+    keyPrefix: `postrider:${what}`,
+    // Asking is counted as nothing, so who has reached the limit is never above it.
+    inMemoryBlockOnConsumed: limit,
+  })
+  return {
+    async secondsToWait(name) {
+      const { remaining, resetSeconds } = await limiter.consume(name, 0)
+      return remaining > 0 ? null : resetSeconds
+    },
+    count: async (name) => void (await limiter.consume(name)),
+  }
 }
 
 function createLimiter(options: {
@@ -64,15 +93,16 @@ function createLimiter(options: {
   limit: number
   windowSeconds: number
   keyPrefix: string
-}): AttemptLimiter {
-  const { redis, limit, windowSeconds, keyPrefix } = options
-  const policy = { points: limit, duration: windowSeconds, keyPrefix }
+  inMemoryBlockOnConsumed: number
+}) {
+  const { redis, limit, windowSeconds, keyPrefix, inMemoryBlockOnConsumed } = options
+  const policy = { points: limit, duration: windowSeconds, keyPrefix, inMemoryBlockOnConsumed }
   const inProcess = new RateLimiterMemory(policy)
   const limiter = redis.state === 'off' ? inProcess : shared(redis, policy, inProcess)
 
   return {
-    async consume(name) {
-      const { allowed, left } = await outcomeOf(limiter.consume(name))
+    async consume(name: string, points = 1): Promise<Consumed> {
+      const { allowed, left } = await outcomeOf(limiter.consume(name, points))
       const resetSeconds = Math.max(Math.ceil(left.msBeforeNext / 1000), 1)
       const remaining = allowed ? left.remainingPoints : 0
       const retryAfterSeconds = allowed ? null : resetSeconds
@@ -86,8 +116,6 @@ function shared(redis: Redis, policy: Policy, insuranceLimiter: RateLimiterMemor
     ...policy,
     storeClient: storeOn(redis),
     useRedisPackage: true,
-    // Who is over the limit is refused from memory; a client in a loop then costs Redis nothing.
-    inMemoryBlockOnConsumed: policy.points + 1,
     insuranceLimiter,
   })
 }

@@ -19,8 +19,8 @@ export interface Probes {
 }
 
 /**
- * Serves /live, /ready and /metrics of a runner, which has no API. Node's own server is enough for three
- * paths that take nothing.
+ * Serves /live, /ready and /metrics of a runner, which has no API, or of an API that has them on a port of their
+ * own. Node's own server is enough for three paths that take nothing.
  *
  * @param options.port 0 takes a free one; several runners on one host then do not get in each other's way
  */
@@ -81,7 +81,7 @@ async function answer(
     case '/metrics':
       return { status: 200, ...(await metrics.render()) }
     default:
-      return json(404, { title: 'A runner answers /live, /ready and /metrics' })
+      return json(404, { title: 'This port answers /live, /ready and /metrics' })
   }
 }
 

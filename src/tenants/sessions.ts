@@ -29,26 +29,32 @@ export interface ListedSession extends Session {
   keyName: string | null
 }
 
+/** Who did it, and the address they did it from. */
+export interface By {
+  who: string
+  client: string
+}
+
 export interface Sessions {
   /**
    * Remembers a browser that has shown this key; the oldest of more than 1,000 with it is forgotten.
    *
    * @param keyHash by `hashApiKey` of a key that was verified
-   * @param who for the audit log; left out, as for links that are opened again and again, nothing is written there
+   * @param by for the audit log; left out, as for links that are opened again and again, nothing is written there
    * @returns the token for its cookie, which is not stored
    */
   begin(
     area: Area,
     keyHash: Buffer,
     lifeSeconds: number,
-    who?: string,
+    by?: By,
   ): Promise<{ token: string; expiresAt: Date }>
   /** Who has signed in, by what the key is worth now; null when the session or the key is over. */
   find(area: Area, token: string): Promise<{ session: Session; caller: Caller } | null>
   /** Those that are not over, newest first. */
   list(): Promise<ListedSession[]>
   /** Takes effect at once, everywhere. Again changes nothing. */
-  end(id: SessionId, by?: { who: string; action: 'sign_out' | 'end_session' }): Promise<void>
+  end(id: SessionId, by?: By & { action: 'sign_out' | 'end_session' }): Promise<void>
 }
 
 export function createSessions(options: {
@@ -57,7 +63,7 @@ export function createSessions(options: {
 }): Sessions {
   const { database, apiKeys } = options
   return {
-    async begin(area, keyHash, lifeSeconds, who) {
+    async begin(area, keyHash, lifeSeconds, by) {
       await sweep(database)
       await makeRoom(database, keyHash)
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
@@ -72,7 +78,7 @@ export function createSessions(options: {
           })
           .returning(['id', 'expires_at'])
           .executeTakeFirstOrThrow()
-        if (who !== undefined) await writeAct(on, ofSession(session.id, { who, action: 'sign_in' }))
+        if (by) await writeAct(on, ofSession(session.id, { ...by, action: 'sign_in' }))
         return session
       })
       return { token, expiresAt }
@@ -126,11 +132,12 @@ export function createSessions(options: {
 }
 
 /** Who signed in under the session, its first row says. */
-const ofSession = (session: string, by: { who: string; action: string }): Act => ({
-  ...by,
+const ofSession = (session: string, { who, action, client }: By & { action: string }): Act => ({
+  who,
+  action,
   targetKind: 'service',
   targetId: null,
-  detail: { session },
+  detail: { session, client },
 })
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()

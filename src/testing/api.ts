@@ -79,6 +79,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     httpsOnly: false,
     inTenant,
     apiKeys,
+    keyGuard: null,
     requestLimiter: null,
     tenants: createTenants({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),

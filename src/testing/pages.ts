@@ -13,10 +13,10 @@ import { createEventTypeServices } from '../events/event-type-services.ts'
 import type { App } from '../http/server.ts'
 import type { TenantId } from '../ids.ts'
 import { connectRedis } from '../limits/redis.ts'
-import { createSignInLimiter } from '../limits/request-limiter.ts'
 import { createLog } from '../log.ts'
 import { findViolations } from '../recovery/doctor.ts'
 import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createSessions } from '../tenants/sessions.ts'
 import { ADMIN_KEY, createTestApi, ENCRYPTION_KEY } from './api.ts'
 import { createTenant } from './tenant.ts'
@@ -65,7 +65,8 @@ export async function createTestConsole(
         generateSecret,
       }),
     }),
-    signInLimiter: createSignInLimiter({ redis, limit: signInsMax, windowSeconds: 60 }),
+    signInGuard: createKeyGuard({ redis, limits: { what: 'sign-ins', ofClient: signInsMax } }),
+    keyGuard: createKeyGuard({ redis }),
     ...createReads(pool),
   })
   app.route(CONSOLE_PATH, pages)

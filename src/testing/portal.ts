@@ -11,7 +11,10 @@ import { createEndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createSecretBox } from '../endpoints/secrets.ts'
 import { createEventTypeServices } from '../events/event-type-services.ts'
+import { connectRedis } from '../limits/redis.ts'
+import { createLog } from '../log.ts'
 import type { Caller } from '../tenants/api-keys.ts'
+import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createPortalLinks } from '../tenants/portal-links.ts'
 import { createSessions } from '../tenants/sessions.ts'
 import { createTestApi, ENCRYPTION_KEY } from './api.ts'
@@ -23,6 +26,7 @@ export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig>
   const scope = createTenantScope(pool)
   const ownRequests = new WeakMap<Request, Caller>()
   const { app, request, logged } = createTestApi(pool, { ownRequests })
+  const redis = await connectRedis({ url: undefined, log: createLog('silent') })
   const portalLinks = createPortalLinks({ database })
   const box = createSecretBox([ENCRYPTION_KEY])
   const secrets = createEndpointSecrets({ database: scope.database, box, generateSecret })
@@ -34,6 +38,7 @@ export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig>
       return app.fetch(own)
     },
     portalLinks,
+    keyGuard: createKeyGuard({ redis }),
     sessions: createSessions({ database, apiKeys: portalLinks }),
     inTenant: scope.inTenant,
     liveAttempts: createLiveAttempts({ database, onError: (error) => logged.push(error) }),

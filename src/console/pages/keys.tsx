@@ -96,8 +96,8 @@ export function addKeyPages(
 
   app.post('/sessions/:id/end', managing, async (c) => {
     const id = sessionId.safeParse(c.req.param('id'))
-    const who = auditName(c.get('viewer').caller)
-    if (id.success) await sessions.end(id.data, { who, action: 'end_session' })
+    const by = { who: auditName(c.get('viewer').caller), client: c.get('client').address }
+    if (id.success) await sessions.end(id.data, { ...by, action: 'end_session' })
     return c.redirect(`${PATH}?said=ended`, 303)
   })
 }

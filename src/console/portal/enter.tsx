@@ -1,10 +1,17 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { TenantScope } from '../../database/tenant-scope.ts'
+import type { KeyGuard } from '../../tenants/key-guard.ts'
 import type { PortalLinks } from '../../tenants/portal-links.ts'
 import type { Sessions } from '../../tenants/sessions.ts'
 import type { RenderPage } from '../layout.tsx'
-import { type CallApi, createViewer, type PageEnv, type SessionCookie } from '../viewer.ts'
+import {
+  type CallApi,
+  createViewer,
+  findSession,
+  type PageEnv,
+  type SessionCookie,
+} from '../viewer.ts'
 
 /** Ours have 43 characters. */
 const TOKEN_LENGTH_MAX = 256
@@ -15,17 +22,20 @@ export interface EnterOptions {
   portalLinks: Pick<PortalLinks, 'open'>
   /** Those that portal links have opened: worth what the link is worth now. */
   sessions: Sessions
+  keyGuard: KeyGuard
   callApi: CallApi
   inTenant: TenantScope['inTenant']
 }
 
 /** Opening a link, which may be done again until it expires, and leaving. */
 export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void {
-  const { render, cookie, portalLinks, sessions } = options
+  const { render, cookie, portalLinks, sessions, keyGuard } = options
 
   app.get('/open', async (c) => {
     const token = c.req.query('token') ?? ''
-    const link = token.length > TOKEN_LENGTH_MAX ? null : await portalLinks.open(token)
+    const { address: client } = c.get('client')
+    const open = () => portalLinks.open(token)
+    const link = token.length > TOKEN_LENGTH_MAX ? null : await keyGuard.find(client, token, open)
     if (!link) return closedPage(c, render)
     const lifeSeconds = Math.max(0, (link.expiresAt.getTime() - Date.now()) / 1_000)
     const session = await sessions.begin('portal', link.hash, lifeSeconds)
@@ -35,7 +45,7 @@ export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void 
   })
 
   app.post('/sign-out', async (c) => {
-    const found = await sessions.find('portal', cookie.read(c) ?? '')
+    const found = await findSession(c, { ...options, area: 'portal' })
     if (found) await sessions.end(found.session.id)
     cookie.remove(c)
     return c.redirect('/portal/closed', 303)
@@ -48,10 +58,9 @@ export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void 
  * database for, row-level security shows it rows of this tenant and of no other.
  */
 export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
-  const { render, cookie, sessions, callApi, inTenant } = options
+  const { render, callApi, inTenant } = options
   return createMiddleware<PageEnv>(async (c, next) => {
-    const token = cookie.read(c)
-    const found = token === undefined ? null : await sessions.find('portal', token)
+    const found = await findSession(c, { ...options, area: 'portal' })
     if (!found?.caller.tenant) {
       // A part of a page that is fetched again would show this in its place: load the page anew.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
