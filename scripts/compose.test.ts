@@ -10,6 +10,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { describeVariables, readConfig } from '../src/config.ts'
+import { plainNode } from '../src/testing/cli.ts'
 
 const root = join(import.meta.dirname, '..')
 const text = readFileSync(join(root, 'compose.yaml'), 'utf8')
@@ -232,8 +233,7 @@ t.test('a runner is healthy when it is ready', async (t) => {
 async function runCheck([kind, program, ...args]: string[], fixed: number, port: number) {
   if (kind !== 'CMD' || program !== 'node') throw new Error(`the check runs ${kind} ${program}`)
   const onPort = args.map((arg) => arg.replace(`:${fixed}/`, `:${port}/`))
-  const command = ['-u', 'NODE_OPTIONS', process.execPath, ...onPort]
-  const child = spawn('env', command, { stdio: 'inherit' })
+  const child = spawn(...plainNode(...onPort), { stdio: 'inherit' })
   const [exitCode] = await once(child, 'exit')
   return exitCode
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { plainNode } from '../../src/testing/cli.ts'
 import { readTestServer } from '../../src/testing/server.ts'
 import { takeMessage } from './messages.ts'
 import { distributionOf, median } from './statistics.ts'
@@ -11,7 +12,7 @@ const run = promisify(execFile)
 t.test('a tiny run loses nothing and prints one line of JSON', async (t) => {
   const program = join(import.meta.dirname, 'throughput.ts')
   const { url } = await readTestServer()
-  const { stdout } = await run(process.execPath, [program, '--events', '50', '--warm-up', '5'], {
+  const { stdout } = await run(...plainNode(program, '--events', '50', '--warm-up', '5'), {
     env: { ...process.env, DATABASE_URL: url },
   })
   const lines = stdout.trim().split('\n')
@@ -32,7 +33,7 @@ t.test('a tiny run loses nothing and prints one line of JSON', async (t) => {
 
 t.test('a mistake on the command line is told, with the options', async (t) => {
   const program = join(import.meta.dirname, 'throughput.ts')
-  const failed = await run(process.execPath, [program, '--evnts', '5']).catch((error) => error)
+  const failed = await run(...plainNode(program, '--evnts', '5')).catch((error) => error)
   t.equal(failed.code, 2)
   t.match(failed.stderr, /--evnts/)
   t.match(failed.stderr, /--events +events that count \(default: 10000\)/)

@@ -13,11 +13,11 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { scratchFolder } from '../testing/scratch.ts'
 import { type PostgresOptions, startPostgres, stopPostgres } from './embedded.ts'
 import { canEnter } from './embedded-account.ts'
 import { isAlive } from './process-lock.ts'
@@ -30,7 +30,7 @@ const NOBODY = { uid: 65534, gid: 65534 }
 
 /** A folder that everybody can enter, unlike what mkdtemp makes. */
 async function folder(t: Test, mode = 0o711): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'embedded-'))
+  const path = await mkdtemp(join(scratchFolder(), 'embedded-'))
   await chmod(path, mode)
   t.teardown(() => rm(path, { recursive: true, force: true }))
   return path

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describeVariables } from '../config.ts'
 import type { TestLifetime } from './database.ts'
+import { scratchFolder } from './scratch.ts'
 
 const CLI = join(import.meta.dirname, '..', 'cli.ts')
 /** Far above what a start takes on a busy machine, below tap's own limit, so its message is seen. */
@@ -59,10 +60,7 @@ export async function runCli(t: TestLifetime, args: string[], options: CliOption
 
 /** Starts the command line as a process of its own; killed when the test ends before it does. */
 export function startCli(t: TestLifetime, args: string[], options: CliOptions = {}): CliProcess {
-  // By way of `env`, which becomes the program: tap loads itself into every Node process that a
-  // test starts, whatever is passed, and then has its own way with signals.
-  const command = ['-u', 'NODE_OPTIONS', process.execPath, ...(options.nodeArgs ?? []), CLI]
-  const child = spawn('env', [...command, ...args], {
+  const child = spawn(...plainNode(...(options.nodeArgs ?? []), CLI, ...args), {
     cwd: options.cwd ?? tmpdir(),
     env: { ...processEnvironment(), ...options.env },
     stdio: 'pipe',
@@ -84,9 +82,23 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
   }
 }
 
+/**
+ * The command for a Node process as people start it. tap loads itself into every one that a test starts,
+ * whatever environment is passed: it has its own way with signals then, and takes half as long again to start.
+ * `env` drops that and becomes the program.
+ *
+ * @example
+ * spawn(...plainNode(program, '--seconds', '5'), { stdio: 'pipe' })
+ */
+export function plainNode(...args: string[]): [command: string, args: string[]] {
+  const cache = process.env['NODE_COMPILE_CACHE']
+  const compiled = cache ? [`NODE_COMPILE_CACHE=${cache}`] : []
+  return ['env', ['-u', 'NODE_OPTIONS', ...compiled, process.execPath, ...args]]
+}
+
 /** A folder that is empty and nobody else's; an embedded Postgres under its own account may enter it. */
 export function createFolder(t: TestLifetime): string {
-  const folder = mkdtempSync(join(tmpdir(), 'postrider-test-'))
+  const folder = mkdtempSync(join(scratchFolder(), 'postrider-test-'))
   chmodSync(folder, 0o711)
   const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 })
   // Where a Postgres in it had to be stopped at once, its processes may outlive it for a moment; what they

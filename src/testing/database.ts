@@ -12,7 +12,7 @@ export type TestDatabase = { url: string; pool: pg.Pool; name: string }
 const POOL = { max: 10, pipeline: true }
 /** A test that keeps a client would otherwise wait for it for ever. */
 const POOL_END_MS_MAX = 2_000
-/** Copying takes 30 ms; it is refused while somebody is connected to the template. */
+/** Copying is refused while somebody is connected to the template. */
 const COPIES_MAX = 50
 const COPY_PAUSE_MS = 100
 const OBJECT_IN_USE = '55006'
@@ -60,7 +60,9 @@ async function copyTemplate(url: string, name: string, template: string): Promis
   await drop(url, name) // left by an earlier process of the same id
   for (let copy = 1; ; copy++) {
     try {
-      await withAdmin(url, (admin) => admin.query(`create database ${name} template ${template}`))
+      await withAdmin(url, (admin) =>
+        admin.query(`create database ${name} template ${template} strategy file_copy`),
+      )
       return
     } catch (error) {
       const isInUse = error instanceof pg.DatabaseError && error.code === OBJECT_IN_USE

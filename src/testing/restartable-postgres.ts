@@ -1,8 +1,8 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../database/embedded.ts'
 import type { TestLifetime } from './database.ts'
+import { scratchFolder } from './scratch.ts'
 
 /**
  * `fast` ends the sessions and saves, as a deploy does; `immediate` drops everything, as a power cut does,
@@ -28,8 +28,9 @@ export const SURVIVES_PROCESS = { fsync: 'off', full_page_writes: 'off' }
 export async function startRestartablePostgres(
   t: TestLifetime,
   settings: Record<string, string> = SURVIVES_PROCESS,
+  folder = scratchFolder(),
 ): Promise<RestartablePostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'postgres-'))
+  const dataDir = await mkdtemp(join(folder, 'postgres-'))
   await chmod(dataDir, 0o711) // Postgres may run as another user
   let server = await startPostgres({ dataDir, settings })
   let isRunning = true

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startPostgres, stopPostgres } from '../database/embedded.ts'
 import { isAlive, LockedByProcess, lockFile } from '../database/process-lock.ts'
-import { dropLeftovers, ensureTemplate, withAdmin } from './template.ts'
+import { scratchFolder } from './scratch.ts'
+import { dropLeftovers, ensureTemplate, holdsTestDatabases, withAdmin } from './template.ts'
 
 /** In the checkout, so that two checkouts never share a server. */
 const FOLDER = fileURLToPath(new URL('../../.tap/test-database/', import.meta.url))
@@ -13,18 +14,20 @@ const FOLDER = fileURLToPath(new URL('../../.tap/test-database/', import.meta.ur
 const LOCK_MS_MAX = 60_000
 const LOCK_POLL_MS = 50
 
-/** Several test files at once, each with a pool or two. */
-const CONNECTIONS_MAX = '200'
+const SETTINGS = {
+  max_connections: '200', // several test files at once, each with a pool or two
+  max_wal_size: '256MB', // it may be in memory
+}
 /** Nothing here has to survive a power cut. */
 export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
-/** Where test files find a server that they share, and what they make their databases from. */
-export type TestServer = { url: string; template: string }
+/** Where test files find a server that they share, what they make their databases from, and its data. */
+export type TestServer = { url: string; template: string; dataDir: string }
 
 /** @throws when no test run has started the server */
 export async function readTestServer(): Promise<TestServer> {
   try {
-    return await readServer('postgres')
+    return await readServer('embedded')
   } catch (error) {
     throw new Error('no test database; run this file with `npx tap <file>`', { cause: error })
   }
@@ -37,7 +40,7 @@ export async function readTestServer(): Promise<TestServer> {
  * run was killed, is used again.
  */
 export function ensureTestServer(): Promise<TestServer> {
-  return ensureServer('postgres')
+  return ensureServer('embedded')
 }
 
 /**
@@ -49,38 +52,54 @@ export function ensureTestServer(): Promise<TestServer> {
 export async function ensureDebianServer(major: number): Promise<TestServer | null> {
   const binaries = `/usr/lib/postgresql/${major}/bin`
   if (!existsSync(join(binaries, 'postgres'))) return null
-  return await exclusively(() => ensureServer(`postgres-${major}`, binaries))
+  return await exclusively(() => ensureServer(`debian-${major}`, binaries))
 }
 
-/** Stops every server that test files share; their data stays, for the next run to start from. */
+/** Stops every server that test files share, and removes it unless it holds databases of tests that failed. */
 export async function stopTestServers(): Promise<void> {
-  const files = (await readdir(FOLDER)).filter((name) => /^postgres(-\d+)?\.json$/.test(name))
-  await Promise.all(files.map((file) => stopPostgres(join(FOLDER, file.replace('.json', '')))))
+  const names = (await readdir(FOLDER)).filter((name) => /^(embedded|debian-\d+)\.json$/.test(name))
+  await Promise.all(names.map((name) => stopServer(name.replace('.json', ''))))
+}
+
+async function stopServer(name: string): Promise<void> {
+  const { url, dataDir } = await readServer(name)
+  const holdsSomething = await withAdmin(url, holdsTestDatabases).catch(() => false)
+  await stopPostgres(dataDir)
+  if (holdsSomething) return
+  await rm(dataDir, { recursive: true, force: true })
+  await rm(join(FOLDER, `${name}.json`))
 }
 
 async function ensureServer(name: string, binaries?: string): Promise<TestServer> {
-  const url = (await runningServer(name)) ?? (await startServer(name, binaries))
-  const server = { url, template: await ensureTemplate(url) }
-  await writeServer(name, server)
+  const server = (await runningServer(name)) ?? (await startServer(name, binaries))
+  const { url } = server
+  const ready = { ...server, template: await ensureTemplate(url) }
+  await writeServer(name, ready)
   await dropLeftovers(url)
-  return server
+  return ready
 }
 
-async function runningServer(name: string): Promise<string | undefined> {
+async function runningServer(name: string): Promise<TestServer | undefined> {
   try {
-    const { url } = await readServer(name)
-    await withAdmin(url, (admin) => admin.query('select 1'))
-    return url
+    const server = await readServer(name)
+    await withAdmin(server.url, (admin) => admin.query('select 1'))
+    return server
   } catch {
     return undefined
   }
 }
 
-async function startServer(name: string, binaries: string | undefined): Promise<string> {
-  const settings = { ...VOLATILE, max_connections: CONNECTIONS_MAX }
-  const dataDir = join(FOLDER, name)
+/** Where its data is from an earlier run, it goes on with that. */
+async function startServer(name: string, binaries: string | undefined) {
+  const settings = { ...VOLATILE, ...SETTINGS }
+  const before = await readServer(name).catch(() => undefined)
+  const isThere = before !== undefined && existsSync(before.dataDir)
+  const dataDir = isThere
+    ? before.dataDir
+    : await mkdtemp(join(scratchFolder(), 'postrider-tests-'))
+  await chmod(dataDir, 0o711) // Postgres may run as another user
   const options = { dataDir, settings, detached: true, ...(binaries && { binaries }) }
-  return (await startPostgres(options)).url
+  return { url: (await startPostgres(options)).url, dataDir }
 }
 
 async function readServer(name: string): Promise<TestServer> {

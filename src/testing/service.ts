@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { createSecretBox } from '../endpoints/secrets.ts'
+import { plainNode } from './cli.ts'
 import type { LogLine } from './log-lines.ts'
 
 const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
@@ -39,9 +40,8 @@ export async function startService(
   command: 'api' | 'runner',
   env: { DATABASE_URL: string; [name: string]: string },
 ): Promise<Service> {
-  const child = spawn(process.execPath, [CLI, command], {
+  const child = spawn(...plainNode(CLI, command), {
     env: {
-      // Not NODE_OPTIONS: tap's own would be loaded into each process.
       PATH: process.env['PATH'],
       PORT: '0',
       POSTRIDER_ADMIN_KEY: 'test-admin-key',

@@ -44,6 +44,11 @@ export async function dropLeftovers(url: string): Promise<void> {
   })
 }
 
+/** Whether a test that failed has left its database. */
+export async function holdsTestDatabases(admin: pg.Client): Promise<boolean> {
+  return (await namesLike(admin, 'test\\_%')).length > 0
+}
+
 /** The process that made the database test_<pid>_<n>. */
 function makerOf(name: string): number {
   return Number(name.split('_')[1])
