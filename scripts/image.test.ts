@@ -1,18 +1,20 @@
 /**
  * Runs the steps of the Dockerfile without Docker: each stage is a folder, COPY copies and RUN runs
- * there. What the steps leave out, such as a file that only the checkout has, is missing here too.
+ * there. What the steps leave out, such as a file that only the checkout has, is missing here too. Only a long
+ * run has npm install the packages.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
-import { processEnvironment, serviceEnvironment } from '../src/testing/cli.ts'
+import { plainNode, processEnvironment, serviceEnvironment } from '../src/testing/cli.ts'
 import { createTestDatabase } from '../src/testing/database.ts'
+import { INSTALLS_WITH_NPM, linkPackages } from '../src/testing/packages.ts'
 
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-image-'))
-/** npm installs twice; on a busy machine that takes longer than tests usually may. */
+/** In a long run npm installs twice; on a busy machine that takes longer than tests usually may. */
 t.setTimeout(300_000)
 t.teardown(() => rmSync(base, { recursive: true }))
 
@@ -59,6 +61,13 @@ function spawnCleanly(folder: string, command: string[]) {
 }
 
 function run(folder: string, command: string): void {
+  if (command.startsWith('npm ci ') && !INSTALLS_WITH_NPM) {
+    const omitted = (['dev', 'optional'] as const).filter((kind) =>
+      command.includes(`--omit=${kind}`),
+    )
+    linkPackages(folder, omitted)
+    return
+  }
   const { status, stdout, stderr } = spawnCleanly(folder, ['sh', '-c', command])
   if (status !== 0) throw new Error(`${command} ended with ${status}:\n${stdout}\n${stderr}`)
 }
@@ -113,7 +122,7 @@ t.test('the steps of the Dockerfile make a program that runs', async (t) => {
   t.test('it serves the console, and the files that its pages load', async (t) => {
     const { url: databaseUrl } = await createTestDatabase(t)
     const env = { ...environment, ...serviceEnvironment(databaseUrl) }
-    const api = spawn(process.execPath, [...entry.slice(1), 'api'], { cwd: app, env })
+    const api = spawn(...plainNode(...entry.slice(1), 'api'), { cwd: app, env })
     t.teardown(() => api.kill('SIGKILL'))
     const url = await new Promise<string>((resolve) => {
       api.stdout.on('data', (line) => {

@@ -1,6 +1,6 @@
 /**
  * Packs the project as `npm publish` would, installs that into an empty folder, and uses it from there, as
- * somebody who has nothing of the checkout.
+ * somebody who has nothing of the checkout. Only a long run has npm install it.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -9,11 +9,12 @@ import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { processEnvironment } from '../src/testing/cli.ts'
 import { createTestDatabase } from '../src/testing/database.ts'
+import { INSTALLS_WITH_NPM, linkPackages } from '../src/testing/packages.ts'
 
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-package-'))
 const folder = join(base, 'empty')
-/** npm installs; on a busy machine that takes longer than tests usually may. */
+/** In a long run npm installs; on a busy machine that takes longer than tests usually may. */
 t.setTimeout(300_000)
 t.teardown(() => rmSync(base, { recursive: true }))
 
@@ -64,17 +65,22 @@ function pack(): { filename: string; files: string[] } {
   }
 }
 
+/** What `npm install` does with it; by hand unless the run is a long one. */
+function install(tarball: string) {
+  mkdirSync(folder)
+  if (INSTALLS_WITH_NPM) {
+    return run(folder, ['npm', 'install', '--prefix', '.', '--no-audit', '--no-fund', tarball])
+  }
+  linkPackages(folder, ['dev'])
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, '.bin'))
+  mkdirSync(join(modules, 'postrider'))
+  symlinkSync('../postrider/dist/bin.js', join(modules, '.bin', 'postrider'))
+  return run(modules, ['tar', '-xzf', tarball, '-C', 'postrider', '--strip-components=1'])
+}
+
 const { filename, files } = pack()
-mkdirSync(folder)
-const installed = run(folder, [
-  'npm',
-  'install',
-  '--prefix',
-  '.',
-  '--no-audit',
-  '--no-fund',
-  join(base, filename),
-])
+const installed = install(join(base, filename))
 
 t.test('the package holds the program, its SQL and its documents, and nothing else', async (t) => {
   const unwanted = files.filter((file) =>
