@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createFolder, runCli } from '../testing/cli.ts'
+import { missing } from '../testing/programs.ts'
 import { EXIT } from './exit-code.ts'
 
 const run = promisify(execFile)
@@ -34,9 +34,7 @@ t.test('bash completes commands, what is below them, and options', async (t) => 
 })
 
 for (const shell of ['zsh', 'fish']) {
-  const isThere = existsSync(`/usr/bin/${shell}`)
-  const skip = isThere ? false : `${shell} is not here: apt-get install ${shell}`
-  t.test(`${shell} reads its script`, { skip }, async (t) => {
+  t.test(`${shell} reads its script`, { skip: missing(shell) ?? false }, async (t) => {
     const script = join(createFolder(t), `completion.${shell}`)
     await writeFile(script, (await runCli(t, ['completion', shell])).stdout)
     await run(shell, ['-n', script])

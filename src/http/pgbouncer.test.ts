@@ -5,7 +5,8 @@ import { ENCRYPTION_KEY } from '../testing/api.ts'
 import { runCli } from '../testing/cli.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { callEveryRoute, requestsTo } from '../testing/every-route.ts'
-import { startPgBouncer } from '../testing/pgbouncer.ts'
+import { PGBOUNCER, startPgBouncer } from '../testing/pgbouncer.ts'
+import { missing } from '../testing/programs.ts'
 import { startService } from '../testing/service.ts'
 import { createWork } from '../testing/work.ts'
 
@@ -13,7 +14,7 @@ const CONCURRENT = 40
 const { pool, url } = await createTestDatabase(t)
 const pooled = await startPgBouncer(t, url)
 
-t.test('with PgBouncer', { skip: !pooled && 'apt-get install pgbouncer' }, async (t) => {
+t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
   const env = {
     DATABASE_URL: pooled ?? '',
     DATABASE_DIRECT_URL: url,

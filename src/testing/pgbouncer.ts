@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createFolder } from './cli.ts'
 import type { TestLifetime } from './database.ts'
 import { freePort } from './free-port.ts'
+import { isInstalled } from './programs.ts'
 
-const PROGRAM = '/usr/sbin/pgbouncer'
+export const PGBOUNCER = '/usr/sbin/pgbouncer'
 /** Nobody; it refuses to run as root. */
 const UNPRIVILEGED = 65_534
 /** Few, so that clients share them, and statements of one come on several. */
@@ -15,10 +16,10 @@ const SERVER_CONNECTIONS = 3
 /**
  * A PgBouncer in transaction mode before a database.
  *
- * @returns null when it is not installed; skip then, and name `apt-get install pgbouncer`
+ * @returns null when it is not installed; skip then, with `missing(PGBOUNCER)`
  */
 export async function startPgBouncer(t: TestLifetime, databaseUrl: string): Promise<string | null> {
-  if (!existsSync(PROGRAM)) return null
+  if (!isInstalled(PGBOUNCER)) return null
   const folder = createFolder(t)
   chmodSync(folder, 0o755)
   const target = new URL(databaseUrl)
@@ -41,7 +42,7 @@ max_client_conn = 100
     { mode: 0o644 },
   )
   const asRoot = process.getuid?.() === 0 && { uid: UNPRIVILEGED, gid: UNPRIVILEGED }
-  const child = spawn(PROGRAM, [file], { stdio: ['ignore', 'ignore', 'pipe'], ...asRoot })
+  const child = spawn(PGBOUNCER, [file], { stdio: ['ignore', 'ignore', 'pipe'], ...asRoot })
   const exited = once(child, 'exit')
   t.teardown(async () => {
     child.kill('SIGKILL')

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { createClient } from 'redis'
 import type { Test } from 'tap'
 import { freePort } from './free-port.ts'
+import { missing } from './programs.ts'
 
 /** Far more than an empty server takes on a busy machine. */
 const START_MS_MAX = 15_000
@@ -33,8 +34,9 @@ export interface RedisServer {
  * if (!server) return
  */
 export async function startRedis(t: Pick<Test, 'plan' | 'teardown'>): Promise<RedisServer | null> {
-  if (spawnSync('redis-server', ['--version']).status !== 0) {
-    t.plan(0, 'redis-server is not installed: apt-get install redis-server')
+  const isMissing = missing('redis-server')
+  if (isMissing) {
+    t.plan(0, isMissing)
     return null
   }
   const port = await freePort()
