@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { createTestDatabase } from './testing/database.ts'
 import { startReceiver } from './testing/receiver.ts'
@@ -37,13 +39,12 @@ async function publish(api: Service, tenant: TestTenant, n: number): Promise<Ans
   }
 }
 
-/** Resolves when the API takes no more connections. */
-async function refusing(api: Service) {
-  for (;;) {
-    const response = await fetch(`${api.url}/live`).catch(() => null)
-    if (!response) return
-    await response.body?.cancel()
-  }
+/** A connection that is open and idle. At a stop the API closes its port, and then those that stay idle. */
+async function openIdle(api: Service): Promise<{ closed: Promise<unknown> }> {
+  const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
+  socket.write('GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  await once(socket, 'data')
+  return { closed: once(socket, 'close') }
 }
 
 /** What is stored of a tenant's events; each with its delivery and the job for that, or it is half of one. */
@@ -107,8 +108,10 @@ t.test('publishes that are under way when the API is told to stop are answered',
     `select count(*) > 0 as holds from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like '%publish_many%'`,
   )
+  const idle = await openIdle(api)
   api.signal('SIGTERM')
-  await refusing(api)
+  await idle.closed
+  t.equal(await publish(api, tenant, -1), null, 'its port is closed')
   await holder.query('commit')
   holder.release()
   const answers = await Promise.all(publishing)

@@ -2,6 +2,7 @@ import t from 'tap'
 import { createTestDatabase } from './testing/database.ts'
 import { startPostgresProxy } from './testing/postgres-proxy.ts'
 import { startService } from './testing/service.ts'
+import { untilAnswer } from './testing/until.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -19,12 +20,11 @@ async function bundle(t: Parameters<typeof startService>[0], databaseUrl = url) 
       }),
     )
   /** Resolves with the answers of both once both have this status. */
-  const until = async (status: number) => {
-    for (;;) {
-      const answers = await probe('/ready')
-      if (answers.every((answer) => answer.status === status)) return answers
-    }
-  }
+  const until = (wanted: number) =>
+    untilAnswer(
+      () => probe('/ready'),
+      (answers) => answers.every(({ status }) => status === wanted),
+    )
   return { api, runner, probe, until }
 }
 

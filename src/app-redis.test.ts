@@ -3,6 +3,7 @@ import { createTestDatabase } from './testing/database.ts'
 import { startRedis } from './testing/redis.ts'
 import { type Service, startService } from './testing/service.ts'
 import { createTenant } from './testing/tenant.ts'
+import { untilAnswer } from './testing/until.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 const ADMIN = 'the-admin-key-of-two-processes'
@@ -43,11 +44,11 @@ async function ready({ url }: Service) {
 
 /** Answers ask Redis, so each one moves the state on. */
 async function untilRedisIs(service: Service, redis: string) {
-  for (;;) {
-    const answer = await ready(service)
-    if (JSON.stringify(answer).includes(`"redis":"${redis}"`)) return answer
+  const ask = async () => {
     await fetch(`${service.url}/api/tenants`, { headers: { authorization: `Bearer ${ADMIN}` } })
+    return await ready(service)
   }
+  return await untilAnswer(ask, (answer) => JSON.stringify(answer).includes(`"redis":"${redis}"`))
 }
 
 const redisLines = ({ lines }: Service) =>

@@ -6,7 +6,7 @@ import { startReceiver } from './testing/receiver.ts'
 import { type Shutdown, startRestartablePostgres } from './testing/restartable-postgres.ts'
 import { encryptSecret, type Service, startService } from './testing/service.ts'
 import { createTenant, type TestTenant } from './testing/tenant.ts'
-import { untilHolds } from './testing/until.ts'
+import { untilAnswer, untilHolds } from './testing/until.ts'
 
 /** Far more than a restart takes on a busy machine; each test waits for much, one after the other. */
 t.setTimeout(600_000)
@@ -29,11 +29,12 @@ async function bundle(t: Parameters<typeof startService>[0]) {
 
 /** As a producer that was promised nothing yet: the same request again until it is acknowledged. */
 async function publishUntilAcknowledged(api: Service, tenant: TestTenant, key: string) {
-  for (;;) {
+  const tried = async () => {
     const response = await publish(api, tenant, key).catch(() => null)
-    if (response?.status === 202) return ((await response.json()) as { id: string }).id
-    await response?.body?.cancel()
+    const { id } = ((await response?.json()) ?? {}) as { id?: string }
+    return response?.status === 202 ? id : undefined
   }
+  return String(await untilAnswer(tried, (id) => id !== undefined))
 }
 
 function publish(api: Service, tenant: TestTenant, key: string): Promise<Response> {
@@ -48,14 +49,17 @@ function publish(api: Service, tenant: TestTenant, key: string): Promise<Respons
   })
 }
 
-/** Resolves when `/ready` has answered so many times in a row with this status. */
-async function readiness(api: Service, status: number, inARow = 1) {
-  for (let seen = 0; seen < inARow; ) {
-    const response = await fetch(`${api.url}/ready`)
-    await response.text()
-    seen = response.status === status ? seen + 1 : 0
-  }
+async function readiness(api: Service): Promise<number> {
+  const response = await fetch(`${api.url}/ready`)
+  await response.text()
+  return response.status
 }
+
+const untilReadiness = (api: Service, wanted: number) =>
+  untilAnswer(
+    () => readiness(api),
+    (status) => status === wanted,
+  )
 
 /** Resolves when nothing of the tenant is open and nobody holds a job. */
 const atRest = (tenant: TestTenant) =>
@@ -133,11 +137,12 @@ t.test(
     const { receiver, tenant } = await bundle(t)
     const api = await startService(t, 'api', ENVIRONMENT)
     const runner = await startService(t, 'runner', ENVIRONMENT)
-    await readiness(api, 200)
+    await untilReadiness(api, 200)
     const { pid } = await runnerRow(runner)
 
     await postgres.stop('fast')
-    await readiness(api, 503, 10)
+    await api.line('database.connection_lost')
+    for (let n = 0; n < 10; n++) t.equal(await readiness(api), 503)
     const refused = await publish(api, tenant, 'while-away')
     t.equal(refused.status, 503)
     t.match(refused.headers.get('content-type'), 'application/problem+json')
@@ -146,7 +151,7 @@ t.test(
     t.equal((await fetch(`${api.url}/live`)).status, 200, 'a restart would not help')
 
     await postgres.start()
-    await readiness(api, 200)
+    await untilReadiness(api, 200)
     const id = await publishUntilAcknowledged(api, tenant, 'while-away')
     const [request] = await receiver.received(1, 60_000)
     t.equal(request?.headers['webhook-id'], id)
@@ -168,7 +173,7 @@ t.test('a database that is read-only for a while is an outage like any other', a
   await receiver.received(1)
 
   await operate('alter system set default_transaction_read_only = on', 'select pg_reload_conf()')
-  await readiness(api, 503, 3)
+  await untilReadiness(api, 503)
   const refused = await publish(api, tenant, 'while-read-only')
   t.equal(refused.status, 503)
   t.equal(refused.headers.get('retry-after'), '1')
@@ -177,7 +182,7 @@ t.test('a database that is read-only for a while is an outage like any other', a
   await runner.line('database.retried', ({ step }) => step === 'finish')
 
   await operate('alter system reset default_transaction_read_only', 'select pg_reload_conf()')
-  await readiness(api, 200)
+  await untilReadiness(api, 200)
   await publishUntilAcknowledged(api, tenant, 'while-read-only')
   await receiver.received(2, 60_000)
   await atRest(tenant)

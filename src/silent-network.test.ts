@@ -4,6 +4,7 @@ import { startPostgresProxy } from './testing/postgres-proxy.ts'
 import { startReceiver } from './testing/receiver.ts'
 import { encryptSecret, startService } from './testing/service.ts'
 import { createTenant } from './testing/tenant.ts'
+import { untilAnswer } from './testing/until.ts'
 
 t.setTimeout(300_000)
 
@@ -66,11 +67,7 @@ t.test('an API whose database does not answer says so within bounds, and goes on
   t.match([ready.status, await ready.json()], [503, { ready: false }])
 
   proxy.replace()
-  for (;;) {
-    const response = await publish()
-    if (response.status !== 202) continue
-    t.match(await response.json(), { duplicate: true })
-    break
-  }
+  const again = await untilAnswer(publish, ({ status }) => status === 202)
+  t.match(await again.json(), { duplicate: true })
   t.equal(await api.stop(), 0)
 })

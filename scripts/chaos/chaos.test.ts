@@ -3,9 +3,13 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { plainNode } from '../../src/testing/cli.ts'
+import { isInstalled } from '../../src/testing/programs.ts'
 
 const PROGRAM = join(import.meta.dirname, 'run.ts')
-const SECONDS = 60
+/** It goes on until every fault has struck and every operation has been done; `npm run chaos` takes longer. */
+const SECONDS = 10
+const PAUSE_SECONDS = 0.7
 /** Half of what the program does by default: other tests run on the same machine. */
 const RATE = 20
 /** Starting everything, and coming to rest. */
@@ -13,12 +17,13 @@ const MS_AROUND = 480_000
 
 t.setTimeout(SECONDS * 1000 + MS_AROUND)
 
-t.test('a minute of faults loses nothing and leaves nothing unexplained', async (t) => {
-  const child = spawn(
-    process.execPath,
-    [PROGRAM, '--seconds', String(SECONDS), '--rate', String(RATE)],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
-  )
+t.test('every kind of fault once loses nothing and leaves nothing unexplained', async (t) => {
+  const options = { seconds: SECONDS, pause: PAUSE_SECONDS, rate: RATE }
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`])
+  const child = spawn(...plainNode(PROGRAM, ...args), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] },
+  })
   t.teardown(() => child.kill('SIGTERM'))
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
@@ -49,17 +54,17 @@ t.test('a minute of faults loses nothing and leaves nothing unexplained', async 
     'kill runner',
     'kill api',
     'freeze runner',
+    'freeze api',
+    'restart runner',
     'restart api',
     'terminate backends',
+    'restart postgres immediate',
+    'restart postgres fast',
+    ...(isInstalled('redis-server') ? ['kill redis'] : []),
   ]) {
     t.ok(report.faults[kind] > 0, kind)
   }
-  t.ok(report.circuitsOpened > 0 || report.faults['kill redis'] > 0, 'a circuit or Redis was away')
   for (const operation of ['retry', 'pause', 'resume', 'limit', 'erase', 'erase oldest']) {
     t.ok(report.operations[operation] > 0, operation)
   }
-  t.ok(
-    Object.keys(report.faults).some((kind) => kind.startsWith('restart postgres')),
-    'Postgres was restarted',
-  )
 })

@@ -32,8 +32,10 @@ import type { Life, Supervised } from './supervisor.ts'
 import { type System, startSystem } from './system.ts'
 
 export interface ChaosOptions {
-  /** How long faults strike. */
+  /** How long faults strike at least: until each kind has struck, and each operation has been done. */
   seconds: number
+  /** Between two faults, on average. */
+  pauseSeconds: number
   /** Events a second. */
   rate: number
   /** Of every random choice. Processes are not repeated exactly: when what happens is up to the machine. */
@@ -79,9 +81,15 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
 
   const producers = startProducers({ system, ledger, random, rate: options.rate })
   await delay(QUIET_MS)
-  const faults = startFaults(system, random, (fault) => say(fault.kind))
+  const faults = startFaults({
+    system,
+    random,
+    pauseSeconds: options.pauseSeconds,
+    onStrike: (fault) => say(fault.kind),
+  })
   const operator = startOperator({ pool: system.pool, random: createRandom(seed + 1), erased })
-  await delay(options.seconds * 1000 - QUIET_MS)
+  const longEnough = delay(options.seconds * 1000 - QUIET_MS)
+  await Promise.all([longEnough, faults.eachStruck, operator.eachDone])
 
   say('faults end')
   await faults.stop()

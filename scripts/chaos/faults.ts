@@ -24,8 +24,8 @@ const SHARES = {
 
 export type FaultKind = keyof typeof SHARES
 
-/** Between two faults; a process needs a second or two to start. */
-const PAUSE_MS = [1_200, 3_200] as const
+/** Of the pause between two faults, which is shorter or longer by chance. */
+const PAUSE_SPREAD = [0.55, 1.45] as const
 /** Some outlast the five seconds of silence after which a runner without its lock counts as dead. */
 const FREEZE_MS = [1_000, 8_000] as const
 const AWAY_MS = [0, 2_500] as const
@@ -45,15 +45,25 @@ export interface Fault {
 export interface Faults {
   /** Those that struck so far. */
   struck: Fault[]
+  /** Resolves once each kind has struck. */
+  eachStruck: Promise<void>
   /** Strikes no more; resolves once everything runs again. */
   stop(): Promise<void>
 }
 
 /** Strikes again and again, one after another; frozen processes and Redis overlap with what follows. */
-export function startFaults(system: System, random: Random, onStrike: (fault: Fault) => void) {
+export function startFaults(options: {
+  system: System
+  random: Random
+  /** On average, between two faults. */
+  pauseSeconds: number
+  onStrike(fault: Fault): void
+}): Faults {
+  const { system, random, onStrike } = options
   const stopping = new AbortController()
   const lasting = new Set<Promise<void>>()
   const struck: Fault[] = []
+  const eachStruck = Promise.withResolvers<void>()
   let failure: unknown
 
   const strike = async (kind: FaultKind) => {
@@ -72,26 +82,31 @@ export function startFaults(system: System, random: Random, onStrike: (fault: Fa
   const run = async () => {
     let bag = random.shuffle([...new Set(oneBag(system))])
     while (!stopping.signal.aborted) {
-      if (bag.length === 0) bag = random.shuffle(oneBag(system))
+      if (bag.length === 0) {
+        eachStruck.resolve()
+        bag = random.shuffle(oneBag(system))
+      }
       const kind = bag.pop()
       if (kind) await strike(kind)
-      await delay(random.between(...PAUSE_MS), undefined, { signal: stopping.signal }).catch(
-        () => undefined,
-      )
+      const pauseMs = options.pauseSeconds * 1000 * random.between(...PAUSE_SPREAD)
+      await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
   }
   const running = run().catch((error: unknown) => {
     failure = error
+    eachStruck.reject(error)
   })
+  eachStruck.promise.catch(() => undefined) // whoever stops hears of it
   return {
     struck,
+    eachStruck: eachStruck.promise,
     async stop() {
       stopping.abort()
       await running
       await Promise.all(lasting)
       if (failure) throw failure
     },
-  } satisfies Faults
+  }
 }
 
 function oneBag({ redis }: System): FaultKind[] {

@@ -54,6 +54,8 @@ function anEndpoint(state: 'active' | 'paused'): string {
 export interface Operator {
   /** How many of each were done. */
   done: Map<Operation, number>
+  /** Resolves once each has been done. */
+  eachDone: Promise<void>
   /** Does no more, and takes back what would keep deliveries from ending. */
   stop(): Promise<void>
 }
@@ -69,21 +71,25 @@ export function startOperator(options: {
   const stopping = new AbortController()
   const done = new Map<Operation, number>()
   const names = Object.keys(OPERATIONS) as Operation[]
+  const eachDone = Promise.withResolvers<void>()
 
   const run = async () => {
     while (!stopping.signal.aborted) {
       const name = random.pick(names)
       const count = await OPERATIONS[name](pool, erased).catch(noneWhenTooLate)
       if (count > 0) done.set(name, (done.get(name) ?? 0) + 1)
+      if (done.size === names.length) eachDone.resolve()
       const pauseMs = random.between(...PAUSE_MS)
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
   }
   const running = run()
   // Whoever calls stop hears of it; until then it is no unhandled rejection.
-  running.catch(() => undefined)
+  running.catch(eachDone.reject)
+  eachDone.promise.catch(() => undefined)
   return {
     done,
+    eachDone: eachDone.promise,
     async stop() {
       stopping.abort()
       await running

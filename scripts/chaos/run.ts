@@ -19,7 +19,8 @@ import { reportOf } from './report.ts'
 const MINUTES_AROUND = 5
 
 const given = readOptions({
-  seconds: { default: 60, help: 'how long faults strike' },
+  seconds: { default: 60, help: 'how long faults strike; longer until each kind has struck' },
+  pause: { default: 2.2, help: 'seconds between two faults, on average' },
   rate: { default: 40, help: 'events a second, half by HTTP and half by SQL' },
   seed: { default: Date.now() % 1_000_000, help: 'of the random choices' },
   drain: { default: 240, help: 'seconds until every delivery has to be final' },
@@ -39,7 +40,13 @@ await runProgram(
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
       console.error(`${seconds.padStart(7)} s  ${line}`)
     }
-    const options = { ...given, drainSeconds: given.drain, folder, say }
+    const options = {
+      ...given,
+      pauseSeconds: given.pause,
+      drainSeconds: given.drain,
+      folder,
+      say,
+    }
     const findings = await runChaos(cleanup, options)
     const report = reportOf(options, findings)
     console.log(JSON.stringify(report))

@@ -69,8 +69,12 @@ export function supervise(
 
   const live = async () => {
     child = spawn(process.execPath, [CLI, kind], {
-      // Nothing of our environment but where programs are found.
-      env: { PATH: process.env['PATH'], ...options.env },
+      // Nothing of our environment but where programs, and their compiled code, are found.
+      env: {
+        PATH: process.env['PATH'],
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const life: Life = {

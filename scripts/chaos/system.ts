@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import type { Pool } from 'pg'
 import { callApi } from '../../src/commands/api-client.ts'
 import { migrate } from '../../src/database/migrate.ts'
@@ -18,7 +19,7 @@ const APIS = 2
 const RUNNERS = 3
 /** Each has two endpoints, so an event makes two deliveries. */
 const TENANTS = 4
-/** Durable, as in production: what is acknowledged has to outlive an immediate stop. */
+/** Durable and on a disk, as in production: what is acknowledged has to outlive an immediate stop. */
 const POSTGRES = { max_connections: '200' }
 /** Quick, so that a run of a minute sees many retries; long enough that none is used up. */
 const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
@@ -46,7 +47,7 @@ export async function startSystem(
     plan: () => undefined, // how startRedis says that a test is skipped
     teardown: (done: () => Promise<void>) => cleanup.defer(done),
   }
-  const postgres = await startRestartablePostgres(lifetime, POSTGRES)
+  const postgres = await startRestartablePostgres(lifetime, POSTGRES, tmpdir())
   await migrate(postgres.url)
   const redis = await startRedis(lifetime)
   const pool = createPool({

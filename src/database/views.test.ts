@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
+import { untilAnswer } from '../testing/until.ts'
 import { createWork } from '../testing/work.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
@@ -132,13 +133,14 @@ async function conformance(t: Test, { pool }: TestDatabase) {
 
   /** Resolves once no session but the pool's idle ones is left. */
   async function sessionsEnded(): Promise<void> {
-    for (;;) {
-      const { rows } = await pool.query<{ others: number }>(
-        `select count(*)::int as others from pg_stat_activity
+    const count = async () => {
+      const { rows } = await pool.query<{ sessions: number }>(
+        `select count(*)::int as sessions from pg_stat_activity
          where datname = current_database() and backend_type = 'client backend'`,
       )
-      if ((rows[0]?.others ?? 0) <= pool.totalCount) return
+      return rows[0]?.sessions ?? 0
     }
+    await untilAnswer(count, (sessions) => sessions <= pool.totalCount)
   }
 
   t.test('what is read without an index would be noticed', async (t) => {
