@@ -42,6 +42,10 @@ t.test('dev needs no variable at all', async (t) => {
     endpointDisableAfterDays: 5,
     eventBytesMax: 262_144,
     apiRateLimit: 10_000,
+    heavyRequestsPerKey: 2,
+    heavyRequestsPerTenant: 3,
+    replaysPerKey: 20,
+    replaysPerTenant: 5,
     retentionDays: 30,
     logLevel: 'info',
   })
@@ -129,6 +133,10 @@ t.test('numbers keep to their bounds at both ends', async (t) => {
     ['DELIVERY_TIMEOUT_SECONDS', 1, 60],
     ['EVENT_BYTES_MAX', 1024, 1_048_576],
     ['API_RATE_LIMIT', 0, 1_000_000],
+    ['HEAVY_REQUESTS_PER_KEY', 1, 100],
+    ['HEAVY_REQUESTS_PER_TENANT', 1, 100],
+    ['REPLAYS_PER_KEY', 1, 10_000],
+    ['REPLAYS_PER_TENANT', 1, 10_000],
     ['RETENTION_DAYS', 1, 3650],
   ]
   for (const [name, min, max] of bounds) {

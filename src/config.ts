@@ -212,6 +212,27 @@ const variables = z.object({
     default: '10000',
     unit: 'requests per second',
   }),
+  HEAVY_REQUESTS_PER_KEY: wholeNumber(1, 100).default(2).register(documentation, {
+    meaning:
+      'Heavy requests (lists, routing of an event, stats, match, replays; heavy pages) that one API key or link to the portal has under way at once, in each process; more wait for 2 s, then 429',
+    default: '2',
+    unit: 'requests',
+  }),
+  HEAVY_REQUESTS_PER_TENANT: wholeNumber(1, 100).default(3).register(documentation, {
+    meaning: 'The same of all keys and links together, about one tenant',
+    default: '3',
+    unit: 'requests',
+  }),
+  REPLAYS_PER_KEY: wholeNumber(1, 10_000).default(20).register(documentation, {
+    meaning: 'Replays that one API key or link to the portal may have running; then 429',
+    default: '20',
+    unit: 'replays',
+  }),
+  REPLAYS_PER_TENANT: wholeNumber(1, 10_000).default(5).register(documentation, {
+    meaning: 'Replays of one tenant that may run, whoever started them; then 429',
+    default: '5',
+    unit: 'replays',
+  }),
   RETENTION_DAYS: wholeNumber(1, 3650).default(30).register(documentation, {
     meaning: 'How long events, deliveries and attempts are kept, 1–3650',
     default: '30',
@@ -340,6 +361,11 @@ export interface Config {
   eventBytesMax: number
   /** Requests per second and API key; 0 = no limit. */
   apiRateLimit: number
+  /** At once in a process. */
+  heavyRequestsPerKey: number
+  heavyRequestsPerTenant: number
+  replaysPerKey: number
+  replaysPerTenant: number
   retentionDays: number
   /** Without a slash at the end. */
   publicUrl: string | undefined
@@ -466,6 +492,10 @@ function fromVariables(
     eventTypesStrict: values.EVENT_TYPES_STRICT,
     eventBytesMax: values.EVENT_BYTES_MAX,
     apiRateLimit: values.API_RATE_LIMIT,
+    heavyRequestsPerKey: values.HEAVY_REQUESTS_PER_KEY,
+    heavyRequestsPerTenant: values.HEAVY_REQUESTS_PER_TENANT,
+    replaysPerKey: values.REPLAYS_PER_KEY,
+    replaysPerTenant: values.REPLAYS_PER_TENANT,
     retentionDays: values.RETENTION_DAYS,
     publicUrl: values.PUBLIC_URL?.replace(/\/+$/, ''),
     portal: {

@@ -86,12 +86,41 @@ $$;
 comment on function postrider.replay_ids(postrider.replay, int) is
   'What a replay covers from its position on: ids of deliveries (redeliver) or of events (missed).';
 
+-- refuse_replay: raise 54000 when as many run as may, of the tenant or of who asked for them. The duty is taken until
+-- the transaction ends, so that those who begin at the same moment see each other; it comes last, and is short.
+create or replace function postrider.refuse_replay(r postrider.replay, of_tenant_max int, of_requester_max int)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if of_tenant_max is null and of_requester_max is null then
+    return;
+  end if;
+  perform from postrider.duty d where d.name = 'replay' for update;
+  if of_tenant_max <= (
+    select count(*) from postrider.replay p where p.finished_at is null and p.tenant_id = r.tenant_id) then
+    raise exception 'the tenant has % replays running, as many as it may', of_tenant_max
+      using errcode = '54000', hint = 'Wait until one is done, or cancel one.';
+  end if;
+  if of_requester_max <= (
+    select count(*) from postrider.replay p where p.finished_at is null and p.requested_by = r.requested_by) then
+    raise exception '% has % replays running, as many as it may', r.requested_by, of_requester_max
+      using errcode = '54000', hint = 'Wait until one is done, or cancel one.';
+  end if;
+end
+$$;
+comment on function postrider.refuse_replay(postrider.replay, int, int) is
+  'Raises 54000 when as many replays of its tenant, or of who asked for it, run as may; null = any number.';
+
 -- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
+drop function if exists
+  postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean);
 create or replace function postrider.start_replay(
   tenant text, since timestamptz, until timestamptz default now(), mode text default 'redeliver',
   endpoint uuid default null, event_types text[] default '{*}', states text[] default '{failed}',
   status_class int default null, rate_per_second numeric default 50, who text default session_user,
-  preview boolean default false
+  preview boolean default false, of_tenant_max int default null, of_requester_max int default null
 ) returns postrider.replay
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -139,14 +168,15 @@ begin
   if preview then
     return r;
   end if;
+  perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
   insert into postrider.replay select r.*;
   perform postrider.enqueue_replay_job(r.id, now());
   perform postrider.audit(who, 'start_replay', 'replay', r.id::text, r.tenant_id, to_jsonb(r) - 'horizon');
   return r;
 end
 $$;
-comment on function postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean) is
-  'Begins a replay of a tenant''s deliveries and returns it; preview => true only counts (total, 100,000 at most). mode redeliver: finished deliveries in these states; mode missed: events that the endpoint has no delivery for.';
+comment on function postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean, int, int) is
+  'Begins a replay of a tenant''s deliveries and returns it; preview => true only counts (total, 100,000 at most). mode redeliver: finished deliveries in these states; mode missed: events that the endpoint has no delivery for. of_tenant_max, of_requester_max: refused with 54000 when so many run; null = any number.';
 
 -- oldest_open_id: no transaction that is open now has made an id smaller than this. Sessions whose start this
 -- role may not see count as a day old.

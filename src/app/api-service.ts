@@ -29,8 +29,10 @@ import { createApp } from '../http/server.ts'
 import { createDedupCache } from '../limits/dedup-cache.ts'
 import type { Redis } from '../limits/redis.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
+import { createTurns } from '../limits/turns.ts'
 import { createReplays } from '../recovery/replays.ts'
 import { type Caller, createApiKeys, hashApiKey } from '../tenants/api-keys.ts'
+import { createSharedTurns, type Shares } from '../tenants/in-turn.ts'
 import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createPortalLinks } from '../tenants/portal-links.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
@@ -49,6 +51,13 @@ const PUBLISH_STATEMENT_MS_MAX = 3_000
 const API_STATEMENT_MS_MAX = 10_000
 /** By then a server that is there has at least said that the statement took too long. */
 const API_SILENCE_MS_MAX = 15_000
+/** Half of the connections: the other half is for what takes a millisecond. */
+const HEAVY = { atOnce: API_CONNECTIONS / 2, waiting: 256, waitingPerKey: 32, waitMs: 2_000 }
+/** Each holds its body meanwhile; two of them are with the database, and the others wait for it anyway. */
+const BATCHES = {
+  ...{ atOnce: 32, atOncePerKey: 4, atOncePerTenant: 4 },
+  ...{ waiting: 256, waitingPerKey: 32, waitMs: 5_000 },
+}
 /** Short, so that who is over the limit need not wait long. */
 const API_RATE_WINDOW_SECONDS = 1
 
@@ -122,7 +131,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     isStrict: config.eventTypesStrict,
   })
   const attempts = createAttempts({ database })
-  const ready = () => readinessOf(pool, redis)
+  const ready = oneAtATime(() => readinessOf(pool, redis))
   const app = createApp({
     version: packageJson.version,
     log,
@@ -139,6 +148,8 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     trustedProxies: config.trustedProxies,
     ownRequests,
     requestLimiter: requestLimiter(config, redis),
+    heavyTurns: createSharedTurns(sharesOf(config), HEAVY),
+    batchTurns: createTurns(BATCHES),
     tenants,
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints,
@@ -156,7 +167,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     clientCertificates: createClientCertificates({ database, box }),
     routing: createRouting({ database }),
     testEvents: createTestEvents({ database, pool }),
-    replays: createReplays({ database }),
+    replays: createReplays({ database, bounds: replayBoundsOf(config) }),
     liveAttempts,
     portalLinks,
     publicUrl: config.publicUrl,
@@ -184,6 +195,27 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
 /** Hashes of keys that nobody guesses, however often they try. */
 function strongKeysOf({ adminKey }: Config): Buffer[] {
   return adminKey === undefined || isShortAdminKey(adminKey) ? [] : [hashApiKey(adminKey)]
+}
+
+export const sharesOf = (config: Config): Shares => ({
+  perKey: config.heavyRequestsPerKey,
+  perTenant: config.heavyRequestsPerTenant,
+})
+
+const replayBoundsOf = (config: Config) => ({
+  ofTenant: config.replaysPerTenant,
+  ofKey: config.replaysPerKey,
+})
+
+/** Who asks while it is being found out is told the same: probes need no key, and cost the database little. */
+function oneAtATime<T>(findOut: () => Promise<T>): () => Promise<T> {
+  let findingOut: Promise<T> | undefined
+  return () => {
+    findingOut ??= findOut().finally(() => {
+      findingOut = undefined
+    })
+    return findingOut
+  }
 }
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {

@@ -26,14 +26,17 @@ import { createSentBody } from '../events/sent-body.ts'
 import type { EventId, TenantId } from '../ids.ts'
 import { createAllReplays } from '../recovery/all-replays.ts'
 import { findViolations } from '../recovery/doctor.ts'
+import { createSharedTurns } from '../tenants/in-turn.ts'
 import { createKeyGuard } from '../tenants/key-guard.ts'
 import { createSessions } from '../tenants/sessions.ts'
 import { createTenants } from '../tenants/tenants.ts'
-import type { createApi } from './api-service.ts'
+import { type createApi, sharesOf } from './api-service.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /** Apart from those of the API, so that somebody who looks through everything slows no producer. */
 const PAGE_CONNECTIONS = 3
+/** One connection is always for pages that take a millisecond; people wait longer than programs. */
+const HEAVY_PAGES = { atOnce: PAGE_CONNECTIONS - 1, waiting: 64, waitingPerKey: 16, waitMs: 5_000 }
 const PAGE_STATEMENT_MS_MAX = 10_000
 const PAGE_SILENCE_MS_MAX = 15_000
 /** A minute: nobody mistypes what they paste more often; a key has too many bits to be guessed at any rate. */
@@ -66,6 +69,7 @@ export function addPages(
     ownRequests.set(request, caller)
     return app.fetch(request)
   }
+  const pageTurns = createSharedTurns(sharesOf(config), HEAVY_PAGES)
   app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
   app.route(
     CONSOLE_PATH,
@@ -74,6 +78,7 @@ export function addPages(
       callApi,
       apiKeys,
       sessions: createSessions({ database, apiKeys }),
+      pageTurns,
       signInGuard: createKeyGuard({ redis, known: api.strongKeys, limits: SIGN_INS }),
       keyGuard: api.keyGuard,
       liveAttempts: api.liveAttempts,
@@ -91,6 +96,7 @@ export function addPages(
     PORTAL_PATH,
     createPortal({
       portal: config.portal,
+      pageTurns,
       log,
       callApi,
       portalLinks,

@@ -18,6 +18,7 @@ import type { Events } from '../events/events.ts'
 import type { ExampleOf } from '../events/example.ts'
 import type { Routing } from '../events/routing.ts'
 import type { createSentBody } from '../events/sent-body.ts'
+import type { Turns } from '../limits/turns.ts'
 import type { Log } from '../log.ts'
 import type { createAllReplays } from '../recovery/all-replays.ts'
 import type { Violation } from '../recovery/doctor.ts'
@@ -49,7 +50,7 @@ import { refuseNul } from './refuse-nul.ts'
 import { securityHeaders } from './security-headers.ts'
 import { addSignInRoutes } from './sign-in.tsx'
 import type { createTryFilter } from './try-filter.ts'
-import { type CallApi, type PageEnv, requireViewer, sessionCookie } from './viewer.ts'
+import { type CallApi, type PageEnv, requireViewer, sessionCookie, useTurns } from './viewer.ts'
 
 const PLACES: readonly Place[] = [
   { name: 'Overview', path: CONSOLE_PATH },
@@ -72,6 +73,8 @@ export interface ConsoleOptions {
   callApi: CallApi
   apiKeys: Pick<ApiKeys, 'verify' | 'list'>
   sessions: Sessions
+  /** Of heavy pages; null = all at once. */
+  pageTurns: Turns | null
   signInGuard: KeyGuard
   keyGuard: KeyGuard
   liveAttempts: Pick<LiveAttempts, 'open'>
@@ -122,6 +125,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))
   app.use(refuseNul)
+  useTurns(app, options.pageTurns)
   addOverviewPage(app, shared)
   addLivePages(app, { ...shared, cookie })
   addDeliveriesPage(app, shared)

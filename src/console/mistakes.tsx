@@ -73,7 +73,8 @@ function mistakeOf(error: Error): Mistake {
   if (error instanceof HTTPException) return ofStatus(error.status, error.message)
   if (code.endsWith('_not_found')) return NOT_FOUND
   if (code === 'scope_missing') return ofStatus(403, error.message)
-  if (code.startsWith('too_many_')) return ofStatus(429, sentence(error.message))
+  if (code === 'too_many_at_once' || code === 'too_many_wrong_keys')
+    return ofStatus(429, sentence(error.message))
   if (code === 'search_too_slow') return ofStatus(422, error.message)
   return ofStatus(500, '')
 }

@@ -1,11 +1,13 @@
 import type { HttpBindings } from '@hono/node-server'
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
 import { Postrider } from '../client/client.ts'
 import type { Scope } from '../database/schema.ts'
 import type { Client } from '../limits/client-address.ts'
+import type { Turns } from '../limits/turns.ts'
 import type { Caller } from '../tenants/api-keys.ts'
+import { createInTurn } from '../tenants/in-turn.ts'
 import type { KeyGuard } from '../tenants/key-guard.ts'
 import type { Area, Session, Sessions } from '../tenants/sessions.ts'
 
@@ -119,6 +121,21 @@ export function requireViewer(
     c.set('viewer', createViewer(found, callApi))
     return await next()
   })
+}
+
+/** Of both areas, what reads a lot; `/endpoints/:id` is also where a filter is tried before there is an endpoint. */
+const HEAVY_PAGES = [
+  ...['/', '/deliveries', '/deliveries/:id', '/events', '/events/:id'],
+  ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor'],
+]
+
+/** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
+export function useTurns(app: Hono<PageEnv>, pageTurns: Turns | null): void {
+  const inTurn = createInTurn<PageEnv>(pageTurns, (c) => {
+    const { caller } = c.get('viewer')
+    return { caller, tenantId: caller.tenant?.id ?? null }
+  })
+  for (const path of HEAVY_PAGES) app.use(path, inTurn)
 }
 
 /** The viewer lacks a scope for what they asked. */

@@ -41,10 +41,11 @@ export function addDeliveryRoutes(
     deliveries: Deliveries
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { deliveries, authenticate, tenantOfPath } = options
-  const middleware = [authenticate('read'), tenantOfPath]
+  const { deliveries, authenticate, tenantOfPath, inTurn } = options
+  const middleware = [authenticate('read'), tenantOfPath, inTurn]
 
   const list = createRoute({
     method: 'get',

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
 import { type Match, REASONS, type Reason, type Routing } from '../events/routing.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
@@ -40,13 +41,14 @@ export function addEndpointMatchRoutes(
     routing: Pick<Routing, 'match'>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { endpoints, routing, authenticate, tenantOfPath, eventBytesMax } = options
-  const answer = async (c: Context<ApiEnv>, endpoint?: Endpoint) => {
-    const { type, data, eventTypes, filter } = await readQuery(c, eventBytesMax)
+  const { endpoints, routing, authenticate, tenantOfPath, inTurn, eventBytesMax } = options
+  const answer = async (c: Context<MatchEnv>, endpoint?: Endpoint) => {
+    const { type, data, eventTypes, filter } = c.get('query')
     const match = await routing.match({
       type,
       data,
@@ -61,7 +63,12 @@ export function addEndpointMatchRoutes(
     responses: { 200: json(matchSchema, 'Matched, or why not.'), ...problems(404, ...OF_BODY) },
   }
   const body = { required: true, content: { 'application/json': { schema: input } } }
-  const reading = [authenticate('read'), tenantOfPath] as const
+  const readFirst = createMiddleware<MatchEnv>(async (c, next) => {
+    c.set('query', await readQuery(c, eventBytesMax))
+    await next()
+  })
+  // In this order: a body that comes slowly holds up nobody.
+  const reading = [authenticate('read'), tenantOfPath, readFirst, inTurn] as const
 
   // Documented, but not validated by the framework: the data goes to Postgres as it was written.
   const unsaved = createRoute({
@@ -89,6 +96,8 @@ export function addEndpointMatchRoutes(
 /** Of the routes that ask whether an endpoint matches: an event with the settings that it is tried against. */
 export const MATCH_PATH = /^\/api\/tenants\/[^/]+\/endpoints\/(?:[^/]+\/)?match$/
 export const matchBytesMax = (eventBytesMax: number): number => eventBytesMax + SETTINGS_BYTES_MAX
+
+type MatchEnv = ApiEnv & { Variables: { query: Awaited<ReturnType<typeof readQuery>> } }
 
 /** @throws Problem with every invalid field */
 async function readQuery(c: Context, eventBytesMax: number) {

@@ -36,15 +36,16 @@ export function addEndpointStatsRoute(
     endpointStats: (tenantId: TenantId, id: EndpointId) => Promise<EndpointStats>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { endpoints, endpointStats, authenticate, tenantOfPath } = options
+  const { endpoints, endpointStats, authenticate, tenantOfPath, inTurn } = options
   const route = createRoute({
     method: 'get',
     path: '/api/tenants/{tenant}/endpoints/{id}/stats',
     summary: 'Outcomes and latency of the last hour and day',
     tags: endpointTags,
-    middleware: [authenticate('read'), tenantOfPath],
+    middleware: [authenticate('read'), tenantOfPath, inTurn],
     request: { params: endpointParams },
     responses: { 200: json(statsSchema, 'Attempts that began in that time.'), ...problems(404) },
   })

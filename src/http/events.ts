@@ -43,10 +43,11 @@ export function addEventRoutes(
     routing: Pick<Routing, 'explain'>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { events, routing, authenticate, tenantOfPath } = options
-  const middleware = [authenticate('read'), tenantOfPath]
+  const { events, routing, authenticate, tenantOfPath, inTurn } = options
+  const middleware = [authenticate('read'), tenantOfPath, inTurn]
 
   const list = createRoute({
     method: 'get',

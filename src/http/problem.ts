@@ -42,6 +42,7 @@ const PROBLEMS = {
   example_not_found: [422, 'No example was found that fits the schema; give it examples'],
   search_too_slow: [422, 'The list took too long'],
   publish_refused: [422, 'The event was refused'],
+  too_many_replays: [429, 'Too many replays run'],
   too_many_streams: [429, 'The tenant has too many streams open'],
   rate_limited: [429, 'Too many requests with this API key'],
   too_many_at_once: [429, 'Too many such requests at once'],

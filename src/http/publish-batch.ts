@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
 import type { CheckedEvent, EventTypeCheck } from '../events/event-type-check.ts'
 import type { PublishItem } from '../events/publish.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
@@ -52,11 +53,13 @@ export function addPublishBatchRoute(
     eventTypeCheck: Pick<EventTypeCheck, 'check'>
     accept: Accept
     authenticate: Authenticate
+    inBatchTurn: MiddlewareHandler<ApiEnv>
     /** Bytes of `data` at most. */
     eventBytesMax: number
   },
 ): void {
-  const { batchPublisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
+  const { batchPublisher, eventTypeCheck, accept, authenticate, inBatchTurn, eventBytesMax } =
+    options
   const bytesMax = batchBytesMax(eventBytesMax)
   const route = createRoute({
     method: 'post',
@@ -75,7 +78,8 @@ export function addPublishBatchRoute(
   })
   // As with a single event the text as it came is what is stored, so the framework does not parse it.
   app.openAPIRegistry.registerPath(route)
-  app.post(route.path, authenticate('publish'), async (c) => {
+  // Before the body is read: a batch may be large, and has to fit into memory with those beside it.
+  app.post(route.path, authenticate('publish'), inBatchTurn, async (c) => {
     const body = await readJsonBody(c, bytesMax)
     const readAt = performance.now()
     refuseHeader(c.req.header('idempotency-key'))

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Consumed, RequestLimiter } from '../limits/request-limiter.ts'
-import type { Caller } from '../tenants/api-keys.ts'
+import { type Caller, countedAs } from '../tenants/api-keys.ts'
 import { Problem } from './problem.ts'
 
 /** Lets a caller in, or refuses; comes once the key is known and before its scopes are looked at. */
@@ -18,8 +18,8 @@ const POLICY = '"default"'
  */
 export function createAdmit(limiter: RequestLimiter | null): Admit {
   if (!limiter) return async () => undefined
-  return async (c, { apiKeyId, portalLinkId }) => {
-    const consumed = await limiter.consume(portalLinkId ?? apiKeyId ?? 'admin')
+  return async (c, caller) => {
+    const consumed = await limiter.consume(countedAs(caller))
     for (const [name, value] of Object.entries(headersOf(consumed))) c.header(name, value)
     if (!consumed.allowed) throw rateLimited(consumed)
   }

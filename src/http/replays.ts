@@ -88,9 +88,10 @@ export function addReplayRoutes(
     endpoints: Pick<Endpoints, 'get'>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { replays, endpoints, authenticate, tenantOfPath } = options
+  const { replays, endpoints, authenticate, tenantOfPath, inTurn } = options
   const ofTenant = { params: z.object({ tenant: z.string() }) }
   const ofReplay = { params: z.object({ tenant: z.string(), id: z.string() }) }
   const reading = [authenticate('read'), tenantOfPath]
@@ -101,7 +102,8 @@ export function addReplayRoutes(
     path: '/api/tenants/{tenant}/replays',
     summary: 'Deliver again, or count what would be',
     tags,
-    middleware: [...managing, settingsBody],
+    // In this order: a body that comes slowly holds up nobody.
+    middleware: [...managing, settingsBody, inTurn],
     request: {
       ...ofTenant,
       body: { required: true, content: { 'application/json': { schema: replayInput } } },

@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
@@ -27,9 +28,11 @@ import type { SchemaCompiler } from '../events/schema-compiler.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import { createClientOf } from '../limits/client-address.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
+import type { Turns } from '../limits/turns.ts'
 import type { Log } from '../log.ts'
 import type { Replays } from '../recovery/replays.ts'
 import type { ApiKeys } from '../tenants/api-keys.ts'
+import { createInTurn } from '../tenants/in-turn.ts'
 import type { KeyGuard } from '../tenants/key-guard.ts'
 import type { PortalLinks } from '../tenants/portal-links.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
@@ -96,6 +99,10 @@ export interface AppOptions {
   ownRequests?: OwnRequests
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
+  /** Of requests that read a lot; null = all at once. */
+  heavyTurns: Turns | null
+  /** Of batches of events; null = all at once. */
+  batchTurns: Turns | null
   tenants: Tenants
   tenantOperations: TenantOperations
   endpoints: Endpoints
@@ -136,7 +143,13 @@ export function createApp(options: AppOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
   const admit = createAdmit(options.requestLimiter)
   const authenticate = createAuthenticate({ ...options, admit })
-  const shared = { authenticate, tenantOfPath: createTenantOfPath(options) }
+  const workOf = (c: Context<ApiEnv>) => {
+    const caller = c.get('caller')
+    return { caller, tenantId: c.get('tenant')?.id ?? caller.tenant?.id ?? null }
+  }
+  const inTurn = createInTurn<ApiEnv>(options.heavyTurns, workOf)
+  const inBatchTurn = createInTurn<ApiEnv>(options.batchTurns, workOf)
+  const shared = { authenticate, tenantOfPath: createTenantOfPath(options), inTurn, inBatchTurn }
 
   app.use(requestId({ limitLength: 64 }))
   app.use(noteClient(createClientOf(options.trustedProxies ?? [])))

@@ -24,10 +24,25 @@ export class ReplayNotFound extends Error {
   }
 }
 
+/** As many replays run as may, of the tenant or of who asked for it. */
+export class TooManyReplays extends Error {
+  override readonly name = 'TooManyReplays'
+  readonly code = 'too_many_replays'
+  /** They take minutes; nobody knows how many. */
+  readonly retryAfterSeconds = 30
+}
+
+/** How many replays may run at once. */
+export interface ReplayBounds {
+  ofTenant: number
+  /** Of one API key or link to the portal. */
+  ofKey: number
+}
+
 export interface Replays {
   /** How many it would make due; 100,000 stands for that many or more. */
   preview(tenantKey: string, request: ReplayRequest): Promise<number>
-  /** Begins one. It goes on by jobs, whichever runners are alive. */
+  /** Begins one. It goes on by jobs, whichever runners are alive. @throws TooManyReplays */
   start(tenantKey: string, request: ReplayRequest, who: string): Promise<Replay>
   list(tenantId: TenantId, page: { limit: number; before: ReplayId | null }): Promise<Replay[]>
   /** @throws ReplayNotFound */
@@ -36,7 +51,14 @@ export interface Replays {
   cancel(tenantId: TenantId, id: ReplayId, who: string): Promise<Replay>
 }
 
-export function createReplays({ database }: { database: Kysely<Database> }): Replays {
+/** @param options.bounds left out = any number runs */
+export function createReplays({
+  database,
+  bounds,
+}: {
+  database: Kysely<Database>
+  bounds?: ReplayBounds
+}): Replays {
   const call = async (tenantKey: string, request: ReplayRequest, who: string, preview: boolean) => {
     const { rows } = await sql<Replay>`
       select * from postrider.start_replay(
@@ -45,7 +67,10 @@ export function createReplays({ database }: { database: Kysely<Database> }): Rep
         event_types => ${request.eventTypes ?? ['*']}, states => ${request.states ?? ['failed']},
         status_class => ${request.statusClass ?? null},
         rate_per_second => ${request.ratePerSecond ?? DEFAULT_RATE_PER_SECOND},
-        who => ${who}, preview => ${preview})`.execute(database)
+        who => ${who}, preview => ${preview},
+        of_tenant_max => ${bounds?.ofTenant ?? null}, of_requester_max => ${bounds?.ofKey ?? null})`
+      .execute(database)
+      .catch(refusedFor)
     if (!rows[0]) throw new Error('start_replay answered nothing')
     return rows[0]
   }
@@ -69,6 +94,16 @@ export function createReplays({ database }: { database: Kysely<Database> }): Rep
       return find(tenantId, id)
     },
   }
+}
+
+/** What `refuse_replay` raises. */
+const TOO_MANY = '54000'
+
+function refusedFor(error: Error & { code?: string }): never {
+  if (error.code !== TOO_MANY) throw error
+  throw new TooManyReplays(`${error.message}; wait until one is done, or cancel one`, {
+    cause: error,
+  })
 }
 
 /** Slow enough that a receiver which has just come back notices little of it. */

@@ -26,6 +26,11 @@ export interface Caller {
   scopes: ReadonlySet<Scope>
 }
 
+/** What the work of a caller is counted under: its key or link, or the bootstrap admin key. */
+export function countedAs({ apiKeyId, portalLinkId }: Caller): ApiKeyId | PortalLinkId | 'admin' {
+  return portalLinkId ?? apiKeyId ?? 'admin'
+}
+
 export interface NewApiKey {
   name: string
   scopes: Scope[]

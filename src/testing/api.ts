@@ -81,6 +81,8 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     apiKeys,
     keyGuard: null,
     requestLimiter: null,
+    heavyTurns: null,
+    batchTurns: null,
     tenants: createTenants({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints: createEndpoints({ database, secrets }),

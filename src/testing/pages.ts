@@ -65,6 +65,7 @@ export async function createTestConsole(
         generateSecret,
       }),
     }),
+    pageTurns: null,
     signInGuard: createKeyGuard({ redis, limits: { what: 'sign-ins', ofClient: signInsMax } }),
     keyGuard: createKeyGuard({ redis }),
     ...createReads(pool),

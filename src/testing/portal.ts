@@ -37,6 +37,7 @@ export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig>
       ownRequests.set(own, caller)
       return app.fetch(own)
     },
+    pageTurns: null,
     portalLinks,
     keyGuard: createKeyGuard({ redis }),
     sessions: createSessions({ database, apiKeys: portalLinks }),

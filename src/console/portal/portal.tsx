@@ -11,6 +11,7 @@ import type { Deliveries } from '../../events/deliveries.ts'
 import type { EventTypes } from '../../events/event-types.ts'
 import type { ExampleOf } from '../../events/example.ts'
 import type { createSentBody } from '../../events/sent-body.ts'
+import type { Turns } from '../../limits/turns.ts'
 import type { Log } from '../../log.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
 import { loadAssets, type OwnAsset } from '../assets.ts'
@@ -28,7 +29,7 @@ import { addLivePages } from '../pages/live.tsx'
 import { refuseNul } from '../refuse-nul.ts'
 import { securityHeaders } from '../security-headers.ts'
 import type { createTryFilter } from '../try-filter.ts'
-import { type PageEnv, sessionCookie } from '../viewer.ts'
+import { type PageEnv, sessionCookie, useTurns } from '../viewer.ts'
 import { addEnterRoutes, type EnterOptions, requireLink } from './enter.tsx'
 import { PORTAL_PATH } from './portal-path.ts'
 import { themeCss } from './theme.ts'
@@ -43,6 +44,8 @@ const PLACES: readonly Place[] = [
 /** Services that read see the tenant they are called within, and no other (`createTenantScope`). */
 export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
   portal: PortalConfig
+  /** Of heavy pages; null = all at once. */
+  pageTurns: Turns | null
   log: Pick<Log, 'error'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   names: Names
@@ -83,6 +86,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addEnterRoutes(app, shared)
   app.use(requireLink(shared))
   app.use(refuseNul)
+  useTurns(app, options.pageTurns)
   app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
   addEndpointsPages(app, shared)
   addEndpointPages(app, shared)
