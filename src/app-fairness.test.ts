@@ -87,7 +87,7 @@ t.test('who waits for too long, or with too many, is told when to try again', as
   const { acme, newKey, hold, release, flood, waiting } = await bundle(t)
   const key = await newKey(acme)
   await hold()
-  const answers = flood(50, `/api/tenants/${acme.key}/deliveries`, key)
+  const answers = flood(120, `/api/tenants/${acme.key}/deliveries`, key)
   await waiting(2)
   const refused = await Promise.any(answers)
   t.equal(refused.status, 429)
@@ -96,7 +96,7 @@ t.test('who waits for too long, or with too many, is told when to try again', as
   // All that may not begin are refused in time; two are under way.
   const settled: number[] = []
   for (const answer of answers) void answer.then(({ status }) => settled.push(status))
-  while (settled.length < 48) await pool.query('select pg_sleep(0.02)')
+  while (settled.length < 118) await pool.query('select pg_sleep(0.02)')
   t.strictSame(new Set(settled), new Set([429]))
   await release()
   t.strictSame((await statusesOf(answers)).filter((status) => status === 200).length, 2)

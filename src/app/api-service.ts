@@ -52,7 +52,7 @@ const API_STATEMENT_MS_MAX = 10_000
 /** By then a server that is there has at least said that the statement took too long. */
 const API_SILENCE_MS_MAX = 15_000
 /** Half of the connections: the other half is for what takes a millisecond. */
-const HEAVY = { atOnce: API_CONNECTIONS / 2, waiting: 256, waitingPerKey: 32, waitMs: 2_000 }
+const HEAVY = { atOnce: API_CONNECTIONS / 2, waiting: 500, waitingPerKey: 100, waitMs: 2_000 }
 /** Each holds its body meanwhile; two of them are with the database, and the others wait for it anyway. */
 const BATCHES = {
   ...{ atOnce: 32, atOncePerKey: 4, atOncePerTenant: 4 },

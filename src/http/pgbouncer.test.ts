@@ -20,7 +20,8 @@ t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
     DATABASE_DIRECT_URL: url,
     SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
   }
-  const api = await startService(t, 'api', env)
+  // Each route has a world with a replay that runs.
+  const api = await startService(t, 'api', { ...env, REPLAYS_PER_KEY: '1000' })
   const { request } = requestsTo(api)
 
   t.test('every route works', async (t) => {

@@ -23,6 +23,7 @@ async function conformance(t: Test, major?: number) {
     startService(t, 'api', {
       DATABASE_URL: databaseUrl,
       SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+      REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
     })
 
   t.test('every route works', async (t) => {
