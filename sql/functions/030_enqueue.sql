@@ -88,12 +88,17 @@ comment on column postrider.delivery.due_attempt is
 -- job that is running now becomes inert. One whose number is not the newest changes nothing: another job has its
 -- place, or none is wanted. So calling it again after a lost answer is harmless.
 --
+-- A runner knows the limits as they were some seconds ago. Where they have changed since, the job is made due at once,
+-- without its slot, and the endpoint is returned: the runner is to look up its limits.
+--
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch; planned as in
 -- claim_many.
 drop function if exists postrider.snooze_many(uuid[], int[], float8[], uuid[], json[]);
+drop function if exists postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text);
 create or replace function postrider.snooze_many(
-  delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[], runner text
-) returns void
+  delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[], runner text,
+  rate_versions int[], max_in_flights int[]
+) returns uuid[]
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -103,27 +108,38 @@ declare
   sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
   low uuid := sorted[1];
   high uuid := sorted[cardinality(sorted)];
+  changed uuid[];
   queued text;
 begin
   perform postrider.refuse_unless_living(runner);
+  select array_agg(distinct e.id) into changed
+  from unnest(endpoint_ids, rate_versions, max_in_flights) as w (endpoint_id, rate_version, max_in_flight)
+  join postrider.endpoint e on e.id = w.endpoint_id
+  where e.rate_version <> w.rate_version or e.max_in_flight is distinct from w.max_in_flight;
+
   with put_off as (
     update postrider.delivery d
-    set due_attempt = d.due_attempt + 1
-    from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
-      as w (id, due, ms, endpoint_id, reservation)
+    set due_attempt = d.due_attempt + 1,
+      put_off_until = clock_timestamp() + make_interval(secs => case when w.is_void then 0 else w.ms / 1000 end)
+    from (
+      select w.*, w.endpoint_id = any (changed) is true as is_void
+      from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
+        as w (id, due, ms, endpoint_id, reservation)
+    ) as w
     where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
       and d.state in ('pending', 'delivering')
-    returning d.id, d.due_attempt, clock_timestamp() + make_interval(secs => w.ms / 1000) as run_at,
-      w.endpoint_id, w.reservation,
+    returning d.id, d.due_attempt, d.put_off_until, w.endpoint_id,
+      case when not w.is_void then w.reservation end as reservation,
       case when exists (
         select from postrider.circuit c where c.endpoint_id = d.endpoint_id and c.probe_delivery_id = d.id)
         then 'probe' else d.trigger end as trigger
   )
-  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.run_at),
+  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.put_off_until),
     array_agg(p.endpoint_id), array_agg(p.trigger), array_agg(p.reservation))
   into queued
   from put_off p;
+  return coalesce(changed, '{}');
 end
 $$;
-comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text) is
-  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays: delivery id, number in the job, wait, endpoint, slot reserved), for the runner that holds them. Raises 55000 when the runner is not registered or was found dead.';
+comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text, int[], int[]) is
+  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays: delivery id, number in the job, wait, endpoint, slot reserved, and by which limits: rate_version and max_in_flight), for the runner that holds them. Returns the endpoints whose limits are no longer those. Raises 55000 when the runner is not registered or was found dead.';

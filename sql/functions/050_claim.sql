@@ -115,6 +115,7 @@ begin
   with postponed as (
     update postrider.delivery d
     set due_attempt = d.due_attempt + 1,
+      put_off_until = null,
       next_attempt_at = now() + least(interval '1 day',
         interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id

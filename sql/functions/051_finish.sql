@@ -60,6 +60,7 @@ begin
           else 'held' end,
       claim = null,
       due_attempt = d.due_attempt + 1,
+      put_off_until = null,
       schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
       abandoned_count = 0,
       -- What was cut off is made again for the same reason; a test is a test still.

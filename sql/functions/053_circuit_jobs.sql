@@ -1,7 +1,10 @@
--- Jobs about an endpoint as a whole: 'probe' and 'align'. One of each at most for an endpoint.
+-- Jobs about an endpoint as a whole: 'probe', 'align' and 'replan'. One of each at most for an endpoint, but for
+-- a second 'replan' (031_changed_limits.sql).
 
-create or replace function postrider.enqueue_endpoint_job(task text, endpoint uuid, run_at timestamptz)
-returns void
+drop function if exists postrider.enqueue_endpoint_job(text, uuid, timestamptz);
+create or replace function postrider.enqueue_endpoint_job(
+  task text, endpoint uuid, run_at timestamptz, key_prefix text default null
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -11,15 +14,15 @@ declare
 begin
   select j.id into job
   from graphile_worker.add_job(task, json_build_object('e', endpoint), run_at => enqueue_endpoint_job.run_at,
-    job_key => task || ':' || endpoint, priority => postrider.job_priority(task)) as j;
+    job_key => coalesce(key_prefix, task) || ':' || endpoint, priority => postrider.job_priority(task)) as j;
   if job is null then
     raise exception 'a job is being picked up at this moment'
       using errcode = '40001', hint = 'Try the transaction again.';
   end if;
 end
 $$;
-comment on function postrider.enqueue_endpoint_job(text, uuid, timestamptz) is
-  'Adds, or moves, the probe or align job of an endpoint. Raises 40001 when it could not be added.';
+comment on function postrider.enqueue_endpoint_job(text, uuid, timestamptz, text) is
+  'Adds, or moves, the probe, align or replan job of an endpoint; its key begins with the task unless told otherwise. Raises 40001 when it could not be added.';
 
 create or replace function postrider.schedule_probe(endpoint uuid, at timestamptz) returns void
 language plpgsql
@@ -89,7 +92,7 @@ begin
 
   update postrider.circuit c set probe_at = null, probe_delivery_id = chosen.id where c.endpoint_id = endpoint;
   update postrider.delivery d
-  set state = 'pending', next_attempt_at = now(), due_attempt = d.due_attempt + 1
+  set state = 'pending', next_attempt_at = now(), put_off_until = null, due_attempt = d.due_attempt + 1
   where d.id = chosen.id;
   perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt + 1], array[now()], array[endpoint], array['probe']);
   return chosen.id;
@@ -184,7 +187,7 @@ begin
   ),
   released as (
     update postrider.delivery d
-    set state = 'pending', due_attempt = d.due_attempt + 1,
+    set state = 'pending', put_off_until = null, due_attempt = d.due_attempt + 1,
       next_attempt_at = greatest(d.next_attempt_at, now() + make_interval(secs => (c.place / per_second)::float8))
     from chosen c
     where d.id = c.id

@@ -29,7 +29,7 @@ where j.key is not null and (j.locked_at is not null or j.attempts < j.max_attem
 comment on view postrider.live_job is 'Jobs that will still run, or are running, by their key.';
 comment on column postrider.live_job.key is 'd:<delivery id>, or <task>:<endpoint id>.';
 comment on column postrider.live_job.id is 'Id of the job.';
-comment on column postrider.live_job.task_identifier is 'Its task: deliver, probe, align.';
+comment on column postrider.live_job.task_identifier is 'Its task: deliver, probe, align, replan, replay, delete_tenant.';
 comment on column postrider.live_job.run_at is 'When it is due.';
 comment on column postrider.live_job.attempts is 'How often a runner has taken it; more than one means that something of ours failed.';
 comment on column postrider.live_job.locked_at is 'Since when a runner holds it; null = nobody does.';

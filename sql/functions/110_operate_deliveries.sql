@@ -26,7 +26,7 @@ begin
   end if;
   update postrider.delivery d
   set state = 'pending', claim = null, trigger = 'manual', finished_at = null, next_attempt_at = now(),
-    due_attempt = d.due_attempt + 1, abandoned_count = 0,
+    put_off_until = null, due_attempt = d.due_attempt + 1, abandoned_count = 0,
     schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
   where d.id = delivery;
   update postrider.circuit c

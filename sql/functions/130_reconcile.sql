@@ -68,7 +68,7 @@ begin
   select * into ids from postrider.id_range(delivery_ids);
   with lost as (
     update postrider.delivery d
-    set due_attempt = d.due_attempt + 1
+    set due_attempt = d.due_attempt + 1, put_off_until = null
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
     returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
   )

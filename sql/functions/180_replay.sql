@@ -280,7 +280,7 @@ begin
     update postrider.delivery d
     set state = case when c.sendable then 'pending' else 'held' end, trigger = 'replay', claim = null,
       finished_at = null, schedule_step = 0, abandoned_count = 0, due_attempt = d.due_attempt + 1,
-      next_attempt_at = now() + make_interval(secs => (c.place / r.rate_per_second)::float8)
+      put_off_until = null, next_attempt_at = now() + make_interval(secs => (c.place / r.rate_per_second)::float8)
     from chosen c
     where d.id = c.id and d.id between bounds.min_id and bounds.max_id and d.finished_at is not null
       and d.claim is null

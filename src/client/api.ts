@@ -120,7 +120,7 @@ export type Delivery = {
   endpointId: string
   state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
   attemptCount: number
-  /** ISO 8601, in UTC. */
+  /** ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is. */
   nextAttemptAt: string | null
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -268,7 +268,9 @@ export type NewEndpoint = {
   /** Sent along. At most 20; those that Postrider sets are refused. */
   headers?: Record<string, string> | undefined
   metadata?: Record<string, string> | undefined
+  /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
+  /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
   maxInFlight?: number | null | undefined
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
@@ -290,7 +292,9 @@ export type EndpointChange = {
   /** Sent along. At most 20; those that Postrider sets are refused. */
   headers?: Record<string, string> | undefined
   metadata?: Record<string, string> | undefined
+  /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
+  /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
   maxInFlight?: number | null | undefined
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */

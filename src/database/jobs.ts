@@ -8,6 +8,9 @@ export const PROBE_TASK = 'probe'
 /** Releases or holds the open deliveries of an endpoint, a batch at a time. */
 export const ALIGN_TASK = 'align'
 
+/** Plans anew what the limits of an endpoint have put off, after they were changed. */
+export const REPLAN_TASK = 'replan'
+
 /** Makes the next batch of a replay due. */
 export const REPLAY_TASK = 'replay'
 
@@ -28,7 +31,7 @@ export const deliverPayload = z.object({
   /** Endpoint id, for its limits; without it they are not asked. */
   e: endpointId.optional(),
   /** The slot that a snoozed job has reserved at its endpoint's rate. */
-  r: z.object({ at: z.number(), ratePerSecond: z.number() }).optional(),
+  r: z.object({ at: z.number(), rateVersion: z.int().default(0) }).optional(),
 })
 
 /** Payload of the jobs about an endpoint as a whole. */

@@ -65,7 +65,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     purpose: 'The processes of `postrider runner`.',
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
-      ...['claim_many', 'finish_many', 'snooze_many'],
+      ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],

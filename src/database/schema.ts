@@ -91,6 +91,8 @@ export interface EndpointTable {
   disabled_at: Date | null
   /** `numeric`, which pg hands over as text. */
   rate_per_second: ColumnType<string | null, number | null | undefined, number | null>
+  /** Counts the changes of the rate. */
+  rate_version: Generated<number>
   max_in_flight: number | null
   timeout_seconds: number | null
   retry_schedule: number[] | null
@@ -151,6 +153,8 @@ export interface DeliveryTable {
   abandoned_count: Generated<number>
   claim: string | null
   next_attempt_at: Date | null
+  /** By a limit of the endpoint. */
+  put_off_until: Date | null
   created_at: Generated<Date>
   finished_at: Date | null
 }

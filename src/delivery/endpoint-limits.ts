@@ -10,38 +10,56 @@ const ENDPOINTS_MAX = 20_000
 export interface EndpointLimits {
   /** Requests per second over all runners; `null` = no limit. */
   ratePerSecond: number | null
+  /** Counts the changes of the rate: slots that were reserved under another are void. */
+  rateVersion: number
   /** Requests in flight over all runners; `null` = no limit of its own. */
   maxInFlight: number | null
   /** `null` = that of the service. */
   timeoutSeconds: number | null
 }
 
-const UNLIMITED: EndpointLimits = { ratePerSecond: null, maxInFlight: null, timeoutSeconds: null }
+const UNLIMITED: EndpointLimits = {
+  ratePerSecond: null,
+  rateVersion: 0,
+  maxInFlight: null,
+  timeoutSeconds: null,
+}
+
+export interface KeptEndpointLimits {
+  of(endpointId: EndpointId): EndpointLimits | Promise<EndpointLimits>
+  /** They have changed: look them up before they are used again. */
+  forget(endpointIds: readonly EndpointId[]): void
+}
 
 /** Makes the lookup of an endpoint's limits. Answers are kept for a few seconds. */
 export function createEndpointLimits(
   pool: Pool,
   now: () => number = () => performance.now(),
-): (endpointId: EndpointId) => EndpointLimits | Promise<EndpointLimits> {
+): KeptEndpointLimits {
   const known = new Map<EndpointId, { limits: EndpointLimits; untilMs: number }>()
   const loader = new DataLoader((ids: readonly EndpointId[]) => load(pool, ids), { cache: false })
 
-  return (endpointId) => {
-    const kept = known.get(endpointId)
-    if (kept && kept.untilMs > now()) return kept.limits
-    return loader.load(endpointId).then((limits) => {
-      if (known.size >= ENDPOINTS_MAX) known.clear()
-      known.set(endpointId, { limits, untilMs: now() + KEPT_MS })
-      return limits
-    })
+  return {
+    of(endpointId) {
+      const kept = known.get(endpointId)
+      if (kept && kept.untilMs > now()) return kept.limits
+      return loader.load(endpointId).then((limits) => {
+        if (known.size >= ENDPOINTS_MAX) known.clear()
+        known.set(endpointId, { limits, untilMs: now() + KEPT_MS })
+        return limits
+      })
+    },
+    forget(endpointIds) {
+      for (const id of endpointIds) known.delete(id)
+    },
   }
 }
 
 async function load(pool: Pool, ids: readonly EndpointId[]): Promise<EndpointLimits[]> {
   const { rows } = await pool.query<EndpointLimits & { id: EndpointId }>({
     name: 'postrider_endpoint_limits',
-    text: `select id, rate_per_second::float8 as "ratePerSecond", max_in_flight as "maxInFlight",
-             timeout_seconds as "timeoutSeconds"
+    text: `select id, rate_per_second::float8 as "ratePerSecond", rate_version as "rateVersion",
+             max_in_flight as "maxInFlight", timeout_seconds as "timeoutSeconds"
            from postrider.endpoint where id = any ($1::uuid[])`,
     values: [ids],
   })

@@ -114,6 +114,23 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok((put.run_in ?? 0) > 50)
   })
 
+  // A runner knows the limits of some seconds ago: what it put off by them waited for up to an hour.
+  t.test('what is put off by a limit that has changed since is due at once', async (t) => {
+    const work = await createWork(pool)
+    for (const changed of ['rate_per_second = 2', 'max_in_flight = 2']) {
+      await pool.query(`update postrider.endpoint set ${changed} where id = $1`, [work.endpoint.id])
+      const due = await work.publish()
+      t.same(await work.snooze(due), [work.endpoint.id])
+      const again = await work.deliveryOf(due.eventId)
+      t.ok((again.run_in ?? 60) <= 0, `${changed}: due in ${again.run_in} s`)
+      await pool.query(
+        'update postrider.endpoint set rate_version = 0, max_in_flight = null where id = $1',
+        [work.endpoint.id],
+      )
+    }
+    t.same(await work.snooze(await work.publish()), [], 'unchanged limits are no news')
+  })
+
   t.test('a job whose delivery was held or cancelled meanwhile is not put off', async (t) => {
     const work = await createWork(pool)
     const [held, cancelled] = [await work.publish(), await work.publish()]

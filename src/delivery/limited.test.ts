@@ -26,7 +26,12 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
   const entered: unknown[] = []
   const delivered: unknown[] = []
   const limited = createLimited({
-    limitsOf: () => ({ ratePerSecond: null, maxInFlight: null, timeoutSeconds: null }),
+    limitsOf: () => ({
+      ratePerSecond: null,
+      rateVersion: 0,
+      maxInFlight: null,
+      timeoutSeconds: null,
+    }),
     inFlight: {
       enter: (_, limits) => {
         entered.push(limits)
@@ -62,21 +67,21 @@ t.test('without a place the job is put off and nothing is claimed', async (t) =>
 })
 
 t.test('over its rate the job is put off with its slot, and the place is given back', async (t) => {
-  const reservation = { at: 1, ratePerSecond: 2 }
+  const reservation = { at: 1, rateVersion: 5 }
   const { limited, snoozed, delivered, left } = bundle({
-    limitsOf: () => ({ ratePerSecond: 2, maxInFlight: 7, timeoutSeconds: 3 }),
+    limitsOf: () => ({ ratePerSecond: 2, rateVersion: 5, maxInFlight: 7, timeoutSeconds: 3 }),
     slots: { reserve: async () => ({ waitMs: 500, reservation }) },
   })
   await limited(WAKE_UP, ENDPOINT, null)
-  t.match(snoozed, [{ waitMs: 500, reservation }])
+  t.match(snoozed, [{ waitMs: 500, reservation, limits: { rateVersion: 5, maxInFlight: 7 } }])
   t.same([delivered, left], [[], ['other']])
 })
 
 t.test('the slot that a job has waited for is presented', async (t) => {
   const presented: unknown[] = []
-  const reservation = { at: 1, ratePerSecond: 2 }
+  const reservation = { at: 1, rateVersion: 5 }
   const { limited, delivered, entered } = bundle({
-    limitsOf: () => ({ ratePerSecond: 2, maxInFlight: 7, timeoutSeconds: 3 }),
+    limitsOf: () => ({ ratePerSecond: 2, rateVersion: 5, maxInFlight: 7, timeoutSeconds: 3 }),
     slots: {
       reserve: async (...asked) => {
         presented.push(asked)
@@ -85,7 +90,7 @@ t.test('the slot that a job has waited for is presented', async (t) => {
     },
   })
   await limited(WAKE_UP, ENDPOINT, reservation)
-  t.same(presented, [[ENDPOINT, 2, reservation]])
+  t.match(presented, [[ENDPOINT, { ratePerSecond: 2, rateVersion: 5 }, reservation]])
   t.match(entered, [{ maxInFlight: 7, timeoutMs: 3_000 }])
   t.equal(delivered.length, 1)
 })

@@ -36,13 +36,14 @@ export function createLimited(deps: LimitedDependencies) {
     const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
     const place = await deps.inFlight.enter(endpointId, { ...limits, timeoutMs })
     if (!place.leave) {
-      return deps.snooze({ wakeUp, endpointId, waitMs: place.retryInMs, reservation: null })
+      const waitMs = place.retryInMs
+      return deps.snooze({ wakeUp, endpointId, limits, waitMs, reservation: null })
     }
 
     let result: LeaveResult = 'other'
     try {
       const slot = await slotOf(deps.slots, endpointId, limits, reservation)
-      if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, ...slot })
+      if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
       result = leaveResult(await deps.deliver(wakeUp, signal))
     } finally {
       place.leave(result)
@@ -55,10 +56,12 @@ const AT_ONCE = { waitMs: 0, reservation: null }
 function slotOf(
   slots: Slots,
   endpointId: EndpointId,
-  { ratePerSecond }: EndpointLimits,
+  { ratePerSecond, rateVersion }: EndpointLimits,
   reservation: Reservation | null,
 ) {
-  return ratePerSecond === null ? AT_ONCE : slots.reserve(endpointId, ratePerSecond, reservation)
+  return ratePerSecond === null
+    ? AT_ONCE
+    : slots.reserve(endpointId, { ratePerSecond, rateVersion }, reservation)
 }
 
 /** What an attempt says about how long its endpoint holds a place. */

@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import { operate } from '../database/operate.ts'
 import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
@@ -110,13 +111,15 @@ export function createEndpoints(options: {
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
       await assertAffordable(database, tenantId, change.filter, id)
-      const endpoint = await database
-        .updateTable('endpoint')
-        .set({ ...toColumns(change), updated_at: sql`now()` })
-        .where(isExisting(tenantId, id))
-        .returningAll()
-        .$castTo<Endpoint>()
-        .executeTakeFirst()
+      const endpoint = await operate(() =>
+        database
+          .updateTable('endpoint')
+          .set({ ...toColumns(change), updated_at: sql`now()` })
+          .where(isExisting(tenantId, id))
+          .returningAll()
+          .$castTo<Endpoint>()
+          .executeTakeFirst(),
+      )
       return endpoint ?? notFound()
     },
     async delete(tenantId, id) {

@@ -14,6 +14,14 @@ export class DeliveryNotFound extends Error {
   }
 }
 
+/** When the next attempt is made: later than it is due where a limit of the endpoint has put it off. */
+export function nextAttemptAt(
+  delivery: Pick<Delivery, 'state' | 'next_attempt_at' | 'put_off_until'>,
+) {
+  const { state, next_attempt_at: due, put_off_until: until } = delivery
+  return state === 'pending' && due && until && until > due ? until : due
+}
+
 /** Shown with an event. Whoever has more endpoints lists the deliveries of the event instead. */
 export const DELIVERIES_OF_EVENT_MAX = 100
 

@@ -194,8 +194,14 @@ export function endpointInput(rules: UrlRules) {
     filter: filterInput,
     headers,
     metadata,
-    ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable(),
-    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).nullable(),
+    ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable().openapi({
+      description:
+        'Requests a second at most, over all runners; null = no limit. A change reaches what waits already.',
+    }),
+    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).nullable().openapi({
+      description:
+        'Requests in flight at most, over all runners; null = no limit. A change reaches what waits already.',
+    }),
     timeoutSeconds: z.int().min(1).max(TIMEOUT_SECONDS_MAX).nullable(),
     retrySchedule: z
       .array(z.int().min(1).max(RETRY_DELAY_SECONDS_MAX))

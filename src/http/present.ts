@@ -4,7 +4,7 @@ import { publicKeyOf } from '../delivery/signature.ts'
 import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
 import { type SigningSecret, storedForm, warningOf } from '../endpoints/signing-secret.ts'
-import type { Delivery } from '../events/deliveries.ts'
+import { type Delivery, nextAttemptAt } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
 import type { ApiKey } from '../tenants/api-keys.ts'
@@ -134,7 +134,7 @@ export function presentDelivery(delivery: Delivery): z.output<typeof deliverySch
     endpointId: delivery.endpoint_id,
     state: delivery.state,
     attemptCount: delivery.attempt_count,
-    nextAttemptAt: isoOrNull(delivery.next_attempt_at),
+    nextAttemptAt: isoOrNull(nextAttemptAt(delivery)),
     createdAt: delivery.created_at.toISOString(),
     finishedAt: isoOrNull(delivery.finished_at),
   }

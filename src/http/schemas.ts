@@ -122,7 +122,10 @@ export const deliverySchema = z
     endpointId: id,
     state: z.enum(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled']),
     attemptCount: z.int(),
-    nextAttemptAt: time.nullable(),
+    nextAttemptAt: time.nullable().openapi({
+      description:
+        'ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is.',
+    }),
     createdAt: time,
     finishedAt: time.nullable(),
   })

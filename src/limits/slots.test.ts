@@ -7,6 +7,11 @@ import { createSlots, reservation, type Slot } from './slots.ts'
 
 const ENDPOINT = '0198c1f5-7e4a-7000-8000-000000000001' as EndpointId
 const OTHER = '0198c1f5-7e4a-7000-8000-000000000002' as EndpointId
+/** Each has a version of its own. */
+const rate = (ratePerSecond: number, rateVersion = Math.round(ratePerSecond * 100)) => ({
+  ratePerSecond,
+  rateVersion,
+})
 const START_MS = Date.UTC(2026, 0, 1)
 
 /** Slots in this process, by a clock that stands still until it is moved. */
@@ -17,7 +22,8 @@ async function bundle(random = 0.5) {
   const slots = createSlots({ redis, now: () => clock.ms, random: () => random })
   const reserve = async (count: number, ratePerSecond = 1) => {
     const reserved: Slot[] = []
-    for (let n = 0; n < count; n += 1) reserved.push(await slots.reserve(ENDPOINT, ratePerSecond))
+    for (let n = 0; n < count; n += 1)
+      reserved.push(await slots.reserve(ENDPOINT, rate(ratePerSecond)))
     return reserved
   }
   return { clock, slots, reserve }
@@ -29,11 +35,11 @@ t.test('who comes back with its reservation sends', async (t) => {
   const { clock, slots, reserve } = await bundle()
   const [first, second, third] = await reserve(3)
   t.same(first, SEND_NOW)
-  t.same(second, { waitMs: 1_000, reservation: { at: START_MS + 1_000, ratePerSecond: 1 } })
+  t.same(second, { waitMs: 1_000, reservation: { at: START_MS + 1_000, rateVersion: 100 } })
   clock.ms += 1_000
-  t.same(await slots.reserve(ENDPOINT, 1, second?.reservation), SEND_NOW)
+  t.same(await slots.reserve(ENDPOINT, rate(1), second?.reservation), SEND_NOW)
   clock.ms += 1_000
-  t.same(await slots.reserve(ENDPOINT, 1, third?.reservation), SEND_NOW)
+  t.same(await slots.reserve(ENDPOINT, rate(1), third?.reservation), SEND_NOW)
   t.match(await reserve(2), [{ waitMs: 1_000 }, { waitMs: 2_000 }], 'it took no second slot')
 })
 
@@ -47,7 +53,7 @@ t.test('who is late by up to ten seconds still sends', async (t) => {
   const { clock, slots, reserve } = await bundle()
   const [, second] = await reserve(2)
   clock.ms += 11_000
-  t.same(await slots.reserve(ENDPOINT, 1, second?.reservation), SEND_NOW)
+  t.same(await slots.reserve(ENDPOINT, rate(1), second?.reservation), SEND_NOW)
 })
 
 t.test('those who missed their slots are spread anew, not sent all at once', async (t) => {
@@ -55,7 +61,7 @@ t.test('those who missed their slots are spread anew, not sent all at once', asy
   const held = (await reserve(101)).slice(1)
   clock.ms += 3_600_000 // all runners were away
   const late: Slot[] = []
-  for (const { reservation } of held) late.push(await slots.reserve(ENDPOINT, 1, reservation))
+  for (const { reservation } of held) late.push(await slots.reserve(ENDPOINT, rate(1), reservation))
   t.strictSame(
     late.map(({ waitMs }) => waitMs),
     held.map((_, n) => n * 1_000),
@@ -70,7 +76,7 @@ t.test('runners that are always behind go on sending at the rate', async (t) => 
   const sent: Slot[] = []
   for (const { reservation } of held.slice(0, 60)) {
     clock.ms += 1_000
-    sent.push(await slots.reserve(ENDPOINT, 1, reservation))
+    sent.push(await slots.reserve(ENDPOINT, rate(1), reservation))
   }
   t.same(sent, Array(60).fill(SEND_NOW))
 })
@@ -79,17 +85,27 @@ t.test('a changed rate begins anew, and those who wait at the old one ask again'
   const { clock, slots, reserve } = await bundle()
   const [, second, third] = await reserve(3, 1)
   clock.ms += 2_000
-  t.same(await slots.reserve(ENDPOINT, 0.1, second?.reservation), SEND_NOW)
-  t.match(await slots.reserve(ENDPOINT, 0.1, third?.reservation), {
+  t.same(await slots.reserve(ENDPOINT, rate(0.1), second?.reservation), SEND_NOW)
+  t.match(await slots.reserve(ENDPOINT, rate(0.1), third?.reservation), {
     waitMs: 10_000,
-    reservation: { ratePerSecond: 0.1 },
+    reservation: { rateVersion: 10 },
   })
+})
+
+t.test('a rate that was changed and changed back begins anew as well', async (t) => {
+  const { slots } = await bundle()
+  for (let n = 0; n < 100; n += 1) await slots.reserve(ENDPOINT, rate(0.1, 1))
+  t.same(await slots.reserve(ENDPOINT, rate(0.1, 3)), SEND_NOW)
+})
+
+t.test('a reservation from before rates had versions is of the first', async (t) => {
+  t.same(reservation.parse({ at: 1, ratePerSecond: 2 }), { at: 1, rateVersion: 0 })
 })
 
 t.test('endpoints know nothing of one another', async (t) => {
   const { slots, reserve } = await bundle()
   await reserve(5)
-  t.same(await slots.reserve(OTHER, 1), SEND_NOW)
+  t.same(await slots.reserve(OTHER, rate(1)), SEND_NOW)
 })
 
 t.test('of more than fit into an hour the rest ask again, spread by chance', async (t) => {
@@ -117,12 +133,16 @@ t.test('two runners share the rate of an endpoint', async (t) => {
   if (!server) return
   const one = await shared(t, server.url)
   const two = await shared(t, server.url)
-  t.same(await one.slots.reserve(ENDPOINT, 0.01), SEND_NOW)
-  const second = await two.slots.reserve(ENDPOINT, 0.01)
-  const third = await one.slots.reserve(ENDPOINT, 0.01)
+  t.same(await one.slots.reserve(ENDPOINT, rate(0.01)), SEND_NOW)
+  const second = await two.slots.reserve(ENDPOINT, rate(0.01))
+  const third = await one.slots.reserve(ENDPOINT, rate(0.01))
   t.ok(second.waitMs > 90_000 && second.waitMs <= 100_000)
   t.ok(third.waitMs > 190_000 && third.waitMs <= 200_000)
-  t.same(await one.slots.reserve(ENDPOINT, 0.01, second.reservation), SEND_NOW, 'whoever runs it')
+  t.same(
+    await one.slots.reserve(ENDPOINT, rate(0.01), second.reservation),
+    SEND_NOW,
+    'whoever runs it',
+  )
 })
 
 for (const [what, breakIt, mendIt] of [
@@ -133,16 +153,16 @@ for (const [what, breakIt, mendIt] of [
     const server = await startRedis(t)
     if (!server) return
     const { slots, logged, names } = await shared(t, server.url, 250)
-    t.same(await slots.reserve(ENDPOINT, 0.01), SEND_NOW)
+    t.same(await slots.reserve(ENDPOINT, rate(0.01)), SEND_NOW)
     await server[breakIt]()
-    const asked = Array.from({ length: 3 }, () => slots.reserve(ENDPOINT, 0.01))
+    const asked = Array.from({ length: 3 }, () => slots.reserve(ENDPOINT, rate(0.01)))
     const waitsMs = (await Promise.all(asked)).map(({ waitMs }) => waitMs)
     t.equal(waitsMs[0], 0, 'this process begins its own row')
     t.ok(waitsMs.slice(1).every((waitMs, n) => Math.abs(waitMs - (n + 1) * 100_000) < 10_000))
     await logged('redis.degraded')
     await server[mendIt]()
     await logged('redis.restored')
-    const { waitMs } = await slots.reserve(OTHER, 0.01)
+    const { waitMs } = await slots.reserve(OTHER, rate(0.01))
     t.equal(waitMs, 0)
     t.strictSame(names(), ['redis.connected', 'redis.degraded', 'redis.restored'])
   })

@@ -6,7 +6,7 @@ import { withFallback } from './with-fallback.ts'
 
 /** How much may go at once after a silence: a tenth of a second's worth, at least one. */
 const BURST_SECONDS = 0.1
-/** A slot is reserved so far ahead at most: a rate that is raised then shows within the hour. */
+/** A slot is reserved so far ahead at most, so that what is cancelled leaves no long gap. */
 const AHEAD_MS_MAX = 3_600_000
 /** The queue looks for due jobs once a second; whoever comes later than this has missed its slot. */
 const LATE_MS_MAX = 10_000
@@ -18,7 +18,8 @@ const INTERVAL_US_MAX = 30 * 86_400_000_000
 export const reservation = z.object({
   /** Milliseconds since 1970, by the clock of the runner that reserved. */
   at: z.number(),
-  ratePerSecond: z.number(),
+  /** Of the rate that it was reserved at. */
+  rateVersion: z.int().default(0),
 })
 export type Reservation = z.infer<typeof reservation>
 
@@ -28,17 +29,19 @@ export interface Slot {
   reservation: Reservation | null
 }
 
+export interface Rate {
+  ratePerSecond: number
+  /** Another number with each change of the rate. */
+  rateVersion: number
+}
+
 export interface Slots {
   /**
    * Asks for the next free slot of an endpoint. Never rejects.
    *
    * @param reservation what the last answer for this delivery brought, once its time has come
    */
-  reserve(
-    endpointId: EndpointId,
-    ratePerSecond: number,
-    reservation?: Reservation | null,
-  ): Promise<Slot>
+  reserve(endpointId: EndpointId, rate: Rate, reservation?: Reservation | null): Promise<Slot>
 }
 
 const NOW: Slot = { waitMs: 0, reservation: null }
@@ -54,7 +57,8 @@ const NOW: Slot = { waitMs: 0, reservation: null }
  *   takes another from a row for the late. It is as fast as the first, so an endpoint sees up to twice its
  *   rate until they are through. One row for all would be exact, but then runners that are behind by
  *   more than that would send nothing any more: each delivery would be put at the end again and again.
- * - A reservation at another rate is void, so a rate that is lowered holds for those who wait already.
+ * - A reservation of another version of the rate is void, and each version has a row of its own: nobody waits for
+ *   slots that were taken at the rate before. Who waits when it changes is planned anew (delivery/replan.ts).
  * - What is reserved and not used (the delivery was cancelled) is lost.
  * - If the next slot is over `AHEAD_MS_MAX` ahead, none is reserved: ask again, in half of it or later.
  */
@@ -71,14 +75,14 @@ export function createSlots(options: {
   )
 
   return {
-    async reserve(endpointId, ratePerSecond, held = null) {
-      const isHeld = held?.ratePerSecond === ratePerSecond
+    async reserve(endpointId, { ratePerSecond, rateVersion }, held = null) {
+      const isHeld = held?.rateVersion === rateVersion
       if (isHeld && now() - held.at <= LATE_MS_MAX) return NOW
 
-      const row = `${endpointId}:${ratePerSecond}${isHeld ? ':late' : ''}`
+      const row = `${endpointId}:${rateVersion}${isHeld ? ':late' : ''}`
       const { waitMs, isTaken } = await take(row, paceOf(ratePerSecond))
       if (!isTaken) return { waitMs: askAgainInMs(random()), reservation: null }
-      return waitMs === 0 ? NOW : { waitMs, reservation: { at: now() + waitMs, ratePerSecond } }
+      return waitMs === 0 ? NOW : { waitMs, reservation: { at: now() + waitMs, rateVersion } }
     },
   }
 }

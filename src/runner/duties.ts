@@ -24,8 +24,8 @@ interface Duty {
 export const DUTIES: readonly Duty[] = [
   {
     every: 'second',
-    what: 'sample which tenants have how much due, so that a burst of one stands behind everybody else',
-    start: ({ pool }, warn) => startFairness({ pool, onError: warn('fairness.not_sampled') }),
+    what: 'keep what a tenant has due above its share behind the others, and let it in by turns',
+    start: ({ pool }, warn) => startFairness({ pool, onError: warn('queue.not_shared') }),
   },
   {
     every: 'second',

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { DELIVER_TASK } from '../database/jobs.ts'
 import { createPool, cutConnections } from '../database/pool.ts'
 import { watchQueue } from '../database/queue-metrics.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
@@ -10,7 +9,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Tracing } from '../tracing.ts'
 import { bulkTasks } from './bulk-tasks.ts'
-import { deliverTask } from './deliver-task.ts'
+import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
 import { createHeldJobs, type HeldJobs } from './held-jobs.ts'
 import { startPresence } from './presence.ts'
@@ -122,7 +121,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     pool: pools.worker,
     id,
     taskList: {
-      [DELIVER_TASK]: deliverTask({
+      ...deliveryTasks({
         ...options,
         pool: pools.own,
         runnerId: id,

@@ -19,6 +19,7 @@ export interface WorkState {
   schedule_step: number
   trigger: string
   next_attempt_at: Date | null
+  put_off_until: Date | null
   finished_at: Date | null
   /** In seconds from now. */
   due_in: number | null
@@ -36,7 +37,8 @@ export async function createWork(pool: Pool) {
   const runner = `runner-of-${tenant.key}`
   await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
   const claimOne = createClaim(pool, runner)
-  const snoozeOne = createSnooze(pool, runner)
+  const changed: EndpointId[] = []
+  const snoozeOne = createSnooze(pool, runner, (endpointIds) => changed.push(...endpointIds))
   const finishOne = createFinish(pool, { disableAfterSeconds: DISABLE_AFTER_SECONDS })
 
   const deliveryOf = async (eventId: string): Promise<WorkState> => {
@@ -77,14 +79,21 @@ export async function createWork(pool: Pool) {
     /** Claims a delivery, as a runner does whose job says the number that is due; null when refused. */
     claim: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
       claimOne({ deliveryId: id as DeliveryId, dueAttempt: due_attempt }),
-    /** Puts the job of that number off for a minute, as a runner does that has it and finds a limit. */
-    snooze: ({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) =>
-      snoozeOne({
+    /**
+     * Puts the job of that number off for a minute, as a runner does that has it and finds a limit, and that knows
+     * of none. Resolves with the endpoints whose limits have changed.
+     */
+    async snooze({ id, due_attempt }: Pick<WorkState, 'id' | 'due_attempt'>) {
+      const heardOf = changed.length
+      await snoozeOne({
         wakeUp: { deliveryId: id as DeliveryId, dueAttempt: due_attempt },
         endpointId: endpoint.id as EndpointId,
+        limits: { rateVersion: 0, maxInFlight: null },
         waitMs: 60_000,
         reservation: null,
-      }),
+      })
+      return changed.slice(heardOf)
+    },
     /** Finishes an attempt with a status; the next one, if any, in so many seconds. */
     finish: (claimed: Claimed | null, statusCode: number, nextInSeconds: number | null = null) => {
       if (!claimed) throw new Error('nothing was claimed')

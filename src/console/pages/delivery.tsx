@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Attempt, Attempts } from '../../attempts/attempts.ts'
-import type { Deliveries, Delivery } from '../../events/deliveries.ts'
+import { type Deliveries, type Delivery, nextAttemptAt } from '../../events/deliveries.ts'
 import type { createSentBody, SentBody } from '../../events/sent-body.ts'
 import type { EventId } from '../../ids.ts'
 import type { Area } from '../../tenants/sessions.ts'
@@ -205,7 +205,9 @@ function State({ area, delivery, owner, url, type }: Shown) {
   )
 }
 
-function Next({ state, next_attempt_at: at, finished_at: end }: Delivery) {
+function Next(delivery: Delivery) {
+  const { state, finished_at: end } = delivery
+  const at = nextAttemptAt(delivery)
   if (end !== null) return <>none, it is over</>
   if (state === 'held') return <>when its endpoint accepts work again</>
   return at === null ? <>–</> : <Countdown to={at} />

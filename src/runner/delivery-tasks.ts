@@ -1,35 +1,39 @@
-import type { Task } from 'graphile-worker'
+import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
-import { deliverPayload } from '../database/jobs.ts'
+import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../database/jobs.ts'
 import { createClaim } from '../delivery/claim.ts'
 import { createDeliver } from '../delivery/deliver.ts'
 import { createEndpointLimits } from '../delivery/endpoint-limits.ts'
 import { createFinish } from '../delivery/finish.ts'
 import { createLimited } from '../delivery/limited.ts'
+import { createReplan } from '../delivery/replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry-policy.ts'
 import type { Sender } from '../delivery/send.ts'
 import { createSnooze } from '../delivery/snooze.ts'
+import type { EndpointId } from '../ids.ts'
 import { createInFlight } from '../limits/in-flight.ts'
 import { createSlots } from '../limits/slots.ts'
 import type { Presence } from './presence.ts'
 import type { RunnerOptions } from './runner.ts'
 
-export interface DeliverTaskOptions extends RunnerOptions {
+export interface DeliveryTasksOptions extends RunnerOptions {
   pool: Pool
   runnerId: string
   presence: Presence
   send: Sender['send']
 }
 
-/** Makes the graphile-worker task that executes deliveries, with all its steps. */
-export function deliverTask(options: DeliverTaskOptions): Task {
-  const { pool, redis, metrics, timeoutMs } = options
-  const snooze = createSnooze(pool, options.runnerId)
+/** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan anew. */
+export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
+  const { pool, redis, metrics, timeoutMs, log } = options
+  const limits = createEndpointLimits(pool)
+  const snooze = createSnooze(pool, options.runnerId, limits.forget)
+  const slots = createSlots({ redis })
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
-    limitsOf: createEndpointLimits(pool),
+    limitsOf: limits.of,
     inFlight: createInFlight({ redis, concurrency: options.concurrency }),
-    slots: createSlots({ redis }),
+    slots,
     snooze: (snoozed) => {
       metrics.jobSnoozed()
       return snooze(snoozed)
@@ -37,15 +41,28 @@ export function deliverTask(options: DeliverTaskOptions): Task {
     deliver,
     timeoutMs,
   })
-  return async (payload, { abortSignal }) => {
-    const { d: deliveryId, n: dueAttempt, e: endpointId, r = null } = deliverPayload.parse(payload)
-    const wakeUp = { deliveryId, dueAttempt }
-    if (endpointId) await limited(wakeUp, endpointId, r, abortSignal)
-    else await deliver(wakeUp, abortSignal)
+  const limitsNow = (endpointId: EndpointId) => {
+    limits.forget([endpointId])
+    return limits.of(endpointId)
+  }
+  const replan = createReplan({ pool, slots, snooze, limitsOf: limitsNow })
+
+  return {
+    async [DELIVER_TASK](payload, { abortSignal }) {
+      const { d: deliveryId, n: dueAttempt, e: id, r = null } = deliverPayload.parse(payload)
+      const wakeUp = { deliveryId, dueAttempt }
+      if (id) await limited(wakeUp, id, r, abortSignal)
+      else await deliver(wakeUp, abortSignal)
+    },
+    async [REPLAN_TASK](payload, { abortSignal }) {
+      const { e: endpointId } = endpointPayload.parse(payload)
+      const deliveries = await replan(endpointId, abortSignal)
+      log.info({ endpointId, deliveries }, 'endpoint.replanned')
+    },
   }
 }
 
-function stepsOf(options: DeliverTaskOptions): Parameters<typeof createDeliver>[0] {
+function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver>[0] {
   const { pool, log, metrics } = options
   const claim = createClaim(pool, options.runnerId)
   return {
