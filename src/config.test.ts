@@ -40,6 +40,7 @@ t.test('dev needs no variable at all', async (t) => {
     deliveryTimeoutSeconds: 15,
     shutdownSeconds: 25,
     endpointDisableAfterDays: 5,
+    endpointsPerTenantMax: 1_000,
     eventBytesMax: 262_144,
     apiRateLimit: 10_000,
     heavyRequestsPerKey: 2,

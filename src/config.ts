@@ -201,6 +201,10 @@ const variables = z.object({
       meaning: 'Whether publishing over HTTP refuses types that are not among the event types',
       default: 'false',
     }),
+  ENDPOINTS_PER_TENANT_MAX: wholeNumber(1, 100_000).default(1_000).register(documentation, {
+    meaning: 'Endpoints that one tenant may have, 1–100000; those that exist stay',
+    default: '1000',
+  }),
   EVENT_BYTES_MAX: wholeNumber(1024, 1_048_576).default(262_144).register(documentation, {
     meaning: 'Largest `data` of an event that is published over HTTP, 1024–1048576',
     default: '262144',
@@ -358,6 +362,7 @@ export interface Config {
   shutdownSeconds: number
   endpointDisableAfterDays: number
   eventTypesStrict: boolean
+  endpointsPerTenantMax: number
   eventBytesMax: number
   /** Requests per second and API key; 0 = no limit. */
   apiRateLimit: number
@@ -490,6 +495,7 @@ function fromVariables(
     shutdownSeconds: values.SHUTDOWN_SECONDS,
     endpointDisableAfterDays: values.ENDPOINT_DISABLE_AFTER_DAYS,
     eventTypesStrict: values.EVENT_TYPES_STRICT,
+    endpointsPerTenantMax: values.ENDPOINTS_PER_TENANT_MAX,
     eventBytesMax: values.EVENT_BYTES_MAX,
     apiRateLimit: values.API_RATE_LIMIT,
     heavyRequestsPerKey: values.HEAVY_REQUESTS_PER_KEY,

@@ -33,14 +33,18 @@ begin
     limit endpoints_max
   )
   select (c.endpoint).id, (c.endpoint).url, c.delivery_id,
-    case when c.delivery_id is null then postrider.reason_unmatched(
-      c.endpoint, p.type, p.document, p.created_at, p.only_endpoint_id) end,
+    case
+      when c.delivery_id is not null then null
+      when (c.endpoint).id = any (w.endpoint_ids) then 'filter_waiting'
+      else postrider.reason_unmatched(c.endpoint, p.type, p.document, p.created_at, p.only_endpoint_id) end,
     (c.endpoint).updated_at > p.created_at
-  from published p, considered c;
+  from published p
+  cross join considered c
+  left join postrider.unrouted w on w.tenant_id = p.tenant_id and w.event_id = p.id;
 end
 $$;
 comment on function postrider.explain_route(uuid, uuid, int) is
-  'The endpoints of a tenant, those that got the event first, with the delivery or the reason why there is none: type, filter, disabled, created_later, erased, test, changed_later.';
+  'The endpoints of a tenant, those that got the event first, with the delivery or the reason why there is none: filter_waiting (its filter is yet to be asked), type, filter, disabled, created_later, erased, test, changed_later.';
 
 -- created_later comes before what the endpoint is like: at the time it was not there.
 create or replace function postrider.reason_unmatched(

@@ -1,3 +1,15 @@
+create or replace function postrider.lock_endpoints_of(tenant uuid) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from postrider.tenant t
+  where t.id = lock_endpoints_of.tenant and postrider.in_scope(t.id) for no key update;
+end
+$$;
+comment on function postrider.lock_endpoints_of(uuid) is
+  'Has others who call it for the same tenant wait until this transaction ends, so that what is counted stays true. Publishing does not wait.';
+
 -- delete_endpoint: take an endpoint out of service for good.
 --
 -- The row stays for the audit log; its subscriptions go (by trigger), so nothing new is routed to it, and

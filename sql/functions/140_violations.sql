@@ -23,6 +23,7 @@
 --                             the 5 minutes before the event or after it, and it was no test
 --   replay_without_job        a running replay that no job will continue
 --   event_missing             an open delivery whose event is not there
+--   routing_overdue           an event that runners have not asked all its endpoints about for an hour
 --
 -- With its owner's rights: filters are evaluated on the data of events, which monitoring does not read otherwise.
 create or replace function postrider.violations(since timestamptz, rows_max int default 10000)
@@ -104,6 +105,12 @@ begin
     offset 0
   ) as d
   where d.found_id is null;
+
+  return query
+  select 'routing_overdue', u.event_id::text, u.tenant_id,
+    format('%s endpoints have yet to be asked, the next one is %s', cardinality(u.endpoint_ids), u.endpoint_ids[1])
+  from postrider.unrouted u
+  where u.event_id < postrider.id_at(now() - interval '1 hour');
 end
 $$;
 comment on function postrider.violations_of_open_work() is
@@ -214,6 +221,8 @@ begin
     from postrider.delivery d
     where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
       and d.id < postrider.id_at(now() + interval '1 day')
+    except
+    select unnest(u.endpoint_ids) from postrider.unrouted u where u.tenant_id = ev.tenant_id and u.event_id = ev.id
   ) as missing
   -- Offset, so that endpoints are looked up for what is missing: as a join the planner began with them, and
   -- asked for the deliveries of every event once per endpoint.
@@ -233,8 +242,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job.';
+  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing) or replay (replay_without_job).';
+  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

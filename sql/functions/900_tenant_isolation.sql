@@ -105,7 +105,7 @@ do $functions$
 declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
-    'cancel_deliveries_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay'];
+    'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay'];
   own record;
 begin
   for own in

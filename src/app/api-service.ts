@@ -107,7 +107,8 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
   const box = createSecretBox(config.secretEncryptionKeys)
   const endpointServices = (on: typeof database) => {
     const secrets = createEndpointSecrets({ database: on, box, generateSecret })
-    return { secrets, endpoints: createEndpoints({ database: on, secrets }) }
+    const endpointsMax = config.endpointsPerTenantMax
+    return { secrets, endpoints: createEndpoints({ database: on, secrets, endpointsMax }) }
   }
   const { secrets, endpoints } = endpointServices(database)
   const tenants = createTenants({ database: everyTenant })

@@ -470,6 +470,7 @@ export type Route = {
   reason:
     | 'type'
     | 'filter'
+    | 'filter_waiting'
     | 'disabled'
     | 'created_later'
     | 'changed_later'

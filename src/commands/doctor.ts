@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
+import { findDearFilters } from '../endpoints/dear-filters.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
 import { findDatabase } from './connection.ts'
 import type { CommandContext } from './context.ts'
@@ -28,10 +29,12 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
       await assertSchema(pool)
       const repaired = options.repair ? await repair(pool) : []
       const violations = await findViolations(pool)
+      const notices = await findDearFilters(pool)
       context.print(
         options.json
-          ? `${JSON.stringify({ violations, repaired })}\n`
-          : renderReport(violations, repaired),
+          ? `${JSON.stringify({ violations, repaired, ...(notices.length > 0 && { notices }) })}\n`
+          : renderReport(violations, repaired) +
+              notices.map((line) => `notice: ${line}\n`).join(''),
       )
       if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
     })

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
-import { grantRoles, migrate } from '../database/migrate.ts'
+import { grantRoles, migrate, withClient } from '../database/migrate.ts'
 import { migrationPlan } from '../database/migration-plan.ts'
 import { GROUP_ROLES } from '../database/roles.ts'
+import { findDearFilters } from '../endpoints/dear-filters.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
 
@@ -27,9 +28,14 @@ export function addMigrateCommand(program: Command, { env, print }: CommandConte
       if (plan) return print(await planOf(databaseUrl, json))
       const { applied } = await migrate(databaseUrl)
       const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined
-      if (json) return print(`${JSON.stringify({ applied, ...(optional && { optional }) })}\n`)
+      const notices = await withClient(databaseUrl, findDearFilters)
+      if (json) {
+        const noted = notices.length > 0 && { notices }
+        return print(`${JSON.stringify({ applied, ...(optional && { optional }), ...noted })}\n`)
+      }
       print(applied.map((name) => `applied ${name}\n`).join('') || 'the database is up to date\n')
       if (optional) print(rolesText(optional))
+      print(notices.map((line) => `notice: ${line}\n`).join(''))
     })
 }
 

@@ -67,6 +67,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
+      ...['route_next', 'postpone_routing'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
     ],

@@ -37,11 +37,19 @@ export type NewEndpoint = EndpointChange & {
   secretEncoding?: SecretEncoding | undefined
 }
 
+/** What `ENDPOINTS_PER_TENANT_MAX` is when nobody sets it. */
+export const ENDPOINTS_MAX = 1_000
+
+export class TooManyEndpoints extends Error {
+  override readonly name = 'TooManyEndpoints'
+  readonly code = 'too_many_endpoints'
+}
+
 /** Small enough that cancelling holds no lock for long; large enough that a round trip is nothing. */
 const CANCEL_BATCH = 500
 
 export interface Endpoints {
-  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, InvalidSecret */
+  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, InvalidSecret, TooManyEndpoints */
   create(
     tenantId: TenantId,
     values: NewEndpoint,
@@ -64,13 +72,17 @@ export interface Endpoints {
 export function createEndpoints(options: {
   database: Kysely<Database>
   secrets: EndpointSecrets
+  /** Of one tenant; those that exist stay. */
+  endpointsMax?: number
 }): Endpoints {
-  const { database, secrets } = options
+  const { database, secrets, endpointsMax = ENDPOINTS_MAX } = options
 
   return {
     async create(tenantId, { secret, secretKind, secretEncoding, ...values }) {
       await assertReadable(database, values.filter)
       return database.transaction().execute(async (transaction) => {
+        await lockEndpoints(transaction, tenantId)
+        await assertRoom(transaction, tenantId, endpointsMax)
         await assertAffordable(transaction, tenantId, values.filter)
         const endpoint = await transaction
           .insertInto('endpoint')
@@ -110,17 +122,12 @@ export function createEndpoints(options: {
         .execute(),
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
-      await assertAffordable(database, tenantId, change.filter, id)
-      const endpoint = await operate(() =>
-        database
-          .updateTable('endpoint')
-          .set({ ...toColumns(change), updated_at: sql`now()` })
-          .where(isExisting(tenantId, id))
-          .returningAll()
-          .$castTo<Endpoint>()
-          .executeTakeFirst(),
-      )
-      return endpoint ?? notFound()
+      if (typeof change.filter !== 'string') return await update(database, tenantId, id, change)
+      return await database.transaction().execute(async (transaction) => {
+        await lockEndpoints(transaction, tenantId)
+        await assertAffordable(transaction, tenantId, change.filter, id)
+        return await update(transaction, tenantId, id, change)
+      })
     },
     async delete(tenantId, id) {
       const { rows } = await sql<{ deleted: boolean }>`
@@ -129,6 +136,42 @@ export function createEndpoints(options: {
       await cancelDeliveries(database, id)
     },
   }
+}
+
+async function update(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  change: EndpointChange,
+): Promise<Endpoint> {
+  const endpoint = await operate(() =>
+    database
+      .updateTable('endpoint')
+      .set({ ...toColumns(change), updated_at: sql`now()` })
+      .where(isExisting(tenantId, id))
+      .returningAll()
+      .$castTo<Endpoint>()
+      .executeTakeFirst(),
+  )
+  return endpoint ?? notFound()
+}
+
+/** Two who add at once would else both find room for one. */
+async function lockEndpoints(database: Kysely<Database>, tenantId: TenantId): Promise<void> {
+  await sql`select postrider.lock_endpoints_of(${tenantId})`.execute(database)
+}
+
+/** @throws TooManyEndpoints */
+async function assertRoom(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  endpointsMax: number,
+): Promise<void> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from postrider.endpoint
+    where tenant_id = ${tenantId} and deleted_at is null`.execute(database)
+  if ((rows[0]?.count ?? 0) < endpointsMax) return
+  throw new TooManyEndpoints(`a tenant has at most ${endpointsMax} endpoints; delete one first`)
 }
 
 /** Postgres has the last word on what it will evaluate; `checkFilter` says where a mistake is. */
@@ -151,6 +194,8 @@ export async function assertReadable(
  * is held against all filters of its tenant in the transaction that stores it.
  */
 const ARRAY_STEPS_OF_TENANT_MAX = 100
+/** Steps and operators of different filters, as `postrider.filter_weight` counts them: some ms on small data. */
+export const FILTER_WEIGHT_OF_TENANT_MAX = 10_000
 /** `[*]`, `[0]` and `.*`, as a regular expression of Postgres. */
 const ARRAY_STEP = '\\[|\\.\\*'
 
@@ -162,6 +207,7 @@ async function assertAffordable(
   except?: EndpointId,
 ): Promise<void> {
   if (filter === null || filter === undefined) return
+  await assertLight(database, tenantId, filter, except)
   const { rows } = await sql<{ added: number; others: number }>`
     select regexp_count(${filter}, ${ARRAY_STEP}) as added,
       coalesce(sum(regexp_count(filter, ${ARRAY_STEP})), 0)::int as others
@@ -174,6 +220,28 @@ async function assertAffordable(
       `the filters of this tenant have more than ${ARRAY_STEPS_OF_TENANT_MAX} steps into arrays together`,
     )
   }
+}
+
+/** @throws FilterInvalid; equal filters count once, since they are asked once */
+async function assertLight(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  filter: string,
+  except?: EndpointId,
+): Promise<void> {
+  const { rows } = await sql<{ weight: number }>`
+    select sum(postrider.filter_weight(filter))::int as weight
+    from (
+      select filter from postrider.endpoint
+      where tenant_id = ${tenantId} and deleted_at is null and filter is not null
+        and id is distinct from ${except ?? null}
+      union
+      select ${filter}
+    ) as f`.execute(database)
+  if ((rows[0]?.weight ?? 0) <= FILTER_WEIGHT_OF_TENANT_MAX) return
+  throw new FilterInvalid(
+    `the filters of this tenant have more than ${FILTER_WEIGHT_OF_TENANT_MAX} steps and operators together`,
+  )
 }
 
 /** Classes 22 (data exception) and 42 (syntax error). */

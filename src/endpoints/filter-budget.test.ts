@@ -1,7 +1,14 @@
 import t from 'tap'
-import { createTestApi } from '../testing/api.ts'
+import { createDatabase } from '../database/pool.ts'
+import { generateSecret } from '../delivery/signature.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
+import { createTestApi, ENCRYPTION_KEY } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { findDearFilters } from './dear-filters.ts'
+import { createEndpointSecrets } from './endpoint-secrets.ts'
+import { createEndpoints, TooManyEndpoints } from './endpoints.ts'
+import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request } = createTestApi(pool)
@@ -44,3 +51,49 @@ t.test(
     t.equal(theirs.status, 201, 'each tenant for itself')
   },
 )
+
+t.test('a tenant has as many endpoints as allowed, also when they come at once', async (t) => {
+  const tenant = await createTenant(pool)
+  const database = createDatabase(pool)
+  const secrets = createEndpointSecrets({
+    database,
+    box: createSecretBox([ENCRYPTION_KEY]),
+    generateSecret,
+  })
+  const endpoints = createEndpoints({ database, secrets, endpointsMax: 3 })
+  const create = () => endpoints.create(tenant.id as TenantId, { url: 'http://127.0.0.1:1/' })
+  const made = await Promise.allSettled(Array.from({ length: 6 }, create))
+  const refused = made.filter((one) => one.status === 'rejected')
+  t.equal(refused.length, 3)
+  t.ok(refused.every(({ reason }) => reason instanceof TooManyEndpoints))
+  const [first] = made.filter((one) => one.status === 'fulfilled')
+  await endpoints.delete(tenant.id as TenantId, first?.value.endpoint.id as EndpointId)
+  await create()
+})
+
+t.test('the filters of a tenant together are bounded, equal ones counted once', async (t) => {
+  const tenant = await createTenant(pool)
+  const dear = (n: number) => `${Array(29).fill('$.a>1').join('||')}||$.n==${n}`
+  const add = (filters: string[]) =>
+    pool.query(
+      `insert into postrider.endpoint (tenant_id, url, filter)
+       select $1, 'http://127.0.0.1:1/', f from unnest($2::text[]) f`,
+      [tenant.id, filters],
+    )
+  await add(Array(300).fill(dear(0)))
+  const create = (filter: string) =>
+    request('POST', `/api/tenants/${tenant.key}/endpoints`, {
+      body: { url: 'http://127.0.0.1:1/', filter },
+    })
+  t.equal((await create(dear(1))).status, 201)
+  t.strictSame(await findDearFilters(pool), [])
+  await add(Array.from({ length: 200 }, (_, n) => dear(n)))
+  t.match(await create('$.b == 1'), {
+    status: 422,
+    json: { errors: [{ field: 'filter', message: /10000 steps and operators/ }] },
+  })
+  const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', filter: '$.** == 1' })
+  const named = await findDearFilters(pool)
+  t.match(named, [new RegExp(`endpoint ${id} .* bounds at character`), new RegExp(tenant.key)])
+  t.equal(named.length, 2)
+})

@@ -8,6 +8,7 @@ import { PublishRefused } from './publish-refused.ts'
 export const REASONS = {
   type: 'its event types do not include this one',
   filter: 'the data does not pass its filter',
+  filter_waiting: 'its filter has yet to be asked; a runner does so',
   disabled: 'it was disabled',
   created_later: 'it was created after the event',
   changed_later: 'it was changed after the event; as it is now the event would match',

@@ -32,6 +32,7 @@ const PROBLEMS = {
   in_flight: [409, 'An attempt is being made at this moment'],
   public_url_missing: [409, 'The service does not know its own address'],
   state_conflict: [409, 'The present state does not allow it'],
+  too_many_endpoints: [409, 'The tenant has too many endpoints'],
   too_many_event_types: [409, 'Too many event types are described'],
   too_many_secrets: [409, 'Too many secrets are live'],
   body_too_large: [413, 'The body is too large'],

@@ -190,7 +190,16 @@ export const routeSchema = z
     url: z.string(),
     matched: z.boolean(),
     reason: z
-      .enum(['type', 'filter', 'disabled', 'created_later', 'changed_later', 'erased', 'test'])
+      .enum([
+        'type',
+        'filter',
+        'filter_waiting',
+        'disabled',
+        'created_later',
+        'changed_later',
+        'erased',
+        'test',
+      ])
       .nullable(),
     detail: z.string().nullable().openapi({ description: 'The reason in words.' }),
     changedSince: z.boolean().openapi({

@@ -3,6 +3,7 @@ import { startFairness } from '../housekeeping/fairness.ts'
 import { startPartitionKeeper } from '../housekeeping/partitions.ts'
 import { startQueueStatistics } from '../housekeeping/queue-statistics.ts'
 import { startRetention } from '../housekeeping/retention.ts'
+import { startRoutingLater } from '../housekeeping/route-later.ts'
 import type { Log } from '../log.ts'
 import { startReconciler } from '../recovery/reconciler.ts'
 
@@ -31,6 +32,11 @@ export const DUTIES: readonly Duty[] = [
     every: 'second',
     what: 'have the queue analyzed when it has grown fourfold, so that its statements are planned for what is in it',
     start: ({ pool }, warn) => startQueueStatistics({ pool, onError: warn('queue.not_analyzed') }),
+  },
+  {
+    every: 'second',
+    what: 'ask the filters that were too dear to be asked while their events were published',
+    start: ({ pool }, warn) => startRoutingLater({ pool, onError: warn('events.not_routed') }),
   },
   {
     every: 'minute',

@@ -98,6 +98,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
        values ($1::uuid, sha256($1::text::bytea), 'read', now() + interval '1 hour')`,
       [tenant.id],
     )
+    await pool.query(
+      `insert into postrider.unrouted (tenant_id, event_id, endpoint_ids)
+       select tenant_id, event_id, array[endpoint_id] from postrider.delivery where tenant_id = $1 limit 1`,
+      [tenant.id],
+    )
     return work
   }
 
