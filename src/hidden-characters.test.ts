@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hiddenIn, showHidden } from './hidden-characters.ts'
+import { hiddenIn, showHidden, showHiddenInHtml } from './hidden-characters.ts'
 
 /** Each in the middle and at both ends of a text, which is where they were seen. */
 const HIDDEN = [
@@ -95,4 +95,12 @@ t.test('what cannot be seen is shown by its number, and the rest as it is', asyn
     'a\\u202egnp.exe\n❤\ufe0f\u00a0b\\udb40\\udc41',
   )
   t.equal(showHidden('nothing'), 'nothing')
+})
+
+t.test('a page shows it in its text, and leaves fields and attributes as they are', async (t) => {
+  const page = (text: string) =>
+    `<!doctype html><p title="a\u202eb">${text}</p><textarea>\na\u202eb</textarea><input value="\u200b"/>`
+  t.equal(showHiddenInHtml(page('a\u202eb')), page('a\\u202eb'))
+  t.equal(showHiddenInHtml(page('Zoë 👩\u200d💻\u00a0\n')), page('Zoë 👩\u200d💻\u00a0\n'))
+  t.equal(showHiddenInHtml('<p>nothing</p>'), '<p>nothing</p>')
 })

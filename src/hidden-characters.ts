@@ -18,7 +18,11 @@ const SIGN = [
 ].join('|')
 const SIGN_OR_HIDDEN = new RegExp(`(?<sign>${SIGN})|${HIDDEN}`, 'gv')
 const ANY_HIDDEN = new RegExp(HIDDEN, 'v')
-const PROSE = /[\n\r\t\p{Zs}]/u
+const PROSE = String.raw`[\n\r\t\p{Zs}]`
+const OF_PROSE = new RegExp(PROSE, 'v')
+const HIDDEN_IN_PROSE = new RegExp(`[${HIDDEN}--${PROSE}]`, 'v')
+/** A text field, which keeps what it holds; a tag; or the text between. */
+const PARTS_OF_HTML = /<textarea\b.*?<\/textarea>|<[^>]*>|(?<text>[^<]+)/gs
 
 const TURNS = 'which turns the direction of writing'
 /** What the most likely ones are called; the rest has to do with its number. */
@@ -65,15 +69,23 @@ export function hiddenIn(text: string, kind: TextKind): string | null {
 
 /** Text for a screen: what cannot be seen, or turns the direction of writing, stands there as `\u202e`. */
 export function showHidden(text: string): string {
-  if (!ANY_HIDDEN.test(text)) return text
+  if (!HIDDEN_IN_PROSE.test(text)) return text
   return text.replace(SIGN_OR_HIDDEN, (found, ...rest) => {
     const { sign } = rest.at(-1) as { sign?: string }
     return sign !== undefined || isAllowed(found, 'prose') ? found : escaped(found)
   })
 }
 
+/** The same for the text of a page whose tags are ours; fields keep their values. */
+export function showHiddenInHtml(html: string): string {
+  if (!HIDDEN_IN_PROSE.test(html)) return html
+  return html.replace(PARTS_OF_HTML, (part, text?: string) =>
+    text === undefined ? part : showHidden(text),
+  )
+}
+
 function isAllowed(character: string, kind: TextKind): boolean {
-  if (kind === 'prose') return PROSE.test(character)
+  if (kind === 'prose') return OF_PROSE.test(character)
   return kind === 'name' && character === ' '
 }
 

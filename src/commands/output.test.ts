@@ -25,5 +25,7 @@ t.test('a page tells how to get the next one', async (t) => {
 
 t.test('a stored text cannot steer the terminal', async (t) => {
   const output = renderTable(['name'], [{ name: 'a\u001b[2Jb\nc\u009b' }])
-  t.equal(output, 'name\na�[2Jb�c�\n')
+  t.equal(output, 'name\na\\u001b[2Jb�c\\u009b\n')
+  // Issue 14, 17: nor pass for another.
+  t.equal(renderRecord({ name: 'pay\u202elap\u200b' }), 'name  pay\\u202elap\\u200b\n')
 })

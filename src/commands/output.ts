@@ -1,3 +1,4 @@
+import { showHidden } from '../hidden-characters.ts'
 import { type Paint, plain } from './paint.ts'
 
 const GAP = '  '
@@ -31,11 +32,11 @@ export function renderRecord(record: Record<string, unknown>, paint: Paint = pla
     .join('')
 }
 
-/** Control characters would let a stored text steer the terminal. */
+/** Control characters would let a stored text steer the terminal; others would let it pass for another. */
 export function cellOf(value: unknown): string {
   if (value === null || value === undefined || value === '') return '-'
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return text.replace(/\p{Cc}/gu, '�')
+  return showHidden(text).replace(/\p{Cc}/gu, '�')
 }
 
 /** A page of a list, and how to get the next one. */

@@ -77,8 +77,8 @@ export function refusedForm(
   const mistakes: Record<string, string> = {}
   for (const { field, message } of error.errors) {
     const name = fieldOf(field)
-    const said = name in values ? `It ${message}.` : `${field} ${message}.`
-    const key = name in values ? name : ''
+    const said = Object.hasOwn(values, name) ? `It ${message}.` : `${field} ${message}.`
+    const key = Object.hasOwn(values, name) ? name : ''
     mistakes[key] = mistakes[key] ? `${mistakes[key]} ${said}` : said
   }
   if (error.errors.length === 0) mistakes[''] = error.message.replace(/^\w+: /, '')
@@ -93,6 +93,12 @@ export async function unlessNoTenant<T>(asked: Promise<T>): Promise<T | null> {
     if (error instanceof TenantNotFound) return null
     throw error
   }
+}
+
+/** What the page before has done, in words; only the words that are among these. */
+export function saidOf(words: Readonly<Record<string, string>>, c: Context): string | undefined {
+  const said = c.req.query('said') ?? ''
+  return Object.hasOwn(words, said) ? words[said] : undefined
 }
 
 /** The address of a page with these parameters; empty ones are left out. */

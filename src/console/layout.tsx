@@ -3,6 +3,7 @@ import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Scope } from '../database/schema.ts'
+import { showHiddenInHtml } from '../hidden-characters.ts'
 import type { Assets } from './assets.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -51,15 +52,14 @@ export type RenderPage = (
 
 /** Makes the function that answers with a page in this frame. */
 export function createRenderPage(frame: Frame): RenderPage {
-  return (c, { status = 200, ...props }, children) =>
-    c.html(
-      html`<!doctype html>${(
-        <Page frame={frame} viewer={c.get('viewer')} {...props}>
-          {children}
-        </Page>
-      )}`,
-      status,
-    )
+  return async (c, { status = 200, ...props }, children) => {
+    const page = await html`<!doctype html>${(
+      <Page frame={frame} viewer={c.get('viewer')} {...props}>
+        {children}
+      </Page>
+    )}`
+    return c.html(showHiddenInHtml(String(page)), status)
+  }
 }
 
 function Page(

@@ -94,6 +94,30 @@ t.test('addresses that nobody means are answered with what is wrong with them', 
 })
 
 // Issue 8: Postgres has no text with NUL, and its refusal was logged as a fault of ours.
+// Issue 14, 17: a receiver's answer, and what was stored by SQL, could look like something else.
+t.test('what cannot be seen stands on a page by its number', async (t) => {
+  const { get, world, admin } = await bundle()
+  const { ids, tenant } = world
+  await pool.query('update postrider.tenant set name = $2 where id = $1', [
+    tenant.id,
+    'pay\u202elap',
+  ])
+  await pool.query('update postrider.endpoint set description = $2 where id = $1', [
+    ids['endpoints'],
+    'gone\u200b 👩\u200d💻',
+  ])
+  await pool.query('update postrider.attempt set response_body = $2 where delivery_id = $1', [
+    ids['deliveries'],
+    'OK\u2066\u0007',
+  ])
+  const show = async (path: string) => (await get(path, { cookie: admin })).text
+  t.match(await show(`/console/tenants/${tenant.key}`), 'pay\\u202elap')
+  t.match(await show(`/console/endpoints/${ids['endpoints']}`), 'gone\\u200b 👩\u200d💻')
+  t.match(await show(`/console/deliveries/${ids['deliveries']}`), 'OK\\u2066\\u0007')
+  const form = await show(`/console/endpoints/${ids['endpoints']}/edit`)
+  t.match(form, 'value="gone\u200b 👩\u200d💻"', 'a field has what is stored')
+})
+
 t.test('a NUL character is refused with 400, in an address and in a form', async (t) => {
   const { get, post, admin, logged } = await bundle()
   for (const path of [

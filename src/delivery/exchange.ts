@@ -175,9 +175,9 @@ function watchConnection(request: GotRequest, dialing: Dialing) {
     native?.once('close', () => socket.removeListener('data', raw.add))
   }
   const onResponse = (response: IncomingMessage) => {
-    const { socket, statusCode = 0, headers } = response
+    const { socket, statusCode = 0 } = response
     // node:http reads numbers that are no status, 000 to 099.
-    if (statusCode >= 100) head = { statusCode, headers }
+    if (statusCode >= 100) head = headOf(response)
     response.once('end', () => {
       if (!native?.shouldKeepAlive || raw.endsWith(response)) return
       // Whatever follows 101 is another protocol, and as much as that likes.
@@ -189,8 +189,8 @@ function watchConnection(request: GotRequest, dialing: Dialing) {
     native = made
     made.once('socket', onSocket)
     made.once('response', onResponse)
-    made.prependOnceListener('upgrade', ({ statusCode = 0, headers }: IncomingMessage) => {
-      head = { statusCode, headers }
+    made.prependOnceListener('upgrade', (response: IncomingMessage) => {
+      head = headOf(response)
     })
   })
   return {
@@ -211,3 +211,16 @@ function firstByteMs(timings: Timings | undefined, { firstAt }: RawBytes): numbe
   const ms = timings.phases.firstByte ?? (firstAt === null ? null : firstAt - timings.upload)
   return ms === null ? null : Math.max(0, ms)
 }
+
+function headOf({ statusCode = 0, headers, rawHeaders }: IncomingMessage): AnswerHead {
+  const lost = valuesOf(rawHeaders, LOST_NAME)
+  if (lost.length === 0) return { statusCode, headers }
+  return { statusCode, headers: { ...headers, [LOST_NAME]: lost.join(', ') } }
+}
+
+/** Node takes this header for the prototype of the object that it collects headers in. */
+const LOST_NAME = '__proto__'
+
+/** @param rawHeaders names and values in turn */
+const valuesOf = (rawHeaders: readonly string[], name: string): string[] =>
+  rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)

@@ -349,3 +349,30 @@ t.test('a secret that is none is a fault of ours and thrown', async (t) => {
     code: 'secret_invalid',
   })
 })
+
+// Issue 14, 17: an answer's header `__proto__` never reached the audit log.
+t.test('headers whose names objects inherit are sent, and kept of the answer', async (t) => {
+  await using sender = startSender()
+  const names = ['constructor', 'toString', 'hasOwnProperty', '__defineGetter__']
+  await using receiver = await startReceiver({
+    answer: () => ({
+      status: 200,
+      headers: Object.fromEntries(
+        [...names, '__proto__'].map((name) => [name, `answered ${name}`]),
+      ),
+    }),
+  })
+  const headers = Object.fromEntries(names.map((name) => [name, `sent ${name}`]))
+  const result = await sender.send(receiver.url, { headers })
+  const [request] = await receiver.received(1)
+  for (const name of names) {
+    t.equal(request?.headers[name.toLowerCase()], `sent ${name}`)
+    t.equal(result.requestHeaders[name.toLowerCase()], `sent ${name}`)
+  }
+  const kept = new Map(Object.entries(result.responseHeaders ?? {}))
+  for (const name of [...names, '__proto__']) {
+    t.equal(kept.get(name.toLowerCase()), `answered ${name}`)
+  }
+  const written = JSON.parse(JSON.stringify(result.responseHeaders))
+  t.equal(new Map(Object.entries(written)).get('__proto__'), 'answered __proto__')
+})

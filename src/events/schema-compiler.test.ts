@@ -80,7 +80,8 @@ t.test('refuses what is no schema, or does not stand alone, or is too large', as
     [{ properties: { a: { minimum: '1' } } }, /^properties\.a\.minimum: must be number/],
     [{ items: [{}] }, /^items: /],
     [{ pattern: '(' }, /Invalid regular expression/],
-    [{ $ref: '#/$defs/missing' }, /can't resolve reference #\/\$defs\/missing/],
+    [{ $ref: '#/$defs/missing' }, /^\$ref: refers to what is not there/],
+    [{ $ref: '#missing' }, /can't resolve reference #missing/],
     [{ $ref: 'https://example.com/x' }, /^\$ref: refers to another document/],
     [{ allOf: [{ $ref: 'other.json#/a' }] }, /^allOf\[0\]\.\$ref: refers to another/],
     [{ $dynamicRef: 'other#a' }, /^\$dynamicRef: /],
@@ -123,4 +124,57 @@ t.test('what would take for ever is ended, and the next schema works', async (t)
   t.match(mistakesIn({ $ref: '#' }), [], 'a loop is a schema')
   t.match(violationsOf({ $ref: '#' }, 1), [/refers to itself without end/])
   t.strictSame(violationsOf({ type: 'string' }, 'x'), [])
+})
+
+// Issue 14, 17: every object has a `constructor`, so that what requires one was content with nothing.
+t.test('names that objects inherit are looked for among what was given', async (t) => {
+  for (const name of ['constructor', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__']) {
+    const described = { type: 'object', properties: { [name]: { type: 'string' } } }
+    t.strictSame(violationsOf(described, {}), [], name)
+    t.strictSame(violationsOf(described, { [name]: 1 }), [`${name}: must be string`])
+    t.strictSame(violationsOf({ required: [name] }, {}), [`${name}: is required`])
+    t.strictSame(violationsOf({ required: [name] }, { [name]: 1 }), [])
+    const closed = { additionalProperties: false, properties: { a: true } }
+    t.strictSame(violationsOf(closed, { [name]: 1 }), [`${name}: is not known here`])
+    const unevaluated = { anyOf: [{ required: ['b'] }, { properties: { a: true } }] }
+    t.strictSame(violationsOf({ ...unevaluated, unevaluatedProperties: false }, { [name]: 1 }), [
+      `${name}: is not known here`,
+    ])
+    t.strictSame(violationsOf({ dependentRequired: { [name]: ['a'] } }, {}), [])
+    t.strictSame(violationsOf({ dependentSchemas: { [name]: false } }, {}), [])
+    t.strictSame(
+      violationsOf({ $ref: `#/$defs/${name}`, $defs: { [name]: { type: 'null' } } }, 1),
+      [': must be null'],
+    )
+    t.equal(
+      mistakesIn({ $ref: `#/$defs/${name}`, $defs: {} }).length,
+      1,
+      'no definition of its own',
+    )
+  }
+})
+
+t.test('data may have a member __proto__, and a schema may require it', async (t) => {
+  const data = JSON.parse('{"__proto__": 1}')
+  t.strictSame(violationsOf({ required: ['__proto__'] }, {}), ['__proto__: is required'])
+  t.strictSame(violationsOf({ required: ['__proto__'] }, data), [])
+  t.strictSame(violationsOf({ additionalProperties: false }, data), [
+    '__proto__: is not known here',
+  ])
+  t.strictSame(violationsOf({ const: data }, {}), [': is not {"__proto__":1}'])
+  t.strictSame(violationsOf({ const: data }, data), [])
+  t.strictSame(violationsOf({ patternProperties: { '^__proto': { type: 'string' } } }, data), [
+    '__proto__: must be string',
+  ])
+})
+
+t.test('a text that looks like compiled code is compared as it is', async (t) => {
+  const text = 'let props0 = {}; "props1 = {}" \\" props2 = props2 || {}'
+  t.strictSame(violationsOf({ const: text }, text), [])
+  t.strictSame(violationsOf({ properties: { [text]: { enum: [text] } } }, { [text]: text }), [])
+})
+
+t.test('a schema that describes __proto__ is refused, as it would never be checked', async (t) => {
+  const schema = JSON.parse('{"properties": {"a": {"properties": {"__proto__": {}}}}}')
+  t.match(mistakesIn(schema), [/^properties\.a\.properties\.__proto__: /])
 })

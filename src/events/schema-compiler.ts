@@ -12,6 +12,9 @@ const VIOLATIONS_MAX = 100
 /** An enumeration of all countries would bury what the message says. */
 const VALUES_LENGTH_MAX = 200
 
+/** Where compiled code begins to collect the names that `unevaluatedProperties` is not about. */
+const COLLECTED_NAMES = /"(?:[^"\\]|\\.)*"|(?<=\bprops\d+ ?= ?(?:props\d+ ?\|\| ?)?)\{\}/g
+
 /** A schema that cannot be used, with every mistake that was found in it. */
 export class SchemaInvalid extends Error {
   override readonly name = 'SchemaInvalid'
@@ -84,10 +87,23 @@ export function createSchemaCompiler(): SchemaCompiler {
 }
 
 function createAjv(): Ajv2020 {
-  // What the standard does not know is to be ignored, says the standard.
-  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false, validateSchema: false })
+  const ajv = new Ajv2020({
+    allErrors: true,
+    // What the standard does not know is to be ignored, says the standard.
+    strict: false,
+    logger: false,
+    validateSchema: false,
+    // Else `{}` has a `constructor` and a `toString`; so has what the compiled code collects names in.
+    ownProperties: true,
+    code: { process: withoutInheritedNames },
+  })
   addFormats.default(ajv)
   return ajv
+}
+
+/** Leaves texts of the schema, which stand in the code as literals, as they are. */
+function withoutInheritedNames(code: string): string {
+  return code.replace(COLLECTED_NAMES, (found) => (found === '{}' ? 'Object.create(null)' : found))
 }
 
 /** References are local, and two schemas may have the same name. */

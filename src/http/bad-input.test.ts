@@ -136,6 +136,23 @@ refuses('text that Postgres cannot hold, wherever there is text', async (t) => {
   }
 })
 
+// Issue 14, 17: they stood at the end of URLs, and in names that looked like others.
+refuses('characters that nobody sees, wherever people read text', async (t) => {
+  for (const { name, body, send } of withBody) {
+    for (const place of textsIn(body)) {
+      // What is data goes on as it was written, and pages show what is hidden in it.
+      if (place.includes('data') || place.includes('schema')) continue
+      for (const character of ['\u200b', '\u202e', '\u00ad', '\ufeff', '\u2028', '\u0085']) {
+        const answer = await send({ body: replaced(body, place, `a.b${character}`) })
+        t.ok(
+          isRefused(answer),
+          `${name} ${place.join('.')} U+${character.charCodeAt(0).toString(16)}: ${answer.status}`,
+        )
+      }
+    }
+  }
+})
+
 refuses('text that is far too long, wherever there is text', async (t) => {
   for (const { name, body, send } of withBody) {
     for (const place of textsIn(body)) {

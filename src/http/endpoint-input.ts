@@ -11,7 +11,8 @@ import {
   SECRET_ENCODINGS,
   storedForm,
 } from '../endpoints/signing-secret.ts'
-import { storableText } from './validation.ts'
+import { hiddenIn } from '../hidden-characters.ts'
+import { unfit, visibleText, withHidden } from './validation.ts'
 
 const URL_LENGTH_MAX = 2048
 const DESCRIPTION_LENGTH_MAX = 1000
@@ -35,6 +36,8 @@ const OVERLAP_SECONDS_MAX = 7 * 86_400
 
 /** `*`, an exact name, or `prefix.*`: what postrider.type_patterns can match. */
 const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
+/** A percent sign before the path. */
+const HOST_ESCAPED = /^[a-z]+:\/*[^/?#]*%/i
 /** A token of RFC 9110. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */
@@ -53,10 +56,11 @@ const headers = z
       context.addIssue({ code: 'custom', path: [name], message })
     for (const [name, value] of Object.entries(values)) {
       const lower = name.toLowerCase()
-      if (!HEADER_NAME.test(name)) refuse(name, 'is not the name of a header')
+      if (!HEADER_NAME.test(name)) refuse(name, withHidden('is not the name of a header', name))
       else if (isReservedHeader(name)) refuse(name, 'is set by Postrider')
       else if (seen.has(lower)) refuse(name, 'is given twice')
-      else if (!HEADER_VALUE.test(value)) refuse(name, 'has a value that is not visible ASCII')
+      else if (!HEADER_VALUE.test(value))
+        refuse(name, withHidden('has a value that is not visible ASCII', value, 'name'))
       seen.add(lower)
     }
   })
@@ -70,7 +74,10 @@ const headers = z
   })
 
 const metadata = z
-  .record(storableText(METADATA_KEY_LENGTH_MAX).min(1), storableText(METADATA_VALUE_LENGTH_MAX))
+  .record(
+    visibleText(METADATA_KEY_LENGTH_MAX, 'name').min(1),
+    visibleText(METADATA_VALUE_LENGTH_MAX, 'prose'),
+  )
   .refine(
     (values) => Object.keys(values).length <= METADATA_ENTRIES_MAX,
     `has more than ${METADATA_ENTRIES_MAX} entries`,
@@ -149,7 +156,7 @@ export const filterInput = z
   .string()
   .max(FILTER_LENGTH_MAX)
   .superRefine((text, context) => {
-    const message = mistakeInFilter(text)
+    const message = hiddenIn(text, 'prose') ?? mistakeInFilter(text)
     if (message) context.addIssue({ code: 'custom', message })
   })
   .nullable()
@@ -172,7 +179,7 @@ function mistakeInFilter(text: string): string | null {
 export const eventTypePattern = z
   .string()
   .max(EVENT_TYPE_LENGTH_MAX)
-  .regex(EVENT_TYPE_PATTERN, 'is neither *, a dotted name, nor one that ends in .*')
+  .regex(EVENT_TYPE_PATTERN, unfit('is neither *, a dotted name, nor one that ends in .*'))
 
 export const eventTypesInput = z
   .array(eventTypePattern)
@@ -189,7 +196,7 @@ export const eventTypesInput = z
 export function endpointInput(rules: UrlRules) {
   const fields = {
     url: urlSchema(rules),
-    description: storableText(DESCRIPTION_LENGTH_MAX),
+    description: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),
     eventTypes: eventTypesInput,
     filter: filterInput,
     headers,
@@ -264,15 +271,18 @@ function urlSchema(rules: UrlRules) {
 }
 
 function mistakeInUrl(text: string, { egressAllow, httpsOnly }: UrlRules): string | null {
-  // URL drops blanks and line breaks; what is stored should be what is dialled.
-  if (/[\s\p{Cc}]/u.test(text) || !text.isWellFormed())
-    return 'contains blanks or control characters'
+  // URL drops blanks and line breaks, and sends on what nobody sees; what is stored is what is dialled.
+  const hidden = hiddenIn(text, 'code')
+  if (hidden !== null) return hidden
+  if (text.includes('\\')) return 'contains a backslash, which would be taken for a slash'
   const url = URL.parse(text)
   if (!url) return 'is not a URL'
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is neither https nor http'
   if (httpsOnly && url.protocol === 'http:')
     return 'is not https, and nothing else is accepted here'
   if (url.username !== '' || url.password !== '') return 'contains credentials; use headers'
+  if (HOST_ESCAPED.test(text))
+    return 'has a host with %, which can hide characters; write it as it is'
   if (text.includes('#')) return 'contains a fragment, which is never sent'
   if (Math.max(text.length, url.href.length) > URL_LENGTH_MAX) {
     return `is longer than ${URL_LENGTH_MAX} characters`

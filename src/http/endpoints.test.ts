@@ -104,15 +104,77 @@ t.test('url: http and https, nothing hidden in it, no private address', async (t
     'http://0x0a.1/',
     'http://[::ffff:10.0.0.1]/',
     'http://3232235521/',
+    'https://example.com\\@10.0.0.1/',
+    'https://exam%E2%80%8Bple.com/',
   ]
   for (const url of refused) {
     const answer = await create({ url })
     t.match(answer, { status: 422, json: { errors: [{ field: 'url' }] } }, url)
   }
+  // Issue 14, 17: sent as %E2%80%8B, or dropped from the host.
+  const hidden = [
+    '00a0',
+    '00ad',
+    '061c',
+    '200b',
+    '200e',
+    '202e',
+    '2028',
+    '2066',
+    '3164',
+    'feff',
+    'fe0f',
+  ]
+  for (const code of hidden) {
+    const character = String.fromCharCode(Number.parseInt(code, 16))
+    for (const url of [
+      'https://exam#ple.com/',
+      'https://example.com/a#',
+      'https://example.com/?a=#b',
+    ]) {
+      const said = new RegExp(`^contains U\\+${code}, `, 'i')
+      const errors = [{ field: 'url', message: said }]
+      t.match(
+        await create({ url: url.replace('#', character) }),
+        { status: 422, json: { errors } },
+        code,
+      )
+    }
+  }
   const longest = `https://example.com/${'x'.repeat(2028)}`
-  for (const url of [URL_OF_TEST, 'http://example.com:8080/?a=b', longest, 'http://127.0.0.1:9/']) {
+  const letters = ['https://xn--mller-kva.example/', 'https://example.com/a%20b?c=%E2%80%8B']
+  const accepted = [URL_OF_TEST, 'http://example.com:8080/?a=b', longest, 'http://127.0.0.1:9/']
+  for (const url of [...accepted, ...letters]) {
     t.match(await create({ url }), { status: 201, json: { url } }, url)
   }
+})
+
+t.test('texts: what cannot be seen is named by its number', async (t) => {
+  const cases = [
+    [{ description: 'pay\u202epal' }, 'description', /^contains U\+202E, which turns/],
+    [{ metadata: { 'a\u200b': '1' } }, 'metadata.a\u200b', /^contains U\+200B, a zero width/],
+    [{ metadata: { a: '1\u00ad' } }, 'metadata.a', /^contains U\+00AD, a soft hyphen/],
+    [{ metadata: { 'a\u00a0b': '1' } }, 'metadata.a\u00a0b', /^contains U\+00A0, a no-break/],
+    [
+      { headers: { 'x-a\u200b': '1' } },
+      'headers.x-a\u200b',
+      /name of a header; it contains U\+200B/,
+    ],
+    [{ headers: { 'x-a': '1\u00a0' } }, 'headers.x-a', /visible ASCII; it contains U\+00A0/],
+    [{ headers: { 'x-a': '1\r' } }, 'headers.x-a', /visible ASCII; it contains U\+000D/],
+    [{ headers: { 'x-a': 'ü' } }, 'headers.x-a', /visible ASCII$/],
+    [{ eventTypes: ['a.b\u200b'] }, 'eventTypes[0]', /ends in \.\*; it contains U\+200B/],
+    [{ filter: '$.a == "\u202e"' }, 'filter', /^contains U\+202E/],
+  ] as const
+  for (const [values, field, message] of cases) {
+    t.match(await create(values), { status: 422, json: { errors: [{ field, message }] } }, field)
+  }
+  const seen = {
+    description: '10\u00a0€,\nfor 👩\u200d💻\tand می\u200cخواهم',
+    metadata: { 'Größe (cm)': ' 7\u00a0½ ' },
+    filter: '$.a == "10\u00a0€"',
+  }
+  t.match(await create(seen), { status: 201, json: seen })
 })
 
 t.test('url: nothing but https where HTTPS_ONLY says so', async (t) => {

@@ -3,6 +3,7 @@ import type { Caller } from '../tenants/api-keys.ts'
 import { TENANT_KEY } from '../tenants/tenants.ts'
 import { mayTouch } from './authenticate.ts'
 import { memberOf } from './json-text.ts'
+import { unfit } from './validation.ts'
 
 /** Printable ASCII: other bytes of a header reach different servers as different text. */
 export const IDEMPOTENCY_KEY = /^[ -~]{1,255}$/
@@ -14,7 +15,7 @@ const time = z.iso.datetime({ offset: true })
 /** The rules are those of `postrider.publish_many`; here they name every mistake at once. */
 export const eventType = z
   .string()
-  .regex(EVENT_TYPE, 'is not a dotted name of at most 128 characters, such as invoice.paid')
+  .regex(EVENT_TYPE, unfit('is not a dotted name of at most 128 characters, such as invoice.paid'))
   .openapi({ example: 'invoice.paid' })
 
 export const eventData = z
@@ -26,7 +27,7 @@ export const eventInput = z
   .strictObject({
     tenant: z
       .string()
-      .regex(TENANT_KEY, 'is not the key of a tenant')
+      .regex(TENANT_KEY, unfit('is not the key of a tenant'))
       .nullish()
       .openapi({ description: 'Key of the tenant. A key of one tenant may leave it out.' }),
     type: eventType,

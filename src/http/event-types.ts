@@ -12,7 +12,7 @@ import { Problem } from './problem.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { pageSchema } from './schemas.ts'
-import { storableText } from './validation.ts'
+import { visibleText } from './validation.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
 const tags = ['Event types']
@@ -21,7 +21,7 @@ const time = z.iso.datetime()
 
 const input = z
   .strictObject({
-    description: storableText(DESCRIPTION_LENGTH_MAX).optional(),
+    description: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
     schema: z
       .union([z.record(z.string(), z.unknown()), z.boolean()])
       .nullable()

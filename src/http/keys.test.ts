@@ -69,7 +69,7 @@ t.test('DELETE of an unknown key, or of what is no id, is 404', async (t) => {
 
 t.test('422 names every invalid field', async (t) => {
   const invalid = {
-    name: [undefined, '', 'a\0', 'a\ud800', 'x'.repeat(201), 1, null],
+    name: [undefined, '', 'a\0', 'a\ud800', 'x'.repeat(201), 1, null, 'a\u200b', 'a\u202eb'],
     scopes: [undefined, [], 'read', null],
     'scopes[0]': [['all'], [null]],
     tenant: ['nobody', 'postrider:operator', '', 'a b', 1],

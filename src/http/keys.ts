@@ -10,15 +10,15 @@ import { Problem } from './problem.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { apiKeySchema, newApiKeySchema, pageSchema } from './schemas.ts'
-import { storableText } from './validation.ts'
+import { unfit, visibleText } from './validation.ts'
 
 const NAME_LENGTH_MAX = 200
 const tags = ['Keys']
-const tenantKey = z.string().regex(TENANT_KEY, 'is not the key of a tenant')
+const tenantKey = z.string().regex(TENANT_KEY, unfit('is not the key of a tenant'))
 
 const input = z
   .strictObject({
-    name: storableText(NAME_LENGTH_MAX)
+    name: visibleText(NAME_LENGTH_MAX, 'name')
       .min(1)
       .openapi({ description: 'What it is for.', example: 'invoice service' }),
     scopes: apiKeySchema.shape.scopes

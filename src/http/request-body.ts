@@ -1,7 +1,8 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { isDeeperThan } from './json-text.ts'
-import { Problem, type ProblemCode } from './problem.ts'
+import { ERRORS_MAX, Problem, type ProblemCode } from './problem.ts'
+import { fieldIn } from './validation.ts'
 
 /**
  * Far above what a webhook needs. Postgres parses recursively and gives up on a few thousand
@@ -57,12 +58,36 @@ export async function readJsonBody(
 export const settingsBody = createMiddleware(async (c, next) => {
   // Hono calls the handlers of a route twice where a part of the path is `:id` itself.
   if (c.req.bodyCache.text !== undefined) return await next()
-  const { bytes, text } = await readJsonBody(c, SETTINGS_BYTES_MAX)
+  const { bytes, text, value } = await readJsonBody(c, SETTINGS_BYTES_MAX)
+  refuseUnusableNames(value)
   // The validator takes '' for no body, which then needs no content type; with one it parses the text.
   const nothing = c.req.header('content-type') === undefined ? '' : '{}'
   c.req.bodyCache.text = Promise.resolve(bytes.length === 0 ? nothing : text) as never
   await next()
 })
+
+/** A member of this name would be taken for the prototype of an object, and be gone without a word. */
+const UNUSABLE_NAME = '__proto__'
+/** The data of an event may have any name in it; it goes on as text. */
+const MEMBER_OF_DATA = 'data'
+
+/** @throws Problem naming each place */
+function refuseUnusableNames(body: unknown): void {
+  const message = 'is a name that JavaScript has taken; choose another'
+  const errors = pathsOfUnusable(body, '').map((field) => ({ field, message }))
+  if (errors.length > 0) {
+    throw new Problem('request_invalid', { errors: errors.slice(0, ERRORS_MAX) })
+  }
+}
+
+function pathsOfUnusable(value: unknown, path: string): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, member]) => {
+    if (path === '' && name === MEMBER_OF_DATA) return []
+    const at = fieldIn(path, Array.isArray(value) ? Number(name) : name)
+    return name === UNUSABLE_NAME ? [at] : pathsOfUnusable(member, at)
+  })
+}
 
 /** With a length in the header nothing has to be counted, which leaves the fast path of the server. */
 async function readBody(c: Context, bytesMax: number, refuse: () => Problem): Promise<Buffer> {

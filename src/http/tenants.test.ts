@@ -31,7 +31,10 @@ t.test('PUT refuses a key that is none, and a name that cannot be stored', async
     const { status, json } = await request('PUT', `/api/tenants/${key}`)
     t.match({ status, json }, { status: 422, json: { errors: [{ field: 'tenant' }] } }, key)
   }
-  for (const name of ['', 'a\0', 'a\ud800', 'x'.repeat(201), 1, null]) {
+  const hidden = await request('PUT', '/api/tenants/acme%E2%80%8B')
+  t.match(hidden.json, { errors: [{ message: /letter or digit; it contains U\+200B/ }] })
+  const odd = ['acme\u200b', 'acme\u202e', ' acme', 'acme\u00a0', 'ac\u00adme', 'a\nb']
+  for (const name of ['', 'a\0', 'a\ud800', 'x'.repeat(201), 1, null, ...odd]) {
     const { status, json } = await request('PUT', '/api/tenants/named', { body: { name } })
     t.match({ status, json }, { status: 422, json: { errors: [{ field: 'name' }] } }, String(name))
   }

@@ -8,7 +8,7 @@ import { Problem } from './problem.ts'
 import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { pageSchema, tenantSchema } from './schemas.ts'
-import { storableText } from './validation.ts'
+import { visibleText, withHidden } from './validation.ts'
 
 const NAME_LENGTH_MAX = 200
 export const tenantTags = ['Tenants']
@@ -18,7 +18,7 @@ export const tenantParams = z.object({
 const tags = tenantTags
 const params = tenantParams
 const tenantInput = z
-  .strictObject({ name: storableText(NAME_LENGTH_MAX).min(1).optional() })
+  .strictObject({ name: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional() })
   .openapi('TenantInput')
 const listQuery = pageQuery(tenantId).extend({
   reserved: z.enum(['true', 'false']).optional().openapi({
@@ -47,7 +47,7 @@ export function addTenantRoutes(
     const key = c.req.valid('param').tenant
     refuseReserved(key)
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
-    if (!TENANT_KEY.test(key)) throw keyInvalid()
+    if (!TENANT_KEY.test(key)) throw keyInvalid(key)
     const { tenant, isNew } = await tenants.put(key, c.req.valid('json'))
     return c.json(presentTenant(tenant), isNew ? 201 : 200)
   })
@@ -110,8 +110,10 @@ export function addTenantRoutes(
   })
 }
 
-function keyInvalid(): Problem {
-  const message =
-    'is not a key: 1 to 128 of letters, digits and . _ : -, beginning with a letter or digit'
+const NO_KEY =
+  'is not a key: 1 to 128 of letters, digits and . _ : -, beginning with a letter or digit'
+
+function keyInvalid(key: string): Problem {
+  const message = withHidden(NO_KEY, key)
   return new Problem('request_invalid', { errors: [{ field: 'tenant', message }] })
 }

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { ZodError } from 'zod'
+import { hiddenIn, type TextKind } from '../hidden-characters.ts'
 import { type FieldError, Problem } from './problem.ts'
 
 type Issue = ZodError['issues'][number]
@@ -23,6 +24,10 @@ function errorsOf(issue: Issue, whole: string): FieldError[] {
     const message = 'is not known here'
     return issue.keys.map((key) => ({ field: fieldOf([...issue.path, key], whole), message }))
   }
+  if (issue.code === 'invalid_key') {
+    const field = fieldOf(issue.path, whole)
+    return issue.issues.map(({ message }) => ({ field, message }))
+  }
   const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
   return [
     {
@@ -34,12 +39,13 @@ function errorsOf(issue: Issue, whole: string): FieldError[] {
 
 /** `['headers', 'x-a']` → `headers.x-a`, `['eventTypes', 0]` → `eventTypes[0]` */
 function fieldOf(path: readonly PropertyKey[], whole: string): string {
-  return (
-    path.reduce<string>((field, part) => {
-      if (typeof part === 'number') return `${field}[${part}]`
-      return field === '' ? String(part) : `${field}.${String(part)}`
-    }, '') || whole
-  )
+  return path.reduce<string>(fieldIn, '') || whole
+}
+
+/** The name of a member or element of a field. */
+export function fieldIn(field: string, part: PropertyKey): string {
+  if (typeof part === 'number') return `${field}[${part}]`
+  return field === '' ? String(part) : `${field}.${String(part)}`
 }
 
 /** Text that a `text` column can hold: no NUL, no lone surrogate (it would be stored as U+FFFD). */
@@ -49,4 +55,32 @@ export function storableText(lengthMax: number) {
     .max(lengthMax)
     .refine((text) => !text.includes('\0'), 'contains a NUL character')
     .refine((text) => text.isWellFormed(), 'contains a lone surrogate')
+}
+
+/**
+ * Text that people read: nothing in it that they cannot see, or that makes it look like another.
+ *
+ * @param kind a name stands on one line, with ordinary blanks between its words; prose may have line breaks
+ */
+export function visibleText(lengthMax: number, kind: 'name' | 'prose') {
+  return z.string().max(lengthMax).superRefine(refuseHidden(kind))
+}
+
+/** A check that names the first character that has no place in the text. */
+export function refuseHidden(kind: TextKind) {
+  return (text: string, context: { addIssue(message: string): void }): void => {
+    const message = hiddenIn(text, kind)
+    if (message !== null) context.addIssue(message)
+  }
+}
+
+/** The message for a text that does not fit a pattern; what cannot be seen in it is named. */
+export const unfit = (message: string) => ({
+  error: ({ input }: { input?: unknown }) => withHidden(message, String(input)),
+})
+
+/** The message, and what cannot be seen in the text. */
+export function withHidden(message: string, text: string, kind: TextKind = 'code'): string {
+  const hidden = hiddenIn(text, kind)
+  return hidden === null ? message : `${message}; it ${hidden}`
 }

@@ -1,5 +1,6 @@
 import type { Env, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { showHiddenInHtml } from '../hidden-characters.ts'
 import { PAGE_HEADERS, renderPage } from './page.ts'
 import { createReceivedRequests } from './received-requests.ts'
 import { SANDBOX_PATH } from './sandbox-endpoint.ts'
@@ -46,7 +47,10 @@ export function addSandboxRoutes<E extends Env>(
       return c.text('ok\n')
     },
   )
-  app.get(SANDBOX_PATH, (c) => c.html(renderPage(received.list()), 200, PAGE_HEADERS))
+  app.get(SANDBOX_PATH, async (c) => {
+    const page = String(await renderPage(received.list()))
+    return c.html(showHiddenInHtml(page), 200, PAGE_HEADERS)
+  })
   app.get(`${SANDBOX_PATH}/requests.json`, (c) =>
     c.json({ data: received.list() }, 200, { 'cache-control': 'no-store' }),
   )

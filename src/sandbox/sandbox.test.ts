@@ -140,6 +140,13 @@ t.test('the page escapes all that arrived, and its policy lets nothing run', asy
   t.notMatch(html, /(src|href)="(https?:)?\/\//, 'and it loads nothing')
 })
 
+t.test('the page shows what cannot be seen by its number', async (t) => {
+  const { deliver, page } = bundle()
+  await deliver({}, '{"a":"pay\u202elap"}')
+  t.match(await page(), 'pay\\u202elap')
+  t.notMatch(await page(), '\u202e')
+})
+
 t.test('an empty page looks again by itself, one with requests stays as it is', async (t) => {
   const { deliver, page } = bundle()
   t.match(await page(), 'http-equiv="refresh"')

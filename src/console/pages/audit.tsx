@@ -102,6 +102,6 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }) {
 }
 
 function Target({ kind, id }: { kind: string; id: string }) {
-  const place = PLACES[kind]
+  const place = Object.hasOwn(PLACES, kind) ? PLACES[kind] : undefined
   return place === undefined ? <Id of={id} isShort /> : <Id of={id} href={place + id} isShort />
 }

@@ -4,6 +4,7 @@ import { type Deliveries, type Delivery, nextAttemptAt } from '../../events/deli
 import type { createSentBody, SentBody } from '../../events/sent-body.ts'
 import type { EventId } from '../../ids.ts'
 import type { Area } from '../../tenants/sessions.ts'
+import { saidOf } from '../forms.ts'
 import { jsonFile } from '../json-file.ts'
 import type { RenderPage } from '../layout.tsx'
 import { NothingFound, type Owner, type Owners } from '../owners.ts'
@@ -70,7 +71,7 @@ export function addDeliveryPage(
     // The body of the request does not change, so it does not come along each time that the rest is asked for again.
     const isPoll = c.req.header('hx-request') !== undefined
     const shown = await show(c, isPoll)
-    const said = SAID[c.req.query('said') ?? '']
+    const said = saidOf(SAID, c)
     return render(
       c,
       { title: `Delivery ${shown.delivery.id}`, at: list },

@@ -11,7 +11,7 @@ import type { Endpoints } from '../../endpoints/endpoints.ts'
 import type { Area } from '../../tenants/sessions.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from '../endpoint-form.ts'
 import { EMPTY_FORM, type FormState } from '../fields.tsx'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, saidOf } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { NothingFound, type Owners } from '../owners.ts'
 import { Notice } from '../parts.tsx'
@@ -71,8 +71,7 @@ export function addEndpointPages(
       ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
       allEndpoints.countOpen(endpoint.id),
     ])
-    const asked = c.req.query('said') ?? ''
-    const said = Object.hasOwn(SAID, asked) ? SAID[asked] : undefined
+    const said = saidOf(SAID, c)
     return render(
       c,
       { title: endpoint.url, at: list, hasCharts: true, status: more.rotation ? 422 : 200 },

@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import type { EventType, EventTypeOutline, EventTypes } from '../../events/event-types.ts'
 import type { ExampleOf } from '../../events/example.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../fields.tsx'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, saidOf } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Body, Command, Confirm, Empty, Facts, Notice, Raw, Table, Time } from '../parts.tsx'
 import { type PageEnv, requireScope } from '../viewer.ts'
@@ -58,7 +58,7 @@ export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOpt
     const type = await eventTypes.get(name)
     const example = await exampleOf(name).catch(() => null)
     const form = refused ?? { values: valuesOf(type), mistakes: {} }
-    const said = SAID[c.req.query('said') ?? '']
+    const said = saidOf(SAID, c)
     return render(
       c,
       { title: name, at: PATH, status: refused ? 422 : 200 },

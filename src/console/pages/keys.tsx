@@ -12,7 +12,7 @@ import {
   TextField,
 } from '../fields.tsx'
 import { PAGE_ROWS } from '../filters.ts'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, saidOf } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Confirm, Empty, Id, Notice, Pager, Table, Time } from '../parts.tsx'
 import { type PageEnv, requireScope } from '../viewer.ts'
@@ -48,7 +48,7 @@ export function addKeyPages(
     })
     const shown = rows.slice(0, PAGE_ROWS)
     const next = rows.length > PAGE_ROWS ? `${PATH}?before=${shown.at(-1)?.id}` : null
-    const said = SAID[c.req.query('said') ?? '']
+    const said = saidOf(SAID, c)
     return render(
       c,
       { title: 'Keys', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },

@@ -4,6 +4,7 @@ import { type LiveAttempts, NoReaderFree, TooManyReaders } from '../../attempts/
 import type { LiveMessage } from '../../attempts/live-reader.ts'
 import { OUTCOMES } from '../../attempts/outcome.ts'
 import { serveLive } from '../../attempts/serve-live.ts'
+import { showHiddenInHtml } from '../../hidden-characters.ts'
 import type { Log } from '../../log.ts'
 import type { Area, Sessions } from '../../tenants/sessions.ts'
 import type { Tenants } from '../../tenants/tenants.ts'
@@ -190,5 +191,5 @@ async function rowOf(
       </td>
     </tr>
   )
-  return String(await row)
+  return showHiddenInHtml(String(await row))
 }

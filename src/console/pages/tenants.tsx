@@ -3,7 +3,7 @@ import type { TenantId } from '../../ids.ts'
 import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from '../../tenants/tenants.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../fields.tsx'
 import { PAGE_ROWS } from '../filters.ts'
-import { readForm, refusedForm } from '../forms.ts'
+import { readForm, refusedForm, saidOf } from '../forms.ts'
 import type { RenderPage } from '../layout.tsx'
 import { Badge, Command, Confirm, Empty, Facts, Id, Notice, Pager, Table, Time } from '../parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../viewer.ts'
@@ -63,7 +63,7 @@ export function addTenantPages(
 
   const page = async (c: Context<PageEnv>, key: string, renaming?: FormState) => {
     const { tenant, remaining } = await tenants.show(key)
-    const said = SAID[c.req.query('said') ?? '']
+    const said = saidOf(SAID, c)
     return render(
       c,
       { title: tenant.name, at: PATH, status: renaming ? 422 : 200 },
