@@ -71,6 +71,17 @@ t.test('right keys are never counted, however many at once', async (t) => {
   t.strictSame(await Promise.all(keys.map((key) => show(key))), keys)
 })
 
+t.test('a burst with one key that is new here is looked up once before it is known', async (t) => {
+  const { show, asked } = await bundle(t)
+  const burst = () => Promise.all(Array.from({ length: 1_000 }, () => show(RIGHT)))
+  t.strictSame(new Set(await burst()), new Set([RIGHT]))
+  t.strictSame(new Set(await burst()), new Set([RIGHT]))
+  const [first] = asked
+  t.equal(first, RIGHT)
+  const wrong = await Promise.allSettled(Array.from({ length: 100 }, () => show('wrong')))
+  t.equal(wrong.filter(({ status }) => status === 'fulfilled').length, 3, 'each counts')
+})
+
 t.test('a key that was right is not held up, for an hour, unless it becomes wrong', async (t) => {
   const { show, guard, now } = await bundle(t)
   await show(RIGHT)

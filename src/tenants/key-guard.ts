@@ -16,7 +16,7 @@ const WRONG_IN_ALL_MAX = 6_000
 /** Before it is known that they are wrong, they have so few turns; a probe takes a millisecond. */
 const LOOK_UPS = {
   ...{ atOnce: 4, atOncePerKey: 2 },
-  ...{ waiting: 1_000, waitingPerKey: 50, waitMs: 2_000 },
+  ...{ waiting: 2_000, waitingPerKey: 500, waitMs: 2_000 },
 }
 /** All clients as one name. */
 const EVERYBODY = 'everybody'
@@ -74,22 +74,36 @@ export function createKeyGuard(options: {
   }
   const count = (client: string) => Promise.all([all?.count(EVERYBODY), clients?.count(client)])
 
+  /** Looks a key up that may be wrong. */
+  const tryOut = async <T>(client: string, name: string, find: () => Promise<T | null>) => {
+    await refuseTooMany(client)
+    const giveBack = await turnOf(turns.take({ key: client }))
+    try {
+      // Of those who have waited, others were wrong meanwhile.
+      await refuseTooMany(client)
+      const found = known.note(name, await find())
+      if (found === null) await count(client)
+      return found
+    } finally {
+      giveBack()
+    }
+  }
+  const underWay = new Map<string, Promise<void>>()
+  const noteUnderWay = (name: string, trying: Promise<unknown>) => {
+    const forget = () => void underWay.delete(name)
+    underWay.set(name, trying.then(forget, forget))
+  }
+
   return {
     async find(address, key, find) {
-      const client = networkOf(address)
       const name = nameOf(hashApiKey(key))
+      // Requests that come together with a key that is new here let the first of them find out. Once: with a wrong
+      // one they would wake each other without an end.
+      if (!known.has(name) && underWay.has(name)) await underWay.get(name)
       if (known.has(name)) return known.note(name, await find())
-      await refuseTooMany(client)
-      const giveBack = await turnOf(turns.take({ key: client }))
-      try {
-        // Of those who have waited, others were wrong meanwhile.
-        await refuseTooMany(client)
-        const found = known.note(name, await find())
-        if (found === null) await count(client)
-        return found
-      } finally {
-        giveBack()
-      }
+      const trying = tryOut(networkOf(address), name, find)
+      if (!underWay.has(name)) noteUnderWay(name, trying)
+      return await trying
     },
   }
 }
