@@ -29,8 +29,8 @@ async function bundle(t: Parameters<typeof startService>[0], databaseUrl = url) 
 }
 
 t.test('processes say when the schema is not theirs, and when it is again', async (t) => {
-  const { api, runner, probe } = await bundle(t)
-  t.match(await probe('/ready'), [
+  const { api, runner, probe, until } = await bundle(t)
+  t.match(await until(200), [
     { status: 200, checks: { database: 'reachable', schema: 'current' } },
     { status: 200, checks: { database: 'reachable', schema: 'current', listening: 'yes' } },
   ])

@@ -49,7 +49,6 @@ create or replace function postrider.share_queue() returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set jit = off
 as $$
 begin
   if not postrider.take_duty('backlog') then

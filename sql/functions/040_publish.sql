@@ -218,7 +218,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. One row per item, in order; a refused item stores nothing and carries its error code.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code.';
 
 -- Apart from publish_many, whose statement would else be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key

@@ -226,7 +226,6 @@ create or replace function postrider.align_held(batch int, only_tenant uuid defa
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 set enable_seqscan = off
 as $$
 declare

@@ -78,7 +78,6 @@ create or replace function postrider.delete_tenant_step(tenant uuid, batch int d
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 set enable_seqscan = off
 as $$
 declare

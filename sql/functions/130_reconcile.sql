@@ -23,7 +23,6 @@ create or replace function postrider.reconcile(
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -321,7 +320,6 @@ returns table (removed text, count int)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 as $$
 #variable_conflict use_column
 declare

@@ -31,7 +31,6 @@ returns table (kind text, id text, tenant_id uuid, detail text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 as $$
 begin
   return query select * from postrider.violations_of_open_work();

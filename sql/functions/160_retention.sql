@@ -17,7 +17,6 @@ returns table (day date, verdict text, reason text, attached boolean, bytes bigi
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -158,7 +157,6 @@ create or replace function postrider.drop_day(day date, retention_days int) retu
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
-set jit = off
 as $$
 declare
   suffix text := to_char(day, '"_"YYYYMMDD');
@@ -208,7 +206,6 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
-set jit = off
 as $$
 declare
   today date := (clock_timestamp() at time zone 'UTC')::date;

@@ -18,7 +18,6 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
-set jit = off
 as $$
 declare
   low uuid := greatest(r.position, postrider.id_at(r.since));
@@ -51,7 +50,6 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
-set jit = off
 as $$
 declare
   low uuid := greatest(r.position, postrider.id_at(r.since));

@@ -6,10 +6,10 @@ import { createTestDatabase } from '../testing/database.ts'
 import { createWork } from '../testing/work.ts'
 
 async function bundle(t: Test) {
-  const { url, pool } = await createTestDatabase(t)
+  const { url, pool, name } = await createTestDatabase(t)
   const doctor = (...options: string[]) =>
     runCli(t, ['doctor', ...options], { env: { DATABASE_URL: url } })
-  return { url, pool, doctor, work: await createWork(pool) }
+  return { url, pool, name, doctor, work: await createWork(pool) }
 }
 
 t.test('says so when nothing is wrong, and ends with 0', async (t) => {
@@ -77,4 +77,39 @@ t.test('says where to run it when there is no database', async (t) => {
   })
   t.equal(exitCode, 78)
   t.match(stderr, /DATABASE_URL is not set and no running `postrider dev` was found: set it, or/)
+})
+
+t.test('names the settings that the database was given, and whether each matters', async (t) => {
+  const { name, pool, doctor } = await bundle(t)
+  const given = {
+    DateStyle: "'German, DMY'",
+    search_path: 'their_own, public',
+    'plpgsql.extra_errors': "'all'",
+    default_transaction_isolation: 'serializable',
+    enable_nestloop: 'off',
+    session_replication_role: 'replica',
+    synchronous_commit: 'off',
+    log_statement: "'all'",
+  }
+  for (const [setting, value] of Object.entries(given)) {
+    await pool.query(`alter database ${name} set ${setting} = ${value}`)
+  }
+  const { exitCode, stdout } = await doctor('--json')
+  t.equal(exitCode, 0)
+  const { settings } = JSON.parse(stdout) as { settings: { setting: string; matters: string }[] }
+  t.strictSame(Object.fromEntries(settings.map(({ setting, matters }) => [setting, matters])), {
+    DateStyle: 'no',
+    search_path: 'no',
+    'plpgsql.extra_errors': 'no',
+    log_statement: 'no',
+    default_transaction_isolation: 'perhaps',
+    enable_nestloop: 'perhaps',
+    session_replication_role: 'yes',
+    synchronous_commit: 'yes',
+  })
+  t.match(settings, [{ setting: 'DateStyle', value: 'German, DMY', of: 'database' }])
+  t.match(
+    (await doctor()).stdout,
+    /^nothing is lost or stuck\n\nsettings that .*:\nsetting +value +of +matters +detail\nDateStyle +German, DMY +database +no +Postrider/,
+  )
 })

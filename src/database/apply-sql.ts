@@ -194,7 +194,7 @@ async function inTransaction(client: pg.Client, work: () => Promise<void>): Prom
 }
 
 /** 18 for 18.4. */
-export async function serverMajor(client: pg.Client): Promise<number> {
+export async function serverMajor(client: Queryable): Promise<number> {
   const { rows } = await client.query(
     `select current_setting('server_version_num')::int / 10000 as major`,
   )

@@ -14,11 +14,11 @@ const ANSWER = 'create or replace function postrider.answer() returns int langua
 let made = 0
 
 /** An empty database, and a client on it. */
-async function emptyDatabase(t: Test) {
+async function emptyDatabase(t: Test, clauses = '') {
   const server = await readTestServer()
   made += 1
   const name = `test_${process.pid}_empty_${made}`
-  await withAdmin(server.url, (admin) => admin.query(`create database ${name}`))
+  await withAdmin(server.url, (admin) => admin.query(`create database ${name} ${clauses}`))
   const url = urlOf(server.url, name)
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -191,3 +191,12 @@ t.test('a migration must be numbered, and say whether it is breaking', async (t)
     message: /thing\.sql: a migration is named like/,
   })
 })
+
+for (const encoding of ['LATIN1', 'SQL_ASCII']) {
+  t.test(`a database in ${encoding} is refused, with what to do`, async (t) => {
+    const { url } = await emptyDatabase(t, `encoding '${encoding}' locale 'C' template template0`)
+    const refusal = { code: 'server_unsuitable', message: new RegExp(`encoding ${encoding}.*UTF8`) }
+    await t.rejects(migrate(url), refusal)
+    await t.rejects(migrationPlan(url), refusal)
+  })
+}

@@ -11,6 +11,7 @@ import {
   serverMajor,
 } from './apply-sql.ts'
 import { beginDuty, endDuty, prepareDuties } from './duty.ts'
+import { createPool } from './pool.ts'
 import { ensureRoles } from './roles.ts'
 import {
   createSchemaRecord,
@@ -25,6 +26,7 @@ import {
   SchemaTooNew,
   unknownMigrations,
 } from './schema-version.ts'
+import { setUpSession } from './session-settings.ts'
 import { readSqlFiles, SQL_FOLDER, type SqlFiles } from './sql-files.ts'
 
 const POSTGRES_MAJOR_MIN = 15
@@ -109,7 +111,7 @@ export async function assertSchema(
   if (missing.length > 0) throw new SchemaOutdated(missing)
 }
 
-/** Runs `use` on a connection of its own, which no limit of time and no search path of the role holds for. */
+/** Runs `use` on a new connection. */
 export async function withClient<T>(
   connectionString: string,
   use: (client: pg.Client) => Promise<T>,
@@ -122,21 +124,35 @@ export async function withClient<T>(
   client.on('error', () => undefined) // the query that is running fails as well, and is reported
   await client.connect()
   try {
-    // Large tables take their time, whatever limit the role has; and every name in sql/ says its schema.
-    await client.query('set statement_timeout = 0')
-    await client.query('set search_path = pg_catalog, pg_temp')
+    // Among them: large tables take their time, whatever limit the role has, and every name in sql/ says its schema.
+    await setUpSession(client)
     return await use(client)
   } finally {
     await client.end()
   }
 }
 
-/** @throws when the server is too old */
-export async function assertPostgresVersion(client: pg.Client): Promise<void> {
+/** The server, or the database on it, can never do. */
+export class ServerUnsuitable extends Error {
+  override readonly name = 'ServerUnsuitable'
+  readonly code = 'server_unsuitable'
+}
+
+/** @throws ServerUnsuitable when it is too old, or cannot store every character */
+export async function assertServer(client: Queryable): Promise<void> {
   const major = await serverMajor(client)
-  if (major >= POSTGRES_MAJOR_MIN) return
-  throw new Error(
-    `Postgres ${POSTGRES_MAJOR_MIN} or newer is needed; this server is Postgres ${major}`,
+  if (major < POSTGRES_MAJOR_MIN) {
+    throw new ServerUnsuitable(
+      `Postgres ${POSTGRES_MAJOR_MIN} or newer is needed; this server is Postgres ${major}`,
+    )
+  }
+  const { rows } = await client.query(
+    `select current_database() as database, current_setting('server_encoding') as encoding`,
+  )
+  const { database, encoding } = rows[0]
+  if (encoding === 'UTF8') return
+  throw new ServerUnsuitable(
+    `database ${database} has the encoding ${encoding}, in which not every event can be stored; make one with: create database … encoding 'UTF8' template template0`,
   )
 }
 
@@ -146,7 +162,7 @@ async function whileMigrating<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   return await withClient(connectionString, async (duty) => {
-    await assertPostgresVersion(duty)
+    await assertServer(duty)
     await prepareDuties(duty)
     await waitForDuty(duty)
     const result = await withClient(connectionString, work)
@@ -180,13 +196,16 @@ export function refuseChanged(record: SchemaRecord, files: SqlFiles): void {
 
 async function migrateGraphileWorker(connectionString: string): Promise<void> {
   const exitCode = process.exitCode
+  const pgPool = createPool({ connectionString, max: 1, applicationName: 'postrider migrate' })
   try {
     const logger = new Logger(() => () => undefined)
-    await runMigrations({ connectionString, logger, preset: { worker: { maxPoolSize: 1 } } })
+    await runMigrations({ pgPool, logger })
   } catch (error) {
     if (process.exitCode !== GRAPHILE_EXIT_CODE_TOO_NEW) throw error
     process.exitCode = exitCode
     throw new SchemaTooNew(['graphile_worker'], { cause: error })
+  } finally {
+    await pgPool.end()
   }
 }
 

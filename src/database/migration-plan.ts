@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { areFunctionsCurrent, pendingMigrations } from './apply-sql.ts'
-import { assertPostgresVersion, refuseChanged, withClient } from './migrate.ts'
+import { assertServer, refuseChanged, withClient } from './migrate.ts'
 import { type Queryable, readSchemaRecord } from './schema-record.ts'
 import { readSqlFiles, SQL_FOLDER } from './sql-files.ts'
 
@@ -23,7 +23,7 @@ export async function migrationPlan(
 ): Promise<PlannedFile[]> {
   const files = await readSqlFiles(sqlFolder)
   return await withClient(connectionString, async (client) => {
-    await assertPostgresVersion(client)
+    await assertServer(client)
     const record = await readSchemaRecord(client)
     if (record) refuseChanged(record, files)
     const functions = (await areFunctionsCurrent(client, record, files)) ? [] : files.functions

@@ -1,5 +1,10 @@
-import t from 'tap'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
 import { createTestDatabase } from '../testing/database.ts'
+import { startRestartablePostgres } from '../testing/restartable-postgres.ts'
+import { untilHolds } from '../testing/until.ts'
+import { isOutage } from './outage.ts'
 import { createDatabase, createPool } from './pool.ts'
 
 const { url, pool } = await createTestDatabase(t)
@@ -32,7 +37,7 @@ t.test('sessions have the name, the time limit and the settings that were asked 
     max: 1,
     applicationName: 'the runner',
     statementTimeoutMs: 1234,
-    options: '-c plan_cache_mode=force_custom_plan',
+    settings: { plan_cache_mode: 'force_custom_plan' },
   })
   t.teardown(() => limited.end())
   const { rows } = await limited.query(`
@@ -66,3 +71,51 @@ t.test('kysely finds the tables without naming their schema', async (t) => {
   const row = await createDatabase(pool).selectFrom('tenant').select('key').executeTakeFirst()
   t.match(row, { key: 'postrider:operator' })
 })
+
+t.test('options in the URL reach the server, and do not replace ours', async (t) => {
+  const withOptions = `${url}?options=-c%20work_mem%3D7MB%20-c%20jit%3Don`
+  const own = createPool({ connectionString: withOptions, max: 1, applicationName: 'test' })
+  t.teardown(() => own.end())
+  const { rows } = await own.query(
+    `select current_setting('work_mem') as work_mem, current_setting('jit') as jit`,
+  )
+  t.same(rows, [{ work_mem: '7MB', jit: 'off' }])
+})
+
+t.test('a connection that cannot be set up is closed, and the next one is tried', async (t) => {
+  const settings = { 'postrider.key_wait': '1ms', work_mem: 'none' }
+  const wrong = createPool({ connectionString: url, max: 1, applicationName: 'wrong', settings })
+  t.teardown(() => wrong.end())
+  for (const _ of [1, 2]) await t.rejects(wrong.query('select 1'), { code: '22023' })
+  await untilHolds(
+    pool,
+    `select count(*) = 0 as holds from pg_stat_activity where application_name = 'wrong'`,
+    [],
+  )
+})
+
+for (const pooled of [false, true]) {
+  const where = pooled ? 'behind a pooler' : 'directly'
+  t.test(`${where}, a standby refuses writes as an outage, whatever its role has`, async (t) => {
+    const { url: standby, start, stop } = await startRestartablePostgres(t)
+    const query = (text: string) => queryOnce(t, { connectionString: standby, pooled }, text)
+    await query('alter role postgres set default_transaction_read_only = on')
+    await query('create table public.thing ()')
+    const [{ data_directory }] = await query('show data_directory')
+    await stop('fast')
+    await writeFile(join(data_directory, 'standby.signal'), '')
+    await start()
+    const refused = query('insert into public.thing default values')
+    t.ok(isOutage(await refused.catch((error: unknown) => error)))
+  })
+}
+
+async function queryOnce(
+  t: Test,
+  options: Pick<Parameters<typeof createPool>[0], 'connectionString' | 'pooled'>,
+  text: string,
+) {
+  const once = createPool({ ...options, max: 1, applicationName: 'test' })
+  t.teardown(() => once.end())
+  return (await once.query(text)).rows
+}

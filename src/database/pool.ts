@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { workBehindPooler } from './pooled-session.ts'
 import type { Database } from './schema.ts'
+import { type Settings, setUpSession } from './session-settings.ts'
 
 /** Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. */
 const CONNECT_MS_MAX = 10_000
@@ -16,13 +18,10 @@ export type PoolOptions = {
   applicationName: string
   /** Postgres ends a statement that takes longer. Default: the server's setting. */
   statementTimeoutMs?: number
-  /**
-   * A pooler in transaction mode stands between. Neither settings of a session nor named statements pass it:
-   * `options` and `statementTimeoutMs` are left out, and names are taken off.
-   */
+  /** A pooler in transaction mode stands between, on which nothing outlives a transaction. */
   pooled?: boolean
-  /** Settings of each session, such as `-c plan_cache_mode=force_custom_plan`. */
-  options?: string
+  /** Of each session, beside those of `SESSION_SETTINGS`, such as `{ plan_cache_mode: 'force_custom_plan' }`. */
+  settings?: Settings
   /**
    * What a `json` column becomes. `text` (default) keeps the producer's bytes: parsing would round
    * large numbers and drop repeated names, and what is signed must be what was published.
@@ -51,7 +50,6 @@ export type PoolOptions = {
  * and a type that depends on the value is worse; write `count(*)::int` where a number is wanted.
  */
 export function createPool(options: PoolOptions): pg.Pool {
-  const { onError = () => undefined } = options
   const pool = new pg.Pool({
     connectionString: options.connectionString,
     max: options.max,
@@ -59,37 +57,30 @@ export function createPool(options: PoolOptions): pg.Pool {
     connectionTimeoutMillis: CONNECT_MS_MAX,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-    pipeline: options.pipeline ?? false,
-    ...sessionSettings(options),
+    // Behind a pooler each statement is a transaction, which is one round trip this way.
+    pipeline: options.pipeline ?? options.pooled ?? false,
+    onConnect: (client) => setUp(client as Connected, options),
     ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),
   })
-  // Without listeners a lost connection would end the process. Those of the clients see every
-  // loss, idle or in use; the pool repeats only the idle ones.
-  pool.on('connect', (client) => {
-    reportLoss(client, onError)
-    if (options.pooled) withoutNames(client)
-    if (options.silenceMsMax) cutWhenSilent(client as Connected, options.silenceMsMax)
-  })
-  pool.on('error', () => undefined)
+  pool.on('error', () => undefined) // the listener of each client hears of it too
   trackConnections(pool)
   return pool
 }
 
-function sessionSettings({ pooled, statementTimeoutMs, options }: PoolOptions) {
-  if (pooled) return {}
-  return {
-    ...(statementTimeoutMs && { statement_timeout: statementTimeoutMs }),
-    ...(options && { options }),
+/** Before anybody gets the client; where this fails, it is closed, and those who wait for it get the error. */
+async function setUp(client: Connected, options: PoolOptions): Promise<void> {
+  const { statementTimeoutMs, silenceMsMax, onError = () => undefined } = options
+  // Without a listener a lost connection would end the process.
+  reportLoss(client, onError)
+  if (silenceMsMax) cutWhenSilent(client, silenceMsMax)
+  const settings = {
+    ...(statementTimeoutMs && { statement_timeout: `${statementTimeoutMs}` }),
+    ...options.settings,
   }
-}
-
-/** What a connection has prepared is not there on the next one that the pooler takes. */
-function withoutNames(client: pg.PoolClient): void {
-  const query = client.query.bind(client) as (...args: unknown[]) => unknown
-  client.query = ((first: unknown, ...rest: unknown[]) => {
-    const isNamed = typeof first === 'object' && first !== null && 'name' in first
-    return query(isNamed ? { ...first, name: undefined } : first, ...rest)
-  }) as typeof client.query
+  const { stream } = client.connection
+  const tooLong = setTimeout(() => stream.destroy(), CONNECT_MS_MAX)
+  const work = options.pooled ? workBehindPooler : setUpSession
+  await work(client, settings).finally(() => clearTimeout(tooLong))
 }
 
 /** The parts of a client that its types leave out. */

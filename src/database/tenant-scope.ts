@@ -9,6 +9,7 @@ import {
 } from 'kysely'
 import type { Pool } from 'pg'
 import type { TenantId } from '../ids.ts'
+import { inOrder } from './pooled-session.ts'
 import type { Database } from './schema.ts'
 
 /**
@@ -134,17 +135,3 @@ const enterScope = (tenantId: TenantId): CompiledQuery =>
     `select set_config('role', 'postrider_tenant', true), set_config('postrider.tenant_id', $1, true)`,
     [tenantId],
   )
-
-/**
- * The results of statements that are on their way one behind the other, without waiting for each
- * answer. Waits for all of them, as nothing may be left on a connection that is given back; the
- * first failure is the cause of the others.
- */
-async function inOrder<T extends readonly Promise<unknown>[]>(
-  statements: T,
-): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
-  const settled = await Promise.allSettled(statements)
-  const failed = settled.find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
-  return Promise.all(statements) as never
-}

@@ -168,7 +168,7 @@ t.test('no page reads through all deliveries or attempts, however they are store
     connectionString: url,
     max: 2,
     applicationName: 'explain',
-    options: '-c enable_seqscan=off',
+    settings: { enable_seqscan: 'off' },
   })
   t.teardown(() => likeThem.end())
   const plans = [...plain, ...(await recorded.explain(likeThem))]

@@ -11,7 +11,7 @@ const publishing = createPool({
   connectionString: url,
   max: 2,
   applicationName: 'publish-batch-test',
-  options: '-c postrider.key_wait=100ms',
+  settings: { 'postrider.key_wait': '100ms' },
 })
 t.teardown(() => publishing.end())
 const { publishAll, idle } = createBatchPublisher({ pool: publishing })

@@ -13,7 +13,7 @@ const publishing = createPool({
   connectionString: url,
   max: 4,
   applicationName: 'publish-test',
-  options: '-c postrider.key_wait=200ms',
+  settings: { 'postrider.key_wait': '200ms' },
 })
 t.teardown(() => publishing.end())
 

@@ -59,7 +59,7 @@ export interface Publisher {
  * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
  * transaction, and its batch then waits for `postrider.key_wait`; events without a key never do.
  *
- * @param pool its sessions may set `postrider.key_wait`: `options: '-c postrider.key_wait=200ms'`; default 50 ms
+ * @param pool its sessions may set `postrider.key_wait`: `settings: { 'postrider.key_wait': '200ms' }`; default 50 ms
  */
 export function createPublisher({
   pool,

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { setUpSession } from '../database/session-settings.ts'
 import type { Log } from '../log.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
 
@@ -11,8 +12,11 @@ const SILENCE_MS = 5_000
 const ANSWER_MS_MAX = 5_000
 const RECONNECT_MS = 500
 /** The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours. */
-const SESSION_OPTIONS =
-  '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3'
+const SESSION_SETTINGS = {
+  tcp_keepalives_idle: '5',
+  tcp_keepalives_interval: '2',
+  tcp_keepalives_count: '3',
+}
 
 export interface PresenceOptions {
   connectionString: string
@@ -109,12 +113,12 @@ async function introduce({ connectionString, runnerId, log }: PresenceOptions): 
     connectionTimeoutMillis: ANSWER_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
     keepAlive: true,
-    options: SESSION_OPTIONS,
   })
   // The query under way fails as well; without a listener the process would end.
   client.on('error', (error) => log.debug({ err: error }, 'database.connection_lost'))
   try {
     await client.connect()
+    await setUpSession(client, SESSION_SETTINGS)
     const { rows } = await client.query<{ reaped: boolean }>(
       'select postrider.register_runner($1, $2, $3) as reaped',
       [runnerId, hostname(), process.pid],

@@ -207,15 +207,15 @@ for (const code of ['57014', '53100', '58030']) {
     const retried: unknown[] = []
     const pool = start(t, { onRetry: (error) => retried.push(error) })
     await database.pool.query(
-      `create or replace function trouble_for_a_while() returns trigger language plpgsql as $$
+      `create or replace function public.trouble_for_a_while() returns trigger language plpgsql as $$
        begin
-         if nextval('trouble') < 3 then raise exception 'trouble' using errcode = '${code}'; end if;
+         if nextval('public.trouble') < 3 then raise exception 'trouble' using errcode = '${code}'; end if;
          return old;
        end $$;
-       drop sequence if exists trouble;
-       create sequence trouble;
+       drop sequence if exists public.trouble;
+       create sequence public.trouble;
        create or replace trigger trouble before delete on graphile_worker._private_jobs
-         for each row execute function trouble_for_a_while()`,
+         for each row execute function public.trouble_for_a_while()`,
     )
     t.teardown(() => database.pool.query('drop trigger trouble on graphile_worker._private_jobs'))
     const id = await addJob(HOLDER)

@@ -23,7 +23,7 @@ const OWN_CONNECTIONS = 6
 /** graphile-worker's: one listens, the others fetch and complete in batches. */
 const WORKER_CONNECTIONS = 4
 /** Statements of our own are few and small; those that are not say themselves how they are planned. */
-const OWN_SESSION_OPTIONS = '-c plan_cache_mode=force_custom_plan'
+const OWN_SESSION_SETTINGS = { plan_cache_mode: 'force_custom_plan' }
 /**
  * graphile-worker's statements are always index probes, whatever the statistics say: the jobs table is
  * empty one minute and full the next, and a plan made then scans all of it (measured: 11 ms instead of
@@ -31,8 +31,11 @@ const OWN_SESSION_OPTIONS = '-c plan_cache_mode=force_custom_plan'
  * 0.23 of a fetch's 0.32 ms, in the way of every delivery. `analyze_queue` has it planned anew when a vacuum
  * had found the table empty and it is not.
  */
-const WORKER_SESSION_OPTIONS =
-  '-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan'
+const WORKER_SESSION_SETTINGS = {
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  plan_cache_mode: 'force_generic_plan',
+}
 
 export interface RunnerOptions {
   /** A direct connection: LISTEN and the session of its presence do not pass a transaction pooler. */
@@ -184,11 +187,11 @@ function createPools({ connectionString, log }: RunnerOptions, id: string, heldJ
     if (!own.ending) log.warn({ err: error }, 'database.connection_lost')
   }
   const common = { connectionString, applicationName: `postrider-runner ${id}`, onError }
-  const own = createPool({ ...common, max: OWN_CONNECTIONS, options: OWN_SESSION_OPTIONS })
+  const own = createPool({ ...common, max: OWN_CONNECTIONS, settings: OWN_SESSION_SETTINGS })
   const worker = createPool({
     ...common,
     max: WORKER_CONNECTIONS,
-    options: WORKER_SESSION_OPTIONS,
+    settings: WORKER_SESSION_SETTINGS,
     json: 'parsed',
   })
   return {

@@ -97,8 +97,8 @@ async function holdIdempotencyKey({ pool, world }: RecipeContext) {
 
 /** As that of the API. */
 function impatientPool({ databaseUrl: connectionString, t }: RecipeContext): Pool {
-  const options = '-c postrider.key_wait=200ms'
-  const pool = createPool({ connectionString, max: 2, applicationName: 'test', options })
+  const settings = { 'postrider.key_wait': '200ms' }
+  const pool = createPool({ connectionString, max: 2, applicationName: 'test', settings })
   t.teardown(() => pool.end())
   return pool
 }

@@ -21,6 +21,9 @@ const SETTINGS = {
 /** Nothing here has to survive a power cut. */
 export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
+/** As most servers in use have them; the first also counts what was compiled. */
+const PRELOADED = 'pg_stat_statements,auto_explain'
+
 /** Where test files find a server that they share, what they make their databases from, and its data. */
 export type TestServer = { url: string; template: string; dataDir: string }
 
@@ -91,7 +94,11 @@ async function runningServer(name: string): Promise<TestServer | undefined> {
 
 /** Where its data is from an earlier run, it goes on with that. */
 async function startServer(name: string, binaries: string | undefined) {
-  const settings = { ...VOLATILE, ...SETTINGS }
+  const settings = {
+    ...VOLATILE,
+    ...SETTINGS,
+    ...(binaries && { shared_preload_libraries: PRELOADED }),
+  }
   const before = await readServer(name).catch(() => undefined)
   const isThere = before !== undefined && existsSync(before.dataDir)
   const dataDir = isThere
