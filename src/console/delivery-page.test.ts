@@ -70,6 +70,20 @@ t.test(
   },
 )
 
+t.test('what is wrong with an answer is shown beside its status', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  await pool.query(
+    `update postrider.attempt set outcome = 'delivered', status_code = 200, error = $2
+     where delivery_id = $1`,
+    [id, 'the answer has more than one length'],
+  )
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}`)
+    t.match(text, 'HTTP 200')
+    t.match(text, 'The answer has more than one length.')
+  }
+})
+
 t.test('a body that is nested as deep as Postgres takes makes no page of megabytes', async (t) => {
   const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`
   const { id, event, inConsole } = await bundle({ data: deep })

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Request as GotRequest, Timings } from 'got'
 import { isTimeout } from '../attempts/reason.ts'
-import type { Dialing } from './dial.ts'
+import { Dialing } from './dial.ts'
 import {
   CLOSED_UNDER_US,
   describeFailure,
@@ -55,16 +55,18 @@ export interface Deadline {
  */
 export function followExchange(
   request: GotRequest,
-  dialing: Dialing,
+  dialingOf: DialingOf,
   deadline: Deadline,
 ): Promise<Exchange> {
-  return new Follower(request, dialing, deadline).exchange
+  return new Follower(request, dialingOf, deadline).exchange
 }
+
+/** What is known about the dialling of a request, once it is made. */
+type DialingOf = (made: ClientRequest) => Dialing | undefined
 
 class Follower {
   readonly exchange: Promise<Exchange>
   readonly #request: GotRequest
-  readonly #dialing: Dialing
   readonly #deadline: Deadline
   readonly #connection: WatchedConnection
   readonly #body = keepBody()
@@ -73,14 +75,13 @@ class Follower {
   #hasBody = false
   #isSettled = false
 
-  constructor(request: GotRequest, dialing: Dialing, deadline: Deadline) {
+  constructor(request: GotRequest, dialingOf: DialingOf, deadline: Deadline) {
     const { promise, resolve } = Promise.withResolvers<Exchange>()
     this.exchange = promise
     this.#resolve = resolve
     this.#request = request
-    this.#dialing = dialing
     this.#deadline = deadline
-    this.#connection = watchConnection(request, dialing)
+    this.#connection = watchConnection(request, dialingOf)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
     request.on('data', this.#keep)
@@ -95,7 +96,7 @@ class Follower {
 
   // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
   readonly #expire = () => {
-    setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#dialing)))
+    setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#connection.dialing())))
   }
 
   readonly #keep = (chunk: Buffer) => {
@@ -119,7 +120,7 @@ class Follower {
     const { raw, isReused, head } = this.#connection
     if (isReused() && raw.isEmpty() && isClosed(error)) return this.#settle(CLOSED_UNDER_US)
     if (head() && errorCode(error) === 'HPE_INVALID_CONSTANT') return this.#settle(MORE_THAN_ANSWER)
-    this.#settle(describeFailure(error, this.#dialing.phase))
+    this.#settle(describeFailure(error, this.#connection.dialing().phase))
   }
 
   /** Ends our side. Harmless when the connection went back to its pool already. */
@@ -133,12 +134,12 @@ class Follower {
     this.#isSettled = true
     clearTimeout(this.#timer)
     for (const signal of this.#deadline.signals) signal.removeEventListener('abort', this.#abort)
-    this.#dialing.end()
+    this.#connection.dialing().end()
     this.#resolve(this.#outcome(failure))
   }
 
   #outcome(failure: Failure | null): Exchange {
-    const { head, raw, firstByteMs } = this.#connection
+    const { dialing, head, raw, firstByteMs } = this.#connection
     const read = failure && !(head() && this.#hasBody) ? raw.read() : null
     if (read && !this.#hasBody) this.#body.add(read.body)
     const answer = head() ?? read
@@ -146,7 +147,7 @@ class Follower {
       answer,
       failure: answer ? mistakeOf(failure, head() !== null) : whyNone(failure, raw),
       body: this.#body,
-      dialing: this.#dialing,
+      dialing: dialing(),
       firstByteMs: firstByteMs(),
     }
   }
@@ -164,7 +165,8 @@ function whyNone(failure: Failure | null, raw: RawBytes): Failure {
 }
 
 /** Knows about the connection what got does not tell. */
-function watchConnection(request: GotRequest, dialing: Dialing) {
+function watchConnection(request: GotRequest, dialingOf: DialingOf) {
+  let dialing = new Dialing()
   const raw = new RawBytes()
   let native: ClientRequest | undefined
   let head: AnswerHead | null = null
@@ -187,6 +189,7 @@ function watchConnection(request: GotRequest, dialing: Dialing) {
   }
   request.once('request', (made: ClientRequest) => {
     native = made
+    dialing = dialingOf(made) ?? dialing
     made.once('socket', onSocket)
     made.once('response', onResponse)
     made.prependOnceListener('upgrade', (response: IncomingMessage) => {
@@ -195,6 +198,7 @@ function watchConnection(request: GotRequest, dialing: Dialing) {
   })
   return {
     raw,
+    dialing: () => dialing,
     head: () => head,
     /** Something came behind an answer that was read whole. */
     hasMore: () => hasMore,

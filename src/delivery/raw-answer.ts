@@ -8,6 +8,11 @@ const HEADERS_CHARACTERS_MAX = 16_384
 const STATUS_LINE = /^(?:\r?\n)*HTTP\/\d+(?:\.\d+)?[ \t]+([1-9]\d{2})(?!\d)[^\n]*\n/i
 const EMPTY_LINE = /(?:^|\n)\r?\n/
 const CHUNK_SIZE = /^([0-9a-f]{1,8})(?![0-9a-f])[^\n]*\n/i
+const END_OF_HEAD = '\r\n\r\n'
+const END_OF_CHUNKS = Buffer.from(END_OF_HEAD)
+/** Of its first digit in `HTTP/1.1 200`; and the digit of those that only announce. */
+const STATUS_AT = 9
+const ONE = 0x31
 /** Enough to recognise what speaks there. */
 const QUOTED_CHARACTERS_MAX = 40
 
@@ -57,11 +62,19 @@ export class RawBytes {
 
   /** Whether an answer that node:http has read whole was all there was. What lies behind it is no later answer. */
   endsWith({ statusCode, headers }: IncomingMessage): boolean {
-    const head = findHead(Buffer.concat(this.#chunks).toString('latin1'))
-    if (!head || head.bodyAt === null) return false
-    if (statusCode === 204 || statusCode === 304) return this.#bytes === head.bodyAt
-    if (headers['transfer-encoding']) return this.#last.toString('latin1').endsWith('\r\n\r\n')
-    return this.#bytes === head.bodyAt + Number(headers['content-length'])
+    const bodyAt = this.#bodyAt()
+    if (bodyAt === null) return false
+    if (statusCode === 204 || statusCode === 304) return this.#bytes === bodyAt
+    if (headers['transfer-encoding']) return this.#last.subarray(-4).equals(END_OF_CHUNKS)
+    return this.#bytes === bodyAt + Number(headers['content-length'])
+  }
+
+  /** Of a head that node:http has read. Most are in the first chunk, with no announcement (1xx) before them. */
+  #bodyAt(): number | null {
+    const [first] = this.#chunks
+    const end = first?.[STATUS_AT] === ONE ? -1 : (first?.indexOf(END_OF_HEAD) ?? -1)
+    if (end >= 0) return end + END_OF_HEAD.length
+    return findHead(Buffer.concat(this.#chunks).toString('latin1'))?.bodyAt ?? null
   }
 
   /** What came, for people, when there is no status in it. */

@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import { createTestApi } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
-import { startReceiver } from '../testing/receiver.ts'
+import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
 
@@ -65,6 +65,24 @@ t.test('a failure is the answer, and is not tried again', async (t) => {
     nextAttemptAt: null,
     attemptCount: 1,
   })
+})
+
+t.test('what is wrong with an answer stands beside its status', async (t) => {
+  await using odd = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 200 OK\nx-odd : a\n\ntaken'))
+  })
+  const { test, deliveryOf } = await bundle({ url: odd.url })
+  const { json } = await test()
+  const attempt = {
+    outcome: 'delivered',
+    statusCode: 200,
+    reason: null,
+    error: /^a line of the answer does not end with CR LF/,
+    responseHeaders: { 'x-odd': 'a' },
+    responseBody: 'taken',
+  }
+  t.match(json, attempt)
+  t.match(await deliveryOf(json.deliveryId), { state: 'delivered', attempts: [attempt] })
 })
 
 t.test('where the circuit is open it is the probe, and a success closes it', async (t) => {
