@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
 import { createTenant } from '../testing/tenant.ts'
@@ -10,6 +11,7 @@ t.test('on Postgres 15', async (t) => {
 })
 
 const MIB = 1_048_576
+const clients = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8')
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {
@@ -51,6 +53,19 @@ function conformance(t: Test, { pool }: TestDatabase) {
       t.same(await stored(), { events: count, deliveries: count, jobs: count }, end)
     }
     producer.release()
+  })
+
+  t.test('a transaction that published cannot be prepared, as docs/clients.md says', async (t) => {
+    const { tenant, stored } = await bundle()
+    const producer = await pool.connect()
+    await producer.query('begin')
+    await producer.query(`select postrider.publish($1, 'a.b', '1')`, [tenant.key])
+    const preparing = producer.query(`prepare transaction 'two-phase'`)
+    const { code, message } = await preparing.catch((error) => error)
+    producer.release()
+    t.equal(code, '0A000')
+    t.ok(clients.includes(`> ${message}\n`), message)
+    t.same(await stored(), { events: 0, deliveries: 0, jobs: 0 })
   })
 
   t.test('data of 1 MiB is stored, one byte more is refused and nothing is', async (t) => {

@@ -17,6 +17,7 @@ const LOCK_POLL_MS = 50
 const SETTINGS = {
   max_connections: '200', // several test files at once, each with a pool or two
   max_wal_size: '256MB', // it may be in memory
+  max_prepared_transactions: '2', // a test shows what does not go together with them
 }
 /** Nothing here has to survive a power cut. */
 export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
