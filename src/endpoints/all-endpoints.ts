@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { containsText } from '../database/contains-text.ts'
 import type { Database, EndpointState } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 
@@ -44,14 +45,13 @@ export interface AllEndpoints {
 export function createAllEndpoints({ database }: { database: Kysely<Database> }): AllEndpoints {
   return {
     async list({ limit, before, tenantId, state, search }) {
-      const like = search && `%${search.replace(/[\\%_]/g, '\\$&')}%`
       const { rows } = await sql<FoundEndpoint>`
         ${select}
         where e.deleted_at is null
           and ${before === null ? sql`true` : sql`e.id < ${before}`}
           and ${tenantId === undefined ? sql`true` : sql`e.tenant_id = ${tenantId}`}
           and ${state === undefined ? sql`true` : sql`e.state = ${state}`}
-          and ${like === undefined ? sql`true` : sql`(e.url ilike ${like} or e.description ilike ${like})`}
+          and ${search ? containsText(sql`(e.url || e'\\n' || e.description)`, [search]) : sql`true`}
         order by e.id desc
         limit ${limit}`.execute(database)
       return rows

@@ -130,6 +130,15 @@ t.test('search: text is found as people write it, however it stands in the JSON'
   const found: [data: string, search: string[], not?: string[]][] = [
     ['{"a":"Grün GmbH"}', ['grün', 'GRÜN gmbh', '"a":"Gr'], ['grun']],
     ['{"a":"Gr\\u00FCn AG"}', ['grün ag']],
+    // Issue 14, 17: large letters beyond ASCII were not found where the data has small ones escaped.
+    ['{"a":"M\\u00fcller KG"}', ['MÜLLER KG', 'müller kg', 'mu\u0308ller'], ['muller kg']],
+    ['{"a":"Mu\\u0308ller \\u0026 Co"}', ['MÜLLER & CO']],
+    ['{"a":"\\uD83D\\uDE00 \\u041f\\u0440\\u0438\\u0432\\u0435\\u0442"}', ['😀 ПРИВЕТ']],
+    ['{"a":"https:\\/\\/b.test\\/c"}', ['https://B.test/c', '\\/c']],
+    ['{"a":"line 1\\nline \\u0032"}', ['1\nLINE 2', 'line 2']],
+    ['{"Gr\\u00f6\\u00dfe":null}', ['grÖße"']],
+    ['{"a":"C:\\\\u00fcber"}', ['C:\\u00fc', 'u00fcber'], ['c:\\ü']],
+    ['{"n":1.50e2}', ['1.50E2']],
     ['{"a":"say \\"hi\\""}', ['say "hi"', 'hi\\"']],
     ['{"a":"100%_x\\\\y"}', ['100%_x\\y', '%_X'], ['1%x', '100__x']],
     ['{"a":"\\ud83d\\ude00 ok"}', ['😀 OK']],

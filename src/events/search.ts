@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { containsText } from '../database/contains-text.ts'
 import type { Database } from '../database/schema.ts'
 import { type EventId, eventId, type TenantId } from '../ids.ts'
 import type { Condition } from './list-query.ts'
@@ -42,18 +43,15 @@ export async function findNamed(
   return rows[0]?.id ?? null
 }
 
-/** Whether the text is in the data, large and small letters alike, or is the idempotency key. */
+/**
+ * Whether the text is in the data, as people read it: however letters are written (`containsText`) and escaped.
+ * Or whether it is the idempotency key.
+ *
+ * jsonb has no escapes but those that it needs. Data without a backslash has none at all, so it is not parsed.
+ */
 export function isAbout(text: string): Condition {
-  const patterns = spellings(text).map((spelling) => `%${spelling.replace(/[\\%_]/g, '\\$&')}%`)
-  return sql`(data::text ilike any (${patterns}::text[]) or idempotency_key = ${text})`
-}
-
-/** Text as it may stand in JSON: as it is, escaped, and with letters beyond ASCII escaped as well. */
-function spellings(text: string): string[] {
-  const escaped = JSON.stringify(text).slice(1, -1)
-  const ascii = escaped.replace(
-    /[\u0080-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-  return [...new Set([text, escaped, ascii])]
+  const spellings = [...new Set([text, JSON.stringify(text).slice(1, -1)])]
+  return sql`(${containsText(sql`data::text`, spellings)}
+    or (strpos(data::text, ${'\\'}) > 0 and ${containsText(sql`data::jsonb::text`, spellings)})
+    or idempotency_key = ${text})`
 }
