@@ -64,7 +64,8 @@ export function addEndpointMatchRoutes(
   }
   const body = { required: true, content: { 'application/json': { schema: input } } }
   const readFirst = createMiddleware<MatchEnv>(async (c, next) => {
-    c.set('query', await readQuery(c, eventBytesMax))
+    // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
+    if (!c.get('query')) c.set('query', await readQuery(c, eventBytesMax))
     await next()
   })
   // In this order: a body that comes slowly holds up nobody.
