@@ -1,11 +1,8 @@
-import { isOutage } from '../../src/database/outage.ts'
+import { retryThroughOutage } from '../../src/database/outage.ts'
 
-/** Runs it again when the connection was one of those that a fault has just cut. */
-export async function patiently<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (!isOutage(error)) throw error
-    return await run()
-  }
-}
+/** A server that has just been restarted, on a machine that is busy, takes connections again well before. */
+const PATIENCE_MS = 30_000
+
+/** Runs it again when its connection was one of those that a fault has just cut, or could not be made. */
+export const patiently = <T>(run: () => Promise<T>): Promise<T> =>
+  retryThroughOutage(run, { forMs: PATIENCE_MS })
