@@ -237,10 +237,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       refused: { code: 'P0002' },
     },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
-    publish: { call: `publish('${other.tenant.key}', 'a.b', '{}')`, refused: { code: '22023' } },
-    publish_many: {
-      call: `publish_many('[{"tenant":"${other.tenant.key}","type":"a.b","data":1}]')`,
-      refused: [{ answer: /tenant_not_found/ }],
+    // Finds no row of another tenant, so there is nothing that it would lock.
+    lock_endpoints_of: {
+      call: `lock_endpoints_of('${other.tenant.id}')`,
+      refused: [{ answer: '' }],
     },
   }
 
