@@ -108,7 +108,8 @@ async function publishAsProducer(t: Test, url: string) {
   await producer.connect()
   t.teardown(() => producer.end())
   await producer.query(
-    'set statement_timeout = 0; set idle_session_timeout = 0; set default_transaction_read_only = off',
+    // A commit that notifies may wait for another one's: with a lock_timeout of 1 ms that ends it now and then.
+    'set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0; set default_transaction_read_only = off',
   )
   await producer.query(
     `${PRODUCER} select postrider.publish('hostile', 'a.b', '{"n": 12345678901234567890.10}',
