@@ -6,7 +6,8 @@
 --
 -- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
 --        order. A session that must not wait for another producer's open transaction sets
---        postrider.key_wait, such as '200ms'; a key that is still busy then raises 55P03.
+--        postrider.key_wait, such as '200ms'; a key that is still busy then raises 55P03, with the numbers
+--        of its items in DETAIL, or with postrider.busy_keys = 'report' is an error of these items alone.
 -- Cost:  per event one row, one index probe a pattern of its type, one delivery and one job per match.
 --        Planned once a session (force_generic_plan), which by itself Postgres does only sometimes: it
 --        compares costs that it estimates, and planning took 3 ms.
@@ -86,8 +87,72 @@ $$;
 comment on function postrider.parse_publish_items_one_by_one(json) is
   'The same, item by item: finds which of them hold what jsonb cannot (\u0000, lone surrogates, numbers out of range, too deep).';
 
--- An existing key that is still valid keeps its event, and the item becomes a duplicate of it, or an error
--- when the request differs. A key that expired is taken over.
+-- A key that is taken and still valid is left alone, so that repeats of it wait for nobody, and write nothing.
+-- One that expired is taken over. Keys in order, else two batches wait for each other.
+create or replace function postrider.take_idempotency_keys(items postrider.publish_item[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  insert into postrider.idempotency as k (tenant_id, key, event_id, request_hash, expires_at)
+  select tenant_id, idempotency_key, event_id, postrider.request_hash(i), now() + interval '7 days'
+  from (select distinct on (u.tenant_id, u.idempotency_key) u as i, u.*
+        from unnest(items) as u
+        where u.error is null and u.idempotency_key is not null
+        order by u.tenant_id, u.idempotency_key, u.ordinal) as first_of_key
+  where not exists (
+    select from postrider.idempotency taken
+    where taken.tenant_id = first_of_key.tenant_id and taken.key = first_of_key.idempotency_key
+      and taken.expires_at > now())
+  order by tenant_id, idempotency_key
+  on conflict (tenant_id, key) do update
+  set event_id = excluded.event_id, request_hash = excluded.request_hash, expires_at = excluded.expires_at
+  where k.expires_at <= now();
+end
+$$;
+comment on function postrider.take_idempotency_keys(postrider.publish_item[]) is
+  'Stores the idempotency keys of the items, those that are new or have expired; waits for transactions that hold one.';
+
+-- Together first, for as long as `wait` says. If that was too short, one by one without waiting: so the others
+-- get theirs, and it is known which are held. lock_timeout is set only here: a session's would also end commits
+-- that queue for the lock of NOTIFY, which lasts as long as the commit before it (seen: 180 ms on a slow disk).
+create or replace function postrider.busy_idempotency_keys(items postrider.publish_item[], wait text) returns int[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  wait_before constant text := current_setting('lock_timeout');
+  item postrider.publish_item;
+  busy int[] := '{}';
+begin
+  perform set_config('lock_timeout', wait, true);
+  begin
+    perform postrider.take_idempotency_keys(items);
+  exception when lock_not_available then
+    perform set_config('lock_timeout', '1ms', true);
+    for item in
+      select * from unnest(items) as i
+      where i.error is null and i.idempotency_key is not null
+      order by i.tenant_id, i.idempotency_key, i.ordinal
+    loop
+      begin
+        perform postrider.take_idempotency_keys(array[item]);
+      exception when lock_not_available then
+        busy := busy || item.ordinal;
+      end;
+    end loop;
+  end;
+  perform set_config('lock_timeout', wait_before, true);
+  return busy;
+end
+$$;
+comment on function postrider.busy_idempotency_keys(postrider.publish_item[], text) is
+  'The same, waiting no longer than this; returns the numbers of the items whose key somebody holds.';
+
+-- A key that is still valid keeps its event, and the item becomes a duplicate of it, or an error when the
+-- request differs.
 create or replace function postrider.reserve_idempotency_keys(items postrider.publish_item[])
 returns postrider.publish_item[]
 language plpgsql
@@ -96,34 +161,27 @@ set enable_seqscan = off
 as $$
 declare
   wait constant text := nullif(current_setting('postrider.key_wait', true), '');
-  wait_before constant text := current_setting('lock_timeout');
+  busy int[] := '{}';
 begin
-  -- Only here: a session's lock_timeout would also end commits that queue for the lock of NOTIFY, which
-  -- lasts as long as the commit before it (seen: 180 ms on a slow disk).
-  if wait is not null then
-    perform set_config('lock_timeout', wait, true);
+  if wait is null then
+    perform postrider.take_idempotency_keys(items);
+  else
+    busy := postrider.busy_idempotency_keys(items, wait);
   end if;
-  insert into postrider.idempotency as k (tenant_id, key, event_id, request_hash, expires_at)
-  select tenant_id, idempotency_key, event_id, postrider.request_hash(i), now() + interval '7 days'
-  from (select distinct on (u.tenant_id, u.idempotency_key) u as i, u.*
-        from unnest(items) as u
-        where u.error is null and u.idempotency_key is not null
-        order by u.tenant_id, u.idempotency_key, u.ordinal) as first_of_key
-  order by tenant_id, idempotency_key
-  on conflict (tenant_id, key) do update
-  set event_id = excluded.event_id, request_hash = excluded.request_hash, expires_at = excluded.expires_at
-  where k.expires_at <= now();
-
-  if wait is not null then
-    perform set_config('lock_timeout', wait_before, true);
+  if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
+    raise exception 'idempotency_key_busy: an open transaction is publishing with the same key'
+      using errcode = '55P03', detail = array_to_json(busy), hint = 'Try again when it has ended.';
   end if;
-
   return array(
     select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,
                i.idempotency_key, i.deliver_at, i.occurred_at,
                k.event_id <> i.event_id and k.request_hash = postrider.request_hash(i),
-               case when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
-                 then 'idempotency_key_reused' else i.error end)::postrider.publish_item
+               case
+                 when i.ordinal = any (busy) then 'idempotency_key_busy'
+                 when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
+                   then 'idempotency_key_reused'
+                 else i.error
+               end)::postrider.publish_item
     from unnest(items) as i
     left join postrider.idempotency k
       on i.error is null and k.tenant_id = i.tenant_id and k.key = i.idempotency_key
@@ -131,7 +189,7 @@ begin
 end
 $$;
 comment on function postrider.reserve_idempotency_keys(postrider.publish_item[]) is
-  'Takes the idempotency keys of a batch; the items come back marked as duplicates or with idempotency_key_reused where a key was taken.';
+  'Takes the idempotency keys of a batch; the items come back marked as duplicates, with idempotency_key_reused where a key was taken, or idempotency_key_busy.';
 
 -- Times count as the producer gave them: without one, occurred_at is that of the clock, which a repeat does
 -- not share, and it is filled in only when the event is stored.
@@ -346,6 +404,7 @@ as $$
     ('data_unsupported', 'data', 'data holds something that Postgres cannot store', 'Remove \u0000, lone surrogates, numbers beyond the range of numeric, and very deep nesting.'),
     ('data_too_large', 'data', 'data is larger than 1 MiB', 'Publish a reference to it; receivers refuse large bodies, and runners hold many at a time.'),
     ('idempotency_key_invalid', 'idempotencyKey', 'the idempotency key is too long or empty', 'Use 1 to 255 characters.'),
+    ('idempotency_key_busy', 'idempotencyKey', 'somebody is publishing with this key at this moment', 'Try again when that has ended.'),
     ('idempotency_key_reused', 'idempotencyKey', 'the idempotency key was used for a different event', 'Use a new key for a new event; repeat a request with the same type and data.'),
     ('deliver_at_invalid', 'deliverAt', 'deliverAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.'),
     ('deliver_at_too_far', 'deliverAt', 'deliverAt is more than 30 days ahead', 'Choose an earlier time.'),

@@ -19,6 +19,7 @@ import { createDeliveries } from '../events/deliveries.ts'
 import { createDeliveryOperations } from '../events/delivery-operations.ts'
 import { createEventTypeServices } from '../events/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
+import { createKeyTurns } from '../events/key-turns.ts'
 import { createPublisher, type Publisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
 import { createRememberingPublisher } from '../events/remembering-publisher.ts'
@@ -124,8 +125,9 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     onError: (error) => log.warn({ err: error }, 'stream.not_read'),
   })
   metrics.watchStreams(liveAttempts)
-  const publisher = createPublisher({ pool: publishPool })
-  const batchPublisher = createBatchPublisher({ pool: batchPool })
+  const keyTurns = createKeyTurns()
+  const publisher = createPublisher({ pool: publishPool, keyTurns })
+  const batchPublisher = createBatchPublisher({ pool: batchPool, keyTurns })
   const ownRequests = new WeakMap<Request, Caller>()
   const eventTypeServices = createEventTypeServices({
     database: everyTenant,

@@ -1,34 +1,27 @@
-import type { ClientBase, Pool } from 'pg'
+import { type ClientBase, DatabaseError, type Pool } from 'pg'
 import { createBoundedBatcher } from '../database/bounded-batcher.ts'
 import { isConflict, isTimeout } from '../database/outage.ts'
+import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
 import {
   createExplainer,
+  createUnderWay,
   type Explain,
+  KEY_WAIT,
+  KEY_WAIT_MS_MAX,
   type Published,
   type PublishItem,
-  REQUEST_SIZE,
   type Row,
   sendItems,
   TRIES_MAX,
   toPublished,
   translate,
-  waitingBound,
 } from './publish.ts'
-import { PublishRefused } from './publish-refused.ts'
+import { BatchRefused, keyBusy } from './publish-refused.ts'
+import { sizeOf, WAITING } from './waiting.ts'
 
+const LOCK_NOT_AVAILABLE = '55P03'
 /** Each holds a connection for as long as a statement of a thousand events takes. */
 const LANES = 2
-
-/** Nothing of the batch was stored, because of these items. */
-export class BatchRefused extends Error {
-  override readonly name = 'BatchRefused'
-  readonly code = 'batch_refused'
-  readonly refusals: readonly { index: number; refusal: PublishRefused }[]
-  constructor(refusals: readonly { index: number; refusal: PublishRefused }[]) {
-    super(`${refusals.length} events of the batch were refused`)
-    this.refusals = refusals
-  }
-}
 
 /** Nothing was stored: events and endpoints multiply, and Postgres ended the statement. */
 export class BatchTooSlow extends Error {
@@ -51,16 +44,37 @@ export interface BatchPublisher {
   idle(): Promise<void>
 }
 
-/** @param pool its sessions may set `postrider.key_wait`, as for `createPublisher` */
-export function createBatchPublisher({ pool }: { pool: Pool }): BatchPublisher {
+/**
+ * A batch with keys that somebody holds is tried again for `keyWaitMsMax`, and holds nothing between two tries.
+ *
+ * @param options.keyTurns shared by all that publish in this process
+ */
+export function createBatchPublisher({
+  pool,
+  keyTurns = createKeyTurns(),
+  keyWaitMsMax = KEY_WAIT_MS_MAX,
+}: {
+  pool: Pool
+  keyTurns?: KeyTurns
+  keyWaitMsMax?: number
+}): BatchPublisher {
   const explain = createExplainer(pool)
   const lanes = createBoundedBatcher<readonly PublishItem[], Published[]>({
-    ...waitingBound((items) => items.reduce((size, { body }) => size + body.length, REQUEST_SIZE)),
+    ...WAITING,
+    sizeOf,
     run: (batches) => Promise.all(batches.map((items) => publishAll(pool, explain, items))),
     maxItems: 1,
     lanes: LANES,
   })
-  return { publishAll: (items) => lanes.add(items), idle: lanes.idle }
+  const underWay = createUnderWay()
+  return {
+    publishAll: (items) => {
+      const endsAt = performance.now() + keyWaitMsMax
+      const publish = () => whileBusy(() => lanes.add(items), { endsAt })
+      return underWay.add(keyTurns.all(items, publish))
+    },
+    idle: underWay.idle,
+  }
 }
 
 async function publishAll(
@@ -73,20 +87,18 @@ async function publishAll(
       const rows = await storeAllOrNone(pool, items)
       return rows.every(isStored) ? rows.map(toPublished) : await refusalOf(rows, explain)
     } catch (error) {
-      if (!isConflict(error) || tried === TRIES_MAX) return ofWhole(translate(error, items))
+      if (!isConflict(error) || tried === TRIES_MAX) return ofWhole(error)
     }
   }
 }
 
 /** What a single event is told, in words that fit a batch. */
-function ofWhole(error: Error): Error {
-  if (error instanceof PublishRefused) {
-    // Postgres does not tell which of the keys somebody holds.
-    const message =
-      'an open transaction is publishing with one of the idempotency keys. Try again when it has ended.'
-    return new PublishRefused({ code: error.code, field: 'events', message })
+function ofWhole(error: unknown): Error {
+  if (error instanceof DatabaseError && error.code === LOCK_NOT_AVAILABLE) {
+    const ordinals: number[] = JSON.parse(error.detail ?? '[]')
+    return new BatchRefused(ordinals.map((n) => ({ index: n - 1, refusal: keyBusy() })))
   }
-  return isTimeout(error.cause) ? new BatchTooSlow({ cause: error.cause }) : error
+  return isTimeout(error) ? new BatchTooSlow({ cause: error }) : translate(error)
 }
 
 type Stored = Row & { error: null }
@@ -97,7 +109,7 @@ async function storeAllOrNone(pool: Pool, items: readonly PublishItem[]): Promis
   let fault: Error | undefined
   try {
     await client.query('begin')
-    const rows = await sendItems(client, items)
+    const rows = await sendItems(client, items, { keyWait: KEY_WAIT, busyKeys: 'raise' })
     await client.query(rows.every(isStored) ? 'commit' : 'rollback')
     return rows
   } catch (error) {

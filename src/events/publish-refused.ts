@@ -11,6 +11,33 @@ export class PublishRefused extends Error {
   }
 }
 
+const KEY_BUSY = 'idempotency_key_busy'
+
+/** Somebody is publishing with the key at this moment, and it is not known how that will end. */
+export function keyBusy(): PublishRefused {
+  return new PublishRefused({
+    code: KEY_BUSY,
+    field: 'idempotencyKey',
+    message: 'somebody is publishing with this key at this moment. Try again when that has ended.',
+  })
+}
+
+export function isKeyBusy(error: unknown): boolean {
+  if (error instanceof BatchRefused) return error.refusals.some(({ refusal }) => isKeyBusy(refusal))
+  return error instanceof PublishRefused && error.code === KEY_BUSY
+}
+
+/** Nothing of the batch was stored, because of these items. */
+export class BatchRefused extends Error {
+  override readonly name = 'BatchRefused'
+  readonly code = 'batch_refused'
+  readonly refusals: readonly { index: number; refusal: PublishRefused }[]
+  constructor(refusals: readonly { index: number; refusal: PublishRefused }[]) {
+    super(`${refusals.length} events of the batch were refused`)
+    this.refusals = refusals
+  }
+}
+
 /**
  * Nothing is known to be stored, and the same request will succeed later.
  *

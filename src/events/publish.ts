@@ -2,7 +2,9 @@ import type { ClientBase, Pool } from 'pg'
 import { createBoundedBatcher } from '../database/bounded-batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../database/outage.ts'
 import type { TraceContext } from '../tracing.ts'
+import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
+import { sizeOf, WAITING } from './waiting.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
 const EVENTS_IN_BATCH_MAX = 100
@@ -10,12 +12,17 @@ const EVENTS_IN_BATCH_MAX = 100
 const LANES = 2
 /** Some hundred times the usual size; here filters begin to cost as much as the rest of publish. */
 const LARGE_BODY_LENGTH = 16_384
-/** Most clients have given up by then; a batch takes milliseconds, so this is reached by a database that hangs. */
-const WAIT_MS_MAX = 5_000
-/** Of the bodies that wait: some seconds of the fastest load, or sixty of the largest events. */
-const WAITING_SIZE_MAX = 64 * 1_048_576
-/** What a request costs beside its body: sockets, headers, promises. */
-export const REQUEST_SIZE = 8_192
+/** As long as a client would before it tries again. */
+export const KEY_WAIT_MS_MAX = 2_000
+/**
+ * For this long a batch waits within the database for keys that others hold: another process has committed by
+ * then, and events beside it hardly notice. Those whose key is still held leave the batch.
+ */
+export const KEY_WAIT = '20ms'
+/** Events whose key was held are tried again beside those that come; as many in a batch, one at a time. */
+const HELD_IN_BATCH_MAX = 20
+/** The shortest there is: each is tried again soon. */
+const HELD_KEY_WAIT = '1ms'
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
 
@@ -56,47 +63,52 @@ export interface Publisher {
  * Publishes what arrives at about the same time in one transaction.
  *
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it.
- * Events with an idempotency key go in batches of their own. A key may be held by a producer's open
- * transaction, and its batch then waits for `postrider.key_wait`; events without a key never do.
- *
- * @param pool its sessions may set `postrider.key_wait`: `settings: { 'postrider.key_wait': '200ms' }`; default 50 ms
+ * Events with an idempotency key go in batches of their own, those without never wait for a key. One whose key
+ * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
+ * for `keyWaitMsMax`; see `KeyTurns` for the others of this process.
  */
 export function createPublisher({
   pool,
   lanes = LANES,
-  waitMsMax = WAIT_MS_MAX,
+  waitMsMax = WAITING.waitMsMax,
+  keyTurns = createKeyTurns(),
+  keyWaitMsMax = KEY_WAIT_MS_MAX,
 }: {
   pool: Pool
   lanes?: number
   /** Who has waited longer for a batch is told that the database is not available. */
   waitMsMax?: number
+  /** Shared by all that publish in this process. */
+  keyTurns?: KeyTurns
+  keyWaitMsMax?: number
 }): Publisher {
   const explain = createExplainer(pool)
-  const run = (items: readonly PublishItem[]) => publishBatch(pool, explain, items)
-  const queue = { ...waitingBound(sizeOf), waitMsMax, run, lanes }
-  const plain = createBoundedBatcher({ ...queue, maxItems: EVENTS_IN_BATCH_MAX })
-  const large = createBoundedBatcher({ ...queue, maxItems: 1 })
-  const keyed = createBoundedBatcher({ ...queue, maxItems: EVENTS_IN_BATCH_MAX })
+  const batcher = (maxItems: number, at: { lanes: number; keyWait: string }) =>
+    createBoundedBatcher<PublishItem, Published>({
+      ...WAITING,
+      waitMsMax,
+      maxItems,
+      lanes: at.lanes,
+      sizeOf: (item) => sizeOf([item]),
+      run: (items) => publishBatch({ pool, explain, keyWait: at.keyWait }, items),
+    })
+  const usual = { lanes, keyWait: KEY_WAIT }
+  const plain = batcher(EVENTS_IN_BATCH_MAX, usual)
+  const large = batcher(1, usual)
+  const keyed = batcher(EVENTS_IN_BATCH_MAX, usual)
+  const held = batcher(HELD_IN_BATCH_MAX, { lanes: 1, keyWait: HELD_KEY_WAIT })
+  const underWay = createUnderWay()
   return {
     publish: (item) => {
-      if (item.body.length > LARGE_BODY_LENGTH) return large.add(item)
-      return (item.idempotencyKey === null ? plain : keyed).add(item)
+      const { add } = item.body.length > LARGE_BODY_LENGTH ? large : keyed
+      if (item.idempotencyKey === null) return (add === large.add ? large : plain).add(item)
+      const endsAt = performance.now() + keyWaitMsMax
+      const publish = () => whileBusy(() => add(item), { again: () => held.add(item), endsAt })
+      return underWay.add(keyTurns.one(item, endsAt, publish))
     },
     async idle() {
-      await Promise.all([plain.idle(), keyed.idle(), large.idle()])
+      await Promise.all([plain.idle(), large.idle(), underWay.idle()])
     },
-  }
-}
-
-const sizeOf = (item: PublishItem): number => item.body.length + REQUEST_SIZE
-
-/** How much may wait for a batch, and for how long. */
-export function waitingBound<Item>(sizeOf: (item: Item) => number) {
-  return {
-    waitMsMax: WAIT_MS_MAX,
-    sizeMax: WAITING_SIZE_MAX,
-    sizeOf,
-    refusal: () => new DatabaseUnavailable('the database is away or overloaded'),
   }
 }
 
@@ -105,48 +117,49 @@ export function waitingBound<Item>(sizeOf: (item: Item) => number) {
  * at fault fails alone. A lost connection is not tried again, since it may have stored everything.
  */
 async function publishBatch(
-  pool: Pool,
-  explain: Explain,
+  on: Publishing,
   items: readonly PublishItem[],
 ): Promise<(Published | Error)[]> {
   if (items.length > 1) {
     try {
-      return await publishMany(pool, explain, items)
+      return await publishMany(on, items)
     } catch (error) {
       if (!isFaultOfAnItem(error)) throw translate(error)
     }
   }
-  return Promise.all(items.map((item) => publishAlone(pool, explain, item)))
+  return Promise.all(items.map((item) => publishAlone(on, item)))
 }
 
-async function publishAlone(
-  pool: Pool,
-  explain: Explain,
-  item: PublishItem,
-): Promise<Published | Error> {
+async function publishAlone(on: Publishing, item: PublishItem): Promise<Published | Error> {
   for (let tried = 1; ; tried++) {
     try {
-      const [result] = await publishMany(pool, explain, [item])
+      const [result] = await publishMany(on, [item])
       return result ?? new Error('publish_many answered nothing')
     } catch (error) {
-      if (!isConflict(error) || tried === TRIES_MAX) return translate(error, [item])
+      if (!isConflict(error) || tried === TRIES_MAX) return translate(error)
     }
   }
 }
 
+interface Publishing {
+  pool: Pool
+  explain: Explain
+  keyWait: string
+}
+
 /**
- * Named, so that a connection parses and plans it once. It says itself for how long it waits for a key, unless
- * the session has said so: settings of a session do not pass a pooler.
+ * Named, so that a connection parses and plans it once. It says itself for how long it waits for a key, and what
+ * then: `report` stores the other items; else nothing is stored.
  */
 const STATEMENT = {
   name: 'postrider_publish',
   text: `
     select p.event_id, p.deliveries, p.duplicate, p.error
     from (
-      select set_config('postrider.key_wait',
-        coalesce(nullif(current_setting('postrider.key_wait', true), ''), '50ms'), true) as key_wait offset 0
+      select set_config('postrider.key_wait', $2, true) as key_wait,
+        set_config('postrider.busy_keys', $3, true) as busy_keys offset 0
     ) as s
-    cross join lateral postrider.publish_many(case when s.key_wait <> '' then $1::json end) as p
+    cross join lateral postrider.publish_many(case when s.key_wait <> s.busy_keys then $1::json end) as p
     order by p.ordinal`,
 }
 
@@ -155,11 +168,10 @@ export type Row =
   | { event_id: null; error: string }
 
 async function publishMany(
-  pool: Pool,
-  explain: Explain,
+  { pool, explain, keyWait }: Publishing,
   items: readonly PublishItem[],
 ): Promise<(Published | Error)[]> {
-  const rows = await sendItems(pool, items)
+  const rows = await sendItems(pool, items, { keyWait, busyKeys: 'report' })
   if (rows.every((row) => row.error === null)) return rows.map(toPublished)
   return Promise.all(
     rows.map((row) => (row.error === null ? toPublished(row) : explain(row.error))),
@@ -170,8 +182,9 @@ async function publishMany(
 export async function sendItems(
   sender: Pick<ClientBase, 'query'>,
   items: readonly PublishItem[],
+  { keyWait, busyKeys }: { keyWait: string; busyKeys: 'report' | 'raise' },
 ): Promise<Row[]> {
-  const values = [`[${items.map(toItemText).join(',')}]`]
+  const values = [`[${items.map(toItemText).join(',')}]`, keyWait, busyKeys]
   const { rows } = await sender.query<Row>({ ...STATEMENT, values })
   return rows
 }
@@ -207,9 +220,8 @@ export function createExplainer(pool: Pool): Explain {
   }
 }
 
-const LOCK_NOT_AVAILABLE = '55P03'
-/** Cardinality, data, constraints, conflicts, limits and locks: perhaps one item's doing. */
-const CLASSES_OF_ITEMS = new Set(['21', '22', '23', '40', '54', '55'])
+/** Cardinality, data, constraints, conflicts, and limits: perhaps one item's doing. */
+const CLASSES_OF_ITEMS = new Set(['21', '22', '23', '40', '54'])
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -218,20 +230,23 @@ const codeOf = (error: unknown): string =>
 const isFaultOfAnItem = (error: unknown): boolean =>
   !isOutage(error) && (isTimeout(error) || CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2)))
 
-/** @param items what may have held the statement up */
-export function translate(error: unknown, items: readonly PublishItem[] = []): Error {
-  const isLocked = codeOf(error) === LOCK_NOT_AVAILABLE
-  if (isLocked && items.some((item) => item.idempotencyKey !== null)) return keyBusy()
-  if (isLocked || isOutage(error) || isConflict(error) || isTimeout(error)) {
+export function translate(error: unknown): Error {
+  if (isOutage(error) || isConflict(error) || isTimeout(error)) {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })
 }
 
-function keyBusy(): PublishRefused {
-  return new PublishRefused({
-    code: 'idempotency_key_busy',
-    field: 'idempotencyKey',
-    message: 'an open transaction is publishing with this key. Try again when it has ended.',
-  })
+/** What is not answered yet, wherever it is. */
+export function createUnderWay() {
+  const all = new Set<Promise<unknown>>()
+  return {
+    add<T>(one: Promise<T>): Promise<T> {
+      all.add(one)
+      return one.finally(() => all.delete(one))
+    },
+    async idle() {
+      while (all.size > 0) await Promise.allSettled(all)
+    },
+  }
 }

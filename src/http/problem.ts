@@ -4,8 +4,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isOutage } from '../database/outage.ts'
 import { ClientCertificateInvalid } from '../endpoints/client-certificate.ts'
 import { FilterInvalid } from '../endpoints/filter.ts'
-import { BatchRefused } from '../events/publish-batch.ts'
-import { PublishRefused } from '../events/publish-refused.ts'
+
+import { BatchRefused, isKeyBusy, PublishRefused } from '../events/publish-refused.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
 const PROBLEMS = {
@@ -154,22 +154,28 @@ function invalidFields(errors: readonly FieldError[]): Answer {
 }
 
 /** An event is refused for its content, so it is 422 even where a path would say 404. */
-function publishRefusal({ code, field, message }: PublishRefused): Answer {
-  const of = code === 'idempotency_key_busy' ? code : 'publish_refused'
+function publishRefusal(refusal: PublishRefused): Answer {
+  const { code, field, message } = refusal
   const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
-  // The transaction that holds the key is likely to end soon.
-  const headers = of === code ? { 'retry-after': '1' } : {}
-  return { ...answer(of, message, { errors: [{ field: named, message }], headers }), code }
+  return { ...refusalAs(refusal, message, [{ field: named, message }]), code }
+}
+
+/** Somebody who publishes with the key at this moment is likely to have ended soon. */
+function refusalAs(refusal: Error, detail: string, errors: FieldError[]): Answer {
+  if (!isKeyBusy(refusal)) return answer('publish_refused', detail, { errors })
+  const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
+  return answer('idempotency_key_busy', detail, { errors, headers })
 }
 
 /** The code is that of the first refused event; each is named as `events[3].type`. */
-function batchRefusal({ refusals }: BatchRefused): Answer {
+function batchRefusal(refused: BatchRefused): Answer {
+  const { refusals } = refused
   const errors = refusals.slice(0, ERRORS_MAX).map(({ index, refusal }) => {
     const member = refusal.field === 'event' ? '' : `.${refusal.field}`
     return { field: `events[${index}]${member}`, message: refusal.message }
   })
   const code = refusals[0]?.refusal.code ?? 'publish_refused'
-  return { ...answer('publish_refused', 'Nothing of the batch was stored.', { errors }), code }
+  return { ...refusalAs(refused, 'Nothing of the batch was stored.', errors), code }
 }
 
 function codeOfStatus(status: number): ProblemCode {

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Published, PublishItem } from './publish.ts'
+import { DatabaseUnavailable, isKeyBusy, keyBusy } from './publish-refused.ts'
+import { sizeOf, WAITING } from './waiting.ts'
+
+const FIRST_PAUSE_MS = 25
+const LONGEST_PAUSE_MS = 200
+
+/** How publishing with a key ended; what was published together with others is not told apart. */
+type End = { body?: string; published?: Published; error?: unknown }
+
+/**
+ * Lets each idempotency key be published by one request of this process at a time. The others wait here, where
+ * they hold neither a connection nor a place in a batch.
+ */
+export interface KeyTurns {
+  /**
+   * A request with the same body as one that has succeeded meanwhile is answered like a repeat of it.
+   *
+   * @param endsAt when it has waited long enough, by `performance.now()`
+   */
+  one(item: PublishItem, endsAt: number, publish: () => Promise<Published>): Promise<Published>
+  /** Begins once none of the keys is under way, so two that share keys never wait for each other. */
+  all<T>(items: readonly PublishItem[], publish: () => Promise<T>): Promise<T>
+}
+
+export function createKeyTurns(): KeyTurns {
+  const underWay = new Map<string, Promise<End>>()
+  const inRoom = createRoom()
+
+  // Nothing is awaited between finding the keys free and this.
+  const begin = <T>(keys: readonly string[], work: () => Promise<T>, endOf: (value: T) => End) => {
+    const result = work()
+    const end = result.then(endOf, (error: unknown) => ({ error }))
+    const ended = end.finally(() => {
+      for (const key of keys) underWay.delete(key)
+    })
+    for (const key of keys) underWay.set(key, ended)
+    return result
+  }
+  const one: KeyTurns['one'] = async (item, endsAt, publish) => {
+    const key = keyOf(item)
+    const since = performance.now()
+    for (let twin = underWay.get(key); twin; twin = underWay.get(key)) {
+      const { body, published, error } = await twin
+      if (published && body === item.body) return { ...published, duplicate: true }
+      const isOver = isKeyBusy(error) && performance.now() >= endsAt
+      if (isOver || (error instanceof DatabaseUnavailable && isLate(since))) throw error
+    }
+    return begin([key], publish, (published) => ({ body: item.body, published }))
+  }
+  const all: KeyTurns['all'] = async (items, publish) => {
+    const keys = [...new Set(items.filter((item) => item.idempotencyKey !== null).map(keyOf))]
+    const since = performance.now()
+    const twinOf = () => keys.map((key) => underWay.get(key)).find(Boolean)
+    for (let twin = twinOf(); twin; twin = twinOf()) {
+      await twin
+      if (isLate(since)) throw keyBusy()
+    }
+    return begin(keys, publish, () => ({}))
+  }
+  return {
+    one: (item, ...rest) => inRoom([item], () => one(item, ...rest)),
+    all: (items, ...rest) => inRoom(items, () => all(items, ...rest)),
+  }
+}
+
+/** JSON, as no character is forbidden in either part. */
+const keyOf = ({ tenant, idempotencyKey }: PublishItem) => JSON.stringify([tenant, idempotencyKey])
+
+/** A twin that this process publishes has long ended by then, unless the database hangs. */
+const isLate = (since: number) => performance.now() - since > WAITING.waitMsMax
+
+/** Those that wait for a key are in no queue, and are bounded here. */
+function createRoom() {
+  let size = 0
+  return async <T>(items: readonly PublishItem[], work: () => Promise<T>): Promise<T> => {
+    const own = sizeOf(items)
+    if (size > 0 && size + own > WAITING.sizeMax) throw WAITING.refusal()
+    size += own
+    try {
+      return await work()
+    } finally {
+      size -= own
+    }
+  }
+}
+
+/**
+ * Publishes until the key is free or `endsAt` has come: somebody else, another process or a producer's open
+ * transaction, may be publishing with it, and roll back. Nothing is held between two tries.
+ *
+ * @param again the second and each further try
+ */
+export async function whileBusy<T>(
+  publish: () => Promise<T>,
+  { again = publish, endsAt }: { again?: () => Promise<T>; endsAt: number },
+): Promise<T> {
+  let attempt = publish
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isKeyBusy(error) || performance.now() >= endsAt) throw error
+    }
+    await delay(Math.min(pauseMs * (0.5 + Math.random()), endsAt - performance.now()))
+    attempt = again
+  }
+}
