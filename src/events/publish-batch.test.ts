@@ -1,17 +1,17 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createTenant } from '../testing/tenant.ts'
-import type { PublishItem } from './publish.ts'
-import { BatchRefused, createBatchPublisher } from './publish-batch.ts'
-import { DatabaseUnavailable } from './publish-refused.ts'
+import { createKeyTurns } from './key-turns.ts'
+import { createPublisher, type PublishItem } from './publish.ts'
+import { createBatchPublisher } from './publish-batch.ts'
+import { BatchRefused, DatabaseUnavailable } from './publish-refused.ts'
 
 const { url, pool } = await createTestDatabase(t)
 const publishing = createPool({
   connectionString: url,
   max: 2,
   applicationName: 'publish-batch-test',
-  settings: { 'postrider.key_wait': '100ms' },
 })
 t.teardown(() => publishing.end())
 const { publishAll, idle } = createBatchPublisher({ pool: publishing })
@@ -45,17 +45,76 @@ t.test('a refused item undoes its neighbours, and every refused one is told', as
   t.equal(await count(), 0)
 })
 
-t.test('a key that an open transaction holds refuses the batch as busy', async (t) => {
-  const { item, count } = await bundle()
+/** A producer whose open transaction has published with these keys. */
+async function producerHolding(t: Test, tenant: string, keys: readonly string[]) {
   const producer = await pool.connect()
   t.teardown(() => producer.release())
   await producer.query('begin')
-  await producer.query('select postrider.publish($1, $2, $3, $4)', [item().tenant, 'a', '1', 'k'])
-  const items = [item(), item({ idempotencyKey: 'k' })]
-  await t.rejects(publishAll(items), { code: 'idempotency_key_busy', field: 'events' })
+  for (const key of keys) {
+    await producer.query('select postrider.publish($1, $2, $3, $4)', [tenant, 'a', '1', key])
+  }
+  return producer
+}
+
+t.test('keys that stay held refuse the batch, and each is named', async (t) => {
+  const { item, count } = await bundle()
+  const producer = await producerHolding(t, item().tenant, ['k', 'l'])
+  const keys = [null, 'k', 'free', 'l']
+  const items = keys.map((idempotencyKey) => item({ idempotencyKey }))
+  const { publishAll } = createBatchPublisher({ pool: publishing, keyWaitMsMax: 0 })
+  const error = await publishAll(items).catch((error: unknown) => error)
+  t.match(error, {
+    name: 'BatchRefused',
+    refusals: [
+      { index: 1, refusal: { code: 'idempotency_key_busy' } },
+      { index: 3, refusal: { code: 'idempotency_key_busy' } },
+    ],
+  })
   t.equal(await count(), 0)
   await producer.query('rollback')
-  t.match(await publishAll(items), [{ duplicate: false }, { duplicate: false }])
+  t.equal((await publishAll(items)).filter(({ duplicate }) => duplicate).length, 0)
+})
+
+for (const [end, duplicate] of [
+  ['commit', true],
+  ['rollback', false],
+] as const) {
+  t.test(`a batch waits for a held key, and others pass it: ${end}`, async (t) => {
+    const { item, count } = await bundle()
+    const producer = await producerHolding(t, item().tenant, ['k'])
+    const patient = createBatchPublisher({ pool: publishing, keyWaitMsMax: Infinity })
+    const waiting = [1, 2, 3].map((n) =>
+      patient.publishAll([item({ idempotencyKey: `${n}` }), item({ idempotencyKey: 'k' })]),
+    )
+    for (let n = 0; n < 10; n++) await patient.publishAll([item()])
+    t.equal(await count(), 10, 'nothing of those that wait')
+    await producer.query(end)
+    const published = (await Promise.all(waiting)).flat()
+    const ofKey = published.filter((_, n) => n % 2 === 1)
+    t.equal(new Set(ofKey.map(({ id }) => id)).size, 1)
+    t.equal(ofKey.filter((one) => !one.duplicate).length, duplicate ? 0 : 1)
+    t.equal(await count(), 10 + 3 + 1)
+  })
+}
+
+t.test('batches and single events that share keys are published one after the other', async (t) => {
+  const { item, count } = await bundle()
+  const keyTurns = createKeyTurns()
+  const batches = createBatchPublisher({ pool: publishing, keyTurns, keyWaitMsMax: 0 })
+  const single = createPublisher({ pool: publishing, keyTurns, keyWaitMsMax: 0 })
+  const [a, b] = ['a', 'b'].map((idempotencyKey) => item({ idempotencyKey })) as [
+    PublishItem,
+    PublishItem,
+  ]
+  await Promise.all(
+    Array.from({ length: 10 }, () => [
+      batches.publishAll([a, b]),
+      single.publish(a),
+      batches.publishAll([b, a]),
+      single.publish(b),
+    ]).flat(),
+  )
+  t.equal(await count(), 2)
 })
 
 t.test('more batches than connections at once all get through', async (t) => {

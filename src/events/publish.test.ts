@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { startPostgresProxy } from '../testing/postgres-proxy.ts'
@@ -8,12 +8,11 @@ import { createPublisher, type PublishItem } from './publish.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 
 const { url, pool } = await createTestDatabase(t)
-/** As the API sets it up: nobody waits long for another transaction. */
+/** As the API has it. */
 const publishing = createPool({
   connectionString: url,
   max: 4,
   applicationName: 'publish-test',
-  settings: { 'postrider.key_wait': '200ms' },
 })
 t.teardown(() => publishing.end())
 
@@ -28,10 +27,13 @@ function counted(answer?: (sent: number) => Promise<unknown>) {
   return { pool: { query } as unknown as Pool, sent }
 }
 
-async function bundle(answer?: (sent: number) => Promise<unknown>) {
+async function bundle(
+  answer?: (sent: number) => Promise<unknown>,
+  options: Partial<Parameters<typeof createPublisher>[0]> = {},
+) {
   const tenant = await createTenant(pool)
   const { pool: counting, sent } = counted(answer)
-  const publisher = createPublisher({ pool: counting, lanes: 1 })
+  const publisher = createPublisher({ pool: counting, lanes: 1, ...options })
   const item = (body: unknown, overrides: Partial<PublishItem> = {}): PublishItem => ({
     body: typeof body === 'string' ? body : JSON.stringify(body),
     tenant: tenant.key,
@@ -158,30 +160,147 @@ t.test('a key that was used for another event is refused', async (t) => {
   t.equal((await stored()).length, 1)
 })
 
-t.test('a key held by an open transaction is busy, and delays nobody', async (t) => {
-  const { tenant, publisher, item, stored } = await bundle()
-  const producer = await pool.connect()
-  await producer.query('begin')
-  await producer.query(`select postrider.publish($1, 'invoice.paid', '1', 'held')`, [tenant.key])
+t.test(
+  'forty twins of one process are one statement, and thirty-nine are duplicates',
+  async (t) => {
+    const { tenant, publisher, item, stored, sent } = await bundle(undefined, { keyWaitMsMax: 0 })
+    await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+    const repeat = item(paid(1), { idempotencyKey: 'k' })
+    const published = await Promise.all(Array.from({ length: 40 }, () => publisher.publish(repeat)))
+    t.equal(sent.length, 1)
+    const id = (await stored())[0]?.id
+    t.strictSame(published, [
+      { id, deliveries: 1, duplicate: false },
+      ...Array(39).fill({ id, deliveries: 1, duplicate: true }),
+    ])
+  },
+)
 
-  const startedAt = performance.now()
-  const busy = publisher.publish(item(paid(1), { idempotencyKey: 'held' }))
-  const alsoKeyed = publisher.publish(item(paid(2), { idempotencyKey: 'free' }))
-  const waiting = busy.then(
-    () => 'stored',
-    () => 'refused',
+t.test('of twins with different bodies the first wins, the others are refused', async (t) => {
+  const { publisher, item, stored } = await bundle()
+  const twins = [1, 2, 1, 2].map((n) => publisher.publish(item(paid(n), { idempotencyKey: 'k' })))
+  const reused = { status: 'rejected', reason: { code: 'idempotency_key_reused' } }
+  t.match(await Promise.allSettled(twins), [
+    { value: { duplicate: false } },
+    reused,
+    { value: { duplicate: true } },
+    reused,
+  ])
+  t.match(await stored(), [{ data: '1' }])
+})
+
+t.test('a twin that fails leaves its turn to the next one', async (t) => {
+  const lost = new Error('Connection terminated unexpectedly')
+  const { publisher, item, stored, sent } = await bundle(async (n) => {
+    if (n === 1) throw lost
+  })
+  const twins = [1, 2, 3].map(() => publisher.publish(item(paid(1), { idempotencyKey: 'k' })))
+  t.match(await Promise.allSettled(twins), [
+    { reason: { code: 'database_unavailable' } },
+    { value: { duplicate: false } },
+    { value: { duplicate: true } },
+  ])
+  t.equal(sent.length, 2)
+  t.equal((await stored()).length, 1)
+})
+
+t.test('twins of two processes never meet a busy key, however slow the disk is', async (t) => {
+  const { item, stored } = await bundle()
+  // Each commit that has stored a key takes as long as on a disk that is overloaded.
+  await pool.query(`
+    create function public.slow_disk() returns trigger language plpgsql as
+      'begin perform pg_sleep(0.2); return null; end';
+    create constraint trigger slow_disk after insert or update on postrider.idempotency
+      deferrable initially deferred for each row execute function public.slow_disk()`)
+  t.teardown(() => pool.query('drop trigger slow_disk on postrider.idempotency'))
+  const publishers = [createPublisher({ pool: publishing }), createPublisher({ pool: publishing })]
+  const repeat = item(paid(1), { idempotencyKey: 'k' })
+  const published = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => publishers[n % 2]?.publish(repeat)),
   )
-  const first = publisher.publish(item(paid(3))).then(() => 'without a key')
-  t.equal(await Promise.race([first, waiting]), 'without a key', 'did not wait for the lock')
-  await t.rejects(busy, { name: 'PublishRefused', code: 'idempotency_key_busy' })
-  await alsoKeyed
-  t.ok(performance.now() - startedAt < 1_000)
-  t.strictSame((await stored()).map(({ data }) => data).sort(), ['2', '3'])
+  t.equal(published.filter((one) => one?.duplicate === false).length, 1)
+  t.equal((await stored()).length, 1)
+})
 
+/** A producer whose open transaction has published with these keys. */
+async function producerHolding(t: Test, tenant: string, keys: readonly string[]) {
+  const producer = await pool.connect()
+  t.teardown(() => producer.release())
+  await producer.query('begin')
+  await producer.query(
+    `select postrider.publish($1, 'invoice.paid', '1', key) from unnest($2::text[]) as key`,
+    [tenant, keys],
+  )
+  return producer
+}
+
+const PATIENT = { keyWaitMsMax: Number.POSITIVE_INFINITY }
+
+for (const [end, duplicate] of [
+  ['commit', true],
+  ['rollback', false],
+] as const) {
+  t.test(`events whose keys are held wait, and delay nobody: ${end}`, async (t) => {
+    const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)
+    const keys = Array.from({ length: 200 }, (_, n) => `held-${n}`)
+    const producer = await producerHolding(t, tenant.key, keys)
+    const waiting = Promise.all(
+      keys.map((idempotencyKey) => publisher.publish(item(paid(1), { idempotencyKey }))),
+    )
+    const large = paid('x'.repeat(20_000))
+    const others = [
+      item(paid(2)),
+      item(paid(3), { idempotencyKey: 'free' }),
+      item(large),
+      item(large, { idempotencyKey: 'large' }),
+    ]
+    await Promise.all(others.map(publisher.publish))
+    t.equal((await stored()).length, 4)
+    t.ok(publishing.totalCount <= 4)
+    await producer.query(end)
+    const published = await waiting
+    t.strictSame(new Set(published.map((one) => one.duplicate)), new Set([duplicate]))
+    t.equal((await stored()).length, 204)
+  })
+}
+
+t.test('one that waits is refused once the producer has committed another body', async (t) => {
+  const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)
+  const producer = await producerHolding(t, tenant.key, ['held'])
+  const waiting = publisher.publish(item(paid(2), { idempotencyKey: 'held' }))
+  await publisher.publish(item(paid(3), { idempotencyKey: 'behind it' }))
+  await producer.query('commit')
+  await t.rejects(waiting, { name: 'PublishRefused', code: 'idempotency_key_reused' })
+  t.strictSame((await stored()).map(({ data }) => data).sort(), ['1', '3'])
+})
+
+t.test(
+  'a key that is held for too long is busy, for all its twins, and free afterwards',
+  async (t) => {
+    const { tenant, publisher, item, stored } = await bundle(undefined, { keyWaitMsMax: 100 })
+    const producer = await producerHolding(t, tenant.key, ['held'])
+    const held = item(paid(1), { idempotencyKey: 'held' })
+    const twins = await Promise.allSettled([1, 2, 3].map(() => publisher.publish(held)))
+    const busy = { reason: { name: 'PublishRefused', code: 'idempotency_key_busy' } }
+    t.match(twins, [busy, busy, busy])
+    await producer.query('rollback')
+    t.match(await publisher.publish(held), { duplicate: false })
+    t.equal((await stored()).length, 1)
+  },
+)
+
+t.test('is idle once those that wait for a key are answered', async (t) => {
+  const { tenant, publisher, item } = await bundle(undefined, PATIENT)
+  const producer = await producerHolding(t, tenant.key, ['held'])
+  let answered = 0
+  const waiting = [1, 2].map(async () => {
+    await publisher.publish(item(paid(1), { idempotencyKey: 'held' }))
+    answered += 1
+  })
+  await publisher.publish(item(paid(2), { idempotencyKey: 'behind it' }))
+  const idle = publisher.idle().then(() => t.equal(answered, 2))
   await producer.query('rollback')
-  producer.release()
-  const published = await publisher.publish(item(paid(1), { idempotencyKey: 'held' }))
-  t.equal(published.duplicate, false, 'free again')
+  await Promise.all([...waiting, idle])
 })
 
 t.test('a statement that loses against another transaction is tried again', async (t) => {

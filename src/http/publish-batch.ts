@@ -19,7 +19,7 @@ import { elementsOf } from './json-text.ts'
 import { ERRORS_MAX, type FieldError, Problem } from './problem.ts'
 import { ENVELOPE_BYTES } from './publish.ts'
 import { type JsonBody, readJsonBody, tooLarge } from './request-body.ts'
-import { json, OF_BODY, problems } from './responses.ts'
+import { json, KEY_BUSY, OF_BODY, problems } from './responses.ts'
 import { publishedSchema } from './schemas.ts'
 import { fieldErrors } from './validation.ts'
 
@@ -73,7 +73,8 @@ export function addPublishBatchRoute(
     },
     responses: {
       202: json(z.object({ data: z.array(publishedSchema) }), 'Stored, in the order given.'),
-      ...problems(409, ...OF_BODY),
+      ...problems(...OF_BODY),
+      ...KEY_BUSY,
     },
   })
   // As with a single event the text as it came is what is stored, so the framework does not parse it.

@@ -15,7 +15,7 @@ import {
 import { refuseUnfit } from './event-violations.ts'
 import { type FieldError, Problem } from './problem.ts'
 import { type JsonBody, readJsonBody, tooLarge } from './request-body.ts'
-import { json, OF_BODY, problems } from './responses.ts'
+import { json, KEY_BUSY, OF_BODY, problems } from './responses.ts'
 import { publishedSchema } from './schemas.ts'
 import { fieldErrors } from './validation.ts'
 
@@ -53,7 +53,8 @@ export function addPublishRoute(
     },
     responses: {
       202: json(publishedSchema, 'Stored: event, deliveries and jobs in one commit.'),
-      ...problems(409, ...OF_BODY),
+      ...problems(...OF_BODY),
+      ...KEY_BUSY,
     },
   })
   // Documented, but not validated by the framework: that would parse the body a second time, and

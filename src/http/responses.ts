@@ -32,6 +32,16 @@ export function problems(...statuses: ProblemStatus[]) {
   ) as Record<never, never>
 }
 
+/** 409 of a route that publishes. */
+export const KEY_BUSY = {
+  409: {
+    description:
+      'Somebody is publishing with the same idempotency key, and has not ended within 2 s; try again after `Retry-After`.',
+    content: PROBLEM,
+    headers: { 'Retry-After': { $ref: '#/components/headers/Retry-After' } },
+  },
+} as Record<never, never>
+
 export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
   return { description, content: { 'application/json': { schema } } }
 }

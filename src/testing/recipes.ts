@@ -1,5 +1,4 @@
 import type { Pool } from 'pg'
-import { createPool } from '../database/pool.ts'
 import { createPublisher } from '../events/publish.ts'
 import { createBatchPublisher } from '../events/publish-batch.ts'
 import type { AppOptions } from '../http/server.ts'
@@ -33,12 +32,12 @@ const SINCE = '2026-01-01T00:00:00Z'
 export const RECIPES: Record<string, Recipe> = {
   'publishEvent 409': {
     prepare: holdIdempotencyKey,
-    overrides: (context) => publishing(impatientPool(context)),
+    overrides: publishing,
     request: () => ({ headers: { 'idempotency-key': 'held' } }),
   },
   'publishEvents 409': {
     prepare: holdIdempotencyKey,
-    overrides: (context) => publishing(impatientPool(context)),
+    overrides: publishing,
     request: ({ tenant }) => ({
       body: { events: [{ tenant: tenant.key, type: 'a', data: 1, idempotencyKey: 'held' }] },
     }),
@@ -95,18 +94,13 @@ async function holdIdempotencyKey({ pool, world }: RecipeContext) {
   }
 }
 
-/** As that of the API. */
-function impatientPool({ databaseUrl: connectionString, t }: RecipeContext): Pool {
-  const settings = { 'postrider.key_wait': '200ms' }
-  const pool = createPool({ connectionString, max: 2, applicationName: 'test', settings })
-  t.teardown(() => pool.end())
-  return pool
+/** Waits for a key no longer than one try takes. */
+function publishing({ pool }: RecipeContext): Partial<AppOptions> {
+  return {
+    publisher: createPublisher({ pool, keyWaitMsMax: 0 }),
+    batchPublisher: createBatchPublisher({ pool, keyWaitMsMax: 0 }),
+  }
 }
-
-const publishing = (pool: Pool): Partial<AppOptions> => ({
-  publisher: createPublisher({ pool }),
-  batchPublisher: createBatchPublisher({ pool }),
-})
 
 const change =
   (text: string, id: (world: World) => string | undefined) =>
