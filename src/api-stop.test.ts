@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { createTestDatabase } from './testing/database.ts'
+import { countTries, holdKeys } from './testing/idempotency.ts'
 import { startReceiver } from './testing/receiver.ts'
 import { encryptSecret, type Service, startService } from './testing/service.ts'
 import { createTenant, type TestTenant } from './testing/tenant.ts'
@@ -121,6 +122,28 @@ t.test('publishes that are under way when the API is told to stop are answered',
     'those that it had taken',
   )
   await judge(t, { api, tenant, ...rest }, answers)
+})
+
+t.test('one that waits for its idempotency key is answered before the API ends', async (t) => {
+  const { api, tenant } = await bundle(t)
+  await countTries(pool)
+  const holder = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
+  const waiting = fetch(`${api.url}/api/events`, {
+    method: 'POST',
+    headers: {
+      authorization: 'Bearer test-admin-key',
+      'content-type': 'application/json',
+      'idempotency-key': 'held',
+    },
+    body: JSON.stringify({ tenant: tenant.key, type: 'invoice.paid', data: 1 }),
+  })
+  await untilHolds(pool, 'select last_value > 1 as holds from public.tries')
+  api.signal('SIGTERM')
+  const { status, headers } = await waiting
+  t.equal(status, 409)
+  t.equal(headers.get('retry-after'), '1')
+  t.equal(await api.ended, 0)
+  await holder.query('rollback')
 })
 
 t.test('an API that is told to stop under load keeps what it has acknowledged', async (t) => {

@@ -1,6 +1,7 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { holdKeys } from '../testing/idempotency.ts'
 import { createTenant } from '../testing/tenant.ts'
 import { createKeyTurns } from './key-turns.ts'
 import { createPublisher, type PublishItem } from './publish.ts'
@@ -19,7 +20,7 @@ const { publishAll, idle } = createBatchPublisher({ pool: publishing })
 async function bundle() {
   const tenant = await createTenant(pool)
   const item = (values: Partial<PublishItem> = {}): PublishItem => ({
-    body: '{"type":"a","data":1}',
+    body: '{"type":"invoice.paid","data":1}',
     tenant: tenant.key,
     idempotencyKey: null,
     ...values,
@@ -45,20 +46,9 @@ t.test('a refused item undoes its neighbours, and every refused one is told', as
   t.equal(await count(), 0)
 })
 
-/** A producer whose open transaction has published with these keys. */
-async function producerHolding(t: Test, tenant: string, keys: readonly string[]) {
-  const producer = await pool.connect()
-  t.teardown(() => producer.release())
-  await producer.query('begin')
-  for (const key of keys) {
-    await producer.query('select postrider.publish($1, $2, $3, $4)', [tenant, 'a', '1', key])
-  }
-  return producer
-}
-
 t.test('keys that stay held refuse the batch, and each is named', async (t) => {
   const { item, count } = await bundle()
-  const producer = await producerHolding(t, item().tenant, ['k', 'l'])
+  const producer = await holdKeys(t, pool, { tenant: item().tenant, keys: ['k', 'l'] })
   const keys = [null, 'k', 'free', 'l']
   const items = keys.map((idempotencyKey) => item({ idempotencyKey }))
   const { publishAll } = createBatchPublisher({ pool: publishing, keyWaitMsMax: 0 })
@@ -81,7 +71,7 @@ for (const [end, duplicate] of [
 ] as const) {
   t.test(`a batch waits for a held key, and others pass it: ${end}`, async (t) => {
     const { item, count } = await bundle()
-    const producer = await producerHolding(t, item().tenant, ['k'])
+    const producer = await holdKeys(t, pool, { tenant: item().tenant, keys: ['k'] })
     const patient = createBatchPublisher({ pool: publishing, keyWaitMsMax: Infinity })
     const waiting = [1, 2, 3].map((n) =>
       patient.publishAll([item({ idempotencyKey: `${n}` }), item({ idempotencyKey: 'k' })]),

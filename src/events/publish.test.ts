@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { holdKeys, slowDownKeys } from '../testing/idempotency.ts'
 import { startPostgresProxy } from '../testing/postgres-proxy.ts'
 import { createTenant } from '../testing/tenant.ts'
 import { createPublisher, type PublishItem } from './publish.ts'
@@ -206,13 +207,7 @@ t.test('a twin that fails leaves its turn to the next one', async (t) => {
 
 t.test('twins of two processes never meet a busy key, however slow the disk is', async (t) => {
   const { item, stored } = await bundle()
-  // Each commit that has stored a key takes as long as on a disk that is overloaded.
-  await pool.query(`
-    create function public.slow_disk() returns trigger language plpgsql as
-      'begin perform pg_sleep(0.2); return null; end';
-    create constraint trigger slow_disk after insert or update on postrider.idempotency
-      deferrable initially deferred for each row execute function public.slow_disk()`)
-  t.teardown(() => pool.query('drop trigger slow_disk on postrider.idempotency'))
+  await slowDownKeys(t, pool)
   const publishers = [createPublisher({ pool: publishing }), createPublisher({ pool: publishing })]
   const repeat = item(paid(1), { idempotencyKey: 'k' })
   const published = await Promise.all(
@@ -221,18 +216,6 @@ t.test('twins of two processes never meet a busy key, however slow the disk is',
   t.equal(published.filter((one) => one?.duplicate === false).length, 1)
   t.equal((await stored()).length, 1)
 })
-
-/** A producer whose open transaction has published with these keys. */
-async function producerHolding(t: Test, tenant: string, keys: readonly string[]) {
-  const producer = await pool.connect()
-  t.teardown(() => producer.release())
-  await producer.query('begin')
-  await producer.query(
-    `select postrider.publish($1, 'invoice.paid', '1', key) from unnest($2::text[]) as key`,
-    [tenant, keys],
-  )
-  return producer
-}
 
 const PATIENT = { keyWaitMsMax: Number.POSITIVE_INFINITY }
 
@@ -243,7 +226,7 @@ for (const [end, duplicate] of [
   t.test(`events whose keys are held wait, and delay nobody: ${end}`, async (t) => {
     const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)
     const keys = Array.from({ length: 200 }, (_, n) => `held-${n}`)
-    const producer = await producerHolding(t, tenant.key, keys)
+    const producer = await holdKeys(t, pool, { tenant: tenant.key, keys })
     const waiting = Promise.all(
       keys.map((idempotencyKey) => publisher.publish(item(paid(1), { idempotencyKey }))),
     )
@@ -266,7 +249,7 @@ for (const [end, duplicate] of [
 
 t.test('one that waits is refused once the producer has committed another body', async (t) => {
   const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)
-  const producer = await producerHolding(t, tenant.key, ['held'])
+  const producer = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
   const waiting = publisher.publish(item(paid(2), { idempotencyKey: 'held' }))
   await publisher.publish(item(paid(3), { idempotencyKey: 'behind it' }))
   await producer.query('commit')
@@ -278,7 +261,7 @@ t.test(
   'a key that is held for too long is busy, for all its twins, and free afterwards',
   async (t) => {
     const { tenant, publisher, item, stored } = await bundle(undefined, { keyWaitMsMax: 100 })
-    const producer = await producerHolding(t, tenant.key, ['held'])
+    const producer = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
     const held = item(paid(1), { idempotencyKey: 'held' })
     const twins = await Promise.allSettled([1, 2, 3].map(() => publisher.publish(held)))
     const busy = { reason: { name: 'PublishRefused', code: 'idempotency_key_busy' } }
@@ -291,7 +274,7 @@ t.test(
 
 t.test('is idle once those that wait for a key are answered', async (t) => {
   const { tenant, publisher, item } = await bundle(undefined, PATIENT)
-  const producer = await producerHolding(t, tenant.key, ['held'])
+  const producer = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
   let answered = 0
   const waiting = [1, 2].map(async () => {
     await publisher.publish(item(paid(1), { idempotencyKey: 'held' }))

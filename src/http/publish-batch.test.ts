@@ -1,7 +1,9 @@
 import t from 'tap'
+import { createBatchPublisher } from '../events/publish-batch.ts'
 import type { TenantId } from '../ids.ts'
 import { createTestApi, type RequestOptions } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { holdKeys } from '../testing/idempotency.ts'
 import { createTenant } from '../testing/tenant.ts'
 
 const { pool } = await createTestDatabase(t)
@@ -119,6 +121,23 @@ t.test('idempotency is that of each event', async (t) => {
     status: 422,
     json: { errors: [{ field: 'Idempotency-Key' }] },
   })
+})
+
+t.test('409 with Retry-After names the events whose key somebody else holds', async (t) => {
+  const { tenant, event, stored } = await bundle()
+  const batchPublisher = createBatchPublisher({ pool, keyWaitMsMax: 0 })
+  const api = createTestApi(pool, { batchPublisher })
+  const holder = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
+  const events = ['free', 'held'].map((idempotencyKey) => event({ idempotencyKey }))
+  const busy = await api.request('POST', '/api/events/batch', { body: { events } })
+  t.match(busy, {
+    status: 409,
+    json: { code: 'idempotency_key_busy', errors: [{ field: 'events[1].idempotencyKey' }] },
+  })
+  t.equal(busy.json.errors.length, 1)
+  t.equal(busy.headers.get('retry-after'), '1')
+  t.strictSame(await stored(), [])
+  await holder.query('rollback')
 })
 
 t.test('deliverAt holds the jobs back, and the deliveries can be seen', async (t) => {

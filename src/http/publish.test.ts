@@ -1,11 +1,14 @@
 import t from 'tap'
+import { createPublisher } from '../events/publish.ts'
 import { DatabaseUnavailable } from '../events/publish-refused.ts'
 import type { TenantId } from '../ids.ts'
 import { createTestApi, type RequestOptions } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { holdKeys, slowDownKeys } from '../testing/idempotency.ts'
+import { type Service, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
 
-const { pool } = await createTestDatabase(t)
+const { pool, url: databaseUrl } = await createTestDatabase(t)
 const BYTES_MAX = 2_048
 
 async function bundle(overrides: Parameters<typeof createTestApi>[1] = {}) {
@@ -234,6 +237,50 @@ t.test('a repeat with the same key answers with the first event', async (t) => {
     t.equal(answer.status, status, `${key.length} characters`)
   }
   t.equal(await countEvents(), 2)
+})
+
+t.test('409 with Retry-After while somebody else publishes with the key', async (t) => {
+  const { tenant, publish, event, countEvents } = await bundle({
+    publisher: createPublisher({ pool, keyWaitMsMax: 0 }),
+  })
+  const holder = await holdKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
+  const headers = { 'idempotency-key': 'held' }
+  const busy = await publish(event(), { headers })
+  t.match(busy, {
+    status: 409,
+    json: { code: 'idempotency_key_busy', errors: [{ field: 'Idempotency-Key' }] },
+  })
+  t.equal(busy.headers.get('retry-after'), '1')
+  await holder.query('rollback')
+  t.match(await publish(event(), { headers }), { status: 202, json: { duplicate: false } })
+  t.equal(await countEvents(), 1)
+})
+
+t.test('forty clients of two APIs race with one key, and all have the same event', async (t) => {
+  const { event, countEvents } = await bundle()
+  const apis: Service[] = await Promise.all(
+    [1, 2].map(() => startService(t, 'api', { DATABASE_URL: databaseUrl })),
+  )
+  await slowDownKeys(t, pool)
+  const send = async ({ url }: Service) => {
+    const response = await fetch(`${url}/api/events`, {
+      method: 'POST',
+      headers: {
+        authorization: 'Bearer test-admin-key',
+        'content-type': 'application/json',
+        'idempotency-key': 'one for all',
+      },
+      body: JSON.stringify(event()),
+    })
+    const { id, duplicate } = (await response.json()) as { id: string; duplicate: boolean }
+    return { status: response.status, id, duplicate }
+  }
+  const answers = await Promise.all(Array.from({ length: 20 }, () => apis.map(send)).flat())
+  t.equal(answers.length, 40)
+  t.strictSame([...new Set(answers.map(({ status }) => status))], [202])
+  t.equal(new Set(answers.map(({ id }) => id)).size, 1)
+  t.equal(answers.filter(({ duplicate }) => !duplicate).length, 1)
+  t.equal(await countEvents(), 1)
 })
 
 t.test(
