@@ -9,8 +9,6 @@ import { Parser } from 'tap-parser'
 
 /** Names of tests that may be skipped or left as a todo in CI, each with its reason. */
 const ALLOWED_SKIPS: Record<string, string> = {
-  'src/runner/changed-limits.test.ts > with limits in Redis > a rate that was lowered spreads what waits, the oldest first':
-    'an open defect: with Redis the first slot of a lowered rate is not used at once',
   'src/database/embedded.test.ts > as root goes on with the data of an ordinary user, as that user':
     'an ordinary user has to be able to enter the checkout; below /root none can',
 }

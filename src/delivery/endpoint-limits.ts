@@ -26,7 +26,8 @@ const UNLIMITED: EndpointLimits = {
 }
 
 export interface KeptEndpointLimits {
-  of(endpointId: EndpointId): EndpointLimits | Promise<EndpointLimits>
+  /** @param rateVersion a version that is known to exist: older limits than that are looked up again */
+  of(endpointId: EndpointId, rateVersion?: number): EndpointLimits | Promise<EndpointLimits>
   /** They have changed: look them up before they are used again. */
   forget(endpointIds: readonly EndpointId[]): void
 }
@@ -40,9 +41,10 @@ export function createEndpointLimits(
   const loader = new DataLoader((ids: readonly EndpointId[]) => load(pool, ids), { cache: false })
 
   return {
-    of(endpointId) {
+    of(endpointId, rateVersion = 0) {
       const kept = known.get(endpointId)
-      if (kept && kept.untilMs > now()) return kept.limits
+      const isFresh = kept && kept.untilMs > now() && kept.limits.rateVersion >= rateVersion
+      if (isFresh) return kept.limits
       return loader.load(endpointId).then((limits) => {
         if (known.size >= ENDPOINTS_MAX) known.clear()
         known.set(endpointId, { limits, untilMs: now() + KEPT_MS })

@@ -9,7 +9,8 @@ import type { EndpointLimits } from './endpoint-limits.ts'
 import type { Snoozed } from './snooze.ts'
 
 export interface LimitedDependencies {
-  limitsOf(endpointId: EndpointId): EndpointLimits | Promise<EndpointLimits>
+  /** @param rateVersion of the job's reservation: another runner may know of a change that this one does not */
+  limitsOf(endpointId: EndpointId, rateVersion?: number): EndpointLimits | Promise<EndpointLimits>
   inFlight: InFlight
   slots: Slots
   snooze(snoozed: Snoozed): Promise<void>
@@ -32,7 +33,7 @@ export function createLimited(deps: LimitedDependencies) {
     reservation: Reservation | null,
     signal?: AbortSignal,
   ): Promise<void> {
-    const limits = await deps.limitsOf(endpointId)
+    const limits = await deps.limitsOf(endpointId, reservation?.rateVersion)
     const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
     const place = await deps.inFlight.enter(endpointId, { ...limits, timeoutMs })
     if (!place.leave) {
