@@ -43,7 +43,7 @@ const variables = z.object({
     .optional()
     .register(documentation, {
       meaning:
-        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor` and `runners`',
+        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor`, `runners` and `secrets`',
       default: '`DATABASE_URL`',
     }),
   REDIS_URL: z

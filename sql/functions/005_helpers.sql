@@ -4,9 +4,10 @@
 create or replace function postrider.accepts_work(endpoint postrider.endpoint, tenant postrider.tenant)
 returns boolean
 language sql immutable parallel safe
-return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.suspended_at is null;
+return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.suspended_at is null
+  and endpoint.unreadable_since is null;
 comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
-  'Whether people let deliveries of this endpoint be sent now; otherwise they are held. Its circuit has a say too.';
+  'Whether deliveries of this endpoint may be sent now: people let it, and its secret can be opened. Otherwise they are held. Its circuit has a say too.';
 
 -- Not on current_user, which inside a security definer function is the owner; "role" stays what it was set to.
 create or replace function postrider.in_scope(tenant uuid) returns boolean

@@ -320,7 +320,8 @@ begin
   return query
   with wanting as (
     select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
-      array_agg(case when e.state = 'active' and c.opened_at is null then 'pending' else 'held' end) as states
+      array_agg(case when e.state = 'active' and e.unreadable_since is null and c.opened_at is null
+        then 'pending' else 'held' end) as states
     from unnest(items) as i
     cross join lateral (
       select distinct s.endpoint_id
@@ -359,7 +360,7 @@ begin
 end
 $$;
 comment on function postrider.route(postrider.publish_item[]) is
-  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused or its circuit open; and unasked ones, whose filters are too dear to be asked now.';
+  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused, its secret unreadable or its circuit open; and unasked ones, whose filters are too dear to be asked now.';
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,

@@ -6,7 +6,7 @@
 --
 -- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
 -- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using
--- up the retry schedule.
+-- up the retry schedule; one that a fault of ours interrupted uses it up, so that the delivery ends.
 --
 -- Planned once a session, with bounds and `= any (ids)`: see claim_many.
 -- Apart from finish_many, which seldom needs it.
@@ -61,7 +61,8 @@ begin
       claim = null,
       due_attempt = d.due_attempt + 1,
       put_off_until = null,
-      schedule_step = d.schedule_step + (f.outcome not in ('delivered', 'interrupted'))::int,
+      schedule_step = d.schedule_step
+        + (f.outcome not in ('delivered', 'interrupted') or coalesce(f.reason = 'fault', false))::int,
       abandoned_count = 0,
       -- What was cut off is made again for the same reason; a test is a test still.
       trigger = case when f.next_in_seconds is null or d.trigger = 'test' or f.outcome = 'interrupted'

@@ -22,7 +22,7 @@ create or replace function postrider.sendable(
 language sql immutable parallel safe
 return postrider.accepts_work(endpoint, tenant) and circuit.opened_at is null;
 comment on function postrider.sendable(postrider.endpoint, postrider.tenant, postrider.circuit) is
-  'Whether a delivery of this endpoint may become pending: people let it, and its circuit (null = none) is closed.';
+  'Whether a delivery of this endpoint may become pending: it accepts work, and its circuit (null = none) is closed.';
 
 create or replace function postrider.probe_pause(failed_probes int) returns interval
 language sql volatile
@@ -93,7 +93,8 @@ begin
       count(*) filter (where s.says = 'refuses') as refusals,
       array_agg(s.id) filter (where s.says = 'fails') as failed,
       bool_or(s.says = 'fails' and s.status_code = 410) as gone,
-      bool_or(s.id = c.probe_delivery_id) as probed
+      bool_or(s.id = c.probe_delivery_id) as probed,
+      bool_or(s.id = c.probe_delivery_id and s.reason = 'fault') as probe_failed_here
     from (
       select u.*, postrider.says_of_endpoint(u, u.id = any (tests)) as says from unnest(settled) as u offset 0
     ) as s
@@ -108,8 +109,10 @@ begin
       perform postrider.note_failures(seen.endpoint_id, seen.tenant_id, seen.failed,
         case when seen.answers then 0 else cardinality(seen.failed) end, seen.probed and not seen.answers, disable_after);
     elsif seen.probed and not seen.answers then
-      -- The probe ended without a verdict about the receiver (a shutdown cut it off): try again soon.
-      perform postrider.schedule_probe(seen.endpoint_id, now() + interval '1 second');
+      -- The probe ended without a verdict about the receiver (a shutdown cut it off): try again soon. A fault of
+      -- ours may meet every probe of this endpoint, and each uses up the schedule of its delivery.
+      perform postrider.schedule_probe(seen.endpoint_id,
+        now() + case when seen.probe_failed_here then postrider.probe_pause(0) else interval '1 second' end);
     end if;
     if seen.answers and not seen.works then
       perform postrider.note_answers(seen.endpoint_id, seen.tenant_id, seen.refusals::int);
@@ -124,7 +127,7 @@ begin
     'tenant', t.key, 'outcome', s.outcome, 'reason', s.reason, 'statusCode', s.status_code))
   from unnest(settled) as s
   join postrider.tenant t on t.id = s.tenant_id
-  where s.state = 'failed' and postrider.is_failure(s);
+  where s.state = 'failed' and (postrider.is_failure(s) or s.reason = 'fault');
 end
 $$;
 comment on function postrider.note_health(postrider.settled_delivery[], uuid[], interval) is
@@ -280,4 +283,4 @@ begin
 end
 $$;
 comment on function postrider.emit(uuid, text, json) is
-  'Publishes an operational event (endpoint.failing, endpoint.refusing, endpoint.recovered, endpoint.disabled, delivery.exhausted) of the tenant postrider:operator.';
+  'Publishes an operational event (endpoint.failing, endpoint.refusing, endpoint.recovered, endpoint.disabled, endpoint.unreadable, delivery.exhausted) of the tenant postrider:operator.';

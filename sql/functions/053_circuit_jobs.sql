@@ -51,7 +51,7 @@ comment on function postrider.replace_probe(uuid[], uuid[]) is
 
 -- probe: let one delivery through an open circuit. Where there is none that may be sent the circuit closes to one
 -- failure before opening, so that the next event finds out; what is held (for later, or locked at this moment) is
--- released. While people hold the endpoint, or all, it looks again every minute.
+-- released. While people hold the endpoint, or all, it looks again every minute; release_secrets() has it look.
 create or replace function postrider.probe(endpoint uuid) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -62,19 +62,21 @@ declare
   chosen postrider.delivery;
   candidates uuid[];
   accepts boolean;
+  looks_again boolean;
 begin
   select * into circuit from postrider.circuit c
   where c.endpoint_id = endpoint and c.opened_at is not null for update;
   if circuit.endpoint_id is null or circuit.probe_at > clock_timestamp() + interval '1 second' then
     return null;
   end if;
-  select postrider.accepts_work(e, t) and not postrider.is_paused() into accepts
+  select postrider.accepts_work(e, t) and not postrider.is_paused(), e.unreadable_since is null
+  into accepts, looks_again
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
   where e.id = endpoint and e.state <> 'disabled' and e.deleted_at is null;
   if not coalesce(accepts, false) then
     -- Enabling begins with a new count of failures, so that a disabled endpoint needs no probe.
-    if accepts is not null then
+    if looks_again then
       perform postrider.schedule_probe(endpoint, now() + interval '1 minute');
     end if;
     return null;

@@ -24,7 +24,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update postrider.endpoint e
-  set deleted_at = now(), updated_at = now(), client_certificate = null, client_key_encrypted = null
+  set deleted_at = now(), updated_at = now(), client_certificate = null, client_key_encrypted = null,
+    unreadable_since = null, unreadable_detail = null
   where e.id = delete_endpoint.endpoint and e.tenant_id = delete_endpoint.tenant and e.deleted_at is null
     and postrider.in_scope(e.tenant_id);
   if not found then

@@ -10,6 +10,7 @@
 --
 --   open_without_job          pending, and no job will wake it
 --   held_without_reason       held, although its endpoint and tenant accept work, and no job releases it
+--   secret_unreadable         deliveries are held because no key of a runner opens the secret of their endpoint
 --   probe_overdue             an open circuit without a probe planned or under way, or one that is 5 minutes late
 --   delivering_without_runner claimed by a runner that has been gone for a minute
 --   attempt_missing           a delivery has fewer attempts than it has begun
@@ -62,6 +63,13 @@ begin
     format('%s held deliveries of endpoint %s, which accepts work; the oldest is named', h.deliveries, e.id)
   from postrider.held_without_reason() h
   join postrider.endpoint e on e.id = h.endpoint_id;
+
+  return query
+  select 'secret_unreadable', e.id::text, e.tenant_id,
+    format('%s deliveries (10000 = at least) are held since %s: %s; give the runners the key, then: postrider secrets release',
+      postrider.left_in('held', e.id), e.unreadable_since, e.unreadable_detail)
+  from postrider.endpoint e
+  where e.unreadable_since is not null and e.deleted_at is null;
 
   return query
   select 'probe_overdue', p.endpoint_id::text, p.tenant_id,
@@ -241,8 +249,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'open_without_job, held_without_reason, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue.';
+  'open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery; of the attempt (started_without_runner), endpoint (probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job).';
+  'Of the delivery; of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

@@ -86,7 +86,8 @@ create or replace view postrider.endpoint_health as
 select e.id, e.tenant_id, e.url, e.state, e.disabled_reason,
   coalesce(d.pending, 0) as pending, coalesce(d.delivering, 0) as delivering, coalesce(d.held, 0) as held,
   d.oldest_due_at, coalesce(c.failures, 0) as failures, c.failing_since,
-  c.opened_at as circuit_opened_at, c.probe_at, coalesce(c.refusals, 0) as refusals, c.refusing_since
+  c.opened_at as circuit_opened_at, c.probe_at, coalesce(c.refusals, 0) as refusals, c.refusing_since,
+  e.unreadable_since, e.unreadable_detail
 from postrider.endpoint e
 left join (
   select d.endpoint_id,
@@ -117,6 +118,8 @@ comment on column postrider.endpoint_health.circuit_opened_at is 'Since when del
 comment on column postrider.endpoint_health.probe_at is 'When the next probe is due.';
 comment on column postrider.endpoint_health.refusals is 'Attempts since its last success that it answered with a refusal of the event, such as 400.';
 comment on column postrider.endpoint_health.refusing_since is 'When the first of them ended; null = there is none.';
+comment on column postrider.endpoint_health.unreadable_since is 'Since when its deliveries are held because no key of a runner opens its secret or client key; null = they are not.';
+comment on column postrider.endpoint_health.unreadable_detail is 'What that runner said.';
 
 create or replace view postrider.attempt_rate as
 select date_trunc('minute', a.started_at) as minute, a.outcome, count(*) as attempts,

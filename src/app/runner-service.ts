@@ -6,6 +6,8 @@ import { createPool } from '../database/pool.ts'
 import { egressRules } from '../delivery/egress.ts'
 import { trustCertificates } from '../delivery/trust.ts'
 import { createSecretBox, type SecretBox } from '../endpoints/secrets.ts'
+import { checkSecrets, releaseReadable } from '../endpoints/unreadable-secrets.ts'
+import type { Log } from '../log.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
 import type { SharedParts } from './shared-parts.ts'
 
@@ -22,7 +24,7 @@ export async function startRunnerOf(
   try {
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
-    await assertSecretsReadable(pool, box)
+    await checkSecretsAtStart(pool, box, log)
   } finally {
     await pool.end()
   }
@@ -45,27 +47,21 @@ export async function startRunnerOf(
   })
 }
 
-/** Enough to tell a wrong key from a secret that was sealed with one that is no longer listed. */
-const NEWEST_SECRETS = 20
-
 /**
- * A runner that can open no secret would postpone every delivery for ever; better that it does not start.
+ * A runner that can open no secret would have every endpoint held; better that it does not start. One that can
+ * open some starts, and says which not: what is sent to those is held once there is something. What was held for
+ * secrets that it can open is released.
  *
  * @throws ConfigError
  */
-async function assertSecretsReadable(pool: Pool, box: SecretBox): Promise<void> {
-  const { rows } = await pool.query<{ encrypted: string; endpoint_id: string }>(
-    `select encrypted, endpoint_id from postrider.endpoint_secret order by id desc limit ${NEWEST_SECRETS}`,
-  )
-  const isReadable = ({ encrypted, endpoint_id }: (typeof rows)[number]) => {
-    try {
-      return box.decrypt(encrypted, endpoint_id) !== ''
-    } catch {
-      return false
-    }
+async function checkSecretsAtStart(pool: Pool, box: SecretBox, log: Log): Promise<void> {
+  const { checked, unreadable, endpoints, named } = await checkSecrets(pool, box)
+  if (checked > 0 && unreadable === checked) {
+    throw new ConfigError([
+      'SECRET_ENCRYPTION_KEY opens none of the endpoint secrets; give the key that the API has, or list the old one second',
+    ])
   }
-  if (rows.length === 0 || rows.some(isReadable)) return
-  throw new ConfigError([
-    'SECRET_ENCRYPTION_KEY opens none of the newest endpoint secrets; give the key that the API has, or list the old one second',
-  ])
+  if (unreadable > 0) log.error({ checked, unreadable, endpoints, named }, 'secrets.unreadable')
+  const { released } = await releaseReadable(pool, box, 'start of a runner')
+  if (released > 0) log.warn({ endpoints: released }, 'secrets.released')
 }

@@ -72,8 +72,8 @@ export type Attempt = {
  * - `blocked_name`: The name leads to addresses that may not be dialled, and to no others. Tried again, as DNS may be wrong for a while.
  * - `blocked_url`: The URL cannot be read, or its scheme may not be used. Final.
  * - `erased`: The data of the event was erased, so that there is nothing to send. Final.
- * - `secret_unreadable`: No key opens the secret or the client key of the endpoint.
- * - `fault`: This service failed before the request was made.
+ * - `secret_unreadable`: No key opens the secret or the client key of the endpoint. Its deliveries are held until one does.
+ * - `fault`: This service failed before the request was made. Tried again by the schedule.
  * - `runner_stopped`: The runner stopped before the receiver had answered.
  * - `keepalive_closed`: The receiver closed the kept-alive connection as it was used.
  * - `runner_lost`: The runner was cut off before the outcome was written down.
@@ -119,6 +119,7 @@ export type Delivery = {
   /** UUIDv7. */
   endpointId: string
   state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+  heldReason: HeldReason | null
   attemptCount: number
   /** ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is. */
   nextAttemptAt: string | null
@@ -127,6 +128,16 @@ export type Delivery = {
   /** ISO 8601, in UTC. */
   finishedAt: string | null
 }
+
+/**
+ * Why a delivery is held at this moment. Null while it is not held, and when it is about to be released.
+ * - `disabled`: The endpoint is disabled.
+ * - `paused`: The endpoint is paused, or all deliveries are.
+ * - `suspended`: The tenant is suspended.
+ * - `secret`: No key of the service opens the secret or the client key of the endpoint.
+ * - `circuit`: The endpoint fails: now and then one delivery is sent to it as a probe.
+ */
+export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit'
 
 export type Published = {
   /** UUIDv7. */
@@ -250,6 +261,8 @@ export type Endpoint = {
   headers: Record<string, string>
   state: 'active' | 'paused' | 'disabled'
   disabledReason: string | null
+  /** Since when its deliveries are held because no key of the service opens its secret or client key; null = they are not. */
+  unreadableSince: string | null
   ratePerSecond: number | null
   maxInFlight: number | null
   timeoutSeconds: number | null

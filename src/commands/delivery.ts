@@ -10,7 +10,15 @@ import {
   withPageOptions,
 } from './request.ts'
 
-const COLUMNS = ['id', 'state', 'attemptCount', 'nextAttemptAt', 'eventId', 'endpointId']
+const COLUMNS = [
+  'id',
+  'state',
+  'heldReason',
+  'attemptCount',
+  'nextAttemptAt',
+  'eventId',
+  'endpointId',
+]
 const ATTEMPT_COLUMNS = [
   'number',
   'trigger',

@@ -18,6 +18,7 @@ import { addPublishCommand } from './publish.ts'
 import { addReplayCommand } from './replay.ts'
 import { addRunnerCommand } from './runner.ts'
 import { addRunnersCommand } from './runners.ts'
+import { addSecretsCommand } from './secrets.ts'
 import { addTailCommand } from './tail.ts'
 import { addTenantCommand } from './tenant.ts'
 
@@ -51,6 +52,7 @@ export function createProgram(context: CommandContext): Command {
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)
+  addSecretsCommand(program, context)
   addBenchCommand(program, context)
   addCompletionCommand(program, context)
   return program

@@ -13,10 +13,11 @@ interface Figures {
   jobs: { task: string; state: string; jobs: string; lag_s: string }[]
   circuits: { state: string; count: number }[]
   runners: { state: string; count: number }[]
+  unreadable: { endpoints: string; deliveries: string }
 }
 
 /**
- * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, runners. Asked
+ * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, runners, unreadable secrets. Asked
  * for when somebody scrapes; while the database is away the figures of before are shown.
  *
  * Each process shows the same figures, so that they can be had from any. Once for a set: in `dev` the API and
@@ -49,8 +50,20 @@ export function watchQueue(registry: Registry, pool: Pool): void {
     'Runners by state: live, draining, silent, stopped, reaped.',
     ['state'],
   )
+  const unreadableEndpoints = gauge(
+    'postrider_unreadable_endpoints',
+    'Endpoints whose secret or client key no key of a runner opens.',
+    [],
+  )
+  const unreadableDeliveries = gauge(
+    'postrider_unreadable_deliveries',
+    'Deliveries that are held for such endpoints; 100,000 stands for that many or more.',
+    [],
+  )
   const show = (figures: Figures) => {
     for (const one of [jobs, lag, circuits, runners]) one.reset()
+    unreadableEndpoints.set(Number(figures.unreadable.endpoints))
+    unreadableDeliveries.set(Number(figures.unreadable.deliveries))
     for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
     lag.set({ task: DELIVER_TASK }, 0)
     for (const row of figures.jobs) {
@@ -124,5 +137,13 @@ async function ask(pool: Pool): Promise<Figures> {
      left join postrider.runner_health r using (state)
      group by 1`,
   )
-  return { jobs: jobs.rows, circuits: circuits.rows, runners: runners.rows }
+  const unreadable = await pool.query<Figures['unreadable']>(
+    'select endpoints, deliveries from postrider.unreadable_secrets()',
+  )
+  return {
+    jobs: jobs.rows,
+    circuits: circuits.rows,
+    runners: runners.rows,
+    unreadable: unreadable.rows[0] ?? { endpoints: '0', deliveries: '0' },
+  }
 }

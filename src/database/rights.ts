@@ -48,7 +48,11 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_api: {
     purpose: 'The processes of `postrider api`.',
-    functions: [...PUBLISHING, 'suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
+    functions: [
+      ...PUBLISHING,
+      ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
+      ...['held_reason', 'unreadable_secrets'],
+    ],
     tables: {
       tenant: ['insert', 'update'],
       api_key: ['insert', 'update'],
@@ -66,6 +70,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
+      ...['hold_unreadable', 'release_secrets', 'unreadable_secrets'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
       ...['route_next', 'postpone_routing'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
@@ -93,7 +98,9 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
-    functions: ['violations', 'retention_plan', 'snapshot_holders'],
+    functions: [
+      ...['violations', 'retention_plan', 'snapshot_holders', 'held_reason', 'unreadable_secrets'],
+    ],
     readsAllBut: {
       ...SECRETS,
       endpoint: ['headers', 'client_certificate', 'client_key_encrypted'],
@@ -107,7 +114,14 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'delete_tenant_step'],
-      ...['pause_all', 'resume_all', 'start_replay', 'cancel_replay', 'explain_route'],
+      ...[
+        'pause_all',
+        'resume_all',
+        'release_secrets',
+        'start_replay',
+        'cancel_replay',
+        'explain_route',
+      ],
       ...['drain_runner', 'reap', 'reconcile', 'janitor', 'clean_up', 'abandon_of_dead_runners'],
       ...['create_partitions', 'erase_event', 'erase_tenant_data'],
     ],

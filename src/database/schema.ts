@@ -89,6 +89,8 @@ export interface EndpointTable {
   state: Generated<EndpointState>
   disabled_reason: string | null
   disabled_at: Date | null
+  unreadable_since: Date | null
+  unreadable_detail: string | null
   /** `numeric`, which pg hands over as text. */
   rate_per_second: ColumnType<string | null, number | null | undefined, number | null>
   /** Counts the changes of the rate. */

@@ -237,6 +237,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       refused: { code: 'P0002' },
     },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
+    held_reason: {
+      call: `held_reason('${other.endpoint.id}')`,
+      refused: [{ answer: null }],
+    },
     // Finds no row of another tenant, so there is nothing that it would lock.
     lock_endpoints_of: {
       call: `lock_endpoints_of('${other.tenant.id}')`,
@@ -249,6 +253,8 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       select p.proname as name from pg_proc p
       where p.pronamespace = 'postrider'::regnamespace and p.prosecdef
         and has_function_privilege('${ROLE}', p.oid, 'execute')`)
+    // So that there is a reason to keep to oneself.
+    await pool.query('select postrider.pause_endpoint($1)', [other.endpoint.id])
     const before = await stateOf(other.tenant.id)
     for (const { name } of callable) {
       const refusal = refusals[name]

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AttemptResult } from '../attempts/outcome.ts'
 import { SecretUnreadable } from '../endpoints/secrets.ts'
+import { InvalidSecret } from '../endpoints/signing-secret.ts'
 import type { AttemptId, DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import type { Claimed } from './claim.ts'
 import {
@@ -8,6 +9,7 @@ import {
   createDeliver,
   type DeliverDependencies,
   type DeliveryAttempted,
+  type Unreadable,
 } from './deliver.ts'
 import type { Finished } from './finish.ts'
 import type { SendRequest } from './send.ts'
@@ -63,6 +65,7 @@ function bundle({
   const finished: Finished[] = []
   const lines: DeliveryAttempted[] = []
   const faults: unknown[] = []
+  const held: Unreadable[] = []
   const deliver = createDeliver({
     claim: async () => claimed && { ...CLAIMED, ...claimed },
     send: async (request) => {
@@ -77,12 +80,13 @@ function bundle({
     schedule: { delaysSeconds: [60, 120], jitter: 0.1, retryAfterMaxSeconds: 3600 },
     timeoutMs: 15_000,
     random: () => 0.5,
+    holdUnreadable: async (unreadable) => held.push(unreadable) > 0,
     tracing: null,
     onFault: (error) => faults.push(error),
     log: (line) => lines.push(line),
     ...overrides,
   })
-  return { deliver, sent, finished, lines, faults }
+  return { deliver, sent, finished, lines, faults, held }
 }
 
 t.test('sends what was claimed, signed with every live secret', async (t) => {
@@ -203,18 +207,74 @@ t.test('an attempt that a shutdown cut off is handed on at once', async (t) => {
   t.match(finished, [{ nextInSeconds: 0 }])
 })
 
-t.test('a secret that no key opens postpones the delivery and costs no step', async (t) => {
-  const { deliver, sent, finished, faults } = bundle({
-    decryptSecret: () => {
+t.test('a secret that no key opens has its endpoint held, and costs no step', async (t) => {
+  const { deliver, sent, finished, faults, held } = bundle({
+    decryptSecret: (sealed) => {
+      if (sealed === 'sealed-new') return 'open'
       throw new SecretUnreadable('no key fits')
     },
   })
   await deliver(WAKE_UP)
   t.same(sent, [])
   t.match(finished, [
-    { nextInSeconds: 60, result: { outcome: 'interrupted', reason: 'secret_unreadable' } },
+    { nextInSeconds: 0, result: { outcome: 'interrupted', reason: 'secret_unreadable' } },
   ])
   t.match(faults, [{ message: 'no key fits' }])
+  t.same(held, [{ endpointId: 'e', sealed: ['sealed-old'], detail: 'no key fits' }])
+})
+
+t.test('where the endpoint could not be held, the delivery waits for a minute', async (t) => {
+  const { deliver, finished } = bundle({
+    decryptSecret: () => {
+      throw new SecretUnreadable('no key fits')
+    },
+    holdUnreadable: async () => false,
+  })
+  await deliver(WAKE_UP)
+  t.match(finished, [{ nextInSeconds: 60 }])
+})
+
+t.test('so has a client key that cannot be opened, and a secret that cannot sign', async (t) => {
+  const certificate = { clientCertificate: 'chain', clientKeyEncrypted: 'sealed-key' }
+  const ofKey = bundle({
+    claimed: certificate,
+    decryptSecret: (sealed) => {
+      if (sealed !== 'sealed-key') return 'open'
+      throw new SecretUnreadable('no key fits')
+    },
+    send: async ({ clientCertificate }) => {
+      clientCertificate?.openKey()
+      return RESULT
+    },
+  })
+  await ofKey.deliver(WAKE_UP)
+  t.match(ofKey.held, [{ sealed: ['sealed-key'] }])
+
+  const ofSign = bundle({
+    claimed: certificate,
+    send: () => Promise.reject(new InvalidSecret('is no key')),
+  })
+  await ofSign.deliver(WAKE_UP)
+  t.match(ofSign.held, [{ sealed: ['sealed-new', 'sealed-old'], detail: 'is no key' }])
+  t.match(ofSign.finished, [{ result: { reason: 'secret_unreadable' } }])
+})
+
+// It was tried again every minute for ever, as it cost no step (issue 14).
+t.test('another fault of ours takes the schedule, to its end', async (t) => {
+  for (const [scheduleStep, nextInSeconds] of [
+    [0, 60],
+    [1, 120],
+    [2, null],
+  ] as const) {
+    const { deliver, finished, faults, held } = bundle({
+      claimed: { scheduleStep },
+      send: () => Promise.reject(new TypeError('a bug')),
+    })
+    await deliver(WAKE_UP)
+    t.match(finished, [{ nextInSeconds, result: { outcome: 'interrupted', reason: 'fault' } }])
+    t.match(faults, [{ message: 'a bug' }])
+    t.same(held, [])
+  }
 })
 
 t.test('an event whose data is gone is blocked, not sent', async (t) => {

@@ -2,6 +2,7 @@ import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
 import type { AttemptReason } from '../attempts/reason.ts'
 import { SecretUnreadable } from '../endpoints/secrets.ts'
 import { InvalidSecret } from '../endpoints/signing-secret.ts'
+import type { EndpointId } from '../ids.ts'
 import type { OpenSpan, Tracing } from '../tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { ClientCertificate } from './connections.ts'
@@ -11,8 +12,8 @@ import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
 import type { SendRequest } from './send.ts'
 import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
-/** How long a delivery waits that could not be sent for a reason of ours, such as an unreadable secret. */
-const OUR_FAULT_PAUSE_SECONDS = 60
+/** How long a delivery waits whose secret could not be opened, and whose endpoint could not be held for it. */
+const UNREADABLE_PAUSE_SECONDS = 60
 
 export interface DeliverDependencies {
   claim(wakeUp: WakeUp): Promise<Claimed | null>
@@ -20,6 +21,8 @@ export interface DeliverDependencies {
   finish(finished: Finished): Promise<Verdict>
   /** Opens an endpoint secret; throws when no key fits. */
   decryptSecret(encrypted: string, endpointId: string): string
+  /** Has what is open for an endpoint held, until what cannot be opened here can be. Returns whether it is. */
+  holdUnreadable(unreadable: Unreadable): Promise<boolean>
   /** Used where an endpoint has no schedule or timeout of its own. */
   schedule: RetrySchedule
   timeoutMs: number
@@ -30,6 +33,14 @@ export interface DeliverDependencies {
   tracing: Tracing | null
   /** One line for each attempt. */
   log(attempted: DeliveryAttempted): void
+}
+
+export interface Unreadable {
+  endpointId: EndpointId
+  /** The endpoint's secrets, or its client key, that could not be opened or cannot sign. */
+  sealed: string[]
+  /** For operators; holds no secret. */
+  detail: string
 }
 
 /** The wide log line of one attempt. */
@@ -129,9 +140,30 @@ async function sendClaimed(
     return await sendTraced(deps.send, request, { tracing: deps.tracing, parent })
   } catch (cause) {
     deps.onFault(cause, claimed)
+    if (!(cause instanceof SecretUnreadable || cause instanceof InvalidSecret)) {
+      return notSent(FAULT)
+    }
+    const sealed = unopened(deps, claimed)
+    const { endpointId } = claimed
+    const isHeld = await deps.holdUnreadable({ endpointId, sealed, detail: cause.message })
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
-    return { ...notSent(ourFault(cause)), retryAfterSeconds: OUR_FAULT_PAUSE_SECONDS }
+    return { ...notSent(UNREADABLE), retryAfterSeconds: isHeld ? 0 : UNREADABLE_PAUSE_SECONDS }
   }
+}
+
+function unopened({ decryptSecret }: DeliverDependencies, claimed: Claimed): string[] {
+  const { secrets, clientKeyEncrypted: key, endpointId } = claimed
+  const isClosed = (sealed: string) => {
+    try {
+      decryptSecret(sealed, endpointId)
+      return false
+    } catch {
+      return true
+    }
+  }
+  const closed = [...secrets, ...(key === null ? [] : [key])].filter(isClosed)
+  // All can be opened, and one of the secrets is none that signs.
+  return closed.length > 0 ? closed : secrets
 }
 
 function clientCertificateOf(
@@ -149,13 +181,16 @@ const ERASED: Failure = {
   error: 'the data of the event was erased',
 }
 
-function ourFault(cause: unknown): Failure {
-  const isOfSecret = cause instanceof SecretUnreadable || cause instanceof InvalidSecret
-  return {
-    outcome: 'interrupted',
-    reason: isOfSecret ? 'secret_unreadable' : 'fault',
-    error: 'the request could not be signed here; it is tried again in a minute',
-  }
+const UNREADABLE: Failure = {
+  outcome: 'interrupted',
+  reason: 'secret_unreadable',
+  error: 'the secret or the client key of the endpoint cannot be opened; its deliveries are held',
+}
+
+const FAULT: Failure = {
+  outcome: 'interrupted',
+  reason: 'fault',
+  error: 'the request could not be made, by a fault of this service',
 }
 
 function notSent(failure: Failure): AttemptResult {
@@ -174,8 +209,11 @@ function notSent(failure: Failure): AttemptResult {
 /** Seconds until the next attempt, `null` = the delivery has reached its end. */
 function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResult): number | null {
   if (!isRetryable(result)) return null
-  // Cut off, by a shutdown or with its connection: at once. It is no failure, and costs no step.
-  if (result.outcome === 'interrupted') return result.retryAfterSeconds ?? 0
+  // Cut off, by a shutdown or with its connection: at once. It is no failure, and costs no step. A fault of ours
+  // may be there for ever, so it takes the schedule like a failure.
+  if (result.outcome === 'interrupted' && result.reason !== 'fault') {
+    return result.retryAfterSeconds ?? 0
+  }
   const delaysSeconds = claimed.retrySchedule ?? deps.schedule.delaysSeconds
   return nextDelaySeconds({ ...deps.schedule, delaysSeconds }, claimed.scheduleStep + 1, {
     random: deps.random(),

@@ -21,6 +21,10 @@ export interface FoundEndpoint {
   refusals: number
   refusingSince: Date | null
   circuitOpenedAt: Date | null
+  /** Since when its deliveries are held because no key opens its secret or client key. */
+  unreadableSince: Date | null
+  /** What the runner said, for operators. */
+  unreadableDetail: string | null
   probeAt: Date | null
   createdAt: Date
 }
@@ -81,7 +85,7 @@ const select = sql`
   select e.id, t.key as "tenantKey", e.url, e.description, e.event_types as "eventTypes", e.state,
     e.disabled_reason as "disabledReason", coalesce(c.failures, 0) as failures,
     c.failing_since as "failingSince", coalesce(c.refusals, 0) as refusals, c.refusing_since as "refusingSince",
-    c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt",
+    e.unreadable_since as "unreadableSince", e.unreadable_detail as "unreadableDetail", c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt",
     e.created_at as "createdAt"
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id

@@ -58,6 +58,58 @@ t.test('enable takes a disabled endpoint back, with or without what was held', a
   t.strictSame(await states(), ['cancelled'])
 })
 
+t.test('a delivery says why it is held, wherever it is shown', async (t) => {
+  const { work, call, disable, path } = await bundle()
+  const delivery = await work.publish()
+  const tenant = `/api/tenants/${work.tenant.key}`
+  const shown = async () => {
+    const answers = await Promise.all([
+      request('GET', `${tenant}/deliveries/${delivery.id}`),
+      request('GET', `${tenant}/deliveries`),
+      request('GET', `${tenant}/events/${delivery.eventId}`),
+    ])
+    const [one, list, event] = answers.map(({ json }) => json)
+    const of = ({ state, heldReason }: Record<string, string>) => `${state} ${heldReason}`
+    return [...new Set([of(one), of(list.data[0]), of(event.deliveries[0])])]
+  }
+  t.strictSame(await shown(), ['pending null'])
+  await call('pause')
+  t.strictSame(await shown(), ['held paused'])
+  await disable()
+  t.strictSame(await shown(), ['held disabled'])
+  await pool.query(`update postrider.endpoint set state = 'active' where id = $1`, [
+    work.endpoint.id,
+  ])
+  t.strictSame(await shown(), ['held null'], 'it is about to be released')
+
+  const endpoint = () => request('GET', `${path}/${work.endpoint.id}`)
+  t.match(await endpoint(), { json: { unreadableSince: null } })
+  await pool.query(`select postrider.hold_unreadable($1, array[$2], 'no key')`, [
+    work.endpoint.id,
+    work.endpoint.secret,
+  ])
+  t.strictSame(await shown(), ['held secret'])
+  t.match(await endpoint(), { json: { state: 'active', unreadableSince: /^20/ } })
+  const retry = await request('POST', `${tenant}/deliveries/${delivery.id}/retry`)
+  t.match(retry, {
+    status: 409,
+    json: { code: 'state_conflict', detail: /no key of this service/ },
+  })
+  t.match(await call('test'), { status: 409, json: { detail: /no key of this service/ } })
+  t.match(await call('resume'), { status: 200 })
+  t.strictSame(await shown(), ['held secret'], 'it is active, and no other key has come')
+
+  // The old secret is no text of the box here, as if its key were lost; without an overlap nothing signs with it.
+  const body = { overlapSeconds: 0 }
+  t.match(await call('secret/rotate', { body }), { status: 200 })
+  t.match(await endpoint(), { json: { unreadableSince: null } })
+  t.match(await work.audited(), [
+    { action: 'pause_endpoint' },
+    { who: 'a change of the secret', action: 'release_secrets' },
+    { action: 'rotate_secret' },
+  ])
+})
+
 // What is published while an endpoint is disabled has no delivery to it, and nothing said so (issue 14).
 t.test('enable says what was missed, with the replay that delivers it', async (t) => {
   const { work, call, states } = await bundle()

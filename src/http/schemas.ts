@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { OUTCOMES } from '../attempts/outcome.ts'
 import { ATTEMPT_REASONS, REASONS } from '../attempts/reason.ts'
+import { HELD_REASONS, type HeldReason } from '../endpoints/held-reason.ts'
 import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
 
 /**
@@ -75,6 +76,10 @@ export const endpointSchema = z
     headers: z.record(z.string(), z.string()),
     state: z.enum(['active', 'paused', 'disabled']),
     disabledReason: z.string().nullable(),
+    unreadableSince: time.nullable().openapi({
+      description:
+        'Since when its deliveries are held because no key of the service opens its secret or client key; null = they are not.',
+    }),
     ratePerSecond: z.number().nullable(),
     maxInFlight: z.int().nullable(),
     timeoutSeconds: z.int().nullable(),
@@ -115,12 +120,22 @@ export const secretsSchema = z
   })
   .openapi('Secrets')
 
+const heldReasonSchema = z
+  .enum(Object.keys(HELD_REASONS) as [HeldReason, ...HeldReason[]])
+  .openapi('HeldReason', {
+    description: [
+      'Why a delivery is held at this moment. Null while it is not held, and when it is about to be released.',
+      ...Object.entries(HELD_REASONS).map(([reason, meaning]) => `- \`${reason}\`: ${meaning}`),
+    ].join('\n'),
+  })
+
 export const deliverySchema = z
   .object({
     id,
     eventId: id,
     endpointId: id,
     state: z.enum(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled']),
+    heldReason: z.union([heldReasonSchema, z.null()]),
     attemptCount: z.int(),
     nextAttemptAt: time.nullable().openapi({
       description:

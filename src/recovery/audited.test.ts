@@ -70,6 +70,17 @@ t.test('every function that acts writes who acted, what was done and on what', a
     endpoint.id,
     WHO,
   )
+  await pool.query(
+    `update postrider.endpoint set unreadable_since = now(), unreadable_detail = 'lost' where id = $1`,
+    [endpoint.id],
+  )
+  await audited(
+    'release_secrets',
+    ofEndpoint,
+    'postrider.release_secrets(array[$1]::uuid[], $2)',
+    endpoint.id,
+    WHO,
+  )
   await audited('pause_all', service, 'postrider.pause_all($1)', WHO)
   await audited('resume_all', service, 'postrider.resume_all($1)', WHO)
   await audited('suspend_tenant', ofTenant, 'postrider.suspend_tenant($1, $2)', tenant.key, WHO)

@@ -5,6 +5,7 @@ import { createClaim } from '../delivery/claim.ts'
 import { createDeliver } from '../delivery/deliver.ts'
 import { createEndpointLimits } from '../delivery/endpoint-limits.ts'
 import { createFinish } from '../delivery/finish.ts'
+import { createHoldUnreadable } from '../delivery/hold-unreadable.ts'
 import { createLimited } from '../delivery/limited.ts'
 import { createReplan } from '../delivery/replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from '../delivery/retry-policy.ts'
@@ -75,6 +76,10 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
       onRetry: (error) => log.warn({ err: error, step: 'finish' }, 'database.retried'),
     }),
     decryptSecret: options.decryptSecret,
+    holdUnreadable: createHoldUnreadable(pool, {
+      runnerId: options.runnerId,
+      onError: (error) => log.warn({ err: error }, 'endpoint.not_held'),
+    }),
     schedule: {
       delaysSeconds: options.retrySchedule,
       jitter: DEFAULT_RETRY_JITTER,

@@ -97,6 +97,7 @@ async function delivering(t: Test, { url, answers }: { url: string; answers: str
     timeoutMs: 5_000,
     random: Math.random,
     onFault: (error) => t.fail(String(error)),
+    holdUnreadable: async ({ detail }) => t.fail(detail),
     tracing: null,
     log: () => {},
   })

@@ -143,6 +143,7 @@ export function DeliveryTable({
           </td>
           <td>
             <Badge of={delivery.state} />
+            {delivery.held_reason && <div class="muted">{delivery.held_reason}</div>}
           </td>
           <td>
             <Time at={delivery.created_at} />

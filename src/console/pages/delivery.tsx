@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Attempt, Attempts } from '../../attempts/attempts.ts'
+import { HELD_REASONS } from '../../endpoints/held-reason.ts'
 import { type Deliveries, type Delivery, nextAttemptAt } from '../../events/deliveries.ts'
 import type { createSentBody, SentBody } from '../../events/sent-body.ts'
 import type { EventId } from '../../ids.ts'
@@ -207,10 +208,14 @@ function State({ area, delivery, owner, url, type }: Shown) {
 }
 
 function Next(delivery: Delivery) {
-  const { state, finished_at: end } = delivery
+  const { state, held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
   if (end !== null) return <>none, it is over</>
-  if (state === 'held') return <>when its endpoint accepts work again</>
+  if (state === 'held') {
+    return (
+      <>{reason === null ? 'soon: it is being released' : `none yet. ${HELD_REASONS[reason]}`}</>
+    )
+  }
   return at === null ? <>–</> : <Countdown to={at} />
 }
 

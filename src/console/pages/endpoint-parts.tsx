@@ -157,6 +157,9 @@ export function State({
       of={[
         ['State', <EndpointState {...found} />],
         ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
+        ...(found.unreadableSince
+          ? [['Held because', <Unreadable {...found} area={area} />] as const]
+          : []),
         ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
         ['Failures in a row', String(found.failures)],
         ['Failing since', <Time at={found.failingSince} />],
@@ -173,6 +176,26 @@ export function State({
         ['Changed', <Time at={endpoint.updated_at} />],
       ]}
     />
+  )
+}
+
+function Unreadable({ area, ...found }: FoundEndpoint & { area: Area }) {
+  const what = 'no key of the service opens its secret or client key, since '
+  if (area === 'portal') {
+    return (
+      <>
+        {what}
+        <Time at={found.unreadableSince} />. Its deliveries wait; the operator of the service has to
+        help.
+      </>
+    )
+  }
+  return (
+    <>
+      {what}
+      <Time at={found.unreadableSince} />: {found.unreadableDetail}. Give the runners that key, then{' '}
+      <code>postrider secrets release</code>, or rotate the secret with no overlap.
+    </>
   )
 }
 

@@ -216,10 +216,12 @@ function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[
 export function EndpointState({
   state,
   circuitOpenedAt,
-}: Pick<FoundEndpoint, 'state' | 'circuitOpenedAt'>) {
+  unreadableSince,
+}: Pick<FoundEndpoint, 'state' | 'circuitOpenedAt' | 'unreadableSince'>) {
   return (
     <>
-      <Badge of={state} /> {circuitOpenedAt && <Badge of="open" label="circuit open" />}
+      <Badge of={state} /> {circuitOpenedAt && <Badge of="open" label="circuit open" />}{' '}
+      {unreadableSince && <Badge of="open" label="secret unreadable" />}
     </>
   )
 }

@@ -174,6 +174,7 @@ function Troubled({ endpoints }: { endpoints: TroubledEndpoint[] }) {
           <td>
             <Badge of={endpoint.state} />{' '}
             {endpoint.circuitOpenedAt && <Badge of="open" label="circuit open" />}
+            {endpoint.unreadableSince && <Badge of="open" label="secret unreadable" />}
             {endpoint.disabledReason && <div class="muted">{endpoint.disabledReason}</div>}
           </td>
           <td class="number">{endpoint.failures}</td>

@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { createSecretBox } from '../endpoints/secrets.ts'
+import { runCli } from '../testing/cli.ts'
+import { createTestDatabase } from '../testing/database.ts'
+import { startReceiver } from '../testing/receiver.ts'
+import { startService } from '../testing/service.ts'
+import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
+
+/** More than a look at the newest few finds. */
+const NEWER_ENDPOINTS = 25
+const [KEY, LOST] = [randomBytes(32), randomBytes(32)]
+const keys = (...list: Buffer[]) => list.map((key) => key.toString('base64')).join(',')
+const seal = createSecretBox([KEY]).encrypt
+const sealWithLost = createSecretBox([LOST]).encrypt
+
+async function bundle(t: Parameters<typeof startService>[0]) {
+  const { pool, url } = await createTestDatabase(t)
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  const environment = (...list: Buffer[]) => ({
+    DATABASE_URL: url,
+    SECRET_ENCRYPTION_KEY: keys(...list),
+  })
+  return {
+    pool,
+    receiver,
+    tenant,
+    start: (...list: Buffer[]) => startService(t, 'runner', environment(...list)),
+    cli: (args: string[], ...list: Buffer[]) => runCli(t, args, { env: environment(...list) }),
+    /** Resolves when so many deliveries of an endpoint are in this state, and none in another. */
+    until: (endpointId: string, state: string, count: number) =>
+      untilHolds(
+        pool,
+        `select count(*) = ${count} and bool_and(state = '${state}') as holds
+         from postrider.delivery where endpoint_id = $1`,
+        [endpointId],
+      ),
+    attempts: async () =>
+      (await pool.query('select count(*)::int as count from postrider.attempt')).rows[0].count,
+  }
+}
+
+// Each was claimed again every minute, without end and without anybody being told (issue 14).
+t.test('what no key opens is held, said, and released by one command', async (t) => {
+  const { pool, receiver, tenant, start, cli, until, attempts } = await bundle(t)
+  const types = { event_types: ['a.b'] }
+  const lost = await tenant.addEndpoint({ url: receiver.url, ...types }, sealWithLost)
+  for (let n = 0; n < NEWER_ENDPOINTS; n++) {
+    await tenant.addEndpoint({ url: receiver.url, event_types: ['c.d'] }, seal)
+  }
+  for (let n = 0; n < 30; n++) await tenant.publish('a.b')
+
+  const runner = await start(KEY)
+  t.match(await runner.line('secrets.unreadable'), {
+    checked: NEWER_ENDPOINTS + 1,
+    unreadable: 1,
+    endpoints: 1,
+    named: [{ id: lost.id, url: receiver.url, detail: /does not list the key/ }],
+  })
+  await until(lost.id, 'held', 30)
+  const before = await attempts()
+  for (let n = 0; n < 5; n++) await tenant.publish('a.b')
+  await tenant.publish('c.d')
+  await receiver.received(NEWER_ENDPOINTS)
+  await until(lost.id, 'held', 35)
+  await untilHolds(
+    pool,
+    `select count(*) = ${NEWER_ENDPOINTS} as holds from postrider.delivery where state = 'delivered'`,
+  )
+  t.equal(await attempts(), before + NEWER_ENDPOINTS, 'what is published later is never claimed')
+
+  const checked = await cli(['secrets', 'check'], KEY)
+  t.equal(checked.exitCode, 1)
+  t.match(checked.stdout, `1 of ${NEWER_ENDPOINTS + 1} cannot be opened`)
+  t.match(checked.stdout, lost.id)
+  const doctor = await cli(['doctor', '--json'], KEY)
+  t.match(JSON.parse(doctor.stdout), {
+    violations: [{ kind: 'secret_unreadable', id: lost.id, detail: /^35 deliveries/ }],
+  })
+  const refused = await cli(['secrets', 'release'], KEY)
+  t.match(refused, { exitCode: 1, stdout: 'released 0 endpoints; 1 stay held\n' })
+  await runner.stop()
+
+  t.match(await cli(['secrets', 'check', '--json'], KEY, LOST), {
+    exitCode: 0,
+    stdout: `{"checked":${NEWER_ENDPOINTS + 1},"unreadable":0,"endpoints":0,"named":[]}\n`,
+  })
+  t.match(await cli(['secrets', 'release'], KEY, LOST), {
+    exitCode: 0,
+    stdout: 'released 1 endpoints; 0 stay held\n',
+  })
+  await start(KEY, LOST)
+  await until(lost.id, 'delivered', 35)
+  t.match((await cli(['doctor'], KEY)).exitCode, 0)
+  const { rows } = await pool.query(
+    `select who, action, target_id from postrider.audit_log where action = 'release_secrets'`,
+  )
+  t.strictSame(rows, [
+    { who: 'postrider secrets release', action: 'release_secrets', target_id: lost.id },
+  ])
+})
+
+t.test('a runner that starts with the key releases what it can open', async (t) => {
+  const { pool, receiver, tenant, start, until } = await bundle(t)
+  await tenant.addEndpoint({ url: receiver.url, event_types: ['c.d'] }, seal)
+  const types = { event_types: ['a.b'] }
+  const lost = await tenant.addEndpoint({ url: receiver.url, ...types }, sealWithLost)
+  const neverFound = createSecretBox([randomBytes(32)]).encrypt
+  const stays = await tenant.addEndpoint({ url: receiver.url, ...types }, neverFound)
+  await tenant.publish('a.b')
+  const first = await start(KEY)
+  await until(lost.id, 'held', 1)
+  await until(stays.id, 'held', 1)
+  await first.stop()
+
+  const second = await start(KEY, LOST)
+  t.match(await second.line('secrets.released'), { endpoints: 1 })
+  t.match(await second.line('secrets.unreadable'), { endpoints: 1, named: [{ id: stays.id }] })
+  await until(lost.id, 'delivered', 1)
+  const { rows } = await pool.query(
+    `select d.state, postrider.held_reason(d.endpoint_id) as reason from postrider.delivery d where endpoint_id = $1`,
+    [stays.id],
+  )
+  t.strictSame(rows, [{ state: 'held', reason: 'secret' }])
+})
+
+t.test('a client key that no key opens holds as well, until it is taken away', async (t) => {
+  const { pool, receiver, tenant, start, until } = await bundle(t)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url }, seal)
+  const set = (key: string | null) =>
+    pool.query(
+      `update postrider.endpoint set client_certificate = $2, client_key_encrypted = $2, url = $3 where id = $1`,
+      // Only receivers over TLS ask for it.
+      [endpoint.id, key, key === null ? receiver.url : receiver.url.replace('http', 'https')],
+    )
+  await set(sealWithLost('PEM', endpoint.id))
+  await tenant.publish()
+  const runner = await start(KEY)
+  t.match(await runner.line('secrets.unreadable'), {
+    checked: 2,
+    unreadable: 1,
+    named: [{ id: endpoint.id }],
+  })
+  await until(endpoint.id, 'held', 1)
+  await set(null)
+  await until(endpoint.id, 'delivered', 1)
+})
+
+t.test('a runner that can open none of them does not start', async (t) => {
+  const { receiver, tenant, cli } = await bundle(t)
+  await tenant.addEndpoint({ url: receiver.url }, sealWithLost)
+  const { exitCode, stderr } = await cli(['runner'], KEY)
+  t.equal(exitCode, 78)
+  t.match(stderr, /SECRET_ENCRYPTION_KEY opens none of the endpoint secrets/)
+})
