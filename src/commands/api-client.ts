@@ -16,11 +16,21 @@ const problem = z.object({
 export class ApiRefused extends Error {
   override readonly name = 'ApiRefused'
   readonly status: number
-  constructor(status: number, body: string) {
-    super(describeProblem(status, body))
+  readonly #body: string
+  constructor(status: number, body: string, nameOf: NameOf = () => undefined) {
+    super(describeProblem(status, body, nameOf))
     this.status = status
+    this.#body = body
+  }
+
+  /** The same with the fields called as whoever made the request calls them. */
+  namingFields(nameOf: NameOf): ApiRefused {
+    return new ApiRefused(this.status, this.#body, nameOf)
   }
 }
+
+/** What a member of the body or a parameter of the query is called; undefined = as in the API. */
+type NameOf = (member: string) => string | undefined
 
 export class ApiUnreachable extends Error {
   override readonly name = 'ApiUnreachable'
@@ -76,14 +86,23 @@ async function exchange(url: string, target: URL, init: RequestInit) {
   }
 }
 
-function describeProblem(status: number, body: string): string {
+function describeProblem(status: number, body: string, nameOf: NameOf): string {
   const parsed = problem.safeParse(jsonOf(body))
   if (!parsed.success) return `the API answered ${status}: ${body.slice(0, 500)}`
   const { title, code, detail, errors } = parsed.data
   // Often the detail is the message of the only field, or the title again.
   const isRepeated = detail === title || errors.some(({ message }) => message === detail)
   const head = `${title} (${status} ${code})${detail === '' || isRepeated ? '' : `: ${detail}`}`
-  return [head, ...errors.map(({ field, message }) => `  ${field}: ${message}`)].join('\n')
+  const lines = errors.map(({ field, message }) => `  ${called(field, nameOf)}: ${message}`)
+  return [head, ...lines].join('\n')
+}
+
+/** `--event-types (eventTypes[0])` where it is a part of what was given. */
+function called(field: string, nameOf: NameOf): string {
+  const member = field.replace(/[.[].*$/s, '')
+  const name = nameOf(member)
+  if (name === undefined) return field
+  return member === field ? name : `${name} (${field})`
 }
 
 function jsonOf(text: string): unknown {

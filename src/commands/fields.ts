@@ -1,0 +1,107 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+/** What an operation of the API takes, and the option that gives it. */
+export interface Field {
+  /** As the API has it; also the name of the option, in small letters: `--rate-per-second`. */
+  name: string
+  /** Where the option is called otherwise, without `--`. */
+  option?: string
+  /** What stands for the value in the help; a field without is a switch. */
+  value?: string
+  /** With the unit, and what holds when it is left out. */
+  about: string
+  /** @throws InvalidArgumentError that goes on from “argument 'x' is invalid.” */
+  read?: (text: string) => unknown
+  /** Given several times, each is a `[name, value]` of an object. */
+  isObject?: boolean
+  choices?: readonly string[]
+  /** What a switch stands for, where that is not true. */
+  on?: unknown
+  /** What `--no-…` stands for, where something can be taken away. */
+  off?: { about: string; value: unknown }
+}
+
+/** An option that knows which field it gives. */
+class FieldOption extends Option {
+  readonly field: Field
+  constructor(flags: string, about: string, field: Field) {
+    super(flags, about)
+    this.field = field
+  }
+}
+
+export const optionOf = ({ name, option }: Field): string =>
+  `--${option ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/** Adds an option for each of the fields, and `--no-…` for each that can be taken away. */
+export function withFields(command: Command, fields: readonly Field[]): Command {
+  for (const field of fields) {
+    const flags = field.value === undefined ? optionOf(field) : `${optionOf(field)} ${field.value}`
+    const option = new FieldOption(flags, field.about, field)
+    if (field.choices) option.choices([...field.choices])
+    if (field.isObject) option.argParser((text, before) => collected(field, text, before))
+    else if (field.read) option.argParser(field.read)
+    command.addOption(option)
+    if (field.off === undefined) continue
+    const opposite = optionOf(field).replace('--', '--no-')
+    command.addOption(new FieldOption(opposite, field.off.about, field))
+  }
+  return command
+}
+
+/** What a command was given of its fields, as the API takes it; what was not given is not there. */
+export function valuesOf(command: Command): Record<string, unknown> {
+  const given = command.options.flatMap((option) => {
+    if (!(option instanceof FieldOption) || option.negate) return []
+    const value = command.getOptionValue(option.attributeName())
+    return value === undefined ? [] : [[option.field.name, valueOf(option.field, value)]]
+  })
+  return Object.fromEntries(given)
+}
+
+/** The fields of a command: what its options give. */
+export const fieldsOf = (command: Command): Field[] =>
+  command.options.flatMap((option) =>
+    option instanceof FieldOption && !option.negate ? [option.field] : [],
+  )
+
+/** How people gave the field of the API: by an option, or as an argument. */
+export function givenAs(command: Command, name: string): string | undefined {
+  const field = fieldsOf(command).find((one) => one.name === name)
+  if (field) return optionOf(field)
+  const argument = command.registeredArguments.find((one) => one.name() === name)
+  return argument && `<${name}>`
+}
+
+function collected(field: Field, text: string, before: unknown): unknown {
+  return [...(Array.isArray(before) ? before : []), field.read?.(text) ?? text]
+}
+
+function valueOf({ value: placeholder, isObject, on = true, off }: Field, value: unknown): unknown {
+  if (value === false) return off?.value
+  if (placeholder === undefined) return on
+  return isObject ? Object.fromEntries(value as [string, unknown][]) : value
+}
+
+export function readNumber(text: string): number {
+  const number = Number(text)
+  if (text.trim() === '' || Number.isNaN(number)) throw new InvalidArgumentError('It is no number.')
+  return number
+}
+
+/** Comma separated; blanks around do not count. */
+export const readList = (text: string): string[] => text.split(',').map((part) => part.trim())
+
+/** `none` is the empty list. */
+export const readNumbers = (text: string): number[] =>
+  text === 'none' ? [] : readList(text).map(readNumber)
+
+/** `name=value` or `Name: value`. */
+export const readPair =
+  (separator: '=' | ':') =>
+  (text: string): [name: string, value: string] => {
+    const at = text.indexOf(separator)
+    if (at < 1) throw new InvalidArgumentError(`It is no name${separator}value.`)
+    const [name, value] = [text.slice(0, at), text.slice(at + 1)]
+    return separator === ':' ? [name.trim(), value.trim()] : [name, value]
+  }
