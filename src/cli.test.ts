@@ -26,7 +26,7 @@ t.test('help and version are printed and exit 0', async (t) => {
 t.test('a wrong command line exits 2 and says what is wrong', async (t) => {
   const wrong: [string[], RegExp][] = [
     [['delivr'], /unknown command 'delivr'/],
-    [['tenant', 'create'], /missing required argument 'key'/],
+    [['tenant', 'create'], /missing required argument 'tenant'/],
     [['api', '--port', '80'], /unknown option '--port'/],
     [['publish', 'acme', 'invoice.paid', '{'], /data is not JSON/],
     [[], /Usage: postrider/],

@@ -25,7 +25,7 @@ t.test('a refusal shows the code and every field', async (t) => {
   t.match(
     result.stderr,
     'postrider: The request has invalid fields (422 request_invalid)\n' +
-      '  url: is not a URL\n  eventTypes[0]: is not a dotted name\n',
+      '  <url>: is not a URL\n  --event-types (eventTypes[0]): is not a dotted name\n',
   )
 })
 

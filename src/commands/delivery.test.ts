@@ -54,14 +54,56 @@ t.test('each command makes its request, and prints what came', async (t) => {
         '--limit',
         '5',
       ],
-      'GET /api/tenants/a%2Fb/deliveries?state=failed&type=a.*&since=2026-01-01T00%3A00%3A00Z&statusClass=5&reason=timeout_tls&limit=5&endpointId=e',
+      'GET /api/tenants/a%2Fb/deliveries?state=failed&endpointId=e&type=a.*&reason=timeout_tls&statusClass=5&since=2026-01-01T00%3A00%3A00Z&limit=5',
       '',
     ],
     [['delivery', 'show', 'a', '../b'], 'GET /api/tenants/a/deliveries/..%2Fb?answers=false', ''],
     [['delivery', 'show', 'a', 'd', '--json'], 'GET /api/tenants/a/deliveries/d', ''],
     [['delivery', 'retry', 'a', 'd'], 'POST /api/tenants/a/deliveries/d/retry', ''],
     [['delivery', 'cancel', 'a', 'd'], 'POST /api/tenants/a/deliveries/d/cancel', ''],
-    [['endpoint', 'test', 'a', 'e'], 'POST /api/tenants/a/endpoints/e/test', ''],
+    [['endpoint', 'test', 'a', 'e'], 'POST /api/tenants/a/endpoints/e/test', '{}'],
+    [
+      [
+        'endpoint',
+        'create',
+        'a',
+        'https://x.example/',
+        '--max-in-flight',
+        '2',
+        '--secret',
+        'aaaaaaaa',
+      ],
+      'POST /api/tenants/a/endpoints',
+      '{"url":"https://x.example/","maxInFlight":2,"secret":"aaaaaaaa"}',
+    ],
+    [
+      ['endpoint', 'change', 'a', 'e', '--url', 'https://y.example/', '--event-types', 'a, b.*']
+        .concat(['--header', 'X-A: b: c', '--header', 'X-D:e', '--metadata', 'team=a=b'])
+        .concat([
+          '--rate-per-second',
+          '0.5',
+          '--timeout-seconds',
+          '9',
+          '--retry-schedule',
+          '60,120',
+        ]),
+      'PATCH /api/tenants/a/endpoints/e',
+      '{"url":"https://y.example/","eventTypes":["a","b.*"],"headers":{"X-A":"b: c","X-D":"e"},' +
+        '"metadata":{"team":"a=b"},"ratePerSecond":0.5,"timeoutSeconds":9,"retrySchedule":[60,120]}',
+    ],
+    [
+      ['endpoint', 'change', 'a', 'e', '--no-description', '--no-filter', '--no-header']
+        .concat(['--no-metadata', '--no-rate-per-second', '--no-max-in-flight'])
+        .concat(['--no-timeout-seconds', '--no-retry-schedule']),
+      'PATCH /api/tenants/a/endpoints/e',
+      '{"description":"","filter":null,"headers":{},"metadata":{},"ratePerSecond":null,' +
+        '"maxInFlight":null,"timeoutSeconds":null,"retrySchedule":null}',
+    ],
+    [
+      ['endpoint', 'change', 'a', 'e', '--retry-schedule', 'none'],
+      'PATCH /api/tenants/a/endpoints/e',
+      '{"retrySchedule":[]}',
+    ],
     [['endpoint', 'pause', 'a', 'e'], 'POST /api/tenants/a/endpoints/e/pause', ''],
     [['event-type', 'list', '--limit', '5'], 'GET /api/event-types?limit=5', ''],
     [['event-type', 'show', 'a/b'], 'GET /api/event-types/a%2Fb', ''],
@@ -109,7 +151,7 @@ t.test('a schema comes from stdin too, and what is not JSON never leaves', async
     runCli(t, ['event-type', 'put', 'a.b', '--schema', file], { env, input })
   t.equal((await put('-', 'true')).exitCode, EXIT.ok)
   t.equal(api.requests[0]?.body, '{"schema":true}')
-  t.match(await put('-', '{'), { exitCode: EXIT.usage, stderr: /the schema cannot be read/ })
+  t.match(await put('-', '{'), { exitCode: EXIT.usage, stderr: /--schema - is not JSON/ })
   t.match(await put('missing.json', ''), { exitCode: EXIT.usage, stderr: /ENOENT/ })
   t.equal(api.requests.length, 1)
 })

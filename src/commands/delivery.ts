@@ -1,15 +1,14 @@
 import type { Command } from 'commander'
 import type { CommandContext } from './context.ts'
+import type { Field } from './fields.ts'
 import { renderPage, renderRecord, renderTable } from './output.ts'
 import type { Paint } from './paint.ts'
-import {
-  type JsonOption,
-  type PageOptions,
-  requestAndPrint,
-  withJsonOption,
-  withPageOptions,
-} from './request.ts'
+import { ENDPOINT_FIELD, PAGE_FIELDS, TIME_FIELDS } from './request.ts'
+import { addRequest, type RequestSpec } from './request-command.ts'
 
+const ALL = '/api/tenants/{tenant}/deliveries'
+const ONE = `${ALL}/{id}` as const
+const parameters = { id: 'id of the delivery' }
 const COLUMNS = [
   'id',
   'state',
@@ -30,79 +29,66 @@ const ATTEMPT_COLUMNS = [
   'error',
 ]
 
-interface ListOptions extends PageOptions {
-  state?: string
-  endpoint?: string
-  event?: string
-  type?: string
-  statusClass?: string
-  reason?: string
-  since?: string
-  until?: string
-}
+/** What deliveries and the attempts of `tail` are chosen by alike. */
+export const ATTEMPT_FIELDS: readonly Field[] = [
+  ENDPOINT_FIELD,
+  { name: 'type', value: '<type>', about: 'of events of this type, or pattern such as order.*' },
+  { name: 'reason', value: '<reason>', about: 'such as timeout_answer or tls_certificate' },
+  { name: 'statusClass', value: '<n>', about: '5 for those whose last attempt was answered 5xx' },
+]
+
+const DELIVERIES: readonly RequestSpec[] = [
+  {
+    verb: 'list',
+    about: 'list the deliveries of a tenant, newest first',
+    operation: `GET ${ALL}`,
+    fields: [
+      {
+        name: 'state',
+        value: '<state>',
+        about: 'pending, delivering, delivered, failed, held or cancelled',
+      },
+      { name: 'eventId', option: 'event', value: '<id>', about: 'of this event' },
+      ...ATTEMPT_FIELDS,
+      ...TIME_FIELDS,
+      ...PAGE_FIELDS,
+    ],
+    render: (page, paint) => renderPage(COLUMNS, page, paint),
+    examples: ['postrider delivery list acme --state failed --since 2026-01-31T00:00:00Z'],
+  },
+  {
+    verb: 'show',
+    about: 'show a delivery with its attempts',
+    operation: `GET ${ONE}`,
+    fields: [
+      {
+        name: 'answers',
+        option: 'without-answers',
+        about: 'leave out what receivers answered, which may be long',
+        on: false,
+      },
+    ],
+    // They are in no column.
+    forPeople: { answers: 'false' },
+    render: renderDelivery,
+  },
+  {
+    verb: 'retry',
+    about: 'make the next attempt at once; a finished delivery is reopened',
+    operation: `POST ${ONE}/retry`,
+  },
+  {
+    verb: 'cancel',
+    about: 'end an open delivery; an attempt that has begun is finished all the same',
+    operation: `POST ${ONE}/cancel`,
+  },
+]
 
 /** Shows deliveries, and lets people retry and cancel them, through the API. */
 export function addDeliveryCommand(program: Command, context: CommandContext): void {
   const delivery = program.command('delivery').description('what is sent to whom, and its attempts')
-
-  withPageOptions(delivery.command('list'))
-    .description('list the deliveries of a tenant, newest first')
-    .argument('<tenant>', 'key of the tenant')
-    .option('--state <state>', 'pending, delivering, delivered, failed, held or cancelled')
-    .option('--endpoint <id>', 'to this endpoint')
-    .option('--event <id>', 'of this event')
-    .option('--type <type>', 'of events of this type, or pattern such as order.*')
-    .option('--status-class <n>', '5 for those whose last attempt was answered 5xx')
-    .option('--reason <reason>', 'such as timeout_answer: why the last attempt did not deliver')
-    .option('--since <time>', 'ISO 8601; made from then on')
-    .option('--until <time>', 'ISO 8601; made before')
-    .action((tenant: string, { json, endpoint, event, ...query }: ListOptions) =>
-      requestAndPrint(
-        context,
-        {
-          method: 'GET',
-          path: pathOf(tenant),
-          query: { ...query, endpointId: endpoint, eventId: event },
-        },
-        json ? { json } : {},
-        (page, paint) => renderPage(COLUMNS, page, paint),
-      ),
-    )
-
-  withJsonOption(delivery.command('show'))
-    .description('show a delivery with its attempts')
-    .argument('<tenant>', 'key of the tenant')
-    .argument('<id>', 'id of the delivery')
-    .action((tenant: string, id: string, options: JsonOption) =>
-      requestAndPrint(
-        context,
-        { method: 'GET', path: pathOf(tenant, id), query: answersFor(options) },
-        options,
-        renderDelivery,
-      ),
-    )
-
-  for (const [verb, description] of [
-    ['retry', 'make the next attempt at once; a finished delivery is reopened'],
-    ['cancel', 'end an open delivery; an attempt that has begun is finished all the same'],
-  ] as const) {
-    withJsonOption(delivery.command(verb))
-      .description(description)
-      .argument('<tenant>', 'key of the tenant')
-      .argument('<id>', 'id of the delivery')
-      .action((tenant: string, id: string, options: JsonOption) =>
-        requestAndPrint(
-          context,
-          { method: 'POST', path: `${pathOf(tenant, id)}/${verb}` },
-          options,
-          renderRecord,
-        ),
-      )
-  }
+  for (const spec of DELIVERIES) addRequest(delivery, context, { parameters, ...spec })
 }
-
-/** Answers of receivers are in no column. */
-const answersFor = ({ json }: JsonOption) => (json ? {} : { answers: 'false' })
 
 function renderDelivery(
   { attempts, ...record }: { attempts: Record<string, unknown>[] },
@@ -111,9 +97,4 @@ function renderDelivery(
   const shown = renderRecord(record, paint)
   if (attempts.length === 0) return shown
   return `${shown}\n${renderTable(ATTEMPT_COLUMNS, attempts, paint)}`
-}
-
-function pathOf(tenant: string, id?: string): string {
-  const deliveries = `/api/tenants/${encodeURIComponent(tenant)}/deliveries`
-  return id === undefined ? deliveries : `${deliveries}/${encodeURIComponent(id)}`
 }

@@ -12,7 +12,7 @@ export const ENDPOINT_FIELDS: readonly Field[] = [
   {
     name: 'eventTypes',
     value: '<types>',
-    about: "comma separated: names, patterns such as order.*, or * for all; '*' when left out",
+    about: 'comma separated: names, patterns such as order.*, or * for all',
     read: readList,
   },
   {
@@ -62,7 +62,8 @@ export const ENDPOINT_FIELDS: readonly Field[] = [
   {
     name: 'retrySchedule',
     value: '<seconds>',
-    about: 'before the 2nd, 3rd, … attempt, comma separated, such as 60,300,3600; none = one attempt',
+    about:
+      'before the 2nd, 3rd, … attempt, comma separated, such as 60,300,3600; none = one attempt',
     read: readNumbers,
     off: { about: 'the schedule of the service', value: null },
   },
@@ -90,8 +91,9 @@ const ENCODING = {
   choices: SECRET_ENCODINGS,
 } as const
 
-/** Beside the fields above, when an endpoint is created. */
-export const NEW_SECRET_FIELDS: readonly Field[] = [
+/** When an endpoint is created nothing is there that could be taken away. */
+export const NEW_ENDPOINT_FIELDS: readonly Field[] = [
+  ...ENDPOINT_FIELDS.map(({ off: _, ...field }) => field),
   SECRET,
   { name: 'secretKind', ...KIND },
   { name: 'secretEncoding', ...ENCODING },

@@ -1,115 +1,99 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { callApi } from './api-client.ts'
-import { findConnection } from './connection.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
-import { renderPage, renderRecord } from './output.ts'
-import {
-  type JsonOption,
-  type PageOptions,
-  requestAndPrint,
-  withJsonOption,
-  withPageOptions,
-} from './request.ts'
+import type { Field } from './fields.ts'
+import { renderPage } from './output.ts'
+import { PAGE_FIELDS, readContent } from './request.ts'
+import { addRequest, type RequestSpec } from './request-command.ts'
 
 const COLUMNS = ['name', 'deprecatedAt', 'description']
+const ONE = '/api/event-types/{name}'
+const parameters = { name: 'such as invoice.paid' }
 
-interface PutOptions extends JsonOption {
-  description?: string
-  schema?: string
-}
+const FIELDS: readonly Field[] = [
+  {
+    name: 'description',
+    value: '<text>',
+    about: 'for people',
+    off: { about: 'no description', value: '' },
+  },
+  {
+    name: 'schema',
+    value: '<file>',
+    about: 'JSON Schema 2020-12 of the data; - reads stdin',
+    off: { about: 'no schema: any data', value: null },
+  },
+  {
+    name: 'deprecated',
+    about: 'new receivers should not rely on it',
+    off: { about: 'it may be relied on', value: false },
+  },
+]
+
+const EVENT_TYPES: readonly RequestSpec[] = [
+  {
+    verb: 'list',
+    about: 'list event types by name',
+    operation: 'GET /api/event-types',
+    fields: PAGE_FIELDS,
+    render: (page) => renderPage(COLUMNS, page),
+  },
+  { verb: 'show', about: 'show an event type', operation: `GET ${ONE}` },
+  {
+    verb: 'put',
+    about: 'describe an event type, or change its description; what is left out stays',
+    operation: `PUT ${ONE}`,
+    fields: FIELDS,
+    bodyOf: withSchema,
+    examples: ['postrider event-type put invoice.paid --schema invoice.json'],
+  },
+  {
+    verb: 'change',
+    about: 'change an event type that is there; what is left out stays, --no-… takes away',
+    operation: `PATCH ${ONE}`,
+    fields: FIELDS,
+    isChange: true,
+    bodyOf: withSchema,
+    examples: ['postrider event-type change invoice.paid --no-schema --deprecated'],
+  },
+  {
+    verb: 'deprecate',
+    about: 'mark an event type as one that new receivers should not rely on',
+    operation: `PATCH ${ONE}`,
+    fields: [{ name: 'deprecated', option: 'undo', about: 'take the mark away', on: false }],
+    bodyOf: (values) => JSON.stringify({ deprecated: true, ...values }),
+  },
+  {
+    verb: 'example',
+    about: 'print an example of what a receiver gets',
+    operation: `GET ${ONE}/example`,
+    render: (example) => `${JSON.stringify(example, null, 2)}\n`,
+  },
+  {
+    verb: 'delete',
+    about: 'forget the description of an event type; its events stay',
+    operation: `DELETE ${ONE}`,
+    done: 'deleted',
+  },
+]
 
 /** Describes event types through the API. */
 export function addEventTypeCommand(program: Command, context: CommandContext): void {
   const eventType = program.command('event-type').description('what is published, and its schemas')
-
-  withPageOptions(eventType.command('list'))
-    .description('list event types by name')
-    .action(({ limit, cursor, ...options }: PageOptions) =>
-      requestAndPrint(
-        context,
-        { method: 'GET', path: '/api/event-types', query: { limit, cursor } },
-        options,
-        (page) => renderPage(COLUMNS, page),
-      ),
-    )
-
-  withJsonOption(eventType.command('show'))
-    .description('show an event type')
-    .argument('<name>', 'such as invoice.paid')
-    .action((name: string, options: JsonOption) =>
-      requestAndPrint(context, { method: 'GET', path: pathOf(name) }, options, renderRecord),
-    )
-
-  withJsonOption(eventType.command('put'))
-    .description('describe an event type, or change its description; what is left out stays')
-    .argument('<name>', 'such as invoice.paid')
-    .option('--description <text>', 'for people')
-    .option('--schema <file>', 'JSON Schema 2020-12 of the data; - reads stdin')
-    .action(async (name: string, { description, schema, ...options }: PutOptions) => {
-      const body = JSON.stringify({ description, schema: await readSchema(context, schema) })
-      await requestAndPrint(
-        context,
-        { method: 'PUT', path: pathOf(name), body },
-        options,
-        renderRecord,
-      )
-    })
-
-  withJsonOption(eventType.command('deprecate'))
-    .description('mark an event type as one that new receivers should not rely on')
-    .argument('<name>', 'such as invoice.paid')
-    .option('--undo', 'take the mark away')
-    .action((name: string, { undo, ...options }: JsonOption & { undo?: true }) =>
-      requestAndPrint(
-        context,
-        { method: 'PATCH', path: pathOf(name), body: JSON.stringify({ deprecated: !undo }) },
-        options,
-        renderRecord,
-      ),
-    )
-
-  withJsonOption(eventType.command('example'))
-    .description('print an example of what a receiver gets')
-    .argument('<name>', 'such as invoice.paid')
-    .action((name: string, options: JsonOption) =>
-      requestAndPrint(
-        context,
-        { method: 'GET', path: `${pathOf(name)}/example` },
-        options,
-        (example) => `${JSON.stringify(example, null, 2)}\n`,
-      ),
-    )
-
-  eventType
-    .command('delete')
-    .description('forget the description of an event type; its events stay')
-    .argument('<name>', 'such as invoice.paid')
-    .option('--json', 'print one JSON document')
-    .action(async (name: string, { json }: JsonOption) => {
-      await callApi(await findConnection(context), { method: 'DELETE', path: pathOf(name) })
-      context.print(json ? `${JSON.stringify({ name, deleted: true })}\n` : `deleted ${name}\n`)
-    })
+  for (const spec of EVENT_TYPES) addRequest(eventType, context, { parameters, ...spec })
 }
 
 /** @throws UsageError for what cannot be read, or is not JSON */
-async function readSchema(
-  { cwd, stdin }: Pick<CommandContext, 'cwd' | 'stdin'>,
-  file: string | undefined,
-): Promise<unknown> {
-  if (file === undefined) return undefined
+async function withSchema(
+  { schema: file, ...values }: Record<string, unknown>,
+  context: CommandContext,
+): Promise<string> {
+  if (typeof file !== 'string') return JSON.stringify({ ...values, schema: file })
+  const content = await readContent(context, file, '--schema')
   try {
-    const content =
-      file === '-' ? await text(stdin as never) : await readFile(resolve(cwd, file), 'utf8')
-    return JSON.parse(content)
+    return JSON.stringify({ ...values, schema: JSON.parse(content) })
   } catch (error) {
-    throw new UsageError(`the schema cannot be read: ${(error as Error).message}`, { cause: error })
+    const message = `--schema ${file} is not JSON: ${(error as Error).message}`
+    throw new UsageError(message, { cause: error })
   }
-}
-
-function pathOf(name: string): string {
-  return `/api/event-types/${encodeURIComponent(name)}`
 }

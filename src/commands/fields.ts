@@ -12,6 +12,7 @@ export interface Field {
   about: string
   /** @throws InvalidArgumentError that goes on from “argument 'x' is invalid.” */
   read?: (text: string) => unknown
+  isRequired?: boolean
   /** Given several times, each is a `[name, value]` of an object. */
   isObject?: boolean
   choices?: readonly string[]
@@ -38,6 +39,7 @@ export function withFields(command: Command, fields: readonly Field[]): Command 
   for (const field of fields) {
     const flags = field.value === undefined ? optionOf(field) : `${optionOf(field)} ${field.value}`
     const option = new FieldOption(flags, field.about, field)
+    if (field.isRequired) option.makeOptionMandatory()
     if (field.choices) option.choices([...field.choices])
     if (field.isObject) option.argParser((text, before) => collected(field, text, before))
     else if (field.read) option.argParser(field.read)
@@ -54,7 +56,7 @@ export function valuesOf(command: Command): Record<string, unknown> {
   const given = command.options.flatMap((option) => {
     if (!(option instanceof FieldOption) || option.negate) return []
     const value = command.getOptionValue(option.attributeName())
-    return value === undefined ? [] : [[option.field.name, valueOf(option.field, value)]]
+    return value === undefined ? [] : [[option.field.name, takenFrom(option.field, value)]]
   })
   return Object.fromEntries(given)
 }
@@ -77,15 +79,16 @@ function collected(field: Field, text: string, before: unknown): unknown {
   return [...(Array.isArray(before) ? before : []), field.read?.(text) ?? text]
 }
 
-function valueOf({ value: placeholder, isObject, on = true, off }: Field, value: unknown): unknown {
-  if (value === false) return off?.value
-  if (placeholder === undefined) return on
-  return isObject ? Object.fromEntries(value as [string, unknown][]) : value
+function takenFrom(field: Field, given: unknown): unknown {
+  if (given === false) return field.off?.value
+  if (field.value === undefined) return field.on ?? true
+  return field.isObject ? Object.fromEntries(given as [string, unknown][]) : given
 }
 
 export function readNumber(text: string): number {
   const number = Number(text)
-  if (text.trim() === '' || Number.isNaN(number)) throw new InvalidArgumentError('It is no number.')
+  if (text.trim() === '' || Number.isNaN(number))
+    throw new InvalidArgumentError('It is not a number.')
   return number
 }
 
@@ -101,7 +104,7 @@ export const readPair =
   (separator: '=' | ':') =>
   (text: string): [name: string, value: string] => {
     const at = text.indexOf(separator)
-    if (at < 1) throw new InvalidArgumentError(`It is no name${separator}value.`)
+    if (at < 1) throw new InvalidArgumentError(`It is not of the form name${separator}value.`)
     const [name, value] = [text.slice(0, at), text.slice(at + 1)]
     return separator === ':' ? [name.trim(), value.trim()] : [name, value]
   }

@@ -44,7 +44,7 @@ t.test('without --json the key stands on a line of its own', async (t) => {
 
 t.test('what the API refuses is said field by field, and --scopes is needed', async (t) => {
   const refused = await run(['key', 'create', 'ci', '--scopes', 'all', '--tenant', 'nobody'])
-  t.match(refused, { exitCode: EXIT.failed, stderr: /scopes\[0\]: / })
+  t.match(refused, { exitCode: EXIT.failed, stderr: /--scopes \(scopes\[0\]\): / })
   t.match(await run(['key', 'create', 'ci']), { exitCode: EXIT.usage, stderr: /--scopes/ })
   t.match(await run(['key', 'revoke', 'x']), { exitCode: EXIT.failed, stderr: /api_key_not_found/ })
 })

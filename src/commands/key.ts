@@ -1,67 +1,53 @@
 import type { Command } from 'commander'
-import { callApi } from './api-client.ts'
-import { findConnection } from './connection.ts'
 import type { CommandContext } from './context.ts'
-import { renderPage, renderRecord } from './output.ts'
-import {
-  type JsonOption,
-  type PageOptions,
-  requestAndPrint,
-  withJsonOption,
-  withPageOptions,
-} from './request.ts'
+import { type Field, readList } from './fields.ts'
+import { renderPage } from './output.ts'
+import { PAGE_FIELDS } from './request.ts'
+import { addRequest } from './request-command.ts'
 
 const COLUMNS = ['id', 'name', 'tenant', 'scopes', 'expiresAt', 'lastUsedAt', 'revokedAt']
-
-interface CreateOptions extends JsonOption {
-  scopes: string
-  tenant?: string
-  expiresAt?: string
-}
+const TENANT: Field = { name: 'tenant', value: '<key>', about: 'only those of this tenant' }
 
 /** Creates, lists and revokes API keys through the API, with a key that is an admin's. */
 export function addKeyCommand(program: Command, context: CommandContext): void {
   const key = program.command('key').description('the keys that programs call the API with')
-
-  withJsonOption(key.command('create'))
-    .description('create an API key; prints it this once')
-    .argument('<name>', 'what it is for')
-    .requiredOption('--scopes <scopes>', 'comma separated: publish, read, manage, admin')
-    .option('--tenant <key>', 'the one tenant that it may touch; every tenant when left out')
-    .option('--expires-at <time>', 'ISO 8601; never when left out')
-    .action((name: string, { scopes, tenant, expiresAt, ...options }: CreateOptions) =>
-      requestAndPrint(
-        context,
-        {
-          method: 'POST',
-          path: '/api/keys',
-          body: JSON.stringify({ name, scopes: scopes.split(','), tenant, expiresAt }),
-        },
-        options,
-        renderRecord,
-      ),
-    )
-
-  withPageOptions(key.command('list'))
-    .description('list API keys, newest first, those that are over too')
-    .option('--tenant <key>', 'only those of this tenant')
-    .action(({ limit, cursor, tenant, ...options }: PageOptions & { tenant?: string }) =>
-      requestAndPrint(
-        context,
-        { method: 'GET', path: '/api/keys', query: { limit, cursor, tenant } },
-        options,
-        (page) => renderPage(COLUMNS, page),
-      ),
-    )
-
-  key
-    .command('revoke')
-    .description('revoke an API key: it is refused within five seconds')
-    .argument('<id>', 'id of the key, not the key itself')
-    .option('--json', 'print one JSON document')
-    .action(async (id: string, { json }: JsonOption) => {
-      const connection = await findConnection(context)
-      await callApi(connection, { method: 'DELETE', path: `/api/keys/${encodeURIComponent(id)}` })
-      context.print(json ? `${JSON.stringify({ id, revoked: true })}\n` : `revoked ${id}\n`)
-    })
+  addRequest(key, context, {
+    verb: 'create',
+    about: 'create an API key; prints it this once',
+    operation: 'POST /api/keys',
+    positional: [{ name: 'name', about: 'what it is for' }],
+    fields: [
+      {
+        name: 'scopes',
+        value: '<scopes>',
+        about: 'comma separated: publish, read, manage, admin',
+        read: readList,
+        isRequired: true,
+      },
+      { ...TENANT, about: 'the one tenant that it may touch; every tenant when left out' },
+      {
+        name: 'expiresAt',
+        value: '<time>',
+        about: 'ISO 8601, such as 2027-01-31T12:00:00Z; never when left out',
+      },
+    ],
+    examples: [
+      "postrider key create 'invoice service' --scopes publish",
+      "postrider key create 'Ann, support' --scopes read,manage --expires-at 2027-01-31T12:00:00Z",
+    ],
+  })
+  addRequest(key, context, {
+    verb: 'list',
+    about: 'list API keys, newest first, those that are over too',
+    operation: 'GET /api/keys',
+    fields: [TENANT, ...PAGE_FIELDS],
+    render: (page) => renderPage(COLUMNS, page),
+  })
+  addRequest(key, context, {
+    verb: 'revoke',
+    about: 'revoke an API key: it is refused within five seconds',
+    operation: 'DELETE /api/keys/{id}',
+    parameters: { id: 'id of the key, not the key itself' },
+    done: 'revoked',
+  })
 }

@@ -10,59 +10,53 @@ import {
 } from '../endpoints/signing-secret.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
-import { type FilterOptions, follow, withFilterOptions } from './follow.ts'
+import { follow, withFilterOptions } from './follow.ts'
 import { type Forwarded, forward } from './forward.ts'
 import { cellOf } from './output.ts'
 import { type Paint, paintFor } from './paint.ts'
+import { isJson } from './request.ts'
 
 /** Of events that were forwarded; each is forwarded once, however often it is tried. */
 const REMEMBERED_MAX = 10_000
 
-interface Options extends FilterOptions {
+interface Options {
   forward: string
   secret?: string
   secretEncoding?: SecretEncoding
-  json?: true
 }
 
 /** Forwards the events of a tenant to a program on this machine, as its endpoints get them. */
 export function addListenCommand(program: Command, context: CommandContext): void {
-  withFilterOptions(program.command('listen'))
+  const encoding = new Option(
+    '--secret-encoding <encoding>',
+    'how the secret is read; by its form when left out',
+  )
+  const command = withFilterOptions(program.command('listen'))
     .description('forward the events of a tenant to a URL on this machine')
     .argument('<tenant>', 'key of the tenant')
     .requiredOption('--forward <url>', 'such as http://localhost:3000/webhooks')
     .option('--secret <secret>', 'sign with this instead of as the endpoint was sent it')
-    .addOption(secretEncodingOption())
+    .addOption(encoding.choices([...SECRET_ENCODINGS]))
     .option('--json', 'print one JSON document a line')
-    .action(async (tenant: string, { forward: target, json, ...options }: Options) => {
-      const { secret: given, secretEncoding, ...filter } = options
-      const url = urlOf(target)
-      const secret = given === undefined ? undefined : toSignWith(given, secretEncoding)
-      const paint = paintFor(context)
-      const isNew = createMemory()
-      const onOpen = () => context.note(`forwarding to ${url}; stop with Ctrl-C\n`)
-      const attempts = await follow(context, tenant, {
-        ...filter,
-        include: 'request',
-        answers: 'false',
-        onOpen,
-      })
-      for await (const one of attempts) {
-        if (!one.event || one.request?.body == null || !isNew(one)) continue
-        const result = await forward(url, one, { secret, signal: context.stopSignal })
-        if (context.stopSignal.aborted) break
-        context.print(json ? jsonOf(one, result) : lineOf(one, result, paint))
-      }
-    })
+    .action(() => listen(context, command))
 }
 
-/** How a secret of one's own is read; the API and the console take the same words. */
-export function secretEncodingOption(): Option {
-  const option = new Option(
-    '--secret-encoding <encoding>',
-    'how the secret is read: base64, base64url, hex or text; by its form when left out',
-  )
-  return option.choices([...SECRET_ENCODINGS])
+async function listen(context: CommandContext, command: Command): Promise<void> {
+  const { forward: target, secret: given, secretEncoding } = command.opts<Options>()
+  const url = urlOf(target)
+  const secret = given === undefined ? undefined : toSignWith(given, secretEncoding)
+  const [paint, isNew] = [paintFor(context), createMemory()]
+  const attempts = await follow(context, command, {
+    include: 'request',
+    answers: 'false',
+    onOpen: () => context.note(`forwarding to ${url}; stop with Ctrl-C\n`),
+  })
+  for await (const one of attempts) {
+    if (!one.event || one.request?.body == null || !isNew(one)) continue
+    const result = await forward(url, one, { secret, signal: context.stopSignal })
+    if (context.stopSignal.aborted) break
+    context.print(isJson(command) ? jsonOf(one, result) : lineOf(one, result, paint))
+  }
 }
 
 /** @throws UsageError that does not hold the secret */

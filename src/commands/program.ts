@@ -9,11 +9,13 @@ import { addDeliveryCommand } from './delivery.ts'
 import { addDevCommand } from './dev.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEndpointCommand } from './endpoint.ts'
+import { addEventCommand } from './event.ts'
 import { addEventTypeCommand } from './event-type.ts'
 import { EXIT_MEANINGS } from './exit-code.ts'
 import { addKeyCommand } from './key.ts'
 import { addListenCommand } from './listen.ts'
 import { addMigrateCommand } from './migrate.ts'
+import { addPortalLinkCommand } from './portal-link.ts'
 import { addPublishCommand } from './publish.ts'
 import { addReplayCommand } from './replay.ts'
 import { addRunnerCommand } from './runner.ts'
@@ -46,7 +48,9 @@ export function createProgram(context: CommandContext): Command {
   addTenantCommand(program, context)
   addEndpointCommand(program, context)
   addKeyCommand(program, context)
+  addPortalLinkCommand(program, context)
   addEventTypeCommand(program, context)
+  addEventCommand(program, context)
   addDeliveryCommand(program, context)
   addReplayCommand(program, context)
   addTailCommand(program, context)

@@ -1,33 +1,84 @@
 import type { Command } from 'commander'
-import { callApi } from './api-client.ts'
-import { findConnection } from './connection.ts'
 import type { CommandContext } from './context.ts'
-import { UsageError } from './exit-code.ts'
+import { type Field, readList, readNumber, valuesOf, withFields } from './fields.ts'
 import { renderPage, renderRecord } from './output.ts'
 import { paintFor } from './paint.ts'
 import { type Replay, watchReplay } from './replay-progress.ts'
 import {
-  type JsonOption,
-  type PageOptions,
-  requestAndPrint,
+  ask,
+  ENDPOINT_FIELD,
+  isJson,
+  PAGE_FIELDS,
+  SINCE_FIELD as since,
+  UNTIL_FIELD as until,
+  withExamples,
   withJsonOption,
-  withPageOptions,
 } from './request.ts'
+import { addRequest, type RequestSpec } from './request-command.ts'
 
+const ALL = '/api/tenants/{tenant}/replays'
+const parameters = { id: 'id of the replay' }
 const COLUMNS = ['id', 'state', 'mode', 'done', 'total', 'since', 'until', 'createdAt']
+const REPLAYS: readonly RequestSpec[] = [
+  {
+    verb: 'list',
+    about: 'list the replays of a tenant, newest first',
+    operation: `GET ${ALL}`,
+    fields: PAGE_FIELDS,
+    render: (page, paint) => renderPage(COLUMNS, page, paint),
+  },
+  { verb: 'show', about: 'show how far a replay is', operation: `GET ${ALL}/{id}` },
+  {
+    verb: 'cancel',
+    about: 'end a replay; what is due already is delivered',
+    operation: `POST ${ALL}/{id}/cancel`,
+  },
+]
 /** The API counts no further. */
 const COUNTED_MAX = 100_000
 
-interface StartOptions extends JsonOption {
-  since: string
-  until?: string
-  endpoint?: string
-  type?: string
-  state?: string
-  statusClass?: string
-  rate?: string
-  missed?: true
-  preview?: true
+/** What is delivered again; `--missed` is a word of its own for one of two modes. */
+const START_FIELDS: readonly Field[] = [
+  { ...since, about: `what was ${since.about}`, isRequired: true },
+  { ...until, about: `${until.about}; now when left out` },
+  ENDPOINT_FIELD,
+  {
+    name: 'eventTypes',
+    option: 'type',
+    value: '<types>',
+    about: 'comma separated: names, order.*',
+    read: readList,
+  },
+  {
+    name: 'states',
+    option: 'state',
+    value: '<states>',
+    about: 'comma separated: delivered, failed, cancelled; failed when left out',
+    read: readList,
+  },
+  {
+    name: 'statusClass',
+    value: '<n>',
+    about: '5 for those whose last attempt was answered 5xx',
+    read: readNumber,
+  },
+  {
+    name: 'mode',
+    option: 'missed',
+    about: 'instead: events that match the endpoint and have no delivery to it',
+    on: 'missed',
+  },
+  {
+    name: 'ratePerSecond',
+    option: 'rate',
+    value: '<n>',
+    about: 'made due per second; 50 when left out',
+    read: readNumber,
+  },
+  { name: 'preview', about: 'only count' },
+]
+
+interface StartOptions {
   yes?: true
   wait: boolean
 }
@@ -43,96 +94,43 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
   const replay = program.command('replay').description('deliver again what has ended')
   addStart(replay, context)
 
-  withPageOptions(replay.command('list'))
-    .description('list the replays of a tenant, newest first')
-    .argument('<tenant>', 'key of the tenant')
-    .action((tenant: string, { limit, cursor, ...options }: PageOptions) =>
-      requestAndPrint(
-        context,
-        { method: 'GET', path: pathOf(tenant), query: { limit, cursor } },
-        options,
-        (page, paint) => renderPage(COLUMNS, page, paint),
-      ),
-    )
-
-  for (const [verb, method, suffix, description] of [
-    ['show', 'GET', '', 'show how far a replay is'],
-    ['cancel', 'POST', '/cancel', 'end a replay; what is due already is delivered'],
-  ] as const) {
-    withJsonOption(replay.command(verb))
-      .description(description)
-      .argument('<tenant>', 'key of the tenant')
-      .argument('<id>', 'id of the replay')
-      .action((tenant: string, id: string, options: JsonOption) =>
-        requestAndPrint(
-          context,
-          { method, path: pathOf(tenant, id) + suffix },
-          options,
-          renderRecord,
-        ),
-      )
-  }
+  for (const spec of REPLAYS) addRequest(replay, context, { parameters, ...spec })
 }
 
 function addStart(replay: Command, context: CommandContext): void {
-  withJsonOption(replay.command('start'))
+  const command = withJsonOption(withFields(replay.command('start'), START_FIELDS))
     .description('count what would be delivered again, ask, begin, and show how far it is')
     .argument('<tenant>', 'key of the tenant')
-    .requiredOption('--since <time>', 'ISO 8601; what was made from then on')
-    .option('--until <time>', 'ISO 8601; made before; now when left out')
-    .option('--endpoint <id>', 'to this endpoint')
-    .option('--type <types>', 'comma separated: names, order.*')
-    .option(
-      '--state <states>',
-      'comma separated: delivered, failed, cancelled; failed when left out',
-    )
-    .option('--status-class <n>', '5 for those whose last attempt was answered 5xx')
-    .option('--missed', 'instead: events that match the endpoint and have no delivery to it')
-    .option('--rate <n>', 'made due per second; 50 when left out')
-    .option('--preview', 'only count')
     .option('--yes', 'do not ask')
     .option('--no-wait', 'do not watch it')
-    .action((tenant: string, options: StartOptions) => start(context, tenant, options))
+    .action(() => start(context, command))
+  withExamples(command, [
+    'postrider replay start acme --since 2026-01-31T00:00:00Z --preview',
+    'postrider replay start acme --since 2026-01-31T00:00:00Z --endpoint <id> --missed',
+  ])
 }
 
-async function start(context: CommandContext, tenant: string, options: StartOptions) {
-  const connection = await findConnection(context)
-  const body = bodyOf(options)
+async function start(context: CommandContext, command: Command): Promise<void> {
+  const [tenant = ''] = command.args
+  const { yes, wait } = command.opts<StartOptions>()
+  const { preview: isPreview, ...body } = valuesOf(command)
   const post = async (more: object) => {
     const request = { path: pathOf(tenant), body: JSON.stringify({ ...body, ...more }) }
-    return JSON.parse(await callApi(connection, { method: 'POST', ...request }))
+    return JSON.parse(await ask(context, command, { method: 'POST', ...request }))
   }
   const preview: { count: number } = await post({ preview: true })
-  if (options.preview) {
-    return context.print(options.json ? `${JSON.stringify(preview)}\n` : `${countOf(preview)}\n`)
+  if (isPreview) {
+    const text = isJson(command) ? JSON.stringify(preview) : countOf(preview)
+    return context.print(`${text}\n`)
   }
-  if (!options.yes) await confirm(context, `deliver ${countOf(preview)} to ${tenant}? [y/N] `)
+  if (!yes) await confirm(context, `deliver ${countOf(preview)} to ${tenant}? [y/N] `)
   const begun: Replay = await post({})
   const get = async (): Promise<Replay> =>
-    JSON.parse(await callApi(connection, { method: 'GET', path: pathOf(tenant, begun.id) }))
-  const shown = options.wait ? await watchReplay(context, begun, get) : begun
+    JSON.parse(await ask(context, command, { method: 'GET', path: pathOf(tenant, begun.id) }))
+  const shown = wait ? await watchReplay(context, begun, get) : begun
   context.print(
-    options.json ? `${JSON.stringify(shown)}\n` : renderRecord({ ...shown }, paintFor(context)),
+    isJson(command) ? `${JSON.stringify(shown)}\n` : renderRecord({ ...shown }, paintFor(context)),
   )
-}
-
-function bodyOf(options: StartOptions) {
-  return {
-    mode: options.missed ? 'missed' : 'redeliver',
-    since: options.since,
-    until: options.until,
-    endpointId: options.endpoint,
-    eventTypes: options.type?.split(','),
-    states: options.state?.split(','),
-    statusClass: numberOf('--status-class', options.statusClass),
-    ratePerSecond: numberOf('--rate', options.rate),
-  }
-}
-
-function numberOf(name: string, text: string | undefined): number | undefined {
-  const value = text === undefined ? undefined : Number(text)
-  if (Number.isNaN(value)) throw new UsageError(`${name} ${text} is not a number`)
-  return value
 }
 
 const countOf = ({ count }: { count: number }): string =>

@@ -5,7 +5,7 @@ import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
 import { type Field, fieldsOf, optionOf, valuesOf, withFields } from './fields.ts'
 import { renderRecord } from './output.ts'
-import { ask, printAnswer, type Render, withExamples, withJsonOption } from './request.ts'
+import { ask, isJson, printAnswer, type Render, withExamples, withJsonOption } from './request.ts'
 
 export type Operation = keyof Operations
 
@@ -23,6 +23,8 @@ export interface RequestSpec {
   isChange?: boolean
   /** The body, where it is not just the fields. */
   bodyOf?: (values: Record<string, unknown>, context: CommandContext) => Promise<string> | string
+  /** Parameters of the query where the answer is not printed as it comes. */
+  forPeople?: Record<string, string>
   render?: Render
   /** What is said, and is true, once an answer without a body has come: `deleted`. */
   done?: string
@@ -55,13 +57,15 @@ export function addRequest(parent: Command, context: CommandContext, spec: Reque
 }
 
 async function run(context: CommandContext, command: Command, spec: RequestSpec): Promise<void> {
-  const options = command.opts<{ json?: true }>()
   const answer = await ask(context, command, await requestOf(context, command, spec))
   const { done, render = renderRecord as Render } = spec
-  if (done === undefined) return printAnswer(context, options, answer, render)
-  const what = Object.fromEntries(namesInPath(spec).slice(-1).map((name) => [name, command.args[namesInPath(spec).length - 1]]))
-  const said = `${done} ${Object.values(what).join(' ')}\n`
-  context.print(options.json ? `${JSON.stringify({ ...what, [done]: true })}\n` : said)
+  if (done === undefined) return printAnswer(context, command, answer, render)
+  const names = namesInPath(spec)
+  const [name = '', value = ''] = [names.at(-1), command.args[names.length - 1]]
+  const shown = isJson(command)
+    ? JSON.stringify({ [name]: value, [done]: true })
+    : `${done} ${value}`
+  context.print(`${shown}\n`)
 }
 
 async function requestOf(
@@ -69,7 +73,7 @@ async function requestOf(
   command: Command,
   spec: RequestSpec,
 ): Promise<ApiRequest> {
-  const { operation, positional = [], bodyOf = JSON.stringify } = spec
+  const { operation, positional = [], bodyOf = (values: object) => JSON.stringify(values) } = spec
   const [method, template = ''] = operation.split(' ') as [ApiRequest['method'], string]
   const names = namesInPath(spec)
   const path = names.reduce(
@@ -78,7 +82,10 @@ async function requestOf(
   )
   const values = { ...argumentsOf(command, positional, names.length), ...valuesOf(command) }
   if (spec.isChange && Object.keys(values).length === 0) throw nothingToChange(command)
-  if (method === 'GET') return { method, path, query: textsOf(values) }
+  if (method === 'GET') {
+    const query = { ...(isJson(command) ? {} : spec.forPeople), ...textsOf(values) }
+    return { method, path, query }
+  }
   const takesBody = fieldsOf(command).length > 0 || positional.length > 0 || spec.bodyOf
   return takesBody ? { method, path, body: await bodyOf(values, context) } : { method, path }
 }

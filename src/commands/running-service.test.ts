@@ -72,7 +72,7 @@ t.test('tail says what it is refused for', async (t) => {
   const unknown = await runCli(t, ['tail', 'nobody'], { env })
   t.match(unknown, { exitCode: EXIT.failed, stderr: /tenant_not_found/ })
   const wrong = await runCli(t, ['tail', 'nobody', '--status-class', 'x'], { env })
-  t.match(wrong, { exitCode: EXIT.usage, stderr: /x is not a number/ })
+  t.match(wrong, { exitCode: EXIT.usage, stderr: /'x' is invalid. It is not a number/ })
   const away = { ...env, POSTRIDER_URL: 'http://127.0.0.1:1' }
   t.match(await runCli(t, ['tail', 'a'], { env: away }), { exitCode: EXIT.unavailable })
 })
@@ -236,7 +236,7 @@ t.test('replay --missed makes what an endpoint has not had, and cancel ends it',
     '--json',
   ]
   const alone = await runCli(t, [...start, '--missed'], { env })
-  t.match(alone, { exitCode: EXIT.failed, stderr: /endpointId: is required/ })
+  t.match(alone, { exitCode: EXIT.failed, stderr: /--endpoint: is required/ })
   const missed = await runCli(t, [...start, '--missed', '--endpoint', late.id], { env })
   t.match(JSON.parse(missed.stdout), { state: 'done', mode: 'missed', done: 1 })
   t.ok((await receiver.received(2)).some(({ path }) => path === '/late'))

@@ -11,7 +11,6 @@ import {
 } from '../endpoints/unreadable-secrets.ts'
 import type { CommandContext } from './context.ts'
 import { renderTable } from './output.ts'
-import type { JsonOption } from './request.ts'
 
 /** Some endpoints have a secret or client key that no key opens. */
 export class SecretsUnreadable extends Error {
@@ -29,7 +28,7 @@ export function addSecretsCommand(program: Command, context: CommandContext): vo
     .command('check')
     .description('open every secret and client key; exit code 1 if no key opens one')
     .option('--json', 'print one JSON document')
-    .action(({ json }: JsonOption) =>
+    .action(({ json }: { json?: true }) =>
       withSecrets(context, async (pool, box) => {
         const report = await checkSecrets(pool, box)
         context.print(json ? `${JSON.stringify(report)}\n` : renderReport(report))
@@ -43,7 +42,7 @@ export function addSecretsCommand(program: Command, context: CommandContext): vo
       'deliver what was held for secrets that could not be opened, where they can be now',
     )
     .option('--json', 'print one JSON document')
-    .action(({ json }: JsonOption) =>
+    .action(({ json }: { json?: true }) =>
       withSecrets(context, async (pool, box) => {
         const done = await releaseReadable(pool, box, 'postrider secrets release')
         const text = `released ${done.released} endpoints; ${done.held} stay held\n`

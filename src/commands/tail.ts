@@ -1,27 +1,30 @@
 import type { Command } from 'commander'
 import type { FollowedAttempt } from '../client/client.ts'
 import type { CommandContext } from './context.ts'
-import { type FilterOptions, follow, withFilterOptions } from './follow.ts'
+import { follow, withFilterOptions } from './follow.ts'
 import { cellOf } from './output.ts'
 import { type Paint, paintFor } from './paint.ts'
+import { isJson } from './request.ts'
 
 /** Prints attempts as they end, a line each, until it is asked to stop. */
 export function addTailCommand(program: Command, context: CommandContext): void {
-  withFilterOptions(program.command('tail'))
+  const command = withFilterOptions(program.command('tail'))
     .description('watch the attempts of a tenant as they happen')
     .argument('<tenant>', 'key of the tenant')
     .option('--json', 'print one JSON document a line')
-    .action(async (tenant: string, { json, ...filter }: FilterOptions & { json?: true }) => {
-      const paint = paintFor(context)
-      const onOpen = () => context.note('watching; stop with Ctrl-C\n')
-      for await (const { cursor: _, ...one } of await follow(context, tenant, {
-        ...filter,
-        answers: json ? 'true' : 'false',
-        onOpen,
-      })) {
-        context.print(json ? `${JSON.stringify(one)}\n` : lineOf(one, paint))
-      }
-    })
+    .action(() => tail(context, command))
+}
+
+async function tail(context: CommandContext, command: Command): Promise<void> {
+  const json = isJson(command)
+  const paint = paintFor(context)
+  const attempts = await follow(context, command, {
+    answers: json ? 'true' : 'false',
+    onOpen: () => context.note('watching; stop with Ctrl-C\n'),
+  })
+  for await (const { cursor: _, ...one } of attempts) {
+    context.print(json ? `${JSON.stringify(one)}\n` : lineOf(one, paint))
+  }
 }
 
 function lineOf(
