@@ -1,23 +1,5 @@
 import type { Command } from 'commander'
-import { type ChangedSetting, findChangedSettings } from '../database/changed-settings.ts'
-import { assertSchema, assertServer } from '../database/migrate.ts'
-import { createPool } from '../database/pool.ts'
-import { findDearFilters } from '../endpoints/dear-filters.ts'
-import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
-import { findDatabase } from './connection.ts'
 import type { CommandContext } from './context.ts'
-import { renderTable } from './output.ts'
-
-/** A check reads for seconds on a large database; longer than this means that something else is wrong. */
-const STATEMENT_MS_MAX = 300_000
-
-const SETTING_COLUMNS = ['setting', 'value', 'of', 'matters', 'detail']
-
-/** Breaches of the promises were found, and not all of them were repaired. */
-export class ViolationsFound extends Error {
-  override readonly name = 'ViolationsFound'
-  readonly code = 'violations_found'
-}
 
 /** Lists every breach of the promises that can be found; ends with 1 if there is any. */
 export function addDoctorCommand(program: Command, context: CommandContext): void {
@@ -27,62 +9,8 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
     .option('--repair', 'heal what can be healed, then check again')
     .option('--json', 'print one JSON document')
     .action(async (options: { repair?: true; json?: true }) => {
-      const { databaseUrl } = await findDatabase(context)
-      await using pool = disposable(databaseUrl)
-      await assertServer(pool)
-      await assertSchema(pool)
-      const repaired = options.repair ? await repair(pool) : []
-      const violations = await findViolations(pool)
-      const noticed = {
-        notices: await findDearFilters(pool),
-        settings: await findChangedSettings(pool),
-      }
-      context.print(
-        options.json
-          ? `${JSON.stringify({ violations, repaired, ...present(noticed) })}\n`
-          : renderReport(violations, repaired) + renderNotices(noticed),
-      )
-      if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
+      // Only now: commands that talk to the API start in half the time without the database's modules.
+      const { runDoctor } = await import('./run-doctor.ts')
+      await runDoctor(context, options)
     })
-}
-
-function disposable(connectionString: string) {
-  const pool = createPool({
-    connectionString,
-    max: 1,
-    applicationName: 'postrider doctor',
-    statementTimeoutMs: STATEMENT_MS_MAX,
-  })
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() })
-}
-
-function renderReport(violations: Violation[], repaired: Repaired[]): string {
-  const healed = repaired.map(({ what, count }) => `repaired ${what}: ${count}\n`).join('')
-  if (violations.length === 0) return `${healed}nothing is lost or stuck\n`
-  const rows = violations.map((violation) => ({ ...violation }))
-  return healed + renderTable(['kind', 'id', 'detail'], rows)
-}
-
-/** What an operator may want to know, and that is never a reason to end with 1. */
-interface Noticed {
-  notices: string[]
-  settings: ChangedSetting[]
-}
-
-function renderNotices({ notices, settings }: Noticed): string {
-  const lines = notices.map((line) => `notice: ${line}\n`).join('')
-  if (settings.length === 0) return lines
-  const rows = settings.map((setting) => ({ ...setting }))
-  return `${lines}\nsettings that the database or a role was given:\n${renderTable(SETTING_COLUMNS, rows)}`
-}
-
-/** Only the lists that hold something. */
-function present(noticed: Noticed): Partial<Noticed> {
-  return Object.fromEntries(Object.entries(noticed).filter(([, list]) => list.length > 0))
-}
-
-function summaryOf(violations: Violation[]): string {
-  const kinds = Map.groupBy(violations, ({ kind }) => kind)
-  const counts = [...kinds].map(([kind, found]) => `${kind} ${found.length}`)
-  return `${violations.length} found: ${counts.join(', ')}`
 }

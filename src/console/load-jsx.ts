@@ -10,12 +10,12 @@ import { fileURLToPath } from 'node:url'
  */
 export function loadJsx(): void {
   if (!import.meta.filename.endsWith('.ts')) return
-  const { transformSync } = createRequire(import.meta.url)('oxc-transform') as {
-    transformSync: typeof import('oxc-transform')['transformSync']
-  }
+  const require = createRequire(import.meta.url)
   registerHooks({
     load(url, context, nextLoad) {
       if (!url.startsWith('file:') || !/\.tsx(?:\?|$)/.test(url)) return nextLoad(url, context)
+      // Only now: most commands import no page.
+      const { transformSync } = require('oxc-transform') as typeof import('oxc-transform')
       const file = fileURLToPath(url)
       const { code, errors } = transformSync(file, readFileSync(file, 'utf8'), {
         jsx: { runtime: 'automatic', importSource: 'hono/jsx' },

@@ -1,0 +1,83 @@
+import { type ChangedSetting, findChangedSettings } from '../database/changed-settings.ts'
+import { assertSchema, assertServer } from '../database/migrate.ts'
+import { createPool } from '../database/pool.ts'
+import { findDearFilters } from '../endpoints/dear-filters.ts'
+import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
+import { findDatabase } from './connection.ts'
+import type { CommandContext } from './context.ts'
+import { renderTable } from './output.ts'
+
+/** A check reads for seconds on a large database; longer than this means that something else is wrong. */
+const STATEMENT_MS_MAX = 300_000
+
+const SETTING_COLUMNS = ['setting', 'value', 'of', 'matters', 'detail']
+
+/** Breaches of the promises were found, and not all of them were repaired. */
+export class ViolationsFound extends Error {
+  override readonly name = 'ViolationsFound'
+  readonly code = 'violations_found'
+}
+
+/** @throws ViolationsFound when something is wrong and stays so */
+export async function runDoctor(
+  context: CommandContext,
+  options: { repair?: true; json?: true },
+): Promise<void> {
+  const { databaseUrl } = await findDatabase(context)
+  await using pool = disposable(databaseUrl)
+  await assertServer(pool)
+  await assertSchema(pool)
+  const repaired = options.repair ? await repair(pool) : []
+  const violations = await findViolations(pool)
+  const noticed = {
+    notices: await findDearFilters(pool),
+    settings: await findChangedSettings(pool),
+  }
+  context.print(
+    options.json
+      ? `${JSON.stringify({ violations, repaired, ...present(noticed) })}\n`
+      : renderReport(violations, repaired) + renderNotices(noticed),
+  )
+  if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
+}
+
+function disposable(connectionString: string) {
+  const pool = createPool({
+    connectionString,
+    max: 1,
+    applicationName: 'postrider doctor',
+    statementTimeoutMs: STATEMENT_MS_MAX,
+  })
+  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() })
+}
+
+function renderReport(violations: Violation[], repaired: Repaired[]): string {
+  const healed = repaired.map(({ what, count }) => `repaired ${what}: ${count}\n`).join('')
+  if (violations.length === 0) return `${healed}nothing is lost or stuck\n`
+  const rows = violations.map((violation) => ({ ...violation }))
+  return healed + renderTable(['kind', 'id', 'detail'], rows)
+}
+
+/** What an operator may want to know, and that is never a reason to end with 1. */
+interface Noticed {
+  notices: string[]
+  settings: ChangedSetting[]
+}
+
+function renderNotices({ notices, settings }: Noticed): string {
+  const lines = notices.map((line) => `notice: ${line}\n`).join('')
+  if (settings.length === 0) return lines
+  const rows = settings.map((setting) => ({ ...setting }))
+  return `${lines}\nsettings that the database or a role was given:\n${renderTable(SETTING_COLUMNS, rows)}`
+}
+
+/** Only the lists that hold something. */
+function present(noticed: Noticed): Partial<Noticed> {
+  return Object.fromEntries(Object.entries(noticed).filter(([, list]) => list.length > 0))
+}
+
+function summaryOf(violations: Violation[]): string {
+  const kinds = Map.groupBy(violations, ({ kind }) => kind)
+  const counts = [...kinds].map(([kind, found]) => `${kind} ${found.length}`)
+  return `${violations.length} found: ${counts.join(', ')}`
+}

@@ -1,0 +1,41 @@
+import { readConfig } from '../config.ts'
+import { grantRoles, migrate, withClient } from '../database/migrate.ts'
+import { migrationPlan } from '../database/migration-plan.ts'
+import { GROUP_ROLES } from '../database/roles.ts'
+import { findDearFilters } from '../endpoints/dear-filters.ts'
+import type { CommandContext } from './context.ts'
+import type { MigrateOptions } from './migrate.ts'
+
+/** @throws what the database refuses; nothing of that file is applied then */
+export async function runMigrate(
+  { env, print }: CommandContext,
+  { plan, roles, json }: MigrateOptions,
+): Promise<void> {
+  const config = readConfig(env, 'migrate')
+  const databaseUrl = config.databaseDirectUrl ?? config.databaseUrl
+  if (plan) return print(await planOf(databaseUrl, json))
+  const { applied } = await migrate(databaseUrl)
+  const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined
+  const notices = await withClient(databaseUrl, findDearFilters)
+  if (json) {
+    const noted = notices.length > 0 && { notices }
+    return print(`${JSON.stringify({ applied, ...(optional && { optional }), ...noted })}\n`)
+  }
+  print(applied.map((name) => `applied ${name}\n`).join('') || 'the database is up to date\n')
+  if (optional) print(rolesText(optional))
+  print(notices.map((line) => `notice: ${line}\n`).join(''))
+}
+
+async function planOf(databaseUrl: string, json?: true): Promise<string> {
+  const plan = await migrationPlan(databaseUrl)
+  if (json) return `${JSON.stringify({ plan })}\n`
+  return plan.map(({ file, sql }) => `-- ${file}\n${sql}\n`).join('') || '-- nothing to do\n'
+}
+
+function rolesText(optional: readonly string[]): string {
+  return [
+    `granted to ${GROUP_ROLES.join(', ')}\n`,
+    'let each process log in as a member, such as: create role my_runner login in role postrider_runner;\n',
+    ...optional.map((line) => `an administrator may add: ${line}\n`),
+  ].join('')
+}
