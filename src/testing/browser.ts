@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { findProgram } from './programs.ts'
 
 /** As Debian, Ubuntu, Fedora, Arch and Google call it. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
@@ -24,7 +24,7 @@ type Lifetime = { teardown(done: () => unknown): void }
  * @returns null when none is installed; skip then with `NO_BROWSER`
  */
 export async function startBrowser(t: Lifetime, args: string[] = []): Promise<Browser | null> {
-  const executablePath = findProgram()
+  const executablePath = PROGRAMS.map(findProgram).find(Boolean)
   if (!executablePath) return null
   const browser = await chromium.launch({
     executablePath,
@@ -33,11 +33,6 @@ export async function startBrowser(t: Lifetime, args: string[] = []): Promise<Br
   })
   t.teardown(() => browser.close())
   return browser
-}
-
-function findProgram(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  return PROGRAMS.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync)
 }
 
 export interface Watched {

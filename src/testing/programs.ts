@@ -1,13 +1,17 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { basename, delimiter, isAbsolute, join } from 'node:path'
 
 /** What tests start and not every machine has, each with its package of Debian. */
 const LIST = join(import.meta.dirname, '..', '..', 'scripts', 'test-programs.txt')
 
-/** Whether a program is in the PATH; a whole path is looked for as it is. */
-export function isInstalled(program: string): boolean {
+/** Where a program is, by the PATH; a whole path is looked for as it is. */
+export function findProgram(program: string): string | undefined {
   const folders = isAbsolute(program) ? [''] : (process.env['PATH'] ?? '').split(delimiter)
-  return folders.some((folder) => isExecutable(join(folder, program)))
+  return folders.map((folder) => join(folder, program)).find(isExecutable)
+}
+
+export function isInstalled(program: string): boolean {
+  return findProgram(program) !== undefined
 }
 
 /**
@@ -24,7 +28,7 @@ export function missing(program: string): string | undefined {
   if (name === undefined) throw new Error(`${program} is not in ${LIST}`)
   return isInstalled(program)
     ? undefined
-    : `${program} is not installed: apt-get install --no-install-recommends ${name}`
+    : `${basename(program)} is not installed: apt-get install --no-install-recommends ${name}`
 }
 
 /** The package of each program. */
