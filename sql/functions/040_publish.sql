@@ -25,7 +25,14 @@ $$;
 comment on function postrider.try_timestamptz(text) is
   'The text as a time, or null where it is none that the body of a webhook can state (years 1 to 9999).';
 
-create or replace function postrider.parse_publish_items(events json) returns postrider.publish_item[]
+-- Of publish_many() before it told apart who publishes.
+drop function if exists postrider.parse_publish_items(json);
+drop function if exists postrider.parse_publish_items_one_by_one(json);
+
+-- The service's own: tenants whose key begins with 'postrider:', and types that begin with 'postrider.'. Only it
+-- publishes those, so that what an operational event says can be relied on.
+create or replace function postrider.parse_publish_items(events json, by_service boolean)
+returns postrider.publish_item[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -38,11 +45,13 @@ begin
       false,
       case
         when i.tenant is null then 'tenant_missing'
+        when starts_with(i.tenant, 'postrider:') and not by_service then 'tenant_reserved'
         when t.id is null then 'tenant_not_found'
         when t.deletion_started_at is not null then 'tenant_deleting'
         when t.suspended_at is not null then 'tenant_suspended'
         when i.type is null then 'type_missing'
         when i.type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or length(i.type) > 128 then 'type_invalid'
+        when starts_with(i.type, 'postrider.') and not by_service then 'type_reserved'
         when i.data is null then 'data_missing'
         when octet_length(i.data::text) > 1048576 then 'data_too_large'
         when length(i."idempotencyKey") not between 1 and 255 then 'idempotency_key_invalid'
@@ -56,12 +65,12 @@ begin
   left join postrider.tenant t on t.key = i.tenant and postrider.in_scope(t.id));
 end
 $$;
-comment on function postrider.parse_publish_items(json) is
-  'The items of publish_many, parsed and checked. Raises when one holds what jsonb cannot.';
+comment on function postrider.parse_publish_items(json, boolean) is
+  'The items of publish_many, parsed and checked. by_service: the service itself publishes, also for reserved tenants and types. Raises when one holds what jsonb cannot.';
 
 -- An exception handler for each item costs more than the rest of publish (a subtransaction each), so
 -- publish_many parses the whole batch at once and comes here only when that failed.
-create or replace function postrider.parse_publish_items_one_by_one(events json)
+create or replace function postrider.parse_publish_items_one_by_one(events json, by_service boolean)
 returns postrider.publish_item[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -73,7 +82,7 @@ declare
 begin
   for event in select * from json_array_elements(events) loop
     begin
-      parsed := (postrider.parse_publish_items(json_build_array(event)))[1];
+      parsed := (postrider.parse_publish_items(json_build_array(event), by_service))[1];
     exception when data_exception or program_limit_exceeded then
       parsed := null;
       parsed.error := case json_typeof(event) when 'object' then 'data_unsupported' else 'event_invalid' end;
@@ -84,7 +93,7 @@ begin
   return items;
 end
 $$;
-comment on function postrider.parse_publish_items_one_by_one(json) is
+comment on function postrider.parse_publish_items_one_by_one(json, boolean) is
   'The same, item by item: finds which of them hold what jsonb cannot (\u0000, lone surrogates, numbers out of range, too deep).';
 
 -- A key that is taken and still valid is left alone, so that repeats of it wait for nobody, and write nothing.
@@ -204,9 +213,11 @@ $$;
 comment on function postrider.request_hash(postrider.publish_item) is
   'SHA-256 over type, data (as jsonb: spacing and key order do not matter) and the times that were given.';
 
-create or replace function postrider.publish_many(events json)
+-- store_events: what publish_many does, and what the service itself publishes. With the rights of who calls it, and
+-- granted to nobody, unlike publish_many.
+create or replace function postrider.store_events(events json, by_service boolean)
 returns table (ordinal int, event_id uuid, deliveries int, duplicate boolean, error text)
-language plpgsql security definer
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -217,9 +228,9 @@ declare
   traces record;
 begin
   begin
-    items := postrider.parse_publish_items(events);
+    items := postrider.parse_publish_items(events, by_service);
   exception when data_exception or program_limit_exceeded then
-    items := postrider.parse_publish_items_one_by_one(events);
+    items := postrider.parse_publish_items_one_by_one(events, by_service);
   end;
   if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
     items := postrider.reserve_idempotency_keys(items);
@@ -273,6 +284,19 @@ begin
   left join counted c on c.event_id = i.event_id
   cross join (select count(call) from queued) as queued
   order by i.ordinal;
+end
+$$;
+comment on function postrider.store_events(json, boolean) is
+  'Stores events as publish_many() says. by_service: also for tenants and types that are reserved for the service itself.';
+revoke execute on function postrider.store_events(json, boolean) from public;
+
+create or replace function postrider.publish_many(events json)
+returns table (ordinal int, event_id uuid, deliveries int, duplicate boolean, error text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query select * from postrider.store_events(events, by_service => false);
 end
 $$;
 comment on function postrider.publish_many(json) is
@@ -397,10 +421,12 @@ as $$
     ('event_invalid', 'event', 'the event is not an object', 'Give {"tenant": ..., "type": ..., "data": ...}.'),
     ('tenant_missing', 'tenant', 'tenant is missing', 'Give the key of a tenant.'),
     ('tenant_not_found', 'tenant', 'there is no tenant with this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
+    ('tenant_reserved', 'tenant', 'keys that begin with postrider: are for the service itself', 'Give the key of a tenant of yours.'),
     ('tenant_deleting', 'tenant', 'the tenant is being deleted', 'Once it is gone, its key may be used for a new tenant.'),
     ('tenant_suspended', 'tenant', 'the tenant is suspended', 'Publishing is refused until the tenant is resumed.'),
     ('type_missing', 'type', 'type is missing', 'Give a dotted name such as invoice.paid.'),
     ('type_invalid', 'type', 'type is not a dotted name', 'Letters, digits, _ and - in parts joined by dots, 128 characters at most, such as invoice.paid.'),
+    ('type_reserved', 'type', 'types that begin with postrider. are for the service itself', 'Choose another name.'),
     ('data_missing', 'data', 'data is missing or null', 'Give any JSON value other than null.'),
     ('data_unsupported', 'data', 'data holds something that Postgres cannot store', 'Remove \u0000, lone surrogates, numbers beyond the range of numeric, and very deep nesting.'),
     ('data_too_large', 'data', 'data is larger than 1 MiB', 'Publish a reference to it; receivers refuse large bodies, and runners hold many at a time.'),

@@ -18,7 +18,7 @@ declare
 begin
   perform postrider.refuse_unless_accepting(endpoint);
   select (postrider.parse_publish_items_one_by_one(json_build_array(
-    json_build_object('tenant', t.key, 'type', publish_test.type, 'data', publish_test.data))))[1].*
+    json_build_object('tenant', t.key, 'type', publish_test.type, 'data', publish_test.data)), by_service => true))[1].*
   into item
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id

@@ -276,8 +276,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform postrider.publish_many(json_build_array(json_build_object(
-    'tenant', operator.key, 'type', emit.type, 'data', emit.data)))
+  perform postrider.store_events(json_build_array(json_build_object(
+    'tenant', operator.key, 'type', emit.type, 'data', emit.data)), by_service => true)
   from postrider.tenant operator
   where operator.key = 'postrider:operator' and operator.id <> about_tenant;
 end

@@ -146,6 +146,20 @@ $$;
 comment on function postrider.lock_tenant(text) is
   'The tenant of this key, locked until the end of the transaction; raises P0002 when there is none.';
 
+create or replace function postrider.refuse_reserved(tenant postrider.tenant) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if starts_with(tenant.key, 'postrider:') then
+    raise exception 'tenant % is reserved', tenant.key using errcode = '55000',
+      hint = 'The service itself uses it.';
+  end if;
+end
+$$;
+comment on function postrider.refuse_reserved(postrider.tenant) is
+  'Raises 55000 for a tenant of the service itself.';
+
 create or replace function postrider.suspend_tenant(tenant text, who text default session_user) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -153,6 +167,7 @@ as $$
 declare
   target postrider.tenant := postrider.lock_tenant(tenant);
 begin
+  perform postrider.refuse_reserved(target);
   if target.suspended_at is null then
     update postrider.tenant t set suspended_at = now() where t.id = target.id;
     delete from postrider.portal_link l where l.tenant_id = target.id;
@@ -161,7 +176,7 @@ begin
 end
 $$;
 comment on function postrider.suspend_tenant(text, text) is
-  'Refuses what a tenant publishes, and holds its deliveries as they fall due, until resume_tenant(). Takes back its portal links, which stay gone.';
+  'Refuses what a tenant publishes, and holds its deliveries as they fall due, until resume_tenant(). Takes back its portal links, which stay gone. Raises 55000 for a tenant of the service itself.';
 
 create or replace function postrider.resume_tenant(
   tenant text, who text default session_user, batch int default 100

@@ -18,10 +18,7 @@ as $$
 declare
   target postrider.tenant := postrider.lock_tenant(tenant);
 begin
-  if target.key like 'postrider:%' then
-    raise exception 'tenant % is reserved', tenant using errcode = '55000',
-      hint = 'The service itself uses it.';
-  end if;
+  perform postrider.refuse_reserved(target);
   if target.deletion_started_at is not null then
     return;
   end if;

@@ -161,6 +161,7 @@ export type Problem = {
 export type NewEvent = {
   /** Key of the tenant. A key of one tenant may leave it out. */
   tenant?: string | null | undefined
+  /** A dotted name. Those that begin with `postrider.` are for the service itself. */
   type: string
   /** Any JSON except null. Reaches the receiver byte by byte. */
   data: unknown
@@ -175,6 +176,7 @@ export type NewBatch = { events: BatchedEvent[] }
 export type BatchedEvent = {
   /** Key of the tenant. A key of one tenant may leave it out. */
   tenant?: string | null | undefined
+  /** A dotted name. Those that begin with `postrider.` are for the service itself. */
   type: string
   /** Any JSON except null. Reaches the receiver byte by byte. */
   data: unknown

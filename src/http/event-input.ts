@@ -30,7 +30,15 @@ export const eventInput = z
       .regex(TENANT_KEY, unfit('is not the key of a tenant'))
       .nullish()
       .openapi({ description: 'Key of the tenant. A key of one tenant may leave it out.' }),
-    type: eventType,
+    type: eventType
+      .refine(
+        (type) => !type.startsWith('postrider.'),
+        'begins with postrider., which is for the service itself',
+      )
+      .openapi({
+        description:
+          'A dotted name. Those that begin with `postrider.` are for the service itself.',
+      }),
     data: eventData,
     occurredAt: time.nullish().openapi({ description: 'When it happened. Default: now.' }),
     deliverAt: time.nullish().openapi({ description: 'Not before then, up to 30 days ahead.' }),

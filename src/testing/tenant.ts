@@ -44,7 +44,16 @@ export async function operatorTenant(pool: Pool): Promise<TestTenant> {
     'select id from postrider.tenant where key = $1',
     [key],
   )
-  return asTestTenant(pool, rows[0]?.id ?? '', key)
+  return {
+    ...asTestTenant(pool, rows[0]?.id ?? '', key),
+    async publish(type = 'endpoint.failing', data: unknown = { id: 1 }) {
+      const published = await pool.query<{ id: string }>(
+        'select event_id as id from postrider.store_events($1, by_service => true)',
+        [JSON.stringify([{ tenant: key, type, data }])],
+      )
+      return published.rows[0]?.id ?? ''
+    },
+  }
 }
 
 function asTestTenant(pool: Pool, id: string, key: string): TestTenant {
