@@ -7,10 +7,12 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $$
   insert into postrider.audit_log (who, action, target_kind, target_id, tenant_id, detail)
-  values (coalesce(who, session_user), action, target_kind, target_id, tenant, coalesce(detail, '{}'))
+  values (coalesce(who, session_user), action, target_kind, target_id, tenant,
+    jsonb_strip_nulls(jsonb_build_object('client', nullif(current_setting('postrider.client', true), '')))
+      || coalesce(detail, '{}'))
 $$;
 comment on function postrider.audit(text, text, text, text, uuid, jsonb) is
-  'Writes a row of audit_log in the caller''s transaction.';
+  'Writes a row of audit_log in the caller''s transaction, with the setting postrider.client, the address that the API was asked from.';
 
 create or replace function postrider.is_paused() returns boolean
 language sql stable

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { TenantId } from '../ids.ts'
+import { currentActor } from './actor.ts'
 import type { Database } from './schema.ts'
 
 /** A page looks through so many rows for what is wanted, and an older one goes on from there. */
@@ -35,7 +36,9 @@ export interface Act {
 
 /** Writes it in the caller's transaction, if there is one. @param on sees every tenant */
 export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
-  const { who, action, targetKind, targetId, tenantId = null, detail = {} } = act
+  const { who, action, targetKind, targetId, tenantId = null } = act
+  const { client } = currentActor() ?? {}
+  const detail = { ...(client && { client }), ...act.detail }
   await sql`select postrider.audit(${who}, ${action}, ${targetKind}, ${targetId}, ${tenantId},
     ${JSON.stringify(detail)})`.execute(on)
 }

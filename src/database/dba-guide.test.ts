@@ -35,7 +35,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
       `select distinct proname as name from pg_proc
        where pronamespace = 'postrider'::regnamespace and prosecdef and prosrc like '%postrider.audit(%'`,
     )
-    const internal = ['drop_day'] // part of retention, not called by people
+    // Part of retention, of changes and of a rotation, not called by people.
+    const internal = ['drop_day', 'audit_settings', 'audit_rotation']
     t.strictSame(
       rows
         .map(({ name }) => name)

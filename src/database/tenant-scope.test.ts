@@ -237,6 +237,11 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       refused: { code: 'P0002' },
     },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
+    // Writes no row, as stateOf() sees.
+    audit_rotation: {
+      call: `audit_rotation('${other.endpoint.id}', 60)`,
+      refused: [{ answer: '' }],
+    },
     held_reason: {
       call: `held_reason('${other.endpoint.id}')`,
       refused: [{ answer: null }],

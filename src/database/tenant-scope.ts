@@ -9,6 +9,7 @@ import {
 } from 'kysely'
 import type { Pool } from 'pg'
 import type { TenantId } from '../ids.ts'
+import { currentActor } from './actor.ts'
 import { inOrder } from './pooled-session.ts'
 import type { Database } from './schema.ts'
 
@@ -130,8 +131,11 @@ function scoped(driver: Driver, current: () => TenantId): Driver {
 const toScoped = (connection: DatabaseConnection) => connection as ScopedConnection
 
 /** Both settings end with the transaction. The role comes first: it is the one that must not fail. */
-const enterScope = (tenantId: TenantId): CompiledQuery =>
-  CompiledQuery.raw(
-    `select set_config('role', 'postrider_tenant', true), set_config('postrider.tenant_id', $1, true)`,
-    [tenantId],
+const enterScope = (tenantId: TenantId): CompiledQuery => {
+  const { who = '', client = '' } = currentActor() ?? {}
+  return CompiledQuery.raw(
+    `select set_config('role', 'postrider_tenant', true), set_config('postrider.tenant_id', $1, true),
+       set_config('postrider.who', $2, true), set_config('postrider.client', $3, true)`,
+    [tenantId, who, client],
   )
+}

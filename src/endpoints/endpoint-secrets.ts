@@ -135,6 +135,7 @@ export function createEndpointSecrets(options: {
         await add(transaction, { id, tenant_id: tenantId }, wanted)
         const live = await read(transaction, id)
         if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
+        await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)
         return live
       }),
   }

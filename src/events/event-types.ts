@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import type { Database, EventTypeTable } from '../database/schema.ts'
 
 /** Each API process keeps their names in memory, and reads them anew every two seconds. */
@@ -51,8 +52,8 @@ export interface EventTypes {
 }
 
 export function createEventTypes({ database }: { database: Kysely<Database> }): EventTypes {
-  const change = async (name: string, values: EventTypeChange) => {
-    const row = await database
+  const change = async (on: Kysely<Database>, name: string, values: EventTypeChange) => {
+    const row = await on
       .updateTable('event_type')
       .set(toColumns(values))
       .where('name', '=', name)
@@ -61,13 +62,18 @@ export function createEventTypes({ database }: { database: Kysely<Database> }): 
     return row && fromRow(row)
   }
   return {
-    async put(name, values) {
-      const isNew = await insert(database, name)
-      const eventType = await change(name, values)
-      if (!eventType) throw new TooManyEventTypes()
-      return { eventType, isNew }
-    },
-    change: async (name, values) => (await change(name, values)) ?? notFound(),
+    put: (name, values) =>
+      changeAsActor(database, async (transaction) => {
+        const isNew = await insert(transaction, name)
+        const eventType = await change(transaction, name, values)
+        if (!eventType) throw new TooManyEventTypes()
+        return { eventType, isNew }
+      }),
+    change: (name, values) =>
+      changeAsActor(
+        database,
+        async (transaction) => (await change(transaction, name, values)) ?? notFound(),
+      ),
     async get(name) {
       const row = await database
         .selectFrom('event_type')
@@ -95,10 +101,9 @@ export function createEventTypes({ database }: { database: Kysely<Database> }): 
         .limit(limit)
         .execute(),
     async delete(name) {
-      const { numDeletedRows } = await database
-        .deleteFrom('event_type')
-        .where('name', '=', name)
-        .executeTakeFirst()
+      const { numDeletedRows } = await changeAsActor(database, (transaction) =>
+        transaction.deleteFrom('event_type').where('name', '=', name).executeTakeFirst(),
+      )
       if (numDeletedRows === 0n) notFound()
     },
   }

@@ -1,10 +1,12 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
+import { asActor, currentActor } from '../database/actor.ts'
 import type { Scope } from '../database/schema.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { Client } from '../limits/client-address.ts'
 import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
+import { auditName } from '../tenants/audit-name.ts'
 import type { KeyGuard } from '../tenants/key-guard.ts'
 import { isReserved, type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { Problem } from './problem.ts'
@@ -50,7 +52,8 @@ export function createAuthenticate(options: {
         throw new Problem('scope_missing', { detail: `This needs the scope "${scope}".` })
       }
       c.set('caller', caller)
-      await next()
+      const { client = '' } = currentActor() ?? {}
+      await asActor({ who: auditName(caller), client }, next)
     })
 }
 

@@ -8,6 +8,7 @@ import type { Attempts } from '../attempts/attempts.ts'
 import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { LiveAttempts } from '../attempts/live.ts'
 import type { StreamTimes } from '../attempts/serve-live.ts'
+import { asActor, currentActor } from '../database/actor.ts'
 import type { Act } from '../database/audit-log.ts'
 import type { TenantScope } from '../database/tenant-scope.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
@@ -184,8 +185,10 @@ export function createApp(options: AppOptions): App {
 /** For limits, logs and the audit log; requests that this process makes itself come from nowhere. */
 const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
   createMiddleware<ApiEnv & { Bindings: Partial<HttpBindings> }>(async (c, next) => {
-    c.set('client', clientOf(c.env?.incoming ?? { headers: c.req.header(), socket: {} }))
-    await next()
+    const client = clientOf(c.env?.incoming ?? { headers: c.req.header(), socket: {} })
+    c.set('client', client)
+    if (currentActor()) return await next() // made for a page, whose client is noted already
+    await asActor({ who: '', client: client.address }, next)
   })
 
 /**

@@ -29,7 +29,9 @@ t.test('heals when it starts, says what it did, and stops when asked', async (t)
   await reconciler.stop()
   await reconciler.stop()
   t.ok((await work.deliveryOf(lost.eventId)).job)
-  const { rows } = await pool.query('select who, action from postrider.audit_log order by id')
+  const { rows } = await pool.query(
+    `select who, action from postrider.audit_log where action !~ '^create_' order by id`,
+  )
   t.strictSame(rows, [
     { who: 'reconciler', action: 'reconcile' },
     { who: 'reconciler', action: 'janitor' },

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
-import { writeAct } from '../database/audit-log.ts'
+import { type Act, writeAct } from '../database/audit-log.ts'
 import type { ApiKeyTable, Database, Scope } from '../database/schema.ts'
 import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
 import { createKeyCache } from './key-cache.ts'
@@ -110,7 +110,13 @@ export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKey
           .values({ ...values, hash: hashApiKey(key) })
           .returning('id')
           .executeTakeFirstOrThrow()
-        await audit(transaction, who, 'create_api_key', { id, tenant_id: tenantId })
+        await audit(
+          transaction,
+          who,
+          'create_api_key',
+          { id, tenant_id: tenantId },
+          { name, scopes, expiresAt },
+        )
         return select(transaction).where('api_key.id', '=', id).executeTakeFirstOrThrow()
       })
       return { key, apiKey }
@@ -199,5 +205,6 @@ const audit = (
   on: Kysely<Database>,
   who: string,
   action: string,
-  key: { id: string; tenant_id: string | null },
-) => writeAct(on, { who, action, targetKind: 'api_key', targetId: key.id, tenantId: key.tenant_id })
+  { id, tenant_id: tenantId }: { id: string; tenant_id: string | null },
+  detail: Act['detail'] = {},
+) => writeAct(on, { who, action, targetKind: 'api_key', targetId: id, tenantId, detail })

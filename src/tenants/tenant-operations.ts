@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import { operate } from '../database/operate.ts'
 import type { Database } from '../database/schema.ts'
 import { refuseReserved, TENANT_KEY, TenantDeleting, TenantNotFound } from './tenants.ts'
@@ -32,7 +33,9 @@ export function createTenantOperations({
     refuseReserved(key)
     if (!TENANT_KEY.test(key)) throw new TenantNotFound()
     try {
-      const { rows } = await operate(() => sql<T>`select ${operation} as value`.execute(database))
+      const { rows } = await operate(() =>
+        changeAsActor(database, (on) => sql<T>`select ${operation} as value`.execute(on)),
+      )
       return rows[0]
     } catch (error) {
       const isUnknown = (error as { code?: unknown }).code === NO_DATA_FOUND

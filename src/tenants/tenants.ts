@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import type { Database, TenantTable } from '../database/schema.ts'
 import type { TenantId } from '../ids.ts'
 
@@ -91,20 +92,22 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
     get,
     async put(key, { name }) {
       refuseReserved(key)
-      const put = await database
-        .insertInto('tenant')
-        .values({ key, name: name ?? key })
-        .onConflict((conflict) =>
-          conflict
-            .column('key')
-            .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
-            .where('tenant.deletion_started_at', 'is', null),
-        )
-        .returningAll()
-        // A row that was inserted and not updated has no earlier version.
-        .returning(sql<boolean>`xmax = 0`.as('is_new'))
-        .$castTo<Tenant & { is_new: boolean }>()
-        .executeTakeFirst()
+      const put = await changeAsActor(database, (transaction) =>
+        transaction
+          .insertInto('tenant')
+          .values({ key, name: name ?? key })
+          .onConflict((conflict) =>
+            conflict
+              .column('key')
+              .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
+              .where('tenant.deletion_started_at', 'is', null),
+          )
+          .returningAll()
+          // A row that was inserted and not updated has no earlier version.
+          .returning(sql<boolean>`xmax = 0`.as('is_new'))
+          .$castTo<Tenant & { is_new: boolean }>()
+          .executeTakeFirst(),
+      )
       if (!put) throw new TenantDeleting()
       const { is_new: isNew, ...tenant } = put
       return { tenant, isNew }
@@ -113,13 +116,15 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
       refuseReserved(key)
       const { id, deletion_started_at: deletionStartedAt } = await get(key)
       if (deletionStartedAt) throw new TenantDeleting()
-      const tenant = await database
-        .updateTable('tenant')
-        .set((eb) => ({ name: name ?? eb.ref('name') }))
-        .where('id', '=', id)
-        .returningAll()
-        .$castTo<Tenant>()
-        .executeTakeFirst()
+      const tenant = await changeAsActor(database, (transaction) =>
+        transaction
+          .updateTable('tenant')
+          .set((eb) => ({ name: name ?? eb.ref('name') }))
+          .where('id', '=', id)
+          .returningAll()
+          .$castTo<Tenant>()
+          .executeTakeFirst(),
+      )
       if (!tenant) throw new TenantNotFound()
       return tenant
     },

@@ -123,10 +123,11 @@ export async function createWork(pool: Pool) {
       )
       return rows
     },
-    /** What operators and repairs have done to this tenant's things, oldest first. */
+    /** What operators and repairs have done to this tenant's things, oldest first; not changes of settings. */
     async audited() {
       const { rows } = await pool.query<{ who: string; action: string; detail: object }>(
-        'select * from postrider.audit_log where tenant_id = $1 order by id',
+        `select * from postrider.audit_log
+         where tenant_id = $1 and action !~ '^(create|change)_(tenant|endpoint)$' order by id`,
         [tenant.id],
       )
       return rows
