@@ -4,14 +4,17 @@
 -- in one transaction. Between a migration and the functions, a runner could write down no outcome.
 do $$
 declare
-  row_type text;
+  added record;
 begin
-  foreach row_type in array array['attempt_result', 'settled_delivery'] loop
+  for added in
+    select * from (values
+      ('attempt_result', 'reason'), ('settled_delivery', 'reason'), ('settled_delivery', 'trigger')) as w (type, name)
+  loop
     if not exists (
       select from pg_attribute a
-      where a.attrelid = format('postrider.%I', row_type)::regclass and a.attname = 'reason'
+      where a.attrelid = format('postrider.%I', added.type)::regclass and a.attname = added.name
     ) then
-      execute format('alter type postrider.%I add attribute reason text', row_type);
+      execute format('alter type postrider.%I add attribute %I text', added.type, added.name);
     end if;
   end loop;
 end

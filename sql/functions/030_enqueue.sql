@@ -105,11 +105,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
-  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
-  low uuid := sorted[1];
-  high uuid := sorted[cardinality(sorted)];
   changed uuid[];
-  queued text;
 begin
   perform postrider.refuse_unless_living(runner);
   select array_agg(distinct e.id) into changed
@@ -117,27 +113,14 @@ begin
   join postrider.endpoint e on e.id = w.endpoint_id
   where e.rate_version <> w.rate_version or e.max_in_flight is distinct from w.max_in_flight;
 
-  with put_off as (
-    update postrider.delivery d
-    set due_attempt = d.due_attempt + 1,
-      put_off_until = clock_timestamp() + make_interval(secs => case when w.is_void then 0 else w.ms / 1000 end)
-    from (
-      select w.*, w.endpoint_id = any (changed) is true as is_void
-      from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
-        as w (id, due, ms, endpoint_id, reservation)
-    ) as w
-    where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
-      and d.state in ('pending', 'delivering')
-    returning d.id, d.due_attempt, d.put_off_until, w.endpoint_id,
-      case when not w.is_void then w.reservation end as reservation,
-      case when exists (
-        select from postrider.circuit c where c.endpoint_id = d.endpoint_id and c.probe_delivery_id = d.id)
-        then 'probe' else d.trigger end as trigger
-  )
-  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.put_off_until),
-    array_agg(p.endpoint_id), array_agg(p.trigger), array_agg(p.reservation))
-  into queued
-  from put_off p;
+  perform postrider.snooze_deliveries(array_agg(w.id), array_agg(w.due),
+    array_agg(clock_timestamp() + make_interval(secs => case when w.is_void then 0 else w.ms / 1000 end)),
+    array_agg(case when not w.is_void then w.reservation end))
+  from (
+    select w.*, w.endpoint_id = any (changed) is true as is_void
+    from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
+      as w (id, due, ms, endpoint_id, reservation)
+  ) as w;
   return coalesce(changed, '{}');
 end
 $$;

@@ -250,12 +250,11 @@ begin
   with routed as materialized (
     select * from postrider.route(items)
   ),
-  stored as (
-    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, next_attempt_at)
-    select r.tenant_id, r.event_id, r.endpoint_id, r.state, coalesce(r.deliver_at, now())
+  opened as materialized (
+    select postrider.open_deliveries(array_agg(r.tenant_id), array_agg(r.event_id), array_agg(r.endpoint_id),
+      array_agg(nullif(r.state, 'pending')), array_agg(coalesce(r.deliver_at, now()))) as ids
     from routed r
     where r.state <> 'unasked'
-    returning id, delivery.tenant_id, delivery.event_id, endpoint_id, state, next_attempt_at
   ),
   left_over as (
     insert into postrider.unrouted (tenant_id, event_id, endpoint_ids)
@@ -264,14 +263,8 @@ begin
     where r.state = 'unasked'
     group by r.tenant_id, r.event_id
   ),
-  queued as materialized (
-    select postrider.enqueue(
-      array_agg(s.id), array_agg(1), array_agg(s.next_attempt_at), array_agg(s.endpoint_id)) as call
-    from stored s
-    where s.state = 'pending'
-  ),
   counted as (
-    select s.event_id, count(*)::int as deliveries from stored s group by s.event_id
+    select r.event_id, count(*)::int as deliveries from routed r where r.state <> 'unasked' group by r.event_id
   )
   select i.ordinal, case when i.error is null then i.event_id end,
     case
@@ -282,7 +275,7 @@ begin
     coalesce(i.duplicate, false), i.error
   from unnest(items) as i
   left join counted c on c.event_id = i.event_id
-  cross join (select count(call) from queued) as queued
+  cross join (select count(o.ids) from opened o) as stored
   order by i.ordinal;
 end
 $$;
@@ -321,7 +314,7 @@ $$;
 comment on function postrider.delivery_count(uuid) is
   'How many deliveries an event has.';
 
--- route: which endpoints want which of the items, and whether each accepts work at the moment.
+-- route: which endpoints want which of the items, and what holds each at the moment.
 --
 -- Equal filters are asked once an item. The cheapest come first, and those that would take a tenant above its budget
 -- (20 ms for a call, and 0.1 ms for each item of it) are not asked: those endpoints come back as 'unasked',
@@ -344,8 +337,7 @@ begin
   return query
   with wanting as (
     select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
-      array_agg(case when e.state = 'active' and e.unreadable_since is null and c.opened_at is null
-        then 'pending' else 'held' end) as states
+      array_agg(postrider.held_for(e.*, null, c, false)) as held_reasons
     from unnest(items) as i
     cross join lateral (
       select distinct s.endpoint_id
@@ -377,14 +369,14 @@ begin
     from budgeted b
   )
   select a.ordinal, a.event_id, a.tenant_id, a.deliver_at, w.endpoint_id,
-    case when a.is_asked then w.state else 'unasked' end
+    case when a.is_asked then coalesce(w.held_reason, 'pending') else 'unasked' end
   from answered a
-  cross join lateral unnest(a.endpoint_ids, a.states) as w (endpoint_id, state)
+  cross join lateral unnest(a.endpoint_ids, a.held_reasons) as w (endpoint_id, held_reason)
   where a.passes or not a.is_asked;
 end
 $$;
 comment on function postrider.route(postrider.publish_item[]) is
-  'The endpoints that want each item, with the state their delivery begins in: pending, or held where the endpoint is paused, its secret unreadable or its circuit open; and unasked ones, whose filters are too dear to be asked now.';
+  'The endpoints that want each item. state: pending; why its delivery is held from the start (delivery.held_reason); or unasked: its filter is too dear to be asked now.';
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,

@@ -30,10 +30,8 @@ begin
 
   insert into postrider.event (id, tenant_id, type, data, occurred_at, only_endpoint_id)
   values (item.event_id, item.tenant_id, item.type, item.data, coalesce(item.occurred_at, clock_timestamp()), endpoint);
-  insert into postrider.delivery as d (tenant_id, event_id, endpoint_id, trigger, schedule_step, next_attempt_at)
-  values (item.tenant_id, item.event_id, endpoint, 'test', beyond_schedule, now())
-  returning d.id into delivery;
-  perform postrider.enqueue(array[delivery], array[1], array[now()], array[endpoint], array['test']);
+  delivery := (postrider.open_deliveries(array[item.tenant_id], array[item.event_id], array[endpoint],
+    array[null::text], array[now()], 'test', beyond_schedule))[1];
   return query select item.event_id, delivery, null::text;
 end
 $$;

@@ -80,7 +80,7 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  queued text;
+  opened uuid[];
 begin
   perform from postrider.endpoint e where e.id = any (waiting.endpoint_ids[:asked]) order by e.id for no key update;
   with answered as materialized (
@@ -93,11 +93,8 @@ begin
       offset 0
     ) as w
   ),
-  made as (
-    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, next_attempt_at)
-    select waiting.tenant_id, waiting.event_id, e.id,
-      case when postrider.sendable(e, t, c) then 'pending' else 'held' end,
-      coalesce(deliver_to_those_who_pass.deliver_at, now())
+  passing as (
+    select e.id, postrider.held_for(e, t, c, false) as held_reason
     from answered a
     cross join lateral unnest(a.endpoint_ids) as passed (id)
     join postrider.endpoint e on e.id = passed.id
@@ -106,12 +103,11 @@ begin
     where a.passes and not exists (
       select from postrider.delivery d
       where d.event_id = waiting.event_id and d.endpoint_id = e.id and d.id >= postrider.id_floor(waiting.event_id))
-    returning id, state, next_attempt_at, endpoint_id
   )
-  select postrider.enqueue(array_agg(m.id), array_agg(1), array_agg(m.next_attempt_at), array_agg(m.endpoint_id))
-  into queued
-  from made m
-  where m.state = 'pending';
+  select postrider.open_deliveries(array_agg(waiting.tenant_id), array_agg(waiting.event_id), array_agg(p.id),
+    array_agg(p.held_reason), array_agg(coalesce(deliver_to_those_who_pass.deliver_at, now())))
+  into opened
+  from passing p;
 end
 $$;
 comment on function postrider.deliver_to_those_who_pass(postrider.unrouted, int, jsonb, timestamptz) is

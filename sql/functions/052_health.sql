@@ -16,14 +16,6 @@
 -- apart, and no success among them. Refusals never disable: the operator is told of the twentieth without a success.
 -- A test that fails or is refused counts for neither; one that is delivered is a success like any other.
 
-create or replace function postrider.sendable(
-  endpoint postrider.endpoint, tenant postrider.tenant, circuit postrider.circuit
-) returns boolean
-language sql immutable parallel safe
-return postrider.accepts_work(endpoint, tenant) and circuit.opened_at is null;
-comment on function postrider.sendable(postrider.endpoint, postrider.tenant, postrider.circuit) is
-  'Whether a delivery of this endpoint may become pending: it accepts work, and its circuit (null = none) is closed.';
-
 create or replace function postrider.probe_pause(failed_probes int) returns interval
 language sql volatile
 return least(interval '30 minutes', interval '30 seconds' * power(2, least(failed_probes, 10)))
@@ -75,9 +67,9 @@ comment on function postrider.says_of_endpoint(postrider.settled_delivery, boole
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.
 -- In which order the attempts of a batch ended is not known: what shows life counts as the last.
-drop function if exists postrider.note_health(postrider.settled_delivery[], interval);
+drop function if exists postrider.note_health(postrider.settled_delivery[], uuid[], interval);
 create or replace function postrider.note_health(
-  settled postrider.settled_delivery[], tests uuid[], disable_after interval
+  settled postrider.settled_delivery[], disable_after interval
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -96,7 +88,7 @@ begin
       bool_or(s.id = c.probe_delivery_id) as probed,
       bool_or(s.id = c.probe_delivery_id and s.reason = 'fault') as probe_failed_here
     from (
-      select u.*, postrider.says_of_endpoint(u, u.id = any (tests)) as says from unnest(settled) as u offset 0
+      select u.*, postrider.says_of_endpoint(u, u.trigger = 'test') as says from unnest(settled) as u offset 0
     ) as s
     left join postrider.circuit c on c.endpoint_id = s.endpoint_id
     group by s.endpoint_id, s.tenant_id, c.endpoint_id
@@ -130,8 +122,8 @@ begin
   where s.state = 'failed' and (postrider.is_failure(s) or s.reason = 'fault');
 end
 $$;
-comment on function postrider.note_health(postrider.settled_delivery[], uuid[], interval) is
-  'Counts failures in a row, opens and closes circuits, disables endpoints, and emits the operational events, in the transaction of the finish. tests: which of the deliveries are tests.';
+comment on function postrider.note_health(postrider.settled_delivery[], interval) is
+  'Counts failures in a row, opens and closes circuits, disables endpoints, and emits the operational events, in the transaction of the finish.';
 
 create or replace function postrider.note_success(endpoint uuid, tenant uuid) returns void
 language plpgsql

@@ -93,10 +93,7 @@ begin
   end if;
 
   update postrider.circuit c set probe_at = null, probe_delivery_id = chosen.id where c.endpoint_id = endpoint;
-  update postrider.delivery d
-  set state = 'pending', next_attempt_at = now(), put_off_until = null, due_attempt = d.due_attempt + 1
-  where d.id = chosen.id;
-  perform postrider.enqueue(array[chosen.id], array[chosen.due_attempt + 1], array[now()], array[endpoint], array['probe']);
+  perform postrider.release_deliveries(array[chosen.id], array[now()], is_probe => true);
   return chosen.id;
 end
 $$;
@@ -136,7 +133,7 @@ comment on function postrider.probe_candidates(uuid, int) is
   'Held deliveries of an endpoint with which its circuit may be probed, the best first.';
 
 -- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
--- held ones become due, spread over time, or pending ones are held. While more is left it adds its own job
+-- held ones become due, spread over time, or pending ones are held, and what is held says by what. While more is left it adds its own job
 -- anew in the same transaction, so a crash half-way loses nothing.
 --
 -- 100 a second: a receiver that has just come back is not run over, and 10,000 are out in two minutes.
@@ -148,22 +145,22 @@ set enable_seqscan = off
 as $$
 declare
   per_second constant int := 100;
-  accepts boolean;
+  target record;
   moved int;
 begin
-  select postrider.sendable(e, t, c) and not postrider.is_paused() into accepts
+  select e.deleted_at is not null as is_deleted, postrider.held_for(e, t, c, postrider.is_paused()) as held_for
+  into target
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
   left join postrider.circuit c on c.endpoint_id = e.id
   where e.id = endpoint;
-  if accepts then
-    moved := postrider.release_held(endpoint, batch, per_second);
-  else
-    moved := postrider.hold_pending(endpoint, batch);
-  end if;
+  moved := case
+    when target.is_deleted then postrider.cancel_deliveries_of(endpoint, batch)
+    when target.held_for is null then postrider.release_held(endpoint, batch, per_second)
+    else postrider.hold_open(endpoint, target.held_for, batch) end;
   if moved = batch then
     perform postrider.enqueue_endpoint_job('align', endpoint,
-      now() + case when accepts then make_interval(secs => batch::float8 / per_second) else interval '0' end);
+      now() + case when target.held_for is null then make_interval(secs => batch::float8 / per_second) else interval '0' end);
   end if;
   return moved;
 end
@@ -171,66 +168,56 @@ $$;
 comment on function postrider.align(uuid, int) is
   'Releases the held deliveries of an endpoint that accepts work, or holds the pending ones of one that does not: one batch, the rest by a job. Returns how many it moved.';
 
+-- endpoint_reasons: the reasons of held_for(). What is held for another one waits for something else than its endpoint.
+create or replace function postrider.endpoint_reasons() returns text[]
+language sql immutable parallel safe
+return array['disabled', 'paused', 'suspended', 'secret', 'circuit'];
+comment on function postrider.endpoint_reasons() is
+  'The values of delivery.held_reason that hold all deliveries of an endpoint.';
+
 create or replace function postrider.release_held(endpoint uuid, batch int, per_second numeric) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
-declare
-  released int;
 begin
-  with chosen as materialized (
-    select d.id, row_number() over (order by d.id) as place
+  return (
+    select postrider.release_deliveries(array_agg(d.id), array_agg(
+      greatest(d.next_attempt_at, now() + make_interval(secs => (d.place / per_second)::float8))))
     from (
-      select d.id from postrider.delivery d
-      where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
-      order by d.id limit batch for update skip locked
-    ) as d
-  ),
-  released as (
-    update postrider.delivery d
-    set state = 'pending', put_off_until = null, due_attempt = d.due_attempt + 1,
-      next_attempt_at = greatest(d.next_attempt_at, now() + make_interval(secs => (c.place / per_second)::float8))
-    from chosen c
-    where d.id = c.id
-    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
-  ),
-  queued as (
-    select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at),
-      array_agg(r.endpoint_id), array_agg(r.trigger))
-    from released r
-  )
-  select (select count(*) from released) into released from queued;
-  return released;
+      select h.id, h.next_attempt_at, row_number() over (order by h.id) as place
+      from (
+        select d.id, d.next_attempt_at from postrider.delivery d
+        where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+          and d.held_reason = any (postrider.endpoint_reasons())
+        order by d.id limit batch for update skip locked
+      ) as h
+    ) as d);
 end
 $$;
 comment on function postrider.release_held(uuid, int, numeric) is
   'Makes held deliveries of an endpoint due again, the oldest first, so many a second; returns how many.';
 
-create or replace function postrider.hold_pending(endpoint uuid, batch int) returns int
+-- hold_open: what is held already gets the reason that holds it now, so that the tables say what a person has to lift.
+create or replace function postrider.hold_open(endpoint uuid, reason text, batch int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  held int;
-begin
-  with chosen as materialized (
+  pending uuid[] := array(
     select d.id from postrider.delivery d
     left join postrider.circuit c on c.endpoint_id = d.endpoint_id
     where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'pending'
       and c.probe_delivery_id is distinct from d.id and d.trigger <> 'test'
-    order by d.id limit batch for update of d skip locked
-  ),
-  held as (
-    update postrider.delivery d set state = 'held' from chosen c where d.id = c.id returning d.id
-  ),
-  removed as (
-    select graphile_worker.remove_job('d:' || h.id) from held h
-  )
-  select count(*) into held from removed;
-  return held;
+    order by d.id limit batch for update of d skip locked);
+  held uuid[] := array(
+    select d.id from postrider.delivery d
+    where d.endpoint_id = endpoint and d.held_reason = any (array_remove(postrider.endpoint_reasons(), reason))
+    limit batch - cardinality(pending) for update skip locked);
+begin
+  return postrider.hold_deliveries(pending || held, reason);
 end
 $$;
-comment on function postrider.hold_pending(uuid, int) is
-  'Holds pending deliveries of an endpoint and removes their jobs; returns how many. Its probe and tests are left to their claim, which knows whether they may pass.';
+comment on function postrider.hold_open(uuid, text, int) is
+  'Holds pending deliveries of an endpoint for this reason, and gives it to those that are held for another one of endpoint_reasons(); returns how many. Its probe and tests are left to their claim, which knows whether they may pass.';

@@ -53,7 +53,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
-  return postrider.cancel_open(array(
+  return postrider.cancel_deliveries(array(
     select d.id
     from postrider.delivery d
     where d.endpoint_id = cancel_deliveries_of.endpoint
@@ -67,32 +67,3 @@ $$;
 comment on function postrider.cancel_deliveries_of(uuid, int) is
   'Cancels up to a batch of an endpoint''s open deliveries and removes their jobs; returns how many. Called until it returns 0.';
 
-create or replace function postrider.cancel_open(delivery_ids uuid[]) returns int
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-set enable_seqscan = off
-as $$
-declare
-  ids record;
-  cancelled record;
-begin
-  select * into ids from postrider.id_range(delivery_ids);
-  with cancelled as (
-    update postrider.delivery d
-    set state = 'cancelled', finished_at = now(), next_attempt_at = null
-    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null
-    returning d.id, d.endpoint_id, d.claim
-  )
-  select array_agg(c.id order by c.id) as all_of_them,
-    array_agg(c.id) filter (where c.claim is null) as unsent, array_agg(c.endpoint_id) as endpoints
-  into cancelled
-  from cancelled c;
-
-  perform graphile_worker.remove_job('d:' || id) from unnest(cancelled.all_of_them) as id;
-  perform postrider.replace_probe(cancelled.endpoints, cancelled.unsent);
-  return coalesce(cardinality(cancelled.all_of_them), 0);
-end
-$$;
-comment on function postrider.cancel_open(uuid[]) is
-  'Cancels those of the deliveries that are open, which the caller has locked, and removes their jobs; returns how many.';

@@ -37,27 +37,6 @@ comment on column postrider.live_job.attempts is 'How often a runner has taken i
 comment on column postrider.live_job.locked_at is 'Since when a runner holds it; null = nobody does.';
 comment on column postrider.live_job.locked_by is 'Which runner holds it: runner.id.';
 
--- held_reason: why deliveries of an endpoint are held at this moment. Asked when somebody looks and stored nowhere,
--- since what holds them changes while they are held: one that a circuit held may be that of a paused endpoint by now.
-create or replace function postrider.held_reason(endpoint uuid) returns text
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-  select case
-    when e.state = 'disabled' then 'disabled'
-    when e.state = 'paused' or postrider.is_paused() then 'paused'
-    when t.suspended_at is not null then 'suspended'
-    when e.unreadable_since is not null then 'secret'
-    when c.opened_at is not null then 'circuit' end
-  from postrider.endpoint e
-  join postrider.tenant t on t.id = e.tenant_id
-  left join postrider.circuit c on c.endpoint_id = e.id
-  where e.id = endpoint and postrider.in_scope(e.tenant_id)
-$$;
-comment on function postrider.held_reason(uuid) is
-  'Why deliveries of an endpoint are held: disabled, paused (the endpoint, or everything), suspended (its tenant), secret (it cannot be opened) or circuit; where several hold, the one that a person has to lift first. Null = nothing holds them; what is held still is being released.';
-
 -- refuse_unless_accepting: raise, with what to do about it, when an endpoint accepts no work.
 create or replace function postrider.refuse_unless_accepting(endpoint uuid) returns void
 language plpgsql stable

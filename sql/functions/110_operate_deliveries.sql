@@ -24,19 +24,13 @@ begin
   if target.claim is not null then
     perform postrider.abandon(array[target.claim]);
   end if;
-  update postrider.delivery d
-  set state = 'pending', claim = null, trigger = 'manual', finished_at = null, next_attempt_at = now(),
-    put_off_until = null, due_attempt = d.due_attempt + 1, abandoned_count = 0,
-    schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
-  where d.id = delivery;
   update postrider.circuit c
   set probe_at = null, probe_delivery_id = delivery
   where c.endpoint_id = target.endpoint_id and c.opened_at is not null;
   if found then
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
-  perform postrider.enqueue(
-    array[delivery], array[target.due_attempt + 1], array[now()], array[target.endpoint_id], array['manual']);
+  perform postrider.reopen_deliveries(array[delivery], array[null::text], array[now()], 'manual');
   perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
   return format('attempt %s is due now', target.attempt_count + 1);
@@ -71,14 +65,8 @@ begin
     perform postrider.abandon(array[target.claim]);
   end if;
 
-  update postrider.delivery d
-  set state = 'cancelled', finished_at = now(), next_attempt_at = null,
-    claim = case when on_the_wire then d.claim end
-  where d.id = delivery;
-  perform graphile_worker.remove_job('d:' || delivery);
-  if not on_the_wire then
-    perform postrider.replace_probe(array[target.endpoint_id], array[delivery]);
-  end if;
+  perform postrider.cancel_deliveries(array[delivery],
+    case when on_the_wire then '{}'::uuid[] else array[target.claim] end);
   perform postrider.audit(who, 'cancel', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'onTheWire', on_the_wire));
   return case

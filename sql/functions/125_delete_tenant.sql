@@ -176,19 +176,12 @@ declare
     select d.claim from postrider.delivery d
     where d.id = any (oldest) and d.id between low and high
       and d.claim is not null and postrider.is_cut_off(d.claim));
-  cancelled uuid[];
 begin
   perform postrider.abandon(cut_off);
-  with settled as (
-    update postrider.delivery d
-    set state = case when d.finished_at is null then 'cancelled' else d.state end,
-      finished_at = coalesce(d.finished_at, now()), claim = null, next_attempt_at = null
-    where d.id = any (oldest) and d.id between low and high
-      and (d.claim = any (cut_off) or d.claim is null and d.finished_at is null)
-    returning d.id
-  )
-  select array_agg(s.id) into cancelled from settled s;
-  perform graphile_worker.remove_job('d:' || id) from unnest(cancelled) as id;
+  perform postrider.forget_claims(oldest, cut_off);
+  perform postrider.cancel_deliveries(array(
+    select d.id from postrider.delivery d
+    where d.id = any (oldest) and d.id between low and high and (d.claim is null or d.claim = any (cut_off))), cut_off);
 end
 $$;
 comment on function postrider.cancel_oldest_of(uuid, int) is

@@ -54,33 +54,6 @@ $$;
 comment on function postrider.reconcile(interval, text, int) is
   'Gives open deliveries that no job will wake their job again, unlocks jobs of runners that are gone, and closes attempts that nobody will finish. Returns what it healed and how many; nothing on a healthy system. Runs every minute.';
 
-create or replace function postrider.requeue(delivery_ids uuid[]) returns int
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-set enable_seqscan = off
-as $$
-declare
-  ids record;
-  requeued int;
-begin
-  select * into ids from postrider.id_range(delivery_ids);
-  with lost as (
-    update postrider.delivery d
-    set due_attempt = d.due_attempt + 1, put_off_until = null
-    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
-    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
-  )
-  select count(*), postrider.enqueue(array_agg(l.id), array_agg(l.due_attempt),
-    array_agg(greatest(l.next_attempt_at, now())), array_agg(l.endpoint_id), array_agg(l.trigger))
-  into requeued
-  from lost l;
-  return requeued;
-end
-$$;
-comment on function postrider.requeue(uuid[]) is
-  'Adds new jobs for these deliveries, due when the deliveries are; returns how many.';
-
 create or replace function postrider.requeue_pending(older_than interval, batch int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -98,7 +71,7 @@ begin
     limit batch
     for update of d skip locked
   )
-  select postrider.requeue(array_agg(l.id)) into requeued from lost l;
+  select postrider.requeue_deliveries(array_agg(l.id)) into requeued from lost l;
   return requeued;
 end
 $$;
@@ -131,7 +104,7 @@ begin
     left join postrider.runner r on r.id = a.runner and r.reaped_at is null and r.stopped_at is null
     where r.id is null or a.started_at < now() - older_than
   )
-  select postrider.requeue(array_agg(c.id)) into requeued from cut_off c;
+  select postrider.requeue_deliveries(array_agg(c.id)) into requeued from cut_off c;
   return requeued;
 end
 $$;
@@ -260,17 +233,13 @@ as $$
 declare
   attempts uuid[];
   deliveries uuid[];
-  range record;
 begin
   select array_agg(s.attempt_id), array_agg(s.delivery_id) into attempts, deliveries
   from postrider.started_by_the_gone(within) as s;
   if attempts is null then
     return 0;
   end if;
-  select * into range from postrider.id_range(deliveries);
-  update postrider.delivery d set claim = null
-  where d.id = any (deliveries) and d.id between range.min_id and range.max_id
-    and d.finished_at is not null and d.claim = any (attempts);
+  perform postrider.forget_claims(deliveries, attempts);
   return postrider.abandon(attempts);
 end
 $$;

@@ -120,7 +120,7 @@ begin
   deliveries := array(
     select d.id from postrider.delivery d
     where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id));
-  perform postrider.cancel_open(array(
+  perform postrider.cancel_deliveries(array(
     select d.id from postrider.delivery d
     where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id) and d.finished_at is null
     order by d.id for update skip locked));

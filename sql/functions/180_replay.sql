@@ -231,7 +231,7 @@ begin
   if cardinality(ids) > 0 then
     made := case r.mode
       when 'missed' then postrider.make_deliveries(ids, r)
-      else postrider.reopen_deliveries(ids, r) end;
+      else postrider.replay_deliveries(ids, r) end;
     update postrider.replay p set done = p.done + made, position = ids[cardinality(ids)] where p.id = r.id;
     perform postrider.enqueue_replay_job(r.id,
       now() + make_interval(secs => (made / r.rate_per_second)::float8));
@@ -254,7 +254,7 @@ $$;
 comment on function postrider.replay_step(uuid, int) is
   'Makes the next batch of a replay due, moves its position and adds its next job, in one transaction. Returns what it did, in words.';
 
-create or replace function postrider.reopen_deliveries(ids uuid[], r postrider.replay) returns int
+create or replace function postrider.replay_deliveries(ids uuid[], r postrider.replay) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
@@ -265,36 +265,22 @@ declare
   reopened int;
 begin
   select * into bounds from postrider.id_range(ids);
-  with chosen as materialized (
-    select d.id, postrider.sendable(e, t, c) as sendable, row_number() over (order by d.id) as place
+  select postrider.reopen_deliveries(array_agg(d.id), array_agg(d.held_reason),
+    array_agg(now() + make_interval(secs => (d.place / r.rate_per_second)::float8)), 'replay')
+  into reopened
+  from (
+    select d.id, postrider.held_for(e, t, c, false) as held_reason, row_number() over (order by d.id) as place
     from postrider.delivery d
     join postrider.endpoint e on e.id = d.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
     join postrider.tenant t on t.id = d.tenant_id
     left join postrider.circuit c on c.endpoint_id = d.endpoint_id
-    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id
-      and d.state = any (r.states)
-  ),
-  reopened as (
-    update postrider.delivery d
-    set state = case when c.sendable then 'pending' else 'held' end, trigger = 'replay', claim = null,
-      finished_at = null, schedule_step = 0, abandoned_count = 0, due_attempt = d.due_attempt + 1,
-      put_off_until = null, next_attempt_at = now() + make_interval(secs => (c.place / r.rate_per_second)::float8)
-    from chosen c
-    where d.id = c.id and d.id between bounds.min_id and bounds.max_id and d.finished_at is not null
-      and d.claim is null
-    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id
-  ),
-  queued as (
-    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at),
-      array_agg(o.endpoint_id)) as call
-    from reopened o where o.state = 'pending'
-  )
-  select (select count(*) from reopened) into reopened from queued;
+    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id and d.state = any (r.states)
+  ) as d;
   return reopened;
 end
 $$;
-comment on function postrider.reopen_deliveries(uuid[], postrider.replay) is
-  'Reopens finished deliveries for a replay, spread at its rate: the schedule begins anew, attempts go on counting. Returns how many; those of disabled and deleted endpoints stay as they are, and so do those that were cancelled while a request was on the wire, until it has ended.';
+comment on function postrider.replay_deliveries(uuid[], postrider.replay) is
+  'Reopens finished deliveries for a replay, spread at its rate. Returns how many; those of disabled and deleted endpoints stay as they are, and so do those that were cancelled while a request was on the wire, until it has ended.';
 
 create or replace function postrider.make_deliveries(ids uuid[], r postrider.replay) returns int
 language plpgsql
@@ -303,30 +289,24 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  made int;
+  made uuid[];
 begin
   -- Two replays for one endpoint must not both find a delivery missing.
   perform from postrider.endpoint e where e.id = r.endpoint_id for no key update;
-  with made as (
-    insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, trigger, next_attempt_at)
-    select r.tenant_id, missed.id, e.id,
-      case when postrider.sendable(e, t, c) then 'pending' else 'held' end, 'replay',
-      now() + make_interval(secs => (missed.place / r.rate_per_second)::float8)
+  select postrider.open_deliveries(array_agg(r.tenant_id), array_agg(m.event_id), array_agg(r.endpoint_id),
+    array_agg(m.held_reason), array_agg(m.due), 'replay')
+  into made
+  from (
+    select missed.id as event_id, postrider.held_for(e, t, c, false) as held_reason,
+      now() + make_interval(secs => (missed.place / r.rate_per_second)::float8) as due
     from unnest(ids) with ordinality as missed (id, place)
     join postrider.endpoint e on e.id = r.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
     join postrider.tenant t on t.id = e.tenant_id
     left join postrider.circuit c on c.endpoint_id = e.id
     where not exists (
       select from postrider.delivery d where d.event_id = missed.id and d.endpoint_id = e.id)
-    returning id, state, next_attempt_at, endpoint_id
-  ),
-  queued as (
-    select postrider.enqueue(array_agg(m.id), array_agg(1), array_agg(m.next_attempt_at),
-      array_agg(m.endpoint_id)) as call
-    from made m where m.state = 'pending'
-  )
-  select (select count(*) from made) into made from queued;
-  return made;
+  ) as m;
+  return cardinality(made);
 end
 $$;
 comment on function postrider.make_deliveries(uuid[], postrider.replay) is

@@ -106,7 +106,7 @@ declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
     'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay',
-    'held_reason', 'audit_rotation'];
+    'audit_rotation'];
   own record;
 begin
   for own in

@@ -1,6 +1,5 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { Database, DeliveryTable } from '../database/schema.ts'
-import { type HeldReason, heldReasonOf } from '../endpoints/held-reason.ts'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { type Attempt, NO_ANSWER, WITHOUT_ANSWER } from './attempts.ts'
 import { greatest, type Head, least } from './live-heads.ts'
@@ -9,7 +8,7 @@ import { greatest, type Head, least } from './live-heads.ts'
 export interface LiveAttempt {
   attempt: Attempt
   /** As it is now. */
-  delivery: Selectable<DeliveryTable> & { id: DeliveryId; held_reason: HeldReason | null }
+  delivery: Selectable<DeliveryTable> & { id: DeliveryId }
   /** Null when it was erased. */
   event: { id: EventId; type: string; occurred_at: Date } | null
   /** As sent, where somebody wants it. */
@@ -81,7 +80,6 @@ async function deliveriesOf(
   const rows = await database
     .selectFrom('delivery')
     .selectAll()
-    .select(heldReasonOf('delivery'))
     .where(isAmong(ids))
     .$castTo<LiveAttempt['delivery']>()
     .execute()

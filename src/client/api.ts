@@ -130,7 +130,7 @@ export type Delivery = {
 }
 
 /**
- * Why a delivery is held at this moment. Null while it is not held, and when it is about to be released.
+ * Why a delivery is held at this moment. Null while it is not held.
  * - `disabled`: The endpoint is disabled.
  * - `paused`: The endpoint is paused, or all deliveries are.
  * - `suspended`: The tenant is suspended.

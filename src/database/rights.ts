@@ -51,7 +51,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
-      ...['held_reason', 'unreadable_secrets'],
+      'unreadable_secrets',
     ],
     tables: {
       tenant: ['insert', 'update'],
@@ -98,9 +98,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
-    functions: [
-      ...['violations', 'retention_plan', 'snapshot_holders', 'held_reason', 'unreadable_secrets'],
-    ],
+    functions: [...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets']],
     readsAllBut: {
       ...SECRETS,
       endpoint: ['headers', 'client_certificate', 'client_key_encrypted'],

@@ -5,6 +5,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 export type DeliveryState = 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit'
 /** `started` and `abandoned` and `stale` are written by SQL; the others are what one HTTP try can lead to. */
 export type OutcomeColumn =
   | 'started'
@@ -148,6 +149,8 @@ export interface DeliveryTable {
   event_id: string
   endpoint_id: string
   state: Generated<DeliveryState>
+  /** Set while the state is `held`. */
+  held_reason: HeldReason | null
   trigger: Generated<Trigger>
   attempt_count: Generated<number>
   due_attempt: Generated<number>

@@ -242,10 +242,6 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       call: `audit_rotation('${other.endpoint.id}', 60)`,
       refused: [{ answer: '' }],
     },
-    held_reason: {
-      call: `held_reason('${other.endpoint.id}')`,
-      refused: [{ answer: null }],
-    },
     // Finds no row of another tenant, so there is nothing that it would lock.
     lock_endpoints_of: {
       call: `lock_endpoints_of('${other.tenant.id}')`,

@@ -506,8 +506,9 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const { tenant, endpoint, attempts, dueProbe, run, deliveryOf } = await bundle()
     await attempts(20, FAILED)
     await pool.query(
-      `insert into postrider.delivery (tenant_id, event_id, endpoint_id, state, attempt_count, next_attempt_at)
-       select $1, postrider.uuidv7(), $2, 'held', 1, now() from generate_series(1, 1100)`,
+      `insert into postrider.delivery (
+         tenant_id, event_id, endpoint_id, state, held_reason, attempt_count, next_attempt_at)
+       select $1, postrider.uuidv7(), $2, 'held', 'circuit', 1, now() from generate_series(1, 1100)`,
       [tenant.id, endpoint.id],
     )
     const { id } = await deliveryOf(await tenant.publish())

@@ -22,7 +22,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
       hold: (sealed = [work.endpoint.secret]) =>
         value('postrider.hold_unreadable($1, $2::text[], $3)', sealed, 'no key'),
       release: () => value('postrider.release_secrets(array[$1]::uuid[], $2)', 'Ann'),
-      reason: () => value('postrider.held_reason($1)'),
+      reason: () =>
+        value(`(select postrider.held_for(e, t, c, postrider.is_paused())
+          from postrider.endpoint e join postrider.tenant t on t.id = e.tenant_id
+          left join postrider.circuit c on c.endpoint_id = e.id where e.id = $1)`),
       /** What the endpoint's job does, if it has one. */
       align: async () => {
         const isThere = await value(`(graphile_worker.remove_job('align:' || $1::text)).id`)
@@ -218,7 +221,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       value(`(select run_at from graphile_worker._private_jobs where key = 'probe:' || $1::text)`)
     t.equal(await value('postrider.probe($1)'), null)
     t.equal(await probeJob(), null, 'until then it costs nothing')
-    await value('postrider.hold_pending($1, 10)')
+    await value(`postrider.hold_open($1, 'secret', 10)`)
     await release()
     t.ok(await probeJob())
     t.ok(await value('postrider.probe($1)'))

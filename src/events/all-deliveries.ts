@@ -1,6 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Database, OutcomeColumn, ReasonColumn } from '../database/schema.ts'
-import { heldReasonOf } from '../endpoints/held-reason.ts'
 import type { DeliveryId, TenantId } from '../ids.ts'
 import type { Delivery, DeliveryFilter } from './deliveries.ts'
 import { allOf, isInRange, type Range } from './list-query.ts'
@@ -90,7 +89,7 @@ const lastAttempt = sql`
 
 /** Only the rows of the page are looked up. */
 const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
-  select r.*, ${heldReasonOf('r')}, t.key as "tenantKey", e.url, ev.type as "eventType", a.outcome as "lastOutcome",
+  select r.*, t.key as "tenantKey", e.url, ev.type as "eventType", a.outcome as "lastOutcome",
     a.status_code as "lastStatusCode", a.reason as "lastReason", a.error as "lastError"
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id

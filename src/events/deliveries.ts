@@ -1,14 +1,10 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { AnswerOptions, Attempt, Attempts } from '../attempts/attempts.ts'
 import type { Database, DeliveryState, DeliveryTable, ReasonColumn } from '../database/schema.ts'
-import { type HeldReason, heldReasonOf } from '../endpoints/held-reason.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from './list-query.ts'
 
-export type Delivery = Selectable<DeliveryTable> & {
-  id: DeliveryId
-  held_reason: HeldReason | null
-}
+export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
 
 export class DeliveryNotFound extends Error {
   override readonly name = 'DeliveryNotFound'
@@ -63,7 +59,6 @@ export function createDeliveries(options: {
     const delivery = await database
       .selectFrom('delivery')
       .selectAll()
-      .select(heldReasonOf('delivery'))
       .where('id', '=', id)
       .where('tenant_id', '=', tenantId)
       .$castTo<Delivery>()
@@ -82,7 +77,6 @@ export function createDeliveries(options: {
         on
           .selectFrom('delivery')
           .selectAll()
-          .select(heldReasonOf('delivery'))
           .where('tenant_id', '=', tenantId)
           .where(conditionOf(page))
           .orderBy('id', 'desc')
@@ -143,7 +137,7 @@ export async function deliveriesOfEvents(
   )
   if (oldest === undefined) return new Map()
   const { rows } = await sql<Delivery>`
-    select delivery.*, ${heldReasonOf('delivery')}
+    select delivery.*
     from unnest(${eventIds}::uuid[]) as wanted (id)
     cross join lateral (
       select *

@@ -173,7 +173,8 @@ t.test('deliveries by type, and by class and reason of their last attempt', asyn
     ids.push(eventId)
     const isFinished = ['delivered', 'failed'].includes(state)
     const { rows } = await pool.query(
-      `update postrider.delivery set state = $2, finished_at = case when $3 then now() end
+      `update postrider.delivery set state = $2, held_reason = case when $2 = 'held' then 'paused' end,
+         finished_at = case when $3 then now() end
        where event_id = $1 returning id, endpoint_id`,
       [eventId, state, isFinished],
     )

@@ -45,8 +45,9 @@ function conformance(t: Test, { pool }: TestDatabase) {
          select (left(made.id::text, 35) || n)::uuid, $2, made.id, $3, n, 'schedule',
            case n when 1 then 'rejected' else 'delivered' end, $6, 'thanks' from made, generate_series(1, 2) as n
        )
-       insert into postrider.delivery (id, tenant_id, event_id, endpoint_id, state, attempt_count, due_attempt, finished_at)
-       select id, $2, coalesce($4::uuid, id), $3, case when $5 then 'held' else 'delivered' end, 2, 3,
+       insert into postrider.delivery (id, tenant_id, event_id, endpoint_id, state, held_reason, attempt_count, due_attempt, finished_at)
+       select id, $2, coalesce($4::uuid, id), $3, case when $5 then 'held' else 'delivered' end,
+         case when $5 then 'paused' end, 2, 3,
          case when not $5 then now() end
        from made
        returning id, event_id as event`,
@@ -308,7 +309,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       )
     }
     await pool.query(
-      `update postrider.delivery_${suffix} set state = 'held', finished_at = null where id = $1`,
+      `update postrider.delivery_${suffix} set state = 'held', held_reason = 'paused', finished_at = null where id = $1`,
       [old.delivery],
     )
     t.match(await apply(), { dropped: [], kept: [{ day: old.day, reason: /is open/ }] })

@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { OUTCOMES } from '../attempts/outcome.ts'
 import { ATTEMPT_REASONS, REASONS } from '../attempts/reason.ts'
-import { HELD_REASONS, type HeldReason } from '../endpoints/held-reason.ts'
+import type { HeldReason } from '../database/schema.ts'
+import { HELD_REASONS } from '../endpoints/held-reason.ts'
 import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
 
 /**
@@ -124,7 +125,7 @@ const heldReasonSchema = z
   .enum(Object.keys(HELD_REASONS) as [HeldReason, ...HeldReason[]])
   .openapi('HeldReason', {
     description: [
-      'Why a delivery is held at this moment. Null while it is not held, and when it is about to be released.',
+      'Why a delivery is held at this moment. Null while it is not held.',
       ...Object.entries(HELD_REASONS).map(([reason, meaning]) => `- \`${reason}\`: ${meaning}`),
     ].join('\n'),
   })

@@ -99,7 +99,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test('held deliveries of an endpoint that accepts work are released', async (t) => {
     const work = await createWork(pool)
     const due = await work.publish()
-    await pool.query(`update postrider.delivery set state = 'held' where id = $1`, [due.id])
+    await pool.query(
+      `update postrider.delivery set state = 'held', held_reason = 'paused' where id = $1`,
+      [due.id],
+    )
     await work.loseJob(due.id)
     t.match(await findViolations(pool), [{ kind: 'held_without_reason', id: due.id }])
     t.strictSame(await reconcile(), { held: 1 })

@@ -132,8 +132,8 @@ function pauseEndpoint(context: RecipeContext) {
 
 async function holdMoreThanOneCallCancels(context: RecipeContext) {
   const text = `
-    insert into postrider.delivery (tenant_id, endpoint_id, event_id, state, next_attempt_at)
-    select tenant_id, id, postrider.uuidv7(), 'held', now()
+    insert into postrider.delivery (tenant_id, endpoint_id, event_id, state, held_reason, next_attempt_at)
+    select tenant_id, id, postrider.uuidv7(), 'held', 'paused', now()
     from postrider.endpoint, generate_series(1, 10001) where id = $1`
   await change(text, ({ ids }) => ids['endpoints'])(context)
   return disableEndpoint(context)

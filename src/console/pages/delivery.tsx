@@ -208,14 +208,10 @@ function State({ area, delivery, owner, url, type }: Shown) {
 }
 
 function Next(delivery: Delivery) {
-  const { state, held_reason: reason, finished_at: end } = delivery
+  const { held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
   if (end !== null) return <>none, it is over</>
-  if (state === 'held') {
-    return (
-      <>{reason === null ? 'soon: it is being released' : `none yet. ${HELD_REASONS[reason]}`}</>
-    )
-  }
+  if (reason !== null) return <>none yet. {HELD_REASONS[reason]}</>
   return at === null ? <>–</> : <Countdown to={at} />
 }
 

@@ -1,0 +1,456 @@
+-- The states of a delivery, and every way from one to another.
+--
+--              open
+--         ┌─────┴──────┐
+--         ▼    hold    ▼
+--      pending ──────► held            pending     a job exists
+--       │ ▲  ▲ ◄──────  │ ▲            held        no job exists; held_reason says why
+--       │ │  │  release │ │            delivering  a runner has claimed it
+--  claim│ │  └──────────│─┤ reopen
+--       │ │settle       │ │            open        delivered, failed, cancelled: finished
+--       ▼ │ (again)     │ │
+--    delivering ────────┤ │
+--       │ settle        │ cancel
+--       ▼               ▼ │
+--  delivered, failed    cancelled
+--
+--   open     publish, route_later, a replay of what was missed, a test    a new delivery
+--   claim    a runner, when its job is due                                 -> delivering; held or cancelled where nothing
+--                                                                          may be sent; pending, later, when three
+--                                                                          claims in a row were cut off
+--   settle   the runner that has the claim, with the outcome               -> delivered, failed; pending, held to try again
+--   hold     align, for what the endpoint, tenant or circuit says         pending -> held, with its reason
+--   release  align, or the probe of an open circuit                        held -> pending
+--   reopen   a person (retry_now), a replay                                finished -> pending, held; retry_now: open too
+--   cancel   a person, or whoever deletes the endpoint or the tenant       open -> cancelled
+--
+-- Without a change of state a delivery gets another job: snooze (a limit), postpone (claims were cut off), requeue (its
+-- job has vanished).
+--
+-- Nothing else writes state, held_reason, claim, due_attempt or next_attempt_at (delivery-state.test.ts reads the
+-- catalogue). Each function leaves the job as the state asks for, in the same transaction, and each job gets a number
+-- that none had before (030_enqueue.sql).
+--
+-- How they are planned. Claim, settle and snooze run for every delivery, so that a plan for each batch would cost more
+-- than the batch (1 ms): force_generic_plan. Such a plan has all partitions in it. The bounds on the ids let the
+-- executor leave out those that cannot matter before it opens them, and `= any (ids)` makes each of the others an
+-- index probe an id: by the bounds alone, a batch with one old delivery in it would read all that lies between.
+-- The others run seldom, and are planned with their values (force_custom_plan).
+
+-- held_for: why a delivery would be held at this moment; where several reasons hold, the one that a person has to lift
+-- first. A reason that holds one delivery and not its endpoint is not among them, and never released with them.
+create or replace function postrider.held_for(
+  endpoint postrider.endpoint, tenant postrider.tenant, circuit postrider.circuit, paused boolean
+) returns text
+language sql immutable parallel safe
+return case
+  when endpoint.state = 'disabled' then 'disabled'
+  when endpoint.state = 'paused' or paused then 'paused'
+  when tenant.suspended_at is not null then 'suspended'
+  when endpoint.unreadable_since is not null then 'secret'
+  when circuit.opened_at is not null then 'circuit' end;
+comment on function postrider.held_for(postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
+  'Why deliveries of this endpoint are held: disabled, paused (the endpoint, or everything), suspended (its tenant), secret (it cannot be opened) or circuit (null = closed); null = they may be sent.';
+
+-- open_deliveries: new deliveries, with the jobs of those that are not held.
+create or replace function postrider.open_deliveries(
+  tenant_ids uuid[], event_ids uuid[], endpoint_ids uuid[], held_reasons text[], due timestamptz[],
+  trigger text default 'schedule', schedule_step int default 0
+) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  opened record;
+begin
+  if tenant_ids is null then
+    return '{}';
+  end if;
+  with opened as (
+    insert into postrider.delivery as d (
+      tenant_id, event_id, endpoint_id, state, held_reason, trigger, schedule_step, next_attempt_at)
+    select w.tenant_id, w.event_id, w.endpoint_id, case when w.held_reason is null then 'pending' else 'held' end,
+      w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due
+    from unnest(tenant_ids, event_ids, endpoint_ids, held_reasons, due)
+      as w (tenant_id, event_id, endpoint_id, held_reason, due)
+    returning d.id, d.endpoint_id, d.state, d.trigger, d.due_attempt, d.next_attempt_at
+  ),
+  queued as materialized (
+    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at),
+      array_agg(o.endpoint_id), array_agg(o.trigger)) as call
+    from opened o
+    where o.state = 'pending'
+  )
+  select array_agg(o.id) as ids, (select count(call) from queued) into opened from opened o;
+  return opened.ids;
+end
+$$;
+comment on function postrider.open_deliveries(uuid[], uuid[], uuid[], text[], timestamptz[], text, int) is
+  'Stores deliveries (parallel arrays: tenant, event, endpoint, why it is held or null, when it is due) with the jobs of those that are pending; returns their ids.';
+
+-- claim_deliveries: take those whose job has the newest number, and that are open. Those whose endpoint accepts no work
+-- are held instead, but for the probe of an open circuit, and tests. One that is still 'delivering' was cut off; after
+-- three claims in a row that were, it stays pending, and is the caller's to postpone.
+create or replace function postrider.claim_deliveries(delivery_ids uuid[], due_attempts int[])
+returns setof postrider.delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  paused boolean := postrider.is_paused();
+begin
+  return query
+  update postrider.delivery d
+  set state = postrider.claim_verdict(d, e, t, c, paused),
+    held_reason = case when postrider.claim_verdict(d, e, t, c, paused) = 'held'
+      then postrider.held_for(e, t, c, paused) end,
+    finished_at = case when e.deleted_at is not null then now() end,
+    next_attempt_at = case when e.deleted_at is null then d.next_attempt_at end,
+    claim = case when postrider.claim_verdict(d, e, t, c, paused) = 'delivering' then postrider.uuidv7() end,
+    attempt_count = d.attempt_count + (postrider.claim_verdict(d, e, t, c, paused) = 'delivering')::int,
+    abandoned_count = d.abandoned_count + (d.claim is not null)::int
+  from unnest(delivery_ids, due_attempts) as w (id, due), postrider.tenant t, postrider.endpoint e
+  left join postrider.circuit c on c.endpoint_id = e.id
+  where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
+    and d.state in ('pending', 'delivering') and e.id = d.endpoint_id and t.id = d.tenant_id
+  returning d.*;
+end
+$$;
+comment on function postrider.claim_deliveries(uuid[], int[]) is
+  'Claims deliveries (parallel arrays: delivery id, number in the job) that are open and due by that number; returns those it has changed, with the state that each has now.';
+
+create or replace function postrider.claim_verdict(
+  delivery postrider.delivery, endpoint postrider.endpoint, tenant postrider.tenant,
+  circuit postrider.circuit, paused boolean
+) returns text
+language sql immutable parallel safe
+return case
+  when endpoint.deleted_at is not null then 'cancelled'
+  when paused or not postrider.accepts_work(endpoint, tenant) then 'held'
+  when circuit.opened_at is not null and circuit.probe_delivery_id is distinct from delivery.id
+    and delivery.trigger <> 'test' then 'held'
+  when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
+  else 'delivering' end;
+comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
+  'The state that a delivery gets when it is claimed.';
+
+-- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
+--
+-- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using up the
+-- retry schedule; one that a fault of ours interrupted uses it up, so that the delivery ends. One that was cancelled
+-- while its attempt was on the wire stays so.
+create or replace function postrider.settle_deliveries(finished postrider.attempt_result[])
+returns setof postrider.settled_delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  ids uuid[] := (select array_agg(f.delivery_id order by f.delivery_id) from unnest(finished) as f);
+  low uuid := ids[1];
+  high uuid := ids[cardinality(ids)];
+  settled postrider.settled_delivery[];
+begin
+  with settled as (
+    update postrider.delivery d
+    set state = postrider.settle_verdict(d, f, e, t, c),
+      held_reason = case when postrider.settle_verdict(d, f, e, t, c) = 'held'
+        then postrider.held_for(e, t, c, false) end,
+      claim = null,
+      due_attempt = d.due_attempt + 1,
+      put_off_until = null,
+      schedule_step = d.schedule_step
+        + (f.outcome not in ('delivered', 'interrupted') or coalesce(f.reason = 'fault', false))::int,
+      abandoned_count = 0,
+      -- What was cut off is made again for the same reason; a test is a test still.
+      trigger = case when f.next_in_seconds is null or d.trigger = 'test' or f.outcome = 'interrupted'
+        then d.trigger else 'schedule' end,
+      next_attempt_at = case when postrider.settle_verdict(d, f, e, t, c) in ('pending', 'held')
+        then now() + make_interval(secs => f.next_in_seconds) end,
+      finished_at = case
+        when d.state = 'cancelled' then d.finished_at
+        when postrider.settle_verdict(d, f, e, t, c) not in ('pending', 'held') then now() end
+    from unnest(finished) as f, postrider.tenant t, postrider.endpoint e
+    left join postrider.circuit c on c.endpoint_id = e.id
+    where d.id = any (ids) and d.id between low and high and d.id = f.delivery_id
+      and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
+    returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger
+  )
+  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}') into settled from settled s;
+
+  perform postrider.enqueue(
+    array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), array_agg(s.endpoint_id),
+    array_agg(s.trigger))
+  from unnest(settled) as s
+  where s.state = 'pending';
+  return query select s.* from unnest(settled) as s;
+end
+$$;
+comment on function postrider.settle_deliveries(postrider.attempt_result[]) is
+  'Ends the claims of these attempts: their deliveries are finished, or wait for the next attempt, with its job. Returns those that were settled: an attempt whose claim is gone settles nothing.';
+
+create or replace function postrider.settle_verdict(
+  delivery postrider.delivery, finished postrider.attempt_result, endpoint postrider.endpoint,
+  tenant postrider.tenant, circuit postrider.circuit
+) returns text
+language sql immutable parallel safe
+return case
+  when delivery.state = 'cancelled' then 'cancelled'
+  when finished.outcome = 'delivered' then 'delivered'
+  when finished.next_in_seconds is null then 'failed'
+  when endpoint.deleted_at is not null then 'cancelled'
+  when postrider.held_for(endpoint, tenant, circuit, false) is null then 'pending'
+  else 'held' end;
+comment on function postrider.settle_verdict(postrider.delivery, postrider.attempt_result, postrider.endpoint, postrider.tenant, postrider.circuit) is
+  'The state that a delivery gets when its attempt has ended.';
+
+create or replace function postrider.hold_deliveries(delivery_ids uuid[], reason text) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  held int;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with held as (
+    update postrider.delivery d set state = 'held', held_reason = reason
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.state in ('pending', 'held')
+    returning d.id
+  )
+  select count(graphile_worker.remove_job('d:' || h.id) is null) into held from held h;
+  return held;
+end
+$$;
+comment on function postrider.hold_deliveries(uuid[], text) is
+  'Holds pending deliveries and removes their jobs, or gives held ones this reason; returns how many.';
+
+create or replace function postrider.release_deliveries(
+  delivery_ids uuid[], due timestamptz[], is_probe boolean default false
+) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  released record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with released as (
+    update postrider.delivery d
+    set state = 'pending', held_reason = null, put_off_until = null, due_attempt = d.due_attempt + 1,
+      next_attempt_at = w.due
+    from unnest(delivery_ids, due) as w (id, due)
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and d.state = 'held'
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id,
+      case when is_probe then 'probe' else d.trigger end as trigger
+  )
+  select count(*)::int as count, postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt),
+    array_agg(r.next_attempt_at), array_agg(r.endpoint_id), array_agg(r.trigger)) as call
+  into released
+  from released r;
+  return released.count;
+end
+$$;
+comment on function postrider.release_deliveries(uuid[], timestamptz[], boolean) is
+  'Makes held deliveries pending (parallel arrays: delivery id, when it is due), with their jobs; is_probe: as the probe of an open circuit. Returns how many.';
+
+-- reopen_deliveries: its retry schedule begins again, attempts go on counting. For a person what is open becomes due as
+-- well; a replay leaves that alone, and what was cancelled while a request is on the wire, until that has ended.
+drop function if exists postrider.reopen_deliveries(uuid[], postrider.replay);
+create or replace function postrider.reopen_deliveries(
+  delivery_ids uuid[], held_reasons text[], due timestamptz[], trigger text
+) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  reopened record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with reopened as (
+    update postrider.delivery d
+    set state = case when w.held_reason is null then 'pending' else 'held' end, held_reason = w.held_reason,
+      trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
+      due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due,
+      schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
+    from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due)
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id
+      and (reopen_deliveries.trigger = 'manual' or (d.finished_at is not null and d.claim is null))
+    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
+  ),
+  queued as materialized (
+    select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at),
+      array_agg(r.endpoint_id), array_agg(r.trigger)) as call
+    from reopened r
+    where r.state = 'pending'
+  )
+  select (select count(*)::int from reopened) as count, (select count(call) from queued) into reopened;
+  return reopened.count;
+end
+$$;
+comment on function postrider.reopen_deliveries(uuid[], text[], timestamptz[], text) is
+  'Reopens deliveries (parallel arrays: delivery id, why it is held or null, when it is due) for a person (manual), who may hurry an open one too, or for a replay; with their jobs. Returns how many.';
+
+-- cancel_deliveries: one that is being sent keeps its claim, so that the attempt on the wire still writes down its
+-- outcome; claims in cut_off, whose runner is gone, are taken away. remove_job makes a job that a runner has locked inert.
+create or replace function postrider.cancel_deliveries(delivery_ids uuid[], cut_off uuid[] default '{}') returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  cancelled record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with cancelled as (
+    update postrider.delivery d
+    set state = 'cancelled', held_reason = null, finished_at = now(), next_attempt_at = null,
+      claim = case when d.claim <> all (cut_off) then d.claim end
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null
+    returning d.id, d.endpoint_id, d.claim
+  )
+  select array_agg(c.id order by c.id) as all_of_them,
+    array_agg(c.id) filter (where c.claim is null) as unsent, array_agg(c.endpoint_id) as endpoints
+  into cancelled
+  from cancelled c;
+
+  perform graphile_worker.remove_job('d:' || id) from unnest(cancelled.all_of_them) as id;
+  perform postrider.replace_probe(cancelled.endpoints, cancelled.unsent);
+  return coalesce(cardinality(cancelled.all_of_them), 0);
+end
+$$;
+comment on function postrider.cancel_deliveries(uuid[], uuid[]) is
+  'Cancels those of the deliveries that are open, and removes their jobs; returns how many. cut_off: claims that nobody will settle.';
+
+-- Of deliveries that were cancelled while their attempt was on the wire, whose runner is gone by now.
+create or replace function postrider.forget_claims(delivery_ids uuid[], attempt_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  update postrider.delivery d set claim = null
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+    and d.finished_at is not null and d.claim = any (attempt_ids);
+end
+$$;
+comment on function postrider.forget_claims(uuid[], uuid[]) is
+  'Takes these claims from finished deliveries: nobody will settle them.';
+
+-- snooze_deliveries: another job, later, without a change of state. A 'delivering' one is yet to be taken over from a
+-- runner that is gone. One whose number is not the newest changes nothing.
+create or replace function postrider.snooze_deliveries(
+  delivery_ids uuid[], due_attempts int[], until timestamptz[], reservations json[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  queued text;
+begin
+  with put_off as (
+    update postrider.delivery d
+    set due_attempt = d.due_attempt + 1, put_off_until = w.until
+    from unnest(delivery_ids, due_attempts, until, reservations) as w (id, due, until, reservation)
+    where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
+      and d.state in ('pending', 'delivering')
+    returning d.id, d.due_attempt, d.put_off_until, d.endpoint_id, w.reservation,
+      case when exists (
+        select from postrider.circuit c where c.endpoint_id = d.endpoint_id and c.probe_delivery_id = d.id)
+        then 'probe' else d.trigger end as trigger
+  )
+  select postrider.enqueue(array_agg(p.id), array_agg(p.due_attempt), array_agg(p.put_off_until),
+    array_agg(p.endpoint_id), array_agg(p.trigger), array_agg(p.reservation))
+  into queued
+  from put_off p;
+end
+$$;
+comment on function postrider.snooze_deliveries(uuid[], int[], timestamptz[], json[]) is
+  'Puts off open deliveries (parallel arrays: delivery id, number in the job, until when, reserved slot or null) with a new job each.';
+
+-- postpone_deliveries: those whose claims were cut off three times in a row or more: 10 minutes, doubling with each
+-- further one, a day at most, so that a payload which kills a runner cannot take one after another.
+create or replace function postrider.postpone_deliveries(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  queued record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with postponed as (
+    update postrider.delivery d
+    set due_attempt = d.due_attempt + 1,
+      put_off_until = null,
+      next_attempt_at = now() + least(interval '1 day',
+        interval '10 minutes' * power(2, least(d.abandoned_count - 3, 10)))
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
+  )
+  select array_agg(endpoint_id) as endpoints, postrider.enqueue(
+    array_agg(id), array_agg(due_attempt), array_agg(next_attempt_at), array_agg(endpoint_id), array_agg(trigger))
+  into queued
+  from postponed;
+  perform postrider.replace_probe(queued.endpoints, delivery_ids);
+end
+$$;
+comment on function postrider.postpone_deliveries(uuid[]) is
+  'Puts off deliveries that were abandoned three times in a row or more (abandoned_count), with a new job each.';
+
+create or replace function postrider.requeue_deliveries(delivery_ids uuid[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  requeued record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with lost as (
+    update postrider.delivery d
+    set due_attempt = d.due_attempt + 1, put_off_until = null
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+    returning d.id, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
+  )
+  select count(*)::int as count, postrider.enqueue(array_agg(l.id), array_agg(l.due_attempt),
+    array_agg(greatest(l.next_attempt_at, now())), array_agg(l.endpoint_id), array_agg(l.trigger)) as call
+  into requeued
+  from lost l;
+  return requeued.count;
+end
+$$;
+comment on function postrider.requeue_deliveries(uuid[]) is
+  'Adds new jobs for these deliveries, due when the deliveries are; returns how many.';
