@@ -174,3 +174,19 @@ t.test('a secret that no key opens any more can be rotated away', async (t) => {
   await t.rejects(rotate(), { code: 'secret_unreadable' })
   t.match(named(await rotate({ overlapSeconds: 0 })), [/^whsec_/])
 })
+
+// Found by the program in scripts/hostile: the secrets of an endpoint go with it, which was a fault of ours.
+t.test('an endpoint that is deleted while its secrets are read is not found', async (t) => {
+  const { tenantId, endpoint } = await bundle()
+  let isDeleted = false
+  const meanwhile = database.withPlugin({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      if (!isDeleted) await endpoints.delete(tenantId, endpoint.id)
+      isDeleted = true
+      return result
+    },
+  })
+  const raced = createEndpointSecrets({ database: meanwhile, box, generateSecret })
+  await t.rejects(raced.list(tenantId, endpoint.id), { code: 'endpoint_not_found' })
+})

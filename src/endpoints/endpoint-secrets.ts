@@ -121,8 +121,13 @@ export function createEndpointSecrets(options: {
   return {
     add,
     async list(tenantId, id) {
-      await selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
-      return read(database, id)
+      const assertExisting = () =>
+        selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
+      await assertExisting()
+      const live = await read(database, id)
+      // Deleted meanwhile, with its secrets.
+      if (live.length === 0) await assertExisting()
+      return live
     },
     rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given }) =>
       database.transaction().execute(async (transaction) => {

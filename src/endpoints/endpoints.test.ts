@@ -169,3 +169,37 @@ async function claim(id: EndpointId): Promise<{ delivery_id: string; attempt_id:
   )
   return rows[0]
 }
+
+/** As a statement that loses against a runner: once, at the next change of an endpoint. */
+async function loseOnce() {
+  await pool.query(`
+    create sequence if not exists public.lost;
+    create or replace function public.lose_once() returns trigger language plpgsql as $$
+    begin
+      if nextval('public.lost') = 1 then raise exception 'lost' using errcode = '40001'; end if;
+      return new;
+    end $$;
+    alter sequence public.lost restart;
+    create or replace trigger lose_once before update on postrider.endpoint
+      for each row execute function public.lose_once()`)
+  return async () => {
+    await pool.query('drop trigger lose_once on postrider.endpoint')
+    return Number((await pool.query('select last_value from public.lost')).rows[0].last_value)
+  }
+}
+
+// Found by the program in scripts/hostile: a change of the filter was tried again in the transaction that was over.
+t.test('a change that loses against another transaction is made again', async (t) => {
+  const { tenantId, create } = await bundle()
+  for (const change of [{ description: 'new' }, { filter: '$.a == 1' }]) {
+    const { id } = await create()
+    const tries = await loseOnce()
+    t.match(await endpoints.change(tenantId, id, change), change)
+    t.equal(await tries(), 2)
+  }
+  const { id } = await create()
+  const tries = await loseOnce()
+  await endpoints.delete(tenantId, id)
+  t.equal(await tries(), 2)
+  await t.rejects(endpoints.get(tenantId, id), { code: 'endpoint_not_found' })
+})

@@ -122,20 +122,35 @@ export function createEndpoints(options: {
         .execute(),
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
-      if (typeof change.filter !== 'string') return await update(database, tenantId, id, change)
-      return await database.transaction().execute(async (transaction) => {
-        await lockEndpoints(transaction, tenantId)
-        await assertAffordable(transaction, tenantId, change.filter, id)
-        return await update(transaction, tenantId, id, change)
-      })
+      // The whole transaction: one that has lost takes no more statements.
+      return await operate(() =>
+        typeof change.filter === 'string'
+          ? changeFilter(database, tenantId, id, change)
+          : update(database, tenantId, id, change),
+      )
     },
     async delete(tenantId, id) {
-      const { rows } = await sql<{ deleted: boolean }>`
-        select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(database)
+      const { rows } = await operate(() =>
+        sql<{ deleted: boolean }>`
+          select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(database),
+      )
       if (!rows[0]?.deleted) notFound()
       await cancelDeliveries(database, id)
     },
   }
+}
+
+async function changeFilter(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  change: EndpointChange,
+): Promise<Endpoint> {
+  return await database.transaction().execute(async (transaction) => {
+    await lockEndpoints(transaction, tenantId)
+    await assertAffordable(transaction, tenantId, change.filter, id)
+    return await update(transaction, tenantId, id, change)
+  })
 }
 
 async function update(
@@ -144,15 +159,13 @@ async function update(
   id: EndpointId,
   change: EndpointChange,
 ): Promise<Endpoint> {
-  const endpoint = await operate(() =>
-    database
-      .updateTable('endpoint')
-      .set({ ...toColumns(change), updated_at: sql`now()` })
-      .where(isExisting(tenantId, id))
-      .returningAll()
-      .$castTo<Endpoint>()
-      .executeTakeFirst(),
-  )
+  const endpoint = await database
+    .updateTable('endpoint')
+    .set({ ...toColumns(change), updated_at: sql`now()` })
+    .where(isExisting(tenantId, id))
+    .returningAll()
+    .$castTo<Endpoint>()
+    .executeTakeFirst()
   return endpoint ?? notFound()
 }
 
@@ -258,8 +271,12 @@ function notFound(): never {
 /** Ends, since nothing new is routed to a deleted endpoint. */
 async function cancelDeliveries(database: Kysely<Database>, id: EndpointId): Promise<void> {
   for (let cancelled = CANCEL_BATCH; cancelled === CANCEL_BATCH; ) {
-    const { rows } = await sql<{ cancelled: number }>`
-      select postrider.cancel_deliveries_of(${id}, ${CANCEL_BATCH}) as cancelled`.execute(database)
+    const { rows } = await operate(() =>
+      sql<{ cancelled: number }>`
+        select postrider.cancel_deliveries_of(${id}, ${CANCEL_BATCH}) as cancelled`.execute(
+        database,
+      ),
+    )
     cancelled = rows[0]?.cancelled ?? 0
   }
 }

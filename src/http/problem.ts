@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { isOutage } from '../database/outage.ts'
+import { isConflict, isOutage } from '../database/outage.ts'
 import { ClientCertificateInvalid } from '../endpoints/client-certificate.ts'
 import { FilterInvalid } from '../endpoints/filter.ts'
 
@@ -129,7 +129,7 @@ function describe(error: Error): Answer {
     return invalidFields([{ field: 'filter', message: error.message }])
   if (error instanceof BatchRefused) return batchRefusal(error)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
-  if (isOutage(error) || codeOf(error) === 'database_unavailable') {
+  if (isOutage(error) || isConflict(error) || codeOf(error) === 'database_unavailable') {
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
     return answer('database_unavailable', 'Try again; nothing is lost.', { headers })
   }

@@ -74,3 +74,20 @@ t.test('503 on every route while the database is away', async (t) => {
   t.match(answer, { status: 503, json: { code: 'database_unavailable' } })
   t.equal(answer.headers.get('retry-after'), '1')
 })
+
+t.test(
+  '503 where a transaction lost, also when it was made again: it has done nothing',
+  async (t) => {
+    for (const code of ['40001', '40P01']) {
+      const lost = Object.assign(new Error('deadlock detected'), { code })
+      const { apiKeys } = createTestApi(pool)
+      const { request } = createTestApi(pool, {
+        apiKeys: { ...apiKeys, verify: () => Promise.reject(lost) },
+      })
+      const answer = await request('GET', '/api/tenants')
+      t.match(answer, { status: 503, json: { code: 'database_unavailable' } })
+      t.equal(answer.headers.get('retry-after'), '1')
+      t.notMatch(answer.text, 'deadlock')
+    }
+  },
+)

@@ -75,7 +75,7 @@ async function flood(
   socket.destroy()
   const [status] = statusesIn(answer)
   // Who goes on sending may see the connection cut before the answer.
-  const said = how === 'in chunks' || status === undefined || status === 413
+  const said = how === 'in chunks' ? (status ?? 0) < 500 : status === undefined || status === 413
   const megabytes = (sent / 1_048_576).toFixed(1)
   return finding(tried, cut && said, `${status ?? 'cut off'} after at most ${megabytes} MB`)
 }
