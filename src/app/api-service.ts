@@ -3,6 +3,7 @@ import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'
 import { type Config, isShortAdminKey, type ServiceConfig } from '../config.ts'
+import { changeAsActor } from '../database/actor.ts'
 import { writeAct } from '../database/audit-log.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createDatabase, createPool } from '../database/pool.ts'
@@ -157,7 +158,7 @@ export function createApi(config: ServiceConfig, { log, redis, metrics, tracing 
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints,
     secrets,
-    audit: (act) => writeAct(everyTenant, act),
+    audit: (act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     publisher: remembering(publisher, everyTenant, redis),
     batchPublisher,
     events: createEvents({ database }),

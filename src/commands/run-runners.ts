@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { assertSchema } from '../database/migrate.ts'
 import { operate } from '../database/operate.ts'
+import { retryConflicts } from '../database/outage.ts'
 import { createPool } from '../database/pool.ts'
 import { findDatabase } from './connection.ts'
 import type { CommandContext } from './context.ts'
@@ -47,9 +48,9 @@ export async function listRunners(pool: Pool): Promise<Record<string, unknown>[]
 /** @throws RunnerNotFound, OperationRefused */
 export async function drainRunner(pool: Pool, id: string): Promise<number> {
   try {
-    const { rows } = await operate(() =>
-      pool.query<{ jobs: number }>('select postrider.drain_runner($1) as jobs', [id]),
-    )
+    const drain = () =>
+      pool.query<{ jobs: number }>('select postrider.drain_runner($1) as jobs', [id])
+    const { rows } = await operate(() => retryConflicts(drain))
     return rows[0]?.jobs ?? 0
   } catch (error) {
     if ((error as { code?: unknown }).code !== NO_DATA_FOUND) throw error

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Kysely, sql, type Transaction } from 'kysely'
+import { transact } from './operate.ts'
 import type { Database } from './schema.ts'
 
 /** On whose behalf something is done, for the audit log. */
@@ -24,14 +25,14 @@ export function currentActor(): Actor | null {
 }
 
 /**
- * A transaction in which the triggers of sql/functions/145_audit_settings.sql know the actor. For databases that
+ * A transaction, as of `transact`, in which the triggers of sql/functions/145_audit_settings.sql know the actor. For databases that
  * are not those of one tenant: a tenant scope says it by itself.
  */
 export function changeAsActor<T>(
   database: Kysely<Database>,
   change: (transaction: Transaction<Database>) => Promise<T>,
 ): Promise<T> {
-  return database.transaction().execute(async (transaction) => {
+  return transact(database, async (transaction) => {
     const actor = currentActor()
     if (actor) {
       await sql`select set_config('postrider.who', ${actor.who}, true),

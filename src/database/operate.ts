@@ -1,7 +1,7 @@
-import { isConflict } from './outage.ts'
+import type { Kysely, Transaction } from 'kysely'
+import { retryConflicts } from './outage.ts'
+import type { Database } from './schema.ts'
 
-/** A conflict with a runner that is just taking the job is short; three in a row are not one. */
-const TRIES_MAX = 3
 const OBJECT_IN_USE = '55006'
 const OBJECT_NOT_IN_PREREQUISITE_STATE = '55000'
 
@@ -16,18 +16,24 @@ export class OperationRefused extends Error {
 }
 
 /**
- * Calls a function for operators (sql/functions/1*), again where it lost against another transaction.
+ * Calls a function for operators (sql/functions/1*).
  *
  * @throws OperationRefused with the words of the function; its hint is for people at psql
  */
 export async function operate<T>(call: () => Promise<T>): Promise<T> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!isConflict(error) || tried === TRIES_MAX) throw refusalOf(error) ?? error
-    }
+  try {
+    return await call()
+  } catch (error) {
+    throw refusalOf(error) ?? error
   }
+}
+
+/** A transaction, made again as a whole where it lost against another. So `change` may be called several times. */
+export function transact<T>(
+  database: Kysely<Database>,
+  change: (transaction: Transaction<Database>) => Promise<T>,
+): Promise<T> {
+  return retryConflicts(() => database.transaction().execute(change))
 }
 
 /** Only what our functions raise: Postgres itself uses these codes too, and its words are not for clients. */

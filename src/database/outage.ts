@@ -73,6 +73,25 @@ export async function retryThroughOutage<T>(
   }
 }
 
+/** A conflict with a runner that is just taking a job is short; three in a row are not one. */
+const TRIES_MAX = 3
+
+/**
+ * Calls `run` again where it lost against another transaction.
+ *
+ * `run` is a whole transaction, or a statement that is one by itself: of a transaction that has lost Postgres
+ * takes no further statement.
+ */
+export async function retryConflicts<T>(run: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isConflict(error) || tried === TRIES_MAX) throw error
+    }
+  }
+}
+
 function asRecord(error: unknown): { code?: unknown; message?: unknown } {
   return typeof error === 'object' && error !== null ? error : {}
 }

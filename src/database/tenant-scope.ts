@@ -10,6 +10,7 @@ import {
 import type { Pool } from 'pg'
 import type { TenantId } from '../ids.ts'
 import { currentActor } from './actor.ts'
+import { retryConflicts } from './outage.ts'
 import { inOrder } from './pooled-session.ts'
 import type { Database } from './schema.ts'
 
@@ -31,7 +32,8 @@ export interface TenantScope {
    * forgets: row-level security (sql/functions/900_tenant_isolation.sql) holds underneath.
    *
    * Every statement, and every transaction that is begun on it, is a transaction of its own that
-   * runs as role postrider_tenant. So none is open while a request waits for something else.
+   * runs as role postrider_tenant. So none is open while a request waits for something else. A statement that
+   * lost against another transaction is made again; for transactions, there is `transact`.
    */
   database: Kysely<Database>
   /** Runs `work`, and whatever it awaits, with `database` being that of this tenant. */
@@ -80,15 +82,16 @@ function scoped(driver: Driver, current: () => TenantId): Driver {
       connection.inner.executeQuery(connection.enter),
     ])
 
-  const executeAlone = async <R>(connection: ScopedConnection, query: CompiledQuery) => {
-    const [, result] = await inOrder([
-      begin(connection),
-      connection.inner.executeQuery<R>(query),
-      // Of a statement that failed, Postgres makes a rollback.
-      driver.commitTransaction(connection.inner),
-    ])
-    return result as QueryResult<R>
-  }
+  const executeAlone = <R>(connection: ScopedConnection, query: CompiledQuery) =>
+    retryConflicts(async () => {
+      const [, result] = await inOrder([
+        begin(connection),
+        connection.inner.executeQuery<R>(query),
+        // Of a statement that failed, Postgres makes a rollback.
+        driver.commitTransaction(connection.inner),
+      ])
+      return result as QueryResult<R>
+    })
 
   return {
     init: (options) => driver.init(options),

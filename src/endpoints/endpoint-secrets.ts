@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { transact } from '../database/operate.ts'
 import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
@@ -130,7 +131,7 @@ export function createEndpointSecrets(options: {
       return live
     },
     rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given }) =>
-      database.transaction().execute(async (transaction) => {
+      transact(database, async (transaction) => {
         // Two rotations at once would each leave the other's secret as a current one.
         await selectEndpoint(transaction, tenantId, id)
           .forUpdate()

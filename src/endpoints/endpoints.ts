@@ -1,5 +1,5 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import { operate } from '../database/operate.ts'
+import { transact } from '../database/operate.ts'
 import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
@@ -80,7 +80,7 @@ export function createEndpoints(options: {
   return {
     async create(tenantId, { secret, secretKind, secretEncoding, ...values }) {
       await assertReadable(database, values.filter)
-      return database.transaction().execute(async (transaction) => {
+      return transact(database, async (transaction) => {
         await lockEndpoints(transaction, tenantId)
         await assertRoom(transaction, tenantId, endpointsMax)
         await assertAffordable(transaction, tenantId, values.filter)
@@ -122,35 +122,23 @@ export function createEndpoints(options: {
         .execute(),
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
-      // The whole transaction: one that has lost takes no more statements.
-      return await operate(() =>
-        typeof change.filter === 'string'
-          ? changeFilter(database, tenantId, id, change)
-          : update(database, tenantId, id, change),
-      )
+      return await transact(database, async (transaction) => {
+        if (typeof change.filter === 'string') {
+          await lockEndpoints(transaction, tenantId)
+          await assertAffordable(transaction, tenantId, change.filter, id)
+        }
+        return await update(transaction, tenantId, id, change)
+      })
     },
     async delete(tenantId, id) {
-      const { rows } = await operate(() =>
+      const { rows } = await transact(database, (transaction) =>
         sql<{ deleted: boolean }>`
-          select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(database),
+          select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(transaction),
       )
       if (!rows[0]?.deleted) notFound()
       await cancelDeliveries(database, id)
     },
   }
-}
-
-async function changeFilter(
-  database: Kysely<Database>,
-  tenantId: TenantId,
-  id: EndpointId,
-  change: EndpointChange,
-): Promise<Endpoint> {
-  return await database.transaction().execute(async (transaction) => {
-    await lockEndpoints(transaction, tenantId)
-    await assertAffordable(transaction, tenantId, change.filter, id)
-    return await update(transaction, tenantId, id, change)
-  })
 }
 
 async function update(
@@ -271,10 +259,10 @@ function notFound(): never {
 /** Ends, since nothing new is routed to a deleted endpoint. */
 async function cancelDeliveries(database: Kysely<Database>, id: EndpointId): Promise<void> {
   for (let cancelled = CANCEL_BATCH; cancelled === CANCEL_BATCH; ) {
-    const { rows } = await operate(() =>
+    const { rows } = await transact(database, (transaction) =>
       sql<{ cancelled: number }>`
         select postrider.cancel_deliveries_of(${id}, ${CANCEL_BATCH}) as cancelled`.execute(
-        database,
+        transaction,
       ),
     )
     cancelled = rows[0]?.cancelled ?? 0

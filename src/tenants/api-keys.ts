@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import { type Act, writeAct } from '../database/audit-log.ts'
 import type { ApiKeyTable, Database, Scope } from '../database/schema.ts'
 import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
@@ -104,7 +105,7 @@ export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKey
     async issue({ name, scopes, tenantId = null, expiresAt = null }, who = 'postrider') {
       const key = `pr_${randomBytes(KEY_BYTES).toString('base64url')}`
       const values = { name, scopes, tenant_id: tenantId, expires_at: expiresAt }
-      const apiKey = await database.transaction().execute(async (transaction) => {
+      const apiKey = await changeAsActor(database, async (transaction) => {
         const { id } = await transaction
           .insertInto('api_key')
           .values({ ...values, hash: hashApiKey(key) })
@@ -129,7 +130,7 @@ export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKey
         .limit(limit)
         .execute(),
     async revoke(id, who) {
-      const revoked = await database.transaction().execute(async (transaction) => {
+      const revoked = await changeAsActor(database, async (transaction) => {
         const row = await transaction
           .updateTable('api_key')
           .set({ revoked_at: sql`now()` })

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import { type Act, writeAct } from '../database/audit-log.ts'
+import { retryConflicts } from '../database/outage.ts'
 import type { Database, PortalLinkTable, Scope } from '../database/schema.ts'
 import type { PortalLinkId, TenantId } from '../ids.ts'
 import type { Caller } from './api-keys.ts'
@@ -91,9 +93,9 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
     async create({ id: tenantId, suspended_at: suspendedAt }, { minutes, access }, maker) {
       if (suspendedAt) throw new TenantSuspended()
       refuseBeyond(maker, access)
-      await sweep(database)
+      await retryConflicts(() => sweep(database))
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const expiresAt = await database.transaction().execute(async (transaction) => {
+      const expiresAt = await changeAsActor(database, async (transaction) => {
         const link = await transaction
           .insertInto('portal_link')
           .values({
@@ -114,7 +116,7 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
       return { token, expiresAt }
     },
     async revokeAll(tenantId, who) {
-      await database.transaction().execute(async (transaction) => {
+      await changeAsActor(database, async (transaction) => {
         await transaction.deleteFrom('portal_link').where('tenant_id', '=', tenantId).execute()
         await writeAct(transaction, ofTenant(tenantId, who, 'revoke_portal_links'))
       })

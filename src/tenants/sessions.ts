@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { changeAsActor } from '../database/actor.ts'
 import { type Act, writeAct } from '../database/audit-log.ts'
+import { retryConflicts } from '../database/outage.ts'
 import type { Database, SessionTable } from '../database/schema.ts'
 import type { SessionId } from '../ids.ts'
 import type { ApiKeys, Caller } from './api-keys.ts'
@@ -64,10 +66,10 @@ export function createSessions(options: {
   const { database, apiKeys } = options
   return {
     async begin(area, keyHash, lifeSeconds, by) {
-      await sweep(database)
-      await makeRoom(database, keyHash)
+      await retryConflicts(() => sweep(database))
+      await retryConflicts(() => makeRoom(database, keyHash))
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const { expires_at: expiresAt } = await database.transaction().execute(async (on) => {
+      const { expires_at: expiresAt } = await changeAsActor(database, async (on) => {
         const session = await on
           .insertInto('session')
           .values({
@@ -120,7 +122,7 @@ export function createSessions(options: {
         .$castTo<ListedSession>()
         .execute(),
     end: (id, by) =>
-      database.transaction().execute(async (on) => {
+      changeAsActor(database, async (on) => {
         const ended = await on
           .deleteFrom('session')
           .where('id', '=', id)

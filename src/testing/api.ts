@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'
+import { changeAsActor } from '../database/actor.ts'
 import { writeAct } from '../database/audit-log.ts'
 import { createDatabase } from '../database/pool.ts'
 import { createTenantScope } from '../database/tenant-scope.ts'
@@ -87,7 +88,7 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     tenantOperations: createTenantOperations({ database: everyTenant }),
     endpoints: createEndpoints({ database, secrets }),
     secrets,
-    audit: (act) => writeAct(everyTenant, act),
+    audit: (act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     publisher: createPublisher({ pool }),
     batchPublisher: createBatchPublisher({ pool }),
     events: createEvents({ database }),

@@ -47,11 +47,16 @@ export function requestsTo({ url }: Pick<Service, 'url'>): Pick<TestApi, 'reques
  *
  * @param options.pool of the owner, for what only runners and producers in SQL write
  * @param options.runnerUrl what a runner logs in with, where a route waits for one
+ * @param options.around sends the request, and what is to be done right before and after it
  */
 export async function callEveryRoute(
   t: { teardown(done: () => unknown): void },
   api: Service,
-  { pool, runnerUrl }: { pool: Pool; runnerUrl: string },
+  {
+    pool,
+    runnerUrl,
+    around = (send) => send(),
+  }: { pool: Pool; runnerUrl: string; around?: <T>(send: () => Promise<T>) => Promise<T> },
 ): Promise<RouteResult[]> {
   const { request } = requestsTo(api)
   const document = (await request('GET', '/openapi.json')).json as Document
@@ -69,7 +74,7 @@ export async function callEveryRoute(
     const body = bodyIn(world, operation)
     const path = pathIn(world, template, recipe.path)
     const options = { body, ...(await recipe.request?.(world, context)) }
-    const { status, text } = await request(method.toUpperCase(), path, options)
+    const { status, text } = await around(() => request(method.toUpperCase(), path, options))
     await undo?.()
     results.push({ name: `${method.toUpperCase()} ${template}`, expected, status, text })
   }
