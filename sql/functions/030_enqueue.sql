@@ -19,11 +19,6 @@
 --
 -- Priorities follow the rule in 035_fairness.sql: `triggers` says why each delivery is tried, and whether its tenant
 -- has more due than its share is found out here. That costs one probe of an empty table as long as nobody has.
---
--- The older signatures go first: beside this one, calls that leave arguments out would fit both and fail, those of a
--- function that is running while it is replaced among them.
-drop function if exists postrider.enqueue(uuid[], int[], timestamptz[], int);
-drop function if exists postrider.enqueue(uuid[], int[], timestamptz[], int, uuid[], json[]);
 create or replace function postrider.enqueue(
   delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], endpoint_ids uuid[] default null,
   triggers text[] default null, reservations json[] default null
@@ -80,9 +75,6 @@ $$;
 comment on function postrider.rooms_for(uuid[], timestamptz[]) is
   'The waiting room of each of these jobs (parallel arrays of endpoint and time): that of its tenant, 0 for what one call adds above the share of a tenant that has none; null = the line.';
 
-comment on column postrider.delivery.due_attempt is
-  'Number in the payload of the newest job of the delivery: 1, and one more with each job that is made for it. A job with another number is late and does nothing. Not the number of an attempt: jobs are also replaced without one.';
-
 -- snooze_many: put off the jobs of deliveries whose endpoint is at its limit. No attempt is used up, and
 -- the deliveries keep their state (a 'delivering' one is yet to be taken over from a runner that is gone); the
 -- job that is running now becomes inert. One whose number is not the newest changes nothing: another job has its
@@ -93,8 +85,6 @@ comment on column postrider.delivery.due_attempt is
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch; planned as in
 -- claim_many.
-drop function if exists postrider.snooze_many(uuid[], int[], float8[], uuid[], json[]);
-drop function if exists postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text);
 create or replace function postrider.snooze_many(
   delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[], runner text,
   rate_versions int[], max_in_flights int[]

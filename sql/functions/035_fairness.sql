@@ -38,9 +38,6 @@ language sql immutable parallel safe
 return 100;
 comment on function postrider.front_share() is 'Due deliveries that a tenant may have in front of the line.';
 
-drop function if exists postrider.first_priority(int);
-drop function if exists postrider.sample_backlog();
-
 -- share_queue: keeps to the rule above. Every runner calls it each second, one at a time (the duty `backlog`).
 --
 -- Locks: the jobs that it moves; it skips those that are locked. Cost: three index probes while nobody has more

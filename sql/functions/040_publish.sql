@@ -25,10 +25,6 @@ $$;
 comment on function postrider.try_timestamptz(text) is
   'The text as a time, or null where it is none that the body of a webhook can state (years 1 to 9999).';
 
--- Of publish_many() before it told apart who publishes.
-drop function if exists postrider.parse_publish_items(json);
-drop function if exists postrider.parse_publish_items_one_by_one(json);
-
 -- The service's own: tenants whose key begins with 'postrider:', and types that begin with 'postrider.'. Only it
 -- publishes those, so that what an operational event says can be relied on.
 create or replace function postrider.parse_publish_items(events json, by_service boolean)

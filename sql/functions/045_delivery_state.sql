@@ -270,7 +270,6 @@ comment on function postrider.release_deliveries(uuid[], timestamptz[], boolean)
 
 -- reopen_deliveries: its retry schedule begins again, attempts go on counting. For a person what is open becomes due as
 -- well; a replay leaves that alone, and what was cancelled while a request is on the wire, until that has ended.
-drop function if exists postrider.reopen_deliveries(uuid[], postrider.replay);
 create or replace function postrider.reopen_deliveries(
   delivery_ids uuid[], held_reasons text[], due timestamptz[], trigger text
 ) returns int

@@ -7,9 +7,7 @@
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch. Planned once a session,
 -- with bounds and `= any (ids)`: see 045_delivery_state.sql.
--- Dropped first, since what it returns has changed; grants are given anew in 900_tenant_isolation.sql.
-drop function if exists postrider.claim_many(uuid[], int[], text);
-create function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
+create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
 returns table (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,

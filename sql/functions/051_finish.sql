@@ -20,8 +20,6 @@ $$;
 comment on function postrider.verdict_of_late(uuid) is
   'What is said of an attempt that did not settle its delivery: stale, or already.';
 
--- A runner of a release before that calls it with one argument is to find this one.
-drop function if exists postrider.finish_many(json);
 create or replace function postrider.finish_many(results json, disable_after interval default '5 days')
 returns table (attempt_id uuid, verdict text)
 language plpgsql security definer
@@ -65,6 +63,3 @@ end
 $$;
 comment on function postrider.finish_many(json, interval) is
   'Writes attempt results and settles their deliveries; an endpoint that failed throughout disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
-
-comment on column postrider.attempt.outcome is
-  'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address or the URL is not allowed, or the data was erased), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';

@@ -67,7 +67,6 @@ comment on function postrider.says_of_endpoint(postrider.settled_delivery, boole
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.
 -- In which order the attempts of a batch ended is not known: what shows life counts as the last.
-drop function if exists postrider.note_health(postrider.settled_delivery[], uuid[], interval);
 create or replace function postrider.note_health(
   settled postrider.settled_delivery[], disable_after interval
 ) returns void
@@ -192,7 +191,6 @@ comment on function postrider.note_answers(uuid, uuid, int) is
 -- note_failures: a failure that comes long after the one before begins a new count, since what was in between is
 -- not known. A quarter of the period: the last retries of the default schedule are a day apart, the period is
 -- five. An hour at least, since probes are half an hour apart.
-drop function if exists postrider.note_failures(uuid, uuid, int, boolean, interval);
 create or replace function postrider.note_failures(
   endpoint uuid, tenant uuid, failed uuid[], in_a_row int, probed boolean, disable_after interval
 ) returns void

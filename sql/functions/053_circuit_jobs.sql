@@ -1,7 +1,6 @@
 -- Jobs about an endpoint as a whole: 'probe', 'align' and 'replan'. One of each at most for an endpoint, but for
 -- a second 'replan' (031_changed_limits.sql).
 
-drop function if exists postrider.enqueue_endpoint_job(text, uuid, timestamptz);
 create or replace function postrider.enqueue_endpoint_job(
   task text, endpoint uuid, run_at timestamptz, key_prefix text default null
 ) returns void

@@ -24,8 +24,7 @@ comment on function postrider.has_session(postrider.runner) is
 -- register_runner: make a runner known before it claims anything; its id is locked_by of its jobs.
 --
 -- The name is set here and not at connect, so that a pooler that resets the session takes it away.
-drop function if exists postrider.register_runner(text, text, int);
-create function postrider.register_runner(runner text, host text, pid int, out reaped boolean)
+create or replace function postrider.register_runner(runner text, host text, pid int, out reaped boolean)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$

@@ -112,8 +112,6 @@ comment on function postrider.refuse_replay(postrider.replay, int, int) is
   'Raises 54000 when as many replays of its tenant, or of who asked for it, run as may; null = any number.';
 
 -- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
-drop function if exists
-  postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean);
 create or replace function postrider.start_replay(
   tenant text, since timestamptz, until timestamptz default now(), mode text default 'redeliver',
   endpoint uuid default null, event_types text[] default '{*}', states text[] default '{failed}',

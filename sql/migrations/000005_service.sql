@@ -1,0 +1,155 @@
+-- What the service and the people who run it keep.
+--
+-- What:  runner, duty, service, audit_log, attempt_day, replay and tenant_backlog, with the rows that are always there.
+-- Why:   the switch that stops all deliveries is a row and not a setting of the server, so that it is seen by every process
+--        at once and survives failovers. Duties are row locks and not advisory ones, which any role that can connect
+--        could hold. The place of a replay is in its row, so that a process that was killed costs nothing but the batch
+--        it was at. tenant_backlog is a sample, because a counter kept by publish would make producers wait for each
+--        other; unlogged, because after a crash it is empty for a second.
+-- Locks: none on existing tables.
+-- breaking: no
+
+create table postrider.runner (
+  id text primary key,
+  host text not null,
+  pid int not null,
+  started_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  stopped_at timestamptz,
+  reaped_at timestamptz,
+  drain_requested_at timestamptz,
+  session_pid int,
+  session_role oid
+);
+comment on table postrider.runner is 'Processes that execute deliveries.';
+comment on column postrider.runner.id is 'Id of its worker pool: locked_by of its jobs, runner of its attempts.';
+comment on column postrider.runner.host is 'Host name.';
+comment on column postrider.runner.pid is 'Process id on that host.';
+comment on column postrider.runner.started_at is 'When it registered.';
+comment on column postrider.runner.seen_at is 'Last heartbeat.';
+comment on column postrider.runner.stopped_at is 'When it stopped in good order; null while it runs.';
+comment on column postrider.runner.reaped_at is 'When it was found dead and its work handed on; from then on it may claim and finish nothing.';
+comment on column postrider.runner.drain_requested_at is 'When somebody asked it to stop (drain_runner); null = nobody has.';
+comment on column postrider.runner.session_pid is 'Backend of the connection by which it is known to live; null before it has registered there.';
+comment on column postrider.runner.session_role is 'Role that this connection logged in as: nobody else can open a session that counts for the runner.';
+
+create table if not exists postrider.duty (name text primary key);
+comment on table postrider.duty is 'What one process does at a time. Whoever does it has its row locked until its transaction ends; `select` alone is not enough to lock one.';
+comment on column postrider.duty.name is 'migrate, partitions, reconcile, retention, backlog.';
+
+create table postrider.service (
+  only_row boolean primary key default true check (only_row),
+  paused_at timestamptz,
+  paused_by text
+);
+comment on table postrider.service is 'Switches of the service as a whole; exactly one row.';
+comment on column postrider.service.only_row is 'Always true, so that there is no second row.';
+comment on column postrider.service.paused_at is 'Since when every delivery that falls due is held (pause_all); null = deliveries go out.';
+comment on column postrider.service.paused_by is 'Who paused; null when it is not paused.';
+
+create table postrider.audit_log (
+  id uuid primary key default postrider.uuidv7(),
+  at timestamptz not null default clock_timestamp(),
+  who text not null,
+  action text not null,
+  target_kind text not null check (target_kind in
+    ('service', 'tenant', 'api_key', 'endpoint', 'event_type', 'delivery', 'event', 'runner', 'replay')),
+  target_id text,
+  tenant_id uuid,
+  detail jsonb not null default '{}',
+  session_role text default session_user
+);
+create index audit_log_target on postrider.audit_log (target_kind, target_id, id desc);
+create index audit_log_tenant on postrider.audit_log (tenant_id, id desc) where tenant_id is not null;
+comment on table postrider.audit_log is 'What people and the service''s own repairs have done. Rows are only added; nothing here holds payloads or secrets.';
+comment on column postrider.audit_log.id is 'UUIDv7; newest first by id desc.';
+comment on column postrider.audit_log.at is 'When it was done.';
+comment on column postrider.audit_log.who is 'By whom, as the caller said; without that, the role of the session.';
+comment on column postrider.audit_log.action is 'Name of the function that did it, such as retry_now.';
+comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner or replay.';
+comment on column postrider.audit_log.target_id is 'Its id; null for the service as a whole.';
+comment on column postrider.audit_log.tenant_id is 'Whose it is; null where it concerns no single tenant. No foreign key: the log outlives the tenant.';
+comment on column postrider.audit_log.detail is 'What else is worth knowing, such as the state before, or counts.';
+comment on column postrider.audit_log.session_role is 'Role that the session had logged in as; null for rows older than the column. Nobody can choose it.';
+
+create table postrider.attempt_day (
+  day date not null,
+  tenant_id uuid not null,
+  endpoint_id uuid not null,
+  outcome text not null,
+  attempts bigint not null,
+  primary key (day, tenant_id, endpoint_id, outcome)
+);
+create index attempt_day_tenant on postrider.attempt_day (tenant_id, day);
+comment on table postrider.attempt_day is 'Counts of attempts that retention has removed, kept for good. Days that are still there are not in it.';
+comment on column postrider.attempt_day.day is 'Day (UTC) on which they began.';
+comment on column postrider.attempt_day.tenant_id is 'Owner. No foreign key: the counts outlive the tenant.';
+comment on column postrider.attempt_day.endpoint_id is 'To whom.';
+comment on column postrider.attempt_day.outcome is 'As in attempt.outcome.';
+comment on column postrider.attempt_day.attempts is 'How many.';
+
+create table postrider.replay (
+  id uuid primary key default postrider.uuidv7(),
+  tenant_id uuid not null,
+  mode text not null check (mode in ('redeliver', 'missed')),
+  endpoint_id uuid,
+  event_types text[] not null default '{*}',
+  states text[] not null default '{failed}' check (states <@ '{delivered,failed,cancelled}'),
+  status_class int check (status_class between 2 and 5),
+  since timestamptz not null,
+  until timestamptz not null check (until > since),
+  rate_per_second numeric not null check (rate_per_second > 0 and rate_per_second <= 1000),
+  state text not null default 'running' check (state in ('running', 'done', 'cancelled')),
+  total int not null,
+  done int not null default 0,
+  position uuid not null,
+  recheck_from uuid not null,
+  horizon xid8 not null,
+  rechecking boolean not null default false,
+  requested_by text not null,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  check (mode = 'redeliver' or endpoint_id is not null),
+  check ((finished_at is not null) = (state <> 'running')),
+  constraint replay_endpoint_fkey
+    foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id)
+);
+create index replay_tenant on postrider.replay (tenant_id, id desc);
+create index replay_running on postrider.replay (since) where finished_at is null;
+comment on table postrider.replay is 'A replay: deliveries made again, or made for an endpoint that missed the events.';
+comment on column postrider.replay.id is 'UUIDv7.';
+comment on column postrider.replay.tenant_id is 'Whose deliveries.';
+comment on column postrider.replay.mode is 'redeliver: finished deliveries are reopened. missed: events that match the endpoint and have no delivery to it get one.';
+comment on column postrider.replay.endpoint_id is 'Only this endpoint; null = all of the tenant.';
+comment on column postrider.replay.event_types is 'Only these: exact names, order.*, or *.';
+comment on column postrider.replay.states is 'redeliver: only deliveries that ended so.';
+comment on column postrider.replay.status_class is 'redeliver: only where the last answer was of this class, 2 to 5; null = any, or none.';
+comment on column postrider.replay.since is 'Only what was made from then on.';
+comment on column postrider.replay.until is 'Only what was made before.';
+comment on column postrider.replay.rate_per_second is 'How many become due a second.';
+comment on column postrider.replay.state is 'running, done, or cancelled by a person.';
+comment on column postrider.replay.total is 'How many there were when it began.';
+comment on column postrider.replay.done is 'How many it has made due so far.';
+comment on column postrider.replay.position is 'It has dealt with everything up to this id (of the delivery, or the event).';
+comment on column postrider.replay.recheck_from is 'Ids from here on may have been committed behind its back by transactions that were open when it began; it looks at them twice.';
+comment on column postrider.replay.horizon is 'It ends when no transaction is left that is older than this.';
+comment on column postrider.replay.rechecking is 'It has come to the end once and looks again from recheck_from.';
+comment on column postrider.replay.requested_by is 'Who asked for it.';
+comment on column postrider.replay.created_at is 'When it began.';
+comment on column postrider.replay.finished_at is 'When it was done or cancelled; null = running.';
+
+create unlogged table postrider.tenant_backlog (
+  tenant_id uuid primary key,
+  room smallint not null,
+  let_in_at timestamptz not null default now()
+);
+comment on table postrider.tenant_backlog is 'Tenants with more due deliveries than their share in the line. Most of the time it is empty.';
+comment on column postrider.tenant_backlog.tenant_id is 'The tenant.';
+comment on column postrider.tenant_backlog.room is 'Where the rest of what they have due waits: jobs with the priority 10 + room.';
+comment on column postrider.tenant_backlog.let_in_at is 'When deliveries were last let into the line from this room.';
+
+insert into postrider.duty (name)
+values ('migrate'), ('partitions'), ('reconcile'), ('retention'), ('backlog'), ('replay')
+on conflict do nothing;
+insert into postrider.service default values;
+insert into postrider.tenant (key, name) values ('postrider:operator', 'Operator of this service');
