@@ -12,9 +12,9 @@ import { isReserved, type Tenant, TenantNotFound, type Tenants } from '../tenant
 import { Problem } from './problem.ts'
 import type { Admit } from './rate-limit.ts'
 
-/** What handlers find in the context. `tenant` only on paths with `{tenant}`. */
+/** What handlers find in the context. `scope` is what the route takes, `tenant` only on paths with `{tenant}`. */
 export interface ApiEnv {
-  Variables: RequestIdVariables & { client: Client; caller: Caller; tenant: Tenant }
+  Variables: RequestIdVariables & { client: Client; caller: Caller; scope: Scope; tenant: Tenant }
 }
 
 /** Ours have 46 characters; nobody gets to make us hash a megabyte. */
@@ -52,6 +52,7 @@ export function createAuthenticate(options: {
         throw new Problem('scope_missing', { detail: `This needs the scope "${scope}".` })
       }
       c.set('caller', caller)
+      c.set('scope', scope)
       const { client = '' } = currentActor() ?? {}
       await asActor({ who: auditName(caller), client }, next)
     })
@@ -70,6 +71,7 @@ export function createTenantOfPath(options: {
     const key = c.req.param('tenant') ?? ''
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
     const tenant = await tenants.find(key)
+    refuseSuspended(c, tenant)
     c.set('tenant', tenant)
     await inTenant(tenant.id, next)
   })
@@ -80,6 +82,19 @@ export function mayTouch(caller: Caller, tenantKey: string): boolean {
   if (isReserved(tenantKey)) return caller.tenant === null && caller.scopes.has('admin')
   return caller.tenant === null || caller.tenant.key === tenantKey
 }
+
+/**
+ * A key of a suspended tenant reads, and does nothing else: neither what was the reason for suspending it can go
+ * on, nor can traces of that be removed. Whoever has a key of no tenant goes on managing it.
+ */
+export function refuseSuspended(c: Context<ApiEnv>, tenant: Pick<Tenant, 'suspended_at'>): void {
+  if (tenant.suspended_at && c.get('caller').tenant && c.get('scope') !== 'read') {
+    throw tenantSuspended()
+  }
+}
+
+export const tenantSuspended = (cause?: unknown): Problem =>
+  new Problem('tenant_suspended', { detail: 'Until it is resumed, its keys may only read.', cause })
 
 /** For what concerns more than one tenant, after `authenticate`: refused to keys of one, all alike. */
 export const ofNoTenant = createMiddleware<ApiEnv>(async (c, next) => {

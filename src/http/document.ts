@@ -10,7 +10,7 @@ const DESCRIPTION = `Sends webhooks from your Postgres. An event that is accepte
 Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method answers 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.`
 
 export const AUTHENTICATION =
-  'Send `Authorization: Bearer <API key>`. A key may do what its scopes say: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key may be bound to one tenant; to it there are no others.'
+  'Send `Authorization: Bearer <API key>`. A key may do what its scopes say: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key may be bound to one tenant; to it there are no others. While that tenant is suspended its keys may only read: what takes another scope than `read` answers 403 with the code `tenant_suspended`.'
 
 const TAGS = {
   Events: 'Publish events and find them again.',

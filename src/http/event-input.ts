@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi'
+import { BatchRefused, PublishRefused } from '../events/publish-refused.ts'
 import type { Caller } from '../tenants/api-keys.ts'
 import { TENANT_KEY } from '../tenants/tenants.ts'
-import { mayTouch } from './authenticate.ts'
+import { mayTouch, tenantSuspended } from './authenticate.ts'
 import { memberOf } from './json-text.ts'
 import { unfit } from './validation.ts'
 
@@ -56,6 +57,18 @@ export function tenantToPublishFor(named: string | null | undefined, caller: Cal
   const tenant = named ?? caller.tenant?.key ?? NO_TENANT
   return mayTouch(caller, tenant) ? tenant : NO_TENANT
 }
+
+/** A key of the tenant is told what it may not do; to others it is their event that is wrong. */
+export function refusalFor(caller: Caller): (error: unknown) => never {
+  return (error) => {
+    throw caller.tenant && isOfSuspended(error) ? tenantSuspended(error) : error
+  }
+}
+
+const isOfSuspended = (error: unknown): boolean =>
+  error instanceof BatchRefused
+    ? error.refusals.some(({ refusal }) => isOfSuspended(refusal))
+    : error instanceof PublishRefused && error.code === 'tenant_suspended'
 
 /** Whether an event leaves out its tenant although the caller's key does not tell it. */
 export function lacksTenant(event: unknown, caller: Caller): boolean {

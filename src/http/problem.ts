@@ -16,6 +16,7 @@ const PROBLEMS = {
   unauthenticated: [401, 'A valid API key is needed'],
   scope_missing: [403, 'The API key lacks a scope'],
   key_of_one_tenant: [403, 'A key of one tenant may not do this'],
+  tenant_suspended: [403, 'The tenant is suspended'],
   tenant_reserved: [403, 'The tenant is reserved'],
   route_not_found: [404, 'There is nothing at this path'],
   tenant_not_found: [404, 'There is no such tenant'],

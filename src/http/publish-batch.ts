@@ -12,6 +12,7 @@ import {
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_KEY_MISTAKE,
   lacksTenant,
+  refusalFor,
   tenantToPublishFor,
 } from './event-input.ts'
 import { refuseUnfit } from './event-violations.ts'
@@ -90,7 +91,7 @@ export function addPublishBatchRoute(
     const request = { kind: 'batch', readAt, header: (name: string) => c.req.header(name) } as const
     const data = await accept(request, (trace) =>
       batchPublisher.publishAll(items.map((item) => ({ ...item, trace }))),
-    )
+    ).catch(refusalFor(c.get('caller')))
     return c.json({ data }, 202)
   })
 }

@@ -10,6 +10,7 @@ import {
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_KEY_MISTAKE,
   lacksTenant,
+  refusalFor,
   tenantToPublishFor,
 } from './event-input.ts'
 import { refuseUnfit } from './event-violations.ts'
@@ -70,7 +71,7 @@ export function addPublishRoute(
     const request = { kind: 'event', readAt, header: (name: string) => c.req.header(name) } as const
     const [published] = await accept(request, async (trace): Promise<[Published]> => {
       return [await publisher.publish({ ...item, trace })]
-    })
+    }).catch(refusalFor(c.get('caller')))
     return c.json(published, 202)
   })
 }

@@ -33,6 +33,9 @@ export function addTenantOperationRoutes(
     method: 'post',
     path: '/api/tenants/{tenant}/suspend',
     summary: 'Refuse what is published for a tenant, and hold its deliveries',
+    description:
+      'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
+      'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
     responses: { 200: json(tenantSchema, 'It is suspended.'), ...problems(404, 409) },
   })
   app.openapi(suspend, async (c) => {

@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { type TenantId, tenantId } from '../ids.ts'
 import { refuseReserved, TENANT_KEY, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
-import { type ApiEnv, type Authenticate, mayTouch } from './authenticate.ts'
+import { type ApiEnv, type Authenticate, mayTouch, refuseSuspended } from './authenticate.ts'
 import { pageQuery, readPage } from './pages.ts'
 import { presentTenant } from './present.ts'
 import { Problem } from './problem.ts'
@@ -48,6 +49,7 @@ export function addTenantRoutes(
     refuseReserved(key)
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
     if (!TENANT_KEY.test(key)) throw keyInvalid(key)
+    await refuseOwnSuspended(c, tenants)
     const { tenant, isNew } = await tenants.put(key, c.req.valid('json'))
     return c.json(presentTenant(tenant), isNew ? 201 : 200)
   })
@@ -84,6 +86,7 @@ export function addTenantRoutes(
     const key = c.req.valid('param').tenant
     refuseReserved(key)
     if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    await refuseOwnSuspended(c, tenants)
     return c.json(presentTenant(await tenants.change(key, c.req.valid('json'))), 200)
   })
 
@@ -108,6 +111,12 @@ export function addTenantRoutes(
       tenants.list({ ...of, withReserved })
     return c.json(await readPage(page, read, (tenant) => presentTenant(tenant)), 200)
   })
+}
+
+/** Where the tenant is not looked up anyway. */
+async function refuseOwnSuspended(c: Context<ApiEnv>, tenants: Pick<Tenants, 'get'>) {
+  const { tenant } = c.get('caller')
+  if (tenant) refuseSuspended(c, await tenants.get(tenant.key))
 }
 
 const NO_KEY =
