@@ -359,6 +359,7 @@ t.test('an odd answer that comes in pieces, over TLS, on a kept connection', asy
 const WHOLE_ANSWERS: [name: string, parts: string[]][] = [
   ['a length', [OK, 'content-length: 2\r\n', '\r\no', 'k']],
   ['chunks', [`${OK}${CHUNKED}\r\n2\r\nok`, '\r\n0\r\n\r\n']],
+  ['chunks whose end is cut', [`${OK}${CHUNKED}\r\n2\r\nok\r\n0`, '\r', '\n\r', '\n']],
   ['chunks with trailers', [`${OK}${CHUNKED}\r\n2\r\nok\r\n0\r\n`, 'x-a: b\r\n\r\n']],
   ['no body', ['HTTP/1.1 204 No Content\r\n\r\n']],
   ['304', ['HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n']],

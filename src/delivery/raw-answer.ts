@@ -31,14 +31,15 @@ export class RawBytes {
   readonly #chunks: Buffer[] = []
   #keptBytes = 0
   #bytes = 0
-  #last: Buffer = Buffer.alloc(0)
+  /** The last bytes, enough to recognise the end of chunks. */
+  #end: Buffer = Buffer.alloc(0)
   /** `Date.now()` of the first byte. */
   firstAt: number | null = null
 
   readonly add = (chunk: Buffer): void => {
     this.firstAt ??= Date.now()
     this.#bytes += chunk.length
-    this.#last = chunk
+    this.#end = endOf(this.#end, chunk)
     const room = KEPT_BYTES_MAX - this.#keptBytes
     if (room <= 0) return
     this.#chunks.push(chunk.subarray(0, room))
@@ -65,7 +66,7 @@ export class RawBytes {
     const bodyAt = this.#bodyAt()
     if (bodyAt === null) return false
     if (statusCode === 204 || statusCode === 304) return this.#bytes === bodyAt
-    if (headers['transfer-encoding']) return this.#last.subarray(-4).equals(END_OF_CHUNKS)
+    if (headers['transfer-encoding']) return this.#end.equals(END_OF_CHUNKS)
     return this.#bytes === bodyAt + Number(headers['content-length'])
   }
 
@@ -90,6 +91,12 @@ export class RawBytes {
     const start = line.slice(0, QUOTED_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, '\uFFFD')
     return `what came is no answer in HTTP; it begins with "${start}"`
   }
+}
+
+/** Receivers write the end of chunks in packets of its own, and TLS cuts where it likes. */
+function endOf(before: Buffer, chunk: Buffer): Buffer {
+  const bytes = chunk.length < END_OF_CHUNKS.length ? Buffer.concat([before, chunk]) : chunk
+  return bytes.subarray(-END_OF_CHUNKS.length)
 }
 
 interface FoundHead {
