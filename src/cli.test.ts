@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { EXIT, EXIT_MEANINGS } from './commands/exit-code.ts'
 import { runCli, serviceEnvironment, startCli } from './testing/cli.ts'
+import { runCommand } from './testing/command.ts'
 import { createTestDatabase } from './testing/database.ts'
 import { freePort } from './testing/free-port.ts'
 import { startReceiver } from './testing/receiver.ts'
@@ -32,24 +33,27 @@ t.test('a wrong command line exits 2 and says what is wrong', async (t) => {
     [[], /Usage: postrider/],
   ]
   for (const [args, stderr] of wrong) {
-    t.match(await runCli(t, args), { exitCode: EXIT.usage, stdout: '', stderr }, args.join(' '))
+    t.match(await runCommand(args), { exitCode: EXIT.usage, stdout: '', stderr }, args.join(' '))
   }
+  const asProcess = await runCli(t, ['delivr'])
+  t.match(asProcess, { exitCode: EXIT.usage, stdout: '', stderr: /unknown command 'delivr'/ })
 })
 
 t.test('a wrong configuration exits 78 and names every mistake', async (t) => {
   const env = { PORT: 'http', RETRY_SCHEDULE: 'soon' }
   for (const command of ['api', 'runner', 'migrate', 'dev', 'config']) {
-    const { exitCode, stderr } = await runCli(t, [command], { env })
+    const { exitCode, stderr } = await runCommand([command], { env })
     t.equal(exitCode, EXIT.config, command)
     t.match(stderr, /PORT is not a number\n.*RETRY_SCHEDULE \(entry 1\)/, command)
     if (command === 'api') t.match(stderr, /DATABASE_URL.*\n.*SECRET_ENCRYPTION_KEY/)
   }
+  t.match(await runCli(t, ['config'], { env }), { exitCode: EXIT.config, stdout: '' })
 })
 
 t.test('a database that is not there is never exit 0', async (t) => {
   const env = { ...service, DATABASE_URL: `postgres://u:p@127.0.0.1:${await freePort()}/none` }
   for (const command of ['api', 'runner', 'migrate']) {
-    const { exitCode, stderr } = await runCli(t, [command], { env })
+    const { exitCode, stderr } = await runCommand([command], { env })
     t.equal(exitCode, EXIT.temporary, command)
     t.match(stderr, /database is not available: .*ECONNREFUSED/, command)
   }
@@ -59,7 +63,7 @@ t.test('a password, role or database that is refused is a mistake in DATABASE_UR
   const wrong = new URL(url)
   wrong.password = 'wrong'
   for (const DATABASE_URL of [wrong.href, urlOf(url, 'no_such_database')]) {
-    const { exitCode, stderr } = await runCli(t, ['api'], { env: { ...service, DATABASE_URL } })
+    const { exitCode, stderr } = await runCommand(['api'], { env: { ...service, DATABASE_URL } })
     t.equal(exitCode, EXIT.config)
     t.match(stderr, /DATABASE_URL is refused: /)
     t.notMatch(stderr, wrong.password)
@@ -75,15 +79,15 @@ t.test('without its schema, api and runner exit 1; migrate makes it, once', asyn
   )
   const env = { ...service, DATABASE_URL: urlOf(server.url, name) }
   for (const command of ['api', 'runner']) {
-    const missing = await runCli(t, [command], { env })
+    const missing = await runCommand([command], { env })
     t.match(missing, { exitCode: EXIT.failed, stderr: /run `postrider migrate`/ }, command)
   }
-  const plan = await runCli(t, ['migrate', '--plan'], { env })
+  const plan = await runCommand(['migrate', '--plan'], { env })
   t.match(plan, { exitCode: EXIT.ok, stdout: /create table postrider\.tenant/ })
-  const first = await runCli(t, ['migrate', '--json'], { env })
+  const first = await runCommand(['migrate', '--json'], { env })
   t.equal(first.exitCode, EXIT.ok)
   t.ok(JSON.parse(first.stdout).applied.length > 0)
-  const second = await runCli(t, ['migrate'], { env })
+  const second = await runCommand(['migrate'], { env })
   t.match(second, { exitCode: EXIT.ok, stdout: 'the database is up to date\n' })
 })
 
@@ -92,7 +96,7 @@ t.test('a port that is taken is named', async (t) => {
   await once(server, 'listening')
   t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))
   const { port } = server.address() as AddressInfo
-  const { exitCode, stderr } = await runCli(t, ['api'], { env: { ...service, PORT: `${port}` } })
+  const { exitCode, stderr } = await runCommand(['api'], { env: { ...service, PORT: `${port}` } })
   t.equal(exitCode, EXIT.config)
   t.match(stderr, `PORT ${port} is in use`)
 })
@@ -118,7 +122,7 @@ t.test('a second signal ends a stop that takes too long, exit 1', async (t) => {
   const api = startCli(t, ['api'], { env })
   const [, port] = /:(\d+)"/.exec(await api.printed(/"api\.started"/)) ?? []
   const client = { env: { ...env, POSTRIDER_URL: `http://127.0.0.1:${port}` } }
-  t.match(await runCli(t, ['endpoint', 'create', tenant.key, receiver.url], client), {
+  t.match(await runCommand(['endpoint', 'create', tenant.key, receiver.url], client), {
     exitCode: 0,
   })
   await tenant.publish()

@@ -9,7 +9,7 @@ import type { ChangedSetting } from './database/changed-settings.ts'
 import { createPool } from './database/pool.ts'
 import { setUpSession } from './database/session-settings.ts'
 import { ENCRYPTION_KEY } from './testing/api.ts'
-import { runCli } from './testing/cli.ts'
+import { runCommand } from './testing/command.ts'
 import { callEveryRoute, requestsTo } from './testing/every-route.ts'
 import { createHostileDatabase } from './testing/hostile-settings.ts'
 import { PGBOUNCER, startPgBouncer } from './testing/pgbouncer.ts'
@@ -54,7 +54,7 @@ interface Hostile {
 
 async function onHostile(t: Test, { url, env }: Hostile) {
   for (const args of [['migrate', '--roles'], ['migrate', '--plan'], ['migrate']]) {
-    const { exitCode, stderr } = await runCli(t, args, { env })
+    const { exitCode, stderr } = await runCommand(args, { env })
     t.match({ exitCode, stderr }, { exitCode: 0, stderr: '' }, args.join(' '))
   }
   const api = await startService(t, 'api', env)
@@ -68,7 +68,7 @@ async function onHostile(t: Test, { url, env }: Hostile) {
   })
 
   await t.test('doctor finds nothing wrong, and none of the settings to do harm', async (t) => {
-    const { exitCode, stdout } = await runCli(t, ['doctor', '--json'], { env })
+    const { exitCode, stdout } = await runCommand(['doctor', '--json'], { env })
     t.equal(exitCode, 0)
     const { settings } = JSON.parse(stdout) as { settings: ChangedSetting[] }
     const names = settings.map(({ setting }) => setting)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { ApiRefused, callApi } from './api-client.ts'
 import { EXIT } from './exit-code.ts'
@@ -20,7 +20,7 @@ t.test('a refusal shows the code and every field', async (t) => {
     answer: () => ({ status: 422, body: JSON.stringify(PROBLEM) }),
   })
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
-  const result = await runCli(t, ['endpoint', 'create', 'acme', 'nowhere'], { env })
+  const result = await runCommand(['endpoint', 'create', 'acme', 'nowhere'], { env })
   t.match(result, { exitCode: EXIT.failed, stdout: '' })
   t.match(
     result.stderr,
@@ -40,7 +40,7 @@ t.test('what cannot be reached exits 69 and says which address', async (t) => {
   const api = await startReceiver()
   await api.close()
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
-  const { exitCode, stderr } = await runCli(t, ['tenant', 'list'], { env })
+  const { exitCode, stderr } = await runCommand(['tenant', 'list'], { env })
   t.equal(exitCode, EXIT.unavailable)
   t.match(stderr, `${api.url} cannot be reached: connect ECONNREFUSED`)
 })
@@ -54,14 +54,14 @@ t.test('enable prints the command that delivers what was missed meanwhile', asyn
   })
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
   const args = ['endpoint', 'enable', 'acme', 'an-id']
-  const { stdout } = await runCli(t, args, { env })
+  const { stdout } = await runCommand(args, { env })
   t.match(
     stdout,
     `postrider replay start acme --missed --endpoint an-id --since ${since} --until ${until}\n`,
   )
-  t.match(JSON.parse((await runCli(t, [...args, '--json'], { env })).stdout), enabled)
+  t.match(JSON.parse((await runCommand([...args, '--json'], { env })).stdout), enabled)
   missed = null
-  t.notMatch((await runCli(t, args, { env })).stdout, /replay|missed/)
+  t.notMatch((await runCommand(args, { env })).stdout, /replay|missed/)
 })
 
 t.test('a redirect is not followed: the key is for one address', async (t) => {
@@ -70,7 +70,7 @@ t.test('a redirect is not followed: the key is for one address', async (t) => {
     answer: () => ({ status: 307, headers: { location: other.url } }),
   })
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
-  t.equal((await runCli(t, ['tenant', 'list'], { env })).exitCode, EXIT.unavailable)
+  t.equal((await runCommand(['tenant', 'list'], { env })).exitCode, EXIT.unavailable)
   t.equal(other.requests.length, 0)
 })
 
@@ -81,9 +81,12 @@ t.test('publish sends the data as it was written, and prints the id', async (t) 
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'a-key' }
   const data = '{"n": 12345678901234567890.10, "b": 1, "a": "ä"}'
   const options = ['--idempotency-key', 'once', '--occurred-at', '2026-01-01T00:00:00Z']
-  const given = await runCli(t, ['publish', 'acme', 'invoice.paid', data, ...options], { env })
+  const given = await runCommand(['publish', 'acme', 'invoice.paid', data, ...options], { env })
   t.match(given, { exitCode: EXIT.ok, stdout: 'an-id\n' })
-  const piped = await runCli(t, ['publish', 'acme', 'invoice.paid', '--json'], { env, input: data })
+  const piped = await runCommand(['publish', 'acme', 'invoice.paid', '--json'], {
+    env,
+    input: data,
+  })
   t.equal(piped.stdout, '{"id":"an-id","deliveries":1,"duplicate":false}\n')
 
   const [first, second] = await api.received(2)
@@ -100,7 +103,7 @@ t.test('data that is more than one JSON value never leaves', async (t) => {
   await using api = await startReceiver()
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
   for (const data of ['1,"tenant":"other"', '', '{} {}']) {
-    const { exitCode, stderr } = await runCli(t, ['publish', 'acme', 'a.b', '-'], {
+    const { exitCode, stderr } = await runCommand(['publish', 'acme', 'a.b', '-'], {
       env,
       input: data,
     })
@@ -148,13 +151,13 @@ t.test(
       [['endpoint', 'delete', 'a', 'an-id'], 'DELETE /api/tenants/a/endpoints/an-id', ''],
     ]
     for (const [args, request, body] of commands) {
-      const plain = await runCli(t, args, { env })
+      const plain = await runCommand(args, { env })
       t.match(plain, { exitCode: EXIT.ok, stderr: '' }, args.join(' '))
       t.match(plain.stdout, 'an-id')
       const last = api.requests.at(-1)
       t.equal(`${last?.method} ${last?.path}`, request)
       t.equal(last?.body, body)
-      const json = await runCli(t, [...args, '--json'], { env })
+      const json = await runCommand([...args, '--json'], { env })
       t.type(JSON.parse(json.stdout), 'object', 'one JSON document')
     }
   },

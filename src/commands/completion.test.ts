@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { createFolder, runCli } from '../testing/cli.ts'
+import { createFolder } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { missing } from '../testing/programs.ts'
 import { EXIT } from './exit-code.ts'
 
@@ -20,7 +21,7 @@ async function offeredBy(script: string, words: string[]): Promise<string[]> {
 
 t.test('bash completes commands, what is below them, and options', async (t) => {
   const script = join(createFolder(t), 'completion.bash')
-  await writeFile(script, (await runCli(t, ['completion', 'bash'])).stdout)
+  await writeFile(script, (await runCommand(['completion', 'bash'])).stdout)
   t.strictSame(await offeredBy(script, ['postrider', 'ten']), ['tenant'])
   t.strictSame(await offeredBy(script, ['postrider', 'replay', 'c']), ['cancel'])
   t.strictSame(await offeredBy(script, ['postrider', 'delivery', 'list', 'acme', '--st']), [
@@ -36,7 +37,7 @@ t.test('bash completes commands, what is below them, and options', async (t) => 
 for (const shell of ['zsh', 'fish']) {
   t.test(`${shell} reads its script`, { skip: missing(shell) ?? false }, async (t) => {
     const script = join(createFolder(t), `completion.${shell}`)
-    await writeFile(script, (await runCli(t, ['completion', shell])).stdout)
+    await writeFile(script, (await runCommand(['completion', shell])).stdout)
     await run(shell, ['-n', script])
     if (shell === 'zsh') return
     const { stdout } = await run('fish', [
@@ -48,7 +49,7 @@ for (const shell of ['zsh', 'fish']) {
 }
 
 t.test('another shell is refused', async (t) => {
-  t.match(await runCli(t, ['completion', 'tcsh']), {
+  t.match(await runCommand(['completion', 'tcsh']), {
     exitCode: EXIT.usage,
     stderr: /tcsh is none of bash, zsh, fish/,
   })

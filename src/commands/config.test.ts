@@ -1,11 +1,11 @@
 import t from 'tap'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { EXIT } from './exit-code.ts'
 
 const env = { PORT: '8123', DATABASE_URL: 'postgres://ann:hunter2@db/postrider', HOST: '' }
 
 t.test('config shows what is in effect and where it comes from, without secrets', async (t) => {
-  const { stdout, exitCode } = await runCli(t, ['config'], { env })
+  const { stdout, exitCode } = await runCommand(['config'], { env })
   t.equal(exitCode, EXIT.ok)
   t.match(stdout, /^PORT +8123 +environment /m)
   t.match(stdout, /^HOST +127\.0\.0\.1 +default /m, 'set to nothing is not set')
@@ -15,7 +15,7 @@ t.test('config shows what is in effect and where it comes from, without secrets'
 })
 
 t.test('config --json tells the same', async (t) => {
-  const { stdout } = await runCli(t, ['config', '--json'], { env })
+  const { stdout } = await runCommand(['config', '--json'], { env })
   const { data } = JSON.parse(stdout) as { data: { name: string }[] }
   const settingOf = (name: string) => data.find((setting) => setting.name === name)
   t.match(settingOf('PORT'), { value: '8123', default: '8080', from: 'environment' })

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { createFolder, runCli } from '../testing/cli.ts'
+import { createFolder } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { EXIT } from './exit-code.ts'
 
@@ -123,13 +124,13 @@ t.test('each command makes its request, and prints what came', async (t) => {
     [['event-type', 'delete', 'an-id'], 'DELETE /api/event-types/an-id', ''],
   ]
   for (const [args, request, body] of commands) {
-    const plain = await runCli(t, args, { env, cwd })
+    const plain = await runCommand(args, { env, cwd })
     t.match(plain, { exitCode: EXIT.ok, stderr: '' }, args.join(' '))
     t.match(plain.stdout, 'an-id')
     const last = api.requests.at(-1)
     t.equal(`${last?.method} ${last?.path}`, request)
     t.equal(last?.body, body)
-    const json = await runCli(t, [...args, '--json'], { env, cwd })
+    const json = await runCommand([...args, '--json'], { env, cwd })
     t.type(JSON.parse(json.stdout), 'object', 'one JSON document')
   }
 })
@@ -137,7 +138,7 @@ t.test('each command makes its request, and prints what came', async (t) => {
 t.test('a delivery is shown with a line for each attempt', async (t) => {
   await using api = await startApi()
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
-  const { stdout } = await runCli(t, ['delivery', 'show', 'a', 'd'], { env })
+  const { stdout } = await runCommand(['delivery', 'show', 'a', 'd'], { env })
   t.match(
     stdout,
     /state +failed\n\nnumber {2}trigger.*\n1 +test +rejected +503 .*status_5xx .*the receiver answered 503\n$/,
@@ -148,7 +149,7 @@ t.test('a schema comes from stdin too, and what is not JSON never leaves', async
   await using api = await startApi()
   const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
   const put = (file: string, input: string) =>
-    runCli(t, ['event-type', 'put', 'a.b', '--schema', file], { env, input })
+    runCommand(['event-type', 'put', 'a.b', '--schema', file], { env, input })
   t.equal((await put('-', 'true')).exitCode, EXIT.ok)
   t.equal(api.requests[0]?.body, '{"schema":true}')
   t.match(await put('-', '{'), { exitCode: EXIT.usage, stderr: /--schema - is not JSON/ })

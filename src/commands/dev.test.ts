@@ -12,6 +12,7 @@ import {
   runCli,
   startCli,
 } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase, type TestLifetime } from '../testing/database.ts'
 
 /** What the sandbox says about a request; see received-requests.ts. */
@@ -104,10 +105,10 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
 
   await t.test('the client commands find the service from any folder below', async (t) => {
     const json = '{"n":12345678901234567890.10,"b":1,"a":2}'
-    const { stdout } = await runCli(t, ['publish', 'default', 'number.sent'], { cwd, input: json })
+    const { stdout } = await runCommand(['publish', 'default', 'number.sent'], { cwd, input: json })
     const { body } = await shown(first, stdout.trim())
     t.match(body, `"data":${json}}`, 'numbers and order arrive as they were sent')
-    const list = await runCli(t, ['endpoint', 'list', 'default', '--json'], { cwd })
+    const list = await runCommand(['endpoint', 'list', 'default', '--json'], { cwd })
     t.match(JSON.parse(list.stdout), { data: [{ url: `${first.url}/sandbox/in/default` }] })
   })
 
@@ -180,7 +181,7 @@ t.test('the printed curl delivers to the sandbox, run after run', async (t) => {
   const revived = await startDev(t, cwd)
   const last = paste(revived.curl)
   t.match(await shown(revived, last.id), { signature: { verified: true } })
-  const endpoints = await runCli(t, ['endpoint', 'list', 'default', '--json'], { cwd })
+  const endpoints = await runCommand(['endpoint', 'list', 'default', '--json'], { cwd })
   t.equal(JSON.parse(endpoints.stdout).data.length, 1, 'still one endpoint')
   revived.kill('SIGTERM')
   t.equal((await revived.exited).exitCode, 0)

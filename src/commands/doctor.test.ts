@@ -1,14 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { createFolder, runCli } from '../testing/cli.ts'
+import { createFolder } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { createWork } from '../testing/work.ts'
 
 async function bundle(t: Test) {
   const { url, pool, name } = await createTestDatabase(t)
   const doctor = (...options: string[]) =>
-    runCli(t, ['doctor', ...options], { env: { DATABASE_URL: url } })
+    runCommand(['doctor', ...options], { env: { DATABASE_URL: url } })
   return { url, pool, name, doctor, work: await createWork(pool) }
 }
 
@@ -66,13 +67,13 @@ t.test('finds the database of a running `postrider dev`, as the client commands 
   const cwd = createFolder(t)
   mkdirSync(join(cwd, '.postrider'))
   writeFileSync(join(cwd, '.postrider', 'database-url'), `${url}\n`)
-  t.match(await runCli(t, ['doctor'], { cwd }), { exitCode: 0, stderr: '' })
-  const given = await runCli(t, ['doctor'], { cwd, env: { DATABASE_URL: 'mysql://a' } })
+  t.match(await runCommand(['doctor'], { cwd }), { exitCode: 0, stderr: '' })
+  const given = await runCommand(['doctor'], { cwd, env: { DATABASE_URL: 'mysql://a' } })
   t.match(given, { exitCode: 78, stderr: /DATABASE_URL/ }, 'a variable wins')
 })
 
 t.test('says where to run it when there is no database', async (t) => {
-  const { exitCode, stderr } = await runCli(t, ['doctor'], {
+  const { exitCode, stderr } = await runCommand(['doctor'], {
     env: { POSTRIDER_DATA: createFolder(t) },
   })
   t.equal(exitCode, 78)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
@@ -8,7 +8,7 @@ import { EXIT } from './exit-code.ts'
 const { pool, url } = await createTestDatabase(t)
 const api = await startService(t, 'api', { DATABASE_URL: url })
 const asAdmin = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'test-admin-key' }
-const run = (args: string[], env: Record<string, string> = asAdmin) => runCli(t, args, { env })
+const run = (args: string[], env: Record<string, string> = asAdmin) => runCommand(args, { env })
 
 t.test('a key is created, works, is listed, and is revoked', async (t) => {
   const tenant = await createTenant(pool)

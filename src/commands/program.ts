@@ -35,6 +35,7 @@ export function createProgram(context: CommandContext): Command {
     .description('Sends webhooks from your Postgres.')
     .version(packageJson.version)
     .exitOverride()
+    .configureOutput({ writeOut: context.print, writeErr: context.note })
     .showSuggestionAfterError()
     .addHelpText('after', `\nExit codes:\n${exitCodes()}`)
 

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { processEnvironment, runCli, startCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { encryptSecret, startService } from '../testing/service.ts'
@@ -69,12 +70,12 @@ t.test('tail prints an attempt a line as it ends, and stops as asked', async (t)
 })
 
 t.test('tail says what it is refused for', async (t) => {
-  const unknown = await runCli(t, ['tail', 'nobody'], { env })
+  const unknown = await runCommand(['tail', 'nobody'], { env })
   t.match(unknown, { exitCode: EXIT.failed, stderr: /tenant_not_found/ })
-  const wrong = await runCli(t, ['tail', 'nobody', '--status-class', 'x'], { env })
+  const wrong = await runCommand(['tail', 'nobody', '--status-class', 'x'], { env })
   t.match(wrong, { exitCode: EXIT.usage, stderr: /'x' is invalid. It is not a number/ })
   const away = { ...env, POSTRIDER_URL: 'http://127.0.0.1:1' }
-  t.match(await runCli(t, ['tail', 'a'], { env: away }), { exitCode: EXIT.unavailable })
+  t.match(await runCommand(['tail', 'a'], { env: away }), { exitCode: EXIT.unavailable })
 })
 
 t.test('an API that stops is not held up by streams, which go on with the next one', async (t) => {
@@ -180,7 +181,7 @@ t.test(
       [['--forward', 'http://a', '--secret-encoding', 'utf8'], '--secret-encoding <encoding>'],
     ] as const
     for (const [options, said] of wrong) {
-      const { exitCode, stderr } = await runCli(t, ['listen', tenant.key, ...options], { env })
+      const { exitCode, stderr } = await runCommand(['listen', tenant.key, ...options], { env })
       t.equal(exitCode, EXIT.usage, options.join(' '))
       t.match(stderr, said)
     }
@@ -200,25 +201,27 @@ t.test('replay counts, asks, begins, and shows how far it is', async (t) => {
     '--state',
     'delivered',
   ]
-  t.match(await runCli(t, [...start, '--preview'], { env }), { stdout: '2 deliveries\n' })
-  const counted = await runCli(t, [...start, '--preview', '--json', '--status-class', '5'], { env })
+  t.match(await runCommand([...start, '--preview'], { env }), { stdout: '2 deliveries\n' })
+  const counted = await runCommand([...start, '--preview', '--json', '--status-class', '5'], {
+    env,
+  })
   t.strictSame(JSON.parse(counted.stdout), { count: 0 })
   for (const input of ['', 'n\n', 'yes please\n']) {
-    const { exitCode, stderr } = await runCli(t, start, { env, input })
+    const { exitCode, stderr } = await runCommand(start, { env, input })
     t.equal(exitCode, EXIT.failed, JSON.stringify(input))
     t.match(stderr, /deliver 2 deliveries to .*\? \[y\/N\] postrider: nothing was begun/)
   }
-  const done = await runCli(t, [...start, '--endpoint', endpoint.id, '--rate', '1000'], {
+  const done = await runCommand([...start, '--endpoint', endpoint.id, '--rate', '1000'], {
     env,
     input: 'y\n',
   })
   t.match(done, { exitCode: EXIT.ok, stdout: /^state +done$/m })
   t.equal((await receiver.received(4)).length, 4)
-  const { stdout } = await runCli(t, ['replay', 'list', tenant.key, '--json'], { env })
+  const { stdout } = await runCommand(['replay', 'list', tenant.key, '--json'], { env })
   const [listed, ...others] = JSON.parse(stdout).data
   t.match(listed, { state: 'done', total: 2, done: 2 })
   t.strictSame(others, [])
-  const shown = await runCli(t, ['replay', 'show', tenant.key, listed.id, '--json'], { env })
+  const shown = await runCommand(['replay', 'show', tenant.key, listed.id, '--json'], { env })
   t.strictSame(JSON.parse(shown.stdout), listed)
 })
 
@@ -235,16 +238,16 @@ t.test('replay --missed makes what an endpoint has not had, and cancel ends it',
     '--yes',
     '--json',
   ]
-  const alone = await runCli(t, [...start, '--missed'], { env })
+  const alone = await runCommand([...start, '--missed'], { env })
   t.match(alone, { exitCode: EXIT.failed, stderr: /--endpoint: is required/ })
-  const missed = await runCli(t, [...start, '--missed', '--endpoint', late.id], { env })
+  const missed = await runCommand([...start, '--missed', '--endpoint', late.id], { env })
   t.match(JSON.parse(missed.stdout), { state: 'done', mode: 'missed', done: 1 })
   t.ok((await receiver.received(2)).some(({ path }) => path === '/late'))
 
   const slow = [...start, '--state', 'delivered', '--rate', '0.001', '--no-wait']
   await deliver()
-  const { id } = JSON.parse((await runCli(t, slow, { env })).stdout)
-  const cancelled = await runCli(t, ['replay', 'cancel', tenant.key, id, '--json'], { env })
+  const { id } = JSON.parse((await runCommand(slow, { env })).stdout)
+  const cancelled = await runCommand(['replay', 'cancel', tenant.key, id, '--json'], { env })
   t.match(JSON.parse(cancelled.stdout), { id, finishedAt: String })
 })
 
@@ -280,26 +283,26 @@ t.test('runners are listed and drained', async (t) => {
   const other = await startService(t, 'runner', { DATABASE_URL: databaseUrl })
   const { runnerId } = await other.line('runner.started')
   const list = async () => {
-    const { stdout } = await runCli(t, ['runners', 'list', '--json'], { env })
+    const { stdout } = await runCommand(['runners', 'list', '--json'], { env })
     return JSON.parse(stdout).data.find(({ id }: { id: string }) => id === runnerId)
   }
   t.match(await list(), { state: 'live', pid: other.pid, drainRequestedAt: null, jobs: 0 })
   t.match(
-    (await runCli(t, ['runners', 'list'], { env })).stdout,
+    (await runCommand(['runners', 'list'], { env })).stdout,
     new RegExp(`^${runnerId} +live`, 'm'),
   )
-  const drained = await runCli(t, ['runners', 'drain', String(runnerId), '--json'], { env })
+  const drained = await runCommand(['runners', 'drain', String(runnerId), '--json'], { env })
   t.strictSame(JSON.parse(drained.stdout), { id: runnerId, jobs: 0 })
   t.equal(await other.ended, 0)
   t.match(await list(), { state: 'stopped' })
-  const again = await runCli(t, ['runners', 'drain', String(runnerId)], { env })
+  const again = await runCommand(['runners', 'drain', String(runnerId)], { env })
   t.match(again, { exitCode: EXIT.failed, stderr: /has ended already/ })
-  const unknown = await runCli(t, ['runners', 'drain', 'nobody'], { env })
+  const unknown = await runCommand(['runners', 'drain', 'nobody'], { env })
   t.match(unknown, { exitCode: EXIT.failed, stderr: /there is no runner nobody/ })
 })
 
 t.test('bench measures a service, and leaves no tenant behind', async (t) => {
-  const { exitCode, stdout } = await runCli(t, ['bench', '--events', '20', '--json'], { env })
+  const { exitCode, stdout } = await runCommand(['bench', '--events', '20', '--json'], { env })
   t.equal(exitCode, EXIT.ok)
   const figures = { count: 20, perSecond: Number, p50Ms: Number, p99Ms: Number }
   t.match(JSON.parse(stdout), { events: 20, accepted: figures, delivered: figures, repeated: 0 })
@@ -308,12 +311,12 @@ t.test('bench measures a service, and leaves no tenant behind', async (t) => {
   )
   t.strictSame(rows, [])
   for (const events of ['0', '100001', '1.5', 'x']) {
-    const { exitCode: code, stderr } = await runCli(t, ['bench', '--events', events], { env })
+    const { exitCode: code, stderr } = await runCommand(['bench', '--events', events], { env })
     t.equal(code, EXIT.usage, events)
     t.match(stderr, /is not a whole number from 1 to 100000/)
   }
   t.match(
-    (await runCli(t, ['bench', '--events', '1'], { env })).stdout,
+    (await runCommand(['bench', '--events', '1'], { env })).stdout,
     /^delivered\.p99Ms +[\d.]+$/m,
   )
 })

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { createFolder, runCli } from '../testing/cli.ts'
+import { createFolder } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { startDebianPostgres } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { connect, startRolesServer } from '../testing/roles.ts'
@@ -31,7 +32,7 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
   const dump = join(createFolder(t), 'dump')
   await run(join(BINARIES, 'pg_dump'), ['--format=custom', `--file=${dump}`, source.url])
   const restore = (url: string) => run(join(BINARIES, 'pg_restore'), ['--dbname', url, dump])
-  const migrate = (url: string) => runCli(t, ['migrate'], { env: { DATABASE_URL: url } })
+  const migrate = (url: string) => runCommand(['migrate'], { env: { DATABASE_URL: url } })
   const policies = 'select tablename, policyname, roles, qual from pg_policies order by 1'
   const grants = `select table_name, privilege_type from information_schema.role_table_grants
     where grantee = 'postrider_tenant' order by 1, 2`
@@ -52,7 +53,7 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
     t.match(await migrate(url), { exitCode: 0, stdout: /up to date/ })
     const restored = await connect(t, url)
     await restored.query(`select postrider.pause_all('restored')`)
-    t.match(await runCli(t, ['doctor'], { env: { DATABASE_URL: url } }), { exitCode: 0 })
+    t.match(await runCommand(['doctor'], { env: { DATABASE_URL: url } }), { exitCode: 0 })
     await restored.query(`select postrider.resume_all('restored')`)
     const runner = await startService(t, 'runner', { DATABASE_URL: url })
     const requests = await receiver.received(2)

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { guideStatements } from '../testing/dba-guide.ts'
 import { connect, createRolesDatabase, startRolesServer } from '../testing/roles.ts'
 import { createWork } from '../testing/work.ts'
@@ -174,12 +174,12 @@ async function conformance(t: Test, major?: number) {
 
 t.test('an owner who may create roles needs no administrator', async (t) => {
   const { server, url } = await ownedDatabase(t, 'createrole')
-  const { exitCode, stdout } = await roles(t, url)
+  const { exitCode, stdout } = await roles(url)
   t.equal(exitCode, 0)
   t.match(stdout, /granted to .*postrider_operator/)
   t.match(stdout, /administrator may add: grant pg_read_all_stats to plain_owner;/)
   await server.asAdmin('grant pg_read_all_stats to plain_owner')
-  t.notMatch((await roles(t, url)).stdout, /administrator/)
+  t.notMatch((await roles(url)).stdout, /administrator/)
 })
 
 t.test('nobody connects afterwards but those who work with the database', async (t) => {
@@ -194,7 +194,7 @@ t.test('nobody connects afterwards but those who work with the database', async 
   )
   const connected = await connect(t, guest)
   await connect(t, stranger).then((client) => client.end())
-  t.equal((await roles(t, url)).exitCode, 0)
+  t.equal((await roles(url)).exitCode, 0)
   await t.rejects(connect(t, stranger), { code: DENIED })
   await connect(t, neighbour)
   await connected.end()
@@ -206,7 +206,7 @@ t.test('one who does not own the database is told how to close it', async (t) =>
   const { server, url } = await ownedDatabase(t, 'createrole')
   await server.asAdmin('alter database owned owner to postgres')
   await server.asAdmin('grant create on database owned to plain_owner')
-  const { exitCode, stdout } = await roles(t, url)
+  const { exitCode, stdout } = await roles(url)
   t.equal(exitCode, 0)
   t.match(
     stdout,
@@ -219,7 +219,7 @@ t.test('one who may not is told what an administrator has to run, then goes on',
   await server.asAdmin('create role postrider_tenant nologin')
   await server.asAdmin('grant postrider_tenant to plain_owner')
   for (const expected of [/create role postrider_runner nologin/, /grant postrider_tenant to/]) {
-    const { exitCode, stderr } = await roles(t, url)
+    const { exitCode, stderr } = await roles(url)
     t.equal(exitCode, 1)
     t.match(stderr, /role plain_owner may not do all of it; have an administrator run:/)
     t.match(stderr, expected)
@@ -227,7 +227,7 @@ t.test('one who may not is told what an administrator has to run, then goes on',
       await server.asAdmin(statement)
     }
   }
-  t.equal((await roles(t, url)).exitCode, 0)
+  t.equal((await roles(url)).exitCode, 0)
 })
 
 /** Not as superuser, as on most managed servers. */
@@ -239,5 +239,4 @@ async function ownedDatabase(t: Test, clauses: string) {
   return { server, url }
 }
 
-const roles = (t: Test, url: string) =>
-  runCli(t, ['migrate', '--roles'], { env: { DATABASE_URL: url } })
+const roles = (url: string) => runCommand(['migrate', '--roles'], { env: { DATABASE_URL: url } })

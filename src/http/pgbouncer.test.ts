@@ -2,7 +2,7 @@
 import t from 'tap'
 import { readServerSentEvents } from '../client/server-sent-events.ts'
 import { ENCRYPTION_KEY } from '../testing/api.ts'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { callEveryRoute, requestsTo } from '../testing/every-route.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/pgbouncer.ts'
@@ -81,7 +81,7 @@ t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
     const runner = await startService(t, 'runner', around)
     t.equal(await runner.stop(), 0)
     for (const args of [['migrate'], ['doctor'], ['runners', 'list']]) {
-      t.match(await runCli(t, args, { env: around }), { exitCode: 0 }, args.join(' '))
+      t.match(await runCommand(args, { env: around }), { exitCode: 0 }, args.join(' '))
     }
   })
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createSecretBox } from '../endpoints/secrets.ts'
-import { runCli } from '../testing/cli.ts'
+import { runCommand } from '../testing/command.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { startService } from '../testing/service.ts'
@@ -29,7 +29,7 @@ async function bundle(t: Parameters<typeof startService>[0]) {
     receiver,
     tenant,
     start: (...list: Buffer[]) => startService(t, 'runner', environment(...list)),
-    cli: (args: string[], ...list: Buffer[]) => runCli(t, args, { env: environment(...list) }),
+    cli: (args: string[], ...list: Buffer[]) => runCommand(args, { env: environment(...list) }),
     /** Resolves when so many deliveries of an endpoint are in this state, and none in another. */
     until: (endpointId: string, state: string, count: number) =>
       untilHolds(
