@@ -17,7 +17,8 @@
 --
 -- How the text of a function and the values in it are read. A body is read in the session that calls it, the
 -- first time: with standard_conforming_strings = off the pattern of a type lost its backslash and took 'a b',
--- and with plpgsql.extra_errors = all some of ours fail. A time without a zone is one in UTC for every producer.
+-- and with plpgsql.extra_errors = all some of ours fail; with exit_on_error = on an event that is refused would end the
+-- session of its producer. A time without a zone is one in UTC for every producer.
 --
 -- Which: all that have a setting already get jit = off, and those with their owner's rights (security definer),
 -- which are what everybody else calls, get the rest; what they call has it from them. Those without any keep
@@ -36,7 +37,8 @@ begin
     execute format('alter function %s set jit = off', own.name);
     if own.is_entrance then
       foreach setting in array array[
-        'standard_conforming_strings = on', 'plpgsql.extra_errors = none', 'datestyle = ''ISO, MDY''', 'timezone = ''UTC'''
+        'standard_conforming_strings = on', 'plpgsql.extra_errors = none', 'exit_on_error = off',
+        'datestyle = ''ISO, MDY''', 'timezone = ''UTC'''
       ] loop
         execute format('alter function %s set %s', own.name, setting);
       end loop;

@@ -46,6 +46,7 @@ function conformance(t: Test, database: TestDatabase) {
       'search_path=pg_catalog, pg_temp',
       'standard_conforming_strings=on',
       'plpgsql.extra_errors=none',
+      'exit_on_error=off',
       'DateStyle=ISO, MDY',
       'TimeZone=UTC',
     ]) {
@@ -67,6 +68,7 @@ function conformance(t: Test, database: TestDatabase) {
       "set datestyle = 'German'; set timezone = 'Asia/Kathmandu'",
       'set standard_conforming_strings = off',
       "set plpgsql.extra_errors = 'all'",
+      'set exit_on_error = on',
       'set quote_all_identifiers = on; set array_nulls = off; set transform_null_equals = on',
       'set search_path = pg_temp; create function pg_temp.now() returns timestamptz language sql return null::timestamptz',
       'set session characteristics as transaction isolation level serializable; set row_security = off',

@@ -38,6 +38,8 @@ export const SESSION_SETTINGS: Settings = {
   transform_null_equals: 'off',
   check_function_bodies: 'on',
   'plpgsql.extra_errors': 'none',
+  // An error ends a statement; where a lock is not waited for, it is caught.
+  exit_on_error: 'off',
 
   // What a transaction sees. Whether it may write: see READ_ONLY_BY_DEFAULT.
   default_transaction_isolation: 'read committed',
@@ -51,8 +53,12 @@ export const SESSION_SETTINGS: Settings = {
   idle_in_transaction_session_timeout: `${IDLE_IN_TRANSACTION_MS_MAX}`,
 }
 
-/** Postgres 17 has it, 15 and 16 refuse its name. */
-const SOME_VERSIONS_ONLY: Settings = { transaction_timeout: '0' }
+/** Postgres 17 has both; 15 and 16 refuse the name of the first, and before 15.8 and 16.4 that of the second. */
+const SOME_VERSIONS_ONLY: Settings = {
+  transaction_timeout: '0',
+  // Ours are read by views.
+  restrict_nonsystem_relation_kind: '',
+}
 
 /**
  * Whether the database or the role is why transactions are read-only, which is meant for people; ours write. A

@@ -17,6 +17,10 @@ export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   array_nulls: 'off',
   quote_all_identifiers: 'on',
   lc_time: 'C',
+  lc_numeric: 'C',
+  timezone_abbreviations: 'India',
+  default_text_search_config: 'pg_catalog.german',
+  xmloption: 'document',
   // How statements are read.
   standard_conforming_strings: 'off',
   transform_null_equals: 'on',
@@ -31,6 +35,13 @@ export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_read_only: 'on',
   default_transaction_deferrable: 'on',
   row_security: 'off',
+  // What an error ends, and what is told.
+  exit_on_error: 'on',
+  client_min_messages: 'error',
+  // Of Postgres 15.8 on: no views but those of the system.
+  restrict_nonsystem_relation_kind: 'view, foreign-table',
+  gin_fuzzy_search_limit: '1',
+  stats_fetch_consistency: 'snapshot',
   // How long anything may take. Not less: a session has to get as far as its first statement.
   statement_timeout: '500ms',
   lock_timeout: '1ms',
