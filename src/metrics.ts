@@ -40,6 +40,8 @@ export interface Metrics {
   watchPool(name: string, pool: PoolUsage): void
   watchRedis(redis: { readonly state: 'off' | 'ok' | 'degraded' }): void
   watchStreams(streams: { readonly readers: number }): void
+  /** How many requests each endpoint in use may have in flight; read when somebody scrapes. */
+  watchShares(sharesInUse: () => readonly { share: number }[]): void
   /** Runs before each scrape, for figures that have to be asked for. */
   registry: Registry
   /** The exposition format of Prometheus, and its content type. */
@@ -170,6 +172,7 @@ function resourceMetrics(registers: Registry[]) {
       }
     },
   })
+  const shares = shareMetrics(registers)
   let streams: { readonly readers: number } | undefined
   new Gauge({
     name: 'postrider_streams',
@@ -190,11 +193,38 @@ function resourceMetrics(registers: Registry[]) {
   })
   return {
     watchPool: (name: string, pool: PoolUsage) => void pools.set(name, pool),
+    ...shares,
     watchStreams: (watched: { readonly readers: number }) => {
       streams = watched
     },
     watchRedis: (watched: { readonly state: 'off' | 'ok' | 'degraded' }) => {
       redis = watched
+    },
+  }
+}
+
+/** Up to which an endpoint counts: all but one place lost, as one begins, and towards the 210 of 250 at most. */
+const SHARES = [1, 4, 16, 64]
+
+function shareMetrics(registers: Registry[]) {
+  let sharesInUse: () => readonly { share: number }[] = () => []
+  new Gauge({
+    name: 'postrider_endpoints_by_share',
+    help: 'Endpoints that this runner has sent to in the last minute, by how many requests each may have in flight now: up to 1, 4, 16, 64, or more.',
+    labelNames: ['up_to'],
+    registers,
+    collect() {
+      const shares = sharesInUse().map(({ share }) => share)
+      for (const [index, upTo] of [...SHARES, Number.POSITIVE_INFINITY].entries()) {
+        const above = SHARES[index - 1] ?? 0
+        const count = shares.filter((share) => share > above && share <= upTo).length
+        this.set({ up_to: upTo === Number.POSITIVE_INFINITY ? 'more' : String(upTo) }, count)
+      }
+    },
+  })
+  return {
+    watchShares: (watched: typeof sharesInUse) => {
+      sharesInUse = watched
     },
   }
 }

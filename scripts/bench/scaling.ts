@@ -61,7 +61,8 @@ export async function measureScaling(
   }
 }
 
-async function allReceived(receiver: Receiver, events: number): Promise<void> {
+/** Until every event has arrived, or for ten minutes. */
+export async function allReceived(receiver: Receiver, events: number): Promise<void> {
   const deadline = Date.now() + MINUTES_MAX * 60_000
   const progress = startProgress('delivering', events)
   for (;;) {

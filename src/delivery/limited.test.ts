@@ -95,12 +95,18 @@ t.test('the slot that a job has waited for is presented', async (t) => {
   t.equal(delivered.length, 1)
 })
 
-t.test('how the attempt ended says how long the endpoint holds its places', async (t) => {
+t.test('how the attempt ended says how much the endpoint bears', async (t) => {
   for (const [result, expected] of [
-    [{ outcome: 'rejected', statusCode: 500 }, 'answered'],
+    [{ outcome: 'rejected', statusCode: 400, reason: 'status_4xx' }, 'answered'],
+    [{ outcome: 'rejected', statusCode: 500, reason: 'status_5xx' }, 'failed'],
+    [{ outcome: 'rejected', statusCode: 429, reason: 'status_4xx' }, 'busy'],
+    [{ outcome: 'rejected', statusCode: 503, reason: 'status_5xx' }, 'busy'],
+    [{ timings: { ...RESULT.timings, connectMs: 949 } }, 'answered'],
+    [{ timings: { ...RESULT.timings, connectMs: 950 } }, 'busy'],
     [{ outcome: 'unreachable', reason: 'timeout_answer' }, 'timeout'],
     [{ outcome: 'unreachable', reason: 'timeout_connect' }, 'timeout'],
-    [{ outcome: 'unreachable', reason: 'connection_refused' }, 'other'],
+    [{ outcome: 'unreachable', reason: 'connection_refused' }, 'refused'],
+    [{ outcome: 'unreachable', reason: 'connection_closed' }, 'refused'],
     // Issue 14: what an error is was guessed from how its text begins.
     [{ outcome: 'unreachable', reason: 'tls_failed', error: 'timeout: of words' }, 'other'],
     [{ outcome: 'unreachable', reason: 'timeout_tls', error: 'in other words' }, 'timeout'],

@@ -11,7 +11,7 @@ import type { Snoozed } from './snooze.ts'
 export interface LimitedDependencies {
   /** @param rateVersion of the job's reservation: another runner may know of a change that this one does not */
   limitsOf(endpointId: EndpointId, rateVersion?: number): EndpointLimits | Promise<EndpointLimits>
-  inFlight: InFlight
+  inFlight: Pick<InFlight, 'enter'>
   slots: Slots
   snooze(snoozed: Snoozed): Promise<void>
   /** The deliver step; resolves with the attempt it made, or `null`. */
@@ -41,13 +41,13 @@ export function createLimited(deps: LimitedDependencies) {
       return deps.snooze({ wakeUp, endpointId, limits, waitMs, reservation: null })
     }
 
-    let result: LeaveResult = 'other'
+    let result: AttemptResult | null = null
     try {
       const slot = await slotOf(deps.slots, endpointId, limits, reservation)
       if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
-      result = leaveResult(await deps.deliver(wakeUp, signal))
+      result = await deps.deliver(wakeUp, signal)
     } finally {
-      place.leave(result)
+      place.leave(leaveResult(result), result?.durationMs)
     }
   }
 }
@@ -65,8 +65,21 @@ function slotOf(
     : slots.reserve(endpointId, { ratePerSecond, rateVersion }, reservation)
 }
 
-/** What an attempt says about how long its endpoint holds a place. */
+/** The kernel of the sender tries again after a second, when the receiver's queue of connections was full. */
+const HANDSHAKE_REPEATED_MS = 950
+/** Statuses by which a receiver says that it is too much. */
+const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
+
+/** What an attempt says about how much its endpoint bears. */
 function leaveResult(result: AttemptResult | null): LeaveResult {
-  if (result?.outcome === 'delivered' || result?.outcome === 'rejected') return 'answered'
-  return result && isTimeout(result.reason) ? 'timeout' : 'other'
+  if (!result) return 'other'
+  if (isTimeout(result.reason)) return 'timeout'
+  const { reason, statusCode, timings } = result
+  if (reason === 'connection_refused' || reason === 'connection_closed') return 'refused'
+  if (BUSY_STATUSES.has(statusCode) || (timings.connectMs ?? 0) >= HANDSHAKE_REPEATED_MS) {
+    return 'busy'
+  }
+  if (result.outcome === 'delivered') return 'answered'
+  if (result.outcome === 'rejected') return reason === 'status_5xx' ? 'failed' : 'answered'
+  return 'other'
 }

@@ -58,19 +58,19 @@ function conformance(t: Test, make: (t: Test) => Promise<InFlight>): void {
     t.strictSame(places(await enterAll(inFlight, id, 2, 3)), [true, false])
   })
 
-  t.test('the share of the runner holds below a larger limit', async (t) => {
+  t.test('the share of the endpoint holds below a larger limit', async (t) => {
     const inFlight = await make(t)
-    const entries = await enterAll(inFlight, newEndpoint(), 211, 1_000)
-    t.equal(places(entries).filter(Boolean).length, 210)
+    const entries = await enterAll(inFlight, newEndpoint(), 5, 1_000)
+    t.equal(places(entries).filter(Boolean).length, 4)
   })
 
-  t.test('a timeout makes the share small whoever counts', async (t) => {
+  t.test('trouble makes the share smaller whoever counts', async (t) => {
     const inFlight = await make(t)
     const id = newEndpoint()
     const [first] = await enterAll(inFlight, id, 1, 1_000)
     first?.leave?.('timeout')
-    const entries = await enterAll(inFlight, id, 26, 1_000)
-    t.equal(places(entries).filter(Boolean).length, 25)
+    const entries = await enterAll(inFlight, id, 3, 1_000)
+    t.equal(places(entries).filter(Boolean).length, 2)
   })
 
   t.test('endpoints know nothing of one another', async (t) => {

@@ -1,6 +1,6 @@
 import type { EndpointId } from '../ids.ts'
 import { acquireFromRedis, type Lease } from './leases.ts'
-import { createPlaces, type Entry } from './places.ts'
+import { createPlaces, type Entry, type PlacesOfEndpoint, type ShareShrunk } from './places.ts'
 import type { Redis } from './redis.ts'
 import { withFallback } from './with-fallback.ts'
 
@@ -24,6 +24,8 @@ export interface InFlight {
    * if (!leave) return snooze(retryInMs)
    */
   enter(endpointId: EndpointId, limits: InFlightLimits): Entry | Promise<Entry>
+  /** Of the endpoints that something was sent to in the last minute, by this runner. */
+  inUse(): PlacesOfEndpoint[]
 }
 
 /**
@@ -32,8 +34,13 @@ export interface InFlight {
  * restarted empty knows nothing of those that are in flight at that time.
  *
  * @param options.concurrency places of this runner, `RUNNER_CONCURRENCY`
+ * @param options.onShrunk hears of each endpoint whose share has become smaller
  */
-export function createInFlight(options: { redis: Redis; concurrency: number }): InFlight {
+export function createInFlight(options: {
+  redis: Redis
+  concurrency: number
+  onShrunk?: (shrunk: ShareShrunk) => void
+}): InFlight {
   const places = createPlaces(options)
   // The places here are counted in any case, so nothing has to be counted a second time.
   const { redis } = options
@@ -47,14 +54,15 @@ export function createInFlight(options: { redis: Redis; concurrency: number }): 
       entry.leave('other')
       return { leave: null, retryInMs: places.retryInMs(id, max) }
     }
-    const leave: typeof entry.leave = (result) => {
-      entry.leave(result)
+    const leave: typeof entry.leave = (result, tookMs) => {
+      entry.leave(result, tookMs)
       lease.release()
     }
     return { leave, retryInMs: null }
   }
 
   return {
+    inUse: places.inUse,
     enter: (id, { maxInFlight, timeoutMs }) =>
       maxInFlight === null
         ? places.enterSoon(id)

@@ -14,76 +14,119 @@ function bundle({ concurrency = 250, random = 0 } = {}) {
       if (entered.length > concurrency) throw new Error('there is no end to the places')
     }
   }
+  /** Answers until there are no more places to get, and brings who has them. */
+  const grown = (id = 'a', max?: number) => {
+    let entered = fill(id, max)
+    for (let before = 0; entered.length > before; ) {
+      before = entered.length
+      clock.ms += 1
+      for (const { leave } of entered) leave('answered', 10)
+      entered = fill(id, max)
+    }
+    return entered
+  }
   const enter = (id = 'a') => {
     const entry = places.enter(id)
     if (!entry.leave) throw new Error(`no place for ${id}`)
     return entry
   }
-  return { clock, places, fill, enter }
+  return { clock, places, fill, grown, enter }
 }
 
-t.test('one endpoint gets 210 of 250 places, another the same', async (t) => {
+t.test('an endpoint begins with 4 places, another with the same', async (t) => {
   const { fill } = bundle()
-  t.equal(fill('a').length, 210)
-  t.equal(fill('b').length, 210)
+  t.equal(fill('a').length, 4)
+  t.equal(fill('b').length, 4)
+})
+
+t.test('one that answers well gets up to 210 of 250 places', async (t) => {
+  const { grown } = bundle()
+  t.equal(grown().length, 210)
+})
+
+t.test('it gets no more than it uses', async (t) => {
+  const { fill, enter } = bundle()
+  for (let n = 0; n < 1_000; n += 1) enter().leave('answered')
+  t.equal(fill().length, 4)
 })
 
 t.test('a place that was left is free again, once', async (t) => {
   const { fill } = bundle()
   const [first, second] = fill()
-  first?.leave('answered')
-  first?.leave('answered')
+  first?.leave('failed')
+  first?.leave('failed')
   t.equal(fill().length, 1)
   second?.leave('other')
   t.equal(fill().length, 1)
 })
 
-t.test('after a timeout it has 25, until it answers again', async (t) => {
-  const { fill, enter } = bundle()
-  enter().leave('timeout')
-  const slow = fill()
-  t.equal(slow.length, 25)
-  slow[0]?.leave('timeout')
-  t.equal(fill().length, 1, 'another timeout changes nothing')
-  slow[1]?.leave('other')
-  t.equal(fill().length, 1, 'nor what is neither')
-  slow[2]?.leave('answered')
-  t.equal(fill().length, 210 - 24)
+for (const result of ['timeout', 'refused', 'busy'] as const) {
+  t.test(`its share is halved when it says ${result}, whatever is in flight`, async (t) => {
+    const { fill, grown, clock } = bundle()
+    const entered = grown()
+    clock.ms += 1
+    entered[0]?.leave(result)
+    t.equal(fill().length, 0, 'those in flight beyond the smaller share stay')
+    for (const { leave } of entered.slice(1, 105)) leave('other')
+    t.equal(fill().length, 0)
+    entered[105]?.leave('other')
+    t.equal(fill().length, 1)
+  })
+}
+
+t.test('of one that hangs, or that nothing listens at, one place is left', async (t) => {
+  for (const result of ['timeout', 'refused'] as const) {
+    const { fill, clock } = bundle()
+    const entered = fill()
+    clock.ms += 1
+    for (const { leave } of entered) leave(result)
+    t.equal(fill().length, 1)
+  }
 })
 
-t.test(
-  'those in flight beyond the smaller share stay, and nobody comes in until they are fewer',
-  async (t) => {
-    const { fill, places } = bundle()
-    const entered = fill()
-    const refused = entered.slice(0, 185).every(({ leave }) => {
-      leave('timeout')
-      return places.enter('a').leave === null
-    })
-    t.ok(refused)
-    entered[185]?.leave('timeout')
-    t.equal(fill().length, 1)
-  },
-)
+t.test('of one that is busy and answers so, half', async (t) => {
+  const { fill, clock } = bundle()
+  const entered = fill()
+  clock.ms += 1
+  for (const { leave } of entered) leave('busy')
+  t.equal(fill().length, 2)
+})
+
+t.test('an error of the receiver, and what it never saw, change nothing', async (t) => {
+  const { fill } = bundle()
+  for (let n = 0; n < 10; n += 1) {
+    for (const { leave } of fill()) leave(n % 2 === 0 ? 'failed' : 'other')
+  }
+  t.equal(fill().length, 4)
+})
+
+t.test('an endpoint that nothing was sent to for a minute begins anew', async (t) => {
+  const { fill, grown, clock, places } = bundle()
+  for (const { leave } of grown()) leave('other')
+  t.match(places.inUse(), [{ endpointId: 'a', share: 210, inFlight: 0 }])
+  clock.ms += 60_000
+  t.equal(places.inUse().length, 1)
+  clock.ms += 1
+  t.same(places.inUse(), [])
+  t.equal(fill().length, 4)
+})
 
 t.test('a small runner gives one endpoint one place at least', async (t) => {
-  for (const [concurrency, answering, slow] of [
-    [1, 1, 1],
-    [2, 1, 1],
-    [10, 8, 1],
-    [20, 16, 2],
+  for (const [concurrency, most] of [
+    [1, 1],
+    [2, 1],
+    [10, 8],
+    [20, 16],
   ] as const) {
-    const { fill, enter } = bundle({ concurrency })
-    t.equal(fill('a').length, answering)
-    enter('b').leave('timeout')
-    t.equal(fill('b').length, slow)
+    const { grown } = bundle({ concurrency })
+    t.equal(grown('a').length, most)
   }
 })
 
 t.test('a smaller limit of its own holds, a larger one does not', async (t) => {
-  const { fill } = bundle()
+  const { fill, grown } = bundle()
   t.equal(fill('a', 3).length, 3)
-  t.equal(fill('b', 1_000).length, 210)
+  t.equal(grown('b', 1_000).length, 210)
 })
 
 t.test('those who find no place are told to come as places get free', async (t) => {
@@ -123,10 +166,10 @@ t.test('of 10,000 that wait for a hanging endpoint few come back at a time', asy
     clock.ms += 15_000
     leave('timeout')
   }
-  fill() // 25 places, each held for 15 s: one is free every 0.6 s
+  fill() // one place, held for 15 s each time
   const retries = Array.from({ length: 10_000 }, () => places.enter('a').retryInMs ?? 0)
   const queued = retries.filter((retryInMs) => retryInMs !== 187_500)
-  t.ok(queued.length > 450 && queued.length < 550, `${queued.length} in the next five minutes`)
+  t.ok(queued.length > 20 && queued.length < 30, `${queued.length} in the next five minutes`)
   t.equal(new Set(queued).size, queued.length, 'each at a time of its own')
   t.ok(Math.max(...retries) <= 300_000)
 })
@@ -197,3 +240,20 @@ t.test('who has a smaller limit of its own waits until there are fewer', async (
   entered[208]?.leave('answered')
   t.ok((await waiting).leave)
 })
+
+t.test(
+  'all wait at a new endpoint until a moment has passed without its first answer',
+  async (t) => {
+    const { places, fill, clock } = bundle()
+    const [first] = fill()
+    const waiting = Array.from({ length: 246 }, () => places.enterSoon('a'))
+    t.ok(waiting.every((entry) => entry instanceof Promise))
+    clock.ms += 20
+    first?.leave('answered', 20)
+    t.ok((await waiting[0])?.leave)
+    clock.ms += 251
+    t.match(places.enterSoon('a'), { leave: null })
+    const others = await Promise.all(waiting.slice(2))
+    t.ok(others.every(({ retryInMs }) => retryInMs !== null))
+  },
+)

@@ -1,33 +1,47 @@
+import { grow, newShare, type Share, shrink, soonSize } from './share.ts'
 import { SweptMap } from './swept-map.ts'
 
-/** Share of a runner's places that one endpoint may take while it answers: 210 of 250. */
-const SHARE_ANSWERING = 0.84
-/** And after a timeout, until it answers again: 25 of 250, so ten hanging endpoints fill a runner, not one. */
-const SHARE_SLOW = 0.1
+/** Of a runner's places one endpoint may take so many, however well it answers: 210 of 250. */
+const SHARE_MAX = 0.84
 /** How long a place is held, as long as nothing is known. */
 const HOLD_MS_GUESS = 1_000
 /** Weight of the latest in the average. */
 const HOLD_WEIGHT = 1 / 8
 /** The queue looks for due jobs once a second; sooner is no use. Who finds a place sooner waits for it here. */
 const RETRY_MS_MIN = 250
+/** Who waits here stays for so many times as long while the line moves. */
+const WAITS_MAX = 4
 /** So that an endpoint that answers again is not left alone for long. */
 const RETRY_MS_MAX = 300_000
-/** Nobody tried a slow endpoint for so long: it begins anew. */
-const SLOW_KEPT_MS = 3_600_000
+/** An endpoint that nothing was sent to for so long begins anew; its connections are closed by then. */
+const KEPT_MS = 60_000
 
-/** `other`: it did not get so far, or failed fast; says nothing about how long it holds its places. */
-export type LeaveResult = 'answered' | 'timeout' | 'other'
+export type LeaveResult =
+  /** The receiver took it. */
+  | 'answered'
+  /** It answered that something is wrong with it, which says nothing about how much it bears. */
+  | 'failed'
+  /** It answered that it is too much, or after it had let the connection wait. */
+  | 'busy'
+  /** It held its place until the time was over. */
+  | 'timeout'
+  /** It refused or cut the connection. */
+  | 'refused'
+  /** It did not get so far. */
+  | 'other'
+
+/** @param tookMs of it, what the receiver took; all the time when left out */
+type Leave = (result: LeaveResult, tookMs?: number) => void
 
 /** A place, to be left once; or none, and when to try again. */
-export type Entry =
-  | { leave: (result: LeaveResult) => void; retryInMs: null }
-  | { leave: null; retryInMs: number }
+export type Entry = { leave: Leave; retryInMs: null } | { leave: null; retryInMs: number }
 
 interface Endpoint {
-  inFlight: number
-  isSlow: boolean
-  /** How long a place is held, on average. */
-  holdMs: number
+  share: Share
+  /** Since when, the oldest first. */
+  inFlight: Set<{ since: number }>
+  /** How long a place is held, on average; `null` = nobody has left one yet. */
+  holdMs: number | null
   /** When the next of those who found no place may try. */
   nextTryAt: number
   /** When a place was last left, or the first one taken. */
@@ -40,30 +54,47 @@ interface Waiting {
   letIn(): void
 }
 
-const newEndpoint = (): Endpoint => ({
-  inFlight: 0,
-  isSlow: false,
-  holdMs: HOLD_MS_GUESS,
+const newEndpoint = (now: number): Endpoint => ({
+  share: newShare(now),
+  inFlight: new Set(),
+  holdMs: null,
   nextTryAt: 0,
   movedAt: 0,
   waiting: [],
 })
 
+/** The places that one endpoint may take in this process now, and those that it has taken. */
+export interface PlacesOfEndpoint {
+  endpointId: string
+  share: number
+  inFlight: number
+}
+
+/** A share that trouble has made smaller. */
+export interface ShareShrunk {
+  endpointId: string
+  result: LeaveResult
+  before: number
+  share: number
+}
+
 export interface Places {
   /** @param max places of this endpoint in this process, if fewer than its share */
   enter(endpointId: string, max?: number): Entry
-  /** As `enter`, but who is likely to find a place within 250 ms waits so long for it. */
+  /** As `enter`, but who is likely to find a place within 250 ms waits for it, up to a second. */
   enterSoon(endpointId: string, max?: number): Entry | Promise<Entry>
   /** When to try again that found no place although there was one here. */
   retryInMs(endpointId: string, max: number): number
+  /** Of the endpoints that something was sent to in the last minute. */
+  inUse(): PlacesOfEndpoint[]
 }
 
 /**
- * Keeps any one endpoint from taking all places of this runner.
+ * Keeps any one endpoint from taking all places of this runner, and this runner from running over an endpoint.
  *
- * An endpoint is *answering* at first, with a large share of the places. A timeout makes it *slow*, with
- * a small one, as each of its places is held for the whole timeout. Its next answer makes it answering
- * again. Those in flight beyond the smaller share stay; nobody is let in until they are fewer.
+ * An endpoint begins with a few places; its share of them grows while it answers well and shrinks when it does
+ * not (share.ts), up to most of them. Those in flight beyond a share that has shrunk stay; nobody is let in
+ * until they are fewer.
  *
  * Who finds no place is told when to try again: as many as places are likely to be free at that time,
  * in the order in which they asked. That is a hint and no reservation.
@@ -76,99 +107,155 @@ export function createPlaces(options: {
   concurrency: number
   now?: () => number
   random?: () => number
+  onShrunk?: (shrunk: ShareShrunk) => void
 }): Places {
-  const { concurrency, now = () => performance.now(), random = Math.random } = options
-  const answeringMax = Math.max(Math.floor(concurrency * SHARE_ANSWERING), 1)
-  const slowMax = Math.max(Math.floor(concurrency * SHARE_SLOW), 1)
+  const { concurrency, now = () => performance.now(), random = Math.random, onShrunk } = options
+  const shareMax = Math.max(Math.floor(concurrency * SHARE_MAX), 1)
   const endpoints = new SweptMap<Endpoint>((endpoint) => isForgettable(endpoint, now()))
 
   const find = (id: string): Endpoint => {
     const known = endpoints.get(id)
-    if (known) return known
-    const endpoint = newEndpoint()
+    if (known && !isForgettable(known, now())) return known
+    const endpoint = newEndpoint(now())
     endpoints.set(id, endpoint)
     return endpoint
   }
-  const capOf = ({ isSlow }: Endpoint, max: number) =>
-    Math.min(isSlow ? slowMax : answeringMax, max)
+  const shareOf = ({ share }: Endpoint) => Math.min(Math.floor(share.size), shareMax)
+  const capOf = (endpoint: Endpoint, max: number) => Math.min(shareOf(endpoint), max)
+  /** Those who are told to come by a smaller one would leave places free that are there by then. */
+  const soonCapOf = ({ share }: Endpoint, max: number) => Math.min(soonSize(share), shareMax, max)
 
-  const take = (endpoint: Endpoint): Entry => {
-    if (endpoint.inFlight === 0) endpoint.movedAt = now()
-    endpoint.inFlight += 1
-    const enteredAt = now()
-    let isIn = true
-    const leave = (result: LeaveResult) => {
-      if (!isIn) return
-      isIn = false
-      settle(endpoint, result, enteredAt, now())
+  const take = (endpointId: string, endpoint: Endpoint): Entry => {
+    const taken = { since: now() }
+    if (endpoint.inFlight.size === 0) endpoint.movedAt = taken.since
+    endpoint.inFlight.add(taken)
+    const leave: Leave = (result, tookMs = now() - taken.since) => {
+      const isFull = endpoint.inFlight.size >= shareOf(endpoint)
+      if (!endpoint.inFlight.delete(taken)) return
+      const before = shareOf(endpoint)
+      settle(endpoint, { result, tookMs, isFull, since: taken.since, now: now(), max: shareMax })
+      const share = shareOf(endpoint)
+      if (TROUBLE.has(result) && share < before) onShrunk?.({ endpointId, result, before, share })
       letIn(endpoint)
     }
     return { leave, retryInMs: null }
   }
   const letIn = (endpoint: Endpoint): void => {
-    const [first] = endpoint.waiting
-    if (first && endpoint.inFlight < capOf(endpoint, first.max)) first.letIn()
+    for (let [first] = endpoint.waiting; first; [first] = endpoint.waiting) {
+      if (endpoint.inFlight.size >= capOf(endpoint, first.max)) return
+      first.letIn()
+    }
   }
   const putOff = (endpoint: Endpoint, max: number): Entry => ({
     leave: null,
-    retryInMs: queue(endpoint, capOf(endpoint, max), now(), random),
+    retryInMs: queue(endpoint, soonCapOf(endpoint, max), now(), random),
   })
 
-  const waitInLine = (endpoint: Endpoint, max: number): Promise<Entry> =>
+  const waitInLine = (id: string, endpoint: Endpoint, max: number): Promise<Entry> =>
     new Promise((resolve) => {
+      let waits = 1
       const leaveLine = (entry: Entry) => {
         clearTimeout(timer)
         endpoint.waiting.splice(endpoint.waiting.indexOf(waiting), 1)
         resolve(entry)
       }
-      const waiting: Waiting = { max, letIn: () => leaveLine(take(endpoint)) }
-      const timer = setTimeout(() => leaveLine(putOff(endpoint, max)), RETRY_MS_MIN)
+      const goOnOrLeave = () => {
+        if (waits >= WAITS_MAX || !isMoving(endpoint, now()))
+          return leaveLine(putOff(endpoint, max))
+        waits += 1
+        timer.refresh()
+      }
+      const waiting: Waiting = { max, letIn: () => leaveLine(take(id, endpoint)) }
+      const timer = setTimeout(goOnOrLeave, RETRY_MS_MIN)
       endpoint.waiting.push(waiting)
     })
 
   return {
     enter(id, max = Number.POSITIVE_INFINITY) {
       const endpoint = find(id)
-      return endpoint.inFlight < capOf(endpoint, max) ? take(endpoint) : putOff(endpoint, max)
+      return endpoint.inFlight.size < capOf(endpoint, max)
+        ? take(id, endpoint)
+        : putOff(endpoint, max)
     },
     enterSoon(id, max = Number.POSITIVE_INFINITY) {
       const endpoint = find(id)
-      const cap = capOf(endpoint, max)
-      if (endpoint.inFlight < cap) return take(endpoint)
-      return isSoonFree(endpoint, cap, now()) ? waitInLine(endpoint, max) : putOff(endpoint, max)
+      if (endpoint.inFlight.size < capOf(endpoint, max)) return take(id, endpoint)
+      return isSoonFree(endpoint, soonCapOf(endpoint, max), now())
+        ? waitInLine(id, endpoint, max)
+        : putOff(endpoint, max)
     },
     retryInMs(id, max) {
       const endpoint = find(id)
-      return queue(endpoint, capOf(endpoint, max), now(), random)
+      return queue(endpoint, soonCapOf(endpoint, max), now(), random)
     },
+    inUse: () =>
+      [...endpoints]
+        .filter(([, endpoint]) => !isForgettable(endpoint, now()))
+        .map(([endpointId, endpoint]) => ({
+          endpointId,
+          share: shareOf(endpoint),
+          inFlight: endpoint.inFlight.size,
+        })),
   }
 }
 
-function settle(endpoint: Endpoint, result: LeaveResult, enteredAt: number, now: number): void {
-  endpoint.inFlight -= 1
-  endpoint.movedAt = now
-  if (result === 'other') return
-  endpoint.holdMs += (now - enteredAt - endpoint.holdMs) * HOLD_WEIGHT
-  // The queue was as long as a slow endpoint made it.
-  if (endpoint.isSlow && result === 'answered') endpoint.nextTryAt = 0
-  endpoint.isSlow = result === 'timeout'
+interface Left {
+  result: LeaveResult
+  tookMs: number
+  since: number
+  now: number
+  /** Whether the share was in use to the last place. */
+  isFull: boolean
+  max: number
 }
 
-/** Whether one more in line is likely to be let in before he would be told to come back. */
-function isSoonFree({ waiting, holdMs, movedAt }: Endpoint, cap: number, now: number): boolean {
-  const isMoving = now - movedAt <= RETRY_MS_MIN
-  return isMoving && ((waiting.length + 1) * holdMs) / cap <= RETRY_MS_MIN
+const TROUBLE: ReadonlySet<LeaveResult> = new Set(['busy', 'timeout', 'refused'])
+/** Holds a place only as long as it takes to be told. */
+const UNHELD: ReadonlySet<LeaveResult> = new Set(['refused', 'other'])
+
+function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }: Left): void {
+  const { share, inFlight } = endpoint
+  endpoint.movedAt = now
+  if (!UNHELD.has(result)) learnHold(endpoint, now - since)
+  if (TROUBLE.has(result)) shrink(share, since, now)
+  // The queue was as long as an endpoint that does not answer made it.
+  if (result === 'answered' && !share.hasAnswered) endpoint.nextTryAt = 0
+  if (result !== 'timeout' && !UNHELD.has(result)) share.hasAnswered = true
+  if (result !== 'answered' || !isFull) return
+  const before = share.size
+  const [oldest] = inFlight
+  grow(share, { tookMs, now, oldestAt: oldest?.since ?? now, max })
+  // It is as long as a smaller share made it.
+  endpoint.nextTryAt = now + Math.max(endpoint.nextTryAt - now, 0) * (before / share.size)
+}
+
+function learnHold(endpoint: Endpoint, heldMs: number): void {
+  const usualMs = endpoint.holdMs ?? heldMs
+  endpoint.holdMs = usualMs + (heldMs - usualMs) * HOLD_WEIGHT
+}
+
+/** Whether a place was left a moment ago. */
+const isMoving = ({ movedAt }: Endpoint, now: number): boolean => now - movedAt <= RETRY_MS_MIN
+
+/**
+ * Whether one more in line is likely to be let in before he would be told to come back. As long as nothing is known
+ * of the endpoint: yes, since the first answer may come any moment, and all who come by then would be put off.
+ */
+function isSoonFree(endpoint: Endpoint, cap: number, now: number): boolean {
+  const { waiting, holdMs } = endpoint
+  return isMoving(endpoint, now) && ((waiting.length + 1) * (holdMs ?? 0)) / cap <= RETRY_MS_MIN
 }
 
 /** The end of the queue; beyond its bound by chance, lest all of those come back together. */
 function queue(endpoint: Endpoint, cap: number, now: number, random: () => number): number {
-  const tryAt = Math.max(endpoint.nextTryAt, now) + endpoint.holdMs / cap
+  const tryAt = Math.max(endpoint.nextTryAt, now) + (endpoint.holdMs ?? HOLD_MS_GUESS) / cap
   if (tryAt - now > RETRY_MS_MAX) return Math.ceil((RETRY_MS_MAX * (1 + random())) / 2)
   endpoint.nextTryAt = tryAt
   return Math.max(Math.ceil(tryAt - now), RETRY_MS_MIN)
 }
 
 function isForgettable(endpoint: Endpoint, now: number): boolean {
-  const isQuiet = endpoint.inFlight === 0 && endpoint.nextTryAt <= now
-  return isQuiet && (!endpoint.isSlow || now - endpoint.movedAt > SLOW_KEPT_MS)
+  const { inFlight, nextTryAt, waiting, movedAt } = endpoint
+  const isQuiet = inFlight.size === 0 && nextTryAt <= now && waiting.length === 0
+  return isQuiet && now - movedAt > KEPT_MS
 }

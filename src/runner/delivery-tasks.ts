@@ -30,10 +30,16 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   const limits = createEndpointLimits(pool)
   const snooze = createSnooze(pool, options.runnerId, limits.forget)
   const slots = createSlots({ redis })
+  const inFlight = createInFlight({
+    redis,
+    concurrency: options.concurrency,
+    onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
+  })
+  metrics.watchShares(inFlight.inUse)
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
     limitsOf: limits.of,
-    inFlight: createInFlight({ redis, concurrency: options.concurrency }),
+    inFlight,
     slots,
     snooze: (snoozed) => {
       metrics.jobSnoozed()

@@ -35,9 +35,8 @@ const settled = (tenant: TestTenant) =>
     [tenant.id],
   )
 
-/** One endpoint gets 84 % of the places: 20 of 24, 5 of 6. */
-const TWENTY_PLACES = '24'
-const FIVE_PLACES = '6'
+/** An endpoint begins with so many, however many places the runner has. */
+const PLACES_AT_FIRST = 4
 
 const lockedJobs = async () =>
   (
@@ -176,12 +175,9 @@ t.test('a busy runner that is told to stop hands everything back', async (t) => 
     await gate.promise
     return { status: 200 }
   })
-  const runner = await startService(t, 'runner', {
-    ...FAST_RETRIES,
-    RUNNER_CONCURRENCY: TWENTY_PLACES,
-  })
+  const runner = await startService(t, 'runner', FAST_RETRIES)
   await publishMany(tenant, 300)
-  await receiver.received(20)
+  await receiver.received(PLACES_AT_FIRST)
   const stopped = runner.stop()
   gate.resolve()
   t.equal(await stopped, 0)
@@ -228,23 +224,22 @@ t.test(
 
 t.test('a killed runner loses nothing: its work starts again on another', async (t) => {
   const { receiver, tenant } = await bundle(t)
-  receiver.answerWith((_, n) => (n <= 5 ? new Promise(() => undefined) : { status: 200 }))
-  const victim = await startService(t, 'runner', {
-    ...FAST_RETRIES,
-    RUNNER_CONCURRENCY: FIVE_PLACES,
-  })
+  receiver.answerWith((_, n) =>
+    n <= PLACES_AT_FIRST ? new Promise(() => undefined) : { status: 200 },
+  )
+  const victim = await startService(t, 'runner', FAST_RETRIES)
   await publishMany(tenant, 10)
-  await receiver.received(5)
+  await receiver.received(PLACES_AT_FIRST)
   const heir = await startService(t, 'runner', FAST_RETRIES)
   t.equal(await victim.stop('SIGKILL'), 'SIGKILL')
-  await receiver.received(15)
+  await receiver.received(10 + PLACES_AT_FIRST)
   await settled(tenant)
   const { rows } = await pool.query(
     `select outcome, count(*)::int from postrider.attempt where tenant_id = $1 group by 1 order by 1`,
     [tenant.id],
   )
   t.same(rows, [
-    { outcome: 'abandoned', count: 5 },
+    { outcome: 'abandoned', count: PLACES_AT_FIRST },
     { outcome: 'delivered', count: 10 },
   ])
   await heir.stop()
