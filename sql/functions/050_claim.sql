@@ -12,7 +12,8 @@ returns table (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
-  client_certificate text, client_key_encrypted text, traceparent text, tracestate text)
+  client_certificate text, client_key_encrypted text, traceparent text, tracestate text,
+  secret_headers jsonb)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -66,7 +67,7 @@ begin
     array(select s.encrypted from postrider.endpoint_secret s
           where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())
           order by s.created_at desc),
-    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate
+    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers
   from unnest(claimed) as c
   join postrider.endpoint e on e.id = c.endpoint_id
   left join postrider.event ev

@@ -1,8 +1,8 @@
--- Endpoints whose secret or client key no key of a runner opens: what would be sent to them is held.
+-- Endpoints whose secret, client key or secret header no key of a runner opens: what would be sent to them is held.
 --
 -- The first runner that fails to open one marks the endpoint, which then accepts no work (accepts_work): what is open
 -- is held by its 'align' job, what is published is held from the start, and nothing is claimed in vain. The mark goes
---   when the secret or the client key changes     by trigger; where the new one cannot be opened either it comes again
+--   when one of these changes                     by trigger; where the new one cannot be opened either it comes again
 --   when a runner starts that can open all        (src/endpoints/unreadable-secrets.ts)
 --   when somebody calls release_secrets()         postrider secrets release
 -- What is held for another reason as well (paused, disabled, an open circuit) stays held for that one.
@@ -22,7 +22,9 @@ begin
   if target.id is null or target.unreadable_since is not null then
     return target.id is not null;
   end if;
-  if coalesce(target.client_key_encrypted <> all (sealed), true) and not exists (
+  if coalesce(target.client_key_encrypted <> all (sealed), true)
+    and not exists (select from jsonb_each_text(target.secret_headers) as h where h.value = any (sealed))
+    and not exists (
     select from postrider.endpoint_secret s
     where s.endpoint_id = target.id and s.encrypted = any (sealed) and (s.expires_at is null or s.expires_at > now()))
   then
@@ -37,7 +39,7 @@ begin
 end
 $$;
 comment on function postrider.hold_unreadable(uuid, text[], text) is
-  'Has the deliveries of an endpoint held because these texts, its secret or its client key, cannot be opened. False when none of them is in use any more.';
+  'Has the deliveries of an endpoint held because these texts, its secret, its client key or secret headers, cannot be opened. False when none of them is in use any more.';
 
 -- release_secrets: try again. Where it cannot be opened after all, the first delivery has it held again.
 create or replace function postrider.release_secrets(
@@ -71,7 +73,7 @@ begin
 end
 $$;
 comment on function postrider.release_secrets(uuid[], text, int) is
-  'Releases what is held because the secret or client key of these endpoints, or of any, could not be opened, once runners have the key. Returns for how many endpoints: call it until it returns 0.';
+  'Releases what is held because the secret, client key or secret headers of these endpoints, or of any, could not be opened, once runners have the key. Returns for how many endpoints: call it until it returns 0.';
 
 create or replace function postrider.release_changed_secret() returns trigger
 language plpgsql security definer
@@ -84,16 +86,17 @@ begin
 end
 $$;
 comment on function postrider.release_changed_secret() is
-  'Trigger: has an endpoint tried again whose secret or client key could not be opened, now that it was changed. Its argument names the column that holds the endpoint.';
+  'Trigger: has an endpoint tried again whose secret, client key or secret header could not be opened, now that it was changed. Its argument names the column that holds the endpoint.';
 
 create or replace trigger endpoint_secret_changed
 after insert or update or delete on postrider.endpoint_secret
 for each row execute function postrider.release_changed_secret('endpoint_id');
 
 create or replace trigger client_key_changed
-after update of client_key_encrypted on postrider.endpoint
+after update of client_key_encrypted, secret_headers on postrider.endpoint
 for each row
-when (new.unreadable_since is not null and new.client_key_encrypted is distinct from old.client_key_encrypted)
+when (new.unreadable_since is not null and (new.client_key_encrypted, new.secret_headers)
+  is distinct from (old.client_key_encrypted, old.secret_headers))
 execute function postrider.release_changed_secret('id');
 
 -- unreadable_secrets: for metrics. Cost: an index of those endpoints, and up to 100,000 open deliveries of theirs.
@@ -117,4 +120,50 @@ as $$
      ) as held)
 $$;
 comment on function postrider.unreadable_secrets() is
-  'How many endpoints have a secret or client key that could not be opened, and how many deliveries are held for them; 100,000 stands for that many or more.';
+  'How many endpoints have a secret, client key or secret header that could not be opened, and how many deliveries are held for them; 100,000 stands for that many or more.';
+
+-- reseal: put texts that were encrypted again in the place of those before, by the processes that have the keys.
+-- What somebody has changed meanwhile stays as it is. Each item is {"id", "texts": {"before": "after"}}, or, where
+-- headers in plain text become secret ones, {"id", "from", "to"} with {"headers", "secret_headers"} in each.
+--
+-- It leaves one row in audit_log, none for each endpoint (postrider.resealing, 145_audit_settings.sql).
+--
+-- Locks: the rows of the endpoints in the order of their ids, as a rotation does, for one short statement each.
+create or replace function postrider.reseal(items jsonb, who text default session_user) returns int
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids constant uuid[] := array(select (i ->> 'id')::uuid from jsonb_array_elements(items) as i);
+  resealed int;
+begin
+  perform from postrider.endpoint e where e.id = any (ids) order by e.id for no key update;
+  get diagnostics resealed = row_count;
+  perform set_config('postrider.resealing', 'on', true);
+  update postrider.endpoint_secret s
+  set encrypted = i -> 'texts' ->> s.encrypted
+  from jsonb_array_elements(items) as i
+  where s.endpoint_id = any (ids) and s.endpoint_id = (i ->> 'id')::uuid and i -> 'texts' ? s.encrypted;
+  update postrider.endpoint e
+  set client_key_encrypted = coalesce(i -> 'texts' ->> e.client_key_encrypted, e.client_key_encrypted),
+    secret_headers = (
+      select coalesce(jsonb_object_agg(h.key, coalesce(i -> 'texts' ->> h.value, h.value)), '{}')
+      from jsonb_each_text(e.secret_headers) as h)
+  from jsonb_array_elements(items) as i
+  where e.id = any (ids) and e.id = (i ->> 'id')::uuid
+    and (i -> 'texts' ? e.client_key_encrypted or exists (
+      select from jsonb_each_text(e.secret_headers) as h where i -> 'texts' ? h.value));
+  update postrider.endpoint e
+  set headers = i -> 'to' -> 'headers', secret_headers = i -> 'to' -> 'secret_headers'
+  from jsonb_array_elements(items) as i
+  where e.id = any (ids) and e.id = (i ->> 'id')::uuid
+    and e.headers = i -> 'from' -> 'headers' and e.secret_headers = i -> 'from' -> 'secret_headers';
+  perform set_config('postrider.resealing', '', true);
+  perform postrider.audit(who, 'reseal_secrets', 'service', null, null, jsonb_build_object('endpoints', resealed));
+  return resealed;
+end
+$$;
+comment on function postrider.reseal(jsonb, text) is
+  'Replaces encrypted texts of endpoints by the same ones encrypted again, where nobody has changed them meanwhile. Returns for how many endpoints; writes a row to audit_log.';

@@ -13,7 +13,7 @@ comment on function postrider.lock_endpoints_of(uuid) is
 -- delete_endpoint: take an endpoint out of service for good.
 --
 -- The row stays for the audit log; its subscriptions go (by trigger), so nothing new is routed to it, and
--- its secrets and its client certificate go, since nothing will be sent to it. Its open deliveries are cancelled afterwards, a batch
+-- its secrets, secret headers and client certificate go, since nothing will be sent to it. Its open deliveries are cancelled afterwards, a batch
 -- a transaction: postrider.cancel_deliveries_of(). What that misses (a publish that was open meanwhile, a
 -- crash half-way) is cancelled by claim_many when its job is due.
 --
@@ -25,6 +25,7 @@ as $$
 begin
   update postrider.endpoint e
   set deleted_at = now(), updated_at = now(), client_certificate = null, client_key_encrypted = null,
+    secret_headers = '{}',
     unreadable_since = null, unreadable_detail = null
   where e.id = delete_endpoint.endpoint and e.tenant_id = delete_endpoint.tenant and e.deleted_at is null
     and postrider.in_scope(e.tenant_id);

@@ -11,8 +11,10 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select case kind
-    when 'endpoint' then setting
-      - '{id,tenant_id,state,disabled_reason,disabled_at,unreadable_since,unreadable_detail,rate_version}'::text[]
+    -- Secret headers among the others: what is encrypted looks secret, whatever its name.
+    when 'endpoint' then (setting
+      || jsonb_build_object('headers', (setting -> 'headers') || (setting -> 'secret_headers')))
+      - '{secret_headers,id,tenant_id,state,disabled_reason,disabled_at,unreadable_since,unreadable_detail,rate_version}'::text[]
       - '{created_at,updated_at}'::text[]
     else setting
       - '{id,created_at,updated_at,suspended_at,deletion_started_at,deletion_horizon,deletion_rows}'::text[]
@@ -21,13 +23,13 @@ $$;
 comment on function postrider.settings_of(text, jsonb) is
   'Of a row of endpoint, tenant or event_type what people set; the rest is kept by the service.';
 
--- By its name, as for headers of attempts (maskHeaders), or by what it looks like: a scheme of HTTP authentication
+-- By its name, as for headers that are encrypted (src/endpoints/secret-headers.ts), or by what it looks like: a scheme of HTTP authentication
 -- with something behind it, an address with a password, or one long word that is no word of people.
 create or replace function postrider.looks_secret(header text, value text) returns boolean
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select header ~* 'auth|cookie|token|secret|password|passwd|credential|signature|session|(api|access)[-_]?key|[-_]key$'
+  select header ~* 'auth|cookie|token|secret|passw(or)?d|passphrase|pwd|credential|signature|session|jwt|(api|access)[-_]?key|(^|[-_.])key$'
     or value ~* '^\s*(basic|bearer|digest|token|apikey|negotiate|aws4-hmac-sha256)[\s:=]'
     or value ~ '://[^/@\s]*@'
     or value ~ '[A-Za-z0-9+/_=.~-]{16,}' and value ~ '\d' and value !~ '^\d{4}-\d\d-\d\d'
@@ -67,6 +69,9 @@ declare
   subject constant jsonb := coalesce(to_jsonb(new), to_jsonb(old));
   owner constant uuid := subject ->> case kind when 'tenant' then 'id' else 'tenant_id' end;
   who constant text := nullif(current_setting('postrider.who', true), '');
+  -- By reseal(): the same secrets, encrypted again. It writes one row for all of them.
+  resealed constant text[] := case when current_setting('postrider.resealing', true) = 'on'
+    then '{headers,client_key_encrypted}' else '{}' end;
   detail jsonb;
   action text;
 begin
@@ -78,7 +83,7 @@ begin
   into detail
   from jsonb_object_keys(was || becomes) as c (name)
   -- What a new row does not set is no change, whether it is null or not there.
-  where coalesce(was -> c.name, 'null') <> coalesce(becomes -> c.name, 'null');
+  where coalesce(was -> c.name, 'null') <> coalesce(becomes -> c.name, 'null') and c.name <> all (resealed);
   if jsonb_typeof(detail -> 'after') = 'null' then
     return null;
   end if;

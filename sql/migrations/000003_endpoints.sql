@@ -34,6 +34,7 @@ create table postrider.endpoint (
   unreadable_since timestamptz,
   unreadable_detail text,
   rate_version int not null default 0,
+  secret_headers jsonb not null default '{}',
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
@@ -47,7 +48,9 @@ comment on column postrider.endpoint.url is 'Where deliveries are POSTed.';
 comment on column postrider.endpoint.description is 'For people.';
 comment on column postrider.endpoint.event_types is 'Which events: exact names, prefix patterns such as order.*, or *.';
 comment on column postrider.endpoint.filter is 'SQL/JSON path predicate on the data, e.g. $.amount > 100; null = all. Evaluated inside publish.';
-comment on column postrider.endpoint.headers is 'Extra request headers, {"name": "value"}.';
+comment on column postrider.endpoint.headers is 'Extra request headers, {"name": "value"}, but for those that are secret.';
+comment on column postrider.endpoint.secret_headers is
+  'Extra request headers that are secret, {"name": "value"}; each value encrypted as endpoint_secret.encrypted is.';
 comment on column postrider.endpoint.state is 'active; paused (by a person: deliveries are held); disabled (by the service or a person: open deliveries are held, new events do not match).';
 comment on column postrider.endpoint.disabled_reason is 'Why it is disabled, in words; null otherwise.';
 comment on column postrider.endpoint.rate_per_second is 'Requests per second over all runners; null = no limit.';
@@ -62,7 +65,7 @@ comment on column postrider.endpoint.client_certificate is 'Shown to https recei
 comment on column postrider.endpoint.client_key_encrypted is 'The private key of client_certificate (PKCS #8, PEM), encrypted as endpoint_secret.encrypted is; null = no certificate.';
 comment on column postrider.endpoint.disabled_at is 'Since when it is disabled: what was published from then on has no delivery to it. Null while it is not.';
 comment on column postrider.endpoint.unreadable_since is
-  'Since when its deliveries are held because a runner could open its secret or client key with none of its keys; null = they are not. Taken away by release_secrets(), and when the secret or the client key changes.';
+  'Since when its deliveries are held because a runner could open its secret, client key or secret headers with none of its keys; null = they are not. Taken away by release_secrets(), and when one of them changes.';
 comment on column postrider.endpoint.unreadable_detail is 'What that runner said, for operators.';
 comment on column postrider.endpoint.rate_version is 'Counts the changes of rate_per_second, by trigger; slots that were reserved under another number are void.';
 

@@ -5,6 +5,7 @@ import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
 import { egressRules } from '../delivery/egress.ts'
 import { trustCertificates } from '../delivery/trust.ts'
+import { sealHeaders } from '../endpoints/reseal.ts'
 import { createSecretBox, type SecretBox } from '../endpoints/secrets.ts'
 import { checkSecrets, releaseReadable } from '../endpoints/unreadable-secrets.ts'
 import type { Log } from '../log.ts'
@@ -25,6 +26,7 @@ export async function startRunnerOf(
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
     await checkSecretsAtStart(pool, box, log)
+    await sealHeadersAtStart(pool, box, log)
   } finally {
     await pool.end()
   }
@@ -45,6 +47,12 @@ export async function startRunnerOf(
     tracing,
     log,
   })
+}
+
+/** Those that an older release stored in plain text: only a process that has the key can do it. */
+async function sealHeadersAtStart(pool: Pool, box: SecretBox, log: Log): Promise<void> {
+  const endpoints = await sealHeaders(pool, box, 'start of a runner')
+  if (endpoints > 0) log.info({ endpoints }, 'headers.encrypted')
 }
 
 /**

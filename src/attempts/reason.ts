@@ -44,7 +44,7 @@ export const REASONS: Record<AttemptReason, string> = {
   blocked_url: 'The URL cannot be read, or its scheme may not be used. Final.',
   erased: 'The data of the event was erased, so that there is nothing to send. Final.',
   secret_unreadable:
-    'No key opens the secret or the client key of the endpoint. Its deliveries are held until one does.',
+    'No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.',
   fault: 'This service failed before the request was made. Tried again by the schedule.',
   runner_stopped: 'The runner stopped before the receiver had answered.',
   keepalive_closed: 'The receiver closed the kept-alive connection as it was used.',

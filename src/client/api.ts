@@ -72,7 +72,7 @@ export type Attempt = {
  * - `blocked_name`: The name leads to addresses that may not be dialled, and to no others. Tried again, as DNS may be wrong for a while.
  * - `blocked_url`: The URL cannot be read, or its scheme may not be used. Final.
  * - `erased`: The data of the event was erased, so that there is nothing to send. Final.
- * - `secret_unreadable`: No key opens the secret or the client key of the endpoint. Its deliveries are held until one does.
+ * - `secret_unreadable`: No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.
  * - `fault`: This service failed before the request was made. Tried again by the schedule.
  * - `runner_stopped`: The runner stopped before the receiver had answered.
  * - `keepalive_closed`: The receiver closed the kept-alive connection as it was used.
@@ -260,7 +260,10 @@ export type Endpoint = {
   description: string
   eventTypes: string[]
   filter: string | null
+  /** Sent along. *** stands for the value of a secret one. */
   headers: Record<string, string>
+  /** Names of those that are secret: they look like credentials, or somebody has said so. */
+  secretHeaders: string[]
   state: 'active' | 'paused' | 'disabled'
   disabledReason: string | null
   /** Since when its deliveries are held because no key of the service opens its secret or client key; null = they are not. */
@@ -280,8 +283,10 @@ export type NewEndpoint = {
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
-  /** Sent along. At most 20; those that Postrider sets are refused. */
+  /** Sent along. At most 20; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
   headers?: Record<string, string> | undefined
+  /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
+  secretHeaders?: string[] | undefined
   metadata?: Record<string, string> | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
@@ -304,8 +309,10 @@ export type EndpointChange = {
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
-  /** Sent along. At most 20; those that Postrider sets are refused. */
+  /** Sent along. At most 20; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
   headers?: Record<string, string> | undefined
+  /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
+  secretHeaders?: string[] | undefined
   metadata?: Record<string, string> | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined

@@ -31,6 +31,14 @@ export const ENDPOINT_FIELDS: readonly Field[] = [
     off: { about: 'no headers of its own', value: {} },
   },
   {
+    name: 'secretHeaders',
+    value: '<names>',
+    about:
+      'comma separated: headers whose values are never shown again, beside those that look like credentials',
+    read: readList,
+    off: { about: 'no secret headers but those that look like credentials', value: [] },
+  },
+  {
     name: 'metadata',
     value: '<name=value>',
     about: 'your own notes; give it once for each, these replace all',

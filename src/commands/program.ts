@@ -20,7 +20,7 @@ import { addPublishCommand } from './publish.ts'
 import { addReplayCommand } from './replay.ts'
 import { addRunnerCommand } from './runner.ts'
 import { addRunnersCommand } from './runners.ts'
-import { addSecretsCommand } from './secrets.ts'
+import { addRotateEncryptionCommand, addSecretsCommand } from './secrets.ts'
 import { addTailCommand } from './tail.ts'
 import { addTenantCommand } from './tenant.ts'
 
@@ -58,6 +58,7 @@ export function createProgram(context: CommandContext): Command {
   addListenCommand(program, context)
   addRunnersCommand(program, context)
   addSecretsCommand(program, context)
+  addRotateEncryptionCommand(program, context)
   addBenchCommand(program, context)
   addCompletionCommand(program, context)
   return program

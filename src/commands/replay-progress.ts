@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Presets, SingleBar } from 'cli-progress'
+import { createBar } from './bar.ts'
 import type { CommandContext } from './context.ts'
 
 /** Often enough for a bar that moves, seldom enough for an API that has other things to do. */
@@ -22,11 +22,7 @@ export async function watchReplay<R extends Replay>(
   begun: R,
   get: () => Promise<R>,
 ): Promise<R> {
-  const bar = new SingleBar(
-    // Without a terminal it would write nothing but line ends.
-    { format: ' {bar} {percentage}% | {value}/{total} | {eta_formatted} left', noTTYOutput: false },
-    Presets.shades_classic,
-  )
+  const bar = createBar()
   if (context.isWatched) bar.start(begun.total, begun.done)
   let replay = begun
   while (replay.state === 'running' && !context.stopSignal.aborted) {

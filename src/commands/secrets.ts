@@ -3,12 +3,14 @@ import type { Pool } from 'pg'
 import { readConfig } from '../config.ts'
 import { assertSchema } from '../database/migrate.ts'
 import { createPool } from '../database/pool.ts'
+import { type ResealReport, resealAll } from '../endpoints/reseal.ts'
 import { createSecretBox, type SecretBox } from '../endpoints/secrets.ts'
 import {
   checkSecrets,
   releaseReadable,
   type SecretReport,
 } from '../endpoints/unreadable-secrets.ts'
+import { createBar } from './bar.ts'
 import type { CommandContext } from './context.ts'
 import { renderTable } from './output.ts'
 
@@ -16,6 +18,12 @@ import { renderTable } from './output.ts'
 export class SecretsUnreadable extends Error {
   override readonly name = 'SecretsUnreadable'
   readonly code = 'secrets_unreadable'
+}
+
+/** The work was ended before all was encrypted again. */
+export class RotationUnfinished extends Error {
+  override readonly name = 'RotationUnfinished'
+  readonly code = 'rotation_unfinished'
 }
 
 /** Opens the secrets of endpoints with the keys of the environment, by the database: no process may show them. */
@@ -50,6 +58,45 @@ export function addSecretsCommand(program: Command, context: CommandContext): vo
         refuseUnreadable(done.held)
       }),
     )
+}
+
+/** Encrypts all that is stored under an older key, so that this can be given up. */
+export function addRotateEncryptionCommand(program: Command, context: CommandContext): void {
+  program
+    .command('rotate-encryption')
+    .description('encrypt every secret again with the first key of SECRET_ENCRYPTION_KEY')
+    .option('--json', 'print one JSON document')
+    .action(({ json }: { json?: true }) =>
+      withSecrets(context, async (pool, box) => {
+        const report = await rotateEncryption(pool, box, context)
+        const text = `${report.resealed} of ${report.endpoints} endpoints were encrypted again\n`
+        context.print(json ? `${JSON.stringify(report)}\n` : text)
+        if (!report.isDone) throw new RotationUnfinished('stopped; run it again to go on')
+        refuseUnreadable(report.unreadable)
+      }),
+    )
+}
+
+/** With a bar on the terminal. Being asked to stop ends it between two batches. */
+async function rotateEncryption(
+  pool: Pool,
+  box: SecretBox,
+  { isWatched, stopSignal }: CommandContext,
+): Promise<ResealReport> {
+  const { rows } = await pool.query<{ count: number }>(
+    'select count(*)::int as count from postrider.endpoint',
+  )
+  const bar = createBar()
+  if (isWatched) bar.start(rows[0]?.count ?? 0, 0)
+  try {
+    return await resealAll(pool, box, {
+      who: 'postrider rotate-encryption',
+      signal: stopSignal,
+      onProgress: (endpoints) => bar.update(endpoints),
+    })
+  } finally {
+    bar.stop()
+  }
 }
 
 async function withSecrets(

@@ -15,6 +15,7 @@ export function valuesOf(endpoint: Endpoint): Record<string, string> {
     headers: Object.entries(headers)
       .map(([name, value]) => `${name}: ${value}`)
       .join('\n'),
+    secretHeaders: endpoint.secretHeaders.join(', '),
     ratePerSecond: textOf(endpoint.rate_per_second),
     maxInFlight: textOf(endpoint.max_in_flight),
     timeoutSeconds: textOf(endpoint.timeout_seconds),
@@ -34,6 +35,9 @@ export function bodyOf(values: Record<string, string>): EndpointChange {
     eventTypes: eventTypesOf(text('eventTypes')),
     filter: text('filter') === '' ? null : text('filter'),
     headers: headersOf(text('headers')),
+    secretHeaders: text('secretHeaders')
+      .split(/[\s,]+/)
+      .filter(Boolean),
     ratePerSecond: numberOf(text('ratePerSecond')),
     maxInFlight: numberOf(text('maxInFlight')),
     timeoutSeconds: numberOf(text('timeoutSeconds')),

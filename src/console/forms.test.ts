@@ -81,6 +81,34 @@ t.test('an endpoint is made, tried against the last events, and changed', async 
   t.notMatch((await show(path)).text, 'X-A', 'an empty field takes away')
 })
 
+t.test('a secret header is masked in every page, and saved again as it was', async (t) => {
+  const { show, send, endpoint } = await bundle()
+  const headers = 'X-Api-Key: of-a-customer\nX-Team-Code: of-a-customer'
+  const path = await endpoint({ eventTypes: 'invoice.*', headers, secretHeaders: 'X-Team-Code' })
+  const stored = async () => {
+    const text = 'select headers, secret_headers from postrider.endpoint where id = $1'
+    return (await pool.query(text, [path.split('/').at(-1)])).rows[0]
+  }
+  const before = await stored()
+  t.strictSame(before.headers, {})
+  for (const page of [path, `${path}/edit`]) {
+    const { text } = await show(page)
+    t.match(text, 'X-Api-Key: ***', page)
+    t.match(text, 'X-Team-Code: ***', page)
+    t.notMatch(text, 'of-a-customer', page)
+  }
+  const typed = {
+    url: 'http://127.0.0.1:9/b',
+    eventTypes: 'invoice.*',
+    headers: 'X-Api-Key: ***\nX-Team-Code: ***',
+    secretHeaders: 'X-Api-Key, X-Team-Code',
+  }
+  t.equal((await send(`${path}/edit`, typed)).status, 303)
+  t.strictSame(await stored(), before)
+  const wrong = await send(`${path}/edit`, { ...typed, headers: 'X-Other-Key: ***' })
+  t.match(wrong, { status: 422, text: /id="mistake-headers"/ })
+})
+
 /** What a page has in the hidden field that says how a form began. */
 const beganWith = (text: string) => {
   const value = /name="beganWith" value="([^"]*)"/.exec(text)?.[1] ?? ''

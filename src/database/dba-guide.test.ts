@@ -35,8 +35,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
       `select distinct proname as name from pg_proc
        where pronamespace = 'postrider'::regnamespace and prosecdef and prosrc like '%postrider.audit(%'`,
     )
-    // Part of retention, of changes and of a rotation, not called by people.
-    const internal = ['drop_day', 'audit_settings', 'audit_rotation']
+    // Part of retention, of changes and of rotations, not called by people.
+    const internal = ['drop_day', 'audit_settings', 'audit_rotation', 'reseal']
     t.strictSame(
       rows
         .map(({ name }) => name)

@@ -70,7 +70,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
-      ...['hold_unreadable', 'release_secrets', 'unreadable_secrets'],
+      ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
       ...['route_next', 'postpone_routing'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
@@ -101,7 +101,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets']],
     readsAllBut: {
       ...SECRETS,
-      endpoint: ['headers', 'client_certificate', 'client_key_encrypted'],
+      endpoint: ['headers', 'secret_headers', 'client_certificate', 'client_key_encrypted'],
       event: ['data'],
       attempt: ['request_headers', 'response_headers', 'response_body'],
     },
@@ -124,7 +124,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['create_partitions', 'erase_event', 'erase_tenant_data'],
     ],
     tables: { tenant: ['update (retention_days)'] },
-    readsAllBut: { ...SECRETS, endpoint: ['client_key_encrypted'] },
+    readsAllBut: { ...SECRETS, endpoint: ['client_key_encrypted', 'secret_headers'] },
     has: ['postrider_monitor'],
   },
 }

@@ -88,6 +88,7 @@ async function conformance(t: Test, major?: number) {
       'attempt.request_headers',
       'endpoint.headers',
       'endpoint.client_key_encrypted',
+      'endpoint.secret_headers',
     ]) {
       const [table, name] = column.split('.')
       await t.rejects(
@@ -132,7 +133,12 @@ async function conformance(t: Test, major?: number) {
       [{ role: 'my_operator' }],
       'whatever they said, their role stands beside it',
     )
-    for (const column of ['endpoint_secret.encrypted', 'api_key.hash']) {
+    for (const column of [
+      'endpoint_secret.encrypted',
+      'endpoint.secret_headers',
+      'endpoint.client_key_encrypted',
+      'api_key.hash',
+    ]) {
       const [table, name] = column.split('.')
       await t.rejects(operator.query(`select ${name} from postrider.${table}`), { code: DENIED })
     }

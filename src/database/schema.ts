@@ -87,6 +87,8 @@ export interface EndpointTable {
   event_types: Generated<string[]>
   filter: string | null
   headers: Jsonb<Record<string, string>>
+  /** Name to ciphertext. */
+  secret_headers: Jsonb<Record<string, string>>
   state: Generated<EndpointState>
   disabled_reason: string | null
   disabled_at: Date | null

@@ -3,13 +3,12 @@ import type { AttemptResult, AttemptTimings } from '../attempts/outcome.ts'
 import { reasonOfStatus } from '../attempts/reason.ts'
 import type { AnswerHead, Exchange } from './exchange.ts'
 import { describeFailure, type Failure } from './failure.ts'
-import { maskHeaders } from './request-headers.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 /** Statuses whose `Retry-After` is about a later attempt; on a 3xx it is about the redirect. */
 const RETRY_AFTER_STATUSES = new Set([429, 503])
 
-/** What was asked for: the host as in the URL, the headers before masking. */
+/** What was asked for: the host as in the URL, the headers as the audit log may hold them. */
 export interface Sent {
   host: string
   headers: Record<string, string>
@@ -26,7 +25,7 @@ export function resultOfFailure(sent: Sent, { outcome, reason, error }: Failure)
     error,
     durationMs: millisecondsSince(sent.startedAt),
     timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
-    requestHeaders: maskHeaders({ host: sent.host, ...sent.headers }),
+    requestHeaders: { host: sent.host, ...sent.headers },
     responseHeaders: null,
     responseBody: null,
     retryAfterSeconds: null,

@@ -33,6 +33,8 @@ export interface Claimed {
   waitedMs: number
   url: string
   headers: Record<string, string>
+  /** Name to encrypted value. */
+  secretHeaders: Record<string, string>
   timeoutSeconds: number | null
   retrySchedule: number[] | null
   /** Encrypted secrets, the newest first. */
@@ -51,7 +53,7 @@ const CLAIM_STATEMENT = {
     select delivery_id as "deliveryId", attempt_id as "attemptId", attempt_number as "attemptNumber",
       schedule_step as "scheduleStep", abandoned_count as "abandonedCount", tenant_id as "tenantId",
       endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body, waited_ms as "waitedMs",
-      url, headers,
+      url, headers, secret_headers as "secretHeaders",
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
       traceparent, tracestate

@@ -35,6 +35,7 @@ const CLAIMED: Claimed = {
   secrets: ['sealed-new', 'sealed-old'],
   clientCertificate: null,
   clientKeyEncrypted: null,
+  secretHeaders: {},
   traceparent: null,
   tracestate: null,
 }

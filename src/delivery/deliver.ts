@@ -1,6 +1,6 @@
 import { type AttemptResult, isRetryable } from '../attempts/outcome.ts'
 import type { AttemptReason } from '../attempts/reason.ts'
-import { SecretUnreadable } from '../endpoints/secrets.ts'
+import { type Purpose, purposeOf, SecretUnreadable, sealedTexts } from '../endpoints/secrets.ts'
 import { InvalidSecret } from '../endpoints/signing-secret.ts'
 import type { EndpointId } from '../ids.ts'
 import type { OpenSpan, Tracing } from '../tracing.ts'
@@ -19,8 +19,8 @@ export interface DeliverDependencies {
   claim(wakeUp: WakeUp): Promise<Claimed | null>
   send(request: SendRequest): Promise<AttemptResult>
   finish(finished: Finished): Promise<Verdict>
-  /** Opens an endpoint secret; throws when no key fits. */
-  decryptSecret(encrypted: string, endpointId: string): string
+  /** Opens a secret of an endpoint; throws when no key fits. */
+  decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
   /** Has what is open for an endpoint held, until what cannot be opened here can be. Returns whether it is. */
   holdUnreadable(unreadable: Unreadable): Promise<boolean>
   /** Used where an endpoint has no schedule or timeout of its own. */
@@ -37,7 +37,7 @@ export interface DeliverDependencies {
 
 export interface Unreadable {
   endpointId: EndpointId
-  /** The endpoint's secrets, or its client key, that could not be opened or cannot sign. */
+  /** The endpoint's secrets, its client key or headers, that could not be opened or cannot sign. */
   sealed: string[]
   /** For operators; holds no secret. */
   detail: string
@@ -123,12 +123,15 @@ async function sendClaimed(
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
   try {
-    const secrets = claimed.secrets.map((secret) => deps.decryptSecret(secret, claimed.endpointId))
+    const secrets = claimed.secrets.map((secret) =>
+      deps.decryptSecret(secret, claimed.endpointId, 'signing-secret'),
+    )
     const request = {
       url: claimed.url,
       eventId: claimed.eventId,
       body: claimed.body,
-      headers: claimed.headers,
+      headers: { ...claimed.headers, ...secretHeadersOf(deps, claimed) },
+      secretHeaders: Object.keys(claimed.secretHeaders),
       secrets,
       clientCertificate: clientCertificateOf(deps, claimed),
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
@@ -151,19 +154,29 @@ async function sendClaimed(
   }
 }
 
+function secretHeadersOf(
+  { decryptSecret }: DeliverDependencies,
+  { endpointId, secretHeaders }: Claimed,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(secretHeaders).map(([name, sealed]) => [
+      name,
+      decryptSecret(sealed, endpointId, purposeOf(name)),
+    ]),
+  )
+}
+
 function unopened({ decryptSecret }: DeliverDependencies, claimed: Claimed): string[] {
-  const { secrets, clientKeyEncrypted: key, endpointId } = claimed
-  const isClosed = (sealed: string) => {
+  const closed = sealedTexts(claimed).filter(({ sealed, purpose }) => {
     try {
-      decryptSecret(sealed, endpointId)
+      decryptSecret(sealed, claimed.endpointId, purpose)
       return false
     } catch {
       return true
     }
-  }
-  const closed = [...secrets, ...(key === null ? [] : [key])].filter(isClosed)
+  })
   // All can be opened, and one of the secrets is none that signs.
-  return closed.length > 0 ? closed : secrets
+  return closed.length > 0 ? closed.map(({ sealed }) => sealed) : claimed.secrets
 }
 
 function clientCertificateOf(
@@ -172,7 +185,7 @@ function clientCertificateOf(
 ): ClientCertificate | null {
   if (chain === null || key === null) return null
   // No two texts that were encrypted are alike, so this one stands for its key and its endpoint.
-  return { id: key, chain, openKey: () => decryptSecret(key, endpointId) }
+  return { id: key, chain, openKey: () => decryptSecret(key, endpointId, 'client-key') }
 }
 
 const ERASED: Failure = {
@@ -184,7 +197,8 @@ const ERASED: Failure = {
 const UNREADABLE: Failure = {
   outcome: 'interrupted',
   reason: 'secret_unreadable',
-  error: 'the secret or the client key of the endpoint cannot be opened; its deliveries are held',
+  error:
+    'the secret, the client key or a secret header of the endpoint cannot be opened; its deliveries are held',
 }
 
 const FAULT: Failure = {

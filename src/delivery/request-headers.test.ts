@@ -42,22 +42,33 @@ const MASKED = [
   'client-secret',
   'x-access-key',
 ]
-const PLAIN = [
-  'webhook-id',
-  'webhook-signature',
-  'content-type',
-  'user-agent',
-  'x-team',
-  'x-keyboard',
-]
+const PLAIN = ['content-type', 'user-agent', 'x-team', 'x-keyboard']
 
 for (const name of MASKED) {
   t.test(`the audit log does not hold the value of ${name}`, async (t) => {
-    t.strictSame(maskHeaders({ [name]: 'v' }), { [name]: '***' })
+    const headers = { [name]: 'v' }
+    t.strictSame(maskHeaders({ [name.toLowerCase()]: 'v', host: 'a' }, { headers }), {
+      [name.toLowerCase()]: '***',
+      host: 'a',
+    })
   })
 }
 for (const name of PLAIN) {
   t.test(`the audit log holds the value of ${name}`, async (t) => {
-    t.strictSame(maskHeaders({ [name]: 'v' }), { [name]: 'v' })
+    t.strictSame(maskHeaders({ [name]: 'v' }, { headers: { [name]: 'v' } }), { [name]: 'v' })
   })
 }
+
+t.test(
+  'the audit log holds neither what is marked secret nor a credential under another name',
+  async (t) => {
+    const headers = { 'X-Team-Code': 'a', 'X-Forward': 'Bearer abc', 'X-Plain': 'c' }
+    const sent = requestHeaders({ 'webhook-signature': 'v1,x' }, headers)
+    t.strictSame(maskHeaders(sent, { headers, secretHeaders: ['X-Team-Code'] }), {
+      'x-team-code': '***',
+      'x-forward': '***',
+      'x-plain': 'c',
+      'webhook-signature': 'v1,x',
+    })
+  },
+)

@@ -1,3 +1,5 @@
+import { looksSecret, MASK } from '../endpoints/secret-headers.ts'
+
 /**
  * Names an endpoint's own headers cannot have: ours, and those that frame the message or belong
  * to the connection, where a second opinion means request smuggling.
@@ -31,12 +33,6 @@ export function isReservedHeader(name: string): boolean {
 }
 
 /**
- * Names whose values look like credentials. The audit log outlives a credential, is read by more
- * people than may know it, and the endpoint itself still has it for whoever needs to compare.
- */
-const SENSITIVE_NAME = /auth|cookie|token|secret|password|passwd|credential|api-?key|access-?key/i
-
-/**
  * Joins ours and the endpoint's headers; reserved names among the latter are left out (they are
  * refused with a message when the endpoint is created).
  */
@@ -51,12 +47,24 @@ export function requestHeaders(
   return { ...headers, ...ours }
 }
 
-/** The headers as the audit log may hold them. */
-export function maskHeaders(headers: Record<string, string>): Record<string, string> {
+/**
+ * The headers as the audit log may hold them: it outlives a credential, and is read by more people than may know it.
+ *
+ * @param own the endpoint's headers, and the names of those that are secret
+ */
+export function maskHeaders(
+  headers: Record<string, string>,
+  own: {
+    headers: Readonly<Record<string, string>>
+    secretHeaders?: readonly string[] | undefined
+  },
+): Record<string, string> {
+  const secret = new Set(own.secretHeaders?.map((name) => name.toLowerCase()))
+  for (const [name, value] of Object.entries(own.headers)) {
+    if (looksSecret(name, value)) secret.add(name.toLowerCase())
+  }
+  if (secret.size === 0) return headers
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      SENSITIVE_NAME.test(name) ? '***' : value,
-    ]),
+    Object.entries(headers).map(([name, value]) => [name, secret.has(name) ? MASK : value]),
   )
 }

@@ -16,7 +16,7 @@ import { createVettedLookup, type ParsedCidr, vetLiteralHost } from './egress.ts
 import { followExchange } from './exchange.ts'
 import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
-import { requestHeaders } from './request-headers.ts'
+import { maskHeaders, requestHeaders } from './request-headers.ts'
 import { sign } from './signature.ts'
 
 /** Node's own default, stated because an answer's headers are stored in full. */
@@ -31,6 +31,8 @@ export interface SendRequest {
   body: string
   /** The endpoint's own; they cannot replace ours. */
   headers: Record<string, string>
+  /** Names of those that are secret, beside those that look like it. */
+  secretHeaders?: readonly string[] | undefined
   /** W3C trace context that the receiver may go on with. */
   traceparent?: string | undefined
   /** All live secrets of the endpoint, in their written form. */
@@ -99,7 +101,11 @@ export function createSender(options: SenderOptions): Sender {
       const url = URL.parse(request.url)
       const body = Buffer.from(request.body)
       const headers = signedHeaders(request, body, userAgent)
-      const sent: Sent = { host: url?.host ?? '', headers, startedAt }
+      const sent: Sent = {
+        host: url?.host ?? '',
+        headers: maskHeaders(headers, request),
+        startedAt,
+      }
       const signals = request.signal ? [request.signal, closing.signal] : [closing.signal]
 
       const refusal = refuse(url, options, signals)

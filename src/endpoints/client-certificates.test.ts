@@ -60,10 +60,12 @@ t.test('the key is stored encrypted, for this endpoint only', async (t) => {
   await certificates.set(tenantId, id, input(client))
   const { client_certificate, client_key_encrypted, updated_at } = await row()
   t.equal(client_certificate, client.cert)
-  t.match(client_key_encrypted, /^v1\./)
-  t.equal(box.decrypt(client_key_encrypted, id), client.key)
+  t.match(client_key_encrypted, /^v2\./)
+  t.equal(box.decrypt(client_key_encrypted, id, 'client-key'), client.key)
   const other = await bundle()
-  t.throws(() => box.decrypt(client_key_encrypted, other.id), { code: 'secret_unreadable' })
+  t.throws(() => box.decrypt(client_key_encrypted, other.id, 'client-key'), {
+    code: 'secret_unreadable',
+  })
   t.ok(updated_at > before.updated_at)
 })
 
@@ -103,5 +105,5 @@ t.test('a claim carries the certificate and its encrypted key, or neither', asyn
   await certificates.set(tenantId, endpointId, input(client))
   const claimed = await work.claim(await work.publish())
   t.equal(claimed?.clientCertificate, client.cert)
-  t.equal(box.decrypt(claimed?.clientKeyEncrypted ?? '', endpointId), client.key)
+  t.equal(box.decrypt(claimed?.clientKeyEncrypted ?? '', endpointId, 'client-key'), client.key)
 })

@@ -66,7 +66,7 @@ export function createClientCertificates({
       const { certificate, privateKey } = readClientCertificate(input, now())
       await write(tenantId, id, {
         client_certificate: certificate,
-        client_key_encrypted: box.encrypt(privateKey, id),
+        client_key_encrypted: box.encrypt(privateKey, id, 'client-key'),
       })
       return describeCertificate(certificate)
     },

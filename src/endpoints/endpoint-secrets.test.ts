@@ -49,7 +49,7 @@ t.test('an endpoint has the secret that was given, or one of its own', async (t)
 
 t.test('no secret is stored in the clear', async (t) => {
   const { rows } = await bundle({ secret: GIVEN })
-  t.match(await rows(), [{ encrypted: /^v1\./, expires_at: null }])
+  t.match(await rows(), [{ encrypted: /^v2\./, expires_at: null }])
   t.notMatch(JSON.stringify(await rows()), GIVEN.slice(6))
 })
 
@@ -79,7 +79,9 @@ t.test('claims of the runner get the secrets that are listed, the current one fi
        postrider.claim_many(array[d.id], array[1], 'worker-1') as c where d.tenant_id = $1`,
     [tenantId],
   )
-  const claimed = rows[0].secrets.map((text: string) => box.decrypt(text, rows[0].endpoint_id))
+  const claimed = rows[0].secrets.map((text: string) =>
+    box.decrypt(text, rows[0].endpoint_id, 'signing-secret'),
+  )
   t.strictSame(claimed, (await list()).map(storedForm))
 })
 
@@ -166,7 +168,7 @@ t.test('a generated secret can be read by the receiver as the one before', async
 
 t.test('a secret that no key opens any more can be rotated away', async (t) => {
   const { endpoint, rotate } = await bundle()
-  const lost = createSecretBox([Buffer.alloc(32, 9)]).encrypt(GIVEN, endpoint.id)
+  const lost = createSecretBox([Buffer.alloc(32, 9)]).encrypt(GIVEN, endpoint.id, 'signing-secret')
   await pool.query('update postrider.endpoint_secret set encrypted = $1 where endpoint_id = $2', [
     lost,
     endpoint.id,

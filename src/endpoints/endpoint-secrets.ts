@@ -3,6 +3,7 @@ import { transact } from '../database/operate.ts'
 import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
+import type { HeaderBox } from './secret-headers.ts'
 import { type SecretBox, SecretUnreadable } from './secrets.ts'
 import {
   fromStoredForm,
@@ -56,6 +57,8 @@ export interface EndpointSecrets {
     endpoint: EndpointKey,
     given?: GivenSecret & { prefix?: string | undefined },
   ): Promise<SigningSecret>
+  /** For the secret headers of an endpoint. */
+  headerBox(id: EndpointId): HeaderBox
   /** Every secret that signs now, the current one first. @throws EndpointNotFound */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
@@ -93,7 +96,7 @@ export function createEndpointSecrets(options: {
       .values({
         tenant_id: endpoint.tenant_id,
         endpoint_id: endpoint.id,
-        encrypted: box.encrypt(storedForm(secret), endpoint.id),
+        encrypted: box.encrypt(storedForm(secret), endpoint.id, 'signing-secret'),
       })
       .execute()
     return secret
@@ -102,7 +105,7 @@ export function createEndpointSecrets(options: {
   const read = async (on: Kysely<Database>, id: EndpointId): Promise<LiveSecret[]> => {
     const rows = await selectLive(on, id).execute()
     return rows.map((row) => ({
-      ...fromStoredForm(box.decrypt(row.encrypted, id)),
+      ...fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')),
       createdAt: row.created_at,
       expiresAt: row.expires_at,
     }))
@@ -112,7 +115,7 @@ export function createEndpointSecrets(options: {
   const current = async (on: Kysely<Database>, id: EndpointId): Promise<SigningSecret | null> => {
     const row = await selectLive(on, id).limit(1).executeTakeFirst()
     try {
-      return row ? fromStoredForm(box.decrypt(row.encrypted, id)) : null
+      return row ? fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')) : null
     } catch (error) {
       if (error instanceof SecretUnreadable) return null
       throw error
@@ -121,6 +124,7 @@ export function createEndpointSecrets(options: {
 
   return {
     add,
+    headerBox: (id) => headerBoxOf(box, id),
     async list(tenantId, id) {
       const assertExisting = () =>
         selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
@@ -146,6 +150,19 @@ export function createEndpointSecrets(options: {
       }),
   }
 }
+
+/** What opens and encrypts the secret headers of an endpoint. */
+export const headerBoxOf = (box: SecretBox, id: EndpointId): HeaderBox => ({
+  seal: (value, purpose) => box.encrypt(value, id, purpose),
+  open(sealed, purpose) {
+    try {
+      return box.decrypt(sealed, id, purpose)
+    } catch (error) {
+      if (error instanceof SecretUnreadable) return null
+      throw error
+    }
+  },
+})
 
 /** What is not asked for is as it was, as far as the two go together. */
 function likeThat(current: SigningSecret | null, { kind, encoding }: GivenSecret) {

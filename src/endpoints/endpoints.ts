@@ -1,13 +1,20 @@
-import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely'
 import { transact } from '../database/operate.ts'
 import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from './endpoint-not-found.ts'
 import type { EndpointSecrets, SecretKind } from './endpoint-secrets.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
+import { type StoredHeaders, shownHeaders, storedHeaders } from './secret-headers.ts'
 import type { SecretEncoding, SigningSecret } from './signing-secret.ts'
 
-export type Endpoint = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
+type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
+export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
+  /** Its own headers; the values of secret ones are masked. */
+  headers: Record<string, string>
+  /** Names of those that are secret. */
+  secretHeaders: string[]
+}
 
 /** What a person may set. Values were checked where they came in. */
 export interface EndpointValues {
@@ -17,7 +24,10 @@ export interface EndpointValues {
   eventTypes: string[]
   /** SQL/JSON path predicate on the data; null = all. What `checkFilter` accepts. */
   filter: string | null
+  /** A value that is `MASK` stands for the one that is stored. */
   headers: Record<string, string>
+  /** Names of headers that are kept secret beside those that look like it. */
+  secretHeaders: string[]
   metadata: Record<string, string>
   ratePerSecond: number | null
   maxInFlight: number | null
@@ -49,7 +59,7 @@ export class TooManyEndpoints extends Error {
 const CANCEL_BATCH = 500
 
 export interface Endpoints {
-  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, InvalidSecret, TooManyEndpoints */
+  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, HeadersInvalid, InvalidSecret, TooManyEndpoints */
   create(
     tenantId: TenantId,
     values: NewEndpoint,
@@ -58,7 +68,7 @@ export interface Endpoints {
   get(tenantId: TenantId, id: EndpointId): Promise<Endpoint>
   /** Newest first, from below the id `before` on. */
   list(tenantId: TenantId, page: { limit: number; before: EndpointId | null }): Promise<Endpoint[]>
-  /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid */
+  /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid */
   change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
   /**
    * Nothing is routed to it from now on, and its open deliveries are cancelled; a request that is
@@ -84,14 +94,9 @@ export function createEndpoints(options: {
         await lockEndpoints(transaction, tenantId)
         await assertRoom(transaction, tenantId, endpointsMax)
         await assertAffordable(transaction, tenantId, values.filter)
-        const endpoint = await transaction
-          .insertInto('endpoint')
-          .values({ tenant_id: tenantId, ...toColumns(values), url: values.url })
-          .returningAll()
-          .$castTo<Endpoint>()
-          .executeTakeFirstOrThrow()
+        const endpoint = await insert(transaction, tenantId, values, secrets)
         return {
-          endpoint,
+          endpoint: present(endpoint),
           secret: await secrets.add(transaction, endpoint, {
             secret,
             kind: secretKind,
@@ -105,12 +110,12 @@ export function createEndpoints(options: {
         .selectFrom('endpoint')
         .selectAll()
         .where(isExisting(tenantId, id))
-        .$castTo<Endpoint>()
+        .$castTo<EndpointRow>()
         .executeTakeFirst()
-      return endpoint ?? notFound()
+      return present(endpoint ?? notFound())
     },
-    list: (tenantId, { limit, before }) =>
-      database
+    async list(tenantId, { limit, before }) {
+      const rows = await database
         .selectFrom('endpoint')
         .selectAll()
         .where('tenant_id', '=', tenantId)
@@ -118,8 +123,10 @@ export function createEndpoints(options: {
         .$if(before !== null, (query) => query.where('id', '<', before))
         .orderBy('id', 'desc')
         .limit(limit)
-        .$castTo<Endpoint>()
-        .execute(),
+        .$castTo<EndpointRow>()
+        .execute()
+      return rows.map(present)
+    },
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
       return await transact(database, async (transaction) => {
@@ -127,7 +134,9 @@ export function createEndpoints(options: {
           await lockEndpoints(transaction, tenantId)
           await assertAffordable(transaction, tenantId, change.filter, id)
         }
-        return await update(transaction, tenantId, id, change)
+        const headers = await changedHeaders(transaction, tenantId, id, change, secrets)
+        const columns = { ...toColumns(change), ...(headers && toJson(headers)) }
+        return await update(transaction, tenantId, id, columns)
       })
     },
     async delete(tenantId, id) {
@@ -141,20 +150,61 @@ export function createEndpoints(options: {
   }
 }
 
+/** Its id comes first, since what is encrypted belongs to it. */
+async function insert(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  values: EndpointChange & { url: string },
+  secrets: Pick<EndpointSecrets, 'headerBox'>,
+): Promise<EndpointRow> {
+  const { rows } = await sql<{ id: EndpointId }>`select postrider.uuidv7() as id`.execute(database)
+  const id = rows[0]?.id as EndpointId
+  const headers = storedHeaders(values, NO_HEADERS, secrets.headerBox(id))
+  return await database
+    .insertInto('endpoint')
+    .values({ id, tenant_id: tenantId, ...toColumns(values), ...toJson(headers), url: values.url })
+    .returningAll()
+    .$castTo<EndpointRow>()
+    .executeTakeFirstOrThrow()
+}
+
+/** Null where they are not changed. Locks the row: who changes other headers meanwhile would lose theirs. */
+async function changedHeaders(
+  transaction: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  change: EndpointChange,
+  secrets: Pick<EndpointSecrets, 'headerBox'>,
+): Promise<StoredHeaders | null> {
+  if (change.headers === undefined && change.secretHeaders === undefined) return null
+  const before = await transaction
+    .selectFrom('endpoint')
+    .select(['headers', 'secret_headers'])
+    .where(isExisting(tenantId, id))
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  return storedHeaders(change, before ?? notFound(), secrets.headerBox(id))
+}
+
 async function update(
   database: Kysely<Database>,
   tenantId: TenantId,
   id: EndpointId,
-  change: EndpointChange,
+  columns: Updateable<EndpointTable>,
 ): Promise<Endpoint> {
   const endpoint = await database
     .updateTable('endpoint')
-    .set({ ...toColumns(change), updated_at: sql`now()` })
+    .set({ ...columns, updated_at: sql`now()` })
     .where(isExisting(tenantId, id))
     .returningAll()
-    .$castTo<Endpoint>()
+    .$castTo<EndpointRow>()
     .executeTakeFirst()
-  return endpoint ?? notFound()
+  return present(endpoint ?? notFound())
+}
+
+/** What leaves this file: values of secret headers do not, encrypted or not. */
+function present({ headers, secret_headers, ...row }: EndpointRow): Endpoint {
+  return { ...row, ...shownHeaders({ headers, secret_headers }) }
 }
 
 /** Two who add at once would else both find room for one. */
@@ -269,14 +319,20 @@ async function cancelDeliveries(database: Kysely<Database>, id: EndpointId): Pro
   }
 }
 
-/** Columns of what is given; `undefined` ones are left out by Kysely. */
+const NO_HEADERS: StoredHeaders = { headers: {}, secret_headers: {} }
+
+const toJson = ({ headers, secret_headers: sealed }: StoredHeaders) => ({
+  headers: JSON.stringify(headers),
+  secret_headers: JSON.stringify(sealed),
+})
+
+/** Columns of what is given, but for headers; `undefined` ones are left out by Kysely. */
 function toColumns(values: EndpointChange) {
   return {
     url: values.url,
     description: values.description,
     event_types: values.eventTypes,
     filter: values.filter,
-    headers: values.headers && JSON.stringify(values.headers),
     metadata: values.metadata && JSON.stringify(values.metadata),
     rate_per_second: values.ratePerSecond,
     max_in_flight: values.maxInFlight,

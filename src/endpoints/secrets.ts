@@ -10,24 +10,51 @@ const CACHED_SECRETS_MAX = 10_000
 /** Private keys of client certificates are longer, and opened seldom enough. */
 const CACHED_LENGTH_MAX = 512
 
+/** The encrypted texts of an endpoint. */
+export interface SealedTexts {
+  secrets: readonly string[]
+  clientKeyEncrypted: string | null
+  /** Name to text. */
+  secretHeaders: Readonly<Record<string, string>>
+}
+
+/** Each of the texts with what it is for. */
+export function sealedTexts(of: SealedTexts): { sealed: string; purpose: Purpose }[] {
+  const { secrets, clientKeyEncrypted: key, secretHeaders } = of
+  const headers = Object.entries(secretHeaders)
+  return [
+    ...secrets.map((sealed) => ({ sealed, purpose: 'signing-secret' as const })),
+    ...(key === null ? [] : [{ sealed: key, purpose: 'client-key' as const }]),
+    ...headers.map(([name, sealed]) => ({ sealed, purpose: purposeOf(name) })),
+  ]
+}
+
+export const purposeOf = (header: string): Purpose => `header:${header.toLowerCase()}`
+
 export class SecretUnreadable extends Error {
   override readonly name = 'SecretUnreadable'
   readonly code = 'secret_unreadable'
 }
 
+/** What a secret is for. Of a header the name is in small letters. */
+export type Purpose = 'signing-secret' | 'client-key' | `header:${string}`
+
 export interface SecretBox {
   /** Encrypts with the first key; the same secret gives another text each time. */
-  encrypt(secret: string, endpointId: string): string
-  /** @throws SecretUnreadable when its key is not in the ring, or it is not this endpoint's */
-  decrypt(encrypted: string, endpointId: string): string
+  encrypt(secret: string, endpointId: string, purpose: Purpose): string
+  /** @throws SecretUnreadable when its key is not in the ring, or it is not this endpoint's, or for something else */
+  decrypt(encrypted: string, endpointId: string, purpose: Purpose): string
+  /** Whether it is what `encrypt` makes now: with the first key, in the newest format. */
+  isCurrent(encrypted: string): boolean
 }
 
 /**
- * Encrypts secrets at rest: `v1.<key id>.<nonce>.<ciphertext and tag>`, base64url.
+ * Encrypts secrets at rest: `v2.<key id>.<nonce>.<ciphertext and tag>`, base64url.
  *
- * The endpoint's id is authenticated along, so that a secret copied to another endpoint's row is
- * refused. To change the key, put the new one first and keep the old one behind it until every
- * secret was encrypted anew.
+ * The endpoint's id and the purpose are authenticated along, so that a secret that is copied to the row of another
+ * endpoint is refused, and so is one in another column, such as a signing secret that would be sent as a header. The
+ * older `v1` lacks the purpose; it is read, but for headers, which never had it. To change the key, put the new one
+ * first and keep the old one behind it until `postrider rotate-encryption` has done its work.
  *
  * @param keys 32 bytes each, at least one; the first encrypts, all decrypt
  */
@@ -40,19 +67,31 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
   const cache = new Map<string, string>()
 
   return {
-    encrypt: (secret, endpointId) => encrypt(current, secret, endpointId),
-    decrypt(encrypted, endpointId) {
-      const name = `${endpointId} ${encrypted}`
+    encrypt: (secret, endpointId, purpose) =>
+      encrypt(current, secret, additional('v2', endpointId, purpose)),
+    decrypt(encrypted, endpointId, purpose) {
+      const name = `${purpose} ${endpointId} ${encrypted}`
       let secret = cache.get(name)
       if (secret === undefined) {
-        secret = decrypt(ring, encrypted, endpointId)
+        secret = decrypt(ring, encrypted, endpointId, purpose)
         if (encrypted.length > CACHED_LENGTH_MAX) return secret
         if (cache.size >= CACHED_SECRETS_MAX) cache.clear()
         cache.set(name, secret)
       }
       return secret
     },
+    isCurrent: (encrypted) => encrypted.startsWith(`v2.${current[0]}.`),
   }
+}
+
+/** Bytes of what was encrypted. */
+export function openedLength(encrypted: string): number {
+  return Buffer.from(encrypted.split('.')[3] ?? '', 'base64url').length - TAG_BYTES
+}
+
+/** What is authenticated along. */
+function additional(version: string, endpointId: string, purpose: Purpose): string {
+  return version === 'v1' ? endpointId : `${purpose} ${endpointId}`
 }
 
 /** Names a key without giving anything of it away that matters: 32 of the bits of its hash. */
@@ -60,16 +99,23 @@ function keyId(key: Buffer): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 8)
 }
 
-function encrypt([id, key]: [string, Buffer], secret: string, endpointId: string): string {
+function encrypt([id, key]: [string, Buffer], secret: string, along: string): string {
   const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(endpointId))
+  const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(along))
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()])
-  return ['v1', id, nonce.toString('base64url'), sealed.toString('base64url')].join('.')
+  return ['v2', id, nonce.toString('base64url'), sealed.toString('base64url')].join('.')
 }
 
-function decrypt(ring: Map<string, Buffer>, encrypted: string, endpointId: string): string {
-  const [version, id = '', nonce = '', sealed = ''] = encrypted.split('.')
-  if (version !== 'v1') throw new SecretUnreadable('the secret is not in the format v1')
+function decrypt(
+  ring: Map<string, Buffer>,
+  encrypted: string,
+  endpointId: string,
+  purpose: Purpose,
+): string {
+  const [version = '', id = '', nonce = '', sealed = ''] = encrypted.split('.')
+  if (version !== 'v2' && (version !== 'v1' || purpose.startsWith('header:'))) {
+    throw new SecretUnreadable('the secret is in a format that is not known')
+  }
   const key = ring.get(id)
   if (!key) throw new SecretUnreadable(`SECRET_ENCRYPTION_KEY does not list the key ${id}`)
 
@@ -78,12 +124,14 @@ function decrypt(ring: Map<string, Buffer>, encrypted: string, endpointId: strin
     const decipher = createDecipheriv(ALGORITHM, key, Buffer.from(nonce, 'base64url'), {
       authTagLength: TAG_BYTES,
     })
-      .setAAD(Buffer.from(endpointId))
+      .setAAD(Buffer.from(additional(version, endpointId, purpose)))
       .setAuthTag(bytes.subarray(-TAG_BYTES))
     return (
       decipher.update(bytes.subarray(0, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
     )
   } catch (cause) {
-    throw new SecretUnreadable(`the secret does not belong to endpoint ${endpointId}`, { cause })
+    throw new SecretUnreadable(`the ${purpose} does not belong to endpoint ${endpointId}`, {
+      cause,
+    })
   }
 }

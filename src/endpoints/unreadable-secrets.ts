@@ -1,13 +1,13 @@
 import type { Pool } from 'pg'
 import type { EndpointId, TenantId } from '../ids.ts'
-import type { SecretBox } from './secrets.ts'
+import { type SealedTexts, type SecretBox, sealedTexts } from './secrets.ts'
 
 /** Some milliseconds of the database and of ours, however many endpoints there are. */
 const ENDPOINTS_AT_ONCE = 1_000
 /** Enough to see what they have in common; the rest is counted. */
 const NAMED_MAX = 20
 
-/** An endpoint whose secret or client key no key of the box opens. */
+/** An endpoint with a secret, client key or secret header that no key of the box opens. */
 export interface UnreadableEndpoint {
   id: EndpointId
   tenantId: TenantId
@@ -17,7 +17,7 @@ export interface UnreadableEndpoint {
 }
 
 export interface SecretReport {
-  /** How many secrets and client keys are in use. */
+  /** How many secrets, client keys and secret headers are in use. */
   checked: number
   /** How many of them no key opens. */
   unreadable: number
@@ -27,35 +27,38 @@ export interface SecretReport {
   named: UnreadableEndpoint[]
 }
 
-interface Row {
+/** An endpoint with all that is encrypted of it. */
+export interface EndpointTexts extends SealedTexts {
   id: EndpointId
   tenantId: TenantId
   url: string
-  sealed: string[]
+  /** Its headers that are not encrypted. */
+  headers: Record<string, string>
 }
 
-/** Opens every secret and client key that is in use, a batch at a time. */
+/** Opens every secret, client key and secret header that is in use, a batch at a time. */
 export async function checkSecrets(
   pool: Pool,
   box: Pick<SecretBox, 'decrypt'>,
 ): Promise<SecretReport> {
   const report: SecretReport = { checked: 0, unreadable: 0, endpoints: 0, named: [] }
-  for await (const rows of endpointsOf(pool, { onlyHeld: false })) {
-    for (const { sealed, ...endpoint } of rows) {
-      const [detail, ...others] = sealed.flatMap((text) => mistakeIn(box, text, endpoint.id))
-      report.checked += sealed.length
+  for await (const rows of endpointTexts(pool, 'in use')) {
+    for (const endpoint of rows) {
+      const [detail, ...others] = mistakesIn(box, endpoint)
+      report.checked += sealedTexts(endpoint).length
       if (detail === undefined) continue
+      const { id, tenantId, url } = endpoint
       report.unreadable += 1 + others.length
       report.endpoints += 1
-      if (report.named.length < NAMED_MAX) report.named.push({ ...endpoint, detail })
+      if (report.named.length < NAMED_MAX) report.named.push({ id, tenantId, url, detail })
     }
   }
   return report
 }
 
 /**
- * Has those endpoints tried again that are held for what could not be opened, and whose secrets and client key
- * this box opens.
+ * Has those endpoints tried again that are held for what could not be opened, and of which this box opens
+ * everything.
  *
  * @returns how many, and how many stay held
  */
@@ -65,9 +68,9 @@ export async function releaseReadable(
   who: string,
 ): Promise<{ released: number; held: number }> {
   const done = { released: 0, held: 0 }
-  for await (const rows of endpointsOf(pool, { onlyHeld: true })) {
+  for await (const rows of endpointTexts(pool, 'held')) {
     const ids = rows
-      .filter(({ id, sealed }) => sealed.every((text) => mistakeIn(box, text, id).length === 0))
+      .filter((endpoint) => mistakesIn(box, endpoint).length === 0)
       .map(({ id }) => id)
     const released = ids.length === 0 ? 0 : await release(pool, ids, who)
     done.released += released
@@ -84,36 +87,47 @@ async function release(pool: Pool, ids: readonly EndpointId[], who: string): Pro
   return rows[0]?.released ?? 0
 }
 
-/** Why the text cannot be opened; empty where it can. */
-function mistakeIn(box: Pick<SecretBox, 'decrypt'>, sealed: string, id: EndpointId): string[] {
-  try {
-    box.decrypt(sealed, id)
-    return []
-  } catch (error) {
-    return [error instanceof Error ? error.message : String(error)]
-  }
+/** Why texts of the endpoint cannot be opened; empty where they can. */
+export function mistakesIn(box: Pick<SecretBox, 'decrypt'>, endpoint: EndpointTexts): string[] {
+  return sealedTexts(endpoint).flatMap(({ sealed, purpose }) => {
+    try {
+      box.decrypt(sealed, endpoint.id, purpose)
+      return []
+    } catch (error) {
+      return [error instanceof Error ? error.message : String(error)]
+    }
+  })
 }
 
-/** In the order of their ids, with what claim_many hands to a runner. */
-async function* endpointsOf(
+/** Of which endpoints, and of `all` also the secrets that do not sign any more. */
+const CONDITIONS = {
+  all: 'true',
+  'in use': 'e.deleted_at is null',
+  held: 'e.deleted_at is null and e.unreadable_since is not null',
+  'with headers': `e.headers <> '{}'`,
+} as const
+
+/** In the order of their ids, a batch at a time. What is in use is what claim_many hands to a runner. */
+export async function* endpointTexts(
   pool: Pool,
-  { onlyHeld }: { onlyHeld: boolean },
-): AsyncGenerator<Row[]> {
+  which: keyof typeof CONDITIONS,
+  atOnce = ENDPOINTS_AT_ONCE,
+): AsyncGenerator<EndpointTexts[]> {
   let after: string | null = null
   do {
-    const { rows }: { rows: Row[] } = await pool.query<Row>(
-      `select e.id, e.tenant_id as "tenantId", e.url,
-         array_remove(array(
+    const { rows }: { rows: EndpointTexts[] } = await pool.query<EndpointTexts>(
+      `select e.id, e.tenant_id as "tenantId", e.url, e.headers, e.secret_headers as "secretHeaders",
+         e.client_key_encrypted as "clientKeyEncrypted",
+         array(
            select s.encrypted from postrider.endpoint_secret s
-           where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now())
-         ) || e.client_key_encrypted, null) as sealed
+           where s.endpoint_id = e.id ${which === 'all' ? '' : 'and (s.expires_at is null or s.expires_at > now())'}
+         ) as secrets
        from postrider.endpoint e
-       where e.deleted_at is null and ($1::uuid is null or e.id > $1)
-         ${onlyHeld ? 'and e.unreadable_since is not null' : ''}
-       order by e.id limit ${ENDPOINTS_AT_ONCE}`,
+       where ${CONDITIONS[which]} and ($1::uuid is null or e.id > $1)
+       order by e.id limit ${atOnce}`,
       [after],
     )
     if (rows.length > 0) yield rows
-    after = rows.length < ENDPOINTS_AT_ONCE ? null : (rows.at(-1)?.id ?? null)
+    after = rows.length < atOnce ? null : (rows.at(-1)?.id ?? null)
   } while (after !== null)
 }

@@ -4,6 +4,7 @@ import { isReservedHeader } from '../delivery/request-headers.ts'
 import { parseSecret } from '../delivery/signature.ts'
 import type { GivenSecret } from '../endpoints/endpoint-secrets.ts'
 import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from '../endpoints/filter.ts'
+import { HEADERS_LENGTH_MAX, MASK, TOO_LONG } from '../endpoints/secret-headers.ts'
 import {
   InvalidSecret,
   mistakeInAnySecret,
@@ -18,9 +19,7 @@ const URL_LENGTH_MAX = 2048
 const DESCRIPTION_LENGTH_MAX = 1000
 const EVENT_TYPES_MAX = 100
 const EVENT_TYPE_LENGTH_MAX = 128
-/** Together they stay below the 8 KiB of headers that common servers accept. */
 const HEADERS_MAX = 20
-const HEADERS_LENGTH_MAX = 4096
 const METADATA_ENTRIES_MAX = 50
 const METADATA_KEY_LENGTH_MAX = 100
 const METADATA_VALUE_LENGTH_MAX = 500
@@ -65,13 +64,15 @@ const headers = z
     }
   })
   .refine((values) => Object.keys(values).length <= HEADERS_MAX, `are more than ${HEADERS_MAX}`)
-  .refine(
-    (values) => Object.entries(values).flat().join('').length <= HEADERS_LENGTH_MAX,
-    `are longer than ${HEADERS_LENGTH_MAX} characters together`,
-  )
+  .refine((values) => Object.entries(values).flat().join('').length <= HEADERS_LENGTH_MAX, TOO_LONG)
   .openapi({
-    description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused.`,
+    description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where ${MASK} stands for one, giving that back leaves it as it is.`,
   })
+
+const secretHeaders = z.array(z.string()).max(HEADERS_MAX).openapi({
+  description:
+    'Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is.',
+})
 
 const metadata = z
   .record(
@@ -200,6 +201,7 @@ export function endpointInput(rules: UrlRules) {
     eventTypes: eventTypesInput,
     filter: filterInput,
     headers,
+    secretHeaders,
     metadata,
     ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable().openapi({
       description:

@@ -33,6 +33,8 @@ t.test('POST answers with every field and the secret', async (t) => {
   t.equal(status, 201)
   t.match(json, {
     ...values,
+    headers: { 'X-Team': 'ledger', authorization: '***' },
+    secretHeaders: ['authorization'],
     url: URL_OF_TEST,
     state: 'active',
     disabledReason: null,
@@ -468,4 +470,62 @@ t.test('405 and 415', async (t) => {
   t.strictSame(put.headers.get('allow')?.split(', ').sort(), ['GET', 'POST'])
   const headers = { 'content-type': 'text/plain' }
   t.equal((await request('POST', ENDPOINTS, { body: '{}', headers })).status, 415)
+})
+
+const CREDENTIAL = 'Bearer of-a-customer'
+
+t.test(
+  'the value of a secret header is never shown again, to any key, and can be given back',
+  async (t) => {
+    const headers = { Authorization: CREDENTIAL, 'X-Team-Code': CREDENTIAL, 'X-Team': 'ledger' }
+    const secretHeaders = ['X-Team-Code']
+    const created = await create({ headers, secretHeaders })
+    const path = `${ENDPOINTS}/${created.json.id}`
+    const { key } = await apiKeys.issue({ name: 'reader', scopes: ['read'] })
+    const asked = () => Promise.all([request('GET', path), request('GET', path, { key })])
+    const listed = await request('GET', `${ENDPOINTS}?limit=100`)
+    for (const { text } of [created, listed, ...(await asked())]) t.notMatch(text, CREDENTIAL)
+    const masked = { Authorization: '***', 'X-Team-Code': '***', 'X-Team': 'ledger' }
+    t.match(created.json, { headers: masked })
+    t.strictSame(created.json.secretHeaders.sort(), ['Authorization', 'X-Team-Code'])
+
+    const stored = async () => {
+      const text = 'select headers, secret_headers from postrider.endpoint where id = $1'
+      return (await pool.query(text, [created.json.id])).rows[0]
+    }
+    const before = await stored()
+    t.strictSame(before.headers, { 'X-Team': 'ledger' })
+    t.notMatch(JSON.stringify(before.secret_headers), CREDENTIAL)
+    const {
+      json: { headers: shown, secretHeaders: names },
+    } = await request('GET', path)
+    for (const body of [
+      { headers: shown, secretHeaders: names },
+      { headers: shown },
+      { secretHeaders: names },
+      { description: 'x' },
+    ]) {
+      const answer = await request('PATCH', path, { body })
+      t.match(answer, { status: 200, json: { headers: masked } })
+      t.strictSame(await stored(), before)
+    }
+
+    const replaced = await request('PATCH', path, { body: { headers: { 'x-team-code': 'new' } } })
+    t.match(replaced.json, { headers: { 'x-team-code': '***' }, secretHeaders: ['x-team-code'] })
+    t.strictSame((await stored()).headers, {})
+  },
+)
+
+t.test('a masked value for which nothing is stored is refused, and changes nothing', async (t) => {
+  const headers = { Authorization: CREDENTIAL }
+  t.match(await create({ headers: { 'X-Api-Key': '***' } }), {
+    status: 422,
+    json: { code: 'request_invalid', errors: [{ field: 'headers.X-Api-Key' }] },
+  })
+  const { json } = await create({ headers })
+  const path = `${ENDPOINTS}/${json.id}`
+  const wrong = { headers: { Authorization: '***', 'X-Api-Key': '***' }, secretHeaders: ['X-A'] }
+  const refused = await request('PATCH', path, { body: wrong })
+  t.strictSame(fields(refused), ['secretHeaders[0]', 'headers.X-Api-Key'])
+  t.match((await request('GET', path)).json, { headers: { Authorization: '***' } })
 })

@@ -19,6 +19,8 @@ const BY_MEMBER: Record<string, unknown> = {
   eventTypes: ['invoice.paid', 'order.*'],
   filter: '$.amount > 100',
   secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  // Each is the name of a header.
+  secretHeaders: [],
   metadata: { team: 'billing' },
   ratePerSecond: 10,
   maxInFlight: 5,

@@ -61,6 +61,7 @@ export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSch
     eventTypes: endpoint.event_types,
     filter: endpoint.filter,
     headers: endpoint.headers,
+    secretHeaders: endpoint.secretHeaders,
     state: endpoint.state,
     disabledReason: endpoint.disabled_reason,
     unreadableSince: isoOrNull(endpoint.unreadable_since),

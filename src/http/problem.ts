@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isConflict, isOutage } from '../database/outage.ts'
 import { ClientCertificateInvalid } from '../endpoints/client-certificate.ts'
 import { FilterInvalid } from '../endpoints/filter.ts'
+import { HeadersInvalid } from '../endpoints/secret-headers.ts'
 
 import { BatchRefused, isKeyBusy, PublishRefused } from '../events/publish-refused.ts'
 
@@ -125,7 +126,9 @@ function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {
 function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
   if (error instanceof PublishRefused) return publishRefusal(error)
-  if (error instanceof ClientCertificateInvalid) return invalidFields(error.mistakes)
+  if (error instanceof ClientCertificateInvalid || error instanceof HeadersInvalid) {
+    return invalidFields(error.mistakes)
+  }
   if (error instanceof FilterInvalid)
     return invalidFields([{ field: 'filter', message: error.message }])
   if (error instanceof BatchRefused) return batchRefusal(error)

@@ -3,6 +3,7 @@ import { OUTCOMES } from '../attempts/outcome.ts'
 import { ATTEMPT_REASONS, REASONS } from '../attempts/reason.ts'
 import type { HeldReason } from '../database/schema.ts'
 import { HELD_REASONS } from '../endpoints/held-reason.ts'
+import { MASK } from '../endpoints/secret-headers.ts'
 import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
 
 /**
@@ -74,7 +75,13 @@ export const endpointSchema = z
     description: z.string(),
     eventTypes: z.array(z.string()),
     filter: z.string().nullable(),
-    headers: z.record(z.string(), z.string()),
+    headers: z.record(z.string(), z.string()).openapi({
+      description: `Sent along. ${MASK} stands for the value of a secret one.`,
+    }),
+    secretHeaders: z.array(z.string()).openapi({
+      description:
+        'Names of those that are secret: they look like credentials, or somebody has said so.',
+    }),
     state: z.enum(['active', 'paused', 'disabled']),
     disabledReason: z.string().nullable(),
     unreadableSince: time.nullable().openapi({

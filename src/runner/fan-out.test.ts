@@ -33,7 +33,10 @@ t.test(
     await pool.query(
       `update postrider.endpoint_secret s set encrypted = x.encrypted
      from unnest($1::uuid[], $2::text[]) as x (endpoint_id, encrypted) where s.endpoint_id = x.endpoint_id`,
-      [endpoints.map(({ id }) => id), endpoints.map(({ id }) => encryptSecret(first.secret, id))],
+      [
+        endpoints.map(({ id }) => id),
+        endpoints.map(({ id }) => encryptSecret(first.secret, id, 'signing-secret')),
+      ],
     )
 
     const other = await createTenant(pool)

@@ -4,6 +4,7 @@ import { createPool, cutConnections } from '../database/pool.ts'
 import { watchQueue } from '../database/queue-metrics.ts'
 import type { ParsedCidr } from '../delivery/egress.ts'
 import { createSender } from '../delivery/send.ts'
+import type { Purpose } from '../endpoints/secrets.ts'
 import type { Redis } from '../limits/redis.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -60,7 +61,7 @@ export interface RunnerOptions {
   outageMsMax?: number | undefined
   /** Events, deliveries and attempts are kept so long. */
   retentionDays: number
-  decryptSecret(encrypted: string, endpointId: string): string
+  decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
   metrics: Metrics
   /** Null = nothing is traced. */
   tracing: Tracing | null

@@ -16,7 +16,7 @@ export interface TestTenant {
   addSecret(endpointId: string, encrypt?: EncryptSecret): Promise<string>
 }
 
-type EncryptSecret = (secret: string, endpointId: string) => string
+type EncryptSecret = (secret: string, endpointId: string, purpose: 'signing-secret') => string
 const asItIs: EncryptSecret = (secret) => secret
 
 export interface TestEndpoint {
@@ -98,7 +98,7 @@ async function addSecret(
   const secret = generateSecret()
   await pool.query(
     'insert into postrider.endpoint_secret (tenant_id, endpoint_id, encrypted) values ($1, $2, $3)',
-    [tenantId, endpointId, encrypt(secret, endpointId)],
+    [tenantId, endpointId, encrypt(secret, endpointId, 'signing-secret')],
   )
   return secret
 }

@@ -55,7 +55,13 @@ export function EndpointFields({ form }: { form: FormState }) {
           label="Headers to send along"
           rows={3}
           isCode
-          hint="One a line, as Name: value."
+          hint="One a line, as Name: value. *** stands for a secret value: leave it, and the value stays."
+        />
+        <TextField
+          form={form}
+          name="secretHeaders"
+          label="Headers that are secret"
+          hint="Their names, with commas. Those that look like credentials are in any case; no value is shown again."
         />
         <TextField form={form} name="ratePerSecond" label="Requests a second at most" />
         <TextField form={form} name="maxInFlight" label="Requests at the same time at most" />
@@ -77,7 +83,14 @@ export function EndpointFields({ form }: { form: FormState }) {
   )
 }
 
-const LIMITS = ['headers', 'ratePerSecond', 'maxInFlight', 'timeoutSeconds', 'retrySchedule']
+const LIMITS = [
+  'headers',
+  'secretHeaders',
+  'ratePerSecond',
+  'maxInFlight',
+  'timeoutSeconds',
+  'retrySchedule',
+]
 const hasLimits = ({ values, mistakes }: FormState) =>
   LIMITS.some((name) => (values[name] ?? '') !== '' || mistakes[name] !== undefined)
 
