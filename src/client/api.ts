@@ -278,6 +278,7 @@ export type Endpoint = {
 }
 
 export type NewEndpoint = {
+  /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
   url: string
   description?: string | undefined
   eventTypes?: string[] | undefined
@@ -304,6 +305,7 @@ export type NewEndpoint = {
 }
 
 export type EndpointChange = {
+  /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
   url?: string | undefined
   description?: string | undefined
   eventTypes?: string[] | undefined

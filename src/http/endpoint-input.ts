@@ -269,7 +269,13 @@ function urlSchema(rules: UrlRules) {
       const message = mistakeInUrl(text, rules)
       if (message) context.addIssue({ code: 'custom', message })
     })
-    .openapi({ format: 'uri', maxLength: URL_LENGTH_MAX, example: 'https://example.com/webhooks' })
+    .openapi({
+      format: 'iri',
+      maxLength: URL_LENGTH_MAX,
+      description:
+        'Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC).',
+      example: 'https://example.com/webhooks',
+    })
 }
 
 function mistakeInUrl(text: string, { egressAllow, httpsOnly }: UrlRules): string | null {

@@ -47,6 +47,17 @@ t.test('POST answers with every field and the secret', async (t) => {
   t.match((await request('GET', `${ENDPOINTS}/${json.id}/secret`)).json, { secret })
 })
 
+// The document asked for a URI, which is ASCII: clients made from it refused what the service takes.
+t.test('a URL may have letters beyond ASCII, and is shown as it was given', async (t) => {
+  for (const url of [
+    'https://müller.example/ü?é=1',
+    'https://example.com/😀',
+    'https://例え.example/',
+  ]) {
+    t.match(await create({ url }), { status: 201, json: { url } })
+  }
+})
+
 t.test('POST names every invalid field', async (t) => {
   const { status, json } = await create({
     url: 'ftp://example.com',

@@ -100,7 +100,7 @@ const TYPES: Record<string, string> = { integer: 'number' }
 function ofString({ format }: Schema): string {
   if (format === 'uuid') return ID
   if (format === 'date-time') return TIME
-  return format === 'uri' ? 'https://example.com/webhooks' : 'text'
+  return format === 'uri' || format === 'iri' ? 'https://example.com/webhooks' : 'text'
 }
 
 export const nameOf = (schema: Schema): string => schema['$ref'].split('/').at(-1)

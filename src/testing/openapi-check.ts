@@ -128,6 +128,7 @@ function parsed(text: string): unknown {
 function createValidators({ components }: Document) {
   const ajv = new Ajv2020({ strict: false })
   addFormats.default(ajv)
+  ajv.addFormat('iri', (text: string) => URL.canParse(text))
   for (const [name, schema] of Object.entries(components.schemas)) {
     ajv.addSchema(relinked(schema, 'open'), `urn:open:${name}`)
     ajv.addSchema(relinked(schema, 'closed'), `urn:closed:${name}`)
