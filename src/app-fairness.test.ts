@@ -44,6 +44,17 @@ async function bundle(t: Test, env: Record<string, string> = {}) {
   }
 }
 
+/** Of so many answers, those that came first. */
+function firstStatuses(answers: Promise<Response>[], count: number): Promise<number[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<number[]>()
+  const first: number[] = []
+  const note = ({ status }: Response) => {
+    if (first.push(status) === count) resolve([...first])
+  }
+  for (const answer of answers) answer.then(note, reject)
+  return promise
+}
+
 const statusesOf = async (answers: Promise<Response>[]) =>
   (await Promise.all(answers)).map(({ status }) => status)
 
@@ -94,10 +105,7 @@ t.test('who waits for too long, or with too many, is told when to try again', as
   t.equal(refused.headers.get('retry-after'), '1')
   t.match(await refused.json(), { code: 'too_many_at_once' })
   // All that may not begin are refused in time; two are under way.
-  const settled: number[] = []
-  for (const answer of answers) void answer.then(({ status }) => settled.push(status))
-  while (settled.length < 118) await pool.query('select pg_sleep(0.02)')
-  t.strictSame(new Set(settled), new Set([429]))
+  t.strictSame(new Set(await firstStatuses(answers, 118)), new Set([429]))
   await release()
   t.strictSame((await statusesOf(answers)).filter((status) => status === 200).length, 2)
 })
@@ -245,10 +253,7 @@ t.test('batches of one key do not take all places', async (t) => {
   await hold()
   const answers = flood(60, '/api/events/batch', greedy, body)
   // Four are under way and 32 wait; the others are told at once.
-  const refused: number[] = []
-  for (const answer of answers) void answer.then(({ status }) => refused.push(status))
-  while (refused.length < 24) await pool.query('select pg_sleep(0.02)')
-  t.strictSame(refused.slice(0, 24), Array(24).fill(429))
+  t.strictSame(await firstStatuses(answers, 24), Array(24).fill(429))
   await release()
   t.equal((await ask('/api/events/batch', neighbour, body)).status, 202)
   t.strictSame(

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { readServerSentEvents } from './client/server-sent-events.ts'
 import { createTestDatabase } from './testing/database.ts'
 import { startEverything, targetsOf } from './testing/everything.ts'
+import { untilAnswer } from './testing/until.ts'
 import { createWork } from './testing/work.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
@@ -28,10 +29,11 @@ async function bundle(t: Test) {
     await once(socket, 'connect')
     return socket
   }
-  /** Asks the service something else until nobody reads any more. */
-  const nobodyReads = async () => {
-    while (api.liveAttempts.readers > 0) await (await fetch(`${url}/live`)).text()
-  }
+  const nobodyReads = () =>
+    untilAnswer(
+      async () => api.liveAttempts.readers,
+      (readers) => readers === 0,
+    )
   /** That a new reader gets the next attempt. */
   const isServed = async (path: string, credential: string) => {
     const [name = '', value = ''] = credential.split(': ')

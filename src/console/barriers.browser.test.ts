@@ -1,5 +1,4 @@
 /** Every page, with something on it and with nothing: for those who do not see it, and on every screen. */
-import type { Page } from 'playwright-core'
 import t from 'tap'
 import {
   findBarriers,
@@ -8,6 +7,7 @@ import {
   signIn,
   startBrowser,
   tabTo,
+  widthsOf,
 } from '../testing/browser.ts'
 import { startReceiver } from '../testing/receiver.ts'
 import { type ServiceWithPages, startServiceWithPages } from '../testing/service-with-pages.ts'
@@ -57,14 +57,6 @@ async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<st
     ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
     `/endpoints/${endpoint.id}/edit`,
   ].map((path) => `/console${path}`)
-}
-
-/** How wide the page wants to be, and is. */
-async function widthsOf(page: Page) {
-  const [wanted, there] = await page.evaluate<[number, number]>(
-    '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
-  )
-  return { wanted, there, isTooWide: wanted > there }
 }
 
 if (!browser) t.plan(0, NO_BROWSER)

@@ -13,7 +13,7 @@ const newest = (page: Page) => page.getByRole('row').nth(1)
 if (!browser) t.plan(0, NO_BROWSER)
 else {
   t.test('from signing in to a delivery that was repaired and retried', async (t) => {
-    const { url, adminKey, call, pool } = await startServiceWithPages(t, {
+    const { url, adminKey, call, pool, attempted } = await startServiceWithPages(t, {
       RETRY_SCHEDULE: '1,3600',
     })
     await using receiver = await startReceiver()
@@ -45,10 +45,10 @@ else {
     await press('Send a test event')
     await page.getByText('The test event was delivered: HTTP 200').waitFor()
 
-    await call('POST', '/api/events', { tenant: 'acme', type: 'invoice.paid', data: { id: 1 } })
-    await receiver.received(2)
+    const event = { tenant: 'acme', type: 'invoice.paid', data: { id: 1 } }
+    await attempted((await call('POST', '/api/events', event)).id)
     await page.goto('/console/deliveries?tenant=acme')
-    await untilShown(page, () => newest(page).getByText('delivered').isVisible())
+    await newest(page).getByText('delivered').waitFor()
 
     receiver.answerWith(() => 503)
     const { id: eventId } = await call('POST', '/api/events', {
@@ -82,9 +82,4 @@ else {
     t.strictSame(rows, [{ who: 'admin key' }])
     t.strictSame(faults, [])
   })
-}
-
-/** Loads the page again until it shows what is to come; the list does not change by itself. */
-async function untilShown(page: Page, isShown: () => Promise<boolean>): Promise<void> {
-  while (!(await isShown())) await page.reload()
 }

@@ -3,6 +3,7 @@ import { createPool } from '../database/pool.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { holdKeys } from '../testing/idempotency.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 import { createKeyTurns } from './key-turns.ts'
 import { createPublisher, type PublishItem } from './publish.ts'
 import { createBatchPublisher } from './publish-batch.ts'
@@ -125,12 +126,10 @@ t.test('a lost connection is an outage, and the next batch has a new one', async
   await lock.query('begin; lock table postrider.event')
   const waiting = publishAll([item()])
   const rejected = t.rejects(waiting, new DatabaseUnavailable())
-  await lock.query(
-    `do $$ begin
-       while not exists (select from pg_stat_activity
-         where application_name = 'publish-batch-test' and wait_event_type = 'Lock')
-       loop perform pg_sleep(0.001); perform pg_stat_clear_snapshot(); end loop;
-     end $$`,
+  await untilHolds(
+    pool,
+    `select exists (select from pg_stat_activity
+       where application_name = 'publish-batch-test' and wait_event_type = 'Lock') as holds`,
   )
   await lock.query(
     `select pg_terminate_backend(pid) from pg_stat_activity

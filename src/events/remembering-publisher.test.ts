@@ -6,6 +6,7 @@ import { createTestDatabase } from '../testing/database.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/redis.ts'
 import { createTenant } from '../testing/tenant.ts'
+import { untilAnswer } from '../testing/until.ts'
 import { createPublisher, type PublishItem } from './publish.ts'
 import { createRememberingPublisher } from './remembering-publisher.ts'
 
@@ -36,7 +37,7 @@ async function bundle(t: Test, url: string) {
   /** Publishes, and waits until that is remembered. */
   const publishAndRemember = async (given = item()) => {
     const published = await publisher.publish(given)
-    while (!(await cache.get(given.tenant, given.idempotencyKey ?? '')));
+    await untilAnswer(() => cache.get(given.tenant, given.idempotencyKey ?? ''), Boolean)
     return published
   }
   return { tenant, through, direct, publisher, publishAndRemember, item }

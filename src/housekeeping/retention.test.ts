@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { beginDuty } from '../database/duty.ts'
 import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
 import { captureLog } from '../testing/log-lines.ts'
+import { untilAnswer } from '../testing/until.ts'
 import { createWork } from '../testing/work.ts'
 import { applyRetention, startRetention } from './retention.ts'
 
@@ -240,9 +241,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
 
   /** Resolves once a partition of the day is marked as being detached. */
   async function detaching(day: string): Promise<void> {
-    while (!(await partitionsOf(day)).includes('detaching')) {
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await untilAnswer(
+      () => partitionsOf(day),
+      (states) => states.includes('detaching'),
+    )
   }
 
   t.test('a run that was cut off is gone on with', async (t) => {

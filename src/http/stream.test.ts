@@ -8,6 +8,7 @@ import { createDatabase } from '../database/pool.ts'
 import type { ApiKeyId, TenantId } from '../ids.ts'
 import { ADMIN_KEY, createTestApi } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
+import { untilAnswer } from '../testing/until.ts'
 import { createWork } from '../testing/work.ts'
 import type { AppOptions } from './server.ts'
 import { startHttp } from './start-http.ts'
@@ -247,9 +248,11 @@ t.test('a reader that lasts is told to connect again, and misses nothing', async
   t.equal((await (await open(t, { lastEventId })).next()).json.attempt.id, missed)
 })
 
-/** Asks the database something until no reader is left. */
 async function noneIsLeft(liveAttempts: { readers: number }): Promise<void> {
-  while (liveAttempts.readers > 0) await pool.query('select pg_sleep(0.02)')
+  await untilAnswer(
+    async () => liveAttempts.readers,
+    (readers) => readers === 0,
+  )
 }
 
 t.test('a client that reads nothing is disconnected', async (t) => {

@@ -88,6 +88,14 @@ export async function signInByHand(page: Page, key: string): Promise<void> {
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
 }
 
+/** How wide the page wants to be, and is. */
+export async function widthsOf(page: Page) {
+  const [wanted, there] = await page.evaluate<[number, number]>(
+    '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
+  )
+  return { wanted, there, isTooWide: wanted > there }
+}
+
 /** More than any page has. */
 const STOPS_MAX = 200
 

@@ -8,6 +8,8 @@ export interface ServiceWithPages extends TestDatabase {
   url: string
   adminKey: string
   process: CliProcess
+  /** Resolves once the first attempt to deliver an event is over. */
+  attempted(eventId: string): Promise<unknown>
   /** Calls the API as the admin; throws at a refusal. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into it and compare what they find
   call(method: string, path: string, body?: unknown): Promise<any>
@@ -35,5 +37,7 @@ export async function startServiceWithPages(
     if (!response.ok) throw new Error(`${method} ${path}: ${text}`)
     return text === '' ? null : JSON.parse(text)
   }
-  return { ...database, url, adminKey: KEY, process, call }
+  const attempted = (eventId: string) =>
+    process.warned(new RegExp(`"eventId":"${eventId}".*"msg":"delivery.attempted"`))
+  return { ...database, url, attempted, adminKey: KEY, process, call }
 }
