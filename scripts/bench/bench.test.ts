@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { plainNode } from '../../src/testing/cli.ts'
+import { isInstalled } from '../../src/testing/programs.ts'
 import { readTestServer } from '../../src/testing/server.ts'
 import { takeMessage } from './messages.ts'
+import { startServer } from './server.ts'
 import { distributionOf, median } from './statistics.ts'
 
 const run = promisify(execFile)
@@ -26,9 +28,30 @@ t.test('a tiny run loses nothing and prints one line of JSON', async (t) => {
     settings: { events: 50, connections: 32 },
     cpu_ms_per_event: { api: Number, runner: Number, driver: Number },
     rss_mb: { api: Number, runner: Number },
+    postgres: {
+      from: 'DATABASE_URL',
+      version: /^\d+\.\d+$/,
+      jit_available: Boolean,
+      settings: {
+        shared_buffers: /B$/,
+        fsync: 'off',
+        wal_level: 'replica',
+        max_connections: '200',
+      },
+    },
   })
   t.ok(result.accepted_per_s > 0 && result.delivered_per_s > 0)
   t.ok(result.publish_to_receive_ms.p50 > 0)
+})
+
+t.test('figures are those of the server that Debian has, where it is installed', async (t) => {
+  await using cleanup = new AsyncDisposableStack()
+  const { facts } = await startServer(cleanup)
+  const isDebian = isInstalled('/usr/lib/postgresql/15/bin/postgres')
+  t.equal(facts.from, isDebian ? 'debian' : 'embedded')
+  t.equal(facts.jit_available, isDebian)
+  t.match(facts.settings, { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' })
+  if (isDebian) t.equal(facts.settings['jit'], 'on', 'as people run it')
 })
 
 t.test('a mistake on the command line is told, with the options', async (t) => {

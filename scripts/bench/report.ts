@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
-import type { Server } from './server.ts'
+import type { Server, ServerFacts } from './server.ts'
 import { CHECKOUT } from './system.ts'
 
 /** One result: figures, and everything that one has to know to judge them. */
@@ -10,7 +10,7 @@ export interface Result {
   settings: Record<string, unknown>
   commit: string
   node: string
-  postgres: string
+  postgres: ServerFacts
   cores: number
   date: string
   [figure: string]: unknown
@@ -27,7 +27,7 @@ export async function startReport(
   const machine = {
     commit: await commitOf(root),
     node: process.version,
-    postgres: server.version,
+    postgres: server.facts,
     cores: availableParallelism(),
   }
   return (figures, settings) => {
