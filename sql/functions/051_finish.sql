@@ -45,7 +45,7 @@ begin
 
   update postrider.attempt a
   set outcome = case when f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
-    status_code = f.status_code, reason = f.reason, error = f.error, duration_ms = f.duration_ms,
+    status_code = f.status_code, reason = f.reason, error = f.error, error_detail = f.error_detail, duration_ms = f.duration_ms,
     dns_ms = f.dns_ms, connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
     request_headers = f.request_headers, response_headers = f.response_headers,
     response_body = f.response_body, finished_at = clock_timestamp()

@@ -141,7 +141,7 @@ comment on column postrider.attempt_rate.p99_ms is '99 % of them took this long 
 create or replace view postrider.failure_reason as
 select a.reason, a.outcome, count(*) as attempts, count(distinct a.endpoint_id) as endpoints,
   count(distinct a.tenant_id) as tenants, max(a.finished_at) as latest_at,
-  (array_agg(a.error order by a.id desc))[1] as latest_error
+  (array_agg(concat_ws(': ', a.error, a.error_detail) order by a.id desc))[1] as latest_error
 from postrider.attempt a
 where a.id >= postrider.id_at(now() - interval '15 minutes') and a.reason is not null
 group by a.reason, a.outcome;
@@ -153,7 +153,7 @@ comment on column postrider.failure_reason.attempts is 'How many.';
 comment on column postrider.failure_reason.endpoints is 'How many endpoints they were for. One: that receiver. Many at once: look here first.';
 comment on column postrider.failure_reason.tenants is 'How many tenants those are of.';
 comment on column postrider.failure_reason.latest_at is 'When the latest of them ended.';
-comment on column postrider.failure_reason.latest_error is 'What it said.';
+comment on column postrider.failure_reason.latest_error is 'What it said, with what only operators see.';
 
 create or replace view postrider.partition as
 select parent.relname::text as parent, child.relname::text as name,

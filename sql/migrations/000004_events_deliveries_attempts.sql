@@ -119,6 +119,7 @@ create table postrider.attempt (
     'blocked_address', 'blocked_name', 'blocked_url',
     'erased', 'secret_unreadable', 'fault', 'runner_stopped', 'keepalive_closed', 'runner_lost'
   )),
+  error_detail text,
   primary key (id)
 ) partition by range (id);
 create index attempt_delivery on postrider.attempt (delivery_id, id);
@@ -135,6 +136,8 @@ comment on column postrider.attempt.outcome is
 comment on column postrider.attempt.status_code is 'HTTP status of the answer; null when there was none.';
 comment on column postrider.attempt.error is
   'What went wrong in detail, in words for people; programs go by reason. Beside a status, also of 2xx, what was wrong with the answer otherwise. Null where nothing was.';
+comment on column postrider.attempt.error_detail is
+  'More of it, for operators: the addresses that a name led to. Tenants are not shown it. Null where there is no more.';
 comment on column postrider.attempt.duration_ms is 'From the start of the request to the end of the answer, ms.';
 comment on column postrider.attempt.dns_ms is 'Name lookup, ms; null on a reused connection.';
 comment on column postrider.attempt.connect_ms is 'TCP connect, ms; null on a reused connection.';

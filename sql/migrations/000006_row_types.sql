@@ -20,7 +20,8 @@ comment on type postrider.claimed_delivery is 'A delivery that claim_many has ta
 create type postrider.attempt_result as (
   delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
   dns_ms real, connect_ms real, tls_ms real, first_byte_ms real, request_headers json,
-  response_headers json, response_body text, next_in_seconds float8, reason text
+  response_headers json, response_body text, next_in_seconds float8, reason text,
+  error_detail text
 );
 comment on type postrider.attempt_result is
   'What finish_many takes for each attempt: the columns of attempt, and in how many seconds to try again (null = not at all).';

@@ -10,7 +10,8 @@ const ATTEMPTS_SHOWN_MAX = 200
 /** All but headers and answers, which are what takes room. */
 const BRIEFLY = [
   ...(['id', 'tenant_id', 'delivery_id', 'endpoint_id', 'number', 'trigger'] as const),
-  ...(['outcome', 'status_code', 'reason', 'error', 'started_at', 'finished_at'] as const),
+  ...(['outcome', 'status_code', 'reason', 'error', 'error_detail'] as const),
+  ...(['started_at', 'finished_at'] as const),
   ...(['duration_ms', 'dns_ms', 'connect_ms', 'tls_ms', 'first_byte_ms'] as const),
   'runner',
 ] as const satisfies readonly (keyof AttemptTable)[]

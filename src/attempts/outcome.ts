@@ -49,6 +49,8 @@ export interface AttemptResult {
    * wrong with the answer otherwise; `null` when nothing was.
    */
   error: string | null
+  /** More of it, for operators only, such as the addresses that a name led to. */
+  errorDetail?: string
   /** From the call to the end of the answer (or the moment we stopped reading), to 0.1 ms. */
   durationMs: number
   timings: AttemptTimings

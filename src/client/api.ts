@@ -27,6 +27,8 @@ export type Attempt = {
   reason: AttemptReason | null
   /** The reason in detail, in words for people; they may change. Beside a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed. */
   error: string | null
+  /** More of it, such as the addresses that a name led to, for operators: null to keys and links of one tenant, and where there is no more. */
+  errorDetail: string | null
   durationMs: number | null
   timings: {
     dnsMs: number | null

@@ -107,3 +107,19 @@ t.test('of a long body the beginning is shown, with the way to the whole', async
     t.match(await inConsole(`${path}/${file}`), { status: 200, text: 'unmistakable' })
   }
 })
+
+t.test('where a name led is told in the console, and not in the portal', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  await pool.query(
+    `update postrider.attempt set outcome = 'blocked', status_code = null, reason = 'blocked_name',
+       error = 'the address is not allowed', error_detail = '10.1.2.3 is not a public address'
+     where delivery_id = $1`,
+    [id],
+  )
+  for (const path of [`/deliveries/${id}`, `/deliveries/${id}/attempts/1`]) {
+    t.match((await inConsole(path)).text, /The address is not allowed\..*10\.1\.2\.3/)
+    const { text } = await inPortal(path)
+    t.match(text, 'The address is not allowed.')
+    t.notMatch(text, '10.1.2.3')
+  }
+})

@@ -177,6 +177,7 @@ export interface AttemptTable {
   status_code: number | null
   reason: ReasonColumn | null
   error: string | null
+  error_detail: string | null
   duration_ms: number | null
   dns_ms: number | null
   connect_ms: number | null

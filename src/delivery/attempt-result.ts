@@ -17,12 +17,16 @@ export interface Sent {
 }
 
 /** The record of a try that never got as far as a connection. */
-export function resultOfFailure(sent: Sent, { outcome, reason, error }: Failure): AttemptResult {
+export function resultOfFailure(
+  sent: Sent,
+  { outcome, reason, error, errorDetail }: Failure,
+): AttemptResult {
   return {
     outcome,
     statusCode: null,
     reason,
     error,
+    ...(errorDetail !== undefined && { errorDetail }),
     durationMs: millisecondsSince(sent.startedAt),
     timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
     requestHeaders: { host: sent.host, ...sent.headers },

@@ -56,6 +56,7 @@ export interface DeliveryAttempted {
   statusCode: number | null
   reason: AttemptReason | null
   error: string | null
+  errorDetail?: string
   durationMs: number
   /** From when the event could first be sent to the end of this attempt. */
   ageMs: number
@@ -253,6 +254,7 @@ function describe(
     statusCode: result.statusCode,
     reason: result.reason,
     error: result.error,
+    ...(result.errorDetail !== undefined && { errorDetail: result.errorDetail }),
     durationMs: result.durationMs,
     ageMs: Math.round(claimed.waitedMs + result.durationMs),
     verdict,

@@ -193,7 +193,8 @@ t.test('says which addresses refused', async (t) => {
   t.match(await sender.send(`http://receiver.test:${gone.port}/`), {
     outcome: 'unreachable',
     reason: 'connection_refused',
-    error: 'refused, nothing listens there (127.0.0.2: ECONNREFUSED, 127.0.0.1: ECONNREFUSED)',
+    error: 'refused, nothing listens there (ECONNREFUSED)',
+    errorDetail: '127.0.0.2: ECONNREFUSED, 127.0.0.1: ECONNREFUSED',
   })
 })
 
@@ -206,7 +207,8 @@ t.test('dials for as long as the attempt lasts, and not longer', async (t) => {
   t.match(result, {
     outcome: 'unreachable',
     reason: 'timeout_connect',
-    error: 'no connection to 127.0.0.2, 127.0.0.3 within 0.6 s',
+    error: 'no connection within 0.6 s',
+    errorDetail: 'tried 127.0.0.2, 127.0.0.3',
     timings: { dnsMs: Number, connectMs: null },
   })
   t.strictSame(

@@ -41,7 +41,8 @@ t.test('a refused address is blocked, also inside the error of got', async (t) =
   const expected = {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the name leads to 10.0.0.1, which is not a public address',
+    error: 'the address is not allowed that the name leads to',
+    errorDetail: '10.0.0.1 is not a public address',
   }
   t.strictSame(describeFailure(refusal), expected)
   t.strictSame(describeFailure(new Error('wrapped', { cause: refusal })), expected)

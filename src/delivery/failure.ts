@@ -9,6 +9,8 @@ export interface Failure {
   outcome: 'unreachable' | 'blocked' | 'interrupted'
   reason: AttemptReason
   error: string
+  /** For operators only: what names resolve to inside our network is nothing for a customer. */
+  errorDetail?: string
 }
 
 export const INTERRUPTED: Failure = {
@@ -43,9 +45,10 @@ const MISSED: Record<Phase, string> = {
 }
 
 export function timedOut(timeoutMs: number, { phase, tried }: Dialing): Failure {
-  // One needs no name: it is the host, or what DNS says of it.
-  const where = phase === 'connect' && tried.length > 1 ? ` to ${tried.join(', ')}` : ''
-  return unreachable(`timeout_${phase}`, `${MISSED[phase]}${where} within ${timeoutMs / 1000} s`)
+  const failure = unreachable(`timeout_${phase}`, `${MISSED[phase]} within ${timeoutMs / 1000} s`)
+  return phase === 'connect' && tried.length > 0
+    ? { ...failure, errorDetail: `tried ${tried.join(', ')}` }
+    : failure
 }
 
 const NO_TLS = 'no secure connection'
@@ -113,10 +116,10 @@ export function describeFailure(error: unknown, phase?: Phase): Failure {
   return unreachable(reason, words)
 }
 
-function causeOf(code: string, details = code): Cause {
+function causeOf(code: string): Cause {
   const family = FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
   const [reason, words] = CAUSES[code] ?? family ?? UNKNOWN
-  return [reason, `${words} (${details})`]
+  return [reason, `${words} (${code})`]
 }
 
 const unreachable = (reason: AttemptReason, error: string): Failure => ({
@@ -129,13 +132,15 @@ const unreachable = (reason: AttemptReason, error: string): Failure => ({
 export const blockedAddress = ({ message }: AddressBlocked): Failure => ({
   outcome: 'blocked',
   reason: 'blocked_address',
-  error: message,
+  error: 'the address is not allowed',
+  errorDetail: message,
 })
 
-const blockedName = ({ address }: AddressBlocked): Failure => ({
+const blockedName = ({ message }: AddressBlocked): Failure => ({
   outcome: 'blocked',
   reason: 'blocked_name',
-  error: `the name leads to ${address}, which is not a public address`,
+  error: 'the address is not allowed that the name leads to',
+  errorDetail: message,
 })
 
 /** Of ours, as it is or as the cause of got's. */
@@ -145,7 +150,7 @@ function knownFailure(error: unknown): Failure | null {
     if (candidate instanceof AddressBlocked) return blockedName(candidate)
     if (candidate instanceof ProxyFailed) return unreachable(candidate.reason, candidate.message)
     if (candidate instanceof DialFailed) {
-      return unreachable(...causeOf(candidate.code, candidate.details))
+      return { ...unreachable(...causeOf(candidate.code)), errorDetail: candidate.details }
     }
   }
   return null

@@ -93,6 +93,7 @@ function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds }: Finis
     status_code: result.statusCode,
     reason: result.reason,
     error: result.error,
+    error_detail: result.errorDetail,
     duration_ms: result.durationMs,
     dns_ms: result.timings.dnsMs,
     connect_ms: result.timings.connectMs,

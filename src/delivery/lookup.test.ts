@@ -164,7 +164,8 @@ t.test('a name server that changes its answer gains nothing (DNS rebinding)', as
   t.match(await send(), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the name leads to 10.0.0.1, which is not a public address',
+    error: 'the address is not allowed that the name leads to',
+    errorDetail: '10.0.0.1 is not a public address',
   })
   t.match(await send(), { outcome: 'delivered' }, 'to the address that may be dialled')
   t.equal(receiver.requests.length, 2)

@@ -150,7 +150,8 @@ t.test('with socks5 names are looked up and vetted here', async (t) => {
   t.match(await sender.send(`http://private.test:${receiver.port}/`), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the name leads to 10.0.0.1, which is not a public address',
+    error: 'the address is not allowed that the name leads to',
+    errorDetail: '10.0.0.1 is not a public address',
   })
   t.match(await sender.send(`http://good.test:${receiver.port}/`), { outcome: 'delivered' })
   t.strictSame(proxy.asked, [`127.0.0.1:${receiver.port}`])

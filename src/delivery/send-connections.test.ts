@@ -145,7 +145,8 @@ t.test('the address that was vetted is the one that is dialled', async (t) => {
   t.match(await sender.send(url, { newConnection: true }), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the name leads to 10.0.0.1, which is not a public address',
+    error: 'the address is not allowed that the name leads to',
+    errorDetail: '10.0.0.1 is not a public address',
   })
   t.strictSame(lookup.asked, ['rebinding.test', 'rebinding.test'])
   t.equal(receiver.requests.length, 2)

@@ -286,7 +286,8 @@ for (const url of PRIVATE_URLS) {
       outcome: 'blocked',
       statusCode: null,
       reason: 'blocked_address',
-      error: / is not a public address$/,
+      error: 'the address is not allowed',
+      errorDetail: / is not a public address$/,
     })
   })
 }

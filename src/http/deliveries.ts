@@ -80,7 +80,7 @@ export function addDeliveryRoutes(
     const withAnswers = c.req.valid('query').answers !== 'false'
     const id = deliveryOf(c.req.valid('param'))
     const delivery = await deliveries.get(c.get('tenant').id, id, { withAnswers })
-    return c.json(presentDeliveryWithAttempts(delivery), 200)
+    return c.json(presentDeliveryWithAttempts(delivery, c.get('caller')), 200)
   })
 }
 

@@ -1,5 +1,6 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import type { TenantId } from '../ids.ts'
 import { createTestApi } from '../testing/api.ts'
 import { createTestDatabase } from '../testing/database.ts'
 import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
@@ -7,7 +8,7 @@ import { encryptSecret, startService } from '../testing/service.ts'
 import { createTenant } from '../testing/tenant.ts'
 
 const { pool, url } = await createTestDatabase(t)
-const { request, app } = createTestApi(pool)
+const { request, app, apiKeys } = createTestApi(pool)
 /** A process of its own: the API learns from the database what came of it. */
 const runner = await startService(t, 'runner', { DATABASE_URL: url })
 t.teardown(() => runner.stop())
@@ -51,6 +52,28 @@ t.test('of a type that is described it sends the example', async (t) => {
   t.match(await test({ type: 'with.schema' }), { status: 200 })
   const [arrived] = await receiver.received(1)
   t.match(JSON.parse(arrived?.body ?? ''), { type: 'with.schema', data: { id: 7 } })
+})
+
+t.test('a refused address is told to operators, and not to the tenant', async (t) => {
+  const { tenant, test, path } = await bundle({ url: 'http://10.1.2.3/hooks' })
+  const words = {
+    outcome: 'blocked',
+    reason: 'blocked_address',
+    error: 'the address is not allowed',
+  }
+  const shown = { ...words, errorDetail: '10.1.2.3 is not a public address' }
+  const { json } = await test()
+  t.match(json, shown)
+  const ofTenant = { tenantId: tenant.id as TenantId, name: 'acme' }
+  const { key } = await apiKeys.issue({ ...ofTenant, scopes: ['read', 'manage'] })
+  const delivery = `/api/tenants/${tenant.key}/deliveries/${json.deliveryId}`
+  t.match((await request('GET', delivery)).json.attempts, [shown])
+  const asked = await request('GET', delivery, { key })
+  t.match(asked.json.attempts, [{ ...words, errorDetail: null }])
+  const tested = await request('POST', path, { key })
+  t.match(tested.json, { ...words, errorDetail: null })
+  // The host is that of the tenant's own URL.
+  for (const { text } of [asked, tested]) t.notMatch(text, 'public address')
 })
 
 t.test('a failure is the answer, and is not tried again', async (t) => {

@@ -85,7 +85,7 @@ export function addEndpointTestRoute(
     const attempt = isOver ? await attempts.get(id, delivery.attempt_count) : undefined
     if (!attempt) return c.json(presentDelivery(delivery), 202)
     const ids = { eventId: delivery.event_id, deliveryId: delivery.id }
-    return c.json({ ...presentAttempt(attempt), ...ids }, 200)
+    return c.json({ ...presentAttempt(attempt, c.get('caller')), ...ids }, 200)
   })
 }
 

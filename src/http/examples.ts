@@ -41,6 +41,7 @@ const BY_MEMBER: Record<string, unknown> = {
   expiresAt: '2099-12-31T23:59:59.000Z',
   reason: null,
   error: null,
+  errorDetail: null,
 }
 
 /**

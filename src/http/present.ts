@@ -7,7 +7,7 @@ import { type SigningSecret, storedForm, warningOf } from '../endpoints/signing-
 import { type Delivery, nextAttemptAt } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
-import type { ApiKey } from '../tenants/api-keys.ts'
+import type { ApiKey, Caller } from '../tenants/api-keys.ts'
 import type { Remaining, Tenant } from '../tenants/tenants.ts'
 import type {
   apiKeySchema,
@@ -145,11 +145,19 @@ export function presentDelivery(delivery: Delivery): z.output<typeof deliverySch
 
 export function presentDeliveryWithAttempts(
   delivery: Delivery & { attempts: Attempt[] },
+  caller: Pick<Caller, 'tenant'>,
 ): z.output<typeof deliveryWithAttemptsSchema> {
-  return { ...presentDelivery(delivery), attempts: delivery.attempts.map(presentAttempt) }
+  return {
+    ...presentDelivery(delivery),
+    attempts: delivery.attempts.map((attempt) => presentAttempt(attempt, caller)),
+  }
 }
 
-export function presentAttempt(attempt: Attempt): z.output<typeof attemptSchema> {
+/** @param caller a tenant is not shown what only operators see */
+export function presentAttempt(
+  attempt: Attempt,
+  { tenant }: Pick<Caller, 'tenant'>,
+): z.output<typeof attemptSchema> {
   return {
     id: attempt.id,
     number: attempt.number,
@@ -158,6 +166,7 @@ export function presentAttempt(attempt: Attempt): z.output<typeof attemptSchema>
     statusCode: attempt.status_code,
     reason: attempt.reason,
     error: attempt.error,
+    errorDetail: tenant === null ? attempt.error_detail : null,
     durationMs: attempt.duration_ms,
     timings: {
       dnsMs: attempt.dns_ms,

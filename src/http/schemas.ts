@@ -175,6 +175,10 @@ export const attemptSchema = z
       description:
         'The reason in detail, in words for people; they may change. Beside a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed.',
     }),
+    errorDetail: z.string().nullable().openapi({
+      description:
+        'More of it, such as the addresses that a name led to, for operators: null to keys and links of one tenant, and where there is no more.',
+    }),
     durationMs: milliseconds,
     timings: z.object({
       dnsMs: milliseconds,

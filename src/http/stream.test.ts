@@ -282,3 +282,20 @@ t.test('a client that reads nothing is disconnected', async (t) => {
   await closed
   t.pass('the connection is closed')
 })
+
+t.test(
+  'what only operators see is in the stream of an operator, and not of a tenant',
+  async (t) => {
+    const { open, attempt, apiKeys, tenantId } = await bundle()
+    const ofTenant = await apiKeys.issue({ name: 'acme', scopes: ['read'], tenantId })
+    const [operator, tenant] = [await open(t), await open(t, { key: ofTenant.key })]
+    await pool.query(`
+    create function public.detail() returns trigger language plpgsql as
+      $$ begin new.error_detail := 'tried 10.1.2.3'; return new; end $$;
+    create trigger detail before update on postrider.attempt for each row execute function public.detail()`)
+    t.teardown(() => pool.query('drop trigger detail on postrider.attempt'))
+    await attempt(500)
+    t.match((await operator.next()).json.attempt, { errorDetail: 'tried 10.1.2.3' })
+    t.match((await tenant.next()).json.attempt, { errorDetail: null })
+  },
+)

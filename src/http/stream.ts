@@ -13,7 +13,7 @@ import { type StreamTimes, serveLive } from '../attempts/serve-live.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import { endpointId } from '../ids.ts'
 import type { Log } from '../log.ts'
-import type { ApiKeys } from '../tenants/api-keys.ts'
+import type { ApiKeys, Caller } from '../tenants/api-keys.ts'
 import type { ApiEnv, Authenticate } from './authenticate.ts'
 import { answersQuery } from './deliveries.ts'
 import { eventTypePattern } from './endpoint-input.ts'
@@ -149,11 +149,12 @@ function serve(
   options: Serving,
 ): Promise<Response> {
   const { apiKeys, log, streamTimes, wanted } = options
-  const { apiKeyId } = c.get('caller')
+  const caller = c.get('caller')
+  const { apiKeyId } = caller
   const requestId = c.get('requestId')
   return serveLive(c, open, {
     ...streamTimes,
-    present: (message) => JSON.stringify(present(message, wanted)),
+    present: (message) => JSON.stringify(present(message, wanted, caller)),
     isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),
     onError: (error) => log.error({ err: error, requestId }, 'stream.failed'),
   })
@@ -163,10 +164,11 @@ function serve(
 function present(
   message: LiveMessage,
   { withBody, withAnswers }: Wanted,
+  caller: Caller,
 ): z.output<typeof streamedSchema> {
   const { attempt, delivery, event, body } = message
   return {
-    attempt: presentAttempt(withAnswers ? attempt : { ...attempt, ...NO_ANSWER }),
+    attempt: presentAttempt(withAnswers ? attempt : { ...attempt, ...NO_ANSWER }, caller),
     delivery: presentDelivery(delivery),
     event: event && {
       id: event.id,

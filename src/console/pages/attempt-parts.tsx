@@ -1,11 +1,14 @@
 import type { Attempt } from '../../attempts/attempts.ts'
+import type { Area } from '../../tenants/sessions.ts'
 import { Badge, Body, Raw, Time } from '../parts.tsx'
 import { inWords, spanOf } from '../words.ts'
 
 /** What came of an attempt, in a line or two. */
-export function AttemptSummary({ attempt }: { attempt: Attempt }) {
+export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area }) {
   const { number, outcome, status_code: status, reason, duration_ms: ms } = attempt
   const words = inWords(attempt)
+  // Where a name leads inside the operator's network is nothing for a customer.
+  const detail = area === 'console' ? attempt.error_detail : null
   return (
     <>
       <h3>
@@ -17,7 +20,8 @@ export function AttemptSummary({ attempt }: { attempt: Attempt }) {
       </p>
       {words !== null && (
         <p>
-          {words}. {reason !== null && <code>{reason}</code>}
+          {words}. {detail !== null && <span class="muted">{detail}. </span>}
+          {reason !== null && <code>{reason}</code>}
         </p>
       )}
     </>

@@ -99,7 +99,7 @@ export function addDeliveryPage(
           Attempt {number} of <a href={`${list}/${id}`}>the delivery</a>
         </h1>
         <article class="attempt">
-          <AttemptSummary attempt={attempt} />
+          <AttemptSummary attempt={attempt} area={area} />
           <RequestAndAnswer attempt={attempt} />
         </article>
       </>,
@@ -215,7 +215,7 @@ function Next(delivery: Delivery) {
   return at === null ? <>–</> : <Countdown to={at} />
 }
 
-function Timeline({ delivery, path }: Shown) {
+function Timeline({ area, delivery, path }: Shown) {
   const { attempts } = delivery
   if (attempts.length === 0) return <p>None has been made yet.</p>
   return (
@@ -225,7 +225,7 @@ function Timeline({ delivery, path }: Shown) {
           <Wait from={attempts[index - 1]} to={attempt} />
           <li>
             <article class="attempt">
-              <AttemptSummary attempt={attempt} />
+              <AttemptSummary attempt={attempt} area={area} />
               <Details attempt={attempt} isLast={index === attempts.length - 1} path={path} />
             </article>
           </li>

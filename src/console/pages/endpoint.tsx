@@ -296,7 +296,8 @@ function describeTest(tested: TestAttempt | Delivery): string {
     const mistake = tested.error ? ` But ${tested.error}.` : ''
     return `The test event was delivered: HTTP ${statusCode}${took}.${mistake}`
   }
-  return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.`
+  const detail = tested.errorDetail ? ` ${tested.errorDetail}.` : ''
+  return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.${detail}`
 }
 
 function describeRefusal(error: unknown): string {
