@@ -142,6 +142,10 @@ const FAULTS: Record<string, { fault: Fault; found: RegExp }> = {
     },
     found: /sign-in in chunks/,
   },
+  'requests ahead': {
+    fault: { handle: ({ url }, response) => url === '/docs' && Boolean(response.end()) },
+    found: /docs thousands of times/,
+  },
   smuggling: {
     fault: {
       server: { insecureHTTPParser: true, requireHostHeader: false },

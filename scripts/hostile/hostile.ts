@@ -11,6 +11,7 @@ import { input } from './attacks/input.ts'
 import { links } from './attacks/links.ts'
 import { pages } from './attacks/pages.ts'
 import { receivers } from './attacks/receivers.ts'
+import { requestsAhead } from './attacks/requests-ahead.ts'
 import { schemas } from './attacks/schemas.ts'
 import { scopes } from './attacks/scopes.ts'
 import { slowClients } from './attacks/slow-clients.ts'
@@ -25,7 +26,7 @@ import type { Target } from './target.ts'
 /** In this order; what holds others up comes last. */
 export const ATTACKS: readonly Attack[] = [
   foreignIds, strangers, scopes, links, pages, forms, addresses, headers, filters, schemas, receivers, streams,
-  heavyReads, input, bodies, smuggling, slowClients, wrongKeys,
+  heavyReads, input, bodies, requestsAhead, smuggling, slowClients, wrongKeys,
 ] // biome-ignore format: a list
 
 /** A service that holds answers all of it in less, also on a machine with two cores that is busy. */

@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { inOrder } from '../limits/in-order.ts'
 import { type BodyBytesMax, CountedMessage, createBodyGate } from './body-gate.ts'
 import { SETTINGS_BYTES_MAX } from './request-body.ts'
 
@@ -95,7 +96,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
 }
 
 function createGatedServer({ app, bodyBytesMax }: HttpOptions, bounds: ClientBounds): Server {
-  const listener = getRequestListener(app.fetch)
+  const listener = inOrder<typeof CountedMessage>(getRequestListener(app.fetch))
   const gate = createBodyGate(listener, bodyBytesMax ?? (() => SETTINGS_BYTES_MAX))
   const server = createServer(
     {

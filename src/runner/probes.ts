@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inOrder } from '../limits/in-order.ts'
 import type { Metrics } from '../metrics.ts'
 
 /** A probe sends a line and reads a line; whoever takes longer holds a socket open on purpose. */
@@ -30,7 +31,7 @@ export async function startProbes(options: {
   ready(): Promise<RunnerReadiness>
   metrics: Pick<Metrics, 'render'>
 }): Promise<Probes> {
-  const server = http.createServer({ requestTimeout: REQUEST_MS_MAX }, (request, response) => {
+  const handle = inOrder((request, response) => {
     if (hasBody(request)) return refuse(request, response)
     answer(request.url ?? '/', options).then(
       ({ status, contentType, text }) => {
@@ -39,6 +40,7 @@ export async function startProbes(options: {
       () => response.writeHead(500).end(),
     )
   })
+  const server = http.createServer({ requestTimeout: REQUEST_MS_MAX }, handle)
   // By itself Node would tell the client to send it.
   server.on('checkContinue', refuse)
   server.on('checkExpectation', refuse)
