@@ -1,16 +1,20 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import t from 'tap'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { describeVariables, readConfig } from '../src/config.ts'
 import { plainNode } from '../src/testing/cli.ts'
+import { runCommand } from '../src/testing/command.ts'
+import { isInstalled } from '../src/testing/programs.ts'
+import { connect, startRolesServer } from '../src/testing/roles.ts'
 
 const root = join(import.meta.dirname, '..')
 const text = readFileSync(join(root, 'compose.yaml'), 'utf8')
@@ -63,6 +67,8 @@ function environmentOf(name: string, env: Record<string, string>): Record<string
 
 const SECRETS = {
   POSTGRES_PASSWORD: 'a1b2c3d4',
+  API_POSTGRES_PASSWORD: 'b2c3d4e5',
+  RUNNER_POSTGRES_PASSWORD: 'c3d4e5f6',
   SECRET_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
   POSTRIDER_ADMIN_KEY: '0123456789abcdef'.repeat(3), // as of openssl rand -hex 24
 }
@@ -94,12 +100,18 @@ t.test('compose.yaml keeps to the Compose specification', async (t) => {
 })
 
 t.test('the configuration it hands over is complete and valid', async (t) => {
+  const logins = {
+    api: 'my_api:b2c3d4e5',
+    runner: 'my_runner:c3d4e5f6',
+    migrate: 'postrider:a1b2c3d4',
+  } as const
   for (const command of ['api', 'runner', 'migrate'] as const) {
     const environment = { ...IMAGE, ...environmentOf(command, SECRETS) }
     const config = readConfig(environment, command)
-    t.equal(config.databaseUrl, 'postgres://postrider:a1b2c3d4@postgres:5432/postrider')
+    t.equal(config.databaseUrl, `postgres://${logins[command]}@postgres:5432/postrider`)
     t.equal(config.runnerConcurrency, 250, 'what is not set keeps its default')
-    t.strictSame(service(command).command, [command])
+    const roles = command === 'migrate' ? ['--roles'] : []
+    t.strictSame(service(command).command, [command, ...roles])
   }
   const publicUrlWith = (env: Record<string, string>) =>
     readConfig({ ...IMAGE, ...environmentOf('api', { ...SECRETS, ...env }) }, 'api').publicUrl
@@ -191,12 +203,62 @@ t.test('Postgres 18 keeps its data in a volume where its image wants it', async 
 
 t.test('api and runner wait for a healthy database and the finished migration', async (t) => {
   t.equal(service('migrate').depends_on['postgres']?.condition, 'service_healthy')
+  t.equal(service('logins').depends_on['migrate']?.condition, 'service_completed_successfully')
   for (const name of ['api', 'runner']) {
-    t.equal(service(name).depends_on['migrate']?.condition, 'service_completed_successfully')
+    t.equal(service(name).depends_on['logins']?.condition, 'service_completed_successfully')
     t.equal(service(name).depends_on['postgres']?.condition, 'service_healthy')
     t.equal(service(name).depends_on['redis']?.condition, 'service_started', 'Redis is optional')
     t.equal(service(name).restart, 'unless-stopped', 'one that lost its database comes back')
   }
+})
+
+const PSQL = '/usr/lib/postgresql/15/bin/psql'
+const noPsql = isInstalled(PSQL) ? false : 'psql is not installed: apt-get install postgresql-15'
+
+t.test('API and runner log in with no more rights than they need', { skip: noPsql }, async (t) => {
+  const server = await startRolesServer(t)
+  if (!server) throw new Error('there is no embedded Postgres')
+  const owner = await server.createDatabase('postrider')
+  t.match(await runCommand(['migrate', '--roles'], { env: { DATABASE_URL: owner } }), {
+    exitCode: 0,
+  })
+  const { image, command = [], volumes } = service('logins')
+  t.equal(image, service('postgres').image)
+  const file = (volumes[0] ?? '').split(':')[0] ?? ''
+  const [program, ...args] = command.map((word) =>
+    word.replace(/(?<=^--file=).*/, join(root, file)),
+  )
+  t.equal(program, 'psql')
+  const { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD } = environmentOf('logins', SECRETS)
+  const passwords = { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD }
+  const logIn = async (env: object) =>
+    await promisify(execFile)(PSQL, [...args, owner], { env: { ...process.env, ...env } })
+  await logIn(passwords)
+  await logIn({ ...passwords, RUNNER_POSTGRES_PASSWORD: 'changed' })
+  const as = (username: string, password = '') =>
+    connect(t, Object.assign(new URL(owner), { username, password }).href)
+  const roles = [
+    ['my_api', API_POSTGRES_PASSWORD, 'my_runner', 'postrider_api'],
+    ['my_runner', 'changed', 'my_api', 'postrider_runner'],
+  ] as const
+  for (const [name, password, other, group] of roles) {
+    const client = await as(name, password)
+    const { rows } = await client.query(`select pg_has_role('${group}', 'usage') as may`)
+    t.strictSame(rows, [{ may: true }], `${name} has the rights of ${group}`)
+    for (const denied of [
+      'create table postrider.mine (id int)',
+      'create table public.mine (id int)',
+      'create schema mine',
+      'alter table postrider.event add column mine int',
+      'drop table postrider.event',
+      'create role mine',
+      `grant ${group} to ${other}`,
+      `set role ${other}`,
+    ]) {
+      await t.rejects(client.query(denied), { code: '42501' }, `${name}: ${denied}`)
+    }
+  }
+  await t.rejects(as('my_runner', RUNNER_POSTGRES_PASSWORD), { code: '28P01' })
 })
 
 t.test('runners can be multiplied: no name and no port is taken twice', async (t) => {

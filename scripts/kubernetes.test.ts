@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as keda from '@kubernetes-models/keda/keda.sh/v1alpha1'
+import ipaddr from 'ipaddr.js'
 import { Deployment } from 'kubernetes-models/apps/v1'
 import { Job } from 'kubernetes-models/batch/v1'
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
 import t from 'tap'
@@ -22,6 +24,7 @@ const MODELS = {
   Job,
   PodDisruptionBudget,
   ConfigMap,
+  NetworkPolicy,
   Secret,
   Service,
   ScaledObject: keda.ScaledObject,
@@ -179,6 +182,66 @@ t.test('pods have no privileges, and labels that their selectors find', async (t
       t.strictSame(pod.of.spec.selector.matchLabels, labels)
       t.strictSame(one('PodDisruptionBudget', name).spec.selector.matchLabels, labels)
     }
+  }
+})
+
+/** Whether the policies let a pod connect to a port of an address. */
+function mayDial(labels: Record<string, string>, address: string, port: number): boolean {
+  const isOf = ({ spec }: Manifest) =>
+    Object.entries(spec.podSelector.matchLabels).every(([name, value]) => labels[name] === value)
+  const includes = (cidr: string) => isInNetwork(address, cidr)
+  return manifests
+    .filter((one) => one.kind === 'NetworkPolicy' && isOf(one))
+    .flatMap(({ spec }) => spec.egress)
+    .some(({ to, ports }: Manifest) => {
+      const isPort = ports.some(
+        (one: Manifest) =>
+          one.protocol === 'TCP' && port >= one.port && port <= (one.endPort ?? one.port),
+      )
+      const blocks = to?.map((one: Manifest) => one.ipBlock) as Manifest[] | undefined
+      return (
+        isPort &&
+        (blocks?.some(({ cidr, except }) => includes(cidr) && !except.some(includes)) ?? true)
+      )
+    })
+}
+
+function isInNetwork(address: string, cidr: string): boolean {
+  const [ip, network] = [ipaddr.parse(address), ipaddr.parseCIDR(cidr)]
+  return ip.kind() === network[0].kind() && ip.match(network as never)
+}
+
+t.test('a runner reaches receivers on the internet, and inside only what it needs', async (t) => {
+  const labelsOf = (pod: (typeof PODS)[number]) => pod.of.spec.template.metadata.labels
+  const [api, runner, migrate] = PODS.map(labelsOf)
+  for (const labels of [api, runner, migrate]) t.ok(mayDial(labels, '10.1.2.3', 5432), 'Postgres')
+  for (const labels of [api, runner]) t.ok(mayDial(labels, '10.1.2.3', 6379), 'Redis')
+  for (const receiver of ['203.0.113.9', '2001:db8::1']) {
+    for (const port of [443, 8443]) {
+      t.ok(mayDial(runner, receiver, port), `${receiver} ${port}`)
+      t.notOk(mayDial(api, receiver, port), 'an API delivers nothing')
+      t.notOk(mayDial(migrate, receiver, port))
+    }
+  }
+  for (const inside of ['10.1.2.3', '172.20.0.1', '192.168.1.1', '169.254.169.254', '127.0.0.1']) {
+    t.notOk(mayDial(runner, inside, 443), inside)
+  }
+  for (const inside of ['fd00::1', 'fe80::1', '::1']) t.notOk(mayDial(runner, inside, 443), inside)
+})
+
+t.test('what comes in comes to the port that is listened on', async (t) => {
+  for (const pod of PODS.slice(0, 2)) {
+    const { podSelector, ingress } = one('NetworkPolicy', pod.of.metadata.name).spec
+    t.strictSame(podSelector.matchLabels, pod.of.spec.template.metadata.labels)
+    t.strictSame(
+      ingress.flatMap(({ ports }: Manifest) => ports.map(({ port }: Manifest) => port)),
+      [containerOf(pod).ports[0].containerPort],
+    )
+  }
+  const { podSelector, policyTypes, ingress } = one('NetworkPolicy', 'postrider').spec
+  t.strictSame([policyTypes, ingress], [['Ingress', 'Egress'], undefined], 'all else is closed')
+  for (const pod of PODS) {
+    t.match(pod.of.spec.template.metadata.labels, podSelector.matchLabels)
   }
 })
 
