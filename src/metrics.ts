@@ -34,7 +34,7 @@ export interface Metrics {
     seconds: number
     ageSeconds: number | null
   }): void
-  /** A job was put off because its endpoint is at its limit. */
+  /** A job was put off because its endpoint, or its tenant in this runner, is at its limit. */
   jobSnoozed(): void
   /** Pools are read when somebody scrapes. */
   watchPool(name: string, pool: PoolUsage): void
@@ -143,7 +143,7 @@ function attemptMetrics(registers: Registry[]) {
   })
   const snoozes = new Counter({
     name: 'postrider_snoozes_total',
-    help: 'Jobs put off because their endpoint was at its limit.',
+    help: 'Jobs put off because their endpoint, or their tenant in this runner, was at its limit.',
     registers,
   })
   const attemptEnded: Metrics['attemptEnded'] = (attempt) => {

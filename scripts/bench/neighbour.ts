@@ -1,14 +1,16 @@
 /**
- * What a hanging neighbour costs: one tenant's endpoint takes connections and never answers, with a backlog
- * of events for it; another tenant publishes at a steady rate. Its publish→receive p99 with the neighbour is
- * compared with that alone, in one run.
+ * What a hanging neighbour costs: one tenant's endpoints take connections and never answer, with a backlog of
+ * deliveries to them; another tenant publishes at a steady rate. Its publish→receive p99 with the neighbour is
+ * compared with that alone, in one run. It begins once every delivery of the backlog has been tried or put off.
  *
  *     node scripts/bench/neighbour.ts --backlog 10000 --rate 50 --seconds 30
+ *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60
  */
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
+import type { Client } from 'pg'
 import { type Figures, measure } from './measure.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
@@ -23,6 +25,7 @@ import { OPEN_CONNECTIONS } from './trials.ts'
 const NEIGHBOUR = 'neighbour'
 
 interface NeighbourSettings {
+  endpoints: number
   backlog: number
   rate: number
   seconds: number
@@ -75,11 +78,11 @@ async function measureOne(
   })
 }
 
-/** Another tenant whose endpoint never answers, with a backlog of events. */
+/** Another tenant whose endpoints never answer, with a backlog of deliveries to them. */
 async function startHanging(
   cleanup: Cleanup,
   system: System,
-  { backlog, bytes, timeout }: NeighbourSettings,
+  { endpoints, backlog, bytes, timeout }: NeighbourSettings,
 ): Promise<void> {
   const sockets = new Set<net.Socket>()
   const hanging = net.createServer((socket) => {
@@ -96,12 +99,30 @@ async function startHanging(
   })
   const { port } = hanging.address() as AddressInfo
   await system.call('PUT', `/api/tenants/${NEIGHBOUR}`)
-  await system.call('POST', `/api/tenants/${NEIGHBOUR}/endpoints`, {
-    url: `http://127.0.0.1:${port}/`,
-    timeoutSeconds: timeout,
-  })
+  for (let n = 0; n < endpoints; n++) {
+    await system.call('POST', `/api/tenants/${NEIGHBOUR}/endpoints`, {
+      url: `http://127.0.0.1:${port}/${n}`,
+      timeoutSeconds: timeout,
+    })
+  }
   const client = await createDatabaseClient(cleanup, system.databaseUrl)
-  await publishMany(client, { events: backlog, bytes, eventOf: () => ({ tenant: NEIGHBOUR }) })
+  const events = Math.max(Math.round(backlog / endpoints), 1)
+  await publishMany(client, { events, bytes, eventOf: () => ({ tenant: NEIGHBOUR }) })
+  await allLookedAt(client)
+}
+
+/** Until a runner has tried each of the backlog, or put it off, or two minutes have passed. */
+async function allLookedAt(client: Client): Promise<void> {
+  const deadline = Date.now() + 120_000
+  for (;;) {
+    const { rows } = await client.query<{ count: number }>(
+      `select count(*)::int from postrider.delivery d join postrider.tenant t on t.id = d.tenant_id
+       where t.key = $1 and d.state = 'pending' and d.put_off_until is null and d.attempt_count = 0`,
+      [NEIGHBOUR],
+    )
+    if (rows[0]?.count === 0 || Date.now() > deadline) return
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
 }
 
 function ratioOf(with_: number | null, without: number | null): number | null {
@@ -110,11 +131,12 @@ function ratioOf(with_: number | null, without: number | null): number | null {
 
 if (import.meta.main) {
   const settings = readOptions({
-    backlog: { default: 10_000, help: 'events that wait for the hanging endpoint' },
+    endpoints: { default: 1, help: 'that hang, all of one tenant' },
+    backlog: { default: 10_000, help: 'deliveries that wait for the hanging endpoints' },
     rate: { default: 50, help: 'events a second of the other tenant' },
     seconds: { default: 30, help: 'how long, each time' },
     bytes: { default: 300, help: 'of each payload' },
-    timeout: { default: 15, help: 'seconds until an attempt to the hanging endpoint is given up' },
+    timeout: { default: 15, help: 'seconds until an attempt to a hanging endpoint is given up' },
   })
   await runProgram(
     async (cleanup) => {

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader'
 import type { Pool } from 'pg'
-import type { EndpointId } from '../ids.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
 
 /** How long a changed limit may go unnoticed; asking for each delivery would double its reads. */
 const KEPT_MS = 5_000
@@ -8,6 +8,8 @@ const KEPT_MS = 5_000
 const ENDPOINTS_MAX = 20_000
 
 export interface EndpointLimits {
+  /** Has a share of the places of a runner; `null` = the endpoint is gone. */
+  tenantId: TenantId | null
   /** Requests per second over all runners; `null` = no limit. */
   ratePerSecond: number | null
   /** Counts the changes of the rate: slots that were reserved under another are void. */
@@ -19,6 +21,7 @@ export interface EndpointLimits {
 }
 
 const UNLIMITED: EndpointLimits = {
+  tenantId: null,
   ratePerSecond: null,
   rateVersion: 0,
   maxInFlight: null,
@@ -60,7 +63,7 @@ export function createEndpointLimits(
 async function load(pool: Pool, ids: readonly EndpointId[]): Promise<EndpointLimits[]> {
   const { rows } = await pool.query<EndpointLimits & { id: EndpointId }>({
     name: 'postrider_endpoint_limits',
-    text: `select id, rate_per_second::float8 as "ratePerSecond", rate_version as "rateVersion",
+    text: `select id, tenant_id as "tenantId", rate_per_second::float8 as "ratePerSecond", rate_version as "rateVersion",
              max_in_flight as "maxInFlight", timeout_seconds as "timeoutSeconds"
            from postrider.endpoint where id = any ($1::uuid[])`,
     values: [ids],

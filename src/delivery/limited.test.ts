@@ -1,12 +1,13 @@
 import t from 'tap'
 import type { AttemptResult } from '../attempts/outcome.ts'
-import type { DeliveryId, EndpointId } from '../ids.ts'
+import type { DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import type { LeaveResult } from '../limits/places.ts'
 import { createLimited, type LimitedDependencies } from './limited.ts'
 import type { Snoozed } from './snooze.ts'
 
 const WAKE_UP = { deliveryId: 'd' as DeliveryId, dueAttempt: 1 }
 const ENDPOINT = 'e' as EndpointId
+const TENANT = 't' as TenantId
 const RESULT: AttemptResult = {
   outcome: 'delivered',
   statusCode: 200,
@@ -27,6 +28,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
   const delivered: unknown[] = []
   const limited = createLimited({
     limitsOf: () => ({
+      tenantId: TENANT,
       ratePerSecond: null,
       rateVersion: 0,
       maxInFlight: null,
@@ -54,7 +56,7 @@ t.test('without limits it delivers, and leaves its place', async (t) => {
   const { limited, delivered, left, entered, snoozed } = bundle()
   await limited(WAKE_UP, ENDPOINT, null)
   t.same([delivered, left, snoozed], [[WAKE_UP], ['answered'], []])
-  t.match(entered, [{ timeoutMs: 15_000, maxInFlight: null }])
+  t.match(entered, [{ tenantId: TENANT, timeoutMs: 15_000, maxInFlight: null }])
 })
 
 t.test('without a place the job is put off and nothing is claimed', async (t) => {
@@ -69,7 +71,13 @@ t.test('without a place the job is put off and nothing is claimed', async (t) =>
 t.test('over its rate the job is put off with its slot, and the place is given back', async (t) => {
   const reservation = { at: 1, rateVersion: 5 }
   const { limited, snoozed, delivered, left } = bundle({
-    limitsOf: () => ({ ratePerSecond: 2, rateVersion: 5, maxInFlight: 7, timeoutSeconds: 3 }),
+    limitsOf: () => ({
+      tenantId: TENANT,
+      ratePerSecond: 2,
+      rateVersion: 5,
+      maxInFlight: 7,
+      timeoutSeconds: 3,
+    }),
     slots: { reserve: async () => ({ waitMs: 500, reservation }) },
   })
   await limited(WAKE_UP, ENDPOINT, null)
@@ -81,7 +89,13 @@ t.test('the slot that a job has waited for is presented', async (t) => {
   const presented: unknown[] = []
   const reservation = { at: 1, rateVersion: 5 }
   const { limited, delivered, entered } = bundle({
-    limitsOf: () => ({ ratePerSecond: 2, rateVersion: 5, maxInFlight: 7, timeoutSeconds: 3 }),
+    limitsOf: () => ({
+      tenantId: TENANT,
+      ratePerSecond: 2,
+      rateVersion: 5,
+      maxInFlight: 7,
+      timeoutSeconds: 3,
+    }),
     slots: {
       reserve: async (...asked) => {
         presented.push(asked)

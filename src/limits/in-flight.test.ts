@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { EndpointId } from '../ids.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/redis.ts'
 import { createInFlight, type InFlight, type InFlightLimits } from './in-flight.ts'
 import { connectRedis } from './redis.ts'
 
+const TENANT = randomUUID() as TenantId
 /** One that no other case uses. */
 const newEndpoint = () => randomUUID() as EndpointId
 
@@ -18,6 +19,7 @@ async function start(t: Test, url: string | undefined, commandMsMax = 5_000) {
 }
 
 const limits = (maxInFlight: number | null, timeoutMs = 15_000): InFlightLimits => ({
+  tenantId: TENANT,
   maxInFlight,
   timeoutMs,
 })
@@ -71,6 +73,18 @@ function conformance(t: Test, make: (t: Test) => Promise<InFlight>): void {
     first?.leave?.('timeout')
     const entries = await enterAll(inFlight, id, 3, 1_000)
     t.equal(places(entries).filter(Boolean).length, 2)
+  })
+
+  t.test('hanging endpoints of one tenant leave places to others', async (t) => {
+    const inFlight = await make(t)
+    const enter = async (max: number | null, tenantId = TENANT) =>
+      await inFlight.enter(newEndpoint(), { ...limits(max), tenantId })
+    const entered = []
+    for (let n = 0; n < 250; n += 1) entered.push(await enter(n % 2 === 0 ? null : 5))
+    t.equal(places(entered).filter(Boolean).length, 225)
+    t.ok((await enter(null, randomUUID() as TenantId)).leave, 'another finds one')
+    entered[0]?.leave?.('answered')
+    t.ok((await enter(null)).leave)
   })
 
   t.test('endpoints know nothing of one another', async (t) => {

@@ -1,13 +1,16 @@
-import type { EndpointId } from '../ids.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
 import { acquireFromRedis, type Lease } from './leases.ts'
 import { createPlaces, type Entry, type PlacesOfEndpoint, type ShareShrunk } from './places.ts'
 import type { Redis } from './redis.ts'
+import { createTenants, type TenantEntry } from './tenants.ts'
 import { withFallback } from './with-fallback.ts'
 
 /** The claim before the request and the outcome after it, on a database that is slow today. */
 const AROUND_REQUEST_MS = 15_000
 
 export interface InFlightLimits {
+  /** Whose endpoint it is; `null` = nobody's any more. */
+  tenantId: TenantId | null
   /** The endpoint's own limit, over all runners; `null` = none. */
   maxInFlight: number | null
   /** How long its requests take at most. */
@@ -17,7 +20,7 @@ export interface InFlightLimits {
 export interface InFlight {
   /**
    * Takes a place for one request, or says when to try again. Never rejects. Answers without a promise for
-   * an endpoint that has a place free and no limit of its own; waits 250 ms at most for a place here.
+   * an endpoint that has a place free and no limit of its own; may wait a moment for a place here.
    *
    * @example
    * const { leave, retryInMs } = await inFlight.enter(endpointId, { maxInFlight: null, timeoutMs: 15_000 })
@@ -29,8 +32,8 @@ export interface InFlight {
 }
 
 /**
- * Limits how many requests an endpoint has in flight: in this runner by its share of the places, over all
- * runners by its own `maxInFlight`. While Redis is away each runner allows that many; and a Redis that was
+ * Limits how many requests an endpoint has in flight: in this runner by its share of the places and by that of its
+ * tenant, over all runners by its own `maxInFlight`. While Redis is away each runner allows that many; and a Redis that was
  * restarted empty knows nothing of those that are in flight at that time.
  *
  * @param options.concurrency places of this runner, `RUNNER_CONCURRENCY`
@@ -42,6 +45,7 @@ export function createInFlight(options: {
   onShrunk?: (shrunk: ShareShrunk) => void
 }): InFlight {
   const places = createPlaces(options)
+  const tenants = createTenants(options)
   // The places here are counted in any case, so nothing has to be counted a second time.
   const { redis } = options
   const acquire = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
@@ -61,13 +65,42 @@ export function createInFlight(options: {
     return { leave, retryInMs: null }
   }
 
+  const enterEndpoint = (id: EndpointId, { maxInFlight, timeoutMs }: InFlightLimits) =>
+    maxInFlight === null
+      ? places.enterSoon(id)
+      : enterShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS)
+
+  const enterOf = (ofTenant: TenantEntry, id: EndpointId, limits: InFlightLimits) => {
+    if (!ofTenant.leave) return ofTenant
+    const { leave } = ofTenant
+    const entry = enterEndpoint(id, limits)
+    return entry instanceof Promise
+      ? entry.then((entered) => both(entered, leave))
+      : both(entry, leave)
+  }
+
   return {
     inUse: places.inUse,
-    enter: (id, { maxInFlight, timeoutMs }) =>
-      maxInFlight === null
-        ? places.enterSoon(id)
-        : enterShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS),
+    enter(id, limits) {
+      const ofTenant = tenants.enterSoon(limits.tenantId ?? id, places.isSlow(id))
+      return ofTenant instanceof Promise
+        ? ofTenant.then((entry) => enterOf(entry, id, limits))
+        : enterOf(ofTenant, id, limits)
+    },
   }
+}
+
+/** A place of the endpoint, for which one of its tenant was taken before. */
+function both(entry: Entry, leaveTenant: () => void): Entry {
+  if (!entry.leave) {
+    leaveTenant()
+    return entry
+  }
+  const leave: typeof entry.leave = (result, tookMs) => {
+    entry.leave(result, tookMs)
+    leaveTenant()
+  }
+  return { leave, retryInMs: null }
 }
 
 const NO_LEASE: Lease = { release: () => undefined }

@@ -257,3 +257,27 @@ t.test(
     t.ok(others.every(({ retryInMs }) => retryInMs !== null))
   },
 )
+
+t.test('one that timed out or took ten seconds is slow until it is quick again', async (t) => {
+  const { places, enter } = bundle()
+  t.notOk(places.isSlow('a'), 'unknown')
+  for (const [result, tookMs, isSlow] of [
+    ['answered', 9_999, false],
+    ['answered', 10_000, true],
+    ['other', 1, true],
+    ['failed', 9_999, false],
+    ['timeout', 1_000, true],
+    ['refused', 1, false],
+  ] as const) {
+    enter().leave(result, tookMs)
+    t.equal(places.isSlow('a'), isSlow, `${result} after ${tookMs} ms`)
+  }
+})
+
+t.test('that it is slow is known for an hour', async (t) => {
+  const { places, enter, fill, clock } = bundle()
+  enter().leave('timeout')
+  clock.ms += 3_600_000
+  t.equal(fill().length, 2)
+  t.ok(places.isSlow('a'))
+})

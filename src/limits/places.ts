@@ -1,20 +1,24 @@
+import {
+  isEmpty,
+  isSoonFree,
+  type Line,
+  learnHold,
+  letInFirst,
+  newLine,
+  retryAfterMs,
+  waitInLine,
+} from './line.ts'
 import { grow, newShare, type Share, shrink, soonSize } from './share.ts'
 import { SweptMap } from './swept-map.ts'
 
 /** Of a runner's places one endpoint may take so many, however well it answers: 210 of 250. */
 const SHARE_MAX = 0.84
-/** How long a place is held, as long as nothing is known. */
-const HOLD_MS_GUESS = 1_000
-/** Weight of the latest in the average. */
-const HOLD_WEIGHT = 1 / 8
-/** The queue looks for due jobs once a second; sooner is no use. Who finds a place sooner waits for it here. */
-const RETRY_MS_MIN = 250
-/** Who waits here stays for so many times as long while the line moves. */
-const WAITS_MAX = 4
-/** So that an endpoint that answers again is not left alone for long. */
-const RETRY_MS_MAX = 300_000
+/** A receiver that takes so long keeps a place from others. */
+const SLOW_MS = 10_000
 /** An endpoint that nothing was sent to for so long begins anew; its connections are closed by then. */
 const KEPT_MS = 60_000
+/** That it was slow is known for longer, since it is tried seldom then. */
+const SLOW_KEPT_MS = 3_600_000
 
 export type LeaveResult =
   /** The receiver took it. */
@@ -36,31 +40,19 @@ type Leave = (result: LeaveResult, tookMs?: number) => void
 /** A place, to be left once; or none, and when to try again. */
 export type Entry = { leave: Leave; retryInMs: null } | { leave: null; retryInMs: number }
 
-interface Endpoint {
+interface Endpoint extends Line {
   share: Share
   /** Since when, the oldest first. */
   inFlight: Set<{ since: number }>
-  /** How long a place is held, on average; `null` = nobody has left one yet. */
-  holdMs: number | null
-  /** When the next of those who found no place may try. */
-  nextTryAt: number
-  /** When a place was last left, or the first one taken. */
-  movedAt: number
-  waiting: Waiting[]
-}
-
-interface Waiting {
-  max: number
-  letIn(): void
+  /** The last that got so far timed out, or took long. */
+  isSlow: boolean
 }
 
 const newEndpoint = (now: number): Endpoint => ({
+  ...newLine(),
   share: newShare(now),
   inFlight: new Set(),
-  holdMs: null,
-  nextTryAt: 0,
-  movedAt: 0,
-  waiting: [],
+  isSlow: false,
 })
 
 /** The places that one endpoint may take in this process now, and those that it has taken. */
@@ -85,6 +77,8 @@ export interface Places {
   enterSoon(endpointId: string, max?: number): Entry | Promise<Entry>
   /** When to try again that found no place although there was one here. */
   retryInMs(endpointId: string, max: number): number
+  /** Whether it is likely to hold a place for long. */
+  isSlow(endpointId: string): boolean
   /** Of the endpoints that something was sent to in the last minute. */
   inUse(): PlacesOfEndpoint[]
 }
@@ -136,57 +130,37 @@ export function createPlaces(options: {
       settle(endpoint, { result, tookMs, isFull, since: taken.since, now: now(), max: shareMax })
       const share = shareOf(endpoint)
       if (TROUBLE.has(result) && share < before) onShrunk?.({ endpointId, result, before, share })
-      letIn(endpoint)
+      letInFirst(endpoint)
     }
     return { leave, retryInMs: null }
   }
-  const letIn = (endpoint: Endpoint): void => {
-    for (let [first] = endpoint.waiting; first; [first] = endpoint.waiting) {
-      if (endpoint.inFlight.size >= capOf(endpoint, first.max)) return
-      first.letIn()
-    }
-  }
   const putOff = (endpoint: Endpoint, max: number): Entry => ({
     leave: null,
-    retryInMs: queue(endpoint, soonCapOf(endpoint, max), now(), random),
+    retryInMs: retryAfterMs(endpoint, soonCapOf(endpoint, max), now(), random),
   })
 
-  const waitInLine = (id: string, endpoint: Endpoint, max: number): Promise<Entry> =>
-    new Promise((resolve) => {
-      let waits = 1
-      const leaveLine = (entry: Entry) => {
-        clearTimeout(timer)
-        endpoint.waiting.splice(endpoint.waiting.indexOf(waiting), 1)
-        resolve(entry)
-      }
-      const goOnOrLeave = () => {
-        if (waits >= WAITS_MAX || !isMoving(endpoint, now()))
-          return leaveLine(putOff(endpoint, max))
-        waits += 1
-        timer.refresh()
-      }
-      const waiting: Waiting = { max, letIn: () => leaveLine(take(id, endpoint)) }
-      const timer = setTimeout(goOnOrLeave, RETRY_MS_MIN)
-      endpoint.waiting.push(waiting)
-    })
+  const takeIfFree = (id: string, endpoint: Endpoint, max: number): Entry | null =>
+    endpoint.inFlight.size < capOf(endpoint, max) ? take(id, endpoint) : null
 
   return {
     enter(id, max = Number.POSITIVE_INFINITY) {
       const endpoint = find(id)
-      return endpoint.inFlight.size < capOf(endpoint, max)
-        ? take(id, endpoint)
-        : putOff(endpoint, max)
+      return takeIfFree(id, endpoint, max) ?? putOff(endpoint, max)
     },
     enterSoon(id, max = Number.POSITIVE_INFINITY) {
       const endpoint = find(id)
-      if (endpoint.inFlight.size < capOf(endpoint, max)) return take(id, endpoint)
+      const enter = () => takeIfFree(id, endpoint, max)
+      const giveUp = () => putOff(endpoint, max)
+      const entry = enter()
+      if (entry) return entry
       return isSoonFree(endpoint, soonCapOf(endpoint, max), now())
-        ? waitInLine(id, endpoint, max)
-        : putOff(endpoint, max)
+        ? waitInLine(endpoint, { enter, giveUp, now })
+        : giveUp()
     },
+    isSlow: (id) => endpoints.get(id)?.isSlow ?? false,
     retryInMs(id, max) {
       const endpoint = find(id)
-      return queue(endpoint, soonCapOf(endpoint, max), now(), random)
+      return retryAfterMs(endpoint, soonCapOf(endpoint, max), now(), random)
     },
     inUse: () =>
       [...endpoints]
@@ -217,6 +191,7 @@ function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }:
   const { share, inFlight } = endpoint
   endpoint.movedAt = now
   if (!UNHELD.has(result)) learnHold(endpoint, now - since)
+  if (result !== 'other') endpoint.isSlow = result === 'timeout' || tookMs >= SLOW_MS
   if (TROUBLE.has(result)) shrink(share, since, now)
   // The queue was as long as an endpoint that does not answer made it.
   if (result === 'answered' && !share.hasAnswered) endpoint.nextTryAt = 0
@@ -229,33 +204,7 @@ function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }:
   endpoint.nextTryAt = now + Math.max(endpoint.nextTryAt - now, 0) * (before / share.size)
 }
 
-function learnHold(endpoint: Endpoint, heldMs: number): void {
-  const usualMs = endpoint.holdMs ?? heldMs
-  endpoint.holdMs = usualMs + (heldMs - usualMs) * HOLD_WEIGHT
-}
-
-/** Whether a place was left a moment ago. */
-const isMoving = ({ movedAt }: Endpoint, now: number): boolean => now - movedAt <= RETRY_MS_MIN
-
-/**
- * Whether one more in line is likely to be let in before he would be told to come back. As long as nothing is known
- * of the endpoint: yes, since the first answer may come any moment, and all who come by then would be put off.
- */
-function isSoonFree(endpoint: Endpoint, cap: number, now: number): boolean {
-  const { waiting, holdMs } = endpoint
-  return isMoving(endpoint, now) && ((waiting.length + 1) * (holdMs ?? 0)) / cap <= RETRY_MS_MIN
-}
-
-/** The end of the queue; beyond its bound by chance, lest all of those come back together. */
-function queue(endpoint: Endpoint, cap: number, now: number, random: () => number): number {
-  const tryAt = Math.max(endpoint.nextTryAt, now) + (endpoint.holdMs ?? HOLD_MS_GUESS) / cap
-  if (tryAt - now > RETRY_MS_MAX) return Math.ceil((RETRY_MS_MAX * (1 + random())) / 2)
-  endpoint.nextTryAt = tryAt
-  return Math.max(Math.ceil(tryAt - now), RETRY_MS_MIN)
-}
-
 function isForgettable(endpoint: Endpoint, now: number): boolean {
-  const { inFlight, nextTryAt, waiting, movedAt } = endpoint
-  const isQuiet = inFlight.size === 0 && nextTryAt <= now && waiting.length === 0
-  return isQuiet && now - movedAt > KEPT_MS
+  const isQuiet = endpoint.inFlight.size === 0 && isEmpty(endpoint, now)
+  return isQuiet && now - endpoint.movedAt > (endpoint.isSlow ? SLOW_KEPT_MS : KEPT_MS)
 }
