@@ -20,7 +20,9 @@ function process({ isStrict = false, on = pool } = {}) {
     now: () => time,
   })
   const violations = async (type: string, data: unknown = 'x') =>
-    (await check.check([{ type, data }])).map(({ field, message }) => `${field}: ${message}`)
+    (await check.check([{ tenant: 'a', type, data }])).map(
+      ({ field, message }) => `${field}: ${message}`,
+    )
   return {
     ...check,
     violations,
@@ -48,10 +50,11 @@ const change = (name: string, schema: unknown) =>
 t.test('while nothing is described an event costs no query', async (t) => {
   await pool.query('delete from postrider.event_type')
   const api = process()
-  for (let n = 0; n < 100; n++) t.strictSame(await api.check([{ type: 'a', data: n }]), [])
+  for (let n = 0; n < 100; n++)
+    t.strictSame(await api.check([{ tenant: 'a', type: 'a', data: n }]), [])
   t.equal(api.sent.length, 1)
   api.passes(1_999)
-  await api.check([{ type: 'a', data: 1 }])
+  await api.check([{ tenant: 'a', type: 'a', data: 1 }])
   t.equal(api.sent.length, 1)
 })
 
@@ -60,11 +63,11 @@ t.test('names each event and each violation of a batch', async (t) => {
   const free = await describeType(null)
   const api = process()
   const events = [
-    { type: integer, data: 1 },
-    { type: integer, data: 'x' },
-    { type: free, data: 'x' },
-    { type: 'not.described', data: 'x' },
-    { type: integer, data: 1.5 },
+    { tenant: 'a', type: integer, data: 1 },
+    { tenant: 'a', type: integer, data: 'x' },
+    { tenant: 'a', type: free, data: 'x' },
+    { tenant: 'a', type: 'not.described', data: 'x' },
+    { tenant: 'a', type: integer, data: 1.5 },
   ]
   t.match(await api.check(events), [
     { index: 1, code: 'data_invalid', field: 'data', message: 'must be integer' },
@@ -137,4 +140,21 @@ t.test('events are not held up while the names are read, and an outage is report
   await t.rejects(api.violations(name), /terminated/)
   isDown = false
   t.equal((await api.violations(name)).length, 1)
+})
+
+t.test('what is not checked quickly is checked in a thread, while others are', async (t) => {
+  const endless = await describeType({ type: 'string', pattern: '^(a+)+$' })
+  const integer = await describeType(INTEGER)
+  const api = process()
+  await api.violations(integer, 1)
+  const order: string[] = []
+  const bad = `${'a'.repeat(40)}!`
+  const check = (tenant: string, type: string, data: unknown) =>
+    api.check([{ tenant, type, data }]).finally(() => order.push(type))
+  const slow = check('a', endless, bad)
+  await Promise.all([1, 2].map((data) => check('b', integer, data)))
+  t.match(await slow, [{ code: 'data_invalid', message: /takes longer than 100 ms/ }])
+  t.strictSame(order, [integer, integer, endless])
+  // Known to be slow now: it goes to the thread at once, and is found right there as well.
+  t.strictSame(await check('a', endless, 'aaa'), [])
 })

@@ -1,8 +1,11 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../database/schema.ts'
+import { SweptMap } from '../limits/swept-map.ts'
 import type { SchemaCompiler, Validate } from './schema-compiler.ts'
 import { SchemaInvalid } from './schema-compiler.ts'
 import { joinPath } from './schema-rules.ts'
+import { createSlowChecks } from './slow-checks.ts'
+import { TookTooLong } from './time-limit.ts'
 
 /** From then on the names are read anew, while events go on being checked with those at hand. */
 const FRESH_MS = 2_000
@@ -16,7 +19,14 @@ const CHECK_MS_MAX = 1_000
 /** Whoever has more mistakes than this has one in their program, and knows it by then. */
 const VIOLATIONS_MAX = 100
 
+/** What checking an event may hold up the process for; data of the largest size takes some 10 ms. */
+const QUICK_MS_MAX = 25
+/** For so long events of a tenant and type that were not checked by then go to the thread at once. */
+const SLOW_MS = 60_000
+
 export interface CheckedEvent {
+  /** Key of the tenant, whose time a slow check takes. */
+  tenant: string
   type: string
   data: unknown
 }
@@ -58,10 +68,11 @@ export function createEventTypeCheck(options: EventTypeCheckOptions): EventTypeC
   const { database, isStrict, now = () => performance.now() } = options
   const known = keepFresh(() => readKnown(database), now)
   const compiled = createCompiled(options)
+  const checkOne = createCheck(now)
 
   const validatorOf = async (type: string): Promise<Validate | null> => {
     const version = (await known.get()).get(type)
-    return version ? compiled.get(type, version) : null
+    return version ? (await compiled.get(type, version)).validate : null
   }
   return {
     validatorOf,
@@ -71,19 +82,38 @@ export function createEventTypeCheck(options: EventTypeCheckOptions): EventTypeC
       if (types.size === 0 && !isStrict) return []
       const violations: EventViolation[] = []
       const endsAt = performance.now() + CHECK_MS_MAX
-      for (const [index, { type, data }] of events.entries()) {
+      for (const [index, event] of events.entries()) {
+        const { type } = event
         if (violations.length >= VIOLATIONS_MAX) break
         if (performance.now() > endsAt) return [...violations, tookTooLong(index)]
         const version = types.get(type)
         if (version === undefined && isStrict) violations.push(unknownType(index))
         if (!version) continue
-        const validate = await compiled.get(type, version)
-        for (const { path, message } of validate(data)) {
+        const schema = await compiled.get(type, version)
+        for (const { path, message } of await checkOne(event, schema)) {
           violations.push({ index, code: 'data_invalid', field: fieldOf(path), message })
         }
       }
       return violations
     },
+  }
+}
+
+/** Checks at once what can be checked quickly, and the rest in a thread. */
+function createCheck(now: () => number) {
+  const slowChecks = createSlowChecks()
+  const slowUntil = new SweptMap<number>((until) => until <= now())
+  return ({ tenant, type, data }: CheckedEvent, { validate, text }: Compiled) => {
+    const which = `${tenant} ${type}`
+    if ((slowUntil.get(which) ?? 0) <= now()) {
+      try {
+        return validate(data, QUICK_MS_MAX)
+      } catch (error) {
+        if (!(error instanceof TookTooLong)) throw error
+        slowUntil.set(which, now() + SLOW_MS)
+      }
+    }
+    return slowChecks.check(tenant, text, data)
   }
 }
 
@@ -142,28 +172,35 @@ function keepFresh<T>(read: () => Promise<T>, now: () => number) {
   }
 }
 
+interface Compiled {
+  validate: Validate
+  /** The schema as JSON. */
+  text: string
+}
+
 /** Compiles a schema when it is first needed, and forgets those that were not for the longest time. */
 function createCompiled({ database, compiler }: EventTypeCheckOptions) {
-  const cache = new Map<string, { version: string; validate: Promise<Validate> }>()
+  const cache = new Map<string, { version: string; compiled: Promise<Compiled> }>()
 
-  const compile = async (type: string): Promise<Validate> => {
+  const compile = async (type: string): Promise<Compiled> => {
     const row = await database
       .selectFrom('event_type')
       .select('schema')
       .where('name', '=', type)
       .executeTakeFirst()
-    return row?.schema ? compileStored(compiler, row.schema) : () => []
+    const text = row?.schema ?? 'true'
+    return { text, validate: compileStored(compiler, text) }
   }
   return {
-    async get(type: string, version: string): Promise<Validate> {
+    async get(type: string, version: string): Promise<Compiled> {
       let entry = cache.get(type)
-      if (entry?.version !== version) entry = { version, validate: compile(type) }
+      if (entry?.version !== version) entry = { version, compiled: compile(type) }
       cache.delete(type)
       cache.set(type, entry)
       const [oldest] = cache.keys()
       if (cache.size > COMPILED_MAX && oldest !== undefined) cache.delete(oldest)
-      entry.validate.catch(() => cache.get(type) === entry && cache.delete(type))
-      return entry.validate
+      entry.compiled.catch(() => cache.get(type) === entry && cache.delete(type))
+      return entry.compiled
     },
   }
 }

@@ -26,8 +26,13 @@ export class SchemaInvalid extends Error {
   }
 }
 
-/** Every mistake in the data. Takes a bounded time, and says so when that was not enough. */
-export type Validate = (data: unknown) => Violation[]
+/**
+ * Every mistake in the data. Takes a bounded time, and says so when that was not enough.
+ *
+ * @param msMax less time, for who has another way then
+ * @throws TookTooLong if `msMax` was given and was not enough
+ */
+export type Validate = (data: unknown, msMax?: number) => Violation[]
 
 export interface SchemaCompiler {
   /** @throws SchemaInvalid */
@@ -70,12 +75,13 @@ export function createSchemaCompiler(): SchemaCompiler {
       const mistakes = mistakesInSchema(schema)
       if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
       const validate = compile(withoutId(schema), false)
-      return (data) => {
+      return (data, msMax) => {
         try {
-          return within(VALIDATE_MS_MAX, () =>
+          return within(msMax ?? VALIDATE_MS_MAX, () =>
             validate(data) ? [] : toViolations(validate.errors),
           )
         } catch (error) {
+          if (msMax !== undefined && error instanceof TookTooLong) throw error
           const isEndless = error instanceof TookTooLong || error instanceof RangeError
           if (!isEndless) throw error
           const message = `takes longer than ${VALIDATE_MS_MAX} ms to validate, or refers to itself without end`

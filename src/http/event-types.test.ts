@@ -201,3 +201,21 @@ t.test('each route: 401 and 403; a key of one tenant may read', async (t) => {
   }
   t.equal((await request('GET', `${TYPES}/guarded`)).status, 200, 'still there')
 })
+
+t.test('a tenant whose events take too long to check is told when to try again', async (t) => {
+  await put('endless.pattern', { schema: { type: 'string', pattern: '^(a+)+$' } })
+  await put('quick.one', { schema: { type: 'integer' } })
+  const bad = `${'a'.repeat(40)}!`
+  const slow = Array.from({ length: 14 }, () => publish('endless.pattern', bad))
+  t.equal((await publish('quick.one', 1)).status, 202, 'others are not held up')
+  const answers = await Promise.all(slow)
+  const refused = answers.filter(({ status }) => status === 429)
+  t.ok(refused.length > 0)
+  for (const { json, headers } of refused) {
+    t.match(json, { code: 'too_many_at_once' })
+    t.ok(Number(headers.get('retry-after')) >= 1)
+  }
+  const checked = answers.filter(({ status }) => status === 422)
+  t.equal(checked.length + refused.length, 14)
+  t.match(checked[0]?.json, { errors: [{ message: /takes longer than 100 ms/ }] })
+})

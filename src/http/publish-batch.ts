@@ -87,7 +87,8 @@ export function addPublishBatchRoute(
     refuseHeader(c.req.header('idempotency-key'))
     const items = toItems(body, c.get('caller'), eventBytesMax)
     const { events } = body.value as { events: CheckedEvent[] }
-    await refuseUnfit(eventTypeCheck, events, (index) => `events[${index}].`)
+    const checked = items.map(({ tenant }, n) => ({ ...(events[n] as CheckedEvent), tenant }))
+    await refuseUnfit(eventTypeCheck, checked, (index) => `events[${index}].`)
     const request = { kind: 'batch', readAt, header: (name: string) => c.req.header(name) } as const
     const data = await accept(request, (trace) =>
       batchPublisher.publishAll(items.map((item) => ({ ...item, trace }))),

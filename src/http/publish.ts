@@ -67,7 +67,8 @@ export function addPublishRoute(
     const readAt = performance.now()
     if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
-    await refuseUnfit(eventTypeCheck, [body.value as CheckedEvent], () => '')
+    const event = { ...(body.value as CheckedEvent), tenant: item.tenant }
+    await refuseUnfit(eventTypeCheck, [event], () => '')
     const request = { kind: 'event', readAt, header: (name: string) => c.req.header(name) } as const
     const [published] = await accept(request, async (trace): Promise<[Published]> => {
       return [await publisher.publish({ ...item, trace })]
