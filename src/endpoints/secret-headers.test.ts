@@ -84,6 +84,11 @@ t.test('what is marked is secret, in any case of its letters, and stays so', asy
   t.strictSame(Object.keys(changed.secret_headers), ['X-Team-Code'])
 })
 
+t.test('a header with a name that every object inherits is none that is secret', async (t) => {
+  const before = store({ constructor: 'a', toString: 'b' } as unknown as Record<string, string>)
+  t.strictSame(shownHeaders(before).secretHeaders, [])
+})
+
 t.test('what was shown and is given back is as it was', async (t) => {
   const before = store({ Authorization: 'Bearer a', 'X-Code': 'b', 'X-Team': 'c' }, ['X-Code'])
   const { headers, secretHeaders } = shownHeaders(before)

@@ -65,7 +65,7 @@ export function shownHeaders({ headers, secret_headers: sealed }: StoredHeaders)
     ...Object.keys(sealed).map((name) => [name, MASK]),
   ])
   const secretHeaders = Object.keys(shown).filter(
-    (name) => name in sealed || shown[name] !== headers[name],
+    (name) => Object.hasOwn(sealed, name) || shown[name] !== headers[name],
   )
   return { headers: shown, secretHeaders }
 }
