@@ -22,7 +22,7 @@ import { createEventTypeServices } from '../events/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
 import { createKeyTurns } from '../events/key-turns.ts'
 import { createPublisher, type Publisher } from '../events/publish.ts'
-import { createBatchPublisher } from '../events/publish-batch.ts'
+import { createBatchPublisher, LANES } from '../events/publish-batch.ts'
 import { createRememberingPublisher } from '../events/remembering-publisher.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
@@ -46,8 +46,8 @@ import type { SharedParts } from './shared-parts.ts'
 const API_CONNECTIONS = 8
 /** Two lanes each for events with an idempotency key, without, and large ones. */
 const PUBLISH_CONNECTIONS = 6
-/** Two lanes; a batch of a thousand may take seconds. */
-const BATCH_CONNECTIONS = 2
+/** One a lane; a batch of a thousand may take seconds. */
+const BATCH_CONNECTIONS = LANES
 /** Requests share a statement: when it takes longer, each is tried again alone. */
 const PUBLISH_STATEMENT_MS_MAX = 3_000
 const API_STATEMENT_MS_MAX = 10_000
@@ -55,7 +55,7 @@ const API_STATEMENT_MS_MAX = 10_000
 const API_SILENCE_MS_MAX = 15_000
 /** Half of the connections: the other half is for what takes a millisecond. */
 const HEAVY = { atOnce: API_CONNECTIONS / 2, waiting: 500, waitingPerKey: 100, waitMs: 2_000 }
-/** Each holds its body meanwhile; two of them are with the database, and the others wait for it anyway. */
+/** Each holds its body meanwhile; a few of them are with the database, and the others wait for it anyway. */
 const BATCHES = {
   ...{ atOnce: 32, atOncePerKey: 4, atOncePerTenant: 4 },
   ...{ waiting: 256, waitingPerKey: 32, waitMs: 5_000 },

@@ -12,7 +12,7 @@ import { BatchRefused, DatabaseUnavailable } from './publish-refused.ts'
 const { url, pool } = await createTestDatabase(t)
 const publishing = createPool({
   connectionString: url,
-  max: 2,
+  max: 3,
   applicationName: 'publish-batch-test',
 })
 t.teardown(() => publishing.end())
@@ -158,4 +158,28 @@ t.test('a batch that takes too long is told to be smaller', async (t) => {
   await lock.query('rollback')
   t.equal(await count(), 0)
   t.match(await batches.publishAll([item()]), [{ duplicate: false }], 'the connection goes on')
+})
+
+// One tenant whose batches took long, with a thousand endpoints, took every lane, and all others were refused.
+t.test('a tenant whose batches take long leaves a lane to the others', async (t) => {
+  const [slow, quick] = [await bundle(), await bundle()]
+  await pool.query(`
+    create function public.wait_for_test() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock(77); return new; end $$`)
+  await pool.query(`create trigger wait_for_test before insert on postrider.event
+    for each row when (new.type = 'slow') execute function public.wait_for_test()`)
+  const lock = await pool.connect()
+  await lock.query('select pg_advisory_lock(77)')
+  const items = [slow.item({ body: '{"type":"slow","data":1}' })]
+  const waiting = Array.from({ length: 4 }, () => publishAll(items))
+  await untilHolds(
+    pool,
+    `select count(*) = 2 as holds from pg_locks where locktype = 'advisory' and objid = 77 and not granted`,
+  )
+  t.equal((await publishAll([quick.item()])).length, 1)
+  t.equal(await quick.count(), 1)
+  await lock.query('select pg_advisory_unlock(77)')
+  lock.release()
+  t.equal((await Promise.all(waiting)).length, 4)
+  t.equal(await slow.count(), 4)
 })

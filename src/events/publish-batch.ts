@@ -1,6 +1,7 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
 import { createBoundedBatcher } from '../database/bounded-batcher.ts'
 import { isConflict, isTimeout } from '../database/outage.ts'
+import { createTurns } from '../limits/turns.ts'
 import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
 import {
   createExplainer,
@@ -21,7 +22,11 @@ import { sizeOf, WAITING } from './waiting.ts'
 
 const LOCK_NOT_AVAILABLE = '55P03'
 /** Each holds a connection for as long as a statement of a thousand events takes. */
-const LANES = 2
+export const LANES = 3
+/** One is left for others, however long the batches of a tenant with many endpoints take. */
+const LANES_OF_TENANT = LANES - 1
+/** Of batches, which are bounded by the memory that they hold. */
+const WAITING_MAX = 1_000
 
 /** Nothing was stored: events and endpoints multiply, and Postgres ended the statement. */
 export class BatchTooSlow extends Error {
@@ -59,22 +64,53 @@ export function createBatchPublisher({
   keyWaitMsMax?: number
 }): BatchPublisher {
   const explain = createExplainer(pool)
-  const lanes = createBoundedBatcher<readonly PublishItem[], Published[]>({
+  const inLane = createLanes()
+  const publishIn = (items: readonly PublishItem[]) =>
+    inLane(items, () => publishAll(pool, explain, items))
+  const waiting = createBoundedBatcher<readonly PublishItem[], Published[]>({
     ...WAITING,
     sizeOf,
-    run: (batches) => Promise.all(batches.map((items) => publishAll(pool, explain, items))),
+    run: (batches) => Promise.all(batches.map(publishIn)),
     maxItems: 1,
-    lanes: LANES,
+    lanes: WAITING_MAX,
   })
   const underWay = createUnderWay()
   return {
     publishAll: (items) => {
       const endsAt = performance.now() + keyWaitMsMax
-      const publish = () => whileBusy(() => lanes.add(items), { endsAt })
+      const publish = () => whileBusy(() => waiting.add(items), { endsAt })
       return underWay.add(keyTurns.all(items, publish))
     },
     idle: underWay.idle,
   }
+}
+
+/** Lanes of the database, to tenants in turn; who waits too long for one is refused as by a database that hangs. */
+function createLanes() {
+  const turns = createTurns({
+    atOnce: LANES,
+    atOncePerKey: LANES_OF_TENANT,
+    waiting: WAITING_MAX,
+    waitingPerKey: WAITING_MAX,
+    waitMs: WAITING.waitMsMax,
+  })
+  return async <T>(items: readonly PublishItem[], run: () => Promise<T>): Promise<T> => {
+    const giveBack = await turns.take({ key: tenantOf(items) }).catch(() => {
+      throw WAITING.refusal()
+    })
+    try {
+      return await run()
+    } finally {
+      giveBack()
+    }
+  }
+}
+
+/** Batches of several tenants count as those of one more. */
+function tenantOf(items: readonly PublishItem[]): string {
+  const tenants = new Set(items.map(({ tenant }) => tenant))
+  const [tenant = ''] = tenants
+  return tenants.size === 1 ? tenant : ''
 }
 
 async function publishAll(
