@@ -9,7 +9,7 @@ import { startRawReceiver, startReceiver } from '../testing/receiver.ts'
 import { startSender } from '../testing/sender.ts'
 import { startSlowAddress } from '../testing/slow-address.ts'
 import { ADDRESSES_MAX, DialFailed, Dialing, openFirst } from './dial.ts'
-import type { LookupAll } from './lookup.ts'
+import type { Later, LookupAll } from './lookup.ts'
 
 const certificates = await makeCertificates()
 tls.setDefaultCACertificates([certificates.ca])
@@ -23,7 +23,7 @@ const resolving =
     done(null, addresses.map(toAddress))
 
 /** A race whose addresses connect or fail when the case says so. */
-function race(addresses: string[]) {
+function race(addresses: string[], later?: Later) {
   const dialing = new Dialing()
   const opened = new Map<string, Attempt>()
   const waiting = new Map<string, (attempt: Attempt) => void>()
@@ -36,7 +36,7 @@ function race(addresses: string[]) {
   }
   return {
     dialing,
-    outcome: openFirst(addresses.map(toAddress), open, dialing),
+    outcome: openFirst({ addresses: addresses.map(toAddress), later }, open, dialing),
     /** Resolves once the address is tried. */
     trying: (address: string) =>
       new Promise<Attempt>((resolve) => {
@@ -98,6 +98,37 @@ t.test('one that fails leaves the others to go on', async (t) => {
   t.equal(await outcome, socket)
 })
 
+// A machine without IPv6, and a name whose A record is looked up more slowly: every attempt failed.
+t.test('addresses that are found later join in, also when all others have failed', async (t) => {
+  const later = Promise.withResolvers<LookupAddress[]>()
+  const { outcome, trying } = race(['2001:db8::1'], later.promise)
+  ;(await trying('2001:db8::1')).fail('ENETUNREACH')
+  later.resolve(['192.0.2.1', '192.0.2.2'].map(toAddress))
+  const socket = new net.Socket()
+  ;(await trying('192.0.2.2')).connect(socket)
+  t.equal(await outcome, socket)
+
+  const none = Promise.withResolvers<LookupAddress[]>()
+  const failed = race(['2001:db8::1'], none.promise)
+  const rejected = t.rejects(failed.outcome, failure('ENETUNREACH'))
+  ;(await failed.trying('2001:db8::1')).fail('ENETUNREACH')
+  none.resolve([])
+  await rejected
+})
+
+t.test('addresses that are found later are tried beside one that hangs', async (t) => {
+  const { outcome, trying, dialing } = race(
+    ['2001:db8::1'],
+    Promise.resolve([toAddress('192.0.2.1')]),
+  )
+  const hangs = await trying('2001:db8::1')
+  const socket = new net.Socket()
+  ;(await trying('192.0.2.1')).connect(socket)
+  t.equal(await outcome, socket)
+  t.ok(hangs.signal.aborted)
+  t.strictSame(dialing.tried, ['2001:db8::1', '192.0.2.1'])
+})
+
 t.test('who does not wait any more ends them all', async (t) => {
   const { dialing, outcome, trying } = race(['192.0.2.1', '192.0.2.2'])
   const failed = t.rejects(outcome, { name: 'AbortError' })
@@ -105,7 +136,9 @@ t.test('who does not wait any more ends them all', async (t) => {
   dialing.end()
   await failed
   t.ok(first.signal.aborted && second.signal.aborted)
-  await t.rejects(openFirst([toAddress('192.0.2.1')], () => t.fail() as never, dialing))
+  await t.rejects(
+    openFirst({ addresses: [toAddress('192.0.2.1')] }, () => t.fail() as never, dialing),
+  )
 })
 
 t.test('only so many addresses are tried', async (t) => {

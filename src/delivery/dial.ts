@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns'
 import net from 'node:net'
 import type { VettedLookup } from './egress.ts'
-import type { LookupAll } from './lookup.ts'
+import type { Later, LookupAll } from './lookup.ts'
 
 /** How long one address is tried before the next is tried beside it (RFC 8305, 5). */
 const STAGGER_MS = 250
@@ -75,24 +75,30 @@ export function createDirectDial(lookup: VettedLookup): Dial {
     openFirst(await addressesOf(host, lookup, dialing), connectTo(port), dialing)
 }
 
+/** Of a name, those that are known by now, and those that come later. */
+export interface Found {
+  addresses: readonly LookupAddress[]
+  later?: Later | undefined
+}
+
 /** One for a host that is an address; such hosts are vetted before anything is dialled. */
 export async function addressesOf(
   host: string,
   lookup: LookupAddresses,
   dialing: Dialing,
-): Promise<LookupAddress[]> {
+): Promise<Found> {
   const family = net.isIP(host)
-  if (family !== 0) return [{ address: host, family }]
+  if (family !== 0) return { addresses: [{ address: host, family }] }
   dialing.phase = 'dns'
   const startedAt = performance.now()
-  const addresses = await new Promise<LookupAddress[]>((resolve, reject) => {
-    lookup(host, { all: true }, (error, found) =>
-      error ? reject(error) : resolve(found as LookupAddress[]),
+  const found = await new Promise<Found>((resolve, reject) => {
+    lookup(host, { all: true }, (error, addresses, later) =>
+      error ? reject(error) : resolve({ addresses, later } as Found),
     )
   })
   dialing.dnsMs = millisecondsSince(startedAt)
   dialing.phase = 'connect'
-  return addresses
+  return found
 }
 
 /** The part of a vetted lookup, or of any other, that is needed. */
@@ -104,16 +110,13 @@ type Open = (address: LookupAddress, signal: AbortSignal) => Promise<net.Socket>
 /**
  * Opens a connection by way of the first address that takes one. They are tried side by side, each 250 ms after
  * the one before or as soon as that has failed, the families in turn, and none is given up as long as somebody
- * waits: one may be slow where the others are dead. (Node gives each but the last 250 ms.)
+ * waits: one may be slow where the others are dead. (Node gives each but the last 250 ms.) Those that come later
+ * join in.
  *
  * @throws DialFailed, or the error of the only address
  */
-export function openFirst(
-  addresses: readonly LookupAddress[],
-  open: Open,
-  waiter: Waiter,
-): Promise<net.Socket> {
-  return new Race(inTurn(addresses).slice(0, ADDRESSES_MAX), open, waiter).run()
+export function openFirst(found: Found, open: Open, waiter: Waiter): Promise<net.Socket> {
+  return new Race(found, open, waiter).run()
 }
 
 /** Who waits for a connection; a `Dialing` is one. */
@@ -124,17 +127,20 @@ interface Waiter {
 }
 
 class Race {
-  readonly #waiting: LookupAddress[]
   readonly #open: Open
   readonly #waiter: Waiter
   readonly #underWay = new Set<AbortController>()
   readonly #failures: AddressFailure[] = []
   readonly #outcome = Promise.withResolvers<net.Socket>()
+  #waiting: LookupAddress[]
+  #later: Later | undefined
+  #triesLeft = ADDRESSES_MAX
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
-  constructor(addresses: LookupAddress[], open: Open, waiter: Waiter) {
-    this.#waiting = addresses
+  constructor({ addresses, later }: Found, open: Open, waiter: Waiter) {
+    this.#waiting = inTurn(addresses)
+    this.#later = later
     this.#open = open
     this.#waiter = waiter
   }
@@ -142,15 +148,27 @@ class Race {
   run(): Promise<net.Socket> {
     const { signal } = this.#waiter
     signal.addEventListener('abort', this.#abandon)
+    void this.#later?.then(this.#join)
     if (signal.aborted) this.#abandon()
     else this.#tryNext()
     return this.#outcome.promise
   }
 
+  readonly #join = (addresses: LookupAddress[]) => {
+    this.#later = undefined
+    this.#waiting = inTurn([...addresses, ...this.#waiting])
+    if (this.#isOver) return
+    if (this.#underWay.size === 0) this.#tryNext()
+    else this.#timer ??= setTimeout(this.#tryNext, STAGGER_MS)
+    this.#failIfDone()
+  }
+
   readonly #tryNext = () => {
     clearTimeout(this.#timer)
-    const next = this.#waiting.shift()
+    this.#timer = undefined
+    const next = this.#triesLeft > 0 ? this.#waiting.shift() : undefined
     if (!next) return
+    this.#triesLeft -= 1
     const controller = new AbortController()
     this.#underWay.add(controller)
     this.#waiter.tried?.push(next.address)
@@ -172,8 +190,13 @@ class Race {
     if (this.#isOver) return
     this.#underWay.delete(controller)
     this.#failures.push(failure)
-    if (this.#waiting.length > 0) this.#tryNext()
-    if (this.#underWay.size > 0) return
+    this.#tryNext()
+    this.#failIfDone()
+  }
+
+  #failIfDone(): void {
+    const [failure] = this.#failures
+    if (this.#underWay.size > 0 || this.#later !== undefined || !failure) return
     this.#end()
     const isOnly = this.#failures.length === 1
     this.#outcome.reject(isOnly ? failure.error : new DialFailed(this.#failures))

@@ -7,6 +7,7 @@ import {
   isAllowed,
   parseCidrs,
   parseNat64,
+  type VettedLookup,
   vetLiteralHost,
 } from './egress.ts'
 import type { LookupAll } from './lookup.ts'
@@ -355,6 +356,25 @@ t.test('lets a listed network through', async (t) => {
   answer()
   t.strictSame(await result, [null, PRIVATE.address, 4])
 })
+
+t.test(
+  'addresses that come later are vetted too, and waited for when all others are refused',
+  async (t) => {
+    const vetting = (found: LookupAddress[], later: LookupAddress[]) =>
+      createVettedLookup({
+        allow: [],
+        lookup: (_name, _options, done) => done(null, found, Promise.resolve(later)),
+      })
+    const resolve = (vetted: VettedLookup) =>
+      new Promise<unknown[]>((done) => vetted('a.test', { all: true }, (...result) => done(result)))
+    const [error, addresses, later] = await resolve(vetting([PUBLIC_6], [PRIVATE, PUBLIC]))
+    t.strictSame([error, addresses, await later], [null, [PUBLIC_6], [PUBLIC]])
+    t.strictSame((await resolve(vetting([PRIVATE], [PUBLIC]))).slice(0, 2), [null, [PUBLIC]])
+    t.match(await resolve(vetting([PRIVATE], [])), [
+      { code: 'EGRESS_BLOCKED', address: '10.0.0.1' },
+    ])
+  },
+)
 
 t.test('a name without addresses is not found', async (t) => {
   const { resolve, answer } = bundle({ found: [] })

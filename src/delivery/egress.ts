@@ -1,7 +1,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { createLookup, type LookupAll } from './lookup.ts'
+import { createLookup, type Later, type LookupAll } from './lookup.ts'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
@@ -161,14 +161,14 @@ function firstAddress(address: string, prefixLength: number): Address {
     : ipaddr.IPv6.networkAddressFromCIDR(`${address}/${prefixLength}`)
 }
 
-/** What `net.connect` calls, with `all` or without. */
+/** What `net.connect` calls, with `all` or without. With it, some addresses may come later. */
 export type VettedLookup = (
   hostname: string,
   options: LookupOptions,
   callback: (
     error: NodeJS.ErrnoException | null,
     address: string | LookupAddress[],
-    family?: number,
+    familyOrLater?: number | Later | undefined,
   ) => void,
 ) => void
 
@@ -189,18 +189,22 @@ export function createVettedLookup({
   lookup?: LookupAll
 }): VettedLookup {
   const shared = shareLookups(lookup)
+  const allowed = (found: LookupAddress[]) =>
+    found.filter(({ address }) => isAllowed(address, allow))
   return (hostname, options, callback) => {
+    const answer = (found: LookupAddress[], later?: Later): void => {
+      const addresses = allowed(found)
+      const [first] = addresses
+      if (!first && later !== undefined) void later.then((more) => answer([...found, ...more]))
+      else if (!first) callback(refusal(hostname, found), [])
+      else if (options.all)
+        callback(null, addresses, ...(later === undefined ? [] : [later.then(allowed)]))
+      else callback(null, first.address, first.family)
+    }
     shared(
       hostname,
       { family: options.family, hints: options.hints, all: true },
-      (error, found) => {
-        if (error) return callback(error, [])
-        const addresses = found.filter(({ address }) => isAllowed(address, allow))
-        const [first] = addresses
-        if (!first) return callback(refusal(hostname, found), [])
-        if (options.all) callback(null, addresses)
-        else callback(null, first.address, first.family)
-      },
+      (error, found, later) => (error ? callback(error, []) : answer(found, later)),
     )
   }
 }
@@ -222,9 +226,9 @@ function shareLookups(lookup: LookupAll): LookupAll {
     if (callbacks) return void callbacks.push(callback)
     const started = [callback]
     waiting.set(key, started)
-    lookup(hostname, options, (error, addresses) => {
+    lookup(hostname, options, (...answer) => {
       waiting.delete(key)
-      for (const done of started) done(error, addresses)
+      for (const done of started) done(...answer)
     })
   }
 }

@@ -72,6 +72,30 @@ t.test('a family that is never answered does not keep the other waiting', async 
   t.strictSame(await v6.resolve(), [V6])
 })
 
+t.test('a family that is answered too late to be waited for is handed in', async (t) => {
+  for (const [answer, expected] of [
+    [['192.0.2.1'], [V4]],
+    ['SERVFAIL', []],
+  ] as const) {
+    const late = Promise.withResolvers<NameAnswer>()
+    await using server = await startNameServer(({ type }) =>
+      type === 'A' ? late.promise : ['2001:db8::1'],
+    )
+    const lookup = createLookup({ servers: [server.address], hostsFile: NO_HOSTS })
+    const { addresses, later } = await new Promise<{
+      addresses: LookupAddress[]
+      later?: Promise<LookupAddress[]> | undefined
+    }>((resolve, reject) =>
+      lookup('a.test', { all: true }, (error, addresses, later) =>
+        error ? reject(error) : resolve({ addresses, later }),
+      ),
+    )
+    t.strictSame(addresses, [V6])
+    late.resolve(typeof answer === 'string' ? answer : [...answer])
+    t.strictSame(await later, expected)
+  }
+})
+
 t.test('a failing name server is no missing name, and the system is not asked', async (t) => {
   await using dns = await bundle({ A: 'SERVFAIL', AAAA: 'SERVFAIL' })
   await t.rejects(dns.resolve(), { code: 'EAI_AGAIN' })

@@ -2,11 +2,18 @@ import dns, { type LookupAddress, type LookupAllOptions } from 'node:dns'
 import { readFileSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
 
+/** Addresses of the family that has kept the other one waiting for too long; none if there are none. Never rejects. */
+export type Later = Promise<LookupAddress[]>
+
 /** The part of `dns.lookup` that is needed: all addresses of a name. */
 export type LookupAll = (
   hostname: string,
   options: LookupAllOptions,
-  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+  callback: (
+    error: NodeJS.ErrnoException | null,
+    addresses: LookupAddress[],
+    later?: Later | undefined,
+  ) => void,
 ) => void
 
 type LookupCallback = Parameters<LookupAll>[2]
@@ -58,8 +65,8 @@ export function createLookup(options: LookupOptions = {}): LookupAll {
     // Not before whoever asked has its socket: a tick later would be, and it would not hear of the end of the lookup.
     if (listed.length > 0) return void setImmediate(callback, null, listed)
 
-    query(hostname, families, options.servers, (addresses, codes) => {
-      if (addresses.length > 0) callback(null, addresses)
+    query(hostname, families, options.servers, (addresses, codes, later) => {
+      if (addresses.length > 0) callback(null, addresses, later)
       else if (codes.every((code) => UNKNOWN_CODES.has(code))) {
         system(hostname, lookupOptions, callback)
       } else callback(noAnswer(hostname), [])
@@ -77,35 +84,37 @@ function noAnswer(hostname: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`no answer about ${hostname}`), { code: 'EAI_AGAIN' })
 }
 
-/** Asks for all families at once. IPv4 comes first: more machines have a way there. */
+/**
+ * Asks for all families at once. IPv4 comes first: more machines have a way there. What comes too late to be waited
+ * for is handed in: it may be the only one that there is a way to.
+ */
 function query(
   hostname: string,
   families: readonly (4 | 6)[],
   servers: readonly string[] | undefined,
-  done: (addresses: LookupAddress[], codes: string[]) => void,
+  done: (addresses: LookupAddress[], codes: string[], later?: Later) => void,
 ): void {
   const resolver = new dns.Resolver({ timeout: QUERY_MS, tries: QUERY_TRIES })
   if (servers) resolver.setServers(servers)
   const found: LookupAddress[] = []
   const codes: string[] = []
+  const later = Promise.withResolvers<LookupAddress[]>()
   let outstanding = families.length
   let timer: NodeJS.Timeout | undefined
   let isDone = false
 
   const finish = () => {
-    if (isDone) return
     isDone = true
     clearTimeout(timer)
-    resolver.cancel()
-    done(
-      found.sort((a, b) => a.family - b.family),
-      codes,
-    )
+    found.sort((a, b) => a.family - b.family)
+    done(found, codes, outstanding > 0 ? later.promise : undefined)
   }
   const answered = (family: 4 | 6) => (error: NodeJS.ErrnoException | null, list?: string[]) => {
     outstanding -= 1
+    const addresses = (list ?? []).map((address) => ({ address, family }))
+    if (isDone) return later.resolve(addresses)
     if (error) codes.push(error.code ?? '')
-    else for (const address of list ?? []) found.push({ address, family })
+    found.push(...addresses)
     if (outstanding === 0) finish()
     else if (found.length > 0) timer ??= setTimeout(finish, OTHER_FAMILY_MS)
   }

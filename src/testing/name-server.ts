@@ -24,17 +24,17 @@ const RCODES = { NXDOMAIN: 3, SERVFAIL: 2 }
 
 /** A real name server on a free UDP port of 127.0.0.1. */
 export async function startNameServer(
-  answer: (question: Question) => NameAnswer,
+  answer: (question: Question) => NameAnswer | Promise<NameAnswer>,
 ): Promise<NameServer> {
   const socket = createSocket('udp4')
   const asked: Question[] = []
   const waiting = new Set<() => void>()
-  socket.on('message', (message, sender) => {
+  socket.on('message', async (message, sender) => {
     const { id, questions: [question] = [] } = packet.decode(message)
     if (!question) return
     asked.push({ name: question.name, type: question.type })
     for (const check of waiting) check()
-    reply({ id, question, answer: answer(question), sender })
+    reply({ id, question, answer: await answer(question), sender })
   })
   const reply = (to: {
     id: number | undefined
