@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `postrider` of the npm package: runs on this Node if it is new enough, else on the one of the
+// The command `postrider` of the npm package: runs on this Node if it is new enough, otherwise on the one of the
 // npm package `node`, which is installed along where its script may run. Must be understood by old Nodes.
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'

@@ -96,7 +96,7 @@ t.test('every alert has a runbook, and every runbook an alert', async (t) => {
 })
 
 t.test(
-  'the panels of the dashboard lie beside each other, and each says what it shows',
+  'the panels of the dashboard lie next to each other, and each says what it shows',
   async (t) => {
     const cells = new Set<string>()
     for (const { title, description, targets, gridPos } of dashboard.panels) {

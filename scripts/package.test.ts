@@ -38,7 +38,7 @@ function run(cwd: string, command: string[], env: Record<string, string> = {}) {
   return { status, stdout, stderr }
 }
 
-/** From a copy, since packing makes `dist` anew while other tests may be using it. */
+/** From a copy, since packing makes `dist` again while other tests may be using it. */
 function pack(): { filename: string; files: string[] } {
   const copy = join(base, 'checkout')
   mkdirSync(copy)

@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of the README: the console of a service of its own, with an hour of made-up traffic.
+ * Makes the pictures of the README: the console of its own service, with an hour of made-up traffic.
  *
  *     node --import ./scripts/jsx.ts scripts/screenshots.ts
  */
@@ -15,7 +15,7 @@ import { startServer } from './bench/server.ts'
 
 const IMAGES = join(import.meta.dirname, '..', 'docs', 'images')
 const KEY = 'admin-key-of-the-pictures'
-/** Wide enough for the navigation beside the page; small enough to be read in a README. */
+/** Wide enough for the navigation next to the page; small enough to be read in a README. */
 const VIEWPORT = { width: 1200, height: 760 }
 const TYPES = ['invoice.paid', 'invoice.due', 'order.shipped', 'user.created']
 

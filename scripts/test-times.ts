@@ -1,7 +1,7 @@
 /**
  * Lists what a run of tests took by file, from tap's raw output: `npm run test-times`.
  *
- * A file's time is that between its start and its end, beside others. What it would take alone is less: what
+ * A file's time is that between its start and its end, next to others. What it would take alone is less: what
  * is waited for goes on meanwhile, and the processor is shared.
  */
 import { readFileSync } from 'node:fs'

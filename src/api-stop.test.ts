@@ -91,7 +91,7 @@ async function judge(t: Test, bundle: Bundle, answers: Answer[]): Promise<void> 
   t.same(
     refused.filter((status) => status !== 503),
     [],
-    'whoever was answered otherwise was refused',
+    'anyone who was answered otherwise was refused',
   )
   const mayBeStored = answers.length - refused.length
   t.ok(ids.size <= mayBeStored, 'nothing is stored of what was refused')

@@ -12,7 +12,7 @@ import { untilHolds } from './testing/until.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 
-/** Two tenants, each with a key of its own, on a service whose requests wait for deliveries until `release`. */
+/** Two tenants, each with its own key, on a service whose requests wait for deliveries until `release`. */
 async function bundle(t: Test, env: Record<string, string> = {}) {
   const service = await startEverything(t, databaseUrl, env)
   const { apiKeys } = service.api

@@ -1,4 +1,4 @@
-/** Streams of every kind: whoever goes, in whatever way, leaves no reader behind. */
+/** Streams of every kind: a reader that goes, in any way, is gone. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'

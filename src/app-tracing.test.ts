@@ -143,7 +143,7 @@ t.test(
   },
 )
 
-t.test('without a receiver of spans the trace reaches receivers all the same', async (t) => {
+t.test('without a receiver of spans the trace reaches receivers anyway', async (t) => {
   const { receiver, tenant, api, runner, publish } = await bundle(t)
   await publish(TRACED)
   const [overHttp] = await receiver.received(1)

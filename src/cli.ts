@@ -71,7 +71,7 @@ function handleFaults(): void {
   }
   process.on('uncaughtException', onFault)
   process.on('unhandledRejection', onFault)
-  // `postrider tenant list | head -1`: whoever reads has seen enough.
+  // `postrider tenant list | head -1`: anyone who reads has seen enough.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok)
     onFault(error)

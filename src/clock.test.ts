@@ -49,7 +49,7 @@ t.test('never works twice at a time, and stops only when it is done', async (t) 
   t.ok(done)
 })
 
-t.test('a failure is reported, and the next turn comes all the same', async (t) => {
+t.test('a failure is reported, and the next turn comes anyway', async (t) => {
   const errors: unknown[] = []
   const twice = Promise.withResolvers<void>()
   const recurring = every(

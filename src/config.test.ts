@@ -79,7 +79,7 @@ t.test('every mistake is reported at once, by name', async (t) => {
   t.ok(mistakes.some((mistake) => mistake.startsWith('RETRY_SCHEDULE (entry 2) ')))
 })
 
-t.test('what a command needs is missing by name, beside the other mistakes', async (t) => {
+t.test('what a command needs is missing by name, next to the other mistakes', async (t) => {
   const names = (command: 'api' | 'runner' | 'migrate') => {
     try {
       readConfig({ PORT: 'x' }, command)

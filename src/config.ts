@@ -157,7 +157,7 @@ const variables = z.object({
     .transform((files) => files.flat())
     .register(documentation, {
       meaning:
-        "Files of PEM certificates that a runner trusts beside Node's own authorities, of receivers and the proxy; comma separated, read at start",
+        "Files of PEM certificates that a runner trusts next to Node's own authorities, of receivers and the proxy; comma separated, read at start",
       default: 'none',
     }),
   HTTPS_ONLY: z
@@ -233,7 +233,7 @@ const variables = z.object({
     unit: 'replays',
   }),
   REPLAYS_PER_TENANT: wholeNumber(1, 10_000).default(5).register(documentation, {
-    meaning: 'Replays of one tenant that may run, whoever started them; then 429',
+    meaning: 'Replays of one tenant that may run, no matter who started them; then 429',
     default: '5',
     unit: 'replays',
   }),
@@ -354,7 +354,7 @@ export interface Config {
   /** CIDRs. */
   egressNat64: readonly string[]
   egressProxy: URL | undefined
-  /** PEM, one certificate each, beside Node's own. */
+  /** PEM, one certificate each, next to Node's own. */
   egressCaCertificates: readonly string[]
   httpsOnly: boolean
   retryScheduleSeconds: readonly number[]

@@ -14,7 +14,7 @@ const { pool, url } = await createTestDatabase(t)
 const HEARS_NOTHING_MS_MAX = 60_000
 
 // Its idle connections were kept, and every statement on them waited for ever: the runner was known as
-// living, by a connection that it had dialled anew, and did nothing.
+// living, by a connection that it had dialled again, and did nothing.
 t.test('a runner whose database host died works on as soon as there is another', async (t) => {
   await using receiver = await startReceiver()
   const tenant = await createTenant(pool)

@@ -56,7 +56,7 @@ function figuresOf(durations: number[]) {
   }
 }
 
-/** The same insert with and without a publish beside it, in turn. */
+/** The same insert with and without a publish next to it, in turn. */
 async function ownTransactions(client: pg.Client, { transactions, bytes }: BatchSettings) {
   await client.query('create table own_order (id bigserial primary key, data json not null)')
   const data = JSON.stringify(payloadsOf(bytes)(0))

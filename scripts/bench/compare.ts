@@ -1,5 +1,5 @@
 /**
- * This checkout beside a commit: fresh processes, fresh databases on one Postgres, order reversed
+ * This checkout next to a commit: fresh processes, fresh databases on one Postgres, order reversed
  * each round, medians and raw values. Ratios are to the commit.
  *
  *     node scripts/bench/compare.ts main~5 --rounds 5 --trials throughput,latency

@@ -10,7 +10,7 @@ import type { Watched } from './usage.ts'
 /** A system that takes part. */
 export interface Contender {
   name: string
-  /** Starts it afresh, on a database of its own; what it starts goes into `cleanup`. */
+  /** Starts it afresh, on its own database; what it starts goes into `cleanup`. */
   start(cleanup: Cleanup, receiver: Receiver, name: string): Promise<Running>
 }
 

@@ -1,6 +1,6 @@
 /**
  * What one tenant's filters cost a neighbour: 300 endpoints with the dearest filters and events of the largest size,
- * published in the same statement as the neighbour's event, and beside it while runners ask what was left over.
+ * published in the same statement as the neighbour's event, and next to it while runners ask what was left over.
  *
  *     node scripts/bench/filters.ts --events 40
  */

@@ -6,7 +6,7 @@ export interface Load {
   /** Numbered from 0 on. */
   events: number
   /**
-   * 0: a closed loop, each connection publishes as soon as it has its answer. Else an open loop:
+   * 0: a closed loop, each connection publishes as soon as it has its answer. Otherwise an open loop:
    * events fall due at this rate whatever the system does, and latency counts from when they were
    * due, so that a stall is not hidden by the driver waiting politely.
    */

@@ -49,7 +49,7 @@ export async function measureNeighbour(
   const alone = await measureOne(system, receiver, settings, 'alone')
 
   await startHanging(cleanup, system, settings)
-  const beside = await measureOne(system, receiver, settings, 'beside a hanging endpoint')
+  const beside = await measureOne(system, receiver, settings, 'next to a hanging endpoint')
   return {
     alone,
     beside,

@@ -44,7 +44,7 @@ export async function peer({ server, folder, redisPort }: PeerOptions): Promise<
   }
 }
 
-/** Whoever answers there would be measured instead. */
+/** Anyone who answers there would be measured instead. */
 async function assertFree(port: string): Promise<void> {
   if (!(await isFree(Number(port)))) throw new Error(`port ${port} is in use`)
 }

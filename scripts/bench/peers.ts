@@ -1,5 +1,5 @@
 /**
- * Postrider beside other systems: same Postgres, driver and receiver, one API and one worker each.
+ * Postrider next to other systems: same Postgres, driver and receiver, one API and one worker each.
  *
  *     node scripts/bench/peers.ts --peers ../peers/bullmq,../peers/other --rounds 3
  *

@@ -50,10 +50,10 @@ export function startChild(cleanup: Cleanup, options: ChildOptions): Child {
   cleanup.defer(stop)
   const ended = endOf(child)
   const failed = ended.then(async (reason) => {
-    await stopped // then whoever waits is being stopped as well
+    await stopped // then anyone who waits is being stopped as well
     return fail(options, reason)
   })
-  failed.catch(() => undefined) // whoever waits for something races it with this
+  failed.catch(() => undefined) // anyone who waits for something races it with this
   return { name: options.name, pid: child.pid ?? 0, ended, failed, stop }
 }
 

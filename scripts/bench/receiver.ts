@@ -1,5 +1,5 @@
 /**
- * A receiver in a process of its own: counts which events arrived, when, and how often, and does
+ * A receiver in its own process: counts which events arrived, when, and how often, and does
  * nothing else. Each event carries `"n":<integer>` in its data.
  *
  *     node scripts/bench/receiver.ts --port 9900 --delay 2000 --fail-every 10
@@ -36,7 +36,7 @@ server.listen({ port: options.port, host: '127.0.0.1', backlog: 1024 }, () => {
   else console.error(`receiving on http://127.0.0.1:${port}`)
 })
 process.on('message', (question: ReceiverQuestion) => process.send?.(answerTo(question)))
-process.on('disconnect', () => process.exit(0)) // whoever started it is gone
+process.on('disconnect', () => process.exit(0)) // anyone who started it is gone
 process.on('SIGUSR2', () => console.error(JSON.stringify(counts)))
 
 function noCounts() {

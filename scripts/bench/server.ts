@@ -36,7 +36,7 @@ export interface Server {
   pid: number | null
   /** Folder for logs and data; gone with the run. */
   folder: string
-  /** An empty database of its own. @returns its URL */
+  /** Its own empty database. @returns its URL */
   createDatabase(name: string): Promise<string>
   dropDatabase(name: string): Promise<void>
 }

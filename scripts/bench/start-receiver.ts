@@ -44,7 +44,7 @@ export interface ReceiverOptions {
   failEvery?: number
 }
 
-/** Starts receiver.ts in a process of its own; it ends with this one whatever happens. */
+/** Starts receiver.ts in its own process; it ends with this one whatever happens. */
 export async function startReceiver(
   cleanup: Cleanup,
   { port = 0, delayMs = 0, failEvery = 0 }: ReceiverOptions = {},

@@ -8,8 +8,8 @@ import { CHECKOUT } from './system.ts'
 const run = promisify(execFile)
 
 /**
- * Checks a commit out beside this one, for as long as the program runs. It uses the packages of
- * this checkout when it asks for the same ones, else it gets its own.
+ * Checks a commit out next to this one, for as long as the program runs. It uses the packages of
+ * this checkout when it asks for the same ones, otherwise it gets its own.
  */
 export async function checkOut(cleanup: Cleanup, ref: string, folder: string): Promise<string> {
   await run('git', ['-C', CHECKOUT, 'worktree', 'add', '--detach', folder, ref])

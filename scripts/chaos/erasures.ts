@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { isPassing } from '../../src/database/outage.ts'
 import type { ErasedLine, Ledger } from './ledger.ts'
 
-/** So few that most events are delivered all the same. */
+/** So few that most events are delivered anyway. */
 const BATCH = 5
 /**
  * Of a tenant that has less than this nothing is erased: which events are its oldest must not depend on a

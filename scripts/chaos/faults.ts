@@ -96,7 +96,7 @@ export function startFaults(options: {
     failure = error
     eachStruck.reject(error)
   })
-  eachStruck.promise.catch(() => undefined) // whoever stops hears of it
+  eachStruck.promise.catch(() => undefined) // anyone who stops hears of it
   return {
     struck,
     eachStruck: eachStruck.promise,

@@ -12,7 +12,7 @@ import type { ErasedLine, ReceivedLine } from './ledger.ts'
 export interface ErasureVerdict {
   /** Events whose data is gone. */
   erased: number
-  /** Of their (event, endpoint) pairs, those that the receiver got all the same, before or at that moment. */
+  /** Of their (event, endpoint) pairs, those that the receiver got anyway, before or at that moment. */
   erasedAndReceived: number
   /** Events that have their data although its erasure was acknowledged. */
   notErased: number

@@ -84,7 +84,7 @@ export function startOperator(options: {
     }
   }
   const running = run()
-  // Whoever calls stop hears of it; until then it is no unhandled rejection.
+  // Anyone who calls stop hears of it; until then it is no unhandled rejection.
   running.catch(eachDone.reject)
   eachDone.promise.catch(() => undefined)
   return {

@@ -1,5 +1,5 @@
 /**
- * A receiver in a process of its own that misbehaves at random, and writes down every request.
+ * A receiver in its own process that misbehaves at random, and writes down every request.
  *
  * It keeps the same keep-alive timeout as Node by default, so connections that it closes under a runner
  * happen by themselves. Started by `startReceiver`.
@@ -50,7 +50,7 @@ process.on('message', async (message) => {
   }
   process.send?.({ done: message })
 })
-process.on('disconnect', () => process.exit(0)) // whoever started it is gone
+process.on('disconnect', () => process.exit(0)) // anyone who started it is gone
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = JSON.parse(await textOf(request))

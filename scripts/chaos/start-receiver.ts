@@ -13,7 +13,7 @@ export interface Receiver {
   close(): Promise<void>
 }
 
-/** Starts receiver.ts in a process of its own; it ends with this one whatever happens. */
+/** Starts receiver.ts in its own process; it ends with this one whatever happens. */
 export async function startReceiver(
   cleanup: Cleanup,
   { folder, seed }: { folder: string; seed: number },

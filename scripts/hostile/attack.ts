@@ -14,7 +14,7 @@ export interface Attack {
   name: string
   /** For `--help` and docs. */
   about: string
-  /** Whether it mostly waits, and so is carried out beside the others. */
+  /** Whether it mostly waits, and so is carried out next to the others. */
   waits?: true
   run(field: Field): AsyncIterable<Finding>
 }

@@ -5,7 +5,7 @@ import type { Target } from './target.ts'
 const ANSWER_MS_MAX = 15_000
 /** An answer is looked at so far. */
 const ANSWER_BYTES_MAX = 4_194_304
-/** A client that opens more is an attack of its own, and would be one here too. */
+/** A client that opens more is an attack itself, and would be one here too. */
 const CONNECTIONS_MAX = 64
 
 export interface Answer {

@@ -16,7 +16,7 @@ export interface Operation {
 
 export const nameOf = ({ method, path }: Operation): string => `${method} ${path}`
 export const isOfTenant = ({ path }: Operation): boolean => path.includes('{tenant}')
-/** Something in the path beside the tenant. */
+/** Something in the path next to the tenant. */
 export const hasId = ({ path }: Operation): boolean => /\{(?!tenant\})/.test(path)
 
 /** The operations that the service has, so that one that is added is attacked by itself. */

@@ -61,7 +61,7 @@ async function forward(
   fault.ask?.(asked)
   const { hostname: host, port } = new URL(upstream)
   const sent = requestTo({ host, port, ...asked })
-  // Whoever is cut off on one side is on the other.
+  // Anyone who is cut off on one side is on the other.
   sent.on('error', () => response.destroy())
   response.once('close', () => sent.destroy())
   sent.once('response', (answered) => void reply(answered, fault, asked, response))

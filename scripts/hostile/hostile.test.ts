@@ -167,7 +167,7 @@ const FAULTS: Record<string, { fault: Fault; found: RegExp }> = {
   },
 }
 
-/** Most of it is waiting, which it does beside the others. */
+/** Most of it is waiting, which it does next to the others. */
 const slow = findFault('slow clients', 99)
 
 async function findFault(name: string, n: number) {

@@ -50,7 +50,7 @@ export async function makeParty(making: Making, name: string): Promise<Party> {
   await make('POST', path(`/endpoints/${endpoint.id}/pause`))
   const event = await make('POST', '/api/events', eventOf(name))
   const replay = await make('POST', path('/replays'), { since: LONG_AGO })
-  // Else it goes on by itself, and nobody could tell who has changed it.
+  // Otherwise it goes on by itself, and nobody could tell who has changed it.
   await asAdmin('POST', path(`/replays/${replay.id}/cancel`))
   const snapshot = async () => {
     const found = await Promise.all(SHOWN.map((rest) => asAdmin('GET', path(rest))))

@@ -27,7 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => interrupted.abort())
 }
 
-/** One line a try, the answers beside it. */
+/** One line a try, the answers next to it. */
 function tell({ attack, tried, verdict, answer }: Told): void {
   if (given.json === 0) console.log(`${verdict.padEnd(9)}  ${attack}: ${tried}: ${visible(answer)}`)
 }

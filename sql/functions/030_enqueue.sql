@@ -7,7 +7,7 @@
 --
 -- One living job per number. An inert job may still be in the hands of a runner that has fetched it and not
 -- claimed yet, and that will claim with the number it has read. So each job that is made for a delivery gets a
--- number that no job of it had before: whoever calls this for a delivery that is not new sets
+-- number that no job of it had before: a caller of this for a delivery that is not new sets
 -- due_attempt = due_attempt + 1 in the same transaction. Then only the newest job can claim, and a delivery that
 -- is 'delivering' and is claimed with the newest number has lost its runner: a job is taken from a runner only
 -- when that was reaped, and then claims and snoozes nothing. Removing a job needs no new number: until the next

@@ -1,7 +1,7 @@
 -- A changed limit reaches what waits: deliveries that the old one has put off are planned by the new one.
 --
--- Whoever changes rate_per_second or max_in_flight, and by whatever way, a trigger adds the endpoint's 'replan' job.
--- A runner takes what is put off, a batch at a time and the oldest first, asks the limits for each anew and puts it
+-- No matter who changes rate_per_second or max_in_flight, and how: a trigger adds the endpoint's 'replan' job.
+-- A runner takes what is put off, a batch at a time and the oldest first, asks the limits for each again and puts it
 -- off until then, or not at all. Slots of the rate before are void (rate_version).
 --
 -- And once more two seconds later: a statement that was putting something off by the old limits as the change was
@@ -20,7 +20,7 @@ begin
 end
 $$;
 comment on function postrider.note_changed_limits() is
-  'Trigger on endpoint: has what waits for a limit planned anew when the limit was changed.';
+  'Trigger on endpoint: has what waits for a limit planned again when the limit was changed.';
 
 create or replace trigger endpoint_limits
 before update of rate_per_second, max_in_flight on postrider.endpoint

@@ -8,7 +8,7 @@
 --            which they became due. 1,000 due ones of a tenant at most; of a line of more than 20,000 at most 1,000
 --            of the 20,000 newest.
 --   11 - 40  waiting rooms: the rest of what a tenant has due, a room for each such tenant. Runners serve a room
---            when the line is empty; else share_queue() lets a group of each room in at the end of the line,
+--            when the line is empty; otherwise share_queue() lets a group of each room in at the end of the line,
 --            the oldest first, whenever those before it are through.
 --   10       the surplus of a tenant that share_queue() has not seen yet; it is given its room within seconds.
 --
@@ -41,7 +41,7 @@ comment on function postrider.front_share() is 'Due deliveries that a tenant may
 -- share_queue: keeps to the rule above. Every runner calls it each second, one at a time (the duty `backlog`).
 --
 -- Locks: the jobs that it moves; it skips those that are locked. Cost: three index probes while nobody has more
---        than a share due. Else up to 20,000 jobs of the line are read and 6,000 moved, of each kind 2,000.
+--        than a share due. Otherwise up to 20,000 jobs of the line are read and 6,000 moved, of each kind 2,000.
 create or replace function postrider.share_queue() returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

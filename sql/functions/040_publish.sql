@@ -1,7 +1,7 @@
 -- publish_many: store events, their deliveries and jobs; one transaction with the caller's.
 --
 -- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?}.
--- A refused item stores nothing and carries its error code; its neighbours are stored all the same. Where an object names
+-- A refused item stores nothing and carries its error code; its neighbours are stored anyway. Where an object names
 -- a member twice the last one counts, as in JSON.parse.
 --
 -- Locks: the entries of the items' idempotency keys until the caller commits, taken in (tenant, key)
@@ -93,7 +93,7 @@ comment on function postrider.parse_publish_items_one_by_one(json, boolean) is
   'The same, item by item: finds which of them hold what jsonb cannot (\u0000, lone surrogates, numbers out of range, too deep).';
 
 -- A key that is taken and still valid is left alone, so that repeats of it wait for nobody, and write nothing.
--- One that expired is taken over. Keys in order, else two batches wait for each other.
+-- One that expired is taken over. Keys in order, otherwise two batches wait for each other.
 create or replace function postrider.take_idempotency_keys(items postrider.publish_item[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -291,7 +291,7 @@ $$;
 comment on function postrider.publish_many(json) is
   'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. A transaction that calls it cannot be prepared (two-phase commit), as it notifies.';
 
--- Apart from publish_many, whose statement would else be planned with every partition of delivery.
+-- Apart from publish_many, whose statement would otherwise be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key
 -- of a whole day.
 create or replace function postrider.delivery_count(event uuid) returns int

@@ -22,7 +22,7 @@
 --   hold     align, for what the endpoint, tenant or circuit says         pending -> held, with its reason
 --   release  align, or the probe of an open circuit                        held -> pending
 --   reopen   a person (retry_now), a replay                                finished -> pending, held; retry_now: open too
---   cancel   a person, or whoever deletes the endpoint or the tenant       open -> cancelled
+--   cancel   a person, or anyone who deletes the endpoint or the tenant       open -> cancelled
 --
 -- Without a change of state a delivery gets another job: snooze (a limit), postpone (claims were cut off), requeue (its
 -- job has vanished).

@@ -133,7 +133,7 @@ comment on function postrider.probe_candidates(uuid, int) is
 
 -- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
 -- held ones become due, spread over time, or pending ones are held, and what is held says by what. While more is left it adds its own job
--- anew in the same transaction, so a crash half-way loses nothing.
+-- again in the same transaction, so a crash half-way loses nothing.
 --
 -- 100 a second: a receiver that has just come back is not run over, and 10,000 are out in two minutes.
 create or replace function postrider.align(endpoint uuid, batch int default 500) returns int

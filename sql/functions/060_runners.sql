@@ -85,7 +85,7 @@ comment on function postrider.heartbeat(text) is
 -- The caller says whose heartbeat stood still for long enough *before its eyes*; after an outage of the
 -- database every heartbeat is old and nobody is dead. A runner whose session is still there is alive
 -- (stopped by a debugger, starved of CPU) and is left alone.
--- Their jobs are unlocked; whoever runs them next marks the attempts that were cut off as abandoned.
+-- Their jobs are unlocked; the runner that takes them next marks the attempts that were cut off as abandoned.
 create or replace function postrider.reap(silent text[]) returns text[]
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
 -- retry_now: make the next attempt of a delivery at once, whatever its schedule says.
 --
 -- An open delivery becomes due now, ahead of everything else. A finished one is reopened: its retry schedule
--- begins anew, its attempts go on counting. Where the circuit of the endpoint is open, the retry is its probe:
+-- begins again, its attempts go on counting. Where the circuit of the endpoint is open, the retry is its probe:
 -- when it succeeds, the circuit closes and what is held follows.
 --
 -- Locks: the delivery, and the circuit of its endpoint if it is open. Cost: a few index probes.

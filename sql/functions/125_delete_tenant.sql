@@ -2,7 +2,7 @@
 --
 -- delete_tenant() throws the switch, in one transaction: nothing is published for it or sent to it any more, its
 -- keys are revoked, its portal links taken back, its endpoints deleted. Its rows go by the 'delete_tenant' job, one batch a step, which
--- adds itself anew in the same transaction; tenant.deletion_rows says how far it is, and the row of the tenant
+-- adds itself again in the same transaction; tenant.deletion_rows says how far it is, and the row of the tenant
 -- itself goes last. A crash half-way loses nothing (reconcile() adds a job that has vanished). What stays are
 -- audit_log and attempt_day, which hold no payloads.
 
@@ -113,7 +113,7 @@ $$;
 comment on function postrider.delete_tenant_step(uuid, int) is
   'Deletes the next batch of the rows of a tenant that is being deleted and adds its next job, in one transaction. Returns what it did, in words.';
 
--- Whoever adds a table with a tenant_id adds it here, or says in the test why its rows stay.
+-- Anyone who adds a table with a tenant_id adds it here, or says in the test why its rows stay.
 create or replace function postrider.delete_rows_of(tenant uuid, batch int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp

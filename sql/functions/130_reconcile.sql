@@ -109,7 +109,7 @@ begin
 end
 $$;
 comment on function postrider.requeue_delivering(interval, int) is
-  'Adds the jobs of deliveries whose attempt was cut off and that have none; whoever runs them marks the attempt as abandoned. Returns how many.';
+  'Adds the jobs of deliveries whose attempt was cut off and that have none; the runner that takes them marks the attempt as abandoned. Returns how many.';
 
 create or replace function postrider.cancel_of_deleted_endpoints(batch int) returns int
 language plpgsql
@@ -220,7 +220,7 @@ $$;
 comment on function postrider.unlock_orphans(interval) is
   'Unlocks jobs that have been locked for so long by runners that are unknown, stopped or reaped; returns how many.';
 
--- An attempt whose delivery is still 'delivering' under it is marked by whoever claims the delivery next.
+-- An attempt whose delivery is still 'delivering' under it is marked by anyone who claims the delivery next.
 -- What is left are attempts whose delivery was cancelled or taken over while their runner died. No index
 -- finds unfinished attempts (a column in an index forbids HOT updates when it changes), so the search is
 -- bounded by the last minutes of the runner's life, and by the number of runners: those first that were killed,

@@ -1,6 +1,6 @@
 -- Views for people and monitoring. Each says what a poll costs; none takes a lock that anything waits for.
 --
--- `create or replace view` keeps grants. It can add columns at the end; whoever renames or removes one drops
+-- `create or replace view` keeps grants. It can add columns at the end; anyone who renames or removes one drops
 -- the view in a migration first.
 
 create or replace view postrider.queue_depth as

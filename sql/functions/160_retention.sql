@@ -4,13 +4,13 @@
 --   for each: alter table ... detach partition ... concurrently, for event, delivery and attempt
 --             select drop_day(day, days)
 --
--- Detaching waits for whoever uses the partition and blocks nobody; what was reopened meanwhile shows
--- afterwards, so drop_day() looks again and attaches the day anew if it has come into use. A crash in between
+-- Detaching waits for anyone who uses the partition and blocks nobody; what was reopened meanwhile shows
+-- afterwards, so drop_day() looks again and attaches the day again if it has come into use. A crash in between
 -- leaves partitions detached or half detached, which the next run goes on with.
 
 -- retention_plan: the days that are older than the retention, and which of them are still in use.
 --
--- Whoever adds a table that refers to old events or deliveries adds it here.
+-- Anyone who adds a table that refers to old events or deliveries adds it here.
 -- Cost: some passes over the open deliveries for each day, and an index probe a tenant with a longer retention.
 create or replace function postrider.retention_plan(retention_days int)
 returns table (day date, verdict text, reason text, attached boolean, bytes bigint)

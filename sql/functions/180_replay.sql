@@ -2,11 +2,11 @@
 --
 -- States:
 --   running              a 'replay' job makes one batch due, spread at rate_per_second, moves the position and
---                        adds itself anew, all in one transaction: a killed runner costs nothing
+--                        adds itself again, all in one transaction: a killed runner costs nothing
 --   running, rechecking  the end was reached; what transactions that were open at the start have committed
 --                        since, with smaller ids than the position, is looked for from recheck_from
 --   done                 the end was reached again, and no transaction as old as the replay is left
---   cancelled            by a person; what is due already is delivered all the same
+--   cancelled            by a person; what is due already is delivered anyway
 --
 -- Transactions of every database of the server count as open: snapshots do not tell them apart.
 --
@@ -154,7 +154,7 @@ begin
   r.done := 0;
   r.position := postrider.id_at(since);
   r.recheck_from := greatest(r.position, postrider.oldest_open_id());
-  -- Its own: whoever writes already has a lower one. The xmax of a snapshot is one more than the highest that has
+  -- Its own: anyone who writes already has a lower one. The xmax of a snapshot is one more than the highest that has
   -- ended, and would pass over those that began after that one.
   r.horizon := case when not preview then pg_current_xact_id() end;
   r.rechecking := false;
@@ -331,4 +331,4 @@ begin
 end
 $$;
 comment on function postrider.cancel_replay(uuid, text) is
-  'Ends a running replay; what it has made due is delivered all the same. Returns whether it was running.';
+  'Ends a running replay; what it has made due is delivered anyway. Returns whether it was running.';

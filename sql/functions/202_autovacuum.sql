@@ -5,7 +5,7 @@
 -- jobs that vacuum had not removed). Its pages are not given back, because the next burst needs them again and giving
 -- them back takes an ACCESS EXCLUSIVE lock. The small tables that change every second are alike.
 --
--- Here and not in a migration, because an upgrade of graphile-worker may make its table anew; functions are applied
+-- Here and not in a migration, because an upgrade of graphile-worker may make its table again; functions are applied
 -- again after one. Days of deliveries get theirs in create_partition().
 -- Locks: share update exclusive, which nobody who works waits for, and only where a setting differs.
 do $autovacuum$

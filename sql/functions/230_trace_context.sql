@@ -5,13 +5,13 @@ create or replace function postrider.valid_traceparent(value text) returns text
 language sql immutable strict parallel safe
 return case when value ~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' then value end;
 comment on function postrider.valid_traceparent(text) is
-  'The text if it is a traceparent of version 00, the only one there is; else null.';
+  'The text if it is a traceparent of version 00, the only one there is; otherwise null.';
 
 create or replace function postrider.valid_tracestate(value text) returns text
 language sql immutable strict parallel safe
 return case when length(value) <= 512 and value ~ '^[ -~]+$' then value end;
 comment on function postrider.valid_tracestate(text) is
-  'The text if it can be a tracestate, 512 characters at most; else null.';
+  'The text if it can be a tracestate, 512 characters at most; otherwise null.';
 
 -- Most batches have none, so the text is searched before anything is parsed. An item that cannot be parsed
 -- costs the batch its traces: its publish is refused or tried again alone anyway.
@@ -43,4 +43,4 @@ exception when data_exception or program_limit_exceeded then
 end
 $$;
 comment on function postrider.trace_contexts(json, out text[], out text[]) is
-  'Trace context of each item of publish_many: its own members traceparent and tracestate, else the settings postrider.traceparent and postrider.tracestate of the transaction. Null where there is none.';
+  'Trace context of each item of publish_many: its own members traceparent and tracestate, otherwise the settings postrider.traceparent and postrider.tracestate of the transaction. Null where there is none.';

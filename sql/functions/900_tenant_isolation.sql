@@ -5,7 +5,7 @@
 --   * every table with a tenant_id shows, and takes, rows of that tenant only; without the setting it fails;
 --   * what is not granted below is refused: a new table, view or function is out of reach until it is listed;
 --   * partitions have no grants, since the policies of the parent do not cover them when they are named;
---   * views have the rights of whoever reads them (security_invoker);
+--   * views have the rights of anyone who reads them (security_invoker);
 --   * functions with the rights of their owner (security definer) are granted only where they ask
 --     postrider.in_scope(). Everybody else but their owner needs a grant as well, for publish() too.
 -- The owner of the tables and superusers are exempt, and so are all other processes of the service.
@@ -40,7 +40,7 @@ exception when insufficient_privilege then
 end
 $role$;
 
--- The sub-select is evaluated once a statement; without it the setting is read anew for every row.
+-- The sub-select is evaluated once a statement; without it the setting is read again for every row.
 do $policies$
 declare
   isolated record;

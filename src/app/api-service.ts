@@ -236,7 +236,7 @@ function remembering(
   return createRememberingPublisher({ publisher, cache: createDedupCache({ redis }), database })
 }
 
-/** Redis is shown and never counts: without it everything is served all the same. */
+/** Redis is shown and never counts: without it everything is served anyway. */
 async function readinessOf(
   pool: Parameters<typeof assertSchema>[0],
   redis: Redis,

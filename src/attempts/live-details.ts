@@ -15,7 +15,7 @@ export interface LiveAttempt {
   body: string | null
 }
 
-/** What is read beside the rows themselves. */
+/** What is read next to the rows themselves. */
 export interface Wanted {
   /** The body of the request. */
   withBody: boolean

@@ -5,7 +5,7 @@ export interface Snapshot {
   /** Every transaction below this one had ended. */
   xmin: bigint
   /**
-   * Of the poll itself: whoever got a higher one began to write after `at`. The xmax of a snapshot would not do,
+   * Of the poll itself: anyone who got a higher one began to write after `at`. The xmax of a snapshot would not do,
    * it is one more than the highest that has ended.
    */
   xid: bigint
@@ -35,7 +35,7 @@ export function createHorizon(first: Snapshot): Horizon {
   return {
     settled: () => Math.max(settled, latest - HELD_BACK_MS_MAX),
     note(snapshot) {
-      // Whoever had begun to write before an earlier poll has ended: all from before that poll is visible.
+      // Anyone who had begun to write before an earlier poll has ended: all from before that poll is visible.
       const isOver = ({ xid }: Snapshot) => xid < snapshot.xmin
       for (const { at } of earlier.filter(isOver)) settled = Math.max(settled, at)
       latest = Math.max(latest, snapshot.at)

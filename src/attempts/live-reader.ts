@@ -31,7 +31,7 @@ export const WAITING_MAX = 500
 export const WAITING_BYTES_MAX = 8_388_608
 const OVERHEAD_BYTES = 2_000
 
-/** The messages for one reader, in a queue with bounds: whoever reads too slowly is cut off. */
+/** The messages for one reader, in a queue with bounds: anyone who reads too slowly is cut off. */
 export interface Queue {
   push(message: LiveMessage): void
   /** Nothing more is given out from now on. */
@@ -42,7 +42,7 @@ export interface Queue {
   messages(): AsyncGenerator<LiveMessage, void, undefined>
 }
 
-/** @param onEnd called at once, before whoever waits for the end hears of it */
+/** @param onEnd called at once, before anyone who waits for the end hears of it */
 export function createQueue(onEnd: () => void): Queue {
   const ended = Promise.withResolvers<LiveEnd>()
   let waiting: LiveMessage[] = []

@@ -46,7 +46,7 @@ export interface LiveReader {
   messages(): AsyncGenerator<LiveMessage, void, undefined>
   /** Whether more was missed than is told: 15 minutes, 1,000 attempts. */
   hasGap: boolean
-  /** To read after from here on, if nothing waits for this reader; else null. */
+  /** To read after from here on, if nothing waits for this reader; otherwise null. */
   cursor(): string | null
   /** Settles once there is nothing more to come. */
   ended: Promise<LiveEnd>

@@ -45,7 +45,7 @@ export interface AttemptResult {
   /** What went wrong, for programs; `null` when delivered. */
   reason: AttemptReason | null
   /**
-   * What went wrong in detail, in words for a customer and for nobody else. Beside a status, also of 2xx, what was
+   * What went wrong in detail, in words for a customer and for nobody else. Next to a status, also of 2xx, what was
    * wrong with the answer otherwise; `null` when nothing was.
    */
   error: string | null
@@ -59,7 +59,7 @@ export interface AttemptResult {
   responseHeaders: Record<string, string | string[]> | null
   /** Up to 16 KiB of the answer's bytes, as well-formed text without NUL. */
   responseBody: string | null
-  /** What a 429 or 503 asked for; whoever schedules caps it. */
+  /** What a 429 or 503 asked for; the caller that schedules caps it. */
   retryAfterSeconds: number | null
 }
 

@@ -33,7 +33,7 @@ export interface Serving extends StreamTimes {
   tellsCursor?: boolean | undefined
   /** Text of the message. */
   present: (message: LiveMessage) => string | Promise<string>
-  /** Whether whoever reads may go on; asked every few seconds. */
+  /** Whether anyone who reads may go on; asked every few seconds. */
   isAllowed: () => Promise<boolean>
   onError: (error: unknown) => void
 }

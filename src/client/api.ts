@@ -25,7 +25,7 @@ export type Attempt = {
     | 'interrupted'
   statusCode: number | null
   reason: AttemptReason | null
-  /** The reason in detail, in words for people; they may change. Beside a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed. */
+  /** The reason in detail, in words for people; they may change. Next to a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed. */
   error: string | null
   /** More of it, such as the addresses that a name led to, for operators: null to keys and links of one tenant, and where there is no more. */
   errorDetail: string | null
@@ -572,7 +572,7 @@ export type NewReplay = {
 }
 
 export type PortalLink = {
-  /** To be handed to the customer; whoever has it may do what it allows. */
+  /** To be handed to the customer; anyone who has it may do what it allows. */
   url: string
   expiresAt: string
 }
@@ -580,7 +580,7 @@ export type PortalLink = {
 export type NewPortalLink = {
   /** How long the link, and every session that it opens, lasts; 1440 (a day) at most. */
   minutes?: number | undefined
-  /** `read`: looks only. `manage`: edits its endpoints and retries as well. */
+  /** `read`: may only look. `manage`: edits its endpoints and retries as well. */
   access?: 'read' | 'manage' | undefined
 }
 
@@ -597,7 +597,7 @@ export interface Operations {
       'Idempotency-Key'?: string | undefined
       /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
       traceparent?: string | undefined
-      /** Kept beside `traceparent`, up to 512 characters. Receivers never get it. */
+      /** Kept next to `traceparent`, up to 512 characters. Receivers never get it. */
       tracestate?: string | undefined
     }
     body: NewEvent
@@ -608,7 +608,7 @@ export interface Operations {
     headers?: {
       /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
       traceparent?: string | undefined
-      /** Kept beside `traceparent`, up to 512 characters. Receivers never get it. */
+      /** Kept next to `traceparent`, up to 512 characters. Receivers never get it. */
       tracestate?: string | undefined
     }
     body: NewBatch
@@ -809,7 +809,7 @@ export interface Operations {
       endpointId?: string | undefined
       /** Only events with a delivery in this state. */
       state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
-      /** An id of an event or delivery, or an idempotency key, whenever it was; else text in the data of the time from since to until, by default the last day, at most 31. */
+      /** An id of an event or delivery, or an idempotency key, whenever it was; otherwise text in the data of the time from since to until, by default the last day, at most 31. */
       search?: string | undefined
     }
     answer: { data: Event[]; nextCursor: string | null }
@@ -884,7 +884,7 @@ export interface Operations {
     path: { tenant: string; id: string }
     answer: Delivery
   }
-  /** End an open delivery; an attempt that has begun is finished all the same */
+  /** End an open delivery; an attempt that has begun is finished anyway */
   'POST /api/tenants/{tenant}/deliveries/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Delivery

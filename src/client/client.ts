@@ -61,7 +61,7 @@ export class Postrider {
   /**
    * Publishes an event; resolves once it is stored, with its deliveries.
    *
-   * It is sent again when the answer got lost, and stored once all the same: without an idempotency key of
+   * It is sent again when the answer got lost, and stored once anyway: without an idempotency key of
    * yours it gets a random one. Give yours where your program may call this twice for the same event.
    */
   publish(

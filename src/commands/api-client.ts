@@ -23,7 +23,7 @@ export class ApiRefused extends Error {
     this.#body = body
   }
 
-  /** The same with the fields called as whoever made the request calls them. */
+  /** The same with the fields called as the maker of the request calls them. */
   namingFields(nameOf: NameOf): ApiRefused {
     return new ApiRefused(this.status, this.#body, nameOf)
   }

@@ -16,11 +16,11 @@ interface Options {
   json?: true
 }
 
-/** Publishes events of a tenant of its own to a receiver in this process, and says how long it took. */
+/** Publishes events of its own tenant to a receiver in this process, and says how long it took. */
 export function addBenchCommand(program: Command, context: CommandContext): void {
   program
     .command('bench')
-    .description('measure a running service: publish to a receiver of its own, and time it')
+    .description('measure a running service: publish to its own receiver, and time it')
     .option('--events <n>', 'how many, up to 100,000', '500')
     .option('--concurrency <n>', 'requests at once, up to 256', '16')
     .option('--bytes <n>', 'text in each event, up to 65,536', '300')

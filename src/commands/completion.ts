@@ -59,7 +59,7 @@ complete -o default -F _postrider postrider
 `
 }
 
-/** Of bash, which zsh understands with a module of its own. */
+/** Of bash, which zsh understands with its own module. */
 function zsh(nodes: Node[]): string {
   return `autoload -Uz compinit bashcompinit && compinit && bashcompinit\n${bash(nodes)}`
 }

@@ -13,7 +13,7 @@ export interface Connection {
 
 /** Written by `postrider dev` into its data folder while it runs, readable by its owner only. */
 export const CONNECTION_FILE = 'cli.json'
-/** Written beside it: for `psql "$(cat .postrider/database-url)"`, and for `postrider doctor`. */
+/** Written next to it: for `psql "$(cat .postrider/database-url)"`, and for `postrider doctor`. */
 export const DATABASE_URL_FILE = 'database-url'
 const connectionFile = z.object({ url: z.string(), key: z.string() })
 
@@ -22,7 +22,7 @@ const CHECKOUT = join(import.meta.dirname, '..', '..')
 
 /**
  * Finds the API and the key: POSTRIDER_URL and POSTRIDER_API_KEY, or what a running `postrider dev`
- * has written. Its file is looked for in POSTRIDER_DATA when that is set, else in `.postrider` of
+ * has written. Its file is looked for in POSTRIDER_DATA when that is set, otherwise in `.postrider` of
  * the current folder and those above, and last in the checkout of this program.
  *
  * @throws ConfigError saying what is missing

@@ -84,7 +84,7 @@ async function lock(path: string): Promise<() => Promise<void>> {
   }
 }
 
-/** The key in the file: the given one, else the one that was there, else a new one. */
+/** The key in the file: the given one, otherwise the one that was there, otherwise a new one. */
 async function keepKey(
   file: string,
   encoding: 'base64' | 'base64url',

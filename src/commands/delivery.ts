@@ -79,7 +79,7 @@ const DELIVERIES: readonly RequestSpec[] = [
   },
   {
     verb: 'cancel',
-    about: 'end an open delivery; an attempt that has begun is finished all the same',
+    about: 'end an open delivery; an attempt that has begun is finished anyway',
     operation: `POST ${ONE}/cancel`,
   },
 ]

@@ -58,7 +58,7 @@ function paste(curl: string): { id: string; deliveries: number } {
   return JSON.parse(stdout)
 }
 
-/** The shell blocks of a section of the README, as they run beside a service with another port. */
+/** The shell blocks of a section of the README, as they run next to a service with another port. */
 function readmeShell(section: string, url: string): string {
   const readme = readFileSync(join(CHECKOUT, 'README.md'), 'utf8')
   const text = readme.split(/^## /m).find((part) => part.startsWith(`${section}\n`)) ?? ''

@@ -7,7 +7,7 @@ import type { CommandContext } from './context.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { runService, stopMsOf } from './run-service.ts'
 
-/** Runs everything in one process, with a database of its own unless DATABASE_URL is set. */
+/** Runs everything in one process, with its own database unless DATABASE_URL is set. */
 export function addDevCommand(program: Command, context: CommandContext): void {
   program
     .command('dev')

@@ -34,7 +34,7 @@ export const ENDPOINT_FIELDS: readonly Field[] = [
     name: 'secretHeaders',
     value: '<names>',
     about:
-      'comma separated: headers whose values are never shown again, beside those that look like credentials',
+      'comma separated: headers whose values are never shown again, next to those that look like credentials',
     read: readList,
     off: { about: 'no secret headers but those that look like credentials', value: [] },
   },

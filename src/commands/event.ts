@@ -35,7 +35,8 @@ export function addEventCommand(program: Command, context: CommandContext): void
       {
         name: 'search',
         value: '<text>',
-        about: 'an id or idempotency key, else text in the data of the last day (--since, --until)',
+        about:
+          'an id or idempotency key, otherwise text in the data of the last day (--since, --until)',
       },
       ...TIME_FIELDS,
       ...PAGE_FIELDS,

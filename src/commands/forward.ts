@@ -26,7 +26,7 @@ export interface Forwarded {
  * Sends what an endpoint was sent to another URL, with the same headers and the same bytes. Headers whose values
  * the log masks are left out.
  *
- * @param secret signs anew, as of now; without it the signature is that of the endpoint, which verifies for five minutes
+ * @param secret signs again, as of now; without it the signature is that of the endpoint, which verifies for five minutes
  */
 export async function forward(
   url: string,

@@ -28,7 +28,7 @@ t.test('a key is created, works, is listed, and is revoked', async (t) => {
   t.match(await run(['key', 'revoke', id, '--json']), { stdout: `{"id":"${id}","revoked":true}\n` })
 })
 
-t.test('without --json the key stands on a line of its own', async (t) => {
+t.test('without --json the key stands on its own line', async (t) => {
   const { stdout } = await run([
     'key',
     'create',

@@ -10,7 +10,7 @@ export function addPortalLinkCommand(program: Command, context: CommandContext):
   const link = program.command('portal-link').description('short-lived links to the portal')
   addRequest(link, context, {
     verb: 'create',
-    about: 'make a link for a tenant; whoever has it may do what it allows',
+    about: 'make a link for a tenant; anyone who has it may do what it allows',
     operation: `POST ${LINKS}`,
     fields: [
       {
@@ -22,7 +22,7 @@ export function addPortalLinkCommand(program: Command, context: CommandContext):
       {
         name: 'access',
         value: '<access>',
-        about: 'manage edits endpoints and retries, read looks only; manage when left out',
+        about: 'manage edits endpoints and retries, read may only look; manage when left out',
         choices: ['read', 'manage'],
       },
     ],

@@ -37,7 +37,7 @@ const REPLAYS: readonly RequestSpec[] = [
 /** The API counts no further. */
 const COUNTED_MAX = 100_000
 
-/** What is delivered again; `--missed` is a word of its own for one of two modes. */
+/** What is delivered again; `--missed` is its own word for one of two modes. */
 const START_FIELDS: readonly Field[] = [
   { ...since, about: `what was ${since.about}`, isRequired: true },
   { ...until, about: `${until.about}; now when left out` },

@@ -37,7 +37,7 @@ export interface Given {
   text: string
 }
 
-/** Prints an answer: with `--json` exactly as it came, as parsing would round large numbers, else for people. */
+/** Prints an answer: with `--json` exactly as it came, as parsing would round large numbers, otherwise for people. */
 export function printAnswer(
   context: CommandContext,
   command: Command,

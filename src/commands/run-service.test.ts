@@ -53,7 +53,7 @@ t.test('an end that nobody asked for is never 0, resolved or rejected', async (t
   const resolved = bundle()
   resolved.end()
   t.equal(await exitCodeOf(resolved.run()), EXIT.temporary)
-  t.strictSame(resolved.calls, ['stop'], 'the rest is stopped all the same')
+  t.strictSame(resolved.calls, ['stop'], 'the rest is stopped anyway')
 
   const rejected = bundle()
   rejected.fail(new Error('reaped'))

@@ -37,7 +37,7 @@ async function bundle(t: Test) {
   return { receiver, tenant, endpoint, deliver }
 }
 
-/** On a terminal of its own; returns what was written there. */
+/** On its own terminal; returns what was written there. */
 async function onTerminal(args: string[], more: Record<string, string> = {}): Promise<string> {
   const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ')
   // tap tells what it starts to use no colours, and Node uses none where CI is set.

@@ -123,7 +123,7 @@ else {
       t.strictSame(faults, [])
     })
 
-    t.test('times are those of the viewer’s own zone, with UTC beside them', async (t) => {
+    t.test('times are those of the viewer’s own zone, with UTC next to them', async (t) => {
       const { page, faults } = await openWindow(browser, url, { timezoneId: 'Asia/Kolkata' })
       await signIn(page, adminKey)
       await page.goto('/console/tenants')

@@ -67,7 +67,7 @@ const PLACES: readonly Place[] = [
   { name: 'Doctor', path: `${CONSOLE_PATH}/doctor` },
 ]
 
-/** Services see every tenant: whoever signs in is an operator. */
+/** Services see every tenant: anyone who signs in is an operator. */
 export interface ConsoleOptions {
   log: Pick<Log, 'error'>
   callApi: CallApi

@@ -70,7 +70,7 @@ t.test(
   },
 )
 
-t.test('what is wrong with an answer is shown beside its status', async (t) => {
+t.test('what is wrong with an answer is shown next to its status', async (t) => {
   const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
   await pool.query(
     `update postrider.attempt set outcome = 'delivered', status_code = 200, error = $2

@@ -115,7 +115,7 @@ const beganWith = (text: string) => {
   return { beganWith: value.replaceAll('&quot;', '"') }
 }
 
-// Issue 8: whoever saved last undid what others had saved since the form was opened.
+// Issue 8: anyone who saved last undid what others had saved since the form was opened.
 t.test('an edit changes what was changed in the form, and nothing else', async (t) => {
   const { show, send, endpoint } = await bundle()
   const path = await endpoint({ description: 'first', eventTypes: 'a.b' })

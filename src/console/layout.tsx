@@ -19,7 +19,7 @@ export interface Frame {
   assets: Assets
   /** What the pages are called. */
   product: string
-  /** Shown beside that. */
+  /** Shown next to that. */
   label?: string
   home: string
   places: readonly Place[]

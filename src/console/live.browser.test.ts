@@ -79,7 +79,7 @@ else {
   })
 
   for (const status of [429, 503]) {
-    // Issue 8: the page began anew after a refusal, and what had ended meanwhile was never shown.
+    // Issue 8: the page began again after a refusal, and what had ended meanwhile was never shown.
     t.test(`after a refusal with ${status}, what was missed comes first`, async (t) => {
       await using receiver = await startReceiver()
       const tenant = `refused-${status}`

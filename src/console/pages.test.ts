@@ -51,7 +51,7 @@ t.test('every route that acts refuses a read key with 403, and does nothing', as
   t.strictSame((await pool.query('select count(*) from postrider.audit_log')).rows, before.rows)
 })
 
-t.test('what is not there is a page that says so, whoever asks and however', async (t) => {
+t.test('what is not there is a page that says so, no matter who asks and how', async (t) => {
   const { routes, get, post, world, admin, logged } = await bundle()
   const of = (route: string, id: string) =>
     pagePath({ tenant: { id: '', key: id }, ids: {} }, route).replace(UNKNOWN, id)

@@ -10,7 +10,7 @@ import type { RenderPage } from './layout.tsx'
 import { Command } from './parts.tsx'
 import { findSession, type PageEnv, type SessionCookie } from './viewer.ts'
 
-/** A working day: whoever leaves a screen open is asked again the next morning. */
+/** A working day: anyone who leaves a screen open is asked again the next morning. */
 const SESSION_SECONDS = 12 * 3_600
 /** Ours have 46 characters. */
 const KEY_LENGTH_MAX = 256
@@ -127,7 +127,8 @@ function page(
       </p>
       <Command>cat .postrider/admin-key</Command>
       <p>
-        A service has it in <code>POSTRIDER_ADMIN_KEY</code>. Whoever has it makes keys for others:
+        A service has it in <code>POSTRIDER_ADMIN_KEY</code>. Anyone who has it makes keys for
+        others:
       </p>
       <Command>{'postrider key create "Ann, support" --scopes read'}</Command>
     </section>,

@@ -112,7 +112,7 @@ export function requireViewer(
   return createMiddleware<PageEnv>(async (c, next) => {
     const found = await findSession(c, options)
     if (!found) {
-      // A part of a page that is fetched again would show the form in its place: load the page anew.
+      // A part of a page that is fetched again would show the form in its place: load the page again.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       const { pathname, search } = new URL(c.req.url)
       const back = c.req.method === 'GET' ? `?to=${encodeURIComponent(pathname + search)}` : ''

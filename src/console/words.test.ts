@@ -2,7 +2,7 @@ import t from 'tap'
 import { ATTEMPT_REASONS, type AttemptReason } from '../attempts/reason.ts'
 import { inWords, labelOf, SHOWN_CHARACTERS_MAX, shownText, spanOf } from './words.ts'
 
-t.test('what went wrong is a sentence: its words, else those of its reason', async (t) => {
+t.test('what went wrong is a sentence: its words, otherwise those of its reason', async (t) => {
   const cases: [reason: AttemptReason | null, error: string | null, words: string | null][] = [
     [
       'dns_not_found',

@@ -51,7 +51,7 @@ export async function missingRoles(client: Queryable, files: SqlFiles): Promise<
   return rows.map(({ role }) => role)
 }
 
-/** Each in a transaction of its own, so that what went well stays. */
+/** Each in its own transaction, so that what went well stays. */
 export async function applyMigrations(
   client: pg.Client,
   pending: readonly Migration[],
@@ -145,9 +145,9 @@ async function applyFile(client: pg.Client, { name, sql }: FunctionFile): Promis
 }
 
 /**
- * A transaction that gives up when it does not get a lock, and begins anew: whoever publishes waits behind it
+ * A transaction that gives up when it does not get a lock, and begins again: anyone who publishes waits behind it
  * meanwhile, and is never the one whom Postgres ends where both hold what the other one wants. From the second
- * try on it takes its locks in the order in which publishing does, else it might never get past busy producers.
+ * try on it takes its locks in the order in which publishing does, otherwise it might never get past busy producers.
  */
 async function inTurn(client: pg.Client, work: () => Promise<void>): Promise<void> {
   await client.query(`set lock_timeout = ${LOCK_MS_MAX}`)

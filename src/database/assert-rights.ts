@@ -17,8 +17,8 @@ export class RightsMissing extends Error {
 }
 
 /**
- * Makes sure that whoever we are logged in as may do what the process does. Asked before it starts: a runner
- * from which row-level security hides the jobs would else wait for work for ever, without a word.
+ * Makes sure that the role we are logged in as may do what the process does. Asked before it starts: a runner
+ * from which row-level security hides the jobs would otherwise wait for work for ever, without a word.
  *
  * The owner and superusers may do everything. Where there is no schema yet, that is for `assertSchema` to say.
  *

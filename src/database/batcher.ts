@@ -16,7 +16,7 @@ export interface Batcher<Item, Result> {
   /**
    * Puts the item into the batch that is filling and resolves with its result.
    *
-   * Items wait in memory without bound: whoever calls bounds how many it has under way, as a runner does
+   * Items wait in memory without bound: the caller bounds how many it has under way, as a runner does
    * by its concurrency, or takes `createBoundedBatcher`.
    */
   add(item: Item): Promise<Result>

@@ -7,7 +7,7 @@ const SPECIAL = /[!-/:-@[-`{-~]/g
 
 /**
  * Whether one of the texts stands in the column, as people read it: large and small letters alike in every
- * script, and letters with marks alike whether the mark is a character of its own (`ü`, `u` and two dots). Letters
+ * script, and letters with marks alike whether the mark is its own character (`ü`, `u` and two dots). Letters
  * that only look or sound alike are not (`u` and `ü`, `ss` and `ß`).
  *
  * Compares by the collation C, with the letters beyond ASCII spelled out, so that the result does not depend on the

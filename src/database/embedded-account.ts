@@ -7,7 +7,7 @@ export type Account = { uid: number; gid: number } | undefined
 const OWN_ACCOUNT = 'postrider'
 
 /**
- * An account for Postgres, which refuses to run as root: `postgres`, else our own, made if needed.
+ * An account for Postgres, which refuses to run as root: `postgres`, otherwise our own, made if needed.
  *
  * @throws when we are root and no such account exists or can be made
  */

@@ -12,7 +12,7 @@ export const SHARED_FOLDER = '/var/lib/postrider'
 export type Binaries = { folder: string; major: number }
 
 /**
- * The Postgres to run: the given folder, else the one in the npm package for this platform.
+ * The Postgres to run: the given folder, otherwise the one in the npm package for this platform.
  *
  * @throws with what to do, when they are not installed or do not run here
  */

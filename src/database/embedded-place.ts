@@ -15,7 +15,7 @@ import { stopOrphan } from './postmaster.ts'
  */
 export type Place = { home: string; base: string; account: Account }
 
-/** Marks in `home` that the data are elsewhere; says where to whoever looks. */
+/** Marks in `home` that the data are elsewhere; says where to anyone who looks. */
 const MARKER = 'data-is-elsewhere'
 
 /** Finds or chooses the place; data that exist already stay where and whose they are. */
@@ -45,7 +45,7 @@ async function ownerOf(pgdata: string): Promise<{ uid: number; gid: number } | u
 /**
  * The folder below /var/lib that belongs to this home.
  *
- * Somebody who deletes the home wants to begin anew, so data without a marker in the home are put
+ * Somebody who deletes the home wants to begin again, so data without a marker in the home are put
  * aside. One such older copy is kept, in case the deletion was a mistake.
  */
 async function elsewhere(home: string): Promise<string> {

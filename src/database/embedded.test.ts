@@ -42,7 +42,7 @@ async function start(t: Test, options: PostgresOptions) {
   return postgres
 }
 
-/** Starts Postgres in a process of its own, which says the server's id and waits to be killed. */
+/** Starts Postgres in its own process, which says the server's id and waits to be killed. */
 function startElsewhere(
   dataDir: string,
   options: { uid?: number; gid?: number } = {},
@@ -54,7 +54,7 @@ function startElsewhere(
     const { pid, stop } = await startPostgres({ dataDir, settings: { fsync: 'off' } })
     process.once('SIGTERM', stop)
     console.log(pid)`
-  // An empty environment, by a program of its own: tap would add to one that is given to spawn, and
+  // An empty environment, by its own program: tap would add to one that is given to spawn, and
   // what it adds writes into the checkout, which another user may not.
   const args = ['-i', process.execPath, '--input-type=module-typescript', '-e', program]
   return spawn('/usr/bin/env', args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -136,7 +136,7 @@ t.test('lets a detached server go on, and stops it by its folder', async (t) => 
   await stopPostgres(dataDir)
 })
 
-t.test('begins anew when the first start was killed while it made the data', async (t) => {
+t.test('begins again when the first start was killed while it made the data', async (t) => {
   const dataDir = await folder(t)
   const changes = watch(dataDir)
   const killed = startElsewhere(dataDir)

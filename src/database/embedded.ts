@@ -135,7 +135,7 @@ async function mayPass(log: string, port: number, fixedPort: number | undefined)
   return true
 }
 
-/** In a process group of its own, so that Ctrl-C reaches it through us, after its clients. */
+/** In its own process group, so that Ctrl-C reaches it through us, after its clients. */
 async function spawnPostgres(
   place: Place,
   binaries: Binaries,

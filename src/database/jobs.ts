@@ -8,7 +8,7 @@ export const PROBE_TASK = 'probe'
 /** Releases or holds the open deliveries of an endpoint, a batch at a time. */
 export const ALIGN_TASK = 'align'
 
-/** Plans anew what the limits of an endpoint have put off, after they were changed. */
+/** Plans again what the limits of an endpoint have put off, after they were changed. */
 export const REPLAN_TASK = 'replan'
 
 /** Makes the next batch of a replay due. */

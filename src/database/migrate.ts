@@ -47,7 +47,7 @@ export type MigrateOptions = {
 /**
  * Brings a database to the state that this program needs; does nothing when it is there already.
  *
- * graphile-worker's schema, then our migrations, each in a transaction of its own, then our
+ * graphile-worker's schema, then our migrations, each in its own transaction, then our
  * functions if their text (or Postgres, or graphile-worker) changed, then partitions. Many may call
  * it at once: one works, the others wait. Takes a direct connection: a pooler would hand statements of one
  * session to several.

@@ -20,7 +20,7 @@ export type PoolOptions = {
   statementTimeoutMs?: number
   /** A pooler in transaction mode stands between, on which nothing outlives a transaction. */
   pooled?: boolean
-  /** Of each session, beside those of `SESSION_SETTINGS`, such as `{ plan_cache_mode: 'force_custom_plan' }`. */
+  /** Of each session, next to those of `SESSION_SETTINGS`, such as `{ plan_cache_mode: 'force_custom_plan' }`. */
   settings?: Settings
   /**
    * What a `json` column becomes. `text` (default) keeps the producer's bytes: parsing would round
@@ -30,7 +30,7 @@ export type PoolOptions = {
   json?: 'text' | 'parsed'
   /**
    * A statement is sent without waiting for the answer of the one before. Nothing changes for
-   * whoever awaits each; createTenantScope makes use of it.
+   * anyone who awaits each; createTenantScope makes use of it.
    */
   pipeline?: boolean
   /**
@@ -86,7 +86,7 @@ async function setUp(client: Connected, options: PoolOptions): Promise<void> {
 /** The parts of a client that its types leave out. */
 type Connected = pg.PoolClient & { connection: { stream: Socket }; readyForQuery: boolean }
 
-/** Reading and writing start the count anew, so it costs nothing per statement. */
+/** Reading and writing start the count again, so it costs nothing per statement. */
 function cutWhenSilent(client: Connected, silenceMsMax: number): void {
   const { stream } = client.connection
   stream.setTimeout(silenceMsMax, () => {
@@ -105,7 +105,7 @@ function trackConnections(pool: pg.Pool): void {
 
 /**
  * Cuts every connection of a pool made here, idle or in use, because the server was found to be gone: what is
- * under way fails as an outage now instead of when TCP gives up. The pool dials anew.
+ * under way fails as an outage now instead of when TCP gives up. The pool dials again.
  */
 export function cutConnections(pool: pg.Pool): void {
   for (const { connection } of connectionsOf.get(pool) ?? []) connection.stream.destroy()

@@ -87,7 +87,7 @@ export function watchQueue(registry: Registry, pool: Pool): void {
   }
 }
 
-/** Asks at most every `KEPT_MS`; whoever comes meanwhile shares the answer. */
+/** Asks at most every `KEPT_MS`; anyone who comes meanwhile shares the answer. */
 function createRefresh(askNow: () => Promise<void>): () => Promise<void> {
   let askedAt = Number.NEGATIVE_INFINITY
   let answer = Promise.resolve()

@@ -131,7 +131,7 @@ async function conformance(t: Test, major?: number) {
     t.strictSame(
       roles,
       [{ role: 'my_operator' }],
-      'whatever they said, their role stands beside it',
+      'whatever they said, their role stands next to it',
     )
     for (const column of [
       'endpoint_secret.encrypted',

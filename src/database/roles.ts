@@ -168,7 +168,7 @@ async function membershipGrants(client: Queryable, member: GroupRole, roles: rea
 }
 
 /**
- * Row-level security hides all rows from whoever has no policy. What the group roles may do is said by their
+ * Row-level security hides all rows from anyone who has no policy. What the group roles may do is said by their
  * grants alone. graphile-worker's tables are protected like ours, and have no policies of their own.
  */
 async function policyStatements(client: Queryable): Promise<string[]> {
@@ -201,7 +201,7 @@ async function adviceForOwner(client: Queryable): Promise<string[]> {
   )
 }
 
-/** Runs a statement of its own transaction; false when this role may not. */
+/** Runs a statement in its own transaction; false when this role may not. */
 async function isAllowed(client: pg.Client, statement: string): Promise<boolean> {
   try {
     await client.query(statement)

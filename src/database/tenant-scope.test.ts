@@ -80,7 +80,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
             values (${ownId}, ${other.endpoint.id}, 'mine')`.execute(on),
       ),
       { code: '23503' },
-      'although row-level security sees a row of its own tenant',
+      'although row-level security sees its own row tenant',
     )
   })
 
@@ -139,7 +139,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     }
   })
 
-  t.test('views have the rights of whoever reads them', async (t) => {
+  t.test('views have the rights of anyone who reads them', async (t) => {
     const views = await rowsOf<{ name: string; options: string[] | null }>(`
       select c.relname as name, c.reloptions as options from pg_class c
       where c.relnamespace = 'postrider'::regnamespace and c.relkind = 'v'`)
@@ -149,7 +149,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     }
   })
 
-  t.test('whoever forgets the tenant gets nothing', async (t) => {
+  t.test('anyone who forgets the tenant gets nothing', async (t) => {
     await t.rejects(database.selectFrom('endpoint').selectAll().execute(), TenantScopeMissing)
     await t.rejects(
       database.transaction().execute(() => Promise.resolve()),

@@ -31,7 +31,7 @@ export interface TenantScope {
    * Sees and changes the rows of one tenant, the one of `inTenant`, whatever a query says or
    * forgets: row-level security (sql/functions/900_tenant_isolation.sql) holds underneath.
    *
-   * Every statement, and every transaction that is begun on it, is a transaction of its own that
+   * Every statement, and every transaction that is begun on it, is its own transaction that
    * runs as role postrider_tenant. So none is open while a request waits for something else. A statement that
    * lost against another transaction is made again; for transactions, there is `transact`.
    */

@@ -60,7 +60,7 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
   }
 }
 
-/** What the status says, unless that is success, and what was wrong with the answer beside it. */
+/** What the status says, unless that is success, and what was wrong with the answer next to it. */
 function errorOf(statusCode: number, mistake: Failure | null): string | null {
   const words = [reasonOfStatus(statusCode) && statusError(statusCode), mistake?.error]
   return words.filter(Boolean).join('; ') || null

@@ -166,7 +166,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
-  t.test('a success in between begins the count anew', async (t) => {
+  t.test('a success in between begins the count again', async (t) => {
     const { attempts, circuit } = await bundle()
     await attempts(19, FAILED)
     await attempts(1, DELIVERED)
@@ -241,7 +241,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
-  t.test('releasing goes on by a job of its own until nothing is held', async (t) => {
+  t.test('releasing goes on by its own job until nothing is held', async (t) => {
     const { tenant, endpoint, attempts } = await bundle()
     await attempts(20, FAILED)
     await Promise.all(Array.from({ length: 5 }, () => tenant.publish()))
@@ -502,7 +502,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok(rest.every(({ attempt_count }) => attempt_count <= 3))
   })
 
-  t.test('with more held than are looked at, new ones are found all the same', async (t) => {
+  t.test('with more held than are looked at, new ones are found anyway', async (t) => {
     const { tenant, endpoint, attempts, dueProbe, run, deliveryOf } = await bundle()
     await attempts(20, FAILED)
     await pool.query(

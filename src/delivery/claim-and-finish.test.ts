@@ -164,7 +164,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(delivery.run_at, delivery.next_attempt_at)
   })
 
-  t.test('a failed attempt has its reason, of a closed set, beside the words', async (t) => {
+  t.test('a failed attempt has its reason, of a closed set, next to the words', async (t) => {
     const { tenant, claim, finish } = await bundle()
     for (const reason of ATTEMPT_REASONS) {
       const { deliveryId, dueAttempt } = wakeUp(await deliveryOf(await tenant.publish()))
@@ -214,7 +214,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test(
-    'whoever takes over leaves the attempt before it abandoned, and its late finish changes nothing',
+    'anyone who takes over leaves the attempt before it abandoned, and its late finish changes nothing',
     async (t) => {
       const { tenant, claim, finish } = await bundle()
       const eventId = await tenant.publish()

@@ -40,7 +40,7 @@ t.test('shows its certificate to a receiver that asks for one', async (t) => {
   t.match(receiver.requests, [{ clientCertificate: 'CN=client' }])
 })
 
-t.test('a receiver that does not ask is served all the same', async (t) => {
+t.test('a receiver that does not ask is served anyway', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver({ tls: certificates.valid })
   t.match(await sender.send(receiver.url, { clientCertificate: certificateOf(client) }), {

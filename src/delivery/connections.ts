@@ -19,7 +19,7 @@ const IDLE_SOCKET_MS = 30_000
 export const CONNECTION_AGE_MS = 60_000
 /** The part of it that is drawn, so that connections which were opened together do not end together. */
 const AGE_JITTER = 0.25
-/** About 0.1 MB each, mostly OpenSSL's; one that is made anew costs less than a handshake. */
+/** About 0.1 MB each, mostly OpenSSL's; one that is made again costs less than a handshake. */
 export const CERTIFICATES_MAX = 500
 
 /** What an endpoint shows to a receiver that asks who is calling. */

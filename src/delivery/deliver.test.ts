@@ -134,7 +134,7 @@ t.test('a failed attempt is tried again after the delay of its step', async (t) 
   t.match(finished, [{ deliveryId: 'd', attemptId: 'a', nextInSeconds: 120 }])
 })
 
-t.test('dials anew for what was cut off before, perhaps with its connection', async (t) => {
+t.test('dials again for what was cut off before, perhaps with its connection', async (t) => {
   const newConnectionFor = async (claimed: Partial<Claimed>) => {
     const { deliver, sent } = bundle({ claimed })
     await deliver(WAKE_UP)

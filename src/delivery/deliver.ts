@@ -78,7 +78,7 @@ export class AttemptStale extends Error {
  *
  * The claim is committed before the request and the outcome after it; no transaction is open meanwhile. A
  * failed attempt is an ordinary outcome. What is thrown is a fault of ours, which graphile-worker retries,
- * and `AttemptStale`: completing a job deletes it by id whoever holds it by then, so a runner that lost
+ * and `AttemptStale`: completing a job deletes it by id, no matter who holds it by then, so a runner that lost
  * its claim must not complete.
  */
 export function createDeliver(deps: DeliverDependencies) {

@@ -116,7 +116,7 @@ t.test('addresses that are found later join in, also when all others have failed
   await rejected
 })
 
-t.test('addresses that are found later are tried beside one that hangs', async (t) => {
+t.test('addresses that are found later are tried next to one that hangs', async (t) => {
   const { outcome, trying, dialing } = race(
     ['2001:db8::1'],
     Promise.resolve([toAddress('192.0.2.1')]),
@@ -188,9 +188,9 @@ function connects(count: number): Promise<net.Socket[]> {
   })
 }
 
-// Of an address that takes a second to connect and a dead one beside it, every attempt failed: Node gives each
+// Of an address that takes a second to connect and a dead one next to it, every attempt failed: Node gives each
 // address but the last 250 ms.
-t.test('delivers to a slow address beside a dead one', async (t) => {
+t.test('delivers to a slow address next to a dead one', async (t) => {
   await using slow = await startSlowAddress('127.0.0.2')
   await using dead = await startSlowAddress('127.0.0.3', slow.port)
   await using sender = startSender({ lookup: resolving(slow.host, dead.host) })

@@ -3,10 +3,10 @@ import net from 'node:net'
 import type { VettedLookup } from './egress.ts'
 import type { Later, LookupAll } from './lookup.ts'
 
-/** How long one address is tried before the next is tried beside it (RFC 8305, 5). */
+/** How long one address is tried before the next is tried next to it (RFC 8305, 5). */
 const STAGGER_MS = 250
 /**
- * Of those that a name has: all of them are under way after 2.5 s, and whoever owns a name server cannot have us
+ * Of those that a name has: all of them are under way after 2.5 s, and anyone who owns a name server cannot have us
  * knock at more.
  */
 export const ADDRESSES_MAX = 10

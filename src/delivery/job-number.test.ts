@@ -83,7 +83,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal(await work.claim(due), null)
   })
 
-  t.test('a runner that has a late job beside the newest sends once', async (t) => {
+  t.test('a runner that has a late job next to the newest sends once', async (t) => {
     const work = await createWork(pool)
     const late = await work.publish()
     await call('retry_now', late.id)

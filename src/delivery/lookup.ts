@@ -51,7 +51,7 @@ const UNKNOWN_CODES = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME', 'ECONNREFUSED
  * In order, as most systems are set up: the hosts file, DNS, and for names that DNS does not have
  * (search domains, mDNS, split DNS of a laptop) getaddrinfo, on two threads at most.
  *
- * Each lookup has a resolver of its own (0.1 ms, next to dialling): a shared one would keep the servers
+ * Each lookup has its own resolver (0.1 ms, next to dialling): a shared one would keep the servers
  * that resolv.conf listed at its start, and would shorten everybody's time to answer by what was quick
  * (c-ares multiplies the average).
  */
@@ -62,7 +62,7 @@ export function createLookup(options: LookupOptions = {}): LookupAll {
   return (hostname, lookupOptions, callback) => {
     const families = familiesOf(lookupOptions.family)
     const listed = hosts(hostname).filter(({ family }) => families.includes(family as 4 | 6))
-    // Not before whoever asked has its socket: a tick later would be, and it would not hear of the end of the lookup.
+    // Not before anyone who asked has its socket: a tick later would be, and it would not hear of the end of the lookup.
     if (listed.length > 0) return void setImmediate(callback, null, listed)
 
     query(hostname, families, options.servers, (addresses, codes, later) => {

@@ -24,7 +24,7 @@ export interface RawAnswer {
 }
 
 /**
- * What a receiver said since the request was on its connection, beside the parser of node:http. That one refuses an
+ * What a receiver said since the request was on its connection, next to the parser of node:http. That one refuses an
  * answer as a whole when any line of it is not as it should be, though its status was there to be read.
  */
 export class RawBytes {

@@ -153,7 +153,7 @@ t.test('the address that was vetted is the one that is dialled', async (t) => {
 })
 
 t.test(
-  'a name with a private address beside a permitted one leads to the permitted one',
+  'a name with a private address next to a permitted one leads to the permitted one',
   async (t) => {
     const lookup = resolving(['10.0.0.1', '127.0.0.1'])
     await using sender = startSender({ allow: parseCidrs('127.0.0.1'), lookup })

@@ -250,7 +250,7 @@ const RETRY_AFTERS: [header: string, read: (seconds: number | null) => boolean][
 const isNear = (seconds: number | null, to: number) =>
   seconds !== null && seconds <= to && seconds > to - 60
 
-t.test('reads Retry-After in every form; whoever schedules caps it', async (t) => {
+t.test('reads Retry-After in every form; the caller that schedules caps it', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver()
   for (const [header, read] of RETRY_AFTERS) {

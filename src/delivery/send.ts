@@ -31,7 +31,7 @@ export interface SendRequest {
   body: string
   /** The endpoint's own; they cannot replace ours. */
   headers: Record<string, string>
-  /** Names of those that are secret, beside those that look like it. */
+  /** Names of those that are secret, next to those that look like it. */
   secretHeaders?: readonly string[] | undefined
   /** W3C trace context that the receiver may go on with. */
   traceparent?: string | undefined
@@ -67,7 +67,7 @@ export interface SenderOptions {
   lookup?: LookupAll
   /** All receivers but those on loopback are reached through it. Its own address is not vetted. */
   proxy?: URL | undefined
-  /** Blocks http, whoever let such a URL in. */
+  /** Blocks http, no matter who let such a URL in. */
   httpsOnly?: boolean | undefined
   /** Finds the proxy, when it has a name. */
   proxyLookup?: LookupAll
@@ -151,7 +151,7 @@ function prepareInstance(dialings: Dialings): Got {
   })
 }
 
-/** Of each request, for whoever follows it: to hand a function of its own to got costs 20 µs. */
+/** Of each request, for anyone who follows it: to hand its own function to got costs 20 µs. */
 type Dialings = WeakMap<ClientRequest, Dialing>
 
 /**

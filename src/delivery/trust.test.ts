@@ -9,7 +9,7 @@ import { trustCertificates } from './trust.ts'
 
 const fingerprint = (pem: string) => new X509Certificate(pem).fingerprint256
 
-t.test('an authority is trusted beside those of Node, by receivers and proxies', async (t) => {
+t.test('an authority is trusted next to those of Node, by receivers and proxies', async (t) => {
   const { valid, ca, selfSigned } = await makeCertificates()
   const before = tls.getCACertificates('default')
   await using receiver = await startReceiver({ tls: valid })

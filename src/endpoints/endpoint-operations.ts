@@ -28,7 +28,7 @@ export interface EndpointOperations {
 }
 
 export interface Enabled {
-  /** Else so much was held that it is to be called again. */
+  /** Otherwise so much was held that it is to be called again. */
   isDone: boolean
   /**
    * The time for which it was disabled, when it was and it is done: what was published then has no delivery

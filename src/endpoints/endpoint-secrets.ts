@@ -62,7 +62,7 @@ export interface EndpointSecrets {
   /** Every secret that signs now, the current one first. @throws EndpointNotFound */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
-   * Replaces the current secret; the old one goes on signing beside it for `overlapSeconds`. A generated one
+   * Replaces the current secret; the old one goes on signing next to it for `overlapSeconds`. A generated one
    * is of the same kind and read in the same way unless something else is asked for, so that the receiver
    * can take it as it took the old one.
    *

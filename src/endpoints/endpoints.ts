@@ -26,7 +26,7 @@ export interface EndpointValues {
   filter: string | null
   /** A value that is `MASK` stands for the one that is stored. */
   headers: Record<string, string>
-  /** Names of headers that are kept secret beside those that look like it. */
+  /** Names of headers that are kept secret next to those that look like it. */
   secretHeaders: string[]
   metadata: Record<string, string>
   ratePerSecond: number | null
@@ -207,7 +207,7 @@ function present({ headers, secret_headers, ...row }: EndpointRow): Endpoint {
   return { ...row, ...shownHeaders({ headers, secret_headers }) }
 }
 
-/** Two who add at once would else both find room for one. */
+/** Two who add at once would otherwise both find room for one. */
 async function lockEndpoints(database: Kysely<Database>, tenantId: TenantId): Promise<void> {
   await sql`select postrider.lock_endpoints_of(${tenantId})`.execute(database)
 }

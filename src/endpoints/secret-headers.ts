@@ -27,7 +27,7 @@ export interface StoredHeaders {
 export interface GivenHeaders {
   /** A value that is `MASK` stands for the one that is stored. */
   headers?: Record<string, string> | undefined
-  /** Names of those that are kept secret, beside those that look like it; left out: as it is. */
+  /** Names of those that are kept secret, next to those that look like it; left out: as it is. */
   secretHeaders?: string[] | undefined
 }
 

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Database, EndpointState } from '../database/schema.ts'
 import type { EndpointId } from '../ids.ts'
 
-/** A screenful; whoever has more looks at the list of endpoints. */
+/** A screenful; anyone who has more looks at the list of endpoints. */
 const SHOWN_MAX = 20
 
 /** An endpoint of any tenant that does not get what it should. */

@@ -12,7 +12,7 @@ import {
 } from './scan.ts'
 import { findNamed, isAbout } from './search.ts'
 
-/** Of one event; whoever has more endpoints looks at its deliveries. */
+/** Of one event; anyone who has more endpoints looks at its deliveries. */
 const COUNTED_MAX = 1_000
 
 /** How far the deliveries of an event are. */

@@ -22,7 +22,7 @@ export function nextAttemptAt(
   return state === 'pending' && due && until && until > due ? until : due
 }
 
-/** Shown with an event. Whoever has more endpoints lists the deliveries of the event instead. */
+/** Shown with an event. Anyone who has more endpoints lists the deliveries of the event instead. */
 export const DELIVERIES_OF_EVENT_MAX = 100
 
 export interface DeliveryFilter {

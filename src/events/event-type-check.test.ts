@@ -121,10 +121,13 @@ t.test('the process that made the change knows it at once', async (t) => {
   t.equal(await api.validatorOf(name), null)
 })
 
-t.test('a schema that was written with SQL and is none is told to whoever publishes', async (t) => {
-  const name = await describeType({ type: 'objekt', pattern: '(' })
-  t.match(await process().violations(name), [/^data: cannot be checked: the schema/])
-})
+t.test(
+  'a schema that was written with SQL and is none is told to anyone who publishes',
+  async (t) => {
+    const name = await describeType({ type: 'objekt', pattern: '(' })
+    t.match(await process().violations(name), [/^data: cannot be checked: the schema/])
+  },
+)
 
 t.test('events are not held up while the names are read, and an outage is reported', async (t) => {
   const name = await describeType(INTEGER)

@@ -7,7 +7,7 @@ import { joinPath } from './schema-rules.ts'
 import { createSlowChecks } from './slow-checks.ts'
 import { TookTooLong } from './time-limit.ts'
 
-/** From then on the names are read anew, while events go on being checked with those at hand. */
+/** From then on the names are read again, while events go on being checked with those at hand. */
 const FRESH_MS = 2_000
 /** From then on an event waits for the new ones: no process knows a change later than after 5 s. */
 const STALE_MS_MAX = 4_500
@@ -16,7 +16,7 @@ const COMPILED_MAX = 200
 
 /** Of a whole batch: checking holds up every other request of the process. */
 const CHECK_MS_MAX = 1_000
-/** Whoever has more mistakes than this has one in their program, and knows it by then. */
+/** Anyone who has more mistakes than this has one in their program, and knows it by then. */
 const VIOLATIONS_MAX = 100
 
 /** What checking an event may hold up the process for; data of the largest size takes some 10 ms. */
@@ -45,7 +45,7 @@ export interface EventTypeCheck {
   check(events: readonly CheckedEvent[]): Promise<EventViolation[]>
   /** How to check data of this type; null where it has no schema. */
   validatorOf(type: string): Promise<Validate | null>
-  /** Looks at the event types anew; called after a change that this process has made. */
+  /** Looks at the event types again; called after a change that this process has made. */
   invalidate(): void
 }
 

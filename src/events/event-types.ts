@@ -2,7 +2,7 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import { changeAsActor } from '../database/actor.ts'
 import type { Database, EventTypeTable } from '../database/schema.ts'
 
-/** Each API process keeps their names in memory, and reads them anew every two seconds. */
+/** Each API process keeps their names in memory, and reads them again every two seconds. */
 const EVENT_TYPES_MAX = 1_000
 
 export type EventType = Omit<Selectable<EventTypeTable>, 'schema'> & { schema: unknown }

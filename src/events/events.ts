@@ -38,7 +38,7 @@ export interface Events {
 
 export interface LatestOptions {
   limit: number
-  /** Else `data` says only whether there is any. */
+  /** Otherwise `data` says only whether there is any. */
   withData: boolean
 }
 export type LatestEvent = Pick<Event, 'id' | 'type' | 'data' | 'created_at'>
@@ -49,7 +49,7 @@ export interface EventFilter {
   /** Those with a delivery to this endpoint; with `state`, with one in this state. */
   endpointId?: EndpointId | undefined
   state?: DeliveryState | undefined
-  /** An id or idempotency key, whenever it was; else text in the data of a bounded time. */
+  /** An id or idempotency key, whenever it was; otherwise text in the data of a bounded time. */
   search?: string | undefined
 }
 

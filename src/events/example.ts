@@ -22,7 +22,7 @@ export function createExampleOf(options: {
   }
 }
 
-/** The schema's own first example or default that fits, else a made up one. */
+/** The schema's own first example or default that fits, otherwise a made up one. */
 function createMakeExample() {
   const within = createTimeLimit()
   return (schema: unknown, validate: Validate): { data: unknown } | null => {

@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
 import { isTimeout } from '../database/outage.ts'
 import type { Database } from '../database/schema.ts'
 
-/** Longer than a page over an index takes; short enough that whoever waits for it still does. */
+/** Longer than a page over an index takes; short enough that anyone who waits for it still does. */
 const LIST_MS_MAX = 3_000
 
 /** A list has looked through too many rows; what it was asked for is rare, or not there. */
@@ -49,7 +49,7 @@ export function allOf(conditions: (RawBuilder<unknown> | undefined)[]): Conditio
 }
 
 /**
- * Runs the query of a list; within a time of its own where it may have to look through many rows, because
+ * Runs the query of a list; within its own time where it may have to look through many rows, because
  * no index leads to those that are wanted.
  *
  * @throws SearchTooSlow

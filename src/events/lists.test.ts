@@ -103,27 +103,30 @@ t.test('events by type, pattern, endpoint and state of their deliveries', async 
   t.strictSame(await eventIds({ state: 'pending' }), [invoice, order])
 })
 
-t.test('search: by id, delivery and key whenever it was, else text of the last day', async (t) => {
-  const { tenant, tenantId, eventIds, publishAt } = await bundle()
-  const other = await bundle()
-  const old = await publishAt(NOON, 'a', '{"text":"needle"}')
-  const { rows } = await pool.query(
-    `select postrider.publish($1, 'a', '{"n":"needle"}', 'the key') as id`,
-    [tenant.key],
-  )
-  const recent = rows[0].id
-  const [delivery] = await deliveries.list(tenantId, { ...FIRST, eventId: recent as EventId })
-  t.strictSame(await eventIds({ search: old }), [old])
-  t.strictSame(await eventIds({ search: recent.toUpperCase() }), [recent])
-  t.strictSame(await eventIds({ search: delivery?.id ?? '' }), [recent])
-  t.strictSame(await eventIds({ search: 'the key' }), [recent])
-  t.strictSame(await eventIds({ search: 'needle' }), [recent], 'of the last day')
-  const since = MIDNIGHT
-  t.strictSame(await eventIds({ search: 'needle', since, until: new Date('2026-01-06') }), [old])
-  t.strictSame(await eventIds({ search: 'needle', since }), [recent], 'a month at most')
-  t.strictSame(await other.eventIds({ search: recent }), [], 'nothing of another tenant')
-  t.strictSame(await other.eventIds({ search: 'needle' }), [])
-})
+t.test(
+  'search: by id, delivery and key whenever it was, otherwise text of the last day',
+  async (t) => {
+    const { tenant, tenantId, eventIds, publishAt } = await bundle()
+    const other = await bundle()
+    const old = await publishAt(NOON, 'a', '{"text":"needle"}')
+    const { rows } = await pool.query(
+      `select postrider.publish($1, 'a', '{"n":"needle"}', 'the key') as id`,
+      [tenant.key],
+    )
+    const recent = rows[0].id
+    const [delivery] = await deliveries.list(tenantId, { ...FIRST, eventId: recent as EventId })
+    t.strictSame(await eventIds({ search: old }), [old])
+    t.strictSame(await eventIds({ search: recent.toUpperCase() }), [recent])
+    t.strictSame(await eventIds({ search: delivery?.id ?? '' }), [recent])
+    t.strictSame(await eventIds({ search: 'the key' }), [recent])
+    t.strictSame(await eventIds({ search: 'needle' }), [recent], 'of the last day')
+    const since = MIDNIGHT
+    t.strictSame(await eventIds({ search: 'needle', since, until: new Date('2026-01-06') }), [old])
+    t.strictSame(await eventIds({ search: 'needle', since }), [recent], 'a month at most')
+    t.strictSame(await other.eventIds({ search: recent }), [], 'nothing of another tenant')
+    t.strictSame(await other.eventIds({ search: 'needle' }), [])
+  },
+)
 
 t.test('search: text is found as people write it, however it stands in the JSON', async (t) => {
   const { tenant, eventIds } = await bundle()

@@ -41,7 +41,7 @@ export class BatchRefused extends Error {
 /**
  * Nothing is known to be stored, and the same request will succeed later.
  *
- * When the connection broke while the answer was awaited the events may be stored all the same;
+ * When the connection broke while the answer was awaited the events may be stored anyway;
  * that is what an idempotency key is for.
  */
 export class DatabaseUnavailable extends Error {

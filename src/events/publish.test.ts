@@ -66,7 +66,7 @@ t.test('stores the event with a delivery and a job for each endpoint that wants 
   t.strictSame(rows, [{ state: 'pending', task: 'deliver' }])
 })
 
-t.test('an event that nobody wants is stored all the same', async (t) => {
+t.test('an event that nobody wants is stored anyway', async (t) => {
   const { publisher, item, stored } = await bundle()
   const { id, deliveries } = await publisher.publish(item(paid(1)))
   t.equal(deliveries, 0)
@@ -316,7 +316,7 @@ t.test('a lost connection is not tried again: the events may be stored', async (
 })
 
 t.test(
-  'while the database hangs, whoever waits behind the first batch is refused with it',
+  'while the database hangs, anyone who waits behind the first batch is refused with it',
   async (t) => {
     const { item } = await bundle()
     const proxy = await startPostgresProxy(t, url)

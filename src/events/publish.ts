@@ -16,10 +16,10 @@ const LARGE_BODY_LENGTH = 16_384
 export const KEY_WAIT_MS_MAX = 2_000
 /**
  * For this long a batch waits within the database for keys that others hold: another process has committed by
- * then, and events beside it hardly notice. Those whose key is still held leave the batch.
+ * then, and events next to it hardly notice. Those whose key is still held leave the batch.
  */
 export const KEY_WAIT = '20ms'
-/** Events whose key was held are tried again beside those that come; as many in a batch, one at a time. */
+/** Events whose key was held are tried again next to those that come; as many in a batch, one at a time. */
 const HELD_IN_BATCH_MAX = 20
 /** The shortest there is: each is tried again soon. */
 const HELD_KEY_WAIT = '1ms'
@@ -149,7 +149,7 @@ interface Publishing {
 
 /**
  * Named, so that a connection parses and plans it once. It says itself for how long it waits for a key, and what
- * then: `report` stores the other items; else nothing is stored.
+ * then: `report` stores the other items; otherwise nothing is stored.
  */
 const STATEMENT = {
   name: 'postrider_publish',
@@ -191,7 +191,7 @@ export async function sendItems(
 
 /**
  * The body as it came, with our members behind its own: where a name comes twice the last one
- * counts, for Postgres as for `JSON.parse`. Parsing and writing it anew would round large numbers.
+ * counts, for Postgres as for `JSON.parse`. Parsing and writing it again would round large numbers.
  */
 function toItemText({ body, tenant, idempotencyKey, trace }: PublishItem): string {
   const open = body.slice(0, body.lastIndexOf('}'))

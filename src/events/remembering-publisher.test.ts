@@ -79,7 +79,7 @@ t.test('another body, key or tenant, or no key, goes the long way', async (t) =>
   t.equal(through.length, 6)
 })
 
-t.test('what Postgres no longer knows is published anew, whatever Redis remembers', async (t) => {
+t.test('what Postgres no longer knows is published again, whatever Redis remembers', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   for (const [what, statements] of [

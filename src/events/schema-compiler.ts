@@ -7,7 +7,7 @@ import { createTimeLimit, TookTooLong } from './time-limit.ts'
 const COMPILE_MS_MAX = 1_000
 /** Data of the largest size takes some 10 ms. */
 const VALIDATE_MS_MAX = 100
-/** Whoever has more mistakes than this has one in their program, and knows it by then. */
+/** Anyone who has more mistakes than this has one in their program, and knows it by then. */
 const VIOLATIONS_MAX = 100
 /** An enumeration of all countries would bury what the message says. */
 const VALUES_LENGTH_MAX = 200
@@ -60,7 +60,7 @@ export function createSchemaCompiler(): SchemaCompiler {
       if (cause instanceof SchemaInvalid) throw cause
       throw new SchemaInvalid([{ path: '', message: String((cause as Error).message) }], { cause })
     } finally {
-      // Else it would stay in memory. `true` and `false` do not.
+      // Otherwise it would stay in memory. `true` and `false` do not.
       if (typeof schema === 'object') ajv.removeSchema(schema)
     }
   }
@@ -99,7 +99,7 @@ function createAjv(): Ajv2020 {
     strict: false,
     logger: false,
     validateSchema: false,
-    // Else `{}` has a `constructor` and a `toString`; so has what the compiled code collects names in.
+    // Otherwise `{}` has a `constructor` and a `toString`; so has what the compiled code collects names in.
     ownProperties: true,
     code: { process: withoutInheritedNames },
   })

@@ -12,7 +12,7 @@ const DIALECT = /^https:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/
 /** Their values are data, in which `$ref` means nothing. */
 const KEYWORDS_OF_DATA = new Set(['const', 'enum', 'default', 'examples'])
 
-/** What Postrider asks of a schema beside being one of JSON Schema 2020-12: to stand alone, and to be small. */
+/** What Postrider asks of a schema besides being one of JSON Schema 2020-12: to stand alone, and to be small. */
 export function mistakesInSchema(schema: unknown): Violation[] {
   const bytes = Buffer.byteLength(JSON.stringify(schema))
   if (bytes > SCHEMA_BYTES_MAX)

@@ -29,7 +29,7 @@ export class CheckBudgetUsedUp extends Error {
 
 export interface SlowChecks {
   /**
-   * Checks data in a thread, beside all other work of the process.
+   * Checks data in a thread, next to all other work of the process.
    *
    * @param schema JSON, as stored
    * @throws CheckBudgetUsedUp, NoTurn

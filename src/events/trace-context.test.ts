@@ -45,7 +45,7 @@ t.test('publish() keeps the trace that its transaction says it belongs to', asyn
   t.strictSame(await traceOf(untraced), { traceparent: null, tracestate: null })
 })
 
-t.test('each item of publish_many has a trace of its own', async (t) => {
+t.test('each item of publish_many has its own trace', async (t) => {
   const item = { tenant: (await createTenant(pool)).key, type: 'a.b', data: { traceparent: OTHER } }
   t.strictSame(
     await publishMany([

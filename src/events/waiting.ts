@@ -4,7 +4,7 @@ import { DatabaseUnavailable } from './publish-refused.ts'
 export const WAIT_MS_MAX = 5_000
 /** Of the bodies that wait: some seconds of the fastest load, or sixty of the largest events. */
 const WAITING_SIZE_MAX = 64 * 1_048_576
-/** What a request costs beside its body: sockets, headers, promises. */
+/** What a request costs besides its body: sockets, headers, promises. */
 const REQUEST_SIZE = 8_192
 
 /** What a request holds of memory while it waits. */

@@ -90,7 +90,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
        from graphile_worker._private_jobs j where j.priority = 0 order by j.run_at limit 1`,
       [quiet.id],
     )
-    t.same(rows, [{ theirs: true }], 'whoever stood in the line before stands before them')
+    t.same(rows, [{ theirs: true }], 'anyone who stood in the line before stands before them')
     await shareQueue()
     t.same(await standing(busy), { [LINE]: 1_000, [room]: 500 }, 'one group at a time')
   })

@@ -227,7 +227,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     try {
       await dropper.query('begin')
       await dropper.query('select postrider.drop_day($1, 30)', [old.day])
-      // Everything that the drop locks is still locked: whoever needs one of its locks fails.
+      // Everything that the drop locks is still locked: anyone who needs one of its locks fails.
       await producer.query(`set lock_timeout = '1ms'`)
       const work = await createWork(pool)
       await producer.query(`select postrider.publish($1, 'a.b', '1')`, [work.tenant.key])

@@ -11,7 +11,7 @@ export const traceHeaders = {
     example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   }),
   tracestate: z.string().optional().openapi({
-    description: 'Kept beside `traceparent`, up to 512 characters. Receivers never get it.',
+    description: 'Kept next to `traceparent`, up to 512 characters. Receivers never get it.',
   }),
 }
 

@@ -224,7 +224,7 @@ t.test('a tenant that is deleted leaves one row, not one for each endpoint', asy
   t.strictSame(rows, [{ action: 'delete_tenant', who: 'admin key', client: 'unknown' }])
 })
 
-t.test('what the service keeps beside the settings leaves no row', async (t) => {
+t.test('what the service keeps next to the settings leaves no row', async (t) => {
   const { key } = await createTenant(pool)
   const { id } = (await request('POST', `/api/tenants/${key}/endpoints`, { body: ENDPOINT })).json
   const count = await countOf(id)

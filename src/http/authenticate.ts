@@ -85,7 +85,7 @@ export function mayTouch(caller: Caller, tenantKey: string): boolean {
 
 /**
  * A key of a suspended tenant reads, and does nothing else: neither what was the reason for suspending it can go
- * on, nor can traces of that be removed. Whoever has a key of no tenant goes on managing it.
+ * on, nor can traces of that be removed. Anyone who has a key of no tenant goes on managing it.
  */
 export function refuseSuspended(c: Context<ApiEnv>, tenant: Pick<Tenant, 'suspended_at'>): void {
   if (tenant.suspended_at && c.get('caller').tenant && c.get('scope') !== 'read') {

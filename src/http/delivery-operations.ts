@@ -49,7 +49,7 @@ export function addDeliveryOperationRoutes(
     middleware,
     request,
     path: '/api/tenants/{tenant}/deliveries/{id}/cancel',
-    summary: 'End an open delivery; an attempt that has begun is finished all the same',
+    summary: 'End an open delivery; an attempt that has begun is finished anyway',
     responses: {
       200: json(deliverySchema, 'It is cancelled; an attempt may be on the wire.'),
       ...problems(404, 409),

@@ -27,21 +27,18 @@ t.test('OpenAPI 3.1 of every route', async (t) => {
   t.strictSame(operations.map(([name]) => name).sort(), [...new Set(routed)].sort())
 })
 
-t.test(
-  'every operation has a name of its own, a summary, and a tag that is explained',
-  async (t) => {
-    const tags = document.tags.map(({ name }: { name: string }) => name)
-    for (const [name, { operationId, summary, tags: own }] of operations) {
-      t.match({ operationId, summary }, { operationId: /^[a-z]+[A-Z]\w+$/, summary: /\w/ }, name)
-      t.strictSame(
-        own.map((tag: string) => tags.includes(tag)),
-        [true],
-        name,
-      )
-    }
-    t.equal(new Set(operations.map(([, { operationId }]) => operationId)).size, operations.length)
-  },
-)
+t.test('every operation has its own name, a summary, and a tag that is explained', async (t) => {
+  const tags = document.tags.map(({ name }: { name: string }) => name)
+  for (const [name, { operationId, summary, tags: own }] of operations) {
+    t.match({ operationId, summary }, { operationId: /^[a-z]+[A-Z]\w+$/, summary: /\w/ }, name)
+    t.strictSame(
+      own.map((tag: string) => tags.includes(tag)),
+      [true],
+      name,
+    )
+  }
+  t.equal(new Set(operations.map(([, { operationId }]) => operationId)).size, operations.length)
+})
 
 t.test('whatever needs a key says so, and how it is refused', async (t) => {
   t.match(document.components.securitySchemes.apiKey, { type: 'http', scheme: 'bearer' })

@@ -115,7 +115,7 @@ async function tryAll(provocations: Provocation[], one: Case): Promise<number[]>
   return seen
 }
 
-/** In a world of its own, since it may change it. */
+/** In its own world, since it may change it. */
 async function follow(t: Test, recipe: Recipe, one: Case): Promise<number[]> {
   const world: World = await createWorld(plain)
   const context = { pool, databaseUrl, world, t }

@@ -123,7 +123,7 @@ function checkSecret(fields: SecretFields) {
         context.addIssue({ code: 'custom', path: [fields[field]], message })
       }
     },
-    // Beside the mistakes of other fields, not after them.
+    // Next to the mistakes of other fields, not after them.
     { when: ({ value }) => typeof value === 'object' && value !== null },
   )
 }

@@ -9,7 +9,7 @@ import { createTenant } from '../testing/tenant.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const { request, app, apiKeys } = createTestApi(pool)
-/** A process of its own: the API learns from the database what came of it. */
+/** Its own process: the API learns from the database what came of it. */
 const runner = await startService(t, 'runner', { DATABASE_URL: url })
 t.teardown(() => runner.stop())
 
@@ -90,7 +90,7 @@ t.test('a failure is the answer, and is not tried again', async (t) => {
   })
 })
 
-t.test('what is wrong with an answer stands beside its status', async (t) => {
+t.test('what is wrong with an answer stands next to its status', async (t) => {
   await using odd = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end('HTTP/1.1 200 OK\nx-odd : a\n\ntaken'))
   })

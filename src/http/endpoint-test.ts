@@ -14,9 +14,9 @@ import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { attemptSchema, deliverySchema } from './schemas.ts'
 
-/** Beside the time that the receiver has: to be claimed and written down, and a limit of the endpoint. */
+/** Next to the time that the receiver has: to be claimed and written down, and a limit of the endpoint. */
 const WAIT_MS = 3_000
-/** Each asks the database a few times a second. Whoever comes on top looks at the delivery later. */
+/** Each asks the database a few times a second. Anyone who comes on top looks at the delivery later. */
 const WAITING_MAX = 50
 
 /** Of events that say no type. */

@@ -397,7 +397,7 @@ t.test('secrets of other systems: as they were given, with how they are read', a
   })
 })
 
-t.test('secrets: what is wrong is said with the field, beside what else is wrong', async (t) => {
+t.test('secrets: what is wrong is said with the field, next to what else is wrong', async (t) => {
   const { json } = await create()
   const rotate = (body: object) =>
     request('POST', `${ENDPOINTS}/${json.id}/secret/rotate`, { body })

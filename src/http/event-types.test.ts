@@ -48,7 +48,7 @@ t.test('described, changed, deprecated, forgotten', async (t) => {
   const again = await request('PATCH', path, { body: { deprecated: true, schema: null } })
   t.equal(again.json.deprecatedAt, deprecated.json.deprecatedAt, 'since the first time')
   t.equal(again.json.schema, null)
-  t.equal((await publish('invoice.paid', 1)).status, 202, 'published all the same')
+  t.equal((await publish('invoice.paid', 1)).status, 202, 'published anyway')
   t.match((await request('PATCH', path, { body: { deprecated: false } })).json, {
     deprecatedAt: null,
   })

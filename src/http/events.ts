@@ -31,7 +31,7 @@ const listQuery = pageQuery(eventId).extend({
     .optional()
     .openapi({
       description:
-        'An id of an event or delivery, or an idempotency key, whenever it was; else text in the data of ' +
+        'An id of an event or delivery, or an idempotency key, whenever it was; otherwise text in the data of ' +
         'the time from since to until, by default the last day, at most 31.',
     }),
 })

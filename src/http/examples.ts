@@ -45,7 +45,7 @@ const BY_MEMBER: Record<string, unknown> = {
 }
 
 /**
- * A value that the schema accepts: its own example where it has one, else one made of its parts. Members
+ * A value that the schema accepts: its own example where it has one, otherwise one made of its parts. Members
  * that need not be there are, if they have a value of their own.
  */
 export function exampleOf(schema: Schema, schemas: Schemas): unknown {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 /**
  * Whether a request says once, and with one voice, which host it is for. Of two headers, or of an address in full
- * beside another header, a proxy may have looked at the other one: RFC 9112, 3.2 has such requests refused.
+ * next to another header, a proxy may have looked at the other one: RFC 9112, 3.2 has such requests refused.
  */
 export function hasOneHost({ rawHeaders, headers, url = '/' }: IncomingMessage): boolean {
   let count = 0

@@ -8,7 +8,7 @@ export type HttpMetrics = Pick<Metrics, 'eventsAccepted' | 'requestAnswered' | '
  * Counts every answer by method, route pattern and status, and serves /metrics. It needs no key, as probes do
  * not: there is no id, URL or tenant in it.
  *
- * @param isServed here; else it is on a port of its own
+ * @param isServed here; otherwise it is on its own port
  */
 export function addMetrics(app: App, metrics: HttpMetrics, isServed = true): void {
   app.use(async (c, next) => {

@@ -9,7 +9,7 @@ import { settingsBody } from './request-body.ts'
 import { json, OF_BODY, problems } from './responses.ts'
 import { tenantParams, tenantTags } from './tenants.ts'
 
-/** A day: whoever has the link has what it opens, and nobody notices when it is passed on. */
+/** A day: anyone who has the link has what it opens, and nobody notices when it is passed on. */
 const MINUTES_MAX = 1_440
 const DEFAULT_MINUTES = 60
 
@@ -27,7 +27,7 @@ const input = z
         description: `How long the link, and every session that it opens, lasts; ${MINUTES_MAX} (a day) at most.`,
       }),
     access: z.enum(['read', 'manage']).default('manage').openapi({
-      description: '`read`: looks only. `manage`: edits its endpoints and retries as well.',
+      description: '`read`: may only look. `manage`: edits its endpoints and retries as well.',
     }),
   })
   .openapi('NewPortalLink')
@@ -35,7 +35,7 @@ const input = z
 const linkSchema = z
   .object({
     url: z.url().openapi({
-      description: 'To be handed to the customer; whoever has it may do what it allows.',
+      description: 'To be handed to the customer; anyone who has it may do what it allows.',
       example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
     }),
     expiresAt: z.iso.datetime(),

@@ -106,7 +106,7 @@ export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchem
 
 /**
  * The JSON text of an event. `data` goes in as the text that was published, since parsing it and
- * writing it anew would round large numbers.
+ * writing it again would round large numbers.
  *
  * @param more members that go behind the others
  */

@@ -60,7 +60,7 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 /** Long enough for a failover to be noticed, short enough that nobody gives up. */
 const RETRY_AFTER_SECONDS = 1
-/** Whoever has more mistakes than this has one in their program, and knows it by then. */
+/** Anyone who has more mistakes than this has one in their program, and knows it by then. */
 export const ERRORS_MAX = 100
 
 export interface FieldError {

@@ -80,7 +80,7 @@ export function addPublishBatchRoute(
   })
   // As with a single event the text as it came is what is stored, so the framework does not parse it.
   app.openAPIRegistry.registerPath(route)
-  // Before the body is read: a batch may be large, and has to fit into memory with those beside it.
+  // Before the body is read: a batch may be large, and has to fit into memory with those next to it.
   app.post(route.path, authenticate('publish'), inBatchTurn, async (c) => {
     const body = await readJsonBody(c, bytesMax)
     const readAt = performance.now()

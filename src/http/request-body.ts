@@ -119,7 +119,7 @@ export function tooLarge(bytesMax: number, field = 'body'): Problem {
   return refusal('body_too_large', `At most ${bytesMax} bytes.`, { field })
 }
 
-/** Says the same to people and beside the field. */
+/** Says the same to people and next to the field. */
 function refusal(
   code: ProblemCode,
   detail: string,

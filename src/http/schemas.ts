@@ -154,7 +154,7 @@ export const deliverySchema = z
   })
   .openapi('Delivery')
 
-/** A name of its own in the document, since attempts and filters share it. */
+/** Its own name in the document, since attempts and filters share it. */
 export const reasonSchema = z.enum(ATTEMPT_REASONS).openapi('AttemptReason', {
   description: [
     'Why an attempt did not deliver.',
@@ -173,7 +173,7 @@ export const attemptSchema = z
     reason: z.union([reasonSchema, z.null()]),
     error: z.string().nullable().openapi({
       description:
-        'The reason in detail, in words for people; they may change. Beside a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed.',
+        'The reason in detail, in words for people; they may change. Next to a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed.',
     }),
     errorDetail: z.string().nullable().openapi({
       description:

@@ -12,7 +12,7 @@ const REQUEST_MS_MAX = 30_000
 /** Node looks for slow requests this often; its default of 30 s would make the limits above so much longer. */
 const CHECK_MS = 1_000
 /**
- * Neither a byte read nor one written for so long while a request is under way: whoever does not read its
+ * Neither a byte read nor one written for so long while a request is under way: anyone who does not read its
  * answer holds it in memory. Streams say something every 15 s.
  */
 const SILENCE_MS_MAX = 60_000
@@ -26,7 +26,7 @@ const REQUESTS_PER_SOCKET = 0
 const STOP_MS_MAX = 10_000
 /**
  * A client whose next request is on its way when we are told to stop would lose it with its socket;
- * whoever has said nothing for this long is not in the middle of anything.
+ * anyone who has said nothing for this long is not in the middle of anything.
  */
 const IDLE_MS = 1_000
 

@@ -2,12 +2,12 @@ import type { Log } from '../log.ts'
 
 /** While all is well: notices a Redis that hangs although nobody asks it, so that `/ready` is true. */
 const HEARTBEAT_MS = 1_000
-/** Dialling and, over TLS, shaking hands; whoever takes longer at the start counts as away. */
+/** Dialling and, over TLS, shaking hands; anyone who takes longer at the start counts as away. */
 const CONNECTING_MS_MAX = 3_000
 /** Between probes of a Redis that is away. Doubles, so that a long outage costs little. */
 const PAUSE_MS_MIN = 250
 const PAUSE_MS_MAX = 2_000
-/** After so long without a failure the pauses begin anew; else one that comes and goes fills the log. */
+/** After so long without a failure the pauses begin again; otherwise one that comes and goes fills the log. */
 const STEADY_MS = 10_000
 
 export interface Circuit {

@@ -9,7 +9,7 @@ const CLIENT_PREFIX_IPV6 = 64
 
 /** Where a request comes from. */
 export interface Client {
-  /** Of whoever sent it, as far as proxies that are trusted tell; `unknown` without a connection. */
+  /** Of the one who sent it, as far as proxies that are trusted tell; `unknown` without a connection. */
   address: string
   /** Whether it came over TLS, to this process or to the proxy in front. */
   isHttps: boolean
@@ -27,7 +27,7 @@ type Request = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: st
  * do not agree, neither is believed.
  *
  * @param trustedProxies networks; without any, nothing that is forwarded is believed but that a proxy ended TLS,
- * which whoever forges it only harms themselves with
+ * which only harms the one who forges it
  */
 export function createClientOf(trustedProxies: readonly string[]): (request?: Request) => Client {
   const networks = trustedProxies.map(parseNetwork)

@@ -66,7 +66,7 @@ function conformance(t: Test, make: (t: Test) => Promise<InFlight>): void {
     t.equal(places(entries).filter(Boolean).length, 4)
   })
 
-  t.test('trouble makes the share smaller whoever counts', async (t) => {
+  t.test('trouble makes the share smaller, no matter who counts', async (t) => {
     const inFlight = await make(t)
     const id = newEndpoint()
     const [first] = await enterAll(inFlight, id, 1, 1_000)
@@ -104,7 +104,7 @@ t.test('places in Redis', async (t) => {
   conformance(t, async (t) => (await start(t, server.url)).inFlight)
 })
 
-t.test('an endpoint without a limit of its own is answered at once', async (t) => {
+t.test('an endpoint without its own limit is answered at once', async (t) => {
   const { inFlight } = await start(t, undefined)
   const entry = inFlight.enter(newEndpoint(), limits(null))
   t.notOk(entry instanceof Promise)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Redis } from './redis.ts'
 import { defineScript, runScript } from './script.ts'
 
-/** A place among all runners. Whoever dies with one gives it back when its time is over. */
+/** A place among all runners. Who dies with one gives it back when its time is over. */
 export interface Lease {
   release(): void
 }

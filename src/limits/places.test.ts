@@ -100,7 +100,7 @@ t.test('an error of the receiver, and what it never saw, change nothing', async 
   t.equal(fill().length, 4)
 })
 
-t.test('an endpoint that nothing was sent to for a minute begins anew', async (t) => {
+t.test('an endpoint that nothing was sent to for a minute begins again', async (t) => {
   const { fill, grown, clock, places } = bundle()
   for (const { leave } of grown()) leave('other')
   t.match(places.inUse(), [{ endpointId: 'a', share: 210, inFlight: 0 }])
@@ -123,7 +123,7 @@ t.test('a small runner gives one endpoint one place at least', async (t) => {
   }
 })
 
-t.test('a smaller limit of its own holds, a larger one does not', async (t) => {
+t.test('its own smaller limit holds, a larger one does not', async (t) => {
   const { fill, grown } = bundle()
   t.equal(fill('a', 3).length, 3)
   t.equal(grown('b', 1_000).length, 210)
@@ -170,7 +170,7 @@ t.test('of 10,000 that wait for a hanging endpoint few come back at a time', asy
   const retries = Array.from({ length: 10_000 }, () => places.enter('a').retryInMs ?? 0)
   const queued = retries.filter((retryInMs) => retryInMs !== 187_500)
   t.ok(queued.length > 20 && queued.length < 30, `${queued.length} in the next five minutes`)
-  t.equal(new Set(queued).size, queued.length, 'each at a time of its own')
+  t.equal(new Set(queued).size, queued.length, 'each at its own time')
   t.ok(Math.max(...retries) <= 300_000)
 })
 
@@ -233,7 +233,7 @@ t.test('nobody waits at an endpoint where no place was left for 250 ms', async (
   await last
 })
 
-t.test('who has a smaller limit of its own waits until there are fewer', async (t) => {
+t.test('who has its own smaller limit waits until there are fewer', async (t) => {
   const { places, entered } = full(10)
   for (const { leave } of entered.slice(0, 208)) leave('answered')
   const waiting = places.enterSoon('a', 2)

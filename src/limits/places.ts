@@ -15,7 +15,7 @@ import { SweptMap } from './swept-map.ts'
 const SHARE_MAX = 0.84
 /** A receiver that takes so long keeps a place from others. */
 const SLOW_MS = 10_000
-/** An endpoint that nothing was sent to for so long begins anew; its connections are closed by then. */
+/** An endpoint that nothing was sent to for so long begins again; its connections are closed by then. */
 const KEPT_MS = 60_000
 /** That it was slow is known for longer, since it is tried seldom then. */
 const SLOW_KEPT_MS = 3_600_000

@@ -5,7 +5,7 @@ const SIZE_MIN = 1
 const QUICK_MS = 500
 /** As many times as long as usual: then it is a queue at the receiver that has grown, not what it does. */
 const LONGER = 1.5
-/** What is usual is learned anew little by little, as a receiver may have become slower for good. */
+/** What is usual is learned again little by little, as a receiver may have become slower for good. */
 const DRIFT = 1.005
 
 /**

@@ -41,7 +41,7 @@ export function takeInProcess(nowUs = () => Date.now() * 1000): TakeSlot {
 
 /**
  * A row is kept a minute longer than its last slot: should the clock of Redis be set back a little, it
- * does not begin anew.
+ * does not begin again.
  */
 const TAKE = defineScript(`
 local interval, tolerance, ahead, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -7,7 +7,7 @@ import { createSlots, reservation, type Slot } from './slots.ts'
 
 const ENDPOINT = '0198c1f5-7e4a-7000-8000-000000000001' as EndpointId
 const OTHER = '0198c1f5-7e4a-7000-8000-000000000002' as EndpointId
-/** Each has a version of its own. */
+/** Each has its own version. */
 const rate = (ratePerSecond: number, rateVersion = Math.round(ratePerSecond * 100)) => ({
   ratePerSecond,
   rateVersion,
@@ -56,7 +56,7 @@ t.test('who is late by up to ten seconds still sends', async (t) => {
   t.same(await slots.reserve(ENDPOINT, rate(1), second?.reservation), SEND_NOW)
 })
 
-t.test('those who missed their slots are spread anew, not sent all at once', async (t) => {
+t.test('those who missed their slots are spread again, not sent all at once', async (t) => {
   const { clock, slots, reserve } = await bundle()
   const held = (await reserve(101)).slice(1)
   clock.ms += 3_600_000 // all runners were away
@@ -81,7 +81,7 @@ t.test('runners that are always behind go on sending at the rate', async (t) => 
   t.same(sent, Array(60).fill(SEND_NOW))
 })
 
-t.test('a changed rate begins anew, and those who wait at the old one ask again', async (t) => {
+t.test('a changed rate begins again, and those who wait at the old one ask again', async (t) => {
   const { clock, slots, reserve } = await bundle()
   const [, second, third] = await reserve(3, 1)
   clock.ms += 2_000
@@ -92,7 +92,7 @@ t.test('a changed rate begins anew, and those who wait at the old one ask again'
   })
 })
 
-t.test('a rate that was changed and changed back begins anew as well', async (t) => {
+t.test('a rate that was changed and changed back begins again as well', async (t) => {
   const { slots } = await bundle()
   for (let n = 0; n < 100; n += 1) await slots.reserve(ENDPOINT, rate(0.1, 1))
   t.same(await slots.reserve(ENDPOINT, rate(0.1, 3)), SEND_NOW)
@@ -141,7 +141,7 @@ t.test('two runners share the rate of an endpoint', async (t) => {
   t.same(
     await one.slots.reserve(ENDPOINT, rate(0.01), second.reservation),
     SEND_NOW,
-    'whoever runs it',
+    'no matter who runs it',
   )
 })
 

@@ -8,7 +8,7 @@ import { withFallback } from './with-fallback.ts'
 const BURST_SECONDS = 0.1
 /** A slot is reserved so far ahead at most, so that what is cancelled leaves no long gap. */
 const AHEAD_MS_MAX = 3_600_000
-/** The queue looks for due jobs once a second; whoever comes later than this has missed its slot. */
+/** The queue looks for due jobs once a second; anyone who comes later than this has missed its slot. */
 const LATE_MS_MAX = 10_000
 /** Bounds of the arithmetic; a rate beyond them is as good as none. */
 const INTERVAL_US_MIN = 1
@@ -23,7 +23,7 @@ export const reservation = z.object({
 })
 export type Reservation = z.infer<typeof reservation>
 
-/** `waitMs: 0` = send now. Else come back then, with the reservation if there is one. */
+/** `waitMs: 0` = send now. Otherwise come back then, with the reservation if there is one. */
 export interface Slot {
   waitMs: number
   reservation: Reservation | null
@@ -50,15 +50,15 @@ const NOW: Slot = { waitMs: 0, reservation: null }
  * Spreads the deliveries of an endpoint at its `ratePerSecond`, over all runners together.
  *
  * Over the limit the next free slot is reserved, and the caller snoozes its job once, until then. So of
- * 10,000 that wait each has a slot of its own, and there is no moment when all of them ask again.
+ * 10,000 that wait each has its own slot, and there is no moment when all of them ask again.
  *
  * - Coming back with the reservation is enough: nothing is asked.
  * - Who comes back later than `LATE_MS_MAX`, say after an outage of all runners, has missed its slot and
  *   takes another from a row for the late. It is as fast as the first, so an endpoint sees up to twice its
  *   rate until they are through. One row for all would be exact, but then runners that are behind by
  *   more than that would send nothing any more: each delivery would be put at the end again and again.
- * - A reservation of another version of the rate is void, and each version has a row of its own: nobody waits for
- *   slots that were taken at the rate before. Who waits when it changes is planned anew (delivery/replan.ts).
+ * - A reservation of another version of the rate is void, and each version has its own row: nobody waits for
+ *   slots that were taken at the rate before. Who waits when it changes is planned again (delivery/replan.ts).
  * - What is reserved and not used (the delivery was cancelled) is lost.
  * - If the next slot is over `AHEAD_MS_MAX` ahead, none is reserved: ask again, in half of it or later.
  */

@@ -44,7 +44,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     ['delivered', 200],
   ] as const) {
     t.test(
-      `retry_now reopens one that is ${end}: attempts count on, the schedule anew`,
+      `retry_now reopens one that is ${end}: attempts count on, the schedule begins again`,
       async (t) => {
         const work = await createWork(pool)
         const due = await work.publish()
@@ -142,7 +142,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const probing = await work.deliveryOf(due.eventId)
     t.match(probing, { state: 'pending', job_number: 3 })
     const { rows } = await pool.query(`select from graphile_worker.jobs where key like 'probe:%'`)
-    t.equal(rows.length, 0, 'no other probe runs beside it')
+    t.equal(rows.length, 0, 'no other probe runs next to it')
     t.equal(await work.finish(await work.claim(probing), 200), 'delivered')
     t.strictSame((await pool.query(`select from postrider.circuit ${where}`)).rows, [])
     await isHealthy(t)

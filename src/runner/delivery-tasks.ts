@@ -24,7 +24,7 @@ export interface DeliveryTasksOptions extends RunnerOptions {
   send: Sender['send']
 }
 
-/** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan anew. */
+/** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan again. */
 export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   const { pool, redis, metrics, timeoutMs, log } = options
   const limits = createEndpointLimits(pool)

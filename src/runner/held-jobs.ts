@@ -10,7 +10,7 @@ const LOOK_AT_LEAST_EVERY_MS = 60_000
 export interface HeldJobs {
   /** To be called before each fetch, on its connection: gives back what was taken unnoticed. */
   beforeFetch(client: PoolClient): Promise<void>
-  /** A fetch failed: it may have taken jobs all the same. */
+  /** A fetch failed: it may have taken jobs anyway. */
   fetchFailed(): void
   fetched(jobIds: readonly string[]): void
   /** Jobs were completed, failed or returned, and the database has said so. */

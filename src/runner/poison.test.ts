@@ -86,7 +86,7 @@ t.test(
     await neighbour.receiver.received(KILLS * EVENTS_EACH + 1)
     t.equal(poison.receiver.requests.length, KILLS, 'it is not sent meanwhile')
 
-    // Whoever has found out why and mended it has it sent at once.
+    // Anyone who has found out why and mended it has it sent at once.
     hold.resolve(200)
     await pool.query('select postrider.retry_now($1)', [postponed.id])
     await untilHolds(

@@ -8,7 +8,7 @@ import { createSilenceWatch, type Seen } from './silence.ts'
 const HEARTBEAT_MS = 1_000
 /** Heartbeats are a second apart: five are not missed by a moment of garbage collection. */
 const SILENCE_MS = 5_000
-/** A server that does not answer a heartbeat by then is treated as gone, and dialled anew. */
+/** A server that does not answer a heartbeat by then is treated as gone, and dialled again. */
 const ANSWER_MS_MAX = 5_000
 const RECONNECT_MS = 500
 /** The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours. */
@@ -73,7 +73,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
     .catch((error: unknown) => {
       if (error instanceof RunnerReaped) options.onReaped()
     })
-    // Whoever still waits is let go: its claim will be refused, or it is being stopped itself.
+    // Anyone who still waits is let go: its claim will be refused, or it is being stopped itself.
     .finally(() => established.resolve())
 
   let stopped: Promise<void> | undefined

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { inOrder } from '../limits/in-order.ts'
 import type { Metrics } from '../metrics.ts'
 
-/** A probe sends a line and reads a line; whoever takes longer holds a socket open on purpose. */
+/** A probe sends a line and reads a line; anyone who takes longer holds a socket open on purpose. */
 const REQUEST_MS_MAX = 5_000
 
 export interface RunnerReadiness {

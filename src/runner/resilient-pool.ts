@@ -70,7 +70,7 @@ export function resilient(pool: Pool, options: ResilientOptions): Pool {
     })
 
   const withHints = createHints(options.log)
-  // The callback form is what pool.query uses by itself, and graphile-worker to listen; else it uses the promise.
+  // The callback form is what pool.query uses by itself, and graphile-worker to listen; otherwise it uses the promise.
   pool.connect = ((callback?: Parameters<Pool['connect']>[0]) =>
     callback
       ? connectOnce((error, client, release) =>

@@ -29,7 +29,7 @@ const OWN_SESSION_SETTINGS = { plan_cache_mode: 'force_custom_plan' }
  * graphile-worker's statements are always index probes, whatever the statistics say: the jobs table is
  * empty one minute and full the next, and a plan made then scans all of it (measured: 11 ms instead of
  * 0.8 ms a fetch with 50,000 jobs scheduled, until the next analyze). Planned once a session: planning took
- * 0.23 of a fetch's 0.32 ms, in the way of every delivery. `analyze_queue` has it planned anew when a vacuum
+ * 0.23 of a fetch's 0.32 ms, in the way of every delivery. `analyze_queue` has it planned again when a vacuum
  * had found the table empty and it is not.
  */
 const WORKER_SESSION_SETTINGS = {
@@ -79,7 +79,7 @@ export interface RunnerHandle {
   stop(): Promise<void>
   /** Resolves when it has stopped as asked; rejects when it ended by itself, which is fatal. */
   ended: Promise<void>
-  /** Aborted when somebody asked it to stop, with `drain_runner`: whoever started it is to call `stop`. */
+  /** Aborted when somebody asked it to stop, with `drain_runner`: the one who started it is to call `stop`. */
   drained: AbortSignal
 }
 

@@ -10,7 +10,7 @@ t.test('a heartbeat that stands still becomes silent after the time, not before'
   t.same(watch.observe([at('a', 1)], 5_000), ['a'])
 })
 
-t.test('every new heartbeat starts the count anew', async (t) => {
+t.test('every new heartbeat starts the count again', async (t) => {
   const watch = createSilenceWatch(5_000)
   watch.observe([at('a', 1)], 0)
   t.same(watch.observe([at('a', 2)], 4_999), [])
@@ -23,7 +23,7 @@ t.test('an old heartbeat is no silence: after an outage everybody has one', asyn
   t.same(watch.observe([at('a', -1_000_000), at('b', 0)], 0), [])
 })
 
-t.test('a runner that left and came back is counted anew', async (t) => {
+t.test('a runner that left and came back is counted again', async (t) => {
   const watch = createSilenceWatch(5_000)
   watch.observe([at('a', 1), at('b', 1)], 0)
   watch.observe([at('b', 1)], 3_000)

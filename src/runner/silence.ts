@@ -9,7 +9,7 @@ export interface Seen {
  *
  * Comparing heartbeats with the clock would find everybody dead after an outage of the database, in which
  * nobody could write one. So each watcher counts from when *it* first saw the present heartbeat, and a
- * watcher that lost its connection begins anew.
+ * watcher that lost its connection begins again.
  */
 export function createSilenceWatch(silenceMs: number) {
   const firstSeen = new Map<string, { heartbeat: number; atMs: number }>()

@@ -150,7 +150,7 @@ t.test('a client key that no key opens holds as well, until it is taken away', a
   await until(endpoint.id, 'delivered', 1)
 })
 
-t.test('a secret header that no key opens holds as well, until it is given anew', async (t) => {
+t.test('a secret header that no key opens holds as well, until it is given again', async (t) => {
   const { pool, receiver, tenant, start, cli, until } = await bundle(t)
   const endpoint = await tenant.addEndpoint({ url: receiver.url }, seal)
   const set = (sealed: string) =>

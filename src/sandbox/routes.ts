@@ -14,7 +14,7 @@ export const deliveredBytesMax = (eventBytesMax: number): number => eventBytesMa
 /**
  * Adds a receiver that shows what arrived and whether its signature verified.
  *
- * It takes requests without a key, as every receiver does, and shows them to whoever can reach the
+ * It takes requests without a key, as every receiver does, and shows them to anyone who can reach the
  * address; `postrider dev` listens on this machine only.
  */
 export function addSandboxRoutes<E extends Env>(

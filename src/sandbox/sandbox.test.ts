@@ -10,7 +10,7 @@ import { addSandboxRoutes } from './routes.ts'
 
 const BODY = '{"type":"invoice.paid","timestamp":"2026-01-01T00:00:00Z","data":{}}'
 
-/** A sandbox with one tenant, `acme`, and endpoints at these URLs, each with the secrets beside it. */
+/** A sandbox with one tenant, `acme`, and endpoints at these URLs, each with the secrets next to it. */
 function bundle(endpoints: Record<string, string[]> = {}, eventBytesMax = 1_000_000) {
   const urls = Object.keys(endpoints)
   const app = new Hono()

@@ -16,7 +16,7 @@ export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
   tenant: string | null
 }
 
-/** Whoever made a request: what a valid key entitles to. */
+/** The one who made a request: what a valid key entitles to. */
 export interface Caller {
   /** Null for the bootstrap admin key, which has no row, and for portal links. */
   apiKeyId: ApiKeyId | null
@@ -69,7 +69,7 @@ export interface ApiKeys {
   revoke(id: ApiKeyId, who: string): Promise<void>
   /** Who the key belongs to, or null when it is unknown, expired or revoked. */
   verify(key: string): Promise<Caller | null>
-  /** The same by what `hashApiKey` makes of the key, for whoever has seen the key before. */
+  /** The same by what `hashApiKey` makes of the key, for anyone who has seen the key before. */
   verifyHash(hash: Buffer): Promise<Caller | null>
   /** Whether the key is neither revoked nor expired at this moment: what lasts asks this now and then. */
   isLive(id: ApiKeyId): Promise<boolean>

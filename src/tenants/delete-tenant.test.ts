@@ -10,7 +10,7 @@ t.test('on Postgres 15', async (t) => {
   return conformance(t, database)
 })
 
-/** The first two hold no payloads and outlive the tenant; the last is sampled anew every second. */
+/** The first two hold no payloads and outlive the tenant; the last is sampled again every second. */
 const KEPT = ['postrider.audit_log', 'postrider.attempt_day', 'postrider.tenant_backlog']
 const WAITING = 'waiting for what was under way when it began'
 /** Steps of a deletion that does not end. */
@@ -199,7 +199,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await findViolations(pool), [])
   })
 
-  t.test('each step has left the job for the next; one that vanished is added anew', async (t) => {
+  t.test('each step has left the job for the next; one that vanished is added again', async (t) => {
     const { tenant } = await tenantWithEverything()
     const key = `delete_tenant:${tenant.id}`
     await deleteTenant(tenant.key)

@@ -5,7 +5,7 @@ export const CACHED_KEYS_MAX = 10_000
 
 export interface KeyCache<Found> {
   find(hash: Buffer): Promise<Found | null>
-  /** Looks it up anew from the next time on. */
+  /** Looks it up again from the next time on. */
   forget(hash: Buffer): void
 }
 

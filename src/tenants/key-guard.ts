@@ -46,7 +46,7 @@ export interface KeyGuard {
 
 /**
  * Holds up clients that show wrong keys. They are counted for each client, an IPv6 network as one, and for all
- * together. Whoever shares the address of such a client (a proxy that is not among `TRUSTED_PROXIES`, an office)
+ * together. Anyone who shares the address of such a client (a proxy that is not among `TRUSTED_PROXIES`, an office)
  * is not shut out with a key that has been right in this process within the last hour; others wait.
  *
  * @param options.known SHA-256 of keys that are compared here and cost no look-up

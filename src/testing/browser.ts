@@ -42,7 +42,7 @@ export interface Watched {
 }
 
 /**
- * A window of its own, without cookies of others, whose faults are written down.
+ * Its own window, without cookies of others, whose faults are written down.
  *
  * @param options.expected faults that the test makes on purpose, such as a refused form
  */

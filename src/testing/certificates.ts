@@ -23,7 +23,7 @@ export interface Certificates {
   wrongHost: Certificate
   /** For `receiver.test`, of no authority. */
   selfSigned: Certificate
-  /** Of the authority, for whoever sends: `CN=client`. */
+  /** Of the authority, for anyone who sends: `CN=client`. */
   client: Certificate
   /** Another one: `CN=other-client`. */
   otherClient: Certificate

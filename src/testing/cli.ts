@@ -15,7 +15,7 @@ const CLI = join(import.meta.dirname, '..', 'cli.ts')
 const OUTPUT_MS_MAX = 60_000
 
 export interface CliOptions {
-  /** Beside the environment of the test, which gives none of the program's own variables. */
+  /** Next to the environment of the test, which gives none of the program's own variables. */
   env?: Record<string, string>
   cwd?: string
   /** Of Node itself. */
@@ -53,12 +53,12 @@ export function serviceEnvironment(databaseUrl: string) {
   }
 }
 
-/** Runs the command line as a process of its own, to its end. */
+/** Runs the command line as its own process, to its end. */
 export async function runCli(t: TestLifetime, args: string[], options: CliOptions = {}) {
   return await startCli(t, args, options).exited
 }
 
-/** Starts the command line as a process of its own; killed when the test ends before it does. */
+/** Starts the command line as its own process; killed when the test ends before it does. */
 export function startCli(t: TestLifetime, args: string[], options: CliOptions = {}): CliProcess {
   const child = spawn(...plainNode(...(options.nodeArgs ?? []), CLI, ...args), {
     cwd: options.cwd ?? tmpdir(),
@@ -130,7 +130,7 @@ async function resultOf(child: ChildProcess & { stdout: Readable; stderr: Readab
 
 type Readable = NodeJS.ReadableStream & AsyncIterable<Buffer>
 
-/** Listens beside whoever else reads the streams. */
+/** Others may read the streams too. */
 function outputOf(
   child: ChildProcess & { stdout: Readable; stderr: Readable },
   stream: Readable,

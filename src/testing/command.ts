@@ -7,7 +7,7 @@ import { type CliOptions, type CliResult, processEnvironment } from './cli.ts'
 /**
  * Runs the command line in this process, to its end, and tells what `cli.ts` would print and end with.
  *
- * A process of its own takes half a second of the processor: `runCli` is for what belongs to the process, as
+ * Its own process takes half a second of the processor: `runCli` is for what belongs to the process, as
  * signals, terminals and closed pipes do.
  */
 export async function runCommand(args: string[], options: CliOptions = {}): Promise<CliResult> {

@@ -20,9 +20,9 @@ const OBJECT_IN_USE = '55006'
 let made = 0
 
 /**
- * A migrated database of its own for a test file (or a test), with a pool on it.
+ * Its own migrated database for a test file (or a test), with a pool on it.
  *
- * Dropped when the test has passed; else kept, and its name printed.
+ * Dropped when the test has passed; otherwise kept, and its name printed.
  */
 export async function createTestDatabase(t: TestLifetime): Promise<TestDatabase> {
   return await createDatabaseOn(await readTestServer(), t)

@@ -43,7 +43,7 @@ export function requestsTo({ url }: Pick<Service, 'url'>): Pick<TestApi, 'reques
 }
 
 /**
- * Calls every route of a running API so that it succeeds, each in a world of its own.
+ * Calls every route of a running API so that it succeeds, each in its own world.
  *
  * @param options.pool of the owner, for what only runners and producers in SQL write
  * @param options.runnerUrl what a runner logs in with, where a route waits for one

@@ -14,7 +14,7 @@ const ENCRYPTION_KEY = randomBytes(32)
  * All that takes requests, API, pages and sandbox, put together as by `postrider dev`, on a real port of this
  * process; so a test can look at its parts and at its table of routes.
  *
- * @param env beside what is needed
+ * @param env besides what is needed
  */
 export async function startEverything(
   t: { teardown(done: () => unknown): void },

@@ -28,7 +28,7 @@ export interface Recipe {
 
 const SINCE = '2026-01-01T00:00:00Z'
 
-/** By operation and status. A route with a status of a kind of its own gets its recipe here. */
+/** By operation and status. A route with its own status kind gets its recipe here. */
 export const RECIPES: Record<string, Recipe> = {
   'publishEvent 409': {
     prepare: holdIdempotencyKey,

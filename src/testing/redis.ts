@@ -21,7 +21,7 @@ export interface RedisServer {
   /** It goes on accepting connections, and answers nothing. */
   pause(): void
   resume(): void
-  /** Sends it a command as an operator would, over a connection of its own. */
+  /** Sends it a command as an operator would, over its own connection. */
   send(command: string): Promise<unknown>
 }
 

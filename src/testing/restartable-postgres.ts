@@ -24,7 +24,7 @@ export interface RestartablePostgres {
 /** What an acknowledged commit needs to outlive an `immediate` stop, without waiting for a disk. */
 export const SURVIVES_PROCESS = { fsync: 'off', full_page_writes: 'off' }
 
-/** Starts an empty Postgres of its own for tests that take it away; stopped and removed with the test. */
+/** Starts its own empty Postgres for tests that take it away; stopped and removed with the test. */
 export async function startRestartablePostgres(
   t: TestLifetime,
   settings: Record<string, string> = SURVIVES_PROCESS,

@@ -15,7 +15,7 @@ export interface ServiceWithPages extends TestDatabase {
   call(method: string, path: string, body?: unknown): Promise<any>
 }
 
-/** A whole service, API, runner and pages, on a database of its own; a real process on a real port. */
+/** A whole service, API, runner and pages, on its own database; a real process on a real port. */
 export async function startServiceWithPages(
   t: TestLifetime,
   env: Record<string, string> = {},

@@ -5,7 +5,7 @@ export interface TestTenant {
   id: string
   /** What publish() takes. */
   key: string
-  /** Publishes in a transaction of its own; returns the event id. */
+  /** Publishes in its own transaction; returns the event id. */
   publish(type?: string, data?: unknown): Promise<string>
   /** Adds an endpoint. Without `encrypt` its secret is stored as it is, which suits tests without services. */
   addEndpoint(

@@ -34,7 +34,7 @@ import {
 /** Some seconds of a busy runner; beyond that spans are dropped, never deliveries held up. */
 const SPANS_WAITING_MAX = 8_192
 const EXPORT_EVERY_MS = 1_000
-/** What waits at the end is sent as far as this allows: stopping has a bound of its own. */
+/** What waits at the end is sent as far as this allows: stopping has its own bound. */
 const STOP_MS_MAX = 2_000
 
 const KINDS = {
@@ -44,7 +44,7 @@ const KINDS = {
 } satisfies Record<SpanName, SpanKind>
 
 /**
- * Spans over OTLP/HTTP. Nothing is registered globally, so a context is handed on by whoever has it. The
+ * Spans over OTLP/HTTP. Nothing is registered globally, so a context is handed on by the code that has it. The
  * standard variables for headers, timeout, compression, certificates, name and attributes of the service are
  * read by the packages of OpenTelemetry.
  */

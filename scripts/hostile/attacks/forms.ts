@@ -49,7 +49,7 @@ async function* tryForm({ send }: Field, area: Area, action: string): AsyncGener
 const isClosed = ({ status, headers }: Answer): boolean =>
   [401, 403].includes(status) || (status < 400 && /sign-in/.test(headers.location ?? ''))
 
-/** Whoever may only look has a session, and acts with it. */
+/** Anyone who may only look has a session, and acts with it. */
 async function* tryReadLink(field: Field, areas: Area[]): AsyncGenerator<Finding> {
   const portal = areas.find(({ owner }) => owner)
   if (!portal?.owner)

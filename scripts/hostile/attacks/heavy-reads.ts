@@ -21,7 +21,7 @@ export const heavyReads: Attack = {
 
 async function tryList(field: Field, list: Operation): Promise<Finding> {
   const { attacker, victim, target, signal } = field
-  // On a connection of its own: what waits for those of the attacker waits in here, not in the service.
+  // On its own connection: what waits for those of the attacker waits in here, not in the service.
   const { send } = createClient(target, signal)
   const [path = ''] = pathsWith(list, attacker.name, [])
   const query = list.queryNames.includes('search') ? '?search=%25_nowhere' : ''

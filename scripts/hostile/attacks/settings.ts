@@ -5,7 +5,7 @@ import type { Field } from '../field.ts'
 /**
  * Tries to make an endpoint of the attacker with this, and to change one to it; both have to be refused.
  *
- * @param settings beside the URL
+ * @param settings next to the URL
  */
 export async function tryEndpoint(
   { attacker }: Field,

@@ -1,4 +1,4 @@
-// What pages do in the browser beside htmx: copy, local times, countdowns, charts. Without it they all work.
+// What pages do in the browser next to htmx: copy, local times, countdowns, charts. Without it they all work.
 ;(() => {
   const pad = (number) => String(number).padStart(2, '0')
   const dateOf = (at) => `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`

@@ -81,7 +81,7 @@
     })
   }
 
-  /** A stream does not tell why it was refused, but the page does: whoever is signed out has to sign in. */
+  /** A stream does not tell why it was refused, but the page does: anyone who is signed out has to sign in. */
   async function beginAnew() {
     const part = { method: 'HEAD', headers: { 'hx-request': 'true' } }
     const { status } = await fetch(location.href, part).catch(() => ({ status: 0 }))

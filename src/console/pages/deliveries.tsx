@@ -66,7 +66,7 @@ function queryOf(filters: NonNullable<Awaited<ReturnType<typeof readFilters>>['f
   }
 }
 
-/** Whoever has a tenant sees no other, whatever the address asks for. */
+/** Anyone who has a tenant sees no other, whatever the address asks for. */
 const ofOwnTenant = ({ caller }: Viewer) => (caller.tenant ? { tenantId: caller.tenant.id } : {})
 
 interface Listing {

@@ -95,7 +95,7 @@ const hasLimits = ({ values, mistakes }: FormState) =>
   LIMITS.some((name) => (values[name] ?? '') !== '' || mistakes[name] !== undefined)
 
 const ENCODINGS = [
-  ['', 'By its form: base64 of Standard Webhooks, else text'],
+  ['', 'By its form: base64 of Standard Webhooks, otherwise text'],
   ['base64', 'base64, as Standard Webhooks and Svix do'],
   ['base64url', 'URL-safe base64'],
   ['hex', 'hex'],

@@ -25,7 +25,7 @@ const DAY_MINUTES = 1_440
 const STEP_MINUTES = 30
 
 const SAID: Record<string, string> = {
-  created: 'The endpoint is there. Show its secret to whoever verifies the requests.',
+  created: 'The endpoint is there. Show its secret to anyone who verifies the requests.',
   changed: 'It is changed; events from now on are routed by it.',
   paused: 'It is paused: events are still accepted for it, and held.',
   resumed: 'It is back in service; what was held follows by itself.',
@@ -261,7 +261,7 @@ export function addEndpointPages(
   })
 }
 
-/** What is published for a disabled endpoint is not kept, so whoever enables it is told how to have it. */
+/** What is published for a disabled endpoint is not kept, so anyone who enables it is told how to have it. */
 function Missed({ area, endpoint, owner, query }: Shown & { query: Record<string, string> }) {
   const { since, until } = query
   if (since === undefined || until === undefined) return null

@@ -16,7 +16,7 @@ const NAME = /^(?=.{1,128}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/
 
 const SAID: Record<string, string> = {
   saved: 'It is saved.',
-  deprecated: 'It is deprecated; it is published and delivered all the same.',
+  deprecated: 'It is deprecated; it is published and delivered anyway.',
   restored: 'It is in use again.',
 }
 
@@ -102,7 +102,7 @@ export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOpt
   })
 }
 
-/** The same for whoever receives: what there is, with its schema and an example, and nothing that changes it. */
+/** The same for those who receive: what there is, with its schema and an example, and nothing that changes it. */
 export function addCataloguePages(app: Hono<PageEnv>, options: EventTypePagesOptions): void {
   const { render, eventTypes, exampleOf } = options
   const list = '/portal/event-types'
@@ -262,7 +262,7 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
           question={
             type.deprecated_at
               ? 'Tell receivers that they may rely on it again?'
-              : 'Tell receivers not to rely on it any more? It is delivered all the same.'
+              : 'Tell receivers not to rely on it any more? It is delivered anyway.'
           }
           yes="Yes"
         />

@@ -85,7 +85,7 @@ async function stream(
       reason: filters.reason,
       withAnswers: false,
       outcome: outcomeOf.parse(c.req.query('outcome')),
-      // The browser says itself where it was; the page where it has to begin anew, as after a refusal.
+      // The browser says itself where it was; the page where it has to begin again, as after a refusal.
       after: c.req.header('last-event-id') ?? c.req.query('after'),
     })
   try {

@@ -6,7 +6,7 @@ import { Badge, Command, Id, Notice, Table } from '../parts.tsx'
 import { shared } from '../shared.ts'
 import type { PageEnv } from '../viewer.ts'
 
-/** A check costs the database seconds, so whoever asks in the same half minute gets the same answer. */
+/** A check costs the database seconds, so anyone who asks in the same half minute gets the same answer. */
 const FRESH_MS = 30_000
 
 export function addSettingsPages(

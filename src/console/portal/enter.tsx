@@ -62,7 +62,7 @@ export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
   return createMiddleware<PageEnv>(async (c, next) => {
     const found = await findSession(c, { ...options, area: 'portal' })
     if (!found?.caller.tenant) {
-      // A part of a page that is fetched again would show this in its place: load the page anew.
+      // A part of a page that is fetched again would show this in its place: load the page again.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       return closedPage(c, render)
     }
@@ -82,7 +82,7 @@ function closedPage(c: Context<PageEnv>, render: RenderPage) {
         have signed out.
       </p>
       <p>
-        Go back to where you found it and open it anew. If it does not stay open there, the browser
+        Go back to where you found it and open it again. If it does not stay open there, the browser
         may be set to keep no cookies for this address.
       </p>
     </section>,

@@ -134,7 +134,7 @@ t.test('without a session every route answers 401, and acts on nothing', async (
   t.equal(
     part.headers.get('hx-refresh'),
     'true',
-    'a part that is fetched again loads the page anew',
+    'a part that is fetched again loads the page again',
   )
 })
 

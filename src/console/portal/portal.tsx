@@ -63,7 +63,7 @@ export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
   ratesOf: ReturnType<typeof createAttemptRates>
 }
 
-/** The pages of one tenant, for whoever has a link, to be mounted at `PORTAL_PATH`. */
+/** The pages of one tenant, for anyone who has a link, to be mounted at `PORTAL_PATH`. */
 export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEnv> {
   const app = new Hono<PageEnv>()
   const { frameOrigins } = portal
