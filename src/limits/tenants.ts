@@ -14,6 +14,8 @@ import { SweptMap } from './swept-map.ts'
 const TIMES_FREE = 9
 /** And so many of them for endpoints that hold theirs for long: 50 of 250. */
 const TIMES_FREE_SLOW = 0.25
+/** Of the places that are free, those in which jobs may wait for a tenant of which nothing is known yet. */
+const WAITING_FOR_UNKNOWN = 0.8
 
 /** A place of a tenant, to be left once; or none, and when to try again. */
 export type TenantEntry =
@@ -104,8 +106,7 @@ export function createTenants(options: {
       const askAgain = ask(id, isSlow)
       const { full, entry } = askAgain()
       if (!full) return entry
-      // As long as nothing is known of a tenant, its jobs are not to keep those of others waiting.
-      if (full.holdMs === null || !isSoonFree(full, placesOf(full), now())) return putOff(full)
+      if (!mayWait(full, free) || !isSoonFree(full, placesOf(full), now())) return putOff(full)
       lines.add(full)
       const waited = waitInLine(full, {
         enter: () => askAgain().entry,
@@ -126,6 +127,10 @@ const placesOf = ({ taken }: Room): number => Math.max(taken, 1)
 
 const capOf = (isSlow: boolean, free: number): number =>
   free * (isSlow ? TIMES_FREE_SLOW : TIMES_FREE)
+
+/** Those of a tenant that may hang are not to keep those of others waiting. */
+const mayWait = ({ holdMs, waiting }: Room, free: number): boolean =>
+  holdMs !== null || waiting.length < free * WAITING_FOR_UNKNOWN
 
 function leaveRoom(room: Room, since: number, now: number): void {
   room.taken -= 1
