@@ -161,7 +161,7 @@ begin
   where e.id = any (ids) and e.id = (i ->> 'id')::uuid
     and e.headers = i -> 'from' -> 'headers' and e.secret_headers = i -> 'from' -> 'secret_headers';
   perform set_config('postrider.resealing', '', true);
-  perform postrider.audit(who, 'reseal_secrets', 'service', null, null, jsonb_build_object('endpoints', resealed));
+  perform postrider.audit(who, 'reseal', 'service', null, null, jsonb_build_object('endpoints', resealed));
   return resealed;
 end
 $$;

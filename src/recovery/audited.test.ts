@@ -51,6 +51,7 @@ t.test('every function that acts writes who acted, what was done and on what', a
     [dead.id],
   )
   await audited('janitor', service, '(postrider.janitor(who => $1)).removed', WHO)
+  await audited('reseal', service, `postrider.reseal('[]', $1)`, WHO)
   await audited('pause_endpoint', ofEndpoint, 'postrider.pause_endpoint($1, $2)', endpoint.id, WHO)
   await audited(
     'resume_endpoint',

@@ -247,11 +247,7 @@ t.test(
      where id > $1 group by action order by action`,
       [last],
     )
-    t.strictSame(
-      audited.rows,
-      [{ action: 'reseal_secrets', endpoints: 252 }],
-      'and says so once a batch',
-    )
+    t.strictSame(audited.rows, [{ action: 'reseal', endpoints: 252 }], 'and says so once a batch')
     t.match(await cli(['rotate-encryption'], NEXT), {
       exitCode: 0,
       stdout: '0 of 251 endpoints were encrypted again\n',
