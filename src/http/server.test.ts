@@ -91,3 +91,17 @@ t.test(
     }
   },
 )
+
+t.test('no cache keeps what the API answers: it may be a secret, and is somebody’s', async (t) => {
+  const { request } = createTestApi(pool)
+  for (const [method, path, options] of [
+    ['GET', '/api/tenants', {}],
+    ['GET', '/api/tenants', { key: null }],
+    ['POST', '/api/keys', { body: { name: 'a', scopes: ['read'] } }],
+    ['GET', '/api/nowhere', {}],
+  ] as const) {
+    const { headers } = await request(method, path, options)
+    t.equal(headers.get('cache-control'), 'no-store', `${method} ${path}`)
+  }
+  t.equal((await request('GET', '/openapi.json')).headers.get('cache-control'), null)
+})

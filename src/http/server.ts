@@ -155,6 +155,7 @@ export function createApp(options: AppOptions): App {
   app.use(requestId({ limitLength: 64 }))
   app.use(noteClient(createClientOf(options.trustedProxies ?? [])))
   app.use(endBodyOfHead)
+  app.use('/api/*', keptByNoCache)
   addMetrics(app, options.metrics, options.servesMetrics)
   const accept = createAccept(options)
   addPublishRoute(app, { ...options, ...shared, accept })
@@ -190,6 +191,13 @@ const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
     if (currentActor()) return await next() // made for a page, whose client is noted already
     await asActor({ who: '', client: client.address }, next)
   })
+
+/** What is answered may be a secret, and is for whoever has the key. A stream says so in its own way. */
+const keptByNoCache = createMiddleware((c, next) => {
+  // Before the answer is made: to change one that is there costs as much as making it.
+  c.header('cache-control', 'no-store')
+  return next()
+})
 
 /**
  * To a HEAD, Hono answers what a GET would be answered with, and drops the body: whatever goes on writing one has
