@@ -122,9 +122,10 @@ async function conformance(t: Test, major?: number) {
     ]
     const runner = await connect(t, urls.postrider_runner)
     for (const [right, name = ''] of revokes) {
-      await withChange(`revoke ${right} from postrider_runner`, () =>
-        t.rejects(assertRights(runner, 'postrider_runner'), { message: new RegExp(name) }, name),
-      )
+      await owner.query(`revoke ${right} from postrider_runner`)
+      await t.rejects(assertRights(runner, 'postrider_runner'), { message: new RegExp(name) }, name)
+      // More than it had, and quicker than all grants again for each.
+      await owner.query(`grant ${right} to postrider_runner`)
     }
     await t.resolves(assertRights(runner, 'postrider_runner'))
   })
