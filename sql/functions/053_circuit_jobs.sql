@@ -174,28 +174,39 @@ return array['disabled', 'paused', 'suspended', 'secret', 'circuit'];
 comment on function postrider.endpoint_reasons() is
   'The values of delivery.held_reason that hold all deliveries of an endpoint.';
 
+-- release_held: those first that nobody has tried. Where a receiver fails with some events (500, a hang) and takes
+-- all others, those that opened the circuit are the oldest of what is held: released first, they would open it again
+-- before any other is sent, once a probe, until their schedules are used up. Of the oldest of ten batches, so that
+-- the cost of a batch does not grow with what is held.
 create or replace function postrider.release_held(endpoint uuid, batch int, per_second numeric) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
+declare
+  oldest uuid[] := array(
+    select d.id from postrider.delivery d
+    where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+      and d.held_reason = any (postrider.endpoint_reasons())
+    order by d.id limit 10 * batch);
 begin
   return (
     select postrider.release_deliveries(array_agg(d.id), array_agg(
       greatest(d.next_attempt_at, now() + make_interval(secs => (d.place / per_second)::float8))))
     from (
-      select h.id, h.next_attempt_at, row_number() over (order by h.id) as place
+      select h.id, h.next_attempt_at, row_number() over (order by h.is_tried, h.id) as place
       from (
-        select d.id, d.next_attempt_at from postrider.delivery d
-        where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+        select d.id, d.next_attempt_at, d.attempt_count > 0 as is_tried from postrider.delivery d
+        where d.id = any (oldest) and d.finished_at is null and d.state = 'held'
           and d.held_reason = any (postrider.endpoint_reasons())
-        order by d.id limit batch for update skip locked
+        order by is_tried, d.id limit batch for update skip locked
       ) as h
     ) as d);
 end
 $$;
 comment on function postrider.release_held(uuid, int, numeric) is
-  'Makes held deliveries of an endpoint due again, the oldest first, so many a second; returns how many.';
+  'Makes held deliveries of an endpoint due again, so many a second: those first that nobody has tried, then the oldest; returns how many.';
 
 -- hold_open: what is held already gets the reason that holds it now, so that the tables say what a person has to lift.
 create or replace function postrider.hold_open(endpoint uuid, reason text, batch int) returns int

@@ -89,7 +89,7 @@ begin
 end
 $$;
 comment on function postrider.resume_endpoint(uuid, text, int) is
-  'Takes a paused endpoint back into service and releases a batch of what was held, the oldest first, spread over time. Returns how many held ones are left (10,000 = at least), which follow by themselves.';
+  'Takes a paused endpoint back into service and releases a batch of what was held, spread over time: those first that nobody has tried, then the oldest. Returns how many held ones are left (10,000 = at least), which follow by themselves.';
 
 -- enable_endpoint: take a disabled endpoint back into service.
 --

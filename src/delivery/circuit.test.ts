@@ -502,6 +502,33 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok(rest.every(({ attempt_count }) => attempt_count <= 3))
   })
 
+  // Of a receiver that fails with some events and takes all others one event arrived a probe: released first, those
+  // that had opened the circuit opened it again.
+  t.test('what nobody has tried is released first, then the oldest', async (t) => {
+    const { tenant, attempts, dueProbe, run, claimOf, finishOne, circuit } = await bundle()
+    const failing = await attempts(20, FAILED)
+    await pool.query(
+      'update postrider.delivery set next_attempt_at = now() where tenant_id = $1 and finished_at is null',
+      [tenant.id],
+    )
+    const others = [await tenant.publish(), await tenant.publish(), await tenant.publish()]
+    await run('align')
+    await dueProbe()
+    await run('probe')
+    await finishOne(await claimOf(others.shift() ?? ''), DELIVERED)
+    t.equal(await circuit(), undefined)
+    t.equal(await run('align'), 22)
+    const { rows } = await pool.query<{ event_id: string }>(
+      `select d.event_id from postrider.delivery d
+       join graphile_worker._private_jobs j on j.key = 'd:' || d.id
+       where d.tenant_id = $1 and d.finished_at is null order by j.run_at`,
+      [tenant.id],
+    )
+    const released = rows.map(({ event_id }) => event_id)
+    t.strictSame(released.slice(0, 2), others)
+    t.strictSame(released.slice(2).sort(), failing.sort())
+  })
+
   t.test('with more held than are looked at, new ones are found anyway', async (t) => {
     const { tenant, endpoint, attempts, dueProbe, run, deliveryOf } = await bundle()
     await attempts(20, FAILED)
