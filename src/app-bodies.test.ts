@@ -45,8 +45,8 @@ async function flood(port: number, { method, path }: Target, headers: string[], 
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.write(`${[`${method} ${path} HTTP/1.1`, 'host: a', ...headers].join('\r\n')}\r\n\r\n`)
   for (let sent = 0; sent < FLOOD_BYTES && !socket.destroyed; sent += piece.length) {
-    const drained = new Promise((resolve) => socket.once('drain', resolve))
-    if (!socket.write(piece)) await Promise.race([drained, closed])
+    if (socket.write(piece)) continue
+    await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed])
   }
   await closed
   return { client, status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? 0) }
