@@ -82,8 +82,8 @@ async function flood(socket: Socket, head: string, chunk: string): Promise<strin
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.write(head)
   for (let sent = 0; sent < FLOOD_BYTES && !socket.destroyed; sent += chunk.length) {
-    const drained = new Promise((resolve) => socket.once('drain', resolve))
-    if (!socket.write(chunk)) await Promise.race([drained, closed])
+    if (socket.write(chunk)) continue
+    await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed])
   }
   await closed
   return answer
