@@ -167,7 +167,7 @@ const FAULTS: Record<string, { fault: Fault; found: RegExp }> = {
   },
 }
 
-/** Half of the time; `npm run test:long` carries them out. */
+/** Half of the time; `npm run test:hostile` carries them out. */
 const LONG = ['input', 'bodies', 'slow clients']
 const names = ATTACKS.map(({ name }) => name)
 const chosen = process.env['LONG_TESTS'] ? names : names.filter((name) => !LONG.includes(name))
