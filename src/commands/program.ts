@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addApiCommand } from './api.ts'
-import { addBenchCommand } from './bench.ts'
 import { addCompletionCommand } from './completion.ts'
 import { addConfigCommand } from './config.ts'
 import type { CommandContext } from './context.ts'
@@ -59,7 +58,6 @@ export function createProgram(context: CommandContext): Command {
   addRunnersCommand(program, context)
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)
-  addBenchCommand(program, context)
   addCompletionCommand(program, context)
   return program
 }

@@ -1,4 +1,4 @@
-/** The commands that need a service which delivers, against one: tail, listen, replay, runners, bench. */
+/** The commands that need a service which delivers, against one: tail, listen, replay, runners. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Webhook } from 'standardwebhooks'
@@ -299,24 +299,4 @@ t.test('runners are listed and drained', async (t) => {
   t.match(again, { exitCode: EXIT.failed, stderr: /has ended already/ })
   const unknown = await runCommand(['runners', 'drain', 'nobody'], { env })
   t.match(unknown, { exitCode: EXIT.failed, stderr: /there is no runner nobody/ })
-})
-
-t.test('bench measures a service, and leaves no tenant behind', async (t) => {
-  const { exitCode, stdout } = await runCommand(['bench', '--events', '20', '--json'], { env })
-  t.equal(exitCode, EXIT.ok)
-  const figures = { count: 20, perSecond: Number, p50Ms: Number, p99Ms: Number }
-  t.match(JSON.parse(stdout), { events: 20, accepted: figures, delivered: figures, repeated: 0 })
-  const { rows } = await pool.query(
-    `select from postrider.tenant where key like 'bench-%' and deletion_started_at is null`,
-  )
-  t.strictSame(rows, [])
-  for (const events of ['0', '100001', '1.5', 'x']) {
-    const { exitCode: code, stderr } = await runCommand(['bench', '--events', events], { env })
-    t.equal(code, EXIT.usage, events)
-    t.match(stderr, /is not a whole number from 1 to 100000/)
-  }
-  t.match(
-    (await runCommand(['bench', '--events', '1'], { env })).stdout,
-    /^delivered\.p99Ms +[\d.]+$/m,
-  )
 })
