@@ -17,6 +17,8 @@ import {
 import { RawBytes } from './raw-answer.ts'
 import { type KeptBody, keepBody } from './response-body.ts'
 
+const REQUEST_TIMEOUT = 408
+
 /** The head of an answer; once it is complete, the receiver has decided. */
 export interface AnswerHead {
   statusCode: number
@@ -143,6 +145,9 @@ class Follower {
     const read = failure && !(head() && this.#hasBody) ? raw.read() : null
     if (read && !this.#hasBody) this.#body.add(read.body)
     const answer = head() ?? read
+    if (answer && this.#connection.isNoAnswer(answer)) {
+      return { ...unanswered(CLOSED_UNDER_US), dialing: dialing(), firstByteMs: firstByteMs() }
+    }
     return {
       answer,
       failure: answer ? mistakeOf(failure, head() !== null) : whyNone(failure, raw),
@@ -152,6 +157,8 @@ class Follower {
     }
   }
 }
+
+const unanswered = (failure: Failure) => ({ answer: null, failure, body: keepBody() })
 
 /** What is wrong with an answer; that its body takes long, or that we had to go, is no mistake of it. */
 function mistakeOf(failure: Failure | null, hasHead: boolean): Failure | null {
@@ -171,6 +178,12 @@ function watchConnection(request: GotRequest, dialingOf: DialingOf) {
   let native: ClientRequest | undefined
   let head: AnswerHead | null = null
   let hasMore = false
+  /**
+   * 408 is also what a receiver says before it closes a connection that was idle for too long. It may have said so
+   * before our request was there (RFC 9110, 15.5.9); browsers repeat such requests too.
+   */
+  const isNoAnswer = ({ statusCode }: { statusCode?: number | undefined }) =>
+    statusCode === REQUEST_TIMEOUT && native?.reusedSocket === true
   const onSocket = (socket: Socket) => {
     if (native?.reusedSocket) dialing.phase = 'answer'
     socket.prependListener('data', raw.add)
@@ -180,6 +193,7 @@ function watchConnection(request: GotRequest, dialingOf: DialingOf) {
     const { socket, statusCode = 0 } = response
     // node:http reads numbers that are no status, 000 to 099.
     if (statusCode >= 100) head = headOf(response)
+    if (native && isNoAnswer(response)) native.shouldKeepAlive = false
     response.once('end', () => {
       if (!native?.shouldKeepAlive || raw.endsWith(response)) return
       // Whatever follows 101 is another protocol, and as much as that likes.
@@ -200,6 +214,7 @@ function watchConnection(request: GotRequest, dialingOf: DialingOf) {
     raw,
     dialing: () => dialing,
     head: () => head,
+    isNoAnswer,
     /** Something came behind an answer that was read whole. */
     hasMore: () => hasMore,
     isReused: () => native?.reusedSocket ?? false,

@@ -1,5 +1,5 @@
-/** 300 years in seconds; longer digits are noise and would stop being exact. */
-const SECONDS_DIGITS_MAX = 10
+/** 300 years; what is longer is noise and would stop being exact. */
+const SECONDS_MAX = 9_999_999_999
 
 const TIME = '(?<hours>\\d{2}):(?<minutes>\\d{2}):(?<seconds>\\d{2})'
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -23,7 +23,7 @@ const HTTP_DATES = [
  */
 export function parseRetryAfter(header: string | undefined, now: number): number | null {
   const text = header?.trim() ?? ''
-  if (/^\d+$/.test(text) && text.length <= SECONDS_DIGITS_MAX) return Number(text)
+  if (/^\d+$/.test(text)) return Math.min(Number(text), SECONDS_MAX)
   const at = parseHttpDate(text, now)
   if (at === null) return null
   const seconds = Math.ceil((at - now) / 1000)

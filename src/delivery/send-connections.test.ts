@@ -106,6 +106,57 @@ for (const [name, close, certificate] of CLOSINGS) {
   })
 }
 
+const TIMED_OUT = 'HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n'
+
+// HAProxy says so on a connection that was idle for too long, and closes it. Sent at the moment of the next request,
+// it looks like the answer to that.
+for (const certificate of [undefined, certificates.valid]) {
+  const kind = certificate ? 'TLS connection' : 'connection'
+  t.test(`408 on a kept-alive ${kind} is no answer to the request that met it`, async (t) => {
+    await using sender = startSender()
+    await using receiver = await startClosingOnSecond(
+      (socket) => socket.end(TIMED_OUT),
+      certificate,
+    )
+    await sender.send(receiver.url)
+    t.match(await sender.send(receiver.url), CLOSED_UNDER_US)
+    t.equal(receiver.connections(), 1)
+    t.match(await sender.send(receiver.url, { newConnection: true }), { outcome: 'delivered' })
+  })
+
+  t.test(`a ${kind} on which something came while it was idle is not used again`, async (t) => {
+    await using sender = startSender()
+    const closed = Promise.withResolvers<void>()
+    let answered = 0
+    await using receiver = await startRawReceiver((socket) => {
+      socket.once('close', closed.resolve)
+      socket.on('data', () => {
+        answered += 1
+        socket.write(ANSWER, () => answered === 1 && setImmediate(() => socket.write(TIMED_OUT)))
+      })
+    }, certificate)
+    await sender.send(receiver.url)
+    await closed.promise
+    t.match(await sender.send(receiver.url), {
+      outcome: 'delivered',
+      timings: { connectMs: Number },
+    })
+    t.equal(receiver.connections(), 2)
+  })
+}
+
+t.test('408 on a new connection is what the receiver says', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startReceiver({ answer: () => ({ status: 408 }) })
+  for (const _ of [1, 2]) {
+    t.match(await sender.send(receiver.url, { newConnection: true }), {
+      outcome: 'rejected',
+      reason: 'status_4xx',
+      statusCode: 408,
+    })
+  }
+})
+
 t.test('a connection that is closed is a failure when it was new', async (t) => {
   await using sender = startSender()
   await using receiver = await startClosingOnSecond(() => undefined)

@@ -126,6 +126,22 @@ t.test('Host is the first header', async (t) => {
   t.equal(Object.keys(requestHeaders)[0], 'host', 'in the audit log too')
 })
 
+// In an object, whole numbers come before all other keys.
+t.test('Host is the first header, also before names that are numbers', async (t) => {
+  await using sender = startSender()
+  const head = Promise.withResolvers<string>()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('data', (chunk) => {
+      head.resolve(String(chunk))
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    })
+  })
+  await sender.send(receiver.url, { headers: { 'a-b': 'c', 4294967294: 'd', 0: 'e' } })
+  const lines = (await head.promise).split('\r\n')
+  t.equal(lines[1], `Host: 127.0.0.1:${receiver.port}`)
+  t.strictSame(lines.filter((line) => /^(0|4294967294|a-b|host):/i.test(line)).length, 4)
+})
+
 t.test('does not send credentials of the URL', async (t) => {
   await using sender = startSender()
   await using receiver = await startReceiver()

@@ -159,13 +159,14 @@ type Dialings = WeakMap<ClientRequest, Dialing>
  * times: a tenth of what a request costs. Those that matter are in the agents.
  */
 function requestWith(dialings: Dialings): RequestFunction {
-  return (url, { method, headers, agent, maxHeaderSize }, callback) => {
+  return (url, { method, headers = {}, agent, maxHeaderSize }, callback) => {
     const dialing = new Dialing()
     const options = {
       ...urlToHttpOptions(url),
       method,
       // First, as RFC 9110 (7.2) advises and people expect; node:http would add it behind all others.
-      headers: { Host: url.host, ...headers },
+      // A list, as names that are whole numbers come before all others in an object.
+      headers: ['Host', url.host, ...Object.entries(headers).flat()] as string[],
       agent,
       maxHeaderSize,
       dialing,

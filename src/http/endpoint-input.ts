@@ -35,6 +35,8 @@ const OVERLAP_SECONDS_MAX = 7 * 86_400
 
 /** `*`, an exact name, or `prefix.*`: what postrider.type_patterns can match. */
 const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
+/** `URL` reads `https:host` and `https:///host` as well, but what is stored is what other programs have to read. */
+const HAS_HOST = /^[a-z]+:\/\/[^/?#]/i
 /** A percent sign before the path. */
 const HOST_ESCAPED = /^[a-z]+:\/*[^/?#]*%/i
 /** A token of RFC 9110. */
@@ -288,6 +290,7 @@ function mistakeInUrl(text: string, { egressAllow, httpsOnly }: UrlRules): strin
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'is neither https nor http'
   if (httpsOnly && url.protocol === 'http:')
     return 'is not https, and nothing else is accepted here'
+  if (!HAS_HOST.test(text)) return 'is not like https://host/path, with its host behind two slashes'
   if (url.username !== '' || url.password !== '') return 'contains credentials; use headers'
   if (HOST_ESCAPED.test(text))
     return 'has a host with %, which can hide characters; write it as it is'

@@ -109,6 +109,11 @@ t.test('url: http and https, nothing hidden in it, no private address', async (t
     'https://example.com/\0',
     'https://example.com/\ud800',
     'https://',
+    // URL takes the first part of the path for the host.
+    'https:///example.com/',
+    'https:example.com',
+    'https:/example.com/',
+    'http:////example.com/',
     `https://example.com/${'x'.repeat(2029)}`,
     'http://10.0.0.1/',
     'http://169.254.169.254/latest',
@@ -156,7 +161,14 @@ t.test('url: http and https, nothing hidden in it, no private address', async (t
   }
   const longest = `https://example.com/${'x'.repeat(2028)}`
   const letters = ['https://xn--mller-kva.example/', 'https://example.com/a%20b?c=%E2%80%8B']
-  const accepted = [URL_OF_TEST, 'http://example.com:8080/?a=b', longest, 'http://127.0.0.1:9/']
+  const accepted = [
+    URL_OF_TEST,
+    'HTTPS://Example.com/',
+    'http://[2606:4700::1]/',
+    'http://example.com:8080/?a=b',
+    longest,
+    'http://127.0.0.1:9/',
+  ]
   for (const url of [...accepted, ...letters]) {
     t.match(await create({ url }), { status: 201, json: { url } }, url)
   }
