@@ -2,7 +2,7 @@
 # The one gate, the same here and in CI: format and lint, types, tests.
 #
 # Runs all three whatever the first says, names those that failed, and ends non-zero on any.
-# Arguments go to tap: scripts/check.sh src/config.test.ts
+# Arguments go to tap: scripts/check.sh src/config/config.test.ts
 set -u
 cd "$(dirname "$0")/.."
 scripts/setup || exit 1

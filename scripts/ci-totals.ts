@@ -9,7 +9,7 @@ import { Parser } from 'tap-parser'
 
 /** Names of tests that may be skipped or left as a todo in CI, each with its reason. */
 const ALLOWED_SKIPS: Record<string, string> = {
-  'src/database/embedded.test.ts > as root goes on with the data of an ordinary user, as that user':
+  'src/postgres/embedded/embedded-postgres.test.ts > as root goes on with the data of an ordinary user, as that user':
     'an ordinary user has to be able to enter the checkout; below /root none can',
 }
 

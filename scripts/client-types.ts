@@ -8,8 +8,8 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import { createTestApi } from '../src/testing/api.ts'
-import type { Document, Operation, Parameter, Schema } from '../src/testing/openapi-check.ts'
+import { createTestApi } from '../src/testing/wiring/api.ts'
+import type { Document, Operation, Parameter, Schema } from '../src/testing/wiring/openapi-check.ts'
 
 export const API_FILE = join(import.meta.dirname, '..', 'src', 'client', 'api.ts')
 

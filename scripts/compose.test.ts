@@ -10,11 +10,11 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import t from 'tap'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { describeVariables, readConfig } from '../src/config.ts'
-import { plainNode } from '../src/testing/cli.ts'
-import { runCommand } from '../src/testing/command.ts'
+import { describeVariables, readConfig } from '../src/config/config.ts'
 import { isInstalled } from '../src/testing/programs.ts'
-import { connect, startRolesServer } from '../src/testing/roles.ts'
+import { connect, startRolesServer } from '../src/testing/servers/roles-server.ts'
+import { plainNode } from '../src/testing/wiring/cli.ts'
+import { runCommand } from '../src/testing/wiring/command.ts'
 
 const root = join(import.meta.dirname, '..')
 const text = readFileSync(join(root, 'compose.yaml'), 'utf8')

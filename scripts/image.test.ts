@@ -8,9 +8,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
-import { plainNode, processEnvironment, serviceEnvironment } from '../src/testing/cli.ts'
-import { createTestDatabase } from '../src/testing/database.ts'
 import { INSTALLS_WITH_NPM, linkPackages } from '../src/testing/packages.ts'
+import { plainNode, processEnvironment, serviceEnvironment } from '../src/testing/wiring/cli.ts'
+import { createTestDatabase } from '../src/testing/wiring/database.ts'
 
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-image-'))
@@ -150,6 +150,6 @@ t.test('the steps of the Dockerfile make a program that runs', async (t) => {
       t.notOk(existsSync(join(app, 'node_modules', name)), name)
     }
     t.notOk(existsSync(join(app, 'dist/src/testing')))
-    t.notOk(existsSync(join(app, 'dist/src/config.test.js')))
+    t.notOk(existsSync(join(app, 'dist/src/config/config.test.js')))
   })
 })

@@ -9,10 +9,10 @@ import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
-import { stopMsOf } from '../src/commands/run-service.ts'
-import { type ConfiguredCommand, describeVariables, readConfig } from '../src/config.ts'
-import { createTestDatabase } from '../src/testing/database.ts'
-import { createTenant } from '../src/testing/tenant.ts'
+import { type ConfiguredCommand, describeVariables, readConfig } from '../src/config/config.ts'
+import { stopMsOf } from '../src/service/run-service.ts'
+import { createTenant } from '../src/testing/data/tenant.ts'
+import { createTestDatabase } from '../src/testing/wiring/database.ts'
 
 const folder = join(import.meta.dirname, '../deploy/kubernetes')
 const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'))

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { watchQueue } from '../src/database/queue-metrics.ts'
 import { createMetrics } from '../src/metrics.ts'
-import { createTestDatabase } from '../src/testing/database.ts'
+import { watchQueue } from '../src/queue/queue-metrics.ts'
 import { missing } from '../src/testing/programs.ts'
+import { createTestDatabase } from '../src/testing/wiring/database.ts'
 
 const { pool } = await createTestDatabase(t)
 

@@ -7,9 +7,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
-import { processEnvironment } from '../src/testing/cli.ts'
-import { createTestDatabase } from '../src/testing/database.ts'
 import { INSTALLS_WITH_NPM, linkPackages } from '../src/testing/packages.ts'
+import { processEnvironment } from '../src/testing/wiring/cli.ts'
+import { createTestDatabase } from '../src/testing/wiring/database.ts'
 
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-package-'))
@@ -94,7 +94,7 @@ t.test('the package holds the program, its SQL and its documents, and nothing el
     'dist/src/cli.js',
     'docs/clients.md',
     'docs/console.md',
-    'dist/src/console/console.js',
+    'dist/src/service/console-app.js',
     'dist/src/console/assets/console.css',
   ]) {
     t.ok(files.includes(file), file)
@@ -121,7 +121,7 @@ t.test('client and outbox can be imported by any Node, and nothing else', async 
     import { publish } from 'postrider/outbox'
     const postrider = new Postrider({ url: 'http://127.0.0.1:1', apiKey: 'a', tries: 1 })
     const unreachable = await postrider.publish({ type: 'a', data: 1 }).catch((error) => error)
-    const inside = await import('postrider/dist/src/app.js').catch((error) => error)
+    const inside = await import('postrider/dist/src/service/app.js').catch((error) => error)
     const tx = { query: async (text, values) => ({ rows: [{ id: values[0] }] }) }
     console.log(JSON.stringify([
       unreachable instanceof PostriderError && unreachable.code,

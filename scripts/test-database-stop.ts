@@ -1,5 +1,5 @@
 /** Run by tap after all tests: stops their servers, unless another run in this checkout uses them. */
-import { exclusively, leave, stopTestServers } from '../src/testing/server.ts'
+import { exclusively, leave, stopTestServers } from '../src/testing/servers/postgres-server.ts'
 
 await exclusively(async () => {
   const { isLast } = await leave(process.ppid)

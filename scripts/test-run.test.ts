@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { createFolder, plainNode, processEnvironment } from '../src/testing/cli.ts'
-import type { TestLifetime } from '../src/testing/database.ts'
 import { missing } from '../src/testing/programs.ts'
+import { createFolder, plainNode, processEnvironment } from '../src/testing/wiring/cli.ts'
+import type { TestLifetime } from '../src/testing/wiring/database.ts'
 
 const root = join(import.meta.dirname, '..')
 

@@ -1,6 +1,6 @@
-import { EXIT, type ExitCode, verdict } from './commands/exit-code.ts'
 import { createProgram } from './commands/program.ts'
 import { loadJsx } from './console/load-jsx.ts'
+import { EXIT, type ExitCode, verdict } from './terminal/exit-code.ts'
 
 /**
  * A supervisor kills us anyway then; what still runs hangs. Long enough for attempts to end, or to be written

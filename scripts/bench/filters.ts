@@ -6,8 +6,8 @@
  */
 
 import pg from 'pg'
-import { migrate } from '../../src/database/migrate.ts'
-import { startRoutingLater } from '../../src/housekeeping/route-later.ts'
+import { startRoutingLater } from '../../src/duties/route-later.ts'
+import { migrate } from '../../src/postgres/migrate/migrate.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { startReport } from './report.ts'

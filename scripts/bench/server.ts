@@ -2,8 +2,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../src/database/embedded.ts'
-import { urlOf, withAdmin } from '../../src/testing/template.ts'
+import { startPostgres } from '../../src/postgres/embedded/embedded-postgres.ts'
+import { urlOf, withAdmin } from '../../src/testing/servers/template.ts'
 import type { Cleanup } from './program.ts'
 
 /** Every commit reaches the disk, as promised. These are the defaults; here they are stated. */

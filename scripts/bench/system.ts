@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freePort } from '../../src/testing/free-port.ts'
+import { freePort } from '../../src/testing/servers/free-port.ts'
 import { answers } from './ports.ts'
 import { type Child, type ChildOptions, runChild, startChild } from './processes.ts'
 import type { Cleanup } from './program.ts'

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { plainNode } from '../../src/testing/cli.ts'
 import { isInstalled } from '../../src/testing/programs.ts'
+import { plainNode } from '../../src/testing/wiring/cli.ts'
 
 const PROGRAM = join(import.meta.dirname, 'run.ts')
 /** It goes on until every fault has struck and every operation has been done; `npm run chaos` takes longer. */

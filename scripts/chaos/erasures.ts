@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { isPassing } from '../../src/database/outage.ts'
+import { isPassing } from '../../src/postgres/outage.ts'
 import type { ErasedLine, Ledger } from './ledger.ts'
 
 /** So few that most events are delivered anyway. */

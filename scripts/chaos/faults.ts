@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Shutdown } from '../../src/testing/restartable-postgres.ts'
+import type { Shutdown } from '../../src/testing/servers/restartable-postgres.ts'
 import { patiently } from './patiently.ts'
 import type { Random } from './random.ts'
 import type { ProcessKind, Supervised } from './supervisor.ts'

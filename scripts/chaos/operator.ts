@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from 'pg'
-import { isPassing } from '../../src/database/outage.ts'
+import { isPassing } from '../../src/postgres/outage.ts'
 import { eraseOldest, eraseOpenEvent } from './erasures.ts'
 import type { ErasedLine, Ledger } from './ledger.ts'
 import type { Random } from './random.ts'

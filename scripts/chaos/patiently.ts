@@ -1,4 +1,4 @@
-import { retryThroughOutage } from '../../src/database/outage.ts'
+import { retryThroughOutage } from '../../src/postgres/outage.ts'
 
 /** A server that has just been restarted, on a machine that is busy, takes connections again well before. */
 const PATIENCE_MS = 30_000

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
-import { isConflict, isOutage } from '../../src/database/outage.ts'
-import { createPool } from '../../src/database/pool.ts'
+import { isConflict, isOutage } from '../../src/postgres/outage.ts'
+import { createPool } from '../../src/postgres/pool.ts'
 import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startServiceWithPages } from '../../src/testing/service-with-pages.ts'
+import { startServiceWithPages } from '../../src/testing/wiring/service-with-pages.ts'
 import { type Fault, startFaultyProxy } from './faulty-proxy.ts'
 import { ATTACKS, runHostile, type Told } from './hostile.ts'
 import { NotLoopback, targetOf } from './target.ts'

@@ -8,8 +8,9 @@
  * Where and with which key: POSTRIDER_URL and POSTRIDER_API_KEY (an admin key), or a running `postrider dev`. It
  * makes two tenants, attacks one from the other, and takes both away. docs/security.md tells more.
  */
-import { findConnection } from '../../src/commands/connection.ts'
-import { ConfigError } from '../../src/config.ts'
+
+import { ConfigError } from '../../src/config/config.ts'
+import { findConnection } from '../../src/terminal/connection.ts'
 import { readOptions } from '../bench/options.ts'
 import { ATTACKS, runHostile, type Told } from './hostile.ts'
 import { NotLoopback, targetOf } from './target.ts'

@@ -3,7 +3,7 @@
 -- The first runner that fails to open one marks the endpoint, which then accepts no work (accepts_work): what is open
 -- is held by its 'align' job, what is published is held from the start, and nothing is claimed in vain. The mark goes
 --   when one of these changes                     by trigger; where the new one cannot be opened either it comes again
---   when a runner starts that can open all        (src/endpoints/unreadable-secrets.ts)
+--   when a runner starts that can open all        (src/secrets/unreadable-secrets.ts)
 --   when somebody calls release_secrets()         postrider secrets release
 -- What is held for another reason as well (paused, disabled, an open circuit) stays held for that one.
 

@@ -23,7 +23,7 @@ $$;
 comment on function postrider.settings_of(text, jsonb) is
   'Of a row of endpoint, tenant or event_type what people set; the rest is kept by the service.';
 
--- By its name, as for headers that are encrypted (src/endpoints/secret-headers.ts), or by what it looks like: a scheme of HTTP authentication
+-- By its name, as for headers that are encrypted (src/secrets/secret-headers.ts), or by what it looks like: a scheme of HTTP authentication
 -- with something behind it, an address with a password, or one long word that is no word of people.
 create or replace function postrider.looks_secret(header text, value text) returns boolean
 language sql immutable

@@ -1,7 +1,7 @@
 -- Row-level security: what a request about one tenant can reach, whatever its queries say or forget.
 --
 -- The API makes such requests as role postrider_tenant with postrider.tenant_id set, both for one transaction
--- (src/database/tenant-scope.ts). Then
+-- (src/postgres/tenant-scope.ts). Then
 --   * every table with a tenant_id shows, and takes, rows of that tenant only; without the setting it fails;
 --   * what is not granted below is refused: a new table, view or function is out of reach until it is listed;
 --   * partitions have no grants, since the policies of the parent do not cover them when they are named;

@@ -1,5 +1,5 @@
 -- The settings that our functions run with in any session: applied here, at the end, to all of them, so
--- that none can be forgotten. Sessions of our own have them as well (src/database/session-settings.ts); those
+-- that none can be forgotten. Sessions of our own have them as well (src/postgres/session-settings.ts); those
 -- of producers and operators have what their database or role was given, and keep it.
 --
 -- How statements are planned (each function that departs from Postgres' choice says so where it stands):

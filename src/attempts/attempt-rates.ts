@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
 
 /** The newest that are looked at: some 50 ms. A busier service gets the figures of a shorter time. */
 const ATTEMPTS_READ_MAX = 20_000

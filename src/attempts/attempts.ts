@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import type { AttemptTable, Database } from '../database/schema.ts'
 import type { AttemptId, DeliveryId } from '../ids.ts'
+import type { AttemptTable, Database } from '../postgres/schema.ts'
 
 export type Attempt = Selectable<AttemptTable> & { id: AttemptId }
 

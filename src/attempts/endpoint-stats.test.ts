@@ -1,9 +1,9 @@
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createTenant } from '../testing/data/tenant.ts'
 import { recordQueries } from '../testing/queries.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createEndpointStats } from './endpoint-stats.ts'
 
 const { pool } = await createTestDatabase(t)

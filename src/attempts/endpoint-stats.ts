@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database, OutcomeColumn } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
+import type { Database, OutcomeColumn } from '../postgres/schema.ts'
 
 /** The newest of the tenant that are looked at: 0.2 s. A busier tenant gets the figures of a shorter time. */
 const ATTEMPTS_READ_MAX = 100_000

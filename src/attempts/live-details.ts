@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import type { Database, DeliveryTable } from '../database/schema.ts'
 import type { DeliveryId, EventId } from '../ids.ts'
+import type { Database, DeliveryTable } from '../postgres/schema.ts'
 import { type Attempt, NO_ANSWER, WITHOUT_ANSWER } from './attempts.ts'
 import { greatest, type Head, least } from './live-heads.ts'
 

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { AttemptId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
 import { byEnd, HEADS_MAX, type Head, readSince, readUnderWay } from './live-heads.ts'
 import { createHorizon, HELD_BACK_MS_MAX } from './live-horizon.ts'
 

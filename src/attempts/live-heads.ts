@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database, OutcomeColumn, ReasonColumn } from '../database/schema.ts'
 import type { AttemptId, DeliveryId, EndpointId, TenantId } from '../ids.ts'
+import type { Database, OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
 import type { Snapshot } from './live-horizon.ts'
 
 /** As much of an attempt as says who wants to see it. */

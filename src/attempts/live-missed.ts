@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { TenantId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
 import { formatCursor, parseCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { type Head, readEnded } from './live-heads.ts'

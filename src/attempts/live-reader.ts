@@ -1,5 +1,5 @@
-import type { OutcomeColumn, ReasonColumn } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
+import type { OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
 import type { LiveAttempt } from './live-details.ts'
 import type { Head } from './live-heads.ts'
 

@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events'
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
 import type { AttemptId, EndpointId, TenantId } from '../ids.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createWork } from '../testing/work.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createWork } from '../testing/data/work.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import {
   createLiveAttempts,
   type LiveAttempts,

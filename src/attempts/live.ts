@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import type { Database } from '../database/schema.ts'
+import type { Database } from '../postgres/schema.ts'
 import { formatCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { type Ended, type Feed, openFeed } from './live-feed.ts'

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
-import { TookTooLong, within } from '../limits/within.ts'
+import { TookTooLong, within } from '../redis/within.ts'
 import type { LiveReader } from './live.ts'
 import type { LiveMessage } from './live-reader.ts'
 

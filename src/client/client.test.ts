@@ -4,9 +4,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { ADMIN_KEY, createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { Postrider, PostriderError, type PostriderOptions } from './client.ts'
 
 const { pool } = await createTestDatabase(t)
@@ -217,7 +217,7 @@ t.test('uses nothing that browsers do not have', async (t) => {
     const source = readFileSync(`${import.meta.dirname}/${file}`, 'utf8')
     const imports = [...source.matchAll(/from '([^']+)'/g)].map(([, name]) => name)
     t.strictSame(
-      imports.filter((name) => !name?.startsWith('./') && name !== 'postrider/client'),
+      imports.filter((name) => !name?.startsWith('.//') && name !== 'postrider/client'),
       [],
     )
     t.notOk(/\b(process|Buffer|require|global|setImmediate)\b[.(]/.test(source), file)

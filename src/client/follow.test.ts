@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { ADMIN_KEY, createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createWork } from '../testing/work.ts'
+import { createWork } from '../testing/data/work.ts'
+import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { type FollowOptions, Postrider, type PostriderError } from './client.ts'
 
 const { pool } = await createTestDatabase(t)

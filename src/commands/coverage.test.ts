@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import t from 'tap'
 import { readDocument } from '../../scripts/client-types.ts'
-import type { Operation, Schema } from '../testing/openapi-check.ts'
-import { startReceiver } from '../testing/receiver.ts'
-import { fieldsOf, optionOf } from './fields.ts'
+import { fieldsOf, optionOf } from '../terminal/option-fields.ts'
+import { RequestCommand } from '../terminal/request-command.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
+import type { Operation, Schema } from '../testing/wiring/openapi-check.ts'
 import { createProgram } from './program.ts'
-import { RequestCommand } from './request-command.ts'
 
 /**
  * Issue 14, 21: `endpoint create` knew 4 of 12 fields, and there was no `endpoint change`. What the API can do, the

@@ -1,6 +1,6 @@
 import type { FollowedAttempt } from '../client/client.ts'
-import { RESERVED_HEADER_NAMES } from '../delivery/request-headers.ts'
-import { sign } from '../delivery/signature.ts'
+import { RESERVED_HEADER_NAMES } from '../sending/request-headers.ts'
+import { sign } from '../sending/signature.ts'
 
 /** As long as an endpoint may take at most. */
 const FORWARD_MS_MAX = 60_000

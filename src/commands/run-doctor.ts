@@ -1,11 +1,11 @@
-import { type ChangedSetting, findChangedSettings } from '../database/changed-settings.ts'
-import { assertSchema, assertServer } from '../database/migrate.ts'
-import { createPool } from '../database/pool.ts'
+import { type ChangedSetting, findChangedSettings } from '../audit-log/changed-settings.ts'
 import { findDearFilters } from '../endpoints/dear-filters.ts'
-import { findViolations, type Repaired, repair, type Violation } from '../recovery/doctor.ts'
-import { findDatabase } from './connection.ts'
-import type { CommandContext } from './context.ts'
-import { renderTable } from './output.ts'
+import { findViolations, type Repaired, repair, type Violation } from '../operations/violations.ts'
+import { assertSchema, assertServer } from '../postgres/migrate/migrate.ts'
+import { createPool } from '../postgres/pool.ts'
+import { findDatabase } from '../terminal/connection.ts'
+import type { CommandContext } from '../terminal/context.ts'
+import { renderTable } from '../terminal/output.ts'
 
 /** A check reads for seconds on a large database; longer than this means that something else is wrong. */
 const STATEMENT_MS_MAX = 300_000

@@ -1,10 +1,10 @@
-import { readConfig } from '../config.ts'
-import { grantRoles, migrate, withClient } from '../database/migrate.ts'
-import { migrationPlan } from '../database/migration-plan.ts'
-import { GROUP_ROLES } from '../database/roles.ts'
+import { readConfig } from '../config/config.ts'
 import { findDearFilters } from '../endpoints/dear-filters.ts'
-import type { CommandContext } from './context.ts'
-import type { MigrateOptions } from './migrate.ts'
+import { grantRoles, migrate, withClient } from '../postgres/migrate/migrate.ts'
+import { migrationPlan } from '../postgres/migrate/migration-plan.ts'
+import { GROUP_ROLES } from '../postgres/migrate/roles.ts'
+import type { CommandContext } from '../terminal/context.ts'
+import type { MigrateOptions } from './migrate.command.ts'
 
 /** @throws what the database refuses; nothing of that file is applied then */
 export async function runMigrate(

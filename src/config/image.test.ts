@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError, readConfig } from '../config.ts'
+import { ConfigError, readConfig } from './config.ts'
 import { LOGO_BYTES_MAX } from './image.ts'
 
 const folder = t.testdir()

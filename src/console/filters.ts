@@ -1,11 +1,11 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { ATTEMPT_REASONS } from '../attempts/reason.ts'
+import { labelOf } from '../attempts/attempt-words.ts'
 import type { DeliveryId, EndpointId, EventId } from '../ids.ts'
+import { ATTEMPT_REASONS } from '../sending/reason.ts'
 import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import type { Choice, FormState } from './fields.tsx'
 import { unlessNoTenant } from './forms.ts'
-import { labelOf } from './words.ts'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50

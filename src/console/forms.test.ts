@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { createPool } from '../database/pool.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTestConsole } from '../testing/pages.ts'
-import { createTestPortal } from '../testing/portal.ts'
-import { startPostgresProxy } from '../testing/postgres-proxy.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createPool } from '../postgres/pool.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createTestConsole } from '../testing/wiring/pages.ts'
+import { createTestPortal } from '../testing/wiring/portal.ts'
 
 const { pool } = await createTestDatabase(t)
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createNames } from './names.ts'
 
 const { pool } = await createTestDatabase(t)

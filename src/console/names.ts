@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
+import type { Database } from '../postgres/schema.ts'
 
 /** Names of more than are ever on one screen; about 2 MB. */
 const REMEMBERED_MAX = 10_000

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { DeliveryId, EndpointId, EventId, ReplayId, TenantId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
 
 /** The tenant that something belongs to: what the API and the services ask for before all else. */
 export interface Owner {

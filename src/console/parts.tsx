@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { shownText } from './words.ts'
+import { shownText } from '../attempts/attempt-words.ts'
 
 /** A time in UTC, to which the browser adds that of its own zone. */
 export function Time({ at }: { at: Date | string | null }) {

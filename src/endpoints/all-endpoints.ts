@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
-import { containsText } from '../database/contains-text.ts'
-import type { Database, EndpointState } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
+import { containsText } from '../postgres/contains-text.ts'
+import type { Database, EndpointState } from '../postgres/schema.ts'
 
 /** So many are counted in some milliseconds, and nobody waits for the exact number. */
 export const OPEN_COUNTED_MAX = 10_000

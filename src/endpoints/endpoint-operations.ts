@@ -1,8 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { operate } from '../database/operate.ts'
-import type { Database } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { EndpointNotFound } from './endpoint-not-found.ts'
+import { EndpointNotFound } from '../not-found.ts'
+import { operate } from '../postgres/operate.ts'
+import type { Database } from '../postgres/schema.ts'
 
 /** Cancelling so many calls of a batch each takes some seconds; the caller asks again for the rest. */
 const CALLS_MAX = 20

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
-import { generateSecret } from '../delivery/signature.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
-import { createEndpointSecrets } from './endpoint-secrets.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { createSecretBox } from '../secrets/secrets.ts'
+import { generateSecret } from '../sending/signature.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createEndpoints } from './endpoints.ts'
-import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)
 const database = createDatabase(pool)

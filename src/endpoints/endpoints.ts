@@ -1,12 +1,12 @@
 import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely'
-import { transact } from '../database/operate.ts'
-import type { Database, EndpointTable } from '../database/schema.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { EndpointNotFound } from './endpoint-not-found.ts'
-import type { EndpointSecrets, SecretKind } from './endpoint-secrets.ts'
+import { EndpointNotFound } from '../not-found.ts'
+import { transact } from '../postgres/operate.ts'
+import type { Database, EndpointTable } from '../postgres/schema.ts'
+import type { EndpointSecrets, SecretKind } from '../secrets/endpoint-secrets.ts'
+import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
+import type { SecretEncoding, SigningSecret } from '../sending/signing-secret.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
-import { type StoredHeaders, shownHeaders, storedHeaders } from './secret-headers.ts'
-import type { SecretEncoding, SigningSecret } from './signing-secret.ts'
 
 type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
 export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {

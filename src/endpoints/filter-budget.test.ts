@@ -1,14 +1,14 @@
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
-import { generateSecret } from '../delivery/signature.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createTestApi, ENCRYPTION_KEY } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { createSecretBox } from '../secrets/secrets.ts'
+import { generateSecret } from '../sending/signature.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestApi, ENCRYPTION_KEY } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { findDearFilters } from './dear-filters.ts'
-import { createEndpointSecrets } from './endpoint-secrets.ts'
 import { createEndpoints, TooManyEndpoints } from './endpoints.ts'
-import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request } = createTestApi(pool)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTestDatabase, startDebianPostgres } from '../testing/database.ts'
+import { createTestDatabase, startDebianPostgres } from '../testing/wiring/database.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
 
 const { pool } = await createTestDatabase(t)

@@ -1,4 +1,4 @@
-import type { HeldReason } from '../database/schema.ts'
+import type { HeldReason } from '../postgres/schema.ts'
 
 /** What the reasons say for which deliveries are held. */
 export const HELD_REASONS: Record<HeldReason, string> = {

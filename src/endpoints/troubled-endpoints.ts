@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database, EndpointState } from '../database/schema.ts'
 import type { EndpointId } from '../ids.ts'
+import type { Database, EndpointState } from '../postgres/schema.ts'
 
 /** A screenful; anyone who has more looks at the list of endpoints. */
 const SHOWN_MAX = 20

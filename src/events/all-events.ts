@@ -1,16 +1,16 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { EventId, TenantId } from '../ids.ts'
-import type { Event, EventFilter } from './events.ts'
-import { allOf, isInRange, type Range } from './list-query.ts'
+import { allOf, isInRange, type Range } from '../postgres/list-query.ts'
 import {
   createScan,
   EVENTS_SCANNED_MAX,
   SCANNED_DEEPLY_MAX,
   SCANNED_MAX,
   type ScanPage,
-} from './scan.ts'
-import { findNamed, isAbout } from './search.ts'
+} from '../postgres/scan.ts'
+import type { Database } from '../postgres/schema.ts'
+import { findNamed, isAbout } from '../postgres/searched-range.ts'
+import type { Event, EventFilter } from './events.ts'
 
 /** Of one event; anyone who has more endpoints looks at its deliveries. */
 const COUNTED_MAX = 1_000

@@ -1,17 +1,17 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
-import { createDatabase, createPool } from '../database/pool.ts'
+import { createAllDeliveries, type FoundDelivery } from '../deliveries/all-deliveries.ts'
 import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { createBacklog } from '../operations/backlog.ts'
+import { createDatabase, createPool } from '../postgres/pool.ts'
+import { createScan } from '../postgres/scan.ts'
+import { createWork } from '../testing/data/work.ts'
 import { recordQueries } from '../testing/queries.ts'
-import { createWork } from '../testing/work.ts'
-import { createAllDeliveries, type FoundDelivery } from './all-deliveries.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createAllEvents } from './all-events.ts'
-import { createBacklog } from './backlog.ts'
-import { createScan } from './scan.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const recorded = recordQueries(pool)

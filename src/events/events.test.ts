@@ -1,11 +1,11 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import t from 'tap'
 import { createAttempts } from '../attempts/attempts.ts'
-import type { Database } from '../database/schema.ts'
+import { createDeliveries, DELIVERIES_OF_EVENT_MAX } from '../deliveries/deliveries.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
-import { createDeliveries, DELIVERIES_OF_EVENT_MAX } from './deliveries.ts'
+import type { Database } from '../postgres/schema.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createEvents } from './events.ts'
 
 const { pool } = await createTestDatabase(t)

@@ -1,9 +1,9 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import type { Database, DeliveryState, EventTable } from '../database/schema.ts'
+import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
-import { type Delivery, deliveriesOfEvents } from './deliveries.ts'
-import { allOf, isInRange, type Range, runList } from './list-query.ts'
-import { findNamed, isAbout, searchedRange } from './search.ts'
+import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
+import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
+import { findNamed, isAbout, searchedRange } from '../postgres/searched-range.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
 export type Event = Selectable<EventTable> & { id: EventId }

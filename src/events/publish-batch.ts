@@ -1,7 +1,7 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
-import { createBoundedBatcher } from '../database/bounded-batcher.ts'
-import { isConflict, isTimeout } from '../database/outage.ts'
 import { createTurns } from '../limits/turns.ts'
+import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
+import { isConflict, isTimeout } from '../postgres/outage.ts'
 import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
 import {
   createExplainer,

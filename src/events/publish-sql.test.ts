@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {

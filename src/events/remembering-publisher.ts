@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import type { EventId } from '../ids.ts'
 import type { DedupCache } from '../limits/dedup-cache.ts'
+import type { Database } from '../postgres/schema.ts'
 import type { Published, Publisher, PublishItem } from './publish.ts'
 
 /**

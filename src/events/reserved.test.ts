@@ -1,9 +1,9 @@
 /** What belongs to the service itself is published by nobody else, whichever way they take (issue 15). */
 import t, { type Test } from 'tap'
-import { createPool } from '../database/pool.ts'
 import { publish } from '../outbox/outbox.ts'
-import { connect, createRolesDatabase } from '../testing/roles.ts'
-import { createWork } from '../testing/work.ts'
+import { createPool } from '../postgres/pool.ts'
+import { createWork } from '../testing/data/work.ts'
+import { connect, createRolesDatabase } from '../testing/servers/roles-server.ts'
 
 t.test('on Postgres 18', (t) => conformance(t))
 t.test('on Postgres 15', (t) => conformance(t, 15))

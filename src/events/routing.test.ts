@@ -1,8 +1,12 @@
 import t, { type Test } from 'tap'
-import { createDatabase } from '../database/pool.ts'
 import type { EventId, TenantId } from '../ids.ts'
-import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
 import { createRouting } from './routing.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
-import type { Database } from '../database/schema.ts'
 import { assertReadable } from '../endpoints/endpoints.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
 import { PublishRefused } from './publish-refused.ts'
 
 /** Why an endpoint did not get an event; the words are those of `postrider.reason_unmatched`. */

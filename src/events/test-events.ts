@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Pool } from 'pg'
-import { operate } from '../database/operate.ts'
-import type { Database } from '../database/schema.ts'
-import { EndpointNotFound } from '../endpoints/endpoint-not-found.ts'
 import type { DeliveryId, EndpointId, TenantId } from '../ids.ts'
+import { EndpointNotFound } from '../not-found.ts'
+import { operate } from '../postgres/operate.ts'
+import type { Database } from '../postgres/schema.ts'
 import { createExplainer } from './publish.ts'
 
 /** As soon as a receiver next door has answered; then less and less often. */

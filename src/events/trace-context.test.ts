@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createPublisher } from '../events/publish.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createPublisher } from './publish.ts'
 
 const { pool } = await createTestDatabase(t)
 

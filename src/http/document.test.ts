@@ -1,8 +1,8 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
-import { createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createSchemaCheck } from '../testing/openapi-check.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createSchemaCheck } from '../testing/wiring/openapi-check.ts'
 
 const { pool } = await createTestDatabase(t)
 const { app, request } = createTestApi(pool)

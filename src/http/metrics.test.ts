@@ -1,9 +1,9 @@
 import t from 'tap'
-import { watchQueue } from '../database/queue-metrics.ts'
 import { createMetrics } from '../metrics.ts'
-import { createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { createWork } from '../testing/work.ts'
+import { watchQueue } from '../queue/queue-metrics.ts'
+import { createWork } from '../testing/data/work.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 
 const { pool } = await createTestDatabase(t)
 

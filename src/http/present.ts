@@ -1,13 +1,13 @@
 import type { z } from '@hono/zod-openapi'
+import type { ApiKey, Caller } from '../api-keys/api-keys.ts'
 import type { Attempt } from '../attempts/attempts.ts'
-import { publicKeyOf } from '../delivery/signature.ts'
-import type { LiveSecret } from '../endpoints/endpoint-secrets.ts'
+import { type Delivery, nextAttemptAt } from '../deliveries/deliveries.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
-import { type SigningSecret, storedForm, warningOf } from '../endpoints/signing-secret.ts'
-import { type Delivery, nextAttemptAt } from '../events/deliveries.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
-import type { ApiKey, Caller } from '../tenants/api-keys.ts'
+import type { LiveSecret } from '../secrets/endpoint-secrets.ts'
+import { publicKeyOf } from '../sending/signature.ts'
+import { type SigningSecret, storedForm, warningOf } from '../sending/signing-secret.ts'
 import type { Remaining, Tenant } from '../tenants/tenants.ts'
 import type {
   apiKeySchema,

@@ -1,12 +1,11 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { isConflict, isOutage } from '../database/outage.ts'
-import { ClientCertificateInvalid } from '../endpoints/client-certificate.ts'
 import { FilterInvalid } from '../endpoints/filter.ts'
-import { HeadersInvalid } from '../endpoints/secret-headers.ts'
-
 import { BatchRefused, isKeyBusy, PublishRefused } from '../events/publish-refused.ts'
+import { isConflict, isOutage } from '../postgres/outage.ts'
+import { ClientCertificateInvalid } from '../secrets/client-certificate.ts'
+import { HeadersInvalid } from '../secrets/secret-headers.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
 const PROBLEMS = {

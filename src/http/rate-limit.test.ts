@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { connectRedis } from '../limits/redis.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
-import { ADMIN_KEY, createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { startRedis } from '../testing/redis.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
+import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 
 const { pool } = await createTestDatabase(t)
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
+import { type Caller, countedAs } from '../api-keys/api-keys.ts'
 import type { Consumed, RequestLimiter } from '../limits/request-limiter.ts'
-import { type Caller, countedAs } from '../tenants/api-keys.ts'
 import { Problem } from './problem.ts'
 
 /** Lets a caller in, or refuses; comes once the key is known and before its scopes are looked at. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createTestApi } from '../testing/api.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request } = createTestApi(pool)

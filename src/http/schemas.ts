@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi'
-import { OUTCOMES } from '../attempts/outcome.ts'
-import { ATTEMPT_REASONS, REASONS } from '../attempts/reason.ts'
-import type { HeldReason } from '../database/schema.ts'
 import { HELD_REASONS } from '../endpoints/held-reason.ts'
-import { MASK } from '../endpoints/secret-headers.ts'
-import { SECRET_ENCODINGS } from '../endpoints/signing-secret.ts'
+import type { HeldReason } from '../postgres/schema.ts'
+import { MASK } from '../secrets/secret-headers.ts'
+import { OUTCOMES } from '../sending/outcome.ts'
+import { ATTEMPT_REASONS, REASONS } from '../sending/reason.ts'
+import { SECRET_ENCODINGS } from '../sending/signing-secret.ts'
 
 /**
  * The shapes of the API. What goes out is documented by them; what comes in is parsed by them, and

@@ -1,8 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import { inOrder } from '../limits/in-order.ts'
 import { type BodyBytesMax, CountedMessage, createBodyGate } from './body-gate.ts'
+import { inOrder } from './in-order.ts'
 import { SETTINGS_BYTES_MAX } from './request-body.ts'
 
 /** A client sends its head at once; one that takes longer holds a socket open on purpose. */

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { EventId } from '../ids.ts'
+import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { type RedisServer, startRedis } from '../testing/redis.ts'
+import { type RedisServer, startRedis } from '../testing/servers/redis-server.ts'
 import { createDedupCache } from './dedup-cache.ts'
-import { connectRedis } from './redis.ts'
 
 const ENTRY = {
   eventId: '0198c1f5-7e4a-7000-8000-000000000001' as EventId,

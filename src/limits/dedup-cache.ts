@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { eventId } from '../ids.ts'
-import type { Expiration, Redis } from './redis.ts'
+import type { Expiration, Redis } from '../redis/redis.ts'
 
 /** A producer repeats within minutes, if at all; each entry costs Redis about 270 bytes until then. */
 const KEPT_SECONDS = 3_600

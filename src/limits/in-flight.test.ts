@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { EndpointId, TenantId } from '../ids.ts'
+import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { startRedis } from '../testing/redis.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
 import { createInFlight, type InFlight, type InFlightLimits } from './in-flight.ts'
-import { connectRedis } from './redis.ts'
 
 const TENANT = randomUUID() as TenantId
 /** One that no other case uses. */

@@ -1,9 +1,9 @@
 import type { EndpointId, TenantId } from '../ids.ts'
+import type { Redis } from '../redis/redis.ts'
+import { withFallback } from '../redis/with-fallback.ts'
 import { acquireFromRedis, type Lease } from './leases.ts'
 import { createPlaces, type Entry, type PlacesOfEndpoint, type ShareShrunk } from './places.ts'
-import type { Redis } from './redis.ts'
-import { createTenants, type TenantEntry } from './tenants.ts'
-import { withFallback } from './with-fallback.ts'
+import { createTenants, type TenantEntry } from './tenant-limits.ts'
 
 /** The claim before the request and the outcome after it, on a database that is slow today. */
 const AROUND_REQUEST_MS = 15_000

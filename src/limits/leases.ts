@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { Redis } from './redis.ts'
-import { defineScript, runScript } from './script.ts'
+import type { Redis } from '../redis/redis.ts'
+import { defineScript, runScript } from '../redis/script.ts'
 
 /** A place among all runners. Who dies with one gives it back when its time is over. */
 export interface Lease {

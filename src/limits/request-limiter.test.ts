@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { ApiKeyId } from '../ids.ts'
+import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { startRedis } from '../testing/redis.ts'
-import { connectRedis } from './redis.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
 import { createRequestLimiter, type RequestLimiter } from './request-limiter.ts'
 
 /** One that no other case uses. */

@@ -1,6 +1,6 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { ApiKeyId, PortalLinkId } from '../ids.ts'
-import type { Redis, ScriptArguments } from './redis.ts'
+import type { Redis, ScriptArguments } from '../redis/redis.ts'
 
 /** What a request was told, in the terms of the `RateLimit` and `Retry-After` headers. */
 export interface Consumed {

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
+import { connectRedis, type Redis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { type RedisServer, startRedis } from '../testing/redis.ts'
-import { connectRedis, type Redis } from './redis.ts'
+import { type RedisServer, startRedis } from '../testing/servers/redis-server.ts'
 import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './slot-row.ts'
 import { paceOf } from './slots.ts'
 

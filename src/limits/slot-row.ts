@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Redis } from './redis.ts'
-import { defineScript, runScript } from './script.ts'
+import type { Redis } from '../redis/redis.ts'
+import { defineScript, runScript } from '../redis/script.ts'
 import { SweptMap } from './swept-map.ts'
 
 /** How the slots of a row lie; whole microseconds, so that both twins compute exactly the same. */

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import type { EndpointId } from '../ids.ts'
+import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
-import { startRedis } from '../testing/redis.ts'
-import { connectRedis } from './redis.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
 import { createSlots, reservation, type Slot } from './slots.ts'
 
 const ENDPOINT = '0198c1f5-7e4a-7000-8000-000000000001' as EndpointId

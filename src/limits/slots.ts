@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { EndpointId } from '../ids.ts'
-import type { Redis } from './redis.ts'
+import type { Redis } from '../redis/redis.ts'
+import { withFallback } from '../redis/with-fallback.ts'
 import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './slot-row.ts'
-import { withFallback } from './with-fallback.ts'
 
 /** How much may go at once after a silence: a tenth of a second's worth, at least one. */
 const BURST_SECONDS = 0.1

@@ -2,8 +2,8 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import type { PoolClient } from 'pg'
 import t from 'tap'
-import { createTestDatabase } from '../testing/database.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { type OutboxEvent, type PrismaTransaction, publish, type Transaction } from './outbox.ts'
 
 const { pool } = await createTestDatabase(t)

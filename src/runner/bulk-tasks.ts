@@ -1,5 +1,6 @@
 import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
+import type { Log } from '../log.ts'
 import {
   ALIGN_TASK,
   DELETE_TENANT_TASK,
@@ -8,8 +9,7 @@ import {
   REPLAY_TASK,
   replayPayload,
   tenantPayload,
-} from '../database/jobs.ts'
-import type { Log } from '../log.ts'
+} from '../queue/jobs.ts'
 
 /** The jobs about many deliveries. All they do is one SQL function each, in one transaction. */
 export function bulkTasks(pool: Pool, log: Log): TaskList {

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { createTestDatabase } from '../testing/database.ts'
-import { type AnswerWith, startReceiver } from '../testing/receiver.ts'
-import { startRedis } from '../testing/redis.ts'
-import { encryptSecret, type Service, startService } from '../testing/service.ts'
-import { createTenant } from '../testing/tenant.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { type AnswerWith, startReceiver } from '../testing/servers/receiver.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 

@@ -1,11 +1,11 @@
 import type { Pool } from 'pg'
-import { startFairness } from '../housekeeping/fairness.ts'
-import { startPartitionKeeper } from '../housekeeping/partitions.ts'
-import { startQueueStatistics } from '../housekeeping/queue-statistics.ts'
-import { startRetention } from '../housekeeping/retention.ts'
-import { startRoutingLater } from '../housekeeping/route-later.ts'
+import { startFairness } from '../duties/fairness.ts'
+import { startPartitionKeeper } from '../duties/partitions.ts'
+import { startQueueStatistics } from '../duties/queue-statistics.ts'
+import { startReconciler } from '../duties/reconciler.ts'
+import { startRetention } from '../duties/retention.ts'
+import { startRoutingLater } from '../duties/route-later.ts'
 import type { Log } from '../log.ts'
-import { startReconciler } from '../recovery/reconciler.ts'
 
 interface DutyDependencies {
   pool: Pool

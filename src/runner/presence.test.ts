@@ -1,9 +1,9 @@
 import pg from 'pg'
 import t from 'tap'
-import { migrate } from '../database/migrate.ts'
-import { applyRetention } from '../housekeeping/retention.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { applyRetention } from '../duties/retention.ts'
+import { migrate } from '../postgres/migrate/migrate.ts'
 import { captureLog } from '../testing/log-lines.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { startPresence } from './presence.ts'
 
 const { pool, url } = await createTestDatabase(t)

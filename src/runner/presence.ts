@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { setUpSession } from '../database/session-settings.ts'
 import type { Log } from '../log.ts'
+import { setUpSession } from '../postgres/session-settings.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
 
 const HEARTBEAT_MS = 1_000

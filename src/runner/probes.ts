@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { inOrder } from '../limits/in-order.ts'
+import { inOrder } from '../http/in-order.ts'
 import type { Metrics } from '../metrics.ts'
 
 /** A probe sends a line and reads a line; anyone who takes longer holds a socket open on purpose. */

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createPool } from '../database/pool.ts'
-import { createTestDatabase } from '../testing/database.ts'
-import { startPostgresProxy } from '../testing/postgres-proxy.ts'
+import { createPool } from '../postgres/pool.ts'
+import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { readinessOf } from './readiness.ts'
 
 const { pool, url } = await createTestDatabase(t)

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
-import { assertSchema } from '../database/migrate.ts'
-import { SchemaMissing, SchemaOutdated, SchemaTooNew } from '../database/schema-version.ts'
-import { within } from '../limits/within.ts'
+import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { SchemaMissing, SchemaOutdated, SchemaTooNew } from '../postgres/migrate/schema-version.ts'
+import { within } from '../redis/within.ts'
 import type { RunnerReadiness } from './probes.ts'
 
 /** A probe that gets no answer within a few seconds counts as failed anyway; this one says why. */

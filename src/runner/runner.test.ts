@@ -1,11 +1,11 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
-import { createTestDatabase, startDebianPostgres } from '../testing/database.ts'
-import { startReceiver } from '../testing/receiver.ts'
-import { startRedis } from '../testing/redis.ts'
-import { encryptSecret, startService } from '../testing/service.ts'
-import { createTenant, type TestTenant } from '../testing/tenant.ts'
+import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
+import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
+import { createTestDatabase, startDebianPostgres } from '../testing/wiring/database.ts'
+import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 

@@ -1,12 +1,12 @@
 import { Hono } from 'hono'
 import t from 'tap'
-import { generateSecret, sign } from '../delivery/signature.ts'
-import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
-import { fromStoredForm } from '../endpoints/signing-secret.ts'
+import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { generateSecret, sign } from '../sending/signature.ts'
+import { fromStoredForm } from '../sending/signing-secret.ts'
 import { type Tenant, TenantNotFound } from '../tenants/tenants.ts'
 import { BODY_CHARACTERS_MAX, REQUESTS_MAX, type ReceivedRequest } from './received-requests.ts'
-import { addSandboxRoutes } from './routes.ts'
+import { addSandboxRoutes } from './sandbox.routes.ts'
 
 const BODY = '{"type":"invoice.paid","timestamp":"2026-01-01T00:00:00Z","data":{}}'
 

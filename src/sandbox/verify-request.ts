@@ -1,7 +1,7 @@
-import { type Verification, verify } from '../delivery/signature.ts'
-import type { EndpointSecrets } from '../endpoints/endpoint-secrets.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import { storedForm } from '../endpoints/signing-secret.ts'
+import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { type Verification, verify } from '../sending/signature.ts'
+import { storedForm } from '../sending/signing-secret.ts'
 import { TenantNotFound, type Tenants } from '../tenants/tenants.ts'
 import { sandboxPathOf } from './sandbox-endpoint.ts'
 

@@ -1,7 +1,11 @@
 import t, { type Test } from 'tap'
-import { findViolations } from '../recovery/doctor.ts'
-import { createTestDatabase, startDebianPostgres, type TestDatabase } from '../testing/database.ts'
-import { createWork } from '../testing/work.ts'
+import { findViolations } from '../operations/violations.ts'
+import { createWork } from '../testing/data/work.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {

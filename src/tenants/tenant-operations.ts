@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { changeAsActor } from '../database/actor.ts'
-import { operate } from '../database/operate.ts'
-import type { Database } from '../database/schema.ts'
+import { changeAsActor } from '../postgres/actor.ts'
+import { operate } from '../postgres/operate.ts'
+import type { Database } from '../postgres/schema.ts'
 import { refuseReserved, TENANT_KEY, TenantDeleting, TenantNotFound } from './tenants.ts'
 
 /** Of 100 endpoints each. More are rare, and the reconciler goes on with them every minute. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createDatabase } from '../database/pool.ts'
-import { createTestDatabase } from '../testing/database.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTenants, TENANT_KEY, TenantNotFound } from './tenants.ts'
 
 const { pool } = await createTestDatabase(t)

@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
-import { changeAsActor } from '../database/actor.ts'
-import type { Database, TenantTable } from '../database/schema.ts'
 import type { TenantId } from '../ids.ts'
+import { changeAsActor } from '../postgres/actor.ts'
+import type { Database, TenantTable } from '../postgres/schema.ts'
 
 export type Tenant = Selectable<TenantTable> & { id: TenantId }
 

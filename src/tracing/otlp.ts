@@ -29,7 +29,7 @@ import {
   type TraceContext,
   type Tracing,
   type TracingOptions,
-} from '../tracing.ts'
+} from './tracing.ts'
 
 /** Some seconds of a busy runner; beyond that spans are dropped, never deliveries held up. */
 const SPANS_WAITING_MAX = 8_192

@@ -1,0 +1,53 @@
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { type Caller, countedAs } from '../api-keys/api-keys.ts'
+import type { TenantId } from '../ids.ts'
+import { createTurns, type TurnBounds, type Turns } from '../limits/turns.ts'
+
+/** What one key, and all keys of one tenant, may have under way. */
+export interface Shares {
+  perKey: number
+  perTenant: number
+}
+
+/**
+ * Turns of which no key, and no tenant, ever takes all: one is left for others, whatever is configured.
+ *
+ * @param options.atOnce two or more
+ */
+export function createSharedTurns(
+  { perKey, perTenant }: Shares,
+  { atOnce, ...waiting }: Pick<TurnBounds, 'atOnce' | 'waiting' | 'waitingPerKey' | 'waitMs'>,
+): Turns {
+  const most = atOnce - 1
+  return createTurns({
+    ...{ atOnce, ...waiting },
+    atOncePerKey: Math.min(perKey, most),
+    atOncePerTenant: Math.min(perTenant, most),
+  })
+}
+
+/**
+ * Makes a middleware that lets a request go on when it is its turn, and others when it has been answered.
+ *
+ * @param turns null = all at once
+ * @param workOf whose request it is, and about which tenant
+ */
+export function createInTurn<E extends Env>(
+  turns: Turns | null,
+  workOf: (c: Context<E>) => { caller: Caller; tenantId: TenantId | null },
+): MiddlewareHandler<E> {
+  // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
+  const atIt = new WeakSet<Request>()
+  return createMiddleware<E>(async (c, next) => {
+    if (!turns || atIt.has(c.req.raw)) return await next()
+    const { caller, tenantId } = workOf(c)
+    const giveBack = await turns.take({ key: countedAs(caller), tenant: tenantId })
+    atIt.add(c.req.raw)
+    try {
+      await next()
+    } finally {
+      giveBack()
+    }
+  })
+}

@@ -1,0 +1,242 @@
+import type { Context, Hono } from 'hono'
+import { auditName } from '../access/audit-name.ts'
+import {
+  CheckboxField,
+  type Choice,
+  EMPTY_FORM,
+  FormMistake,
+  type FormState,
+  TextField,
+} from '../console/fields.tsx'
+import { PAGE_ROWS } from '../console/filters.ts'
+import { readForm, refusedForm, saidOf } from '../console/forms.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import {
+  Badge,
+  Command,
+  Confirm,
+  Empty,
+  Id,
+  Notice,
+  Pager,
+  Table,
+  Time,
+} from '../console/parts.tsx'
+import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { type ApiKeyId, sessionId } from '../ids.ts'
+import type { ListedSession, Sessions } from '../sessions/sessions.ts'
+import type { ApiKey, ApiKeys } from './api-keys.ts'
+
+const PATH = '/console/keys'
+const SCOPES: readonly Choice[] = [
+  ['publish', 'publish: store events'],
+  ['read', 'read: look at everything'],
+  ['manage', 'manage: tenants, endpoints, deliveries'],
+  ['admin', 'admin: all of these, and keys'],
+]
+
+const SAID: Record<string, string> = {
+  revoked: 'The key is revoked; it is refused everywhere within five seconds.',
+  ended: 'The session is over.',
+}
+
+export function addKeyPages(
+  app: Hono<PageEnv>,
+  options: { render: RenderPage; apiKeys: Pick<ApiKeys, 'list'>; sessions: Sessions },
+): void {
+  const { render, apiKeys, sessions } = options
+  const managing = requireScope('admin')
+
+  const list = async (
+    c: Context<PageEnv>,
+    { form = EMPTY_FORM, made }: { form?: FormState; made?: string } = {},
+  ) => {
+    const before = c.req.query('before')
+    const rows = await apiKeys.list({
+      limit: PAGE_ROWS + 1,
+      before: sessionId.safeParse(before).success ? (before as ApiKeyId) : null,
+    })
+    const shown = rows.slice(0, PAGE_ROWS)
+    const next = rows.length > PAGE_ROWS ? `${PATH}?before=${shown.at(-1)?.id}` : null
+    const said = saidOf(SAID, c)
+    return render(
+      c,
+      { title: 'Keys', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+      <>
+        <h1>API keys</h1>
+        {said && <Notice tone="good">{said}</Notice>}
+        {made !== undefined && <Made apiKey={made} />}
+        <NewKey form={form} />
+        {shown.length === 0 ? <Nothing /> : <KeyTable keys={shown} />}
+        <Pager next={next} />
+        <h2>Who has signed in</h2>
+        <SessionTable sessions={await sessions.list()} own={c.get('viewer').session.id} />
+      </>,
+    )
+  }
+  app.get('/keys', managing, (c) => list(c))
+
+  app.post('/keys', managing, async (c) => {
+    const values = await readForm(c)
+    const { name = '', tenant = '', expires = '' } = values
+    try {
+      const scopes = SCOPES.map(([scope]) => scope).filter((scope) => values[`scopes.${scope}`])
+      const { key } = await c.get('viewer').api.request('POST /api/keys', {
+        body: {
+          name,
+          scopes: scopes as ApiKey['scopes'],
+          tenant: tenant === '' ? null : tenant,
+          expiresAt: expires === '' ? null : `${expires}Z`,
+        },
+      })
+      return await list(c, { made: key })
+    } catch (error) {
+      const form = refusedForm({ ...values, scopes: '' }, error, (path) =>
+        path.replace(/[.[].*$/, '').replace('expiresAt', 'expires'),
+      )
+      return list(c, { form })
+    }
+  })
+
+  app.post('/keys/:id/revoke', managing, async (c) => {
+    const id = c.req.param('id')
+    await c.get('viewer').api.request('DELETE /api/keys/{id}', { path: { id } })
+    return c.redirect(`${PATH}?said=revoked`, 303)
+  })
+
+  app.post('/sessions/:id/end', managing, async (c) => {
+    const id = sessionId.safeParse(c.req.param('id'))
+    const by = { who: auditName(c.get('viewer').caller), client: c.get('client').address }
+    if (id.success) await sessions.end(id.data, { ...by, action: 'end_session' })
+    return c.redirect(`${PATH}?said=ended`, 303)
+  })
+}
+
+function Made({ apiKey }: { apiKey: string }) {
+  return (
+    <Notice tone="good">
+      <p>This is the key. It is not stored, and not shown again:</p>
+      <Command what="the key">{apiKey}</Command>
+    </Notice>
+  )
+}
+
+function NewKey({ form }: { form: FormState }) {
+  return (
+    <details class="stack" open={form !== EMPTY_FORM}>
+      <summary class="button primary">New key</summary>
+      <form method="post" action={PATH}>
+        <FormMistake form={form} />
+        <TextField
+          form={form}
+          name="name"
+          label="What it is for"
+          required
+          placeholder="invoice service"
+        />
+        <CheckboxField form={form} name="scopes" label="What it may do" choices={SCOPES} />
+        <TextField
+          form={form}
+          name="tenant"
+          label="Tenant (key)"
+          hint="Bound to this one tenant; to none when left empty. The console takes keys that are bound to none."
+        />
+        <TextField
+          form={form}
+          name="expires"
+          label="Ends (UTC)"
+          type="datetime-local"
+          hint="Never when left empty."
+        />
+        <button type="submit" class="primary">
+          Create key
+        </button>
+      </form>
+    </details>
+  )
+}
+
+function Nothing() {
+  return (
+    <Empty title="There are no keys but the first admin key">
+      <p>Give each service and each person one of their own. From a shell:</p>
+      <Command>{'scripts/postrider key create "invoice service" --scopes publish'}</Command>
+    </Empty>
+  )
+}
+
+function KeyTable({ keys }: { keys: readonly ApiKey[] }) {
+  return (
+    <Table label="API keys" head={['Name', 'May', 'Tenant', 'State', 'Last used', 'Id', 'Action']}>
+      {keys.map((key) => (
+        <tr>
+          <td>{key.name}</td>
+          <td>{key.scopes.join(', ')}</td>
+          <td>{key.tenant ?? <span class="muted">every</span>}</td>
+          <td>
+            <KeyState {...key} />
+          </td>
+          <td>
+            <Time at={key.last_used_at} />
+          </td>
+          <td>
+            <Id of={key.id} isShort />
+          </td>
+          <td>
+            {!key.revoked_at && (
+              <Confirm
+                label={`Revoke ${key.name}`}
+                action={`${PATH}/${key.id}/revoke`}
+                question="Refuse it from now on? That cannot be undone."
+                yes="Yes, revoke it"
+                isDangerous
+              />
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function KeyState({ revoked_at: revokedAt, expires_at: expiresAt }: ApiKey) {
+  if (revokedAt) return <Badge of="revoked" />
+  if (!expiresAt) return <Badge of="active" />
+  if (expiresAt.getTime() <= Date.now()) return <Badge of="held" label="expired" />
+  return (
+    <>
+      <Badge of="active" /> until <Time at={expiresAt} />
+    </>
+  )
+}
+
+function SessionTable({ sessions, own }: { sessions: readonly ListedSession[]; own: string }) {
+  return (
+    <Table label="Sessions" head={['Key', 'Pages', 'Since', 'Ends', 'Action']}>
+      {sessions.map(({ id, area, keyName, createdAt, expiresAt }) => (
+        <tr>
+          <td>
+            {keyName ?? 'first admin key'} {id === own && <Badge of="active" label="this one" />}
+          </td>
+          <td>{area}</td>
+          <td>
+            <Time at={createdAt} />
+          </td>
+          <td>
+            <Time at={expiresAt} />
+          </td>
+          <td>
+            <form method="post" action={`/console/sessions/${id}/end`}>
+              <button
+                type="submit"
+                aria-label={`End the session of ${keyName ?? 'the first admin key'}`}
+              >
+                End
+              </button>
+            </form>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}

@@ -1,0 +1,211 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Act, writeAct } from '../audit-log/audit-log.ts'
+import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
+import { changeAsActor } from '../postgres/actor.ts'
+import type { ApiKeyTable, Database, Scope } from '../postgres/schema.ts'
+import { createKeyCache } from './key-cache.ts'
+import { createKeyUsage } from './key-usage.ts'
+
+/** As strong as the SHA-256 that is stored; no key is ever guessed, so no slow hash is needed. */
+const KEY_BYTES = 32
+
+export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
+  id: ApiKeyId
+  /** Key of the tenant that it is bound to. */
+  tenant: string | null
+}
+
+/** The one who made a request: what a valid key entitles to. */
+export interface Caller {
+  /** Null for the bootstrap admin key, which has no row, and for portal links. */
+  apiKeyId: ApiKeyId | null
+  /** Set where it is no key but a link to the portal. */
+  portalLinkId?: PortalLinkId
+  /** The one tenant that it may touch; null = every tenant. */
+  tenant: { id: TenantId; key: string } | null
+  scopes: ReadonlySet<Scope>
+}
+
+/** What the work of a caller is counted under: its key or link, or the bootstrap admin key. */
+export function countedAs({ apiKeyId, portalLinkId }: Caller): ApiKeyId | PortalLinkId | 'admin' {
+  return portalLinkId ?? apiKeyId ?? 'admin'
+}
+
+export interface NewApiKey {
+  name: string
+  scopes: Scope[]
+  tenantId?: TenantId | null
+  expiresAt?: Date | null
+}
+
+export class ApiKeyNotFound extends Error {
+  override readonly name = 'ApiKeyNotFound'
+  readonly code = 'api_key_not_found'
+  constructor() {
+    super('there is no API key with this id')
+  }
+}
+
+export interface ApiKeys {
+  /**
+   * Stores the hash of a new key; the key itself is returned this once.
+   *
+   * @param who for the audit log
+   */
+  issue(values: NewApiKey, who?: string): Promise<{ key: string; apiKey: ApiKey }>
+  /** Newest first, from below the id `before` on. */
+  list(page: {
+    limit: number
+    before: ApiKeyId | null
+    /** Only those that are bound to the tenant with this key. */
+    tenant?: string | undefined
+  }): Promise<ApiKey[]>
+  /**
+   * From now on it is refused here, and everywhere within five seconds. Again changes nothing.
+   *
+   * @throws ApiKeyNotFound
+   */
+  revoke(id: ApiKeyId, who: string): Promise<void>
+  /** Who the key belongs to, or null when it is unknown, expired or revoked. */
+  verify(key: string): Promise<Caller | null>
+  /** The same by what `hashApiKey` makes of the key, for anyone who has seen the key before. */
+  verifyHash(hash: Buffer): Promise<Caller | null>
+  /** Whether the key is neither revoked nor expired at this moment: what lasts asks this now and then. */
+  isLive(id: ApiKeyId): Promise<boolean>
+  /** Resolves once no last use is being written down. */
+  idle(): Promise<void>
+}
+
+export interface ApiKeysOptions {
+  database: Kysely<Database>
+  /** SHA-256 of the bootstrap admin key; null when there is none. */
+  adminKeyHash: Buffer | null
+  /** Milliseconds since 1970. */
+  now?: () => number
+}
+
+/** What is stored of a key, and what it is found by. */
+export function hashApiKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKeysOptions): ApiKeys {
+  const cache = createKeyCache((hash) => findByHash(database, hash), now)
+  const usage = createKeyUsage({ database, now })
+  const verifyHash = async (hash: Buffer): Promise<Caller | null> => {
+    if (adminKeyHash && timingSafeEqual(hash, adminKeyHash)) return ADMIN
+    // Found by an index on the hash: how long that takes says nothing about a key that fits.
+    const found = await cache.find(hash)
+    if (!found || isOver(found.expiresAt, now())) return null
+    usage.note(found.apiKeyId)
+    return found
+  }
+  return {
+    async issue({ name, scopes, tenantId = null, expiresAt = null }, who = 'postrider') {
+      const key = `pr_${randomBytes(KEY_BYTES).toString('base64url')}`
+      const values = { name, scopes, tenant_id: tenantId, expires_at: expiresAt }
+      const apiKey = await changeAsActor(database, async (transaction) => {
+        const { id } = await transaction
+          .insertInto('api_key')
+          .values({ ...values, hash: hashApiKey(key) })
+          .returning('id')
+          .executeTakeFirstOrThrow()
+        await audit(
+          transaction,
+          who,
+          'create_api_key',
+          { id, tenant_id: tenantId },
+          { name, scopes, expiresAt },
+        )
+        return select(transaction).where('api_key.id', '=', id).executeTakeFirstOrThrow()
+      })
+      return { key, apiKey }
+    },
+    list: ({ limit, before, tenant }) =>
+      select(database)
+        .$if(before !== null, (query) => query.where('api_key.id', '<', before))
+        .$if(tenant !== undefined, (query) => query.where('tenant.key', '=', tenant ?? ''))
+        .orderBy('api_key.id', 'desc')
+        .limit(limit)
+        .execute(),
+    async revoke(id, who) {
+      const revoked = await changeAsActor(database, async (transaction) => {
+        const row = await transaction
+          .updateTable('api_key')
+          .set({ revoked_at: sql`now()` })
+          .where('id', '=', id)
+          .where('revoked_at', 'is', null)
+          .returning(['id', 'tenant_id', 'hash'])
+          .executeTakeFirst()
+        if (row) await audit(transaction, who, 'revoke_api_key', row)
+        return row ?? select(transaction).where('api_key.id', '=', id).executeTakeFirst()
+      })
+      if (!revoked) throw new ApiKeyNotFound()
+      if ('hash' in revoked) cache.forget(revoked.hash)
+    },
+    verify: (key) => verifyHash(hashApiKey(key)),
+    verifyHash,
+    async isLive(id) {
+      const row = await database
+        .selectFrom('api_key')
+        .select('expires_at')
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirst()
+      return row !== undefined && !isOver(row.expires_at, now())
+    },
+    idle: usage.idle,
+  }
+}
+
+const ADMIN: Caller = {
+  apiKeyId: null,
+  tenant: null,
+  scopes: new Set<Scope>(['publish', 'read', 'manage', 'admin']),
+}
+
+type Found = Caller & { apiKeyId: ApiKeyId; expiresAt: Date | null }
+
+const isOver = (end: Date | null, now: number): boolean => end !== null && end.getTime() <= now
+
+/** Everything but the hash. */
+const select = (database: Kysely<Database>) =>
+  database
+    .selectFrom('api_key')
+    .leftJoin('tenant', 'tenant.id', 'api_key.tenant_id')
+    .select([
+      'api_key.id',
+      'api_key.tenant_id',
+      'api_key.name',
+      'api_key.scopes',
+      'api_key.expires_at',
+      'api_key.last_used_at',
+      'api_key.revoked_at',
+      'api_key.created_at',
+      'tenant.key as tenant',
+    ])
+    .$castTo<ApiKey>()
+
+async function findByHash(database: Kysely<Database>, hash: Buffer): Promise<Found | null> {
+  const row = await select(database)
+    .where('api_key.hash', '=', hash)
+    .where('api_key.revoked_at', 'is', null)
+    .executeTakeFirst()
+  if (!row) return null
+  const { tenant_id: id, tenant: key } = row
+  return {
+    apiKeyId: row.id,
+    tenant: id !== null && key !== null ? { id: id as TenantId, key } : null,
+    scopes: new Set(row.scopes),
+    expiresAt: row.expires_at,
+  }
+}
+
+const audit = (
+  on: Kysely<Database>,
+  who: string,
+  action: string,
+  { id, tenant_id: tenantId }: { id: string; tenant_id: string | null },
+  detail: Act['detail'] = {},
+) => writeAct(on, { who, action, targetKind: 'api_key', targetId: id, tenantId, detail })

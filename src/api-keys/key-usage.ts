@@ -1,0 +1,76 @@
+import { type Kysely, sql } from 'kysely'
+import type { ApiKeyId } from '../ids.ts'
+import type { Database } from '../postgres/schema.ts'
+import { CACHED_KEYS_MAX } from './key-cache.ts'
+
+/** Fine enough to see which keys are in use, rare enough to cost nothing. */
+const NOTED_EVERY_MS = 60_000
+/** One statement; more keys at once wait for the next. */
+const KEYS_IN_BATCH_MAX = 1_000
+
+export interface KeyUsage {
+  /** Returns at once; the row is written behind the caller's back. */
+  note(id: ApiKeyId): void
+  /** Resolves once nothing is being written. */
+  idle(): Promise<void>
+}
+
+/**
+ * Writes `api_key.last_used_at`, at most once a minute for each key, whichever processes see it.
+ *
+ * A key is noted when it was not within the last minute of this process. What is noted is written by
+ * one statement at a time, which skips keys that another process has written or is writing. When it
+ * fails, this minute is lost: a request is worth more than a note of it.
+ */
+export function createKeyUsage(options: {
+  database: Kysely<Database>
+  /** Milliseconds since 1970. */
+  now: () => number
+}): KeyUsage {
+  const { database, now } = options
+  /** When each was last noted, the oldest first. */
+  const noted = new Map<ApiKeyId, number>()
+  const waiting = new Set<ApiKeyId>()
+  let writing: Promise<void> | undefined
+
+  const writeAll = async () => {
+    while (waiting.size > 0) {
+      const batch = [...waiting].slice(0, KEYS_IN_BATCH_MAX)
+      for (const id of batch) waiting.delete(id)
+      await write(database, batch).catch(() => undefined)
+    }
+    writing = undefined
+  }
+
+  return {
+    note(id) {
+      if (now() - (noted.get(id) ?? Number.NEGATIVE_INFINITY) < NOTED_EVERY_MS) return
+      noted.delete(id)
+      noted.set(id, now())
+      if (noted.size > CACHED_KEYS_MAX) forgetOldest(noted)
+      waiting.add(id)
+      writing ??= writeAll()
+    },
+    async idle() {
+      await writing
+    },
+  }
+}
+
+/** Locked in one order, so that two processes cannot deadlock. */
+async function write(database: Kysely<Database>, ids: ApiKeyId[]): Promise<void> {
+  await sql`
+    update postrider.api_key k set last_used_at = now()
+    from (
+      select id from postrider.api_key
+      where id = any(${ids}) and (last_used_at is null or last_used_at <= now() - interval '1 minute')
+      order by id
+      for update skip locked
+    ) as due
+    where k.id = due.id`.execute(database)
+}
+
+function forgetOldest(noted: Map<ApiKeyId, number>): void {
+  const [oldest] = noted.keys()
+  if (oldest !== undefined) noted.delete(oldest)
+}

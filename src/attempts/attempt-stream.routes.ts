@@ -1,0 +1,175 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { ApiKeys, Caller } from '../api-keys/api-keys.ts'
+import { answersQuery } from '../deliveries/delivery.routes.ts'
+import { eventTypePattern } from '../endpoints/endpoint-input.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { presentAttempt, presentDelivery } from '../http/present.ts'
+import { Problem } from '../http/problem.ts'
+import { problems } from '../http/responses.ts'
+import { attemptSchema, deliverySchema, reasonSchema } from '../http/schemas.ts'
+import { endpointId } from '../ids.ts'
+import type { Log } from '../log.ts'
+import { NO_ANSWER } from './attempts.ts'
+import { type LiveAttempts, type LiveReader, NoReaderFree, TooManyReaders } from './live.ts'
+import type { Wanted } from './live-details.ts'
+import type { LiveMessage } from './live-reader.ts'
+import { type StreamTimes, serveLive } from './serve-live.ts'
+
+/** Streams end when their readers go, or a process does: it may take a while, or an instant. */
+const RETRY_AFTER_SECONDS = 5
+
+const DESCRIPTION = `Attempts of the tenant as server-sent events, each within a second of its end.
+
+A message \`attempt\` holds \`{attempt, delivery, event}\` in the shapes of the API; with \`include=request\` also \`request.body\`, the text as it was sent. Comments keep the connection alive.
+
+Its \`id\` is what a client that connects again sends as \`Last-Event-ID\`: first comes what ended meanwhile, up to 15 minutes and 1,000 attempts; some may come again. When there was more, a message \`gap\` comes first. A message \`end\` says why the stream ends: \`too_slow\`, \`stopped\`, \`key_over\`, or \`max_age\` after an hour; connect again then.`
+
+const streamQuery = z.strictObject({
+  endpointId: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
+  type: eventTypePattern.optional().openapi({
+    description: 'Type of the event: a name, or a pattern such as order.*',
+  }),
+  outcome: attemptSchema.shape.outcome.exclude(['started']).optional(),
+  reason: reasonSchema.optional(),
+  statusClass: z
+    .enum(['2', '3', '4', '5'])
+    .transform(Number)
+    .optional()
+    .openapi({ type: 'integer', description: '4: answered 4xx.' }),
+  answers: answersQuery,
+  include: z.enum(['request']).optional().openapi({ description: 'With the body of the request.' }),
+})
+
+export const streamedSchema = z
+  .object({
+    attempt: attemptSchema,
+    delivery: deliverySchema,
+    event: z
+      .object({ id: z.uuid(), type: z.string(), occurredAt: z.iso.datetime() })
+      .nullable()
+      .openapi({ description: 'Null when it was erased.' }),
+    request: z
+      .object({ body: z.string().nullable() })
+      .optional()
+      .openapi({ description: 'With include=request.' }),
+  })
+  .openapi('StreamedAttempt')
+
+const messages = z.string().openapi({
+  description: 'The schema of the content is that of `data` of the messages `attempt`.',
+  // A keyword of JSON Schema that the types of the generator do not know.
+  ...{
+    contentMediaType: 'application/json',
+    contentSchema: { $ref: '#/components/schemas/StreamedAttempt' },
+  },
+})
+
+export function addStreamRoute(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    liveAttempts: Pick<LiveAttempts, 'open'>
+    endpoints: Pick<Endpoints, 'get'>
+    apiKeys: Pick<ApiKeys, 'isLive'>
+    log: Pick<Log, 'error'>
+    streamTimes?: StreamTimes
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { liveAttempts, endpoints, authenticate, tenantOfPath } = options
+  // Named in the document, so that generated clients have their type.
+  app.openAPIRegistry.register('StreamedAttempt', streamedSchema)
+
+  const stream = createRoute({
+    method: 'get',
+    path: '/api/tenants/{tenant}/stream',
+    operationId: 'streamAttempts',
+    summary: 'Follow attempts as they happen',
+    description: DESCRIPTION,
+    tags: ['Deliveries'],
+    middleware: [authenticate('read'), tenantOfPath],
+    request: {
+      params: z.object({ tenant: z.string() }),
+      query: streamQuery,
+      headers: z.object({
+        'last-event-id': z.string().max(64).optional().openapi({
+          description: '`id` of the last message that was received.',
+        }),
+      }),
+    },
+    responses: {
+      200: {
+        description: 'Messages, until one side closes the connection.',
+        content: { 'text/event-stream': { schema: messages } },
+      },
+      ...problems(404, 422),
+    },
+  })
+  app.openapi(stream, async (c) => {
+    const { id: tenantId } = c.get('tenant')
+    const { include, answers, ...filter } = c.req.valid('query')
+    if (filter.endpointId) await endpoints.get(tenantId, filter.endpointId)
+    const after = c.req.valid('header')['last-event-id']
+    const wanted = { withBody: include === 'request', withAnswers: answers !== 'false' }
+    const open = () => opened(liveAttempts, { ...filter, ...wanted, tenantId, after })
+    return (await serve(c, open, { ...options, wanted })) as never
+  })
+}
+
+async function opened(
+  liveAttempts: Pick<LiveAttempts, 'open'>,
+  options: Parameters<LiveAttempts['open']>[0],
+): Promise<LiveReader> {
+  try {
+    return await liveAttempts.open(options)
+  } catch (error) {
+    if (!(error instanceof TooManyReaders || error instanceof NoReaderFree)) throw error
+    const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
+    throw new Problem(error.code, { detail: error.message, headers, cause: error })
+  }
+}
+
+interface Serving {
+  apiKeys: Pick<ApiKeys, 'isLive'>
+  log: Pick<Log, 'error'>
+  streamTimes?: StreamTimes
+  wanted: Wanted
+}
+
+function serve(
+  c: Context<ApiEnv>,
+  open: () => Promise<LiveReader>,
+  options: Serving,
+): Promise<Response> {
+  const { apiKeys, log, streamTimes, wanted } = options
+  const caller = c.get('caller')
+  const { apiKeyId } = caller
+  const requestId = c.get('requestId')
+  return serveLive(c, open, {
+    ...streamTimes,
+    present: (message) => JSON.stringify(present(message, wanted, caller)),
+    isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),
+    onError: (error) => log.error({ err: error, requestId }, 'stream.failed'),
+  })
+}
+
+/** Readers share what is read: there may be more of it than this one asked for. */
+function present(
+  message: LiveMessage,
+  { withBody, withAnswers }: Wanted,
+  caller: Caller,
+): z.output<typeof streamedSchema> {
+  const { attempt, delivery, event, body } = message
+  return {
+    attempt: presentAttempt(withAnswers ? attempt : { ...attempt, ...NO_ANSWER }, caller),
+    delivery: presentDelivery(delivery),
+    event: event && {
+      id: event.id,
+      type: event.type,
+      occurredAt: event.occurred_at.toISOString(),
+    },
+    ...(withBody && { request: { body } }),
+  }
+}

@@ -1,0 +1,57 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { json, problems } from '../http/responses.ts'
+import { attemptSchema } from '../http/schemas.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
+import type { EndpointStats } from './endpoint-stats.ts'
+
+const milliseconds = z.number().nullable()
+const period = z.object({
+  attempts: z.int(),
+  outcomes: z
+    .partialRecord(attemptSchema.shape.outcome, z.int())
+    .openapi({ description: 'Outcome → attempts; what did not happen is left out.' }),
+  p50Ms: milliseconds,
+  p95Ms: milliseconds,
+  p99Ms: milliseconds,
+})
+const statsSchema = z
+  .object({
+    hour: period,
+    day: period,
+    countedSince: z.iso.datetime().nullable().openapi({
+      description:
+        'Set where a busy tenant had more attempts than are looked at: none before count.',
+    }),
+  })
+  .openapi('EndpointStats')
+
+export function addEndpointStatsRoute(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    endpoints: Pick<Endpoints, 'get'>
+    endpointStats: (tenantId: TenantId, id: EndpointId) => Promise<EndpointStats>
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { endpoints, endpointStats, authenticate, tenantOfPath, inTurn } = options
+  const route = createRoute({
+    method: 'get',
+    path: '/api/tenants/{tenant}/endpoints/{id}/stats',
+    summary: 'Outcomes and latency of the last hour and day',
+    tags: endpointTags,
+    middleware: [authenticate('read'), tenantOfPath, inTurn],
+    request: { params: endpointParams },
+    responses: { 200: json(statsSchema, 'Attempts that began in that time.'), ...problems(404) },
+  })
+  app.openapi(route, async (c) => {
+    const { id } = await endpoints.get(c.get('tenant').id, endpointOf(c.req.valid('param')))
+    const stats = await endpointStats(c.get('tenant').id, id)
+    return c.json({ ...stats, countedSince: stats.countedSince?.toISOString() ?? null }, 200)
+  })
+}

@@ -1,0 +1,125 @@
+/** One delivery: what its page costs, however often it was attempted and however large its body is. */
+import t from 'tap'
+import { SHOWN_CHARACTERS_MAX } from '../attempts/attempt-words.ts'
+import { addAttempts } from '../testing/data/attempts.ts'
+import { createWorld } from '../testing/data/world.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createTestConsole } from '../testing/wiring/pages.ts'
+import { createTestPortal } from '../testing/wiring/portal.ts'
+
+const { pool } = await createTestDatabase(t)
+
+/** A delivery with so many attempts, or of an event with this data. */
+async function bundle({ attempts = 0, data }: { attempts?: number; data?: string } = {}) {
+  const [pages, portal] = [await createTestConsole(pool), await createTestPortal(pool)]
+  const { tenant, ids } = await createWorld(portal)
+  const id = ids['deliveries'] ?? ''
+  await addAttempts(pool, id, attempts)
+  if (data !== undefined) {
+    await pool.query('update postrider.event set data = $2 where id = $1', [ids['events'], data])
+  }
+  const [inConsole, inPortal] = [await pages.signedIn(), await portal.entered(tenant.key)]
+  return {
+    id,
+    event: ids['events'],
+    logged: pages.logged,
+    end: () =>
+      pool.query(
+        `update postrider.delivery set state = 'delivered', finished_at = now(), next_attempt_at = null
+         where id = $1`,
+        [id],
+      ),
+    inConsole: (path: string, headers: Record<string, string> = {}) =>
+      pages.get(`/console${path}`, { cookie: inConsole, headers }),
+    inPortal: (path: string) => portal.get(`/portal${path}`, { cookie: inPortal }),
+  }
+}
+
+t.test('the latest answer is on the page, older ones each have their own', async (t) => {
+  const { id, inConsole, inPortal, logged } = await bundle({ attempts: 3 })
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}`)
+    t.match(text, 'answer 3.')
+    t.notMatch(text, /answer [12]\./)
+    t.match(text, `/deliveries/${id}/attempts/1"`)
+    t.notMatch(text, `/deliveries/${id}/attempts/3"`)
+    const older = await get(`/deliveries/${id}/attempts/1`)
+    t.match(older, { status: 200, text: 'answer 1.' })
+    t.match(older.text, 'x-answer: a')
+    for (const number of ['0', '4', '-1', '1.5', 'x', '99999999999', '2147483648']) {
+      t.equal((await get(`/deliveries/${id}/attempts/${number}`)).status, 404, number)
+    }
+  }
+  t.strictSame(logged, [])
+})
+
+t.test(
+  'the page asks for what changes until the delivery is over, and no body with it',
+  async (t) => {
+    const { id, inConsole, end } = await bundle({ attempts: 1 })
+    const path = `/deliveries/${id}`
+    const whole = await inConsole(path)
+    t.match(whole.text, 'hx-trigger="every 2s"')
+    t.match(whole.text, 'aria-label="Body of every request"')
+    const part = await inConsole(path, { 'hx-request': 'true' })
+    t.match(part.text, 'id="delivery"')
+    t.notMatch(part.text, 'aria-label="Body of every request"')
+    await end()
+    const { text } = await inConsole(path)
+    t.notMatch(text, 'hx-get')
+  },
+)
+
+t.test('what is wrong with an answer is shown next to its status', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  await pool.query(
+    `update postrider.attempt set outcome = 'delivered', status_code = 200, error = $2
+     where delivery_id = $1`,
+    [id, 'the answer has more than one length'],
+  )
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}`)
+    t.match(text, 'HTTP 200')
+    t.match(text, 'The answer has more than one length.')
+  }
+})
+
+t.test('a body that is nested as deep as Postgres takes makes no page of megabytes', async (t) => {
+  const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`
+  const { id, event, inConsole } = await bundle({ data: deep })
+  for (const path of [`/deliveries/${id}`, `/events/${event}`]) {
+    const { status, text } = await inConsole(path)
+    t.equal(status, 200)
+    t.ok(text.length < 500_000, `${path}: ${text.length} characters`)
+  }
+})
+
+t.test('of a long body the beginning is shown, with the way to the whole', async (t) => {
+  const long = JSON.stringify(`${'x'.repeat(SHOWN_CHARACTERS_MAX)} unmistakable`)
+  const { id, event, inConsole } = await bundle({ data: long })
+  for (const [path, file] of [
+    [`/deliveries/${id}`, 'body.json'],
+    [`/events/${event}`, 'data.json'],
+  ]) {
+    const { text } = await inConsole(path ?? '')
+    t.match(text, `<a href="/console${path}/${file}">the whole is a file</a>`)
+    t.notMatch(text, 'unmistakable')
+    t.match(await inConsole(`${path}/${file}`), { status: 200, text: 'unmistakable' })
+  }
+})
+
+t.test('where a name led is told in the console, and not in the portal', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  await pool.query(
+    `update postrider.attempt set outcome = 'blocked', status_code = null, reason = 'blocked_name',
+       error = 'the address is not allowed', error_detail = '10.1.2.3 is not a public address'
+     where delivery_id = $1`,
+    [id],
+  )
+  for (const path of [`/deliveries/${id}`, `/deliveries/${id}/attempts/1`]) {
+    t.match((await inConsole(path)).text, /The address is not allowed\..*10\.1\.2\.3/)
+    const { text } = await inPortal(path)
+    t.match(text, 'The address is not allowed.')
+    t.notMatch(text, '10.1.2.3')
+  }
+})

@@ -1,0 +1,311 @@
+import type { Context, Hono } from 'hono'
+import { AttemptSummary, RequestAndAnswer } from '../attempts/attempt-parts.tsx'
+import { isShownWhole, SHOWN_CHARACTERS_MAX, spanOf } from '../attempts/attempt-words.ts'
+import type { Attempt, Attempts } from '../attempts/attempts.ts'
+import { saidOf } from '../console/forms.ts'
+import { jsonFile } from '../console/json-file.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { NothingFound, type Owner, type Owners } from '../console/owners.ts'
+import {
+  Badge,
+  Body,
+  Command,
+  Confirm,
+  CopyButton,
+  Countdown,
+  ERASED,
+  Facts,
+  Id,
+  Notice,
+  TenantLink,
+  Time,
+} from '../console/parts.tsx'
+import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
+import { HELD_REASONS } from '../endpoints/held-reason.ts'
+import type { EventId } from '../ids.ts'
+import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
+import type { Area } from '../sessions/sessions.ts'
+import { type Deliveries, type Delivery, nextAttemptAt } from './deliveries.ts'
+import type { createSentBody, SentBody } from './sent-body.ts'
+
+/** What has just been done, by the word that stands in the address. */
+const SAID: Record<string, string> = {
+  retried: 'The next attempt is due now.',
+  cancelled: 'The delivery is cancelled; nothing more is sent.',
+}
+
+interface Shown extends SentBody {
+  area: Area
+  delivery: Delivery & { attempts: Attempt[] }
+  owner: Owner
+  url: string
+  path: string
+}
+
+export function addDeliveryPage(
+  app: Hono<PageEnv>,
+  options: {
+    area?: Area
+    render: RenderPage
+    owners: Pick<Owners, 'ofDelivery' | 'urlOf'>
+    /** With the answer of the latest attempt only. */
+    deliveries: Pick<Deliveries, 'find' | 'get'>
+    attempts: Pick<Attempts, 'get'>
+    sentBody: ReturnType<typeof createSentBody>
+  },
+): void {
+  const { area = 'console', render, owners, deliveries, attempts, sentBody } = options
+  const list = `/${area}/deliveries`
+
+  const show = async (c: Context<PageEnv>, isPoll: boolean): Promise<Shown> => {
+    const { id, owner } = await owners.ofDelivery(c.req.param('id') ?? '')
+    const delivery = await deliveries.get(owner.id, id)
+    const charactersMax = isPoll ? VERIFIED_CHARACTERS_MAX : SHOWN_CHARACTERS_MAX
+    const [url, sent] = await Promise.all([
+      owners.urlOf(delivery.endpoint_id),
+      sentBody(owner.id, eventOf(delivery), { charactersMax }),
+    ])
+    return { area, delivery, owner, url, path: `${list}/${id}`, ...sent }
+  }
+
+  app.get('/deliveries/:id', async (c) => {
+    // The body of the request does not change, so it does not come along each time that the rest is asked for again.
+    const isPoll = c.req.header('hx-request') !== undefined
+    const shown = await show(c, isPoll)
+    const said = saidOf(SAID, c)
+    return render(
+      c,
+      { title: `Delivery ${shown.delivery.id}`, at: list },
+      <>
+        <h1>Delivery of {shown.type ?? 'an event that is gone'}</h1>
+        {said && <Notice tone="good">{said}</Notice>}
+        <Actions {...shown} viewer={c.get('viewer')} />
+        <Progress {...shown} />
+        {!isPoll && <RequestBody {...shown} />}
+      </>,
+    )
+  })
+
+  app.get('/deliveries/:id/attempts/:number', async (c) => {
+    const { id } = await owners.ofDelivery(c.req.param('id'))
+    const number = Number(c.req.param('number'))
+    const attempt = isAttemptNumber(number) ? await attempts.get(id, number) : undefined
+    if (!attempt) throw new NothingFound()
+    return render(
+      c,
+      { title: `Attempt ${number}`, at: list },
+      <>
+        <h1>
+          Attempt {number} of <a href={`${list}/${id}`}>the delivery</a>
+        </h1>
+        <article class="attempt">
+          <AttemptSummary attempt={attempt} area={area} />
+          <RequestAndAnswer attempt={attempt} />
+        </article>
+      </>,
+    )
+  })
+
+  app.get('/deliveries/:id/body.json', async (c) => {
+    const { id, owner } = await owners.ofDelivery(c.req.param('id'))
+    const delivery = await deliveries.find(owner.id, id)
+    const { type, body } = await sentBody(owner.id, eventOf(delivery))
+    if (type === null) throw new NothingFound()
+    return jsonFile(c, 'body.json', body)
+  })
+
+  for (const [operation, said] of [
+    ['retry', 'retried'],
+    ['cancel', 'cancelled'],
+  ] as const) {
+    app.post(`/deliveries/:id/${operation}`, requireScope('manage'), async (c) => {
+      const { id, owner } = await owners.ofDelivery(c.req.param('id'))
+      const path = { tenant: owner.key, id }
+      await c.get('viewer').api.request(`POST /api/tenants/{tenant}/deliveries/{id}/${operation}`, {
+        path,
+      })
+      return c.redirect(`${list}/${id}?said=${said}`, 303)
+    })
+  }
+}
+
+const eventOf = ({ event_id: id }: Delivery) => id as EventId
+
+function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
+  if (!viewer.may('manage')) return null
+  const isOver = delivery.finished_at !== null
+  return (
+    <div class="actions">
+      <Confirm
+        label="Retry now"
+        action={`${path}/retry`}
+        question={
+          isOver
+            ? 'It is over. Send it again, with its schedule from the start?'
+            : 'Make the next attempt at once, whatever the schedule says?'
+        }
+        yes="Yes, retry now"
+      />
+      {!isOver && (
+        <Confirm
+          label="Cancel"
+          action={`${path}/cancel`}
+          question="End it? Nothing more is sent, unless somebody retries it."
+          yes="Yes, cancel it"
+          isDangerous
+        />
+      )}
+    </div>
+  )
+}
+
+/** `integer` in the database. */
+const isAttemptNumber = (number: number): boolean =>
+  Number.isInteger(number) && number > 0 && number < 2 ** 31
+
+/** What changes until it is over; the browser then stops to ask. */
+function Progress(shown: Shown) {
+  const asking = shown.delivery.finished_at === null && {
+    'hx-get': shown.path,
+    'hx-trigger': 'every 2s',
+    'hx-select': '#delivery',
+    'hx-swap': 'outerMorph',
+  }
+  return (
+    <div id="delivery" {...asking}>
+      <State {...shown} />
+      <h2>Attempts</h2>
+      <Timeline {...shown} />
+      {shown.body !== null && <Verification {...shown} body={shown.body} />}
+    </div>
+  )
+}
+
+function State({ area, delivery, owner, url, type }: Shown) {
+  const isOperator = area === 'console'
+  return (
+    <Facts
+      of={[
+        ['State', <Badge of={delivery.state} />],
+        ['Next attempt', <Next {...delivery} />],
+        ['Attempts', String(delivery.attempt_count)],
+        ['Delivery', <Id of={delivery.id} />],
+        [
+          'Event',
+          isOperator && type !== null ? (
+            <Id of={delivery.event_id} href={`/console/events/${delivery.event_id}`} />
+          ) : (
+            <Id of={delivery.event_id} />
+          ),
+        ],
+        ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{url}</a>],
+        ...(isOperator ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
+        ['Made', <Time at={delivery.created_at} />],
+        ['Over', <Time at={delivery.finished_at} />],
+      ]}
+    />
+  )
+}
+
+function Next(delivery: Delivery) {
+  const { held_reason: reason, finished_at: end } = delivery
+  const at = nextAttemptAt(delivery)
+  if (end !== null) return <>none, it is over</>
+  if (reason !== null) return <>none yet. {HELD_REASONS[reason]}</>
+  return at === null ? <>–</> : <Countdown to={at} />
+}
+
+function Timeline({ area, delivery, path }: Shown) {
+  const { attempts } = delivery
+  if (attempts.length === 0) return <p>None has been made yet.</p>
+  return (
+    <ol class="timeline">
+      {attempts.map((attempt, index) => (
+        <>
+          <Wait from={attempts[index - 1]} to={attempt} />
+          <li>
+            <article class="attempt">
+              <AttemptSummary attempt={attempt} area={area} />
+              <Details attempt={attempt} isLast={index === attempts.length - 1} path={path} />
+            </article>
+          </li>
+        </>
+      ))}
+    </ol>
+  )
+}
+
+/** Of the latest attempt at once; many of them would make a page of megabytes. */
+function Details(props: { attempt: Attempt; isLast: boolean; path: string }) {
+  const { attempt, isLast, path } = props
+  if (!isLast) {
+    return (
+      <p>
+        <a href={`${path}/attempts/${attempt.number}`}>
+          Request and answer of attempt {attempt.number}
+        </a>
+      </p>
+    )
+  }
+  return (
+    <details open>
+      <summary>Request and answer</summary>
+      <RequestAndAnswer attempt={attempt} />
+    </details>
+  )
+}
+
+/** The time between two attempts, from the end of the one to the start of the other. */
+function Wait({ from, to }: { from: Attempt | undefined; to: Attempt }) {
+  if (!from) return null
+  const since = from.finished_at ?? from.started_at
+  return (
+    <li class="wait">{spanOf(Math.max(0, to.started_at.getTime() - since.getTime()))} later</li>
+  )
+}
+
+function Verification({ delivery, body }: Shown & { body: string }) {
+  const last = delivery.attempts.findLast(({ request_headers: headers }) => headers !== null)
+  const headers = JSON.parse(last?.request_headers ?? '{}') as Record<string, string>
+  const id = headers['webhook-id'] ?? delivery.event_id
+  const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
+  return (
+    <>
+      <h2>Verify the signature by hand</h2>
+      <p>
+        {last ? (
+          <>
+            Of attempt {last.number}, whose header is{' '}
+            <code>webhook-signature: {headers['webhook-signature'] ?? '(not kept)'}</code>.
+          </>
+        ) : (
+          <>No request has been sent yet; put its timestamp in.</>
+        )}{' '}
+        The command prints one of the signatures in it if the secret is right.
+      </p>
+      <Command>{verifyCommand({ id, timestamp, body })}</Command>
+    </>
+  )
+}
+
+/** The same for every attempt, so it stands here once. */
+function RequestBody({ type, body, path }: Shown) {
+  if (body === null) {
+    return (
+      <>
+        <h2>Body of every request</h2>
+        <p>{type === null ? 'The event is gone, and what was sent with it.' : `${ERASED}.`}</p>
+      </>
+    )
+  }
+  return (
+    <>
+      <h2>Body of every request</h2>
+      <p>
+        {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
+        <a href={`${path}/body.json`}>body.json</a>, byte for byte as it was signed
+      </p>
+      <Body of={body} label="Body of every request" whole={`${path}/body.json`} />
+    </>
+  )
+}

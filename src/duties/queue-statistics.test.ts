@@ -1,0 +1,87 @@
+import t, { type Test } from 'tap'
+import { createTenant } from '../testing/data/tenant.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
+import { untilHolds } from '../testing/until.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
+import { encryptSecret, startService } from '../testing/wiring/service.ts'
+
+t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+t.test('on Postgres 15', async (t) => {
+  const database = await startDebianPostgres(t, 15)
+  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  return conformance(t, database)
+})
+
+const SCHEDULED = 3_000
+const DUE = 20
+const JOBS = `'graphile_worker._private_jobs'::regclass`
+
+async function conformance(t: Test, { pool, url }: TestDatabase) {
+  const schedule = (key: string, count: number) =>
+    pool.query(
+      `select from postrider.publish_many((
+         select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', 1,
+           'deliverAt', now() + interval '1 day')) from generate_series(1, $2::int)))`,
+      [key, count],
+    )
+  /** As autovacuum leaves it when it comes by while nothing waits: empty, with all its pages. */
+  const vacuumEmpty = async () => {
+    await pool.query('delete from graphile_worker._private_jobs')
+    await pool.query('vacuum (truncate off) graphile_worker._private_jobs')
+  }
+  const believed = async (): Promise<number> => {
+    const { rows } = await pool.query<{ rows: number }>(
+      `select reltuples::int as rows from pg_class where oid = ${JOBS}`,
+    )
+    return rows[0]?.rows ?? Number.NaN
+  }
+  const rowsRead = async (): Promise<number> => {
+    const { rows } = await pool.query<{ read: number }>(
+      `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_user_tables where relid = ${JOBS}`,
+    )
+    return rows[0]?.read ?? Number.NaN
+  }
+
+  t.test(
+    'a queue that fills is known to the planner, so that a fetch reads what is due',
+    async (t) => {
+      const receiver = await startReceiver()
+      t.teardown(() => receiver.close())
+      const tenant = await createTenant(pool)
+      await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+      await schedule(tenant.key, SCHEDULED)
+      await vacuumEmpty()
+      t.equal(await believed(), 0)
+
+      await schedule(tenant.key, SCHEDULED)
+      const runner = await startService(t, 'runner', { DATABASE_URL: url })
+      await untilHolds(pool, `select reltuples >= $1 as holds from pg_class where oid = ${JOBS}`, [
+        SCHEDULED,
+      ])
+      const before = await rowsRead()
+      for (let n = 0; n < DUE; n += 1) {
+        await tenant.publish()
+        await receiver.received(n + 1)
+      }
+      await runner.stop() // sessions that end tell the statistics all they know
+      const read = (await rowsRead()) - before
+      t.ok(read < (DUE * SCHEDULED) / 2, `${read} rows`)
+    },
+  )
+
+  t.test('a queue that is as it was believed, or small, is left alone', async (t) => {
+    const analyzed = async () =>
+      (await pool.query('select postrider.analyze_queue() as done')).rows[0].done
+    await pool.query('analyze graphile_worker._private_jobs')
+    t.equal(await analyzed(), false)
+    await vacuumEmpty()
+    const tenant = await createTenant(pool)
+    await tenant.addEndpoint({ url: 'https://example.com/' }, encryptSecret)
+    await schedule(tenant.key, 100)
+    t.equal(await analyzed(), false)
+  })
+}

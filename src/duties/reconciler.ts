@@ -1,0 +1,62 @@
+import type { Pool } from 'pg'
+import type { Log } from '../log.ts'
+import type { Repaired } from '../operations/violations.ts'
+
+/** Work that lost its job waits for this, and for the five minutes that reconcile() spares what is young. */
+const INTERVAL_MS = 60_000
+const WHO = 'reconciler'
+
+/** Each takes a batch a call, does nothing on a healthy system, and returns what it did. */
+const DUTIES = [
+  {
+    event: 'work.reconciled',
+    sql: `select healed as what, count from postrider.reconcile(who => '${WHO}')`,
+  },
+  {
+    event: 'jobs.removed',
+    sql: `select removed as what, count from postrider.janitor(who => '${WHO}')`,
+  },
+  { event: 'rows.cleaned_up', sql: 'select removed as what, count from postrider.clean_up()' },
+]
+
+/**
+ * The safety net: heals lost work, removes dead jobs and expired rows, now and every minute for as long as
+ * it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
+ */
+export function startReconciler({ pool, log }: { pool: Pool; log: Log }): {
+  stop(): Promise<void>
+} {
+  const round = async () => {
+    for (const { event, sql } of DUTIES) {
+      try {
+        const { rows } = await pool.query<Repaired>(sql)
+        if (rows.length > 0) log.warn(countsOf(rows), event)
+      } catch (error) {
+        log.warn({ err: error, duty: event }, 'reconciler.failed')
+      }
+    }
+  }
+
+  let stopping = false
+  let running: Promise<void> | undefined
+  const run = () => {
+    if (stopping) return
+    running ??= round().finally(() => {
+      running = undefined
+    })
+  }
+  run()
+  const timer = setInterval(run, INTERVAL_MS)
+  return {
+    /** Resolves once nothing is under way. Safe to call twice. */
+    stop: async () => {
+      stopping = true
+      clearInterval(timer)
+      await running
+    },
+  }
+}
+
+function countsOf(rows: Repaired[]): Record<string, number> {
+  return Object.fromEntries(rows.map(({ what, count }) => [what, count]))
+}

@@ -1,0 +1,132 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import { auditName } from '../access/audit-name.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { presentEndpoint } from '../http/present.ts'
+import { settingsBody } from '../http/request-body.ts'
+import { json, OF_BODY, problems } from '../http/responses.ts'
+import { endpointSchema } from '../http/schemas.ts'
+import type { EndpointId } from '../ids.ts'
+import { endpointOf, endpointParams, endpointTags } from './endpoint.routes.ts'
+import type { Enabled, EndpointOperations } from './endpoint-operations.ts'
+import type { Endpoints } from './endpoints.ts'
+
+const enableInput = z
+  .strictObject({
+    deliverHeld: z.boolean().optional().openapi({
+      default: true,
+      description: 'Whether what was held meanwhile is delivered; false cancels it.',
+    }),
+  })
+  .openapi('EnableEndpoint')
+
+const time = z.iso.datetime()
+
+const enabledSchema = endpointSchema
+  .extend({
+    missed: z
+      .object({
+        since: time.openapi({ description: 'When it was disabled.' }),
+        until: time.openapi({ description: 'When it was enabled.' }),
+        how: z.string().openapi({ description: 'How to have them delivered, for people.' }),
+        replay: z
+          .object({
+            mode: z.literal('missed'),
+            endpointId: z.uuid(),
+            since: time,
+            until: time,
+          })
+          .openapi({ description: 'The body of `POST …/replays` that delivers them.' }),
+      })
+      .nullable()
+      .openapi({
+        description:
+          'Events that were published while it was disabled have no delivery to it. Null when it was not disabled, or is not enabled yet.',
+      }),
+  })
+  .openapi('EnabledEndpoint')
+
+export function addEndpointOperationRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    endpoints: Pick<Endpoints, 'get'>
+    endpointOperations: EndpointOperations
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { endpoints, endpointOperations, authenticate, tenantOfPath } = options
+  const managing = [authenticate('manage'), tenantOfPath]
+  const tags = endpointTags
+
+  const pause = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/pause',
+    summary: 'Hold the deliveries of an endpoint; events are still accepted for it',
+    tags,
+    middleware: managing,
+    request: { params: endpointParams },
+    responses: { 200: json(endpointSchema, 'It is paused.'), ...problems(404, 409) },
+  })
+  app.openapi(pause, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    await endpointOperations.pause(tenantId, id, auditName(c.get('caller')))
+    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
+  })
+
+  const resume = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/resume',
+    summary: 'Take a paused endpoint back into service and deliver what was held',
+    tags,
+    middleware: managing,
+    request: { params: endpointParams },
+    responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
+  })
+  app.openapi(resume, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    await endpointOperations.resume(tenantId, id, auditName(c.get('caller')))
+    return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
+  })
+
+  const enable = createRoute({
+    method: 'post',
+    path: '/api/tenants/{tenant}/endpoints/{id}/enable',
+    summary: 'Take a disabled endpoint back into service',
+    tags,
+    middleware: [...managing, settingsBody],
+    request: {
+      params: endpointParams,
+      body: { content: { 'application/json': { schema: enableInput } } },
+    },
+    responses: {
+      200: json(enabledSchema, 'It is active.'),
+      202: json(enabledSchema, 'Some of what was held is cancelled; call again for the rest.'),
+      ...problems(404, 409, ...OF_BODY),
+    },
+  })
+  app.openapi(enable, async (c) => {
+    const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
+    const who = auditName(c.get('caller'))
+    // A request without a body is not parsed, so the schema cannot fill in the default.
+    const { deliverHeld = true } = c.req.valid('json')
+    const { isDone, missed } = await endpointOperations.enable(tenantId, id, who, { deliverHeld })
+    const endpoint = presentEndpoint(await endpoints.get(tenantId, id))
+    const answer = { ...endpoint, missed: missed && presentMissed(c.get('tenant').key, id, missed) }
+    return c.json(answer, isDone ? 200 : 202)
+  })
+}
+
+function presentMissed(
+  tenant: string,
+  endpointId: EndpointId,
+  missed: NonNullable<Enabled['missed']>,
+) {
+  const [since, until] = [missed.since.toISOString(), missed.until.toISOString()]
+  return {
+    since,
+    until,
+    how: `Events published meanwhile were not kept for it. POST \`replay\` to /api/tenants/${encodeURIComponent(tenant)}/replays to deliver them; with "preview": true it only counts them.`,
+    replay: { mode: 'missed' as const, endpointId, since, until },
+  }
+}

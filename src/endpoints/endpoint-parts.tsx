@@ -1,0 +1,274 @@
+import { AttemptCharts } from '../attempts/attempt-charts.tsx'
+import type { AttemptRates } from '../attempts/attempt-rates.ts'
+import { spanOf } from '../attempts/attempt-words.ts'
+import type { Secrets } from '../client/client.ts'
+import { FormMistake, type FormState } from '../console/fields.tsx'
+import type { Owner } from '../console/owners.ts'
+import {
+  Command,
+  Confirm,
+  Countdown,
+  Facts,
+  Id,
+  Notice,
+  TenantLink,
+  Time,
+} from '../console/parts.tsx'
+import type { Viewer } from '../console/viewer.ts'
+import type { Area } from '../sessions/sessions.ts'
+import { type FoundEndpoint, OPEN_COUNTED_MAX } from './all-endpoints.ts'
+import { SecretFields } from './endpoint-form-fields.tsx'
+import { EndpointState } from './endpoint-list.pages.tsx'
+import type { Endpoint } from './endpoints.ts'
+
+export interface Shown {
+  area: Area
+  endpoint: Endpoint
+  found: FoundEndpoint
+  owner: Owner
+}
+
+export function SecretNotice({ secrets }: { secrets: Secrets }) {
+  return (
+    <Notice tone="good">
+      <p>This secret signs:</p>
+      <SecretShown of={secrets} what="the secret" />
+      {secrets.publicKey !== null && (
+        <>
+          <p>Receivers verify with its public key:</p>
+          <Command what="the public key">{secrets.publicKey}</Command>
+        </>
+      )}
+      {secrets.expiring.map((secret) => (
+        <>
+          <p>
+            This one signs as well until <Time at={secret.expiresAt} />:
+          </p>
+          <SecretShown of={secret} what="the secret before" />
+        </>
+      ))}
+    </Notice>
+  )
+}
+
+type ShownSecret = Pick<Secrets, 'secret' | 'encoding' | 'warning'>
+
+function SecretShown({ of, what }: { of: ShownSecret; what: string }) {
+  return (
+    <>
+      <Command what={what}>{of.secret}</Command>
+      <p>
+        {READ_AS[of.encoding]} {of.warning}
+      </p>
+    </>
+  )
+}
+
+const READ_AS: Record<Secrets['encoding'], string> = {
+  base64: 'Its key is what the base64 behind the prefix decodes to.',
+  base64url: 'Its key is what the URL-safe base64 decodes to.',
+  hex: 'Its key is the bytes that the hex digits stand for.',
+  text: 'Its key is the text as it stands here.',
+}
+
+export function Actions({
+  area,
+  endpoint,
+  viewer,
+  rotation,
+}: Shown & { viewer: Viewer; rotation: FormState }) {
+  if (!viewer.may('manage')) return null
+  const path = `/${area}/endpoints/${endpoint.id}`
+  return (
+    <div class="actions">
+      <a class="button" href={`${path}/edit`}>
+        Edit
+      </a>
+      <form method="post" action={`${path}/test`}>
+        <button type="submit">Send a test event</button>
+      </form>
+      <form method="post" action={`${path}/secret`}>
+        <button type="submit">Show secret</button>
+      </form>
+      <Confirm
+        label="Rotate secret"
+        action={`${path}/rotate`}
+        question="Make a new secret? The old one signs as well for a day, so that receivers can change over."
+        yes="Yes, rotate it"
+        isOpen={Object.keys(rotation.mistakes).length > 0}
+      >
+        <FormMistake form={rotation} />
+        <SecretFields form={rotation} encoding="encoding" />
+      </Confirm>
+      <Service endpoint={endpoint} path={path} />
+      <Confirm
+        label="Delete"
+        action={`${path}/delete`}
+        question="Delete it? Its open deliveries are cancelled. That cannot be undone."
+        yes="Yes, delete it"
+        isDangerous
+      />
+    </div>
+  )
+}
+
+/** Takes it out of service, or back. */
+function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
+  switch (endpoint.state) {
+    case 'active':
+      return (
+        <Confirm
+          label="Pause"
+          action={`${path}/pause`}
+          question="Hold its deliveries until it is resumed?"
+          yes="Yes, pause it"
+        />
+      )
+    case 'paused':
+      return (
+        <Confirm
+          label="Resume"
+          action={`${path}/resume`}
+          question="Take it back into service, and deliver what was held?"
+          yes="Yes, resume it"
+        />
+      )
+    case 'disabled':
+      return (
+        <Confirm
+          label="Enable"
+          action={`${path}/enable`}
+          question="Take it back into service?"
+          yes="Yes, enable it"
+        >
+          <label class="check">
+            <input type="checkbox" name="held" value="cancel" /> Cancel what was held, instead of
+            delivering it
+          </label>
+        </Confirm>
+      )
+    default:
+      return endpoint.state satisfies never
+  }
+}
+
+export function State({
+  area,
+  endpoint,
+  found,
+  owner,
+  open,
+}: Shown & { open: { pending: number; delivering: number; held: number } }) {
+  const sum = open.pending + open.delivering + open.held
+  const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
+  return (
+    <Facts
+      of={[
+        ['State', <EndpointState {...found} />],
+        ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
+        ...(found.unreadableSince
+          ? [['Held because', <Unreadable {...found} area={area} />] as const]
+          : []),
+        ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
+        ['Failures in a row', String(found.failures)],
+        ['Failing since', <Time at={found.failingSince} />],
+        ...(found.refusals > 0
+          ? [['Refused since its last success', <Refusals {...found} />] as const]
+          : []),
+        ['Circuit', <Circuit {...found} />],
+        [
+          'Open',
+          `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`,
+        ],
+        ['Endpoint', <Id of={endpoint.id} />],
+        ['Made', <Time at={endpoint.created_at} />],
+        ['Changed', <Time at={endpoint.updated_at} />],
+      ]}
+    />
+  )
+}
+
+function Unreadable({ area, ...found }: FoundEndpoint & { area: Area }) {
+  const what = 'no key of the service opens its secret or client key, since '
+  if (area === 'portal') {
+    return (
+      <>
+        {what}
+        <Time at={found.unreadableSince} />. Its deliveries wait; the operator of the service has to
+        help.
+      </>
+    )
+  }
+  return (
+    <>
+      {what}
+      <Time at={found.unreadableSince} />: {found.unreadableDetail}. Give the runners that key, then{' '}
+      <code>postrider secrets release</code>, or rotate the secret with no overlap.
+    </>
+  )
+}
+
+function Refusals({ refusals, refusingSince }: FoundEndpoint) {
+  return (
+    <>
+      {refusals} attempts since <Time at={refusingSince} />: it answers, and does not take these
+      events
+    </>
+  )
+}
+
+function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
+  if (!circuitOpenedAt) return <>closed: deliveries go on</>
+  return (
+    <>
+      open since <Time at={circuitOpenedAt} />: deliveries are held, but for a probe{' '}
+      {probeAt ? <Countdown to={probeAt} /> : 'that is under way'}
+    </>
+  )
+}
+
+export function Health(rates: AttemptRates) {
+  const { countedSince } = rates
+  return (
+    <>
+      {countedSince && (
+        <p class="muted">
+          The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
+        </p>
+      )}
+      <AttemptCharts {...rates} />
+    </>
+  )
+}
+
+export function Settings(endpoint: Endpoint) {
+  const headers = Object.entries(endpoint.headers)
+  return (
+    <Facts
+      of={[
+        ['Description', endpoint.description || '–'],
+        ['Event types', <code>{endpoint.event_types.join(' ')}</code>],
+        ['Filter', endpoint.filter === null ? 'every event' : <code>{endpoint.filter}</code>],
+        ['Requests a second', endpoint.rate_per_second ?? 'no limit'],
+        ['At the same time', endpoint.max_in_flight ?? 'no limit'],
+        [
+          'Time to answer',
+          endpoint.timeout_seconds ? `${endpoint.timeout_seconds} s` : 'that of the service',
+        ],
+        [
+          'Retries after',
+          endpoint.retry_schedule?.map((s) => spanOf(s * 1_000)).join(', ') ??
+            'the schedule of the service',
+        ],
+        [
+          'Headers',
+          headers.length === 0 ? (
+            'none'
+          ) : (
+            <code>{headers.map(([n, v]) => `${n}: ${v}`).join('; ')}</code>
+          ),
+        ],
+      ]}
+    />
+  )
+}

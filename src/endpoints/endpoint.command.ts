@@ -1,0 +1,225 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../terminal/context.ts'
+import { bodyWithData, DATA_FIELD } from '../terminal/data-option.ts'
+import type { Field } from '../terminal/option-fields.ts'
+import { renderPage, renderRecord } from '../terminal/output.ts'
+import type { Paint } from '../terminal/paint.ts'
+import { type Given, PAGE_FIELDS, readContent, readStdin } from '../terminal/request.ts'
+import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+import {
+  ENDPOINT_FIELDS,
+  NEW_ENDPOINT_FIELDS,
+  ROTATION_FIELDS,
+  URL_FIELD,
+} from './endpoint-options.ts'
+
+const COLUMNS = ['id', 'state', 'eventTypes', 'url']
+const ALL = '/api/tenants/{tenant}/endpoints'
+const ONE = `${ALL}/{id}` as const
+const parameters = { id: 'id of the endpoint' }
+
+const TYPE: Field = { name: 'type', value: '<type>', about: 'of the event, such as invoice.paid' }
+/** Those that decide which events an endpoint gets. */
+const ROUTING = ENDPOINT_FIELDS.filter(({ name }) => ['eventTypes', 'filter'].includes(name))
+const MATCH = [TYPE, DATA_FIELD, ...ROUTING]
+
+const ENDPOINTS: readonly RequestSpec[] = [
+  {
+    verb: 'create',
+    about:
+      'create an endpoint, which wants every event unless told otherwise; prints its secret too',
+    operation: `POST ${ALL}`,
+    positional: [{ name: 'url', about: URL_FIELD.about }],
+    fields: NEW_ENDPOINT_FIELDS,
+    bodyOf: withSecret,
+    examples: [
+      "postrider endpoint create acme https://example.com/hooks --event-types 'invoice.*'",
+      "postrider endpoint create acme https://example.com/hooks --filter '$.amount > 100' \\",
+      "    --header 'X-Team: ledger' --rate-per-second 10 --retry-schedule 60,300,3600",
+      'postrider endpoint create acme https://example.com/hooks --secret - --secret-encoding text <secret.txt',
+    ],
+  },
+  {
+    verb: 'list',
+    about: 'list the endpoints of a tenant, newest first',
+    operation: `GET ${ALL}`,
+    fields: PAGE_FIELDS,
+    render: (page, paint) => renderPage(COLUMNS, page, paint),
+  },
+  { verb: 'show', about: 'show an endpoint', operation: `GET ${ONE}` },
+  {
+    verb: 'change',
+    about: 'change an endpoint; what is left out stays, --no-… takes away',
+    operation: `PATCH ${ONE}`,
+    fields: [URL_FIELD, ...ENDPOINT_FIELDS],
+    isChange: true,
+    examples: [
+      'postrider endpoint change acme <id> --url https://example.com/v2/hooks',
+      'postrider endpoint change acme <id> --rate-per-second 5 --no-filter --no-retry-schedule',
+      "postrider endpoint change acme <id> --header 'X-Team: ledger' --header 'X-Stage: live'",
+    ],
+  },
+  {
+    verb: 'pause',
+    about: 'hold its deliveries; events are still accepted for it',
+    operation: `POST ${ONE}/pause`,
+  },
+  {
+    verb: 'resume',
+    about: 'take a paused endpoint back into service and deliver what was held',
+    operation: `POST ${ONE}/resume`,
+  },
+  {
+    verb: 'enable',
+    about: 'take a disabled endpoint back into service; says how to deliver what it missed',
+    operation: `POST ${ONE}/enable`,
+    fields: [
+      {
+        name: 'deliverHeld',
+        option: 'cancel-held',
+        about: 'cancel what was held, instead of delivering it',
+        on: false,
+      },
+    ],
+    render: renderEnabled,
+  },
+  {
+    verb: 'test',
+    about: 'send a signed example event and print the attempt',
+    operation: `POST ${ONE}/test`,
+    fields: [TYPE, DATA_FIELD],
+    bodyOf: bodyWithData,
+  },
+  {
+    verb: 'match',
+    about: 'say whether an endpoint would get an event; other event types or filter may be tried',
+    operation: `POST ${ONE}/match`,
+    fields: MATCH,
+    bodyOf: bodyWithData,
+    examples: [
+      `postrider endpoint match acme <id> --type invoice.paid --data '{"amount": 150}' --filter '$.amount > 100'`,
+    ],
+  },
+  {
+    verb: 'try',
+    about: 'say whether event types and a filter would match an event, before anything is saved',
+    operation: `POST ${ALL}/match`,
+    fields: MATCH,
+    bodyOf: bodyWithData,
+  },
+  {
+    verb: 'stats',
+    about: 'outcomes and latency of the last hour and day',
+    operation: `GET ${ONE}/stats`,
+  },
+  {
+    verb: 'delete',
+    about: 'delete an endpoint; its open deliveries are cancelled',
+    operation: `DELETE ${ONE}`,
+    done: 'deleted',
+  },
+]
+
+const SECRETS: readonly RequestSpec[] = [
+  { verb: 'show', about: 'show the secrets that sign now', operation: `GET ${ONE}/secret` },
+  {
+    verb: 'rotate',
+    about: 'replace the signing secret; the old one signs as well for a while',
+    operation: `POST ${ONE}/secret/rotate`,
+    fields: ROTATION_FIELDS,
+    bodyOf: withSecret,
+    examples: [
+      'postrider endpoint secret rotate acme <id> --overlap-seconds 3600',
+      'postrider endpoint secret rotate acme <id> --secret - --secret-encoding text <secret.txt',
+    ],
+  },
+]
+
+const CERTIFICATES: readonly RequestSpec[] = [
+  { verb: 'show', about: 'show what is public of it', operation: `GET ${ONE}/client-certificate` },
+  {
+    verb: 'set',
+    about: 'give an endpoint a client certificate, in place of the one it has',
+    operation: `PUT ${ONE}/client-certificate`,
+    fields: [
+      {
+        name: 'certificate',
+        value: '<file>',
+        about: 'PEM: its own first, then those of the authorities between',
+        isRequired: true,
+      },
+      {
+        name: 'privateKey',
+        value: '<file>',
+        about: 'PEM, without a passphrase; - reads stdin; never shown again',
+        isRequired: true,
+      },
+    ],
+    bodyOf: withFiles,
+    examples: [
+      'postrider endpoint client-certificate set acme <id> --certificate client.pem --private-key key.pem',
+    ],
+  },
+  {
+    verb: 'delete',
+    about: 'show no client certificate any more',
+    operation: `DELETE ${ONE}/client-certificate`,
+    done: 'deleted',
+  },
+]
+
+/** Creates, shows, changes, operates and deletes endpoints through the API. */
+export function addEndpointCommand(program: Command, context: CommandContext): void {
+  const endpoint = program.command('endpoint').description('the URLs that want events')
+  const below = (parent: Command, specs: readonly RequestSpec[]) => {
+    for (const spec of specs) addRequest(parent, context, { parameters, ...spec })
+  }
+  below(endpoint, ENDPOINTS)
+  below(endpoint.command('secret').description('what its requests are signed with'), SECRETS)
+  below(
+    endpoint.command('client-certificate').description('what it shows a receiver that asks (mTLS)'),
+    CERTIFICATES,
+  )
+}
+
+interface EnabledEndpoint extends Record<string, unknown> {
+  id: string
+  missed?: { since: string; until: string } | null
+}
+
+/** With the command that delivers what was published meanwhile. */
+function renderEnabled(
+  { missed, ...endpoint }: EnabledEndpoint,
+  paint: Paint,
+  { args: [tenant] }: Given,
+): string {
+  const shown = renderRecord(endpoint, paint)
+  if (!missed) return shown
+  const { since, until } = missed
+  return `${shown}events published while it was disabled were not kept for it; to deliver them:
+  postrider replay start ${tenant} --missed --endpoint ${endpoint.id} --since ${since} --until ${until}
+`
+}
+
+/** A secret in the command line can be seen by others on the machine, one from stdin cannot. */
+async function withSecret(
+  values: Record<string, unknown>,
+  context: CommandContext,
+): Promise<string> {
+  if (values['secret'] !== '-') return JSON.stringify(values)
+  // `echo` and editors end the line.
+  const secret = (await readStdin(context)).replace(/\r?\n$/, '')
+  return JSON.stringify({ ...values, secret })
+}
+
+/** @throws UsageError for a file that cannot be read */
+async function withFiles(files: Record<string, unknown>, context: CommandContext): Promise<string> {
+  const read = async (name: string, option: string) => {
+    const file = files[name]
+    if (typeof file !== 'string') return undefined
+    return await readContent(context, file, option)
+  }
+  const certificate = await read('certificate', '--certificate')
+  const privateKey = await read('privateKey', '--private-key')
+  return JSON.stringify({ certificate, privateKey })
+}

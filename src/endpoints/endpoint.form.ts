@@ -1,0 +1,137 @@
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import type { EndpointChange, Secrets } from '../client/client.ts'
+import type { FormState } from '../console/fields.tsx'
+import type { Endpoint } from './endpoints.ts'
+
+/** An endpoint as the text fields of a form. */
+export function valuesOf(endpoint: Endpoint): Record<string, string> {
+  const { headers, retry_schedule: schedule } = endpoint
+  return {
+    url: endpoint.url,
+    description: endpoint.description,
+    eventTypes: endpoint.event_types.join('\n'),
+    filter: endpoint.filter ?? '',
+    headers: Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\n'),
+    secretHeaders: endpoint.secretHeaders.join(', '),
+    ratePerSecond: textOf(endpoint.rate_per_second),
+    maxInFlight: textOf(endpoint.max_in_flight),
+    timeoutSeconds: textOf(endpoint.timeout_seconds),
+    retrySchedule: schedule?.join(', ') ?? '',
+  }
+}
+
+/**
+ * What the form says, as the API takes it; what cannot be read goes along as it is, and the API says what is
+ * wrong with it.
+ */
+export function bodyOf(values: Record<string, string>): EndpointChange {
+  const text = (name: string) => values[name]?.trim() ?? ''
+  return {
+    url: text('url'),
+    description: text('description'),
+    eventTypes: eventTypesOf(text('eventTypes')),
+    filter: text('filter') === '' ? null : text('filter'),
+    headers: headersOf(text('headers')),
+    secretHeaders: text('secretHeaders')
+      .split(/[\s,]+/)
+      .filter(Boolean),
+    ratePerSecond: numberOf(text('ratePerSecond')),
+    maxInFlight: numberOf(text('maxInFlight')),
+    timeoutSeconds: numberOf(text('timeoutSeconds')),
+    retrySchedule:
+      text('retrySchedule') === ''
+        ? null
+        : text('retrySchedule')
+            .split(/[\s,]+/)
+            .map(Number),
+  }
+}
+
+/** A secret of one's own as it was typed, blanks included, and how it is read; nothing where the fields are empty. */
+export function secretOf<Name extends string>(values: Record<string, string>, encoding: Name) {
+  const { secret = '', [encoding]: read = '' } = values
+  const given = Object.entries({ secret, [encoding]: read }).filter(([, value]) => value !== '')
+  return Object.fromEntries(given) as { secret?: string } & Partial<Record<Name, SecretEncoding>>
+}
+
+type SecretEncoding = Secrets['encoding']
+
+/** Name of the hidden field with the values that the form began with, as JSON. */
+export const BEGAN_WITH = 'beganWith'
+const begun = z
+  .preprocess(
+    (text) => {
+      try {
+        return JSON.parse(String(text))
+      } catch {
+        return null
+      }
+    },
+    z.record(z.string(), z.string()),
+  )
+  .nullable()
+  .catch(null)
+
+/**
+ * What somebody has changed in the form, and nothing else, so that what others change meanwhile stays. Where
+ * both have changed the same, `form` says so and keeps what was typed; it is saved when it is sent once more.
+ *
+ * @param current the fields as they are now
+ */
+export function changeOf(
+  typed: Record<string, string>,
+  current: Record<string, string>,
+): { body: EndpointChange } | { form: FormState } {
+  const { [BEGAN_WITH]: text, ...values } = typed
+  const before = begun.parse(text) ?? current
+  const changed = namesThatDiffer(before, values)
+  const byOthers = namesThatDiffer(before, current)
+  const clashes = changed.filter(
+    (name) => byOthers.includes(name) && namesThatDiffer(current, values).includes(name),
+  )
+  if (clashes.length === 0) {
+    const body = Object.entries(bodyOf(values)).filter(([name]) => changed.includes(name))
+    return { body: Object.fromEntries(body) }
+  }
+  const own = Object.fromEntries(changed.map((name) => [name, values[name] ?? '']))
+  const mistakes = clashes.map((name) => [
+    name,
+    `Somebody else has changed it meanwhile, to “${current[name]}”. Save again to have it as you typed it.`,
+  ])
+  return { form: { values: { ...current, ...own }, mistakes: Object.fromEntries(mistakes) } }
+}
+
+function namesThatDiffer(one: Record<string, string>, other: Record<string, string>): string[] {
+  const [a, b]: Record<string, unknown>[] = [bodyOf(one), bodyOf(other)]
+  return Object.keys(a ?? {}).filter((name) => !isDeepStrictEqual(a?.[name], b?.[name]))
+}
+
+/** One a line, or with commas; every type when there is none. */
+export function eventTypesOf(text: string): string[] {
+  const types = text.split(/[\s,]+/).filter(Boolean)
+  return types.length === 0 ? ['*'] : types
+}
+
+/** `Name: value`, one a line. */
+function headersOf(text: string): Record<string, string> {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [name = '', ...rest] = line.split(':')
+      return [name.trim(), rest.join(':').trim()]
+    }),
+  )
+}
+
+const numberOf = (text: string): number | null => (text === '' ? null : asNumber(text))
+
+/** What is no number stays text, which the API refuses; NaN would reach it as null, and mean no limit. */
+export function asNumber(text: string): number {
+  const number = Number(text)
+  return Number.isNaN(number) ? (text as unknown as number) : number
+}
+
+const textOf = (value: number | string | null): string => (value === null ? '' : String(value))

@@ -1,0 +1,99 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../terminal/context.ts'
+import { UsageError } from '../terminal/exit-code.ts'
+import type { Field } from '../terminal/option-fields.ts'
+import { renderPage } from '../terminal/output.ts'
+import { PAGE_FIELDS, readContent } from '../terminal/request.ts'
+import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+
+const COLUMNS = ['name', 'deprecatedAt', 'description']
+const ONE = '/api/event-types/{name}'
+const parameters = { name: 'such as invoice.paid' }
+
+const FIELDS: readonly Field[] = [
+  {
+    name: 'description',
+    value: '<text>',
+    about: 'for people',
+    off: { about: 'no description', value: '' },
+  },
+  {
+    name: 'schema',
+    value: '<file>',
+    about: 'JSON Schema 2020-12 of the data; - reads stdin',
+    off: { about: 'no schema: any data', value: null },
+  },
+  {
+    name: 'deprecated',
+    about: 'new receivers should not rely on it',
+    off: { about: 'it may be relied on', value: false },
+  },
+]
+
+const EVENT_TYPES: readonly RequestSpec[] = [
+  {
+    verb: 'list',
+    about: 'list event types by name',
+    operation: 'GET /api/event-types',
+    fields: PAGE_FIELDS,
+    render: (page) => renderPage(COLUMNS, page),
+  },
+  { verb: 'show', about: 'show an event type', operation: `GET ${ONE}` },
+  {
+    verb: 'put',
+    about: 'describe an event type, or change its description; what is left out stays',
+    operation: `PUT ${ONE}`,
+    fields: FIELDS,
+    bodyOf: withSchema,
+    examples: ['postrider event-type put invoice.paid --schema invoice.json'],
+  },
+  {
+    verb: 'change',
+    about: 'change an event type that is there; what is left out stays, --no-… takes away',
+    operation: `PATCH ${ONE}`,
+    fields: FIELDS,
+    isChange: true,
+    bodyOf: withSchema,
+    examples: ['postrider event-type change invoice.paid --no-schema --deprecated'],
+  },
+  {
+    verb: 'deprecate',
+    about: 'mark an event type as one that new receivers should not rely on',
+    operation: `PATCH ${ONE}`,
+    fields: [{ name: 'deprecated', option: 'undo', about: 'take the mark away', on: false }],
+    bodyOf: (values) => JSON.stringify({ deprecated: true, ...values }),
+  },
+  {
+    verb: 'example',
+    about: 'print an example of what a receiver gets',
+    operation: `GET ${ONE}/example`,
+    render: (example) => `${JSON.stringify(example, null, 2)}\n`,
+  },
+  {
+    verb: 'delete',
+    about: 'forget the description of an event type; its events stay',
+    operation: `DELETE ${ONE}`,
+    done: 'deleted',
+  },
+]
+
+/** Describes event types through the API. */
+export function addEventTypeCommand(program: Command, context: CommandContext): void {
+  const eventType = program.command('event-type').description('what is published, and its schemas')
+  for (const spec of EVENT_TYPES) addRequest(eventType, context, { parameters, ...spec })
+}
+
+/** @throws UsageError for what cannot be read, or is not JSON */
+async function withSchema(
+  { schema: file, ...values }: Record<string, unknown>,
+  context: CommandContext,
+): Promise<string> {
+  if (typeof file !== 'string') return JSON.stringify({ ...values, schema: file })
+  const content = await readContent(context, file, '--schema')
+  try {
+    return JSON.stringify({ ...values, schema: JSON.parse(content) })
+  } catch (error) {
+    const message = `--schema ${file} is not JSON: ${(error as Error).message}`
+    throw new UsageError(message, { cause: error })
+  }
+}

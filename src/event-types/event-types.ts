@@ -1,0 +1,138 @@
+import { type Kysely, type Selectable, sql } from 'kysely'
+import { changeAsActor } from '../postgres/actor.ts'
+import type { Database, EventTypeTable } from '../postgres/schema.ts'
+
+/** Each API process keeps their names in memory, and reads them again every two seconds. */
+const EVENT_TYPES_MAX = 1_000
+
+export type EventType = Omit<Selectable<EventTypeTable>, 'schema'> & { schema: unknown }
+
+export interface EventTypeOutline
+  extends Pick<EventType, 'name' | 'description' | 'deprecated_at'> {
+  has_schema: boolean
+}
+
+export class EventTypeNotFound extends Error {
+  override readonly name = 'EventTypeNotFound'
+  readonly code = 'event_type_not_found'
+  constructor() {
+    super('there is no event type of this name')
+  }
+}
+
+export class TooManyEventTypes extends Error {
+  override readonly name = 'TooManyEventTypes'
+  readonly code = 'too_many_event_types'
+  constructor() {
+    super(`there are ${EVENT_TYPES_MAX} event types already`)
+  }
+}
+
+/** What is left out stays. Values were checked where they came in. */
+export interface EventTypeChange {
+  description?: string | undefined
+  /** Null = anything goes. */
+  schema?: unknown
+  deprecated?: boolean | undefined
+}
+
+export interface EventTypes {
+  /** @throws TooManyEventTypes */
+  put(name: string, change: EventTypeChange): Promise<{ eventType: EventType; isNew: boolean }>
+  /** @throws EventTypeNotFound */
+  change(name: string, change: EventTypeChange): Promise<EventType>
+  /** @throws EventTypeNotFound */
+  get(name: string): Promise<EventType>
+  /** By name, from behind the name `after` on. */
+  list(page: { limit: number; after: string | null }): Promise<EventType[]>
+  /** The same without the schemas, up to 64 KiB each. */
+  outline(page: { limit: number }): Promise<EventTypeOutline[]>
+  /** Events of this type stay, and may be published without it. @throws EventTypeNotFound */
+  delete(name: string): Promise<void>
+}
+
+export function createEventTypes({ database }: { database: Kysely<Database> }): EventTypes {
+  const change = async (on: Kysely<Database>, name: string, values: EventTypeChange) => {
+    const row = await on
+      .updateTable('event_type')
+      .set(toColumns(values))
+      .where('name', '=', name)
+      .returningAll()
+      .executeTakeFirst()
+    return row && fromRow(row)
+  }
+  return {
+    put: (name, values) =>
+      changeAsActor(database, async (transaction) => {
+        const isNew = await insert(transaction, name)
+        const eventType = await change(transaction, name, values)
+        if (!eventType) throw new TooManyEventTypes()
+        return { eventType, isNew }
+      }),
+    change: (name, values) =>
+      changeAsActor(
+        database,
+        async (transaction) => (await change(transaction, name, values)) ?? notFound(),
+      ),
+    async get(name) {
+      const row = await database
+        .selectFrom('event_type')
+        .selectAll()
+        .where('name', '=', name)
+        .executeTakeFirst()
+      return row ? fromRow(row) : notFound()
+    },
+    async list({ limit, after }) {
+      const rows = await database
+        .selectFrom('event_type')
+        .selectAll()
+        .$if(after !== null, (query) => query.where('name', '>', after))
+        .orderBy('name')
+        .limit(limit)
+        .execute()
+      return rows.map(fromRow)
+    },
+    outline: ({ limit }) =>
+      database
+        .selectFrom('event_type')
+        .select(['name', 'description', 'deprecated_at'])
+        .select(sql<boolean>`schema is not null`.as('has_schema'))
+        .orderBy('name')
+        .limit(limit)
+        .execute(),
+    async delete(name) {
+      const { numDeletedRows } = await changeAsActor(database, (transaction) =>
+        transaction.deleteFrom('event_type').where('name', '=', name).executeTakeFirst(),
+      )
+      if (numDeletedRows === 0n) notFound()
+    },
+  }
+}
+
+function notFound(): never {
+  throw new EventTypeNotFound()
+}
+
+/** @returns whether it was not there; nothing is inserted beyond the bound */
+async function insert(database: Kysely<Database>, name: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into postrider.event_type (name)
+    select ${name} where (select count(*) from postrider.event_type) < ${EVENT_TYPES_MAX}
+    on conflict (name) do nothing`.execute(database)
+  return numAffectedRows === 1n
+}
+
+function toColumns({ description, schema, deprecated }: EventTypeChange) {
+  return {
+    ...(description !== undefined && { description }),
+    ...(schema !== undefined && { schema: schema === null ? null : JSON.stringify(schema) }),
+    ...(deprecated === true && { deprecated_at: sql<Date>`coalesce(deprecated_at, now())` }),
+    ...(deprecated === false && { deprecated_at: null }),
+    updated_at: sql<Date>`clock_timestamp()`,
+  }
+}
+
+/** `json` arrives as text. */
+function fromRow(row: Selectable<EventTypeTable>): EventType {
+  return { ...row, schema: row.schema === null ? null : JSON.parse(row.schema) }
+}

@@ -1,0 +1,122 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Context, MiddlewareHandler } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
+import { eventTypesInput, filterInput } from '../endpoints/endpoint-input.ts'
+import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { memberOf } from '../http/json-text.ts'
+import { Problem } from '../http/problem.ts'
+import { readJsonBody, SETTINGS_BYTES_MAX } from '../http/request-body.ts'
+import { json, OF_BODY, problems } from '../http/responses.ts'
+import { fieldErrors } from '../http/validation.ts'
+import { eventData, eventType } from './event-input.ts'
+import { type Match, REASONS, type Reason, type Routing } from './routing.ts'
+
+const input = z
+  .strictObject({
+    type: eventType,
+    data: eventData,
+    eventTypes: eventTypesInput.optional(),
+    filter: filterInput.optional(),
+  })
+  .openapi('MatchQuery')
+
+const matchSchema = z
+  .object({
+    matched: z.boolean(),
+    reason: z.enum(['type', 'filter', 'disabled']).nullable(),
+    detail: z.string().nullable().openapi({ description: 'The reason in words.' }),
+    patterns: z.array(z.string()).openapi({ description: 'The event types that fit.' }),
+    filterResult: z.boolean().nullable().openapi({
+      description: 'Null: the filter cannot tell, such as text compared with a number.',
+    }),
+  })
+  .openapi('Match')
+
+export function addEndpointMatchRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    endpoints: Pick<Endpoints, 'get'>
+    routing: Pick<Routing, 'match'>
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+    inTurn: MiddlewareHandler<ApiEnv>
+    /** Bytes of `data` at most. */
+    eventBytesMax: number
+  },
+): void {
+  const { endpoints, routing, authenticate, tenantOfPath, inTurn, eventBytesMax } = options
+  const answer = async (c: Context<MatchEnv>, endpoint?: Endpoint) => {
+    const { type, data, eventTypes, filter } = c.get('query')
+    const match = await routing.match({
+      type,
+      data,
+      eventTypes: eventTypes ?? endpoint?.event_types ?? ['*'],
+      filter: filter === undefined ? (endpoint?.filter ?? null) : filter,
+    })
+    return c.json(presentMatch(match, endpoint), 200)
+  }
+  const common = {
+    method: 'post' as const,
+    tags: endpointTags,
+    responses: { 200: json(matchSchema, 'Matched, or why not.'), ...problems(404, ...OF_BODY) },
+  }
+  const body = { required: true, content: { 'application/json': { schema: input } } }
+  const readFirst = createMiddleware<MatchEnv>(async (c, next) => {
+    // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
+    if (!c.get('query')) c.set('query', await readQuery(c, eventBytesMax))
+    await next()
+  })
+  // In this order: a body that comes slowly holds up nobody.
+  const reading = [authenticate('read'), tenantOfPath, readFirst, inTurn] as const
+
+  // Documented, but not validated by the framework: the data goes to Postgres as it was written.
+  const unsaved = createRoute({
+    ...common,
+    path: '/api/tenants/{tenant}/endpoints/match',
+    summary: 'Whether event types and a filter would match an event, before anything is saved',
+    request: { params: z.object({ tenant: z.string() }), body },
+  })
+  app.openAPIRegistry.registerPath(unsaved)
+  app.post('/api/tenants/:tenant/endpoints/match', ...reading, (c) => answer(c))
+
+  const saved = createRoute({
+    ...common,
+    path: '/api/tenants/{tenant}/endpoints/{id}/match',
+    summary: 'Whether an endpoint would get an event; other event types or filter may be tried',
+    request: { params: endpointParams, body },
+  })
+  app.openAPIRegistry.registerPath(saved)
+  app.post('/api/tenants/:tenant/endpoints/:id/match', ...reading, async (c) => {
+    const id = endpointOf({ id: c.req.param('id') })
+    return answer(c, await endpoints.get(c.get('tenant').id, id))
+  })
+}
+
+/** Of the routes that ask whether an endpoint matches: an event with the settings that it is tried against. */
+export const MATCH_PATH = /^\/api\/tenants\/[^/]+\/endpoints\/(?:[^/]+\/)?match$/
+export const matchBytesMax = (eventBytesMax: number): number => eventBytesMax + SETTINGS_BYTES_MAX
+
+type MatchEnv = ApiEnv & { Variables: { query: Awaited<ReturnType<typeof readQuery>> } }
+
+/** @throws Problem with every invalid field */
+async function readQuery(c: Context, eventBytesMax: number) {
+  const body = await readJsonBody(c, matchBytesMax(eventBytesMax))
+  const parsed = input.safeParse(body.value)
+  if (!parsed.success) throw new Problem('request_invalid', { errors: fieldErrors(parsed.error) })
+  return { ...parsed.data, data: String(memberOf(body.bytes, 'data')) }
+}
+
+function presentMatch(match: Match, endpoint?: Endpoint): z.output<typeof matchSchema> {
+  const { patterns, filterResult } = match
+  const reason = reasonOf(match, endpoint)
+  const detail = reason && REASONS[reason]
+  return { matched: reason === null, reason, detail, patterns, filterResult }
+}
+
+function reasonOf({ patterns, passesFilter }: Match, endpoint?: Endpoint) {
+  if (patterns.length === 0) return 'type'
+  if (!passesFilter) return 'filter'
+  return (endpoint?.state === 'disabled' ? 'disabled' : null) satisfies Reason | null
+}

@@ -1,0 +1,77 @@
+import type { Command } from 'commander'
+import { memberOf } from '../http/json-text.ts'
+import type { CommandContext } from '../terminal/context.ts'
+import { cellOf, renderPage, renderRecord, renderTable } from '../terminal/output.ts'
+import type { Paint } from '../terminal/paint.ts'
+import { type Given, PAGE_FIELDS, TIME_FIELDS } from '../terminal/request.ts'
+import { addRequest } from '../terminal/request-command.ts'
+
+const ALL = '/api/tenants/{tenant}/events'
+const COLUMNS = ['id', 'type', 'createdAt', 'idempotencyKey', 'states']
+const DELIVERY_COLUMNS = ['id', 'state', 'attemptCount', 'nextAttemptAt', 'endpointId']
+const ROUTE_COLUMNS = ['endpointId', 'matched', 'detail', 'url']
+
+type Row = Record<string, unknown>
+interface Event extends Row {
+  deliveries: Row[]
+}
+
+/** Finds and shows events through the API. */
+export function addEventCommand(program: Command, context: CommandContext): void {
+  const event = program.command('event').description('what was published, and where it went')
+  addRequest(event, context, {
+    verb: 'list',
+    about: 'list, filter or search the events of a tenant, newest first',
+    operation: `GET ${ALL}`,
+    fields: [
+      { name: 'type', value: '<type>', about: 'of this type, or pattern such as order.*' },
+      {
+        name: 'endpointId',
+        option: 'endpoint',
+        value: '<id>',
+        about: 'that went to this endpoint',
+      },
+      { name: 'state', value: '<state>', about: 'with a delivery that is pending, failed, …' },
+      {
+        name: 'search',
+        value: '<text>',
+        about:
+          'an id or idempotency key, otherwise text in the data of the last day (--since, --until)',
+      },
+      ...TIME_FIELDS,
+      ...PAGE_FIELDS,
+    ],
+    render: renderList,
+    examples: ["postrider event list acme --search 'Müller' --since 2026-01-31T00:00:00Z"],
+  })
+  addRequest(event, context, {
+    verb: 'show',
+    about: 'show an event with its deliveries, and why each endpoint got it or not',
+    operation: `GET ${ALL}/{id}`,
+    parameters: { id: 'id of the event' },
+    render: renderEvent,
+  })
+}
+
+function renderList(page: { data: Event[]; nextCursor: string | null }, paint: Paint): string {
+  const data = page.data.map((event) => ({ ...event, states: statesOf(event) }))
+  return renderPage(COLUMNS, { ...page, data }, paint)
+}
+
+const statesOf = ({ deliveries }: Event): string =>
+  [...new Set(deliveries.map(({ state }) => String(state)))].join(', ')
+
+/** The data as it was published: parsed, its large numbers would be others. */
+function renderEvent(
+  { data: _, deliveries, routing, ...event }: Event & { routing: Row[] },
+  paint: Paint,
+  { text }: Given,
+): string {
+  const data = cellOf(String(memberOf(Buffer.from(text), 'data')))
+  return [
+    renderRecord(event, paint),
+    `${data}\n`,
+    ...(deliveries.length > 0 ? [renderTable(DELIVERY_COLUMNS, deliveries, paint)] : []),
+    ...(routing.length > 0 ? [renderTable(ROUTE_COLUMNS, routing, paint)] : []),
+  ].join('\n')
+}

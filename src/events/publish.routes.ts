@@ -1,0 +1,94 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Caller } from '../api-keys/api-keys.ts'
+import type { CheckedEvent, EventTypeCheck } from '../event-types/event-type-check.ts'
+import { refuseUnfit } from '../event-types/event-violations.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { type FieldError, Problem } from '../http/problem.ts'
+import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
+import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
+import { publishedSchema } from '../http/schemas.ts'
+import { fieldErrors } from '../http/validation.ts'
+import { type Accept, traceHeaders } from './accepted.ts'
+import {
+  eventInput,
+  hasMoreData,
+  IDEMPOTENCY_KEY,
+  IDEMPOTENCY_KEY_MISTAKE,
+  lacksTenant,
+  refusalFor,
+  tenantToPublishFor,
+} from './event-input.ts'
+import type { Published, Publisher, PublishItem } from './publish.ts'
+
+/** Room around `data` for the other members at their longest, and for blanks. */
+export const ENVELOPE_BYTES = 4_096
+export const PUBLISH_PATH = '/api/events'
+const IDEMPOTENCY_HEADER = 'Idempotency-Key'
+
+export function addPublishRoute(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    publisher: Pick<Publisher, 'publish'>
+    eventTypeCheck: Pick<EventTypeCheck, 'check'>
+    accept: Accept
+    authenticate: Authenticate
+    /** Bytes of `data` at most. */
+    eventBytesMax: number
+  },
+): void {
+  const { publisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
+  const route = createRoute({
+    method: 'post',
+    path: PUBLISH_PATH,
+    operationId: 'publishEvent',
+    summary: 'Publish an event',
+    tags: ['Events'],
+    request: {
+      headers: z.object({
+        [IDEMPOTENCY_HEADER]: z.string().optional().openapi({
+          description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
+        }),
+        ...traceHeaders,
+      }),
+      body: { required: true, content: { 'application/json': { schema: eventInput } } },
+    },
+    responses: {
+      202: json(publishedSchema, 'Stored: event, deliveries and jobs in one commit.'),
+      ...problems(...OF_BODY),
+      ...KEY_BUSY,
+    },
+  })
+  // Documented, but not validated by the framework: that would parse the body a second time, and
+  // the text as it came is what is stored.
+  app.openAPIRegistry.registerPath(route)
+  app.post(route.path, authenticate('publish'), async (c) => {
+    const tooLargeData = () => tooLarge(eventBytesMax, 'data')
+    const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
+    const readAt = performance.now()
+    if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
+    const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
+    const event = { ...(body.value as CheckedEvent), tenant: item.tenant }
+    await refuseUnfit(eventTypeCheck, [event], () => '')
+    const request = { kind: 'event', readAt, header: (name: string) => c.req.header(name) } as const
+    const [published] = await accept(request, async (trace): Promise<[Published]> => {
+      return [await publisher.publish({ ...item, trace })]
+    }).catch(refusalFor(c.get('caller')))
+    return c.json(published, 202)
+  })
+}
+
+/** @throws Problem with every invalid field, the header among them */
+function toItem(
+  { text, value }: JsonBody,
+  idempotencyKey: string | null,
+  caller: Caller,
+): PublishItem {
+  const parsed = eventInput.safeParse(value)
+  const errors: FieldError[] = parsed.error ? fieldErrors(parsed.error) : []
+  if (idempotencyKey !== null && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
+    errors.push({ field: IDEMPOTENCY_HEADER, message: IDEMPOTENCY_KEY_MISTAKE })
+  }
+  if (lacksTenant(value, caller)) errors.push({ field: 'tenant', message: 'is required' })
+  if (errors.length > 0) throw new Problem('request_invalid', { errors })
+  return { body: text, tenant: tenantToPublishFor(parsed.data?.tenant, caller), idempotencyKey }
+}

@@ -1,0 +1,151 @@
+import t from 'tap'
+import { createTenants } from './tenant-limits.ts'
+
+/** Tenants of a runner, and a clock that goes only when told to. */
+function bundle({ concurrency = 250, random = 0 } = {}) {
+  const clock = { ms: 0 }
+  const tenants = createTenants({ concurrency, now: () => clock.ms, random: () => random })
+  const enter = (id: string, isSlow = false) => tenants.enter(id, isSlow)
+  /** Takes all places that there are. */
+  const fill = (id: string, isSlow = false) => {
+    const entered: (() => void)[] = []
+    for (;;) {
+      const { leave } = enter(id, isSlow)
+      if (!leave) return entered
+      entered.push(leave)
+      if (entered.length > concurrency) throw new Error('there is no end to the places')
+    }
+  }
+  return { clock, tenants, enter, fill }
+}
+
+t.test('a tenant that is alone gets nearly all places, and one is free for the next', async (t) => {
+  for (const [concurrency, most] of [
+    [1, 1],
+    [2, 2],
+    [10, 9],
+    [50, 45],
+    [250, 225],
+  ] as const) {
+    const { fill } = bundle({ concurrency })
+    t.equal(fill('a').length, most)
+    t.equal(fill('b').length > 0, concurrency > most)
+  }
+})
+
+t.test('several that want as much as they can get have the same', async (t) => {
+  const { enter, fill } = bundle()
+  const taken = { a: 0, b: 0, c: 0 }
+  for (let found = true; found; ) {
+    found = false
+    for (const id of ['a', 'b', 'c'] as const) {
+      if (!enter(id).leave) continue
+      taken[id] += 1
+      found = true
+    }
+  }
+  t.ok(Math.max(...Object.values(taken)) - Math.min(...Object.values(taken)) <= 1, taken)
+  t.ok(taken.a > 75 && fill('d').length > 0, 'and there is one free for a fourth')
+})
+
+t.test('a place that was left is free again, once, and for another as well', async (t) => {
+  const { fill } = bundle()
+  const [first, second] = fill('a')
+  const ofOther = fill('b').length
+  first?.()
+  first?.()
+  t.equal(fill('a').length, 0, 'those of the other count')
+  t.equal(fill('b').length, 1)
+  second?.()
+  t.ok(ofOther > 20)
+})
+
+t.test('slow endpoints of a tenant get a fifth, and its others are not held up', async (t) => {
+  const { fill } = bundle()
+  const slow = fill('a', true)
+  t.equal(slow.length, 50)
+  t.equal(fill('a').length, 225 - 50)
+  slow[0]?.()
+  t.equal(fill('a', true).length, 0, 'they count among all of the tenant')
+  t.equal(fill('a').length, 1)
+})
+
+t.test('a small runner has a place for a slow endpoint', async (t) => {
+  t.equal(bundle({ concurrency: 1 }).fill('a', true).length, 1)
+  t.equal(bundle({ concurrency: 10 }).fill('a', true).length, 2)
+})
+
+t.test('ten tenants whose endpoints are all slow leave places to others', async (t) => {
+  const { fill } = bundle()
+  for (let n = 0; n < 10; n += 1) fill(`slow ${n}`, true)
+  t.ok(fill('other').length >= 20)
+})
+
+t.test('who waits for a tenant of which nothing is known leaves places to others', async (t) => {
+  const { tenants, fill, clock } = bundle()
+  fill('a') // 25 are free
+  const entries = Array.from({ length: 25 }, () => tenants.enterSoon('a', false))
+  t.equal(entries.filter((entry) => entry instanceof Promise).length, 20)
+  clock.ms += 251
+  t.ok((await Promise.all(entries)).every(({ leave }) => leave === null))
+})
+
+t.test('nobody waits for a tenant where nothing moves', async (t) => {
+  const { tenants, fill, clock } = bundle()
+  const [first] = fill('a')
+  clock.ms += 10
+  first?.()
+  fill('a')
+  clock.ms += 251
+  t.match(tenants.enterSoon('a', false), { leave: null })
+})
+
+t.test('who finds no place of a quick tenant gets the next that is left', async (t) => {
+  const { tenants, fill, clock } = bundle()
+  const [first, second] = fill('a')
+  clock.ms += 10
+  first?.()
+  fill('a')
+  const waiting = tenants.enterSoon('a', false)
+  t.ok(waiting instanceof Promise)
+  second?.()
+  t.ok((await waiting).leave)
+})
+
+t.test('a place that one tenant leaves may be for one of another who waits', async (t) => {
+  const { tenants, fill, clock } = bundle()
+  const ofA = fill('a')
+  const [first] = fill('b')
+  clock.ms += 10
+  first?.()
+  fill('b')
+  const waiting = tenants.enterSoon('b', false)
+  t.ok(waiting instanceof Promise)
+  ofA[0]?.()
+  t.ok((await waiting).leave)
+})
+
+t.test('who waits in vain is told when to come', async (t) => {
+  const { tenants, fill, clock } = bundle()
+  const [first] = fill('a')
+  clock.ms += 10
+  first?.()
+  fill('a')
+  const waiting = tenants.enterSoon('a', false)
+  clock.ms += 251
+  t.match(await waiting, { leave: null, retryInMs: 250 })
+})
+
+t.test('of 10,000 that wait for hanging endpoints few come back at a time', async (t) => {
+  const { enter, fill, clock } = bundle({ random: 0.25 })
+  for (let n = 0; n < 200; n += 1) {
+    const { leave } = enter('a', true)
+    clock.ms += 60_000
+    leave?.()
+  }
+  fill('a', true) // 50 places, each held for a minute: one is free every 1.2 s
+  const retries = Array.from({ length: 10_000 }, () => enter('a', true).retryInMs ?? 0)
+  const queued = retries.filter((retryInMs) => retryInMs !== 187_500)
+  t.ok(queued.length > 200 && queued.length < 300, `${queued.length} in the next five minutes`)
+  t.ok(Math.max(...retries) <= 300_000)
+})

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../terminal/context.ts'
+import { renderTable } from '../terminal/output.ts'
+import { paintFor } from '../terminal/paint.ts'
+
+const COLUMNS = ['id', 'state', 'host', 'pid', 'startedAt', 'silentSeconds', 'jobs']
+
+/** Lists runners and has one stop, by the database: a runner has no other address. */
+export function addRunnersCommand(program: Command, context: CommandContext): void {
+  const runners = program.command('runners').description('the processes that execute deliveries')
+
+  runners
+    .command('list')
+    .description('list the runners of the last 7 days')
+    .option('--json', 'print one JSON document')
+    .action(async ({ json }: { json?: true }) => {
+      const { onDatabase, listRunners } = await import('./run-runners.ts')
+      const data = await onDatabase(context, listRunners)
+      context.print(
+        json ? `${JSON.stringify({ data })}\n` : renderTable(COLUMNS, data, paintFor(context)),
+      )
+    })
+
+  runners
+    .command('drain')
+    .description('have a runner finish what it has and exit 0, as SIGTERM does')
+    .argument('<id>', 'id of the runner')
+    .option('--json', 'print one JSON document')
+    .action(async (id: string, { json }: { json?: true }) => {
+      const { onDatabase, drainRunner } = await import('./run-runners.ts')
+      const jobs = await onDatabase(context, (pool) => drainRunner(pool, id))
+      const text = `${id} stops within seconds; it holds ${jobs} jobs\n`
+      context.print(json ? `${JSON.stringify({ id, jobs })}\n` : text)
+    })
+}

@@ -1,0 +1,54 @@
+import t, { type Test } from 'tap'
+import { createWork } from '../testing/data/work.ts'
+import { rowsRead } from '../testing/rows-read.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
+
+t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+t.test('on Postgres 15', async (t) => {
+  const database = await startDebianPostgres(t, 15)
+  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  return conformance(t, database)
+})
+
+/** Enough that reading a day for each delivery would be a million rows. */
+const DELIVERIES = 1_500
+
+async function conformance(t: Test, { pool }: TestDatabase) {
+  const work = await createWork(pool)
+
+  /** Events of the last minutes with a delivery and an attempt each, in partitions that nobody has analyzed. */
+  async function fill(): Promise<void> {
+    await pool.query(
+      `with made as materialized (
+         select postrider.uuidv7() as id, clock_timestamp() as at from generate_series(1, $1)
+       ),
+       events as (
+         insert into postrider.event (id, tenant_id, type, data, occurred_at, created_at)
+         select id, $2, 'a.b', '1', at, at from made
+       ),
+       attempts as (
+         insert into postrider.attempt (id, tenant_id, delivery_id, endpoint_id, number, trigger, outcome, runner, started_at)
+         select id, $2, id, $3, 1, 'schedule', 'delivered', $4, at from made
+       )
+       insert into postrider.delivery (id, tenant_id, event_id, endpoint_id, state, attempt_count, due_attempt, created_at, finished_at)
+       select id, $2, id, $3, 'delivered', 1, 2, at, at from made`,
+      [DELIVERIES, work.tenant.id, work.endpoint.id, work.runner],
+    )
+  }
+
+  // After a crash Postgres has forgotten what it counted, and analyzes a partition no more that is not written to.
+  t.test('history is checked by probes, in partitions without statistics too', async (t) => {
+    await fill()
+    const read = await rowsRead(
+      pool,
+      /^(event|delivery|attempt)_\d+$/,
+      `select from postrider.violations(now() - interval '1 day', 200000)`,
+    )
+    t.ok(read >= DELIVERIES, `${read} rows`)
+    t.ok(read <= DELIVERIES * 10, `${read} rows`)
+  })
+}

@@ -1,0 +1,90 @@
+import type { Context, Hono, MiddlewareHandler } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { KeyGuard } from '../access/key-guard.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import {
+  type CallApi,
+  createViewer,
+  findSession,
+  type PageEnv,
+  type SessionCookie,
+} from '../console/viewer.ts'
+import type { TenantScope } from '../postgres/tenant-scope.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { PortalLinks } from './portal-links.ts'
+
+/** Ours have 43 characters. */
+const TOKEN_LENGTH_MAX = 256
+
+export interface EnterOptions {
+  render: RenderPage
+  cookie: SessionCookie
+  portalLinks: Pick<PortalLinks, 'open'>
+  /** Those that portal links have opened: worth what the link is worth now. */
+  sessions: Sessions
+  keyGuard: KeyGuard
+  callApi: CallApi
+  inTenant: TenantScope['inTenant']
+}
+
+/** Opening a link, which may be done again until it expires, and leaving. */
+export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void {
+  const { render, cookie, portalLinks, sessions, keyGuard } = options
+
+  app.get('/open', async (c) => {
+    const token = c.req.query('token') ?? ''
+    const { address: client } = c.get('client')
+    const open = () => portalLinks.open(token)
+    const link = token.length > TOKEN_LENGTH_MAX ? null : await keyGuard.find(client, token, open)
+    if (!link) return closedPage(c, render)
+    const lifeSeconds = Math.max(0, (link.expiresAt.getTime() - Date.now()) / 1_000)
+    const session = await sessions.begin('portal', link.hash, lifeSeconds)
+    cookie.write(c, session.token, session.expiresAt)
+    // Away from the address with the token in it.
+    return c.redirect('/portal/endpoints', 303)
+  })
+
+  app.post('/sign-out', async (c) => {
+    const found = await findSession(c, { ...options, area: 'portal' })
+    if (found) await sessions.end(found.session.id)
+    cookie.remove(c)
+    return c.redirect('/portal/closed', 303)
+  })
+  app.get('/closed', (c) => closedPage(c, render))
+}
+
+/**
+ * Lets in who has opened a link, and runs what follows in the scope of its tenant: whatever a page asks the
+ * database for, row-level security shows it rows of this tenant and of no other.
+ */
+export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
+  const { render, callApi, inTenant } = options
+  return createMiddleware<PageEnv>(async (c, next) => {
+    const found = await findSession(c, { ...options, area: 'portal' })
+    if (!found?.caller.tenant) {
+      // A part of a page that is fetched again would show this in its place: load the page again.
+      if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
+      return closedPage(c, render)
+    }
+    c.set('viewer', createViewer(found, callApi))
+    return await inTenant(found.caller.tenant.id, next)
+  })
+}
+
+function closedPage(c: Context<PageEnv>, render: RenderPage) {
+  return render(
+    c,
+    { title: 'This page is closed', status: 401 },
+    <section class="narrow">
+      <h1>This page is closed</h1>
+      <p>
+        It opens with a link, for a limited time. The link has run out or was taken back, or you
+        have signed out.
+      </p>
+      <p>
+        Go back to where you found it and open it again. If it does not stay open there, the browser
+        may be set to keep no cookies for this address.
+      </p>
+    </section>,
+  )
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../terminal/context.ts'
+import { readNumber } from '../terminal/option-fields.ts'
+import { addRequest } from '../terminal/request-command.ts'
+
+const LINKS = '/api/tenants/{tenant}/portal-links'
+
+/** Makes links to the portal for a tenant, and takes them back, through the API. */
+export function addPortalLinkCommand(program: Command, context: CommandContext): void {
+  const link = program.command('portal-link').description('short-lived links to the portal')
+  addRequest(link, context, {
+    verb: 'create',
+    about: 'make a link for a tenant; anyone who has it may do what it allows',
+    operation: `POST ${LINKS}`,
+    fields: [
+      {
+        name: 'minutes',
+        value: '<n>',
+        about: 'how long it lasts, 1 to 1440 (a day); 60 when left out',
+        read: readNumber,
+      },
+      {
+        name: 'access',
+        value: '<access>',
+        about: 'manage edits endpoints and retries, read may only look; manage when left out',
+        choices: ['read', 'manage'],
+      },
+    ],
+    examples: ['postrider portal-link create acme --minutes 30 --access read'],
+  })
+  addRequest(link, context, {
+    verb: 'revoke',
+    about: 'take back every link of a tenant, and end the sessions that they opened',
+    operation: `DELETE ${LINKS}`,
+    done: 'revoked',
+  })
+}

@@ -1,0 +1,123 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Context, MiddlewareHandler } from 'hono'
+import { auditName } from '../access/audit-name.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { Problem } from '../http/problem.ts'
+import { settingsBody } from '../http/request-body.ts'
+import { json, OF_BODY, problems } from '../http/responses.ts'
+import { tenantParams, tenantTags } from '../tenants/tenant.routes.ts'
+import { refuseReserved } from '../tenants/tenants.ts'
+import type { PortalLinks } from './portal-links.ts'
+
+/** A day: anyone who has the link has what it opens, and nobody notices when it is passed on. */
+const MINUTES_MAX = 1_440
+const DEFAULT_MINUTES = 60
+
+/** Where a link leads; the portal opens it. */
+const OPEN_PATH = '/portal/open'
+
+const input = z
+  .strictObject({
+    minutes: z
+      .int()
+      .min(1)
+      .max(MINUTES_MAX)
+      .default(DEFAULT_MINUTES)
+      .openapi({
+        description: `How long the link, and every session that it opens, lasts; ${MINUTES_MAX} (a day) at most.`,
+      }),
+    access: z.enum(['read', 'manage']).default('manage').openapi({
+      description: '`read`: may only look. `manage`: edits its endpoints and retries as well.',
+    }),
+  })
+  .openapi('NewPortalLink')
+
+const linkSchema = z
+  .object({
+    url: z.url().openapi({
+      description: 'To be handed to the customer; anyone who has it may do what it allows.',
+      example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
+    }),
+    expiresAt: z.iso.datetime(),
+  })
+  .openapi('PortalLink')
+
+export function addPortalLinkRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+    /** Where people reach this service; undefined = where the request did. */
+    publicUrl: string | undefined
+    /** Whether it has to be known. */
+    needsPublicUrl?: boolean
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { portalLinks, publicUrl, needsPublicUrl, authenticate, tenantOfPath } = options
+  const managing = [authenticate('manage'), tenantOfPath]
+  const collection = {
+    path: '/api/tenants/{tenant}/portal-links',
+    tags: tenantTags,
+  } as const
+
+  const create = createRoute({
+    ...collection,
+    method: 'post',
+    summary: 'Make a short-lived link to the portal of a tenant',
+    description:
+      'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
+      '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
+      'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
+      'ends when that key is revoked or expires, and when the tenant is suspended or deleted. In ' +
+      'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
+    middleware: [...managing, settingsBody],
+    request: {
+      params: tenantParams,
+      body: { content: { 'application/json': { schema: input } } },
+    },
+    responses: {
+      201: json(linkSchema, 'The link, which is not stored and not shown again.'),
+      ...problems(404, 409, ...OF_BODY),
+    },
+  })
+  app.openapi(create, async (c) => {
+    const tenant = c.get('tenant')
+    refuseReserved(tenant.key)
+    if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
+    const link = { ...DEFAULTS, ...c.req.valid('json') }
+    const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
+    const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
+    return c.json({ url, expiresAt: expiresAt.toISOString() }, 201)
+  })
+
+  const revoke = createRoute({
+    ...collection,
+    method: 'delete',
+    summary: 'Take back every portal link of a tenant, and end the sessions that they opened',
+    middleware: managing,
+    request: { params: tenantParams },
+    responses: { 204: { description: 'None opens anything any more.' }, ...problems(404) },
+  })
+  app.openapi(revoke, async (c) => {
+    await portalLinks.revokeAll(c.get('tenant').id, auditName(c.get('caller')))
+    return c.body(null, 204)
+  })
+}
+
+/** For a request without a body, which the validator leaves as it is. */
+const DEFAULTS = { minutes: DEFAULT_MINUTES, access: 'manage' } as const
+
+/** Also behind a proxy that ends TLS; only who asks for the link is told. */
+function originOf(c: Context<ApiEnv>): string {
+  const { protocol, host } = new URL(c.req.url)
+  const isHttps = c.get('client').isHttps || protocol === 'https:'
+  return `${isHttps ? 'https' : 'http'}://${host}`
+}
+
+/** The address that a request came to is whatever its sender, or a proxy, wrote there. */
+function noPublicUrl(): Problem {
+  return new Problem('public_url_missing', {
+    detail: 'Set PUBLIC_URL to where people reach the service, such as https://hooks.example.com.',
+  })
+}

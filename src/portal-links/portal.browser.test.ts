@@ -1,0 +1,260 @@
+/** A customer with a link, in a real browser against a real service. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import {
+  findBarriers,
+  NO_BROWSER,
+  openWindow,
+  startBrowser,
+  tabTo,
+  widthsOf,
+} from '../testing/servers/browser.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
+import { startServiceWithPages } from '../testing/wiring/service-with-pages.ts'
+
+const browser = await startBrowser(t)
+const HOSTILE = '</code></pre><script>document.title="broken"</script><img src=x onerror=alert(1)>'
+/** One pixel. */
+const LOGO = Buffer.from('R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=', 'base64')
+/** Hard to read on white, as some people's colours are. */
+const ACCENT = '#ffe600'
+
+if (!browser) t.plan(0, NO_BROWSER)
+else {
+  const logo = join(t.testdir(), 'logo.gif')
+  writeFileSync(logo, LOGO)
+  const service = await startServiceWithPages(t, {
+    RETRY_SCHEDULE: '3600',
+    PORTAL_ACCENT: ACCENT,
+    PORTAL_LOGO_FILE: logo,
+  })
+  const { url, call, pool } = service
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  let tenants = 0
+  const newTenant = async () => {
+    const key = `customer-${++tenants}`
+    await call('PUT', `/api/tenants/${key}`)
+    return key
+  }
+  const linkTo = async (tenant: string, body: object = {}): Promise<string> =>
+    (await call('POST', `/api/tenants/${tenant}/portal-links`, body)).url
+  const press = (page: Page, name: string) =>
+    page.getByRole('button', { name, exact: true }).click()
+  /** The summary of a question is no button to the browser. */
+  const ask = async (page: Page, label: string, yes: string) => {
+    await page.getByText(label, { exact: true }).click()
+    await press(page, yes)
+  }
+
+  t.test('a first visit: from the link to a delivered test event and a new secret', async (t) => {
+    const tenant = await newTenant()
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(tenant))
+    t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal/endpoints')
+    await page.getByText('There are no endpoints yet').waitFor()
+    await page.getByRole('link', { name: 'Add an endpoint' }).click()
+    await page.getByLabel('URL').fill(`${receiver.url}/first`)
+    await page.getByLabel('Event types').fill('invoice.*')
+    await press(page, 'Create endpoint')
+    await page.getByText('The endpoint is there.').waitFor()
+
+    await press(page, 'Send a test event')
+    await page.getByText('The test event was delivered: HTTP 200').waitFor()
+    await page.getByRole('link', { name: 'Its deliveries' }).click()
+    await page.getByRole('table').getByText('delivered').waitFor()
+    await page.getByRole('table').getByRole('link', { name: '…' }).click()
+    await page.getByRole('heading', { name: 'Attempt 1' }).waitFor()
+    t.match(await page.locator('#delivery').textContent(), 'a test of the endpoint')
+
+    await page.getByRole('link', { name: `${receiver.url}/first` }).click()
+    await press(page, 'Show secret')
+    const secret = page.locator('.notice code').first()
+    const before = await secret.textContent()
+    t.match(before, /^whsec_/)
+    await ask(page, 'Rotate secret', 'Yes, rotate it')
+    await page.getByText('There is a new secret').waitFor()
+    await press(page, 'Show secret')
+    await page.getByText('This one signs as well until').waitFor()
+    t.not(await secret.textContent(), before)
+    t.strictSame(faults, [])
+  })
+
+  t.test('an endpoint is edited, paused, resumed and deleted; a failed one retried', async (t) => {
+    const tenant = await newTenant()
+    const { id } = await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+    const { page, faults } = await openWindow(browser, url, { expected: [/status of 422/] })
+    await page.goto(await linkTo(tenant))
+    await page.getByRole('link', { name: receiver.url }).click()
+    await page.getByRole('link', { name: 'Edit' }).click()
+    await page.getByLabel('URL').fill('ftp://wrong')
+    await page.getByLabel('Description').fill('kept as typed')
+    await press(page, 'Save')
+    await page.locator('.mistake').waitFor()
+    t.equal(await page.getByLabel('Description').inputValue(), 'kept as typed')
+    await page.getByLabel('URL').fill(`${receiver.url}/edited`)
+    await press(page, 'Save')
+    await page.getByText('It is changed').waitFor()
+    await ask(page, 'Pause', 'Yes, pause it')
+    await page.getByText('It is paused').waitFor()
+    await ask(page, 'Resume', 'Yes, resume it')
+    await page.getByText('It is back in service').waitFor()
+
+    receiver.answerWith(() => 500)
+    const event = await call('POST', '/api/events', { tenant, type: 'a.b', data: 1 })
+    await service.attempted(event.id)
+    await page.goto(`/portal/deliveries?endpoint=${id}&class=5`)
+    await page.getByRole('table').getByRole('link', { name: '…' }).click()
+    receiver.answerWith(() => 200)
+    await ask(page, 'Retry now', 'Yes, retry now')
+    await page.locator('#delivery .facts').getByText('delivered', { exact: true }).waitFor()
+
+    await page.goto(`/portal/endpoints/${id}`)
+    await ask(page, 'Delete', 'Yes, delete it')
+    await page.getByText('There are no endpoints yet').waitFor()
+    t.strictSame(faults, [])
+  })
+
+  t.test('the live view shows attempts of this tenant as they end, and of no other', async (t) => {
+    const [own, other] = [await newTenant(), await newTenant()]
+    for (const tenant of [own, other]) {
+      await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+    }
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(own, { access: 'read' }))
+    await page.getByRole('link', { name: 'Live', exact: true }).click()
+    await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
+    await call('POST', '/api/events', { tenant: other, type: 'not.mine', data: 1 })
+    await call('POST', '/api/events', { tenant: own, type: 'mine.first', data: 1 })
+    const rows = page.locator('#live tbody tr')
+    await rows.getByText('mine.first').waitFor()
+    t.equal(await rows.count(), 1)
+    t.match(await rows.first().textContent(), /delivered HTTP 200/)
+    t.strictSame(await findBarriers(page), [])
+    t.strictSame(faults, [])
+  })
+
+  t.test('a link that only looks shows no button that acts', async (t) => {
+    const tenant = await newTenant()
+    await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(tenant, { access: 'read' }))
+    t.equal(await page.getByRole('link', { name: 'New endpoint' }).count(), 0)
+    await page.getByRole('link', { name: receiver.url }).click()
+    await page.getByRole('heading', { name: receiver.url }).waitFor()
+    t.strictSame(await page.getByRole('button').allTextContents(), ['Sign out', 'Copy'])
+    t.equal(await page.locator('summary.button').count(), 0)
+    t.strictSame(faults, [])
+  })
+
+  t.test('a link that has run out says what to do, also in the middle of a visit', async (t) => {
+    const tenant = await newTenant()
+    const link = await linkTo(tenant, { minutes: 1 })
+    const { page, faults } = await openWindow(browser, url, { expected: [/status of 401/] })
+    await page.goto(link)
+    await page.getByRole('heading', { name: 'Endpoints', exact: true }).waitFor()
+    await pool.query(`update postrider.portal_link set expires_at = now()`)
+    await page.getByRole('link', { name: 'Deliveries' }).click()
+    await page.getByRole('heading', { name: 'This page is closed' }).waitFor()
+    await page.goto(link)
+    await page.getByText('Go back to where you found it').waitFor()
+    t.equal(await page.getByRole('navigation').count(), 0)
+    t.strictSame(await findBarriers(page), [])
+    t.strictSame(faults, [])
+  })
+
+  t.test('pages without anything on them teach', async (t) => {
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(await newTenant()))
+    for (const path of ['/endpoints', '/deliveries', '/event-types']) {
+      await page.goto(`/portal${path}`)
+      t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      t.strictSame(await findBarriers(page), [], path)
+    }
+    t.strictSame(faults, [])
+  })
+
+  t.test('pages with everything on them', async (t) => {
+    const tenant = await newTenant()
+    const paths = await fill(tenant)
+    const expected = [/the server responded with a status of 404/]
+
+    t.test('in light, with a pale accent, axe finds nothing serious', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { expected })
+      await page.goto(await linkTo(tenant))
+      for (const path of paths) {
+        await page.goto(path)
+        t.strictSame(await findBarriers(page), [], path)
+        t.not(await page.title(), 'broken', 'what others wrote is text')
+      }
+      t.equal(await page.evaluate(`document.querySelector('.brand .logo').naturalWidth`), 1)
+      t.strictSame(faults, [])
+    })
+
+    t.test('in dark on a phone: the colours can be read, nothing is too wide', async (t) => {
+      const phone = { viewport: { width: 320, height: 640 }, colorScheme: 'dark' as const }
+      const { page, faults } = await openWindow(browser, url, { ...phone, expected })
+      await page.goto(await linkTo(tenant))
+      for (const path of paths) {
+        await page.goto(path)
+        t.strictSame(await findBarriers(page, 'cat.color'), [], path)
+        t.match(await widthsOf(page), { isTooWide: false }, path)
+      }
+      t.equal(await page.evaluate(`document.querySelector('.brand .logo').naturalWidth`), 1)
+      t.strictSame(faults, [])
+    })
+
+    t.test(
+      'with the keyboard alone: times of both zones, an id copied, a delivery cancelled',
+      async (t) => {
+        const { page, faults } = await openWindow(browser, url, {
+          permissions: ['clipboard-read', 'clipboard-write'],
+          timezoneId: 'Asia/Tokyo',
+        })
+        await page.goto(await linkTo(tenant))
+        await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+        t.match(await page.locator('time').first().textContent(), /^\d{4}-\d\d-\d\d .* UTC$/)
+        await tabTo(page, 'Cancel')
+        await page.keyboard.press('Enter')
+        await tabTo(page, 'Yes, cancel it')
+        await page.keyboard.press('Enter')
+        await page.getByText('The delivery is cancelled').waitFor()
+        const copy = page.getByRole('button', { name: /^Copy id/ }).first()
+        await copy.focus()
+        await page.keyboard.press('Enter')
+        await copy.getByText('Copied').waitFor()
+        t.match(page.url(), String(await page.evaluate('navigator.clipboard.readText()')))
+        t.strictSame(faults, [])
+      },
+    )
+  })
+
+  /** Whatever somebody may write, hostile; paths of every page. */
+  async function fill(tenant: string): Promise<string[]> {
+    await call('PUT', '/api/event-types/invoice.paid', {
+      description: HOSTILE,
+      schema: { type: 'object', examples: [{ note: HOSTILE }] },
+    })
+    const endpoint = await call('POST', `/api/tenants/${tenant}/endpoints`, {
+      url: receiver.url,
+      description: HOSTILE,
+      headers: { 'x-hostile': HOSTILE },
+    })
+    receiver.answerWith(() => ({ status: 500, body: HOSTILE }))
+    const { id } = await call('POST', '/api/events', {
+      tenant,
+      type: 'invoice.paid',
+      data: { note: HOSTILE },
+    })
+    const list = `/api/tenants/${tenant}/deliveries?eventId=${id}`
+    await service.attempted(id)
+    const delivery = (await call('GET', list)).data[0]
+    return [
+      ...['/endpoints', '/deliveries', '/live', '/event-types', '/event-types/invoice.paid'],
+      ...['/endpoints/new', `/endpoints/${endpoint.id}`, `/endpoints/${endpoint.id}/edit`],
+      ...[`/deliveries/${delivery.id}`, '/nowhere'],
+    ].map((path) => `/portal${path}`)
+  }
+}

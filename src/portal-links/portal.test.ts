@@ -1,0 +1,337 @@
+import t from 'tap'
+import { addAttempts } from '../testing/data/attempts.ts'
+import { createWorld as createUntried, type World } from '../testing/data/world.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { cookieIn, createTestPortal } from '../testing/wiring/portal.ts'
+
+const { pool } = await createTestDatabase(t)
+const portal = await createTestPortal(pool, { frameOrigins: ['https://app.example.com'] })
+const { get, post, request, open, createLink, entered, routes, logged } = portal
+const UNKNOWN = '00000000-0000-7000-8000-000000000000'
+
+/** With an attempt of its delivery. */
+async function createWorld(on: typeof portal): Promise<World> {
+  const world = await createUntried(on)
+  await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
+  return world
+}
+
+/** The path of a route, about something in the world. */
+function pathIn({ ids }: Pick<World, 'ids'>, route: string): string {
+  return route
+    .replace(/^\w+ /, '')
+    .replace(':number', '1')
+    .replace(
+      /([\w-]+)\/:(?:id|name)/,
+      (_, collection) => `${collection}/${ids[collection] ?? UNKNOWN}`,
+    )
+}
+
+/** Of entering and leaving and of files, which need no session, and the stream, which has no end. */
+const isOpen = (route: string) => /open|closed|sign-out|assets|stream/.test(route)
+const reading = routes.filter((route) => route.startsWith('GET') && !isOpen(route))
+const acting = routes.filter((route) => route.startsWith('POST') && !isOpen(route))
+const aboutOne = [...reading, ...acting].filter((route) => route.includes('/:id'))
+
+t.test('a link opens every page of its tenant, and leads away from the token', async (t) => {
+  const world = await createWorld(portal)
+  const { status, headers } = await open(await createLink(world.tenant.key))
+  t.equal(status, 303)
+  t.equal(headers.get('location'), '/portal/endpoints')
+  t.equal(headers.get('referrer-policy'), 'same-origin')
+  t.ok(reading.length > 8)
+  for (const route of reading) {
+    const { status, text } = await get(pathIn(world, route), { cookie: cookieIn(headers) })
+    t.equal(status, route.endsWith('/portal') ? 303 : 200, route)
+    t.notMatch(text, /"\/console/, `${route} does not lead out of the portal`)
+  }
+})
+
+t.test('a link that may only look shows the same and has nothing that acts', async (t) => {
+  const world = await createWorld(portal)
+  const cookie = await entered(world.tenant.key, 'read')
+  const refused = []
+  for (const route of reading.filter((route) => !route.endsWith('/portal'))) {
+    const { status, text } = await get(pathIn(world, route), { cookie })
+    if (status === 403) refused.push(route.replace('GET /portal', ''))
+    const forms = text.replaceAll('action="/portal/sign-out"', '')
+    t.notMatch(forms, /<form[^>]*method="post" action=/, `${route} has no form that acts`)
+  }
+  t.strictSame(refused.sort(), ['/endpoints/:id/edit', '/endpoints/new'])
+})
+
+t.test('every route that acts refuses such a link with 403, and does nothing', async (t) => {
+  const world = await createWorld(portal)
+  const cookie = await entered(world.tenant.key, 'read')
+  const before = await pool.query('select count(*) from postrider.audit_log')
+  t.ok(acting.length > 8)
+  for (const route of acting) {
+    const { status } = await post(pathIn(world, route), { url: 'http://a.test' }, { cookie })
+    t.equal(status, 403, route)
+  }
+  t.strictSame((await pool.query('select count(*) from postrider.audit_log')).rows, before.rows)
+})
+
+t.test('nothing of another tenant is reached, by any route', async (t) => {
+  const [own, victim] = [await createWorld(portal), await createWorld(portal)]
+  const cookie = await entered(own.tenant.key)
+  const rows = () => rowsOf(victim.tenant.id)
+  const before = await rows()
+  t.ok(aboutOne.length > 10)
+  for (const route of aboutOne) {
+    for (const id of Object.values(victim.ids)) {
+      const path = route.replace(/^\w+ /, '').replace(':id', id)
+      const { status, text } = route.startsWith('GET')
+        ? await get(path, { cookie })
+        : await post(path, { url: 'http://a.test' }, { cookie })
+      t.equal(status, 404, `${route} of ${id}`)
+      t.notMatch(text.replaceAll(id, ''), new RegExp(Object.values(victim.ids).join('|')))
+    }
+  }
+  const values = [victim.tenant.key, victim.tenant.id, ...Object.values(victim.ids)]
+  const names = ['tenant', 'endpoint', 'event', 'search', 'before', 'type']
+  for (const list of ['endpoints', 'deliveries', 'live']) {
+    for (const query of names.flatMap((name) => values.map((value) => `${name}=${value}`))) {
+      const { text } = await get(`/portal/${list}?${query}`, { cookie })
+      const said = new RegExp(query.replace(/^.*=/, ''), 'g')
+      t.notMatch(text.replace(said, ''), new RegExp(values.join('|')), `${list}?${query}`)
+    }
+  }
+  const stream = await get(`/portal/live/stream?tenant=${victim.tenant.key}`, { cookie })
+  t.equal(stream.status, 422)
+  const posted = await post(
+    '/portal/endpoints/new',
+    { tenant: victim.tenant.key, url: 'http://127.0.0.1:9/planted' },
+    { cookie },
+  )
+  t.equal(posted.status, 303, 'an endpoint is made in the own tenant, whatever the form says')
+  t.strictSame(await rows(), before)
+})
+
+t.test('a link opens nothing but the portal, and other sessions do not open it', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const token = new URL(await createLink(tenant.key)).searchParams.get('token') ?? ''
+  t.match(await request('GET', `/api/tenants/${tenant.key}`, { key: token }), { status: 401 })
+  const cookie = await entered(tenant.key)
+  t.equal((await get('/portal/endpoints', { cookie })).status, 200)
+  const stolen = { cookie: cookie.replace('postrider_portal', 'postrider_console') }
+  t.equal((await get('/portal/endpoints', stolen)).status, 401)
+  for (const token of ['', 'nonsense', 'x'.repeat(10_000), '%00']) {
+    t.equal((await open(`http://localhost/portal/open?token=${token}`)).status, 401, token)
+  }
+})
+
+t.test('without a session every route answers 401, and acts on nothing', async (t) => {
+  const world = await createWorld(portal)
+  for (const route of [...reading, ...acting]) {
+    const path = pathIn(world, route)
+    const { status } = route.startsWith('GET')
+      ? await get(path, { cookie: null })
+      : await post(path, {}, { cookie: null })
+    t.equal(status, 401, route)
+  }
+  const part = await get('/portal/endpoints', { cookie: null, headers: { 'hx-request': 'true' } })
+  t.equal(
+    part.headers.get('hx-refresh'),
+    'true',
+    'a part that is fetched again loads the page again',
+  )
+})
+
+/** What ends a link, and with it every session that it has opened. */
+const ENDS: Record<string, (tenant: World['tenant']) => Promise<unknown>> = {
+  'when its minutes are over': ({ id }) =>
+    pool.query(`update postrider.portal_link set expires_at = now() where tenant_id = $1`, [id]),
+  'when the links of the tenant are taken back': ({ key }) =>
+    request('DELETE', `/api/tenants/${key}/portal-links`),
+  'when the tenant is suspended, also after it is resumed': async ({ key }) => {
+    await request('POST', `/api/tenants/${key}/suspend`)
+    await request('POST', `/api/tenants/${key}/resume`)
+  },
+  'when the tenant is deleted': ({ key }) => request('DELETE', `/api/tenants/${key}`),
+}
+for (const [name, end] of Object.entries(ENDS)) {
+  t.test(`a link and its sessions end ${name}`, async (t) => {
+    const { tenant } = await createWorld(portal)
+    const url = await createLink(tenant.key)
+    const cookie = cookieIn((await open(url)).headers)
+    t.equal((await get('/portal/endpoints', { cookie })).status, 200)
+    await end(tenant)
+    t.equal((await get('/portal/endpoints', { cookie })).status, 401)
+    t.equal((await open(url)).status, 401)
+  })
+}
+
+t.test('signing out ends one session, and the link opens another', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const url = await createLink(tenant.key)
+  const cookie = cookieIn((await open(url)).headers)
+  const { headers } = await post('/portal/sign-out', {}, { cookie })
+  t.equal(headers.get('location'), '/portal/closed')
+  t.equal((await get('/portal/endpoints', { cookie })).status, 401)
+  t.equal((await open(url)).status, 303)
+})
+
+t.test('a link that is opened again and again has a thousand sessions, the newest', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const url = await createLink(tenant.key)
+  const oldest = cookieIn((await open(url)).headers)
+  const ofLink = `key_hash = (select token_hash from postrider.portal_link where tenant_id = $1)`
+  const fill = (count: number) =>
+    pool.query(
+      `insert into postrider.session (area, token_hash, key_hash, expires_at)
+       select 'portal', sha256(gen_random_uuid()::text::bytea), s.key_hash, s.expires_at
+       from generate_series(1, $2) cross join (
+         select * from postrider.session where ${ofLink} limit 1) as s`,
+      [tenant.id, count],
+    )
+  await fill(998)
+  await open(url)
+  t.equal((await get('/portal/endpoints', { cookie: oldest })).status, 200)
+  const newest = cookieIn((await open(url)).headers)
+  t.equal((await get('/portal/endpoints', { cookie: oldest })).status, 401)
+  t.equal((await get('/portal/endpoints', { cookie: newest })).status, 200)
+  const { rowCount } = await pool.query(`select from postrider.session where ${ofLink}`, [
+    tenant.id,
+  ])
+  t.equal(rowCount, 1_000)
+})
+
+t.test('forms of other sites are refused, also where the cookie goes along', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  const path = `/portal/endpoints/${ids['endpoints']}/delete`
+  for (const headers of [
+    { origin: 'https://app.example.com' }, // which may frame it, and no more
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+    { origin: 'https://evil.example', 'sec-fetch-site': 'same-site' },
+  ]) {
+    t.equal((await post(path, {}, { cookie, headers })).status, 403, JSON.stringify(headers))
+  }
+  const behindProxy = { origin: 'https://hooks.example.com', 'sec-fetch-site': 'same-origin' }
+  t.equal((await post(path, {}, { cookie, headers: behindProxy })).status, 303)
+})
+
+t.test('the cookie goes into frames of other sites over https only, partitioned', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const over = async (headers: Record<string, string>) =>
+    (await open(await createLink(tenant.key), headers)).headers.get('set-cookie') ?? ''
+  t.match(await over({}), /HttpOnly.*SameSite=Lax/)
+  t.notMatch(await over({}), /SameSite=None|Partitioned/)
+  const secure = await over({ 'x-forwarded-proto': 'https' })
+  for (const part of ['HttpOnly', 'Secure', 'SameSite=None', 'Partitioned', 'Path=/;']) {
+    t.match(secure, part)
+  }
+  const unframed = await createTestPortal(pool)
+  const { headers } = await unframed.open(await unframed.createLink(tenant.key), {
+    'x-forwarded-proto': 'https',
+  })
+  t.match(headers.get('set-cookie'), /Secure.*SameSite=Lax/, 'where nobody may frame it')
+})
+
+t.test('only allowed origins may frame it, and nobody unless said so', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const policyOf = async ({ get, entered }: typeof portal) => {
+    const { headers } = await get('/portal/endpoints', { cookie: await entered(tenant.key) })
+    return headers.get('content-security-policy')
+  }
+  t.match(await policyOf(portal), /frame-ancestors https:\/\/app\.example\.com$/)
+  t.match(await policyOf(await createTestPortal(pool)), /frame-ancestors 'none'$/)
+})
+
+t.test('what is done stands in the audit log under the link', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  await post(`/portal/endpoints/${ids['endpoints']}/pause`, {}, { cookie })
+  const { rows } = await pool.query(
+    `select action, who, detail from postrider.audit_log
+     where tenant_id = $1 and action in ('create_portal_link', 'pause_endpoint') order by id`,
+    [tenant.id],
+  )
+  const [made, paused] = rows
+  t.match(made, { action: 'create_portal_link', who: 'admin key' })
+  t.match(paused, { action: 'pause_endpoint', who: `portal link ${made.detail.link}` })
+  await request('DELETE', `/api/tenants/${tenant.key}/portal-links`)
+  const { rows: later } = await pool.query(
+    `select who from postrider.audit_log where tenant_id = $1 and action = 'revoke_portal_links'`,
+    [tenant.id],
+  )
+  t.strictSame(later, [{ who: 'admin key' }])
+})
+
+t.test('a form that is refused comes back as it was typed', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  const fields = { url: 'ftp://wrong', description: 'as typed', eventTypes: 'invoice.*' }
+  const { status, text } = await post('/portal/endpoints/new', fields, { cookie })
+  t.equal(status, 422)
+  for (const value of Object.values(fields)) t.match(text, value)
+  t.match(text, /aria-invalid="true"/)
+})
+
+t.test('the colour is served as a style sheet, and the logo as it is', async (t) => {
+  const logo = { bytes: Buffer.from('GIF89a…'), type: 'image/gif' }
+  const branded = await createTestPortal(pool, { accent: '#ffe600', logo })
+  const { tenant } = await createWorld(branded)
+  const cookie = await branded.entered(tenant.key)
+  const { text } = await branded.get('/portal/endpoints', { cookie })
+  t.notMatch(text, /style=|<style/, 'nothing stands in the page')
+  const [css, image] = [/href="([^"]*theme\.css)"/, /<img class="logo" src="([^"]*)"/].map(
+    (pattern) => pattern.exec(text)?.[1] ?? '',
+  )
+  const sheet = await branded.get(css ?? '', { cookie: null })
+  t.match(sheet.headers.get('content-type'), 'text/css')
+  t.match(sheet.text, /^:root\{--accent:#[0-9a-f]{6};/)
+  const file = await branded.get(image ?? '', { cookie: null })
+  t.equal(file.headers.get('content-type'), 'image/gif')
+  t.equal(file.headers.get('x-content-type-options'), 'nosniff')
+})
+
+t.test('nothing of all this was logged as a fault of ours', async (t) => {
+  t.strictSame(logged, [])
+})
+
+/** Every row that is the tenant's. */
+async function rowsOf(id: string) {
+  const tables = ['endpoint', 'endpoint_secret', 'event', 'delivery', 'attempt', 'replay']
+  const found = await Promise.all(
+    tables.map((table) =>
+      pool.query(
+        `select json_agg(r order by r::text) from postrider.${table} r where tenant_id = $1`,
+        [id],
+      ),
+    ),
+  )
+  return found.map(({ rows }) => rows)
+}
+
+t.test('a link ends with the key that made it, by revocation and by expiry', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const path = `/api/tenants/${tenant.key}/portal-links`
+  const linkOf = async (key: string) => (await request('POST', path, { key })).json
+  const keyWith = async (values: object) => {
+    const body = { name: 'maker', scopes: ['read', 'manage'], ...values }
+    return (await request('POST', '/api/keys', { body })).json
+  }
+  const [revoked, kept] = [await keyWith({}), await keyWith({})]
+  const cookies = []
+  for (const { key } of [revoked, kept]) {
+    cookies.push(cookieIn((await portal.open((await linkOf(key)).url)).headers))
+  }
+  const url = (await linkOf(revoked.key)).url
+  await request('DELETE', `/api/keys/${revoked.id}`)
+  const [ended, goesOn] = cookies
+  t.not((await portal.get('/portal/endpoints', { cookie: ended ?? '' })).status, 200)
+  t.equal((await portal.get('/portal/endpoints', { cookie: goesOn ?? '' })).status, 200)
+  t.equal(cookieIn((await portal.open(url)).headers), '', 'nor does the link open anything')
+
+  const expiresAt = new Date(Date.now() + 10 * 60_000).toISOString()
+  const expiring = await keyWith({ expiresAt })
+  const link = await linkOf(expiring.key)
+  t.equal(link.expiresAt, expiresAt, 'although a link lasts an hour by itself')
+  const cookie = cookieIn((await portal.open(link.url)).headers)
+  await pool.query(`update postrider.api_key set expires_at = now() where id = $1`, [expiring.id])
+  t.not((await portal.get('/portal/endpoints', { cookie })).status, 200)
+})

@@ -1,0 +1,73 @@
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
+import { isTimeout } from './outage.ts'
+import type { Database } from './schema.ts'
+
+/** Longer than a page over an index takes; short enough that anyone who waits for it still does. */
+const LIST_MS_MAX = 3_000
+
+/** A list has looked through too many rows; what it was asked for is rare, or not there. */
+export class SearchTooSlow extends Error {
+  override readonly name = 'SearchTooSlow'
+  readonly code = 'search_too_slow'
+  constructor(options: ErrorOptions) {
+    super(
+      `nothing like it was found within ${LIST_MS_MAX / 1000} s; narrow the time range with since and until`,
+      options,
+    )
+  }
+}
+
+/** A part of a list that is ordered by id: by when rows were made, and from where the page before ended. */
+export interface Range<Id extends string> {
+  limit: number
+  before: Id | null
+  since?: Date | undefined
+  until?: Date | undefined
+}
+
+/**
+ * The bounds on the ids. Rows lie in partitions by the time of their id, so this is also what keeps the
+ * other partitions out of the plan, those that are made ahead included.
+ */
+export function isInRange({ before, since, until }: Omit<Range<string>, 'limit'>): Condition {
+  return allOf([
+    before === null ? notInTheFuture : sql`id < ${before}`,
+    since && sql`id >= postrider.id_at(${since})`,
+    until && sql`id < postrider.id_at(${until})`,
+  ])
+}
+
+export type Condition = RawBuilder<SqlBool>
+
+/** Leaves out the partitions that are made ahead; an hour more, as in `postrider.id_floor`. */
+const notInTheFuture: Condition = sql`id < postrider.id_at(now() + interval '1 hour')`
+
+/** What is left out does not restrict. */
+export function allOf(conditions: (RawBuilder<unknown> | undefined)[]): Condition {
+  const given = conditions.filter((condition) => condition !== undefined)
+  return given.length === 0 ? sql`true` : sql`(${sql.join(given, sql` and `)})`
+}
+
+/**
+ * Runs the query of a list; within its own time where it may have to look through many rows, because
+ * no index leads to those that are wanted.
+ *
+ * @throws SearchTooSlow
+ */
+export async function runList<T>(
+  database: Kysely<Database>,
+  { isIndexed }: { isIndexed: boolean },
+  query: (on: Kysely<Database>) => Promise<T>,
+): Promise<T> {
+  if (isIndexed) return await query(database)
+  try {
+    return await database.transaction().execute(async (transaction) => {
+      await sql`select set_config('statement_timeout', ${String(LIST_MS_MAX)}, true)`.execute(
+        transaction,
+      )
+      return await query(transaction)
+    })
+  } catch (error) {
+    throw isTimeout(error) ? new SearchTooSlow({ cause: error }) : error
+  }
+}

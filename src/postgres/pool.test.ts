@@ -1,0 +1,121 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
+import { untilHolds } from '../testing/until.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { isOutage } from './outage.ts'
+import { createDatabase, createPool } from './pool.ts'
+
+const { url, pool } = await createTestDatabase(t)
+
+t.test('json stays the text that was stored', async (t) => {
+  const text = '{"big": 12345678901234567890, "b":1,  "b":2, "zero":1.00}'
+  const { rows } = await pool.query('select $1::json as one, array[$1::json] as many', [text])
+  t.same(rows, [{ one: text, many: [text] }])
+})
+
+t.test('jsonb is parsed, and bigint stays exact', async (t) => {
+  const { rows } = await pool.query(`select '{"a": [1]}'::jsonb as data, 9007199254740993 as big`)
+  t.same(rows, [{ data: { a: [1] }, big: '9007199254740993' }])
+})
+
+t.test('json is parsed for graphile-worker', async (t) => {
+  const parsing = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'test',
+    json: 'parsed',
+  })
+  t.teardown(() => parsing.end())
+  t.same((await parsing.query(`select '{"d": 1}'::json as payload`)).rows, [{ payload: { d: 1 } }])
+})
+
+t.test('sessions have the name, the time limit and the settings that were asked for', async (t) => {
+  const limited = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'the runner',
+    statementTimeoutMs: 1234,
+    settings: { plan_cache_mode: 'force_custom_plan' },
+  })
+  t.teardown(() => limited.end())
+  const { rows } = await limited.query(`
+    select current_setting('application_name') as name,
+      current_setting('statement_timeout') as timeout,
+      current_setting('plan_cache_mode') as mode`)
+  t.same(rows, [{ name: 'the runner', timeout: '1234ms', mode: 'force_custom_plan' }])
+})
+
+t.test('losing idle and busy connections is reported, and the next query works', async (t) => {
+  const errors: Error[] = []
+  const both = Promise.withResolvers<void>()
+  const onError = (error: Error) => {
+    errors.push(error)
+    if (errors.length === 2) both.resolve()
+  }
+  const fragile = createPool({ connectionString: url, max: 2, applicationName: 'fragile', onError })
+  t.teardown(() => fragile.end())
+  const busy = await fragile.connect()
+  await fragile.query('select 1') // the second connection, idle from now on
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fragile'`,
+  )
+  await both.promise
+  busy.release(true)
+  t.equal(errors.length, 2, 'each is reported once')
+  t.same((await fragile.query('select 1 as one')).rows, [{ one: 1 }])
+})
+
+t.test('kysely finds the tables without naming their schema', async (t) => {
+  const row = await createDatabase(pool).selectFrom('tenant').select('key').executeTakeFirst()
+  t.match(row, { key: 'postrider:operator' })
+})
+
+t.test('options in the URL reach the server, and do not replace ours', async (t) => {
+  const withOptions = `${url}?options=-c%20work_mem%3D7MB%20-c%20jit%3Don`
+  const own = createPool({ connectionString: withOptions, max: 1, applicationName: 'test' })
+  t.teardown(() => own.end())
+  const { rows } = await own.query(
+    `select current_setting('work_mem') as work_mem, current_setting('jit') as jit`,
+  )
+  t.same(rows, [{ work_mem: '7MB', jit: 'off' }])
+})
+
+t.test('a connection that cannot be set up is closed, and the next one is tried', async (t) => {
+  const settings = { 'postrider.key_wait': '1ms', work_mem: 'none' }
+  const wrong = createPool({ connectionString: url, max: 1, applicationName: 'wrong', settings })
+  t.teardown(() => wrong.end())
+  for (const _ of [1, 2]) await t.rejects(wrong.query('select 1'), { code: '22023' })
+  await untilHolds(
+    pool,
+    `select count(*) = 0 as holds from pg_stat_activity where application_name = 'wrong'`,
+    [],
+  )
+})
+
+for (const pooled of [false, true]) {
+  const where = pooled ? 'behind a pooler' : 'directly'
+  t.test(`${where}, a standby refuses writes as an outage, whatever its role has`, async (t) => {
+    const { url: standby, start, stop } = await startRestartablePostgres(t)
+    const query = (text: string) => queryOnce(t, { connectionString: standby, pooled }, text)
+    await query('alter role postgres set default_transaction_read_only = on')
+    await query('create table public.thing ()')
+    const [{ data_directory }] = await query('show data_directory')
+    await stop('fast')
+    await writeFile(join(data_directory, 'standby.signal'), '')
+    await start()
+    const refused = query('insert into public.thing default values')
+    t.ok(isOutage(await refused.catch((error: unknown) => error)))
+  })
+}
+
+async function queryOnce(
+  t: Test,
+  options: Pick<Parameters<typeof createPool>[0], 'connectionString' | 'pooled'>,
+  text: string,
+) {
+  const once = createPool({ ...options, max: 1, applicationName: 'test' })
+  t.teardown(() => once.end())
+  return (await once.query(text)).rows
+}

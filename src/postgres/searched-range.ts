@@ -1,0 +1,57 @@
+import { type Kysely, sql } from 'kysely'
+import { type EventId, eventId, type TenantId } from '../ids.ts'
+import { containsText } from './contains-text.ts'
+import type { Condition } from './list-query.ts'
+import type { Database } from './schema.ts'
+
+const DAY_MS = 86_400_000
+/** Text is looked for in the data itself, for which there is no index. */
+const SEARCHED_MS_DEFAULT = DAY_MS
+const SEARCHED_MS_MAX = 31 * DAY_MS
+
+/** The time in which text is looked for: a day, or as much as is asked for up to a month. */
+export function searchedRange(
+  { since, until }: { since?: Date | undefined; until?: Date | undefined },
+  now: Date,
+): { since: Date; until: Date | undefined } {
+  const end = until ?? now
+  const earliest = new Date(end.getTime() - SEARCHED_MS_MAX)
+  const wanted = since ?? new Date(end.getTime() - SEARCHED_MS_DEFAULT)
+  return { since: wanted > earliest ? wanted : earliest, until }
+}
+
+/**
+ * The event that the text names: its id, the id of one of its deliveries, or its idempotency key of the
+ * last 7 days. Found by indexes, whenever it was published.
+ *
+ * @param tenantId undefined for operators, who look at every tenant; a key then names nothing
+ */
+export async function findNamed(
+  database: Kysely<Database>,
+  tenantId: TenantId | undefined,
+  text: string,
+): Promise<EventId | null> {
+  const id = eventId.safeParse(text).data ?? null
+  const isOurs = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`
+  const { rows } = await sql<{ id: EventId }>`
+    select id from postrider.event where id = ${id} and ${isOurs}
+    union all
+    select event_id from postrider.delivery where id = ${id} and ${isOurs}
+    union all
+    select event_id from postrider.idempotency where tenant_id = ${tenantId ?? null} and key = ${text}
+    limit 1`.execute(database)
+  return rows[0]?.id ?? null
+}
+
+/**
+ * Whether the text is in the data, as people read it: however letters are written (`containsText`) and escaped.
+ * Or whether it is the idempotency key.
+ *
+ * jsonb has no escapes but those that it needs. Data without a backslash has none at all, so it is not parsed.
+ */
+export function isAbout(text: string): Condition {
+  const spellings = [...new Set([text, JSON.stringify(text).slice(1, -1)])]
+  return sql`(${containsText(sql`data::text`, spellings)}
+    or (strpos(data::text, ${'\\'}) > 0 and ${containsText(sql`data::jsonb::text`, spellings)})
+    or idempotency_key = ${text})`
+}

@@ -1,0 +1,304 @@
+import { readFile } from 'node:fs/promises'
+import pg from 'pg'
+import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
+import { createPool } from '../postgres/pool.ts'
+import { captureLog } from '../testing/log-lines.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createHeldJobs } from './held-jobs.ts'
+import { RELEASE_STATEMENTS, type ResilientOptions, resilient } from './resilient-pool.ts'
+import { startWorkerPool } from './worker-pool.ts'
+
+const database = await createTestDatabase(t)
+const HOLDER = 'the-runner'
+
+function start(
+  t: { teardown(fn: () => Promise<void>): void },
+  options: Partial<ResilientOptions> = {},
+) {
+  const pool = createPool({
+    connectionString: database.url,
+    max: 2,
+    applicationName: 'resilient',
+    json: 'parsed',
+  })
+  t.teardown(async () => {
+    if (!pool.ended) await pool.end()
+  })
+  return resilient(pool, {
+    holder: HOLDER,
+    heldJobs: heldJobs(),
+    onRetry: () => {},
+    log: captureLog().log,
+    ...options,
+  })
+}
+
+const heldJobs = () => createHeldJobs(HOLDER, captureLog().log)
+
+/** A job as it is while the given runner has it; null: nobody. */
+async function addJob(lockedBy: string | null): Promise<string> {
+  const { rows } = await database.pool.query<{ id: string }>(
+    `select id from graphile_worker.add_job('of-this-test', '{}'::json)`,
+  )
+  const id = rows[0]?.id ?? ''
+  await database.pool.query(
+    `update graphile_worker._private_jobs
+     set locked_by = $2::text, locked_at = case when $2::text is null then null else now() end, attempts = 1 where id = $1`,
+    [id, lockedBy],
+  )
+  return id
+}
+
+const holderOf = async (id: string) =>
+  (
+    await database.pool.query<{ locked_by: string | null }>(
+      'select locked_by from graphile_worker._private_jobs where id = $1',
+      [id],
+    )
+  ).rows[0]?.locked_by
+
+const kill = (client: { processID?: number | null }) =>
+  database.pool.query('select pg_terminate_backend($1)', [client.processID])
+
+t.test(
+  'a statement that releases a job is done on another connection when its own is lost',
+  async (t) => {
+    const retries: unknown[] = []
+    const pool = start(t, { onRetry: (error) => retries.push(error) })
+    const client = await pool.connect()
+    await kill(client as unknown as { processID: number })
+    const { rows } = await client.query({
+      name: 'return_job/graphile_worker',
+      text: 'select $1::text as holder, $2::bigint[] as ids',
+      values: [HOLDER, ['7']],
+    })
+    t.same(rows, [{ holder: HOLDER, ids: ['7'] }])
+    client.release(true)
+  },
+)
+
+const FETCH = { name: 'get_job250/graphile_worker', text: `select '7' as id` }
+const COMPLETE = { name: 'complete_job/graphile_worker', text: 'select 1' }
+
+t.test('a statement that takes jobs is never repeated', async (t) => {
+  const pool = start(t, { onRetry: () => t.fail('tried again') })
+  const client = await pool.connect()
+  await kill(client as unknown as { processID: number })
+  await t.rejects(client.query(FETCH))
+  client.release(true)
+})
+
+t.test('before a fetch, what a lost answer left locked is given back', async (t) => {
+  const [known, unknown, ofAnother] = [
+    await addJob(HOLDER),
+    await addJob(HOLDER),
+    await addJob('another'),
+  ]
+  const held = heldJobs()
+  held.fetched([known])
+  const pool = start(t, { heldJobs: held })
+  const losing = await pool.connect()
+  await kill(losing as unknown as { processID: number })
+  await t.rejects(losing.query(FETCH))
+  losing.release(true)
+  t.equal(await holderOf(unknown), HOLDER)
+
+  const client = await pool.connect()
+  await client.query('select 1')
+  t.equal(await holderOf(unknown), HOLDER, 'not before other statements')
+  await client.query(FETCH)
+  t.equal(await holderOf(unknown), null)
+  t.equal(await holderOf(known), HOLDER)
+  t.equal(await holderOf(ofAnother), 'another')
+  client.release()
+})
+
+// It was given back while its release was on the way; the same runner took it again, and the first release
+// then deleted what had become the job of the next attempt: 29 deliveries lay for ever in a chaos run.
+t.test('a job is held until its release is committed', async (t) => {
+  const held = heldJobs()
+  const pool = start(t, { heldJobs: held })
+  const client = await pool.connect()
+  await client.query(FETCH)
+  t.equal(held.count(), 1)
+  const releasing = client.query({ ...COMPLETE, values: ['7'] })
+  t.equal(held.count(), 1)
+  await releasing
+  t.equal(held.count(), 0)
+  client.release()
+})
+
+// A runner that was found dead and lives finishes its attempt, and so puts the job of the next one into the
+// row that was unlocked meanwhile. It must not complete that.
+t.test('a job is completed by its holder only', async (t) => {
+  const pool = start(t)
+  const client = await pool.connect()
+  const [own, unlocked, ofAnother] = [
+    await addJob(HOLDER),
+    await addJob(null),
+    await addJob('another'),
+  ]
+  for (const id of [own, unlocked, ofAnother]) await client.query({ ...COMPLETE, values: [id] })
+  t.equal(await holderOf(own), undefined)
+  t.equal(await holderOf(unlocked), null)
+  t.equal(await holderOf(ofAnother), 'another')
+  const [first, second] = [await addJob(HOLDER), await addJob(HOLDER)]
+  await client.query({
+    ...COMPLETE,
+    name: 'complete_jobs/graphile_worker',
+    values: [[first, second]],
+  })
+  t.equal(await holderOf(first), undefined)
+  t.equal(await holderOf(second), undefined)
+  client.release()
+})
+
+t.test('of all jobs that graphile-worker takes it is known when they are given back', async (t) => {
+  const held = heldJobs()
+  const pool = start(t, { heldJobs: held })
+  const names = ['succeeds', 'fails', 'waits']
+  await database.pool.query(
+    `select graphile_worker.add_job(name, '{}'::json, priority => case name when 'waits' then 1 else 0 end)
+     from unnest($1::text[]) as name, generate_series(1, 6)`,
+    [names],
+  )
+  const gate = Promise.withResolvers<void>()
+  const waiting = Promise.withResolvers<void>()
+  let waiters = 0
+  const workers = await startWorkerPool({
+    onListening: () => undefined,
+    pool,
+    id: HOLDER,
+    taskList: {
+      succeeds: async () => undefined,
+      fails: () => Promise.reject(new Error('planted')),
+      waits: () => {
+        waiters += 1
+        if (waiters === 3) waiting.resolve()
+        return gate.promise
+      },
+    },
+    concurrency: 3,
+    abortAfterMs: 10_000,
+    log: captureLog().log,
+  })
+  await waiting.promise
+  t.ok(held.count() >= 3, `${held.count()} are held`)
+  const stopped = workers.stop().catch(() => undefined)
+  gate.resolve()
+  await stopped
+  await workers.promise.catch(() => undefined)
+  t.equal(held.count(), 0)
+  const { rows } = await database.pool.query(
+    `select task_identifier as task, count(*)::int, count(locked_by)::int as locked from graphile_worker.jobs
+     where task_identifier = any ($1) group by 1 order by 1`,
+    [names],
+  )
+  t.match(rows, [
+    { task: 'fails', count: 6, locked: 0 },
+    { task: 'waits', locked: 0 },
+  ])
+})
+
+// graphile-worker ended for good when a statement that gives a job back was cancelled, or the disk was full.
+for (const code of ['57014', '53100', '58030']) {
+  t.test(`a job is given back although the server was in trouble (${code})`, async (t) => {
+    const retried: unknown[] = []
+    const pool = start(t, { onRetry: (error) => retried.push(error) })
+    await database.pool.query(
+      `create or replace function public.trouble_for_a_while() returns trigger language plpgsql as $$
+       begin
+         if nextval('public.trouble') < 3 then raise exception 'trouble' using errcode = '${code}'; end if;
+         return old;
+       end $$;
+       drop sequence if exists public.trouble;
+       create sequence public.trouble;
+       create or replace trigger trouble before delete on graphile_worker._private_jobs
+         for each row execute function public.trouble_for_a_while()`,
+    )
+    t.teardown(() => database.pool.query('drop trigger trouble on graphile_worker._private_jobs'))
+    const id = await addJob(HOLDER)
+    const client = await pool.connect()
+    await client.query({ name: 'complete_jobs/graphile_worker', text: 'unused', values: [[id]] })
+    client.release()
+    t.equal(await holderOf(id), undefined, 'completed')
+    t.match(retried, [{ code }])
+  })
+}
+
+t.test('an error that is no outage is passed on at once', async (t) => {
+  const client = await start(t, { onRetry: () => t.fail('tried again') }).connect()
+  await t.rejects(
+    client.query({
+      name: 'fail_jobs/graphile_worker',
+      text: 'select nonsense, $1::bigint[]',
+      values: [['7']],
+    }),
+    {
+      code: '42703',
+    },
+  )
+  client.release()
+})
+
+t.test('connecting is tried again until the server is back', async (t) => {
+  const refusing = new pg.Pool({ host: '127.0.0.1', port: 1 })
+  const retried = Promise.withResolvers<void>()
+  const connecting = resilient(refusing, {
+    holder: HOLDER,
+    heldJobs: heldJobs(),
+    onRetry: () => retried.resolve(),
+    log: captureLog().log,
+  }).connect()
+  await retried.promise
+  Object.assign(refusing.options, {
+    connectionString: database.url,
+    port: undefined,
+    host: undefined,
+  })
+  const client = await connecting
+  t.same((await client.query('select 1 as one')).rows, [{ one: 1 }])
+  client.release()
+  await refusing.end()
+})
+
+t.test('connecting is given up once the pool ends', async (t) => {
+  const refusing = new pg.Pool({ host: '127.0.0.1', port: 1 })
+  const retried = Promise.withResolvers<void>()
+  const connecting = resilient(refusing, {
+    holder: HOLDER,
+    heldJobs: heldJobs(),
+    onRetry: () => retried.resolve(),
+    log: captureLog().log,
+  }).connect()
+  await retried.promise
+  await refusing.end()
+  await t.rejects(connecting)
+})
+
+t.test(
+  'the statements of the installed graphile-worker have the names that are relied on',
+  async (t) => {
+    t.equal(packageJson.dependencies['graphile-worker'], '0.18.0')
+    const sources = await Promise.all(
+      ['completeJobs', 'failJobs', 'returnJobs'].map((name) =>
+        readFile(
+          new URL(`../../node_modules/graphile-worker/dist/sql/${name}.js`, import.meta.url),
+          'utf8',
+        ),
+      ),
+    )
+    const names = new Set(
+      [...sources.join().matchAll(/`([a-z_]+)\/\$\{workerSchema\}`/g)].map(
+        (match) => match[1] ?? '',
+      ),
+    )
+    t.same(names, new Set(Object.keys(RELEASE_STATEMENTS)))
+    const fetches = await readFile(
+      new URL('../../node_modules/graphile-worker/dist/sql/getJobs.js', import.meta.url),
+      'utf8',
+    )
+    t.match(fetches, /`get_job\$\{batchSize === 1 \? "" : batchSize\}\$\{hasFlags \? "F" : ""\}/)
+  },
+)

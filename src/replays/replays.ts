@@ -1,0 +1,118 @@
+import { type Kysely, type Selectable, sql } from 'kysely'
+import type { EndpointId, ReplayId, TenantId } from '../ids.ts'
+import type { Database, ReplayTable } from '../postgres/schema.ts'
+
+export type Replay = Selectable<ReplayTable> & { id: ReplayId }
+
+/** What a replay covers; left out = the default of postrider.start_replay(). */
+export interface ReplayRequest {
+  mode?: 'redeliver' | 'missed' | undefined
+  endpointId?: EndpointId | undefined
+  eventTypes?: string[] | undefined
+  states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
+  statusClass?: number | undefined
+  since: Date
+  until?: Date | undefined
+  ratePerSecond?: number | undefined
+}
+
+export class ReplayNotFound extends Error {
+  override readonly name = 'ReplayNotFound'
+  readonly code = 'replay_not_found'
+  constructor() {
+    super('there is no such replay')
+  }
+}
+
+/** As many replays run as may, of the tenant or of who asked for it. */
+export class TooManyReplays extends Error {
+  override readonly name = 'TooManyReplays'
+  readonly code = 'too_many_replays'
+  /** They take minutes; nobody knows how many. */
+  readonly retryAfterSeconds = 30
+}
+
+/** How many replays may run at once. */
+export interface ReplayBounds {
+  ofTenant: number
+  /** Of one API key or link to the portal. */
+  ofKey: number
+}
+
+export interface Replays {
+  /** How many it would make due; 100,000 stands for that many or more. */
+  preview(tenantKey: string, request: ReplayRequest): Promise<number>
+  /** Begins one. It goes on by jobs, whichever runners are alive. @throws TooManyReplays */
+  start(tenantKey: string, request: ReplayRequest, who: string): Promise<Replay>
+  list(tenantId: TenantId, page: { limit: number; before: ReplayId | null }): Promise<Replay[]>
+  /** @throws ReplayNotFound */
+  get(tenantId: TenantId, id: ReplayId): Promise<Replay>
+  /** Ends a running one; what is due already is delivered. @throws ReplayNotFound */
+  cancel(tenantId: TenantId, id: ReplayId, who: string): Promise<Replay>
+}
+
+/** @param options.bounds left out = any number runs */
+export function createReplays({
+  database,
+  bounds,
+}: {
+  database: Kysely<Database>
+  bounds?: ReplayBounds
+}): Replays {
+  const call = async (tenantKey: string, request: ReplayRequest, who: string, preview: boolean) => {
+    const { rows } = await sql<Replay>`
+      select * from postrider.start_replay(
+        tenant => ${tenantKey}, since => ${request.since}, until => coalesce(${request.until ?? null}, now()),
+        mode => ${request.mode ?? 'redeliver'}, endpoint => ${request.endpointId ?? null},
+        event_types => ${request.eventTypes ?? ['*']}, states => ${request.states ?? ['failed']},
+        status_class => ${request.statusClass ?? null},
+        rate_per_second => ${request.ratePerSecond ?? DEFAULT_RATE_PER_SECOND},
+        who => ${who}, preview => ${preview},
+        of_tenant_max => ${bounds?.ofTenant ?? null}, of_requester_max => ${bounds?.ofKey ?? null})`
+      .execute(database)
+      .catch(refusedFor)
+    if (!rows[0]) throw new Error('start_replay answered nothing')
+    return rows[0]
+  }
+  const find = async (tenantId: TenantId, id: ReplayId): Promise<Replay> => {
+    const row = await selectReplays(database, tenantId).where('id', '=', id).executeTakeFirst()
+    if (!row) throw new ReplayNotFound()
+    return row
+  }
+
+  return {
+    preview: async (tenantKey, request) => (await call(tenantKey, request, 'preview', true)).total,
+    start: (tenantKey, request, who) => call(tenantKey, request, who, false),
+    list: (tenantId, { limit, before }) => {
+      const query = selectReplays(database, tenantId).orderBy('id', 'desc').limit(limit)
+      return (before === null ? query : query.where('id', '<', before)).execute()
+    },
+    get: find,
+    async cancel(tenantId, id, who) {
+      await find(tenantId, id)
+      await sql`select postrider.cancel_replay(${id}, ${who})`.execute(database)
+      return find(tenantId, id)
+    },
+  }
+}
+
+/** What `refuse_replay` raises. */
+const TOO_MANY = '54000'
+
+function refusedFor(error: Error & { code?: string }): never {
+  if (error.code !== TOO_MANY) throw error
+  throw new TooManyReplays(`${error.message}; wait until one is done, or cancel one`, {
+    cause: error,
+  })
+}
+
+/** Slow enough that a receiver which has just come back notices little of it. */
+const DEFAULT_RATE_PER_SECOND = 50
+
+function selectReplays(database: Kysely<Database>, tenantId: TenantId) {
+  return database
+    .selectFrom('replay')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .$castTo<Replay>()
+}

@@ -1,0 +1,263 @@
+import type { EndpointId } from '../ids.ts'
+import { type Purpose, purposeOf, SecretUnreadable, sealedTexts } from '../secrets/secrets.ts'
+import type { ClientCertificate } from '../sending/connections.ts'
+import type { Failure } from '../sending/failure.ts'
+import { type AttemptResult, isRetryable } from '../sending/outcome.ts'
+import type { AttemptReason } from '../sending/reason.ts'
+import type { SendRequest } from '../sending/send.ts'
+import { InvalidSecret } from '../sending/signing-secret.ts'
+import type { OpenSpan, Tracing } from '../tracing/tracing.ts'
+import type { Claimed, WakeUp } from './claim.ts'
+import type { Finished, Verdict } from './finish.ts'
+import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
+import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
+
+/** How long a delivery waits whose secret could not be opened, and whose endpoint could not be held for it. */
+const UNREADABLE_PAUSE_SECONDS = 60
+
+export interface DeliverDependencies {
+  claim(wakeUp: WakeUp): Promise<Claimed | null>
+  send(request: SendRequest): Promise<AttemptResult>
+  finish(finished: Finished): Promise<Verdict>
+  /** Opens a secret of an endpoint; throws when no key fits. */
+  decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
+  /** Has what is open for an endpoint held, until what cannot be opened here can be. Returns whether it is. */
+  holdUnreadable(unreadable: Unreadable): Promise<boolean>
+  /** Used where an endpoint has no schedule or timeout of its own. */
+  schedule: RetrySchedule
+  timeoutMs: number
+  random(): number
+  /** Nothing could be sent, for a reason of ours such as a secret that no key opens. */
+  onFault(error: unknown, claimed: Claimed): void
+  /** Null = nothing is traced. */
+  tracing: Tracing | null
+  /** One line for each attempt. */
+  log(attempted: DeliveryAttempted): void
+}
+
+export interface Unreadable {
+  endpointId: EndpointId
+  /** The endpoint's secrets, its client key or headers, that could not be opened or cannot sign. */
+  sealed: string[]
+  /** For operators; holds no secret. */
+  detail: string
+}
+
+/** The wide log line of one attempt. */
+export interface DeliveryAttempted {
+  tenantId: string
+  endpointId: string
+  eventId: string
+  eventType: string | null
+  deliveryId: string
+  attemptId: string
+  attempt: number
+  outcome: string
+  statusCode: number | null
+  reason: AttemptReason | null
+  error: string | null
+  errorDetail?: string
+  durationMs: number
+  /** From when the event could first be sent to the end of this attempt. */
+  ageMs: number
+  verdict: Verdict
+  nextInSeconds: number | null
+}
+
+/** The attempt was finished after another runner had taken the delivery over. */
+export class AttemptStale extends Error {
+  override readonly name = 'AttemptStale'
+  readonly code = 'attempt_stale'
+  constructor(deliveryId: string) {
+    super(`the attempt of delivery ${deliveryId} was finished after another had taken over`)
+  }
+}
+
+/**
+ * Makes the deliver job: claim → send → decide → finish.
+ *
+ * The claim is committed before the request and the outcome after it; no transaction is open meanwhile. A
+ * failed attempt is an ordinary outcome. What is thrown is a fault of ours, which graphile-worker retries,
+ * and `AttemptStale`: completing a job deletes it by id, no matter who holds it by then, so a runner that lost
+ * its claim must not complete.
+ */
+export function createDeliver(deps: DeliverDependencies) {
+  return async function deliver(
+    wakeUp: WakeUp,
+    signal?: AbortSignal,
+  ): Promise<AttemptResult | null> {
+    const claimed = await deps.claim(wakeUp)
+    if (!claimed) return null
+
+    const span = startAttemptSpan(deps.tracing, claimed)
+    const attempted = await attempt(deps, claimed, span, signal).catch((error: unknown) => {
+      span?.end({}, 'not finished')
+      throw error
+    })
+    if (attempted.verdict === 'stale') throw new AttemptStale(claimed.deliveryId)
+    return attempted.result
+  }
+}
+
+async function attempt(
+  deps: DeliverDependencies,
+  claimed: Claimed,
+  span: OpenSpan | null,
+  signal?: AbortSignal,
+): Promise<{ result: AttemptResult; verdict: Verdict }> {
+  const result = await sendClaimed(deps, claimed, span, signal)
+  const nextInSeconds = decide(deps, claimed, result)
+  const { deliveryId, attemptId } = claimed
+  const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds })
+
+  const attempted = describe(claimed, result, verdict, nextInSeconds)
+  deps.log(attempted)
+  if (span) endAttemptSpan(span, attempted)
+  return { result, verdict }
+}
+
+async function sendClaimed(
+  deps: DeliverDependencies,
+  claimed: Claimed,
+  span: OpenSpan | null,
+  signal?: AbortSignal,
+): Promise<AttemptResult> {
+  if (claimed.body === null) return notSent(ERASED)
+  try {
+    const secrets = claimed.secrets.map((secret) =>
+      deps.decryptSecret(secret, claimed.endpointId, 'signing-secret'),
+    )
+    const request = {
+      url: claimed.url,
+      eventId: claimed.eventId,
+      body: claimed.body,
+      headers: { ...claimed.headers, ...secretHeadersOf(deps, claimed) },
+      secretHeaders: Object.keys(claimed.secretHeaders),
+      secrets,
+      clientCertificate: clientCertificateOf(deps, claimed),
+      timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
+      signal,
+      // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
+      newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
+    }
+    const parent = span?.context ?? traceOf(claimed)
+    return await sendTraced(deps.send, request, { tracing: deps.tracing, parent })
+  } catch (cause) {
+    deps.onFault(cause, claimed)
+    if (!(cause instanceof SecretUnreadable || cause instanceof InvalidSecret)) {
+      return notSent(FAULT)
+    }
+    const sealed = unopened(deps, claimed)
+    const { endpointId } = claimed
+    const isHeld = await deps.holdUnreadable({ endpointId, sealed, detail: cause.message })
+    // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
+    return { ...notSent(UNREADABLE), retryAfterSeconds: isHeld ? 0 : UNREADABLE_PAUSE_SECONDS }
+  }
+}
+
+function secretHeadersOf(
+  { decryptSecret }: DeliverDependencies,
+  { endpointId, secretHeaders }: Claimed,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(secretHeaders).map(([name, sealed]) => [
+      name,
+      decryptSecret(sealed, endpointId, purposeOf(name)),
+    ]),
+  )
+}
+
+function unopened({ decryptSecret }: DeliverDependencies, claimed: Claimed): string[] {
+  const closed = sealedTexts(claimed).filter(({ sealed, purpose }) => {
+    try {
+      decryptSecret(sealed, claimed.endpointId, purpose)
+      return false
+    } catch {
+      return true
+    }
+  })
+  // All can be opened, and one of the secrets is none that signs.
+  return closed.length > 0 ? closed.map(({ sealed }) => sealed) : claimed.secrets
+}
+
+function clientCertificateOf(
+  { decryptSecret }: DeliverDependencies,
+  { endpointId, clientCertificate: chain, clientKeyEncrypted: key }: Claimed,
+): ClientCertificate | null {
+  if (chain === null || key === null) return null
+  // No two texts that were encrypted are alike, so this one stands for its key and its endpoint.
+  return { id: key, chain, openKey: () => decryptSecret(key, endpointId, 'client-key') }
+}
+
+const ERASED: Failure = {
+  outcome: 'blocked',
+  reason: 'erased',
+  error: 'the data of the event was erased',
+}
+
+const UNREADABLE: Failure = {
+  outcome: 'interrupted',
+  reason: 'secret_unreadable',
+  error:
+    'the secret, the client key or a secret header of the endpoint cannot be opened; its deliveries are held',
+}
+
+const FAULT: Failure = {
+  outcome: 'interrupted',
+  reason: 'fault',
+  error: 'the request could not be made, by a fault of this service',
+}
+
+function notSent(failure: Failure): AttemptResult {
+  return {
+    ...failure,
+    statusCode: null,
+    durationMs: 0,
+    timings: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null },
+    requestHeaders: {},
+    responseHeaders: null,
+    responseBody: null,
+    retryAfterSeconds: null,
+  }
+}
+
+/** Seconds until the next attempt, `null` = the delivery has reached its end. */
+function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResult): number | null {
+  if (!isRetryable(result)) return null
+  // Cut off, by a shutdown or with its connection: at once. It is no failure, and costs no step. A fault of ours
+  // may be there for ever, so it takes the schedule like a failure.
+  if (result.outcome === 'interrupted' && result.reason !== 'fault') {
+    return result.retryAfterSeconds ?? 0
+  }
+  const delaysSeconds = claimed.retrySchedule ?? deps.schedule.delaysSeconds
+  return nextDelaySeconds({ ...deps.schedule, delaysSeconds }, claimed.scheduleStep + 1, {
+    random: deps.random(),
+    retryAfterSeconds: result.retryAfterSeconds,
+  })
+}
+
+function describe(
+  claimed: Claimed,
+  result: AttemptResult,
+  verdict: Verdict,
+  nextInSeconds: number | null,
+): DeliveryAttempted {
+  return {
+    tenantId: claimed.tenantId,
+    endpointId: claimed.endpointId,
+    eventId: claimed.eventId,
+    eventType: claimed.eventType,
+    deliveryId: claimed.deliveryId,
+    attemptId: claimed.attemptId,
+    attempt: claimed.attemptNumber,
+    outcome: result.outcome,
+    statusCode: result.statusCode,
+    reason: result.reason,
+    error: result.error,
+    ...(result.errorDetail !== undefined && { errorDetail: result.errorDetail }),
+    durationMs: result.durationMs,
+    ageMs: Math.round(claimed.waitedMs + result.durationMs),
+    verdict,
+    nextInSeconds,
+  }
+}

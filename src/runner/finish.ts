@@ -1,0 +1,107 @@
+import type { Pool } from 'pg'
+import type { AttemptId, DeliveryId } from '../ids.ts'
+import { createBatcher } from '../postgres/batcher.ts'
+import { isPassing, retryThroughOutage } from '../postgres/outage.ts'
+import type { AttemptResult } from '../sending/outcome.ts'
+
+/** With answers of 16 KiB each, a statement of 1.6 MB. */
+const FINISHES_IN_BATCH_MAX = 100
+const FINISH_LANES = 2
+/**
+ * How long an outcome is kept in memory while the database is away. Longer outages end in a repeat of the
+ * request, which at-least-once allows; the runner must not collect outcomes for ever.
+ */
+const OUTAGE_MS_MAX = 10 * 60_000
+
+export interface Finished {
+  deliveryId: DeliveryId
+  attemptId: AttemptId
+  result: AttemptResult
+  /** Seconds until the next attempt, `null` = none. */
+  nextInSeconds: number | null
+}
+
+/** The delivery's new state; `stale`: another runner had taken over; `already`: finished before. */
+export type Verdict =
+  | 'delivered'
+  | 'pending'
+  | 'failed'
+  | 'held'
+  | 'cancelled'
+  | 'stale'
+  | 'already'
+
+export interface FinishOptions {
+  /** An endpoint that failed for so long without a success is disabled. */
+  disableAfterSeconds: number
+  /** How long an outcome is kept while the database is away; default ten minutes. */
+  outageMsMax?: number | undefined
+  onRetry?: (error: unknown) => void
+}
+
+/**
+ * Makes the finish step: writes attempt, delivery and next job in one transaction.
+ *
+ * Finishing twice is harmless, so the statement is repeated through outages: an answer that a receiver has
+ * given is not forgotten because Postgres restarts. Concurrent finishes go as one statement; when Postgres
+ * refuses that, each goes alone, so that one of them costs no other its answer.
+ */
+export function createFinish(pool: Pool, options: FinishOptions) {
+  const { outageMsMax: forMs = OUTAGE_MS_MAX, onRetry } = options
+  const persistently = (finished: readonly Finished[]) =>
+    retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
+      forMs,
+      ...(onRetry && { onRetry }),
+    })
+  const batcher = createBatcher<Finished, Verdict>({
+    maxItems: FINISHES_IN_BATCH_MAX,
+    lanes: FINISH_LANES,
+    run: (finished) =>
+      persistently(finished).catch((error: unknown) => {
+        if (finished.length === 1 || isPassing(error)) throw error
+        return Promise.all(finished.map((one) => persistently([one]).then(verdictOf, asError)))
+      }),
+  })
+  return (finished: Finished): Promise<Verdict> => batcher.add(finished)
+}
+
+const verdictOf = ([verdict]: Verdict[]): Verdict => verdict ?? 'already'
+
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error), { cause: error })
+
+async function finishMany(
+  pool: Pool,
+  finished: readonly Finished[],
+  disableAfterSeconds: number,
+): Promise<Verdict[]> {
+  const { rows } = await pool.query<{ attempt_id: string; verdict: Verdict }>({
+    name: 'postrider_finish',
+    text: 'select attempt_id, verdict from postrider.finish_many($1::json, make_interval(secs => $2))',
+    values: [JSON.stringify(finished.map(asAttemptResult)), disableAfterSeconds],
+  })
+  const verdicts = new Map(rows.map((row) => [row.attempt_id, row.verdict]))
+  return finished.map(({ attemptId }) => verdicts.get(attemptId) ?? 'already')
+}
+
+/** The composite type postrider.attempt_result. */
+function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds }: Finished) {
+  return {
+    delivery_id: deliveryId,
+    attempt_id: attemptId,
+    outcome: result.outcome,
+    status_code: result.statusCode,
+    reason: result.reason,
+    error: result.error,
+    error_detail: result.errorDetail,
+    duration_ms: result.durationMs,
+    dns_ms: result.timings.dnsMs,
+    connect_ms: result.timings.connectMs,
+    tls_ms: result.timings.tlsMs,
+    first_byte_ms: result.timings.firstByteMs,
+    request_headers: result.requestHeaders,
+    response_headers: result.responseHeaders,
+    response_body: result.responseBody,
+    next_in_seconds: nextInSeconds,
+  }
+}

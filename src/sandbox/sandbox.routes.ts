@@ -1,0 +1,57 @@
+import type { Env, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { showHiddenInHtml } from '../hidden-characters.ts'
+import { createReceivedRequests } from './received-requests.ts'
+import { SANDBOX_PATH } from './sandbox-endpoint.ts'
+import { PAGE_HEADERS, renderPage } from './sandbox-page.ts'
+import { type SandboxServices, verifyRequest } from './verify-request.ts'
+
+/** Type and time around the data of the largest event. */
+const ENVELOPE_BYTES = 4_096
+/** What is delivered at most, where the data of an event may be so large. */
+export const deliveredBytesMax = (eventBytesMax: number): number => eventBytesMax + ENVELOPE_BYTES
+
+/**
+ * Adds a receiver that shows what arrived and whether its signature verified.
+ *
+ * It takes requests without a key, as every receiver does, and shows them to anyone who can reach the
+ * address; `postrider dev` listens on this machine only.
+ */
+export function addSandboxRoutes<E extends Env>(
+  app: Hono<E>,
+  { eventBytesMax, ...services }: SandboxServices & { eventBytesMax: number },
+): void {
+  const received = createReceivedRequests()
+
+  app.post(
+    `${SANDBOX_PATH}/in/:tenant`,
+    bodyLimit({ maxSize: deliveredBytesMax(eventBytesMax) }),
+    async (c) => {
+      const receivedAt = new Date().toISOString()
+      const body = Buffer.from(await c.req.arrayBuffer())
+      const headers = c.req.header()
+      const tenant = c.req.param('tenant')
+      const verification = await verifyRequest(services, tenant, { headers, body })
+      received.add({
+        receivedAt,
+        method: c.req.method,
+        path: c.req.path,
+        tenant,
+        headers,
+        body: body.toString('utf8'),
+        bodyBytes: body.length,
+        signature: verification.valid
+          ? { verified: true, reason: null }
+          : { verified: false, reason: verification.reason },
+      })
+      return c.text('ok\n')
+    },
+  )
+  app.get(SANDBOX_PATH, async (c) => {
+    const page = String(await renderPage(received.list()))
+    return c.html(showHiddenInHtml(page), 200, PAGE_HEADERS)
+  })
+  app.get(`${SANDBOX_PATH}/requests.json`, (c) =>
+    c.json({ data: received.list() }, 200, { 'cache-control': 'no-store' }),
+  )
+}

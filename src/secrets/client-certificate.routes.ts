@@ -1,0 +1,108 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import { Problem } from '../http/problem.ts'
+import { settingsBody } from '../http/request-body.ts'
+import { json, OF_BODY, problems } from '../http/responses.ts'
+import { storableText } from '../http/validation.ts'
+import type { CertificateDescription } from './client-certificate.ts'
+import type { ClientCertificates } from './client-certificates.ts'
+
+/** The service measures them again; this keeps what it quotes short. */
+const PEM_LENGTH_MAX = 65_536
+const path = '/api/tenants/{tenant}/endpoints/{id}/client-certificate'
+const tags = endpointTags
+const time = z.iso.datetime()
+
+const input = z
+  .strictObject({
+    certificate: storableText(PEM_LENGTH_MAX).openapi({
+      description: "PEM: the endpoint's own first, then those of the authorities between.",
+    }),
+    privateKey: storableText(PEM_LENGTH_MAX).openapi({
+      description: 'PEM, without a passphrase. Encrypted at rest, and never shown again.',
+    }),
+  })
+  .openapi('NewClientCertificate')
+
+const certificateSchema = z
+  .object({
+    subject: z.string(),
+    issuer: z.string(),
+    serialNumber: z.string(),
+    fingerprint: z.string().openapi({ description: 'SHA-256, `AB:CD:…`.' }),
+    validFrom: time,
+    validTo: time,
+  })
+  .openapi('ClientCertificate')
+
+export function addClientCertificateRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    clientCertificates: ClientCertificates
+    authenticate: Authenticate
+    tenantOfPath: MiddlewareHandler<ApiEnv>
+  },
+): void {
+  const { clientCertificates, authenticate, tenantOfPath } = options
+  const managing = [authenticate('manage'), tenantOfPath]
+
+  const show = createRoute({
+    method: 'get',
+    path,
+    summary: 'Show the client certificate of an endpoint (mTLS)',
+    tags,
+    middleware: [authenticate('read'), tenantOfPath],
+    request: { params: endpointParams },
+    responses: { 200: json(certificateSchema, 'What is public of it.'), ...problems(404) },
+  })
+  app.openapi(show, async (c) => {
+    const id = endpointOf(c.req.valid('param'))
+    const found = await clientCertificates.get(c.get('tenant').id, id)
+    if (!found) throw new Problem('client_certificate_not_found')
+    return c.json(present(found), 200)
+  })
+
+  const put = createRoute({
+    method: 'put',
+    path,
+    summary: 'Give an endpoint a client certificate, in place of the one it has',
+    tags,
+    middleware: [...managing, settingsBody],
+    request: {
+      params: endpointParams,
+      body: { required: true, content: { 'application/json': { schema: input } } },
+    },
+    responses: {
+      200: json(certificateSchema, 'Attempts that begin from now on show it.'),
+      ...problems(404, ...OF_BODY),
+    },
+  })
+  app.openapi(put, async (c) => {
+    const id = endpointOf(c.req.valid('param'))
+    return c.json(
+      present(await clientCertificates.set(c.get('tenant').id, id, c.req.valid('json'))),
+      200,
+    )
+  })
+
+  const remove = createRoute({
+    method: 'delete',
+    path,
+    summary: 'Show no client certificate any more',
+    tags,
+    middleware: managing,
+    request: { params: endpointParams },
+    responses: { 204: { description: 'There is none.' }, ...problems(404) },
+  })
+  app.openapi(remove, async (c) => {
+    await clientCertificates.clear(c.get('tenant').id, endpointOf(c.req.valid('param')))
+    return c.body(null, 204)
+  })
+}
+
+function present(found: CertificateDescription): z.output<typeof certificateSchema> {
+  const { validFrom, validTo } = found
+  return { ...found, validFrom: validFrom.toISOString(), validTo: validTo.toISOString() }
+}

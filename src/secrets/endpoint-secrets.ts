@@ -1,0 +1,211 @@
+import { type Kysely, sql } from 'kysely'
+import type { EndpointId, TenantId } from '../ids.ts'
+import { EndpointNotFound } from '../not-found.ts'
+import { transact } from '../postgres/operate.ts'
+import type { Database } from '../postgres/schema.ts'
+import {
+  fromStoredForm,
+  isPrivateKey,
+  prefixOf,
+  readSecret,
+  type SecretEncoding,
+  type SigningSecret,
+  storedForm,
+} from '../sending/signing-secret.ts'
+import type { HeaderBox } from './secret-headers.ts'
+import { type SecretBox, SecretUnreadable } from './secrets.ts'
+
+/** Each live secret is one more signature in a header that receivers parse. */
+const LIVE_SECRETS_MAX = 5
+/** Time for a receiver to deploy its new secret. */
+export const OVERLAP_SECONDS_DEFAULT = 86_400
+
+export class TooManySecrets extends Error {
+  override readonly name = 'TooManySecrets'
+  readonly code = 'too_many_secrets'
+  constructor() {
+    super(`${LIVE_SECRETS_MAX} secrets sign already; wait for an overlap to end, or set it to 0`)
+  }
+}
+
+/**
+ * `hmac`: sender and receiver share it (`whsec_`). `ed25519`: only we have it (`whsk_`), and the receiver
+ * has its public key (`whpk_`), with which nobody can forge a request.
+ */
+export type SecretKind = 'hmac' | 'ed25519'
+
+/** A secret from elsewhere, or what one to generate is to be like. */
+export interface GivenSecret {
+  secret?: string | undefined
+  kind?: SecretKind | undefined
+  /** How the secret is read; left out: as `readSecret` takes it. */
+  encoding?: SecretEncoding | undefined
+}
+
+export interface LiveSecret extends SigningSecret {
+  createdAt: Date
+  /** End of its overlap; null for the current one. */
+  expiresAt: Date | null
+}
+
+type EndpointKey = { id: EndpointId; tenant_id: TenantId }
+
+export interface EndpointSecrets {
+  /** Stores the secret, or a generated one, in the caller's transaction. @throws InvalidSecret */
+  add(
+    database: Kysely<Database>,
+    endpoint: EndpointKey,
+    given?: GivenSecret & { prefix?: string | undefined },
+  ): Promise<SigningSecret>
+  /** For the secret headers of an endpoint. */
+  headerBox(id: EndpointId): HeaderBox
+  /** Every secret that signs now, the current one first. @throws EndpointNotFound */
+  list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
+  /**
+   * Replaces the current secret; the old one goes on signing next to it for `overlapSeconds`. A generated one
+   * is of the same kind and read in the same way unless something else is asked for, so that the receiver
+   * can take it as it took the old one.
+   *
+   * @throws EndpointNotFound
+   * @throws TooManySecrets
+   * @throws InvalidSecret
+   */
+  rotate(
+    tenantId: TenantId,
+    id: EndpointId,
+    options: GivenSecret & { overlapSeconds?: number | undefined },
+  ): Promise<LiveSecret[]>
+}
+
+export function createEndpointSecrets(options: {
+  database: Kysely<Database>
+  box: SecretBox
+  /** A new secret, as people are shown it. */
+  generateSecret: (kind: SecretKind, encoding?: SecretEncoding, prefix?: string) => string
+}): EndpointSecrets {
+  const { database, box, generateSecret } = options
+
+  const add: EndpointSecrets['add'] = async (on, endpoint, given = {}) => {
+    const { kind = 'hmac', encoding = 'base64', prefix } = given
+    const secret: SigningSecret =
+      given.secret === undefined
+        ? { secret: generateSecret(kind, encoding, prefix), encoding }
+        : readSecret(given.secret, given.encoding)
+    await on
+      .insertInto('endpoint_secret')
+      .values({
+        tenant_id: endpoint.tenant_id,
+        endpoint_id: endpoint.id,
+        encrypted: box.encrypt(storedForm(secret), endpoint.id, 'signing-secret'),
+      })
+      .execute()
+    return secret
+  }
+
+  const read = async (on: Kysely<Database>, id: EndpointId): Promise<LiveSecret[]> => {
+    const rows = await selectLive(on, id).execute()
+    return rows.map((row) => ({
+      ...fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')),
+      createdAt: row.created_at,
+      expiresAt: row.expires_at,
+    }))
+  }
+
+  /** Null where no key opens it: rotating is the way out of that. */
+  const current = async (on: Kysely<Database>, id: EndpointId): Promise<SigningSecret | null> => {
+    const row = await selectLive(on, id).limit(1).executeTakeFirst()
+    try {
+      return row ? fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')) : null
+    } catch (error) {
+      if (error instanceof SecretUnreadable) return null
+      throw error
+    }
+  }
+
+  return {
+    add,
+    headerBox: (id) => headerBoxOf(box, id),
+    async list(tenantId, id) {
+      const assertExisting = () =>
+        selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
+      await assertExisting()
+      const live = await read(database, id)
+      // Deleted meanwhile, with its secrets.
+      if (live.length === 0) await assertExisting()
+      return live
+    },
+    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given }) =>
+      transact(database, async (transaction) => {
+        // Two rotations at once would each leave the other's secret as a current one.
+        await selectEndpoint(transaction, tenantId, id)
+          .forUpdate()
+          .executeTakeFirstOrThrow(notFound)
+        const wanted = given.secret ? given : likeThat(await current(transaction, id), given)
+        await endOverlaps(transaction, id, overlapSeconds)
+        await add(transaction, { id, tenant_id: tenantId }, wanted)
+        const live = await read(transaction, id)
+        if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
+        await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)
+        return live
+      }),
+  }
+}
+
+/** What opens and encrypts the secret headers of an endpoint. */
+export const headerBoxOf = (box: SecretBox, id: EndpointId): HeaderBox => ({
+  seal: (value, purpose) => box.encrypt(value, id, purpose),
+  open(sealed, purpose) {
+    try {
+      return box.decrypt(sealed, id, purpose)
+    } catch (error) {
+      if (error instanceof SecretUnreadable) return null
+      throw error
+    }
+  },
+})
+
+/** What is not asked for is as it was, as far as the two go together. */
+function likeThat(current: SigningSecret | null, { kind, encoding }: GivenSecret) {
+  const wasKey = current !== null && isPrivateKey(current)
+  const wantedKind = kind ?? (wasKey && encoding === undefined ? 'ed25519' : 'hmac')
+  const isAlike = current !== null && !wasKey && wantedKind === 'hmac'
+  if (!isAlike || (encoding !== undefined && encoding !== current.encoding)) {
+    return { kind: wantedKind, encoding }
+  }
+  return { kind: wantedKind, encoding: current.encoding, prefix: prefixOf(current) }
+}
+
+const notFound = () => new EndpointNotFound()
+
+const selectEndpoint = (on: Kysely<Database>, tenantId: TenantId, id: EndpointId) =>
+  on
+    .selectFrom('endpoint')
+    .select('id')
+    .where('id', '=', id)
+    .where('tenant_id', '=', tenantId)
+    .where('deleted_at', 'is', null)
+
+/** The condition of claim_many: what is listed here is what signs. */
+const selectLive = (on: Kysely<Database>, id: EndpointId) =>
+  on
+    .selectFrom('endpoint_secret')
+    .select(['encrypted', 'created_at', 'expires_at'])
+    .where('endpoint_id', '=', id)
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', sql<Date>`now()`)]))
+    .orderBy(sql`expires_at desc nulls first`)
+    .orderBy('created_at', 'desc')
+
+/** An overlap that ends sooner stays as it is; secrets that are over go, nobody needs them. */
+async function endOverlaps(
+  on: Kysely<Database>,
+  id: EndpointId,
+  overlapSeconds: number,
+): Promise<void> {
+  await sql`
+    delete from postrider.endpoint_secret
+    where endpoint_id = ${id} and expires_at <= now()`.execute(on)
+  await sql`
+    update postrider.endpoint_secret
+    set expires_at = least(expires_at, now() + make_interval(secs => ${overlapSeconds}))
+    where endpoint_id = ${id}`.execute(on)
+}

@@ -1,0 +1,129 @@
+import type { Command } from 'commander'
+import type { Pool } from 'pg'
+import { readConfig } from '../config/config.ts'
+import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { createPool } from '../postgres/pool.ts'
+import { createBar } from '../terminal/bar.ts'
+import type { CommandContext } from '../terminal/context.ts'
+import { renderTable } from '../terminal/output.ts'
+import { type ResealReport, resealAll } from './reseal.ts'
+import { createSecretBox, type SecretBox } from './secrets.ts'
+import { checkSecrets, releaseReadable, type SecretReport } from './unreadable-secrets.ts'
+
+/** Some endpoints have a secret or client key that no key opens. */
+export class SecretsUnreadable extends Error {
+  override readonly name = 'SecretsUnreadable'
+  readonly code = 'secrets_unreadable'
+}
+
+/** The work was ended before all was encrypted again. */
+export class RotationUnfinished extends Error {
+  override readonly name = 'RotationUnfinished'
+  readonly code = 'rotation_unfinished'
+}
+
+/** Opens the secrets of endpoints with the keys of the environment, by the database: no process may show them. */
+export function addSecretsCommand(program: Command, context: CommandContext): void {
+  const secrets = program
+    .command('secrets')
+    .description('whether SECRET_ENCRYPTION_KEY opens the secrets of endpoints')
+
+  secrets
+    .command('check')
+    .description('open every secret and client key; exit code 1 if no key opens one')
+    .option('--json', 'print one JSON document')
+    .action(({ json }: { json?: true }) =>
+      withSecrets(context, async (pool, box) => {
+        const report = await checkSecrets(pool, box)
+        context.print(json ? `${JSON.stringify(report)}\n` : renderReport(report))
+        refuseUnreadable(report.endpoints)
+      }),
+    )
+
+  secrets
+    .command('release')
+    .description(
+      'deliver what was held for secrets that could not be opened, where they can be now',
+    )
+    .option('--json', 'print one JSON document')
+    .action(({ json }: { json?: true }) =>
+      withSecrets(context, async (pool, box) => {
+        const done = await releaseReadable(pool, box, 'postrider secrets release')
+        const text = `released ${done.released} endpoints; ${done.held} stay held\n`
+        context.print(json ? `${JSON.stringify(done)}\n` : text)
+        refuseUnreadable(done.held)
+      }),
+    )
+}
+
+/** Encrypts all that is stored under an older key, so that this can be given up. */
+export function addRotateEncryptionCommand(program: Command, context: CommandContext): void {
+  program
+    .command('rotate-encryption')
+    .description('encrypt every secret again with the first key of SECRET_ENCRYPTION_KEY')
+    .option('--json', 'print one JSON document')
+    .action(({ json }: { json?: true }) =>
+      withSecrets(context, async (pool, box) => {
+        const report = await rotateEncryption(pool, box, context)
+        const text = `${report.resealed} of ${report.endpoints} endpoints were encrypted again\n`
+        context.print(json ? `${JSON.stringify(report)}\n` : text)
+        if (!report.isDone) throw new RotationUnfinished('stopped; run it again to go on')
+        refuseUnreadable(report.unreadable)
+      }),
+    )
+}
+
+/** With a bar on the terminal. Being asked to stop ends it between two batches. */
+async function rotateEncryption(
+  pool: Pool,
+  box: SecretBox,
+  { isWatched, stopSignal }: CommandContext,
+): Promise<ResealReport> {
+  const { rows } = await pool.query<{ count: number }>(
+    'select count(*)::int as count from postrider.endpoint',
+  )
+  const bar = createBar()
+  if (isWatched) bar.start(rows[0]?.count ?? 0, 0)
+  try {
+    return await resealAll(pool, box, {
+      who: 'postrider rotate-encryption',
+      signal: stopSignal,
+      onProgress: (endpoints) => bar.update(endpoints),
+    })
+  } finally {
+    bar.stop()
+  }
+}
+
+async function withSecrets(
+  { env }: CommandContext,
+  work: (pool: Pool, box: SecretBox) => Promise<void>,
+): Promise<void> {
+  const config = readConfig(env, 'runner')
+  const pool = createPool({
+    connectionString: config.databaseDirectUrl ?? config.databaseUrl,
+    max: 1,
+    applicationName: 'postrider secrets',
+  })
+  try {
+    await assertSchema(pool)
+    await work(pool, createSecretBox(config.secretEncryptionKeys))
+  } finally {
+    await pool.end()
+  }
+}
+
+function renderReport({ checked, unreadable, endpoints, named }: SecretReport): string {
+  if (unreadable === 0) return `all ${checked} can be opened\n`
+  const rows = named.map((endpoint) => ({ ...endpoint }))
+  const more = endpoints > named.length ? `and ${endpoints - named.length} more endpoints\n` : ''
+  return `${unreadable} of ${checked} cannot be opened:\n${renderTable(['id', 'url', 'detail'], rows)}${more}`
+}
+
+/** @throws SecretsUnreadable */
+function refuseUnreadable(endpoints: number): void {
+  if (endpoints === 0) return
+  throw new SecretsUnreadable(
+    `${endpoints} ${endpoints === 1 ? 'endpoint has a secret' : 'endpoints have secrets'} that SECRET_ENCRYPTION_KEY does not open; list the key it was stored with as well, or rotate it with no overlap`,
+  )
+}

@@ -1,0 +1,245 @@
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Request as GotRequest, Timings } from 'got'
+import { Dialing } from './dial.ts'
+import {
+  CLOSED_UNDER_US,
+  describeFailure,
+  errorCode,
+  type Failure,
+  INTERRUPTED,
+  isClosed,
+  MORE_THAN_ANSWER,
+  timedOut,
+} from './failure.ts'
+import { RawBytes } from './raw-answer.ts'
+import { isTimeout } from './reason.ts'
+import { type KeptBody, keepBody } from './response-body.ts'
+
+const REQUEST_TIMEOUT = 408
+
+/** The head of an answer; once it is complete, the receiver has decided. */
+export interface AnswerHead {
+  statusCode: number
+  headers: IncomingHttpHeaders
+}
+
+/** One request on one connection and what came of it. */
+export interface Exchange {
+  /** `null` when there was no status to be read; `failure` says why. */
+  answer: AnswerHead | null
+  /** With an answer: what is wrong with that. */
+  failure: Failure | null
+  body: KeptBody
+  dialing: Dialing
+  /** From the end of our request to the head of the answer. */
+  firstByteMs: number | null
+}
+
+/** What ends an exchange from our side. */
+export interface Deadline {
+  /** `performance.now()` at which the whole request, its answer included, has to be over. */
+  endsAt: number
+  /** For the message. */
+  timeoutMs: number
+  signals: readonly AbortSignal[]
+}
+
+/**
+ * Follows a request that was just made until it has ended, failed, run out of time, been aborted
+ * or sent more body than is kept. Never rejects.
+ *
+ * The status line decides the attempt: a receiver that says 200 and then stalls, sends for ever, or sends what
+ * node:http does not read, has taken the event, and a repeat would only burden it. A connection on which anything
+ * was wrong is closed, as nobody knows where the next answer would begin. The body is read as far as it is kept
+ * because a connection whose answer was read to its end can be used again.
+ */
+export function followExchange(
+  request: GotRequest,
+  dialingOf: DialingOf,
+  deadline: Deadline,
+): Promise<Exchange> {
+  return new Follower(request, dialingOf, deadline).exchange
+}
+
+/** What is known about the dialling of a request, once it is made. */
+type DialingOf = (made: ClientRequest) => Dialing | undefined
+
+class Follower {
+  readonly exchange: Promise<Exchange>
+  readonly #request: GotRequest
+  readonly #deadline: Deadline
+  readonly #connection: WatchedConnection
+  readonly #body = keepBody()
+  readonly #resolve: (exchange: Exchange) => void
+  readonly #timer: NodeJS.Timeout
+  #hasBody = false
+  #isSettled = false
+
+  constructor(request: GotRequest, dialingOf: DialingOf, deadline: Deadline) {
+    const { promise, resolve } = Promise.withResolvers<Exchange>()
+    this.exchange = promise
+    this.#resolve = resolve
+    this.#request = request
+    this.#deadline = deadline
+    this.#connection = watchConnection(request, dialingOf)
+    this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
+    for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
+    request.on('data', this.#keep)
+    request.on('end', this.#end)
+    request.on('upgrade', this.#refuseUpgrade)
+    // Stays on after settling: destroying a request makes it emit an error that says nothing new.
+    request.on('error', this.#fail)
+    if (deadline.signals.some((signal) => signal.aborted)) this.#abort()
+  }
+
+  readonly #abort = () => this.#stop(INTERRUPTED)
+
+  // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
+  readonly #expire = () => {
+    setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#connection.dialing())))
+  }
+
+  readonly #keep = (chunk: Buffer) => {
+    if (this.#isSettled) return
+    this.#hasBody = true
+    if (this.#body.add(chunk)) this.#stop(null)
+  }
+
+  readonly #end = () => {
+    this.#settle(this.#connection.hasMore() ? MORE_THAN_ANSWER : null)
+    // An answer may come before the receiver has taken the body. Nobody waits for the rest.
+    if (!this.#connection.isUploaded()) this.#request.destroy()
+  }
+
+  readonly #refuseUpgrade = (_response: IncomingMessage, upgraded: Duplex) => {
+    upgraded.destroy()
+    this.#stop(null)
+  }
+
+  readonly #fail = (error: unknown) => {
+    const { raw, isReused, head } = this.#connection
+    if (isReused() && raw.isEmpty() && isClosed(error)) return this.#settle(CLOSED_UNDER_US)
+    if (head() && errorCode(error) === 'HPE_INVALID_CONSTANT') return this.#settle(MORE_THAN_ANSWER)
+    this.#settle(describeFailure(error, this.#connection.dialing().phase))
+  }
+
+  /** Ends our side. Harmless when the connection went back to its pool already. */
+  #stop(failure: Failure | null): void {
+    this.#settle(failure)
+    this.#request.destroy()
+  }
+
+  #settle(failure: Failure | null): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+    for (const signal of this.#deadline.signals) signal.removeEventListener('abort', this.#abort)
+    this.#connection.dialing().end()
+    this.#resolve(this.#outcome(failure))
+  }
+
+  #outcome(failure: Failure | null): Exchange {
+    const { dialing, head, raw, firstByteMs } = this.#connection
+    const read = failure && !(head() && this.#hasBody) ? raw.read() : null
+    if (read && !this.#hasBody) this.#body.add(read.body)
+    const answer = head() ?? read
+    if (answer && this.#connection.isNoAnswer(answer)) {
+      return { ...unanswered(CLOSED_UNDER_US), dialing: dialing(), firstByteMs: firstByteMs() }
+    }
+    return {
+      answer,
+      failure: answer ? mistakeOf(failure, head() !== null) : whyNone(failure, raw),
+      body: this.#body,
+      dialing: dialing(),
+      firstByteMs: firstByteMs(),
+    }
+  }
+}
+
+const unanswered = (failure: Failure) => ({ answer: null, failure, body: keepBody() })
+
+/** What is wrong with an answer; that its body takes long, or that we had to go, is no mistake of it. */
+function mistakeOf(failure: Failure | null, hasHead: boolean): Failure | null {
+  const isOurs = failure === INTERRUPTED || (hasHead && isTimeout(failure?.reason ?? null))
+  return isOurs ? null : failure
+}
+
+function whyNone(failure: Failure | null, raw: RawBytes): Failure {
+  if (failure && failure.reason !== 'bad_answer') return failure
+  return { outcome: 'unreachable', reason: 'bad_answer', error: raw.describe() }
+}
+
+/** Knows about the connection what got does not tell. */
+function watchConnection(request: GotRequest, dialingOf: DialingOf) {
+  let dialing = new Dialing()
+  const raw = new RawBytes()
+  let native: ClientRequest | undefined
+  let head: AnswerHead | null = null
+  let hasMore = false
+  /**
+   * 408 is also what a receiver says before it closes a connection that was idle for too long. It may have said so
+   * before our request was there (RFC 9110, 15.5.9); browsers repeat such requests too.
+   */
+  const isNoAnswer = ({ statusCode }: { statusCode?: number | undefined }) =>
+    statusCode === REQUEST_TIMEOUT && native?.reusedSocket === true
+  const onSocket = (socket: Socket) => {
+    if (native?.reusedSocket) dialing.phase = 'answer'
+    socket.prependListener('data', raw.add)
+    native?.once('close', () => socket.removeListener('data', raw.add))
+  }
+  const onResponse = (response: IncomingMessage) => {
+    const { socket, statusCode = 0 } = response
+    // node:http reads numbers that are no status, 000 to 099.
+    if (statusCode >= 100) head = headOf(response)
+    if (native && isNoAnswer(response)) native.shouldKeepAlive = false
+    response.once('end', () => {
+      if (!native?.shouldKeepAlive || raw.endsWith(response)) return
+      // Whatever follows 101 is another protocol, and as much as that likes.
+      hasMore = statusCode !== 101
+      socket.destroy()
+    })
+  }
+  request.once('request', (made: ClientRequest) => {
+    native = made
+    dialing = dialingOf(made) ?? dialing
+    made.once('socket', onSocket)
+    made.once('response', onResponse)
+    made.prependOnceListener('upgrade', (response: IncomingMessage) => {
+      head = headOf(response)
+    })
+  })
+  return {
+    raw,
+    dialing: () => dialing,
+    head: () => head,
+    isNoAnswer,
+    /** Something came behind an answer that was read whole. */
+    hasMore: () => hasMore,
+    isReused: () => native?.reusedSocket ?? false,
+    isUploaded: () => native?.writableFinished ?? true,
+    firstByteMs: () => firstByteMs(request.timings, raw),
+  }
+}
+type WatchedConnection = ReturnType<typeof watchConnection>
+
+function firstByteMs(timings: Timings | undefined, { firstAt }: RawBytes): number | null {
+  if (timings?.upload === undefined) return null
+  // got counts to the end of a head that node:http has read.
+  const ms = timings.phases.firstByte ?? (firstAt === null ? null : firstAt - timings.upload)
+  return ms === null ? null : Math.max(0, ms)
+}
+
+function headOf({ statusCode = 0, headers, rawHeaders }: IncomingMessage): AnswerHead {
+  const lost = valuesOf(rawHeaders, LOST_NAME)
+  if (lost.length === 0) return { statusCode, headers }
+  return { statusCode, headers: { ...headers, [LOST_NAME]: lost.join(', ') } }
+}
+
+/** Node takes this header for the prototype of the object that it collects headers in. */
+const LOST_NAME = '__proto__'
+
+/** @param rawHeaders names and values in turn */
+const valuesOf = (rawHeaders: readonly string[], name: string): string[] =>
+  rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)

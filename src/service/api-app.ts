@@ -1,0 +1,246 @@
+import type { HttpBindings } from '@hono/node-server'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { requestId } from 'hono/request-id'
+import { TrieRouter } from 'hono/router/trie-router'
+import { createClientOf } from '../access/client-address.ts'
+import { createInTurn } from '../access/in-turn.ts'
+import type { KeyGuard } from '../access/key-guard.ts'
+import { addKeyRoutes } from '../api-keys/api-key.routes.ts'
+import type { ApiKeys } from '../api-keys/api-keys.ts'
+import { addStreamRoute } from '../attempts/attempt-stream.routes.ts'
+import type { Attempts } from '../attempts/attempts.ts'
+import { addEndpointStatsRoute } from '../attempts/endpoint-stats.routes.ts'
+import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import type { LiveAttempts } from '../attempts/live.ts'
+import type { StreamTimes } from '../attempts/serve-live.ts'
+import type { Act } from '../audit-log/audit-log.ts'
+import type { Deliveries } from '../deliveries/deliveries.ts'
+import { addDeliveryRoutes } from '../deliveries/delivery.routes.ts'
+import { addDeliveryOperationRoutes } from '../deliveries/delivery-operations.routes.ts'
+import type { DeliveryOperations } from '../deliveries/delivery-operations.ts'
+import { addEndpointRoutes } from '../endpoints/endpoint.routes.ts'
+import { addEndpointOperationRoutes } from '../endpoints/endpoint-operations.routes.ts'
+import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import { addEventTypeRoutes } from '../event-types/event-type.routes.ts'
+import type { EventTypeCheck } from '../event-types/event-type-check.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
+import type { ExampleOf } from '../event-types/example.ts'
+import type { SchemaCompiler } from '../event-types/schema-compiler.ts'
+import { createAccept } from '../events/accepted.ts'
+import { addEndpointMatchRoutes } from '../events/endpoint-match.routes.ts'
+import { addEndpointTestRoute } from '../events/endpoint-test.routes.ts'
+import { addEventRoutes } from '../events/event.routes.ts'
+import type { Events } from '../events/events.ts'
+import { addPublishRoute } from '../events/publish.routes.ts'
+import type { Publisher } from '../events/publish.ts'
+import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
+import type { BatchPublisher } from '../events/publish-batch.ts'
+import type { Routing } from '../events/routing.ts'
+import type { TestEvents } from '../events/test-events.ts'
+import {
+  type ApiEnv,
+  createAuthenticate,
+  createTenantOfPath,
+  type OwnRequests,
+} from '../http/authenticate.ts'
+import { addDocument } from '../http/document.ts'
+import { addHealthRoutes, type Readiness } from '../http/health.ts'
+import { addMetrics, type HttpMetrics } from '../http/metrics.ts'
+import { answerError, Problem } from '../http/problem.ts'
+import { createAdmit } from '../http/rate-limit.ts'
+import { addReferencePage } from '../http/reference-page.ts'
+import { refuseInvalid } from '../http/validation.ts'
+import type { RequestLimiter } from '../limits/request-limiter.ts'
+import type { Turns } from '../limits/turns.ts'
+import type { Log } from '../log.ts'
+import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
+import type { PortalLinks } from '../portal-links/portal-links.ts'
+import { asActor, currentActor } from '../postgres/actor.ts'
+import type { TenantScope } from '../postgres/tenant-scope.ts'
+import { addReplayRoutes } from '../replays/replay.routes.ts'
+import type { Replays } from '../replays/replays.ts'
+import { addClientCertificateRoutes } from '../secrets/client-certificate.routes.ts'
+import type { ClientCertificates } from '../secrets/client-certificates.ts'
+import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
+import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import type { ParsedCidr } from '../sending/egress.ts'
+import { addTenantRoutes } from '../tenants/tenant.routes.ts'
+import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
+import type { TenantOperations } from '../tenants/tenant-operations.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import type { Tracing } from '../tracing/tracing.ts'
+
+export interface AppOptions {
+  version: string
+  log: Pick<Log, 'error'>
+  metrics: HttpMetrics
+  /** Null = nothing is traced. */
+  tracing: Tracing | null
+  ready: () => Promise<Readiness>
+  /** Bytes of an event's `data` at most. */
+  eventBytesMax: number
+  /** Networks that may be dialled although not public. */
+  egressAllow: readonly ParsedCidr[]
+  /** Whether endpoints with an http URL are refused. */
+  httpsOnly: boolean
+  /** For endpoints without a timeout of their own. */
+  deliveryTimeoutSeconds: number
+  /** In which the services of tenants do their work. */
+  inTenant: TenantScope['inTenant']
+  apiKeys: Omit<ApiKeys, 'idle'>
+  /** Null = strangers may try as many keys as they like. */
+  keyGuard: KeyGuard | null
+  /** Networks of the proxies in front; none when left out. */
+  trustedProxies?: readonly string[]
+  /** None when left out. */
+  ownRequests?: OwnRequests
+  /** Null = no limit. */
+  requestLimiter: RequestLimiter | null
+  /** Of requests that read a lot; null = all at once. */
+  heavyTurns: Turns | null
+  /** Of batches of events; null = all at once. */
+  batchTurns: Turns | null
+  tenants: Tenants
+  tenantOperations: TenantOperations
+  endpoints: Endpoints
+  endpointOperations: EndpointOperations
+  endpointStats: ReturnType<typeof createEndpointStats>
+  secrets: EndpointSecrets
+  audit: (act: Act) => Promise<void>
+  clientCertificates: ClientCertificates
+  publisher: Pick<Publisher, 'publish'>
+  batchPublisher: Pick<BatchPublisher, 'publishAll'>
+  events: Events
+  eventTypes: EventTypes
+  eventTypeCheck: EventTypeCheck
+  schemaCompiler: SchemaCompiler
+  exampleOf: ExampleOf
+  routing: Routing
+  testEvents: TestEvents
+  deliveries: Deliveries
+  attempts: Pick<Attempts, 'get'>
+  deliveryOperations: DeliveryOperations
+  replays: Replays
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+  /** Where people reach this service; undefined = where a request did. */
+  publicUrl: string | undefined
+  /** Whether it has to be known for links to be made. */
+  needsPublicUrl?: boolean
+  /** Whether metrics are served here; left out = they are. */
+  servesMetrics?: boolean
+  /** Of streams; tests have less patience. */
+  streamTimes?: StreamTimes
+}
+
+export type App = OpenAPIHono<ApiEnv>
+
+/** The whole API as a function of a request; `startHttp` puts it on a port. */
+export function createApp(options: AppOptions): App {
+  const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
+  const admit = createAdmit(options.requestLimiter)
+  const authenticate = createAuthenticate({ ...options, admit })
+  const workOf = (c: Context<ApiEnv>) => {
+    const caller = c.get('caller')
+    return { caller, tenantId: c.get('tenant')?.id ?? caller.tenant?.id ?? null }
+  }
+  const inTurn = createInTurn<ApiEnv>(options.heavyTurns, workOf)
+  const inBatchTurn = createInTurn<ApiEnv>(options.batchTurns, workOf)
+  const shared = { authenticate, tenantOfPath: createTenantOfPath(options), inTurn, inBatchTurn }
+
+  app.use(requestId({ limitLength: 64 }))
+  app.use(noteClient(createClientOf(options.trustedProxies ?? [])))
+  app.use(endBodyOfHead)
+  app.use('/api/*', keptByNoCache)
+  addMetrics(app, options.metrics, options.servesMetrics)
+  const accept = createAccept(options)
+  addPublishRoute(app, { ...options, ...shared, accept })
+  addPublishBatchRoute(app, { ...options, ...shared, accept })
+  addTenantRoutes(app, { ...options, ...shared })
+  addTenantOperationRoutes(app, { ...options, ...shared })
+  addKeyRoutes(app, { ...options, ...shared })
+  addEndpointRoutes(app, { ...options, ...shared })
+  addEndpointSecretRoutes(app, { ...options, ...shared })
+  addClientCertificateRoutes(app, { ...options, ...shared })
+  addEndpointOperationRoutes(app, { ...options, ...shared })
+  addEndpointMatchRoutes(app, { ...options, ...shared })
+  addEndpointTestRoute(app, { ...options, ...shared })
+  addEndpointStatsRoute(app, { ...options, ...shared })
+  addEventRoutes(app, { ...options, ...shared })
+  addEventTypeRoutes(app, { ...options, ...shared })
+  addDeliveryRoutes(app, { ...options, ...shared })
+  addDeliveryOperationRoutes(app, { ...options, ...shared })
+  addReplayRoutes(app, { ...options, ...shared })
+  addPortalLinkRoutes(app, { ...options, ...shared })
+  addStreamRoute(app, { ...options, ...shared })
+  addHealthRoutes(app, options)
+  addReferencePage(app, addDocument(app, options.version))
+  answerRefusals(app, options.log)
+  return app
+}
+
+/** For limits, logs and the audit log; requests that this process makes itself come from nowhere. */
+const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
+  createMiddleware<ApiEnv & { Bindings: Partial<HttpBindings> }>(async (c, next) => {
+    const client = clientOf(c.env?.incoming ?? { headers: c.req.header(), socket: {} })
+    c.set('client', client)
+    if (currentActor()) return await next() // made for a page, whose client is noted already
+    await asActor({ who: '', client: client.address }, next)
+  })
+
+/** What is answered may be a secret, and is for whoever has the key. A stream says so in its own way. */
+const keptByNoCache = createMiddleware((c, next) => {
+  // Before the answer is made: to change one that is there costs as much as making it.
+  c.header('cache-control', 'no-store')
+  return next()
+})
+
+/**
+ * To a HEAD, Hono answers what a GET would be answered with, and drops the body: whatever goes on writing one has
+ * to hear of it.
+ */
+const endBodyOfHead = createMiddleware(async (c, next) => {
+  await next()
+  if (c.req.method === 'HEAD') await c.res.body?.cancel()
+})
+
+function answerRefusals(app: App, log: AppOptions['log']): void {
+  app.onError((error, c) => {
+    const { response, isOurFault } = answerError(c, error)
+    if (isOurFault) {
+      const { method, path } = c.req
+      const { address: client } = c.get('client')
+      const requestId = c.get('requestId')
+      log.error({ err: error, requestId, method, path, client }, 'request.failed')
+    }
+    return response
+  })
+  const methodsOf = createMethodLookup(app)
+  app.notFound((c) => {
+    const allowed = methodsOf(c.req.path)
+    const problem =
+      allowed.length === 0
+        ? new Problem('route_not_found')
+        : new Problem('method_not_allowed', { headers: { allow: allowed.join(', ') } })
+    return answerError(c, problem).response
+  })
+}
+
+/** The methods that a path has routes for; built when the first request finds none. */
+function createMethodLookup(app: App): (path: string) => string[] {
+  let router: TrieRouter<string> | undefined
+  return (path) => {
+    if (!router) {
+      router = new TrieRouter()
+      // Middleware is registered for every method and answers nothing by itself.
+      for (const route of app.routes) {
+        if (route.method !== 'ALL') router.add('ALL', route.path, route.method)
+      }
+    }
+    const [found] = router.match('ALL', path)
+    return [...new Set(found.map(([method]) => method))]
+  }
+}

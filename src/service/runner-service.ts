@@ -1,0 +1,75 @@
+import type { Pool } from 'pg'
+import { ConfigError, type ServiceConfig } from '../config/config.ts'
+import type { Log } from '../log.ts'
+import { assertRights } from '../postgres/migrate/assert-rights.ts'
+import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { createPool } from '../postgres/pool.ts'
+import { type RunnerHandle, startRunner } from '../runner/runner.ts'
+import { sealHeaders } from '../secrets/reseal.ts'
+import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
+import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
+import { egressRules } from '../sending/egress.ts'
+import { trustCertificates } from '../sending/trust.ts'
+import type { SharedParts } from './shared-parts.ts'
+
+/** A runner on the parts that a process shares. */
+export async function startRunnerOf(
+  config: ServiceConfig,
+  { log, redis, metrics, tracing }: SharedParts,
+): Promise<RunnerHandle> {
+  trustCertificates(config.egressCaCertificates)
+  // All of it: it listens, holds locks of its sessions and sets them up.
+  const connectionString = config.databaseDirectUrl ?? config.databaseUrl
+  const box = createSecretBox(config.secretEncryptionKeys)
+  const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
+  try {
+    await assertRights(pool, 'postrider_runner')
+    await assertSchema(pool)
+    await checkSecretsAtStart(pool, box, log)
+    await sealHeadersAtStart(pool, box, log)
+  } finally {
+    await pool.end()
+  }
+  return await startRunner({
+    connectionString,
+    concurrency: config.runnerConcurrency,
+    allow: egressRules(config),
+    proxy: config.egressProxy,
+    httpsOnly: config.httpsOnly,
+    retrySchedule: config.retryScheduleSeconds,
+    timeoutMs: config.deliveryTimeoutSeconds * 1000,
+    shutdownMs: config.shutdownSeconds * 1000,
+    retentionDays: config.retentionDays,
+    disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
+    decryptSecret: box.decrypt,
+    redis,
+    metrics,
+    tracing,
+    log,
+  })
+}
+
+/** Those that an older release stored in plain text: only a process that has the key can do it. */
+async function sealHeadersAtStart(pool: Pool, box: SecretBox, log: Log): Promise<void> {
+  const endpoints = await sealHeaders(pool, box, 'start of a runner')
+  if (endpoints > 0) log.info({ endpoints }, 'headers.encrypted')
+}
+
+/**
+ * A runner that can open no secret would have every endpoint held; better that it does not start. One that can
+ * open some starts, and says which not: what is sent to those is held once there is something. What was held for
+ * secrets that it can open is released.
+ *
+ * @throws ConfigError
+ */
+async function checkSecretsAtStart(pool: Pool, box: SecretBox, log: Log): Promise<void> {
+  const { checked, unreadable, endpoints, named } = await checkSecrets(pool, box)
+  if (checked > 0 && unreadable === checked) {
+    throw new ConfigError([
+      'SECRET_ENCRYPTION_KEY opens none of the endpoint secrets; give the key that the API has, or list the old one second',
+    ])
+  }
+  if (unreadable > 0) log.error({ checked, unreadable, endpoints, named }, 'secrets.unreadable')
+  const { released } = await releaseReadable(pool, box, 'start of a runner')
+  if (released > 0) log.warn({ endpoints: released }, 'secrets.released')
+}

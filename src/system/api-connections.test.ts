@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createTenant } from '../testing/data/tenant.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { encryptSecret, startService } from '../testing/wiring/service.ts'
+
+const { pool, url } = await createTestDatabase(t)
+const guide = readFileSync(join(import.meta.dirname, '../../docs/scaling.md'), 'utf8')
+
+/** The table of docs/scaling.md: who, as pg_stat_activity says, and how many connections at most. */
+const BUDGET = [
+  ...guide.matchAll(/^\| (?:API|runner) \| `([\w -]+?)(?: <id>)?` \| (\d+) \|/gm),
+].map(([, name = '', max]) => ({ name, max: Number(max) }))
+
+/** Connections of the services by the line of the table that they belong to. */
+async function connections(): Promise<Record<string, number>> {
+  const { rows } = await pool.query<{ application_name: string }>(
+    `select application_name from pg_stat_activity
+     where datname = current_database() and application_name like 'postrider%'`,
+  )
+  const counts: Record<string, number> = {}
+  for (const { application_name: name } of rows) {
+    const line = name.replace(/^(postrider-\w+) .*/, '$1')
+    counts[line] = (counts[line] ?? 0) + 1
+  }
+  return counts
+}
+
+t.test('the guide adds up what a process opens', async (t) => {
+  const sum = (prefix: RegExp) =>
+    BUDGET.filter(({ name }) => prefix.test(name)).reduce((all, { max }) => all + max, 0)
+  const [, api, runner] = /API: \*\*(\d+)\*\*, runner: \*\*(\d+)\*\*/.exec(guide) ?? []
+  t.equal(sum(/^postrider api/), Number(api))
+  t.equal(sum(/^postrider-/), Number(runner))
+})
+
+t.test('an API and a runner under load open no more connections than the guide says', async (t) => {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const env = { DATABASE_URL: url }
+  const [api, runner] = await Promise.all([
+    startService(t, 'api', env),
+    startService(t, 'runner', env),
+  ])
+  const call = (path: string, body?: object) =>
+    fetch(api.url + path, {
+      method: body ? 'POST' : 'GET',
+      headers: { authorization: 'Bearer test-admin-key', 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    }).then((response) => response.text())
+  const event = { tenant: tenant.key, type: 'a.b', data: { text: 'x'.repeat(300) } }
+  const large = { ...event, data: { text: 'x'.repeat(20_000) } }
+  const peak: Record<string, number> = {}
+  let isBusy = true
+  const watch = async () => {
+    while (isBusy) {
+      for (const [name, count] of Object.entries(await connections())) {
+        peak[name] = Math.max(peak[name] ?? 0, count)
+      }
+    }
+  }
+  const watching = watch()
+  for (let round = 0; round < 5; round++) {
+    await Promise.all([
+      ...Array.from({ length: 40 }, () => call('/api/events', event)),
+      ...Array.from({ length: 10 }, () => call('/api/events', large)),
+      ...Array.from({ length: 5 }, () => call('/api/events/batch', { events: [event, event] })),
+      ...Array.from({ length: 40 }, () => call(`/api/tenants/${tenant.key}/deliveries`)),
+    ])
+  }
+  await receiver.received(300)
+  isBusy = false
+  await watching
+  t.comment(JSON.stringify(peak))
+  for (const [name, count] of Object.entries(peak)) {
+    const budget = BUDGET.filter((line) => line.name === name)
+    const max = budget.reduce((all, line) => all + line.max, 0)
+    t.ok(budget.length > 0, `${name} is in the guide`)
+    t.ok(count <= max, `${name}: ${count} of ${max}`)
+  }
+  await Promise.all([api.stop(), runner.stop()])
+})

@@ -1,0 +1,198 @@
+/** Every page, with something on it and with nothing: for those who do not see it, and on every screen. */
+import t from 'tap'
+import {
+  findBarriers,
+  NO_BROWSER,
+  openWindow,
+  signIn,
+  startBrowser,
+  tabTo,
+  widthsOf,
+} from '../../testing/servers/browser.ts'
+import { startReceiver } from '../../testing/servers/receiver.ts'
+import {
+  type ServiceWithPages,
+  startServiceWithPages,
+} from '../../testing/wiring/service-with-pages.ts'
+
+const browser = await startBrowser(t)
+const HOSTILE = '</code></pre><script>document.title="broken"</script><img src=x onerror=alert(1)>'
+const ODD =
+  'zero\u200bwidth \u202eright to left\u202c \ud83d\udc68\u200d\ud83d\udc69 e\u0301 \u0000'.replace(
+    '\u0000',
+    '',
+  )
+
+/** Paths of every page; the first half shows lists. */
+async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<string[]> {
+  await call('PUT', '/api/tenants/acme', { name: HOSTILE })
+  await call('PUT', '/api/event-types/invoice.paid', {
+    description: HOSTILE,
+    schema: { type: 'object', examples: [{ note: HOSTILE }] },
+  })
+  const endpoint = await call('POST', '/api/tenants/acme/endpoints', {
+    url: receiverUrl,
+    description: HOSTILE,
+    headers: { 'x-hostile': HOSTILE },
+    filter: `$.note != "x"`,
+  })
+  const event = await call('POST', '/api/events', {
+    tenant: 'acme',
+    type: 'invoice.paid',
+    data: { note: HOSTILE, odd: ODD, number: 12345678901234567890n.toString() },
+  })
+  const { data } = await call('GET', `/api/tenants/acme/deliveries?eventId=${event.id}`)
+  await call('POST', '/api/tenants/acme/replays', { since: '2026-01-01T00:00:00Z' })
+  await call('POST', '/api/keys', { name: HOSTILE, scopes: ['read'] })
+  const ids = [`deliveries/${data[0].id}`, `events/${event.id}`, `endpoints/${endpoint.id}`]
+  return [
+    ...[
+      '',
+      '/live',
+      '/deliveries',
+      '/events',
+      '/endpoints',
+      '/tenants',
+      '/event-types',
+      '/replays',
+    ],
+    ...['/keys', '/audit', '/settings', '/doctor?check=now', '/endpoints/new', '/nowhere'],
+    ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
+    `/endpoints/${endpoint.id}/edit`,
+  ].map((path) => `/console${path}`)
+}
+
+if (!browser) t.plan(0, NO_BROWSER)
+else {
+  const service = await startServiceWithPages(t)
+  const receiver = await startReceiver({
+    answer: () => ({
+      status: 500,
+      headers: { 'x-hostile': '<script>1</script>' },
+      body: HOSTILE + ODD,
+    }),
+  })
+  t.teardown(() => receiver.close())
+  const { url, adminKey } = service
+  const expected = [/the server responded with a status of 404/]
+
+  t.test('empty pages: axe finds nothing serious, each says what to do', async (t) => {
+    const { page, faults } = await openWindow(browser, url, { expected })
+    await signIn(page, adminKey)
+    await service.call('DELETE', '/api/tenants/default')
+    for (const path of ['/deliveries', '/events', '/event-types', '/replays', '/keys']) {
+      await page.goto(`/console${path}`)
+      t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      // A replay needs no command: its form stands above.
+      const commands = page.locator('.empty button[data-copy*=" "]')
+      if (path !== '/replays') t.ok(await commands.first().isVisible(), `${path} with a command`)
+      t.strictSame(await findBarriers(page), [], path)
+    }
+    t.strictSame(faults, [])
+  })
+
+  t.test('with something on them', async (t) => {
+    const paths = await fill(service, receiver.url)
+    await receiver.received(1)
+
+    // A page takes long to load and to look at: each is opened twice, and everything is looked at then.
+    t.test('in light on a large screen: no barriers, all of it shown, as text', async (t) => {
+      const viewport = { width: 3840, height: 2160 }
+      const { page, faults } = await openWindow(browser, url, { viewport, expected })
+      await signIn(page, adminKey)
+      for (const path of paths) {
+        await page.goto(path)
+        t.strictSame(await findBarriers(page), [], path)
+        t.match(await widthsOf(page), { isTooWide: false }, path)
+        t.not(await page.title(), 'broken', path)
+        t.equal(await page.locator('main script, main img').count(), 0, path)
+      }
+      await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+      const text = (await page.locator('main').textContent()) ?? ''
+      t.ok(text.includes(HOSTILE), 'the answer, as it was sent')
+      t.ok(text.includes('right to left'))
+      t.strictSame(faults, [])
+    })
+
+    t.test('in dark on a phone: the colours can be read, nothing is too wide', async (t) => {
+      const phone = { viewport: { width: 320, height: 640 }, colorScheme: 'dark' as const }
+      const { page, faults } = await openWindow(browser, url, { ...phone, expected })
+      await signIn(page, adminKey)
+      for (const path of paths) {
+        await page.goto(path)
+        t.strictSame(await findBarriers(page, 'cat.color'), [], path)
+        t.match(await widthsOf(page), { isTooWide: false }, path)
+      }
+      t.strictSame(faults, [])
+    })
+
+    t.test('times are those of the viewer’s own zone, with UTC next to them', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { timezoneId: 'Asia/Kolkata' })
+      await signIn(page, adminKey)
+      await page.goto('/console/tenants')
+      const time = page.locator('time').first()
+      const [text, at] = [await time.textContent(), await time.getAttribute('datetime')]
+      const local = new Date(new Date(at ?? '').getTime() + 5.5 * 3_600_000).toISOString()
+      t.match(text, local.slice(0, 19).replace('T', ' '))
+      t.match(text, `${at?.slice(11, 19)} UTC`)
+      t.strictSame(faults, [])
+    })
+
+    t.test('a page without script shows and does the same', async (t) => {
+      const { page, faults } = await openWindow(browser, url, { javaScriptEnabled: false })
+      await signIn(page, adminKey)
+      await page.goto('/console/tenants/acme')
+      await page.locator('summary', { hasText: 'Rename' }).click()
+      await page.getByLabel('Name').fill('Acme')
+      await page.getByRole('button', { name: 'Rename' }).click()
+      await page.getByRole('heading', { name: 'Acme' }).waitFor()
+      t.match(await page.locator('time').first().textContent(), /UTC$/)
+      t.strictSame(faults, [])
+    })
+
+    t.test('a breach of the policy and a request to elsewhere would be noticed', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await page.goto('/console/sign-in')
+      await page.evaluate(`new Promise((resolve) => {
+        document.addEventListener('securitypolicyviolation', resolve)
+        document.body.insertAdjacentHTML('beforeend', '<p style="color: red" onclick="1">a</p>')
+      })`)
+      const noticed = page.waitForEvent('console', (message) => /connect-src/.test(message.text()))
+      await page.evaluate(`fetch('http://127.0.0.1:9/').catch(() => {})`)
+      await noticed
+      t.match(faults.join('\n'), /policy: style-src/)
+      t.match(faults.join('\n'), /connect-src/)
+    })
+
+    t.test('with the keyboard alone: skip, copy, ask and cancel', async (t) => {
+      const { page, faults } = await openWindow(browser, url, {
+        permissions: ['clipboard-read', 'clipboard-write'],
+      })
+      await page.goto('/console')
+      await page.keyboard.press('Tab') // skip link
+      await page.keyboard.press('Tab') // the name of the product
+      await page.keyboard.press('Tab')
+      await page.keyboard.type(adminKey)
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { name: 'Overview' }).waitFor()
+
+      await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+      await page.keyboard.press('Tab')
+      t.equal(await page.evaluate('document.activeElement.textContent'), 'Skip to content')
+      await page.keyboard.press('Enter')
+      await tabTo(page, 'Cancel')
+      await page.keyboard.press('Enter')
+      await tabTo(page, 'Yes, cancel it')
+      await page.keyboard.press('Enter')
+      await page.getByText('The delivery is cancelled').waitFor()
+
+      const copy = page.getByRole('button', { name: /^Copy id/ }).first()
+      await copy.focus()
+      await page.keyboard.press('Enter')
+      await copy.getByText('Copied').waitFor()
+      const copied = await page.evaluate('navigator.clipboard.readText()')
+      t.match(page.url(), String(copied))
+      t.strictSame(faults, [])
+    })
+  })
+}

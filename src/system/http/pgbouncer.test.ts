@@ -1,0 +1,97 @@
+/** A real API behind a real PgBouncer in transaction mode, which is not on the way of runners and `migrate`. */
+import t from 'tap'
+import { readServerSentEvents } from '../../client/server-sent-events.ts'
+import { createWork } from '../../testing/data/work.ts'
+import { missing } from '../../testing/programs.ts'
+import { PGBOUNCER, startPgBouncer } from '../../testing/servers/pgbouncer.ts'
+import { ENCRYPTION_KEY } from '../../testing/wiring/api.ts'
+import { runCommand } from '../../testing/wiring/command.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { callEveryRoute, requestsTo } from '../../testing/wiring/every-route.ts'
+import { startService } from '../../testing/wiring/service.ts'
+
+const CONCURRENT = 40
+const { pool, url } = await createTestDatabase(t)
+const pooled = await startPgBouncer(t, url)
+
+t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
+  const env = {
+    DATABASE_URL: pooled ?? '',
+    DATABASE_DIRECT_URL: url,
+    SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+  }
+  // Each route has a world with a replay that runs.
+  const api = await startService(t, 'api', { ...env, REPLAYS_PER_KEY: '1000' })
+  const { request } = requestsTo(api)
+
+  t.test('every route works', async (t) => {
+    for (const route of await callEveryRoute(t, api, { pool, runnerUrl: url })) {
+      t.equal(route.status, route.expected, `${route.name}: ${route.text.slice(0, 500)}`)
+    }
+  })
+
+  t.test('tenants stay apart when many requests share few connections', async (t) => {
+    const keys = ['bounce-a', 'bounce-b']
+    for (const key of keys) {
+      await request('PUT', `/api/tenants/${key}`, { body: {} })
+      await request('POST', '/api/events', { body: { tenant: key, type: key, data: 1 } })
+    }
+    const answers = await Promise.all(
+      Array.from({ length: CONCURRENT }, async (_, n) => {
+        const key = keys[n % 2] ?? ''
+        const { status, json } = await request('GET', `/api/tenants/${key}/events`)
+        return { status, types: json.data?.map(({ type }: { type: string }) => type), key }
+      }),
+    )
+    for (const { status, types, key } of answers)
+      t.match({ status, types }, { status: 200, types: [key] })
+  })
+
+  t.test('an idempotency key that is held answers 409 here too', async (t) => {
+    await request('PUT', '/api/tenants/bounce-key', { body: {} })
+    const producer = await pool.connect()
+    await producer.query('begin')
+    await producer.query("select postrider.publish('bounce-key', 'a', '1', 'held')")
+    const { status } = await request('POST', '/api/events', {
+      body: { tenant: 'bounce-key', type: 'a', data: 1 },
+      headers: { 'idempotency-key': 'held' },
+    })
+    await producer.query('rollback')
+    producer.release()
+    t.equal(status, 409)
+  })
+
+  t.test('attempts are streamed as they end', async (t) => {
+    const work = await createWork(pool)
+    const stream = await fetch(`${api.url}/api/tenants/${work.tenant.key}/stream`, {
+      headers: { authorization: 'Bearer test-admin-key' },
+    })
+    if (!stream.body) throw new Error(`no stream: ${stream.status}`)
+    const due = await work.publish()
+    await work.finish(await work.claim(due), 200)
+    for await (const { data } of readServerSentEvents(stream.body)) {
+      if (!data) continue
+      t.match(JSON.parse(data), { delivery: { id: due.id, state: 'delivered' } })
+      break
+    }
+  })
+
+  t.test('runner, migrate, doctor and runners go around it', async (t) => {
+    const around = { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nowhere' }
+    const runner = await startService(t, 'runner', around)
+    t.equal(await runner.stop(), 0)
+    for (const args of [['migrate'], ['doctor'], ['runners', 'list']]) {
+      t.match(await runCommand(args, { env: around }), { exitCode: 0 }, args.join(' '))
+    }
+  })
+
+  t.test('stops in order, and has complained of nothing', async (t) => {
+    t.equal(await api.stop(), 0)
+    t.strictSame(
+      api.lines
+        .filter(({ level }) => ['warn', 'error', 'fatal'].includes(level))
+        .map(({ msg }) => msg),
+      ['config.admin_key_short'], // the one of tests
+    )
+  })
+})

@@ -1,0 +1,110 @@
+/** A real API, logged in as a member of postrider_api and of nothing else. */
+import t, { type Test } from 'tap'
+import { createPool } from '../../postgres/pool.ts'
+import { connect, createRolesDatabase } from '../../testing/servers/roles-server.ts'
+import { ENCRYPTION_KEY } from '../../testing/wiring/api.ts'
+import { callEveryRoute, requestsTo } from '../../testing/wiring/every-route.ts'
+import { startService } from '../../testing/wiring/service.ts'
+
+t.test('on Postgres 18', (t) => conformance(t))
+t.test('on Postgres 15', (t) => conformance(t, 15))
+
+async function conformance(t: Test, major?: number) {
+  const database = await createRolesDatabase(
+    t,
+    ['postrider_api', 'postrider_runner'],
+    major ? { major } : {},
+  )
+  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  const { url, server, urls } = database
+  const pool = createPool({ connectionString: url, max: 4, applicationName: 'test' })
+  t.teardown(() => pool.end())
+  const start = (databaseUrl = urls.postrider_api) =>
+    startService(t, 'api', {
+      DATABASE_URL: databaseUrl,
+      SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+      REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
+    })
+
+  t.test('every route works', async (t) => {
+    const api = await start()
+    const results = await callEveryRoute(t, api, { pool, runnerUrl: urls.postrider_runner })
+    t.ok(results.length > 40)
+    for (const { name, expected, status, text } of results) {
+      t.equal(status, expected, `${name}: ${text.slice(0, 500)}`)
+    }
+    t.match(await requestsTo(api).request('GET', '/ready'), { status: 200 })
+    const metrics = await requestsTo(api).request('GET', '/metrics')
+    t.match(metrics.text, /^postrider_database_up 1$/m, 'it may read what it shows')
+    t.equal(await api.stop(), 0)
+    t.strictSame(
+      api.lines
+        .filter(({ level }) => ['warn', 'error', 'fatal'].includes(level))
+        .map(({ msg }) => msg),
+      ['config.admin_key_short'], // the one of tests
+    )
+  })
+
+  // Once: what pages read, the routes above have read on either version.
+  if (!major)
+    t.test('somebody can sign in to the console, look at its pages, and sign out', async (t) => {
+      const { url: apiUrl, ...api } = await start()
+      const post = (path: string, body: URLSearchParams, cookie = '') =>
+        fetch(`${apiUrl}/console${path}`, {
+          ...{ method: 'POST', redirect: 'manual', body },
+          headers: { origin: apiUrl, cookie },
+        })
+      const signedIn = await post('/sign-in', new URLSearchParams({ key: 'test-admin-key' }))
+      t.equal(signedIn.status, 303)
+      const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+      const show = (path: string) =>
+        fetch(`${apiUrl}/console${path}`, { headers: { cookie }, redirect: 'manual' })
+      const { rows } = await pool.query('select id from postrider.event order by id desc limit 1')
+      const text = await (await show('')).text()
+      const places = [...text.matchAll(/<a href="\/console([^"]*)"/g)].map(([, path = '']) => path)
+      t.ok(places.length > 10)
+      for (const path of [...new Set(places), '/doctor?check=now', `/events/${rows[0]?.id}`]) {
+        const page = await show(path)
+        t.equal(page.status, 200, `${path} ${page.status === 200 ? '' : await page.text()}`)
+      }
+      t.equal((await post('/sign-out', new URLSearchParams(), cookie)).status, 303)
+      t.equal(await api.stop(), 0)
+    })
+
+  t.test('its own rights do not reach what only runners do', async (t) => {
+    const api = await connect(t, urls.postrider_api)
+    for (const statement of [
+      'select encrypted from postrider.endpoint_secret',
+      'delete from postrider.delivery',
+      `select postrider.heartbeat('a')`,
+      'select postrider.pause_all()',
+      'select from graphile_worker._private_jobs',
+    ]) {
+      await t.rejects(api.query(statement), { code: '42501' }, statement)
+    }
+  })
+
+  t.test('without membership it does not start, and says what to run', async (t) => {
+    const stranger = await server.login(url, 'stranger')
+    await t.rejects(start(stranger), {
+      message: /ended with 78 .*DATABASE_URL is refused: .*grant connect on database/s,
+    })
+    await server.asAdmin('grant connect on database postrider to stranger')
+    await t.rejects(start(stranger), {
+      message:
+        /ended with 1 .*role stranger lacks .*it may not become role postrider_tenant.*grant postrider_api to stranger;/s,
+    })
+  })
+
+  t.test('a member that does not inherit is told apart', async (t) => {
+    const login = await server.login(url, 'aloof', 'noinherit in role postrider_api')
+    await server.asAdmin('grant connect on database postrider to aloof')
+    await t.rejects(start(login), { message: /role aloof lacks .*alter role aloof inherit;/s })
+    const [statements = ''] =
+      /alter role aloof.*;/.exec(await start(login).then(() => '', String)) ?? []
+    await server.asAdmin(statements)
+    t.equal(await (await start(login)).stop(), 0)
+  })
+
+  t.end()
+}

@@ -1,0 +1,163 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join, normalize } from 'node:path'
+import t from 'tap'
+
+/**
+ * Who may import whom: units of rows further down, never of the own row or above; README shows the same table. A unit
+ * is a folder or a file directly below `src`. What a noun shows to the outside (its routes, pages and commands) is the
+ * unit `edges`: a page shows several nouns, while their services never form a circle. `testing` and `system` are for
+ * tests only and stand outside.
+ */
+const LAYERS = [
+  ['cli'],
+  ['commands'],
+  ['service'],
+  ['runner', 'sandbox'],
+  ['edges'],
+  [
+    ...['tenants', 'api-keys', 'portal-links', 'sessions', 'audit-log', 'secrets', 'endpoints'],
+    ...['event-types', 'events', 'deliveries', 'attempts', 'replays', 'operations', 'duties'],
+  ],
+  ['http', 'console', 'terminal'],
+  ['access', 'sending'],
+  ['limits', 'queue'],
+  ['redis', 'postgres'],
+  [
+    ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found', 'once'],
+    'hidden-characters',
+  ],
+  ['client', 'outbox'], // what producers import: nothing of ours may come along
+]
+/** The services of nouns may import one another, without a cycle. */
+const NOUNS = LAYERS[5] ?? []
+
+const EDGE = /\.(routes|command|form)\.ts$|\.tsx$/
+
+const root = join(import.meta.dirname, '..', '..')
+const files = globSync('src/**/*.{ts,tsx}', { cwd: root }).filter(
+  (file) => !/\.test\.tsx?$/.test(file) && !['testing', 'system'].includes(unitOf(file)),
+)
+
+/** `src/http/problem.ts` belongs to `http`, `src/clock.ts` to `clock`, `src/events/event.routes.ts` to `edges`. */
+function unitOf(file: string): string {
+  const unit = file.replace(/^src\//, '').split(/[/.]/)[0] ?? ''
+  return NOUNS.includes(unit) && EDGE.test(file) ? 'edges' : unit
+}
+
+function rowOf(unit: string): number {
+  return LAYERS.findIndex((row) => row.includes(unit))
+}
+
+/** Files of ours that a file imports, types included: a type is knowledge too. */
+function importsOf(file: string, text: string): string[] {
+  const specifiers = text.matchAll(/(?:from\s*|import\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\1/g)
+  return [...specifiers].map(([, , path = '']) => normalize(join(file, '..', path)))
+}
+
+function isAllowed(from: string, to: string): boolean {
+  if (from === to) return true
+  const [upper, lower] = [rowOf(from), rowOf(to)]
+  return upper < lower || (upper === lower && LAYERS[upper] === NOUNS)
+}
+
+function violationsIn(file: string, text: string): string[] {
+  return importsOf(file, text)
+    .filter((target) => target.startsWith('src/') && !isAllowed(unitOf(file), unitOf(target)))
+    .map((target) => `${file} imports ${target}`)
+}
+
+t.test('every unit has a row', async (t) => {
+  const units = [...new Set(files.map(unitOf))]
+  t.strictSame(
+    units.filter((unit) => rowOf(unit) === -1),
+    [],
+  )
+})
+
+// Issue 14: a unit that nobody had written stood in the table.
+t.test('every unit of the table exists', async (t) => {
+  const units = new Set(files.map(unitOf))
+  t.strictSame(
+    LAYERS.flat().filter((unit) => !units.has(unit)),
+    [],
+  )
+})
+
+t.test('imports point downwards only', async (t) => {
+  const violations = files.flatMap((file) =>
+    violationsIn(file, readFileSync(join(root, file), 'utf8')),
+  )
+  t.strictSame(violations, [])
+})
+
+t.test('an import upwards, sideways or of a test helper would be noticed', async (t) => {
+  const of = (file: string, target: string) => violationsIn(file, `import { a } from '${target}'`)
+  t.strictSame(of('src/sending/send.ts', '../http/problem.ts'), [
+    'src/sending/send.ts imports src/http/problem.ts',
+  ])
+  t.equal(of('src/runner/runner.ts', '../sandbox/sandbox-page.ts').length, 1)
+  t.equal(of('src/http/problem.ts', '../console/forms.ts').length, 1)
+  t.equal(of('src/http/problem.ts', '../testing/servers/receiver.ts').length, 1)
+  t.equal(of('src/events/events.ts', './event.routes.ts').length, 1)
+  t.equal(violationsIn('src/config/config.ts', "export type { A } from '../once.ts'").length, 1)
+  t.equal(violationsIn('src/clock.ts', "const a = await import('./service/app.ts')").length, 1)
+  t.strictSame(of('src/events/event.routes.ts', '../http/problem.ts'), [])
+  t.strictSame(of('src/events/events.ts', '../tenants/tenants.ts'), [])
+})
+
+/** What is left of a graph once everything is taken away that imports nothing that is left: its cycles. */
+function cyclesOf(edges: Map<string, Set<string>>): string[] {
+  for (let removed = true; removed; ) {
+    const free = [...edges].find(([, targets]) => ![...targets].some((unit) => edges.has(unit)))
+    removed = free !== undefined && edges.delete(free[0])
+  }
+  return [...edges.keys()]
+}
+
+t.test('the services of nouns import one another without cycles', async (t) => {
+  const edges = new Map(NOUNS.map((unit) => [unit, new Set<string>()]))
+  for (const file of files) {
+    for (const target of importsOf(file, readFileSync(join(root, file), 'utf8'))) {
+      const unit = unitOf(target)
+      if (unit !== unitOf(file) && NOUNS.includes(unit)) edges.get(unitOf(file))?.add(unit)
+    }
+  }
+  t.strictSame(cyclesOf(edges), [])
+})
+
+t.test('no files import one another in a circle, types included', async (t) => {
+  const edges = new Map(
+    files.map((file) => [file, new Set(importsOf(file, readFileSync(join(root, file), 'utf8')))]),
+  )
+  t.strictSame(cyclesOf(edges), [])
+  t.strictSame(
+    cyclesOf(
+      new Map([
+        ['a', new Set(['b'])],
+        ['b', new Set(['a'])],
+      ]),
+    ),
+    ['a', 'b'],
+  )
+})
+
+t.test('the environment is read at the edge only', async (t) => {
+  // .biome.json refuses process.env; this holds what it lets pass.
+  const readers = files.filter((file) =>
+    /\bprocess\.env\b/.test(readFileSync(join(root, file), 'utf8')),
+  )
+  t.strictSame(
+    readers.filter((file) => !['cli', 'commands', 'terminal'].includes(unitOf(file))),
+    ['src/postgres/embedded/embedded-cluster.ts'], // hands it on to Postgres, without what steers libpq
+  )
+})
+
+t.test('README shows this table', async (t) => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const [, table = ''] = readme.split('| row | units |\n')
+  const rows = table.slice(0, table.indexOf('\n\n')).split('\n').slice(1)
+  t.strictSame(
+    rows.map((row) => [...row.matchAll(/`([^`]+)`/g)].map(([, unit]) => unit)),
+    LAYERS,
+  )
+})

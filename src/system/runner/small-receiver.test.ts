@@ -1,0 +1,50 @@
+import t from 'tap'
+import { createTenant } from '../../testing/data/tenant.ts'
+import { startSmallReceiver } from '../../testing/servers/small-receiver.ts'
+import { untilHolds } from '../../testing/until.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+
+const { pool, url } = await createTestDatabase(t)
+
+/** Far below the 210 that one endpoint may get. */
+const CONNECTIONS_WHILE_SLOW = 40
+
+// Issue 14: a burst for a receiver with a queue of five connections opened 210 at once, and attempts timed out.
+t.test(
+  'a burst opens few connections to a small receiver while it is slow, more while it is quick, and nothing times out',
+  async (t) => {
+    const receiver = await startSmallReceiver(t, { takesMs: 20 })
+    const tenant = await createTenant(pool)
+    await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+    const publishMany = (count: number) =>
+      pool.query(
+        `select count(*) from postrider.publish_many((
+           select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n)) from generate_series(1, $2::int) n))`,
+        [tenant.key, count],
+      )
+    await publishMany(300)
+    const runner = await startService(t, 'runner', { DATABASE_URL: url })
+    await receiver.received(300)
+    const whileSlow = receiver.openMax()
+    t.ok(whileSlow <= CONNECTIONS_WHILE_SLOW, `${whileSlow} connections while it is slow`)
+
+    receiver.takes(0)
+    await publishMany(2_000)
+    await receiver.received(2_300)
+    const whileQuick = receiver.openMax()
+    t.ok(whileQuick > 4, `${whileQuick} connections while it is quick`)
+
+    await untilHolds(
+      pool,
+      'select count(*) = 0 as holds from postrider.delivery where tenant_id = $1 and finished_at is null',
+      [tenant.id],
+    )
+    const { rows } = await pool.query(
+      'select outcome, reason, count(*)::int from postrider.attempt where tenant_id = $1 group by 1, 2',
+      [tenant.id],
+    )
+    t.same(rows, [{ outcome: 'delivered', reason: null, count: 2_300 }])
+    await runner.stop()
+  },
+)

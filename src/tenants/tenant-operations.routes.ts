@@ -1,0 +1,75 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { auditName } from '../access/audit-name.ts'
+import { type ApiEnv, type Authenticate, ofNoTenant } from '../http/authenticate.ts'
+import { presentTenant } from '../http/present.ts'
+import { json, problems } from '../http/responses.ts'
+import { tenantSchema } from '../http/schemas.ts'
+import { tenantParams, tenantTags } from './tenant.routes.ts'
+import type { TenantOperations } from './tenant-operations.ts'
+import type { Tenants } from './tenants.ts'
+
+/** What a key of the tenant itself may not do: one that is suspended could resume itself. */
+export function addTenantOperationRoutes(
+  app: OpenAPIHono<ApiEnv>,
+  options: {
+    tenants: Pick<Tenants, 'show'>
+    tenantOperations: TenantOperations
+    authenticate: Authenticate
+  },
+): void {
+  const { tenants, tenantOperations, authenticate } = options
+  const shared = {
+    tags: tenantTags,
+    middleware: [authenticate('manage'), ofNoTenant],
+    request: { params: tenantParams },
+  }
+  const show = async (key: string) => {
+    const { tenant, remaining } = await tenants.show(key)
+    return presentTenant(tenant, remaining)
+  }
+
+  const suspend = createRoute({
+    ...shared,
+    method: 'post',
+    path: '/api/tenants/{tenant}/suspend',
+    summary: 'Refuse what is published for a tenant, and hold its deliveries',
+    description:
+      'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
+      'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
+    responses: { 200: json(tenantSchema, 'It is suspended.'), ...problems(404, 409) },
+  })
+  app.openapi(suspend, async (c) => {
+    const key = c.req.valid('param').tenant
+    await tenantOperations.suspend(key, auditName(c.get('caller')))
+    return c.json(await show(key), 200)
+  })
+
+  const resume = createRoute({
+    ...shared,
+    method: 'post',
+    path: '/api/tenants/{tenant}/resume',
+    summary: 'Take a suspended tenant back into service; what was held is released over time',
+    responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
+  })
+  app.openapi(resume, async (c) => {
+    const key = c.req.valid('param').tenant
+    await tenantOperations.resume(key, auditName(c.get('caller')))
+    return c.json(await show(key), 200)
+  })
+
+  const remove = createRoute({
+    ...shared,
+    method: 'delete',
+    path: '/api/tenants/{tenant}',
+    summary: 'Delete a tenant with all its data',
+    description:
+      'At once nothing is published for it or sent to it any more, and its keys are revoked. Its ' +
+      'data is deleted by runners, in batches; GET shows how far that is, and 404 when it is done.',
+    responses: { 202: json(tenantSchema, 'It is being deleted.'), ...problems(404) },
+  })
+  app.openapi(remove, async (c) => {
+    const key = c.req.valid('param').tenant
+    await tenantOperations.delete(key, auditName(c.get('caller')))
+    return c.json(await show(key), 202)
+  })
+}

@@ -1,0 +1,61 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../terminal/context.ts'
+import type { Field } from '../terminal/option-fields.ts'
+import { renderPage } from '../terminal/output.ts'
+import { PAGE_FIELDS } from '../terminal/request.ts'
+import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+
+const COLUMNS = ['key', 'name', 'createdAt', 'suspendedAt']
+const ONE = '/api/tenants/{tenant}'
+const parameters = { tenant: "the producer's own id for it" }
+
+const NAME: Field = { name: 'name', value: '<name>', about: 'shown to people' }
+
+const TENANTS: readonly RequestSpec[] = [
+  {
+    verb: 'create',
+    about: 'create a tenant, or change the name of one',
+    operation: `PUT ${ONE}`,
+    fields: [{ ...NAME, about: 'shown to people; the key when left out' }],
+    examples: ["postrider tenant create acme --name 'Acme Inc.'"],
+  },
+  {
+    verb: 'list',
+    about: 'list tenants, newest first',
+    operation: 'GET /api/tenants',
+    fields: [
+      { name: 'reserved', about: 'those of the service itself too (`postrider:…`), for admins' },
+      ...PAGE_FIELDS,
+    ],
+    render: (page) => renderPage(COLUMNS, page),
+  },
+  { verb: 'show', about: 'show a tenant', operation: `GET ${ONE}` },
+  {
+    verb: 'change',
+    about: 'change the name of a tenant',
+    operation: `PATCH ${ONE}`,
+    fields: [NAME],
+    isChange: true,
+  },
+  {
+    verb: 'suspend',
+    about: 'refuse what is published for a tenant, and hold its deliveries',
+    operation: `POST ${ONE}/suspend`,
+  },
+  {
+    verb: 'resume',
+    about: 'take a suspended tenant back into service',
+    operation: `POST ${ONE}/resume`,
+  },
+  {
+    verb: 'delete',
+    about: 'delete a tenant with all its data; `tenant show` says how far it is',
+    operation: `DELETE ${ONE}`,
+  },
+]
+
+/** Creates, shows, suspends and deletes tenants through the API. */
+export function addTenantCommand(program: Command, context: CommandContext): void {
+  const tenant = program.command('tenant').description('the customers that events are for')
+  for (const spec of TENANTS) addRequest(tenant, context, { parameters, ...spec })
+}
