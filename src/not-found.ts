@@ -5,3 +5,12 @@ export class EndpointNotFound extends Error {
     super('the tenant has no endpoint with this id')
   }
 }
+
+export class TenantNotFound extends Error {
+  override readonly name = 'TenantNotFound'
+  readonly code = 'tenant_not_found'
+  readonly field = 'tenant'
+  constructor(options?: ErrorOptions) {
+    super('there is no tenant with this key', options)
+  }
+}

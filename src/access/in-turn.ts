@@ -1,8 +1,8 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { type Caller, countedAs } from '../api-keys/api-keys.ts'
 import type { TenantId } from '../ids.ts'
 import { createTurns, type TurnBounds, type Turns } from '../limits/turns.ts'
+import { type Caller, countedAs } from './caller.ts'
 
 /** What one key, and all keys of one tenant, may have under way. */
 export interface Shares {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { hashApiKey } from '../api-keys/api-keys.ts'
 import { createLog } from '../log.ts'
 import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
+import { hashApiKey } from './caller.ts'
 import { createKeyGuard, TooManyWrongKeys } from './key-guard.ts'
 
 const RIGHT = 'a right key'

@@ -1,7 +1,7 @@
-import { hashApiKey } from '../api-keys/api-keys.ts'
 import { createMistakeLimiter, type MistakeLimiter } from '../limits/request-limiter.ts'
 import { createTurns, NoTurn } from '../limits/turns.ts'
 import type { Redis } from '../redis/redis.ts'
+import { hashApiKey } from './caller.ts'
 import { networkOf } from './client-address.ts'
 
 /** Keys that were found right are not held up for so long, whatever else comes from where they come from. */

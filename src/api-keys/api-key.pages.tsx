@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import {
   CheckboxField,
   type Choice,

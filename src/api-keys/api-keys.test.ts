@@ -1,9 +1,10 @@
 import t from 'tap'
+import { hashApiKey } from '../access/caller.ts'
 import type { ApiKeyId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { ApiKeyNotFound, createApiKeys, hashApiKey } from './api-keys.ts'
+import { ApiKeyNotFound, createApiKeys } from './api-keys.ts'
 
 const { pool } = await createTestDatabase(t)
 const database = createDatabase(pool)

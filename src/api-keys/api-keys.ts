@@ -1,7 +1,8 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Caller, hashApiKey } from '../access/caller.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
-import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
+import type { ApiKeyId, TenantId } from '../ids.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import type { ApiKeyTable, Database, Scope } from '../postgres/schema.ts'
 import { createKeyCache } from './key-cache.ts'
@@ -14,22 +15,6 @@ export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
   id: ApiKeyId
   /** Key of the tenant that it is bound to. */
   tenant: string | null
-}
-
-/** The one who made a request: what a valid key entitles to. */
-export interface Caller {
-  /** Null for the bootstrap admin key, which has no row, and for portal links. */
-  apiKeyId: ApiKeyId | null
-  /** Set where it is no key but a link to the portal. */
-  portalLinkId?: PortalLinkId
-  /** The one tenant that it may touch; null = every tenant. */
-  tenant: { id: TenantId; key: string } | null
-  scopes: ReadonlySet<Scope>
-}
-
-/** What the work of a caller is counted under: its key or link, or the bootstrap admin key. */
-export function countedAs({ apiKeyId, portalLinkId }: Caller): ApiKeyId | PortalLinkId | 'admin' {
-  return portalLinkId ?? apiKeyId ?? 'admin'
 }
 
 export interface NewApiKey {
@@ -83,11 +68,6 @@ export interface ApiKeysOptions {
   adminKeyHash: Buffer | null
   /** Milliseconds since 1970. */
   now?: () => number
-}
-
-/** What is stored of a key, and what it is found by. */
-export function hashApiKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
 }
 
 export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKeysOptions): ApiKeys {

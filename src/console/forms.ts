@@ -3,7 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
 import { PostriderError } from '../client/client.ts'
-import { TenantNotFound } from '../tenants/tenants.ts'
+import { TenantNotFound } from '../not-found.ts'
 import type { FormState } from './fields.tsx'
 import { FORM_BYTES_MAX } from './form-bounds.ts'
 

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { presentDelivery } from '../http/present.ts'
 import { json, problems } from '../http/responses.ts'

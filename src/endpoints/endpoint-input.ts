@@ -2,9 +2,9 @@ import { z } from '@hono/zod-openapi'
 import { hiddenIn } from '../hidden-characters.ts'
 import { unfit, visibleText, withHidden } from '../http/validation.ts'
 import type { GivenSecret } from '../secrets/endpoint-secrets.ts'
-import { HEADERS_LENGTH_MAX, MASK, TOO_LONG } from '../secrets/secret-headers.ts'
+import { HEADERS_LENGTH_MAX, TOO_LONG } from '../secrets/secret-headers.ts'
 import { type ParsedCidr, vetLiteralHost } from '../sending/egress.ts'
-import { isReservedHeader } from '../sending/request-headers.ts'
+import { isReservedHeader, MASK } from '../sending/request-headers.ts'
 import { parseSecret } from '../sending/signature.ts'
 import {
   InvalidSecret,

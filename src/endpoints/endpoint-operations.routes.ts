@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { presentEndpoint } from '../http/present.ts'
 import { settingsBody } from '../http/request-body.ts'

@@ -3,9 +3,9 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { transact } from '../postgres/operate.ts'
 import type { Database, EndpointTable } from '../postgres/schema.ts'
-import type { EndpointSecrets, SecretKind } from '../secrets/endpoint-secrets.ts'
+import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
-import type { SecretEncoding, SigningSecret } from '../sending/signing-secret.ts'
+import type { SecretEncoding, SecretKind, SigningSecret } from '../sending/signing-secret.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
 
 type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }

@@ -1,3 +1,5 @@
+import type { Refusal } from '../problem.ts'
+
 /**
  * The part of SQL/JSON path that a filter may use:
  *
@@ -40,6 +42,10 @@ const PATH_EXPECTED = 'a path that begins with $'
 export class FilterInvalid extends Error {
   override readonly name = 'FilterInvalid'
   readonly code = 'filter_invalid'
+
+  get refusal(): Refusal {
+    return { of: 'request_invalid', errors: [{ field: 'filter', message: this.message }] }
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Problem } from '../http/problem.ts'
+import { Problem } from '../problem.ts'
 import type { CheckedEvent, EventTypeCheck } from './event-type-check.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
-import type { Caller } from '../api-keys/api-keys.ts'
-import { mayTouch, tenantSuspended } from '../http/authenticate.ts'
+import type { Caller } from '../access/caller.ts'
 import { memberOf } from '../http/json-text.ts'
 import { unfit } from '../http/validation.ts'
+import { mayTouch, tenantSuspended } from '../tenants/tenant-access.ts'
 import { TENANT_KEY } from '../tenants/tenants.ts'
 import { BatchRefused, PublishRefused } from './publish-refused.ts'
 

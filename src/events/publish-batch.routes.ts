@@ -1,15 +1,15 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
-import type { Caller } from '../api-keys/api-keys.ts'
+import type { Caller } from '../access/caller.ts'
 import type { CheckedEvent, EventTypeCheck } from '../event-types/event-type-check.ts'
 import { refuseUnfit } from '../event-types/event-violations.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { elementsOf } from '../http/json-text.ts'
-import { ERRORS_MAX, type FieldError, Problem } from '../http/problem.ts'
 import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
 import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
 import { publishedSchema } from '../http/schemas.ts'
 import { fieldErrors } from '../http/validation.ts'
+import { ERRORS_MAX, type FieldError, Problem } from '../problem.ts'
 import { type Accept, traceHeaders } from './accepted.ts'
 import {
   eventInput,

@@ -1,3 +1,5 @@
+import type { Refusal } from '../problem.ts'
+
 /** Why an event was not stored; the codes are those of `postrider.publish_problem`. */
 export class PublishRefused extends Error {
   override readonly name = 'PublishRefused'
@@ -9,7 +11,18 @@ export class PublishRefused extends Error {
     this.code = code
     this.field = field
   }
+
+  /** An event is refused for its content, so it is 422 even where a path would say 404. */
+  get refusal(): Refusal {
+    const { code, field, message } = this
+    const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
+    return { ...kindOf(this), code, detail: message, errors: [{ field: named, message }] }
+  }
 }
+
+/** Somebody who publishes with the key at this moment is likely to have ended soon. */
+const kindOf = (error: Error): Pick<Refusal, 'of' | 'isBusy'> =>
+  isKeyBusy(error) ? { of: KEY_BUSY, isBusy: true } : { of: 'publish_refused' }
 
 const KEY_BUSY = 'idempotency_key_busy'
 
@@ -35,6 +48,16 @@ export class BatchRefused extends Error {
   constructor(refusals: readonly { index: number; refusal: PublishRefused }[]) {
     super(`${refusals.length} events of the batch were refused`)
     this.refusals = refusals
+  }
+
+  /** The code is that of the first refused event; each is named as `events[3].type`. */
+  get refusal(): Refusal {
+    const errors = this.refusals.map(({ index, refusal }) => {
+      const member = refusal.field === 'event' ? '' : `.${refusal.field}`
+      return { field: `events[${index}]${member}`, message: refusal.message }
+    })
+    const code = this.refusals[0]?.refusal.code ?? 'publish_refused'
+    return { ...kindOf(this), code, detail: 'Nothing of the batch was stored.', errors }
   }
 }
 

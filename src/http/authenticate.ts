@@ -1,20 +1,30 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
-import { auditName } from '../access/audit-name.ts'
+import { auditName, type Caller } from '../access/caller.ts'
 import type { Client } from '../access/client-address.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
-import type { ApiKeys, Caller } from '../api-keys/api-keys.ts'
+import type { TenantId } from '../ids.ts'
 import { asActor, currentActor } from '../postgres/actor.ts'
 import type { Scope } from '../postgres/schema.ts'
-import type { TenantScope } from '../postgres/tenant-scope.ts'
-import { isReserved, type Tenant, TenantNotFound, type Tenants } from '../tenants/tenants.ts'
-import { Problem } from './problem.ts'
+import { Problem } from '../problem.ts'
 import type { Admit } from './rate-limit.ts'
+
+/** The tenant that a path names. */
+export interface TenantOfPath {
+  id: TenantId
+  key: string
+  suspended_at: Date | null
+}
 
 /** What handlers find in the context. `scope` is what the route takes, `tenant` only on paths with `{tenant}`. */
 export interface ApiEnv {
-  Variables: RequestIdVariables & { client: Client; caller: Caller; scope: Scope; tenant: Tenant }
+  Variables: RequestIdVariables & {
+    client: Client
+    caller: Caller
+    scope: Scope
+    tenant: TenantOfPath
+  }
 }
 
 /** Ours have 46 characters; nobody gets to make us hash a megabyte. */
@@ -31,7 +41,8 @@ export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
 export type OwnRequests = Pick<WeakMap<Request, Caller>, 'get'>
 
 export function createAuthenticate(options: {
-  apiKeys: Pick<ApiKeys, 'verify'>
+  /** Finds who the key belongs to; null when it is unknown, expired or revoked. */
+  apiKeys: { verify(key: string): Promise<Caller | null> }
   /** Null = strangers may try as many keys as they like. */
   keyGuard: KeyGuard | null
   admit: Admit
@@ -57,44 +68,6 @@ export function createAuthenticate(options: {
       await asActor({ who: auditName(caller), client }, next)
     })
 }
-
-/**
- * Makes the middleware that turns `{tenant}` into the tenant, and runs what follows in its scope. To
- * a key of one tenant every other tenant is as unknown as one that does not exist.
- */
-export function createTenantOfPath(options: {
-  tenants: Pick<Tenants, 'find'>
-  inTenant: TenantScope['inTenant']
-}): MiddlewareHandler<ApiEnv> {
-  const { tenants, inTenant } = options
-  return createMiddleware<ApiEnv>(async (c, next) => {
-    const key = c.req.param('tenant') ?? ''
-    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
-    const tenant = await tenants.find(key)
-    refuseSuspended(c, tenant)
-    c.set('tenant', tenant)
-    await inTenant(tenant.id, next)
-  })
-}
-
-/** Tenants of the service itself are for admins, who manage the endpoints of operational events. */
-export function mayTouch(caller: Caller, tenantKey: string): boolean {
-  if (isReserved(tenantKey)) return caller.tenant === null && caller.scopes.has('admin')
-  return caller.tenant === null || caller.tenant.key === tenantKey
-}
-
-/**
- * A key of a suspended tenant reads, and does nothing else: neither what was the reason for suspending it can go
- * on, nor can traces of that be removed. Anyone who has a key of no tenant goes on managing it.
- */
-export function refuseSuspended(c: Context<ApiEnv>, tenant: Pick<Tenant, 'suspended_at'>): void {
-  if (tenant.suspended_at && c.get('caller').tenant && c.get('scope') !== 'read') {
-    throw tenantSuspended()
-  }
-}
-
-export const tenantSuspended = (cause?: unknown): Problem =>
-  new Problem('tenant_suspended', { detail: 'Until it is resumed, its keys may only read.', cause })
 
 /** For what concerns more than one tenant, after `authenticate`: refused to keys of one, all alike. */
 export const ofNoTenant = createMiddleware<ApiEnv>(async (c, next) => {

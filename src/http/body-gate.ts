@@ -1,6 +1,6 @@
 import { IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { problemBody } from '../problem.ts'
 import { hasOneHost } from './host-header.ts'
-import { problemBody } from './problem.ts'
 import { tooLarge } from './request-body.ts'
 
 /** For the answer to be read before the connection is cut; nothing more is read meanwhile. */

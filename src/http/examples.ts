@@ -1,4 +1,4 @@
-import { type FieldError, Problem, type ProblemCode, problemBody } from './problem.ts'
+import { type FieldError, Problem, type ProblemCode, problemBody } from '../problem.ts'
 
 /** A JSON Schema, or a reference to one. */
 // biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON

@@ -1,5 +1,6 @@
 import type { z } from '@hono/zod-openapi'
-import type { ApiKey, Caller } from '../api-keys/api-keys.ts'
+import type { Caller } from '../access/caller.ts'
+import type { ApiKey } from '../api-keys/api-keys.ts'
 import type { Attempt } from '../attempts/attempts.ts'
 import { type Delivery, nextAttemptAt } from '../deliveries/deliveries.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'

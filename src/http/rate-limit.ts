@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
-import { type Caller, countedAs } from '../api-keys/api-keys.ts'
+import { type Caller, countedAs } from '../access/caller.ts'
 import type { Consumed, RequestLimiter } from '../limits/request-limiter.ts'
-import { Problem } from './problem.ts'
+import { Problem } from '../problem.ts'
 
 /** Lets a caller in, or refuses; comes once the key is known and before its scopes are looked at. */
 export type Admit = (c: Context, caller: Caller) => Promise<void>

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Hono } from 'hono'
 import t from 'tap'
-import { answerError } from './problem.ts'
+import { answerError } from '../problem.ts'
 import { readJsonBody } from './request-body.ts'
 import { startHttp } from './start-http.ts'
 

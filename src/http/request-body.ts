@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { ERRORS_MAX, Problem, type ProblemCode } from '../problem.ts'
 import { isDeeperThan } from './json-text.ts'
-import { ERRORS_MAX, Problem, type ProblemCode } from './problem.ts'
 import { fieldIn } from './validation.ts'
 
 /**

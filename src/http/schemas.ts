@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { HELD_REASONS } from '../endpoints/held-reason.ts'
 import type { HeldReason } from '../postgres/schema.ts'
-import { MASK } from '../secrets/secret-headers.ts'
 import { OUTCOMES } from '../sending/outcome.ts'
 import { ATTEMPT_REASONS, REASONS } from '../sending/reason.ts'
+import { MASK } from '../sending/request-headers.ts'
 import { SECRET_ENCODINGS } from '../sending/signing-secret.ts'
 
 /**

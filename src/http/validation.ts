@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { ZodError } from 'zod'
 import { hiddenIn, type TextKind } from '../hidden-characters.ts'
-import { type FieldError, Problem } from './problem.ts'
+import { type FieldError, Problem } from '../problem.ts'
 
 type Issue = ZodError['issues'][number]
 

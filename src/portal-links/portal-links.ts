@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
-import { auditName } from '../access/audit-name.ts'
-import type { Caller } from '../api-keys/api-keys.ts'
+import { auditName, type Caller } from '../access/caller.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
 import type { PortalLinkId, TenantId } from '../ids.ts'
 import { changeAsActor } from '../postgres/actor.ts'

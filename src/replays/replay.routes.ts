@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import { eventTypesInput } from '../endpoints/endpoint-input.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'

@@ -1,10 +1,11 @@
 import { Hono } from 'hono'
 import t from 'tap'
 import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
+import { TenantNotFound } from '../not-found.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { generateSecret, sign } from '../sending/signature.ts'
 import { fromStoredForm } from '../sending/signing-secret.ts'
-import { type Tenant, TenantNotFound } from '../tenants/tenants.ts'
+import type { Tenant } from '../tenants/tenants.ts'
 import { BODY_CHARACTERS_MAX, REQUESTS_MAX, type ReceivedRequest } from './received-requests.ts'
 import { addSandboxRoutes } from './sandbox.routes.ts'
 

@@ -1,8 +1,9 @@
 import type { Endpoints } from '../endpoints/endpoints.ts'
+import { TenantNotFound } from '../not-found.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { type Verification, verify } from '../sending/signature.ts'
 import { storedForm } from '../sending/signing-secret.ts'
-import { TenantNotFound, type Tenants } from '../tenants/tenants.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { sandboxPathOf } from './sandbox-endpoint.ts'
 
 /** More endpoints of one tenant than anybody points at the sandbox. */

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
+import type { Refusal } from '../problem.ts'
 
 /** Longer ones are bundles of authorities, which a receiver has itself. */
 const CHAIN_LENGTH_MAX = 10
@@ -38,6 +39,10 @@ export class ClientCertificateInvalid extends Error {
   constructor(mistakes: readonly CertificateMistake[]) {
     super(mistakes.map(({ field, message }) => `${field} ${message}`).join('; '))
     this.mistakes = mistakes
+  }
+
+  get refusal(): Refusal {
+    return { of: 'request_invalid', errors: this.mistakes }
   }
 }
 

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import type { Act } from '../audit-log/audit-log.ts'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
 import { rotateInput } from '../endpoints/endpoint-input.ts'

@@ -3,10 +3,10 @@ import { createEndpoints } from '../endpoints/endpoints.ts'
 import type { TenantId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import { generateSecret } from '../sending/signature.ts'
-import { type SecretEncoding, storedForm } from '../sending/signing-secret.ts'
+import { type SecretEncoding, type SecretKind, storedForm } from '../sending/signing-secret.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEndpointSecrets, type SecretKind } from './endpoint-secrets.ts'
+import { createEndpointSecrets } from './endpoint-secrets.ts'
 import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)

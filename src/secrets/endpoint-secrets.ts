@@ -3,6 +3,7 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { transact } from '../postgres/operate.ts'
 import type { Database } from '../postgres/schema.ts'
+import type { SecretKind } from '../sending/signing-secret.ts'
 import {
   fromStoredForm,
   isPrivateKey,
@@ -32,7 +33,6 @@ export class TooManySecrets extends Error {
  * `hmac`: sender and receiver share it (`whsec_`). `ed25519`: only we have it (`whsk_`), and the receiver
  * has its public key (`whpk_`), with which nobody can forge a request.
  */
-export type SecretKind = 'hmac' | 'ed25519'
 
 /** A secret from elsewhere, or what one to generate is to be like. */
 export interface GivenSecret {

@@ -1,7 +1,8 @@
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
+import { looksSecret } from '../sending/request-headers.ts'
 import { headerBoxOf } from './endpoint-secrets.ts'
-import { looksSecret, type StoredHeaders, storedHeaders } from './secret-headers.ts'
+import { type StoredHeaders, storedHeaders } from './secret-headers.ts'
 import { type SecretBox, sealedTexts } from './secrets.ts'
 import { type EndpointTexts, endpointTexts, mistakesIn } from './unreadable-secrets.ts'
 

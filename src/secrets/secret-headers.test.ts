@@ -1,11 +1,10 @@
 import t from 'tap'
 import type { EndpointId } from '../ids.ts'
+import { looksSecret, MASK } from '../sending/request-headers.ts'
 import { headerBoxOf } from './endpoint-secrets.ts'
 import {
   HEADERS_LENGTH_MAX,
   HeadersInvalid,
-  looksSecret,
-  MASK,
   type StoredHeaders,
   shownHeaders,
   storedHeaders,

@@ -1,21 +1,9 @@
+import type { Refusal } from '../problem.ts'
+import { looksSecret, MASK } from '../sending/request-headers.ts'
 import { openedLength, type Purpose, purposeOf } from './secrets.ts'
-
-/** Stands for the value of a secret header wherever it is shown. Given back, it means the value that is stored. */
-export const MASK = '***'
 
 /** Stays below the 8 KiB of headers that common servers accept. */
 export const HEADERS_LENGTH_MAX = 4096
-/** Names of headers that carry credentials; it errs on the side of masking. */
-const SECRET_NAME =
-  /auth|cookie|token|secret|passw(?:or)?d|passphrase|pwd|credential|signature|session|jwt|(?:api|access)[-_]?key|(?:^|[-_.])key$/i
-/** A scheme of HTTP authentication with something behind it, or an address with a password. */
-const SECRET_VALUE =
-  /^\s*(?:basic|bearer|digest|token|apikey|negotiate|aws4-hmac-sha256)[\s:=]+\S|:\/\/[^/@\s]+@/i
-
-/** Whether the value of a header is a credential, as far as one can tell. */
-export const looksSecret = (name: string, value: string): boolean =>
-  SECRET_NAME.test(name) || SECRET_VALUE.test(value)
-
 /** An endpoint's own headers, as they are stored. */
 export interface StoredHeaders {
   headers: Record<string, string>
@@ -43,6 +31,10 @@ export class HeadersInvalid extends Error {
   constructor(mistakes: HeaderMistake[]) {
     super(mistakes.map(({ field, message }) => `${field} ${message}`).join('; '))
     this.mistakes = mistakes
+  }
+
+  get refusal(): Refusal {
+    return { of: 'request_invalid', errors: this.mistakes }
   }
 }
 

@@ -1,4 +1,16 @@
-import { looksSecret, MASK } from '../secrets/secret-headers.ts'
+/** Stands for the value of a secret header wherever it is shown. Given back, it means the value that is stored. */
+export const MASK = '***'
+
+/** Names of headers that carry credentials; it errs on the side of masking. */
+const SECRET_NAME =
+  /auth|cookie|token|secret|passw(?:or)?d|passphrase|pwd|credential|signature|session|jwt|(?:api|access)[-_]?key|(?:^|[-_.])key$/i
+/** A scheme of HTTP authentication with something behind it, or an address with a password. */
+const SECRET_VALUE =
+  /^\s*(?:basic|bearer|digest|token|apikey|negotiate|aws4-hmac-sha256)[\s:=]+\S|:\/\/[^/@\s]+@/i
+
+/** Whether the value of a header is a credential, as far as one can tell. */
+export const looksSecret = (name: string, value: string): boolean =>
+  SECRET_NAME.test(name) || SECRET_VALUE.test(value)
 
 /**
  * Names an endpoint's own headers cannot have: ours, and those that frame the message or belong

@@ -9,13 +9,13 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
-import type { SecretKind } from '../secrets/endpoint-secrets.ts'
 import {
   fromStoredForm,
   InvalidSecret,
   isPrivateKey,
   keyBytesOf,
   type SecretEncoding,
+  type SecretKind,
 } from './signing-secret.ts'
 
 /** What we generate: as long as the HMAC-SHA256 output, the most that adds strength. */

@@ -1,5 +1,6 @@
 import { hiddenIn } from '../hidden-characters.ts'
 
+export type SecretKind = 'hmac' | 'ed25519'
 /** How the characters of a secret become the bytes that sign. */
 export const SECRET_ENCODINGS = ['base64', 'base64url', 'hex', 'text'] as const
 export type SecretEncoding = (typeof SECRET_ENCODINGS)[number]

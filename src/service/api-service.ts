@@ -1,7 +1,8 @@
 import packageJson from '../../package.json' with { type: 'json' }
+import { type Caller, hashApiKey } from '../access/caller.ts'
 import { createSharedTurns, type Shares } from '../access/in-turn.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
-import { type Caller, createApiKeys, hashApiKey } from '../api-keys/api-keys.ts'
+import { createApiKeys } from '../api-keys/api-keys.ts'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../attempts/live.ts'

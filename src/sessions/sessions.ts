@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
-import type { ApiKeys, Caller } from '../api-keys/api-keys.ts'
+import type { Caller } from '../access/caller.ts'
+import type { ApiKeys } from '../api-keys/api-keys.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
 import type { SessionId } from '../ids.ts'
 import { changeAsActor } from '../postgres/actor.ts'

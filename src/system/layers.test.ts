@@ -19,7 +19,7 @@ const LAYERS = [
     ...['event-types', 'events', 'deliveries', 'attempts', 'replays', 'operations', 'duties'],
   ],
   ['http', 'console', 'terminal'],
-  ['access', 'sending'],
+  ['access', 'sending', 'problem'],
   ['limits', 'queue'],
   ['redis', 'postgres'],
   [

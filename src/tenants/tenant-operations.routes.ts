@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
-import { auditName } from '../access/audit-name.ts'
+import { auditName } from '../access/caller.ts'
 import { type ApiEnv, type Authenticate, ofNoTenant } from '../http/authenticate.ts'
 import { presentTenant } from '../http/present.ts'
 import { json, problems } from '../http/responses.ts'

@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { TenantNotFound } from '../not-found.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import { operate } from '../postgres/operate.ts'
 import type { Database } from '../postgres/schema.ts'
-import { refuseReserved, TENANT_KEY, TenantDeleting, TenantNotFound } from './tenants.ts'
+import { refuseReserved, TENANT_KEY, TenantDeleting } from './tenants.ts'
 
 /** Of 100 endpoints each. More are rare, and the reconciler goes on with them every minute. */
 const RESUME_CALLS_MAX = 5

@@ -1,15 +1,17 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { type ApiEnv, type Authenticate, mayTouch, refuseSuspended } from '../http/authenticate.ts'
+import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { pageQuery, readPage } from '../http/pages.ts'
 import { presentTenant } from '../http/present.ts'
-import { Problem } from '../http/problem.ts'
 import { settingsBody } from '../http/request-body.ts'
 import { json, OF_BODY, problems } from '../http/responses.ts'
 import { pageSchema, tenantSchema } from '../http/schemas.ts'
 import { visibleText, withHidden } from '../http/validation.ts'
 import { type TenantId, tenantId } from '../ids.ts'
-import { refuseReserved, TENANT_KEY, TenantNotFound, type Tenants } from './tenants.ts'
+import { TenantNotFound } from '../not-found.ts'
+import { Problem } from '../problem.ts'
+import { mayTouch, refuseSuspended } from './tenant-access.ts'
+import { refuseReserved, TENANT_KEY, type Tenants } from './tenants.ts'
 
 const NAME_LENGTH_MAX = 200
 export const tenantTags = ['Tenants']

@@ -1,7 +1,8 @@
 import t from 'tap'
+import { TenantNotFound } from '../not-found.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createTenants, TENANT_KEY, TenantNotFound } from './tenants.ts'
+import { createTenants, TENANT_KEY } from './tenants.ts'
 
 const { pool } = await createTestDatabase(t)
 const tenants = createTenants({ database: createDatabase(pool) })

@@ -1,5 +1,6 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { TenantId } from '../ids.ts'
+import { TenantNotFound } from '../not-found.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import type { Database, TenantTable } from '../postgres/schema.ts'
 
@@ -17,15 +18,6 @@ export const TENANT_KEY = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const RESERVED_PREFIX = 'postrider:'
 /** So much is counted in some milliseconds, and nobody waits for the exact number. */
 const REMAINING_COUNTED_MAX = 10_000
-
-export class TenantNotFound extends Error {
-  override readonly name = 'TenantNotFound'
-  readonly code = 'tenant_not_found'
-  readonly field = 'tenant'
-  constructor(options?: ErrorOptions) {
-    super('there is no tenant with this key', options)
-  }
-}
 
 export class TenantReserved extends Error {
   override readonly name = 'TenantReserved'

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
-import { createApiKeys, hashApiKey } from '../../api-keys/api-keys.ts'
+import { hashApiKey } from '../../access/caller.ts'
+import { createApiKeys } from '../../api-keys/api-keys.ts'
 import { createAttempts } from '../../attempts/attempts.ts'
 import { createEndpointStats } from '../../attempts/endpoint-stats.ts'
 import { createLiveAttempts } from '../../attempts/live.ts'

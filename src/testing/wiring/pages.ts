@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
+import { type Caller, hashApiKey } from '../../access/caller.ts'
 import { createKeyGuard } from '../../access/key-guard.ts'
-import { type Caller, createApiKeys, hashApiKey } from '../../api-keys/api-keys.ts'
+import { createApiKeys } from '../../api-keys/api-keys.ts'
 import { createLiveAttempts } from '../../attempts/live.ts'
 import { describeSettings } from '../../config/config.ts'
 import { CONSOLE_PATH } from '../../console/console-path.ts'

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
+import type { Caller } from '../../access/caller.ts'
 import { createKeyGuard } from '../../access/key-guard.ts'
-import type { Caller } from '../../api-keys/api-keys.ts'
 import { createLiveAttempts } from '../../attempts/live.ts'
 import type { PortalConfig } from '../../config/config.ts'
 import { createEndpoints } from '../../endpoints/endpoints.ts'

@@ -1,11 +1,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { FilterInvalid } from '../endpoints/filter.ts'
-import { BatchRefused, isKeyBusy, PublishRefused } from '../events/publish-refused.ts'
-import { isConflict, isOutage } from '../postgres/outage.ts'
-import { ClientCertificateInvalid } from '../secrets/client-certificate.ts'
-import { HeadersInvalid } from '../secrets/secret-headers.ts'
+import { isConflict, isOutage } from './postgres/outage.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
 const PROBLEMS = {
@@ -68,6 +64,18 @@ export interface FieldError {
   message: string
 }
 
+/** What an error of the domain that is about fields is answered with: its member `refusal`. */
+export interface Refusal {
+  of: ProblemCode
+  /** Differs from `of` for codes that come from SQL. */
+  code?: string
+  /** Left out: the title of `of`. */
+  detail?: string
+  errors: readonly FieldError[]
+  /** The same request is likely to succeed in a moment. */
+  isBusy?: boolean
+}
+
 /** A refusal that the HTTP layer itself makes; those of the domain carry their code as well. */
 export class Problem extends Error {
   override readonly name = 'Problem'
@@ -124,13 +132,7 @@ function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {
 
 function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
-  if (error instanceof PublishRefused) return publishRefusal(error)
-  if (error instanceof ClientCertificateInvalid || error instanceof HeadersInvalid) {
-    return invalidFields(error.mistakes)
-  }
-  if (error instanceof FilterInvalid)
-    return invalidFields([{ field: 'filter', message: error.message }])
-  if (error instanceof BatchRefused) return batchRefusal(error)
+  if (isRefusal(error)) return refusal(error.refusal)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
   if (isOutage(error) || isConflict(error) || codeOf(error) === 'database_unavailable') {
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
@@ -152,33 +154,14 @@ function answer(
   return { of: code, code, detail, errors, headers }
 }
 
-function invalidFields(errors: readonly FieldError[]): Answer {
-  return answer('request_invalid', PROBLEMS.request_invalid[1], { errors: [...errors] })
-}
+const isRefusal = (error: Error): error is Error & { refusal: Refusal } => 'refusal' in error
 
-/** An event is refused for its content, so it is 422 even where a path would say 404. */
-function publishRefusal(refusal: PublishRefused): Answer {
-  const { code, field, message } = refusal
-  const named = field === 'idempotencyKey' ? 'Idempotency-Key' : field
-  return { ...refusalAs(refusal, message, [{ field: named, message }]), code }
-}
-
-/** Somebody who publishes with the key at this moment is likely to have ended soon. */
-function refusalAs(refusal: Error, detail: string, errors: FieldError[]): Answer {
-  if (!isKeyBusy(refusal)) return answer('publish_refused', detail, { errors })
-  const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
-  return answer('idempotency_key_busy', detail, { errors, headers })
-}
-
-/** The code is that of the first refused event; each is named as `events[3].type`. */
-function batchRefusal(refused: BatchRefused): Answer {
-  const { refusals } = refused
-  const errors = refusals.slice(0, ERRORS_MAX).map(({ index, refusal }) => {
-    const member = refusal.field === 'event' ? '' : `.${refusal.field}`
-    return { field: `events[${index}]${member}`, message: refusal.message }
-  })
-  const code = refusals[0]?.refusal.code ?? 'publish_refused'
-  return { ...refusalAs(refused, 'Nothing of the batch was stored.', errors), code }
+function refusal({ of, code = of, detail, errors, isBusy = false }: Refusal): Answer {
+  const headers: Record<string, string> = isBusy
+    ? { 'retry-after': String(RETRY_AFTER_SECONDS) }
+    : {}
+  const shown = errors.slice(0, ERRORS_MAX)
+  return { of, code, detail: detail ?? PROBLEMS[of][1], errors: shown, headers }
 }
 
 function codeOfStatus(status: number): ProblemCode {
