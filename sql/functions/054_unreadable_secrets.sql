@@ -123,8 +123,7 @@ comment on function postrider.unreadable_secrets() is
   'How many endpoints have a secret, client key or secret header that could not be opened, and how many deliveries are held for them; 100,000 stands for that many or more.';
 
 -- reseal: put texts that were encrypted again in the place of those before, by the processes that have the keys.
--- What somebody has changed meanwhile stays as it is. Each item is {"id", "texts": {"before": "after"}}, or, where
--- headers in plain text become secret ones, {"id", "from", "to"} with {"headers", "secret_headers"} in each.
+-- What somebody has changed meanwhile stays as it is. Each item is {"id", "texts": {"before": "after"}}.
 --
 -- It leaves one row in audit_log, none for each endpoint (postrider.resealing, 145_audit_settings.sql).
 --
@@ -155,11 +154,6 @@ begin
   where e.id = any (ids) and e.id = (i ->> 'id')::uuid
     and (i -> 'texts' ? e.client_key_encrypted or exists (
       select from jsonb_each_text(e.secret_headers) as h where i -> 'texts' ? h.value));
-  update postrider.endpoint e
-  set headers = i -> 'to' -> 'headers', secret_headers = i -> 'to' -> 'secret_headers'
-  from jsonb_array_elements(items) as i
-  where e.id = any (ids) and e.id = (i ->> 'id')::uuid
-    and e.headers = i -> 'from' -> 'headers' and e.secret_headers = i -> 'from' -> 'secret_headers';
   perform set_config('postrider.resealing', '', true);
   perform postrider.audit(who, 'reseal', 'service', null, null, jsonb_build_object('endpoints', resealed));
   return resealed;

@@ -60,6 +60,42 @@ t.test('a link that may only look shows the same and has nothing that acts', asy
   t.strictSame(refused.sort(), ['/endpoints/:id/edit', '/endpoints/new'])
 })
 
+t.test(
+  'what is for operators only is on no page, and in no answer to a key of the tenant',
+  async (t) => {
+    const world = await createWorld(portal)
+    const { tenant, ids } = world
+    const words = 'SECRET_ENCRYPTION_KEY does not list the key 1a2b3c4d (runner-of-host-7)'
+    await pool.query(
+      'update postrider.endpoint set unreadable_since = now(), unreadable_detail = $2 where id = $1',
+      [ids['endpoints'], words],
+    )
+    await pool.query(
+      `update postrider.attempt set error_detail = $2, outcome = 'unreachable', reason = 'tls_certificate'
+     where delivery_id = $1`,
+      [ids['deliveries'], words],
+    )
+    const cookie = await entered(tenant.key)
+    for (const route of reading) {
+      t.notMatch((await get(pathIn(world, route), { cookie })).text, /1a2b3c4d|host-7/, route)
+    }
+    const body = { name: 'reader', tenant: tenant.key, scopes: ['read'] }
+    const { json } = await request('POST', '/api/keys', { body })
+    const lists = ['endpoints', 'deliveries', 'events', 'replays']
+    const paths = ['', ...lists.flatMap((list) => [`/${list}`, `/${list}/${ids[list]}`])]
+    for (const path of paths) {
+      const answer = await request('GET', `/api/tenants/${tenant.key}${path}`, { key: json.key })
+      t.equal(answer.status, 200, path)
+      t.notMatch(answer.text, /1a2b3c4d|host-7/, path)
+    }
+    const { text } = await request(
+      'GET',
+      `/api/tenants/${tenant.key}/deliveries/${ids['deliveries']}`,
+    )
+    t.match(text, 'host-7', 'the operator is told')
+  },
+)
+
 t.test('every route that acts refuses such a link with 403, and does nothing', async (t) => {
   const world = await createWorld(portal)
   const cookie = await entered(world.tenant.key, 'read')

@@ -1,8 +1,5 @@
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
-import { looksSecret } from '../sending/request-headers.ts'
-import { headerBoxOf } from './endpoint-secrets.ts'
-import { type StoredHeaders, storedHeaders } from './secret-headers.ts'
 import { type SecretBox, sealedTexts } from './secrets.ts'
 import { type EndpointTexts, endpointTexts, mistakesIn } from './unreadable-secrets.ts'
 
@@ -20,21 +17,21 @@ export interface ResealReport {
   isDone: boolean
 }
 
-/** What `postrider.reseal` takes. */
-type Item =
-  | { id: EndpointId; texts: Record<string, string> }
-  | { id: EndpointId; from: StoredHeaders; to: StoredHeaders }
+/** What `postrider.reseal` takes: each text with the one that replaces it. */
+interface Item {
+  id: EndpointId
+  texts: Record<string, string>
+}
 
 /**
- * Encrypts everything again that is not encrypted with the newest key and in the newest format, and headers that look
- * like credentials and are in plain text. What is done stays done, so it can be stopped and begun again at any time.
+ * Encrypts everything again that is not encrypted with the newest key. What is done stays done, so it can be stopped
+ * and begun again at any time.
  */
 export async function resealAll(
   pool: Pool,
   box: SecretBox,
   options: { who: string; signal: AbortSignal; onProgress(endpoints: number): void },
 ): Promise<ResealReport> {
-  await sealHeaders(pool, box, options.who)
   const report: ResealReport = { endpoints: 0, resealed: 0, unreadable: 0, isDone: true }
   for await (const rows of endpointTexts(pool, 'all', ENDPOINTS_AT_ONCE)) {
     if (options.signal.aborted) return { ...report, isDone: false }
@@ -46,30 +43,6 @@ export async function resealAll(
     options.onProgress(report.endpoints)
   }
   return report
-}
-
-/**
- * Encrypts headers that look like credentials and were stored in plain text, as they all were at first.
- *
- * @returns of how many endpoints
- */
-export async function sealHeaders(pool: Pool, box: SecretBox, who: string): Promise<number> {
-  let sealed = 0
-  for await (const rows of endpointTexts(pool, 'with headers', ENDPOINTS_AT_ONCE)) {
-    sealed += await reseal(
-      pool,
-      rows.flatMap((row) => sealedHeaders(box, row)),
-      who,
-    )
-  }
-  return sealed
-}
-
-function sealedHeaders(box: SecretBox, { id, headers, secretHeaders }: EndpointTexts): Item[] {
-  if (!Object.entries(headers).some(([name, value]) => looksSecret(name, value))) return []
-  const from: StoredHeaders = { headers, secret_headers: secretHeaders }
-  const to = storedHeaders({}, from, headerBoxOf(box, id))
-  return [{ id, from, to }]
 }
 
 function renewed(box: SecretBox, endpoint: EndpointTexts): Item[] {

@@ -49,7 +49,7 @@ export interface HeaderBox {
 export function shownHeaders({ headers, secret_headers: sealed }: StoredHeaders) {
   const masked = ([name, value]: [string, string]) => [
     name,
-    // Stored before there were secret headers, and not encrypted yet.
+    // SQL may have stored it in plain text.
     looksSecret(name, value) ? MASK : value,
   ]
   const shown: Record<string, string> = Object.fromEntries([

@@ -44,7 +44,7 @@ export interface SecretBox {
   encrypt(secret: string, endpointId: string, purpose: Purpose): string
   /** @throws SecretUnreadable when its key is not in the ring, or it is not this endpoint's, or for something else */
   decrypt(encrypted: string, endpointId: string, purpose: Purpose): string
-  /** Whether it is what `encrypt` makes now: with the first key, in the newest format. */
+  /** Whether it is what `encrypt` makes now: with the first key. */
   isCurrent(encrypted: string): boolean
 }
 
@@ -52,9 +52,9 @@ export interface SecretBox {
  * Encrypts secrets at rest: `v2.<key id>.<nonce>.<ciphertext and tag>`, base64url.
  *
  * The endpoint's id and the purpose are authenticated along, so that a secret that is copied to the row of another
- * endpoint is refused, and so is one in another column, such as a signing secret that would be sent as a header. The
- * older `v1` lacks the purpose; it is read, but for headers, which never had it. To change the key, put the new one
- * first and keep the old one behind it until `postrider rotate-encryption` has done its work.
+ * endpoint is refused, and so is one in another column, such as a signing secret that would be sent as a header.
+ * To change the key, put the new one first and keep the old one behind it until `postrider rotate-encryption` has done
+ * its work.
  *
  * @param keys 32 bytes each, at least one; the first encrypts, all decrypt
  */
@@ -68,7 +68,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
 
   return {
     encrypt: (secret, endpointId, purpose) =>
-      encrypt(current, secret, additional('v2', endpointId, purpose)),
+      encrypt(current, secret, additional(endpointId, purpose)),
     decrypt(encrypted, endpointId, purpose) {
       const name = `${purpose} ${endpointId} ${encrypted}`
       let secret = cache.get(name)
@@ -90,9 +90,7 @@ export function openedLength(encrypted: string): number {
 }
 
 /** What is authenticated along. */
-function additional(version: string, endpointId: string, purpose: Purpose): string {
-  return version === 'v1' ? endpointId : `${purpose} ${endpointId}`
-}
+const additional = (endpointId: string, purpose: Purpose): string => `${purpose} ${endpointId}`
 
 /** Names a key without giving anything of it away that matters: 32 of the bits of its hash. */
 function keyId(key: Buffer): string {
@@ -113,7 +111,7 @@ function decrypt(
   purpose: Purpose,
 ): string {
   const [version = '', id = '', nonce = '', sealed = ''] = encrypted.split('.')
-  if (version !== 'v2' && (version !== 'v1' || purpose.startsWith('header:'))) {
+  if (version !== 'v2') {
     throw new SecretUnreadable('the secret is in a format that is not known')
   }
   const key = ring.get(id)
@@ -124,7 +122,7 @@ function decrypt(
     const decipher = createDecipheriv(ALGORITHM, key, Buffer.from(nonce, 'base64url'), {
       authTagLength: TAG_BYTES,
     })
-      .setAAD(Buffer.from(additional(version, endpointId, purpose)))
+      .setAAD(Buffer.from(additional(endpointId, purpose)))
       .setAuthTag(bytes.subarray(-TAG_BYTES))
     return (
       decipher.update(bytes.subarray(0, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')

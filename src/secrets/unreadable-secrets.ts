@@ -32,8 +32,6 @@ export interface EndpointTexts extends SealedTexts {
   id: EndpointId
   tenantId: TenantId
   url: string
-  /** Its headers that are not encrypted. */
-  headers: Record<string, string>
 }
 
 /** Opens every secret, client key and secret header that is in use, a batch at a time. */
@@ -104,7 +102,6 @@ const CONDITIONS = {
   all: 'true',
   'in use': 'e.deleted_at is null',
   held: 'e.deleted_at is null and e.unreadable_since is not null',
-  'with headers': `e.headers <> '{}'`,
 } as const
 
 /** In the order of their ids, a batch at a time. What is in use is what claim_many hands to a runner. */
@@ -116,7 +113,7 @@ export async function* endpointTexts(
   let after: string | null = null
   do {
     const { rows }: { rows: EndpointTexts[] } = await pool.query<EndpointTexts>(
-      `select e.id, e.tenant_id as "tenantId", e.url, e.headers, e.secret_headers as "secretHeaders",
+      `select e.id, e.tenant_id as "tenantId", e.url, e.secret_headers as "secretHeaders",
          e.client_key_encrypted as "clientKeyEncrypted",
          array(
            select s.encrypted from postrider.endpoint_secret s

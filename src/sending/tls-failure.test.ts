@@ -89,7 +89,10 @@ const CERTIFICATES: [name: string, certificate: TlsOptions, words: string][] = [
 for (const [name, certificate, words] of CERTIFICATES) {
   t.test(`says of a certificate that it is ${name}`, async (t) => {
     await using server = await startTlsServer({ ...certificate, ciphers: OF_OLD })
-    t.equal((await failureAt(server.port)).slice(0, words.length + 17), `tls_certificate: ${words}`)
+    const failure = await failureAt(server.port)
+    t.equal(failure.slice(0, words.length + 17), `tls_certificate: ${words}`)
+    // Those may be of hosts inside the operator's network, and tenants read this.
+    t.notMatch(failure, /\.test\b|localhost|127\.|CN\s*=/i, 'and repeats no name out of it')
   })
 }
 

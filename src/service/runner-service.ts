@@ -5,7 +5,6 @@ import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
-import { sealHeaders } from '../secrets/reseal.ts'
 import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
 import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
@@ -26,7 +25,6 @@ export async function startRunnerOf(
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
     await checkSecretsAtStart(pool, box, log)
-    await sealHeadersAtStart(pool, box, log)
   } finally {
     await pool.end()
   }
@@ -47,12 +45,6 @@ export async function startRunnerOf(
     tracing,
     log,
   })
-}
-
-/** Those that an older release stored in plain text: only a process that has the key can do it. */
-async function sealHeadersAtStart(pool: Pool, box: SecretBox, log: Log): Promise<void> {
-  const endpoints = await sealHeaders(pool, box, 'start of a runner')
-  if (endpoints > 0) log.info({ endpoints }, 'headers.encrypted')
 }
 
 /**
