@@ -1,5 +1,7 @@
-import type { Env, Hono } from 'hono'
+import { isIP } from 'node:net'
+import type { Context, Env, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import type { Config } from '../config/config.ts'
 import { showHiddenInHtml } from '../hidden-characters.ts'
 import { createReceivedRequests } from './received-requests.ts'
 import { SANDBOX_PATH } from './sandbox-endpoint.ts'
@@ -15,11 +17,13 @@ export const deliveredBytesMax = (eventBytesMax: number): number => eventBytesMa
  * Adds a receiver that shows what arrived and whether its signature verified.
  *
  * It takes requests without a key, as every receiver does, and shows them to anyone who can reach the
- * address; `postrider dev` listens on this machine only.
+ * address; `postrider dev` listens on this machine only. They are shown under an address, `localhost` or a name
+ * that is configured: under any other name, a page of that name could read them once it leads here (DNS rebinding).
  */
 export function addSandboxRoutes<E extends Env>(
   app: Hono<E>,
-  { eventBytesMax, ...services }: SandboxServices & { eventBytesMax: number },
+  services: SandboxServices,
+  { eventBytesMax, ...names }: OwnNames & Pick<Config, 'eventBytesMax'>,
 ): void {
   const received = createReceivedRequests()
 
@@ -47,6 +51,9 @@ export function addSandboxRoutes<E extends Env>(
       return c.text('ok\n')
     },
   )
+  app.on('GET', [SANDBOX_PATH, `${SANDBOX_PATH}/requests.json`], (c, next) =>
+    isOwnName(c, names) ? next() : c.text(NOT_OWN_NAME, 403),
+  )
   app.get(SANDBOX_PATH, async (c) => {
     const page = String(await renderPage(received.list()))
     return c.html(showHiddenInHtml(page), 200, PAGE_HEADERS)
@@ -55,3 +62,16 @@ export function addSandboxRoutes<E extends Env>(
     c.json({ data: received.list() }, 200, { 'cache-control': 'no-store' }),
   )
 }
+
+const NOT_OWN_NAME =
+  'The sandbox is shown at an IP address, at localhost, and at the host of HOST and PUBLIC_URL only.\n'
+
+type OwnNames = Pick<Config, 'host' | 'publicUrl'>
+
+function isOwnName({ req }: Context, { host, publicUrl }: OwnNames): boolean {
+  const asked = hostnameOf(req.url)
+  if (isIP(asked) !== 0 || /^(.+\.)?localhost$/.test(asked)) return true
+  return asked === host || (publicUrl !== undefined && asked === hostnameOf(publicUrl))
+}
+
+const hostnameOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$|\.$/g, '')

@@ -15,10 +15,9 @@ const BODY = '{"type":"invoice.paid","timestamp":"2026-01-01T00:00:00Z","data":{
 function bundle(endpoints: Record<string, string[]> = {}, eventBytesMax = 1_000_000) {
   const urls = Object.keys(endpoints)
   const app = new Hono()
-  addSandboxRoutes(app, {
-    eventBytesMax,
+  const services = {
     tenants: {
-      find: async (key) => {
+      find: async (key: string) => {
         if (key !== 'acme') throw new TenantNotFound()
         return { id: 'acme', key } as unknown as Tenant
       },
@@ -34,7 +33,9 @@ function bundle(endpoints: Record<string, string[]> = {}, eventBytesMax = 1_000_
           expiresAt: null,
         })),
     } satisfies Pick<EndpointSecrets, 'list'>,
-  })
+  }
+  const config = { eventBytesMax, host: 'devbox', publicUrl: 'https://dev.example.com/a' }
+  addSandboxRoutes(app, services, config)
   return {
     app,
     deliver: (headers: Record<string, string>, body = BODY, tenant = 'acme') =>
@@ -118,6 +119,33 @@ t.test('a long body is verified whole and shown cut off', async (t) => {
   const [request] = await list()
   t.equal(request?.body.length, BODY_CHARACTERS_MAX)
   t.match(request, { bodyBytes: BODY_CHARACTERS_MAX + 1, signature: { verified: true } })
+})
+
+// A page of somebody else whose name leads to 127.0.0.1 by now (DNS rebinding) may read what it gets from there.
+t.test('what arrived is shown under an address, localhost and own names only', async (t) => {
+  const { app, deliver } = bundle()
+  await deliver({}, 'for nobody else')
+  const own = ['127.0.0.1:8080', '[::1]:8080', '192.168.1.7', 'localhost:8080', 'LOCALHOST']
+  const others = ['evil.test', 'evil.test:8080', 'localhost.evil.test', '127.0.0.1.evil.test']
+  for (const path of ['/sandbox', '/sandbox/requests.json']) {
+    for (const host of [
+      ...own,
+      'a.localhost',
+      'devbox:8080',
+      'dev.example.com',
+      'Dev.Example.com.',
+    ]) {
+      const answer = await app.request(`http://${host}${path}`)
+      t.equal(answer.status, 200, host)
+      t.match(await answer.text(), 'for nobody else')
+    }
+    for (const host of [...others, 'example.com']) {
+      const answer = await app.request(`http://${host}${path}`)
+      t.equal(answer.status, 403, host)
+      t.notMatch(await answer.text(), 'for nobody else')
+    }
+  }
+  t.equal((await app.request('http://any.test/sandbox/in/acme', { method: 'POST' })).status, 200)
 })
 
 t.test('a body above the largest event is refused', async (t) => {

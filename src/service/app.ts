@@ -131,7 +131,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   starting.defer(api.stop)
   starting.defer((await withPages(service, parts, api)).stop)
   starting.defer((await startMetricsPort(service, parts, api)).stop)
-  addSandboxRoutes(api.app, { ...api, eventBytesMax: config.eventBytesMax })
+  addSandboxRoutes(api.app, api, config)
   await ensureSandboxEndpoint(api, url)
   const runner = await startRunnerOf(service, parts)
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.

@@ -37,7 +37,7 @@ export async function startEverything(
   const parts = await createSharedParts(config, log)
   const api = createApi(config, parts)
   const pages = addPages(config, parts, api)
-  addSandboxRoutes(api.app, { ...api, eventBytesMax: config.eventBytesMax })
+  addSandboxRoutes(api.app, api, config)
   const http = await listen(config, api.app)
   t.teardown(async () => {
     api.liveAttempts.stop()
