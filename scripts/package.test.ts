@@ -121,7 +121,7 @@ t.test('client and outbox can be imported by any Node, and nothing else', async 
     import { publish } from 'postrider/outbox'
     const postrider = new Postrider({ url: 'http://127.0.0.1:1', apiKey: 'a', tries: 1 })
     const unreachable = await postrider.publish({ type: 'a', data: 1 }).catch((error) => error)
-    const inside = await import('postrider/dist/src/service/app.js').catch((error) => error)
+    const inside = await import('postrider/dist/src/service/start-api.js').catch((error) => error)
     const tx = { query: async (text, values) => ({ rows: [{ id: values[0] }] }) }
     console.log(JSON.stringify([
       unreachable instanceof PostriderError && unreachable.code,

@@ -6,7 +6,7 @@ import { readServerSentEvents, type ServerSentEvent } from '../client/server-sen
 import { startHttp } from '../http/start-http.ts'
 import type { ApiKeyId, TenantId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
-import type { AppOptions } from '../service/api-app.ts'
+import type { ApiOptions } from '../service/api-app.ts'
 import { createWork } from '../testing/data/work.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
@@ -15,7 +15,7 @@ import { createLiveAttempts } from './live.ts'
 
 const { pool } = await createTestDatabase(t)
 
-async function bundle(overrides: Partial<AppOptions> = {}) {
+async function bundle(overrides: Partial<ApiOptions> = {}) {
   const liveAttempts = createLiveAttempts({
     database: createDatabase(pool),
     onError: (error) => t.fail(String(error)),

@@ -9,7 +9,7 @@ export function addApiCommand(program: Command, { env, stopSignal }: CommandCont
     .command('api')
     .description('serve the HTTP API')
     .action(async () => {
-      const { startApi } = await import('../service/app.ts')
+      const { startApi } = await import('../service/start-api.ts')
       const config = readConfig(env, 'api')
       await runService(await startApi(config, createLog(config.logLevel)), stopSignal)
     })

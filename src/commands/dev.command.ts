@@ -13,7 +13,7 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     .command('dev')
     .description('run API, runner, sandbox and database in one process')
     .action(async () => {
-      const { startDev } = await import('../service/app.ts')
+      const { startDev } = await import('../service/start-dev.ts')
       const config = readConfig(context.env, 'dev')
       const folder = await openDataFolder(resolve(context.cwd, config.dataDir), {
         adminKey: config.adminKey,

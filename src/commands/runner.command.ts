@@ -9,7 +9,7 @@ export function addRunnerCommand(program: Command, { env, stopSignal }: CommandC
     .command('runner')
     .description('execute deliveries; any number of these work together')
     .action(async () => {
-      const { startRunnerProcess } = await import('../service/app.ts')
+      const { startRunnerProcess } = await import('../service/start-runner.ts')
       const config = readConfig(env, 'runner')
       const runner = await startRunnerProcess(config, createLog(config.logLevel))
       const asked = AbortSignal.any([stopSignal, runner.drained])

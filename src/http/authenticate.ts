@@ -1,3 +1,4 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
@@ -26,6 +27,9 @@ export interface ApiEnv {
     tenant: TenantOfPath
   }
 }
+
+/** The API, and what routes are added to. */
+export type App = OpenAPIHono<ApiEnv>
 
 /** Ours have 46 characters; nobody gets to make us hash a megabyte. */
 const KEY_LENGTH_MAX = 256

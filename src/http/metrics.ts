@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Metrics } from '../metrics.ts'
-import type { App } from '../service/api-app.ts'
+import type { App } from './authenticate.ts'
 
 export type HttpMetrics = Pick<Metrics, 'eventsAccepted' | 'requestAnswered' | 'render'>
 

@@ -99,7 +99,8 @@ export async function connectRedis(options: {
   }
 }
 
-const withoutRedis: Redis = {
+/** What `connectRedis` resolves with when none is configured. */
+export const withoutRedis: Redis = {
   state: 'off',
   ask: () => Promise.reject(new RedisAway()),
   stop: () => Promise.resolve(),

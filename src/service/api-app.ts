@@ -4,6 +4,7 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
+import packageJson from '../../package.json' with { type: 'json' }
 import { createClientOf } from '../access/client-address.ts'
 import { createInTurn } from '../access/in-turn.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
@@ -16,6 +17,7 @@ import type { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import type { LiveAttempts } from '../attempts/live.ts'
 import type { StreamTimes } from '../attempts/serve-live.ts'
 import type { Act } from '../audit-log/audit-log.ts'
+import type { ServiceConfig } from '../config/config.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
 import { addDeliveryRoutes } from '../deliveries/delivery.routes.ts'
 import { addDeliveryOperationRoutes } from '../deliveries/delivery-operations.routes.ts'
@@ -40,7 +42,12 @@ import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Routing } from '../events/routing.ts'
 import type { TestEvents } from '../events/test-events.ts'
-import { type ApiEnv, createAuthenticate, type OwnRequests } from '../http/authenticate.ts'
+import {
+  type ApiEnv,
+  type App,
+  createAuthenticate,
+  type OwnRequests,
+} from '../http/authenticate.ts'
 import { addDocument } from '../http/document.ts'
 import { addHealthRoutes, type Readiness } from '../http/health.ts'
 import { addMetrics, type HttpMetrics } from '../http/metrics.ts'
@@ -61,15 +68,16 @@ import { addClientCertificateRoutes } from '../secrets/client-certificate.routes
 import type { ClientCertificates } from '../secrets/client-certificates.ts'
 import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
-import type { ParsedCidr } from '../sending/egress.ts'
+import { egressRules, type ParsedCidr } from '../sending/egress.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
 import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
 import type { TenantOperations } from '../tenants/tenant-operations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Tracing } from '../tracing/tracing.ts'
+import { createServices, type ServiceParts } from './services.ts'
 
-export interface AppOptions {
+export interface ApiOptions {
   version: string
   log: Pick<Log, 'error'>
   metrics: HttpMetrics
@@ -132,50 +140,85 @@ export interface AppOptions {
   streamTimes?: StreamTimes
 }
 
-export type App = OpenAPIHono<ApiEnv>
+/** The API of a configuration, without a port, and the services that it is made of. */
+export function createApi(
+  config: ServiceConfig,
+  parts: ServiceParts,
+  overrides: Partial<ApiOptions> = {},
+) {
+  const { log, metrics, tracing } = parts
+  const services = createServices(config, parts)
+  const options = { ...settingsOf(config), log, metrics, tracing, ...services, ...overrides }
+  return { app: createApp(options), services }
+}
+
+function settingsOf(config: ServiceConfig) {
+  return {
+    version: packageJson.version,
+    eventBytesMax: config.eventBytesMax,
+    deliveryTimeoutSeconds: config.deliveryTimeoutSeconds,
+    egressAllow: egressRules(config),
+    httpsOnly: config.httpsOnly,
+    trustedProxies: config.trustedProxies,
+    publicUrl: config.publicUrl,
+    needsPublicUrl: config.isProduction,
+    servesMetrics: config.metricsPort === undefined,
+  }
+}
 
 /** The whole API as a function of a request; `startHttp` puts it on a port. */
-export function createApp(options: AppOptions): App {
+function createApp(options: ApiOptions): App {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid })
-  const admit = createAdmit(options.requestLimiter)
-  const authenticate = createAuthenticate({ ...options, admit })
-  const workOf = (c: Context<ApiEnv>) => {
-    const caller = c.get('caller')
-    return { caller, tenantId: c.get('tenant')?.id ?? caller.tenant?.id ?? null }
-  }
-  const inTurn = createInTurn<ApiEnv>(options.heavyTurns, workOf)
-  const inBatchTurn = createInTurn<ApiEnv>(options.batchTurns, workOf)
-  const shared = { authenticate, tenantOfPath: createTenantOfPath(options), inTurn, inBatchTurn }
-
   app.use(requestId({ limitLength: 64 }))
   app.use(noteClient(createClientOf(options.trustedProxies ?? [])))
   app.use(endBodyOfHead)
   app.use('/api/*', keptByNoCache)
   addMetrics(app, options.metrics, options.servesMetrics)
-  const accept = createAccept(options)
-  addPublishRoute(app, { ...options, ...shared, accept })
-  addPublishBatchRoute(app, { ...options, ...shared, accept })
-  addTenantRoutes(app, { ...options, ...shared })
-  addTenantOperationRoutes(app, { ...options, ...shared })
-  addKeyRoutes(app, { ...options, ...shared })
-  addEndpointRoutes(app, { ...options, ...shared })
-  addEndpointSecretRoutes(app, { ...options, ...shared })
-  addClientCertificateRoutes(app, { ...options, ...shared })
-  addEndpointOperationRoutes(app, { ...options, ...shared })
-  addEndpointMatchRoutes(app, { ...options, ...shared })
-  addEndpointTestRoute(app, { ...options, ...shared })
-  addEndpointStatsRoute(app, { ...options, ...shared })
-  addEventRoutes(app, { ...options, ...shared })
-  addEventTypeRoutes(app, { ...options, ...shared })
-  addDeliveryRoutes(app, { ...options, ...shared })
-  addDeliveryOperationRoutes(app, { ...options, ...shared })
-  addReplayRoutes(app, { ...options, ...shared })
-  addPortalLinkRoutes(app, { ...options, ...shared })
-  addStreamRoute(app, { ...options, ...shared })
+  addRoutes(app, { ...options, ...frameOf(options), accept: createAccept(options) })
   addHealthRoutes(app, options)
   addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)
   return app
+}
+
+/** What every route has in common: who asks, about which tenant, and when it is their turn. */
+function frameOf(options: ApiOptions) {
+  const admit = createAdmit(options.requestLimiter)
+  const workOf = (c: Context<ApiEnv>) => {
+    const caller = c.get('caller')
+    return { caller, tenantId: c.get('tenant')?.id ?? caller.tenant?.id ?? null }
+  }
+  return {
+    authenticate: createAuthenticate({ ...options, admit }),
+    tenantOfPath: createTenantOfPath(options),
+    inTurn: createInTurn<ApiEnv>(options.heavyTurns, workOf),
+    inBatchTurn: createInTurn<ApiEnv>(options.batchTurns, workOf),
+  }
+}
+
+type RouteOptions = ApiOptions &
+  ReturnType<typeof frameOf> & { accept: ReturnType<typeof createAccept> }
+
+function addRoutes(app: App, options: RouteOptions): void {
+  addPublishRoute(app, options)
+  addPublishBatchRoute(app, options)
+  addTenantRoutes(app, options)
+  addTenantOperationRoutes(app, options)
+  addKeyRoutes(app, options)
+  addEndpointRoutes(app, options)
+  addEndpointSecretRoutes(app, options)
+  addClientCertificateRoutes(app, options)
+  addEndpointOperationRoutes(app, options)
+  addEndpointMatchRoutes(app, options)
+  addEndpointTestRoute(app, options)
+  addEndpointStatsRoute(app, options)
+  addEventRoutes(app, options)
+  addEventTypeRoutes(app, options)
+  addDeliveryRoutes(app, options)
+  addDeliveryOperationRoutes(app, options)
+  addReplayRoutes(app, options)
+  addPortalLinkRoutes(app, options)
+  addStreamRoute(app, options)
 }
 
 /** For limits, logs and the audit log; requests that this process makes itself come from nowhere. */
@@ -203,7 +246,7 @@ const endBodyOfHead = createMiddleware(async (c, next) => {
   if (c.req.method === 'HEAD') await c.res.body?.cancel()
 })
 
-function answerRefusals(app: App, log: AppOptions['log']): void {
+function answerRefusals(app: App, log: ApiOptions['log']): void {
   app.onError((error, c) => {
     const { response, isOurFault } = answerError(c, error)
     if (isOurFault) {

@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.ts'
 import { withinTime } from '../http/health.ts'
 import { startProbes } from '../runner/probes.ts'
-import type { createApi } from './api-service.ts'
 import { bind } from './front.ts'
+import type { Services } from './services.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /**
@@ -14,7 +14,7 @@ import type { SharedParts } from './shared-parts.ts'
 export async function startMetricsPort(
   { host, metricsPort: port }: Pick<Config, 'host' | 'metricsPort'>,
   { log, metrics }: Pick<SharedParts, 'log' | 'metrics'>,
-  { ready }: Pick<ReturnType<typeof createApi>, 'ready'>,
+  { ready }: Pick<Services, 'ready'>,
 ): Promise<{ stop: () => Promise<void> }> {
   if (port === undefined) return { stop: async () => undefined }
   const address = { host, port, variable: 'METRICS_PORT' }

@@ -1,8 +1,7 @@
-import type { Pool } from 'pg'
+import type { Kysely } from 'kysely'
 import { createSharedTurns } from '../access/in-turn.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
-import { createAttempts } from '../attempts/attempts.ts'
 import { createAuditLog } from '../audit-log/audit-log.ts'
 import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
@@ -16,150 +15,136 @@ import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
 import { createAllEvents } from '../events/all-events.ts'
-import { createEvents } from '../events/events.ts'
 import { createRouting } from '../events/routing.ts'
 import type { EventId, TenantId } from '../ids.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
 import { findViolations } from '../operations/violations.ts'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
-import { createDatabase, createPool } from '../postgres/pool.ts'
-import { createTenantScope, type TenantScope } from '../postgres/tenant-scope.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import type { Database } from '../postgres/schema.ts'
+import { createTenantScope } from '../postgres/tenant-scope.ts'
 import { createAllReplays } from '../replays/all-replays.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createTenants } from '../tenants/tenants.ts'
-import { type createApi, sharesOf } from './api-service.ts'
-import { createConsole } from './console-app.tsx'
-import { createPortal } from './portal-app.tsx'
-import type { SharedParts } from './shared-parts.ts'
+import type { createApi } from './api-app.ts'
+import { type ConsoleOptions, createConsole } from './console-app.tsx'
+import { PAGE_CONNECTIONS, type Pools } from './pools.ts'
+import { createPortal, type PortalOptions } from './portal-app.tsx'
+import {
+  createTenantServices,
+  type ServiceParts,
+  type Services,
+  sharesOf,
+  strongKeysOf,
+} from './services.ts'
 
-/** Apart from those of the API, so that somebody who looks through everything slows no producer. */
-const PAGE_CONNECTIONS = 3
 /** One connection is always for pages that take a millisecond; people wait longer than programs. */
 const HEAVY_PAGES = { atOnce: PAGE_CONNECTIONS - 1, waiting: 64, waitingPerKey: 16, waitMs: 5_000 }
-const PAGE_STATEMENT_MS_MAX = 10_000
-const PAGE_SILENCE_MS_MAX = 15_000
 /** A minute: nobody mistypes what they paste more often; a key has too many bits to be guessed at any rate. */
 const SIGN_INS = { what: 'sign-ins', ofClient: 10, inAll: 300 }
 /** Some seconds of the database; `postrider doctor` looks at ten times as much. */
 const CHECKED = { hours: 24, rowsMax: 20_000 }
 
-/** Adds the pages for people to the API. A runner never loads this. */
+type Api = ReturnType<typeof createApi>
+type PageOverrides = Partial<Pick<ConsoleOptions, 'pageTurns' | 'signInGuard'>>
+
+/** Adds the pages for people to the API. */
 export function addPages(
   config: ServiceConfig,
-  { log, redis, metrics }: SharedParts,
-  api: ReturnType<typeof createApi>,
-) {
-  const pool = createPool({
-    connectionString: config.databaseUrl,
-    pooled: config.databaseDirectUrl !== undefined,
-    max: PAGE_CONNECTIONS,
-    applicationName: 'postrider api pages',
-    pipeline: true,
-    statementTimeoutMs: PAGE_STATEMENT_MS_MAX,
-    silenceMsMax: PAGE_SILENCE_MS_MAX,
-    onError: (error) => {
-      if (!pool.ending) log.warn({ err: error }, 'database.connection_lost')
-    },
-  })
-  metrics.watchPool('pages', pool)
-  const database = createDatabase(pool)
-  const { app, apiKeys, portalLinks, ownRequests } = api
-  const callApi: CallApi = (request, caller) => {
-    ownRequests.set(request, caller)
-    return app.fetch(request)
+  parts: ServiceParts,
+  api: Api,
+  overrides: PageOverrides = {},
+): void {
+  const shared = {
+    ...api.services,
+    log: parts.log,
+    callApi: callerOf(api),
+    pageTurns: createSharedTurns(sharesOf(config), HEAVY_PAGES),
+    ...overrides,
   }
-  const pageTurns = createSharedTurns(sharesOf(config), HEAVY_PAGES)
-  app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
-  app.route(
-    CONSOLE_PATH,
-    createConsole({
-      log,
-      callApi,
-      apiKeys,
-      sessions: createSessions({ database, apiKeys }),
-      pageTurns,
-      signInGuard: createKeyGuard({ redis, known: api.strongKeys, limits: SIGN_INS }),
-      keyGuard: api.keyGuard,
-      liveAttempts: api.liveAttempts,
-      settings: config.settings,
-      check: () => findViolations(pool, CHECKED),
-      endpoints: api.endpoints,
-      eventTypes: api.eventTypes,
-      exampleOf: api.exampleOf,
-      ...createReads(pool),
-    }),
-  )
-  const scope = createTenantScope(pool)
-  app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
-  app.route(
-    PORTAL_PATH,
-    createPortal({
-      portal: config.portal,
-      pageTurns,
-      log,
-      callApi,
-      portalLinks,
-      keyGuard: api.keyGuard,
-      sessions: createSessions({ database, apiKeys: portalLinks }),
-      inTenant: scope.inTenant,
-      liveAttempts: api.liveAttempts,
-      endpoints: api.endpointServices(scope.database).endpoints,
-      eventTypes: api.eventTypes,
-      exampleOf: api.exampleOf,
-      ...createPortalReads(scope),
-    }),
-  )
-  return { stop: () => pool.end() }
+  api.app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
+  api.app.route(CONSOLE_PATH, createConsole(consoleOptions(config, parts, shared)))
+  api.app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
+  api.app.route(PORTAL_PATH, createPortal(portalOptions(config, parts, shared)))
 }
 
-/** What the pages of operators show, of every tenant. */
-export function createReads(pool: Pool) {
-  const database = createDatabase(pool)
-  const attempts = createAttempts({ database })
-  const events = createEvents({ database })
-  const routing = createRouting({ database })
-  const scope = createTenantScope(pool)
+function callerOf({ app, services }: Api): CallApi {
+  return (request, caller) => {
+    services.ownRequests.set(request, caller)
+    return app.fetch(request)
+  }
+}
+
+type PageParts = Services & Pick<ConsoleOptions, 'log' | 'callApi' | 'pageTurns'> & PageOverrides
+
+/** Whoever signs in to the console is an operator, and sees every tenant. */
+function consoleOptions(
+  config: ServiceConfig,
+  { redis, pools }: ServiceParts,
+  shared: PageParts,
+): ConsoleOptions {
+  const database = createDatabase(pools.pages)
+  return {
+    signInGuard: createKeyGuard({ redis, known: strongKeysOf(config), limits: SIGN_INS }),
+    ...shared,
+    sessions: createSessions({ database, apiKeys: shared.apiKeys }),
+    settings: config.settings,
+    check: () => findViolations(pools.pages, CHECKED),
+    ...readsOn(config, database),
+    ...consoleReads(pools),
+  }
+}
+
+/** Whoever has a link sees the tenant that it is for: what reads stays in its scope. */
+function portalOptions(
+  config: ServiceConfig,
+  { pools }: ServiceParts,
+  shared: PageParts,
+): PortalOptions {
+  const scope = createTenantScope(pools.pages)
+  const database = createDatabase(pools.pages)
+  return {
+    ...shared,
+    portal: config.portal,
+    sessions: createSessions({ database, apiKeys: shared.portalLinks }),
+    inTenant: scope.inTenant,
+    ...readsOn(config, scope.database),
+  }
+}
+
+/** What only the pages of operators show. */
+function consoleReads({ pages }: Pools) {
+  const database = createDatabase(pages)
+  const scope = createTenantScope(pages)
   const scoped = createRouting({ database: scope.database })
   return {
-    ratesOf: createAttemptRates({ database }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     troubledEndpoints: createTroubledEndpoints({ database }),
-    owners: createOwners({ database }),
-    names: createNames({ database }),
-    tenants: createTenants({ database }),
-    events,
     // Its function is for those who are in the scope of a tenant, and for nobody else.
     routing: {
       explain: (tenantId: TenantId, id: EventId) =>
         scope.inTenant(tenantId, () => scoped.explain(tenantId, id)),
     },
     allEvents: createAllEvents({ database }),
-    allDeliveries: createAllDeliveries({ database }),
-    attempts,
-    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
-    sentBody: createSentBody({ database }),
-    allEndpoints: createAllEndpoints({ database }),
-    tryFilter: createTryFilter({ events, routing }),
     allReplays: createAllReplays({ database }),
     auditLog: createAuditLog({ database }),
   }
 }
 
-/** What the portal shows, each within the scope of the tenant whose pages they are. */
-export function createPortalReads({ database }: TenantScope) {
-  const attempts = createAttempts({ database })
-  const events = createEvents({ database })
-  const routing = createRouting({ database })
+/** What pages show, of every tenant or within the scope of one. */
+function readsOn(config: ServiceConfig, database: Kysely<Database>) {
+  const services = createTenantServices(config, database)
+  const { attempts, events, routing } = services
   return {
+    ...services,
+    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
     ratesOf: createAttemptRates({ database }),
     owners: createOwners({ database }),
     names: createNames({ database }),
     tenants: createTenants({ database }),
     allDeliveries: createAllDeliveries({ database }),
-    attempts,
-    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
     sentBody: createSentBody({ database }),
     allEndpoints: createAllEndpoints({ database }),
     tryFilter: createTryFilter({ events, routing }),

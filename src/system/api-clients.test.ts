@@ -24,7 +24,7 @@ const list = ({ url }: Service, key: string, client: string) =>
 
 t.test('behind one proxy, wrong keys of one client shut out nobody else', async (t) => {
   const service = await startEverything(t, databaseUrl, PROXIED)
-  const { key } = await service.api.apiKeys.issue({ name: 'never seen', scopes: ['read'] })
+  const { key } = await service.api.services.apiKeys.issue({ name: 'never seen', scopes: ['read'] })
   for (let n = 1; n <= 10; n++) t.equal((await signIn(service, `${n}`, '203.0.113.1')).status, 422)
   t.equal((await signIn(service, key, '203.0.113.1')).status, 429)
   t.equal((await signIn(service, key, '203.0.113.1, 127.0.0.1')).status, 429, 'two proxies')
@@ -36,7 +36,7 @@ t.test('behind one proxy, wrong keys of one client shut out nobody else', async 
 
 t.test('without a proxy that is trusted, nobody is believed to be somebody else', async (t) => {
   const service = await startEverything(t, databaseUrl)
-  const { key } = await service.api.apiKeys.issue({ name: 'never seen', scopes: ['read'] })
+  const { key } = await service.api.services.apiKeys.issue({ name: 'never seen', scopes: ['read'] })
   for (let n = 1; n <= 10; n++) {
     t.equal((await signIn(service, `${n}`, `203.0.113.${n}`)).status, 422)
   }
@@ -46,7 +46,10 @@ t.test('without a proxy that is trusted, nobody is believed to be somebody else'
 
 t.test('wrong keys of the API, of links and of sessions are counted together', async (t) => {
   const service = await startEverything(t, databaseUrl, PROXIED)
-  const { key } = await service.api.apiKeys.issue({ name: 'never seen', scopes: ['admin'] })
+  const { key } = await service.api.services.apiKeys.issue({
+    name: 'never seen',
+    scopes: ['admin'],
+  })
   const client = '203.0.113.1'
   const headers = { 'x-forwarded-for': client }
   const ask = (path: string, cookie = '') =>

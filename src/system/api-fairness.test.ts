@@ -15,7 +15,7 @@ const { pool, url: databaseUrl } = await createTestDatabase(t)
 /** Two tenants, each with its own key, on a service whose requests wait for deliveries until `release`. */
 async function bundle(t: Test, env: Record<string, string> = {}) {
   const service = await startEverything(t, databaseUrl, env)
-  const { apiKeys } = service.api
+  const { apiKeys } = service.api.services
   const newKey = async (
     tenant: { id: string },
     scopes: ('read' | 'manage' | 'publish')[] = ['read'],

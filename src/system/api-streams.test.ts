@@ -31,7 +31,7 @@ async function bundle(t: Test) {
   }
   const nobodyReads = () =>
     untilAnswer(
-      async () => api.liveAttempts.readers,
+      async () => api.services.liveAttempts.readers,
       (readers) => readers === 0,
     )
   /** That a new reader gets the next attempt. */
@@ -61,7 +61,7 @@ t.test('a HEAD is answered, and opens nothing', async (t) => {
       t.equal(status, 200, `${path} ${n}`)
       t.match(headers.get('content-type'), /^text\/event-stream/)
     }
-    t.equal(api.liveAttempts.readers, 0, path)
+    t.equal(api.services.liveAttempts.readers, 0, path)
     t.ok(await isServed(path, credential), path)
   }
   const [path] = streams[0]
@@ -77,7 +77,7 @@ t.test('no HEAD of any route leaves a reader behind', async (t) => {
     const own = path.replace('/tenants/x', `/tenants/${work.tenant.key}`)
     await fetch(url + own, { method, headers, redirect: 'manual' })
   }
-  t.equal(api.liveAttempts.readers, 0)
+  t.equal(api.services.liveAttempts.readers, 0)
 })
 
 t.test('readers that were abandoned are over', async (t) => {
@@ -92,7 +92,7 @@ t.test('readers that were abandoned are over', async (t) => {
       }),
     )
     await Promise.all(asked.slice(0, 10).map((socket) => once(socket, 'readable')))
-    t.ok(api.liveAttempts.readers >= 10)
+    t.ok(api.services.liveAttempts.readers >= 10)
     const metrics = await (await fetch(`${url}/metrics`)).text()
     t.match(metrics, /^postrider_streams [1-9]\d?$/m)
     for (const [n, socket] of asked.entries()) {

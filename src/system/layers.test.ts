@@ -100,7 +100,10 @@ t.test('an import upwards, sideways or of a test helper would be noticed', async
   t.equal(of('src/http/problem.ts', '../testing/servers/receiver.ts').length, 1)
   t.equal(of('src/events/events.ts', './event.routes.ts').length, 1)
   t.equal(violationsIn('src/config/config.ts', "export type { A } from '../once.ts'").length, 1)
-  t.equal(violationsIn('src/clock.ts', "const a = await import('./service/app.ts')").length, 1)
+  t.equal(
+    violationsIn('src/clock.ts', "const a = await import('./service/start-api.ts')").length,
+    1,
+  )
   t.strictSame(of('src/events/event.routes.ts', '../http/problem.ts'), [])
   t.strictSame(of('src/events/events.ts', '../tenants/tenants.ts'), [])
 })

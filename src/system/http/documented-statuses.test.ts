@@ -8,7 +8,7 @@
 import t, { type Test } from 'tap'
 import { createRequestLimiter } from '../../limits/request-limiter.ts'
 import { connectRedis } from '../../redis/redis.ts'
-import type { AppOptions } from '../../service/api-app.ts'
+import type { ApiOptions } from '../../service/api-app.ts'
 import { RECIPES, type Recipe } from '../../testing/data/recipes.ts'
 import { bodyIn, createWorld, pathIn, type World } from '../../testing/data/world.ts'
 import { captureLog } from '../../testing/log-lines.ts'
@@ -37,7 +37,7 @@ interface Provocation {
   options?: RequestOptions
   path?: Record<string, string>
   query?: string
-  overrides?: Partial<AppOptions>
+  overrides?: Partial<ApiOptions>
 }
 
 const failing = (error: Error) => ({ apiKeys: { ...apiKeys, verify: () => Promise.reject(error) } })

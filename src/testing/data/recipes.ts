@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { createPublisher } from '../../events/publish.ts'
 import { createBatchPublisher } from '../../events/publish-batch.ts'
-import type { AppOptions } from '../../service/api-app.ts'
+import type { ApiOptions } from '../../service/api-app.ts'
 import { makeCertificates } from '../servers/certificates.ts'
 import { createTestApi, ENCRYPTION_KEY, type RequestOptions } from '../wiring/api.ts'
 import { startService } from '../wiring/service.ts'
@@ -23,7 +23,7 @@ export interface Recipe {
   path?: Record<string, string>
   /** How often it is sent until the status comes. */
   times?: number
-  overrides?: (context: RecipeContext) => Partial<AppOptions>
+  overrides?: (context: RecipeContext) => Partial<ApiOptions>
 }
 
 const SINCE = '2026-01-01T00:00:00Z'
@@ -95,7 +95,7 @@ async function holdIdempotencyKey({ pool, world }: RecipeContext) {
 }
 
 /** Waits for a key no longer than one try takes. */
-function publishing({ pool }: RecipeContext): Partial<AppOptions> {
+function publishing({ pool }: RecipeContext): Partial<ApiOptions> {
   return {
     publisher: createPublisher({ pool, keyWaitMsMax: 0 }),
     batchPublisher: createBatchPublisher({ pool, keyWaitMsMax: 0 }),

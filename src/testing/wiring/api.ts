@@ -1,35 +1,13 @@
 import type { Pool } from 'pg'
-import { hashApiKey } from '../../access/caller.ts'
-import { createApiKeys } from '../../api-keys/api-keys.ts'
-import { createAttempts } from '../../attempts/attempts.ts'
-import { createEndpointStats } from '../../attempts/endpoint-stats.ts'
-import { createLiveAttempts } from '../../attempts/live.ts'
-import { writeAct } from '../../audit-log/audit-log.ts'
-import { createDeliveries } from '../../deliveries/deliveries.ts'
-import { createDeliveryOperations } from '../../deliveries/delivery-operations.ts'
-import { createEndpointOperations } from '../../endpoints/endpoint-operations.ts'
-import { createEndpoints } from '../../endpoints/endpoints.ts'
-import { createEventTypeServices } from '../../event-types/event-type-services.ts'
-import { createEvents } from '../../events/events.ts'
-import { createPublisher } from '../../events/publish.ts'
-import { createBatchPublisher } from '../../events/publish-batch.ts'
-import { createRouting } from '../../events/routing.ts'
-import { createTestEvents } from '../../events/test-events.ts'
+import { readConfig, type ServiceConfig } from '../../config/config.ts'
+import type { App } from '../../http/authenticate.ts'
 import { DOCUMENT_PATH } from '../../http/document.ts'
+import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
-import { createPortalLinks } from '../../portal-links/portal-links.ts'
-import { changeAsActor } from '../../postgres/actor.ts'
 import { createDatabase } from '../../postgres/pool.ts'
-import { createTenantScope } from '../../postgres/tenant-scope.ts'
-import { createReplays } from '../../replays/replays.ts'
-import { createClientCertificates } from '../../secrets/client-certificates.ts'
-import { createEndpointSecrets } from '../../secrets/endpoint-secrets.ts'
-import { createSecretBox } from '../../secrets/secrets.ts'
-import { parseCidrs } from '../../sending/egress.ts'
-import { generateSecret } from '../../sending/signature.ts'
-import { type App, type AppOptions, createApp } from '../../service/api-app.ts'
-import { createTenantOperations } from '../../tenants/tenant-operations.ts'
-import { createTenants } from '../../tenants/tenants.ts'
+import { withoutRedis } from '../../redis/redis.ts'
+import { type ApiOptions, createApi } from '../../service/api-app.ts'
+import { createTenantServices, type ServiceParts } from '../../service/services.ts'
 import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
 
 /** Of the first API of this test file; all of them document the same. */
@@ -57,62 +35,57 @@ export interface RequestOptions {
 
 export type TestApi = ReturnType<typeof createTestApi>
 
+/** As of a process that has what it needs and nothing else; the database is the one of the pool that a test gives. */
+export function testConfig(env: Record<string, string> = {}): ServiceConfig {
+  const needed = {
+    DATABASE_URL: 'postgres://a:b@c/d',
+    POSTRIDER_ADMIN_KEY: ADMIN_KEY,
+    SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+    EGRESS_ALLOW: '127.0.0.0/8',
+    API_RATE_LIMIT: '0',
+    REPLAYS_PER_KEY: '10000',
+    REPLAYS_PER_TENANT: '10000',
+  }
+  return readConfig({ ...needed, ...env }, 'api')
+}
+
+/** What services are made of: one pool for all of them, no Redis, and a log that is kept. */
+export function testParts(pool: Pool, now?: () => number) {
+  const logged: unknown[] = []
+  const write = { value: (line: unknown) => void logged.push(line) }
+  const parts: ServiceParts = {
+    log: Object.create(createLog('silent'), { error: write, warn: write }),
+    redis: withoutRedis,
+    metrics: createMetrics({ version: '0.0.0-test' }),
+    tracing: null,
+    pools: { api: pool, publish: pool, batch: pool, pages: pool },
+    stop: () => Promise.resolve(),
+    ...(now && { now }),
+  }
+  return { parts, logged }
+}
+
+/** Services of tenants, each of which sees every tenant. */
+export function createTestServices(pool: Pool, env: Record<string, string> = {}) {
+  return createTenantServices(testConfig(env), createDatabase(pool))
+}
+
+/** What would stand in the way of many requests from one place. */
+const WITHOUT_BOUNDS = { keyGuard: null, heavyTurns: null, batchTurns: null }
+
 /**
  * The whole API on a database, without a port, with `request` to call it as the admin. Whatever is not as
  * documented fails the test.
  */
-export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
-  const everyTenant = createDatabase(pool)
-  const { database, inTenant } = createTenantScope(pool)
-  const box = createSecretBox([ENCRYPTION_KEY])
-  const secrets = createEndpointSecrets({ database, box, generateSecret })
-  const apiKeys = createApiKeys({ database: everyTenant, adminKeyHash: hashApiKey(ADMIN_KEY) })
-  const logged: unknown[] = []
-  const attempts = createAttempts({ database })
-  const app = createApp({
-    version: '0.0.0-test',
-    log: { error: (line: unknown) => void logged.push(line) },
-    metrics: createMetrics({ version: '0.0.0-test' }),
-    tracing: null,
-    ready: async () => ({ ready: true, checks: { database: 'reachable' } }),
-    eventBytesMax: 262_144,
-    deliveryTimeoutSeconds: 15,
-    egressAllow: parseCidrs('127.0.0.0/8'),
-    httpsOnly: false,
-    inTenant,
-    apiKeys,
-    keyGuard: null,
-    requestLimiter: null,
-    heavyTurns: null,
-    batchTurns: null,
-    tenants: createTenants({ database: everyTenant }),
-    tenantOperations: createTenantOperations({ database: everyTenant }),
-    endpoints: createEndpoints({ database, secrets }),
-    secrets,
-    audit: (act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
-    publisher: createPublisher({ pool }),
-    batchPublisher: createBatchPublisher({ pool }),
-    events: createEvents({ database }),
-    ...createEventTypeServices({ database: everyTenant, isStrict: false }),
-    deliveries: createDeliveries({ database, attempts }),
-    attempts,
-    deliveryOperations: createDeliveryOperations({ database }),
-    endpointOperations: createEndpointOperations({ database }),
-    endpointStats: createEndpointStats({ database }),
-    clientCertificates: createClientCertificates({ database, box }),
-    routing: createRouting({ database }),
-    testEvents: createTestEvents({ database, pool }),
-    replays: createReplays({ database }),
-    portalLinks: createPortalLinks({ database: everyTenant }),
-    publicUrl: undefined,
-    liveAttempts: createLiveAttempts({
-      database: everyTenant,
-      onError: (error) => void logged.push(error),
-    }),
-    ...overrides,
-  })
+export function createTestApi(pool: Pool, overrides: Partial<ApiOptions> = {}) {
+  const { parts, logged } = testParts(pool)
+  const { app, services } = createApi(testConfig(), parts, { ...WITHOUT_BOUNDS, ...overrides })
+  return { app, services, apiKeys: services.apiKeys, request: requesting(app), logged }
+}
 
-  const request = async (
+/** Calls an API as the admin. */
+export function requesting(app: App) {
+  return async (
     method: string,
     path: string,
     { body, key = ADMIN_KEY, headers = {} }: RequestOptions = {},
@@ -136,7 +109,6 @@ export function createTestApi(pool: Pool, overrides: Partial<AppOptions> = {}) {
     const json = isJson ? JSON.parse(text) : undefined
     return { status, headers: response.headers, text, json }
   }
-  return { app, apiKeys, request, logged }
 }
 
 /** Of a stream only how it begins: it has no end. */

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { readConfig } from '../../config/config.ts'
-import { addSandboxRoutes } from '../../sandbox/sandbox.routes.ts'
-import { createApi } from '../../service/api-service.ts'
 import { listen } from '../../service/front.ts'
-import { addPages } from '../../service/page-service.ts'
 import { createSharedParts } from '../../service/shared-parts.ts'
+import { openApi } from '../../service/start-api.ts'
+import { addSandbox } from '../../service/start-dev.ts'
 import { captureLog } from '../log-lines.ts'
 import { signedInAt } from './pages.ts'
 
@@ -35,14 +34,12 @@ export async function startEverything(
   )
   const { log, lines } = captureLog()
   const parts = await createSharedParts(config, log)
-  const api = createApi(config, parts)
-  const pages = addPages(config, parts, api)
-  addSandboxRoutes(api.app, api, config)
+  const api = openApi(config, parts)
+  addSandbox(config, api)
   const http = await listen(config, api.app)
   t.teardown(async () => {
-    api.liveAttempts.stop()
+    api.services.liveAttempts.stop()
     await http.stop()
-    await pages.stop()
     await api.stop()
     await parts.stop()
   })

@@ -1,27 +1,17 @@
 import type { Pool } from 'pg'
-import { type Caller, hashApiKey } from '../../access/caller.ts'
+import { hashApiKey } from '../../access/caller.ts'
 import { createKeyGuard } from '../../access/key-guard.ts'
-import { createApiKeys } from '../../api-keys/api-keys.ts'
-import { createLiveAttempts } from '../../attempts/live.ts'
-import { describeSettings } from '../../config/config.ts'
+import type { PortalConfig } from '../../config/config.ts'
 import { CONSOLE_PATH } from '../../console/console-path.ts'
-import { createEndpoints } from '../../endpoints/endpoints.ts'
-import { createEventTypeServices } from '../../event-types/event-type-services.ts'
+import type { App } from '../../http/authenticate.ts'
 import type { TenantId } from '../../ids.ts'
-import { createLog } from '../../log.ts'
-import { findViolations } from '../../operations/violations.ts'
 import { createDatabase } from '../../postgres/pool.ts'
-import { connectRedis } from '../../redis/redis.ts'
-import { createEndpointSecrets } from '../../secrets/endpoint-secrets.ts'
-import { createSecretBox } from '../../secrets/secrets.ts'
-import { generateSecret } from '../../sending/signature.ts'
-import type { App } from '../../service/api-app.ts'
-import { createConsole } from '../../service/console-app.tsx'
-import { createReads } from '../../service/page-service.ts'
+import { createApi } from '../../service/api-app.ts'
+import { addPages } from '../../service/page-service.ts'
 import { createSessions } from '../../sessions/sessions.ts'
 import { createTenant } from '../data/tenant.ts'
 import type { World } from '../data/world.ts'
-import { ADMIN_KEY, createTestApi, ENCRYPTION_KEY } from './api.ts'
+import { ADMIN_KEY, requesting, testConfig, testParts } from './api.ts'
 
 /** More than any test makes. */
 const SIGN_INS_MAX = 1_000
@@ -32,47 +22,30 @@ export interface PageOptions {
   headers?: Record<string, string>
 }
 
-/** The console on a database, without a port and without a browser. */
-export async function createTestConsole(
+/** API, console and portal on a database, without a port and without a browser. */
+export function createTestPages(
   pool: Pool,
-  { signInsMax = SIGN_INS_MAX }: { signInsMax?: number } = {},
+  options: { portal?: Partial<PortalConfig>; signInsMax?: number; now?: () => number } = {},
 ) {
-  const database = createDatabase(pool)
-  const ownRequests = new WeakMap<Request, Caller>()
-  const { app, request } = createTestApi(pool, { ownRequests })
-  const now = { ms: Date.now() }
-  const adminKeyHash = hashApiKey(ADMIN_KEY)
-  const apiKeys = createApiKeys({ database, adminKeyHash, now: () => now.ms })
-  const sessions = createSessions({ database, apiKeys })
-  const redis = await connectRedis({ url: undefined, log: createLog('silent') })
-  const logged: unknown[] = []
-  const pages = createConsole({
-    log: { error: (line: unknown) => void logged.push(line) },
-    callApi: (own, caller) => {
-      ownRequests.set(own, caller)
-      return app.fetch(own)
-    },
-    apiKeys,
-    sessions,
-    liveAttempts: createLiveAttempts({ database, onError: (error) => logged.push(error) }),
-    settings: describeSettings({ DATABASE_URL: 'postgres://a:b@c/d', PORT: '8081' }),
-    check: () => findViolations(pool),
-    ...createEventTypeServices({ database, isStrict: false }),
-    endpoints: createEndpoints({
-      database,
-      secrets: createEndpointSecrets({
-        database,
-        box: createSecretBox([ENCRYPTION_KEY]),
-        generateSecret,
-      }),
-    }),
-    pageTurns: null,
-    signInGuard: createKeyGuard({ redis, limits: { what: 'sign-ins', ofClient: signInsMax } }),
-    keyGuard: createKeyGuard({ redis }),
-    ...createReads(pool),
-  })
-  app.route(CONSOLE_PATH, pages)
+  const { parts, logged } = testParts(pool, options.now)
+  const config = testConfig({ PORT: '8081' })
+  const portal = { ...config.portal, ...options.portal }
+  const api = createApi(config, parts, { keyGuard: null, heavyTurns: null })
+  const signIns = { what: 'sign-ins', ofClient: options.signInsMax ?? SIGN_INS_MAX }
+  const signInGuard = createKeyGuard({ redis: parts.redis, limits: signIns })
+  addPages({ ...config, portal }, parts, api, { pageTurns: null, signInGuard })
+  return { ...api, logged, request: requesting(api.app) }
+}
 
+/** The console on a database, without a port and without a browser. */
+export async function createTestConsole(pool: Pool, options: { signInsMax?: number } = {}) {
+  const now = { ms: Date.now() }
+  const { app, services, logged, request } = createTestPages(pool, {
+    ...options,
+    now: () => now.ms,
+  })
+  const { apiKeys } = services
+  const sessions = createSessions({ database: createDatabase(pool), apiKeys })
   const { get, post } = createPageClient(app)
   const signIn = (fields: Record<string, string> = {}, options: Partial<PageOptions> = {}) =>
     post('/console/sign-in', { key: ADMIN_KEY, ...fields }, { cookie: null, ...options })
@@ -82,11 +55,11 @@ export async function createTestConsole(
     post,
     request,
     /** Every route of the console, as `METHOD /path/:id`. */
-    routes: routesOf(pages, CONSOLE_PATH),
+    routes: routesOf(app, CONSOLE_PATH),
     signIn,
     apiKeys,
     sessions,
-    adminKeyHash,
+    adminKeyHash: hashApiKey(ADMIN_KEY),
     logged,
     /** Of the process; moved by tests. */
     now,
@@ -127,15 +100,16 @@ export function createPageClient(app: Pick<App, 'request'>) {
   }
 }
 
-/** As `METHOD /path/:id`. */
-export function routesOf(
-  { routes }: ReturnType<typeof createConsole>,
-  mountedAt: string,
-): string[] {
-  const own = routes.filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
-  return [
-    ...new Set(own.map(({ method, path }) => `${method} ${mountedAt}${path === '/' ? '' : path}`)),
-  ]
+/** What an app answers below a path, as `METHOD /path/:id`. */
+export function routesOf({ routes }: Pick<App, 'routes'>, below: string): string[] {
+  const own = routes.filter(
+    ({ method, path }) =>
+      method !== 'ALL' &&
+      !path.includes('*') &&
+      `${path}/`.startsWith(`${below}/`) &&
+      path !== `${below}/`,
+  )
+  return [...new Set(own.map(({ method, path }) => `${method} ${path}`))]
 }
 
 export const UNKNOWN = '00000000-0000-7000-8000-000000000000'

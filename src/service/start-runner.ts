@@ -1,15 +1,37 @@
 import type { Pool } from 'pg'
 import { ConfigError, type ServiceConfig } from '../config/config.ts'
 import type { Log } from '../log.ts'
+import { once } from '../once.ts'
 import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
+import { startProbes } from '../runner/probes.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
 import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
 import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
 import { trustCertificates } from '../sending/trust.ts'
-import type { SharedParts } from './shared-parts.ts'
+import { bind } from './front.ts'
+import { createSharedParts, type SharedParts } from './shared-parts.ts'
+
+/** Executes deliveries. The database has to be there and migrated. */
+export async function startRunnerProcess(config: ServiceConfig, log: Log): Promise<RunnerHandle> {
+  await using starting = new AsyncDisposableStack()
+  const parts = await createSharedParts(config, log)
+  starting.defer(parts.stop)
+  const runner = await startRunnerOf(config, parts)
+  starting.defer(runner.stop)
+  const { host, runnerPort: port } = config
+  const probes = await bind(
+    () => startProbes({ host, port, ready: runner.ready, metrics: parts.metrics }),
+    { host, port, variable: 'RUNNER_PORT' },
+  )
+  starting.defer(probes.stop)
+  log.info({ runnerId: runner.id, url: probes.url }, 'runner.probed')
+
+  const running = starting.move()
+  return { ...runner, stop: once(() => running.disposeAsync()) }
+}
 
 /** A runner on the parts that a process shares. */
 export async function startRunnerOf(

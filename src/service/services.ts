@@ -1,0 +1,198 @@
+import type { Kysely } from 'kysely'
+import { type Caller, hashApiKey } from '../access/caller.ts'
+import { createSharedTurns, type Shares } from '../access/in-turn.ts'
+import { createKeyGuard } from '../access/key-guard.ts'
+import { createApiKeys } from '../api-keys/api-keys.ts'
+import { createAttempts } from '../attempts/attempts.ts'
+import { createEndpointStats } from '../attempts/endpoint-stats.ts'
+import { createLiveAttempts } from '../attempts/live.ts'
+import { type Act, writeAct } from '../audit-log/audit-log.ts'
+import { type Config, isShortAdminKey, type ServiceConfig } from '../config/config.ts'
+import { createDeliveries } from '../deliveries/deliveries.ts'
+import { createDeliveryOperations } from '../deliveries/delivery-operations.ts'
+import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
+import { createEndpoints } from '../endpoints/endpoints.ts'
+import { createEventTypeServices } from '../event-types/event-type-services.ts'
+import { createEvents } from '../events/events.ts'
+import { createKeyTurns } from '../events/key-turns.ts'
+import { createPublisher } from '../events/publish.ts'
+import { createBatchPublisher } from '../events/publish-batch.ts'
+import { createRememberingPublisher } from '../events/remembering-publisher.ts'
+import { createRouting } from '../events/routing.ts'
+import { createTestEvents } from '../events/test-events.ts'
+import type { Readiness } from '../http/health.ts'
+import { createDedupCache } from '../limits/dedup-cache.ts'
+import { createRequestLimiter } from '../limits/request-limiter.ts'
+import { createTurns } from '../limits/turns.ts'
+import { createPortalLinks } from '../portal-links/portal-links.ts'
+import { changeAsActor } from '../postgres/actor.ts'
+import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { createDatabase } from '../postgres/pool.ts'
+import type { Database } from '../postgres/schema.ts'
+import { createTenantScope } from '../postgres/tenant-scope.ts'
+import type { Redis } from '../redis/redis.ts'
+import { createReplays } from '../replays/replays.ts'
+import { createClientCertificates } from '../secrets/client-certificates.ts'
+import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { createSecretBox } from '../secrets/secrets.ts'
+import { generateSecret } from '../sending/signature.ts'
+import { createTenantOperations } from '../tenants/tenant-operations.ts'
+import { createTenants } from '../tenants/tenants.ts'
+import { API_CONNECTIONS, type Pools } from './pools.ts'
+import type { SharedParts } from './shared-parts.ts'
+
+/** Half of the connections: the other half is for what takes a millisecond. */
+const HEAVY = { atOnce: API_CONNECTIONS / 2, waiting: 500, waitingPerKey: 100, waitMs: 2_000 }
+/** Each holds its body meanwhile; a few of them are with the database, and the others wait for it anyway. */
+const BATCHES = {
+  ...{ atOnce: 32, atOncePerKey: 4, atOncePerTenant: 4 },
+  ...{ waiting: 256, waitingPerKey: 32, waitMs: 5_000 },
+}
+/** Short, so that who is over the limit need not wait long. */
+const API_RATE_WINDOW_SECONDS = 1
+
+/** What services are made of, besides the configuration. */
+export interface ServiceParts extends SharedParts {
+  pools: Pools
+  /** Milliseconds since 1970, for what keeps keys; left out = the clock of the process. */
+  now?: () => number
+}
+
+export type Services = ReturnType<typeof createServices>
+
+/**
+ * The services of a configuration: the one place where they are put together, for API, pages, `dev` and tests. Those
+ * of tenants work within the scope of the tenant that a request is about.
+ */
+export function createServices(config: ServiceConfig, parts: ServiceParts) {
+  const { api } = parts.pools
+  const everyTenant = createDatabase(api)
+  const { database, inTenant } = createTenantScope(api)
+  return {
+    inTenant,
+    ...admissionOf(config, parts, everyTenant),
+    ...publishersOf(parts, everyTenant),
+    ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
+    ...createTenantServices(config, database),
+    tenants: createTenants({ database: everyTenant }),
+    tenantOperations: createTenantOperations({ database: everyTenant }),
+    testEvents: createTestEvents({ database, pool: api }),
+    audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
+    liveAttempts: liveAttemptsOf(parts, everyTenant),
+    ready: oneAtATime(() => readinessOf(api, parts.redis)),
+  }
+}
+
+/** What can be done with what tenants have, on one database: of every tenant, or within the scope of one. */
+export function createTenantServices(config: ServiceConfig, database: Kysely<Database>) {
+  const box = createSecretBox(config.secretEncryptionKeys)
+  const secrets = createEndpointSecrets({ database, box, generateSecret })
+  const attempts = createAttempts({ database })
+  return {
+    secrets,
+    endpoints: createEndpoints({ database, secrets, endpointsMax: config.endpointsPerTenantMax }),
+    endpointOperations: createEndpointOperations({ database }),
+    endpointStats: createEndpointStats({ database }),
+    clientCertificates: createClientCertificates({ database, box }),
+    events: createEvents({ database }),
+    routing: createRouting({ database }),
+    deliveries: createDeliveries({ database, attempts }),
+    deliveryOperations: createDeliveryOperations({ database }),
+    attempts,
+    replays: createReplays({ database, bounds: replayBoundsOf(config) }),
+  }
+}
+
+/** Who gets in, and how much at once. */
+function admissionOf(
+  config: ServiceConfig,
+  { redis, now }: ServiceParts,
+  database: Kysely<Database>,
+) {
+  const adminKeyHash = config.adminKey === undefined ? null : hashApiKey(config.adminKey)
+  return {
+    apiKeys: createApiKeys({ database, adminKeyHash, ...(now && { now }) }),
+    keyGuard: createKeyGuard({ redis, known: strongKeysOf(config) }),
+    portalLinks: createPortalLinks({ database }),
+    ownRequests: new WeakMap<Request, Caller>(),
+    requestLimiter: requestLimiter(config, redis),
+    heavyTurns: createSharedTurns(sharesOf(config), HEAVY),
+    batchTurns: createTurns(BATCHES),
+  }
+}
+
+function publishersOf({ pools, redis }: ServiceParts, database: Kysely<Database>) {
+  const keyTurns = createKeyTurns()
+  const publisher = createPublisher({ pool: pools.publish, keyTurns })
+  const batchPublisher = createBatchPublisher({ pool: pools.batch, keyTurns })
+  const cache = redis.state === 'off' ? null : createDedupCache({ redis })
+  return {
+    publisher: cache ? createRememberingPublisher({ publisher, cache, database }) : publisher,
+    batchPublisher,
+    /** Resolves once nothing is being published. */
+    published: () => Promise.all([publisher.idle(), batchPublisher.idle()]),
+  }
+}
+
+function liveAttemptsOf({ log, metrics }: ServiceParts, database: Kysely<Database>) {
+  const onError = (error: unknown) => log.warn({ err: error }, 'stream.not_read')
+  const liveAttempts = createLiveAttempts({ database, onError })
+  metrics.watchStreams(liveAttempts)
+  return liveAttempts
+}
+
+/** Hashes of keys that nobody guesses, however often they try. */
+export function strongKeysOf({ adminKey }: Config): Buffer[] {
+  return adminKey === undefined || isShortAdminKey(adminKey) ? [] : [hashApiKey(adminKey)]
+}
+
+export const sharesOf = (config: Config): Shares => ({
+  perKey: config.heavyRequestsPerKey,
+  perTenant: config.heavyRequestsPerTenant,
+})
+
+const replayBoundsOf = (config: Config) => ({
+  ofTenant: config.replaysPerTenant,
+  ofKey: config.replaysPerKey,
+})
+
+/** Who asks while it is being found out is told the same: probes need no key, and cost the database little. */
+function oneAtATime<T>(findOut: () => Promise<T>): () => Promise<T> {
+  let findingOut: Promise<T> | undefined
+  return () => {
+    findingOut ??= findOut().finally(() => {
+      findingOut = undefined
+    })
+    return findingOut
+  }
+}
+
+function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
+  if (limit === 0) return null
+  return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
+}
+
+/** Redis is shown and never counts: without it everything is served anyway. */
+async function readinessOf(
+  pool: Parameters<typeof assertSchema>[0],
+  redis: Redis,
+): Promise<Readiness> {
+  const shown = { redis: redis.state }
+  if (await isReadOnly(pool)) return { ready: false, checks: { database: 'read-only', ...shown } }
+  try {
+    await assertSchema(pool)
+    const checks = { database: 'reachable', schema: 'current', ...shown }
+    return { ready: true, checks }
+  } catch {
+    const checks = { database: 'reachable', schema: 'not the one of this program', ...shown }
+    return { ready: false, checks }
+  }
+}
+
+/** As after a failover, on the server that has become a standby: it answers, and stores nothing. */
+async function isReadOnly(pool: Parameters<typeof assertSchema>[0]): Promise<boolean> {
+  const { rows } = await pool.query<{ value: string }>(
+    `select current_setting('transaction_read_only') as value`,
+  )
+  return rows[0]?.value === 'on'
+}
