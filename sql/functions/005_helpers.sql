@@ -19,6 +19,36 @@ return case
 comment on function postrider.in_scope(uuid) is
   'Whether this transaction may touch what is a tenant''s: those of the API for one tenant (900_tenant_isolation.sql) may touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
 
+-- The settings end with the transaction, so they hold behind poolers and touch nothing that comes later.
+create or replace function postrider.make_commit_durable() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end
+$$;
+comment on function postrider.make_commit_durable() is
+  'Has the commit of this transaction wait for the disk and for the synchronous standby, if there is one, whatever the role or database was given; more than that stays as it is.';
+
+-- A transaction that writes nothing waits for nothing, and what it has read may be on this server only: the wait of
+-- that commit was cancelled, or ended with the server. A message in the log of changes is the least that can
+-- be written; it changes no row.
+create or replace function postrider.wait_for_what_was_read() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('synchronous_standby_names') <> '' then
+    perform pg_logical_emit_message(true, 'postrider', '');
+  end if;
+end
+$$;
+comment on function postrider.wait_for_what_was_read() is
+  'Has the commit of this transaction wait until the synchronous standby, if there is one, has all that was committed before.';
+
 create or replace function postrider.body(type text, occurred_at timestamptz, data json) returns text
 language sql stable parallel safe
 return '{"type":' || to_json(type)::text

@@ -92,7 +92,7 @@ $$;
 comment on function postrider.parse_publish_items_one_by_one(json, boolean) is
   'The same, item by item: finds which of them hold what jsonb cannot (\u0000, lone surrogates, numbers out of range, too deep).';
 
--- A key that is taken and still valid is left alone, so that repeats of it wait for nobody, and write nothing.
+-- A key that is taken and still valid is left alone, so that repeats of it wait for nobody, and change nothing.
 -- One that expired is taken over. Keys in order, otherwise two batches wait for each other.
 create or replace function postrider.take_idempotency_keys(items postrider.publish_item[]) returns void
 language plpgsql
@@ -223,6 +223,7 @@ declare
   items postrider.publish_item[];
   traces record;
 begin
+  perform postrider.make_commit_durable();
   begin
     items := postrider.parse_publish_items(events, by_service);
   exception when data_exception or program_limit_exceeded then
@@ -230,6 +231,9 @@ begin
   end;
   if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
     items := postrider.reserve_idempotency_keys(items);
+  end if;
+  if exists (select from unnest(items) as i where i.duplicate) then
+    perform postrider.wait_for_what_was_read();
   end if;
   traces := postrider.trace_contexts(events);
 

@@ -30,6 +30,7 @@ declare
   held_endpoints uuid[];
   events uuid[];
 begin
+  perform postrider.make_commit_durable();
   perform postrider.refuse_unless_living(runner);
 
   select

@@ -36,6 +36,7 @@ declare
   settled postrider.settled_delivery[];
   settled_attempts uuid[];
 begin
+  perform postrider.make_commit_durable();
   select sorted.attempts, sorted.attempts[1] as low, sorted.attempts[cardinality(sorted.attempts)] as high
   into ids
   from (select array_agg(f.attempt_id order by f.attempt_id) as attempts from unnest(finished) as f) as sorted;

@@ -33,19 +33,15 @@ const KNOWN: Readonly<Record<string, Judgement | ((value: string) => Judgement)>
     value === 'origin'
       ? NOT_READ
       : { matters: 'yes', detail: 'triggers do not fire: a new endpoint gets no events' },
-  synchronous_commit: (value) => {
-    if (value === 'off')
-      return {
-        matters: 'yes',
-        detail: 'what was accepted is lost when the server crashes soon after',
-      }
-    if (value === 'local')
-      return {
-        matters: 'perhaps',
-        detail: 'what was accepted may be missing on a standby that takes over',
-      }
-    return NOT_READ
-  },
+  // Below `on`, commits wait for no standby, or not for its disk; Postgres takes other words for on and off as well.
+  synchronous_commit: (value) =>
+    ['on', 'remote_apply', 'true', 'yes', '1'].includes(value)
+      ? NOT_READ
+      : {
+          matters: 'perhaps',
+          detail:
+            'publish, claim and finish raise it to on; what else your programs commit may be missing after a failover',
+        },
   role: {
     matters: 'yes',
     detail: 'sessions act as that role: it needs the rights, and the audit log names it',

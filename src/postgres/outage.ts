@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** SQLSTATEs and system errors that say the connection or the server is away, not that we asked wrongly. */
 const OUTAGE_CODES = new Set([
   '08000', '08001', '08003', '08004', '08006', // connection exceptions
+  '08007', // the outcome of a transaction is not known: see CommitNotReplicated
   '57P01', '57P02', '57P03', // admin shutdown, crash shutdown, cannot connect now
   '53300', // too many connections
   '25006', // read-only transaction: this server has become a standby

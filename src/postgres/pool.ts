@@ -67,11 +67,29 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool
 }
 
+/**
+ * A commit waits until a synchronous standby has it. Where an operator cancels that wait, the server says so in a
+ * warning, and that the commit has succeeded: it has on this server, and is lost when another one takes over. The
+ * same statement may be made again, as after an answer that was lost; whatever it writes waits for the standby.
+ */
+export class CommitNotReplicated extends Error {
+  override readonly name = 'CommitNotReplicated'
+  /** SQLSTATE transaction_resolution_unknown, which counts as an outage. */
+  readonly code = '08007'
+  constructor() {
+    super('the wait for the standby was cancelled: the commit is on this server only')
+  }
+}
+
+/** Where in Postgres the warning comes from; its text depends on `lc_messages`. */
+const WAIT_FOR_STANDBY = 'SyncRepWaitForLSN'
+
 /** Before anybody gets the client; where this fails, it is closed, and those who wait for it get the error. */
 async function setUp(client: Connected, options: PoolOptions): Promise<void> {
   const { statementTimeoutMs, silenceMsMax, onError = () => undefined } = options
   // Without a listener a lost connection would end the process.
   reportLoss(client, onError)
+  refuseUnreplicated(client)
   if (silenceMsMax) cutWhenSilent(client, silenceMsMax)
   const settings = {
     ...(statementTimeoutMs && { statement_timeout: `${statementTimeoutMs}` }),
@@ -84,7 +102,20 @@ async function setUp(client: Connected, options: PoolOptions): Promise<void> {
 }
 
 /** The parts of a client that its types leave out. */
-type Connected = pg.PoolClient & { connection: { stream: Socket }; readyForQuery: boolean }
+type Connected = pg.PoolClient & {
+  connection: { stream: Socket }
+  readyForQuery: boolean
+  /** Whose answer is being read. What is set on it is what it fails with once that has come. */
+  _activeQuery?: { _canceledDueToError?: Error } | null
+}
+
+/** The warning comes within the answer of the statement that commits. */
+function refuseUnreplicated(client: Connected): void {
+  client.on('notice', ({ routine }) => {
+    const query = client._activeQuery
+    if (routine === WAIT_FOR_STANDBY && query) query._canceledDueToError = new CommitNotReplicated()
+  })
+}
 
 /** Reading and writing start the count again, so it costs nothing per statement. */
 function cutWhenSilent(client: Connected, silenceMsMax: number): void {

@@ -32,6 +32,8 @@ export const SESSION_SETTINGS: Settings = {
   array_nulls: 'on',
   quote_all_identifiers: 'off',
   client_encoding: 'UTF8',
+  // Above it nobody would hear that a commit did not wait for the standby: see CommitNotReplicated.
+  client_min_messages: 'warning',
 
   // How the text of a statement is understood.
   standard_conforming_strings: 'on',
@@ -69,6 +71,17 @@ const READ_ONLY_BY_DEFAULT = `
     select from pg_catalog.pg_settings
     where name = 'default_transaction_read_only' and source in ('global', 'database', 'user', 'database user'))`
 
+/**
+ * What we answer has been stored is on the standby that takes over, or on disk where there is none, also where
+ * the database or the role was given less. Never less than what was given. A pool whose commits may be forgotten says
+ * so in its own settings. The functions that producers call do the same (postrider.make_commit_durable).
+ */
+const DURABLE_COMMITS = (scope: Scope) => `
+  select pg_catalog.set_config('synchronous_commit', 'on', ${scope === 'local'})
+  where pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write')`
+
+type Scope = 'session' | 'local'
+
 /** Whether our sessions set it themselves. In lower case, as names do not tell cases apart. */
 export function isSetBySessions(setting: string): boolean {
   return setting in SESSION_SETTINGS || setting in SOME_VERSIONS_ONLY
@@ -100,7 +113,7 @@ export async function createBegin(session: Session, own: Settings = {}): Promise
   return `begin isolation level read committed ${access}; ${settings}`
 }
 
-function statementsOf(own: Settings, scope: 'session' | 'local'): string {
+function statementsOf(own: Settings, scope: Scope): string {
   const settings = Object.entries({ ...SESSION_SETTINGS, ...own }).map(([name, value]) => {
     // A list of names is no string: quoted it would be one name.
     return `set ${scope} ${name} = ${name === 'search_path' ? value : `'${value}'`}`
@@ -110,5 +123,6 @@ function statementsOf(own: Settings, scope: 'session' | 'local'): string {
       `select pg_catalog.set_config('${name}', '${value}', ${scope === 'local'})
        where pg_catalog.current_setting('${name}', true) is not null`,
   )
-  return [...settings, ...others].join(';\n')
+  const durable = own['synchronous_commit'] === undefined ? [DURABLE_COMMITS(scope)] : []
+  return [...settings, ...others, ...durable].join(';\n')
 }

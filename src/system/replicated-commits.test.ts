@@ -1,0 +1,167 @@
+/** What an acknowledgement is worth with a synchronous standby that goes away. Real servers. */
+import pg, { type Pool } from 'pg'
+import t from 'tap'
+import { createPool } from '../postgres/pool.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createWork } from '../testing/data/work.ts'
+import { missing } from '../testing/programs.ts'
+import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
+import { startReplicatedPostgres } from '../testing/servers/standby.ts'
+import { untilHolds } from '../testing/until.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
+
+const { primary, standby, setSynchronous } = await startReplicatedPostgres(t)
+const { pool } = primary
+await setSynchronous(true)
+
+const WAITING = `select pid from pg_stat_activity where wait_event = 'SyncRep'`
+
+/** Resolves once so many commits wait for the standby. */
+async function untilItWaits(count = 1): Promise<void> {
+  await untilHolds(pool, `select count(*) >= $1 as holds from (${WAITING}) as w`, [count])
+}
+
+/** Whether all of them wait for the standby, or one is answered without. */
+async function allWait(answers: readonly Promise<unknown>[]): Promise<boolean> {
+  const isAnswered = Promise.any(answers).then(() => false)
+  return await Promise.race([isAnswered, untilItWaits(answers.length).then(() => true)])
+}
+
+/** As an operator might who sees a session that hangs. */
+async function cancelWaits(): Promise<void> {
+  await pool.query(`select pg_cancel_backend(pid) from (${WAITING}) as w`)
+}
+
+/** Runs `work` while no standby answers. */
+async function withoutStandby<T>(work: () => Promise<T>): Promise<T> {
+  await standby.stop()
+  try {
+    return await work()
+  } finally {
+    await standby.start()
+  }
+}
+
+function apiOn(connectionString: string, options: Partial<Parameters<typeof createPool>[0]> = {}) {
+  const own = createPool({ connectionString, max: 4, applicationName: 'api', ...options })
+  t.teardown(() => own.end())
+  return createTestApi(own)
+}
+
+const ways = [
+  { way: 'a direct connection', url: primary.url, options: { pipeline: true } },
+  {
+    way: 'PgBouncer',
+    url: await startPgBouncer(t, primary.url),
+    options: { pooled: true },
+    skip: missing(PGBOUNCER) ?? false,
+  },
+]
+for (const { way, url, options, skip = false } of ways) {
+  t.test(
+    `an event whose wait for the standby was cancelled is not accepted, over ${way}`,
+    {
+      skip,
+    },
+    async (t) => {
+      const { request } = apiOn(url ?? '', options)
+      const tenant = await createTenant(pool)
+      const event = { tenant: tenant.key, type: 'a', data: 1 }
+      const single = () =>
+        request('POST', '/api/events', { body: event, headers: { 'idempotency-key': 'single' } })
+      const batch = () =>
+        request('POST', '/api/events/batch', {
+          body: { events: [{ ...event, idempotencyKey: 'of the batch' }] },
+        })
+      const { refused, repeats } = await withoutStandby(async () => {
+        const refused = [await cancelled(single), await cancelled(batch)]
+        const repeats = [single(), batch()]
+        await untilItWaits(repeats.length)
+        return { refused, repeats }
+      })
+      for (const { status, headers, json } of refused) {
+        t.match({ status, json }, { status: 503, json: { code: 'database_unavailable' } })
+        t.ok(headers.get('retry-after'))
+      }
+      const [one, many] = await Promise.all(repeats)
+      t.match(one, { status: 202, json: { duplicate: true } })
+      t.match(many, { status: 202, json: { data: [{ duplicate: true }] } })
+    },
+  )
+}
+
+/** What is answered when the wait of its commit was cancelled. */
+async function cancelled<T>(begin: () => Promise<T>): Promise<T> {
+  const answer = begin()
+  await untilItWaits()
+  await cancelWaits()
+  return await answer
+}
+
+t.test('what the API changes is not acknowledged either when the wait was cancelled', async (t) => {
+  const { request } = apiOn(primary.url, { pipeline: true })
+  const put = () => request('PUT', '/api/tenants/cut', { body: {} })
+  const answer = await withoutStandby(() => cancelled(put))
+  t.equal(answer.status, 503)
+  t.equal((await put()).status, 200)
+})
+
+t.test('a producer in SQL sees the warning by its routine', async (t) => {
+  const tenant = await createTenant(pool)
+  const producer = new pg.Client(primary.url)
+  await producer.connect()
+  t.teardown(() => producer.end())
+  const notice = new Promise<{ routine?: string | undefined }>((resolve) =>
+    producer.once('notice', resolve),
+  )
+  const publish = () => producer.query("select postrider.publish($1, 'a', '1')", [tenant.key])
+  await withoutStandby(() => cancelled(publish))
+  t.equal((await notice).routine, 'SyncRepWaitForLSN')
+})
+
+t.test('what promises waits for the standby, whatever role and database say', async (t) => {
+  t.teardown(() => pool.query('alter database postgres reset synchronous_commit'))
+  t.teardown(() => pool.query('alter role postgres reset synchronous_commit'))
+  for (const lowered of ['off', 'local', 'remote_write']) {
+    await pool.query(`alter database postgres set synchronous_commit = ${lowered}`)
+    await pool.query(`alter role postgres set synchronous_commit = ${lowered}`)
+    const bare = new pg.Pool({ connectionString: primary.url, max: 3 })
+    t.teardown(() => bare.end())
+    t.ok(await promisesWait(bare), `${lowered}, in sessions that set nothing themselves`)
+    if (!ways[1]?.url) continue
+    const pooled = createPool({
+      ...ways[1].options,
+      connectionString: ways[1].url,
+      max: 3,
+      applicationName: 'test',
+    })
+    t.teardown(() => pooled.end())
+    t.ok(await promisesWait(pooled), `${lowered}, over PgBouncer`)
+  }
+})
+
+/** Whether publish, claim and finish all do. */
+async function promisesWait(sessions: Pool): Promise<boolean> {
+  const work = await createWork(sessions)
+  const due = await work.publish()
+  const claimed = await work.claim(await work.publish())
+  const { promises, doWait } = await withoutStandby(async () => {
+    const promises = [work.tenant.publish(), work.claim(due), work.finish(claimed, 200)]
+    return { promises, doWait: await allWait(promises) }
+  })
+  await Promise.all(promises)
+  return doWait
+}
+
+t.test('a session that waits for more than the disk of the standby goes on doing so', async (t) => {
+  const client = new pg.Client(primary.url)
+  await client.connect()
+  t.teardown(() => client.end())
+  const tenant = await createTenant(pool)
+  await client.query('set synchronous_commit = remote_apply')
+  await client.query('begin')
+  await client.query("select postrider.publish($1, 'a', '1')", [tenant.key])
+  const { rows } = await client.query('show synchronous_commit')
+  await client.query('commit')
+  t.strictSame(rows, [{ synchronous_commit: 'remote_apply' }])
+})
