@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of the README: the console of its own service, with an hour of made-up traffic.
+ * Makes the pictures of the README: the console of a service that it starts, with an hour of made-up traffic.
  *
  *     node --import ./scripts/jsx.ts scripts/screenshots.ts
  */

@@ -1,6 +1,6 @@
 /**
  * Characters that nobody sees, or that make what stands around them look like something else: a name that
- * holds one can pass for another, and a URL that does leads somewhere else than it says.
+ * holds one can pass for another, and a URL that does leads to another place than it says.
  */
 
 /** Control and format characters, separators, lone surrogates, what fonts leave out, and every blank. */

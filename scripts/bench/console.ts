@@ -17,7 +17,7 @@ import { EVENT_TYPE, startSystem, TENANT } from './system.ts'
 
 /** Nobody delivers here: an address that is never dialled, since no runner runs. */
 const RECEIVER_URL = 'http://127.0.0.1:9'
-/** What is not done: a list counts it, and it has indexes of its own. */
+/** What is not done: a list counts it, and it has separate indexes. */
 const WAITING = 5_000
 /** The first requests of a process are compiled, and those of a session planned. */
 const WARM_UP = 3

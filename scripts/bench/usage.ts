@@ -9,7 +9,7 @@ export type Watched = Record<string, readonly number[]>
 
 export interface Usage {
   cpuSeconds: number
-  /** Memory of its own. Pages that the processes of a Postgres share count in each of them. */
+  /** Its own memory. Pages that the processes of a Postgres share count in each of them. */
   rssBytes: number
 }
 

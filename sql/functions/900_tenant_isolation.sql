@@ -7,7 +7,7 @@
 --   * partitions have no grants, since the policies of the parent do not cover them when they are named;
 --   * views have the rights of anyone who reads them (security_invoker);
 --   * functions with the rights of their owner (security definer) are granted only where they ask
---     postrider.in_scope(). Everybody else but their owner needs a grant as well, for publish() too.
+--     postrider.in_scope(). Everybody but their owner needs a grant as well, for publish() too.
 -- The owner of the tables and superusers are exempt, and so are all other processes of the service.
 --
 -- Runs whenever functions are applied, so it covers the tables of later migrations, and when the role is missing:

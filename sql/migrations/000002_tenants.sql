@@ -45,7 +45,7 @@ create index api_key_tenant on postrider.api_key (tenant_id, id desc);
 comment on table postrider.api_key is 'Bearer keys of the HTTP API. The key itself is shown once and never stored.';
 comment on column postrider.api_key.id is 'UUIDv7.';
 comment on column postrider.api_key.tenant_id is 'The one tenant this key may touch; null = every tenant.';
-comment on column postrider.api_key.name is 'What the key is for, in the words of whoever made it.';
+comment on column postrider.api_key.name is 'What the key is for, in the words of the person who made it.';
 comment on column postrider.api_key.hash is 'SHA-256 of the key. Keys are random and long, so no salt or slow hash is needed.';
 comment on column postrider.api_key.scopes is 'What it may do: publish, read, manage, admin.';
 comment on column postrider.api_key.expires_at is 'Refused from then on; null = never.';

@@ -54,7 +54,7 @@ comment on column postrider.endpoint.secret_headers is
 comment on column postrider.endpoint.state is 'active; paused (by a person: deliveries are held); disabled (by the service or a person: open deliveries are held, new events do not match).';
 comment on column postrider.endpoint.disabled_reason is 'Why it is disabled, in words; null otherwise.';
 comment on column postrider.endpoint.rate_per_second is 'Requests per second over all runners; null = no limit.';
-comment on column postrider.endpoint.max_in_flight is 'Requests in flight over all runners; null = no limit of its own.';
+comment on column postrider.endpoint.max_in_flight is 'Requests in flight over all runners; null = no limit.';
 comment on column postrider.endpoint.timeout_seconds is 'Seconds for one attempt; null = DELIVERY_TIMEOUT_SECONDS.';
 comment on column postrider.endpoint.retry_schedule is 'Seconds before the 2nd, 3rd, ... attempt; null = RETRY_SCHEDULE.';
 comment on column postrider.endpoint.metadata is 'The producer''s own notes, {"name": "value"}.';
@@ -147,6 +147,6 @@ comment on table postrider.event_type is 'Event types that are described; they b
 comment on column postrider.event_type.name is 'A dotted name such as invoice.paid.';
 comment on column postrider.event_type.description is 'For people.';
 comment on column postrider.event_type.schema is 'JSON Schema 2020-12 of the data. HTTP publishing validates against it; publishing in SQL does not. Null = anything goes.';
-comment on column postrider.event_type.deprecated_at is 'Since when new receivers should not rely on it; it is published and delivered all the same.';
+comment on column postrider.event_type.deprecated_at is 'Since when new receivers should not rely on it; it is still published and delivered.';
 comment on column postrider.event_type.created_at is 'When it was first described.';
 comment on column postrider.event_type.updated_at is 'When it was last changed. API processes compare it with what they have in memory.';

@@ -135,7 +135,7 @@ comment on column postrider.attempt.outcome is
   'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address or the URL is not allowed, or the data was erased), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';
 comment on column postrider.attempt.status_code is 'HTTP status of the answer; null when there was none.';
 comment on column postrider.attempt.error is
-  'What went wrong in detail, in words for people; programs go by reason. Beside a status, also of 2xx, what was wrong with the answer otherwise. Null where nothing was.';
+  'What went wrong in detail, in words for people; programs go by reason. Next to a status, also of 2xx, what was wrong with the answer otherwise. Null where nothing was.';
 comment on column postrider.attempt.error_detail is
   'More of it, for operators: the addresses that a name led to. Tenants are not shown it. Null where there is no more.';
 comment on column postrider.attempt.duration_ms is 'From the start of the request to the end of the answer, ms.';
@@ -161,12 +161,12 @@ create table postrider.idempotency (
   primary key (tenant_id, key)
 );
 create index idempotency_expiry on postrider.idempotency (expires_at);
-comment on table postrider.idempotency is 'Idempotency keys of the last 7 days. A table of its own because a unique index cannot span partitions.';
+comment on table postrider.idempotency is 'Idempotency keys of the last 7 days. A separate table because a unique index cannot span partitions.';
 comment on column postrider.idempotency.tenant_id is 'Whose key.';
 comment on column postrider.idempotency.key is 'As given by the producer.';
 comment on column postrider.idempotency.event_id is 'The event that the first publish with this key stored.';
 comment on column postrider.idempotency.request_hash is 'SHA-256 over type, data and times, to tell a repeat from a mistake.';
-comment on column postrider.idempotency.expires_at is 'From then on the key may be used anew.';
+comment on column postrider.idempotency.expires_at is 'From then on the key may be used again.';
 
 create table postrider.unrouted (
   tenant_id uuid not null references postrider.tenant on delete cascade,

@@ -34,7 +34,7 @@ comment on column postrider.runner.session_pid is 'Backend of the connection by 
 comment on column postrider.runner.session_role is 'Role that this connection logged in as: nobody else can open a session that counts for the runner.';
 
 create table if not exists postrider.duty (name text primary key);
-comment on table postrider.duty is 'What one process does at a time. Whoever does it has its row locked until its transaction ends; `select` alone is not enough to lock one.';
+comment on table postrider.duty is 'What one process does at a time. The process that does it has its row locked until its transaction ends; `select` alone is not enough to lock one.';
 comment on column postrider.duty.name is 'migrate, partitions, reconcile, retention, backlog.';
 
 create table postrider.service (
@@ -69,7 +69,7 @@ comment on column postrider.audit_log.action is 'Name of the function that did i
 comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner or replay.';
 comment on column postrider.audit_log.target_id is 'Its id; null for the service as a whole.';
 comment on column postrider.audit_log.tenant_id is 'Whose it is; null where it concerns no single tenant. No foreign key: the log outlives the tenant.';
-comment on column postrider.audit_log.detail is 'What else is worth knowing, such as the state before, or counts.';
+comment on column postrider.audit_log.detail is 'More that is worth knowing, such as the state before, or counts.';
 comment on column postrider.audit_log.session_role is 'Role that the session had logged in as; null for rows older than the column. Nobody can choose it.';
 
 create table postrider.attempt_day (

@@ -1,6 +1,6 @@
 -- The row types that the functions of sql/functions/ pass among themselves.
 --
--- What:  composite types; here and not beside the functions, because changing one is a migration.
+-- What:  composite types; here and not with the functions, because changing one is a migration.
 -- Locks: none on existing tables.
 -- breaking: no
 

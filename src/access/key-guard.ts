@@ -4,7 +4,7 @@ import type { Redis } from '../redis/redis.ts'
 import { hashApiKey } from './caller.ts'
 import { networkOf } from './client-address.ts'
 
-/** Keys that were found right are not held up for so long, whatever else comes from where they come from. */
+/** Keys that were found right are not held up for so long, whatever other requests come from the same place. */
 const KNOWN_MS_MAX = 3_600_000
 /** About 2 MB. */
 const KNOWN_MAX = 10_000

@@ -302,7 +302,7 @@ export type NewEndpoint = {
   secret?: string | undefined
   /** Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver has the public key, with which nobody can sign. */
   secretKind?: 'hmac' | 'ed25519' | undefined
-  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. */
+  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. */
   secretEncoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
 }
 
@@ -360,7 +360,7 @@ export type SecretRotation = {
   secret?: string | undefined
   /** Of the secret that is generated. Default: that of the current one. */
   kind?: 'hmac' | 'ed25519' | undefined
-  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. A generated one is read as the current one is. */
+  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. A generated one is read as the current one is. */
   encoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
   /** How long the old secret goes on signing as well. */
   overlapSeconds?: number | undefined

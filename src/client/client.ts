@@ -1,5 +1,5 @@
 /**
- * The client of the HTTP API, for Node, browsers and whatever else has `fetch`. Nothing of Node is imported.
+ * The client of the HTTP API, for Node, browsers and everything that has `fetch`. Nothing of Node is imported.
  *
  * @example
  * import { Postrider } from 'postrider/client'

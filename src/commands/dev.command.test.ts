@@ -197,7 +197,7 @@ t.test('it runs in a folder that only its owner can enter', async (t) => {
   t.equal((await dev.exited).exitCode, 0)
 })
 
-t.test('with DATABASE_URL and keys of its own it uses those', async (t) => {
+t.test('with DATABASE_URL and given keys it uses those', async (t) => {
   const { url, pool } = await createTestDatabase(t)
   const cwd = createFolder(t)
   const env = { DATABASE_URL: url, POSTRIDER_ADMIN_KEY: 'an-admin-key-of-my-own' }
@@ -207,7 +207,7 @@ t.test('with DATABASE_URL and keys of its own it uses those', async (t) => {
   t.match(await shown(dev, id), { signature: { verified: true } })
   const { rowCount } = await pool.query('select from postrider.event where id = $1', [id])
   t.equal(rowCount, 1)
-  t.throws(() => statSync(join(cwd, '.postrider', 'postgres')), 'no database of its own')
+  t.throws(() => statSync(join(cwd, '.postrider', 'postgres')), 'no embedded database')
   dev.kill('SIGINT')
   t.equal((await dev.exited).exitCode, 0)
 })

@@ -625,7 +625,7 @@ function isOrigin(text: string): boolean {
   return /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(text) && URL.canParse(text)
 }
 
-/** What else is in it would stand in the middle of addresses. */
+/** Anything more in it would stand in the middle of addresses. */
 function isBareUrl(text: string): boolean {
   const { pathname, search, hash, username } = new URL(text)
   return pathname === '/' && search + hash + username === ''

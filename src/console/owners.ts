@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { DeliveryId, EndpointId, EventId, ReplayId, TenantId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
 
-/** The tenant that something belongs to: what the API and the services ask for before all else. */
+/** The tenant that something belongs to: what the API and the services ask for first. */
 export interface Owner {
   id: TenantId
   key: string

@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { shownText } from '../attempts/attempt-words.ts'
 
-/** A time in UTC, to which the browser adds that of its own zone. */
+/** A time in UTC, to which the browser adds that of its zone. */
 export function Time({ at }: { at: Date | string | null }) {
   if (at === null) return <span class="muted">–</span>
   const iso = typeof at === 'string' ? at : at.toISOString()

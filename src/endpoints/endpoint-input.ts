@@ -104,8 +104,8 @@ const secretKind = z.enum(['hmac', 'ed25519'])
 const secretEncoding = z.enum(SECRET_ENCODINGS)
 const ENCODING_DESCRIPTION =
   'How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it ' +
-  'was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, everything ' +
-  'else as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused.'
+  'was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all ' +
+  'others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused.'
 
 type SecretFields = { [Field in keyof GivenSecret]-?: string }
 

@@ -34,7 +34,7 @@ export const ENDPOINT_FIELDS: readonly Field[] = [
     about: 'sent along; give it once for each header, these replace all',
     read: readPair(':'),
     isObject: true,
-    off: { about: 'no headers of its own', value: {} },
+    off: { about: 'no own headers', value: {} },
   },
   {
     name: 'secretHeaders',

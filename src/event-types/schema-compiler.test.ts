@@ -146,11 +146,7 @@ t.test('names that objects inherit are looked for among what was given', async (
       violationsOf({ $ref: `#/$defs/${name}`, $defs: { [name]: { type: 'null' } } }, 1),
       [': must be null'],
     )
-    t.equal(
-      mistakesIn({ $ref: `#/$defs/${name}`, $defs: {} }).length,
-      1,
-      'no definition of its own',
-    )
+    t.equal(mistakesIn({ $ref: `#/$defs/${name}`, $defs: {} }).length, 1, 'no own definition')
   }
 })
 

@@ -63,7 +63,7 @@ function mistakeInKeyword(root: unknown, name: string, text: string, depth: numb
   }
 }
 
-/** Whether a pointer into the document leads to something of its own; of anchors the compiler knows more. */
+/** Whether a pointer into the document leads to something in it; of anchors the compiler knows more. */
 function isThere(root: unknown, ref: string): boolean {
   if (!ref.startsWith('#/')) return true
   let at = root

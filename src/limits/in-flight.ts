@@ -20,7 +20,7 @@ export interface InFlightLimits {
 export interface InFlight {
   /**
    * Takes a place for one request, or says when to try again. Never rejects. Answers without a promise for
-   * an endpoint that has a place free and no limit of its own; may wait a moment for a place here.
+   * an endpoint that has a place free and no limit; may wait a moment for a place here.
    *
    * @example
    * const { leave, retryInMs } = await inFlight.enter(endpointId, { maxInFlight: null, timeoutMs: 15_000 })

@@ -28,7 +28,7 @@ export interface Batcher<Item, Result> {
  * Groups items that are added at about the same time into one call of `run`.
  *
  * States of a batch: *filling*, from its first item on. It is *sent* at once when a lane is free,
- * else when one becomes free; so a quiet service answers without delay, and the batches grow by
+ * otherwise when one becomes free; so a quiet service answers without delay, and the batches grow by
  * themselves as the load does. There is no timer: a window of a few milliseconds would cost every
  * quiet call that time and gain nothing under load.
  */

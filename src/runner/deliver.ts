@@ -23,7 +23,7 @@ export interface DeliverDependencies {
   decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
   /** Has what is open for an endpoint held, until what cannot be opened here can be. Returns whether it is. */
   holdUnreadable(unreadable: Unreadable): Promise<boolean>
-  /** Used where an endpoint has no schedule or timeout of its own. */
+  /** Used where an endpoint has no own schedule or timeout. */
   schedule: RetrySchedule
   timeoutMs: number
   random(): number

@@ -14,7 +14,7 @@ export interface EndpointLimits {
   ratePerSecond: number | null
   /** Counts the changes of the rate: slots that were reserved under another are void. */
   rateVersion: number
-  /** Requests in flight over all runners; `null` = no limit of its own. */
+  /** Requests in flight over all runners; `null` = no limit. */
   maxInFlight: number | null
   /** `null` = that of the service. */
   timeoutSeconds: number | null

@@ -48,7 +48,7 @@ export class ClientCertificateInvalid extends Error {
 
 /**
  * Checks that a certificate and its key can be used, and brings both into the form that is stored,
- * without comments or whatever else a file had around them.
+ * without comments or other text that a file had around them.
  *
  * Expiry is checked here because a receiver would only say that the handshake failed. What it is
  * certified for is not: receivers that do not care are common, and the others say so.

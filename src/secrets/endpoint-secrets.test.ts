@@ -39,7 +39,7 @@ async function bundle(
 
 const named = (live: { secret: string }[]) => live.map(({ secret }) => secret)
 
-t.test('an endpoint has the secret that was given, or one of its own', async (t) => {
+t.test('an endpoint has the secret that was given, or a new one', async (t) => {
   t.equal((await bundle({ secret: GIVEN })).secret, GIVEN)
   const [one, two] = [await bundle(), await bundle()]
   t.match(one.secret, /^whsec_/)

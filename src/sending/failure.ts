@@ -22,7 +22,7 @@ export const INTERRUPTED: Failure = {
 /**
  * A receiver may close an idle connection at the moment we use it (RFC 9112, 9.3.1). Nothing was answered, so
  * this is our bad luck and no failed attempt. It may have taken the event anyway, so what follows is an
- * attempt of its own: no request without a row in the audit log.
+ * separate attempt: no request without a row in the audit log.
  */
 export const CLOSED_UNDER_US: Failure = {
   outcome: 'interrupted',

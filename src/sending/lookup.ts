@@ -46,7 +46,7 @@ const UNKNOWN_CODES = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME', 'ECONNREFUSED
  * `dns.lookup` itself calls getaddrinfo, which holds one of four threads until it gives up and cannot
  * be cancelled: five dead names of one tenant would stop the deliveries to all others. More threads
  * (UV_THREADPOOL_SIZE) only move the number, and a bound per tenant only asks for more tenants. So names
- * are asked for with c-ares, over sockets of its own, and any number of them may hang.
+ * are asked for with c-ares, over separate sockets, and any number of them may hang.
  *
  * In order, as most systems are set up: the hosts file, DNS, and for names that DNS does not have
  * (search domains, mDNS, split DNS of a laptop) getaddrinfo, on two threads at most.

@@ -93,7 +93,7 @@ export class RawBytes {
   }
 }
 
-/** Receivers write the end of chunks in packets of its own, and TLS cuts where it likes. */
+/** Receivers write the end of chunks in a packet apart, and TLS cuts where it likes. */
 function endOf(before: Buffer, chunk: Buffer): Buffer {
   const bytes = chunk.length < END_OF_CHUNKS.length ? Buffer.concat([before, chunk]) : chunk
   return bytes.subarray(-END_OF_CHUNKS.length)

@@ -230,7 +230,7 @@ const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
     await asActor({ who: '', client: client.address }, next)
   })
 
-/** What is answered may be a secret, and is for whoever has the key. A stream says so in its own way. */
+/** What is answered may be a secret, and is only for the holder of the key. A stream says so in its own way. */
 const keptByNoCache = createMiddleware((c, next) => {
   // Before the answer is made: to change one that is there costs as much as making it.
   c.header('cache-control', 'no-store')

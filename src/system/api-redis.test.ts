@@ -111,7 +111,7 @@ for (const [what, breakIt, mendIt] of [
     await server.send('FLUSHALL')
     await repeats(three, 'flushed')
     t.equal(await countEvents(), 2)
-    // A busy machine adds changes of its own, as 50 ms are soon over; each is told once anyway.
+    // A busy machine adds changes, as 50 ms are soon over; each is told once anyway.
     const lines = redisLines(one)
     t.strictSame(lines.slice(0, 3), [
       'info redis.connected',

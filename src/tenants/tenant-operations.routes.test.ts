@@ -112,9 +112,9 @@ t.test('DELETE answers at once, shows its progress, and ends with 404', async (t
   t.equal(await deleteRows(tenant.id), 'done')
   t.match(await request('GET', path), { status: 404 })
   t.match(await request('DELETE', path), { status: 404 })
-  const anew = await request('PUT', path)
-  t.match(anew, { status: 201 })
-  t.not(anew.json.id, tenant.id)
+  const again = await request('PUT', path)
+  t.match(again, { status: 201 })
+  t.not(again.json.id, tenant.id)
 })
 
 t.test('401, 403 and 404', async (t) => {

@@ -34,7 +34,7 @@ export async function findConnection(
   if (apiUrl && apiKey) return { url: apiUrl, key: apiKey }
 
   const found = await findFile(context)
-  // The key of a local service is not for whatever else POSTRIDER_URL may name.
+  // The key of a local service is not for another service that POSTRIDER_URL may name.
   const isFor = apiUrl === undefined || apiUrl === found?.url
   const url = apiUrl ?? found?.url
   const key = apiKey ?? (isFor ? found?.key : undefined)

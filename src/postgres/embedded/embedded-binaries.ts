@@ -75,7 +75,7 @@ async function copy(root: string): Promise<string> {
     await rename(unfinished, target)
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true })
-    if (!existsSync(target)) throw error // else another process was faster
+    if (!existsSync(target)) throw error // otherwise another process was faster
   }
   return target
 }

@@ -33,7 +33,7 @@ const POSTGRES_MAJOR_MIN = 15
 /** Several replicas start at once; a large table may keep the first of them busy for this long. */
 const DUTY_WAIT_MS_MAX = 15 * 60_000
 const DUTY_POLL_MS = 100
-/** What graphile-worker sets as exit code when it meets a newer, breaking schema of its own. */
+/** What graphile-worker sets as exit code when it meets a newer schema that breaks it. */
 const GRAPHILE_EXIT_CODE_TOO_NEW = 57
 
 const REWRITTEN = 'was changed after it was applied; undo that, and write a new migration'
