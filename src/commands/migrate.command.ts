@@ -1,12 +1,7 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
 import { UsageError } from '../terminal/exit-code.ts'
-
-export interface MigrateOptions {
-  plan?: true
-  roles?: true
-  json?: true
-}
+import type { MigrateOptions } from './run-migrate.ts'
 
 /** Brings the database up to date; many at once do it once. */
 export function addMigrateCommand(program: Command, context: CommandContext): void {

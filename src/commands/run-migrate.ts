@@ -4,7 +4,12 @@ import { grantRoles, migrate, withClient } from '../postgres/migrate/migrate.ts'
 import { migrationPlan } from '../postgres/migrate/migration-plan.ts'
 import { GROUP_ROLES } from '../postgres/migrate/roles.ts'
 import type { CommandContext } from '../terminal/context.ts'
-import type { MigrateOptions } from './migrate.command.ts'
+
+export interface MigrateOptions {
+  plan?: true
+  roles?: true
+  json?: true
+}
 
 /** @throws what the database refuses; nothing of that file is applied then */
 export async function runMigrate(

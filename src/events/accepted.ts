@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Metrics } from '../metrics.ts'
 import { readTraceContext, type TraceContext, type Tracing } from '../tracing/tracing.ts'
-import type { Published } from './publish.ts'
+import type { Published } from './publisher.ts'
 
 /** Of the routes that publish, as documented. Malformed ones count as none, and so are never refused. */
 export const traceHeaders = {

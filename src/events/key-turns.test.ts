@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createKeyTurns } from './key-turns.ts'
-import type { Published, PublishItem } from './publish.ts'
 import { keyBusy } from './publish-refused.ts'
+import type { Published, PublishItem } from './publisher.ts'
 import { WAITING } from './waiting.ts'
 
 const PUBLISHED: Published = { id: 'one', deliveries: 1, duplicate: false }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Published, PublishItem } from './publish.ts'
 import { DatabaseUnavailable, isKeyBusy, keyBusy } from './publish-refused.ts'
+import type { Published, PublishItem } from './publisher.ts'
 import { sizeOf, WAITING } from './waiting.ts'
 
 const FIRST_PAUSE_MS = 25

@@ -21,8 +21,8 @@ import {
   tenantToPublishFor,
 } from './event-input.ts'
 import { ENVELOPE_BYTES } from './publish.routes.ts'
-import type { PublishItem } from './publish.ts'
 import type { BatchPublisher } from './publish-batch.ts'
+import type { PublishItem } from './publisher.ts'
 
 /** Bounds the transaction: with ten endpoints each, some 10,000 deliveries and jobs in one commit. */
 const EVENTS_MAX = 1_000

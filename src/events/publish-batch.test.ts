@@ -5,9 +5,10 @@ import { createTenant } from '../testing/data/tenant.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createKeyTurns } from './key-turns.ts'
-import { createPublisher, type PublishItem } from './publish.ts'
+import { createPublisher } from './publish.ts'
 import { createBatchPublisher } from './publish-batch.ts'
 import { BatchRefused, DatabaseUnavailable } from './publish-refused.ts'
+import type { PublishItem } from './publisher.ts'
 
 const { url, pool } = await createTestDatabase(t)
 const publishing = createPool({

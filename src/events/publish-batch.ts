@@ -9,8 +9,6 @@ import {
   type Explain,
   KEY_WAIT,
   KEY_WAIT_MS_MAX,
-  type Published,
-  type PublishItem,
   type Row,
   sendItems,
   TRIES_MAX,
@@ -18,6 +16,7 @@ import {
   translate,
 } from './publish.ts'
 import { BatchRefused, keyBusy } from './publish-refused.ts'
+import type { Published, PublishItem } from './publisher.ts'
 import { sizeOf, WAITING } from './waiting.ts'
 
 const LOCK_NOT_AVAILABLE = '55P03'

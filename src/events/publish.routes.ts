@@ -18,7 +18,7 @@ import {
   refusalFor,
   tenantToPublishFor,
 } from './event-input.ts'
-import type { Published, Publisher, PublishItem } from './publish.ts'
+import type { Published, Publisher, PublishItem } from './publisher.ts'
 
 /** Room around `data` for the other members at their longest, and for blanks. */
 export const ENVELOPE_BYTES = 4_096

@@ -5,8 +5,9 @@ import { holdKeys, slowDownKeys } from '../testing/data/idempotency.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createPublisher, type PublishItem } from './publish.ts'
+import { createPublisher } from './publish.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
+import type { PublishItem } from './publisher.ts'
 
 const { url, pool } = await createTestDatabase(t)
 /** As the API has it. */

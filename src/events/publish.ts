@@ -1,9 +1,9 @@
 import type { ClientBase, Pool } from 'pg'
 import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
-import type { TraceContext } from '../tracing/tracing.ts'
 import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
+import type { Published, Publisher, PublishItem } from './publisher.ts'
 import { sizeOf, WAITING } from './waiting.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
@@ -25,39 +25,6 @@ const HELD_IN_BATCH_MAX = 20
 const HELD_KEY_WAIT = '1ms'
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
-
-export interface PublishItem {
-  /**
-   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt` and `tenant`.
-   * Valid JSON, well-formed, and not nested deeper than Postgres can parse: a mistake here would
-   * cost the whole batch a second try.
-   */
-  body: string
-  /** Key of the tenant; overrides what the body says. */
-  tenant: string
-  idempotencyKey: string | null
-  /** Kept with the event, so that its deliveries go on with the trace. */
-  trace?: TraceContext | null
-}
-
-export interface Published {
-  id: string
-  deliveries: number
-  /** The event was stored by an earlier request with the same idempotency key. */
-  duplicate: boolean
-}
-
-export interface Publisher {
-  /**
-   * Stores an event, its deliveries and their jobs; durable once it resolves.
-   *
-   * @throws PublishRefused
-   * @throws DatabaseUnavailable
-   */
-  publish(item: PublishItem): Promise<Published>
-  /** Resolves once nothing is waiting or in flight. */
-  idle(): Promise<void>
-}
 
 /**
  * Publishes what arrives at about the same time in one transaction.

@@ -7,7 +7,8 @@ import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createPublisher, type PublishItem } from './publish.ts'
+import { createPublisher } from './publish.ts'
+import type { PublishItem } from './publisher.ts'
 import { createRememberingPublisher } from './remembering-publisher.ts'
 
 const { pool } = await createTestDatabase(t)

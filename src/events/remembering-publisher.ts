@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import type { EventId } from '../ids.ts'
 import type { DedupCache } from '../limits/dedup-cache.ts'
 import type { Database } from '../postgres/schema.ts'
-import type { Published, Publisher, PublishItem } from './publish.ts'
+import type { Published, Publisher, PublishItem } from './publisher.ts'
 
 /**
  * Answers a request that came before, to the byte, from the dedup cache: it reads where a publish would

@@ -9,10 +9,10 @@ import {
   AttemptStale,
   createDeliver,
   type DeliverDependencies,
-  type DeliveryAttempted,
   type Unreadable,
 } from './deliver.ts'
 import type { Finished } from './finish.ts'
+import type { DeliveryAttempted } from './traced.ts'
 
 const WAKE_UP = { deliveryId: 'd' as DeliveryId, dueAttempt: 1 }
 

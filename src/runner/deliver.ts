@@ -3,13 +3,13 @@ import { type Purpose, purposeOf, SecretUnreadable, sealedTexts } from '../secre
 import type { ClientCertificate } from '../sending/connections.ts'
 import type { Failure } from '../sending/failure.ts'
 import { type AttemptResult, isRetryable } from '../sending/outcome.ts'
-import type { AttemptReason } from '../sending/reason.ts'
 import type { SendRequest } from '../sending/send.ts'
 import { InvalidSecret } from '../sending/signing-secret.ts'
 import type { OpenSpan, Tracing } from '../tracing/tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
+import type { DeliveryAttempted } from './traced.ts'
 import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
 /** How long a delivery waits whose secret could not be opened, and whose endpoint could not be held for it. */
@@ -41,27 +41,6 @@ export interface Unreadable {
   sealed: string[]
   /** For operators; holds no secret. */
   detail: string
-}
-
-/** The wide log line of one attempt. */
-export interface DeliveryAttempted {
-  tenantId: string
-  endpointId: string
-  eventId: string
-  eventType: string | null
-  deliveryId: string
-  attemptId: string
-  attempt: number
-  outcome: string
-  statusCode: number | null
-  reason: AttemptReason | null
-  error: string | null
-  errorDetail?: string
-  durationMs: number
-  /** From when the event could first be sent to the end of this attempt. */
-  ageMs: number
-  verdict: Verdict
-  nextInSeconds: number | null
 }
 
 /** The attempt was finished after another runner had taken the delivery over. */

@@ -14,7 +14,7 @@ import { createLimited } from './limited.ts'
 import type { Presence } from './presence.ts'
 import { createReplan } from './replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from './retry-policy.ts'
-import type { RunnerOptions } from './runner.ts'
+import type { RunnerOptions } from './runner-options.ts'
 import { createSnooze } from './snooze.ts'
 
 export interface DeliveryTasksOptions extends RunnerOptions {

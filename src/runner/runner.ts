@@ -1,23 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
 import { resilient } from '../queue/resilient-pool.ts'
 import { startWorkerPool } from '../queue/worker-pool.ts'
-import type { Redis } from '../redis/redis.ts'
-import type { Purpose } from '../secrets/secrets.ts'
-import type { ParsedCidr } from '../sending/egress.ts'
 import { createSender } from '../sending/send.ts'
-import type { Tracing } from '../tracing/tracing.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
 import { startPresence } from './presence.ts'
 import type { RunnerReadiness } from './probes.ts'
 import { readinessOf } from './readiness.ts'
+import type { RunnerOptions } from './runner-options.ts'
 
 /** Two lanes each for claim and finish, and some for housekeeping. No connection is held during HTTP. */
 const OWN_CONNECTIONS = 6
@@ -36,38 +31,6 @@ const WORKER_SESSION_SETTINGS = {
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
   plan_cache_mode: 'force_generic_plan',
-}
-
-export interface RunnerOptions {
-  /** A direct connection: LISTEN and the session of its presence do not pass a transaction pooler. */
-  connectionString: string
-  /** HTTP requests in flight at most. */
-  concurrency: number
-  /** Networks that may be dialled although not public. */
-  allow: readonly ParsedCidr[]
-  /** All receivers but those on loopback are reached through it. */
-  proxy?: URL | undefined
-  /** Blocks what would go out unencrypted. */
-  httpsOnly?: boolean | undefined
-  /** Seconds before the 2nd, 3rd, … attempt, for endpoints without a schedule of their own. */
-  retrySchedule: readonly number[]
-  /** For endpoints without a timeout of their own. */
-  timeoutMs: number
-  /** Attempts that have not ended so long after `stop` are cut off, audited, and handed on. */
-  shutdownMs: number
-  /** An endpoint that failed for so long without a success is disabled. */
-  disableAfterSeconds: number
-  /** How long what receivers answered is kept while the database is away; default ten minutes. */
-  outageMsMax?: number | undefined
-  /** Events, deliveries and attempts are kept so long. */
-  retentionDays: number
-  decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
-  metrics: Metrics
-  /** Null = nothing is traced. */
-  tracing: Tracing | null
-  /** Shares limits with the other runners, while it is there. */
-  redis: Redis
-  log: Log
 }
 
 export interface RunnerHandle {

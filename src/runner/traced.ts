@@ -3,7 +3,28 @@ import type { AttemptReason } from '../sending/reason.ts'
 import type { SendRequest } from '../sending/send.ts'
 import type { OpenSpan, TraceContext, Tracing } from '../tracing/tracing.ts'
 import type { Claimed } from './claim.ts'
-import type { DeliveryAttempted } from './deliver.ts'
+import type { Verdict } from './finish.ts'
+
+/** The wide log line of one attempt. */
+export interface DeliveryAttempted {
+  tenantId: string
+  endpointId: string
+  eventId: string
+  eventType: string | null
+  deliveryId: string
+  attemptId: string
+  attempt: number
+  outcome: string
+  statusCode: number | null
+  reason: AttemptReason | null
+  error: string | null
+  errorDetail?: string
+  durationMs: number
+  /** From when the event could first be sent to the end of this attempt. */
+  ageMs: number
+  verdict: Verdict
+  nextInSeconds: number | null
+}
 
 /** The trace that an event was published in. */
 export function traceOf({ traceparent, tracestate }: Claimed): TraceContext | null {

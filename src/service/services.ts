@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+
 import { type Caller, hashApiKey } from '../access/caller.ts'
 import { createSharedTurns, type Shares } from '../access/in-turn.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
@@ -16,7 +17,9 @@ import { createEventTypeServices } from '../event-types/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
 import { createKeyTurns } from '../events/key-turns.ts'
 import { createPublisher } from '../events/publish.ts'
+
 import { createBatchPublisher } from '../events/publish-batch.ts'
+
 import { createRememberingPublisher } from '../events/remembering-publisher.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
