@@ -2,12 +2,13 @@ import t from 'tap'
 import { hashApiKey } from '../access/caller.ts'
 import type { ApiKeyId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
-import { createTenants } from '../tenants/tenants.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { ApiKeyNotFound, createApiKeys } from './api-keys.ts'
 
 const { pool } = await createTestDatabase(t)
 const database = createDatabase(pool)
+const { tenants } = createTestServices(pool)
 
 /** Keys with a clock that the test sets. */
 function bundle(adminKey: string | null = 'the-admin-key') {
@@ -56,7 +57,7 @@ t.test('a key is known by its hash, and the key itself is stored nowhere', async
 
 t.test('a key may be bound to one tenant', async (t) => {
   const { apiKeys } = bundle()
-  const { tenant } = await createTenants({ database }).put('acme', {})
+  const { tenant } = await tenants.put('acme', {})
   const { key } = await apiKeys.issue({ name: 'acme', scopes: ['read'], tenantId: tenant.id })
   t.match(await apiKeys.verify(key), { tenant: { id: tenant.id, key: 'acme' } })
 })
@@ -171,7 +172,7 @@ t.test('many keys at once are written together, and a failure harms no request',
 
 t.test('lists the newest first, those of one tenant if asked, never a hash', async (t) => {
   const { apiKeys } = bundle()
-  const { tenant } = await createTenants({ database }).put('lister', {})
+  const { tenant } = await tenants.put('lister', {})
   const issue = (name: string, tenantId: typeof tenant.id | null = null) =>
     apiKeys.issue({ name, scopes: ['read'], tenantId })
   await issue('first', tenant.id)

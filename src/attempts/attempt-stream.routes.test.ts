@@ -5,22 +5,17 @@ import t, { type Test } from 'tap'
 import { readServerSentEvents, type ServerSentEvent } from '../client/server-sent-events.ts'
 import { startHttp } from '../http/start-http.ts'
 import type { ApiKeyId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
 import type { ApiOptions } from '../service/api-app.ts'
 import { createWork } from '../testing/data/work.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createLiveAttempts } from './live.ts'
 
 const { pool } = await createTestDatabase(t)
 
 async function bundle(overrides: Partial<ApiOptions> = {}) {
-  const liveAttempts = createLiveAttempts({
-    database: createDatabase(pool),
-    onError: (error) => t.fail(String(error)),
-  })
-  const api = createTestApi(pool, { liveAttempts, ...overrides })
+  const api = createTestApi(pool, overrides)
+  const { liveAttempts } = api.services
   const work = await createWork(pool)
   const path = `/api/tenants/${work.tenant.key}/stream`
   const attempt = async (status = 200) => {

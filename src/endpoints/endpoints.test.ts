@@ -1,18 +1,11 @@
 import t from 'tap'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
-import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
-import { createSecretBox } from '../secrets/secrets.ts'
-import { generateSecret } from '../sending/signature.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEndpoints } from './endpoints.ts'
 
 const { pool } = await createTestDatabase(t)
-const database = createDatabase(pool)
-const box = createSecretBox([Buffer.alloc(32, 7)])
-const secrets = createEndpointSecrets({ database, box, generateSecret })
-const endpoints = createEndpoints({ database, secrets })
+const { endpoints, secrets } = createTestServices(pool)
 const URL_OF_TEST = 'https://example.com/webhooks'
 
 async function bundle() {

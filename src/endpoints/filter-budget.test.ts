@@ -1,14 +1,10 @@
 import t from 'tap'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
-import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
-import { createSecretBox } from '../secrets/secrets.ts'
-import { generateSecret } from '../sending/signature.ts'
 import { createTenant } from '../testing/data/tenant.ts'
-import { createTestApi, ENCRYPTION_KEY } from '../testing/wiring/api.ts'
+import { createTestApi, createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { findDearFilters } from './dear-filters.ts'
-import { createEndpoints, TooManyEndpoints } from './endpoints.ts'
+import { TooManyEndpoints } from './endpoints.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request } = createTestApi(pool)
@@ -54,13 +50,7 @@ t.test(
 
 t.test('a tenant has as many endpoints as allowed, also when they come at once', async (t) => {
   const tenant = await createTenant(pool)
-  const database = createDatabase(pool)
-  const secrets = createEndpointSecrets({
-    database,
-    box: createSecretBox([ENCRYPTION_KEY]),
-    generateSecret,
-  })
-  const endpoints = createEndpoints({ database, secrets, endpointsMax: 3 })
+  const { endpoints } = createTestServices(pool, { ENDPOINTS_PER_TENANT_MAX: '3' })
   const create = () => endpoints.create(tenant.id as TenantId, { url: 'http://127.0.0.1:1/' })
   const made = await Promise.allSettled(Array.from({ length: 6 }, create))
   const refused = made.filter((one) => one.status === 'rejected')

@@ -1,10 +1,8 @@
 import t from 'tap'
 import type { TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
 import { createTenant } from '../testing/data/tenant.ts'
-import { createTestApi } from '../testing/wiring/api.ts'
+import { createTestApi, createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEventTypeServices } from './event-type-services.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request, apiKeys } = createTestApi(pool)
@@ -97,8 +95,7 @@ t.test('with a schema publishing answers every violation and its path', async (t
 })
 
 t.test('EVENT_TYPES_STRICT refuses types that are not described', async (t) => {
-  const services = createEventTypeServices({ database: createDatabase(pool), isStrict: true })
-  const strict = createTestApi(pool, services)
+  const strict = createTestApi(pool, createTestServices(pool, { EVENT_TYPES_STRICT: 'true' }))
   const send = (type: string) =>
     strict.request('POST', '/api/events', { body: { tenant: tenant.key, type, data: 1 } })
   t.match(await send('never.described'), {

@@ -1,12 +1,12 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import t from 'tap'
-import { createAttempts } from '../attempts/attempts.ts'
-import { createDeliveries, DELIVERIES_OF_EVENT_MAX } from '../deliveries/deliveries.ts'
+import { DELIVERIES_OF_EVENT_MAX } from '../deliveries/deliveries.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
+import { createTenantServices } from '../service/services.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { testConfig } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEvents } from './events.ts'
 
 const { pool } = await createTestDatabase(t)
 const queries: { sql: string; parameters: readonly unknown[] }[] = []
@@ -14,9 +14,7 @@ const database = new Kysely<Database>({
   dialect: new PostgresDialect({ pool }),
   log: ({ query }) => void queries.push(query),
 }).withSchema('postrider')
-const attempts = createAttempts({ database })
-const events = createEvents({ database })
-const deliveries = createDeliveries({ database, attempts })
+const { attempts, events, deliveries } = createTenantServices(testConfig(), database)
 
 await pool.query(`select postrider.create_partition(parent, date '2026-01-01' + n)
   from unnest('{event,delivery,attempt}'::text[]) parent, generate_series(0, 9) n`)

@@ -1,20 +1,17 @@
 import t from 'tap'
-import { createAttempts } from '../attempts/attempts.ts'
-import { createDeliveries, type DeliveryFilter } from '../deliveries/deliveries.ts'
+import type { DeliveryFilter } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
 import type { DeliveryState } from '../postgres/schema.ts'
 import { reasonOfStatus } from '../sending/reason.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { recordQueries } from '../testing/queries.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEvents, type EventFilter } from './events.ts'
+import type { EventFilter } from './events.ts'
 
 const { pool } = await createTestDatabase(t)
 const recorded = recordQueries(pool)
-const database = createDatabase(recorded.pool)
-const events = createEvents({ database })
-const deliveries = createDeliveries({ database, attempts: createAttempts({ database }) })
+const { events, deliveries } = createTestServices(recorded.pool)
 const FIRST = { limit: 10, before: null }
 const [MIDNIGHT, NOON] = [new Date('2026-01-05T00:00:00Z'), new Date('2026-01-05T12:00:00Z')]
 const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000' as EndpointId

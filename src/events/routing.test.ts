@@ -1,13 +1,12 @@
 import t, { type Test } from 'tap'
 import type { EventId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import {
   createTestDatabase,
   startDebianPostgres,
   type TestDatabase,
 } from '../testing/wiring/database.ts'
-import { createRouting } from './routing.ts'
 
 t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
 t.test('on Postgres 15', async (t) => {
@@ -17,7 +16,7 @@ t.test('on Postgres 15', async (t) => {
 })
 
 function conformance(t: Test, { pool }: TestDatabase) {
-  const routing = createRouting({ database: createDatabase(pool) })
+  const { routing } = createTestServices(pool)
   const URL = 'http://127.0.0.1:1/'
 
   async function bundle() {

@@ -1,25 +1,14 @@
 import t from 'tap'
-import { createEndpoints } from '../endpoints/endpoints.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import { createDatabase } from '../postgres/pool.ts'
-import { generateSecret } from '../sending/signature.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { makeCertificates } from '../testing/servers/certificates.ts'
+import { createTestServices, secretBox } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createClientCertificates } from './client-certificates.ts'
-import { createEndpointSecrets } from './endpoint-secrets.ts'
-import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)
 const { client, otherClient, expired } = await makeCertificates()
-const database = createDatabase(pool)
-const box = createSecretBox([Buffer.alloc(32, 7)])
-const certificates = createClientCertificates({ database, box })
-const endpoints = createEndpoints({
-  database,
-  secrets: createEndpointSecrets({ database, box, generateSecret }),
-})
+const { endpoints, clientCertificates: certificates } = createTestServices(pool)
 const input = ({ cert, key }: { cert: string; key: string }) => ({
   certificate: cert,
   privateKey: key,
@@ -61,9 +50,9 @@ t.test('the key is stored encrypted, for this endpoint only', async (t) => {
   const { client_certificate, client_key_encrypted, updated_at } = await row()
   t.equal(client_certificate, client.cert)
   t.match(client_key_encrypted, /^v2\./)
-  t.equal(box.decrypt(client_key_encrypted, id, 'client-key'), client.key)
+  t.equal(secretBox.decrypt(client_key_encrypted, id, 'client-key'), client.key)
   const other = await bundle()
-  t.throws(() => box.decrypt(client_key_encrypted, other.id, 'client-key'), {
+  t.throws(() => secretBox.decrypt(client_key_encrypted, other.id, 'client-key'), {
     code: 'secret_unreadable',
   })
   t.ok(updated_at > before.updated_at)
@@ -105,5 +94,8 @@ t.test('a claim carries the certificate and its encrypted key, or neither', asyn
   await certificates.set(tenantId, endpointId, input(client))
   const claimed = await work.claim(await work.publish())
   t.equal(claimed?.clientCertificate, client.cert)
-  t.equal(box.decrypt(claimed?.clientKeyEncrypted ?? '', endpointId, 'client-key'), client.key)
+  t.equal(
+    secretBox.decrypt(claimed?.clientKeyEncrypted ?? '', endpointId, 'client-key'),
+    client.key,
+  )
 })

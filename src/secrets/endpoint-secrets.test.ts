@@ -1,19 +1,16 @@
 import t from 'tap'
-import { createEndpoints } from '../endpoints/endpoints.ts'
 import type { TenantId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import { generateSecret } from '../sending/signature.ts'
 import { type SecretEncoding, type SecretKind, storedForm } from '../sending/signing-secret.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { createTestServices, secretBox } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createEndpointSecrets } from './endpoint-secrets.ts'
 import { createSecretBox } from './secrets.ts'
 
 const { pool } = await createTestDatabase(t)
-const database = createDatabase(pool)
-const box = createSecretBox([Buffer.alloc(32, 7)])
-const secrets = createEndpointSecrets({ database, box, generateSecret })
-const endpoints = createEndpoints({ database, secrets })
+const { endpoints, secrets } = createTestServices(pool)
 const GIVEN = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 async function bundle(
@@ -80,7 +77,7 @@ t.test('claims of the runner get the secrets that are listed, the current one fi
     [tenantId],
   )
   const claimed = rows[0].secrets.map((text: string) =>
-    box.decrypt(text, rows[0].endpoint_id, 'signing-secret'),
+    secretBox.decrypt(text, rows[0].endpoint_id, 'signing-secret'),
   )
   t.strictSame(claimed, (await list()).map(storedForm))
 })
@@ -181,7 +178,7 @@ t.test('a secret that no key opens any more can be rotated away', async (t) => {
 t.test('an endpoint that is deleted while its secrets are read is not found', async (t) => {
   const { tenantId, endpoint } = await bundle()
   let isDeleted = false
-  const meanwhile = database.withPlugin({
+  const meanwhile = createDatabase(pool).withPlugin({
     transformQuery: ({ node }) => node,
     async transformResult({ result }) {
       if (!isDeleted) await endpoints.delete(tenantId, endpoint.id)
@@ -189,6 +186,6 @@ t.test('an endpoint that is deleted while its secrets are read is not found', as
       return result
     },
   })
-  const raced = createEndpointSecrets({ database: meanwhile, box, generateSecret })
+  const raced = createEndpointSecrets({ database: meanwhile, box: secretBox, generateSecret })
   await t.rejects(raced.list(tenantId, endpoint.id), { code: 'endpoint_not_found' })
 })

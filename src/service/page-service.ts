@@ -55,7 +55,7 @@ export function addPages(
   parts: ServiceParts,
   api: Api,
   overrides: PageOverrides = {},
-): void {
+) {
   const shared = {
     ...api.services,
     log: parts.log,
@@ -64,9 +64,11 @@ export function addPages(
     ...overrides,
   }
   api.app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
-  api.app.route(CONSOLE_PATH, createConsole(consoleOptions(config, parts, shared)))
+  const operators = consoleOptions(config, parts, shared)
+  api.app.route(CONSOLE_PATH, createConsole(operators))
   api.app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
   api.app.route(PORTAL_PATH, createPortal(portalOptions(config, parts, shared)))
+  return { sessions: operators.sessions }
 }
 
 function callerOf({ app, services }: Api): CallApi {

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { TenantNotFound } from '../not-found.ts'
-import { createDatabase } from '../postgres/pool.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createTenants, TENANT_KEY } from './tenants.ts'
+import { TENANT_KEY } from './tenants.ts'
 
 const { pool } = await createTestDatabase(t)
-const tenants = createTenants({ database: createDatabase(pool) })
+const { tenants } = createTestServices(pool)
 
 t.test('a tenant is named by its key until it is given a name', async (t) => {
   const made = await tenants.put('acme', {})

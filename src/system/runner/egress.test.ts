@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { DeliveryId, EndpointId, TenantId } from '../../ids.ts'
-import { createDatabase } from '../../postgres/pool.ts'
 import { createClaim } from '../../runner/claim.ts'
 import { createDeliver } from '../../runner/deliver.ts'
 import { createFinish } from '../../runner/finish.ts'
-import { createClientCertificates } from '../../secrets/client-certificates.ts'
 import { parseCidrs } from '../../sending/egress.ts'
 import { createLookup } from '../../sending/lookup.ts'
 import { createSender } from '../../sending/send.ts'
@@ -16,8 +14,9 @@ import { makeCertificates } from '../../testing/servers/certificates.ts'
 import { type NameAnswer, startNameServer } from '../../testing/servers/name-server.ts'
 import { startHttpProxy } from '../../testing/servers/proxy.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
+import { createTestServices } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { ENCRYPTION, encryptSecret, startService } from '../../testing/wiring/service.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 const certificates = await makeCertificates()
@@ -38,10 +37,8 @@ t.test(
       { url: `https://receiver.test:${receiver.port}/` },
       encryptSecret,
     )
-    await createClientCertificates({
-      database: createDatabase(pool),
-      box: { encrypt: encryptSecret },
-    }).set(tenant.id as TenantId, endpoint.id as EndpointId, {
+    const { clientCertificates } = createTestServices(pool, ENCRYPTION)
+    await clientCertificates.set(tenant.id as TenantId, endpoint.id as EndpointId, {
       certificate: certificates.client.cert,
       privateKey: certificates.client.key,
     })

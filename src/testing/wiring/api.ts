@@ -6,8 +6,9 @@ import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { createDatabase } from '../../postgres/pool.ts'
 import { withoutRedis } from '../../redis/redis.ts'
+import { createSecretBox } from '../../secrets/secrets.ts'
 import { type ApiOptions, createApi } from '../../service/api-app.ts'
-import { createTenantServices, type ServiceParts } from '../../service/services.ts'
+import { createServices, createTenantServices, type ServiceParts } from '../../service/services.ts'
 import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
 
 /** Of the first API of this test file; all of them document the same. */
@@ -65,9 +66,14 @@ export function testParts(pool: Pool, now?: () => number) {
   return { parts, logged }
 }
 
-/** Services of tenants, each of which sees every tenant. */
+/** Encrypts as the services of `createTestServices` do. */
+export const secretBox = createSecretBox([ENCRYPTION_KEY])
+
+/** The services of a configuration; those of tenants see every tenant, as nothing is asked of the API. */
 export function createTestServices(pool: Pool, env: Record<string, string> = {}) {
-  return createTenantServices(testConfig(env), createDatabase(pool))
+  const config = testConfig(env)
+  const services = createServices(config, testParts(pool).parts)
+  return { ...services, ...createTenantServices(config, createDatabase(pool)) }
 }
 
 /** What would stand in the way of many requests from one place. */

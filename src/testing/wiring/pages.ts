@@ -5,10 +5,8 @@ import type { PortalConfig } from '../../config/config.ts'
 import { CONSOLE_PATH } from '../../console/console-path.ts'
 import type { App } from '../../http/authenticate.ts'
 import type { TenantId } from '../../ids.ts'
-import { createDatabase } from '../../postgres/pool.ts'
 import { createApi } from '../../service/api-app.ts'
 import { addPages } from '../../service/page-service.ts'
-import { createSessions } from '../../sessions/sessions.ts'
 import { createTenant } from '../data/tenant.ts'
 import type { World } from '../data/world.ts'
 import { ADMIN_KEY, requesting, testConfig, testParts } from './api.ts'
@@ -33,19 +31,18 @@ export function createTestPages(
   const api = createApi(config, parts, { keyGuard: null, heavyTurns: null })
   const signIns = { what: 'sign-ins', ofClient: options.signInsMax ?? SIGN_INS_MAX }
   const signInGuard = createKeyGuard({ redis: parts.redis, limits: signIns })
-  addPages({ ...config, portal }, parts, api, { pageTurns: null, signInGuard })
-  return { ...api, logged, request: requesting(api.app) }
+  const { sessions } = addPages({ ...config, portal }, parts, api, { pageTurns: null, signInGuard })
+  return { ...api, sessions, logged, request: requesting(api.app) }
 }
 
 /** The console on a database, without a port and without a browser. */
 export async function createTestConsole(pool: Pool, options: { signInsMax?: number } = {}) {
   const now = { ms: Date.now() }
-  const { app, services, logged, request } = createTestPages(pool, {
+  const { app, services, sessions, logged, request } = createTestPages(pool, {
     ...options,
     now: () => now.ms,
   })
   const { apiKeys } = services
-  const sessions = createSessions({ database: createDatabase(pool), apiKeys })
   const { get, post } = createPageClient(app)
   const signIn = (fields: Record<string, string> = {}, options: Partial<PageOptions> = {}) =>
     post('/console/sign-in', { key: ADMIN_KEY, ...fields }, { cookie: null, ...options })

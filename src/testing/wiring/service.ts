@@ -14,6 +14,8 @@ const KEY = randomBytes(32)
 
 /** Encrypts endpoint secrets so that the services of this test file can read them. */
 export const encryptSecret = createSecretBox([KEY]).encrypt
+/** As in their environment. */
+export const ENCRYPTION = { SECRET_ENCRYPTION_KEY: KEY.toString('base64') }
 
 export interface Service {
   pid: number
@@ -45,7 +47,7 @@ export async function startService(
       PATH: process.env['PATH'],
       PORT: '0',
       POSTRIDER_ADMIN_KEY: 'test-admin-key',
-      SECRET_ENCRYPTION_KEY: KEY.toString('base64'),
+      ...ENCRYPTION,
       EGRESS_ALLOW: '127.0.0.0/8',
       ...env,
     },
