@@ -293,7 +293,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. A transaction that calls it cannot be prepared (two-phase commit), as it notifies.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 -- Apart from publish_many, whose statement would otherwise be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key
@@ -401,7 +401,7 @@ begin
 end
 $$;
 comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz) is
-  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. Raises 22023 with the argument in COLUMN when it is refused. A transaction that calls it cannot be prepared (two-phase commit), as it notifies.';
+  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. Raises 22023 with the argument in COLUMN when it is refused. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 create or replace function postrider.publish_problem(code text)
 returns table (field text, message text, hint text)

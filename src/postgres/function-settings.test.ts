@@ -47,7 +47,6 @@ function conformance(t: Test, database: TestDatabase) {
     t.ok((await functionsWhere(entrance)).length > 40)
     for (const setting of [
       'jit=off',
-      'search_path=pg_catalog, pg_temp',
       'standard_conforming_strings=on',
       'plpgsql.extra_errors=none',
       'exit_on_error=off',
@@ -57,6 +56,24 @@ function conformance(t: Test, database: TestDatabase) {
       t.strictSame(await functionsWhere(`${entrance} and not ${sets(setting)}`), [], setting)
     }
   })
+
+  t.test(
+    "what has the rights of its owner finds Postgres' own names, and one of ours",
+    async (t) => {
+      const others = await functionsWhere(
+        `p.prosecdef and not ${sets('search_path=pg_catalog, pg_temp')}`,
+      )
+      // Its pg_notify, which bell.test.ts holds to be the only name that hides another.
+      t.match(others, [/^postrider\.enqueue\(/])
+      t.equal(others.length, 1)
+      t.strictSame(
+        await functionsWhere(
+          `p.proname = 'enqueue' and not ${sets('search_path=postrider, pg_catalog, pg_temp')}`,
+        ),
+        [],
+      )
+    },
+  )
 
   t.test('an event means the same in every session that publishes it', async (t) => {
     const tenant = await createTenant(pool)

@@ -1,5 +1,6 @@
 import type { Notification, PoolClient } from 'pg'
 import type { Log } from '../log.ts'
+import type { Bell } from './bell.ts'
 
 type Handler = (message: Notification) => void
 
@@ -17,20 +18,20 @@ const SCHEMA_CHECK_MS = 1_000
 /**
  * Lets notifications be hints for graphile-worker, and nothing more.
  *
- * Every role that can connect may send them, with any text. `jobs:insert` wakes the pool: its text is not read,
- * and a flood is passed on at a bounded rate. `worker:migrate` would end the pool for good; it is passed on only
+ * Every role that can connect may send them, with any text. `jobs:insert` wakes the pool: its text is read by the
+ * bell alone, and a flood is passed on at a bounded rate. `worker:migrate` would end the pool for good; it is passed on only
  * when the tables say the same: a breaking migration of graphile-worker that was not there when the runner
  * started. That is also checked after each reconnect, since a notification may have been missed.
  *
  * @returns wraps the clients that graphile-worker listens on
  */
-export function createHints(log: Log): (client: PoolClient) => PoolClient {
+export function createHints(log: Log, bell: Bell): (client: PoolClient) => PoolClient {
   const schema: SchemaWatch = { known: undefined }
   return (client) => {
     const listeners = new Map<unknown, Listener>()
     const on = (event: string, handler: Handler) => {
       if (event !== 'notification') return client.on(event as 'notice', handler as () => void)
-      const listener = listenerOf(client, handler, schema, log)
+      const listener = listenerOf(client, handler, { schema, log, bell })
       listeners.set(handler, listener)
       return client.on('notification', listener.receive)
     }
@@ -39,9 +40,20 @@ export function createHints(log: Log): (client: PoolClient) => PoolClient {
       listener?.stop()
       return client.removeListener(event, listener?.receive ?? handler)
     }
+    const query = (...args: unknown[]) => {
+      const answer = (client.query as (...args: unknown[]) => unknown)(...args)
+      if (String(args[0]).startsWith('LISTEN')) {
+        void Promise.resolve(answer).then(
+          () => bell.listening(client),
+          () => undefined,
+        )
+      }
+      return answer
+    }
     return new Proxy(client, {
       get(target, key) {
         if (key === 'on') return on
+        if (key === 'query') return query
         if (key === 'removeListener') return removeListener
         const value = Reflect.get(target, key)
         return typeof value === 'function' ? value.bind(target) : value
@@ -50,7 +62,17 @@ export function createHints(log: Log): (client: PoolClient) => PoolClient {
   }
 }
 
-function listenerOf(client: PoolClient, handler: Handler, schema: SchemaWatch, log: Log): Listener {
+interface ListenerOptions {
+  schema: SchemaWatch
+  log: Log
+  bell: Bell
+}
+
+function listenerOf(
+  client: PoolClient,
+  handler: Handler,
+  { schema, log, bell }: ListenerOptions,
+): Listener {
   const wakeUps = throttle(handler, WAKE_UPS_IN_WINDOW_MAX, WINDOW_MS)
   const check = async (message: Notification) => {
     if (await hasBreakingMigration(client, schema)) handler(message)
@@ -65,11 +87,14 @@ function listenerOf(client: PoolClient, handler: Handler, schema: SchemaWatch, l
   )
   checks.call(migrated())
   return {
-    receive({ channel, processId }) {
-      if (channel === 'jobs:insert') wakeUps.call({ channel, processId, payload: '{"count":1}' })
-      else if (channel === 'worker:migrate') checks.call(migrated())
+    receive({ channel, processId, payload = '' }) {
+      if (channel === 'jobs:insert') {
+        bell.rang(payload)
+        wakeUps.call({ channel, processId, payload: '{"count":1}' })
+      } else if (channel === 'worker:migrate') checks.call(migrated())
     },
     stop() {
+      bell.deaf(client)
       wakeUps.stop()
       checks.stop()
     },

@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { createPool } from '../postgres/pool.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createBell } from './bell.ts'
 import { createHeldJobs } from './held-jobs.ts'
 import { RELEASE_STATEMENTS, type ResilientOptions, resilient } from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
@@ -28,6 +29,7 @@ function start(
   return resilient(pool, {
     holder: HOLDER,
     heldJobs: heldJobs(),
+    bell: createBell(captureLog().log),
     onRetry: () => {},
     log: captureLog().log,
     ...options,
@@ -182,6 +184,7 @@ t.test('of all jobs that graphile-worker takes it is known when they are given b
     concurrency: 3,
     abortAfterMs: 10_000,
     log: captureLog().log,
+    bell: createBell(captureLog().log),
   })
   await waiting.promise
   t.ok(held.count() >= 3, `${held.count()} are held`)
@@ -248,6 +251,7 @@ t.test('connecting is tried again until the server is back', async (t) => {
   const connecting = resilient(refusing, {
     holder: HOLDER,
     heldJobs: heldJobs(),
+    bell: createBell(captureLog().log),
     onRetry: () => retried.resolve(),
     log: captureLog().log,
   }).connect()
@@ -269,6 +273,7 @@ t.test('connecting is given up once the pool ends', async (t) => {
   const connecting = resilient(refusing, {
     holder: HOLDER,
     heldJobs: heldJobs(),
+    bell: createBell(captureLog().log),
     onRetry: () => retried.resolve(),
     log: captureLog().log,
   }).connect()

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
 import type { Log } from '../log.ts'
 import { isPassing } from '../postgres/outage.ts'
+import type { Bell } from './bell.ts'
 import type { HeldJobs } from './held-jobs.ts'
 import { createHints } from './hints.ts'
 
@@ -35,6 +36,7 @@ export interface ResilientOptions {
   /** `locked_by` of the jobs that are taken through this pool. */
   holder: string
   heldJobs: HeldJobs
+  bell: Bell
   onRetry(error: unknown): void
   log: Log
 }
@@ -69,7 +71,7 @@ export function resilient(pool: Pool, options: ResilientOptions): Pool {
       }
     })
 
-  const withHints = createHints(options.log)
+  const withHints = createHints(options.log, options.bell)
   // The callback form is what pool.query uses by itself, and graphile-worker to listen; otherwise it uses the promise.
   pool.connect = ((callback?: Parameters<Pool['connect']>[0]) =>
     callback
@@ -106,15 +108,20 @@ function withDetours(client: PoolClient, detours: Detours): PoolClient {
   })
 }
 
-async function fetch(client: PoolClient, query: QueryConfig, { heldJobs }: Detours) {
-  await heldJobs.beforeFetch(client)
+async function fetch(client: PoolClient, query: QueryConfig, { heldJobs, bell }: Detours) {
+  let jobs = 0
+  bell.looks()
   try {
+    await heldJobs.beforeFetch(client)
     const result = await client.query<{ id: string }>(query)
+    jobs = result.rows.length
     heldJobs.fetched(result.rows.map(({ id }) => id))
     return result
   } catch (error) {
     heldJobs.fetchFailed()
     throw error
+  } finally {
+    bell.looked(jobs)
   }
 }
 

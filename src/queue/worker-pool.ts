@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events'
 import { Logger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import type { Pool } from 'pg'
 import type { Log } from '../log.ts'
+import type { Bell } from './bell.ts'
 
-/** Jobs wake the pool by NOTIFY; polling is for a notification that was lost with its connection. */
+/** Jobs wake the pool by the bell; polling is for what nobody rang for, such as a retry that becomes due. */
 const POLL_MS = 1_000
 /** A job fetched into memory that no worker took up by then is given back to the other runners. */
 const LOCAL_QUEUE_MS_MAX = 10_000
@@ -17,6 +18,8 @@ export interface WorkerPoolOptions {
   /** Tasks are told to stop so long after a shutdown has begun. */
   abortAfterMs: number
   log: Log
+  /** What its pool asks to be woken by. */
+  bell: Bell
   /** Whether NOTIFY reaches the pool; polling goes on when it does not. */
   onListening(isListening: boolean): void
 }
@@ -51,10 +54,13 @@ export function startWorkerPool(options: WorkerPoolOptions): Promise<Runner> {
   })
 }
 
-function workerEvents({ id, log, onListening }: WorkerPoolOptions): WorkerEvents {
+function workerEvents({ id, log, bell, onListening }: WorkerPoolOptions): WorkerEvents {
   const events: WorkerEvents = new EventEmitter()
   // Emitted before anything is fetched. The id is then one that the runner has registered already.
-  events.on('pool:create', ({ workerPool }) => Object.assign(workerPool, { id }))
+  events.on('pool:create', ({ workerPool }) => {
+    Object.assign(workerPool, { id })
+    bell.connect(workerPool)
+  })
   events.on('pool:listen:success', () => onListening(true))
   events.on('pool:listen:error', ({ error }) => {
     onListening(false)

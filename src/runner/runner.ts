@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { createPool, cutConnections } from '../postgres/pool.ts'
+import { type Bell, createBell } from '../queue/bell.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
 import { resilient } from '../queue/resilient-pool.ts'
@@ -60,7 +61,8 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   const { log } = options
   const id = newRunnerId()
   const heldJobs = createHeldJobs(id, log)
-  const pools = createPools(options, id, heldJobs)
+  const bell = createBell(log)
+  const pools = createPools(options, id, { heldJobs, bell })
   const reaped = Promise.withResolvers<never>()
   const drained = new AbortController()
   const presence = await startPresence({
@@ -100,6 +102,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,
     log,
+    bell,
     onListening: (listening) => {
       isListening = listening
     },
@@ -145,7 +148,11 @@ function newRunnerId(): string {
   return `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
 }
 
-function createPools({ connectionString, log }: RunnerOptions, id: string, heldJobs: HeldJobs) {
+function createPools(
+  { connectionString, log }: RunnerOptions,
+  id: string,
+  { heldJobs, bell }: { heldJobs: HeldJobs; bell: Bell },
+) {
   const onError = (error: Error) => {
     // A connection that is closing may still hear that the server is stopping as well.
     if (!own.ending) log.warn({ err: error }, 'database.connection_lost')
@@ -163,6 +170,7 @@ function createPools({ connectionString, log }: RunnerOptions, id: string, heldJ
     worker: resilient(worker, {
       holder: id,
       heldJobs,
+      bell,
       log,
       onRetry: (error) => log.warn({ err: error, step: 'jobs' }, 'database.retried'),
     }),
