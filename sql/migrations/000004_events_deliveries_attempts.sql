@@ -70,7 +70,7 @@ comment on column postrider.delivery.tenant_id is 'Owner.';
 comment on column postrider.delivery.event_id is 'What is delivered.';
 comment on column postrider.delivery.endpoint_id is 'To whom.';
 comment on column postrider.delivery.state is
-  'pending (a job exists), held (no job exists: see held_reason), delivering (a runner has claimed it), delivered, failed (the schedule is used up), cancelled. Every way from one to another: sql/functions/045_delivery_state.sql.';
+  'pending (a job exists), held (no job exists: see held_reason), delivering (a runner has claimed it), delivered, failed (the schedule is used up), cancelled. Every way from one to another: sql/functions/deliveries/delivery_state.sql.';
 comment on column postrider.delivery.trigger is 'Why the next attempt is made: schedule, manual, replay, test.';
 comment on column postrider.delivery.attempt_count is 'Attempts begun so far; goes on counting when the delivery is reopened.';
 comment on column postrider.delivery.due_attempt is

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createWork } from '../testing/data/work.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 
-const FILE = new URL('../../sql/functions/045_delivery_state.sql', import.meta.url)
+const FILE = new URL('../../sql/functions/deliveries/delivery_state.sql', import.meta.url)
 const WRITES = String.raw`(insert\s+into|update(\s+only)?|merge\s+into)\s+(only\s+)?"?postrider"?\."?delivery"?\M`
 
 const { pool } = await createTestDatabase(t)

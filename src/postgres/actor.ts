@@ -25,7 +25,7 @@ export function currentActor(): Actor | null {
 }
 
 /**
- * A transaction, as of `transact`, in which the triggers of sql/functions/145_audit_settings.sql know the actor. For databases that
+ * A transaction, as of `transact`, in which the triggers of sql/functions/audit-log/audit_settings.sql know the actor. For databases that
  * are not those of one tenant: a tenant scope says it by itself.
  */
 export function changeAsActor<T>(

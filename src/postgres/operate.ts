@@ -16,7 +16,7 @@ export class OperationRefused extends Error {
 }
 
 /**
- * Calls a function for operators (sql/functions/1*).
+ * Calls a function for operators (`operate_*.sql` and `operators/` in sql/functions).
  *
  * @throws OperationRefused with the words of the function; its hint is for people at psql
  */

@@ -11,14 +11,14 @@ const IDLE_IN_TRANSACTION_MS_MAX = 60_000
  * settings that our statements, or the driver, read and write by. A pool adds its own, such as how statements
  * are planned. `postrider doctor` knows by this list which changed settings do no harm.
  *
- * Only what any role may set is here. What producers call sets its own (sql/functions/990_function_settings.sql).
+ * Only what any role may set is here. What producers call sets its own (sql/functions/service/function_settings.sql).
  */
 export const SESSION_SETTINGS: Settings = {
   // Names without a schema are those of Postgres; ours all say their schema.
   search_path: 'pg_catalog, pg_temp',
 
   // Compiling a plan takes up to a second, once its estimated cost is high, and ours say with
-  // `enable_seqscan = off` that theirs is: see 990_function_settings.sql.
+  // `enable_seqscan = off` that theirs is: see service/function_settings.sql.
   jit: 'off',
   // Ours are short; workers would take longer to start than most of them run.
   max_parallel_workers_per_gather: '0',

@@ -29,7 +29,7 @@ export class TenantScopeMissing extends Error {
 export interface TenantScope {
   /**
    * Sees and changes the rows of one tenant, the one of `inTenant`, whatever a query says or
-   * forgets: row-level security (sql/functions/900_tenant_isolation.sql) holds underneath.
+   * forgets: row-level security (sql/functions/tenants/tenant_isolation.sql) holds underneath.
    *
    * Every statement, and every transaction that is begun on it, is its own transaction that
    * runs as role postrider_tenant. So none is open while a request waits for something else. A statement that

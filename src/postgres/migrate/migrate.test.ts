@@ -37,7 +37,8 @@ function sqlFolder(
     functions = { '010_answer.sql': ANSWER },
   }: Folder = {},
 ): URL {
-  return pathToFileURL(`${t.testdir({ migrations, functions })}/`)
+  const ORDER = `# in this order\n${Object.keys(functions).join('\n')}\n`
+  return pathToFileURL(`${t.testdir({ migrations, functions: { ORDER, ...functions } })}/`)
 }
 
 async function bundle(t: Test, folder?: Folder) {
@@ -56,7 +57,7 @@ t.test('eight at once bring an empty database to the state of this program', asy
   const results = await Promise.all(Array.from({ length: 8 }, () => migrate(url)))
   t.same(
     results.flatMap(({ applied }) => applied),
-    ours.map(({ file }) => file.split('/')[1]),
+    ours.map(({ file }) => file.replace(/^\w+\//, '')),
     'each file is applied once, as planned',
   )
   t.same(

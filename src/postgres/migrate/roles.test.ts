@@ -151,7 +151,7 @@ async function conformance(t: Test, major?: number) {
 
   t.test('what comes with a later migration is granted by it', async (t) => {
     await pool.query(`drop function postrider.drain_runner(text, text)`)
-    await pool.query(`delete from postrider.function_source where name = '200_drain.sql'`)
+    await pool.query(`delete from postrider.function_source where name = 'runners/drain.sql'`)
     await pool.query(`create table postrider.later (tenant_id uuid)`)
     await migrate(url)
     const operator = await connect(t, urls.postrider_operator)

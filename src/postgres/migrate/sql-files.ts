@@ -8,15 +8,34 @@ export type Migration = { name: string; sql: string; checksum: string; breaking:
 export type FunctionFile = { name: string; sql: string }
 export type SqlFiles = { migrations: Migration[]; functions: FunctionFile[] }
 
-/** Reads the program's migrations and functions, each in the order in which they are applied. */
+/**
+ * Reads the program's migrations and functions, each in the order in which they are applied: migrations by their
+ * names, functions as `functions/ORDER` lists them.
+ */
 export async function readSqlFiles(folder: URL = SQL_FOLDER): Promise<SqlFiles> {
-  const migrations = await readFolder(new URL('migrations/', folder))
-  const functions = await readFolder(new URL('functions/', folder))
-  return { migrations: migrations.map(toMigration), functions }
+  const [migrations, functions] = [new URL('migrations/', folder), new URL('functions/', folder)]
+  return {
+    migrations: (await readFiles(migrations, await namesIn(migrations))).map(toMigration),
+    functions: await readFiles(functions, await functionOrder(functions)),
+  }
 }
 
-async function readFolder(folder: URL): Promise<FunctionFile[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+async function namesIn(folder: URL): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true })
+  return names.filter((name) => name.endsWith('.sql')).sort()
+}
+
+/** A file that the list lacks would never be applied, so that is refused, as is a name without its file. */
+async function functionOrder(folder: URL): Promise<string[]> {
+  const list = await readFile(new URL('ORDER', folder), 'utf8')
+  const order = list.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#'))
+  const listed = new Set(order)
+  const unlisted = (await namesIn(folder)).filter((name) => !listed.has(name))
+  if (unlisted.length > 0) throw new Error(`functions/ORDER lacks ${unlisted.join(', ')}`)
+  return order
+}
+
+async function readFiles(folder: URL, names: string[]): Promise<FunctionFile[]> {
   return await Promise.all(
     names.map(async (name) => ({ name, sql: await readFile(new URL(name, folder), 'utf8') })),
   )

@@ -109,7 +109,7 @@ t.test('a database that was restored without the role gets it, policies and gran
     missing: ['role postrider_tenant'],
     message: /postrider migrate/,
   })
-  t.ok((await migrate(url)).applied.includes('900_tenant_isolation.sql'))
+  t.ok((await migrate(url)).applied.includes('tenants/tenant_isolation.sql'))
   await t.resolves(assertSchema(pool))
   t.strictSame((await migrate(url)).applied, [])
 

@@ -10,7 +10,7 @@ const { pool, url } = await createTestDatabase(t)
 const CONCURRENCY = 10
 /** What it works on, and as much that it has fetched. */
 const IN_THE_RUNNER = 2 * CONCURRENCY
-/** Of each tenant, see sql/functions/035_fairness.sql. */
+/** Of each tenant, see sql/functions/queue/job_priority.sql. */
 const LINE_SHARE = 1_000
 const SECONDS = 1_000
 

@@ -1,12 +1,12 @@
 -- claim_many (T1): take deliveries for one attempt each, and write the attempts before anything is sent.
 --
--- A delivery is claimed when the job's number is the newest (030_enqueue.sql) and it is open. Those whose endpoint
+-- A delivery is claimed when the job's number is the newest (queue/enqueue.sql) and it is open. Those whose endpoint
 -- accepts no work are held instead, but for the probe of an open circuit, and tests. An attempt that was cut off (the
 -- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
 -- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch. Planned once a session,
--- with bounds and `= any (ids)`: see 045_delivery_state.sql.
+-- with bounds and `= any (ids)`: see deliveries/delivery_state.sql.
 create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
 returns table (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,

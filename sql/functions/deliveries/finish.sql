@@ -6,7 +6,7 @@
 --
 -- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
 --
--- Planned once a session, with bounds and `= any (ids)`: see 045_delivery_state.sql.
+-- Planned once a session, with bounds and `= any (ids)`: see deliveries/delivery_state.sql.
 -- Apart from finish_many, which seldom needs it.
 create or replace function postrider.verdict_of_late(attempt uuid) returns text
 language plpgsql stable

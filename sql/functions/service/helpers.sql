@@ -17,7 +17,7 @@ return case
     then coalesce(tenant = nullif(current_setting('postrider.tenant_id', true), '')::uuid, false)
   else true end;
 comment on function postrider.in_scope(uuid) is
-  'Whether this transaction may touch what is a tenant''s: those of the API for one tenant (900_tenant_isolation.sql) may touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
+  'Whether this transaction may touch what is a tenant''s: those of the API for one tenant (tenants/tenant_isolation.sql) may touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
 
 -- The settings end with the transaction, so they hold behind poolers and touch nothing that comes later.
 create or replace function postrider.make_commit_durable() returns void

@@ -125,7 +125,7 @@ comment on function postrider.unreadable_secrets() is
 -- reseal: put texts that were encrypted again in the place of those before, by the processes that have the keys.
 -- What somebody has changed meanwhile stays as it is. Each item is {"id", "texts": {"before": "after"}}.
 --
--- It leaves one row in audit_log, none for each endpoint (postrider.resealing, 145_audit_settings.sql).
+-- It leaves one row in audit_log, none for each endpoint (postrider.resealing, audit-log/audit_settings.sql).
 --
 -- Locks: the rows of the endpoints in the order of their ids, as a rotation does, for one short statement each.
 create or replace function postrider.reseal(items jsonb, who text default session_user) returns int

@@ -29,7 +29,7 @@
 --
 -- Nothing else writes state, held_reason, claim, due_attempt or next_attempt_at (delivery-state.test.ts reads the
 -- catalogue). Each function leaves the job as the state asks for, in the same transaction, and each job gets a number
--- that none had before (030_enqueue.sql).
+-- that none had before (queue/enqueue.sql).
 --
 -- How they are planned. Claim, settle and snooze run for every delivery, so that a plan for each batch would cost more
 -- than the batch (1 ms): force_generic_plan. Such a plan has all partitions in it. The bounds on the ids let the

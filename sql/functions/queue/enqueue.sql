@@ -18,7 +18,7 @@
 -- enable_seqscan = off: sessions that planned add_jobs on an empty jobs table keep a sequential scan
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
 --
--- Priorities follow the rule in 035_fairness.sql: `triggers` says why each delivery is tried, and whether its tenant
+-- Priorities follow the rule in queue/job_priority.sql: `triggers` says why each delivery is tried, and whether its tenant
 -- has more due than its share is found out here. That costs one probe of an empty table as long as nobody has.
 create or replace function postrider.enqueue(
   delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], endpoint_ids uuid[] default null,

@@ -1,5 +1,5 @@
 -- Jobs about an endpoint as a whole: 'probe', 'align' and 'replan'. One of each at most for an endpoint, but for
--- a second 'replan' (031_changed_limits.sql).
+-- a second 'replan' (endpoints/changed_limits.sql).
 
 create or replace function postrider.enqueue_endpoint_job(
   task text, endpoint uuid, run_at timestamptz, key_prefix text default null
