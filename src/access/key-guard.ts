@@ -1,5 +1,5 @@
+import { FairSemaphore, TooManyAtOnce } from '../limits/fair-semaphore.ts'
 import { createMistakeLimiter, type MistakeLimiter } from '../limits/request-limiter.ts'
-import { createTurns, NoTurn } from '../limits/turns.ts'
 import type { Redis } from '../redis/redis.ts'
 import { hashApiKey } from './caller.ts'
 import { networkOf } from './client-address.ts'
@@ -66,7 +66,7 @@ export function createKeyGuard(options: {
     createMistakeLimiter({ ...window, limit }),
   )
   const known = createKnown(new Set(always.map(nameOf)), now)
-  const turns = createTurns(LOOK_UPS)
+  const lookUps = new FairSemaphore(LOOK_UPS)
 
   const refuseTooMany = async (client: string) => {
     await refuseIfOver(all, EVERYBODY)
@@ -77,7 +77,7 @@ export function createKeyGuard(options: {
   /** Looks a key up that may be wrong. */
   const tryOut = async <T>(client: string, name: string, find: () => Promise<T | null>) => {
     await refuseTooMany(client)
-    const giveBack = await turnOf(turns.take({ key: client }))
+    const release = await permitOf(lookUps.acquire({ key: client }))
     try {
       // Of those who have waited, others were wrong meanwhile.
       await refuseTooMany(client)
@@ -85,7 +85,7 @@ export function createKeyGuard(options: {
       if (found === null) await count(client)
       return found
     } finally {
-      giveBack()
+      release()
     }
   }
   const underWay = new Map<string, Promise<void>>()
@@ -113,11 +113,11 @@ async function refuseIfOver(limiter: MistakeLimiter | undefined, name: string): 
   if (seconds) throw new TooManyWrongKeys(seconds)
 }
 
-async function turnOf(taking: Promise<() => void>): Promise<() => void> {
+async function permitOf(taking: Promise<() => void>): Promise<() => void> {
   try {
     return await taking
   } catch (error) {
-    if (error instanceof NoTurn)
+    if (error instanceof TooManyAtOnce)
       throw new TooManyWrongKeys(error.retryAfterSeconds, { cause: error })
     throw error
   }

@@ -2,7 +2,7 @@ import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { DeliveryId, EventId } from '../ids.ts'
 import type { Database, DeliveryTable } from '../postgres/schema.ts'
 import { type Attempt, NO_ANSWER, WITHOUT_ANSWER } from './attempts.ts'
-import { greatest, type Head, least } from './live-heads.ts'
+import { type AttemptSummary, greatest, least } from './live-summaries.ts'
 
 /** An attempt that has ended, and what it was about. */
 export interface LiveAttempt {
@@ -28,31 +28,31 @@ const READ_AT_ONCE_MAX = 100
 /** What these attempts were about, in their order; those that are gone are left out. */
 export async function* readDetails(
   database: Kysely<Database>,
-  heads: readonly Head[],
+  summaries: readonly AttemptSummary[],
   wanted: Wanted,
 ): AsyncGenerator<LiveAttempt> {
-  for (let from = 0; from < heads.length; from += READ_AT_ONCE_MAX) {
-    yield* await readChunk(database, heads.slice(from, from + READ_AT_ONCE_MAX), wanted)
+  for (let from = 0; from < summaries.length; from += READ_AT_ONCE_MAX) {
+    yield* await readChunk(database, summaries.slice(from, from + READ_AT_ONCE_MAX), wanted)
   }
 }
 
 async function readChunk(
   database: Kysely<Database>,
-  heads: readonly Head[],
+  summaries: readonly AttemptSummary[],
   { withBody, withAnswers }: Wanted,
 ): Promise<LiveAttempt[]> {
   const [attempts, deliveries] = await Promise.all([
-    attemptsOf(database, heads.map(({ id }) => id), withAnswers), // biome-ignore format: one each
-    deliveriesOf(database, heads.map((head) => head.deliveryId)), // biome-ignore format: one each
+    attemptsOf(database, summaries.map(({ id }) => id), withAnswers), // biome-ignore format: one each
+    deliveriesOf(database, summaries.map((summary) => summary.deliveryId)), // biome-ignore format: one each
   ])
   const events = await eventsOf(
     database,
     [...deliveries.values()].map(({ event_id }) => event_id as EventId),
     withBody,
   )
-  return heads.flatMap((head) => {
-    const attempt = attempts.get(head.id)
-    const delivery = deliveries.get(head.deliveryId)
+  return summaries.flatMap((summary) => {
+    const attempt = attempts.get(summary.id)
+    const delivery = deliveries.get(summary.deliveryId)
     if (!attempt || !delivery) return []
     const { body = null, ...event } = events.get(delivery.event_id) ?? {}
     return [{ attempt, delivery, event: 'id' in event ? event : null, body }]

@@ -1,15 +1,21 @@
 import type { Kysely } from 'kysely'
 import type { AttemptId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
-import { byEnd, HEADS_MAX, type Head, readSince, readUnderWay } from './live-heads.ts'
-import { createHorizon, HELD_BACK_MS_MAX } from './live-horizon.ts'
+import {
+  type AttemptSummary,
+  byEnd,
+  readSince,
+  readUnderWay,
+  SUMMARIES_MAX,
+} from './live-summaries.ts'
+import { createWatermark, HELD_BACK_MS_MAX } from './live-watermark.ts'
 
 /** By then the attempts of a dead runner have been given up; what is still open was deleted. */
 const LOST_AFTER_MS = 2 * 3_600_000
 
 export interface Ended {
   /** In the order of their ends, each once. */
-  heads: Head[]
+  summaries: AttemptSummary[]
   /** Everything that ended before this has been returned by an earlier call. */
   settledMs: number
   /** False when there were too many to be looked through since the call before. */
@@ -29,40 +35,40 @@ export interface Feed {
  * Remembers the attempts that are under way, up to 20,000, and those that were returned and can be read again.
  */
 export async function openFeed(database: Kysely<Database>): Promise<Feed> {
-  const { snapshot, heads } = await readUnderWay(database, HELD_BACK_MS_MAX)
-  const horizon = createHorizon(snapshot)
+  const { snapshot, summaries } = await readUnderWay(database, HELD_BACK_MS_MAX)
+  const watermark = createWatermark(snapshot)
   const open = new Set<AttemptId>()
   const seen = new Set<AttemptId>()
-  for (const { id, outcome } of heads) (outcome === 'started' ? open : seen).add(id)
+  for (const { id, outcome } of summaries) (outcome === 'started' ? open : seen).add(id)
 
   /** Those that had not been seen to have ended. */
-  const take = (found: Head[]): Head[] => {
-    const ended: Head[] = []
-    for (const head of found) {
-      if (head.outcome === 'started') open.add(head.id)
-      else if (!seen.has(head.id)) {
-        open.delete(head.id)
-        seen.add(head.id)
-        ended.push(head)
+  const take = (found: AttemptSummary[]): AttemptSummary[] => {
+    const ended: AttemptSummary[] = []
+    for (const summary of found) {
+      if (summary.outcome === 'started') open.add(summary.id)
+      else if (!seen.has(summary.id)) {
+        open.delete(summary.id)
+        seen.add(summary.id)
+        ended.push(summary)
       }
     }
     return ended.sort(byEnd)
   }
   const forget = () => {
-    const floor = idAt(horizon.settled())
+    const floor = idAt(watermark.settled())
     for (const id of seen) if (id < floor) seen.delete(id)
-    const lost = idAt(horizon.settled() - LOST_AFTER_MS)
-    for (const id of open) if (id < lost || open.size > HEADS_MAX) open.delete(id)
+    const lost = idAt(watermark.settled() - LOST_AFTER_MS)
+    for (const id of open) if (id < lost || open.size > SUMMARIES_MAX) open.delete(id)
   }
   return {
-    settledMs: horizon.settled,
+    settledMs: watermark.settled,
     async next() {
-      const settledMs = horizon.settled()
+      const settledMs = watermark.settled()
       const found = await readSince(database, { sinceMs: settledMs, open: [...open] })
-      const ended = take(found.heads)
-      horizon.note(found.snapshot)
+      const ended = take(found.summaries)
+      watermark.note(found.snapshot)
       forget()
-      return { heads: ended, settledMs, isComplete: found.heads.length < HEADS_MAX }
+      return { summaries: ended, settledMs, isComplete: found.summaries.length < SUMMARIES_MAX }
     },
   }
 }

@@ -3,8 +3,8 @@ import type { TenantId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
 import { formatCursor, parseCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
-import { type Head, readEnded } from './live-heads.ts'
 import { isOfType, type LiveFilter, type LiveMessage, mayWant } from './live-reader.ts'
+import { type AttemptSummary, readEnded } from './live-summaries.ts'
 
 /** What a reader that was away can catch up with; more is a matter of the lists. */
 const MISSED_MS_MAX = 15 * 60_000
@@ -41,26 +41,26 @@ export async function readMissed(
   const cursor = parseCursor(after)
   const earliest = now - MISSED_MS_MAX
   const sinceMs = Math.max(cursor?.settledMs ?? 0, earliest)
-  const { heads, isComplete } = await readEnded(database, {
+  const { summaries, isComplete } = await readEnded(database, {
     sinceMs,
     tenantId,
     limit: MISSED_MAX,
-    isWanted: (head) => head.id !== cursor?.attemptId && mayWant(options, tenantId, head),
+    isWanted: (summary) => summary.id !== cursor?.attemptId && mayWant(options, tenantId, summary),
   })
   const isTooOld = (cursor?.settledMs ?? 0) < earliest
   return {
-    isAny: heads.length > 0,
-    messages: toMessages(database, heads, options),
+    isAny: summaries.length > 0,
+    messages: toMessages(database, summaries, options),
     hasGap: isTooOld || !isComplete,
   }
 }
 
 async function* toMessages(
   database: Kysely<Database>,
-  heads: Head[],
+  summaries: AttemptSummary[],
   { withBody = false, withAnswers = true, ...filter }: ReadOptions,
 ): AsyncGenerator<LiveMessage> {
-  for await (const found of readDetails(database, heads, { withBody, withAnswers })) {
+  for await (const found of readDetails(database, summaries, { withBody, withAnswers })) {
     if (!isOfType(filter, found)) continue
     yield { ...found, cursor: formatCursor(Number.MAX_SAFE_INTEGER, found.attempt) }
   }

@@ -1,7 +1,7 @@
 import type { EndpointId, TenantId } from '../ids.ts'
 import type { OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
 import type { LiveAttempt } from './live-details.ts'
-import type { Head } from './live-heads.ts'
+import type { AttemptSummary } from './live-summaries.ts'
 
 /** Which attempts a reader wants; what is left out does not restrict. */
 export interface LiveFilter {
@@ -87,14 +87,18 @@ const bytesOf = ({ attempt, body }: LiveMessage): number =>
   OVERHEAD_BYTES + (attempt.response_body?.length ?? 0) + (body?.length ?? 0)
 
 /** As far as the attempt itself tells. */
-export function mayWant(filter: LiveFilter, tenantId: TenantId | null, head: Head): boolean {
+export function mayWant(
+  filter: LiveFilter,
+  tenantId: TenantId | null,
+  summary: AttemptSummary,
+): boolean {
   const { endpointId, outcome, reason, statusClass } = filter
   return (
-    (tenantId === null || head.tenantId === tenantId) &&
-    (endpointId === undefined || head.endpointId === endpointId) &&
-    (outcome === undefined || head.outcome === outcome) &&
-    (reason === undefined || head.reason === reason) &&
-    (statusClass === undefined || Math.floor((head.statusCode ?? 0) / 100) === statusClass)
+    (tenantId === null || summary.tenantId === tenantId) &&
+    (endpointId === undefined || summary.endpointId === endpointId) &&
+    (outcome === undefined || summary.outcome === outcome) &&
+    (reason === undefined || summary.reason === reason) &&
+    (statusClass === undefined || Math.floor((summary.statusCode ?? 0) / 100) === statusClass)
   )
 }
 

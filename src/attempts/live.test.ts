@@ -4,13 +4,7 @@ import type { AttemptId, EndpointId, TenantId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import { createWork } from '../testing/data/work.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import {
-  createLiveAttempts,
-  type LiveAttempts,
-  type LiveReader,
-  NoReaderFree,
-  TooManyReaders,
-} from './live.ts'
+import { LiveAttempts, type LiveReader, NoReaderFree, TooManyReaders } from './live.ts'
 import { idAt } from './live-feed.ts'
 import type { ReadOptions } from './live-missed.ts'
 import { type LiveMessage, WAITING_MAX } from './live-reader.ts'
@@ -19,7 +13,7 @@ const { pool } = await createTestDatabase(t)
 
 async function bundle() {
   const errors = new EventEmitter()
-  const live = createLiveAttempts({
+  const live = new LiveAttempts({
     database: createDatabase(pool),
     onError: (error) => errors.emit('failed', error),
   })

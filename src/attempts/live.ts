@@ -4,7 +4,6 @@ import type { Database } from '../postgres/schema.ts'
 import { formatCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { type Ended, type Feed, openFeed } from './live-feed.ts'
-import type { Head } from './live-heads.ts'
 import { type Missed, type ReadOptions, readMissed } from './live-missed.ts'
 import {
   createQueue,
@@ -14,6 +13,7 @@ import {
   mayWant,
   type Queue,
 } from './live-reader.ts'
+import type { AttemptSummary } from './live-summaries.ts'
 
 /** Both reads of a poll take a few ms; an attempt is shown well within a second of its end. */
 const POLL_MS = 200
@@ -54,15 +54,6 @@ export interface LiveReader {
   close(reason?: LiveEnd): void
 }
 
-export interface LiveAttempts {
-  /** @throws TooManyReaders, NoReaderFree */
-  open(options: ReadOptions): Promise<LiveReader>
-  /** How many are open. */
-  readonly readers: number
-  /** Ends every reader, and lets no more in. */
-  stop(): void
-}
-
 interface Subscription {
   options: ReadOptions
   queue: Queue
@@ -72,87 +63,107 @@ interface Subscription {
  * Attempts as they end, for any number of readers of this process: one loop reads them for all, every 200 ms and
  * only while there are readers. It costs two statements over primary keys, whatever number of readers; runners
  * and producers do nothing for it.
- *
- * @param database sees every tenant
  */
-export function createLiveAttempts({
-  database,
-  onError,
-}: {
-  database: Kysely<Database>
-  /** The database could not be read; it is tried again. */
-  onError: (error: unknown) => void
-}): LiveAttempts {
-  const subscriptions = new Set<Subscription>()
-  let feed: Promise<Feed> | undefined
-  let toldUntilMs = 0
-  let isStopped = false
+export class LiveAttempts {
+  readonly #database: Kysely<Database>
+  readonly #onError: (error: unknown) => void
+  readonly #subscriptions = new Set<Subscription>()
+  #feed: Promise<Feed> | undefined
+  #toldUntilMs = 0
+  #isStopped = false
 
-  const tell = async ({ heads, settledMs, isComplete }: Ended) => {
-    const readersOf = (head: Head) =>
-      [...subscriptions].filter(({ options }) => mayWant(options, options.tenantId, head))
-    const wanted = new Map(heads.map((head) => [head.id, head]))
-    for (const head of heads) if (readersOf(head).length === 0) wanted.delete(head.id)
-    const readers = [...subscriptions].map(({ options }) => options)
-    const withBody = readers.some((options) => options.withBody)
-    const withAnswers = readers.some((options) => options.withAnswers !== false)
-    const details = { withBody, withAnswers }
-    for await (const found of readDetails(database, [...wanted.values()], details)) {
-      const message = { ...found, cursor: formatCursor(settledMs, found.attempt) }
-      const head = wanted.get(found.attempt.id)
-      for (const { options, queue } of head ? readersOf(head) : []) {
-        if (isOfType(options, found)) queue.push(message)
-      }
-    }
-    if (!isComplete) for (const { queue } of subscriptions) queue.end('too_slow')
+  /**
+   * @param options.database sees every tenant
+   * @param options.onError the database could not be read; it is tried again
+   */
+  constructor(options: { database: Kysely<Database>; onError: (error: unknown) => void }) {
+    this.#database = options.database
+    this.#onError = options.onError
   }
-  /** Until nobody reads any more. What was found and could not be told is told after the pause. */
-  const follow = async (opened: Feed) => {
-    toldUntilMs = opened.settledMs()
-    for (let ended: Ended | undefined; subscriptions.size > 0; ) {
-      try {
-        ended ??= await opened.next()
-        await tell(ended)
-        ended = undefined
-        toldUntilMs = opened.settledMs()
-        await delay(POLL_MS)
-      } catch (error) {
-        if (!isStopped) onError(error)
-        await delay(PAUSE_MS)
-      }
-    }
-    feed = undefined
+
+  /** How many readers there are. */
+  get readers(): number {
+    return this.#subscriptions.size
   }
-  const start = () => {
-    const opening = openFeed(database)
-    opening.then(follow, () => {
-      feed = undefined
-    })
+
+  /** @throws TooManyReaders, NoReaderFree */
+  async open(options: ReadOptions): Promise<LiveReader> {
+    refuseTooMany(this.#subscriptions, options, this.#isStopped)
+    const queue = createQueue(() => this.#subscriptions.delete(subscription))
+    const subscription: Subscription = { options, queue }
+    this.#subscriptions.add(subscription)
+    try {
+      this.#feed ??= this.#start()
+      await this.#feed
+      const missed = await readMissed(this.#database, options, Date.now())
+      return asReader(queue, missed, () => this.#toldUntilMs)
+    } catch (error) {
+      queue.end('closed')
+      throw error
+    }
+  }
+
+  /** Ends every reader, and lets no more in. */
+  stop(): void {
+    this.#isStopped = true
+    for (const { queue } of this.#subscriptions) queue.end('stopped')
+  }
+
+  #start(): Promise<Feed> {
+    const opening = openFeed(this.#database)
+    opening.then(
+      (feed) => this.#follow(feed),
+      () => {
+        this.#feed = undefined
+      },
+    )
     return opening
   }
 
-  return {
-    get readers() {
-      return subscriptions.size
-    },
-    async open(options) {
-      refuseTooMany(subscriptions, options, isStopped)
-      const queue = createQueue(() => subscriptions.delete(subscription))
-      const subscription: Subscription = { options, queue }
-      subscriptions.add(subscription)
+  /** Until nobody reads any more. What was found and could not be told is told after the pause. */
+  async #follow(feed: Feed): Promise<void> {
+    this.#toldUntilMs = feed.settledMs()
+    for (let ended: Ended | undefined; this.#subscriptions.size > 0; ) {
       try {
-        feed ??= start()
-        await feed
-        return asReader(queue, await readMissed(database, options, Date.now()), () => toldUntilMs)
+        ended ??= await feed.next()
+        await this.#tell(ended)
+        ended = undefined
+        this.#toldUntilMs = feed.settledMs()
+        await delay(POLL_MS)
       } catch (error) {
-        queue.end('closed')
-        throw error
+        if (!this.#isStopped) this.#onError(error)
+        await delay(PAUSE_MS)
       }
-    },
-    stop() {
-      isStopped = true
-      for (const { queue } of subscriptions) queue.end('stopped')
-    },
+    }
+    this.#feed = undefined
+  }
+
+  async #tell({ summaries, settledMs, isComplete }: Ended): Promise<void> {
+    const wanted = new Map(summaries.map((summary) => [summary.id, summary]))
+    for (const [id, summary] of wanted) if (this.#readersOf(summary).length === 0) wanted.delete(id)
+    const details = readDetails(this.#database, [...wanted.values()], this.#whatReadersSee())
+    for await (const found of details) {
+      const message = { ...found, cursor: formatCursor(settledMs, found.attempt) }
+      const summary = wanted.get(found.attempt.id)
+      for (const { options, queue } of summary ? this.#readersOf(summary) : []) {
+        if (isOfType(options, found)) queue.push(message)
+      }
+    }
+    if (!isComplete) for (const { queue } of this.#subscriptions) queue.end('too_slow')
+  }
+
+  #readersOf(summary: AttemptSummary): Subscription[] {
+    return [...this.#subscriptions].filter(({ options }) =>
+      mayWant(options, options.tenantId, summary),
+    )
+  }
+
+  #whatReadersSee() {
+    const readers = [...this.#subscriptions].map(({ options }) => options)
+    return {
+      withBody: readers.some((options) => options.withBody),
+      withAnswers: readers.some((options) => options.withAnswers !== false),
+    }
   }
 }
 

@@ -4,10 +4,10 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
 import type { Caller } from '../access/caller.ts'
 import type { Client } from '../access/client-address.ts'
-import { createInTurn } from '../access/in-turn.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
+import { limitConcurrency } from '../access/request-concurrency.ts'
 import { Postrider } from '../client/client.ts'
-import type { Turns } from '../limits/turns.ts'
+import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { Scope } from '../postgres/schema.ts'
 import type { Area, Session, Sessions } from '../sessions/sessions.ts'
 
@@ -130,8 +130,8 @@ const HEAVY_PAGES = [
 ]
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
-export function useTurns(app: Hono<PageEnv>, pageTurns: Turns | null): void {
-  const inTurn = createInTurn<PageEnv>(pageTurns, (c) => {
+export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {
+  const inTurn = limitConcurrency<PageEnv>(pageSemaphore, (c) => {
     const { caller } = c.get('viewer')
     return { caller, tenantId: caller.tenant?.id ?? null }
   })

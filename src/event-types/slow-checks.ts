@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
+import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { SweptMap } from '../limits/swept-map.ts'
-import { createTurns } from '../limits/turns.ts'
 import type { Violation } from './schema-rules.ts'
 
 /** Each check takes up to 100 ms: a tenant is passed by others, and has no more waiting than its budget pays for. */
@@ -32,17 +32,17 @@ export interface SlowChecks {
    * Checks data in a thread, next to all other work of the process.
    *
    * @param schema JSON, as stored
-   * @throws CheckBudgetUsedUp, NoTurn
+   * @throws CheckBudgetUsedUp, TooManyAtOnce
    */
   check(tenant: string, schema: string, data: unknown): Promise<Violation[]>
 }
 
 /**
  * Where events are checked whose schema does not let them be checked quickly: one thread for the process, which
- * tenants use in turns and each for a share of the time. Started by the first such event.
+ * tenants use in semaphore and each for a share of the time. Started by the first such event.
  */
 export function createSlowChecks({ now = () => performance.now() } = {}): SlowChecks {
-  const turns = createTurns(TURNS)
+  const semaphore = new FairSemaphore(TURNS)
   const used = new SweptMap<{ ms: number; endsAt: number }>(({ endsAt }) => endsAt <= now())
   const thread = createThread()
 
@@ -60,7 +60,7 @@ export function createSlowChecks({ now = () => performance.now() } = {}): SlowCh
   return {
     async check(tenant, schema, data) {
       assertBudget(tenant)
-      const giveBack = await turns.take({ key: tenant })
+      const release = await semaphore.acquire({ key: tenant })
       try {
         assertBudget(tenant) // those before may have used it up
         const beganAt = now()
@@ -68,7 +68,7 @@ export function createSlowChecks({ now = () => performance.now() } = {}): SlowCh
         budgetOf(tenant).ms += now() - beganAt
         return violations
       } finally {
-        giveBack()
+        release()
       }
     },
   }

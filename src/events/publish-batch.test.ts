@@ -4,7 +4,7 @@ import { holdKeys } from '../testing/data/idempotency.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createKeyTurns } from './key-turns.ts'
+import { createKeyLocks } from './key-locks.ts'
 import { createPublisher } from './publish.ts'
 import { createBatchPublisher } from './publish-batch.ts'
 import { BatchRefused, DatabaseUnavailable } from './publish-refused.ts'
@@ -91,9 +91,9 @@ for (const [end, duplicate] of [
 
 t.test('batches and single events that share keys are published one after the other', async (t) => {
   const { item, count } = await bundle()
-  const keyTurns = createKeyTurns()
-  const batches = createBatchPublisher({ pool: publishing, keyTurns, keyWaitMsMax: 0 })
-  const single = createPublisher({ pool: publishing, keyTurns, keyWaitMsMax: 0 })
+  const keyLocks = createKeyLocks()
+  const batches = createBatchPublisher({ pool: publishing, keyLocks, keyWaitMsMax: 0 })
+  const single = createPublisher({ pool: publishing, keyLocks, keyWaitMsMax: 0 })
   const [a, b] = ['a', 'b'].map((idempotencyKey) => item({ idempotencyKey })) as [
     PublishItem,
     PublishItem,

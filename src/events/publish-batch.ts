@@ -1,8 +1,8 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
-import { createTurns } from '../limits/turns.ts'
+import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
 import { isConflict, isTimeout } from '../postgres/outage.ts'
-import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
+import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import {
   createExplainer,
   createUnderWay,
@@ -51,15 +51,15 @@ export interface BatchPublisher {
 /**
  * A batch with keys that somebody holds is tried again for `keyWaitMsMax`, and holds nothing between two tries.
  *
- * @param options.keyTurns shared by all that publish in this process
+ * @param options.keyLocks shared by all that publish in this process
  */
 export function createBatchPublisher({
   pool,
-  keyTurns = createKeyTurns(),
+  keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
 }: {
   pool: Pool
-  keyTurns?: KeyTurns
+  keyLocks?: KeyLocks
   keyWaitMsMax?: number
 }): BatchPublisher {
   const explain = createExplainer(pool)
@@ -78,7 +78,7 @@ export function createBatchPublisher({
     publishAll: (items) => {
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () => whileBusy(() => waiting.add(items), { endsAt })
-      return underWay.add(keyTurns.all(items, publish))
+      return underWay.add(keyLocks.all(items, publish))
     },
     idle: underWay.idle,
   }
@@ -86,7 +86,7 @@ export function createBatchPublisher({
 
 /** Lanes of the database, to tenants in turn; who waits too long for one is refused as by a database that hangs. */
 function createLanes() {
-  const turns = createTurns({
+  const semaphore = new FairSemaphore({
     atOnce: LANES,
     atOncePerKey: LANES_OF_TENANT,
     waiting: WAITING_MAX,
@@ -94,13 +94,13 @@ function createLanes() {
     waitMs: WAITING.waitMsMax,
   })
   return async <T>(items: readonly PublishItem[], run: () => Promise<T>): Promise<T> => {
-    const giveBack = await turns.take({ key: tenantOf(items) }).catch(() => {
+    const release = await semaphore.acquire({ key: tenantOf(items) }).catch(() => {
       throw WAITING.refusal()
     })
     try {
       return await run()
     } finally {
-      giveBack()
+      release()
     }
   }
 }

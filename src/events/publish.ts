@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg'
 import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
-import { createKeyTurns, type KeyTurns, whileBusy } from './key-turns.ts'
+import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 import type { Published, Publisher, PublishItem } from './publisher.ts'
 import { sizeOf, WAITING } from './waiting.ts'
@@ -32,13 +32,13 @@ export const TRIES_MAX = 3
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it.
  * Events with an idempotency key go in batches of their own, those without never wait for a key. One whose key
  * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
- * for `keyWaitMsMax`; see `KeyTurns` for the others of this process.
+ * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
  */
 export function createPublisher({
   pool,
   lanes = LANES,
   waitMsMax = WAITING.waitMsMax,
-  keyTurns = createKeyTurns(),
+  keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
 }: {
   pool: Pool
@@ -46,7 +46,7 @@ export function createPublisher({
   /** Who has waited longer for a batch is told that the database is not available. */
   waitMsMax?: number
   /** Shared by all that publish in this process. */
-  keyTurns?: KeyTurns
+  keyLocks?: KeyLocks
   keyWaitMsMax?: number
 }): Publisher {
   const explain = createExplainer(pool)
@@ -71,7 +71,7 @@ export function createPublisher({
       if (item.idempotencyKey === null) return (add === large.add ? large : plain).add(item)
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () => whileBusy(() => add(item), { again: () => held.add(item), endsAt })
-      return underWay.add(keyTurns.one(item, endsAt, publish))
+      return underWay.add(keyLocks.one(item, endsAt, publish))
     },
     async idle() {
       await Promise.all([plain.idle(), large.idle(), underWay.idle()])

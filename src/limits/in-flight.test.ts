@@ -4,7 +4,7 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
-import { createInFlight, type InFlight, type InFlightLimits } from './in-flight.ts'
+import { InFlight, type InFlightLimits } from './in-flight.ts'
 
 const TENANT = randomUUID() as TenantId
 /** One that no other case uses. */
@@ -15,7 +15,7 @@ async function start(t: Test, url: string | undefined, commandMsMax = 5_000) {
   const redis = await connectRedis({ url, log: captured.log, commandMsMax })
   t.teardown(() => redis.stop())
   if (url) await captured.logged('redis.connected')
-  return { inFlight: createInFlight({ redis, concurrency: 250 }), redis, ...captured }
+  return { inFlight: new InFlight({ redis, concurrency: 250 }), redis, ...captured }
 }
 
 const limits = (maxInFlight: number | null, timeoutMs = 15_000): InFlightLimits => ({
@@ -24,27 +24,27 @@ const limits = (maxInFlight: number | null, timeoutMs = 15_000): InFlightLimits 
   timeoutMs,
 })
 
-/** Enters so many times, and tells who found a place. */
+/** Enters so many times, and tells who found a permit. */
 async function enterAll(inFlight: InFlight, id: EndpointId, count: number, max: number | null) {
   const entries = []
-  for (let n = 0; n < count; n += 1) entries.push(await inFlight.enter(id, limits(max)))
+  for (let n = 0; n < count; n += 1) entries.push(await inFlight.acquire(id, limits(max)))
   return entries
 }
-const places = (entries: Awaited<ReturnType<typeof enterAll>>) =>
-  entries.map(({ leave }) => leave !== null)
+const permits = (entries: Awaited<ReturnType<typeof enterAll>>) =>
+  entries.map(({ release }) => release !== null)
 
-/** What holds whether the places are counted in Redis or here. */
+/** What holds whether the permits are counted in Redis or here. */
 function conformance(t: Test, make: (t: Test) => Promise<InFlight>): void {
   t.test('lets in as many as the endpoint allows, and one more when one has left', async (t) => {
     const inFlight = await make(t)
     const id = newEndpoint()
     const entries = await enterAll(inFlight, id, 4, 3)
-    t.strictSame(places(entries), [true, true, true, false])
-    entries[0]?.leave?.('answered')
-    t.strictSame(places(await enterAll(inFlight, id, 2, 3)), [true, false])
+    t.strictSame(permits(entries), [true, true, true, false])
+    entries[0]?.release?.('answered')
+    t.strictSame(permits(await enterAll(inFlight, id, 2, 3)), [true, false])
   })
 
-  t.test('tells who finds no place when to try again', async (t) => {
+  t.test('tells who finds no permit when to try again', async (t) => {
     const inFlight = await make(t)
     const entries = await enterAll(inFlight, newEndpoint(), 3, 1)
     const [first, second, third] = entries.map(({ retryInMs }) => retryInMs)
@@ -57,48 +57,48 @@ function conformance(t: Test, make: (t: Test) => Promise<InFlight>): void {
     const inFlight = await make(t)
     const id = newEndpoint()
     await enterAll(inFlight, id, 2, 2)
-    t.strictSame(places(await enterAll(inFlight, id, 2, 3)), [true, false])
+    t.strictSame(permits(await enterAll(inFlight, id, 2, 3)), [true, false])
   })
 
   t.test('the share of the endpoint holds below a larger limit', async (t) => {
     const inFlight = await make(t)
     const entries = await enterAll(inFlight, newEndpoint(), 5, 1_000)
-    t.equal(places(entries).filter(Boolean).length, 4)
+    t.equal(permits(entries).filter(Boolean).length, 4)
   })
 
   t.test('trouble makes the share smaller, no matter who counts', async (t) => {
     const inFlight = await make(t)
     const id = newEndpoint()
     const [first] = await enterAll(inFlight, id, 1, 1_000)
-    first?.leave?.('timeout')
+    first?.release?.('timeout')
     const entries = await enterAll(inFlight, id, 3, 1_000)
-    t.equal(places(entries).filter(Boolean).length, 2)
+    t.equal(permits(entries).filter(Boolean).length, 2)
   })
 
-  t.test('hanging endpoints of one tenant leave places to others', async (t) => {
+  t.test('hanging endpoints of one tenant leave permits to others', async (t) => {
     const inFlight = await make(t)
-    const enter = async (max: number | null, tenantId = TENANT) =>
-      await inFlight.enter(newEndpoint(), { ...limits(max), tenantId })
+    const acquire = async (max: number | null, tenantId = TENANT) =>
+      await inFlight.acquire(newEndpoint(), { ...limits(max), tenantId })
     const entered = []
-    for (let n = 0; n < 250; n += 1) entered.push(await enter(n % 2 === 0 ? null : 5))
-    t.equal(places(entered).filter(Boolean).length, 225)
-    t.ok((await enter(null, randomUUID() as TenantId)).leave, 'another finds one')
-    entered[0]?.leave?.('answered')
-    t.ok((await enter(null)).leave)
+    for (let n = 0; n < 250; n += 1) entered.push(await acquire(n % 2 === 0 ? null : 5))
+    t.equal(permits(entered).filter(Boolean).length, 225)
+    t.ok((await acquire(null, randomUUID() as TenantId)).release, 'another finds one')
+    entered[0]?.release?.('answered')
+    t.ok((await acquire(null)).release)
   })
 
   t.test('endpoints know nothing of one another', async (t) => {
     const inFlight = await make(t)
     await enterAll(inFlight, newEndpoint(), 1, 1)
-    t.strictSame(places(await enterAll(inFlight, newEndpoint(), 1, 1)), [true])
+    t.strictSame(permits(await enterAll(inFlight, newEndpoint(), 1, 1)), [true])
   })
 }
 
-t.test('places in this process', async (t) => {
+t.test('permits in this process', async (t) => {
   conformance(t, async (t) => (await start(t, undefined)).inFlight)
 })
 
-t.test('places in Redis', async (t) => {
+t.test('permits in Redis', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   conformance(t, async (t) => (await start(t, server.url)).inFlight)
@@ -106,49 +106,49 @@ t.test('places in Redis', async (t) => {
 
 t.test('an endpoint without its own limit is answered at once', async (t) => {
   const { inFlight } = await start(t, undefined)
-  const entry = inFlight.enter(newEndpoint(), limits(null))
+  const entry = inFlight.acquire(newEndpoint(), limits(null))
   t.notOk(entry instanceof Promise)
 })
 
-t.test('two runners share the places of an endpoint', async (t) => {
+t.test('two runners share the permits of an endpoint', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   const [one, two] = [await start(t, server.url), await start(t, server.url)]
   const id = newEndpoint()
   const [first] = await enterAll(one.inFlight, id, 1, 2)
-  t.strictSame(places(await enterAll(two.inFlight, id, 2, 2)), [true, false])
-  t.strictSame(places(await enterAll(one.inFlight, id, 1, 2)), [false])
-  first?.leave?.('answered')
-  t.strictSame(places(await enterAll(two.inFlight, id, 1, 2)), [true])
+  t.strictSame(permits(await enterAll(two.inFlight, id, 2, 2)), [true, false])
+  t.strictSame(permits(await enterAll(one.inFlight, id, 1, 2)), [false])
+  first?.release?.('answered')
+  t.strictSame(permits(await enterAll(two.inFlight, id, 1, 2)), [true])
 })
 
-t.test('who is refused among the runners keeps no place here', async (t) => {
+t.test('who is refused among the runners keeps no permit here', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   const [one, two] = [await start(t, server.url), await start(t, server.url)]
   const id = newEndpoint()
   const [held] = await enterAll(one.inFlight, id, 1, 1)
-  t.strictSame(places(await enterAll(two.inFlight, id, 3, 1)), [false, false, false])
-  held?.leave?.('answered')
-  // The place is given back without waiting; what the same connection asks afterwards comes after it.
+  t.strictSame(permits(await enterAll(two.inFlight, id, 3, 1)), [false, false, false])
+  held?.release?.('answered')
+  // The permit is given back without waiting; what the same connection asks afterwards comes after it.
   await one.redis.ask((redis) => redis.get('anything'))
-  t.strictSame(places(await enterAll(two.inFlight, id, 1, 1)), [true])
+  t.strictSame(permits(await enterAll(two.inFlight, id, 1, 1)), [true])
 })
 
-t.test('the places of a killed runner come back when their time is over', async (t) => {
+t.test('the permits of a killed runner come back when their time is over', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   const [one, two] = [await start(t, server.url), await start(t, server.url)]
   const id = newEndpoint()
   const key = `postrider:in-flight:${id}`
   await enterAll(one.inFlight, id, 2, 2)
-  t.strictSame(places(await enterAll(two.inFlight, id, 1, 2)), [false])
+  t.strictSame(permits(await enterAll(two.inFlight, id, 1, 2)), [false])
 
   const [lease, endsAt] = (await server.send(`ZRANGE ${key} 0 0 WITHSCORES`)) as string[]
   const forMs = Number(endsAt) - Date.now()
   t.ok(forMs > 25_000 && forMs <= 30_500, `held for ${forMs} ms: its timeout and some more`)
   await server.send(`ZADD ${key} 1 ${lease}`)
-  t.strictSame(places(await enterAll(two.inFlight, id, 2, 2)), [true, false])
+  t.strictSame(permits(await enterAll(two.inFlight, id, 2, 2)), [true, false])
 })
 
 t.test('what is stored of an endpoint ends with its longest request', async (t) => {
@@ -156,8 +156,8 @@ t.test('what is stored of an endpoint ends with its longest request', async (t) 
   if (!server) return
   const { inFlight } = await start(t, server.url)
   const id = newEndpoint()
-  await inFlight.enter(id, limits(5, 60_000))
-  await inFlight.enter(id, limits(5, 1_000))
+  await inFlight.acquire(id, limits(5, 60_000))
+  await inFlight.acquire(id, limits(5, 1_000))
   const leftMs = Number(await server.send(`PTTL postrider:in-flight:${id}`))
   t.ok(leftMs > 70_000 && leftMs <= 75_000, `${leftMs} ms left`)
 })
@@ -173,9 +173,9 @@ for (const [what, breakIt] of [
     const id = newEndpoint()
     const [first] = await enterAll(inFlight, id, 1, 2)
     await server[breakIt]()
-    t.strictSame(places(await enterAll(inFlight, id, 2, 2)), [true, false])
-    first?.leave?.('answered')
-    t.strictSame(places(await enterAll(inFlight, id, 2, 2)), [true, false])
+    t.strictSame(permits(await enterAll(inFlight, id, 2, 2)), [true, false])
+    first?.release?.('answered')
+    t.strictSame(permits(await enterAll(inFlight, id, 2, 2)), [true, false])
     await logged('redis.degraded')
     t.strictSame(names(), ['redis.connected', 'redis.degraded'])
   })

@@ -1,9 +1,14 @@
 import type { EndpointId, TenantId } from '../ids.ts'
 import type { Redis } from '../redis/redis.ts'
 import { withFallback } from '../redis/with-fallback.ts'
+import {
+  type Acquired,
+  EndpointPermits,
+  type PermitsOfEndpoint,
+  type ShareShrunk,
+} from './endpoint-permits.ts'
 import { acquireFromRedis, type Lease } from './leases.ts'
-import { createPlaces, type Entry, type PlacesOfEndpoint, type ShareShrunk } from './places.ts'
-import { createTenants, type TenantEntry } from './tenant-limits.ts'
+import { type TenantAcquired, TenantPermits } from './tenant-permits.ts'
 
 /** The claim before the request and the outcome after it, on a database that is slow today. */
 const AROUND_REQUEST_MS = 15_000
@@ -17,90 +22,88 @@ export interface InFlightLimits {
   timeoutMs: number
 }
 
-export interface InFlight {
-  /**
-   * Takes a place for one request, or says when to try again. Never rejects. Answers without a promise for
-   * an endpoint that has a place free and no limit; may wait a moment for a place here.
-   *
-   * @example
-   * const { leave, retryInMs } = await inFlight.enter(endpointId, { maxInFlight: null, timeoutMs: 15_000 })
-   * if (!leave) return snooze(retryInMs)
-   */
-  enter(endpointId: EndpointId, limits: InFlightLimits): Entry | Promise<Entry>
-  /** Of the endpoints that something was sent to in the last minute, by this runner. */
-  inUse(): PlacesOfEndpoint[]
-}
-
 /**
- * Limits how many requests an endpoint has in flight: in this runner by its share of the places and by that of its
+ * Limits how many requests an endpoint has in flight: in this runner by its share of the permits and by that of its
  * tenant, over all runners by its own `maxInFlight`. While Redis is away each runner allows that many; and a Redis that was
  * restarted empty knows nothing of those that are in flight at that time.
- *
- * @param options.concurrency places of this runner, `RUNNER_CONCURRENCY`
- * @param options.onShrunk hears of each endpoint whose share has become smaller
  */
-export function createInFlight(options: {
-  redis: Redis
-  concurrency: number
-  onShrunk?: (shrunk: ShareShrunk) => void
-}): InFlight {
-  const places = createPlaces(options)
-  const tenants = createTenants(options)
-  // The places here are counted in any case, so nothing has to be counted a second time.
-  const { redis } = options
-  const acquire = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
+export class InFlight {
+  readonly #permits: EndpointPermits
+  readonly #tenants: TenantPermits
+  readonly #lease: (id: EndpointId, max: number, forMs: number) => Promise<Lease | null> | Lease
 
-  const enterShared = async (id: EndpointId, max: number, forMs: number): Promise<Entry> => {
-    const entry = await places.enterSoon(id, max)
-    if (!entry.leave) return entry
-    const lease = await acquire(id, max, forMs)
-    if (!lease) {
-      entry.leave('other')
-      return { leave: null, retryInMs: places.retryInMs(id, max) }
-    }
-    const leave: typeof entry.leave = (result, tookMs) => {
-      entry.leave(result, tookMs)
-      lease.release()
-    }
-    return { leave, retryInMs: null }
+  /**
+   * @param options.concurrency permits of this runner, `RUNNER_CONCURRENCY`
+   * @param options.onShrunk hears of each endpoint whose share has become smaller
+   */
+  constructor(options: {
+    redis: Redis
+    concurrency: number
+    onShrunk?: (shrunk: ShareShrunk) => void
+  }) {
+    this.#permits = new EndpointPermits(options)
+    this.#tenants = new TenantPermits(options)
+    // The permits here are counted in any case, so nothing has to be counted a second time.
+    const { redis } = options
+    this.#lease = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
   }
 
-  const enterEndpoint = (id: EndpointId, { maxInFlight, timeoutMs }: InFlightLimits) =>
-    maxInFlight === null
-      ? places.enterSoon(id)
-      : enterShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS)
-
-  const enterOf = (ofTenant: TenantEntry, id: EndpointId, limits: InFlightLimits) => {
-    if (!ofTenant.leave) return ofTenant
-    const { leave } = ofTenant
-    const entry = enterEndpoint(id, limits)
-    return entry instanceof Promise
-      ? entry.then((entered) => both(entered, leave))
-      : both(entry, leave)
+  /**
+   * Takes a permit for one request, or says when to try again. Never rejects. Answers without a promise for
+   * an endpoint that has a permit free and no limit; may wait a moment for a permit here.
+   *
+   * @example
+   * const { release, retryInMs } = await inFlight.acquire(endpointId, { maxInFlight: null, timeoutMs: 15_000 })
+   * if (!release) return snooze(retryInMs)
+   */
+  acquire(id: EndpointId, limits: InFlightLimits): Acquired | Promise<Acquired> {
+    const ofTenant = this.#tenants.acquireSoon(limits.tenantId ?? id, this.#permits.isSlow(id))
+    return ofTenant instanceof Promise
+      ? ofTenant.then((acquired) => this.#acquireWithin(acquired, id, limits))
+      : this.#acquireWithin(ofTenant, id, limits)
   }
 
-  return {
-    inUse: places.inUse,
-    enter(id, limits) {
-      const ofTenant = tenants.enterSoon(limits.tenantId ?? id, places.isSlow(id))
-      return ofTenant instanceof Promise
-        ? ofTenant.then((entry) => enterOf(entry, id, limits))
-        : enterOf(ofTenant, id, limits)
-    },
+  /** Of the endpoints that something was sent to in the last minute, by this runner. */
+  inUse(): PermitsOfEndpoint[] {
+    return this.#permits.inUse()
+  }
+
+  #acquireWithin(ofTenant: TenantAcquired, id: EndpointId, limits: InFlightLimits) {
+    const { release } = ofTenant
+    if (!release) return ofTenant
+    const acquired = this.#acquireEndpoint(id, limits)
+    return acquired instanceof Promise
+      ? acquired.then((one) => both(one, release))
+      : both(acquired, release)
+  }
+
+  #acquireEndpoint(id: EndpointId, { maxInFlight, timeoutMs }: InFlightLimits) {
+    return maxInFlight === null
+      ? this.#permits.acquireSoon(id)
+      : this.#acquireShared(id, maxInFlight, timeoutMs + AROUND_REQUEST_MS)
+  }
+
+  async #acquireShared(id: EndpointId, max: number, forMs: number): Promise<Acquired> {
+    const acquired = await this.#permits.acquireSoon(id, max)
+    if (!acquired.release) return acquired
+    const lease = await this.#lease(id, max, forMs)
+    if (lease) return both(acquired, lease.release)
+    acquired.release('other')
+    return { release: null, retryInMs: this.#permits.retryInMs(id, max) }
   }
 }
 
-/** A place of the endpoint, for which one of its tenant was taken before. */
-function both(entry: Entry, leaveTenant: () => void): Entry {
-  if (!entry.leave) {
-    leaveTenant()
-    return entry
+/** A permit of the endpoint, with what is given back along with it: one of its tenant, or a lease. */
+function both(acquired: Acquired, releaseOther: () => void): Acquired {
+  if (!acquired.release) {
+    releaseOther()
+    return acquired
   }
-  const leave: typeof entry.leave = (result, tookMs) => {
-    entry.leave(result, tookMs)
-    leaveTenant()
+  const release: typeof acquired.release = (result, tookMs) => {
+    acquired.release(result, tookMs)
+    releaseOther()
   }
-  return { leave, retryInMs: null }
+  return { release, retryInMs: null }
 }
 
 const NO_LEASE: Lease = { release: () => undefined }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Redis } from '../redis/redis.ts'
 import { defineScript, runScript } from '../redis/script.ts'
 
-/** A place among all runners. Who dies with one gives it back when its time is over. */
+/** A permit among all runners. Who dies with one gives it back when its time is over. */
 export interface Lease {
   release(): void
 }
@@ -22,9 +22,9 @@ return 1
 const acquireReply = z.union([z.literal(0), z.literal(1)])
 
 /**
- * Makes a function that takes one of `max` places for at most `forMs`; `null` = there is none.
+ * Makes a function that takes one of `max` permits for at most `forMs`; `null` = there is none.
  *
- * A place is a member of a sorted set, its score the time when it ends: a counter would keep the places of
+ * A permit is a member of a sorted set, its score the time when it ends: a counter would keep the permits of
  * a killed runner for ever.
  */
 export function acquireFromRedis(redis: Redis) {
@@ -37,7 +37,7 @@ export function acquireFromRedis(redis: Redis) {
     })
     if (!isAcquired) return null
     const release = () => {
-      // If it fails the place comes back by itself, when its time is over.
+      // If it fails the permit comes back by itself, when its time is over.
       redis.ask((commands) => commands.zRem(key, lease)).catch(() => undefined)
     }
     return { release }

@@ -3,7 +3,7 @@ import { grow, newShare, type Share, shrink } from './share.ts'
 
 const MAX = 210
 
-/** A share in use to the last place, at a receiver that takes so long with so many under way. */
+/** A share in use to the last permit, at a receiver that takes so long with so many under way. */
 function bundle(takesMs: (underWay: number) => number) {
   const share = newShare(0)
   const clock = { ms: 0 }
@@ -25,13 +25,16 @@ function bundle(takesMs: (underWay: number) => number) {
 
 const sizeOf = ({ size }: Share) => Math.floor(size)
 
-t.test('it begins with four places and doubles while answers are as quick as before', async (t) => {
-  const { rounds } = bundle(() => 2_000)
-  t.strictSame(rounds(8), [4, 8, 16, 32, 64, 128, 210, 210])
-})
+t.test(
+  'it begins with four permits and doubles while answers are as quick as before',
+  async (t) => {
+    const { rounds } = bundle(() => 2_000)
+    t.strictSame(rounds(8), [4, 8, 16, 32, 64, 128, 210, 210])
+  },
+)
 
 t.test(
-  'where more places make every answer slower in proportion it takes the last doubling back, and stays',
+  'where more permits make every answer slower in proportion it takes the last doubling back, and stays',
   async (t) => {
     // One after another, each for 50 ms: four wait for 200 ms, sixteen for 800 ms.
     const { share, rounds } = bundle((underWay) => underWay * 50)
@@ -49,7 +52,7 @@ t.test('and tries again little by little, as a receiver may be slower for good',
   rounds(2)
   t.ok(share.size <= 32 && share.isHolding)
   rounds(150)
-  t.ok(share.size > 32, `${share.size} places`)
+  t.ok(share.size > 32, `${share.size} permits`)
 })
 
 t.test('answers within half a second are never too slow', async (t) => {
@@ -84,7 +87,7 @@ t.test('one that was begun since halves it again', async (t) => {
 })
 
 t.test(
-  'trouble without an answer in between leaves one place, and answers bring it back to half',
+  'trouble without an answer in between gives back one permit, and answers bring it back to half',
   async (t) => {
     const { share, clock, rounds } = bundle(() => 1_000)
     rounds(4)

@@ -9,7 +9,7 @@ const LONGER = 1.5
 const DRIFT = 1.005
 
 /**
- * How many places an endpoint may take in this process at a time; it finds out, as TCP does, how many are good
+ * How many permits an endpoint may take in this process at a time; it finds out, as TCP does, how many are good
  * for the receiver.
  *
  * - *doubling*, while `size` is below `threshold`: one more with each answer. At first the threshold is out of sight.
@@ -17,15 +17,15 @@ const DRIFT = 1.005
  * - *holding*, after a round whose answers took much longer than usual although more were under way: what is added
  *   would only wait at the receiver. A round that doubled is taken back.
  * - Trouble halves it, once for all that were under way, and the threshold is set there; after more of it, with
- *   no answer in between, one place is left.
+ *   no answer in between, one permit is left.
  *
  * A round is over when all that were under way as it began have ended, and as many have answered as the share had
- * places. Until then it at most doubles: those that the receiver has not even accepted yet say nothing.
+ * permits. Until then it at most doubles: those that the receiver has not even accepted yet say nothing.
  */
 export interface Share {
   size: number
   threshold: number
-  /** How long answers took when more places last made for more of them; `null` = not known. */
+  /** How long answers took when more permits last made for more of them; `null` = not known. */
   usualMs: number | null
   round: Round
   isHolding: boolean
@@ -58,7 +58,7 @@ export const newShare = (now: number): Share => ({
   hasAnswered: true,
 })
 
-/** What it is likely to grow to soon: those who are told to come then find places. */
+/** What it is likely to grow to soon: those who are told to come then find permits. */
 export const soonSize = ({ size, threshold }: Share): number => Math.max(size * 1.25, threshold)
 
 export interface Answer {
@@ -70,7 +70,7 @@ export interface Answer {
   max: number
 }
 
-/** An answer of an endpoint whose share was in use to the last place. */
+/** An answer of an endpoint whose share was in use to the last permit. */
 export function grow(share: Share, { tookMs, now, oldestAt, max }: Answer): void {
   const { round } = share
   round.answers += 1

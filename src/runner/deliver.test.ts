@@ -11,8 +11,8 @@ import {
   type DeliverDependencies,
   type Unreadable,
 } from './deliver.ts'
+import type { DeliveryAttempted } from './delivery-span.ts'
 import type { Finished } from './finish.ts'
-import type { DeliveryAttempted } from './traced.ts'
 
 const WAKE_UP = { deliveryId: 'd' as DeliveryId, dueAttempt: 1 }
 

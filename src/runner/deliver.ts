@@ -7,10 +7,10 @@ import type { SendRequest } from '../sending/send.ts'
 import { InvalidSecret } from '../sending/signing-secret.ts'
 import type { OpenSpan, Tracing } from '../tracing/tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
+import type { DeliveryAttempted } from './delivery-span.ts'
+import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './delivery-span.ts'
 import type { Finished, Verdict } from './finish.ts'
 import { nextDelaySeconds, type RetrySchedule } from './retry-policy.ts'
-import type { DeliveryAttempted } from './traced.ts'
-import { endAttemptSpan, sendTraced, startAttemptSpan, traceOf } from './traced.ts'
 
 /** How long a delivery waits whose secret could not be opened, and whose endpoint could not be held for it. */
 const UNREADABLE_PAUSE_SECONDS = 60

@@ -1,8 +1,8 @@
 import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
-import { createInFlight } from '../limits/in-flight.ts'
-import { createSlots } from '../limits/slots.ts'
+import { InFlight } from '../limits/in-flight.ts'
+import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
 import { createClaim } from './claim.ts'
@@ -29,18 +29,18 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   const { pool, redis, metrics, timeoutMs, log } = options
   const limits = createEndpointLimits(pool)
   const snooze = createSnooze(pool, options.runnerId, limits.forget)
-  const slots = createSlots({ redis })
-  const inFlight = createInFlight({
+  const rateLimiter = createRateLimiter({ redis })
+  const inFlight = new InFlight({
     redis,
     concurrency: options.concurrency,
     onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
   })
-  metrics.watchShares(inFlight.inUse)
+  metrics.watchShares(() => inFlight.inUse())
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
     limitsOf: limits.of,
     inFlight,
-    slots,
+    rateLimiter,
     snooze: (snoozed) => {
       metrics.jobSnoozed()
       return snooze(snoozed)
@@ -52,7 +52,7 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
     limits.forget([endpointId])
     return limits.of(endpointId)
   }
-  const replan = createReplan({ pool, slots, snooze, limitsOf: limitsNow })
+  const replan = createReplan({ pool, rateLimiter, snooze, limitsOf: limitsNow })
 
   return {
     async [DELIVER_TASK](payload, { abortSignal }) {

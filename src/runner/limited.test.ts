@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { DeliveryId, EndpointId, TenantId } from '../ids.ts'
-import type { LeaveResult } from '../limits/places.ts'
+import type { ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createLimited, type LimitedDependencies } from './limited.ts'
 import type { Snoozed } from './snooze.ts'
@@ -23,7 +23,7 @@ const RESULT: AttemptResult = {
 
 function bundle(overrides: Partial<LimitedDependencies> = {}) {
   const snoozed: Snoozed[] = []
-  const left: LeaveResult[] = []
+  const left: ReleaseResult[] = []
   const entered: unknown[] = []
   const delivered: unknown[] = []
   const limited = createLimited({
@@ -35,12 +35,12 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
       timeoutSeconds: null,
     }),
     inFlight: {
-      enter: (_, limits) => {
+      acquire: (_, limits) => {
         entered.push(limits)
-        return { leave: (result) => left.push(result), retryInMs: null }
+        return { release: (result) => left.push(result), retryInMs: null }
       },
     },
-    slots: { reserve: async () => t.fail('asked for a slot without a rate') as never },
+    rateLimiter: { reserve: async () => t.fail('asked for a slot without a rate') as never },
     snooze: async (one) => void snoozed.push(one),
     deliver: async (wakeUp) => {
       delivered.push(wakeUp)
@@ -52,38 +52,41 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
   return { limited, snoozed, left, entered, delivered }
 }
 
-t.test('without limits it delivers, and leaves its place', async (t) => {
+t.test('without limits it delivers, and gives back its permit', async (t) => {
   const { limited, delivered, left, entered, snoozed } = bundle()
   await limited(WAKE_UP, ENDPOINT, null)
   t.same([delivered, left, snoozed], [[WAKE_UP], ['answered'], []])
   t.match(entered, [{ tenantId: TENANT, timeoutMs: 15_000, maxInFlight: null }])
 })
 
-t.test('without a place the job is put off and nothing is claimed', async (t) => {
+t.test('without a permit the job is put off and nothing is claimed', async (t) => {
   const { limited, snoozed, delivered } = bundle({
-    inFlight: { enter: () => ({ leave: null, retryInMs: 400 }) },
+    inFlight: { acquire: () => ({ release: null, retryInMs: 400 }) },
   })
   await limited(WAKE_UP, ENDPOINT, null)
   t.match(snoozed, [{ wakeUp: WAKE_UP, endpointId: ENDPOINT, waitMs: 400, reservation: null }])
   t.same(delivered, [])
 })
 
-t.test('over its rate the job is put off with its slot, and the place is given back', async (t) => {
-  const reservation = { at: 1, rateVersion: 5 }
-  const { limited, snoozed, delivered, left } = bundle({
-    limitsOf: () => ({
-      tenantId: TENANT,
-      ratePerSecond: 2,
-      rateVersion: 5,
-      maxInFlight: 7,
-      timeoutSeconds: 3,
-    }),
-    slots: { reserve: async () => ({ waitMs: 500, reservation }) },
-  })
-  await limited(WAKE_UP, ENDPOINT, null)
-  t.match(snoozed, [{ waitMs: 500, reservation, limits: { rateVersion: 5, maxInFlight: 7 } }])
-  t.same([delivered, left], [[], ['other']])
-})
+t.test(
+  'over its rate the job is put off with its slot, and the permit is given back',
+  async (t) => {
+    const reservation = { at: 1, rateVersion: 5 }
+    const { limited, snoozed, delivered, left } = bundle({
+      limitsOf: () => ({
+        tenantId: TENANT,
+        ratePerSecond: 2,
+        rateVersion: 5,
+        maxInFlight: 7,
+        timeoutSeconds: 3,
+      }),
+      rateLimiter: { reserve: async () => ({ waitMs: 500, reservation }) },
+    })
+    await limited(WAKE_UP, ENDPOINT, null)
+    t.match(snoozed, [{ waitMs: 500, reservation, limits: { rateVersion: 5, maxInFlight: 7 } }])
+    t.same([delivered, left], [[], ['other']])
+  },
+)
 
 t.test('the slot that a job has waited for is presented', async (t) => {
   const presented: unknown[] = []
@@ -96,7 +99,7 @@ t.test('the slot that a job has waited for is presented', async (t) => {
       maxInFlight: 7,
       timeoutSeconds: 3,
     }),
-    slots: {
+    rateLimiter: {
       reserve: async (...asked) => {
         presented.push(asked)
         return { waitMs: 0, reservation: null }
@@ -132,7 +135,7 @@ t.test('how the attempt ended says how much the endpoint bears', async (t) => {
   }
 })
 
-t.test('the place is left when delivering fails through a fault of ours', async (t) => {
+t.test('the permit is given back when delivering fails through a fault of ours', async (t) => {
   const { limited, left } = bundle({ deliver: () => Promise.reject(new Error('no database')) })
   await t.rejects(limited(WAKE_UP, ENDPOINT, null), { message: 'no database' })
   t.same(left, ['other'])

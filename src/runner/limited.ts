@@ -1,7 +1,7 @@
 import type { EndpointId } from '../ids.ts'
+import type { ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { InFlight } from '../limits/in-flight.ts'
-import type { LeaveResult } from '../limits/places.ts'
-import type { Reservation, Slots } from '../limits/slots.ts'
+import type { RateLimiter, Reservation } from '../limits/rate-limiter.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { isTimeout } from '../sending/reason.ts'
 import type { WakeUp } from './claim.ts'
@@ -11,8 +11,8 @@ import type { Snoozed } from './snooze.ts'
 export interface LimitedDependencies {
   /** @param rateVersion of the job's reservation: another runner may know of a change that this one does not */
   limitsOf(endpointId: EndpointId, rateVersion?: number): EndpointLimits | Promise<EndpointLimits>
-  inFlight: Pick<InFlight, 'enter'>
-  slots: Slots
+  inFlight: Pick<InFlight, 'acquire'>
+  rateLimiter: RateLimiter
   snooze(snoozed: Snoozed): Promise<void>
   /** The deliver step; resolves with the attempt it made, or `null`. */
   deliver(wakeUp: WakeUp, signal?: AbortSignal): Promise<AttemptResult | null>
@@ -21,10 +21,10 @@ export interface LimitedDependencies {
 }
 
 /**
- * Makes the limit step in front of `deliver`: place → slot → deliver, or snooze once.
+ * Makes the limit step in front of `deliver`: permit → slot → deliver, or snooze once.
  *
  * Over a limit nothing is claimed, so no attempt is used up, and nobody waits long: the job is put off
- * until its turn, and the place goes to somebody else.
+ * until its turn, and the permit goes to somebody else.
  */
 export function createLimited(deps: LimitedDependencies) {
   return async function limited(
@@ -35,19 +35,19 @@ export function createLimited(deps: LimitedDependencies) {
   ): Promise<void> {
     const limits = await deps.limitsOf(endpointId, reservation?.rateVersion)
     const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
-    const place = await deps.inFlight.enter(endpointId, { ...limits, timeoutMs })
-    if (!place.leave) {
-      const waitMs = place.retryInMs
+    const permit = await deps.inFlight.acquire(endpointId, { ...limits, timeoutMs })
+    if (!permit.release) {
+      const waitMs = permit.retryInMs
       return deps.snooze({ wakeUp, endpointId, limits, waitMs, reservation: null })
     }
 
     let result: AttemptResult | null = null
     try {
-      const slot = await slotOf(deps.slots, endpointId, limits, reservation)
+      const slot = await slotOf(deps.rateLimiter, endpointId, limits, reservation)
       if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
       result = await deps.deliver(wakeUp, signal)
     } finally {
-      place.leave(leaveResult(result), result?.durationMs)
+      permit.release(releaseResult(result), result?.durationMs)
     }
   }
 }
@@ -55,14 +55,14 @@ export function createLimited(deps: LimitedDependencies) {
 const AT_ONCE = { waitMs: 0, reservation: null }
 
 function slotOf(
-  slots: Slots,
+  rateLimiter: RateLimiter,
   endpointId: EndpointId,
   { ratePerSecond, rateVersion }: EndpointLimits,
   reservation: Reservation | null,
 ) {
   return ratePerSecond === null
     ? AT_ONCE
-    : slots.reserve(endpointId, { ratePerSecond, rateVersion }, reservation)
+    : rateLimiter.reserve(endpointId, { ratePerSecond, rateVersion }, reservation)
 }
 
 /** The kernel of the sender tries again after a second, when the receiver's queue of connections was full. */
@@ -71,7 +71,7 @@ const HANDSHAKE_REPEATED_MS = 950
 const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
 
 /** What an attempt says about how much its endpoint bears. */
-function leaveResult(result: AttemptResult | null): LeaveResult {
+function releaseResult(result: AttemptResult | null): ReleaseResult {
   if (!result) return 'other'
   if (isTimeout(result.reason)) return 'timeout'
   const { reason, statusCode, timings } = result

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { DeliveryId, EndpointId } from '../ids.ts'
-import type { Slot, Slots } from '../limits/slots.ts'
+import type { RateLimiter, Slot } from '../limits/rate-limiter.ts'
 import type { EndpointLimits } from './endpoint-limits.ts'
 import type { Snoozed } from './snooze.ts'
 
@@ -12,7 +12,7 @@ const STEP_MS = 0.001
 
 export interface ReplanDependencies {
   pool: Pool
-  slots: Slots
+  rateLimiter: RateLimiter
   snooze(snoozed: Snoozed): Promise<void>
   /** As they are now. */
   limitsOf(endpointId: EndpointId): EndpointLimits | Promise<EndpointLimits>
@@ -30,7 +30,7 @@ interface PutOff {
  * are taken, the others stay as they are, and ask when they come. Without one all are due at once, and what finds no
  * place is put off again. What has become due since this began needs no planning: it was asked by these limits.
  */
-export function createReplan({ pool, slots, snooze, limitsOf }: ReplanDependencies) {
+export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDependencies) {
   return async function replan(endpointId: EndpointId, signal?: AbortSignal): Promise<number> {
     const limits = await limitsOf(endpointId)
     const before = await newestId(pool)
@@ -38,7 +38,7 @@ export function createReplan({ pool, slots, snooze, limitsOf }: ReplanDependenci
     for (let after = FIRST_ID; ; ) {
       signal?.throwIfAborted()
       const batch = await findPutOff(pool, [endpointId, after, before, BATCH])
-      const plan = await planOf(slots, endpointId, limits, batch)
+      const plan = await planOf(rateLimiter, endpointId, limits, batch)
       await Promise.all(plan.map((one) => snooze({ ...one, endpointId, limits })))
       planned += plan.length
       const last = batch.at(-1)
@@ -50,7 +50,7 @@ export function createReplan({ pool, slots, snooze, limitsOf }: ReplanDependenci
 
 /** As many of the batch as there are slots for. */
 async function planOf(
-  slots: Slots,
+  rateLimiter: RateLimiter,
   endpointId: EndpointId,
   { ratePerSecond, rateVersion }: EndpointLimits,
   batch: readonly PutOff[],
@@ -64,7 +64,10 @@ async function planOf(
   }
   const plan = []
   for (const wakeUp of wakeUps) {
-    const { waitMs, reservation } = await slots.reserve(endpointId, { ratePerSecond, rateVersion })
+    const { waitMs, reservation } = await rateLimiter.reserve(endpointId, {
+      ratePerSecond,
+      rateVersion,
+    })
     if (waitMs > 0 && !reservation) break
     // The slot of one that may be sent at once is taken as well: it is not to ask for another.
     plan.push({ wakeUp, waitMs, reservation: reservation ?? { at: Date.now(), rateVersion } })

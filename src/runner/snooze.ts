@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
-import type { Reservation } from '../limits/slots.ts'
+import type { Reservation } from '../limits/rate-limiter.ts'
 import { createBatcher } from '../postgres/batcher.ts'
 import { retryThroughOutage } from '../postgres/outage.ts'
 import type { WakeUp } from './claim.ts'

@@ -6,8 +6,8 @@ import { requestId } from 'hono/request-id'
 import { TrieRouter } from 'hono/router/trie-router'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createClientOf } from '../access/client-address.ts'
-import { createInTurn } from '../access/in-turn.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
+import { limitConcurrency } from '../access/request-concurrency.ts'
 import { addKeyRoutes } from '../api-keys/api-key.routes.ts'
 import type { ApiKeys } from '../api-keys/api-keys.ts'
 import { addStreamRoute } from '../attempts/attempt-stream.routes.ts'
@@ -54,8 +54,8 @@ import { addMetrics, type HttpMetrics } from '../http/metrics.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { addReferencePage } from '../http/reference-page.ts'
 import { refuseInvalid } from '../http/validation.ts'
+import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
-import type { Turns } from '../limits/turns.ts'
 import type { Log } from '../log.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../portal-links/portal-links.ts'
@@ -104,9 +104,9 @@ export interface ApiOptions {
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
   /** Of requests that read a lot; null = all at once. */
-  heavyTurns: Turns | null
+  heavySemaphore: FairSemaphore | null
   /** Of batches of events; null = all at once. */
-  batchTurns: Turns | null
+  batchSemaphore: FairSemaphore | null
   tenants: Tenants
   tenantOperations: TenantOperations
   endpoints: Endpoints
@@ -191,8 +191,8 @@ function frameOf(options: ApiOptions) {
   return {
     authenticate: createAuthenticate({ ...options, admit }),
     tenantOfPath: createTenantOfPath(options),
-    inTurn: createInTurn<ApiEnv>(options.heavyTurns, workOf),
-    inBatchTurn: createInTurn<ApiEnv>(options.batchTurns, workOf),
+    inTurn: limitConcurrency<ApiEnv>(options.heavySemaphore, workOf),
+    inBatchTurn: limitConcurrency<ApiEnv>(options.batchSemaphore, workOf),
   }
 }
 

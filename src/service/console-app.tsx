@@ -21,10 +21,10 @@ import { refuseNul } from '../console/refuse-nul.ts'
 import { securityHeaders } from '../console/security-headers.ts'
 import {
   type CallApi,
+  limitPages,
   type PageEnv,
   requireViewer,
   sessionCookie,
-  useTurns,
 } from '../console/viewer.ts'
 import type { createAllDeliveries } from '../deliveries/all-deliveries.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
@@ -44,7 +44,7 @@ import type { createAllEvents } from '../events/all-events.ts'
 import { addEventPages } from '../events/event.pages.tsx'
 import type { Events } from '../events/events.ts'
 import type { Routing } from '../events/routing.ts'
-import type { Turns } from '../limits/turns.ts'
+import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { Log } from '../log.ts'
 import type { createBacklog } from '../operations/backlog.ts'
 import { addOverviewPage } from '../operations/overview.pages.tsx'
@@ -80,7 +80,7 @@ export interface ConsoleOptions {
   apiKeys: Pick<ApiKeys, 'verify' | 'list'>
   sessions: Sessions
   /** Of heavy pages; null = all at once. */
-  pageTurns: Turns | null
+  pageSemaphore: FairSemaphore | null
   signInGuard: KeyGuard
   keyGuard: KeyGuard
   liveAttempts: Pick<LiveAttempts, 'open'>
@@ -131,7 +131,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addSignInRoutes(app, { ...shared, cookie })
   app.use(requireViewer({ ...options, area: 'console', cookie, signIn: `${CONSOLE_PATH}/sign-in` }))
   app.use(refuseNul)
-  useTurns(app, options.pageTurns)
+  limitPages(app, options.pageSemaphore)
   addOverviewPage(app, shared)
   addLivePages(app, { ...shared, cookie })
   addDeliveriesPage(app, shared)

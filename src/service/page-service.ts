@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import { createSharedTurns } from '../access/in-turn.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
+import { createSharedSemaphore } from '../access/request-concurrency.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { createAuditLog } from '../audit-log/audit-log.ts'
 import type { ServiceConfig } from '../config/config.ts'
@@ -47,7 +47,7 @@ const SIGN_INS = { what: 'sign-ins', ofClient: 10, inAll: 300 }
 const CHECKED = { hours: 24, rowsMax: 20_000 }
 
 type Api = ReturnType<typeof createApi>
-type PageOverrides = Partial<Pick<ConsoleOptions, 'pageTurns' | 'signInGuard'>>
+type PageOverrides = Partial<Pick<ConsoleOptions, 'pageSemaphore' | 'signInGuard'>>
 
 /** Adds the pages for people to the API. */
 export function addPages(
@@ -60,7 +60,7 @@ export function addPages(
     ...api.services,
     log: parts.log,
     callApi: callerOf(api),
-    pageTurns: createSharedTurns(sharesOf(config), HEAVY_PAGES),
+    pageSemaphore: createSharedSemaphore(sharesOf(config), HEAVY_PAGES),
     ...overrides,
   }
   api.app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
@@ -78,7 +78,9 @@ function callerOf({ app, services }: Api): CallApi {
   }
 }
 
-type PageParts = Services & Pick<ConsoleOptions, 'log' | 'callApi' | 'pageTurns'> & PageOverrides
+type PageParts = Services &
+  Pick<ConsoleOptions, 'log' | 'callApi' | 'pageSemaphore'> &
+  PageOverrides
 
 /** Whoever signs in to the console is an operator, and sees every tenant. */
 function consoleOptions(

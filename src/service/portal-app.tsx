@@ -13,7 +13,7 @@ import type { Names } from '../console/names.ts'
 import type { Owners } from '../console/owners.ts'
 import { refuseNul } from '../console/refuse-nul.ts'
 import { securityHeaders } from '../console/security-headers.ts'
-import { type PageEnv, sessionCookie, useTurns } from '../console/viewer.ts'
+import { limitPages, type PageEnv, sessionCookie } from '../console/viewer.ts'
 import type { createAllDeliveries } from '../deliveries/all-deliveries.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
 import { addDeliveryPage } from '../deliveries/delivery.pages.tsx'
@@ -27,7 +27,7 @@ import type { createTryFilter } from '../endpoints/try-filter.form.ts'
 import { addCataloguePages } from '../event-types/event-type.pages.tsx'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { ExampleOf } from '../event-types/example.ts'
-import type { Turns } from '../limits/turns.ts'
+import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { Log } from '../log.ts'
 import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/enter.pages.tsx'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
@@ -45,7 +45,7 @@ const PLACES: readonly Place[] = [
 export interface PortalOptions extends Omit<EnterOptions, 'render' | 'cookie'> {
   portal: PortalConfig
   /** Of heavy pages; null = all at once. */
-  pageTurns: Turns | null
+  pageSemaphore: FairSemaphore | null
   log: Pick<Log, 'error'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   names: Names
@@ -86,7 +86,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addEnterRoutes(app, shared)
   app.use(requireLink(shared))
   app.use(refuseNul)
-  useTurns(app, options.pageTurns)
+  limitPages(app, options.pageSemaphore)
   app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
   addEndpointsPages(app, shared)
   addEndpointPages(app, shared)

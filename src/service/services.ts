@@ -1,12 +1,12 @@
 import type { Kysely } from 'kysely'
 
 import { type Caller, hashApiKey } from '../access/caller.ts'
-import { createSharedTurns, type Shares } from '../access/in-turn.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
+import { createSharedSemaphore, type Shares } from '../access/request-concurrency.ts'
 import { createApiKeys } from '../api-keys/api-keys.ts'
 import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
-import { createLiveAttempts } from '../attempts/live.ts'
+import { LiveAttempts } from '../attempts/live.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
 import { type Config, isShortAdminKey, type ServiceConfig } from '../config/config.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
@@ -15,7 +15,7 @@ import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createEventTypeServices } from '../event-types/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
-import { createKeyTurns } from '../events/key-turns.ts'
+import { createKeyLocks } from '../events/key-locks.ts'
 import { createPublisher } from '../events/publish.ts'
 
 import { createBatchPublisher } from '../events/publish-batch.ts'
@@ -25,8 +25,8 @@ import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import type { Readiness } from '../http/health.ts'
 import { createDedupCache } from '../limits/dedup-cache.ts'
+import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
-import { createTurns } from '../limits/turns.ts'
 import { createPortalLinks } from '../portal-links/portal-links.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
@@ -119,15 +119,15 @@ function admissionOf(
     portalLinks: createPortalLinks({ database }),
     ownRequests: new WeakMap<Request, Caller>(),
     requestLimiter: requestLimiter(config, redis),
-    heavyTurns: createSharedTurns(sharesOf(config), HEAVY),
-    batchTurns: createTurns(BATCHES),
+    heavySemaphore: createSharedSemaphore(sharesOf(config), HEAVY),
+    batchSemaphore: new FairSemaphore(BATCHES),
   }
 }
 
 function publishersOf({ pools, redis }: ServiceParts, database: Kysely<Database>) {
-  const keyTurns = createKeyTurns()
-  const publisher = createPublisher({ pool: pools.publish, keyTurns })
-  const batchPublisher = createBatchPublisher({ pool: pools.batch, keyTurns })
+  const keyLocks = createKeyLocks()
+  const publisher = createPublisher({ pool: pools.publish, keyLocks })
+  const batchPublisher = createBatchPublisher({ pool: pools.batch, keyLocks })
   const cache = redis.state === 'off' ? null : createDedupCache({ redis })
   return {
     publisher: cache ? createRememberingPublisher({ publisher, cache, database }) : publisher,
@@ -139,7 +139,7 @@ function publishersOf({ pools, redis }: ServiceParts, database: Kysely<Database>
 
 function liveAttemptsOf({ log, metrics }: ServiceParts, database: Kysely<Database>) {
   const onError = (error: unknown) => log.warn({ err: error }, 'stream.not_read')
-  const liveAttempts = createLiveAttempts({ database, onError })
+  const liveAttempts = new LiveAttempts({ database, onError })
   metrics.watchStreams(liveAttempts)
   return liveAttempts
 }

@@ -35,7 +35,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   await assertSchema(api.pool)
   const http = await listen(config, api.app)
   starting.defer(http.stop)
-  starting.defer(api.services.liveAttempts.stop)
+  starting.defer(() => api.services.liveAttempts.stop())
   starting.defer((await startMetricsPort(config, parts, api.services)).stop)
   warnOfShortKey(config, log)
   log.info({ url: http.url }, 'api.started')

@@ -63,7 +63,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const runner = await startRunnerOf(service, parts)
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.
   starting.defer(http.stop)
-  starting.defer(api.services.liveAttempts.stop)
+  starting.defer(() => api.services.liveAttempts.stop())
   starting.defer(runner.stop)
   front.serve(api.app)
 

@@ -77,7 +77,7 @@ export function createTestServices(pool: Pool, env: Record<string, string> = {})
 }
 
 /** What would stand in the way of many requests from one place. */
-const WITHOUT_BOUNDS = { keyGuard: null, heavyTurns: null, batchTurns: null }
+const WITHOUT_BOUNDS = { keyGuard: null, heavySemaphore: null, batchSemaphore: null }
 
 /**
  * The whole API on a database, without a port, with `request` to call it as the admin. Whatever is not as

@@ -28,10 +28,13 @@ export function createTestPages(
   const { parts, logged } = testParts(pool, options.now)
   const config = testConfig({ PORT: '8081' })
   const portal = { ...config.portal, ...options.portal }
-  const api = createApi(config, parts, { keyGuard: null, heavyTurns: null })
+  const api = createApi(config, parts, { keyGuard: null, heavySemaphore: null })
   const signIns = { what: 'sign-ins', ofClient: options.signInsMax ?? SIGN_INS_MAX }
   const signInGuard = createKeyGuard({ redis: parts.redis, limits: signIns })
-  const { sessions } = addPages({ ...config, portal }, parts, api, { pageTurns: null, signInGuard })
+  const { sessions } = addPages({ ...config, portal }, parts, api, {
+    pageSemaphore: null,
+    signInGuard,
+  })
   return { ...api, sessions, logged, request: requesting(api.app) }
 }
 

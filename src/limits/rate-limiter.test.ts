@@ -3,7 +3,7 @@ import type { EndpointId } from '../ids.ts'
 import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
-import { createSlots, reservation, type Slot } from './slots.ts'
+import { createRateLimiter, reservation, type Slot } from './rate-limiter.ts'
 
 const ENDPOINT = '0198c1f5-7e4a-7000-8000-000000000001' as EndpointId
 const OTHER = '0198c1f5-7e4a-7000-8000-000000000002' as EndpointId
@@ -14,12 +14,12 @@ const rate = (ratePerSecond: number, rateVersion = Math.round(ratePerSecond * 10
 })
 const START_MS = Date.UTC(2026, 0, 1)
 
-/** Slots in this process, by a clock that stands still until it is moved. */
+/** RateLimiter in this process, by a clock that stands still until it is moved. */
 async function bundle(random = 0.5) {
   const { log } = captureLog()
   const redis = await connectRedis({ url: undefined, log })
   const clock = { ms: START_MS }
-  const slots = createSlots({ redis, now: () => clock.ms, random: () => random })
+  const slots = createRateLimiter({ redis, now: () => clock.ms, random: () => random })
   const reserve = async (count: number, ratePerSecond = 1) => {
     const reserved: Slot[] = []
     for (let n = 0; n < count; n += 1)
@@ -125,7 +125,7 @@ async function shared(t: Test, url: string, commandMsMax = 5_000) {
   const redis = await connectRedis({ url, log: captured.log, commandMsMax })
   t.teardown(() => redis.stop())
   await captured.logged('redis.connected')
-  return { slots: createSlots({ redis }), ...captured }
+  return { slots: createRateLimiter({ redis }), ...captured }
 }
 
 t.test('two runners share the rate of an endpoint', async (t) => {

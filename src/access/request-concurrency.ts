@@ -1,7 +1,7 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { TenantId } from '../ids.ts'
-import { createTurns, type TurnBounds, type Turns } from '../limits/turns.ts'
+import { FairSemaphore, type SemaphoreBounds } from '../limits/fair-semaphore.ts'
 import { type Caller, countedAs } from './caller.ts'
 
 /** What one key, and all keys of one tenant, may have under way. */
@@ -11,16 +11,16 @@ export interface Shares {
 }
 
 /**
- * Turns of which no key, and no tenant, ever takes all: one is left for others, whatever is configured.
+ * A semaphore of which no key, and no tenant, ever has all permits: one is left for others, whatever is configured.
  *
  * @param options.atOnce two or more
  */
-export function createSharedTurns(
+export function createSharedSemaphore(
   { perKey, perTenant }: Shares,
-  { atOnce, ...waiting }: Pick<TurnBounds, 'atOnce' | 'waiting' | 'waitingPerKey' | 'waitMs'>,
-): Turns {
+  { atOnce, ...waiting }: Pick<SemaphoreBounds, 'atOnce' | 'waiting' | 'waitingPerKey' | 'waitMs'>,
+): FairSemaphore {
   const most = atOnce - 1
-  return createTurns({
+  return new FairSemaphore({
     ...{ atOnce, ...waiting },
     atOncePerKey: Math.min(perKey, most),
     atOncePerTenant: Math.min(perTenant, most),
@@ -30,24 +30,24 @@ export function createSharedTurns(
 /**
  * Makes a middleware that lets a request go on when it is its turn, and others when it has been answered.
  *
- * @param turns null = all at once
+ * @param semaphore null = all at once
  * @param workOf whose request it is, and about which tenant
  */
-export function createInTurn<E extends Env>(
-  turns: Turns | null,
+export function limitConcurrency<E extends Env>(
+  semaphore: FairSemaphore | null,
   workOf: (c: Context<E>) => { caller: Caller; tenantId: TenantId | null },
 ): MiddlewareHandler<E> {
   // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
   const atIt = new WeakSet<Request>()
   return createMiddleware<E>(async (c, next) => {
-    if (!turns || atIt.has(c.req.raw)) return await next()
+    if (!semaphore || atIt.has(c.req.raw)) return await next()
     const { caller, tenantId } = workOf(c)
-    const giveBack = await turns.take({ key: countedAs(caller), tenant: tenantId })
+    const release = await semaphore.acquire({ key: countedAs(caller), tenant: tenantId })
     atIt.add(c.req.raw)
     try {
       await next()
     } finally {
-      giveBack()
+      release()
     }
   })
 }

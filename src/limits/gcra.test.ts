@@ -2,8 +2,8 @@ import t, { type Test } from 'tap'
 import { connectRedis, type Redis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { type RedisServer, startRedis } from '../testing/servers/redis-server.ts'
-import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './slot-row.ts'
-import { paceOf } from './slots.ts'
+import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './gcra.ts'
+import { paceOf } from './rate-limiter.ts'
 
 /** Every 100 ms, one at once, an hour ahead at most. */
 const TEN_PER_SECOND: Pace = paceOf(10)

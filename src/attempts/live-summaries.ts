@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 import type { AttemptId, DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import type { Database, OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
-import type { Snapshot } from './live-horizon.ts'
+import type { Snapshot } from './live-watermark.ts'
 
 /** As much of an attempt as says who wants to see it. */
-export interface Head {
+export interface AttemptSummary {
   id: AttemptId
   tenantId: TenantId
   endpointId: EndpointId
@@ -18,7 +18,7 @@ export interface Head {
 /** Longer than any timeout of an endpoint, and what comes on top of it. */
 const IN_FLIGHT_MS_MAX = 75_000
 /** Four seconds of more attempts than one Postgres has been seen to take; 3 MB. */
-export const HEADS_MAX = 20_000
+export const SUMMARIES_MAX = 20_000
 
 const COLUMNS = sql`id, tenant_id as "tenantId", endpoint_id as "endpointId", delivery_id as "deliveryId",
   outcome, status_code as "statusCode", reason, finished_at as "finishedAt"`
@@ -29,7 +29,7 @@ const idAt = (ms: number) => sql`postrider.id_at(to_timestamp(${ms / 1000}::floa
 
 export interface Found {
   snapshot: Snapshot
-  heads: Head[]
+  summaries: AttemptSummary[]
 }
 
 /** Attempts that are under way, and those that were made within `recentMs`. */
@@ -41,7 +41,7 @@ export function readUnderWay(database: Kysely<Database>, recentMs: number): Prom
     sql`
       select ${COLUMNS} from postrider.attempt
       where ${since(IN_FLIGHT_MS_MAX)} and ${UNTIL_NOW} and (outcome = 'started' or ${since(recentMs)})
-      order by id desc limit ${HEADS_MAX}`,
+      order by id desc limit ${SUMMARIES_MAX}`,
   )
 }
 
@@ -58,7 +58,7 @@ export function readSince(
     database,
     sql`
       (select ${COLUMNS} from postrider.attempt
-       where id >= ${idAt(sinceMs)} and ${UNTIL_NOW} order by id desc limit ${HEADS_MAX})
+       where id >= ${idAt(sinceMs)} and ${UNTIL_NOW} order by id desc limit ${SUMMARIES_MAX})
       union all
       select ${COLUMNS} from postrider.attempt
       where id = any (${open}::uuid[]) and id between ${low}::uuid and ${high}::uuid
@@ -76,41 +76,41 @@ export async function readEnded(
     sinceMs: number
     tenantId: TenantId | null
     limit: number
-    isWanted: (head: Head) => boolean
+    isWanted: (summary: AttemptSummary) => boolean
   },
-): Promise<{ heads: Head[]; isComplete: boolean }> {
+): Promise<{ summaries: AttemptSummary[]; isComplete: boolean }> {
   const { sinceMs, tenantId, limit, isWanted } = options
-  const { rows } = await sql<Head>`
+  const { rows } = await sql<AttemptSummary>`
     select ${COLUMNS} from postrider.attempt
     where id >= ${idAt(sinceMs - IN_FLIGHT_MS_MAX)} and ${UNTIL_NOW}
       and ${tenantId === null ? sql`true` : sql`tenant_id = ${tenantId}`}
-    order by id desc limit ${HEADS_MAX}`.execute(database)
+    order by id desc limit ${SUMMARIES_MAX}`.execute(database)
   const ended = rows
     .filter(({ finishedAt }) => finishedAt !== null && finishedAt.getTime() >= sinceMs)
     .filter(isWanted)
     .sort(byEnd)
   return {
-    heads: ended.slice(-limit),
-    isComplete: rows.length < HEADS_MAX && ended.length <= limit,
+    summaries: ended.slice(-limit),
+    isComplete: rows.length < SUMMARIES_MAX && ended.length <= limit,
   }
 }
 
-export function byEnd(a: Head, b: Head): number {
+export function byEnd(a: AttemptSummary, b: AttemptSummary): number {
   const later = (a.finishedAt?.getTime() ?? 0) - (b.finishedAt?.getTime() ?? 0)
   return later || (a.id < b.id ? -1 : 1)
 }
 
 /** Both in one statement, so that the snapshot is that of the rows. */
-async function read(database: Kysely<Database>, heads: ReturnType<typeof sql>): Promise<Found> {
-  const { rows } = await sql<Partial<Head> & { at: Date; xmin: string; xid: string }>`
-    select statement_timestamp() as at, s.xmin, s.xid, head.*
+async function read(database: Kysely<Database>, summaries: ReturnType<typeof sql>): Promise<Found> {
+  const { rows } = await sql<Partial<AttemptSummary> & { at: Date; xmin: string; xid: string }>`
+    select statement_timestamp() as at, s.xmin, s.xid, summary.*
     from (
       select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, pg_current_xact_id()::text as xid
-    ) as s left join lateral (${heads}) as head on true`.execute(database)
+    ) as s left join lateral (${summaries}) as summary on true`.execute(database)
   const { at = new Date(), xmin = '0', xid = '0' } = rows[0] ?? {}
   return {
     snapshot: { at: at.getTime(), xmin: BigInt(xmin), xid: BigInt(xid) },
-    heads: rows.filter((row): row is typeof row & Head => row.id !== null),
+    summaries: rows.filter((row): row is typeof row & AttemptSummary => row.id !== null),
   }
 }
 

@@ -13,7 +13,7 @@ type End = { body?: string; published?: Published; error?: unknown }
  * Lets each idempotency key be published by one request of this process at a time. The others wait here, where
  * they hold neither a connection nor a place in a batch.
  */
-export interface KeyTurns {
+export interface KeyLocks {
   /**
    * A request with the same body as one that has succeeded meanwhile is answered like a repeat of it.
    *
@@ -24,7 +24,7 @@ export interface KeyTurns {
   all<T>(items: readonly PublishItem[], publish: () => Promise<T>): Promise<T>
 }
 
-export function createKeyTurns(): KeyTurns {
+export function createKeyLocks(): KeyLocks {
   const underWay = new Map<string, Promise<End>>()
   const inRoom = createRoom()
 
@@ -38,7 +38,7 @@ export function createKeyTurns(): KeyTurns {
     for (const key of keys) underWay.set(key, ended)
     return result
   }
-  const one: KeyTurns['one'] = async (item, endsAt, publish) => {
+  const one: KeyLocks['one'] = async (item, endsAt, publish) => {
     const key = keyOf(item)
     const since = performance.now()
     for (let twin = underWay.get(key); twin; twin = underWay.get(key)) {
@@ -49,7 +49,7 @@ export function createKeyTurns(): KeyTurns {
     }
     return begin([key], publish, (published) => ({ body: item.body, published }))
   }
-  const all: KeyTurns['all'] = async (items, publish) => {
+  const all: KeyLocks['all'] = async (items, publish) => {
     const keys = [...new Set(items.filter((item) => item.idempotencyKey !== null).map(keyOf))]
     const since = performance.now()
     const twinOf = () => keys.map((key) => underWay.get(key)).find(Boolean)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { EndpointId } from '../ids.ts'
 import type { Redis } from '../redis/redis.ts'
 import { withFallback } from '../redis/with-fallback.ts'
-import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './slot-row.ts'
+import { type Pace, type TakeSlot, takeFromRedis, takeInProcess } from './gcra.ts'
 
 /** How much may go at once after a silence: a tenth of a second's worth, at least one. */
 const BURST_SECONDS = 0.1
@@ -35,7 +35,7 @@ export interface Rate {
   rateVersion: number
 }
 
-export interface Slots {
+export interface RateLimiter {
   /**
    * Asks for the next free slot of an endpoint. Never rejects.
    *
@@ -62,11 +62,11 @@ const NOW: Slot = { waitMs: 0, reservation: null }
  * - What is reserved and not used (the delivery was cancelled) is lost.
  * - If the next slot is over `AHEAD_MS_MAX` ahead, none is reserved: ask again, in half of it or later.
  */
-export function createSlots(options: {
+export function createRateLimiter(options: {
   redis: Redis
   now?: () => number
   random?: () => number
-}): Slots {
+}): RateLimiter {
   const { redis, now = Date.now, random = Math.random } = options
   const take = withFallback<Parameters<TakeSlot>, Awaited<ReturnType<TakeSlot>>>(
     redis,

@@ -1,21 +1,26 @@
 import t, { type Test } from 'tap'
-import { createTurns, NoTurn, type TurnBounds, type Worker } from './turns.ts'
+import {
+  FairSemaphore,
+  type SemaphoreBounds,
+  TooManyAtOnce,
+  type Worker,
+} from './fair-semaphore.ts'
 
 /** Far longer than the test. */
 const NEVER_MS = 600_000
 
-function bundle(t: Test, bounds: Partial<TurnBounds> = {}) {
-  const turns = createTurns({
+function bundle(t: Test, bounds: Partial<SemaphoreBounds> = {}) {
+  const semaphore = new FairSemaphore({
     ...{ atOnce: 3, atOncePerKey: 2, waiting: 100, waitingPerKey: 50, waitMs: NEVER_MS },
     ...bounds,
   })
   const begun: string[] = []
   const given: (() => void)[] = []
   /** Notes when the turn has come; `given` gives them back, in the order in which they came. */
-  const take = (key: string, tenant: Worker['tenant'] = null) =>
-    turns.take({ key, tenant }).then((giveBack) => {
+  const acquire = (key: string, tenant: Worker['tenant'] = null) =>
+    semaphore.acquire({ key, tenant }).then((release) => {
       begun.push(tenant ? `${key} ${tenant}` : key)
-      given.push(giveBack)
+      given.push(release)
     })
   /** Gives the oldest turn back, and lets who comes next begin. */
   const end = async () => {
@@ -26,15 +31,15 @@ function bundle(t: Test, bounds: Partial<TurnBounds> = {}) {
   t.teardown(async () => {
     while (given.length > 0) await end()
   })
-  return { turns, begun, given, take, end }
+  return { semaphore, begun, given, acquire, end }
 }
 
 /** Lets promises that are settled be heard of. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 t.test('so many at once, of one key, and in all', async (t) => {
-  const { begun, take, end } = bundle(t)
-  for (const key of ['a', 'a', 'a', 'b', 'b', 'c']) void take(key)
+  const { begun, acquire, end } = bundle(t)
+  for (const key of ['a', 'a', 'a', 'b', 'b', 'c']) void acquire(key)
   await settled()
   t.strictSame(begun, ['a', 'a', 'b'])
   await end()
@@ -43,20 +48,20 @@ t.test('so many at once, of one key, and in all', async (t) => {
   t.strictSame(begun.sort(), ['a', 'a', 'a', 'b', 'b', 'c'])
 })
 
-t.test('keys take turns, whichever of them has how many waiting', async (t) => {
-  const { begun, take, end } = bundle(t, { atOnce: 1, atOncePerKey: 1 })
-  for (let n = 1; n <= 20; n++) void take('greedy')
+t.test('keys acquire semaphore, whichever of them has how many waiting', async (t) => {
+  const { begun, acquire, end } = bundle(t, { atOnce: 1, atOncePerKey: 1 })
+  for (let n = 1; n <= 20; n++) void acquire('greedy')
   await settled()
-  for (const key of ['b', 'c', 'b', 'c']) void take(key)
+  for (const key of ['b', 'c', 'b', 'c']) void acquire(key)
   for (let n = 1; n <= 8; n++) await end()
   t.strictSame(begun.slice(1, 7), ['greedy', 'b', 'c', 'greedy', 'b', 'c'])
   t.strictSame(new Set(begun.slice(7)), new Set(['greedy']))
 })
 
 t.test('several keys of one tenant have no more than it', async (t) => {
-  const { begun, take, end } = bundle(t, { atOnce: 9, atOncePerTenant: 2 })
-  for (const key of ['a', 'b', 'c']) void take(key, 'acme')
-  void take('c', 'other')
+  const { begun, acquire, end } = bundle(t, { atOnce: 9, atOncePerTenant: 2 })
+  for (const key of ['a', 'b', 'c']) void acquire(key, 'acme')
+  void acquire('c', 'other')
   await settled()
   t.strictSame(begun, ['a acme', 'b acme', 'c other'], 'what fits goes past what does not')
   await end()
@@ -64,8 +69,8 @@ t.test('several keys of one tenant have no more than it', async (t) => {
 })
 
 t.test('a turn is given back once', async (t) => {
-  const { begun, given, take } = bundle(t, { atOnce: 1, atOncePerKey: 1 })
-  for (const key of ['a', 'b', 'c']) void take(key)
+  const { begun, given, acquire } = bundle(t, { atOnce: 1, atOncePerKey: 1 })
+  for (const key of ['a', 'b', 'c']) void acquire(key)
   await settled()
   const [first] = given
   first?.()
@@ -75,27 +80,30 @@ t.test('a turn is given back once', async (t) => {
 })
 
 t.test('as many wait as may, of one key and in all; others are refused at once', async (t) => {
-  const { take, turns } = bundle(t, { atOnce: 1, waiting: 3, waitingPerKey: 2 })
-  for (const key of ['a', 'b', 'b', 'c']) void take(key)
-  await t.rejects(turns.take({ key: 'd' }), NoTurn)
+  const { acquire, semaphore } = bundle(t, { atOnce: 1, waiting: 3, waitingPerKey: 2 })
+  for (const key of ['a', 'b', 'b', 'c']) void acquire(key)
+  await t.rejects(semaphore.acquire({ key: 'd' }), TooManyAtOnce)
   const few = bundle(t, { atOnce: 1, waiting: 3, waitingPerKey: 2 })
-  for (const key of ['a', 'b', 'b']) void few.take(key)
-  await t.rejects(few.turns.take({ key: 'b' }), { retryAfterSeconds: 1, code: 'too_many_at_once' })
+  for (const key of ['a', 'b', 'b']) void few.acquire(key)
+  await t.rejects(few.semaphore.acquire({ key: 'b' }), {
+    retryAfterSeconds: 1,
+    code: 'too_many_at_once',
+  })
 })
 
 t.test('who has waited for too long is refused, and no longer waits', async (t) => {
-  const { turns, given, take, begun } = bundle(t, { atOnce: 1, waiting: 1, waitMs: 20 })
-  await take('a')
-  await t.rejects(turns.take({ key: 'b' }), NoTurn)
+  const { semaphore, given, acquire, begun } = bundle(t, { atOnce: 1, waiting: 1, waitMs: 20 })
+  await acquire('a')
+  await t.rejects(semaphore.acquire({ key: 'b' }), TooManyAtOnce)
   given.shift()?.()
-  await take('c')
+  await acquire('c')
   t.strictSame(begun, ['a', 'c'])
 })
 
 t.test('nothing is kept of keys that are done', async (t) => {
-  const { take, given, begun } = bundle(t, { atOnce: 2, atOncePerKey: 1 })
+  const { acquire, given, begun } = bundle(t, { atOnce: 2, atOncePerKey: 1 })
   for (let n = 0; n < 1_000; n++) {
-    await take(`key ${n}`, `tenant ${n}`)
+    await acquire(`key ${n}`, `tenant ${n}`)
     given.shift()?.()
   }
   t.equal(begun.length, 1_000)

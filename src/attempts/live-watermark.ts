@@ -12,7 +12,7 @@ export interface Snapshot {
 }
 
 /**
- * How long a transaction may keep the horizon back. A producer's may be open for hours, but one that makes or
+ * How long a transaction may keep the watermark back. A producer's may be open for hours, but one that makes or
  * finishes attempts commits milliseconds after it has made their ids; beyond that, waiting costs reads only.
  */
 export const HELD_BACK_MS_MAX = 5_000
@@ -21,14 +21,14 @@ export const HELD_BACK_MS_MAX = 5_000
  * The time before which nothing can turn up any more. Transactions become visible in another order than their
  * ids and times say, so what is below the newest one that was seen need not have been seen.
  */
-export interface Horizon {
+export interface Watermark {
   /** Ms since 1970. */
   settled(): number
   note(snapshot: Snapshot): void
 }
 
 /** @param first of the snapshot after which everything is to be seen */
-export function createHorizon(first: Snapshot): Horizon {
+export function createWatermark(first: Snapshot): Watermark {
   let settled = first.at - HELD_BACK_MS_MAX
   let latest = first.at
   let earlier: Snapshot[] = [first]

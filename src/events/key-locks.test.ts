@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createKeyTurns } from './key-turns.ts'
+import { createKeyLocks } from './key-locks.ts'
 import { keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
 import { WAITING } from './waiting.ts'
@@ -12,7 +12,7 @@ const item = (idempotencyKey: string, body = '{}'): PublishItem => ({
 })
 
 function bundle() {
-  const turns = createKeyTurns()
+  const turns = createKeyLocks()
   const first = Promise.withResolvers<Published>()
   let published = 0
   const publish = (answer: Promise<Published> = Promise.resolve(PUBLISHED)) => {

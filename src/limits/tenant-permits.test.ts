@@ -1,45 +1,48 @@
 import t from 'tap'
-import { createTenants } from './tenant-limits.ts'
+import { TenantPermits } from './tenant-permits.ts'
 
 /** Tenants of a runner, and a clock that goes only when told to. */
 function bundle({ concurrency = 250, random = 0 } = {}) {
   const clock = { ms: 0 }
-  const tenants = createTenants({ concurrency, now: () => clock.ms, random: () => random })
-  const enter = (id: string, isSlow = false) => tenants.enter(id, isSlow)
-  /** Takes all places that there are. */
+  const tenants = new TenantPermits({ concurrency, now: () => clock.ms, random: () => random })
+  const acquire = (id: string, isSlow = false) => tenants.acquire(id, isSlow)
+  /** Takes all permits that there are. */
   const fill = (id: string, isSlow = false) => {
     const entered: (() => void)[] = []
     for (;;) {
-      const { leave } = enter(id, isSlow)
-      if (!leave) return entered
-      entered.push(leave)
-      if (entered.length > concurrency) throw new Error('there is no end to the places')
+      const { release } = acquire(id, isSlow)
+      if (!release) return entered
+      entered.push(release)
+      if (entered.length > concurrency) throw new Error('there is no end to the permits')
     }
   }
-  return { clock, tenants, enter, fill }
+  return { clock, tenants, acquire, fill }
 }
 
-t.test('a tenant that is alone gets nearly all places, and one is free for the next', async (t) => {
-  for (const [concurrency, most] of [
-    [1, 1],
-    [2, 2],
-    [10, 9],
-    [50, 45],
-    [250, 225],
-  ] as const) {
-    const { fill } = bundle({ concurrency })
-    t.equal(fill('a').length, most)
-    t.equal(fill('b').length > 0, concurrency > most)
-  }
-})
+t.test(
+  'a tenant that is alone gets nearly all permits, and one is free for the next',
+  async (t) => {
+    for (const [concurrency, most] of [
+      [1, 1],
+      [2, 2],
+      [10, 9],
+      [50, 45],
+      [250, 225],
+    ] as const) {
+      const { fill } = bundle({ concurrency })
+      t.equal(fill('a').length, most)
+      t.equal(fill('b').length > 0, concurrency > most)
+    }
+  },
+)
 
 t.test('several that want as much as they can get have the same', async (t) => {
-  const { enter, fill } = bundle()
+  const { acquire, fill } = bundle()
   const taken = { a: 0, b: 0, c: 0 }
   for (let found = true; found; ) {
     found = false
     for (const id of ['a', 'b', 'c'] as const) {
-      if (!enter(id).leave) continue
+      if (!acquire(id).release) continue
       taken[id] += 1
       found = true
     }
@@ -48,7 +51,7 @@ t.test('several that want as much as they can get have the same', async (t) => {
   t.ok(taken.a > 75 && fill('d').length > 0, 'and there is one free for a fourth')
 })
 
-t.test('a place that was left is free again, once, and for another as well', async (t) => {
+t.test('a permit that was given back is free again, once, and for another as well', async (t) => {
   const { fill } = bundle()
   const [first, second] = fill('a')
   const ofOther = fill('b').length
@@ -70,25 +73,28 @@ t.test('slow endpoints of a tenant get a fifth, and its others are not held up',
   t.equal(fill('a').length, 1)
 })
 
-t.test('a small runner has a place for a slow endpoint', async (t) => {
+t.test('a small runner has a permit for a slow endpoint', async (t) => {
   t.equal(bundle({ concurrency: 1 }).fill('a', true).length, 1)
   t.equal(bundle({ concurrency: 10 }).fill('a', true).length, 2)
 })
 
-t.test('ten tenants whose endpoints are all slow leave places to others', async (t) => {
+t.test('ten tenants whose endpoints are all slow leave permits to others', async (t) => {
   const { fill } = bundle()
   for (let n = 0; n < 10; n += 1) fill(`slow ${n}`, true)
   t.ok(fill('other').length >= 20)
 })
 
-t.test('who waits for a tenant of which nothing is known leaves places to others', async (t) => {
-  const { tenants, fill, clock } = bundle()
-  fill('a') // 25 are free
-  const entries = Array.from({ length: 25 }, () => tenants.enterSoon('a', false))
-  t.equal(entries.filter((entry) => entry instanceof Promise).length, 20)
-  clock.ms += 251
-  t.ok((await Promise.all(entries)).every(({ leave }) => leave === null))
-})
+t.test(
+  'who waits for a tenant of which nothing is known gives back permits to others',
+  async (t) => {
+    const { tenants, fill, clock } = bundle()
+    fill('a') // 25 are free
+    const entries = Array.from({ length: 25 }, () => tenants.acquireSoon('a', false))
+    t.equal(entries.filter((entry) => entry instanceof Promise).length, 20)
+    clock.ms += 251
+    t.ok((await Promise.all(entries)).every(({ release }) => release === null))
+  },
+)
 
 t.test('nobody waits for a tenant where nothing moves', async (t) => {
   const { tenants, fill, clock } = bundle()
@@ -97,32 +103,32 @@ t.test('nobody waits for a tenant where nothing moves', async (t) => {
   first?.()
   fill('a')
   clock.ms += 251
-  t.match(tenants.enterSoon('a', false), { leave: null })
+  t.match(tenants.acquireSoon('a', false), { release: null })
 })
 
-t.test('who finds no place of a quick tenant gets the next that is left', async (t) => {
+t.test('who finds no permit of a quick tenant gets the next that is left', async (t) => {
   const { tenants, fill, clock } = bundle()
   const [first, second] = fill('a')
   clock.ms += 10
   first?.()
   fill('a')
-  const waiting = tenants.enterSoon('a', false)
+  const waiting = tenants.acquireSoon('a', false)
   t.ok(waiting instanceof Promise)
   second?.()
-  t.ok((await waiting).leave)
+  t.ok((await waiting).release)
 })
 
-t.test('a place that one tenant leaves may be for one of another who waits', async (t) => {
+t.test('a permit that one tenant gives back may be for one of another who waits', async (t) => {
   const { tenants, fill, clock } = bundle()
   const ofA = fill('a')
   const [first] = fill('b')
   clock.ms += 10
   first?.()
   fill('b')
-  const waiting = tenants.enterSoon('b', false)
+  const waiting = tenants.acquireSoon('b', false)
   t.ok(waiting instanceof Promise)
   ofA[0]?.()
-  t.ok((await waiting).leave)
+  t.ok((await waiting).release)
 })
 
 t.test('who waits in vain is told when to come', async (t) => {
@@ -131,20 +137,20 @@ t.test('who waits in vain is told when to come', async (t) => {
   clock.ms += 10
   first?.()
   fill('a')
-  const waiting = tenants.enterSoon('a', false)
+  const waiting = tenants.acquireSoon('a', false)
   clock.ms += 251
-  t.match(await waiting, { leave: null, retryInMs: 250 })
+  t.match(await waiting, { release: null, retryInMs: 250 })
 })
 
 t.test('of 10,000 that wait for hanging endpoints few come back at a time', async (t) => {
-  const { enter, fill, clock } = bundle({ random: 0.25 })
+  const { acquire, fill, clock } = bundle({ random: 0.25 })
   for (let n = 0; n < 200; n += 1) {
-    const { leave } = enter('a', true)
+    const { release } = acquire('a', true)
     clock.ms += 60_000
-    leave?.()
+    release?.()
   }
-  fill('a', true) // 50 places, each held for a minute: one is free every 1.2 s
-  const retries = Array.from({ length: 10_000 }, () => enter('a', true).retryInMs ?? 0)
+  fill('a', true) // 50 permits, each held for a minute: one is free every 1.2 s
+  const retries = Array.from({ length: 10_000 }, () => acquire('a', true).retryInMs ?? 0)
   const queued = retries.filter((retryInMs) => retryInMs !== 187_500)
   t.ok(queued.length > 200 && queued.length < 300, `${queued.length} in the next five minutes`)
   t.ok(Math.max(...retries) <= 300_000)

@@ -1,0 +1,242 @@
+import { grow, newShare, type Share, shrink, soonSize } from './share.ts'
+import { SweptMap } from './swept-map.ts'
+import {
+  isEmpty,
+  isSoonFree,
+  learnHold,
+  letInFirst,
+  newWaitQueue,
+  retryAfterMs,
+  type WaitQueue,
+  waitInQueue,
+} from './wait-queue.ts'
+
+/** Of a runner's permits one endpoint may take so many, however well it answers: 210 of 250. */
+const SHARE_MAX = 0.84
+/** A receiver that takes so long keeps a permit from others. */
+const SLOW_MS = 10_000
+/** An endpoint that nothing was sent to for so long begins again; its connections are closed by then. */
+const KEPT_MS = 60_000
+/** That it was slow is known for longer, since it is tried seldom then. */
+const SLOW_KEPT_MS = 3_600_000
+
+export type ReleaseResult =
+  /** The receiver took it. */
+  | 'answered'
+  /** It answered that something is wrong with it, which says nothing about how much it bears. */
+  | 'failed'
+  /** It answered that it is too much, or after it had let the connection wait. */
+  | 'busy'
+  /** It held its permit until the time was over. */
+  | 'timeout'
+  /** It refused or cut the connection. */
+  | 'refused'
+  /** It did not get so far. */
+  | 'other'
+
+/** @param tookMs of it, what the receiver took; all the time when left out */
+type Release = (result: ReleaseResult, tookMs?: number) => void
+
+/** A permit, to be given back once; or none, and when to try again. */
+export type Acquired = { release: Release; retryInMs: null } | { release: null; retryInMs: number }
+
+interface Taken {
+  since: number
+}
+
+interface Endpoint extends WaitQueue {
+  share: Share
+  /** Since when, the oldest first. */
+  inFlight: Set<Taken>
+  /** The last that got so far timed out, or took long. */
+  isSlow: boolean
+}
+
+const newEndpoint = (now: number): Endpoint => ({
+  ...newWaitQueue(),
+  share: newShare(now),
+  inFlight: new Set(),
+  isSlow: false,
+})
+
+/** The permits that one endpoint may take in this process now, and those that it has taken. */
+export interface PermitsOfEndpoint {
+  endpointId: string
+  share: number
+  inFlight: number
+}
+
+/** A share that trouble has made smaller. */
+export interface ShareShrunk {
+  endpointId: string
+  result: ReleaseResult
+  before: number
+  share: number
+}
+
+export interface EndpointPermitsOptions {
+  concurrency: number
+  now?: () => number
+  random?: () => number
+  onShrunk?: (shrunk: ShareShrunk) => void
+}
+
+/**
+ * Keeps any one endpoint from taking all permits of this runner, and this runner from running over an endpoint.
+ *
+ * An endpoint begins with a few permits; its share of them grows while it answers well and shrinks when it does
+ * not (share.ts), up to most of them. Those in flight beyond a share that has shrunk stay; nobody is let in
+ * until they are fewer.
+ *
+ * Who finds no permit is told when to try again: as many as permits are likely to be free at that time,
+ * in the order in which they asked. That is a hint and no reservation.
+ *
+ * Putting a job off and fetching it again costs more than a quick request, so at an endpoint that answers
+ * quickly those who find no permit wait here, in the queue (measured with one such endpoint: half of the time
+ * until 8,000 deliveries had arrived went by while jobs that had been put off waited to be polled).
+ */
+export class EndpointPermits {
+  readonly #options: EndpointPermitsOptions
+  /** For one endpoint at most. */
+  readonly #max: number
+  readonly #endpoints: SweptMap<Endpoint>
+
+  constructor(options: EndpointPermitsOptions) {
+    this.#options = options
+    this.#max = Math.max(Math.floor(options.concurrency * SHARE_MAX), 1)
+    this.#endpoints = new SweptMap((endpoint) => isForgettable(endpoint, this.#now()))
+  }
+
+  /** @param max permits of this endpoint in this process, if fewer than its share */
+  acquire(endpointId: string, max = Number.POSITIVE_INFINITY): Acquired {
+    const endpoint = this.#find(endpointId)
+    return this.#takeIfFree(endpointId, endpoint, max) ?? this.#putOff(endpoint, max)
+  }
+
+  /** As `acquire`, but who is likely to find a permit within 250 ms waits for it, up to a second. */
+  acquireSoon(endpointId: string, max = Number.POSITIVE_INFINITY): Acquired | Promise<Acquired> {
+    const endpoint = this.#find(endpointId)
+    const take = () => this.#takeIfFree(endpointId, endpoint, max)
+    const giveUp = () => this.#putOff(endpoint, max)
+    const acquired = take()
+    if (acquired) return acquired
+    return isSoonFree(endpoint, this.#soonCapOf(endpoint, max), this.#now())
+      ? waitInQueue(endpoint, { acquire: take, giveUp, now: () => this.#now() })
+      : giveUp()
+  }
+
+  /** When to try again for who found no permit elsewhere although there was one here. */
+  retryInMs(endpointId: string, max: number): number {
+    return this.#retryAfterMs(this.#find(endpointId), max)
+  }
+
+  /** Whether it is likely to hold a permit for long. */
+  isSlow(endpointId: string): boolean {
+    return this.#endpoints.get(endpointId)?.isSlow ?? false
+  }
+
+  /** Of the endpoints that something was sent to in the last minute. */
+  inUse(): PermitsOfEndpoint[] {
+    return [...this.#endpoints]
+      .filter(([, endpoint]) => !isForgettable(endpoint, this.#now()))
+      .map(([endpointId, endpoint]) => ({
+        endpointId,
+        share: this.#shareOf(endpoint),
+        inFlight: endpoint.inFlight.size,
+      }))
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now()
+  }
+
+  #find(id: string): Endpoint {
+    const known = this.#endpoints.get(id)
+    if (known && !isForgettable(known, this.#now())) return known
+    const endpoint = newEndpoint(this.#now())
+    this.#endpoints.set(id, endpoint)
+    return endpoint
+  }
+
+  #shareOf({ share }: Endpoint): number {
+    return Math.min(Math.floor(share.size), this.#max)
+  }
+
+  /** Those who are told to come by a smaller one would leave permits free that are there by then. */
+  #soonCapOf({ share }: Endpoint, max: number): number {
+    return Math.min(soonSize(share), this.#max, max)
+  }
+
+  #retryAfterMs(endpoint: Endpoint, max: number): number {
+    const { random = Math.random } = this.#options
+    return retryAfterMs(endpoint, this.#soonCapOf(endpoint, max), this.#now(), random)
+  }
+
+  #putOff(endpoint: Endpoint, max: number): Acquired {
+    return { release: null, retryInMs: this.#retryAfterMs(endpoint, max) }
+  }
+
+  #takeIfFree(id: string, endpoint: Endpoint, max: number): Acquired | null {
+    if (endpoint.inFlight.size >= Math.min(this.#shareOf(endpoint), max)) return null
+    const taken = { since: this.#now() }
+    if (endpoint.inFlight.size === 0) endpoint.movedAt = taken.since
+    endpoint.inFlight.add(taken)
+    const release: Release = (result, tookMs = this.#now() - taken.since) =>
+      this.#release(id, endpoint, taken, { result, tookMs })
+    return { release, retryInMs: null }
+  }
+
+  #release(
+    endpointId: string,
+    endpoint: Endpoint,
+    taken: Taken,
+    { result, tookMs }: Pick<Left, 'result' | 'tookMs'>,
+  ): void {
+    const before = this.#shareOf(endpoint)
+    const isFull = endpoint.inFlight.size >= before
+    if (!endpoint.inFlight.delete(taken)) return
+    const now = this.#now()
+    settle(endpoint, { result, tookMs, isFull, since: taken.since, now, max: this.#max })
+    const share = this.#shareOf(endpoint)
+    if (TROUBLE.has(result) && share < before) {
+      this.#options.onShrunk?.({ endpointId, result, before, share })
+    }
+    letInFirst(endpoint)
+  }
+}
+
+interface Left {
+  result: ReleaseResult
+  tookMs: number
+  since: number
+  now: number
+  /** Whether the share was in use to the last permit. */
+  isFull: boolean
+  max: number
+}
+
+const TROUBLE: ReadonlySet<ReleaseResult> = new Set(['busy', 'timeout', 'refused'])
+/** Holds a permit only as long as it takes to be told. */
+const UNHELD: ReadonlySet<ReleaseResult> = new Set(['refused', 'other'])
+
+function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }: Left): void {
+  const { share, inFlight } = endpoint
+  endpoint.movedAt = now
+  if (!UNHELD.has(result)) learnHold(endpoint, now - since)
+  if (result !== 'other') endpoint.isSlow = result === 'timeout' || tookMs >= SLOW_MS
+  if (TROUBLE.has(result)) shrink(share, since, now)
+  // The queue was as long as an endpoint that does not answer made it.
+  if (result === 'answered' && !share.hasAnswered) endpoint.nextTryAt = 0
+  if (result !== 'timeout' && !UNHELD.has(result)) share.hasAnswered = true
+  if (result !== 'answered' || !isFull) return
+  const before = share.size
+  const [oldest] = inFlight
+  grow(share, { tookMs, now, oldestAt: oldest?.since ?? now, max })
+  // It is as long as a smaller share made it.
+  endpoint.nextTryAt = now + Math.max(endpoint.nextTryAt - now, 0) * (before / share.size)
+}
+
+function isForgettable(endpoint: Endpoint, now: number): boolean {
+  const isQuiet = endpoint.inFlight.size === 0 && isEmpty(endpoint, now)
+  return isQuiet && now - endpoint.movedAt > (endpoint.isSlow ? SLOW_KEPT_MS : KEPT_MS)
+}
