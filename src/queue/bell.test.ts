@@ -14,7 +14,7 @@ import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
-/** Advisory locks of this database, as 025_bell.sql numbers them. */
+/** Advisory locks of this database, as queue/bell.sql numbers them. */
 const held = (lock: 1 | 2 | 3, mode: 'ExclusiveLock' | 'ShareLock') =>
   `select count(*) as sessions, count(*) > 0 as holds from pg_locks
    where locktype = 'advisory' and classid = 1886352244 and objid = ${lock} and mode = '${mode}' and granted

@@ -15,7 +15,7 @@ const CHECK_MS = 1_000
 /** Instead of a bell, while a stranger keeps it from being set. */
 const BLOCKED_LOOK_MS = 50
 
-/** What a runner asks to be woken by: see sql/functions/025_bell.sql, which has the argument that it oversleeps nothing. */
+/** What a runner asks to be woken by: see sql/functions/queue/bell.sql, which has the argument that it oversleeps nothing. */
 export interface Bell {
   /** How it looks for jobs: `nudge` fetches, now or right after the fetch under way. */
   connect(workerPool: { nudge(count: number): void }): void

@@ -243,6 +243,6 @@ select pg_notification_queue_usage() as queue_usage,
   (select count(*) from pg_locks l
    where l.locktype = 'object' and l.classid = 'pg_database'::regclass and l.objid = 0 and not l.granted) as commits_waiting;
 comment on view postrider.notify_pressure is
-  'How hard NOTIFY works, which wakes idle runners: see 025_bell.sql. Cost: none.';
+  'How hard NOTIFY works, which wakes idle runners: see queue/bell.sql. Cost: none.';
 comment on column postrider.notify_pressure.queue_usage is 'Share of the notification queue that is filled, 0 to 1. It grows while a session that listens sits in a transaction; full, commits fail.';
 comment on column postrider.notify_pressure.commits_waiting is 'Commits that wait for the lock of NOTIFY at this moment. Several, again and again, though runners are busy: another program notifies, or somebody keeps the bell taken.';

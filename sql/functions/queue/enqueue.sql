@@ -14,7 +14,7 @@
 -- job is made, the delivery is in a state that nobody claims.
 --
 -- Runs in the caller's transaction. Cost: 0.02 ms a job in batches. Whether runners have to be woken is decided in
--- 025_bell.sql; nobody is for jobs that are due later. postrider in the search_path puts its pg_notify before Postgres'.
+-- queue/bell.sql; nobody is for jobs that are due later. postrider in the search_path puts its pg_notify before Postgres'.
 -- enable_seqscan = off: sessions that planned add_jobs on an empty jobs table keep a sequential scan
 -- (measured: 17 ms a call with 60,000 jobs waiting, against 0.7 ms).
 --

@@ -57,7 +57,7 @@ create or replace function postrider.bell_space() returns int
 language sql immutable parallel safe
 return 1886352244;
 comment on function postrider.bell_space() is
-  'The first number of our advisory locks ("post"). The second: 1 bell, 2 quiet, 3 ringing (025_bell.sql).';
+  'The first number of our advisory locks ("post"). The second: 1 bell, 2 quiet, 3 ringing (queue/bell.sql).';
 
 -- graphile-worker's add_jobs names pg_notify without a schema and has no search_path of its own, so enqueue(), in whose
 -- search_path this stands before Postgres' own, has it called here. If a later version names the schema, or does
