@@ -113,7 +113,7 @@ export class EndpointPermits {
     return this.#takeIfFree(endpointId, endpoint, max) ?? this.#putOff(endpoint, max)
   }
 
-  /** As `acquire`, but who is likely to find a permit within 250 ms waits for it, up to a second. */
+  /** As `acquire`, but who is likely to find a permit within a second waits for it, up to two. */
   acquireSoon(endpointId: string, max = Number.POSITIVE_INFINITY): Acquired | Promise<Acquired> {
     const endpoint = this.#find(endpointId)
     const take = () => this.#takeIfFree(endpointId, endpoint, max)

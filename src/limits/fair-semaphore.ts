@@ -114,6 +114,7 @@ export class FairSemaphore {
   /** A key that was served is looked at again after the others. */
   #serve(): void {
     for (const [key, queue] of this.#queues) {
+      if (this.#running >= this.#bounds.atOnce) return
       const next = queue.find(({ worker }) => this.#fits(worker))
       if (!next) continue
       this.#leave(key, next)

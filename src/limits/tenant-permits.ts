@@ -14,8 +14,9 @@ import {
 const TIMES_FREE = 9
 /** And so many of them for endpoints that hold theirs for long: 50 of 250. */
 const TIMES_FREE_SLOW = 0.25
-/** Of the permits that are free, those in which jobs may wait for a tenant of which nothing is known yet. */
-const WAITING_FOR_UNKNOWN = 0.8
+/** Of the permits that are free, those in which jobs may wait for a tenant that is not known to give its own back soon. */
+const WAITING_UNLESS_QUICK = 0.8
+const QUICK_MS = 1_000
 
 /** A permit of a tenant, to be given back once; or none, and when to try again. */
 export type TenantAcquired =
@@ -64,7 +65,7 @@ export class TenantPermits {
     return full ? this.#putOff(full) : acquired
   }
 
-  /** As `acquire`, but who is likely to find a permit within 250 ms waits for it, up to a second. */
+  /** As `acquire`, but who is likely to find a permit within a second waits for it, up to two. */
   acquireSoon(tenantId: string, isSlow: boolean): TenantAcquired | Promise<TenantAcquired> {
     const rooms = this.#roomsOf(tenantId, isSlow)
     const { full, acquired } = this.#take(rooms)
@@ -142,9 +143,9 @@ const permitsOf = ({ taken }: Room): number => Math.max(taken, 1)
 const capOf = (isSlow: boolean, free: number): number =>
   free * (isSlow ? TIMES_FREE_SLOW : TIMES_FREE)
 
-/** Those of a tenant that may hang are not to keep those of others waiting. */
+/** Those of a tenant whose endpoints hang, or may do so, are not to keep those of others waiting. */
 const mayWait = ({ holdMs, waiting }: Room, free: number): boolean =>
-  holdMs !== null || waiting.length < free * WAITING_FOR_UNKNOWN
+  (holdMs !== null && holdMs <= QUICK_MS) || waiting.length < free * WAITING_UNLESS_QUICK
 
 function releaseOf(room: Room, since: number, now: number): void {
   room.taken -= 1

@@ -2,10 +2,12 @@
 const HOLD_MS_GUESS = 1_000
 /** Weight of the latest in the average. */
 const HOLD_WEIGHT = 1 / 8
-/** The queue looks for due jobs once a second; sooner is no use. Who finds a permit sooner waits for it here. */
+/** To put a job off and fetch it again costs as much as to send it; sooner is no use. */
 const RETRY_MS_MIN = 250
-/** Who waits here stays for so many times as long while the queue moves. */
-const WAITS_MAX = 4
+/** Who is likely to find a permit by then waits for it here. */
+const WAIT_MS_MAX = 1_000
+/** It may take twice as long while the queue moves. */
+const LOOKS_MAX = (2 * WAIT_MS_MAX) / RETRY_MS_MIN
 /** So that an endpoint that answers again is not left alone for long. */
 const RETRY_MS_MAX = 300_000
 
@@ -37,20 +39,24 @@ export function learnHold(queue: WaitQueue, heldMs: number): void {
   queue.holdMs = usualMs + (heldMs - usualMs) * HOLD_WEIGHT
 }
 
-/** Whether a permit was left a moment ago. */
-const isMoving = ({ movedAt }: WaitQueue, now: number): boolean => now - movedAt <= RETRY_MS_MIN
+/**
+ * Whether a permit was left a moment ago, or none could be: those that were taken together are left together. On a busy
+ * machine the first answer may take a second, and to put everybody off until then costs as much as to send it.
+ */
+const isMoving = ({ movedAt, holdMs }: WaitQueue, now: number): boolean =>
+  now - movedAt <= Math.min(Math.max(holdMs ?? HOLD_MS_GUESS, RETRY_MS_MIN), WAIT_MS_MAX)
 
 /** Whether nobody is in it, nor told to come. */
 export const isEmpty = ({ nextTryAt, waiting }: WaitQueue, now: number): boolean =>
   nextTryAt <= now && waiting.length === 0
 
 /**
- * Whether one more in the queue is likely to be let in before he would be told to come back. As long as nothing is known
- * of the permits: yes, since the first may be left any moment, and all who come by then would be put off.
+ * Whether one more in the queue is likely to be let in soon. As long as nothing is known of the permits: yes, since the
+ * first may be left any moment, and all who come by then would be put off.
  */
 export function isSoonFree(queue: WaitQueue, cap: number, now: number): boolean {
   const { waiting, holdMs } = queue
-  return isMoving(queue, now) && ((waiting.length + 1) * (holdMs ?? 0)) / cap <= RETRY_MS_MIN
+  return isMoving(queue, now) && ((waiting.length + 1) * (holdMs ?? 0)) / cap <= WAIT_MS_MAX
 }
 
 /** When to come back: at the end of the queue; beyond its bound by chance, lest all of those come together. */
@@ -75,14 +81,14 @@ export function waitInQueue<Acquired>(
   { acquire, giveUp, now }: { acquire(): Acquired | null; giveUp(): Acquired; now(): number },
 ): Promise<Acquired> {
   return new Promise((resolve) => {
-    let waits = 1
+    let looks = 1
     const leaveQueue = () => {
       clearTimeout(timer)
       queue.waiting.splice(queue.waiting.indexOf(waiting), 1)
     }
     const goOnOrLeave = () => {
-      if (waits < WAITS_MAX && isMoving(queue, now())) {
-        waits += 1
+      if (looks < LOOKS_MAX && isMoving(queue, now())) {
+        looks += 1
         timer.refresh()
         return
       }

@@ -25,6 +25,8 @@ export interface Bell {
   deaf(client: PoolClient): void
   /** A notification came that there are jobs, with this text. */
   rang(text: string): void
+  /** Some jobs that nobody rings for have become due. */
+  look(): void
   /** A fetch has begun. */
   looks(): void
   /** It has ended, with so many jobs. */
@@ -53,6 +55,7 @@ export function createBell(log: Log): Bell {
       sleeper = undefined
     },
     rang: (text) => sleeper?.rang(text),
+    look: () => look(),
     looks() {
       isLooking = true
     },

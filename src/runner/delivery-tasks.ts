@@ -5,6 +5,7 @@ import { InFlight } from '../limits/in-flight.ts'
 import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
+import type { Alarm } from './alarm.ts'
 import { createClaim } from './claim.ts'
 import { createDeliver } from './deliver.ts'
 import { createEndpointLimits } from './endpoint-limits.ts'
@@ -22,6 +23,8 @@ export interface DeliveryTasksOptions extends RunnerOptions {
   runnerId: string
   presence: Presence
   send: Sender['send']
+  /** Set for what was put off. */
+  alarm: Alarm
 }
 
 /** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan again. */
@@ -41,9 +44,10 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
     limitsOf: limits.of,
     inFlight,
     rateLimiter,
-    snooze: (snoozed) => {
+    snooze: async (snoozed) => {
       metrics.jobSnoozed()
-      return snooze(snoozed)
+      await snooze(snoozed)
+      options.alarm.set(snoozed.waitMs)
     },
     deliver,
     timeoutMs,

@@ -7,6 +7,7 @@ import { watchQueue } from '../queue/queue-metrics.ts'
 import { resilient } from '../queue/resilient-pool.ts'
 import { startWorkerPool } from '../queue/worker-pool.ts'
 import { createSender } from '../sending/send.ts'
+import { createAlarm } from './alarm.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
@@ -83,6 +84,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   options.metrics.watchPool('worker', pools.worker)
   watchQueue(options.metrics.registry, pools.own)
   let isListening = false
+  const alarm = createAlarm(bell.look)
   const { allow, proxy, httpsOnly } = options
   const sender = createSender({ allow, proxy, httpsOnly })
   const duties = startDuties({ ...options, pool: pools.own })
@@ -96,6 +98,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
         runnerId: id,
         presence,
         send: sender.send,
+        alarm,
       }),
       ...bulkTasks(pools.own, log),
     },
