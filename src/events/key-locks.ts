@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseUnavailable, isKeyBusy, keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { sizeOf, WAITING } from './waiting.ts'
+import { createRoom, WAITING } from './waiting.ts'
 
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 200
@@ -70,21 +70,6 @@ const keyOf = ({ tenant, idempotencyKey }: PublishItem) => JSON.stringify([tenan
 
 /** A twin that this process publishes has long ended by then, unless the database hangs. */
 const isLate = (since: number) => performance.now() - since > WAITING.waitMsMax
-
-/** Those that wait for a key are in no queue, and are bounded here. */
-function createRoom() {
-  let size = 0
-  return async <T>(items: readonly PublishItem[], work: () => Promise<T>): Promise<T> => {
-    const own = sizeOf(items)
-    if (size > 0 && size + own > WAITING.sizeMax) throw WAITING.refusal()
-    size += own
-    try {
-      return await work()
-    } finally {
-      size -= own
-    }
-  }
-}
 
 /**
  * Publishes until the key is free or `endsAt` has come: somebody else, another process or a producer's open

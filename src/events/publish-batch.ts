@@ -1,6 +1,4 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
-import { FairSemaphore } from '../limits/fair-semaphore.ts'
-import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
 import { isConflict, isTimeout } from '../postgres/outage.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import {
@@ -17,15 +15,13 @@ import {
 } from './publish.ts'
 import { BatchRefused, keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { sizeOf, WAITING } from './waiting.ts'
+import { createLanes, sizeOf, WAITING } from './waiting.ts'
 
 const LOCK_NOT_AVAILABLE = '55P03'
 /** Each holds a connection for as long as a statement of a thousand events takes. */
 export const LANES = 3
 /** One is left for others, however long the batches of a tenant with many endpoints take. */
 const LANES_OF_TENANT = LANES - 1
-/** Of batches, which are bounded by the memory that they hold. */
-const WAITING_MAX = 1_000
 
 /** Nothing was stored: events and endpoints multiply, and Postgres ended the statement. */
 export class BatchTooSlow extends Error {
@@ -63,15 +59,13 @@ export function createBatchPublisher({
   keyWaitMsMax?: number
 }): BatchPublisher {
   const explain = createExplainer(pool)
-  const inLane = createLanes()
-  const publishIn = (items: readonly PublishItem[]) =>
-    inLane(items, () => publishAll(pool, explain, items))
-  const waiting = createBoundedBatcher<readonly PublishItem[], Published[]>({
-    ...WAITING,
+  const waiting = createLanes<readonly PublishItem[], Published[]>({
+    atOnce: LANES,
+    atOncePerTenant: LANES_OF_TENANT,
+    waitMsMax: WAITING.waitMsMax,
+    tenantOf,
     sizeOf,
-    run: (batches) => Promise.all(batches.map(publishIn)),
-    maxItems: 1,
-    lanes: WAITING_MAX,
+    run: (items) => publishAll(pool, explain, items),
   })
   const underWay = createUnderWay()
   return {
@@ -81,27 +75,6 @@ export function createBatchPublisher({
       return underWay.add(keyLocks.all(items, publish))
     },
     idle: underWay.idle,
-  }
-}
-
-/** Lanes of the database, to tenants in turn; who waits too long for one is refused as by a database that hangs. */
-function createLanes() {
-  const semaphore = new FairSemaphore({
-    atOnce: LANES,
-    atOncePerKey: LANES_OF_TENANT,
-    waiting: WAITING_MAX,
-    waitingPerKey: WAITING_MAX,
-    waitMs: WAITING.waitMsMax,
-  })
-  return async <T>(items: readonly PublishItem[], run: () => Promise<T>): Promise<T> => {
-    const release = await semaphore.acquire({ key: tenantOf(items) }).catch(() => {
-      throw WAITING.refusal()
-    })
-    try {
-      return await run()
-    } finally {
-      release()
-    }
   }
 }
 

@@ -4,7 +4,8 @@ import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 import type { Published, Publisher, PublishItem } from './publisher.ts'
-import { sizeOf, WAITING } from './waiting.ts'
+import { createLanes, sizeOf, WAITING } from './waiting.ts'
+import { createWidths } from './widths.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
 const EVENTS_IN_BATCH_MAX = 100
@@ -29,7 +30,8 @@ export const TRIES_MAX = 3
 /**
  * Publishes what arrives at about the same time in one transaction.
  *
- * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it.
+ * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it. So do those of a
+ * tenant whose events have many deliveries, in turn with those of other tenants.
  * Events with an idempotency key go in batches of their own, those without never wait for a key. One whose key
  * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
  * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
@@ -61,21 +63,31 @@ export function createPublisher({
     })
   const usual = { lanes, keyWait: KEY_WAIT }
   const plain = batcher(EVENTS_IN_BATCH_MAX, usual)
-  const large = batcher(1, usual)
   const keyed = batcher(EVENTS_IN_BATCH_MAX, usual)
   const held = batcher(HELD_IN_BATCH_MAX, { lanes: 1, keyWait: HELD_KEY_WAIT })
+  const alone = createLanes<PublishItem, Published>({
+    atOnce: lanes + 1,
+    atOncePerTenant: lanes,
+    waitMsMax,
+    tenantOf: ({ tenant }) => tenant,
+    sizeOf: (item) => sizeOf([item]),
+    run: (item) => publishAlone({ pool, explain, keyWait: KEY_WAIT }, item),
+  })
+  const widths = createWidths()
+  const storeIn = (item: PublishItem, together: typeof plain) =>
+    widths.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
+  const store = (item: PublishItem, together: typeof plain) =>
+    item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
   const underWay = createUnderWay()
   return {
     publish: (item) => {
-      const { add } = item.body.length > LARGE_BODY_LENGTH ? large : keyed
-      if (item.idempotencyKey === null) return (add === large.add ? large : plain).add(item)
+      if (item.idempotencyKey === null) return underWay.add(store(item, plain))
       const endsAt = performance.now() + keyWaitMsMax
-      const publish = () => whileBusy(() => add(item), { again: () => held.add(item), endsAt })
+      const publish = () =>
+        whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
       return underWay.add(keyLocks.one(item, endsAt, publish))
     },
-    async idle() {
-      await Promise.all([plain.idle(), large.idle(), underWay.idle()])
-    },
+    idle: underWay.idle,
   }
 }
 
@@ -209,8 +221,9 @@ export function createUnderWay() {
   const all = new Set<Promise<unknown>>()
   return {
     add<T>(one: Promise<T>): Promise<T> {
-      all.add(one)
-      return one.finally(() => all.delete(one))
+      const ended = one.finally(() => all.delete(ended))
+      all.add(ended)
+      return ended
     },
     async idle() {
       while (all.size > 0) await Promise.allSettled(all)

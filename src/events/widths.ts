@@ -1,0 +1,73 @@
+import { SweptMap } from '../limits/swept-map.ts'
+import { isTimeout } from '../postgres/outage.ts'
+import { isKeyBusy, PublishRefused } from './publish-refused.ts'
+import type { Published, PublishItem } from './publisher.ts'
+import { createRoom } from './waiting.ts'
+
+/** With a full batch of a hundred, a thousand deliveries: some 25 ms, which is what others in the batch may wait. */
+const NARROW_DELIVERIES_MAX = 10
+/** Endpoints may be added meanwhile. */
+const KEPT_MS = 10_000
+/** Of what was learned, so much is left after each event that has fewer deliveries. */
+const KEPT_OF_EACH = 7 / 8
+
+/** The ways in which an event can be stored. */
+export interface Ways {
+  alone(): Promise<Published>
+  together(): Promise<Published>
+}
+
+/** What the events of each tenant cost of late, by the deliveries that they have. */
+export interface Widths {
+  /**
+   * Stores an event together with others, or alone when it is likely to have many deliveries: others would wait for
+   * all of them. The first event of a tenant goes alone, and those that come meanwhile wait until it has told.
+   */
+  store(item: PublishItem, ways: Ways): Promise<Published>
+}
+
+export function createWidths(now: () => number = () => performance.now()): Widths {
+  const known = new SweptMap<{ deliveries: number; at: number }>(({ at }) => now() - at > KEPT_MS)
+  /** Resolve with whether those that come meanwhile may go together although nothing is known. */
+  const firsts = new Map<string, Promise<boolean>>()
+  const inRoom = createRoom()
+
+  const widthOf = (tenant: string): number | null => {
+    const width = known.get(tenant)
+    return width && now() - width.at <= KEPT_MS ? width.deliveries : null
+  }
+  const learn = (tenant: string, { deliveries }: Published) => {
+    const before = (widthOf(tenant) ?? 0) * KEPT_OF_EACH
+    known.set(tenant, { deliveries: Math.max(deliveries, before), at: now() })
+  }
+  const storeNext = async (item: PublishItem, ways: Ways, ifUnknown: boolean) => {
+    const width = widthOf(item.tenant)
+    const isNarrow = width === null ? ifUnknown : width <= NARROW_DELIVERIES_MAX
+    const published = await (isNarrow ? ways.together() : ways.alone())
+    learn(item.tenant, published)
+    return published
+  }
+  const storeFirst = (item: PublishItem, ways: Ways): Promise<Published> => {
+    const first = storeNext(item, ways, false)
+    // Its own caller is told why it failed.
+    const isOver = first.then(() => false, saysNothing).finally(() => firsts.delete(item.tenant))
+    firsts.set(item.tenant, isOver)
+    return first
+  }
+  return {
+    async store(item, ways) {
+      if (widthOf(item.tenant) !== null) return await storeNext(item, ways, false)
+      const first = firsts.get(item.tenant)
+      if (!first) return await storeFirst(item, ways)
+      return await storeNext(item, ways, await inRoom([item], () => first))
+    },
+  }
+}
+
+/**
+ * Whether it failed by no fault of its tenant: one that was refused or took too long may be followed by wide ones. To wait
+ * alone for keys that somebody holds, one after another, would take too long.
+ */
+const saysNothing = (error: unknown): boolean =>
+  isKeyBusy(error) ||
+  !(error instanceof PublishRefused || (error instanceof Error && isTimeout(error.cause)))
