@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { FairSemaphore, TooManyAtOnce } from '../limits/fair-semaphore.ts'
 import { createMistakeLimiter, type MistakeLimiter } from '../limits/request-limiter.ts'
 import type { Redis } from '../redis/redis.ts'
@@ -123,17 +124,20 @@ async function permitOf(taking: Promise<() => void>): Promise<() => void> {
   }
 }
 
-/** Keys that were right; the oldest go first. */
+/** Keys that were right. */
 function createKnown(always: ReadonlySet<string>, now: () => number) {
-  const until = new Map<string, number>()
+  const lately = new LRUCache<string, true>({
+    max: KNOWN_MAX,
+    ttl: KNOWN_MS_MAX,
+    ttlResolution: 0,
+    perf: { now },
+  })
   return {
-    has: (name: string): boolean => always.has(name) || (until.get(name) ?? 0) > now(),
+    has: (name: string): boolean => always.has(name) || lately.has(name),
     /** Remembers what was found, or forgets what was not; answers it. */
     note<T>(name: string, found: T | null): T | null {
-      until.delete(name)
-      if (found !== null && !always.has(name)) until.set(name, now() + KNOWN_MS_MAX)
-      const [oldest] = until.keys()
-      if (until.size > KNOWN_MAX && oldest !== undefined) until.delete(oldest)
+      if (found === null) lately.delete(name)
+      else if (!always.has(name)) lately.set(name, true)
       return found
     },
   }

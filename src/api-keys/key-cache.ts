@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+
 /** How long a revoked key may go on working in a process that has just seen it. */
 const CACHED_MS_MAX = 5_000
 /** More keys than one process sees in five seconds; about 2 MB. */
@@ -18,31 +20,28 @@ export function createKeyCache<Found>(
   find: (hash: Buffer) => Promise<Found | null>,
   now: () => number,
 ): KeyCache<Found> {
-  const cache = new Map<string, { found: Promise<Found | null>; until: number }>()
+  const cache = new LRUCache<string, Promise<Found | null>>({
+    max: CACHED_KEYS_MAX,
+    ttl: CACHED_MS_MAX,
+    ttlResolution: 0,
+    perf: { now },
+  })
 
   return {
     async find(hash) {
       const name = nameOf(hash)
       const cached = cache.get(name)
-      if (cached && cached.until > now()) return cached.found
+      if (cached) return cached
 
       // From the start of the query: what it reads may be revoked before its answer arrives.
-      const entry = { found: find(hash), until: now() + CACHED_MS_MAX }
-      cache.delete(name)
-      cache.set(name, entry)
-      forgetOldest(cache)
-      const forget = () => void (cache.get(name) === entry && cache.delete(name))
-      entry.found.then((found) => found ?? forget(), forget)
-      return entry.found
+      const found = find(hash)
+      cache.set(name, found)
+      const forget = () => void (cache.peek(name) === found && cache.delete(name))
+      found.then((key) => key ?? forget(), forget)
+      return found
     },
     forget: (hash) => void cache.delete(nameOf(hash)),
   }
 }
 
 const nameOf = (hash: Buffer): string => hash.toString('base64')
-
-function forgetOldest(cache: Map<string, unknown>): void {
-  if (cache.size <= CACHED_KEYS_MAX) return
-  const [oldest] = cache.keys()
-  if (oldest !== undefined) cache.delete(oldest)
-}

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import type { ApiKeyId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
 import { CACHED_KEYS_MAX } from './key-cache.ts'
@@ -28,8 +29,12 @@ export function createKeyUsage(options: {
   now: () => number
 }): KeyUsage {
   const { database, now } = options
-  /** When each was last noted, the oldest first. */
-  const noted = new Map<ApiKeyId, number>()
+  const noted = new LRUCache<ApiKeyId, true>({
+    max: CACHED_KEYS_MAX,
+    ttl: NOTED_EVERY_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
   const waiting = new Set<ApiKeyId>()
   let writing: Promise<void> | undefined
 
@@ -44,10 +49,8 @@ export function createKeyUsage(options: {
 
   return {
     note(id) {
-      if (now() - (noted.get(id) ?? Number.NEGATIVE_INFINITY) < NOTED_EVERY_MS) return
-      noted.delete(id)
-      noted.set(id, now())
-      if (noted.size > CACHED_KEYS_MAX) forgetOldest(noted)
+      if (noted.has(id)) return
+      noted.set(id, true)
       waiting.add(id)
       writing ??= writeAll()
     },
@@ -68,9 +71,4 @@ async function write(database: Kysely<Database>, ids: ApiKeyId[]): Promise<void>
       for update skip locked
     ) as due
     where k.id = due.id`.execute(database)
-}
-
-function forgetOldest(noted: Map<ApiKeyId, number>): void {
-  const [oldest] = noted.keys()
-  if (oldest !== undefined) noted.delete(oldest)
 }

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { LRUCache } from 'lru-cache'
 import { follow, withFilterOptions } from '../attempts/follow.ts'
 import type { FollowedAttempt } from '../client/client.ts'
 import { parseSecret } from '../sending/signature.ts'
@@ -79,12 +80,10 @@ function urlOf(text: string): string {
 
 /** An event comes once, from whichever endpoint has it first; again when somebody has it sent again. */
 function createMemory(): (one: FollowedAttempt) => boolean {
-  const known = new Set<string>()
+  const known = new LRUCache<string, true>({ max: REMEMBERED_MAX })
   return ({ attempt, delivery: { eventId } }) => {
     if (attempt.trigger === 'schedule' && known.has(eventId)) return false
-    known.add(eventId)
-    const [oldest] = known
-    if (known.size > REMEMBERED_MAX && oldest !== undefined) known.delete(oldest)
+    known.set(eventId, true)
     return true
   }
 }

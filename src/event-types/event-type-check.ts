@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import { SweptMap } from '../limits/swept-map.ts'
+import { LRUCache } from 'lru-cache'
 import type { Database } from '../postgres/schema.ts'
 import type { SchemaCompiler, Validate } from './schema-compiler.ts'
 import { SchemaInvalid } from './schema-compiler.ts'
@@ -23,6 +23,8 @@ const VIOLATIONS_MAX = 100
 const QUICK_MS_MAX = 25
 /** For so long events of a tenant and type that were not checked by then go to the thread at once. */
 const SLOW_MS = 60_000
+/** Tenants and types; more cost each 25 ms once in a while. */
+const SLOW_MAX = 10_000
 
 export interface CheckedEvent {
   /** Key of the tenant, whose time a slow check takes. */
@@ -102,15 +104,20 @@ export function createEventTypeCheck(options: EventTypeCheckOptions): EventTypeC
 /** Checks at once what can be checked quickly, and the rest in a thread. */
 function createCheck(now: () => number) {
   const slowChecks = createSlowChecks()
-  const slowUntil = new SweptMap<number>((until) => until <= now())
+  const slow = new LRUCache<string, true>({
+    max: SLOW_MAX,
+    ttl: SLOW_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
   return ({ tenant, type, data }: CheckedEvent, { validate, text }: Compiled) => {
     const which = `${tenant} ${type}`
-    if ((slowUntil.get(which) ?? 0) <= now()) {
+    if (!slow.has(which)) {
       try {
         return validate(data, QUICK_MS_MAX)
       } catch (error) {
         if (!(error instanceof TookTooLong)) throw error
-        slowUntil.set(which, now() + SLOW_MS)
+        slow.set(which, true)
       }
     }
     return slowChecks.check(tenant, text, data)
@@ -180,7 +187,9 @@ interface Compiled {
 
 /** Compiles a schema when it is first needed, and forgets those that were not for the longest time. */
 function createCompiled({ database, compiler }: EventTypeCheckOptions) {
-  const cache = new Map<string, { version: string; compiled: Promise<Compiled> }>()
+  const cache = new LRUCache<string, { version: string; compiled: Promise<Compiled> }>({
+    max: COMPILED_MAX,
+  })
 
   const compile = async (type: string): Promise<Compiled> => {
     const row = await database
@@ -193,13 +202,11 @@ function createCompiled({ database, compiler }: EventTypeCheckOptions) {
   }
   return {
     async get(type: string, version: string): Promise<Compiled> {
-      let entry = cache.get(type)
-      if (entry?.version !== version) entry = { version, compiled: compile(type) }
-      cache.delete(type)
+      const known = cache.get(type)
+      if (known?.version === version) return known.compiled
+      const entry = { version, compiled: compile(type) }
       cache.set(type, entry)
-      const [oldest] = cache.keys()
-      if (cache.size > COMPILED_MAX && oldest !== undefined) cache.delete(oldest)
-      entry.compiled.catch(() => cache.get(type) === entry && cache.delete(type))
+      entry.compiled.catch(() => cache.peek(type) === entry && cache.delete(type))
       return entry.compiled
     },
   }

@@ -1,5 +1,6 @@
 /** Run in a thread by `slow-checks.ts`: checks data against schemas, each check within its time. */
 import { parentPort } from 'node:worker_threads'
+import { LRUCache } from 'lru-cache'
 import { createSchemaCompiler, type Validate } from './schema-compiler.ts'
 
 export interface SlowCheck {
@@ -13,14 +14,11 @@ export interface SlowCheck {
 const COMPILED_MAX = 50
 
 const compiler = createSchemaCompiler()
-const compiled = new Map<string, Validate>()
+const compiled = new LRUCache<string, Validate>({ max: COMPILED_MAX })
 
 function validatorOf(schema: string): Validate {
   const validate = compiled.get(schema) ?? compiler.compile(JSON.parse(schema))
-  compiled.delete(schema)
   compiled.set(schema, validate)
-  const [oldest] = compiled.keys()
-  if (compiled.size > COMPILED_MAX && oldest !== undefined) compiled.delete(oldest)
   return validate
 }
 

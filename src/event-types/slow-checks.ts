@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
+import { LRUCache } from 'lru-cache'
 import { FairSemaphore } from '../limits/fair-semaphore.ts'
-import { SweptMap } from '../limits/swept-map.ts'
 import type { Violation } from './schema-rules.ts'
 
 /** Each check takes up to 100 ms: a tenant is passed by others, and has no more waiting than its budget pays for. */
@@ -11,6 +11,8 @@ const TURNS = {
 /** Of one tenant in a window; 20 events whose check never ends. */
 const BUDGET_MS = 2_000
 const WINDOW_MS = 10_000
+/** More than the thread serves in a window. */
+const TENANTS_MAX = 10_000
 /** Compiling may take a second, checking a tenth of one; a thread that takes longer hangs, or was short of memory. */
 const ANSWER_MS_MAX = 5_000
 const MEMORY_MB_MAX = 256
@@ -39,16 +41,21 @@ export interface SlowChecks {
 
 /**
  * Where events are checked whose schema does not let them be checked quickly: one thread for the process, which
- * tenants use in semaphore and each for a share of the time. Started by the first such event.
+ * tenants use in turns and each for a share of the time. Started by the first such event.
  */
 export function createSlowChecks({ now = () => performance.now() } = {}): SlowChecks {
   const semaphore = new FairSemaphore(TURNS)
-  const used = new SweptMap<{ ms: number; endsAt: number }>(({ endsAt }) => endsAt <= now())
+  const used = new LRUCache<string, { ms: number; endsAt: number }>({
+    max: TENANTS_MAX,
+    ttl: WINDOW_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
   const thread = createThread()
 
   const budgetOf = (tenant: string) => {
     const known = used.get(tenant)
-    if (known && known.endsAt > now()) return known
+    if (known) return known
     const budget = { ms: 0, endsAt: now() + WINDOW_MS }
     used.set(tenant, budget)
     return budget

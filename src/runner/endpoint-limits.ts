@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader'
+import { LRUCache } from 'lru-cache'
 import type { Pool } from 'pg'
 import type { EndpointId, TenantId } from '../ids.ts'
 
@@ -40,17 +41,20 @@ export function createEndpointLimits(
   pool: Pool,
   now: () => number = () => performance.now(),
 ): KeptEndpointLimits {
-  const known = new Map<EndpointId, { limits: EndpointLimits; untilMs: number }>()
+  const known = new LRUCache<EndpointId, EndpointLimits>({
+    max: ENDPOINTS_MAX,
+    ttl: KEPT_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
   const loader = new DataLoader((ids: readonly EndpointId[]) => load(pool, ids), { cache: false })
 
   return {
     of(endpointId, rateVersion = 0) {
       const kept = known.get(endpointId)
-      const isFresh = kept && kept.untilMs > now() && kept.limits.rateVersion >= rateVersion
-      if (isFresh) return kept.limits
+      if (kept && kept.rateVersion >= rateVersion) return kept
       return loader.load(endpointId).then((limits) => {
-        if (known.size >= ENDPOINTS_MAX) known.clear()
-        known.set(endpointId, { limits, untilMs: now() + KEPT_MS })
+        known.set(endpointId, limits)
         return limits
       })
     },

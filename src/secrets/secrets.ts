@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 
 const ALGORITHM = 'aes-256-gcm'
 const KEY_BYTES = 32
@@ -64,7 +65,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
   if (!current || keys.some((key) => key.length !== KEY_BYTES)) {
     throw new RangeError(`a secret box needs keys of ${KEY_BYTES} bytes, at least one`)
   }
-  const cache = new Map<string, string>()
+  const cache = new LRUCache<string, string>({ max: CACHED_SECRETS_MAX })
 
   return {
     encrypt: (secret, endpointId, purpose) =>
@@ -75,7 +76,6 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
       if (secret === undefined) {
         secret = decrypt(ring, encrypted, endpointId, purpose)
         if (encrypted.length > CACHED_LENGTH_MAX) return secret
-        if (cache.size >= CACHED_SECRETS_MAX) cache.clear()
         cache.set(name, secret)
       }
       return secret

@@ -4,6 +4,7 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import ipaddr from 'ipaddr.js'
+import { LRUCache } from 'lru-cache'
 import { createDirectDial, type Dial, Dialing, millisecondsSince, serverNameOf } from './dial.ts'
 import type { VettedLookup } from './egress.ts'
 import type { Failure } from './failure.ts'
@@ -265,12 +266,13 @@ function createCertifiedSets(setsMax: number) {
     users: number
     isKept: boolean
   }
-  const entries = new Map<string, Entry>()
-  const drop = (id: string, entry: Entry) => {
-    entries.delete(id)
-    entry.isKept = false
-    if (entry.users === 0) entry.destroy()
-  }
+  const entries = new LRUCache<string, Entry>({
+    max: setsMax,
+    dispose(entry) {
+      entry.isKept = false
+      if (entry.users === 0) entry.destroy()
+    },
+  })
   return {
     lease(id: string, create: () => AgentSet | null): Lease | null {
       const found = entries.get(id)
@@ -278,10 +280,7 @@ function createCertifiedSets(setsMax: number) {
       if (!made) return null
       const entry: Entry = found ?? { ...made, users: 0, isKept: true }
       entry.users += 1
-      entries.delete(id)
-      entries.set(id, entry)
-      const [oldest] = entries
-      if (entries.size > setsMax && oldest) drop(...oldest)
+      if (!found) entries.set(id, entry)
       return {
         pooled: entry.pooled,
         fresh: entry.fresh,

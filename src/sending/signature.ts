@@ -9,6 +9,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import {
   fromStoredForm,
   InvalidSecret,
@@ -158,14 +159,13 @@ function hmac(key: KeyObject, content: Buffer): Buffer {
 }
 
 /** Remembers a pure function's results, so the one piece of state at module level is harmless. */
-const importedKeys = new Map<string, SigningKey>()
+const importedKeys = new LRUCache<string, SigningKey>({ max: KEYS_CACHED_MAX })
 
 /** Importing a key costs more than signing with it, and an endpoint's secrets seldom change. */
 function importedKey(secret: string): SigningKey {
   let key = importedKeys.get(secret)
   if (!key) {
     key = parseSecret(secret)
-    if (importedKeys.size >= KEYS_CACHED_MAX) importedKeys.clear()
     importedKeys.set(secret, key)
   }
   return key
