@@ -17,7 +17,7 @@ mkdir -p "$programs"
 bare=$(dpkg-query --show --showformat '${Package} ${Essential}\n' | sed -n 's/ yes$//p')
 # shellcheck disable=SC2086 # one word a package
 dpkg-query --listfiles $bare passwd | grep -E '^(/usr)?/s?bin/[^/]+$' | xargs ln -sft "$programs"
-for program in awk node npm npx $(sed '/^#/d; s/ .*//' "$list"); do
+for program in awk node npm npx $(sed '/^#/d; s/ .* or / /; t; s/ .*//' "$list"); do
   if path=$(command -v "$program"); then ln -sf "$path" "$programs"; fi
 done
 echo "$root/node_modules/.bin:$programs"

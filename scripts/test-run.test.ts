@@ -1,6 +1,6 @@
 /** What surrounds a run of tests: which programs are found, and what is told of the run afterwards. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { missing } from '../src/testing/programs.ts'
@@ -104,7 +104,15 @@ t.test('on a bare machine everything is installed that tests start', async (t) =
   const bare = createPrograms(t, [])
   symlinkSync('/usr/bin/dirname', join(bare, 'dirname'))
   const installed = run(['install-test-programs.sh'], programs, bare).split('\n').at(-1)?.split(' ')
-  for (const name of ['redis-server', 'openssl', 'curl', 'prometheus', 'chromium', 'zsh', 'fish']) {
+  for (const name of [
+    'redis-server',
+    'openssl',
+    'curl',
+    'prometheus',
+    'chromium-headless-shell',
+    'zsh',
+    'fish',
+  ]) {
     t.ok(installed?.includes(name), name)
   }
   t.match(
@@ -112,6 +120,25 @@ t.test('on a bare machine everything is installed that tests start', async (t) =
     'step programs scripts/install-test-programs.sh',
   )
 })
+
+t.test(
+  'where a program that will do is there, one that cannot be installed is done without',
+  async (t) => {
+    const listed = readFileSync(join(root, 'scripts/test-programs.txt'), 'utf8').split('\n')
+    const names = listed
+      .map((line) => line.split(' ')[0] ?? '')
+      .filter((name) => /^[a-z-]+$/.test(name))
+    const others = names.filter((name) => name !== 'chromium-headless-shell')
+    const programs = createPrograms(t, [...others, 'chromium'])
+    for (const name of ['dirname', 'sh', 'env'])
+      symlinkSync(`/usr/bin/${name}`, join(programs, name))
+    const failing = '#!/bin/sh\nexit 1\n'
+    writeFileSync(join(programs, 'apt-get'), failing, { mode: 0o755 })
+    t.equal(run(['install-test-programs.sh'], programs, '/nowhere'), '')
+    rmSync(join(programs, 'chromium'))
+    t.throws(() => run(['install-test-programs.sh'], programs, '/nowhere'))
+  },
+)
 
 t.test('no test can be skipped for want of a program that is not listed', async (t) => {
   t.throws(() => missing('a-program-of-mine'), /a-program-of-mine is not in .*test-programs\.txt/)

@@ -3,8 +3,11 @@ import { createRequire } from 'node:module'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findProgram } from '../programs.ts'
 
-/** As Debian, Ubuntu, Fedora, Arch and Google call it. */
-const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
+/**
+ * As Debian, Ubuntu, Fedora, Arch and Google call it. The first is Chromium without what shows it to a person: a
+ * window takes it a third of the processor.
+ */
+const PROGRAMS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 /** Axe's words for what keeps somebody from using a page. */
 const SERIOUS = new Set(['serious', 'critical'])
@@ -15,7 +18,8 @@ const REPORT_VIOLATIONS = `document.addEventListener('securitypolicyviolation', 
   console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile)
 })`
 /** For a test that is skipped; in CI nothing may be. */
-export const NO_BROWSER = 'there is no browser to test with: apt-get install chromium'
+export const NO_BROWSER =
+  'there is no browser to test with: apt-get install chromium-headless-shell'
 
 type Lifetime = { teardown(done: () => unknown): void }
 
