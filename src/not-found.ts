@@ -1,8 +1,8 @@
 export class EndpointNotFound extends Error {
   override readonly name = 'EndpointNotFound'
   readonly code = 'endpoint_not_found'
-  constructor() {
-    super('the tenant has no endpoint with this id')
+  constructor(options?: ErrorOptions) {
+    super('the tenant has no endpoint with this id', options)
   }
 }
 
@@ -13,4 +13,10 @@ export class TenantNotFound extends Error {
   constructor(options?: ErrorOptions) {
     super('there is no tenant with this key', options)
   }
+}
+
+/** Of an address that names something by its id alone. */
+export class NothingFound extends Error {
+  override readonly name = 'NothingFound'
+  readonly code = 'thing_not_found'
 }

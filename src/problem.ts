@@ -120,9 +120,9 @@ export function answerError(c: Context, error: Error): { response: Response; isO
   return { response, isOurFault: body.status >= 500 }
 }
 
-/** The document that a problem is answered with. */
-export function problemBody(problem: Problem) {
-  return bodyOf(describe(problem))
+/** The document that an error is answered with. */
+export function problemBody(error: Error) {
+  return bodyOf(describe(error))
 }
 
 function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {

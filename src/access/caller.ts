@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
+import { asActor, currentActor } from '../postgres/actor.ts'
 import type { Scope } from '../postgres/schema.ts'
 
 /** The one who made a request: what a valid key entitles to. */
@@ -22,6 +23,17 @@ export function countedAs({ apiKeyId, portalLinkId }: Caller): ApiKeyId | Portal
 export function auditName({ apiKeyId, portalLinkId }: Caller): string {
   if (portalLinkId !== undefined) return `portal link ${portalLinkId}`
   return apiKeyId === null ? 'admin key' : `api key ${apiKeyId}`
+}
+
+/** Whether the key or link has the scope; `admin` includes the others. */
+export function holds({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
+  return scopes.has(scope) || scopes.has('admin')
+}
+
+/** Runs `work` on behalf of the caller: the audit log then names them, and the address that the request came from. */
+export function onBehalfOf<T>(caller: Caller, work: () => T): T {
+  const { client = '' } = currentActor() ?? {}
+  return asActor({ who: auditName(caller), client }, work)
 }
 
 /** What is stored of a key, and what it is found by. */

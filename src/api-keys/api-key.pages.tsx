@@ -8,9 +8,9 @@ import {
   type FormState,
   TextField,
 } from '../console/fields.tsx'
-import { PAGE_ROWS } from '../console/filters.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
+import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import {
   Badge,
   Command,
@@ -23,8 +23,11 @@ import {
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
-import { type ApiKeyId, sessionId } from '../ids.ts'
+import { parseSettings } from '../http/request-body.ts'
+import { apiKeyId, sessionId } from '../ids.ts'
 import type { ListedSession, Sessions } from '../sessions/sessions.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import { issueKey, keyOf, newKeyInput } from './api-key.routes.ts'
 import type { ApiKey, ApiKeys } from './api-keys.ts'
 
 const PATH = '/console/keys'
@@ -40,76 +43,85 @@ const SAID: Record<string, string> = {
   ended: 'The session is over.',
 }
 
-export function addKeyPages(
-  app: Hono<PageEnv>,
-  options: { render: RenderPage; apiKeys: Pick<ApiKeys, 'list'>; sessions: Sessions },
-): void {
-  const { render, apiKeys, sessions } = options
+export interface KeyPages {
+  render: RenderPage
+  apiKeys: Pick<ApiKeys, 'list' | 'issue' | 'revoke'>
+  sessions: Pick<Sessions, 'list' | 'end'>
+  tenants: Pick<Tenants, 'find'>
+}
+
+type C = Context<PageEnv>
+
+export function addKeyPages(app: Hono<PageEnv>, pages: KeyPages): void {
   const managing = requireScope('admin')
+  app.get('/keys', managing, (c) => showList(c, pages))
+  app.post('/keys', managing, (c) => create(c, pages))
+  app.post('/keys/:id/revoke', managing, (c) => revoke(c, pages))
+  app.post('/sessions/:id/end', managing, (c) => endSession(c, pages))
+}
 
-  const list = async (
-    c: Context<PageEnv>,
-    { form = EMPTY_FORM, made }: { form?: FormState; made?: string } = {},
-  ) => {
-    const before = c.req.query('before')
-    const rows = await apiKeys.list({
-      limit: PAGE_ROWS + 1,
-      before: sessionId.safeParse(before).success ? (before as ApiKeyId) : null,
-    })
-    const shown = rows.slice(0, PAGE_ROWS)
-    const next = rows.length > PAGE_ROWS ? `${PATH}?before=${shown.at(-1)?.id}` : null
-    const said = saidOf(SAID, c)
-    return render(
-      c,
-      { title: 'Keys', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
-      <>
-        <h1>API keys</h1>
-        {said && <Notice tone="good">{said}</Notice>}
-        {made !== undefined && <Made apiKey={made} />}
-        <NewKey form={form} />
-        {shown.length === 0 ? <Nothing /> : <KeyTable keys={shown} />}
-        <Pager next={next} />
-        <h2>Who has signed in</h2>
-        <SessionTable sessions={await sessions.list()} own={c.get('viewer').session.id} />
-      </>,
+/** A form that was sent, or what it has made. */
+interface Sent {
+  form?: FormState
+  made?: string
+}
+
+async function showList(c: C, pages: KeyPages, { form = EMPTY_FORM, made }: Sent = {}) {
+  const before = apiKeyId.safeParse(c.req.query('before')).data ?? null
+  const { shown, next } = pageOf(await pages.apiKeys.list({ limit: PAGE_ROWS + 1, before }))
+  const said = saidOf(SAID, c)
+  return pages.render(
+    c,
+    { title: 'Keys', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    <>
+      <h1>API keys</h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      {made !== undefined && <Made apiKey={made} />}
+      <NewKey form={form} />
+      {shown.length === 0 ? <Nothing /> : <KeyTable keys={shown} />}
+      <Pager next={next && `${PATH}?before=${next}`} />
+      <h2>Who has signed in</h2>
+      <SessionTable sessions={await pages.sessions.list()} own={c.get('viewer').session.id} />
+    </>,
+  )
+}
+
+async function create(c: C, pages: KeyPages) {
+  const values = await readForm(c)
+  try {
+    const input = parseSettings(newKeyInput, bodyOf(values))
+    const { key } = await issueKey(pages, input, auditName(c.get('viewer').caller))
+    return await showList(c, pages, { made: key })
+  } catch (error) {
+    const form = refusedForm({ ...values, scopes: '' }, error, (path) =>
+      path.replace(/[.[].*$/, '').replace('expiresAt', 'expires'),
     )
+    return showList(c, pages, { form })
   }
-  app.get('/keys', managing, (c) => list(c))
+}
 
-  app.post('/keys', managing, async (c) => {
-    const values = await readForm(c)
-    const { name = '', tenant = '', expires = '' } = values
-    try {
-      const scopes = SCOPES.map(([scope]) => scope).filter((scope) => values[`scopes.${scope}`])
-      const { key } = await c.get('viewer').api.request('POST /api/keys', {
-        body: {
-          name,
-          scopes: scopes as ApiKey['scopes'],
-          tenant: tenant === '' ? null : tenant,
-          expiresAt: expires === '' ? null : `${expires}Z`,
-        },
-      })
-      return await list(c, { made: key })
-    } catch (error) {
-      const form = refusedForm({ ...values, scopes: '' }, error, (path) =>
-        path.replace(/[.[].*$/, '').replace('expiresAt', 'expires'),
-      )
-      return list(c, { form })
-    }
-  })
+/** As the API takes it; what cannot be read goes along as it is. */
+function bodyOf(values: Record<string, string>) {
+  const { name = '', tenant = '', expires = '' } = values
+  return {
+    name,
+    scopes: SCOPES.map(([scope]) => scope).filter((scope) => values[`scopes.${scope}`]),
+    tenant: tenant === '' ? null : tenant,
+    expiresAt: expires === '' ? null : `${expires}Z`,
+  }
+}
 
-  app.post('/keys/:id/revoke', managing, async (c) => {
-    const id = c.req.param('id')
-    await c.get('viewer').api.request('DELETE /api/keys/{id}', { path: { id } })
-    return c.redirect(`${PATH}?said=revoked`, 303)
-  })
+async function revoke(c: C, { apiKeys }: KeyPages) {
+  const id = keyOf({ id: c.req.param('id') ?? '' })
+  await apiKeys.revoke(id, auditName(c.get('viewer').caller))
+  return c.redirect(`${PATH}?said=revoked`, 303)
+}
 
-  app.post('/sessions/:id/end', managing, async (c) => {
-    const id = sessionId.safeParse(c.req.param('id'))
-    const by = { who: auditName(c.get('viewer').caller), client: c.get('client').address }
-    if (id.success) await sessions.end(id.data, { ...by, action: 'end_session' })
-    return c.redirect(`${PATH}?said=ended`, 303)
-  })
+async function endSession(c: C, { sessions }: KeyPages) {
+  const id = sessionId.safeParse(c.req.param('id'))
+  const by = { who: auditName(c.get('viewer').caller), client: c.get('client').address }
+  if (id.success) await sessions.end(id.data, { ...by, action: 'end_session' })
+  return c.redirect(`${PATH}?said=ended`, 303)
 }
 
 function Made({ apiKey }: { apiKey: string }) {

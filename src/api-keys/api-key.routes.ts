@@ -17,7 +17,7 @@ const NAME_LENGTH_MAX = 200
 const tags = ['Keys']
 const tenantKey = z.string().regex(TENANT_KEY, unfit('is not the key of a tenant'))
 
-const input = z
+export const newKeyInput = z
   .strictObject({
     name: visibleText(NAME_LENGTH_MAX, 'name')
       .min(1)
@@ -50,7 +50,7 @@ export function addKeyRoutes(
     authenticate: Authenticate
   },
 ): void {
-  const { apiKeys, tenants, authenticate } = options
+  const { apiKeys, authenticate } = options
   const managing = [authenticate('admin'), ofNoTenant]
   const collection = { path: '/api/keys', tags } as const
 
@@ -59,17 +59,15 @@ export function addKeyRoutes(
     method: 'post',
     summary: 'Create an API key',
     middleware: [...managing, settingsBody],
-    request: { body: { required: true, content: { 'application/json': { schema: input } } } },
+    request: { body: { required: true, content: { 'application/json': { schema: newKeyInput } } } },
     responses: {
       201: json(newApiKeySchema, 'The key, which is not stored and not shown again.'),
       ...problems(...OF_BODY),
     },
   })
   app.openapi(create, async (c) => {
-    const { name, scopes, tenant, expiresAt = null } = c.req.valid('json')
-    const tenantId = tenant ? await tenantIdOf(tenants, tenant) : null
     const who = auditName(c.get('caller'))
-    const { key, apiKey } = await apiKeys.issue({ name, scopes, tenantId, expiresAt }, who)
+    const { key, apiKey } = await issueKey(options, c.req.valid('json'), who)
     return c.json({ ...presentApiKey(apiKey), key }, 201)
   })
 
@@ -101,11 +99,26 @@ export function addKeyRoutes(
     responses: { 204: { description: 'It is revoked.' }, ...problems(404) },
   })
   app.openapi(revoke, async (c) => {
-    const id = apiKeyId.safeParse(c.req.valid('param').id)
-    if (!id.success) throw new ApiKeyNotFound()
-    await apiKeys.revoke(id.data, auditName(c.get('caller')))
+    await apiKeys.revoke(keyOf(c.req.valid('param')), auditName(c.get('caller')))
     return c.body(null, 204)
   })
+}
+
+/** @throws Problem where the tenant that it is to be bound to cannot be one */
+export async function issueKey(
+  { apiKeys, tenants }: { apiKeys: Pick<ApiKeys, 'issue'>; tenants: Pick<Tenants, 'find'> },
+  { tenant, ...values }: z.output<typeof newKeyInput>,
+  who: string,
+): ReturnType<ApiKeys['issue']> {
+  const tenantId = tenant ? await tenantIdOf(tenants, tenant) : null
+  return await apiKeys.issue({ ...values, tenantId }, who)
+}
+
+/** What is no id at all names no key either. */
+export function keyOf({ id }: { id: string }): ApiKeyId {
+  const parsed = apiKeyId.safeParse(id)
+  if (!parsed.success) throw new ApiKeyNotFound()
+  return parsed.data
 }
 
 /** It is a field of the body that names a tenant which is not there, so it is 422. */

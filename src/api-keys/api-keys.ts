@@ -21,7 +21,7 @@ export interface NewApiKey {
   name: string
   scopes: Scope[]
   tenantId?: TenantId | null
-  expiresAt?: Date | null
+  expiresAt?: Date | null | undefined
 }
 
 export class ApiKeyNotFound extends Error {

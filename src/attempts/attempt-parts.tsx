@@ -1,5 +1,5 @@
 import { Badge, Body, Raw, Time } from '../console/parts.tsx'
-import type { Area } from '../sessions/sessions.ts'
+import type { Area } from '../console/viewer.ts'
 import { inWords, spanOf } from './attempt-words.ts'
 import type { Attempt } from './attempts.ts'
 

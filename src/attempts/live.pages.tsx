@@ -1,28 +1,29 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type Choice, type FormState, SelectField } from '../console/fields.tsx'
-import { type Filters, readFilters } from '../console/filters.ts'
 import { urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
+import { FilterForm } from '../console/list-parts.tsx'
+import { Badge, Command, Id, Table, Time } from '../console/parts.tsx'
+import type { Area, PageEnv, SessionCookie } from '../console/viewer.ts'
 import {
   ClassFilter,
   EndpointFilter,
-  FilterForm,
+  type Filters,
   ReasonFilter,
+  readFilters,
   TenantFilter,
   TypeFilter,
-} from '../console/list-parts.tsx'
-import type { Names } from '../console/names.ts'
-import { Badge, Command, Id, Table, Time } from '../console/parts.tsx'
-import type { PageEnv, SessionCookie } from '../console/viewer.ts'
+} from '../deliveries/list-filters.tsx'
 import { showHiddenInHtml } from '../hidden-characters.ts'
 import type { Log } from '../log.ts'
 import { OUTCOMES } from '../sending/outcome.ts'
-import type { Area, Sessions } from '../sessions/sessions.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { labelOf, spanOf } from './attempt-words.ts'
 import { type LiveAttempts, NoReaderFree, TooManyReaders } from './live.ts'
 import type { LiveMessage } from './live-reader.ts'
+import type { Names } from './names.ts'
 import { serveLive } from './serve-live.ts'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
@@ -35,8 +36,8 @@ const OUTCOME_CHOICES: readonly Choice[] = [
 ]
 const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 
-export interface LiveOptions {
-  area?: Area
+export interface LivePages {
+  area: Area
   render: RenderPage
   tenants: Pick<Tenants, 'get'>
   liveAttempts: Pick<LiveAttempts, 'open'>
@@ -46,50 +47,31 @@ export interface LiveOptions {
   log: Pick<Log, 'error'>
 }
 
-export function addLivePages(app: Hono<PageEnv>, options: LiveOptions): void {
-  const { area = 'console', render, tenants } = options
-  const path = `/${area}/live`
-  app.get('/live', async (c) => {
-    const { form, filters } = await readFilters(c, tenants)
-    return render(
-      c,
-      { title: 'Live', at: path, status: filters ? 200 : 422, isLive: true },
-      <>
-        <h1>Live</h1>
-        <LiveFilters form={form} area={area} />
-        {filters && <View form={form} area={area} />}
-      </>,
-    )
-  })
-
-  app.get('/live/stream', async (c) => {
-    const { filters } = await readFilters(c, tenants)
-    if (!filters) return c.body(null, 422)
-    return await stream(c, filters, options)
-  })
+export function addLivePages(app: Hono<PageEnv>, pages: LivePages): void {
+  app.get('/live', (c) => showPage(c, pages))
+  app.get('/live/stream', (c) => stream(c, pages))
 }
 
-async function stream(
-  c: Context<PageEnv>,
-  filters: Filters,
-  options: LiveOptions,
-): Promise<Response> {
-  const { area = 'console', liveAttempts, sessions, cookie, names, log } = options
+async function showPage(c: Context<PageEnv>, { area, render, tenants }: LivePages) {
+  const { form, filters } = await readFilters(c, tenants)
+  return render(
+    c,
+    { title: 'Live', at: `/${area}/live`, status: filters ? 200 : 422, isLive: true },
+    <>
+      <h1>Live</h1>
+      <LiveFilters form={form} area={area} />
+      {filters && <View form={form} area={area} />}
+    </>,
+  )
+}
+
+async function stream(c: Context<PageEnv>, pages: LivePages): Promise<Response> {
+  const { filters } = await readFilters(c, pages.tenants)
+  if (!filters) return c.body(null, 422)
+  const { area, liveAttempts, sessions, cookie, names, log } = pages
   const token = cookie.read(c) ?? ''
-  const open = () =>
-    liveAttempts.open({
-      tenantId: c.get('viewer').caller.tenant?.id ?? filters.tenantRow?.id ?? null,
-      endpointId: filters.endpoint,
-      type: filters.type,
-      statusClass: filters.class,
-      reason: filters.reason,
-      withAnswers: false,
-      outcome: outcomeOf.parse(c.req.query('outcome')),
-      // The browser says itself where it was; the page where it has to begin again, as after a refusal.
-      after: c.req.header('last-event-id') ?? c.req.query('after'),
-    })
   try {
-    return await serveLive(c, open, {
+    return await serveLive(c, () => liveAttempts.open(wantedBy(c, filters)), {
       present: (message) => rowOf(message, names, area),
       tellsCursor: true,
       isAllowed: async () => (await sessions.find(area, token)) !== null,
@@ -100,6 +82,18 @@ async function stream(
     return c.body(error.message, 429, { 'retry-after': RETRY_AFTER_SECONDS })
   }
 }
+
+const wantedBy = (c: Context<PageEnv>, filters: Filters) => ({
+  tenantId: filters.tenantId,
+  endpointId: filters.endpoint,
+  type: filters.type,
+  statusClass: filters.class,
+  reason: filters.reason,
+  withAnswers: false,
+  outcome: outcomeOf.parse(c.req.query('outcome')),
+  // The browser says itself where it was; the page where it has to begin again, as after a refusal.
+  after: c.req.header('last-event-id') ?? c.req.query('after'),
+})
 
 function LiveFilters({ form, area }: { form: FormState; area: Area }) {
   return (

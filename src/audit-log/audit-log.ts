@@ -46,7 +46,8 @@ export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
 export interface AuditQuery {
   limit: number
   before: string | null
-  tenantId?: TenantId | undefined
+  /** Null = every tenant. */
+  tenantId: TenantId | null
   /** Id of what it was done to. */
   target?: string | undefined
   action?: string | undefined
@@ -69,7 +70,7 @@ export function createAuditLog({ database }: { database: Kysely<Database> }) {
       from (
         select * from postrider.audit_log a
         where ${before === null ? sql`true` : sql`a.id < ${before}`}
-          and ${tenantId === undefined ? sql`true` : sql`a.tenant_id = ${tenantId}`}
+          and ${tenantId === null ? sql`true` : sql`a.tenant_id = ${tenantId}`}
           and ${target === undefined ? sql`true` : sql`a.target_id = ${target}`}
         order by a.id desc
         limit ${SCANNED_MAX}

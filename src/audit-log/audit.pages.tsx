@@ -1,10 +1,10 @@
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import { TextField } from '../console/fields.tsx'
-import { PAGE_ROWS, readFilters } from '../console/filters.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, TenantFilter } from '../console/list-parts.tsx'
+import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Empty, Id, Table, Time } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
+import { beforeOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { AuditEntry, createAuditLog } from './audit-log.ts'
 
@@ -17,46 +17,39 @@ const PLACES: Record<string, string> = {
   endpoint: '/console/endpoints/',
 }
 
-export function addAuditPage(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    tenants: Pick<Tenants, 'get'>
-    auditLog: ReturnType<typeof createAuditLog>
-  },
-): void {
-  const { render, tenants, auditLog } = options
-  app.get('/audit', async (c) => {
-    const { form, filters } = await readFilters(c, tenants)
-    const { who, action, target } = form.values
-    const rows = filters
-      ? await auditLog({
-          limit: PAGE_ROWS + 1,
-          before: filters.before ?? null,
-          tenantId: filters.tenantRow?.id,
-          who,
-          action,
-          target,
-        })
-      : []
-    const shown = rows.slice(0, PAGE_ROWS)
-    const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
-    return render(
-      c,
-      { title: 'Audit log', at: PATH, status: filters ? 200 : 422 },
-      <>
-        <h1>Audit log</h1>
-        <FilterForm action={PATH} form={form}>
-          <TextField form={form} name="who" label="Who" />
-          <TextField form={form} name="action" label="Action" placeholder="retry_now" />
-          <TextField form={form} name="target" label="Id of what it was done to" />
-          <TenantFilter form={form} />
-        </FilterForm>
-        {shown.length > 0 ? <Entries entries={shown} /> : filters && <Nothing />}
-        <Older path={PATH} form={form} next={next} isCutShort={false} />
-      </>,
-    )
-  })
+export interface AuditPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get'>
+  auditLog: ReturnType<typeof createAuditLog>
+}
+
+export function addAuditPage(app: Hono<PageEnv>, pages: AuditPages): void {
+  app.get('/audit', (c) => showList(c, pages))
+}
+
+async function showList(c: Context<PageEnv>, { render, tenants, auditLog }: AuditPages) {
+  const { form, filters } = await readFilters(c, tenants)
+  const { who, action, target } = form.values
+  const page = filters && {
+    ...{ limit: PAGE_ROWS + 1, before: beforeOf(filters), tenantId: filters.tenantId },
+    ...{ who, action, target },
+  }
+  const { shown, next } = pageOf(page ? await auditLog(page) : [])
+  return render(
+    c,
+    { title: 'Audit log', at: PATH, status: filters ? 200 : 422 },
+    <>
+      <h1>Audit log</h1>
+      <FilterForm action={PATH} form={form}>
+        <TextField form={form} name="who" label="Who" />
+        <TextField form={form} name="action" label="Action" placeholder="retry_now" />
+        <TextField form={form} name="target" label="Id of what it was done to" />
+        <TenantFilter form={form} />
+      </FilterForm>
+      {shown.length > 0 ? <Entries entries={shown} /> : filters && <Nothing />}
+      <Older path={PATH} form={form} next={next} isCutShort={false} />
+    </>,
+  )
 }
 
 function Nothing() {

@@ -2,8 +2,8 @@ import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
-import { PostriderError } from '../client/client.ts'
 import { TenantNotFound } from '../not-found.ts'
+import { problemBody } from '../problem.ts'
 import type { FormState } from './fields.tsx'
 import { FORM_BYTES_MAX } from './form-bounds.ts'
 
@@ -62,9 +62,9 @@ async function readWithin(c: Context, bytesMax: number) {
 const countOf = (text: string, what: RegExp): number => text.match(what)?.length ?? 0
 
 /**
- * The form again, with what the API said about it.
+ * The form again, with what was said about it.
  *
- * @param fieldOf the name of the form's field for the path of a member of the body
+ * @param fieldOf the name of the form's field for the path of a member
  * @throws what is no refusal of what was typed
  */
 export function refusedForm(
@@ -72,16 +72,17 @@ export function refusedForm(
   error: unknown,
   fieldOf: (path: string) => string = (path) => path.replace(/[.[].*$/, ''),
 ): FormState {
-  if (!(error instanceof PostriderError) || error.status === null) throw error
-  if (error.status >= 500 || [401, 403].includes(error.status)) throw error
+  if (!(error instanceof Error)) throw error
+  const { status, detail, errors } = problemBody(error)
+  if (status >= 500 || [401, 403].includes(status)) throw error
   const mistakes: Record<string, string> = {}
-  for (const { field, message } of error.errors) {
+  for (const { field, message } of errors) {
     const name = fieldOf(field)
     const said = Object.hasOwn(values, name) ? `It ${message}.` : `${field} ${message}.`
     const key = Object.hasOwn(values, name) ? name : ''
     mistakes[key] = mistakes[key] ? `${mistakes[key]} ${said}` : said
   }
-  if (error.errors.length === 0) mistakes[''] = error.message.replace(/^\w+: /, '')
+  if (errors.length === 0) mistakes[''] = detail
   return { values, mistakes }
 }
 

@@ -1,7 +1,15 @@
 import type { Child } from 'hono/jsx'
-import { EMPTY_FORM, type FormState, SelectField, TextField } from './fields.tsx'
-import { CLASS_CHOICES, REASON_CHOICES, STATE_CHOICES } from './filters.ts'
+import { EMPTY_FORM, type FormState } from './fields.tsx'
 import { urlWith } from './forms.ts'
+
+/** Rows of a page: enough to scroll through, few enough for a phone. */
+export const PAGE_ROWS = 50
+
+/** The rows of a page, of which one more was asked for, and the id behind which the next page begins. */
+export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
+  const shown = rows.slice(0, PAGE_ROWS)
+  return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
+}
 
 /** The form above a list; what it asks for stands in the address. */
 export function FilterForm({
@@ -29,31 +37,6 @@ export function FilterForm({
     </form>
   )
 }
-
-export const TenantFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="tenant" label="Tenant (key)" />
-)
-export const TypeFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="type" label="Type" placeholder="invoice.*" />
-)
-export const EndpointFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="endpoint" label="Endpoint (id)" />
-)
-export const StateFilter = ({ form, label = 'State' }: { form: FormState; label?: string }) => (
-  <SelectField form={form} name="state" label={label} choices={STATE_CHOICES} />
-)
-export const ClassFilter = ({ form }: { form: FormState }) => (
-  <SelectField form={form} name="class" label="Last answer" choices={CLASS_CHOICES} />
-)
-export const ReasonFilter = ({ form }: { form: FormState }) => (
-  <SelectField form={form} name="reason" label="Reason" choices={REASON_CHOICES} />
-)
-export const TimeFilters = ({ form }: { form: FormState }) => (
-  <>
-    <TextField form={form} name="since" label="From (UTC)" type="datetime-local" />
-    <TextField form={form} name="until" label="Before (UTC)" type="datetime-local" />
-  </>
-)
 
 /** The way to older rows; where a page was cut short it says that, since it may be empty. */
 export function Older({

@@ -1,8 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { PostriderError } from '../client/client.ts'
 import type { Log } from '../log.ts'
-import { isOutage } from '../postgres/outage.ts'
+import { problemBody } from '../problem.ts'
 import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
@@ -67,18 +66,14 @@ function Again({ action, values }: { action: string; values: Record<string, stri
 }
 
 function mistakeOf(error: Error): Mistake {
-  if (isOutage(error)) return outage
-  const code = 'code' in error ? String(error.code) : ''
-  if (error instanceof PostriderError) return ofStatus(error.status, wordsOf(error))
+  if ('code' in error && String(error.code).endsWith('_not_found')) return NOT_FOUND
   if (error instanceof HTTPException) return ofStatus(error.status, error.message)
-  if (code.endsWith('_not_found')) return NOT_FOUND
-  if (code === 'scope_missing') return ofStatus(403, error.message)
-  if (code === 'too_many_at_once' || code === 'too_many_wrong_keys')
-    return ofStatus(429, sentence(error.message))
-  if (code === 'search_too_slow') return ofStatus(422, error.message)
-  return ofStatus(500, '')
+  const { status, code, detail } = problemBody(error)
+  return ofStatus(status, IN_PART.has(code) ? sentence(detail) : detail)
 }
 
+/** Refusals whose words are part of a sentence. */
+const IN_PART = new Set(['too_many_at_once', 'too_many_wrong_keys'])
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
 const outage: Mistake = {
@@ -87,10 +82,7 @@ const outage: Mistake = {
   detail: 'Nothing is lost. Try again in a moment.',
 }
 
-/** Without the code in front, which is for programs. */
-const wordsOf = ({ message }: Error): string => message.replace(/^\w+: /, '')
-
-function ofStatus(status: number | null, detail: string): Mistake {
+function ofStatus(status: number, detail: string): Mistake {
   switch (status) {
     case 403:
       return { status, title: 'You may not do this', detail }

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { shownText } from '../attempts/attempt-words.ts'
+import { shownText } from './shown-text.ts'
 
 /** A time in UTC, to which the browser adds that of its zone. */
 export function Time({ at }: { at: Date | string | null }) {
@@ -43,10 +43,6 @@ export function Id({
       <CopyButton text={of} what={`id ${text}`} />
     </span>
   )
-}
-
-export function TenantLink({ of: key }: { of: string }) {
-  return <a href={`/console/tenants/${encodeURIComponent(key)}`}>{key}</a>
 }
 
 export function CopyButton({ text, what }: { text: string; what: string }) {
@@ -100,9 +96,6 @@ export function Body({ of, label, whole }: { of: string; label: string; whole?: 
     </>
   )
 }
-
-/** Said where somebody asked for it to be forgotten. */
-export const ERASED = 'The data of this event was erased'
 
 /** Says what to do next where there is nothing yet. */
 export function Empty({ title, children }: { title: string; children?: Child }) {
@@ -171,11 +164,14 @@ export function Table({
   )
 }
 
-/** Names and values. */
-export function Facts({ of }: { of: readonly (readonly [name: string, value: Child])[] }) {
+type Fact = readonly [name: string, value: Child]
+const isThere = ([, value]: Fact): boolean => value !== false && value !== null
+
+/** Names and values; one whose value is false or null is left out. */
+export function Facts({ of }: { of: readonly Fact[] }) {
   return (
     <dl class="facts">
-      {of.map(([name, value]) => (
+      {of.filter(isThere).map(([name, value]) => (
         <div>
           <dt>{name}</dt>
           <dd>{value}</dd>

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import type { Area } from '../sessions/sessions.ts'
+import type { Area } from './viewer.ts'
 
 /**
  * What a page may do: load from this server and nothing else, run no script that stands in the page, be in no

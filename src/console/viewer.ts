@@ -2,21 +2,21 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
-import type { Caller } from '../access/caller.ts'
+import { type Caller, holds, onBehalfOf } from '../access/caller.ts'
 import type { Client } from '../access/client-address.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
 import { limitConcurrency } from '../access/request-concurrency.ts'
-import { Postrider } from '../client/client.ts'
+import type { SessionId } from '../ids.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
-import type { Scope } from '../postgres/schema.ts'
-import type { Area, Session, Sessions } from '../sessions/sessions.ts'
+import type { Scope, SessionTable } from '../postgres/schema.ts'
+
+/** The pages of operators, or those of one tenant. */
+export type Area = SessionTable['area']
 
 /** Who looks at a page, and what they may do. */
 export interface Viewer {
   caller: Caller
-  session: Session
-  /** The API of this process as the viewer: the same checks, the same audit log, no second set of rules. */
-  api: Postrider
+  session: { id: SessionId }
   may(scope: Scope): boolean
 }
 
@@ -26,25 +26,17 @@ export interface PageEnv {
   Variables: { client: Client; viewer: Viewer }
 }
 
-/** Answers a request of the API for a caller who has been authenticated already. */
-export type CallApi = (request: Request, caller: Caller) => Response | Promise<Response>
+/** What a browser that has signed in is found by. */
+interface FoundSession {
+  session: { id: SessionId }
+  caller: Caller
+}
 
-/** Nothing listens there: requests never leave the process. */
-const INSIDE = 'http://postrider.invalid'
-
-export function createViewer(found: { session: Session; caller: Caller }, call: CallApi): Viewer {
-  const { session, caller } = found
-  return {
-    session,
-    caller,
-    api: new Postrider({
-      url: INSIDE,
-      apiKey: 'none', // the caller is known
-      tries: 1,
-      fetch: async (url, init) => call(new Request(url, init), caller),
-    }),
-    may: (scope) => caller.scopes.has(scope) || caller.scopes.has('admin'),
-  }
+/** Runs the rest of a request for them: pages find the viewer, and the audit log names them. */
+export function asViewer<T>(c: Context<PageEnv>, found: FoundSession, work: () => T): T {
+  const { caller, session } = found
+  c.set('viewer', { caller, session, may: (scope) => holds(caller, scope) })
+  return onBehalfOf(caller, work)
 }
 
 export interface SessionCookie {
@@ -87,7 +79,7 @@ export function isHttps(c: Context<PageEnv>): boolean {
 export async function findSession(
   c: Context<PageEnv>,
   { area, sessions, cookie, keyGuard }: SessionLookUp,
-): ReturnType<Sessions['find']> {
+): Promise<FoundSession | null> {
   const token = cookie.read(c)
   if (token === undefined) return null
   return await keyGuard.find(c.get('client').address, token, () => sessions.find(area, token))
@@ -95,31 +87,30 @@ export async function findSession(
 
 export interface SessionLookUp {
   area: Area
-  sessions: Pick<Sessions, 'find'>
+  sessions: { find(area: Area, token: string): Promise<FoundSession | null> }
   cookie: SessionCookie
   keyGuard: KeyGuard
 }
 
 /**
- * Lets in who has signed in, and sends everybody else to sign in first and back here after.
+ * Lets in who has signed in with a key of no tenant, and sends everybody else to sign in first and back here after.
  *
  * @param signIn path of the page to sign in at
  */
 export function requireViewer(
-  options: SessionLookUp & { callApi: CallApi; signIn: string },
+  options: SessionLookUp & { signIn: string },
 ): MiddlewareHandler<PageEnv> {
-  const { callApi, signIn } = options
+  const { signIn } = options
   return createMiddleware<PageEnv>(async (c, next) => {
     const found = await findSession(c, options)
-    if (!found) {
+    if (!found || found.caller.tenant) {
       // A part of a page that is fetched again would show the form in its place: load the page again.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       const { pathname, search } = new URL(c.req.url)
       const back = c.req.method === 'GET' ? `?to=${encodeURIComponent(pathname + search)}` : ''
       return c.redirect(signIn + back, 303)
     }
-    c.set('viewer', createViewer(found, callApi))
-    return await next()
+    return await asViewer(c, found, next)
   })
 }
 
@@ -128,6 +119,8 @@ const HEAVY_PAGES = [
   ...['/', '/deliveries', '/deliveries/:id', '/events', '/events/:id'],
   ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor'],
 ]
+/** Where what is sent counts deliveries, and what is shown reads little. */
+const HEAVY_FORM = '/replays'
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
 export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {
@@ -136,6 +129,17 @@ export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | nu
     return { caller, tenantId: caller.tenant?.id ?? null }
   })
   for (const path of HEAVY_PAGES) app.use(path, inTurn)
+  app.use(HEAVY_FORM, (c, next) => (c.req.method === 'POST' ? inTurn(c, next) : next()))
+}
+
+/** Counts each form that is sent as a request of the key or link that somebody came in with. */
+export function limitForms(
+  admit: (c: Context, caller: Caller) => Promise<void>,
+): MiddlewareHandler<PageEnv> {
+  return createMiddleware<PageEnv>(async (c, next) => {
+    if (c.req.method === 'POST') await admit(c, c.get('viewer').caller)
+    await next()
+  })
 }
 
 /** The viewer lacks a scope for what they asked. */
@@ -149,10 +153,17 @@ export class ScopeMissing extends Error {
   }
 }
 
+/** @throws ScopeMissing */
+export function viewerWith(c: Context<PageEnv>, scope: Scope): Viewer {
+  const viewer = c.get('viewer')
+  if (!viewer.may(scope)) throw new ScopeMissing(scope)
+  return viewer
+}
+
 /** For routes that act, and for forms that lead to them. */
 export function requireScope(scope: Scope): MiddlewareHandler<PageEnv> {
   return createMiddleware<PageEnv>(async (c, next) => {
-    if (!c.get('viewer').may(scope)) throw new ScopeMissing(scope)
+    viewerWith(c, scope)
     await next()
   })
 }

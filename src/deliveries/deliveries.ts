@@ -1,8 +1,21 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { AnswerOptions, Attempt, Attempts } from '../attempts/attempts.ts'
-import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import {
+  type DeliveryId,
+  deliveryId,
+  type EndpointId,
+  type EventId,
+  type TenantId,
+} from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
-import type { Database, DeliveryState, DeliveryTable, ReasonColumn } from '../postgres/schema.ts'
+import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from '../postgres/scan.ts'
+import type {
+  Database,
+  DeliveryState,
+  DeliveryTable,
+  OutcomeColumn,
+  ReasonColumn,
+} from '../postgres/schema.ts'
 
 export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
 
@@ -37,17 +50,46 @@ export interface DeliveryFilter {
   reason?: ReasonColumn | undefined
 }
 
+type Page = Range<DeliveryId> & DeliveryFilter
+
+export interface DeliverySearch extends Page {
+  /** An id of a delivery or its event; with a tenant, an idempotency key as well. */
+  search?: string | undefined
+}
+
+/** A delivery with what people know it by. */
+export interface FoundDelivery extends Delivery {
+  tenantKey: string
+  url: string
+  /** Null where the event is gone. */
+  eventType: string | null
+  /** Of the last attempt; null before there is one. */
+  lastOutcome: OutcomeColumn | null
+  lastStatusCode: number | null
+  lastReason: ReasonColumn | null
+  lastError: string | null
+}
+
+/** With the URL of its endpoint, which may have been deleted since. */
+export type DeliveryWithUrl = Delivery & { url: string }
+
 export interface Deliveries {
   /** Without its attempts. @throws DeliveryNotFound */
-  find(tenantId: TenantId, id: DeliveryId): Promise<Delivery>
+  find(tenantId: TenantId, id: DeliveryId): Promise<DeliveryWithUrl>
   /** @throws DeliveryNotFound */
   get(
     tenantId: TenantId,
     id: DeliveryId,
     options?: AnswerOptions,
-  ): Promise<Delivery & { attempts: Attempt[] }>
-  /** Newest first, from below the id `before` on. @throws SearchTooSlow */
-  list(tenantId: TenantId, page: Range<DeliveryId> & DeliveryFilter): Promise<Delivery[]>
+  ): Promise<DeliveryWithUrl & { attempts: Attempt[] }>
+  /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
+  list(tenantId: TenantId, page: Page): Promise<Delivery[]>
+  /**
+   * The same for people, of one tenant or of all (null): a page looks through a bounded number of rows.
+   *
+   * @throws SearchTooSlow
+   */
+  search(tenantId: TenantId | null, query: DeliverySearch): Promise<ScanPage<FoundDelivery>>
 }
 
 export function createDeliveries(options: {
@@ -55,13 +97,16 @@ export function createDeliveries(options: {
   attempts: Pick<Attempts, 'listOf'>
 }): Deliveries {
   const { database, attempts } = options
-  const find = async (tenantId: TenantId, id: DeliveryId): Promise<Delivery> => {
+  const scan = createScan<FoundDelivery>(database)
+  const find = async (tenantId: TenantId, id: DeliveryId): Promise<DeliveryWithUrl> => {
     const delivery = await database
-      .selectFrom('delivery')
-      .selectAll()
-      .where('id', '=', id)
-      .where('tenant_id', '=', tenantId)
-      .$castTo<Delivery>()
+      .selectFrom('delivery as d')
+      .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
+      .selectAll('d')
+      .select('e.url')
+      .where('d.id', '=', id)
+      .where('d.tenant_id', '=', tenantId)
+      .$castTo<DeliveryWithUrl>()
       .executeTakeFirst()
     if (!delivery) throw new DeliveryNotFound()
     return delivery
@@ -73,41 +118,43 @@ export function createDeliveries(options: {
       return { ...delivery, attempts: await attempts.listOf(id, answers) }
     },
     list: (tenantId, page) =>
-      runList(database, { isIndexed: isIndexed(page) }, (on) =>
+      runList(database, { isIndexed: !isDeep(page) && page.state === undefined }, (on) =>
         on
-          .selectFrom('delivery')
+          .selectFrom('delivery as r')
           .selectAll()
           .where('tenant_id', '=', tenantId)
-          .where(conditionOf(page))
+          .where(allOf([indexedBy(page), askedBy(page)]))
           .orderBy('id', 'desc')
           .limit(page.limit)
           .$castTo<Delivery>()
           .execute(),
+      ),
+    search: (tenantId, query) =>
+      scan(
+        {
+          table: 'delivery',
+          indexed: allOf([indexedBy(query), isNamed(query, tenantId), isOfTenant(tenantId)]),
+          asked: askedBy(query),
+          scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
+          limit: query.limit,
+        },
+        withNames,
       ),
   }
 }
 
 const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'cancelled'])
 
-const isIndexed = ({ state, type, statusClass, reason }: DeliveryFilter): boolean =>
-  [state, type, statusClass, reason].every((value) => value === undefined)
+/** Whether each row costs a look into another table. */
+const isDeep = ({ type, statusClass, reason }: DeliveryFilter): boolean =>
+  [type, statusClass, reason].some((value) => value !== undefined)
 
-function conditionOf(page: Range<DeliveryId> & DeliveryFilter) {
-  const { state, endpointId, eventId, type, statusClass, reason } = page
-  return allOf([
-    isInRange(page),
-    state && sql`state = ${state}`,
-    // Says nothing new, but open deliveries have indexes of their own.
-    state && (FINISHED.has(state) ? sql`finished_at is not null` : sql`finished_at is null`),
-    isChildOf('endpoint_id', endpointId),
-    isChildOf('event_id', eventId),
-    type === undefined ? undefined : isOfType(type),
-    statusClass === undefined
-      ? undefined
-      : sql`${statusClass} = (${lastOf(sql`a.status_code / 100`)})`,
-    reason && sql`${reason} = (${lastOf(sql`a.reason`)})`,
-  ])
-}
+const isOfTenant = (tenantId: TenantId | null) =>
+  tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
+
+/** What an index leads to. */
+const indexedBy = ({ endpointId, eventId, ...page }: Page) =>
+  allOf([isInRange(page), isChildOf('endpoint_id', endpointId), isChildOf('event_id', eventId)])
 
 /** With the bound on the id that keeps older partitions out of the plan. */
 const isChildOf = (column: 'endpoint_id' | 'event_id', parent: string | undefined) =>
@@ -115,16 +162,50 @@ const isChildOf = (column: 'endpoint_id' | 'event_id', parent: string | undefine
     ? undefined
     : sql`${sql.ref(column)} = ${parent} and id >= postrider.id_floor(${parent})`
 
+/** A text that is no id may be the idempotency key of a tenant's event. */
+function isNamed({ search: text }: DeliverySearch, tenantId: TenantId | null) {
+  if (text === undefined) return undefined
+  const id = deliveryId.safeParse(text).data
+  if (id) return sql`(id = ${id} or (event_id = ${id} and id >= postrider.id_floor(${id})))`
+  if (tenantId === null) return sql`false`
+  return sql`event_id = (
+    select event_id from postrider.idempotency where tenant_id = ${tenantId} and key = ${text})`
+}
+
+/** What each row is asked; the table is called `r`. */
+function askedBy({ state, type, statusClass, reason }: DeliveryFilter) {
+  return allOf([
+    state && sql`r.state = ${state}`,
+    // Says nothing new, but open deliveries have indexes of their own.
+    state && (FINISHED.has(state) ? sql`r.finished_at is not null` : sql`r.finished_at is null`),
+    type === undefined ? undefined : isOfType(type),
+    statusClass === undefined
+      ? undefined
+      : sql`${statusClass} = (select a.status_code / 100 ${lastAttempt})`,
+    reason && sql`${reason} = (select a.reason ${lastAttempt})`,
+  ])
+}
+
 const isOfType = (type: string) => sql`exists (
   select from postrider.event e
-  where e.id = delivery.event_id and postrider.wants_type(array[${type}], e.type))`
+  where e.id = r.event_id and postrider.wants_type(array[${type}], e.type))`
 
-/** Of the last attempt. */
-const lastOf = (value: RawBuilder<unknown>) => sql`
-  select ${value} from postrider.attempt a
-  where a.delivery_id = delivery.id and a.id >= postrider.id_floor(delivery.id)
+const lastAttempt = sql`
+  from postrider.attempt a
+  where a.delivery_id = r.id and a.id >= postrider.id_floor(r.id)
     and a.id < postrider.id_at(now() + interval '1 hour')
   order by a.id desc limit 1`
+
+/** Only the rows of the page are looked up. */
+const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
+  select r.*, t.key as "tenantKey", e.url, ev.type as "eventType", a.outcome as "lastOutcome",
+    a.status_code as "lastStatusCode", a.reason as "lastReason", a.error as "lastError"
+  from (${rows}) as r
+  join postrider.tenant t on t.id = r.tenant_id
+  join postrider.endpoint e on e.id = r.endpoint_id
+  left join lateral (select ev.type from postrider.event ev where ev.id = r.event_id) as ev on true
+  left join lateral (select a.outcome, a.status_code, a.reason, a.error ${lastAttempt}) as a on true
+  order by r.id desc`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */
 export async function deliveriesOfEvents(

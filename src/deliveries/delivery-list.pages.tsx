@@ -1,73 +1,68 @@
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import { labelOf } from '../attempts/attempt-words.ts'
 import { type FormState, TextField } from '../console/fields.tsx'
-import { PAGE_ROWS, readFilters } from '../console/filters.ts'
 import type { RenderPage } from '../console/layout.tsx'
+import { FilterForm, Older, PAGE_ROWS } from '../console/list-parts.tsx'
+import { Badge, Command, Empty, Id, Table, Time } from '../console/parts.tsx'
+import type { Area, PageEnv } from '../console/viewer.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
+import type { Tenants } from '../tenants/tenants.ts'
+import type { Deliveries, FoundDelivery } from './deliveries.ts'
 import {
+  beforeOf,
   ClassFilter,
   EndpointFilter,
-  FilterForm,
-  Older,
+  type Filters,
   ReasonFilter,
+  readFilters,
   StateFilter,
   TenantFilter,
   TimeFilters,
   TypeFilter,
-} from '../console/list-parts.tsx'
-import { Badge, Command, Empty, Id, Table, TenantLink, Time } from '../console/parts.tsx'
-import type { PageEnv, Viewer } from '../console/viewer.ts'
-import type { Area } from '../sessions/sessions.ts'
-import type { Tenants } from '../tenants/tenants.ts'
-import type { createAllDeliveries, FoundDelivery } from './all-deliveries.ts'
+} from './list-filters.tsx'
 
-export function addDeliveriesPage(
-  app: Hono<PageEnv>,
-  options: {
-    area?: Area
-    render: RenderPage
-    tenants: Pick<Tenants, 'get'>
-    allDeliveries: ReturnType<typeof createAllDeliveries>
-  },
-): void {
-  const { area = 'console', render, tenants, allDeliveries } = options
-  const path = `/${area}/deliveries`
-  app.get('/deliveries', async (c) => {
-    const { form, filters } = await readFilters(c, tenants)
-    const page =
-      filters && (await allDeliveries({ ...queryOf(filters), ...ofOwnTenant(c.get('viewer')) }))
-    return render(
-      c,
-      { title: 'Deliveries', at: path, status: page ? 200 : 422 },
-      <>
-        <h1>Deliveries</h1>
-        <Filters form={form} area={area} path={path} />
-        {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} area={area} />}
-        {page?.rows.length === 0 && (
-          <Nothing form={form} area={area} path={path} isCutShort={page.isCutShort} />
-        )}
-        {page && <Older path={path} form={form} {...page} />}
-      </>,
-    )
-  })
+export interface DeliveryListPages {
+  area: Area
+  render: RenderPage
+  tenants: Pick<Tenants, 'get'>
+  /** Of every tenant, but in the portal. */
+  lists: { deliveries: Pick<Deliveries, 'search'> }
 }
 
-type Query = Parameters<ReturnType<typeof createAllDeliveries>>[0]
+export function addDeliveriesPage(app: Hono<PageEnv>, pages: DeliveryListPages): void {
+  app.get('/deliveries', (c) => showList(c, pages))
+}
 
-function queryOf(filters: NonNullable<Awaited<ReturnType<typeof readFilters>>['filters']>): Query {
-  const { tenantRow, endpoint, event, class: statusClass, before, ...others } = filters
+async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: DeliveryListPages) {
+  const path = `/${area}/deliveries`
+  const { form, filters } = await readFilters(c, tenants)
+  const page = filters && (await lists.deliveries.search(filters.tenantId, queryOf(filters)))
+  return render(
+    c,
+    { title: 'Deliveries', at: path, status: page ? 200 : 422 },
+    <>
+      <h1>Deliveries</h1>
+      <ListFilters form={form} area={area} path={path} />
+      {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} area={area} />}
+      {page?.rows.length === 0 && (
+        <Nothing form={form} area={area} path={path} isCutShort={page.isCutShort} />
+      )}
+      {page && <Older path={path} form={form} {...page} />}
+    </>,
+  )
+}
+
+function queryOf(filters: Filters): Parameters<Deliveries['search']>[1] {
+  const { state, type, reason, since, until, search } = filters
   return {
-    ...others,
-    statusClass,
-    tenantId: tenantRow?.id,
-    endpointId: endpoint,
-    eventId: event,
-    before: before ?? null,
+    ...{ state, type, reason, since, until, search },
+    statusClass: filters.class,
+    endpointId: filters.endpoint,
+    eventId: filters.event,
+    before: beforeOf(filters),
     limit: PAGE_ROWS,
   }
 }
-
-/** Anyone who has a tenant sees no other, whatever the address asks for. */
-const ofOwnTenant = ({ caller }: Viewer) => (caller.tenant ? { tenantId: caller.tenant.id } : {})
 
 interface Listing {
   form: FormState
@@ -75,7 +70,7 @@ interface Listing {
   path: string
 }
 
-function Filters({ form, area, path }: Listing) {
+function ListFilters({ form, area, path }: Listing) {
   return (
     <FilterForm action={path} form={form}>
       <TextField form={form} name="search" label="Id or idempotency key" />

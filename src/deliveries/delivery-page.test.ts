@@ -1,6 +1,6 @@
 /** One delivery: what its page costs, however often it was attempted and however large its body is. */
 import t from 'tap'
-import { SHOWN_CHARACTERS_MAX } from '../attempts/attempt-words.ts'
+import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import { addAttempts } from '../testing/data/attempts.ts'
 import { createWorld } from '../testing/data/world.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'

@@ -1,11 +1,11 @@
 import type { Context, Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import { auditName } from '../access/caller.ts'
 import { AttemptSummary, RequestAndAnswer } from '../attempts/attempt-parts.tsx'
-import { isShownWhole, SHOWN_CHARACTERS_MAX, spanOf } from '../attempts/attempt-words.ts'
+import { spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { saidOf } from '../console/forms.ts'
-import { jsonFile } from '../console/json-file.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { NothingFound, type Owner, type Owners } from '../console/owners.ts'
 import {
   Badge,
   Body,
@@ -13,19 +13,27 @@ import {
   Confirm,
   CopyButton,
   Countdown,
-  ERASED,
   Facts,
   Id,
   Notice,
-  TenantLink,
   Time,
 } from '../console/parts.tsx'
-import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
+import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
+import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
 import { HELD_REASONS } from '../endpoints/held-reason.ts'
-import type { EventId } from '../ids.ts'
+import { ERASED, jsonFile } from '../events/event-file.ts'
+import type { DeliveryId, EventId } from '../ids.ts'
+import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
-import type { Area } from '../sessions/sessions.ts'
-import { type Deliveries, type Delivery, nextAttemptAt } from './deliveries.ts'
+import type { Owned, Owners } from '../tenants/owners.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
+import {
+  type Deliveries,
+  type Delivery,
+  type DeliveryWithUrl,
+  nextAttemptAt,
+} from './deliveries.ts'
+import type { DeliveryOperations } from './delivery-operations.ts'
 import type { createSentBody, SentBody } from './sent-body.ts'
 
 /** What has just been done, by the word that stands in the address. */
@@ -34,99 +42,110 @@ const SAID: Record<string, string> = {
   cancelled: 'The delivery is cancelled; nothing more is sent.',
 }
 
+/** Services work within the scope of the tenant that the delivery belongs to. */
+export interface DeliveryPages {
+  area: Area
+  render: RenderPage
+  owners: Pick<Owners, 'deliveries'>
+  /** With the answer of the latest attempt only. */
+  deliveries: Pick<Deliveries, 'find' | 'get'>
+  deliveryOperations: DeliveryOperations
+  attempts: Pick<Attempts, 'get'>
+  sentBody: ReturnType<typeof createSentBody>
+}
+
+type Thing = Owned<DeliveryId>
+type Handler = (
+  c: Context<PageEnv>,
+  thing: Thing,
+  pages: DeliveryPages,
+) => Response | Promise<Response>
+
+export function addDeliveryPage(app: Hono<PageEnv>, pages: DeliveryPages): void {
+  const { reading, managing } = pages.owners.deliveries
+  const looking = (handler: Handler) => reading((c, thing) => handler(c, thing, pages))
+  const acting = (handler: Handler) => managing((c, thing) => handler(c, thing, pages))
+  app.get('/deliveries/:id', looking(showPage))
+  app.get('/deliveries/:id/attempts/:number', looking(showAttempt))
+  app.get('/deliveries/:id/body.json', looking(sendBody))
+  app.post('/deliveries/:id/retry', acting(retry))
+  app.post('/deliveries/:id/cancel', acting(cancel))
+}
+
 interface Shown extends SentBody {
   area: Area
-  delivery: Delivery & { attempts: Attempt[] }
-  owner: Owner
-  url: string
+  delivery: DeliveryWithUrl & { attempts: Attempt[] }
+  tenant: Thing['tenant']
   path: string
 }
 
-export function addDeliveryPage(
-  app: Hono<PageEnv>,
-  options: {
-    area?: Area
-    render: RenderPage
-    owners: Pick<Owners, 'ofDelivery' | 'urlOf'>
-    /** With the answer of the latest attempt only. */
-    deliveries: Pick<Deliveries, 'find' | 'get'>
-    attempts: Pick<Attempts, 'get'>
-    sentBody: ReturnType<typeof createSentBody>
-  },
-): void {
-  const { area = 'console', render, owners, deliveries, attempts, sentBody } = options
-  const list = `/${area}/deliveries`
+const listOf = ({ area }: { area: Area }): string => `/${area}/deliveries`
+const pathOf = (pages: DeliveryPages, { id }: Thing): string => `${listOf(pages)}/${id}`
 
-  const show = async (c: Context<PageEnv>, isPoll: boolean): Promise<Shown> => {
-    const { id, owner } = await owners.ofDelivery(c.req.param('id') ?? '')
-    const delivery = await deliveries.get(owner.id, id)
-    const charactersMax = isPoll ? VERIFIED_CHARACTERS_MAX : SHOWN_CHARACTERS_MAX
-    const [url, sent] = await Promise.all([
-      owners.urlOf(delivery.endpoint_id),
-      sentBody(owner.id, eventOf(delivery), { charactersMax }),
-    ])
-    return { area, delivery, owner, url, path: `${list}/${id}`, ...sent }
-  }
+async function find(
+  { area, deliveries, sentBody }: DeliveryPages,
+  { id, tenant }: Thing,
+  charactersMax: number,
+): Promise<Shown> {
+  const delivery = await deliveries.get(tenant.id, id)
+  const sent = await sentBody(tenant.id, eventOf(delivery), { charactersMax })
+  return { area, delivery, tenant, path: `${listOf({ area })}/${id}`, ...sent }
+}
 
-  app.get('/deliveries/:id', async (c) => {
-    // The body of the request does not change, so it does not come along each time that the rest is asked for again.
-    const isPoll = c.req.header('hx-request') !== undefined
-    const shown = await show(c, isPoll)
-    const said = saidOf(SAID, c)
-    return render(
-      c,
-      { title: `Delivery ${shown.delivery.id}`, at: list },
-      <>
-        <h1>Delivery of {shown.type ?? 'an event that is gone'}</h1>
-        {said && <Notice tone="good">{said}</Notice>}
-        <Actions {...shown} viewer={c.get('viewer')} />
-        <Progress {...shown} />
-        {!isPoll && <RequestBody {...shown} />}
-      </>,
-    )
-  })
+const showPage: Handler = async (c, thing, pages) => {
+  // The body of the request does not change, so it does not come along each time that the rest is asked for again.
+  const isPoll = c.req.header('hx-request') !== undefined
+  const shown = await find(pages, thing, isPoll ? VERIFIED_CHARACTERS_MAX : SHOWN_CHARACTERS_MAX)
+  const said = saidOf(SAID, c)
+  return pages.render(
+    c,
+    { title: `Delivery ${thing.id}`, at: listOf(pages) },
+    <>
+      <h1>Delivery of {shown.type ?? 'an event that is gone'}</h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      <Actions {...shown} viewer={c.get('viewer')} />
+      <Progress {...shown} />
+      {!isPoll && <RequestBody {...shown} />}
+    </>,
+  )
+}
 
-  app.get('/deliveries/:id/attempts/:number', async (c) => {
-    const { id } = await owners.ofDelivery(c.req.param('id'))
-    const number = Number(c.req.param('number'))
-    const attempt = isAttemptNumber(number) ? await attempts.get(id, number) : undefined
-    if (!attempt) throw new NothingFound()
-    return render(
-      c,
-      { title: `Attempt ${number}`, at: list },
-      <>
-        <h1>
-          Attempt {number} of <a href={`${list}/${id}`}>the delivery</a>
-        </h1>
-        <article class="attempt">
-          <AttemptSummary attempt={attempt} area={area} />
-          <RequestAndAnswer attempt={attempt} />
-        </article>
-      </>,
-    )
-  })
+const showAttempt: Handler = async (c, thing, pages) => {
+  const number = Number(c.req.param('number'))
+  const attempt = isAttemptNumber(number) ? await pages.attempts.get(thing.id, number) : undefined
+  if (!attempt) throw new NothingFound()
+  return pages.render(
+    c,
+    { title: `Attempt ${number}`, at: listOf(pages) },
+    <>
+      <h1>
+        Attempt {number} of <a href={pathOf(pages, thing)}>the delivery</a>
+      </h1>
+      <article class="attempt">
+        <AttemptSummary attempt={attempt} area={pages.area} />
+        <RequestAndAnswer attempt={attempt} />
+      </article>
+    </>,
+  )
+}
 
-  app.get('/deliveries/:id/body.json', async (c) => {
-    const { id, owner } = await owners.ofDelivery(c.req.param('id'))
-    const delivery = await deliveries.find(owner.id, id)
-    const { type, body } = await sentBody(owner.id, eventOf(delivery))
-    if (type === null) throw new NothingFound()
-    return jsonFile(c, 'body.json', body)
-  })
+const sendBody: Handler = async (c, { id, tenant }, pages) => {
+  const delivery = await pages.deliveries.find(tenant.id, id)
+  const { type, body } = await pages.sentBody(tenant.id, eventOf(delivery))
+  if (type === null) throw new NothingFound()
+  return jsonFile(c, 'body.json', body)
+}
 
-  for (const [operation, said] of [
-    ['retry', 'retried'],
-    ['cancel', 'cancelled'],
-  ] as const) {
-    app.post(`/deliveries/:id/${operation}`, requireScope('manage'), async (c) => {
-      const { id, owner } = await owners.ofDelivery(c.req.param('id'))
-      const path = { tenant: owner.key, id }
-      await c.get('viewer').api.request(`POST /api/tenants/{tenant}/deliveries/{id}/${operation}`, {
-        path,
-      })
-      return c.redirect(`${list}/${id}?said=${said}`, 303)
-    })
-  }
+const retry: Handler = async (c, thing, pages) => {
+  const who = auditName(c.get('viewer').caller)
+  await pages.deliveryOperations.retry(thing.tenant.id, thing.id, who)
+  return c.redirect(`${pathOf(pages, thing)}?said=retried`, 303)
+}
+
+const cancel: Handler = async (c, thing, pages) => {
+  const who = auditName(c.get('viewer').caller)
+  await pages.deliveryOperations.cancel(thing.tenant.id, thing.id, who)
+  return c.redirect(`${pathOf(pages, thing)}?said=cancelled`, 303)
 }
 
 const eventOf = ({ event_id: id }: Delivery) => id as EventId
@@ -181,30 +200,28 @@ function Progress(shown: Shown) {
   )
 }
 
-function State({ area, delivery, owner, url, type }: Shown) {
+function State({ area, delivery, tenant, type }: Shown) {
   const isOperator = area === 'console'
-  return (
-    <Facts
-      of={[
-        ['State', <Badge of={delivery.state} />],
-        ['Next attempt', <Next {...delivery} />],
-        ['Attempts', String(delivery.attempt_count)],
-        ['Delivery', <Id of={delivery.id} />],
-        [
-          'Event',
-          isOperator && type !== null ? (
-            <Id of={delivery.event_id} href={`/console/events/${delivery.event_id}`} />
-          ) : (
-            <Id of={delivery.event_id} />
-          ),
-        ],
-        ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{url}</a>],
-        ...(isOperator ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
-        ['Made', <Time at={delivery.created_at} />],
-        ['Over', <Time at={delivery.finished_at} />],
-      ]}
-    />
-  )
+  const { event_id: event } = delivery
+  const facts: [name: string, value: Child][] = [
+    ['State', <Badge of={delivery.state} />],
+    ['Next attempt', <Next {...delivery} />],
+    ['Attempts', String(delivery.attempt_count)],
+    ['Delivery', <Id of={delivery.id} />],
+    [
+      'Event',
+      isOperator && type !== null ? (
+        <Id of={event} href={`/console/events/${event}`} />
+      ) : (
+        <Id of={event} />
+      ),
+    ],
+    ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
+    ['Tenant', isOperator && <TenantLink of={tenant.key} />],
+    ['Made', <Time at={delivery.created_at} />],
+    ['Over', <Time at={delivery.finished_at} />],
+  ]
+  return <Facts of={facts} />
 }
 
 function Next(delivery: Delivery) {

@@ -1,6 +1,6 @@
 import { FormMistake, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { Badge, Id, Notice, Table, Time } from '../console/parts.tsx'
-import type { Area } from '../sessions/sessions.ts'
+import type { Area } from '../console/viewer.ts'
 
 /** What the filter and types would have said to an event of the tenant. */
 export interface Tried {

@@ -1,146 +1,183 @@
 import type { Context, Hono } from 'hono'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
-import { PAGE_ROWS, readFilters } from '../console/filters.ts'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, TenantFilter } from '../console/list-parts.tsx'
-import { Badge, Command, Empty, Table, TenantLink, Time } from '../console/parts.tsx'
-import { type PageEnv, requireScope } from '../console/viewer.ts'
-import type { EndpointId } from '../ids.ts'
-import type { Area } from '../sessions/sessions.ts'
+import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Badge, Command, Empty, Table, Time } from '../console/parts.tsx'
+import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
+import { beforeOf, type Filters, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { parseSettings } from '../http/request-body.ts'
+import { warningOf } from '../sending/signing-secret.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
+import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import type { AllEndpoints, FoundEndpoint } from './all-endpoints.ts'
 import { bodyOf, secretOf } from './endpoint.form.ts'
 import { EndpointFields, SecretFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
+import { endpointInput, type UrlRules } from './endpoint-input.ts'
+import type { Endpoints, FoundEndpoint } from './endpoints.ts'
 import type { createTryFilter } from './try-filter.form.ts'
 
-export function addEndpointsPages(
-  app: Hono<PageEnv>,
-  options: {
-    area?: Area
-    render: RenderPage
-    tenants: Pick<Tenants, 'get' | 'find'>
-    allEndpoints: AllEndpoints
-    tryFilter: ReturnType<typeof createTryFilter>
-  },
-): void {
-  const { area = 'console', render, tenants, allEndpoints, tryFilter } = options
-  const path = `/${area}/endpoints`
+export interface EndpointListPages extends UrlRules {
+  area: Area
+  render: RenderPage
+  tenants: Pick<Tenants, 'get' | 'find'>
+  access: TenantAccess
+  endpoints: Pick<Endpoints, 'create'>
+  /** Of every tenant, but in the portal. */
+  lists: { endpoints: Pick<Endpoints, 'list'> }
+  tryFilter: ReturnType<typeof createTryFilter>
+}
 
-  app.get('/endpoints', async (c) => {
-    const { form, filters } = await readFilters(c, tenants)
-    const state = STATES.find((word) => word === c.req.query('is'))
-    const rows = filters
-      ? await allEndpoints.list({
-          limit: PAGE_ROWS + 1,
-          before: (filters.before as string | undefined as EndpointId | undefined) ?? null,
-          tenantId: c.get('viewer').caller.tenant?.id ?? filters.tenantRow?.id,
-          search: filters.search,
-          state,
-        })
-      : []
-    const shown = rows.slice(0, PAGE_ROWS)
-    const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
-    return render(
-      c,
-      { title: 'Endpoints', at: path, status: filters ? 200 : 422 },
-      <>
-        <div class="head">
-          <h1>Endpoints</h1>
-          {c.get('viewer').may('manage') && (
-            <a class="button primary" href={`${path}/new`}>
-              New endpoint
-            </a>
-          )}
-        </div>
-        <FilterForm action={path} form={form}>
-          <TextField form={form} name="search" label="Part of URL or description" />
-          {area === 'console' && <TenantFilter form={form} />}
-          <SelectField
-            form={form}
-            name="is"
-            label="State"
-            choices={[['', 'Any'], ...STATES.map((word) => [word, word] as const)]}
-          />
-        </FilterForm>
-        {shown.length > 0 && <EndpointTable endpoints={shown} area={area} />}
-        {filters && shown.length === 0 && (
-          <Nothing form={form} area={area} mayAdd={c.get('viewer').may('manage')} />
-        )}
-        <Older path={path} form={form} next={next} isCutShort={false} />
-      </>,
-    )
-  })
-
-  const newPage = (c: Context<PageEnv>, form: FormState, tried?: readonly Tried[]) =>
-    render(
-      c,
-      {
-        title: 'New endpoint',
-        at: path,
-        status: Object.keys(form.mistakes).length > 0 ? 422 : 200,
-      },
-      <>
-        <h1>New endpoint</h1>
-        <form method="post" action={`${path}/new`} class="stack">
-          {area === 'console' && (
-            <TextField
-              form={form}
-              name="tenant"
-              label="Tenant (key)"
-              required
-              isCode
-              placeholder="acme"
-            />
-          )}
-          <EndpointFields form={form} />
-          <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
-            <summary>Secret</summary>
-            <SecretFields form={form} encoding="secretEncoding" />
-          </details>
-          <div class="actions">
-            <button type="submit" class="primary">
-              Create endpoint
-            </button>
-            <button type="submit" name="intent" value="try">
-              Try on the last events
-            </button>
-          </div>
-        </form>
-        {tried && <TriedTable tried={tried} area={area} />}
-      </>,
-    )
-
-  app.get('/endpoints/new', requireScope('manage'), (c) =>
-    newPage(c, { ...EMPTY_FORM, values: { tenant: c.req.query('tenant') ?? '' } }),
-  )
-
-  app.post('/endpoints/new', requireScope('manage'), async (c) => {
-    const { intent, ...values } = await readForm(c)
-    const owner =
-      c.get('viewer').caller.tenant ?? (await unlessNoTenant(tenants.find(values['tenant'] ?? '')))
-    if (!owner) return newPage(c, { values, mistakes: { tenant: 'There is no such tenant.' } })
-    if (intent === 'try') {
-      const result = await tryFilter(owner.id, values)
-      return 'tried' in result
-        ? newPage(c, { values, mistakes: {} }, result.tried)
-        : newPage(c, result.form)
-    }
-    try {
-      const { url = '', ...others } = bodyOf(values)
-      const made = await c.get('viewer').api.request('POST /api/tenants/{tenant}/endpoints', {
-        path: { tenant: owner.key },
-        body: { url, ...others, ...secretOf(values, 'secretEncoding') },
-      })
-      const said = made.secretWarning === null ? 'created' : 'createdWithWarning'
-      return c.redirect(`${path}/${made.id}?said=${said}`, 303)
-    } catch (error) {
-      return newPage(c, refusedForm(values, error))
-    }
-  })
+export function addEndpointsPages(app: Hono<PageEnv>, pages: EndpointListPages): void {
+  app.get('/endpoints', (c) => showList(c, pages))
+  app.get('/endpoints/new', (c) => showNew(c, pages))
+  app.post('/endpoints/new', (c) => create(c, pages))
 }
 
 const STATES = ['active', 'paused', 'disabled'] as const
+const pathOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
+
+async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
+  const { area, render, tenants, lists } = pages
+  const path = pathOf(pages)
+  const { form, filters } = await readFilters(c, tenants)
+  const state = STATES.find((word) => word === c.req.query('is'))
+  const read = ({ tenantId, search, ...of }: Filters) =>
+    lists.endpoints.list(tenantId, {
+      ...{ limit: PAGE_ROWS + 1, before: beforeOf({ tenantId, ...of }) },
+      ...{ search, state },
+    })
+  const { shown, next } = pageOf(filters ? await read(filters) : [])
+  const mayAdd = c.get('viewer').may('manage')
+  return render(
+    c,
+    { title: 'Endpoints', at: path, status: filters ? 200 : 422 },
+    <>
+      <Head path={path} mayAdd={mayAdd} />
+      <ListFilters form={form} area={area} />
+      {shown.length > 0 && <EndpointTable endpoints={shown} area={area} />}
+      {filters && shown.length === 0 && <Nothing form={form} area={area} mayAdd={mayAdd} />}
+      <Older path={path} form={form} next={next} isCutShort={false} />
+    </>,
+  )
+}
+
+function Head({ path, mayAdd }: { path: string; mayAdd: boolean }) {
+  return (
+    <div class="head">
+      <h1>Endpoints</h1>
+      {mayAdd && (
+        <a class="button primary" href={`${path}/new`}>
+          New endpoint
+        </a>
+      )}
+    </div>
+  )
+}
+
+function ListFilters({ form, area }: { form: FormState; area: Area }) {
+  return (
+    <FilterForm action={pathOf({ area })} form={form}>
+      <TextField form={form} name="search" label="Part of URL or description" />
+      {area === 'console' && <TenantFilter form={form} />}
+      <SelectField
+        form={form}
+        name="is"
+        label="State"
+        choices={[['', 'Any'], ...STATES.map((word) => [word, word] as const)]}
+      />
+    </FilterForm>
+  )
+}
+
+function showNew(c: Context<PageEnv>, pages: EndpointListPages) {
+  viewerWith(c, 'manage')
+  return newPage(c, pages, { ...EMPTY_FORM, values: { tenant: c.req.query('tenant') ?? '' } })
+}
+
+async function create(c: Context<PageEnv>, pages: EndpointListPages) {
+  const { caller } = viewerWith(c, 'manage')
+  const { intent, ...values } = await readForm(c)
+  const { tenant = '' } = values
+  const owner = caller.tenant ?? (await unlessNoTenant(pages.tenants.find(tenant)))
+  const noTenant = { values, mistakes: { tenant: 'There is no such tenant.' } }
+  if (!owner) return newPage(c, pages, noTenant)
+  if (intent === 'try') return await tryOut(c, pages, owner.key, values)
+  try {
+    const body = { ...bodyOf(values), ...secretOf(values, 'secretEncoding') }
+    const input = parseSettings(endpointInput(pages).create, body)
+    const { endpoint, secret } = await pages.access(caller, 'manage', owner.key, ({ id }) =>
+      pages.endpoints.create(id, input),
+    )
+    const said = warningOf(secret) === null ? 'created' : 'createdWithWarning'
+    return c.redirect(`${pathOf(pages)}/${endpoint.id}?said=${said}`, 303)
+  } catch (error) {
+    return newPage(c, pages, refusedForm(values, error))
+  }
+}
+
+async function tryOut(
+  c: Context<PageEnv>,
+  pages: EndpointListPages,
+  tenant: string,
+  values: Record<string, string>,
+) {
+  const { caller } = c.get('viewer')
+  const result = await pages.access(caller, 'manage', tenant, ({ id }) =>
+    pages.tryFilter(id, values),
+  )
+  if ('form' in result) return newPage(c, pages, result.form)
+  return newPage(c, pages, { values, mistakes: {} }, result.tried)
+}
+
+function newPage(
+  c: Context<PageEnv>,
+  pages: EndpointListPages,
+  form: FormState,
+  tried?: readonly Tried[],
+) {
+  const { area, render } = pages
+  const isWrong = Object.keys(form.mistakes).length > 0
+  return render(
+    c,
+    { title: 'New endpoint', at: pathOf(pages), status: isWrong ? 422 : 200 },
+    <>
+      <h1>New endpoint</h1>
+      <NewEndpointForm form={form} area={area} />
+      {tried && <TriedTable tried={tried} area={area} />}
+    </>,
+  )
+}
+
+function NewEndpointForm({ form, area }: { form: FormState; area: Area }) {
+  return (
+    <form method="post" action={`${pathOf({ area })}/new`} class="stack">
+      {area === 'console' && (
+        <TextField
+          form={form}
+          name="tenant"
+          label="Tenant (key)"
+          required
+          isCode
+          placeholder="acme"
+        />
+      )}
+      <EndpointFields form={form} />
+      <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
+        <summary>Secret</summary>
+        <SecretFields form={form} encoding="secretEncoding" />
+      </details>
+      <div class="actions">
+        <button type="submit" class="primary">
+          Create endpoint
+        </button>
+        <button type="submit" name="intent" value="try">
+          Try on the last events
+        </button>
+      </div>
+    </form>
+  )
+}
 
 function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: boolean }) {
   if (Object.keys(form.values).length > 0) {
@@ -189,7 +226,7 @@ function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[
       {endpoints.map((endpoint) => (
         <tr>
           <td class="url">
-            <a href={`/${area}/endpoints/${endpoint.id}`}>{endpoint.url}</a>
+            <a href={`${pathOf({ area })}/${endpoint.id}`}>{endpoint.url}</a>
             {endpoint.description !== '' && <div class="muted">{endpoint.description}</div>}
           </td>
           {area === 'console' && (
@@ -201,11 +238,11 @@ function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[
             <EndpointState {...endpoint} />
           </td>
           <td>
-            <code>{endpoint.eventTypes.join(' ')}</code>
+            <code>{endpoint.event_types.join(' ')}</code>
           </td>
           <td class="number">{endpoint.failures}</td>
           <td>
-            <Time at={endpoint.createdAt} />
+            <Time at={endpoint.created_at} />
           </td>
         </tr>
       ))}
@@ -213,15 +250,12 @@ function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[
   )
 }
 
-export function EndpointState({
-  state,
-  circuitOpenedAt,
-  unreadableSince,
-}: Pick<FoundEndpoint, 'state' | 'circuitOpenedAt' | 'unreadableSince'>) {
+export function EndpointState(endpoint: FoundEndpoint) {
   return (
     <>
-      <Badge of={state} /> {circuitOpenedAt && <Badge of="open" label="circuit open" />}{' '}
-      {unreadableSince && <Badge of="open" label="secret unreadable" />}
+      <Badge of={endpoint.state} />{' '}
+      {endpoint.circuitOpenedAt && <Badge of="open" label="circuit open" />}{' '}
+      {endpoint.unreadable_since && <Badge of="open" label="secret unreadable" />}
     </>
   )
 }

@@ -1,32 +1,27 @@
+import type { Child } from 'hono/jsx'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates } from '../attempts/attempt-rates.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
-import type { Secrets } from '../client/client.ts'
 import { FormMistake, type FormState } from '../console/fields.tsx'
-import type { Owner } from '../console/owners.ts'
-import {
-  Command,
-  Confirm,
-  Countdown,
-  Facts,
-  Id,
-  Notice,
-  TenantLink,
-  Time,
-} from '../console/parts.tsx'
-import type { Viewer } from '../console/viewer.ts'
-import type { Area } from '../sessions/sessions.ts'
-import { type FoundEndpoint, OPEN_COUNTED_MAX } from './all-endpoints.ts'
+import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../console/parts.tsx'
+import type { Area, Viewer } from '../console/viewer.ts'
+import type { presentSecrets } from '../http/present.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { SecretFields } from './endpoint-form-fields.tsx'
 import { EndpointState } from './endpoint-list.pages.tsx'
-import type { Endpoint } from './endpoints.ts'
+import {
+  type Endpoint,
+  type FoundEndpoint,
+  OPEN_COUNTED_MAX,
+  type OpenDeliveries,
+} from './endpoints.ts'
 
 export interface Shown {
   area: Area
-  endpoint: Endpoint
-  found: FoundEndpoint
-  owner: Owner
+  endpoint: FoundEndpoint
 }
+
+type Secrets = ReturnType<typeof presentSecrets>
 
 export function SecretNotice({ secrets }: { secrets: Secrets }) {
   return (
@@ -152,58 +147,43 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
   }
 }
 
-export function State({
-  area,
-  endpoint,
-  found,
-  owner,
-  open,
-}: Shown & { open: { pending: number; delivering: number; held: number } }) {
+export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }) {
   const sum = open.pending + open.delivering + open.held
   const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
-  return (
-    <Facts
-      of={[
-        ['State', <EndpointState {...found} />],
-        ...(found.disabledReason ? [['Disabled because', found.disabledReason] as const] : []),
-        ...(found.unreadableSince
-          ? [['Held because', <Unreadable {...found} area={area} />] as const]
-          : []),
-        ...(area === 'console' ? [['Tenant', <TenantLink of={owner.key} />] as const] : []),
-        ['Failures in a row', String(found.failures)],
-        ['Failing since', <Time at={found.failingSince} />],
-        ...(found.refusals > 0
-          ? [['Refused since its last success', <Refusals {...found} />] as const]
-          : []),
-        ['Circuit', <Circuit {...found} />],
-        [
-          'Open',
-          `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`,
-        ],
-        ['Endpoint', <Id of={endpoint.id} />],
-        ['Made', <Time at={endpoint.created_at} />],
-        ['Changed', <Time at={endpoint.updated_at} />],
-      ]}
-    />
-  )
+  const { disabled_reason: disabledReason } = endpoint
+  const facts: [name: string, value: Child][] = [
+    ['State', <EndpointState {...endpoint} />],
+    ['Disabled because', disabledReason],
+    ['Held because', endpoint.unreadable_since && <Unreadable {...endpoint} area={area} />],
+    ['Tenant', area === 'console' && <TenantLink of={endpoint.tenantKey} />],
+    ['Failures in a row', String(endpoint.failures)],
+    ['Failing since', <Time at={endpoint.failingSince} />],
+    ['Refused since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
+    ['Circuit', <Circuit {...endpoint} />],
+    ['Open', `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`],
+    ['Endpoint', <Id of={endpoint.id} />],
+    ['Made', <Time at={endpoint.created_at} />],
+    ['Changed', <Time at={endpoint.updated_at} />],
+  ]
+  return <Facts of={facts} />
 }
 
-function Unreadable({ area, ...found }: FoundEndpoint & { area: Area }) {
+function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
   const what = 'no key of the service opens its secret or client key, since '
   if (area === 'portal') {
     return (
       <>
         {what}
-        <Time at={found.unreadableSince} />. Its deliveries wait; the operator of the service has to
-        help.
+        <Time at={endpoint.unreadable_since} />. Its deliveries wait; the operator of the service
+        has to help.
       </>
     )
   }
   return (
     <>
       {what}
-      <Time at={found.unreadableSince} />: {found.unreadableDetail}. Give the runners that key, then{' '}
-      <code>postrider secrets release</code>, or rotate the secret with no overlap.
+      <Time at={endpoint.unreadable_since} />: {endpoint.unreadable_detail}. Give the runners that
+      key, then <code>postrider secrets release</code>, or rotate the secret with no overlap.
     </>
   )
 }

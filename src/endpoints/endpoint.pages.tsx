@@ -1,17 +1,24 @@
 import type { Context, Hono } from 'hono'
+import { auditName, type Caller } from '../access/caller.ts'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
-import { type Delivery, PostriderError, type Secrets, type TestAttempt } from '../client/client.ts'
 import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
-import { readForm, refusedForm, saidOf } from '../console/forms.ts'
+import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { NothingFound, type Owners } from '../console/owners.ts'
 import { Notice } from '../console/parts.tsx'
-import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
-import type { Area } from '../sessions/sessions.ts'
-import type { AllEndpoints } from './all-endpoints.ts'
+import type { Area, PageEnv } from '../console/viewer.ts'
+import type { TestEndpoint } from '../events/test-endpoint.ts'
+import { presentAttempt, presentSecrets } from '../http/present.ts'
+import { parseSettings } from '../http/request-body.ts'
+import type { EndpointId } from '../ids.ts'
+import { problemBody } from '../problem.ts'
+import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
+import { warningOf } from '../sending/signing-secret.ts'
+import type { Owned, Owners } from '../tenants/owners.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
 import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
+import { endpointInput, rotateInput, type UrlRules } from './endpoint-input.ts'
+import type { EndpointOperations } from './endpoint-operations.ts'
 import { Actions, Health, SecretNotice, Settings, type Shown, State } from './endpoint-parts.tsx'
 import type { Endpoints } from './endpoints.ts'
 import type { createTryFilter } from './try-filter.form.ts'
@@ -33,234 +40,247 @@ const SAID: Record<string, string> = {
     'There is a new secret; the old one signs as well until its overlap ends. Show it: there is something to know about it.',
 }
 
-export function addEndpointPages(
-  app: Hono<PageEnv>,
-  options: {
-    area?: Area
-    render: RenderPage
-    owners: Pick<Owners, 'ofEndpoint'>
-    endpoints: Pick<Endpoints, 'get'>
-    allEndpoints: AllEndpoints
-    ratesOf: ReturnType<typeof createAttemptRates>
-    tryFilter: ReturnType<typeof createTryFilter>
-  },
-): void {
-  const { area = 'console', render, owners, endpoints, allEndpoints, ratesOf, tryFilter } = options
-  const list = `/${area}/endpoints`
+/** Services work within the scope of the tenant that the endpoint belongs to. */
+export interface EndpointPages extends UrlRules {
+  area: Area
+  render: RenderPage
+  owners: Pick<Owners, 'endpoints'>
+  endpoints: Pick<Endpoints, 'get' | 'change' | 'delete' | 'countOpen'>
+  endpointOperations: EndpointOperations
+  secrets: Pick<EndpointSecrets, 'rotate'>
+  showSecrets: ShowSecrets
+  testEndpoint: TestEndpoint
+  ratesOf: ReturnType<typeof createAttemptRates>
+  tryFilter: ReturnType<typeof createTryFilter>
+}
 
-  const show = async (c: Context<PageEnv>): Promise<Shown> => {
-    const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
-    const [endpoint, found] = await Promise.all([endpoints.get(owner.id, id), allEndpoints.get(id)])
-    if (!found) throw new NothingFound()
-    return { area, endpoint, found, owner }
+type Thing = Owned<EndpointId>
+type Handler = (c: Context<PageEnv>, thing: Thing, pages: EndpointPages) => Promise<Response>
+
+export function addEndpointPages(app: Hono<PageEnv>, pages: EndpointPages): void {
+  const { reading, managing } = pages.owners.endpoints
+  const looking = (handler: Handler) => reading((c, thing) => handler(c, thing, pages))
+  const acting = (handler: Handler) => managing((c, thing) => handler(c, thing, pages))
+  app.get('/endpoints/:id', looking(showPage))
+  app.get('/endpoints/:id/edit', acting(showEdit))
+  app.post('/endpoints/:id/edit', acting(edit))
+  app.post('/endpoints/:id/pause', acting(pause))
+  app.post('/endpoints/:id/resume', acting(resume))
+  app.post('/endpoints/:id/enable', acting(enable))
+  app.post('/endpoints/:id/rotate', acting(rotate))
+  app.post('/endpoints/:id/delete', acting(remove))
+  app.post('/endpoints/:id/secret', acting(showSecret))
+  app.post('/endpoints/:id/test', acting(test))
+}
+
+const listOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
+const pathOf = (pages: EndpointPages, { id }: Thing): string => `${listOf(pages)}/${id}`
+const callerOf = (c: Context<PageEnv>): Caller => c.get('viewer').caller
+
+const find = async ({ area, endpoints }: EndpointPages, { id, tenant }: Thing): Promise<Shown> => ({
+  area,
+  endpoint: await endpoints.get(tenant.id, id),
+})
+
+const showPage: Handler = async (c, thing, pages) => page(c, await find(pages, thing), pages)
+
+const showEdit: Handler = async (c, thing, pages) => {
+  const shown = await find(pages, thing)
+  return editPage(c, pages, shown, { values: valuesOf(shown.endpoint), mistakes: {} })
+}
+
+const edit: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  const shown = await find(pages, thing)
+  const { intent, ...values } = await readForm(c)
+  if (intent === 'try') return await tryOut(c, thing, pages, values)
+  const change = changeOf(values, valuesOf(shown.endpoint))
+  if ('form' in change) return editPage(c, pages, shown, change.form, { status: 409 })
+  try {
+    const input = parseSettings(endpointInput(pages).change, change.body)
+    await pages.endpoints.change(tenant.id, id, input)
+  } catch (error) {
+    return editPage(c, pages, shown, refusedForm(values, error))
   }
+  return c.redirect(`${pathOf(pages, thing)}?said=changed`, 303)
+}
 
-  const page = async (
-    c: Context<PageEnv>,
-    shown: Shown,
-    more: { secrets?: Secrets; tested?: string; rotation?: FormState } = {},
-  ) => {
-    const { endpoint, owner } = shown
-    const of = { tenantId: owner.id, endpointId: endpoint.id }
-    const [rates, open] = await Promise.all([
-      ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
-      allEndpoints.countOpen(endpoint.id),
-    ])
-    const said = saidOf(SAID, c)
-    return render(
-      c,
-      { title: endpoint.url, at: list, hasCharts: true, status: more.rotation ? 422 : 200 },
-      <>
-        <h1>{endpoint.url}</h1>
-        {said && (
-          <Notice tone="good">
-            <p>{said}</p>
-            <Missed {...shown} query={c.req.query()} />
-          </Notice>
-        )}
-        {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
-        {more.secrets && <SecretNotice secrets={more.secrets} />}
-        <Actions
-          {...shown}
-          viewer={c.get('viewer')}
-          rotation={more.rotation ?? { ...EMPTY_FORM, prefix: 'rotate' }}
+async function tryOut(
+  c: Context<PageEnv>,
+  thing: Thing,
+  pages: EndpointPages,
+  values: Record<string, string>,
+) {
+  const shown = await find(pages, thing)
+  const result = await pages.tryFilter(thing.tenant.id, values)
+  if ('form' in result) return editPage(c, pages, shown, result.form)
+  return editPage(c, pages, shown, { values, mistakes: {} }, { tried: result.tried })
+}
+
+const pause: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  await pages.endpointOperations.pause(tenant.id, id, auditName(callerOf(c)))
+  return c.redirect(`${pathOf(pages, thing)}?said=paused`, 303)
+}
+
+const resume: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  await pages.endpointOperations.resume(tenant.id, id, auditName(callerOf(c)))
+  return c.redirect(`${pathOf(pages, thing)}?said=resumed`, 303)
+}
+
+const enable: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  const deliverHeld = (await readForm(c))['held'] !== 'cancel'
+  const who = auditName(callerOf(c))
+  const enabled = await pages.endpointOperations.enable(tenant.id, id, who, { deliverHeld })
+  const said = enabled.isDone ? 'enabled' : 'enabling'
+  const query = { said, ...(enabled.missed && minutesAround(enabled.missed)) }
+  return c.redirect(urlWith(pathOf(pages, thing), query), 303)
+}
+
+const rotate: Handler = async (c, thing, pages) => {
+  const values = await readForm(c)
+  try {
+    const input = parseSettings(rotateInput, secretOf(values, 'encoding'))
+    const [current] = await pages.secrets.rotate(thing.tenant.id, thing.id, input)
+    const said = current && warningOf(current) !== null ? 'rotatedWithWarning' : 'rotated'
+    return c.redirect(`${pathOf(pages, thing)}?said=${said}`, 303)
+  } catch (error) {
+    const rotation = { ...refusedForm(values, error), prefix: 'rotate' }
+    return page(c, await find(pages, thing), pages, { rotation })
+  }
+}
+
+const remove: Handler = async (c, { id, tenant }, pages) => {
+  await pages.endpoints.delete(tenant.id, id)
+  const query = { tenant: pages.area === 'console' ? tenant.key : undefined }
+  return c.redirect(urlWith(listOf(pages), query), 303)
+}
+
+const showSecret: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  const secrets = await pages.showSecrets(tenant.id, id, auditName(callerOf(c)))
+  return page(c, await find(pages, thing), pages, { secrets })
+}
+
+const test: Handler = async (c, thing, pages) => {
+  const { id, tenant } = thing
+  const tested = await pages
+    .testEndpoint(tenant.id, id, { signal: c.req.raw.signal })
+    .then((result) => describeTest(result, callerOf(c)), describeRefusal)
+  return page(c, await find(pages, thing), pages, { tested })
+}
+
+async function page(
+  c: Context<PageEnv>,
+  shown: Shown,
+  pages: EndpointPages,
+  more: { secrets?: LiveSecret[]; tested?: string; rotation?: FormState } = {},
+) {
+  const { endpoint } = shown
+  const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
+  const [rates, open] = await Promise.all([
+    pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
+    pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
+  ])
+  return pages.render(
+    c,
+    {
+      title: endpoint.url,
+      at: listOf(pages),
+      hasCharts: true,
+      status: more.rotation ? 422 : 200,
+    },
+    <>
+      <h1>{endpoint.url}</h1>
+      <Said {...shown} said={saidOf(SAID, c)} query={c.req.query()} />
+      {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
+      {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
+      <Actions
+        {...shown}
+        viewer={c.get('viewer')}
+        rotation={more.rotation ?? { ...EMPTY_FORM, prefix: 'rotate' }}
+      />
+      <State {...shown} open={open} />
+      <h2>The last 24 hours</h2>
+      <Health {...rates} />
+      <h2>Settings</h2>
+      <Settings {...endpoint} />
+      <Links {...shown} />
+    </>,
+  )
+}
+
+function Links({ area, endpoint }: Shown) {
+  const query = { endpoint: endpoint.id, tenant: endpoint.tenantKey }
+  return (
+    <p class="actions">
+      <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
+        Its deliveries
+      </a>
+      {area === 'console' && (
+        <a class="button" href={urlWith('/console/replays', query)}>
+          Replay for it
+        </a>
+      )}
+    </p>
+  )
+}
+
+function Said(props: Shown & { said: string | undefined; query: Record<string, string> }) {
+  if (props.said === undefined) return null
+  return (
+    <Notice tone="good">
+      <p>{props.said}</p>
+      <Missed {...props} />
+    </Notice>
+  )
+}
+
+function editPage(
+  c: Context<PageEnv>,
+  pages: EndpointPages,
+  { area, endpoint }: Shown,
+  form: FormState,
+  { tried, status = 422 }: { tried?: readonly Tried[]; status?: 409 | 422 } = {},
+) {
+  const list = listOf(pages)
+  const isWrong = Object.keys(form.mistakes).length > 0
+  return pages.render(
+    c,
+    { title: 'Edit endpoint', at: list, status: isWrong ? status : 200 },
+    <>
+      <h1>Edit {endpoint.url}</h1>
+      <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
+        <input
+          type="hidden"
+          name={BEGAN_WITH}
+          value={form.values[BEGAN_WITH] ?? JSON.stringify(valuesOf(endpoint))}
         />
-        <State {...shown} open={open} />
-        <h2>The last 24 hours</h2>
-        <Health {...rates} />
-        <h2>Settings</h2>
-        <Settings {...endpoint} />
-        <p class="actions">
-          <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
-            Its deliveries
+        <EndpointFields form={form} />
+        <div class="actions">
+          <button type="submit" class="primary">
+            Save
+          </button>
+          <button type="submit" name="intent" value="try">
+            Try on the last events
+          </button>
+          <a class="button" href={`${list}/${endpoint.id}`}>
+            Back
           </a>
-          {area === 'console' && (
-            <a
-              class="button"
-              href={`/console/replays?endpoint=${endpoint.id}&tenant=${encodeURIComponent(owner.key)}`}
-            >
-              Replay for it
-            </a>
-          )}
-        </p>
-      </>,
-    )
-  }
-  app.get('/endpoints/:id', async (c) => page(c, await show(c)))
-
-  const editPage = (
-    c: Context<PageEnv>,
-    { endpoint }: Shown,
-    form: FormState,
-    { tried, status = 422 }: { tried?: readonly Tried[]; status?: 409 | 422 } = {},
-  ) =>
-    render(
-      c,
-      {
-        title: 'Edit endpoint',
-        at: list,
-        status: Object.keys(form.mistakes).length > 0 ? status : 200,
-      },
-      <>
-        <h1>Edit {endpoint.url}</h1>
-        <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
-          <input
-            type="hidden"
-            name={BEGAN_WITH}
-            value={form.values[BEGAN_WITH] ?? JSON.stringify(valuesOf(endpoint))}
-          />
-          <EndpointFields form={form} />
-          <div class="actions">
-            <button type="submit" class="primary">
-              Save
-            </button>
-            <button type="submit" name="intent" value="try">
-              Try on the last events
-            </button>
-            <a class="button" href={`${list}/${endpoint.id}`}>
-              Back
-            </a>
-          </div>
-        </form>
-        {tried && <TriedTable tried={tried} area={area} />}
-      </>,
-    )
-
-  app.get('/endpoints/:id/edit', requireScope('manage'), async (c) => {
-    const shown = await show(c)
-    return editPage(c, shown, { values: valuesOf(shown.endpoint), mistakes: {} })
-  })
-
-  app.post('/endpoints/:id/edit', requireScope('manage'), async (c) => {
-    const shown = await show(c)
-    const { intent, ...values } = await readForm(c)
-    if (intent === 'try') {
-      const result = await tryFilter(shown.owner.id, values)
-      return 'tried' in result
-        ? editPage(c, shown, { values, mistakes: {} }, { tried: result.tried })
-        : editPage(c, shown, result.form)
-    }
-    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
-    const change = changeOf(values, valuesOf(shown.endpoint))
-    if ('form' in change) return editPage(c, shown, change.form, { status: 409 })
-    try {
-      await c
-        .get('viewer')
-        .api.request('PATCH /api/tenants/{tenant}/endpoints/{id}', { path, ...change })
-    } catch (error) {
-      return editPage(c, shown, refusedForm(values, error))
-    }
-    return c.redirect(`${list}/${path.id}?said=changed`, 303)
-  })
-
-  const act = (
-    name: string,
-    run: (
-      viewer: Viewer,
-      path: { tenant: string; id: string },
-      form: Record<string, string>,
-    ) => Promise<Record<string, string> & { said: string }>,
-  ) =>
-    app.post(`/endpoints/:id/${name}`, requireScope('manage'), async (c) => {
-      const { id, owner } = await owners.ofEndpoint(c.req.param('id') ?? '')
-      const query = await run(c.get('viewer'), { tenant: owner.key, id }, await readForm(c))
-      return c.redirect(`${list}/${id}?${new URLSearchParams(query)}`, 303)
-    })
-  act('pause', async ({ api }, path) => {
-    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/pause', { path })
-    return { said: 'paused' }
-  })
-  act('resume', async ({ api }, path) => {
-    await api.request('POST /api/tenants/{tenant}/endpoints/{id}/resume', { path })
-    return { said: 'resumed' }
-  })
-  act('enable', async ({ api }, path, { held }) => {
-    const body = { deliverHeld: held !== 'cancel' }
-    const enabled = await api.request('POST /api/tenants/{tenant}/endpoints/{id}/enable', {
-      path,
-      body,
-    })
-    if (enabled.state !== 'active') return { said: 'enabling' }
-    return { said: 'enabled', ...(enabled.missed && minutesAround(enabled.missed)) }
-  })
-
-  app.post('/endpoints/:id/rotate', requireScope('manage'), async (c) => {
-    const shown = await show(c)
-    const values = await readForm(c)
-    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
-    try {
-      const { warning } = await c
-        .get('viewer')
-        .api.request('POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate', {
-          path,
-          body: secretOf(values, 'encoding'),
-        })
-      const said = warning === null ? 'rotated' : 'rotatedWithWarning'
-      return c.redirect(`${list}/${path.id}?said=${said}`, 303)
-    } catch (error) {
-      return page(c, shown, { rotation: { ...refusedForm(values, error), prefix: 'rotate' } })
-    }
-  })
-
-  app.post('/endpoints/:id/delete', requireScope('manage'), async (c) => {
-    const { id, owner } = await owners.ofEndpoint(c.req.param('id'))
-    const path = { tenant: owner.key, id }
-    await c.get('viewer').api.request('DELETE /api/tenants/{tenant}/endpoints/{id}', { path })
-    return c.redirect(
-      area === 'console' ? `${list}?tenant=${encodeURIComponent(owner.key)}` : list,
-      303,
-    )
-  })
-
-  app.post('/endpoints/:id/secret', requireScope('manage'), async (c) => {
-    const shown = await show(c)
-    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
-    const secrets = await c
-      .get('viewer')
-      .api.request('GET /api/tenants/{tenant}/endpoints/{id}/secret', { path })
-    return page(c, shown, { secrets })
-  })
-
-  app.post('/endpoints/:id/test', requireScope('manage'), async (c) => {
-    const shown = await show(c)
-    const path = { tenant: shown.owner.key, id: shown.endpoint.id }
-    const tested = await c
-      .get('viewer')
-      .api.request('POST /api/tenants/{tenant}/endpoints/{id}/test', {
-        path,
-        body: {},
-        timeoutMs: TEST_MS_MAX,
-      })
-      .then(describeTest, describeRefusal)
-    return page(c, shown, { tested })
-  })
+        </div>
+      </form>
+      {tried && <TriedTable tried={tried} area={area} />}
+    </>,
+  )
 }
 
 /** What is published for a disabled endpoint is not kept, so anyone who enables it is told how to have it. */
-function Missed({ area, endpoint, owner, query }: Shown & { query: Record<string, string> }) {
+function Missed({ area, endpoint, query }: Shown & { query: Record<string, string> }) {
   const { since, until } = query
   if (since === undefined || until === undefined) return null
-  const form = { tenant: owner.key, endpoint: endpoint.id, mode: 'missed', since, until }
+  const form = { tenant: endpoint.tenantKey, endpoint: endpoint.id, mode: 'missed', since, until }
   return (
     <p>
       Events published while it was disabled were not kept for it.{' '}
@@ -274,16 +294,14 @@ function Missed({ area, endpoint, owner, query }: Shown & { query: Record<string
 }
 
 /** As the form of a replay takes times: whole minutes, so that nothing in between is left out. */
-function minutesAround({ since, until }: { since: string; until: string }) {
-  const end = new Date(new Date(until).getTime() + 60_000)
-  return { since: since.slice(0, 16), until: end.toISOString().slice(0, 16) }
+function minutesAround({ since, until }: { since: Date; until: Date }) {
+  const end = new Date(until.getTime() + 60_000)
+  return { since: since.toISOString().slice(0, 16), until: end.toISOString().slice(0, 16) }
 }
 
-/** The longest time that an endpoint may take, and a little for us. */
-const TEST_MS_MAX = 70_000
-
-function describeTest(tested: TestAttempt | Delivery): string {
-  if (!('outcome' in tested)) return 'The test event is under way: look at its deliveries.'
+function describeTest({ attempt }: Awaited<ReturnType<TestEndpoint>>, caller: Caller): string {
+  if (!attempt) return 'The test event is under way: look at its deliveries.'
+  const tested = presentAttempt(attempt, caller)
   const { outcome, statusCode, durationMs } = tested
   const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
   if (outcome === 'delivered') {
@@ -295,8 +313,8 @@ function describeTest(tested: TestAttempt | Delivery): string {
   return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.${detail}`
 }
 
-function describeRefusal(error: unknown): string {
-  if (error instanceof PostriderError && error.status === 409)
-    return error.message.replace(/^\w+: /, '')
+function describeRefusal(error: Error): string {
+  const { status, detail } = problemBody(error)
+  if (status === 409) return detail
   throw error
 }

@@ -1,8 +1,10 @@
 import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
+import { containsText } from '../postgres/contains-text.ts'
+import { allOf, type Condition } from '../postgres/list-query.ts'
 import { transact } from '../postgres/operate.ts'
-import type { Database, EndpointTable } from '../postgres/schema.ts'
+import type { Database, EndpointState, EndpointTable } from '../postgres/schema.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
 import type { SecretEncoding, SecretKind, SigningSecret } from '../sending/signing-secret.ts'
@@ -14,6 +16,35 @@ export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
   headers: Record<string, string>
   /** Names of those that are secret. */
   secretHeaders: string[]
+}
+
+/** An endpoint with its tenant and how it fares. */
+export interface FoundEndpoint extends Endpoint {
+  tenantKey: string
+  failures: number
+  failingSince: Date | null
+  /** Attempts since its last success that it answered with a refusal of the event. */
+  refusals: number
+  refusingSince: Date | null
+  circuitOpenedAt: Date | null
+  probeAt: Date | null
+}
+
+/** So many are counted in some milliseconds, and nobody waits for the exact number. */
+export const OPEN_COUNTED_MAX = 10_000
+
+export interface OpenDeliveries {
+  pending: number
+  delivering: number
+  held: number
+}
+
+export interface EndpointPage {
+  limit: number
+  before: EndpointId | null
+  state?: EndpointState | undefined
+  /** Part of the URL or description, large and small letters alike. */
+  search?: string | undefined
 }
 
 /** What a person may set. Values were checked where they came in. */
@@ -65,9 +96,11 @@ export interface Endpoints {
     values: NewEndpoint,
   ): Promise<{ endpoint: Endpoint; secret: SigningSecret }>
   /** @throws EndpointNotFound */
-  get(tenantId: TenantId, id: EndpointId): Promise<Endpoint>
-  /** Newest first, from below the id `before` on. */
-  list(tenantId: TenantId, page: { limit: number; before: EndpointId | null }): Promise<Endpoint[]>
+  get(tenantId: TenantId, id: EndpointId): Promise<FoundEndpoint>
+  /** Of one tenant, or of all (null); newest first, from below the id `before` on. */
+  list(tenantId: TenantId | null, page: EndpointPage): Promise<FoundEndpoint[]>
+  /** What is open for it, each state counted up to `OPEN_COUNTED_MAX` together. */
+  countOpen(tenantId: TenantId, id: EndpointId): Promise<OpenDeliveries>
   /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid */
   change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
   /**
@@ -106,26 +139,32 @@ export function createEndpoints(options: {
       })
     },
     async get(tenantId, id) {
-      const endpoint = await database
-        .selectFrom('endpoint')
-        .selectAll()
-        .where(isExisting(tenantId, id))
-        .$castTo<EndpointRow>()
-        .executeTakeFirst()
-      return present(endpoint ?? notFound())
+      const one = allOf([sql`e.tenant_id = ${tenantId}`, sql`e.id = ${id}`])
+      const { rows } = await select(one).execute(database)
+      return present(rows[0] ?? notFound())
     },
-    async list(tenantId, { limit, before }) {
-      const rows = await database
-        .selectFrom('endpoint')
-        .selectAll()
-        .where('tenant_id', '=', tenantId)
-        .where('deleted_at', 'is', null)
-        .$if(before !== null, (query) => query.where('id', '<', before))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .$castTo<EndpointRow>()
-        .execute()
-      return rows.map(present)
+    async list(tenantId, { limit, before, state, search }) {
+      const asked = allOf([
+        tenantId === null ? undefined : sql`e.tenant_id = ${tenantId}`,
+        before === null ? undefined : sql`e.id < ${before}`,
+        state && sql`e.state = ${state}`,
+        search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,
+      ])
+      const page = sql<FoundRow>`${select(asked)} order by e.id desc limit ${limit}`
+      return (await page.execute(database)).rows.map(present)
+    },
+    async countOpen(tenantId, id) {
+      const { rows } = await sql<OpenDeliveries>`
+        select count(*) filter (where state = 'pending')::int as pending,
+          count(*) filter (where state = 'delivering')::int as delivering,
+          count(*) filter (where state = 'held')::int as held
+        from (
+          select d.state from postrider.delivery d
+          where d.endpoint_id = ${id} and d.tenant_id = ${tenantId} and d.finished_at is null
+            and d.id >= postrider.id_floor(${id}) and d.id < postrider.id_at(now() + interval '1 hour')
+          limit ${OPEN_COUNTED_MAX}
+        ) as open`.execute(database)
+      return rows[0] ?? { pending: 0, delivering: 0, held: 0 }
     },
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
@@ -203,9 +242,23 @@ async function update(
 }
 
 /** What leaves this file: values of secret headers do not, encrypted or not. */
-function present({ headers, secret_headers, ...row }: EndpointRow): Endpoint {
+function present<Row extends EndpointRow>({ headers, secret_headers, ...row }: Row) {
   return { ...row, ...shownHeaders({ headers, secret_headers }) }
 }
+
+type FoundRow = EndpointRow & Omit<FoundEndpoint, keyof Endpoint>
+
+/** Those that exist, each with its tenant and its circuit. */
+const select = (condition: Condition) => sql<FoundRow>`
+  select e.*, t.key as "tenantKey", coalesce(c.failures, 0) as failures, c.failing_since as "failingSince",
+    coalesce(c.refusals, 0) as refusals, c.refusing_since as "refusingSince",
+    c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt"
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  left join postrider.circuit c on c.endpoint_id = e.id
+  where e.deleted_at is null and ${condition}`
+
+const TEXT_OF_ENDPOINT = sql`(e.url || e'\\n' || e.description)`
 
 /** Two who add at once would otherwise both find room for one. */
 async function lockEndpoints(database: Kysely<Database>, tenantId: TenantId): Promise<void> {

@@ -12,11 +12,16 @@ export function createEventTypeServices(options: {
   isStrict: boolean
 }) {
   const schemaCompiler = createSchemaCompiler()
-  const eventTypes = createEventTypes(options)
+  const eventTypeCheck = createEventTypeCheck({ ...options, compiler: schemaCompiler })
+  const eventTypes = createEventTypes({
+    database: options.database,
+    checkSchema: schemaCompiler.check,
+    onChanged: eventTypeCheck.invalidate,
+  })
   return {
     schemaCompiler,
     eventTypes,
-    eventTypeCheck: createEventTypeCheck({ ...options, compiler: schemaCompiler }),
+    eventTypeCheck,
     exampleOf: createExampleOf({ eventTypes, compiler: schemaCompiler }),
   }
 }

@@ -1,5 +1,4 @@
 import type { Context, Hono } from 'hono'
-import { shownText } from '../attempts/attempt-words.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -15,7 +14,11 @@ import {
   Table,
   Time,
 } from '../console/parts.tsx'
+import { shownText } from '../console/shown-text.ts'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { eventType } from '../events/event-input.ts'
+import { parseSettings } from '../http/request-body.ts'
+import { eventTypeInput } from './event-type.routes.ts'
 import type { EventType, EventTypeOutline, EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
 
@@ -23,7 +26,9 @@ const PATH = '/console/event-types'
 const pathOf = (name: string, list = PATH): string => `${list}/${encodeURIComponent(name)}`
 /** As many as there can be. */
 const LISTED_MAX = 1_000
-const NAME = /^(?=.{1,128}$)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/
+const NAME_MISTAKE = 'This is not a dotted name of at most 128 characters, such as invoice.paid.'
+/** In the portal. */
+const CATALOGUE_PATH = '/portal/event-types'
 
 const SAID: Record<string, string> = {
   saved: 'It is saved.',
@@ -31,124 +36,135 @@ const SAID: Record<string, string> = {
   restored: 'It is in use again.',
 }
 
-export interface EventTypePagesOptions {
+export interface CataloguePages {
   render: RenderPage
   eventTypes: Pick<EventTypes, 'outline' | 'get'>
   exampleOf: ExampleOf
 }
 
-export function addEventTypePages(app: Hono<PageEnv>, options: EventTypePagesOptions): void {
-  const { render, eventTypes, exampleOf } = options
+export interface EventTypePages extends CataloguePages {
+  eventTypes: Pick<EventTypes, 'outline' | 'get' | 'put' | 'change' | 'delete'>
+}
 
-  const list = async (c: Context<PageEnv>, form: FormState = EMPTY_FORM) => {
-    const all = await eventTypes.outline({ limit: LISTED_MAX })
-    return render(
-      c,
-      { title: 'Event types', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
-      <>
-        <h1>Event types</h1>
-        {c.get('viewer').may('manage') && <NewType form={form} />}
-        {all.length === 0 ? <Nothing /> : <TypeTable types={all} />}
-      </>,
-    )
-  }
-  app.get('/event-types', (c) => list(c))
+type C = Context<PageEnv>
 
-  app.post('/event-types', requireScope('manage'), async (c) => {
-    const values = await readForm(c)
-    const { name = '' } = values
-    if (!NAME.test(name)) {
-      const name = 'This is not a dotted name of at most 128 characters, such as invoice.paid.'
-      return list(c, { values, mistakes: { name } })
-    }
-    const refused = await save(c, name, values)
-    return refused ? list(c, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
-  })
-
-  const page = async (c: Context<PageEnv>, name: string, refused?: FormState) => {
-    const type = await eventTypes.get(name)
-    const example = await exampleOf(name).catch(() => null)
-    const form = refused ?? { values: valuesOf(type), mistakes: {} }
-    const said = saidOf(SAID, c)
-    return render(
-      c,
-      { title: name, at: PATH, status: refused ? 422 : 200 },
-      <>
-        <h1>{name}</h1>
-        {said && <Notice tone="good">{said}</Notice>}
-        <Description type={type} example={example} />
-        {c.get('viewer').may('manage') ? (
-          <EditType type={type} form={form} />
-        ) : (
-          <Schema of={type} />
-        )}
-      </>,
-    )
-  }
-  app.get('/event-types/:name', (c) => page(c, c.req.param('name')))
-
-  app.post('/event-types/:name', requireScope('manage'), async (c) => {
-    const name = c.req.param('name')
-    const refused = await save(c, name, await readForm(c))
-    return refused ? page(c, name, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
-  })
-
+export function addEventTypePages(app: Hono<PageEnv>, pages: EventTypePages): void {
+  const managing = requireScope('manage')
+  app.get('/event-types', (c) => showList(c, pages))
+  app.post('/event-types', managing, (c) => create(c, pages))
+  app.get('/event-types/:name', (c) => showPage(c, pages))
+  app.post('/event-types/:name', managing, (c) => change(c, pages))
   // Two, since one that turned it over would undo what somebody else has just done.
-  for (const [operation, said] of [
-    ['deprecate', 'deprecated'],
-    ['restore', 'restored'],
-  ] as const) {
-    app.post(`/event-types/:name/${operation}`, requireScope('manage'), async (c) => {
-      const path = { name: c.req.param('name') }
-      const body = { deprecated: operation === 'deprecate' }
-      await c.get('viewer').api.request('PATCH /api/event-types/{name}', { path, body })
-      return c.redirect(`${pathOf(path.name)}?said=${said}`, 303)
-    })
-  }
-
-  app.post('/event-types/:name/forget', requireScope('manage'), async (c) => {
-    const path = { name: c.req.param('name') }
-    await c.get('viewer').api.request('DELETE /api/event-types/{name}', { path })
-    return c.redirect(PATH, 303)
-  })
+  app.post('/event-types/:name/deprecate', managing, (c) => deprecate(c, pages))
+  app.post('/event-types/:name/restore', managing, (c) => restore(c, pages))
+  app.post('/event-types/:name/forget', managing, (c) => forget(c, pages))
 }
 
 /** The same for those who receive: what there is, with its schema and an example, and nothing that changes it. */
-export function addCataloguePages(app: Hono<PageEnv>, options: EventTypePagesOptions): void {
-  const { render, eventTypes, exampleOf } = options
-  const list = '/portal/event-types'
-  app.get('/event-types', async (c) => {
-    const types = await eventTypes.outline({ limit: LISTED_MAX })
-    return render(
-      c,
-      { title: 'Event types', at: list },
-      <>
-        <h1>Event types</h1>
-        {types.length > 0 && <TypeTable types={types} list={list} />}
-        {types.length === 0 && (
-          <Empty title="No event type is described yet">
-            <p>
-              An endpoint can want every type, with <code>*</code>, and shows what comes. What there
-              is, with its schema, appears here once the sender describes it.
-            </p>
-          </Empty>
-        )}
-      </>,
-    )
-  })
-  app.get('/event-types/:name', async (c) => {
-    const type = await eventTypes.get(c.req.param('name'))
-    const example = await exampleOf(type.name).catch(() => null)
-    return render(
-      c,
-      { title: type.name, at: list },
-      <>
-        <h1>{type.name}</h1>
-        <Description type={type} example={example} />
-        <Schema of={type} />
-      </>,
-    )
-  })
+export function addCataloguePages(app: Hono<PageEnv>, pages: CataloguePages): void {
+  app.get('/event-types', (c) => showCatalogue(c, pages))
+  app.get('/event-types/:name', (c) => showEntry(c, pages))
+}
+
+const nameOf = (c: C): string => c.req.param('name') ?? ''
+
+async function showList(c: C, { render, eventTypes }: EventTypePages, form = EMPTY_FORM) {
+  const all = await eventTypes.outline({ limit: LISTED_MAX })
+  return render(
+    c,
+    { title: 'Event types', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    <>
+      <h1>Event types</h1>
+      {c.get('viewer').may('manage') && <NewType form={form} />}
+      {all.length === 0 ? <Nothing /> : <TypeTable types={all} />}
+    </>,
+  )
+}
+
+async function create(c: C, pages: EventTypePages) {
+  const values = await readForm(c)
+  const { name = '' } = values
+  if (!eventType.safeParse(name).success) {
+    return showList(c, pages, { values, mistakes: { name: NAME_MISTAKE } })
+  }
+  const refused = await save(pages, name, values)
+  return refused ? showList(c, pages, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
+}
+
+async function showPage(
+  c: C,
+  { render, eventTypes, exampleOf }: EventTypePages,
+  refused?: FormState,
+) {
+  const type = await eventTypes.get(nameOf(c))
+  const example = await exampleOf(type.name).catch(() => null)
+  const form = refused ?? { values: valuesOf(type), mistakes: {} }
+  const said = saidOf(SAID, c)
+  return render(
+    c,
+    { title: type.name, at: PATH, status: refused ? 422 : 200 },
+    <>
+      <h1>{type.name}</h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      <Description type={type} example={example} />
+      {c.get('viewer').may('manage') ? <EditType type={type} form={form} /> : <Schema of={type} />}
+    </>,
+  )
+}
+
+async function change(c: C, pages: EventTypePages) {
+  const name = nameOf(c)
+  const refused = await save(pages, name, await readForm(c))
+  return refused ? showPage(c, pages, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
+}
+
+async function deprecate(c: C, { eventTypes }: EventTypePages) {
+  await eventTypes.change(nameOf(c), { deprecated: true })
+  return c.redirect(`${pathOf(nameOf(c))}?said=deprecated`, 303)
+}
+
+async function restore(c: C, { eventTypes }: EventTypePages) {
+  await eventTypes.change(nameOf(c), { deprecated: false })
+  return c.redirect(`${pathOf(nameOf(c))}?said=restored`, 303)
+}
+
+async function forget(c: C, { eventTypes }: EventTypePages) {
+  await eventTypes.delete(nameOf(c))
+  return c.redirect(PATH, 303)
+}
+
+async function showCatalogue(c: C, { render, eventTypes }: CataloguePages) {
+  const types = await eventTypes.outline({ limit: LISTED_MAX })
+  return render(
+    c,
+    { title: 'Event types', at: CATALOGUE_PATH },
+    <>
+      <h1>Event types</h1>
+      {types.length > 0 && <TypeTable types={types} list={CATALOGUE_PATH} />}
+      {types.length === 0 && (
+        <Empty title="No event type is described yet">
+          <p>
+            An endpoint can want every type, with <code>*</code>, and shows what comes. What there
+            is, with its schema, appears here once the sender describes it.
+          </p>
+        </Empty>
+      )}
+    </>,
+  )
+}
+
+async function showEntry(c: C, { render, eventTypes, exampleOf }: CataloguePages) {
+  const type = await eventTypes.get(nameOf(c))
+  const example = await exampleOf(type.name).catch(() => null)
+  return render(
+    c,
+    { title: type.name, at: CATALOGUE_PATH },
+    <>
+      <h1>{type.name}</h1>
+      <Description type={type} example={example} />
+      <Schema of={type} />
+    </>,
+  )
 }
 
 function Description({ type, example }: { type: EventType; example: unknown }) {
@@ -186,20 +202,22 @@ function Schema({ of: type }: { of: EventType }) {
 
 /** @returns the form where it was refused */
 async function save(
-  c: Context<PageEnv>,
+  { eventTypes }: EventTypePages,
   name: string,
   values: Record<string, string>,
 ): Promise<FormState | null> {
-  const schema = (values['schema'] ?? '').trim()
+  const { description = '', schema = '' } = values
   let parsed: Record<string, unknown> | null
   try {
-    parsed = schema === '' ? null : JSON.parse(schema)
+    parsed = schema.trim() === '' ? null : JSON.parse(schema)
   } catch (error) {
     return { values, mistakes: { schema: `This is not JSON: ${(error as Error).message}.` } }
   }
   try {
-    const body = { description: values['description'] ?? '', schema: parsed }
-    await c.get('viewer').api.request('PUT /api/event-types/{name}', { path: { name }, body })
+    await eventTypes.put(
+      parseSettings(eventType, name),
+      parseSettings(eventTypeInput, { description, schema: parsed }),
+    )
     return null
   } catch (error) {
     return refusedForm(values, error)

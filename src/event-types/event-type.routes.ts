@@ -9,17 +9,15 @@ import { json, OF_BODY, problems } from '../http/responses.ts'
 import { pageSchema } from '../http/schemas.ts'
 import { visibleText } from '../http/validation.ts'
 import { Problem } from '../problem.ts'
-import type { EventTypeCheck } from './event-type-check.ts'
 import { type EventType, EventTypeNotFound, type EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
-import { type SchemaCompiler, SchemaInvalid } from './schema-compiler.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
 const tags = ['Event types']
 const params = z.object({ name: z.string() })
 const time = z.iso.datetime()
 
-const input = z
+export const eventTypeInput = z
   .strictObject({
     description: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
     schema: z
@@ -51,8 +49,6 @@ const exampleSchema = z
 
 export interface EventTypeRouteOptions {
   eventTypes: EventTypes
-  eventTypeCheck: Pick<EventTypeCheck, 'invalidate'>
-  schemaCompiler: Pick<SchemaCompiler, 'check'>
   exampleOf: ExampleOf
   authenticate: Authenticate
 }
@@ -124,11 +120,11 @@ function addReadRoutes(
 
 function addWriteRoutes(
   app: OpenAPIHono<ApiEnv>,
-  { eventTypes, eventTypeCheck, schemaCompiler }: EventTypeRouteOptions,
+  { eventTypes }: EventTypeRouteOptions,
   middleware: MiddlewareHandler<ApiEnv>[],
 ): void {
   const path = '/api/event-types/{name}'
-  const body = { content: { 'application/json': { schema: input } } }
+  const body = { content: { 'application/json': { schema: eventTypeInput } } }
 
   const put = createRoute({
     method: 'put',
@@ -144,9 +140,8 @@ function addWriteRoutes(
     },
   })
   app.openapi(put, async (c) => {
-    const values = checked(schemaCompiler, c.req.valid('json'))
-    const { eventType, isNew } = await eventTypes.put(c.req.valid('param').name, values)
-    eventTypeCheck.invalidate()
+    const { name } = c.req.valid('param')
+    const { eventType, isNew } = await eventTypes.put(name, c.req.valid('json'))
     return c.json(present(eventType), isNew ? 201 : 200)
   })
 
@@ -160,9 +155,8 @@ function addWriteRoutes(
     responses: { 200: json(eventTypeSchema, 'As it is now.'), ...problems(404, ...OF_BODY) },
   })
   app.openapi(patch, async (c) => {
-    const values = checked(schemaCompiler, c.req.valid('json'))
-    const eventType = await eventTypes.change(nameOf(c.req.valid('param')), values)
-    eventTypeCheck.invalidate()
+    const name = nameOf(c.req.valid('param'))
+    const eventType = await eventTypes.change(name, c.req.valid('json'))
     return c.json(present(eventType), 200)
   })
 
@@ -177,27 +171,8 @@ function addWriteRoutes(
   })
   app.openapi(remove, async (c) => {
     await eventTypes.delete(nameOf(c.req.valid('param')))
-    eventTypeCheck.invalidate()
     return c.body(null, 204)
   })
-}
-
-/** @throws Problem with every mistake in the schema */
-function checked<Values extends { schema?: unknown }>(
-  { check }: Pick<SchemaCompiler, 'check'>,
-  values: Values,
-): Values {
-  try {
-    if (values.schema !== undefined && values.schema !== null) check(values.schema)
-    return values
-  } catch (error) {
-    if (!(error instanceof SchemaInvalid)) throw error
-    const errors = error.violations.map(({ path, message }) => ({
-      field: path === '' ? 'schema' : `schema.${path}`,
-      message,
-    }))
-    throw new Problem('request_invalid', { errors, cause: error })
-  }
 }
 
 /** What cannot be a name names nothing either. */

@@ -37,9 +37,9 @@ export interface EventTypeChange {
 }
 
 export interface EventTypes {
-  /** @throws TooManyEventTypes */
+  /** @throws SchemaInvalid, TooManyEventTypes */
   put(name: string, change: EventTypeChange): Promise<{ eventType: EventType; isNew: boolean }>
-  /** @throws EventTypeNotFound */
+  /** @throws SchemaInvalid, EventTypeNotFound */
   change(name: string, change: EventTypeChange): Promise<EventType>
   /** @throws EventTypeNotFound */
   get(name: string): Promise<EventType>
@@ -51,7 +51,19 @@ export interface EventTypes {
   delete(name: string): Promise<void>
 }
 
-export function createEventTypes({ database }: { database: Kysely<Database> }): EventTypes {
+export function createEventTypes(options: {
+  database: Kysely<Database>
+  /** Throws what is wrong with a schema. */
+  checkSchema: (schema: unknown) => void
+  /** Called after each change. */
+  onChanged: () => void
+}): EventTypes {
+  const { database, checkSchema, onChanged } = options
+  const made = async <T>(work: (transaction: Kysely<Database>) => Promise<T>): Promise<T> => {
+    const result = await changeAsActor(database, work)
+    onChanged()
+    return result
+  }
   const change = async (on: Kysely<Database>, name: string, values: EventTypeChange) => {
     const row = await on
       .updateTable('event_type')
@@ -62,18 +74,21 @@ export function createEventTypes({ database }: { database: Kysely<Database> }): 
     return row && fromRow(row)
   }
   return {
-    put: (name, values) =>
-      changeAsActor(database, async (transaction) => {
+    put: async (name, values) => {
+      if (values.schema != null) checkSchema(values.schema)
+      return await made(async (transaction) => {
         const isNew = await insert(transaction, name)
         const eventType = await change(transaction, name, values)
         if (!eventType) throw new TooManyEventTypes()
         return { eventType, isNew }
-      }),
-    change: (name, values) =>
-      changeAsActor(
-        database,
+      })
+    },
+    change: async (name, values) => {
+      if (values.schema != null) checkSchema(values.schema)
+      return await made(
         async (transaction) => (await change(transaction, name, values)) ?? notFound(),
-      ),
+      )
+    },
     async get(name) {
       const row = await database
         .selectFrom('event_type')
@@ -101,7 +116,7 @@ export function createEventTypes({ database }: { database: Kysely<Database> }): 
         .limit(limit)
         .execute(),
     async delete(name) {
-      const { numDeletedRows } = await changeAsActor(database, (transaction) =>
+      const { numDeletedRows } = await made((transaction) =>
         transaction.deleteFrom('event_type').where('name', '=', name).executeTakeFirst(),
       )
       if (numDeletedRows === 0n) notFound()

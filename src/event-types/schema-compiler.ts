@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
+import type { Refusal } from '../problem.ts'
 import { joinPath, mistakesInSchema, pathOfPointer, type Violation } from './schema-rules.ts'
 import { createTimeLimit, TookTooLong } from './time-limit.ts'
 
@@ -23,6 +24,14 @@ export class SchemaInvalid extends Error {
   constructor(violations: readonly Violation[], options?: ErrorOptions) {
     super(violations.map(({ path, message }) => `${path} ${message}`.trim()).join('; '), options)
     this.violations = violations
+  }
+
+  get refusal(): Refusal {
+    const errors = this.violations.map(({ path, message }) => ({
+      field: path === '' ? 'schema' : `schema.${path}`,
+      message,
+    }))
+    return { of: 'request_invalid', errors }
   }
 }
 

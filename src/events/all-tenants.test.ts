@@ -1,23 +1,28 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
-import { createAllDeliveries, type FoundDelivery } from '../deliveries/all-deliveries.ts'
-import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
+import {
+  createDeliveries,
+  type DeliverySearch,
+  type FoundDelivery,
+} from '../deliveries/deliveries.ts'
+import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createDatabase, createPool } from '../postgres/pool.ts'
 import { createScan } from '../postgres/scan.ts'
+import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { createWork } from '../testing/data/work.ts'
 import { recordQueries } from '../testing/queries.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createAllEvents } from './all-events.ts'
+import { createEvents } from './events.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const recorded = recordQueries(pool)
 const database = createDatabase(recorded.pool)
-const allDeliveries = createAllDeliveries({ database })
-const allEvents = createAllEvents({ database })
+const deliveries = createDeliveries({ database, attempts: { listOf: async () => [] } })
+const events = createEvents({ database })
 const FIRST = { limit: 10, before: null }
 
 /** A tenant with one delivered and one failed delivery. */
@@ -28,15 +33,15 @@ async function bundle() {
   const bad = await work.publish()
   await work.finish(await work.claim(bad), 503)
   const tenantId = work.tenant.id as TenantId
-  const found = async (query: Partial<Parameters<typeof allDeliveries>[0]>) =>
-    (await allDeliveries({ ...FIRST, tenantId, ...query })).rows.map(({ id }) => String(id))
+  const found = async (query: Partial<DeliverySearch>, of: TenantId | null = tenantId) =>
+    (await deliveries.search(of, { ...FIRST, ...query })).rows.map(({ id }) => String(id))
   return { ...work, tenantId, good, bad, found }
 }
 
 t.test('deliveries of every tenant, newest first, with what people know them by', async (t) => {
   const one = await bundle()
   const other = await bundle()
-  const { rows, next, isCutShort } = await allDeliveries({ ...FIRST, limit: 3 })
+  const { rows, next, isCutShort } = await deliveries.search(null, { ...FIRST, limit: 3 })
   t.match(rows, [
     { id: other.bad.id, tenantKey: other.tenant.key, lastStatusCode: 503, lastOutcome: 'rejected' },
     { id: other.good.id, eventType: 'invoice.paid', lastStatusCode: 200 },
@@ -44,7 +49,7 @@ t.test('deliveries of every tenant, newest first, with what people know them by'
   ])
   t.equal(next, one.bad.id)
   t.equal(isCutShort, false)
-  const older = await allDeliveries({ ...FIRST, before: next as DeliveryId })
+  const older = await deliveries.search(null, { ...FIRST, before: next as DeliveryId })
   t.equal(older.rows[0]?.id, one.good.id, 'the next page goes on from there')
   t.equal(older.next, null)
 })
@@ -69,27 +74,28 @@ t.test(
   'deliveries by id, by that of their event, and by the idempotency key of a tenant',
   async (t) => {
     const { good, found, tenant } = await bundle()
-    const everywhere = { tenantId: undefined }
-    t.strictSame(await found({ search: good.id.toUpperCase(), ...everywhere }), [good.id])
-    t.strictSame(await found({ search: good.eventId, ...everywhere }), [good.id])
+    t.strictSame(await found({ search: good.id.toUpperCase() }, null), [good.id])
+    t.strictSame(await found({ search: good.eventId }, null), [good.id])
     await pool.query(`select postrider.publish($1, 'a', '1', 'the key')`, [tenant.key])
     t.equal((await found({ search: 'the key' })).length, 1)
-    t.strictSame(await found({ search: 'the key', ...everywhere }), [], 'keys are a tenant’s own')
+    t.strictSame(await found({ search: 'the key' }, null), [], 'keys are a tenant’s own')
   },
 )
 
 t.test('events of every tenant, with how far they are', async (t) => {
   const { good, bad, tenantId } = await bundle()
-  const found = async (query: Partial<Parameters<typeof allEvents>[0]>) =>
-    (await allEvents({ ...FIRST, tenantId, ...query })).rows.map(({ id }) => String(id))
-  t.match((await allEvents({ ...FIRST, tenantId })).rows, [
+  const found = async (
+    query: Partial<Parameters<typeof events.search>[1]>,
+    of: TenantId | null = tenantId,
+  ) => (await events.search(of, { ...FIRST, ...query })).rows.map(({ id }) => String(id))
+  t.match((await events.search(tenantId, FIRST)).rows, [
     { id: bad.eventId, deliveries: 1, delivered: 0, ended: 1 },
     { id: good.eventId, deliveries: 1, delivered: 1, ended: 0 },
   ])
   t.strictSame(await found({ state: 'failed' }), [bad.eventId])
   t.strictSame(await found({ type: 'invoice.paid', limit: 1 }), [bad.eventId])
   t.strictSame(await found({ search: '"id"' }), [bad.eventId, good.eventId])
-  t.strictSame(await found({ search: good.id, tenantId: undefined }), [good.eventId])
+  t.strictSame(await found({ search: good.id }, null), [good.eventId])
   t.strictSame(await found({ search: 'nowhere' }), [])
 })
 
@@ -137,31 +143,26 @@ t.test('no page reads through all deliveries or attempts, however they are store
   await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
   await createBacklog({ database })()
   await createTroubledEndpoints({ database })()
-  await createAllEndpoints({ database }).countOpen(endpointId)
+  const secrets = {} as EndpointSecrets
+  await createEndpoints({ database, secrets }).countOpen(tenantId, endpointId)
   const plain = await recorded.explain(pool)
   recorded.sent.length = 0
 
   const filters = [
     {},
-    { tenantId },
     { endpointId },
     { state: 'failed' },
     { type: 'a' },
     { statusClass: 4 },
     { reason: 'timeout_tls' },
   ]
-  for (const filter of filters) {
-    await allDeliveries({ ...FIRST, ...(filter as object) })
+  for (const tenant of [null, tenantId]) {
+    for (const filter of filters)
+      await deliveries.search(tenant, { ...FIRST, ...(filter as object) })
   }
-  await allDeliveries({ ...FIRST, search: good.id })
-  for (const filter of [
-    {},
-    { tenantId },
-    { state: 'failed' },
-    { search: 'x' },
-    { search: good.id },
-  ]) {
-    await allEvents({ ...FIRST, ...(filter as object) })
+  await deliveries.search(null, { ...FIRST, search: good.id })
+  for (const filter of [{}, { state: 'failed' }, { search: 'x' }, { search: good.id }] as const) {
+    for (const tenant of [null, tenantId]) await events.search(tenant, { ...FIRST, ...filter })
   }
   // As they are run: what is still a sequential scan then has no index at all.
   const likeThem = createPool({

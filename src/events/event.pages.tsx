@@ -1,93 +1,104 @@
 import type { Context, Hono } from 'hono'
-import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../attempts/attempt-words.ts'
 import { type FormState, TextField } from '../console/fields.tsx'
-import { type Filters, PAGE_ROWS, readFilters } from '../console/filters.ts'
-import { jsonFile } from '../console/json-file.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import {
-  EndpointFilter,
-  FilterForm,
-  Older,
-  StateFilter,
-  TenantFilter,
-  TimeFilters,
-  TypeFilter,
-} from '../console/list-parts.tsx'
-import type { Owner, Owners } from '../console/owners.ts'
+import { FilterForm, Older, PAGE_ROWS } from '../console/list-parts.tsx'
 import {
   Badge,
   Body,
   Command,
   CopyButton,
   Empty,
-  ERASED,
   Facts,
   Id,
   Table,
   Time,
 } from '../console/parts.tsx'
+import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import type { Delivery } from '../deliveries/deliveries.ts'
+import {
+  beforeOf,
+  EndpointFilter,
+  type Filters,
+  readFilters,
+  StateFilter,
+  TenantFilter,
+  TimeFilters,
+  TypeFilter,
+} from '../deliveries/list-filters.tsx'
+import type { EventId } from '../ids.ts'
+import type { Owned, Owners } from '../tenants/owners.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
-import type { AllEventsQuery, createAllEvents, FoundEvent } from './all-events.ts'
-import type { Event, Events } from './events.ts'
+import { ERASED, jsonFile } from './event-file.ts'
+import type { Event, Events, FoundEvent } from './events.ts'
 import { REASONS, type Route, type Routing } from './routing.ts'
 
 const PATH = '/console/events'
 
-export function addEventPages(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    tenants: Pick<Tenants, 'get'>
-    allEvents: ReturnType<typeof createAllEvents>
-    owners: Pick<Owners, 'ofEvent'>
-    events: Pick<Events, 'get' | 'dataOf'>
-    routing: Pick<Routing, 'explain'>
-  },
-): void {
-  const { render, tenants, allEvents, owners, events, routing } = options
+/** Services work within the scope of the tenant that the event belongs to. */
+export interface EventPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get'>
+  owners: Pick<Owners, 'events'>
+  events: Pick<Events, 'get' | 'dataOf'>
+  routing: Pick<Routing, 'explain'>
+  /** Of every tenant. */
+  lists: { events: Pick<Events, 'search'> }
+}
 
-  app.get('/events', async (c) => {
-    const { form, filters } = await readFilters(c, tenants)
-    const page = filters && (await allEvents(queryOf(filters)))
-    return render(
-      c,
-      { title: 'Events', at: PATH, status: page ? 200 : 422 },
-      <>
-        <h1>Events</h1>
-        <EventFilters form={form} />
-        {page && page.rows.length > 0 && <EventTable events={page.rows} />}
-        {page?.rows.length === 0 && !page.isCutShort && <Nothing form={form} />}
-        {page && <Older path={PATH} form={form} {...page} />}
-      </>,
-    )
-  })
+type Thing = Owned<EventId>
 
-  app.get('/events/:id/data.json', async (c) => {
-    const { id, owner } = await owners.ofEvent(c.req.param('id'))
-    return jsonFile(c, 'data.json', await events.dataOf(owner.id, id))
-  })
+export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
+  const { reading } = pages.owners.events
+  app.get('/events', (c) => showList(c, pages))
+  app.get(
+    '/events/:id/data.json',
+    reading((c, thing) => sendData(c, thing, pages)),
+  )
+  app.get(
+    '/events/:id',
+    reading((c, thing) => showPage(c, thing, pages)),
+  )
+}
 
-  app.get('/events/:id', async (c: Context<PageEnv>) => {
-    const { id, owner } = await owners.ofEvent(c.req.param('id') ?? '')
-    const [event, routes] = await Promise.all([
-      events.get(owner.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
-      routing.explain(owner.id, id),
-    ])
-    return render(
-      c,
-      { title: `Event ${id}`, at: PATH },
-      <>
-        <h1>Event {event.type}</h1>
-        <EventFacts event={event} owner={owner} />
-        <h2>Data</h2>
-        <Data of={event.data} path={`${PATH}/${id}`} />
-        <h2>Where it went</h2>
-        <Routes routes={routes} deliveries={event.deliveries} />
-      </>,
-    )
-  })
+async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPages) {
+  const { form, filters } = await readFilters(c, tenants)
+  const page = filters && (await lists.events.search(filters.tenantId, queryOf(filters)))
+  return render(
+    c,
+    { title: 'Events', at: PATH, status: page ? 200 : 422 },
+    <>
+      <h1>Events</h1>
+      <EventFilters form={form} />
+      {page && page.rows.length > 0 && <EventTable events={page.rows} />}
+      {page?.rows.length === 0 && !page.isCutShort && <Nothing form={form} />}
+      {page && <Older path={PATH} form={form} {...page} />}
+    </>,
+  )
+}
+
+async function sendData(c: Context<PageEnv>, { id, tenant }: Thing, { events }: EventPages) {
+  return jsonFile(c, 'data.json', await events.dataOf(tenant.id, id))
+}
+
+async function showPage(c: Context<PageEnv>, { id, tenant }: Thing, pages: EventPages) {
+  const [event, routes] = await Promise.all([
+    pages.events.get(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
+    pages.routing.explain(tenant.id, id),
+  ])
+  return pages.render(
+    c,
+    { title: `Event ${id}`, at: PATH },
+    <>
+      <h1>Event {event.type}</h1>
+      <EventFacts event={event} tenantKey={tenant.key} />
+      <h2>Data</h2>
+      <Data of={event.data} path={`${PATH}/${id}`} />
+      <h2>Where it went</h2>
+      <Routes routes={routes} deliveries={event.deliveries} />
+    </>,
+  )
 }
 
 function Data({ of: data, path }: { of: string | null; path: string }) {
@@ -104,17 +115,12 @@ function Data({ of: data, path }: { of: string | null; path: string }) {
   )
 }
 
-function queryOf(filters: Filters): AllEventsQuery {
-  const { tenantRow, endpoint, before, type, state, since, until, search } = filters
+function queryOf(filters: Filters): Parameters<Events['search']>[1] {
+  const { endpoint, type, state, since, until, search } = filters
   return {
-    type,
-    state,
-    since,
-    until,
-    search,
-    tenantId: tenantRow?.id,
+    ...{ type, state, since, until, search },
     endpointId: endpoint,
-    before: before ?? null,
+    before: beforeOf(filters),
     limit: PAGE_ROWS,
   }
 }
@@ -168,9 +174,7 @@ function EventTable({ events }: { events: readonly FoundEvent[] }) {
           </td>
           <td>{event.type}</td>
           <td>
-            <a href={`/console/tenants/${encodeURIComponent(event.tenantKey)}`}>
-              {event.tenantKey}
-            </a>
+            <TenantLink of={event.tenantKey} />
           </td>
           <td>
             <HowFar {...event} />
@@ -194,13 +198,13 @@ function HowFar({ deliveries, delivered, ended }: FoundEvent) {
   )
 }
 
-function EventFacts({ event, owner }: { event: Event; owner: Owner }) {
+function EventFacts({ event, tenantKey }: { event: Event; tenantKey: string }) {
   return (
     <Facts
       of={[
         ['Event (webhook-id)', <Id of={event.id} />],
         ['Type', event.type],
-        ['Tenant', <a href={`/console/tenants/${encodeURIComponent(owner.key)}`}>{owner.key}</a>],
+        ['Tenant', <TenantLink of={tenantKey} />],
         ['Idempotency key', event.idempotency_key ?? '–'],
         ['Happened', <Time at={event.occurred_at} />],
         ['Published', <Time at={event.created_at} />],

@@ -1,7 +1,14 @@
-import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely'
 import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
+import {
+  createScan,
+  EVENTS_SCANNED_MAX,
+  SCANNED_DEEPLY_MAX,
+  SCANNED_MAX,
+  type ScanPage,
+} from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
 import { findNamed, isAbout, searchedRange } from '../postgres/searched-range.ts'
 
@@ -32,9 +39,29 @@ export interface Events {
   dataOf(tenantId: TenantId, id: EventId): Promise<string | null>
   /** The newest, without their deliveries. */
   latest(tenantId: TenantId, options: LatestOptions): Promise<LatestEvent[]>
-  /** Newest first, from below the id `before` on. @throws SearchTooSlow */
-  list(tenantId: TenantId, page: Range<EventId> & EventFilter): Promise<EventWithDeliveries[]>
+  /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
+  list(tenantId: TenantId, page: Page): Promise<EventWithDeliveries[]>
+  /**
+   * The same for people, of one tenant or of all (null): a page looks through a bounded number of rows.
+   *
+   * @throws SearchTooSlow
+   */
+  search(tenantId: TenantId | null, query: Page): Promise<ScanPage<FoundEvent>>
 }
+
+type Page = Range<EventId> & EventFilter
+
+/** How far the deliveries of an event are. */
+export interface FoundEvent extends Omit<Event, 'data'> {
+  tenantKey: string
+  deliveries: number
+  delivered: number
+  /** Failed for good, or cancelled. */
+  ended: number
+}
+
+/** Of one event; anyone who has more endpoints looks at its deliveries. */
+const COUNTED_MAX = 1_000
 
 export interface LatestOptions {
   limit: number
@@ -62,6 +89,7 @@ const beginningOfData = (charactersMax: number) =>
   sql<string | null>`left(data::text, ${charactersMax + 1})`.as('data')
 
 export function createEvents({ database }: { database: Kysely<Database> }): Events {
+  const scan = createScan<FoundEvent>(database)
   return {
     async get(tenantId, id, { charactersMax } = {}) {
       const event = await database
@@ -102,46 +130,92 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
         .execute(),
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isFiltered(page) }, async (on) => {
-        const named =
-          page.search !== undefined && page.before === null
-            ? await findNamed(on, tenantId, page.search)
-            : null
-        const condition = named ? sql<SqlBool>`id = ${named}` : conditionOf(page)
+        const named = await namedBy(on, tenantId, page)
+        const { search } = page
+        const range = search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
         const events = await on
-          .selectFrom('event')
+          .selectFrom('event as r')
           .selectAll()
           .where('tenant_id', '=', tenantId)
-          .where(condition)
+          .where(named ? isOne(named) : allOf([isInRange(range), askedBy(page)]))
           .orderBy('id', 'desc')
           .limit(page.limit)
           .$castTo<Event>()
           .execute()
         return withDeliveries(on, events)
       }),
+    async search(tenantId, query) {
+      const named = await namedBy(database, tenantId, query)
+      const isOfTenant = tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
+      return await scan(
+        {
+          table: 'event',
+          indexed: named ? isOne(named) : allOf([isInRange(query), isOfTenant]),
+          asked: askedBy(named ? { ...query, search: undefined } : query),
+          scannedMax: scannedMaxOf(query),
+          limit: query.limit,
+        },
+        withCounts,
+      )
+    },
   }
 }
 
 const isFiltered = ({ type, endpointId, state, search }: EventFilter): boolean =>
   [type, endpointId, state, search].some((value) => value !== undefined)
 
-function conditionOf({ type, endpointId, state, search, ...page }: Range<EventId> & EventFilter) {
-  const range = search === undefined ? {} : searchedRange(page, new Date())
+function scannedMaxOf({ endpointId, state, search }: EventFilter): number {
+  if (endpointId !== undefined || state !== undefined) return EVENTS_SCANNED_MAX
+  return search === undefined ? SCANNED_MAX : SCANNED_DEEPLY_MAX
+}
+
+/** The one event that the text names, which stands on the first page. */
+async function namedBy(
+  on: Kysely<Database>,
+  tenantId: TenantId | null,
+  { search, before }: Page,
+): Promise<EventId | null> {
+  if (search === undefined || before !== null) return null
+  return await findNamed(on, tenantId, search)
+}
+
+const isOne = (id: EventId) => sql<SqlBool>`id = ${id}`
+
+/** What each row is asked; the table is called `r`. */
+function askedBy({ type, endpointId, state, search }: EventFilter) {
   return allOf([
-    isInRange({ ...page, ...range }),
-    type === undefined ? undefined : sql`postrider.wants_type(array[${type}], type)`,
-    endpointId === undefined && state === undefined ? undefined : hasDelivery(endpointId, state),
+    type === undefined ? undefined : sql`postrider.wants_type(array[${type}], r.type)`,
+    hasDelivery(endpointId, state),
     search === undefined ? undefined : isAbout(search),
   ])
 }
 
 function hasDelivery(endpointId: EndpointId | undefined, state: DeliveryState | undefined) {
+  if (endpointId === undefined && state === undefined) return undefined
   return sql`exists (
     select from postrider.delivery d
-    where d.event_id = event.id and d.id >= postrider.id_floor(event.id)
-      and d.id < postrider.id_at(now() + interval '1 hour')
-      and ${endpointId === undefined ? sql`true` : sql`d.endpoint_id = ${endpointId}`}
-      and ${state === undefined ? sql`true` : sql`d.state = ${state}`})`
+    where ${ofRow} and ${allOf([
+      endpointId && sql`d.endpoint_id = ${endpointId}`,
+      state && sql`d.state = ${state}`,
+    ])})`
 }
+
+const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
+  and d.id < postrider.id_at(now() + interval '1 hour')`
+
+/** Without the data, of which a list shows nothing and which may be large. */
+const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
+  select r.id, r.tenant_id, r.type, r.idempotency_key, r.occurred_at, r.deliver_at,
+    r.only_endpoint_id, r.created_at, t.key as "tenantKey", d.deliveries, d.delivered, d.ended
+  from (${rows}) as r
+  join postrider.tenant t on t.id = r.tenant_id
+  cross join lateral (
+    select count(*)::int as deliveries,
+      count(*) filter (where d.state = 'delivered')::int as delivered,
+      count(*) filter (where d.state in ('failed', 'cancelled'))::int as ended
+    from (select d.state from postrider.delivery d where ${ofRow} limit ${COUNTED_MAX}) as d
+  ) as d
+  order by r.id desc`
 
 async function withDeliveries(
   database: Kysely<Database>,

@@ -2,11 +2,10 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { RequestIdVariables } from 'hono/request-id'
-import { auditName, type Caller } from '../access/caller.ts'
+import { type Caller, holds, onBehalfOf } from '../access/caller.ts'
 import type { Client } from '../access/client-address.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
 import type { TenantId } from '../ids.ts'
-import { asActor, currentActor } from '../postgres/actor.ts'
 import type { Scope } from '../postgres/schema.ts'
 import { Problem } from '../problem.ts'
 import type { Admit } from './rate-limit.ts'
@@ -38,21 +37,14 @@ const BEARER = /^bearer +([!-~]+)$/i
 /** Makes the middleware of a route: a valid key with this scope, or 401 and 403. */
 export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
 
-/**
- * Requests that this process makes itself, for a caller whom it knows from elsewhere: the pages of somebody
- * who has signed in. It is the object that counts, so nothing that is sent to us can be one of them.
- */
-export type OwnRequests = Pick<WeakMap<Request, Caller>, 'get'>
-
 export function createAuthenticate(options: {
   /** Finds who the key belongs to; null when it is unknown, expired or revoked. */
   apiKeys: { verify(key: string): Promise<Caller | null> }
   /** Null = strangers may try as many keys as they like. */
   keyGuard: KeyGuard | null
   admit: Admit
-  ownRequests?: OwnRequests | undefined
 }): Authenticate {
-  const { apiKeys, keyGuard, admit, ownRequests = new WeakMap() } = options
+  const { apiKeys, keyGuard, admit } = options
   const verify = (c: Context<ApiEnv>) => {
     const key = bearerOf(c)
     const find = () => apiKeys.verify(key)
@@ -60,16 +52,15 @@ export function createAuthenticate(options: {
   }
   return (scope) =>
     createMiddleware<ApiEnv>(async (c, next) => {
-      const caller = ownRequests.get(c.req.raw) ?? (await verify(c))
+      const caller = await verify(c)
       if (!caller) throw unauthenticated('The API key is unknown, expired or revoked.')
       await admit(c, caller)
-      if (!caller.scopes.has(scope) && !caller.scopes.has('admin')) {
+      if (!holds(caller, scope)) {
         throw new Problem('scope_missing', { detail: `This needs the scope "${scope}".` })
       }
       c.set('caller', caller)
       c.set('scope', scope)
-      const { client = '' } = currentActor() ?? {}
-      await asActor({ who: auditName(caller), client }, next)
+      await onBehalfOf(caller, next)
     })
 }
 

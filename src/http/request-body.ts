@@ -1,8 +1,9 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import type { z } from 'zod'
 import { ERRORS_MAX, Problem, type ProblemCode } from '../problem.ts'
 import { isDeeperThan } from './json-text.ts'
-import { fieldIn } from './validation.ts'
+import { fieldIn, refuseInvalid } from './validation.ts'
 
 /**
  * Far above what a webhook needs. Postgres parses recursively and gives up on a few thousand
@@ -44,9 +45,7 @@ export async function readJsonBody(
     const field = 'content-encoding'
     throw refusal('content_type_unsupported', 'Send the body without an encoding.', { field })
   }
-  if (isDeeperThan(bytes, JSON_DEPTH_MAX)) {
-    throw refusal('json_too_deep', `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`)
-  }
+  refuseTooDeep(bytes)
   const text = decode(bytes)
   return { bytes, text, value: bytes.length === 0 ? undefined : parse(text) }
 }
@@ -65,6 +64,26 @@ export const settingsBody = createMiddleware(async (c, next) => {
   c.req.bodyCache.text = Promise.resolve(bytes.length === 0 ? nothing : text) as never
   await next()
 })
+
+/**
+ * What came another way than as the body of a request, such as the fields of a form: held to the same bounds and the
+ * same schema.
+ *
+ * @throws Problem with every mistake
+ */
+export function parseSettings<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+): z.output<Schema> {
+  const text = JSON.stringify(value)
+  const bytes = Buffer.from(text)
+  if (bytes.length > SETTINGS_BYTES_MAX) throw tooLarge(SETTINGS_BYTES_MAX)
+  refuseTooDeep(bytes)
+  refuseUnusableNames(value)
+  const result = schema.safeParse(JSON.parse(text))
+  refuseInvalid({ target: 'json', ...result })
+  return result.data as z.output<Schema>
+}
 
 /** A member of this name would be taken for the prototype of an object, and be gone without a word. */
 const UNUSABLE_NAME = '__proto__'
@@ -87,6 +106,11 @@ function pathsOfUnusable(value: unknown, path: string): string[] {
     const at = fieldIn(path, Array.isArray(value) ? Number(name) : name)
     return name === UNUSABLE_NAME ? [at] : pathsOfUnusable(member, at)
   })
+}
+
+function refuseTooDeep(bytes: Buffer): void {
+  if (!isDeeperThan(bytes, JSON_DEPTH_MAX)) return
+  throw refusal('json_too_deep', `At most ${JSON_DEPTH_MAX} levels of objects and arrays.`)
 }
 
 /** With a length in the header nothing has to be counted, which leaves the fast path of the server. */

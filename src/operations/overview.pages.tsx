@@ -1,4 +1,4 @@
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates, createAttemptRates } from '../attempts/attempt-rates.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
@@ -21,45 +21,46 @@ interface Overview {
   troubled: TroubledEndpoint[]
 }
 
-export function addOverviewPage(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    ratesOf: ReturnType<typeof createAttemptRates>
-    backlogOf: ReturnType<typeof createBacklog>
-    listRunners: ReturnType<typeof createRunnerList>
-    troubledEndpoints: ReturnType<typeof createTroubledEndpoints>
-  },
-): void {
-  const { render, ratesOf, backlogOf, listRunners, troubledEndpoints } = options
-  const look = shared(FRESH_MS, async (): Promise<Overview> => {
-    const [rates, backlog, runners, troubled] = await Promise.all([
-      ratesOf({ minutes: HOUR_MINUTES, stepMinutes: 1 }),
-      backlogOf(),
-      listRunners(),
-      troubledEndpoints(),
-    ])
-    return { rates, backlog, runners, troubled }
-  })
-  app.get('/', async (c) => {
-    const overview = await look()
-    return render(
-      c,
-      { title: 'Overview', at: '/console', hasCharts: true },
-      <>
-        <h1>Overview</h1>
-        <div
-          id="overview"
-          hx-get="/console"
-          hx-trigger="every 5s"
-          hx-select="#overview"
-          hx-swap="outerMorph"
-        >
-          <State {...overview} />
-        </div>
-      </>,
-    )
-  })
+export interface OverviewPages {
+  render: RenderPage
+  ratesOf: ReturnType<typeof createAttemptRates>
+  backlogOf: ReturnType<typeof createBacklog>
+  listRunners: ReturnType<typeof createRunnerList>
+  troubledEndpoints: ReturnType<typeof createTroubledEndpoints>
+}
+
+export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void {
+  const look = shared(FRESH_MS, () => readOverview(pages))
+  app.get('/', async (c) => showPage(c, pages, await look()))
+}
+
+async function readOverview(pages: OverviewPages): Promise<Overview> {
+  const [rates, backlog, runners, troubled] = await Promise.all([
+    pages.ratesOf({ minutes: HOUR_MINUTES, stepMinutes: 1 }),
+    pages.backlogOf(),
+    pages.listRunners(),
+    pages.troubledEndpoints(),
+  ])
+  return { rates, backlog, runners, troubled }
+}
+
+function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Overview) {
+  return render(
+    c,
+    { title: 'Overview', at: '/console', hasCharts: true },
+    <>
+      <h1>Overview</h1>
+      <div
+        id="overview"
+        hx-get="/console"
+        hx-trigger="every 5s"
+        hx-select="#overview"
+        hx-swap="outerMorph"
+      >
+        <State {...overview} />
+      </div>
+    </>,
+  )
 }
 
 function State({ rates, backlog, runners, troubled }: Overview) {

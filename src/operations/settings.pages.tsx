@@ -1,4 +1,4 @@
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import type { Setting } from '../config/config.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Id, Notice, Table } from '../console/parts.tsx'
@@ -9,68 +9,80 @@ import type { Violation } from './violations.ts'
 /** A check costs the database seconds, so anyone who asks in the same half minute gets the same answer. */
 const FRESH_MS = 30_000
 
-export function addSettingsPages(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    settings: readonly Setting[]
-    /** Every breach of the promises that a short check finds. */
-    check: () => Promise<Violation[]>
-  },
-): void {
-  const { render, settings } = options
-  const check = shared(FRESH_MS, options.check)
+export interface SettingsPages {
+  render: RenderPage
+  settings: readonly Setting[]
+  /** Every breach of the promises that a short check finds. */
+  check: () => Promise<Violation[]>
+}
 
-  app.get('/settings', (c) =>
-    render(
-      c,
-      { title: 'Settings', at: '/console/settings' },
-      <>
-        <h1>Settings in effect</h1>
-        <p>
-          Of this API process, read once at its start; runners have their own. Set by environment
-          variables.
-        </p>
-        <Table label="Settings" head={['Variable', 'Value', 'Default', 'Unit', 'Meaning']}>
-          {settings.map(({ name, value, default: fallback, unit, meaning }) => (
-            <tr>
-              <td>
-                <code>{name}</code>
-              </td>
-              <td>{value === null ? <span class="muted">default</span> : <code>{value}</code>}</td>
-              <td>{fallback}</td>
-              <td>{unit ?? ''}</td>
-              <td>{meaning}</td>
-            </tr>
-          ))}
-        </Table>
-      </>,
-    ),
-  )
-
+export function addSettingsPages(app: Hono<PageEnv>, pages: SettingsPages): void {
+  const check = shared(FRESH_MS, pages.check)
+  app.get('/settings', (c) => showSettings(c, pages))
   app.get('/doctor', async (c) => {
     const isAsked = c.req.query('check') === 'now'
-    const violations = isAsked ? await check() : null
-    return render(
-      c,
-      { title: 'Doctor', at: '/console/doctor' },
-      <>
-        <h1>Doctor</h1>
-        <p>
-          Looks for every breach of the promises: something lost, stuck, or without its row in the
-          audit log. Here among the newest deliveries of the last day; the command looks at all of
-          them, and heals what can be healed:
-        </p>
-        <Command>postrider doctor --repair</Command>
-        <p>
-          <a class="button primary" href="/console/doctor?check=now">
-            Check now
-          </a>
-        </p>
-        {violations && <Findings violations={violations} />}
-      </>,
-    )
+    return showDoctor(c, pages, isAsked ? await check() : null)
   })
+}
+
+function showSettings(c: Context<PageEnv>, { render, settings }: SettingsPages) {
+  return render(
+    c,
+    { title: 'Settings', at: '/console/settings' },
+    <>
+      <h1>Settings in effect</h1>
+      <p>
+        Of this API process, read once at its start; runners have their own. Set by environment
+        variables.
+      </p>
+      <SettingTable settings={settings} />
+    </>,
+  )
+}
+
+function SettingTable({ settings }: Pick<SettingsPages, 'settings'>) {
+  return (
+    <Table label="Settings" head={['Variable', 'Value', 'Default', 'Unit', 'Meaning']}>
+      {settings.map(({ name, value, default: fallback, unit, meaning }) => (
+        <tr>
+          <td>
+            <code>{name}</code>
+          </td>
+          <td>{value === null ? <span class="muted">default</span> : <code>{value}</code>}</td>
+          <td>{fallback}</td>
+          <td>{unit ?? ''}</td>
+          <td>{meaning}</td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+/** @param violations null = nobody has asked */
+function showDoctor(
+  c: Context<PageEnv>,
+  { render }: SettingsPages,
+  violations: readonly Violation[] | null,
+) {
+  return render(
+    c,
+    { title: 'Doctor', at: '/console/doctor' },
+    <>
+      <h1>Doctor</h1>
+      <p>
+        Looks for every breach of the promises: something lost, stuck, or without its row in the
+        audit log. Here among the newest deliveries of the last day; the command looks at all of
+        them, and heals what can be healed:
+      </p>
+      <Command>postrider doctor --repair</Command>
+      <p>
+        <a class="button primary" href="/console/doctor?check=now">
+          Check now
+        </a>
+      </p>
+      {violations && <Findings violations={violations} />}
+    </>,
+  )
 }
 
 function Findings({ violations }: { violations: readonly Violation[] }) {

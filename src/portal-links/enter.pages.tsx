@@ -2,13 +2,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { KeyGuard } from '../access/key-guard.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import {
-  type CallApi,
-  createViewer,
-  findSession,
-  type PageEnv,
-  type SessionCookie,
-} from '../console/viewer.ts'
+import { asViewer, findSession, type PageEnv, type SessionCookie } from '../console/viewer.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { PortalLinks } from './portal-links.ts'
@@ -23,34 +17,35 @@ export interface EnterOptions {
   /** Those that portal links have opened: worth what the link is worth now. */
   sessions: Sessions
   keyGuard: KeyGuard
-  callApi: CallApi
   inTenant: TenantScope['inTenant']
 }
 
 /** Opening a link, which may be done again until it expires, and leaving. */
 export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void {
+  app.get('/open', (c) => open(c, options))
+  app.post('/sign-out', (c) => leave(c, options))
+  app.get('/closed', (c) => closedPage(c, options.render))
+}
+
+async function open(c: Context<PageEnv>, options: EnterOptions) {
   const { render, cookie, portalLinks, sessions, keyGuard } = options
+  const token = c.req.query('token') ?? ''
+  const find = () => portalLinks.open(token)
+  const isLong = token.length > TOKEN_LENGTH_MAX
+  const link = isLong ? null : await keyGuard.find(c.get('client').address, token, find)
+  if (!link) return closedPage(c, render)
+  const lifeSeconds = Math.max(0, (link.expiresAt.getTime() - Date.now()) / 1_000)
+  const session = await sessions.begin('portal', link.hash, lifeSeconds)
+  cookie.write(c, session.token, session.expiresAt)
+  // Away from the address with the token in it.
+  return c.redirect('/portal/endpoints', 303)
+}
 
-  app.get('/open', async (c) => {
-    const token = c.req.query('token') ?? ''
-    const { address: client } = c.get('client')
-    const open = () => portalLinks.open(token)
-    const link = token.length > TOKEN_LENGTH_MAX ? null : await keyGuard.find(client, token, open)
-    if (!link) return closedPage(c, render)
-    const lifeSeconds = Math.max(0, (link.expiresAt.getTime() - Date.now()) / 1_000)
-    const session = await sessions.begin('portal', link.hash, lifeSeconds)
-    cookie.write(c, session.token, session.expiresAt)
-    // Away from the address with the token in it.
-    return c.redirect('/portal/endpoints', 303)
-  })
-
-  app.post('/sign-out', async (c) => {
-    const found = await findSession(c, { ...options, area: 'portal' })
-    if (found) await sessions.end(found.session.id)
-    cookie.remove(c)
-    return c.redirect('/portal/closed', 303)
-  })
-  app.get('/closed', (c) => closedPage(c, render))
+async function leave(c: Context<PageEnv>, options: EnterOptions) {
+  const found = await findSession(c, { ...options, area: 'portal' })
+  if (found) await options.sessions.end(found.session.id)
+  options.cookie.remove(c)
+  return c.redirect('/portal/closed', 303)
 }
 
 /**
@@ -58,16 +53,16 @@ export function addEnterRoutes(app: Hono<PageEnv>, options: EnterOptions): void 
  * database for, row-level security shows it rows of this tenant and of no other.
  */
 export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
-  const { render, callApi, inTenant } = options
+  const { render, inTenant } = options
   return createMiddleware<PageEnv>(async (c, next) => {
     const found = await findSession(c, { ...options, area: 'portal' })
-    if (!found?.caller.tenant) {
+    const tenant = found?.caller.tenant
+    if (!tenant) {
       // A part of a page that is fetched again would show this in its place: load the page again.
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       return closedPage(c, render)
     }
-    c.set('viewer', createViewer(found, callApi))
-    return await inTenant(found.caller.tenant.id, next)
+    return await asViewer(c, found, () => inTenant(tenant.id, next))
   })
 }
 

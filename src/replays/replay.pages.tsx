@@ -1,5 +1,7 @@
 import type { Context, Hono } from 'hono'
-import { type NewReplay, PostriderError } from '../client/client.ts'
+import type { Child } from 'hono/jsx'
+import type { z } from 'zod'
+import { auditName } from '../access/caller.ts'
 import {
   CheckboxField,
   FormMistake,
@@ -7,17 +9,21 @@ import {
   SelectField,
   TextField,
 } from '../console/fields.tsx'
-import { CLASS_CHOICES, PAGE_ROWS, readFilters } from '../console/filters.ts'
-import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
+import { readForm, refusedForm, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, TenantFilter } from '../console/list-parts.tsx'
-import type { Owners } from '../console/owners.ts'
+import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { beforeOf, CLASS_CHOICES, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { asNumber, eventTypesOf } from '../endpoints/endpoint.form.ts'
+import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
+import { EndpointNotFound } from '../not-found.ts'
+import type { Owned, Owners } from '../tenants/owners.ts'
+import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import type { createAllReplays, FoundReplay } from './all-replays.ts'
+import { replayInput } from './replay.routes.ts'
+import type { FoundReplay, ReplayRequest, Replays } from './replays.ts'
 
 const PATH = '/console/replays'
 /** From which number on a count says "at least". */
@@ -29,116 +35,140 @@ const DEFAULTS: Record<string, string> = {
 }
 const STATES = ['failed', 'cancelled', 'delivered'] as const
 
-export function addReplayPages(
-  app: Hono<PageEnv>,
-  options: {
-    render: RenderPage
-    tenants: Pick<Tenants, 'get' | 'find'>
-    owners: Pick<Owners, 'ofReplay'>
-    allReplays: ReturnType<typeof createAllReplays>
-  },
-): void {
-  const { render, tenants, owners, allReplays } = options
+export interface ReplayPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get' | 'find'>
+  owners: Pick<Owners, 'replays'>
+  access: TenantAccess
+  replays: Pick<Replays, 'preview' | 'start' | 'cancel'>
+  /** Of every tenant. */
+  lists: { replays: Pick<Replays, 'list'> }
+}
 
-  const page = async (
-    c: Context<PageEnv>,
-    { form, count }: { form?: FormState; count?: number } = {},
-  ) => {
-    const { form: asked, filters } = await readFilters(c, tenants)
-    const rows = filters
-      ? await allReplays({
-          limit: PAGE_ROWS + 1,
-          before: (filters.before as string | undefined as ReplayId | undefined) ?? null,
-          tenantId: filters.tenantRow?.id,
-        })
-      : []
-    const shown = rows.slice(0, PAGE_ROWS)
-    const next = rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null
-    const { tenant = '', endpoint = '', since = '', until = '' } = asked.values
-    const { mode = DEFAULTS['mode'] ?? '' } = asked.values
-    const isWrong = form !== undefined && Object.keys(form.mistakes).length > 0
-    return render(
-      c,
-      { title: 'Replays', at: PATH, status: isWrong || !filters ? 422 : 200 },
-      <>
-        <h1>Replays</h1>
-        <p>A replay delivers again what was delivered, failed or missed.</p>
-        {count !== undefined && (
-          <Notice tone="good">
-            It would make {count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : count}{' '}
-            {count === 1 ? 'delivery' : 'deliveries'} due. Nothing has begun yet.
-          </Notice>
-        )}
-        {c.get('viewer').may('manage') && (
-          <NewReplayForm
-            form={
-              form ?? {
-                values: { ...DEFAULTS, mode, tenant, endpointId: endpoint, since, until },
-                mistakes: {},
-              }
-            }
-            isOpen={form !== undefined || endpoint !== ''}
-          />
-        )}
-        <FilterForm action={PATH} form={asked}>
-          <TenantFilter form={asked} />
-        </FilterForm>
-        <div
-          id="replays"
-          hx-get={c.req.path + new URL(c.req.url).search}
-          hx-trigger="every 2s"
-          hx-select="#replays"
-          hx-swap="outerMorph"
-        >
-          {shown.length === 0 ? (
-            <Nothing />
-          ) : (
-            <ReplayTable replays={shown} mayAct={c.get('viewer').may('manage')} />
-          )}
-        </div>
-        <Older path={PATH} form={asked} next={next} isCutShort={false} />
-      </>,
-    )
+type C = Context<PageEnv>
+
+export function addReplayPages(app: Hono<PageEnv>, pages: ReplayPages): void {
+  const { managing } = pages.owners.replays
+  app.get('/replays', (c) => showList(c, pages))
+  app.post('/replays', requireScope('manage'), (c) => start(c, pages))
+  app.post(
+    '/replays/:id/cancel',
+    managing((c, thing) => cancel(c, thing, pages)),
+  )
+}
+
+async function start(c: C, pages: ReplayPages) {
+  const { intent, ...values } = await readForm(c)
+  const { tenant = '' } = values
+  const refuse = (name: string, mistake: string) =>
+    showList(c, pages, { form: { values, mistakes: { [name]: mistake } } })
+  if ((await unlessNoTenant(pages.tenants.find(tenant))) === null) {
+    return refuse('tenant', 'There is no such tenant.')
   }
-  app.get('/replays', (c) => page(c))
-
-  app.post('/replays', requireScope('manage'), async (c) => {
-    const { intent, ...values } = await readForm(c)
-    const { tenant = '' } = values
-    const refuse = (name: string, mistake: string) =>
-      page(c, { form: { values, mistakes: { [name]: mistake } } })
-    if ((await unlessNoTenant(tenants.find(tenant))) === null) {
-      return refuse('tenant', 'There is no such tenant.')
+  try {
+    const count = await begin(c, pages, values, intent !== 'start')
+    if (count !== null) return showList(c, pages, { form: { values, mistakes: {} }, count })
+  } catch (error) {
+    if (error instanceof EndpointNotFound) {
+      return refuse('endpointId', 'The tenant has no endpoint with this id.')
     }
-    try {
-      const answer = await c.get('viewer').api.request('POST /api/tenants/{tenant}/replays', {
-        path: { tenant },
-        body: { ...bodyOf(values), preview: intent !== 'start' },
-      })
-      if ('count' in answer)
-        return await page(c, { form: { values, mistakes: {} }, count: answer.count })
-    } catch (error) {
-      if (isUnknownEndpoint(error)) {
-        return refuse('endpointId', 'The tenant has no endpoint with this id.')
-      }
-      return page(c, { form: refusedForm({ ...values, states: '' }, error) })
-    }
-    return c.redirect(`${PATH}?tenant=${encodeURIComponent(tenant)}`, 303)
-  })
+    return showList(c, pages, { form: refusedForm({ ...values, states: '' }, error) })
+  }
+  return c.redirect(urlWith(PATH, { tenant }), 303)
+}
 
-  app.post('/replays/:id/cancel', requireScope('manage'), async (c) => {
-    const { id, owner } = await owners.ofReplay(c.req.param('id'))
-    const path = { tenant: owner.key, id }
-    await c.get('viewer').api.request('POST /api/tenants/{tenant}/replays/{id}/cancel', { path })
-    return c.redirect(PATH, 303)
+/** @returns how many there would be, where it only counts; null where it has begun */
+async function begin(
+  c: C,
+  { access, replays }: ReplayPages,
+  values: Record<string, string>,
+  isPreview: boolean,
+): Promise<number | null> {
+  const { caller } = c.get('viewer')
+  const { preview, ...request } = parseSettings(replayInput, bodyOf(values, isPreview))
+  return await access(caller, 'manage', values['tenant'] ?? '', async ({ key }) => {
+    if (preview) return await replays.preview(key, request as ReplayRequest)
+    await replays.start(key, request as ReplayRequest, auditName(caller))
+    return null
   })
 }
 
-const isUnknownEndpoint = (error: unknown): boolean =>
-  error instanceof PostriderError && error.code === 'endpoint_not_found'
+async function cancel(c: C, { id, tenant }: Owned<ReplayId>, { replays }: ReplayPages) {
+  await replays.cancel(tenant.id, id, auditName(c.get('viewer').caller))
+  return c.redirect(PATH, 303)
+}
+
+/** A form that was sent, and what came of it. */
+interface Sent {
+  form?: FormState
+  count?: number
+}
+
+async function showList(c: C, { render, tenants, lists }: ReplayPages, { form, count }: Sent = {}) {
+  const { form: asked, filters } = await readFilters(c, tenants)
+  const page = filters && { limit: PAGE_ROWS + 1, before: beforeOf<ReplayId>(filters) }
+  const { shown, next } = pageOf(page ? await lists.replays.list(filters.tenantId, page) : [])
+  const mayAct = c.get('viewer').may('manage')
+  const isWrong = form !== undefined && Object.keys(form.mistakes).length > 0
+  return render(
+    c,
+    { title: 'Replays', at: PATH, status: isWrong || !filters ? 422 : 200 },
+    <>
+      <h1>Replays</h1>
+      <p>A replay delivers again what was delivered, failed or missed.</p>
+      {count !== undefined && <Counted count={count} />}
+      {mayAct && (
+        <NewReplayForm
+          form={form ?? formOf(asked.values)}
+          isOpen={form !== undefined || Boolean(asked.values['endpoint'])}
+        />
+      )}
+      <FilterForm action={PATH} form={asked}>
+        <TenantFilter form={asked} />
+      </FilterForm>
+      <Progressing at={c.req.path + new URL(c.req.url).search}>
+        {shown.length === 0 ? <Nothing /> : <ReplayTable replays={shown} mayAct={mayAct} />}
+      </Progressing>
+      <Older path={PATH} form={asked} next={next} isCutShort={false} />
+    </>,
+  )
+}
+
+/** What the address says of a new one. */
+function formOf(values: Readonly<Record<string, string>>): FormState {
+  const {
+    tenant = '',
+    endpoint = '',
+    since = '',
+    until = '',
+    mode = DEFAULTS['mode'] ?? '',
+  } = values
+  return {
+    values: { ...DEFAULTS, mode, tenant, endpointId: endpoint, since, until },
+    mistakes: {},
+  }
+}
+
+function Counted({ count }: { count: number }) {
+  return (
+    <Notice tone="good">
+      It would make {count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : count}{' '}
+      {count === 1 ? 'delivery' : 'deliveries'} due. Nothing has begun yet.
+    </Notice>
+  )
+}
+
+/** What the browser asks for again and again. */
+function Progressing({ at, children }: { at: string; children?: Child }) {
+  return (
+    <div id="replays" hx-get={at} hx-trigger="every 2s" hx-select="#replays" hx-swap="outerMorph">
+      {children}
+    </div>
+  )
+}
 
 /** As the API takes it; what cannot be read goes along, and the API says what is wrong with it. */
-function bodyOf(values: Record<string, string>): NewReplay {
+function bodyOf(values: Record<string, string>, preview: boolean): z.input<typeof replayInput> {
   const {
     mode,
     endpointId = '',
@@ -149,6 +179,7 @@ function bodyOf(values: Record<string, string>): NewReplay {
   } = values
   const isMissed = mode === 'missed'
   return {
+    preview,
     mode: isMissed ? 'missed' : 'redeliver',
     since: `${since}${since === '' ? '' : ':00Z'}`,
     ...(until !== '' && { until: `${until}:00Z` }),
@@ -166,50 +197,8 @@ function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
       <summary class="button primary">New replay</summary>
       <form method="post" action={PATH}>
         <FormMistake form={form} />
-        <TextField form={form} name="tenant" label="Tenant" required isCode />
-        <SelectField
-          form={form}
-          name="mode"
-          label="What"
-          choices={[
-            ['redeliver', 'Deliver again what is over'],
-            ['missed', 'Deliver what an endpoint has missed'],
-          ]}
-        />
-        <TextField
-          form={form}
-          name="endpointId"
-          label="Endpoint"
-          isCode
-          hint="Its id. Every endpoint of the tenant when empty; needed for what was missed."
-        />
-        <TextField form={form} name="since" label="Since (UTC)" type="datetime-local" required />
-        <TextField
-          form={form}
-          name="until"
-          label="Until (UTC)"
-          type="datetime-local"
-          hint="Now when empty."
-        />
-        <CheckboxField
-          form={form}
-          name="states"
-          label="Deliveries that ended as"
-          choices={STATES.map((state) => [state, state] as const)}
-        />
-        <TextField
-          form={form}
-          name="eventTypes"
-          label="Only types"
-          isCode
-          placeholder="invoice.*"
-        />
-        <SelectField
-          form={form}
-          name="statusClass"
-          label="Only where the last answer was"
-          choices={CLASS_CHOICES}
-        />
+        <WhatFields form={form} />
+        <WhichFields form={form} />
         <TextField form={form} name="ratePerSecond" label="Deliveries a second" required />
         <div class="actions">
           <button type="submit" name="intent" value="preview">
@@ -221,6 +210,58 @@ function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
         </div>
       </form>
     </details>
+  )
+}
+
+function WhatFields({ form }: { form: FormState }) {
+  return (
+    <>
+      <TextField form={form} name="tenant" label="Tenant" required isCode />
+      <SelectField
+        form={form}
+        name="mode"
+        label="What"
+        choices={[
+          ['redeliver', 'Deliver again what is over'],
+          ['missed', 'Deliver what an endpoint has missed'],
+        ]}
+      />
+      <TextField
+        form={form}
+        name="endpointId"
+        label="Endpoint"
+        isCode
+        hint="Its id. Every endpoint of the tenant when empty; needed for what was missed."
+      />
+      <TextField form={form} name="since" label="Since (UTC)" type="datetime-local" required />
+      <TextField
+        form={form}
+        name="until"
+        label="Until (UTC)"
+        type="datetime-local"
+        hint="Now when empty."
+      />
+    </>
+  )
+}
+
+function WhichFields({ form }: { form: FormState }) {
+  return (
+    <>
+      <CheckboxField
+        form={form}
+        name="states"
+        label="Deliveries that ended as"
+        choices={STATES.map((state) => [state, state] as const)}
+      />
+      <TextField form={form} name="eventTypes" label="Only types" isCode placeholder="invoice.*" />
+      <SelectField
+        form={form}
+        name="statusClass"
+        label="Only where the last answer was"
+        choices={CLASS_CHOICES}
+      />
+    </>
   )
 }
 

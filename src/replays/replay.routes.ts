@@ -2,7 +2,6 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { auditName } from '../access/caller.ts'
 import { eventTypesInput } from '../endpoints/endpoint-input.ts'
-import type { Endpoints } from '../endpoints/endpoints.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { pageQuery, readPage } from '../http/pages.ts'
 import { settingsBody } from '../http/request-body.ts'
@@ -19,7 +18,7 @@ const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text)
 const uuid = { type: 'string', format: 'uuid' } as const
 const dateTime = { type: 'string', format: 'date-time' } as const
 
-const replayInput = z
+export const replayInput = z
   .strictObject({
     mode: z.enum(['redeliver', 'missed']).default('redeliver').openapi({
       description:
@@ -80,13 +79,12 @@ export function addReplayRoutes(
   app: OpenAPIHono<ApiEnv>,
   options: {
     replays: Replays
-    endpoints: Pick<Endpoints, 'get'>
     authenticate: Authenticate
     tenantOfPath: MiddlewareHandler<ApiEnv>
     inTurn: MiddlewareHandler<ApiEnv>
   },
 ): void {
-  const { replays, endpoints, authenticate, tenantOfPath, inTurn } = options
+  const { replays, authenticate, tenantOfPath, inTurn } = options
   const ofTenant = { params: z.object({ tenant: z.string() }) }
   const ofReplay = { params: z.object({ tenant: z.string(), id: z.string() }) }
   const reading = [authenticate('read'), tenantOfPath]
@@ -110,9 +108,8 @@ export function addReplayRoutes(
     },
   })
   app.openapi(start, async (c) => {
-    const { id, key } = c.get('tenant')
+    const { key } = c.get('tenant')
     const { preview, ...request } = c.req.valid('json')
-    if (request.endpointId) await endpoints.get(id, request.endpointId)
     if (preview) return c.json({ count: await replays.preview(key, request as ReplayRequest) }, 200)
     const replay = await replays.start(key, request as ReplayRequest, auditName(c.get('caller')))
     return c.json(present(replay), 201)

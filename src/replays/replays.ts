@@ -1,8 +1,16 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { EndpointId, ReplayId, TenantId } from '../ids.ts'
+import { EndpointNotFound } from '../not-found.ts'
 import type { Database, ReplayTable } from '../postgres/schema.ts'
 
 export type Replay = Selectable<ReplayTable> & { id: ReplayId }
+
+/** A replay with what people know it by. */
+export interface FoundReplay extends Replay {
+  tenantKey: string
+  /** Of its endpoint, if it is about one. */
+  url: string | null
+}
 
 /** What a replay covers; left out = the default of postrider.start_replay(). */
 export interface ReplayRequest {
@@ -40,11 +48,15 @@ export interface ReplayBounds {
 }
 
 export interface Replays {
-  /** How many it would make due; 100,000 stands for that many or more. */
+  /** How many it would make due; 100,000 stands for that many or more. @throws EndpointNotFound */
   preview(tenantKey: string, request: ReplayRequest): Promise<number>
-  /** Begins one. It goes on by jobs, whichever runners are alive. @throws TooManyReplays */
+  /** Begins one. It goes on by jobs, whichever runners are alive. @throws EndpointNotFound, TooManyReplays */
   start(tenantKey: string, request: ReplayRequest, who: string): Promise<Replay>
-  list(tenantId: TenantId, page: { limit: number; before: ReplayId | null }): Promise<Replay[]>
+  /** Of one tenant, or of all (null); newest first, from below the id `before` on. */
+  list(
+    tenantId: TenantId | null,
+    page: { limit: number; before: ReplayId | null },
+  ): Promise<FoundReplay[]>
   /** @throws ReplayNotFound */
   get(tenantId: TenantId, id: ReplayId): Promise<Replay>
   /** Ends a running one; what is due already is delivered. @throws ReplayNotFound */
@@ -83,10 +95,19 @@ export function createReplays({
   return {
     preview: async (tenantKey, request) => (await call(tenantKey, request, 'preview', true)).total,
     start: (tenantKey, request, who) => call(tenantKey, request, who, false),
-    list: (tenantId, { limit, before }) => {
-      const query = selectReplays(database, tenantId).orderBy('id', 'desc').limit(limit)
-      return (before === null ? query : query.where('id', '<', before)).execute()
-    },
+    list: (tenantId, { limit, before }) =>
+      database
+        .selectFrom('replay as r')
+        .innerJoin('tenant as t', 't.id', 'r.tenant_id')
+        .leftJoin('endpoint as e', 'e.id', 'r.endpoint_id')
+        .selectAll('r')
+        .select(['t.key as tenantKey', 'e.url'])
+        .$if(tenantId !== null, (query) => query.where('r.tenant_id', '=', tenantId))
+        .$if(before !== null, (query) => query.where('r.id', '<', before))
+        .orderBy('r.id', 'desc')
+        .limit(limit)
+        .$castTo<FoundReplay>()
+        .execute(),
     get: find,
     async cancel(tenantId, id, who) {
       await find(tenantId, id)
@@ -98,8 +119,11 @@ export function createReplays({
 
 /** What `refuse_replay` raises. */
 const TOO_MANY = '54000'
+/** What `start_replay` raises for an endpoint that the tenant does not have; the tenant was found before. */
+const NO_DATA_FOUND = 'P0002'
 
 function refusedFor(error: Error & { code?: string }): never {
+  if (error.code === NO_DATA_FOUND) throw new EndpointNotFound({ cause: error })
   if (error.code !== TOO_MANY) throw error
   throw new TooManyReplays(`${error.message}; wait until one is done, or cancel one`, {
     cause: error,

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import t from 'tap'
-import type { Endpoint, Endpoints } from '../endpoints/endpoints.ts'
+import type { Endpoints, FoundEndpoint } from '../endpoints/endpoints.ts'
 import { TenantNotFound } from '../not-found.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { generateSecret, sign } from '../sending/signature.ts'
@@ -23,7 +23,7 @@ function bundle(endpoints: Record<string, string[]> = {}, eventBytesMax = 1_000_
       },
     },
     endpoints: {
-      list: async () => urls.map((url) => ({ id: url, url }) as unknown as Endpoint),
+      list: async () => urls.map((url) => ({ id: url, url }) as unknown as FoundEndpoint),
     } satisfies Pick<Endpoints, 'list'>,
     secrets: {
       list: async (_tenantId, id) =>

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { Act } from '../audit-log/audit-log.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { transact } from '../postgres/operate.ts'
@@ -75,6 +76,22 @@ export interface EndpointSecrets {
     id: EndpointId,
     options: GivenSecret & { overlapSeconds?: number | undefined },
   ): Promise<LiveSecret[]>
+}
+
+/** Every secret that signs now. Nobody sees one without leaving a trace. @throws EndpointNotFound */
+export type ShowSecrets = (tenantId: TenantId, id: EndpointId, who: string) => Promise<LiveSecret[]>
+
+export function createShowSecrets(options: {
+  secrets: Pick<EndpointSecrets, 'list'>
+  audit: (act: Act) => Promise<void>
+}): ShowSecrets {
+  const { secrets, audit } = options
+  return async (tenantId, id, who) => {
+    const live = await secrets.list(tenantId, id)
+    const of = { targetKind: 'endpoint', targetId: id, tenantId }
+    await audit({ who, action: 'show_secret', ...of })
+    return live
+  }
 }
 
 export function createEndpointSecrets(options: {

@@ -41,13 +41,9 @@ import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Publisher } from '../events/publisher.ts'
 import type { Routing } from '../events/routing.ts'
+import { createTestEndpoint } from '../events/test-endpoint.ts'
 import type { TestEvents } from '../events/test-events.ts'
-import {
-  type ApiEnv,
-  type App,
-  createAuthenticate,
-  type OwnRequests,
-} from '../http/authenticate.ts'
+import { type ApiEnv, type App, createAuthenticate } from '../http/authenticate.ts'
 import { addDocument } from '../http/document.ts'
 import { addHealthRoutes, type Readiness } from '../http/health.ts'
 import { addMetrics, type HttpMetrics } from '../http/metrics.ts'
@@ -59,7 +55,7 @@ import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../portal-links/portal-links.ts'
-import { asActor, currentActor } from '../postgres/actor.ts'
+import { asActor } from '../postgres/actor.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { answerError, Problem } from '../problem.ts'
 import { addReplayRoutes } from '../replays/replay.routes.ts'
@@ -67,7 +63,7 @@ import type { Replays } from '../replays/replays.ts'
 import { addClientCertificateRoutes } from '../secrets/client-certificate.routes.ts'
 import type { ClientCertificates } from '../secrets/client-certificates.ts'
 import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
-import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
+import { createShowSecrets, type EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { egressRules, type ParsedCidr } from '../sending/egress.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
@@ -99,8 +95,6 @@ export interface ApiOptions {
   keyGuard: KeyGuard | null
   /** Networks of the proxies in front; none when left out. */
   trustedProxies?: readonly string[]
-  /** None when left out. */
-  ownRequests?: OwnRequests
   /** Null = no limit. */
   requestLimiter: RequestLimiter | null
   /** Of requests that read a lot; null = all at once. */
@@ -174,7 +168,7 @@ function createApp(options: ApiOptions): App {
   app.use(endBodyOfHead)
   app.use('/api/*', keptByNoCache)
   addMetrics(app, options.metrics, options.servesMetrics)
-  addRoutes(app, { ...options, ...frameOf(options), accept: createAccept(options) })
+  addRoutes(app, { ...options, ...frameOf(options), ...actionsOf(options) })
   addHealthRoutes(app, options)
   addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)
@@ -196,8 +190,14 @@ function frameOf(options: ApiOptions) {
   }
 }
 
-type RouteOptions = ApiOptions &
-  ReturnType<typeof frameOf> & { accept: ReturnType<typeof createAccept> }
+/** What takes several services. */
+const actionsOf = (options: ApiOptions) => ({
+  accept: createAccept(options),
+  showSecrets: createShowSecrets(options),
+  testEndpoint: createTestEndpoint(options),
+})
+
+type RouteOptions = ApiOptions & ReturnType<typeof frameOf> & ReturnType<typeof actionsOf>
 
 function addRoutes(app: App, options: RouteOptions): void {
   addPublishRoute(app, options)
@@ -221,12 +221,11 @@ function addRoutes(app: App, options: RouteOptions): void {
   addStreamRoute(app, options)
 }
 
-/** For limits, logs and the audit log; requests that this process makes itself come from nowhere. */
+/** For limits, logs and the audit log. */
 const noteClient = (clientOf: ReturnType<typeof createClientOf>) =>
   createMiddleware<ApiEnv & { Bindings: Partial<HttpBindings> }>(async (c, next) => {
     const client = clientOf(c.env?.incoming ?? { headers: c.req.header(), socket: {} })
     c.set('client', client)
-    if (currentActor()) return await next() // made for a page, whose client is noted already
     await asActor({ who: '', client: client.address }, next)
   })
 

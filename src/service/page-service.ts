@@ -2,30 +2,29 @@ import type { Kysely } from 'kysely'
 import { createKeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore } from '../access/request-concurrency.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
+import { createNames } from '../attempts/names.ts'
 import { createAuditLog } from '../audit-log/audit-log.ts'
 import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
-import { createNames } from '../console/names.ts'
-import { createOwners } from '../console/owners.ts'
-import type { CallApi } from '../console/viewer.ts'
-import { createAllDeliveries } from '../deliveries/all-deliveries.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createSentBody } from '../deliveries/sent-body.ts'
-import { createAllEndpoints } from '../endpoints/all-endpoints.ts'
 import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
-import { createAllEvents } from '../events/all-events.ts'
-import { createRouting } from '../events/routing.ts'
-import type { EventId, TenantId } from '../ids.ts'
+import { createTestEndpoint } from '../events/test-endpoint.ts'
+import { createTestEvents } from '../events/test-events.ts'
+import { createAdmit } from '../http/rate-limit.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
 import { findViolations } from '../operations/violations.ts'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
-import { createTenantScope } from '../postgres/tenant-scope.ts'
-import { createAllReplays } from '../replays/all-replays.ts'
+import { createTenantScope, type TenantScope } from '../postgres/tenant-scope.ts'
+import { createShowSecrets } from '../secrets/endpoint-secrets.ts'
+import { egressRules } from '../sending/egress.ts'
 import { createSessions } from '../sessions/sessions.ts'
+import { createOwners } from '../tenants/owners.ts'
+import { createTenantAccess } from '../tenants/tenant-access.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-app.ts'
 import { type ConsoleOptions, createConsole } from './console-app.tsx'
@@ -59,28 +58,19 @@ export function addPages(
   const shared = {
     ...api.services,
     log: parts.log,
-    callApi: callerOf(api),
+    admit: createAdmit(api.services.requestLimiter),
     pageSemaphore: createSharedSemaphore(sharesOf(config), HEAVY_PAGES),
     ...overrides,
   }
-  api.app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
   const operators = consoleOptions(config, parts, shared)
+  api.app.get(`${CONSOLE_PATH}/`, (c) => c.redirect(CONSOLE_PATH, 301))
   api.app.route(CONSOLE_PATH, createConsole(operators))
   api.app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
   api.app.route(PORTAL_PATH, createPortal(portalOptions(config, parts, shared)))
   return { sessions: operators.sessions }
 }
 
-function callerOf({ app, services }: Api): CallApi {
-  return (request, caller) => {
-    services.ownRequests.set(request, caller)
-    return app.fetch(request)
-  }
-}
-
-type PageParts = Services &
-  Pick<ConsoleOptions, 'log' | 'callApi' | 'pageSemaphore'> &
-  PageOverrides
+type PageParts = Services & Pick<ConsoleOptions, 'log' | 'admit' | 'pageSemaphore'> & PageOverrides
 
 /** Whoever signs in to the console is an operator, and sees every tenant. */
 function consoleOptions(
@@ -95,62 +85,65 @@ function consoleOptions(
     sessions: createSessions({ database, apiKeys: shared.apiKeys }),
     settings: config.settings,
     check: () => findViolations(pools.pages, CHECKED),
-    ...readsOn(config, database),
-    ...consoleReads(pools),
+    ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
+    backlogOf: createBacklog({ database }),
+    listRunners: createRunnerList({ database }),
+    troubledEndpoints: createTroubledEndpoints({ database }),
+    auditLog: createAuditLog({ database }),
   }
 }
 
-/** Whoever has a link sees the tenant that it is for: what reads stays in its scope. */
+/** Whoever has a link sees the tenant that it is for: all that is asked stays in its scope. */
 function portalOptions(
   config: ServiceConfig,
   { pools }: ServiceParts,
   shared: PageParts,
 ): PortalOptions {
+  const apiKeys = shared.portalLinks
   const scope = createTenantScope(pools.pages)
-  const database = createDatabase(pools.pages)
   return {
     ...shared,
     portal: config.portal,
-    sessions: createSessions({ database, apiKeys: shared.portalLinks }),
-    inTenant: scope.inTenant,
-    ...readsOn(config, scope.database),
+    sessions: createSessions({ database: createDatabase(pools.pages), apiKeys }),
+    ...pagesOn(config, pools, shared, { database: scope.database, scope }),
   }
 }
 
-/** What only the pages of operators show. */
-function consoleReads({ pages }: Pools) {
-  const database = createDatabase(pages)
-  const scope = createTenantScope(pages)
-  const scoped = createRouting({ database: scope.database })
-  return {
-    backlogOf: createBacklog({ database }),
-    listRunners: createRunnerList({ database }),
-    troubledEndpoints: createTroubledEndpoints({ database }),
-    // Its function is for those who are in the scope of a tenant, and for nobody else.
-    routing: {
-      explain: (tenantId: TenantId, id: EventId) =>
-        scope.inTenant(tenantId, () => scoped.explain(tenantId, id)),
-    },
-    allEvents: createAllEvents({ database }),
-    allReplays: createAllReplays({ database }),
-    auditLog: createAuditLog({ database }),
-  }
-}
-
-/** What pages show, of every tenant or within the scope of one. */
-function readsOn(config: ServiceConfig, database: Kysely<Database>) {
-  const services = createTenantServices(config, database)
-  const { attempts, events, routing } = services
+/**
+ * Services of the pages. What is about one tenant is done in its scope, for operators too.
+ *
+ * @param on.database what lists show, and where the tenant of something is looked up
+ */
+function pagesOn(
+  config: ServiceConfig,
+  { pages }: Pools,
+  { audit, exampleOf }: PageParts,
+  { database, scope }: { database: Kysely<Database>; scope: TenantScope },
+) {
+  const services = createTenantServices(config, scope.database)
+  const { attempts } = services
+  const { inTenant } = scope
+  const tenants = createTenants({ database })
+  const access = createTenantAccess({ tenants, inTenant })
+  const testEvents = createTestEvents({ database: scope.database, pool: pages })
+  const { deliveryTimeoutSeconds, httpsOnly } = config
   return {
     ...services,
-    deliveries: createDeliveries({ database, attempts: { listOf: attempts.outlineOf } }),
-    ratesOf: createAttemptRates({ database }),
-    owners: createOwners({ database }),
+    deliveries: createDeliveries({
+      database: scope.database,
+      attempts: { listOf: attempts.outlineOf },
+    }),
+    lists: createTenantServices(config, database),
+    ...{ access, inTenant, tenants, httpsOnly, egressAllow: egressRules(config) },
+    owners: createOwners({ database, inTenant, access }),
     names: createNames({ database }),
-    tenants: createTenants({ database }),
-    allDeliveries: createAllDeliveries({ database }),
-    sentBody: createSentBody({ database }),
-    allEndpoints: createAllEndpoints({ database }),
-    tryFilter: createTryFilter({ events, routing }),
+    ratesOf: createAttemptRates({ database }),
+    sentBody: createSentBody({ database: scope.database }),
+    tryFilter: createTryFilter(services),
+    showSecrets: createShowSecrets({ ...services, audit }),
+    testEndpoint: createTestEndpoint({
+      ...services,
+      ...{ testEvents, exampleOf, deliveryTimeoutSeconds },
+    }),
   }
 }

@@ -1,6 +1,5 @@
 import type { Kysely } from 'kysely'
-
-import { type Caller, hashApiKey } from '../access/caller.ts'
+import { hashApiKey } from '../access/caller.ts'
 import { createKeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore, type Shares } from '../access/request-concurrency.ts'
 import { createApiKeys } from '../api-keys/api-keys.ts'
@@ -117,7 +116,6 @@ function admissionOf(
     apiKeys: createApiKeys({ database, adminKeyHash, ...(now && { now }) }),
     keyGuard: createKeyGuard({ redis, known: strongKeysOf(config) }),
     portalLinks: createPortalLinks({ database }),
-    ownRequests: new WeakMap<Request, Caller>(),
     requestLimiter: requestLimiter(config, redis),
     heavySemaphore: createSharedSemaphore(sharesOf(config), HEAVY),
     batchSemaphore: new FairSemaphore(BATCHES),

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import { auditName, type Caller, hashApiKey } from '../access/caller.ts'
+import { auditName, type Caller, hashApiKey, holds } from '../access/caller.ts'
 import { type KeyGuard, TooManyWrongKeys } from '../access/key-guard.ts'
 import type { ApiKeys } from '../api-keys/api-keys.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
@@ -26,63 +26,71 @@ export interface SignInOptions {
 }
 
 export function addSignInRoutes(app: Hono<PageEnv>, options: SignInOptions): void {
-  const { apiKeys, sessions, signInGuard, cookie, render } = options
+  app.get('/sign-in', (c) => signInPage(c, options))
+  app.post('/sign-in', (c) => signIn(c, options))
+  app.post('/sign-out', (c) => signOut(c, options))
+}
 
-  const verified = async (typed: string, client: string): Promise<Caller | null> => {
-    if (typed.length > KEY_LENGTH_MAX) return null
-    return await signInGuard.find(client, typed, () => apiKeys.verify(typed))
+const signInPage = (c: Context<PageEnv>, { render }: SignInOptions) =>
+  page(c, render, { ...EMPTY_FORM, values: { to: destination(c.req.query('to')) } })
+
+async function signIn(c: Context<PageEnv>, options: SignInOptions) {
+  const { key = '', to } = await readForm(c, { bytesMax: SIGN_IN_BYTES_MAX })
+  const refuse = (status: 422 | 429, mistake: string) =>
+    page(c, options.render, { values: { to: destination(to) }, mistakes: { key: mistake } }, status)
+  const typed = key.trim()
+  const caller = await verified(c, options, typed).catch((error) => {
+    if (error instanceof TooManyWrongKeys) return error
+    throw error
+  })
+  if (caller instanceof TooManyWrongKeys) {
+    const { retryAfterSeconds: seconds } = caller
+    c.header('retry-after', String(seconds))
+    return refuse(429, `Too many wrong keys from your address. Try again in ${seconds} seconds.`)
   }
+  if (!caller) return refuse(422, 'This key is unknown, expired or revoked.')
+  const mistake = mistakeIn(caller)
+  if (mistake !== null) return refuse(422, mistake)
+  await beginSession(c, options, typed, caller)
+  return c.redirect(destination(to), 303)
+}
 
-  app.get('/sign-in', (c) =>
-    page(c, render, { ...EMPTY_FORM, values: { to: destination(c.req.query('to')) } }),
-  )
+async function verified(
+  c: Context<PageEnv>,
+  { apiKeys, signInGuard }: SignInOptions,
+  typed: string,
+): Promise<Caller | null> {
+  if (typed.length > KEY_LENGTH_MAX) return null
+  return await signInGuard.find(c.get('client').address, typed, () => apiKeys.verify(typed))
+}
 
-  app.post('/sign-in', async (c) => {
-    const { key = '', to } = await readForm(c, { bytesMax: SIGN_IN_BYTES_MAX })
-    const refuse = (status: 422 | 429, mistake: string) =>
-      page(c, render, { values: { to: destination(to) }, mistakes: { key: mistake } }, status)
+async function beginSession(
+  c: Context<PageEnv>,
+  { sessions, cookie }: SignInOptions,
+  key: string,
+  caller: Caller,
+) {
+  const by = { who: auditName(caller), client: c.get('client').address }
+  const hash = hashApiKey(key)
+  const { token, expiresAt } = await sessions.begin('console', hash, SESSION_SECONDS, by)
+  cookie.write(c, token, expiresAt)
+}
 
-    const typed = key.trim()
-    const { address: client } = c.get('client')
-    const caller = await verified(typed, client).catch((error) => {
-      if (error instanceof TooManyWrongKeys) return error
-      throw error
-    })
-    if (caller instanceof TooManyWrongKeys) {
-      const { retryAfterSeconds: seconds } = caller
-      c.header('retry-after', String(seconds))
-      return refuse(429, `Too many wrong keys from your address. Try again in ${seconds} seconds.`)
-    }
-    if (!caller) return refuse(422, 'This key is unknown, expired or revoked.')
-    const mistake = mistakeIn(caller)
-    if (mistake !== null) return refuse(422, mistake)
-
-    const { token, expiresAt } = await sessions.begin(
-      'console',
-      hashApiKey(typed),
-      SESSION_SECONDS,
-      { who: auditName(caller), client },
-    )
-    cookie.write(c, token, expiresAt)
-    return c.redirect(destination(to), 303)
-  })
-
-  app.post('/sign-out', async (c) => {
-    const found = await findSession(c, { ...options, area: 'console' })
-    if (found) {
-      const by = { who: auditName(found.caller), client: c.get('client').address }
-      await sessions.end(found.session.id, { ...by, action: 'sign_out' })
-    }
-    cookie.remove(c)
-    return c.redirect('/console/sign-in', 303)
-  })
+async function signOut(c: Context<PageEnv>, options: SignInOptions) {
+  const found = await findSession(c, { ...options, area: 'console' })
+  if (found) {
+    const by = { who: auditName(found.caller), client: c.get('client').address }
+    await options.sessions.end(found.session.id, { ...by, action: 'sign_out' })
+  }
+  options.cookie.remove(c)
+  return c.redirect('/console/sign-in', 303)
 }
 
 /** The console shows every tenant, so a key of one has no business here. */
-function mistakeIn({ tenant, scopes }: Caller): string | null {
-  if (tenant)
+function mistakeIn(caller: Caller): string | null {
+  if (caller.tenant)
     return 'This key is bound to one tenant. The console takes a key that is bound to none.'
-  if (!scopes.has('read') && !scopes.has('admin')) {
+  if (!holds(caller, 'read')) {
     return 'This key lacks the scope “read”. The console takes a key with “read” or “admin”.'
   }
   return null

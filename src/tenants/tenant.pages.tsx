@@ -1,8 +1,10 @@
 import type { Context, Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import { auditName } from '../access/caller.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
-import { PAGE_ROWS } from '../console/filters.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
+import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import {
   Badge,
   Command,
@@ -16,7 +18,11 @@ import {
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
-import type { TenantId } from '../ids.ts'
+import { parseSettings } from '../http/request-body.ts'
+import { tenantId } from '../ids.ts'
+import { tenantInput } from './tenant.routes.ts'
+import { assertMayManage } from './tenant-access.ts'
+import type { TenantOperations } from './tenant-operations.ts'
 import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
 
 const PATH = '/console/tenants'
@@ -29,99 +35,111 @@ const SAID: Record<string, string> = {
   resumed: 'It is back; what was held follows by itself.',
 }
 
-export function addTenantPages(
-  app: Hono<PageEnv>,
-  options: { render: RenderPage; tenants: Pick<Tenants, 'show' | 'list'> },
-): void {
-  const { render, tenants } = options
+export interface TenantPages {
+  render: RenderPage
+  tenants: Tenants
+  tenantOperations: Pick<TenantOperations, 'suspend' | 'resume'>
+}
 
-  const list = async (c: Context<PageEnv>, form: FormState = EMPTY_FORM) => {
-    const before = c.req.query('before') ?? null
-    const rows = await tenants.list({
-      limit: PAGE_ROWS + 1,
-      before: isUuid(before) ? (before as TenantId) : null,
-      withReserved: c.get('viewer').may('admin'),
-    })
-    const shown = rows.slice(0, PAGE_ROWS)
-    const next = rows.length > PAGE_ROWS ? `${PATH}?before=${shown.at(-1)?.id}` : null
-    return render(
-      c,
-      { title: 'Tenants', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
-      <>
-        <h1>Tenants</h1>
-        {c.get('viewer').may('manage') && <NewTenant form={form} />}
-        {shown.length === 0 ? <Nothing /> : <TenantTable tenants={shown} />}
-        <Pager next={next} />
-      </>,
-    )
-  }
-  app.get('/tenants', (c) => list(c))
+export function addTenantPages(app: Hono<PageEnv>, pages: TenantPages): void {
+  const managing = requireScope('manage')
+  app.get('/tenants', (c) => showList(c, pages))
+  app.post('/tenants', managing, (c) => create(c, pages))
+  app.get('/tenants/:tenant', (c) => showPage(c, pages))
+  app.post('/tenants/:tenant/name', managing, (c) => rename(c, pages))
+  app.post('/tenants/:tenant/suspend', managing, (c) => suspend(c, pages))
+  app.post('/tenants/:tenant/resume', managing, (c) => resume(c, pages))
+}
 
-  app.post('/tenants', requireScope('manage'), async (c) => {
-    const values = await readForm(c)
-    const { key = '', name = '' } = values
-    if (!TENANT_KEY.test(key)) return list(c, { values, mistakes: { key: KEY_MISTAKE } })
-    try {
-      const body = name.trim() === '' ? {} : { name }
-      await c
-        .get('viewer')
-        .api.request('PUT /api/tenants/{tenant}', { path: { tenant: key }, body })
-    } catch (error) {
-      return list(c, refusedForm(values, error))
-    }
-    return c.redirect(`${pathOf(key)}?said=created`, 303)
+type C = Context<PageEnv>
+
+/** Where somebody is led who asks for a tenant by its key. */
+export function TenantLink({ of: key }: { of: string }) {
+  return <a href={pathOf(key)}>{key}</a>
+}
+
+async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {
+  const viewer = c.get('viewer')
+  const rows = await tenants.list({
+    limit: PAGE_ROWS + 1,
+    before: tenantId.safeParse(c.req.query('before')).data ?? null,
+    withReserved: viewer.may('admin'),
   })
+  const { shown, next } = pageOf(rows)
+  return render(
+    c,
+    { title: 'Tenants', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    <>
+      <h1>Tenants</h1>
+      {viewer.may('manage') && <NewTenant form={form} />}
+      {shown.length === 0 ? <Nothing /> : <TenantTable tenants={shown} />}
+      <Pager next={next && `${PATH}?before=${next}`} />
+    </>,
+  )
+}
 
-  const page = async (c: Context<PageEnv>, key: string, renaming?: FormState) => {
-    const { tenant, remaining } = await tenants.show(key)
-    const said = saidOf(SAID, c)
-    return render(
-      c,
-      { title: tenant.name, at: PATH, status: renaming ? 422 : 200 },
-      <>
-        <h1>{tenant.name}</h1>
-        {said && <Notice tone="good">{said}</Notice>}
-        <TenantActions tenant={tenant} viewer={c.get('viewer')} renaming={renaming} />
-        <TenantFacts tenant={tenant} remaining={remaining} />
-        <TenantLinks tenant={tenant} viewer={c.get('viewer')} />
-        <h2>Publish for it</h2>
-        <Command>{`scripts/postrider publish ${tenant.key} invoice.paid '{"id": 1}'`}</Command>
-        <Command>{`select postrider.publish('${tenant.key}', 'invoice.paid', '{"id": 1}');`}</Command>
-      </>,
-    )
+async function create(c: C, pages: TenantPages) {
+  const { tenants } = pages
+  const values = await readForm(c)
+  const { key = '', name = '' } = values
+  if (!TENANT_KEY.test(key)) {
+    return showList(c, pages, { values, mistakes: { key: KEY_MISTAKE } })
   }
-  app.get('/tenants/:tenant', (c) => page(c, c.req.param('tenant')))
-
-  app.post('/tenants/:tenant/name', requireScope('manage'), async (c) => {
-    const tenant = c.req.param('tenant')
-    const { name = '' } = await readForm(c)
-    try {
-      await c
-        .get('viewer')
-        .api.request('PATCH /api/tenants/{tenant}', { path: { tenant }, body: { name } })
-    } catch (error) {
-      return page(c, tenant, refusedForm({ name }, error))
-    }
-    return c.redirect(`${pathOf(tenant)}?said=changed`, 303)
-  })
-
-  for (const [operation, said] of [
-    ['suspend', 'suspended'],
-    ['resume', 'resumed'],
-  ] as const) {
-    app.post(`/tenants/:tenant/${operation}`, requireScope('manage'), async (c) => {
-      const path = { tenant: c.req.param('tenant') }
-      await c.get('viewer').api.request(`POST /api/tenants/{tenant}/${operation}`, { path })
-      return c.redirect(`${pathOf(path.tenant)}?said=${said}`, 303)
-    })
+  try {
+    await assertMayManage(c.get('viewer').caller, key, tenants)
+    await tenants.put(key, parseSettings(tenantInput, name.trim() === '' ? {} : { name }))
+  } catch (error) {
+    return showList(c, pages, refusedForm(values, error))
   }
+  return c.redirect(`${pathOf(key)}?said=created`, 303)
+}
+
+const keyOf = (c: C): string => c.req.param('tenant') ?? ''
+
+async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormState) {
+  const { tenant, remaining } = await tenants.show(keyOf(c))
+  const viewer = c.get('viewer')
+  const said = saidOf(SAID, c)
+  return render(
+    c,
+    { title: tenant.name, at: PATH, status: renaming ? 422 : 200 },
+    <>
+      <h1>{tenant.name}</h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      <TenantActions tenant={tenant} viewer={viewer} renaming={renaming} />
+      <TenantFacts tenant={tenant} remaining={remaining} />
+      <TenantLinks tenant={tenant} viewer={viewer} />
+      <h2>Publish for it</h2>
+      <Command>{`scripts/postrider publish ${tenant.key} invoice.paid '{"id": 1}'`}</Command>
+      <Command>{`select postrider.publish('${tenant.key}', 'invoice.paid', '{"id": 1}');`}</Command>
+    </>,
+  )
+}
+
+async function rename(c: C, pages: TenantPages) {
+  const { tenants } = pages
+  const { name = '' } = await readForm(c)
+  try {
+    await assertMayManage(c.get('viewer').caller, keyOf(c), tenants)
+    await tenants.change(keyOf(c), parseSettings(tenantInput, { name }))
+  } catch (error) {
+    return showPage(c, pages, refusedForm({ name }, error))
+  }
+  return c.redirect(`${pathOf(keyOf(c))}?said=changed`, 303)
+}
+
+async function suspend(c: C, { tenantOperations }: TenantPages) {
+  await tenantOperations.suspend(keyOf(c), auditName(c.get('viewer').caller))
+  return c.redirect(`${pathOf(keyOf(c))}?said=suspended`, 303)
+}
+
+async function resume(c: C, { tenantOperations }: TenantPages) {
+  await tenantOperations.resume(keyOf(c), auditName(c.get('viewer').caller))
+  return c.redirect(`${pathOf(keyOf(c))}?said=resumed`, 303)
 }
 
 const KEY_MISTAKE =
   'It takes 1 to 128 of letters, digits and . _ : - and begins with a letter or a digit.'
-
-const isUuid = (text: string | null): boolean =>
-  text !== null && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 
 function NewTenant({ form }: { form: FormState }) {
   return (
@@ -165,7 +183,7 @@ function TenantTable({ tenants }: { tenants: readonly Tenant[] }) {
       {tenants.map((tenant) => (
         <tr>
           <td>
-            <a href={pathOf(tenant.key)}>{tenant.key}</a>
+            <TenantLink of={tenant.key} />
           </td>
           <td>{tenant.name}</td>
           <td>
@@ -189,25 +207,17 @@ function State({ suspended_at: suspendedAt, deletion_started_at: deletionStarted
 }
 
 function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaining | null }) {
-  return (
-    <Facts
-      of={[
-        ['Key', <code>{tenant.key}</code>],
-        ['State', <State {...tenant} />],
-        ['Id', <Id of={tenant.id} />],
-        ['Made', <Time at={tenant.created_at} />],
-        ...(tenant.suspended_at ? [['Suspended', <Time at={tenant.suspended_at} />] as const] : []),
-        ...(remaining
-          ? [
-              [
-                'Left to delete',
-                `${remaining.events} events, ${remaining.deliveries} deliveries`,
-              ] as const,
-            ]
-          : []),
-      ]}
-    />
-  )
+  const { suspended_at: suspendedAt } = tenant
+  const left = remaining && `${remaining.events} events, ${remaining.deliveries} deliveries`
+  const facts: [name: string, value: Child][] = [
+    ['Key', <code>{tenant.key}</code>],
+    ['State', <State {...tenant} />],
+    ['Id', <Id of={tenant.id} />],
+    ['Made', <Time at={tenant.created_at} />],
+    ['Suspended', suspendedAt && <Time at={suspendedAt} />],
+    ['Left to delete', left],
+  ]
+  return <Facts of={facts} />
 }
 
 function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormState | undefined }) {

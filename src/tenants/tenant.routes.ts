@@ -1,5 +1,4 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { pageQuery, readPage } from '../http/pages.ts'
 import { presentTenant } from '../http/present.ts'
@@ -10,8 +9,8 @@ import { visibleText, withHidden } from '../http/validation.ts'
 import { type TenantId, tenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { Problem } from '../problem.ts'
-import { mayTouch, refuseSuspended } from './tenant-access.ts'
-import { refuseReserved, TENANT_KEY, type Tenants } from './tenants.ts'
+import { assertMayManage, mayTouch } from './tenant-access.ts'
+import { TENANT_KEY, type Tenants } from './tenants.ts'
 
 const NAME_LENGTH_MAX = 200
 export const tenantTags = ['Tenants']
@@ -20,7 +19,7 @@ export const tenantParams = z.object({
 })
 const tags = tenantTags
 const params = tenantParams
-const tenantInput = z
+export const tenantInput = z
   .strictObject({ name: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional() })
   .openapi('TenantInput')
 const listQuery = pageQuery(tenantId).extend({
@@ -48,10 +47,8 @@ export function addTenantRoutes(
   })
   app.openapi(put, async (c) => {
     const key = c.req.valid('param').tenant
-    refuseReserved(key)
-    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
+    await assertMayManage(c.get('caller'), key, tenants)
     if (!TENANT_KEY.test(key)) throw keyInvalid(key)
-    await refuseOwnSuspended(c, tenants)
     const { tenant, isNew } = await tenants.put(key, c.req.valid('json'))
     return c.json(presentTenant(tenant), isNew ? 201 : 200)
   })
@@ -86,9 +83,7 @@ export function addTenantRoutes(
   })
   app.openapi(change, async (c) => {
     const key = c.req.valid('param').tenant
-    refuseReserved(key)
-    if (!mayTouch(c.get('caller'), key)) throw new TenantNotFound()
-    await refuseOwnSuspended(c, tenants)
+    await assertMayManage(c.get('caller'), key, tenants)
     return c.json(presentTenant(await tenants.change(key, c.req.valid('json'))), 200)
   })
 
@@ -113,12 +108,6 @@ export function addTenantRoutes(
       tenants.list({ ...of, withReserved })
     return c.json(await readPage(page, read, (tenant) => presentTenant(tenant)), 200)
   })
-}
-
-/** Where the tenant is not looked up anyway. */
-async function refuseOwnSuspended(c: Context<ApiEnv>, tenants: Pick<Tenants, 'get'>) {
-  const { tenant } = c.get('caller')
-  if (tenant) refuseSuspended(c, await tenants.get(tenant.key))
 }
 
 const NO_KEY =

@@ -1,6 +1,8 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { ERASED } from './parts.tsx'
+
+/** Said where somebody asked for it to be forgotten. */
+export const ERASED = 'The data of this event was erased'
 
 /** Answers with JSON of an event to be kept, byte for byte; with 410 where it was erased. */
 export function jsonFile(c: Context, name: string, text: string | null): Response {

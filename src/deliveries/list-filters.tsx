@@ -1,0 +1,134 @@
+import type { Context } from 'hono'
+import { z } from 'zod'
+import { labelOf } from '../attempts/attempt-words.ts'
+import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { unlessNoTenant } from '../console/forms.ts'
+import type { PageEnv } from '../console/viewer.ts'
+import { endpointId, eventId, type TenantId } from '../ids.ts'
+import { ATTEMPT_REASONS } from '../sending/reason.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+
+const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
+export const STATE_CHOICES: readonly Choice[] = [
+  ['', 'Any'],
+  ...STATES.map((state): Choice => [state, state]),
+]
+export const CLASS_CHOICES: readonly Choice[] = [
+  ['', 'Any'],
+  ['2', '2xx'],
+  ['3', '3xx'],
+  ['4', '4xx'],
+  ['5', '5xx'],
+]
+export const REASON_CHOICES: readonly Choice[] = [
+  ['', 'Any'],
+  ...ATTEMPT_REASONS.map((reason): Choice => [reason, labelOf(reason)]),
+]
+
+const TYPE = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?$/
+
+const id = <Id extends string>(schema: z.ZodType<Id, string>, mistake: string) =>
+  z
+    .string()
+    .transform((text, context) => {
+      const { data } = schema.safeParse(text)
+      if (data !== undefined) return data
+      context.addIssue(mistake)
+      return z.NEVER
+    })
+    .optional()
+
+/** As `<input type="datetime-local">` writes it; in UTC, so that an address means one time to everybody. */
+const time = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/, 'This is not a time such as 2026-01-31T09:30.')
+  .transform((text) => new Date(`${text}Z`))
+  .refine((at) => !Number.isNaN(at.getTime()), 'There is no such time.')
+  .optional()
+
+/** Of every list; each takes those that it has a use for. */
+const filters = z.object({
+  tenant: z.string().optional(),
+  type: z
+    .string()
+    .max(128)
+    .regex(TYPE, 'Write a type such as invoice.paid or invoice.*')
+    .optional(),
+  endpoint: id(endpointId, 'This is not the id of an endpoint.'),
+  event: id(eventId, 'This is not the id of an event.'),
+  state: z.enum(STATES, { error: 'There is no such state.' }).optional(),
+  class: z
+    .string()
+    .regex(/^[1-5]$/, 'There is no such class.')
+    .transform(Number)
+    .optional(),
+  reason: z.enum(ATTEMPT_REASONS, { error: 'There is no such reason.' }).optional(),
+  since: time,
+  until: time,
+  search: z.string().max(500, 'This is too long.').optional(),
+  before: id(z.guid().toLowerCase(), 'This is no place in the list.'),
+})
+
+export type Filters = z.output<typeof filters> & {
+  /** The tenant that is asked for; null = every tenant. Anyone who has one sees no other. */
+  tenantId: TenantId | null
+}
+
+/** The last row of the page before, whatever the list is of. */
+export const beforeOf = <Id extends string>({ before }: Filters) => (before ?? null) as Id | null
+
+/**
+ * What the address asks for, and the form that says so. `filters` is null where something cannot be meant;
+ * the form then says what.
+ */
+export async function readFilters(
+  c: Context<PageEnv>,
+  tenants: Pick<Tenants, 'get'>,
+): Promise<{ form: FormState; filters: Filters | null }> {
+  const prefix = 'filter'
+  const values = Object.fromEntries(
+    Object.entries(c.req.query())
+      .map(([name, value]): [string, string] => [name, value.trim()])
+      .filter(([, value]) => value !== ''),
+  )
+  const refuse = (mistakes: Record<string, string>) => ({
+    form: { values, mistakes, prefix },
+    filters: null,
+  })
+  const parsed = filters.safeParse(values)
+  if (!parsed.success) {
+    return refuse(
+      Object.fromEntries(parsed.error.issues.map(({ path, message }) => [path[0], message])),
+    )
+  }
+  const { tenant } = parsed.data
+  const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.get(tenant))
+  if (found === null) return refuse({ tenant: 'There is no such tenant.' })
+  const tenantId = c.get('viewer').caller.tenant?.id ?? found?.id ?? null
+  return { form: { values, mistakes: {}, prefix }, filters: { ...parsed.data, tenantId } }
+}
+
+export const TenantFilter = ({ form }: { form: FormState }) => (
+  <TextField form={form} name="tenant" label="Tenant (key)" />
+)
+export const TypeFilter = ({ form }: { form: FormState }) => (
+  <TextField form={form} name="type" label="Type" placeholder="invoice.*" />
+)
+export const EndpointFilter = ({ form }: { form: FormState }) => (
+  <TextField form={form} name="endpoint" label="Endpoint (id)" />
+)
+export const StateFilter = ({ form, label = 'State' }: { form: FormState; label?: string }) => (
+  <SelectField form={form} name="state" label={label} choices={STATE_CHOICES} />
+)
+export const ClassFilter = ({ form }: { form: FormState }) => (
+  <SelectField form={form} name="class" label="Last answer" choices={CLASS_CHOICES} />
+)
+export const ReasonFilter = ({ form }: { form: FormState }) => (
+  <SelectField form={form} name="reason" label="Reason" choices={REASON_CHOICES} />
+)
+export const TimeFilters = ({ form }: { form: FormState }) => (
+  <>
+    <TextField form={form} name="since" label="From (UTC)" type="datetime-local" />
+    <TextField form={form} name="until" label="Before (UTC)" type="datetime-local" />
+  </>
+)

@@ -1,0 +1,80 @@
+import type { Context } from 'hono'
+import { type Kysely, sql } from 'kysely'
+import type { z } from 'zod'
+import { type PageEnv, viewerWith } from '../console/viewer.ts'
+import { deliveryId, endpointId, eventId, replayId, type TenantId } from '../ids.ts'
+import { NothingFound } from '../not-found.ts'
+import type { Database } from '../postgres/schema.ts'
+import type { TenantScope } from '../postgres/tenant-scope.ts'
+import type { TenantAccess } from './tenant-access.ts'
+
+/** Something that a page is about, and the tenant that it belongs to. */
+export interface Owned<Id extends string> {
+  id: Id
+  tenant: { id: TenantId; key: string }
+}
+
+type Handler<Id extends string> = (
+  c: Context<PageEnv>,
+  thing: Owned<Id>,
+) => Response | Promise<Response>
+type Answer = (c: Context<PageEnv>) => Promise<Response>
+
+/** Pages about the one thing whose id is `:id` in their path. Each runs in the scope of its tenant. */
+export interface PagesOf<Id extends string> {
+  /** Of what is shown. */
+  reading(handler: Handler<Id>): Answer
+  /** Of what acts, and of forms that lead there: held to what the API holds a caller with the scope `manage` to. */
+  managing(handler: Handler<Id>): Answer
+}
+
+/**
+ * Finds whose something is, by its bare id: an address of a page names no tenant, so that an id from a log or a
+ * support case is enough. Each page answers 404 where there is no such thing, or the viewer does not see it.
+ */
+export function createOwners(options: {
+  /** Of every tenant where the viewer sees every tenant. */
+  database: Kysely<Database>
+  inTenant: TenantScope['inTenant']
+  access: TenantAccess
+}) {
+  const { database, inTenant, access } = options
+  const pagesOf = <Id extends string>(table: OwnedTable, id: z.ZodType<Id>): PagesOf<Id> => ({
+    reading: (handler) => async (c) => {
+      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
+      return await inTenant(thing.tenant.id, () => handler(c, thing))
+    },
+    managing: (handler) => async (c) => {
+      const viewer = viewerWith(c, 'manage')
+      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
+      const { key } = thing.tenant
+      return await access(viewer.caller, 'manage', key, async () => handler(c, thing))
+    },
+  })
+  return {
+    deliveries: pagesOf('delivery', deliveryId),
+    events: pagesOf('event', eventId),
+    endpoints: pagesOf('endpoint', endpointId),
+    replays: pagesOf('replay', replayId),
+  }
+}
+
+export type Owners = ReturnType<typeof createOwners>
+
+type OwnedTable = 'delivery' | 'event' | 'endpoint' | 'replay'
+
+async function find<Id extends string>(
+  database: Kysely<Database>,
+  table: OwnedTable,
+  id: Id | undefined,
+): Promise<Owned<Id>> {
+  if (id === undefined) throw new NothingFound()
+  const { rows } = await sql<Owned<Id>['tenant']>`
+    select t.id, t.key
+    from ${sql.table(`postrider.${table}`)} as thing
+    join postrider.tenant t on t.id = thing.tenant_id
+    where thing.id = ${id}`.execute(database)
+  const [tenant] = rows
+  if (!tenant) throw new NothingFound()
+  return { id, tenant }
+}
