@@ -14,18 +14,15 @@ begin
   else
     -- 48 bits of milliseconds, version 7, 12 bits of the fraction of the millisecond (RFC 9562, 6.2
     -- method 3), 62 random bits. Ids made within the same microsecond are in no particular order.
+    -- One expression without a query in it, which the planner puts in place of the call: it would plan
+    -- one at each call. 4,096,000 a second are the 60 bits of milliseconds and fraction in one number.
     create function postrider.uuidv7() returns uuid
     language sql volatile parallel safe
     return (
-      select encode(
-        overlay(
-          uuid_send(gen_random_uuid())
-          placing decode(
-            lpad(to_hex(clock.us / 1000), 12, '0')
-            || '7' || lpad(to_hex((clock.us % 1000) * 4096 / 1000), 3, '0'), 'hex')
-          from 1 for 8), 'hex')::uuid
-      from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us) as clock
-    );
+      overlay(
+        lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 4096000)::bigint), 15, '0')
+        placing '7' from 13 for 0)
+      || substr(gen_random_uuid()::text, 20))::uuid;
   end if;
 end
 $ids$;

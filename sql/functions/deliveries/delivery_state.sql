@@ -58,12 +58,13 @@ create or replace function postrider.open_deliveries(
   trigger text default 'schedule', schedule_step int default 0
 ) returns uuid[]
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
 as $$
 declare
-  opened record;
+  opened uuid[];
+  pending uuid[];
+  numbers int[];
+  times timestamptz[];
+  endpoints uuid[];
 begin
   if tenant_ids is null then
     return '{}';
@@ -75,16 +76,17 @@ begin
       w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due
     from unnest(tenant_ids, event_ids, endpoint_ids, held_reasons, due)
       as w (tenant_id, event_id, endpoint_id, held_reason, due)
-    returning d.id, d.endpoint_id, d.state, d.trigger, d.due_attempt, d.next_attempt_at
-  ),
-  queued as materialized (
-    select postrider.enqueue(array_agg(o.id), array_agg(o.due_attempt), array_agg(o.next_attempt_at),
-      array_agg(o.endpoint_id), array_agg(o.trigger)) as call
-    from opened o
-    where o.state = 'pending'
+    returning d.id, d.endpoint_id, d.held_reason is null as is_pending, d.due_attempt, d.next_attempt_at
   )
-  select array_agg(o.id) as ids, (select count(call) from queued) into opened from opened o;
-  return opened.ids;
+  select array_agg(o.id), array_agg(o.id) filter (where o.is_pending),
+    array_agg(o.due_attempt) filter (where o.is_pending), array_agg(o.next_attempt_at) filter (where o.is_pending),
+    array_agg(o.endpoint_id) filter (where o.is_pending)
+  into opened, pending, numbers, times, endpoints
+  from opened o;
+  if pending is not null then
+    perform postrider.enqueue(pending, numbers, times, endpoints, array_fill(trigger, array[cardinality(pending)]));
+  end if;
+  return opened;
 end
 $$;
 comment on function postrider.open_deliveries(uuid[], uuid[], uuid[], text[], timestamptz[], text, int) is

@@ -17,7 +17,6 @@ comment on function postrider.valid_tracestate(text) is
 -- costs the batch its traces: its publish is refused or tried again alone anyway.
 create or replace function postrider.trace_contexts(events json, out traceparents text[], out tracestates text[])
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   parent_of_all constant text := postrider.valid_traceparent(current_setting('postrider.traceparent', true));

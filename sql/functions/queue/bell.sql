@@ -64,7 +64,6 @@ comment on function postrider.bell_space() is
 -- without, commits notify again, and nothing else changes; a test would say so.
 create or replace function postrider.pg_notify(channel text, payload text) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   null;
@@ -74,20 +73,22 @@ comment on function postrider.pg_notify(text, text) is
   'What add_jobs calls in place of Postgres'' pg_notify, when enqueue() calls it: nothing. wake_runners() notifies, where it has to.';
 
 -- Cost: three advisory locks, and a NOTIFY where a runner asked for it.
+-- Without settings, which would cost as much again: names carry their schema, and enqueue() calls it.
 create or replace function postrider.wake_runners() returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Their numbers, written out: a call would cost as much as a lock.
-  is_quiet constant boolean := pg_try_advisory_xact_lock_shared(1886352244, 2);
+  is_quiet constant boolean := pg_catalog.pg_try_advisory_xact_lock_shared(1886352244, 2);
   -- In one expression: see above.
-  is_free constant boolean := case when pg_try_advisory_lock_shared(1886352244, 1)
-    then pg_advisory_unlock_shared(1886352244, 1) else false end;
+  is_free constant boolean := case when pg_catalog.pg_try_advisory_lock_shared(1886352244, 1)
+    then pg_catalog.pg_advisory_unlock_shared(1886352244, 1) else false end;
 begin
-  if not (is_quiet and is_free) and current_setting('postrider.wake', true) is distinct from 'off' then
-    perform pg_notify('jobs:insert', case when pg_try_advisory_xact_lock(1886352244, 3)
-      then '{"count":1}' else '{"count":1,"bell":"busy"}' end);
+  if not (is_quiet and is_free)
+    and pg_catalog.current_setting('postrider.wake', true) is distinct from 'off' then
+    perform pg_catalog.pg_notify('jobs:insert',
+      case when pg_catalog.pg_try_advisory_xact_lock(1886352244, 3)
+        then '{"count":1}' else '{"count":1,"bell":"busy"}' end);
   end if;
 end
 $$;

@@ -24,7 +24,7 @@ create or replace function postrider.enqueue(
   delivery_ids uuid[], due_attempts int[], run_ats timestamptz[], endpoint_ids uuid[] default null,
   triggers text[] default null, reservations json[] default null
 ) returns void
-language plpgsql security definer
+language plpgsql
 set search_path = postrider, pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
@@ -58,8 +58,6 @@ comment on function postrider.enqueue(uuid[], int[], timestamptz[], uuid[], text
 -- rooms_for: the waiting room of each job that is made, null for the line.
 create or replace function postrider.rooms_for(endpoint_ids uuid[], run_ats timestamptz[]) returns int[]
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
 as $$
 begin
   if cardinality(endpoint_ids) <= postrider.line_share()

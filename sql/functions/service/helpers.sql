@@ -22,7 +22,6 @@ comment on function postrider.in_scope(uuid) is
 -- The settings end with the transaction, so they hold behind poolers and touch nothing that comes later.
 create or replace function postrider.make_commit_durable() returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
