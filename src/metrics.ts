@@ -53,178 +53,169 @@ export interface Metrics {
  */
 export function createMetrics({ version }: { version: string }): Metrics {
   const registry = new Registry()
-  const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  new Gauge({
-    name: 'postrider_build_info',
-    help: 'Always 1; the version is in the labels.',
-    labelNames: ['version', 'node'],
-    registers,
-  }).set({ version, node: process.versions.node }, 1)
-
+  const make = makersFor(registry)
+  const labels = { version, node: process.versions.node }
+  make
+    .gauge('build_info', 'Always 1; the version is in the labels.', Object.keys(labels))
+    .set(labels, 1)
   return {
-    ...publishMetrics(registers),
-    ...attemptMetrics(registers),
-    ...resourceMetrics(registers),
+    ...publishMetrics(make),
+    ...attemptMetrics(make),
+    ...poolMetrics(make),
+    ...shareMetrics(make),
+    ...streamMetrics(make),
+    ...redisMetrics(make),
     registry,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
 }
 
-function publishMetrics(registers: Registry[]) {
-  const accepted = new Counter({
-    name: 'postrider_events_accepted_total',
-    help: 'Events published over HTTP and answered with 202. duplicate = stored by an earlier request with the same key.',
-    labelNames: ['duplicate'],
-    registers,
-  })
-  const seconds = new Histogram({
-    name: 'postrider_publish_seconds',
-    help: 'From a request read to its events committed. request = event, or batch of up to 1,000.',
-    labelNames: ['request'],
-    buckets: PUBLISH_SECONDS,
-    registers,
-  })
-  const requests = new Counter({
-    name: 'postrider_http_requests_total',
-    help: 'Requests to the API by method, route pattern and status.',
-    labelNames: ['method', 'route', 'status'],
-    registers,
+/** What makes metrics of a registry; every name begins with `postrider_`. */
+function makersFor(registry: Registry) {
+  const common = (name: string, help: string, labelNames: string[]) => ({
+    ...{ name: `postrider_${name}`, help, labelNames, registers: [registry] },
   })
   return {
-    eventsAccepted: ((request, published, took) => {
-      const duplicates = published.filter(({ duplicate }) => duplicate).length
-      accepted.inc({ duplicate: 'false' }, published.length - duplicates)
-      accepted.inc({ duplicate: 'true' }, duplicates)
-      seconds.observe({ request }, took)
-    }) satisfies Metrics['eventsAccepted'],
-    requestAnswered: ({
-      method,
-      route,
-      status,
-    }: {
-      method: string
-      route: string
-      status: number
-    }) => requests.inc({ method, route, status }),
+    counter: (name: string, help: string, labels: string[] = []) =>
+      new Counter(common(name, help, labels)),
+    histogram: (name: string, help: string, buckets: number[], labels: string[] = []) =>
+      new Histogram({ ...common(name, help, labels), buckets }),
+    /** @param collect sets it before each scrape */
+    gauge: (name: string, help: string, labels: string[] = [], collect?: (gauge: Gauge) => void) =>
+      new Gauge({
+        ...common(name, help, labels),
+        ...(collect && {
+          collect() {
+            collect(this)
+          },
+        }),
+      }),
   }
 }
 
-function attemptMetrics(registers: Registry[]) {
-  const attempts = new Counter({
-    name: 'postrider_attempts_total',
-    help: 'Attempts by outcome (delivered, rejected, unreachable, blocked, interrupted) and reason (none when delivered).',
-    labelNames: ['outcome', 'reason'],
-    registers,
-  })
-  const seconds = new Histogram({
-    name: 'postrider_attempt_seconds',
-    help: 'Duration of attempts, from the start of the request to the end of the answer.',
-    labelNames: ['outcome'],
-    buckets: ATTEMPT_SECONDS,
-    registers,
-  })
-  const settled = new Counter({
-    name: 'postrider_deliveries_settled_total',
-    help: 'What attempts made of their deliveries: delivered, pending (retry), failed, held, cancelled, stale, already.',
-    labelNames: ['state'],
-    registers,
-  })
-  const age = new Histogram({
-    name: 'postrider_delivery_age_seconds',
-    help: 'From published (or deliverAt) to delivered.',
-    buckets: AGE_SECONDS,
-    registers,
-  })
-  const retries = new Counter({
-    name: 'postrider_retries_total',
-    help: 'Attempts that were not the first of their delivery.',
-    registers,
-  })
-  const snoozes = new Counter({
-    name: 'postrider_snoozes_total',
-    help: 'Jobs put off because their endpoint, or their tenant in this runner, was at its limit.',
-    registers,
-  })
+type Makers = ReturnType<typeof makersFor>
+
+function publishMetrics({ counter, histogram }: Makers) {
+  const accepted = counter(
+    'events_accepted_total',
+    'Events published over HTTP and answered with 202. duplicate = stored by an earlier request with the same key.',
+    ['duplicate'],
+  )
+  const seconds = histogram(
+    'publish_seconds',
+    'From a request read to its events committed. request = event, or batch of up to 1,000.',
+    PUBLISH_SECONDS,
+    ['request'],
+  )
+  const requests = counter(
+    'http_requests_total',
+    'Requests to the API by method, route pattern and status.',
+    ['method', 'route', 'status'],
+  )
+  const eventsAccepted: Metrics['eventsAccepted'] = (request, published, took) => {
+    const duplicates = published.filter(({ duplicate }) => duplicate).length
+    accepted.inc({ duplicate: 'false' }, published.length - duplicates)
+    accepted.inc({ duplicate: 'true' }, duplicates)
+    seconds.observe({ request }, took)
+  }
+  const requestAnswered: Metrics['requestAnswered'] = ({ method, route, status }) =>
+    requests.inc({ method, route, status })
+  return { eventsAccepted, requestAnswered }
+}
+
+function attemptMetrics(make: Makers) {
+  const made = attemptCounters(make)
   const attemptEnded: Metrics['attemptEnded'] = (attempt) => {
-    attempts.inc({ outcome: attempt.outcome, reason: attempt.reason ?? 'none' })
-    seconds.observe({ outcome: attempt.outcome }, attempt.seconds)
-    settled.inc({ state: attempt.verdict })
-    if (attempt.number > 1) retries.inc()
+    made.attempts.inc({ outcome: attempt.outcome, reason: attempt.reason ?? 'none' })
+    made.seconds.observe({ outcome: attempt.outcome }, attempt.seconds)
+    made.settled.inc({ state: attempt.verdict })
+    if (attempt.number > 1) made.retries.inc()
     if (attempt.verdict === 'delivered' && attempt.ageSeconds !== null)
-      age.observe(attempt.ageSeconds)
+      made.age.observe(attempt.ageSeconds)
   }
-  return { attemptEnded, jobSnoozed: () => snoozes.inc() }
+  return { attemptEnded, jobSnoozed: () => made.snoozes.inc() }
 }
 
-function resourceMetrics(registers: Registry[]) {
+const attemptCounters = ({ counter, histogram }: Makers) => ({
+  attempts: counter(
+    'attempts_total',
+    'Attempts by outcome (delivered, rejected, unreachable, blocked, interrupted) and reason (none when delivered).',
+    ['outcome', 'reason'],
+  ),
+  seconds: histogram(
+    'attempt_seconds',
+    'Duration of attempts, from the start of the request to the end of the answer.',
+    ATTEMPT_SECONDS,
+    ['outcome'],
+  ),
+  settled: counter(
+    'deliveries_settled_total',
+    'What attempts made of their deliveries: delivered, pending (retry), failed, held, cancelled, stale, already.',
+    ['state'],
+  ),
+  age: histogram(
+    'delivery_age_seconds',
+    'From published (or deliverAt) to delivered.',
+    AGE_SECONDS,
+  ),
+  retries: counter('retries_total', 'Attempts that were not the first of their delivery.'),
+  snoozes: counter(
+    'snoozes_total',
+    'Jobs put off because their endpoint, or their tenant in this runner, was at its limit.',
+  ),
+})
+
+function poolMetrics({ gauge }: Makers) {
   const pools = new Map<string, PoolUsage>()
-  new Gauge({
-    name: 'postrider_pool_connections',
-    help: 'Connections to Postgres by pool: total, idle, and requests waiting for one.',
-    labelNames: ['pool', 'state'],
-    registers,
-    collect() {
-      for (const [pool, usage] of pools) {
-        this.set({ pool, state: 'total' }, usage.totalCount)
-        this.set({ pool, state: 'idle' }, usage.idleCount)
-        this.set({ pool, state: 'waiting' }, usage.waitingCount)
-      }
-    },
+  const help = 'Connections to Postgres by pool: total, idle, and requests waiting for one.'
+  gauge('pool_connections', help, ['pool', 'state'], (connections) => {
+    for (const [pool, usage] of pools) {
+      connections.set({ pool, state: 'total' }, usage.totalCount)
+      connections.set({ pool, state: 'idle' }, usage.idleCount)
+      connections.set({ pool, state: 'waiting' }, usage.waitingCount)
+    }
   })
-  const shares = shareMetrics(registers)
-  let streams: { readonly readers: number } | undefined
-  new Gauge({
-    name: 'postrider_streams',
-    help: 'Streams of attempts that are open: over the API, in the console and in the portal.',
-    registers,
-    collect() {
-      this.set(streams?.readers ?? 0)
-    },
-  })
-  let redis: { readonly state: string } | undefined
-  new Gauge({
-    name: 'postrider_redis_degraded',
-    help: '1 while Redis is configured but away, slow or full: limits are per process then.',
-    registers,
-    collect() {
-      this.set(redis?.state === 'degraded' ? 1 : 0)
-    },
-  })
-  return {
-    watchPool: (name: string, pool: PoolUsage) => void pools.set(name, pool),
-    ...shares,
-    watchStreams: (watched: { readonly readers: number }) => {
-      streams = watched
-    },
-    watchRedis: (watched: { readonly state: 'off' | 'ok' | 'degraded' }) => {
-      redis = watched
-    },
-  }
+  return { watchPool: (name: string, pool: PoolUsage) => void pools.set(name, pool) }
 }
 
-/** Up to which an endpoint counts: all but one place lost, as one begins, and towards the 210 of 250 at most. */
+function streamMetrics({ gauge }: Makers) {
+  let streams: { readonly readers: number } | undefined
+  const help = 'Streams of attempts that are open: over the API, in the console and in the portal.'
+  gauge('streams', help, [], (open) => open.set(streams?.readers ?? 0))
+  const watchStreams: Metrics['watchStreams'] = (watched) => {
+    streams = watched
+  }
+  return { watchStreams }
+}
+
+function redisMetrics({ gauge }: Makers) {
+  let redis: { readonly state: string } | undefined
+  const help = '1 while Redis is configured but away, slow or full: limits are per process then.'
+  gauge('redis_degraded', help, [], (degraded) => degraded.set(redis?.state === 'degraded' ? 1 : 0))
+  const watchRedis: Metrics['watchRedis'] = (watched) => {
+    redis = watched
+  }
+  return { watchRedis }
+}
+
+/** Up to which an endpoint counts: all but one permit lost, as one begins, and towards the 210 of 250 at most. */
 const SHARES = [1, 4, 16, 64]
 
-function shareMetrics(registers: Registry[]) {
+function shareMetrics({ gauge }: Makers) {
   let sharesInUse: () => readonly { share: number }[] = () => []
-  new Gauge({
-    name: 'postrider_endpoints_by_share',
-    help: 'Endpoints that this runner has sent to in the last minute, by how many requests each may have in flight now: up to 1, 4, 16, 64, or more.',
-    labelNames: ['up_to'],
-    registers,
-    collect() {
-      const shares = sharesInUse().map(({ share }) => share)
-      for (const [index, upTo] of [...SHARES, Number.POSITIVE_INFINITY].entries()) {
-        const above = SHARES[index - 1] ?? 0
-        const count = shares.filter((share) => share > above && share <= upTo).length
-        this.set({ up_to: upTo === Number.POSITIVE_INFINITY ? 'more' : String(upTo) }, count)
-      }
-    },
+  const help =
+    'Endpoints that this runner has sent to in the last minute, by how many requests each may have in flight now: up to 1, 4, 16, 64, or more.'
+  gauge('endpoints_by_share', help, ['up_to'], (endpoints) => {
+    const shares = sharesInUse().map(({ share }) => share)
+    for (const [index, upTo] of [...SHARES, Number.POSITIVE_INFINITY].entries()) {
+      const above = SHARES[index - 1] ?? 0
+      const count = shares.filter((share) => share > above && share <= upTo).length
+      endpoints.set({ up_to: upTo === Number.POSITIVE_INFINITY ? 'more' : String(upTo) }, count)
+    }
   })
-  return {
-    watchShares: (watched: typeof sharesInUse) => {
-      sharesInUse = watched
-    },
+  const watchShares: Metrics['watchShares'] = (watched) => {
+    sharesInUse = watched
   }
+  return { watchShares }
 }

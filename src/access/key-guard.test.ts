@@ -5,7 +5,7 @@ import { connectRedis } from '../redis/redis.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { hashApiKey } from './caller.ts'
-import { createKeyGuard, TooManyWrongKeys } from './key-guard.ts'
+import { KeyGuard, TooManyWrongKeys } from './key-guard.ts'
 
 const RIGHT = 'a right key'
 const HERE = '203.0.113.9'
@@ -26,7 +26,7 @@ async function bundle(
   if (url) await logged('redis.connected')
   const now = { ms: Date.now() }
   const limits = { ofClient: 3, inAll, what: `test-${randomUUID()}` }
-  const guard = createKeyGuard({
+  const guard = new KeyGuard({
     ...{ redis, limits, now: () => now.ms },
     ...(known && { known }),
   })
@@ -148,7 +148,7 @@ t.test('processes count together in Redis, and each by itself while it is away',
   if (!server) return
   const one = await bundle(t, { url: server.url })
   const { redis, limits } = one
-  const other = createKeyGuard({ redis, limits })
+  const other = new KeyGuard({ redis, limits })
   const wrong = (key: string) => other.find(HERE, key, async () => null)
   t.equal(await one.show('1'), null)
   t.equal(await wrong('2'), null)

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { FairSemaphore, TooManyAtOnce } from '../limits/fair-semaphore.ts'
-import { createMistakeLimiter, type MistakeLimiter } from '../limits/request-limiter.ts'
+import { createFailureLimiter, type FailureLimiter } from '../limits/request-limiter.ts'
 import type { Redis } from '../redis/redis.ts'
 import { hashApiKey } from './caller.ts'
 import { networkOf } from './client-address.ts'
@@ -14,7 +14,7 @@ const WINDOW_SECONDS = 60
 const WRONG_OF_CLIENT_MAX = 60
 /** Of all clients together: a hundred index probes a second, which nobody notices. */
 const WRONG_IN_ALL_MAX = 6_000
-/** Before it is known that they are wrong, they have so few turns; a probe takes a millisecond. */
+/** Before it is known that they are wrong, so few are looked up at once; a probe takes a millisecond. */
 const LOOK_UPS = {
   ...{ atOnce: 4, atOncePerKey: 2 },
   ...{ waiting: 2_000, waitingPerKey: 500, waitMs: 2_000 },
@@ -33,84 +33,86 @@ export class TooManyWrongKeys extends Error {
   }
 }
 
-/** Stands between strangers and whatever finds out whether a key, link or cookie is right. */
-export interface KeyGuard {
+/**
+ * Stands between strangers and whatever finds out whether a key, link or cookie is right: holds up clients that show
+ * wrong keys. They are counted for each client, an IPv6 network as one, and for all together. Anyone who shares the
+ * address of such a client (a proxy that is not among `TRUSTED_PROXIES`, an office) is not shut out with a key that
+ * has been right in this process within the last hour; others wait.
+ */
+export class KeyGuard {
+  readonly #clients: FailureLimiter
+  readonly #all: FailureLimiter
+  readonly #known: ReturnType<typeof createKnown>
+  readonly #lookUps = new FairSemaphore(LOOK_UPS)
+  readonly #underWay = new Map<string, Promise<void>>()
+
+  /**
+   * @param options.known SHA-256 of keys that are compared here and cost no look-up
+   * @param options.limits for tests
+   */
+  constructor(options: {
+    redis: Redis
+    known?: readonly Buffer[]
+    limits?: { ofClient?: number; inAll?: number; what?: string }
+    now?: () => number
+  }) {
+    const { redis, known = [], limits = {}, now = Date.now } = options
+    const { ofClient = WRONG_OF_CLIENT_MAX, inAll = WRONG_IN_ALL_MAX, what = 'wrong-keys' } = limits
+    const window = { redis, windowSeconds: WINDOW_SECONDS, what }
+    this.#clients = createFailureLimiter({ ...window, limit: ofClient })
+    this.#all = createFailureLimiter({ ...window, limit: inAll })
+    this.#known = createKnown(new Set(known.map(nameOf)), now)
+  }
+
   /**
    * What `find` finds by the key, unless there were too many wrong ones before.
    *
-   * @param client address it came from
+   * @param address the client's
    * @param find null = it is wrong
    * @throws TooManyWrongKeys
    */
-  find<T>(client: string, key: string, find: () => Promise<T | null>): Promise<T | null>
-}
-
-/**
- * Holds up clients that show wrong keys. They are counted for each client, an IPv6 network as one, and for all
- * together. Anyone who shares the address of such a client (a proxy that is not among `TRUSTED_PROXIES`, an office)
- * is not shut out with a key that has been right in this process within the last hour; others wait.
- *
- * @param options.known SHA-256 of keys that are compared here and cost no look-up
- * @param options.limits for tests
- */
-export function createKeyGuard(options: {
-  redis: Redis
-  known?: readonly Buffer[]
-  limits?: { ofClient?: number; inAll?: number; what?: string }
-  now?: () => number
-}): KeyGuard {
-  const { redis, known: always = [], now = Date.now } = options
-  const { ofClient = WRONG_OF_CLIENT_MAX, inAll = WRONG_IN_ALL_MAX } = options.limits ?? {}
-  const { what = 'wrong-keys' } = options.limits ?? {}
-  const window = { redis, windowSeconds: WINDOW_SECONDS, what }
-  const [clients, all] = [ofClient, inAll].map((limit) =>
-    createMistakeLimiter({ ...window, limit }),
-  )
-  const known = createKnown(new Set(always.map(nameOf)), now)
-  const lookUps = new FairSemaphore(LOOK_UPS)
-
-  const refuseTooMany = async (client: string) => {
-    await refuseIfOver(all, EVERYBODY)
-    await refuseIfOver(clients, client)
+  async find<T>(address: string, key: string, find: () => Promise<T | null>): Promise<T | null> {
+    const name = nameOf(hashApiKey(key))
+    // Requests that come together with a key that is new here let the first of them find out. Once: with a wrong
+    // one they would wake each other without an end.
+    const twin = this.#underWay.get(name)
+    if (twin && !this.#known.has(name)) await twin
+    if (this.#known.has(name)) return this.#known.note(name, await find())
+    const trying = this.#tryOut(networkOf(address), name, find)
+    if (!this.#underWay.has(name)) this.#noteUnderWay(name, trying)
+    return await trying
   }
-  const count = (client: string) => Promise.all([all?.count(EVERYBODY), clients?.count(client)])
 
   /** Looks a key up that may be wrong. */
-  const tryOut = async <T>(client: string, name: string, find: () => Promise<T | null>) => {
-    await refuseTooMany(client)
-    const release = await permitOf(lookUps.acquire({ key: client }))
+  async #tryOut<T>(client: string, name: string, find: () => Promise<T | null>) {
+    await this.#refuseTooMany(client)
+    const release = await permitOf(this.#lookUps.acquire({ key: client }))
     try {
       // Of those who have waited, others were wrong meanwhile.
-      await refuseTooMany(client)
-      const found = known.note(name, await find())
-      if (found === null) await count(client)
+      await this.#refuseTooMany(client)
+      const found = this.#known.note(name, await find())
+      if (found === null) {
+        await Promise.all([this.#all.count(EVERYBODY), this.#clients.count(client)])
+      }
       return found
     } finally {
       release()
     }
   }
-  const underWay = new Map<string, Promise<void>>()
-  const noteUnderWay = (name: string, trying: Promise<unknown>) => {
-    const forget = () => void underWay.delete(name)
-    underWay.set(name, trying.then(forget, forget))
+
+  #noteUnderWay(name: string, trying: Promise<unknown>): void {
+    const forget = () => void this.#underWay.delete(name)
+    this.#underWay.set(name, trying.then(forget, forget))
   }
 
-  return {
-    async find(address, key, find) {
-      const name = nameOf(hashApiKey(key))
-      // Requests that come together with a key that is new here let the first of them find out. Once: with a wrong
-      // one they would wake each other without an end.
-      if (!known.has(name) && underWay.has(name)) await underWay.get(name)
-      if (known.has(name)) return known.note(name, await find())
-      const trying = tryOut(networkOf(address), name, find)
-      if (!underWay.has(name)) noteUnderWay(name, trying)
-      return await trying
-    },
+  async #refuseTooMany(client: string): Promise<void> {
+    await refuseIfOver(this.#all, EVERYBODY)
+    await refuseIfOver(this.#clients, client)
   }
 }
 
-async function refuseIfOver(limiter: MistakeLimiter | undefined, name: string): Promise<void> {
-  const seconds = await limiter?.secondsToWait(name)
+async function refuseIfOver(limiter: FailureLimiter, name: string): Promise<void> {
+  const seconds = await limiter.secondsToWait(name)
   if (seconds) throw new TooManyWrongKeys(seconds)
 }
 

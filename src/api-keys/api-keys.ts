@@ -82,61 +82,76 @@ export function createApiKeys({ database, adminKeyHash, now = Date.now }: ApiKey
     return found
   }
   return {
-    async issue({ name, scopes, tenantId = null, expiresAt = null }, who = 'postrider') {
-      const key = `pr_${randomBytes(KEY_BYTES).toString('base64url')}`
-      const values = { name, scopes, tenant_id: tenantId, expires_at: expiresAt }
-      const apiKey = await changeAsActor(database, async (transaction) => {
-        const { id } = await transaction
-          .insertInto('api_key')
-          .values({ ...values, hash: hashApiKey(key) })
-          .returning('id')
-          .executeTakeFirstOrThrow()
-        await audit(
-          transaction,
-          who,
-          'create_api_key',
-          { id, tenant_id: tenantId },
-          { name, scopes, expiresAt },
-        )
-        return select(transaction).where('api_key.id', '=', id).executeTakeFirstOrThrow()
-      })
-      return { key, apiKey }
-    },
-    list: ({ limit, before, tenant }) =>
-      select(database)
-        .$if(before !== null, (query) => query.where('api_key.id', '<', before))
-        .$if(tenant !== undefined, (query) => query.where('tenant.key', '=', tenant ?? ''))
-        .orderBy('api_key.id', 'desc')
-        .limit(limit)
-        .execute(),
+    issue: (values, who = 'postrider') => issueKey(database, values, who),
+    list: (page) => listKeys(database, page),
     async revoke(id, who) {
-      const revoked = await changeAsActor(database, async (transaction) => {
-        const row = await transaction
-          .updateTable('api_key')
-          .set({ revoked_at: sql`now()` })
-          .where('id', '=', id)
-          .where('revoked_at', 'is', null)
-          .returning(['id', 'tenant_id', 'hash'])
-          .executeTakeFirst()
-        if (row) await audit(transaction, who, 'revoke_api_key', row)
-        return row ?? select(transaction).where('api_key.id', '=', id).executeTakeFirst()
-      })
+      const revoked = await revokeKey(database, id, who)
       if (!revoked) throw new ApiKeyNotFound()
       if ('hash' in revoked) cache.forget(revoked.hash)
     },
     verify: (key) => verifyHash(hashApiKey(key)),
     verifyHash,
     async isLive(id) {
-      const row = await database
-        .selectFrom('api_key')
-        .select('expires_at')
-        .where('id', '=', id)
-        .where('revoked_at', 'is', null)
-        .executeTakeFirst()
-      return row !== undefined && !isOver(row.expires_at, now())
+      const end = await endOf(database, id)
+      return end !== undefined && !isOver(end, now())
     },
     idle: usage.idle,
   }
+}
+
+async function issueKey(database: Kysely<Database>, values: NewApiKey, who: string) {
+  const { name, scopes, tenantId = null, expiresAt = null } = values
+  const key = `pr_${randomBytes(KEY_BYTES).toString('base64url')}`
+  const row = { name, scopes, tenant_id: tenantId, expires_at: expiresAt, hash: hashApiKey(key) }
+  const apiKey = await changeAsActor(database, async (transaction) => {
+    const { id } = await transaction
+      .insertInto('api_key')
+      .values(row)
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    const target = { id, tenant_id: tenantId }
+    await audit(transaction, who, 'create_api_key', target, { name, scopes, expiresAt })
+    return select(transaction).where('api_key.id', '=', id).executeTakeFirstOrThrow()
+  })
+  return { key, apiKey }
+}
+
+function listKeys(
+  database: Kysely<Database>,
+  { limit, before, tenant }: Parameters<ApiKeys['list']>[0],
+): Promise<ApiKey[]> {
+  return select(database)
+    .$if(before !== null, (query) => query.where('api_key.id', '<', before))
+    .$if(tenant !== undefined, (query) => query.where('tenant.key', '=', tenant ?? ''))
+    .orderBy('api_key.id', 'desc')
+    .limit(limit)
+    .execute()
+}
+
+/** With its hash when it was not revoked before; undefined = there is none. */
+function revokeKey(database: Kysely<Database>, id: ApiKeyId, who: string) {
+  return changeAsActor(database, async (transaction) => {
+    const row = await transaction
+      .updateTable('api_key')
+      .set({ revoked_at: sql`now()` })
+      .where('id', '=', id)
+      .where('revoked_at', 'is', null)
+      .returning(['id', 'tenant_id', 'hash'])
+      .executeTakeFirst()
+    if (row) await audit(transaction, who, 'revoke_api_key', row)
+    return row ?? select(transaction).where('api_key.id', '=', id).executeTakeFirst()
+  })
+}
+
+/** Null = it has none; undefined = it was revoked, or is unknown. */
+async function endOf(database: Kysely<Database>, id: ApiKeyId): Promise<Date | null | undefined> {
+  const row = await database
+    .selectFrom('api_key')
+    .select('expires_at')
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return row?.expires_at
 }
 
 const ADMIN: Caller = {

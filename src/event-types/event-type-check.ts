@@ -4,7 +4,7 @@ import type { Database } from '../postgres/schema.ts'
 import type { SchemaCompiler, Validate } from './schema-compiler.ts'
 import { SchemaInvalid } from './schema-compiler.ts'
 import { joinPath } from './schema-rules.ts'
-import { createSlowChecks } from './slow-checks.ts'
+import { SlowChecks } from './slow-checks.ts'
 import { TookTooLong } from './time-limit.ts'
 
 /** From then on the names are read again, while events go on being checked with those at hand. */
@@ -103,7 +103,7 @@ export function createEventTypeCheck(options: EventTypeCheckOptions): EventTypeC
 
 /** Checks at once what can be checked quickly, and the rest in a thread. */
 function createCheck(now: () => number) {
-  const slowChecks = createSlowChecks()
+  const slowChecks = new SlowChecks()
   const slow = new LRUCache<string, true>({
     max: SLOW_MAX,
     ttl: SLOW_MS,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { CheckBudgetUsedUp, createSlowChecks } from './slow-checks.ts'
+import { CheckBudgetUsedUp, SlowChecks } from './slow-checks.ts'
 
 const ENDLESS = JSON.stringify({ type: 'string', pattern: '^(a+)+$' })
 const BAD = `${'a'.repeat(40)}!`
@@ -20,13 +20,13 @@ function createClock(stepMs = 0) {
 }
 
 t.test('finds what a check here would find', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   t.strictSame(await checks.check('a', QUICK, 1), [])
   t.match(await checks.check('a', QUICK, 'x'), [{ path: '', message: 'must be integer' }])
 })
 
 t.test('a check that never ends is ended, and others of the process go on meanwhile', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   await checks.check('a', QUICK, 1) // the thread runs
   const order: string[] = []
   const slow = checks.check('a', ENDLESS, BAD).finally(() => order.push('slow'))
@@ -37,7 +37,7 @@ t.test('a check that never ends is ended, and others of the process go on meanwh
 })
 
 t.test('tenants take turns: one with many waiting is passed by another', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   const order: string[] = []
   const check = (tenant: string) =>
     checks.check(tenant, QUICK, 1).then(() => void order.push(tenant))
@@ -46,7 +46,7 @@ t.test('tenants take turns: one with many waiting is passed by another', async (
 })
 
 t.test('one tenant has no more than ten waiting', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   const results = await Promise.allSettled(
     Array.from({ length: 12 }, () => checks.check('greedy', QUICK, 1)),
   )
@@ -57,7 +57,7 @@ t.test('one tenant has no more than ten waiting', async (t) => {
 
 t.test('the time of a tenant is used up, that of others is not, and it comes back', async (t) => {
   const clock = createClock(100)
-  const checks = createSlowChecks(clock)
+  const checks = new SlowChecks(clock)
   const check = (tenant: string) => checks.check(tenant, QUICK, 1)
   let refused: unknown
   for (let n = 0; n < 100 && !refused; n++) {
@@ -76,7 +76,7 @@ t.test('the time of a tenant is used up, that of others is not, and it comes bac
 })
 
 t.test('what cannot be handed over is refused, and the next is checked', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   let nested: unknown = 1
   for (let depth = 0; depth < 100_000; depth++) nested = [nested]
   t.match(await checks.check('a', QUICK, nested), [{ message: /cannot be checked/ }])
@@ -84,7 +84,7 @@ t.test('what cannot be handed over is refused, and the next is checked', async (
 })
 
 t.test('a thread that ends, here for a schema that is none, is started again', async (t) => {
-  const checks = createSlowChecks()
+  const checks = new SlowChecks()
   t.match(await checks.check('a', '{"type": 1}', 1), [{ message: /cannot be checked/ }])
   t.strictSame(await checks.check('a', QUICK, 1), [])
 })

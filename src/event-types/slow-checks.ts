@@ -29,55 +29,57 @@ export class CheckBudgetUsedUp extends Error {
   }
 }
 
-export interface SlowChecks {
+/**
+ * Where events are checked whose schema does not let them be checked quickly: one thread for the process, which
+ * tenants use in turn and each for a share of the time. Started by the first such event.
+ */
+export class SlowChecks {
+  readonly #semaphore = new FairSemaphore(TURNS)
+  readonly #used: LRUCache<string, { ms: number; endsAt: number }>
+  readonly #thread = new CheckThread()
+  readonly #now: () => number
+
+  constructor({ now = () => performance.now() } = {}) {
+    this.#now = now
+    this.#used = new LRUCache({
+      max: TENANTS_MAX,
+      ttl: WINDOW_MS,
+      ttlResolution: 0,
+      perf: { now },
+    })
+  }
+
   /**
    * Checks data in a thread, next to all other work of the process.
    *
    * @param schema JSON, as stored
    * @throws CheckBudgetUsedUp, TooManyAtOnce
    */
-  check(tenant: string, schema: string, data: unknown): Promise<Violation[]>
-}
+  async check(tenant: string, schema: string, data: unknown): Promise<Violation[]> {
+    this.#assertBudget(tenant)
+    const release = await this.#semaphore.acquire({ key: tenant })
+    try {
+      this.#assertBudget(tenant) // those before may have used it up
+      const beganAt = this.#now()
+      const violations = await this.#thread.check(schema, data)
+      this.#budgetOf(tenant).ms += this.#now() - beganAt
+      return violations
+    } finally {
+      release()
+    }
+  }
 
-/**
- * Where events are checked whose schema does not let them be checked quickly: one thread for the process, which
- * tenants use in turns and each for a share of the time. Started by the first such event.
- */
-export function createSlowChecks({ now = () => performance.now() } = {}): SlowChecks {
-  const semaphore = new FairSemaphore(TURNS)
-  const used = new LRUCache<string, { ms: number; endsAt: number }>({
-    max: TENANTS_MAX,
-    ttl: WINDOW_MS,
-    ttlResolution: 0,
-    perf: { now },
-  })
-  const thread = createThread()
+  #assertBudget(tenant: string): void {
+    const { ms, endsAt } = this.#budgetOf(tenant)
+    if (ms >= BUDGET_MS) throw new CheckBudgetUsedUp(endsAt - this.#now())
+  }
 
-  const budgetOf = (tenant: string) => {
-    const known = used.get(tenant)
+  #budgetOf(tenant: string) {
+    const known = this.#used.get(tenant)
     if (known) return known
-    const budget = { ms: 0, endsAt: now() + WINDOW_MS }
-    used.set(tenant, budget)
+    const budget = { ms: 0, endsAt: this.#now() + WINDOW_MS }
+    this.#used.set(tenant, budget)
     return budget
-  }
-  const assertBudget = (tenant: string) => {
-    const { ms, endsAt } = budgetOf(tenant)
-    if (ms >= BUDGET_MS) throw new CheckBudgetUsedUp(endsAt - now())
-  }
-  return {
-    async check(tenant, schema, data) {
-      assertBudget(tenant)
-      const release = await semaphore.acquire({ key: tenant })
-      try {
-        assertBudget(tenant) // those before may have used it up
-        const beganAt = now()
-        const violations = await thread.check(schema, data)
-        budgetOf(tenant).ms += now() - beganAt
-        return violations
-      } finally {
-        release()
-      }
-    },
   }
 }
 
@@ -89,12 +91,27 @@ const CANNOT_BE_CHECKED: Violation[] = [
 ]
 
 /** Asked one at a time. It keeps no process alive, and is started again after it ended. */
-function createThread() {
-  let worker: Worker | undefined
-  let asked = 0
+class CheckThread {
+  #worker: Worker | undefined
+  #asked = 0
 
-  const running = (): Worker => {
-    if (worker) return worker
+  check(schema: string, data: unknown): Promise<Violation[]> {
+    this.#worker ??= this.#start()
+    const thread = this.#worker
+    const id = ++this.#asked
+    const { promise, resolve, reject } = Promise.withResolvers<Violation[]>()
+    const stopListening = listen(thread, id, resolve)
+    try {
+      thread.postMessage({ id, schema, data })
+    } catch (error) {
+      const isTooDeep = error instanceof RangeError // to be handed over
+      if (isTooDeep) resolve(CANNOT_BE_CHECKED)
+      else reject(error)
+    }
+    return promise.finally(stopListening)
+  }
+
+  #start(): Worker {
     const file = `./slow-check-thread${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`
     const started = new Worker(new URL(file, import.meta.url), {
       execArgv: [],
@@ -102,37 +119,26 @@ function createThread() {
     })
     started.on('error', () => undefined) // what was asked is answered when it ends
     started.once('exit', () => {
-      if (worker === started) worker = undefined
+      if (this.#worker === started) this.#worker = undefined
     })
-    worker = started
     return started
   }
-  return {
-    check(schema: string, data: unknown): Promise<Violation[]> {
-      const thread = running()
-      const id = ++asked
-      const { promise, resolve, reject } = Promise.withResolvers<Violation[]>()
-      const onMessage = (answer: { id: number; violations: Violation[] }) => {
-        if (answer.id === id) resolve(answer.violations)
-      }
-      const onExit = () => resolve(CANNOT_BE_CHECKED)
-      const timer = setTimeout(() => void thread.terminate(), ANSWER_MS_MAX)
-      thread.on('message', onMessage)
-      thread.once('exit', onExit)
-      thread.ref()
-      try {
-        thread.postMessage({ id, schema, data })
-      } catch (error) {
-        if (error instanceof RangeError)
-          resolve(CANNOT_BE_CHECKED) // nested too deep to be handed over
-        else reject(error)
-      }
-      return promise.finally(() => {
-        clearTimeout(timer)
-        thread.off('message', onMessage)
-        thread.off('exit', onExit)
-        thread.unref()
-      })
-    },
+}
+
+/** Until the thread has answered, has ended, or was ended because it took too long. */
+function listen(thread: Worker, id: number, resolve: (violations: Violation[]) => void) {
+  const onMessage = (answer: { id: number; violations: Violation[] }) => {
+    if (answer.id === id) resolve(answer.violations)
+  }
+  const onExit = () => resolve(CANNOT_BE_CHECKED)
+  const timer = setTimeout(() => void thread.terminate(), ANSWER_MS_MAX)
+  thread.on('message', onMessage)
+  thread.once('exit', onExit)
+  thread.ref()
+  return () => {
+    clearTimeout(timer)
+    thread.off('message', onMessage)
+    thread.off('exit', onExit)
+    thread.unref()
   }
 }

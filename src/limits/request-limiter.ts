@@ -34,7 +34,7 @@ export interface RequestLimiter {
   consume(keyId: ApiKeyId | PortalLinkId | 'admin'): Promise<Consumed>
 }
 
-export interface MistakeLimiter {
+export interface FailureLimiter {
   /** Seconds until somebody who is known by this name may try again; null = now. Counts nothing. Never rejects. */
   secondsToWait(name: string): Promise<number | null>
   /** They were wrong. Never rejects. */
@@ -66,12 +66,12 @@ export function createRequestLimiter(options: {
  *
  * @param options.what the mistakes are, for the names in Redis
  */
-export function createMistakeLimiter(options: {
+export function createFailureLimiter(options: {
   redis: Redis
   limit: number
   windowSeconds: number
   what: string
-}): MistakeLimiter {
+}): FailureLimiter {
   const { what, limit } = options
   const limiter = createLimiter({
     ...options,

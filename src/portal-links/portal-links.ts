@@ -69,49 +69,13 @@ export interface PortalLinks {
 }
 
 export function createPortalLinks({ database }: { database: Kysely<Database> }): PortalLinks {
-  /** A tenant that is being deleted is suspended as well. */
-  const find = (hash: Buffer) =>
-    database
-      .selectFrom('portal_link')
-      .innerJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
-      .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
-      .select([
-        'portal_link.id',
-        'portal_link.access',
-        sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
-        'tenant.id as tenantId',
-        'tenant.key as tenantKey',
-      ])
-      .where('portal_link.token_hash', '=', hash)
-      .where(sql<boolean>`least(portal_link.expires_at, api_key.expires_at) > now()`)
-      .where('api_key.revoked_at', 'is', null)
-      .where('tenant.suspended_at', 'is', null)
-      .executeTakeFirst()
-
   return {
-    async create({ id: tenantId, suspended_at: suspendedAt }, { minutes, access }, maker) {
+    async create({ id: tenantId, suspended_at: suspendedAt }, link, maker) {
       if (suspendedAt) throw new TenantSuspended()
-      refuseBeyond(maker, access)
+      refuseBeyond(maker, link.access)
       await retryConflicts(() => sweep(database))
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const expiresAt = await changeAsActor(database, async (transaction) => {
-        const link = await transaction
-          .insertInto('portal_link')
-          .values({
-            tenant_id: tenantId,
-            token_hash: hashOf(token),
-            access,
-            api_key_id: maker.apiKeyId,
-            expires_at: sql`least(now() + make_interval(mins => ${minutes}),
-              (select k.expires_at from postrider.api_key k where k.id = ${maker.apiKeyId}))`,
-          })
-          .returning(['id', 'expires_at'])
-          .executeTakeFirstOrThrow()
-        const detail = { link: link.id, access, minutes }
-        const act = ofTenant(tenantId, auditName(maker), 'create_portal_link')
-        await writeAct(transaction, { ...act, detail })
-        return link.expires_at
-      })
+      const expiresAt = await store(database, { ...link, tenantId, token, maker })
       return { token, expiresAt }
     },
     async revokeAll(tenantId, who) {
@@ -122,20 +86,67 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
     },
     async open(token) {
       const hash = hashOf(token)
-      const link = await find(hash)
+      const link = await find(database, hash)
       return link ? { hash, expiresAt: link.expiresAt } : null
     },
     async verifyHash(hash) {
-      const link = await find(hash)
-      if (!link) return null
-      return {
-        apiKeyId: null,
-        portalLinkId: link.id as PortalLinkId,
-        tenant: { id: link.tenantId as TenantId, key: link.tenantKey },
-        scopes: SCOPES[link.access],
-      }
+      const link = await find(database, hash)
+      return link ? callerOf(link) : null
     },
   }
+}
+
+/** A tenant that is being deleted is suspended as well. */
+const find = (database: Kysely<Database>, hash: Buffer) =>
+  database
+    .selectFrom('portal_link')
+    .innerJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
+    .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
+    .select([
+      'portal_link.id',
+      'portal_link.access',
+      sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
+      'tenant.id as tenantId',
+      'tenant.key as tenantKey',
+    ])
+    .where('portal_link.token_hash', '=', hash)
+    .where(sql<boolean>`least(portal_link.expires_at, api_key.expires_at) > now()`)
+    .where('api_key.revoked_at', 'is', null)
+    .where('tenant.suspended_at', 'is', null)
+    .executeTakeFirst()
+
+type FoundLink = NonNullable<Awaited<ReturnType<typeof find>>>
+
+const callerOf = (link: FoundLink): Caller => ({
+  apiKeyId: null,
+  portalLinkId: link.id as PortalLinkId,
+  tenant: { id: link.tenantId as TenantId, key: link.tenantKey },
+  scopes: SCOPES[link.access],
+})
+
+function store(
+  database: Kysely<Database>,
+  link: { tenantId: TenantId; token: string; minutes: number; access: Access; maker: Caller },
+): Promise<Date> {
+  const { tenantId, token, minutes, access, maker } = link
+  return changeAsActor(database, async (transaction) => {
+    const row = await transaction
+      .insertInto('portal_link')
+      .values({
+        tenant_id: tenantId,
+        token_hash: hashOf(token),
+        access,
+        api_key_id: maker.apiKeyId,
+        expires_at: sql`least(now() + make_interval(mins => ${minutes}),
+          (select k.expires_at from postrider.api_key k where k.id = ${maker.apiKeyId}))`,
+      })
+      .returning(['id', 'expires_at'])
+      .executeTakeFirstOrThrow()
+    const detail = { link: row.id, access, minutes }
+    const act = ofTenant(tenantId, auditName(maker), 'create_portal_link')
+    await writeAct(transaction, { ...act, detail })
+    return row.expires_at
+  })
 }
 
 /** @throws LinkBeyondKey */

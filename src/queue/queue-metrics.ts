@@ -25,66 +25,63 @@ interface Figures {
  */
 export function watchQueue(registry: Registry, pool: Pool): void {
   if (registry.getSingleMetric('postrider_jobs')) return
-  const registers = [registry]
-  const up = gauge(
-    'postrider_database_up',
-    'Whether the figures of the queue could be read from the database, 1 or 0; when not, they are those of before.',
-    [],
-  )
-  const jobs = gauge('postrider_jobs', 'Jobs by task and state: ready, scheduled, running, dead.', [
-    'task',
-    'state',
-  ])
-  const lag = gauge(
-    'postrider_oldest_due_seconds',
-    'For how long the oldest ready job of a task has been due.',
-    ['task'],
-  )
-  const circuits = gauge(
-    'postrider_circuits',
-    'Endpoints without a success since they last failed: open (held), counting, or refusing (events only).',
-    ['state'],
-  )
-  const runners = gauge(
-    'postrider_runners',
-    'Runners by state: live, draining, silent, stopped, reaped.',
-    ['state'],
-  )
-  const unreadableEndpoints = gauge(
-    'postrider_unreadable_endpoints',
-    'Endpoints whose secret or client key no key of a runner opens.',
-    [],
-  )
-  const unreadableDeliveries = gauge(
-    'postrider_unreadable_deliveries',
-    'Deliveries that are held for such endpoints; 100,000 stands for that many or more.',
-    [],
-  )
-  const show = (figures: Figures) => {
-    for (const one of [jobs, lag, circuits, runners]) one.reset()
-    unreadableEndpoints.set(Number(figures.unreadable.endpoints))
-    unreadableDeliveries.set(Number(figures.unreadable.deliveries))
-    for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
-    lag.set({ task: DELIVER_TASK }, 0)
-    for (const row of figures.jobs) {
-      jobs.set({ task: row.task, state: row.state }, Number(row.jobs))
-      if (row.state === 'ready') lag.set({ task: row.task }, Number(row.lag_s))
-    }
-    for (const row of figures.circuits) circuits.set({ state: row.state }, row.count)
-    for (const row of figures.runners) runners.set({ state: row.state }, row.count)
-  }
-
   const askOnce = createQuestion(pool)
   const refresh = createRefresh(async () => {
     const figures = await askOnce()
-    if (figures) show(figures)
-    up.set(figures ? 1 : 0)
+    if (figures) show(gauges, figures)
+    gauges.up.set(figures ? 1 : 0)
   })
+  const gauges = createGauges(registry, refresh)
+}
 
-  /** Each waits for the same answer, as prom-client reads all of them at the same time. */
-  function gauge(name: string, help: string, labelNames: string[]) {
-    return new Gauge({ name, help, labelNames, registers, collect: () => refresh() })
+/** Each waits for the same answer, as prom-client reads all of them at the same time. */
+function createGauges(registry: Registry, collect: () => Promise<void>) {
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `postrider_${name}`, help, labelNames, registers: [registry], collect })
+  return {
+    up: gauge(
+      'database_up',
+      'Whether the figures of the queue could be read from the database, 1 or 0; when not, they are those of before.',
+    ),
+    jobs: gauge('jobs', 'Jobs by task and state: ready, scheduled, running, dead.', [
+      'task',
+      'state',
+    ]),
+    lag: gauge('oldest_due_seconds', 'For how long the oldest ready job of a task has been due.', [
+      'task',
+    ]),
+    circuits: gauge(
+      'circuits',
+      'Endpoints without a success since they last failed: open (held), counting, or refusing (events only).',
+      ['state'],
+    ),
+    runners: gauge('runners', 'Runners by state: live, draining, silent, stopped, reaped.', [
+      'state',
+    ]),
+    unreadableEndpoints: gauge(
+      'unreadable_endpoints',
+      'Endpoints whose secret or client key no key of a runner opens.',
+    ),
+    unreadableDeliveries: gauge(
+      'unreadable_deliveries',
+      'Deliveries that are held for such endpoints; 100,000 stands for that many or more.',
+    ),
   }
+}
+
+function show(gauges: ReturnType<typeof createGauges>, figures: Figures): void {
+  const { jobs, lag, circuits, runners } = gauges
+  for (const one of [jobs, lag, circuits, runners]) one.reset()
+  gauges.unreadableEndpoints.set(Number(figures.unreadable.endpoints))
+  gauges.unreadableDeliveries.set(Number(figures.unreadable.deliveries))
+  for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
+  lag.set({ task: DELIVER_TASK }, 0)
+  for (const row of figures.jobs) {
+    jobs.set({ task: row.task, state: row.state }, Number(row.jobs))
+    if (row.state === 'ready') lag.set({ task: row.task }, Number(row.lag_s))
+  }
+  for (const row of figures.circuits) circuits.set({ state: row.state }, row.count)
+  for (const row of figures.runners) runners.set({ state: row.state }, row.count)
 }
 
 /** Asks at most every `KEPT_MS`; anyone who comes meanwhile shares the answer. */

@@ -1,20 +1,20 @@
 import t from 'tap'
 import { captureLog } from '../testing/log-lines.ts'
-import { createCircuit } from './breaker.ts'
+import { Breaker } from './breaker.ts'
 
 t.test('one that comes and goes is probed less and less, and fills no log', async (t) => {
   const { log, logged, names } = captureLog()
-  const circuit = createCircuit({ probe: () => Promise.resolve(), log })
-  t.teardown(() => circuit.stop())
-  circuit.check()
+  const breaker = new Breaker({ probe: () => Promise.resolve(), log })
+  t.teardown(() => breaker.stop())
+  breaker.check()
   await logged('redis.connected')
   const downMs: number[] = []
   for (const n of [1, 2]) {
     const failedAt = performance.now()
-    for (let again = 0; again < 10; again += 1) circuit.fail(new Error('lost'))
-    t.notOk(circuit.isClosed())
+    for (let again = 0; again < 10; again += 1) breaker.fail(new Error('lost'))
+    t.notOk(breaker.isClosed())
     await logged('redis.restored', n)
-    t.ok(circuit.isClosed())
+    t.ok(breaker.isClosed())
     downMs.push(performance.now() - failedAt)
   }
   const [first = 0, second = 0] = downMs
@@ -22,7 +22,7 @@ t.test('one that comes and goes is probed less and less, and fills no log', asyn
   t.equal(names().filter((name) => name === 'redis.degraded').length, 2)
 })
 
-t.test('a circuit that was stopped probes and says nothing more', async (t) => {
+t.test('a breaker that was stopped probes and says nothing more', async (t) => {
   const { log, names } = captureLog()
   const answer = Promise.withResolvers<void>()
   let probes = 0
@@ -30,14 +30,14 @@ t.test('a circuit that was stopped probes and says nothing more', async (t) => {
     probes += 1
     return answer.promise
   }
-  const circuit = createCircuit({ probe, log })
-  circuit.check()
-  circuit.stop()
+  const breaker = new Breaker({ probe, log })
+  breaker.check()
+  breaker.stop()
   answer.resolve()
   await answer.promise
-  circuit.check()
-  circuit.fail(new Error('lost'))
+  breaker.check()
+  breaker.fail(new Error('lost'))
   t.equal(probes, 1)
-  t.notOk(circuit.isClosed())
+  t.notOk(breaker.isClosed())
   t.strictSame(names(), [])
 })

@@ -10,73 +10,79 @@ const PAUSE_MS_MAX = 2_000
 /** After so long without a failure the pauses begin again; otherwise one that comes and goes fills the log. */
 const STEADY_MS = 10_000
 
-export interface Circuit {
-  isClosed(): boolean
-  /** Something failed or took too long. */
-  fail(error: unknown): void
-  /** Probes at once. */
-  check(): void
-  stop(): void
-}
-
 /**
  * Decides whether Redis is asked at all, so that its absence costs one timeout and not one per delivery.
  *
- * - *connecting*, from the start on: not asked. A probe that succeeds closes the circuit; the first
+ * - *connecting*, from the start on: not asked. A probe that succeeds closes the breaker; the first
  *   failure, or `CONNECTING_MS_MAX` without success, opens it.
  * - *closed*: asked, and probed once a second. Any failure opens it.
  * - *open*: not asked; probed at growing pauses. The first success closes it.
  *
  * Each change between closed and open is one line in the log.
  */
-export function createCircuit(options: { probe(): Promise<unknown>; log: Log }): Circuit {
-  let state: 'connecting' | 'closed' | 'open' | 'stopped' = 'connecting'
-  let closedAt = 0
-  let pauseMs = PAUSE_MS_MIN
-  let probing = false
-  let timer: NodeJS.Timeout | undefined
+export class Breaker {
+  readonly #probe: () => Promise<unknown>
+  readonly #log: Log
+  #state: 'connecting' | 'closed' | 'open' | 'stopped' = 'connecting'
+  #closedAt = 0
+  #pauseMs = PAUSE_MS_MIN
+  #isProbing = false
+  #timer: NodeJS.Timeout | undefined
 
-  const probeIn = (ms: number) => {
-    clearTimeout(timer)
-    if (state !== 'stopped') timer = setTimeout(check, ms)
+  constructor({ probe, log }: { probe(): Promise<unknown>; log: Log }) {
+    this.#probe = probe
+    this.#log = log
+    this.#probeIn(CONNECTING_MS_MAX)
   }
-  const succeed = () => {
-    if (state === 'connecting') options.log.info('redis.connected')
-    if (state === 'open') options.log.warn('redis.restored')
-    if (state === 'connecting' || state === 'open') closedAt = performance.now()
-    if (state !== 'stopped') state = 'closed'
-    probeIn(HEARTBEAT_MS)
+
+  isClosed(): boolean {
+    return this.#state === 'closed'
   }
-  const fail = (error: unknown) => {
-    if (state === 'open' || state === 'stopped') return
-    options.log.warn({ err: error }, 'redis.degraded')
-    const wasSteady = state === 'closed' && performance.now() - closedAt > STEADY_MS
-    state = 'open'
-    pauseMs = wasSteady ? PAUSE_MS_MIN : Math.min(pauseMs * 2, PAUSE_MS_MAX)
-    probeIn(pauseMs)
+
+  /** Something failed or took too long. */
+  fail(error: unknown): void {
+    if (this.#state === 'open' || this.#state === 'stopped') return
+    this.#log.warn({ err: error }, 'redis.degraded')
+    const wasSteady = this.isClosed() && performance.now() - this.#closedAt > STEADY_MS
+    this.#state = 'open'
+    this.#pause(wasSteady ? PAUSE_MS_MIN : this.#pauseMs * 2)
   }
-  const failAgain = (error: unknown) => {
-    if (state !== 'open') return fail(error)
-    pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)
-    probeIn(pauseMs)
-  }
-  const check = () => {
-    if (probing || state === 'stopped') return
-    probing = true
+
+  /** Probes at once. */
+  check(): void {
+    if (this.#isProbing || this.#state === 'stopped') return
+    this.#isProbing = true
     const done = () => {
-      probing = false
+      this.#isProbing = false
     }
-    options.probe().finally(done).then(succeed, failAgain)
+    this.#probe()
+      .finally(done)
+      .then(
+        () => this.#succeed(),
+        (error) => (this.#state === 'open' ? this.#pause(this.#pauseMs * 2) : this.fail(error)),
+      )
   }
 
-  probeIn(CONNECTING_MS_MAX)
-  return {
-    isClosed: () => state === 'closed',
-    fail,
-    check,
-    stop() {
-      state = 'stopped'
-      clearTimeout(timer)
-    },
+  stop(): void {
+    this.#state = 'stopped'
+    clearTimeout(this.#timer)
+  }
+
+  #succeed(): void {
+    if (this.#state === 'connecting') this.#log.info('redis.connected')
+    if (this.#state === 'open') this.#log.warn('redis.restored')
+    if (this.#state === 'connecting' || this.#state === 'open') this.#closedAt = performance.now()
+    if (this.#state !== 'stopped') this.#state = 'closed'
+    this.#probeIn(HEARTBEAT_MS)
+  }
+
+  #pause(ms: number): void {
+    this.#pauseMs = Math.min(ms, PAUSE_MS_MAX)
+    this.#probeIn(this.#pauseMs)
+  }
+
+  #probeIn(ms: number): void {
+    clearTimeout(this.#timer)
+    if (this.#state !== 'stopped') this.#timer = setTimeout(() => this.check(), ms)
   }
 }

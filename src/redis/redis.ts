@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { Log } from '../log.ts'
-import { type Circuit, createCircuit } from './breaker.ts'
+import { Breaker } from './breaker.ts'
 import { within } from './within.ts'
 
 /** Redis answers in well under a millisecond; a limit that takes longer to ask is not worth its wait. */
@@ -75,23 +75,23 @@ export async function connectRedis(options: {
   if (url === undefined) return withoutRedis
   const client = await createClient(url)
   const probe = () => within(commandMsMax, client.set(PROBE_KEY, '', { expiration: PROBE_KEPT }))
-  const circuit = createCircuit({ probe, log })
-  client.on('error', circuit.fail)
-  client.once('ready', circuit.check)
-  // Rejects when it is stopped before it was connected; all else is told to the circuit.
+  const breaker = new Breaker({ probe, log })
+  client.on('error', (error) => breaker.fail(error))
+  client.once('ready', () => breaker.check())
+  // Rejects when it is stopped before it was connected; all else is told to the breaker.
   client.connect().catch(() => undefined)
 
   const stop = async () => {
-    circuit.stop()
+    breaker.stop()
     await within(COMMAND_MS_MAX, client.close()).catch(() => undefined)
     client.destroy()
   }
   let stopped: Promise<void> | undefined
   return {
     get state() {
-      return circuit.isClosed() ? 'ok' : 'degraded'
+      return breaker.isClosed() ? 'ok' : 'degraded'
     },
-    ask: (command) => askThrough(circuit, () => within(commandMsMax, command(client))),
+    ask: (command) => askThrough(breaker, () => within(commandMsMax, command(client))),
     stop: () => {
       stopped ??= stop()
       return stopped
@@ -106,12 +106,12 @@ export const withoutRedis: Redis = {
   stop: () => Promise.resolve(),
 }
 
-async function askThrough<T>(circuit: Circuit, command: () => Promise<T>): Promise<T> {
-  if (!circuit.isClosed()) throw new RedisAway()
+async function askThrough<T>(breaker: Breaker, command: () => Promise<T>): Promise<T> {
+  if (!breaker.isClosed()) throw new RedisAway()
   try {
     return await command()
   } catch (error) {
-    circuit.fail(error)
+    breaker.fail(error)
     throw new RedisAway('Redis did not answer', { cause: error })
   }
 }

@@ -83,7 +83,7 @@ class Follower {
     this.#resolve = resolve
     this.#request = request
     this.#deadline = deadline
-    this.#connection = watchConnection(request, dialingOf)
+    this.#connection = new WatchedConnection(request, dialingOf)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
     request.on('data', this.#keep)
@@ -98,7 +98,7 @@ class Follower {
 
   // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
   readonly #expire = () => {
-    setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#connection.dialing())))
+    setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#connection.dialing)))
   }
 
   readonly #keep = (chunk: Buffer) => {
@@ -108,7 +108,7 @@ class Follower {
   }
 
   readonly #end = () => {
-    this.#settle(this.#connection.hasMore() ? MORE_THAN_ANSWER : null)
+    this.#settle(this.#connection.hasMore ? MORE_THAN_ANSWER : null)
     // An answer may come before the receiver has taken the body. Nobody waits for the rest.
     if (!this.#connection.isUploaded()) this.#request.destroy()
   }
@@ -119,10 +119,11 @@ class Follower {
   }
 
   readonly #fail = (error: unknown) => {
-    const { raw, isReused, head } = this.#connection
-    if (isReused() && raw.isEmpty() && isClosed(error)) return this.#settle(CLOSED_UNDER_US)
-    if (head() && errorCode(error) === 'HPE_INVALID_CONSTANT') return this.#settle(MORE_THAN_ANSWER)
-    this.#settle(describeFailure(error, this.#connection.dialing().phase))
+    const { raw, head } = this.#connection
+    if (this.#connection.isReused() && raw.isEmpty() && isClosed(error))
+      return this.#settle(CLOSED_UNDER_US)
+    if (head && errorCode(error) === 'HPE_INVALID_CONSTANT') return this.#settle(MORE_THAN_ANSWER)
+    this.#settle(describeFailure(error, this.#connection.dialing.phase))
   }
 
   /** Ends our side. Harmless when the connection went back to its pool already. */
@@ -136,24 +137,25 @@ class Follower {
     this.#isSettled = true
     clearTimeout(this.#timer)
     for (const signal of this.#deadline.signals) signal.removeEventListener('abort', this.#abort)
-    this.#connection.dialing().end()
+    this.#connection.dialing.end()
     this.#resolve(this.#outcome(failure))
   }
 
   #outcome(failure: Failure | null): Exchange {
-    const { dialing, head, raw, firstByteMs } = this.#connection
-    const read = failure && !(head() && this.#hasBody) ? raw.read() : null
+    const { dialing, head, raw } = this.#connection
+    const firstByteMs = this.#connection.firstByteMs()
+    const read = failure && !(head && this.#hasBody) ? raw.read() : null
     if (read && !this.#hasBody) this.#body.add(read.body)
-    const answer = head() ?? read
+    const answer = head ?? read
     if (answer && this.#connection.isNoAnswer(answer)) {
-      return { ...unanswered(CLOSED_UNDER_US), dialing: dialing(), firstByteMs: firstByteMs() }
+      return { ...unanswered(CLOSED_UNDER_US), dialing, firstByteMs }
     }
     return {
       answer,
-      failure: answer ? mistakeOf(failure, head() !== null) : whyNone(failure, raw),
+      failure: answer ? mistakeOf(failure, head !== null) : whyNone(failure, raw),
       body: this.#body,
-      dialing: dialing(),
-      firstByteMs: firstByteMs(),
+      dialing,
+      firstByteMs,
     }
   }
 }
@@ -172,57 +174,68 @@ function whyNone(failure: Failure | null, raw: RawBytes): Failure {
 }
 
 /** Knows about the connection what got does not tell. */
-function watchConnection(request: GotRequest, dialingOf: DialingOf) {
-  let dialing = new Dialing()
-  const raw = new RawBytes()
-  let native: ClientRequest | undefined
-  let head: AnswerHead | null = null
-  let hasMore = false
+class WatchedConnection {
+  readonly raw = new RawBytes()
+  dialing = new Dialing()
+  head: AnswerHead | null = null
+  /** Something came behind an answer that was read whole. */
+  hasMore = false
+  readonly #request: GotRequest
+  #native: ClientRequest | undefined
+
+  constructor(request: GotRequest, dialingOf: DialingOf) {
+    this.#request = request
+    request.once('request', (made: ClientRequest) => {
+      this.#native = made
+      this.dialing = dialingOf(made) ?? this.dialing
+      made.once('socket', this.#watch)
+      made.once('response', this.#read)
+      made.prependOnceListener('upgrade', (response: IncomingMessage) => {
+        this.head = headOf(response)
+      })
+    })
+  }
+
   /**
    * 408 is also what a receiver says before it closes a connection that was idle for too long. It may have said so
    * before our request was there (RFC 9110, 15.5.9); browsers repeat such requests too.
    */
-  const isNoAnswer = ({ statusCode }: { statusCode?: number | undefined }) =>
-    statusCode === REQUEST_TIMEOUT && native?.reusedSocket === true
-  const onSocket = (socket: Socket) => {
-    if (native?.reusedSocket) dialing.phase = 'answer'
-    socket.prependListener('data', raw.add)
-    native?.once('close', () => socket.removeListener('data', raw.add))
+  isNoAnswer({ statusCode }: { statusCode?: number | undefined }): boolean {
+    return statusCode === REQUEST_TIMEOUT && this.isReused()
   }
-  const onResponse = (response: IncomingMessage) => {
+
+  isReused(): boolean {
+    return this.#native?.reusedSocket ?? false
+  }
+
+  isUploaded(): boolean {
+    return this.#native?.writableFinished ?? true
+  }
+
+  firstByteMs(): number | null {
+    return firstByteMs(this.#request.timings, this.raw)
+  }
+
+  readonly #watch = (socket: Socket) => {
+    if (this.isReused()) this.dialing.phase = 'answer'
+    const { add } = this.raw
+    socket.prependListener('data', add)
+    this.#native?.once('close', () => socket.removeListener('data', add))
+  }
+
+  readonly #read = (response: IncomingMessage) => {
     const { socket, statusCode = 0 } = response
     // node:http reads numbers that are no status, 000 to 099.
-    if (statusCode >= 100) head = headOf(response)
-    if (native && isNoAnswer(response)) native.shouldKeepAlive = false
+    if (statusCode >= 100) this.head = headOf(response)
+    if (this.#native && this.isNoAnswer(response)) this.#native.shouldKeepAlive = false
     response.once('end', () => {
-      if (!native?.shouldKeepAlive || raw.endsWith(response)) return
+      if (!this.#native?.shouldKeepAlive || this.raw.endsWith(response)) return
       // Whatever follows 101 is another protocol, and as much as that likes.
-      hasMore = statusCode !== 101
+      this.hasMore = statusCode !== 101
       socket.destroy()
     })
   }
-  request.once('request', (made: ClientRequest) => {
-    native = made
-    dialing = dialingOf(made) ?? dialing
-    made.once('socket', onSocket)
-    made.once('response', onResponse)
-    made.prependOnceListener('upgrade', (response: IncomingMessage) => {
-      head = headOf(response)
-    })
-  })
-  return {
-    raw,
-    dialing: () => dialing,
-    head: () => head,
-    isNoAnswer,
-    /** Something came behind an answer that was read whole. */
-    hasMore: () => hasMore,
-    isReused: () => native?.reusedSocket ?? false,
-    isUploaded: () => native?.writableFinished ?? true,
-    firstByteMs: () => firstByteMs(request.timings, raw),
-  }
 }
-type WatchedConnection = ReturnType<typeof watchConnection>
 
 function firstByteMs(timings: Timings | undefined, { firstAt }: RawBytes): number | null {
   if (timings?.upload === undefined) return null

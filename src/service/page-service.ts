@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { createKeyGuard } from '../access/key-guard.ts'
+import { KeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore } from '../access/request-concurrency.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { createNames } from '../attempts/names.ts'
@@ -80,7 +80,7 @@ function consoleOptions(
 ): ConsoleOptions {
   const database = createDatabase(pools.pages)
   return {
-    signInGuard: createKeyGuard({ redis, known: strongKeysOf(config), limits: SIGN_INS }),
+    signInGuard: new KeyGuard({ redis, known: strongKeysOf(config), limits: SIGN_INS }),
     ...shared,
     sessions: createSessions({ database, apiKeys: shared.apiKeys }),
     settings: config.settings,

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { hashApiKey } from '../access/caller.ts'
-import { createKeyGuard } from '../access/key-guard.ts'
+import { KeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore, type Shares } from '../access/request-concurrency.ts'
 import { createApiKeys } from '../api-keys/api-keys.ts'
 import { createAttempts } from '../attempts/attempts.ts'
@@ -114,7 +114,7 @@ function admissionOf(
   const adminKeyHash = config.adminKey === undefined ? null : hashApiKey(config.adminKey)
   return {
     apiKeys: createApiKeys({ database, adminKeyHash, ...(now && { now }) }),
-    keyGuard: createKeyGuard({ redis, known: strongKeysOf(config) }),
+    keyGuard: new KeyGuard({ redis, known: strongKeysOf(config) }),
     portalLinks: createPortalLinks({ database }),
     requestLimiter: requestLimiter(config, redis),
     heavySemaphore: createSharedSemaphore(sharesOf(config), HEAVY),

@@ -70,69 +70,84 @@ export function createSessions(options: {
       await retryConflicts(() => sweep(database))
       await retryConflicts(() => makeRoom(database, keyHash))
       const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const { expires_at: expiresAt } = await changeAsActor(database, async (on) => {
-        const session = await on
-          .insertInto('session')
-          .values({
-            area,
-            token_hash: hashOf(token),
-            key_hash: keyHash,
-            expires_at: sql`now() + make_interval(secs => ${lifeSeconds})`,
-          })
-          .returning(['id', 'expires_at'])
-          .executeTakeFirstOrThrow()
-        if (by) await writeAct(on, ofSession(session.id, { ...by, action: 'sign_in' }))
-        return session
-      })
+      const expiresAt = await store(database, { area, token, keyHash, lifeSeconds, by })
       return { token, expiresAt }
     },
     async find(area, token) {
-      const row = await database
-        .selectFrom('session')
-        .select(['id', 'key_hash', 'created_at as createdAt', 'expires_at as expiresAt'])
-        .where('token_hash', '=', hashOf(token))
-        .where('area', '=', area)
-        .where('expires_at', '>', sql<Date>`now()`)
-        .executeTakeFirst()
+      const row = await findRow(database, area, token)
       if (!row) return null
       const { key_hash: keyHash, ...session } = row
       const caller = await apiKeys.verifyHash(keyHash)
       return caller && { session: { ...session, id: session.id as SessionId }, caller }
     },
-    list: () =>
-      database
-        .selectFrom('session')
-        .leftJoin('api_key', 'api_key.hash', 'session.key_hash')
-        .leftJoin('portal_link', 'portal_link.token_hash', 'session.key_hash')
-        .leftJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
-        .select([
-          'session.id',
-          'session.area',
-          'session.created_at as createdAt',
-          'session.expires_at as expiresAt',
-          sql<string | null>`coalesce(api_key.name, 'link to the portal of ' || tenant.key)`.as(
-            'keyName',
-          ),
-        ])
-        .where('session.expires_at', '>', sql<Date>`now()`)
-        .where('api_key.revoked_at', 'is', null)
-        // Of a link that was taken back, the sessions open nothing any more.
-        .where((eb) => eb.or([eb('session.area', '=', 'console'), eb('tenant.id', 'is not', null)]))
-        .orderBy('session.id', 'desc')
-        .limit(LISTED_MAX)
-        .$castTo<ListedSession>()
-        .execute(),
-    end: (id, by) =>
-      changeAsActor(database, async (on) => {
-        const ended = await on
-          .deleteFrom('session')
-          .where('id', '=', id)
-          .returning('id')
-          .executeTakeFirst()
-        if (ended && by) await writeAct(on, ofSession(id, by))
-      }),
+    list: () => list(database),
+    end: (id, by) => end(database, id, by),
   }
 }
+
+function store(
+  database: Kysely<Database>,
+  session: { area: Area; token: string; keyHash: Buffer; lifeSeconds: number; by: By | undefined },
+): Promise<Date> {
+  const { area, token, keyHash, lifeSeconds, by } = session
+  return changeAsActor(database, async (on) => {
+    const row = await on
+      .insertInto('session')
+      .values({
+        area,
+        token_hash: hashOf(token),
+        key_hash: keyHash,
+        expires_at: sql`now() + make_interval(secs => ${lifeSeconds})`,
+      })
+      .returning(['id', 'expires_at'])
+      .executeTakeFirstOrThrow()
+    if (by) await writeAct(on, ofSession(row.id, { ...by, action: 'sign_in' }))
+    return row.expires_at
+  })
+}
+
+const findRow = (database: Kysely<Database>, area: Area, token: string) =>
+  database
+    .selectFrom('session')
+    .select(['id', 'key_hash', 'created_at as createdAt', 'expires_at as expiresAt'])
+    .where('token_hash', '=', hashOf(token))
+    .where('area', '=', area)
+    .where('expires_at', '>', sql<Date>`now()`)
+    .executeTakeFirst()
+
+const list = (database: Kysely<Database>): Promise<ListedSession[]> =>
+  database
+    .selectFrom('session')
+    .leftJoin('api_key', 'api_key.hash', 'session.key_hash')
+    .leftJoin('portal_link', 'portal_link.token_hash', 'session.key_hash')
+    .leftJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
+    .select([
+      'session.id',
+      'session.area',
+      'session.created_at as createdAt',
+      'session.expires_at as expiresAt',
+      sql<string | null>`coalesce(api_key.name, 'link to the portal of ' || tenant.key)`.as(
+        'keyName',
+      ),
+    ])
+    .where('session.expires_at', '>', sql<Date>`now()`)
+    .where('api_key.revoked_at', 'is', null)
+    // Of a link that was taken back, the sessions open nothing any more.
+    .where((eb) => eb.or([eb('session.area', '=', 'console'), eb('tenant.id', 'is not', null)]))
+    .orderBy('session.id', 'desc')
+    .limit(LISTED_MAX)
+    .$castTo<ListedSession>()
+    .execute()
+
+const end = (database: Kysely<Database>, id: SessionId, by: Parameters<Sessions['end']>[1]) =>
+  changeAsActor(database, async (on) => {
+    const ended = await on
+      .deleteFrom('session')
+      .where('id', '=', id)
+      .returning('id')
+      .executeTakeFirst()
+    if (ended && by) await writeAct(on, ofSession(id, by))
+  })
 
 /** Who signed in under the session, its first row says. */
 const ofSession = (session: string, { who, action, client }: By & { action: string }): Act => ({

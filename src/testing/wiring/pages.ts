@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { hashApiKey } from '../../access/caller.ts'
-import { createKeyGuard } from '../../access/key-guard.ts'
+import { KeyGuard } from '../../access/key-guard.ts'
 import type { PortalConfig } from '../../config/config.ts'
 import { CONSOLE_PATH } from '../../console/console-path.ts'
 import type { App } from '../../http/authenticate.ts'
@@ -30,7 +30,7 @@ export function createTestPages(
   const portal = { ...config.portal, ...options.portal }
   const api = createApi(config, parts, { keyGuard: null, heavySemaphore: null })
   const signIns = { what: 'sign-ins', ofClient: options.signInsMax ?? SIGN_INS_MAX }
-  const signInGuard = createKeyGuard({ redis: parts.redis, limits: signIns })
+  const signInGuard = new KeyGuard({ redis: parts.redis, limits: signIns })
   const { sessions } = addPages({ ...config, portal }, parts, api, {
     pageSemaphore: null,
     signInGuard,
