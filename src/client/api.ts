@@ -290,7 +290,6 @@ export type NewEndpoint = {
   headers?: Record<string, string> | undefined
   /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
   secretHeaders?: string[] | undefined
-  metadata?: Record<string, string> | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
   /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
@@ -298,6 +297,7 @@ export type NewEndpoint = {
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
+  metadata?: Record<string, string> | undefined
   /** Of your own, such as the receiver has from another system; generated when left out. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
   /** Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver has the public key, with which nobody can sign. */
@@ -317,7 +317,6 @@ export type EndpointChange = {
   headers?: Record<string, string> | undefined
   /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
   secretHeaders?: string[] | undefined
-  metadata?: Record<string, string> | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
   /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
@@ -325,6 +324,7 @@ export type EndpointChange = {
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
+  metadata?: Record<string, string> | undefined
 }
 
 export type Secrets = {

@@ -158,7 +158,7 @@ t.test('each command makes the request that it says', async (t) => {
     const [method, template = ''] = command.spec.operation.split(' ')
     const required = command.options
       .filter(({ mandatory }) => mandatory)
-      .flatMap(({ long }) => [long ?? '', 'fields.ts'])
+      .flatMap(({ long }) => [long ?? '', 'program.ts'])
     const change = command.spec.isChange ? optionsOf(command).slice(0, 2) : []
     const args = command.registeredArguments.map((_, at) => `a/${at}`)
     const line = [...path.split(' '), ...args, ...required, ...change, '--json']

@@ -105,7 +105,7 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
       {children}
       {hint !== undefined && (
         <p class="hint" id={`hint-${name}`}>
-          {hint}
+          {typeof hint === 'string' ? withCode(hint) : hint}
         </p>
       )}
       {mistake && (
@@ -116,6 +116,10 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
     </div>
   )
 }
+
+/** What stands between backticks is code. */
+const withCode = (text: string): Child[] =>
+  text.split('`').map((part, at) => (at % 2 === 0 ? part : <code>{part}</code>))
 
 const idOf = ({ prefix = 'field' }: FormState, name: string): string => `${prefix}-${name}`
 

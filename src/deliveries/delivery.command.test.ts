@@ -90,15 +90,15 @@ t.test('each command makes its request, and prints what came', async (t) => {
         ]),
       'PATCH /api/tenants/a/endpoints/e',
       '{"url":"https://y.example/","eventTypes":["a","b.*"],"headers":{"X-A":"b: c","X-D":"e"},' +
-        '"metadata":{"team":"a=b"},"ratePerSecond":0.5,"timeoutSeconds":9,"retrySchedule":[60,120]}',
+        '"ratePerSecond":0.5,"timeoutSeconds":9,"retrySchedule":[60,120],"metadata":{"team":"a=b"}}',
     ],
     [
       ['endpoint', 'change', 'a', 'e', '--no-description', '--no-filter', '--no-header']
         .concat(['--no-metadata', '--no-rate-per-second', '--no-max-in-flight'])
         .concat(['--no-timeout-seconds', '--no-retry-schedule']),
       'PATCH /api/tenants/a/endpoints/e',
-      '{"description":"","filter":null,"headers":{},"metadata":{},"ratePerSecond":null,' +
-        '"maxInFlight":null,"timeoutSeconds":null,"retrySchedule":null}',
+      '{"description":"","filter":null,"headers":{},"ratePerSecond":null,' +
+        '"maxInFlight":null,"timeoutSeconds":null,"retrySchedule":null,"metadata":{}}',
     ],
     [
       ['endpoint', 'change', 'a', 'e', '--retry-schedule', 'none'],

@@ -2,15 +2,10 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { eventTypePattern } from '../endpoints/endpoint-input.ts'
 import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
-import { pageQuery, readPage, timeRange } from '../http/pages.ts'
+import { pageQuery, pageSchema, readPage, timeRange } from '../http/pages.ts'
 import { presentDelivery, presentDeliveryWithAttempts } from '../http/present.ts'
 import { json, problems } from '../http/responses.ts'
-import {
-  deliverySchema,
-  deliveryWithAttemptsSchema,
-  pageSchema,
-  reasonSchema,
-} from '../http/schemas.ts'
+import { deliverySchema, deliveryWithAttemptsSchema, reasonSchema } from '../http/schemas.ts'
 import { type DeliveryId, deliveryId, endpointId, eventId } from '../ids.ts'
 import { type Deliveries, DeliveryNotFound } from './deliveries.ts'
 

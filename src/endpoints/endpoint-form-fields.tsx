@@ -1,6 +1,8 @@
 import { FormMistake, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { formFieldsOf } from '../console/form-values.ts'
 import { Badge, Id, Notice, Table, Time } from '../console/parts.tsx'
 import type { Area } from '../console/viewer.ts'
+import { endpointFields } from './endpoint.fields.ts'
 
 /** What the filter and types would have said to an event of the tenant. */
 export interface Tried {
@@ -11,88 +13,27 @@ export interface Tried {
   why: string
 }
 
+const FIELDS = formFieldsOf(endpointFields).map(([name, { form }]) => ({ name, ...form }))
+const [RARE, USUAL] = [FIELDS.filter((field) => field.isRare), FIELDS.filter((f) => !f.isRare)]
+
 export function EndpointFields({ form }: { form: FormState }) {
+  const isUsed = ({ name }: { name: string }) =>
+    (form.values[name] ?? '') !== '' || form.mistakes[name] !== undefined
   return (
     <>
       <FormMistake form={form} />
-      <TextField
-        form={form}
-        name="url"
-        label="URL"
-        required
-        isCode
-        placeholder="https://example.com/webhooks"
-      />
-      <TextField form={form} name="description" label="Description" />
-      <TextField
-        form={form}
-        name="eventTypes"
-        label="Event types"
-        rows={3}
-        isCode
-        placeholder="invoice.*"
-        hint={
-          <>
-            One a line: a name such as <code>invoice.paid</code>, a pattern such as{' '}
-            <code>invoice.*</code>, or <code>*</code>. Every type when empty.
-          </>
-        }
-      />
-      <TextField
-        form={form}
-        name="filter"
-        label="Filter on the data"
-        rows={2}
-        isCode
-        placeholder={'$.amount > 100 && $.currency == "EUR"'}
-        hint="Only events whose data it is true of. Every event when empty."
-      />
-      <details open={form.values['headers'] !== undefined && hasLimits(form)}>
+      {USUAL.map((field) => (
+        <TextField form={form} {...field} />
+      ))}
+      <details open={RARE.some(isUsed)}>
         <summary>Headers, limits and retries</summary>
-        <TextField
-          form={form}
-          name="headers"
-          label="Headers to send along"
-          rows={3}
-          isCode
-          hint="One a line, as Name: value. *** stands for a secret value: leave it, and the value stays."
-        />
-        <TextField
-          form={form}
-          name="secretHeaders"
-          label="Headers that are secret"
-          hint="Their names, with commas. Those that look like credentials are in any case; no value is shown again."
-        />
-        <TextField form={form} name="ratePerSecond" label="Requests a second at most" />
-        <TextField form={form} name="maxInFlight" label="Requests at the same time at most" />
-        <TextField
-          form={form}
-          name="timeoutSeconds"
-          label="Time to answer, in seconds"
-          hint="That of the service when empty."
-        />
-        <TextField
-          form={form}
-          name="retrySchedule"
-          label="Seconds before the 2nd, 3rd, … attempt"
-          placeholder="60, 120, 240"
-          hint="The schedule of the service when empty."
-        />
+        {RARE.map((field) => (
+          <TextField form={form} {...field} />
+        ))}
       </details>
     </>
   )
 }
-
-const LIMITS = [
-  'headers',
-  'secretHeaders',
-  'ratePerSecond',
-  'maxInFlight',
-  'timeoutSeconds',
-  'retrySchedule',
-]
-const hasLimits = ({ values, mistakes }: FormState) =>
-  LIMITS.some((name) => (values[name] ?? '') !== '' || mistakes[name] !== undefined)
 
 const ENCODINGS = [
   ['', 'By its form: base64 of Standard Webhooks, otherwise text'],

@@ -1,37 +1,18 @@
 import { z } from '@hono/zod-openapi'
 import { hiddenIn } from '../hidden-characters.ts'
 import { unfit, visibleText, withHidden } from '../http/validation.ts'
-import type { GivenSecret } from '../secrets/endpoint-secrets.ts'
 import { HEADERS_LENGTH_MAX, TOO_LONG } from '../secrets/secret-headers.ts'
 import { type ParsedCidr, vetLiteralHost } from '../sending/egress.ts'
 import { isReservedHeader, MASK } from '../sending/request-headers.ts'
-import { parseSecret } from '../sending/signature.ts'
-import {
-  InvalidSecret,
-  mistakeInAnySecret,
-  readSecret,
-  SECRET_ENCODINGS,
-  storedForm,
-} from '../sending/signing-secret.ts'
 import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from './filter.ts'
 
 const URL_LENGTH_MAX = 2048
-const DESCRIPTION_LENGTH_MAX = 1000
 const EVENT_TYPES_MAX = 100
 const EVENT_TYPE_LENGTH_MAX = 128
 const HEADERS_MAX = 20
 const METADATA_ENTRIES_MAX = 50
 const METADATA_KEY_LENGTH_MAX = 100
 const METADATA_VALUE_LENGTH_MAX = 500
-/** Above what one endpoint could take, so that a typo is noticed. */
-const RATE_MAX = 10_000
-/** Slower than once in a quarter of an hour nothing would arrive within a schedule. */
-const RATE_MIN = 0.001
-const IN_FLIGHT_MAX = 10_000
-const TIMEOUT_SECONDS_MAX = 60
-const RETRIES_MAX = 50
-const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
-const OVERLAP_SECONDS_MAX = 7 * 86_400
 
 /** `*`, an exact name, or `prefix.*`: what postrider.type_patterns can match. */
 const EVENT_TYPE_PATTERN = /^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$/
@@ -49,7 +30,7 @@ const FILTER_DESCRIPTION =
   '($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, ' +
   'grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted.'
 
-const headers = z
+export const headersInput = z
   .record(z.string(), z.string())
   .superRefine((values, context) => {
     const seen = new Set<string>()
@@ -71,12 +52,12 @@ const headers = z
     description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where ${MASK} stands for one, giving that back leaves it as it is.`,
   })
 
-const secretHeaders = z.array(z.string()).max(HEADERS_MAX).openapi({
+export const secretHeadersInput = z.array(z.string()).max(HEADERS_MAX).openapi({
   description:
     'Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is.',
 })
 
-const metadata = z
+export const metadataInput = z
   .record(
     visibleText(METADATA_KEY_LENGTH_MAX, 'name').min(1),
     visibleText(METADATA_VALUE_LENGTH_MAX, 'prose'),
@@ -85,75 +66,6 @@ const metadata = z
     (values) => Object.keys(values).length <= METADATA_ENTRIES_MAX,
     `has more than ${METADATA_ENTRIES_MAX} entries`,
   )
-
-const secret = z
-  .string()
-  .superRefine((text, context) => {
-    const message = mistakeInAnySecret(text)
-    if (message !== null) context.addIssue({ code: 'custom', message })
-  })
-  .openapi({
-    description:
-      'Of your own, such as the receiver has from another system; generated when left out. Stored and ' +
-      'shown exactly as given: visible characters, 8 to 256 bytes.',
-  })
-
-/** Kind of a secret that is generated. */
-const secretKind = z.enum(['hmac', 'ed25519'])
-
-const secretEncoding = z.enum(SECRET_ENCODINGS)
-const ENCODING_DESCRIPTION =
-  'How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it ' +
-  'was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all ' +
-  'others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused.'
-
-type SecretFields = { [Field in keyof GivenSecret]-?: string }
-
-/** The rest of what is wrong with a secret depends on how it is to be read: the fields are looked at together. */
-function checkSecret(fields: SecretFields) {
-  return z.superRefine<unknown>(
-    (values, context) => {
-      const given = values as Record<string, unknown>
-      const of = (field: string, options: readonly string[]) =>
-        options.find((option) => option === given[field])
-      const asked = {
-        secret: given[fields.secret],
-        kind: of(fields.kind, secretKind.options),
-        encoding: of(fields.encoding, SECRET_ENCODINGS),
-      } as GivenSecret
-      for (const [field, message] of mistakesInSecret(asked)) {
-        context.addIssue({ code: 'custom', path: [fields[field]], message })
-      }
-    },
-    // Next to the mistakes of other fields, not after them.
-    { when: ({ value }) => typeof value === 'object' && value !== null },
-  )
-}
-
-function mistakesInSecret({ secret: text, kind, encoding }: GivenSecret) {
-  const mistakes: [keyof GivenSecret, string][] = []
-  if (typeof text === 'string' && mistakeInAnySecret(text) === null) {
-    const message = mistakeInSecret(text, encoding)
-    if (message !== null) mistakes.push(['secret', message])
-    const isKey = text.startsWith('whsk_')
-    if (kind !== undefined && (kind === 'ed25519') !== isKey) {
-      mistakes.push(['kind', `is not that of the secret, which is ${isKey ? 'ed25519' : 'hmac'}`])
-    }
-  } else if (kind === 'ed25519' && encoding !== undefined && encoding !== 'base64') {
-    mistakes.push(['encoding', 'is base64 where an ed25519 key is generated'])
-  }
-  return mistakes
-}
-
-function mistakeInSecret(text: string, encoding: GivenSecret['encoding']): string | null {
-  try {
-    parseSecret(storedForm(readSecret(text, encoding)))
-    return null
-  } catch (error) {
-    if (error instanceof InvalidSecret) return error.message
-    throw error
-  }
-}
 
 export const filterInput = z
   .string()
@@ -190,73 +102,6 @@ export const eventTypesInput = z
   .max(EVENT_TYPES_MAX)
   .openapi({ example: ['invoice.paid', 'order.*'] })
 
-/**
- * What may be set on an endpoint. A literal address that is not public is refused here, where
- * somebody reads the answer; names are vetted when they are dialled.
- *
- * @param rules.egressAllow networks that may be dialled although not public
- */
-export function endpointInput(rules: UrlRules) {
-  const fields = {
-    url: urlSchema(rules),
-    description: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),
-    eventTypes: eventTypesInput,
-    filter: filterInput,
-    headers,
-    secretHeaders,
-    metadata,
-    ratePerSecond: z.number().min(RATE_MIN).max(RATE_MAX).nullable().openapi({
-      description:
-        'Requests a second at most, over all runners; null = no limit. A change reaches what waits already.',
-    }),
-    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).nullable().openapi({
-      description:
-        'Requests in flight at most, over all runners; null = no limit. A change reaches what waits already.',
-    }),
-    timeoutSeconds: z.int().min(1).max(TIMEOUT_SECONDS_MAX).nullable(),
-    retrySchedule: z
-      .array(z.int().min(1).max(RETRY_DELAY_SECONDS_MAX))
-      .max(RETRIES_MAX)
-      .nullable()
-      .openapi({ description: 'Seconds before the 2nd, 3rd, … attempt.' }),
-  }
-  const change = z.strictObject(fields).partial()
-  return {
-    change: change.openapi('EndpointChange'),
-    create: change
-      .extend({
-        url: fields.url,
-        secret: secret.optional(),
-        secretKind: secretKind.optional().openapi({
-          description:
-            'Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver ' +
-            'has the public key, with which nobody can sign.',
-          default: 'hmac',
-        }),
-        secretEncoding: secretEncoding.optional().openapi({ description: ENCODING_DESCRIPTION }),
-      })
-      .check(checkSecret({ secret: 'secret', kind: 'secretKind', encoding: 'secretEncoding' }))
-      .openapi('NewEndpoint'),
-  }
-}
-
-export const rotateInput = z
-  .strictObject({
-    secret: secret.optional(),
-    kind: secretKind.optional().openapi({
-      description: 'Of the secret that is generated. Default: that of the current one.',
-    }),
-    encoding: secretEncoding.optional().openapi({
-      description: `${ENCODING_DESCRIPTION} A generated one is read as the current one is.`,
-    }),
-    overlapSeconds: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional().openapi({
-      description: 'How long the old secret goes on signing as well.',
-      default: 86_400,
-    }),
-  })
-  .check(checkSecret({ secret: 'secret', kind: 'kind', encoding: 'encoding' }))
-  .openapi('SecretRotation')
-
 export interface UrlRules {
   /** Networks that may be dialled although not public. */
   egressAllow: readonly ParsedCidr[]
@@ -264,7 +109,11 @@ export interface UrlRules {
   httpsOnly: boolean
 }
 
-function urlSchema(rules: UrlRules) {
+/**
+ * A literal address that is not public is refused here, where somebody reads the answer; names are vetted when they
+ * are dialled.
+ */
+export function urlInput(rules: UrlRules) {
   return z
     .string()
     .superRefine((text, context) => {

@@ -1,12 +1,9 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
 import { auditName } from '../access/caller.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
-import { presentEndpoint } from '../http/present.ts'
-import { settingsBody } from '../http/request-body.ts'
-import { json, OF_BODY, problems } from '../http/responses.ts'
-import { endpointSchema } from '../http/schemas.ts'
+import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import type { EndpointId } from '../ids.ts'
+import { endpointSchema, presentEndpoint } from './endpoint.fields.ts'
 import { endpointOf, endpointParams, endpointTags } from './endpoint.routes.ts'
 import type { Enabled, EndpointOperations } from './endpoint-operations.ts'
 import type { Endpoints } from './endpoints.ts'
@@ -46,66 +43,55 @@ const enabledSchema = endpointSchema
   })
   .openapi('EnabledEndpoint')
 
-export function addEndpointOperationRoutes(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    endpoints: Pick<Endpoints, 'get'>
-    endpointOperations: EndpointOperations
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { endpoints, endpointOperations, authenticate, tenantOfPath } = options
-  const managing = [authenticate('manage'), tenantOfPath]
-  const tags = endpointTags
+interface Options {
+  endpoints: Pick<Endpoints, 'get'>
+  endpointOperations: EndpointOperations
+}
 
-  const pause = createRoute({
-    method: 'post',
-    path: '/api/tenants/{tenant}/endpoints/{id}/pause',
-    summary: 'Hold the deliveries of an endpoint; events are still accepted for it',
-    tags,
-    middleware: managing,
-    request: { params: endpointParams },
-    responses: { 200: json(endpointSchema, 'It is paused.'), ...problems(404, 409) },
-  })
-  app.openapi(pause, async (c) => {
+const route = routesFor<Options>()
+const common = { method: 'post', tags: endpointTags } as const
+const params = endpointParams
+
+const pause = route({
+  ...common,
+  path: '/api/tenants/{tenant}/endpoints/{id}/pause',
+  summary: 'Hold the deliveries of an endpoint; events are still accepted for it',
+  request: { params },
+  responses: { 200: json(endpointSchema, 'It is paused.'), ...problems(404, 409) },
+  guards: ofTenant('manage'),
+  async answer(c, { endpoints, endpointOperations }) {
     const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
     await endpointOperations.pause(tenantId, id, auditName(c.get('caller')))
     return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
-  })
+  },
+})
 
-  const resume = createRoute({
-    method: 'post',
-    path: '/api/tenants/{tenant}/endpoints/{id}/resume',
-    summary: 'Take a paused endpoint back into service and deliver what was held',
-    tags,
-    middleware: managing,
-    request: { params: endpointParams },
-    responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
-  })
-  app.openapi(resume, async (c) => {
+const resume = route({
+  ...common,
+  path: '/api/tenants/{tenant}/endpoints/{id}/resume',
+  summary: 'Take a paused endpoint back into service and deliver what was held',
+  request: { params },
+  responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
+  guards: ofTenant('manage'),
+  async answer(c, { endpoints, endpointOperations }) {
     const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
     await endpointOperations.resume(tenantId, id, auditName(c.get('caller')))
     return c.json(presentEndpoint(await endpoints.get(tenantId, id)), 200)
-  })
+  },
+})
 
-  const enable = createRoute({
-    method: 'post',
-    path: '/api/tenants/{tenant}/endpoints/{id}/enable',
-    summary: 'Take a disabled endpoint back into service',
-    tags,
-    middleware: [...managing, settingsBody],
-    request: {
-      params: endpointParams,
-      body: { content: { 'application/json': { schema: enableInput } } },
-    },
-    responses: {
-      200: json(enabledSchema, 'It is active.'),
-      202: json(enabledSchema, 'Some of what was held is cancelled; call again for the rest.'),
-      ...problems(404, 409, ...OF_BODY),
-    },
-  })
-  app.openapi(enable, async (c) => {
+const enable = route({
+  ...common,
+  path: '/api/tenants/{tenant}/endpoints/{id}/enable',
+  summary: 'Take a disabled endpoint back into service',
+  request: { params, body: jsonBody(enableInput) },
+  responses: {
+    200: json(enabledSchema, 'It is active.'),
+    202: json(enabledSchema, 'Some of what was held is cancelled; call again for the rest.'),
+    ...problems(404, 409, ...OF_BODY),
+  },
+  guards: ofTenant('manage'),
+  async answer(c, { endpoints, endpointOperations }) {
     const [tenantId, id] = [c.get('tenant').id, endpointOf(c.req.valid('param'))]
     const who = auditName(c.get('caller'))
     // A request without a body is not parsed, so the schema cannot fill in the default.
@@ -114,8 +100,10 @@ export function addEndpointOperationRoutes(
     const endpoint = presentEndpoint(await endpoints.get(tenantId, id))
     const answer = { ...endpoint, missed: missed && presentMissed(c.get('tenant').key, id, missed) }
     return c.json(answer, isDone ? 200 : 202)
-  })
-}
+  },
+})
+
+export const addEndpointOperationRoutes = addingRoutes([pause, resume, enable])
 
 function presentMissed(
   tenant: string,

@@ -1,20 +1,16 @@
 import type { Child } from 'hono/jsx'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates } from '../attempts/attempt-rates.ts'
-import { spanOf } from '../attempts/attempt-words.ts'
+import { factsOf } from '../console/facts.tsx'
 import { FormMistake, type FormState } from '../console/fields.tsx'
 import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../console/parts.tsx'
 import type { Area, Viewer } from '../console/viewer.ts'
-import type { presentSecrets } from '../http/present.ts'
+import type { presentSecrets } from '../secrets/endpoint-secret.fields.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
+import { type Endpoint, endpointFields, presentEndpoint } from './endpoint.fields.ts'
 import { SecretFields } from './endpoint-form-fields.tsx'
 import { EndpointState } from './endpoint-list.pages.tsx'
-import {
-  type Endpoint,
-  type FoundEndpoint,
-  OPEN_COUNTED_MAX,
-  type OpenDeliveries,
-} from './endpoints.ts'
+import { type FoundEndpoint, OPEN_COUNTED_MAX, type OpenDeliveries } from './endpoints.ts'
 
 export interface Shown {
   area: Area
@@ -222,33 +218,5 @@ export function Health(rates: AttemptRates) {
 }
 
 export function Settings(endpoint: Endpoint) {
-  const headers = Object.entries(endpoint.headers)
-  return (
-    <Facts
-      of={[
-        ['Description', endpoint.description || '–'],
-        ['Event types', <code>{endpoint.event_types.join(' ')}</code>],
-        ['Filter', endpoint.filter === null ? 'every event' : <code>{endpoint.filter}</code>],
-        ['Requests a second', endpoint.rate_per_second ?? 'no limit'],
-        ['At the same time', endpoint.max_in_flight ?? 'no limit'],
-        [
-          'Time to answer',
-          endpoint.timeout_seconds ? `${endpoint.timeout_seconds} s` : 'that of the service',
-        ],
-        [
-          'Retries after',
-          endpoint.retry_schedule?.map((s) => spanOf(s * 1_000)).join(', ') ??
-            'the schedule of the service',
-        ],
-        [
-          'Headers',
-          headers.length === 0 ? (
-            'none'
-          ) : (
-            <code>{headers.map(([n, v]) => `${n}: ${v}`).join('; ')}</code>
-          ),
-        ],
-      ]}
-    />
-  )
+  return <Facts of={factsOf(endpointFields, presentEndpoint(endpoint))} />
 }

@@ -1,27 +1,22 @@
 import type { Command } from 'commander'
+import { newSecretFields, rotationFields } from '../secrets/endpoint-secret.fields.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { bodyWithData, DATA_FIELD } from '../terminal/data-option.ts'
-import type { Field } from '../terminal/option-fields.ts'
+import { type Field, optionsOf } from '../terminal/option-fields.ts'
 import { renderPage, renderRecord } from '../terminal/output.ts'
 import type { Paint } from '../terminal/paint.ts'
 import { type Given, PAGE_FIELDS, readContent, readStdin } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
-import {
-  ENDPOINT_FIELDS,
-  NEW_ENDPOINT_FIELDS,
-  ROTATION_FIELDS,
-  URL_FIELD,
-} from './endpoint-options.ts'
+import { ENDPOINT_COLUMNS, endpointFields } from './endpoint.fields.ts'
 
-const COLUMNS = ['id', 'state', 'eventTypes', 'url']
+const { url, ...settings } = endpointFields
+const { eventTypes, filter } = endpointFields
 const ALL = '/api/tenants/{tenant}/endpoints'
 const ONE = `${ALL}/{id}` as const
 const parameters = { id: 'id of the endpoint' }
 
 const TYPE: Field = { name: 'type', value: '<type>', about: 'of the event, such as invoice.paid' }
-/** Those that decide which events an endpoint gets. */
-const ROUTING = ENDPOINT_FIELDS.filter(({ name }) => ['eventTypes', 'filter'].includes(name))
-const MATCH = [TYPE, DATA_FIELD, ...ROUTING]
+const MATCH = [TYPE, DATA_FIELD, ...optionsOf({ eventTypes, filter }, { isChange: true })]
 
 const ENDPOINTS: readonly RequestSpec[] = [
   {
@@ -29,8 +24,8 @@ const ENDPOINTS: readonly RequestSpec[] = [
     about:
       'create an endpoint, which wants every event unless told otherwise; prints its secret too',
     operation: `POST ${ALL}`,
-    positional: [{ name: 'url', about: URL_FIELD.about }],
-    fields: NEW_ENDPOINT_FIELDS,
+    positional: [{ name: 'url', about: url.option.about }],
+    fields: optionsOf({ ...settings, ...newSecretFields }),
     bodyOf: withSecret,
     examples: [
       "postrider endpoint create acme https://example.com/hooks --event-types 'invoice.*'",
@@ -44,14 +39,14 @@ const ENDPOINTS: readonly RequestSpec[] = [
     about: 'list the endpoints of a tenant, newest first',
     operation: `GET ${ALL}`,
     fields: PAGE_FIELDS,
-    render: (page, paint) => renderPage(COLUMNS, page, paint),
+    render: (page, paint) => renderPage(ENDPOINT_COLUMNS, page, paint),
   },
   { verb: 'show', about: 'show an endpoint', operation: `GET ${ONE}` },
   {
     verb: 'change',
     about: 'change an endpoint; what is left out stays, --no-… takes away',
     operation: `PATCH ${ONE}`,
-    fields: [URL_FIELD, ...ENDPOINT_FIELDS],
+    fields: optionsOf(endpointFields, { isChange: true }),
     isChange: true,
     examples: [
       'postrider endpoint change acme <id> --url https://example.com/v2/hooks',
@@ -126,7 +121,7 @@ const SECRETS: readonly RequestSpec[] = [
     verb: 'rotate',
     about: 'replace the signing secret; the old one signs as well for a while',
     operation: `POST ${ONE}/secret/rotate`,
-    fields: ROTATION_FIELDS,
+    fields: optionsOf(rotationFields),
     bodyOf: withSecret,
     examples: [
       'postrider endpoint secret rotate acme <id> --overlap-seconds 3600',

@@ -1,4 +1,5 @@
-import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely'
+import { type Kysely, type SqlBool, sql, type Updateable } from 'kysely'
+import { columnsOf } from '../fields.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { containsText } from '../postgres/contains-text.ts'
@@ -7,16 +8,15 @@ import { transact } from '../postgres/operate.ts'
 import type { Database, EndpointState, EndpointTable } from '../postgres/schema.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
-import type { SecretEncoding, SecretKind, SigningSecret } from '../sending/signing-secret.ts'
+import type { SigningSecret } from '../sending/signing-secret.ts'
+import {
+  type Endpoint,
+  type EndpointChange,
+  type EndpointRow,
+  endpointFields,
+  type NewEndpoint,
+} from './endpoint.fields.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
-
-type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
-export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
-  /** Its own headers; the values of secret ones are masked. */
-  headers: Record<string, string>
-  /** Names of those that are secret. */
-  secretHeaders: string[]
-}
 
 /** An endpoint with its tenant and how it fares. */
 export interface FoundEndpoint extends Endpoint {
@@ -45,37 +45,6 @@ export interface EndpointPage {
   state?: EndpointState | undefined
   /** Part of the URL or description, large and small letters alike. */
   search?: string | undefined
-}
-
-/** What a person may set. Values were checked where they came in. */
-export interface EndpointValues {
-  url: string
-  description: string
-  /** `*`, exact names, or `prefix.*`; at least one. */
-  eventTypes: string[]
-  /** SQL/JSON path predicate on the data; null = all. What `checkFilter` accepts. */
-  filter: string | null
-  /** A value that is `MASK` stands for the one that is stored. */
-  headers: Record<string, string>
-  /** Names of headers that are kept secret next to those that look like it. */
-  secretHeaders: string[]
-  metadata: Record<string, string>
-  ratePerSecond: number | null
-  maxInFlight: number | null
-  /** Null = the service's default, as with `retrySchedule`. */
-  timeoutSeconds: number | null
-  /** Seconds before the 2nd, 3rd, … attempt. */
-  retrySchedule: number[] | null
-}
-
-export type EndpointChange = { [Name in keyof EndpointValues]?: EndpointValues[Name] | undefined }
-export type NewEndpoint = EndpointChange & {
-  url: string
-  secret?: string | undefined
-  /** Of the secret to generate; `hmac` when left out. */
-  secretKind?: SecretKind | undefined
-  /** How the secret, given or generated, is read. */
-  secretEncoding?: SecretEncoding | undefined
 }
 
 /** What `ENDPOINTS_PER_TENANT_MAX` is when nobody sets it. */
@@ -174,7 +143,7 @@ export function createEndpoints(options: {
           await assertAffordable(transaction, tenantId, change.filter, id)
         }
         const headers = await changedHeaders(transaction, tenantId, id, change, secrets)
-        const columns = { ...toColumns(change), ...(headers && toJson(headers)) }
+        const columns = { ...columnsOf(endpointFields, change), ...(headers && toJson(headers)) }
         return await update(transaction, tenantId, id, columns)
       })
     },
@@ -201,7 +170,13 @@ async function insert(
   const headers = storedHeaders(values, NO_HEADERS, secrets.headerBox(id))
   return await database
     .insertInto('endpoint')
-    .values({ id, tenant_id: tenantId, ...toColumns(values), ...toJson(headers), url: values.url })
+    .values({
+      id,
+      tenant_id: tenantId,
+      ...columnsOf(endpointFields, values),
+      ...toJson(headers),
+      url: values.url,
+    })
     .returningAll()
     .$castTo<EndpointRow>()
     .executeTakeFirstOrThrow()
@@ -378,18 +353,3 @@ const toJson = ({ headers, secret_headers: sealed }: StoredHeaders) => ({
   headers: JSON.stringify(headers),
   secret_headers: JSON.stringify(sealed),
 })
-
-/** Columns of what is given, but for headers; `undefined` ones are left out by Kysely. */
-function toColumns(values: EndpointChange) {
-  return {
-    url: values.url,
-    description: values.description,
-    event_types: values.eventTypes,
-    filter: values.filter,
-    metadata: values.metadata && JSON.stringify(values.metadata),
-    rate_per_second: values.ratePerSecond,
-    max_in_flight: values.maxInFlight,
-    timeout_seconds: values.timeoutSeconds,
-    retry_schedule: values.retrySchedule,
-  }
-}

@@ -55,6 +55,10 @@ export const timeRange = {
   }),
 }
 
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({ data: z.array(item), nextCursor: z.string().nullable() })
+}
+
 export interface Page<Item> {
   data: Item[]
   nextCursor: string | null

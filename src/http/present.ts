@@ -3,21 +3,15 @@ import type { Caller } from '../access/caller.ts'
 import type { ApiKey } from '../api-keys/api-keys.ts'
 import type { Attempt } from '../attempts/attempts.ts'
 import { type Delivery, nextAttemptAt } from '../deliveries/deliveries.ts'
-import type { Endpoint } from '../endpoints/endpoints.ts'
 import type { EventWithDeliveries } from '../events/events.ts'
 import { REASONS, type Route } from '../events/routing.ts'
-import type { LiveSecret } from '../secrets/endpoint-secrets.ts'
-import { publicKeyOf } from '../sending/signature.ts'
-import { type SigningSecret, storedForm, warningOf } from '../sending/signing-secret.ts'
 import type { Remaining, Tenant } from '../tenants/tenants.ts'
 import type {
   apiKeySchema,
   attemptSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,
-  endpointSchema,
   routeSchema,
-  secretsSchema,
   tenantSchema,
 } from './schemas.ts'
 
@@ -51,57 +45,6 @@ export function presentApiKey(apiKey: ApiKey): z.output<typeof apiKeySchema> {
     lastUsedAt: isoOrNull(apiKey.last_used_at),
     revokedAt: isoOrNull(apiKey.revoked_at),
     createdAt: apiKey.created_at.toISOString(),
-  }
-}
-
-export function presentEndpoint(endpoint: Endpoint): z.output<typeof endpointSchema> {
-  return {
-    id: endpoint.id,
-    url: endpoint.url,
-    description: endpoint.description,
-    eventTypes: endpoint.event_types,
-    filter: endpoint.filter,
-    headers: endpoint.headers,
-    secretHeaders: endpoint.secretHeaders,
-    state: endpoint.state,
-    disabledReason: endpoint.disabled_reason,
-    unreadableSince: isoOrNull(endpoint.unreadable_since),
-    ratePerSecond: endpoint.rate_per_second === null ? null : Number(endpoint.rate_per_second),
-    maxInFlight: endpoint.max_in_flight,
-    timeoutSeconds: endpoint.timeout_seconds,
-    retrySchedule: endpoint.retry_schedule,
-    metadata: endpoint.metadata,
-    createdAt: endpoint.created_at.toISOString(),
-  }
-}
-
-/** With the endpoint that was made. */
-export function presentNewSecret(secret: SigningSecret) {
-  const { encoding, warning, ...shown } = presentSecret(secret)
-  return { ...shown, secretEncoding: encoding, secretWarning: warning }
-}
-
-function presentSecret({ secret, encoding }: SigningSecret) {
-  return {
-    secret,
-    encoding,
-    publicKey: publicKeyOf(storedForm({ secret, encoding })),
-    warning: warningOf({ secret, encoding }),
-  }
-}
-
-/** @param live at least one: an endpoint that exists has a current secret */
-export function presentSecrets(live: LiveSecret[]): z.output<typeof secretsSchema> {
-  const [current, ...others] = live
-  if (!current) throw new Error('the endpoint has no live secret')
-  return {
-    ...presentSecret(current),
-    createdAt: current.createdAt.toISOString(),
-    expiring: others.map((other) => ({
-      ...presentSecret(other),
-      createdAt: other.createdAt.toISOString(),
-      expiresAt: (other.expiresAt ?? other.createdAt).toISOString(),
-    })),
   }
 }
 

@@ -1,6 +1,16 @@
-import type { z } from '@hono/zod-openapi'
+import { z } from '@hono/zod-openapi'
 import type { Context, TypedResponse } from 'hono'
-import { problemSchema } from './schemas.ts'
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
+    detail: z.string(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })),
+  })
+  .openapi('Problem')
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 const DESCRIPTIONS = {
@@ -41,6 +51,11 @@ export const KEY_BUSY = {
     headers: { 'Retry-After': { $ref: '#/components/headers/Retry-After' } },
   },
 } as Record<never, never>
+
+/** A body of JSON; the document says `required` where a route cannot do without. */
+export const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({
+  content: { 'application/json': { schema } },
+})
 
 export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
   return { description, content: { 'application/json': { schema } } }

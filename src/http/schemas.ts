@@ -3,8 +3,6 @@ import { HELD_REASONS } from '../endpoints/held-reason.ts'
 import type { HeldReason } from '../postgres/schema.ts'
 import { OUTCOMES } from '../sending/outcome.ts'
 import { ATTEMPT_REASONS, REASONS } from '../sending/reason.ts'
-import { MASK } from '../sending/request-headers.ts'
-import { SECRET_ENCODINGS } from '../sending/signing-secret.ts'
 
 /**
  * The shapes of the API. What goes out is documented by them; what comes in is parsed by them, and
@@ -14,17 +12,6 @@ const time = z.iso.datetime().openapi({ description: 'ISO 8601, in UTC.' })
 const id = z.uuid().openapi({ description: 'UUIDv7.' })
 const milliseconds = z.number().nullable()
 const headers = z.record(z.string(), z.union([z.string(), z.array(z.string())]))
-
-export const problemSchema = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
-    detail: z.string(),
-    errors: z.array(z.object({ field: z.string(), message: z.string() })),
-  })
-  .openapi('Problem')
 
 export const tenantSchema = z
   .object({
@@ -67,66 +54,6 @@ export const apiKeySchema = z
 export const newApiKeySchema = apiKeySchema
   .extend({ key: z.string().openapi({ description: 'Shown this once.' }) })
   .openapi('ApiKeyWithKey')
-
-export const endpointSchema = z
-  .object({
-    id,
-    url: z.string(),
-    description: z.string(),
-    eventTypes: z.array(z.string()),
-    filter: z.string().nullable(),
-    headers: z.record(z.string(), z.string()).openapi({
-      description: `Sent along. ${MASK} stands for the value of a secret one.`,
-    }),
-    secretHeaders: z.array(z.string()).openapi({
-      description:
-        'Names of those that are secret: they look like credentials, or somebody has said so.',
-    }),
-    state: z.enum(['active', 'paused', 'disabled']),
-    disabledReason: z.string().nullable(),
-    unreadableSince: time.nullable().openapi({
-      description:
-        'Since when its deliveries are held because no key of the service opens its secret or client key; null = they are not.',
-    }),
-    ratePerSecond: z.number().nullable(),
-    maxInFlight: z.int().nullable(),
-    timeoutSeconds: z.int().nullable(),
-    retrySchedule: z.array(z.int()).nullable(),
-    metadata: z.record(z.string(), z.string()),
-    createdAt: time,
-  })
-  .openapi('Endpoint')
-
-const shownSecret = {
-  secret: z.string().openapi({ description: 'Exactly as it was given, or generated.' }),
-  publicKey: z.string().nullable().openapi({
-    description: 'Of an ed25519 secret: what the receiver verifies with, `whpk_…`.',
-  }),
-}
-const encoding = z.enum(SECRET_ENCODINGS).openapi({
-  description:
-    'How the secret is read: the bytes that it stands for in this encoding sign, without the prefix ' +
-    '`whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included.',
-})
-const warning = z.string().nullable().openapi({
-  description: 'In words, where the secret is weak or the receiver may read it otherwise.',
-})
-
-export const newEndpointSchema = endpointSchema
-  .extend({ ...shownSecret, secretEncoding: encoding, secretWarning: warning })
-  .openapi('EndpointWithSecret')
-
-const secret = { ...shownSecret, encoding, warning }
-
-export const secretsSchema = z
-  .object({
-    ...secret,
-    createdAt: time,
-    expiring: z
-      .array(z.object({ ...secret, createdAt: time, expiresAt: time }))
-      .openapi({ description: 'Replaced ones that still sign, until their overlap ends.' }),
-  })
-  .openapi('Secrets')
 
 const heldReasonSchema = z
   .enum(Object.keys(HELD_REASONS) as [HeldReason, ...HeldReason[]])
@@ -253,7 +180,3 @@ export const publishedSchema = z
     }),
   })
   .openapi('Published')
-
-export function pageSchema<Item extends z.ZodType>(item: Item) {
-  return z.object({ data: z.array(item), nextCursor: z.string().nullable() })
-}

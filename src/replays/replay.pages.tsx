@@ -9,13 +9,14 @@ import {
   SelectField,
   TextField,
 } from '../console/fields.tsx'
+import { asNumber } from '../console/form-values.ts'
 import { readForm, refusedForm, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { beforeOf, CLASS_CHOICES, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
-import { asNumber, eventTypesOf } from '../endpoints/endpoint.form.ts'
+import { eventTypesOf } from '../endpoints/endpoint.form.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'

@@ -24,7 +24,7 @@ const LAYERS = [
   ['redis', 'postgres'],
   [
     ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found', 'once'],
-    'hidden-characters',
+    ...['hidden-characters', 'fields'],
   ],
   ['client', 'outbox'], // what producers import: nothing of ours may come along
 ]

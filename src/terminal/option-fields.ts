@@ -1,25 +1,46 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { choicesOf, emptyOf, type Fields, type Kind, kindOf } from '../fields.ts'
 
 /** What an operation of the API takes, and the option that gives it. */
 export interface Field {
   /** As the API has it; also the name of the option, in small letters: `--rate-per-second`. */
   name: string
   /** Where the option is called otherwise, without `--`. */
-  option?: string
+  option?: string | undefined
   /** What stands for the value in the help; a field without is a switch. */
-  value?: string
+  value?: string | undefined
   /** With the unit, and what holds when it is left out. */
   about: string
   /** @throws InvalidArgumentError that goes on from “argument 'x' is invalid.” */
-  read?: (text: string) => unknown
-  isRequired?: boolean
+  read?: ((text: string) => unknown) | undefined
+  isRequired?: boolean | undefined
   /** Given several times, each is a `[name, value]` of an object. */
-  isObject?: boolean
-  choices?: readonly string[]
+  isObject?: boolean | undefined
+  choices?: readonly string[] | undefined
   /** What a switch stands for, where that is not true. */
   on?: unknown
   /** What `--no-…` stands for, where something can be taken away. */
-  off?: { about: string; value: unknown }
+  off?: { about: string; value: unknown } | undefined
+}
+
+/**
+ * The options of the fields that may be given.
+ *
+ * @param isChange whether something is there that can be taken away
+ */
+export function optionsOf(fields: Fields, { isChange = false } = {}): Field[] {
+  return Object.entries(fields).flatMap(([name, { input, option }]) => {
+    if (!input || !option) return []
+    const { name: called, value, about, isRequired, isChoice, on, off } = option
+    const kind = kindOf(input)
+    return {
+      ...{ name, option: called, value, about, isRequired, on },
+      read: READERS[kind]?.(option.separator ?? '='),
+      isObject: kind === 'pairs',
+      choices: isChoice ? choicesOf(input) : undefined,
+      off: isChange && off !== undefined ? { about: off, value: emptyOf(input) } : undefined,
+    }
+  })
 }
 
 /** An option that knows which field it gives. */
@@ -108,3 +129,11 @@ export const readPair =
     const [name, value] = [text.slice(0, at), text.slice(at + 1)]
     return separator === ':' ? [name.trim(), value.trim()] : [name, value]
   }
+
+/** How values of a kind are read; others are taken as they are. */
+const READERS: Partial<Record<Kind, (separator: '=' | ':') => (text: string) => unknown>> = {
+  number: () => readNumber,
+  texts: () => readList,
+  numbers: () => readNumbers,
+  pairs: readPair,
+}

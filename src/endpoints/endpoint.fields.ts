@@ -1,0 +1,288 @@
+import { z } from '@hono/zod-openapi'
+import type { Selectable } from 'kysely'
+import { spanOf } from '../attempts/attempt-words.ts'
+import {
+  type Fields,
+  shownId as id,
+  inputsOf,
+  outputsOf,
+  type Shown,
+  shownOf,
+  shownTime as time,
+} from '../fields.ts'
+import { visibleText } from '../http/validation.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
+import type { EndpointTable } from '../postgres/schema.ts'
+import { checkSecret, newSecretFields } from '../secrets/endpoint-secret.fields.ts'
+import { MASK } from '../sending/request-headers.ts'
+import {
+  eventTypesInput,
+  filterInput,
+  headersInput,
+  metadataInput,
+  secretHeadersInput,
+  type UrlRules,
+  urlInput,
+} from './endpoint-input.ts'
+
+const DESCRIPTION_LENGTH_MAX = 1000
+/** Above what one endpoint could take, so that a typo is noticed. */
+const RATE_MAX = 10_000
+/** Slower than once in a quarter of an hour nothing would arrive within a schedule. */
+const RATE_MIN = 0.001
+const IN_FLIGHT_MAX = 10_000
+const TIMEOUT_SECONDS_MAX = 60
+const RETRIES_MAX = 50
+const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
+
+export type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
+export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
+  /** Its own headers; the values of secret ones are masked. */
+  headers: Record<string, string>
+  /** Names of those that are secret. */
+  secretHeaders: string[]
+}
+
+/** Those of the service come with `endpointInput`. */
+const NO_RULES: UrlRules = { egressAllow: [], httpsOnly: false }
+
+export const endpointFields = {
+  id: { column: 'id', output: id },
+  url: {
+    column: 'url',
+    input: urlInput(NO_RULES),
+    output: z.string(),
+    option: { value: '<url>', about: 'where deliveries are posted' },
+    form: {
+      label: 'URL',
+      required: true,
+      isCode: true,
+      placeholder: 'https://example.com/webhooks',
+    },
+  },
+  description: {
+    column: 'description',
+    input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),
+    output: z.string(),
+    option: { value: '<text>', about: 'for people', off: 'no description' },
+    form: { label: 'Description' },
+    fact: { label: 'Description' },
+  },
+  eventTypes: {
+    column: 'event_types',
+    input: eventTypesInput,
+    output: z.array(z.string()),
+    option: {
+      value: '<types>',
+      about: 'comma separated: names, patterns such as order.*, or * for all',
+    },
+    form: {
+      label: 'Event types',
+      rows: 3,
+      isCode: true,
+      placeholder: 'invoice.*',
+      hint: 'One a line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.',
+      empty: ['*'],
+    },
+    fact: { label: 'Event types', isCode: true, words: (types: string[]) => types.join(' ') },
+  },
+  filter: {
+    column: 'filter',
+    input: filterInput,
+    output: z.string().nullable(),
+    option: {
+      value: '<filter>',
+      about: "predicate on the data, such as '$.amount > 100'",
+      off: 'no filter: every event',
+    },
+    form: {
+      label: 'Filter on the data',
+      rows: 2,
+      isCode: true,
+      placeholder: '$.amount > 100 && $.currency == "EUR"',
+      hint: 'Only events whose data it is true of. Every event when empty.',
+    },
+    fact: { label: 'Filter', none: 'every event', isCode: true },
+  },
+  headers: {
+    input: headersInput,
+    show: (row) => row.headers,
+    output: z.record(z.string(), z.string()).openapi({
+      description: `Sent along. ${MASK} stands for the value of a secret one.`,
+    }),
+    option: {
+      name: 'header',
+      value: '<name: value>',
+      about: 'sent along; give it once for each header, these replace all',
+      separator: ':',
+      off: 'no own headers',
+    },
+    form: {
+      label: 'Headers to send along',
+      rows: 3,
+      isCode: true,
+      isRare: true,
+      hint: 'One a line, as Name: value. *** stands for a secret value: leave it, and the value stays.',
+    },
+    fact: {
+      label: 'Headers',
+      none: 'none',
+      isCode: true,
+      words: (headers: Record<string, string>) =>
+        Object.entries(headers)
+          .map(([name, value]) => `${name}: ${value}`)
+          .join('; '),
+    },
+  },
+  secretHeaders: {
+    input: secretHeadersInput,
+    show: (row) => row.secretHeaders,
+    output: z.array(z.string()).openapi({
+      description:
+        'Names of those that are secret: they look like credentials, or somebody has said so.',
+    }),
+    option: {
+      value: '<names>',
+      about:
+        'comma separated: headers whose values are never shown again, next to those that look like credentials',
+      off: 'no secret headers but those that look like credentials',
+    },
+    form: {
+      label: 'Headers that are secret',
+      isRare: true,
+      hint: 'Their names, with commas. Those that look like credentials are in any case; no value is shown again.',
+    },
+  },
+  state: { column: 'state', output: z.enum(['active', 'paused', 'disabled']) },
+  disabledReason: { column: 'disabled_reason', output: z.string().nullable() },
+  unreadableSince: {
+    column: 'unreadable_since',
+    output: time.nullable().openapi({
+      description:
+        'Since when its deliveries are held because no key of the service opens its secret or client key; null = they are not.',
+    }),
+  },
+  ratePerSecond: {
+    column: 'rate_per_second',
+    input: z.number().min(RATE_MIN).max(RATE_MAX).nullable().openapi({
+      description:
+        'Requests a second at most, over all runners; null = no limit. A change reaches what waits already.',
+    }),
+    output: z.number().nullable(),
+    show: ({ rate_per_second: rate }) => (rate === null ? null : Number(rate)),
+    option: {
+      value: '<n>',
+      about: 'requests a second at most, over all runners, such as 10 or 0.5',
+      off: 'no limit of requests a second',
+    },
+    form: { label: 'Requests a second at most', isRare: true },
+    fact: { label: 'Requests a second', none: 'no limit' },
+  },
+  maxInFlight: {
+    column: 'max_in_flight',
+    input: z.int().min(1).max(IN_FLIGHT_MAX).nullable().openapi({
+      description:
+        'Requests in flight at most, over all runners; null = no limit. A change reaches what waits already.',
+    }),
+    output: z.int().nullable(),
+    option: {
+      value: '<n>',
+      about: 'requests at the same time at most, over all runners',
+      off: 'no limit of requests at the same time',
+    },
+    form: { label: 'Requests at the same time at most', isRare: true },
+    fact: { label: 'At the same time', none: 'no limit' },
+  },
+  timeoutSeconds: {
+    column: 'timeout_seconds',
+    input: z.int().min(1).max(TIMEOUT_SECONDS_MAX).nullable(),
+    output: z.int().nullable(),
+    option: {
+      value: '<seconds>',
+      about: 'time that the receiver has to answer, 1 to 60',
+      off: 'the time of the service',
+    },
+    form: {
+      label: 'Time to answer, in seconds',
+      isRare: true,
+      hint: 'That of the service when empty.',
+    },
+    fact: {
+      label: 'Time to answer',
+      none: 'that of the service',
+      words: (seconds: number) => `${seconds} s`,
+    },
+  },
+  retrySchedule: {
+    column: 'retry_schedule',
+    input: z
+      .array(z.int().min(1).max(RETRY_DELAY_SECONDS_MAX))
+      .max(RETRIES_MAX)
+      .nullable()
+      .openapi({ description: 'Seconds before the 2nd, 3rd, … attempt.' }),
+    output: z.array(z.int()).nullable(),
+    option: {
+      value: '<seconds>',
+      about:
+        'before the 2nd, 3rd, … attempt, comma separated, such as 60,300,3600; none = one attempt',
+      off: 'the schedule of the service',
+    },
+    form: {
+      label: 'Seconds before the 2nd, 3rd, … attempt',
+      isRare: true,
+      placeholder: '60, 120, 240',
+      hint: 'The schedule of the service when empty.',
+    },
+    fact: {
+      label: 'Retries after',
+      none: 'the schedule of the service',
+      words: (seconds: number[]) => seconds.map((one) => spanOf(one * 1_000)).join(', '),
+    },
+  },
+  metadata: {
+    column: 'metadata',
+    input: metadataInput,
+    store: (values: Record<string, string>) => JSON.stringify(values),
+    output: z.record(z.string(), z.string()),
+    option: {
+      value: '<name=value>',
+      about: 'your own notes; give it once for each, these replace all',
+      off: 'no metadata',
+    },
+  },
+  createdAt: { column: 'created_at', output: time },
+} as const satisfies Fields<Endpoint>
+
+/** What a list of endpoints has in columns. */
+export const ENDPOINT_COLUMNS: (keyof Shown<typeof endpointFields>)[] = [
+  'id',
+  'state',
+  'eventTypes',
+  'url',
+]
+
+export const endpointSchema = z.object(outputsOf(endpointFields)).openapi('Endpoint')
+export const newEndpointSchema = endpointSchema
+  .extend(outputsOf(newSecretFields))
+  .openapi('EndpointWithSecret')
+
+export const presentEndpoint = (endpoint: Endpoint): z.output<typeof endpointSchema> =>
+  shownOf(endpointFields, endpoint)
+
+/** What may be set on an endpoint. */
+export function endpointInput(rules: UrlRules) {
+  const url = urlInput(rules)
+  const change = z.strictObject({ ...inputsOf(endpointFields), url }).partial()
+  return {
+    change: change.openapi('EndpointChange'),
+    create: change
+      .extend({ url, ...inputsOf(newSecretFields) })
+      .check(checkSecret({ secret: 'secret', kind: 'secretKind', encoding: 'secretEncoding' }))
+      .openapi('NewEndpoint'),
+  }
+}
+
+type Input = ReturnType<typeof endpointInput>
+/** What a person may set. Values were checked where they came in; a header that is `MASK` stays as it is stored. */
+export type EndpointChange = z.output<Input['change']>
+export type NewEndpoint = z.output<Input['create']>
