@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { every } from './clock.ts'
+import { every, once, oneAtATime } from './clock.ts'
 
 const failed = (t: Test) => (error: unknown) => void t.fail(String(error))
 
@@ -63,4 +63,25 @@ t.test('a failure is reported, and the next turn comes anyway', async (t) => {
   await twice.promise
   await recurring.stop()
   t.match(errors, [{ message: 'away' }, { message: 'away' }])
+})
+
+t.test('once runs at the first call, and gives all calls the same', async (t) => {
+  let runs = 0
+  const run = once(async () => ++runs)
+  t.equal(runs, 0)
+  t.strictSame(await Promise.all([run(), run()]), [1, 1])
+  t.equal(await run(), 1)
+})
+
+t.test('one at a time joins what is under way, and begins again when that has ended', async (t) => {
+  let runs = 0
+  const run = oneAtATime(async () => {
+    runs += 1
+    if (runs === 2) throw new Error('failed')
+    return runs
+  })
+  t.strictSame(await Promise.all([run(), run()]), [1, 1])
+  const failed = await Promise.allSettled([run(), run()])
+  t.match(failed, [{ status: 'rejected' }, { status: 'rejected' }])
+  t.equal(await run(), 3)
 })

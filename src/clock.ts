@@ -13,20 +13,37 @@ export function every(
   work: () => Promise<unknown>,
   onError: (error: unknown) => void,
 ): Recurring {
-  let running: Promise<unknown> | undefined
+  let last: Promise<unknown>
+  const run = oneAtATime(() => work().catch(onError))
   const turn = () => {
-    running ??= work()
-      .catch(onError)
-      .finally(() => {
-        running = undefined
-      })
+    last = run()
   }
   turn()
   const timer = setInterval(turn, intervalMs)
   return {
     async stop() {
       clearInterval(timer)
-      await running
+      await last
     },
+  }
+}
+
+/** Runs it at the first call; every call gets what that one got. */
+export function once<T extends object>(run: () => T): () => T {
+  let got: T | undefined
+  return () => {
+    got ??= run()
+    return got
+  }
+}
+
+/** Runs it when it is not under way; who calls meanwhile gets what comes of that. */
+export function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => {
+    running ??= run().finally(() => {
+      running = undefined
+    })
+    return running
   }
 }

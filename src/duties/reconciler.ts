@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { every, type Recurring } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Repaired } from '../operations/violations.ts'
 
@@ -23,9 +24,7 @@ const DUTIES = [
  * The safety net: heals lost work, removes dead jobs and expired rows, now and every minute for as long as
  * it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
  */
-export function startReconciler({ pool, log }: { pool: Pool; log: Log }): {
-  stop(): Promise<void>
-} {
+export function startReconciler({ pool, log }: { pool: Pool; log: Log }): Recurring {
   const round = async () => {
     for (const { event, sql } of DUTIES) {
       try {
@@ -37,24 +36,7 @@ export function startReconciler({ pool, log }: { pool: Pool; log: Log }): {
     }
   }
 
-  let stopping = false
-  let running: Promise<void> | undefined
-  const run = () => {
-    if (stopping) return
-    running ??= round().finally(() => {
-      running = undefined
-    })
-  }
-  run()
-  const timer = setInterval(run, INTERVAL_MS)
-  return {
-    /** Resolves once nothing is under way. Safe to call twice. */
-    stop: async () => {
-      stopping = true
-      clearInterval(timer)
-      await running
-    },
-  }
+  return every(INTERVAL_MS, round, (err) => log.warn({ err }, 'reconciler.failed'))
 }
 
 function countsOf(rows: Repaired[]): Record<string, number> {

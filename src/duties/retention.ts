@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
+import { every } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { beginDuty, endDuty } from '../postgres/duty.ts'
 import { isTimeout } from '../postgres/outage.ts'
@@ -55,33 +56,20 @@ export function startRetention(deps: { pool: Pool; retentionDays: number; log: L
 } {
   const stopping = new AbortController()
   const run = async () => {
-    try {
-      const { retentionDays } = deps
-      const retained = await applyRetention(deps.pool, { retentionDays, signal: stopping.signal })
-      if (!retained) return
-      const { dropped, kept, deleted } = retained
-      if (dropped.length > 0 || deleted > 0)
-        deps.log.info({ dropped, deleted }, 'retention.applied')
-      for (const { day, reason } of kept) deps.log.info({ day, reason }, 'retention.day_kept')
-    } catch (error) {
-      deps.log.warn({ err: error }, 'retention.failed')
-    }
+    const { retentionDays } = deps
+    const retained = await applyRetention(deps.pool, { retentionDays, signal: stopping.signal })
+    if (!retained) return
+    const { dropped, kept, deleted } = retained
+    if (dropped.length > 0 || deleted > 0) deps.log.info({ dropped, deleted }, 'retention.applied')
+    for (const { day, reason } of kept) deps.log.info({ day, reason }, 'retention.day_kept')
   }
 
-  let running: Promise<void> | undefined
-  const start = () => {
-    running ??= run().finally(() => {
-      running = undefined
-    })
-  }
-  start()
-  const timer = setInterval(start, INTERVAL_MS)
+  const recurring = every(INTERVAL_MS, run, (err) => deps.log.warn({ err }, 'retention.failed'))
   return {
     /** Resolves once the step under way has ended. Safe to call twice. */
     stop: async () => {
       stopping.abort()
-      clearInterval(timer)
-      await running
+      await recurring.stop()
     },
   }
 }

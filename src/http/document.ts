@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import { once } from '../clock.ts'
 import type { ApiEnv } from './authenticate.ts'
 import { exampleOf, nameOf, problemExample, type Schema } from './examples.ts'
 import { operationId } from './operation-id.ts'
@@ -53,11 +54,7 @@ export function addDocument(app: OpenAPIHono<ApiEnv>, version: string): () => Do
     scheme: 'bearer',
     description: AUTHENTICATION,
   })
-  let document: Document | undefined
-  const get = () => {
-    document ??= completed(asSent(app.getOpenAPI31Document(configOf(version))))
-    return document
-  }
+  const get = once(() => completed(asSent(app.getOpenAPI31Document(configOf(version)))))
   app.get(DOCUMENT_PATH, (c) => c.json(get()))
   return get
 }

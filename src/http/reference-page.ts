@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { html } from 'hono/html'
+import { once } from '../clock.ts'
 import type { ApiEnv } from './authenticate.ts'
 import {
   AUTHENTICATION,
@@ -29,11 +30,8 @@ interface Entry {
  * under the strictest policy; viewers in the browser come with megabytes of script and inline styles.
  */
 export function addReferencePage(app: OpenAPIHono<ApiEnv>, document: () => Document): void {
-  let page: Html | undefined
-  app.get(REFERENCE_PATH, (c) => {
-    page ??= renderPage(document())
-    return c.html(page, 200, { 'content-security-policy': POLICY })
-  })
+  const page = once(() => renderPage(document()))
+  app.get(REFERENCE_PATH, (c) => c.html(page(), 200, { 'content-security-policy': POLICY }))
   app.get(STYLE_PATH, (c) => {
     const headers = { 'content-type': 'text/css; charset=utf-8', 'cache-control': 'max-age=3600' }
     return c.body(REFERENCE_STYLE, 200, headers)

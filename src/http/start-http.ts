@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { once } from '../clock.ts'
 import { type BodyBytesMax, CountedMessage, createBodyGate } from './body-gate.ts'
 import { inOrder } from './in-order.ts'
 import { SETTINGS_BYTES_MAX } from './request-body.ts'
@@ -84,14 +85,10 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   await listen(server, host, port)
 
   const { port: bound } = server.address() as AddressInfo
-  let stopping: Promise<void> | undefined
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
-    stop() {
-      stopping ??= closeGently({ idleMs, msMax: stopMsMax })
-      return stopping
-    },
+    stop: once(() => closeGently({ idleMs, msMax: stopMsMax })),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { Gauge, type Registry } from 'prom-client'
+import { oneAtATime } from '../clock.ts'
 import { DELIVER_TASK } from './jobs.ts'
 
 /** Looking over the jobs costs 0.1 s with 100,000 of them; scrapers may come more often than that is worth. */
@@ -99,17 +100,12 @@ function createRefresh(askNow: () => Promise<void>): () => Promise<void> {
 
 /** Null when the database is away, or silent; while an answer is awaited nothing else is asked. */
 function createQuestion(pool: Pool): () => Promise<Figures | null> {
-  let asking: Promise<Figures | null> | undefined
+  const askOnce = oneAtATime(() => ask(pool).catch(() => null))
   return async () => {
-    asking ??= ask(pool)
-      .catch(() => null)
-      .finally(() => {
-        asking = undefined
-      })
     const { promise: late, resolve } = Promise.withResolvers<null>()
     const timer = setTimeout(resolve, ANSWER_MS_MAX, null)
     try {
-      return await Promise.race([asking, late])
+      return await Promise.race([askOnce(), late])
     } finally {
       clearTimeout(timer)
     }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { once } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { Breaker } from './breaker.ts'
 import { within } from './within.ts'
@@ -86,16 +87,12 @@ export async function connectRedis(options: {
     await within(COMMAND_MS_MAX, client.close()).catch(() => undefined)
     client.destroy()
   }
-  let stopped: Promise<void> | undefined
   return {
     get state() {
       return breaker.isClosed() ? 'ok' : 'degraded'
     },
     ask: (command) => askThrough(breaker, () => within(commandMsMax, command(client))),
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
+    stop: once(stop),
   }
 }
 

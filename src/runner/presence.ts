@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { once } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { setUpSession } from '../postgres/session-settings.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
@@ -76,7 +77,6 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
     // Anyone who still waits is let go: its claim will be refused, or it is being stopped itself.
     .finally(() => established.resolve())
 
-  let stopped: Promise<void> | undefined
   const stop = async () => {
     stopping.abort()
     await kept
@@ -88,10 +88,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
   return {
     established: () => established.promise,
     isEstablished: () => isEstablished,
-    stop: () => {
-      stopped ??= stop()
-      return stopped
-    },
+    stop: once(stop),
   }
 }
 

@@ -7,6 +7,7 @@ import { createAttempts } from '../attempts/attempts.ts'
 import { createEndpointStats } from '../attempts/endpoint-stats.ts'
 import { LiveAttempts } from '../attempts/live.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
+import { oneAtATime } from '../clock.ts'
 import { type Config, isShortAdminKey, type ServiceConfig } from '../config/config.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createDeliveryOperations } from '../deliveries/delivery-operations.ts'
@@ -16,9 +17,7 @@ import { createEventTypeServices } from '../event-types/event-type-services.ts'
 import { createEvents } from '../events/events.ts'
 import { createKeyLocks } from '../events/key-locks.ts'
 import { createPublisher } from '../events/publish.ts'
-
 import { createBatchPublisher } from '../events/publish-batch.ts'
-
 import { createRememberingPublisher } from '../events/remembering-publisher.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
@@ -156,17 +155,6 @@ const replayBoundsOf = (config: Config) => ({
   ofTenant: config.replaysPerTenant,
   ofKey: config.replaysPerKey,
 })
-
-/** Who asks while it is being found out is told the same: probes need no key, and cost the database little. */
-function oneAtATime<T>(findOut: () => Promise<T>): () => Promise<T> {
-  let findingOut: Promise<T> | undefined
-  return () => {
-    findingOut ??= findOut().finally(() => {
-      findingOut = undefined
-    })
-    return findingOut
-  }
-}
 
 function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
   if (limit === 0) return null

@@ -1,3 +1,4 @@
+import { once } from '../clock.ts'
 import {
   type Config,
   isShortAdminKey,
@@ -5,7 +6,6 @@ import {
   STRONG_ADMIN_KEY_LENGTH,
 } from '../config/config.ts'
 import type { Log } from '../log.ts'
-import { once } from '../once.ts'
 import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createApi } from './api-app.ts'

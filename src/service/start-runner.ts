@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
+import { once } from '../clock.ts'
 import { ConfigError, type ServiceConfig } from '../config/config.ts'
 import type { Log } from '../log.ts'
-import { once } from '../once.ts'
 import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'

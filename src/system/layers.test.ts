@@ -23,7 +23,7 @@ const LAYERS = [
   ['limits', 'queue'],
   ['redis', 'postgres'],
   [
-    ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found', 'once'],
+    ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found'],
     ...['hidden-characters', 'fields'],
   ],
   ['client', 'outbox'], // what producers import: nothing of ours may come along
@@ -99,7 +99,7 @@ t.test('an import upwards, sideways or of a test helper would be noticed', async
   t.equal(of('src/http/problem.ts', '../console/forms.ts').length, 1)
   t.equal(of('src/http/problem.ts', '../testing/servers/receiver.ts').length, 1)
   t.equal(of('src/events/events.ts', './event.routes.ts').length, 1)
-  t.equal(violationsIn('src/config/config.ts', "export type { A } from '../once.ts'").length, 1)
+  t.equal(violationsIn('src/config/config.ts', "export type { A } from '../clock.ts'").length, 1)
   t.equal(
     violationsIn('src/clock.ts', "const a = await import('./service/start-api.ts')").length,
     1,

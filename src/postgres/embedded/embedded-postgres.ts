@@ -3,6 +3,7 @@ import { open, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { once } from '../../clock.ts'
 import { LockedByProcess, lockFile } from '../process-lock.ts'
 import { type Binaries, locateBinaries } from './embedded-binaries.ts'
 import { ensureCluster, postgresEnvironment, tailOf } from './embedded-cluster.ts'
@@ -96,17 +97,13 @@ function handle(
   unlock: () => Promise<void>,
 ): RunningPostgres {
   const exited = endOf(child)
-  let stopping: Promise<void> | undefined
   return {
     url: `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`,
     port,
     pid: child.pid,
     dataDir: home,
     exited,
-    stop: () => {
-      stopping ??= stopPostmaster(child.pid).then(unlock)
-      return stopping
-    },
+    stop: once(() => stopPostmaster(child.pid).then(unlock)),
   }
 }
 
