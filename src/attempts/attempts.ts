@@ -35,39 +35,43 @@ export interface Attempts {
 }
 
 export function createAttempts({ database }: { database: Kysely<Database> }): Attempts {
-  const latestFirst = (deliveryId: DeliveryId) =>
-    database
-      .selectFrom('attempt')
-      .where('delivery_id', '=', deliveryId)
-      .where(sql<SqlBool>`id >= postrider.id_floor(${deliveryId})`)
-      .orderBy('number', 'desc')
-      .limit(ATTEMPTS_SHOWN_MAX)
   return {
     async listOf(deliveryId, { withAnswers = true } = {}) {
+      const latest = latestFirst(database, deliveryId)
       const attempts = withAnswers
-        ? await latestFirst(deliveryId).selectAll().$castTo<Attempt>().execute()
-        : await latestFirst(deliveryId).select(WITHOUT_ANSWER).execute()
+        ? await latest.selectAll().$castTo<Attempt>().execute()
+        : await latest.select(WITHOUT_ANSWER).execute()
       return attempts.map((attempt) => ({ ...NO_ANSWER, ...attempt }) as Attempt).reverse()
     },
-    async outlineOf(deliveryId) {
-      const latestSent = latestFirst(deliveryId).where('request_headers', 'is not', null)
-      const [brief, [latest], [sent]] = await Promise.all([
-        latestFirst(deliveryId).select(BRIEFLY).execute(),
-        latestFirst(deliveryId).selectAll().limit(1).$castTo<Attempt>().execute(),
-        latestSent.select(WITHOUT_ANSWER).limit(1).execute(),
-      ])
-      const headers = { request_headers: null }
-      return brief
-        .map((attempt) => ({ ...NO_ANSWER, ...headers, ...attempt }) as Attempt)
-        .map((attempt) => (attempt.id === sent?.id ? { ...attempt, ...sent } : attempt) as Attempt)
-        .map((attempt) => (attempt.id === latest?.id ? latest : attempt))
-        .reverse()
-    },
+    outlineOf: (deliveryId) => outlineOf(latestFirst(database, deliveryId)),
     get: (deliveryId, number) =>
-      latestFirst(deliveryId)
+      latestFirst(database, deliveryId)
         .selectAll()
         .where('number', '=', number)
         .$castTo<Attempt>()
         .executeTakeFirst(),
   }
+}
+
+const latestFirst = (database: Kysely<Database>, deliveryId: DeliveryId) =>
+  database
+    .selectFrom('attempt')
+    .where('delivery_id', '=', deliveryId)
+    .where(sql<SqlBool>`id >= postrider.id_floor(${deliveryId})`)
+    .orderBy('number', 'desc')
+    .limit(ATTEMPTS_SHOWN_MAX)
+
+async function outlineOf(attempts: ReturnType<typeof latestFirst>): Promise<Attempt[]> {
+  const latestSent = attempts.where('request_headers', 'is not', null)
+  const [brief, [latest], [sent]] = await Promise.all([
+    attempts.select(BRIEFLY).execute(),
+    attempts.selectAll().limit(1).$castTo<Attempt>().execute(),
+    latestSent.select(WITHOUT_ANSWER).limit(1).execute(),
+  ])
+  const headers = { request_headers: null }
+  return brief
+    .map((attempt) => ({ ...NO_ANSWER, ...headers, ...attempt }) as Attempt)
+    .map((attempt) => (attempt.id === sent?.id ? { ...attempt, ...sent } : attempt) as Attempt)
+    .map((attempt) => (attempt.id === latest?.id ? latest : attempt))
+    .reverse()
 }

@@ -56,31 +56,25 @@ export interface AuditQuery {
 
 /** Makes the list of the audit log, newest first. */
 export function createAuditLog({ database }: { database: Kysely<Database> }) {
-  return async ({
-    limit,
-    before,
-    tenantId,
-    target,
-    action,
-    who,
-  }: AuditQuery): Promise<AuditEntry[]> => {
-    const { rows } = await sql<AuditEntry>`
-      select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
-        a.target_id as "targetId", t.key as "tenantKey", a.detail
-      from (
-        select * from postrider.audit_log a
-        where ${before === null ? sql`true` : sql`a.id < ${before}`}
-          and ${tenantId === null ? sql`true` : sql`a.tenant_id = ${tenantId}`}
-          and ${target === undefined ? sql`true` : sql`a.target_id = ${target}`}
-        order by a.id desc
-        limit ${SCANNED_MAX}
-      ) as a
-      left join postrider.tenant t on t.id = a.tenant_id
-      left join postrider.api_key k on a.who = 'api key ' || k.id
-      where ${action === undefined ? sql`true` : sql`a.action = ${action}`}
-        and ${who === undefined ? sql`true` : sql`(a.who = ${who} or k.name = ${who})`}
-      order by a.id desc
-      limit ${limit}`.execute(database)
-    return rows
-  }
+  return async (query: AuditQuery): Promise<AuditEntry[]> =>
+    (await entriesOf(query).execute(database)).rows
 }
+
+const entriesOf = ({ limit, before, tenantId, target, action, who }: AuditQuery) =>
+  sql<AuditEntry>`
+    select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
+      a.target_id as "targetId", t.key as "tenantKey", a.detail
+    from (
+      select * from postrider.audit_log a
+      where ${before === null ? sql`true` : sql`a.id < ${before}`}
+        and ${tenantId === null ? sql`true` : sql`a.tenant_id = ${tenantId}`}
+        and ${target === undefined ? sql`true` : sql`a.target_id = ${target}`}
+      order by a.id desc
+      limit ${SCANNED_MAX}
+    ) as a
+    left join postrider.tenant t on t.id = a.tenant_id
+    left join postrider.api_key k on a.who = 'api key ' || k.id
+    where ${action === undefined ? sql`true` : sql`a.action = ${action}`}
+      and ${who === undefined ? sql`true` : sql`(a.who = ${who} or k.name = ${who})`}
+    order by a.id desc
+    limit ${limit}`

@@ -98,36 +98,15 @@ export function createDeliveries(options: {
 }): Deliveries {
   const { database, attempts } = options
   const scan = createScan<FoundDelivery>(database)
-  const find = async (tenantId: TenantId, id: DeliveryId): Promise<DeliveryWithUrl> => {
-    const delivery = await database
-      .selectFrom('delivery as d')
-      .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
-      .selectAll('d')
-      .select('e.url')
-      .where('d.id', '=', id)
-      .where('d.tenant_id', '=', tenantId)
-      .$castTo<DeliveryWithUrl>()
-      .executeTakeFirst()
-    if (!delivery) throw new DeliveryNotFound()
-    return delivery
-  }
   return {
-    find,
+    find: (tenantId, id) => find(database, tenantId, id),
     async get(tenantId, id, answers) {
-      const delivery = await find(tenantId, id)
+      const delivery = await find(database, tenantId, id)
       return { ...delivery, attempts: await attempts.listOf(id, answers) }
     },
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isDeep(page) && page.state === undefined }, (on) =>
-        on
-          .selectFrom('delivery as r')
-          .selectAll()
-          .where('tenant_id', '=', tenantId)
-          .where(allOf([indexedBy(page), askedBy(page)]))
-          .orderBy('id', 'desc')
-          .limit(page.limit)
-          .$castTo<Delivery>()
-          .execute(),
+        list(on, tenantId, page),
       ),
     search: (tenantId, query) =>
       scan(
@@ -141,6 +120,35 @@ export function createDeliveries(options: {
         withNames,
       ),
   }
+}
+
+const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Delivery[]> =>
+  on
+    .selectFrom('delivery as r')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where(allOf([indexedBy(page), askedBy(page)]))
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+    .$castTo<Delivery>()
+    .execute()
+
+async function find(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: DeliveryId,
+): Promise<DeliveryWithUrl> {
+  const delivery = await database
+    .selectFrom('delivery as d')
+    .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
+    .selectAll('d')
+    .select('e.url')
+    .where('d.id', '=', id)
+    .where('d.tenant_id', '=', tenantId)
+    .$castTo<DeliveryWithUrl>()
+    .executeTakeFirst()
+  if (!delivery) throw new DeliveryNotFound()
+  return delivery
 }
 
 const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'cancelled'])

@@ -44,32 +44,28 @@ export function createEndpointOperations({
 }): EndpointOperations {
   return {
     async pause(tenantId, id, who) {
-      await callFor(
-        database,
-        tenantId,
-        id,
-        sql<number>`postrider.pause_endpoint(endpoint.id, ${who})`,
-      )
+      const pause = sql<number>`postrider.pause_endpoint(endpoint.id, ${who})`
+      await callFor(database, tenantId, id, pause)
     },
     async resume(tenantId, id, who) {
-      await callFor(
-        database,
-        tenantId,
-        id,
-        sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`,
-      )
+      const resume = sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`
+      await callFor(database, tenantId, id, resume)
     },
-    async enable(tenantId, id, who, { deliverHeld }) {
+    enable(tenantId, id, who, { deliverHeld }) {
       const enable = sql<number>`postrider.enable_endpoint(endpoint.id, ${who}, ${deliverHeld}, ${BATCH})`
-      for (let calls = 1; ; calls++) {
-        const { left, disabledAt, at } = await callFor(database, tenantId, id, enable)
-        // What is to be delivered follows by itself.
-        if (left === 0 || deliverHeld) {
-          return { isDone: true, missed: disabledAt && { since: disabledAt, until: at } }
-        }
-        if (calls === CALLS_MAX) return { isDone: false, missed: null }
-      }
+      return enableAll(() => callFor(database, tenantId, id, enable), deliverHeld)
     },
+  }
+}
+
+async function enableAll(call: () => Promise<Called>, deliverHeld: boolean): Promise<Enabled> {
+  for (let calls = 1; ; calls++) {
+    const { left, disabledAt, at } = await call()
+    // What is to be delivered follows by itself.
+    if (left === 0 || deliverHeld) {
+      return { isDone: true, missed: disabledAt && { since: disabledAt, until: at } }
+    }
+    if (calls === CALLS_MAX) return { isDone: false, missed: null }
   }
 }
 

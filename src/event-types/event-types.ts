@@ -64,15 +64,6 @@ export function createEventTypes(options: {
     onChanged()
     return result
   }
-  const change = async (on: Kysely<Database>, name: string, values: EventTypeChange) => {
-    const row = await on
-      .updateTable('event_type')
-      .set(toColumns(values))
-      .where('name', '=', name)
-      .returningAll()
-      .executeTakeFirst()
-    return row && fromRow(row)
-  }
   return {
     put: async (name, values) => {
       if (values.schema != null) checkSchema(values.schema)
@@ -97,24 +88,8 @@ export function createEventTypes(options: {
         .executeTakeFirst()
       return row ? fromRow(row) : notFound()
     },
-    async list({ limit, after }) {
-      const rows = await database
-        .selectFrom('event_type')
-        .selectAll()
-        .$if(after !== null, (query) => query.where('name', '>', after))
-        .orderBy('name')
-        .limit(limit)
-        .execute()
-      return rows.map(fromRow)
-    },
-    outline: ({ limit }) =>
-      database
-        .selectFrom('event_type')
-        .select(['name', 'description', 'deprecated_at'])
-        .select(sql<boolean>`schema is not null`.as('has_schema'))
-        .orderBy('name')
-        .limit(limit)
-        .execute(),
+    list: (page) => list(database, page),
+    outline: ({ limit }) => outline(database, limit),
     async delete(name) {
       const { numDeletedRows } = await made((transaction) =>
         transaction.deleteFrom('event_type').where('name', '=', name).executeTakeFirst(),
@@ -123,6 +98,39 @@ export function createEventTypes(options: {
     },
   }
 }
+
+async function change(on: Kysely<Database>, name: string, values: EventTypeChange) {
+  const row = await on
+    .updateTable('event_type')
+    .set(toColumns(values))
+    .where('name', '=', name)
+    .returningAll()
+    .executeTakeFirst()
+  return row && fromRow(row)
+}
+
+async function list(
+  database: Kysely<Database>,
+  { limit, after }: Parameters<EventTypes['list']>[0],
+): Promise<EventType[]> {
+  const rows = await database
+    .selectFrom('event_type')
+    .selectAll()
+    .$if(after !== null, (query) => query.where('name', '>', after))
+    .orderBy('name')
+    .limit(limit)
+    .execute()
+  return rows.map(fromRow)
+}
+
+const outline = (database: Kysely<Database>, limit: number) =>
+  database
+    .selectFrom('event_type')
+    .select(['name', 'description', 'deprecated_at'])
+    .select(sql<boolean>`schema is not null`.as('has_schema'))
+    .orderBy('name')
+    .limit(limit)
+    .execute()
 
 function notFound(): never {
   throw new EventTypeNotFound()

@@ -92,12 +92,9 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
   const scan = createScan<FoundEvent>(database)
   return {
     async get(tenantId, id, { charactersMax } = {}) {
-      const event = await database
-        .selectFrom('event')
+      const event = await ofTenant(database, tenantId, id)
         .select(WITHOUT_DATA)
         .select(charactersMax === undefined ? 'data' : beginningOfData(charactersMax))
-        .where('id', '=', id)
-        .where('tenant_id', '=', tenantId)
         .$castTo<Event>()
         .executeTakeFirst()
       if (!event) throw new EventNotFound()
@@ -105,45 +102,13 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
       return complete ?? { ...event, deliveries: [] }
     },
     async dataOf(tenantId, id) {
-      const event = await database
-        .selectFrom('event')
-        .select('data')
-        .where('id', '=', id)
-        .where('tenant_id', '=', tenantId)
-        .executeTakeFirst()
+      const event = await ofTenant(database, tenantId, id).select('data').executeTakeFirst()
       if (!event) throw new EventNotFound()
       return event.data
     },
-    latest: (tenantId, { limit, withData }) =>
-      database
-        .selectFrom('event')
-        .select(['id', 'type', 'created_at'])
-        .select(
-          withData
-            ? 'data'
-            : sql<string | null>`case when data is null then null else 'null' end`.as('data'),
-        )
-        .where('tenant_id', '=', tenantId)
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .$castTo<LatestEvent>()
-        .execute(),
+    latest: (tenantId, page) => latest(database, tenantId, page),
     list: (tenantId, page) =>
-      runList(database, { isIndexed: !isFiltered(page) }, async (on) => {
-        const named = await namedBy(on, tenantId, page)
-        const { search } = page
-        const range = search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
-        const events = await on
-          .selectFrom('event as r')
-          .selectAll()
-          .where('tenant_id', '=', tenantId)
-          .where(named ? isOne(named) : allOf([isInRange(range), askedBy(page)]))
-          .orderBy('id', 'desc')
-          .limit(page.limit)
-          .$castTo<Event>()
-          .execute()
-        return withDeliveries(on, events)
-      }),
+      runList(database, { isIndexed: !isFiltered(page) }, (on) => list(on, tenantId, page)),
     async search(tenantId, query) {
       const named = await namedBy(database, tenantId, query)
       const isOfTenant = tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
@@ -159,6 +124,44 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
       )
     },
   }
+}
+
+const ofTenant = (database: Kysely<Database>, tenantId: TenantId, id: EventId) =>
+  database.selectFrom('event').where('id', '=', id).where('tenant_id', '=', tenantId)
+
+const latest = (
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  { limit, withData }: Parameters<Events['latest']>[1],
+) =>
+  database
+    .selectFrom('event')
+    .select(['id', 'type', 'created_at'])
+    .select(
+      withData
+        ? 'data'
+        : sql<string | null>`case when data is null then null else 'null' end`.as('data'),
+    )
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .$castTo<LatestEvent>()
+    .execute()
+
+async function list(on: Kysely<Database>, tenantId: TenantId, page: Parameters<Events['list']>[1]) {
+  const named = await namedBy(on, tenantId, page)
+  const { search } = page
+  const range = search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
+  const events = await on
+    .selectFrom('event as r')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where(named ? isOne(named) : allOf([isInRange(range), askedBy(page)]))
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+    .$castTo<Event>()
+    .execute()
+  return withDeliveries(on, events)
 }
 
 const isFiltered = ({ type, endpointId, state, search }: EventFilter): boolean =>

@@ -71,43 +71,17 @@ export function createReplays({
   database: Kysely<Database>
   bounds?: ReplayBounds
 }): Replays {
-  const call = async (tenantKey: string, request: ReplayRequest, who: string, preview: boolean) => {
-    const { rows } = await sql<Replay>`
-      select * from postrider.start_replay(
-        tenant => ${tenantKey}, since => ${request.since}, until => coalesce(${request.until ?? null}, now()),
-        mode => ${request.mode ?? 'redeliver'}, endpoint => ${request.endpointId ?? null},
-        event_types => ${request.eventTypes ?? ['*']}, states => ${request.states ?? ['failed']},
-        status_class => ${request.statusClass ?? null},
-        rate_per_second => ${request.ratePerSecond ?? DEFAULT_RATE_PER_SECOND},
-        who => ${who}, preview => ${preview},
-        of_tenant_max => ${bounds?.ofTenant ?? null}, of_requester_max => ${bounds?.ofKey ?? null})`
-      .execute(database)
-      .catch(refusedFor)
-    if (!rows[0]) throw new Error('start_replay answered nothing')
-    return rows[0]
-  }
+  const call = (tenantKey: string, request: ReplayRequest, who: string, preview: boolean) =>
+    startReplay(database, { tenantKey, request, who, preview, bounds })
   const find = async (tenantId: TenantId, id: ReplayId): Promise<Replay> => {
     const row = await selectReplays(database, tenantId).where('id', '=', id).executeTakeFirst()
     if (!row) throw new ReplayNotFound()
     return row
   }
-
   return {
     preview: async (tenantKey, request) => (await call(tenantKey, request, 'preview', true)).total,
     start: (tenantKey, request, who) => call(tenantKey, request, who, false),
-    list: (tenantId, { limit, before }) =>
-      database
-        .selectFrom('replay as r')
-        .innerJoin('tenant as t', 't.id', 'r.tenant_id')
-        .leftJoin('endpoint as e', 'e.id', 'r.endpoint_id')
-        .selectAll('r')
-        .select(['t.key as tenantKey', 'e.url'])
-        .$if(tenantId !== null, (query) => query.where('r.tenant_id', '=', tenantId))
-        .$if(before !== null, (query) => query.where('r.id', '<', before))
-        .orderBy('r.id', 'desc')
-        .limit(limit)
-        .$castTo<FoundReplay>()
-        .execute(),
+    list: (tenantId, page) => list(database, tenantId, page),
     get: find,
     async cancel(tenantId, id, who) {
       await find(tenantId, id)
@@ -116,6 +90,50 @@ export function createReplays({
     },
   }
 }
+
+async function startReplay(
+  database: Kysely<Database>,
+  asked: {
+    tenantKey: string
+    request: ReplayRequest
+    who: string
+    preview: boolean
+    bounds: ReplayBounds | undefined
+  },
+): Promise<Replay> {
+  const { tenantKey, request, who, preview, bounds } = asked
+  const { rows } = await sql<Replay>`
+    select * from postrider.start_replay(
+      tenant => ${tenantKey}, since => ${request.since}, until => coalesce(${request.until ?? null}, now()),
+      mode => ${request.mode ?? 'redeliver'}, endpoint => ${request.endpointId ?? null},
+      event_types => ${request.eventTypes ?? ['*']}, states => ${request.states ?? ['failed']},
+      status_class => ${request.statusClass ?? null},
+      rate_per_second => ${request.ratePerSecond ?? DEFAULT_RATE_PER_SECOND},
+      who => ${who}, preview => ${preview},
+      of_tenant_max => ${bounds?.ofTenant ?? null}, of_requester_max => ${bounds?.ofKey ?? null})`
+    .execute(database)
+    .catch(refusedFor)
+  if (!rows[0]) throw new Error('start_replay answered nothing')
+  return rows[0]
+}
+
+const list = (
+  database: Kysely<Database>,
+  tenantId: TenantId | null,
+  { limit, before }: Parameters<Replays['list']>[1],
+): Promise<FoundReplay[]> =>
+  database
+    .selectFrom('replay as r')
+    .innerJoin('tenant as t', 't.id', 'r.tenant_id')
+    .leftJoin('endpoint as e', 'e.id', 'r.endpoint_id')
+    .selectAll('r')
+    .select(['t.key as tenantKey', 'e.url'])
+    .$if(tenantId !== null, (query) => query.where('r.tenant_id', '=', tenantId))
+    .$if(before !== null, (query) => query.where('r.id', '<', before))
+    .orderBy('r.id', 'desc')
+    .limit(limit)
+    .$castTo<FoundReplay>()
+    .execute()
 
 /** What `refuse_replay` raises. */
 const TOO_MANY = '54000'

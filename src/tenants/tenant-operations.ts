@@ -30,38 +30,39 @@ export function createTenantOperations({
 }: {
   database: Kysely<Database>
 }): TenantOperations {
-  const call = async <T>(key: string, operation: RawBuilder<unknown>): Promise<T | undefined> => {
-    refuseReserved(key)
-    if (!TENANT_KEY.test(key)) throw new TenantNotFound()
-    try {
-      const { rows } = await operate(() =>
-        changeAsActor(database, (on) => sql<T>`select ${operation} as value`.execute(on)),
-      )
-      return rows[0]
-    } catch (error) {
-      const isUnknown = (error as { code?: unknown }).code === NO_DATA_FOUND
-      throw isUnknown ? new TenantNotFound({ cause: error }) : error
-    }
-  }
-
   return {
     async suspend(key, who) {
       await refuseDeleting(database, key)
-      await call(key, sql`postrider.suspend_tenant(${key}, ${who})`)
+      await call(database, key, sql`postrider.suspend_tenant(${key}, ${who})`)
     },
     async resume(key, who) {
       await refuseDeleting(database, key)
+      const resume = sql<number>`postrider.resume_tenant(${key}, ${who})`
       for (let calls = 0; calls < RESUME_CALLS_MAX; calls++) {
-        const resumed = await call<{ value: number }>(
-          key,
-          sql`postrider.resume_tenant(${key}, ${who})`,
-        )
-        if (resumed?.value === 0) return
+        if ((await call(database, key, resume)) === 0) return
       }
     },
     async delete(key, who) {
-      await call(key, sql`postrider.delete_tenant(${key}, ${who})`)
+      await call(database, key, sql`postrider.delete_tenant(${key}, ${who})`)
     },
+  }
+}
+
+async function call<T>(
+  database: Kysely<Database>,
+  key: string,
+  operation: RawBuilder<T>,
+): Promise<T | undefined> {
+  refuseReserved(key)
+  if (!TENANT_KEY.test(key)) throw new TenantNotFound()
+  try {
+    const { rows } = await operate(() =>
+      changeAsActor(database, (on) => sql<{ value: T }>`select ${operation} as value`.execute(on)),
+    )
+    return rows[0]?.value
+  } catch (error) {
+    const isUnknown = (error as { code?: unknown }).code === NO_DATA_FOUND
+    throw isUnknown ? new TenantNotFound({ cause: error }) : error
   }
 }
 

@@ -79,46 +79,14 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
     if (!tenant) throw new TenantNotFound()
     return tenant
   }
-
   return {
     get,
-    async put(key, { name }) {
-      refuseReserved(key)
-      const put = await changeAsActor(database, (transaction) =>
-        transaction
-          .insertInto('tenant')
-          .values({ key, name: name ?? key })
-          .onConflict((conflict) =>
-            conflict
-              .column('key')
-              .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
-              .where('tenant.deletion_started_at', 'is', null),
-          )
-          .returningAll()
-          // A row that was inserted and not updated has no earlier version.
-          .returning(sql<boolean>`xmax = 0`.as('is_new'))
-          .$castTo<Tenant & { is_new: boolean }>()
-          .executeTakeFirst(),
-      )
-      if (!put) throw new TenantDeleting()
-      const { is_new: isNew, ...tenant } = put
-      return { tenant, isNew }
-    },
-    async change(key, { name }) {
+    put: (key, change) => put(database, key, change),
+    async change(key, change) {
       refuseReserved(key)
       const { id, deletion_started_at: deletionStartedAt } = await get(key)
       if (deletionStartedAt) throw new TenantDeleting()
-      const tenant = await changeAsActor(database, (transaction) =>
-        transaction
-          .updateTable('tenant')
-          .set((eb) => ({ name: name ?? eb.ref('name') }))
-          .where('id', '=', id)
-          .returningAll()
-          .$castTo<Tenant>()
-          .executeTakeFirst(),
-      )
-      if (!tenant) throw new TenantNotFound()
-      return tenant
+      return await rename(database, id, change)
     },
     async find(key) {
       const tenant = await get(key)
@@ -130,17 +98,59 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
       const remaining = tenant.deletion_started_at ? await countRows(database, tenant.id) : null
       return { tenant, remaining }
     },
-    list: ({ limit, before, withReserved = false }) =>
-      select(database)
-        .$if(before !== null, (query) => query.where('id', '<', before))
-        .$if(!withReserved, (query) =>
-          query.where(sql<SqlBool>`not starts_with(key, ${RESERVED_PREFIX})`),
-        )
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute(),
+    list: (page) => list(database, page),
   }
 }
+
+async function put(database: Kysely<Database>, key: string, { name }: TenantChange) {
+  refuseReserved(key)
+  const row = await changeAsActor(database, (transaction) =>
+    transaction
+      .insertInto('tenant')
+      .values({ key, name: name ?? key })
+      .onConflict((conflict) =>
+        conflict
+          .column('key')
+          .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
+          .where('tenant.deletion_started_at', 'is', null),
+      )
+      .returningAll()
+      // A row that was inserted and not updated has no earlier version.
+      .returning(sql<boolean>`xmax = 0`.as('is_new'))
+      .$castTo<Tenant & { is_new: boolean }>()
+      .executeTakeFirst(),
+  )
+  if (!row) throw new TenantDeleting()
+  const { is_new: isNew, ...tenant } = row
+  return { tenant, isNew }
+}
+
+async function rename(database: Kysely<Database>, id: TenantId, { name }: TenantChange) {
+  const tenant = await changeAsActor(database, (transaction) =>
+    transaction
+      .updateTable('tenant')
+      .set((eb) => ({ name: name ?? eb.ref('name') }))
+      .where('id', '=', id)
+      .returningAll()
+      .$castTo<Tenant>()
+      .executeTakeFirst(),
+  )
+  if (!tenant) throw new TenantNotFound()
+  return tenant
+}
+
+const list = (
+  database: Kysely<Database>,
+  { limit, before, withReserved = false }: Parameters<Tenants['list']>[0],
+): Promise<Tenant[]> =>
+  select(database)
+    .$if(before !== null, (query) => query.where('id', '<', before))
+    .$if(!withReserved, (query) =>
+      query.where(sql<SqlBool>`not starts_with(key, ${RESERVED_PREFIX})`),
+    )
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
 
 const select = (database: Kysely<Database>) =>
   database.selectFrom('tenant').selectAll().$castTo<Tenant>()
