@@ -15,6 +15,7 @@ create table postrider.endpoint (
   tenant_id uuid not null references postrider.tenant (id) on delete cascade,
   url text not null check (length(url) <= 2048),
   description text not null default '' check (length(description) <= 1000),
+  purpose text check (length(purpose) <= 200),
   event_types text[] not null default '{*}' check (cardinality(event_types) between 1 and 100),
   filter text check (length(filter) <= 1000),
   headers jsonb not null default '{}',
@@ -46,6 +47,7 @@ comment on column postrider.endpoint.id is 'UUIDv7.';
 comment on column postrider.endpoint.tenant_id is 'Owner.';
 comment on column postrider.endpoint.url is 'Where deliveries are POSTed.';
 comment on column postrider.endpoint.description is 'For people.';
+comment on column postrider.endpoint.purpose is 'What it is for, in the words of its owner; null = not said.';
 comment on column postrider.endpoint.event_types is 'Which events: exact names, prefix patterns such as order.*, or *.';
 comment on column postrider.endpoint.filter is 'SQL/JSON path predicate on the data, e.g. $.amount > 100; null = all. Evaluated inside publish.';
 comment on column postrider.endpoint.headers is 'Extra request headers, {"name": "value"}, but for those that are secret.';

@@ -260,6 +260,7 @@ export type Endpoint = {
   id: string
   url: string
   description: string
+  purpose: string | null
   eventTypes: string[]
   filter: string | null
   /** Sent along. *** stands for the value of a secret one. */
@@ -283,6 +284,8 @@ export type NewEndpoint = {
   /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
   url: string
   description?: string | undefined
+  /** What it is for; null = not said. */
+  purpose?: string | null | undefined
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
@@ -310,6 +313,8 @@ export type EndpointChange = {
   /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
   url?: string | undefined
   description?: string | undefined
+  /** What it is for; null = not said. */
+  purpose?: string | null | undefined
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined

@@ -26,6 +26,7 @@ import {
 } from './endpoint-input.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
+const PURPOSE_LENGTH_MAX = 200
 /** Above what one endpoint could take, so that a typo is noticed. */
 const RATE_MAX = 10_000
 /** Slower than once in a quarter of an hour nothing would arrive within a schedule. */
@@ -67,6 +68,17 @@ export const endpointFields = {
     option: { value: '<text>', about: 'for people', off: 'no description' },
     form: { label: 'Description' },
     fact: { label: 'Description' },
+  },
+  purpose: {
+    column: 'purpose',
+    input: visibleText(PURPOSE_LENGTH_MAX, 'prose').nullable().openapi({
+      description: 'What it is for; null = not said.',
+      example: 'Books invoices in the ledger',
+    }),
+    output: z.string().nullable(),
+    option: { value: '<text>', about: 'what it is for', off: 'no purpose' },
+    form: { label: 'Purpose', hint: 'What it is for; at most 200 characters.' },
+    fact: { label: 'Purpose' },
   },
   eventTypes: {
     column: 'event_types',

@@ -84,6 +84,7 @@ export interface EndpointTable {
   tenant_id: string
   url: string
   description: Generated<string>
+  purpose: string | null
   event_types: Generated<string[]>
   filter: string | null
   headers: Jsonb<Record<string, string>>

@@ -1,0 +1,84 @@
+import { Command } from 'commander'
+import t from 'tap'
+import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
+import { type Fields, inputsOf } from '../fields.ts'
+import { optionsOf, valuesOf, withFields } from '../terminal/option-fields.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { endpointFields } from './endpoint.fields.ts'
+
+const { pool } = await createTestDatabase(t)
+const { request } = createTestApi(pool)
+const tenant = await createTenant(pool)
+const ENDPOINTS = `/api/tenants/${tenant.key}/endpoints`
+const URL_OF_TEST = 'https://example.com/webhooks'
+
+t.test('a purpose is kept, shown, changed and taken away', async (t) => {
+  const none = await request('POST', ENDPOINTS, { body: { url: URL_OF_TEST } })
+  t.equal(none.json.purpose, null, 'not said')
+  const path = `${ENDPOINTS}/${none.json.id}`
+  for (const purpose of ['Ledger', 'é'.repeat(200), '', null]) {
+    t.match(await request('PATCH', path, { body: { purpose } }), {
+      status: 200,
+      json: { purpose },
+    })
+    t.match(await request('GET', path), { json: { purpose } })
+    const { rows } = await pool.query('select purpose from postrider.endpoint where id = $1', [
+      none.json.id,
+    ])
+    t.strictSame(rows, [{ purpose }])
+  }
+  const tooLong = await request('PATCH', path, { body: { purpose: 'é'.repeat(201) } })
+  t.match(tooLong, { status: 422, json: { errors: [{ field: 'purpose' }] } })
+})
+
+/** Each as the API takes it, and as the command line does. */
+const GIVEN: Record<string, [value: unknown, text: string]> = {
+  url: [URL_OF_TEST, URL_OF_TEST],
+  description: ['For people', 'For people'],
+  purpose: ['Ledger', 'Ledger'],
+  eventTypes: [['invoice.paid', 'order.*'], 'invoice.paid, order.*'],
+  filter: ['$.amount > 100', '$.amount > 100'],
+  headers: [{ 'X-Team': 'ledger: a' }, 'X-Team: ledger: a'],
+  secretHeaders: [['X-Team', 'X-Key'], 'X-Team,X-Key'],
+  ratePerSecond: [0.5, '0.5'],
+  maxInFlight: [3, '3'],
+  timeoutSeconds: [20, '20'],
+  retrySchedule: [[5, 10], '5,10'],
+  metadata: [{ team: 'a=b' }, 'team=a=b'],
+}
+
+t.test('a form gives back what it was given, and empty fields take away', async (t) => {
+  const given = Object.fromEntries(Object.entries(GIVEN).map(([name, [value]]) => [name, value]))
+  const { metadata: _, ...asked } = given
+  t.strictSame(bodyOfForm(endpointFields, formValuesOf(endpointFields, given)), asked)
+  t.strictSame(bodyOfForm(endpointFields, {}), {
+    ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
+    ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
+    retrySchedule: null,
+  })
+  t.match(bodyOfForm(endpointFields, { maxInFlight: 'x', retrySchedule: '5, x' }), {
+    maxInFlight: 'x',
+    retrySchedule: [5, 'x'],
+  })
+})
+
+t.test('each field that may be set has an option, and one that takes it away', async (t) => {
+  t.strictSame(Object.keys(GIVEN), Object.keys(inputsOf(endpointFields)))
+  const parsed = (isChange: boolean, args: string[]) => {
+    const command = withFields(new Command(), optionsOf(endpointFields, { isChange }))
+    return valuesOf(command.parse(args, { from: 'user' }))
+  }
+  for (const [name, [value, text]] of Object.entries(GIVEN)) {
+    const { option } = (endpointFields as Fields)[name] ?? {}
+    const words = option?.name ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    t.strictSame(parsed(true, [`--${words}`, text]), { [name]: value })
+    if (!option?.off) continue
+    const [taken] = Object.values(parsed(true, [`--no-${words}`])) as [unknown]
+    const emptied = await request('POST', ENDPOINTS, {
+      body: { url: URL_OF_TEST, [name]: taken },
+    })
+    t.equal(emptied.status, 201, `--no-${words}`)
+  }
+})
