@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { LRUCache } from 'lru-cache'
-import { follow, withFilterOptions } from '../attempts/follow.ts'
+import { follow, withFilterOptions } from '../attempts/follow-options.ts'
 import type { FollowedAttempt } from '../client/client.ts'
 import { parseSecret } from '../sending/signature.ts'
 import {

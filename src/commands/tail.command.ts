@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { follow, withFilterOptions } from '../attempts/follow.ts'
+import { follow, withFilterOptions } from '../attempts/follow-options.ts'
 import type { FollowedAttempt } from '../client/client.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { cellOf } from '../terminal/output.ts'

@@ -1,5 +1,5 @@
-import { globSync, readFileSync } from 'node:fs'
-import { join, normalize } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
 import t from 'tap'
 
 /**
@@ -163,4 +163,36 @@ t.test('README shows this table', async (t) => {
     rows.map((row) => [...row.matchAll(/`([^`]+)`/g)].map(([, unit]) => unit)),
     LAYERS,
   )
+})
+
+/** A folder above this is looked through, not looked at. */
+const FILES_OF_A_FOLDER_MAX = 25
+/** Files of fewer lines, and why each stands alone. */
+const SHORT_LINES = 20
+const SHORT: Record<string, string> = {}
+
+t.test('a folder holds at most 25 production files', async (t) => {
+  const folders = Object.entries(Object.groupBy(files, dirname))
+  t.strictSame(
+    folders.filter(([, inside]) => (inside?.length ?? 0) > FILES_OF_A_FOLDER_MAX),
+    [],
+  )
+})
+
+t.test('a name of a file is used once, and no folder next to it has it', async (t) => {
+  const names = Object.entries(Object.groupBy(files, (file) => basename(file)))
+  t.strictSame(
+    names.filter(([, all]) => (all?.length ?? 0) > 1),
+    [],
+  )
+  const twins = files.filter((file) => existsSync(join(root, file.replace(/\.\w+$/, ''))))
+  t.strictSame(twins, [])
+})
+
+t.test('a file of fewer than 20 lines has a reason to stand alone', async (t) => {
+  const short = files.filter((file) => {
+    const lines = readFileSync(join(root, file), 'utf8').split('\n').length - 1
+    return lines < SHORT_LINES && !Object.hasOwn(SHORT, file)
+  })
+  t.strictSame(short, [])
 })
