@@ -4,7 +4,7 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { showHiddenInHtml } from '../hidden-characters.ts'
 import type { Scope } from '../postgres/schema.ts'
-import type { Assets } from './assets.ts'
+import type { Assets } from './asset-files.ts'
 import type { Viewer } from './viewer.ts'
 
 /** A place of the navigation. */

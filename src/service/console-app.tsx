@@ -3,13 +3,12 @@ import { csrf } from 'hono/csrf'
 import { addKeyPages, type KeyPages } from '../api-keys/api-key.pages.tsx'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import { type AuditPages, addAuditPage } from '../audit-log/audit.pages.tsx'
-import { loadAssets } from '../console/assets.ts'
+import { loadAssets } from '../console/asset-files.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { formsOnly } from '../console/forms.ts'
 import { createRenderPage, type Place } from '../console/layout.tsx'
 import { answerMistakes } from '../console/mistakes.tsx'
-import { refuseNul } from '../console/refuse-nul.ts'
-import { securityHeaders } from '../console/security-headers.ts'
+import { refuseNul, securityHeaders } from '../console/security-headers.ts'
 import {
   limitForms,
   limitPages,
