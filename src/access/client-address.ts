@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { contains, parseNetwork } from '../config/networks.ts'
 
 /** More proxies than anybody has one behind the other; who sends more wants to be somebody else. */
 const HOPS_MAX = 16
@@ -15,7 +16,6 @@ export interface Client {
   isHttps: boolean
 }
 
-type Network = ReturnType<typeof ipaddr.parseCIDR>
 type Request = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: string | undefined } }
 
 /**
@@ -26,12 +26,13 @@ type Request = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: st
  * A proxy that sets one of the two and hands on the other lets clients forge that one. Where both are there and
  * do not agree, neither is believed.
  *
- * @param trustedProxies networks; without any, nothing that is forwarded is believed but that a proxy ended TLS,
- * which only harms the one who forges it
+ * @param trustedProxies networks, as the configuration lets them through; without any, nothing that is forwarded is
+ * believed but that a proxy ended TLS, which only harms the one who forges it
  */
 export function createClientOf(trustedProxies: readonly string[]): (request?: Request) => Client {
-  const networks = trustedProxies.map(parseNetwork)
-  const isTrusted = (address: string) => networks.some((network) => contains(network, address))
+  const networks = trustedProxies.map(parseNetwork).filter((network) => typeof network !== 'string')
+  const isTrusted = (address: string) =>
+    isIP(address) !== 0 && networks.some((network) => contains(network, ipaddr.parse(address)))
   return (request) => {
     const peer = normalized(request?.socket.remoteAddress) ?? 'unknown'
     const { headers = {} } = request ?? {}
@@ -93,16 +94,4 @@ function normalized(address: string | undefined): string | undefined {
   const bare = address?.replace(/%.*$/, '') ?? ''
   // ipaddr.js reads `127.1` and `0x7f.1` too.
   return isIP(bare) === 0 ? undefined : ipaddr.process(bare).toString()
-}
-
-/** A network, or one address. */
-function parseNetwork(text: string): Network {
-  const bits = isIP(text) === 4 ? 32 : 128
-  return ipaddr.parseCIDR(text.includes('/') ? text : `${text}/${bits}`)
-}
-
-function contains([network, prefixLength]: Network, address: string): boolean {
-  if (isIP(address) === 0) return false
-  const parsed = ipaddr.parse(address)
-  return parsed.kind() === network.kind() && parsed.match([network, prefixLength] as never)
 }

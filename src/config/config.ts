@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { type Image, LOGO_BYTES_MAX, readImage } from './image.ts'
+import { parseNetwork } from './networks.ts'
 
 /** What the configuration table says about a variable besides its name. */
 interface Documentation {
@@ -608,16 +607,8 @@ function isEncryptionKey(text: string): boolean {
   )
 }
 
-/** A network whose address has no bits after its prefix, or one address. */
 function isNetwork(text: string): boolean {
-  // ipaddr.js reads `10.1` and `0x7f.1` too; nobody means those.
-  if (isIP(text.split('/')[0] ?? '') === 0 || text.includes('%')) return false
-  if (!text.includes('/')) return true
-  if (!ipaddr.isValidCIDR(text)) return false
-  const [address, prefixLength] = ipaddr.parseCIDR(text)
-  const family = address.kind() === 'ipv6' ? ipaddr.IPv6 : ipaddr.IPv4
-  const network = family.networkAddressFromCIDR(`${address}/${prefixLength}`)
-  return network.toString() === address.toString()
+  return typeof parseNetwork(text) !== 'string'
 }
 
 /** Strict, as it goes into a header: a URL's host may hold a semicolon. */

@@ -1,16 +1,11 @@
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { type Address, contains, isIPv6, type Network, parseNetwork } from '../config/networks.ts'
 import { createLookup, type Later, type LookupAll } from './lookup.ts'
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
-
 /** A network that may be dialled although it is not public. */
-export interface ParsedCidr {
-  /** As written, for messages. */
-  text: string
-  network: Address
-  prefixLength: number
+export interface ParsedCidr extends Network {
   /** A NAT64 prefix: an address inside leads to the IPv4 address that it carries, and is vetted as that. */
   isNat64?: true
 }
@@ -80,14 +75,6 @@ function carriedBy(address: ipaddr.IPv6, { prefixLength }: ParsedCidr): string {
   return carried.join('.')
 }
 
-function contains({ network, prefixLength }: ParsedCidr, address: Address): boolean {
-  if (network.kind() === address.kind()) return address.match([network, prefixLength])
-  if (!isIPv6(address) || !address.isIPv4MappedAddress()) return false
-  return address.toIPv4Address().match([network, prefixLength])
-}
-
-const isIPv6 = (address: Address): address is ipaddr.IPv6 => address.kind() === 'ipv6'
-
 /**
  * Reads a list such as `127.0.0.0/8, ::1`, separated by commas or blanks; a bare address is a
  * network of one.
@@ -98,7 +85,7 @@ export function parseCidrs(text: string): ParsedCidr[] {
   const mistakes: string[] = []
   const cidrs: ParsedCidr[] = []
   for (const entry of text.split(/[\s,]+/).filter(Boolean)) {
-    const parsed = parseCidr(entry)
+    const parsed = parseNetwork(entry)
     if (typeof parsed === 'string') mistakes.push(parsed)
     else cidrs.push(parsed)
   }
@@ -134,31 +121,6 @@ export function egressRules(config: {
   egressNat64: readonly string[]
 }): ParsedCidr[] {
   return [...parseNat64(config.egressNat64.join(',')), ...parseCidrs(config.egressAllow.join(','))]
-}
-
-/** The network, or the mistake in words. */
-function parseCidr(text: string): ParsedCidr | string {
-  const [address = '', prefix, ...rest] = text.split('/')
-  const bits = isIP(address) === 4 ? 32 : 128
-  const prefixLength = prefix === undefined ? bits : Number(prefix)
-  const isPrefix = prefix === undefined || /^\d{1,3}$/.test(prefix)
-  if (isIP(address) === 0 || address.includes('%') || rest.length > 0 || !isPrefix) {
-    return `"${text}" is not a network like 10.0.0.0/8 or fd00::/8`
-  }
-  if (prefixLength > bits) return `"${text}" has a prefix longer than ${bits} bits`
-
-  const network = firstAddress(address, prefixLength)
-  if (network.toString() !== ipaddr.parse(address).toString()) {
-    // More likely a slip than intent, and here a slip opens a network.
-    return `"${text}" has bits set after its prefix; did you mean ${network}/${prefixLength}?`
-  }
-  return { text, network, prefixLength }
-}
-
-function firstAddress(address: string, prefixLength: number): Address {
-  return isIP(address) === 4
-    ? ipaddr.IPv4.networkAddressFromCIDR(`${address}/${prefixLength}`)
-    : ipaddr.IPv6.networkAddressFromCIDR(`${address}/${prefixLength}`)
 }
 
 /** What `net.connect` calls, with `all` or without. With it, some addresses may come later. */
