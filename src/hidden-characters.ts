@@ -16,7 +16,7 @@ const SIGN = [
   String.raw`\p{Script=Han}[\uFE00-\uFE0F\u{E0100}-\u{E01EF}]`,
   String.raw`(?<=[${JOINED}]\p{M}*)[\u200C\u200D](?=[${JOINED}])`,
 ].join('|')
-const SIGN_OR_HIDDEN = new RegExp(`(?<sign>${SIGN})|${HIDDEN}`, 'gv')
+let signOrHidden: RegExp | undefined
 const ANY_HIDDEN = new RegExp(HIDDEN, 'v')
 const PROSE = String.raw`[\n\r\t\p{Zs}]`
 const OF_PROSE = new RegExp(PROSE, 'v')
@@ -57,9 +57,15 @@ const NAMES: ReadonlyMap<string, string> = new Map([
  */
 export type TextKind = 'code' | 'name' | 'prose'
 
+/** Made when it is first needed: to list every emoji takes longer than most commands have to do. */
+function signsAndHidden(): RegExp {
+  signOrHidden ??= new RegExp(`(?<sign>${SIGN})|${HIDDEN}`, 'gv')
+  return signOrHidden
+}
+
 /** What is wrong with the text, naming the first character that has no place in it; null = nothing. */
 export function hiddenIn(text: string, kind: TextKind): string | null {
-  for (const { 0: found, groups } of text.matchAll(SIGN_OR_HIDDEN)) {
+  for (const { 0: found, groups } of text.matchAll(signsAndHidden())) {
     if (groups?.['sign'] !== undefined && kind !== 'code') continue
     const hidden = [...found].find((character) => ANY_HIDDEN.test(character))
     if (hidden !== undefined && !isAllowed(hidden, kind)) return `contains ${nameOf(hidden)}`
@@ -70,7 +76,7 @@ export function hiddenIn(text: string, kind: TextKind): string | null {
 /** Text for a screen: what cannot be seen, or turns the direction of writing, stands there as `\u202e`. */
 export function showHidden(text: string): string {
   if (!HIDDEN_IN_PROSE.test(text)) return text
-  return text.replace(SIGN_OR_HIDDEN, (found, ...rest) => {
+  return text.replace(signsAndHidden(), (found, ...rest) => {
     const { sign } = rest.at(-1) as { sign?: string }
     return sign !== undefined || isAllowed(found, 'prose') ? found : escaped(found)
   })

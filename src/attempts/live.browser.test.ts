@@ -184,7 +184,13 @@ else {
       }))
       await call('POST', '/api/events/batch', { events })
     }
-    await publish('many.last')
+    const { id } = await publish('many.last')
+    // Only then the page has a bounded time to show it: how long the deliveries take is the machine's affair.
+    await untilHolds(
+      service.pool,
+      `select exists (select from postrider.delivery where event_id = $1 and state = 'delivered') as holds`,
+      [id],
+    )
     await rows.getByText('many.last').waitFor()
     t.ok((await rows.count()) <= 500)
     t.strictSame(faults, [])

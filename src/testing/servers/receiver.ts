@@ -51,7 +51,7 @@ export interface ReceiverOptions {
 }
 
 /** Far above what a test waits for, far below tap's own limit, so the message below is seen. */
-const RECEIVED_TIMEOUT_MS = 15_000
+const RECEIVED_TIMEOUT_MS = 60_000
 
 /**
  * Starts a real HTTP server on a free port to deliver to.
