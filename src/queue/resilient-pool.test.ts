@@ -204,6 +204,50 @@ t.test('of all jobs that graphile-worker takes it is known when they are given b
   ])
 })
 
+/** Cuts the connection at the first statements that are like this. */
+function cutAt(pool: pg.Pool, pattern: RegExp, times: number) {
+  const cut: string[] = []
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+    const cutting = async (...args: unknown[]) => {
+      const { text } = args[0] as { text?: string }
+      if (pattern.test(text ?? '') && cut.length < times) {
+        cut.push(text ?? '')
+        await kill(client as unknown as { processID: number })
+      }
+      return await query(...args)
+    }
+    client.query = cutting as typeof client.query
+  })
+  return cut
+}
+
+// A runner whose database went away right after its start was there, ready and listening, and delivered nothing
+// until somebody started it again.
+t.test('a connection that is lost while the tasks are read costs a moment', async (t) => {
+  const retried: unknown[] = []
+  const pool = createPool({ connectionString: database.url, max: 4, applicationName: 'cut' })
+  const cut = cutAt(pool, /_private_tasks as tasks/, 3)
+  await addJob(null)
+  const done = Promise.withResolvers<void>()
+  const workers = await startWorkerPool({
+    onListening: () => undefined,
+    pool: resilient(pool, {
+      ...{ holder: 'cut', heldJobs: createHeldJobs('cut', captureLog().log) },
+      ...{ bell: createBell(captureLog().log), log: captureLog().log },
+      onRetry: (error) => retried.push(error),
+    }),
+    id: 'cut',
+    taskList: { 'of-this-test': async () => done.resolve() },
+    ...{ concurrency: 1, abortAfterMs: 10_000 },
+    ...{ log: captureLog().log, bell: createBell(captureLog().log) },
+  })
+  await done.promise
+  t.equal(cut.length, 3, 'graphile-worker still reads them by statements that are like this')
+  await workers.stop()
+  await pool.end()
+})
+
 // graphile-worker ended for good when a statement that gives a job back was cancelled, or the disk was full.
 for (const code of ['57014', '53100', '58030']) {
   t.test(`a job is given back although the server was in trouble (${code})`, async (t) => {

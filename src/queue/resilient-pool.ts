@@ -32,6 +32,12 @@ export const RELEASE_STATEMENTS: Record<string, (values: Values) => string[]> = 
 /** `get_job`, with the number of jobs behind it. */
 const FETCH_STATEMENT = /^get_job\d*F?N?$/
 
+/**
+ * The ids of the tasks, which graphile-worker reads before its first fetch. It keeps the answer, and with it the
+ * error: a runner whose database went away at that moment would say it again at every fetch, and work never more.
+ */
+const TASKS_STATEMENT = /\b_private_tasks as tasks\b/
+
 export interface ResilientOptions {
   /** `locked_by` of the jobs that are taken through this pool. */
   holder: string
@@ -49,7 +55,7 @@ const LONGEST_PAUSE_MS = 2_000
  *
  * By itself it ends when a statement that releases a job fails once (measured: every restart of Postgres
  * with a completion in flight), and leaves its jobs locked for four hours. Here connecting is tried again,
- * and so are the releasing statements, on another connection, until the pool ends: a database may be away for
+ * and so are the releasing statements and those that read the tasks, on another connection, until the pool ends: a database may be away for
  * hours, and no supervisor could help. Statements that take jobs never are: what a
  * lost answer leaves locked is found before the next one.
  */
@@ -95,6 +101,7 @@ function withDetours(client: PoolClient, detours: Detours): PoolClient {
     const config = args[0] as QueryConfig
     const name = config?.name?.split('/')[0] ?? '' // <statement>/<schema of graphile-worker>
     if (FETCH_STATEMENT.test(name)) return fetch(client, config, detours)
+    if (TASKS_STATEMENT.test(config?.text ?? '')) return orElsewhere(client, config, detours)
     const idsOf = RELEASE_STATEMENTS[name]
     if (idsOf) return release(client, name, config, idsOf(config.values ?? []), detours)
     return (client.query as (...args: unknown[]) => unknown)(...args)
@@ -130,15 +137,20 @@ async function release(
   name: string,
   query: QueryConfig,
   jobIds: string[],
-  { holder, heldJobs, elsewhere }: Detours,
+  detours: Detours,
 ) {
-  const statement = name.startsWith('complete') ? completeHeld(jobIds, holder) : query
-  const result = await client.query(statement).catch((error: unknown) => {
-    if (!isPassing(error)) throw error
-    return elsewhere(statement)
-  })
-  heldJobs.released(jobIds)
+  const statement = name.startsWith('complete') ? completeHeld(jobIds, detours.holder) : query
+  const result = await orElsewhere(client, statement, detours)
+  detours.heldJobs.released(jobIds)
   return result
+}
+
+/** For what may be done twice. */
+function orElsewhere(client: PoolClient, query: QueryConfig, { elsewhere }: Detours) {
+  return client.query(query).catch((error: unknown) => {
+    if (!isPassing(error)) throw error
+    return elsewhere(query)
+  })
 }
 
 /**
