@@ -19,7 +19,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { scratchFolder } from '../../testing/scratch.ts'
 import { isAlive } from '../process-lock.ts'
-import { canEnter } from './embedded-account.ts'
+import { canEnter, postgresAccount } from './embedded-account.ts'
 import { type PostgresOptions, startPostgres, stopPostgres } from './embedded-postgres.ts'
 
 const settings = { fsync: 'off' }
@@ -222,6 +222,14 @@ t.test(
     t.same(await query(third.url, `select to_regclass('kept') as kept`), [{ kept: null }])
   },
 )
+
+t.test('root runs Postgres as a user that is there, and adds none', async (t) => {
+  if (!isRoot) return void t.equal(postgresAccount(['no-such-user']), undefined, 'as itself')
+  const before = await readFile('/etc/passwd', 'utf8')
+  t.strictSame(postgresAccount(['no-such-user', 'nobody']), NOBODY)
+  t.throws(() => postgresAccount(['no-such-user']), /no user no-such-user.*an ordinary user/)
+  t.equal(await readFile('/etc/passwd', 'utf8'), before)
+})
 
 t.test(
   'as root goes on with the data of an ordinary user, as that user',
