@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
-import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
+import { createBatcher } from '../postgres/batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
@@ -53,12 +53,10 @@ export function createPublisher({
 }): Publisher {
   const explain = createExplainer(pool)
   const batcher = (maxItems: number, at: { lanes: number; keyWait: string }) =>
-    createBoundedBatcher<PublishItem, Published>({
-      ...WAITING,
-      waitMsMax,
+    createBatcher<PublishItem, Published>({
       maxItems,
       lanes: at.lanes,
-      sizeOf: (item) => sizeOf([item]),
+      bounds: { ...WAITING, waitMsMax, sizeOf: (item) => sizeOf([item]) },
       run: (items) => publishBatch({ pool, explain, keyWait: at.keyWait }, items),
     })
   const usual = { lanes, keyWait: KEY_WAIT }

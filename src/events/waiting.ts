@@ -1,6 +1,5 @@
 import { FairSemaphore } from '../limits/fair-semaphore.ts'
-import type { Batcher } from '../postgres/batcher.ts'
-import { createBoundedBatcher } from '../postgres/bounded-batcher.ts'
+import { type Batcher, createBatcher } from '../postgres/batcher.ts'
 import { DatabaseUnavailable } from './publish-refused.ts'
 
 /** Most clients have given up by then; a batch takes milliseconds, so this is reached by a database that hangs. */
@@ -65,10 +64,8 @@ export function createLanes<Item, Result>(options: {
     })
     return await run(item).finally(release)
   }
-  return createBoundedBatcher<Item, Result>({
-    ...WAITING,
-    waitMsMax,
-    sizeOf: options.sizeOf,
+  return createBatcher<Item, Result>({
+    bounds: { ...WAITING, waitMsMax, sizeOf: options.sizeOf },
     run: (items) => Promise.all(items.map(runInTurn)),
     maxItems: 1,
     lanes: Number.POSITIVE_INFINITY,
