@@ -1,5 +1,4 @@
 import type { Context, Hono } from 'hono'
-import { auditName } from '../access/caller.ts'
 import {
   CheckboxField,
   type Choice,
@@ -90,7 +89,7 @@ async function create(c: C, pages: KeyPages) {
   const values = await readForm(c)
   try {
     const input = parseSettings(newKeyInput, bodyOf(values))
-    const { key } = await issueKey(pages, input, auditName(c.get('viewer').caller))
+    const { key } = await issueKey(pages, input, c.get('viewer').who)
     return await showList(c, pages, { made: key })
   } catch (error) {
     const form = refusedForm({ ...values, scopes: '' }, error, (path) =>
@@ -113,13 +112,13 @@ function bodyOf(values: Record<string, string>) {
 
 async function revoke(c: C, { apiKeys }: KeyPages) {
   const id = keyOf({ id: c.req.param('id') ?? '' })
-  await apiKeys.revoke(id, auditName(c.get('viewer').caller))
+  await apiKeys.revoke(id, c.get('viewer').who)
   return c.redirect(`${PATH}?said=revoked`, 303)
 }
 
 async function endSession(c: C, { sessions }: KeyPages) {
   const id = sessionId.safeParse(c.req.param('id'))
-  const by = { who: auditName(c.get('viewer').caller), client: c.get('client').address }
+  const by = { who: c.get('viewer').who, client: c.get('client').address }
   if (id.success) await sessions.end(id.data, { ...by, action: 'end_session' })
   return c.redirect(`${PATH}?said=ended`, 303)
 }

@@ -84,11 +84,7 @@ async function stream(c: Context<PageEnv>, pages: LivePages): Promise<Response> 
 }
 
 const wantedBy = (c: Context<PageEnv>, filters: Filters) => ({
-  tenantId: filters.tenantId,
-  endpointId: filters.endpoint,
-  type: filters.type,
-  statusClass: filters.class,
-  reason: filters.reason,
+  ...filters,
   withAnswers: false,
   outcome: outcomeOf.parse(c.req.query('outcome')),
   // The browser says itself where it was; the page where it has to begin again, as after a refusal.

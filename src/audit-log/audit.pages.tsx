@@ -4,7 +4,7 @@ import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Empty, Id, Table, Time } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
-import { beforeOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { AuditEntry, createAuditLog } from './audit-log.ts'
 
@@ -30,10 +30,7 @@ export function addAuditPage(app: Hono<PageEnv>, pages: AuditPages): void {
 async function showList(c: Context<PageEnv>, { render, tenants, auditLog }: AuditPages) {
   const { form, filters } = await readFilters(c, tenants)
   const { who, action, target } = form.values
-  const page = filters && {
-    ...{ limit: PAGE_ROWS + 1, before: beforeOf(filters), tenantId: filters.tenantId },
-    ...{ who, action, target },
-  }
+  const page = filters && { ...queryOf(filters, PAGE_ROWS + 1), who, action, target }
   const { shown, next } = pageOf(page ? await auditLog(page) : [])
   return render(
     c,

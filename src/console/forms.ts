@@ -5,8 +5,11 @@ import { HTTPException } from 'hono/http-exception'
 import { TenantNotFound } from '../not-found.ts'
 import { problemBody } from '../problem.ts'
 import type { FormState } from './fields.tsx'
-import { FORM_BYTES_MAX } from './form-bounds.ts'
 
+/** The largest form is that of an event type: a schema of 128 KiB, in which every byte may be written as three. */
+export const FORM_BYTES_MAX = 524_288
+/** A key, and a page of ours to go on to with its filters; nobody who sends this is known yet. */
+export const SIGN_IN_BYTES_MAX = 16_384
 /** Fields of a form; ours have two dozen. Each costs as much as hundreds of bytes. */
 const FIELDS_MAX = 1_000
 

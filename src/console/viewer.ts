@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { createMiddleware } from 'hono/factory'
-import { type Caller, holds, onBehalfOf } from '../access/caller.ts'
+import { auditName, type Caller, holds, onBehalfOf } from '../access/caller.ts'
 import type { Client } from '../access/client-address.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
 import { limitConcurrency } from '../access/request-concurrency.ts'
@@ -17,6 +17,8 @@ export type Area = SessionTable['area']
 export interface Viewer {
   caller: Caller
   session: { id: SessionId }
+  /** For the audit log. */
+  who: string
   may(scope: Scope): boolean
 }
 
@@ -35,7 +37,8 @@ interface FoundSession {
 /** Runs the rest of a request for them: pages find the viewer, and the audit log names them. */
 export function asViewer<T>(c: Context<PageEnv>, found: FoundSession, work: () => T): T {
   const { caller, session } = found
-  c.set('viewer', { caller, session, may: (scope) => holds(caller, scope) })
+  const who = auditName(caller)
+  c.set('viewer', { caller, session, who, may: (scope) => holds(caller, scope) })
   return onBehalfOf(caller, work)
 }
 

@@ -2,17 +2,16 @@ import type { Context, Hono } from 'hono'
 import { labelOf } from '../attempts/attempt-words.ts'
 import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS } from '../console/list-parts.tsx'
+import { FilterForm, Older } from '../console/list-parts.tsx'
 import { Badge, Command, Empty, Id, Table, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Deliveries, FoundDelivery } from './deliveries.ts'
 import {
-  beforeOf,
   ClassFilter,
   EndpointFilter,
-  type Filters,
+  queryOf,
   ReasonFilter,
   readFilters,
   StateFilter,
@@ -50,18 +49,6 @@ async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: D
       {page && <Older path={path} form={form} {...page} />}
     </>,
   )
-}
-
-function queryOf(filters: Filters): Parameters<Deliveries['search']>[1] {
-  const { state, type, reason, since, until, search } = filters
-  return {
-    ...{ state, type, reason, since, until, search },
-    statusClass: filters.class,
-    endpointId: filters.endpoint,
-    eventId: filters.event,
-    before: beforeOf(filters),
-    limit: PAGE_ROWS,
-  }
 }
 
 interface Listing {

@@ -1,6 +1,5 @@
-import type { Context, Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { auditName } from '../access/caller.ts'
 import { AttemptSummary, RequestAndAnswer } from '../attempts/attempt-parts.tsx'
 import { spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
@@ -21,11 +20,11 @@ import {
 import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
 import { HELD_REASONS } from '../endpoints/held-reason.ts'
-import { ERASED, jsonFile } from '../events/event-file.ts'
+import { ERASED, jsonFile } from '../events/event.pages.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
-import type { Owned, Owners } from '../tenants/owners.ts'
+import type { HandlerOf, Owned, Owners } from '../tenants/owners.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import {
   type Deliveries,
@@ -55,21 +54,15 @@ export interface DeliveryPages {
 }
 
 type Thing = Owned<DeliveryId>
-type Handler = (
-  c: Context<PageEnv>,
-  thing: Thing,
-  pages: DeliveryPages,
-) => Response | Promise<Response>
+type Handler = HandlerOf<DeliveryId, DeliveryPages>
 
 export function addDeliveryPage(app: Hono<PageEnv>, pages: DeliveryPages): void {
   const { reading, managing } = pages.owners.deliveries
-  const looking = (handler: Handler) => reading((c, thing) => handler(c, thing, pages))
-  const acting = (handler: Handler) => managing((c, thing) => handler(c, thing, pages))
-  app.get('/deliveries/:id', looking(showPage))
-  app.get('/deliveries/:id/attempts/:number', looking(showAttempt))
-  app.get('/deliveries/:id/body.json', looking(sendBody))
-  app.post('/deliveries/:id/retry', acting(retry))
-  app.post('/deliveries/:id/cancel', acting(cancel))
+  app.get('/deliveries/:id', reading(pages, showPage))
+  app.get('/deliveries/:id/attempts/:number', reading(pages, showAttempt))
+  app.get('/deliveries/:id/body.json', reading(pages, sendBody))
+  app.post('/deliveries/:id/retry', managing(pages, retry))
+  app.post('/deliveries/:id/cancel', managing(pages, cancel))
 }
 
 interface Shown extends SentBody {
@@ -137,14 +130,12 @@ const sendBody: Handler = async (c, { id, tenant }, pages) => {
 }
 
 const retry: Handler = async (c, thing, pages) => {
-  const who = auditName(c.get('viewer').caller)
-  await pages.deliveryOperations.retry(thing.tenant.id, thing.id, who)
+  await pages.deliveryOperations.retry(thing.tenant.id, thing.id, c.get('viewer').who)
   return c.redirect(`${pathOf(pages, thing)}?said=retried`, 303)
 }
 
 const cancel: Handler = async (c, thing, pages) => {
-  const who = auditName(c.get('viewer').caller)
-  await pages.deliveryOperations.cancel(thing.tenant.id, thing.id, who)
+  await pages.deliveryOperations.cancel(thing.tenant.id, thing.id, c.get('viewer').who)
   return c.redirect(`${pathOf(pages, thing)}?said=cancelled`, 303)
 }
 

@@ -3,13 +3,14 @@ import { z } from 'zod'
 import { labelOf } from '../attempts/attempt-words.ts'
 import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
+import { PAGE_ROWS } from '../console/list-parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import { endpointId, eventId, type TenantId } from '../ids.ts'
 import { ATTEMPT_REASONS } from '../sending/reason.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
-export const STATE_CHOICES: readonly Choice[] = [
+const STATE_CHOICES: readonly Choice[] = [
   ['', 'Any'],
   ...STATES.map((state): Choice => [state, state]),
 ]
@@ -20,7 +21,7 @@ export const CLASS_CHOICES: readonly Choice[] = [
   ['4', '4xx'],
   ['5', '5xx'],
 ]
-export const REASON_CHOICES: readonly Choice[] = [
+const REASON_CHOICES: readonly Choice[] = [
   ['', 'Any'],
   ...ATTEMPT_REASONS.map((reason): Choice => [reason, labelOf(reason)]),
 ]
@@ -69,13 +70,22 @@ const filters = z.object({
   before: id(z.guid().toLowerCase(), 'This is no place in the list.'),
 })
 
-export type Filters = z.output<typeof filters> & {
+type Asked = z.output<typeof filters>
+
+export interface Filters extends Omit<Asked, 'tenant' | 'endpoint' | 'event' | 'class'> {
   /** The tenant that is asked for; null = every tenant. Anyone who has one sees no other. */
   tenantId: TenantId | null
+  endpointId: Asked['endpoint']
+  eventId: Asked['event']
+  statusClass: Asked['class']
 }
 
-/** The last row of the page before, whatever the list is of. */
-export const beforeOf = <Id extends string>({ before }: Filters) => (before ?? null) as Id | null
+/** As lists take it; `before` is the last row of the page before, whatever the list is of. */
+export const queryOf = <Id extends string>(filters: Filters, limit = PAGE_ROWS) => ({
+  ...filters,
+  before: (filters.before ?? null) as Id | null,
+  limit,
+})
 
 /**
  * What the address asks for, and the form that says so. `filters` is null where something cannot be meant;
@@ -101,11 +111,20 @@ export async function readFilters(
       Object.fromEntries(parsed.error.issues.map(({ path, message }) => [path[0], message])),
     )
   }
-  const { tenant } = parsed.data
+  const {
+    tenant,
+    endpoint: endpointId,
+    event: eventId,
+    class: statusClass,
+    ...others
+  } = parsed.data
   const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.get(tenant))
   if (found === null) return refuse({ tenant: 'There is no such tenant.' })
   const tenantId = c.get('viewer').caller.tenant?.id ?? found?.id ?? null
-  return { form: { values, mistakes: {}, prefix }, filters: { ...parsed.data, tenantId } }
+  return {
+    form: { values, mistakes: {}, prefix },
+    filters: { ...others, endpointId, eventId, statusClass, tenantId },
+  }
 }
 
 export const TenantFilter = ({ form }: { form: FormState }) => (

@@ -5,12 +5,13 @@ import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Command, Empty, Table, Time } from '../console/parts.tsx'
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
-import { beforeOf, type Filters, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
+import type { EndpointId } from '../ids.ts'
 import { warningOf } from '../sending/signing-secret.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
-import type { Tenants } from '../tenants/tenants.ts'
+import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { bodyOf, secretOf } from './endpoint.form.ts'
 import { EndpointFields, SecretFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
@@ -43,12 +44,8 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
   const path = pathOf(pages)
   const { form, filters } = await readFilters(c, tenants)
   const state = STATES.find((word) => word === c.req.query('is'))
-  const read = ({ tenantId, search, ...of }: Filters) =>
-    lists.endpoints.list(tenantId, {
-      ...{ limit: PAGE_ROWS + 1, before: beforeOf({ tenantId, ...of }) },
-      ...{ search, state },
-    })
-  const { shown, next } = pageOf(filters ? await read(filters) : [])
+  const page = filters && { ...queryOf<EndpointId>(filters, PAGE_ROWS + 1), state }
+  const { shown, next } = pageOf(page ? await lists.endpoints.list(page.tenantId, page) : [])
   const mayAdd = c.get('viewer').may('manage')
   return render(
     c,
@@ -103,8 +100,12 @@ async function create(c: Context<PageEnv>, pages: EndpointListPages) {
   const owner = caller.tenant ?? (await unlessNoTenant(pages.tenants.find(tenant)))
   const noTenant = { values, mistakes: { tenant: 'There is no such tenant.' } }
   if (!owner) return newPage(c, pages, noTenant)
-  if (intent === 'try') return await tryOut(c, pages, owner.key, values)
   try {
+    if (intent === 'try') {
+      const tryFilter = ({ id }: Tenant) => pages.tryFilter(id, values)
+      const { form, tried } = await pages.access(caller, 'manage', owner.key, tryFilter)
+      return newPage(c, pages, form, tried)
+    }
     const body = { ...bodyOf(values), ...secretOf(values, 'secretEncoding') }
     const input = parseSettings(endpointInput(pages).create, body)
     const { endpoint, secret } = await pages.access(caller, 'manage', owner.key, ({ id }) =>
@@ -115,20 +116,6 @@ async function create(c: Context<PageEnv>, pages: EndpointListPages) {
   } catch (error) {
     return newPage(c, pages, refusedForm(values, error))
   }
-}
-
-async function tryOut(
-  c: Context<PageEnv>,
-  pages: EndpointListPages,
-  tenant: string,
-  values: Record<string, string>,
-) {
-  const { caller } = c.get('viewer')
-  const result = await pages.access(caller, 'manage', tenant, ({ id }) =>
-    pages.tryFilter(id, values),
-  )
-  if ('form' in result) return newPage(c, pages, result.form)
-  return newPage(c, pages, { values, mistakes: {} }, result.tried)
 }
 
 function newPage(

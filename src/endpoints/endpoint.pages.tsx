@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import { auditName, type Caller } from '../access/caller.ts'
+import type { Caller } from '../access/caller.ts'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
 import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
@@ -15,7 +15,7 @@ import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { warningOf } from '../sending/signing-secret.ts'
-import type { Owned, Owners } from '../tenants/owners.ts'
+import type { HandlerOf, Owned, Owners } from '../tenants/owners.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
 import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
@@ -57,27 +57,24 @@ export interface EndpointPages extends UrlRules {
 }
 
 type Thing = Owned<EndpointId>
-type Handler = (c: Context<PageEnv>, thing: Thing, pages: EndpointPages) => Promise<Response>
+type Handler = HandlerOf<EndpointId, EndpointPages>
 
 export function addEndpointPages(app: Hono<PageEnv>, pages: EndpointPages): void {
   const { reading, managing } = pages.owners.endpoints
-  const looking = (handler: Handler) => reading((c, thing) => handler(c, thing, pages))
-  const acting = (handler: Handler) => managing((c, thing) => handler(c, thing, pages))
-  app.get('/endpoints/:id', looking(showPage))
-  app.get('/endpoints/:id/edit', acting(showEdit))
-  app.post('/endpoints/:id/edit', acting(edit))
-  app.post('/endpoints/:id/pause', acting(pause))
-  app.post('/endpoints/:id/resume', acting(resume))
-  app.post('/endpoints/:id/enable', acting(enable))
-  app.post('/endpoints/:id/rotate', acting(rotate))
-  app.post('/endpoints/:id/delete', acting(remove))
-  app.post('/endpoints/:id/secret', acting(showSecret))
-  app.post('/endpoints/:id/test', acting(test))
+  app.get('/endpoints/:id', reading(pages, showPage))
+  app.get('/endpoints/:id/edit', managing(pages, showEdit))
+  app.post('/endpoints/:id/edit', managing(pages, edit))
+  app.post('/endpoints/:id/pause', managing(pages, pause))
+  app.post('/endpoints/:id/resume', managing(pages, resume))
+  app.post('/endpoints/:id/enable', managing(pages, enable))
+  app.post('/endpoints/:id/rotate', managing(pages, rotate))
+  app.post('/endpoints/:id/delete', managing(pages, remove))
+  app.post('/endpoints/:id/secret', managing(pages, showSecret))
+  app.post('/endpoints/:id/test', managing(pages, test))
 }
 
 const listOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
 const pathOf = (pages: EndpointPages, { id }: Thing): string => `${listOf(pages)}/${id}`
-const callerOf = (c: Context<PageEnv>): Caller => c.get('viewer').caller
 
 const find = async ({ area, endpoints }: EndpointPages, { id, tenant }: Thing): Promise<Shown> => ({
   area,
@@ -95,7 +92,10 @@ const edit: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
   const shown = await find(pages, thing)
   const { intent, ...values } = await readForm(c)
-  if (intent === 'try') return await tryOut(c, thing, pages, values)
+  if (intent === 'try') {
+    const { form, tried } = await pages.tryFilter(tenant.id, values)
+    return editPage(c, pages, shown, form, { tried })
+  }
   const change = changeOf(values, valuesOf(shown.endpoint))
   if ('form' in change) return editPage(c, pages, shown, change.form, { status: 409 })
   try {
@@ -107,34 +107,22 @@ const edit: Handler = async (c, thing, pages) => {
   return c.redirect(`${pathOf(pages, thing)}?said=changed`, 303)
 }
 
-async function tryOut(
-  c: Context<PageEnv>,
-  thing: Thing,
-  pages: EndpointPages,
-  values: Record<string, string>,
-) {
-  const shown = await find(pages, thing)
-  const result = await pages.tryFilter(thing.tenant.id, values)
-  if ('form' in result) return editPage(c, pages, shown, result.form)
-  return editPage(c, pages, shown, { values, mistakes: {} }, { tried: result.tried })
-}
-
 const pause: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
-  await pages.endpointOperations.pause(tenant.id, id, auditName(callerOf(c)))
+  await pages.endpointOperations.pause(tenant.id, id, c.get('viewer').who)
   return c.redirect(`${pathOf(pages, thing)}?said=paused`, 303)
 }
 
 const resume: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
-  await pages.endpointOperations.resume(tenant.id, id, auditName(callerOf(c)))
+  await pages.endpointOperations.resume(tenant.id, id, c.get('viewer').who)
   return c.redirect(`${pathOf(pages, thing)}?said=resumed`, 303)
 }
 
 const enable: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
   const deliverHeld = (await readForm(c))['held'] !== 'cancel'
-  const who = auditName(callerOf(c))
+  const who = c.get('viewer').who
   const enabled = await pages.endpointOperations.enable(tenant.id, id, who, { deliverHeld })
   const said = enabled.isDone ? 'enabled' : 'enabling'
   const query = { said, ...(enabled.missed && minutesAround(enabled.missed)) }
@@ -162,7 +150,7 @@ const remove: Handler = async (c, { id, tenant }, pages) => {
 
 const showSecret: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
-  const secrets = await pages.showSecrets(tenant.id, id, auditName(callerOf(c)))
+  const secrets = await pages.showSecrets(tenant.id, id, c.get('viewer').who)
   return page(c, await find(pages, thing), pages, { secrets })
 }
 
@@ -170,7 +158,7 @@ const test: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
   const tested = await pages
     .testEndpoint(tenant.id, id, { signal: c.req.raw.signal })
-    .then((result) => describeTest(result, callerOf(c)), describeRefusal)
+    .then((result) => describeTest(result, c.get('viewer').caller), describeRefusal)
   return page(c, await find(pages, thing), pages, { tested })
 }
 
@@ -245,7 +233,7 @@ function editPage(
   pages: EndpointPages,
   { area, endpoint }: Shown,
   form: FormState,
-  { tried, status = 422 }: { tried?: readonly Tried[]; status?: 409 | 422 } = {},
+  { tried, status = 422 }: { tried?: readonly Tried[] | undefined; status?: 409 | 422 } = {},
 ) {
   const list = listOf(pages)
   const isWrong = Object.keys(form.mistakes).length > 0

@@ -23,7 +23,7 @@ export function createTryFilter({
   return async (
     tenantId: TenantId,
     values: Record<string, string>,
-  ): Promise<{ tried: Tried[] } | { form: FormState }> => {
+  ): Promise<{ form: FormState; tried?: Tried[] }> => {
     const eventTypes = eventTypesOf(values['eventTypes'] ?? '')
     const filter = (values['filter'] ?? '').trim() || null
     const withData = filter !== null
@@ -39,7 +39,7 @@ export function createTryFilter({
           return { id, type, createdAt, matches, why }
         }),
       )
-      return { tried }
+      return { form: { values, mistakes: {} }, tried }
     } catch (error) {
       if (!(error instanceof FilterInvalid)) throw error
       return { form: { values, mistakes: { filter: error.message } } }

@@ -15,7 +15,7 @@ import {
   Time,
 } from '../console/parts.tsx'
 import { shownText } from '../console/shown-text.ts'
-import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
 import { eventType } from '../events/event-input.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { eventTypeInput } from './event-type.routes.ts'
@@ -27,8 +27,6 @@ const pathOf = (name: string, list = PATH): string => `${list}/${encodeURICompon
 /** As many as there can be. */
 const LISTED_MAX = 1_000
 const NAME_MISTAKE = 'This is not a dotted name of at most 128 characters, such as invoice.paid.'
-/** In the portal. */
-const CATALOGUE_PATH = '/portal/event-types'
 
 const SAID: Record<string, string> = {
   saved: 'It is saved.',
@@ -37,6 +35,7 @@ const SAID: Record<string, string> = {
 }
 
 export interface CataloguePages {
+  area: Area
   render: RenderPage
   eventTypes: Pick<EventTypes, 'outline' | 'get'>
   exampleOf: ExampleOf
@@ -62,21 +61,26 @@ export function addEventTypePages(app: Hono<PageEnv>, pages: EventTypePages): vo
 
 /** The same for those who receive: what there is, with its schema and an example, and nothing that changes it. */
 export function addCataloguePages(app: Hono<PageEnv>, pages: CataloguePages): void {
-  app.get('/event-types', (c) => showCatalogue(c, pages))
-  app.get('/event-types/:name', (c) => showEntry(c, pages))
+  app.get('/event-types', (c) => showList(c, pages))
+  app.get('/event-types/:name', (c) => showPage(c, pages))
 }
 
 const nameOf = (c: C): string => c.req.param('name') ?? ''
+const listOf = ({ area }: { area: Area }): string => `/${area}/event-types`
+/** They are the producer's: a link to the portal manages other things. */
+const mayChange = (c: C, { area }: CataloguePages): boolean =>
+  area === 'console' && c.get('viewer').may('manage')
 
-async function showList(c: C, { render, eventTypes }: EventTypePages, form = EMPTY_FORM) {
-  const all = await eventTypes.outline({ limit: LISTED_MAX })
-  return render(
+async function showList(c: C, pages: CataloguePages, form = EMPTY_FORM) {
+  const all = await pages.eventTypes.outline({ limit: LISTED_MAX })
+  const list = listOf(pages)
+  return pages.render(
     c,
-    { title: 'Event types', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    { title: 'Event types', at: list, status: form === EMPTY_FORM ? 200 : 422 },
     <>
       <h1>Event types</h1>
-      {c.get('viewer').may('manage') && <NewType form={form} />}
-      {all.length === 0 ? <Nothing /> : <TypeTable types={all} />}
+      {mayChange(c, pages) && <NewType form={form} />}
+      {all.length === 0 ? <Nothing {...pages} /> : <TypeTable types={all} list={list} />}
     </>,
   )
 }
@@ -91,23 +95,19 @@ async function create(c: C, pages: EventTypePages) {
   return refused ? showList(c, pages, refused) : c.redirect(`${pathOf(name)}?said=saved`, 303)
 }
 
-async function showPage(
-  c: C,
-  { render, eventTypes, exampleOf }: EventTypePages,
-  refused?: FormState,
-) {
-  const type = await eventTypes.get(nameOf(c))
-  const example = await exampleOf(type.name).catch(() => null)
+async function showPage(c: C, pages: CataloguePages, refused?: FormState) {
+  const type = await pages.eventTypes.get(nameOf(c))
+  const example = await pages.exampleOf(type.name).catch(() => null)
   const form = refused ?? { values: valuesOf(type), mistakes: {} }
   const said = saidOf(SAID, c)
-  return render(
+  return pages.render(
     c,
-    { title: type.name, at: PATH, status: refused ? 422 : 200 },
+    { title: type.name, at: listOf(pages), status: refused ? 422 : 200 },
     <>
       <h1>{type.name}</h1>
       {said && <Notice tone="good">{said}</Notice>}
       <Description type={type} example={example} />
-      {c.get('viewer').may('manage') ? <EditType type={type} form={form} /> : <Schema of={type} />}
+      {mayChange(c, pages) ? <EditType type={type} form={form} /> : <Schema of={type} />}
     </>,
   )
 }
@@ -131,40 +131,6 @@ async function restore(c: C, { eventTypes }: EventTypePages) {
 async function forget(c: C, { eventTypes }: EventTypePages) {
   await eventTypes.delete(nameOf(c))
   return c.redirect(PATH, 303)
-}
-
-async function showCatalogue(c: C, { render, eventTypes }: CataloguePages) {
-  const types = await eventTypes.outline({ limit: LISTED_MAX })
-  return render(
-    c,
-    { title: 'Event types', at: CATALOGUE_PATH },
-    <>
-      <h1>Event types</h1>
-      {types.length > 0 && <TypeTable types={types} list={CATALOGUE_PATH} />}
-      {types.length === 0 && (
-        <Empty title="No event type is described yet">
-          <p>
-            An endpoint can want every type, with <code>*</code>, and shows what comes. What there
-            is, with its schema, appears here once the sender describes it.
-          </p>
-        </Empty>
-      )}
-    </>,
-  )
-}
-
-async function showEntry(c: C, { render, eventTypes, exampleOf }: CataloguePages) {
-  const type = await eventTypes.get(nameOf(c))
-  const example = await exampleOf(type.name).catch(() => null)
-  return render(
-    c,
-    { title: type.name, at: CATALOGUE_PATH },
-    <>
-      <h1>{type.name}</h1>
-      <Description type={type} example={example} />
-      <Schema of={type} />
-    </>,
-  )
 }
 
 function Description({ type, example }: { type: EventType; example: unknown }) {
@@ -307,7 +273,17 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
   )
 }
 
-function Nothing() {
+function Nothing({ area }: CataloguePages) {
+  if (area === 'portal') {
+    return (
+      <Empty title="No event type is described yet">
+        <p>
+          An endpoint can want every type, with <code>*</code>, and shows what comes. What there is,
+          with its schema, appears here once the sender describes it.
+        </p>
+      </Empty>
+    )
+  }
   return (
     <Empty title="No event type is described yet">
       <p>
@@ -321,7 +297,7 @@ function Nothing() {
   )
 }
 
-function TypeTable({ types, list = PATH }: { types: readonly EventTypeOutline[]; list?: string }) {
+function TypeTable({ types, list }: { types: readonly EventTypeOutline[]; list: string }) {
   return (
     <Table label="Event types" head={['Name', 'Description', 'Schema', 'State']}>
       {types.map(({ name, description, has_schema: hasSchema, deprecated_at: since }) => (

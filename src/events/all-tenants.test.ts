@@ -7,7 +7,6 @@ import {
   type FoundDelivery,
 } from '../deliveries/deliveries.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
-import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createDatabase, createPool } from '../postgres/pool.ts'
@@ -142,9 +141,10 @@ t.test('no page reads through all deliveries or attempts, however they are store
   await createAttemptRates({ database })({ minutes: 60, stepMinutes: 1 })
   await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
   await createBacklog({ database })()
-  await createTroubledEndpoints({ database })()
   const secrets = {} as EndpointSecrets
-  await createEndpoints({ database, secrets }).countOpen(tenantId, endpointId)
+  const endpoints = createEndpoints({ database, secrets })
+  await endpoints.troubled()
+  await endpoints.countOpen(tenantId, endpointId)
   const plain = await recorded.explain(pool)
   recorded.sent.length = 0
 

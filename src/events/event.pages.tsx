@@ -1,7 +1,8 @@
 import type { Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS } from '../console/list-parts.tsx'
+import { FilterForm, Older } from '../console/list-parts.tsx'
 import {
   Badge,
   Body,
@@ -17,9 +18,8 @@ import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import type { Delivery } from '../deliveries/deliveries.ts'
 import {
-  beforeOf,
   EndpointFilter,
-  type Filters,
+  queryOf,
   readFilters,
   StateFilter,
   TenantFilter,
@@ -30,7 +30,6 @@ import type { EventId } from '../ids.ts'
 import type { Owned, Owners } from '../tenants/owners.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
-import { ERASED, jsonFile } from './event-file.ts'
 import type { Event, Events, FoundEvent } from './events.ts'
 import { REASONS, type Route, type Routing } from './routing.ts'
 
@@ -52,14 +51,8 @@ type Thing = Owned<EventId>
 export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
   const { reading } = pages.owners.events
   app.get('/events', (c) => showList(c, pages))
-  app.get(
-    '/events/:id/data.json',
-    reading((c, thing) => sendData(c, thing, pages)),
-  )
-  app.get(
-    '/events/:id',
-    reading((c, thing) => showPage(c, thing, pages)),
-  )
+  app.get('/events/:id/data.json', reading(pages, sendData))
+  app.get('/events/:id', reading(pages, showPage))
 }
 
 async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPages) {
@@ -101,6 +94,18 @@ async function showPage(c: Context<PageEnv>, { id, tenant }: Thing, pages: Event
   )
 }
 
+/** Said where somebody asked for it to be forgotten. */
+export const ERASED = 'The data of this event was erased'
+
+/** Answers with JSON of an event to be kept, byte for byte; with 410 where it was erased. */
+export function jsonFile(c: Context, name: string, text: string | null): Response {
+  if (text === null) throw new HTTPException(410, { message: `${ERASED}.` })
+  return c.body(text, 200, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-disposition': `attachment; filename="${name}"`,
+  })
+}
+
 function Data({ of: data, path }: { of: string | null; path: string }) {
   if (data === null) return <p>{ERASED}.</p>
   const file = `${path}/data.json`
@@ -113,16 +118,6 @@ function Data({ of: data, path }: { of: string | null; path: string }) {
       <Body of={data} label="Data" whole={file} />
     </>
   )
-}
-
-function queryOf(filters: Filters): Parameters<Events['search']>[1] {
-  const { endpoint, type, state, since, until, search } = filters
-  return {
-    ...{ type, state, since, until, search },
-    endpointId: endpoint,
-    before: beforeOf(filters),
-    limit: PAGE_ROWS,
-  }
 }
 
 function EventFilters({ form }: { form: FormState }) {

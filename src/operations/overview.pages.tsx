@@ -6,7 +6,8 @@ import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { shared } from '../console/shared.ts'
 import type { PageEnv } from '../console/viewer.ts'
-import type { createTroubledEndpoints, TroubledEndpoint } from '../endpoints/troubled-endpoints.ts'
+import { EndpointState } from '../endpoints/endpoint-list.pages.tsx'
+import type { Endpoints, FoundEndpoint } from '../endpoints/endpoints.ts'
 import { BACKLOG_COUNTED_MAX, type Backlog, type createBacklog } from './backlog.ts'
 import type { createRunnerList, ListedRunner } from './runner-list.ts'
 
@@ -18,7 +19,7 @@ interface Overview {
   rates: AttemptRates
   backlog: Backlog
   runners: ListedRunner[]
-  troubled: TroubledEndpoint[]
+  troubled: FoundEndpoint[]
 }
 
 export interface OverviewPages {
@@ -26,7 +27,7 @@ export interface OverviewPages {
   ratesOf: ReturnType<typeof createAttemptRates>
   backlogOf: ReturnType<typeof createBacklog>
   listRunners: ReturnType<typeof createRunnerList>
-  troubledEndpoints: ReturnType<typeof createTroubledEndpoints>
+  lists: { endpoints: Pick<Endpoints, 'troubled'> }
 }
 
 export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void {
@@ -39,7 +40,7 @@ async function readOverview(pages: OverviewPages): Promise<Overview> {
     pages.ratesOf({ minutes: HOUR_MINUTES, stepMinutes: 1 }),
     pages.backlogOf(),
     pages.listRunners(),
-    pages.troubledEndpoints(),
+    pages.lists.endpoints.troubled(),
   ])
   return { rates, backlog, runners, troubled }
 }
@@ -156,7 +157,7 @@ function FirstSteps() {
   )
 }
 
-function Troubled({ endpoints }: { endpoints: TroubledEndpoint[] }) {
+function Troubled({ endpoints }: { endpoints: FoundEndpoint[] }) {
   if (endpoints.length === 0) return <p>None: the last attempt of every endpoint succeeded.</p>
   return (
     <Table
@@ -170,10 +171,8 @@ function Troubled({ endpoints }: { endpoints: TroubledEndpoint[] }) {
           </td>
           <td>{endpoint.tenantKey}</td>
           <td>
-            <Badge of={endpoint.state} />{' '}
-            {endpoint.circuitOpenedAt && <Badge of="open" label="circuit open" />}
-            {endpoint.unreadableSince && <Badge of="open" label="secret unreadable" />}
-            {endpoint.disabledReason && <div class="muted">{endpoint.disabledReason}</div>}
+            <EndpointState {...endpoint} />
+            {endpoint.disabled_reason && <div class="muted">{endpoint.disabled_reason}</div>}
           </td>
           <td class="number">{endpoint.failures}</td>
           <td class="number">{endpoint.refusals}</td>

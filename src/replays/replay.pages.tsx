@@ -1,7 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { z } from 'zod'
-import { auditName } from '../access/caller.ts'
 import {
   CheckboxField,
   FormMistake,
@@ -15,7 +14,7 @@ import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
-import { beforeOf, CLASS_CHOICES, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { CLASS_CHOICES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { eventTypesOf } from '../endpoints/endpoint.form.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
@@ -52,10 +51,7 @@ export function addReplayPages(app: Hono<PageEnv>, pages: ReplayPages): void {
   const { managing } = pages.owners.replays
   app.get('/replays', (c) => showList(c, pages))
   app.post('/replays', requireScope('manage'), (c) => start(c, pages))
-  app.post(
-    '/replays/:id/cancel',
-    managing((c, thing) => cancel(c, thing, pages)),
-  )
+  app.post('/replays/:id/cancel', managing(pages, cancel))
 }
 
 async function start(c: C, pages: ReplayPages) {
@@ -85,17 +81,17 @@ async function begin(
   values: Record<string, string>,
   isPreview: boolean,
 ): Promise<number | null> {
-  const { caller } = c.get('viewer')
+  const { caller, who } = c.get('viewer')
   const { preview, ...request } = parseSettings(replayInput, bodyOf(values, isPreview))
   return await access(caller, 'manage', values['tenant'] ?? '', async ({ key }) => {
     if (preview) return await replays.preview(key, request as ReplayRequest)
-    await replays.start(key, request as ReplayRequest, auditName(caller))
+    await replays.start(key, request as ReplayRequest, who)
     return null
   })
 }
 
 async function cancel(c: C, { id, tenant }: Owned<ReplayId>, { replays }: ReplayPages) {
-  await replays.cancel(tenant.id, id, auditName(c.get('viewer').caller))
+  await replays.cancel(tenant.id, id, c.get('viewer').who)
   return c.redirect(PATH, 303)
 }
 
@@ -107,8 +103,8 @@ interface Sent {
 
 async function showList(c: C, { render, tenants, lists }: ReplayPages, { form, count }: Sent = {}) {
   const { form: asked, filters } = await readFilters(c, tenants)
-  const page = filters && { limit: PAGE_ROWS + 1, before: beforeOf<ReplayId>(filters) }
-  const { shown, next } = pageOf(page ? await lists.replays.list(filters.tenantId, page) : [])
+  const page = filters && queryOf<ReplayId>(filters, PAGE_ROWS + 1)
+  const { shown, next } = pageOf(page ? await lists.replays.list(page.tenantId, page) : [])
   const mayAct = c.get('viewer').may('manage')
   const isWrong = form !== undefined && Object.keys(form.mistakes).length > 0
   return render(

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
-import { FORM_BYTES_MAX, SIGN_IN_BYTES_MAX } from '../console/form-bounds.ts'
+import { FORM_BYTES_MAX, SIGN_IN_BYTES_MAX } from '../console/forms.ts'
 import { MATCH_PATH, matchBytesMax } from '../events/endpoint-match.routes.ts'
 import { ENVELOPE_BYTES, PUBLISH_PATH } from '../events/publish.routes.ts'
 import { BATCH_PATH, batchBytesMax } from '../events/publish-batch.routes.ts'

@@ -8,7 +8,6 @@ import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createSentBody } from '../deliveries/sent-body.ts'
-import { createTroubledEndpoints } from '../endpoints/troubled-endpoints.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import { createTestEvents } from '../events/test-events.ts'
@@ -88,7 +87,6 @@ function consoleOptions(
     ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
-    troubledEndpoints: createTroubledEndpoints({ database }),
     auditLog: createAuditLog({ database }),
   }
 }

@@ -14,18 +14,19 @@ export interface Owned<Id extends string> {
   tenant: { id: TenantId; key: string }
 }
 
-type Handler<Id extends string> = (
+export type HandlerOf<Id extends string, Pages> = (
   c: Context<PageEnv>,
   thing: Owned<Id>,
+  pages: Pages,
 ) => Response | Promise<Response>
 type Answer = (c: Context<PageEnv>) => Promise<Response>
 
 /** Pages about the one thing whose id is `:id` in their path. Each runs in the scope of its tenant. */
 export interface PagesOf<Id extends string> {
   /** Of what is shown. */
-  reading(handler: Handler<Id>): Answer
+  reading<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
   /** Of what acts, and of forms that lead there: held to what the API holds a caller with the scope `manage` to. */
-  managing(handler: Handler<Id>): Answer
+  managing<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
 }
 
 /**
@@ -40,15 +41,15 @@ export function createOwners(options: {
 }) {
   const { database, inTenant, access } = options
   const pagesOf = <Id extends string>(table: OwnedTable, id: z.ZodType<Id>): PagesOf<Id> => ({
-    reading: (handler) => async (c) => {
+    reading: (pages, handler) => async (c) => {
       const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
-      return await inTenant(thing.tenant.id, () => handler(c, thing))
+      return await inTenant(thing.tenant.id, () => handler(c, thing, pages))
     },
-    managing: (handler) => async (c) => {
+    managing: (pages, handler) => async (c) => {
       const viewer = viewerWith(c, 'manage')
       const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
       const { key } = thing.tenant
-      return await access(viewer.caller, 'manage', key, async () => handler(c, thing))
+      return await access(viewer.caller, 'manage', key, async () => handler(c, thing, pages))
     },
   })
   return {

@@ -1,6 +1,5 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { auditName } from '../access/caller.ts'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -129,12 +128,12 @@ async function rename(c: C, pages: TenantPages) {
 }
 
 async function suspend(c: C, { tenantOperations }: TenantPages) {
-  await tenantOperations.suspend(keyOf(c), auditName(c.get('viewer').caller))
+  await tenantOperations.suspend(keyOf(c), c.get('viewer').who)
   return c.redirect(`${pathOf(keyOf(c))}?said=suspended`, 303)
 }
 
 async function resume(c: C, { tenantOperations }: TenantPages) {
-  await tenantOperations.resume(keyOf(c), auditName(c.get('viewer').caller))
+  await tenantOperations.resume(keyOf(c), c.get('viewer').who)
   return c.redirect(`${pathOf(keyOf(c))}?said=resumed`, 303)
 }
 
