@@ -15,6 +15,10 @@ export interface HeldJobs {
   fetched(jobIds: readonly string[]): void
   /** Jobs were completed, failed or returned, and the database has said so. */
   released(jobIds: readonly string[]): void
+  /** The job is gone already: its finish has removed it. */
+  removed(jobId: string): void
+  /** Those of the jobs that are still there to be given back; forgets the others. */
+  stillThere(jobIds: readonly string[]): string[]
   /** How many it holds. */
   count(): number
 }
@@ -33,6 +37,8 @@ export interface HeldJobs {
  */
 export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
   const held = new Set<string>()
+  /** Until graphile-worker gives them back, which is when their tasks have ended. */
+  const gone = new Set<string>()
   let isInDoubt = false
   let lookedAt = performance.now()
 
@@ -58,6 +64,11 @@ export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
     released(jobIds) {
       for (const id of jobIds) held.delete(id)
     },
+    removed(jobId) {
+      held.delete(jobId)
+      gone.add(jobId)
+    },
+    stillThere: (jobIds) => jobIds.filter((id) => !gone.delete(id)),
     count: () => held.size,
   }
 }

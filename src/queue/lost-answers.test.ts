@@ -27,7 +27,6 @@ const STATEMENTS = [
   'get_job',
   'postrider_claim',
   'postrider_finish',
-  'complete_held',
 ]
 for (const statement of STATEMENTS) {
   t.test(`an answer to ${statement} that is lost loses nothing`, async (t) => {

@@ -289,6 +289,28 @@ t.test('an error that is no outage is passed on at once', async (t) => {
   client.release()
 })
 
+t.test('a job that its finish has removed is completed without a statement', async (t) => {
+  const held = heldJobs()
+  const client = await start(t, { heldJobs: held }).connect()
+  const complete = (ids: string[]) =>
+    client.query({ name: 'complete_jobs/graphile_worker', text: 'is never sent', values: [ids] })
+  const [gone, there] = [await addJob(HOLDER), await addJob(HOLDER)]
+  held.fetched([gone, there])
+  held.removed(gone)
+  t.equal(held.count(), 1)
+  t.equal((await complete([gone])).rowCount, 0)
+  t.equal(await holderOf(gone), HOLDER, 'nothing was asked of the database')
+
+  held.removed(gone)
+  await complete([gone, there])
+  t.equal(await holderOf(there), undefined)
+  t.equal(await holderOf(gone), HOLDER)
+  await complete([gone])
+  t.equal(await holderOf(gone), undefined, 'it is forgotten once it was told')
+  t.equal(held.count(), 0)
+  client.release()
+})
+
 t.test('connecting is tried again until the server is back', async (t) => {
   const refusing = new pg.Pool({ host: '127.0.0.1', port: 1 })
   const retried = Promise.withResolvers<void>()

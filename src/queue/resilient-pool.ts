@@ -132,6 +132,9 @@ async function fetch(client: PoolClient, query: QueryConfig, { heldJobs, bell }:
   }
 }
 
+/** Of jobs that their own finish has removed. */
+const NOTHING_TO_DO = { rows: [], rowCount: 0 }
+
 async function release(
   client: PoolClient,
   name: string,
@@ -139,7 +142,9 @@ async function release(
   jobIds: string[],
   detours: Detours,
 ) {
-  const statement = name.startsWith('complete') ? completeHeld(jobIds, detours.holder) : query
+  const remaining = detours.heldJobs.stillThere(jobIds)
+  if (remaining.length === 0) return NOTHING_TO_DO
+  const statement = name.startsWith('complete') ? completeHeld(remaining, detours.holder) : query
   const result = await orElsewhere(client, statement, detours)
   detours.heldJobs.released(jobIds)
   return result

@@ -168,6 +168,84 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(delivery.run_at, delivery.next_attempt_at)
   })
 
+  const jobsOf = async (deliveryId: string) =>
+    (
+      await pool.query(
+        `select id::text, key, (payload->>'n')::int as number, locked_by from graphile_worker._private_jobs
+         where payload->>'d' = $1 order by id`,
+        [deliveryId],
+      )
+    ).rows
+
+  /** A delivery that is being sent, with the job that the runner has for it. */
+  const sending = async ({ tenant, runner, claim }: Awaited<ReturnType<typeof bundle>>) => {
+    const delivery = await deliveryOf(await tenant.publish())
+    const [job] = await jobsOf(delivery.id)
+    await pool.query(
+      'update graphile_worker._private_jobs set locked_by = $2, locked_at = now(), attempts = 1 where id = $1',
+      [job.id, runner],
+    )
+    return { id: delivery.id, jobId: job.id as string, claimed: await claim(wakeUp(delivery)) }
+  }
+
+  t.test('a finish removes the job of its runner together with the claim', async (t) => {
+    const work = await bundle()
+    for (const [nextInSeconds, state, jobs] of [
+      [null, 'delivered', []],
+      [60, 'pending', [{ number: 2, locked_by: null }]],
+    ] as const) {
+      const { id, jobId, claimed } = await sending(work)
+      const result = state === 'delivered' ? delivered : answer()
+      t.equal(await work.finish({ ...finishing(claimed, result, nextInSeconds), jobId }), state)
+      t.match(await jobsOf(id), jobs)
+      t.equal((await jobsOf(id)).length, jobs.length, `${state}: none is left behind`)
+    }
+  })
+
+  t.test('of a delivery that was cancelled meanwhile it removes the job too', async (t) => {
+    const work = await bundle()
+    const { id, jobId, claimed } = await sending(work)
+    await pool.query('select postrider.cancel($1)', [id])
+    t.match(await jobsOf(id), [{ key: null }], 'inert, and in the hands of its runner')
+    t.equal(await work.finish({ ...finishing(claimed, delivered, null), jobId }), 'cancelled')
+    t.same(await jobsOf(id), [])
+  })
+
+  t.test(
+    'a finish that comes too late removes nothing, and tells nobody that it did',
+    async (t) => {
+      const work = await bundle()
+      const removed: string[] = []
+      const finish = createFinish(pool, {
+        disableAfterSeconds: 5 * 86_400,
+        onJobRemoved: (jobId) => removed.push(jobId),
+      })
+      const { id, jobId, claimed } = await sending(work)
+      const finished = { ...finishing(claimed, delivered, null), jobId }
+      await pool.query(
+        "select postrider.reopen_deliveries(array[$1::uuid], array[null], array[now()], 'manual')",
+        [id],
+      )
+      const before = await jobsOf(id)
+      t.equal(await finish(finished), 'stale')
+      t.same(await jobsOf(id), before)
+      t.same(removed, [])
+
+      const other = await sending(work)
+      const twice = { ...finishing(other.claimed, delivered, null), jobId: other.jobId }
+      t.equal(await finish(twice), 'delivered')
+      t.equal(await finish(twice), 'already')
+      t.same(removed, [other.jobId])
+    },
+  )
+
+  t.test('a finish of a program that names no job leaves it to be completed', async (t) => {
+    const work = await bundle()
+    const { id, jobId, claimed } = await sending(work)
+    t.equal(await work.finish(finishing(claimed, delivered, null)), 'delivered')
+    t.match(await jobsOf(id), [{ id: jobId, locked_by: work.runner }])
+  })
+
   t.test('a failed attempt has its reason, of a closed set, next to the words', async (t) => {
     const { tenant, claim, finish } = await bundle()
     for (const reason of ATTEMPT_REASONS) {

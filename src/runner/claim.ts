@@ -12,6 +12,8 @@ export interface WakeUp {
   deliveryId: DeliveryId
   /** Number of the job among those of its delivery; only the newest can claim. */
   dueAttempt: number
+  /** The job itself, which its finish removes. Default: whoever has it completes it. */
+  jobId?: string
 }
 
 /** A delivery that this runner may send once, under the fence of `attemptId`. */

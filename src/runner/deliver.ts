@@ -69,10 +69,12 @@ export function createDeliver(deps: DeliverDependencies) {
     if (!claimed) return null
 
     const span = startAttemptSpan(deps.tracing, claimed)
-    const attempted = await attempt(deps, claimed, span, signal).catch((error: unknown) => {
-      span?.end({}, 'not finished')
-      throw error
-    })
+    const attempted = await attempt(deps, { ...claimed, jobId: wakeUp.jobId }, span, signal).catch(
+      (error: unknown) => {
+        span?.end({}, 'not finished')
+        throw error
+      },
+    )
     if (attempted.verdict === 'stale') throw new AttemptStale(claimed.deliveryId)
     return attempted.result
   }
@@ -80,14 +82,14 @@ export function createDeliver(deps: DeliverDependencies) {
 
 async function attempt(
   deps: DeliverDependencies,
-  claimed: Claimed,
+  claimed: Claimed & Pick<Finished, 'jobId'>,
   span: OpenSpan | null,
   signal?: AbortSignal,
 ): Promise<{ result: AttemptResult; verdict: Verdict }> {
   const result = await sendClaimed(deps, claimed, span, signal)
   const nextInSeconds = decide(deps, claimed, result)
-  const { deliveryId, attemptId } = claimed
-  const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds })
+  const { deliveryId, attemptId, jobId } = claimed
+  const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds, jobId })
 
   const attempted = describe(claimed, result, verdict, nextInSeconds)
   deps.log(attempted)

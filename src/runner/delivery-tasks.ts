@@ -22,6 +22,8 @@ export interface DeliveryTasksOptions extends RunnerOptions {
   pool: Pool
   runnerId: string
   presence: Presence
+  /** Hears of the jobs that a finish has removed. */
+  onJobRemoved(jobId: string): void
   send: Sender['send']
   /** Set for what was put off. */
   alarm: Alarm
@@ -59,9 +61,9 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   const replan = createReplan({ pool, rateLimiter, snooze, limitsOf: limitsNow })
 
   return {
-    async [DELIVER_TASK](payload, { abortSignal }) {
+    async [DELIVER_TASK](payload, { abortSignal, job }) {
       const { d: deliveryId, n: dueAttempt, e: id, r = null } = deliverPayload.parse(payload)
-      const wakeUp = { deliveryId, dueAttempt }
+      const wakeUp = { deliveryId, dueAttempt, jobId: job.id }
       if (id) await limited(wakeUp, id, r, abortSignal)
       else await deliver(wakeUp, abortSignal)
     },
@@ -81,6 +83,7 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
     claim: (wakeUp) => options.presence.established().then(() => claim(wakeUp)),
     send: options.send,
     finish: createFinish(pool, {
+      onJobRemoved: options.onJobRemoved,
       disableAfterSeconds: options.disableAfterSeconds,
       outageMsMax: options.outageMsMax,
       onRetry: (error) => log.warn({ err: error, step: 'finish' }, 'database.retried'),

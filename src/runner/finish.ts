@@ -19,6 +19,8 @@ export interface Finished {
   result: AttemptResult
   /** Seconds until the next attempt, `null` = none. */
   nextInSeconds: number | null
+  /** The job that led to it, to be removed. */
+  jobId?: string | undefined
 }
 
 /** The delivery's new state; `stale`: another runner had taken over; `already`: finished before. */
@@ -37,10 +39,12 @@ export interface FinishOptions {
   /** How long an outcome is kept while the database is away; default ten minutes. */
   outageMsMax?: number | undefined
   onRetry?: (error: unknown) => void
+  /** The job that led to the attempt is gone. */
+  onJobRemoved?: (jobId: string) => void
 }
 
 /**
- * Makes the finish step: writes attempt, delivery and next job in one transaction.
+ * Makes the finish step: writes attempt and delivery, removes the job and adds the next one, in one transaction.
  *
  * Finishing twice is harmless, so the statement is repeated through outages: an answer that a receiver has
  * given is not forgotten because Postgres restarts. Concurrent finishes go as one statement; when Postgres
@@ -62,7 +66,12 @@ export function createFinish(pool: Pool, options: FinishOptions) {
         return Promise.all(finished.map((one) => persistently([one]).then(verdictOf, asError)))
       }),
   })
-  return (finished: Finished): Promise<Verdict> => batcher.add(finished)
+  return async (finished: Finished): Promise<Verdict> => {
+    const verdict = await batcher.add(finished)
+    const isSettled = verdict !== 'stale' && verdict !== 'already'
+    if (finished.jobId !== undefined && isSettled) options.onJobRemoved?.(finished.jobId)
+    return verdict
+  }
 }
 
 const verdictOf = ([verdict]: Verdict[]): Verdict => verdict ?? 'already'
@@ -85,7 +94,7 @@ async function finishMany(
 }
 
 /** The composite type postrider.attempt_result. */
-function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds }: Finished) {
+function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds, jobId }: Finished) {
   return {
     delivery_id: deliveryId,
     attempt_id: attemptId,
@@ -103,5 +112,6 @@ function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds }: Finis
     response_headers: result.responseHeaders,
     response_body: result.responseBody,
     next_in_seconds: nextInSeconds,
+    job_id: jobId,
   }
 }

@@ -145,6 +145,10 @@ comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoi
 
 -- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
 --
+-- The job that the runner has goes with the claim, so there is no moment with one and without the other, and nothing is
+-- left for the runner to complete. By its id, whoever holds it by then: if the runner was found dead, another may have
+-- fetched it, and will claim with a number that is not the newest any more. Ids are never used again.
+--
 -- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using up the
 -- retry schedule; one that a fault of ours interrupted uses it up, so that the delivery ends. One that was cancelled
 -- while its attempt was on the wire stays so.
@@ -185,9 +189,15 @@ begin
     where d.id = any (ids) and d.id between low and high and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.job_id
+  ),
+  removed as (
+    delete from graphile_worker._private_jobs j where j.id = any (array(select s.job_id from settled s))
   )
-  select coalesce(array_agg(row(s.*)::postrider.settled_delivery), '{}') into settled from settled s;
+  select coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
+    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger)::postrider.settled_delivery), '{}')
+  into settled
+  from settled s;
 
   perform postrider.enqueue(
     array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), array_agg(s.endpoint_id),
