@@ -14,6 +14,9 @@ const ANSWER_MS_MAX = 5_000
 const RECONNECT_MS = 500
 /** The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours. */
 const SESSION_SETTINGS = {
+  // What this session writes may be forgotten (docs/reliability.md): heartbeats come every second, a runner that is not
+  // registered registers again, and the dead are found again. Waiting for a standby that is away, nobody would live.
+  synchronous_commit: 'off',
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',

@@ -6,9 +6,11 @@ import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { missing } from '../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
 import { startReplicatedPostgres } from '../testing/servers/standby.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
+import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
 const { primary, standby, setSynchronous } = await startReplicatedPostgres(t)
 const { pool } = primary
@@ -164,4 +166,37 @@ t.test('a session that waits for more than the disk of the standby goes on doing
   const { rows } = await client.query('show synchronous_commit')
   await client.query('commit')
   t.strictSame(rows, [{ synchronous_commit: 'remote_apply' }])
+})
+
+t.test('what may be forgotten goes on while no standby answers', async (t) => {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const runner = await startService(t, 'runner', { DATABASE_URL: primary.url, LOG_LEVEL: 'info' })
+  await runner.line('runner.started')
+  await pool.query(
+    "select postrider.publish($1, 'a', '1', deliver_at => now() + interval '1 hour')",
+    [tenant.key],
+  )
+  const unsafe = new pg.Client(primary.url)
+  await unsafe.connect()
+  t.teardown(() => unsafe.end())
+  await unsafe.query('set synchronous_commit = off')
+  await withoutStandby(async () => {
+    await pool.query('select postrider.share_queue(), postrider.analyze_queue()')
+    const { rows } = await unsafe.query('select clock_timestamp() as now')
+    await untilHolds(pool, 'select bool_or(seen_at > $1) as holds from postrider.runner', [
+      rows[0].now,
+    ])
+    await unsafe.query('update graphile_worker._private_jobs set run_at = now()')
+    await untilHolds(
+      pool,
+      'select count(*) = 1 as holds from graphile_worker.jobs where locked_at is not null',
+    )
+    await untilItWaits() // the claim, without which nothing is sent
+    t.equal(receiver.requests.length, 0)
+  })
+  await receiver.received(1)
+  t.equal(await runner.stop(), 0)
 })

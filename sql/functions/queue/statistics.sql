@@ -21,6 +21,7 @@ begin
   if living < 500 or living < 4 * believed then
     return false;
   end if;
+  perform postrider.make_commit_forgettable(); -- a crash resets what it goes by, too
   analyze graphile_worker._private_jobs;
   return true;
 exception when lock_not_available then

@@ -32,6 +32,16 @@ $$;
 comment on function postrider.make_commit_durable() is
   'Has the commit of this transaction wait for the disk and for the synchronous standby, if there is one, whatever the role or database was given; more than that stays as it is.';
 
+create or replace function postrider.make_commit_forgettable() returns void
+language plpgsql
+as $$
+begin
+  perform pg_catalog.set_config('synchronous_commit', 'off', true);
+end
+$$;
+comment on function postrider.make_commit_forgettable() is
+  'Has the commit of this transaction wait for nothing: a crash or a failover may forget it. For what is done again anyway (docs/reliability.md).';
+
 -- A transaction that writes nothing waits for nothing, and what it has read may be on this server only: the wait of
 -- that commit was cancelled, or ended with the server. A message in the log of changes is the least that can
 -- be written; it changes no row.
