@@ -1,27 +1,20 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
-import {
-  createDeliveries,
-  type DeliverySearch,
-  type FoundDelivery,
-} from '../deliveries/deliveries.ts'
-import { createEndpoints } from '../endpoints/endpoints.ts'
+import type { DeliverySearch, FoundDelivery } from '../deliveries/deliveries.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createDatabase, createPool } from '../postgres/pool.ts'
 import { createScan } from '../postgres/scan.ts'
-import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { createWork } from '../testing/data/work.ts'
 import { recordQueries } from '../testing/queries.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createEvents } from './events.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const recorded = recordQueries(pool)
 const database = createDatabase(recorded.pool)
-const deliveries = createDeliveries({ database, attempts: { listOf: async () => [] } })
-const events = createEvents({ database })
+const { deliveries, endpoints, events } = createTestServices(recorded.pool)
 const FIRST = { limit: 10, before: null }
 
 /** A tenant with one delivered and one failed delivery. */
@@ -141,8 +134,6 @@ t.test('no page reads through all deliveries or attempts, however they are store
   await createAttemptRates({ database })({ minutes: 60, stepMinutes: 1 })
   await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
   await createBacklog({ database })()
-  const secrets = {} as EndpointSecrets
-  const endpoints = createEndpoints({ database, secrets })
   await endpoints.troubled()
   await endpoints.countOpen(tenantId, endpointId)
   const plain = await recorded.explain(pool)

@@ -3,8 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
 import { connectRedis, type Redis } from '../redis/redis.ts'
-import { startTracing } from '../tracing/start-tracing.ts'
-import type { Tracing } from '../tracing/tracing.ts'
+import type { Tracing, TracingOptions } from '../tracing/tracing.ts'
 
 /** What there is one of in a process, whatever it serves. */
 export interface SharedParts {
@@ -29,4 +28,14 @@ export async function createSharedParts(config: Config, log: Log): Promise<Share
     await Promise.all([redis.stop(), tracing?.stop()])
   }
   return { log, redis, metrics, tracing, stop }
+}
+
+/** Null where no receiver is configured: nothing of OpenTelemetry is loaded then, and no span costs anything. */
+export async function startTracing(
+  options: Omit<TracingOptions, 'endpoint'> & { endpoint: string | undefined },
+): Promise<Tracing | null> {
+  const { endpoint } = options
+  if (endpoint === undefined) return null
+  const { createTracing } = await import('../tracing/otlp.ts')
+  return createTracing({ ...options, endpoint })
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startTracing } from './start-tracing.ts'
+import { startTracing } from '../service/shared-parts.ts'
 import { partsOf, readTraceContext } from './tracing.ts'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
