@@ -226,17 +226,19 @@ t.test('the queue is as long as permits get free in a second', async (t) => {
 for (const [holdMs, patienceMs] of [
   [10, 250],
   [600, 600],
-  [3_000, 1_000],
+  [3_000, 999],
 ] as const) {
   t.test(
-    `where permits are held for ${holdMs} ms, nobody waits once none was given back for ${patienceMs} ms`,
+    `where permits are held for ${holdMs} ms, one still waits when none was given back for ${patienceMs} ms`,
     async (t) => {
       const { permits, clock } = full(holdMs)
       clock.ms += patienceMs
       const last = permits.acquireSoon('a')
       t.ok(last instanceof Promise)
-      clock.ms += 1
-      t.match(permits.acquireSoon('a'), { release: null })
+      if (patienceMs < 999) {
+        clock.ms += 1
+        t.match(permits.acquireSoon('a'), { release: null }, 'and nobody after that')
+      }
       await last
     },
   )
@@ -260,7 +262,7 @@ t.test(
     clock.ms += 20
     first?.release('answered', 20)
     t.ok((await waiting[0])?.release)
-    clock.ms += 1_001
+    clock.ms += 251
     t.match(permits.acquireSoon('a'), { release: null })
     const others = await Promise.all(waiting.slice(2))
     t.ok(others.every(({ retryInMs }) => retryInMs !== null))
@@ -289,4 +291,70 @@ t.test('that it is slow is known for an hour', async (t) => {
   clock.ms += 3_600_000
   t.equal(fill().length, 2)
   t.ok(permits.isSlow('a'))
+})
+
+t.test('while nothing is given back, more and more are let in, up to a tenth of all', async (t) => {
+  const { fill, clock } = bundle()
+  fill()
+  const more: number[] = []
+  for (const ms of [999, 1, 1_000, 1_000, 1_000, 1_000, 60_000]) {
+    clock.ms += ms
+    more.push(fill().length)
+  }
+  t.strictSame(more, [0, 1, 2, 4, 8, 6, 0], 'with the first four, 25')
+})
+
+t.test('its own limit stays the bound meanwhile', async (t) => {
+  const { fill, clock } = bundle()
+  t.equal(fill('a', 4).length, 4)
+  clock.ms += 60_000
+  t.equal(fill('a', 4).length, 0)
+})
+
+// Issue 14, 7: of a receiver that hangs with some events no other event arrived within 14 s.
+t.test(
+  'requests that hang take no part of the share once one begun later is answered',
+  async (t) => {
+    const { fill, clock } = bundle()
+    const hanging = fill()
+    clock.ms += 1_000
+    const [scout] = fill()
+    clock.ms += 10
+    scout?.release('answered', 10)
+    t.equal(
+      hanging.every(({ isOvertaken }) => isOvertaken()),
+      true,
+    )
+    t.equal(fill().length, 5)
+  },
+)
+
+t.test('and they make it no smaller', async (t) => {
+  const { fill, grown, clock } = bundle()
+  const [hanging, ...others] = fill()
+  clock.ms += 1
+  for (const { release } of others) release('answered', 1)
+  clock.ms += 1
+  fill()[0]?.release('answered', 1)
+  clock.ms += 15_000
+  hanging?.release('hung')
+  t.ok(grown().length > 4)
+})
+
+t.test('one that hangs alone halves it, as does one that took no request', async (t) => {
+  for (const result of ['hung', 'timeout'] as const) {
+    const { fill, clock } = bundle()
+    const [first, ...others] = fill()
+    clock.ms += 1
+    if (result === 'timeout') {
+      for (const { release } of others) release('other')
+      clock.ms += 1
+      const [later, ...rest] = fill()
+      later?.release('answered', 1)
+      for (const { release } of rest) release('other')
+    } else for (const { release } of others) release('answered', 1)
+    clock.ms += 15_000
+    first?.release(result)
+    t.ok(fill().length < 4, result)
+  }
 })

@@ -13,6 +13,14 @@ import {
 
 /** Of a runner's permits one endpoint may take so many, however well it answers: 210 of 250. */
 const SHARE_MAX = 0.84
+/** Who found none for so long, because nothing was given back, gets one more to find out whether all events hang. */
+const QUIET_MS = 1_000
+/** Doubled with each such time, up to so many of a runner's permits: 25 of 250. */
+const SHARE_QUIET_MAX = 0.1
+/** A request hangs when it has taken so long, and one that was begun after it is answered. */
+const HANGING_MS = 1_000
+/** And so many times as long as usual. */
+const HANGING_HOLDS = 4
 /** A receiver that takes so long keeps a permit from others. */
 const SLOW_MS = 10_000
 /** An endpoint that nothing was sent to for so long begins again; its connections are closed by then. */
@@ -27,8 +35,10 @@ export type ReleaseResult =
   | 'failed'
   /** It answered that it is too much, or after it had let the connection wait. */
   | 'busy'
-  /** It held its permit until the time was over. */
+  /** It held its permit until the time was over, and took no request. */
   | 'timeout'
+  /** The same, but it had taken the request. */
+  | 'hung'
   /** It refused or cut the connection. */
   | 'refused'
   /** It did not get so far. */
@@ -37,8 +47,16 @@ export type ReleaseResult =
 /** @param tookMs of it, what the receiver took; all the time when left out */
 type Release = (result: ReleaseResult, tookMs?: number) => void
 
-/** A permit, to be given back once; or none, and when to try again. */
-export type Acquired = { release: Release; retryInMs: null } | { release: null; retryInMs: number }
+export interface Permit {
+  /** To be called once. */
+  release: Release
+  /** Whether the endpoint has answered one that was begun later: that it hangs is then due to what was sent. */
+  isOvertaken(): boolean
+  retryInMs: null
+}
+
+/** A permit, or none, and when to try again. */
+export type Acquired = Permit | { release: null; retryInMs: number }
 
 interface Taken {
   since: number
@@ -50,6 +68,8 @@ interface Endpoint extends WaitQueue {
   inFlight: Set<Taken>
   /** The last that got so far timed out, or took long. */
   isSlow: boolean
+  /** When the request was begun that was begun the latest of those that were answered. */
+  answeredSince: number
 }
 
 const newEndpoint = (now: number): Endpoint => ({
@@ -57,6 +77,7 @@ const newEndpoint = (now: number): Endpoint => ({
   share: newShare(now),
   inFlight: new Set(),
   isSlow: false,
+  answeredSince: Number.NEGATIVE_INFINITY,
 })
 
 /** The permits that one endpoint may take in this process now, and those that it has taken. */
@@ -87,6 +108,10 @@ export interface EndpointPermitsOptions {
  * An endpoint begins with a few permits; its share of them grows while it answers well and shrinks when it does
  * not (share.ts), up to most of them. Those in flight beyond a share that has shrunk stay; nobody is let in
  * until they are fewer.
+ *
+ * A receiver may hang with some events and answer all others at once. While nothing is given back, more and more are let
+ * in, up to a tenth of the permits, so that others get there. Once one of those is answered, what was begun before it and
+ * still hangs takes no part of the share, nor makes it smaller.
  *
  * Who finds no permit is told when to try again: as many as permits are likely to be free at that time,
  * in the order in which they asked. That is a hint and no reservation.
@@ -177,13 +202,24 @@ export class EndpointPermits {
   }
 
   #takeIfFree(id: string, endpoint: Endpoint, max: number): Acquired | null {
-    if (endpoint.inFlight.size >= Math.min(this.#shareOf(endpoint), max)) return null
+    const { size } = endpoint.inFlight
+    const isFree =
+      size < Math.min(this.#max, max) &&
+      size - hangingIn(endpoint, this.#now()) < this.#shareWhileQuiet(endpoint)
+    if (!isFree) return null
     const taken = { since: this.#now() }
     if (endpoint.inFlight.size === 0) endpoint.movedAt = taken.since
     endpoint.inFlight.add(taken)
     const release: Release = (result, tookMs = this.#now() - taken.since) =>
       this.#release(id, endpoint, taken, { result, tookMs })
-    return { release, retryInMs: null }
+    return { release, isOvertaken: () => isOvertaken(taken, endpoint), retryInMs: null }
+  }
+
+  #shareWhileQuiet(endpoint: Endpoint): number {
+    const share = this.#shareOf(endpoint)
+    const times = Math.floor((this.#now() - endpoint.movedAt) / QUIET_MS)
+    const most = Math.floor(this.#options.concurrency * SHARE_QUIET_MAX)
+    return Math.max(share, Math.min(share + 2 ** times - 1, most))
   }
 
   #release(
@@ -193,10 +229,12 @@ export class EndpointPermits {
     { result, tookMs }: Pick<Left, 'result' | 'tookMs'>,
   ): void {
     const before = this.#shareOf(endpoint)
-    const isFull = endpoint.inFlight.size >= before
-    if (!endpoint.inFlight.delete(taken)) return
     const now = this.#now()
-    settle(endpoint, { result, tookMs, isFull, since: taken.since, now, max: this.#max })
+    const isFull = endpoint.inFlight.size - hangingIn(endpoint, now) >= before
+    if (!endpoint.inFlight.delete(taken)) return
+    if (result !== 'hung' || !isOvertaken(taken, endpoint)) {
+      settle(endpoint, { result, tookMs, isFull, since: taken.since, now, max: this.#max })
+    }
     const share = this.#shareOf(endpoint)
     if (TROUBLE.has(result) && share < before) {
       this.#options.onShrunk?.({ endpointId, result, before, share })
@@ -215,7 +253,9 @@ interface Left {
   max: number
 }
 
-const TROUBLE: ReadonlySet<ReleaseResult> = new Set(['busy', 'timeout', 'refused'])
+const TIMEOUTS: ReadonlySet<ReleaseResult> = new Set(['timeout', 'hung'])
+const TROUBLE: ReadonlySet<ReleaseResult> = new Set(['busy', 'refused', ...TIMEOUTS])
+const ANSWERS: ReadonlySet<ReleaseResult> = new Set(['answered', 'failed'])
 /** Holds a permit only as long as it takes to be told. */
 const UNHELD: ReadonlySet<ReleaseResult> = new Set(['refused', 'other'])
 
@@ -223,17 +263,32 @@ function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }:
   const { share, inFlight } = endpoint
   endpoint.movedAt = now
   if (!UNHELD.has(result)) learnHold(endpoint, now - since)
-  if (result !== 'other') endpoint.isSlow = result === 'timeout' || tookMs >= SLOW_MS
+  if (result !== 'other') endpoint.isSlow = TIMEOUTS.has(result) || tookMs >= SLOW_MS
+  if (ANSWERS.has(result)) endpoint.answeredSince = Math.max(endpoint.answeredSince, since)
   if (TROUBLE.has(result)) shrink(share, since, now)
   // The queue was as long as an endpoint that does not answer made it.
   if (result === 'answered' && !share.hasAnswered) endpoint.nextTryAt = 0
-  if (result !== 'timeout' && !UNHELD.has(result)) share.hasAnswered = true
+  if (!TIMEOUTS.has(result) && !UNHELD.has(result)) share.hasAnswered = true
   if (result !== 'answered' || !isFull) return
   const before = share.size
-  const [oldest] = inFlight
+  const oldest = [...inFlight][hangingIn(endpoint, now)]
   grow(share, { tookMs, now, oldestAt: oldest?.since ?? now, max })
   // It is as long as a smaller share made it.
   endpoint.nextTryAt = now + Math.max(endpoint.nextTryAt - now, 0) * (before / share.size)
+}
+
+const isOvertaken = ({ since }: Taken, { answeredSince }: Endpoint): boolean =>
+  since < answeredSince
+
+/** How many hang; they are the oldest. */
+function hangingIn(endpoint: Endpoint, now: number): number {
+  const hangsMs = Math.max(HANGING_MS, (endpoint.holdMs ?? 0) * HANGING_HOLDS)
+  let count = 0
+  for (const taken of endpoint.inFlight) {
+    if (now - taken.since < hangsMs || !isOvertaken(taken, endpoint)) break
+    count += 1
+  }
+  return count
 }
 
 function isForgettable(endpoint: Endpoint, now: number): boolean {

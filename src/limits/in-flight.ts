@@ -103,7 +103,7 @@ function both(acquired: Acquired, releaseOther: () => void): Acquired {
     acquired.release(result, tookMs)
     releaseOther()
   }
-  return { release, retryInMs: null }
+  return { ...acquired, release }
 }
 
 const NO_LEASE: Lease = { release: () => undefined }

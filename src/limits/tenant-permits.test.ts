@@ -155,3 +155,19 @@ t.test('of 10,000 that wait for hanging endpoints few come back at a time', asyn
   t.ok(queued.length > 200 && queued.length < 300, `${queued.length} in the next five minutes`)
   t.ok(Math.max(...retries) <= 300_000)
 })
+
+t.test(
+  'while nothing is given back, those that are put off come back more and more seldom',
+  async (t) => {
+    const { tenants, fill, clock } = bundle({ random: 0.5 })
+    fill('a') // 225
+    const within = (ms: number) => {
+      let count = 0
+      while ((tenants.acquire('a', false).retryInMs ?? 0) <= ms) count += 1
+      return count
+    }
+    t.equal(within(2_000), 450, 'as if each were held for a second')
+    clock.ms += 20_000
+    t.ok(within(2_000) < 30, 'for twenty')
+  },
+)

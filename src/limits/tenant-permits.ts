@@ -1,5 +1,6 @@
 import { SweptMap } from './swept-map.ts'
 import {
+  heldAtLeastMs,
   isEmpty,
   isSoonFree,
   learnHold,
@@ -118,7 +119,10 @@ export class TenantPermits {
 
   #putOff(full: Room): TenantAcquired {
     const { random = Math.random } = this.#options
-    const retryInMs = retryAfterMs(full, permitsOf(full), this.#now(), random)
+    const now = this.#now()
+    // Thousands may be put off while endpoints hang, and each would be again in a second.
+    const heldMs = heldAtLeastMs(full, now)
+    const retryInMs = retryAfterMs(full, permitsOf(full), now, random, heldMs)
     return { release: null, retryInMs }
   }
 

@@ -59,14 +59,23 @@ export function isSoonFree(queue: WaitQueue, cap: number, now: number): boolean 
   return isMoving(queue, now) && ((waiting.length + 1) * (holdMs ?? 0)) / cap <= WAIT_MS_MAX
 }
 
-/** When to come back: at the end of the queue; beyond its bound by chance, lest all of those come together. */
+/** How long permits are held: since the last one was given back at least. */
+export const heldAtLeastMs = ({ holdMs, movedAt }: WaitQueue, now: number): number =>
+  Math.max(holdMs ?? HOLD_MS_GUESS, now - movedAt)
+
+/**
+ * When to come back: at the end of the queue; beyond its bound by chance, lest all of those come together.
+ *
+ * @param heldMs how long permits are held
+ */
 export function retryAfterMs(
   queue: WaitQueue,
   cap: number,
   now: number,
   random: () => number,
+  heldMs: number = queue.holdMs ?? HOLD_MS_GUESS,
 ): number {
-  const tryAt = Math.max(queue.nextTryAt, now) + (queue.holdMs ?? HOLD_MS_GUESS) / cap
+  const tryAt = Math.max(queue.nextTryAt, now) + heldMs / cap
   if (tryAt - now > RETRY_MS_MAX) return Math.ceil((RETRY_MS_MAX * (1 + random())) / 2)
   queue.nextTryAt = tryAt
   return Math.max(Math.ceil(tryAt - now), RETRY_MS_MIN)

@@ -37,7 +37,11 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
     inFlight: {
       acquire: (_, limits) => {
         entered.push(limits)
-        return { release: (result) => left.push(result), retryInMs: null }
+        return {
+          release: (result) => left.push(result),
+          isOvertaken: () => false,
+          retryInMs: null,
+        }
       },
     },
     rateLimiter: { reserve: async () => t.fail('asked for a slot without a rate') as never },

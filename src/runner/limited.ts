@@ -73,7 +73,7 @@ const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
 /** What an attempt says about how much its endpoint bears. */
 function releaseResult(result: AttemptResult | null): ReleaseResult {
   if (!result) return 'other'
-  if (isTimeout(result.reason)) return 'timeout'
+  if (isTimeout(result.reason)) return result.reason === 'timeout_answer' ? 'hung' : 'timeout'
   const { reason, statusCode, timings } = result
   if (reason === 'connection_refused' || reason === 'connection_closed') return 'refused'
   if (BUSY_STATUSES.has(statusCode) || (timings.connectMs ?? 0) >= HANDSHAKE_REPEATED_MS) {
