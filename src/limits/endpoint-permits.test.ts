@@ -317,14 +317,13 @@ t.test(
   async (t) => {
     const { fill, clock } = bundle()
     const hanging = fill()
-    clock.ms += 1_000
-    const [scout] = fill()
+    for (const { noteSent } of hanging) noteSent()
+    clock.ms += 2_000
+    const [scout, ...others] = fill()
+    for (const { release } of others) release('other')
     clock.ms += 10
     scout?.release('answered', 10)
-    t.equal(
-      hanging.every(({ isOvertaken }) => isOvertaken()),
-      true,
-    )
+    t.ok(hanging.every(({ isOvertaken }) => isOvertaken()))
     t.equal(fill().length, 5)
   },
 )
@@ -332,6 +331,7 @@ t.test(
 t.test('and they make it no smaller', async (t) => {
   const { fill, grown, clock } = bundle()
   const [hanging, ...others] = fill()
+  hanging?.noteSent()
   clock.ms += 1
   for (const { release } of others) release('answered', 1)
   clock.ms += 1
@@ -345,6 +345,7 @@ t.test('one that hangs alone halves it, as does one that took no request', async
   for (const result of ['hung', 'timeout'] as const) {
     const { fill, clock } = bundle()
     const [first, ...others] = fill()
+    first?.noteSent()
     clock.ms += 1
     if (result === 'timeout') {
       for (const { release } of others) release('other')
@@ -357,4 +358,19 @@ t.test('one that hangs alone halves it, as does one that took no request', async
     first?.release(result)
     t.ok(fill().length < 4, result)
   }
+})
+
+t.test('where too much was under way in the last minute, those that hang count', async (t) => {
+  const { fill, clock } = bundle()
+  const [busy, ...hanging] = fill()
+  busy?.release('busy')
+  hanging[0]?.noteSent()
+  for (const { release } of hanging.splice(1)) release('other')
+  clock.ms += 10
+  fill()[0]?.release('answered', 10)
+  clock.ms += 59_990
+  t.equal(hanging[0]?.isOvertaken(), false)
+  t.equal(fill().length, 1, 'of two')
+  clock.ms += 1
+  t.equal(hanging[0]?.isOvertaken(), true)
 })

@@ -17,10 +17,12 @@ const SHARE_MAX = 0.84
 const QUIET_MS = 1_000
 /** Doubled with each such time, up to so many of a runner's permits: 25 of 250. */
 const SHARE_QUIET_MAX = 0.1
-/** A request hangs when it has taken so long, and one that was begun after it is answered. */
-const HANGING_MS = 1_000
+/** A request hangs when the receiver has it for so long, and one that was sent after it is answered. */
+const HANGING_MS = 2_000
 /** And so many times as long as usual. */
 const HANGING_HOLDS = 4
+/** Where too much was under way within such a time, as a repeated handshake tells, others are overtaken for that reason. */
+const TOO_MUCH_KEPT_MS = 60_000
 /** A receiver that takes so long keeps a permit from others. */
 const SLOW_MS = 10_000
 /** An endpoint that nothing was sent to for so long begins again; its connections are closed by then. */
@@ -50,7 +52,9 @@ type Release = (result: ReleaseResult, tookMs?: number) => void
 export interface Permit {
   /** To be called once. */
   release: Release
-  /** Whether the endpoint has answered one that was begun later: that it hangs is then due to what was sent. */
+  /** The connection has taken the request. */
+  noteSent: () => void
+  /** Whether the endpoint has answered one that was sent later: that it hangs is then due to what was sent. */
   isOvertaken(): boolean
   retryInMs: null
 }
@@ -60,6 +64,8 @@ export type Acquired = Permit | { release: null; retryInMs: number }
 
 interface Taken {
   since: number
+  /** When the connection took the request: what hangs since then does so not for want of one. */
+  sentAt: number | null
 }
 
 interface Endpoint extends WaitQueue {
@@ -68,8 +74,10 @@ interface Endpoint extends WaitQueue {
   inFlight: Set<Taken>
   /** The last that got so far timed out, or took long. */
   isSlow: boolean
-  /** When the request was begun that was begun the latest of those that were answered. */
+  /** When the request was sent that was sent the latest of those that were answered. */
   answeredSince: number
+  /** When it last said by anything but hanging that it is too much. */
+  tooMuchAt: number
 }
 
 const newEndpoint = (now: number): Endpoint => ({
@@ -78,6 +86,7 @@ const newEndpoint = (now: number): Endpoint => ({
   inFlight: new Set(),
   isSlow: false,
   answeredSince: Number.NEGATIVE_INFINITY,
+  tooMuchAt: Number.NEGATIVE_INFINITY,
 })
 
 /** The permits that one endpoint may take in this process now, and those that it has taken. */
@@ -110,8 +119,9 @@ export interface EndpointPermitsOptions {
  * until they are fewer.
  *
  * A receiver may hang with some events and answer all others at once. While nothing is given back, more and more are let
- * in, up to a tenth of the permits, so that others get there. Once one of those is answered, what was begun before it and
+ * in, up to a tenth of the permits, so that others get there. Once one of those is answered, what was sent before it and
  * still hangs takes no part of the share, nor makes it smaller.
+ * Not where too much was under way lately: there events wait in the receiver's queue.
  *
  * Who finds no permit is told when to try again: as many as permits are likely to be free at that time,
  * in the order in which they asked. That is a hint and no reservation.
@@ -205,18 +215,26 @@ export class EndpointPermits {
     const { size } = endpoint.inFlight
     const isFree =
       size < Math.min(this.#max, max) &&
-      size - hangingIn(endpoint, this.#now()) < this.#shareWhileQuiet(endpoint)
+      size - hangingIn(endpoint, this.#now()).size < this.#shareWhileQuiet(endpoint)
     if (!isFree) return null
-    const taken = { since: this.#now() }
+    const taken: Taken = { since: this.#now(), sentAt: null }
     if (endpoint.inFlight.size === 0) endpoint.movedAt = taken.since
     endpoint.inFlight.add(taken)
     const release: Release = (result, tookMs = this.#now() - taken.since) =>
       this.#release(id, endpoint, taken, { result, tookMs })
-    return { release, isOvertaken: () => isOvertaken(taken, endpoint), retryInMs: null }
+    return {
+      release,
+      noteSent: () => {
+        taken.sentAt = this.#now()
+      },
+      isOvertaken: () => isOvertaken(taken, endpoint, this.#now()),
+      retryInMs: null,
+    }
   }
 
   #shareWhileQuiet(endpoint: Endpoint): number {
     const share = this.#shareOf(endpoint)
+    if (hadTooMuch(endpoint, this.#now())) return share
     const times = Math.floor((this.#now() - endpoint.movedAt) / QUIET_MS)
     const most = Math.floor(this.#options.concurrency * SHARE_QUIET_MAX)
     return Math.max(share, Math.min(share + 2 ** times - 1, most))
@@ -230,10 +248,18 @@ export class EndpointPermits {
   ): void {
     const before = this.#shareOf(endpoint)
     const now = this.#now()
-    const isFull = endpoint.inFlight.size - hangingIn(endpoint, now) >= before
+    const isFull = endpoint.inFlight.size - hangingIn(endpoint, now).size >= before
     if (!endpoint.inFlight.delete(taken)) return
-    if (result !== 'hung' || !isOvertaken(taken, endpoint)) {
-      settle(endpoint, { result, tookMs, isFull, since: taken.since, now, max: this.#max })
+    if (result !== 'hung' || !isOvertaken(taken, endpoint, now)) {
+      settle(endpoint, {
+        result,
+        tookMs,
+        isFull,
+        since: taken.since,
+        sentAt: taken.sentAt,
+        now,
+        max: this.#max,
+      })
     }
     const share = this.#shareOf(endpoint)
     if (TROUBLE.has(result) && share < before) {
@@ -247,6 +273,7 @@ interface Left {
   result: ReleaseResult
   tookMs: number
   since: number
+  sentAt: number | null
   now: number
   /** Whether the share was in use to the last permit. */
   isFull: boolean
@@ -259,36 +286,46 @@ const ANSWERS: ReadonlySet<ReleaseResult> = new Set(['answered', 'failed'])
 /** Holds a permit only as long as it takes to be told. */
 const UNHELD: ReadonlySet<ReleaseResult> = new Set(['refused', 'other'])
 
-function settle(endpoint: Endpoint, { result, tookMs, since, now, isFull, max }: Left): void {
+function settle(
+  endpoint: Endpoint,
+  { result, tookMs, since, sentAt, now, isFull, max }: Left,
+): void {
   const { share, inFlight } = endpoint
   endpoint.movedAt = now
   if (!UNHELD.has(result)) learnHold(endpoint, now - since)
   if (result !== 'other') endpoint.isSlow = TIMEOUTS.has(result) || tookMs >= SLOW_MS
-  if (ANSWERS.has(result)) endpoint.answeredSince = Math.max(endpoint.answeredSince, since)
+  if (ANSWERS.has(result))
+    endpoint.answeredSince = Math.max(endpoint.answeredSince, sentAt ?? since)
   if (TROUBLE.has(result)) shrink(share, since, now)
+  if (TROUBLE.has(result) && result !== 'hung') endpoint.tooMuchAt = now
   // The queue was as long as an endpoint that does not answer made it.
   if (result === 'answered' && !share.hasAnswered) endpoint.nextTryAt = 0
   if (!TIMEOUTS.has(result) && !UNHELD.has(result)) share.hasAnswered = true
   if (result !== 'answered' || !isFull) return
   const before = share.size
-  const oldest = [...inFlight][hangingIn(endpoint, now)]
+  const hanging = hangingIn(endpoint, now)
+  const oldest = [...inFlight].find((taken) => !hanging.has(taken))
   grow(share, { tookMs, now, oldestAt: oldest?.since ?? now, max })
   // It is as long as a smaller share made it.
   endpoint.nextTryAt = now + Math.max(endpoint.nextTryAt - now, 0) * (before / share.size)
 }
 
-const isOvertaken = ({ since }: Taken, { answeredSince }: Endpoint): boolean =>
-  since < answeredSince
+const hadTooMuch = ({ tooMuchAt }: Endpoint, now: number): boolean =>
+  now - tooMuchAt <= TOO_MUCH_KEPT_MS
 
-/** How many hang; they are the oldest. */
-function hangingIn(endpoint: Endpoint, now: number): number {
+const isOvertaken = ({ sentAt }: Taken, endpoint: Endpoint, now: number): boolean =>
+  sentAt !== null && sentAt < endpoint.answeredSince && !hadTooMuch(endpoint, now)
+
+/** Those that hang although others come through. */
+function hangingIn(endpoint: Endpoint, now: number): Set<Taken> {
   const hangsMs = Math.max(HANGING_MS, (endpoint.holdMs ?? 0) * HANGING_HOLDS)
-  let count = 0
+  const hanging = new Set<Taken>()
   for (const taken of endpoint.inFlight) {
-    if (now - taken.since < hangsMs || !isOvertaken(taken, endpoint)) break
-    count += 1
+    if (now - taken.since < hangsMs) break // so are all that follow
+    const isLong = taken.sentAt !== null && now - taken.sentAt >= hangsMs
+    if (isLong && isOvertaken(taken, endpoint, now)) hanging.add(taken)
   }
-  return count
+  return hanging
 }
 
 function isForgettable(endpoint: Endpoint, now: number): boolean {

@@ -64,12 +64,14 @@ export function createDeliver(deps: DeliverDependencies) {
   return async function deliver(
     wakeUp: WakeUp,
     signal?: AbortSignal,
+    onSent?: () => void,
   ): Promise<AttemptResult | null> {
     const claimed = await deps.claim(wakeUp)
     if (!claimed) return null
 
     const span = startAttemptSpan(deps.tracing, claimed)
-    const attempted = await attempt(deps, { ...claimed, jobId: wakeUp.jobId }, span, signal).catch(
+    const ofJob = { ...claimed, jobId: wakeUp.jobId }
+    const attempted = await attempt(deps, ofJob, span, { signal, onSent }).catch(
       (error: unknown) => {
         span?.end({}, 'not finished')
         throw error
@@ -80,13 +82,16 @@ export function createDeliver(deps: DeliverDependencies) {
   }
 }
 
+/** What whoever asks for a delivery has to do with its request. */
+type OfRequest = Pick<SendRequest, 'signal' | 'onSent'>
+
 async function attempt(
   deps: DeliverDependencies,
   claimed: Claimed & Pick<Finished, 'jobId'>,
   span: OpenSpan | null,
-  signal?: AbortSignal,
+  request: OfRequest,
 ): Promise<{ result: AttemptResult; verdict: Verdict }> {
-  const result = await sendClaimed(deps, claimed, span, signal)
+  const result = await sendClaimed(deps, claimed, span, request)
   const nextInSeconds = decide(deps, claimed, result)
   const { deliveryId, attemptId, jobId } = claimed
   const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds, jobId })
@@ -101,7 +106,7 @@ async function sendClaimed(
   deps: DeliverDependencies,
   claimed: Claimed,
   span: OpenSpan | null,
-  signal?: AbortSignal,
+  { signal, onSent }: OfRequest,
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
   try {
@@ -118,6 +123,7 @@ async function sendClaimed(
       clientCertificate: clientCertificateOf(deps, claimed),
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
       signal,
+      onSent,
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
       newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
     }

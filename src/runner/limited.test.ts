@@ -39,6 +39,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
         entered.push(limits)
         return {
           release: (result) => left.push(result),
+          noteSent: () => undefined,
           isOvertaken: () => false,
           retryInMs: null,
         }
@@ -124,7 +125,7 @@ t.test('how the attempt ended says how much the endpoint bears', async (t) => {
     [{ outcome: 'rejected', statusCode: 503, reason: 'status_5xx' }, 'busy'],
     [{ timings: { ...RESULT.timings, connectMs: 949 } }, 'answered'],
     [{ timings: { ...RESULT.timings, connectMs: 950 } }, 'busy'],
-    [{ outcome: 'unreachable', reason: 'timeout_answer' }, 'timeout'],
+    [{ outcome: 'unreachable', reason: 'timeout_answer' }, 'hung'],
     [{ outcome: 'unreachable', reason: 'timeout_connect' }, 'timeout'],
     [{ outcome: 'unreachable', reason: 'connection_refused' }, 'refused'],
     [{ outcome: 'unreachable', reason: 'connection_closed' }, 'refused'],

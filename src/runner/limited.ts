@@ -15,7 +15,7 @@ export interface LimitedDependencies {
   rateLimiter: RateLimiter
   snooze(snoozed: Snoozed): Promise<void>
   /** The deliver step; resolves with the attempt it made, or `null`. */
-  deliver(wakeUp: WakeUp, signal?: AbortSignal): Promise<AttemptResult | null>
+  deliver(wakeUp: WakeUp, signal?: AbortSignal, onSent?: () => void): Promise<AttemptResult | null>
   /** For endpoints without a timeout of their own. */
   timeoutMs: number
 }
@@ -45,7 +45,7 @@ export function createLimited(deps: LimitedDependencies) {
     try {
       const slot = await slotOf(deps.rateLimiter, endpointId, limits, reservation)
       if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
-      result = await deps.deliver(wakeUp, signal)
+      result = await deps.deliver(wakeUp, signal, permit.noteSent)
     } finally {
       permit.release(releaseResult(result), result?.durationMs)
     }

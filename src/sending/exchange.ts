@@ -44,6 +44,8 @@ export interface Deadline {
   /** For the message. */
   timeoutMs: number
   signals: readonly AbortSignal[]
+  /** Hears that the connection has taken the request. */
+  onSent?: (() => void) | undefined
 }
 
 /**
@@ -83,7 +85,7 @@ class Follower {
     this.#resolve = resolve
     this.#request = request
     this.#deadline = deadline
-    this.#connection = new WatchedConnection(request, dialingOf)
+    this.#connection = new WatchedConnection(request, dialingOf, deadline.onSent)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
     request.on('data', this.#keep)
@@ -183,12 +185,13 @@ class WatchedConnection {
   readonly #request: GotRequest
   #native: ClientRequest | undefined
 
-  constructor(request: GotRequest, dialingOf: DialingOf) {
+  constructor(request: GotRequest, dialingOf: DialingOf, onSent?: () => void) {
     this.#request = request
     request.once('request', (made: ClientRequest) => {
       this.#native = made
       this.dialing = dialingOf(made) ?? this.dialing
       made.once('socket', this.#watch)
+      if (onSent) made.once('finish', onSent)
       made.once('response', this.#read)
       made.prependOnceListener('upgrade', (response: IncomingMessage) => {
         this.head = headOf(response)

@@ -45,6 +45,8 @@ export interface SendRequest {
   signal?: AbortSignal | undefined
   /** Dials, instead of using a connection that was kept alive and may be closed under us. */
   newConnection?: boolean | undefined
+  /** Hears that there is a connection, and that it has taken the request. */
+  onSent?: (() => void) | undefined
   /** Seconds since 1970, of this attempt; now when left out. */
   timestampSeconds?: number | undefined
 }
@@ -117,6 +119,7 @@ export function createSender(options: SenderOptions): Sender {
         endsAt: startedAt + request.timeoutMs,
         timeoutMs: request.timeoutMs,
         signals,
+        onSent: request.onSent,
       }
       const agent = request.newConnection ? lease.fresh : lease.pooled
       const exchange = await followExchange(
