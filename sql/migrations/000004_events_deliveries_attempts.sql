@@ -36,7 +36,7 @@ comment on column postrider.event.only_endpoint_id is 'The one endpoint that a t
 comment on column postrider.event.traceparent is 'W3C trace context of the publish, as the producer or our own span gave it; null = none.';
 comment on column postrider.event.tracestate is 'What belongs to it for the vendors of the tracing; kept to ourselves, never sent to receivers.';
 
--- The checks compare with one constant each: a list in() is evaluated anew by each statement that writes a row.
+-- The checks compare with one constant each: a list in() is evaluated again by each statement that writes a row.
 create table postrider.delivery (
   id uuid not null default postrider.uuidv7(),
   tenant_id uuid not null,

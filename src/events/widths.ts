@@ -1,4 +1,4 @@
-import { SweptMap } from '../limits/swept-map.ts'
+import { LRUCache } from 'lru-cache'
 import { isTimeout } from '../postgres/outage.ts'
 import { isKeyBusy, PublishRefused } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
@@ -8,6 +8,8 @@ import { createRoom } from './waiting.ts'
 const NARROW_DELIVERIES_MAX = 10
 /** Endpoints may be added meanwhile. */
 const KEPT_MS = 10_000
+/** The next event of one that is forgotten goes alone. */
+const TENANTS_MAX = 10_000
 /** Of what was learned, so much is left after each event that has fewer deliveries. */
 const KEPT_OF_EACH = 7 / 8
 
@@ -27,18 +29,20 @@ export interface Widths {
 }
 
 export function createWidths(now: () => number = () => performance.now()): Widths {
-  const known = new SweptMap<{ deliveries: number; at: number }>(({ at }) => now() - at > KEPT_MS)
+  const known = new LRUCache<string, number>({
+    max: TENANTS_MAX,
+    ttl: KEPT_MS,
+    ttlResolution: 0,
+    perf: { now },
+  })
   /** Resolve with whether those that come meanwhile may go together although nothing is known. */
   const firsts = new Map<string, Promise<boolean>>()
   const inRoom = createRoom()
 
-  const widthOf = (tenant: string): number | null => {
-    const width = known.get(tenant)
-    return width && now() - width.at <= KEPT_MS ? width.deliveries : null
-  }
+  const widthOf = (tenant: string): number | null => known.get(tenant) ?? null
   const learn = (tenant: string, { deliveries }: Published) => {
     const before = (widthOf(tenant) ?? 0) * KEPT_OF_EACH
-    known.set(tenant, { deliveries: Math.max(deliveries, before), at: now() })
+    known.set(tenant, Math.max(deliveries, before))
   }
   const storeNext = async (item: PublishItem, ways: Ways, ifUnknown: boolean) => {
     const width = widthOf(item.tenant)

@@ -34,7 +34,7 @@ export interface Bell {
 }
 
 /**
- * Keeps the bell as the load asks for: held while the system is quiet, so that whoever publishes rings and a runner
+ * Keeps the bell as the load asks for: held while the system is quiet, so that a producer rings and a runner
  * comes at once; let go while commits would queue to ring it, when the runner looks by itself every few milliseconds.
  */
 export function createBell(log: Log): Bell {
@@ -129,7 +129,7 @@ function createSleeper(client: PoolClient, { look, isLooking, log }: SleeperOpti
     if (!isLooking()) look()
   }
 
-  /** Takes the bell first, and looks then: whoever did not see it taken is found, or is seen to be under way. */
+  /** Takes the bell first, and looks then: a producer that did not see it taken is found, or is seen to be under way. */
   const fallAsleep = async () => {
     isAwake = false
     const isSet = await locks.take()

@@ -71,7 +71,7 @@ export function addPages(
 
 type PageParts = Services & Pick<ConsoleOptions, 'log' | 'admit' | 'pageSemaphore'> & PageOverrides
 
-/** Whoever signs in to the console is an operator, and sees every tenant. */
+/** Anyone who signs in to the console is an operator, and sees every tenant. */
 function consoleOptions(
   config: ServiceConfig,
   { redis, pools }: ServiceParts,
@@ -91,7 +91,7 @@ function consoleOptions(
   }
 }
 
-/** Whoever has a link sees the tenant that it is for: all that is asked stays in its scope. */
+/** Anyone who has a link sees the tenant that it is for: all that is asked stays in its scope. */
 function portalOptions(
   config: ServiceConfig,
   { pools }: ServiceParts,

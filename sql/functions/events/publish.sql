@@ -13,7 +13,7 @@
 --        compares costs that it estimates, and planning took 3 ms.
 --
 -- Settings: publish and publish_many have those of all that every event passes through, down to open_deliveries();
---        what others call as well gets them from its caller. Each call of a function with settings of its own sets
+--        what others call as well gets them from its caller. Each call of a function with its own settings sets
 --        them and sets them back, 2 to 6 us each and the most for search_path, which was a quarter of a publish.
 
 create or replace function postrider.try_timestamptz(value text) returns timestamptz

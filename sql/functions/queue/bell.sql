@@ -37,7 +37,7 @@
 --
 -- Several runners. One of those that sleep holds the bell, and its notifications wake all. Those that are awake do not
 -- change that; when its holder wakes for good, so do the others, who hear the same. One that stops hands the bell on
--- ("free" in a notification: whoever sleeps takes it). One that crashes lets go of it with its session; the
+-- ("free" in a notification: one that sleeps takes it). One that crashes lets go of it with its session; the
 -- others find out when they try again, within a second, and by their polls they find what was published until then.
 --
 -- A runner's session dies: with it go the bell and LISTEN, which are useless without each other. It takes both again.
@@ -59,7 +59,7 @@ return 1886352244;
 comment on function postrider.bell_space() is
   'The first number of our advisory locks ("post"). The second: 1 bell, 2 quiet, 3 ringing (queue/bell.sql).';
 
--- graphile-worker's add_jobs names pg_notify without a schema and has no search_path of its own, so enqueue(), in whose
+-- graphile-worker's add_jobs names pg_notify without a schema and sets no search_path, so enqueue(), in whose
 -- search_path this stands before Postgres' own, has it called here. If a later version names the schema, or does
 -- without, commits notify again, and nothing else changes; a test would say so.
 create or replace function postrider.pg_notify(channel text, payload text) returns void
@@ -112,7 +112,7 @@ begin
 end
 $$;
 comment on function postrider.set_bell(out boolean, out boolean) is
-  'For the session of a runner that listens: takes the bell, so that whoever makes jobs rings. is_own: it was free, and is this session''s now; is_set: it is held, by this one or by another.';
+  'For the session of a runner that listens: takes the bell, so that a transaction that makes jobs rings. is_own: it was free, and is this session''s now; is_set: it is held, by this one or by another.';
 
 create or replace function postrider.is_anybody_quiet() returns boolean
 language plpgsql
