@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { Log } from '../log.ts'
-import { problemBody } from '../problem.ts'
+import { Problem, problemBody } from '../problem.ts'
 import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
@@ -30,6 +30,9 @@ export function answerMistakes(
       log.error({ err: error, method: c.req.method, path: c.req.path, client }, 'page.failed')
     }
     if ('retryAfterSeconds' in error) c.header('retry-after', String(error.retryAfterSeconds))
+    if (error instanceof Problem) {
+      for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
+    }
     return await page(c, render, mistake)
   })
   app.all('*', (c) => page(c, render, NOT_FOUND))

@@ -23,10 +23,15 @@ export interface PageOptions {
 /** API, console and portal on a database, without a port and without a browser. */
 export function createTestPages(
   pool: Pool,
-  options: { portal?: Partial<PortalConfig>; signInsMax?: number; now?: () => number } = {},
+  options: {
+    portal?: Partial<PortalConfig>
+    signInsMax?: number
+    now?: () => number
+    env?: Record<string, string>
+  } = {},
 ) {
   const { parts, logged } = testParts(pool, options.now)
-  const config = testConfig({ PORT: '8081' })
+  const config = testConfig({ PORT: '8081', ...options.env })
   const portal = { ...config.portal, ...options.portal }
   const api = createApi(config, parts, { keyGuard: null, heavySemaphore: null })
   const signIns = { what: 'sign-ins', ofClient: options.signInsMax ?? SIGN_INS_MAX }
@@ -39,7 +44,10 @@ export function createTestPages(
 }
 
 /** The console on a database, without a port and without a browser. */
-export async function createTestConsole(pool: Pool, options: { signInsMax?: number } = {}) {
+export async function createTestConsole(
+  pool: Pool,
+  options: { signInsMax?: number; env?: Record<string, string> } = {},
+) {
   const now = { ms: Date.now() }
   const { app, services, sessions, logged, request } = createTestPages(pool, {
     ...options,

@@ -1,0 +1,94 @@
+/** What somebody does on a page is held to what a request is held to, and leaves the same traces. */
+import t from 'tap'
+import type { TenantId } from '../../ids.ts'
+import { createTenant } from '../../testing/data/tenant.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { createTestConsole } from '../../testing/wiring/pages.ts'
+
+const { pool } = await createTestDatabase(t)
+/** Of the service itself; only admins touch it. */
+const RESERVED = 'postrider:operator'
+const URL = 'http://127.0.0.1:9/a'
+
+async function bundle(env: Record<string, string> = {}) {
+  const pages = await createTestConsole(pool, { env })
+  const tenant = await createTenant(pool)
+  const { key } = await pages.apiKeys.issue({ name: 'manages', scopes: ['read', 'manage'] })
+  const cookie = await pages.signedIn(key)
+  const send = (path: string, fields: Record<string, string> = {}) =>
+    pages.post(`/console${path}`, fields, { cookie })
+  const ask = (method: string, path: string, body?: unknown) =>
+    pages.request(method, `/api${path}`, { key, ...(body !== undefined && { body }) })
+  return { ...pages, tenant, send, ask }
+}
+
+t.test('a form is refused for what a request is refused for', async (t) => {
+  const { send, ask, tenant } = await bundle()
+  const endpoints = `/tenants/${tenant.key}/endpoints`
+  const name = await ask('POST', endpoints, `{"url": "${URL}", "headers": {"__proto__": "a"}}`)
+  t.match(name, { status: 422, json: { errors: [{ field: 'headers.__proto__' }] } })
+  const named = await send('/endpoints/new', {
+    ...{ tenant: tenant.key, url: URL },
+    headers: '__proto__: a',
+  })
+  t.match(named, { status: 422, text: /id="mistake-headers">It is a name that JavaScript has/ })
+
+  const deep = `${'{"not":'.repeat(600)}{}${'}'.repeat(600)}`
+  t.equal((await ask('PUT', '/event-types/deep', `{"schema": ${deep}}`)).status, 400)
+  const typed = await send('/event-types', { name: 'deep', schema: deep })
+  t.match(typed, { status: 422, text: /At most 512 levels/ })
+
+  const large = JSON.stringify({ description: 'x'.repeat(131_072) })
+  t.equal((await ask('PUT', '/event-types/large', `{"schema": ${large}}`)).status, 413)
+  t.equal((await send('/event-types', { name: 'large', schema: large })).status, 422)
+  t.equal((await ask('GET', '/event-types/large')).status, 404, 'neither has made it')
+})
+
+t.test('a tenant of the service is out of reach of a key that is no admin', async (t) => {
+  const { send, ask, request, post, signedIn } = await bundle()
+  const made = await request('POST', `/api/tenants/${RESERVED}/endpoints`, { body: { url: URL } })
+  const { id } = made.json
+  const forms = ['pause', 'delete', 'secret', 'test', 'rotate', 'edit']
+  t.equal((await ask('POST', `/tenants/${RESERVED}/endpoints/${id}/pause`)).status, 404)
+  for (const form of forms) t.equal((await send(`/endpoints/${id}/${form}`)).status, 404, form)
+  t.equal((await send('/endpoints/new', { tenant: RESERVED, url: URL })).status, 422)
+  const admin = await signedIn()
+  t.equal((await post(`/console/endpoints/${id}/pause`, {}, { cookie: admin })).status, 303)
+})
+
+t.test('the audit log names who has sent a form as it names who made a request', async (t) => {
+  const { send, ask, tenant } = await bundle()
+  const { json: endpoint } = await ask('POST', `/tenants/${tenant.key}/endpoints`, { url: URL })
+  const path = `/endpoints/${endpoint.id}`
+  const written = async () => {
+    const { rows } = await pool.query(
+      `select who, action, target_kind, target_id, tenant_id from postrider.audit_log
+       where target_id = $1 order by id`,
+      [endpoint.id],
+    )
+    return rows
+  }
+  const before = (await written()).length
+  await ask('PATCH', `/tenants/${tenant.key}${path}`, { description: 'one' })
+  await ask('POST', `/tenants/${tenant.key}${path}/pause`)
+  await ask('GET', `/tenants/${tenant.key}${path}/secret`)
+  const byRequests = (await written()).slice(before)
+  await ask('POST', `/tenants/${tenant.key}${path}/resume`)
+
+  const start = (await written()).length
+  t.equal((await send(`${path}/edit`, { url: URL, description: 'two' })).status, 303)
+  t.equal((await send(`${path}/pause`)).status, 303)
+  t.equal((await send(`${path}/secret`)).status, 200)
+  t.equal(byRequests.length, 3)
+  t.match(byRequests[0], { who: /^api key /, tenant_id: tenant.id as TenantId })
+  t.strictSame((await written()).slice(start), byRequests)
+})
+
+t.test('forms count as requests of the key', async (t) => {
+  const { send } = await bundle({ API_RATE_LIMIT: '1' })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => send('/tenants', { key: '' })))
+  const refused = answers.filter(({ status }) => status === 429)
+  t.ok(refused.length > 0)
+  t.match(refused[0]?.text, 'Too much at once')
+  t.match(refused[0]?.headers.get('retry-after'), /^\d+$/)
+})
