@@ -97,8 +97,7 @@ export function shownOf<F extends object, Row extends object>(fields: F, row: Ro
 }
 
 function columnShown<Row>({ show, column }: Field<Row>, row: Row): unknown {
-  if (show) return show(row)
-  const value = column && row[column]
+  const value = show ? show(row) : column && row[column]
   return value instanceof Date ? value.toISOString() : value
 }
 

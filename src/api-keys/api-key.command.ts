@@ -1,12 +1,10 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
-import { type Field, readList } from '../terminal/option-fields.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { renderPage } from '../terminal/output.ts'
 import { PAGE_FIELDS } from '../terminal/request.ts'
 import { addRequest } from '../terminal/request-command.ts'
-
-const COLUMNS = ['id', 'name', 'tenant', 'scopes', 'expiresAt', 'lastUsedAt', 'revokedAt']
-const TENANT: Field = { name: 'tenant', value: '<key>', about: 'only those of this tenant' }
+import { API_KEY_COLUMNS, apiKeyFields, apiKeyFilters } from './api-key.fields.ts'
 
 /** Creates, lists and revokes API keys through the API, with a key that is an admin's. */
 export function addKeyCommand(program: Command, context: CommandContext): void {
@@ -16,21 +14,7 @@ export function addKeyCommand(program: Command, context: CommandContext): void {
     about: 'create an API key; prints it this once',
     operation: 'POST /api/keys',
     positional: [{ name: 'name', about: 'what it is for' }],
-    fields: [
-      {
-        name: 'scopes',
-        value: '<scopes>',
-        about: 'comma separated: publish, read, manage, admin',
-        read: readList,
-        isRequired: true,
-      },
-      { ...TENANT, about: 'the one tenant that it may touch; every tenant when left out' },
-      {
-        name: 'expiresAt',
-        value: '<time>',
-        about: 'ISO 8601, such as 2027-01-31T12:00:00Z; never when left out',
-      },
-    ],
+    fields: optionsOf(apiKeyFields),
     examples: [
       "postrider key create 'invoice service' --scopes publish",
       "postrider key create 'Ann, support' --scopes read,manage --expires-at 2027-01-31T12:00:00Z",
@@ -40,8 +24,8 @@ export function addKeyCommand(program: Command, context: CommandContext): void {
     verb: 'list',
     about: 'list API keys, newest first, those that are over too',
     operation: 'GET /api/keys',
-    fields: [TENANT, ...PAGE_FIELDS],
-    render: (page) => renderPage(COLUMNS, page),
+    fields: [...optionsOf(apiKeyFilters), ...PAGE_FIELDS],
+    render: (page) => renderPage(API_KEY_COLUMNS, page),
   })
   addRequest(key, context, {
     verb: 'revoke',

@@ -1,11 +1,10 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { json, problems } from '../http/responses.ts'
-import { attemptSchema } from '../http/schemas.ts'
+import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
+import { attemptSchema } from './attempt.fields.ts'
 import type { EndpointStats } from './endpoint-stats.ts'
 
 const milliseconds = z.number().nullable()
@@ -29,29 +28,27 @@ const statsSchema = z
   })
   .openapi('EndpointStats')
 
-export function addEndpointStatsRoute(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    endpoints: Pick<Endpoints, 'get'>
-    endpointStats: (tenantId: TenantId, id: EndpointId) => Promise<EndpointStats>
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-    inTurn: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { endpoints, endpointStats, authenticate, tenantOfPath, inTurn } = options
-  const route = createRoute({
-    method: 'get',
-    path: '/api/tenants/{tenant}/endpoints/{id}/stats',
-    summary: 'Outcomes and latency of the last hour and day',
-    tags: endpointTags,
-    middleware: [authenticate('read'), tenantOfPath, inTurn],
-    request: { params: endpointParams },
-    responses: { 200: json(statsSchema, 'Attempts that began in that time.'), ...problems(404) },
-  })
-  app.openapi(route, async (c) => {
+interface Options {
+  endpoints: Pick<Endpoints, 'get'>
+  endpointStats: (tenantId: TenantId, id: EndpointId) => Promise<EndpointStats>
+}
+
+const route = routesFor<Options>()
+
+const show = route({
+  method: 'get',
+  path: '/api/tenants/{tenant}/endpoints/{id}/stats',
+  summary: 'Outcomes and latency of the last hour and day',
+  tags: endpointTags,
+  request: { params: endpointParams },
+  responses: { 200: json(statsSchema, 'Attempts that began in that time.'), ...problems(404) },
+  guards: ofTenant('read'),
+  isHeavy: true,
+  async answer(c, { endpoints, endpointStats }) {
     const { id } = await endpoints.get(c.get('tenant').id, endpointOf(c.req.valid('param')))
     const stats = await endpointStats(c.get('tenant').id, id)
     return c.json({ ...stats, countedSince: stats.countedSince?.toISOString() ?? null }, 200)
-  })
-}
+  },
+})
+
+export const addEndpointStatsRoute = addingRoutes([show])

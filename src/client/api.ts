@@ -236,10 +236,10 @@ export type ApiKey = {
 export type NewApiKey = {
   /** What it is for. */
   name: string
-  /** `admin` includes the others, and may make keys. */
-  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** Key of the one tenant that it may touch. Left out: every tenant. */
   tenant?: string | null | undefined
+  /** `admin` includes the others, and may make keys. */
+  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** Left out: never. */
   expiresAt?: string | null | undefined
 }

@@ -55,7 +55,7 @@ t.test('each command makes its request, and prints what came', async (t) => {
         '--limit',
         '5',
       ],
-      'GET /api/tenants/a%2Fb/deliveries?state=failed&endpointId=e&type=a.*&reason=timeout_tls&statusClass=5&since=2026-01-01T00%3A00%3A00Z&limit=5',
+      'GET /api/tenants/a%2Fb/deliveries?state=failed&endpointId=e&type=a.*&statusClass=5&reason=timeout_tls&since=2026-01-01T00%3A00%3A00Z&limit=5',
       '',
     ],
     [['delivery', 'show', 'a', '../b'], 'GET /api/tenants/a/deliveries/..%2Fb?answers=false', ''],

@@ -1,59 +1,23 @@
 import type { Command } from 'commander'
+import { ATTEMPT_COLUMNS } from '../attempts/attempt.fields.ts'
 import type { CommandContext } from '../terminal/context.ts'
-import type { Field } from '../terminal/option-fields.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { renderPage, renderRecord, renderTable } from '../terminal/output.ts'
 import type { Paint } from '../terminal/paint.ts'
-import { ENDPOINT_FIELD, PAGE_FIELDS, TIME_FIELDS } from '../terminal/request.ts'
+import { PAGE_FIELDS, TIME_FIELDS } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+import { DELIVERY_COLUMNS, deliveryFilters } from './delivery.fields.ts'
 
 const ALL = '/api/tenants/{tenant}/deliveries'
 const ONE = `${ALL}/{id}` as const
 const parameters = { id: 'id of the delivery' }
-const COLUMNS = [
-  'id',
-  'state',
-  'heldReason',
-  'attemptCount',
-  'nextAttemptAt',
-  'eventId',
-  'endpointId',
-]
-const ATTEMPT_COLUMNS = [
-  'number',
-  'trigger',
-  'outcome',
-  'statusCode',
-  'durationMs',
-  'startedAt',
-  'reason',
-  'error',
-]
-
-/** What deliveries and the attempts of `tail` are chosen by alike. */
-export const ATTEMPT_FIELDS: readonly Field[] = [
-  ENDPOINT_FIELD,
-  { name: 'type', value: '<type>', about: 'of events of this type, or pattern such as order.*' },
-  { name: 'reason', value: '<reason>', about: 'such as timeout_answer or tls_certificate' },
-  { name: 'statusClass', value: '<n>', about: '5 for those whose last attempt was answered 5xx' },
-]
-
 const DELIVERIES: readonly RequestSpec[] = [
   {
     verb: 'list',
     about: 'list the deliveries of a tenant, newest first',
     operation: `GET ${ALL}`,
-    fields: [
-      {
-        name: 'state',
-        value: '<state>',
-        about: 'pending, delivering, delivered, failed, held or cancelled',
-      },
-      { name: 'eventId', option: 'event', value: '<id>', about: 'of this event' },
-      ...ATTEMPT_FIELDS,
-      ...TIME_FIELDS,
-      ...PAGE_FIELDS,
-    ],
-    render: (page, paint) => renderPage(COLUMNS, page, paint),
+    fields: [...optionsOf(deliveryFilters), ...TIME_FIELDS, ...PAGE_FIELDS],
+    render: (page, paint) => renderPage(DELIVERY_COLUMNS, page, paint),
     examples: ['postrider delivery list acme --state failed --since 2026-01-31T00:00:00Z'],
   },
   {

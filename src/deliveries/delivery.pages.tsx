@@ -19,7 +19,6 @@ import {
 } from '../console/parts.tsx'
 import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
-import { HELD_REASONS } from '../endpoints/held-reason.ts'
 import { ERASED, jsonFile } from '../events/event.pages.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
@@ -32,6 +31,7 @@ import {
   type DeliveryWithUrl,
   nextAttemptAt,
 } from './deliveries.ts'
+import { HELD_REASONS } from './delivery.fields.ts'
 import type { DeliveryOperations } from './delivery-operations.ts'
 import type { createSentBody, SentBody } from './sent-body.ts'
 

@@ -1,34 +1,16 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
 import { UsageError } from '../terminal/exit-code.ts'
-import type { Field } from '../terminal/option-fields.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { renderPage } from '../terminal/output.ts'
 import { PAGE_FIELDS, readContent } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+import { EVENT_TYPE_COLUMNS, eventTypeFields } from './event-type.fields.ts'
 
-const COLUMNS = ['name', 'deprecatedAt', 'description']
 const ONE = '/api/event-types/{name}'
 const parameters = { name: 'such as invoice.paid' }
 
-const FIELDS: readonly Field[] = [
-  {
-    name: 'description',
-    value: '<text>',
-    about: 'for people',
-    off: { about: 'no description', value: '' },
-  },
-  {
-    name: 'schema',
-    value: '<file>',
-    about: 'JSON Schema 2020-12 of the data; - reads stdin',
-    off: { about: 'no schema: any data', value: null },
-  },
-  {
-    name: 'deprecated',
-    about: 'new receivers should not rely on it',
-    off: { about: 'it may be relied on', value: false },
-  },
-]
+const FIELDS = optionsOf(eventTypeFields, { isChange: true })
 
 const EVENT_TYPES: readonly RequestSpec[] = [
   {
@@ -36,7 +18,7 @@ const EVENT_TYPES: readonly RequestSpec[] = [
     about: 'list event types by name',
     operation: 'GET /api/event-types',
     fields: PAGE_FIELDS,
-    render: (page) => renderPage(COLUMNS, page),
+    render: (page) => renderPage(EVENT_TYPE_COLUMNS, page),
   },
   { verb: 'show', about: 'show an event type', operation: `GET ${ONE}` },
   {

@@ -18,7 +18,7 @@ import { shownText } from '../console/shown-text.ts'
 import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
 import { eventType } from '../events/event-input.ts'
 import { parseSettings } from '../http/request-body.ts'
-import { eventTypeInput } from './event-type.routes.ts'
+import { eventTypeInput } from './event-type.fields.ts'
 import type { EventType, EventTypeOutline, EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
 

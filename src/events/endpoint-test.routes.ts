@@ -1,11 +1,9 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
+import { attemptSchema, presentAttempt } from '../attempts/attempt.fields.ts'
+import { deliverySchema, presentDelivery } from '../deliveries/delivery.fields.ts'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
-import { presentAttempt, presentDelivery } from '../http/present.ts'
-import { settingsBody } from '../http/request-body.ts'
-import { json, OF_BODY, problems } from '../http/responses.ts'
-import { attemptSchema, deliverySchema } from '../http/schemas.ts'
+import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { eventType } from './event-input.ts'
 import { TEST_TYPE, type TestEndpoint } from './test-endpoint.ts'
 
@@ -24,33 +22,28 @@ const outcomeSchema = attemptSchema
   .extend({ eventId: z.uuid(), deliveryId: z.uuid() })
   .openapi('TestAttempt')
 
-export function addEndpointTestRoute(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    testEndpoint: TestEndpoint
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { testEndpoint, authenticate, tenantOfPath } = options
-  const route = createRoute({
-    method: 'post',
-    path: '/api/tenants/{tenant}/endpoints/{id}/test',
-    summary: 'Send a signed example event and return the attempt',
-    tags: endpointTags,
-    middleware: [authenticate('manage'), tenantOfPath, settingsBody],
-    request: {
-      params: endpointParams,
-      body: { content: { 'application/json': { schema: input } } },
-    },
-    responses: {
-      200: json(outcomeSchema, 'The attempt, whatever came of it; there is only this one.'),
-      202: json(deliverySchema, 'It is under way: look at the delivery.'),
-      ...problems(404, 409, ...OF_BODY),
-    },
-  })
+interface Options {
+  testEndpoint: TestEndpoint
+}
 
-  app.openapi(route, async (c) => {
+const route = routesFor<Options>()
+
+const test = route({
+  method: 'post',
+  path: '/api/tenants/{tenant}/endpoints/{id}/test',
+  summary: 'Send a signed example event and return the attempt',
+  tags: endpointTags,
+  request: {
+    params: endpointParams,
+    body: jsonBody(input),
+  },
+  responses: {
+    200: json(outcomeSchema, 'The attempt, whatever came of it; there is only this one.'),
+    202: json(deliverySchema, 'It is under way: look at the delivery.'),
+    ...problems(404, 409, ...OF_BODY),
+  },
+  guards: ofTenant('manage'),
+  async answer(c, { testEndpoint }) {
     const tenantId = c.get('tenant').id
     const id = endpointOf(c.req.valid('param'))
     const { type, data } = c.req.valid('json')
@@ -59,5 +52,7 @@ export function addEndpointTestRoute(
     if (!attempt) return c.json(presentDelivery(delivery), 202)
     const ids = { eventId: delivery.event_id, deliveryId: delivery.id }
     return c.json({ ...presentAttempt(attempt, c.get('caller')), ...ids }, 200)
-  })
-}
+  },
+})
+
+export const addEndpointTestRoute = addingRoutes([test])

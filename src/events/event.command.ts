@@ -1,15 +1,16 @@
 import type { Command } from 'commander'
 import { memberOf } from '../http/json-text.ts'
 import type { CommandContext } from '../terminal/context.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { cellOf, renderPage, renderRecord, renderTable } from '../terminal/output.ts'
 import type { Paint } from '../terminal/paint.ts'
 import { type Given, PAGE_FIELDS, TIME_FIELDS } from '../terminal/request.ts'
 import { addRequest } from '../terminal/request-command.ts'
+import { eventFilters, ROUTE_COLUMNS } from './event.fields.ts'
 
 const ALL = '/api/tenants/{tenant}/events'
 const COLUMNS = ['id', 'type', 'createdAt', 'idempotencyKey', 'states']
 const DELIVERY_COLUMNS = ['id', 'state', 'attemptCount', 'nextAttemptAt', 'endpointId']
-const ROUTE_COLUMNS = ['endpointId', 'matched', 'detail', 'url']
 
 type Row = Record<string, unknown>
 interface Event extends Row {
@@ -23,24 +24,7 @@ export function addEventCommand(program: Command, context: CommandContext): void
     verb: 'list',
     about: 'list, filter or search the events of a tenant, newest first',
     operation: `GET ${ALL}`,
-    fields: [
-      { name: 'type', value: '<type>', about: 'of this type, or pattern such as order.*' },
-      {
-        name: 'endpointId',
-        option: 'endpoint',
-        value: '<id>',
-        about: 'that went to this endpoint',
-      },
-      { name: 'state', value: '<state>', about: 'with a delivery that is pending, failed, …' },
-      {
-        name: 'search',
-        value: '<text>',
-        about:
-          'an id or idempotency key, otherwise text in the data of the last day (--since, --until)',
-      },
-      ...TIME_FIELDS,
-      ...PAGE_FIELDS,
-    ],
+    fields: [...optionsOf(eventFilters), ...TIME_FIELDS, ...PAGE_FIELDS],
     render: renderList,
     examples: ["postrider event list acme --search 'Müller' --since 2026-01-31T00:00:00Z"],
   })

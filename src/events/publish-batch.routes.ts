@@ -7,10 +7,10 @@ import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { elementsOf } from '../http/json-text.ts'
 import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
 import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
-import { publishedSchema } from '../http/schemas.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { ERRORS_MAX, type FieldError, Problem } from '../problem.ts'
 import { type Accept, traceHeaders } from './accepted.ts'
+import { publishedSchema } from './event.fields.ts'
 import {
   eventInput,
   hasMoreData,

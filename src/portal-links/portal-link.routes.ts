@@ -1,9 +1,9 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Context, MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { auditName } from '../access/caller.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
-import { settingsBody } from '../http/request-body.ts'
-import { json, OF_BODY, problems } from '../http/responses.ts'
+import type { ApiEnv } from '../http/authenticate.ts'
+import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { Problem } from '../problem.ts'
 import { tenantParams, tenantTags } from '../tenants/tenant.routes.ts'
 import { refuseReserved } from '../tenants/tenants.ts'
@@ -42,46 +42,37 @@ const linkSchema = z
   })
   .openapi('PortalLink')
 
-export function addPortalLinkRoutes(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
-    /** Where people reach this service; undefined = where the request did. */
-    publicUrl: string | undefined
-    /** Whether it has to be known. */
-    needsPublicUrl?: boolean
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { portalLinks, publicUrl, needsPublicUrl, authenticate, tenantOfPath } = options
-  const managing = [authenticate('manage'), tenantOfPath]
-  const collection = {
-    path: '/api/tenants/{tenant}/portal-links',
-    tags: tenantTags,
-  } as const
+interface Options {
+  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+  /** Where people reach this service; undefined = where the request did. */
+  publicUrl: string | undefined
+  /** Whether it has to be known. */
+  needsPublicUrl?: boolean
+}
 
-  const create = createRoute({
-    ...collection,
-    method: 'post',
-    summary: 'Make a short-lived link to the portal of a tenant',
-    description:
-      'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
-      '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
-      'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
-      'ends when that key is revoked or expires, and when the tenant is suspended or deleted. In ' +
-      'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
-    middleware: [...managing, settingsBody],
-    request: {
-      params: tenantParams,
-      body: { content: { 'application/json': { schema: input } } },
-    },
-    responses: {
-      201: json(linkSchema, 'The link, which is not stored and not shown again.'),
-      ...problems(404, 409, ...OF_BODY),
-    },
-  })
-  app.openapi(create, async (c) => {
+const route = routesFor<Options>()
+const collection = { path: '/api/tenants/{tenant}/portal-links', tags: tenantTags } as const
+
+const create = route({
+  ...collection,
+  method: 'post',
+  summary: 'Make a short-lived link to the portal of a tenant',
+  description:
+    'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
+    '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
+    'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
+    'ends when that key is revoked or expires, and when the tenant is suspended or deleted. In ' +
+    'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
+  request: {
+    params: tenantParams,
+    body: jsonBody(input),
+  },
+  responses: {
+    201: json(linkSchema, 'The link, which is not stored and not shown again.'),
+    ...problems(404, 409, ...OF_BODY),
+  },
+  guards: ofTenant('manage'),
+  async answer(c, { portalLinks, publicUrl, needsPublicUrl }) {
     const tenant = c.get('tenant')
     refuseReserved(tenant.key)
     if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
@@ -89,21 +80,23 @@ export function addPortalLinkRoutes(
     const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
     const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
     return c.json({ url, expiresAt: expiresAt.toISOString() }, 201)
-  })
+  },
+})
 
-  const revoke = createRoute({
-    ...collection,
-    method: 'delete',
-    summary: 'Take back every portal link of a tenant, and end the sessions that they opened',
-    middleware: managing,
-    request: { params: tenantParams },
-    responses: { 204: { description: 'None opens anything any more.' }, ...problems(404) },
-  })
-  app.openapi(revoke, async (c) => {
+const revoke = route({
+  ...collection,
+  method: 'delete',
+  summary: 'Take back every portal link of a tenant, and end the sessions that they opened',
+  request: { params: tenantParams },
+  responses: { 204: { description: 'None opens anything any more.' }, ...problems(404) },
+  guards: ofTenant('manage'),
+  async answer(c, { portalLinks }) {
     await portalLinks.revokeAll(c.get('tenant').id, auditName(c.get('caller')))
     return c.body(null, 204)
-  })
-}
+  },
+})
+
+export const addPortalLinkRoutes = addingRoutes([create, revoke])
 
 /** For a request without a body, which the validator leaves as it is. */
 const DEFAULTS = { minutes: DEFAULT_MINUTES, access: 'manage' } as const

@@ -1,37 +1,22 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
-import {
-  type Field,
-  readList,
-  readNumber,
-  valuesOf,
-  withFields,
-} from '../terminal/option-fields.ts'
+import { optionsOf, valuesOf, withFields } from '../terminal/option-fields.ts'
 import { renderPage, renderRecord } from '../terminal/output.ts'
 import { paintFor } from '../terminal/paint.ts'
-import {
-  ask,
-  ENDPOINT_FIELD,
-  isJson,
-  PAGE_FIELDS,
-  SINCE_FIELD as since,
-  UNTIL_FIELD as until,
-  withExamples,
-  withJsonOption,
-} from '../terminal/request.ts'
+import { ask, isJson, PAGE_FIELDS, withExamples, withJsonOption } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+import { REPLAY_COLUMNS, replayFields } from './replay.fields.ts'
 import { type Replay, watchReplay } from './replay-progress.ts'
 
 const ALL = '/api/tenants/{tenant}/replays'
 const parameters = { id: 'id of the replay' }
-const COLUMNS = ['id', 'state', 'mode', 'done', 'total', 'since', 'until', 'createdAt']
 const REPLAYS: readonly RequestSpec[] = [
   {
     verb: 'list',
     about: 'list the replays of a tenant, newest first',
     operation: `GET ${ALL}`,
     fields: PAGE_FIELDS,
-    render: (page, paint) => renderPage(COLUMNS, page, paint),
+    render: (page, paint) => renderPage(REPLAY_COLUMNS, page, paint),
   },
   { verb: 'show', about: 'show how far a replay is', operation: `GET ${ALL}/{id}` },
   {
@@ -42,47 +27,6 @@ const REPLAYS: readonly RequestSpec[] = [
 ]
 /** The API counts no further. */
 const COUNTED_MAX = 100_000
-
-/** What is delivered again; `--missed` is its own word for one of two modes. */
-const START_FIELDS: readonly Field[] = [
-  { ...since, about: `what was ${since.about}`, isRequired: true },
-  { ...until, about: `${until.about}; now when left out` },
-  ENDPOINT_FIELD,
-  {
-    name: 'eventTypes',
-    option: 'type',
-    value: '<types>',
-    about: 'comma separated: names, order.*',
-    read: readList,
-  },
-  {
-    name: 'states',
-    option: 'state',
-    value: '<states>',
-    about: 'comma separated: delivered, failed, cancelled; failed when left out',
-    read: readList,
-  },
-  {
-    name: 'statusClass',
-    value: '<n>',
-    about: '5 for those whose last attempt was answered 5xx',
-    read: readNumber,
-  },
-  {
-    name: 'mode',
-    option: 'missed',
-    about: 'instead: events that match the endpoint and have no delivery to it',
-    on: 'missed',
-  },
-  {
-    name: 'ratePerSecond',
-    option: 'rate',
-    value: '<n>',
-    about: 'made due per second; 50 when left out',
-    read: readNumber,
-  },
-  { name: 'preview', about: 'only count' },
-]
 
 interface StartOptions {
   yes?: true
@@ -104,7 +48,7 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
 }
 
 function addStart(replay: Command, context: CommandContext): void {
-  const command = withJsonOption(withFields(replay.command('start'), START_FIELDS))
+  const command = withJsonOption(withFields(replay.command('start'), optionsOf(replayFields)))
     .description('count what would be delivered again, ask, begin, and show how far it is')
     .argument('<tenant>', 'key of the tenant')
     .option('--yes', 'do not ask')

@@ -22,7 +22,7 @@ import { EndpointNotFound } from '../not-found.ts'
 import type { Owned, Owners } from '../tenants/owners.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { replayInput } from './replay.routes.ts'
+import { replayInput } from './replay.fields.ts'
 import type { FoundReplay, ReplayRequest, Replays } from './replays.ts'
 
 const PATH = '/console/replays'

@@ -1,9 +1,7 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
-import { settingsBody } from '../http/request-body.ts'
-import { json, OF_BODY, problems } from '../http/responses.ts'
+import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { storableText } from '../http/validation.ts'
 import { Problem } from '../problem.ts'
 import type { CertificateDescription } from './client-certificate.ts'
@@ -37,70 +35,66 @@ const certificateSchema = z
   })
   .openapi('ClientCertificate')
 
-export function addClientCertificateRoutes(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    clientCertificates: ClientCertificates
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { clientCertificates, authenticate, tenantOfPath } = options
-  const managing = [authenticate('manage'), tenantOfPath]
+interface Options {
+  clientCertificates: ClientCertificates
+}
 
-  const show = createRoute({
-    method: 'get',
-    path,
-    summary: 'Show the client certificate of an endpoint (mTLS)',
-    tags,
-    middleware: [authenticate('read'), tenantOfPath],
-    request: { params: endpointParams },
-    responses: { 200: json(certificateSchema, 'What is public of it.'), ...problems(404) },
-  })
-  app.openapi(show, async (c) => {
+const route = routesFor<Options>()
+
+const show = route({
+  method: 'get',
+  path,
+  summary: 'Show the client certificate of an endpoint (mTLS)',
+  tags,
+  request: { params: endpointParams },
+  responses: { 200: json(certificateSchema, 'What is public of it.'), ...problems(404) },
+  guards: ofTenant('read'),
+  async answer(c, { clientCertificates }) {
     const id = endpointOf(c.req.valid('param'))
     const found = await clientCertificates.get(c.get('tenant').id, id)
     if (!found) throw new Problem('client_certificate_not_found')
     return c.json(present(found), 200)
-  })
+  },
+})
 
-  const put = createRoute({
-    method: 'put',
-    path,
-    summary: 'Give an endpoint a client certificate, in place of the one it has',
-    tags,
-    middleware: [...managing, settingsBody],
-    request: {
-      params: endpointParams,
-      body: { required: true, content: { 'application/json': { schema: input } } },
-    },
-    responses: {
-      200: json(certificateSchema, 'Attempts that begin from now on show it.'),
-      ...problems(404, ...OF_BODY),
-    },
-  })
-  app.openapi(put, async (c) => {
+const put = route({
+  method: 'put',
+  path,
+  summary: 'Give an endpoint a client certificate, in place of the one it has',
+  tags,
+  request: {
+    params: endpointParams,
+    body: { required: true, ...jsonBody(input) },
+  },
+  responses: {
+    200: json(certificateSchema, 'Attempts that begin from now on show it.'),
+    ...problems(404, ...OF_BODY),
+  },
+  guards: ofTenant('manage'),
+  async answer(c, { clientCertificates }) {
     const id = endpointOf(c.req.valid('param'))
     return c.json(
       present(await clientCertificates.set(c.get('tenant').id, id, c.req.valid('json'))),
       200,
     )
-  })
+  },
+})
 
-  const remove = createRoute({
-    method: 'delete',
-    path,
-    summary: 'Show no client certificate any more',
-    tags,
-    middleware: managing,
-    request: { params: endpointParams },
-    responses: { 204: { description: 'There is none.' }, ...problems(404) },
-  })
-  app.openapi(remove, async (c) => {
+const remove = route({
+  method: 'delete',
+  path,
+  summary: 'Show no client certificate any more',
+  tags,
+  request: { params: endpointParams },
+  responses: { 204: { description: 'There is none.' }, ...problems(404) },
+  guards: ofTenant('manage'),
+  async answer(c, { clientCertificates }) {
     await clientCertificates.clear(c.get('tenant').id, endpointOf(c.req.valid('param')))
     return c.body(null, 204)
-  })
-}
+  },
+})
+
+export const addClientCertificateRoutes = addingRoutes([show, put, remove])
 
 function present(found: CertificateDescription): z.output<typeof certificateSchema> {
   const { validFrom, validTo } = found

@@ -1,75 +1,71 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { auditName } from '../access/caller.ts'
-import { type ApiEnv, type Authenticate, ofNoTenant } from '../http/authenticate.ts'
-import { presentTenant } from '../http/present.ts'
 import { json, problems } from '../http/responses.ts'
-import { tenantSchema } from '../http/schemas.ts'
+import { addingRoutes, ofOperators, routesFor } from '../http/route.ts'
+import { presentTenant, tenantSchema } from './tenant.fields.ts'
 import { tenantParams, tenantTags } from './tenant.routes.ts'
 import type { TenantOperations } from './tenant-operations.ts'
 import type { Tenants } from './tenants.ts'
 
 /** What a key of the tenant itself may not do: one that is suspended could resume itself. */
-export function addTenantOperationRoutes(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    tenants: Pick<Tenants, 'show'>
-    tenantOperations: TenantOperations
-    authenticate: Authenticate
-  },
-): void {
-  const { tenants, tenantOperations, authenticate } = options
-  const shared = {
-    tags: tenantTags,
-    middleware: [authenticate('manage'), ofNoTenant],
-    request: { params: tenantParams },
-  }
-  const show = async (key: string) => {
-    const { tenant, remaining } = await tenants.show(key)
-    return presentTenant(tenant, remaining)
-  }
+interface Options {
+  tenants: Pick<Tenants, 'show'>
+  tenantOperations: TenantOperations
+}
 
-  const suspend = createRoute({
-    ...shared,
-    method: 'post',
-    path: '/api/tenants/{tenant}/suspend',
-    summary: 'Refuse what is published for a tenant, and hold its deliveries',
-    description:
-      'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
-      'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
-    responses: { 200: json(tenantSchema, 'It is suspended.'), ...problems(404, 409) },
-  })
-  app.openapi(suspend, async (c) => {
+const route = routesFor<Options>()
+const shared = { tags: tenantTags, request: { params: tenantParams } } as const
+
+const suspend = route({
+  ...shared,
+  method: 'post',
+  path: '/api/tenants/{tenant}/suspend',
+  summary: 'Refuse what is published for a tenant, and hold its deliveries',
+  description:
+    'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
+    'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
+  responses: { 200: json(tenantSchema, 'It is suspended.'), ...problems(404, 409) },
+  guards: ofOperators('manage'),
+  async answer(c, { tenants, tenantOperations }) {
     const key = c.req.valid('param').tenant
     await tenantOperations.suspend(key, auditName(c.get('caller')))
-    return c.json(await show(key), 200)
-  })
+    return c.json(await shown(tenants, key), 200)
+  },
+})
 
-  const resume = createRoute({
-    ...shared,
-    method: 'post',
-    path: '/api/tenants/{tenant}/resume',
-    summary: 'Take a suspended tenant back into service; what was held is released over time',
-    responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
-  })
-  app.openapi(resume, async (c) => {
+const resume = route({
+  ...shared,
+  method: 'post',
+  path: '/api/tenants/{tenant}/resume',
+  summary: 'Take a suspended tenant back into service; what was held is released over time',
+  responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
+  guards: ofOperators('manage'),
+  async answer(c, { tenants, tenantOperations }) {
     const key = c.req.valid('param').tenant
     await tenantOperations.resume(key, auditName(c.get('caller')))
-    return c.json(await show(key), 200)
-  })
+    return c.json(await shown(tenants, key), 200)
+  },
+})
 
-  const remove = createRoute({
-    ...shared,
-    method: 'delete',
-    path: '/api/tenants/{tenant}',
-    summary: 'Delete a tenant with all its data',
-    description:
-      'At once nothing is published for it or sent to it any more, and its keys are revoked. Its ' +
-      'data is deleted by runners, in batches; GET shows how far that is, and 404 when it is done.',
-    responses: { 202: json(tenantSchema, 'It is being deleted.'), ...problems(404) },
-  })
-  app.openapi(remove, async (c) => {
+const remove = route({
+  ...shared,
+  method: 'delete',
+  path: '/api/tenants/{tenant}',
+  summary: 'Delete a tenant with all its data',
+  description:
+    'At once nothing is published for it or sent to it any more, and its keys are revoked. Its ' +
+    'data is deleted by runners, in batches; GET shows how far that is, and 404 when it is done.',
+  responses: { 202: json(tenantSchema, 'It is being deleted.'), ...problems(404) },
+  guards: ofOperators('manage'),
+  async answer(c, { tenants, tenantOperations }) {
     const key = c.req.valid('param').tenant
     await tenantOperations.delete(key, auditName(c.get('caller')))
-    return c.json(await show(key), 202)
-  })
+    return c.json(await shown(tenants, key), 202)
+  },
+})
+
+export const addTenantOperationRoutes = addingRoutes([suspend, resume, remove])
+
+async function shown(tenants: Pick<Tenants, 'show'>, key: string) {
+  const { tenant, remaining } = await tenants.show(key)
+  return presentTenant(tenant, remaining)
 }

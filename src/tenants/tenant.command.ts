@@ -1,22 +1,27 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
-import type { Field } from '../terminal/option-fields.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { renderPage } from '../terminal/output.ts'
 import { PAGE_FIELDS } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
+import { TENANT_COLUMNS, tenantFields } from './tenant.fields.ts'
 
-const COLUMNS = ['key', 'name', 'createdAt', 'suspendedAt']
 const ONE = '/api/tenants/{tenant}'
 const parameters = { tenant: "the producer's own id for it" }
 
-const NAME: Field = { name: 'name', value: '<name>', about: 'shown to people' }
+const { name } = tenantFields
 
 const TENANTS: readonly RequestSpec[] = [
   {
     verb: 'create',
     about: 'create a tenant, or change the name of one',
     operation: `PUT ${ONE}`,
-    fields: [{ ...NAME, about: 'shown to people; the key when left out' }],
+    fields: optionsOf({
+      name: {
+        ...name,
+        option: { ...name.option, about: 'shown to people; the key when left out' },
+      },
+    }),
     examples: ["postrider tenant create acme --name 'Acme Inc.'"],
   },
   {
@@ -27,14 +32,14 @@ const TENANTS: readonly RequestSpec[] = [
       { name: 'reserved', about: 'those of the service itself too (`postrider:…`), for admins' },
       ...PAGE_FIELDS,
     ],
-    render: (page) => renderPage(COLUMNS, page),
+    render: (page) => renderPage(TENANT_COLUMNS, page),
   },
   { verb: 'show', about: 'show a tenant', operation: `GET ${ONE}` },
   {
     verb: 'change',
     about: 'change the name of a tenant',
     operation: `PATCH ${ONE}`,
-    fields: [NAME],
+    fields: optionsOf({ name }),
     isChange: true,
   },
   {

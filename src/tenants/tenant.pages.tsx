@@ -19,7 +19,7 @@ import {
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { tenantId } from '../ids.ts'
-import { tenantInput } from './tenant.routes.ts'
+import { tenantInput } from './tenant.fields.ts'
 import { assertMayManage } from './tenant-access.ts'
 import type { TenantOperations } from './tenant-operations.ts'
 import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'

@@ -1,0 +1,101 @@
+import { z } from '@hono/zod-openapi'
+import {
+  type Fields,
+  inputsOf,
+  outputsOf,
+  type Shown,
+  shownId,
+  shownOf,
+  shownTime,
+} from '../fields.ts'
+import { unfit, visibleText } from '../http/validation.ts'
+import { TENANT_KEY } from '../tenants/tenants.ts'
+import type { ApiKey } from './api-keys.ts'
+
+const NAME_LENGTH_MAX = 200
+const scopes = z.array(z.enum(['publish', 'read', 'manage', 'admin']))
+const tenantKey = z.string().regex(TENANT_KEY, unfit('is not the key of a tenant'))
+
+export const apiKeyFields = {
+  id: { column: 'id', output: shownId },
+  name: {
+    column: 'name',
+    input: visibleText(NAME_LENGTH_MAX, 'name')
+      .min(1)
+      .openapi({ description: 'What it is for.', example: 'invoice service' }),
+    output: z.string(),
+  },
+  tenant: {
+    column: 'tenant',
+    input: tenantKey.nullish().openapi({
+      description: 'Key of the one tenant that it may touch. Left out: every tenant.',
+    }),
+    output: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Key of the one tenant that it may touch; null = every tenant.' }),
+    option: {
+      value: '<key>',
+      about: 'the one tenant that it may touch; every tenant when left out',
+    },
+  },
+  scopes: {
+    column: 'scopes',
+    input: scopes
+      .min(1)
+      .transform((given) => [...new Set(given)])
+      .openapi({ description: '`admin` includes the others, and may make keys.' }),
+    output: scopes,
+    option: {
+      value: '<scopes>',
+      about: 'comma separated: publish, read, manage, admin',
+      isRequired: true,
+    },
+  },
+  expiresAt: {
+    column: 'expires_at',
+    input: z.iso
+      .datetime({ offset: true })
+      .transform((time) => new Date(time))
+      .refine((time) => time.getTime() > Date.now(), 'is not in the future')
+      .nullish()
+      .openapi({
+        type: ['string', 'null'],
+        format: 'date-time',
+        description: 'Left out: never.',
+      }),
+    output: shownTime.nullable(),
+    option: {
+      value: '<time>',
+      about: 'ISO 8601, such as 2027-01-31T12:00:00Z; never when left out',
+    },
+  },
+  lastUsedAt: {
+    column: 'last_used_at',
+    output: shownTime.nullable().openapi({ description: 'To the minute.' }),
+  },
+  revokedAt: { column: 'revoked_at', output: shownTime.nullable() },
+  createdAt: { column: 'created_at', output: shownTime },
+} as const satisfies Fields<ApiKey>
+
+/** What keys are chosen by. */
+export const apiKeyFilters = {
+  tenant: {
+    input: tenantKey.optional().openapi({ description: 'Only those of this tenant.' }),
+    option: { value: '<key>', about: 'only those of this tenant' },
+  },
+} as const satisfies Fields
+
+/** What a list of keys has in columns. */
+export const API_KEY_COLUMNS: (keyof Shown<typeof apiKeyFields>)[] = [
+  ...(['id', 'name', 'tenant', 'scopes', 'expiresAt', 'lastUsedAt', 'revokedAt'] as const),
+]
+
+export const apiKeySchema = z.object(outputsOf(apiKeyFields)).openapi('ApiKey')
+export const newApiKeySchema = apiKeySchema
+  .extend({ key: z.string().openapi({ description: 'Shown this once.' }) })
+  .openapi('ApiKeyWithKey')
+export const newKeyInput = z.strictObject(inputsOf(apiKeyFields)).openapi('NewApiKey')
+
+export const presentApiKey = (apiKey: ApiKey): z.output<typeof apiKeySchema> =>
+  shownOf(apiKeyFields, apiKey)

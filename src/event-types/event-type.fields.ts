@@ -1,0 +1,52 @@
+import { z } from '@hono/zod-openapi'
+import { type Fields, inputsOf, outputsOf, type Shown, shownOf } from '../fields.ts'
+import { visibleText } from '../http/validation.ts'
+import type { EventType } from './event-types.ts'
+
+const DESCRIPTION_LENGTH_MAX = 1000
+const time = z.iso.datetime()
+
+export const eventTypeFields = {
+  name: { column: 'name', output: z.string() },
+  description: {
+    column: 'description',
+    input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
+    output: z.string(),
+    option: { value: '<text>', about: 'for people', off: 'no description' },
+  },
+  schema: {
+    column: 'schema',
+    input: z
+      .union([z.record(z.string(), z.unknown()), z.boolean()])
+      .nullable()
+      .optional()
+      .openapi({
+        description: 'JSON Schema 2020-12 of the data, with local references only; null = none.',
+        type: ['object', 'boolean', 'null'],
+      }),
+    output: z.unknown(),
+    option: {
+      value: '<file>',
+      about: 'JSON Schema 2020-12 of the data; - reads stdin',
+      off: 'no schema: any data',
+    },
+  },
+  deprecated: {
+    input: z.boolean().optional(),
+    option: { about: 'new receivers should not rely on it', off: 'it may be relied on' },
+  },
+  deprecatedAt: { column: 'deprecated_at', output: time.nullable() },
+  createdAt: { column: 'created_at', output: time },
+  updatedAt: { column: 'updated_at', output: time },
+} as const satisfies Fields<EventType>
+
+/** What a list of event types has in columns. */
+export const EVENT_TYPE_COLUMNS: (keyof Shown<typeof eventTypeFields>)[] = [
+  ...(['name', 'deprecatedAt', 'description'] as const),
+]
+
+export const eventTypeInput = z.strictObject(inputsOf(eventTypeFields)).openapi('EventTypeChange')
+export const eventTypeSchema = z.object(outputsOf(eventTypeFields)).openapi('EventType')
+
+export const presentEventType = (eventType: EventType): z.output<typeof eventTypeSchema> =>
+  shownOf(eventTypeFields, eventType)

@@ -1,0 +1,129 @@
+import { z } from '@hono/zod-openapi'
+import { eventTypesInput } from '../endpoints/endpoint-input.ts'
+import { type Fields, inputsOf, outputsOf, type Shown, shownOf } from '../fields.ts'
+import { endpointId } from '../ids.ts'
+import type { Replay } from './replays.ts'
+
+/** More would be a load test of the receiver. */
+const RATE_MAX = 1_000
+const ISO = 'ISO 8601, such as 2026-01-31T12:00:00Z'
+
+const mode = z.enum(['redeliver', 'missed'])
+const shownTime = z.iso.datetime()
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
+const dateTime = { type: 'string', format: 'date-time' } as const
+
+export const replayFields = {
+  id: { column: 'id', output: z.uuid() },
+  mode: {
+    column: 'mode',
+    input: mode.default('redeliver').openapi({
+      description:
+        'redeliver: finished deliveries are made again. missed: events that match the endpoint and have no delivery to it get one.',
+    }),
+    output: mode,
+    option: {
+      name: 'missed',
+      about: 'instead: events that match the endpoint and have no delivery to it',
+      on: 'missed',
+    },
+  },
+  state: { column: 'state', output: z.enum(['running', 'done', 'cancelled']) },
+  endpointId: {
+    column: 'endpoint_id',
+    input: endpointId.optional().openapi({
+      ...{ type: 'string', format: 'uuid' },
+      description: 'Only this endpoint.',
+    }),
+    output: z.uuid().nullable(),
+    option: { name: 'endpoint', value: '<id>', about: 'to this endpoint' },
+  },
+  eventTypes: {
+    column: 'event_types',
+    input: eventTypesInput.optional(),
+    output: z.array(z.string()),
+    option: { name: 'type', value: '<types>', about: 'comma separated: names, order.*' },
+  },
+  states: {
+    column: 'states',
+    input: z
+      .array(z.enum(['delivered', 'failed', 'cancelled']))
+      .min(1)
+      .optional()
+      .openapi({ description: 'redeliver: only deliveries that ended so. Default: failed.' }),
+    output: z.array(z.string()),
+    option: {
+      name: 'state',
+      value: '<states>',
+      about: 'comma separated: delivered, failed, cancelled; failed when left out',
+    },
+  },
+  statusClass: {
+    column: 'status_class',
+    input: z.int().min(2).max(5).optional().openapi({
+      description: 'redeliver: only where the last answer was of this class: 4 for 4xx.',
+    }),
+    output: z.int().nullable(),
+    option: { value: '<n>', about: '5 for those whose last attempt was answered 5xx' },
+  },
+  since: {
+    column: 'since',
+    input: time.openapi({ ...dateTime, description: 'Only what was made from then on.' }),
+    output: shownTime,
+    option: {
+      value: '<time>',
+      about: `what was made from then on; ${ISO}`,
+      isRequired: true,
+    },
+  },
+  until: {
+    column: 'until',
+    input: time
+      .optional()
+      .openapi({ ...dateTime, description: 'Only what was made before. Default: now.' }),
+    output: shownTime,
+    option: { value: '<time>', about: `made before; ${ISO}; now when left out` },
+  },
+  ratePerSecond: {
+    column: 'rate_per_second',
+    input: z.number().gt(0).max(RATE_MAX).default(50),
+    output: z.number(),
+    show: ({ rate_per_second: rate }) => Number(rate),
+    option: { name: 'rate', value: '<n>', about: 'made due per second; 50 when left out' },
+  },
+  preview: {
+    input: z.boolean().default(false).openapi({ description: 'Only count.' }),
+    option: { about: 'only count' },
+  },
+  total: {
+    column: 'total',
+    output: z
+      .int()
+      .openapi({ description: 'How many there were when it began; 100,000 = at least.' }),
+  },
+  done: { column: 'done', output: z.int().openapi({ description: 'How many it has made due.' }) },
+  createdAt: { column: 'created_at', output: shownTime },
+  finishedAt: { column: 'finished_at', output: shownTime.nullable() },
+} as const satisfies Fields<Replay>
+
+/** What a list of replays has in columns. */
+export const REPLAY_COLUMNS: (keyof Shown<typeof replayFields>)[] = [
+  ...(['id', 'state', 'mode', 'done', 'total', 'since', 'until', 'createdAt'] as const),
+]
+
+export const replayInput = z
+  .strictObject(inputsOf(replayFields))
+  .refine((given) => given.mode === 'redeliver' || given.endpointId !== undefined, {
+    path: ['endpointId'],
+    message: 'is required for mode missed',
+  })
+  .refine(({ since, until }) => until === undefined || until > since, {
+    path: ['until'],
+    message: 'is not after since',
+  })
+  .openapi('NewReplay')
+
+export const replaySchema = z.object(outputsOf(replayFields)).openapi('Replay')
+
+export const presentReplay = (replay: Replay): z.output<typeof replaySchema> =>
+  shownOf(replayFields, replay)
