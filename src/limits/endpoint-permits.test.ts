@@ -323,7 +323,6 @@ t.test(
     for (const { release } of others) release('other')
     clock.ms += 10
     scout?.release('answered', 10)
-    t.ok(hanging.every(({ isOvertaken }) => isOvertaken()))
     t.equal(fill().length, 5)
   },
 )
@@ -369,8 +368,5 @@ t.test('where too much was under way in the last minute, those that hang count',
   clock.ms += 10
   fill()[0]?.release('answered', 10)
   clock.ms += 59_990
-  t.equal(hanging[0]?.isOvertaken(), false)
   t.equal(fill().length, 1, 'of two')
-  clock.ms += 1
-  t.equal(hanging[0]?.isOvertaken(), true)
 })

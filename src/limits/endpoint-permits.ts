@@ -54,8 +54,6 @@ export interface Permit {
   release: Release
   /** The connection has taken the request. */
   noteSent: () => void
-  /** Whether the endpoint has answered one that was sent later: that it hangs is then due to what was sent. */
-  isOvertaken(): boolean
   retryInMs: null
 }
 
@@ -227,7 +225,6 @@ export class EndpointPermits {
       noteSent: () => {
         taken.sentAt = this.#now()
       },
-      isOvertaken: () => isOvertaken(taken, endpoint, this.#now()),
       retryInMs: null,
     }
   }
@@ -313,6 +310,7 @@ function settle(
 const hadTooMuch = ({ tooMuchAt }: Endpoint, now: number): boolean =>
   now - tooMuchAt <= TOO_MUCH_KEPT_MS
 
+/** Whether the endpoint has answered one that was sent later: that it hangs is then due to what was sent. */
 const isOvertaken = ({ sentAt }: Taken, endpoint: Endpoint, now: number): boolean =>
   sentAt !== null && sentAt < endpoint.answeredSince && !hadTooMuch(endpoint, now)
 

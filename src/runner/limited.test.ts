@@ -40,7 +40,6 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
         return {
           release: (result) => left.push(result),
           noteSent: () => undefined,
-          isOvertaken: () => false,
           retryInMs: null,
         }
       },
