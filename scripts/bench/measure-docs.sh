@@ -2,6 +2,7 @@
 # Measures what docs/performance.md and docs/scaling.md state, one program after the other: a file of JSON lines each.
 #
 #     scripts/bench/measure-docs.sh [folder] [folder of another system, as peers.ts takes it]
+#     BEFORE=<commit> measures the cost of a synchronous standby at that commit as well
 #
 # On a machine that does nothing else, for about two hours. The server is Debian's where it is installed; each line
 # says which it was.
@@ -29,6 +30,9 @@ measure throughput throughput.ts --events 4000
 measure scaling scaling.ts --runners 1,2,4 --concurrency 10 --events 10000
 measure batch batch.ts
 measure slow-receivers slow-receivers.ts
+if [ -n "${BEFORE:-}" ]; then
+  measure standby standby.ts "$BEFORE" --rounds 2
+fi
 measure neighbour neighbour.ts
 measure filters filters.ts
 measure console console.ts

@@ -32,6 +32,8 @@ export interface ServerFacts {
 /** The Postgres that everything in one run is measured on. */
 export interface Server {
   facts: ServerFacts
+  /** Of its own database, as superuser. */
+  url: string
   /** Of the postmaster; null when DATABASE_URL names the server. */
   pid: number | null
   /** Folder for logs and data; gone with the run. */
@@ -64,6 +66,7 @@ export async function startServer(
     : await start(cleanup, folder, settings, binaries)
   return {
     facts: await factsOf(url, given ? 'DATABASE_URL' : binaries ? 'debian' : 'embedded'),
+    url,
     pid,
     folder,
     async createDatabase(name) {
@@ -80,7 +83,7 @@ export async function startServer(
 }
 
 /** @throws when BENCH_POSTGRES is neither `debian` nor `embedded`, or Debian's is asked for and not installed */
-function debianBinaries(): string | undefined {
+export function debianBinaries(): string | undefined {
   const wanted = process.env['BENCH_POSTGRES'] ?? ''
   if (!['', 'debian', 'embedded'].includes(wanted)) {
     throw new Error(`BENCH_POSTGRES is ${wanted}: debian or embedded`)
