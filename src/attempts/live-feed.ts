@@ -40,37 +40,43 @@ export async function openFeed(database: Kysely<Database>): Promise<Feed> {
   const open = new Set<AttemptId>()
   const seen = new Set<AttemptId>()
   for (const { id, outcome } of summaries) (outcome === 'started' ? open : seen).add(id)
-
-  /** Those that had not been seen to have ended. */
-  const take = (found: AttemptSummary[]): AttemptSummary[] => {
-    const ended: AttemptSummary[] = []
-    for (const summary of found) {
-      if (summary.outcome === 'started') open.add(summary.id)
-      else if (!seen.has(summary.id)) {
-        open.delete(summary.id)
-        seen.add(summary.id)
-        ended.push(summary)
-      }
-    }
-    return ended.sort(byEnd)
-  }
-  const forget = () => {
-    const floor = idAt(watermark.settled())
-    for (const id of seen) if (id < floor) seen.delete(id)
-    const lost = idAt(watermark.settled() - LOST_AFTER_MS)
-    for (const id of open) if (id < lost || open.size > SUMMARIES_MAX) open.delete(id)
-  }
   return {
     settledMs: watermark.settled,
     async next() {
       const settledMs = watermark.settled()
       const found = await readSince(database, { sinceMs: settledMs, open: [...open] })
-      const ended = take(found.summaries)
+      const ended = take(found.summaries, { open, seen })
       watermark.note(found.snapshot)
-      forget()
+      forget({ open, seen }, watermark.settled())
       return { summaries: ended, settledMs, isComplete: found.summaries.length < SUMMARIES_MAX }
     },
   }
+}
+
+interface Known {
+  open: Set<AttemptId>
+  seen: Set<AttemptId>
+}
+
+/** Those that had not been seen to have ended. */
+function take(found: AttemptSummary[], { open, seen }: Known): AttemptSummary[] {
+  const ended: AttemptSummary[] = []
+  for (const summary of found) {
+    if (summary.outcome === 'started') open.add(summary.id)
+    else if (!seen.has(summary.id)) {
+      open.delete(summary.id)
+      seen.add(summary.id)
+      ended.push(summary)
+    }
+  }
+  return ended.sort(byEnd)
+}
+
+function forget({ open, seen }: Known, settledMs: number): void {
+  const floor = idAt(settledMs)
+  for (const id of seen) if (id < floor) seen.delete(id)
+  const lost = idAt(settledMs - LOST_AFTER_MS)
+  for (const id of open) if (id < lost || open.size > SUMMARIES_MAX) open.delete(id)
 }
 
 /** The lowest id of a millisecond, as postrider.id_at() makes it. */

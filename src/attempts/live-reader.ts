@@ -32,54 +32,59 @@ export const WAITING_BYTES_MAX = 8_388_608
 const OVERHEAD_BYTES = 2_000
 
 /** The messages for one reader, in a queue with bounds: anyone who reads too slowly is cut off. */
-export interface Queue {
-  push(message: LiveMessage): void
-  /** Nothing more is given out from now on. */
-  end(reason: LiveEnd): void
-  isEmpty(): boolean
-  isOver(): boolean
-  ended: Promise<LiveEnd>
-  messages(): AsyncGenerator<LiveMessage, void, undefined>
-}
+export class Queue {
+  readonly #onEnd: () => void
+  readonly #ended = Promise.withResolvers<LiveEnd>()
+  #waiting: LiveMessage[] = []
+  #bytes = 0
+  #isOver = false
+  #more = Promise.withResolvers<void>()
 
-/** @param onEnd called at once, before anyone who waits for the end hears of it */
-export function createQueue(onEnd: () => void): Queue {
-  const ended = Promise.withResolvers<LiveEnd>()
-  let waiting: LiveMessage[] = []
-  let bytes = 0
-  let isOver = false
-  let more = Promise.withResolvers<void>()
-  const end = (reason: LiveEnd) => {
-    isOver = true
-    onEnd()
-    waiting = []
-    ended.resolve(reason)
-    more.resolve()
+  /** @param onEnd called at once, before anyone who waits for the end hears of it */
+  constructor(onEnd: () => void) {
+    this.#onEnd = onEnd
   }
-  return {
-    push(message) {
-      if (isOver) return
-      waiting.push(message)
-      bytes += bytesOf(message)
-      if (waiting.length > WAITING_MAX || bytes > WAITING_BYTES_MAX) end('too_slow')
-      more.resolve()
-    },
-    end,
-    isEmpty: () => waiting.length === 0,
-    isOver: () => isOver,
-    ended: ended.promise,
-    async *messages() {
-      while (!isOver) {
-        const message = waiting.shift()
-        if (message) {
-          bytes -= bytesOf(message)
-          yield message
-        } else {
-          await more.promise
-          more = Promise.withResolvers()
-        }
+
+  get ended(): Promise<LiveEnd> {
+    return this.#ended.promise
+  }
+
+  isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  isOver(): boolean {
+    return this.#isOver
+  }
+
+  push(message: LiveMessage): void {
+    if (this.#isOver) return
+    this.#waiting.push(message)
+    this.#bytes += bytesOf(message)
+    if (this.#waiting.length > WAITING_MAX || this.#bytes > WAITING_BYTES_MAX) this.end('too_slow')
+    this.#more.resolve()
+  }
+
+  /** Nothing more is given out from now on. */
+  end(reason: LiveEnd): void {
+    this.#isOver = true
+    this.#onEnd()
+    this.#waiting = []
+    this.#ended.resolve(reason)
+    this.#more.resolve()
+  }
+
+  async *messages(): AsyncGenerator<LiveMessage, void, undefined> {
+    while (!this.#isOver) {
+      const message = this.#waiting.shift()
+      if (message) {
+        this.#bytes -= bytesOf(message)
+        yield message
+      } else {
+        await this.#more.promise
+        this.#more = Promise.withResolvers()
       }
-    },
+    }
   }
 }
 

@@ -5,14 +5,7 @@ import { formatCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { type Ended, type Feed, openFeed } from './live-feed.ts'
 import { type Missed, type ReadOptions, readMissed } from './live-missed.ts'
-import {
-  createQueue,
-  isOfType,
-  type LiveEnd,
-  type LiveMessage,
-  mayWant,
-  type Queue,
-} from './live-reader.ts'
+import { isOfType, type LiveEnd, type LiveMessage, mayWant, Queue } from './live-reader.ts'
 import type { AttemptSummary } from './live-summaries.ts'
 
 /** Both reads of a poll take a few ms; an attempt is shown well within a second of its end. */
@@ -89,7 +82,7 @@ export class LiveAttempts {
   /** @throws TooManyReaders, NoReaderFree */
   async open(options: ReadOptions): Promise<LiveReader> {
     refuseTooMany(this.#subscriptions, options, this.#isStopped)
-    const queue = createQueue(() => this.#subscriptions.delete(subscription))
+    const queue = new Queue(() => this.#subscriptions.delete(subscription))
     const subscription: Subscription = { options, queue }
     this.#subscriptions.add(subscription)
     try {

@@ -8,7 +8,13 @@ import {
   type TenantId,
 } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
-import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from '../postgres/scan.ts'
+import {
+  createScan,
+  SCANNED_DEEPLY_MAX,
+  SCANNED_MAX,
+  type Scan,
+  type ScanPage,
+} from '../postgres/scan.ts'
 import type {
   Database,
   DeliveryState,
@@ -108,19 +114,17 @@ export function createDeliveries(options: {
       runList(database, { isIndexed: !isDeep(page) && page.state === undefined }, (on) =>
         list(on, tenantId, page),
       ),
-    search: (tenantId, query) =>
-      scan(
-        {
-          table: 'delivery',
-          indexed: allOf([indexedBy(query), isNamed(query, tenantId), isOfTenant(tenantId)]),
-          asked: askedBy(query),
-          scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
-          limit: query.limit,
-        },
-        withNames,
-      ),
+    search: (tenantId, query) => scan(scanOf(tenantId, query), withNames),
   }
 }
+
+const scanOf = (tenantId: TenantId | null, query: DeliverySearch): Scan => ({
+  table: 'delivery',
+  indexed: allOf([indexedBy(query), isNamed(query, tenantId), isOfTenant(tenantId)]),
+  asked: askedBy(query),
+  scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
+  limit: query.limit,
+})
 
 const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Delivery[]> =>
   on

@@ -7,6 +7,7 @@ import {
   EVENTS_SCANNED_MAX,
   SCANNED_DEEPLY_MAX,
   SCANNED_MAX,
+  type Scan,
   type ScanPage,
 } from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
@@ -91,16 +92,7 @@ const beginningOfData = (charactersMax: number) =>
 export function createEvents({ database }: { database: Kysely<Database> }): Events {
   const scan = createScan<FoundEvent>(database)
   return {
-    async get(tenantId, id, { charactersMax } = {}) {
-      const event = await ofTenant(database, tenantId, id)
-        .select(WITHOUT_DATA)
-        .select(charactersMax === undefined ? 'data' : beginningOfData(charactersMax))
-        .$castTo<Event>()
-        .executeTakeFirst()
-      if (!event) throw new EventNotFound()
-      const [complete] = await withDeliveries(database, [event])
-      return complete ?? { ...event, deliveries: [] }
-    },
+    get: (tenantId, id, { charactersMax } = {}) => get(database, tenantId, id, charactersMax),
     async dataOf(tenantId, id) {
       const event = await ofTenant(database, tenantId, id).select('data').executeTakeFirst()
       if (!event) throw new EventNotFound()
@@ -109,20 +101,39 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
     latest: (tenantId, page) => latest(database, tenantId, page),
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isFiltered(page) }, (on) => list(on, tenantId, page)),
-    async search(tenantId, query) {
-      const named = await namedBy(database, tenantId, query)
-      const isOfTenant = tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
-      return await scan(
-        {
-          table: 'event',
-          indexed: named ? isOne(named) : allOf([isInRange(query), isOfTenant]),
-          asked: askedBy(named ? { ...query, search: undefined } : query),
-          scannedMax: scannedMaxOf(query),
-          limit: query.limit,
-        },
-        withCounts,
-      )
-    },
+    search: async (tenantId, query) => scan(await scanOf(database, tenantId, query), withCounts),
+  }
+}
+
+async function get(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EventId,
+  charactersMax: number | undefined,
+): Promise<EventWithDeliveries> {
+  const event = await ofTenant(database, tenantId, id)
+    .select(WITHOUT_DATA)
+    .select(charactersMax === undefined ? 'data' : beginningOfData(charactersMax))
+    .$castTo<Event>()
+    .executeTakeFirst()
+  if (!event) throw new EventNotFound()
+  const [complete] = await withDeliveries(database, [event])
+  return complete ?? { ...event, deliveries: [] }
+}
+
+async function scanOf(
+  database: Kysely<Database>,
+  tenantId: TenantId | null,
+  query: Page,
+): Promise<Scan> {
+  const named = await namedBy(database, tenantId, query)
+  const isOfTenant = tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
+  return {
+    table: 'event',
+    indexed: named ? isOne(named) : allOf([isInRange(query), isOfTenant]),
+    asked: askedBy(named ? { ...query, search: undefined } : query),
+    scannedMax: scannedMaxOf(query),
+    limit: query.limit,
   }
 }
 

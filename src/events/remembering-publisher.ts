@@ -15,24 +15,30 @@ export function createRememberingPublisher(options: {
   cache: DedupCache
   database: Kysely<Database>
 }): Pick<Publisher, 'publish'> {
-  const { publisher, cache, database } = options
+  const { publisher } = options
   return {
-    async publish(item) {
-      const { tenant, idempotencyKey: key } = item
-      if (key === null) return publisher.publish(item)
-
-      const requestHash = createHash('sha256').update(item.body).digest('base64url')
-      const seen = await cache.get(tenant, key)
-      const before =
-        seen?.requestHash === requestHash ? await confirm(database, item, seen.eventId) : null
-      if (before) return before
-
-      const published = await publisher.publish(item)
-      // Nobody waits for it: what is not remembered costs the next repeat the long way.
-      void cache.remember(tenant, key, { eventId: published.id as EventId, requestHash })
-      return published
-    },
+    publish: (item) =>
+      item.idempotencyKey === null
+        ? publisher.publish(item)
+        : publishOnce(options, item, item.idempotencyKey),
   }
+}
+
+async function publishOnce(
+  { publisher, cache, database }: Parameters<typeof createRememberingPublisher>[0],
+  item: PublishItem,
+  key: string,
+): Promise<Published> {
+  const requestHash = createHash('sha256').update(item.body).digest('base64url')
+  const seen = await cache.get(item.tenant, key)
+  const isSame = seen?.requestHash === requestHash
+  const before = isSame ? await confirm(database, item, seen.eventId) : null
+  if (before) return before
+
+  const published = await publisher.publish(item)
+  // Nobody waits for it: what is not remembered costs the next repeat the long way.
+  void cache.remember(item.tenant, key, { eventId: published.id as EventId, requestHash })
+  return published
 }
 
 /** What `publish_many` would answer to the repeat, as long as the key and its event are stored. */

@@ -78,12 +78,7 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
       const expiresAt = await store(database, { ...link, tenantId, token, maker })
       return { token, expiresAt }
     },
-    async revokeAll(tenantId, who) {
-      await changeAsActor(database, async (transaction) => {
-        await transaction.deleteFrom('portal_link').where('tenant_id', '=', tenantId).execute()
-        await writeAct(transaction, ofTenant(tenantId, who, 'revoke_portal_links'))
-      })
-    },
+    revokeAll: (tenantId, who) => revokeAll(database, tenantId, who),
     async open(token) {
       const hash = hashOf(token)
       const link = await find(database, hash)
@@ -95,6 +90,12 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
     },
   }
 }
+
+const revokeAll = (database: Kysely<Database>, tenantId: TenantId, who: string): Promise<void> =>
+  changeAsActor(database, async (transaction) => {
+    await transaction.deleteFrom('portal_link').where('tenant_id', '=', tenantId).execute()
+    await writeAct(transaction, ofTenant(tenantId, who, 'revoke_portal_links'))
+  })
 
 /** A tenant that is being deleted is suspended as well. */
 const find = (database: Kysely<Database>, hash: Buffer) =>

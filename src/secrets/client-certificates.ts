@@ -38,41 +38,45 @@ export function createClientCertificates({
   box: Pick<SecretBox, 'encrypt'>
   now?: () => Date
 }): ClientCertificates {
-  const write = async (
-    tenantId: TenantId,
-    id: EndpointId,
-    columns: { client_certificate: string | null; client_key_encrypted: string | null },
-  ) => {
-    const changed = await database
-      .updateTable('endpoint')
-      .set({ ...columns, updated_at: sql`now()` })
-      .where(isExisting(tenantId, id))
-      .returning('id')
-      .executeTakeFirst()
-    if (!changed) throw new EndpointNotFound()
-  }
-
   return {
-    async get(tenantId, id) {
-      const row = await database
-        .selectFrom('endpoint')
-        .select('client_certificate as chain')
-        .where(isExisting(tenantId, id))
-        .executeTakeFirst()
-      if (!row) throw new EndpointNotFound()
-      return row.chain === null ? null : describeCertificate(row.chain)
-    },
+    get: (tenantId, id) => describe(database, tenantId, id),
     async set(tenantId, id, input) {
       const { certificate, privateKey } = readClientCertificate(input, now())
-      await write(tenantId, id, {
+      await write(database, tenantId, id, {
         client_certificate: certificate,
         client_key_encrypted: box.encrypt(privateKey, id, 'client-key'),
       })
       return describeCertificate(certificate)
     },
-    clear: (tenantId, id) =>
-      write(tenantId, id, { client_certificate: null, client_key_encrypted: null }),
+    clear: (tenantId, id) => write(database, tenantId, id, NONE),
   }
+}
+
+const NONE = { client_certificate: null, client_key_encrypted: null }
+
+async function describe(database: Kysely<Database>, tenantId: TenantId, id: EndpointId) {
+  const row = await database
+    .selectFrom('endpoint')
+    .select('client_certificate as chain')
+    .where(isExisting(tenantId, id))
+    .executeTakeFirst()
+  if (!row) throw new EndpointNotFound()
+  return row.chain === null ? null : describeCertificate(row.chain)
+}
+
+async function write(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  columns: { client_certificate: string | null; client_key_encrypted: string | null },
+): Promise<void> {
+  const changed = await database
+    .updateTable('endpoint')
+    .set({ ...columns, updated_at: sql`now()` })
+    .where(isExisting(tenantId, id))
+    .returning('id')
+    .executeTakeFirst()
+  if (!changed) throw new EndpointNotFound()
 }
 
 const isExisting = (tenantId: TenantId, id: EndpointId) =>

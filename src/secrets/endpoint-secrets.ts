@@ -108,37 +108,9 @@ export function createEndpointSecrets(options: {
       given.secret === undefined
         ? { secret: generateSecret(kind, encoding, prefix), encoding }
         : readSecret(given.secret, given.encoding)
-    await on
-      .insertInto('endpoint_secret')
-      .values({
-        tenant_id: endpoint.tenant_id,
-        endpoint_id: endpoint.id,
-        encrypted: box.encrypt(storedForm(secret), endpoint.id, 'signing-secret'),
-      })
-      .execute()
+    await store(on, box, endpoint, secret)
     return secret
   }
-
-  const read = async (on: Kysely<Database>, id: EndpointId): Promise<LiveSecret[]> => {
-    const rows = await selectLive(on, id).execute()
-    return rows.map((row) => ({
-      ...fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')),
-      createdAt: row.created_at,
-      expiresAt: row.expires_at,
-    }))
-  }
-
-  /** Null where no key opens it: rotating is the way out of that. */
-  const current = async (on: Kysely<Database>, id: EndpointId): Promise<SigningSecret | null> => {
-    const row = await selectLive(on, id).limit(1).executeTakeFirst()
-    try {
-      return row ? fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')) : null
-    } catch (error) {
-      if (error instanceof SecretUnreadable) return null
-      throw error
-    }
-  }
-
   return {
     add,
     headerBox: (id) => headerBoxOf(box, id),
@@ -146,7 +118,7 @@ export function createEndpointSecrets(options: {
       const assertExisting = () =>
         selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
       await assertExisting()
-      const live = await read(database, id)
+      const live = await read(database, box, id)
       // Deleted meanwhile, with its secrets.
       if (live.length === 0) await assertExisting()
       return live
@@ -157,14 +129,53 @@ export function createEndpointSecrets(options: {
         await selectEndpoint(transaction, tenantId, id)
           .forUpdate()
           .executeTakeFirstOrThrow(notFound)
-        const wanted = given.secret ? given : likeThat(await current(transaction, id), given)
+        const wanted = given.secret ? given : likeThat(await current(transaction, box, id), given)
         await endOverlaps(transaction, id, overlapSeconds)
         await add(transaction, { id, tenant_id: tenantId }, wanted)
-        const live = await read(transaction, id)
+        const live = await read(transaction, box, id)
         if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
         await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)
         return live
       }),
+  }
+}
+
+const store = (
+  on: Kysely<Database>,
+  box: SecretBox,
+  endpoint: Parameters<EndpointSecrets['add']>[1],
+  secret: SigningSecret,
+) =>
+  on
+    .insertInto('endpoint_secret')
+    .values({
+      tenant_id: endpoint.tenant_id,
+      endpoint_id: endpoint.id,
+      encrypted: box.encrypt(storedForm(secret), endpoint.id, 'signing-secret'),
+    })
+    .execute()
+
+async function read(on: Kysely<Database>, box: SecretBox, id: EndpointId): Promise<LiveSecret[]> {
+  const rows = await selectLive(on, id).execute()
+  return rows.map((row) => ({
+    ...fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')),
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  }))
+}
+
+/** Null where no key opens it: rotating is the way out of that. */
+async function current(
+  on: Kysely<Database>,
+  box: SecretBox,
+  id: EndpointId,
+): Promise<SigningSecret | null> {
+  const row = await selectLive(on, id).limit(1).executeTakeFirst()
+  try {
+    return row ? fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')) : null
+  } catch (error) {
+    if (error instanceof SecretUnreadable) return null
+    throw error
   }
 }
 

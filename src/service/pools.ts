@@ -28,35 +28,41 @@ export interface Pools {
 }
 
 /** The pools of an API; nothing connects before there is a query. */
-export function openPools(config: ServiceConfig, { log, metrics }: SharedParts) {
-  const open = (
-    name: string,
-    max: number,
-    options: { pipeline?: true; statementTimeoutMs?: number },
-  ) => {
-    const pool = createPool({
-      connectionString: config.databaseUrl,
-      pooled: config.databaseDirectUrl !== undefined,
-      max,
-      applicationName: name === 'api' ? 'postrider api' : `postrider api ${name}`,
-      statementTimeoutMs: STATEMENT_MS_MAX,
-      silenceMsMax: SILENCE_MS_MAX,
-      onError: (error) => {
-        // A connection that is closing may still hear that the server is stopping as well.
-        if (!pool.ending) log.warn({ err: error }, 'database.connection_lost')
-      },
-      ...options,
-    })
-    metrics.watchPool(name, pool)
-    return pool
-  }
+export function openPools(config: ServiceConfig, shared: SharedParts) {
+  const open = (name: string, max: number, options: OwnOptions = {}) =>
+    openPool(config, shared, { name, max, ...options })
   const pools: Pools = {
     api: open('api', API_CONNECTIONS, { pipeline: true }),
     publish: open('publish', PUBLISH_CONNECTIONS, { statementTimeoutMs: PUBLISH_STATEMENT_MS_MAX }),
-    batch: open('batch', BATCH_CONNECTIONS, {}),
+    batch: open('batch', BATCH_CONNECTIONS),
     pages: open('pages', PAGE_CONNECTIONS, { pipeline: true }),
   }
-  watchQueue(metrics.registry, pools.api)
+  watchQueue(shared.metrics.registry, pools.api)
   const end = () => Promise.all(Object.values(pools).map((pool: Pool) => pool.end()))
   return { pools, end }
+}
+
+interface OwnOptions {
+  pipeline?: true
+  statementTimeoutMs?: number
+}
+
+function openPool(
+  config: ServiceConfig,
+  { log, metrics }: SharedParts,
+  { name, max, ...options }: OwnOptions & { name: string; max: number },
+): Pool {
+  const pool = createPool({
+    connectionString: config.databaseUrl,
+    pooled: config.databaseDirectUrl !== undefined,
+    max,
+    applicationName: name === 'api' ? 'postrider api' : `postrider api ${name}`,
+    statementTimeoutMs: STATEMENT_MS_MAX,
+    silenceMsMax: SILENCE_MS_MAX,
+    // A connection that is closing may still hear that the server is stopping as well.
+    onError: (err) => pool.ending || log.warn({ err }, 'database.connection_lost'),
+    ...options,
+  })
+  metrics.watchPool(name, pool)
+  return pool
 }

@@ -36,7 +36,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
 /** A runner on the parts that a process shares. */
 export async function startRunnerOf(
   config: ServiceConfig,
-  { log, redis, metrics, tracing }: SharedParts,
+  parts: SharedParts,
 ): Promise<RunnerHandle> {
   trustCertificates(config.egressCaCertificates)
   // All of it: it listens, holds locks of its sessions and sets them up.
@@ -46,28 +46,26 @@ export async function startRunnerOf(
   try {
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
-    await checkSecretsAtStart(pool, box, log)
+    await checkSecretsAtStart(pool, box, parts.log)
   } finally {
     await pool.end()
   }
-  return await startRunner({
-    connectionString,
-    concurrency: config.runnerConcurrency,
-    allow: egressRules(config),
-    proxy: config.egressProxy,
-    httpsOnly: config.httpsOnly,
-    retrySchedule: config.retryScheduleSeconds,
-    timeoutMs: config.deliveryTimeoutSeconds * 1000,
-    shutdownMs: config.shutdownSeconds * 1000,
-    retentionDays: config.retentionDays,
-    disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
-    decryptSecret: box.decrypt,
-    redis,
-    metrics,
-    tracing,
-    log,
-  })
+  const { redis, metrics, tracing, log } = parts
+  const shared = { redis, metrics, tracing, log, decryptSecret: box.decrypt }
+  return await startRunner({ connectionString, ...settingsOf(config), ...shared })
 }
+
+const settingsOf = (config: ServiceConfig) => ({
+  concurrency: config.runnerConcurrency,
+  allow: egressRules(config),
+  proxy: config.egressProxy,
+  httpsOnly: config.httpsOnly,
+  retrySchedule: config.retryScheduleSeconds,
+  timeoutMs: config.deliveryTimeoutSeconds * 1000,
+  shutdownMs: config.shutdownSeconds * 1000,
+  retentionDays: config.retentionDays,
+  disableAfterSeconds: config.endpointDisableAfterDays * 86_400,
+})
 
 /**
  * A runner that can open no secret would have every endpoint held; better that it does not start. One that can

@@ -66,13 +66,7 @@ export function createSessions(options: {
 }): Sessions {
   const { database, apiKeys } = options
   return {
-    async begin(area, keyHash, lifeSeconds, by) {
-      await retryConflicts(() => sweep(database))
-      await retryConflicts(() => makeRoom(database, keyHash))
-      const token = randomBytes(TOKEN_BYTES).toString('base64url')
-      const expiresAt = await store(database, { area, token, keyHash, lifeSeconds, by })
-      return { token, expiresAt }
-    },
+    begin: (area, keyHash, lifeSeconds, by) => begin(database, { area, keyHash, lifeSeconds, by }),
     async find(area, token) {
       const row = await findRow(database, area, token)
       if (!row) return null
@@ -85,10 +79,21 @@ export function createSessions(options: {
   }
 }
 
-function store(
-  database: Kysely<Database>,
-  session: { area: Area; token: string; keyHash: Buffer; lifeSeconds: number; by: By | undefined },
-): Promise<Date> {
+interface Begun {
+  area: Area
+  keyHash: Buffer
+  lifeSeconds: number
+  by: By | undefined
+}
+
+async function begin(database: Kysely<Database>, session: Begun) {
+  await retryConflicts(() => sweep(database))
+  await retryConflicts(() => makeRoom(database, session.keyHash))
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  return { token, expiresAt: await store(database, { ...session, token }) }
+}
+
+function store(database: Kysely<Database>, session: Begun & { token: string }): Promise<Date> {
   const { area, token, keyHash, lifeSeconds, by } = session
   return changeAsActor(database, async (on) => {
     const row = await on

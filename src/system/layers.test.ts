@@ -182,7 +182,6 @@ const SHORT: Record<string, string> = {
   'src/sending/trust.ts': 'changes the whole process, so it is called by name and once',
   'src/terminal/bar.ts': 'commands load the package only when they draw a bar',
   'src/terminal/context.ts': 'all that commands may touch; types only',
-  'src/tracing/start-tracing.ts': 'loads OpenTelemetry only where it is configured',
 }
 
 t.test('a folder holds at most 25 production files', async (t) => {

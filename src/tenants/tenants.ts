@@ -72,34 +72,30 @@ export function refuseReserved(key: string): void {
 }
 
 export function createTenants({ database }: { database: Kysely<Database> }): Tenants {
-  const get = async (key: string): Promise<Tenant> => {
-    const tenant = TENANT_KEY.test(key)
-      ? await select(database).where('key', '=', key).executeTakeFirst()
-      : undefined
-    if (!tenant) throw new TenantNotFound()
-    return tenant
-  }
   return {
-    get,
+    get: (key) => get(database, key),
     put: (key, change) => put(database, key, change),
-    async change(key, change) {
-      refuseReserved(key)
-      const { id, deletion_started_at: deletionStartedAt } = await get(key)
-      if (deletionStartedAt) throw new TenantDeleting()
-      return await rename(database, id, change)
-    },
+    change: (key, change) => rename(database, key, change),
     async find(key) {
-      const tenant = await get(key)
+      const tenant = await get(database, key)
       if (tenant.deletion_started_at) throw new TenantNotFound()
       return tenant
     },
     async show(key) {
-      const tenant = await get(key)
+      const tenant = await get(database, key)
       const remaining = tenant.deletion_started_at ? await countRows(database, tenant.id) : null
       return { tenant, remaining }
     },
     list: (page) => list(database, page),
   }
+}
+
+async function get(database: Kysely<Database>, key: string): Promise<Tenant> {
+  const tenant = TENANT_KEY.test(key)
+    ? await select(database).where('key', '=', key).executeTakeFirst()
+    : undefined
+  if (!tenant) throw new TenantNotFound()
+  return tenant
 }
 
 async function put(database: Kysely<Database>, key: string, { name }: TenantChange) {
@@ -125,7 +121,10 @@ async function put(database: Kysely<Database>, key: string, { name }: TenantChan
   return { tenant, isNew }
 }
 
-async function rename(database: Kysely<Database>, id: TenantId, { name }: TenantChange) {
+async function rename(database: Kysely<Database>, key: string, { name }: TenantChange) {
+  refuseReserved(key)
+  const { id, deletion_started_at: deletionStartedAt } = await get(database, key)
+  if (deletionStartedAt) throw new TenantDeleting()
   const tenant = await changeAsActor(database, (transaction) =>
     transaction
       .updateTable('tenant')
