@@ -20,15 +20,15 @@ t.test('code that never ends is ended', async (t) => {
   t.ok(runs >= 1)
 })
 
-t.test('code that had no processor in its time runs again', async (t) => {
+t.test('code that had no processor in its time runs once more', async (t) => {
   let runs = 0
   const answer = within(20, () => {
     runs += 1
-    if (runs < 3) standStill()
+    if (runs === 1) standStill()
     return 'done'
   })
   t.equal(answer, 'done')
-  t.equal(runs, 3)
+  t.equal(runs, 2)
 })
 
 t.test('a machine that never gives it any is no reason to try for ever', async (t) => {
@@ -38,7 +38,7 @@ t.test('a machine that never gives it any is no reason to try for ever', async (
     standStill()
   }
   t.throws(() => within(10, hang), TookTooLong)
-  t.equal(runs, 4)
+  t.equal(runs, 2)
 })
 
 t.test('what the code throws by itself is thrown, once', async (t) => {

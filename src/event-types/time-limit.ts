@@ -9,8 +9,8 @@ export class TookTooLong extends Error {
 /** @throws TookTooLong */
 export type TimeLimit = <T>(msMax: number, run: () => T) => T
 
-/** Each has twice the time of the one before; a machine that gives us an eighth of a processor is overloaded. */
-const TRIES_MAX = 4
+/** Of the second try, which is the last: while it runs nobody else in the process is served. */
+const SECOND_TRY = 3
 /** What of its time code has had the processor for on an idle machine; the rest goes to starting it. */
 const HAD_ITS_TIME = 0.8
 
@@ -19,8 +19,8 @@ const HAD_ITS_TIME = 0.8
  * expression; it costs 0.15 ms a call.
  *
  * What counts is the time of the processor. On a busy machine the thread stands still meanwhile, and an event
- * would be refused for what others do: code that was ended without having had its time runs again, from the
- * beginning, so it must change nothing.
+ * would be refused for what others do: code that was ended without having had its time runs once more, from
+ * the beginning, so it must change nothing.
  *
  * A schema can make validation take for ever in more ways than one can list: expressions that backtrack,
  * references that double at each level of the data. The clock knows them all.
@@ -36,18 +36,18 @@ export function createTimeLimit(): TimeLimit {
       context['run'] = undefined
     }
   }
-  return (msMax, run) => {
-    for (let tries = 1; ; tries++) {
-      const before = process.threadCpuUsage()
-      try {
-        return runOnce(msMax * 2 ** (tries - 1), run)
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw cause
-        if (tries < TRIES_MAX && msSince(before) < msMax * HAD_ITS_TIME) continue
-        throw new TookTooLong(`it took longer than ${msMax} ms`, { cause })
-      }
+  const runWithin = <T>(msMax: number, share: number, run: () => T): T => {
+    const before = process.threadCpuUsage()
+    try {
+      return runOnce(msMax * share, run)
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw cause
+      const hadItsTime = msSince(before) >= msMax * HAD_ITS_TIME
+      if (share === 1 && !hadItsTime) return runWithin(msMax, SECOND_TRY, run)
+      throw new TookTooLong(`it took longer than ${msMax} ms`, { cause })
     }
   }
+  return (msMax, run) => runWithin(msMax, 1, run)
 }
 
 /** Of the processor, by this thread. */
