@@ -107,23 +107,23 @@ for (const how of ['fast', 'immediate'] satisfies Shutdown[]) {
     const runners = await Promise.all([1, 2].map(() => startService(t, 'runner', ENVIRONMENT)))
     const published = Array.from({ length: 8 }, async (_, lane) => {
       const ids: string[] = []
-      for (let n = 0; n < 40; n++) {
+      for (let n = 0; n < 20; n++) {
         ids.push(await publishUntilAcknowledged(api, tenant, `${lane}-${n}`))
       }
       return ids
     })
-    await receiver.received(60, 120_000)
+    await receiver.received(30, 120_000)
     await postgres.restart(how)
     const ids = (await Promise.all(published)).flat()
     await atRest(tenant)
 
-    t.equal(new Set(ids).size, 320, 'no key made two events')
+    t.equal(new Set(ids).size, 160, 'no key made two events')
     const received = receiver.requests.map(({ headers }) => String(headers['webhook-id']))
     t.same(new Set(received), new Set(ids))
     const outcomes = await outcomesOf(tenant)
-    t.equal(outcomes['delivered'], 320)
+    t.equal(outcomes['delivered'], 160)
     t.notOk(outcomes['started'], 'no attempt is left unfinished')
-    const repeats = received.length - 320
+    const repeats = received.length - 160
     t.ok(repeats <= (outcomes['abandoned'] ?? 0) + (outcomes['interrupted'] ?? 0), 'explained')
     for (const service of [api, ...runners]) t.ok(await lives(service))
     t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0])

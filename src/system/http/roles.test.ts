@@ -26,7 +26,11 @@ async function conformance(t: Test, major?: number) {
       REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
     })
 
-  t.test('every route works', async (t) => {
+  // On Postgres 15 by `npm run test:long`: what its rights differ in, the tests below and those of `migrate` show.
+  const isShort = major !== undefined && !process.env['LONG_TESTS']
+  if (!isShort) t.test('every route works', everyRoute)
+
+  async function everyRoute(t: Test) {
     const api = await start()
     const results = await callEveryRoute(t, api, { pool, runnerUrl: urls.postrider_runner })
     t.ok(results.length > 40)
@@ -43,7 +47,7 @@ async function conformance(t: Test, major?: number) {
         .map(({ msg }) => msg),
       ['config.admin_key_short'], // the one of tests
     )
-  })
+  }
 
   // Once: what pages read, the routes above have read on either version.
   if (!major)
