@@ -126,6 +126,31 @@ t.test('what would take for ever is ended, and the next schema works', async (t)
   t.strictSame(violationsOf({ type: 'string' }, 'x'), [])
 })
 
+// On a busy machine a correct schema was refused with "ajv implementation error": ajv knew it half compiled.
+t.test('a schema that was held up half-way is compiled from the beginning', async (t) => {
+  const cell = new Int32Array(new SharedArrayBuffer(4))
+  const schemaThat = (onRead: () => void) => {
+    const get = (target: object, name: string) => {
+      onRead()
+      return Reflect.get(target, name)
+    }
+    return { properties: { a: new Proxy({ type: 'string' }, { get }) } }
+  }
+  let reads = 0
+  compiler.compile(
+    schemaThat(() => {
+      reads += 1
+    }),
+  )
+  const validate = compiler.compile(
+    schemaThat(() => {
+      reads -= 1
+      if (reads === 0) Atomics.wait(cell, 0, 0)
+    }),
+  )
+  t.match(validate({ a: 1 }), [{ path: 'a' }])
+})
+
 // Issue 14, 17: every object has a `constructor`, so that what requires one was content with nothing.
 t.test('names that objects inherit are looked for among what was given', async (t) => {
   for (const name of ['constructor', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__']) {

@@ -56,8 +56,12 @@ export function createSchemaCompiler(): SchemaCompiler {
   let ajv = createAjv()
 
   const compile = (schema: object | boolean, validateSchema: boolean): ValidateFunction => {
+    let runs = 0
     try {
       return within(COMPILE_MS_MAX, () => {
+        runs += 1
+        // The run before was ended half-way, and ajv would take what it has made of the schema for the whole.
+        if (runs > 1) ajv = createAjv()
         if (validateSchema && !ajv.validateSchema(schema)) {
           throw new SchemaInvalid(toViolations(ajv.errors))
         }
