@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import t from 'tap'
 import { readDocument } from '../../scripts/client-types.ts'
-import { fieldsOf, optionOf } from '../terminal/option-fields.ts'
+import { type Field, fieldsOf, optionOf } from '../terminal/option-fields.ts'
 import { RequestCommand } from '../terminal/request-command.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import type { Operation, Schema } from '../testing/wiring/openapi-check.ts'
@@ -134,6 +134,30 @@ t.test('what the API takes as null can be taken away', async (t) => {
       if (!isNullable(schema)) continue
       const field = fieldsOf(command).find((one) => one.name === name)
       t.equal(field?.off?.value, null, `${path} --no-${name}`)
+    }
+  }
+})
+
+/** What an option makes of this text, for a member of this type. */
+const READ: Record<string, (field: Field) => unknown> = {
+  integer: ({ read }) => read?.('5') === 5,
+  number: ({ read }) => read?.('0.5') === 0.5,
+  array: ({ read }) => Array.isArray(read?.('5,7')),
+  boolean: ({ value }) => value === undefined,
+}
+
+t.test('an option gives what the API takes: numbers, lists, pairs and switches', async (t) => {
+  for (const [path, command] of commands) {
+    if (!(command instanceof RequestCommand) || command.spec.operation.startsWith('GET ')) continue
+    const [, described] = operations.find(([name]) => name === command.spec.operation) ?? []
+    const members = described ? membersOf(described) : {}
+    for (const field of fieldsOf(command)) {
+      const types = [resolved(members[field.name] ?? {})['type']].flat().map(String)
+      const [type = ''] = types.filter((one) => one !== 'null')
+      if (types.includes('object') && type === 'object' && !types.includes('boolean')) {
+        t.equal(field.isObject, true, `${path} ${optionOf(field)}`)
+      }
+      t.ok(READ[type]?.(field) ?? true, `${path} ${optionOf(field)}: ${type}`)
     }
   }
 })

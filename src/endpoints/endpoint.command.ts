@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { clientCertificateFields } from '../secrets/client-certificate.fields.ts'
 import { newSecretFields, rotationFields } from '../secrets/endpoint-secret.fields.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { bodyWithData, DATA_FIELD } from '../terminal/data-option.ts'
@@ -136,20 +137,7 @@ const CERTIFICATES: readonly RequestSpec[] = [
     verb: 'set',
     about: 'give an endpoint a client certificate, in place of the one it has',
     operation: `PUT ${ONE}/client-certificate`,
-    fields: [
-      {
-        name: 'certificate',
-        value: '<file>',
-        about: 'PEM: its own first, then those of the authorities between',
-        isRequired: true,
-      },
-      {
-        name: 'privateKey',
-        value: '<file>',
-        about: 'PEM, without a passphrase; - reads stdin; never shown again',
-        isRequired: true,
-      },
-    ],
+    fields: optionsOf(clientCertificateFields),
     bodyOf: withFiles,
     examples: [
       'postrider endpoint client-certificate set acme <id> --certificate client.pem --private-key key.pem',

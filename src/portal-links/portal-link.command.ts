@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
-import { readNumber } from '../terminal/option-fields.ts'
+import { optionsOf } from '../terminal/option-fields.ts'
 import { addRequest } from '../terminal/request-command.ts'
+import { portalLinkFields } from './portal-link.fields.ts'
 
 const LINKS = '/api/tenants/{tenant}/portal-links'
 
@@ -12,20 +13,7 @@ export function addPortalLinkCommand(program: Command, context: CommandContext):
     verb: 'create',
     about: 'make a link for a tenant; anyone who has it may do what it allows',
     operation: `POST ${LINKS}`,
-    fields: [
-      {
-        name: 'minutes',
-        value: '<n>',
-        about: 'how long it lasts, 1 to 1440 (a day); 60 when left out',
-        read: readNumber,
-      },
-      {
-        name: 'access',
-        value: '<access>',
-        about: 'manage edits endpoints and retries, read may only look; manage when left out',
-        choices: ['read', 'manage'],
-      },
-    ],
+    fields: optionsOf(portalLinkFields),
     examples: ['postrider portal-link create acme --minutes 30 --access read'],
   })
   addRequest(link, context, {

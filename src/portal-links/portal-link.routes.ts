@@ -1,4 +1,3 @@
-import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { auditName } from '../access/caller.ts'
 import type { ApiEnv } from '../http/authenticate.ts'
@@ -7,40 +6,11 @@ import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { Problem } from '../problem.ts'
 import { tenantParams, tenantTags } from '../tenants/tenant.routes.ts'
 import { refuseReserved } from '../tenants/tenants.ts'
+import { portalLinkInput, portalLinkSchema } from './portal-link.fields.ts'
 import type { PortalLinks } from './portal-links.ts'
-
-/** A day: anyone who has the link has what it opens, and nobody notices when it is passed on. */
-const MINUTES_MAX = 1_440
-const DEFAULT_MINUTES = 60
 
 /** Where a link leads; the portal opens it. */
 const OPEN_PATH = '/portal/open'
-
-const input = z
-  .strictObject({
-    minutes: z
-      .int()
-      .min(1)
-      .max(MINUTES_MAX)
-      .default(DEFAULT_MINUTES)
-      .openapi({
-        description: `How long the link, and every session that it opens, lasts; ${MINUTES_MAX} (a day) at most.`,
-      }),
-    access: z.enum(['read', 'manage']).default('manage').openapi({
-      description: '`read`: may only look. `manage`: edits its endpoints and retries as well.',
-    }),
-  })
-  .openapi('NewPortalLink')
-
-const linkSchema = z
-  .object({
-    url: z.url().openapi({
-      description: 'To be handed to the customer; anyone who has it may do what it allows.',
-      example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
-    }),
-    expiresAt: z.iso.datetime(),
-  })
-  .openapi('PortalLink')
 
 interface Options {
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
@@ -65,10 +35,10 @@ const create = route({
     'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
   request: {
     params: tenantParams,
-    body: jsonBody(input),
+    body: jsonBody(portalLinkInput),
   },
   responses: {
-    201: json(linkSchema, 'The link, which is not stored and not shown again.'),
+    201: json(portalLinkSchema, 'The link, which is not stored and not shown again.'),
     ...problems(404, 409, ...OF_BODY),
   },
   guards: ofTenant('manage'),
@@ -76,7 +46,7 @@ const create = route({
     const tenant = c.get('tenant')
     refuseReserved(tenant.key)
     if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
-    const link = { ...DEFAULTS, ...c.req.valid('json') }
+    const link = portalLinkInput.parse(c.req.valid('json'))
     const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
     const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
     return c.json({ url, expiresAt: expiresAt.toISOString() }, 201)
@@ -97,9 +67,6 @@ const revoke = route({
 })
 
 export const addPortalLinkRoutes = addingRoutes([create, revoke])
-
-/** For a request without a body, which the validator leaves as it is. */
-const DEFAULTS = { minutes: DEFAULT_MINUTES, access: 'manage' } as const
 
 /** Also behind a proxy that ends TLS; only who asks for the link is told. */
 function originOf(c: Context<ApiEnv>): string {

@@ -1,40 +1,16 @@
-import { z } from '@hono/zod-openapi'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
-import { storableText } from '../http/validation.ts'
 import { Problem } from '../problem.ts'
-import type { CertificateDescription } from './client-certificate.ts'
+import {
+  certificateSchema,
+  newCertificateInput,
+  presentCertificate,
+} from './client-certificate.fields.ts'
 import type { ClientCertificates } from './client-certificates.ts'
 
-/** The service measures them again; this keeps what it quotes short. */
-const PEM_LENGTH_MAX = 65_536
 const path = '/api/tenants/{tenant}/endpoints/{id}/client-certificate'
 const tags = endpointTags
-const time = z.iso.datetime()
-
-const input = z
-  .strictObject({
-    certificate: storableText(PEM_LENGTH_MAX).openapi({
-      description: "PEM: the endpoint's own first, then those of the authorities between.",
-    }),
-    privateKey: storableText(PEM_LENGTH_MAX).openapi({
-      description: 'PEM, without a passphrase. Encrypted at rest, and never shown again.',
-    }),
-  })
-  .openapi('NewClientCertificate')
-
-const certificateSchema = z
-  .object({
-    subject: z.string(),
-    issuer: z.string(),
-    serialNumber: z.string(),
-    fingerprint: z.string().openapi({ description: 'SHA-256, `AB:CD:…`.' }),
-    validFrom: time,
-    validTo: time,
-  })
-  .openapi('ClientCertificate')
-
 interface Options {
   clientCertificates: ClientCertificates
 }
@@ -53,7 +29,7 @@ const show = route({
     const id = endpointOf(c.req.valid('param'))
     const found = await clientCertificates.get(c.get('tenant').id, id)
     if (!found) throw new Problem('client_certificate_not_found')
-    return c.json(present(found), 200)
+    return c.json(presentCertificate(found), 200)
   },
 })
 
@@ -64,7 +40,7 @@ const put = route({
   tags,
   request: {
     params: endpointParams,
-    body: { required: true, ...jsonBody(input) },
+    body: { required: true, ...jsonBody(newCertificateInput) },
   },
   responses: {
     200: json(certificateSchema, 'Attempts that begin from now on show it.'),
@@ -74,7 +50,7 @@ const put = route({
   async answer(c, { clientCertificates }) {
     const id = endpointOf(c.req.valid('param'))
     return c.json(
-      present(await clientCertificates.set(c.get('tenant').id, id, c.req.valid('json'))),
+      presentCertificate(await clientCertificates.set(c.get('tenant').id, id, c.req.valid('json'))),
       200,
     )
   },
@@ -95,8 +71,3 @@ const remove = route({
 })
 
 export const addClientCertificateRoutes = addingRoutes([show, put, remove])
-
-function present(found: CertificateDescription): z.output<typeof certificateSchema> {
-  const { validFrom, validTo } = found
-  return { ...found, validFrom: validFrom.toISOString(), validTo: validTo.toISOString() }
-}

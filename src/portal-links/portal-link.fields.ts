@@ -1,0 +1,39 @@
+import { z } from '@hono/zod-openapi'
+import { type Fields, inputsOf, outputsOf } from '../fields.ts'
+
+/** A day: anyone who has the link has what it opens, and nobody notices when it is passed on. */
+const MINUTES_MAX = 1_440
+
+export const portalLinkFields = {
+  minutes: {
+    input: z
+      .int()
+      .min(1)
+      .max(MINUTES_MAX)
+      .default(60)
+      .openapi({
+        description: `How long the link, and every session that it opens, lasts; ${MINUTES_MAX} (a day) at most.`,
+      }),
+    option: { value: '<n>', about: 'how long it lasts, 1 to 1440 (a day); 60 when left out' },
+  },
+  access: {
+    input: z.enum(['read', 'manage']).default('manage').openapi({
+      description: '`read`: may only look. `manage`: edits its endpoints and retries as well.',
+    }),
+    option: {
+      value: '<access>',
+      about: 'manage edits endpoints and retries, read may only look; manage when left out',
+      isChoice: true,
+    },
+  },
+  url: {
+    output: z.url().openapi({
+      description: 'To be handed to the customer; anyone who has it may do what it allows.',
+      example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
+    }),
+  },
+  expiresAt: { output: z.iso.datetime() },
+} as const satisfies Fields
+
+export const portalLinkInput = z.strictObject(inputsOf(portalLinkFields)).openapi('NewPortalLink')
+export const portalLinkSchema = z.object(outputsOf(portalLinkFields)).openapi('PortalLink')
