@@ -38,7 +38,7 @@ export async function startPostgresProxy(
   const server = net.createServer((client) => {
     connections += 1
     client.on('error', () => undefined)
-    if (state === 'cut') return void client.resetAndDestroy()
+    if (state === 'cut') return void reset(client)
     const upstream = net.connect({ host: target.hostname, port: Number(target.port) })
     const link = connect(client, upstream, {
       isLost: (statement) => loss?.statement === statement,
@@ -100,11 +100,20 @@ interface Loss {
   onLost(): void
 }
 
+/**
+ * Cuts a connection as a host does that has gone away. One that is ending already only ends: Node (24.21) never
+ * closes the handle then, and its process spins for ever where it should exit.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 function connect(client: Socket, upstream: Socket, loss: Loss): Link {
   let awaited: string | undefined
   let answer = Buffer.alloc(0)
   const destroy = () => {
-    client.resetAndDestroy()
+    reset(client)
     upstream.destroy()
   }
   client.on('data', (chunk) => {
