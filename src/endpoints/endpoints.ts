@@ -134,19 +134,7 @@ export function createEndpoints(options: {
         limit ${TROUBLED_MAX}`.execute(database)
       return rows.map(present)
     },
-    async countOpen(tenantId, id) {
-      const { rows } = await sql<OpenDeliveries>`
-        select count(*) filter (where state = 'pending')::int as pending,
-          count(*) filter (where state = 'delivering')::int as delivering,
-          count(*) filter (where state = 'held')::int as held
-        from (
-          select d.state from postrider.delivery d
-          where d.endpoint_id = ${id} and d.tenant_id = ${tenantId} and d.finished_at is null
-            and d.id >= postrider.id_floor(${id}) and d.id < postrider.id_at(now() + interval '1 hour')
-          limit ${OPEN_COUNTED_MAX}
-        ) as open`.execute(database)
-      return rows[0] ?? { pending: 0, delivering: 0, held: 0 }
-    },
+    countOpen: (tenantId, id) => countOpen(database, tenantId, id),
     async change(tenantId, id, change) {
       await assertReadable(database, change.filter)
       return await transact(database, async (transaction) => {
@@ -168,6 +156,24 @@ export function createEndpoints(options: {
       await cancelDeliveries(database, id)
     },
   }
+}
+
+async function countOpen(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+): Promise<OpenDeliveries> {
+  const { rows } = await sql<OpenDeliveries>`
+    select count(*) filter (where state = 'pending')::int as pending,
+      count(*) filter (where state = 'delivering')::int as delivering,
+      count(*) filter (where state = 'held')::int as held
+    from (
+      select d.state from postrider.delivery d
+      where d.endpoint_id = ${id} and d.tenant_id = ${tenantId} and d.finished_at is null
+        and d.id >= postrider.id_floor(${id}) and d.id < postrider.id_at(now() + interval '1 hour')
+      limit ${OPEN_COUNTED_MAX}
+    ) as open`.execute(database)
+  return rows[0] ?? { pending: 0, delivering: 0, held: 0 }
 }
 
 /** Its id comes first, since what is encrypted belongs to it. */

@@ -125,9 +125,7 @@ function createSleeper(client: PoolClient, { look, isLooking, log }: SleeperOpti
   /** What fails fails with the session, which graphile-worker replaces. */
   const quietly = (act: () => Promise<unknown>) =>
     void act().catch((error: unknown) => log.debug({ err: error }, 'runner.bell_lost'))
-  const lookUnlessLooking = () => {
-    if (!isLooking()) look()
-  }
+  const lookUnlessLooking = () => isLooking() || look()
 
   /** Takes the bell first, and looks then: a producer that did not see it taken is found, or is seen to be under way. */
   const fallAsleep = async () => {
