@@ -12,16 +12,22 @@ export function addConfigCommand(program: Command, { env, print }: CommandContex
     )
     .option('--markdown', 'print the table of the README')
     .option('--json', 'print one JSON document')
-    .action(({ markdown, json }: { markdown?: true; json?: true }) => {
+    .action(async ({ markdown, json }: { markdown?: true; json?: true }) => {
       if (markdown) return print(renderConfigTable())
-      readConfig(env, 'dev')
+      const { databaseUrl } = readConfig(env, 'dev')
       const settings = describeSettings(env).map(withOrigin)
-      if (json) return print(`${JSON.stringify({ data: settings })}\n`)
+      // Only now: without a database there is nothing to ask.
+      const { describeServers } = await import('../postgres/servers.ts')
+      const servers = databaseUrl === undefined ? undefined : await describeServers(databaseUrl)
+      if (json) return print(`${JSON.stringify({ data: settings, ...(servers && { servers }) })}\n`)
       const rows = settings.map((setting) => ({
         ...setting,
         value: setting.value ?? setting.default,
       }))
       print(renderTable(['name', 'value', 'from', 'unit', 'meaning'], rows))
+      for (const { host, is, isInUse } of servers ?? []) {
+        print(`database ${host} ${is}${isInUse ? '; in use' : ''}\n`)
+      }
     })
 }
 

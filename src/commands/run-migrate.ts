@@ -3,6 +3,7 @@ import { findDearFilters } from '../endpoints/dear-filters.ts'
 import { grantRoles, migrate, withClient } from '../postgres/migrate/migrate.ts'
 import { migrationPlan } from '../postgres/migrate/migration-plan.ts'
 import { GROUP_ROLES } from '../postgres/migrate/roles.ts'
+import { urlOfOne } from '../postgres/servers.ts'
 import type { CommandContext } from '../terminal/context.ts'
 
 export interface MigrateOptions {
@@ -17,7 +18,7 @@ export async function runMigrate(
   { plan, roles, json }: MigrateOptions,
 ): Promise<void> {
   const config = readConfig(env, 'migrate')
-  const databaseUrl = config.databaseDirectUrl ?? config.databaseUrl
+  const databaseUrl = await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl)
   if (plan) return print(await planOf(databaseUrl, json))
   const { applied } = await migrate(databaseUrl)
   const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined

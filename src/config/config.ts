@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { type DatabaseUrlMistake, parseDatabaseUrl } from './database-url.ts'
 import { type Image, LOGO_BYTES_MAX, readImage } from './image.ts'
 import { parseNetwork } from './networks.ts'
 
@@ -30,21 +31,16 @@ export const DEFAULT_RETRY_SCHEDULE = '60,120,240,900,3600,14400,43200,86400,864
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 const variables = z.object({
-  DATABASE_URL: z
-    .url({ protocol: /^postgres(ql)?$/, error: 'is not a URL like postgres://user@host:5432/name' })
-    .optional()
-    .register(documentation, {
-      meaning: 'Postgres 15–18 (18 advised) to store and queue in',
-      default: 'embedded in `dev`',
-    }),
-  DATABASE_DIRECT_URL: z
-    .url({ protocol: /^postgres(ql)?$/, error: 'is not a URL like postgres://user@host:5432/name' })
-    .optional()
-    .register(documentation, {
-      meaning:
-        'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor`, `runners` and `secrets`',
-      default: '`DATABASE_URL`',
-    }),
+  DATABASE_URL: databaseUrl().optional().register(documentation, {
+    meaning:
+      'Postgres 15–18 (18 advised) to store and queue in; several hosts, comma separated, of which the primary is used',
+    default: 'embedded in `dev`',
+  }),
+  DATABASE_DIRECT_URL: databaseUrl().optional().register(documentation, {
+    meaning:
+      'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor`, `runners` and `secrets`',
+    default: '`DATABASE_URL`',
+  }),
   REDIS_URL: z
     .url({ protocol: /^rediss?$/, error: 'is not a URL like redis://host:6379' })
     .optional()
@@ -576,6 +572,17 @@ export function renderConfigTable(): string {
   return [header, header.map(() => '---'), ...rows]
     .map((cells) => `| ${cells.join(' | ')} |\n`)
     .join('')
+}
+
+/** As text: several hosts are no URL to anybody but Postgres. */
+function databaseUrl() {
+  return z.string().superRefine((text, context) => {
+    try {
+      parseDatabaseUrl(text)
+    } catch (error) {
+      context.addIssue((error as DatabaseUrlMistake).message)
+    }
+  })
 }
 
 function wholeNumber(min: number, max: number) {

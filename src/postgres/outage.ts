@@ -11,7 +11,7 @@ const OUTAGE_CODES = new Set([
 ]) // biome-ignore format: one class of errors a line
 /** What pg and pg-pool say without a code when a connection is lost or none is to be had. */
 const OUTAGE_MESSAGE =
-  /Connection terminated|not queryable|timeout exceeded when trying to connect|Client was closed/i
+  /Connection terminated|not queryable|timeout exceeded when trying to connect|timeout expired|Client was closed/i
 
 /** Another transaction was in the way; the same statement succeeds when tried again. */
 const CONFLICT_CODES = new Set(['40001', '40P01'])

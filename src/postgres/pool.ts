@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { workBehindPooler } from './pooled-session.ts'
 import type { Database } from './schema.ts'
+import type { Servers } from './servers.ts'
 import { type Settings, setUpSession } from './session-settings.ts'
 
 /** Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. */
@@ -10,8 +11,13 @@ const CONNECT_MS_MAX = 10_000
 /** A firewall forgets an idle connection without telling either end; probes keep it alive. */
 const KEEP_ALIVE_AFTER_MS = 10_000
 
+/** With several hosts: one that does not answer is not waited for while another is the primary already. */
+const CONNECT_ONE_MS_MAX = 2_000
+
 export type PoolOptions = {
   connectionString: string
+  /** Where to connect instead of to `connectionString`, of which the rest counts; each connection is looked at first. */
+  servers?: Servers | undefined
   /** Connections at most. */
   max: number
   /** Shown in pg_stat_activity. */
@@ -50,8 +56,10 @@ export type PoolOptions = {
  * and a type that depends on the value is worse; write `count(*)::int` where a number is wanted.
  */
 export function createPool(options: PoolOptions): pg.Pool {
+  const { servers } = options
   const pool = new pg.Pool({
-    connectionString: options.connectionString,
+    connectionString: servers?.inUse().url ?? options.connectionString,
+    ...(servers?.isSeveral && { Client: dialling(servers) }),
     max: options.max,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_MS_MAX,
@@ -64,7 +72,19 @@ export function createPool(options: PoolOptions): pg.Pool {
   })
   pool.on('error', () => undefined) // the listener of each client hears of it too
   trackConnections(pool)
+  servers?.onChange(() => cutConnections(pool))
   return pool
+}
+
+/** Clients that connect to the server in use at that moment. */
+function dialling(servers: Servers): typeof pg.Client {
+  return class extends pg.Client {
+    constructor(config?: pg.ClientConfig) {
+      super({ ...config, connectionTimeoutMillis: CONNECT_ONE_MS_MAX })
+      const { host, port } = servers.inUse()
+      Object.assign(this, { host, port })
+    }
+  }
 }
 
 /**
@@ -98,7 +118,13 @@ async function setUp(client: Connected, options: PoolOptions): Promise<void> {
   const { stream } = client.connection
   const tooLong = setTimeout(() => stream.destroy(), CONNECT_MS_MAX)
   const work = options.pooled ? workBehindPooler : setUpSession
-  await work(client, settings).finally(() => clearTimeout(tooLong))
+  try {
+    await work(client, settings)
+    // What a pooler leads to may be another server with the next transaction.
+    if (!options.pooled) await options.servers?.admit(client)
+  } finally {
+    clearTimeout(tooLong)
+  }
 }
 
 /** The parts of a client that its types leave out. */

@@ -66,7 +66,7 @@ const SOME_VERSIONS_ONLY: Settings = {
  * Whether the database or the role is why transactions are read-only, which is meant for people; ours write. A
  * whole server that is read-only, as a standby or one whose disk is nearly full, is an outage and stays one.
  */
-const READ_ONLY_BY_DEFAULT = `
+export const READ_ONLY_BY_DEFAULT = `
   pg_catalog.current_setting('default_transaction_read_only')::boolean and exists (
     select from pg_catalog.pg_settings
     where name = 'default_transaction_read_only' and source in ('global', 'database', 'user', 'database user'))`

@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { once } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Servers } from '../postgres/servers.ts'
 import { setUpSession } from '../postgres/session-settings.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
 
@@ -12,11 +14,19 @@ const SILENCE_MS = 5_000
 /** A server that does not answer a heartbeat by then is treated as gone, and dialled again. */
 const ANSWER_MS_MAX = 5_000
 const RECONNECT_MS = 500
-/** The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours. */
+/**
+ * The server notices a vanished client after 5 + 3 × 2 s and ends its session; its default is two hours.
+ *
+ * A statement that was given up after `ANSWER_MS_MAX` must not go on waiting on the server, and the next one on the row
+ * that it holds: it was one session more every 5 s, until there were none left. So waits for locks end before that, and
+ * a session that waits looks every second whether we are still there.
+ */
 const SESSION_SETTINGS = {
   // What this session writes may be forgotten (docs/reliability.md): heartbeats come every second, a runner that is not
   // registered registers again, and the dead are found again. Waiting for a standby that is away, nobody would live.
   synchronous_commit: 'off',
+  lock_timeout: '4s',
+  client_connection_check_interval: '1s',
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',
@@ -24,6 +34,7 @@ const SESSION_SETTINGS = {
 
 export interface PresenceOptions {
   connectionString: string
+  servers?: Servers | undefined
   runnerId: string
   log: Log
   /** The runner was found dead while it lived. It must end: its work belongs to others. */
@@ -39,6 +50,8 @@ export interface Presence {
   established(): Promise<void>
   /** Whether it is known to live at this moment. */
   isEstablished(): boolean
+  /** Leaves the server that it is connected to, which is the wrong one. */
+  cut(): void
   /** Says goodbye and closes the connection. Safe to call twice. */
   stop(): Promise<void>
 }
@@ -91,6 +104,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
   return {
     established: () => established.promise,
     isEstablished: () => isEstablished,
+    cut: () => streamOf(client).destroy(),
     stop: once(stop),
   }
 }
@@ -106,9 +120,14 @@ class RunnerReaped extends Error {
 }
 
 /** Connects and registers: the runner is known to live while this session is there. */
-async function introduce({ connectionString, runnerId, log }: PresenceOptions): Promise<pg.Client> {
+async function introduce({
+  connectionString,
+  servers,
+  runnerId,
+  log,
+}: PresenceOptions): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString,
+    connectionString: servers?.inUse().url ?? connectionString,
     application_name: 'postrider runner',
     connectionTimeoutMillis: ANSWER_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
@@ -119,6 +138,7 @@ async function introduce({ connectionString, runnerId, log }: PresenceOptions): 
   try {
     await client.connect()
     await setUpSession(client, SESSION_SETTINGS)
+    await servers?.admit(client)
     const { rows } = await client.query<{ reaped: boolean }>(
       'select postrider.register_runner($1, $2, $3) as reaped',
       [runnerId, hostname(), process.pid],
@@ -130,6 +150,10 @@ async function introduce({ connectionString, runnerId, log }: PresenceOptions): 
     throw error
   }
 }
+
+/** Which its types leave out. */
+const streamOf = (client: pg.Client): Socket =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** Until it succeeds or is told to stop: a database may be away for hours, and no supervisor could help. */
 async function introduceAgain(options: PresenceOptions, signal: AbortSignal): Promise<pg.Client> {

@@ -10,13 +10,18 @@ const ANSWER_MS_MAX = 2_000
 /** A runner that is cut off, or that NOTIFY does not reach, works slowly or not at all. */
 export async function readinessOf(
   pool: Pool,
-  { isAlive, isListening }: { isAlive: boolean; isListening: boolean },
+  {
+    isAlive,
+    isListening,
+    server,
+  }: { isAlive: boolean; isListening: boolean; server?: string | undefined },
 ): Promise<RunnerReadiness> {
   const database = await stateOf(pool)
   return {
     ready: database.schema === 'current' && isAlive && isListening,
     checks: {
       ...database,
+      ...(server !== undefined && { server }),
       registered: isAlive ? 'yes' : 'cut off',
       listening: isListening ? 'yes' : 'no',
     },

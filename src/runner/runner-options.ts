@@ -1,5 +1,6 @@
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Servers } from '../postgres/servers.ts'
 import type { Redis } from '../redis/redis.ts'
 import type { Purpose } from '../secrets/secrets.ts'
 import type { ParsedCidr } from '../sending/egress.ts'
@@ -8,6 +9,8 @@ import type { Tracing } from '../tracing/tracing.ts'
 export interface RunnerOptions {
   /** A direct connection: LISTEN and the session of its presence do not pass a transaction pooler. */
   connectionString: string
+  /** Watched: one that turns read-only or is overtaken is left at once. */
+  servers?: Servers | undefined
   /** HTTP requests in flight at most. */
   concurrency: number
   /** Networks that may be dialled although not public. */

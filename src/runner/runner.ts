@@ -71,6 +71,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   const drained = new AbortController()
   const presence = await startPresence({
     connectionString: options.connectionString,
+    servers: options.servers,
     runnerId: id,
     log,
     onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
@@ -82,6 +83,11 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
       if (!drained.signal.aborted) log.info({ runnerId: id }, 'runner.drain_requested')
       drained.abort()
     },
+  })
+  options.servers?.onChange(() => {
+    presence.cut()
+    // What was completed last may be missing on the server that took over, with its jobs still locked.
+    heldJobs.fetchFailed()
   })
   options.metrics.watchPool('runner', pools.own)
   options.metrics.watchPool('worker', pools.worker)
@@ -129,7 +135,12 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   }
   return {
     id,
-    ready: () => readinessOf(pools.own, { isAlive: presence.isEstablished(), isListening }),
+    ready: () =>
+      readinessOf(pools.own, {
+        isAlive: presence.isEstablished(),
+        isListening,
+        server: options.servers?.inUse().name,
+      }),
     stop: () => {
       stopping ??= stop()
       return stopping
@@ -156,7 +167,7 @@ function newRunnerId(): string {
 }
 
 function createPools(
-  { connectionString, log }: RunnerOptions,
+  { connectionString, servers, log }: RunnerOptions,
   id: string,
   { heldJobs, bell }: { heldJobs: HeldJobs; bell: Bell },
 ) {
@@ -164,7 +175,8 @@ function createPools(
     // A connection that is closing may still hear that the server is stopping as well.
     if (!own.ending) log.warn({ err: error }, 'database.connection_lost')
   }
-  const common = { connectionString, applicationName: `postrider-runner ${id}`, onError }
+  const applicationName = `postrider-runner ${id}`
+  const common = { connectionString, servers, applicationName, onError }
   const own = createPool({ ...common, max: OWN_CONNECTIONS, settings: OWN_SESSION_SETTINGS })
   const worker = createPool({
     ...common,

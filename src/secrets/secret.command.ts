@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import { readConfig } from '../config/config.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
+import { urlOfOne } from '../postgres/servers.ts'
 import { createBar } from '../terminal/bar.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { renderTable } from '../terminal/output.ts'
@@ -101,7 +102,7 @@ async function withSecrets(
 ): Promise<void> {
   const config = readConfig(env, 'runner')
   const pool = createPool({
-    connectionString: config.databaseDirectUrl ?? config.databaseUrl,
+    connectionString: await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl),
     max: 1,
     applicationName: 'postrider secrets',
   })

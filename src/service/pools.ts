@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { ServiceConfig } from '../config/config.ts'
 import { LANES } from '../events/publish-batch.ts'
 import { createPool } from '../postgres/pool.ts'
+import type { Servers } from '../postgres/servers.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
 import type { SharedParts } from './shared-parts.ts'
 
@@ -28,7 +29,7 @@ export interface Pools {
 }
 
 /** The pools of an API; nothing connects before there is a query. */
-export function openPools(config: ServiceConfig, shared: SharedParts) {
+export function openPools(config: ServiceConfig, shared: SharedParts & { servers?: Servers }) {
   const open = (name: string, max: number, options: OwnOptions = {}) =>
     openPool(config, shared, { name, max, ...options })
   const pools: Pools = {
@@ -49,11 +50,12 @@ interface OwnOptions {
 
 function openPool(
   config: ServiceConfig,
-  { log, metrics }: SharedParts,
+  { log, metrics, servers }: SharedParts & { servers?: Servers },
   { name, max, ...options }: OwnOptions & { name: string; max: number },
 ): Pool {
   const pool = createPool({
     connectionString: config.databaseUrl,
+    servers,
     pooled: config.databaseDirectUrl !== undefined,
     max,
     applicationName: name === 'api' ? 'postrider api' : `postrider api ${name}`,

@@ -30,6 +30,7 @@ import { changeAsActor } from '../postgres/actor.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
+import type { Servers } from '../postgres/servers.ts'
 import { createTenantScope } from '../postgres/tenant-scope.ts'
 import type { Redis } from '../redis/redis.ts'
 import { createReplays } from '../replays/replays.ts'
@@ -55,6 +56,7 @@ const API_RATE_WINDOW_SECONDS = 1
 /** What services are made of, besides the configuration. */
 export interface ServiceParts extends SharedParts {
   pools: Pools
+  servers?: Servers
   /** Milliseconds since 1970, for what keeps keys; left out = the clock of the process. */
   now?: () => number
 }
@@ -80,7 +82,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     liveAttempts: liveAttemptsOf(parts, everyTenant),
-    ready: oneAtATime(() => readinessOf(api, parts.redis)),
+    ready: oneAtATime(() => readinessOf(api, parts)),
   }
 }
 
@@ -164,9 +166,9 @@ function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
 /** Redis is shown and never counts: without it everything is served anyway. */
 async function readinessOf(
   pool: Parameters<typeof assertSchema>[0],
-  redis: Redis,
+  { redis, servers }: ServiceParts,
 ): Promise<Readiness> {
-  const shown = { redis: redis.state }
+  const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
   if (await isReadOnly(pool)) return { ready: false, checks: { database: 'read-only', ...shown } }
   try {
     await assertSchema(pool)

@@ -8,6 +8,7 @@ import {
 import type { Log } from '../log.ts'
 import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { openServers, type Servers } from '../postgres/servers.ts'
 import { createApi } from './api-app.ts'
 import { listen } from './front.ts'
 import { startMetricsPort } from './metrics-port.ts'
@@ -29,7 +30,9 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   await using starting = new AsyncDisposableStack()
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
-  const api = openApi(config, parts)
+  const servers = await openServers(config.databaseUrl, log)
+  starting.defer(servers.stop)
+  const api = openApi(config, { ...parts, servers })
   starting.defer(api.stop)
   await assertRights(api.pool, 'postrider_api')
   await assertSchema(api.pool)
@@ -50,7 +53,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
 }
 
 /** API and pages with pools of their own, without a port. */
-export function openApi(config: ServiceConfig, shared: SharedParts) {
+export function openApi(config: ServiceConfig, shared: SharedParts & { servers?: Servers }) {
   const { pools, end } = openPools(config, shared)
   const parts = { ...shared, pools }
   const api = createApi(config, parts)

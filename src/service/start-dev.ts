@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import { startPostgres } from '../postgres/embedded/embedded-postgres.ts'
 import { migrate } from '../postgres/migrate/migrate.ts'
 import { createDatabase } from '../postgres/pool.ts'
+import { openServers, urlOfOne } from '../postgres/servers.ts'
 import type { RunnerHandle } from '../runner/runner.ts'
 import { addSandboxRoutes } from '../sandbox/sandbox.routes.ts'
 import { ensureSandboxEndpoint, SANDBOX_PATH } from '../sandbox/sandbox-endpoint.ts'
@@ -50,17 +51,21 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const postgres = config.databaseUrl ? null : await startEmbedded(config)
   if (postgres) starting.defer(postgres.stop)
   const databaseUrl = config.databaseUrl ?? postgres?.url ?? ''
-  await migrate(databaseUrl, { log: (message, fields) => log.info({ ...fields }, message) })
+  await migrate(await urlOfOne(databaseUrl), {
+    log: (message, fields) => log.info({ ...fields }, message),
+  })
 
   const egress = [...config.egressAllow, ...LOOPBACK, ...(isIP(config.host) ? [config.host] : [])]
   const service = { ...config, databaseUrl, egressAllow: egress }
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
-  const api = openApi(service, parts)
+  const servers = await openServers(databaseUrl, log)
+  starting.defer(servers.stop)
+  const api = openApi(service, { ...parts, servers })
   starting.defer(api.stop)
   starting.defer((await startMetricsPort(service, parts, api.services)).stop)
   await ensureSandboxEndpoint(addSandbox(service, api), url)
-  const runner = await startRunnerOf(service, parts)
+  const runner = await startRunnerOf(service, { ...parts, servers })
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.
   starting.defer(http.stop)
   starting.defer(() => api.services.liveAttempts.stop())

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { assertRights } from '../postgres/migrate/assert-rights.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
+import { openServers, type Servers } from '../postgres/servers.ts'
 import { startProbes } from '../runner/probes.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
 import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
@@ -19,7 +20,9 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
   await using starting = new AsyncDisposableStack()
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
-  const runner = await startRunnerOf(config, parts)
+  const servers = await openServers(config.databaseDirectUrl ?? config.databaseUrl, log)
+  starting.defer(servers.stop)
+  const runner = await startRunnerOf(config, { ...parts, servers })
   starting.defer(runner.stop)
   const { host, runnerPort: port } = config
   const probes = await bind(
@@ -36,13 +39,18 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
 /** A runner on the parts that a process shares. */
 export async function startRunnerOf(
   config: ServiceConfig,
-  parts: SharedParts,
+  parts: SharedParts & { servers: Servers },
 ): Promise<RunnerHandle> {
   trustCertificates(config.egressCaCertificates)
   // All of it: it listens, holds locks of its sessions and sets them up.
   const connectionString = config.databaseDirectUrl ?? config.databaseUrl
   const box = createSecretBox(config.secretEncryptionKeys)
-  const pool = createPool({ connectionString, max: 1, applicationName: 'postrider runner start' })
+  const pool = createPool({
+    connectionString,
+    servers: parts.servers,
+    max: 1,
+    applicationName: 'postrider runner start',
+  })
   try {
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
@@ -50,8 +58,8 @@ export async function startRunnerOf(
   } finally {
     await pool.end()
   }
-  const { redis, metrics, tracing, log } = parts
-  const shared = { redis, metrics, tracing, log, decryptSecret: box.decrypt }
+  const { redis, metrics, tracing, log, servers } = parts
+  const shared = { servers, redis, metrics, tracing, log, decryptSecret: box.decrypt }
   return await startRunner({ connectionString, ...settingsOf(config), ...shared })
 }
 

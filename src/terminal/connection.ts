@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigError, readConfig } from '../config/config.ts'
+import { urlOfOne } from '../postgres/servers.ts'
 import type { CommandContext } from './context.ts'
 
 /** Where a client command sends its requests, and as whom. */
@@ -59,7 +60,7 @@ export async function findDatabase(
   const config = readConfig(context.env, 'client')
   const configured = config.databaseDirectUrl ?? config.databaseUrl
   const databaseUrl = configured ?? (await readOwn(context, DATABASE_URL_FILE))?.trim()
-  if (databaseUrl) return { databaseUrl }
+  if (databaseUrl) return { databaseUrl: await urlOfOne(databaseUrl) }
   throw new ConfigError([
     `DATABASE_URL is not set and no running \`postrider dev\` was found: ${ADVICE}`,
   ])

@@ -138,8 +138,29 @@ export class ServerUnsuitable extends Error {
   readonly code = 'server_unsuitable'
 }
 
-/** @throws ServerUnsuitable when it is too old, or cannot store every character */
+/** The server follows another one, and stores nothing itself. */
+export class ServerIsStandby extends Error {
+  override readonly name = 'ServerIsStandby'
+  readonly code = 'server_is_standby'
+  constructor(secondsBehind: number | null) {
+    const behind = secondsBehind === null ? '' : `, ${secondsBehind} s behind its primary`
+    super(
+      `this server is a standby${behind}; give the primary, or several hosts: postgres://user@a:5432,b:5432/name?target_session_attrs=read-write`,
+    )
+  }
+}
+
+/** A standby that has applied all it got says nothing about when that was written. */
+const BEHIND = `
+  select pg_is_in_recovery() as is_standby,
+    case when pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
+      then round(extract(epoch from now() - pg_last_xact_replay_timestamp()))::int
+    end as behind`
+
+/** @throws ServerIsStandby; ServerUnsuitable when it is too old, or cannot store every character */
 export async function assertServer(client: Queryable): Promise<void> {
+  const { rows: states } = await client.query(BEHIND)
+  if (states[0].is_standby) throw new ServerIsStandby(states[0].behind)
   const major = await serverMajor(client)
   if (major < POSTGRES_MAJOR_MIN) {
     throw new ServerUnsuitable(

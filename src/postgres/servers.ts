@@ -1,0 +1,268 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { type DatabaseHost, parseDatabaseUrl } from '../config/database-url.ts'
+import type { Log } from '../log.ts'
+import { READ_ONLY_BY_DEFAULT } from './session-settings.ts'
+
+/** Together with an answer, which takes milliseconds, well below the two seconds within which a zombie is left. */
+const ASK_EVERY_MS = 900
+/** A server that takes longer to connect and say what it is serves nobody. */
+const ANSWER_MS_MAX = 1_000
+/** At the start: three questions, so that a switchover which is under way may end. */
+const START_MS_MAX = 3_000
+const START_PAUSE_MS = 100
+
+/** What a server says of itself. */
+export interface ServerState {
+  /** The same for a primary and its standbys; another one is another database. */
+  system: string
+  /** One higher with each failover; null on a standby, and where the role may not ask. */
+  timeline: number | null
+  isStandby: boolean
+  /** Not a standby, and not made read-only as a whole. */
+  isWritable: boolean
+}
+
+/** The server that is not, or no longer, the primary; counts as an outage, as a read-only transaction does. */
+export class NotPrimary extends Error {
+  override readonly name = 'NotPrimary'
+  readonly code = '25006'
+}
+
+type Asked = Pick<pg.ClientBase, 'query'>
+
+const STATE = `
+  select (select system_identifier::text from pg_catalog.pg_control_system()) as system,
+    case when not pg_catalog.pg_is_in_recovery() then
+      ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int
+    end as timeline,
+    pg_catalog.pg_is_in_recovery() as "isStandby",
+    not pg_catalog.pg_is_in_recovery() and (
+      not pg_catalog.current_setting('default_transaction_read_only')::boolean or (${READ_ONLY_BY_DEFAULT})
+    ) as "isWritable"`
+
+/** Asks a server for its state, on a connection to it. */
+export async function stateOf(client: Asked): Promise<ServerState> {
+  const { rows } = await client.query<ServerState>(STATE)
+  if (!rows[0]) throw new Error('the server does not say what it is')
+  return rows[0]
+}
+
+/** Asks on a connection that is made for it: an old one may lead to a server that nobody else reaches by this name. */
+async function ask({ url }: DatabaseHost): Promise<ServerState> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'postrider watch',
+    connectionTimeoutMillis: ANSWER_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
+  })
+  client.on('error', () => undefined) // the query fails as well
+  try {
+    await client.connect()
+    return await stateOf(client)
+  } finally {
+    // Not awaited: a server that hangs does not say goodbye either.
+    void client.end().catch(() => undefined)
+  }
+}
+
+/** A right or a function is missing, or the server has just been promoted: not a reason to do without it. */
+function unlessUnknowable(error: unknown): null {
+  if (UNKNOWABLE.has(String((error as { code?: unknown }).code))) return null
+  throw error
+}
+
+/** Insufficient privilege, undefined function, not in the right state, not supported. */
+const UNKNOWABLE = new Set(['42501', '42883', '55000', '0A000'])
+
+/** The servers behind a database URL, and which of them is in use. */
+export interface Servers {
+  /** Where to connect now. */
+  inUse(): DatabaseHost
+  /** There are several to choose from. */
+  isSeveral: boolean
+  /**
+   * Whether a connection that has just been made leads to a server that may be used.
+   *
+   * @throws NotPrimary when it cannot be written to, and has to be, or is known to be overtaken
+   */
+  admit(client: Asked): Promise<void>
+  /** Calls `cut` when connections that are there lead to the wrong server. */
+  onChange(cut: () => void): void
+  /** Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Finds the primary among the servers of a database URL, and watches that it stays the one.
+ *
+ * The primary is the server that can be written to and has the highest timeline: a failover ends one and begins
+ * the next, so a primary that was overtaken, and does not know, gives itself away. Each name is asked again and
+ * again, on new connections, as a name may lead to another server than before (a Service, DNS, a virtual address).
+ *
+ * A name *changes* when its server has a higher timeline than before, turned read-only, or can be written to after
+ * it could not be. Whatever is connected then is to be cut, and dials where `inUse` says.
+ *
+ * @throws NotPrimary when none of several servers is one
+ */
+export async function openServers(connectionString: string, log: Log): Promise<Servers> {
+  const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
+  const first = mustWrite ? await findPrimary(connectionString) : { host: hosts[0], state: null }
+  let current: { host: DatabaseHost; state: ServerState | null } = first
+  const cuts: (() => void)[] = []
+  const stopping = new AbortController()
+
+  const change = (host: DatabaseHost, state: ServerState) => {
+    const { timeline, isWritable } = state
+    log.warn(
+      { host: host.name, before: current.host.name, timeline, isWritable },
+      'database.server_changed',
+    )
+    current = { host, state }
+    for (const cut of cuts) cut()
+  }
+  const hear = (host: DatabaseHost, state: ServerState) => {
+    const known = current.state
+    if (!known) current = { host, state }
+    else if (isBetter(state, known)) change(host, state)
+    else if (host !== current.host) return
+    else if (hasFallen(state, known)) change(host, { ...state, timeline: known.timeline })
+    else if (state.system !== known.system && hosts.length === 1) change(host, state)
+  }
+  const watch = async (host: DatabaseHost) => {
+    while (!stopping.signal.aborted) {
+      // One that does not answer is not better than the one in use, and connections to it fail by themselves.
+      await ask(host).then(
+        (state) => hear(host, state),
+        () => undefined,
+      )
+      await delay(ASK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
+    }
+  }
+  const watching = hosts.map(watch)
+  return {
+    inUse: () => current.host,
+    isSeveral: hosts.length > 1,
+    async admit(client) {
+      const state = await stateOf(client).catch(unlessUnknowable)
+      if (!state) return
+      if (mustWrite && !state.isWritable) throw new NotPrimary('this server cannot be written to')
+      if (current.state && isOvertaken(state, current.state)) {
+        throw new NotPrimary(`this server was overtaken by timeline ${current.state.timeline}`)
+      }
+    },
+    onChange: (cut) => void cuts.push(cut),
+    async stop() {
+      stopping.abort()
+      await Promise.all(watching)
+    },
+  }
+}
+
+const isOvertaken = (state: ServerState, by: ServerState): boolean =>
+  state.system === by.system && (state.timeline ?? Number.POSITIVE_INFINITY) < (by.timeline ?? 0)
+
+function isBetter(state: ServerState, known: ServerState): boolean {
+  if (!state.isWritable || state.system !== known.system) return false
+  return isOvertaken(known, state) || (!known.isWritable && !isOvertaken(state, known))
+}
+
+/** The server in use can no longer be written to; one that was overtaken before is not asked about again. */
+const hasFallen = (state: ServerState, known: ServerState): boolean =>
+  known.isWritable &&
+  !state.isWritable &&
+  (state.timeline === null || state.timeline === known.timeline)
+
+export interface FoundServer {
+  host: DatabaseHost
+  state: ServerState
+}
+
+/**
+ * The primary among the servers of a URL; asks for a while, so that a switchover may end.
+ *
+ * @throws NotPrimary saying what each of them is
+ */
+export async function findPrimary(connectionString: string): Promise<FoundServer> {
+  const { hosts } = parseDatabaseUrl(connectionString)
+  const endsAt = performance.now() + START_MS_MAX
+  for (;;) {
+    const answers = await Promise.all(hosts.map(askOrError))
+    const primary = newest(answers.filter((answer) => 'state' in answer))
+    if (primary) return primary
+    if (performance.now() > endsAt) {
+      const said = answers.map((answer) => `${answer.host.name} ${wordsFor(answer)}`).join(', ')
+      throw new NotPrimary(`no server can be written to: ${said}`)
+    }
+    await delay(START_PAUSE_MS)
+  }
+}
+
+type Answer = FoundServer | { host: DatabaseHost; error: unknown }
+
+async function askOrError(host: DatabaseHost): Promise<Answer> {
+  try {
+    return { host, state: await ask(host) }
+  } catch (error) {
+    if (isRefusal(error)) throw error
+    return { host, error }
+  }
+}
+
+/** A wrong password is wrong on all of them, and no outage. */
+const isRefusal = (error: unknown): boolean =>
+  ['28P01', '28000', '3D000', '42501'].includes(String((error as { code?: unknown }).code))
+
+/** @throws NotPrimary when they belong to several clusters: nobody can say which is meant */
+function newest(found: readonly FoundServer[]): FoundServer | undefined {
+  const primaries = found.filter(({ state }) => state.isWritable)
+  if (new Set(primaries.map(({ state }) => state.system)).size > 1) {
+    const names = primaries.map(({ host }) => host.name).join(' and ')
+    throw new NotPrimary(`${names} belong to different clusters`)
+  }
+  return primaries.sort((a, b) => (b.state.timeline ?? 0) - (a.state.timeline ?? 0))[0]
+}
+
+/** Each server of a URL, what it is, and which of them a process would use now. */
+export async function describeServers(
+  connectionString: string,
+): Promise<{ host: string; is: string; isInUse: boolean }[]> {
+  const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
+  const answers = await Promise.all(
+    hosts.map((host) => askOrError(host).catch((error: unknown) => ({ host, error }))),
+  )
+  const found = answers.filter((answer) => 'state' in answer)
+  const primary = mustWrite ? newestOrNone(found) : found[0]
+  return answers.map((answer) => ({
+    host: answer.host.name,
+    is: wordsFor(answer),
+    isInUse: answer.host === primary?.host,
+  }))
+}
+
+function newestOrNone(found: readonly FoundServer[]): FoundServer | undefined {
+  try {
+    return newest(found)
+  } catch {
+    return undefined
+  }
+}
+
+function wordsFor(answer: Answer): string {
+  if ('state' in answer) {
+    const { isStandby, isWritable, timeline } = answer.state
+    if (isStandby) return 'is a standby'
+    return isWritable ? `is a primary of timeline ${timeline}` : 'is read-only'
+  }
+  return `does not answer (${(answer.error as Error).message || String(answer.error)})`
+}
+
+/**
+ * The URL of one server, for a command that does its work and ends: of the primary, where there is a choice.
+ *
+ * @throws NotPrimary
+ */
+export async function urlOfOne(connectionString: string): Promise<string> {
+  const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
+  return mustWrite ? (await findPrimary(connectionString)).host.url : hosts[0].url
+}
