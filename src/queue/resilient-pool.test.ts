@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import pg from 'pg'
+import pg, { type PoolClient } from 'pg'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createPool } from '../postgres/pool.ts'
 import { captureLog } from '../testing/log-lines.ts'
+import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createBell } from './bell.ts'
 import { createHeldJobs } from './held-jobs.ts'
@@ -16,9 +17,10 @@ const HOLDER = 'the-runner'
 function start(
   t: { teardown(fn: () => Promise<void>): void },
   options: Partial<ResilientOptions> = {},
+  connectionString = database.url,
 ) {
   const pool = createPool({
-    connectionString: database.url,
+    connectionString,
     max: 2,
     applicationName: 'resilient',
     json: 'parsed',
@@ -371,5 +373,23 @@ t.test(
       'utf8',
     )
     t.match(fetches, /`get_job\$\{batchSize === 1 \? "" : batchSize\}\$\{hasFlags \? "F" : ""\}/)
+  },
+)
+
+t.test(
+  'who asks for a client with a callback, as for listening, waits through an outage',
+  async (t) => {
+    const proxy = await startPostgresProxy(t, database.url)
+    const retried = Promise.withResolvers<void>()
+    const pool = start(t, { onRetry: () => retried.resolve() }, proxy.url)
+    proxy.cut()
+    const client = new Promise<PoolClient | undefined>((resolve, reject) =>
+      pool.connect((error, client) => (error ? reject(error) : resolve(client))),
+    )
+    await retried.promise
+    proxy.mend()
+    const { rows } = (await (await client)?.query('select 1 as one')) ?? { rows: [] }
+    t.strictSame(rows, [{ one: 1 }])
+    ;(await client)?.release()
   },
 )

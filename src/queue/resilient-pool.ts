@@ -79,10 +79,12 @@ export function resilient(pool: Pool, options: ResilientOptions): Pool {
 
   const withHints = createHints(options.log, options.bell)
   // The callback form is what pool.query uses by itself, and graphile-worker to listen; otherwise it uses the promise.
+  // Retried in both: to listen again graphile-worker would wait for up to a minute once an outage has been long.
   pool.connect = ((callback?: Parameters<Pool['connect']>[0]) =>
     callback
-      ? connectOnce((error, client, release) =>
-          callback(error, client && withHints(client), release),
+      ? retry(() => connectOnce()).then(
+          (client) => callback(undefined, withHints(client), client.release.bind(client)),
+          (error: Error) => callback(error, undefined, () => undefined),
         )
       : retry<PoolClient>(() => connectOnce()).then((client) =>
           withDetours(client, { ...options, elsewhere }),

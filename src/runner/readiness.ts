@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
-import { SchemaMissing, SchemaOutdated, SchemaTooNew } from '../postgres/migrate/schema-version.ts'
+import { isOfSchema } from '../postgres/migrate/schema-version.ts'
 import { within } from '../redis/within.ts'
 import type { RunnerReadiness } from './probes.ts'
 
@@ -37,6 +37,3 @@ async function stateOf(pool: Pool): Promise<{ database: string; schema?: string 
     return { database: 'reachable', schema: 'not the one of this program' }
   }
 }
-
-const isOfSchema = (error: unknown): boolean =>
-  [SchemaMissing, SchemaOutdated, SchemaTooNew].some((type) => error instanceof type)

@@ -39,6 +39,7 @@ import type { Events } from '../events/events.ts'
 import { addPublishRoute } from '../events/publish.routes.ts'
 import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
+import { DatabaseUnavailable } from '../events/publish-refused.ts'
 import type { Publisher } from '../events/publisher.ts'
 import type { Routing } from '../events/routing.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
@@ -56,6 +57,7 @@ import type { Log } from '../log.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../portal-links/portal-links.ts'
 import { asActor } from '../postgres/actor.ts'
+import { isOutage } from '../postgres/outage.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { answerError, Problem } from '../problem.ts'
 import { addReplayRoutes } from '../replays/replay.routes.ts'
@@ -246,9 +248,10 @@ const endBodyOfHead = createMiddleware(async (c, next) => {
 })
 
 function answerRefusals(app: App, log: ApiOptions['log']): void {
+  const isNews = createOutageNews()
   app.onError((error, c) => {
     const { response, isOurFault } = answerError(c, error)
-    if (isOurFault) {
+    if (isOurFault && isNews(error)) {
       const { method, path } = c.req
       const { address: client } = c.get('client')
       const requestId = c.get('requestId')
@@ -265,6 +268,20 @@ function answerRefusals(app: App, log: ApiOptions['log']): void {
         : new Problem('method_not_allowed', { headers: { allow: allowed.join(', ') } })
     return answerError(c, problem).response
   })
+}
+
+/** Refusals that are further apart belong to different outages. */
+const OUTAGE_PAUSE_MS = 10_000
+
+/** Of an outage the first refusal is told: the others say the same, some hundred times a second. */
+function createOutageNews(): (error: unknown) => boolean {
+  let lastAt = Number.NEGATIVE_INFINITY
+  return (error) => {
+    if (!(error instanceof DatabaseUnavailable) && !isOutage(error)) return true
+    const before = lastAt
+    lastAt = performance.now()
+    return lastAt - before > OUTAGE_PAUSE_MS
+  }
 }
 
 /** The methods that a path has routes for; built when the first request finds none. */

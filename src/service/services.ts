@@ -28,6 +28,7 @@ import { createRequestLimiter } from '../limits/request-limiter.ts'
 import { createPortalLinks } from '../portal-links/portal-links.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
+import { isOfSchema } from '../postgres/migrate/schema-version.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
 import type { Servers } from '../postgres/servers.ts'
@@ -163,27 +164,43 @@ function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
   return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
 }
 
+/** A commit takes milliseconds, and a standby that is restarted is back by then. */
+const STANDBY_WAIT_SECONDS = 3
+
 /** Redis is shown and never counts: without it everything is served anyway. */
 async function readinessOf(
   pool: Parameters<typeof assertSchema>[0],
   { redis, servers }: ServiceParts,
 ): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
-  if (await isReadOnly(pool)) return { ready: false, checks: { database: 'read-only', ...shown } }
+  const database = await whyNotWritable(pool)
+  if (database) return { ready: false, checks: { database, ...shown } }
   try {
     await assertSchema(pool)
     const checks = { database: 'reachable', schema: 'current', ...shown }
     return { ready: true, checks }
-  } catch {
+  } catch (error) {
+    if (!isOfSchema(error)) throw error
     const checks = { database: 'reachable', schema: 'not the one of this program', ...shown }
     return { ready: false, checks }
   }
 }
 
-/** As after a failover, on the server that has become a standby: it answers, and stores nothing. */
-async function isReadOnly(pool: Parameters<typeof assertSchema>[0]): Promise<boolean> {
-  const { rows } = await pool.query<{ value: string }>(
-    `select current_setting('transaction_read_only') as value`,
+/**
+ * A server that answers, and stores nothing: a standby, as after a failover, or a primary whose commits wait for a
+ * standby that is not there. Sessions of this role are seen, which those of an API are.
+ */
+async function whyNotWritable(
+  pool: Parameters<typeof assertSchema>[0],
+): Promise<string | undefined> {
+  const { rows } = await pool.query<{ is_read_only: boolean; is_waiting: boolean }>(
+    `select current_setting('transaction_read_only') = 'on' as is_read_only,
+       exists (
+         select from pg_stat_activity
+         where datname = current_database() and wait_event = 'SyncRep'
+           and state_change < clock_timestamp() - make_interval(secs => $1)) as is_waiting`,
+    [STANDBY_WAIT_SECONDS],
   )
-  return rows[0]?.value === 'on'
+  if (rows[0]?.is_read_only) return 'read-only'
+  return rows[0]?.is_waiting ? 'commits wait for a standby' : undefined
 }

@@ -1,14 +1,17 @@
 /** What an acknowledgement is worth with a synchronous standby that goes away. Real servers. */
 import pg, { type Pool } from 'pg'
 import t from 'tap'
+import type { Readiness } from '../http/health.ts'
 import { createPool } from '../postgres/pool.ts'
+import { startPresence } from '../runner/presence.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
+import { captureLog } from '../testing/log-lines.ts'
 import { missing } from '../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { startReplicatedPostgres } from '../testing/servers/standby.ts'
-import { untilHolds } from '../testing/until.ts'
+import { untilAnswer, untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
@@ -199,4 +202,56 @@ t.test('what may be forgotten goes on while no standby answers', async (t) => {
   })
   await receiver.received(1)
   t.equal(await runner.stop(), 0)
+})
+
+t.test(
+  'while no standby answers an API says so, in one line, and is ready again after it',
+  async (t) => {
+    const api = await startService(t, 'api', { DATABASE_URL: primary.url })
+    const tenant = await createTenant(pool)
+    const publish = () =>
+      fetch(`${api.url}/api/events`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer test-admin-key', 'content-type': 'application/json' },
+        body: JSON.stringify({ tenant: tenant.key, type: 'a', data: 1 }),
+      })
+    const ready = async () => (await (await fetch(`${api.url}/ready`)).json()) as Readiness
+    const refused = await withoutStandby(async () => {
+      const refused = [await cancelled(publish), await cancelled(publish)]
+      const waiting = publish()
+      await untilAnswer(ready, ({ checks }) => checks['database'] === 'commits wait for a standby')
+      await cancelWaits()
+      return [...refused, await waiting]
+    })
+    t.strictSame(
+      refused.map(({ status }) => status),
+      [503, 503, 503],
+    )
+    await untilAnswer(ready, (answer) => answer.ready)
+    t.equal((await publish()).status, 202)
+    t.equal(api.lines.filter(({ msg }) => msg === 'request.failed').length, 1)
+    t.equal(await api.stop(), 0)
+  },
+)
+
+t.test('a runner is known as living by one session while no standby answers', async (t) => {
+  const runnerId = 'without-standby'
+  const nothing = () => undefined
+  const presence = await startPresence({
+    ...{ connectionString: primary.url, runnerId, log: captureLog().log },
+    ...{ onReaped: nothing, onSilent: nothing, onDrain: nothing },
+  })
+  t.teardown(presence.stop)
+  const seenAt = 'select seen_at::text as at from postrider.runner where id = $1'
+  await withoutStandby(async () => {
+    const { rows } = await pool.query<{ at: string }>(seenAt, [runnerId])
+    await untilHolds(
+      pool,
+      `select seen_at > $2::timestamptz + interval '2 s' as holds from postrider.runner where id = $1`,
+      [runnerId, rows[0]?.at],
+    )
+    t.ok(presence.isEstablished())
+    const sessions = `select count(*)::int as count from pg_stat_activity where query ~ 'heartbeat'`
+    t.match((await pool.query(`${sessions} and pid <> pg_backend_pid()`)).rows, [{ count: 1 }])
+  })
 })

@@ -38,6 +38,10 @@ export class SchemaTooNew extends Error {
   }
 }
 
+/** Whether the schema is the reason, and not that the database could not be asked. */
+export const isOfSchema = (error: unknown): boolean =>
+  [SchemaMissing, SchemaOutdated, SchemaTooNew].some((type) => error instanceof type)
+
 /** Migrations of a newer program. */
 export function unknownMigrations(record: SchemaRecord, files: SqlFiles) {
   const known = new Set(files.migrations.map(({ name }) => name))
