@@ -16,14 +16,10 @@ async function bundle(t: Test) {
 t.test('says so when nothing is wrong, and ends with 0', async (t) => {
   const { doctor, work } = await bundle(t)
   await work.publish()
-  t.strictSame(await doctor(), {
-    exitCode: 0,
-    stdout: 'nothing is lost or stuck\n',
-    stderr: '',
-  })
+  t.match(await doctor(), { exitCode: 0, stdout: /\nnothing is lost or stuck\n$/, stderr: /^$/ })
   const { exitCode, stdout } = await doctor('--json')
   t.equal(exitCode, 0)
-  t.strictSame(JSON.parse(stdout), { violations: [], repaired: [] })
+  t.match(JSON.parse(stdout), { violations: [], repaired: [], server: { timeline: 1 } })
 })
 
 t.test('lists what is wrong, ends with 1, and repairs on request', async (t) => {
@@ -43,10 +39,10 @@ t.test('lists what is wrong, ends with 1, and repairs on request', async (t) => 
   })
 
   const repaired = await doctor('--repair')
-  t.strictSame(repaired, {
+  t.match(repaired, {
     exitCode: 0,
-    stdout: 'repaired pending: 1\nnothing is lost or stuck\n',
-    stderr: '',
+    stdout: /\nrepaired pending: 1\nnothing is lost or stuck\n$/,
+    stderr: /^$/,
   })
   t.ok((await work.deliveryOf(lost.eventId)).job)
 })
@@ -111,6 +107,22 @@ t.test('names the settings that the database was given, and whether each matters
   t.match(settings, [{ setting: 'DateStyle', value: 'German, DMY', of: 'database' }])
   t.match(
     (await doctor()).stdout,
-    /^nothing is lost or stuck\n\nsettings that .*:\nsetting +value +of +matters +detail\nDateStyle +German, DMY +database +no +Postrider/,
+    /\nnothing is lost or stuck\n\nsettings that .*:\nsetting +value +of +matters +detail\nDateStyle +German, DMY +database +no +Postrider/,
   )
+})
+
+t.test('names the server, and what makes its acknowledgements worth less', async (t) => {
+  const { pool, name, doctor } = await bundle(t)
+  await pool.query(`alter database ${name} set synchronous_commit = local`)
+  const { stdout, exitCode } = await doctor()
+  t.match(stdout, /^server 127\.0\.0\.1:\d+, primary, timeline 1\n/)
+  t.match(stdout, /^warning: fsync is off/m)
+  t.match(stdout, /^warning: full_page_writes is off/m)
+  t.match(stdout, /^warning: synchronous_commit is local for the database/m)
+  t.equal(exitCode, 0)
+  t.match(await doctor('--strict'), { exitCode: 1, stderr: /^postrider: \d+ warnings\n$/ })
+  const { server } = JSON.parse((await doctor('--json')).stdout) as {
+    server: { warnings: string[] }
+  }
+  t.ok(server.warnings.length >= 3)
 })

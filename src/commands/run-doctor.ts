@@ -1,5 +1,6 @@
 import { type ChangedSetting, findChangedSettings } from '../audit-log/changed-settings.ts'
 import { findDearFilters } from '../endpoints/dear-filters.ts'
+import { reportServer, type ServerReport } from '../operations/server-report.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../operations/violations.ts'
 import { assertSchema, assertServer } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
@@ -12,21 +13,31 @@ const STATEMENT_MS_MAX = 300_000
 
 const SETTING_COLUMNS = ['setting', 'value', 'of', 'matters', 'detail']
 
+export interface DoctorOptions {
+  repair?: true
+  strict?: true
+  json?: true
+}
+
 /** Breaches of the promises were found, and not all of them were repaired. */
 export class ViolationsFound extends Error {
   override readonly name = 'ViolationsFound'
   readonly code = 'violations_found'
 }
 
-/** @throws ViolationsFound when something is wrong and stays so */
-export async function runDoctor(
-  context: CommandContext,
-  options: { repair?: true; json?: true },
-): Promise<void> {
+/** The server keeps less than is promised, and `--strict` was asked for. */
+export class WarningsFound extends Error {
+  override readonly name = 'WarningsFound'
+  readonly code = 'warnings_found'
+}
+
+/** @throws ViolationsFound when something is wrong and stays so; WarningsFound */
+export async function runDoctor(context: CommandContext, options: DoctorOptions): Promise<void> {
   const { databaseUrl } = await findDatabase(context)
   await using pool = disposable(databaseUrl)
   await assertServer(pool)
   await assertSchema(pool)
+  const server = await reportServer(pool)
   const repaired = options.repair ? await repair(pool) : []
   const violations = await findViolations(pool)
   const noticed = {
@@ -35,10 +46,13 @@ export async function runDoctor(
   }
   context.print(
     options.json
-      ? `${JSON.stringify({ violations, repaired, ...present(noticed) })}\n`
-      : renderReport(violations, repaired) + renderNotices(noticed),
+      ? `${JSON.stringify({ violations, repaired, server, ...present(noticed) })}\n`
+      : renderServer(server) + renderReport(violations, repaired) + renderNotices(noticed),
   )
   if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
+  if (options.strict && server.warnings.length > 0) {
+    throw new WarningsFound(`${server.warnings.length} warnings`)
+  }
 }
 
 function disposable(connectionString: string) {
@@ -49,6 +63,15 @@ function disposable(connectionString: string) {
     statementTimeoutMs: STATEMENT_MS_MAX,
   })
   return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() })
+}
+
+function renderServer({ address, timeline, warnings }: ServerReport): string {
+  const at = timeline === null ? '' : `, timeline ${timeline}`
+  return [
+    `server ${address}, primary${at}`,
+    ...warnings.map((text) => `warning: ${text}`),
+    '',
+  ].join('\n')
 }
 
 function renderReport(violations: Violation[], repaired: Repaired[]): string {

@@ -63,6 +63,10 @@ t.test('commands use the primary among several hosts and refuse a standby in wor
     })
     t.match(await run(command, severalHosts), { exitCode: 0 })
   }
+  const follows = /^warning: 1 standbys follow, and no commit waits for them/m
+  t.match((await run('doctor', severalHosts)).stdout, follows)
+  await setSynchronous(true)
+  t.notMatch((await run('doctor', severalHosts)).stdout, follows)
   const { stdout } = await run('config', severalHosts)
   t.match(stdout, new RegExp(`^database ${atPrimary} is a primary of timeline 1; in use$`, 'm'))
   t.match(stdout, new RegExp(`^database ${atStandby} is a standby$`, 'm'))
