@@ -217,7 +217,7 @@ t.test('uses nothing that browsers do not have', async (t) => {
     const source = readFileSync(`${import.meta.dirname}/${file}`, 'utf8')
     const imports = [...source.matchAll(/from '([^']+)'/g)].map(([, name]) => name)
     t.strictSame(
-      imports.filter((name) => !name?.startsWith('.//') && name !== 'postrider/client'),
+      imports.filter((name) => !name?.startsWith('./') && name !== 'postrider/client'),
       [],
     )
     t.notOk(/\b(process|Buffer|require|global|setImmediate)\b[.(]/.test(source), file)

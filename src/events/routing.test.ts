@@ -33,7 +33,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     return { tenant, explain, change }
   }
 
-  t.test('what route() decided and what is explained are the same', async (t) => {
+  t.test('what route_items() decided and what is explained are the same', async (t) => {
     const { tenant, explain } = await bundle()
     const eventTypes = [['*'], ['order.*'], ['order.paid'], ['order'], ['invoice.paid', 'a.b.*']]
     const filters = [

@@ -31,7 +31,9 @@ export class NotPrimary extends Error {
 
 type Asked = Pick<pg.ClientBase, 'query'>
 
+/** One message: the setting ends with its transaction, so a pooler gives the session back as it was. */
 const STATE = `
+  set local jit = off;
   select (select system_identifier::text from pg_catalog.pg_control_system()) as system,
     case when not pg_catalog.pg_is_in_recovery() then
       ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int
@@ -43,9 +45,11 @@ const STATE = `
 
 /** Asks a server for its state, on a connection to it. */
 export async function stateOf(client: Asked): Promise<ServerState> {
-  const { rows } = await client.query<ServerState>(STATE)
-  if (!rows[0]) throw new Error('the server does not say what it is')
-  return rows[0]
+  // A result for each statement of the message, which the types of pg do not know.
+  const results = (await client.query(STATE)) as unknown as pg.QueryResult<ServerState>[]
+  const state = results.at(-1)?.rows[0]
+  if (!state) throw new Error('the server does not say what it is')
+  return state
 }
 
 /** Asks on a connection that is made for it: an old one may lead to a server that nobody else reaches by this name. */

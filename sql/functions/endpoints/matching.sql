@@ -1,8 +1,8 @@
--- What decides whether an endpoint wants an event. publish asks it in route(), people in explain_route()
+-- What decides whether an endpoint wants an event. publish asks it in route_items(), people in explain_route()
 -- and match(): one text, so that an explanation cannot differ from what was done. Written with `return`, so
 -- that the planner puts their text in place of the call.
 --
--- The type is matched in route() through endpoint_subscription, whose rows are the elements of
+-- The type is matched in route_items() through endpoint_subscription, whose rows are the elements of
 -- endpoint.event_types: an index probe for each of type_patterns() instead of a scan of the endpoints.
 
 create or replace function postrider.wants_type(event_types text[], type text) returns boolean

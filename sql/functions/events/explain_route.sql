@@ -1,7 +1,7 @@
 -- explain_route: why each endpoint of a tenant got an event, or did not.
 --
 -- That a delivery exists is a fact. Where there is none the reason is worked out with the functions that
--- route() uses, from the endpoint as it is now; changed_since says that it has been changed in between.
+-- route_items() uses, from the endpoint as it is now; changed_since says that it has been changed in between.
 --
 -- Cost: the filter of each endpoint whose type matches, and an index probe for each endpoint shown.
 create or replace function postrider.explain_route(tenant uuid, event uuid, endpoints_max int default 100)

@@ -251,7 +251,7 @@ begin
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false);
 
-  routed := postrider.route(items);
+  routed := postrider.route_items(items);
   perform postrider.open_deliveries(
     routed.tenant_ids, routed.event_ids, routed.endpoint_ids, routed.held_reasons, routed.due);
   if routed.unasked_event_ids is not null then
@@ -314,7 +314,7 @@ $$;
 comment on function postrider.delivery_count(uuid) is
   'How many deliveries an event has.';
 
--- route: which endpoints want which of the items, and what holds each at the moment.
+-- route_items: which endpoints want which of the items, and what holds each at the moment.
 --
 -- Equal filters are asked once an item. The cheapest come first, and those that would take a tenant above its budget
 -- (20 ms for a call, and 0.1 ms for each item of it) are not asked: those endpoints come back as unasked,
@@ -323,8 +323,7 @@ comment on function postrider.delivery_count(uuid) is
 --
 -- Most endpoints have no filter, so those are settled by a statement that does not weigh any: starting the other one
 -- takes longer than running either.
-drop function if exists postrider.route(postrider.publish_item[]);
-create function postrider.route(
+create or replace function postrider.route_items(
   items postrider.publish_item[],
   out ordinals int[], out tenant_ids uuid[], out event_ids uuid[], out endpoint_ids uuid[],
   out held_reasons text[], out due timestamptz[],
@@ -373,7 +372,7 @@ begin
   end if;
 end
 $$;
-comment on function postrider.route(postrider.publish_item[]) is
+comment on function postrider.route_items(postrider.publish_item[]) is
   'The endpoints that want each item, as parallel arrays: what holds its delivery from the start (delivery.held_reason, null = nothing), and when it is due. unasked: those whose filters are too dear to be asked now.';
 
 create or replace function postrider.ask_filters(
@@ -438,7 +437,7 @@ begin
 end
 $$;
 comment on function postrider.ask_filters(postrider.publish_item[]) is
-  'What route() says, of the endpoints that have a filter.';
+  'What route_items() says, of the endpoints that have a filter.';
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,
