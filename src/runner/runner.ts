@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Runner } from 'graphile-worker'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
@@ -11,7 +12,7 @@ import { createAlarm } from './alarm.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
-import { startPresence } from './presence.ts'
+import { type Presence, startPresence } from './presence.ts'
 import type { RunnerReadiness } from './probes.ts'
 import { readinessOf } from './readiness.ts'
 import type { RunnerOptions } from './runner-options.ts'
@@ -57,24 +58,71 @@ export class RunnerEnded extends Error {
   readonly code = 'runner_ended'
 }
 
+/** What a runner is made of, besides what runs in it. */
+type Parts = ReturnType<typeof createParts>
+
 /**
  * Starts a runner: registers it, then executes deliveries until it is stopped. Any number of them work on
  * one database.
  */
 export async function startRunner(options: RunnerOptions): Promise<RunnerHandle> {
-  const { log } = options
+  const { log, servers } = options
+  const parts = createParts(options)
+  const { id, pools, drained } = parts
+  const reaped = Promise.withResolvers<never>()
+  const presence = await register(options, parts, reaped.reject)
+  watch(options, pools)
+  const duties = startDuties({ ...options, pool: pools.own })
+  const listening = { isListening: false }
+  const workers = await startWorkers(options, parts, presence, listening)
+  log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
+
+  let stopping: Promise<void> | undefined
+  return {
+    id,
+    ready: () =>
+      readinessOf(pools.own, {
+        isAlive: presence.isEstablished(),
+        isListening: listening.isListening,
+        server: servers?.inUse().name,
+      }),
+    stop: () => {
+      stopping ??= stop(parts, { workers, duties, presence })
+      return stopping
+    },
+    ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
+    drained: drained.signal,
+  }
+}
+
+function createParts(options: RunnerOptions) {
+  const { log, allow, proxy, httpsOnly } = options
   const id = newRunnerId()
   const heldJobs = createHeldJobs(id, log)
   const bell = createBell(log)
-  const pools = createPools(options, id, { heldJobs, bell })
-  const reaped = Promise.withResolvers<never>()
-  const drained = new AbortController()
+  return {
+    id,
+    log,
+    heldJobs,
+    bell,
+    pools: createPools(options, id, { heldJobs, bell }),
+    sender: createSender({ allow, proxy, httpsOnly }),
+    drained: new AbortController(),
+  }
+}
+
+/** Has it known as living, and hears when it is not, is asked to drain, or another server takes over. */
+async function register(
+  { connectionString, servers, log }: RunnerOptions,
+  { id, pools, heldJobs, drained }: Parts,
+  onReaped: (reason: RunnerEnded) => void,
+): Promise<Presence> {
   const presence = await startPresence({
-    connectionString: options.connectionString,
-    servers: options.servers,
+    connectionString,
+    servers,
     runnerId: id,
     log,
-    onReaped: () => reaped.reject(new RunnerEnded('it was cut off, found dead, and replaced')),
+    onReaped: () => onReaped(new RunnerEnded('it was cut off, found dead, and replaced')),
     onSilent: () => {
       cutConnections(pools.own)
       cutConnections(pools.worker)
@@ -84,70 +132,62 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
       drained.abort()
     },
   })
-  options.servers?.onChange(() => {
+  servers?.onChange(() => {
     presence.cut()
     // What was completed last may be missing on the server that took over, with its jobs still locked.
     heldJobs.fetchFailed()
   })
-  options.metrics.watchPool('runner', pools.own)
-  options.metrics.watchPool('worker', pools.worker)
-  watchQueue(options.metrics.registry, pools.own)
-  let isListening = false
-  const alarm = createAlarm(bell.look)
-  const { allow, proxy, httpsOnly } = options
-  const sender = createSender({ allow, proxy, httpsOnly })
-  const duties = startDuties({ ...options, pool: pools.own })
-  const workers = await startWorkerPool({
+  return presence
+}
+
+function watch({ metrics }: RunnerOptions, { own, worker }: Parts['pools']): void {
+  metrics.watchPool('runner', own)
+  metrics.watchPool('worker', worker)
+  watchQueue(metrics.registry, own)
+}
+
+function startWorkers(
+  options: RunnerOptions,
+  { id, log, pools, sender, heldJobs, bell }: Parts,
+  presence: Presence,
+  listening: { isListening: boolean },
+): Promise<Runner> {
+  const deliveries = deliveryTasks({
+    ...options,
+    pool: pools.own,
+    runnerId: id,
+    presence,
+    onJobRemoved: heldJobs.removed,
+    send: sender.send,
+    alarm: createAlarm(bell.look),
+  })
+  return startWorkerPool({
     pool: pools.worker,
     id,
-    taskList: {
-      ...deliveryTasks({
-        ...options,
-        pool: pools.own,
-        runnerId: id,
-        presence,
-        onJobRemoved: heldJobs.removed,
-        send: sender.send,
-        alarm,
-      }),
-      ...bulkTasks(pools.own, log),
-    },
+    taskList: { ...deliveries, ...bulkTasks(pools.own, log) },
     concurrency: options.concurrency,
     abortAfterMs: options.shutdownMs,
     log,
     bell,
-    onListening: (listening) => {
-      isListening = listening
+    onListening: (isListening) => {
+      listening.isListening = isListening
     },
   })
-  log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
+}
 
-  let stopping: Promise<void> | undefined
-  const stop = async () => {
-    // Rejects when it gave jobs of its local queue back, which is what it should do.
-    await workers.stop().catch((error: unknown) => log.debug({ err: error }, 'runner.worker_said'))
-    await workers.promise.catch(() => undefined)
-    await Promise.all(duties.map((duty) => duty.stop()))
-    await sender.close()
-    await presence.stop()
-    await Promise.all([pools.own.end(), pools.worker.end()])
-    log.info({ runnerId: id }, 'runner.stopped')
-  }
-  return {
-    id,
-    ready: () =>
-      readinessOf(pools.own, {
-        isAlive: presence.isEstablished(),
-        isListening,
-        server: options.servers?.inUse().name,
-      }),
-    stop: () => {
-      stopping ??= stop()
-      return stopping
-    },
-    ended: Promise.race([endOf(workers.promise, () => stopping), reaped.promise]),
-    drained: drained.signal,
-  }
+async function stop(
+  { id, log, pools, sender }: Parts,
+  running: { workers: Runner; duties: ReturnType<typeof startDuties>; presence: Presence },
+): Promise<void> {
+  const { workers, duties, presence } = running
+  // Rejects when it gave jobs of its local queue back, which is what it should do.
+  await workers.stop().catch((error: unknown) => log.debug({ err: error }, 'runner.worker_said'))
+  await workers.promise.catch(() => undefined)
+  await Promise.all(duties.map((duty) => duty.stop()))
+  await sender.close()
+  await presence.stop()
+  await Promise.all([pools.own.end(), pools.worker.end()])
+  log.info({ runnerId: id }, 'runner.stopped')
 }
 
 /** graphile-worker resolves its promise even when it gave up, so any end that nobody asked for is a failure. */
