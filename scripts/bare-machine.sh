@@ -10,8 +10,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 commit=$(git rev-parse --verify "${1:-HEAD}^{commit}")
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-root=$(mktemp -d /var/tmp/postrider-bare.XXXXXX)
+# Where this machine's own packages come from.
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)}
+root=$(mktemp -d --tmpdir=/var/tmp)
 
 finish() {
   # In the order in which they are below each other.

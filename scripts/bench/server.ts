@@ -32,7 +32,7 @@ export interface ServerFacts {
 /** The Postgres that everything in one run is measured on. */
 export interface Server {
   facts: ServerFacts
-  /** Of its own database, as superuser. */
+  /** Connects to its database as superuser. */
   url: string
   /** Of the postmaster; null when DATABASE_URL names the server. */
   pid: number | null

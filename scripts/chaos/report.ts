@@ -53,7 +53,7 @@ export function failuresOf(findings: Findings): string[] {
     [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
     [verdict.doubled, 'events stored twice'],
     [verdict.ghosts, 'events that nobody committed'],
-    [verdict.halfStored, 'transactions stored by half'],
+    [verdict.halfStored, 'transactions stored in part'],
     [drained.open, 'deliveries that are still open'],
     [leftovers.violations.length, 'invariant violations'],
     [leftovers.attemptsStarted, 'attempts that nobody has finished'],

@@ -25,7 +25,7 @@ export const isLoopback = (address: string): boolean =>
 /**
  * Reads where the service listens. A name is looked up once, and every address that it has must be of the loopback.
  *
- * @throws NotLoopback for whatever is not on this machine: an attack on somebody else's service is none of ours
+ * @throws NotLoopback for whatever is not on this machine: other services are never attacked
  */
 export async function targetOf(text: string): Promise<Target> {
   const url = URL.parse(text)

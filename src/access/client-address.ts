@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { contains, parseNetwork } from '../config/networks.ts'
 
-/** More proxies than anybody has one behind the other; who sends more wants to be somebody else. */
+/** More proxies than anyone chains; a client that sends more pretends to be another one. */
 const HOPS_MAX = 16
 /** An IPv6 client has at least so much of the network to itself, and may change its address within. */
 const CLIENT_PREFIX_IPV6 = 64

@@ -132,7 +132,7 @@ t.test('an edit changes what was changed in the form, and nothing else', async (
   t.equal((await send(`${path}/edit`, odd)).status, 303)
 })
 
-t.test('a field that somebody else has changed too is asked about, and kept', async (t) => {
+t.test('a field that another person has changed too is asked about, and kept', async (t) => {
   const { show, send, endpoint } = await bundle()
   const path = await endpoint({ description: 'first' })
   const opened = beganWith((await show(`${path}/edit`)).text)
@@ -143,7 +143,7 @@ t.test('a field that somebody else has changed too is asked about, and kept', as
   const asked = await send(`${path}/edit`, own)
   t.equal(asked.status, 409)
   t.match(asked.text, 'value="my own"')
-  t.match(asked.text, /id="mistake-description">Somebody else has changed it[^<]*of others/)
+  t.match(asked.text, /id="mistake-description">Another person has changed it[^<]*of others/)
   t.match(asked.text, 'value="7"', 'what only the other has changed')
   const again = { ...fields, ...beganWith(asked.text), description: 'my own', maxInFlight: '7' }
   t.equal((await send(`${path}/edit`, again)).status, 303)
@@ -253,7 +253,7 @@ t.test('what is done to an endpoint, and that it stands in the audit log', async
 })
 
 // Issue 14, 16: a receiver that had a secret already could not go on with it.
-t.test("a secret of one's own is given with the endpoint, or by a rotation", async (t) => {
+t.test('a given secret comes with the endpoint, or by a rotation', async (t) => {
   const { show, send, endpoint, tenant } = await bundle()
   const own = 'It is 100 % "secret", of elsewhere'
   const path = await endpoint({ secret: own, secretEncoding: 'text' })

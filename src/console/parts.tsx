@@ -71,7 +71,7 @@ export function Command({
   )
 }
 
-/** What somebody else wrote, as text and nothing else. */
+/** Text from outside, shown as text and nothing more. */
 export function Raw({ children: text, label }: { children: string; label: string }) {
   return (
     <section class="raw" tabindex={0} aria-label={label}>

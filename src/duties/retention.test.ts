@@ -76,7 +76,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     ).rows
   const apply = async () => {
     const retained = await applyRetention(pool, { retentionDays: RETENTION_DAYS })
-    if (!retained) throw new Error('somebody else is at it')
+    if (!retained) throw new Error('another runner is at it')
     return retained
   }
 

@@ -13,7 +13,7 @@ export const valuesOf = (endpoint: Endpoint): Record<string, string> =>
 export const bodyOf = (values: Record<string, string>): EndpointChange =>
   bodyOfForm(endpointFields, values)
 
-/** A secret of one's own as it was typed, blanks included, and how it is read; nothing where the fields are empty. */
+/** A given secret as it was typed, blanks included, and its encoding; nothing where the fields are empty. */
 export function secretOf<Name extends string>(values: Record<string, string>, encoding: Name) {
   const { secret = '', [encoding]: read = '' } = values
   const given = Object.entries({ secret, [encoding]: read }).filter(([, value]) => value !== '')
@@ -62,7 +62,7 @@ export function changeOf(
   const own = Object.fromEntries(changed.map((name) => [name, values[name] ?? '']))
   const mistakes = clashes.map((name) => [
     name,
-    `Somebody else has changed it meanwhile, to “${current[name]}”. Save again to have it as you typed it.`,
+    `Another person has changed it to “${current[name]}”. Save again to keep your value.`,
   ])
   return { form: { values: { ...current, ...own }, mistakes: Object.fromEntries(mistakes) } }
 }

@@ -53,7 +53,7 @@ export function addEventTypePages(app: Hono<PageEnv>, pages: EventTypePages): vo
   app.post('/event-types', managing, (c) => create(c, pages))
   app.get('/event-types/:name', (c) => showPage(c, pages))
   app.post('/event-types/:name', managing, (c) => change(c, pages))
-  // Two, since one that turned it over would undo what somebody else has just done.
+  // Two buttons: a toggle would undo what another person has just done.
   app.post('/event-types/:name/deprecate', managing, (c) => deprecate(c, pages))
   app.post('/event-types/:name/restore', managing, (c) => restore(c, pages))
   app.post('/event-types/:name/forget', managing, (c) => forget(c, pages))

@@ -72,7 +72,7 @@ const keyOf = ({ tenant, idempotencyKey }: PublishItem) => JSON.stringify([tenan
 const isLate = (since: number) => performance.now() - since > WAITING.waitMsMax
 
 /**
- * Publishes until the key is free or `endsAt` has come: somebody else, another process or a producer's open
+ * Publishes until the key is free or `endsAt` has come: another publisher, such as another process or a producer's open
  * transaction, may be publishing with it, and roll back. Nothing is held between two tries.
  *
  * @param again the second and each further try

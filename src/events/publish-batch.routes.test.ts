@@ -123,7 +123,7 @@ t.test('idempotency is that of each event', async (t) => {
   })
 })
 
-t.test('409 with Retry-After names the events whose key somebody else holds', async (t) => {
+t.test('409 with Retry-After names the events whose key another publisher holds', async (t) => {
   const { tenant, event, stored } = await bundle()
   const batchPublisher = createBatchPublisher({ pool, keyWaitMsMax: 0 })
   const api = createTestApi(pool, { batchPublisher })

@@ -239,7 +239,7 @@ t.test('a repeat with the same key answers with the first event', async (t) => {
   t.equal(await countEvents(), 2)
 })
 
-t.test('409 with Retry-After while somebody else publishes with the key', async (t) => {
+t.test('409 with Retry-After while another publisher uses the key', async (t) => {
   const { tenant, publish, event, countEvents } = await bundle({
     publisher: createPublisher({ pool, keyWaitMsMax: 0 }),
   })

@@ -19,7 +19,7 @@ export class LockedByProcess extends Error {
  * Takes a lock file that lapses with the process that wrote it.
  *
  * The file names the process by id and start time, because ids are used again: after a reboot, or
- * in a container, the same id is soon somebody else's.
+ * in a container, another process soon has the same id.
  *
  * @returns a function that gives the lock back; safe to call twice
  * @throws LockedByProcess when a living process holds it

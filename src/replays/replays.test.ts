@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { createWork } from '../testing/data/work.ts'
+import { untilAnswer } from '../testing/until.ts'
 import {
   createTestDatabase,
   startDebianPostgres,
@@ -32,11 +33,15 @@ function conformance(t: Test, { pool }: TestDatabase) {
       (await pool.query('select * from postrider.replay where id = $1', [replay.id])).rows[0]
     /** As runners do it, until it is over. Transactions of other tests on the server may be open for a while. */
     const run = async (replay: { id: string }, batch?: number) => {
-      for (;;) {
-        const did = await step(replay, batch)
-        if (did === 'over') return
-        if (did.startsWith('waiting')) await pool.query('select pg_sleep(0.05)')
-      }
+      await untilAnswer(
+        async () => {
+          for (;;) {
+            const did: string = await step(replay, batch)
+            if (did === 'over' || did.startsWith('waiting')) return did
+          }
+        },
+        (did) => did === 'over',
+      )
     }
     const failed = async (statusCode = 500) => {
       const delivery = await work.publish()

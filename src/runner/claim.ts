@@ -12,7 +12,7 @@ export interface WakeUp {
   deliveryId: DeliveryId
   /** Number of the job among those of its delivery; only the newest can claim. */
   dueAttempt: number
-  /** The job itself, which its finish removes. Default: whoever has it completes it. */
+  /** The job itself, which its finish removes. Left out: the worker pool completes it. */
   jobId?: string
 }
 

@@ -82,7 +82,7 @@ export function createDeliver(deps: DeliverDependencies) {
   }
 }
 
-/** What whoever asks for a delivery has to do with its request. */
+/** What the caller has to do with the request of a delivery. */
 type OfRequest = Pick<SendRequest, 'signal' | 'onSent'>
 
 async function attempt(

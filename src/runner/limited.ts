@@ -24,7 +24,7 @@ export interface LimitedDependencies {
  * Makes the limit step in front of `deliver`: permit → slot → deliver, or snooze once.
  *
  * Over a limit nothing is claimed, so no attempt is used up, and nobody waits long: the job is put off
- * until its turn, and the permit goes to somebody else.
+ * until its turn, and the permit goes to another delivery.
  */
 export function createLimited(deps: LimitedDependencies) {
   return async function limited(

@@ -121,7 +121,7 @@ t.test('a long body is verified whole and shown cut off', async (t) => {
   t.match(request, { bodyBytes: BODY_CHARACTERS_MAX + 1, signature: { verified: true } })
 })
 
-// A page of somebody else whose name leads to 127.0.0.1 by now (DNS rebinding) may read what it gets from there.
+// The page of an attacker, whose host name now resolves to 127.0.0.1 (DNS rebinding), can read what it fetches.
 t.test('what arrived is shown under an address, localhost and own names only', async (t) => {
   const { app, deliver } = bundle()
   await deliver({}, 'for nobody else')

@@ -22,7 +22,7 @@ function makers(name: string, files: readonly string[]): string[] {
   )
 }
 
-/** Whoever wants a service with other patience than the configuration gives says so. */
+/** A test that needs other time limits than the configuration gives names its reason here. */
 const patient = new Map([
   ['createPublisher', ['src/testing/data/recipes.ts']],
   ['createBatchPublisher', ['src/testing/data/recipes.ts']],

@@ -34,7 +34,7 @@ t.test('behind one proxy, wrong keys of one client shut out nobody else', async 
   t.equal((await signIn(service, key, '203.0.113.1')).status, 303, 'one that was right')
 })
 
-t.test('without a proxy that is trusted, nobody is believed to be somebody else', async (t) => {
+t.test('without a proxy that is trusted, no client can pretend to be another', async (t) => {
   const service = await startEverything(t, databaseUrl)
   const { key } = await service.api.services.apiKeys.issue({ name: 'never seen', scopes: ['read'] })
   for (let n = 1; n <= 10; n++) {

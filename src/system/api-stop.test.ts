@@ -85,7 +85,7 @@ async function judge(t: Test, bundle: Bundle, answers: Answer[]): Promise<void> 
   )
   t.ok(
     stored.every(({ isWhole }) => isWhole),
-    'nothing is stored by half',
+    'nothing is stored in part',
   )
   const refused = answers.filter((answer) => typeof answer === 'number')
   t.same(

@@ -90,7 +90,7 @@ function dataFolders(configured: string | undefined, cwd: string): string[] {
   return [...folders, join(CHECKOUT, '.postrider')]
 }
 
-/** A file that somebody else left in a shared folder must not decide where our events go. */
+/** A file that another user left in a shared folder must not decide where our events go. */
 async function isOwn(file: string): Promise<boolean> {
   const found = await stat(file).catch(() => undefined)
   const user = process.getuid?.()

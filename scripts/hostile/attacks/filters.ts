@@ -19,7 +19,7 @@ const FILTERS = [
 
 export const filters: Attack = {
   name: 'filters',
-  about: 'filters that would take for ever inside somebody else’s publishing, or are none',
+  about: 'filters that would hold up the publishing of others for ever, and invalid ones',
   async *run(field) {
     for (const filter of FILTERS) {
       const tried = `the filter ${JSON.stringify(filter.slice(0, 60))}`

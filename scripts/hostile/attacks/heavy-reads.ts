@@ -7,7 +7,7 @@ const AT_ONCE = 150
 /** It takes some milliseconds; on a busy machine more, and never as long as those who wait. */
 const NEIGHBOUR_MS_MAX = 5_000
 
-/** One key that asks for a lot at once, while somebody else asks for a little. */
+/** One key that asks for a lot at once, while another asks for a little. */
 export const heavyReads: Attack = {
   name: 'heavy reads',
   about: 'lists and searches by the hundred, while another tenant looks at one thing',

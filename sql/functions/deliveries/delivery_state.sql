@@ -146,7 +146,7 @@ comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoi
 -- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
 --
 -- The job that the runner has goes with the claim, so there is no moment with one and without the other, and nothing is
--- left for the runner to complete. By its id, whoever holds it by then: if the runner was found dead, another may have
+-- left for the runner to complete. By its id, even when another runner holds it by then: if the runner was found dead, another may have
 -- fetched it, and will claim with a number that is not the newest any more. Ids are never used again.
 --
 -- An attempt that was interrupted (by a shutdown, or with its kept-alive connection) is repeated without using up the

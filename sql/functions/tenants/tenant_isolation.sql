@@ -25,7 +25,7 @@ begin
     if to_regrole('postrider_tenant') is null then
       create role postrider_tenant nologin;
     end if;
-  exception when duplicate_object or unique_violation then null; -- made by somebody else at this moment
+  exception when duplicate_object or unique_violation then null; -- created by another session at this moment
   end;
   begin
     if not pg_has_role('postrider_tenant', may_become) then

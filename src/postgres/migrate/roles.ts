@@ -5,7 +5,7 @@ import type { Queryable } from './schema-record.ts'
 export const GROUP_ROLES = Object.keys(RIGHTS) as GroupRole[]
 
 const INSUFFICIENT_PRIVILEGE = '42501'
-/** Made by somebody else at this moment: roles belong to the server, and its databases may be migrated at once. */
+/** Created by another session at this moment: roles belong to the server, and its databases may be migrated at once. */
 const MADE_MEANWHILE = new Set(['42710', '23505'])
 
 /** What the server did not let this role do; the rest is done. */
@@ -155,7 +155,7 @@ function tableGrants(schema: string, role: GroupRole, tables: Rights['tables'] =
   )
 }
 
-/** Only those that are missing: a membership that somebody else granted need not be ours to grant. */
+/** Only those that are missing: a membership that another role granted may not be ours to grant. */
 async function membershipGrants(client: Queryable, member: GroupRole, roles: readonly string[]) {
   const { rows } = await client.query<{ role: string }>(
     `select role from unnest($1::text[]) as role

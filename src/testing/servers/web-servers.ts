@@ -6,7 +6,7 @@ import type { Certificate } from './certificates.ts'
 
 type Lifetime = { teardown(done: () => unknown): void }
 
-/** Somebody else's web site of one page. */
+/** A web site of one page that is not ours. */
 export interface WebSite {
   /** Such as `https://localhost:4711`. */
   origin: string

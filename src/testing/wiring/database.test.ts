@@ -66,7 +66,7 @@ t.test('the oldest Postgres that is supported takes the same schema', async (t) 
   return t.match(ones, { version: /^15\./, has_jit: true, preloaded: /pg_stat_statements/ })
 })
 
-/** As a session of somebody else finds it: ours switch JIT off. */
+/** As a session of another program finds it: ours switch JIT off. */
 async function serverOf({ url }: TestDatabase) {
   return await withAdmin(url, async (admin) => {
     const { rows } = await admin.query(`
