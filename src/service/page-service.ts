@@ -133,7 +133,7 @@ function pagesOn(
     }),
     lists: createTenantServices(config, database),
     ...{ access, inTenant, tenants, httpsOnly, egressAllow: egressRules(config) },
-    owners: createOwners({ database, inTenant, access }),
+    owners: createOwners({ database, access }),
     names: createNames({ database }),
     ratesOf: createAttemptRates({ database }),
     sentBody: createSentBody({ database: scope.database }),

@@ -4,8 +4,7 @@ import type { z } from 'zod'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
 import { deliveryId, endpointId, eventId, replayId, type TenantId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
-import type { Database } from '../postgres/schema.ts'
-import type { TenantScope } from '../postgres/tenant-scope.ts'
+import type { Database, Scope } from '../postgres/schema.ts'
 import type { TenantAccess } from './tenant-access.ts'
 
 /** Something that a page is about, and the tenant that it belongs to. */
@@ -23,7 +22,7 @@ type Answer = (c: Context<PageEnv>) => Promise<Response>
 
 /** Pages about the one thing whose id is `:id` in their path. Each runs in the scope of its tenant. */
 export interface PagesOf<Id extends string> {
-  /** Of what is shown. */
+  /** Of what is shown: held to what the API holds a caller with the scope `read` to. */
   reading<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
   /** Of what acts, and of forms that lead there: held to what the API holds a caller with the scope `manage` to. */
   managing<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
@@ -36,21 +35,20 @@ export interface PagesOf<Id extends string> {
 export function createOwners(options: {
   /** Of every tenant where the viewer sees every tenant. */
   database: Kysely<Database>
-  inTenant: TenantScope['inTenant']
   access: TenantAccess
 }) {
-  const { database, inTenant, access } = options
+  const { database, access } = options
+  const answering =
+    <Id extends string>(table: OwnedTable, id: z.ZodType<Id>, scope: Scope) =>
+    <Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer =>
+    async (c) => {
+      const { caller } = viewerWith(c, scope)
+      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
+      return await access(caller, scope, thing.tenant.key, async () => handler(c, thing, pages))
+    }
   const pagesOf = <Id extends string>(table: OwnedTable, id: z.ZodType<Id>): PagesOf<Id> => ({
-    reading: (pages, handler) => async (c) => {
-      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
-      return await inTenant(thing.tenant.id, () => handler(c, thing, pages))
-    },
-    managing: (pages, handler) => async (c) => {
-      const viewer = viewerWith(c, 'manage')
-      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
-      const { key } = thing.tenant
-      return await access(viewer.caller, 'manage', key, async () => handler(c, thing, pages))
-    },
+    reading: answering(table, id, 'read'),
+    managing: answering(table, id, 'manage'),
   })
   return {
     deliveries: pagesOf('delivery', deliveryId),

@@ -19,7 +19,8 @@ async function bundle(env: Record<string, string> = {}) {
     pages.post(`/console${path}`, fields, { cookie })
   const ask = (method: string, path: string, body?: unknown) =>
     pages.request(method, `/api${path}`, { key, ...(body !== undefined && { body }) })
-  return { ...pages, tenant, send, ask }
+  const see = (path: string) => pages.get(`/console${path}`, { cookie })
+  return { ...pages, tenant, send, ask, see }
 }
 
 t.test('a form is refused for what a request is refused for', async (t) => {
@@ -45,14 +46,17 @@ t.test('a form is refused for what a request is refused for', async (t) => {
 })
 
 t.test('a tenant of the service is out of reach of a key that is no admin', async (t) => {
-  const { send, ask, request, post, signedIn } = await bundle()
+  const { send, ask, see, request, post, get, signedIn } = await bundle()
   const made = await request('POST', `/api/tenants/${RESERVED}/endpoints`, { body: { url: URL } })
   const { id } = made.json
   const forms = ['pause', 'delete', 'secret', 'test', 'rotate', 'edit']
   t.equal((await ask('POST', `/tenants/${RESERVED}/endpoints/${id}/pause`)).status, 404)
   for (const form of forms) t.equal((await send(`/endpoints/${id}/${form}`)).status, 404, form)
   t.equal((await send('/endpoints/new', { tenant: RESERVED, url: URL })).status, 422)
+  t.equal((await ask('GET', `/tenants/${RESERVED}/endpoints/${id}`)).status, 404)
+  t.equal((await see(`/endpoints/${id}`)).status, 404)
   const admin = await signedIn()
+  t.equal((await get(`/console/endpoints/${id}`, { cookie: admin })).status, 200)
   t.equal((await post(`/console/endpoints/${id}/pause`, {}, { cookie: admin })).status, 303)
 })
 
