@@ -4,22 +4,11 @@
 create or replace function postrider.enqueue_endpoint_job(
   task text, endpoint uuid, run_at timestamptz, key_prefix text default null
 ) returns void
-language plpgsql
+language sql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-declare
-  job bigint;
-begin
-  select j.id into job
-  from graphile_worker.add_job(task, json_build_object('e', endpoint), run_at => enqueue_endpoint_job.run_at,
-    job_key => coalesce(key_prefix, task) || ':' || endpoint, priority => postrider.job_priority(task)) as j;
-  if job is null then
-    raise exception 'a job is being picked up at this moment'
-      using errcode = '40001', hint = 'Try the transaction again.';
-  end if;
-end
-$$;
+begin atomic
+  select postrider.enqueue_single(task, json_build_object('e', endpoint), run_at, coalesce(key_prefix, task) || ':' || endpoint);
+end;
 comment on function postrider.enqueue_endpoint_job(text, uuid, timestamptz, text) is
   'Adds, or moves, the probe, align or replan job of an endpoint; its key begins with the task unless told otherwise. Raises 40001 when it could not be added.';
 

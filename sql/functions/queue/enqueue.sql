@@ -55,6 +55,28 @@ $$;
 comment on function postrider.enqueue(uuid[], int[], timestamptz[], uuid[], text[], json[]) is
   'Adds one wake-up job per delivery: parallel arrays of delivery id, due attempt, time (null = now), endpoint (null = limits are not asked), why it is tried (delivery.trigger, or probe; null = schedule) and reserved slot (null = none). Raises 40001 when a job could not be added.';
 
+-- enqueue_single: add the job about a whole endpoint, tenant or replay; there is one of a key at most, and it is moved
+-- when it exists. Raises 40001 as enqueue does.
+create or replace function postrider.enqueue_single(task text, payload json, run_at timestamptz, job_key text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  job bigint;
+begin
+  select j.id into job
+  from graphile_worker.add_job(task, payload, run_at => enqueue_single.run_at, job_key => enqueue_single.job_key,
+    priority => postrider.job_priority(task)) as j;
+  if job is null then
+    raise exception 'a job is being picked up at this moment'
+      using errcode = '40001', hint = 'Try the transaction again.';
+  end if;
+end
+$$;
+comment on function postrider.enqueue_single(text, json, timestamptz, text) is
+  'Adds, or moves, the one job with this key, at the priority of its task. Raises 40001 when it could not be added.';
+
 -- rooms_for: the waiting room of each job that is made, null for the line.
 create or replace function postrider.rooms_for(endpoint_ids uuid[], run_ats timestamptz[]) returns int[]
 language plpgsql

@@ -189,22 +189,11 @@ comment on function postrider.oldest_open_id() is
   'A lower bound of the ids that transactions open at this moment may still commit.';
 
 create or replace function postrider.enqueue_replay_job(replay uuid, run_at timestamptz) returns void
-language plpgsql
+language sql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-declare
-  job bigint;
-begin
-  select j.id into job
-  from graphile_worker.add_job('replay', json_build_object('r', replay), run_at => enqueue_replay_job.run_at,
-    job_key => 'replay:' || replay, priority => postrider.job_priority('replay')) as j;
-  if job is null then
-    raise exception 'a job is being picked up at this moment'
-      using errcode = '40001', hint = 'Try the transaction again.';
-  end if;
-end
-$$;
+begin atomic
+  select postrider.enqueue_single('replay', json_build_object('r', replay), run_at, 'replay:' || replay);
+end;
 comment on function postrider.enqueue_replay_job(uuid, timestamptz) is
   'Adds, or moves, the job of a replay. Raises 40001 when it could not be added.';
 

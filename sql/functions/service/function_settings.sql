@@ -23,7 +23,7 @@
 -- Which: all that have a setting already get jit = off, and those with their owner's rights (security definer),
 -- which are what everybody else calls, get the rest; what they call has it from them. Those without any keep
 -- none: Postgres puts the text of such a function in place of the call, which a setting would forbid.
--- Some of those have none since every event passes through them (040_publish.sql).
+-- Some of those have none since every event passes through them (events/publish.sql).
 do $settings$
 declare
   own record;

@@ -44,23 +44,11 @@ comment on function postrider.delete_tenant(text, text) is
   'Begins to delete a tenant with its data: publishing is refused, its keys are revoked and its endpoints deleted at once; the rows follow by a job, and the row of the tenant goes last. Raises 55000 for a tenant of the service itself.';
 
 create or replace function postrider.enqueue_tenant_job(tenant uuid, run_at timestamptz) returns void
-language plpgsql
+language sql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-declare
-  job bigint;
-begin
-  select j.id into job
-  from graphile_worker.add_job('delete_tenant', json_build_object('t', tenant),
-    run_at => enqueue_tenant_job.run_at, job_key => 'delete_tenant:' || tenant, 
-    priority => postrider.job_priority('delete_tenant')) as j;
-  if job is null then
-    raise exception 'a job is being picked up at this moment'
-      using errcode = '40001', hint = 'Try the transaction again.';
-  end if;
-end
-$$;
+begin atomic
+  select postrider.enqueue_single('delete_tenant', json_build_object('t', tenant), run_at, 'delete_tenant:' || tenant);
+end;
 comment on function postrider.enqueue_tenant_job(uuid, timestamptz) is
   'Adds, or moves, the job that deletes a tenant. Raises 40001 when it could not be added.';
 
