@@ -123,7 +123,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
   })
 
-  t.test('an id belongs to the day of its own clock, on both sides of midnight', async (t) => {
+  t.test('an id belongs to the day that its clock says, on both sides of midnight', async (t) => {
     const { rows } = await pool.query(
       `select p.name, postrider.id_at(p.day::timestamp at time zone 'UTC') as first,
          postrider.id_at((p.day + 1)::timestamp at time zone 'UTC') as next
