@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures what docs/performance.md and docs/scaling.md state, one program after the other: a file of JSON lines each.
+# Measures what docs/explanation/performance.md and docs/explanation/scaling.md state, one program after the other: a file of JSON lines each.
 #
 #     scripts/bench/measure-docs.sh [folder] [folder of another system, as peers.ts takes it]
 #     BEFORE=<commit> measures the cost of a synchronous standby at that commit as well

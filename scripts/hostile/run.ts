@@ -6,7 +6,7 @@
  *     POSTRIDER_URL=http://127.0.0.1:8080 POSTRIDER_API_KEY=… npm run hostile -- --only 'addresses,bodies' --json 1
  *
  * Where and with which key: POSTRIDER_URL and POSTRIDER_API_KEY (an admin key), or a running `postrider dev`. It
- * makes two tenants, attacks one from the other, and takes both away. docs/security.md tells more.
+ * makes two tenants, attacks one from the other, and takes both away. docs/explanation/security-model.md tells more.
  */
 
 import { ConfigError } from '../../src/config/config.ts'

@@ -15,7 +15,7 @@ t.test('on Postgres 15', async (t) => {
 })
 
 const MIB = 1_048_576
-const clients = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8')
+const clients = readFileSync(new URL('../../docs/how-to/publish.md', import.meta.url), 'utf8')
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {
@@ -59,29 +59,32 @@ function conformance(t: Test, { pool }: TestDatabase) {
     producer.release()
   })
 
-  t.test('a transaction that published can be prepared as docs/clients.md says', async (t) => {
-    const { tenant, stored } = await bundle()
-    const runner = await pool.connect()
-    const producer = await pool.connect()
-    await runner.query('select postrider.set_bell()')
-    const publish = `select postrider.publish($1, 'a.b', '1')`
-    await producer.query('begin')
-    await producer.query(publish, [tenant.key])
-    const preparing = producer.query(`prepare transaction 'two-phase'`)
-    const { code, message } = await preparing.catch((error) => error)
-    t.equal(code, '0A000')
-    t.ok(clients.includes(`> ${message}\n`), message)
-    t.same(await stored(), { events: 0, deliveries: 0, jobs: 0 })
+  t.test(
+    'a transaction that published can be prepared as docs/how-to/publish.md says',
+    async (t) => {
+      const { tenant, stored } = await bundle()
+      const runner = await pool.connect()
+      const producer = await pool.connect()
+      await runner.query('select postrider.set_bell()')
+      const publish = `select postrider.publish($1, 'a.b', '1')`
+      await producer.query('begin')
+      await producer.query(publish, [tenant.key])
+      const preparing = producer.query(`prepare transaction 'two-phase'`)
+      const { code, message } = await preparing.catch((error) => error)
+      t.equal(code, '0A000')
+      t.ok(clients.includes(`> ${message}\n`), message)
+      t.same(await stored(), { events: 0, deliveries: 0, jobs: 0 })
 
-    const setting = /`(set local postrider\.wake = 'off')`/.exec(clients)?.[1]
-    await producer.query(`begin; ${setting}`)
-    await producer.query(publish, [tenant.key])
-    await producer.query(`prepare transaction 'two-phase'`)
-    await producer.query(`commit prepared 'two-phase'`)
-    t.same(await stored(), { events: 1, deliveries: 1, jobs: 1 })
-    producer.release()
-    runner.release(true)
-  })
+      const setting = /`(set local postrider\.wake = 'off')`/.exec(clients)?.[1]
+      await producer.query(`begin; ${setting}`)
+      await producer.query(publish, [tenant.key])
+      await producer.query(`prepare transaction 'two-phase'`)
+      await producer.query(`commit prepared 'two-phase'`)
+      t.same(await stored(), { events: 1, deliveries: 1, jobs: 1 })
+      producer.release()
+      runner.release(true)
+    },
+  )
 
   t.test('data of 1 MiB is stored, one byte more is refused and nothing is', async (t) => {
     const { tenant, stored } = await bundle()

@@ -296,7 +296,7 @@ async function startNamedReceiver() {
   return { ...receiver, seen }
 }
 
-// Go's servers refuse a name that ends in a dot, and docs/egress.md advised to write one.
+// Go's servers refuse a name that ends in a dot, and docs/reference/egress.md advised to write one.
 t.test('the dot at the end of a name is for DNS and Host, and not for TLS', async (t) => {
   await using receiver = await startNamedReceiver()
   const asked: string[] = []

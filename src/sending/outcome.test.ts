@@ -38,7 +38,10 @@ for (const [reason, retryable] of BLOCKED) {
 }
 
 t.test('the docs list every reason, with what it means', async (t) => {
-  const docs = readFileSync(new URL('../../docs/reliability.md', import.meta.url), 'utf8')
+  const docs = readFileSync(
+    new URL('../../docs/explanation/reliability.md', import.meta.url),
+    'utf8',
+  )
   const [, section = ''] = docs.split('\n## Why an attempt failed\n')
   const [table = ''] = section.split('\n## ')
   const rows = [...table.matchAll(/^\| `(\w+)` \| \w+ \| (.*) \|$/gm)]

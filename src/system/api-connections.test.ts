@@ -7,9 +7,9 @@ import { createTestDatabase } from '../testing/wiring/database.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
-const guide = readFileSync(join(import.meta.dirname, '../../docs/scaling.md'), 'utf8')
+const guide = readFileSync(join(import.meta.dirname, '../../docs/explanation/scaling.md'), 'utf8')
 
-/** The table of docs/scaling.md: who, as pg_stat_activity says, and how many connections at most. */
+/** The table of docs/explanation/scaling.md: who, as pg_stat_activity says, and how many connections at most. */
 const BUDGET = [...guide.matchAll(/^\| (API|runner) \| `([\w -]+?)(?: <id>)?` \| (\d+) \|/gm)].map(
   ([, process, name = '', max]) => ({ process, name, max: Number(max) }),
 )

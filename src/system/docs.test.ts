@@ -7,7 +7,8 @@ const documents = [
   'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
-  ...globSync('docs/*.md', { cwd: root }),
+  'CHANGELOG.md',
+  ...globSync('{docs,deploy}/**/*.md', { cwd: root }).toSorted(),
 ]
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
@@ -26,17 +27,32 @@ t.test('every file and folder that the documents name exists', async (t) => {
       document,
     )
   }
-  t.ok(pathsIn(read('docs/architecture.md')).length > 30)
+  t.ok(pathsIn(read('docs/explanation/architecture.md')).length > 30)
 })
 
-t.test('every link of the documents to another leads somewhere', async (t) => {
+/** The anchors of a document, as GitHub makes them of its headings. */
+function anchorsIn(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+  return headings.map((heading) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+function isLinkTo(document: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#')
+  const target = path === '' ? document : join(document, '..', path)
+  if (!existsSync(join(root, target))) return false
+  return anchor === undefined || anchorsIn(read(target)).includes(anchor)
+}
+
+t.test('every link of the documents points to a file and a heading that exist', async (t) => {
   for (const document of documents) {
-    const links = [...read(document).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
-    const broken = links.filter(([, link = '']) => !existsSync(join(root, document, '..', link)))
-    t.strictSame(
-      broken.map(([, link]) => link),
-      [],
-      document,
-    )
+    const links = [...read(document).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)/g)]
+    const broken = links.map(([, link = '']) => link).filter((link) => !isLinkTo(document, link))
+    t.strictSame(broken, [], document)
   }
 })

@@ -1,4 +1,4 @@
-/** docs/security.md names tests, attacks and bounds: each has to be there, and to be what it says. */
+/** docs/explanation/security-model.md names tests, attacks and bounds: each has to be there, and to be what it says. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,7 +10,7 @@ import { RESPONSE_BODY_BYTES_MAX } from '../sending/response-body.ts'
 import { createBodyBounds } from '../service/body-bounds.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const guide = readFileSync(join(root, 'docs/security.md'), 'utf8')
+const guide = readFileSync(join(root, 'docs/explanation/security-model.md'), 'utf8')
 const rows = guide
   .split('\n')
   .filter((line) => line.startsWith('| '))

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
 
-export const guide = readFileSync(new URL('../../../docs/dba.md', import.meta.url), 'utf8')
+export const guide = readFileSync(
+  new URL('../../../docs/reference/database.md', import.meta.url),
+  'utf8',
+)
 
-/** Statements of the SQL blocks of docs/dba.md, with the heading they stand under. */
+/** Statements of the SQL blocks of docs/reference/database.md, with the heading they stand under. */
 export function guideStatements(): { heading: string; sql: string }[] {
   const found: { heading: string; sql: string }[] = []
   let heading = ''
