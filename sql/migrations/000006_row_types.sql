@@ -21,13 +21,13 @@ create type postrider.attempt_result as (
   delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
   dns_ms real, connect_ms real, tls_ms real, first_byte_ms real, request_headers json,
   response_headers json, response_body text, next_in_seconds float8, reason text,
-  error_detail text, job_id bigint
+  error_detail text, job_id bigint, overtaken boolean
 );
 comment on type postrider.attempt_result is
-  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), and the job that the runner has for it (null = it completes that itself).';
+  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), and whether it timed out although the endpoint answered what was sent later (null = no).';
 
 create type postrider.settled_delivery as (
   id uuid, attempt_id uuid, tenant_id uuid, endpoint_id uuid, event_id uuid, state text, due_attempt int,
-  next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text
+  next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text, overtaken boolean
 );
 comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';

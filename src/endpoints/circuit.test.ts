@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { DeliveryId } from '../ids.ts'
 import { type Claimed, createClaim } from '../runner/claim.ts'
-import { createFinish } from '../runner/finish.ts'
+import { createFinish, type Finished } from '../runner/finish.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createTenant, operatorTenant, type TestTenant } from '../testing/data/tenant.ts'
 import {
@@ -25,6 +25,7 @@ const BLOCKED = { outcome: 'blocked', statusCode: null, reason: 'blocked_name' }
 const ERASED = { ...BLOCKED, reason: 'erased' } as const
 const GONE = { outcome: 'rejected', statusCode: 410 } as const
 const REFUSED = { outcome: 'rejected', statusCode: 400 } as const
+const OVERTAKEN = { outcome: 'unreachable', statusCode: null, isOvertaken: true } as const
 const TIMED_OUT = { outcome: 'unreachable', statusCode: null } as const
 /** What is about the event that was sent, of all statuses that a receiver can answer with. */
 const REFUSALS = new Set([
@@ -74,15 +75,16 @@ function conformance(t: Test, { pool }: TestDatabase) {
     }
     const finishOne = (
       claimed: Claimed | null,
-      result: Partial<AttemptResult>,
+      { isOvertaken, ...result }: Partial<AttemptResult> & Pick<Finished, 'isOvertaken'>,
       nextInSeconds: number | null = 60,
     ) => {
       if (!claimed) throw new Error('nothing was claimed')
       const { deliveryId, attemptId } = claimed
-      return finish({ deliveryId, attemptId, nextInSeconds, result: { ...NOTHING, ...result } })
+      const whole = { ...NOTHING, ...result }
+      return finish({ deliveryId, attemptId, nextInSeconds, isOvertaken, result: whole })
     }
     /** So many attempts, of one delivery each, all with this result. */
-    const attempts = async (count: number, result: Partial<AttemptResult>) => {
+    const attempts = async (count: number, result: Parameters<typeof finishOne>[1]) => {
       const events = await Promise.all(Array.from({ length: count }, () => tenant.publish()))
       const claimed = await Promise.all(events.map(claimOf))
       await Promise.all(claimed.map((one) => finishOne(one, result)))
@@ -177,6 +179,20 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal(await circuit(), undefined)
     await attempts(19, FAILED)
     t.match(await circuit(), { failures: 19, opened_at: null })
+  })
+
+  t.test('timeouts while others are answered count for nothing but their deliveries', async (t) => {
+    const { tenant, attempts, circuit, claimOf, finishOne, deliveryOf } = await bundle()
+    await attempts(25, OVERTAKEN)
+    t.equal(await circuit(), undefined)
+    await attempts(19, FAILED)
+    await attempts(25, OVERTAKEN)
+    t.match(await circuit(), { failures: 19, opened_at: null }, 'they do not end a row either')
+    const last = await tenant.publish()
+    t.equal(await finishOne(await claimOf(last), OVERTAKEN), 'pending')
+    t.match(await deliveryOf(last), { schedule_step: 1 })
+    await attempts(1, TIMED_OUT)
+    t.ok((await circuit()).opened_at)
   })
 
   t.test('an open circuit holds what comes due, and what fails while it is open', async (t) => {

@@ -336,8 +336,25 @@ t.test('and they make it no smaller', async (t) => {
   clock.ms += 1
   fill()[0]?.release('answered', 1)
   clock.ms += 15_000
+  t.ok(hanging?.isOvertaken())
   hanging?.release('hung')
   t.ok(grown().length > 4)
+})
+
+t.test('only what was sent before one that is answered is overtaken', async (t) => {
+  const { fill, clock } = bundle()
+  const [before, answered, after, unsent] = fill()
+  before?.noteSent()
+  clock.ms += 1
+  answered?.noteSent()
+  clock.ms += 1
+  after?.noteSent()
+  t.notOk(before?.isOvertaken(), 'nothing is answered yet')
+  answered?.release('answered', 1)
+  t.strictSame(
+    [before, after, unsent].map((one) => one?.isOvertaken()),
+    [true, false, false],
+  )
 })
 
 t.test('one that hangs alone halves it, as does one that took no request', async (t) => {

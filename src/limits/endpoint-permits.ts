@@ -54,6 +54,8 @@ export interface Permit {
   release: Release
   /** The connection has taken the request. */
   noteSent: () => void
+  /** Whether the receiver has answered a request that was sent later: should this one time out, it is due to the event. */
+  isOvertaken: () => boolean
   retryInMs: null
 }
 
@@ -225,6 +227,7 @@ export class EndpointPermits {
       noteSent: () => {
         taken.sentAt = this.#now()
       },
+      isOvertaken: () => isOvertaken(taken, endpoint, this.#now()),
       retryInMs: null,
     }
   }

@@ -134,6 +134,22 @@ t.test('a failed attempt is tried again after the delay of its step', async (t) 
   t.match(finished, [{ deliveryId: 'd', attemptId: 'a', nextInSeconds: 120 }])
 })
 
+// Issue 14, 7: timeouts of events with which a receiver hangs opened its circuit.
+t.test('a timeout is marked when the endpoint answered others meanwhile', async (t) => {
+  const permit = { noteSent: () => undefined, isOvertaken: () => true }
+  for (const [reason, isOvertaken] of [
+    ['timeout_answer', true],
+    ['timeout_connect', false],
+    ['connection_closed', false],
+  ] as const) {
+    const result = { outcome: 'unreachable', statusCode: null, reason } as const
+    const { deliver, finished } = bundle({ result })
+    await deliver(WAKE_UP, undefined, permit)
+    await deliver(WAKE_UP, undefined, { ...permit, isOvertaken: () => false })
+    t.match(finished, [{ isOvertaken }, { isOvertaken: false }], reason)
+  }
+})
+
 t.test('dials again for what was cut off before, perhaps with its connection', async (t) => {
   const newConnectionFor = async (claimed: Partial<Claimed>) => {
     const { deliver, sent } = bundle({ claimed })

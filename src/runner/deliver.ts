@@ -1,4 +1,5 @@
 import type { EndpointId } from '../ids.ts'
+import type { Permit } from '../limits/endpoint-permits.ts'
 import { type Purpose, purposeOf, SecretUnreadable, sealedTexts } from '../secrets/secrets.ts'
 import type { ClientCertificate } from '../sending/connections.ts'
 import type { Failure } from '../sending/failure.ts'
@@ -64,14 +65,14 @@ export function createDeliver(deps: DeliverDependencies) {
   return async function deliver(
     wakeUp: WakeUp,
     signal?: AbortSignal,
-    onSent?: () => void,
+    permit?: PermitOfRequest,
   ): Promise<AttemptResult | null> {
     const claimed = await deps.claim(wakeUp)
     if (!claimed) return null
 
     const span = startAttemptSpan(deps.tracing, claimed)
     const ofJob = { ...claimed, jobId: wakeUp.jobId }
-    const attempted = await attempt(deps, ofJob, span, { signal, onSent }).catch(
+    const attempted = await attempt(deps, ofJob, span, { signal, permit }).catch(
       (error: unknown) => {
         span?.end({}, 'not finished')
         throw error
@@ -82,8 +83,13 @@ export function createDeliver(deps: DeliverDependencies) {
   }
 }
 
+type PermitOfRequest = Pick<Permit, 'noteSent' | 'isOvertaken'>
+
 /** What the caller has to do with the request of a delivery. */
-type OfRequest = Pick<SendRequest, 'signal' | 'onSent'>
+interface OfRequest {
+  signal: AbortSignal | undefined
+  permit: PermitOfRequest | undefined
+}
 
 async function attempt(
   deps: DeliverDependencies,
@@ -94,7 +100,9 @@ async function attempt(
   const result = await sendClaimed(deps, claimed, span, request)
   const nextInSeconds = decide(deps, claimed, result)
   const { deliveryId, attemptId, jobId } = claimed
-  const verdict = await deps.finish({ deliveryId, attemptId, result, nextInSeconds, jobId })
+  const isOvertaken = result.reason === 'timeout_answer' && request.permit?.isOvertaken()
+  const finished = { deliveryId, attemptId, result, isOvertaken, nextInSeconds, jobId }
+  const verdict = await deps.finish(finished)
 
   const attempted = describe(claimed, result, verdict, nextInSeconds)
   deps.log(attempted)
@@ -106,7 +114,7 @@ async function sendClaimed(
   deps: DeliverDependencies,
   claimed: Claimed,
   span: OpenSpan | null,
-  { signal, onSent }: OfRequest,
+  { signal, permit }: OfRequest,
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
   try {
@@ -123,7 +131,7 @@ async function sendClaimed(
       clientCertificate: clientCertificateOf(deps, claimed),
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
       signal,
-      onSent,
+      onSent: permit?.noteSent,
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
       newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
     }

@@ -17,6 +17,8 @@ export interface Finished {
   deliveryId: DeliveryId
   attemptId: AttemptId
   result: AttemptResult
+  /** It timed out, and the endpoint answered what was sent later: that counts for the delivery only. */
+  isOvertaken?: boolean | undefined
   /** Seconds until the next attempt, `null` = none. */
   nextInSeconds: number | null
   /** The job that led to it, to be removed. */
@@ -94,7 +96,14 @@ async function finishMany(
 }
 
 /** The composite type postrider.attempt_result. */
-function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds, jobId }: Finished) {
+function asAttemptResult({
+  deliveryId,
+  attemptId,
+  result,
+  isOvertaken,
+  nextInSeconds,
+  jobId,
+}: Finished) {
   return {
     delivery_id: deliveryId,
     attempt_id: attemptId,
@@ -113,5 +122,6 @@ function asAttemptResult({ deliveryId, attemptId, result, nextInSeconds, jobId }
     response_body: result.responseBody,
     next_in_seconds: nextInSeconds,
     job_id: jobId,
+    overtaken: isOvertaken,
   }
 }

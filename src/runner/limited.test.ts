@@ -40,6 +40,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
         return {
           release: (result) => left.push(result),
           noteSent: () => undefined,
+          isOvertaken: () => false,
           retryInMs: null,
         }
       },

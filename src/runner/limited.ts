@@ -1,5 +1,5 @@
 import type { EndpointId } from '../ids.ts'
-import type { ReleaseResult } from '../limits/endpoint-permits.ts'
+import type { Permit, ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { InFlight } from '../limits/in-flight.ts'
 import type { RateLimiter, Reservation } from '../limits/rate-limiter.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
@@ -15,7 +15,11 @@ export interface LimitedDependencies {
   rateLimiter: RateLimiter
   snooze(snoozed: Snoozed): Promise<void>
   /** The deliver step; resolves with the attempt it made, or `null`. */
-  deliver(wakeUp: WakeUp, signal?: AbortSignal, onSent?: () => void): Promise<AttemptResult | null>
+  deliver(
+    wakeUp: WakeUp,
+    signal?: AbortSignal,
+    permit?: Pick<Permit, 'noteSent' | 'isOvertaken'>,
+  ): Promise<AttemptResult | null>
   /** For endpoints without a timeout of their own. */
   timeoutMs: number
 }
@@ -45,7 +49,7 @@ export function createLimited(deps: LimitedDependencies) {
     try {
       const slot = await slotOf(deps.rateLimiter, endpointId, limits, reservation)
       if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
-      result = await deps.deliver(wakeUp, signal, permit.noteSent)
+      result = await deps.deliver(wakeUp, signal, permit)
     } finally {
       permit.release(releaseResult(result), result?.durationMs)
     }

@@ -189,13 +189,13 @@ begin
     where d.id = any (ids) and d.id between low and high and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.job_id
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.overtaken, f.job_id
   ),
   removed as (
     delete from graphile_worker._private_jobs j where j.id = any (array(select s.job_id from settled s))
   )
   select coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
-    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger)::postrider.settled_delivery), '{}')
+    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken)::postrider.settled_delivery), '{}')
   into settled
   from settled s;
 

@@ -14,7 +14,8 @@
 --
 -- Disabling takes failures throughout the period: of three deliveries at least, no more than a quarter of the period
 -- apart, and no success among them. Refusals never disable: the operator is told of the twentieth without a success.
--- A test that fails or is refused counts for neither; one that is delivered is a success like any other.
+-- A test that fails or is refused counts for neither; one that is delivered is a success like any other. A timeout counts
+-- for neither when the endpoint answered what was sent later: it hangs with this event.
 
 create or replace function postrider.probe_pause(failed_probes int) returns interval
 language sql volatile
@@ -60,9 +61,9 @@ return case
   when settled.outcome = 'delivered' then 'works'
   when settled.outcome = 'rejected' and postrider.refuses_event(settled.status_code) then
     case when is_test then 'answers' else 'refuses' end
-  when postrider.is_failure(settled) and not is_test then 'fails' end;
+  when postrider.is_failure(settled) and not is_test and settled.overtaken is not true then 'fails' end;
 comment on function postrider.says_of_endpoint(postrider.settled_delivery, boolean) is
-  'What an attempt says of its endpoint: works, refuses (this event; the receiver lives), answers (to a test: the same, and not counted), fails; null = nothing, such as a test that failed.';
+  'What an attempt says of its endpoint: works, refuses (this event; the receiver lives), answers (to a test: the same, and not counted), fails; null = nothing, such as a test that failed, or a timeout while others were answered.';
 
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.
