@@ -71,7 +71,7 @@ export function failuresOf(findings: Findings): string[] {
   return wrong.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
 }
 
-/** An exit code that a supervisor is meant to answer by starting again: see README, exit codes. */
+/** An exit code that a supervisor is meant to answer by starting again: see docs/reference/exit-codes.md. */
 const TEMPORARY = 75
 
 /**

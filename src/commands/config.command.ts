@@ -10,7 +10,7 @@ export function addConfigCommand(program: Command, { env, print }: CommandContex
     .description(
       'show every environment variable, its value, where that comes from, and its meaning',
     )
-    .option('--markdown', 'print the table of the README')
+    .option('--markdown', 'print the table as Markdown')
     .option('--json', 'print one JSON document')
     .action(async ({ markdown, json }: { markdown?: true; json?: true }) => {
       if (markdown) return print(renderConfigTable())

@@ -13,7 +13,7 @@ interface Documentation {
   unit?: string
 }
 
-/** The table of the README, filled while the schema below is built. */
+/** The table of docs/reference/configuration.md, filled while the schema below is built. */
 const documentation = z.registry<Documentation>()
 
 /** AES-256 takes 32 bytes. */
@@ -559,7 +559,7 @@ function commandsThatNeed(name: VariableName): ConfiguredCommand[] {
   )
 }
 
-/** The table as it stands in the README; a test holds them equal. */
+/** The table of docs/reference/configuration.md; a test holds them equal. */
 export function renderConfigTable(): string {
   const rows = describeVariables().map(({ name, default: value, unit, meaning, requiredBy }) => [
     `\`${name}\``,

@@ -16,7 +16,7 @@ type Warn = (event: string) => (error: unknown) => void
 
 interface Duty {
   every: 'second' | 'minute' | 'hour'
-  /** For README, which lists them all; a test compares. */
+  /** For docs/reference/duties.md, which lists them all; a test compares. */
   what: string
   start(deps: DutyDependencies, warn: Warn): { stop(): Promise<void> }
 }

@@ -1,6 +1,9 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import t from 'tap'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import t, { type Test } from 'tap'
+import { generateSecret, sign } from '../sending/signature.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const documents = [
@@ -8,6 +11,7 @@ const documents = [
   'CONTRIBUTING.md',
   'SECURITY.md',
   'CHANGELOG.md',
+  'GLOSSARY.md',
   ...globSync('{docs,deploy}/**/*.md', { cwd: root }).toSorted(),
 ]
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -54,5 +58,85 @@ t.test('every link of the documents points to a file and a heading that exist', 
     const links = [...read(document).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)/g)]
     const broken = links.map(([, link = '']) => link).filter((link) => !isLinkTo(document, link))
     t.strictSame(broken, [], document)
+  }
+})
+
+t.test('every page is in the index', async (t) => {
+  const index = read('docs/README.md')
+  const pages = globSync('docs/*/**/*.md', { cwd: root }).map((page) => page.slice('docs/'.length))
+  t.strictSame(
+    pages.filter((page) => !index.includes(`](${page})`)),
+    [],
+  )
+})
+
+const SECRET = generateSecret()
+
+/** The programs of a page that receive webhooks, imported from files of their own. */
+async function programsOf(t: Test, page: string, more = ''): Promise<Record<string, never>[]> {
+  const folder = t.testdir({ node_modules: t.fixture('symlink', join(root, 'node_modules')) })
+  Object.assign(process.env, { WEBHOOK_SECRET: SECRET })
+  const blocks = [...read(page).matchAll(/^```js\b[^\n]*\n(.*?)^```$/gms)]
+  return Promise.all(
+    blocks.map(([, code = ''], index) => {
+      const file = join(folder, `${basename(page)}-${index}.mjs`)
+      writeFileSync(file, code.replace('listen(3000', 'listen(0') + more)
+      return import(pathToFileURL(file).href)
+    }),
+  )
+}
+
+function signedEvent(id: string): { body: string; headers: Record<string, string> } {
+  const timestampSeconds = Math.floor(Date.now() / 1000)
+  const body = '{"type": "invoice.paid", "data": {"id": 12345678901234567890}}'
+  const signature = sign({ id, timestampSeconds, body, secrets: [generateSecret(), SECRET] })
+  return {
+    body,
+    headers: {
+      'webhook-id': id,
+      'webhook-timestamp': String(timestampSeconds),
+      'webhook-signature': signature,
+    },
+  }
+}
+
+t.test('the verifiers of the guide accept what was signed, and nothing else', async (t) => {
+  const [library, own] = await programsOf(t, 'docs/how-to/verify-signatures.md')
+  const { verify } = library as unknown as { verify(...of: unknown[]): { type: string } }
+  const { isAuthentic } = own as unknown as { isAuthentic(...of: unknown[]): boolean }
+  const { body, headers } = signedEvent('a')
+  t.equal(verify(SECRET, body, headers).type, 'invoice.paid')
+  t.equal(isAuthentic(SECRET, body, headers), true)
+  for (const [secret, text, sent] of [
+    [generateSecret(), body, headers],
+    [SECRET, `${body} `, headers],
+    [SECRET, body, { ...headers, 'webhook-timestamp': '1700000000' }],
+  ] as const) {
+    t.throws(() => verify(secret, text, sent))
+    t.equal(isAuthentic(secret, text, sent), false)
+  }
+})
+
+t.test('the receivers of the tutorials accept what was signed, and nothing else', async (t) => {
+  t.capture(console, 'log')
+  const post = (headers: Record<string, string>, body: string) => ({
+    method: 'POST',
+    headers,
+    body,
+  })
+  const [hono] = await programsOf(t, 'docs/tutorials/receive-in-your-framework.md')
+  const { app } = hono as unknown as { app: { request(...of: unknown[]): Promise<Response> } }
+  const [node] = await programsOf(t, 'docs/tutorials/first-webhook.md', 'export { server }\n')
+  const { server } = node as unknown as { server: import('node:http').Server }
+  if (!server.listening) await new Promise((resolve) => server.once('listening', resolve))
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { body, headers } = signedEvent('b')
+  for (const send of [
+    (text: string) => app.request('/webhooks', post(headers, text)),
+    (text: string) => fetch(url, post(headers, text)),
+  ]) {
+    t.equal((await send(body)).status, 204)
+    t.equal((await send(`${body} `)).status, 401)
   }
 })

@@ -3,7 +3,7 @@ import { basename, dirname, join, normalize } from 'node:path'
 import t from 'tap'
 
 /**
- * Who may import whom: units of rows further down, never of the own row or above; README shows the same table. A unit
+ * Who may import whom: units of rows further down, never of the own row or above; docs/explanation/architecture.md shows it. A unit
  * is a folder or a file directly below `src`. What a noun shows to the outside (its routes, pages and commands) is the
  * unit `edges`: a page shows several nouns, while their services never form a circle. `testing` and `system` are for
  * tests only and stand outside.
@@ -155,9 +155,9 @@ t.test('the environment is read at the edge only', async (t) => {
   )
 })
 
-t.test('README shows this table', async (t) => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const [, table = ''] = readme.split('| row | units |\n')
+t.test('the page about the architecture shows this table', async (t) => {
+  const page = readFileSync(join(root, 'docs/explanation/architecture.md'), 'utf8')
+  const [, table = ''] = page.split('| row | units |\n')
   const rows = table.slice(0, table.indexOf('\n\n')).split('\n').slice(1)
   t.strictSame(
     rows.map((row) => [...row.matchAll(/`([^`]+)`/g)].map(([, unit]) => unit)),

@@ -17,7 +17,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** What supervisors and scripts may rely on; README shows the same. */
+/** What supervisors and scripts may rely on; docs/reference/exit-codes.md shows the same. */
 export const EXIT_MEANINGS: Record<ExitCode, string> = {
   0: 'Done, or stopped as asked by SIGINT or SIGTERM',
   1: 'Refused, by the API or by what was found; or a second signal cut the stopping short',
