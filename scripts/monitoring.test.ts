@@ -11,7 +11,9 @@ import { createTestDatabase } from '../src/testing/wiring/database.ts'
 const { pool } = await createTestDatabase(t)
 
 const folder = join(import.meta.dirname, '../docs/monitoring')
-const guide = readFileSync(join(folder, '../how-to/monitor.md'), 'utf8')
+const [metrics, alerts] = ['../reference/metrics.md', '../runbooks/alerts.md'].map((page) =>
+  readFileSync(join(folder, page), 'utf8'),
+) as [string, string]
 const read = (file: string) => readFileSync(join(folder, file), 'utf8')
 
 interface Rule {
@@ -71,7 +73,7 @@ t.test('what dashboard and rules ask for is exported, with these labels', async 
 })
 
 t.test('every metric of ours is described in the guide, and nothing else is', async (t) => {
-  const described = [...guide.matchAll(/^\| `((?:postrider|nodejs|process)_\w+)`/gm)]
+  const described = [...metrics.matchAll(/^\| `((?:postrider|nodejs|process)_\w+)`/gm)]
   const ours = [...(await exported()).keys()]
     .map((name) => name.replace(/_(bucket|sum|count)$/, ''))
     .filter((name) => name.startsWith('postrider_'))
@@ -85,14 +87,14 @@ t.test('every metric of ours is described in the guide, and nothing else is', as
 })
 
 t.test('every alert has a runbook, and every runbook an alert', async (t) => {
-  const runbooks = [...guide.matchAll(/^### (Postrider\w+)$/gm)].map(([, name]) => name)
+  const runbooks = [...alerts.matchAll(/^### (Postrider\w+)$/gm)].map(([, name]) => name)
   t.strictSame(
     rules.map(({ alert }) => alert),
     runbooks,
     'in the same order',
   )
   for (const { alert, annotations } of rules) {
-    t.equal(annotations.runbook_url, `docs/how-to/monitor.md#${alert.toLowerCase()}`)
+    t.equal(annotations.runbook_url, `docs/runbooks/alerts.md#${alert.toLowerCase()}`)
   }
 })
 

@@ -1,4 +1,4 @@
-/** What docs/reference/database.md says about dumps, done with the programs of Debian, from one server to another. */
+/** What docs/how-to/back-up-and-restore.md says about dumps, done with the programs of Debian, from one server to another. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'

@@ -15,7 +15,7 @@ t.test('on Postgres 15', async (t) => {
 })
 
 function conformance(t: Test, { pool }: TestDatabase) {
-  t.test('every statement of docs/reference/database.md runs', async (t) => {
+  t.test('every SQL statement of the documentation runs', async (t) => {
     t.ok(guideStatements().length > 30, 'they are found')
     const work = await createWork(pool)
     for (const { heading, sql } of guideStatements()) {

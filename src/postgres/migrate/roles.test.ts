@@ -110,7 +110,7 @@ async function conformance(t: Test, major?: number) {
     await t.rejects(monitor.query('delete from postrider.runner'), { code: DENIED })
   })
 
-  t.test('operators can do all that docs/reference/database.md shows', async (t) => {
+  t.test('operators can do all that the documentation shows in SQL', async (t) => {
     const work = await createWork(pool)
     const operator = await connect(t, urls.postrider_operator)
     for (const { heading, sql } of guideStatements()) {

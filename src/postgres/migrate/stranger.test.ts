@@ -1,4 +1,4 @@
-/** What a role with nothing but CONNECT cannot do, and what docs/reference/database.md says that it can. */
+/** What a role with nothing but CONNECT cannot do, and what docs/reference/roles.md says that it can. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { guide } from '../../testing/data/dba-guide.ts'
@@ -18,7 +18,7 @@ t.test('on Postgres 15', async (t) => {
   return await conformance(t, database)
 })
 
-/** As docs/reference/database.md names it, and a statement that does it. */
+/** As docs/reference/roles.md names it, and a statement that does it. */
 const CAN = [
   ['send notifications', `select pg_notify('jobs:insert', '')`],
   ['hold advisory locks', 'select pg_advisory_lock(1)'],

@@ -1,11 +1,15 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 
-export const guide = readFileSync(
-  new URL('../../../docs/reference/database.md', import.meta.url),
-  'utf8',
-)
+const docs = join(import.meta.dirname, '../../../docs')
 
-/** Statements of the SQL blocks of docs/reference/database.md, with the heading they stand under. */
+/** Every page of the documentation, one after another. */
+export const guide = globSync('*/**/*.md', { cwd: docs })
+  .toSorted()
+  .map((page) => readFileSync(join(docs, page), 'utf8'))
+  .join('\n')
+
+/** Statements of the SQL blocks of the documentation, with the heading they stand under. */
 export function guideStatements(): { heading: string; sql: string }[] {
   const found: { heading: string; sql: string }[] = []
   let heading = ''

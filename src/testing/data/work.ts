@@ -63,7 +63,7 @@ export async function createWork(pool: Pool) {
       const eventId = await tenant.publish()
       return { ...(await deliveryOf(eventId)), eventId }
     },
-    /** Puts a delivery that is due, and what belongs to it, in place of the psql variables of docs/reference/database.md. */
+    /** Puts a delivery that is due, and what belongs to it, in place of the psql variables of the documentation. */
     async fillIn(sql: string): Promise<string> {
       const event = await tenant.publish()
       const delivery = (await deliveryOf(event)).id
