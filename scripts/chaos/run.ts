@@ -5,7 +5,7 @@
  *
  * Everything it starts is its own and on 127.0.0.1: a durable Postgres, Redis when it is installed, two APIs,
  * three runners, a receiver that fails at random. The last line of stdout is the result as JSON; what
- * happens meanwhile is on stderr when somebody watches. docs/explanation/reliability.md tells the method.
+ * happens meanwhile is on stderr when somebody watches. docs/explanation/guarantees.md tells the method.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

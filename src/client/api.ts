@@ -48,37 +48,37 @@ export type Attempt = {
 
 /**
  * Why an attempt did not deliver.
- * - `status_3xx`: The receiver redirected. Redirects are not followed.
+ * - `status_3xx`: The receiver redirected. Postrider does not follow redirects.
  * - `status_4xx`: The receiver answered 4xx.
  * - `status_5xx`: The receiver answered 5xx.
  * - `status_other`: The receiver answered with a status of another class, such as 101.
- * - `timeout_dns`: The time of the attempt was over before the name was looked up.
- * - `timeout_connect`: The time was over before there was a connection, through the proxy where there is one.
- * - `timeout_tls`: The time was over during the TLS handshake.
- * - `timeout_answer`: The request was on its way, and the time was over before a status was there.
- * - `dns_not_found`: DNS does not know the name, or no address of it.
- * - `dns_failed`: The name servers did not answer, or not usefully.
+ * - `timeout_dns`: The attempt timed out during the DNS lookup.
+ * - `timeout_connect`: The attempt timed out while connecting, through the proxy if there is one.
+ * - `timeout_tls`: The attempt timed out during the TLS handshake.
+ * - `timeout_answer`: The request was sent, and the attempt timed out before a status arrived.
+ * - `dns_not_found`: DNS does not know the name, or has no address for it.
+ * - `dns_failed`: The name servers did not answer, or returned an error.
  * - `connection_refused`: Nothing listens at the address.
  * - `connection_unreachable`: There is no route to the address.
- * - `connection_closed`: The connection was closed before a status was there.
- * - `connection_failed`: There was no connection, for another reason.
- * - `tls_certificate`: The certificate of the receiver is not trusted: expired, of another name, of an unknown authority.
- * - `tls_client_certificate`: The receiver wants a client certificate, or refused the one it got; or it cannot be used.
+ * - `connection_closed`: The connection was closed before a status arrived.
+ * - `connection_failed`: The connection failed for another reason.
+ * - `tls_certificate`: The certificate of the receiver is not trusted: expired, for another name, or from an unknown authority.
+ * - `tls_client_certificate`: The receiver requires a client certificate, or refused the one it got; or the certificate cannot be used.
  * - `tls_protocol`: Both sides have no TLS version or cipher in common, or the receiver refused the name.
- * - `tls_failed`: The TLS handshake failed, for another reason.
- * - `bad_answer`: What came back is not HTTP that can be read.
+ * - `tls_failed`: The TLS handshake failed for another reason.
+ * - `bad_answer`: The response is not valid HTTP.
  * - `unsendable`: The URL or a header of the endpoint cannot be put into a request.
  * - `proxy_refused`: The proxy of this service does not allow the receiver.
  * - `proxy_failed`: The proxy of this service cannot be reached, or did not connect.
- * - `blocked_address`: The URL holds an address that may not be dialled. Final.
- * - `blocked_name`: The name leads to addresses that may not be dialled, and to no others. Tried again, as DNS may be wrong for a while.
- * - `blocked_url`: The URL cannot be read, or its scheme may not be used. Final.
- * - `erased`: The data of the event was erased, so that there is nothing to send. Final.
+ * - `blocked_address`: The URL contains an address that is not allowed. Final.
+ * - `blocked_name`: All addresses of the name are not allowed. Retried, as DNS can be wrong for a while.
+ * - `blocked_url`: The URL cannot be read, or its scheme is not allowed. Final.
+ * - `erased`: The data of the event was erased, so there is nothing to send. Final.
  * - `secret_unreadable`: No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.
- * - `fault`: This service failed before the request was made. Tried again by the schedule.
- * - `runner_stopped`: The runner stopped before the receiver had answered.
- * - `keepalive_closed`: The receiver closed the kept-alive connection as it was used.
- * - `runner_lost`: The runner was cut off before the outcome was written down.
+ * - `fault`: Internal error before the request was made. Retried on schedule.
+ * - `runner_stopped`: The runner stopped before the receiver answered.
+ * - `keepalive_closed`: The receiver closed the kept-alive connection while it was used.
+ * - `runner_lost`: The runner was lost before the outcome was recorded.
  */
 export type AttemptReason =
   | 'status_3xx'

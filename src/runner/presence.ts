@@ -22,7 +22,7 @@ const RECONNECT_MS = 500
  * a session that waits looks every second whether we are still there.
  */
 const SESSION_SETTINGS = {
-  // What this session writes may be forgotten (docs/explanation/reliability.md): heartbeats come every second, a runner that is not
+  // What this session writes may be forgotten (docs/explanation/guarantees.md): heartbeats come every second, a runner that is not
   // registered registers again, and the dead are found again. Waiting for a standby that is away, nobody would live.
   synchronous_commit: 'off',
   lock_timeout: '4s',

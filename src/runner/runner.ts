@@ -34,7 +34,7 @@ const WORKER_SESSION_SETTINGS = {
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
   plan_cache_mode: 'force_generic_plan',
-  // Fetching, completing and giving back may be forgotten (docs/explanation/reliability.md): a job whose fetch is lost is fetched
+  // Fetching, completing and giving back may be forgotten (docs/explanation/guarantees.md): a job whose fetch is lost is fetched
   // again. Commits are written in their order, so once a claim is durable, the fetch before it is too.
   synchronous_commit: 'off',
 }

@@ -39,11 +39,9 @@ for (const [reason, retryable] of BLOCKED) {
 
 t.test('the docs list every reason, with what it means', async (t) => {
   const docs = readFileSync(
-    new URL('../../docs/explanation/reliability.md', import.meta.url),
+    new URL('../../docs/reference/failure-reasons.md', import.meta.url),
     'utf8',
   )
-  const [, section = ''] = docs.split('\n## Why an attempt failed\n')
-  const [table = ''] = section.split('\n## ')
-  const rows = [...table.matchAll(/^\| `(\w+)` \| \w+ \| (.*) \|$/gm)]
+  const rows = [...docs.matchAll(/^\| `(\w+)` \| \w+ \| (.*) \|$/gm)]
   t.strictSame(Object.fromEntries(rows.map(([, reason, words]) => [reason, words])), REASONS)
 })

@@ -40,7 +40,7 @@ begin
 end
 $$;
 comment on function postrider.make_commit_forgettable() is
-  'Has the commit of this transaction wait for nothing: a crash or a failover may forget it. For what is done again anyway (docs/explanation/reliability.md).';
+  'Has the commit of this transaction wait for nothing: a crash or a failover may forget it. For what is done again anyway (docs/explanation/guarantees.md).';
 
 -- A transaction that writes nothing waits for nothing, and what it has read may be on this server only: the wait of
 -- that commit was cancelled, or ended with the server. A message in the log of changes is the least that can
