@@ -114,7 +114,7 @@ export function addStreamRoute(
     if (filter.endpointId) await endpoints.get(tenantId, filter.endpointId)
     const after = c.req.valid('header')['last-event-id']
     const wanted = { withBody: include === 'request', withAnswers: answers !== 'false' }
-    const open = () => opened(liveAttempts, { ...filter, ...wanted, tenantId, after })
+    const open = () => opened(liveAttempts, { ...filter, ...wanted, tenants: tenantId, after })
     return (await serve(c, open, { ...options, wanted })) as never
   })
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import type { TenantId } from '../ids.ts'
 import type { Database } from '../postgres/schema.ts'
+import type { ListedTenants } from '../tenants/listed-tenants.ts'
 import { formatCursor, parseCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { isOfType, type LiveFilter, type LiveMessage, mayWant } from './live-reader.ts'
@@ -11,8 +11,7 @@ const MISSED_MS_MAX = 15 * 60_000
 export const MISSED_MAX = 1_000
 
 export interface ReadOptions extends LiveFilter {
-  /** Whose attempts; null = every tenant's. */
-  tenantId: TenantId | null
+  tenants: ListedTenants
   /** Whether the bodies of requests are wanted. */
   withBody?: boolean | undefined
   /** Whether the answers are wanted; they are unless this is false. */
@@ -34,7 +33,7 @@ export async function readMissed(
   options: ReadOptions,
   now: number,
 ): Promise<Missed> {
-  const { after, tenantId } = options
+  const { after, tenants } = options
   if (after === undefined) {
     return { isAny: false, messages: toMessages(database, [], options), hasGap: false }
   }
@@ -43,9 +42,9 @@ export async function readMissed(
   const sinceMs = Math.max(cursor?.settledMs ?? 0, earliest)
   const { summaries, isComplete } = await readEnded(database, {
     sinceMs,
-    tenantId,
+    tenants,
     limit: MISSED_MAX,
-    isWanted: (summary) => summary.id !== cursor?.attemptId && mayWant(options, tenantId, summary),
+    isWanted: (summary) => summary.id !== cursor?.attemptId && mayWant(options, tenants, summary),
   })
   const isTooOld = (cursor?.settledMs ?? 0) < earliest
   return {

@@ -1,5 +1,6 @@
-import type { EndpointId, TenantId } from '../ids.ts'
+import type { EndpointId } from '../ids.ts'
 import type { OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
+import { isListed, type ListedTenants } from '../tenants/listed-tenants.ts'
 import type { LiveAttempt } from './live-details.ts'
 import type { AttemptSummary } from './live-summaries.ts'
 
@@ -94,12 +95,12 @@ const bytesOf = ({ attempt, body }: LiveMessage): number =>
 /** As far as the attempt itself tells. */
 export function mayWant(
   filter: LiveFilter,
-  tenantId: TenantId | null,
+  tenants: ListedTenants,
   summary: AttemptSummary,
 ): boolean {
   const { endpointId, outcome, reason, statusClass } = filter
   return (
-    (tenantId === null || summary.tenantId === tenantId) &&
+    isListed(tenants, summary.tenantId) &&
     (endpointId === undefined || summary.endpointId === endpointId) &&
     (outcome === undefined || summary.outcome === outcome) &&
     (reason === undefined || summary.reason === reason) &&

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { AttemptId, DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import type { Database, OutcomeColumn, ReasonColumn } from '../postgres/schema.ts'
+import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import type { Snapshot } from './live-watermark.ts'
 
 /** As much of an attempt as says who wants to see it. */
@@ -74,16 +75,16 @@ export async function readEnded(
   database: Kysely<Database>,
   options: {
     sinceMs: number
-    tenantId: TenantId | null
+    tenants: ListedTenants
     limit: number
     isWanted: (summary: AttemptSummary) => boolean
   },
 ): Promise<{ summaries: AttemptSummary[]; isComplete: boolean }> {
-  const { sinceMs, tenantId, limit, isWanted } = options
+  const { sinceMs, tenants, limit, isWanted } = options
   const { rows } = await sql<AttemptSummary>`
     select ${COLUMNS} from postrider.attempt
     where id >= ${idAt(sinceMs - IN_FLIGHT_MS_MAX)} and ${UNTIL_NOW}
-      and ${tenantId === null ? sql`true` : sql`tenant_id = ${tenantId}`}
+      and ${ofTenants(tenants) ?? sql`true`}
     order by id desc limit ${SUMMARIES_MAX}`.execute(database)
   const ended = rows
     .filter(({ finishedAt }) => finishedAt !== null && finishedAt.getTime() >= sinceMs)

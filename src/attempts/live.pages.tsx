@@ -39,7 +39,7 @@ const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 export interface LivePages {
   area: Area
   render: RenderPage
-  tenants: Pick<Tenants, 'get'>
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   sessions: Pick<Sessions, 'find'>
   cookie: SessionCookie

@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import t from 'tap'
 import type { AttemptId, EndpointId, TenantId } from '../ids.ts'
 import { createDatabase } from '../postgres/pool.ts'
+import { EVERY_TENANT } from '../tenants/listed-tenants.ts'
 import { createWork } from '../testing/data/work.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { LiveAttempts, type LiveReader, NoReaderFree, TooManyReaders } from './live.ts'
@@ -56,7 +57,7 @@ async function insertEnded({ work, tenantId }: Awaited<ReturnType<typeof bundle>
 
 t.test('an attempt is told at its end, with its delivery and its event', async (t) => {
   const { live, work, tenantId, attempt } = await bundle()
-  const reader = await opened(live, { tenantId, withBody: true })
+  const reader = await opened(live, { tenants: tenantId, withBody: true })
   t.teardown(reader.close)
   const id = await attempt(500)
   const { attempt: told, delivery, event, body } = await reader.next()
@@ -70,7 +71,7 @@ t.test('an attempt is told at its end, with its delivery and its event', async (
 t.test('an attempt that had begun before anybody read is told at its end', async (t) => {
   const { live, work, tenantId } = await bundle()
   const claimed = await work.claim(await work.publish())
-  const reader = await opened(live, { tenantId })
+  const reader = await opened(live, { tenants: tenantId })
   t.teardown(reader.close)
   await work.finish(claimed, 200)
   t.equal((await reader.next()).attempt.id, claimed?.attemptId)
@@ -80,7 +81,7 @@ t.test('what is committed late is told, although later attempts were told before
   // Ids and times are given before the commit, so reading from the highest one on would skip these.
   const { live, work, tenantId, attempt } = await bundle()
   const delivery = await work.publish()
-  const reader = await opened(live, { tenantId })
+  const reader = await opened(live, { tenants: tenantId })
   t.teardown(reader.close)
   const client = await pool.connect()
   t.teardown(() => client.release())
@@ -100,14 +101,14 @@ t.test('what is committed late is told, although later attempts were told before
 
 t.test('answers are read only while somebody wants them', async (t) => {
   const { live, tenantId, attempt } = await bundle()
-  const brief = await opened(live, { tenantId, withAnswers: false })
+  const brief = await opened(live, { tenants: tenantId, withAnswers: false })
   t.teardown(brief.close)
   const first = await attempt(500)
   const { attempt: alone } = await brief.next()
   t.match(alone, { id: first, reason: 'status_5xx', response_headers: null, response_body: null })
   t.ok(alone.request_headers)
 
-  const whole = await opened(live, { tenantId })
+  const whole = await opened(live, { tenants: tenantId })
   t.teardown(whole.close)
   const second = await attempt(500)
   t.match((await whole.next()).attempt, { id: second, response_headers: '{}' })
@@ -118,18 +119,18 @@ t.test('a filter lets through what it names', async (t) => {
   const { live, work, tenantId } = await bundle()
   const other = await work.tenant.addEndpoint({ url: 'http://127.0.0.1:1/' })
   const filters: ReadOptions[] = [
-    { tenantId, endpointId: work.endpoint.id as EndpointId },
-    { tenantId, endpointId: other.id as EndpointId },
-    { tenantId, type: 'invoice.*' },
-    { tenantId, type: 'order.paid' },
-    { tenantId, type: '*' },
-    { tenantId, outcome: 'rejected' },
-    { tenantId, statusClass: 5 },
-    { tenantId, statusClass: 2 },
-    { tenantId, reason: 'status_5xx' },
+    { tenants: tenantId, endpointId: work.endpoint.id as EndpointId },
+    { tenants: tenantId, endpointId: other.id as EndpointId },
+    { tenants: tenantId, type: 'invoice.*' },
+    { tenants: tenantId, type: 'order.paid' },
+    { tenants: tenantId, type: '*' },
+    { tenants: tenantId, outcome: 'rejected' },
+    { tenants: tenantId, statusClass: 5 },
+    { tenants: tenantId, statusClass: 2 },
+    { tenants: tenantId, reason: 'status_5xx' },
   ]
   const readers = await Promise.all(filters.map((options) => opened(live, options)))
-  const all = await opened(live, { tenantId })
+  const all = await opened(live, { tenants: tenantId })
   t.teardown(() => [all, ...readers].map(({ close }) => close()))
   const eventId = await work.tenant.publish('invoice.paid')
   await work.tenant.publish('order.paid')
@@ -169,8 +170,8 @@ t.test('a tenant is told its own attempts, the operator those of all', async (t)
   const mine = await bundle()
   const { live, tenantId } = mine
   const others = await bundle()
-  const reader = await opened(live, { tenantId })
-  const operator = await opened(live, { tenantId: null })
+  const reader = await opened(live, { tenants: tenantId })
+  const operator = await opened(live, { tenants: EVERY_TENANT })
   t.teardown(() => [reader, operator].map(({ close }) => close()))
   const foreign = await others.attempt()
   const own = await mine.attempt()
@@ -181,13 +182,13 @@ t.test('a tenant is told its own attempts, the operator those of all', async (t)
 
 t.test('who comes back with a cursor is told what ended meanwhile', async (t) => {
   const { live, tenantId, attempt } = await bundle()
-  const reader = await opened(live, { tenantId })
+  const reader = await opened(live, { tenants: tenantId })
   const first = await attempt()
   const { cursor, attempt: told } = await reader.next()
   t.equal(told.id, first)
   reader.close()
   const missed = [await attempt(), await attempt(500)]
-  const again = await opened(live, { tenantId, after: cursor })
+  const again = await opened(live, { tenants: tenantId, after: cursor })
   t.teardown(again.close)
   const now = await attempt()
   t.equal(again.hasGap, false)
@@ -197,7 +198,7 @@ t.test('who comes back with a cursor is told what ended meanwhile', async (t) =>
     'the attempt of the cursor does not come again',
   )
   t.equal((await again.next()).attempt.id, now)
-  const filtered = await opened(live, { tenantId, after: cursor, outcome: 'rejected' })
+  const filtered = await opened(live, { tenants: tenantId, after: cursor, outcome: 'rejected' })
   t.teardown(filtered.close)
   t.equal((await filtered.next()).attempt.id, missed[1])
 })
@@ -210,7 +211,7 @@ t.test('who was away for too long is told so', async (t) => {
     [minutes(16), true],
     ['nonsense', true],
   ] as const) {
-    const reader = await live.open({ tenantId, after })
+    const reader = await live.open({ tenants: tenantId, after })
     t.equal(reader.hasGap, hasGap, after)
     reader.close()
   }
@@ -221,11 +222,11 @@ t.test('who missed more than 1,000 is told so, and the latest of them', async (t
   const { live, tenantId } = parts
   const after = String(Date.now() - 60_000)
   await insertEnded(parts, 1_000)
-  const enough = await live.open({ tenantId, after })
+  const enough = await live.open({ tenants: tenantId, after })
   t.equal(enough.hasGap, false)
   enough.close()
   await insertEnded(parts, 1)
-  const reader = await opened(live, { tenantId, after })
+  const reader = await opened(live, { tenants: tenantId, after })
   t.teardown(reader.close)
   t.equal(reader.hasGap, true)
   t.equal((await reader.next()).attempt.number, 2)
@@ -234,8 +235,8 @@ t.test('who missed more than 1,000 is told so, and the latest of them', async (t
 t.test('who reads too slowly is cut off, and nobody else', async (t) => {
   const parts = await bundle()
   const { live, tenantId, attempt } = parts
-  const slow = await opened(live, { tenantId })
-  const quick = await opened(live, { tenantId })
+  const slow = await opened(live, { tenants: tenantId })
+  const quick = await opened(live, { tenants: tenantId })
   t.teardown(quick.close)
   const reading = (async () => {
     for (let n = 0; n <= WAITING_MAX; n += 1) await quick.next()
@@ -250,7 +251,7 @@ t.test('who reads too slowly is cut off, and nobody else', async (t) => {
 
 t.test('what waits for a reader may be as much as is said', async (t) => {
   const parts = await bundle()
-  const reader = await opened(parts.live, { tenantId: parts.tenantId })
+  const reader = await opened(parts.live, { tenants: parts.tenantId })
   t.teardown(reader.close)
   await insertEnded(parts, WAITING_MAX)
   for (let n = 1; n <= WAITING_MAX; n += 1) t.equal((await reader.next()).attempt.number, n)
@@ -258,14 +259,14 @@ t.test('what waits for a reader may be as much as is said', async (t) => {
 
 t.test('a reader says where it is once nothing waits for it', async (t) => {
   const { live, tenantId, attempt } = await bundle()
-  const reader = await opened(live, { tenantId })
+  const reader = await opened(live, { tenants: tenantId })
   const id = await attempt()
   t.equal((await reader.next()).attempt.id, id)
   const cursor = reader.cursor()
   t.match(cursor, /^\d{13}$/)
   reader.close()
   const later = await attempt()
-  const again = await opened(live, { tenantId, after: cursor ?? '' })
+  const again = await opened(live, { tenants: tenantId, after: cursor ?? '' })
   t.teardown(again.close)
   const told = [(await again.next()).attempt.id]
   if (told[0] === id) told.push((await again.next()).attempt.id) // some may come again
@@ -274,26 +275,28 @@ t.test('a reader says where it is once nothing waits for it', async (t) => {
 
 t.test('a tenant has 20 readers, and a place is free again once one has gone', async (t) => {
   const { live, tenantId } = await bundle()
-  const readers = await Promise.all(Array.from({ length: 20 }, () => live.open({ tenantId })))
-  await t.rejects(live.open({ tenantId }), TooManyReaders)
-  const operator = await live.open({ tenantId: null })
+  const readers = await Promise.all(
+    Array.from({ length: 20 }, () => live.open({ tenants: tenantId })),
+  )
+  await t.rejects(live.open({ tenants: tenantId }), TooManyReaders)
+  const operator = await live.open({ tenants: EVERY_TENANT })
   operator.close()
   readers[0]?.close()
-  const next = await live.open({ tenantId })
+  const next = await live.open({ tenants: tenantId })
   for (const reader of [...readers, next]) reader.close()
 })
 
 t.test('a stop ends every reader and lets no more in', async (t) => {
   const { live, tenantId } = await bundle()
-  const reader = await live.open({ tenantId })
+  const reader = await live.open({ tenants: tenantId })
   live.stop()
   t.equal(await reader.ended, 'stopped')
-  await t.rejects(live.open({ tenantId }), NoReaderFree)
+  await t.rejects(live.open({ tenants: tenantId }), NoReaderFree)
 })
 
 t.test('a lost database is read again, and what ended meanwhile is told', async (t) => {
   const { live, tenantId, attempt, errors } = await bundle()
-  const reader = await opened(live, { tenantId })
+  const reader = await opened(live, { tenants: tenantId })
   t.teardown(reader.close)
   const failed = once(errors, 'failed')
   await pool.query('alter table postrider.attempt rename column finished_at to away')

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Database } from '../postgres/schema.ts'
+import { oneOf } from '../tenants/listed-tenants.ts'
 import { formatCursor } from './live-cursor.ts'
 import { readDetails } from './live-details.ts'
 import { type Ended, type Feed, openFeed } from './live-feed.ts'
@@ -147,7 +148,7 @@ export class LiveAttempts {
 
   #readersOf(summary: AttemptSummary): Subscription[] {
     return [...this.#subscriptions].filter(({ options }) =>
-      mayWant(options, options.tenantId, summary),
+      mayWant(options, options.tenants, summary),
     )
   }
 
@@ -162,12 +163,13 @@ export class LiveAttempts {
 
 function refuseTooMany(
   subscriptions: ReadonlySet<Subscription>,
-  { tenantId }: ReadOptions,
+  { tenants }: ReadOptions,
   isStopped: boolean,
 ): void {
   if (isStopped || subscriptions.size >= READERS_MAX) throw new NoReaderFree()
-  const ofTenant = [...subscriptions].filter(({ options }) => options.tenantId === tenantId)
-  if (tenantId !== null && ofTenant.length >= READERS_OF_TENANT_MAX) throw new TooManyReaders()
+  const ofTenant = [...subscriptions].filter(({ options }) => options.tenants === tenants)
+  if (oneOf(tenants) !== null && ofTenant.length >= READERS_OF_TENANT_MAX)
+    throw new TooManyReaders()
 }
 
 function asReader(queue: Queue, missed: Missed, toldUntilMs: () => number): LiveReader {

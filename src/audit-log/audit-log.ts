@@ -1,7 +1,8 @@
 import { type Kysely, sql } from 'kysely'
-import type { TenantId } from '../ids.ts'
 import { currentActor } from '../postgres/actor.ts'
+import { allOf } from '../postgres/list-query.ts'
 import type { Database } from '../postgres/schema.ts'
+import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 
 /** A page looks through so many rows for what is wanted, and an older one goes on from there. */
 const SCANNED_MAX = 20_000
@@ -46,8 +47,7 @@ export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
 export interface AuditQuery {
   limit: number
   before: string | null
-  /** Null = every tenant. */
-  tenantId: TenantId | null
+  tenants: ListedTenants
   /** Id of what it was done to. */
   target?: string | undefined
   action?: string | undefined
@@ -60,14 +60,14 @@ export function createAuditLog({ database }: { database: Kysely<Database> }) {
     (await entriesOf(query).execute(database)).rows
 }
 
-const entriesOf = ({ limit, before, tenantId, target, action, who }: AuditQuery) =>
+const entriesOf = ({ limit, before, tenants, target, action, who }: AuditQuery) =>
   sql<AuditEntry>`
     select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
       a.target_id as "targetId", t.key as "tenantKey", a.detail
     from (
       select * from postrider.audit_log a
       where ${before === null ? sql`true` : sql`a.id < ${before}`}
-        and ${tenantId === null ? sql`true` : sql`a.tenant_id = ${tenantId}`}
+        and ${allOf([ofTenants(tenants, 'a.tenant_id')])}
         and ${target === undefined ? sql`true` : sql`a.target_id = ${target}`}
       order by a.id desc
       limit ${SCANNED_MAX}

@@ -19,7 +19,7 @@ const PLACES: Record<string, string> = {
 
 export interface AuditPages {
   render: RenderPage
-  tenants: Pick<Tenants, 'get'>
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
   auditLog: ReturnType<typeof createAuditLog>
 }
 

@@ -22,6 +22,7 @@ import type {
   OutcomeColumn,
   ReasonColumn,
 } from '../postgres/schema.ts'
+import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
 
@@ -91,11 +92,11 @@ export interface Deliveries {
   /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
   list(tenantId: TenantId, page: Page): Promise<Delivery[]>
   /**
-   * The same for people, of one tenant or of all (null): a page looks through a bounded number of rows.
+   * The same for people, of one tenant or of several: a page looks through a bounded number of rows.
    *
    * @throws SearchTooSlow
    */
-  search(tenantId: TenantId | null, query: DeliverySearch): Promise<ScanPage<FoundDelivery>>
+  search(tenants: ListedTenants, query: DeliverySearch): Promise<ScanPage<FoundDelivery>>
 }
 
 export function createDeliveries(options: {
@@ -114,13 +115,13 @@ export function createDeliveries(options: {
       runList(database, { isIndexed: !isDeep(page) && page.state === undefined }, (on) =>
         list(on, tenantId, page),
       ),
-    search: (tenantId, query) => scan(scanOf(tenantId, query), withNames),
+    search: (tenants, query) => scan(scanOf(tenants, query), withNames),
   }
 }
 
-const scanOf = (tenantId: TenantId | null, query: DeliverySearch): Scan => ({
+const scanOf = (tenants: ListedTenants, query: DeliverySearch): Scan => ({
   table: 'delivery',
-  indexed: allOf([indexedBy(query), isNamed(query, tenantId), isOfTenant(tenantId)]),
+  indexed: allOf([indexedBy(query), isNamed(query, oneOf(tenants)), ofTenants(tenants)]),
   asked: askedBy(query),
   scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
   limit: query.limit,
@@ -160,9 +161,6 @@ const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'ca
 /** Whether each row costs a look into another table. */
 const isDeep = ({ type, statusClass, reason }: DeliveryFilter): boolean =>
   [type, statusClass, reason].some((value) => value !== undefined)
-
-const isOfTenant = (tenantId: TenantId | null) =>
-  tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
 
 /** What an index leads to. */
 const indexedBy = ({ endpointId, eventId, ...page }: Page) =>

@@ -23,7 +23,7 @@ import {
 export interface DeliveryListPages {
   area: Area
   render: RenderPage
-  tenants: Pick<Tenants, 'get'>
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
   /** Of every tenant, but in the portal. */
   lists: { deliveries: Pick<Deliveries, 'search'> }
 }
@@ -35,7 +35,7 @@ export function addDeliveriesPage(app: Hono<PageEnv>, pages: DeliveryListPages):
 async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: DeliveryListPages) {
   const path = `/${area}/deliveries`
   const { form, filters } = await readFilters(c, tenants)
-  const page = filters && (await lists.deliveries.search(filters.tenantId, queryOf(filters)))
+  const page = filters && (await lists.deliveries.search(filters.tenants, queryOf(filters)))
   return render(
     c,
     { title: 'Deliveries', at: path, status: page ? 200 : 422 },

@@ -1,12 +1,16 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import { labelOf } from '../attempts/attempt-words.ts'
 import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
 import { PAGE_ROWS } from '../console/list-parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
-import { endpointId, eventId, type TenantId } from '../ids.ts'
+import { endpointId, eventId } from '../ids.ts'
+import { TenantNotFound } from '../not-found.ts'
 import { ATTEMPT_REASONS } from '../sending/reason.ts'
+import { type ListedTenants, listedFor } from '../tenants/listed-tenants.ts'
+import { mayTouch } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
@@ -73,8 +77,8 @@ const filters = z.object({
 type Asked = z.output<typeof filters>
 
 export interface Filters extends Omit<Asked, 'tenant' | 'endpoint' | 'event' | 'class'> {
-  /** The tenant that is asked for; null = every tenant. Anyone who has one sees no other. */
-  tenantId: TenantId | null
+  /** Those that are asked for, of those that the viewer sees. */
+  tenants: ListedTenants
   endpointId: Asked['endpoint']
   eventId: Asked['event']
   statusClass: Asked['class']
@@ -93,7 +97,7 @@ export const queryOf = <Id extends string>(filters: Filters, limit = PAGE_ROWS) 
  */
 export async function readFilters(
   c: Context<PageEnv>,
-  tenants: Pick<Tenants, 'get'>,
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>,
 ): Promise<{ form: FormState; filters: Filters | null }> {
   const prefix = 'filter'
   const values = Object.fromEntries(
@@ -118,13 +122,24 @@ export async function readFilters(
     class: statusClass,
     ...others
   } = parsed.data
-  const found = tenant === undefined ? undefined : await unlessNoTenant(tenants.get(tenant))
-  if (found === null) return refuse({ tenant: 'There is no such tenant.' })
-  const tenantId = c.get('viewer').caller.tenant?.id ?? found?.id ?? null
+  const { caller } = c.get('viewer')
+  const listed = await unlessNoTenant(listedBy(caller, tenants, tenant))
+  if (listed === null) return refuse({ tenant: 'There is no such tenant.' })
   return {
     form: { values, mistakes: {}, prefix },
-    filters: { ...others, endpointId, eventId, statusClass, tenantId },
+    filters: { ...others, endpointId, eventId, statusClass, tenants: listed },
   }
+}
+
+/** @throws TenantNotFound */
+async function listedBy(
+  caller: Caller,
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>,
+  key: string | undefined,
+): Promise<ListedTenants> {
+  if (key === undefined || caller.tenant) return await listedFor(caller, tenants)
+  if (!mayTouch(caller, key)) throw new TenantNotFound()
+  return (await tenants.get(key)).id
 }
 
 export const TenantFilter = ({ form }: { form: FormState }) => (

@@ -22,7 +22,7 @@ import type { createTryFilter } from './try-filter.form.ts'
 export interface EndpointListPages extends UrlRules {
   area: Area
   render: RenderPage
-  tenants: Pick<Tenants, 'get' | 'find'>
+  tenants: Pick<Tenants, 'get' | 'find' | 'reservedIds'>
   access: TenantAccess
   endpoints: Pick<Endpoints, 'create'>
   /** Of every tenant, but in the portal. */
@@ -45,7 +45,7 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
   const { form, filters } = await readFilters(c, tenants)
   const state = STATES.find((word) => word === c.req.query('is'))
   const page = filters && { ...queryOf<EndpointId>(filters, PAGE_ROWS + 1), state }
-  const { shown, next } = pageOf(page ? await lists.endpoints.list(page.tenantId, page) : [])
+  const { shown, next } = pageOf(page ? await lists.endpoints.list(page.tenants, page) : [])
   const mayAdd = c.get('viewer').may('manage')
   return render(
     c,

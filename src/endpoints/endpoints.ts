@@ -9,6 +9,7 @@ import type { Database, EndpointState, EndpointTable } from '../postgres/schema.
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
 import type { SigningSecret } from '../sending/signing-secret.ts'
+import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import {
   type Endpoint,
   type EndpointChange,
@@ -66,8 +67,8 @@ export interface Endpoints {
   ): Promise<{ endpoint: Endpoint; secret: SigningSecret }>
   /** @throws EndpointNotFound */
   get(tenantId: TenantId, id: EndpointId): Promise<FoundEndpoint>
-  /** Of one tenant, or of all (null); newest first, from below the id `before` on. */
-  list(tenantId: TenantId | null, page: EndpointPage): Promise<FoundEndpoint[]>
+  /** Newest first, from below the id `before` on. */
+  list(tenants: ListedTenants, page: EndpointPage): Promise<FoundEndpoint[]>
   /**
    * Those of any tenant that do not get what they should, the worst first: unreadable secrets, open circuits, disabled
    * ones, then by failures and refusals. Healthy ones have no row in `circuit`, and cost nothing.
@@ -117,9 +118,9 @@ export function createEndpoints(options: {
       const { rows } = await select(one).execute(database)
       return present(rows[0] ?? notFound())
     },
-    async list(tenantId, { limit, before, state, search }) {
+    async list(tenants, { limit, before, state, search }) {
       const asked = allOf([
-        tenantId === null ? undefined : sql`e.tenant_id = ${tenantId}`,
+        ofTenants(tenants, 'e.tenant_id'),
         before === null ? undefined : sql`e.id < ${before}`,
         state && sql`e.state = ${state}`,
         search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,

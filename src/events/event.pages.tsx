@@ -38,7 +38,7 @@ const PATH = '/console/events'
 /** Services work within the scope of the tenant that the event belongs to. */
 export interface EventPages {
   render: RenderPage
-  tenants: Pick<Tenants, 'get'>
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
   owners: Pick<Owners, 'events'>
   events: Pick<Events, 'get' | 'dataOf'>
   routing: Pick<Routing, 'explain'>
@@ -57,7 +57,7 @@ export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
 
 async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPages) {
   const { form, filters } = await readFilters(c, tenants)
-  const page = filters && (await lists.events.search(filters.tenantId, queryOf(filters)))
+  const page = filters && (await lists.events.search(filters.tenants, queryOf(filters)))
   return render(
     c,
     { title: 'Events', at: PATH, status: page ? 200 : 422 },

@@ -12,6 +12,7 @@ import {
 } from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
 import { findNamed, isAbout, searchedRange } from '../postgres/searched-range.ts'
+import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
 export type Event = Selectable<EventTable> & { id: EventId }
@@ -43,11 +44,11 @@ export interface Events {
   /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
   list(tenantId: TenantId, page: Page): Promise<EventWithDeliveries[]>
   /**
-   * The same for people, of one tenant or of all (null): a page looks through a bounded number of rows.
+   * The same for people, of one tenant or of several: a page looks through a bounded number of rows.
    *
    * @throws SearchTooSlow
    */
-  search(tenantId: TenantId | null, query: Page): Promise<ScanPage<FoundEvent>>
+  search(tenants: ListedTenants, query: Page): Promise<ScanPage<FoundEvent>>
 }
 
 type Page = Range<EventId> & EventFilter
@@ -101,7 +102,7 @@ export function createEvents({ database }: { database: Kysely<Database> }): Even
     latest: (tenantId, page) => latest(database, tenantId, page),
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isFiltered(page) }, (on) => list(on, tenantId, page)),
-    search: async (tenantId, query) => scan(await scanOf(database, tenantId, query), withCounts),
+    search: async (tenants, query) => scan(await scanOf(database, tenants, query), withCounts),
   }
 }
 
@@ -123,14 +124,13 @@ async function get(
 
 async function scanOf(
   database: Kysely<Database>,
-  tenantId: TenantId | null,
+  tenants: ListedTenants,
   query: Page,
 ): Promise<Scan> {
-  const named = await namedBy(database, tenantId, query)
-  const isOfTenant = tenantId === null ? undefined : sql`tenant_id = ${tenantId}`
+  const named = await namedBy(database, tenants, query)
   return {
     table: 'event',
-    indexed: named ? isOne(named) : allOf([isInRange(query), isOfTenant]),
+    indexed: named ? isOne(named) : allOf([isInRange(query), ofTenants(tenants)]),
     asked: askedBy(named ? { ...query, search: undefined } : query),
     scannedMax: scannedMaxOf(query),
     limit: query.limit,
@@ -186,11 +186,11 @@ function scannedMaxOf({ endpointId, state, search }: EventFilter): number {
 /** The one event that the text names, which stands on the first page. */
 async function namedBy(
   on: Kysely<Database>,
-  tenantId: TenantId | null,
+  tenants: ListedTenants,
   { search, before }: Page,
 ): Promise<EventId | null> {
   if (search === undefined || before !== null) return null
-  return await findNamed(on, tenantId, search)
+  return await findNamed(on, { isOurs: allOf([ofTenants(tenants)]), ofKey: oneOf(tenants) }, search)
 }
 
 const isOne = (id: EventId) => sql<SqlBool>`id = ${id}`

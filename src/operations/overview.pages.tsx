@@ -8,6 +8,8 @@ import { shared } from '../console/shared.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { EndpointState } from '../endpoints/endpoint-list.pages.tsx'
 import type { Endpoints, FoundEndpoint } from '../endpoints/endpoints.ts'
+import { isListed, listedFor } from '../tenants/listed-tenants.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { BACKLOG_COUNTED_MAX, type Backlog, type createBacklog } from './backlog.ts'
 import type { createRunnerList, ListedRunner } from './runner-list.ts'
 
@@ -28,11 +30,17 @@ export interface OverviewPages {
   backlogOf: ReturnType<typeof createBacklog>
   listRunners: ReturnType<typeof createRunnerList>
   lists: { endpoints: Pick<Endpoints, 'troubled'> }
+  tenants: Pick<Tenants, 'reservedIds'>
 }
 
 export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void {
   const look = shared(FRESH_MS, () => readOverview(pages))
-  app.get('/', async (c) => showPage(c, pages, await look()))
+  app.get('/', async (c) => {
+    const { troubled, ...overview } = await look()
+    const listed = await listedFor(c.get('viewer').caller, pages.tenants)
+    const shown = troubled.filter((endpoint) => isListed(listed, endpoint.tenant_id))
+    return showPage(c, pages, { ...overview, troubled: shown })
+  })
 }
 
 async function readOverview(pages: OverviewPages): Promise<Overview> {

@@ -4,6 +4,8 @@ import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Id, Notice, Table } from '../console/parts.tsx'
 import { shared } from '../console/shared.ts'
 import type { PageEnv } from '../console/viewer.ts'
+import { isListed, listedFor } from '../tenants/listed-tenants.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import type { Violation } from './violations.ts'
 
 /** A check costs the database seconds, so anyone who asks in the same half minute gets the same answer. */
@@ -14,14 +16,17 @@ export interface SettingsPages {
   settings: readonly Setting[]
   /** Every breach of the promises that a short check finds. */
   check: () => Promise<Violation[]>
+  tenants: Pick<Tenants, 'reservedIds'>
 }
 
 export function addSettingsPages(app: Hono<PageEnv>, pages: SettingsPages): void {
   const check = shared(FRESH_MS, pages.check)
   app.get('/settings', (c) => showSettings(c, pages))
   app.get('/doctor', async (c) => {
-    const isAsked = c.req.query('check') === 'now'
-    return showDoctor(c, pages, isAsked ? await check() : null)
+    if (c.req.query('check') !== 'now') return showDoctor(c, pages, null)
+    const listed = await listedFor(c.get('viewer').caller, pages.tenants)
+    const violations = (await check()).filter(({ tenantId }) => isListed(listed, tenantId))
+    return showDoctor(c, pages, violations)
   })
 }
 

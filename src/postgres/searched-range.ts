@@ -24,21 +24,21 @@ export function searchedRange(
  * The event that the text names: its id, the id of one of its deliveries, or its idempotency key of the
  * last 7 days. Found by indexes, whenever it was published.
  *
- * @param tenantId null for operators, who look at every tenant; a key then names nothing
+ * @param where.isOurs whether a row is of those who are looked at
+ * @param where.ofKey the one tenant whose keys name something; null = none
  */
 export async function findNamed(
   database: Kysely<Database>,
-  tenantId: TenantId | null,
+  { isOurs, ofKey }: { isOurs: Condition; ofKey: TenantId | null },
   text: string,
 ): Promise<EventId | null> {
   const id = eventId.safeParse(text).data ?? null
-  const isOurs = tenantId === null ? sql`true` : sql`tenant_id = ${tenantId}`
   const { rows } = await sql<{ id: EventId }>`
     select id from postrider.event where id = ${id} and ${isOurs}
     union all
     select event_id from postrider.delivery where id = ${id} and ${isOurs}
     union all
-    select event_id from postrider.idempotency where tenant_id = ${tenantId} and key = ${text}
+    select event_id from postrider.idempotency where tenant_id = ${ofKey} and key = ${text}
     limit 1`.execute(database)
   return rows[0]?.id ?? null
 }

@@ -37,7 +37,7 @@ const STATES = ['failed', 'cancelled', 'delivered'] as const
 
 export interface ReplayPages {
   render: RenderPage
-  tenants: Pick<Tenants, 'get' | 'find'>
+  tenants: Pick<Tenants, 'get' | 'find' | 'reservedIds'>
   owners: Pick<Owners, 'replays'>
   access: TenantAccess
   replays: Pick<Replays, 'preview' | 'start' | 'cancel'>
@@ -104,7 +104,7 @@ interface Sent {
 async function showList(c: C, { render, tenants, lists }: ReplayPages, { form, count }: Sent = {}) {
   const { form: asked, filters } = await readFilters(c, tenants)
   const page = filters && queryOf<ReplayId>(filters, PAGE_ROWS + 1)
-  const { shown, next } = pageOf(page ? await lists.replays.list(page.tenantId, page) : [])
+  const { shown, next } = pageOf(page ? await lists.replays.list(page.tenants, page) : [])
   const mayAct = c.get('viewer').may('manage')
   const isWrong = form !== undefined && Object.keys(form.mistakes).length > 0
   return render(

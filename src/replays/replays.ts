@@ -1,7 +1,9 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { EndpointId, ReplayId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
+import { allOf } from '../postgres/list-query.ts'
 import type { Database, ReplayTable } from '../postgres/schema.ts'
+import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 
 export type Replay = Selectable<ReplayTable> & { id: ReplayId }
 
@@ -52,9 +54,9 @@ export interface Replays {
   preview(tenantKey: string, request: ReplayRequest): Promise<number>
   /** Begins one. It goes on by jobs, whichever runners are alive. @throws EndpointNotFound, TooManyReplays */
   start(tenantKey: string, request: ReplayRequest, who: string): Promise<Replay>
-  /** Of one tenant, or of all (null); newest first, from below the id `before` on. */
+  /** Newest first, from below the id `before` on. */
   list(
-    tenantId: TenantId | null,
+    tenants: ListedTenants,
     page: { limit: number; before: ReplayId | null },
   ): Promise<FoundReplay[]>
   /** @throws ReplayNotFound */
@@ -81,7 +83,7 @@ export function createReplays({
   return {
     preview: async (tenantKey, request) => (await call(tenantKey, request, 'preview', true)).total,
     start: (tenantKey, request, who) => call(tenantKey, request, who, false),
-    list: (tenantId, page) => list(database, tenantId, page),
+    list: (tenants, page) => list(database, tenants, page),
     get: find,
     async cancel(tenantId, id, who) {
       await find(tenantId, id)
@@ -119,7 +121,7 @@ async function startReplay(
 
 const list = (
   database: Kysely<Database>,
-  tenantId: TenantId | null,
+  tenants: ListedTenants,
   { limit, before }: Parameters<Replays['list']>[1],
 ): Promise<FoundReplay[]> =>
   database
@@ -128,7 +130,7 @@ const list = (
     .leftJoin('endpoint as e', 'e.id', 'r.endpoint_id')
     .selectAll('r')
     .select(['t.key as tenantKey', 'e.url'])
-    .$if(tenantId !== null, (query) => query.where('r.tenant_id', '=', tenantId))
+    .where(allOf([ofTenants(tenants, 'r.tenant_id')]))
     .$if(before !== null, (query) => query.where('r.id', '<', before))
     .orderBy('r.id', 'desc')
     .limit(limit)

@@ -19,8 +19,9 @@ import {
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { tenantId } from '../ids.ts'
+import { TenantNotFound } from '../not-found.ts'
 import { tenantInput } from './tenant.fields.ts'
-import { assertMayManage } from './tenant-access.ts'
+import { assertMayManage, mayTouch } from './tenant-access.ts'
 import type { TenantOperations } from './tenant-operations.ts'
 import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
 
@@ -96,8 +97,9 @@ async function create(c: C, pages: TenantPages) {
 const keyOf = (c: C): string => c.req.param('tenant') ?? ''
 
 async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormState) {
-  const { tenant, remaining } = await tenants.show(keyOf(c))
   const viewer = c.get('viewer')
+  if (!mayTouch(viewer.caller, keyOf(c))) throw new TenantNotFound()
+  const { tenant, remaining } = await tenants.show(keyOf(c))
   const said = saidOf(SAID, c)
   return render(
     c,

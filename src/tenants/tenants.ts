@@ -58,6 +58,8 @@ export interface Tenants {
     /** Those of the service itself as well. */
     withReserved?: boolean
   }): Promise<Tenant[]>
+  /** Of those of the service itself. */
+  reservedIds(): Promise<TenantId[]>
 }
 
 export interface TenantChange {
@@ -87,6 +89,8 @@ export function createTenants({ database }: { database: Kysely<Database> }): Ten
       return { tenant, remaining }
     },
     list: (page) => list(database, page),
+    reservedIds: async () =>
+      (await select(database).where(IS_RESERVED).execute()).map(({ id }) => id),
   }
 }
 
@@ -138,15 +142,15 @@ async function rename(database: Kysely<Database>, key: string, { name }: TenantC
   return tenant
 }
 
+const IS_RESERVED = sql<SqlBool>`starts_with(key, ${RESERVED_PREFIX})`
+
 const list = (
   database: Kysely<Database>,
   { limit, before, withReserved = false }: Parameters<Tenants['list']>[0],
 ): Promise<Tenant[]> =>
   select(database)
     .$if(before !== null, (query) => query.where('id', '<', before))
-    .$if(!withReserved, (query) =>
-      query.where(sql<SqlBool>`not starts_with(key, ${RESERVED_PREFIX})`),
-    )
+    .$if(!withReserved, (query) => query.where(sql<SqlBool>`not ${IS_RESERVED}`))
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()

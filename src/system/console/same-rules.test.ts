@@ -1,7 +1,7 @@
 /** What somebody does on a page is held to what a request is held to, and leaves the same traces. */
 import t from 'tap'
 import type { TenantId } from '../../ids.ts'
-import { createTenant } from '../../testing/data/tenant.ts'
+import { createTenant, operatorTenant } from '../../testing/data/tenant.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { createTestConsole } from '../../testing/wiring/pages.ts'
 
@@ -58,6 +58,51 @@ t.test('a tenant of the service is out of reach of a key that is no admin', asyn
   const admin = await signedIn()
   t.equal((await get(`/console/endpoints/${id}`, { cookie: admin })).status, 200)
   t.equal((await post(`/console/endpoints/${id}/pause`, {}, { cookie: admin })).status, 303)
+})
+
+/** What each list across tenants has of the service's own tenant when everything about it is there. */
+const LISTS = ['', '/endpoints', '/deliveries', '/events', '/replays', '/audit', '/tenants']
+
+t.test('no list shows it to a key that is no admin, nor takes its name', async (t) => {
+  const { see, get, signedIn } = await bundle()
+  const operator = await operatorTenant(pool)
+  const { id } = await operator.addEndpoint({ url: 'http://127.0.0.1:9/of-the-service' })
+  const event = await operator.publish('of.the_service')
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since) values ($1, $2, 1, now())`,
+    [id, operator.id],
+  )
+  await pool.query(
+    `select postrider.start_replay(tenant => $1, since => now() - interval '1 hour', until => now(), who => 'test')`,
+    [RESERVED],
+  )
+  await pool.query(`select postrider.audit('test', 'act', 'event', $1, $2, '{}')`, [
+    event,
+    operator.id,
+  ])
+  const admin = await signedIn()
+  const isOfService = /postrider:operator|of-the-service|of\.the_service/
+  for (const list of LISTS) {
+    const { status, text } = await see(list)
+    t.match(
+      { status, is: isOfService.test(text) },
+      { status: 200, is: false },
+      `${list} of a reader`,
+    )
+    t.match(
+      (await get(`/console${list}`, { cookie: admin })).text,
+      isOfService,
+      `${list} of an admin`,
+    )
+    if (list === '' || list === '/tenants') continue
+    const named = await see(`${list}?tenant=${RESERVED}`)
+    t.match(named, { status: 422, text: 'There is no such tenant' }, list)
+    const found = await see(`${list}?search=${event}`)
+    t.match({ ...found, is: isOfService.test(found.text) }, { status: 200, is: false }, list)
+  }
+  t.equal((await see(`/live/stream?tenant=${RESERVED}`)).status, 422)
+  t.equal((await see(`/tenants/${RESERVED}`)).status, 404)
+  t.equal((await get(`/console/tenants/${RESERVED}`, { cookie: admin })).status, 200)
 })
 
 t.test('the audit log names who has sent a form as it names who made a request', async (t) => {
