@@ -99,7 +99,7 @@ t.test('the package holds the program, its SQL and its documents, and nothing el
     'LICENSE',
     'dist/bin.js',
     'dist/src/cli.js',
-    'docs/how-to/publish.md',
+    'docs/how-to/publish-from-sql.md',
     'docs/reference/console.md',
     'dist/src/service/console-app.js',
     'dist/src/console/assets/console.css',

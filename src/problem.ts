@@ -4,50 +4,50 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { isConflict, isOutage } from './postgres/outage.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
-const PROBLEMS = {
+export const PROBLEMS = {
   json_invalid: [400, 'The body is not JSON'],
   json_too_deep: [400, 'The body is nested too deeply'],
   utf8_invalid: [400, 'The body is not UTF-8'],
   request_malformed: [400, 'The request cannot be read'],
-  unauthenticated: [401, 'A valid API key is needed'],
+  unauthenticated: [401, 'A valid API key is required'],
   scope_missing: [403, 'The API key lacks a scope'],
-  key_of_one_tenant: [403, 'A key of one tenant may not do this'],
+  key_of_one_tenant: [403, 'A key of one tenant cannot do this'],
   tenant_suspended: [403, 'The tenant is suspended'],
   tenant_reserved: [403, 'The tenant is reserved'],
-  route_not_found: [404, 'There is nothing at this path'],
-  tenant_not_found: [404, 'There is no such tenant'],
-  api_key_not_found: [404, 'There is no such API key'],
-  endpoint_not_found: [404, 'There is no such endpoint'],
+  route_not_found: [404, 'Nothing found at this path'],
+  tenant_not_found: [404, 'Tenant not found'],
+  api_key_not_found: [404, 'API key not found'],
+  endpoint_not_found: [404, 'Endpoint not found'],
   client_certificate_not_found: [404, 'The endpoint has no client certificate'],
-  event_not_found: [404, 'There is no such event'],
-  delivery_not_found: [404, 'There is no such delivery'],
-  replay_not_found: [404, 'There is no such replay'],
-  event_type_not_found: [404, 'There is no such event type'],
+  event_not_found: [404, 'Event not found'],
+  delivery_not_found: [404, 'Delivery not found'],
+  replay_not_found: [404, 'Replay not found'],
+  event_type_not_found: [404, 'Event type not found'],
   method_not_allowed: [405, 'The method is not allowed at this path'],
   tenant_deleting: [409, 'The tenant is being deleted'],
-  idempotency_key_busy: [409, 'The idempotency key is in use at this moment'],
-  in_flight: [409, 'An attempt is being made at this moment'],
-  public_url_missing: [409, 'The service does not know its own address'],
-  state_conflict: [409, 'The present state does not allow it'],
+  idempotency_key_busy: [409, 'The idempotency key is in use by another request'],
+  in_flight: [409, 'An attempt is in progress'],
+  public_url_missing: [409, 'PUBLIC_URL is not set'],
+  state_conflict: [409, 'The current state does not allow this'],
   too_many_endpoints: [409, 'The tenant has too many endpoints'],
-  too_many_event_types: [409, 'Too many event types are described'],
-  too_many_secrets: [409, 'Too many secrets are live'],
+  too_many_event_types: [409, 'Too many event types'],
+  too_many_secrets: [409, 'Too many active secrets'],
   body_too_large: [413, 'The body is too large'],
   content_type_unsupported: [415, 'The content type is not supported'],
   request_invalid: [422, 'The request has invalid fields'],
-  event_type_unknown: [422, 'The event type is not known'],
-  data_invalid: [422, 'The data does not fit the schema of its event type'],
-  example_not_found: [422, 'No example was found that fits the schema; give it examples'],
+  event_type_unknown: [422, 'Unknown event type'],
+  data_invalid: [422, 'The data does not match the schema of its event type'],
+  example_not_found: [422, 'No example matches the schema; add examples to it'],
   search_too_slow: [422, 'The list took too long'],
-  publish_refused: [422, 'The event was refused'],
-  too_many_replays: [429, 'Too many replays run'],
-  too_many_streams: [429, 'The tenant has too many streams open'],
+  publish_refused: [422, 'The event was rejected'],
+  too_many_replays: [429, 'Too many running replays'],
+  too_many_streams: [429, 'The tenant has too many open streams'],
   rate_limited: [429, 'Too many requests with this API key'],
-  too_many_at_once: [429, 'Too many such requests at once'],
-  too_many_wrong_keys: [429, 'Too many keys were wrong'],
-  internal_error: [500, 'Something went wrong on our side'],
+  too_many_at_once: [429, 'Too many requests of this kind at once'],
+  too_many_wrong_keys: [429, 'Too many wrong keys'],
+  internal_error: [500, 'Internal error'],
   batch_too_slow: [503, 'The batch took too long'],
-  no_stream_free: [503, 'No more streams can be served'],
+  no_stream_free: [503, 'Too many open streams'],
   database_unavailable: [503, 'The database is not available'],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 
@@ -140,7 +140,7 @@ function describe(error: Error): Answer {
   }
   const code = codeOf(error)
   // Never the message: it may hold SQL, paths or secrets.
-  if (!isDomainCode(code)) return answer('internal_error', 'The request id leads to our log.')
+  if (!isDomainCode(code)) return answer('internal_error', 'Quote the request ID.')
   const seconds = 'retryAfterSeconds' in error ? error.retryAfterSeconds : undefined
   const headers = seconds === undefined ? {} : { 'retry-after': String(seconds) }
   return answer(code, error.message, { headers })

@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import t from 'tap'
 import { readDocument } from '../../scripts/client-types.ts'
@@ -201,3 +203,26 @@ function optionsOf(command: Command): string[] {
   const [field] = fieldsOf(command).filter(({ value, read }) => value !== undefined && !read)
   return field ? [optionOf(field), 'x'] : fieldsOf(command).map(optionOf)
 }
+
+const root = join(import.meta.dirname, '..', '..')
+const DOCUMENTED = /^(?:\s*\w+=\S+)*\s*(?:\S*\/)?postrider ([a-z][^#|<>&]*?)(?: +[#<>|].*)?$/gm
+
+t.test('every command line that the documents show exists, with its options', async (t) => {
+  const lines = globSync('{README.md,docs/**/*.md}', { cwd: root }).flatMap((page) => {
+    const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^ *```sh\n(.*?)^ *```$/gms)
+    const shell = [...blocks].map(([, block = '']) => block.replaceAll('<id>', 'ID')).join('')
+    return [...shell.matchAll(DOCUMENTED)].map(([, line = '']) => ({ page, line: line.trim() }))
+  })
+  t.ok(lines.length > 40, 'they are found')
+  for (const { page, line } of lines) {
+    const [, command] = commands.findLast(([path]) => `${line} `.startsWith(`${path} `)) ?? []
+    const known = command?.options.map(({ long }) => long) ?? []
+    const given = line.match(/(?<= )--[a-z-]+/g) ?? []
+    t.ok(command, `${page}: ${line}`)
+    t.strictSame(
+      given.filter((option) => !known.includes(option)),
+      [],
+      `${page}: ${line}`,
+    )
+  }
+})

@@ -15,7 +15,10 @@ t.test('on Postgres 15', async (t) => {
 })
 
 const MIB = 1_048_576
-const clients = readFileSync(new URL('../../docs/how-to/publish.md', import.meta.url), 'utf8')
+const clients = readFileSync(
+  new URL('../../docs/how-to/publish-from-sql.md', import.meta.url),
+  'utf8',
+)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {
@@ -60,7 +63,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test(
-    'a transaction that published can be prepared as docs/how-to/publish.md says',
+    'a transaction that published can be prepared as docs/how-to/publish-from-sql.md says',
     async (t) => {
       const { tenant, stored } = await bundle()
       const runner = await pool.connect()

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
+import { PROBLEMS } from '../problem.ts'
 import { generateSecret, sign } from '../sending/signature.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -59,6 +60,14 @@ t.test('every link of the documents points to a file and a heading that exist', 
     const broken = links.map(([, link = '']) => link).filter((link) => !isLinkTo(document, link))
     t.strictSame(broken, [], document)
   }
+})
+
+t.test('the page of errors has every code with its status and title', async (t) => {
+  const rows = [...read('docs/reference/errors.md').matchAll(/^\| `(\w+)` \| (\d+) \| (.*) \|$/gm)]
+  t.strictSame(
+    Object.fromEntries(rows.map(([, code, status, title]) => [code, [Number(status), title]])),
+    PROBLEMS,
+  )
 })
 
 t.test('every page is in the index', async (t) => {
