@@ -78,8 +78,14 @@ async function endOf(child: ChildProcess): Promise<string> {
 
 export async function stopChild(child: ChildProcess, isGroup = false): Promise<void> {
   if (child.pid === undefined || hasEnded(child)) return
-  const ended = once(child, 'exit')
   signal(isGroup ? -child.pid : child.pid, 'SIGTERM')
+  await endOrKill(child, isGroup)
+}
+
+/** Waits for one that has been told to end, and kills it when that takes too long. */
+export async function endOrKill(child: ChildProcess, isGroup = false): Promise<void> {
+  if (child.pid === undefined || hasEnded(child)) return
+  const ended = once(child, 'exit')
   const waited = new AbortController()
   const timeout = delay(STOP_MS_MAX, 'late', { signal: waited.signal })
   timeout.catch(() => undefined)

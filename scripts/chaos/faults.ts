@@ -137,22 +137,29 @@ const STRIKES: Record<FaultKind, (system: System, random: Random) => Promise<Str
 
 const PASSED: Struck = { passes: Promise.resolve() }
 
-/** One that works, where there is one: killing what is only starting proves little. */
-function victim({ processes }: System, random: Random, kind: ProcessKind): Supervised {
+/**
+ * One that works: killing what is only starting proves little, and a second SIGTERM cuts short the stop that the
+ * first has begun. Waits where none does.
+ */
+export async function victim(
+  { processes }: Pick<System, 'processes'>,
+  random: Random,
+  kind: ProcessKind,
+): Promise<Supervised> {
   const all = processes.filter((process) => process.kind === kind)
-  const working = all.filter((process) => process.living()?.hasStarted)
-  return random.pick(working.length > 0 ? working : all)
+  await Promise.race(all.map((process) => process.works()))
+  return random.pick(all.filter((process) => process.working()))
 }
 
 async function end(system: System, random: Random, kind: ProcessKind, signal: NodeJS.Signals) {
-  const ended = victim(system, random, kind)
+  const ended = await victim(system, random, kind)
   const pid = ended.living()?.pid
   ended.end(signal)
   return { ...PASSED, ...(pid !== undefined && { pid }) }
 }
 
 async function freeze(system: System, random: Random, kind: ProcessKind): Promise<Struck> {
-  const frozen = victim(system, random, kind)
+  const frozen = await victim(system, random, kind)
   const pid = frozen.living()?.pid
   frozen.freeze()
   const passes = delay(random.between(...FREEZE_MS)).then(frozen.thaw)

@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { stopChild } from '../bench/processes.ts'
+import { endOrKill, stopChild } from '../bench/processes.ts'
 import type { Cleanup } from '../bench/program.ts'
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli.ts')
@@ -40,6 +40,10 @@ export interface Supervised {
   started(): Promise<void>
   /** The present life, if it has not ended. */
   living(): Life | undefined
+  /** The same, if it has said that it works and nothing was sent to end it. */
+  working(): Life | undefined
+  /** Resolves once `working` has one. */
+  works(): Promise<void>
   /** Sends a signal that ends the process; it is started again afterwards. */
   end(signal: NodeJS.Signals): void
   /** Stops the process where it is, or lets it go on. */
@@ -58,17 +62,20 @@ export function supervise(
     env: Record<string, string>
     /** Where its output goes. */
     folder: string
+    /** What Node runs. */
+    command?: string[]
   },
 ): Supervised {
-  const { kind, name } = options
+  const { kind, name, command = [CLI, kind] } = options
   const log = createWriteStream(join(options.folder, `${name}.log`), { flags: 'a' })
   const lives: Life[] = []
   const stopping = new AbortController()
   const started = Promise.withResolvers<void>()
+  let startedAgain = Promise.withResolvers<void>()
   let child: ChildProcess | undefined
 
   const live = async () => {
-    child = spawn(process.execPath, [CLI, kind], {
+    child = spawn(process.execPath, command, {
       // Nothing of our environment but where programs, and their compiled code, are found.
       env: {
         PATH: process.env['PATH'],
@@ -93,8 +100,11 @@ export function supervise(
     if (child.stdout) {
       createInterface(child.stdout).on('line', (line) => {
         log.write(`${line}\n`)
-        if (!life.hasStarted && line.includes(`"${kind}.started"`)) noteStart(life, line)
-        if (life.hasStarted) started.resolve()
+        if (life.hasStarted || !line.includes(`"${kind}.started"`)) return
+        noteStart(life, line)
+        started.resolve()
+        startedAgain.resolve()
+        startedAgain = Promise.withResolvers()
       })
     }
     const [code, signal] = await once(child, 'exit')
@@ -112,6 +122,13 @@ export function supervise(
   const kept = keepAlive()
 
   const living = () => lives.findLast((life) => life.end === null)
+  const working = () => {
+    const life = living()
+    return life?.hasStarted && life.asked === null ? life : undefined
+  }
+  const works = async () => {
+    while (!working()) await startedAgain.promise
+  }
   const end = (signal: NodeJS.Signals) => {
     const life = living()
     if (!life) return
@@ -119,12 +136,17 @@ export function supervise(
     life.askedAt = Date.now()
     child?.kill(signal)
   }
+  const stopNow = async (child: ChildProcess) => {
+    const life = living()
+    if (life) life.asked ??= 'SIGTERM'
+    await stopChild(child)
+  }
   const stop = async () => {
     stopping.abort()
     child?.kill('SIGCONT')
-    const life = living()
-    if (life) life.asked ??= 'SIGTERM'
-    if (child) await stopChild(child)
+    // A second SIGTERM would cut short what the first has begun.
+    if (child && living()?.asked === 'SIGTERM') await endOrKill(child)
+    else if (child) await stopNow(child)
     await kept
     return lives.at(-1)
   }
@@ -138,6 +160,8 @@ export function supervise(
     lives,
     started: () => started.promise,
     living,
+    working,
+    works,
     end,
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
