@@ -7,19 +7,18 @@ import { isInstalled } from '../../src/testing/programs.ts'
 import { plainNode } from '../../src/testing/wiring/cli.ts'
 
 const PROGRAM = join(import.meta.dirname, 'run.ts')
-/** It goes on until every fault has struck and every operation has been done; `npm run chaos` takes longer. */
-const SECONDS = 10
-const PAUSE_SECONDS = 0.7
-/** Half of what the program does by default: other tests run on the same machine. */
-const RATE = 20
+/**
+ * It goes on until every fault has struck and every operation has been done, and no longer. `npm run chaos` goes on
+ * for a minute at twice the rate, on a disk, and with a receiver that is down for so long that its circuit opens.
+ */
+const OPTIONS = { seconds: 0, pause: 0.5, rate: 20, ahead: 3, down: 0, durable: 0 }
 /** Starting everything, and coming to rest. */
-const MS_AROUND = 480_000
+const MS_MAX = 480_000
 
-t.setTimeout(SECONDS * 1000 + MS_AROUND)
+t.setTimeout(MS_MAX)
 
 t.test('every kind of fault once loses nothing and leaves nothing unexplained', async (t) => {
-  const options = { seconds: SECONDS, pause: PAUSE_SECONDS, rate: RATE }
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`])
+  const args = Object.entries(OPTIONS).flatMap(([name, value]) => [`--${name}`, `${value}`])
   const child = spawn(...plainNode(PROGRAM, ...args), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] },
@@ -31,8 +30,8 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
     once(child, 'exit'),
   ])
   const line = stdout.trim().split('\n').at(-1) ?? ''
-  t.comment(line)
-  t.equal(exitCode, 0, stderr)
+  // As its name, since names of what failed are the last lines of CI.
+  if (exitCode !== 0) return void t.fail(`it ended with ${exitCode}: ${line} ${stderr}`)
   const report = JSON.parse(line)
   t.match(report, {
     ok: true,
@@ -48,7 +47,7 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
     open: 0,
   })
   t.equal(report.repeatsExplained, report.repeated)
-  t.ok(report.accepted > (SECONDS * RATE) / 2, 'it was under load')
+  t.ok(report.accepted > 100, 'it was under load')
   t.ok(report.scheduled > 0, 'some of it for later')
   for (const kind of [
     'kill runner',

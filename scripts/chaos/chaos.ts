@@ -40,7 +40,13 @@ export interface ChaosOptions {
   rate: number
   /** Of every random choice. Processes are not repeated exactly: when what happens is up to the machine. */
   seed: number
-  /** Deliveries may take so long to become final afterwards. */
+  /** How far ahead events may be published: soon enough to see them sent, late enough to meet faults before. */
+  aheadSeconds: number
+  /** How long one receiver is down in every two minutes, so that its circuit opens. */
+  downSeconds: number
+  /** Whether Postgres waits for the disk. What is acknowledged outlives the end of its process anyway. */
+  isDurable: boolean
+  /** Afterwards so many seconds may go by without one more delivery that is final. */
   drainSeconds: number
   /** For ledgers, logs and data. */
   folder: string
@@ -70,16 +76,16 @@ const QUIET_MS = 2_000
 
 /** Runs the system under load and faults, lets it come to rest, and holds the ledgers against the database. */
 export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise<Findings> {
-  const { folder, seed, say } = options
+  const { folder, seed, say, aheadSeconds, isDurable } = options
   const random = createRandom(seed)
-  const receiver = await startReceiver(cleanup, { folder, seed })
-  const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url })
+  const receiver = await startReceiver(cleanup, { folder, seed, down: options.downSeconds })
+  const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url, isDurable })
   await system.pool.query(`create table ${MARKER_TABLE} (n int primary key)`)
   const ledger = openLedger<PublishedLine>(publishedFile(folder))
   const erased = openLedger<ErasedLine>(erasedFile(folder))
   say(`started; ledgers and logs are in ${folder}`)
 
-  const producers = startProducers({ system, ledger, random, rate: options.rate })
+  const producers = startProducers({ system, ledger, random, aheadSeconds, rate: options.rate })
   await delay(QUIET_MS)
   const faults = startFaults({
     system,
@@ -88,7 +94,7 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
     onStrike: (fault) => say(fault.kind),
   })
   const operator = startOperator({ pool: system.pool, random: createRandom(seed + 1), erased })
-  const longEnough = delay(options.seconds * 1000 - QUIET_MS)
+  const longEnough = delay(Math.max(0, options.seconds * 1000 - QUIET_MS))
   await Promise.all([longEnough, faults.eachStruck, operator.eachDone])
 
   say('faults end')

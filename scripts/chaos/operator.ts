@@ -60,7 +60,7 @@ export interface Operator {
   stop(): Promise<void>
 }
 
-/** Does at random what operators do, all the time. */
+/** Does what operators do, all the time: at random, but first what has not been done yet. */
 export function startOperator(options: {
   pool: Pool
   random: Random
@@ -75,7 +75,8 @@ export function startOperator(options: {
 
   const run = async () => {
     while (!stopping.signal.aborted) {
-      const name = random.pick(names)
+      const missing = names.filter((name) => !done.has(name))
+      const name = random.pick(missing.length > 0 ? missing : names)
       const count = await OPERATIONS[name](pool, erased).catch(noneWhenTooLate)
       if (count > 0) done.set(name, (done.get(name) ?? 0) + 1)
       if (done.size === names.length) eachDone.resolve()

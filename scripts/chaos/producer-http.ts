@@ -39,12 +39,12 @@ export function startHttpProducer(options: ProducerOptions): Producer {
 }
 
 async function publishOne(
-  { system, random, nextNumber }: ProducerOptions,
+  { system, random, nextNumber, aheadSeconds }: ProducerOptions,
   badAnswers: Map<string, number>,
 ): Promise<PublishedLine> {
   const n = nextNumber()
   const tenant = random.pick(system.tenants)
-  const deliverAt = chooseDeliverAt(random)
+  const deliverAt = chooseDeliverAt(random, aheadSeconds)
   const line = {
     n,
     via: 'http',

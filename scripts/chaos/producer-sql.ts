@@ -39,7 +39,7 @@ export function startSqlProducer(options: ProducerOptions): Producer {
     const n = options.nextNumber()
     const tenant = options.random.pick(options.system.tenants)
     const isTakenBack = options.random.next() < ROLLBACK_SHARE
-    const deliverAt = chooseDeliverAt(options.random)
+    const deliverAt = chooseDeliverAt(options.random, options.aheadSeconds)
     const result = await withClient((client) =>
       publishOne(client, { n, tenant, deliverAt, isTakenBack, onUnexplained }),
     )

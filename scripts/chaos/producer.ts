@@ -8,6 +8,8 @@ export interface ProducerOptions {
   random: Random
   /** Events a second. */
   rate: number
+  /** Some are published to be delivered later, up to so many seconds. */
+  aheadSeconds: number
   /** Numbers its events; shared, so that no number comes twice. */
   nextNumber(): number
 }

@@ -23,11 +23,11 @@ const RETRY_AFTER_SHARE = 0.2
 
 const DOWN_EVERY_MS = 120_000
 const DOWN_AFTER_MS = 3_000
-const DOWN_FOR_MS = 20_000
 
 const options = readOptions({
   folder: { default: '', help: 'where received.jsonl is written' },
   seed: { default: 1, help: 'of the random choices' },
+  down: { default: 20, help: 'seconds that the fragile endpoint is down in every two minutes' },
 })
 const random = createRandom(options.seed)
 const ledger = openLedger<ReceivedLine>(receivedFile(options.folder))
@@ -86,5 +86,5 @@ function choose(endpoint: string): ReceiverAnswer {
 function isDown(): boolean {
   firstAt ??= Date.now()
   const at = (Date.now() - firstAt) % DOWN_EVERY_MS
-  return at >= DOWN_AFTER_MS && at < DOWN_AFTER_MS + DOWN_FOR_MS
+  return at >= DOWN_AFTER_MS && at < DOWN_AFTER_MS + options.down * 1000
 }

@@ -7,7 +7,7 @@
  * three runners, a receiver that fails at random. The last line of stdout is the result as JSON; what
  * happens meanwhile is on stderr when somebody watches. docs/explanation/guarantees.md tells the method.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readOptions } from '../bench/options.ts'
@@ -23,7 +23,16 @@ const given = readOptions({
   pause: { default: 2.2, help: 'seconds between two faults, on average' },
   rate: { default: 40, help: 'events a second, half by HTTP and half by SQL' },
   seed: { default: Date.now() % 1_000_000, help: 'of the random choices' },
-  drain: { default: 240, help: 'seconds until every delivery has to be final' },
+  ahead: { default: 12, help: 'seconds that an event is published ahead at most' },
+  down: {
+    default: 20,
+    help: 'seconds that one receiver is down in every two minutes; its circuit opens',
+  },
+  durable: { default: 1, help: '0 for a Postgres in memory that waits for no disk' },
+  drain: {
+    default: 240,
+    help: 'seconds afterwards in which at least one more delivery has to become final',
+  },
   keep: {
     default: 0,
     help: '1 keeps ledgers and logs; they are kept anyway when something is wrong',
@@ -43,6 +52,9 @@ await runProgram(
     const options = {
       ...given,
       pauseSeconds: given.pause,
+      aheadSeconds: given.ahead,
+      downSeconds: given.down,
+      isDurable: given.durable !== 0,
       drainSeconds: given.drain,
       folder,
       say,
@@ -51,6 +63,8 @@ await runProgram(
     const report = reportOf(options, findings)
     console.log(JSON.stringify(report))
     if (!report.ok) {
+      const { faults, lives } = findings
+      await writeFile(join(folder, 'report.json'), JSON.stringify({ report, faults, lives }))
       console.error(`kept ${folder}`)
       for (const violation of findings.leftovers.violations) console.error(violation)
       process.exitCode = 1

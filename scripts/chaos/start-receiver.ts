@@ -16,10 +16,16 @@ export interface Receiver {
 /** Starts receiver.ts in its own process; it ends with this one whatever happens. */
 export async function startReceiver(
   cleanup: Cleanup,
-  { folder, seed }: { folder: string; seed: number },
+  options: {
+    folder: string
+    seed: number
+    /** How long the fragile endpoint is down in every two minutes. */
+    down: number
+  },
 ): Promise<Receiver> {
   const program = join(import.meta.dirname, 'receiver.ts')
-  const child = spawn(process.execPath, [program, '--folder', folder, '--seed', String(seed)], {
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   cleanup.defer(() => stopChild(child))

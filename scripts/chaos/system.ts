@@ -9,6 +9,7 @@ import { callApi } from '../../src/terminal/api-client.ts'
 import { type RedisServer, startRedis } from '../../src/testing/servers/redis-server.ts'
 import {
   type RestartablePostgres,
+  SURVIVES_PROCESS,
   startRestartablePostgres,
 } from '../../src/testing/servers/restartable-postgres.ts'
 import type { Cleanup } from '../bench/program.ts'
@@ -19,7 +20,6 @@ const APIS = 2
 const RUNNERS = 3
 /** Each has two endpoints, so an event makes two deliveries. */
 const TENANTS = 4
-/** Durable and on a disk, as in production: what is acknowledged has to outlive an immediate stop. */
 const POSTGRES = { max_connections: '200' }
 /** Quick, so that a run of a minute sees many retries; long enough that none is used up. */
 const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
@@ -41,13 +41,15 @@ export interface System {
 /** Starts Postgres, Redis, two APIs, three runners, and makes tenants whose endpoints are the receiver's. */
 export async function startSystem(
   cleanup: Cleanup,
-  { folder, receiverUrl }: { folder: string; receiverUrl: string },
+  { folder, receiverUrl, isDurable }: { folder: string; receiverUrl: string; isDurable: boolean },
 ): Promise<System> {
   const lifetime = {
     plan: () => undefined, // how startRedis says that a test is skipped
     teardown: (done: () => Promise<void>) => cleanup.defer(done),
   }
-  const postgres = await startRestartablePostgres(lifetime, POSTGRES, tmpdir())
+  const postgres = await (isDurable
+    ? startRestartablePostgres(lifetime, POSTGRES, tmpdir())
+    : startRestartablePostgres(lifetime, { ...POSTGRES, ...SURVIVES_PROCESS }))
   await migrate(postgres.url)
   const redis = await startRedis(lifetime)
   const pool = createPool({
