@@ -21,9 +21,11 @@ const REPORT_VIOLATIONS = `document.addEventListener('securitypolicyviolation', 
 export const NO_BROWSER =
   'there is no browser to test with: apt-get install chromium-headless-shell'
 
-type Lifetime = { teardown(done: () => unknown): void }
+type Lifetime = { teardown(done: () => unknown): void; afterEach?(done: () => unknown): void }
 
 /**
+ * Its windows are closed with the test that opened them: a page that follows what happens would go on with it.
+ *
  * @param args more switches of Chromium
  * @returns null when none is installed; skip then with `NO_BROWSER`
  */
@@ -35,6 +37,7 @@ export async function startBrowser(t: Lifetime, args: string[] = []): Promise<Br
     // Chromium has no sandbox for root, which CI and containers run as; it sees our own pages only.
     args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
   })
+  t.afterEach?.(() => Promise.all(browser.contexts().map((window) => window.close())))
   t.teardown(() => browser.close())
   return browser
 }
@@ -55,7 +58,9 @@ export async function openWindow(
   url: string,
   { expected = [], ...options }: BrowserContextOptions & { expected?: RegExp[] } = {},
 ): Promise<Watched> {
-  const context = await browser.newContext({ baseURL: url, ...options })
+  // What moves would be drawn sixty times a second, without a graphics card.
+  const still = { reducedMotion: 'reduce' } as const
+  const context = await browser.newContext({ baseURL: url, ...still, ...options })
   const faults: string[] = []
   const note = (fault: string) => {
     if (!expected.some((pattern) => pattern.test(fault))) faults.push(fault)
@@ -92,12 +97,30 @@ export async function signInByHand(page: Page, key: string): Promise<void> {
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
 }
 
-/** How wide the page wants to be, and is. */
-export async function widthsOf(page: Page) {
+/** As on a screen of 4K, in light; not as high, since drawing it is most of the work. */
+const LARGE = { width: 3840, height: 720 }
+const PHONE = { width: 320, height: 640 }
+
+/**
+ * What keeps somebody from using the page in light on a large screen, then in dark on a phone, where only what
+ * can differ is looked at: colours, and whether all of it fits.
+ */
+export async function findBarriersOnScreens(page: Page): Promise<string[]> {
+  await page.emulateMedia({ colorScheme: 'light' })
+  await page.setViewportSize(LARGE)
+  const large = [...(await findBarriers(page)), ...(await findOverflow(page))]
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.setViewportSize(PHONE)
+  const phone = [...(await findBarriers(page, 'cat.color')), ...(await findOverflow(page))]
+  return [...large, ...phone.map((barrier) => `on a phone: ${barrier}`)]
+}
+
+/** Whether the page wants to be wider than it is. */
+async function findOverflow(page: Page): Promise<string[]> {
   const [wanted, there] = await page.evaluate<[number, number]>(
     '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
   )
-  return { wanted, there, isTooWide: wanted > there }
+  return wanted > there ? [`${wanted} pixels wide, of which ${there} are shown`] : []
 }
 
 /** More than any page has. */
@@ -119,7 +142,7 @@ export async function tabTo(page: Page, text: string): Promise<void> {
  */
 export async function findBarriers(page: Page, only?: string): Promise<string[]> {
   // Evaluated by the debugger, to which the policy of the page does not apply.
-  await page.evaluate(readFileSync(AXE, 'utf8'))
+  if (await page.evaluate('!window.axe')) await page.evaluate(readFileSync(AXE, 'utf8'))
   // What passes is not asked for: axe would describe every element of the page, which takes longer than looking.
   const options = { resultTypes: ['violations'], ...(only && { runOnly: [only] }) }
   const run = `axe.run(${JSON.stringify(options)}).then(({ violations }) => violations)`
