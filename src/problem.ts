@@ -53,6 +53,11 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
+/** All of them, for the documentation. */
+export const problemList = Object.entries(PROBLEMS).map(([code, [status, title]]) => {
+  return { code, status, title }
+})
+
 /** Long enough for a failover to be noticed, short enough that nobody gives up. */
 const RETRY_AFTER_SECONDS = 1
 /** Anyone who has more mistakes than this has one in their program, and knows it by then. */

@@ -30,7 +30,8 @@ const collection = { path: '/api/keys', tags } as const
 const create = route({
   ...collection,
   method: 'post',
-  summary: 'Create an API key',
+  summary: 'Create API key',
+  description: 'The key itself is in this answer only.',
   request: { body: { required: true, ...jsonBody(newKeyInput) } },
   responses: {
     201: json(newApiKeySchema, 'The key, which is not stored and not shown again.'),
@@ -47,7 +48,8 @@ const create = route({
 const list = route({
   ...collection,
   method: 'get',
-  summary: 'List API keys, newest first, those that are over too',
+  summary: 'List API keys',
+  description: 'Newest first, revoked and expired ones included.',
   request: {
     query: pageQuery(apiKeyId).extend({
       ...inputsOf(apiKeyFilters),
@@ -66,7 +68,8 @@ const revoke = route({
   method: 'delete',
   path: '/api/keys/{id}',
   tags,
-  summary: 'Revoke an API key: it is refused within five seconds',
+  summary: 'Revoke API key',
+  description: 'It is refused within five seconds.',
   request: { params: z.object({ id: z.string() }) },
   responses: { 204: { description: 'It is revoked.' }, ...problems(404) },
   guards: ofOperators('admin'),

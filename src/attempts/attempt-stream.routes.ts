@@ -87,7 +87,7 @@ export function addStreamRoute(
     method: 'get',
     path: '/api/tenants/{tenant}/stream',
     operationId: 'streamAttempts',
-    summary: 'Follow attempts as they happen',
+    summary: 'Stream attempts',
     description: DESCRIPTION,
     tags: ['Deliveries'],
     middleware: [authenticate('read'), tenantOfPath],

@@ -38,7 +38,8 @@ const route = routesFor<Options>()
 const show = route({
   method: 'get',
   path: '/api/tenants/{tenant}/endpoints/{id}/stats',
-  summary: 'Outcomes and latency of the last hour and day',
+  summary: 'Get endpoint statistics',
+  description: 'Outcomes and latency of the last hour and day.',
   tags: endpointTags,
   request: { params: endpointParams },
   responses: { 200: json(statsSchema, 'Attempts that began in that time.'), ...problems(404) },

@@ -593,9 +593,9 @@ export type Readiness = { ready: boolean; checks: Record<string, string> }
 
 /** What each operation takes and answers, by method and path. */
 export interface Operations {
-  /** Figures of this process and of the queue, for Prometheus */
+  /** Get metrics */
   'GET /metrics': { answer: never }
-  /** Publish an event */
+  /** Publish event */
   'POST /api/events': {
     headers?: {
       /** Up to 255 characters. A repeat within 7 days answers with the first event. */
@@ -608,7 +608,7 @@ export interface Operations {
     body: NewEvent
     answer: Published
   }
-  /** Publish up to 1000 events in one transaction: all of them or none */
+  /** Publish events in a batch */
   'POST /api/events/batch': {
     headers?: {
       /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
@@ -619,7 +619,7 @@ export interface Operations {
     body: NewBatch
     answer: { data: Published[] }
   }
-  /** Create a tenant, or change its name */
+  /** Create or update tenant */
   'PUT /api/tenants/{tenant}': {
     path: {
       /** Its key. */
@@ -628,7 +628,7 @@ export interface Operations {
     body?: TenantInput
     answer: Tenant
   }
-  /** Show a tenant */
+  /** Get tenant */
   'GET /api/tenants/{tenant}': {
     path: {
       /** Its key. */
@@ -636,7 +636,7 @@ export interface Operations {
     }
     answer: Tenant
   }
-  /** Change the name of a tenant */
+  /** Update tenant */
   'PATCH /api/tenants/{tenant}': {
     path: {
       /** Its key. */
@@ -645,7 +645,7 @@ export interface Operations {
     body: TenantInput
     answer: Tenant
   }
-  /** Delete a tenant with all its data */
+  /** Delete tenant */
   'DELETE /api/tenants/{tenant}': {
     path: {
       /** Its key. */
@@ -653,7 +653,7 @@ export interface Operations {
     }
     answer: Tenant
   }
-  /** List tenants, newest first */
+  /** List tenants */
   'GET /api/tenants': {
     query?: {
       /** How many at most. */
@@ -665,7 +665,7 @@ export interface Operations {
     }
     answer: { data: Tenant[]; nextCursor: string | null }
   }
-  /** Refuse what is published for a tenant, and hold its deliveries */
+  /** Suspend tenant */
   'POST /api/tenants/{tenant}/suspend': {
     path: {
       /** Its key. */
@@ -673,7 +673,7 @@ export interface Operations {
     }
     answer: Tenant
   }
-  /** Take a suspended tenant back into service; what was held is released over time */
+  /** Resume tenant */
   'POST /api/tenants/{tenant}/resume': {
     path: {
       /** Its key. */
@@ -681,9 +681,9 @@ export interface Operations {
     }
     answer: Tenant
   }
-  /** Create an API key */
+  /** Create API key */
   'POST /api/keys': { body: NewApiKey; answer: ApiKeyWithKey }
-  /** List API keys, newest first, those that are over too */
+  /** List API keys */
   'GET /api/keys': {
     query?: {
       /** How many at most. */
@@ -695,15 +695,15 @@ export interface Operations {
     }
     answer: { data: ApiKey[]; nextCursor: string | null }
   }
-  /** Revoke an API key: it is refused within five seconds */
+  /** Revoke API key */
   'DELETE /api/keys/{id}': { path: { id: string }; answer: undefined }
-  /** Create an endpoint */
+  /** Create endpoint */
   'POST /api/tenants/{tenant}/endpoints': {
     path: { tenant: string }
     body: NewEndpoint
     answer: EndpointWithSecret
   }
-  /** List endpoints, newest first */
+  /** List endpoints */
   'GET /api/tenants/{tenant}/endpoints': {
     path: { tenant: string }
     query?: {
@@ -714,89 +714,89 @@ export interface Operations {
     }
     answer: { data: Endpoint[]; nextCursor: string | null }
   }
-  /** Show an endpoint */
+  /** Get endpoint */
   'GET /api/tenants/{tenant}/endpoints/{id}': {
     path: { tenant: string; id: string }
     answer: Endpoint
   }
-  /** Change an endpoint */
+  /** Update endpoint */
   'PATCH /api/tenants/{tenant}/endpoints/{id}': {
     path: { tenant: string; id: string }
     body: EndpointChange
     answer: Endpoint
   }
-  /** Delete an endpoint and cancel its open deliveries */
+  /** Delete endpoint */
   'DELETE /api/tenants/{tenant}/endpoints/{id}': {
     path: { tenant: string; id: string }
     answer: undefined
   }
-  /** Show the signing secrets of an endpoint */
+  /** List signing secrets */
   'GET /api/tenants/{tenant}/endpoints/{id}/secret': {
     path: { tenant: string; id: string }
     answer: Secrets
   }
-  /** Replace the signing secret; the old one signs as well for a while */
+  /** Rotate signing secret */
   'POST /api/tenants/{tenant}/endpoints/{id}/secret/rotate': {
     path: { tenant: string; id: string }
     body?: SecretRotation
     answer: Secrets
   }
-  /** Show the client certificate of an endpoint (mTLS) */
+  /** Get client certificate */
   'GET /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
     path: { tenant: string; id: string }
     answer: ClientCertificate
   }
-  /** Give an endpoint a client certificate, in place of the one it has */
+  /** Set client certificate */
   'PUT /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
     path: { tenant: string; id: string }
     body: NewClientCertificate
     answer: ClientCertificate
   }
-  /** Show no client certificate any more */
+  /** Delete client certificate */
   'DELETE /api/tenants/{tenant}/endpoints/{id}/client-certificate': {
     path: { tenant: string; id: string }
     answer: undefined
   }
-  /** Hold the deliveries of an endpoint; events are still accepted for it */
+  /** Pause endpoint */
   'POST /api/tenants/{tenant}/endpoints/{id}/pause': {
     path: { tenant: string; id: string }
     answer: Endpoint
   }
-  /** Take a paused endpoint back into service and deliver what was held */
+  /** Resume endpoint */
   'POST /api/tenants/{tenant}/endpoints/{id}/resume': {
     path: { tenant: string; id: string }
     answer: Endpoint
   }
-  /** Take a disabled endpoint back into service */
+  /** Enable endpoint */
   'POST /api/tenants/{tenant}/endpoints/{id}/enable': {
     path: { tenant: string; id: string }
     body?: EnableEndpoint
     answer: EnabledEndpoint
   }
-  /** Whether event types and a filter would match an event, before anything is saved */
+  /** Match event types and filter */
   'POST /api/tenants/{tenant}/endpoints/match': {
     path: { tenant: string }
     body: MatchQuery
     answer: Match
   }
-  /** Whether an endpoint would get an event; other event types or filter may be tried */
+  /** Match endpoint */
   'POST /api/tenants/{tenant}/endpoints/{id}/match': {
     path: { tenant: string; id: string }
     body: MatchQuery
     answer: Match
   }
-  /** Send a signed example event and return the attempt */
+  /** Send test event */
   'POST /api/tenants/{tenant}/endpoints/{id}/test': {
     path: { tenant: string; id: string }
     body?: TestEvent
     answer: TestAttempt | Delivery
   }
-  /** Outcomes and latency of the last hour and day */
+  /** Get endpoint statistics */
   'GET /api/tenants/{tenant}/endpoints/{id}/stats': {
     path: { tenant: string; id: string }
     answer: EndpointStats
   }
-  /** List, filter or search events, newest first */
+  /** List events */
   'GET /api/tenants/{tenant}/events': {
     path: { tenant: string }
     query?: {
@@ -819,12 +819,12 @@ export interface Operations {
     }
     answer: { data: Event[]; nextCursor: string | null }
   }
-  /** Show an event with its deliveries, and why each endpoint got it or not */
+  /** Get event */
   'GET /api/tenants/{tenant}/events/{id}': {
     path: { tenant: string; id: string }
     answer: EventWithRouting
   }
-  /** List event types by name */
+  /** List event types */
   'GET /api/event-types': {
     query?: {
       /** How many at most. */
@@ -834,25 +834,25 @@ export interface Operations {
     }
     answer: { data: EventType[]; nextCursor: string | null }
   }
-  /** Show an event type */
+  /** Get event type */
   'GET /api/event-types/{name}': { path: { name: string }; answer: EventType }
-  /** Describe an event type, or change its description; what is left out stays */
+  /** Create or update event type */
   'PUT /api/event-types/{name}': {
     path: { name: string }
     body?: EventTypeChange
     answer: EventType
   }
-  /** Change an event type, or deprecate it */
+  /** Update event type */
   'PATCH /api/event-types/{name}': {
     path: { name: string }
     body: EventTypeChange
     answer: EventType
   }
-  /** Forget the description of an event type; its events stay */
+  /** Delete event type */
   'DELETE /api/event-types/{name}': { path: { name: string }; answer: undefined }
-  /** An example of what a receiver gets */
+  /** Get event type example */
   'GET /api/event-types/{name}/example': { path: { name: string }; answer: ExampleEvent }
-  /** List or filter deliveries, newest first */
+  /** List deliveries */
   'GET /api/tenants/{tenant}/deliveries': {
     path: { tenant: string }
     query?: {
@@ -875,7 +875,7 @@ export interface Operations {
     }
     answer: { data: Delivery[]; nextCursor: string | null }
   }
-  /** Show a delivery with its attempts */
+  /** Get delivery */
   'GET /api/tenants/{tenant}/deliveries/{id}': {
     path: { tenant: string; id: string }
     query?: {
@@ -884,23 +884,23 @@ export interface Operations {
     }
     answer: DeliveryWithAttempts
   }
-  /** Make the next attempt at once; a finished delivery is reopened */
+  /** Retry delivery */
   'POST /api/tenants/{tenant}/deliveries/{id}/retry': {
     path: { tenant: string; id: string }
     answer: Delivery
   }
-  /** End an open delivery; an attempt that has begun is finished anyway */
+  /** Cancel delivery */
   'POST /api/tenants/{tenant}/deliveries/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Delivery
   }
-  /** Deliver again, or count what would be */
+  /** Create replay */
   'POST /api/tenants/{tenant}/replays': {
     path: { tenant: string }
     body: NewReplay
     answer: ReplayPreview | Replay
   }
-  /** List replays, newest first */
+  /** List replays */
   'GET /api/tenants/{tenant}/replays': {
     path: { tenant: string }
     query?: {
@@ -911,14 +911,14 @@ export interface Operations {
     }
     answer: { data: Replay[]; nextCursor: string | null }
   }
-  /** Show how far a replay is */
+  /** Get replay */
   'GET /api/tenants/{tenant}/replays/{id}': { path: { tenant: string; id: string }; answer: Replay }
-  /** End a replay; what is due already is delivered */
+  /** Cancel replay */
   'POST /api/tenants/{tenant}/replays/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Replay
   }
-  /** Make a short-lived link to the portal of a tenant */
+  /** Create portal link */
   'POST /api/tenants/{tenant}/portal-links': {
     path: {
       /** Its key. */
@@ -927,7 +927,7 @@ export interface Operations {
     body?: NewPortalLink
     answer: PortalLink
   }
-  /** Take back every portal link of a tenant, and end the sessions that they opened */
+  /** Revoke portal links */
   'DELETE /api/tenants/{tenant}/portal-links': {
     path: {
       /** Its key. */
@@ -935,7 +935,7 @@ export interface Operations {
     }
     answer: undefined
   }
-  /** Follow attempts as they happen */
+  /** Stream attempts */
   'GET /api/tenants/{tenant}/stream': {
     path: { tenant: string }
     query?: {
@@ -965,8 +965,8 @@ export interface Operations {
     }
     answer: never
   }
-  /** Whether the process answers; restart it when not */
+  /** Check liveness */
   'GET /live': { answer: { status: 'ok' } }
-  /** Whether the database is reachable and its schema current; send requests only then */
+  /** Check readiness */
   'GET /ready': { answer: Readiness }
 }

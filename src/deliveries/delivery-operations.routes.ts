@@ -22,7 +22,8 @@ const retry = route({
   tags,
   request,
   path: '/api/tenants/{tenant}/deliveries/{id}/retry',
-  summary: 'Make the next attempt at once; a finished delivery is reopened',
+  summary: 'Retry delivery',
+  description: 'Makes the next attempt at once. A finished delivery is reopened, and its schedule begins again.',
   responses: {
     202: json(deliverySchema, 'The attempt is due now.'),
     ...problems(404, 409),
@@ -41,7 +42,8 @@ const cancel = route({
   tags,
   request,
   path: '/api/tenants/{tenant}/deliveries/{id}/cancel',
-  summary: 'End an open delivery; an attempt that has begun is finished anyway',
+  summary: 'Cancel delivery',
+  description: 'Ends an open delivery. An attempt that has begun is finished anyway.',
   responses: {
     200: json(deliverySchema, 'It is cancelled; an attempt may be on the wire.'),
     ...problems(404, 409),

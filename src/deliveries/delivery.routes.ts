@@ -31,7 +31,8 @@ const route = routesFor<Options>()
 const list = route({
   method: 'get',
   path: '/api/tenants/{tenant}/deliveries',
-  summary: 'List or filter deliveries, newest first',
+  summary: 'List deliveries',
+  description: 'Newest first; the filters combine.',
   tags,
   request: { params: z.object({ tenant: z.string() }), query: listQuery },
   responses: { 200: json(pageSchema(deliverySchema), 'A page.'), ...problems(404, 422) },
@@ -49,7 +50,8 @@ const list = route({
 const get = route({
   method: 'get',
   path: '/api/tenants/{tenant}/deliveries/{id}',
-  summary: 'Show a delivery with its attempts',
+  summary: 'Get delivery',
+  description: 'With every attempt, and the answer that each got.',
   tags,
   request: {
     params: z.object({ tenant: z.string(), id: z.string() }),

@@ -55,7 +55,8 @@ const params = endpointParams
 const pause = route({
   ...common,
   path: '/api/tenants/{tenant}/endpoints/{id}/pause',
-  summary: 'Hold the deliveries of an endpoint; events are still accepted for it',
+  summary: 'Pause endpoint',
+  description: 'Holds its deliveries. Events are still accepted for it.',
   request: { params },
   responses: { 200: json(endpointSchema, 'It is paused.'), ...problems(404, 409) },
   guards: ofTenant('manage'),
@@ -69,7 +70,8 @@ const pause = route({
 const resume = route({
   ...common,
   path: '/api/tenants/{tenant}/endpoints/{id}/resume',
-  summary: 'Take a paused endpoint back into service and deliver what was held',
+  summary: 'Resume endpoint',
+  description: 'Takes a paused endpoint back into service and delivers what was held.',
   request: { params },
   responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
   guards: ofTenant('manage'),
@@ -83,7 +85,8 @@ const resume = route({
 const enable = route({
   ...common,
   path: '/api/tenants/{tenant}/endpoints/{id}/enable',
-  summary: 'Take a disabled endpoint back into service',
+  summary: 'Enable endpoint',
+  description: 'Takes a disabled endpoint back into service.',
   request: { params, body: jsonBody(enableInput) },
   responses: {
     200: json(enabledSchema, 'It is active.'),

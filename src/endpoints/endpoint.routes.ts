@@ -32,7 +32,8 @@ const create = (input: Input['create']) =>
   route({
     ...collection,
     method: 'post',
-    summary: 'Create an endpoint',
+    summary: 'Create endpoint',
+    description: 'The signing secret is in the answer.',
     request: { params: tenantParams, body: { required: true, ...jsonBody(input) } },
     responses: {
       201: json(newEndpointSchema, 'The endpoint, with its signing secret.'),
@@ -48,7 +49,8 @@ const create = (input: Input['create']) =>
 const list = route({
   ...collection,
   method: 'get',
-  summary: 'List endpoints, newest first',
+  summary: 'List endpoints',
+  description: 'Newest first.',
   request: { params: tenantParams, query: pageQuery(endpointId) },
   responses: { 200: json(pageSchema(endpointSchema), 'A page.'), ...problems(404, 422) },
   guards: ofTenant('read'),
@@ -62,7 +64,7 @@ const list = route({
 const show = route({
   ...single,
   method: 'get',
-  summary: 'Show an endpoint',
+  summary: 'Get endpoint',
   request: { params: endpointParams },
   responses: { 200: json(endpointSchema, 'The endpoint.'), ...problems(404) },
   guards: ofTenant('read'),
@@ -76,7 +78,8 @@ const change = (input: Input['change']) =>
   route({
     ...single,
     method: 'patch',
-    summary: 'Change an endpoint',
+    summary: 'Update endpoint',
+    description: 'Changes the members that are given.',
     request: { params: endpointParams, body: { required: true, ...jsonBody(input) } },
     responses: { 200: json(endpointSchema, 'As it is now.'), ...problems(404, ...OF_BODY) },
     guards: ofTenant('manage'),
@@ -90,7 +93,8 @@ const change = (input: Input['change']) =>
 const remove = route({
   ...single,
   method: 'delete',
-  summary: 'Delete an endpoint and cancel its open deliveries',
+  summary: 'Delete endpoint',
+  description: 'Cancels its open deliveries.',
   request: { params: endpointParams },
   responses: { 204: { description: 'It is gone.' }, ...problems(404) },
   guards: ofTenant('manage'),

@@ -39,7 +39,8 @@ const body = jsonBody(eventTypeInput)
 const list = route({
   method: 'get',
   path: '/api/event-types',
-  summary: 'List event types by name',
+  summary: 'List event types',
+  description: 'Sorted by name.',
   tags,
   request: { query: nameQuery },
   responses: { 200: json(pageSchema(eventTypeSchema), 'A page.'), ...problems(422) },
@@ -55,7 +56,8 @@ const list = route({
 const get = route({
   method: 'get',
   path: '/api/event-types/{name}',
-  summary: 'Show an event type',
+  summary: 'Get event type',
+  description: 'With its description and schema.',
   tags,
   request: { params },
   responses: { 200: json(eventTypeSchema, 'The event type.'), ...problems(404) },
@@ -68,7 +70,8 @@ const get = route({
 const example = route({
   method: 'get',
   path: '/api/event-types/{name}/example',
-  summary: 'An example of what a receiver gets',
+  summary: 'Get event type example',
+  description: 'A request body as a receiver gets it, with data that fits the schema.',
   tags,
   request: { params },
   responses: {
@@ -87,7 +90,8 @@ const example = route({
 const put = route({
   method: 'put',
   path,
-  summary: 'Describe an event type, or change its description; what is left out stays',
+  summary: 'Create or update event type',
+  description: 'Members that are left out keep their value.',
   tags,
   request: { params: z.object({ name: eventType }), body },
   responses: {
@@ -106,7 +110,8 @@ const put = route({
 const patch = route({
   method: 'patch',
   path,
-  summary: 'Change an event type, or deprecate it',
+  summary: 'Update event type',
+  description: 'Changes the members that are given; `deprecated` marks it as deprecated.',
   tags,
   request: { params, body: { required: true, ...body } },
   responses: { 200: json(eventTypeSchema, 'As it is now.'), ...problems(404, ...OF_BODY) },
@@ -121,7 +126,8 @@ const patch = route({
 const remove = route({
   method: 'delete',
   path,
-  summary: 'Forget the description of an event type; its events stay',
+  summary: 'Delete event type',
+  description: 'Deletes the description and schema. Events of this type stay.',
   tags,
   request: { params },
   responses: { 204: { description: 'It is gone.' }, ...problems(404) },

@@ -76,7 +76,8 @@ export function addEndpointMatchRoutes(
   const unsaved = createRoute({
     ...common,
     path: '/api/tenants/{tenant}/endpoints/match',
-    summary: 'Whether event types and a filter would match an event, before anything is saved',
+    summary: 'Match event types and filter',
+    description: 'Whether event types and a filter would match an event. Nothing is saved.',
     request: { params: z.object({ tenant: z.string() }), body },
   })
   app.openAPIRegistry.registerPath(unsaved)
@@ -85,7 +86,8 @@ export function addEndpointMatchRoutes(
   const saved = createRoute({
     ...common,
     path: '/api/tenants/{tenant}/endpoints/{id}/match',
-    summary: 'Whether an endpoint would get an event; other event types or filter may be tried',
+    summary: 'Match endpoint',
+    description: 'Whether an endpoint would get an event. Other event types or another filter can be tried.',
     request: { params: endpointParams, body },
   })
   app.openAPIRegistry.registerPath(saved)

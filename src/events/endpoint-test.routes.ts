@@ -31,7 +31,7 @@ const route = routesFor<Options>()
 const test = route({
   method: 'post',
   path: '/api/tenants/{tenant}/endpoints/{id}/test',
-  summary: 'Send a signed example event and return the attempt',
+  summary: 'Send test event',
   tags: endpointTags,
   request: {
     params: endpointParams,

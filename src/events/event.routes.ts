@@ -27,7 +27,8 @@ const route = routesFor<Options>()
 const list = route({
   method: 'get',
   path: '/api/tenants/{tenant}/events',
-  summary: 'List, filter or search events, newest first',
+  summary: 'List events',
+  description: 'Newest first; the filters combine, and `search` looks for text in the data.',
   tags,
   request: { params: z.object({ tenant: z.string() }), query: listQuery },
   responses: { 200: json(pageSchema(eventSchema), 'A page.'), ...problems(404, 422) },
@@ -47,7 +48,8 @@ const list = route({
 const get = route({
   method: 'get',
   path: '/api/tenants/{tenant}/events/{id}',
-  summary: 'Show an event with its deliveries, and why each endpoint got it or not',
+  summary: 'Get event',
+  description: 'With its deliveries, and the reason why each endpoint got it or not.',
   tags,
   request: { params: z.object({ tenant: z.string(), id: z.string() }) },
   responses: { 200: json(eventWithRoutingSchema, 'The event.'), ...problems(404) },

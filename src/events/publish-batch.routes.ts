@@ -66,7 +66,8 @@ export function addPublishBatchRoute(
     method: 'post',
     path: BATCH_PATH,
     operationId: 'publishEvents',
-    summary: `Publish up to ${EVENTS_MAX} events in one transaction: all of them or none`,
+    summary: 'Publish events in a batch',
+    description: `Publishes up to ${EVENTS_MAX} events in one transaction: all of them or none.`,
     tags: ['Events'],
     request: {
       headers: z.object(traceHeaders),

@@ -41,7 +41,8 @@ export function addPublishRoute(
     method: 'post',
     path: PUBLISH_PATH,
     operationId: 'publishEvent',
-    summary: 'Publish an event',
+    summary: 'Publish event',
+    description: 'Stores the event, its deliveries and their jobs in one commit.',
     tags: ['Events'],
     request: {
       headers: z.object({

@@ -1,14 +1,25 @@
+import { STATUS_CODES } from 'node:http'
+import { isDeepStrictEqual } from 'node:util'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { once } from '../clock.ts'
+import { problemList } from '../problem.ts'
 import type { ApiEnv } from './authenticate.ts'
+import { codeSamples } from './code-samples.ts'
 import { exampleOf, nameOf, problemExample, type Schema } from './examples.ts'
 import { operationId } from './operation-id.ts'
+import { RECEIVED_REQUESTS } from './received-request.ts'
 
 export const DOCUMENT_PATH = '/openapi.json'
 
 const DESCRIPTION = `Sends webhooks from your Postgres. An event that is accepted is stored, with its deliveries, in one commit.
 
-Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method answers 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.`
+Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method answers 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.
+
+## Errors
+
+| \`code\` | status and title |
+|---|---|
+${problemList.map(({ status, code, title }) => `| \`${code}\` | ${status}: ${title} |`).join('\n')}`
 
 export const AUTHENTICATION =
   'Send `Authorization: Bearer <API key>`. A key may do what its scopes say: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key may be bound to one tenant; to it there are no others. While that tenant is suspended its keys may only read: what takes another scope than `read` answers 403 with the code `tenant_suspended`.'
@@ -22,6 +33,7 @@ const TAGS = {
   'Event types': 'Names of events, with a JSON Schema for their data.',
   Keys: 'Who may call this API.',
   Health: 'Probes; they need no key.',
+  Webhooks: 'What Postrider sends to the URL of an endpoint.',
 }
 
 const text = { type: 'string' } as const
@@ -46,6 +58,7 @@ const HEADERS_OF_STATUS: Record<string, (keyof typeof HEADERS)[]> = {
 export type Document = ReturnType<OpenAPIHono['getOpenAPI31Document']>
 type PathItem = NonNullable<Document['paths']>[string]
 export type Operation = NonNullable<PathItem['get']>
+type ResponseObject = { description: string; content?: Record<string, Schema> }
 
 /** OpenAPI 3.1 from the schemas that validate, for programs. Made when it is first asked for. */
 export function addDocument(app: OpenAPIHono<ApiEnv>, version: string): () => Document {
@@ -80,9 +93,28 @@ function completed(document: Document): Document {
       operation.operationId ??= operationId(method, path, isList(operation))
       addHeaders(operation)
       addExamples(operation, schemas)
+      Object.assign(operation, { 'x-codeSamples': codeSamples(method, path, operation) })
     }
   }
-  return { ...document, components: { ...document.components, headers: HEADERS } }
+  const responses = shareRefusals(document)
+  const components = { ...document.components, headers: HEADERS, responses }
+  return { ...document, components, webhooks: RECEIVED_REQUESTS }
+}
+
+/** Refusals that several operations answer with stand in the document once; returns them by name. */
+function shareRefusals({ paths = {} }: Document): Record<string, ResponseObject> {
+  const shared: Record<string, ResponseObject> = {}
+  for (const { responses = {} } of Object.values(paths).flatMap((item) => Object.values(item))) {
+    for (const [status, response] of Object.entries<ResponseObject>(responses)) {
+      if (status < '400') continue
+      const name = (STATUS_CODES[status] ?? status).replace(/\W/g, '')
+      shared[name] ??= response
+      if (isDeepStrictEqual(shared[name], response)) {
+        responses[status] = { $ref: `#/components/responses/${name}` }
+      }
+    }
+  }
+  return shared
 }
 
 export function operationsOf(item: PathItem): [method: string, Operation][] {

@@ -26,7 +26,8 @@ export function addHealthRoutes(
   const live = createRoute({
     method: 'get',
     path: '/live',
-    summary: 'Whether the process answers; restart it when not',
+    summary: 'Check liveness',
+    description: 'Whether the process answers. Restart it when it does not.',
     tags,
     security: [],
     responses: { 200: json(liveSchema, 'It does.') },
@@ -36,7 +37,9 @@ export function addHealthRoutes(
   const readyRoute = createRoute({
     method: 'get',
     path: '/ready',
-    summary: 'Whether the database is reachable and its schema current; send requests only then',
+    summary: 'Check readiness',
+    description:
+      'Whether the database is reachable and its schema current. Send requests only then.',
     tags,
     security: [],
     responses: { 200: json(readySchema, 'It is.'), 503: json(readySchema, 'Not now.') },

@@ -21,7 +21,8 @@ export function addMetrics(app: App, metrics: HttpMetrics, isServed = true): voi
   const route = createRoute({
     method: 'get',
     path: '/metrics',
-    summary: 'Figures of this process and of the queue, for Prometheus',
+    summary: 'Get metrics',
+    description: 'Metrics of this process and of the queue, for Prometheus.',
     tags: ['Health'],
     security: [],
     responses: {

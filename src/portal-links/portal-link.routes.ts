@@ -26,7 +26,7 @@ const collection = { path: '/api/tenants/{tenant}/portal-links', tags: tenantTag
 const create = route({
   ...collection,
   method: 'post',
-  summary: 'Make a short-lived link to the portal of a tenant',
+  summary: 'Create portal link',
   description:
     'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
     '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
@@ -56,7 +56,8 @@ const create = route({
 const revoke = route({
   ...collection,
   method: 'delete',
-  summary: 'Take back every portal link of a tenant, and end the sessions that they opened',
+  summary: 'Revoke portal links',
+  description: 'Revokes every portal link of a tenant, and ends the sessions that they opened.',
   request: { params: tenantParams },
   responses: { 204: { description: 'None opens anything any more.' }, ...problems(404) },
   guards: ofTenant('manage'),

@@ -21,7 +21,8 @@ const ofReplay = { params: z.object({ tenant: z.string(), id: z.string() }) }
 const start = route({
   method: 'post',
   path: '/api/tenants/{tenant}/replays',
-  summary: 'Deliver again, or count what would be',
+  summary: 'Create replay',
+  description: 'Delivers again what matches, or only counts it.',
   tags,
   request: {
     ...tenantParams,
@@ -46,7 +47,8 @@ const start = route({
 const list = route({
   method: 'get',
   path: '/api/tenants/{tenant}/replays',
-  summary: 'List replays, newest first',
+  summary: 'List replays',
+  description: 'Newest first.',
   tags,
   request: { ...tenantParams, query: pageQuery(replayId) },
   responses: { 200: json(pageSchema(replaySchema), 'A page.'), ...problems(404, 422) },
@@ -61,7 +63,8 @@ const list = route({
 const get = route({
   method: 'get',
   path: '/api/tenants/{tenant}/replays/{id}',
-  summary: 'Show how far a replay is',
+  summary: 'Get replay',
+  description: 'With its progress.',
   tags,
   request: ofReplay,
   responses: { 200: json(replaySchema, 'The replay.'), ...problems(404) },
@@ -75,7 +78,8 @@ const get = route({
 const cancel = route({
   method: 'post',
   path: '/api/tenants/{tenant}/replays/{id}/cancel',
-  summary: 'End a replay; what is due already is delivered',
+  summary: 'Cancel replay',
+  description: 'Deliveries that are already due are still made.',
   tags,
   request: ofReplay,
   responses: { 200: json(replaySchema, 'It is over.'), ...problems(404) },

@@ -20,7 +20,8 @@ const route = routesFor<Options>()
 const show = route({
   method: 'get',
   path,
-  summary: 'Show the client certificate of an endpoint (mTLS)',
+  summary: 'Get client certificate',
+  description: 'The certificate that the endpoint is shown (mTLS); its key is never returned.',
   tags,
   request: { params: endpointParams },
   responses: { 200: json(certificateSchema, 'What is public of it.'), ...problems(404) },
@@ -36,7 +37,8 @@ const show = route({
 const put = route({
   method: 'put',
   path,
-  summary: 'Give an endpoint a client certificate, in place of the one it has',
+  summary: 'Set client certificate',
+  description: 'Gives an endpoint a client certificate (mTLS), and replaces the one it has.',
   tags,
   request: {
     params: endpointParams,
@@ -59,7 +61,8 @@ const put = route({
 const remove = route({
   method: 'delete',
   path,
-  summary: 'Show no client certificate any more',
+  summary: 'Delete client certificate',
+  description: 'From then on the endpoint is shown no client certificate.',
   tags,
   request: { params: endpointParams },
   responses: { 204: { description: 'There is none.' }, ...problems(404) },

@@ -15,7 +15,8 @@ const route = routesFor<Options>()
 const show = route({
   method: 'get',
   path: '/api/tenants/{tenant}/endpoints/{id}/secret',
-  summary: 'Show the signing secrets of an endpoint',
+  summary: 'List signing secrets',
+  description: 'Every secret that signs for the endpoint at present.',
   tags: endpointTags,
   request: { params: endpointParams },
   responses: { 200: json(secretsSchema, 'The secrets that sign now.'), ...problems(404) },
@@ -30,7 +31,8 @@ const show = route({
 const rotate = route({
   method: 'post',
   path: '/api/tenants/{tenant}/endpoints/{id}/secret/rotate',
-  summary: 'Replace the signing secret; the old one signs as well for a while',
+  summary: 'Rotate signing secret',
+  description: 'Replaces the signing secret. The old one also signs for a while, so that receivers have time to change.',
   tags: endpointTags,
   request: { params: endpointParams, body: jsonBody(rotateInput) },
   responses: {

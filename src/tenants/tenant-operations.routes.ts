@@ -19,7 +19,7 @@ const suspend = route({
   ...shared,
   method: 'post',
   path: '/api/tenants/{tenant}/suspend',
-  summary: 'Refuse what is published for a tenant, and hold its deliveries',
+  summary: 'Suspend tenant',
   description:
     'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
     'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
@@ -36,7 +36,8 @@ const resume = route({
   ...shared,
   method: 'post',
   path: '/api/tenants/{tenant}/resume',
-  summary: 'Take a suspended tenant back into service; what was held is released over time',
+  summary: 'Resume tenant',
+  description: 'Takes a suspended tenant back into service. Held deliveries are released over time.',
   responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
   guards: ofOperators('manage'),
   async answer(c, { tenants, tenantOperations }) {
@@ -50,7 +51,7 @@ const remove = route({
   ...shared,
   method: 'delete',
   path: '/api/tenants/{tenant}',
-  summary: 'Delete a tenant with all its data',
+  summary: 'Delete tenant',
   description:
     'At once nothing is published for it or sent to it any more, and its keys are revoked. Its ' +
     'data is deleted by runners, in batches; GET shows how far that is, and 404 when it is done.',

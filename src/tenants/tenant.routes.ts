@@ -33,7 +33,8 @@ const route = routesFor<Options>()
 const put = route({
   method: 'put',
   path: '/api/tenants/{tenant}',
-  summary: 'Create a tenant, or change its name',
+  summary: 'Create or update tenant',
+  description: 'Creates the tenant, or changes its name.',
   tags,
   request: { params, body: jsonBody(tenantInput) },
   responses: {
@@ -54,7 +55,7 @@ const put = route({
 const get = route({
   method: 'get',
   path: '/api/tenants/{tenant}',
-  summary: 'Show a tenant',
+  summary: 'Get tenant',
   tags,
   request: { params },
   responses: { 200: json(tenantSchema, 'The tenant.'), ...problems(404) },
@@ -70,7 +71,8 @@ const get = route({
 const change = route({
   method: 'patch',
   path: '/api/tenants/{tenant}',
-  summary: 'Change the name of a tenant',
+  summary: 'Update tenant',
+  description: 'Changes its name.',
   tags,
   request: {
     params,
@@ -88,7 +90,8 @@ const change = route({
 const list = route({
   method: 'get',
   path: '/api/tenants',
-  summary: 'List tenants, newest first',
+  summary: 'List tenants',
+  description: 'Newest first.',
   tags,
   request: { query: listQuery },
   responses: { 200: json(pageSchema(tenantSchema), 'A page.'), ...problems(422) },

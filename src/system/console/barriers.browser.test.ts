@@ -135,6 +135,24 @@ else {
       t.strictSame(faults, [])
     })
 
+    t.test(
+      'the API reference: on a phone, from this server alone, and only inline styles blocked',
+      async (t) => {
+        const phone = { viewport: { width: 390, height: 844 } }
+        const blocked = [
+          /inline style/,
+          /policy: style-src-(elem|attr) inline/,
+          /policy: script-src eval/,
+        ]
+        const { page, faults } = await openWindow(browser, url, { ...phone, expected: blocked })
+        await page.goto('/docs#tag/events/POST/api/events')
+        await page.getByRole('heading', { name: 'Publish event', exact: true }).first().waitFor()
+        t.match(await widthsOf(page), { isTooWide: false })
+        t.equal(await page.getByRole('button', { name: /test request/i }).count(), 0)
+        t.strictSame(faults, [])
+      },
+    )
+
     t.test('a breach of the policy and a request to elsewhere would be noticed', async (t) => {
       const { page, faults } = await openWindow(browser, url)
       await page.goto('/console/sign-in')

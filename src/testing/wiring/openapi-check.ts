@@ -5,7 +5,7 @@ import addFormats from 'ajv-formats'
 /** The parts of an OpenAPI document that are looked at here. */
 export interface Document {
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, Schema> }
+  components: { schemas: Record<string, Schema>; responses?: Record<string, Response> }
 }
 
 export interface Operation {
@@ -16,8 +16,14 @@ export interface Operation {
     required?: boolean
     content: Record<string, { schema: Schema; example?: unknown }>
   }
-  responses: Record<string, { content?: Record<string, { schema: Schema }> }>
+  responses: Record<string, Response>
   security?: unknown[]
+}
+
+interface Response {
+  /** To one that several operations share. */
+  $ref?: string
+  content?: Record<string, { schema: Schema; example?: unknown }>
 }
 
 export interface Parameter {
@@ -57,7 +63,7 @@ export function createOpenApiCheck(document: Document): OpenApiCheck {
     if (!found) return mediaType === PROBLEM ? mistakes(validatorOf('Problem'), text) : null
     const shown = mediaType.endsWith('json') ? text : JSON.stringify(text)
 
-    const documented = found.operation.responses[status]
+    const documented = responseOf(document, found.operation.responses[status])
     if (!documented) return `status ${status} is not documented`
     const schema = documented.content?.[mediaType]?.schema
     if (!schema) return documented.content || text !== '' ? `${mediaType} is not documented` : null
@@ -69,6 +75,11 @@ export function createOpenApiCheck(document: Document): OpenApiCheck {
         : null)
     )
   }
+}
+
+/** The response itself where the operation refers to a shared one. */
+export function responseOf({ components }: Document, response: Response | undefined) {
+  return components.responses?.[response?.$ref?.split('/').at(-1) ?? ''] ?? response
 }
 
 /** What says why a value does not fit a schema of the document; `null` where it does. */
