@@ -23,7 +23,8 @@ const retry = route({
   request,
   path: '/api/tenants/{tenant}/deliveries/{id}/retry',
   summary: 'Retry delivery',
-  description: 'Makes the next attempt at once. A finished delivery is reopened, and its schedule begins again.',
+  description:
+    'Makes the next attempt at once. A finished delivery is reopened, and its schedule begins again.',
   responses: {
     202: json(deliverySchema, 'The attempt is due now.'),
     ...problems(404, 409),

@@ -87,7 +87,8 @@ export function addEndpointMatchRoutes(
     ...common,
     path: '/api/tenants/{tenant}/endpoints/{id}/match',
     summary: 'Match endpoint',
-    description: 'Whether an endpoint would get an event. Other event types or another filter can be tried.',
+    description:
+      'Whether an endpoint would get an event. Other event types or another filter can be tried.',
     request: { params: endpointParams, body },
   })
   app.openAPIRegistry.registerPath(saved)

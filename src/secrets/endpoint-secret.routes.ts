@@ -32,7 +32,8 @@ const rotate = route({
   method: 'post',
   path: '/api/tenants/{tenant}/endpoints/{id}/secret/rotate',
   summary: 'Rotate signing secret',
-  description: 'Replaces the signing secret. The old one also signs for a while, so that receivers have time to change.',
+  description:
+    'Replaces the signing secret. The old one also signs for a while, so that receivers have time to change.',
   tags: endpointTags,
   request: { params: endpointParams, body: jsonBody(rotateInput) },
   responses: {

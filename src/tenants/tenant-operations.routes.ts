@@ -37,7 +37,8 @@ const resume = route({
   method: 'post',
   path: '/api/tenants/{tenant}/resume',
   summary: 'Resume tenant',
-  description: 'Takes a suspended tenant back into service. Held deliveries are released over time.',
+  description:
+    'Takes a suspended tenant back into service. Held deliveries are released over time.',
   responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
   guards: ofOperators('manage'),
   async answer(c, { tenants, tenantOperations }) {
