@@ -259,6 +259,22 @@ const variables = z.object({
       meaning: 'Origins that may show the portal in a frame, comma separated',
       default: 'none',
     }),
+  CONSOLE_ENVIRONMENT: z
+    .string()
+    .max(32, 'has more than 32 characters')
+    .optional()
+    .register(documentation, {
+      meaning: 'Name of this installation, such as production, on every page of the console',
+      default: 'none',
+    }),
+  CONSOLE_COLOUR: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/i, 'is not a colour like #b81c2b')
+    .optional()
+    .register(documentation, {
+      meaning: 'Colour of that name and of the stripe above every page, `#rrggbb`',
+      default: 'grey',
+    }),
   PORTAL_ACCENT: z
     .string()
     .regex(/^#[0-9a-f]{6}$/i, 'is not a colour like #1f4fc4')
@@ -369,6 +385,7 @@ export interface Config {
   retentionDays: number
   /** Without a slash at the end. */
   publicUrl: string | undefined
+  environment: EnvironmentConfig
   portal: PortalConfig
   logLevel: LogLevel
   otlpEndpoint: string | undefined
@@ -377,6 +394,13 @@ export interface Config {
   apiKey: string | undefined
   /** What is set, for people to look at. */
   settings: readonly Setting[]
+}
+
+/** How the console tells one installation from another. */
+export interface EnvironmentConfig {
+  name: string | undefined
+  /** `#rrggbb` */
+  colour: string | undefined
 }
 
 /** How the portal of tenants looks, and where. */
@@ -499,6 +523,10 @@ function fromVariables(
     replaysPerTenant: values.REPLAYS_PER_TENANT,
     retentionDays: values.RETENTION_DAYS,
     publicUrl: values.PUBLIC_URL?.replace(/\/+$/, ''),
+    environment: {
+      name: values.CONSOLE_ENVIRONMENT?.trim() || undefined,
+      colour: values.CONSOLE_COLOUR,
+    },
     portal: {
       frameOrigins: values.PORTAL_FRAME_ORIGINS,
       accent: values.PORTAL_ACCENT,

@@ -13,6 +13,7 @@ const FILES = {
   'console.css': [join(OWN, 'console.css'), 'text/css; charset=utf-8'],
   'console.js': [join(OWN, 'console.js'), 'text/javascript; charset=utf-8'],
   'live.js': [join(OWN, 'live.js'), 'text/javascript; charset=utf-8'],
+  'icon-trouble.svg': [join(OWN, 'icon-trouble.svg'), 'image/svg+xml'],
   'icon.svg': [join(OWN, 'icon.svg'), 'image/svg+xml'],
   'htmx.js': [resolve('htmx.org/dist/htmx.min.js'), 'text/javascript; charset=utf-8'],
   'uplot.js': [resolve('uplot/dist/uPlot.iife.min.js'), 'text/javascript; charset=utf-8'],

@@ -28,6 +28,8 @@ export function TextField(
     placeholder?: string
     list?: string
     isCode?: boolean
+    /** A time in UTC, which the browser shows in the zone that was chosen. */
+    isUtc?: boolean
   },
 ) {
   const { form, name, rows, isCode = false, type = 'text', required = false } = props
@@ -44,7 +46,13 @@ export function TextField(
   return (
     <Field {...props}>
       {rows === undefined ? (
-        <input type={type} list={props.list} value={type === 'password' ? '' : value} {...common} />
+        <input
+          type={type}
+          list={props.list}
+          data-utc={props.isUtc}
+          value={type === 'password' ? '' : value}
+          {...common}
+        />
       ) : (
         // A line break right behind the tag is dropped by browsers: with this one the value keeps its own.
         <textarea rows={rows} {...common}>{`\n${value}`}</textarea>

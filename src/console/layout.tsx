@@ -5,14 +5,27 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { showHiddenInHtml } from '../hidden-characters.ts'
 import type { Scope } from '../postgres/schema.ts'
 import type { Assets } from './asset-files.ts'
+import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
+import { Icon, type IconName } from './icons.tsx'
 import type { Viewer } from './viewer.ts'
 
 /** A place of the navigation. */
 export interface Place {
   name: string
   path: string
+  icon: IconName
+  /** The places with the same word stand together under it. */
+  group?: string
+  /** Is in the bar of a phone, which has room for four. */
+  isMain?: boolean
   /** What a viewer needs to see anything there; nothing unless given. */
   scope?: Scope
+}
+
+/** How many things are in trouble, and the place of the navigation that says so. */
+export interface Trouble {
+  path: string
+  count(): Promise<number>
 }
 
 export interface Frame {
@@ -24,6 +37,9 @@ export interface Frame {
   home: string
   places: readonly Place[]
   signOut: string
+  /** Which installation this is, such as production; always in sight. */
+  environment?: string | undefined
+  trouble?: Trouble
 }
 
 export interface PageProps {
@@ -53,91 +69,172 @@ export type RenderPage = (
 /** Makes the function that answers with a page in this frame. */
 export function createRenderPage(frame: Frame): RenderPage {
   return async (c, { status = 200, ...props }, children) => {
-    const page = await html`<!doctype html>${(
-      <Page frame={frame} viewer={c.get('viewer')} {...props}>
-        {children}
-      </Page>
-    )}`
+    const viewer = c.get('viewer')
+    const trouble = viewer ? await troubleOf(frame) : 0
+    const shown = { frame, viewer, trouble, display: displayOf(c), ...props }
+    const page = await html`<!doctype html>${<Page {...shown}>{children}</Page>}`
     return c.html(showHiddenInHtml(String(page)), status)
   }
 }
 
-function Page(
-  props: Omit<PageProps, 'status'> & {
-    frame: Frame
-    viewer: Viewer | undefined
-    children?: Child
-  },
-) {
-  const { frame, viewer, title, at, hasCharts = false, isLive = false, children } = props
-  const { product, label } = frame
-  const { urlOf } = frame.assets
-  const [theme, logo] = [urlOf('theme.css'), urlOf('logo')]
+/** A page is worth more than the number beside it. */
+const troubleOf = async ({ trouble }: Frame): Promise<number> =>
+  trouble ? await trouble.count().catch(() => 0) : 0
+
+interface Shown extends Omit<PageProps, 'status'> {
+  frame: Frame
+  viewer: Viewer | undefined
+  trouble: number
+  display: Display
+}
+
+function Page({ children, ...shown }: Shown & { children?: Child }) {
+  const { frame, viewer, display } = shown
   return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta name="htmx-config" content={HTMX_CONFIG} />
-        <title>
-          {title} · {product}
-          {label && ` ${label}`}
-        </title>
-        <link rel="icon" href={logo || urlOf('icon.svg')} />
-        {hasCharts && <link rel="stylesheet" href={urlOf('uplot.css')} />}
-        <link rel="stylesheet" href={urlOf('console.css')} />
-        {theme && <link rel="stylesheet" href={theme} />}
-        <script src={urlOf('htmx.js')} defer />
-        {hasCharts && <script src={urlOf('uplot.js')} defer />}
-        <script src={urlOf('console.js')} defer />
-        {isLive && <script src={urlOf('live.js')} defer />}
-      </head>
+    <html lang="en" {...display}>
+      <Head {...shown} />
       <body>
         <a class="skip" href="#main">
           Skip to content
         </a>
+        {frame.environment && <div class="stripe" />}
         <header class="top">
-          <a class="brand" href={frame.home}>
-            {logo ? (
-              <img class="logo" src={logo} alt="" />
-            ) : (
-              <img src={urlOf('icon.svg')} alt="" width="24" height="24" />
-            )}
-            {product} {label && <span>{label}</span>}
-          </a>
-          {viewer && <Navigation frame={frame} viewer={viewer} at={at} />}
+          <Brand frame={frame} />
+          {frame.environment && (
+            <span class="environment" title={`Environment: ${frame.environment}`}>
+              {frame.environment}
+            </span>
+          )}
         </header>
+        {viewer && <Side {...shown} viewer={viewer} />}
         <main id="main" tabindex={-1}>
           {children}
         </main>
+        {viewer && <BottomBar {...shown} viewer={viewer} />}
+        {viewer && <DisplayMenu display={display} />}
+        {viewer && <KeyHelp />}
         <div id="said" class="hidden" role="status" />
       </body>
     </html>
   )
 }
 
-function Navigation(props: { frame: Frame; viewer: Viewer; at: string | undefined }) {
-  const { frame, viewer, at } = props
-  const places = frame.places.filter(({ scope }) => scope === undefined || viewer.may(scope))
+/** Trouble is told by the tab as well: somebody may look at another one. */
+function Head({ frame, title, trouble, hasCharts = false, isLive = false }: Shown) {
+  const { product, label } = frame
+  const { urlOf } = frame.assets
+  const [theme, logo] = [urlOf('theme.css'), urlOf('logo')]
+  const icon = urlOf(trouble > 0 ? 'icon-trouble.svg' : 'icon.svg')
   return (
-    <>
+    <head>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
+      <meta name="htmx-config" content={HTMX_CONFIG} />
+      <title>
+        {trouble > 0 && `(${trouble}) `}
+        {title} · {product}
+        {label && ` ${label}`}
+      </title>
+      <link rel="icon" href={logo || icon} />
+      {hasCharts && <link rel="stylesheet" href={urlOf('uplot.css')} />}
+      <link rel="stylesheet" href={urlOf('console.css')} />
+      {theme && <link rel="stylesheet" href={theme} />}
+      <script src={urlOf('htmx.js')} defer />
+      {hasCharts && <script src={urlOf('uplot.js')} defer />}
+      <script src={urlOf('console.js')} defer />
+      {isLive && <script src={urlOf('live.js')} defer />}
+    </head>
+  )
+}
+
+/** Its label gives way to the environment, which tells more. */
+function Brand({ frame }: { frame: Frame }) {
+  const { product, home, assets } = frame
+  const label = frame.environment ? undefined : frame.label
+  const logo = assets.urlOf('logo')
+  return (
+    <a class="brand" href={home}>
+      {logo ? (
+        <img class="logo" src={logo} alt="" />
+      ) : (
+        <img src={assets.urlOf('icon.svg')} alt="" width="24" height="24" />
+      )}
+      <span>
+        {product} {label && <span class="muted">{label}</span>}
+      </span>
+    </a>
+  )
+}
+
+type Seen = Shown & { viewer: Viewer }
+
+const placesFor = ({ frame, viewer }: Seen): Place[] =>
+  frame.places.filter(({ scope }) => scope === undefined || viewer.may(scope))
+
+/** A sheet on a phone, and beside the page where there is room. */
+function Side(seen: Seen) {
+  const groups = Map.groupBy(placesFor(seen), ({ group = '' }) => group)
+  return (
+    <div id="menu" class="side" popover="auto">
       <nav aria-label="Pages">
-        <ul>
-          {places.map(({ name, path }) => (
+        {[...groups].map(([group, places]) => (
+          <>
+            {group !== '' && <h2>{group}</h2>}
+            <ul>
+              {places.map((place) => (
+                <li>
+                  <PlaceLink {...seen} place={place} />
+                </li>
+              ))}
+            </ul>
+          </>
+        ))}
+      </nav>
+      <div class="foot">
+        <p class="who">Signed in: {seen.viewer.who}</p>
+        <DisplayButton />
+        <form method="post" action={seen.frame.signOut}>
+          <button type="submit" title="Sign out">
+            <Icon of="leave" /> Sign out
+          </button>
+        </form>
+      </div>
+    </div>
+  )
+}
+
+function PlaceLink({ frame, trouble, at, place }: Seen & { place: Place }) {
+  const { name, path, icon } = place
+  const isTroubled = frame.trouble?.path === path && trouble > 0
+  return (
+    <a href={path} title={name} aria-current={path === at ? 'page' : undefined}>
+      <Icon of={icon} />
+      {name}
+      {isTroubled && <span class="count">{trouble}</span>}
+    </a>
+  )
+}
+
+/** Of a phone: the places that matter most, and all of them behind the last. */
+function BottomBar(seen: Seen) {
+  return (
+    <nav class="bottom" aria-label="Main pages">
+      <ul>
+        {placesFor(seen)
+          .filter(({ isMain }) => isMain)
+          .map((place) => (
             <li>
-              <a href={path} aria-current={path === at ? 'page' : undefined}>
-                {name}
-              </a>
+              <PlaceLink {...seen} place={place} />
             </li>
           ))}
-        </ul>
-      </nav>
-      <form method="post" action={frame.signOut}>
-        <button type="submit" class="quiet">
-          Sign out
-        </button>
-      </form>
-    </>
+        <li>
+          <button type="button" popovertarget="menu">
+            <Icon of="more" />
+            More
+          </button>
+        </li>
+      </ul>
+    </nav>
   )
 }

@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { EMPTY_FORM, type FormState } from './fields.tsx'
 import { urlWith } from './forms.ts'
+import { Icon } from './icons.tsx'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -11,29 +12,51 @@ export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
   return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
 }
 
-/** The form above a list; what it asks for stands in the address. */
+/**
+ * The form above a list; what it asks for stands in the address.
+ *
+ * @param props.more fields that are rarely needed, which open below the line
+ */
 export function FilterForm({
   action,
   form = EMPTY_FORM,
+  more,
+  moreNames = [],
   children,
 }: {
   action: string
   form?: FormState
+  more?: Child
+  /** Of the fields in `more`. */
+  moreNames?: readonly string[]
   children?: Child
 }) {
+  const used = moreNames.filter((name) => form.values[name] !== undefined).length
+  const isWrong = moreNames.some((name) => form.mistakes[name] !== undefined)
   return (
     <form method="get" action={action} class="filters" aria-label="Filter">
       {children}
-      <div class="field actions">
-        <button type="submit" class="primary">
-          Filter
-        </button>
-        {Object.keys(form.values).length > 0 && (
-          <a class="button" href={action}>
-            Clear
-          </a>
-        )}
-      </div>
+      {more && (
+        <details class="more" open={isWrong}>
+          <summary class="button">
+            <Icon of="filter" /> Filters{used > 0 && ` (${used})`}
+          </summary>
+          <div class="fields">
+            {more}
+            <div class="actions">
+              <button type="submit" class="primary">
+                Apply filters
+              </button>
+            </div>
+          </div>
+        </details>
+      )}
+      <button type="submit">Search</button>
+      {Object.keys(form.values).length > 0 && (
+        <a class="button quiet" href={action}>
+          Clear
+        </a>
+      )}
     </form>
   )
 }
@@ -54,9 +77,14 @@ export function Older({
   const { before: _, ...values } = form.values
   return (
     <p class="pager">
-      {isCutShort && <>What you are looking for is rare, so this page looked only so far back. </>}
+      {isCutShort && <>Searched the latest rows only. </>}
+      {form.values['before'] !== undefined && (
+        <a class="button" href={urlWith(path, values)}>
+          Newest
+        </a>
+      )}
       <a class="button" href={urlWith(path, { ...values, before: next })} rel="next">
-        {isCutShort ? 'Look further back' : 'Older'}
+        {isCutShort ? 'Search older' : 'Older'}
       </a>
     </p>
   )

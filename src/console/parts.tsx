@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
+import { Icon } from './icons.tsx'
 import { shownText } from './shown-text.ts'
 
-/** A time in UTC, to which the browser adds that of its zone. */
+/** A time in UTC; the browser says how long ago that is, or when in the zone that was chosen. */
 export function Time({ at }: { at: Date | string | null }) {
   if (at === null) return <span class="muted">–</span>
   const iso = typeof at === 'string' ? at : at.toISOString()
@@ -47,8 +48,14 @@ export function Id({
 
 export function CopyButton({ text, what }: { text: string; what: string }) {
   return (
-    <button type="button" class="copy" data-copy={text} aria-label={`Copy ${what}`}>
-      Copy
+    <button
+      type="button"
+      class="copy"
+      data-copy={text}
+      aria-label={`Copy ${what}`}
+      title={`Copy ${what}`}
+    >
+      <Icon of="copy" />
     </button>
   )
 }
@@ -108,7 +115,7 @@ export function Empty({ title, children }: { title: string; children?: Child }) 
 }
 
 /** Words of states and outcomes by how they are to be taken; never by colour alone. */
-const TONES: Record<string, 'good' | 'bad' | 'busy' | 'off'> = {
+const TONES: Record<string, 'good' | 'bad' | 'busy' | 'hold'> = {
   delivered: 'good',
   active: 'good',
   live: 'good',
@@ -127,11 +134,44 @@ const TONES: Record<string, 'good' | 'bad' | 'busy' | 'off'> = {
   delivering: 'busy',
   started: 'busy',
   running: 'busy',
+  held: 'hold',
+  paused: 'hold',
 }
 
-export function Badge({ of, label = of }: { of: string; label?: string }) {
+/** What people call a state where its word in the API is another. */
+const LABELS: Record<string, string> = { delivering: 'Sending', held: 'On hold' }
+
+export const stateLabel = (state: string): string =>
+  LABELS[state] ?? state.charAt(0).toUpperCase() + state.slice(1)
+
+export function Badge({ of, label = stateLabel(of) }: { of: string; label?: string }) {
   return <span class={`badge ${TONES[of] ?? 'off'}`}>{label}</span>
 }
+
+/** More of a URL is read by nobody in a table. */
+const URL_SHOWN_MAX = 44
+
+/** Host and path without what every address has, its middle left out where it is long. */
+export function shortUrl(url: string): string {
+  const text = url.replace(/^https?:\/\//, '').replace(/\/$/, '')
+  if (text.length <= URL_SHOWN_MAX) return text
+  const half = Math.floor(URL_SHOWN_MAX / 2)
+  return `${text.slice(0, half)}…${text.slice(-half)}`
+}
+
+/** What people call an endpoint: its description, with its host beside it, otherwise its URL. */
+export function EndpointName(endpoint: { url: string; description?: string; href?: string }) {
+  const { url, description = '', href } = endpoint
+  const [name, host] = description === '' ? [shortUrl(url)] : [description, hostOf(url)]
+  return (
+    <span class="name" title={url}>
+      {href ? <a href={href}>{name}</a> : <span>{name}</span>}
+      {host && <span class="muted">{host}</span>}
+    </span>
+  )
+}
+
+const hostOf = (url: string): string => URL.parse(url)?.host ?? url
 
 /** A table that scrolls within itself where the screen is narrow. */
 export function Table({
@@ -181,11 +221,12 @@ export function Facts({ of }: { of: readonly Fact[] }) {
   )
 }
 
-/** Something that acts, behind a question; it works without script, and with the keyboard. */
+/** Something that acts, behind a question in a dialog that the browser opens by itself. */
 export function Confirm(props: {
   label: string
   action: string
   question: string
+  /** On the button that acts: a verb and what it acts on. */
   yes: string
   isDangerous?: boolean
   /** Where it was answered already, and refused. */
@@ -193,17 +234,29 @@ export function Confirm(props: {
   children?: Child
 }) {
   const { label, action, question, yes, isDangerous = false, isOpen = false, children } = props
+  const id = `ask-${action.replace(/\W+/g, '-')}`
+  const tone = isDangerous ? 'danger' : undefined
   return (
-    <details class="confirm" open={isOpen}>
-      <summary class={isDangerous ? 'button danger' : 'button'}>{label}</summary>
-      <form method="post" action={action}>
-        <p>{question}</p>
-        {children}
-        <button type="submit" class={isDangerous ? 'danger' : 'primary'}>
-          {yes}
-        </button>
-      </form>
-    </details>
+    <>
+      <button type="button" class={tone} command="show-modal" commandfor={id}>
+        {label}
+      </button>
+      <dialog id={id} aria-labelledby={`${id}-title`} closedby="any" open={isOpen}>
+        <h2 id={`${id}-title`}>{yes}</h2>
+        <form method="post" action={action}>
+          <p>{question}</p>
+          {children}
+          <div class="actions">
+            <button type="button" command="close" commandfor={id}>
+              Go back
+            </button>
+            <button type="submit" class={tone ?? 'primary'}>
+              {yes}
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </>
   )
 }
 
@@ -220,7 +273,7 @@ export function Pager({ next, label = 'Older' }: { next: string | null; label?: 
 }
 
 /** A refusal or a success, said at the top of a page. */
-export function Notice({ tone, children }: { tone: 'good' | 'bad'; children?: Child }) {
+export function Notice({ tone, children }: { tone: 'good' | 'bad' | 'busy'; children?: Child }) {
   return (
     <div class={`notice ${tone}`} role={tone === 'bad' ? 'alert' : 'status'}>
       {children}

@@ -67,12 +67,16 @@ export interface DeliverySearch extends Page {
 /** A delivery with what people know it by. */
 export interface FoundDelivery extends Delivery {
   tenantKey: string
+  tenantName: string
   url: string
+  /** Of its endpoint. */
+  description: string
   /** Null where the event is gone. */
   eventType: string | null
   /** Of the last attempt; null before there is one. */
   lastOutcome: OutcomeColumn | null
   lastStatusCode: number | null
+  lastMs: number | null
   lastReason: ReasonColumn | null
   lastError: string | null
 }
@@ -208,13 +212,14 @@ const lastAttempt = sql`
 
 /** Only the rows of the page are looked up. */
 const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
-  select r.*, t.key as "tenantKey", e.url, ev.type as "eventType", a.outcome as "lastOutcome",
-    a.status_code as "lastStatusCode", a.reason as "lastReason", a.error as "lastError"
+  select r.*, t.key as "tenantKey", t.name as "tenantName", e.url, e.description, ev.type as "eventType", a.outcome as "lastOutcome",
+    a.status_code as "lastStatusCode", a.duration_ms as "lastMs", a.reason as "lastReason", a.error as "lastError"
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id
   join postrider.endpoint e on e.id = r.endpoint_id
   left join lateral (select ev.type from postrider.event ev where ev.id = r.event_id) as ev on true
-  left join lateral (select a.outcome, a.status_code, a.reason, a.error ${lastAttempt}) as a on true
+  left join lateral (
+    select a.outcome, a.status_code, a.duration_ms, a.reason, a.error ${lastAttempt}) as a on true
   order by r.id desc`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */

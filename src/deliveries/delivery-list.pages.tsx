@@ -1,9 +1,10 @@
 import type { Context, Hono } from 'hono'
-import { labelOf } from '../attempts/attempt-words.ts'
+import { labelOf, spanOf } from '../attempts/attempt-words.ts'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older } from '../console/list-parts.tsx'
-import { Badge, Command, Empty, Id, Table, Time } from '../console/parts.tsx'
+import { Badge, Command, CopyButton, Empty, EndpointName, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -40,8 +41,11 @@ async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: D
     c,
     { title: 'Deliveries', at: path, status: page ? 200 : 422 },
     <>
-      <h1>Deliveries</h1>
-      <ListFilters form={form} area={area} path={path} />
+      <div class="head">
+        <h1>Deliveries</h1>
+        <ListFilters form={form} area={area} path={path} />
+        <ColumnMenu name="deliveries" columns={columnsOf(area)} />
+      </div>
       {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} area={area} />}
       {page?.rows.length === 0 && (
         <Nothing form={form} area={area} path={path} isCutShort={page.isCutShort} />
@@ -57,17 +61,32 @@ interface Listing {
   path: string
 }
 
+const MORE = ['type', 'endpoint', 'class', 'reason', 'since', 'until']
+
 function ListFilters({ form, area, path }: Listing) {
   return (
-    <FilterForm action={path} form={form}>
-      <TextField form={form} name="search" label="Id or idempotency key" />
+    <FilterForm
+      action={path}
+      form={form}
+      moreNames={MORE}
+      more={
+        <>
+          <TypeFilter form={form} />
+          <EndpointFilter form={form} />
+          <ClassFilter form={form} />
+          <ReasonFilter form={form} />
+          <TimeFilters form={form} />
+        </>
+      }
+    >
+      <TextField
+        form={form}
+        name="search"
+        label="ID or idempotency key"
+        placeholder="ID or idempotency key"
+      />
       {area === 'console' && <TenantFilter form={form} />}
-      <TypeFilter form={form} />
-      <EndpointFilter form={form} />
       <StateFilter form={form} />
-      <ClassFilter form={form} />
-      <ReasonFilter form={form} />
-      <TimeFilters form={form} />
     </FilterForm>
   )
 }
@@ -76,31 +95,56 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
   if (isCutShort) return <p>Nothing so far.</p>
   if (Object.keys(form.values).length > 0) {
     return (
-      <Empty title="No delivery is like that">
+      <Empty title="No deliveries match these filters">
         <p>
-          Widen the filter, or <a href={path}>look at all deliveries</a>.
-          {area === 'console' && ' A key is found together with its tenant.'}
+          Widen the filters, or <a href={path}>show all deliveries</a>.
+          {area === 'console' && ' An idempotency key is found together with its tenant.'}
         </p>
       </Empty>
     )
   }
   if (area === 'portal') {
     return (
-      <Empty title="There are no deliveries yet">
+      <Empty title="No deliveries yet">
         <p>
-          An event that one of your endpoints wants makes one. To see the first, choose one of{' '}
-          <a href="/portal/endpoints">your endpoints</a> and send it a test event.
+          Deliveries appear here when an event matches one of your endpoints. To see the first, open
+          one of <a href="/portal/endpoints">your endpoints</a> and send a test event.
         </p>
       </Empty>
     )
   }
   return (
-    <Empty title="There are no deliveries yet">
-      <p>An event that matches an endpoint makes one. Publish an event, from a shell:</p>
+    <Empty title="No deliveries yet">
+      <p>
+        Deliveries appear here when an event matches an endpoint. Publish an event from a shell:
+      </p>
       <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
     </Empty>
   )
 }
+
+const columnsOf = (area: Area): Column<FoundDelivery>[] => [
+  { name: 'type', label: 'Event type', kind: 'main', cell: TypeCell },
+  { name: 'state', label: 'State', cell: StateCell },
+  ...(area === 'console'
+    ? [{ name: 'tenant', label: 'Tenant', cell: TenantCell } as Column<FoundDelivery>]
+    : []),
+  { name: 'endpoint', label: 'Endpoint', cell: (row) => <EndpointCell row={row} area={area} /> },
+  { name: 'result', label: 'Result', cell: LastAttempt },
+  { name: 'tries', label: 'Tries', kind: 'number', cell: ({ attempt_count: tries }) => tries },
+  { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
+  {
+    name: 'finished',
+    label: 'Finished',
+    isExtra: true,
+    cell: ({ finished_at: at }) => <Time at={at} />,
+  },
+  {
+    name: 'id',
+    label: 'ID',
+    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
+  },
+]
 
 export function DeliveryTable({
   deliveries,
@@ -109,48 +153,40 @@ export function DeliveryTable({
   deliveries: readonly FoundDelivery[]
   area?: Area
 }) {
-  const tenant = area === 'console' ? ['Tenant'] : []
   return (
-    <Table
+    <DataTable
+      name="deliveries"
       label="Deliveries"
-      head={[
-        ...['Delivery', 'State', 'Made', 'Type', ...tenant],
-        ...['Endpoint', 'Last attempt', 'Attempts'],
-      ]}
-    >
-      {deliveries.map((delivery) => (
-        <tr>
-          <td>
-            <Id of={delivery.id} href={`/${area}/deliveries/${delivery.id}`} isShort />
-          </td>
-          <td>
-            <Badge of={delivery.state} />
-            {delivery.held_reason && <div class="muted">{delivery.held_reason}</div>}
-          </td>
-          <td>
-            <Time at={delivery.created_at} />
-          </td>
-          <td>{delivery.eventType ?? <span class="muted">gone</span>}</td>
-          {area === 'console' && (
-            <td>
-              <TenantLink of={delivery.tenantKey} />
-            </td>
-          )}
-          <td class="url">
-            <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>
-          </td>
-          <td>
-            <LastAttempt {...delivery} />
-          </td>
-          <td class="number">{delivery.attempt_count}</td>
-        </tr>
-      ))}
-    </Table>
+      columns={columnsOf(area)}
+      rows={deliveries}
+      hrefOf={({ id }) => `/${area}/deliveries/${id}`}
+    />
   )
 }
 
-function LastAttempt({ lastOutcome, lastStatusCode, lastReason }: FoundDelivery) {
-  if (lastOutcome === null) return <span class="muted">none yet</span>
-  if (lastStatusCode !== null) return <>{lastStatusCode}</>
-  return <>{lastReason === null ? lastOutcome : labelOf(lastReason)}</>
+const TypeCell = ({ eventType }: FoundDelivery) =>
+  eventType ?? <span class="muted">event deleted</span>
+
+const StateCell = ({ state, held_reason: reason }: FoundDelivery) => (
+  <>
+    <Badge of={state} /> {reason && <span class="muted">{reason}</span>}
+  </>
+)
+
+const TenantCell = ({ tenantKey, tenantName }: FoundDelivery) => (
+  <TenantLink of={tenantKey} name={tenantName} />
+)
+
+const EndpointCell = ({ row, area }: { row: FoundDelivery; area: Area }) => (
+  <EndpointName {...row} href={`/${area}/endpoints/${row.endpoint_id}`} />
+)
+
+function LastAttempt({ lastOutcome, lastStatusCode, lastMs, lastReason }: FoundDelivery) {
+  if (lastOutcome === null) return <span class="muted">No attempt yet</span>
+  const what = lastStatusCode ?? (lastReason === null ? lastOutcome : labelOf(lastReason))
+  return (
+    <>
+      {what} {lastMs !== null && <span class="muted">in {spanOf(lastMs)}</span>}
+    </>
+  )
 }

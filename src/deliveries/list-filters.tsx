@@ -5,6 +5,7 @@ import { labelOf } from '../attempts/attempt-words.ts'
 import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
 import { PAGE_ROWS } from '../console/list-parts.tsx'
+import { stateLabel } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import { endpointId, eventId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
@@ -15,18 +16,18 @@ import type { Tenants } from '../tenants/tenants.ts'
 
 const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
 const STATE_CHOICES: readonly Choice[] = [
-  ['', 'Any'],
-  ...STATES.map((state): Choice => [state, state]),
+  ['', 'Any state'],
+  ...STATES.map((state): Choice => [state, stateLabel(state)]),
 ]
 export const CLASS_CHOICES: readonly Choice[] = [
-  ['', 'Any'],
+  ['', 'Any response'],
   ['2', '2xx'],
   ['3', '3xx'],
   ['4', '4xx'],
   ['5', '5xx'],
 ]
 const REASON_CHOICES: readonly Choice[] = [
-  ['', 'Any'],
+  ['', 'Any reason'],
   ...ATTEMPT_REASONS.map((reason): Choice => [reason, labelOf(reason)]),
 ]
 
@@ -143,26 +144,26 @@ async function listedBy(
 }
 
 export const TenantFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="tenant" label="Tenant (key)" />
+  <TextField form={form} name="tenant" label="Tenant" placeholder="Tenant" />
 )
 export const TypeFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="type" label="Type" placeholder="invoice.*" />
+  <TextField form={form} name="type" label="Event type" placeholder="Event type" />
 )
 export const EndpointFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="endpoint" label="Endpoint (id)" />
+  <TextField form={form} name="endpoint" label="Endpoint" placeholder="Endpoint" />
 )
 export const StateFilter = ({ form, label = 'State' }: { form: FormState; label?: string }) => (
   <SelectField form={form} name="state" label={label} choices={STATE_CHOICES} />
 )
 export const ClassFilter = ({ form }: { form: FormState }) => (
-  <SelectField form={form} name="class" label="Last answer" choices={CLASS_CHOICES} />
+  <SelectField form={form} name="class" label="Last response" choices={CLASS_CHOICES} />
 )
 export const ReasonFilter = ({ form }: { form: FormState }) => (
   <SelectField form={form} name="reason" label="Reason" choices={REASON_CHOICES} />
 )
 export const TimeFilters = ({ form }: { form: FormState }) => (
   <>
-    <TextField form={form} name="since" label="From (UTC)" type="datetime-local" />
-    <TextField form={form} name="until" label="Before (UTC)" type="datetime-local" />
+    <TextField form={form} name="since" label="From (UTC)" type="datetime-local" isUtc />
+    <TextField form={form} name="until" label="Before (UTC)" type="datetime-local" isUtc />
   </>
 )

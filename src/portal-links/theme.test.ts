@@ -33,11 +33,12 @@ t.test('every colour gives text that can be read, on its surface and on itself',
 })
 
 function isReadable(css: string): boolean {
-  const shades = [...css.matchAll(/--accent:(#\w{6});--on-accent:(#\w{6})/g)]
-  const [[, light = '', onLight = ''] = [], [, dark = '', onDark = ''] = []] = shades
-  const pairs = [
-    ...['#ffffff', '#f6f7f9', '#eceef1', onLight].map((back) => [light, back] as const),
-    ...['#14171b', '#1d2126', '#2a3037', onDark].map((back) => [dark, back] as const),
+  const [[, light = '', dark = ''] = [], [, onLight = '', onDark = ''] = []] = [
+    ...css.matchAll(/accent:light-dark\((#\w{6}),(#\w{6})\)/g),
   ]
-  return shades.length === 2 && pairs.every(([one, other]) => contrast(one, other) >= 4.5)
+  const pairs = [
+    ...['#ffffff', '#f7f8fa', '#eff1f4', onLight].map((back) => [light, back] as const),
+    ...['#0e1116', '#151a21', '#1c222b', onDark].map((back) => [dark, back] as const),
+  ]
+  return pairs.every(([one, other]) => contrast(one, other) >= 4.5)
 }

@@ -5,8 +5,8 @@ const STEP = 0.02
 const BLACK = '#000000'
 const WHITE = '#ffffff'
 /** What text of this colour stands on: of the surfaces in console.css, the one with the least contrast to it. */
-const LIGHT_SURFACE = '#eceef1'
-const DARK_SURFACE = '#2a3037'
+const LIGHT_SURFACE = '#eff1f4'
+const DARK_SURFACE = '#1c222b'
 
 type Rgb = readonly [number, number, number]
 
@@ -19,11 +19,13 @@ type Rgb = readonly [number, number, number]
 export function themeCss(accent: string): string {
   const light = readable(accent, { on: LIGHT_SURFACE, towards: BLACK })
   const dark = readable(accent, { on: DARK_SURFACE, towards: WHITE })
-  return `:root{${rules(light)}}@media (prefers-color-scheme:dark){:root{${rules(dark)}}}`
+  const [onLight, onDark] = [textOn(light), textOn(dark)]
+  return `:root{--accent:light-dark(${light},${dark});--on-accent:light-dark(${onLight},${onDark})}`
 }
 
-const rules = (accent: string): string =>
-  `--accent:${accent};--on-accent:${textOn(accent)};--chart-1:${accent}`
+/** The style sheet of an installation: its colour, and what can be read on it. */
+export const environmentCss = (colour: string): string =>
+  `:root{--environment:${colour};--on-environment:${textOn(colour)}}`
 
 /** One of the two always has at least 4.58:1. */
 const textOn = (back: string): string =>

@@ -3,12 +3,14 @@ import { csrf } from 'hono/csrf'
 import { addKeyPages, type KeyPages } from '../api-keys/api-key.pages.tsx'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import { type AuditPages, addAuditPage } from '../audit-log/audit.pages.tsx'
-import { loadAssets } from '../console/asset-files.ts'
+import type { EnvironmentConfig } from '../config/config.ts'
+import { loadAssets, type OwnAsset } from '../console/asset-files.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { formsOnly } from '../console/forms.ts'
 import { createRenderPage, type Place } from '../console/layout.tsx'
 import { answerMistakes } from '../console/mistakes.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
+import { shared } from '../console/shared.ts'
 import {
   limitForms,
   limitPages,
@@ -26,24 +28,37 @@ import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
+import { environmentCss } from '../portal-links/theme.ts'
 import { addReplayPages, type ReplayPages } from '../replays/replay.pages.tsx'
 import { addSignInRoutes, type SignInOptions } from '../sessions/sign-in.pages.tsx'
 import { addTenantPages, type TenantPages } from '../tenants/tenant.pages.tsx'
 
+const at = (path: string) => `${CONSOLE_PATH}/${path}`
+
 const PLACES: readonly Place[] = [
-  { name: 'Overview', path: CONSOLE_PATH },
-  { name: 'Live', path: `${CONSOLE_PATH}/live` },
-  { name: 'Deliveries', path: `${CONSOLE_PATH}/deliveries` },
-  { name: 'Events', path: `${CONSOLE_PATH}/events` },
-  { name: 'Endpoints', path: `${CONSOLE_PATH}/endpoints` },
-  { name: 'Tenants', path: `${CONSOLE_PATH}/tenants` },
-  { name: 'Event types', path: `${CONSOLE_PATH}/event-types` },
-  { name: 'Replays', path: `${CONSOLE_PATH}/replays` },
-  { name: 'Keys', path: `${CONSOLE_PATH}/keys`, scope: 'admin' },
-  { name: 'Audit log', path: `${CONSOLE_PATH}/audit` },
-  { name: 'Settings', path: `${CONSOLE_PATH}/settings` },
-  { name: 'Doctor', path: `${CONSOLE_PATH}/doctor` },
+  { name: 'Home', path: CONSOLE_PATH, icon: 'home', isMain: true },
+  {
+    name: 'Deliveries',
+    path: at('deliveries'),
+    icon: 'delivery',
+    group: 'Operate',
+    isMain: true,
+  },
+  { name: 'Events', path: at('events'), icon: 'event', group: 'Operate', isMain: true },
+  { name: 'Live', path: at('live'), icon: 'live', group: 'Operate' },
+  { name: 'Tenants', path: at('tenants'), icon: 'tenant', group: 'Customers' },
+  { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', group: 'Customers', isMain: true },
+  { name: 'Event types', path: at('event-types'), icon: 'type', group: 'Catalogue' },
+  { name: 'Replays', path: at('replays'), icon: 'replay', group: 'Recover' },
+  { name: 'Keys', path: at('keys'), icon: 'key', group: 'Admin', scope: 'admin' },
+  { name: 'Audit log', path: at('audit'), icon: 'audit', group: 'Admin' },
+  { name: 'Settings', path: at('settings'), icon: 'settings', group: 'Admin' },
+  { name: 'Doctor', path: at('doctor'), icon: 'doctor', group: 'Admin' },
+  { name: 'API docs', path: '/docs', icon: 'docs', group: 'Admin' },
 ]
+
+/** The number beside the navigation is read once in this time, however many pages are opened. */
+const TROUBLE_FRESH_MS = 10_000
 
 type Pages = OverviewPages &
   (LivePages & DeliveryListPages & DeliveryPages & EventPages & EndpointListPages & EndpointPages) &
@@ -52,6 +67,7 @@ type Pages = OverviewPages &
 
 /** What its pages need. Lists are of every tenant: anyone who signs in is an operator. */
 export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
+  environment: EnvironmentConfig
   /** Of heavy pages; null = all at once. */
   pageSemaphore: FairSemaphore | null
   /** Counts a form as a request of its key. */
@@ -61,7 +77,8 @@ export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
 export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   const app = new Hono<PageEnv>()
-  const assets = loadAssets(`${CONSOLE_PATH}/assets`)
+  const { environment, lists } = options
+  const assets = loadAssets(`${CONSOLE_PATH}/assets`, coloursOf(environment))
   const render = createRenderPage({
     assets,
     product: 'Postrider',
@@ -69,6 +86,11 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
     home: CONSOLE_PATH,
     places: PLACES,
     signOut: `${CONSOLE_PATH}/sign-out`,
+    environment: environment.name,
+    trouble: {
+      path: CONSOLE_PATH,
+      count: shared(TROUBLE_FRESH_MS, async () => (await lists.endpoints.troubled()).length),
+    },
   })
   const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
 
@@ -96,4 +118,10 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addSettingsPages(app, pages)
   answerMistakes(app, pages)
   return app
+}
+
+function coloursOf({ colour }: EnvironmentConfig): OwnAsset[] {
+  if (colour === undefined) return []
+  const bytes = Buffer.from(environmentCss(colour))
+  return [{ name: 'theme.css', type: 'text/css; charset=utf-8', bytes }]
 }

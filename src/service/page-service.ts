@@ -83,6 +83,7 @@ function consoleOptions(
     ...shared,
     sessions: createSessions({ database, apiKeys: shared.apiKeys }),
     settings: config.settings,
+    environment: config.environment,
     check: () => findViolations(pools.pages, CHECKED),
     ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
     backlogOf: createBacklog({ database }),

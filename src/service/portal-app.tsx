@@ -19,11 +19,13 @@ import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { themeCss } from '../portal-links/theme.ts'
 
+const at = (path: string) => `${PORTAL_PATH}/${path}`
+
 const PLACES: readonly Place[] = [
-  { name: 'Endpoints', path: `${PORTAL_PATH}/endpoints` },
-  { name: 'Deliveries', path: `${PORTAL_PATH}/deliveries` },
-  { name: 'Live', path: `${PORTAL_PATH}/live` },
-  { name: 'Event types', path: `${PORTAL_PATH}/event-types` },
+  { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', isMain: true },
+  { name: 'Deliveries', path: at('deliveries'), icon: 'delivery', isMain: true },
+  { name: 'Live', path: at('live'), icon: 'live', isMain: true },
+  { name: 'Event types', path: at('event-types'), icon: 'type', isMain: true },
 ]
 
 type Pages = EnterOptions &

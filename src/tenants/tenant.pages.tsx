@@ -54,8 +54,12 @@ export function addTenantPages(app: Hono<PageEnv>, pages: TenantPages): void {
 type C = Context<PageEnv>
 
 /** Where somebody is led who asks for a tenant by its key. */
-export function TenantLink({ of: key }: { of: string }) {
-  return <a href={pathOf(key)}>{key}</a>
+export function TenantLink({ of: key, name = key }: { of: string; name?: string }) {
+  return (
+    <a href={pathOf(key)} title={key}>
+      {name}
+    </a>
+  )
 }
 
 async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {

@@ -1,18 +1,104 @@
-// What pages do in the browser next to htmx: copy, local times, countdowns, charts. Without it they all work.
+// What pages do in the browser next to htmx: times, countdowns, charts, keys, copy. Without it they all work.
 ;(() => {
-  const pad = (number) => String(number).padStart(2, '0')
-  const dateOf = (at) => `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`
-  const timeOf = (at) => `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`
+  const root = document.documentElement
+  const all = (selector, within = document) => within.querySelectorAll(selector)
 
-  /** Adds the time of the viewer's own zone before that in UTC. */
-  function localise(time) {
+  // How pages look: attributes of the page, which the server writes from a cookie.
+
+  const DISPLAY = ['theme', 'zone', 'times', 'density']
+  const YEAR_SECONDS = 31_536_000
+
+  function onDisplay({ dataset, value, selectedIndex }) {
+    if (selectedIndex === 0) delete root.dataset[dataset.display]
+    else root.dataset[dataset.display] = value
+    const words = DISPLAY.map((name) => root.dataset[name]).filter(Boolean)
+    const path = location.pathname.split('/')[1]
+    // biome-ignore lint/suspicious/noDocumentCookie: the cookie store is missing where pages are not served over https
+    document.cookie = `postrider_display=${words.join('.')};path=/${path};max-age=${YEAR_SECONDS};samesite=lax`
+    enhance()
+    for (const field of all('[data-utc]')) showInZone(field)
+    for (const element of all('[data-chart]')) plots.get(element)?.redraw()
+  }
+
+  // Times: one zone for tables, filters and charts.
+
+  const pad = (number) => String(number).padStart(2, '0')
+  const isUtc = () => root.dataset.zone === 'utc'
+
+  /** The same time, of which the UTC parts are those of the chosen zone. */
+  const inZone = (at, utc = isUtc()) =>
+    utc ? at : new Date(at.getTime() - at.getTimezoneOffset() * 60_000)
+  const exact = (at, utc) => inZone(at, utc).toISOString().slice(0, 19).replace('T', ' ')
+  const clock = (at) => exact(at).slice(11)
+
+  function zoneOf(at) {
+    const minutes = -at.getTimezoneOffset()
+    const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60]
+    return `UTC${minutes < 0 ? '−' : '+'}${hours}${rest ? `:${pad(rest)}` : ''}`
+  }
+
+  const dayOf = (at) =>
+    inZone(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+
+  function relative(at) {
+    const seconds = Math.round((Date.now() - at.getTime()) / 1000)
+    const [size, isPast] = [Math.abs(seconds), seconds >= 0]
+    const say = (text) => (isPast ? `${text} ago` : `in ${text}`)
+    if (size < 5) return 'just now'
+    if (size < 60) return say(`${size} s`)
+    if (size < 3600) return say(`${Math.floor(size / 60)} min`)
+    if (size < 86_400) return say(`${Math.floor(size / 3600)} h`)
+    if (size < 7 * 86_400) return say(`${Math.floor(size / 86_400)} d`)
+    const year = inZone(at).getUTCFullYear()
+    return year === inZone(new Date()).getUTCFullYear() ? dayOf(at) : `${dayOf(at)} ${year}`
+  }
+
+  function brief(at) {
+    const isToday = exact(at).slice(0, 10) === exact(new Date()).slice(0, 10)
+    return isToday ? clock(at) : `${dayOf(at)} ${clock(at)}`
+  }
+
+  /** Short in a table, with the exact time beside it where there is room. */
+  function showTime(time) {
     const at = new Date(time.dateTime)
-    const utc = at.toISOString()
-    const isSameDay = dateOf(at) === utc.slice(0, 10)
-    const small = document.createElement('span')
-    small.className = 'utc'
-    small.textContent = `${isSameDay ? '' : `${utc.slice(0, 10)} `}${utc.slice(11, 19)} UTC`
-    time.replaceChildren(`${dateOf(at)} ${timeOf(at)} `, small)
+    const isExact = root.dataset.times === 'exact'
+    const zone = isUtc() ? 'UTC' : zoneOf(at)
+    time.title = `${exact(at, false)} (${zoneOf(at)})\n${exact(at, true)} UTC`
+    if (time.closest('dd, h1, h3, p, .notice')) {
+      const text = `${exact(at)} ${zone} · ${relative(at)}`
+      if (time.textContent !== text) time.textContent = text
+      return
+    }
+    const text = isExact ? brief(at) : relative(at)
+    if (time.textContent !== text) time.textContent = text
+  }
+
+  /** A filter's time is UTC in the address, so that it means one time to everybody, and shown in the zone. */
+  function showInZone(field) {
+    const { hidden } = field
+    const label = document.querySelector(`label[for="${field.id}"]`)
+    if (label) {
+      label.dataset.text ??= label.textContent.replace(/ \(UTC\)$/, '')
+      label.textContent = `${label.dataset.text} (${isUtc() ? 'UTC' : zoneOf(new Date())})`
+    }
+    const at = new Date(`${hidden.value}Z`)
+    field.value = hidden.value && !Number.isNaN(at.getTime()) ? exact(at).replace(' ', 'T') : ''
+  }
+
+  function followZone(field) {
+    if (field.hidden) return
+    const hidden = document.createElement('input')
+    Object.assign(hidden, { type: 'hidden', name: field.name, value: field.value })
+    // A property of its own: an element that is hidden would not be shown.
+    Object.defineProperty(field, 'hidden', { value: hidden })
+    field.removeAttribute('name')
+    field.step = 1
+    field.after(hidden)
+    field.addEventListener('change', () => {
+      const at = isUtc() ? new Date(`${field.value}Z`) : new Date(field.value)
+      hidden.value = Number.isNaN(at.getTime()) ? '' : exact(at, true).replace(' ', 'T')
+    })
+    showInZone(field)
   }
 
   function countDown(element) {
@@ -47,38 +133,59 @@
   }
 
   async function onCopy(button) {
-    const before = button.textContent
     try {
       await copy(button.dataset.copy)
-      button.textContent = 'Copied'
+      button.classList.add('done')
       say('Copied')
     } catch {
-      button.textContent = 'Not copied'
-      say('The browser did not let it be copied')
+      say('The browser did not allow copying')
     }
-    setTimeout(() => {
-      button.textContent = before
-    }, 1500)
+    setTimeout(() => button.classList.remove('done'), 1500)
+  }
+
+  // Columns of lists, as somebody has chosen them.
+
+  const columnsOf = (name) => JSON.parse(localStorage.getItem(`postrider.columns.${name}`) ?? '{}')
+
+  function showColumns(name) {
+    for (const [column, isShown] of Object.entries(columnsOf(name))) {
+      for (const cell of all(`[data-columns="${name}"] [data-column="${column}"]`))
+        cell.hidden = !isShown
+      for (const box of all(`[data-list="${name}"][data-shows="${column}"]`)) box.checked = isShown
+    }
+  }
+
+  function onColumn({ dataset: { list, shows }, checked }) {
+    const chosen = { ...columnsOf(list), [shows]: checked }
+    localStorage.setItem(`postrider.columns.${list}`, JSON.stringify(chosen))
+    showColumns(list)
+  }
+
+  /** Canvas knows no variables, nor colours that depend on the theme. */
+  function colourOf(element, name) {
+    const { style } = element
+    style.color = `var(${name})`
+    const { color } = getComputedStyle(element)
+    style.color = ''
+    return color
   }
 
   const CHART_HEIGHT = 220
   const plots = new WeakMap()
-
-  const hourOf = (seconds) => timeOf(new Date(seconds * 1000)).slice(0, 5)
 
   /** Draws a chart, or gives the drawn one its new figures. */
   function draw(element) {
     const { series, data } = JSON.parse(element.dataset.chart)
     const plot = plots.get(element)
     if (plot) return plot.setData(data)
-    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name)
+    const colour = (name) => colourOf(element, name)
     const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line'), width: 1 } }
     const made = new uPlot(
       {
         width: Math.max(element.clientWidth, 200),
         height: CHART_HEIGHT,
         series: [
-          { label: 'time', value: (_, at) => (at == null ? '–' : timeOf(new Date(at * 1000))) },
+          { label: 'time', value: (_, at) => (at == null ? '–' : clock(new Date(at * 1000))) },
           ...series.map(({ label, unit, tone }) => ({
             label,
             stroke: colour(`--${tone}`),
@@ -87,7 +194,10 @@
           })),
         ],
         axes: [
-          { ...axis, values: (_, all) => all.map(hourOf) },
+          {
+            ...axis,
+            values: (_, seconds) => seconds.map((at) => clock(new Date(at * 1000)).slice(0, 5)),
+          },
           { ...axis, size: 60 },
         ],
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
@@ -102,29 +212,93 @@
   }
 
   function enhance() {
-    for (const time of document.querySelectorAll('time[data-time]:not(:has(.utc))')) localise(time)
-    for (const element of document.querySelectorAll('[data-countdown]')) countDown(element)
-    if (window.uPlot) for (const element of document.querySelectorAll('[data-chart]')) draw(element)
+    for (const time of all('time[data-time]')) showTime(time)
+    for (const element of all('[data-countdown]')) countDown(element)
+    for (const field of all('input[data-utc]')) followZone(field)
+    for (const table of all('[data-columns]')) showColumns(table.dataset.columns)
+    if (window.uPlot) for (const element of all('[data-chart]')) draw(element)
   }
 
-  document.addEventListener('click', (event) => {
-    const button = event.target.closest?.('button[data-copy]')
-    if (button) void onCopy(button)
+  // Keys: rows by j and k, a field to search by /, help by ?.
+
+  const isTyping = ({ target }) => target.closest?.('input, select, textarea, [contenteditable]')
+
+  function moveRow(step) {
+    const leads = [...all('.list .lead')]
+    const at = leads.indexOf(document.activeElement?.closest('tr')?.querySelector('.lead'))
+    const next = leads[at === -1 ? 0 : Math.min(Math.max(at + step, 0), leads.length - 1)]
+    next?.focus()
+    next?.closest('tr').scrollIntoView({ block: 'nearest' })
+  }
+
+  const KEYS = {
+    j: () => moveRow(1),
+    k: () => moveRow(-1),
+    '/': () => document.querySelector('[data-search], input[name=search]')?.focus(),
+    '?': () => document.getElementById('keys')?.showModal(),
+  }
+
+  function onKey(event) {
+    const { key, ctrlKey, metaKey, altKey } = event
+    if (ctrlKey || metaKey || altKey || isTyping(event)) return
+    if (document.querySelector('dialog:modal') || !KEYS[key]) return
+    event.preventDefault()
+    KEYS[key]()
+  }
+
+  // Forms.
+
+  /** A form that is on its way is not sent a second time. */
+  function onSubmit(event) {
+    const { target: form, submitter } = event
+    if (form.method === 'dialog') return
+    if (form.method === 'get') {
+      // Empty filters would make long addresses.
+      for (const field of form.elements) if (field.value === '') field.disabled = true
+      return
+    }
+    if (form.dataset.sent) return event.preventDefault()
+    form.dataset.sent = 'yes'
+    submitter?.setAttribute('aria-busy', 'true')
+  }
+
+  /** Back in history finds forms as they were left. */
+  function resetForms() {
+    for (const field of all('form[method=get] :disabled')) field.disabled = false
+    for (const form of all('form[data-sent]')) delete form.dataset.sent
+    for (const button of all('button[aria-busy]')) button.removeAttribute('aria-busy')
+  }
+
+  // Browsers open and close dialogs themselves; those before 2025 need help.
+  const opensDialogs = 'command' in HTMLButtonElement.prototype
+
+  function onClick({ target }) {
+    const button = target.closest?.('button')
+    if (button?.dataset.copy !== undefined) return void onCopy(button)
+    if (opensDialogs || !button?.getAttribute('commandfor')) return
+    const dialog = document.getElementById(button.getAttribute('commandfor'))
+    if (button.getAttribute('command') === 'close') dialog.close()
+    else dialog.showModal()
+  }
+
+  document.addEventListener('click', onClick)
+  document.addEventListener('keydown', onKey)
+  document.addEventListener('submit', onSubmit)
+  document.addEventListener('change', ({ target }) => {
+    if (target.dataset.display) onDisplay(target)
+    if (target.dataset.shows) onColumn(target)
   })
-  // Empty filters would make long addresses.
-  document.addEventListener('submit', (event) => {
-    if (event.target.method !== 'get') return
-    for (const field of event.target.elements) if (field.value === '') field.disabled = true
-  })
-  // Back in history finds the form as it was left, with what was disabled above.
-  window.addEventListener('pageshow', () => {
-    for (const field of document.querySelectorAll('form[method=get] :disabled'))
-      field.disabled = false
-  })
+  window.addEventListener('pageshow', resetForms)
   document.addEventListener('htmx:after:swap', enhance)
   setInterval(() => {
-    for (const element of document.querySelectorAll('[data-countdown]')) countDown(element)
+    for (const element of all('[data-countdown]')) countDown(element)
+    if (!document.hidden) for (const time of all('time[data-time]')) showTime(time)
   }, 1000)
+  // A form that was refused opens again, above the page as it was.
+  for (const dialog of all('dialog[open]')) {
+    dialog.close()
+    dialog.showModal()
+  }
   enhance()
-  globalThis.postrider = { enhance, localise, say }
+  globalThis.postrider = { enhance, say }
 })()

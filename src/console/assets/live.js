@@ -18,7 +18,7 @@
   function show(data) {
     empty.hidden = true
     rows.insertAdjacentHTML('afterbegin', data)
-    for (const time of rows.firstElementChild.querySelectorAll('time')) postrider.localise(time)
+    postrider.enhance()
     while (rows.childElementCount > ROWS_MAX) rows.lastElementChild.remove()
   }
 

@@ -1,0 +1,144 @@
+import type { Child } from 'hono/jsx'
+import { Icon } from './icons.tsx'
+
+export interface Column<Row> {
+  /** Under which the browser remembers whether it is shown. */
+  name: string
+  label: string
+  cell(row: Row): Child
+  /** `main` leads where the row leads, and is the title of its card on a phone. */
+  kind?: 'main' | 'number'
+  /** Shown only after somebody has chosen it. */
+  isExtra?: boolean
+  /** Where a click on its head leads, and how the rows are sorted by it now. */
+  sort?: Sort | undefined
+}
+
+interface Sort {
+  href: string
+  now: 'ascending' | 'descending' | null
+}
+
+interface DataTableProps<Row> {
+  /** Under which the browser remembers the choice of columns. */
+  name: string
+  label: string
+  columns: readonly Column<Row>[]
+  rows: readonly Row[]
+  hrefOf(row: Row): string
+  id?: string
+  /** Where a script finds more rows. */
+  source?: string
+}
+
+/**
+ * A list: a line a row that leads somewhere as a whole, and a card a row on a phone. The columns can be chosen by
+ * a `ColumnMenu` of the same name.
+ */
+export function DataTable<Row>(props: DataTableProps<Row>) {
+  const { name, label, columns, rows, hrefOf, id, source } = props
+  return (
+    <section class="scroll" tabindex={0} aria-label={label}>
+      <table class="list" id={id} data-columns={name} data-source={source}>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <Head column={column} />
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <DataRow row={row} columns={columns} href={hrefOf(row)} />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+function Head<Row>({ column }: { column: Column<Row> }) {
+  const { name, label, kind, isExtra = false, sort } = column
+  return (
+    <th
+      scope="col"
+      class={kind}
+      data-column={name}
+      hidden={isExtra}
+      aria-sort={sort?.now ?? undefined}
+    >
+      {sort ? (
+        <a href={sort.href}>
+          {label} {sort.now && (sort.now === 'ascending' ? '↑' : '↓')}
+        </a>
+      ) : (
+        label
+      )}
+    </th>
+  )
+}
+
+/** One of its rows; a stream sends them one by one. */
+export function DataRow<Row>(props: {
+  row: Row
+  columns: readonly Column<Row>[]
+  href: string
+  isFresh?: boolean
+}) {
+  const { row, columns, href, isFresh = false } = props
+  return (
+    <tr class={isFresh ? 'fresh' : undefined}>
+      {columns.map(({ name, label, kind, isExtra = false, cell }) => (
+        <td
+          class={kind}
+          data-column={name}
+          data-label={kind === 'main' ? undefined : label}
+          hidden={isExtra}
+        >
+          {kind === 'main' ? (
+            <a class="lead" href={href}>
+              {cell(row)}
+            </a>
+          ) : (
+            cell(row)
+          )}
+        </td>
+      ))}
+    </tr>
+  )
+}
+
+/** Which columns a list shows; by script, which remembers it. */
+export function ColumnMenu<Row>({
+  name,
+  columns,
+}: {
+  name: string
+  columns: readonly Column<Row>[]
+}) {
+  const id = `columns-${name}`
+  return (
+    <>
+      <button type="button" class="quiet" popovertarget={id} title="Columns">
+        <Icon of="columns" />
+        <span class="hidden">Columns</span>
+      </button>
+      <div id={id} class="popover" popover="auto">
+        <h2>Columns</h2>
+        {columns
+          .filter(({ kind }) => kind !== 'main')
+          .map((column) => (
+            <label class="check">
+              <input
+                type="checkbox"
+                data-list={name}
+                data-shows={column.name}
+                checked={!column.isExtra}
+              />
+              {column.label}
+            </label>
+          ))}
+      </div>
+    </>
+  )
+}
