@@ -199,8 +199,8 @@ function KeyTable({ keys }: { keys: readonly ApiKey[] }) {
               <Confirm
                 label={`Revoke ${key.name}`}
                 action={`${PATH}/${key.id}/revoke`}
-                question="Refuse it from now on? That cannot be undone."
-                yes="Yes, revoke it"
+                question="Requests with this key are refused from now on. This cannot be undone."
+                yes="Revoke key"
                 isDangerous
               />
             )}

@@ -1,10 +1,11 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
+import { type Column, ColumnMenu, DataRow, DataTable } from '../console/data-table.tsx'
 import { type Choice, type FormState, SelectField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm } from '../console/list-parts.tsx'
-import { Badge, Command, Id, Table, Time } from '../console/parts.tsx'
+import { Badge, Command, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import type { Area, PageEnv, SessionCookie } from '../console/viewer.ts'
 import {
   ClassFilter,
@@ -31,8 +32,8 @@ const RETRY_AFTER_SECONDS = '5'
 
 const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')
 const OUTCOME_CHOICES: readonly Choice[] = [
-  ['', 'Any'],
-  ...ENDS.map((word): Choice => [word, word]),
+  ['', 'Any outcome'],
+  ...ENDS.map((word): Choice => [word, stateLabel(word)]),
 ]
 const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 
@@ -58,8 +59,11 @@ async function showPage(c: Context<PageEnv>, { area, render, tenants }: LivePage
     c,
     { title: 'Live', at: `/${area}/live`, status: filters ? 200 : 422, isLive: true },
     <>
-      <h1>Live</h1>
-      <LiveFilters form={form} area={area} />
+      <div class="head">
+        <h1>Live</h1>
+        <LiveFilters form={form} area={area} />
+        <ColumnMenu name="live" columns={columnsOf(area)} />
+      </div>
       {filters && <View form={form} area={area} />}
     </>,
   )
@@ -93,19 +97,26 @@ const wantedBy = (c: Context<PageEnv>, filters: Filters) => ({
 
 function LiveFilters({ form, area }: { form: FormState; area: Area }) {
   return (
-    <FilterForm action={`/${area}/live`} form={form}>
+    <FilterForm
+      action={`/${area}/live`}
+      form={form}
+      moreNames={['endpoint', 'class', 'reason']}
+      more={
+        <>
+          <EndpointFilter form={form} />
+          <ClassFilter form={form} />
+          <ReasonFilter form={form} />
+        </>
+      }
+    >
       {area === 'console' && <TenantFilter form={form} />}
       <TypeFilter form={form} />
-      <EndpointFilter form={form} />
       <SelectField form={form} name="outcome" label="Outcome" choices={OUTCOME_CHOICES} />
-      <ClassFilter form={form} />
-      <ReasonFilter form={form} />
     </FilterForm>
   )
 }
 
 function View({ form, area }: { form: FormState; area: Area }) {
-  const tenant = area === 'console' ? ['Tenant'] : []
   const { before: _, ...values } = form.values
   return (
     <>
@@ -123,12 +134,12 @@ function View({ form, area }: { form: FormState; area: Area }) {
       <noscript>
         <p>This page needs JavaScript. The list of deliveries does not.</p>
       </noscript>
-      <Table
+      <DataTable
+        name="live"
         label="Attempts as they end"
-        head={[
-          ...['Ended', 'Outcome', 'Type', ...tenant],
-          ...['Endpoint', 'Took', 'Attempt', 'Delivery'],
-        ]}
+        columns={columnsOf(area)}
+        rows={[]}
+        hrefOf={hrefOf(area)}
         id="live"
         source={urlWith(`/${area}/live/stream`, values)}
       />
@@ -149,37 +160,60 @@ function View({ form, area }: { form: FormState; area: Area }) {
   )
 }
 
+/** A row of the table, with the names that its attempt has not. */
+interface Row extends LiveMessage {
+  tenantKey: string
+  url: string
+}
+
+const hrefOf =
+  (area: Area) =>
+  ({ delivery }: Row): string =>
+    `/${area}/deliveries/${delivery.id}`
+
+const columnsOf = (area: Area): Column<Row>[] => [
+  {
+    name: 'type',
+    label: 'Event type',
+    kind: 'main',
+    cell: ({ event }) => event?.type ?? <span class="muted">event erased</span>,
+  },
+  { name: 'outcome', label: 'Outcome', cell: OutcomeCell },
+  ...(area === 'console'
+    ? [{ name: 'tenant', label: 'Tenant', cell: ({ tenantKey }) => tenantKey } as Column<Row>]
+    : []),
+  {
+    name: 'endpoint',
+    label: 'Endpoint',
+    cell: ({ url, attempt }) => (
+      <EndpointName url={url} href={`/${area}/endpoints/${attempt.endpoint_id}`} />
+    ),
+  },
+  {
+    name: 'took',
+    label: 'Took',
+    kind: 'number',
+    cell: ({ attempt: { duration_ms: ms } }) => (ms === null ? '–' : spanOf(ms)),
+  },
+  { name: 'tries', label: 'Try', kind: 'number', cell: ({ attempt }) => attempt.number },
+  { name: 'ended', label: 'Ended', cell: ({ attempt }) => <Time at={attempt.finished_at} /> },
+]
+
+const OutcomeCell = ({ attempt: { outcome, status_code: status, reason } }: Row) => (
+  <>
+    <Badge of={outcome} /> {status !== null && `HTTP ${status}`}
+    {status === null && reason !== null && labelOf(reason)}
+  </>
+)
+
 /** A row of the table, as text: it goes through the stream. */
-async function rowOf(
-  { attempt, delivery, event }: LiveMessage,
-  names: Names,
-  area: Area,
-): Promise<string> {
+async function rowOf(message: LiveMessage, names: Names, area: Area): Promise<string> {
+  const { attempt } = message
   const [tenantKey, url] = await Promise.all([
     names.tenantKey(attempt.tenant_id),
     names.endpointUrl(attempt.endpoint_id),
   ])
-  const { outcome, status_code: status, reason, duration_ms: ms, number } = attempt
-  const row = (
-    <tr class="fresh">
-      <td>
-        <Time at={attempt.finished_at} />
-      </td>
-      <td>
-        <Badge of={outcome} /> {status !== null && `HTTP ${status}`}
-        {status === null && reason !== null && <div>{labelOf(reason)}</div>}
-      </td>
-      <td>{event?.type ?? <span class="muted">erased</span>}</td>
-      {area === 'console' && <td>{tenantKey}</td>}
-      <td class="url">
-        <a href={`/${area}/endpoints/${attempt.endpoint_id}`}>{url}</a>
-      </td>
-      <td class="number">{ms === null ? '–' : spanOf(ms)}</td>
-      <td class="number">{number}</td>
-      <td>
-        <Id of={delivery.id} href={`/${area}/deliveries/${delivery.id}`} isShort />
-      </td>
-    </tr>
-  )
-  return showHiddenInHtml(String(await row))
+  const row = { ...message, tenantKey, url }
+  const line = <DataRow row={row} columns={columnsOf(area)} href={hrefOf(area)(row)} isFresh />
+  return showHiddenInHtml(String(await line))
 }

@@ -155,7 +155,8 @@ t.test('a field that another person has changed too is asked about, and kept', a
 t.test('two people who deprecate a type at the same time both get what they wanted', async (t) => {
   const { show, send } = await bundle()
   await send('/event-types', { name: 'old.type' })
-  const isDeprecated = async () => /Use again/.test((await show('/event-types/old.type')).text)
+  const isDeprecated = async () =>
+    /Restore event type/.test((await show('/event-types/old.type')).text)
   for (const [operation, wanted] of [
     ['deprecate', true],
     ['deprecate', true],
@@ -185,7 +186,7 @@ t.test('what a form names and nobody finds is said in the form', async (t) => {
   t.match(unknown, { status: 422, text: /id="mistake-tenant">There is no such tenant/ })
   const long = 'x'.repeat(300)
   const renamed = await send(`/tenants/${tenant.key}/name`, { name: long })
-  t.match(renamed, { status: 422, text: /<details class="confirm" open/ })
+  t.match(renamed, { status: 422, text: /<dialog[^>]* open/ })
   t.match(renamed.text, `value="${long}"`)
   t.match(renamed.text, /id="mistake-name"/)
 })
@@ -223,12 +224,12 @@ t.test('what is done to an endpoint, and that it stands in the audit log', async
     t.equal(status, 303, action)
     return (await show((headers.get('location') ?? '').replace('/console', ''))).text
   }
-  t.match(await isSaid('pause'), 'It is paused')
-  t.match(await isSaid('resume'), 'It is back in service')
+  t.match(await isSaid('pause'), 'Endpoint paused')
+  t.match(await isSaid('resume'), 'Endpoint resumed')
   const secret = /whsec_[^"<]+/.exec((await send(`${path}/secret`, {})).text)?.[0]
-  t.match(await isSaid('rotate'), 'There is a new secret')
+  t.match(await isSaid('rotate'), 'Secret rotated')
   const after = (await send(`${path}/secret`, {})).text
-  t.match(after, 'signs as well until')
+  t.match(after, 'also signs until')
   t.ok(secret && after.includes(secret), 'the old one too')
   t.notMatch((await show(path)).text, 'whsec_', 'and it is shown when asked for only')
   await pool.query(
@@ -237,7 +238,7 @@ t.test('what is done to an endpoint, and that it stands in the audit log', async
   )
   t.match((await show(path)).text, 'Disabled because')
   const enabled = await isSaid('enable', { held: 'cancel' })
-  t.match(enabled, 'It is back in service')
+  t.match(enabled, 'Endpoint enabled')
   t.notMatch(enabled, 'while it was disabled')
   await pool.query(`select postrider.disable_endpoint($1, 'gone')`, [path.split('/').at(-1)])
   const link = /href="([^"]*mode=missed[^"]*)"/.exec(await isSaid('enable'))?.[1] ?? ''
@@ -264,7 +265,7 @@ t.test('a given secret comes with the endpoint, or by a rotation', async (t) => 
   const refused = await send(`${path}/rotate`, { secret: ' with blanks ', encoding: '' })
   t.match(refused, { status: 422, text: /id="mistake-secret">It begins or ends with a blank/ })
   t.match(refused.text, 'value=" with blanks "')
-  t.match(refused.text, /<details class="confirm" open/)
+  t.match(refused.text, /<dialog[^>]* open/)
   const weak = await send(`${path}/rotate`, { secret: '0'.repeat(20), encoding: 'hex' })
   t.match(weak.headers.get('location'), 'rotatedWithWarning')
   t.match(await shown(), /Weak: \d+ bits at most/)
@@ -319,7 +320,7 @@ t.test('a key is shown once, and takes its sessions along when it is revoked', a
   t.equal((await get('/console', { cookie: ann })).status, 200)
   const revoke = /action="\/console(\/keys\/[^"]+\/revoke)"/.exec((await show('/keys')).text)?.[1]
   t.equal((await send(revoke ?? '', {})).status, 303)
-  t.match((await show('/keys')).text, 'revoked')
+  t.match((await show('/keys')).text, 'Revoked')
 })
 
 t.test('settings are shown without what is secret', async (t) => {

@@ -27,7 +27,7 @@ else {
       if (new URL(request.url()).pathname === path) asked += 1
     })
     await page.goto(path)
-    const body = page.getByRole('region', { name: 'Body of every request' })
+    const body = page.getByRole('region', { name: 'Request body' })
     const answered = page.waitForResponse((response) => response.url().endsWith(path))
     await page.clock.runFor(2_000)
     await answered
@@ -35,7 +35,7 @@ else {
 
     await call('POST', `/api/tenants/acme/deliveries/${data[0].id}/cancel`)
     await page.clock.runFor(2_000)
-    await page.locator('#delivery .facts').getByText('cancelled', { exact: true }).waitFor()
+    await page.locator('#delivery .facts').getByText('Cancelled', { exact: true }).waitFor()
     t.match(await body.textContent(), 'the body')
     const before = asked
     await page.clock.runFor(60_000)

@@ -60,10 +60,10 @@ t.test(
     const path = `/deliveries/${id}`
     const whole = await inConsole(path)
     t.match(whole.text, 'hx-trigger="every 2s"')
-    t.match(whole.text, 'aria-label="Body of every request"')
+    t.match(whole.text, 'aria-label="Request body"')
     const part = await inConsole(path, { 'hx-request': 'true' })
     t.match(part.text, 'id="delivery"')
-    t.notMatch(part.text, 'aria-label="Body of every request"')
+    t.notMatch(part.text, 'aria-label="Request body"')
     await end()
     const { text } = await inConsole(path)
     t.notMatch(text, 'hx-get')

@@ -37,8 +37,8 @@ import type { createSentBody, SentBody } from './sent-body.ts'
 
 /** What has just been done, by the word that stands in the address. */
 const SAID: Record<string, string> = {
-  retried: 'The next attempt is due now.',
-  cancelled: 'The delivery is cancelled; nothing more is sent.',
+  retried: 'Delivery retried. The next attempt is sent now.',
+  cancelled: 'Delivery cancelled. Nothing more is sent.',
 }
 
 /** Services work within the scope of the tenant that the delivery belongs to. */
@@ -151,17 +151,17 @@ function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
         action={`${path}/retry`}
         question={
           isOver
-            ? 'It is over. Send it again, with its schedule from the start?'
-            : 'Make the next attempt at once, whatever the schedule says?'
+            ? 'The delivery is finished. Its retry schedule restarts.'
+            : 'The next attempt is sent now instead of waiting for the schedule.'
         }
-        yes="Yes, retry now"
+        yes="Retry delivery"
       />
       {!isOver && (
         <Confirm
           label="Cancel"
           action={`${path}/cancel`}
-          question="End it? Nothing more is sent, unless somebody retries it."
-          yes="Yes, cancel it"
+          question="No further attempt is sent. You can retry the delivery later."
+          yes="Cancel delivery"
           isDangerous
         />
       )}
@@ -209,8 +209,8 @@ function State({ area, delivery, tenant, type }: Shown) {
     ],
     ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
     ['Tenant', isOperator && <TenantLink of={tenant.key} />],
-    ['Made', <Time at={delivery.created_at} />],
-    ['Over', <Time at={delivery.finished_at} />],
+    ['Created', <Time at={delivery.created_at} />],
+    ['Finished', <Time at={delivery.finished_at} />],
   ]
   return <Facts of={facts} />
 }
@@ -218,14 +218,14 @@ function State({ area, delivery, tenant, type }: Shown) {
 function Next(delivery: Delivery) {
   const { held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
-  if (end !== null) return <>none, it is over</>
+  if (end !== null) return <>None – finished</>
   if (reason !== null) return <>none yet. {HELD_REASONS[reason]}</>
   return at === null ? <>–</> : <Countdown to={at} />
 }
 
 function Timeline({ area, delivery, path }: Shown) {
   const { attempts } = delivery
-  if (attempts.length === 0) return <p>None has been made yet.</p>
+  if (attempts.length === 0) return <p>No attempt yet.</p>
   return (
     <ol class="timeline">
       {attempts.map((attempt, index) => (
@@ -279,7 +279,7 @@ function Verification({ delivery, body }: Shown & { body: string }) {
   const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
   return (
     <>
-      <h2>Verify the signature by hand</h2>
+      <h2>Verify the signature</h2>
       <p>
         {last ? (
           <>
@@ -287,7 +287,7 @@ function Verification({ delivery, body }: Shown & { body: string }) {
             <code>webhook-signature: {headers['webhook-signature'] ?? '(not kept)'}</code>.
           </>
         ) : (
-          <>No request has been sent yet; put its timestamp in.</>
+          <>Not sent yet. Insert the timestamp from the request.</>
         )}{' '}
         The command prints one of the signatures in it if the secret is right.
       </p>
@@ -301,19 +301,19 @@ function RequestBody({ type, body, path }: Shown) {
   if (body === null) {
     return (
       <>
-        <h2>Body of every request</h2>
+        <h2>Request body</h2>
         <p>{type === null ? 'The event is gone, and what was sent with it.' : `${ERASED}.`}</p>
       </>
     )
   }
   return (
     <>
-      <h2>Body of every request</h2>
+      <h2>Request body</h2>
       <p>
         {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
         <a href={`${path}/body.json`}>body.json</a>, byte for byte as it was signed
       </p>
-      <Body of={body} label="Body of every request" whole={`${path}/body.json`} />
+      <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>
   )
 }

@@ -22,7 +22,7 @@ type Secrets = ReturnType<typeof presentSecrets>
 export function SecretNotice({ secrets }: { secrets: Secrets }) {
   return (
     <Notice tone="good">
-      <p>This secret signs:</p>
+      <p>Signing secret:</p>
       <SecretShown of={secrets} what="the secret" />
       {secrets.publicKey !== null && (
         <>
@@ -33,7 +33,7 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
       {secrets.expiring.map((secret) => (
         <>
           <p>
-            This one signs as well until <Time at={secret.expiresAt} />:
+            The previous secret also signs until <Time at={secret.expiresAt} />:
           </p>
           <SecretShown of={secret} what="the secret before" />
         </>
@@ -82,10 +82,10 @@ export function Actions({
         <button type="submit">Show secret</button>
       </form>
       <Confirm
-        label="Rotate secret"
+        label="Rotate"
         action={`${path}/rotate`}
-        question="Make a new secret? The old one signs as well for a day, so that receivers can change over."
-        yes="Yes, rotate it"
+        question="A new secret is created. The old one also signs for a day, so that receivers can change over."
+        yes="Rotate secret"
         isOpen={Object.keys(rotation.mistakes).length > 0}
       >
         <FormMistake form={rotation} />
@@ -95,8 +95,8 @@ export function Actions({
       <Confirm
         label="Delete"
         action={`${path}/delete`}
-        question="Delete it? Its open deliveries are cancelled. That cannot be undone."
-        yes="Yes, delete it"
+        question="Its open deliveries are cancelled. This cannot be undone."
+        yes="Delete endpoint"
         isDangerous
       />
     </div>
@@ -111,8 +111,8 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
         <Confirm
           label="Pause"
           action={`${path}/pause`}
-          question="Hold its deliveries until it is resumed?"
-          yes="Yes, pause it"
+          question="Deliveries are held until you resume the endpoint."
+          yes="Pause endpoint"
         />
       )
     case 'paused':
@@ -120,8 +120,8 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
         <Confirm
           label="Resume"
           action={`${path}/resume`}
-          question="Take it back into service, and deliver what was held?"
-          yes="Yes, resume it"
+          question="Held deliveries are sent."
+          yes="Resume endpoint"
         />
       )
     case 'disabled':
@@ -129,12 +129,12 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
         <Confirm
           label="Enable"
           action={`${path}/enable`}
-          question="Take it back into service?"
-          yes="Yes, enable it"
+          question="New events are sent to the endpoint again."
+          yes="Enable endpoint"
         >
           <label class="check">
-            <input type="checkbox" name="held" value="cancel" /> Cancel what was held, instead of
-            delivering it
+            <input type="checkbox" name="held" value="cancel" /> Cancel held deliveries instead of
+            sending them
           </label>
         </Confirm>
       )

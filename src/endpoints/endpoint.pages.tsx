@@ -29,17 +29,17 @@ const DAY_MINUTES = 1_440
 const STEP_MINUTES = 30
 
 const SAID: Record<string, string> = {
-  created: 'The endpoint is there. Show its secret to anyone who verifies the requests.',
-  changed: 'It is changed; events from now on are routed by it.',
-  paused: 'It is paused: events are still accepted for it, and held.',
-  resumed: 'It is back in service; what was held follows by itself.',
-  enabled: 'It is back in service.',
-  enabling: 'So much was held that not all of it is cancelled yet. Enable it again for the rest.',
-  rotated: 'There is a new secret; the old one signs as well until its overlap ends.',
-  createdWithWarning:
-    'The endpoint is there. Show its secret: there is something to know about it.',
+  created: 'Endpoint created. Copy the signing secret into your receiver.',
+  changed: 'Endpoint saved. New events are routed by it.',
+  paused: 'Endpoint paused. New deliveries are held.',
+  resumed: 'Endpoint resumed. Held deliveries are being sent.',
+  enabled: 'Endpoint enabled.',
+  enabling:
+    'Not all held deliveries are cancelled yet. Enable the endpoint again to cancel the rest.',
+  rotated: 'Secret rotated. The old one also signs until its overlap ends.',
+  createdWithWarning: 'Endpoint created. Show its secret: there is a warning about it.',
   rotatedWithWarning:
-    'There is a new secret; the old one signs as well until its overlap ends. Show it: there is something to know about it.',
+    'Secret rotated. The old one also signs until its overlap ends. Show the secret: there is a warning about it.',
 }
 
 /** Services work within the scope of the tenant that the endpoint belongs to. */

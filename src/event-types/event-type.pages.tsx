@@ -252,20 +252,20 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
       </form>
       <div class="actions">
         <Confirm
-          label={type.deprecated_at ? 'Use again' : 'Deprecate'}
+          label={type.deprecated_at ? 'Restore' : 'Deprecate'}
           action={`${pathOf(type.name)}/${type.deprecated_at ? 'restore' : 'deprecate'}`}
           question={
             type.deprecated_at
-              ? 'Tell receivers that they may rely on it again?'
-              : 'Tell receivers not to rely on it any more? It is delivered anyway.'
+              ? 'Receivers can rely on this event type again.'
+              : 'Receivers are told not to rely on this event type. Its events are still delivered.'
           }
-          yes="Yes"
+          yes={type.deprecated_at ? 'Restore event type' : 'Deprecate event type'}
         />
         <Confirm
-          label="Forget"
+          label="Delete"
           action={`${pathOf(type.name)}/forget`}
-          question="Forget description and schema? Its events stay."
-          yes="Yes, forget it"
+          question="Its description and schema are deleted. Its events stay."
+          yes="Delete event type"
           isDangerous
         />
       </div>
@@ -291,7 +291,7 @@ function Nothing({ area }: CataloguePages) {
         shell:
       </p>
       <Command>
-        {'scripts/postrider event-type create invoice.paid --description "An invoice was paid"'}
+        {'scripts/postrider event-type put invoice.paid --description "An invoice was paid"'}
       </Command>
     </Empty>
   )

@@ -304,8 +304,8 @@ function ReplayTable({ replays, mayAct }: { replays: readonly FoundReplay[]; may
               <Confirm
                 label="Cancel"
                 action={`${PATH}/${replay.id}/cancel`}
-                question="End it? What is due already is delivered."
-                yes="Yes, cancel it"
+                question="Deliveries that are already due are still sent. No more are added."
+                yes="Cancel replay"
                 isDangerous
               />
             )}

@@ -234,8 +234,8 @@ function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormSt
       <Confirm
         label="Rename"
         action={`${path}/name`}
-        question="What is it called from now on?"
-        yes="Rename"
+        question="The name is shown to operators and in the portal. The key stays."
+        yes="Rename tenant"
         isOpen={renaming !== undefined}
       >
         {renaming && <FormMistake form={renaming} />}
@@ -250,15 +250,15 @@ function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormSt
         <Confirm
           label="Resume"
           action={`${path}/resume`}
-          question="Take it back? What was held is delivered."
-          yes="Yes, resume it"
+          question="Its events are accepted again, and its held deliveries are sent."
+          yes="Resume tenant"
         />
       ) : (
         <Confirm
           label="Suspend"
           action={`${path}/suspend`}
-          question="Refuse what it publishes, and hold its deliveries, until it is resumed?"
-          yes="Yes, suspend it"
+          question="Its events are refused and its deliveries held until you resume it."
+          yes="Suspend tenant"
           isDangerous
         />
       )}

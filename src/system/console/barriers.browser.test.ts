@@ -111,15 +111,54 @@ else {
       t.strictSame(faults, [])
     })
 
-    t.test('times are those of the viewer’s own zone, with UTC next to them', async (t) => {
+    t.test('tables, filters and charts show one zone, the exact time is at hand', async (t) => {
       const { page, faults } = await openWindow(browser, url, { timezoneId: 'Asia/Kolkata' })
       await signIn(page, adminKey)
+      await page.goto('/console/deliveries?since=2026-01-31T09:30')
+      const time = page.locator('td time').first()
+      t.match(await time.textContent(), /ago|now/)
+      const at = new Date((await time.getAttribute('datetime')) ?? '')
+      const inIndia = new Date(at.getTime() + 5.5 * 3_600_000).toISOString()
+      const written = (iso: string) => iso.slice(0, 19).replace('T', ' ')
+      const title = (await time.getAttribute('title')) ?? ''
+      t.match(title, `${written(inIndia)} (UTC+5:30)`)
+      t.match(title, `${written(at.toISOString())} UTC`)
+
+      await page.locator('summary', { hasText: 'Filters' }).click()
+      const since = page.getByLabel('From (UTC+5:30)')
+      t.match(await since.inputValue(), '2026-01-31T15:00')
+      await since.fill('2026-01-31T16:00:00')
+      await page.getByRole('button', { name: 'Apply filters' }).click()
+      await page.waitForURL(/since=2026-01-31T10%3A30/)
+
+      await page.getByRole('button', { name: 'Display' }).click()
+      await page.getByLabel('Time zone').selectOption('UTC')
+      await page.getByLabel('Times in tables').selectOption('exact')
+      t.equal(await time.textContent(), at.toISOString().slice(11, 19))
+      await page.reload()
+      t.equal(await time.textContent(), at.toISOString().slice(11, 19), 'the choice is kept')
+      await page.locator('summary', { hasText: 'Filters' }).click()
+      t.match(await page.getByLabel('From (UTC)').inputValue(), '2026-01-31T10:30')
+      t.strictSame(faults, [])
+    })
+
+    t.test('buttons that destroy do not look like others', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.goto(
+        paths.find((path) => /endpoints\/[^/]+$/.test(path) && !/new/.test(path)) ?? '',
+      )
+      const styleOf = (selector: string, name: string) =>
+        page.evaluate<string>(
+          `getComputedStyle(document.querySelector(${JSON.stringify(selector)})).${name}`,
+        )
+      const plain = 'main .actions form button'
+      t.not(await styleOf('main .actions button.danger', 'color'), await styleOf(plain, 'color'))
       await page.goto('/console/tenants')
-      const time = page.locator('time').first()
-      const [text, at] = [await time.textContent(), await time.getAttribute('datetime')]
-      const local = new Date(new Date(at ?? '').getTime() + 5.5 * 3_600_000).toISOString()
-      t.match(text, local.slice(0, 19).replace('T', ' '))
-      t.match(text, `${at?.slice(11, 19)} UTC`)
+      t.not(
+        await styleOf('summary.button.primary', 'backgroundColor'),
+        await styleOf('body', 'backgroundColor'),
+      )
       t.strictSame(faults, [])
     })
 
@@ -127,9 +166,9 @@ else {
       const { page, faults } = await openWindow(browser, url, { javaScriptEnabled: false })
       await signIn(page, adminKey)
       await page.goto('/console/tenants/acme')
-      await page.locator('summary', { hasText: 'Rename' }).click()
-      await page.getByLabel('Name').fill('Acme')
       await page.getByRole('button', { name: 'Rename' }).click()
+      await page.getByRole('textbox', { name: 'Name' }).fill('Acme')
+      await page.getByRole('button', { name: 'Rename tenant' }).click()
       await page.getByRole('heading', { name: 'Acme' }).waitFor()
       t.match(await page.locator('time').first().textContent(), /UTC$/)
       t.strictSame(faults, [])
@@ -185,14 +224,14 @@ else {
       await page.keyboard.press('Enter')
       await tabTo(page, 'Cancel')
       await page.keyboard.press('Enter')
-      await tabTo(page, 'Yes, cancel it')
+      await tabTo(page, 'Cancel delivery')
       await page.keyboard.press('Enter')
-      await page.getByText('The delivery is cancelled').waitFor()
+      await page.getByText('Delivery cancelled').waitFor()
 
-      const copy = page.getByRole('button', { name: /^Copy id/ }).first()
+      const copy = page.getByRole('button', { name: /^Copy id/i }).first()
       await copy.focus()
       await page.keyboard.press('Enter')
-      await copy.getByText('Copied').waitFor()
+      await page.locator('#said').getByText('Copied').waitFor()
       const copied = await page.evaluate('navigator.clipboard.readText()')
       t.match(page.url(), String(copied))
       t.strictSame(faults, [])

@@ -41,7 +41,7 @@ else {
     await page.getByLabel('URL').fill(`${receiver.url}/hooks`)
     await page.getByLabel('Event types').fill('invoice.*')
     await press('Create endpoint')
-    await page.getByText('The endpoint is there.').waitFor()
+    await page.getByText('Endpoint created.').waitFor()
     await press('Send a test event')
     await page.getByText('The test event was delivered: HTTP 200').waitFor()
 
@@ -68,9 +68,9 @@ else {
       .waitFor()
 
     receiver.answerWith(() => 200)
-    await ask('Retry now', 'Yes, retry now')
-    await page.getByText('The next attempt is due now.').waitFor()
-    await page.locator('#delivery .facts').getByText('delivered', { exact: true }).waitFor()
+    await ask('Retry now', 'Retry delivery')
+    await page.getByText('Delivery retried.').waitFor()
+    await page.locator('#delivery .facts').getByText('Delivered', { exact: true }).waitFor()
     await page.getByRole('heading', { name: 'Attempt 3' }).waitFor()
     t.match(await page.locator('#delivery').textContent(), 'retried by a person')
 
