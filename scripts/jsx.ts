@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type LoadHookSync, type ResolveHookSync, registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { loadJsx } from '../src/console/load-jsx.ts'
+import '../src/testing/packed/load.ts'
 
 const FORMATS = new Set(['module', 'module-typescript'])
 

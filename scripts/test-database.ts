@@ -1,7 +1,11 @@
-/** Run by tap before all tests: starts the server that they share, and makes its template database. */
+/**
+ * Run by tap before all tests: starts the server that they share, makes its template database, and packs what
+ * their processes load.
+ */
+import { packPackages } from '../src/testing/packed/pack.ts'
 import { ensureTestServer, enter, exclusively } from '../src/testing/servers/postgres-server.ts'
 
 await exclusively(async () => {
   await enter(process.ppid)
-  await ensureTestServer()
+  await Promise.all([ensureTestServer(), packPackages()])
 })

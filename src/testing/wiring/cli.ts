@@ -10,6 +10,7 @@ import { describeVariables } from '../../config/config.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { TestLifetime } from './database.ts'
 
+const PACKED = join(import.meta.dirname, '..', 'packed', 'load.ts')
 const CLI = join(import.meta.dirname, '..', '..', 'cli.ts')
 /** Far above what a start takes on a busy machine, below tap's own limit, so its message is seen. */
 const OUTPUT_MS_MAX = 60_000
@@ -85,7 +86,7 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 /**
  * The command for a Node process as people start it. tap loads itself into every one that a test starts,
  * whatever environment is passed: it has its own way with signals then, and takes half as long again to start.
- * `env` drops that and becomes the program.
+ * `env` drops that and becomes the program. Its packages are those of tests, in fewer files.
  *
  * @example
  * spawn(...plainNode(program, '--seconds', '5'), { stdio: 'pipe' })
@@ -93,7 +94,10 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 export function plainNode(...args: string[]): [command: string, args: string[]] {
   const cache = process.env['NODE_COMPILE_CACHE']
   const compiled = cache ? [`NODE_COMPILE_CACHE=${cache}`] : []
-  return ['env', ['-u', 'NODE_OPTIONS', ...compiled, process.execPath, ...args]]
+  return [
+    'env',
+    ['-u', 'NODE_OPTIONS', ...compiled, process.execPath, `--import=${PACKED}`, ...args],
+  ]
 }
 
 /** A folder that is empty and nobody else's; an embedded Postgres under its own account may enter it. */
