@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { every, type Recurring } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Repaired } from '../operations/violations.ts'
+import { levelOf } from '../postgres/outage.ts'
 
 /** Work that lost its job waits for this, and for the five minutes that reconcile() spares what is young. */
 const INTERVAL_MS = 60_000
@@ -31,12 +32,12 @@ export function startReconciler({ pool, log }: { pool: Pool; log: Log }): Recurr
         const { rows } = await pool.query<Repaired>(sql)
         if (rows.length > 0) log.warn(countsOf(rows), event)
       } catch (error) {
-        log.warn({ err: error, duty: event }, 'reconciler.failed')
+        log[levelOf(error)]({ err: error, duty: event }, 'reconciler.failed')
       }
     }
   }
 
-  return every(INTERVAL_MS, round, (err) => log.warn({ err }, 'reconciler.failed'))
+  return every(INTERVAL_MS, round, (err) => log[levelOf(err)]({ err }, 'reconciler.failed'))
 }
 
 function countsOf(rows: Repaired[]): Record<string, number> {

@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg'
 import { every } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { beginDuty, endDuty } from '../postgres/duty.ts'
-import { isTimeout } from '../postgres/outage.ts'
+import { isTimeout, levelOf } from '../postgres/outage.ts'
 
 /** A day falls due once a day; an hour later is soon enough, and a run without work costs milliseconds. */
 const INTERVAL_MS = 3_600_000
@@ -64,7 +64,9 @@ export function startRetention(deps: { pool: Pool; retentionDays: number; log: L
     for (const { day, reason } of kept) deps.log.info({ day, reason }, 'retention.day_kept')
   }
 
-  const recurring = every(INTERVAL_MS, run, (err) => deps.log.warn({ err }, 'retention.failed'))
+  const recurring = every(INTERVAL_MS, run, (err) =>
+    deps.log[levelOf(err)]({ err }, 'retention.failed'),
+  )
   return {
     /** Resolves once the step under way has ended. Safe to call twice. */
     stop: async () => {

@@ -1,4 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { createMiddleware } from 'hono/factory'
+import { Problem } from '../problem.ts'
 import type { ApiEnv } from './authenticate.ts'
 import { json } from './responses.ts'
 
@@ -64,3 +66,20 @@ export async function withinTime(checking: Promise<Readiness>): Promise<Readines
     clearTimeout(timer)
   }
 }
+
+const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
+
+/**
+ * Refuses what would write while commits wait for a standby that does not answer. Each would wait as well, in a session
+ * of its own that stays on the server when the request is given up, until there are none left for anybody.
+ */
+export const refuseWhileCommitsWait = (doCommitsWait: () => boolean) =>
+  createMiddleware(async (c, next) => {
+    if (doCommitsWait() && !SAFE_METHODS.test(c.req.method)) {
+      throw new Problem('database_unavailable', {
+        detail: 'Commits wait for a standby that does not answer. Try again; nothing is lost.',
+        headers: { 'retry-after': '1' },
+      })
+    }
+    await next()
+  })

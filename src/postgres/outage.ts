@@ -53,6 +53,29 @@ export function isPassing(error: unknown): boolean {
   return isTrouble || isOutage(error) || isConflict(error)
 }
 
+/** Failures that are further apart belong to different outages. */
+const BETWEEN_OUTAGES_MS = 10_000
+
+/**
+ * Tells whether a failure is worth a line in the log: of an outage the first one is, the others say the same some
+ * hundred times a second.
+ */
+export function createOutageNews(): (error: unknown) => boolean {
+  let lastAt = Number.NEGATIVE_INFINITY
+  return (error) => {
+    if (asRecord(error).code !== UNAVAILABLE && !isOutage(error)) return true
+    const before = lastAt
+    lastAt = performance.now()
+    return lastAt - before > BETWEEN_OUTAGES_MS
+  }
+}
+
+/** How a duty tells its failure: an outage is told by the connections that it breaks, and each would say so each second. */
+export const levelOf = (error: unknown): 'debug' | 'warn' => (isOutage(error) ? 'debug' : 'warn')
+
+/** Of errors of our own, that say the same to somebody outside. */
+const UNAVAILABLE = 'database_unavailable'
+
 /**
  * Calls `run` until it succeeds, as long as its errors are of the kind that passes, for `forMs` at most. Only
  * for what may be done twice: a lost answer does not tell whether the statement was committed.

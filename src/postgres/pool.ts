@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { workBehindPooler } from './pooled-session.ts'
 import type { Database } from './schema.ts'
-import type { Servers } from './servers.ts'
+import { isStuck, type Servers } from './servers.ts'
 import { type Settings, setUpSession } from './session-settings.ts'
 
 /** Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. */
@@ -57,9 +57,10 @@ export type PoolOptions = {
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const { servers } = options
+  const clients = new Map<Connected, Dial>()
   const pool = new pg.Pool({
     connectionString: servers?.inUse().url ?? options.connectionString,
-    ...(servers?.isSeveral && { Client: dialling(servers) }),
+    Client: known(clients, servers),
     max: options.max,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_MS_MAX,
@@ -71,18 +72,31 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),
   })
   pool.on('error', () => undefined) // the listener of each client hears of it too
-  trackConnections(pool)
+  pool.on('connect', (client) => clients.set(client as Connected, 'done'))
+  clientsOf.set(pool, clients)
   servers?.onChange(() => cutConnections(pool))
+  servers?.onBack(() => cutStuckDials(clients))
   return pool
 }
 
-/** Clients that connect to the server in use at that moment. */
-function dialling(servers: Servers): typeof pg.Client {
+/** Since when it connects and is set up, by `performance.now()`, or that it has been. */
+type Dial = number | 'done'
+
+/** Clients that are known from the beginning, and connect to the server in use at that moment. */
+function known(clients: Map<Connected, Dial>, servers: Servers | undefined): typeof pg.Client {
   return class extends pg.Client {
     constructor(config?: pg.ClientConfig) {
-      super({ ...config, connectionTimeoutMillis: CONNECT_ONE_MS_MAX })
-      const { host, port } = servers.inUse()
-      Object.assign(this, { host, port })
+      super({
+        ...config,
+        ...(servers?.isSeveral && { connectionTimeoutMillis: CONNECT_ONE_MS_MAX }),
+      })
+      if (servers?.isSeveral) {
+        const { host, port } = servers.inUse()
+        Object.assign(this, { host, port })
+      }
+      const client = this as unknown as Connected
+      clients.set(client, performance.now())
+      this.once('end', () => clients.delete(client))
     }
   }
 }
@@ -151,21 +165,21 @@ function cutWhenSilent(client: Connected, silenceMsMax: number): void {
   })
 }
 
-const connectionsOf = new WeakMap<pg.Pool, Set<Connected>>()
-
-function trackConnections(pool: pg.Pool): void {
-  const connections = new Set<Connected>()
-  connectionsOf.set(pool, connections)
-  pool.on('connect', (client) => connections.add(client as Connected))
-  pool.on('remove', (client) => connections.delete(client as Connected))
-}
+const clientsOf = new WeakMap<pg.Pool, Map<Connected, Dial>>()
 
 /**
- * Cuts every connection of a pool made here, idle or in use, because the server was found to be gone: what is
- * under way fails as an outage now instead of when TCP gives up. The pool dials again.
+ * Cuts every connection of a pool made here, idle, in use or just being made, because the server was found to be
+ * gone: what is under way fails as an outage now instead of when TCP gives up. The pool dials again.
  */
 export function cutConnections(pool: pg.Pool): void {
-  for (const { connection } of connectionsOf.get(pool) ?? []) connection.stream.destroy()
+  for (const { connection } of clientsOf.get(pool)?.keys() ?? []) connection.stream.destroy()
+}
+
+/** Those that were begun while the server did not answer may wait for an answer that never comes. */
+function cutStuckDials(clients: Map<Connected, Dial>): void {
+  for (const [{ connection }, dial] of clients) {
+    if (dial !== 'done' && isStuck(dial)) connection.stream.destroy()
+  }
 }
 
 /** Once per connection: Postgres' farewell and the closed socket are an error each. */

@@ -21,6 +21,8 @@ export interface ServerState {
   isStandby: boolean
   /** Not a standby, and not made read-only as a whole. */
   isWritable: boolean
+  /** Statements whose commit waits for a standby, and that have taken seconds; of this role, as others are not shown. */
+  waiting: string[]
 }
 
 /** The server that is not, or no longer, the primary; counts as an outage, as a read-only transaction does. */
@@ -31,26 +33,51 @@ export class NotPrimary extends Error {
 
 type Asked = Pick<pg.ClientBase, 'query'>
 
-/** One message: the setting ends with its transaction, so a pooler gives the session back as it was. */
-const STATE = `
-  set local jit = off;
-  select (select system_identifier::text from pg_catalog.pg_control_system()) as system,
-    case when not pg_catalog.pg_is_in_recovery() then
+/** A commit takes milliseconds, and a standby that is restarted is back by then. */
+const STANDBY_WAIT_SECONDS = 3
+
+const TIMELINE = `case when not pg_catalog.pg_is_in_recovery() then
       ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int
-    end as timeline,
+    end`
+const SYSTEM = '(select system_identifier::text from pg_catalog.pg_control_system())'
+
+/** One message: the setting ends with its transaction, so a pooler gives the session back as it was. */
+const stateWith = (system: string, timeline: string) => `
+  set local jit = off;
+  select ${system} as system, ${timeline} as timeline,
     pg_catalog.pg_is_in_recovery() as "isStandby",
     not pg_catalog.pg_is_in_recovery() and (
       not pg_catalog.current_setting('default_transaction_read_only')::boolean or (${READ_ONLY_BY_DEFAULT})
-    ) as "isWritable"`
+    ) as "isWritable",
+    array(
+      select pg_catalog.format('%s since %s', pid, query_start) from pg_catalog.pg_stat_activity
+      where wait_event = 'SyncRep'
+        and state_change < pg_catalog.clock_timestamp() - interval '${STANDBY_WAIT_SECONDS} s') as waiting`
+
+const STATE = stateWith(SYSTEM, TIMELINE)
+/** For servers that do not let everybody ask, or have no timelines: whether it can be written to is known anyway. */
+const STATE_IN_PART = stateWith("''", 'null::int')
+
+/** A right or a function is missing. */
+const NOT_ASKABLE = new Set(['42501', '42883', '0A000'])
 
 /** Asks a server for its state, on a connection to it. */
 export async function stateOf(client: Asked): Promise<ServerState> {
+  return await read(client, STATE).catch((error: unknown) => {
+    if (!NOT_ASKABLE.has(codeOf(error))) throw error
+    return read(client, STATE_IN_PART)
+  })
+}
+
+async function read(client: Asked, question: string): Promise<ServerState> {
   // A result for each statement of the message, which the types of pg do not know.
-  const results = (await client.query(STATE)) as unknown as pg.QueryResult<ServerState>[]
+  const results = (await client.query(question)) as unknown as pg.QueryResult<ServerState>[]
   const state = results.at(-1)?.rows[0]
   if (!state) throw new Error('the server does not say what it is')
   return state
 }
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code)
 
 /** Asks on a connection that is made for it: an old one may lead to a server that nobody else reaches by this name. */
 async function ask({ url }: DatabaseHost): Promise<ServerState> {
@@ -70,15 +97,6 @@ async function ask({ url }: DatabaseHost): Promise<ServerState> {
   }
 }
 
-/** A right or a function is missing, or the server has just been promoted: not a reason to do without it. */
-function unlessUnknowable(error: unknown): null {
-  if (UNKNOWABLE.has(String((error as { code?: unknown }).code))) return null
-  throw error
-}
-
-/** Insufficient privilege, undefined function, not in the right state, not supported. */
-const UNKNOWABLE = new Set(['42501', '42883', '55000', '0A000'])
-
 /** The servers behind a database URL, and which of them is in use. */
 export interface Servers {
   /** Where to connect now. */
@@ -91,8 +109,15 @@ export interface Servers {
    * @throws NotPrimary when it cannot be written to, and has to be, or is known to be overtaken
    */
   admit(client: Asked): Promise<void>
+  /**
+   * Commits of the server in use wait for a standby that does not answer. Another one would wait as well, and hold a
+   * session that nobody can end: not even cutting its connection does.
+   */
+  doCommitsWait(): boolean
   /** Calls `cut` when connections that are there lead to the wrong server. */
   onChange(cut: () => void): void
+  /** Calls `dialAgain` when the server in use answers after it did not: what dials since then may never get there. */
+  onBack(dialAgain: () => void): void
   /** Safe to call twice. */
   stop(): Promise<void>
 }
@@ -113,7 +138,9 @@ export async function openServers(connectionString: string, log: Log): Promise<S
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
   const first = mustWrite ? await findPrimary(connectionString) : { host: hosts[0], state: null }
   let current: { host: DatabaseHost; state: ServerState | null } = first
+  const waits = createWaits()
   const cuts: (() => void)[] = []
+  const backs: (() => void)[] = []
   const stopping = new AbortController()
 
   const change = (host: DatabaseHost, state: ServerState) => {
@@ -132,14 +159,18 @@ export async function openServers(connectionString: string, log: Log): Promise<S
     else if (host !== current.host) return
     else if (hasFallen(state, known)) change(host, { ...state, timeline: known.timeline })
     else if (state.system !== known.system && hosts.length === 1) change(host, state)
+    waits.look(state)
   }
   const watch = async (host: DatabaseHost) => {
+    let looksAfterOutage = LOOKS_AFTER_OUTAGE
     while (!stopping.signal.aborted) {
       // One that does not answer is not better than the one in use, and connections to it fail by themselves.
-      await ask(host).then(
-        (state) => hear(host, state),
-        () => undefined,
-      )
+      const state = await ask(host).catch(() => null)
+      if (state) hear(host, state)
+      looksAfterOutage = state ? looksAfterOutage + 1 : 0
+      if (state && host === current.host && looksAfterOutage <= LOOKS_AFTER_OUTAGE) {
+        for (const dialAgain of backs) dialAgain()
+      }
       await delay(ASK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
   }
@@ -148,19 +179,46 @@ export async function openServers(connectionString: string, log: Log): Promise<S
     inUse: () => current.host,
     isSeveral: hosts.length > 1,
     async admit(client) {
-      const state = await stateOf(client).catch(unlessUnknowable)
+      const state = await stateOf(client).catch(unlessPromoted)
       if (!state) return
       if (mustWrite && !state.isWritable) throw new NotPrimary('this server cannot be written to')
       if (current.state && isOvertaken(state, current.state)) {
         throw new NotPrimary(`this server was overtaken by timeline ${current.state.timeline}`)
       }
     },
+    doCommitsWait: waits.doCommitsWait,
     onChange: (cut) => void cuts.push(cut),
+    onBack: (dialAgain) => void backs.push(dialAgain),
     async stop() {
       stopping.abort()
       await Promise.all(watching)
     },
   }
+}
+
+/** Seen twice, a statement has waited for all the time between; once, it may just have come to its commit. */
+function createWaits() {
+  let before: readonly string[] = []
+  let doWait = false
+  return {
+    look({ waiting }: ServerState) {
+      doWait = waiting.some((statement) => before.includes(statement))
+      before = waiting
+    },
+    doCommitsWait: () => doWait,
+  }
+}
+
+/** What is dialled at the very moment at which the way is back may still go the old way. */
+const LOOKS_AFTER_OUTAGE = 3
+
+/** Whether a connection that was begun then should be there by now, as the server answers others. */
+export const isStuck = (since: number): boolean => performance.now() - since > ANSWER_MS_MAX
+
+/** It has been promoted between two functions of the question, which is no reason to do without it. */
+function unlessPromoted(error: unknown): null {
+  if (codeOf(error) === '55000') return null
+  throw error
 }
 
 const isOvertaken = (state: ServerState, by: ServerState): boolean =>
@@ -215,7 +273,7 @@ async function askOrError(host: DatabaseHost): Promise<Answer> {
 
 /** A wrong password is wrong on all of them, and no outage. */
 const isRefusal = (error: unknown): boolean =>
-  ['28P01', '28000', '3D000', '42501'].includes(String((error as { code?: unknown }).code))
+  ['28P01', '28000', '3D000', '42501'].includes(codeOf(error))
 
 /** @throws NotPrimary when they belong to several clusters: nobody can say which is meant */
 function newest(found: readonly FoundServer[]): FoundServer | undefined {

@@ -56,3 +56,28 @@ for (const statement of STATEMENTS) {
     t.equal(await runner.stop(), 0)
   })
 }
+
+// As after a server that was killed: completing waits for no disk, so the last ones are undone, locks and all.
+t.test('a job that is there again, locked by a runner that lives, is done at once', async (t) => {
+  await using receiver = await startReceiver()
+  const tenant = await createTenant(pool)
+  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const runner = await startService(t, 'runner', { DATABASE_URL: url })
+  const { runnerId } = await runner.line('runner.started')
+  await pool.query(
+    `select postrider.publish($1, 'a.b', '1', deliver_at => now() + interval '1 hour')`,
+    [tenant.key],
+  )
+  await pool.query(
+    `update graphile_worker._private_jobs set run_at = now(), locked_by = $1, locked_at = now()`,
+    [runnerId],
+  )
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = left('postrider-runner ' || $1, 63)`,
+    [runnerId],
+  )
+  await receiver.received(1)
+  await runner.line('runner.jobs_returned')
+  await atRest(tenant.id)
+  t.equal(await runner.stop(), 0)
+})

@@ -8,7 +8,12 @@ import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createBell } from './bell.ts'
 import { createHeldJobs } from './held-jobs.ts'
-import { RELEASE_STATEMENTS, type ResilientOptions, resilient } from './resilient-pool.ts'
+import {
+  pauseAfter,
+  RELEASE_STATEMENTS,
+  type ResilientOptions,
+  resilient,
+} from './resilient-pool.ts'
 import { startWorkerPool } from './worker-pool.ts'
 
 const database = await createTestDatabase(t)
@@ -393,3 +398,9 @@ t.test(
     ;(await client)?.release()
   },
 )
+
+t.test('however long an outage has been, the next try comes within a second', async (t) => {
+  for (const failed of [1, 2, 4, 5, 10, 60, 1_000, 5_000])
+    t.ok(pauseAfter(failed) <= 1_000, `${failed}`)
+  t.ok(pauseAfter(1) <= 100, 'and sooner when it has just begun')
+})

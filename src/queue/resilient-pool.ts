@@ -48,7 +48,8 @@ export interface ResilientOptions {
 }
 
 const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 2_000
+/** However long the outage was: whoever listens again has to within two seconds. */
+const LONGEST_PAUSE_MS = 1_000
 
 /**
  * Lets graphile-worker live through an outage of the database.
@@ -177,13 +178,17 @@ async function retryOutage<T>(
   isEnding: () => boolean,
   onRetry: (error: unknown) => void,
 ): Promise<T> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let failed = 1; ; failed++) {
     try {
       return await run()
     } catch (error) {
       if (!isPassing(error) || isEnding()) throw error
       onRetry(error)
     }
-    await delay(pauseMs * (0.5 + Math.random()))
+    await delay(pauseAfter(failed))
   }
 }
+
+/** Milliseconds until the next try after so many that failed. */
+export const pauseAfter = (failed: number): number =>
+  Math.min(FIRST_PAUSE_MS * 2 ** (failed - 1), LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2)

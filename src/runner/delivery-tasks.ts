@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
 import { InFlight } from '../limits/in-flight.ts'
 import { createRateLimiter } from '../limits/rate-limiter.ts'
+import { createOutageNews } from '../postgres/outage.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
 import type { Alarm } from './alarm.ts'
@@ -78,6 +79,7 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
 function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver>[0] {
   const { pool, log, metrics } = options
   const claim = createClaim(pool, options.runnerId)
+  const isRetryNews = createOutageNews()
   return {
     // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
     claim: (wakeUp) => options.presence.established().then(() => claim(wakeUp)),
@@ -86,7 +88,9 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
       onJobRemoved: options.onJobRemoved,
       disableAfterSeconds: options.disableAfterSeconds,
       outageMsMax: options.outageMsMax,
-      onRetry: (error) => log.warn({ err: error, step: 'finish' }, 'database.retried'),
+      onRetry: (error) => {
+        if (isRetryNews(error)) log.warn({ err: error, step: 'finish' }, 'database.retried')
+      },
     }),
     decryptSecret: options.decryptSecret,
     holdUnreadable: createHoldUnreadable(pool, {

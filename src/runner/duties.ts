@@ -6,6 +6,7 @@ import { startReconciler } from '../duties/reconciler.ts'
 import { startRetention } from '../duties/retention.ts'
 import { startRoutingLater } from '../duties/route-later.ts'
 import type { Log } from '../log.ts'
+import { levelOf } from '../postgres/outage.ts'
 
 interface DutyDependencies {
   pool: Pool
@@ -56,6 +57,6 @@ export const DUTIES: readonly Duty[] = [
 ]
 
 export function startDuties(deps: DutyDependencies): { stop(): Promise<void> }[] {
-  const warn: Warn = (event) => (error) => deps.log.warn({ err: error }, event)
+  const warn: Warn = (event) => (error) => deps.log[levelOf(error)]({ err: error }, event)
   return DUTIES.map(({ start }) => start(deps, warn))
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { once } from '../clock.ts'
 import type { Log } from '../log.ts'
-import type { Servers } from '../postgres/servers.ts'
+import { isStuck, type Servers } from '../postgres/servers.ts'
 import { setUpSession } from '../postgres/session-settings.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
 
@@ -52,6 +52,8 @@ export interface Presence {
   isEstablished(): boolean
   /** Leaves the server that it is connected to, which is the wrong one. */
   cut(): void
+  /** The server answers again: a connection that is being made for long may never get there. */
+  dialAgain(): void
   /** Says goodbye and closes the connection. Safe to call twice. */
   stop(): Promise<void>
 }
@@ -67,7 +69,11 @@ export interface Presence {
 export async function startPresence(options: PresenceOptions): Promise<Presence> {
   const stopping = new AbortController()
   let established = Promise.withResolvers<void>()
-  let client = await introduce(options)
+  let dial: Dial | undefined
+  const note = (client: pg.Client) => {
+    dial = { client, since: performance.now() }
+  }
+  let client = await introduce(options, note)
   let isEstablished = true
   established.resolve()
 
@@ -81,7 +87,7 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
       isEstablished = false
       established = Promise.withResolvers()
       await client.end().catch(() => undefined)
-      client = await introduceAgain(options, stopping.signal)
+      client = await introduceAgain(options, note, stopping.signal)
       isEstablished = true
       established.resolve()
     }
@@ -104,9 +110,21 @@ export async function startPresence(options: PresenceOptions): Promise<Presence>
   return {
     established: () => established.promise,
     isEstablished: () => isEstablished,
-    cut: () => streamOf(client).destroy(),
+    cut: () => {
+      for (const each of [client, dial?.client]) if (each) streamOf(each).destroy()
+    },
+    dialAgain: () => {
+      if (!isEstablished && dial && isStuck(dial.since)) streamOf(dial.client).destroy()
+    },
     stop: once(stop),
   }
+}
+
+/** A connection as it is made, which may take as long as `ANSWER_MS_MAX`. */
+interface Dial {
+  client: pg.Client
+  /** By `performance.now()`. */
+  since: number
 }
 
 /** What pg says, without a code, when `query_timeout` has passed. */
@@ -120,12 +138,10 @@ class RunnerReaped extends Error {
 }
 
 /** Connects and registers: the runner is known to live while this session is there. */
-async function introduce({
-  connectionString,
-  servers,
-  runnerId,
-  log,
-}: PresenceOptions): Promise<pg.Client> {
+async function introduce(
+  { connectionString, servers, runnerId, log }: PresenceOptions,
+  onDial: (client: pg.Client) => void,
+): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: servers?.inUse().url ?? connectionString,
     application_name: 'postrider runner',
@@ -133,6 +149,7 @@ async function introduce({
     query_timeout: ANSWER_MS_MAX,
     keepAlive: true,
   })
+  onDial(client)
   // The query under way fails as well; without a listener the process would end.
   client.on('error', (error) => log.debug({ err: error }, 'database.connection_lost'))
   try {
@@ -156,10 +173,14 @@ const streamOf = (client: pg.Client): Socket =>
   (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** Until it succeeds or is told to stop: a database may be away for hours, and no supervisor could help. */
-async function introduceAgain(options: PresenceOptions, signal: AbortSignal): Promise<pg.Client> {
+async function introduceAgain(
+  options: PresenceOptions,
+  onDial: (client: pg.Client) => void,
+  signal: AbortSignal,
+): Promise<pg.Client> {
   for (;;) {
     try {
-      return await introduce(options)
+      return await introduce(options, onDial)
     } catch (error) {
       if (error instanceof RunnerReaped || signal.aborted) throw error
       options.log.debug({ err: error }, 'runner.presence_lost')

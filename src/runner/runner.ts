@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Runner } from 'graphile-worker'
+import { createOutageNews } from '../postgres/outage.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
@@ -137,6 +138,7 @@ async function register(
     // What was completed last may be missing on the server that took over, with its jobs still locked.
     heldJobs.fetchFailed()
   })
+  servers?.onBack(presence.dialAgain)
   return presence
 }
 
@@ -211,9 +213,13 @@ function createPools(
   id: string,
   { heldJobs, bell }: { heldJobs: HeldJobs; bell: Bell },
 ) {
+  const isLossNews = createOutageNews()
+  const isRetryNews = createOutageNews()
   const onError = (error: Error) => {
+    // A server that was killed may have forgotten the jobs that were completed last: they are there again, and locked.
+    heldJobs.fetchFailed()
     // A connection that is closing may still hear that the server is stopping as well.
-    if (!own.ending) log.warn({ err: error }, 'database.connection_lost')
+    if (!own.ending && isLossNews(error)) log.warn({ err: error }, 'database.connection_lost')
   }
   const applicationName = `postrider-runner ${id}`
   const common = { connectionString, servers, applicationName, onError }
@@ -231,7 +237,9 @@ function createPools(
       heldJobs,
       bell,
       log,
-      onRetry: (error) => log.warn({ err: error, step: 'jobs' }, 'database.retried'),
+      onRetry: (error) => {
+        if (isRetryNews(error)) log.warn({ err: error, step: 'jobs' }, 'database.retried')
+      },
     }),
   }
 }

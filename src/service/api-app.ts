@@ -39,14 +39,13 @@ import type { Events } from '../events/events.ts'
 import { addPublishRoute } from '../events/publish.routes.ts'
 import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
-import { DatabaseUnavailable } from '../events/publish-refused.ts'
 import type { Publisher } from '../events/publisher.ts'
 import type { Routing } from '../events/routing.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import { type ApiEnv, type App, createAuthenticate } from '../http/authenticate.ts'
 import { addDocument } from '../http/document.ts'
-import { addHealthRoutes, type Readiness } from '../http/health.ts'
+import { addHealthRoutes, type Readiness, refuseWhileCommitsWait } from '../http/health.ts'
 import { addMetrics, type HttpMetrics } from '../http/metrics-route.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { addReferencePage } from '../http/reference-page.ts'
@@ -57,7 +56,7 @@ import type { Log } from '../log.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../portal-links/portal-links.ts'
 import { asActor } from '../postgres/actor.ts'
-import { isOutage } from '../postgres/outage.ts'
+import { createOutageNews } from '../postgres/outage.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { answerError, Problem } from '../problem.ts'
 import { addReplayRoutes } from '../replays/replay.routes.ts'
@@ -82,6 +81,8 @@ export interface ApiOptions {
   /** Null = nothing is traced. */
   tracing: Tracing | null
   ready: () => Promise<Readiness>
+  /** Whether what would write is refused, as its commit would wait for a standby that is away. */
+  doCommitsWait: () => boolean
   /** Bytes of an event's `data` at most. */
   eventBytesMax: number
   /** Networks that may be dialled although not public. */
@@ -169,6 +170,7 @@ function createApp(options: ApiOptions): App {
   app.use(noteClient(createClientOf(options.trustedProxies ?? [])))
   app.use(endBodyOfHead)
   app.use('/api/*', keptByNoCache)
+  app.use('/api/*', refuseWhileCommitsWait(options.doCommitsWait))
   addMetrics(app, options.metrics, options.servesMetrics)
   addRoutes(app, { ...options, ...frameOf(options), ...actionsOf(options) })
   addHealthRoutes(app, options)
@@ -268,20 +270,6 @@ function answerRefusals(app: App, log: ApiOptions['log']): void {
         : new Problem('method_not_allowed', { headers: { allow: allowed.join(', ') } })
     return answerError(c, problem).response
   })
-}
-
-/** Refusals that are further apart belong to different outages. */
-const OUTAGE_PAUSE_MS = 10_000
-
-/** Of an outage the first refusal is told: the others say the same, some hundred times a second. */
-function createOutageNews(): (error: unknown) => boolean {
-  let lastAt = Number.NEGATIVE_INFINITY
-  return (error) => {
-    if (!(error instanceof DatabaseUnavailable) && !isOutage(error)) return true
-    const before = lastAt
-    lastAt = performance.now()
-    return lastAt - before > OUTAGE_PAUSE_MS
-  }
 }
 
 /** The methods that a path has routes for; built when the first request finds none. */

@@ -24,6 +24,7 @@ import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.page
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addEventTypePages, type EventTypePages } from '../event-types/event-type.pages.tsx'
 import { addEventPages, type EventPages } from '../events/event.pages.tsx'
+import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
@@ -72,6 +73,8 @@ export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   pageSemaphore: FairSemaphore | null
   /** Counts a form as a request of its key. */
   admit: Admit
+  /** Whether forms are refused, as their commits would wait for a standby that is away. */
+  doCommitsWait: () => boolean
 }
 
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
@@ -97,6 +100,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   app.use(securityHeaders('console'))
   app.use(csrf())
   app.use(formsOnly)
+  app.use(refuseWhileCommitsWait(options.doCommitsWait))
   assets.addRoutes(app)
   addSignInRoutes(app, pages)
   app.use(requireViewer({ ...pages, signIn: `${CONSOLE_PATH}/sign-in` }))

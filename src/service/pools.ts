@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { ServiceConfig } from '../config/config.ts'
 import { LANES } from '../events/publish-batch.ts'
+import { createOutageNews } from '../postgres/outage.ts'
 import { createPool } from '../postgres/pool.ts'
 import type { Servers } from '../postgres/servers.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
@@ -30,8 +31,9 @@ export interface Pools {
 
 /** The pools of an API; nothing connects before there is a query. */
 export function openPools(config: ServiceConfig, shared: SharedParts & { servers?: Servers }) {
+  const isNews = createOutageNews()
   const open = (name: string, max: number, options: OwnOptions = {}) =>
-    openPool(config, shared, { name, max, ...options })
+    openPool(config, shared, { name, max, isNews, ...options })
   const pools: Pools = {
     api: open('api', API_CONNECTIONS, { pipeline: true }),
     publish: open('publish', PUBLISH_CONNECTIONS, { statementTimeoutMs: PUBLISH_STATEMENT_MS_MAX }),
@@ -51,7 +53,12 @@ interface OwnOptions {
 function openPool(
   config: ServiceConfig,
   { log, metrics, servers }: SharedParts & { servers?: Servers },
-  { name, max, ...options }: OwnOptions & { name: string; max: number },
+  {
+    name,
+    max,
+    isNews,
+    ...options
+  }: OwnOptions & { name: string; max: number; isNews: (error: unknown) => boolean },
 ): Pool {
   const pool = createPool({
     connectionString: config.databaseUrl,
@@ -62,7 +69,9 @@ function openPool(
     statementTimeoutMs: STATEMENT_MS_MAX,
     silenceMsMax: SILENCE_MS_MAX,
     // A connection that is closing may still hear that the server is stopping as well.
-    onError: (err) => pool.ending || log.warn({ err }, 'database.connection_lost'),
+    onError: (err) => {
+      if (!pool.ending && isNews(err)) log.warn({ err }, 'database.connection_lost')
+    },
     ...options,
   })
   metrics.watchPool(name, pool)

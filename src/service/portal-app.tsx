@@ -13,6 +13,7 @@ import { addDeliveriesPage, type DeliveryListPages } from '../deliveries/deliver
 import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.pages.tsx'
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addCataloguePages, type CataloguePages } from '../event-types/event-type.pages.tsx'
+import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/enter.pages.tsx'
@@ -39,6 +40,8 @@ export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   pageSemaphore: FairSemaphore | null
   /** Counts a form as a request of its link. */
   admit: Admit
+  /** Whether forms are refused, as their commits would wait for a standby that is away. */
+  doCommitsWait: () => boolean
 }
 
 /** The pages of one tenant, for anyone who has a link, to be mounted at `PORTAL_PATH`. */
@@ -60,6 +63,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
   app.use(csrf())
   app.use(formsOnly)
+  app.use(refuseWhileCommitsWait(options.doCommitsWait))
   assets.addRoutes(app)
   addEnterRoutes(app, pages)
   app.use(requireLink(pages))

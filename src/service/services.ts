@@ -83,6 +83,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     liveAttempts: liveAttemptsOf(parts, everyTenant),
+    doCommitsWait: () => parts.servers?.doCommitsWait() ?? false,
     ready: oneAtATime(() => readinessOf(api, parts)),
   }
 }
@@ -164,43 +165,29 @@ function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
   return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
 }
 
-/** A commit takes milliseconds, and a standby that is restarted is back by then. */
-const STANDBY_WAIT_SECONDS = 3
-
 /** Redis is shown and never counts: without it everything is served anyway. */
 async function readinessOf(
-  pool: Parameters<typeof assertSchema>[0],
+  pool: Pools['api'],
   { redis, servers }: ServiceParts,
 ): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
-  const database = await whyNotWritable(pool)
-  if (database) return { ready: false, checks: { database, ...shown } }
+  // First, as its sessions may all wait by now.
+  const database = servers?.doCommitsWait() ? 'commits wait for a standby' : await stateOf(pool)
+  if (database !== 'reachable') return { ready: false, checks: { database, ...shown } }
   try {
     await assertSchema(pool)
-    const checks = { database: 'reachable', schema: 'current', ...shown }
-    return { ready: true, checks }
+    return { ready: true, checks: { database, schema: 'current', ...shown } }
   } catch (error) {
     if (!isOfSchema(error)) throw error
-    const checks = { database: 'reachable', schema: 'not the one of this program', ...shown }
-    return { ready: false, checks }
+    const schema = 'not the one of this program'
+    return { ready: false, checks: { database, schema, ...shown } }
   }
 }
 
-/**
- * A server that answers, and stores nothing: a standby, as after a failover, or a primary whose commits wait for a
- * standby that is not there. Sessions of this role are seen, which those of an API are.
- */
-async function whyNotWritable(
-  pool: Parameters<typeof assertSchema>[0],
-): Promise<string | undefined> {
-  const { rows } = await pool.query<{ is_read_only: boolean; is_waiting: boolean }>(
-    `select current_setting('transaction_read_only') = 'on' as is_read_only,
-       exists (
-         select from pg_stat_activity
-         where datname = current_database() and wait_event = 'SyncRep'
-           and state_change < clock_timestamp() - make_interval(secs => $1)) as is_waiting`,
-    [STANDBY_WAIT_SECONDS],
+/** A standby answers, and stores nothing, as after a failover. */
+async function stateOf(pool: Pools['api']): Promise<'reachable' | 'read-only'> {
+  const { rows } = await pool.query<{ value: string }>(
+    `select current_setting('transaction_read_only') as value`,
   )
-  if (rows[0]?.is_read_only) return 'read-only'
-  return rows[0]?.is_waiting ? 'commits wait for a standby' : undefined
+  return rows[0]?.value === 'on' ? 'read-only' : 'reachable'
 }

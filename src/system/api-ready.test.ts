@@ -66,11 +66,30 @@ t.test(
       },
     ])
     t.match(await probe('/live'), [{ status: 'ok' }, { status: 'ok' }])
+    // Until each has tried some times: what says a line for each try has said it by then.
+    const triedBefore = proxy.connections()
+    await untilAnswer(
+      async () => proxy.connections(),
+      (tried) => tried > triedBefore + 30,
+    )
     proxy.mend()
     t.match(await until(200), [
       { ready: true },
       { checks: { registered: 'yes', listening: 'yes' } },
     ])
+    const said = [...api.lines, ...runner.lines].filter(({ level }) => level === 'warn')
+    const counts = Object.values(Object.groupBy(said, ({ msg, detail }) => `${msg} ${detail}`))
+    // To listen is tried again by us: graphile-worker, which has failed once, would wait longer with each time.
+    t.ok(
+      counts.every(
+        (lines) => lines?.length === 1 || lines?.[0]?.msg === 'database.connection_lost',
+      ),
+      'each line once an outage',
+    )
+    t.notOk(
+      said.some(({ msg }) => /^(queue|events|reconciler|retention)\./.test(msg)),
+      'and none for each duty',
+    )
     t.strictSame(await Promise.all([api.stop(), runner.stop()]), [0, 0])
   },
 )

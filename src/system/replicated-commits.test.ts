@@ -1,8 +1,9 @@
 /** What an acknowledgement is worth with a synchronous standby that goes away. Real servers. */
 import pg, { type Pool } from 'pg'
 import t from 'tap'
+import { createApiKeys } from '../api-keys/api-keys.ts'
 import type { Readiness } from '../http/health.ts'
-import { createPool } from '../postgres/pool.ts'
+import { createDatabase, createPool } from '../postgres/pool.ts'
 import { startPresence } from '../runner/presence.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
@@ -209,19 +210,46 @@ t.test(
   async (t) => {
     const api = await startService(t, 'api', { DATABASE_URL: primary.url })
     const tenant = await createTenant(pool)
-    const publish = () =>
-      fetch(`${api.url}/api/events`, {
-        method: 'POST',
+    const send = (method: string, path: string, body: object) =>
+      fetch(api.url + path, {
+        method,
         headers: { authorization: 'Bearer test-admin-key', 'content-type': 'application/json' },
-        body: JSON.stringify({ tenant: tenant.key, type: 'a', data: 1 }),
+        body: JSON.stringify(body),
       })
+    const event = { tenant: tenant.key, type: 'a', data: 1 }
+    const publish = () => send('POST', '/api/events', event)
     const ready = async () => (await (await fetch(`${api.url}/ready`)).json()) as Readiness
+    const keys = createApiKeys({ database: createDatabase(pool), adminKeyHash: null })
+    const { key } = await keys.issue({ name: 'reads', scopes: ['read'] })
     const refused = await withoutStandby(async () => {
-      const refused = [await cancelled(publish), await cancelled(publish)]
+      const cut = [await cancelled(publish), await cancelled(publish)]
       const waiting = publish()
       await untilAnswer(ready, ({ checks }) => checks['database'] === 'commits wait for a standby')
+      const late = await Promise.all([
+        publish(),
+        send('POST', '/api/events/batch', { events: [event] }),
+        send('PUT', '/api/tenants/late', {}),
+        fetch(`${api.url}/console/sign-in`, {
+          method: 'POST',
+          headers: { origin: api.url },
+          body: new URLSearchParams({ key }),
+        }),
+      ])
+      for (const { status, headers } of late) {
+        t.equal(status, 503)
+        t.equal(headers.get('retry-after'), '1')
+      }
+      const read = await fetch(`${api.url}/api/tenants`, {
+        headers: { authorization: `Bearer ${key}` },
+      })
+      t.equal(read.status, 200)
+      await untilHolds(
+        pool,
+        `select bool_or(last_used_at is not null) as holds from postrider.api_key where name = 'reads'`,
+      )
+      t.equal((await pool.query(WAITING)).rows.length, 1, 'nothing waits but what did')
       await cancelWaits()
-      return [...refused, await waiting]
+      return [...cut, await waiting]
     })
     t.strictSame(
       refused.map(({ status }) => status),
