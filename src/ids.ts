@@ -14,6 +14,7 @@ export type DeliveryId = Id<'delivery'>
 export type AttemptId = Id<'attempt'>
 export type RunnerId = Id<'runner'>
 export type ReplayId = Id<'replay'>
+export type IncidentId = Id<'incident'>
 export type SessionId = Id<'session'>
 export type PortalLinkId = Id<'portal_link'>
 
@@ -25,6 +26,7 @@ export const deliveryId = idSchema<DeliveryId>()
 export const attemptId = idSchema<AttemptId>()
 export const runnerId = idSchema<RunnerId>()
 export const replayId = idSchema<ReplayId>()
+export const incidentId = idSchema<IncidentId>()
 export const sessionId = idSchema<SessionId>()
 
 /**

@@ -22,6 +22,7 @@ export const PROBLEMS = {
   event_not_found: [404, 'Event not found'],
   delivery_not_found: [404, 'Delivery not found'],
   replay_not_found: [404, 'Replay not found'],
+  incident_not_found: [404, 'Incident not found'],
   event_type_not_found: [404, 'Event type not found'],
   method_not_allowed: [405, 'The method is not allowed at this path'],
   tenant_deleting: [409, 'The tenant is being deleted'],

@@ -118,6 +118,8 @@ create table postrider.circuit (
   failed_deliveries uuid[] not null default '{}',
   refusals int not null default 0,
   refusing_since timestamptz,
+  causes jsonb not null default '{}',
+  lasting_causes jsonb not null default '{}',
   constraint circuit_endpoint_fkey
     foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id) on delete cascade
 ) with (fillfactor = 50);
@@ -136,6 +138,9 @@ comment on column postrider.circuit.failed_at is 'When the last failure ended.';
 comment on column postrider.circuit.failed_deliveries is 'Some of the deliveries that failed since failing_since: as many different ones as disabling takes.';
 comment on column postrider.circuit.refusals is 'Attempts since the last success that the receiver answered with a refusal of the event, such as 400.';
 comment on column postrider.circuit.refusing_since is 'When the first of them ended; null = there is none.';
+comment on column postrider.circuit.causes is
+  'Failures in a row by cause (incident_cause), with when the first and last of them ended and the last attempt: {"timeout": {"failures": 3, "since": ..., "at": ..., "attempt": ...}}. Any sign of life ends them.';
+comment on column postrider.circuit.lasting_causes is 'The same of refused events, and of faults of this service: only a success ends them.';
 
 create table postrider.event_type (
   name text primary key check (name ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' and length(name) <= 128),

@@ -1,6 +1,7 @@
 -- What the service and the people who run it keep.
 --
--- What:  runner, duty, service, audit_log, attempt_day, replay and tenant_backlog, with the rows that are always there.
+-- What:  runner, duty, service, audit_log, attempt_day, replay, incident and tenant_backlog, with the rows that are always
+--        there.
 -- Why:   the switch that stops all deliveries is a row and not a setting of the server, so that it is seen by every process
 --        at once and survives failovers. Duties are row locks and not advisory ones, which any role that can connect
 --        could hold. The place of a replay is in its row, so that a process that was killed costs nothing but the batch
@@ -35,7 +36,7 @@ comment on column postrider.runner.session_role is 'Role that this connection lo
 
 create table if not exists postrider.duty (name text primary key);
 comment on table postrider.duty is 'What one process does at a time. The process that does it has its row locked until its transaction ends; `select` alone is not enough to lock one.';
-comment on column postrider.duty.name is 'migrate, partitions, reconcile, retention, backlog.';
+comment on column postrider.duty.name is 'migrate, partitions, reconcile, retention, backlog, replay, incidents.';
 
 create table postrider.service (
   only_row boolean primary key default true check (only_row),
@@ -53,7 +54,7 @@ create table postrider.audit_log (
   who text not null,
   action text not null,
   target_kind text not null check (target_kind in
-    ('service', 'tenant', 'api_key', 'endpoint', 'event_type', 'delivery', 'event', 'runner', 'replay')),
+    ('service', 'tenant', 'api_key', 'endpoint', 'event_type', 'delivery', 'event', 'runner', 'replay', 'incident')),
   target_id text,
   tenant_id uuid,
   detail jsonb not null default '{}',
@@ -66,7 +67,7 @@ comment on column postrider.audit_log.id is 'UUIDv7; newest first by id desc.';
 comment on column postrider.audit_log.at is 'When it was done.';
 comment on column postrider.audit_log.who is 'By whom, as the caller said; without that, the role of the session.';
 comment on column postrider.audit_log.action is 'Name of the function that did it, such as retry_now.';
-comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner or replay.';
+comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner, replay or incident.';
 comment on column postrider.audit_log.target_id is 'Its id; null for the service as a whole.';
 comment on column postrider.audit_log.tenant_id is 'Whose it is; null where it concerns no single tenant. No foreign key: the log outlives the tenant.';
 comment on column postrider.audit_log.detail is 'More that is worth knowing, such as the state before, or counts.';
@@ -138,6 +139,61 @@ comment on column postrider.replay.requested_by is 'Who asked for it.';
 comment on column postrider.replay.created_at is 'When it began.';
 comment on column postrider.replay.finished_at is 'When it was done or cancelled; null = running.';
 
+create table postrider.incident (
+  id uuid primary key default postrider.uuidv7(),
+  tenant_id uuid not null,
+  endpoint_id uuid not null,
+  cause text not null check (cause in (
+    'server_error', 'unauthorized', 'not_found', 'client_error', 'other_status',
+    'timeout', 'dns', 'tls', 'unreachable', 'blocked', 'ours')),
+  verdict text not null default 'theirs' check (verdict in ('ours', 'theirs')),
+  opened_at timestamptz not null default now(),
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  failures bigint not null,
+  counted int not null,
+  last_attempt_id uuid,
+  reopened_count int not null default 0,
+  closed_at timestamptz,
+  closed_reason text check (closed_reason in ('recovered', 'quiet', 'deleted')),
+  acknowledged_at timestamptz,
+  acknowledged_by text,
+  note text check (length(note) <= 4000),
+  noted_by text,
+  notified_at timestamptz,
+  notified_by text,
+  check ((closed_at is null) = (closed_reason is null)),
+  constraint incident_endpoint_fkey
+    foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id) on delete cascade
+) with (fillfactor = 70);
+create unique index incident_open on postrider.incident (endpoint_id, cause) where closed_at is null;
+create index incident_closed on postrider.incident (closed_at) where closed_at is not null;
+create index incident_tenant on postrider.incident (tenant_id, id desc);
+comment on table postrider.incident is
+  'Endpoints that keep failing, by cause. keep_incidents() opens and closes them; people acknowledge them and note what they know. Closed ones go after 90 days.';
+comment on column postrider.incident.id is 'UUIDv7.';
+comment on column postrider.incident.tenant_id is 'Owner of the endpoint.';
+comment on column postrider.incident.endpoint_id is 'The failing endpoint.';
+comment on column postrider.incident.cause is
+  'server_error (5xx), unauthorized (401, 403), not_found (404, 410), client_error (another 4xx), other_status (redirects and the rest), timeout, dns, tls, unreachable (refused, no route, closed, not HTTP), blocked (the URL or its address is not allowed), ours (a proxy of this service, a secret that no key opens, a fault).';
+comment on column postrider.incident.verdict is
+  'Whose trouble it is likely to be. ours: by its cause; or a network cause (timeout, dns, tls, unreachable) that 3 tenants and 20 % of the active endpoints have at the same time, or that comes with a service_alarm(). theirs: the receiver''s.';
+comment on column postrider.incident.opened_at is 'When it was opened, or opened again.';
+comment on column postrider.incident.first_seen_at is 'When the first of its failures ended.';
+comment on column postrider.incident.last_seen_at is 'When the last of its failures ended, as of the last look.';
+comment on column postrider.incident.failures is 'Failed attempts with this cause, as of the last look.';
+comment on column postrider.incident.counted is 'How many of them the circuit of the endpoint had counted at the last look.';
+comment on column postrider.incident.last_attempt_id is 'The last failed attempt; null where nothing was sent. Retention may have removed it since.';
+comment on column postrider.incident.reopened_count is 'How often it came back within 10 minutes of being closed. It then stays open for as many minutes after its last failure, 10 at most.';
+comment on column postrider.incident.closed_at is 'When it was closed; null = open.';
+comment on column postrider.incident.closed_reason is 'recovered (a success, or a person enabled the endpoint), quiet (no attempt for 2 days), deleted (the endpoint); null = open.';
+comment on column postrider.incident.acknowledged_at is 'Since when somebody takes care of it; null = nobody does.';
+comment on column postrider.incident.acknowledged_by is 'Who does.';
+comment on column postrider.incident.note is 'What people know about it, for operators; null = nothing noted. Earlier versions are in the audit log.';
+comment on column postrider.incident.noted_by is 'Who wrote the note.';
+comment on column postrider.incident.notified_at is 'When the customer was notified (notify_customer); null = not yet.';
+comment on column postrider.incident.notified_by is 'Who notified them.';
+
 create unlogged table postrider.tenant_backlog (
   tenant_id uuid primary key,
   room smallint not null,
@@ -149,7 +205,7 @@ comment on column postrider.tenant_backlog.room is 'Where the rest of what they 
 comment on column postrider.tenant_backlog.let_in_at is 'When deliveries were last let into the line from this room.';
 
 insert into postrider.duty (name)
-values ('migrate'), ('partitions'), ('reconcile'), ('retention'), ('backlog'), ('replay')
+values ('migrate'), ('partitions'), ('reconcile'), ('retention'), ('backlog'), ('replay'), ('incidents')
 on conflict do nothing;
 insert into postrider.service default values;
 insert into postrider.tenant (key, name) values ('postrider:operator', 'Operator of this service');

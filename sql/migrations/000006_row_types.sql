@@ -31,3 +31,10 @@ create type postrider.settled_delivery as (
   next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text, overtaken boolean
 );
 comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';
+
+create type postrider.incident_sign as (
+  endpoint_id uuid, tenant_id uuid, cause text, failures int, since timestamptz, at timestamptz, attempt_id uuid,
+  is_enough boolean
+);
+comment on type postrider.incident_sign is
+  'Why an endpoint fails at the moment: failures with this cause, the first and last of them, the last attempt, and whether they are enough to open an incident.';

@@ -576,6 +576,91 @@ export type NewReplay = {
   preview?: boolean | undefined
 }
 
+export type Incident = {
+  /** UUIDv7. */
+  id: string
+  tenant: string
+  /** UUIDv7. */
+  endpointId: string
+  url: string
+  description: string
+  endpointState: 'active' | 'paused' | 'disabled'
+  state: 'open' | 'closed'
+  cause: IncidentCause
+  /** Whose trouble it is likely to be. `ours`: 3 tenants and 20 % of the active endpoints have the same network cause, this service has an alarm, or the cause says so. Null to keys of one tenant. */
+  verdict: 'ours' | 'theirs' | null
+  /** ISO 8601, in UTC. */
+  firstSeenAt: string
+  /** ISO 8601, in UTC. */
+  lastSeenAt: string
+  /** Failed attempts with this cause. */
+  failures: number
+  /** Deliveries of the endpoint that are on hold now; 10,000 = at least. */
+  held: number
+  lastStatusCode: number | null
+  /** What the last failed attempt led to, in words; null where nothing was sent. */
+  lastResponse: string | null
+  /** UUIDv7. */
+  lastDeliveryId: string | null
+  /** Since when deliveries are on hold, except for a probe now and then. */
+  circuitOpenedAt: string | null
+  /** ISO 8601, in UTC. */
+  nextProbeAt: string | null
+  /** ISO 8601, in UTC. */
+  acknowledgedAt: string | null
+  /** Null to keys of one tenant. */
+  acknowledgedBy: string | null
+  /** What is known about it, for operators. Null to keys of one tenant. */
+  note: string | null
+  /** When the customer was notified. */
+  notifiedAt: string | null
+  /** ISO 8601, in UTC. */
+  closedAt: string | null
+  /** recovered: a delivery succeeded, or the endpoint was enabled. quiet: nothing was sent for two days. deleted: the endpoint. */
+  closedReason: 'recovered' | 'quiet' | 'deleted' | null
+}
+
+/**
+ * - `server_error`: The receiver returns a server error.
+ * - `unauthorized`: The receiver rejects requests as unauthorized.
+ * - `not_found`: Nothing accepts webhooks at this URL.
+ * - `client_error`: The receiver rejects the request.
+ * - `other_status`: A redirect or an unexpected status.
+ * - `timeout`: The receiver does not respond in time.
+ * - `dns`: The host name cannot be resolved.
+ * - `tls`: The TLS handshake fails.
+ * - `unreachable`: Refused, closed, no route, or not HTTP.
+ * - `blocked`: The URL or its address is not allowed.
+ * - `ours`: A proxy, a secret that no key opens, or a bug of this service.
+ */
+export type IncidentCause =
+  | 'server_error'
+  | 'unauthorized'
+  | 'not_found'
+  | 'client_error'
+  | 'other_status'
+  | 'timeout'
+  | 'dns'
+  | 'tls'
+  | 'unreachable'
+  | 'blocked'
+  | 'ours'
+
+export type IncidentWithMessage = Incident & {
+  /** What to tell the customer. */
+  message: string
+}
+
+export type IncidentNote = {
+  /** In place of the note before; an empty one removes it. */
+  note: string
+}
+
+export type NotifyCustomer = {
+  /** Left out: `message` of the incident. */
+  message?: string | undefined
+}
+
 export type PortalLink = {
   /** To be handed to the customer; anyone who has it may do what it allows. */
   url: string

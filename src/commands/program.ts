@@ -6,6 +6,7 @@ import { addEndpointCommand } from '../endpoints/endpoint.command.ts'
 import { addEventTypeCommand } from '../event-types/event-type.command.ts'
 import { addEventCommand } from '../events/event.command.ts'
 import { addPublishCommand } from '../events/publish.command.ts'
+import { addIncidentCommand } from '../incidents/incident.command.ts'
 import { addRunnersCommand } from '../operations/runners.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
 import { addReplayCommand } from '../replays/replay.command.ts'
@@ -53,6 +54,7 @@ export function createProgram(context: CommandContext): Command {
   addEventCommand(program, context)
   addDeliveryCommand(program, context)
   addReplayCommand(program, context)
+  addIncidentCommand(program, context)
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)

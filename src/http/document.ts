@@ -28,6 +28,7 @@ const TAGS = {
   Events: 'Publish events and find them again.',
   Deliveries: 'One event on its way to one endpoint, with every attempt.',
   Endpoints: 'Where a tenant wants its events sent.',
+  Incidents: 'Endpoints that keep failing: which, since when, why, and what to do about it.',
   Replays: 'Deliver again what was delivered or has failed.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',
   'Event types': 'Names of events, with a JSON Schema for their data.',

@@ -3,6 +3,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { TenantId } from '../ids.ts'
 import { createWork } from '../testing/data/work.ts'
+import { addIncident } from '../testing/data/world.ts'
 import {
   createTestDatabase,
   startDebianPostgres,
@@ -50,7 +51,8 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       `select id from postrider.start_replay($1, since => now() - interval '1 hour')`,
       [tenant.key],
     )
-    return { ...work, endpoint, delivery: due, replayId: rows[0]?.id as string }
+    const incidentId = await addIncident(pool, work.tenant.id, work.endpoint.id)
+    return { ...work, endpoint, delivery: due, replayId: rows[0]?.id as string, incidentId }
   }
 
   /** Tables and views, partitions left out, with how they name their tenant. */
@@ -241,6 +243,19 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       refused: { code: 'P0002' },
     },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
+    ...Object.fromEntries(
+      [
+        ...['acknowledge_incident', 'probe_incident', 'release_incident', 'pause_incident'],
+        ...['incident_message', 'notify_customer'],
+      ].map((name) => [
+        name,
+        { call: `${name}('${other.incidentId}')`, refused: { code: 'P0002' } },
+      ]),
+    ),
+    note_incident: {
+      call: `note_incident('${other.incidentId}', 'mine')`,
+      refused: { code: 'P0002' },
+    },
     // Writes no row, as stateOf() sees.
     audit_rotation: {
       call: `audit_rotation('${other.endpoint.id}', 60)`,
@@ -292,6 +307,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       `select
          (select json_agg(e order by id) from postrider.endpoint e where tenant_id = $1) as endpoints,
          (select json_agg(r order by id) from postrider.replay r where tenant_id = $1) as replays,
+         (select json_agg(i order by id) from postrider.incident i where tenant_id = $1) as incidents,
          (select json_agg(d order by id) from postrider.delivery d where tenant_id = $1) as deliveries,
          (select count(*) from postrider.event where tenant_id = $1) as events`,
       [tenantId],

@@ -15,10 +15,11 @@ interface Figures {
   circuits: { state: string; count: number }[]
   runners: { state: string; count: number }[]
   unreadable: { endpoints: string; deliveries: string }
+  incidents: { cause: string; verdict: string; count: number }[]
 }
 
 /**
- * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, runners, unreadable secrets. Asked
+ * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, incidents, runners, unreadable secrets. Asked
  * for when somebody scrapes; while the database is away the figures of before are shown.
  *
  * Each process shows the same figures, so that they can be had from any. Once for a set: in `dev` the API and
@@ -59,6 +60,11 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
     runners: gauge('runners', 'Runners by state: live, draining, silent, stopped, reaped.', [
       'state',
     ]),
+    incidents: gauge(
+      'incidents',
+      'Open incidents by cause and verdict: whose trouble it is likely to be, ours or theirs.',
+      ['cause', 'verdict'],
+    ),
     unreadableEndpoints: gauge(
       'unreadable_endpoints',
       'Endpoints whose secret or client key no key of a runner opens.',
@@ -71,8 +77,8 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
 }
 
 function show(gauges: ReturnType<typeof createGauges>, figures: Figures): void {
-  const { jobs, lag, circuits, runners } = gauges
-  for (const one of [jobs, lag, circuits, runners]) one.reset()
+  const { jobs, lag, circuits, runners, incidents } = gauges
+  for (const one of [jobs, lag, circuits, runners, incidents]) one.reset()
   gauges.unreadableEndpoints.set(Number(figures.unreadable.endpoints))
   gauges.unreadableDeliveries.set(Number(figures.unreadable.deliveries))
   for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
@@ -80,6 +86,9 @@ function show(gauges: ReturnType<typeof createGauges>, figures: Figures): void {
   for (const row of figures.jobs) {
     jobs.set({ task: row.task, state: row.state }, Number(row.jobs))
     if (row.state === 'ready') lag.set({ task: row.task }, Number(row.lag_s))
+  }
+  for (const { cause, verdict, count } of figures.incidents) {
+    incidents.set({ cause, verdict }, count)
   }
   for (const row of figures.circuits) circuits.set({ state: row.state }, row.count)
   for (const row of figures.runners) runners.set({ state: row.state }, row.count)
@@ -133,7 +142,11 @@ async function ask(pool: Pool): Promise<Figures> {
   const unreadable = await pool.query<Figures['unreadable']>(
     'select endpoints, deliveries from postrider.unreadable_secrets()',
   )
+  const incidents = await pool.query<Figures['incidents'][number]>(
+    `select cause, verdict, count(*)::int from postrider.incident where closed_at is null group by 1, 2`,
+  )
   return {
+    incidents: incidents.rows,
     jobs: jobs.rows,
     circuits: circuits.rows,
     runners: runners.rows,

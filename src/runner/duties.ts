@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { startFairness } from '../duties/fairness.ts'
+import { startIncidentKeeper } from '../duties/incident-keeper.ts'
 import { startPartitionKeeper } from '../duties/partitions.ts'
 import { startQueueStatistics } from '../duties/queue-statistics.ts'
 import { startReconciler } from '../duties/reconciler.ts'
@@ -16,7 +17,7 @@ interface DutyDependencies {
 type Warn = (event: string) => (error: unknown) => void
 
 interface Duty {
-  every: 'second' | 'minute' | 'hour'
+  every: 'second' | '2 seconds' | 'minute' | 'hour'
   /** For docs/reference/duties.md, which lists them all; a test compares. */
   what: string
   start(deps: DutyDependencies, warn: Warn): { stop(): Promise<void> }
@@ -38,6 +39,11 @@ export const DUTIES: readonly Duty[] = [
     every: 'second',
     what: 'ask the filters that were too dear to be asked while their events were published',
     start: ({ pool }, warn) => startRoutingLater({ pool, onError: warn('events.not_routed') }),
+  },
+  {
+    every: '2 seconds',
+    what: 'open and close incidents of endpoints that keep failing',
+    start: ({ pool }, warn) => startIncidentKeeper({ pool, onError: warn('incidents.not_kept') }),
   },
   {
     every: 'minute',

@@ -50,6 +50,8 @@ import { addMetrics, type HttpMetrics } from '../http/metrics-route.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { addReferencePage } from '../http/reference-page.ts'
 import { refuseInvalid } from '../http/validation.ts'
+import { addIncidentRoutes } from '../incidents/incident.routes.ts'
+import type { Incidents } from '../incidents/incidents.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
@@ -125,6 +127,9 @@ export interface ApiOptions {
   attempts: Pick<Attempts, 'get'>
   deliveryOperations: DeliveryOperations
   replays: Replays
+  incidents: Incidents
+  /** Of every tenant. */
+  allIncidents: Pick<Incidents, 'list'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
   /** Where people reach this service; undefined = where a request did. */
@@ -221,6 +226,7 @@ function addRoutes(app: App, options: RouteOptions): void {
   addDeliveryRoutes(app, options)
   addDeliveryOperationRoutes(app, options)
   addReplayRoutes(app, options)
+  addIncidentRoutes(app, options)
   addPortalLinkRoutes(app, options)
   addStreamRoute(app, options)
 }

@@ -22,6 +22,7 @@ import { createRememberingPublisher } from '../events/remembering-publisher.ts'
 import { createRouting } from '../events/routing.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import type { Readiness } from '../http/health.ts'
+import { createIncidents } from '../incidents/incidents.ts'
 import { createDedupCache } from '../limits/dedup-cache.ts'
 import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
@@ -79,6 +80,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
     ...createTenantServices(config, database),
     tenants: createTenants({ database: everyTenant }),
+    allIncidents: createIncidents({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
@@ -105,6 +107,7 @@ export function createTenantServices(config: ServiceConfig, database: Kysely<Dat
     deliveryOperations: createDeliveryOperations({ database }),
     attempts,
     replays: createReplays({ database, bounds: replayBoundsOf(config) }),
+    incidents: createIncidents({ database }),
   }
 }
 

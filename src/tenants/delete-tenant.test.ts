@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createWork } from '../testing/data/work.ts'
+import { addIncident } from '../testing/data/world.ts'
 import {
   createTestDatabase,
   startDebianPostgres,
@@ -107,6 +108,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
        select tenant_id, event_id, array[endpoint_id] from postrider.delivery where tenant_id = $1 limit 1`,
       [tenant.id],
     )
+    await addIncident(pool, tenant.id, work.endpoint.id)
     return work
   }
 

@@ -84,6 +84,11 @@ begin
       bool_or(s.says in ('refuses', 'answers')) as answers,
       count(*) filter (where s.says = 'refuses') as refusals,
       array_agg(s.id) filter (where s.says = 'fails') as failed,
+      array_agg(postrider.incident_cause(s.status_code, s.reason)) filter (where s.says = 'fails') as causes,
+      array_agg(s.attempt_id) filter (where s.says = 'fails') as attempts,
+      array_agg(postrider.incident_cause(s.status_code, s.reason)) filter (where s.says = 'refuses' or s.reason = 'fault')
+        as lasting_causes,
+      array_agg(s.attempt_id) filter (where s.says = 'refuses' or s.reason = 'fault') as lasting_attempts,
       bool_or(s.says = 'fails' and s.status_code = 410) as gone,
       bool_or(s.id = c.probe_delivery_id) as probed,
       bool_or(s.id = c.probe_delivery_id and s.reason = 'fault') as probe_failed_here
@@ -92,14 +97,15 @@ begin
     ) as s
     left join postrider.circuit c on c.endpoint_id = s.endpoint_id
     group by s.endpoint_id, s.tenant_id, c.endpoint_id
-    having c.endpoint_id is not null or bool_or(s.says in ('refuses', 'fails'))
+    having c.endpoint_id is not null or bool_or(s.says in ('refuses', 'fails') or s.reason = 'fault')
     order by s.endpoint_id
   loop
     if seen.works then
       perform postrider.note_success(seen.endpoint_id, seen.tenant_id);
     elsif seen.failed is not null then
       perform postrider.note_failures(seen.endpoint_id, seen.tenant_id, seen.failed,
-        case when seen.answers then 0 else cardinality(seen.failed) end, seen.probed and not seen.answers, disable_after);
+        case when seen.answers then 0 else cardinality(seen.failed) end, seen.probed and not seen.answers, disable_after,
+        seen.causes, seen.attempts);
     elsif seen.probed and not seen.answers then
       -- The probe ended without a verdict about the receiver (a shutdown cut it off): try again soon. A fault of
       -- ours may meet every probe of this endpoint, and each uses up the schedule of its delivery.
@@ -107,7 +113,10 @@ begin
         now() + case when seen.probe_failed_here then postrider.probe_pause(0) else interval '1 second' end);
     end if;
     if seen.answers and not seen.works then
-      perform postrider.note_answers(seen.endpoint_id, seen.tenant_id, seen.refusals::int);
+      perform postrider.note_answers(seen.endpoint_id, seen.tenant_id, seen.refusals::int, seen.lasting_causes,
+        seen.lasting_attempts);
+    elsif seen.lasting_causes is not null and seen.works is not true then
+      perform postrider.note_lasting_causes(seen.endpoint_id, seen.tenant_id, seen.lasting_causes, seen.lasting_attempts);
     end if;
     if seen.gone then
       perform postrider.disable_endpoint(seen.endpoint_id, 'the endpoint answered 410 Gone');
@@ -158,7 +167,9 @@ comment on function postrider.tell_recovery(postrider.circuit) is
 
 -- note_answers: the receiver lives, but nothing was delivered. Neither the period of disabling nor the pauses
 -- between probes begin again, for which it takes a success.
-create or replace function postrider.note_answers(endpoint uuid, tenant uuid, refusals int) returns void
+create or replace function postrider.note_answers(
+  endpoint uuid, tenant uuid, refusals int, causes text[], attempts uuid[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -174,10 +185,11 @@ begin
   end if;
   select * into before from postrider.circuit c where c.endpoint_id = endpoint for no key update;
   update postrider.circuit c
-  set failures = 0, opened_at = null, probe_at = null, probe_delivery_id = null,
+  set failures = 0, causes = '{}', opened_at = null, probe_at = null, probe_delivery_id = null,
     probe_count = c.probe_count + (c.opened_at is not null)::int,
     refusals = c.refusals + note_answers.refusals,
-    refusing_since = case when c.refusals + note_answers.refusals > 0 then coalesce(c.refusing_since, now()) end
+    refusing_since = case when c.refusals + note_answers.refusals > 0 then coalesce(c.refusing_since, now()) end,
+    lasting_causes = postrider.add_causes(c.lasting_causes, note_answers.causes, attempts)
   where c.endpoint_id = endpoint;
   perform postrider.tell_recovery(before);
   if before.refusals < refusals_to_tell and before.refusals + refusals >= refusals_to_tell then
@@ -186,14 +198,15 @@ begin
   end if;
 end
 $$;
-comment on function postrider.note_answers(uuid, uuid, int) is
-  'Counts events that a receiver refused, and ends its failures in a row, since it lives: closes its circuit if that is open. Tells the operator of the twentieth refusal without a success.';
+comment on function postrider.note_answers(uuid, uuid, int, text[], uuid[]) is
+  'Counts events that a receiver refused, with their causes (parallel arrays: cause, attempt), and ends its failures in a row, since it lives: closes its circuit if that is open. Tells the operator of the twentieth refusal without a success.';
 
 -- note_failures: a failure that comes long after the one before begins a new count, since what was in between is
 -- not known. A quarter of the period: the last retries of the default schedule are a day apart, the period is
 -- five. An hour at least, since probes are half an hour apart.
 create or replace function postrider.note_failures(
-  endpoint uuid, tenant uuid, failed uuid[], in_a_row int, probed boolean, disable_after interval
+  endpoint uuid, tenant uuid, failed uuid[], in_a_row int, probed boolean, disable_after interval,
+  causes text[], attempts uuid[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -205,9 +218,13 @@ declare
   quiet constant interval := greatest(disable_after / 4, interval '1 hour');
   circuit postrider.circuit;
 begin
-  insert into postrider.circuit as c (endpoint_id, tenant_id, failures, failing_since, failed_at, failed_deliveries)
-  values (endpoint, tenant, in_a_row, now(), now(), postrider.some_of(failed, deliveries_to_disable))
+  insert into postrider.circuit as c (
+    endpoint_id, tenant_id, failures, failing_since, failed_at, failed_deliveries, causes)
+  values (endpoint, tenant, in_a_row, now(), now(), postrider.some_of(failed, deliveries_to_disable),
+    postrider.add_causes('{}', note_failures.causes, attempts))
   on conflict (endpoint_id) do update set failed_at = now(),
+    causes = postrider.add_causes(
+      case when c.failed_at >= now() - quiet then c.causes else '{}' end, note_failures.causes, attempts),
     failures = excluded.failures + case when c.failed_at >= now() - quiet then c.failures else 0 end,
     failing_since = case when c.failed_at >= now() - quiet then c.failing_since else now() end,
     failed_deliveries = postrider.some_of(
@@ -231,8 +248,22 @@ begin
   end if;
 end
 $$;
-comment on function postrider.note_failures(uuid, uuid, uuid[], int, boolean, interval) is
-  'Counts failures of these deliveries, so many of them in a row; opens the circuit at the twentieth in a row, plans the next probe after a failed one, disables the endpoint when it has failed throughout the period.';
+comment on function postrider.note_failures(uuid, uuid, uuid[], int, boolean, interval, text[], uuid[]) is
+  'Counts failures of these deliveries, so many of them in a row, with their causes (parallel arrays: cause, attempt); opens the circuit at the twentieth in a row, plans the next probe after a failed one, disables the endpoint when it has failed throughout the period.';
+
+-- note_lasting_causes: by themselves they neither open a circuit nor count as failures.
+create or replace function postrider.note_lasting_causes(endpoint uuid, tenant uuid, causes text[], attempts uuid[])
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into postrider.circuit as c (endpoint_id, tenant_id, failures, failing_since, lasting_causes)
+  values (endpoint, tenant, 0, null, postrider.add_causes('{}', causes, attempts))
+  on conflict (endpoint_id) do update
+  set lasting_causes = postrider.add_causes(c.lasting_causes, note_lasting_causes.causes, attempts)
+$$;
+comment on function postrider.note_lasting_causes(uuid, uuid, text[], uuid[]) is
+  'Counts faults of this service by cause (parallel arrays: cause, attempt), until the next success of the endpoint.';
 
 create or replace function postrider.some_of(ids uuid[], most int) returns uuid[]
 language sql immutable parallel safe
@@ -274,4 +305,4 @@ begin
 end
 $$;
 comment on function postrider.emit(uuid, text, json) is
-  'Publishes an operational event (endpoint.failing, endpoint.refusing, endpoint.recovered, endpoint.disabled, endpoint.unreadable, delivery.exhausted) of the tenant postrider:operator.';
+  'Publishes an operational event (endpoint.failing, endpoint.refusing, endpoint.recovered, endpoint.disabled, endpoint.unreadable, incident.opened, incident.closed, incident.reported, delivery.exhausted) of the tenant postrider:operator.';

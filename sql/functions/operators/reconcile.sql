@@ -351,6 +351,7 @@ as $$
 declare
   keys int;
   runners int;
+  incidents int;
 begin
   delete from postrider.idempotency k
   using (
@@ -366,10 +367,17 @@ begin
     where coalesce(reaped_at, stopped_at) < now() - interval '7 days' limit batch for update skip locked);
   get diagnostics runners = row_count;
 
+  delete from postrider.incident i
+  where i.id in (
+    select id from postrider.incident
+    where closed_at < now() - interval '90 days' limit batch for update skip locked);
+  get diagnostics incidents = row_count;
+
   return query
-  select r.what, r.count from (values ('idempotency', keys), ('runner', runners)) as r (what, count)
+  select r.what, r.count
+  from (values ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
   where r.count > 0;
 end
 $$;
 comment on function postrider.clean_up(int) is
-  'Removes expired idempotency keys and runners that have been gone for 7 days, a batch a call; returns how many. Runs every minute.';
+  'Removes expired idempotency keys, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';

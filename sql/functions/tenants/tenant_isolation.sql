@@ -86,7 +86,7 @@ do $tables$
 declare
   for_tenants constant text[] := array[
     'tenant', 'endpoint', 'endpoint_secret', 'endpoint_subscription', 'event', 'idempotency', 'delivery', 'attempt',
-    'circuit', 'replay', 'event_type', 'endpoint_health'];
+    'circuit', 'replay', 'event_type', 'endpoint_health', 'incident', 'incident_list'];
   own record;
 begin
   for own in
@@ -106,7 +106,8 @@ declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
     'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay',
-    'audit_rotation'];
+    'audit_rotation', 'acknowledge_incident', 'note_incident', 'probe_incident', 'release_incident', 'pause_incident',
+    'incident_message', 'notify_customer'];
   own record;
 begin
   for own in

@@ -14,7 +14,7 @@ const { pool } = await createTestDatabase(t)
 const { request, logged } = createTestApi(pool)
 const storedRows = createStoredRows(pool)
 const document = (await request('GET', '/openapi.json')).json as Document
-const world = await createWorld({ request })
+const world = await createWorld({ request }, pool)
 
 interface Target {
   name: string

@@ -32,13 +32,13 @@ async function bundle(t: { teardown(fn: () => Promise<void>): void }) {
       [tenant.id, endpoint.id],
     )
   const probeNow = () => pool.query('select postrider.schedule_probe($1, now())', [endpoint.id])
-  /** What the operator's own endpoint was told about this one; waits until it was told so often. */
+  /** What the operator's own endpoint was told about this one, but for incidents; waits until it was told so often. */
   const told = async (count: number) => {
     for (let received = 1; ; received++) {
       const requests = await operator.received(received)
       const about = requests
         .map(({ body }) => JSON.parse(body) as { type: string; data: Record<string, unknown> })
-        .filter(({ data }) => data['endpointId'] === endpoint.id)
+        .filter(({ type, data }) => data['endpointId'] === endpoint.id && !/^incident/.test(type))
       if (about.length >= count) return about
       received = requests.length
     }

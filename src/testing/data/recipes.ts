@@ -68,6 +68,10 @@ export const RECIPES: Record<string, Recipe> = {
   'getEventTypeExample 422': { prepare: giveImpossibleSchema },
   'retryDelivery 409': { prepare: pauseEndpoint },
   'cancelDelivery 409': { prepare: finishDelivery },
+  'probeIncident 202': { prepare: openCircuit },
+  'probeIncident 409': { prepare: pauseEndpoint },
+  'releaseIncident 409': { prepare: pauseEndpoint },
+  'pauseIncident 409': { prepare: disableEndpoint },
   'createReplay 200': { request: () => ({ body: { since: SINCE, preview: true } }) },
   'getReady 503': {
     overrides: () => ({
@@ -112,6 +116,12 @@ const change =
 function startDeletion(context: RecipeContext) {
   const text = 'update postrider.tenant set deletion_started_at = now() where id = $1'
   return change(text, ({ tenant }) => tenant.id)(context)
+}
+
+function openCircuit(context: RecipeContext) {
+  const text = `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at, probe_at)
+    select id, tenant_id, 20, now(), now() + interval '1 minute' from postrider.endpoint where id = $1`
+  return change(text, ({ ids }) => ids['endpoints'])(context)
 }
 
 function suspendTenant(context: RecipeContext) {

@@ -5,6 +5,7 @@ import { createFinish } from '../../runner/finish.ts'
 import { createSnooze } from '../../runner/snooze.ts'
 import { reasonOfStatus } from '../../sending/reason.ts'
 import { createTenant } from './tenant.ts'
+import { addIncident } from './world.ts'
 
 /** Longer than any test. */
 const DISABLE_AFTER_SECONDS = 5 * 86_400
@@ -67,8 +68,11 @@ export async function createWork(pool: Pool) {
     async fillIn(sql: string): Promise<string> {
       const event = await tenant.publish()
       const delivery = (await deliveryOf(event)).id
-      const variables: Record<string, string> = {
-        ...{ delivery, event, runner },
+      const incident = sql.includes(":'incident'")
+        ? await addIncident(pool, tenant.id, endpoint.id)
+        : undefined
+      const variables: Record<string, string | undefined> = {
+        ...{ delivery, event, runner, incident },
         endpoint: endpoint.id,
         tenant: tenant.key,
       }

@@ -1,3 +1,4 @@
+import type { Pool } from 'pg'
 import type { TestApi } from '../wiring/api.ts'
 import type { Operation } from '../wiring/openapi-check.ts'
 
@@ -10,7 +11,11 @@ export interface World {
 
 let made = 0
 
-export async function createWorld({ request }: Pick<TestApi, 'request'>): Promise<World> {
+/** @param pool for what the API does not make; left out: the world has no incident, and an unknown id for one */
+export async function createWorld(
+  { request }: Pick<TestApi, 'request'>,
+  pool?: Pool,
+): Promise<World> {
   made += 1
   const key = `world-${process.pid}-${made}`
   const create = async (method: string, path: string, body: unknown = {}) => {
@@ -34,10 +39,31 @@ export async function createWorld({ request }: Pick<TestApi, 'request'>): Promis
       events: event.id,
       deliveries: deliveries.data[0].id,
       replays: replay.id,
+      incidents: pool ? await addIncident(pool, tenant.id, endpoint.id) : UNKNOWN,
       keys: apiKey.id,
       'event-types': eventType,
     },
   }
+}
+
+const UNKNOWN = '00000000-0000-7000-8000-000000000000'
+
+/** As the service opens one for an endpoint that has failed three times. */
+export async function addIncident(
+  pool: Pool,
+  tenantId: string,
+  endpointId: string,
+): Promise<string> {
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into postrider.incident (
+       tenant_id, endpoint_id, cause, first_seen_at, last_seen_at, failures, counted, last_attempt_id)
+     select $1, $2, 'server_error', now() - interval '19 minutes', now(), 3, 3,
+       (select max(a.id::text)::uuid from postrider.attempt a where a.endpoint_id = $2)
+     on conflict (endpoint_id, cause) where closed_at is null do update set last_seen_at = now()
+     returning id`,
+    [tenantId, endpointId],
+  )
+  return rows[0]?.id ?? ''
 }
 
 /** The path of something in the world; `change` replaces what stands for a parameter. */
