@@ -12,6 +12,9 @@ export interface RateStep {
   delivered: number
   /** Rejected, unreachable, blocked: what the receiver is to blame for. */
   failed: number
+  /** First attempts of their deliveries that ended in one of these ways, and those of them that were delivered. */
+  firstTries: number
+  firstDelivered: number
   p50Ms: number | null
   p95Ms: number | null
 }
@@ -49,7 +52,7 @@ export function createAttemptRates({ database }: { database: Kysely<Database> })
 const ratesOf = ({ minutes, of }: RatesQuery, stepSeconds: number) =>
   sql<RateStep & { countedSince: Date | null }>`
     with newest as materialized (
-      select a.endpoint_id, a.outcome, a.duration_ms, a.started_at
+      select a.endpoint_id, a.outcome, a.number, a.duration_ms, a.started_at
       from postrider.attempt a
       where a.id >= postrider.id_at(now() - make_interval(mins => ${minutes}))
         and a.id < postrider.id_at(now() + interval '1 hour')
@@ -61,6 +64,9 @@ const ratesOf = ({ minutes, of }: RatesQuery, stepSeconds: number) =>
       select floor(extract(epoch from n.started_at) / ${stepSeconds})::int as number,
         count(*) filter (where n.outcome = 'delivered')::int as delivered,
         count(*) filter (where n.outcome in ('rejected', 'unreachable', 'blocked'))::int as failed,
+        count(*) filter (where n.number = 1 and n.outcome in ('delivered', 'rejected', 'unreachable', 'blocked'))::int
+          as first_tries,
+        count(*) filter (where n.number = 1 and n.outcome = 'delivered')::int as first_delivered,
         percentile_cont(0.5) within group (order by n.duration_ms) as p50,
         percentile_cont(0.95) within group (order by n.duration_ms) as p95
       from newest n
@@ -68,7 +74,8 @@ const ratesOf = ({ minutes, of }: RatesQuery, stepSeconds: number) =>
       group by 1
     )
     select s.number * ${stepSeconds} as at, coalesce(step.delivered, 0) as delivered,
-      coalesce(step.failed, 0) as failed, step.p50 as "p50Ms", step.p95 as "p95Ms",
+      coalesce(step.failed, 0) as failed, coalesce(step.first_tries, 0) as "firstTries",
+      coalesce(step.first_delivered, 0) as "firstDelivered", step.p50 as "p50Ms", step.p95 as "p95Ms",
       (select min(n.started_at) from newest n having count(*) = ${ATTEMPTS_READ_MAX}) as "countedSince"
     from generate_series(
       floor(extract(epoch from now() - make_interval(mins => ${minutes})) / ${stepSeconds})::int + 1,

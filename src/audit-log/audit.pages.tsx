@@ -15,6 +15,7 @@ const PLACES: Record<string, string> = {
   delivery: '/console/deliveries/',
   event: '/console/events/',
   endpoint: '/console/endpoints/',
+  incident: '/console/incidents/',
 }
 
 export interface AuditPages {

@@ -1003,6 +1003,72 @@ export interface Operations {
     path: { tenant: string; id: string }
     answer: Replay
   }
+  /** List all incidents */
+  'GET /api/incidents': {
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      state?: 'open' | 'closed' | undefined
+      cause?: IncidentCause | undefined
+      verdict?: 'ours' | 'theirs' | undefined
+      endpointId?: string | undefined
+    }
+    answer: { data: Incident[]; nextCursor: string | null }
+  }
+  /** List incidents */
+  'GET /api/tenants/{tenant}/incidents': {
+    path: { tenant: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      state?: 'open' | 'closed' | undefined
+      cause?: IncidentCause | undefined
+      verdict?: 'ours' | 'theirs' | undefined
+      endpointId?: string | undefined
+    }
+    answer: { data: Incident[]; nextCursor: string | null }
+  }
+  /** Get incident */
+  'GET /api/tenants/{tenant}/incidents/{id}': {
+    path: { tenant: string; id: string }
+    answer: IncidentWithMessage
+  }
+  /** Acknowledge incident */
+  'POST /api/tenants/{tenant}/incidents/{id}/acknowledge': {
+    path: { tenant: string; id: string }
+    answer: Incident
+  }
+  /** Add note */
+  'POST /api/tenants/{tenant}/incidents/{id}/note': {
+    path: { tenant: string; id: string }
+    body: IncidentNote
+    answer: Incident
+  }
+  /** Probe endpoint */
+  'POST /api/tenants/{tenant}/incidents/{id}/probe': {
+    path: { tenant: string; id: string }
+    answer: Incident
+  }
+  /** Release deliveries */
+  'POST /api/tenants/{tenant}/incidents/{id}/release': {
+    path: { tenant: string; id: string }
+    answer: Incident
+  }
+  /** Pause endpoint of incident */
+  'POST /api/tenants/{tenant}/incidents/{id}/pause': {
+    path: { tenant: string; id: string }
+    answer: Incident
+  }
+  /** Notify customer */
+  'POST /api/tenants/{tenant}/incidents/{id}/notify': {
+    path: { tenant: string; id: string }
+    body?: NotifyCustomer
+    answer: Incident
+  }
   /** Create portal link */
   'POST /api/tenants/{tenant}/portal-links': {
     path: {

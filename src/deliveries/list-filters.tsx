@@ -132,8 +132,8 @@ export async function readFilters(
   }
 }
 
-/** @throws TenantNotFound */
-async function listedBy(
+/** Whose rows a list shows that was asked for the tenant with this key, or for none. @throws TenantNotFound */
+export async function listedBy(
   caller: Caller,
   tenants: Pick<Tenants, 'get' | 'reservedIds'>,
   key: string | undefined,

@@ -69,11 +69,6 @@ export interface Endpoints {
   get(tenantId: TenantId, id: EndpointId): Promise<FoundEndpoint>
   /** Newest first, from below the id `before` on. */
   list(tenants: ListedTenants, page: EndpointPage): Promise<FoundEndpoint[]>
-  /**
-   * Those of any tenant that do not get what they should, the worst first: unreadable secrets, open circuits, disabled
-   * ones, then by failures and refusals. Healthy ones have no row in `circuit`, and cost nothing.
-   */
-  troubled(): Promise<FoundEndpoint[]>
   /** What is open for it, each state counted up to `OPEN_COUNTED_MAX` together. */
   countOpen(tenantId: TenantId, id: EndpointId): Promise<OpenDeliveries>
   /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid */
@@ -127,13 +122,6 @@ export function createEndpoints(options: {
       ])
       const page = sql<FoundRow>`${select(asked)} order by e.id desc limit ${limit}`
       return (await page.execute(database)).rows.map(present)
-    },
-    async troubled() {
-      const { rows } = await sql<FoundRow>`${select(IS_TROUBLED)}
-        order by e.unreadable_since is null, c.opened_at is null, e.state <> 'disabled',
-          coalesce(c.failures + c.refusals, 0) desc, e.id
-        limit ${TROUBLED_MAX}`.execute(database)
-      return rows.map(present)
     },
     countOpen: (tenantId, id) => countOpen(database, tenantId, id),
     async change(tenantId, id, change) {
@@ -251,15 +239,6 @@ const select = (condition: Condition) => sql<FoundRow>`
   join postrider.tenant t on t.id = e.tenant_id
   left join postrider.circuit c on c.endpoint_id = e.id
   where e.deleted_at is null and ${condition}`
-
-/** A screenful; anyone who has more looks at the list of endpoints. */
-const TROUBLED_MAX = 20
-const IS_TROUBLED = sql<SqlBool>`e.id in (
-  select endpoint_id from postrider.circuit
-  union
-  select id from postrider.endpoint where deleted_at is null and state <> 'active'
-  union
-  select id from postrider.endpoint where unreadable_since is not null)`
 
 const TEXT_OF_ENDPOINT = sql`(e.url || e'\\n' || e.description)`
 

@@ -15,7 +15,7 @@ import { createTestDatabase } from '../testing/wiring/database.ts'
 const { pool, url } = await createTestDatabase(t)
 const recorded = recordQueries(pool)
 const database = createDatabase(recorded.pool)
-const { deliveries, endpoints, events } = createTestServices(recorded.pool)
+const { deliveries, endpoints, events, incidents } = createTestServices(recorded.pool)
 const FIRST = { limit: 10, before: null }
 
 /** A tenant with one delivered and one failed delivery. */
@@ -135,7 +135,8 @@ t.test('no page reads through all deliveries or attempts, however they are store
   await createAttemptRates({ database })({ minutes: 60, stepMinutes: 1 })
   await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
   await createBacklog({ database })()
-  await endpoints.troubled()
+  await incidents.worst(EVERY_TENANT, 20)
+  await incidents.totals(EVERY_TENANT)
   await endpoints.countOpen(tenantId, endpointId)
   const plain = await recorded.explain(pool)
   recorded.sent.length = 0

@@ -93,6 +93,8 @@ export interface Incidents {
   /** Open ones for people: likely ours first, then those that nobody takes care of, the worst first. */
   worst(tenants: ListedTenants, limit: number): Promise<Incident[]>
   totals(tenants: ListedTenants): Promise<IncidentTotals>
+  /** How many are open, of all tenants. */
+  count(): Promise<number>
   /** @throws IncidentNotFound */
   get(tenantId: TenantId, id: IncidentId): Promise<Incident>
   /** What to tell the customer. @throws IncidentNotFound */
@@ -118,6 +120,7 @@ export function createIncidents({ database }: { database: Kysely<Database> }): I
     list: async (tenants, page) => (await listOf(tenants, page).execute(database)).rows,
     worst: async (tenants, limit) => (await worstOf(tenants, limit).execute(database)).rows,
     totals: (tenants) => totals(database, tenants),
+    count: () => count(database),
     async get(tenantId, id) {
       const { rows } = await select(isOne(tenantId, id)).execute(database)
       if (!rows[0]) throw new IncidentNotFound()
@@ -186,6 +189,12 @@ async function totals(database: Kysely<Database>, tenants: ListedTenants): Promi
     where ${isOpen(tenants)}`.execute(database)
   if (!rows[0]) throw new Error('a count has a row')
   return rows[0]
+}
+
+async function count(database: Kysely<Database>): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int from postrider.incident i where i.closed_at is null`.execute(database)
+  return rows[0]?.count ?? 0
 }
 
 /** The function is called for an incident of the tenant and for no other. */

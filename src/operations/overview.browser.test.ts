@@ -7,6 +7,7 @@ import {
   signInByHand,
   startBrowser,
 } from '../testing/servers/browser.ts'
+import { startReceiver } from '../testing/servers/receiver.ts'
 import { startServiceWithPages } from '../testing/wiring/service-with-pages.ts'
 
 const browser = await startBrowser(t)
@@ -15,16 +16,79 @@ else {
   const service = await startServiceWithPages(t)
   const { url, adminKey, call } = service
 
-  t.test('the overview shows what happens, and goes on by itself', async (t) => {
+  t.test('the home page shows what happens, and goes on by itself', async (t) => {
     const { page, faults } = await openWindow(browser, url)
     await signInByHand(page, adminKey)
-    await page.getByRole('heading', { name: 'Overview' }).waitFor()
-    await page.getByText('Nothing has been sent in the last hour').waitFor()
+    await page.getByRole('heading', { name: 'Home' }).waitFor()
+    await page.getByText('No deliveries in the last hour').waitFor()
     await call('POST', '/api/events', { tenant: 'default', type: 'a', data: 1 })
-    await page.getByText('1 attempts succeeded').waitFor()
+    await page.getByText('of 1 attempts succeeded').waitFor()
     await page.locator('.u-wrap canvas').first().waitFor()
     t.strictSame(faults, [])
   })
+
+  // Issue 18, walk-through a: at three in the morning, without a click.
+  t.test(
+    'the home page says who is affected, since when, why, whose trouble it is and what to press',
+    async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.addInitScript(
+        `addEventListener('click', () => { window.clicks = (window.clicks ?? 0) + 1 }, true)`,
+      )
+      await page.goto('/console')
+      await page.getByText('No endpoint keeps failing').waitFor()
+      const broken = await startReceiver({
+        answer: () => ({ status: 500, body: 'NullReference in Billing' }),
+      })
+      const locked = await startReceiver({ answer: () => ({ status: 401, body: 'bad signature' }) })
+      t.teardown(() => Promise.all([broken.close(), locked.close()]))
+      for (const [tenant, name, receiver] of [
+        ['acme', 'Acme Retail', broken],
+        ['northwind', 'Northwind', locked],
+      ] as const) {
+        await call('PUT', `/api/tenants/${tenant}`, { name })
+        const endpoint = { url: receiver.url, description: `${name} billing` }
+        await call('POST', `/api/tenants/${tenant}/endpoints`, endpoint)
+        for (let n = 0; n < 3; n++) {
+          await call('POST', '/api/events', { tenant, type: 'invoice.paid', data: n })
+        }
+      }
+      const row = (name: string) => page.locator('#incidents tr', { hasText: `${name} billing` })
+      await page
+        .getByText(
+          /2 endpoints of 2 customers failing for .* likely their receivers \(2 different causes\)/,
+        )
+        .waitFor()
+      await row('Acme Retail').getByText('5xx ×3').waitFor()
+      await row('Acme Retail')
+        .getByText('returned 500 Internal Server Error: "NullReference in Billing"')
+        .waitFor()
+      await row('Northwind').getByText('401 / 403 ×3').waitFor()
+      t.equal(await row('Acme Retail').locator('.primary').first().textContent(), 'Probe now')
+      t.equal(await row('Northwind').locator('.primary').first().textContent(), 'Notify customer')
+      t.strictSame(await findBarriers(page), [])
+      t.equal(await page.evaluate('window.clicks ?? 0'), 0)
+
+      broken.answerWith(() => 200)
+      await row('Acme Retail').getByRole('button', { name: 'Probe now' }).click()
+      await page.getByText('A delivery is being tried').waitFor()
+      await page.getByText(/1 endpoint of 1 customer failing/).waitFor()
+      t.equal(await row('Acme Retail').count(), 0, 'it is closed by the success')
+
+      await row('Northwind').getByRole('link', { name: 'Northwind billing' }).click()
+      await page.getByText(/rejects our requests as unauthorized/).waitFor()
+      t.strictSame(await findBarriers(page), [], 'the page of an incident')
+      await page.getByRole('button', { name: 'Notify customer' }).click()
+      await page.getByText('Customer notified.').waitFor()
+      await page.getByLabel('What is known about it').fill('They rotate the secret.')
+      await page.getByRole('button', { name: 'Save note' }).click()
+      await page.getByText('Note saved.').waitFor()
+      await page.getByRole('button', { name: 'Acknowledge' }).click()
+      await page.getByText('Incident acknowledged.').waitFor()
+      t.strictSame(faults, [])
+    },
+  )
 
   t.test('axe finds nothing serious, in light and in dark', async (t) => {
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -34,7 +98,7 @@ else {
       t.strictSame(await findBarriers(page, only), [], `sign-in, ${colorScheme}`)
       await signIn(page, adminKey)
       await page.goto('/console')
-      t.strictSame(await findBarriers(page, only), [], `overview, ${colorScheme}`)
+      t.strictSame(await findBarriers(page, only), [], `home, ${colorScheme}`)
       t.strictSame(faults, [])
     }
   })

@@ -1,14 +1,17 @@
 import type { Context, Hono } from 'hono'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
-import type { AttemptRates, createAttemptRates } from '../attempts/attempt-rates.ts'
+import type { AttemptRates, createAttemptRates, RateStep } from '../attempts/attempt-rates.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
+import { saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { shared } from '../console/shared.ts'
+import { Sparkline } from '../console/sparkline.tsx'
 import type { PageEnv } from '../console/viewer.ts'
-import { EndpointState } from '../endpoints/endpoint-list.pages.tsx'
-import type { Endpoints, FoundEndpoint } from '../endpoints/endpoints.ts'
-import { isListed, listedFor } from '../tenants/listed-tenants.ts'
+import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
+import { atMost, INCIDENTS_PATH, IncidentTable, Since } from '../incidents/incident-table.tsx'
+import type { Incident, Incidents, IncidentTotals } from '../incidents/incidents.ts'
+import { EVERY_TENANT, type ListedTenants, listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { BACKLOG_COUNTED_MAX, type Backlog, type createBacklog } from './backlog.ts'
 import type { createRunnerList, ListedRunner } from './runner-list.ts'
@@ -16,12 +19,15 @@ import type { createRunnerList, ListedRunner } from './runner-list.ts'
 const HOUR_MINUTES = 60
 /** However many screens are open, the database is asked once in this time. */
 const FRESH_MS = 2_000
+/** More do not fit on a screen; the list has them all. */
+const INCIDENTS_SHOWN = 20
 
 interface Overview {
   rates: AttemptRates
   backlog: Backlog
   runners: ListedRunner[]
-  troubled: FoundEndpoint[]
+  incidents: Incident[]
+  totals: IncidentTotals
 }
 
 export interface OverviewPages {
@@ -29,36 +35,44 @@ export interface OverviewPages {
   ratesOf: ReturnType<typeof createAttemptRates>
   backlogOf: ReturnType<typeof createBacklog>
   listRunners: ReturnType<typeof createRunnerList>
-  lists: { endpoints: Pick<Endpoints, 'troubled'> }
+  lists: { incidents: Pick<Incidents, 'worst' | 'totals'> }
   tenants: Pick<Tenants, 'reservedIds'>
 }
 
 export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void {
-  const look = shared(FRESH_MS, () => readOverview(pages))
+  const ofAll = shared(FRESH_MS, () => readOverview(pages, EVERY_TENANT))
+  const ofCustomers = shared(FRESH_MS, async () =>
+    readOverview(pages, { but: await pages.tenants.reservedIds() }),
+  )
   app.get('/', async (c) => {
-    const { troubled, ...overview } = await look()
-    const listed = await listedFor(c.get('viewer').caller, pages.tenants)
-    const shown = troubled.filter((endpoint) => isListed(listed, endpoint.tenant_id))
-    return showPage(c, pages, { ...overview, troubled: shown })
+    const isAdmin = (await listedFor(c.get('viewer').caller, pages.tenants)) === EVERY_TENANT
+    return showPage(c, pages, await (isAdmin ? ofAll : ofCustomers)())
   })
 }
 
-async function readOverview(pages: OverviewPages): Promise<Overview> {
-  const [rates, backlog, runners, troubled] = await Promise.all([
+async function readOverview(pages: OverviewPages, tenants: ListedTenants): Promise<Overview> {
+  const [rates, backlog, runners, incidents, totals] = await Promise.all([
     pages.ratesOf({ minutes: HOUR_MINUTES, stepMinutes: 1 }),
     pages.backlogOf(),
     pages.listRunners(),
-    pages.lists.endpoints.troubled(),
+    pages.lists.incidents.worst(tenants, INCIDENTS_SHOWN),
+    pages.lists.incidents.totals(tenants),
   ])
-  return { rates, backlog, runners, troubled }
+  return { rates, backlog, runners, incidents, totals }
 }
 
 function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Overview) {
+  const said = saidOf(INCIDENT_SAID, c)
   return render(
     c,
-    { title: 'Overview', at: '/console', hasCharts: true },
+    {
+      title: 'Home',
+      at: '/console',
+      hasCharts: true,
+    },
     <>
-      <h1>Overview</h1>
+      <h1>Home</h1>
+      {said && <Notice tone="good">{said}</Notice>}
       <div
         id="overview"
         hx-get="/console"
@@ -66,83 +80,167 @@ function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Over
         hx-select="#overview"
         hx-swap="outerMorph"
       >
-        <State {...overview} />
+        <State {...overview} mayAct={c.get('viewer').may('manage')} />
       </div>
     </>,
   )
 }
 
-function State({ rates, backlog, runners, troubled }: Overview) {
+/** Trouble first: who, since when, why, whose and what to press, without a click. */
+function State({
+  rates,
+  backlog,
+  runners,
+  incidents,
+  totals,
+  mayAct,
+}: Overview & { mayAct: boolean }) {
   const isNew = rates.steps.every(({ delivered, failed }) => delivered + failed === 0)
   return (
     <>
-      <Warnings runners={runners} backlog={backlog} />
-      <Figures rates={rates} backlog={backlog} runners={runners} />
+      <Warnings runners={runners} backlog={backlog} totals={totals} />
+      <Headline totals={totals} backlog={backlog} runners={runners} />
+      {incidents.length > 0 && <IncidentTable incidents={incidents} mayAct={mayAct} from="home" />}
+      {totals.incidents > incidents.length && (
+        <p>
+          <a href={INCIDENTS_PATH}>All {totals.incidents} open incidents</a>
+        </p>
+      )}
+      <Tiles rates={rates} backlog={backlog} runners={runners} />
       {isNew && <FirstSteps />}
       <AttemptCharts {...rates} />
-      <h2>Endpoints in trouble</h2>
-      <Troubled endpoints={troubled} />
-      <h2>Runners</h2>
+      <h2 id="runners">Runners</h2>
       <Runners runners={runners} />
     </>
   )
 }
 
-function Warnings({ runners, backlog }: Pick<Overview, 'runners' | 'backlog'>) {
-  if (runners.some(({ state }) => state === 'live')) return null
+function Warnings({ runners, backlog, totals }: Pick<Overview, 'runners' | 'backlog' | 'totals'>) {
+  const { alarm, pausedAt, pausedBy } = totals
+  const isAlive = runners.some(({ state }) => state === 'live')
   return (
-    <Notice tone="bad">
-      No runner is alive: {backlog.due === 0 ? 'nothing will be sent' : 'what is due is not sent'}.
-      Start one with <code>postrider runner</code>.
-    </Notice>
+    <>
+      {pausedAt && (
+        <Notice tone="bad">
+          All deliveries are paused by {pausedBy} since <Since at={pausedAt} />. Resume them with{' '}
+          <code>select postrider.resume_all()</code>.
+        </Notice>
+      )}
+      {!isAlive && (
+        <Notice tone="bad">
+          No runner is alive:{' '}
+          {backlog.due === 0 ? 'nothing will be sent' : 'what is due is not sent'}. Start one with{' '}
+          <code>postrider runner</code>.
+        </Notice>
+      )}
+      {isAlive && alarm && <Notice tone="bad">{alarm}</Notice>}
+    </>
   )
 }
 
-function Figures({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' | 'runners'>) {
-  const sum = (of: 'delivered' | 'failed') =>
-    rates.steps.reduce((total, step) => total + step[of], 0)
-  const [delivered, failed] = [sum('delivered'), sum('failed')]
-  const share = delivered + failed === 0 ? '–' : percent(delivered / (delivered + failed))
-  const when = rates.countedSince ? (
-    <>
-      since <Time at={rates.countedSince} />
-    </>
-  ) : (
-    'in the last hour'
-  )
-  const open = backlog.due + backlog.scheduled + backlog.delivering + backlog.held
-  const atLeast = open >= BACKLOG_COUNTED_MAX ? '≥ ' : ''
+function Headline({ totals, backlog, runners }: Pick<Overview, 'totals' | 'backlog' | 'runners'>) {
+  const { endpoints, tenants, since, ofEndpoints } = totals
+  const live = runners.filter(({ state }) => state === 'live').length
+  const gone = runners.filter(({ state }) => state === 'silent').length
   return (
-    <ul class="figures">
-      <li>
-        <strong>{share}</strong> of {delivered + failed} attempts succeeded {when}
-      </li>
-      <li>
-        <strong>
-          {atLeast}
-          {backlog.due}
-        </strong>{' '}
-        due now
-        {backlog.oldestDueAt && (
+    <section class={since ? 'headline bad' : 'headline good'} aria-label="State">
+      <p class="line summary">
+        {since ? (
           <>
-            , the oldest for {spanOf(Math.max(0, Date.now() - backlog.oldestDueAt.getTime()))},
-            since <Time at={backlog.oldestDueAt} />
+            {endpoints} {plural(endpoints, 'endpoint')} of {tenants} {plural(tenants, 'customer')}{' '}
+            failing for <Since at={since} />: {verdictOf(totals)}
           </>
+        ) : (
+          'No endpoint keeps failing.'
         )}
-      </li>
-      <li>
-        <strong>{backlog.delivering}</strong> being sent
-      </li>
-      <li>
-        <strong>{backlog.scheduled}</strong> wait for a later attempt
-      </li>
-      <li>
-        <strong>{backlog.held}</strong> held until their endpoint accepts work
-      </li>
-      <li>
-        <strong>{runners.filter(({ state }) => state === 'live').length}</strong> runners alive
-      </li>
+      </p>
+      <p class="line">
+        {ofEndpoints - endpoints} of {ofEndpoints} {plural(ofEndpoints, 'endpoint')} OK ·{' '}
+        {atMost(backlog.held, BACKLOG_COUNTED_MAX)} on hold · nothing lost · {live} of {live + gone}{' '}
+        {plural(live + gone, 'runner')} OK
+      </p>
+    </section>
+  )
+}
+
+/** Causes that differ speak for the receivers; one that many share does not. */
+function verdictOf({ ours, incidents, causes }: IncidentTotals): string {
+  const different = causes === 1 ? 'one cause' : `${causes} different causes`
+  if (ours === 0) return `likely their receivers (${different})`
+  if (ours === incidents) return `likely our trouble (${different})`
+  return `${ours} of ${incidents} incidents are likely our trouble (${different})`
+}
+
+const plural = (count: number, noun: string): string => (count === 1 ? noun : `${noun}s`)
+
+function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' | 'runners'>) {
+  const { steps, countedSince } = rates
+  const sum = (of: (step: RateStep) => number) => steps.reduce((total, step) => total + of(step), 0)
+  const share = (good: (step: RateStep) => number, all: (step: RateStep) => number) => ({
+    value: sum(all) === 0 ? '–' : percent(sum(good) / sum(all)),
+    spark: steps.map((step) => (all(step) === 0 ? null : good(step) / all(step))),
+  })
+  const made = (step: RateStep) => step.delivered + step.failed
+  const succeeded = share((step) => step.delivered, made)
+  const first = share(
+    (step) => step.firstDelivered,
+    (step) => step.firstTries,
+  )
+  const latest = steps.findLast(({ p95Ms }) => p95Ms !== null)?.p95Ms
+  const when = countedSince ? `last ${spanOf(Date.now() - countedSince.getTime())}` : 'last hour'
+  const due = backlog.oldestDueAt ? Math.max(0, Date.now() - backlog.oldestDueAt.getTime()) : null
+  return (
+    <ul class="tiles">
+      <Tile
+        {...succeeded}
+        href="/console/live"
+        label={`of ${sum(made)} attempts succeeded, ${when}`}
+      />
+      <Tile {...first} href="/console/deliveries" label="of first attempts succeeded" />
+      <Tile
+        value={latest == null ? '–' : spanOf(latest)}
+        spark={steps.map(({ p95Ms }) => p95Ms)}
+        href="#latency"
+        label="p95 of attempts, latest minute"
+      />
+      <Tile
+        value={due === null ? '–' : spanOf(due)}
+        href="/console/deliveries?state=pending"
+        label={`waits the oldest of ${atMost(backlog.due, BACKLOG_COUNTED_MAX)} due now`}
+      />
+      <Tile
+        value={atMost(backlog.scheduled, BACKLOG_COUNTED_MAX)}
+        href="/console/deliveries?state=pending"
+        label="waiting to retry"
+      />
+      <Tile
+        value={atMost(backlog.held, BACKLOG_COUNTED_MAX)}
+        href="/console/deliveries?state=held"
+        label="on hold"
+      />
+      <Tile
+        value={String(backlog.delivering)}
+        href="/console/deliveries?state=delivering"
+        label={`being sent by ${runners.filter(({ state }) => state === 'live').length} runners`}
+      />
     </ul>
+  )
+}
+
+function Tile(props: {
+  value: string
+  label: string
+  href: string
+  spark?: readonly (number | null)[]
+}) {
+  const { value, label, href, spark } = props
+  return (
+    <li>
+      <a class="tile" href={href}>
+        <strong>{value}</strong> <span class="muted">{label}</span>
+        {spark && <Sparkline values={spark} />}
+      </a>
+    </li>
   )
 }
 
@@ -153,43 +251,15 @@ function percent(share: number): string {
 
 function FirstSteps() {
   return (
-    <Empty title="Nothing has been sent in the last hour">
+    <Empty title="No deliveries in the last hour">
       <p>
-        Make a <a href="/console/tenants">tenant</a>, give it an{' '}
+        Create a <a href="/console/tenants">tenant</a>, give it an{' '}
         <a href="/console/endpoints/new">endpoint</a>, and publish an event for it, from a shell:
       </p>
       <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
       <p>or in the transaction that changes your own data:</p>
       <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
     </Empty>
-  )
-}
-
-function Troubled({ endpoints }: { endpoints: FoundEndpoint[] }) {
-  if (endpoints.length === 0) return <p>None: the last attempt of every endpoint succeeded.</p>
-  return (
-    <Table
-      label="Endpoints in trouble"
-      head={['Endpoint', 'Tenant', 'State', 'Failures', 'Refused events', 'Since']}
-    >
-      {endpoints.map((endpoint) => (
-        <tr>
-          <td class="url">
-            <a href={`/console/endpoints/${endpoint.id}`}>{endpoint.url}</a>
-          </td>
-          <td>{endpoint.tenantKey}</td>
-          <td>
-            <EndpointState {...endpoint} />
-            {endpoint.disabled_reason && <div class="muted">{endpoint.disabled_reason}</div>}
-          </td>
-          <td class="number">{endpoint.failures}</td>
-          <td class="number">{endpoint.refusals}</td>
-          <td>
-            <Time at={endpoint.failingSince ?? endpoint.refusingSince} />
-          </td>
-        </tr>
-      ))}
-    </Table>
   )
 }
 

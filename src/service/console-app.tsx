@@ -26,6 +26,7 @@ import { addEventTypePages, type EventTypePages } from '../event-types/event-typ
 import { addEventPages, type EventPages } from '../events/event.pages.tsx'
 import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
+import { addIncidentPages, type IncidentPages } from '../incidents/incident.pages.tsx'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
@@ -38,6 +39,7 @@ const at = (path: string) => `${CONSOLE_PATH}/${path}`
 
 const PLACES: readonly Place[] = [
   { name: 'Home', path: CONSOLE_PATH, icon: 'home', isMain: true },
+  { name: 'Incidents', path: at('incidents'), icon: 'incident', group: 'Operate' },
   {
     name: 'Deliveries',
     path: at('deliveries'),
@@ -63,7 +65,13 @@ const TROUBLE_FRESH_MS = 10_000
 
 type Pages = OverviewPages &
   (LivePages & DeliveryListPages & DeliveryPages & EventPages & EndpointListPages & EndpointPages) &
-  (TenantPages & EventTypePages & ReplayPages & KeyPages & AuditPages & SettingsPages) &
+  (TenantPages &
+    EventTypePages &
+    ReplayPages &
+    IncidentPages &
+    KeyPages &
+    AuditPages &
+    SettingsPages) &
   SignInOptions
 
 /** What its pages need. Lists are of every tenant: anyone who signs in is an operator. */
@@ -91,8 +99,8 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
     signOut: `${CONSOLE_PATH}/sign-out`,
     environment: environment.name,
     trouble: {
-      path: CONSOLE_PATH,
-      count: shared(TROUBLE_FRESH_MS, async () => (await lists.endpoints.troubled()).length),
+      path: at('incidents'),
+      count: shared(TROUBLE_FRESH_MS, () => lists.incidents.count()),
     },
   })
   const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
@@ -117,6 +125,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addTenantPages(app, pages)
   addEventTypePages(app, pages)
   addReplayPages(app, pages)
+  addIncidentPages(app, pages)
   addKeyPages(app, pages)
   addAuditPage(app, pages)
   addSettingsPages(app, pages)

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { type Kysely, sql } from 'kysely'
 import type { z } from 'zod'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
-import { deliveryId, endpointId, eventId, replayId, type TenantId } from '../ids.ts'
+import { deliveryId, endpointId, eventId, incidentId, replayId, type TenantId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import type { Database, Scope } from '../postgres/schema.ts'
 import type { TenantAccess } from './tenant-access.ts'
@@ -55,12 +55,13 @@ export function createOwners(options: {
     events: pagesOf('event', eventId),
     endpoints: pagesOf('endpoint', endpointId),
     replays: pagesOf('replay', replayId),
+    incidents: pagesOf('incident', incidentId),
   }
 }
 
 export type Owners = ReturnType<typeof createOwners>
 
-type OwnedTable = 'delivery' | 'event' | 'endpoint' | 'replay'
+type OwnedTable = 'delivery' | 'event' | 'endpoint' | 'replay' | 'incident'
 
 async function find<Id extends string>(
   database: Kysely<Database>,

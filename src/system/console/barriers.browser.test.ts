@@ -216,7 +216,7 @@ else {
       await page.keyboard.press('Tab')
       await page.keyboard.type(adminKey)
       await page.keyboard.press('Enter')
-      await page.getByRole('heading', { name: 'Overview' }).waitFor()
+      await page.getByRole('heading', { name: 'Home' }).waitFor()
 
       await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
       await page.keyboard.press('Tab')

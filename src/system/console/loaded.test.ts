@@ -27,7 +27,7 @@ async function bundle() {
     await createTestConsole(readingPool),
     await createTestPortal(readingPool),
   ]
-  const world = await createWorld(pages)
+  const world = await createWorld(pages, pool)
   const { tenant, ids } = world
   await addAttempts(pool, ids['deliveries'] ?? '', ATTEMPTS, {
     answerCharacters: ANSWER_CHARACTERS,

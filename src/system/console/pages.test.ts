@@ -15,7 +15,7 @@ const { pool } = await createTestDatabase(t)
 
 async function bundle() {
   const pages = await createTestConsole(pool)
-  const world = await createWorld(pages)
+  const world = await createWorld(pages, pool)
   await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
   const { key } = await pages.apiKeys.issue({ name: 'looks', scopes: ['read'] })
   return { ...pages, world, admin: await pages.signedIn(), reader: await pages.signedIn(key) }

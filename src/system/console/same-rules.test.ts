@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { TenantId } from '../../ids.ts'
 import { createTenant, operatorTenant } from '../../testing/data/tenant.ts'
+import { addIncident } from '../../testing/data/world.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { createTestConsole } from '../../testing/wiring/pages.ts'
 
@@ -61,7 +62,9 @@ t.test('a tenant of the service is out of reach of a key that is no admin', asyn
 })
 
 /** What each list across tenants has of the service's own tenant when everything about it is there. */
-const LISTS = ['', '/endpoints', '/deliveries', '/events', '/replays', '/audit', '/tenants']
+const LISTS = [
+  ...['', '/endpoints', '/deliveries', '/events', '/replays', '/incidents', '/audit', '/tenants'],
+]
 
 t.test('no list shows it to a key that is no admin, nor takes its name', async (t) => {
   const { see, get, signedIn } = await bundle()
@@ -72,6 +75,7 @@ t.test('no list shows it to a key that is no admin, nor takes its name', async (
     `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since) values ($1, $2, 1, now())`,
     [id, operator.id],
   )
+  await addIncident(pool, operator.id, id)
   await pool.query(
     `select postrider.start_replay(tenant => $1, since => now() - interval '1 hour', until => now(), who => 'test')`,
     [RESERVED],

@@ -1,0 +1,23 @@
+const [WIDTH, HEIGHT] = [96, 20]
+
+/** A line without axes, drawn by the server; the number next to it says what it shows. */
+export function Sparkline({ values }: { values: readonly (number | null)[] }) {
+  const top = Math.max(...values.map((value) => value ?? 0), Number.MIN_VALUE)
+  const step = WIDTH / Math.max(values.length - 1, 1)
+  const known = values.flatMap((value, at) => (value === null ? [] : [{ value, at }]))
+  const points = known.map(
+    ({ value, at }) =>
+      `${(at * step).toFixed(1)},${(HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1)}`,
+  )
+  return (
+    <svg
+      class="spark"
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      width={WIDTH}
+      height={HEIGHT}
+      aria-hidden="true"
+    >
+      <polyline points={points.join(' ')} fill="none" stroke="currentColor" stroke-width="1.5" />
+    </svg>
+  )
+}

@@ -1,0 +1,311 @@
+import type { Context, Hono } from 'hono'
+import { z } from 'zod'
+import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Confirm, CopyButton, Empty, Facts, Id, Notice, Raw, Time } from '../console/parts.tsx'
+import type { PageEnv } from '../console/viewer.ts'
+import { listedBy } from '../deliveries/list-filters.tsx'
+import { choicesOf } from '../fields.ts'
+import { endpointId, type IncidentId, incidentId } from '../ids.ts'
+import type { HandlerOf, Owners } from '../tenants/owners.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import {
+  CAUSES,
+  incidentFilterInputs,
+  lastResponseOf,
+  MESSAGE_LENGTH_MAX,
+  NOTE_LENGTH_MAX,
+} from './incident.fields.ts'
+import { atMost, INCIDENTS_PATH, IncidentTable, Press, Since } from './incident-table.tsx'
+import { HELD_COUNTED_MAX, type Incident, type Incidents } from './incidents.ts'
+
+/** What was pressed, in the words of the page that comes next; the home page says it too. */
+export const INCIDENT_SAID: Record<string, string> = {
+  acknowledged: 'Incident acknowledged.',
+  noted: 'Note saved.',
+  probed: 'A delivery is being tried. The incident closes when it succeeds.',
+  released: 'The deliveries on hold are being sent, 100 a second.',
+  paused: 'Endpoint paused. Its deliveries are on hold until you resume it.',
+  notified: 'Customer notified.',
+}
+
+export interface IncidentPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
+  owners: Pick<Owners, 'incidents'>
+  incidents: Incidents
+  /** Of every tenant. */
+  lists: { incidents: Pick<Incidents, 'list' | 'count'> }
+}
+
+type Handler = HandlerOf<IncidentId, IncidentPages>
+
+export function addIncidentPages(app: Hono<PageEnv>, pages: IncidentPages): void {
+  const { reading, managing } = pages.owners.incidents
+  app.get('/incidents', (c) => showList(c, pages))
+  app.get('/incidents/:id', reading(pages, showPage))
+  app.post('/incidents/:id/acknowledge', managing(pages, pressing('acknowledge', 'acknowledged')))
+  app.post('/incidents/:id/probe', managing(pages, pressing('probe', 'probed')))
+  app.post('/incidents/:id/release', managing(pages, pressing('release', 'released')))
+  app.post('/incidents/:id/pause', managing(pages, pressing('pause', 'paused')))
+  app.post('/incidents/:id/note', managing(pages, note))
+  app.post('/incidents/:id/notify', managing(pages, notify))
+}
+
+const pathOf = ({ id }: { id: IncidentId }): string => `${INCIDENTS_PATH}/${id}`
+const BACK: Record<string, string> = { home: '/console', list: INCIDENTS_PATH }
+
+const pressing =
+  (verb: 'acknowledge' | 'probe' | 'release' | 'pause', said: string): Handler =>
+  async (c, { id, tenant }, { incidents }) => {
+    const { from = '' } = await readForm(c)
+    await incidents[verb](tenant.id, id, c.get('viewer').who)
+    return c.redirect(urlWith(BACK[from] ?? pathOf({ id }), { said }), 303)
+  }
+
+const note: Handler = async (c, { id, tenant }, { incidents }) => {
+  const { note = '' } = await readForm(c)
+  await incidents.note(tenant.id, id, c.get('viewer').who, note.slice(0, NOTE_LENGTH_MAX))
+  return c.redirect(urlWith(pathOf({ id }), { said: 'noted' }), 303)
+}
+
+const notify: Handler = async (c, { id, tenant }, { incidents }) => {
+  const { message = '' } = await readForm(c)
+  const words = message.trim().slice(0, MESSAGE_LENGTH_MAX)
+  await incidents.notify(tenant.id, id, c.get('viewer').who, words || null)
+  return c.redirect(urlWith(pathOf({ id }), { said: 'notified' }), 303)
+}
+
+const ANY = ['', 'Any'] as const
+/** An empty field is not sent, and left out means the open ones. */
+const STATES = ['open', 'closed', 'all'] as const
+const filters = z.object({
+  tenant: z.string().optional(),
+  ...incidentFilterInputs,
+  state: z.enum(STATES).transform((state) => (state === 'all' ? undefined : state)),
+  endpointId: endpointId.optional(),
+  before: incidentId.optional(),
+})
+
+async function showList(c: Context<PageEnv>, { render, tenants, lists }: IncidentPages) {
+  const values = { state: 'open', ...c.req.query() }
+  const { form, asked } = await askedOf(c, values, tenants)
+  const page = asked && { limit: PAGE_ROWS + 1, ...asked.query }
+  const { shown, next } = pageOf(page ? await lists.incidents.list(asked.listed, page) : [])
+  const said = saidOf(INCIDENT_SAID, c)
+  return render(
+    c,
+    { title: 'Incidents', at: INCIDENTS_PATH, status: asked ? 200 : 422 },
+    <>
+      <h1>Incidents</h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      <ListFilters form={form} />
+      {shown.length === 0 ? (
+        <Nothing form={form} />
+      ) : (
+        <IncidentTable incidents={shown} mayAct={c.get('viewer').may('manage')} from="list" />
+      )}
+      <Older path={INCIDENTS_PATH} form={form} next={next} isCutShort={false} />
+    </>,
+  )
+}
+
+/** `asked` is null where something cannot be meant; the form then says what. */
+async function askedOf(
+  c: Context<PageEnv>,
+  given: Record<string, string>,
+  tenants: IncidentPages['tenants'],
+) {
+  const values = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''))
+  const form: FormState = { ...EMPTY_FORM, values }
+  const { success, data, error } = filters.safeParse(values)
+  const refuse = (mistakes: Record<string, string>) => ({
+    form: { ...form, mistakes },
+    asked: null,
+  })
+  if (!success) {
+    const mistakes = error.issues.map(({ path }) => [path[0], 'Choose one of the list.'])
+    return refuse(Object.fromEntries(mistakes))
+  }
+  const { tenant, before = null, ...filter } = data
+  const listed = await unlessNoTenant(listedBy(c.get('viewer').caller, tenants, tenant))
+  if (listed === null) return refuse({ tenant: 'There is no such tenant.' })
+  return { form, asked: { listed, query: { ...filter, before } } }
+}
+
+function ListFilters({ form }: { form: FormState }) {
+  const { cause, verdict } = incidentFilterInputs
+  return (
+    <FilterForm action={INCIDENTS_PATH} form={form}>
+      <TextField form={form} name="tenant" label="Tenant (key)" />
+      <SelectField form={form} name="state" label="State" choices={pairs(STATES)} />
+      <SelectField
+        form={form}
+        name="cause"
+        label="Cause"
+        choices={[
+          ANY,
+          ...choicesOf(cause).map(
+            (name) => [name, CAUSES[name as Incident['cause']].label] as const,
+          ),
+        ]}
+      />
+      <SelectField
+        form={form}
+        name="verdict"
+        label="Likely"
+        choices={[ANY, ...pairs(choicesOf(verdict))]}
+      />
+    </FilterForm>
+  )
+}
+
+const pairs = (names: readonly string[]) => names.map((name) => [name, name] as const)
+
+function Nothing({ form }: { form: FormState }) {
+  if (form.values['state'] === 'open') return <p>No open incidents match these filters.</p>
+  return (
+    <Empty title="No incidents match these filters">
+      <p>An incident opens when an endpoint fails three times with the same cause.</p>
+    </Empty>
+  )
+}
+
+const showPage: Handler = async (c, { id, tenant }, { render, incidents }) => {
+  const incident = await incidents.get(tenant.id, id)
+  const message = await incidents.messageOf(tenant.id, id)
+  const mayAct = c.get('viewer').may('manage')
+  const said = saidOf(INCIDENT_SAID, c)
+  return render(
+    c,
+    { title: `${CAUSES[incident.cause].label}: ${nameOf(incident)}`, at: INCIDENTS_PATH },
+    <>
+      <h1>
+        {CAUSES[incident.cause].label}: {nameOf(incident)}
+      </h1>
+      {said && <Notice tone="good">{said}</Notice>}
+      <p class="summary">
+        <Sentence {...incident} />
+      </p>
+      {mayAct && incident.closed_at === null && <Actions {...incident} />}
+      <IncidentFacts {...incident} />
+      <h2 id="notify">Notify the customer</h2>
+      <Message incident={incident} message={message} mayAct={mayAct} />
+      <h2>Note</h2>
+      <Note incident={incident} mayAct={mayAct} />
+    </>,
+  )
+}
+
+const nameOf = ({ description, url }: Incident): string => (description === '' ? url : description)
+
+function Sentence(incident: Incident) {
+  const { failures, held, verdict, closed_at: closedAt } = incident
+  const last = lastResponseOf(incident)
+  return (
+    <>
+      {CAUSES[incident.cause].meaning} {failures} failed attempts
+      {closedAt ? ' from ' : ', for '}
+      {closedAt ? <Time at={incident.first_seen_at} /> : <Since at={incident.first_seen_at} />}
+      {last && `. The last one ${last}`}.{' '}
+      {closedAt === null && held > 0 && <>{atMost(held, HELD_COUNTED_MAX)} deliveries on hold. </>}
+      {verdict === 'ours' ? 'Likely our trouble.' : 'Likely their receiver.'}
+    </>
+  )
+}
+
+function Actions(incident: Incident) {
+  const path = pathOf(incident)
+  return (
+    <div class="actions">
+      <Press action={`${path}/probe`} from="" label="Probe now" isFirst />
+      <Confirm
+        label="Release on hold"
+        action={`${path}/release`}
+        question="Send what is on hold, 100 a second? The circuit breaker opens again after 20 failures."
+        yes="Release on hold"
+      />
+      <Confirm
+        label="Pause endpoint"
+        action={`${path}/pause`}
+        question="Pause this endpoint? New events are still accepted for it."
+        yes="Pause endpoint"
+      />
+      {incident.acknowledged_at === null && (
+        <Press action={`${path}/acknowledge`} from="" label="Acknowledge" />
+      )}
+    </div>
+  )
+}
+
+function IncidentFacts(incident: Incident) {
+  const { endpoint_id: endpoint, last_delivery_id: delivery, closed_at: closedAt } = incident
+  return (
+    <Facts
+      of={[
+        ['Endpoint', <a href={`/console/endpoints/${endpoint}`}>{incident.url}</a>],
+        ['Endpoint state', incident.endpoint_state],
+        [
+          'Customer',
+          <a href={`/console/tenants/${incident.tenant_key}`}>{incident.tenant_name}</a>,
+        ],
+        ['First failure', <Time at={incident.first_seen_at} />],
+        ['Last failure', <Time at={incident.last_seen_at} />],
+        [
+          'Last delivery',
+          delivery && <Id of={delivery} href={`/console/deliveries/${delivery}`} />,
+        ],
+        ['Next probe', incident.probe_at && <Time at={incident.probe_at} />],
+        ['Acknowledged', incident.acknowledged_by],
+        ['Customer notified', incident.notified_at && <Time at={incident.notified_at} />],
+        ['Closed', closedAt && <Time at={closedAt} />],
+        ['Closed because', incident.closed_reason],
+        ['Deliveries', <a href={urlWith('/console/deliveries', { endpoint })}>of this endpoint</a>],
+      ]}
+    />
+  )
+}
+
+function Message(props: { incident: Incident; message: string; mayAct: boolean }) {
+  const { incident, message, mayAct } = props
+  return (
+    <>
+      <Raw label="Message to the customer">{message}</Raw>
+      <div class="actions">
+        <CopyButton text={message} what="the message" />
+        {mayAct && (
+          <form method="post" action={`${pathOf(incident)}/notify`}>
+            <button type="submit">Notify customer</button>
+          </form>
+        )}
+      </div>
+      <p class="hint">
+        Publishes <code>incident.reported</code> to your own endpoints, and{' '}
+        <code>postrider.incident</code> to the customer's endpoints that subscribe to it by name.
+      </p>
+    </>
+  )
+}
+
+function Note({ incident, mayAct }: { incident: Incident; mayAct: boolean }) {
+  const { note, noted_by: by } = incident
+  const form: FormState = { ...EMPTY_FORM, values: { note: note ?? '' } }
+  return (
+    <>
+      {note !== null && (
+        <p>
+          {note} <span class="muted">– {by}</span>
+        </p>
+      )}
+      {note === null && !mayAct && <p class="muted">No note.</p>}
+      {mayAct && (
+        <form method="post" action={`${pathOf(incident)}/note`} class="stack">
+          <TextField form={form} name="note" label="What is known about it" />
+          <button type="submit">Save note</button>
+        </form>
+      )}
+    </>
+  )
+}
