@@ -1,10 +1,12 @@
 /**
  * What a hanging neighbour costs: one tenant's endpoints take connections and never answer, with a backlog of
  * deliveries to them; another tenant publishes at a steady rate. Its publish→receive p99 with the neighbour is
- * compared with that alone, in one run. It begins once every delivery of the backlog has been tried or put off.
+ * compared with that alone, in one run. It begins once every delivery of the backlog has been tried or put off, or as soon
+ * as the backlog is there (`--settled 0`), which is the worst moment.
  *
  *     node scripts/bench/neighbour.ts --backlog 10000 --rate 50 --seconds 30
  *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60
+ *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60 --settled 0
  */
 
 import { once } from 'node:events'
@@ -31,6 +33,7 @@ interface NeighbourSettings {
   seconds: number
   bytes: number
   timeout: number
+  settled: number
 }
 
 export async function measureNeighbour(
@@ -82,7 +85,7 @@ async function measureOne(
 async function startHanging(
   cleanup: Cleanup,
   system: System,
-  { endpoints, backlog, bytes, timeout }: NeighbourSettings,
+  { endpoints, backlog, bytes, timeout, settled }: NeighbourSettings,
 ): Promise<void> {
   const sockets = new Set<net.Socket>()
   const hanging = net.createServer((socket) => {
@@ -108,7 +111,7 @@ async function startHanging(
   const client = await createDatabaseClient(cleanup, system.databaseUrl)
   const events = Math.max(Math.round(backlog / endpoints), 1)
   await publishMany(client, { events, bytes, eventOf: () => ({ tenant: NEIGHBOUR }) })
-  await allLookedAt(client)
+  if (settled > 0) await allLookedAt(client)
 }
 
 /** Until a runner has tried each of the backlog, or put it off, or two minutes have passed. */
@@ -137,6 +140,7 @@ if (import.meta.main) {
     seconds: { default: 30, help: 'how long, each time' },
     bytes: { default: 300, help: 'of each payload' },
     timeout: { default: 15, help: 'seconds until an attempt to a hanging endpoint is given up' },
+    settled: { default: 1, help: '0 = measure as soon as the backlog is there' },
   })
   await runProgram(
     async (cleanup) => {

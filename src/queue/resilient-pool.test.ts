@@ -188,7 +188,8 @@ t.test('of all jobs that graphile-worker takes it is known when they are given b
         return gate.promise
       },
     },
-    concurrency: 3,
+    lanes: 3,
+    fetchedMax: 3,
     abortAfterMs: 10_000,
     log: captureLog().log,
     bell: createBell(captureLog().log),
@@ -246,7 +247,7 @@ t.test('a connection that is lost while the tasks are read costs a moment', asyn
     }),
     id: 'cut',
     taskList: { 'of-this-test': async () => done.resolve() },
-    ...{ concurrency: 1, abortAfterMs: 10_000 },
+    ...{ lanes: 1, fetchedMax: 1, abortAfterMs: 10_000 },
     ...{ log: captureLog().log, bell: createBell(captureLog().log) },
   })
   await done.promise

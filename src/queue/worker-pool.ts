@@ -14,7 +14,10 @@ export interface WorkerPoolOptions {
   /** Becomes `locked_by` of its jobs. */
   id: string
   taskList: TaskList
-  concurrency: number
+  /** Jobs that run at a time. */
+  lanes: number
+  /** Jobs that are fetched ahead. */
+  fetchedMax: number
   /** Tasks are told to stop so long after a shutdown has begun. */
   abortAfterMs: number
   log: Log
@@ -29,7 +32,7 @@ export interface WorkerPoolOptions {
  *
  * - `completeJobBatchDelay` and `failJobBatchDelay` of at least 0: by default a completion is not awaited
  *   anywhere, and each stop leaves a finished job locked for four hours.
- * - `localQueue`: jobs are fetched in one statement, up to as many as can be worked on at once.
+ * - `localQueue`: jobs are fetched in one statement, up to `fetchedMax`.
  * - no named queues and no forbidden flags: either starves the other jobs.
  * - no signal handlers: `cli.ts` owns the signals.
  */
@@ -43,10 +46,10 @@ export function startWorkerPool(options: WorkerPoolOptions): Promise<Runner> {
     events: workerEvents(options),
     preset: {
       worker: {
-        concurrentJobs: options.concurrency,
+        concurrentJobs: options.lanes,
         pollInterval: POLL_MS,
         gracefulShutdownAbortTimeout: options.abortAfterMs,
-        localQueue: { size: options.concurrency, ttl: LOCAL_QUEUE_MS_MAX },
+        localQueue: { size: options.fetchedMax, ttl: LOCAL_QUEUE_MS_MAX },
         completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
       },

@@ -54,6 +54,7 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
     },
     deliver,
     timeoutMs,
+    concurrency: options.concurrency,
   })
   const limitsNow = (endpointId: EndpointId) => {
     limits.forget([endpointId])

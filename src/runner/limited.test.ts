@@ -52,6 +52,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
       return RESULT
     },
     timeoutMs: 15_000,
+    concurrency: 2,
     ...overrides,
   })
   return { limited, snoozed, left, entered, delivered }
@@ -144,4 +145,47 @@ t.test('the permit is given back when delivering fails through a fault of ours',
   const { limited, left } = bundle({ deliver: () => Promise.reject(new Error('no database')) })
   await t.rejects(limited(WAKE_UP, ENDPOINT, null), { message: 'no database' })
   t.same(left, ['other'])
+})
+
+t.test(
+  'while jobs are put off, which takes as long as it takes, others are delivered',
+  async (t) => {
+    const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
+    const FULL = 'full' as EndpointId
+    const { limited, delivered } = bundle({
+      inFlight: {
+        acquire: (id) =>
+          id === FULL
+            ? { release: null, retryInMs: 400 }
+            : {
+                release: () => undefined,
+                noteSent: () => undefined,
+                isOvertaken: () => false,
+                retryInMs: null,
+              },
+      },
+      snooze: () => committed,
+    })
+    const putOff = Array.from({ length: 5 }, () => limited(WAKE_UP, FULL, null))
+    await limited(WAKE_UP, ENDPOINT, null)
+    t.equal(delivered.length, 1)
+    commit()
+    await Promise.all(putOff)
+  },
+)
+
+t.test('no more jobs than may be in flight wait for a permit at a time', async (t) => {
+  let looked = 0
+  const { promise: never } = Promise.withResolvers<never>()
+  const { limited } = bundle({
+    inFlight: {
+      acquire: () => {
+        looked += 1
+        return never
+      },
+    },
+  })
+  for (let n = 0; n < 5; n += 1) void limited(WAKE_UP, ENDPOINT, null)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(looked, 2)
 })

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import type { EndpointId } from '../ids.ts'
 import type { Permit, ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { InFlight } from '../limits/in-flight.ts'
@@ -22,37 +23,51 @@ export interface LimitedDependencies {
   ): Promise<AttemptResult | null>
   /** For endpoints without a timeout of their own. */
   timeoutMs: number
+  /** Jobs that wait for a permit, or have one, at a time. */
+  concurrency: number
 }
 
 /**
  * Makes the limit step in front of `deliver`: permit → slot → deliver, or snooze once.
  *
  * Over a limit nothing is claimed, so no attempt is used up, and nobody waits long: the job is put off
- * until its turn, and the permit goes to another delivery.
+ * until its turn, and the permit goes to another delivery. To put it off takes a commit, meanwhile the next job is looked at.
  */
 export function createLimited(deps: LimitedDependencies) {
-  return async function limited(
-    wakeUp: WakeUp,
-    endpointId: EndpointId,
-    reservation: Reservation | null,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const limits = await deps.limitsOf(endpointId, reservation?.rateVersion)
-    const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
-    const permit = await deps.inFlight.acquire(endpointId, { ...limits, timeoutMs })
-    if (!permit.release) {
-      const waitMs = permit.retryInMs
-      return deps.snooze({ wakeUp, endpointId, limits, waitMs, reservation: null })
-    }
+  const inTurn = pLimit(deps.concurrency)
+  return async function limited(...job: Job): Promise<void> {
+    const putOff = await inTurn(() => deliverWithin(deps, ...job))
+    if (putOff) await deps.snooze(putOff)
+  }
+}
 
-    let result: AttemptResult | null = null
-    try {
-      const slot = await slotOf(deps.rateLimiter, endpointId, limits, reservation)
-      if (slot.waitMs > 0) return await deps.snooze({ wakeUp, endpointId, limits, ...slot })
-      result = await deps.deliver(wakeUp, signal, permit)
-    } finally {
-      permit.release(releaseResult(result), result?.durationMs)
-    }
+type Job = [
+  wakeUp: WakeUp,
+  endpointId: EndpointId,
+  reservation: Reservation | null,
+  signal?: AbortSignal,
+]
+
+/** Returns what is to be put off, where a limit says so. */
+async function deliverWithin(
+  deps: LimitedDependencies,
+  ...[wakeUp, endpointId, reservation, signal]: Job
+): Promise<Snoozed | null> {
+  const limits = await deps.limitsOf(endpointId, reservation?.rateVersion)
+  const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
+  const permit = await deps.inFlight.acquire(endpointId, { ...limits, timeoutMs })
+  if (!permit.release) {
+    return { wakeUp, endpointId, limits, waitMs: permit.retryInMs, reservation: null }
+  }
+
+  let result: AttemptResult | null = null
+  try {
+    const slot = await slotOf(deps.rateLimiter, endpointId, limits, reservation)
+    if (slot.waitMs > 0) return { wakeUp, endpointId, limits, ...slot }
+    result = await deps.deliver(wakeUp, signal, permit)
+    return null
+  } finally {
+    permit.release(releaseResult(result), result?.durationMs)
   }
 }
 

@@ -20,6 +20,12 @@ import type { RunnerOptions } from './runner-options.ts'
 
 /** Two lanes each for claim and finish, and some for housekeeping. No connection is held during HTTP. */
 const OWN_CONNECTIONS = 6
+/**
+ * Jobs under way for each request that may be in flight: 100 more for 250, in which jobs are put off. While a tenant with a
+ * backlog has all the permits that it may have, each of its jobs is looked at and put off, and those of others waited
+ * behind that in the few lanes that its requests left (docs/explanation/performance.md).
+ */
+const LANES_PER_REQUEST = 1.4
 /** graphile-worker's: one listens, the others fetch and complete in batches. */
 const WORKER_CONNECTIONS = 4
 /** Statements of our own are few and small; those that are not say themselves how they are planned. */
@@ -167,7 +173,8 @@ function startWorkers(
     pool: pools.worker,
     id,
     taskList: { ...deliveries, ...bulkTasks(pools.own, log) },
-    concurrency: options.concurrency,
+    lanes: Math.ceil(options.concurrency * LANES_PER_REQUEST),
+    fetchedMax: options.concurrency,
     abortAfterMs: options.shutdownMs,
     log,
     bell,
