@@ -58,7 +58,8 @@ export async function startService(
 }
 
 async function service(child: ChildProcess, command: string): Promise<Service> {
-  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
+  // Not `exit`: what it said last may come after that.
+  const ended = once(child, 'close').then(([code, signal]) => code ?? signal)
   const lines: LogLine[] = []
   let more = Promise.withResolvers<void>()
   const started = Promise.withResolvers<string>()
