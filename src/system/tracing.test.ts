@@ -34,114 +34,131 @@ function spansAt(collector: Receiver): (Span & { service: unknown })[] {
   })
 }
 
+const startTraced = (
+  t: Parameters<typeof startService>[0],
+  command: 'api' | 'runner',
+  collector?: Receiver,
+) =>
+  startService(t, command, {
+    DATABASE_URL: url,
+    RETRY_SCHEDULE: '0.1',
+    OTEL_SERVICE_NAME: `my-${command}`,
+    ...(collector && { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
+  })
+
 /** An API and a runner whose spans go to a collector, if there is one, and a tenant with a receiver. */
 async function bundle(t: Parameters<typeof startService>[0], collector?: Receiver) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
   await tenant.addEndpoint({ url: `${receiver.url}/secret-path` }, encryptSecret)
-  const env = {
-    DATABASE_URL: url,
-    RETRY_SCHEDULE: '0.1',
-    ...(collector && { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
-  }
-  const start = (command: 'api' | 'runner') =>
-    startService(t, command, { ...env, OTEL_SERVICE_NAME: `my-${command}` })
-  const [api, runner] = await Promise.all([start('api'), start('runner')])
-  const publish = (headers: Record<string, string>, path = '/api/events', body?: object) =>
-    fetch(`${api.url}${path}`, {
-      method: 'POST',
-      headers: {
-        authorization: 'Bearer test-admin-key',
-        'content-type': 'application/json',
-        ...headers,
-      },
-      body: JSON.stringify(body ?? { tenant: tenant.key, type: 'invoice.paid', data: { a: 1 } }),
-    })
+  const [api, runner] = await Promise.all([
+    startTraced(t, 'api', collector),
+    startTraced(t, 'runner', collector),
+  ])
+  const event = { tenant: tenant.key, type: 'invoice.paid', data: { a: 1 } }
+  const publish = (headers: Record<string, string>, path = '/api/events', body: object = event) =>
+    publishTo(api, headers, path, body)
   return { receiver, tenant, api, runner, publish }
 }
+
+const publishTo = (api: Service, headers: Record<string, string>, path: string, body: object) =>
+  fetch(`${api.url}${path}`, {
+    method: 'POST',
+    headers: {
+      authorization: 'Bearer test-admin-key',
+      'content-type': 'application/json',
+      ...headers,
+    },
+    body: JSON.stringify(body),
+  })
 
 const stop = (...services: Service[]) => Promise.all(services.map((service) => service.stop()))
 
 const TRACED = { traceparent: TRACEPARENT, tracestate: 'vendor=1', baggage: 'user=7' }
 
-t.test("spans of two processes continue the producer's trace up to the receiver", async (t) => {
+const NOT_SAMPLED = '1bf7651916cd43dd8448eb211c80319d'
+
+t.test('with a collector', async (t) => {
   const collector = await startReceiver()
   t.teardown(() => collector.close())
-  const { receiver, api, runner, publish } = await bundle(t, collector)
+  const { receiver, tenant, api, runner, publish } = await bundle(t, collector)
   receiver.answerWith((_, n) => (n === 1 ? 500 : 200))
   t.equal((await publish(TRACED)).status, 202)
   const requests = await receiver.received(2)
   await runner.line('delivery.attempted', (line) => line['outcome'] === 'delivered')
-  await stop(api, runner)
 
-  const spans = spansAt(collector)
-  t.ok(spans.every(({ traceId }) => traceId === TRACE_ID))
-  const named = (name: string) => spans.filter((span) => span.name === name)
-  const [published] = named('publish')
-  const [rejected, delivered] = named('attempt')
-  const [first, second] = named('request')
-  t.match(published, { parentSpanId: PRODUCER_SPAN, service: 'my-api' })
-  t.match(rejected, {
-    parentSpanId: published?.spanId,
-    service: 'my-runner',
-    status: { code: 2, message: 'rejected' },
-  })
-  t.match(delivered, { parentSpanId: published?.spanId, status: {} })
-  t.match(first, {
-    parentSpanId: rejected?.spanId,
-    attributes: [
-      { key: 'http.request.method' },
-      { key: 'server.address', value: { stringValue: `127.0.0.1:${receiver.port}` } },
-      { key: 'http.response.status_code', value: { intValue: 500 } },
-    ],
-  })
-  t.equal(second?.parentSpanId, delivered?.spanId)
-  t.strictSame(
-    requests.map(({ headers }) => headers['traceparent']),
-    [first, second].map((span) => `00-${TRACE_ID}-${span?.spanId}-01`),
-    'the receiver goes on below the request',
-  )
-  for (const { headers } of requests) {
-    t.notOk('tracestate' in headers || 'baggage' in headers, 'what is meant for the producer stays')
+  await publish({ traceparent: `00-${NOT_SAMPLED}-${PRODUCER_SPAN}-00` })
+  const [, , unsampled] = await receiver.received(3)
+  const event = { tenant: tenant.key, type: 'a.b', data: 1 }
+  await publish({}, '/api/events/batch', { events: [event, event] })
+  await receiver.received(5)
+  await publish({}, '/api/events', { ...event, tenant: 'nobody' })
+  const seen = new Set<unknown>()
+  for (let n = 0; n < 5; n++) {
+    const line = await runner.line('delivery.attempted', (line) => !seen.has(line['attemptId']))
+    seen.add(line['attemptId'])
   }
-  const told = JSON.stringify(spans)
-  t.notMatch(told, /secret-path|test-admin-key|whsec_/, 'no URL, no key, no secret in a span')
-})
+  await stop(api, runner)
+  const all = spansAt(collector)
 
-t.test(
-  'a producer that traces nothing begins a trace, and one that samples not is followed',
-  async (t) => {
-    const collector = await startReceiver()
-    t.teardown(() => collector.close())
-    const { receiver, tenant, api, runner, publish } = await bundle(t, collector)
-    await publish({ traceparent: TRACEPARENT.replace(/01$/, '00') })
-    const [unsampled] = await receiver.received(1)
-    t.match(unsampled?.headers['traceparent'], new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-00$`))
-    const event = { tenant: tenant.key, type: 'a.b', data: 1 }
-    await publish({}, '/api/events/batch', { events: [event, event] })
-    await receiver.received(3)
-    await publish({}, '/api/events', { ...event, tenant: 'nobody' })
-    const seen = new Set<unknown>()
-    for (let n = 0; n < 3; n++) {
-      const line = await runner.line('delivery.attempted', (line) => !seen.has(line['attemptId']))
-      seen.add(line['attemptId'])
+  t.test("spans of two processes continue the producer's trace up to the receiver", async (t) => {
+    const spans = all.filter(({ traceId }) => traceId === TRACE_ID)
+    const named = (name: string) => spans.filter((span) => span.name === name)
+    const [published] = named('publish')
+    const [rejected, delivered] = named('attempt')
+    const [first, second] = named('request')
+    t.match(published, { parentSpanId: PRODUCER_SPAN, service: 'my-api' })
+    t.match(rejected, {
+      parentSpanId: published?.spanId,
+      service: 'my-runner',
+      status: { code: 2, message: 'rejected' },
+    })
+    t.match(delivered, { parentSpanId: published?.spanId, status: {} })
+    t.match(first, {
+      parentSpanId: rejected?.spanId,
+      attributes: [
+        { key: 'http.request.method' },
+        { key: 'server.address', value: { stringValue: `127.0.0.1:${receiver.port}` } },
+        { key: 'http.response.status_code', value: { intValue: 500 } },
+      ],
+    })
+    t.equal(second?.parentSpanId, delivered?.spanId)
+    t.strictSame(
+      requests.map(({ headers }) => headers['traceparent']),
+      [first, second].map((span) => `00-${TRACE_ID}-${span?.spanId}-01`),
+      'the receiver goes on below the request',
+    )
+    for (const { headers } of requests) {
+      t.notOk(
+        'tracestate' in headers || 'baggage' in headers,
+        'what is meant for the producer stays',
+      )
     }
-    await stop(api, runner)
+    const told = JSON.stringify(all)
+    t.notMatch(told, /secret-path|test-admin-key|whsec_/, 'no URL, no key, no secret in a span')
+  })
 
-    const spans = spansAt(collector)
-    t.notOk(spans.some(({ traceId }) => traceId === TRACE_ID))
-    const roots = spans.filter(({ parentSpanId }) => !parentSpanId)
-    t.match(roots, [
-      {
-        name: 'publish',
-        attributes: [{ value: { stringValue: 'batch' } }, { value: { intValue: 2 } }],
-      },
-      { name: 'publish', status: { code: 2, message: 'tenant_not_found' } },
-    ])
-    t.equal(spans.filter(({ name }) => name === 'request').length, 2)
-  },
-)
+  t.test(
+    'a producer that traces nothing begins a trace, and one that samples not is followed',
+    async (t) => {
+      t.match(unsampled?.headers['traceparent'], new RegExp(`^00-${NOT_SAMPLED}-[0-9a-f]{16}-00$`))
+      t.notOk(all.some(({ traceId }) => traceId === NOT_SAMPLED))
+      const others = all.filter(({ traceId }) => traceId !== TRACE_ID)
+      t.match(
+        others.filter(({ parentSpanId }) => !parentSpanId),
+        [
+          {
+            name: 'publish',
+            attributes: [{ value: { stringValue: 'batch' } }, { value: { intValue: 2 } }],
+          },
+          { name: 'publish', status: { code: 2, message: 'tenant_not_found' } },
+        ],
+      )
+      t.equal(others.filter(({ name }) => name === 'request').length, 2)
+    },
+  )
+})
 
 t.test('without a receiver of spans the trace reaches receivers anyway', async (t) => {
   const { receiver, tenant, api, runner, publish } = await bundle(t)
@@ -173,10 +190,12 @@ t.test('a collector that is away holds nothing up, not even the end', async (t) 
 t.test('a collector that refuses spans is told of once', async (t) => {
   const collector = await startReceiver({ answer: () => 400 })
   t.teardown(() => collector.close())
-  const { api, runner, publish } = await bundle(t, collector)
-  await publish(TRACED)
+  const api = await startTraced(t, 'api', collector)
+  const { key } = await createTenant(pool)
+  const publish = () => publishTo(api, TRACED, '/api/events', { tenant: key, type: 'a.b', data: 1 })
+  await publish()
   await api.line('traces.lost')
-  await publish(TRACED)
-  await stop(api, runner)
+  await publish()
+  await stop(api)
   t.equal(api.lines.filter(({ msg }) => msg === 'traces.lost').length, 1)
 })
