@@ -1,39 +1,39 @@
-import { Chart } from '../console/chart.tsx'
+import { Chart, type Marker } from '../console/chart.tsx'
 import type { AttemptRates } from './attempt-rates.ts'
 
-/** How many attempts were made over time, and how long they took. */
-export function AttemptCharts({ steps, stepSeconds }: AttemptRates) {
+/**
+ * How many attempts were made over time, and how long they took.
+ *
+ * @param props.rangeHref the list of deliveries that a range leads to
+ */
+export function AttemptCharts(props: AttemptRates & { rangeHref?: string; markers?: Marker[] }) {
+  const { steps, stepSeconds, rangeHref, markers = [] } = props
   const at = steps.map((step) => step.at)
-  const per = stepSeconds === 60 ? 'a minute' : `each ${stepSeconds / 60} minutes`
+  const per = stepSeconds === 60 ? 'per minute' : `per ${stepSeconds / 60} minutes`
   return (
     <div class="charts">
       <Chart
         id="rates"
         title={`Attempts ${per}`}
+        kind="bars"
         at={at}
         series={[
-          { label: 'delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
-          { label: 'failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
+          { label: 'Delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
+          { label: 'Failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
         ]}
+        {...{ rangeHref, markers }}
       />
       <Chart
         id="latency"
-        title="Time of an attempt"
+        title="Response time"
+        kind="lines"
+        unit=" ms"
         at={at}
         series={[
-          {
-            label: 'half took up to',
-            tone: 'accent',
-            unit: ' ms',
-            values: steps.map(({ p50Ms }) => p50Ms),
-          },
-          {
-            label: '95 % took up to',
-            tone: 'busy',
-            unit: ' ms',
-            values: steps.map(({ p95Ms }) => p95Ms),
-          },
+          { label: 'p50', tone: 'accent', values: steps.map(({ p50Ms }) => p50Ms) },
+          { label: 'p95', tone: 'busy', values: steps.map(({ p95Ms }) => p95Ms) },
         ]}
+        {...{ rangeHref, markers }}
       />
     </div>
   )

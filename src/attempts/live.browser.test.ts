@@ -166,6 +166,10 @@ else {
     const row = page.locator('#live tbody tr')
     await row.getByText('hostile.type').waitFor()
     t.match(await row.textContent(), /onerror=alert\(1\)/)
+    const animation = await page.evaluate<string>(
+      `getComputedStyle(document.querySelector('#live tbody tr')).animationName`,
+    )
+    t.equal(animation, 'fresh-bad', 'what failed does not flash as what succeeded')
     t.equal(await row.locator('img, script').count(), 0)
     t.strictSame(faults, [])
   })

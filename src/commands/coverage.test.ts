@@ -72,6 +72,24 @@ function commandsBelow(command: Command, path = ''): [path: string, command: Com
 }
 const commands = commandsBelow(createProgram(context('http://127.0.0.1:9')))
 
+t.test('every command that a page tells people to run exists', async (t) => {
+  const root = join(import.meta.dirname, '..')
+  const pages = globSync('**/*.tsx', { cwd: root }).map((file) =>
+    readFileSync(join(root, file), 'utf8'),
+  )
+  const told = pages.flatMap((page) => [...page.matchAll(/postrider ([a-z-]+(?: [a-z-]+)?)/g)])
+  t.ok(told.length > 5)
+  for (const [, line = ''] of told) {
+    const [noun = ''] = line.split(' ')
+    const isNoun = commands.some(([name]) => name.startsWith(`${noun} `))
+    const wanted = isNoun ? line : noun
+    t.ok(
+      commands.some(([name]) => name === wanted),
+      wanted,
+    )
+  }
+})
+
 /** The commands that make this request. */
 function commandsFor(operation: string): [path: string, command: Command][] {
   const program = PROGRAMS[operation]

@@ -2,68 +2,101 @@ interface Series {
   label: string
   /** Selects the colour: `accent` for what is neither good nor bad. */
   tone: 'good' | 'bad' | 'accent' | 'busy'
-  unit?: string
   values: readonly (number | null)[]
+}
+
+/** Something that happened at a time, such as that an endpoint was paused. */
+export interface Marker {
+  at: Date
+  label: string
+}
+
+interface ChartProps {
+  id: string
+  title: string
+  /** Counts as bars that are stacked, or measures as lines. */
+  kind: 'bars' | 'lines'
+  /** Behind each value. */
+  unit?: string
+  /** Seconds since 1970, of each value. */
+  at: readonly number[]
+  series: readonly Series[]
+  markers?: readonly Marker[]
+  /** A page with `since` and `until` in its address, where a range that is dragged over leads. */
+  rangeHref?: string | undefined
+  isLow?: boolean
 }
 
 /** Beyond tenths nobody reads them. */
 const rounded = (value: number | null) => (value === null ? null : Math.round(value * 10) / 10)
 
 /**
- * Lines over time, drawn in the browser by uPlot; the figures also stand in a table, for those who do not
- * see them and where there is no script.
+ * Drawn in the browser by uPlot; the figures also stand in a table, for those who do not see them and where there
+ * is no script.
  */
-export function Chart({
-  id,
-  title,
-  at,
-  series,
-}: {
-  id: string
-  title: string
-  /** Seconds since 1970, of each value. */
-  at: readonly number[]
-  series: readonly Series[]
-}) {
-  const labels = series.map(({ label, unit, tone }) => ({ label, unit, tone }))
+export function Chart(props: ChartProps) {
+  const { id, title, kind, unit = '', at, series, rangeHref, isLow = false } = props
+  const markers = (props.markers ?? []).map((one) => ({ ...one, at: one.at.getTime() / 1000 }))
+  const labels = series.map(({ label, tone }) => ({ label, tone }))
   const data = [at, ...series.map(({ values }) => values.map(rounded))]
   return (
     <figure>
-      <figcaption>{title}</figcaption>
+      <figcaption>
+        {title} {rangeHref && <span class="muted">· drag to choose a range</span>}
+      </figcaption>
       <div
         id={id}
-        class="chart"
+        class={isLow ? 'chart low' : 'chart'}
         aria-hidden="true"
-        data-chart={JSON.stringify({ series: labels, data })}
+        data-chart={JSON.stringify({ kind, unit, series: labels, data, markers })}
+        data-range={rangeHref}
         hx-morph-skip-children
       />
-      <details>
-        <summary>{title} as a table</summary>
-        <section class="scroll" tabindex={0} aria-label={`${title}, table`}>
-          <table>
-            <thead>
+      <ChartData {...props} />
+    </figure>
+  )
+}
+
+function ChartData({ title, unit = '', at, series }: ChartProps) {
+  return (
+    <details>
+      <summary>Data</summary>
+      <section class="scroll" tabindex={0} aria-label={`${title}, table`}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              {series.map(({ label }) => (
+                <th scope="col">{label}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {at.map((seconds, row) => (
               <tr>
-                <th scope="col">Time (UTC)</th>
-                {series.map(({ label }) => (
-                  <th scope="col">{label}</th>
+                <td>
+                  <ClockTime seconds={seconds} />
+                </td>
+                {series.map(({ values }) => (
+                  <td class="number">
+                    {values[row] == null ? '–' : `${rounded(values[row])}${unit}`}
+                  </td>
                 ))}
               </tr>
-            </thead>
-            <tbody>
-              {at.map((seconds, row) => (
-                <tr>
-                  <td>{new Date(seconds * 1000).toISOString().slice(11, 16)}</td>
-                  {series.map(({ values, unit }) => (
-                    <td class="number">
-                      {values[row] == null ? '–' : `${rounded(values[row])}${unit ?? ''}`}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      </details>
-    </figure>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  )
+}
+
+/** Of a point on the axis, in the same zone. */
+function ClockTime({ seconds }: { seconds: number }) {
+  const iso = new Date(seconds * 1000).toISOString()
+  return (
+    <time datetime={iso} data-time="exact">
+      {iso.slice(0, 16).replace('T', ' ')} UTC
+    </time>
   )
 }

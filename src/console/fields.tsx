@@ -126,7 +126,7 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
 }
 
 /** What stands between backticks is code. */
-const withCode = (text: string): Child[] =>
+export const withCode = (text: string): Child[] =>
   text.split('`').map((part, at) => (at % 2 === 0 ? part : <code>{part}</code>))
 
 const idOf = ({ prefix = 'field' }: FormState, name: string): string => `${prefix}-${name}`

@@ -46,7 +46,7 @@ t.test(
     t.match(text, 'value="  kept &lt;as&gt; it is\n"')
     t.match(text, 'not a type!')
     t.match(text, /id="mistake-url">It is neither https nor http/)
-    t.match(text, /id="mistake-filter"/)
+    t.match(text, /id="mistake-filter">At character \d+: expected/, 'a whole sentence')
     t.match(text, /id="mistake-headers">It is set by Postrider/)
     t.match(text, /id="mistake-ratePerSecond"/)
     t.match(text, /aria-invalid="true"[^>]*aria-describedby="mistake-url"/)
@@ -277,6 +277,19 @@ t.test('a given secret comes with the endpoint, or by a rotation', async (t) => 
   t.equal((await show(`${path}?said=constructor`)).status, 200)
 })
 
+t.test('the result of a test event has an address, and a failure looks like one', async (t) => {
+  const { show, send, endpoint } = await bundle()
+  const path = await endpoint()
+  await send(`${path}/pause`, {})
+  const refused = await send(`${path}/test`, {})
+  t.match(refused.text, /notice bad/, 'a paused endpoint takes none')
+  for (const action of ['test', 'secret', 'rotate', 'pause']) {
+    const { status, headers } = await show(`${path}/${action}`)
+    t.match([status, headers.get('location')], [303, `/console${path}`], `GET ${action}`)
+  }
+  t.equal((await show('/nowhere/at/all')).status, 404)
+})
+
 t.test('a replay is counted first, then started, watched and cancelled', async (t) => {
   const { show, send, endpoint, tenant } = await bundle()
   await endpoint()
@@ -294,7 +307,19 @@ t.test('a replay is counted first, then started, watched and cancelled', async (
     ratePerSecond: '50',
   }
   const counted = await send('/replays', { ...form, intent: 'preview' })
-  t.match(counted.text, 'It would make 1 delivery due. Nothing has begun yet.')
+  t.match(counted.text, '1 delivery matches. Nothing has been started.')
+  t.notMatch(counted.text, 'on hold')
+  await tenant.publish()
+  await pool.query(
+    `update postrider.delivery set state = 'held', held_reason = 'paused'
+     where tenant_id = $1 and finished_at is null`,
+    [tenant.id],
+  )
+  const { rows } = await pool.query('select id from postrider.endpoint where tenant_id = $1', [
+    tenant.id,
+  ])
+  const ofOne = await send('/replays', { ...form, endpointId: rows[0].id, intent: 'preview' })
+  t.match(ofOne.text, /1 deliveries of this endpoint are on\s+hold/)
   t.match((await show('/replays')).text, 'There has been no replay')
   t.match(await send('/replays', { ...form, since: '', intent: 'start' }), { status: 422 })
   const missed = await send('/replays', { ...form, mode: 'missed', intent: 'preview' })
@@ -329,6 +354,7 @@ t.test('settings are shown without what is secret', async (t) => {
   t.match(text, '8081')
   t.match(text, '(set)')
   t.notMatch(text, 'a:b@c')
+  t.notMatch(text, '`', 'code is shown as code')
 })
 
 t.test('only forms are taken, in the console and in the portal', async (t) => {

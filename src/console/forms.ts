@@ -81,13 +81,22 @@ export function refusedForm(
   const mistakes: Record<string, string> = {}
   for (const { field, message } of errors) {
     const name = fieldOf(field)
-    const said = Object.hasOwn(values, name) ? `It ${message}.` : `${field} ${message}.`
+    const said = Object.hasOwn(values, name) ? asSentence(message) : `${field} ${message}.`
     const key = Object.hasOwn(values, name) ? name : ''
     mistakes[key] = mistakes[key] ? `${mistakes[key]} ${said}` : said
   }
   if (errors.length === 0) mistakes[''] = detail
   return { values, mistakes }
 }
+
+/** How a message goes on behind the name of its field. */
+const GOES_ON = /^(?:[a-z]+s|may|must|cannot|can) /
+
+/** Of a field, below which it stands. */
+const asSentence = (message: string): string =>
+  GOES_ON.test(message)
+    ? `It ${message}.`
+    : `${message.charAt(0).toUpperCase()}${message.slice(1)}.`
 
 /** What was asked for, or null where nobody has heard of the tenant. */
 export async function unlessNoTenant<T>(asked: Promise<T>): Promise<T | null> {

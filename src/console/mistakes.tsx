@@ -35,8 +35,21 @@ export function answerMistakes(
     }
     return await page(c, render, mistake)
   })
-  app.all('*', (c) => page(c, render, NOT_FOUND))
+  const forms = formsOf(app)
+  app.all('*', async (c) => {
+    // The address of a form that was answered with a page, opened again: the page above has the form.
+    const { method, path } = c.req
+    const isForm = method === 'GET' && forms.some((pattern) => pattern.test(path))
+    if (isForm) return c.redirect(path.slice(0, path.lastIndexOf('/')), 303)
+    return await page(c, render, NOT_FOUND)
+  })
 }
+
+/** What is only posted to, and stands below a page. */
+const formsOf = (app: Hono<PageEnv>): RegExp[] =>
+  app.routes
+    .filter(({ method, path }) => method === 'POST' && /:[^/]+\/[^/:]+$/.test(path))
+    .map(({ path }) => new RegExp(`${path.replace(/:[^/]+/g, '[^/]+')}$`))
 
 async function page(c: Context, render: RenderPage, mistake: Mistake) {
   const { status, title, detail } = mistake

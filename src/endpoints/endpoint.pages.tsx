@@ -3,14 +3,16 @@ import type { Caller } from '../access/caller.ts'
 import { presentAttempt } from '../attempts/attempt.fields.ts'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
+import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Notice } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
+import type { Deliveries } from '../deliveries/deliveries.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
-import type { EndpointId } from '../ids.ts'
+import { type DeliveryId, deliveryId, type EndpointId } from '../ids.ts'
 import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
@@ -22,7 +24,7 @@ import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.t
 import type { UrlRules } from './endpoint-input.ts'
 import type { EndpointOperations } from './endpoint-operations.ts'
 import { Actions, Health, SecretNotice, Settings, type Shown, State } from './endpoint-parts.tsx'
-import type { Endpoints } from './endpoints.ts'
+import type { Endpoints, FoundEndpoint } from './endpoints.ts'
 import type { createTryFilter } from './try-filter.form.ts'
 
 const DAY_MINUTES = 1_440
@@ -52,6 +54,8 @@ export interface EndpointPages extends UrlRules {
   secrets: Pick<EndpointSecrets, 'rotate'>
   showSecrets: ShowSecrets
   testEndpoint: TestEndpoint
+  deliveries: Pick<Deliveries, 'find'>
+  attempts: Pick<Attempts, 'get'>
   ratesOf: ReturnType<typeof createAttemptRates>
   tryFilter: ReturnType<typeof createTryFilter>
 }
@@ -154,25 +158,33 @@ const showSecret: Handler = async (c, thing, pages) => {
   return page(c, await find(pages, thing), pages, { secrets })
 }
 
+/** The result has an address, so that to load it again sends nothing. */
 const test: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
-  const tested = await pages
-    .testEndpoint(tenant.id, id, { signal: c.req.raw.signal })
-    .then((result) => describeTest(result, c.get('viewer').caller), describeRefusal)
-  return page(c, await find(pages, thing), pages, { tested })
+  const path = pathOf(pages, thing)
+  try {
+    const { delivery } = await pages.testEndpoint(tenant.id, id, { signal: c.req.raw.signal })
+    return c.redirect(`${path}?tested=${delivery.id}`, 303)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    const { status, detail } = problemBody(error)
+    if (status !== 409) throw error
+    return page(c, await find(pages, thing), pages, { refused: detail })
+  }
 }
 
 async function page(
   c: Context<PageEnv>,
   shown: Shown,
   pages: EndpointPages,
-  more: { secrets?: LiveSecret[]; tested?: string; rotation?: FormState } = {},
+  more: { secrets?: LiveSecret[]; refused?: string; rotation?: FormState } = {},
 ) {
   const { endpoint } = shown
   const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
-  const [rates, open] = await Promise.all([
+  const [rates, open, tested] = await Promise.all([
     pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
     pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
+    testOf(c, endpoint, pages),
   ])
   return pages.render(
     c,
@@ -185,7 +197,8 @@ async function page(
     <>
       <h1>{endpoint.url}</h1>
       <Said {...shown} said={saidOf(SAID, c)} query={c.req.query()} />
-      {more.tested !== undefined && <Notice tone="good">{more.tested}</Notice>}
+      {more.refused !== undefined && <Notice tone="bad">{more.refused}</Notice>}
+      {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions
         {...shown}
@@ -207,11 +220,11 @@ function Links({ area, endpoint }: Shown) {
   return (
     <p class="actions">
       <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
-        Its deliveries
+        Deliveries
       </a>
       {area === 'console' && (
         <a class="button" href={urlWith('/console/replays', query)}>
-          Replay for it
+          Replay deliveries
         </a>
       )}
     </p>
@@ -289,22 +302,45 @@ function minutesAround({ since, until }: { since: Date; until: Date }) {
   return { since: since.toISOString().slice(0, 16), until: end.toISOString().slice(0, 16) }
 }
 
-function describeTest({ attempt }: Awaited<ReturnType<TestEndpoint>>, caller: Caller): string {
-  if (!attempt) return 'The test event is under way: look at its deliveries.'
+interface TestResult {
+  id: DeliveryId
+  /** Missing while it is under way. */
+  attempt: Attempt | undefined
+}
+
+/** The test that the address names; null where it names none of this endpoint. */
+async function testOf(
+  c: Context<PageEnv>,
+  { id, tenant_id: tenantId }: FoundEndpoint,
+  { deliveries, attempts }: EndpointPages,
+): Promise<TestResult | null> {
+  const asked = deliveryId.safeParse(c.req.query('tested')).data
+  if (!asked) return null
+  const delivery = await deliveries.find(tenantId, asked).catch(() => null)
+  if (delivery?.endpoint_id !== id) return null
+  const number = delivery.attempt_count
+  return { id: asked, attempt: number > 0 ? await attempts.get(asked, number) : undefined }
+}
+
+function Tested({ id, attempt, area, caller }: TestResult & { area: Area; caller: Caller }) {
+  const link = <a href={`/${area}/deliveries/${id}`}>Show the attempt</a>
+  if (!attempt) return <Notice tone="busy">Test event sent, no response yet. {link}</Notice>
   const tested = presentAttempt(attempt, caller)
+  return (
+    <Notice tone={tested.outcome === 'delivered' && !tested.error ? 'good' : 'bad'}>
+      {describeTest(tested)} {link}
+    </Notice>
+  )
+}
+
+function describeTest(tested: ReturnType<typeof presentAttempt>): string {
   const { outcome, statusCode, durationMs } = tested
   const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
   if (outcome === 'delivered') {
     // Such as an answer that is broken behind its status.
     const mistake = tested.error ? ` But ${tested.error}.` : ''
-    return `The test event was delivered: HTTP ${statusCode}${took}.${mistake}`
+    return `Test event delivered: HTTP ${statusCode}${took}.${mistake}`
   }
   const detail = tested.errorDetail ? ` ${tested.errorDetail}.` : ''
-  return `The test event was not delivered${took}: ${inWords(tested) ?? outcome}.${detail}`
-}
-
-function describeRefusal(error: Error): string {
-  const { status, detail } = problemBody(error)
-  if (status === 409) return detail
-  throw error
+  return `Test event not delivered${took}: ${inWords(tested) ?? outcome}.${detail}`
 }

@@ -97,7 +97,8 @@ async function create(c: C, pages: EventTypePages) {
 
 async function showPage(c: C, pages: CataloguePages, refused?: FormState) {
   const type = await pages.eventTypes.get(nameOf(c))
-  const example = await pages.exampleOf(type.name).catch(() => null)
+  const made = await pages.exampleOf(type.name).catch(() => null)
+  const example = made && { type: type.name, timestamp: new Date(), data: made.data }
   const form = refused ?? { values: valuesOf(type), mistakes: {} }
   const said = saidOf(SAID, c)
   return pages.render(
@@ -133,7 +134,7 @@ async function forget(c: C, { eventTypes }: EventTypePages) {
   return c.redirect(PATH, 303)
 }
 
-function Description({ type, example }: { type: EventType; example: unknown }) {
+function Description({ type, example }: { type: EventType; example: object | null }) {
   return (
     <>
       <Facts
@@ -143,11 +144,11 @@ function Description({ type, example }: { type: EventType; example: unknown }) {
             'State',
             type.deprecated_at ? <Badge of="off" label="deprecated" /> : <Badge of="active" />,
           ],
-          ['Described', <Time at={type.created_at} />],
+          ['Created', <Time at={type.created_at} />],
           ['Changed', <Time at={type.updated_at} />],
         ]}
       />
-      {example != null && (
+      {example !== null && (
         <>
           <h2>What a receiver gets</h2>
           <Body of={JSON.stringify(example)} label="Example" />

@@ -34,7 +34,8 @@ function createMakeExample() {
         try {
           const options = { seed, alwaysFakeOptionals, useExamplesValue: true }
           const data = within(GENERATE_MS_MAX, () => generateSync(schema as JsonSchema, options))
-          if (data !== undefined && isValid(data)) return { data }
+          const fitting = [tidied(data), data].find((one) => one !== undefined && isValid(one))
+          if (fitting !== undefined) return { data: fitting }
         } catch {
           // It throws for what it cannot make, or took too long. Another seed may go another way.
         }
@@ -51,4 +52,12 @@ function given(schema: unknown): unknown[] {
     ...(Array.isArray(examples) ? examples : []),
     ...(fallback === undefined ? [] : [fallback]),
   ]
+}
+
+/** Amounts as people know them: `994.53`, and not `-994.528557639569`. */
+function tidied(data: unknown): unknown {
+  if (typeof data === 'number') return Math.abs(Math.round(data * 100) / 100)
+  if (Array.isArray(data)) return data.map(tidied)
+  if (typeof data !== 'object' || data === null) return data
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, tidied(value)]))
 }

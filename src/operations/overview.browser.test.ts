@@ -11,6 +11,15 @@ import { startReceiver } from '../testing/servers/receiver.ts'
 import { startServiceWithPages } from '../testing/wiring/service-with-pages.ts'
 
 const browser = await startBrowser(t)
+/** Whether a chart has anything in it that is neither black, white nor grey. */
+const isDrawn = (id: string) => `(() => {
+  const canvas = document.querySelector('#${id} canvas')
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+  const isColour = (at) => data[at + 3] > 200 &&
+    Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 80
+  for (let at = 0; at < data.length; at += 4) if (isColour(at)) return true
+  return false
+})()`
 if (!browser) t.plan(0, NO_BROWSER)
 else {
   const service = await startServiceWithPages(t)
@@ -24,6 +33,8 @@ else {
     await call('POST', '/api/events', { tenant: 'default', type: 'a', data: 1 })
     await page.getByText('of 1 attempts succeeded').waitFor()
     await page.locator('.u-wrap canvas').first().waitFor()
+    // One bucket between empty ones draws no line.
+    for (const id of ['rates', 'latency']) t.ok(await page.evaluate(isDrawn(id)), id)
     t.strictSame(faults, [])
   })
 

@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Setting } from '../config/config.ts'
+import { withCode } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Id, Notice, Table } from '../console/parts.tsx'
 import { shared } from '../console/shared.ts'
@@ -47,16 +48,17 @@ function showSettings(c: Context<PageEnv>, { render, settings }: SettingsPages) 
 
 function SettingTable({ settings }: Pick<SettingsPages, 'settings'>) {
   return (
-    <Table label="Settings" head={['Variable', 'Value', 'Default', 'Unit', 'Meaning']}>
+    <Table label="Settings" head={['Variable', 'Value', 'Default', 'Meaning']}>
       {settings.map(({ name, value, default: fallback, unit, meaning }) => (
         <tr>
           <td>
             <code>{name}</code>
           </td>
           <td>{value === null ? <span class="muted">default</span> : <code>{value}</code>}</td>
-          <td>{fallback}</td>
-          <td>{unit ?? ''}</td>
-          <td>{meaning}</td>
+          <td>
+            {withCode(fallback)} {unit}
+          </td>
+          <td>{withCode(meaning)}</td>
         </tr>
       ))}
     </Table>

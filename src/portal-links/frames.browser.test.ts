@@ -47,7 +47,7 @@ else {
     await page.goto('/')
     await inside.getByRole('link', { name: receiver.url }).click()
     await inside.getByRole('button', { name: 'Send a test event' }).click()
-    await inside.getByText('The test event was delivered: HTTP 200').waitFor()
+    await inside.getByText('Test event delivered: HTTP 200').waitFor()
     const [cookie, ...others] = await page.context().cookies(`${portal}/portal`)
     t.match(cookie, {
       name: '__Host-postrider_portal',

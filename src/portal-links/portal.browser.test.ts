@@ -62,8 +62,8 @@ else {
     await page.getByText('Endpoint created.').waitFor()
 
     await press(page, 'Send a test event')
-    await page.getByText('The test event was delivered: HTTP 200').waitFor()
-    await page.getByRole('link', { name: 'Its deliveries' }).click()
+    await page.getByText('Test event delivered: HTTP 200').waitFor()
+    await page.getByRole('link', { name: 'Deliveries' }).last().click()
     await page.getByRole('table').getByText('delivered').waitFor()
     await page.getByRole('table').locator('.lead').first().click()
     await page.getByRole('heading', { name: 'Attempt 1' }).waitFor()

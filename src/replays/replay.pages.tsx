@@ -16,6 +16,7 @@ import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { CLASS_CHOICES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { eventTypesOf } from '../endpoints/endpoint.form.ts'
+import { type Endpoints, OPEN_COUNTED_MAX } from '../endpoints/endpoints.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
@@ -41,6 +42,7 @@ export interface ReplayPages {
   owners: Pick<Owners, 'replays'>
   access: TenantAccess
   replays: Pick<Replays, 'preview' | 'start' | 'cancel'>
+  endpoints: Pick<Endpoints, 'countOpen'>
   /** Of every tenant. */
   lists: { replays: Pick<Replays, 'list'> }
 }
@@ -63,8 +65,8 @@ async function start(c: C, pages: ReplayPages) {
     return refuse('tenant', 'There is no such tenant.')
   }
   try {
-    const count = await begin(c, pages, values, intent !== 'start')
-    if (count !== null) return showList(c, pages, { form: { values, mistakes: {} }, count })
+    const counted = await begin(c, pages, values, intent !== 'start')
+    if (counted) return showList(c, pages, { form: { values, mistakes: {} }, counted })
   } catch (error) {
     if (error instanceof EndpointNotFound) {
       return refuse('endpointId', 'The tenant has no endpoint with this id.')
@@ -74,17 +76,22 @@ async function start(c: C, pages: ReplayPages) {
   return c.redirect(urlWith(PATH, { tenant }), 303)
 }
 
-/** @returns how many there would be, where it only counts; null where it has begun */
+/** @returns what there would be, where it only counts; null where it has begun */
 async function begin(
   c: C,
-  { access, replays }: ReplayPages,
+  { access, replays, endpoints }: ReplayPages,
   values: Record<string, string>,
   isPreview: boolean,
-): Promise<number | null> {
+): Promise<Counted | null> {
   const { caller, who } = c.get('viewer')
   const { preview, ...request } = parseSettings(replayInput, bodyOf(values, isPreview))
-  return await access(caller, 'manage', values['tenant'] ?? '', async ({ key }) => {
-    if (preview) return await replays.preview(key, request as ReplayRequest)
+  return await access(caller, 'manage', values['tenant'] ?? '', async ({ id, key }) => {
+    if (preview) {
+      const count = await replays.preview(key, request as ReplayRequest)
+      const { endpointId } = request
+      const { held } = endpointId ? await endpoints.countOpen(id, endpointId) : { held: 0 }
+      return { count, held, endpointId: endpointId ?? '' }
+    }
     await replays.start(key, request as ReplayRequest, who)
     return null
   })
@@ -98,10 +105,21 @@ async function cancel(c: C, { id, tenant }: Owned<ReplayId>, { replays }: Replay
 /** A form that was sent, and what came of it. */
 interface Sent {
   form?: FormState
-  count?: number
+  counted?: Counted
 }
 
-async function showList(c: C, { render, tenants, lists }: ReplayPages, { form, count }: Sent = {}) {
+interface Counted {
+  count: number
+  /** What the endpoint has on hold, which a replay leaves alone. */
+  held: number
+  endpointId: string
+}
+
+async function showList(
+  c: C,
+  { render, tenants, lists }: ReplayPages,
+  { form, counted }: Sent = {},
+) {
   const { form: asked, filters } = await readFilters(c, tenants)
   const page = filters && queryOf<ReplayId>(filters, PAGE_ROWS + 1)
   const { shown, next } = pageOf(page ? await lists.replays.list(page.tenants, page) : [])
@@ -113,7 +131,7 @@ async function showList(c: C, { render, tenants, lists }: ReplayPages, { form, c
     <>
       <h1>Replays</h1>
       <p>A replay delivers again what was delivered, failed or missed.</p>
-      {count !== undefined && <Counted count={count} />}
+      {counted && <Counted {...counted} />}
       {mayAct && (
         <NewReplayForm
           form={form ?? formOf(asked.values)}
@@ -146,11 +164,20 @@ function formOf(values: Readonly<Record<string, string>>): FormState {
   }
 }
 
-function Counted({ count }: { count: number }) {
+function Counted({ count, held, endpointId }: Counted) {
   return (
-    <Notice tone="good">
-      It would make {count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : count}{' '}
-      {count === 1 ? 'delivery' : 'deliveries'} due. Nothing has begun yet.
+    <Notice tone={count > 0 ? 'good' : 'busy'}>
+      <p>
+        {count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : count}{' '}
+        {count === 1 ? 'delivery matches' : 'deliveries match'}. Nothing has been started.
+      </p>
+      {held > 0 && (
+        <p>
+          {held >= OPEN_COUNTED_MAX ? `${held} or more` : held} deliveries of this endpoint are on
+          hold. A replay does not include them: they are sent as soon as{' '}
+          <a href={`/console/endpoints/${endpointId}`}>the endpoint</a> accepts requests again.
+        </p>
+      )}
     </Notice>
   )
 }

@@ -24,23 +24,21 @@ export const PAGE_HEADERS = {
   'cache-control': 'no-store',
 }
 
-/** The page of the sandbox; it has no script, and looks again by itself only while it is empty. */
+/** The page of the sandbox; it has no script, and never reloads by itself while somebody reads it. */
 export function renderPage(requests: readonly ReceivedRequest[]) {
-  const refresh = requests.length === 0 ? html`<meta http-equiv="refresh" content="2">` : ''
   return html`<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width">
   <title>Postrider sandbox</title>
-  ${refresh}
   <style>${raw(STYLE)}</style>
 </head>
 <body>
   <h1>Sandbox</h1>
   <p>The last requests that were delivered here, newest first, since this process started.
   Reload to see more. The same as JSON: <a href="/sandbox/requests.json">requests.json</a></p>
-  ${requests.length === 0 ? html`<p>Nothing has arrived yet.</p>` : requests.map(renderRequest)}
+  ${requests.length === 0 ? html`<p>Nothing has arrived yet. Publish an event, then reload this page.</p>` : requests.map(renderRequest)}
 </body>
 </html>`
 }

@@ -176,9 +176,10 @@ t.test('the page shows what cannot be seen by its number', async (t) => {
   t.notMatch(await page(), '\u202e')
 })
 
-t.test('an empty page looks again by itself, one with requests stays as it is', async (t) => {
+t.test('no page reloads while somebody reads it, empty or not', async (t) => {
   const { deliver, page } = bundle()
-  t.match(await page(), 'http-equiv="refresh"')
+  t.match(await page(), 'reload this page')
+  t.notMatch(await page(), 'http-equiv="refresh"')
   await deliver({})
   t.notMatch(await page(), 'http-equiv="refresh"')
 })

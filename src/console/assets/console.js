@@ -17,7 +17,7 @@
     document.cookie = `postrider_display=${words.join('.')};path=/${path};max-age=${YEAR_SECONDS};samesite=lax`
     enhance()
     for (const field of all('[data-utc]')) showInZone(field)
-    for (const element of all('[data-chart]')) plots.get(element)?.redraw()
+    for (const element of all('[data-chart]')) redraw(element)
   }
 
   // Times: one zone for tables, filters and charts.
@@ -69,7 +69,7 @@
       if (time.textContent !== text) time.textContent = text
       return
     }
-    const text = isExact ? brief(at) : relative(at)
+    const text = isExact || time.dataset.time === 'exact' ? brief(at) : relative(at)
     if (time.textContent !== text) time.textContent = text
   }
 
@@ -170,45 +170,137 @@
     return color
   }
 
-  const CHART_HEIGHT = 220
+  const [CHART_HEIGHT, LOW_HEIGHT] = [220, 96]
   const plots = new WeakMap()
+
+  /** Each value on top of those before it; the highest is drawn first, behind the others. */
+  function stacked([at, ...series]) {
+    const sums = at.map(() => 0)
+    const layers = series.map((values) =>
+      values.map((value, index) => {
+        sums[index] += value ?? 0
+        return sums[index]
+      }),
+    )
+    return [at, ...layers.reverse()]
+  }
+
+  /** A value between two that are missing draws no line: it is a point. */
+  const isLone = (values, index) =>
+    values[index] != null && values[index - 1] == null && values[index + 1] == null
+  const lonePoints = (plot, series) =>
+    plot.data[series].flatMap((_, index) => (isLone(plot.data[series], index) ? [index] : []))
+
+  const inNumbers = (value) => value.toLocaleString('en')
+
+  /** What the legend says: the value under the pointer, otherwise the sum of counts or the last measure. */
+  function legendOf(values, index, { kind, unit }) {
+    if (index != null) return values[index] == null ? 'none' : inNumbers(values[index]) + unit
+    if (kind === 'bars') return inNumbers(values.reduce((sum, value) => sum + (value ?? 0), 0))
+    const last = values.findLast((value) => value != null)
+    return last === undefined ? 'none' : `${inNumbers(last)}${unit}`
+  }
+
+  function seriesOf(element, chart) {
+    const { kind, series } = chart
+    const bars = kind === 'bars' && uPlot.paths.bars({ size: [0.8, 28], align: 1 })
+    const drawn = series.map(({ label, tone }, index) => {
+      const stroke = colourOf(element, `--${tone}`)
+      const value = (_, __, ___, at) => legendOf(chart.data[index + 1], at, chart)
+      const look = bars
+        ? { paths: bars, fill: stroke, width: 0, points: { show: false } }
+        : { width: 2 }
+      return { label, stroke, value, points: { filter: lonePoints, size: 6 }, ...look }
+    })
+    return bars ? drawn.reverse() : drawn
+  }
+
+  /** Lines for what happened meanwhile, such as a pause. */
+  function drawMarkers({ ctx, bbox, valToPos }, markers, colour) {
+    ctx.save()
+    ctx.fillStyle = ctx.strokeStyle = colour
+    ctx.setLineDash([4, 4])
+    ctx.font = `${11 * devicePixelRatio}px system-ui`
+    for (const { at, label } of markers) {
+      const x = valToPos(at, 'x', true)
+      if (x < bbox.left || x > bbox.left + bbox.width) continue
+      ctx.beginPath()
+      ctx.moveTo(x, bbox.top)
+      ctx.lineTo(x, bbox.top + bbox.height)
+      ctx.stroke()
+      ctx.fillText(label, x + 4, bbox.top + 12 * devicePixelRatio)
+    }
+    ctx.restore()
+  }
+
+  /** A range that was dragged over is a filter of the list that the chart leads to. */
+  function followRange(plot, element) {
+    const { left, width } = plot.select
+    if (width < 3 || !element.dataset.range) return
+    const timeAt = (x) => exact(new Date(plot.posToVal(x, 'x') * 1000), true).replace(' ', 'T')
+    const address = new URL(element.dataset.range, location.href)
+    address.searchParams.set('since', timeAt(left))
+    address.searchParams.set('until', timeAt(left + width))
+    location.assign(address)
+  }
+
+  function optionsOf(element, chart) {
+    const colour = colourOf(element, '--muted')
+    const axis = { stroke: colour, grid: { stroke: colourOf(element, '--line'), width: 1 } }
+    const atTime = (at) => clock(new Date(at * 1000)).slice(0, 5)
+    const isLow = element.classList.contains('low')
+    const numbers = (_, values) => values.map((value) => `${inNumbers(value)}${chart.unit}`)
+    return {
+      width: Math.max(element.clientWidth, 200),
+      height: isLow ? LOW_HEIGHT : CHART_HEIGHT,
+      legend: { show: !isLow },
+      cursor: { drag: { x: Boolean(element.dataset.range), y: false, setScale: false } },
+      series: [
+        { label: 'Time', value: (_, at) => (at == null ? 'all' : atTime(at)) },
+        ...seriesOf(element, chart),
+      ],
+      axes: [
+        { ...axis, values: (_, seconds) => seconds.map(atTime) },
+        { ...axis, values: numbers, size: 64, space: isLow ? 40 : 30 },
+      ],
+      scales: {
+        // The last bar begins at its time: it needs room for what it counts.
+        x: {
+          range: ({ data: [at] }, min, max) => [min, max + (at.length > 1 ? at[1] - at[0] : 60)],
+        },
+        y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+      },
+      hooks: {
+        draw: [(plot) => drawMarkers(plot, chart.markers, colour)],
+        setSelect: [(plot) => followRange(plot, element)],
+      },
+    }
+  }
 
   /** Draws a chart, or gives the drawn one its new figures. */
   function draw(element) {
-    const { series, data } = JSON.parse(element.dataset.chart)
-    const plot = plots.get(element)
-    if (plot) return plot.setData(data)
-    const colour = (name) => colourOf(element, name)
-    const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line'), width: 1 } }
-    const made = new uPlot(
-      {
-        width: Math.max(element.clientWidth, 200),
-        height: CHART_HEIGHT,
-        series: [
-          { label: 'time', value: (_, at) => (at == null ? '–' : clock(new Date(at * 1000))) },
-          ...series.map(({ label, unit, tone }) => ({
-            label,
-            stroke: colour(`--${tone}`),
-            width: 2,
-            value: (_, value) => (value == null ? '–' : `${value}${unit ?? ''}`),
-          })),
-        ],
-        axes: [
-          {
-            ...axis,
-            values: (_, seconds) => seconds.map((at) => clock(new Date(at * 1000)).slice(0, 5)),
-          },
-          { ...axis, size: 60 },
-        ],
-        scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-      },
-      data,
-      element,
-    )
-    plots.set(element, made)
+    const drawn = plots.get(element)
+    if (drawn?.source === element.dataset.chart) return
+    const chart = JSON.parse(element.dataset.chart)
+    const data = chart.kind === 'bars' ? stacked(chart.data) : chart.data
+    if (drawn) {
+      Object.assign(drawn.chart, chart)
+      drawn.source = element.dataset.chart
+      return drawn.plot.setData(data)
+    }
+    const plot = new uPlot(optionsOf(element, chart), data, element)
+    plots.set(element, { plot, chart, source: element.dataset.chart })
+    const { height } = plot
     new ResizeObserver(() => {
-      made.setSize({ width: Math.max(element.clientWidth, 200), height: CHART_HEIGHT })
+      plot.setSize({ width: Math.max(element.clientWidth, 200), height })
     }).observe(element)
+  }
+
+  /** In the colours and the zone that were chosen meanwhile. */
+  function redraw(element) {
+    plots.get(element)?.plot.destroy()
+    plots.delete(element)
+    if (window.uPlot) draw(element)
   }
 
   function enhance() {

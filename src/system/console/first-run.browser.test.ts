@@ -43,7 +43,8 @@ else {
     await press('Create endpoint')
     await page.getByText('Endpoint created.').waitFor()
     await press('Send a test event')
-    await page.getByText('The test event was delivered: HTTP 200').waitFor()
+    await page.getByText('Test event delivered: HTTP 200').waitFor()
+    const endpointId = /endpoints\/([^?]+)/.exec(page.url())?.[1]
 
     const event = { tenant: 'acme', type: 'invoice.paid', data: { id: 1 } }
     await attempted((await call('POST', '/api/events', event)).id)
@@ -66,6 +67,17 @@ else {
       .locator('[data-countdown]')
       .getByText(/^in (59|60|5\d) min|^in 1 h/)
       .waitFor()
+
+    const delivery = page.url()
+    await page.goto(`/console/endpoints/${endpointId}`)
+    await press('Send a test event')
+    const failure = page.locator('.notice.bad')
+    await failure.getByText('Test event not delivered').waitFor()
+    await page.reload()
+    await failure.getByText('Test event not delivered').waitFor()
+    await failure.getByRole('link', { name: 'Show the attempt' }).click()
+    await page.getByText('a test of the endpoint').waitFor()
+    await page.goto(delivery)
 
     receiver.answerWith(() => 200)
     await ask('Retry now', 'Retry delivery')

@@ -125,6 +125,18 @@ t.test('what cannot be seen stands on a page by its number', async (t) => {
   t.match(form, 'value="gone\u200b 👩\u200d💻"', 'a field has what is stored')
 })
 
+t.test('the page of an event type shows the body that receivers get', async (t) => {
+  const { get, post, admin } = await bundle()
+  const schema =
+    '{"type": "object", "required": ["amount"], "properties": {"amount": {"type": "number"}}}'
+  await post('/console/event-types', { name: 'order.paid', schema }, { cookie: admin })
+  const { text } = await get('/console/event-types/order.paid', { cookie: admin })
+  const [, shown = ''] = /aria-label="Example"><pre><code>([^<]+)/.exec(text) ?? []
+  const body = JSON.parse(shown.replaceAll('&quot;', '"'))
+  t.match(body, { type: 'order.paid', timestamp: /Z$/ })
+  t.match(String(body.data.amount), /^\d+(\.\d{1,2})?$/, 'an amount as people know it')
+})
+
 t.test('a NUL character is refused with 400, in an address and in a form', async (t) => {
   const { get, post, admin, logged } = await bundle()
   for (const path of [
