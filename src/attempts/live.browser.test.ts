@@ -159,6 +159,7 @@ else {
     await call('PUT', '/api/tenants/hostile')
     const hostile = 'http://127.0.0.1:9/a?b="><img/src=x/onerror=alert(1)>'
     await call('POST', '/api/tenants/hostile/endpoints', { url: hostile })
+    await page.emulateMedia({ reducedMotion: 'no-preference' })
     await signIn(page, adminKey)
     await page.goto('/console/live?tenant=hostile')
     await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
