@@ -6,12 +6,13 @@ import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { encryptSecret, startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
-const ENDPOINTS = 10_000
-/** Ten thousand requests on a busy machine. */
+/** By `npm run test:long` as many as the product is meant for; each takes two milliseconds of the processor. */
+const ENDPOINTS = process.env['LONG_TESTS'] ? 10_000 : 2_000
+/** As many requests on a busy machine. */
 t.setTimeout(300_000)
 
 t.test(
-  'an event for 10,000 endpoints reaches each, others are served meanwhile, and a crash in the middle neither loses nor doubles one',
+  'an event for thousands of endpoints reaches each, others are served meanwhile, and a crash in the middle neither loses nor doubles one',
   async (t) => {
     const receiver = await startReceiver()
     t.teardown(() => receiver.close())
@@ -46,7 +47,7 @@ t.test(
     await startService(t, 'runner', { ...env, LOG_LEVEL: 'info' })
 
     const eventId = await tenant.publish()
-    await receiver.received(500, 60_000)
+    await receiver.received(ENDPOINTS / 20, 60_000)
     await other.publish()
     await victim.stop('SIGKILL')
     await untilHolds(
