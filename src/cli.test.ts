@@ -152,7 +152,7 @@ t.test('a runner that ends by itself exits 75', async (t) => {
   t.equal(rowCount, 1)
   const { exitCode, stderr } = await child.exited
   t.equal(exitCode, EXIT.temporary)
-  t.match(stderr, /the service ended by itself: /)
+  t.match(stderr, /the service ended unexpectedly: /)
 })
 
 t.test('a fault that nobody handled stops in order and exits 70', async (t) => {

@@ -145,7 +145,7 @@ const attemptCounters = ({ counter, histogram }: Makers) => ({
   ),
   seconds: histogram(
     'attempt_seconds',
-    'Duration of attempts, from the start of the request to the end of the answer.',
+    'Duration of attempts, from the start of the request to the end of the response.',
     ATTEMPT_SECONDS,
     ['outcome'],
   ),
@@ -205,7 +205,7 @@ const SHARES = [1, 4, 16, 64]
 function shareMetrics({ gauge }: Makers) {
   let sharesInUse: () => readonly { share: number }[] = () => []
   const help =
-    'Endpoints that this runner has sent to in the last minute, by how many requests each may have in flight now: up to 1, 4, 16, 64, or more.'
+    'Endpoints that this runner has sent to in the last minute, by how many requests each can have in flight now: up to 1, 4, 16, 64, or more.'
   gauge('endpoints_by_share', help, ['up_to'], (endpoints) => {
     const shares = sharesInUse().map(({ share }) => share)
     for (const [index, upTo] of [...SHARES, Number.POSITIVE_INFINITY].entries()) {

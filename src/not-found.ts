@@ -11,7 +11,7 @@ export class TenantNotFound extends Error {
   readonly code = 'tenant_not_found'
   readonly field = 'tenant'
   constructor(options?: ErrorOptions) {
-    super('there is no tenant with this key', options)
+    super('no tenant has this key; create it first: postrider tenant create', options)
   }
 }
 

@@ -42,7 +42,7 @@ export function createClient(target: Target, signal: AbortSignal): Client {
     const headers = { ...headersOf(target, call), ...(body && { 'content-length': body.length }) }
     return new Promise((resolve, reject) => {
       const sent = request({ ...options, headers, setHost: false })
-      sent.setTimeout(ANSWER_MS_MAX, () => sent.destroy(new Error('no answer in time')))
+      sent.setTimeout(ANSWER_MS_MAX, () => sent.destroy(new Error('no response in time')))
       sent.on('error', (error) => (signal.aborted ? reject(error) : resolve(none(error))))
       sent.on('response', (response) => void read(response, call).then(resolve, reject))
       sent.end(body)

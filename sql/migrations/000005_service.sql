@@ -124,9 +124,9 @@ comment on column postrider.replay.mode is 'redeliver: finished deliveries are r
 comment on column postrider.replay.endpoint_id is 'Only this endpoint; null = all of the tenant.';
 comment on column postrider.replay.event_types is 'Only these: exact names, order.*, or *.';
 comment on column postrider.replay.states is 'redeliver: only deliveries that ended so.';
-comment on column postrider.replay.status_class is 'redeliver: only where the last answer was of this class, 2 to 5; null = any, or none.';
-comment on column postrider.replay.since is 'Only what was made from then on.';
-comment on column postrider.replay.until is 'Only what was made before.';
+comment on column postrider.replay.status_class is 'redeliver: only if the last response was of this class, 2 to 5; null = any, or none.';
+comment on column postrider.replay.since is 'Only what was created since then.';
+comment on column postrider.replay.until is 'Only what was created before.';
 comment on column postrider.replay.rate_per_second is 'How many become due a second.';
 comment on column postrider.replay.state is 'running, done, or cancelled by a person.';
 comment on column postrider.replay.total is 'How many there were when it began.';

@@ -8,10 +8,10 @@ import { API_KEY_COLUMNS, apiKeyFields, apiKeyFilters } from './api-key.fields.t
 
 /** Creates, lists and revokes API keys through the API, with a key that is an admin's. */
 export function addKeyCommand(program: Command, context: CommandContext): void {
-  const key = program.command('key').description('the keys that programs call the API with')
+  const key = program.command('key').description('manage API keys')
   addRequest(key, context, {
     verb: 'create',
-    about: 'create an API key; prints it this once',
+    about: 'create an API key; it is shown only once',
     operation: 'POST /api/keys',
     positional: [{ name: 'name', about: 'what it is for' }],
     fields: optionsOf(apiKeyFields),
@@ -22,7 +22,7 @@ export function addKeyCommand(program: Command, context: CommandContext): void {
   })
   addRequest(key, context, {
     verb: 'list',
-    about: 'list API keys, newest first, those that are over too',
+    about: 'list API keys, newest first, with expired and revoked ones',
     operation: 'GET /api/keys',
     fields: [...optionsOf(apiKeyFilters), ...PAGE_FIELDS],
     render: (page) => renderPage(API_KEY_COLUMNS, page),

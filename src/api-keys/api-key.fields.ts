@@ -28,15 +28,15 @@ export const apiKeyFields = {
   tenant: {
     column: 'tenant',
     input: tenantKey.nullish().openapi({
-      description: 'Key of the one tenant that it may touch. Left out: every tenant.',
+      description: 'Key of the only tenant it can access. Default: every tenant.',
     }),
     output: z
       .string()
       .nullable()
-      .openapi({ description: 'Key of the one tenant that it may touch; null = every tenant.' }),
+      .openapi({ description: 'Key of the only tenant it can access; null = every tenant.' }),
     option: {
       value: '<key>',
-      about: 'the one tenant that it may touch; every tenant when left out',
+      about: 'the only tenant it can access; default: every tenant',
     },
   },
   scopes: {
@@ -44,7 +44,7 @@ export const apiKeyFields = {
     input: scopes
       .min(1)
       .transform((given) => [...new Set(given)])
-      .openapi({ description: '`admin` includes the others, and may make keys.' }),
+      .openapi({ description: '`admin` includes the others, and can create keys.' }),
     output: scopes,
     option: {
       value: '<scopes>',
@@ -67,7 +67,7 @@ export const apiKeyFields = {
     output: shownTime.nullable(),
     option: {
       value: '<time>',
-      about: 'ISO 8601, such as 2027-01-31T12:00:00Z; never when left out',
+      about: 'ISO 8601, such as 2027-01-31T12:00:00Z; default: never',
     },
   },
   lastUsedAt: {

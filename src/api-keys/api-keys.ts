@@ -28,7 +28,7 @@ export class ApiKeyNotFound extends Error {
   override readonly name = 'ApiKeyNotFound'
   readonly code = 'api_key_not_found'
   constructor() {
-    super('there is no API key with this id')
+    super('no API key has this id')
   }
 }
 

@@ -25,7 +25,7 @@ const LABELS: Record<AttemptReason, string> = {
   proxy_refused: 'Refused by the proxy',
   proxy_failed: 'Proxy failed',
   blocked_address: 'Address not allowed',
-  blocked_name: 'Name leads to an address that is not allowed',
+  blocked_name: 'Name points to an address that is not allowed',
   blocked_url: 'URL not allowed',
   erased: 'Data erased',
   secret_unreadable: 'Secret unreadable',

@@ -28,14 +28,14 @@ export const attemptFields = {
     column: 'error',
     output: z.string().nullable().openapi({
       description:
-        'The reason in detail, in words for people; they may change. Next to a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed.',
+        'The reason in detail, for people; the text can change. Next to a `statusCode`, also 2xx: what was wrong with the rest of the response. The status decides, and the connection was closed.',
     }),
   },
   errorDetail: {
     column: 'error_detail',
     output: z.string().nullable().openapi({
       description:
-        'More of it, such as the addresses that a name led to, for operators: null to keys and links of one tenant, and where there is no more.',
+        'More of it, such as the addresses of a name, for operators: null to keys and links of one tenant, and where there is no more.',
     }),
   },
   durationMs: { column: 'duration_ms', output: milliseconds },

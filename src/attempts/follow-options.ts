@@ -14,7 +14,7 @@ const FILTERS: readonly Field[] = [
   {
     name: 'statusClass',
     value: '<n>',
-    about: '5 for those that were answered 5xx',
+    about: '5 for responses with 5xx',
     read: readNumber,
   },
 ]

@@ -21,7 +21,7 @@ const NO_EFFECT: Judgement = {
 const NOT_READ: Judgement = { matters: 'no', detail: 'nothing of Postrider reads it' }
 const PLANS: Judgement = {
   matters: 'perhaps',
-  detail: 'statements may be planned so that they take longer; was it meant for other programs?',
+  detail: 'statements can be planned so that they take longer; was it meant for other programs?',
 }
 /** The planner's, as the manual lists them. */
 const PLANNER =
@@ -40,7 +40,7 @@ const KNOWN: Readonly<Record<string, Judgement | ((value: string) => Judgement)>
       : {
           matters: 'perhaps',
           detail:
-            'publish, claim and finish raise it to on; what else your programs commit may be missing after a failover',
+            'publish, claim and finish raise it to on; other commits of your programs can be missing after a failover',
         },
   role: {
     matters: 'yes',

@@ -44,7 +44,7 @@ export async function errorOf(response: Response): Promise<PostriderError> {
   const requestId = response.headers.get('x-request-id')
   const problem = parseProblem(text)
   if (!problem) {
-    const message = `an answer that is not of Postrider: ${status} ${text.slice(0, 200)}`
+    const message = `a response that is not from Postrider: ${status} ${text.slice(0, 200)}`
     return new PostriderError(message, { code: 'unexpected_answer', status, requestId })
   }
   const { code, detail, errors } = problem

@@ -83,7 +83,7 @@ async function tryOnce(
     signal?.throwIfAborted()
     if (cause instanceof PostriderError) return { failure: { error: cause } }
     const code = timeout.aborted ? 'timeout' : 'unreachable'
-    const message = timeout.aborted ? `no answer within ${timeoutMs} ms` : 'no answer'
+    const message = timeout.aborted ? `no response within ${timeoutMs} ms` : 'no response'
     return { failure: { error: new PostriderError(message, { code, cause }) } }
   }
 }
@@ -114,7 +114,7 @@ async function* readStream(
   } catch (cause) {
     if (cause instanceof PostriderError) throw cause
     const code = silence.signal.aborted ? 'timeout' : 'unreachable'
-    const message = code === 'timeout' ? `nothing came for ${timeoutMs} ms` : 'no answer'
+    const message = code === 'timeout' ? `nothing came for ${timeoutMs} ms` : 'no response'
     throw new PostriderError(message, { code, cause })
   } finally {
     clearTimeout(timer)
@@ -140,7 +140,7 @@ async function answerOf(response: Response): Promise<unknown> {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    const message = `an answer that is not JSON: ${text.slice(0, 200)}`
+    const message = `a response that is not JSON: ${text.slice(0, 200)}`
     const { status } = response
     throw new PostriderError(message, { code: 'unexpected_answer', status, cause })
   }

@@ -7,9 +7,7 @@ import { renderTable } from '../terminal/output.ts'
 export function addConfigCommand(program: Command, { env, print }: CommandContext): void {
   program
     .command('config')
-    .description(
-      'show every environment variable, its value, where that comes from, and its meaning',
-    )
+    .description('show every environment variable: its value, source and meaning')
     .option('--markdown', 'print the table as Markdown')
     .option('--json', 'print one JSON document')
     .action(async ({ markdown, json }: { markdown?: true; json?: true }) => {

@@ -30,7 +30,7 @@ interface Options {
 export function addListenCommand(program: Command, context: CommandContext): void {
   const encoding = new Option(
     '--secret-encoding <encoding>',
-    'how the secret is read; by its form when left out',
+    'how the secret is read; default: by its form',
   )
   const command = withFilterOptions(program.command('listen'))
     .description('forward the events of a tenant to a URL on this machine')
@@ -96,7 +96,7 @@ function jsonOf({ event, delivery }: FollowedAttempt, result: Forwarded): string
 function lineOf({ event }: FollowedAttempt, result: Forwarded, paint: Paint): string {
   const { statusCode, error, durationMs } = result
   const isGood = statusCode !== null && statusCode >= 200 && statusCode < 300
-  const answer = String(statusCode ?? 'no answer')
+  const answer = String(statusCode ?? 'no response')
   return `${[
     new Date().toISOString(),
     cellOf(event?.type),

@@ -7,7 +7,7 @@ import type { MigrateOptions } from './run-migrate.ts'
 export function addMigrateCommand(program: Command, context: CommandContext): void {
   program
     .command('migrate')
-    .description('bring the database up to date; does nothing when it is')
+    .description('update the database; safe to run concurrently and repeatedly')
     .option('--plan', 'print the SQL that would run, and change nothing')
     .option('--roles', 'also create the group roles, or bring their grants up to date')
     .option('--json', 'print one JSON document')

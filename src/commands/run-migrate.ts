@@ -42,6 +42,6 @@ function rolesText(optional: readonly string[]): string {
   return [
     `granted to ${GROUP_ROLES.join(', ')}\n`,
     'let each process log in as a member, such as: create role my_runner login in role postrider_runner;\n',
-    ...optional.map((line) => `an administrator may add: ${line}\n`),
+    ...optional.map((line) => `an administrator can add: ${line}\n`),
   ].join('')
 }

@@ -7,7 +7,7 @@ import type { CommandContext } from '../terminal/context.ts'
 export function addRunnerCommand(program: Command, { env, stopSignal }: CommandContext): void {
   program
     .command('runner')
-    .description('execute deliveries; any number of these work together')
+    .description('execute deliveries; run any number of these')
     .action(async () => {
       const { startRunnerProcess } = await import('../service/start-runner.ts')
       const config = readConfig(env, 'runner')

@@ -69,7 +69,7 @@ export function parseDatabaseUrl(text: string): DatabaseHosts {
 function refuseReadOnly(wanted: string): void {
   if (wanted === 'any' || WRITABLE.includes(wanted)) return
   throw new DatabaseUrlMistake(
-    `asks with target_session_attrs=${wanted} for a server that may not be written to; leave it out, or say read-write`,
+    `asks with target_session_attrs=${wanted} for a read-only server; remove it, or use read-write`,
   )
 }
 

@@ -75,7 +75,7 @@ t.test('what is wrong with an answer is shown next to its status', async (t) => 
   await pool.query(
     `update postrider.attempt set outcome = 'delivered', status_code = 200, error = $2
      where delivery_id = $1`,
-    [id, 'the answer has more than one length'],
+    [id, 'the response has more than one length'],
   )
   for (const get of [inConsole, inPortal]) {
     const { text } = await get(`/deliveries/${id}`)

@@ -28,7 +28,7 @@ const DELIVERIES: readonly RequestSpec[] = [
       {
         name: 'answers',
         option: 'without-answers',
-        about: 'leave out what receivers answered, which may be long',
+        about: 'omit response bodies, which can be long',
         on: false,
       },
     ],
@@ -50,7 +50,7 @@ const DELIVERIES: readonly RequestSpec[] = [
 
 /** Shows deliveries, and lets people retry and cancel them, through the API. */
 export function addDeliveryCommand(program: Command, context: CommandContext): void {
-  const delivery = program.command('delivery').description('what is sent to whom, and its attempts')
+  const delivery = program.command('delivery').description('find and operate deliveries')
   for (const spec of DELIVERIES) addRequest(delivery, context, { parameters, ...spec })
 }
 

@@ -82,7 +82,7 @@ export const deliveryFilters = {
       .transform(Number)
       .optional()
       .openapi({ type: 'integer', description: '4: the last attempt was answered 4xx.' }),
-    option: { value: '<n>', about: '5 for those whose last attempt was answered 5xx' },
+    option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
   },
   reason: {
     input: reasonSchema

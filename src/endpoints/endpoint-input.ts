@@ -49,12 +49,12 @@ export const headersInput = z
   .refine((values) => Object.keys(values).length <= HEADERS_MAX, `are more than ${HEADERS_MAX}`)
   .refine((values) => Object.entries(values).flat().join('').length <= HEADERS_LENGTH_MAX, TOO_LONG)
   .openapi({
-    description: `Sent along. At most ${HEADERS_MAX}; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where ${MASK} stands for one, giving that back leaves it as it is.`,
+    description: `Sent along. At most ${HEADERS_MAX}; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where ${MASK} stands for one, giving that back leaves it as it is.`,
   })
 
 export const secretHeadersInput = z.array(z.string()).max(HEADERS_MAX).openapi({
   description:
-    'Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is.',
+    'Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged.',
 })
 
 export const metadataInput = z
@@ -124,7 +124,7 @@ export function urlInput(rules: UrlRules) {
       format: 'iri',
       maxLength: URL_LENGTH_MAX,
       description:
-        'Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC).',
+        'Letters beyond ASCII are allowed: they are stored as given, and sent as RFC 3986 requires (%C3%BC).',
       example: 'https://example.com/webhooks',
     })
 }

@@ -22,8 +22,7 @@ const MATCH = [TYPE, DATA_FIELD, ...optionsOf({ eventTypes, filter }, { isChange
 const ENDPOINTS: readonly RequestSpec[] = [
   {
     verb: 'create',
-    about:
-      'create an endpoint, which wants every event unless told otherwise; prints its secret too',
+    about: 'create an endpoint, by default for every event; prints its secret too',
     operation: `POST ${ALL}`,
     positional: [{ name: 'url', about: url.option.about }],
     fields: optionsOf({ ...settings, ...newSecretFields }),
@@ -45,7 +44,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
   { verb: 'show', about: 'show an endpoint', operation: `GET ${ONE}` },
   {
     verb: 'change',
-    about: 'change an endpoint; what is left out stays, --no-… takes away',
+    about: 'change an endpoint; omitted options keep their values, --no-… removes one',
     operation: `PATCH ${ONE}`,
     fields: optionsOf(endpointFields, { isChange: true }),
     isChange: true,
@@ -57,17 +56,17 @@ const ENDPOINTS: readonly RequestSpec[] = [
   },
   {
     verb: 'pause',
-    about: 'hold its deliveries; events are still accepted for it',
+    about: 'put its deliveries on hold; events are still accepted for it',
     operation: `POST ${ONE}/pause`,
   },
   {
     verb: 'resume',
-    about: 'take a paused endpoint back into service and deliver what was held',
+    about: 'resume a paused endpoint and send its held deliveries',
     operation: `POST ${ONE}/resume`,
   },
   {
     verb: 'enable',
-    about: 'take a disabled endpoint back into service; says how to deliver what it missed',
+    about: 'enable a disabled endpoint; prints how to replay what it missed',
     operation: `POST ${ONE}/enable`,
     fields: [
       {
@@ -88,7 +87,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
   },
   {
     verb: 'match',
-    about: 'say whether an endpoint would get an event; other event types or filter may be tried',
+    about: 'check if an endpoint would get an event, also with other event types or another filter',
     operation: `POST ${ONE}/match`,
     fields: MATCH,
     bodyOf: bodyWithData,
@@ -98,7 +97,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
   },
   {
     verb: 'try',
-    about: 'say whether event types and a filter would match an event, before anything is saved',
+    about: 'check if event types and a filter would match an event, before you save them',
     operation: `POST ${ALL}/match`,
     fields: MATCH,
     bodyOf: bodyWithData,
@@ -120,7 +119,7 @@ const SECRETS: readonly RequestSpec[] = [
   { verb: 'show', about: 'show the secrets that sign now', operation: `GET ${ONE}/secret` },
   {
     verb: 'rotate',
-    about: 'replace the signing secret; the old one signs as well for a while',
+    about: 'replace the signing secret; the old one also signs for a while',
     operation: `POST ${ONE}/secret/rotate`,
     fields: optionsOf(rotationFields),
     bodyOf: withSecret,
@@ -135,7 +134,7 @@ const CERTIFICATES: readonly RequestSpec[] = [
   { verb: 'show', about: 'show what is public of it', operation: `GET ${ONE}/client-certificate` },
   {
     verb: 'set',
-    about: 'give an endpoint a client certificate, in place of the one it has',
+    about: 'set or replace the client certificate of an endpoint',
     operation: `PUT ${ONE}/client-certificate`,
     fields: optionsOf(clientCertificateFields),
     bodyOf: withFiles,
@@ -153,14 +152,14 @@ const CERTIFICATES: readonly RequestSpec[] = [
 
 /** Creates, shows, changes, operates and deletes endpoints through the API. */
 export function addEndpointCommand(program: Command, context: CommandContext): void {
-  const endpoint = program.command('endpoint').description('the URLs that want events')
+  const endpoint = program.command('endpoint').description('manage endpoints')
   const below = (parent: Command, specs: readonly RequestSpec[]) => {
     for (const spec of specs) addRequest(parent, context, { parameters, ...spec })
   }
   below(endpoint, ENDPOINTS)
-  below(endpoint.command('secret').description('what its requests are signed with'), SECRETS)
+  below(endpoint.command('secret').description('show and rotate signing secrets'), SECRETS)
   below(
-    endpoint.command('client-certificate').description('what it shows a receiver that asks (mTLS)'),
+    endpoint.command('client-certificate').description('manage its client certificate (mTLS)'),
     CERTIFICATES,
   )
 }

@@ -150,19 +150,18 @@ export const endpointFields = {
     input: secretHeadersInput,
     show: (row) => row.secretHeaders,
     output: z.array(z.string()).openapi({
-      description:
-        'Names of those that are secret: they look like credentials, or somebody has said so.',
+      description: 'Names of secret headers: they look like credentials, or somebody marked them.',
     }),
     option: {
       value: '<names>',
       about:
-        'comma separated: headers whose values are never shown again, next to those that look like credentials',
-      off: 'no secret headers but those that look like credentials',
+        'comma separated: more headers whose values are never shown again, besides credentials',
+      off: 'no secret headers except credentials',
     },
     form: {
       label: 'Headers that are secret',
       isRare: true,
-      hint: 'Their names, with commas. Those that look like credentials are in any case; no value is shown again.',
+      hint: 'Their names, comma separated. Headers that look like credentials are always secret; no value is shown again.',
     },
   },
   state: { column: 'state', output: z.enum(['active', 'paused', 'disabled']) },

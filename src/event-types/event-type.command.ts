@@ -23,7 +23,7 @@ const EVENT_TYPES: readonly RequestSpec[] = [
   { verb: 'show', about: 'show an event type', operation: `GET ${ONE}` },
   {
     verb: 'put',
-    about: 'describe an event type, or change its description; what is left out stays',
+    about: 'describe an event type, or change its description; omitted options keep their values',
     operation: `PUT ${ONE}`,
     fields: FIELDS,
     bodyOf: withSchema,
@@ -53,7 +53,7 @@ const EVENT_TYPES: readonly RequestSpec[] = [
   },
   {
     verb: 'delete',
-    about: 'forget the description of an event type; its events stay',
+    about: 'delete the description of an event type; its events stay',
     operation: `DELETE ${ONE}`,
     done: 'deleted',
   },
@@ -61,7 +61,9 @@ const EVENT_TYPES: readonly RequestSpec[] = [
 
 /** Describes event types through the API. */
 export function addEventTypeCommand(program: Command, context: CommandContext): void {
-  const eventType = program.command('event-type').description('what is published, and its schemas')
+  const eventType = program
+    .command('event-type')
+    .description('manage event types and their schemas')
   for (const spec of EVENT_TYPES) addRequest(eventType, context, { parameters, ...spec })
 }
 

@@ -33,7 +33,7 @@ export const eventTypeFields = {
   },
   deprecated: {
     input: z.boolean().optional(),
-    option: { about: 'new receivers should not rely on it', off: 'it may be relied on' },
+    option: { about: 'new receivers should not rely on it', off: 'receivers can rely on it again' },
   },
   deprecatedAt: { column: 'deprecated_at', output: time.nullable() },
   createdAt: { column: 'created_at', output: time },

@@ -16,7 +16,7 @@ export class EventTypeNotFound extends Error {
   override readonly name = 'EventTypeNotFound'
   readonly code = 'event_type_not_found'
   constructor() {
-    super('there is no event type of this name')
+    super('no event type has this name')
   }
 }
 

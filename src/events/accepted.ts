@@ -7,7 +7,7 @@ import type { Published } from './publisher.ts'
 export const traceHeaders = {
   traceparent: z.string().optional().openapi({
     description:
-      'W3C trace context of the producer. Kept with the event; its deliveries go on with it.',
+      'W3C trace context of the producer. Stored with the event; its deliveries continue it.',
     example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   }),
   tracestate: z.string().optional().openapi({

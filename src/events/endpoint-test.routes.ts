@@ -14,7 +14,7 @@ const input = z
       .unknown()
       .optional()
       .refine((data) => data !== null, 'is null')
-      .openapi({ description: 'Any JSON except null; an example when left out.' }),
+      .openapi({ description: 'Any JSON except null. Default: an example.' }),
   })
   .openapi('TestEvent')
 

@@ -100,7 +100,7 @@ t.test('what is wrong with an answer stands next to its status', async (t) => {
     outcome: 'delivered',
     statusCode: 200,
     reason: null,
-    error: /^a line of the answer does not end with CR LF/,
+    error: /^a line of the response does not end with CR LF/,
     responseHeaders: { 'x-odd': 'a' },
     responseBody: 'taken',
   }

@@ -30,7 +30,7 @@ export const eventInput = z
       .string()
       .regex(TENANT_KEY, unfit('is not the key of a tenant'))
       .nullish()
-      .openapi({ description: 'Key of the tenant. A key of one tenant may leave it out.' }),
+      .openapi({ description: 'Key of the tenant. Optional with a key of one tenant.' }),
     type: eventType
       .refine(
         (type) => !type.startsWith('postrider.'),
@@ -38,7 +38,7 @@ export const eventInput = z
       )
       .openapi({
         description:
-          'A dotted name. Those that begin with `postrider.` are for the service itself.',
+          'A dotted name. Names that begin with `postrider.` are for the service itself.',
       }),
     data: eventData,
     occurredAt: time.nullish().openapi({ description: 'When it happened. Default: now.' }),

@@ -101,7 +101,7 @@ const routeSchema = z.object(outputsOf(routeFields)).openapi('Route')
 export const eventWithRoutingSchema = eventSchema
   .extend({
     routing: z.array(routeSchema).openapi({
-      description: 'Up to 100 endpoints of the tenant, those that got the event first.',
+      description: 'Up to 100 endpoints of the tenant; the ones that got the event come first.',
     }),
   })
   .openapi('EventWithRouting')

@@ -20,7 +20,7 @@ const FIELDS: readonly Field[] = [
   {
     name: 'occurredAt',
     value: '<time>',
-    about: 'ISO 8601; when it happened, now when left out',
+    about: 'ISO 8601; when it happened; default: now',
   },
 ]
 
@@ -30,7 +30,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
     .description('publish an event; prints its id')
     .argument('<tenant>', 'key of the tenant')
     .argument('<type>', 'event type, such as invoice.paid')
-    .argument('[data]', 'JSON; read from stdin when left out or -')
+    .argument('[data]', 'JSON; default or -: read from stdin')
     .action(() => publish(context, one))
   withExamples(one, [
     `postrider publish acme invoice.paid '{"id": 1}'`,
@@ -39,7 +39,7 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
 
   const many = withJsonOption(program.command('publish-batch'))
     .description('publish up to 1000 events in one transaction; prints their ids')
-    .argument('[file]', 'a JSON array of events, or one a line; stdin when left out or -')
+    .argument('[file]', 'a JSON array of events, or one a line; default or -: stdin')
     .action(async () => {
       const path = '/api/events/batch'
       const body = `{"events":${eventsIn(await readContent(context, many.args[0] ?? '-', 'file'))}}`

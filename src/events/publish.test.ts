@@ -124,7 +124,7 @@ t.test('groups concurrent events, and a bad one spoils no neighbour', async (t) 
 t.test('a refusal says what to do, in the words that SQL callers get', async (t) => {
   const { publisher, item } = await bundle()
   const refusal = publisher.publish(item(paid(1), { tenant: 'nobody' }))
-  await t.rejects(refusal, { message: /no tenant with this key.*Create it first/ })
+  await t.rejects(refusal, { message: /no tenant has this key.*Create it first/ })
 })
 
 t.test('answers in the order of the items', async (t) => {

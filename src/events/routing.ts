@@ -47,7 +47,7 @@ export interface Match {
 }
 
 export interface Routing {
-  /** Up to 100 endpoints of the tenant, those that got the event first. */
+  /** Up to 100 endpoints of the tenant; the ones that got the event come first. */
   explain(tenantId: TenantId, id: EventId): Promise<Route[]>
   /** What event types and filter say to an event that was not published. @throws FilterInvalid, PublishRefused */
   match(query: MatchQuery): Promise<Match>

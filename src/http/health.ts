@@ -4,7 +4,7 @@ import { Problem } from '../problem.ts'
 import type { ApiEnv } from './authenticate.ts'
 import { json } from './responses.ts'
 
-/** A probe that gets no answer within a few seconds counts as failed anyway; this one says why. */
+/** A probe that gets no response within a few seconds counts as failed anyway; this one says why. */
 const READY_MS_MAX = 2_000
 
 export interface Readiness {
@@ -56,7 +56,7 @@ export function addHealthRoutes(
 export async function withinTime(checking: Promise<Readiness>): Promise<Readiness> {
   const { promise: late, resolve } = Promise.withResolvers<Readiness>()
   const timer = setTimeout(
-    () => resolve({ ready: false, checks: { database: 'no answer in time' } }),
+    () => resolve({ ready: false, checks: { database: 'no response in time' } }),
     READY_MS_MAX,
   )
   const failed = () => ({ ready: false, checks: { database: 'unreachable' } })

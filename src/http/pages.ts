@@ -46,12 +46,12 @@ export const timeRange = {
   since: dateTime.openapi({
     type: 'string',
     format: 'date-time',
-    description: 'Only what was made from then on.',
+    description: 'Only what was created since then.',
   }),
   until: dateTime.openapi({
     type: 'string',
     format: 'date-time',
-    description: 'Only what was made before.',
+    description: 'Only what was created before.',
   }),
 }
 

@@ -133,7 +133,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
  */
 function trackAnswers(server: Server) {
   const unanswered = new Set<ServerResponse>()
-  let phase: 'open' | 'last answers' | 'closing' = 'open'
+  let phase: 'open' | 'draining' | 'closing' = 'open'
   // Before the application, which may answer at once.
   server.prependListener('request', (_, response) => {
     unanswered.add(response)
@@ -145,7 +145,7 @@ function trackAnswers(server: Server) {
   })
   return async ({ idleMs, msMax }: { idleMs: number; msMax: number }): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    phase = 'last answers'
+    phase = 'draining'
     for (const response of unanswered) sayClose(response)
     // Not that of HTTP, which closes idle connections at once: a request may be on its way on them.
     NetServer.prototype.close.call(server, () => resolve())

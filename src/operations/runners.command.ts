@@ -7,7 +7,7 @@ const COLUMNS = ['id', 'state', 'host', 'pid', 'startedAt', 'silentSeconds', 'jo
 
 /** Lists runners and has one stop, by the database: a runner has no other address. */
 export function addRunnersCommand(program: Command, context: CommandContext): void {
-  const runners = program.command('runners').description('the processes that execute deliveries')
+  const runners = program.command('runners').description('list and drain runners')
 
   runners
     .command('list')

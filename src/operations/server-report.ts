@@ -59,7 +59,7 @@ function warningsOf(facts: Facts): string[] {
     [facts.is_volatile, 'fsync is off: what was acknowledged is lost when the machine crashes'],
     [
       facts.has_torn_pages,
-      'full_page_writes is off: a crash of the machine may leave pages half written',
+      'full_page_writes is off: a crash of the machine can leave half-written pages',
     ],
     [
       standbys > 0 && !facts.is_synchronous,
@@ -71,7 +71,7 @@ function warningsOf(facts: Facts): string[] {
     ],
     [
       lowered.length > 0,
-      `synchronous_commit is ${lowered.join(', ')}: publishing, claiming and finishing raise it; what else is committed may be missing after a crash or failover`,
+      `synchronous_commit is ${lowered.join(', ')}: publishing, claiming and finishing raise it; other commits can be missing after a crash or failover`,
     ],
   ]
   return warnings.filter(([applies]) => applies).map(([, text]) => text)

@@ -8,10 +8,10 @@ const LINKS = '/api/tenants/{tenant}/portal-links'
 
 /** Makes links to the portal for a tenant, and takes them back, through the API. */
 export function addPortalLinkCommand(program: Command, context: CommandContext): void {
-  const link = program.command('portal-link').description('short-lived links to the portal')
+  const link = program.command('portal-link').description('manage short-lived links to the portal')
   addRequest(link, context, {
     verb: 'create',
-    about: 'make a link for a tenant; anyone who has it may do what it allows',
+    about: 'create a portal link for a tenant; anyone with the link has its permissions',
     operation: `POST ${LINKS}`,
     fields: optionsOf(portalLinkFields),
     examples: ['postrider portal-link create acme --minutes 30 --access read'],

@@ -14,21 +14,21 @@ export const portalLinkFields = {
       .openapi({
         description: `How long the link, and every session that it opens, lasts; ${MINUTES_MAX} (a day) at most.`,
       }),
-    option: { value: '<n>', about: 'how long it lasts, 1 to 1440 (a day); 60 when left out' },
+    option: { value: '<n>', about: 'lifetime, 1 to 1440 (a day); default: 60' },
   },
   access: {
     input: z.enum(['read', 'manage']).default('manage').openapi({
-      description: '`read`: may only look. `manage`: edits its endpoints and retries as well.',
+      description: '`read`: read-only. `manage`: also edits endpoints and retries.',
     }),
     option: {
       value: '<access>',
-      about: 'manage edits endpoints and retries, read may only look; manage when left out',
+      about: 'manage edits endpoints and retries, read is read-only; default: manage',
       isChoice: true,
     },
   },
   url: {
     output: z.url().openapi({
-      description: 'To be handed to the customer; anyone who has it may do what it allows.',
+      description: 'For the customer. Anyone with the link has its permissions.',
       example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
     }),
   },

@@ -43,7 +43,7 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
   return {
     up: gauge(
       'database_up',
-      'Whether the figures of the queue could be read from the database, 1 or 0; when not, they are those of before.',
+      'Whether the metrics of the queue could be read from the database, 1 or 0; if 0, they are the previous values.',
     ),
     jobs: gauge('jobs', 'Jobs by task and state: ready, scheduled, running, dead.', [
       'task',

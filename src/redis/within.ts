@@ -6,7 +6,7 @@ export class TookTooLong extends Error {
   override readonly name = 'TookTooLong'
   readonly code = 'took_too_long'
   constructor(ms: number) {
-    super(`no answer within ${ms} ms`)
+    super(`no response within ${ms} ms`)
   }
 }
 

@@ -32,6 +32,6 @@ export async function watchReplay<R extends Replay>(
     bar.update(replay.done)
   }
   bar.stop()
-  if (replay.state === 'running') context.note('it goes on; see replay show\n')
+  if (replay.state === 'running') context.note('it continues; see replay show\n')
   return replay
 }

@@ -41,7 +41,7 @@ export class NotConfirmed extends Error {
 
 /** Delivers again, after having said how much; lists, shows and cancels replays. All through the API. */
 export function addReplayCommand(program: Command, context: CommandContext): void {
-  const replay = program.command('replay').description('deliver again what has ended')
+  const replay = program.command('replay').description('replay deliveries')
   addStart(replay, context)
 
   for (const spec of REPLAYS) addRequest(replay, context, { parameters, ...spec })
@@ -49,7 +49,7 @@ export function addReplayCommand(program: Command, context: CommandContext): voi
 
 function addStart(replay: Command, context: CommandContext): void {
   const command = withJsonOption(withFields(replay.command('start'), optionsOf(replayFields)))
-    .description('count what would be delivered again, ask, begin, and show how far it is')
+    .description('count the deliveries, ask, start the replay, and show its progress')
     .argument('<tenant>', 'key of the tenant')
     .option('--yes', 'do not ask')
     .option('--no-wait', 'do not watch it')

@@ -19,7 +19,7 @@ export const replayFields = {
     column: 'mode',
     input: mode.default('redeliver').openapi({
       description:
-        'redeliver: finished deliveries are made again. missed: events that match the endpoint and have no delivery to it get one.',
+        'redeliver: finished deliveries are sent again. missed: events that match the endpoint and have no delivery to it get one.',
     }),
     output: mode,
     option: {
@@ -55,24 +55,24 @@ export const replayFields = {
     option: {
       name: 'state',
       value: '<states>',
-      about: 'comma separated: delivered, failed, cancelled; failed when left out',
+      about: 'comma separated: delivered, failed, cancelled; default: failed',
     },
   },
   statusClass: {
     column: 'status_class',
     input: z.int().min(2).max(5).optional().openapi({
-      description: 'redeliver: only where the last answer was of this class: 4 for 4xx.',
+      description: 'redeliver: only if the last response was of this class: 4 for 4xx.',
     }),
     output: z.int().nullable(),
-    option: { value: '<n>', about: '5 for those whose last attempt was answered 5xx' },
+    option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
   },
   since: {
     column: 'since',
-    input: time.openapi({ ...dateTime, description: 'Only what was made from then on.' }),
+    input: time.openapi({ ...dateTime, description: 'Only what was created since then.' }),
     output: shownTime,
     option: {
       value: '<time>',
-      about: `what was made from then on; ${ISO}`,
+      about: `created since then; ${ISO}`,
       isRequired: true,
     },
   },
@@ -80,16 +80,16 @@ export const replayFields = {
     column: 'until',
     input: time
       .optional()
-      .openapi({ ...dateTime, description: 'Only what was made before. Default: now.' }),
+      .openapi({ ...dateTime, description: 'Only what was created before. Default: now.' }),
     output: shownTime,
-    option: { value: '<time>', about: `made before; ${ISO}; now when left out` },
+    option: { value: '<time>', about: `created before; ${ISO}; default: now` },
   },
   ratePerSecond: {
     column: 'rate_per_second',
     input: z.number().gt(0).max(RATE_MAX).default(50),
     output: z.number(),
     show: ({ rate_per_second: rate }) => Number(rate),
-    option: { name: 'rate', value: '<n>', about: 'made due per second; 50 when left out' },
+    option: { name: 'rate', value: '<n>', about: 'made due per second; default: 50' },
   },
   preview: {
     input: z.boolean().default(false).openapi({ description: 'Only count.' }),

@@ -30,7 +30,7 @@ export class ReplayNotFound extends Error {
   override readonly name = 'ReplayNotFound'
   readonly code = 'replay_not_found'
   constructor() {
-    super('there is no such replay')
+    super('the tenant has no replay with this id')
   }
 }
 

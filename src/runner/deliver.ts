@@ -200,7 +200,7 @@ const UNREADABLE: Failure = {
 const FAULT: Failure = {
   outcome: 'interrupted',
   reason: 'fault',
-  error: 'the request could not be made, by a fault of this service',
+  error: 'internal error: the request could not be sent',
 }
 
 function notSent(failure: Failure): AttemptResult {

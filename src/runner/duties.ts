@@ -27,17 +27,17 @@ interface Duty {
 export const DUTIES: readonly Duty[] = [
   {
     every: 'second',
-    what: 'keep what a tenant has due above its share behind the others, and let it in by turns',
+    what: 'keep due deliveries of a tenant beyond its share behind the others, and admit them in turns',
     start: ({ pool }, warn) => startFairness({ pool, onError: warn('queue.not_shared') }),
   },
   {
     every: 'second',
-    what: 'have the queue analyzed when it has grown fourfold, so that its statements are planned for what is in it',
+    what: 'analyze the queue when it has grown fourfold, so that its statements get good plans',
     start: ({ pool }, warn) => startQueueStatistics({ pool, onError: warn('queue.not_analyzed') }),
   },
   {
     every: 'second',
-    what: 'ask the filters that were too dear to be asked while their events were published',
+    what: 'evaluate filters that were too expensive while their events were published',
     start: ({ pool }, warn) => startRoutingLater({ pool, onError: warn('events.not_routed') }),
   },
   {
@@ -47,17 +47,17 @@ export const DUTIES: readonly Duty[] = [
   },
   {
     every: 'minute',
-    what: 'give lost work its job again, remove what expired',
+    what: 'give lost work its job again, remove expired rows',
     start: startReconciler,
   },
   {
     every: 'hour',
-    what: 'make the partitions of the next 40 days',
+    what: 'create the partitions of the next 40 days',
     start: ({ pool }, warn) => startPartitionKeeper({ pool, onError: warn('partitions.not_made') }),
   },
   {
     every: 'hour',
-    what: 'drop days older than `RETENTION_DAYS`, and delete what tenants with a shorter retention no longer keep',
+    what: 'drop days older than `RETENTION_DAYS`, and delete rows beyond the shorter retention of a tenant',
     start: startRetention,
   },
 ]

@@ -4,7 +4,7 @@ import { isOfSchema } from '../postgres/migrate/schema-version.ts'
 import { within } from '../redis/within.ts'
 import type { RunnerReadiness } from './probes.ts'
 
-/** A probe that gets no answer within a few seconds counts as failed anyway; this one says why. */
+/** A probe that gets no response within a few seconds counts as failed anyway; this one says why. */
 const ANSWER_MS_MAX = 2_000
 
 /** A runner that is cut off, or that NOTIFY does not reach, works slowly or not at all. */

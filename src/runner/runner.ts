@@ -206,7 +206,7 @@ async function endOf(promise: Promise<void>, stopping: () => Promise<void> | und
     cause = error
   })
   const asked = stopping()
-  if (!asked) throw new RunnerEnded('the worker pool ended by itself', { cause })
+  if (!asked) throw new RunnerEnded('the worker pool ended unexpectedly', { cause })
   await asked
 }
 

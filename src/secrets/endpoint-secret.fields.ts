@@ -23,22 +23,22 @@ const secret = z
   .optional()
   .openapi({
     description:
-      'Of your own, such as the receiver has from another system; generated when left out. Stored and ' +
+      'Your own, for example one that the receiver has from another system. Default: generated. Stored and ' +
       'shown exactly as given: visible characters, 8 to 256 bytes.',
   })
 const kind = z.enum(['hmac', 'ed25519'])
 const encoding = z.enum(SECRET_ENCODINGS)
 const ENCODING_DESCRIPTION =
-  'How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it ' +
-  'was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all ' +
-  'others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused.'
+  'How the secret is read, whether given or generated. Default: by its form, which the response shows: ' +
+  '`whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all ' +
+  'others as text (GitHub, Convoy, Outpost; use `text` for Stripe); a secret that is almost base64 is rejected.'
 
 const SECRET = {
   input: secret,
   output: z.string().openapi({ description: 'Exactly as it was given, or generated.' }),
   option: {
     value: '<secret>',
-    about: 'of your own, exactly as the receiver has it; - reads stdin; generated when left out',
+    about: 'your own, exactly as the receiver has it; - reads stdin; default: generated',
   },
 }
 const KIND_OPTION = {
@@ -59,13 +59,13 @@ const ENCODING = {
   }),
   option: {
     value: '<encoding>',
-    about: 'how the secret is read; left out, the answer says how it was',
+    about: 'how the secret is read; default: by its form, which the response shows',
     isChoice: true,
   },
 }
 const WARNING = {
   output: z.string().nullable().openapi({
-    description: 'In words, where the secret is weak or the receiver may read it otherwise.',
+    description: 'In words, if the secret is weak or the receiver can read it differently.',
   }),
 }
 
@@ -109,12 +109,12 @@ export const rotationFields = {
   warning: WARNING,
   overlapSeconds: {
     input: z.int().min(0).max(OVERLAP_SECONDS_MAX).optional().openapi({
-      description: 'How long the old secret goes on signing as well.',
+      description: 'How long the old secret also signs.',
       default: 86_400,
     }),
     option: {
       value: '<seconds>',
-      about: 'how long the old one signs as well; 86400 (a day) when left out, 0 = not at all',
+      about: 'how long the old one also signs; default: 86400 (a day), 0 = not at all',
     },
   },
 }

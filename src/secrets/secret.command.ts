@@ -27,7 +27,7 @@ export class RotationUnfinished extends Error {
 export function addSecretsCommand(program: Command, context: CommandContext): void {
   const secrets = program
     .command('secrets')
-    .description('whether SECRET_ENCRYPTION_KEY opens the secrets of endpoints')
+    .description('check that SECRET_ENCRYPTION_KEY opens the secrets of endpoints')
 
   secrets
     .command('check')
@@ -68,7 +68,7 @@ export function addRotateEncryptionCommand(program: Command, context: CommandCon
         const report = await rotateEncryption(pool, box, context)
         const text = `${report.resealed} of ${report.endpoints} endpoints were encrypted again\n`
         context.print(json ? `${JSON.stringify(report)}\n` : text)
-        if (!report.isDone) throw new RotationUnfinished('stopped; run it again to go on')
+        if (!report.isDone) throw new RotationUnfinished('stopped; run it again to continue')
         refuseUnreadable(report.unreadable)
       }),
     )
@@ -125,6 +125,6 @@ function renderReport({ checked, unreadable, endpoints, named }: SecretReport): 
 function refuseUnreadable(endpoints: number): void {
   if (endpoints === 0) return
   throw new SecretsUnreadable(
-    `${endpoints} ${endpoints === 1 ? 'endpoint has a secret' : 'endpoints have secrets'} that SECRET_ENCRYPTION_KEY does not open; list the key it was stored with as well, or rotate it with no overlap`,
+    `${endpoints} ${endpoints === 1 ? 'endpoint has a secret' : 'endpoints have secrets'} that SECRET_ENCRYPTION_KEY does not open; add the key it was stored with, or rotate it without overlap`,
   )
 }

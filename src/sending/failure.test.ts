@@ -41,7 +41,7 @@ t.test('a refused address is blocked, also inside the error of got', async (t) =
   const expected = {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the address is not allowed that the name leads to',
+    error: 'the name points to an address that is not allowed',
     errorDetail: '10.0.0.1 is not a public address',
   }
   t.strictSame(describeFailure(refusal), expected)

@@ -34,7 +34,7 @@ export const CLOSED_UNDER_US: Failure = {
 export const MORE_THAN_ANSWER: Failure = {
   outcome: 'unreachable',
   reason: 'bad_answer',
-  error: 'something followed the answer that does not belong to it',
+  error: 'data followed the response that does not belong to it',
 }
 
 const MISSED: Record<Phase, string> = {
@@ -63,31 +63,31 @@ const CAUSES: Record<string, Cause> = {
   EHOSTUNREACH: ['connection_unreachable', 'no route to the host'],
   ENETUNREACH: ['connection_unreachable', 'no route to the network'],
   ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],
-  HPE_CR_EXPECTED: ['bad_answer', 'a line of the answer does not end with CR LF'],
-  HPE_LF_EXPECTED: ['bad_answer', 'a line of the answer does not end with CR LF'],
-  HPE_INVALID_HEADER_TOKEN: ['bad_answer', 'a header line of the answer is not valid'],
-  HPE_UNEXPECTED_SPACE: ['bad_answer', 'a header line of the answer is not valid'],
+  HPE_CR_EXPECTED: ['bad_answer', 'a line of the response does not end with CR LF'],
+  HPE_LF_EXPECTED: ['bad_answer', 'a line of the response does not end with CR LF'],
+  HPE_INVALID_HEADER_TOKEN: ['bad_answer', 'a header line of the response is not valid'],
+  HPE_UNEXPECTED_SPACE: ['bad_answer', 'a header line of the response is not valid'],
   HPE_INVALID_CONTENT_LENGTH: [
     'bad_answer',
-    'the length of the answer is not valid or not its only one',
+    'the length of the response is not valid or not its only one',
   ],
-  HPE_UNEXPECTED_CONTENT_LENGTH: ['bad_answer', 'the answer has more than one length'],
+  HPE_UNEXPECTED_CONTENT_LENGTH: ['bad_answer', 'the response has more than one length'],
   HPE_INVALID_TRANSFER_ENCODING: [
     'bad_answer',
-    'the answer comes in chunks and has a length as well',
+    'the response comes in chunks and also has a length',
   ],
-  HPE_INVALID_CHUNK_SIZE: ['bad_answer', 'the chunks of the answer are not valid'],
-  HPE_INVALID_CONSTANT: ['bad_answer', 'the status line of the answer is not valid HTTP'],
-  HPE_INVALID_STATUS: ['bad_answer', 'the status line of the answer is not valid HTTP'],
-  HPE_INVALID_VERSION: ['bad_answer', 'the status line of the answer is not valid HTTP'],
-  HPE_HEADER_OVERFLOW: ['bad_answer', 'the headers of the answer are larger than 16 KiB'],
+  HPE_INVALID_CHUNK_SIZE: ['bad_answer', 'the chunks of the response are not valid'],
+  HPE_INVALID_CONSTANT: ['bad_answer', 'the status line of the response is not valid HTTP'],
+  HPE_INVALID_STATUS: ['bad_answer', 'the status line of the response is not valid HTTP'],
+  HPE_INVALID_VERSION: ['bad_answer', 'the status line of the response is not valid HTTP'],
+  HPE_HEADER_OVERFLOW: ['bad_answer', 'the headers of the response are larger than 16 KiB'],
 }
 
 /** First match wins. */
 const FAMILIES: [RegExp, Cause][] = [
   [/^(ENODATA|EAI_NO)/, ['dns_not_found', 'the name did not resolve']],
   [/^(EAI_|ESERVFAIL)/, ['dns_failed', 'the name did not resolve']],
-  [/^HPE_/, ['bad_answer', 'the answer is not valid HTTP']],
+  [/^HPE_/, ['bad_answer', 'the response is not valid HTTP']],
   [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER/, ['tls_protocol', NO_TLS]],
   [/CERT|SIGNATURE|CRL/, ['tls_certificate', NO_TLS]],
   [/^(ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO)/, ['tls_failed', NO_TLS]],
@@ -139,7 +139,7 @@ export const blockedAddress = ({ message }: AddressBlocked): Failure => ({
 const blockedName = ({ message }: AddressBlocked): Failure => ({
   outcome: 'blocked',
   reason: 'blocked_name',
-  error: 'the address is not allowed that the name leads to',
+  error: 'the name points to an address that is not allowed',
   errorDetail: message,
 })
 

@@ -188,7 +188,7 @@ t.test('a name server that changes its answer gains nothing (DNS rebinding)', as
   t.match(await send(), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the address is not allowed that the name leads to',
+    error: 'the name points to an address that is not allowed',
     errorDetail: '10.0.0.1 is not a public address',
   })
   t.match(await send(), { outcome: 'delivered' }, 'to the address that may be dialled')

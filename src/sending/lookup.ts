@@ -81,7 +81,7 @@ function familiesOf(family: LookupAllOptions['family']): readonly (4 | 6)[] {
 
 /** The code that getaddrinfo has for it, and describeFailure words. */
 function noAnswer(hostname: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`no answer about ${hostname}`), { code: 'EAI_AGAIN' })
+  return Object.assign(new Error(`no response for ${hostname}`), { code: 'EAI_AGAIN' })
 }
 
 /**

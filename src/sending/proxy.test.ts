@@ -150,7 +150,7 @@ t.test('with socks5 names are looked up and vetted here', async (t) => {
   t.match(await sender.send(`http://private.test:${receiver.port}/`), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the address is not allowed that the name leads to',
+    error: 'the name points to an address that is not allowed',
     errorDetail: '10.0.0.1 is not a public address',
   })
   t.match(await sender.send(`http://good.test:${receiver.port}/`), { outcome: 'delivered' })

@@ -85,11 +85,11 @@ export class RawBytes {
     if (isTls(bytes)) return 'the receiver speaks TLS on this port; its URL has to begin with https'
     if (isHttp2(bytes)) return 'the receiver speaks nothing but HTTP/2 on this port'
     if (STATUS_LINE.test(text))
-      return 'an answer was announced (1xx), and none came that can be read'
-    if (/^(\r?\n)*HTTP\//i.test(text)) return 'the status line of the answer cannot be read'
+      return 'a response was announced (1xx), but none that can be read arrived'
+    if (/^(\r?\n)*HTTP\//i.test(text)) return 'the status line of the response cannot be read'
     const [line = ''] = text.trim().split(/\r?\n/)
     const start = line.slice(0, QUOTED_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, '\uFFFD')
-    return `what came is no answer in HTTP; it begins with "${start}"`
+    return `the response is not HTTP; it begins with "${start}"`
   }
 }
 

@@ -44,7 +44,7 @@ export const REASONS: Record<AttemptReason, string> = {
   erased: 'The data of the event was erased, so there is nothing to send. Final.',
   secret_unreadable:
     'No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.',
-  fault: 'Internal error before the request was made. Retried on schedule.',
+  fault: 'Internal error before the request was sent. Retried on schedule.',
   runner_stopped: 'The runner stopped before the receiver answered.',
   keepalive_closed: 'The receiver closed the kept-alive connection while it was used.',
   runner_lost: 'The runner was lost before the outcome was recorded.',

@@ -196,7 +196,7 @@ t.test('the address that was vetted is the one that is dialled', async (t) => {
   t.match(await sender.send(url, { newConnection: true }), {
     outcome: 'blocked',
     reason: 'blocked_name',
-    error: 'the address is not allowed that the name leads to',
+    error: 'the name points to an address that is not allowed',
     errorDetail: '10.0.0.1 is not a public address',
   })
   t.strictSame(lookup.asked, ['rebinding.test', 'rebinding.test'])

@@ -47,7 +47,7 @@ export interface SendRequest {
   newConnection?: boolean | undefined
   /** Hears that there is a connection, and that it has taken the request. */
   onSent?: (() => void) | undefined
-  /** Seconds since 1970, of this attempt; now when left out. */
+  /** Seconds since 1970, of this attempt; default: now. */
   timestampSeconds?: number | undefined
 }
 
@@ -204,8 +204,8 @@ function signedHeaders(
 
 const refused = (error: string): Failure => ({ outcome: 'blocked', reason: 'blocked_url', error })
 const NO_URL = refused('the URL cannot be read')
-const NO_HTTP = refused('only http and https are dialled')
-const NO_HTTPS = refused('only https is dialled here')
+const NO_HTTP = refused('only http and https are allowed')
+const NO_HTTPS = refused('only https is allowed here')
 
 /** Why a request is not even begun, or `null`. Also takes credentials out of the URL. */
 function refuse(

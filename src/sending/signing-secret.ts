@@ -154,7 +154,7 @@ function differenceOf({ secret, encoding }: SigningSecret): string | null {
     return 'The key is its UTF-8 bytes, beyond ASCII too; receivers that encode text otherwise cannot verify.'
   }
   if (encoding === 'text' && secret.startsWith(HMAC_PREFIX)) {
-    return 'The key is the text as it is, whsec_ included; libraries of Standard Webhooks decode base64 unless told otherwise.'
+    return 'The key is the text as it is, whsec_ included; libraries of Standard Webhooks decode base64 by default.'
   }
   if (encoding !== 'text' && (length < STANDARD_BYTES_MIN || length > STANDARD_BYTES_MAX)) {
     return `Standard Webhooks ask for ${STANDARD_BYTES_MIN} to ${STANDARD_BYTES_MAX} bytes, this key has ${length}.`

@@ -167,11 +167,11 @@ async function startOpensslServer(...options: string[]) {
 
 const ALERTS: [alert: number, words: RegExp][] = [
   [10, /^tls_failed: .*no secure connection \(ERR_SSL_.*UNEXPECTED_MESSAGE\)$/],
-  [40, /^tls_protocol: .*shares no cipher.*, or wants a client certificate \(/],
-  [42, /^tls_client_certificate: .*refused the client certificate, or wants one \(/],
+  [40, /^tls_protocol: .*shares no cipher.*, or requires a client certificate \(/],
+  [42, /^tls_client_certificate: .*refused the client certificate, or requires one \(/],
   [44, /^tls_client_certificate: .*client certificate is revoked \(/],
   [45, /^tls_client_certificate: .*client certificate has expired \(/],
-  [46, /^tls_client_certificate: .*refused the client certificate, or wants one \(/],
+  [46, /^tls_client_certificate: .*refused the client certificate, or requires one \(/],
   [48, /^tls_client_certificate: .*does not know the authority of the client certificate \(/],
   [49, /^tls_client_certificate: .*does not let this client in \(/],
   [70, /^tls_protocol: .*no version of TLS from 1.2 on \(/],

@@ -33,7 +33,7 @@ const NOTHING_COMMON: Cause = [
 ]
 const CLIENT_CERTIFICATE: Cause = [
   'tls_client_certificate',
-  'the receiver refused the client certificate, or wants one',
+  'the receiver refused the client certificate, or requires one',
 ]
 
 /**
@@ -64,7 +64,7 @@ const REASONS: Record<number, Cause> = {
   398: WEAK_SIGNATURE,
   399: WEAK_KEY,
   // Servers of TLS 1.2 say the same when they miss a client certificate.
-  [ALERT + 40]: ['tls_protocol', `${NOTHING_COMMON[1]}, or wants a client certificate`],
+  [ALERT + 40]: ['tls_protocol', `${NOTHING_COMMON[1]}, or requires a client certificate`],
   [ALERT + 41]: CLIENT_CERTIFICATE,
   [ALERT + 42]: CLIENT_CERTIFICATE,
   [ALERT + 43]: CLIENT_CERTIFICATE,
@@ -103,8 +103,8 @@ const CERTIFICATES: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate chain is incomplete',
   UNABLE_TO_GET_ISSUER_CERT: 'the certificate chain is incomplete',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is from an unknown authority',
-  INVALID_CA: 'a certificate of the chain may not certify others',
-  PATH_LENGTH_EXCEEDED: 'a certificate of the chain may not certify others',
+  INVALID_CA: 'a certificate of the chain is not allowed to certify others',
+  PATH_LENGTH_EXCEEDED: 'a certificate of the chain is not allowed to certify others',
   INVALID_PURPOSE: 'the certificate is not for servers, or one of its chain not for certifying',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host name',
 }

@@ -51,7 +51,7 @@ function mistakeInAddress(
     case 'EADDRINUSE':
       return `${variable} ${port} is in use by another process; stop that, or set ${variable} to another one`
     case 'EACCES':
-      return `${variable} ${port} may not be used by this user; set ${variable} to one from 1024 on`
+      return `${variable} ${port} cannot be used by this user; set ${variable} to one from 1024 on`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

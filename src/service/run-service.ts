@@ -42,8 +42,8 @@ export async function runService(
   { stopMsMax = STOP_MS_MAX, stopAfterEndMsMax = STOP_AFTER_END_MS_MAX }: StopBounds = {},
 ): Promise<void> {
   const ended = service.ended.then(
-    () => new EndedUnasked('the service ended by itself'),
-    (cause: unknown) => new EndedUnasked('the service ended by itself', { cause }),
+    () => new EndedUnasked('the service ended unexpectedly'),
+    (cause: unknown) => new EndedUnasked('the service ended unexpectedly', { cause }),
   )
   const failure = await Promise.race([aborted(stopSignal), ended])
   const late = await stopWithin(service, failure ? stopAfterEndMsMax : stopMsMax)

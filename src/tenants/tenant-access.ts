@@ -85,4 +85,4 @@ function refuseSuspended(caller: Caller, scope: Scope, tenant: Pick<Tenant, 'sus
 }
 
 export const tenantSuspended = (cause?: unknown): Problem =>
-  new Problem('tenant_suspended', { detail: 'Until it is resumed, its keys may only read.', cause })
+  new Problem('tenant_suspended', { detail: 'Until it is resumed, its keys are read-only.', cause })

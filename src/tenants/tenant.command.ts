@@ -19,7 +19,7 @@ const TENANTS: readonly RequestSpec[] = [
     fields: optionsOf({
       name: {
         ...name,
-        option: { ...name.option, about: 'shown to people; the key when left out' },
+        option: { ...name.option, about: 'shown to people; default: the key' },
       },
     }),
     examples: ["postrider tenant create acme --name 'Acme Inc.'"],
@@ -61,6 +61,6 @@ const TENANTS: readonly RequestSpec[] = [
 
 /** Creates, shows, suspends and deletes tenants through the API. */
 export function addTenantCommand(program: Command, context: CommandContext): void {
-  const tenant = program.command('tenant').description('the customers that events are for')
+  const tenant = program.command('tenant').description('manage tenants, your customers')
   for (const spec of TENANTS) addRequest(tenant, context, { parameters, ...spec })
 }

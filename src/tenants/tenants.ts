@@ -31,7 +31,7 @@ export class TenantDeleting extends Error {
   override readonly name = 'TenantDeleting'
   readonly code = 'tenant_deleting'
   constructor() {
-    super('the tenant is being deleted; once it is gone, its key may be used for a new one')
+    super('the tenant is being deleted; afterwards, its key can be used for a new one')
   }
 }
 

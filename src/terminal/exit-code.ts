@@ -19,13 +19,13 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** What supervisors and scripts may rely on; docs/reference/exit-codes.md shows the same. */
 export const EXIT_MEANINGS: Record<ExitCode, string> = {
-  0: 'Done, or stopped as asked by SIGINT or SIGTERM',
-  1: 'Refused, by the API or by what was found; or a second signal cut the stopping short',
+  0: 'Done, or stopped by SIGINT or SIGTERM',
+  1: 'Refused, by the API or because a check failed; or a second signal ended the process',
   2: 'The command line is wrong',
   69: 'The API that a client command talks to cannot be reached',
-  70: 'A fault of ours; its stack is on stderr',
-  75: 'The database was lost, the worker pool ended by itself, or stopping took too long; start again',
-  78: 'The configuration is wrong; every mistake is named on stderr',
+  70: 'Internal error; its stack is on stderr',
+  75: 'The database was lost, the worker pool ended unexpectedly, or stopping took too long; restart it',
+  78: 'The configuration is wrong; every error is listed on stderr',
 }
 
 /** Refused by Postgres because of what DATABASE_URL says: password, role, database. */

@@ -11,15 +11,19 @@ import { type Paint, paintFor } from './paint.ts'
 
 const ISO = 'ISO 8601, such as 2026-01-31T12:00:00Z'
 export const PAGE_FIELDS: readonly Field[] = [
-  { name: 'limit', value: '<n>', about: 'how many at most, 1 to 100; 50 when left out' },
+  { name: 'limit', value: '<n>', about: 'max items, 1 to 100; default: 50' },
   { name: 'cursor', value: '<cursor>', about: 'nextCursor of the page before' },
 ]
 export const SINCE_FIELD: Field = {
   name: 'since',
   value: '<time>',
-  about: `made from then on; ${ISO}`,
+  about: `created since then; ${ISO}`,
 }
-export const UNTIL_FIELD: Field = { name: 'until', value: '<time>', about: `made before; ${ISO}` }
+export const UNTIL_FIELD: Field = {
+  name: 'until',
+  value: '<time>',
+  about: `created before; ${ISO}`,
+}
 export const TIME_FIELDS: readonly Field[] = [SINCE_FIELD, UNTIL_FIELD]
 export const ENDPOINT_FIELD: Field = {
   name: 'endpointId',

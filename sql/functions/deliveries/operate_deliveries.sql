@@ -16,7 +16,7 @@ declare
 begin
   if target.claim is not null and not postrider.is_cut_off(target.claim) then
     raise exception 'delivery % is in flight', delivery using errcode = '55006',
-      hint = 'An attempt is being made at this moment. Look at its outcome, then retry.';
+      hint = 'An attempt is in progress. Look at its outcome, then retry.';
   end if;
   perform postrider.refuse_unless_accepting(target.endpoint_id);
   perform postrider.refuse_without_data(target.event_id);

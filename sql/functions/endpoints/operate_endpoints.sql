@@ -190,7 +190,7 @@ declare
 begin
   if target.deletion_started_at is not null then
     raise exception 'tenant % is being deleted', tenant using errcode = '55000',
-      hint = 'It does not come back. Once it is gone, its key may be used for a new tenant.';
+      hint = 'It does not come back. Afterwards, its key can be used for a new tenant.';
   end if;
   if target.suspended_at is not null then
     update postrider.tenant t set suspended_at = null where t.id = target.id;

@@ -20,7 +20,7 @@ begin
   select e.tenant_id into tenant from postrider.event e where e.id = erase_event.event for update;
   if tenant is null then
     raise exception 'there is no event %', event using errcode = 'P0002',
-      hint = 'It may have been dropped with its day.';
+      hint = 'Perhaps it was dropped with its day.';
   end if;
   perform postrider.erase_events(array[event]);
   perform postrider.audit(who, 'erase_event', 'event', event::text, tenant);

@@ -477,9 +477,9 @@ as $$
   from (values
     ('event_invalid', 'event', 'the event is not an object', 'Give {"tenant": ..., "type": ..., "data": ...}.'),
     ('tenant_missing', 'tenant', 'tenant is missing', 'Give the key of a tenant.'),
-    ('tenant_not_found', 'tenant', 'there is no tenant with this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
+    ('tenant_not_found', 'tenant', 'no tenant has this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
     ('tenant_reserved', 'tenant', 'keys that begin with postrider: are for the service itself', 'Give the key of a tenant of yours.'),
-    ('tenant_deleting', 'tenant', 'the tenant is being deleted', 'Once it is gone, its key may be used for a new tenant.'),
+    ('tenant_deleting', 'tenant', 'the tenant is being deleted', 'Afterwards, its key can be used for a new tenant.'),
     ('tenant_suspended', 'tenant', 'the tenant is suspended', 'Publishing is refused until the tenant is resumed.'),
     ('type_missing', 'type', 'type is missing', 'Give a dotted name such as invoice.paid.'),
     ('type_invalid', 'type', 'type is not a dotted name', 'Letters, digits, _ and - in parts joined by dots, 128 characters at most, such as invoice.paid.'),

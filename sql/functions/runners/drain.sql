@@ -19,7 +19,7 @@ begin
   end if;
   if target.reaped_at is not null or target.stopped_at is not null then
     raise exception 'runner % has ended already', runner using errcode = '55000',
-      hint = 'Nothing is left to do: it holds no work. postrider.runner_health lists those that live.';
+      hint = 'Nothing is left to do: it holds no work. postrider.runner_health lists the live ones.';
   end if;
   if target.drain_requested_at is null then
     update postrider.runner r set drain_requested_at = clock_timestamp() where r.id = target.id;

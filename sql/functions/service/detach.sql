@@ -15,7 +15,7 @@ declare
 begin
   if detach_partition.day >= (clock_timestamp() at time zone 'UTC')::date - 1 then
     raise exception '% is in use', detach_partition.day using errcode = '55000',
-      hint = 'Only days that are over are detached. postrider.retention_plan() says which are due.';
+      hint = 'Only past days are detached. postrider.retention_plan() says which are due.';
   end if;
   for part in
     select p.name, p.state from postrider.partition p

@@ -18,7 +18,7 @@ export function postgresAccount(names: readonly string[] = NAMES): Account {
   if (!account) throw new Error(needsAccount(`there is no user ${names.join(' or ')}`))
   const probe = spawnSync('/bin/sh', ['-c', 'exit 0'], { cwd: '/', ...account })
   if (probe.error)
-    throw new Error(needsAccount('root may not switch users here'), { cause: probe.error })
+    throw new Error(needsAccount('root cannot switch users here'), { cause: probe.error })
   return account
 }
 

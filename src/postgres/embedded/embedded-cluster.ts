@@ -41,7 +41,7 @@ async function assertMajor(pgdata: string, binaries: Binaries): Promise<void> {
   const major = Number.parseInt(await readFile(join(pgdata, 'PG_VERSION'), 'utf8'), 10)
   if (major === binaries.major) return
   throw new Error(
-    `${pgdata} was made by Postgres ${major}, but this is Postgres ${binaries.major}; ` +
+    `${pgdata} was created by Postgres ${major}, but this is Postgres ${binaries.major}; ` +
       'use another folder, or move the data with pg_dump',
   )
 }

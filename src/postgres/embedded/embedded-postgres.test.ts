@@ -270,7 +270,7 @@ t.test(
     await old.stop()
     t.match(rows, [{ version: /^15\./, lower: 'ä' }])
     await t.rejects(startPostgres({ dataDir, settings }), {
-      message: /was made by Postgres 15, but this is/,
+      message: /was created by Postgres 15, but this is/,
     })
   },
 )

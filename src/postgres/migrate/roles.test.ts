@@ -231,7 +231,7 @@ t.test('one who may not is told what an administrator has to run, then goes on',
   for (const expected of [/create role postrider_runner nologin/, /grant postrider_tenant to/]) {
     const { exitCode, stderr } = await roles(url)
     t.equal(exitCode, 1)
-    t.match(stderr, /role plain_owner may not do all of it; have an administrator run:/)
+    t.match(stderr, /role plain_owner cannot do all of it; ask an administrator to run:/)
     t.match(stderr, expected)
     for (const [statement] of stderr.matchAll(/^ {2}(?:create|grant) .*;$/gm)) {
       await server.asAdmin(statement)

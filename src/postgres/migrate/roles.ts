@@ -15,7 +15,7 @@ export class RolesIncomplete extends Error {
   readonly statements: readonly string[]
   constructor(role: string, statements: readonly string[]) {
     super(
-      `role ${role} may not do all of it; have an administrator run:\n${statements.map((text) => `  ${text};\n`).join('')}Then run postrider migrate --roles again.`,
+      `role ${role} cannot do all of it; ask an administrator to run:\n${statements.map((text) => `  ${text};\n`).join('')}Then run postrider migrate --roles again.`,
     )
     this.statements = statements
   }
@@ -70,7 +70,7 @@ async function closeToStrangers(client: pg.Client): Promise<string[]> {
     `grant connect on database ${open.database} to ${open.roles.join(', ')}`,
     `revoke connect on database ${open.database} from public`,
   ]
-  if (!open.is_ours) return [`${statements.join('; ')};  -- without it every role may connect`]
+  if (!open.is_ours) return [`${statements.join('; ')};  -- without it every role can connect`]
   await client.query(statements.join(';'))
   return []
 }

@@ -62,7 +62,7 @@ t.test(
      where e.url like 'http:%'`,
     )
     t.strictSame(rows, [
-      { outcome: 'blocked', reason: 'blocked_url', error: 'only https is dialled here' },
+      { outcome: 'blocked', reason: 'blocked_url', error: 'only https is allowed here' },
     ])
     t.equal(plain.connections(), 0)
   },
