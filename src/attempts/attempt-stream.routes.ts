@@ -25,7 +25,7 @@ const DESCRIPTION = `Attempts of the tenant as server-sent events, each within a
 
 A message \`attempt\` holds \`{attempt, delivery, event}\` in the shapes of the API; with \`include=request\` also \`request.body\`, the text as it was sent. Comments keep the connection alive.
 
-Its \`id\` is what a client that connects again sends as \`Last-Event-ID\`: first comes what ended meanwhile, up to 15 minutes and 1,000 attempts; some may come again. When there was more, a message \`gap\` comes first. A message \`end\` says why the stream ends: \`too_slow\`, \`stopped\`, \`key_over\`, or \`max_age\` after an hour; connect again then.`
+Its \`id\` is what a client that connects again sends as \`Last-Event-ID\`: attempts that ended meanwhile come first, up to 15 minutes and 1,000 attempts; some can come again. If there was more, a message \`gap\` comes first. A message \`end\` says why the stream ends: \`too_slow\`, \`stopped\`, \`key_over\`, or \`max_age\` after an hour; connect again then.`
 
 const streamQuery = z.strictObject({
   endpointId: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),

@@ -25,9 +25,9 @@ export type Attempt = {
     | 'interrupted'
   statusCode: number | null
   reason: AttemptReason | null
-  /** The reason in detail, in words for people; they may change. Next to a `statusCode`, also of 2xx, what was wrong with the answer otherwise: the status decides, and the connection was closed. */
+  /** The reason in detail, for people; the text can change. Next to a `statusCode`, also 2xx: what was wrong with the rest of the response. The status decides, and the connection was closed. */
   error: string | null
-  /** More of it, such as the addresses that a name led to, for operators: null to keys and links of one tenant, and where there is no more. */
+  /** More of it, such as the addresses of a name, for operators: null to keys and links of one tenant, and where there is no more. */
   errorDetail: string | null
   durationMs: number | null
   timings: {
@@ -75,7 +75,7 @@ export type Attempt = {
  * - `blocked_url`: The URL cannot be read, or its scheme is not allowed. Final.
  * - `erased`: The data of the event was erased, so there is nothing to send. Final.
  * - `secret_unreadable`: No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.
- * - `fault`: Internal error before the request was made. Retried on schedule.
+ * - `fault`: Internal error before the request was sent. Retried on schedule.
  * - `runner_stopped`: The runner stopped before the receiver answered.
  * - `keepalive_closed`: The receiver closed the kept-alive connection while it was used.
  * - `runner_lost`: The runner was lost before the outcome was recorded.
@@ -161,9 +161,9 @@ export type Problem = {
 }
 
 export type NewEvent = {
-  /** Key of the tenant. A key of one tenant may leave it out. */
+  /** Key of the tenant. Optional with a key of one tenant. */
   tenant?: string | null | undefined
-  /** A dotted name. Those that begin with `postrider.` are for the service itself. */
+  /** A dotted name. Names that begin with `postrider.` are for the service itself. */
   type: string
   /** Any JSON except null. Reaches the receiver byte by byte. */
   data: unknown
@@ -176,9 +176,9 @@ export type NewEvent = {
 export type NewBatch = { events: BatchedEvent[] }
 
 export type BatchedEvent = {
-  /** Key of the tenant. A key of one tenant may leave it out. */
+  /** Key of the tenant. Optional with a key of one tenant. */
   tenant?: string | null | undefined
-  /** A dotted name. Those that begin with `postrider.` are for the service itself. */
+  /** A dotted name. Names that begin with `postrider.` are for the service itself. */
   type: string
   /** Any JSON except null. Reaches the receiver byte by byte. */
   data: unknown
@@ -220,7 +220,7 @@ export type ApiKey = {
   /** UUIDv7. */
   id: string
   name: string
-  /** Key of the one tenant that it may touch; null = every tenant. */
+  /** Key of the only tenant it can access; null = every tenant. */
   tenant: string | null
   scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** ISO 8601, in UTC. */
@@ -236,9 +236,9 @@ export type ApiKey = {
 export type NewApiKey = {
   /** What it is for. */
   name: string
-  /** Key of the one tenant that it may touch. Left out: every tenant. */
+  /** Key of the only tenant it can access. Default: every tenant. */
   tenant?: string | null | undefined
-  /** `admin` includes the others, and may make keys. */
+  /** `admin` includes the others, and can create keys. */
   scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** Left out: never. */
   expiresAt?: string | null | undefined
@@ -251,7 +251,7 @@ export type EndpointWithSecret = Endpoint & {
   publicKey: string | null
   /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
   secretEncoding: 'base64' | 'base64url' | 'hex' | 'text'
-  /** In words, where the secret is weak or the receiver may read it otherwise. */
+  /** In words, if the secret is weak or the receiver can read it differently. */
   secretWarning: string | null
 }
 
@@ -265,7 +265,7 @@ export type Endpoint = {
   filter: string | null
   /** Sent along. *** stands for the value of a secret one. */
   headers: Record<string, string>
-  /** Names of those that are secret: they look like credentials, or somebody has said so. */
+  /** Names of secret headers: they look like credentials, or somebody marked them. */
   secretHeaders: string[]
   state: 'active' | 'paused' | 'disabled'
   disabledReason: string | null
@@ -281,7 +281,7 @@ export type Endpoint = {
 }
 
 export type NewEndpoint = {
-  /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
+  /** Letters beyond ASCII are allowed: they are stored as given, and sent as RFC 3986 requires (%C3%BC). */
   url: string
   description?: string | undefined
   /** What it is for; null = not said. */
@@ -289,9 +289,9 @@ export type NewEndpoint = {
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
-  /** Sent along. At most 20; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
+  /** Sent along. At most 20; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
   headers?: Record<string, string> | undefined
-  /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
+  /** Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged. */
   secretHeaders?: string[] | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
@@ -301,16 +301,16 @@ export type NewEndpoint = {
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
   metadata?: Record<string, string> | undefined
-  /** Of your own, such as the receiver has from another system; generated when left out. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
+  /** Your own, for example one that the receiver has from another system. Default: generated. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
   /** Of the secret that is generated. hmac: the receiver knows it too. ed25519: the receiver has the public key, with which nobody can sign. */
   secretKind?: 'hmac' | 'ed25519' | undefined
-  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. */
+  /** How the secret is read, whether given or generated. Default: by its form, which the response shows: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; use `text` for Stripe); a secret that is almost base64 is rejected. */
   secretEncoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
 }
 
 export type EndpointChange = {
-  /** Letters beyond ASCII may stand in it as they are: they are stored so, and sent as RFC 3986 wants (%C3%BC). */
+  /** Letters beyond ASCII are allowed: they are stored as given, and sent as RFC 3986 requires (%C3%BC). */
   url?: string | undefined
   description?: string | undefined
   /** What it is for; null = not said. */
@@ -318,9 +318,9 @@ export type EndpointChange = {
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
-  /** Sent along. At most 20; those that Postrider sets are refused. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
+  /** Sent along. At most 20; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
   headers?: Record<string, string> | undefined
-  /** Names of headers whose values are secret. Those that look like credentials (Authorization, Cookie, X-Api-Key …) are in any case. Left out: as it is. */
+  /** Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged. */
   secretHeaders?: string[] | undefined
   /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
@@ -339,7 +339,7 @@ export type Secrets = {
   publicKey: string | null
   /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
   encoding: 'base64' | 'base64url' | 'hex' | 'text'
-  /** In words, where the secret is weak or the receiver may read it otherwise. */
+  /** In words, if the secret is weak or the receiver can read it differently. */
   warning: string | null
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -351,7 +351,7 @@ export type Secrets = {
     publicKey: string | null
     /** How the secret is read: the bytes that it stands for in this encoding sign, without the prefix `whsec_` or `whsk_`. text: its own UTF-8 bytes, prefix included. */
     encoding: 'base64' | 'base64url' | 'hex' | 'text'
-    /** In words, where the secret is weak or the receiver may read it otherwise. */
+    /** In words, if the secret is weak or the receiver can read it differently. */
     warning: string | null
     /** ISO 8601, in UTC. */
     createdAt: string
@@ -361,13 +361,13 @@ export type Secrets = {
 }
 
 export type SecretRotation = {
-  /** Of your own, such as the receiver has from another system; generated when left out. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
+  /** Your own, for example one that the receiver has from another system. Default: generated. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
   /** Of the secret that is generated. Default: that of the current one. */
   kind?: 'hmac' | 'ed25519' | undefined
-  /** How the secret is read, of a given one or of the one that is generated. Left out, the answer says how it was: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; say `text` for Stripe); what is nearly base64 is refused. A generated one is read as the current one is. */
+  /** How the secret is read, whether given or generated. Default: by its form, which the response shows: `whsec_` and base64 of 24 to 75 bytes (Standard Webhooks, Svix) and `whsk_` as base64, all others as text (GitHub, Convoy, Outpost; use `text` for Stripe); a secret that is almost base64 is rejected. A generated one is read as the current one is. */
   encoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
-  /** How long the old secret goes on signing as well. */
+  /** How long the old secret also signs. */
   overlapSeconds?: number | undefined
 }
 
@@ -395,7 +395,7 @@ export type EnabledEndpoint = Endpoint & {
     since: string
     /** When it was enabled. */
     until: string
-    /** How to have them delivered, for people. */
+    /** How to deliver them, for people. */
     how: string
     /** The body of `POST …/replays` that delivers them. */
     replay: { mode: 'missed'; endpointId: string; since: string; until: string }
@@ -403,7 +403,7 @@ export type EnabledEndpoint = Endpoint & {
 }
 
 export type EnableEndpoint = {
-  /** Whether what was held meanwhile is delivered; false cancels it. */
+  /** Whether held deliveries are sent; false cancels them. */
   deliverHeld?: boolean | undefined
 }
 
@@ -431,7 +431,7 @@ export type TestAttempt = Attempt & { eventId: string; deliveryId: string }
 
 export type TestEvent = {
   type?: string | undefined
-  /** Any JSON except null; an example when left out. */
+  /** Any JSON except null. Default: an example. */
   data?: unknown | undefined
 }
 
@@ -489,7 +489,7 @@ export type Event = {
 }
 
 export type EventWithRouting = Event & {
-  /** Up to 100 endpoints of the tenant, those that got the event first. */
+  /** Up to 100 endpoints of the tenant; the ones that got the event come first. */
   routing: Route[]
 }
 
@@ -558,18 +558,18 @@ export type Replay = {
 }
 
 export type NewReplay = {
-  /** redeliver: finished deliveries are made again. missed: events that match the endpoint and have no delivery to it get one. */
+  /** redeliver: finished deliveries are sent again. missed: events that match the endpoint and have no delivery to it get one. */
   mode?: 'redeliver' | 'missed' | undefined
   /** Only this endpoint. */
   endpointId?: string | undefined
   eventTypes?: string[] | undefined
   /** redeliver: only deliveries that ended so. Default: failed. */
   states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
-  /** redeliver: only where the last answer was of this class: 4 for 4xx. */
+  /** redeliver: only if the last response was of this class: 4 for 4xx. */
   statusClass?: number | undefined
-  /** Only what was made from then on. */
+  /** Only what was created since then. */
   since: string
-  /** Only what was made before. Default: now. */
+  /** Only what was created before. Default: now. */
   until?: string | undefined
   ratePerSecond?: number | undefined
   /** Only count. */
@@ -662,7 +662,7 @@ export type NotifyCustomer = {
 }
 
 export type PortalLink = {
-  /** To be handed to the customer; anyone who has it may do what it allows. */
+  /** For the customer. Anyone with the link has its permissions. */
   url: string
   expiresAt: string
 }
@@ -670,7 +670,7 @@ export type PortalLink = {
 export type NewPortalLink = {
   /** How long the link, and every session that it opens, lasts; 1440 (a day) at most. */
   minutes?: number | undefined
-  /** `read`: may only look. `manage`: edits its endpoints and retries as well. */
+  /** `read`: read-only. `manage`: also edits endpoints and retries. */
   access?: 'read' | 'manage' | undefined
 }
 
@@ -685,7 +685,7 @@ export interface Operations {
     headers?: {
       /** Up to 255 characters. A repeat within 7 days answers with the first event. */
       'Idempotency-Key'?: string | undefined
-      /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
+      /** W3C trace context of the producer. Stored with the event; its deliveries continue it. */
       traceparent?: string | undefined
       /** Kept next to `traceparent`, up to 512 characters. Receivers never get it. */
       tracestate?: string | undefined
@@ -696,7 +696,7 @@ export interface Operations {
   /** Publish events in a batch */
   'POST /api/events/batch': {
     headers?: {
-      /** W3C trace context of the producer. Kept with the event; its deliveries go on with it. */
+      /** W3C trace context of the producer. Stored with the event; its deliveries continue it. */
       traceparent?: string | undefined
       /** Kept next to `traceparent`, up to 512 characters. Receivers never get it. */
       tracestate?: string | undefined
@@ -889,9 +889,9 @@ export interface Operations {
       limit?: number | undefined
       /** `nextCursor` of the page before. */
       cursor?: string | undefined
-      /** Only what was made from then on. */
+      /** Only what was created since then. */
       since?: string | undefined
-      /** Only what was made before. */
+      /** Only what was created before. */
       until?: string | undefined
       /** A name, or a pattern such as order.* */
       type?: string | undefined
@@ -945,9 +945,9 @@ export interface Operations {
       limit?: number | undefined
       /** `nextCursor` of the page before. */
       cursor?: string | undefined
-      /** Only what was made from then on. */
+      /** Only what was created since then. */
       since?: string | undefined
-      /** Only what was made before. */
+      /** Only what was created before. */
       until?: string | undefined
       state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
       endpointId?: string | undefined

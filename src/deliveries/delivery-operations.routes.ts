@@ -46,7 +46,7 @@ const cancel = route({
   summary: 'Cancel delivery',
   description: 'Ends an open delivery. An attempt that has begun is finished anyway.',
   responses: {
-    200: json(deliverySchema, 'It is cancelled; an attempt may be on the wire.'),
+    200: json(deliverySchema, 'Cancelled. An attempt can be in progress.'),
     ...problems(404, 409),
   },
   guards: ofTenant('manage'),

@@ -51,7 +51,7 @@ const get = route({
   method: 'get',
   path: '/api/tenants/{tenant}/deliveries/{id}',
   summary: 'Get delivery',
-  description: 'With every attempt, and the answer that each got.',
+  description: 'With every attempt and its response.',
   tags,
   request: {
     params: z.object({ tenant: z.string(), id: z.string() }),

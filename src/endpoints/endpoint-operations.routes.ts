@@ -12,7 +12,7 @@ const enableInput = z
   .strictObject({
     deliverHeld: z.boolean().optional().openapi({
       default: true,
-      description: 'Whether what was held meanwhile is delivered; false cancels it.',
+      description: 'Whether held deliveries are sent; false cancels them.',
     }),
   })
   .openapi('EnableEndpoint')
@@ -25,7 +25,7 @@ const enabledSchema = endpointSchema
       .object({
         since: time.openapi({ description: 'When it was disabled.' }),
         until: time.openapi({ description: 'When it was enabled.' }),
-        how: z.string().openapi({ description: 'How to have them delivered, for people.' }),
+        how: z.string().openapi({ description: 'How to deliver them, for people.' }),
         replay: z
           .object({
             mode: z.literal('missed'),
@@ -71,7 +71,7 @@ const resume = route({
   ...common,
   path: '/api/tenants/{tenant}/endpoints/{id}/resume',
   summary: 'Resume endpoint',
-  description: 'Takes a paused endpoint back into service and delivers what was held.',
+  description: 'Resumes a paused endpoint and sends its held deliveries.',
   request: { params },
   responses: { 200: json(endpointSchema, 'It is active.'), ...problems(404, 409) },
   guards: ofTenant('manage'),
@@ -86,7 +86,7 @@ const enable = route({
   ...common,
   path: '/api/tenants/{tenant}/endpoints/{id}/enable',
   summary: 'Enable endpoint',
-  description: 'Takes a disabled endpoint back into service.',
+  description: 'Enables a disabled endpoint.',
   request: { params, body: jsonBody(enableInput) },
   responses: {
     200: json(enabledSchema, 'It is active.'),

@@ -33,7 +33,7 @@ const create = (input: Input['create']) =>
     ...collection,
     method: 'post',
     summary: 'Create endpoint',
-    description: 'The signing secret is in the answer.',
+    description: 'The signing secret is in the response.',
     request: { params: tenantParams, body: { required: true, ...jsonBody(input) } },
     responses: {
       201: json(newEndpointSchema, 'The endpoint, with its signing secret.'),
@@ -96,7 +96,7 @@ const remove = route({
   summary: 'Delete endpoint',
   description: 'Cancels its open deliveries.',
   request: { params: endpointParams },
-  responses: { 204: { description: 'It is gone.' }, ...problems(404) },
+  responses: { 204: { description: 'Deleted.' }, ...problems(404) },
   guards: ofTenant('manage'),
   async answer(c, { endpoints }) {
     await endpoints.delete(c.get('tenant').id, endpointOf(c.req.valid('param')))

@@ -91,7 +91,7 @@ const put = route({
   method: 'put',
   path,
   summary: 'Create or update event type',
-  description: 'Members that are left out keep their value.',
+  description: 'Omitted members keep their values.',
   tags,
   request: { params: z.object({ name: eventType }), body },
   responses: {
@@ -130,7 +130,7 @@ const remove = route({
   description: 'Deletes the description and schema. Events of this type stay.',
   tags,
   request: { params },
-  responses: { 204: { description: 'It is gone.' }, ...problems(404) },
+  responses: { 204: { description: 'Deleted.' }, ...problems(404) },
   guards: writing,
   async answer(c, { eventTypes }) {
     await eventTypes.delete(nameOf(c.req.valid('param')))

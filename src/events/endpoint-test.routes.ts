@@ -39,7 +39,7 @@ const test = route({
   },
   responses: {
     200: json(outcomeSchema, 'The attempt, whatever came of it; there is only this one.'),
-    202: json(deliverySchema, 'It is under way: look at the delivery.'),
+    202: json(deliverySchema, 'In progress: look at the delivery.'),
     ...problems(404, 409, ...OF_BODY),
   },
   guards: ofTenant('manage'),

@@ -22,17 +22,17 @@ Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`err
 ${problemList.map(({ status, code, title }) => `| \`${code}\` | ${status}: ${title} |`).join('\n')}`
 
 export const AUTHENTICATION =
-  'Send `Authorization: Bearer <API key>`. A key may do what its scopes say: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key may be bound to one tenant; to it there are no others. While that tenant is suspended its keys may only read: what takes another scope than `read` answers 403 with the code `tenant_suspended`.'
+  'Send `Authorization: Bearer <API key>`. The scopes of a key say what it can do: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key can be bound to one tenant; other tenants do not exist for it. While that tenant is suspended, its keys are read-only: other scopes get 403 with the code `tenant_suspended`.'
 
 const TAGS = {
   Events: 'Publish events and find them again.',
   Deliveries: 'One event on its way to one endpoint, with every attempt.',
-  Endpoints: 'Where a tenant wants its events sent.',
+  Endpoints: 'URLs that receive the events of a tenant.',
   Incidents: 'Endpoints that keep failing: which, since when, why, and what to do about it.',
   Replays: 'Deliver again what was delivered or has failed.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',
   'Event types': 'Names of events, with a JSON Schema for their data.',
-  Keys: 'Who may call this API.',
+  Keys: 'API keys and their scopes.',
   Health: 'Probes; they need no key.',
   Webhooks: 'What Postrider sends to the URL of an endpoint.',
 }
@@ -46,7 +46,7 @@ const HEADERS = {
     schema: { ...text, example: '"default";r=9999;t=1' },
   },
   'RateLimit-Policy': {
-    description: 'Requests that a key may make (`q`) in a window of so many seconds (`w`).',
+    description: 'Max requests of a key (`q`) in a window of seconds (`w`).',
     schema: { ...text, example: '"default";q=10000;w=1' },
   },
 }

@@ -16,14 +16,14 @@ const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 const DESCRIPTIONS = {
   400: 'The body cannot be read.',
   401: 'No valid API key.',
-  403: 'The API key may not do this.',
-  404: 'There is no such thing, or not for this key.',
-  409: 'In conflict with something under way.',
+  403: 'The API key does not allow this.',
+  404: 'Not found, or not visible to this key.',
+  409: 'In conflict with the current state.',
   413: 'The body is too large.',
   415: 'The content type is not JSON.',
-  422: 'Fields are invalid; every one is named.',
+  422: 'Fields are invalid; each is listed.',
   429: 'Too many requests with this API key, or too many wrong keys; try again after `Retry-After`.',
-  500: 'A fault of ours; the request id leads to our log.',
+  500: 'Internal error. Quote the request ID.',
   503: 'The database is not available; try again.',
 } as const
 

@@ -28,11 +28,11 @@ const create = route({
   method: 'post',
   summary: 'Create portal link',
   description:
-    'It may be opened until it expires, in a window or in a frame of an allowed origin ' +
-    '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant and nothing else. It allows no more ' +
-    'than the key that makes it, so it takes a key with `read` and, for access `manage`, `manage`. It ' +
-    'ends when that key is revoked or expires, and when the tenant is suspended or deleted. In ' +
-    'production none is made as long as `PUBLIC_URL` is not set (409, `public_url_missing`).',
+    'Anyone with the link can open it until it expires, in a window or in a frame of an allowed origin ' +
+    '(`PORTAL_FRAME_ORIGINS`). It opens the portal of this tenant only. It allows no more than the key ' +
+    'that creates it, so it needs a key with `read` and, for access `manage`, `manage`. It ends when ' +
+    'that key is revoked or expires, and when the tenant is suspended or deleted. In production it ' +
+    'needs `PUBLIC_URL` (otherwise 409, `public_url_missing`).',
   request: {
     params: tenantParams,
     body: jsonBody(portalLinkInput),
@@ -59,7 +59,7 @@ const revoke = route({
   summary: 'Revoke portal links',
   description: 'Revokes every portal link of a tenant, and ends the sessions that they opened.',
   request: { params: tenantParams },
-  responses: { 204: { description: 'None opens anything any more.' }, ...problems(404) },
+  responses: { 204: { description: 'All links are revoked.' }, ...problems(404) },
   guards: ofTenant('manage'),
   async answer(c, { portalLinks }) {
     await portalLinks.revokeAll(c.get('tenant').id, auditName(c.get('caller')))

@@ -22,7 +22,7 @@ const start = route({
   method: 'post',
   path: '/api/tenants/{tenant}/replays',
   summary: 'Create replay',
-  description: 'Delivers again what matches, or only counts it.',
+  description: 'Delivers matching events again, or only counts them.',
   tags,
   request: {
     ...tenantParams,
@@ -79,10 +79,10 @@ const cancel = route({
   method: 'post',
   path: '/api/tenants/{tenant}/replays/{id}/cancel',
   summary: 'Cancel replay',
-  description: 'Deliveries that are already due are still made.',
+  description: 'Deliveries that are already due are still sent.',
   tags,
   request: ofReplay,
-  responses: { 200: json(replaySchema, 'It is over.'), ...problems(404) },
+  responses: { 200: json(replaySchema, 'Finished.'), ...problems(404) },
   guards: ofTenant('manage'),
   async answer(c, { replays }) {
     const id = replayOf(c.req.valid('param'))

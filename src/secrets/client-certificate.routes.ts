@@ -21,7 +21,7 @@ const show = route({
   method: 'get',
   path,
   summary: 'Get client certificate',
-  description: 'The certificate that the endpoint is shown (mTLS); its key is never returned.',
+  description: 'The certificate that attempts present (mTLS); its key is never returned.',
   tags,
   request: { params: endpointParams },
   responses: { 200: json(certificateSchema, 'What is public of it.'), ...problems(404) },
@@ -38,14 +38,14 @@ const put = route({
   method: 'put',
   path,
   summary: 'Set client certificate',
-  description: 'Gives an endpoint a client certificate (mTLS), and replaces the one it has.',
+  description: 'Sets or replaces the client certificate of an endpoint (mTLS).',
   tags,
   request: {
     params: endpointParams,
     body: { required: true, ...jsonBody(newCertificateInput) },
   },
   responses: {
-    200: json(certificateSchema, 'Attempts that begin from now on show it.'),
+    200: json(certificateSchema, 'New attempts present it.'),
     ...problems(404, ...OF_BODY),
   },
   guards: ofTenant('manage'),
@@ -62,10 +62,10 @@ const remove = route({
   method: 'delete',
   path,
   summary: 'Delete client certificate',
-  description: 'From then on the endpoint is shown no client certificate.',
+  description: 'New attempts present no client certificate.',
   tags,
   request: { params: endpointParams },
-  responses: { 204: { description: 'There is none.' }, ...problems(404) },
+  responses: { 204: { description: 'Deleted.' }, ...problems(404) },
   guards: ofTenant('manage'),
   async answer(c, { clientCertificates }) {
     await clientCertificates.clear(c.get('tenant').id, endpointOf(c.req.valid('param')))

@@ -21,8 +21,8 @@ const suspend = route({
   path: '/api/tenants/{tenant}/suspend',
   summary: 'Suspend tenant',
   description:
-    'Its keys may only read from then on (403 `tenant_suspended`), and its portal links are gone. A ' +
-    'key of no tenant goes on managing it; an event that such a key publishes for it is refused with 422.',
+    'Its keys become read-only (403 `tenant_suspended`), and its portal links are revoked. A key of no ' +
+    'tenant can still manage it; an event that such a key publishes for it is rejected with 422.',
   responses: { 200: json(tenantSchema, 'It is suspended.'), ...problems(404, 409) },
   guards: ofOperators('manage'),
   async answer(c, { tenants, tenantOperations }) {
