@@ -179,7 +179,7 @@ const variables = z.object({
     unit: 'seconds',
   }),
   SHUTDOWN_SECONDS: wholeNumber(0, 600).default(25).register(documentation, {
-    meaning: 'Time a runner lets its attempts end after SIGTERM; then it hands them on',
+    meaning: 'Time a runner gives its attempts to finish after SIGTERM; then it reassigns them',
     default: '25',
     unit: 'seconds',
   }),
