@@ -29,7 +29,7 @@ const TAGS = {
   Deliveries: 'One event on its way to one endpoint, with every attempt.',
   Endpoints: 'URLs that receive the events of a tenant.',
   Incidents: 'Endpoints that keep failing: which, since when, why, and what to do about it.',
-  Replays: 'Deliver again what was delivered or has failed.',
+  Replays: 'Deliver finished or missed deliveries again.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',
   'Event types': 'Names of events, with a JSON Schema for their data.',
   Keys: 'API keys and their scopes.',

@@ -155,7 +155,7 @@ export const notifyFields = {
     }),
     option: {
       value: '<text>',
-      about: 'what to say; a text about cause, time and advice when left out',
+      about: 'what to say; default: a text about cause, time and advice',
     },
   },
 } as const satisfies Fields
