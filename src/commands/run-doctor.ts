@@ -1,15 +1,16 @@
+import type { Pool } from 'pg'
 import { type ChangedSetting, findChangedSettings } from '../audit-log/changed-settings.ts'
 import { findDearFilters } from '../endpoints/dear-filters.ts'
 import { reportServer, type ServerReport } from '../operations/server-report.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../operations/violations.ts'
-import { assertSchema, assertServer } from '../postgres/migrate/migrate.ts'
-import { createPool } from '../postgres/pool.ts'
 import { findDatabase } from '../terminal/connection.ts'
 import type { CommandContext } from '../terminal/context.ts'
+import { onDatabase } from '../terminal/database.ts'
 import { renderTable } from '../terminal/output.ts'
 
 /** A check reads for seconds on a large database; longer than this means that something else is wrong. */
 const STATEMENT_MS_MAX = 300_000
+const SESSION = { applicationName: 'postrider doctor', statementTimeoutMs: STATEMENT_MS_MAX }
 
 const SETTING_COLUMNS = ['setting', 'value', 'of', 'matters', 'detail']
 
@@ -34,9 +35,10 @@ export class WarningsFound extends Error {
 /** @throws ViolationsFound when something is wrong and stays so; WarningsFound */
 export async function runDoctor(context: CommandContext, options: DoctorOptions): Promise<void> {
   const { databaseUrl } = await findDatabase(context)
-  await using pool = disposable(databaseUrl)
-  await assertServer(pool)
-  await assertSchema(pool)
+  await onDatabase({ databaseUrl, ...SESSION }, (pool) => examine(pool, context, options))
+}
+
+async function examine(pool: Pool, context: CommandContext, options: DoctorOptions): Promise<void> {
   const server = await reportServer(pool)
   const repaired = options.repair ? await repair(pool) : []
   const violations = await findViolations(pool)
@@ -53,16 +55,6 @@ export async function runDoctor(context: CommandContext, options: DoctorOptions)
   if (options.strict && server.warnings.length > 0) {
     throw new WarningsFound(`${server.warnings.length} warnings`)
   }
-}
-
-function disposable(connectionString: string) {
-  const pool = createPool({
-    connectionString,
-    max: 1,
-    applicationName: 'postrider doctor',
-    statementTimeoutMs: STATEMENT_MS_MAX,
-  })
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() })
 }
 
 function renderServer({ address, timeline, warnings }: ServerReport): string {

@@ -1,13 +1,15 @@
 import type { Pool } from 'pg'
-import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { operate } from '../postgres/operate.ts'
 import { retryConflicts } from '../postgres/outage.ts'
-import { createPool } from '../postgres/pool.ts'
 import { findDatabase } from '../terminal/connection.ts'
 import type { CommandContext } from '../terminal/context.ts'
+import { onDatabase } from '../terminal/database.ts'
 
-/** One pass over the jobs, millions of them included. */
-const STATEMENT_MS_MAX = 60_000
+const SESSION = {
+  applicationName: 'postrider runners',
+  // One pass over the jobs, millions of them included.
+  statementTimeoutMs: 60_000,
+}
 const NO_DATA_FOUND = 'P0002'
 
 export class RunnerNotFound extends Error {
@@ -15,24 +17,12 @@ export class RunnerNotFound extends Error {
   readonly code = 'runner_not_found'
 }
 
-/** Runs statements of an operator on the database that the command finds. */
-export async function onDatabase<T>(
+/** On the database that the command finds. */
+export async function operateRunners<T>(
   context: CommandContext,
   work: (pool: Pool) => Promise<T>,
 ): Promise<T> {
-  const { databaseUrl } = await findDatabase(context)
-  const pool = createPool({
-    connectionString: databaseUrl,
-    max: 1,
-    applicationName: 'postrider runners',
-    statementTimeoutMs: STATEMENT_MS_MAX,
-  })
-  try {
-    await assertSchema(pool)
-    return await work(pool)
-  } finally {
-    await pool.end()
-  }
+  return await onDatabase({ ...(await findDatabase(context)), ...SESSION }, work)
 }
 
 /** Newest first. */

@@ -14,8 +14,8 @@ export function addRunnersCommand(program: Command, context: CommandContext): vo
     .description('list the runners of the last 7 days')
     .option('--json', 'print one JSON document')
     .action(async ({ json }: { json?: true }) => {
-      const { onDatabase, listRunners } = await import('./run-runners.ts')
-      const data = await onDatabase(context, listRunners)
+      const { operateRunners, listRunners } = await import('./run-runners.ts')
+      const data = await operateRunners(context, listRunners)
       context.print(
         json ? `${JSON.stringify({ data })}\n` : renderTable(COLUMNS, data, paintFor(context)),
       )
@@ -27,8 +27,8 @@ export function addRunnersCommand(program: Command, context: CommandContext): vo
     .argument('<id>', 'id of the runner')
     .option('--json', 'print one JSON document')
     .action(async (id: string, { json }: { json?: true }) => {
-      const { onDatabase, drainRunner } = await import('./run-runners.ts')
-      const jobs = await onDatabase(context, (pool) => drainRunner(pool, id))
+      const { operateRunners, drainRunner } = await import('./run-runners.ts')
+      const jobs = await operateRunners(context, (pool) => drainRunner(pool, id))
       const text = `${id} stops within seconds; it holds ${jobs} jobs\n`
       context.print(json ? `${JSON.stringify({ id, jobs })}\n` : text)
     })

@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
 import type { Pool } from 'pg'
 import { readConfig } from '../config/config.ts'
-import { assertSchema } from '../postgres/migrate/migrate.ts'
-import { createPool } from '../postgres/pool.ts'
 import { urlOfOne } from '../postgres/servers.ts'
 import { createBar } from '../terminal/bar.ts'
 import type { CommandContext } from '../terminal/context.ts'
+import { onDatabase } from '../terminal/database.ts'
 import { renderTable } from '../terminal/output.ts'
 import { type ResealReport, resealAll } from './reseal.ts'
 import { createSecretBox, type SecretBox } from './secrets.ts'
@@ -101,17 +100,10 @@ async function withSecrets(
   work: (pool: Pool, box: SecretBox) => Promise<void>,
 ): Promise<void> {
   const config = readConfig(env, 'runner')
-  const pool = createPool({
-    connectionString: await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl),
-    max: 1,
-    applicationName: 'postrider secrets',
-  })
-  try {
-    await assertSchema(pool)
-    await work(pool, createSecretBox(config.secretEncryptionKeys))
-  } finally {
-    await pool.end()
-  }
+  const databaseUrl = await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl)
+  await onDatabase({ databaseUrl, applicationName: 'postrider secrets' }, (pool) =>
+    work(pool, createSecretBox(config.secretEncryptionKeys)),
+  )
 }
 
 function renderReport({ checked, unreadable, endpoints, named }: SecretReport): string {
