@@ -45,73 +45,91 @@ const lockedJobs = async () =>
     )
   ).rows[0].locked
 
-t.test(
-  'an event is delivered, signed so that the receiver can verify it, once it is committed',
-  async (t) => {
-    const { receiver, tenant, endpoint } = await bundle(t)
-    const runner = await startService(t, 'runner', FAST_RETRIES)
-    const producer = await pool.connect()
-    await producer.query('begin')
-    await producer.query('select postrider.publish($1, $2, $3)', [tenant.key, 'not.this', '{}'])
-    await producer.query('rollback')
-    await producer.query('begin')
-    await producer.query('select postrider.publish($1, $2, $3)', [
-      tenant.key,
-      'invoice.paid',
-      '{"b": 12345678901234567890.10, "a": 1}',
-    ])
-    t.equal(receiver.requests.length, 0)
-    await producer.query('commit')
-    producer.release()
+t.test('one runner', async (t) => {
+  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_PORT: '0' })
 
-    const [request] = await receiver.received(1)
-    t.match(request?.body, /"data":\{"b": 12345678901234567890\.10, "a": 1\}\}$/)
-    new Webhook(endpoint.secret).verify(
-      request?.body ?? '',
-      request?.headers as Record<string, string>,
-    )
-    await settled(tenant)
-    t.equal(receiver.requests.length, 1)
-    t.equal(await runner.stop(), 0)
-  },
-)
-
-t.test('during a rotation either secret verifies', async (t) => {
-  const { receiver, tenant, endpoint } = await bundle(t)
-  const secrets = [endpoint.secret, await tenant.addSecret(endpoint.id, encryptSecret)]
-  const runner = await startService(t, 'runner', FAST_RETRIES)
-  await tenant.publish()
-  const [request] = await receiver.received(1)
-  t.equal(request?.headers['webhook-signature']?.toString().split(' ').length, 2)
-  for (const secret of secrets) {
-    new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>)
-  }
-  await runner.stop()
-})
-
-t.test(
-  'a receiver that is down gets the same event again, with the same id, until it answers',
-  async (t) => {
+  t.test('it answers its probes and shows what it did', async (t) => {
     const { receiver, tenant } = await bundle(t)
-    receiver.answerWith((_, n) => ({ status: n < 3 ? 503 : 204 }))
-    const runner = await startService(t, 'runner', FAST_RETRIES)
-    const eventId = await tenant.publish()
-    const requests = await receiver.received(3)
-    t.same(new Set(requests.map(({ headers }) => headers['webhook-id'])), new Set([eventId]))
-    t.equal(new Set(requests.map(({ body }) => body)).size, 1)
+    const probed = await runner.line('runner.probed')
+    await tenant.publish()
+    await receiver.received(1)
     await settled(tenant)
-    const { rows } = await pool.query(
-      `select number, outcome, status_code, runner from postrider.attempt where tenant_id = $1 order by number`,
-      [tenant.id],
+    const get = async (path: string) => {
+      const response = await fetch(`${probed['url']}${path}`)
+      return { status: response.status, text: await response.text() }
+    }
+    t.match(await get('/live'), { status: 200 })
+    t.match(await get('/ready'), { status: 200, text: /"listening":"yes"/ })
+    t.match(
+      (await get('/metrics')).text,
+      /^postrider_attempts_total\{outcome="delivered",reason="none"\} 1$/m,
     )
-    t.match(rows, [
-      { number: 1, outcome: 'rejected', status_code: 503 },
-      { number: 2, outcome: 'rejected', status_code: 503 },
-      { number: 3, outcome: 'delivered', status_code: 204 },
-    ])
-    await runner.stop()
-  },
-)
+  })
+
+  t.test(
+    'an event is delivered, signed so that the receiver can verify it, once it is committed',
+    async (t) => {
+      const { receiver, tenant, endpoint } = await bundle(t)
+      const producer = await pool.connect()
+      await producer.query('begin')
+      await producer.query('select postrider.publish($1, $2, $3)', [tenant.key, 'not.this', '{}'])
+      await producer.query('rollback')
+      await producer.query('begin')
+      await producer.query('select postrider.publish($1, $2, $3)', [
+        tenant.key,
+        'invoice.paid',
+        '{"b": 12345678901234567890.10, "a": 1}',
+      ])
+      t.equal(receiver.requests.length, 0)
+      await producer.query('commit')
+      producer.release()
+
+      const [request] = await receiver.received(1)
+      t.match(request?.body, /"data":\{"b": 12345678901234567890\.10, "a": 1\}\}$/)
+      new Webhook(endpoint.secret).verify(
+        request?.body ?? '',
+        request?.headers as Record<string, string>,
+      )
+      await settled(tenant)
+      t.equal(receiver.requests.length, 1)
+    },
+  )
+
+  t.test('during a rotation either secret verifies', async (t) => {
+    const { receiver, tenant, endpoint } = await bundle(t)
+    const secrets = [endpoint.secret, await tenant.addSecret(endpoint.id, encryptSecret)]
+    await tenant.publish()
+    const [request] = await receiver.received(1)
+    t.equal(request?.headers['webhook-signature']?.toString().split(' ').length, 2)
+    for (const secret of secrets) {
+      new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>)
+    }
+  })
+
+  t.test(
+    'a receiver that is down gets the same event again, with the same id, until it answers',
+    async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      receiver.answerWith((_, n) => ({ status: n < 3 ? 503 : 204 }))
+      const eventId = await tenant.publish()
+      const requests = await receiver.received(3)
+      t.same(new Set(requests.map(({ headers }) => headers['webhook-id'])), new Set([eventId]))
+      t.equal(new Set(requests.map(({ body }) => body)).size, 1)
+      await settled(tenant)
+      const { rows } = await pool.query(
+        `select number, outcome, status_code, runner from postrider.attempt where tenant_id = $1 order by number`,
+        [tenant.id],
+      )
+      t.match(rows, [
+        { number: 1, outcome: 'rejected', status_code: 503 },
+        { number: 2, outcome: 'rejected', status_code: 503 },
+        { number: 3, outcome: 'delivered', status_code: 204 },
+      ])
+    },
+  )
+
+  t.test('stops in order', async (t) => t.equal(await runner.stop(), 0))
+})
 
 t.test('a delivery ends as failed once the schedule is used up', async (t) => {
   const { receiver, tenant } = await bundle(t)
@@ -294,26 +312,6 @@ t.test('with Redis the rate holds over all runners together', async (t) => {
   t.equal(rows[0].attempts, 30)
   t.ok(rows[0].seconds > 2.5, `30 at 10 a second took ${rows[0].seconds} s`)
   await Promise.all(runners.map((runner) => runner.stop()))
-})
-
-t.test('a runner answers its probes and shows what it did', async (t) => {
-  const { receiver, tenant } = await bundle(t)
-  const runner = await startService(t, 'runner', { ...FAST_RETRIES, RUNNER_PORT: '0' })
-  const probed = await runner.line('runner.probed')
-  await tenant.publish()
-  await receiver.received(1)
-  await settled(tenant)
-  const get = async (path: string) => {
-    const response = await fetch(`${probed['url']}${path}`)
-    return { status: response.status, text: await response.text() }
-  }
-  t.match(await get('/live'), { status: 200 })
-  t.match(await get('/ready'), { status: 200, text: /"listening":"yes"/ })
-  t.match(
-    (await get('/metrics')).text,
-    /^postrider_attempts_total\{outcome="delivered",reason="none"\} 1$/m,
-  )
-  await runner.stop()
 })
 
 t.test(
