@@ -1,9 +1,11 @@
 import type { Context, Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Badge, Command, Empty, Table, Time } from '../console/parts.tsx'
+import { Badge, Command, Empty, EndpointName, Time } from '../console/parts.tsx'
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
@@ -51,8 +53,10 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
     c,
     { title: 'Endpoints', at: path, status: filters ? 200 : 422 },
     <>
-      <Head path={path} mayAdd={mayAdd} />
-      <ListFilters form={form} area={area} />
+      <Head path={path} mayAdd={mayAdd}>
+        <ListFilters form={form} area={area} />
+        <ColumnMenu name="endpoints" columns={columnsOf(area)} />
+      </Head>
       {shown.length > 0 && <EndpointTable endpoints={shown} area={area} />}
       {filters && shown.length === 0 && <Nothing form={form} area={area} mayAdd={mayAdd} />}
       <Older path={path} form={form} next={next} isCutShort={false} />
@@ -60,10 +64,12 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
   )
 }
 
-function Head({ path, mayAdd }: { path: string; mayAdd: boolean }) {
+function Head(props: { path: string; mayAdd: boolean; children?: Child }) {
+  const { path, mayAdd, children } = props
   return (
     <div class="head">
       <h1>Endpoints</h1>
+      {children}
       {mayAdd && (
         <a class="button primary" href={`${path}/new`}>
           New endpoint
@@ -76,7 +82,12 @@ function Head({ path, mayAdd }: { path: string; mayAdd: boolean }) {
 function ListFilters({ form, area }: { form: FormState; area: Area }) {
   return (
     <FilterForm action={pathOf({ area })} form={form}>
-      <TextField form={form} name="search" label="Part of URL or description" />
+      <TextField
+        form={form}
+        name="search"
+        label="URL or description"
+        placeholder="URL or description"
+      />
       {area === 'console' && <TenantFilter form={form} />}
       <SelectField
         form={form}
@@ -188,10 +199,10 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
               with 200.
             </li>
             <li>Send it a test event from its page, and see what it answered.</li>
-            <li>Take its secret over into your program, which verifies every request with it.</li>
+            <li>Add the signing secret to your app, which verifies every request with it.</li>
           </ol>
         ) : (
-          <p>This link only looks. Ask for one that may manage endpoints to add the first.</p>
+          <p>This link is read-only. Ask for one that can manage endpoints to add the first.</p>
         )}
       </Empty>
     )
@@ -204,37 +215,47 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
   )
 }
 
+const columnsOf = (area: Area): Column<FoundEndpoint>[] => [
+  { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
+  { name: 'state', label: 'State', cell: (row) => <EndpointState {...row} /> },
+  ...(area === 'console'
+    ? [
+        {
+          name: 'tenant',
+          label: 'Tenant',
+          cell: ({ tenantKey: key }) => <TenantLink of={key} />,
+        } as Column<FoundEndpoint>,
+      ]
+    : []),
+  {
+    name: 'types',
+    label: 'Subscribed to',
+    cell: ({ event_types: types }) => <code>{types.join(' ')}</code>,
+  },
+  {
+    name: 'failures',
+    label: 'Failures in a row',
+    kind: 'number',
+    cell: ({ failures }) => failures,
+  },
+  {
+    name: 'since',
+    label: 'Failing since',
+    cell: ({ failingSince, refusingSince }) =>
+      failingSince || refusingSince ? <Time at={failingSince ?? refusingSince} /> : '',
+  },
+  { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
+]
+
 function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[]; area: Area }) {
-  const tenant = area === 'console' ? ['Tenant'] : []
   return (
-    <Table
+    <DataTable
+      name="endpoints"
       label="Endpoints"
-      head={['Endpoint', ...tenant, 'State', 'Wants', 'Failures in a row', 'Made']}
-    >
-      {endpoints.map((endpoint) => (
-        <tr>
-          <td class="url">
-            <a href={`${pathOf({ area })}/${endpoint.id}`}>{endpoint.url}</a>
-            {endpoint.description !== '' && <div class="muted">{endpoint.description}</div>}
-          </td>
-          {area === 'console' && (
-            <td>
-              <TenantLink of={endpoint.tenantKey} />
-            </td>
-          )}
-          <td>
-            <EndpointState {...endpoint} />
-          </td>
-          <td>
-            <code>{endpoint.event_types.join(' ')}</code>
-          </td>
-          <td class="number">{endpoint.failures}</td>
-          <td>
-            <Time at={endpoint.created_at} />
-          </td>
-        </tr>
-      ))}
-    </Table>
+      columns={columnsOf(area)}
+      rows={endpoints}
+      hrefOf={({ id }) => `${pathOf({ area })}/${id}`}
+    />
   )
 }
 
@@ -242,8 +263,8 @@ export function EndpointState(endpoint: FoundEndpoint) {
   return (
     <>
       <Badge of={endpoint.state} />{' '}
-      {endpoint.circuitOpenedAt && <Badge of="open" label="circuit open" />}{' '}
-      {endpoint.unreadable_since && <Badge of="open" label="secret unreadable" />}
+      {endpoint.circuitOpenedAt && <Badge of="open" label="Backing off" />}{' '}
+      {endpoint.unreadable_since && <Badge of="open" label="Secret unreadable" />}
     </>
   )
 }

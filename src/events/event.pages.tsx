@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older } from '../console/list-parts.tsx'
@@ -62,8 +63,11 @@ async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPa
     c,
     { title: 'Events', at: PATH, status: page ? 200 : 422 },
     <>
-      <h1>Events</h1>
-      <EventFilters form={form} />
+      <div class="head">
+        <h1>Events</h1>
+        <EventFilters form={form} />
+        <ColumnMenu name="events" columns={COLUMNS} />
+      </div>
       {page && page.rows.length > 0 && <EventTable events={page.rows} />}
       {page?.rows.length === 0 && !page.isCutShort && <Nothing form={form} />}
       {page && <Older path={PATH} form={form} {...page} />}
@@ -122,13 +126,26 @@ function Data({ of: data, path }: { of: string | null; path: string }) {
 
 function EventFilters({ form }: { form: FormState }) {
   return (
-    <FilterForm action={PATH} form={form}>
-      <TextField form={form} name="search" label="Id, key or text in the data" />
+    <FilterForm
+      action={PATH}
+      form={form}
+      moreNames={['type', 'endpoint', 'since', 'until']}
+      more={
+        <>
+          <TypeFilter form={form} />
+          <EndpointFilter form={form} />
+          <TimeFilters form={form} />
+        </>
+      }
+    >
+      <TextField
+        form={form}
+        name="search"
+        label="ID, key or text in the data"
+        placeholder="ID, key or text in the data"
+      />
       <TenantFilter form={form} />
-      <TypeFilter form={form} />
-      <EndpointFilter form={form} />
       <StateFilter form={form} label="With a delivery that is" />
-      <TimeFilters form={form} />
     </FilterForm>
   )
 }
@@ -136,15 +153,15 @@ function EventFilters({ form }: { form: FormState }) {
 function Nothing({ form }: { form: FormState }) {
   if (Object.keys(form.values).length > 0) {
     return (
-      <Empty title="No event is like that">
+      <Empty title="No events match these filters">
         <p>
-          Widen the filter, or <a href={PATH}>look at all events</a>.
+          Widen the filters, or <a href={PATH}>show all events</a>.
         </p>
       </Empty>
     )
   }
   return (
-    <Empty title="No event has been published yet">
+    <Empty title="No events yet">
       <p>In the transaction that changes your own data:</p>
       <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
       <p>or from a shell:</p>
@@ -153,36 +170,39 @@ function Nothing({ form }: { form: FormState }) {
   )
 }
 
+const COLUMNS: Column<FoundEvent>[] = [
+  { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
+  { name: 'tenant', label: 'Tenant', cell: ({ tenantKey: key }) => <TenantLink of={key} /> },
+  { name: 'deliveries', label: 'Deliveries', cell: HowFar },
+  { name: 'key', label: 'Idempotency key', cell: ({ idempotency_key: key }) => key ?? '' },
+  { name: 'published', label: 'Published', cell: ({ created_at: at }) => <Time at={at} /> },
+  {
+    name: 'occurred',
+    label: 'Occurred',
+    isExtra: true,
+    cell: ({ occurred_at: at }) => <Time at={at} />,
+  },
+  {
+    name: 'id',
+    label: 'ID',
+    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
+  },
+]
+
 function EventTable({ events }: { events: readonly FoundEvent[] }) {
   return (
-    <Table
+    <DataTable
+      name="events"
       label="Events"
-      head={['Event', 'Published', 'Type', 'Tenant', 'Deliveries', 'Idempotency key']}
-    >
-      {events.map((event) => (
-        <tr>
-          <td>
-            <Id of={event.id} href={`${PATH}/${event.id}`} isShort />
-          </td>
-          <td>
-            <Time at={event.created_at} />
-          </td>
-          <td>{event.type}</td>
-          <td>
-            <TenantLink of={event.tenantKey} />
-          </td>
-          <td>
-            <HowFar {...event} />
-          </td>
-          <td>{event.idempotency_key ?? <span class="muted">–</span>}</td>
-        </tr>
-      ))}
-    </Table>
+      columns={COLUMNS}
+      rows={events}
+      hrefOf={({ id }) => `${PATH}/${id}`}
+    />
   )
 }
 
 function HowFar({ deliveries, delivered, ended }: FoundEvent) {
-  if (deliveries === 0) return <span class="muted">no endpoint wanted it</span>
+  if (deliveries === 0) return <span class="muted">no subscription</span>
   const open = deliveries - delivered - ended
   return (
     <>

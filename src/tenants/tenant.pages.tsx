@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { type Column, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -8,12 +9,12 @@ import {
   Badge,
   Command,
   Confirm,
+  CopyButton,
   Empty,
   Facts,
   Id,
   Notice,
   Pager,
-  Table,
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
@@ -29,10 +30,10 @@ const PATH = '/console/tenants'
 const pathOf = (key: string): string => `${PATH}/${encodeURIComponent(key)}`
 
 const SAID: Record<string, string> = {
-  created: 'The tenant is there. Give it an endpoint next.',
-  changed: 'It is changed.',
-  suspended: 'It is suspended: what it publishes is refused, and its deliveries are held.',
-  resumed: 'It is back; what was held follows by itself.',
+  created: 'Tenant created. Add an endpoint next.',
+  changed: 'Tenant renamed.',
+  suspended: 'Tenant suspended. Its events are refused and its deliveries held.',
+  resumed: 'Tenant resumed. Held deliveries are being sent.',
 }
 
 export interface TenantPages {
@@ -143,8 +144,7 @@ async function resume(c: C, { tenantOperations }: TenantPages) {
   return c.redirect(`${pathOf(keyOf(c))}?said=resumed`, 303)
 }
 
-const KEY_MISTAKE =
-  'It takes 1 to 128 of letters, digits and . _ : - and begins with a letter or a digit.'
+const KEY_MISTAKE = 'Use 1–128 letters, digits or . _ : -, starting with a letter or digit.'
 
 function NewTenant({ form }: { form: FormState }) {
   return (
@@ -182,27 +182,27 @@ function Nothing() {
   )
 }
 
+const COLUMNS: Column<Tenant>[] = [
+  { name: 'name', label: 'Tenant', kind: 'main', cell: ({ name }) => name },
+  { name: 'key', label: 'Key', cell: ({ key }) => <code>{key}</code> },
+  { name: 'state', label: 'State', cell: (tenant) => <State {...tenant} /> },
+  { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
+  {
+    name: 'id',
+    label: 'ID',
+    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
+  },
+]
+
 function TenantTable({ tenants }: { tenants: readonly Tenant[] }) {
   return (
-    <Table label="Tenants" head={['Key', 'Name', 'State', 'Id', 'Made']}>
-      {tenants.map((tenant) => (
-        <tr>
-          <td>
-            <TenantLink of={tenant.key} />
-          </td>
-          <td>{tenant.name}</td>
-          <td>
-            <State {...tenant} />
-          </td>
-          <td>
-            <Id of={tenant.id} isShort />
-          </td>
-          <td>
-            <Time at={tenant.created_at} />
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="tenants"
+      label="Tenants"
+      columns={COLUMNS}
+      rows={tenants}
+      hrefOf={({ key }) => pathOf(key)}
+    />
   )
 }
 
@@ -218,7 +218,7 @@ function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaini
     ['Key', <code>{tenant.key}</code>],
     ['State', <State {...tenant} />],
     ['Id', <Id of={tenant.id} />],
-    ['Made', <Time at={tenant.created_at} />],
+    ['Created', <Time at={tenant.created_at} />],
     ['Suspended', suspendedAt && <Time at={suspendedAt} />],
     ['Left to delete', left],
   ]
@@ -276,19 +276,19 @@ function TenantLinks({ tenant, viewer }: { tenant: Tenant; viewer: Viewer }) {
         </a>
       )}
       <a class="button" href={`/console/endpoints?${query}`}>
-        Its endpoints
+        Endpoints
       </a>
       <a class="button" href={`/console/deliveries?${query}`}>
-        Its deliveries
+        Deliveries
       </a>
       <a class="button" href={`/console/events?${query}`}>
-        Its events
+        Events
       </a>
       <a class="button" href={`/console/live?${query}`}>
         Live
       </a>
       <a class="button" href={`/console/replays?${query}`}>
-        Its replays
+        Replays
       </a>
     </p>
   )

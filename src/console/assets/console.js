@@ -311,31 +311,146 @@
     if (window.uPlot) for (const element of all('[data-chart]')) draw(element)
   }
 
+  // A row opens beside its list where there is room for both; the list stays, and the address says what is open.
+
+  const WIDE = matchMedia('(min-width: 75rem)')
+  let panel
+  const rowOf = (path) => document.querySelector(`.list .lead[href="${CSS.escape(path)}"]`)
+
+  function closePanel() {
+    const lead = panel?.lead
+    panel?.element.remove()
+    panel = undefined
+    for (const row of all('.list tr.open')) row.classList.remove('open')
+    history.replaceState(null, '', location.pathname + location.search)
+    lead?.focus()
+  }
+
+  function createPanel(lead) {
+    const element = document.createElement('aside')
+    element.className = 'panel'
+    element.setAttribute('aria-label', 'Details')
+    element.innerHTML =
+      '<header><a class="button quiet">Open full page</a>' +
+      '<button type="button" class="quiet" data-closes="panel">Close</button></header><div></div>'
+    document.body.append(element)
+    return { element, lead }
+  }
+
+  async function openPanel(lead) {
+    const path = lead.getAttribute('href')
+    const answer = await fetch(path).catch(() => null)
+    if (!answer?.ok) return location.assign(path)
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+    const isCharted = page.querySelector('[data-chart]') && !window.uPlot
+    if (answer.redirected || isCharted) return location.assign(path)
+    panel ??= createPanel(lead)
+    panel.lead = lead
+    panel.element.querySelector('a').href = path
+    const content = panel.element.querySelector('div')
+    content.replaceChildren(...page.getElementById('main').children)
+    panel.element.scrollTop = 0
+    for (const row of all('.list tr')) row.classList.toggle('open', row.contains(lead))
+    history.replaceState(null, '', `#open=${path}`)
+    htmx.process(content)
+    enhance()
+    say('Opened beside the list')
+  }
+
+  function onLead(event, lead) {
+    const { button, ctrlKey, metaKey, shiftKey, altKey } = event
+    const isPlain = button === 0 && !(ctrlKey || metaKey || shiftKey || altKey)
+    if (!isPlain || !WIDE.matches || lead.closest('.panel')) return
+    event.preventDefault()
+    void openPanel(lead)
+  }
+
+  function reopenPanel() {
+    const path = /^#open=(\/.*)$/.exec(location.hash)?.[1]
+    const lead = path && rowOf(path)
+    if (lead && WIDE.matches) void openPanel(lead)
+  }
+
   // Keys: rows by j and k, a field to search by /, help by ?.
 
   const isTyping = ({ target }) => target.closest?.('input, select, textarea, [contenteditable]')
 
   function moveRow(step) {
-    const leads = [...all('.list .lead')]
-    const at = leads.indexOf(document.activeElement?.closest('tr')?.querySelector('.lead'))
+    const leads = [...all('main .list .lead')]
+    const from = document.activeElement?.closest('tr')?.querySelector('.lead') ?? panel?.lead
+    const at = leads.indexOf(from)
     const next = leads[at === -1 ? 0 : Math.min(Math.max(at + step, 0), leads.length - 1)]
-    next?.focus()
-    next?.closest('tr').scrollIntoView({ block: 'nearest' })
+    if (!next) return
+    next.focus()
+    next.closest('tr').scrollIntoView({ block: 'nearest' })
+    if (panel && next !== panel.lead) void openPanel(next)
   }
 
   const KEYS = {
     j: () => moveRow(1),
     k: () => moveRow(-1),
-    '/': () => document.querySelector('[data-search], input[name=search]')?.focus(),
+    '/': () => document.querySelector('[data-search], main input[name=search]')?.focus(),
     '?': () => document.getElementById('keys')?.showModal(),
+    Escape: () => panel && closePanel(),
   }
 
   function onKey(event) {
     const { key, ctrlKey, metaKey, altKey } = event
     if (ctrlKey || metaKey || altKey || isTyping(event)) return
-    if (document.querySelector('dialog:modal') || !KEYS[key]) return
-    event.preventDefault()
+    // A dialog and a menu have Esc to themselves.
+    if (document.querySelector('dialog:modal, :popover-open') || !KEYS[key]) return
+    if (key !== 'Escape') event.preventDefault()
     KEYS[key]()
+  }
+
+  // What is asked for again and again says when it was, stops while nobody sees it, and can be stopped.
+
+  let refreshedAt = Date.now()
+  let isStopped = false
+  const isPolled = (element) => /^every/.test(element?.getAttribute?.('hx-trigger') ?? '')
+
+  function sayRefreshed() {
+    const polled = document.querySelector('main [hx-trigger^="every"]')
+    let note = document.getElementById('refreshed')
+    if (!polled) return note?.remove()
+    if (!note) {
+      note = document.createElement('p')
+      note.id = 'refreshed'
+      note.className = 'refreshed'
+      note.innerHTML = '<span></span><button type="button" class="quiet" data-stops>Pause</button>'
+      document.querySelector('main h1')?.after(note)
+    }
+    const seconds = Math.round((Date.now() - refreshedAt) / 1000)
+    const text = seconds < 2 ? 'Updated just now' : `Updated ${inWords(seconds)} ago`
+    note.querySelector('span').textContent = isStopped ? `Paused. ${text}` : text
+  }
+
+  function onStop(button) {
+    isStopped = !isStopped
+    button.textContent = isStopped ? 'Resume' : 'Pause'
+    sayRefreshed()
+  }
+
+  function onRequest(event) {
+    const isIdle = document.hidden || isStopped
+    if (isIdle && isPolled(event.target)) event.preventDefault()
+  }
+
+  // Focus stays where it is when a part of the page is replaced.
+
+  let focused
+  function rememberFocus() {
+    const { activeElement: element } = document
+    const href = element?.getAttribute('href')
+    focused = element?.id ? `#${CSS.escape(element.id)}` : href && `[href="${CSS.escape(href)}"]`
+  }
+
+  function onSwapped() {
+    refreshedAt = Date.now()
+    if (focused && document.activeElement === document.body)
+      document.querySelector(focused)?.focus()
+    enhance()
+    sayRefreshed()
   }
 
   // Forms.
@@ -364,8 +479,13 @@
   // Browsers open and close dialogs themselves; those before 2025 need help.
   const opensDialogs = 'command' in HTMLButtonElement.prototype
 
-  function onClick({ target }) {
+  function onClick(event) {
+    const { target } = event
+    const lead = target.closest?.('.list .lead')
+    if (lead) return onLead(event, lead)
     const button = target.closest?.('button')
+    if (button?.dataset.closes) return closePanel()
+    if (button?.dataset.stops !== undefined) return onStop(button)
     if (button?.dataset.copy !== undefined) return void onCopy(button)
     if (opensDialogs || !button?.getAttribute('commandfor')) return
     const dialog = document.getElementById(button.getAttribute('commandfor'))
@@ -381,10 +501,14 @@
     if (target.dataset.shows) onColumn(target)
   })
   window.addEventListener('pageshow', resetForms)
-  document.addEventListener('htmx:after:swap', enhance)
+  document.addEventListener('htmx:before:request', onRequest)
+  document.addEventListener('htmx:before:swap', rememberFocus)
+  document.addEventListener('htmx:after:swap', onSwapped)
   setInterval(() => {
     for (const element of all('[data-countdown]')) countDown(element)
-    if (!document.hidden) for (const time of all('time[data-time]')) showTime(time)
+    if (document.hidden) return
+    for (const time of all('time[data-time]')) showTime(time)
+    sayRefreshed()
   }, 1000)
   // A form that was refused opens again, above the page as it was.
   for (const dialog of all('dialog[open]')) {
@@ -392,5 +516,6 @@
     dialog.showModal()
   }
   enhance()
+  reopenPanel()
   globalThis.postrider = { enhance, say }
 })()
