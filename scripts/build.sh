@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compiles src into dist, which runs on plain Node 24 without the development packages:
 # node dist/src/cli.js. The sql files, package.json and what browsers load go along, where the compiled
-# code looks.
+# code looks. Types are not checked again: `npm run check` does that, in ten times as long.
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf dist
