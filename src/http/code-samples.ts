@@ -1,5 +1,4 @@
-import type { Operation } from './document.ts'
-import type { Schema } from './examples.ts'
+import type { Operation, Schema } from './examples.ts'
 
 /** One operation and everything that a sample needs of it. */
 interface Call {

@@ -5,7 +5,15 @@ import { once } from '../clock.ts'
 import { problemList } from '../problem.ts'
 import type { ApiEnv } from './authenticate.ts'
 import { codeSamples } from './code-samples.ts'
-import { exampleOf, nameOf, problemExample, type Schema } from './examples.ts'
+import {
+  type Document,
+  exampleOf,
+  nameOf,
+  type Operation,
+  type PathItem,
+  problemExample,
+  type Schema,
+} from './examples.ts'
 import { operationId } from './operation-id.ts'
 import { RECEIVED_REQUESTS } from './received-request.ts'
 
@@ -56,9 +64,6 @@ const HEADERS_OF_STATUS: Record<string, (keyof typeof HEADERS)[]> = {
   503: ['Retry-After'],
 }
 
-export type Document = ReturnType<OpenAPIHono['getOpenAPI31Document']>
-type PathItem = NonNullable<Document['paths']>[string]
-export type Operation = NonNullable<PathItem['get']>
 type ResponseObject = { description: string; content?: Record<string, Schema> }
 
 /** OpenAPI 3.1 from the schemas that validate, for programs. Made when it is first asked for. */

@@ -1,4 +1,9 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { type FieldError, Problem, type ProblemCode, problemBody } from '../problem.ts'
+
+export type Document = ReturnType<OpenAPIHono['getOpenAPI31Document']>
+export type PathItem = NonNullable<Document['paths']>[string]
+export type Operation = NonNullable<PathItem['get']>
 
 /** A JSON Schema, or a reference to one. */
 // biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON

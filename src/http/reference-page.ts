@@ -9,7 +9,8 @@ import type { Context } from 'hono'
 import { html } from 'hono/html'
 import { once } from '../clock.ts'
 import type { ApiEnv } from './authenticate.ts'
-import { DOCUMENT_PATH, type Document, operationsOf } from './document.ts'
+import { DOCUMENT_PATH, operationsOf } from './document.ts'
+import type { Document } from './examples.ts'
 
 export const REFERENCE_PATH = '/docs'
 
