@@ -92,10 +92,10 @@ comment on column postrider.attempt_day.attempts is 'How many.';
 create table postrider.replay (
   id uuid primary key default postrider.uuidv7(),
   tenant_id uuid not null,
-  mode text not null check (mode in ('redeliver', 'missed')),
+  mode text not null check (mode in ('redeliver', 'missed', 'retry', 'cancel', 'release')),
   endpoint_id uuid,
   event_types text[] not null default '{*}',
-  states text[] not null default '{failed}' check (states <@ '{delivered,failed,cancelled}'),
+  states text[] not null default '{failed}' check (states <@ '{pending,delivering,held,delivered,failed,cancelled}'),
   status_class int check (status_class between 2 and 5),
   since timestamptz not null,
   until timestamptz not null check (until > since),
@@ -110,21 +110,28 @@ create table postrider.replay (
   requested_by text not null,
   created_at timestamptz not null default now(),
   finished_at timestamptz,
-  check (mode = 'redeliver' or endpoint_id is not null),
+  is_bulk boolean not null default false,
+  delivery_ids uuid[] check (cardinality(delivery_ids) between 1 and 1000),
+  event_id uuid,
+  reason text,
+  skipped int not null default 0,
+  check (mode <> 'missed' or endpoint_id is not null),
+  check (is_bulk or mode in ('redeliver', 'missed')),
   check ((finished_at is not null) = (state <> 'running')),
   constraint replay_endpoint_fkey
     foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id)
 );
 create index replay_tenant on postrider.replay (tenant_id, id desc);
 create index replay_running on postrider.replay (since) where finished_at is null;
-comment on table postrider.replay is 'A replay: deliveries made again, or made for an endpoint that missed the events.';
+comment on table postrider.replay is
+  'Replays (deliveries made again, or made for an endpoint that missed the events) and bulk jobs (what people do to many deliveries at once).';
 comment on column postrider.replay.id is 'UUIDv7.';
 comment on column postrider.replay.tenant_id is 'Whose deliveries.';
-comment on column postrider.replay.mode is 'redeliver: finished deliveries are reopened. missed: events that match the endpoint and have no delivery to it get one.';
+comment on column postrider.replay.mode is 'redeliver: finished deliveries are reopened. missed: events that match the endpoint and have no delivery to it get one. retry, cancel, release: of bulk jobs (start_bulk).';
 comment on column postrider.replay.endpoint_id is 'Only this endpoint; null = all of the tenant.';
 comment on column postrider.replay.event_types is 'Only these: exact names, order.*, or *.';
-comment on column postrider.replay.states is 'redeliver: only deliveries that ended so.';
-comment on column postrider.replay.status_class is 'redeliver: only if the last response was of this class, 2 to 5; null = any, or none.';
+comment on column postrider.replay.states is 'Only deliveries in these states.';
+comment on column postrider.replay.status_class is 'Only if the last response was of this class, 2 to 5; null = any, or none.';
 comment on column postrider.replay.since is 'Only what was created since then.';
 comment on column postrider.replay.until is 'Only what was created before.';
 comment on column postrider.replay.rate_per_second is 'How many become due a second.';
@@ -138,6 +145,11 @@ comment on column postrider.replay.rechecking is 'It has come to the end once an
 comment on column postrider.replay.requested_by is 'Who asked for it.';
 comment on column postrider.replay.created_at is 'When it began.';
 comment on column postrider.replay.finished_at is 'When it was done or cancelled; null = running.';
+comment on column postrider.replay.is_bulk is 'Whether it is a bulk job: it looks at what was there when it began, once.';
+comment on column postrider.replay.delivery_ids is 'Bulk: only these deliveries; null = all that match.';
+comment on column postrider.replay.event_id is 'Bulk: only deliveries of this event; null = of any.';
+comment on column postrider.replay.reason is 'Bulk: only where the last attempt has this reason, as in attempt.reason; null = any.';
+comment on column postrider.replay.skipped is 'How many it has passed over, because they were in flight, their endpoint accepts no work, or their data is gone.';
 
 create table postrider.incident (
   id uuid primary key default postrider.uuidv7(),

@@ -540,7 +540,8 @@ export type ReplayPreview = { count: number }
 
 export type Replay = {
   id: string
-  mode: 'redeliver' | 'missed'
+  /** retry, cancel and release: bulk jobs. */
+  mode: 'redeliver' | 'missed' | 'retry' | 'cancel' | 'release'
   state: 'running' | 'done' | 'cancelled'
   endpointId: string | null
   eventTypes: string[]
@@ -553,6 +554,8 @@ export type Replay = {
   total: number
   /** How many it has made due. */
   done: number
+  /** How many it passed over: in flight, endpoint accepts no work, or data gone. */
+  skipped: number
   createdAt: string
   finishedAt: string | null
 }
@@ -573,6 +576,48 @@ export type NewReplay = {
   until?: string | undefined
   ratePerSecond?: number | undefined
   /** Only count. */
+  preview?: boolean | undefined
+}
+
+export type BulkPreview = {
+  /** 100,000 = at least. */
+  count: number
+  sample: {
+    /** UUIDv7. */
+    id: string
+    state: 'pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled'
+    /** UUIDv7. */
+    endpointId: string
+    url: string
+    eventType: string | null
+  }[]
+}
+
+export type NewBulkJob = {
+  /**
+   * - `retry`: failed, cancelled and pending deliveries get their next attempt.
+   * - `cancel`: open deliveries end.
+   * - `release`: deliveries that a circuit holds are sent.
+   * - `redeliver`: finished deliveries are made again.
+   */
+  action: 'retry' | 'cancel' | 'release' | 'redeliver'
+  /** Only these deliveries. Left out: all that match. */
+  deliveryIds?: string[] | undefined
+  endpointId?: string | undefined
+  eventId?: string | undefined
+  eventTypes?: string[] | undefined
+  /** Only deliveries in these states. Left out: all that the action applies to. */
+  states?: ('pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled')[] | undefined
+  /** 5: the last attempt returned 5xx. */
+  statusClass?: number | undefined
+  reason?: AttemptReason | undefined
+  /** Only what was made from then on. */
+  since?: string | undefined
+  /** Only what was made before. */
+  until?: string | undefined
+  /** Deliveries per second. Default: 50, and 1,000 to cancel. */
+  ratePerSecond?: number | undefined
+  /** Only count, and show the first ten. */
   preview?: boolean | undefined
 }
 
@@ -1002,6 +1047,12 @@ export interface Operations {
   'POST /api/tenants/{tenant}/replays/{id}/cancel': {
     path: { tenant: string; id: string }
     answer: Replay
+  }
+  /** Start bulk job */
+  'POST /api/tenants/{tenant}/deliveries/bulk': {
+    path: { tenant: string }
+    body: NewBulkJob
+    answer: BulkPreview | Replay
   }
   /** List all incidents */
   'GET /api/incidents': {

@@ -23,6 +23,7 @@ const PROGRAMS: Record<string, string> = {
   'POST /api/events': 'publish',
   'POST /api/events/batch': 'publish-batch',
   'POST /api/tenants/{tenant}/replays': 'replay start',
+  'POST /api/tenants/{tenant}/deliveries/bulk': 'bulk',
   'GET /api/tenants/{tenant}/stream': 'tail',
 }
 /** Fields that no option gives. */
@@ -39,6 +40,7 @@ const NO_OPTION: Record<string, Record<string, string>> = {
     traceparent: 'of programs that trace',
     tracestate: 'of programs that trace',
   },
+  bulk: { action: 'an argument' },
   tail: {
     answers: 'chosen by --json',
     include: 'chosen by the command: `listen` forwards it',

@@ -9,6 +9,7 @@ import { addPublishCommand } from '../events/publish.command.ts'
 import { addIncidentCommand } from '../incidents/incident.command.ts'
 import { addRunnersCommand } from '../operations/runners.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
+import { addBulkCommand } from '../replays/bulk.command.ts'
 import { addReplayCommand } from '../replays/replay.command.ts'
 import { addRotateEncryptionCommand, addSecretsCommand } from '../secrets/secret.command.ts'
 import { addTenantCommand } from '../tenants/tenant.command.ts'
@@ -54,6 +55,7 @@ export function createProgram(context: CommandContext): Command {
   addEventCommand(program, context)
   addDeliveryCommand(program, context)
   addReplayCommand(program, context)
+  addBulkCommand(program, context)
   addIncidentCommand(program, context)
   addTailCommand(program, context)
   addListenCommand(program, context)

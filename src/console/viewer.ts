@@ -123,7 +123,7 @@ const HEAVY_PAGES = [
   ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
-const HEAVY_FORM = '/replays'
+const HEAVY_FORMS = ['/replays', '/deliveries/bulk']
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
 export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {
@@ -132,7 +132,9 @@ export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | nu
     return { caller, tenantId: caller.tenant?.id ?? null }
   })
   for (const path of HEAVY_PAGES) app.use(path, inTurn)
-  app.use(HEAVY_FORM, (c, next) => (c.req.method === 'POST' ? inTurn(c, next) : next()))
+  for (const path of HEAVY_FORMS) {
+    app.use(path, (c, next) => (c.req.method === 'POST' ? inTurn(c, next) : next()))
+  }
 }
 
 /** Counts each form that is sent as a request of the key or link that somebody came in with. */

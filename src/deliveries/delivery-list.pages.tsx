@@ -6,6 +6,8 @@ import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older } from '../console/list-parts.tsx'
 import { Badge, Command, CopyButton, Empty, EndpointName, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
+import { BULK_ACTIONS } from '../replays/bulk.ts'
+import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Deliveries, FoundDelivery } from './deliveries.ts'
@@ -37,6 +39,7 @@ async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: D
   const path = `/${area}/deliveries`
   const { form, filters } = await readFilters(c, tenants)
   const page = filters && (await lists.deliveries.search(filters.tenants, queryOf(filters)))
+  const mayAct = area === 'console' && c.get('viewer').may('manage')
   return render(
     c,
     { title: 'Deliveries', at: path, status: page ? 200 : 422 },
@@ -46,7 +49,12 @@ async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: D
         <ListFilters form={form} area={area} path={path} />
         <ColumnMenu name="deliveries" columns={columnsOf(area)} />
       </div>
-      {page && page.rows.length > 0 && <DeliveryTable deliveries={page.rows} area={area} />}
+      {page && page.rows.length > 0 && (
+        <>
+          {mayAct && <DeliveryBulkBar form={form} />}
+          <DeliveryTable deliveries={page.rows} area={area} isSelectable={mayAct} />
+        </>
+      )}
       {page?.rows.length === 0 && (
         <Nothing form={form} area={area} path={path} isCutShort={page.isCutShort} />
       )}
@@ -123,6 +131,38 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
   )
 }
 
+/** Acts on the selected rows, or on all that match the filters; the filters go along. */
+function DeliveryBulkBar({ form }: { form: FormState }) {
+  const { before: _, ...filters } = form.values
+  return (
+    <BulkBar action="/console/deliveries/bulk" label="Selected deliveries">
+      {Object.entries(filters).map(([name, value]) => (
+        <input type="hidden" name={`f.${name}`} value={value} />
+      ))}
+      {BULK_ACTIONS.map((action) => (
+        <button type="submit" name="action" value={action}>
+          {ACTION_LABELS[action]}
+        </button>
+      ))}
+      <label class="check">
+        <input type="checkbox" name="all" value="yes" /> All that match the filters
+      </label>
+    </BulkBar>
+  )
+}
+
+const SELECT: Column<FoundDelivery> = {
+  name: 'select',
+  label: 'Select',
+  cell: ({ id, tenantKey, eventType }) => (
+    <SelectBox
+      name={`d.${id}`}
+      tenantKey={tenantKey}
+      label={`${eventType ?? 'delivery'} …${id.slice(-6)}`}
+    />
+  ),
+}
+
 const columnsOf = (area: Area): Column<FoundDelivery>[] => [
   { name: 'type', label: 'Event type', kind: 'main', cell: TypeCell },
   { name: 'state', label: 'State', cell: StateCell },
@@ -149,15 +189,17 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
 export function DeliveryTable({
   deliveries,
   area = 'console',
+  isSelectable = false,
 }: {
   deliveries: readonly FoundDelivery[]
   area?: Area
+  isSelectable?: boolean
 }) {
   return (
     <DataTable
       name="deliveries"
       label="Deliveries"
-      columns={columnsOf(area)}
+      columns={[...(isSelectable ? [SELECT] : []), ...columnsOf(area)]}
       rows={deliveries}
       hrefOf={({ id }) => `/${area}/deliveries/${id}`}
     />

@@ -1,5 +1,6 @@
 import { spanOf } from '../attempts/attempt-words.ts'
-import { Badge, Table, Time } from '../console/parts.tsx'
+import { Badge, EndpointName, Table, Time } from '../console/parts.tsx'
+import { SelectBox } from '../replays/bulk-bar.tsx'
 import { CAUSES, lastResponseOf } from './incident.fields.ts'
 import { HELD_COUNTED_MAX, type Incident } from './incidents.ts'
 
@@ -15,10 +16,21 @@ export function IncidentTable(props: {
   from: 'home' | 'list'
 }) {
   const { incidents, mayAct, from } = props
+  // What refreshes by itself would lose what is selected.
+  const isSelectable = mayAct && from === 'list'
   return (
-    <Table label="Incidents" id="incidents" head={mayAct ? [...HEAD, 'Action'] : HEAD}>
+    <Table label="Incidents" id="incidents" head={headOf(mayAct, isSelectable)}>
       {incidents.map((incident) => (
         <tr>
+          {isSelectable && (
+            <td>
+              <SelectBox
+                name={`i.${incident.id}`}
+                tenantKey={incident.tenant_key}
+                label={`${CAUSES[incident.cause].label} of ${incident.tenant_name}`}
+              />
+            </td>
+          )}
           <td>
             <EndpointName {...incident} href={`${INCIDENTS_PATH}/${incident.id}`} />
           </td>
@@ -47,21 +59,6 @@ export function IncidentTable(props: {
   )
 }
 
-/** What people call an endpoint, and where it is. */
-export function EndpointName({
-  description,
-  url,
-  href,
-}: Pick<Incident, 'description' | 'url'> & { href: string }) {
-  const host = URL.canParse(url) ? new URL(url).host : url
-  return (
-    <>
-      <a href={href}>{description === '' ? host : description}</a>
-      {description !== '' && <div class="muted">{host}</div>}
-    </>
-  )
-}
-
 function Cause({ cause, failures, verdict, endpoint_state: state }: Incident) {
   return (
     <>
@@ -73,6 +70,12 @@ function Cause({ cause, failures, verdict, endpoint_state: state }: Incident) {
     </>
   )
 }
+
+const headOf = (mayAct: boolean, isSelectable: boolean) => [
+  ...(isSelectable ? ['Select'] : []),
+  ...HEAD,
+  ...(mayAct ? ['Action'] : []),
+]
 
 /** How long ago, with the exact time at hand. */
 export function Since({ at }: { at: Date }) {

@@ -5,11 +5,14 @@ import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Confirm, CopyButton, Empty, Facts, Id, Notice, Raw, Time } from '../console/parts.tsx'
-import type { PageEnv } from '../console/viewer.ts'
+import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { listedBy } from '../deliveries/list-filters.tsx'
 import { choicesOf } from '../fields.ts'
 import { endpointId, type IncidentId, incidentId } from '../ids.ts'
+import { OperationRefused } from '../postgres/operate.ts'
+import { BulkBar } from '../replays/bulk-bar.tsx'
 import type { HandlerOf, Owners } from '../tenants/owners.ts'
+import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import {
   CAUSES,
@@ -19,7 +22,7 @@ import {
   NOTE_LENGTH_MAX,
 } from './incident.fields.ts'
 import { atMost, INCIDENTS_PATH, IncidentTable, Press, Since } from './incident-table.tsx'
-import { HELD_COUNTED_MAX, type Incident, type Incidents } from './incidents.ts'
+import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
 
 /** What was pressed, in the words of the page that comes next; the home page says it too. */
 export const INCIDENT_SAID: Record<string, string> = {
@@ -29,12 +32,14 @@ export const INCIDENT_SAID: Record<string, string> = {
   released: 'The deliveries on hold are being sent, 100 a second.',
   paused: 'Endpoint paused. Its deliveries are on hold until you resume it.',
   notified: 'Customer notified.',
+  many: 'Done for all selected incidents.',
 }
 
 export interface IncidentPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
   owners: Pick<Owners, 'incidents'>
+  access: TenantAccess
   incidents: Incidents
   /** Of every tenant. */
   lists: { incidents: Pick<Incidents, 'list' | 'count'> }
@@ -45,6 +50,7 @@ type Handler = HandlerOf<IncidentId, IncidentPages>
 export function addIncidentPages(app: Hono<PageEnv>, pages: IncidentPages): void {
   const { reading, managing } = pages.owners.incidents
   app.get('/incidents', (c) => showList(c, pages))
+  app.post('/incidents/bulk', requireScope('manage'), (c) => actOnMany(c, pages))
   app.get('/incidents/:id', reading(pages, showPage))
   app.post('/incidents/:id/acknowledge', managing(pages, pressing('acknowledge', 'acknowledged')))
   app.post('/incidents/:id/probe', managing(pages, pressing('probe', 'probed')))
@@ -64,6 +70,47 @@ const pressing =
     await incidents[verb](tenant.id, id, c.get('viewer').who)
     return c.redirect(urlWith(BACK[from] ?? pathOf({ id }), { said }), 303)
   }
+
+const VERBS = ['acknowledge', 'probe', 'release', 'pause'] as const
+const VERB_LABELS = {
+  acknowledge: 'Acknowledge',
+  probe: 'Probe now',
+  release: 'Release on hold',
+  pause: 'Pause endpoints',
+}
+
+/** Each for itself: one that cannot be done at present does not keep the others from being done. */
+async function actOnMany(c: Context<PageEnv>, { access, incidents, render }: IncidentPages) {
+  const values = await readForm(c)
+  const verb = VERBS.find((known) => known === values['action']) ?? 'acknowledge'
+  const { caller, who } = c.get('viewer')
+  const refused: string[] = []
+  const chosen = Object.entries(values).filter(([name]) => name.startsWith('i.'))
+  for (const [name, tenantKey] of chosen) {
+    const id = incidentId.safeParse(name.slice(2)).data
+    if (id === undefined) continue
+    try {
+      await access(caller, 'manage', tenantKey, (tenant) => incidents[verb](tenant.id, id, who))
+    } catch (error) {
+      if (!(error instanceof OperationRefused || error instanceof IncidentNotFound)) throw error
+      refused.push(`${tenantKey}: ${error.message}.`)
+    }
+  }
+  if (refused.length === 0) return c.redirect(urlWith(INCIDENTS_PATH, { said: 'many' }), 303)
+  return render(
+    c,
+    { title: 'Incidents', at: INCIDENTS_PATH, status: 409 },
+    <>
+      <h1>{VERB_LABELS[verb]}</h1>
+      <Notice tone="bad">
+        {chosen.length - refused.length} of {chosen.length} done. {refused.join(' ')}
+      </Notice>
+      <p>
+        <a href={INCIDENTS_PATH}>Back to incidents</a>
+      </p>
+    </>,
+  )
+}
 
 const note: Handler = async (c, { id, tenant }, { incidents }) => {
   const { note = '' } = await readForm(c)
@@ -95,6 +142,7 @@ async function showList(c: Context<PageEnv>, { render, tenants, lists }: Inciden
   const page = asked && { limit: PAGE_ROWS + 1, ...asked.query }
   const { shown, next } = pageOf(page ? await lists.incidents.list(asked.listed, page) : [])
   const said = saidOf(INCIDENT_SAID, c)
+  const mayAct = c.get('viewer').may('manage')
   return render(
     c,
     { title: 'Incidents', at: INCIDENTS_PATH, status: asked ? 200 : 422 },
@@ -105,10 +153,30 @@ async function showList(c: Context<PageEnv>, { render, tenants, lists }: Inciden
       {shown.length === 0 ? (
         <Nothing form={form} />
       ) : (
-        <IncidentTable incidents={shown} mayAct={c.get('viewer').may('manage')} from="list" />
+        <>
+          {mayAct && <IncidentBulkBar incidents={shown} />}
+          <IncidentTable incidents={shown} mayAct={mayAct} from="list" />
+        </>
       )}
       <Older path={INCIDENTS_PATH} form={form} next={next} isCutShort={false} />
     </>,
+  )
+}
+
+function IncidentBulkBar({ incidents }: { incidents: readonly Incident[] }) {
+  const customers = [...new Set(incidents.map(({ tenant_name: name }) => name))]
+  return (
+    <BulkBar action={`${INCIDENTS_PATH}/bulk`} label="Selected incidents">
+      {VERBS.map((verb) => (
+        <button type="submit" name="action" value={verb}>
+          {VERB_LABELS[verb]}
+        </button>
+      ))}
+      <span>
+        {customers.length} customers{' '}
+        <CopyButton text={customers.join('\n')} what="the list of customers" />
+      </span>
+    </BulkBar>
   )
 }
 

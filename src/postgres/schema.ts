@@ -231,7 +231,7 @@ export interface RunnerTable {
 export interface ReplayTable {
   id: Generated<string>
   tenant_id: string
-  mode: 'redeliver' | 'missed'
+  mode: 'redeliver' | 'missed' | 'retry' | 'cancel' | 'release'
   endpoint_id: string | null
   event_types: string[]
   states: string[]
@@ -250,6 +250,11 @@ export interface ReplayTable {
   requested_by: string
   created_at: Date
   finished_at: Date | null
+  is_bulk: Generated<boolean>
+  delivery_ids: string[] | null
+  event_id: string | null
+  reason: ReasonColumn | null
+  skipped: Generated<number>
 }
 
 export interface SessionTable {

@@ -242,6 +242,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       call: `start_replay('${other.tenant.key}', now() - interval '1 hour')`,
       refused: { code: 'P0002' },
     },
+    start_bulk: {
+      call: `start_bulk('${other.tenant.key}', 'cancel')`,
+      refused: { code: 'P0002' },
+    },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },
     ...Object.fromEntries(
       [

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
 import { optionsOf, valuesOf, withFields } from '../terminal/option-fields.ts'
-import { renderPage, renderRecord } from '../terminal/output.ts'
+import { renderPage, renderRecord, renderTable } from '../terminal/output.ts'
 import { paintFor } from '../terminal/paint.ts'
 import { ask, isJson, PAGE_FIELDS, withExamples, withJsonOption } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
@@ -62,18 +62,35 @@ function addStart(replay: Command, context: CommandContext): void {
 
 async function start(context: CommandContext, command: Command): Promise<void> {
   const [tenant = ''] = command.args
+  await startCounted(context, command, {
+    tenant,
+    path: pathOf(tenant),
+    body: valuesOf(command),
+    questionOf: (count) => `deliver ${count} to ${tenant}?`,
+  })
+}
+
+/** Counts what would be done, asks, begins, and shows how far it is: for replays and bulk jobs. */
+export async function startCounted(
+  context: CommandContext,
+  command: Command,
+  asked: {
+    tenant: string
+    path: string
+    body: Record<string, unknown>
+    questionOf: (count: string) => string
+  },
+): Promise<void> {
+  const { tenant, path, questionOf } = asked
   const { yes, wait } = command.opts<StartOptions>()
-  const { preview: isPreview, ...body } = valuesOf(command)
+  const { preview: isPreview, ...body } = asked.body
   const post = async (more: object) => {
-    const request = { path: pathOf(tenant), body: JSON.stringify({ ...body, ...more }) }
+    const request = { path, body: JSON.stringify({ ...body, ...more }) }
     return JSON.parse(await ask(context, command, { method: 'POST', ...request }))
   }
-  const preview: { count: number } = await post({ preview: true })
-  if (isPreview) {
-    const text = isJson(command) ? JSON.stringify(preview) : countOf(preview)
-    return context.print(`${text}\n`)
-  }
-  if (!yes) await confirm(context, `deliver ${countOf(preview)} to ${tenant}? [y/N] `)
+  const preview: Preview = await post({ preview: true })
+  if (isPreview) return context.print(shownPreview(preview, isJson(command)))
+  if (!yes) await confirm(context, `${questionOf(countOf(preview))} [y/N] `)
   const begun: Replay = await post({})
   const get = async (): Promise<Replay> =>
     JSON.parse(await ask(context, command, { method: 'GET', path: pathOf(tenant, begun.id) }))
@@ -81,6 +98,19 @@ async function start(context: CommandContext, command: Command): Promise<void> {
   context.print(
     isJson(command) ? `${JSON.stringify(shown)}\n` : renderRecord({ ...shown }, paintFor(context)),
   )
+}
+
+interface Preview {
+  count: number
+  /** The first ones, of a bulk job. */
+  sample?: Record<string, unknown>[]
+}
+
+function shownPreview(preview: Preview, isJson: boolean): string {
+  if (isJson) return `${JSON.stringify(preview)}\n`
+  const { sample = [] } = preview
+  const rows = sample.length === 0 ? '' : renderTable(Object.keys(sample[0] ?? {}), sample)
+  return `${countOf(preview)}\n${rows}`
 }
 
 const countOf = ({ count }: { count: number }): string =>

@@ -9,6 +9,9 @@ const RATE_MAX = 1_000
 const ISO = 'ISO 8601, such as 2026-01-31T12:00:00Z'
 
 const mode = z.enum(['redeliver', 'missed'])
+const shownMode = z.enum(['redeliver', 'missed', 'retry', 'cancel', 'release']).openapi({
+  description: 'retry, cancel and release: bulk jobs.',
+})
 const shownTime = z.iso.datetime()
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 const dateTime = { type: 'string', format: 'date-time' } as const
@@ -21,7 +24,7 @@ export const replayFields = {
       description:
         'redeliver: finished deliveries are sent again. missed: events that match the endpoint and have no delivery to it get one.',
     }),
-    output: mode,
+    output: shownMode,
     option: {
       name: 'missed',
       about: 'instead: events that match the endpoint and have no delivery to it',
@@ -102,6 +105,12 @@ export const replayFields = {
       .openapi({ description: 'How many there were when it began; 100,000 = at least.' }),
   },
   done: { column: 'done', output: z.int().openapi({ description: 'How many it has made due.' }) },
+  skipped: {
+    column: 'skipped',
+    output: z.int().openapi({
+      description: 'How many it passed over: in flight, endpoint accepts no work, or data gone.',
+    }),
+  },
   createdAt: { column: 'created_at', output: shownTime },
   finishedAt: { column: 'finished_at', output: shownTime.nullable() },
 } as const satisfies Fields<Replay>

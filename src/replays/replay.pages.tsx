@@ -319,6 +319,7 @@ function ReplayTable({ replays, mayAct }: { replays: readonly FoundReplay[]; may
           </td>
           <td>{replay.tenantKey}</td>
           <td>
+            {replay.is_bulk ? `${replay.mode}: ` : ''}
             {replay.mode === 'missed' ? 'missed' : replay.states.join(', ')}{' '}
             {replay.url && <span class="muted">to {replay.url}</span>}
           </td>

@@ -3,6 +3,7 @@ import type { EndpointId, ReplayId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { allOf } from '../postgres/list-query.ts'
 import type { Database, ReplayTable } from '../postgres/schema.ts'
+import type { Refusal } from '../problem.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 
 export type Replay = Selectable<ReplayTable> & { id: ReplayId }
@@ -40,6 +41,17 @@ export class TooManyReplays extends Error {
   readonly code = 'too_many_replays'
   /** They take minutes; nobody knows how many. */
   readonly retryAfterSeconds = 30
+}
+
+/** No delivery in the states that were asked for can be acted on. */
+export class NothingToDo extends Error {
+  override readonly name = 'NothingToDo'
+  readonly refusal: Refusal
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+    const errors = [{ field: 'states', message: 'are none that the action applies to' }]
+    this.refusal = { of: 'request_invalid', errors }
+  }
 }
 
 /** How many replays may run at once. */
@@ -141,9 +153,13 @@ const list = (
 const TOO_MANY = '54000'
 /** What `start_replay` raises for an endpoint that the tenant does not have; the tenant was found before. */
 const NO_DATA_FOUND = 'P0002'
+/** What `start_bulk` raises for states that the action does not apply to. */
+const INVALID_VALUE = '22023'
 
-function refusedFor(error: Error & { code?: string }): never {
+/** @throws what the API says of what start_replay() and start_bulk() raise */
+export function refusedFor(error: Error & { code?: string }): never {
   if (error.code === NO_DATA_FOUND) throw new EndpointNotFound({ cause: error })
+  if (error.code === INVALID_VALUE) throw new NothingToDo(error)
   if (error.code !== TOO_MANY) throw error
   throw new TooManyReplays(`${error.message}; wait until one is done, or cancel one`, {
     cause: error,

@@ -61,6 +61,8 @@ import { asActor } from '../postgres/actor.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { answerError, Problem } from '../problem.ts'
+import { addBulkRoutes } from '../replays/bulk.routes.ts'
+import type { Bulk } from '../replays/bulk.ts'
 import { addReplayRoutes } from '../replays/replay.routes.ts'
 import type { Replays } from '../replays/replays.ts'
 import { addClientCertificateRoutes } from '../secrets/client-certificate.routes.ts'
@@ -127,6 +129,7 @@ export interface ApiOptions {
   attempts: Pick<Attempts, 'get'>
   deliveryOperations: DeliveryOperations
   replays: Replays
+  bulk: Bulk
   incidents: Incidents
   /** Of every tenant. */
   allIncidents: Pick<Incidents, 'list'>
@@ -226,6 +229,7 @@ function addRoutes(app: App, options: RouteOptions): void {
   addDeliveryRoutes(app, options)
   addDeliveryOperationRoutes(app, options)
   addReplayRoutes(app, options)
+  addBulkRoutes(app, options)
   addIncidentRoutes(app, options)
   addPortalLinkRoutes(app, options)
   addStreamRoute(app, options)

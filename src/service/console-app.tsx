@@ -31,6 +31,7 @@ import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
 import { environmentCss } from '../portal-links/theme.ts'
+import { addBulkPages, type BulkPages } from '../replays/bulk.pages.tsx'
 import { addReplayPages, type ReplayPages } from '../replays/replay.pages.tsx'
 import { addSignInRoutes, type SignInOptions } from '../sessions/sign-in.pages.tsx'
 import { addTenantPages, type TenantPages } from '../tenants/tenant.pages.tsx'
@@ -69,6 +70,7 @@ type Pages = OverviewPages &
     EventTypePages &
     ReplayPages &
     IncidentPages &
+    BulkPages &
     KeyPages &
     AuditPages &
     SettingsPages) &
@@ -125,6 +127,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addTenantPages(app, pages)
   addEventTypePages(app, pages)
   addReplayPages(app, pages)
+  addBulkPages(app, pages)
   addIncidentPages(app, pages)
   addKeyPages(app, pages)
   addAuditPage(app, pages)

@@ -35,6 +35,7 @@ import type { Database } from '../postgres/schema.ts'
 import type { Servers } from '../postgres/servers.ts'
 import { createTenantScope } from '../postgres/tenant-scope.ts'
 import type { Redis } from '../redis/redis.ts'
+import { createBulk } from '../replays/bulk.ts'
 import { createReplays } from '../replays/replays.ts'
 import { createClientCertificates } from '../secrets/client-certificates.ts'
 import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
@@ -107,6 +108,7 @@ export function createTenantServices(config: ServiceConfig, database: Kysely<Dat
     deliveryOperations: createDeliveryOperations({ database }),
     attempts,
     replays: createReplays({ database, bounds: replayBoundsOf(config) }),
+    bulk: createBulk({ database, bounds: replayBoundsOf(config) }),
     incidents: createIncidents({ database }),
   }
 }

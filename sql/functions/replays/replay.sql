@@ -77,8 +77,9 @@ create or replace function postrider.replay_ids(r postrider.replay, batch int) r
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case r.mode
-    when 'missed' then postrider.missed_events(r, batch)
+  select case
+    when r.is_bulk then postrider.bulk_ids(r, batch)
+    when r.mode = 'missed' then postrider.missed_events(r, batch)
     else postrider.replayable_deliveries(r, batch) end
 $$;
 comment on function postrider.replay_ids(postrider.replay, int) is
@@ -152,6 +153,8 @@ begin
   r.rate_per_second := rate_per_second;
   r.state := 'running';
   r.done := 0;
+  r.skipped := 0;
+  r.is_bulk := false;
   r.position := postrider.id_at(since);
   r.recheck_from := greatest(r.position, postrider.oldest_open_id());
   -- Its own: anyone who writes already has a lower one. The xmax of a snapshot is one more than the highest that has
@@ -216,10 +219,13 @@ begin
   end if;
   ids := postrider.replay_ids(r, batch);
   if cardinality(ids) > 0 then
-    made := case r.mode
-      when 'missed' then postrider.make_deliveries(ids, r)
+    made := case
+      when r.is_bulk then postrider.bulk_deliveries(ids, r)
+      when r.mode = 'missed' then postrider.make_deliveries(ids, r)
       else postrider.replay_deliveries(ids, r) end;
-    update postrider.replay p set done = p.done + made, position = ids[cardinality(ids)] where p.id = r.id;
+    update postrider.replay p 
+    set done = p.done + made, skipped = p.skipped + cardinality(ids) - made, position = ids[cardinality(ids)]
+    where p.id = r.id;
     perform postrider.enqueue_replay_job(r.id,
       now() + make_interval(secs => (made / r.rate_per_second)::float8));
     return format('%s made due', made);

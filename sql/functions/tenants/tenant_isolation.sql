@@ -105,7 +105,7 @@ do $functions$
 declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
-    'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'cancel_replay',
+    'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'start_bulk', 'cancel_replay',
     'audit_rotation', 'acknowledge_incident', 'note_incident', 'probe_incident', 'release_incident', 'pause_incident',
     'incident_message', 'notify_customer'];
   own record;

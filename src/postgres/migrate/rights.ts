@@ -119,6 +119,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
         'resume_all',
         'release_secrets',
         'start_replay',
+        'start_bulk',
         'cancel_replay',
         'explain_route',
       ],

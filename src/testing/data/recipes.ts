@@ -72,6 +72,8 @@ export const RECIPES: Record<string, Recipe> = {
   'probeIncident 409': { prepare: pauseEndpoint },
   'releaseIncident 409': { prepare: pauseEndpoint },
   'pauseIncident 409': { prepare: disableEndpoint },
+  'bulkDeliveries 200': { request: () => ({ body: { action: 'cancel', preview: true } }) },
+  'bulkDeliveries 201': { request: () => ({ body: { action: 'cancel' } }) },
   'createReplay 200': { request: () => ({ body: { since: SINCE, preview: true } }) },
   'getReady 503': {
     overrides: () => ({

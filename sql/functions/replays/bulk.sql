@@ -1,0 +1,226 @@
+-- Bulk jobs: what people do to many deliveries at once, to those that they chose or to all that match a filter.
+--
+-- A bulk job is a row of `replay` with is_bulk, and goes on as a replay does: by a 'replay' job, one batch a step, with its
+-- place in its row, so that a runner that is killed half-way costs nothing. It acts on what was there when it began, and so
+-- looks at everything once.
+--
+--   retry      failed, cancelled and pending ones get their next attempt, as by retry_now(); those in flight are left alone
+--   cancel     open ones end, as by cancel()
+--   release    what is held by a circuit is sent; circuits that have opened since the job began stay open
+--   redeliver  finished ones are made again, as by start_replay()
+
+create or replace function postrider.bulk_states(action text) returns text[]
+language sql immutable parallel safe
+return case action
+  when 'retry' then array['failed', 'cancelled', 'pending']
+  when 'cancel' then array['pending', 'held', 'delivering']
+  when 'release' then array['held']
+  when 'redeliver' then array['delivered', 'failed', 'cancelled'] end;
+comment on function postrider.bulk_states(text) is
+  'States of the deliveries that a bulk job of this action (retry, cancel, release, redeliver) acts on; null = there is no such action.';
+
+create or replace function postrider.bulk_ids(r postrider.replay, batch int) returns uuid[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  low uuid := greatest(r.position, postrider.id_at(r.since));
+  high uuid := postrider.id_at(r.until);
+begin
+  return array(
+    select d.id
+    from postrider.delivery d
+    where d.tenant_id = r.tenant_id and d.id > low and d.id < high and d.state = any (r.states)
+      and coalesce(d.finished_at, d.created_at) <= r.created_at
+      and (r.delivery_ids is null or d.id = any (r.delivery_ids))
+      and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
+      and (r.event_id is null or d.event_id = r.event_id)
+      and (r.mode <> 'release' or d.held_reason = 'circuit')
+      and (r.event_types = '{*}' or exists (
+        select from postrider.event e where e.id = d.event_id and postrider.wants_type(r.event_types, e.type)))
+      and ((r.status_class is null and r.reason is null) or exists (
+        select from (
+          select a.status_code, a.reason from postrider.attempt a
+          where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
+          order by a.id desc limit 1
+        ) as a
+        where (r.status_class is null or a.status_code / 100 = r.status_class)
+          and (r.reason is null or a.reason = r.reason)))
+    order by d.id
+    limit batch);
+end
+$$;
+comment on function postrider.bulk_ids(postrider.replay, int) is
+  'Deliveries that a bulk job covers, from its position on.';
+
+-- start_bulk: begin one, or with preview => true only count and show the first ten. Counting stops at 100,000.
+create or replace function postrider.start_bulk(
+  tenant text, action text, deliveries uuid[] default null, endpoint uuid default null, event uuid default null,
+  event_types text[] default '{*}', states text[] default null, status_class int default null, reason text default null,
+  since timestamptz default null, until timestamptz default null, rate_per_second numeric default 50,
+  who text default session_user, preview boolean default false, of_tenant_max int default null,
+  of_requester_max int default null
+) returns postrider.replay
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  r postrider.replay;
+  found uuid[];
+begin
+  select t.id into r.tenant_id from postrider.tenant t
+  where t.key = start_bulk.tenant and postrider.in_scope(t.id);
+  if r.tenant_id is null then
+    raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
+  end if;
+  if postrider.bulk_states(action) is null then
+    raise exception 'there is no action %', action using errcode = '22023', hint = 'retry, cancel, release or redeliver.';
+  end if;
+  r.states := array(
+    select s from unnest(postrider.bulk_states(action)) as s where start_bulk.states is null or s = any (start_bulk.states));
+  if cardinality(r.states) = 0 then
+    raise exception 'nothing in these states can be %', action using errcode = '22023',
+      hint = format('States of this action: %s.', array_to_string(postrider.bulk_states(action), ', '));
+  end if;
+
+  r.id := postrider.uuidv7();
+  r.mode := action;
+  r.is_bulk := true;
+  r.delivery_ids := deliveries;
+  r.endpoint_id := endpoint;
+  r.event_id := event;
+  r.event_types := event_types;
+  r.status_class := status_class;
+  r.reason := reason;
+  r.since := coalesce(since, now() - interval '3650 days');
+  -- By their ids, what was made up to this moment.
+  r.until := least(coalesce(until, 'infinity'), clock_timestamp() + interval '1 second');
+  r.rate_per_second := rate_per_second;
+  r.state := 'running';
+  r.done := 0;
+  r.skipped := 0;
+  r.position := postrider.id_at(r.since);
+  r.recheck_from := r.position;
+  r.horizon := '3'::xid8;
+  r.rechecking := true;
+  r.requested_by := coalesce(who, session_user);
+  r.created_at := clock_timestamp();
+  found := postrider.bulk_ids(r, 100000);
+  r.total := cardinality(found);
+  if preview then
+    r.delivery_ids := found[1:10];
+    return r;
+  end if;
+  perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
+  insert into postrider.replay select r.*;
+  perform postrider.enqueue_replay_job(r.id, now());
+  perform postrider.audit(who, 'start_bulk', 'replay', r.id::text, r.tenant_id,
+    to_jsonb(r) - '{horizon,recheck_from,position,rechecking}'::text[]);
+  return r;
+end
+$$;
+comment on function postrider.start_bulk(text, text, uuid[], uuid, uuid, text[], text[], int, text, timestamptz, timestamptz, numeric, text, boolean, int, int) is
+  'Begins a bulk job on deliveries of a tenant and returns it: those with these ids, or all that match. action: retry, cancel, release or redeliver. preview => true only counts (total, 100,000 at most) and shows the first ten (delivery_ids). cancel_replay() ends it. of_tenant_max, of_requester_max: refused with 54000 when so many jobs and replays run; null = any number.';
+
+-- bulk_deliveries: one batch. Those that somebody has locked at this moment are skipped: they are about to change.
+create or replace function postrider.bulk_deliveries(ids uuid[], r postrider.replay) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  bounds record;
+  chosen uuid[];
+begin
+  if r.mode = 'redeliver' then
+    return postrider.replay_deliveries(ids, r);
+  end if;
+  select * into bounds from postrider.id_range(ids);
+  if r.mode = 'release' then
+    perform postrider.close_circuits_of(ids, r.created_at);
+  end if;
+  chosen := array(
+    select d.id from postrider.delivery d
+    join postrider.endpoint e on e.id = d.endpoint_id
+    join postrider.tenant t on t.id = d.tenant_id
+    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id and d.state = any (r.states)
+      and case r.mode
+        when 'cancel' then true
+        when 'retry' then d.claim is null and postrider.accepts_work(e, t) and postrider.has_data(d.event_id)
+        else d.held_reason = 'circuit' and postrider.accepts_work(e, t) and not exists (
+          select from postrider.circuit c where c.endpoint_id = e.id and c.opened_at is not null) end
+    order by d.id for update of d skip locked);
+  return case r.mode
+    when 'cancel' then postrider.cancel_deliveries(chosen, '{}')
+    when 'release' then postrider.release_deliveries(chosen, postrider.spread(chosen, r.rate_per_second))
+    else postrider.reopen_deliveries(chosen, postrider.held_reasons_of(chosen),
+      postrider.spread(chosen, r.rate_per_second), 'manual') end;
+end
+$$;
+comment on function postrider.bulk_deliveries(uuid[], postrider.replay) is
+  'Acts on a batch of deliveries as a bulk job says, spread at its rate. Returns on how many; the others are not in a state that allows it.';
+
+create or replace function postrider.spread(ids uuid[], per_second numeric) returns timestamptz[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select array_agg(now() + make_interval(secs => (i.place / per_second)::float8) order by i.place)
+  from unnest(ids) with ordinality as i (id, place)
+$$;
+comment on function postrider.spread(uuid[], numeric) is 'When each of these is due, so many a second from now.';
+
+-- What a retry of a delivery is held for: the circuit of its endpoint. Once that is closed it follows with the others.
+create or replace function postrider.held_reasons_of(ids uuid[]) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  bounds record;
+begin
+  select * into bounds from postrider.id_range(ids);
+  return array(
+    select postrider.held_for(e, t, c, false)
+    from postrider.delivery d
+    join postrider.endpoint e on e.id = d.endpoint_id
+    join postrider.tenant t on t.id = d.tenant_id
+    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
+    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id
+    order by d.id);
+end
+$$;
+comment on function postrider.held_reasons_of(uuid[]) is 'Why each of these deliveries, in the order of their ids, would be held; null = it may be sent.';
+
+-- Of those that were open when the job began: one that has opened since says that the receiver still fails.
+create or replace function postrider.close_circuits_of(ids uuid[], opened_before timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  bounds record;
+begin
+  select * into bounds from postrider.id_range(ids);
+  perform graphile_worker.remove_job('probe:' || closed.endpoint_id)
+  from (
+    select c.endpoint_id from postrider.circuit c
+    where c.opened_at < opened_before and c.endpoint_id = any (array(
+      select d.endpoint_id from postrider.delivery d
+      where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id))
+  ) as closed;
+  update postrider.circuit c set opened_at = null, probe_at = null, probe_delivery_id = null, failures = 0
+  where c.opened_at < opened_before and c.endpoint_id = any (array(
+    select d.endpoint_id from postrider.delivery d
+    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id));
+end
+$$;
+comment on function postrider.close_circuits_of(uuid[], timestamptz) is
+  'Closes the circuits, open since before then, of the endpoints of these deliveries.';

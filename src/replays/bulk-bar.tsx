@@ -1,0 +1,37 @@
+import type { Child } from 'hono/jsx'
+import type { BulkAction } from './bulk.ts'
+
+/** What stands on the buttons, and in the question of the page that comes next. */
+export const ACTION_LABELS: Record<BulkAction, string> = {
+  retry: 'Retry',
+  cancel: 'Cancel',
+  release: 'Release',
+  redeliver: 'Redeliver',
+}
+
+/** Of the form that the check boxes of a list belong to. */
+const FORM_ID = 'bulk'
+
+/** A row of a list, to be chosen; whose it is goes along, since a job acts for one tenant. */
+export function SelectBox(props: { name: string; tenantKey: string; label: string }) {
+  const { name, tenantKey, label } = props
+  return (
+    <input
+      type="checkbox"
+      form={FORM_ID}
+      name={name}
+      value={tenantKey}
+      aria-label={`Select ${label}`}
+    />
+  )
+}
+
+/** What can be done with the rows that are selected. */
+export function BulkBar(props: { action: string; label: string; children?: Child }) {
+  const { action, label, children } = props
+  return (
+    <form id={FORM_ID} method="post" action={action} class="row bulk" aria-label={label}>
+      {children}
+    </form>
+  )
+}
