@@ -1,7 +1,7 @@
 -- What the service and the people who run it keep.
 --
--- What:  runner, duty, service, audit_log, attempt_day, replay, incident and tenant_backlog, with the rows that are always
---        there.
+-- What:  runner, duty, timeline, service, audit_log, attempt_day, replay, incident and tenant_backlog, with the rows that are
+--        always there.
 -- Why:   the switch that stops all deliveries is a row and not a setting of the server, so that it is seen by every process
 --        at once and survives failovers. Duties are row locks and not advisory ones, which any role that can connect
 --        could hold. The place of a replay is in its row, so that a process that was killed costs nothing but the batch
@@ -37,6 +37,21 @@ comment on column postrider.runner.session_role is 'Role that this connection lo
 create table if not exists postrider.duty (name text primary key);
 comment on table postrider.duty is 'What one process does at a time. The process that does it has its row locked until its transaction ends; `select` alone is not enough to lock one.';
 comment on column postrider.duty.name is 'migrate, partitions, reconcile, retention, backlog, replay, incidents.';
+
+create table postrider.timeline (
+  system_identifier text not null,
+  timeline int not null,
+  since timestamptz not null default clock_timestamp(),
+  is_synchronous boolean not null,
+  seen_at timestamptz not null default clock_timestamp(),
+  primary key (system_identifier, timeline)
+);
+comment on table postrider.timeline is 'Timelines of the server: a failover, or a restore to a point in time, ends one and begins the next.';
+comment on column postrider.timeline.system_identifier is 'Of the cluster, the same for a primary and its standbys. A database that was dumped and restored elsewhere has rows of both.';
+comment on column postrider.timeline.timeline is 'Number of the timeline.';
+comment on column postrider.timeline.since is 'When a process of ours first saw it.';
+comment on column postrider.timeline.is_synchronous is 'Whether commits waited for a standby when it was last seen.';
+comment on column postrider.timeline.seen_at is 'When it was last seen, to ten seconds; of one that has ended, as far as the server that took over had heard.';
 
 create table postrider.service (
   only_row boolean primary key default true check (only_row),

@@ -126,3 +126,47 @@ t.test('names the server, and what makes its acknowledgements worth less', async
   }
   t.ok(server.warnings.length >= 3)
 })
+
+t.test('says of each failover whether what was acknowledged before it is there', async (t) => {
+  const { pool, doctor } = await bundle(t)
+  const before = (isSynchronous: boolean, ago: string) =>
+    pool.query(
+      `insert into postrider.timeline (system_identifier, timeline, is_synchronous, since, seen_at)
+       select system_identifier, 0, $1, since - interval '1 day', since - $2::interval
+       from postrider.timeline where timeline = 1
+       on conflict (system_identifier, timeline)
+       do update set is_synchronous = excluded.is_synchronous, seen_at = excluded.seen_at`,
+      [isSynchronous, ago],
+    )
+  t.notMatch((await doctor()).stdout, /failover (?:at|after)/)
+
+  await before(true, '1 minute')
+  t.match(
+    (await doctor()).stdout,
+    /^failover at \S+Z to timeline 1; synchronous: what .* is there$/m,
+  )
+  await before(true, '61 s')
+  t.match(
+    (await doctor()).stdout,
+    /^warning: failover at \S+Z to timeline 1; synchronous when last heard of at \S+Z: .* may be gone$/m,
+  )
+  await before(false, '1 s')
+  const lossy =
+    /failover at \S+Z to timeline 1; not synchronous: what was acknowledged shortly before may be gone/
+  const { stdout, exitCode } = await doctor()
+  t.match(stdout, lossy)
+  t.match(stdout, /\nnothing is lost or stuck, as far as can be seen after the failover\n/)
+  t.equal(exitCode, 0)
+  t.equal((await doctor('--strict')).exitCode, 1)
+  const { server } = JSON.parse((await doctor('--json')).stdout)
+  t.match(server, { failovers: [{ timeline: 1, isLossless: false }], warnings: [lossy] })
+
+  await pool.query('delete from postrider.timeline where timeline = 1')
+  t.match(
+    (await doctor()).stdout,
+    /^warning: failover after \S+Z, which no runner has seen yet, to timeline 1; not/m,
+  )
+  await pool.query('select postrider.note_timeline()')
+  await pool.query(`update postrider.timeline set since = '2020-01-01' where timeline = 1`)
+  t.notMatch((await doctor()).stdout, /failover (?:at|after)/, 'nothing is kept from then')
+})

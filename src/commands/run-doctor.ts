@@ -49,7 +49,7 @@ async function examine(pool: Pool, context: CommandContext, options: DoctorOptio
   context.print(
     options.json
       ? `${JSON.stringify({ violations, repaired, server, ...present(noticed) })}\n`
-      : renderServer(server) + renderReport(violations, repaired) + renderNotices(noticed),
+      : renderServer(server) + renderReport(violations, repaired, server) + renderNotices(noticed),
   )
   if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
   if (options.strict && server.warnings.length > 0) {
@@ -57,18 +57,26 @@ async function examine(pool: Pool, context: CommandContext, options: DoctorOptio
   }
 }
 
-function renderServer({ address, timeline, warnings }: ServerReport): string {
+function renderServer({ address, timeline, failovers, warnings }: ServerReport): string {
   const at = timeline === null ? '' : `, timeline ${timeline}`
   return [
     `server ${address}, primary${at}`,
+    ...failovers.filter(({ isLossless }) => isLossless).map(({ text }) => text),
     ...warnings.map((text) => `warning: ${text}`),
     '',
   ].join('\n')
 }
 
-function renderReport(violations: Violation[], repaired: Repaired[]): string {
+function renderReport(
+  violations: Violation[],
+  repaired: Repaired[],
+  { failovers }: ServerReport,
+): string {
   const healed = repaired.map(({ what, count }) => `repaired ${what}: ${count}\n`).join('')
-  if (violations.length === 0) return `${healed}nothing is lost or stuck\n`
+  if (violations.length === 0) {
+    const isKnown = failovers.every(({ isLossless }) => isLossless)
+    return `${healed}nothing is lost or stuck${isKnown ? '' : ', as far as can be seen after the failover'}\n`
+  }
   const rows = violations.map((violation) => ({ ...violation }))
   return healed + renderTable(['kind', 'id', 'detail'], rows)
 }

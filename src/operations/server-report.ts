@@ -6,8 +6,21 @@ export interface ServerReport {
   /** As the server sees itself, so behind a proxy it is the server and not the proxy. */
   address: string
   timeline: number | null
+  /** Newest last; those of which something stored is still kept. */
+  failovers: Failover[]
   /** A sentence each. */
   warnings: string[]
+}
+
+/** One server, or a restore to a point in time, took over from another. */
+export interface Failover {
+  /** When a process of ours first saw the new timeline; null = none has yet. */
+  at: Date | null
+  timeline: number
+  /** Whether what was acknowledged before is known to be there. */
+  isLossless: boolean
+  /** For people. */
+  text: string
 }
 
 const FACTS = `
@@ -49,8 +62,70 @@ export async function reportServer(database: Queryable): Promise<ServerReport> {
   const { rows } = await database.query<Facts>(FACTS)
   const [facts] = rows
   if (!facts) throw new Error('the server says nothing of itself')
-  const { timeline }: ServerState = await stateOf(database)
-  return { address: facts.address, timeline, warnings: warningsOf(facts) }
+  const { timeline, system } = await stateOf(database)
+  const failovers = await findFailovers(database, { timeline, system })
+  const losses = failovers.filter(({ isLossless }) => !isLossless).map(({ text }) => text)
+  return {
+    address: facts.address,
+    timeline,
+    failovers,
+    warnings: [...losses, ...warningsOf(facts)],
+  }
+}
+
+interface FailoverRow {
+  at: Date | null
+  timeline: number
+  was_synchronous: boolean
+  last_seen_at: Date
+}
+
+/** Those that are noted, as long as there are days from before them, and one that nobody has noted yet. */
+const FAILOVERS = `
+  select f.at, f.timeline, f.was_synchronous, f.last_seen_at
+  from postrider.failover f
+  where f.system_identifier = $1 and f.at::date >= (select min(day) from postrider.partition)
+  union all
+  (select null, $2::int, t.is_synchronous, t.seen_at from postrider.timeline t
+   where t.system_identifier = $1
+     and not exists (select from postrider.timeline n where n.system_identifier = $1 and n.timeline >= $2)
+   order by t.timeline desc limit 1)
+  order by timeline`
+
+async function findFailovers(
+  database: Queryable,
+  { timeline, system }: Pick<ServerState, 'timeline' | 'system'>,
+): Promise<Failover[]> {
+  if (timeline === null) return []
+  const { rows } = await database.query<FailoverRow>(FAILOVERS, [system, timeline])
+  return rows.map((row) => {
+    const isLossless = row.was_synchronous && !isSilent(row)
+    return { at: row.at, timeline: row.timeline, isLossless, text: wordsFor(row) }
+  })
+}
+
+/** Longer than Patroni takes to find a primary dead, and than the pause between two looks at a timeline. */
+const SILENCE_MS_MAX = 60_000
+
+/**
+ * The new primary knows of the old one what that had sent it. Where it had heard nothing for long, the old one may
+ * have gone on without a standby.
+ */
+const isSilent = ({ at, last_seen_at }: FailoverRow): boolean =>
+  (at?.getTime() ?? Date.now()) - last_seen_at.getTime() > SILENCE_MS_MAX
+
+function wordsFor(row: FailoverRow): string {
+  const seen = row.last_seen_at.toISOString()
+  const when = row.at
+    ? `at ${row.at.toISOString()}`
+    : `after ${seen}, which no runner has seen yet,`
+  const what = `failover ${when} to timeline ${row.timeline}`
+  if (!row.was_synchronous) {
+    return `${what}; not synchronous: what was acknowledged shortly before may be gone`
+  }
+  return isSilent(row)
+    ? `${what}; synchronous when last heard of at ${seen}: what was acknowledged after that may be gone`
+    : `${what}; synchronous: what was acknowledged is there`
 }
 
 function warningsOf(facts: Facts): string[] {

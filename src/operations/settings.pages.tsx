@@ -7,6 +7,7 @@ import { shared } from '../console/shared.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { isListed, listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import type { ServerReport } from './server-report.ts'
 import type { Violation } from './violations.ts'
 
 /** A check costs the database seconds, so anyone who asks in the same half minute gets the same answer. */
@@ -15,9 +16,15 @@ const FRESH_MS = 30_000
 export interface SettingsPages {
   render: RenderPage
   settings: readonly Setting[]
-  /** Every breach of the promises that a short check finds. */
-  check: () => Promise<Violation[]>
+  /** The server, and every breach of the promises that a short check finds. */
+  check: () => Promise<Checked>
   tenants: Pick<Tenants, 'reservedIds'>
+}
+
+/** What a check has found. */
+export interface Checked {
+  server: ServerReport
+  violations: readonly Violation[]
 }
 
 export function addSettingsPages(app: Hono<PageEnv>, pages: SettingsPages): void {
@@ -26,8 +33,9 @@ export function addSettingsPages(app: Hono<PageEnv>, pages: SettingsPages): void
   app.get('/doctor', async (c) => {
     if (c.req.query('check') !== 'now') return showDoctor(c, pages, null)
     const listed = await listedFor(c.get('viewer').caller, pages.tenants)
-    const violations = (await check()).filter(({ tenantId }) => isListed(listed, tenantId))
-    return showDoctor(c, pages, violations)
+    const { server, violations } = await check()
+    const shown = violations.filter(({ tenantId }) => isListed(listed, tenantId))
+    return showDoctor(c, pages, { server, violations: shown })
   })
 }
 
@@ -65,12 +73,8 @@ function SettingTable({ settings }: Pick<SettingsPages, 'settings'>) {
   )
 }
 
-/** @param violations null = nobody has asked */
-function showDoctor(
-  c: Context<PageEnv>,
-  { render }: SettingsPages,
-  violations: readonly Violation[] | null,
-) {
+/** @param checked null = nobody has asked */
+function showDoctor(c: Context<PageEnv>, { render }: SettingsPages, checked: Checked | null) {
   return render(
     c,
     { title: 'Doctor', at: '/console/doctor' },
@@ -87,13 +91,43 @@ function showDoctor(
           Check now
         </a>
       </p>
-      {violations && <Findings violations={violations} />}
+      {checked && <Server {...checked.server} />}
+      {checked && <Findings {...checked} />}
     </>,
   )
 }
 
-function Findings({ violations }: { violations: readonly Violation[] }) {
-  if (violations.length === 0) return <Notice tone="good">Nothing is lost or stuck.</Notice>
+function Server({ address, timeline, failovers, warnings }: ServerReport) {
+  return (
+    <>
+      <p>
+        Server <code>{address}</code>, primary{timeline === null ? '' : `, timeline ${timeline}`}.
+      </p>
+      {failovers
+        .filter(({ isLossless }) => isLossless)
+        .map(({ text }) => (
+          <p>{sentence(text)}</p>
+        ))}
+      {warnings.map((text) => (
+        <Notice tone="bad">{sentence(text)}</Notice>
+      ))}
+    </>
+  )
+}
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+
+function Findings({ server, violations }: Checked) {
+  if (violations.length === 0) {
+    const isKnown = server.failovers.every(({ isLossless }) => isLossless)
+    return isKnown ? (
+      <Notice tone="good">Nothing is lost or stuck.</Notice>
+    ) : (
+      <Notice tone="busy">
+        Nothing is lost or stuck, as far as can be seen after the failover.
+      </Notice>
+    )
+  }
   return (
     <>
       <Notice tone="bad">{violations.length} found.</Notice>

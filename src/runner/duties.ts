@@ -6,6 +6,7 @@ import { startQueueStatistics } from '../duties/queue-statistics.ts'
 import { startReconciler } from '../duties/reconciler.ts'
 import { startRetention } from '../duties/retention.ts'
 import { startRoutingLater } from '../duties/route-later.ts'
+import { startTimeline } from '../duties/timeline.ts'
 import type { Log } from '../log.ts'
 import { levelOf } from '../postgres/outage.ts'
 
@@ -39,6 +40,11 @@ export const DUTIES: readonly Duty[] = [
     every: 'second',
     what: 'evaluate filters that were too expensive while their events were published',
     start: ({ pool }, warn) => startRoutingLater({ pool, onError: warn('events.not_routed') }),
+  },
+  {
+    every: 'second',
+    what: 'note the timeline of the server, and whether commits wait for a standby, for `postrider doctor`',
+    start: ({ pool }, warn) => startTimeline({ pool, onError: warn('timeline.not_noted') }),
   },
   {
     every: '2 seconds',

@@ -14,6 +14,7 @@ import { createTestEvents } from '../events/test-events.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
+import { reportServer } from '../operations/server-report.ts'
 import { findViolations } from '../operations/violations.ts'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { createDatabase } from '../postgres/pool.ts'
@@ -84,7 +85,10 @@ function consoleOptions(
     sessions: createSessions({ database, apiKeys: shared.apiKeys }),
     settings: config.settings,
     environment: config.environment,
-    check: () => findViolations(pools.pages, CHECKED),
+    check: async () => ({
+      server: await reportServer(pools.pages),
+      violations: await findViolations(pools.pages, CHECKED),
+    }),
     ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),

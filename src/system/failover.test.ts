@@ -103,7 +103,15 @@ t.test(
       t.match(await readyOf(url), { status: 200, checks: { server } })
       t.equal((await publish(url)).status, 202)
     }
+    const noted = (isSynchronous: boolean) =>
+      untilHolds(
+        standby.pool,
+        'select is_synchronous = $1 as holds from postrider.timeline where timeline = 1',
+        [isSynchronous],
+      )
+    await noted(true)
     await setSynchronous(false)
+    await noted(false)
     await untilHolds(
       standby.pool,
       'select exists (select from postrider.tenant where key = $1) as holds',
@@ -134,6 +142,15 @@ t.test(
         ({ status }) => status === 200,
       )
     }
+    await untilHolds(
+      standby.pool,
+      'select exists (select from postrider.timeline where timeline = 2) as holds',
+    )
+    t.match(await runCommand(['doctor', '--strict'], { env: { DATABASE_URL: nameUrl } }), {
+      exitCode: 1,
+      stdout:
+        /^warning: failover at \S+ to timeline 2; not synchronous: what was acknowledged shortly before may be gone$/m,
+    })
     t.strictSame(
       await Promise.all([...apis, ...runners].map((service) => service.stop())),
       [0, 0, 0, 0],

@@ -67,7 +67,8 @@ export async function migrate(
     const migrations = await applyMigrations(client, pendingMigrations(record, files), log)
     const functions = await applyFunctions(client, record, files, log)
     if (migrations.length > 0) await grantAgain(client)
-    await createPartitions(client)
+    await callIfThere(client, 'create_partitions')
+    await callIfThere(client, 'note_timeline')
     return { applied: [...migrations, ...functions] }
   })
 }
@@ -230,9 +231,11 @@ async function migrateGraphileWorker(connectionString: string): Promise<void> {
   }
 }
 
-async function createPartitions(client: pg.Client): Promise<void> {
-  const { rowCount } = await client.query(`
-    select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'postrider' and p.proname = 'create_partitions'`)
-  if (rowCount) await client.query('select postrider.create_partitions()')
+async function callIfThere(client: pg.Client, name: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'postrider' and p.proname = $1`,
+    [name],
+  )
+  if (rowCount) await client.query(`select postrider.${name}()`)
 }

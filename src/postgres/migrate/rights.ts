@@ -73,6 +73,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
       ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
       'keep_incidents',
+      'note_timeline',
       ...['route_next', 'postpone_routing'],
       ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
