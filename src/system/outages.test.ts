@@ -100,67 +100,72 @@ async function operate(...statements: string[]) {
   await client.end()
 }
 
-for (const how of ['fast', 'immediate'] satisfies Shutdown[]) {
-  t.test(`a restart (${how}) under load loses nothing and needs nobody`, async (t) => {
-    const { receiver, tenant } = await bundle(t)
-    const api = await startService(t, 'api', ENVIRONMENT)
-    const runners = await Promise.all([1, 2].map(() => startService(t, 'runner', ENVIRONMENT)))
-    const published = Array.from({ length: 8 }, async (_, lane) => {
-      const ids: string[] = []
-      for (let n = 0; n < 20; n++) {
-        ids.push(await publishUntilAcknowledged(api, tenant, `${lane}-${n}`))
-      }
-      return ids
-    })
-    await receiver.received(30, 120_000)
-    await postgres.restart(how)
-    const ids = (await Promise.all(published)).flat()
-    await atRest(tenant)
+// The same processes live through all of these.
+t.test('one API and two runners', async (t) => {
+  const api = await startService(t, 'api', ENVIRONMENT)
+  const runners = await Promise.all([1, 2].map(() => startService(t, 'runner', ENVIRONMENT)))
 
-    t.equal(new Set(ids).size, 160, 'no key made two events')
-    const received = receiver.requests.map(({ headers }) => String(headers['webhook-id']))
-    t.same(new Set(received), new Set(ids))
-    const outcomes = await outcomesOf(tenant)
-    t.equal(outcomes['delivered'], 160)
-    t.notOk(outcomes['started'], 'no attempt is left unfinished')
-    const repeats = received.length - 160
-    t.ok(repeats <= (outcomes['abandoned'] ?? 0) + (outcomes['interrupted'] ?? 0), 'explained')
-    for (const service of [api, ...runners]) t.ok(await lives(service))
+  for (const how of ['fast', 'immediate'] satisfies Shutdown[]) {
+    t.test(`a restart (${how}) under load loses nothing and needs nobody`, async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      const published = Array.from({ length: 8 }, async (_, lane) => {
+        const ids: string[] = []
+        for (let n = 0; n < 20; n++) {
+          ids.push(await publishUntilAcknowledged(api, tenant, `${lane}-${n}`))
+        }
+        return ids
+      })
+      await receiver.received(30, 120_000)
+      await postgres.restart(how)
+      const ids = (await Promise.all(published)).flat()
+      await atRest(tenant)
+
+      t.equal(new Set(ids).size, 160, 'no key made two events')
+      const received = receiver.requests.map(({ headers }) => String(headers['webhook-id']))
+      t.same(new Set(received), new Set(ids))
+      const outcomes = await outcomesOf(tenant)
+      t.equal(outcomes['delivered'], 160)
+      t.notOk(outcomes['started'], 'no attempt is left unfinished')
+      const repeats = received.length - 160
+      t.ok(repeats <= (outcomes['abandoned'] ?? 0) + (outcomes['interrupted'] ?? 0), 'explained')
+      for (const service of [api, ...runners]) t.ok(await lives(service))
+    })
+  }
+
+  t.test(
+    'while connections are refused the API says so, and everything goes on by itself',
+    async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      await untilReadiness(api, 200)
+
+      await postgres.stop('fast')
+      await untilReadiness(api, 503)
+      for (let n = 0; n < 10; n++) t.equal(await readiness(api), 503)
+      const refused = await publish(api, tenant, 'while-away')
+      t.equal(refused.status, 503)
+      t.match(refused.headers.get('content-type'), 'application/problem+json')
+      t.equal(refused.headers.get('retry-after'), '1')
+      t.match(await refused.json(), { code: 'database_unavailable', status: 503 })
+      t.equal((await fetch(`${api.url}/live`)).status, 200, 'a restart would not help')
+
+      await postgres.start()
+      await untilReadiness(api, 200)
+      const id = await publishUntilAcknowledged(api, tenant, 'while-away')
+      const [request] = await receiver.received(1, 60_000)
+      t.equal(request?.headers['webhook-id'], id)
+      await atRest(tenant)
+      for (const runner of runners) {
+        const { pid } = runner
+        t.match(await runnerRow(runner), { pid, reaped_at: null, stopped_at: null })
+      }
+    },
+  )
+
+  t.test('stop in order', async (t) => {
     t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0])
     t.equal(await api.stop(), 0)
   })
-}
-
-t.test(
-  'while connections are refused the API says so, and everything goes on by itself',
-  async (t) => {
-    const { receiver, tenant } = await bundle(t)
-    const api = await startService(t, 'api', ENVIRONMENT)
-    const runner = await startService(t, 'runner', ENVIRONMENT)
-    await untilReadiness(api, 200)
-    const { pid } = await runnerRow(runner)
-
-    await postgres.stop('fast')
-    await api.line('database.connection_lost')
-    for (let n = 0; n < 10; n++) t.equal(await readiness(api), 503)
-    const refused = await publish(api, tenant, 'while-away')
-    t.equal(refused.status, 503)
-    t.match(refused.headers.get('content-type'), 'application/problem+json')
-    t.equal(refused.headers.get('retry-after'), '1')
-    t.match(await refused.json(), { code: 'database_unavailable', status: 503 })
-    t.equal((await fetch(`${api.url}/live`)).status, 200, 'a restart would not help')
-
-    await postgres.start()
-    await untilReadiness(api, 200)
-    const id = await publishUntilAcknowledged(api, tenant, 'while-away')
-    const [request] = await receiver.received(1, 60_000)
-    t.equal(request?.headers['webhook-id'], id)
-    await atRest(tenant)
-    t.match(await runnerRow(runner), { pid, reaped_at: null, stopped_at: null })
-    t.equal(await runner.stop(), 0)
-    t.equal(await api.stop(), 0)
-  },
-)
+})
 
 // SELECT 1 works on a standby, so /ready went on saying 200 while every publish was refused.
 t.test('a database that is read-only for a while is an outage like any other', async (t) => {
