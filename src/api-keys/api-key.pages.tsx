@@ -40,7 +40,7 @@ const SCOPES: readonly Choice[] = [
 
 const SAID: Record<string, string> = {
   revoked: 'The key is revoked; it is refused everywhere within five seconds.',
-  ended: 'The session is over.',
+  ended: 'Session ended.',
 }
 
 export interface KeyPages {
@@ -146,7 +146,7 @@ function NewKey({ form }: { form: FormState }) {
           required
           placeholder="invoice service"
         />
-        <CheckboxField form={form} name="scopes" label="What it may do" choices={SCOPES} />
+        <CheckboxField form={form} name="scopes" label="Permissions" choices={SCOPES} />
         <TextField
           form={form}
           name="tenant"
@@ -199,7 +199,7 @@ function KeyTable({ keys }: { keys: readonly ApiKey[] }) {
               <Confirm
                 label={`Revoke ${key.name}`}
                 action={`${PATH}/${key.id}/revoke`}
-                question="Requests with this key are refused from now on. This cannot be undone."
+                question="Requests with this key get 401. This cannot be undone."
                 yes="Revoke key"
                 isDangerous
               />

@@ -72,7 +72,7 @@ function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt)
     ['name looked up', dns_ms],
     ['connected', connect_ms],
     ['TLS', tls_ms],
-    ['waited for the answer', first_byte_ms],
+    ['Time to first byte', first_byte_ms],
   ] as const
   const took = phases.filter(([, ms]) => ms !== null)
   return (

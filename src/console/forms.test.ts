@@ -183,7 +183,7 @@ t.test('what a form names and nobody finds is said in the form', async (t) => {
     t.match(text, 'value="7"')
   }
   const unknown = await send('/replays', { ...form, tenant: 'nobody', endpointId: nobody })
-  t.match(unknown, { status: 422, text: /id="mistake-tenant">There is no such tenant/ })
+  t.match(unknown, { status: 422, text: /id="mistake-tenant">Tenant not found/ })
   const long = 'x'.repeat(300)
   const renamed = await send(`/tenants/${tenant.key}/name`, { name: long })
   t.match(renamed, { status: 422, text: /<dialog[^>]* open/ })

@@ -101,7 +101,7 @@ const outage: Mistake = {
 function ofStatus(status: number, detail: string): Mistake {
   switch (status) {
     case 403:
-      return { status, title: 'You may not do this', detail }
+      return { status, title: 'You are not allowed to do this', detail }
     case 404:
       return NOT_FOUND
     case 410:

@@ -80,7 +80,7 @@ t.test('what is wrong with an answer is shown next to its status', async (t) => 
   for (const get of [inConsole, inPortal]) {
     const { text } = await get(`/deliveries/${id}`)
     t.match(text, 'HTTP 200')
-    t.match(text, 'The answer has more than one length.')
+    t.match(text, 'The response has more than one length.')
   }
 })
 

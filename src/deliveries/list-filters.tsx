@@ -49,7 +49,7 @@ const time = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/, 'This is not a time such as 2026-01-31T09:30.')
   .transform((text) => new Date(`${text}Z`))
-  .refine((at) => !Number.isNaN(at.getTime()), 'There is no such time.')
+  .refine((at) => !Number.isNaN(at.getTime()), 'Invalid time.')
   .optional()
 
 /** Of every list; each takes those that it has a use for. */
@@ -62,13 +62,13 @@ const filters = z.object({
     .optional(),
   endpoint: id(endpointId, 'This is not the id of an endpoint.'),
   event: id(eventId, 'This is not the id of an event.'),
-  state: z.enum(STATES, { error: 'There is no such state.' }).optional(),
+  state: z.enum(STATES, { error: 'Unknown state.' }).optional(),
   class: z
     .string()
-    .regex(/^[1-5]$/, 'There is no such class.')
+    .regex(/^[1-5]$/, 'Unknown status class.')
     .transform(Number)
     .optional(),
-  reason: z.enum(ATTEMPT_REASONS, { error: 'There is no such reason.' }).optional(),
+  reason: z.enum(ATTEMPT_REASONS, { error: 'Unknown reason.' }).optional(),
   since: time,
   until: time,
   search: z.string().max(500, 'This is too long.').optional(),
@@ -125,7 +125,7 @@ export async function readFilters(
   } = parsed.data
   const { caller } = c.get('viewer')
   const listed = await unlessNoTenant(listedBy(caller, tenants, tenant))
-  if (listed === null) return refuse({ tenant: 'There is no such tenant.' })
+  if (listed === null) return refuse({ tenant: 'Tenant not found.' })
   return {
     form: { values, mistakes: {}, prefix },
     filters: { ...others, endpointId, eventId, statusClass, tenants: listed },

@@ -52,7 +52,7 @@ export function SecretFields({ form, encoding }: { form: FormState; encoding: st
         name="secret"
         label="Secret of your own"
         isCode
-        hint="For a receiver that has one from another system, exactly as it is there. A new one is made when empty."
+        hint="For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one."
       />
       <SelectField form={form} name={encoding} label="How the secret is read" choices={ENCODINGS} />
     </>

@@ -109,7 +109,7 @@ async function create(c: Context<PageEnv>, pages: EndpointListPages) {
   const { intent, ...values } = await readForm(c)
   const { tenant = '' } = values
   const owner = caller.tenant ?? (await unlessNoTenant(pages.tenants.find(tenant)))
-  const noTenant = { values, mistakes: { tenant: 'There is no such tenant.' } }
+  const noTenant = { values, mistakes: { tenant: 'Tenant not found.' } }
   if (!owner) return newPage(c, pages, noTenant)
   try {
     if (intent === 'try') {
@@ -209,7 +209,7 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
   }
   return (
     <Empty title="There are no endpoints yet">
-      <p>An endpoint is a URL of a tenant that wants events. From a shell:</p>
+      <p>An endpoint is a URL of a tenant that receives events. From a shell:</p>
       <Command>scripts/postrider endpoint create acme https://example.com/webhooks</Command>
     </Empty>
   )

@@ -194,11 +194,11 @@ function Refusals({ refusals, refusingSince }: FoundEndpoint) {
 }
 
 function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
-  if (!circuitOpenedAt) return <>closed: deliveries go on</>
+  if (!circuitOpenedAt) return <>closed: deliveries are sent</>
   return (
     <>
-      open since <Time at={circuitOpenedAt} />: deliveries are held, but for a probe{' '}
-      {probeAt ? <Countdown to={probeAt} /> : 'that is under way'}
+      open since <Time at={circuitOpenedAt} />: deliveries are held, except for a probe{' '}
+      {probeAt ? <Countdown to={probeAt} /> : 'in progress'}
     </>
   )
 }

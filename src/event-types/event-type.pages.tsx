@@ -258,7 +258,7 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
           question={
             type.deprecated_at
               ? 'Receivers can rely on this event type again.'
-              : 'Receivers are told not to rely on this event type. Its events are still delivered.'
+              : 'Receivers see that they should not rely on this event type. Its events are still delivered.'
           }
           yes={type.deprecated_at ? 'Restore event type' : 'Deprecate event type'}
         />
@@ -279,8 +279,8 @@ function Nothing({ area }: CataloguePages) {
     return (
       <Empty title="No event type is described yet">
         <p>
-          An endpoint can want every type, with <code>*</code>, and shows what comes. What there is,
-          with its schema, appears here once the sender describes it.
+          An endpoint can subscribe to every type, with <code>*</code>, and shows what comes. What
+          there is, with its schema, appears here once the sender describes it.
         </p>
       </Empty>
     )

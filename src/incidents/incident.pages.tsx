@@ -199,7 +199,7 @@ async function askedOf(
   }
   const { tenant, before = null, ...filter } = data
   const listed = await unlessNoTenant(listedBy(c.get('viewer').caller, tenants, tenant))
-  if (listed === null) return refuse({ tenant: 'There is no such tenant.' })
+  if (listed === null) return refuse({ tenant: 'Tenant not found.' })
   return { form, asked: { listed, query: { ...filter, before } } }
 }
 

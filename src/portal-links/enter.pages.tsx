@@ -77,8 +77,8 @@ function closedPage(c: Context<PageEnv>, render: RenderPage) {
         have signed out.
       </p>
       <p>
-        Go back to where you found it and open it again. If it does not stay open there, the browser
-        may be set to keep no cookies for this address.
+        Go back to where you found it and open it again. If it does not stay open there, your
+        browser probably blocks cookies for this address.
       </p>
     </section>,
   )

@@ -88,7 +88,7 @@ else {
     await page.goto('/')
     await inside.getByRole('link', { name: receiver.url }).waitFor()
     await page.getByRole('button', { name: 'Win' }).click()
-    await inside.getByRole('heading', { name: 'You may not do this' }).waitFor()
+    await inside.getByRole('heading', { name: 'You are not allowed to do this' }).waitFor()
     const sent = seen.find(({ url }) => url === path)
     t.match(sent?.headers, { cookie: /postrider_portal=/, origin: allowed.origin })
     t.match(await call('GET', `/api/tenants/acme/endpoints/${id}`), { state: 'active' })

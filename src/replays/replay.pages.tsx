@@ -62,7 +62,7 @@ async function start(c: C, pages: ReplayPages) {
   const refuse = (name: string, mistake: string) =>
     showList(c, pages, { form: { values, mistakes: { [name]: mistake } } })
   if ((await unlessNoTenant(pages.tenants.find(tenant))) === null) {
-    return refuse('tenant', 'There is no such tenant.')
+    return refuse('tenant', 'Tenant not found.')
   }
   try {
     const counted = await begin(c, pages, values, intent !== 'start')
@@ -246,7 +246,7 @@ function WhatFields({ form }: { form: FormState }) {
         name="mode"
         label="What"
         choices={[
-          ['redeliver', 'Deliver again what is over'],
+          ['redeliver', 'Redeliver finished deliveries'],
           ['missed', 'Deliver what an endpoint has missed'],
         ]}
       />
@@ -282,7 +282,7 @@ function WhichFields({ form }: { form: FormState }) {
       <SelectField
         form={form}
         name="statusClass"
-        label="Only where the last answer was"
+        label="Only if the last response was"
         choices={CLASS_CHOICES}
       />
     </>
@@ -293,8 +293,9 @@ function Nothing() {
   return (
     <Empty title="There has been no replay">
       <p>
-        Use one after a receiver was down for longer than the schedule, or when an endpoint was made
-        after the events it should have had. Count first; nothing happens before you start it.
+        Use one after a receiver was down for longer than the schedule, or when an endpoint was
+        created after the events it should have had. Count first; nothing happens before you start
+        it.
       </p>
     </Empty>
   )

@@ -122,7 +122,7 @@ function page(
           type="password"
           required
           autocomplete="current-password"
-          hint="One with the scope admin may do everything, one with read only looks."
+          hint="admin keys have full access; read keys are read-only."
         />
         <button type="submit" class="primary">
           Sign in

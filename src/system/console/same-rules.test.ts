@@ -100,7 +100,7 @@ t.test('no list shows it to a key that is no admin, nor takes its name', async (
     )
     if (list === '' || list === '/tenants') continue
     const named = await see(`${list}?tenant=${RESERVED}`)
-    t.match(named, { status: 422, text: 'There is no such tenant' }, list)
+    t.match(named, { status: 422, text: 'Tenant not found' }, list)
     const found = await see(`${list}?search=${event}`)
     t.match({ ...found, is: isOfService.test(found.text) }, { status: 200, is: false }, list)
   }
