@@ -9,6 +9,7 @@ const NOTHING_WRONG = {
   repeatsExplained: 0,
   requestsWithoutAuditRow: 0,
   doubled: 0,
+  twoIds: 0,
   ghosts: 0,
   halfStored: 0,
 }
@@ -86,6 +87,19 @@ t.test('one publish that made two events is doubled', async (t) => {
   stored.events.push({ id: 'another', n: 1, tenant: 'acme', isErased: false })
   t.match(judge({ ...rest, stored }), { doubled: 1 })
 })
+
+t.test(
+  'one publish that anybody was told two ids of has two, wherever they were told',
+  async (t) => {
+    const { stored, published, ...rest } = evidence()
+    stored.events = [{ id: 'another', n: 1, tenant: 'acme', isErased: false }]
+    t.match(judge({ ...rest, published, stored }), { doubled: 0, twoIds: 1 }, 'stored anew')
+    const received = [request(), request({ id: 'another', at: 1_600 })]
+    t.match(judge({ ...evidence(), received }), { doubled: 0, twoIds: 1 }, 'received before')
+    published[0].id = 'another'
+    t.match(judge({ ...evidence(), published }), { doubled: 0, twoIds: 1 }, 'acknowledged')
+  },
+)
 
 t.test('an event that was rolled back, or that nobody published, is a ghost', async (t) => {
   const { published, ...rest } = evidence()

@@ -64,6 +64,8 @@ export interface Verdict {
   requestsWithoutAuditRow: number
   /** Publishes that made two events. */
   doubled: number
+  /** Publishes that anybody was told two ids of: the producer, the receivers, or those who read the database. */
+  twoIds: number
   /** Events that nobody had committed, stored or received. */
   ghosts: number
   /** Transactions of which only a part was stored. */
@@ -109,6 +111,7 @@ export function judge({ published, received, stored, endpointsOf }: Evidence): V
     repeatsExplained,
     requestsWithoutAuditRow,
     doubled: countDoubled(stored),
+    twoIds: countTwoIds(published, received, stored),
     ghosts: countGhosts(published, received, stored),
     halfStored: countHalfStored(published, stored),
   }
@@ -169,6 +172,16 @@ function countEarly(published: PublishedLine[], received: ReceivedLine[]): numbe
 /** A number is published once, so two events with it are one request that was stored twice. */
 function countDoubled({ events }: Stored): number {
   return events.length - new Set(events.map(({ n }) => n)).size
+}
+
+/** Also of an event that was lost, and published again by the same key, after a receiver had it. */
+function countTwoIds(published: PublishedLine[], received: ReceivedLine[], stored: Stored): number {
+  const idsOf = new Map<number, Set<string>>()
+  for (const { n, id } of [...published, ...received, ...stored.events]) {
+    if (n === null || id === null) continue
+    idsOf.set(n, (idsOf.get(n) ?? new Set()).add(id))
+  }
+  return [...idsOf.values()].filter((ids) => ids.size > 1).length
 }
 
 function countGhosts(published: PublishedLine[], received: ReceivedLine[], stored: Stored): number {

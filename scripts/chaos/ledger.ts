@@ -17,6 +17,8 @@ export interface PublishedLine {
   n: number
   via: 'http' | 'sql'
   outcome: PublishOutcome
+  /** Which of the APIs has acknowledged it, from 0. */
+  api: number | null
   /** Key of the tenant. */
   tenant: string
   /** Of the event; null when no answer told. */

@@ -12,8 +12,11 @@ const PATIENCE_MS = 120_000
 const RETRY_MS = [100, 600] as const
 /** A minute of an outage at 20 events a second is 1,200. */
 const WAITING_MAX = 2_000
-/** Answers that ask for the same request again: the key is in use, or the database is away. */
-const TRY_AGAIN = new Set([409, 503])
+/**
+ * Answers that ask for the same request again: the key is in use, or the database is away. And 408, which comes in
+ * place of an answer where the request met the end of a connection that had been opened for one that was given up.
+ */
+const TRY_AGAIN = new Set([408, 409, 503])
 
 /**
  * Publishes over HTTP as a careful producer does: with an `Idempotency-Key`, and the same request again,
@@ -56,21 +59,23 @@ async function publishOne(
   const body = JSON.stringify(deliverAt ? { ...event, deliverAt } : event)
   const givesUpAt = performance.now() + PATIENCE_MS
   for (let tries = 1; performance.now() < givesUpAt; tries++) {
-    const url = system.urls[(n + tries) % system.urls.length] ?? ''
-    const answer = await post(url, system.adminKey, `chaos-${n}`, body)
+    const api = (n + tries) % system.urls.length
+    const answer = await post(system.urls[api] ?? '', system.adminKey, `chaos-${n}`, body)
     if (answer?.status === 202) {
       const { id } = JSON.parse(answer.text)
-      return { ...line, outcome: 'accepted', id, tries, at: Date.now() }
+      return { ...line, outcome: 'accepted', api, id, tries, at: Date.now() }
     }
     if (answer && !TRY_AGAIN.has(answer.status)) count(badAnswers, answer)
-    await delay(random.between(...RETRY_MS))
+    await delay(random.between(...RETRY_MS) + (answer?.retryAfterMs ?? 0))
   }
-  return { ...line, outcome: 'unknown', tries: 0, at: Date.now() }
+  return { ...line, outcome: 'unknown', api: null, tries: 0, at: Date.now() }
 }
 
 interface Answer {
   status: number
   text: string
+  /** What it asks for before the next try. */
+  retryAfterMs: number
 }
 
 /** Null when the answer was lost. */
@@ -86,7 +91,8 @@ async function post(url: string, key: string, idempotencyKey: string, body: stri
       body,
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     })
-    return { status: response.status, text: await response.text() } satisfies Answer
+    const retryAfterMs = Number(response.headers.get('retry-after') ?? 0) * 1000
+    return { status: response.status, text: await response.text(), retryAfterMs } satisfies Answer
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import { isConflict, isOutage } from '../../src/postgres/outage.ts'
+import { isPassing } from '../../src/postgres/outage.ts'
 import { createPool } from '../../src/postgres/pool.ts'
 import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
@@ -8,6 +8,8 @@ import type { Producer, ProducerOptions } from './producer.ts'
 import { chooseDeliverAt } from './scheduled.ts'
 
 const CONNECTIONS = 4
+/** A server that is gone, or stands still, says nothing. */
+const SILENCE_MS_MAX = 15_000
 const WAITING_MAX = 500
 /** A transaction that the producer takes back: nothing of it may ever be sent. */
 const ROLLBACK_SHARE = 0.05
@@ -23,8 +25,10 @@ export const MARKER_TABLE = 'public.chaos_marker'
  */
 export function startSqlProducer(options: ProducerOptions): Producer {
   const pool = createPool({
-    connectionString: options.system.postgres.url,
+    connectionString: options.system.databaseUrl,
+    servers: options.system.servers,
     max: CONNECTIONS,
+    silenceMsMax: SILENCE_MS_MAX,
     applicationName: 'chaos producer',
   })
   const stopping = new AbortController()
@@ -43,7 +47,13 @@ export function startSqlProducer(options: ProducerOptions): Producer {
     const result = await withClient((client) =>
       publishOne(client, { n, tenant, deliverAt, isTakenBack, onUnexplained }),
     )
-    const line = { n, via: 'sql', tenant, deliverAt: deliverAt?.getTime() ?? null } as const
+    const line = {
+      n,
+      via: 'sql',
+      api: null,
+      tenant,
+      deliverAt: deliverAt?.getTime() ?? null,
+    } as const
     options.ledger.write({ ...line, ...result, tries: 1, at: Date.now() })
   }
   const withClient = async (use: (client: PoolClient) => Promise<Result>): Promise<Result> => {
@@ -98,14 +108,14 @@ async function publishOne(
       return { outcome: 'not_stored', id }
     }
   } catch (error) {
-    if (!isOutage(error) && !isConflict(error)) event.onUnexplained(error)
+    if (!isPassing(error)) event.onUnexplained(error)
     return { outcome: 'not_stored', id }
   }
   try {
     await client.query('commit')
     return { outcome: 'accepted', id }
   } catch (error) {
-    if (!isOutage(error)) event.onUnexplained(error)
+    if (!isPassing(error)) event.onUnexplained(error)
     return { outcome: 'unknown', id }
   }
 }

@@ -1,9 +1,9 @@
 import type { Ledger, PublishedLine } from './ledger.ts'
 import type { Random } from './random.ts'
-import type { System } from './system.ts'
+import type { Services } from './services.ts'
 
 export interface ProducerOptions {
-  system: System
+  system: Services
   ledger: Ledger<PublishedLine>
   random: Random
   /** Events a second. */

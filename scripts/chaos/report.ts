@@ -40,18 +40,38 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
 
 /** What must not be, in words; empty when the promise was kept. */
 export function failuresOf(findings: Findings): string[] {
-  const { verdict, erasures, drained, leftovers, badAnswers } = findings
-  const wrong: [number, string][] = [
-    [verdict.lost, 'lost deliveries'],
-    [verdict.pairs - verdict.delivered, 'deliveries that do not end as delivered'],
-    [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
-    [verdict.early, 'requests before the time of their event'],
+  const { erasures } = findings
+  return inWords([
+    ...failuresOfSystem(findings),
     [erasures.notErased, 'events that have their data although it was erased'],
     [erasures.erasedWithoutEnd, 'deliveries of erased events that did not end as they should'],
     [erasures.sentAfterErasure, 'requests about events that were erased before'],
     [findings.abandonedForNothing, 'attempts that were taken over from a runner that lived'],
+  ])
+}
+
+/** How many there are of something that must not be. */
+type Wrong = [count: number, what: string]
+
+export const inWords = (wrong: readonly Wrong[]): string[] =>
+  wrong.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+
+/** What any system must not do, whatever is done to it. */
+type Behaviour = Pick<
+  Findings,
+  'verdict' | 'drained' | 'leftovers' | 'badAnswers' | 'lives' | 'reaped' | 'faults'
+>
+
+export function failuresOfSystem(findings: Behaviour): Wrong[] {
+  const { verdict, drained, leftovers, badAnswers } = findings
+  return [
+    [verdict.lost, 'lost deliveries'],
+    [verdict.pairs - verdict.delivered, 'deliveries that do not end as delivered'],
+    [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
+    [verdict.early, 'requests before the time of their event'],
     [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
     [verdict.doubled, 'events stored twice'],
+    [verdict.twoIds, 'events with two ids'],
     [verdict.ghosts, 'events that nobody committed'],
     [verdict.halfStored, 'transactions stored in part'],
     [drained.open, 'deliveries that are still open'],
@@ -68,7 +88,6 @@ export function failuresOf(findings: Findings): string[] {
     ],
     [verdict.accepted === 0 ? 1 : 0, 'run without a single event'],
   ]
-  return wrong.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
 }
 
 /** An exit code that a supervisor is meant to answer by starting again: see docs/reference/exit-codes.md. */
@@ -79,7 +98,7 @@ const TEMPORARY = 75
  * started; a runner found itself replaced while it was frozen or cut off; and one that was told to stop gave
  * up after a while because the database was away.
  */
-function isStrange(life: Life, { reaped, faults }: Findings): boolean {
+function isStrange(life: Life, { reaped, faults }: Behaviour): boolean {
   const { asked, end, hasStarted, runnerId } = life
   if (asked === 'SIGKILL') return end !== 'SIGKILL'
   if (end === TEMPORARY) {
@@ -99,18 +118,18 @@ function stoppedDuringOutage({ asked, askedAt, endedAt }: Life, faults: readonly
   )
 }
 
-function endOf({ name, asked, end }: Life): string {
+export function endOf({ name, asked, end }: Life): string {
   const kind = name.split('-')[0]
   return asked === null ? `${kind} ${end} unasked` : `${kind} ${end}`
 }
 
-function countBy<T>(list: readonly T[], keyOf: (item: T) => string): Record<string, number> {
+export function countBy<T>(list: readonly T[], keyOf: (item: T) => string): Record<string, number> {
   const groups = [...Map.groupBy(list, keyOf)].toSorted(([a], [b]) => a.localeCompare(b))
   return Object.fromEntries(groups.map(([key, items]) => [key, items.length]))
 }
 
 /** With a `+` when the checkout differs from it. */
-function commit(): string {
+export function commit(): string {
   try {
     const git = (...args: string[]) =>
       execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
@@ -121,7 +140,7 @@ function commit(): string {
   }
 }
 
-function machine(): string {
+export function machine(): string {
   const model = cpus()[0]?.model.trim() || 'unknown processor'
   const memoryGb = Math.round(totalmem() / 2 ** 30)
   return `${availableParallelism()} cores of ${model}, ${memoryGb} GB, ${process.platform}`

@@ -7,7 +7,7 @@ export function evidence(): Evidence & { published: [PublishedLine]; received: [
     published: [
       {
         ...{ n: 1, via: 'sql', outcome: 'accepted', tenant: 'acme', id: 'event' },
-        ...{ deliverAt: null, tries: 1, at: 1_000 },
+        ...{ api: null, deliverAt: null, tries: 1, at: 1_000 },
       },
     ],
     erased: [],

@@ -1,11 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import type { Pool } from 'pg'
 import { migrate } from '../../src/postgres/migrate/migrate.ts'
 import { createPool, cutConnections } from '../../src/postgres/pool.ts'
-import { callApi } from '../../src/terminal/api-client.ts'
 import { type RedisServer, startRedis } from '../../src/testing/servers/redis-server.ts'
 import {
   type RestartablePostgres,
@@ -13,27 +9,16 @@ import {
   startRestartablePostgres,
 } from '../../src/testing/servers/restartable-postgres.ts'
 import type { Cleanup } from '../bench/program.ts'
-import { FRAGILE_PATH } from './receiver-paths.ts'
-import { type Supervised, supervise } from './supervisor.ts'
+import { type Services, startServices } from './services.ts'
 
 const APIS = 2
 const RUNNERS = 3
-/** Each has two endpoints, so an event makes two deliveries. */
-const TENANTS = 4
 const POSTGRES = { max_connections: '200' }
-/** Quick, so that a run of a minute sees many retries; long enough that none is used up. */
-const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
 
-export interface System {
+export interface System extends Services {
   postgres: RestartablePostgres
   /** Null when redis-server is not installed; then every process limits by itself. */
   redis: RedisServer | null
-  processes: Supervised[]
-  /** Of the APIs. */
-  urls: string[]
-  adminKey: string
-  /** Keys of tenants. */
-  tenants: string[]
   /** For the chaos itself. Its connections are lost with each restart like all others. */
   pool: Pool
 }
@@ -50,68 +35,22 @@ export async function startSystem(
   const postgres = await (isDurable
     ? startRestartablePostgres(lifetime, POSTGRES, tmpdir())
     : startRestartablePostgres(lifetime, { ...POSTGRES, ...SURVIVES_PROCESS }))
-  await migrate(postgres.url)
+  const databaseUrl = postgres.url
+  await migrate(databaseUrl)
   const redis = await startRedis(lifetime)
-  const pool = createPool({
-    connectionString: postgres.url,
-    max: 3,
-    applicationName: 'chaos',
-  })
+  const pool = createPool({ connectionString: databaseUrl, max: 3, applicationName: 'chaos' })
   cleanup.defer(async () => {
     cutConnections(pool) // a run that is interrupted may be in the middle of a long statement
     await pool.end()
   })
-
-  const adminKey = randomBytes(32).toString('base64url')
-  const common = {
-    DATABASE_URL: postgres.url,
-    ...(redis && { REDIS_URL: redis.url }),
-    SECRET_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-    POSTRIDER_ADMIN_KEY: adminKey,
-    EGRESS_ALLOW: '127.0.0.0/8',
-    RETRY_SCHEDULE,
-  }
-  const ports = await freePorts(APIS)
-  const apis = ports.map((port, i) =>
-    supervise(cleanup, {
-      kind: 'api',
-      name: `api-${i + 1}`,
-      env: { ...common, PORT: String(port) },
-      folder,
-    }),
-  )
-  const urls = ports.map((port) => `http://127.0.0.1:${port}`)
-  await Promise.all(apis.map((api) => api.started()))
-  const tenants = await createTenants({ url: urls[0] ?? '', key: adminKey }, receiverUrl)
-
-  const runners = Array.from({ length: RUNNERS }, (_, i) =>
-    supervise(cleanup, { kind: 'runner', name: `runner-${i + 1}`, env: common, folder }),
-  )
-  await Promise.all(runners.map((runner) => runner.started()))
-  return { postgres, redis, processes: [...apis, ...runners], urls, adminKey, tenants, pool }
-}
-
-async function createTenants(api: { url: string; key: string }, receiverUrl: string) {
-  const tenants = Array.from({ length: TENANTS }, (_, i) => `chaos-${i + 1}`)
-  for (const [i, tenant] of tenants.entries()) {
-    await callApi(api, { method: 'PUT', path: `/api/tenants/${tenant}`, body: '{}' })
-    const paths = [`/${tenant}/first`, i === 0 ? FRAGILE_PATH : `/${tenant}/second`]
-    for (const path of paths) {
-      await callApi(api, {
-        method: 'POST',
-        path: `/api/tenants/${tenant}/endpoints`,
-        body: JSON.stringify({ url: `${receiverUrl}${path}`, eventTypes: ['*'] }),
-      })
-    }
-  }
-  return tenants
-}
-
-/** All held at once, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const named = (kind: string, count: number) =>
+    Array.from({ length: count }, (_, i): [string, string] => [`${kind}-${i + 1}`, databaseUrl])
+  const services = await startServices(cleanup, {
+    apis: named('api', APIS),
+    runners: named('runner', RUNNERS),
+    ...(redis && { env: { REDIS_URL: redis.url } }),
+    folder,
+    receiverUrl,
+  })
+  return { ...services, databaseUrl, postgres, redis, pool }
 }
