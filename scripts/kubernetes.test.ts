@@ -10,6 +10,7 @@ import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { type ConfiguredCommand, describeVariables, readConfig } from '../src/config/config.ts'
+import { parseDatabaseUrl } from '../src/config/database-url.ts'
 import { stopMsOf } from '../src/service/run-service.ts'
 import { createTenant } from '../src/testing/data/tenant.ts'
 import { createTestDatabase } from '../src/testing/wiring/database.ts'
@@ -260,4 +261,26 @@ t.test('the scaler counts the deliveries that are due', async (t) => {
     [tenant.key],
   )
   t.strictSame(await count(), [2])
+})
+
+t.test('the cluster of CloudNativePG answers no commit that one server alone has', async (t) => {
+  const file = join(folder, '../cloudnativepg/cluster.yaml')
+  const { apiVersion, kind, metadata, spec } = parse(readFileSync(file, 'utf8'))
+  t.strictSame([apiVersion, kind], ['postgresql.cnpg.io/v1', 'Cluster'])
+  t.equal(spec.instances, 3)
+  t.strictSame(spec.postgresql.synchronous, {
+    method: 'any',
+    number: 1,
+    dataDurability: 'required',
+    failoverQuorum: true,
+  })
+  t.match(spec.affinity, { enablePodAntiAffinity: true, podAntiAffinityType: 'required' })
+  for (const value of Object.values(spec.postgresql.parameters)) t.type(value, 'string')
+
+  // What the page tells to put into the secret leads to the operator's service for the primary.
+  const page = readFileSync(join(folder, '../../docs/how-to/high-availability.md'), 'utf8')
+  const [url = ''] = /postgres:\/\/my_api\S+-rw:\S+/.exec(page) ?? []
+  const { hosts } = parseDatabaseUrl(url)
+  t.strictSame(hosts.map(({ name }) => name), [`${metadata.name}-rw:5432`])
+  t.equal(new URL(url).pathname, `/${spec.bootstrap.initdb.database}`)
 })

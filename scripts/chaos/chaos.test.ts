@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { isInstalled } from '../../src/testing/programs.ts'
-import { plainNode } from '../../src/testing/wiring/cli.ts'
+import { runToReport } from './run-to-report.ts'
 
 const PROGRAM = join(import.meta.dirname, 'run.ts')
 /**
@@ -18,21 +15,8 @@ const MS_MAX = 480_000
 t.setTimeout(MS_MAX)
 
 t.test('every kind of fault once loses nothing and leaves nothing unexplained', async (t) => {
-  const args = Object.entries(OPTIONS).flatMap(([name, value]) => [`--${name}`, `${value}`])
-  const child = spawn(...plainNode(PROGRAM, ...args), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] },
-  })
-  t.teardown(() => child.kill('SIGTERM'))
-  const [stdout, stderr, [exitCode]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit'),
-  ])
-  const line = stdout.trim().split('\n').at(-1) ?? ''
-  // As its name, since names of what failed are the last lines of CI.
-  if (exitCode !== 0) return void t.fail(`it ended with ${exitCode}: ${line} ${stderr}`)
-  const report = JSON.parse(line)
+  const report = await runToReport(t, PROGRAM, OPTIONS)
+  if (!report) return
   t.match(report, {
     ok: true,
     failures: [],
