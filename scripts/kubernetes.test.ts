@@ -279,8 +279,11 @@ t.test('the cluster of CloudNativePG answers no commit that one server alone has
 
   // What the page tells to put into the secret leads to the operator's service for the primary.
   const page = readFileSync(join(folder, '../../docs/how-to/high-availability.md'), 'utf8')
-  const [url = ''] = /postgres:\/\/my_api\S+-rw:\S+/.exec(page) ?? []
+  const [url = ''] = /postgres:\/\/my_api[^\s']+-rw:[^\s']+/.exec(page) ?? []
   const { hosts } = parseDatabaseUrl(url)
-  t.strictSame(hosts.map(({ name }) => name), [`${metadata.name}-rw:5432`])
+  t.strictSame(
+    hosts.map(({ name }) => name),
+    [`${metadata.name}-rw:5432`],
+  )
   t.equal(new URL(url).pathname, `/${spec.bootstrap.initdb.database}`)
 })

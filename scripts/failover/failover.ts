@@ -88,6 +88,8 @@ const SERVED_SECONDS_MAX = 120
 export async function runFailovers(cleanup: Cleanup, options: FailoverOptions): Promise<Findings> {
   const { folder, seed, say } = options
   const receiver = await startReceiver(cleanup, { folder, seed, down: 0 })
+  // Refusals would put deliveries off, by minutes after an outage: here they are to wait for the database alone.
+  await receiver.calm()
   const cluster = await startCluster(cleanup, options)
   say(`a cluster with ${cluster.synchronousMode}; ledgers and logs are in ${folder}`)
   const { system, pool } = await startSystem(cleanup, cluster, options, receiver.url)
@@ -103,7 +105,6 @@ export async function runFailovers(cleanup: Cleanup, options: FailoverOptions): 
     struck.push(await strike(kind, { cluster, ledger, options }))
   }
   await delay(QUIET_MS)
-  await receiver.calm()
   await producers.stop()
   await ledger.close()
   say('comes to rest')

@@ -4,7 +4,7 @@
  *     npm run failover -- --failovers 3 --kinds switchover,zombie --ways hosts
  *
  * Everything it starts is its own and on 127.0.0.1: three Postgres under Patroni, etcd and HAProxy by the files of
- * deploy/patroni, a receiver that fails at random, and for each way to the primary an API and a runner. Needs Debian's
+ * deploy/patroni, a receiver, and for each way to the primary an API and a runner. Needs Debian's
  * packages postgresql-15, patroni, etcd-server and haproxy; `--patroni` names another Patroni, such as version 4 in a
  * virtual environment of Python. The last line of stdout is the result as JSON; what happens meanwhile is on stderr
  * when somebody watches. docs/how-to/high-availability.md tells more.
