@@ -159,6 +159,24 @@ async function promisesWait(sessions: Pool): Promise<boolean> {
   return doWait
 }
 
+t.test('an outcome that is written down again waits as well, though nothing changes', async (t) => {
+  const work = await createWork(pool)
+  const claimed = await work.claim(await work.publish())
+  const result = { outcome: 'delivered', status_code: 200, duration_ms: 1 }
+  const ids = { delivery_id: claimed?.deliveryId, attempt_id: claimed?.attemptId }
+  const finish = () =>
+    pool.query('select verdict from postrider.finish_many($1)', [
+      JSON.stringify([{ ...ids, ...result }]),
+    ])
+  const { repeat, doesWait } = await withoutStandby(async () => {
+    await t.rejects(cancelled(finish), { code: '08007' })
+    const repeat = finish()
+    return { repeat, doesWait: await allWait([repeat]) }
+  })
+  t.ok(doesWait, 'until then it is on one server only, and lost with it')
+  t.match(await repeat, { rows: [{ verdict: 'already' }] })
+})
+
 t.test('a session that waits for more than the disk of the standby goes on doing so', async (t) => {
   const client = new pg.Client(primary.url)
   await client.connect()

@@ -2,7 +2,7 @@
 --
 -- Takes a JSON array of attempt results. Only the holder of delivery.claim settles the delivery; a late
 -- one is recorded as stale and changes nothing else. Calling it again after a lost answer is harmless:
--- a finished attempt is left as it is.
+-- a finished attempt is left as it is, and the answer waits until it is on the standby, if there is one.
 --
 -- next_in_seconds: when to try again, from now by this server's clock; null = not at all.
 --
@@ -55,6 +55,12 @@ begin
     and (a.outcome = 'started' or (a.outcome = 'abandoned' and f.attempt_id <> all (settled_attempts)));
 
   perform postrider.note_health(settled, disable_after);
+
+  -- A repeat may change nothing, and a transaction that writes nothing does not wait for the standby; but what it
+  -- finds done may be on this server only, when the wait of the first one was cut off.
+  if cardinality(settled_attempts) < cardinality(finished) then
+    perform pg_logical_emit_message(true, 'postrider', '');
+  end if;
 
   return query
   select f.attempt_id, coalesce(s.state, postrider.verdict_of_late(f.attempt_id))
