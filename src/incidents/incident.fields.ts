@@ -9,6 +9,7 @@ import {
   shownOf,
   shownTime,
 } from '../fields.ts'
+import { visibleText } from '../http/validation.ts'
 import { endpointId } from '../ids.ts'
 import type { IncidentCause } from '../postgres/schema.ts'
 import type { Incident } from './incidents.ts'
@@ -136,7 +137,7 @@ export const incidentFilterInputs = inputsOf(incidentFilters)
 
 export const noteFields = {
   note: {
-    input: z.string().max(NOTE_LENGTH_MAX).openapi({
+    input: visibleText(NOTE_LENGTH_MAX, 'prose').openapi({
       description: 'In place of the note before; an empty one removes it.',
     }),
     option: {
@@ -149,7 +150,7 @@ export const noteFields = {
 
 export const notifyFields = {
   message: {
-    input: z.string().trim().min(1).max(MESSAGE_LENGTH_MAX).optional().openapi({
+    input: visibleText(MESSAGE_LENGTH_MAX, 'prose').trim().min(1).optional().openapi({
       description: 'Left out: `message` of the incident.',
       example: 'Your endpoint returns 500 since 13:10. We keep your events.',
     }),
