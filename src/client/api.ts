@@ -598,7 +598,7 @@ export type NewBulkJob = {
    * - `retry`: failed, cancelled and pending deliveries get their next attempt.
    * - `cancel`: open deliveries end.
    * - `release`: deliveries that a circuit holds are sent.
-   * - `redeliver`: finished deliveries are made again.
+   * - `redeliver`: finished deliveries are sent again.
    */
   action: 'retry' | 'cancel' | 'release' | 'redeliver'
   /** Only these deliveries. Left out: all that match. */
@@ -611,9 +611,9 @@ export type NewBulkJob = {
   /** 5: the last attempt returned 5xx. */
   statusClass?: number | undefined
   reason?: AttemptReason | undefined
-  /** Only what was made from then on. */
+  /** Only what was created since then. */
   since?: string | undefined
-  /** Only what was made before. */
+  /** Only what was created before. */
   until?: string | undefined
   /** Deliveries per second. Default: 50, and 1,000 to cancel. */
   ratePerSecond?: number | undefined

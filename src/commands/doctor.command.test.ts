@@ -148,11 +148,11 @@ t.test('says of each failover whether what was acknowledged before it is there',
   await before(true, '61 s')
   t.match(
     (await doctor()).stdout,
-    /^warning: failover at \S+Z to timeline 1; synchronous when last heard of at \S+Z: .* may be gone$/m,
+    /^warning: failover at \S+Z to timeline 1; synchronous when last heard of at \S+Z: .* can be gone$/m,
   )
   await before(false, '1 s')
   const lossy =
-    /failover at \S+Z to timeline 1; not synchronous: what was acknowledged shortly before may be gone/
+    /failover at \S+Z to timeline 1; not synchronous: what was acknowledged shortly before can be gone/
   const { stdout, exitCode } = await doctor()
   t.match(stdout, lossy)
   t.match(stdout, /\nnothing is lost or stuck, as far as can be seen after the failover\n/)

@@ -121,10 +121,10 @@ function wordsFor(row: FailoverRow): string {
     : `after ${seen}, which no runner has seen yet,`
   const what = `failover ${when} to timeline ${row.timeline}`
   if (!row.was_synchronous) {
-    return `${what}; not synchronous: what was acknowledged shortly before may be gone`
+    return `${what}; not synchronous: what was acknowledged shortly before can be gone`
   }
   return isSilent(row)
-    ? `${what}; synchronous when last heard of at ${seen}: what was acknowledged after that may be gone`
+    ? `${what}; synchronous when last heard of at ${seen}: what was acknowledged after that can be gone`
     : `${what}; synchronous: what was acknowledged is there`
 }
 

@@ -18,7 +18,7 @@ export const bulkFields = {
         '- `retry`: failed, cancelled and pending deliveries get their next attempt.',
         '- `cancel`: open deliveries end.',
         '- `release`: deliveries that a circuit holds are sent.',
-        '- `redeliver`: finished deliveries are made again.',
+        '- `redeliver`: finished deliveries are sent again.',
       ].join('\n'),
     }),
   },
@@ -35,7 +35,7 @@ export const bulkFields = {
     option: {
       name: 'delivery',
       value: '<ids>',
-      about: 'comma separated; all that match when left out',
+      about: 'comma separated; default: all that match',
     },
   },
   endpointId: {
@@ -57,7 +57,7 @@ export const bulkFields = {
     option: {
       name: 'state',
       value: '<states>',
-      about: 'comma separated; all that it applies to when left out',
+      about: 'comma separated; default: all that it applies to',
     },
   },
   statusClass: {
@@ -73,11 +73,11 @@ export const bulkFields = {
   since: {
     input: time
       .optional()
-      .openapi({ ...dateTime, description: 'Only what was made from then on.' }),
+      .openapi({ ...dateTime, description: 'Only what was created since then.' }),
     option: { value: '<time>', about: 'made from then on; ISO 8601' },
   },
   until: {
-    input: time.optional().openapi({ ...dateTime, description: 'Only what was made before.' }),
+    input: time.optional().openapi({ ...dateTime, description: 'Only what was created before.' }),
     option: { value: '<time>', about: 'made before; ISO 8601' },
   },
   ratePerSecond: {
