@@ -1,8 +1,8 @@
 -- Why attempts fail, in the few classes that people act on.
 --
 -- Where they are counted: in the row of the endpoint in `circuit`, which the finish of a failed attempt writes anyway.
--- So an attempt that is delivered costs nothing more, and one that failed some microseconds: no further statement, lock,
--- row or index. What is made of the counts, and told to people, is the work of a duty (incidents/keep_incidents.sql).
+-- So an attempt that is delivered costs nothing more, and one that failed a little more in the same statement: no further
+-- lock, row or index. What is made of the counts, and told to people, is the work of a duty (incidents/keep_incidents.sql).
 
 create or replace function postrider.incident_cause(status_code int, reason text) returns text
 language sql immutable parallel safe

@@ -7,7 +7,7 @@
 --            after its last failure, two the second time, 10 at most: a receiver that fails every other second makes one
 --            incident and a handful of events, not hundreds
 --
--- By a duty every two seconds, and not by the statement that finishes attempts. Tried in thought: an upsert there costs each
+-- By a duty every two seconds, and not by the statement that finishes attempts. An upsert there would cost each
 -- failed attempt a probe of a second index and a second row version, a flapping receiver opens and closes an incident (and
 -- publishes two events) with each batch, and 20 failures that end within a second wake people for nothing. The finish
 -- only adds to counts in the row of `circuit` that it writes anyway (incidents/causes.sql); the duty reads that table,
