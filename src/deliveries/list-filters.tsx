@@ -138,8 +138,8 @@ export async function listedBy(
   tenants: Pick<Tenants, 'get' | 'reservedIds'>,
   key: string | undefined,
 ): Promise<ListedTenants> {
-  if (key === undefined || caller.tenant) return await listedFor(caller, tenants)
-  if (!mayTouch(caller, key)) throw new TenantNotFound()
+  if (key === undefined || key === caller.tenant?.key) return await listedFor(caller, tenants)
+  if (caller.tenant || !mayTouch(caller, key)) throw new TenantNotFound()
   return (await tenants.get(key)).id
 }
 

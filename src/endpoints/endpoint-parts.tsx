@@ -203,8 +203,10 @@ function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
   )
 }
 
-export function Health(rates: AttemptRates) {
-  const { countedSince } = rates
+export function Health(props: AttemptRates & Shown) {
+  const { countedSince, endpoint, area } = props
+  const { circuitOpenedAt } = endpoint
+  const markers = circuitOpenedAt ? [{ at: circuitOpenedAt, label: 'backing off' }] : []
   return (
     <>
       {countedSince && (
@@ -212,7 +214,11 @@ export function Health(rates: AttemptRates) {
           The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
         </p>
       )}
-      <AttemptCharts {...rates} />
+      <AttemptCharts
+        {...props}
+        markers={markers}
+        rangeHref={`/${area}/deliveries?endpoint=${endpoint.id}`}
+      />
     </>
   )
 }

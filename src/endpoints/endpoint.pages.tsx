@@ -207,7 +207,7 @@ async function page(
       />
       <State {...shown} open={open} />
       <h2>The last 24 hours</h2>
-      <Health {...rates} />
+      <Health {...rates} {...shown} />
       <h2>Settings</h2>
       <Settings {...endpoint} />
       <Links {...shown} />
