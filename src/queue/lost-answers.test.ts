@@ -64,14 +64,15 @@ t.test('a job that is there again, locked by a runner that lives, is done at onc
   await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
   const runner = await startService(t, 'runner', { DATABASE_URL: url })
   const { runnerId } = await runner.line('runner.started')
-  await pool.query(
-    `select postrider.publish($1, 'a.b', '1', deliver_at => now() + interval '1 hour')`,
-    [tenant.key],
-  )
-  await pool.query(
-    `update graphile_worker._private_jobs set run_at = now(), locked_by = $1, locked_at = now()`,
+  const producer = await pool.connect()
+  await producer.query('begin')
+  await producer.query(`select postrider.publish($1, 'a.b', '1')`, [tenant.key])
+  await producer.query(
+    `update graphile_worker._private_jobs set locked_by = $1, locked_at = now()`,
     [runnerId],
   )
+  await producer.query('commit')
+  producer.release()
   await pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where application_name = left('postrider-runner ' || $1, 63)`,
     [runnerId],
