@@ -27,7 +27,10 @@ else {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   await call('PUT', '/api/tenants/acme')
-  const { id } = await call('POST', '/api/tenants/acme/endpoints', { url: receiver.url })
+  const { id } = await call('POST', '/api/tenants/acme/endpoints', {
+    url: receiver.url,
+    description: 'Accounting',
+  })
   const newLink = async () => {
     const link = new URL((await call('POST', '/api/tenants/acme/portal-links')).url)
     return portal + link.pathname + link.search
@@ -45,7 +48,7 @@ else {
     allowed.show(framing(await newLink()))
     const { page, faults, inside } = await openSite(allowed.origin)
     await page.goto('/')
-    await inside.getByRole('link', { name: receiver.url }).click()
+    await inside.getByRole('link', { name: 'Accounting' }).click()
     await inside.getByRole('button', { name: 'Send a test event' }).click()
     await inside.getByText('Test event delivered: HTTP 200').waitFor()
     const [cookie, ...others] = await page.context().cookies(`${portal}/portal`)
@@ -65,7 +68,7 @@ else {
     const refusal = page.waitForEvent('console', (message) => REFUSED.test(message.text()))
     await page.goto('/')
     await refusal
-    t.equal(await inside.getByText(receiver.url).count(), 0)
+    t.equal(await inside.getByText('Accounting').count(), 0)
     t.strictSame(faults, [])
   })
 
@@ -86,7 +89,7 @@ else {
     )
     const { page, faults, inside } = await openSite(allowed.origin, [/status of 403/])
     await page.goto('/')
-    await inside.getByRole('link', { name: receiver.url }).waitFor()
+    await inside.getByRole('link', { name: 'Accounting' }).waitFor()
     await page.getByRole('button', { name: 'Win' }).click()
     await inside.getByRole('heading', { name: 'You are not allowed to do this' }).waitFor()
     const sent = seen.find(({ url }) => url === path)
@@ -99,7 +102,7 @@ else {
     allowed.show(framing(await newLink()))
     const { page, inside } = await openSite(allowed.origin)
     await page.goto('/')
-    await inside.getByRole('link', { name: receiver.url }).waitFor()
+    await inside.getByRole('link', { name: 'Accounting' }).waitFor()
     const answer = await page.goto(`${portal}/portal/endpoints`)
     t.equal(answer?.status(), 401)
   })
