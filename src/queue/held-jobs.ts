@@ -46,11 +46,12 @@ export function createHeldJobs(runnerId: string, log: Log): HeldJobs {
     async beforeFetch(client) {
       const now = performance.now()
       if (!isInDoubt && now - lookedAt < LOOK_AT_LEAST_EVERY_MS) return
+      // Before: what is lost while it looks is looked for again. Should looking fail, `fetchFailed` is called.
+      isInDoubt = false
       const { rows } = await client.query<{ returned: number }>(
         'select postrider.return_unknown_jobs($1, $2::bigint[]) as returned',
         [runnerId, [...held]],
       )
-      isInDoubt = false
       lookedAt = now
       const returned = rows[0]?.returned ?? 0
       if (returned > 0) log.warn({ runnerId, jobs: returned }, 'runner.jobs_returned')

@@ -405,3 +405,18 @@ t.test('however long an outage has been, the next try comes within a second', as
     t.ok(pauseAfter(failed) <= 1_000, `${failed}`)
   t.ok(pauseAfter(1) <= 100, 'and sooner when it has just begun')
 })
+
+t.test('what is lost while a runner looks for lost jobs is looked for again', async (t) => {
+  const looked = createHeldJobs('looks', captureLog().log)
+  let looks = 0
+  const client = {
+    query: async () => {
+      looks += 1
+      if (looks === 1) looked.fetchFailed()
+      return { rows: [{ returned: 0 }] }
+    },
+  } as unknown as PoolClient
+  looked.fetchFailed()
+  for (let fetches = 0; fetches < 3; fetches++) await looked.beforeFetch(client)
+  t.equal(looks, 2)
+})
