@@ -141,6 +141,15 @@ t.test('those who find no permit are told to come as permits get free', async (t
   for (const [n, retryInMs] of retries.entries()) t.ok(Math.abs(retryInMs - 2_000 * (n + 1)) < 50)
 })
 
+t.test('a minute in which our database does not answer puts nobody off for longer', async (t) => {
+  const { clock, permits, acquire } = bundle()
+  const { release } = acquire()
+  clock.ms += 60_000
+  release('answered', 20)
+  for (const _ of [1, 2]) permits.acquire('a', 2)
+  t.equal(permits.acquire('a', 2).retryInMs, 510, 'a second around 20 ms, for two permits')
+})
+
 t.test('who found a permit here and none among the runners stands in the same queue', async (t) => {
   const { permits } = bundle()
   permits.acquire('a', 1)

@@ -292,7 +292,7 @@ function settle(
 ): void {
   const { share, inFlight } = endpoint
   endpoint.movedAt = now
-  if (!UNHELD.has(result)) learnHold(endpoint, now - since)
+  if (!UNHELD.has(result)) learnHold(endpoint, now - since, tookMs)
   if (result !== 'other') endpoint.isSlow = TIMEOUTS.has(result) || tookMs >= SLOW_MS
   if (ANSWERS.has(result))
     endpoint.answeredSince = Math.max(endpoint.answeredSince, sentAt ?? since)

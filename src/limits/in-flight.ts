@@ -94,14 +94,14 @@ export class InFlight {
 }
 
 /** A permit of the endpoint, with what is given back along with it: one of its tenant, or a lease. */
-function both(acquired: Acquired, releaseOther: () => void): Acquired {
+function both(acquired: Acquired, releaseOther: (tookMs?: number) => void): Acquired {
   if (!acquired.release) {
     releaseOther()
     return acquired
   }
   const release: typeof acquired.release = (result, tookMs) => {
     acquired.release(result, tookMs)
-    releaseOther()
+    releaseOther(tookMs)
   }
   return { ...acquired, release }
 }

@@ -142,6 +142,15 @@ t.test('who waits in vain is told when to come', async (t) => {
   t.match(await waiting, { release: null, retryInMs: 250 })
 })
 
+t.test('a minute in which our database does not answer puts nobody off for longer', async (t) => {
+  const { acquire, fill, clock } = bundle({ concurrency: 2 })
+  const { release } = acquire('a')
+  clock.ms += 60_000
+  release?.(20)
+  t.equal(fill('a').length, 2)
+  t.equal(acquire('a').retryInMs, 1_020, 'the second in line, at two permits that take 1,020 ms')
+})
+
 t.test('of 10,000 that wait for hanging endpoints few come back at a time', async (t) => {
   const { acquire, fill, clock } = bundle({ random: 0.25 })
   for (let n = 0; n < 200; n += 1) {

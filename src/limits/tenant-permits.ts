@@ -21,7 +21,7 @@ const QUICK_MS = 1_000
 
 /** A permit of a tenant, to be given back once; or none, and when to try again. */
 export type TenantAcquired =
-  | { release: () => void; retryInMs: null }
+  | { release: (tookMs?: number) => void; retryInMs: null }
   | { release: null; retryInMs: number }
 
 interface Tenant {
@@ -104,16 +104,16 @@ export class TenantPermits {
       room.taken += 1
     }
     let isHeld = true
-    const release = () => {
-      if (isHeld) this.#release(rooms, since)
+    const release = (tookMs?: number) => {
+      if (isHeld) this.#release(rooms, since, tookMs)
       isHeld = false
     }
     return { full: null, acquired: { release, retryInMs: null } }
   }
 
-  #release(rooms: Room[], since: number): void {
+  #release(rooms: Room[], since: number, tookMs: number | undefined): void {
     this.#free += 1
-    for (const room of rooms) releaseOf(room, since, this.#now())
+    for (const room of rooms) releaseOf(room, this.#now(), { since, tookMs })
     for (const queue of this.#queues) letInFirst(queue)
   }
 
@@ -151,10 +151,14 @@ const capOf = (isSlow: boolean, free: number): number =>
 const mayWait = ({ holdMs, waiting }: Room, free: number): boolean =>
   (holdMs !== null && holdMs <= QUICK_MS) || waiting.length < free * WAITING_UNLESS_QUICK
 
-function releaseOf(room: Room, since: number, now: number): void {
+function releaseOf(
+  room: Room,
+  now: number,
+  { since, tookMs }: { since: number; tookMs: number | undefined },
+): void {
   room.taken -= 1
   room.movedAt = now
-  learnHold(room, now - since)
+  learnHold(room, now - since, tookMs)
 }
 
 function isForgettable({ all, slow }: Tenant, now: number): boolean {

@@ -2,6 +2,8 @@
 const HOLD_MS_GUESS = 1_000
 /** Weight of the latest in the average. */
 const HOLD_WEIGHT = 1 / 8
+/** Claim and finish, on a database that is busy. */
+const AROUND_REQUEST_MS_MAX = 1_000
 /** To put a job off and fetch it again costs as much as to send it; sooner is no use. */
 const RETRY_MS_MIN = 250
 /** Who is likely to find a permit by then waits for it here. */
@@ -34,9 +36,16 @@ export const newWaitQueue = (): WaitQueue => ({
   waiting: [],
 })
 
-export function learnHold(queue: WaitQueue, heldMs: number): void {
-  const usualMs = queue.holdMs ?? heldMs
-  queue.holdMs = usualMs + (heldMs - usualMs) * HOLD_WEIGHT
+/**
+ * Takes into the average how long a permit was held.
+ *
+ * @param tookMs what the request took of it. More than a second around it is an outage of our database, which says
+ *   nothing of the endpoint: learned, it put off deliveries for minutes to receivers that were well.
+ */
+export function learnHold(queue: WaitQueue, heldMs: number, tookMs = heldMs): void {
+  const learnedMs = Math.min(heldMs, tookMs + AROUND_REQUEST_MS_MAX)
+  const usualMs = queue.holdMs ?? learnedMs
+  queue.holdMs = usualMs + (learnedMs - usualMs) * HOLD_WEIGHT
 }
 
 /**
