@@ -187,7 +187,7 @@ t.test('an owner who may create roles needs no administrator', async (t) => {
   const { exitCode, stdout } = await roles(url)
   t.equal(exitCode, 0)
   t.match(stdout, /granted to .*postrider_operator/)
-  t.match(stdout, /administrator may add: grant pg_read_all_stats to plain_owner;/)
+  t.match(stdout, /administrator can add: grant pg_read_all_stats to plain_owner;/)
   await server.asAdmin('grant pg_read_all_stats to plain_owner')
   t.notMatch((await roles(url)).stdout, /administrator/)
 })
@@ -220,7 +220,7 @@ t.test('one who does not own the database is told how to close it', async (t) =>
   t.equal(exitCode, 0)
   t.match(
     stdout,
-    /administrator may add: grant connect on database owned to .*; revoke connect on database owned from public;/,
+    /administrator can add: grant connect on database owned to .*; revoke connect on database owned from public;/,
   )
 })
 
