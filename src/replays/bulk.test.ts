@@ -207,6 +207,11 @@ t.test(
     ]
     for (const [body, said] of refusals)
       t.match(await request('POST', path, { body }), { status: 422, text: said })
+    const elsewhere = (await createWork(pool)).endpoint.id
+    t.match(await request('POST', path, { body: { action: 'retry', endpointId: elsewhere } }), {
+      status: 404,
+      json: { code: 'endpoint_not_found' },
+    })
     const reader = await apiKeys.issue({ name: 'reads', scopes: ['read'] })
     t.equal(
       (await request('POST', path, { body: { action: 'cancel' }, key: reader.key })).status,

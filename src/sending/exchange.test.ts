@@ -243,7 +243,7 @@ const ODD_ANSWERS: [name: string, said: string, error: RegExp, body?: string | n
   [
     'chunks and a length',
     `${OK}content-length: 9\r\n${CHUNKED}\r\n2\r\nok\r\n0\r\n\r\n`,
-    /chunks and has a length/,
+    /chunks and also has a length/,
   ],
   [
     'chunks and a length, the other way round',

@@ -1,7 +1,6 @@
 /** What an acknowledgement is worth with a synchronous standby that goes away. Real servers. */
 import pg, { type Pool } from 'pg'
 import t from 'tap'
-import { createApiKeys } from '../api-keys/api-keys.ts'
 import type { Readiness } from '../http/health.ts'
 import { createDatabase, createPool } from '../postgres/pool.ts'
 import { startPresence } from '../runner/presence.ts'
@@ -237,7 +236,7 @@ t.test(
     const event = { tenant: tenant.key, type: 'a', data: 1 }
     const publish = () => send('POST', '/api/events', event)
     const ready = async () => (await (await fetch(`${api.url}/ready`)).json()) as Readiness
-    const keys = createApiKeys({ database: createDatabase(pool), adminKeyHash: null })
+    const { apiKeys: keys } = createTestApi(pool)
     const { key } = await keys.issue({ name: 'reads', scopes: ['read'] })
     const refused = await withoutStandby(async () => {
       const cut = [await cancelled(publish), await cancelled(publish)]

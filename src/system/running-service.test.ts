@@ -170,7 +170,7 @@ t.test(
     await listen.warned(/forwarding to/)
     const line = listen.printed(/\n/)
     await tenant.publish()
-    t.match(await line, /no answer .*ECONNREFUSED/)
+    t.match(await line, /no response .*ECONNREFUSED/)
     const wrong = [
       [['--forward', 'localhost:3000'], '--forward localhost:3000 is no URL'],
       [['--forward', 'http://a', '--secret', 'x'], '--secret signs with 1 byte'],

@@ -16,11 +16,13 @@ const operations = Object.entries(document.paths).flatMap(([template, item]) =>
 
 /** What takes no more than the scope `read`. */
 const isReading = ({ template, method }: { template: string; method: string }) =>
-  (method === 'GET' && !template.endsWith('/secret') && !template.startsWith('/api/keys')) ||
+  (method === 'GET' &&
+    !template.endsWith('/secret') &&
+    !/^\/api\/(keys|incidents$)/.test(template)) ||
   template.endsWith('/match')
 /** Refused to every key of one tenant, suspended or not. */
 const OF_NO_TENANT =
-  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume)|DELETE \/api\/tenants\/\{tenant\})$/
+  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume)|DELETE \/api\/tenants\/\{tenant\}|GET \/api\/incidents)$/
 const OF_OPERATORS = /^(\/api\/keys|\/api\/event-types)/
 
 async function bundle() {

@@ -78,6 +78,12 @@ begin
   if r.tenant_id is null then
     raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
   end if;
+  if endpoint is not null and not exists (
+    select from postrider.endpoint e
+    where e.id = endpoint and e.tenant_id = r.tenant_id and e.deleted_at is null) then
+    raise exception 'tenant % has no endpoint %', tenant, endpoint using errcode = 'P0002',
+      hint = 'Ids are in the API and in postrider.endpoint_health.';
+  end if;
   if postrider.bulk_states(action) is null then
     raise exception 'there is no action %', action using errcode = '22023', hint = 'retry, cancel, release or redeliver.';
   end if;

