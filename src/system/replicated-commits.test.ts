@@ -2,7 +2,7 @@
 import pg, { type Pool } from 'pg'
 import t from 'tap'
 import type { Readiness } from '../http/health.ts'
-import { createDatabase, createPool } from '../postgres/pool.ts'
+import { createPool } from '../postgres/pool.ts'
 import { startPresence } from '../runner/presence.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
