@@ -187,6 +187,7 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
     (step) => step.firstTries,
   )
   const latest = steps.findLast(({ p95Ms }) => p95Ms !== null)?.p95Ms
+  const live = runners.filter(({ state }) => state === 'live').length
   const when = countedSince ? `last ${spanOf(Date.now() - countedSince.getTime())}` : 'last hour'
   const due = backlog.oldestDueAt ? Math.max(0, Date.now() - backlog.oldestDueAt.getTime()) : null
   return (
@@ -221,7 +222,7 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
       <Tile
         value={String(backlog.delivering)}
         href="/console/deliveries?state=delivering"
-        label={`being sent by ${runners.filter(({ state }) => state === 'live').length} runners`}
+        label={`being sent by ${live} ${plural(live, 'runner')}`}
       />
     </ul>
   )
