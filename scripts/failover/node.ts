@@ -132,7 +132,7 @@ async function withChildren(pid: number | undefined): Promise<number[]> {
   ]
 }
 
-/** Not what is only left to be collected by whoever started it. */
+/** Whether it still runs. A process that has ended, and that its parent has not collected yet, does not. */
 function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))

@@ -70,8 +70,8 @@ export async function withinTime(checking: Promise<Readiness>): Promise<Readines
 const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
 
 /**
- * Refuses what would write while commits wait for a standby that does not answer. Each would wait as well, in a session
- * of its own that stays on the server when the request is given up, until there are none left for anybody.
+ * Refuses what would write while commits wait for a standby that does not answer. Each would also wait, in a
+ * separate session that stays on the server when the request is given up, until no session is left for anybody.
  */
 export const refuseWhileCommitsWait = (doCommitsWait: () => boolean) =>
   createMiddleware(async (c, next) => {

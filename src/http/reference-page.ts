@@ -15,7 +15,7 @@ import type { Document } from './examples.ts'
 export const REFERENCE_PATH = '/docs'
 
 /**
- * Nothing from another host, and no inline script or style. The viewer tries to add style elements all the same:
+ * Nothing from another host, and no inline script or style. The viewer still tries to add style elements:
  * they are blocked, and its own style sheet, which is linked here, has what it shows.
  */
 const POLICY =

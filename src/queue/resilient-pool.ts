@@ -48,7 +48,7 @@ export interface ResilientOptions {
 }
 
 const FIRST_PAUSE_MS = 100
-/** However long the outage was: whoever listens again has to within two seconds. */
+/** However long the outage was: the runner listens again within two seconds. */
 const LONGEST_PAUSE_MS = 1_000
 
 /**

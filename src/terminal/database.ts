@@ -10,7 +10,7 @@ interface WorkOnDatabase {
   statementTimeoutMs?: number
 }
 
-/** Does what a command of an operator does in SQL, on a connection of its own, if the schema is that of this program. */
+/** Runs an operator's command in SQL on a separate connection, if the schema is that of this program. */
 export async function onDatabase<T>(
   { databaseUrl, ...options }: WorkOnDatabase,
   work: (pool: Pool) => Promise<T>,

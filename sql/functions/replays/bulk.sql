@@ -73,17 +73,7 @@ declare
   r postrider.replay;
   found uuid[];
 begin
-  select t.id into r.tenant_id from postrider.tenant t
-  where t.key = start_bulk.tenant and postrider.in_scope(t.id);
-  if r.tenant_id is null then
-    raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
-  end if;
-  if endpoint is not null and not exists (
-    select from postrider.endpoint e
-    where e.id = endpoint and e.tenant_id = r.tenant_id and e.deleted_at is null) then
-    raise exception 'tenant % has no endpoint %', tenant, endpoint using errcode = 'P0002',
-      hint = 'Ids are in the API and in postrider.endpoint_health.';
-  end if;
+  r.tenant_id := postrider.tenant_of_replay(tenant, endpoint);
   if postrider.bulk_states(action) is null then
     raise exception 'there is no action %', action using errcode = '22023', hint = 'retry, cancel, release or redeliver.';
   end if;

@@ -112,6 +112,30 @@ $$;
 comment on function postrider.refuse_replay(postrider.replay, int, int) is
   'Raises 54000 when as many replays of its tenant, or of who asked for it, run as may; null = any number.';
 
+create or replace function postrider.tenant_of_replay(tenant text, endpoint uuid) returns uuid
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  found_id uuid;
+begin
+  select t.id into found_id from postrider.tenant t
+  where t.key = tenant_of_replay.tenant and postrider.in_scope(t.id);
+  if found_id is null then
+    raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
+  end if;
+  if endpoint is not null and not exists (
+    select from postrider.endpoint e
+    where e.id = endpoint and e.tenant_id = found_id and e.deleted_at is null) then
+    raise exception 'tenant % has no endpoint %', tenant, endpoint using errcode = 'P0002',
+      hint = 'Ids are in the API and in postrider.endpoint_health.';
+  end if;
+  return found_id;
+end
+$$;
+comment on function postrider.tenant_of_replay(text, uuid) is
+  'The id of the tenant that a replay or bulk job is for. Raises P0002 when there is no such tenant, or when the endpoint (null = all) is not one of it.';
+
 -- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
 create or replace function postrider.start_replay(
   tenant text, since timestamptz, until timestamptz default now(), mode text default 'redeliver',
@@ -127,17 +151,7 @@ as $$
 declare
   r postrider.replay;
 begin
-  select t.id into r.tenant_id from postrider.tenant t
-  where t.key = start_replay.tenant and postrider.in_scope(t.id);
-  if r.tenant_id is null then
-    raise exception 'there is no tenant %', tenant using errcode = 'P0002', hint = 'Give the key, as in publish().';
-  end if;
-  if endpoint is not null and not exists (
-    select from postrider.endpoint e
-    where e.id = endpoint and e.tenant_id = r.tenant_id and e.deleted_at is null) then
-    raise exception 'tenant % has no endpoint %', tenant, endpoint using errcode = 'P0002',
-      hint = 'Ids are in the API and in postrider.endpoint_health.';
-  end if;
+  r.tenant_id := postrider.tenant_of_replay(tenant, endpoint);
   if mode = 'missed' and endpoint is null then
     raise exception 'mode missed needs an endpoint' using errcode = '22023', hint = 'Say which endpoint has missed them.';
   end if;

@@ -89,7 +89,7 @@
     if (field.hidden) return
     const hidden = document.createElement('input')
     Object.assign(hidden, { type: 'hidden', name: field.name, value: field.value })
-    // A property of its own: an element that is hidden would not be shown.
+    // A separate property: an element that is hidden would not be shown.
     Object.defineProperty(field, 'hidden', { value: hidden })
     field.removeAttribute('name')
     field.step = 1
