@@ -93,7 +93,11 @@ t.test(
   async (t) => {
     const { stored, published, ...rest } = evidence()
     stored.events = [{ id: 'another', n: 1, tenant: 'acme', isErased: false }]
-    t.match(judge({ ...rest, published, stored }), { doubled: 0, twoIds: 1 }, 'stored a second time')
+    t.match(
+      judge({ ...rest, published, stored }),
+      { doubled: 0, twoIds: 1 },
+      'stored a second time',
+    )
     const received = [request(), request({ id: 'another', at: 1_600 })]
     t.match(judge({ ...evidence(), received }), { doubled: 0, twoIds: 1 }, 'received before')
     published[0].id = 'another'
