@@ -56,18 +56,23 @@
   let after = ''
   let source
 
+  /** A view that is cut off before its first cursor cannot tell where to go on, so it is not live before. */
+  function keepPlace({ lastEventId }) {
+    const isFirst = !after
+    after = lastEventId
+    if (isFirst) say()
+  }
+
   function follow() {
     const address = new URL(table.dataset.source, location.href)
     if (after) address.searchParams.set('after', after)
     source = new EventSource(address)
-    source.addEventListener('open', () => say())
+    source.addEventListener('open', () => after && say())
     source.addEventListener('attempt', (message) => {
-      after = message.lastEventId
+      keepPlace(message)
       add(message.data)
     })
-    source.addEventListener('cursor', (message) => {
-      after = message.lastEventId
-    })
+    source.addEventListener('cursor', keepPlace)
     source.addEventListener('gap', () => {
       say('Live; more was missed than is shown, look at the list of deliveries')
     })
@@ -77,12 +82,12 @@
     source.addEventListener('error', ({ target }) => {
       say('Connecting again …')
       // The browser connects again by itself, but gives up where it is refused.
-      if (target.readyState === EventSource.CLOSED) setTimeout(beginAnew, RECONNECT_MS)
+      if (target.readyState === EventSource.CLOSED) setTimeout(reconnect, RECONNECT_MS)
     })
   }
 
   /** A stream does not tell why it was refused, but the page does: anyone who is signed out has to sign in. */
-  async function beginAnew() {
+  async function reconnect() {
     const part = { method: 'HEAD', headers: { 'hx-request': 'true' } }
     const { status } = await fetch(location.href, part).catch(() => ({ status: 0 }))
     if (status === 401) return location.reload()
@@ -98,7 +103,7 @@
   window.addEventListener('pageshow', ({ persisted }) => {
     if (!persisted) return
     isAway = false
-    void beginAnew()
+    void reconnect()
   })
   follow()
 })()
