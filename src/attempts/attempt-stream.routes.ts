@@ -1,13 +1,14 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Context, MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import type { Caller } from '../access/caller.ts'
 import type { ApiKeys } from '../api-keys/api-keys.ts'
 import { deliverySchema, presentDelivery } from '../deliveries/delivery.fields.ts'
 import { answersQuery } from '../deliveries/delivery.routes.ts'
 import { eventTypePattern } from '../endpoints/endpoint-input.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import type { ApiEnv } from '../http/authenticate.ts'
 import { problems } from '../http/responses.ts'
+import { type AddRoutes, addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { endpointId } from '../ids.ts'
 import type { Log } from '../log.ts'
 import { Problem } from '../problem.ts'
@@ -67,57 +68,57 @@ const messages = z.string().openapi({
   },
 })
 
-export function addStreamRoute(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    liveAttempts: Pick<LiveAttempts, 'open'>
-    endpoints: Pick<Endpoints, 'get'>
-    apiKeys: Pick<ApiKeys, 'isLive'>
-    log: Pick<Log, 'error'>
-    streamTimes?: StreamTimes
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-  },
-): void {
-  const { liveAttempts, endpoints, authenticate, tenantOfPath } = options
-  // Named in the document, so that generated clients have their type.
-  app.openAPIRegistry.register('StreamedAttempt', streamedSchema)
+interface Options {
+  liveAttempts: Pick<LiveAttempts, 'open'>
+  endpoints: Pick<Endpoints, 'get'>
+  apiKeys: Pick<ApiKeys, 'isLive'>
+  log: Pick<Log, 'error'>
+  streamTimes?: StreamTimes
+}
 
-  const stream = createRoute({
-    method: 'get',
-    path: '/api/tenants/{tenant}/stream',
-    operationId: 'streamAttempts',
-    summary: 'Stream attempts',
-    description: DESCRIPTION,
-    tags: ['Deliveries'],
-    middleware: [authenticate('read'), tenantOfPath],
-    request: {
-      params: z.object({ tenant: z.string() }),
-      query: streamQuery,
-      headers: z.object({
-        'last-event-id': z.string().max(64).optional().openapi({
-          description: '`id` of the last message that was received.',
-        }),
+const route = routesFor<Options>()
+
+/** Names the schema in the document, so that generated clients have its type. */
+const nameSchema: AddRoutes<Options> = (app) => {
+  app.openAPIRegistry.register('StreamedAttempt', streamedSchema)
+}
+
+const stream = route({
+  method: 'get',
+  path: '/api/tenants/{tenant}/stream',
+  operationId: 'streamAttempts',
+  summary: 'Stream attempts',
+  description: DESCRIPTION,
+  tags: ['Deliveries'],
+  request: {
+    params: z.object({ tenant: z.string() }),
+    query: streamQuery,
+    headers: z.object({
+      'last-event-id': z.string().max(64).optional().openapi({
+        description: '`id` of the last message that was received.',
       }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'Messages, until one side closes the connection.',
+      content: { 'text/event-stream': { schema: messages } },
     },
-    responses: {
-      200: {
-        description: 'Messages, until one side closes the connection.',
-        content: { 'text/event-stream': { schema: messages } },
-      },
-      ...problems(404, 422),
-    },
-  })
-  app.openapi(stream, async (c) => {
+    ...problems(404, 422),
+  },
+  guards: ofTenant('read'),
+  async answer(c, { liveAttempts, endpoints, ...serving }) {
     const { id: tenantId } = c.get('tenant')
     const { include, answers, ...filter } = c.req.valid('query')
     if (filter.endpointId) await endpoints.get(tenantId, filter.endpointId)
     const after = c.req.valid('header')['last-event-id']
     const wanted = { withBody: include === 'request', withAnswers: answers !== 'false' }
     const open = () => opened(liveAttempts, { ...filter, ...wanted, tenants: tenantId, after })
-    return (await serve(c, open, { ...options, wanted })) as never
-  })
-}
+    return (await serve(c, open, { ...serving, wanted })) as never
+  },
+})
+
+export const addStreamRoute = addingRoutes([nameSchema, stream])
 
 async function opened(
   liveAttempts: Pick<LiveAttempts, 'open'>,
@@ -132,12 +133,7 @@ async function opened(
   }
 }
 
-interface Serving {
-  apiKeys: Pick<ApiKeys, 'isLive'>
-  log: Pick<Log, 'error'>
-  streamTimes?: StreamTimes
-  wanted: Wanted
-}
+type Serving = Pick<Options, 'apiKeys' | 'log' | 'streamTimes'> & { wanted: Wanted }
 
 function serve(
   c: Context<ApiEnv>,

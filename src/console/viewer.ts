@@ -127,13 +127,13 @@ const HEAVY_FORMS = ['/replays', '/deliveries/bulk']
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
 export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {
-  const inTurn = limitConcurrency<PageEnv>(pageSemaphore, (c) => {
+  const limitHeavy = limitConcurrency<PageEnv>(pageSemaphore, (c) => {
     const { caller } = c.get('viewer')
     return { caller, tenantId: caller.tenant?.id ?? null }
   })
-  for (const path of HEAVY_PAGES) app.use(path, inTurn)
+  for (const path of HEAVY_PAGES) app.use(path, limitHeavy)
   for (const path of HEAVY_FORMS) {
-    app.use(path, (c, next) => (c.req.method === 'POST' ? inTurn(c, next) : next()))
+    app.use(path, (c, next) => (c.req.method === 'POST' ? limitHeavy(c, next) : next()))
   }
 }
 

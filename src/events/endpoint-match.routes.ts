@@ -1,14 +1,15 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Context, MiddlewareHandler } from 'hono'
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { Endpoint } from '../endpoints/endpoint.fields.ts'
 import { endpointOf, endpointParams, endpointTags } from '../endpoints/endpoint.routes.ts'
 import { eventTypesInput, filterInput } from '../endpoints/endpoint-input.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import type { ApiEnv } from '../http/authenticate.ts'
 import { memberOf } from '../http/json-text.ts'
 import { readJsonBody, SETTINGS_BYTES_MAX } from '../http/request-body.ts'
 import { json, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, type Frame, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { Problem } from '../problem.ts'
 import { eventData, eventType } from './event-input.ts'
@@ -35,74 +36,77 @@ const matchSchema = z
   })
   .openapi('Match')
 
-export function addEndpointMatchRoutes(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    endpoints: Pick<Endpoints, 'get'>
-    routing: Pick<Routing, 'match'>
-    authenticate: Authenticate
-    tenantOfPath: MiddlewareHandler<ApiEnv>
-    inTurn: MiddlewareHandler<ApiEnv>
-    /** Bytes of `data` at most. */
-    eventBytesMax: number
-  },
-): void {
-  const { endpoints, routing, authenticate, tenantOfPath, inTurn, eventBytesMax } = options
-  const answer = async (c: Context<MatchEnv>, endpoint?: Endpoint) => {
-    const { type, data, eventTypes, filter } = c.get('query')
-    const match = await routing.match({
-      type,
-      data,
-      eventTypes: eventTypes ?? endpoint?.event_types ?? ['*'],
-      filter: filter === undefined ? (endpoint?.filter ?? null) : filter,
-    })
-    return c.json(presentMatch(match, endpoint), 200)
-  }
-  const common = {
-    method: 'post' as const,
-    tags: endpointTags,
-    responses: { 200: json(matchSchema, 'Matched, or why not.'), ...problems(404, ...OF_BODY) },
-  }
-  const body = { required: true, content: { 'application/json': { schema: input } } }
-  const readFirst = createMiddleware<MatchEnv>(async (c, next) => {
-    // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
-    if (!c.get('query')) c.set('query', await readQuery(c, eventBytesMax))
-    await next()
-  })
+interface Options {
+  endpoints: Pick<Endpoints, 'get'>
+  routing: Pick<Routing, 'match'>
+  /** Bytes of `data` at most. */
+  eventBytesMax: number
+}
+
+type MatchEnv = ApiEnv & { Variables: { query: Awaited<ReturnType<typeof readQuery>> } }
+
+const route = textRoutesFor<Options, MatchEnv>()
+
+const common = {
+  method: 'post',
+  tags: endpointTags,
+  responses: { 200: json(matchSchema, 'Matched, or why not.'), ...problems(404, ...OF_BODY) },
   // In this order: a body that comes slowly holds up nobody.
-  const reading = [authenticate('read'), tenantOfPath, readFirst, inTurn] as const
+  guards: ({ authenticate, tenantOfPath, limitHeavy, eventBytesMax }: Options & Frame) => [
+    authenticate('read'),
+    tenantOfPath,
+    keepQuery(eventBytesMax),
+    limitHeavy,
+  ],
+} as const
+const body = { required: true, content: { 'application/json': { schema: input } } }
 
-  // Documented, but not validated by the framework: the data goes to Postgres as it was written.
-  const unsaved = createRoute({
-    ...common,
-    path: '/api/tenants/{tenant}/endpoints/match',
-    summary: 'Match event types and filter',
-    description: 'Whether event types and a filter would match an event. Nothing is saved.',
-    request: { params: z.object({ tenant: z.string() }), body },
-  })
-  app.openAPIRegistry.registerPath(unsaved)
-  app.post('/api/tenants/:tenant/endpoints/match', ...reading, (c) => answer(c))
+const matchSettings = route({
+  ...common,
+  path: '/api/tenants/{tenant}/endpoints/match',
+  summary: 'Match event types and filter',
+  description: 'Whether event types and a filter would match an event. Nothing is saved.',
+  request: { params: z.object({ tenant: z.string() }), body },
+  answer: (c, { routing }) => answerMatch(c, routing),
+})
 
-  const saved = createRoute({
-    ...common,
-    path: '/api/tenants/{tenant}/endpoints/{id}/match',
-    summary: 'Match endpoint',
-    description:
-      'Whether an endpoint would get an event. Other event types or another filter can be tried.',
-    request: { params: endpointParams, body },
+const matchEndpoint = route({
+  ...common,
+  path: '/api/tenants/{tenant}/endpoints/{id}/match',
+  summary: 'Match endpoint',
+  description:
+    'Whether an endpoint would get an event. Other event types or another filter can be tried.',
+  request: { params: endpointParams, body },
+  async answer(c, { endpoints, routing }) {
+    const id = endpointOf({ id: c.req.param('id') ?? '' })
+    return answerMatch(c, routing, await endpoints.get(c.get('tenant').id, id))
+  },
+})
+
+export const addEndpointMatchRoutes = addingRoutes([matchSettings, matchEndpoint])
+
+/** What is left out is as the endpoint has it, or as one that gets everything. */
+async function answerMatch(c: Context<MatchEnv>, routing: Options['routing'], endpoint?: Endpoint) {
+  const { type, data, eventTypes, filter } = c.get('query')
+  const match = await routing.match({
+    type,
+    data,
+    eventTypes: eventTypes ?? endpoint?.event_types ?? ['*'],
+    filter: filter === undefined ? (endpoint?.filter ?? null) : filter,
   })
-  app.openAPIRegistry.registerPath(saved)
-  app.post('/api/tenants/:tenant/endpoints/:id/match', ...reading, async (c) => {
-    const id = endpointOf({ id: c.req.param('id') })
-    return answer(c, await endpoints.get(c.get('tenant').id, id))
-  })
+  return c.json(presentMatch(match, endpoint), 200)
 }
 
 /** Of the routes that ask whether an endpoint matches: an event with the settings that it is tried against. */
 export const MATCH_PATH = /^\/api\/tenants\/[^/]+\/endpoints\/(?:[^/]+\/)?match$/
 export const matchBytesMax = (eventBytesMax: number): number => eventBytesMax + SETTINGS_BYTES_MAX
 
-type MatchEnv = ApiEnv & { Variables: { query: Awaited<ReturnType<typeof readQuery>> } }
+const keepQuery = (eventBytesMax: number) =>
+  createMiddleware<MatchEnv>(async (c, next) => {
+    // Hono calls the middleware of a route twice where a part of the path is `:id` itself.
+    if (!c.get('query')) c.set('query', await readQuery(c, eventBytesMax))
+    await next()
+  })
 
 /** @throws Problem with every invalid field */
 async function readQuery(c: Context, eventBytesMax: number) {

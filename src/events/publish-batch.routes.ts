@@ -1,12 +1,13 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import type { Caller } from '../access/caller.ts'
 import type { CheckedEvent, EventTypeCheck } from '../event-types/event-type-check.ts'
 import { refuseUnfit } from '../event-types/event-violations.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
+import type { ApiEnv } from '../http/authenticate.ts'
 import { elementsOf } from '../http/json-text.ts'
 import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
 import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { ERRORS_MAX, type FieldError, Problem } from '../problem.ts'
 import { type Accept, traceHeaders } from './accepted.ts'
@@ -47,43 +48,37 @@ const batchInput = z
   .strictObject({ events: z.array(batchedEvent).min(1).max(EVENTS_MAX) })
   .openapi('NewBatch')
 
-export function addPublishBatchRoute(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    batchPublisher: Pick<BatchPublisher, 'publishAll'>
-    eventTypeCheck: Pick<EventTypeCheck, 'check'>
-    accept: Accept
-    authenticate: Authenticate
-    inBatchTurn: MiddlewareHandler<ApiEnv>
-    /** Bytes of `data` at most. */
-    eventBytesMax: number
+interface Options {
+  batchPublisher: Pick<BatchPublisher, 'publishAll'>
+  eventTypeCheck: Pick<EventTypeCheck, 'check'>
+  accept: Accept
+  /** Lets batches wait before they are read: one may be large, and has to fit into memory next to others. */
+  limitBatches: MiddlewareHandler<ApiEnv>
+  /** Bytes of `data` at most. */
+  eventBytesMax: number
+}
+
+const route = textRoutesFor<Options>()
+
+const publishBatch = route({
+  method: 'post',
+  path: BATCH_PATH,
+  operationId: 'publishEvents',
+  summary: 'Publish events in a batch',
+  description: `Publishes up to ${EVENTS_MAX} events in one transaction: all of them or none.`,
+  tags: ['Events'],
+  request: {
+    headers: z.object(traceHeaders),
+    body: { required: true, content: { 'application/json': { schema: batchInput } } },
   },
-): void {
-  const { batchPublisher, eventTypeCheck, accept, authenticate, inBatchTurn, eventBytesMax } =
-    options
-  const bytesMax = batchBytesMax(eventBytesMax)
-  const route = createRoute({
-    method: 'post',
-    path: BATCH_PATH,
-    operationId: 'publishEvents',
-    summary: 'Publish events in a batch',
-    description: `Publishes up to ${EVENTS_MAX} events in one transaction: all of them or none.`,
-    tags: ['Events'],
-    request: {
-      headers: z.object(traceHeaders),
-      body: { required: true, content: { 'application/json': { schema: batchInput } } },
-    },
-    responses: {
-      202: json(z.object({ data: z.array(publishedSchema) }), 'Stored, in the order given.'),
-      ...problems(...OF_BODY),
-      ...KEY_BUSY,
-    },
-  })
-  // As with a single event the text as it came is what is stored, so the framework does not parse it.
-  app.openAPIRegistry.registerPath(route)
-  // Before the body is read: a batch may be large, and has to fit into memory with those next to it.
-  app.post(route.path, authenticate('publish'), inBatchTurn, async (c) => {
-    const body = await readJsonBody(c, bytesMax)
+  responses: {
+    202: json(z.object({ data: z.array(publishedSchema) }), 'Stored, in the order given.'),
+    ...problems(...OF_BODY),
+    ...KEY_BUSY,
+  },
+  guards: ({ authenticate, limitBatches }) => [authenticate('publish'), limitBatches],
+  async answer(c, { batchPublisher, eventTypeCheck, accept, eventBytesMax }) {
+    const body = await readJsonBody(c, batchBytesMax(eventBytesMax))
     const readAt = performance.now()
     refuseHeader(c.req.header('idempotency-key'))
     const items = toItems(body, c.get('caller'), eventBytesMax)
@@ -95,8 +90,10 @@ export function addPublishBatchRoute(
       batchPublisher.publishAll(items.map((item) => ({ ...item, trace }))),
     ).catch(refusalFor(c.get('caller')))
     return c.json({ data }, 202)
-  })
-}
+  },
+})
+
+export const addPublishBatchRoute = addingRoutes([publishBatch])
 
 /** A key for the whole would be mistaken for protection. */
 function refuseHeader(value: string | undefined): void {

@@ -1,10 +1,11 @@
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import type { Caller } from '../access/caller.ts'
 import type { CheckedEvent, EventTypeCheck } from '../event-types/event-type-check.ts'
 import { refuseUnfit } from '../event-types/event-violations.ts'
-import type { ApiEnv, Authenticate } from '../http/authenticate.ts'
 import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
 import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
+import { addingRoutes, ofScope, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { type FieldError, Problem } from '../problem.ts'
 import { type Accept, traceHeaders } from './accepted.ts'
@@ -25,48 +26,41 @@ export const ENVELOPE_BYTES = 4_096
 export const PUBLISH_PATH = '/api/events'
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
-export function addPublishRoute(
-  app: OpenAPIHono<ApiEnv>,
-  options: {
-    publisher: Pick<Publisher, 'publish'>
-    eventTypeCheck: Pick<EventTypeCheck, 'check'>
-    accept: Accept
-    authenticate: Authenticate
-    /** Bytes of `data` at most. */
-    eventBytesMax: number
-  },
-): void {
-  const { publisher, eventTypeCheck, accept, authenticate, eventBytesMax } = options
-  const route = createRoute({
-    method: 'post',
-    path: PUBLISH_PATH,
-    operationId: 'publishEvent',
-    summary: 'Publish event',
-    description: 'Stores the event, its deliveries and their jobs in one commit.',
-    tags: ['Events'],
-    request: {
-      headers: z.object({
-        [IDEMPOTENCY_HEADER]: z.string().optional().openapi({
-          description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
-        }),
-        ...traceHeaders,
+interface Options {
+  publisher: Pick<Publisher, 'publish'>
+  eventTypeCheck: Pick<EventTypeCheck, 'check'>
+  accept: Accept
+  /** Bytes of `data` at most. */
+  eventBytesMax: number
+}
+
+const route = textRoutesFor<Options>()
+
+const publish = route({
+  method: 'post',
+  path: PUBLISH_PATH,
+  operationId: 'publishEvent',
+  summary: 'Publish event',
+  description: 'Stores the event, its deliveries and their jobs in one commit.',
+  tags: ['Events'],
+  request: {
+    headers: z.object({
+      [IDEMPOTENCY_HEADER]: z.string().optional().openapi({
+        description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
       }),
-      body: { required: true, content: { 'application/json': { schema: eventInput } } },
-    },
-    responses: {
-      202: json(publishedSchema, 'Stored: event, deliveries and jobs in one commit.'),
-      ...problems(...OF_BODY),
-      ...KEY_BUSY,
-    },
-  })
-  // Documented, but not validated by the framework: that would parse the body a second time, and
-  // the text as it came is what is stored.
-  app.openAPIRegistry.registerPath(route)
-  app.post(route.path, authenticate('publish'), async (c) => {
-    const tooLargeData = () => tooLarge(eventBytesMax, 'data')
-    const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
+      ...traceHeaders,
+    }),
+    body: { required: true, content: { 'application/json': { schema: eventInput } } },
+  },
+  responses: {
+    202: json(publishedSchema, 'Stored: event, deliveries and jobs in one commit.'),
+    ...problems(...OF_BODY),
+    ...KEY_BUSY,
+  },
+  guards: ofScope('publish'),
+  async answer(c, { publisher, eventTypeCheck, accept, eventBytesMax }) {
+    const body = await readEvent(c, eventBytesMax)
     const readAt = performance.now()
-    if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
     const item = toItem(body, c.req.header(IDEMPOTENCY_HEADER) ?? null, c.get('caller'))
     const event = { ...(body.value as CheckedEvent), tenant: item.tenant }
     await refuseUnfit(eventTypeCheck, [event], () => '')
@@ -75,7 +69,16 @@ export function addPublishRoute(
       return [await publisher.publish({ ...item, trace })]
     }).catch(refusalFor(c.get('caller')))
     return c.json(published, 202)
-  })
+  },
+})
+
+export const addPublishRoute = addingRoutes([publish])
+
+async function readEvent(c: Context, eventBytesMax: number): Promise<JsonBody> {
+  const tooLargeData = () => tooLarge(eventBytesMax, 'data')
+  const body = await readJsonBody(c, eventBytesMax + ENVELOPE_BYTES, tooLargeData)
+  if (hasMoreData(body.bytes, body.value, eventBytesMax)) throw tooLargeData()
+  return body
 }
 
 /** @throws Problem with every invalid field, the header among them */

@@ -1,14 +1,15 @@
 import { createRoute, type RouteConfig, type RouteHandler } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import type { Scope } from '../postgres/schema.ts'
 import { type ApiEnv, type App, type Authenticate, ofNoTenant } from './authenticate.ts'
 import { settingsBody } from './request-body.ts'
 
-/** What every route has in common: who asks, about which tenant, and when it is their turn. */
+/** What every route has in common: who asks, about which tenant, and how many at once. */
 export interface Frame {
   authenticate: Authenticate
   tenantOfPath: MiddlewareHandler<ApiEnv>
-  inTurn: MiddlewareHandler<ApiEnv>
+  /** Lets a request that reads a lot wait for its turn. */
+  limitHeavy: MiddlewareHandler<ApiEnv>
 }
 
 /** What is asked before a route. */
@@ -74,10 +75,35 @@ export function routesFor<Options>() {
       const middleware = [
         ...guards(options),
         ...(config.request.body ? [settingsBody] : []),
-        ...(isHeavy ? [options.inTurn] : []),
+        ...(isHeavy ? [options.limitHeavy] : []),
       ]
       const route = createRoute({ ...config, middleware } as RouteConfig)
       app.openapi(route, ((c: never) => answer(c, options)) as never)
+    }
+}
+
+interface AnsweredFromText<Options, Env extends ApiEnv> extends Described {
+  path: string
+  request: Requested
+  responses: RouteConfig['responses']
+  /** All that comes before the answer, in order. */
+  guards: (
+    options: Options & Frame,
+  ) => readonly (MiddlewareHandler<ApiEnv> | MiddlewareHandler<Env>)[]
+  answer(c: Context<Env>, options: Options): Promise<Response>
+}
+
+/**
+ * Routes that read the body themselves, because the text as it came is what is stored or matched. The document
+ * describes the body; the framework does not parse it a second time.
+ */
+export function textRoutesFor<Options, Env extends ApiEnv = ApiEnv>() {
+  return ({ guards, answer, ...config }: AnsweredFromText<Options, Env>): AddRoutes<Options> =>
+    (app, options) => {
+      const route = createRoute(config)
+      app.openAPIRegistry.registerPath(route)
+      const handlers = [...guards(options), (c: Context<Env>) => answer(c, options)]
+      app.on(route.method, [route.getRoutingPath()], ...(handlers as MiddlewareHandler[]))
     }
 }
 

@@ -187,7 +187,7 @@ function createApp(options: ApiOptions): App {
   return app
 }
 
-/** What every route has in common: who asks, about which tenant, and when it is their turn. */
+/** What every route has in common: who asks, about which tenant, and how many at once. */
 function frameOf(options: ApiOptions) {
   const admit = createAdmit(options.requestLimiter)
   const workOf = (c: Context<ApiEnv>) => {
@@ -197,8 +197,8 @@ function frameOf(options: ApiOptions) {
   return {
     authenticate: createAuthenticate({ ...options, admit }),
     tenantOfPath: createTenantOfPath(options),
-    inTurn: limitConcurrency<ApiEnv>(options.heavySemaphore, workOf),
-    inBatchTurn: limitConcurrency<ApiEnv>(options.batchSemaphore, workOf),
+    limitHeavy: limitConcurrency<ApiEnv>(options.heavySemaphore, workOf),
+    limitBatches: limitConcurrency<ApiEnv>(options.batchSemaphore, workOf),
   }
 }
 
