@@ -50,8 +50,14 @@ export interface FormText {
   required?: boolean
   /** Behind the fold. */
   isRare?: boolean
-  /** What an empty field means, where that is not the empty value. */
+  /** What an empty field means, where that is not the empty value; undefined = the field is left out. */
   empty?: unknown
+  /** What a person chooses from: one, or several where the field is a list. */
+  choices?: readonly (readonly [value: string, label: string])[]
+  /** A time, typed in UTC. */
+  isTime?: boolean
+  /** JSON, typed as text. */
+  isJson?: boolean
 }
 
 /** How a page shows it. */

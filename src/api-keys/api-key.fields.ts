@@ -14,6 +14,12 @@ import type { ApiKey } from './api-keys.ts'
 
 const NAME_LENGTH_MAX = 200
 const scopes = z.array(z.enum(['publish', 'read', 'manage', 'admin']))
+const SCOPE_CHOICES = [
+  ['publish', 'publish: store events'],
+  ['read', 'read: look at everything'],
+  ['manage', 'manage: tenants, endpoints, deliveries'],
+  ['admin', 'admin: all of these, and keys'],
+] as const
 const tenantKey = z.string().regex(TENANT_KEY, unfit('is not the key of a tenant'))
 
 export const apiKeyFields = {
@@ -24,6 +30,21 @@ export const apiKeyFields = {
       .min(1)
       .openapi({ description: 'What it is for.', example: 'invoice service' }),
     output: z.string(),
+    form: { label: 'What it is for', required: true, placeholder: 'invoice service' },
+  },
+  scopes: {
+    column: 'scopes',
+    input: scopes
+      .min(1)
+      .transform((given) => [...new Set(given)])
+      .openapi({ description: '`admin` includes the others, and can create keys.' }),
+    output: scopes,
+    option: {
+      value: '<scopes>',
+      about: 'comma separated: publish, read, manage, admin',
+      isRequired: true,
+    },
+    form: { label: 'Permissions', choices: SCOPE_CHOICES },
   },
   tenant: {
     column: 'tenant',
@@ -38,18 +59,9 @@ export const apiKeyFields = {
       value: '<key>',
       about: 'the only tenant it can access; default: every tenant',
     },
-  },
-  scopes: {
-    column: 'scopes',
-    input: scopes
-      .min(1)
-      .transform((given) => [...new Set(given)])
-      .openapi({ description: '`admin` includes the others, and can create keys.' }),
-    output: scopes,
-    option: {
-      value: '<scopes>',
-      about: 'comma separated: publish, read, manage, admin',
-      isRequired: true,
+    form: {
+      label: 'Tenant (key)',
+      hint: 'Bound to this one tenant; to none when left empty. The console takes keys that are bound to none.',
     },
   },
   expiresAt: {
@@ -69,6 +81,7 @@ export const apiKeyFields = {
       value: '<time>',
       about: 'ISO 8601, such as 2027-01-31T12:00:00Z; default: never',
     },
+    form: { label: 'Ends (UTC)', isTime: true, hint: 'Never when left empty.' },
   },
   lastUsedAt: {
     column: 'last_used_at',

@@ -1,12 +1,7 @@
 import type { Context, Hono } from 'hono'
-import {
-  CheckboxField,
-  type Choice,
-  EMPTY_FORM,
-  FormMistake,
-  type FormState,
-  TextField,
-} from '../console/fields.tsx'
+import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
+import { FormFields } from '../console/form-fields.tsx'
+import { bodyOfForm } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
@@ -26,17 +21,11 @@ import { parseSettings } from '../http/request-body.ts'
 import { apiKeyId, sessionId } from '../ids.ts'
 import type { ListedSession, Sessions } from '../sessions/sessions.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { newKeyInput } from './api-key.fields.ts'
+import { apiKeyFields, newKeyInput } from './api-key.fields.ts'
 import { issueKey, keyOf } from './api-key.routes.ts'
 import type { ApiKey, ApiKeys } from './api-keys.ts'
 
 const PATH = '/console/keys'
-const SCOPES: readonly Choice[] = [
-  ['publish', 'publish: store events'],
-  ['read', 'read: look at everything'],
-  ['manage', 'manage: tenants, endpoints, deliveries'],
-  ['admin', 'admin: all of these, and keys'],
-]
 
 const SAID: Record<string, string> = {
   revoked: 'The key is revoked; it is refused everywhere within five seconds.',
@@ -89,25 +78,11 @@ async function showList(c: C, pages: KeyPages, { form = EMPTY_FORM, made }: Sent
 async function create(c: C, pages: KeyPages) {
   const values = await readForm(c)
   try {
-    const input = parseSettings(newKeyInput, bodyOf(values))
+    const input = parseSettings(newKeyInput, bodyOfForm(apiKeyFields, values))
     const { key } = await issueKey(pages, input, c.get('viewer').who)
     return await showList(c, pages, { made: key })
   } catch (error) {
-    const form = refusedForm({ ...values, scopes: '' }, error, (path) =>
-      path.replace(/[.[].*$/, '').replace('expiresAt', 'expires'),
-    )
-    return showList(c, pages, { form })
-  }
-}
-
-/** As the API takes it; what cannot be read goes along as it is. */
-function bodyOf(values: Record<string, string>) {
-  const { name = '', tenant = '', expires = '' } = values
-  return {
-    name,
-    scopes: SCOPES.map(([scope]) => scope).filter((scope) => values[`scopes.${scope}`]),
-    tenant: tenant === '' ? null : tenant,
-    expiresAt: expires === '' ? null : `${expires}Z`,
+    return showList(c, pages, { form: refusedForm({ ...values, scopes: '' }, error) })
   }
 }
 
@@ -139,27 +114,7 @@ function NewKey({ form }: { form: FormState }) {
       <summary class="button primary">New key</summary>
       <form method="post" action={PATH}>
         <FormMistake form={form} />
-        <TextField
-          form={form}
-          name="name"
-          label="What it is for"
-          required
-          placeholder="invoice service"
-        />
-        <CheckboxField form={form} name="scopes" label="Permissions" choices={SCOPES} />
-        <TextField
-          form={form}
-          name="tenant"
-          label="Tenant (key)"
-          hint="Bound to this one tenant; to none when left empty. The console takes keys that are bound to none."
-        />
-        <TextField
-          form={form}
-          name="expires"
-          label="Ends (UTC)"
-          type="datetime-local"
-          hint="Never when left empty."
-        />
+        <FormFields form={form} of={apiKeyFields} />
         <button type="submit" class="primary">
           Create key
         </button>

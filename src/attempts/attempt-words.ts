@@ -60,3 +60,12 @@ function two(amount: number, per: number, large: string, small: string): string 
   const rest = amount % per
   return `${Math.floor(amount / per)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`
 }
+
+/** Classes of a response, as a form offers them. */
+export const CLASS_CHOICES = [
+  ['', 'Any response'],
+  ['2', '2xx'],
+  ['3', '3xx'],
+  ['4', '4xx'],
+  ['5', '5xx'],
+] as const

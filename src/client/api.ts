@@ -220,9 +220,9 @@ export type ApiKey = {
   /** UUIDv7. */
   id: string
   name: string
+  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** Key of the only tenant it can access; null = every tenant. */
   tenant: string | null
-  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
   /** ISO 8601, in UTC. */
   expiresAt: string | null
   /** To the minute. */
@@ -236,10 +236,10 @@ export type ApiKey = {
 export type NewApiKey = {
   /** What it is for. */
   name: string
-  /** Key of the only tenant it can access. Default: every tenant. */
-  tenant?: string | null | undefined
   /** `admin` includes the others, and can create keys. */
   scopes: ('publish' | 'read' | 'manage' | 'admin')[]
+  /** Key of the only tenant it can access. Default: every tenant. */
+  tenant?: string | null | undefined
   /** Left out: never. */
   expiresAt?: string | null | undefined
 }
@@ -544,11 +544,11 @@ export type Replay = {
   mode: 'redeliver' | 'missed' | 'retry' | 'cancel' | 'release'
   state: 'running' | 'done' | 'cancelled'
   endpointId: string | null
+  since: string
+  until: string
   eventTypes: string[]
   states: string[]
   statusClass: number | null
-  since: string
-  until: string
   ratePerSecond: number
   /** How many there were when it began; 100,000 = at least. */
   total: number
@@ -565,15 +565,15 @@ export type NewReplay = {
   mode?: 'redeliver' | 'missed' | undefined
   /** Only this endpoint. */
   endpointId?: string | undefined
+  /** Only what was created since then. */
+  since: string
+  /** Only what was created before. Default: now. */
+  until?: string | undefined
   eventTypes?: string[] | undefined
   /** redeliver: only deliveries that ended so. Default: failed. */
   states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
   /** redeliver: only if the last response was of this class: 4 for 4xx. */
   statusClass?: number | undefined
-  /** Only what was created since then. */
-  since: string
-  /** Only what was created before. Default: now. */
-  until?: string | undefined
   ratePerSecond?: number | undefined
   /** Only count. */
   preview?: boolean | undefined

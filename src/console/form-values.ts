@@ -1,19 +1,29 @@
 import { emptyOf, type Field, type Fields, kindOf } from '../fields.ts'
+import { Problem } from '../problem.ts'
+import { shownText } from './shown-text.ts'
 
 /** Fields as a form has them, each as text. */
 export function formValuesOf(fields: Fields, shown: object): Record<string, string> {
-  const entries = formFieldsOf(fields).map(([name, field]) => [name, textOf(field, shown, name)])
-  return Object.fromEntries(entries)
+  const values = shown as Record<string, unknown>
+  return Object.assign(
+    {},
+    ...formFieldsOf(fields).map(([name, field]) => textsOf(name, field, values[name] ?? '')),
+  )
 }
 
 /**
  * What a form says, as the API takes it; what cannot be read goes along as it is, and the API says what is wrong
  * with it.
+ *
+ * @throws Problem where JSON cannot be parsed
  */
-export function bodyOfForm(fields: Fields, values: Readonly<Record<string, string>>): object {
+export function bodyOfForm(
+  fields: Fields,
+  values: Readonly<Record<string, string>>,
+): Record<string, unknown> {
   const entries = formFieldsOf(fields).map(([name, field]) => [
     name,
-    valueFrom(field, values[name]?.trim() ?? ''),
+    hasBoxes(field) ? checkedOf(name, field, values) : valueFrom(name, field, values),
   ])
   return Object.fromEntries(entries)
 }
@@ -26,26 +36,64 @@ export const formFieldsOf = (fields: Fields): [name: string, FormField][] =>
     (entry): entry is [string, FormField] => !!entry[1].input && !!entry[1].form,
   )
 
-function textOf({ input, form }: FormField, shown: object, name: string): string {
-  const value = (shown as Record<string, unknown>)[name] ?? ''
-  const kind = kindOf(input)
-  if (kind === 'pairs') {
-    return Object.entries(value)
+/** Whether each choice has a box of its own, named `field.choice`. */
+export const hasBoxes = ({ input, form }: Pick<Field, 'input' | 'form'>): boolean =>
+  form?.choices !== undefined && input !== undefined && kindOf(input) === 'texts'
+
+function checkedOf(
+  name: string,
+  { form: { choices = [] } }: FormField,
+  values: Readonly<Record<string, string>>,
+): string[] {
+  return choices.map(([choice]) => choice).filter((choice) => values[`${name}.${choice}`])
+}
+
+function textsOf(name: string, field: FormField, value: unknown): Record<string, string> {
+  if (!hasBoxes(field)) return { [name]: textOf(field, value) }
+  const chosen = Array.isArray(value) ? value : []
+  return Object.fromEntries(chosen.map((choice) => [`${name}.${choice}`, 'yes']))
+}
+
+function textOf({ input, form }: FormField, value: unknown): string {
+  if (form.isJson) return value === '' ? '' : shownText(JSON.stringify(value)).text
+  if (kindOf(input) === 'pairs') {
+    return Object.entries(Object(value))
       .map(([key, one]) => `${key}: ${one}`)
       .join('\n')
   }
   return Array.isArray(value) ? value.join(form.rows ? '\n' : ', ') : String(value)
 }
 
-function valueFrom({ input, form }: FormField, text: string): unknown {
+function valueFrom(
+  name: string,
+  { input, form }: FormField,
+  values: Readonly<Record<string, string>>,
+): unknown {
+  const text = values[name]?.trim() ?? ''
   const kind = kindOf(input)
   const parts = text.split(/[\s,]+/).filter(Boolean)
-  if (text === '' || (kind === 'texts' && parts.length === 0)) return form.empty ?? emptyOf(input)
+  if (text === '' || (kind === 'texts' && parts.length === 0)) {
+    return 'empty' in form ? form.empty : emptyOf(input)
+  }
+  if (form.isJson) return jsonFrom(name, text)
+  if (form.isTime) return utcFrom(text)
   if (kind === 'number') return asNumber(text)
   if (kind === 'pairs') return pairsOf(text)
   if (kind === 'numbers') return parts.map(asNumber)
   return kind === 'texts' ? parts : text
 }
+
+function jsonFrom(field: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const message = `This is not JSON: ${(cause as SyntaxError).message}`
+    throw new Problem('request_invalid', { errors: [{ field, message }], cause })
+  }
+}
+
+/** Browsers leave out seconds that are zero; ISO 8601 with a time zone has them. */
+const utcFrom = (text: string): string => (/T\d\d:\d\d$/.test(text) ? `${text}:00Z` : `${text}Z`)
 
 /** `Name: value`, one a line. */
 function pairsOf(text: string): Record<string, string> {

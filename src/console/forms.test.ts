@@ -340,6 +340,11 @@ t.test('a key is shown once, and takes its sessions along when it is revoked', a
   const key = /pr_[\w-]+/.exec(made.text)?.[0] ?? ''
   t.notMatch((await show('/keys')).text, key)
   t.match(await send('/keys', { name: 'Bob' }), { status: 422, text: /value="Bob"/ })
+  const ending = { name: 'Cy', 'scopes.read': 'yes', expiresAt: '2099-01-31T12:00' }
+  t.match(await send('/keys', ending), { status: 200, text: /pr_[\w-]+/ }, 'as browsers write it')
+  t.match((await show('/keys')).text, '2099-01-31')
+  const past = await send('/keys', { ...ending, expiresAt: '2020-01-31T12:00:30' })
+  t.match(past, { status: 422, text: /id="mistake-expiresAt">It is not in the future/ })
 
   const ann = await signedIn(key)
   t.equal((await get('/console', { cookie: ann })).status, 200)

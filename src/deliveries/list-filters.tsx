@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
-import { labelOf } from '../attempts/attempt-words.ts'
+import { CLASS_CHOICES, labelOf } from '../attempts/attempt-words.ts'
 import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
 import { PAGE_ROWS } from '../console/list-parts.tsx'
@@ -18,13 +18,6 @@ const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancell
 const STATE_CHOICES: readonly Choice[] = [
   ['', 'Any state'],
   ...STATES.map((state): Choice => [state, stateLabel(state)]),
-]
-export const CLASS_CHOICES: readonly Choice[] = [
-  ['', 'Any response'],
-  ['2', '2xx'],
-  ['3', '3xx'],
-  ['4', '4xx'],
-  ['5', '5xx'],
 ]
 const REASON_CHOICES: readonly Choice[] = [
   ['', 'Any reason'],

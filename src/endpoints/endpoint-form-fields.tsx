@@ -1,4 +1,5 @@
-import { FormMistake, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { FormMistake, type FormState } from '../console/fields.tsx'
+import { FormField } from '../console/form-fields.tsx'
 import { formFieldsOf } from '../console/form-values.ts'
 import { Badge, Id, Notice, Table, Time } from '../console/parts.tsx'
 import type { Area } from '../console/viewer.ts'
@@ -13,8 +14,9 @@ export interface Tried {
   why: string
 }
 
-const FIELDS = formFieldsOf(endpointFields).map(([name, { form }]) => ({ name, ...form }))
-const [RARE, USUAL] = [FIELDS.filter((field) => field.isRare), FIELDS.filter((f) => !f.isRare)]
+const FIELDS = formFieldsOf(endpointFields).map(([name, of]) => ({ name, of }))
+const USUAL = FIELDS.filter(({ of }) => !of.form.isRare)
+const RARE = FIELDS.filter(({ of }) => of.form.isRare)
 
 export function EndpointFields({ form }: { form: FormState }) {
   const isUsed = ({ name }: { name: string }) =>
@@ -23,38 +25,14 @@ export function EndpointFields({ form }: { form: FormState }) {
     <>
       <FormMistake form={form} />
       {USUAL.map((field) => (
-        <TextField form={form} {...field} />
+        <FormField form={form} {...field} />
       ))}
       <details open={RARE.some(isUsed)}>
         <summary>Headers, limits and retries</summary>
         {RARE.map((field) => (
-          <TextField form={form} {...field} />
+          <FormField form={form} {...field} />
         ))}
       </details>
-    </>
-  )
-}
-
-const ENCODINGS = [
-  ['', 'By its form: base64 of Standard Webhooks, otherwise text'],
-  ['base64', 'base64, as Standard Webhooks and Svix do'],
-  ['base64url', 'URL-safe base64'],
-  ['hex', 'hex'],
-  ['text', 'Text as it is, as GitHub, Stripe, Convoy and Outpost do'],
-] as const
-
-/** A secret that the receiver has already; one is generated where the field stays empty. */
-export function SecretFields({ form, encoding }: { form: FormState; encoding: string }) {
-  return (
-    <>
-      <TextField
-        form={form}
-        name="secret"
-        label="Secret of your own"
-        isCode
-        hint="For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one."
-      />
-      <SelectField form={form} name={encoding} label="How the secret is read" choices={ENCODINGS} />
     </>
   )
 }

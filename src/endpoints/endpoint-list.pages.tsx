@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { FormFields } from '../console/form-fields.tsx'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
@@ -10,13 +11,14 @@ import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
 import type { EndpointId } from '../ids.ts'
+import { newSecretFields } from '../secrets/endpoint-secret.fields.ts'
 import { warningOf } from '../sending/signing-secret.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { bodyOf, secretOf } from './endpoint.form.ts'
-import { EndpointFields, SecretFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
+import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
 import type { Endpoints, FoundEndpoint } from './endpoints.ts'
 import type { createTryFilter } from './try-filter.form.ts'
@@ -164,7 +166,7 @@ function NewEndpointForm({ form, area }: { form: FormState; area: Area }) {
       <EndpointFields form={form} />
       <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
         <summary>Secret</summary>
-        <SecretFields form={form} encoding="secretEncoding" />
+        <FormFields form={form} of={newSecretFields} />
       </details>
       <div class="actions">
         <button type="submit" class="primary">

@@ -3,12 +3,12 @@ import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates } from '../attempts/attempt-rates.ts'
 import { factsOf } from '../console/facts.tsx'
 import { FormMistake, type FormState } from '../console/fields.tsx'
+import { FormFields } from '../console/form-fields.tsx'
 import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../console/parts.tsx'
 import type { Area, Viewer } from '../console/viewer.ts'
-import type { presentSecrets } from '../secrets/endpoint-secret.fields.ts'
+import { type presentSecrets, rotationFields } from '../secrets/endpoint-secret.fields.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { type Endpoint, endpointFields, presentEndpoint } from './endpoint.fields.ts'
-import { SecretFields } from './endpoint-form-fields.tsx'
 import { EndpointState } from './endpoint-list.pages.tsx'
 import { type FoundEndpoint, OPEN_COUNTED_MAX, type OpenDeliveries } from './endpoints.ts'
 
@@ -89,7 +89,7 @@ export function Actions({
         isOpen={Object.keys(rotation.mistakes).length > 0}
       >
         <FormMistake form={rotation} />
-        <SecretFields form={rotation} encoding="encoding" />
+        <FormFields form={rotation} of={rotationFields} />
       </Confirm>
       <Service endpoint={endpoint} path={path} />
       <Confirm

@@ -7,12 +7,17 @@ const DESCRIPTION_LENGTH_MAX = 1000
 const time = z.iso.datetime()
 
 export const eventTypeFields = {
-  name: { column: 'name', output: z.string() },
+  name: {
+    column: 'name',
+    output: z.string(),
+    form: { label: 'Name', required: true, isCode: true, placeholder: 'invoice.paid' },
+  },
   description: {
     column: 'description',
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
     output: z.string(),
     option: { value: '<text>', about: 'for people', off: 'no description' },
+    form: { label: 'Description', placeholder: 'An invoice was paid' },
   },
   schema: {
     column: 'schema',
@@ -29,6 +34,13 @@ export const eventTypeFields = {
       value: '<file>',
       about: 'JSON Schema 2020-12 of the data; - reads stdin',
       off: 'no schema: any data',
+    },
+    form: {
+      label: 'JSON Schema of the data',
+      rows: 10,
+      isCode: true,
+      isJson: true,
+      hint: 'JSON Schema 2020-12. Publishing over HTTP is held to it; anything goes when empty.',
     },
   },
   deprecated: {

@@ -1,5 +1,7 @@
 import type { Context, Hono } from 'hono'
-import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
+import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
+import { FormField, FormFields } from '../console/form-fields.tsx'
+import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
@@ -14,11 +16,10 @@ import {
   Table,
   Time,
 } from '../console/parts.tsx'
-import { shownText } from '../console/shown-text.ts'
 import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
 import { eventType } from '../events/event-input.ts'
 import { parseSettings } from '../http/request-body.ts'
-import { eventTypeInput } from './event-type.fields.ts'
+import { eventTypeFields, eventTypeInput } from './event-type.fields.ts'
 import type { EventType, EventTypeOutline, EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
 
@@ -173,66 +174,25 @@ async function save(
   name: string,
   values: Record<string, string>,
 ): Promise<FormState | null> {
-  const { description = '', schema = '' } = values
-  let parsed: Record<string, unknown> | null
   try {
-    parsed = schema.trim() === '' ? null : JSON.parse(schema)
-  } catch (error) {
-    return { values, mistakes: { schema: `This is not JSON: ${(error as Error).message}.` } }
-  }
-  try {
-    await eventTypes.put(
-      parseSettings(eventType, name),
-      parseSettings(eventTypeInput, { description, schema: parsed }),
-    )
+    const change = parseSettings(eventTypeInput, bodyOfForm(eventTypeFields, values))
+    await eventTypes.put(parseSettings(eventType, name), change)
     return null
   } catch (error) {
     return refusedForm(values, error)
   }
 }
 
-const valuesOf = ({ description, schema }: EventType): Record<string, string> => ({
-  description,
-  // No larger than what is shown whole.
-  schema: schema == null ? '' : shownText(JSON.stringify(schema)).text,
-})
-
-function Fields({ form }: { form: FormState }) {
-  return (
-    <>
-      <FormMistake form={form} />
-      <TextField
-        form={form}
-        name="description"
-        label="Description"
-        placeholder="An invoice was paid"
-      />
-      <TextField
-        form={form}
-        name="schema"
-        label="JSON Schema of the data"
-        rows={10}
-        isCode
-        hint="JSON Schema 2020-12. Publishing over HTTP is held to it; anything goes when empty."
-      />
-    </>
-  )
-}
+const valuesOf = (type: EventType) => formValuesOf(eventTypeFields, type)
 
 function NewType({ form }: { form: FormState }) {
   return (
     <details class="stack" open={form !== EMPTY_FORM}>
       <summary class="button primary">New event type</summary>
       <form method="post" action={PATH}>
-        <TextField
-          form={form}
-          name="name"
-          label="Name"
-          required
-          isCode
-          placeholder="invoice.paid"
-        />
-        <Fields form={form} />
+        <FormMistake form={form} />
+        <FormField form={form} name="name" of={eventTypeFields.name} />
+        <FormFields form={form} of={eventTypeFields} />
         <button type="submit" class="primary">
           Save event type
         </button>
@@ -246,7 +206,8 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
     <>
       <h2>Edit</h2>
       <form method="post" action={pathOf(type.name)} class="stack">
-        <Fields form={form} />
+        <FormMistake form={form} />
+        <FormFields form={form} of={eventTypeFields} />
         <button type="submit" class="primary">
           Save
         </button>

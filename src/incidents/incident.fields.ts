@@ -145,6 +145,7 @@ export const noteFields = {
       about: 'what is known; an empty text removes the note',
       isRequired: true,
     },
+    form: { label: 'What is known about it' },
   },
 } as const satisfies Fields
 

@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { FormField } from '../console/form-fields.tsx'
 import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
@@ -20,6 +21,7 @@ import {
   lastResponseOf,
   MESSAGE_LENGTH_MAX,
   NOTE_LENGTH_MAX,
+  noteFields,
 } from './incident.fields.ts'
 import { atMost, INCIDENTS_PATH, IncidentTable, Press, Since } from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
@@ -370,7 +372,7 @@ function Note({ incident, mayAct }: { incident: Incident; mayAct: boolean }) {
       {note === null && !mayAct && <p class="muted">No note.</p>}
       {mayAct && (
         <form method="post" action={`${pathOf(incident)}/note`} class="stack">
-          <TextField form={form} name="note" label="What is known about it" />
+          <FormField form={form} name="note" of={noteFields.note} />
           <button type="submit">Save note</button>
         </form>
       )}

@@ -85,6 +85,7 @@ export const bulkFields = {
       description: 'Deliveries per second. Default: 50, and 1,000 to cancel.',
     }),
     option: { name: 'rate', value: '<n>', about: 'deliveries per second; 50, or 1,000 to cancel' },
+    form: replayFields.ratePerSecond.form,
   },
   preview: {
     input: z

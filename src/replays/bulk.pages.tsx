@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
-import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
+import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
+import { FormField } from '../console/form-fields.tsx'
 import { asNumber } from '../console/form-values.ts'
 import { readForm, refusedForm, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -7,7 +8,7 @@ import { Badge, Id, Notice, Table } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
-import { bulkInput } from './bulk.fields.ts'
+import { bulkFields, bulkInput } from './bulk.fields.ts'
 import {
   BULK_ACTIONS,
   type Bulk,
@@ -201,7 +202,7 @@ function StartForm({
         <input type="hidden" name={name} value={value} />
       ))}
       <input type="hidden" name="intent" value="start" />
-      <TextField form={form} name="ratePerSecond" label="Deliveries per second" required />
+      <FormField form={form} name="ratePerSecond" of={bulkFields.ratePerSecond} />
       <button type="submit" class={action === 'cancel' ? 'danger' : 'primary'}>
         {ACTION_LABELS[action]} {countOf(count)} {count === 1 ? 'delivery' : 'deliveries'}
       </button>

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { CLASS_CHOICES } from '../attempts/attempt-words.ts'
 import { eventTypesInput } from '../endpoints/endpoint-input.ts'
 import { type Fields, inputsOf, outputsOf, type Shown, shownOf } from '../fields.ts'
 import { endpointId } from '../ids.ts'
@@ -30,6 +31,14 @@ export const replayFields = {
       about: 'instead: events that match the endpoint and have no delivery to it',
       on: 'missed',
     },
+    form: {
+      label: 'What',
+      choices: [
+        ['redeliver', 'Redeliver finished deliveries'],
+        ['missed', 'Deliver what an endpoint has missed'],
+      ],
+      empty: undefined,
+    },
   },
   state: { column: 'state', output: z.enum(['running', 'done', 'cancelled']) },
   endpointId: {
@@ -40,12 +49,39 @@ export const replayFields = {
     }),
     output: z.uuid().nullable(),
     option: { name: 'endpoint', value: '<id>', about: 'to this endpoint' },
+    form: {
+      label: 'Endpoint',
+      isCode: true,
+      hint: 'Its id. Every endpoint of the tenant when empty; needed for what was missed.',
+      empty: undefined,
+    },
+  },
+  since: {
+    column: 'since',
+    input: time.openapi({ ...dateTime, description: 'Only what was created since then.' }),
+    output: shownTime,
+    option: {
+      value: '<time>',
+      about: `created since then; ${ISO}`,
+      isRequired: true,
+    },
+    form: { label: 'Since (UTC)', isTime: true, required: true },
+  },
+  until: {
+    column: 'until',
+    input: time
+      .optional()
+      .openapi({ ...dateTime, description: 'Only what was created before. Default: now.' }),
+    output: shownTime,
+    option: { value: '<time>', about: `created before; ${ISO}; default: now` },
+    form: { label: 'Until (UTC)', isTime: true, hint: 'Now when empty.', empty: undefined },
   },
   eventTypes: {
     column: 'event_types',
     input: eventTypesInput.optional(),
     output: z.array(z.string()),
     option: { name: 'type', value: '<types>', about: 'comma separated: names, order.*' },
+    form: { label: 'Only types', isCode: true, placeholder: 'invoice.*', empty: undefined },
   },
   states: {
     column: 'states',
@@ -60,6 +96,14 @@ export const replayFields = {
       value: '<states>',
       about: 'comma separated: delivered, failed, cancelled; default: failed',
     },
+    form: {
+      label: 'Deliveries that ended as',
+      choices: [
+        ['failed', 'failed'],
+        ['cancelled', 'cancelled'],
+        ['delivered', 'delivered'],
+      ],
+    },
   },
   statusClass: {
     column: 'status_class',
@@ -68,24 +112,11 @@ export const replayFields = {
     }),
     output: z.int().nullable(),
     option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
-  },
-  since: {
-    column: 'since',
-    input: time.openapi({ ...dateTime, description: 'Only what was created since then.' }),
-    output: shownTime,
-    option: {
-      value: '<time>',
-      about: `created since then; ${ISO}`,
-      isRequired: true,
+    form: {
+      label: 'Only if the last response was',
+      choices: CLASS_CHOICES,
+      empty: undefined,
     },
-  },
-  until: {
-    column: 'until',
-    input: time
-      .optional()
-      .openapi({ ...dateTime, description: 'Only what was created before. Default: now.' }),
-    output: shownTime,
-    option: { value: '<time>', about: `created before; ${ISO}; default: now` },
   },
   ratePerSecond: {
     column: 'rate_per_second',
@@ -93,6 +124,7 @@ export const replayFields = {
     output: z.number(),
     show: ({ rate_per_second: rate }) => Number(rate),
     option: { name: 'rate', value: '<n>', about: 'made due per second; default: 50' },
+    form: { label: 'Deliveries per second', required: true },
   },
   preview: {
     input: z.boolean().default(false).openapi({ description: 'Only count.' }),

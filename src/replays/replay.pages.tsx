@@ -1,21 +1,14 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { z } from 'zod'
-import {
-  CheckboxField,
-  FormMistake,
-  type FormState,
-  SelectField,
-  TextField,
-} from '../console/fields.tsx'
-import { asNumber } from '../console/form-values.ts'
+import { FormMistake, type FormState, TextField } from '../console/fields.tsx'
+import { FormFields } from '../console/form-fields.tsx'
+import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
-import { CLASS_CHOICES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
-import { eventTypesOf } from '../endpoints/endpoint.form.ts'
+import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { type Endpoints, OPEN_COUNTED_MAX } from '../endpoints/endpoints.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
@@ -23,18 +16,17 @@ import { EndpointNotFound } from '../not-found.ts'
 import type { Owned, Owners } from '../tenants/owners.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { replayInput } from './replay.fields.ts'
+import { replayFields, replayInput } from './replay.fields.ts'
 import type { FoundReplay, ReplayRequest, Replays } from './replays.ts'
 
 const PATH = '/console/replays'
 /** From which number on a count says "at least". */
 const COUNTED_MAX = 100_000
-const DEFAULTS: Record<string, string> = {
+const DEFAULTS = formValuesOf(replayFields, {
   mode: 'redeliver',
-  'states.failed': 'yes',
-  ratePerSecond: '50',
-}
-const STATES = ['failed', 'cancelled', 'delivered'] as const
+  states: ['failed'],
+  ratePerSecond: 50,
+})
 
 export interface ReplayPages {
   render: RenderPage
@@ -191,28 +183,10 @@ function Progressing({ at, children }: { at: string; children?: Child }) {
   )
 }
 
-/** As the API takes it; what cannot be read goes along, and the API says what is wrong with it. */
-function bodyOf(values: Record<string, string>, preview: boolean): z.input<typeof replayInput> {
-  const {
-    mode,
-    endpointId = '',
-    eventTypes = '',
-    statusClass = '',
-    since = '',
-    until = '',
-  } = values
-  const isMissed = mode === 'missed'
-  return {
-    preview,
-    mode: isMissed ? 'missed' : 'redeliver',
-    since: `${since}${since === '' ? '' : ':00Z'}`,
-    ...(until !== '' && { until: `${until}:00Z` }),
-    ...(endpointId !== '' && { endpointId: endpointId.trim() }),
-    ...(eventTypes.trim() !== '' && { eventTypes: eventTypesOf(eventTypes) }),
-    ...(!isMissed && { states: STATES.filter((state) => values[`states.${state}`]) }),
-    ...(!isMissed && statusClass !== '' && { statusClass: asNumber(statusClass) }),
-    ratePerSecond: asNumber(values['ratePerSecond'] ?? ''),
-  }
+/** What a form says, as the API takes it; what has been missed has neither a state nor a response. */
+function bodyOf(values: Record<string, string>, preview: boolean) {
+  const { states, statusClass, ...body } = bodyOfForm(replayFields, values)
+  return { ...body, preview, ...(body['mode'] !== 'missed' && { states, statusClass }) }
 }
 
 function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
@@ -221,9 +195,8 @@ function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
       <summary class="button primary">New replay</summary>
       <form method="post" action={PATH}>
         <FormMistake form={form} />
-        <WhatFields form={form} />
-        <WhichFields form={form} />
-        <TextField form={form} name="ratePerSecond" label="Deliveries a second" required />
+        <TextField form={form} name="tenant" label="Tenant" required isCode />
+        <FormFields form={form} of={replayFields} />
         <div class="actions">
           <button type="submit" name="intent" value="preview">
             Count first
@@ -234,58 +207,6 @@ function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
         </div>
       </form>
     </details>
-  )
-}
-
-function WhatFields({ form }: { form: FormState }) {
-  return (
-    <>
-      <TextField form={form} name="tenant" label="Tenant" required isCode />
-      <SelectField
-        form={form}
-        name="mode"
-        label="What"
-        choices={[
-          ['redeliver', 'Redeliver finished deliveries'],
-          ['missed', 'Deliver what an endpoint has missed'],
-        ]}
-      />
-      <TextField
-        form={form}
-        name="endpointId"
-        label="Endpoint"
-        isCode
-        hint="Its id. Every endpoint of the tenant when empty; needed for what was missed."
-      />
-      <TextField form={form} name="since" label="Since (UTC)" type="datetime-local" required />
-      <TextField
-        form={form}
-        name="until"
-        label="Until (UTC)"
-        type="datetime-local"
-        hint="Now when empty."
-      />
-    </>
-  )
-}
-
-function WhichFields({ form }: { form: FormState }) {
-  return (
-    <>
-      <CheckboxField
-        form={form}
-        name="states"
-        label="Deliveries that ended as"
-        choices={STATES.map((state) => [state, state] as const)}
-      />
-      <TextField form={form} name="eventTypes" label="Only types" isCode placeholder="invoice.*" />
-      <SelectField
-        form={form}
-        name="statusClass"
-        label="Only if the last response was"
-        choices={CLASS_CHOICES}
-      />
-    </>
   )
 }
 

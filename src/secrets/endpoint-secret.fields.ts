@@ -40,6 +40,11 @@ const SECRET = {
     value: '<secret>',
     about: 'your own, exactly as the receiver has it; - reads stdin; default: generated',
   },
+  form: {
+    label: 'Secret of your own',
+    isCode: true,
+    hint: 'For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one.',
+  },
 }
 const KIND_OPTION = {
   value: '<kind>',
@@ -62,6 +67,16 @@ const ENCODING = {
     about: 'how the secret is read; default: by its form, which the response shows',
     isChoice: true,
   },
+  form: {
+    label: 'How the secret is read',
+    choices: [
+      ['', 'By its form: base64 of Standard Webhooks, otherwise text'],
+      ['base64', 'base64, as Standard Webhooks and Svix do'],
+      ['base64url', 'URL-safe base64'],
+      ['hex', 'hex'],
+      ['text', 'Text as it is, as GitHub, Stripe, Convoy and Outpost do'],
+    ],
+  } as const,
 }
 const WARNING = {
   output: z.string().nullable().openapi({
@@ -101,6 +116,7 @@ export const rotationFields = {
   publicKey: PUBLIC_KEY,
   encoding: {
     output: ENCODING.output,
+    form: ENCODING.form,
     input: encoding.optional().openapi({
       description: `${ENCODING_DESCRIPTION} A generated one is read as the current one is.`,
     }),

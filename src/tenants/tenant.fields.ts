@@ -15,12 +15,23 @@ const NAME_LENGTH_MAX = 200
 
 export const tenantFields = {
   id: { column: 'id', output: shownId },
-  key: { column: 'key', output: z.string() },
+  key: {
+    column: 'key',
+    output: z.string(),
+    form: {
+      label: 'Key',
+      required: true,
+      isCode: true,
+      placeholder: 'acme',
+      hint: 'What you call this customer in your own system; it never changes.',
+    },
+  },
   name: {
     column: 'name',
     input: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional(),
     output: z.string(),
     option: { value: '<name>', about: 'shown to people' },
+    form: { label: 'Name', placeholder: 'Acme Corporation', empty: undefined },
   },
   createdAt: { column: 'created_at', output: shownTime },
   suspendedAt: { column: 'suspended_at', output: shownTime.nullable() },

@@ -1,7 +1,9 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type Column, DataTable } from '../console/data-table.tsx'
-import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
+import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
+import { FormField, FormFields } from '../console/form-fields.tsx'
+import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
@@ -21,7 +23,7 @@ import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { tenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
-import { tenantInput } from './tenant.fields.ts'
+import { tenantFields, tenantInput } from './tenant.fields.ts'
 import { assertMayManage, mayTouch } from './tenant-access.ts'
 import type { TenantOperations } from './tenant-operations.ts'
 import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
@@ -86,13 +88,13 @@ async function showList(c: C, { render, tenants }: TenantPages, form: FormState 
 async function create(c: C, pages: TenantPages) {
   const { tenants } = pages
   const values = await readForm(c)
-  const { key = '', name = '' } = values
+  const { key = '' } = values
   if (!TENANT_KEY.test(key)) {
     return showList(c, pages, { values, mistakes: { key: KEY_MISTAKE } })
   }
   try {
     await assertMayManage(c.get('viewer').caller, key, tenants)
-    await tenants.put(key, parseSettings(tenantInput, name.trim() === '' ? {} : { name }))
+    await tenants.put(key, parseSettings(tenantInput, bodyOfForm(tenantFields, values)))
   } catch (error) {
     return showList(c, pages, refusedForm(values, error))
   }
@@ -124,12 +126,13 @@ async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormS
 
 async function rename(c: C, pages: TenantPages) {
   const { tenants } = pages
-  const { name = '' } = await readForm(c)
+  const values = await readForm(c)
   try {
     await assertMayManage(c.get('viewer').caller, keyOf(c), tenants)
-    await tenants.change(keyOf(c), parseSettings(tenantInput, { name }))
+    const change = parseSettings(tenantInput.required(), bodyOfForm(tenantFields, values))
+    await tenants.change(keyOf(c), change)
   } catch (error) {
-    return showPage(c, pages, refusedForm({ name }, error))
+    return showPage(c, pages, refusedForm(values, error))
   }
   return c.redirect(`${pathOf(keyOf(c))}?said=changed`, 303)
 }
@@ -152,16 +155,8 @@ function NewTenant({ form }: { form: FormState }) {
       <summary class="button primary">New tenant</summary>
       <form method="post" action={PATH}>
         <FormMistake form={form} />
-        <TextField
-          form={form}
-          name="key"
-          label="Key"
-          required
-          isCode
-          placeholder="acme"
-          hint="What you call this customer in your own system; it never changes."
-        />
-        <TextField form={form} name="name" label="Name" placeholder="Acme Corporation" />
+        <FormField form={form} name="key" of={tenantFields.key} />
+        <FormFields form={form} of={tenantFields} />
         <button type="submit" class="primary">
           Create tenant
         </button>
@@ -239,10 +234,10 @@ function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormSt
         isOpen={renaming !== undefined}
       >
         {renaming && <FormMistake form={renaming} />}
-        <TextField
-          form={renaming ?? { values: { name: tenant.name }, mistakes: {} }}
+        <FormField
+          form={renaming ?? { values: formValuesOf(tenantFields, tenant), mistakes: {} }}
           name="name"
-          label="Name"
+          of={tenantFields.name}
           required
         />
       </Confirm>
