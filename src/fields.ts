@@ -11,6 +11,8 @@ export interface Field<Row = never> {
   input?: z.ZodType
   /** What the API shows; left out: it shows nothing. */
   output?: z.ZodType
+  /** What the document has in its examples; left out: made of the schema. */
+  example?: unknown
   /** What is shown of a row, where that is not the column as it is. */
   show?: (row: Row) => unknown
   /** What is stored of an input, where that is not the input as it is. */
@@ -84,9 +86,11 @@ export const inputsOf = <F extends object>(fields: F) => having(fields, 'input')
 export const outputsOf = <F extends object>(fields: F) => having(fields, 'output')
 
 function having<F extends object, Part extends 'input' | 'output'>(fields: F, part: Part) {
-  const entries = Object.entries(fields as Fields).flatMap(([name, field]) =>
-    field[part] ? [[name, field[part]]] : [],
-  )
+  const entries = Object.entries(fields as Fields).flatMap(([name, field]) => {
+    const schema = field[part]
+    if (!schema) return []
+    return [[name, 'example' in field ? schema.openapi({ example: field.example }) : schema]]
+  })
   return Object.fromEntries(entries) as Having<F, Part>
 }
 

@@ -26,10 +26,9 @@ export const apiKeyFields = {
   id: { column: 'id', output: shownId },
   name: {
     column: 'name',
-    input: visibleText(NAME_LENGTH_MAX, 'name')
-      .min(1)
-      .openapi({ description: 'What it is for.', example: 'invoice service' }),
+    input: visibleText(NAME_LENGTH_MAX, 'name').min(1).openapi({ description: 'What it is for.' }),
     output: z.string(),
+    example: 'invoice service',
     form: { label: 'What it is for', required: true, placeholder: 'invoice service' },
   },
   scopes: {
@@ -55,6 +54,7 @@ export const apiKeyFields = {
       .string()
       .nullable()
       .openapi({ description: 'Key of the only tenant it can access; null = every tenant.' }),
+    example: 'acme',
     option: {
       value: '<key>',
       about: 'the only tenant it can access; default: every tenant',
@@ -77,6 +77,7 @@ export const apiKeyFields = {
         description: 'Left out: never.',
       }),
     output: shownTime.nullable(),
+    example: '2099-12-31T23:59:59.000Z',
     option: {
       value: '<time>',
       about: 'ISO 8601, such as 2027-01-31T12:00:00Z; default: never',
@@ -106,7 +107,12 @@ export const API_KEY_COLUMNS: (keyof Shown<typeof apiKeyFields>)[] = [
 
 export const apiKeySchema = z.object(outputsOf(apiKeyFields)).openapi('ApiKey')
 export const newApiKeySchema = apiKeySchema
-  .extend({ key: z.string().openapi({ description: 'Shown this once.' }) })
+  .extend({
+    key: z.string().openapi({
+      description: 'Shown this once.',
+      example: 'pr_rX1cWbS2mJ8VQk0fT5nYhL3dA7uEo9gZpK4iCvB6tNw',
+    }),
+  })
   .openapi('ApiKeyWithKey')
 export const newKeyInput = z.strictObject(inputsOf(apiKeyFields)).openapi('NewApiKey')
 

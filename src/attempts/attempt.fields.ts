@@ -22,14 +22,15 @@ export const attemptFields = {
   number: { column: 'number', output: z.int() },
   trigger: { column: 'trigger', output: z.enum(['schedule', 'manual', 'replay', 'test']) },
   outcome: { column: 'outcome', output: z.enum(OUTCOMES) },
-  statusCode: { column: 'status_code', output: z.int().nullable() },
-  reason: { column: 'reason', output: z.union([reasonSchema, z.null()]) },
+  statusCode: { column: 'status_code', output: z.int().nullable(), example: 200 },
+  reason: { column: 'reason', output: z.union([reasonSchema, z.null()]), example: null },
   error: {
     column: 'error',
     output: z.string().nullable().openapi({
       description:
         'The reason in detail, for people; the text can change. Next to a `statusCode`, also 2xx: what was wrong with the rest of the response. The status decides, and the connection was closed.',
     }),
+    example: null,
   },
   errorDetail: {
     column: 'error_detail',
@@ -37,6 +38,7 @@ export const attemptFields = {
       description:
         'More of it, such as the addresses of a name, for operators: null to keys and links of one tenant, and where there is no more.',
     }),
+    example: null,
   },
   durationMs: { column: 'duration_ms', output: milliseconds },
   timings: {

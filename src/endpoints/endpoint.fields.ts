@@ -53,6 +53,7 @@ export const endpointFields = {
     column: 'url',
     input: urlInput(NO_RULES),
     output: z.string(),
+    example: 'https://example.com/webhooks',
     option: { value: '<url>', about: 'where deliveries are posted' },
     form: {
       label: 'URL',
@@ -65,6 +66,7 @@ export const endpointFields = {
     column: 'description',
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),
     output: z.string(),
+    example: 'Invoices for the accounting system',
     option: { value: '<text>', about: 'for people', off: 'no description' },
     form: { label: 'Description' },
     fact: { label: 'Description' },
@@ -73,9 +75,9 @@ export const endpointFields = {
     column: 'purpose',
     input: visibleText(PURPOSE_LENGTH_MAX, 'prose').nullable().openapi({
       description: 'What it is for; null = not said.',
-      example: 'Books invoices in the ledger',
     }),
     output: z.string().nullable(),
+    example: 'Books invoices in the ledger',
     option: { value: '<text>', about: 'what it is for', off: 'no purpose' },
     form: { label: 'Purpose', hint: 'What it is for; at most 200 characters.' },
     fact: { label: 'Purpose' },
@@ -84,6 +86,7 @@ export const endpointFields = {
     column: 'event_types',
     input: eventTypesInput,
     output: z.array(z.string()),
+    example: ['invoice.paid', 'order.*'],
     option: {
       value: '<types>',
       about: 'comma separated: names, patterns such as order.*, or * for all',
@@ -102,6 +105,7 @@ export const endpointFields = {
     column: 'filter',
     input: filterInput,
     output: z.string().nullable(),
+    example: '$.amount > 100',
     option: {
       value: '<filter>',
       about: "predicate on the data, such as '$.amount > 100'",
@@ -152,6 +156,7 @@ export const endpointFields = {
     output: z.array(z.string()).openapi({
       description: 'Names of secret headers: they look like credentials, or somebody marked them.',
     }),
+    example: [],
     option: {
       value: '<names>',
       about:
@@ -165,7 +170,7 @@ export const endpointFields = {
     },
   },
   state: { column: 'state', output: z.enum(['active', 'paused', 'disabled']) },
-  disabledReason: { column: 'disabled_reason', output: z.string().nullable() },
+  disabledReason: { column: 'disabled_reason', output: z.string().nullable(), example: null },
   unreadableSince: {
     column: 'unreadable_since',
     output: time.nullable().openapi({
@@ -180,6 +185,7 @@ export const endpointFields = {
         'Requests a second at most, over all runners; null = no limit. A change reaches what waits already.',
     }),
     output: z.number().nullable(),
+    example: 10,
     show: ({ rate_per_second: rate }) => (rate === null ? null : Number(rate)),
     option: {
       value: '<n>',
@@ -196,6 +202,7 @@ export const endpointFields = {
         'Requests in flight at most, over all runners; null = no limit. A change reaches what waits already.',
     }),
     output: z.int().nullable(),
+    example: 5,
     option: {
       value: '<n>',
       about: 'requests at the same time at most, over all runners',
@@ -208,6 +215,7 @@ export const endpointFields = {
     column: 'timeout_seconds',
     input: z.int().min(1).max(TIMEOUT_SECONDS_MAX).nullable(),
     output: z.int().nullable(),
+    example: 15,
     option: {
       value: '<seconds>',
       about: 'time that the receiver has to answer, 1 to 60',
@@ -232,6 +240,7 @@ export const endpointFields = {
       .nullable()
       .openapi({ description: 'Seconds before the 2nd, 3rd, … attempt.' }),
     output: z.array(z.int()).nullable(),
+    example: [60, 300, 3600],
     option: {
       value: '<seconds>',
       about:
@@ -255,6 +264,7 @@ export const endpointFields = {
     input: metadataInput,
     store: (values: Record<string, string>) => JSON.stringify(values),
     output: z.record(z.string(), z.string()),
+    example: { team: 'billing' },
     option: {
       value: '<name=value>',
       about: 'your own notes; give it once for each, these replace all',

@@ -10,12 +10,14 @@ export const eventTypeFields = {
   name: {
     column: 'name',
     output: z.string(),
+    example: 'invoice.paid',
     form: { label: 'Name', required: true, isCode: true, placeholder: 'invoice.paid' },
   },
   description: {
     column: 'description',
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
     output: z.string(),
+    example: 'An invoice was paid',
     option: { value: '<text>', about: 'for people', off: 'no description' },
     form: { label: 'Description', placeholder: 'An invoice was paid' },
   },
@@ -30,6 +32,7 @@ export const eventTypeFields = {
         type: ['object', 'boolean', 'null'],
       }),
     output: z.unknown(),
+    example: { type: 'object', properties: { id: { type: 'integer' } }, required: ['id'] },
     option: {
       value: '<file>',
       about: 'JSON Schema 2020-12 of the data; - reads stdin',
@@ -45,6 +48,7 @@ export const eventTypeFields = {
   },
   deprecated: {
     input: z.boolean().optional(),
+    example: false,
     option: { about: 'new receivers should not rely on it', off: 'receivers can rely on it again' },
   },
   deprecatedAt: { column: 'deprecated_at', output: time.nullable() },

@@ -6,7 +6,12 @@ import { nameQuery, pageSchema, readPageByName } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, type Frame, ofScope, routesFor } from '../http/route.ts'
 import { Problem } from '../problem.ts'
-import { eventTypeInput, eventTypeSchema, presentEventType } from './event-type.fields.ts'
+import {
+  eventTypeFields,
+  eventTypeInput,
+  eventTypeSchema,
+  presentEventType,
+} from './event-type.fields.ts'
 import { EventTypeNotFound, type EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
 
@@ -15,7 +20,11 @@ const params = z.object({ name: z.string() })
 const time = z.iso.datetime()
 
 const exampleSchema = z
-  .object({ type: z.string(), timestamp: time, data: z.unknown() })
+  .object({
+    type: z.string().openapi({ example: eventTypeFields.name.example }),
+    timestamp: time,
+    data: z.unknown().openapi({ example: { id: 1, amount: 100 } }),
+  })
   .openapi('ExampleEvent')
 
 interface Options {

@@ -22,15 +22,17 @@ export const eventType = z
 export const eventData = z
   .unknown()
   .refine((data) => data !== undefined && data !== null, 'is required and not null')
-  .openapi({ description: 'Any JSON except null. Reaches the receiver byte by byte.' })
+  .openapi({
+    description: 'Any JSON except null. Reaches the receiver byte by byte.',
+    example: { id: 1, amount: 100 },
+  })
 
 export const eventInput = z
   .strictObject({
-    tenant: z
-      .string()
-      .regex(TENANT_KEY, unfit('is not the key of a tenant'))
-      .nullish()
-      .openapi({ description: 'Key of the tenant. Optional with a key of one tenant.' }),
+    tenant: z.string().regex(TENANT_KEY, unfit('is not the key of a tenant')).nullish().openapi({
+      description: 'Key of the tenant. Optional with a key of one tenant.',
+      example: 'acme',
+    }),
     type: eventType
       .refine(
         (type) => !type.startsWith('postrider.'),

@@ -11,14 +11,19 @@ const SEARCH_LENGTH_MAX = 200
 
 export const eventFields = {
   id: { column: 'id', output: shownId },
-  type: { column: 'type', output: z.string() },
+  type: { column: 'type', output: z.string(), example: 'invoice.paid' },
   data: {
     column: 'data',
     output: z.unknown().openapi({ description: 'As published, to the byte.' }),
+    example: { id: 1, amount: 100 },
   },
   occurredAt: { column: 'occurred_at', output: shownTime },
   createdAt: { column: 'created_at', output: shownTime },
-  idempotencyKey: { column: 'idempotency_key', output: z.string().nullable() },
+  idempotencyKey: {
+    column: 'idempotency_key',
+    output: z.string().nullable(),
+    example: 'invoice-1-paid',
+  },
   deliveries: {
     output: z.array(deliverySchema),
     show: (event) => event.deliveries.map(presentDelivery),
@@ -67,7 +72,7 @@ export const eventFilters = {
 /** Whether an endpoint got an event, and why not. */
 export const routeFields = {
   endpointId: { column: 'endpointId', output: shownId },
-  url: { column: 'url', output: z.string() },
+  url: { column: 'url', output: z.string(), example: 'https://example.com/webhooks' },
   matched: { output: z.boolean(), show: ({ reason }) => reason === null },
   reason: {
     column: 'reason',
@@ -77,6 +82,7 @@ export const routeFields = {
         ...(['changed_later', 'erased', 'test'] as const),
       ])
       .nullable(),
+    example: null,
   },
   detail: {
     output: z.string().nullable().openapi({ description: 'The reason in words.' }),

@@ -40,6 +40,7 @@ const batchedEvent = z
     ...eventInput.shape,
     idempotencyKey: z.string().regex(IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_MISTAKE).nullish().openapi({
       description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
+      example: 'invoice-1-paid',
     }),
   })
   .openapi('BatchedEvent')

@@ -12,46 +12,9 @@ type Schemas = Record<string, Schema>
 
 const ID = '019c5c2e-7a4b-7c3d-8e2f-5a6b7c8d9e0f'
 const TIME = '2026-01-31T12:00:00.000Z'
-/** What members of these names hold, wherever their type allows it. */
-const BY_MEMBER: Record<string, unknown> = {
-  tenant: 'acme',
-  key: 'acme',
-  name: 'Acme',
-  type: 'invoice.paid',
-  data: { id: 1, amount: 100 },
-  url: 'https://example.com/webhooks',
-  description: 'Invoices for the accounting system',
-  eventTypes: ['invoice.paid', 'order.*'],
-  filter: '$.amount > 100',
-  secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-  // Each is the name of a header.
-  secretHeaders: [],
-  metadata: { team: 'billing' },
-  ratePerSecond: 10,
-  maxInFlight: 5,
-  timeoutSeconds: 15,
-  retrySchedule: [60, 300, 3600],
-  schema: { type: 'object', properties: { id: { type: 'integer' } }, required: ['id'] },
-  deprecated: false,
-  states: ['failed'],
-  statusClass: 5,
-  since: '2026-01-31T00:00:00.000Z',
-  until: '2026-02-01T00:00:00.000Z',
-  idempotencyKey: 'invoice-1-paid',
-  statusCode: 200,
-  disabledReason: null,
-  suspendedAt: null,
-  nextCursor: null,
-  // Not before this: some have to lie ahead.
-  expiresAt: '2099-12-31T23:59:59.000Z',
-  reason: null,
-  error: null,
-  errorDetail: null,
-}
-
 /**
- * A value that the schema accepts: its own example where it has one, otherwise one made of its parts. Members
- * that need not be there are, if they have a value of their own.
+ * A value that the schema accepts: its own example where it has one, as fields of nouns do, otherwise one made of
+ * its parts.
  */
 export function exampleOf(schema: Schema, schemas: Schemas): unknown {
   if ('example' in schema) return schema['example']
@@ -86,22 +49,8 @@ function ofType(schema: Schema, schemas: Schemas): unknown {
 
 function ofObject({ properties = {} }: Schema, schemas: Schemas): unknown {
   const members = Object.entries(properties as Schemas)
-  return Object.fromEntries(
-    members.map(([name, schema]) => [
-      name,
-      fits(BY_MEMBER[name], schema) ? BY_MEMBER[name] : exampleOf(schema, schemas),
-    ]),
-  )
+  return Object.fromEntries(members.map(([name, schema]) => [name, exampleOf(schema, schemas)]))
 }
-
-function fits(value: unknown, schema: Schema): boolean {
-  if (value === undefined || 'example' in schema || '$ref' in schema || 'enum' in schema)
-    return false
-  const types = [schema['type'] ?? 'object'].flat().map((type) => TYPES[type] ?? type)
-  return types.includes(value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value)
-}
-
-const TYPES: Record<string, string> = { integer: 'number' }
 
 function ofString({ format }: Schema): string {
   if (format === 'uuid') return ID

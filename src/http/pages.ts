@@ -56,7 +56,10 @@ export const timeRange = {
 }
 
 export function pageSchema<Item extends z.ZodType>(item: Item) {
-  return z.object({ data: z.array(item), nextCursor: z.string().nullable() })
+  return z.object({
+    data: z.array(item),
+    nextCursor: z.string().nullable().openapi({ example: null }),
+  })
 }
 
 export interface Page<Item> {

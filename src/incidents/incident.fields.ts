@@ -44,10 +44,14 @@ export const MESSAGE_LENGTH_MAX = 4_000
 
 export const incidentFields = {
   id: { column: 'id', output: shownId },
-  tenant: { column: 'tenant_key', output: z.string() },
+  tenant: { column: 'tenant_key', output: z.string(), example: 'acme' },
   endpointId: { column: 'endpoint_id', output: shownId },
-  url: { column: 'url', output: z.string() },
-  description: { column: 'description', output: z.string() },
+  url: { column: 'url', output: z.string(), example: 'https://example.com/webhooks' },
+  description: {
+    column: 'description',
+    output: z.string(),
+    example: 'Invoices for the accounting system',
+  },
   endpointState: { column: 'endpoint_state', output: z.enum(['active', 'paused', 'disabled']) },
   state: { output: state, show: ({ closed_at: at }) => (at === null ? 'open' : 'closed') },
   cause: { column: 'cause', output: cause },

@@ -48,12 +48,14 @@ export const bulkFields = {
   },
   eventTypes: {
     input: eventTypesInput.optional(),
+    example: replayFields.eventTypes.example,
     option: replayFields.eventTypes.option,
   },
   states: {
     input: z.array(z.enum(states)).min(1).optional().openapi({
       description: 'Only deliveries in these states. Left out: all that the action applies to.',
     }),
+    example: replayFields.states.example,
     option: {
       name: 'state',
       value: '<states>',
@@ -64,6 +66,7 @@ export const bulkFields = {
     input: z.int().min(2).max(5).optional().openapi({
       description: '5: the last attempt returned 5xx.',
     }),
+    example: replayFields.statusClass.example,
     option: replayFields.statusClass.option,
   },
   reason: {
@@ -74,16 +77,19 @@ export const bulkFields = {
     input: time
       .optional()
       .openapi({ ...dateTime, description: 'Only what was created since then.' }),
+    example: replayFields.since.example,
     option: { value: '<time>', about: 'made from then on; ISO 8601' },
   },
   until: {
     input: time.optional().openapi({ ...dateTime, description: 'Only what was created before.' }),
+    example: replayFields.until.example,
     option: { value: '<time>', about: 'made before; ISO 8601' },
   },
   ratePerSecond: {
     input: z.number().gt(0).max(1_000).optional().openapi({
       description: 'Deliveries per second. Default: 50, and 1,000 to cancel.',
     }),
+    example: replayFields.ratePerSecond.example,
     option: { name: 'rate', value: '<n>', about: 'deliveries per second; 50, or 1,000 to cancel' },
     form: replayFields.ratePerSecond.form,
   },
@@ -112,7 +118,7 @@ export const bulkPreviewSchema = z
         id: shownId,
         state: z.enum(states),
         endpointId: shownId,
-        url: z.string(),
+        url: z.string().openapi({ example: 'https://example.com/webhooks' }),
         eventType: z.string().nullable(),
       }),
     ),

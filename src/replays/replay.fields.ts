@@ -60,6 +60,7 @@ export const replayFields = {
     column: 'since',
     input: time.openapi({ ...dateTime, description: 'Only what was created since then.' }),
     output: shownTime,
+    example: '2026-01-31T00:00:00.000Z',
     option: {
       value: '<time>',
       about: `created since then; ${ISO}`,
@@ -73,6 +74,7 @@ export const replayFields = {
       .optional()
       .openapi({ ...dateTime, description: 'Only what was created before. Default: now.' }),
     output: shownTime,
+    example: '2026-02-01T00:00:00.000Z',
     option: { value: '<time>', about: `created before; ${ISO}; default: now` },
     form: { label: 'Until (UTC)', isTime: true, hint: 'Now when empty.', empty: undefined },
   },
@@ -80,6 +82,7 @@ export const replayFields = {
     column: 'event_types',
     input: eventTypesInput.optional(),
     output: z.array(z.string()),
+    example: ['invoice.paid', 'order.*'],
     option: { name: 'type', value: '<types>', about: 'comma separated: names, order.*' },
     form: { label: 'Only types', isCode: true, placeholder: 'invoice.*', empty: undefined },
   },
@@ -91,6 +94,7 @@ export const replayFields = {
       .optional()
       .openapi({ description: 'redeliver: only deliveries that ended so. Default: failed.' }),
     output: z.array(z.string()),
+    example: ['failed'],
     option: {
       name: 'state',
       value: '<states>',
@@ -111,6 +115,7 @@ export const replayFields = {
       description: 'redeliver: only if the last response was of this class: 4 for 4xx.',
     }),
     output: z.int().nullable(),
+    example: 5,
     option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
     form: {
       label: 'Only if the last response was',
@@ -122,6 +127,7 @@ export const replayFields = {
     column: 'rate_per_second',
     input: z.number().gt(0).max(RATE_MAX).default(50),
     output: z.number(),
+    example: 10,
     show: ({ rate_per_second: rate }) => Number(rate),
     option: { name: 'rate', value: '<n>', about: 'made due per second; default: 50' },
     form: { label: 'Deliveries per second', required: true },

@@ -12,6 +12,7 @@ import {
 } from '../sending/signing-secret.ts'
 import type { GivenSecret, LiveSecret } from './endpoint-secrets.ts'
 
+const later = time.openapi({ example: '2099-12-31T23:59:59.000Z' })
 const OVERLAP_SECONDS_MAX = 7 * 86_400
 
 const secret = z
@@ -36,6 +37,7 @@ const ENCODING_DESCRIPTION =
 const SECRET = {
   input: secret,
   output: z.string().openapi({ description: 'Exactly as it was given, or generated.' }),
+  example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   option: {
     value: '<secret>',
     about: 'your own, exactly as the receiver has it; - reads stdin; default: generated',
@@ -146,7 +148,7 @@ export const secretsSchema = z
     ...shown,
     createdAt: time,
     expiring: z
-      .array(z.object({ ...shown, createdAt: time, expiresAt: time }))
+      .array(z.object({ ...shown, createdAt: time, expiresAt: later }))
       .openapi({ description: 'Replaced ones that still sign, until their overlap ends.' }),
   })
   .openapi('Secrets')

@@ -18,6 +18,7 @@ export const tenantFields = {
   key: {
     column: 'key',
     output: z.string(),
+    example: 'acme',
     form: {
       label: 'Key',
       required: true,
@@ -30,11 +31,12 @@ export const tenantFields = {
     column: 'name',
     input: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional(),
     output: z.string(),
+    example: 'Acme',
     option: { value: '<name>', about: 'shown to people' },
     form: { label: 'Name', placeholder: 'Acme Corporation', empty: undefined },
   },
   createdAt: { column: 'created_at', output: shownTime },
-  suspendedAt: { column: 'suspended_at', output: shownTime.nullable() },
+  suspendedAt: { column: 'suspended_at', output: shownTime.nullable(), example: null },
   deleting: {
     output: z
       .object({
