@@ -706,6 +706,28 @@ export type NotifyCustomer = {
   message?: string | undefined
 }
 
+export type SearchResult = {
+  data: SearchHit[]
+  /** The data of older events was not looked through; null = all was. */
+  searchedBackTo: string | null
+}
+
+export type SearchHit = {
+  kind: 'tenant' | 'endpoint' | 'event' | 'delivery' | 'incident' | 'replay' | 'event_type'
+  /** The name where it is an event type. */
+  id: string
+  tenant: string | null
+  /** What people know it by. */
+  title: string
+  /** What the text was found in. */
+  matched: 'id' | 'key' | 'name' | 'url' | 'description' | 'idempotency_key' | 'data'
+  state: string | null
+  /** ISO 8601, in UTC. */
+  createdAt: string | null
+  /** What became of an event or a delivery, as a sentence; of the first 5. Null for anything else. */
+  answer: string | null
+}
+
 export type PortalLink = {
   /** For the customer. Anyone with the link has its permissions. */
   url: string
@@ -1119,6 +1141,16 @@ export interface Operations {
     path: { tenant: string; id: string }
     body?: NotifyCustomer
     answer: Incident
+  }
+  /** Search everything */
+  'GET /api/search': {
+    query: {
+      /** An id, or part of a tenant’s key or name, of an endpoint’s URL or description, or of the name of an event type; an idempotency key; or text in the data of the latest events. Words in front that name a tenant narrow the search to it: `acme 4711`. */
+      q: string
+      /** Only what belongs to this tenant. */
+      tenant?: string | undefined
+    }
+    answer: SearchResult
   }
   /** Create portal link */
   'POST /api/tenants/{tenant}/portal-links': {

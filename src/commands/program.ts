@@ -11,6 +11,7 @@ import { addRunnersCommand } from '../operations/runners.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
 import { addBulkCommand } from '../replays/bulk.command.ts'
 import { addReplayCommand } from '../replays/replay.command.ts'
+import { addSearchCommand } from '../search/search.command.ts'
 import { addRotateEncryptionCommand, addSecretsCommand } from '../secrets/secret.command.ts'
 import { addTenantCommand } from '../tenants/tenant.command.ts'
 import type { CommandContext } from '../terminal/context.ts'
@@ -57,6 +58,7 @@ export function createProgram(context: CommandContext): Command {
   addReplayCommand(program, context)
   addBulkCommand(program, context)
   addIncidentCommand(program, context)
+  addSearchCommand(program, context)
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)

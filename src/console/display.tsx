@@ -76,7 +76,8 @@ export function DisplayButton() {
 }
 
 const KEYS = [
-  ['/', 'Search or filter'],
+  ['/', 'Search'],
+  ['Ctrl-K, ⌘K', 'Search'],
   ['j, k', 'Next or previous row'],
   ['Enter', 'Open the row'],
   ['Esc', 'Close a panel or dialog'],

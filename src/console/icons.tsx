@@ -22,6 +22,7 @@ const OUTLINES = {
   copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
   columns: 'M2.5 3h11v10h-11zM6.25 3v10M9.75 3v10',
   close: 'M3.5 3.5l9 9M12.5 3.5l-9 9',
+  search: 'M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9ZM10.25 10.25 13.5 13.5',
   filter: 'M2 4h12M4.5 8h7M6.75 12h2.5',
   chart: 'M2.5 13.5h11M4 11V8M7 11V4.5M10 11V6.5M13 11V9.5',
 } as const

@@ -7,6 +7,7 @@ import type { Scope } from '../postgres/schema.ts'
 import type { Assets } from './asset-files.ts'
 import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
 import { Icon, type IconName } from './icons.tsx'
+import { SearchButton, SearchDialog } from './search-dialog.tsx'
 import type { Viewer } from './viewer.ts'
 
 /** A place of the navigation. */
@@ -37,6 +38,8 @@ export interface Frame {
   home: string
   places: readonly Place[]
   signOut: string
+  /** Page of the search; left out = there is none. */
+  search?: string
   /** Which installation this is, such as production; always in sight. */
   environment?: string | undefined
   trouble?: Trouble
@@ -105,6 +108,7 @@ function Page({ children, ...shown }: Shown & { children?: Child }) {
               {frame.environment}
             </span>
           )}
+          {viewer && frame.search && <SearchButton />}
         </header>
         {viewer && <Side {...shown} viewer={viewer} />}
         <main id="main" tabindex={-1}>
@@ -113,6 +117,7 @@ function Page({ children, ...shown }: Shown & { children?: Child }) {
         {viewer && <BottomBar {...shown} viewer={viewer} />}
         {viewer && <DisplayMenu display={display} />}
         {viewer && <KeyHelp />}
+        {viewer && frame.search && <SearchDialog path={frame.search} />}
         <div id="said" class="hidden" role="status" />
       </body>
     </html>
@@ -177,6 +182,7 @@ function Side(seen: Seen) {
   const groups = Map.groupBy(placesFor(seen), ({ group = '' }) => group)
   return (
     <div id="menu" class="side" popover="auto">
+      {seen.frame.search && <SearchButton />}
       <nav aria-label="Pages">
         {[...groups].map(([group, places]) => (
           <>

@@ -46,16 +46,17 @@ export function Id({
   )
 }
 
-export function CopyButton({ text, what }: { text: string; what: string }) {
+/** An icon in lists; with a label, a button like others. */
+export function CopyButton({ text, what, label }: { text: string; what: string; label?: string }) {
   return (
     <button
       type="button"
-      class="copy"
+      class={label ? undefined : 'copy'}
       data-copy={text}
-      aria-label={`Copy ${what}`}
+      aria-label={label ? undefined : `Copy ${what}`}
       title={`Copy ${what}`}
     >
-      <Icon of="copy" />
+      <Icon of="copy" /> {label}
     </button>
   )
 }

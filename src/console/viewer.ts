@@ -120,7 +120,7 @@ export function requireViewer(
 /** Of both areas, what reads a lot; `/endpoints/:id` is also where a filter is tried before there is an endpoint. */
 const HEAVY_PAGES = [
   ...['/', '/deliveries', '/deliveries/:id', '/events', '/events/:id'],
-  ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor'],
+  ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor', '/search'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
 const HEAVY_FORMS = ['/replays', '/deliveries/bulk']

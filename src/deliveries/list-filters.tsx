@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
-import type { Caller } from '../access/caller.ts'
 import { CLASS_CHOICES, labelOf } from '../attempts/attempt-words.ts'
 import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
@@ -8,10 +7,9 @@ import { PAGE_ROWS } from '../console/list-parts.tsx'
 import { stateLabel } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import { endpointId, eventId } from '../ids.ts'
-import { TenantNotFound } from '../not-found.ts'
 import { ATTEMPT_REASONS } from '../sending/reason.ts'
-import { type ListedTenants, listedFor } from '../tenants/listed-tenants.ts'
-import { mayTouch } from '../tenants/tenant-access.ts'
+import type { ListedTenants } from '../tenants/listed-tenants.ts'
+import { listedBy } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
@@ -123,17 +121,6 @@ export async function readFilters(
     form: { values, mistakes: {}, prefix },
     filters: { ...others, endpointId, eventId, statusClass, tenants: listed },
   }
-}
-
-/** Whose rows a list shows that was asked for the tenant with this key, or for none. @throws TenantNotFound */
-export async function listedBy(
-  caller: Caller,
-  tenants: Pick<Tenants, 'get' | 'reservedIds'>,
-  key: string | undefined,
-): Promise<ListedTenants> {
-  if (key === undefined || key === caller.tenant?.key) return await listedFor(caller, tenants)
-  if (caller.tenant || !mayTouch(caller, key)) throw new TenantNotFound()
-  return (await tenants.get(key)).id
 }
 
 export const TenantFilter = ({ form }: { form: FormState }) => (

@@ -17,7 +17,7 @@ import {
 } from '../console/parts.tsx'
 import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
-import type { Delivery } from '../deliveries/deliveries.ts'
+import type { Deliveries, Delivery } from '../deliveries/deliveries.ts'
 import {
   EndpointFilter,
   queryOf,
@@ -28,9 +28,11 @@ import {
   TypeFilter,
 } from '../deliveries/list-filters.tsx'
 import type { EventId } from '../ids.ts'
+import { PortalLinkButton } from '../portal-links/portal-link.pages.tsx'
 import type { Owned, Owners } from '../tenants/owners.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
+import { explainEvent } from './event-answer.ts'
 import type { Event, Events, FoundEvent } from './events.ts'
 import { REASONS, type Route, type Routing } from './routing.ts'
 
@@ -42,6 +44,7 @@ export interface EventPages {
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
   owners: Pick<Owners, 'events'>
   events: Pick<Events, 'get' | 'dataOf'>
+  deliveries: Pick<Deliveries, 'search'>
   routing: Pick<Routing, 'explain'>
   /** Of every tenant. */
   lists: { events: Pick<Events, 'search'> }
@@ -80,22 +83,34 @@ async function sendData(c: Context<PageEnv>, { id, tenant }: Thing, { events }: 
 }
 
 async function showPage(c: Context<PageEnv>, { id, tenant }: Thing, pages: EventPages) {
-  const [event, routes] = await Promise.all([
+  const [event, { routes, deliveries, sentence, lines }] = await Promise.all([
     pages.events.get(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
-    pages.routing.explain(tenant.id, id),
+    explainEvent(pages, tenant.id, id),
   ])
+  const ticket = ticketOf(event, tenant.key, lines)
   return pages.render(
     c,
     { title: `Event ${id}`, at: PATH },
     <>
       <h1>Event {event.type}</h1>
+      <p class="answer">{sentence}</p>
+      <div class="actions">
+        <CopyButton text={ticket} what="text for a ticket" label="Copy for a ticket" />
+        {c.get('viewer').may('manage') && <PortalLinkButton tenant={tenant.key} />}
+      </div>
       <EventFacts event={event} tenantKey={tenant.key} />
       <h2>Data</h2>
       <Data of={event.data} path={`${PATH}/${id}`} />
       <h2>Where it went</h2>
-      <Routes routes={routes} deliveries={event.deliveries} />
+      <Routes routes={routes} deliveries={deliveries} />
     </>,
   )
+}
+
+/** What support writes to a customer; without the data, which may be nobody else's business. */
+function ticketOf({ id, type, created_at: at }: Event, tenantKey: string, lines: string[]): string {
+  const head = `Event ${type} (${id}) of ${tenantKey}, published ${at.toISOString()}`
+  return [head, ...lines.map((line) => `- ${line}`)].join('\n')
 }
 
 /** Said where somebody asked for it to be forgotten. */

@@ -56,6 +56,7 @@ type Page = Range<EventId> & EventFilter
 /** How far the deliveries of an event are. */
 export interface FoundEvent extends Omit<Event, 'data'> {
   tenantKey: string
+  tenantName: string
   deliveries: number
   delivered: number
   /** Failed for good, or cancelled. */
@@ -220,7 +221,7 @@ const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
 /** Without the data, of which a list shows nothing and which may be large. */
 const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
   select r.id, r.tenant_id, r.type, r.idempotency_key, r.occurred_at, r.deliver_at,
-    r.only_endpoint_id, r.created_at, t.key as "tenantKey", d.deliveries, d.delivered, d.ended
+    r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id
   cross join lateral (

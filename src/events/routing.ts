@@ -22,6 +22,8 @@ export type Reason = keyof typeof REASONS
 export interface Route {
   endpointId: EndpointId
   url: string
+  /** Of the endpoint. */
+  description: string
   /** Null where it was not matched. */
   deliveryId: DeliveryId | null
   /** Null where it was matched. */
@@ -58,7 +60,8 @@ export function createRouting({ database }: { database: Kysely<Database> }): Rou
     async explain(tenantId, id) {
       const { rows } = await sql<Route>`
         select endpoint_id as "endpointId", url, delivery_id as "deliveryId", reason,
-          changed_since as "changedSince"
+          changed_since as "changedSince",
+          (select e.description from postrider.endpoint e where e.id = endpoint_id) as description
         from postrider.explain_route(${tenantId}, ${id})`.execute(database)
       return rows
     },

@@ -101,6 +101,51 @@ else {
     },
   )
 
+  // Issue 18, walk-through b: two clicks at most.
+  t.test(
+    'support finds out why an order never arrived, and has a link for the customer',
+    async (t) => {
+      await call('PUT', '/api/tenants/globex', { name: 'Globex Corporation' })
+      await call('POST', '/api/tenants/globex/endpoints', {
+        url: 'https://erp.example.com/in',
+        description: 'ERP',
+        eventTypes: ['stock.*'],
+      })
+      await call('POST', '/api/events', {
+        tenant: 'globex',
+        type: 'order.paid',
+        data: { order: 4711 },
+      })
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.goto('/console')
+      await page.keyboard.press('Control+k')
+      await page.getByPlaceholder('ID, tenant, URL, key, or text in the data').fill('globex')
+      await page
+        .locator('#search-found')
+        .getByRole('link', { name: 'Globex Corporation' })
+        .waitFor()
+      t.strictSame(await findBarriers(page), [], 'the search box')
+      await page.keyboard.press('Control+a')
+      await page.keyboard.type('globex 4711')
+      await page.keyboard.press('Enter')
+      const answer = 'Not sent to ERP (its event types do not include this one).'
+      await page.locator('main').getByText(answer).waitFor()
+      t.strictSame(await findBarriers(page), [], 'what was found')
+      await page.locator('main').getByRole('link', { name: 'order.paid' }).click()
+      await page.getByRole('heading', { name: 'Event order.paid' }).waitFor()
+      await page.getByText(answer).waitFor()
+      await page.getByRole('button', { name: 'Portal link' }).click()
+      await page.getByRole('button', { name: 'Create portal link' }).click()
+      const [link = ''] =
+        /http\S+token=\S+/.exec((await page.locator('main').textContent()) ?? '') ?? []
+      const customer = await openWindow(browser, url)
+      await customer.page.goto(link)
+      await customer.page.getByText('ERP').first().waitFor()
+      t.strictSame([...faults, ...customer.faults], [])
+    },
+  )
+
   t.test('axe finds nothing serious, in light and in dark', async (t) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page, faults } = await openWindow(browser, url, { colorScheme })

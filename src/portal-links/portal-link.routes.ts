@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { auditName } from '../access/caller.ts'
-import type { ApiEnv } from '../http/authenticate.ts'
+import type { Client } from '../access/client-address.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
 import { Problem } from '../problem.ts'
@@ -12,12 +12,15 @@ import type { PortalLinks } from './portal-links.ts'
 /** Where a link leads; the portal opens it. */
 const OPEN_PATH = '/portal/open'
 
-interface Options {
-  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+export interface LinkUrlOptions {
   /** Where people reach this service; undefined = where the request did. */
   publicUrl: string | undefined
   /** Whether it has to be known. */
   needsPublicUrl?: boolean
+}
+
+interface Options extends LinkUrlOptions {
+  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
 }
 
 const route = routesFor<Options>()
@@ -42,14 +45,12 @@ const create = route({
     ...problems(404, 409, ...OF_BODY),
   },
   guards: ofTenant('manage'),
-  async answer(c, { portalLinks, publicUrl, needsPublicUrl }) {
+  async answer(c, options) {
     const tenant = c.get('tenant')
-    refuseReserved(tenant.key)
-    if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
+    const { urlOf } = linkUrl(c, options, tenant.key)
     const link = portalLinkInput.parse(c.req.valid('json'))
-    const { token, expiresAt } = await portalLinks.create(tenant, link, c.get('caller'))
-    const url = `${publicUrl ?? originOf(c)}${OPEN_PATH}?token=${token}`
-    return c.json({ url, expiresAt: expiresAt.toISOString() }, 201)
+    const { token, expiresAt } = await options.portalLinks.create(tenant, link, c.get('caller'))
+    return c.json({ url: urlOf(token), expiresAt: expiresAt.toISOString() }, 201)
   },
 })
 
@@ -69,8 +70,20 @@ const revoke = route({
 
 export const addPortalLinkRoutes = addingRoutes([create, revoke])
 
+/** Where a link will lead that is about to be made. @throws TenantReserved, Problem public_url_missing */
+export function linkUrl<E extends { Variables: { client: Client } }>(
+  c: Context<E>,
+  { publicUrl, needsPublicUrl }: LinkUrlOptions,
+  tenantKey: string,
+) {
+  refuseReserved(tenantKey)
+  if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
+  const origin = publicUrl ?? originOf(c)
+  return { urlOf: (token: string) => `${origin}${OPEN_PATH}?token=${token}` }
+}
+
 /** Also behind a proxy that ends TLS; only who asks for the link is told. */
-function originOf(c: Context<ApiEnv>): string {
+function originOf<E extends { Variables: { client: Client } }>(c: Context<E>): string {
   const { protocol, host } = new URL(c.req.url)
   const isHttps = c.get('client').isHttps || protocol === 'https:'
   return `${isHttps ? 'https' : 'http'}://${host}`

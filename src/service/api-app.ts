@@ -65,6 +65,8 @@ import { addBulkRoutes } from '../replays/bulk.routes.ts'
 import type { Bulk } from '../replays/bulk.ts'
 import { addReplayRoutes } from '../replays/replay.routes.ts'
 import type { Replays } from '../replays/replays.ts'
+import { addSearchRoute } from '../search/search.routes.ts'
+import type { Search } from '../search/search.ts'
 import { addClientCertificateRoutes } from '../secrets/client-certificate.routes.ts'
 import type { ClientCertificates } from '../secrets/client-certificates.ts'
 import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
@@ -133,6 +135,8 @@ export interface ApiOptions {
   incidents: Incidents
   /** Of every tenant. */
   allIncidents: Pick<Incidents, 'list'>
+  /** Over all tenants. */
+  search: Search
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
   /** Where people reach this service; undefined = where a request did. */
@@ -231,6 +235,7 @@ function addRoutes(app: App, options: RouteOptions): void {
   addReplayRoutes(app, options)
   addBulkRoutes(app, options)
   addIncidentRoutes(app, options)
+  addSearchRoute(app, options)
   addPortalLinkRoutes(app, options)
   addStreamRoute(app, options)
 }

@@ -30,9 +30,11 @@ import { addIncidentPages, type IncidentPages } from '../incidents/incident.page
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
+import { addPortalLinkPage, type PortalLinkPages } from '../portal-links/portal-link.pages.tsx'
 import { environmentCss } from '../portal-links/theme.ts'
 import { addBulkPages, type BulkPages } from '../replays/bulk.pages.tsx'
 import { addReplayPages, type ReplayPages } from '../replays/replay.pages.tsx'
+import { addSearchPage, type SearchPages } from '../search/search.pages.tsx'
 import { addSignInRoutes, type SignInOptions } from '../sessions/sign-in.pages.tsx'
 import { addTenantPages, type TenantPages } from '../tenants/tenant.pages.tsx'
 
@@ -71,6 +73,8 @@ type Pages = OverviewPages &
     ReplayPages &
     IncidentPages &
     BulkPages &
+    SearchPages &
+    PortalLinkPages &
     KeyPages &
     AuditPages &
     SettingsPages) &
@@ -99,6 +103,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
     home: CONSOLE_PATH,
     places: PLACES,
     signOut: `${CONSOLE_PATH}/sign-out`,
+    search: at('search'),
     environment: environment.name,
     trouble: {
       path: at('incidents'),
@@ -125,6 +130,8 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addEndpointsPages(app, pages)
   addEndpointPages(app, pages)
   addTenantPages(app, pages)
+  addPortalLinkPage(app, pages)
+  addSearchPage(app, pages)
   addEventTypePages(app, pages)
   addReplayPages(app, pages)
   addBulkPages(app, pages)

@@ -34,6 +34,7 @@ import {
   createTenantServices,
   type ServiceParts,
   type Services,
+  searchOf,
   sharesOf,
   strongKeysOf,
 } from './services.ts'
@@ -93,6 +94,9 @@ function consoleOptions(
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     auditLog: createAuditLog({ database }),
+    search: searchOf(config, database),
+    publicUrl: config.publicUrl,
+    needsPublicUrl: config.isProduction,
   }
 }
 

@@ -37,6 +37,7 @@ import { createTenantScope } from '../postgres/tenant-scope.ts'
 import type { Redis } from '../redis/redis.ts'
 import { createBulk } from '../replays/bulk.ts'
 import { createReplays } from '../replays/replays.ts'
+import { createSearch } from '../search/search.ts'
 import { createClientCertificates } from '../secrets/client-certificates.ts'
 import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { createSecretBox } from '../secrets/secrets.ts'
@@ -82,6 +83,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     ...createTenantServices(config, database),
     tenants: createTenants({ database: everyTenant }),
     allIncidents: createIncidents({ database: everyTenant }),
+    search: searchOf(config, everyTenant),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
@@ -112,6 +114,10 @@ export function createTenantServices(config: ServiceConfig, database: Kysely<Dat
     incidents: createIncidents({ database }),
   }
 }
+
+/** Over the tenants that `database` sees. */
+export const searchOf = (config: ServiceConfig, database: Kysely<Database>) =>
+  createSearch({ ...createTenantServices(config, database), database })
 
 /** Who gets in, and how much at once. */
 function admissionOf(

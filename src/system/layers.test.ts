@@ -23,6 +23,7 @@ const LAYERS = [
       'attempts',
       'replays',
       'incidents',
+      'search',
       'operations',
       'duties',
     ],

@@ -18,7 +18,7 @@ const operations = Object.entries(document.paths).flatMap(([template, item]) =>
 const isReading = ({ template, method }: { template: string; method: string }) =>
   (method === 'GET' &&
     !template.endsWith('/secret') &&
-    !/^\/api\/(keys|incidents$)/.test(template)) ||
+    !/^\/api\/(keys|(incidents|search)$)/.test(template)) ||
   template.endsWith('/match')
 /** Refused to every key of one tenant, suspended or not. */
 const OF_NO_TENANT =

@@ -6,6 +6,7 @@ import { TenantNotFound } from '../not-found.ts'
 import type { Scope } from '../postgres/schema.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { Problem } from '../problem.ts'
+import { type ListedTenants, listedFor } from './listed-tenants.ts'
 import { isReserved, refuseReserved, type Tenant, type Tenants } from './tenants.ts'
 
 /**
@@ -69,6 +70,17 @@ export async function assertMayManage(
 export function mayTouch(caller: Caller, tenantKey: string): boolean {
   if (isReserved(tenantKey)) return caller.tenant === null && caller.scopes.has('admin')
   return caller.tenant === null || caller.tenant.key === tenantKey
+}
+
+/** Whose rows a list shows that was asked for the tenant with this key, or for none. @throws TenantNotFound */
+export async function listedBy(
+  caller: Caller,
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>,
+  key: string | undefined,
+): Promise<ListedTenants> {
+  if (key === undefined || key === caller.tenant?.key) return await listedFor(caller, tenants)
+  if (caller.tenant || !mayTouch(caller, key)) throw new TenantNotFound()
+  return (await tenants.get(key)).id
 }
 
 function refuseWithout(caller: Caller, scope: Scope): void {

@@ -23,10 +23,11 @@ import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { tenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
+import { PortalLinkButton } from '../portal-links/portal-link.pages.tsx'
 import { tenantFields, tenantInput } from './tenant.fields.ts'
 import { assertMayManage, mayTouch } from './tenant-access.ts'
 import type { TenantOperations } from './tenant-operations.ts'
-import { type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
+import { isReserved, type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
 
 const PATH = '/console/tenants'
 const pathOf = (key: string): string => `${PATH}/${encodeURIComponent(key)}`
@@ -264,12 +265,13 @@ function TenantActions(props: { tenant: Tenant; viewer: Viewer; renaming: FormSt
 function TenantLinks({ tenant, viewer }: { tenant: Tenant; viewer: Viewer }) {
   const query = `tenant=${encodeURIComponent(tenant.key)}`
   return (
-    <p class="actions">
+    <div class="actions">
       {viewer.may('manage') && (
         <a class="button primary" href={`/console/endpoints/new?${query}`}>
           New endpoint
         </a>
       )}
+      {viewer.may('manage') && !isReserved(tenant.key) && <PortalLinkButton tenant={tenant.key} />}
       <a class="button" href={`/console/endpoints?${query}`}>
         Endpoints
       </a>
@@ -285,6 +287,6 @@ function TenantLinks({ tenant, viewer }: { tenant: Tenant; viewer: Viewer }) {
       <a class="button" href={`/console/replays?${query}`}>
         Replays
       </a>
-    </p>
+    </div>
   )
 }

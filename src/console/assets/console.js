@@ -389,13 +389,36 @@
   const KEYS = {
     j: () => moveRow(1),
     k: () => moveRow(-1),
-    '/': () => document.querySelector('[data-search], main input[name=search]')?.focus(),
+    '/': openSearch,
     '?': () => document.getElementById('keys')?.showModal(),
     Escape: () => panel && closePanel(),
   }
 
+  /** The box for everything; where there is none, the field of the list. */
+  function openSearch() {
+    const dialog = document.getElementById('search')
+    if (!dialog) return document.querySelector('main input[name=search]')?.focus()
+    if (!dialog.open) dialog.showModal()
+    dialog.querySelector('input').select()
+  }
+
+  /** From the box to what it has found, and back. */
+  function moveHit(event) {
+    const dialog = event.target.closest?.('#search')
+    if (!dialog || !/^Arrow(Up|Down)$/.test(event.key)) return
+    const stops = [dialog.querySelector('input'), ...all('.hits .lead', dialog)]
+    const at = stops.indexOf(document.activeElement) + (event.key === 'ArrowDown' ? 1 : -1)
+    event.preventDefault()
+    stops[Math.min(Math.max(at, 0), stops.length - 1)].focus()
+  }
+
   function onKey(event) {
     const { key, ctrlKey, metaKey, altKey } = event
+    moveHit(event)
+    if ((ctrlKey || metaKey) && key === 'k' && document.getElementById('search')) {
+      event.preventDefault()
+      return openSearch()
+    }
     if (ctrlKey || metaKey || altKey || isTyping(event)) return
     // A dialog and a menu have Esc to themselves.
     if (document.querySelector('dialog:modal, :popover-open') || !KEYS[key]) return

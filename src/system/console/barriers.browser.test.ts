@@ -178,7 +178,8 @@ else {
       await page.getByRole('heading', { name: 'Keyboard' }).waitFor()
       await page.keyboard.press('Escape')
       await page.keyboard.press('/')
-      t.equal(await page.evaluate('document.activeElement.name'), 'search')
+      t.equal(await page.evaluate('document.activeElement.id'), 'search-text')
+      await page.keyboard.press('Escape')
 
       await page.getByRole('button', { name: 'Columns' }).click()
       await page.getByLabel('Idempotency key').uncheck()

@@ -1,0 +1,138 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { type EventId, eventId, type TenantId } from '../ids.ts'
+import { containsText } from '../postgres/contains-text.ts'
+import { allOf, runList } from '../postgres/list-query.ts'
+import type { Database } from '../postgres/schema.ts'
+import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
+import { type Hit, OF_A_KIND_MAX } from './hit.ts'
+
+/** Tenants and endpoints that are looked through, the newest; some 20 ms. */
+const NAMES_SCANNED_MAX = 50_000
+/** Tenants in which a key is looked up, each by its index; some 20 ms. */
+const KEYS_PROBED_MAX = 10_000
+/** Several tenants may be called by the same word. */
+const NARROWED_MAX = 3
+
+/** What an index or a short list leads to, in one statement. */
+export async function namedBy(
+  database: Kysely<Database>,
+  tenants: ListedTenants,
+  text: string,
+): Promise<Hit[]> {
+  const id = eventId.safeParse(text).data ?? null
+  const parts = [
+    tenantsNamed(tenants, text, id),
+    endpointsNamed(tenants, text, id),
+    keysNamed(tenants, text),
+    typesNamed(text),
+    ...(id === null ? [] : IDS.map((part) => part(tenants, id))),
+  ]
+  const select = sql<Hit>`
+    select hit.kind, hit.id, t.id as "tenantId", t.key as "tenantKey", t.name as "tenantName", hit.title, hit.matched,
+      hit.state, hit.at, null as answer
+    from (${sql.join(parts, sql` union all `)}) as hit (kind, id, tenant_id, title, matched, state, at)
+    left join postrider.tenant t on t.id = hit.tenant_id`
+  return await runList(
+    database,
+    { isIndexed: false },
+    async (on) => (await select.execute(on)).rows,
+  )
+}
+
+type Part = RawBuilder<unknown>
+
+function tenantsNamed(tenants: ListedTenants, text: string, id: string | null): Part {
+  return sql`(
+    select 'tenant' as kind, t.id::text as id, t.id as tenant_id, t.name as title,
+      case when t.id = ${id}::uuid then 'id' when ${containsText(sql`t.key`, [text])} then 'key' else 'name' end as matched,
+      case when t.suspended_at is null then 'active' else 'suspended' end as state, t.created_at as at
+    from (
+      select * from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
+      order by id desc limit ${NAMES_SCANNED_MAX}) as t
+    where t.id = ${id}::uuid or ${containsText(sql`t.key`, [text])} or ${containsText(sql`t.name`, [text])}
+    order by lower(t.key) = lower(${text}) or lower(t.name) = lower(${text}) desc, t.id desc
+    limit ${OF_A_KIND_MAX})`
+}
+
+function endpointsNamed(tenants: ListedTenants, text: string, id: string | null): Part {
+  return sql`(
+    select 'endpoint', e.id::text, e.tenant_id, coalesce(nullif(e.description, ''), e.url),
+      case when e.id = ${id}::uuid then 'id' when ${containsText(sql`e.url`, [text])} then 'url' else 'description' end,
+      e.state, e.created_at
+    from (
+      select * from postrider.endpoint
+      where deleted_at is null and ${allOf([ofTenants(tenants)])}
+      order by id desc limit ${NAMES_SCANNED_MAX}) as e
+    where e.id = ${id}::uuid or ${containsText(sql`e.url`, [text])} or ${containsText(sql`e.description`, [text])}
+    order by e.id desc
+    limit ${OF_A_KIND_MAX})`
+}
+
+/** Keys of the last seven days; older ones stand with their event, whose data is looked through. */
+function keysNamed(tenants: ListedTenants, text: string): Part {
+  return sql`(
+    select 'event', ev.id::text, ev.tenant_id, ev.type, 'idempotency_key', null, ev.created_at
+    from (
+      select id from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
+      order by id desc limit ${KEYS_PROBED_MAX}) as t
+    cross join lateral (
+      select i.event_id from postrider.idempotency i where i.tenant_id = t.id and i.key = ${text} offset 0) as i
+    join postrider.event ev on ev.id = i.event_id
+    limit ${OF_A_KIND_MAX})`
+}
+
+function typesNamed(text: string): Part {
+  return sql`(
+    select 'event_type', name, null::uuid, name, 'name',
+      case when deprecated_at is null then 'active' else 'deprecated' end, created_at
+    from postrider.event_type where ${containsText(sql`name`, [text])}
+    order by name
+    limit ${OF_A_KIND_MAX})`
+}
+
+type OfId = (tenants: ListedTenants, id: EventId) => Part
+
+const eventWithId: OfId = (tenants, id) => sql`(
+  select 'event', id::text, tenant_id, type, 'id', null, created_at
+  from postrider.event where id = ${id} and ${allOf([ofTenants(tenants)])})`
+
+const deliveryWithId: OfId = (tenants, id) => sql`(
+  select 'delivery', d.id::text, d.tenant_id,
+    coalesce((select ev.type from postrider.event ev where ev.id = d.event_id), 'event deleted'),
+    'id', d.state, d.created_at
+  from postrider.delivery d where d.id = ${id} and ${allOf([ofTenants(tenants, 'd.tenant_id')])})`
+
+const incidentWithId: OfId = (tenants, id) => sql`(
+  select 'incident', i.id::text, i.tenant_id, i.cause, 'id',
+    case when i.closed_at is null then 'open' else 'closed' end, i.first_seen_at
+  from postrider.incident i where i.id = ${id} and ${allOf([ofTenants(tenants, 'i.tenant_id')])})`
+
+const replayWithId: OfId = (tenants, id) => sql`(
+  select 'replay', r.id::text, r.tenant_id, r.mode, 'id', r.state, r.created_at
+  from postrider.replay r where r.id = ${id} and ${allOf([ofTenants(tenants, 'r.tenant_id')])})`
+
+const IDS: readonly OfId[] = [eventWithId, deliveryWithId, incidentWithId, replayWithId]
+
+/** Tenants that the first words name, by key, name or the first word of it, and what is looked for there. */
+export async function narrowedTo(
+  database: Kysely<Database>,
+  tenants: ListedTenants,
+  text: string,
+): Promise<{ id: TenantId; rest: string }[]> {
+  const words = text.split(/\s+/)
+  const ways = words.slice(1).map((_, at) => ({
+    name: words.slice(0, at + 1).join(' '),
+    rest: words.slice(at + 1).join(' '),
+  }))
+  if (ways.length === 0) return []
+  const { rows } = await sql<{ id: TenantId; rest: string }>`
+    select t.id, way.rest
+    from jsonb_to_recordset(${JSON.stringify(ways)}::jsonb) as way (name text, rest text)
+    join (
+      select * from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
+      order by id desc limit ${NAMES_SCANNED_MAX}) as t
+      on lower(way.name) in (lower(t.key), lower(t.name), lower(split_part(t.name, ' ', 1)))
+    order by length(way.name) desc, lower(way.name) = lower(t.key) desc, t.id desc
+    limit ${NARROWED_MAX}`.execute(database)
+  return rows
+}
