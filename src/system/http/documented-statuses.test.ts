@@ -127,7 +127,7 @@ async function follow(t: Test, recipe: Recipe, one: Case): Promise<number[]> {
   }
   const seen: number[] = []
   for (let n = 0; n < (recipe.times ?? 1) && !seen.includes(Number(one.status)); n += 1) {
-    const path = pathIn(world, one.template, recipe.path)
+    const path = pathIn(world, one.template, recipe.path) + (recipe.query ?? '')
     seen.push((await request(one.method.toUpperCase(), path, options)).status)
   }
   await undo?.()

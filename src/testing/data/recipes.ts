@@ -21,6 +21,8 @@ export interface Recipe {
   request?: (world: World, context: RecipeContext) => RequestOptions | Promise<RequestOptions>
   /** Instead of what stands in the path. */
   path?: Record<string, string>
+  /** Behind the path, where it cannot do without. */
+  query?: string
   /** How often it is sent until the status comes. */
   times?: number
   overrides?: (context: RecipeContext) => Partial<ApiOptions>
@@ -72,6 +74,8 @@ export const RECIPES: Record<string, Recipe> = {
   'probeIncident 409': { prepare: pauseEndpoint },
   'releaseIncident 409': { prepare: pauseEndpoint },
   'pauseIncident 409': { prepare: disableEndpoint },
+  'searchAll 200': { query: '?q=acme' },
+  'searchAll 404': { query: '?q=acme&tenant=nobody' },
   'bulkDeliveries 200': { request: () => ({ body: { action: 'cancel', preview: true } }) },
   'bulkDeliveries 201': { request: () => ({ body: { action: 'cancel' } }) },
   'createReplay 200': { request: () => ({ body: { since: SINCE, preview: true } }) },

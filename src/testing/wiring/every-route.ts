@@ -74,7 +74,7 @@ export async function callEveryRoute(
     const context = { pool, databaseUrl: runnerUrl, world, t }
     const undo = await recipe.prepare?.(context)
     const body = bodyIn(world, operation)
-    const path = pathIn(world, template, recipe.path)
+    const path = pathIn(world, template, recipe.path) + (recipe.query ?? '')
     const options = { body, ...(await recipe.request?.(world, context)) }
     const { status, text } = await around(() => request(method.toUpperCase(), path, options))
     await undo?.()
