@@ -1,9 +1,9 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
+import { createUnderWay } from '../clock.ts'
 import { isConflict, isTimeout } from '../postgres/outage.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import {
   createExplainer,
-  createUnderWay,
   type Explain,
   KEY_WAIT,
   KEY_WAIT_MS_MAX,

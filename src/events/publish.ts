@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg'
+import { createUnderWay } from '../clock.ts'
 import { createBatcher } from '../postgres/batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
 import { createFanOutEstimate } from './fan-out-estimate.ts'
@@ -212,19 +213,4 @@ export function translate(error: unknown): Error {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })
-}
-
-/** What is not answered yet, wherever it is. */
-export function createUnderWay() {
-  const all = new Set<Promise<unknown>>()
-  return {
-    add<T>(one: Promise<T>): Promise<T> {
-      const ended = one.finally(() => all.delete(ended))
-      all.add(ended)
-      return ended
-    },
-    async idle() {
-      while (all.size > 0) await Promise.allSettled(all)
-    },
-  }
 }
