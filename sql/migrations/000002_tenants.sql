@@ -15,7 +15,7 @@ create table postrider.tenant (
   suspended_at timestamptz,
   retention_days int check (retention_days between 1 and 3650),
   deletion_started_at timestamptz,
-  deletion_waits_for_xid xid8,
+  deletion_horizon xid8,
   deletion_rows bigint not null default 0
 );
 comment on table postrider.tenant is 'One customer of the producer; owns endpoints and sees only its own data.';
@@ -27,7 +27,7 @@ comment on column postrider.tenant.suspended_at is 'Since when publishing is ref
 comment on column postrider.tenant.retention_days is
   'Days that its events, deliveries and attempts are kept; null = RETENTION_DAYS. A longer time than that keeps whole days for everybody and has the rows of others deleted one by one.';
 comment on column postrider.tenant.deletion_started_at is 'Since when it is being deleted with its data; null = it is not. Suspended since then as well.';
-comment on column postrider.tenant.deletion_waits_for_xid is 'Older transactions may still publish for it: the last of its rows goes when they have ended. Null = not known yet.';
+comment on column postrider.tenant.deletion_horizon is 'Older transactions may still publish for it: the last of its rows goes when they have ended. Null = not known yet.';
 comment on column postrider.tenant.deletion_rows is 'Rows of it that have been deleted so far.';
 
 create table postrider.api_key (
@@ -60,7 +60,13 @@ create table postrider.portal_link (
   access text not null check (access in ('read', 'manage')),
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
-  api_key_id uuid references postrider.api_key (id) on delete cascade
+  api_key_id uuid references postrider.api_key (id) on delete cascade,
+  name text,
+  accent text check (accent ~ '^#[0-9a-f]{6}$'),
+  theme text check (theme in ('light', 'dark')),
+  locale text check (locale in ('en', 'de')),
+  back_url text check (back_url ~ '^https?://'),
+  logo bytea check (length(logo) <= 65536)
 );
 create index portal_link_tenant on postrider.portal_link (tenant_id);
 create index portal_link_expiry on postrider.portal_link (expires_at);
@@ -74,6 +80,12 @@ comment on column postrider.portal_link.created_at is 'When it was made.';
 comment on column postrider.portal_link.expires_at is 'When it ends by itself, and every session that it opened.';
 comment on column postrider.portal_link.api_key_id is
   'The API key that made it: the link opens nothing once that is revoked or has expired, and allows nothing that the key does not. Null = the bootstrap admin key, or older than the column.';
+comment on column postrider.portal_link.name is 'What its pages are called; null = Webhooks.';
+comment on column postrider.portal_link.accent is 'Colour of buttons and links, #rrggbb; null = that of the service.';
+comment on column postrider.portal_link.theme is 'light or dark; null = as the system of the customer.';
+comment on column postrider.portal_link.locale is 'Language of its pages; null = that of the browser.';
+comment on column postrider.portal_link.back_url is 'Where the customer came from; null = its pages have no link back.';
+comment on column postrider.portal_link.logo is 'A PNG, JPEG, GIF or WebP image of up to 64 KiB; null = that of the service.';
 
 create table postrider.session (
   id uuid primary key default postrider.uuidv7(),

@@ -692,8 +692,8 @@ export type IncidentCause =
   | 'ours'
 
 export type IncidentWithMessage = Incident & {
-  /** What to tell the customer. Null to keys of one tenant: it follows from the verdict. */
-  message: string | null
+  /** What to tell the customer. */
+  message: string
 }
 
 export type IncidentNote = {
@@ -739,6 +739,18 @@ export type NewPortalLink = {
   minutes?: number | undefined
   /** `read`: read-only. `manage`: also edits endpoints and retries. */
   access?: 'read' | 'manage' | undefined
+  /** What the pages are called. Default: Webhooks. */
+  name?: string | undefined
+  /** Colour of buttons and links; shades keep the contrast. Default: `PORTAL_ACCENT`. */
+  accent?: string | undefined
+  /** Data URL of a PNG, JPEG, WebP or GIF image of at most 64 KiB. Default: `PORTAL_LOGO_FILE`. */
+  logo?: string | undefined
+  /** The customer can choose another. Default: light or dark as the system of the customer. */
+  theme?: 'light' | 'dark' | undefined
+  /** Language of the pages. Default: that of the browser, otherwise English. */
+  locale?: 'en' | 'de' | undefined
+  /** Link back to your app, http or https. Default: none. */
+  backUrl?: string | undefined
 }
 
 export type Readiness = { ready: boolean; checks: Record<string, string> }

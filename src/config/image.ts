@@ -21,12 +21,17 @@ const FORMATS: readonly (readonly [type: string, begins: RegExp])[] = [
   ['image/webp', /^RIFF.{4}WEBP/s],
 ]
 
+/** The format that the bytes are of; undefined = none that is shown. */
+export function typeOfImage(bytes: Buffer): string | undefined {
+  const start = bytes.subarray(0, 16).toString('latin1')
+  return FORMATS.find(([, begins]) => begins.test(start))?.[0]
+}
+
 /** Reads an image within bounds; for a schema. */
 export function readImage(file: string, context: z.RefinementCtx): Image {
   try {
     const bytes = readUpTo(file, LOGO_BYTES_MAX + 1)
-    const start = bytes.subarray(0, 16).toString('latin1')
-    const type = FORMATS.find(([, begins]) => begins.test(start))?.[0]
+    const type = typeOfImage(bytes)
     if (bytes.length > LOGO_BYTES_MAX) context.addIssue(`${file} is larger than 64 KiB`)
     else if (type === undefined) context.addIssue(`${file} is no PNG, JPEG, WebP or GIF`)
     else return { bytes, type }

@@ -1,6 +1,8 @@
 import type { Context } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { Icon } from './icons.tsx'
+import { say } from './language.ts'
+import type { Look } from './look.ts'
 
 /** Written by the browser, and read here so that a page arrives as it is to look. */
 const COOKIE = 'postrider_display'
@@ -35,9 +37,12 @@ const LABELS = {
 
 export type Display = Partial<Record<`data-${keyof typeof CHOICES}`, string>>
 
-/** Attributes of the page for what was chosen. */
+/** Attributes of the page for what was chosen; before anything was, a customer has the theme of their link. */
 export function displayOf(c: Context): Display {
-  const words = new Set((getCookie(c, COOKIE) ?? '').split('.'))
+  const chosen = getCookie(c, COOKIE)
+  const theme = (c.get('look') as Look | undefined)?.theme
+  if (chosen === undefined && theme) return { 'data-theme': theme }
+  const words = new Set((chosen ?? '').split('.'))
   return Object.fromEntries(
     Object.entries(CHOICES).flatMap(([name, choices]) => {
       const chosen = choices.slice(1).find(([word]) => words.has(word))
@@ -50,14 +55,14 @@ export function displayOf(c: Context): Display {
 export function DisplayMenu({ display }: { display: Display }) {
   return (
     <div id="display" class="popover" popover="auto">
-      <h2>Display</h2>
+      <h2>{say('Display')}</h2>
       {Object.entries(CHOICES).map(([name, choices]) => (
         <div class="field">
-          <label for={`display-${name}`}>{LABELS[name as keyof typeof LABELS]}</label>
+          <label for={`display-${name}`}>{say(LABELS[name as keyof typeof LABELS])}</label>
           <select id={`display-${name}`} data-display={name}>
             {choices.map(([word, label]) => (
               <option value={word} selected={display[`data-${name}` as keyof Display] === word}>
-                {label}
+                {say(label)}
               </option>
             ))}
           </select>
@@ -69,8 +74,8 @@ export function DisplayMenu({ display }: { display: Display }) {
 
 export function DisplayButton() {
   return (
-    <button type="button" popovertarget="display" title="Display">
-      <Icon of="display" /> Display
+    <button type="button" popovertarget="display" title={say('Display')}>
+      <Icon of="display" /> {say('Display')}
     </button>
   )
 }
@@ -88,11 +93,11 @@ const KEYS = [
 export function KeyHelp() {
   return (
     <dialog id="keys" aria-labelledby="keys-title" closedby="any">
-      <h2 id="keys-title">Keyboard</h2>
+      <h2 id="keys-title">{say('Keyboard')}</h2>
       <dl class="facts">
         {KEYS.map(([keys, what]) => (
           <div>
-            <dt>{what}</dt>
+            <dt>{say(what)}</dt>
             <dd>
               {keys.split(', ').map((key) => (
                 <>
@@ -104,7 +109,7 @@ export function KeyHelp() {
         ))}
       </dl>
       <form method="dialog" class="actions">
-        <button type="submit">Close</button>
+        <button type="submit">{say('Close')}</button>
       </form>
     </dialog>
   )

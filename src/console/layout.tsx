@@ -7,15 +7,18 @@ import type { Scope } from '../postgres/schema.ts'
 import type { Assets } from './asset-files.ts'
 import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
 import { Icon, type IconName } from './icons.tsx'
+import { currentLanguage, say, sayAny } from './language.ts'
+import type { Look } from './look.ts'
+import { Countdown } from './parts.tsx'
 import { SearchButton, SearchDialog } from './search-dialog.tsx'
 import type { Viewer } from './viewer.ts'
 
-/** A page that the navigation leads to. */
-export interface NavigationItem {
+/** A place of the navigation. */
+export interface Place {
   name: string
   path: string
   icon: IconName
-  /** Pages with the same word stand together under it. */
+  /** The places with the same word stand together under it. */
   group?: string
   /** Is in the bar of a phone, which has room for four. */
   isMain?: boolean
@@ -23,7 +26,7 @@ export interface NavigationItem {
   scope?: Scope
 }
 
-/** How many things are in trouble, and the page of the navigation that says so. */
+/** How many things are in trouble, and the place of the navigation that says so. */
 export interface Trouble {
   path: string
   count(): Promise<number>
@@ -36,7 +39,7 @@ export interface Frame {
   /** Shown next to that. */
   label?: string
   home: string
-  navigation: readonly NavigationItem[]
+  places: readonly Place[]
   signOut: string
   /** Page of the search; left out = there is none. */
   search?: string
@@ -47,7 +50,7 @@ export interface Frame {
 
 export interface PageProps {
   title: string
-  /** Path of the navigation item that the page belongs to. */
+  /** Path of the place that the page belongs to. */
   at?: string | undefined
   status?: ContentfulStatusCode
   /** Loads the charts. */
@@ -74,7 +77,8 @@ export function createRenderPage(frame: Frame): RenderPage {
   return async (c, { status = 200, ...props }, children) => {
     const viewer = c.get('viewer')
     const trouble = viewer ? await troubleOf(frame) : 0
-    const shown = { frame, viewer, trouble, display: displayOf(c), ...props }
+    const look: Look | undefined = c.get('look')
+    const shown = { frame, viewer, look, trouble, display: displayOf(c), ...props }
     const page = await html`<!doctype html>${<Page {...shown}>{children}</Page>}`
     return c.html(showHiddenInHtml(String(page)), status)
   }
@@ -87,6 +91,8 @@ const troubleOf = async ({ trouble }: Frame): Promise<number> =>
 interface Shown extends Omit<PageProps, 'status'> {
   frame: Frame
   viewer: Viewer | undefined
+  /** Of the portal only. */
+  look: Look | undefined
   trouble: number
   display: Display
 }
@@ -94,15 +100,15 @@ interface Shown extends Omit<PageProps, 'status'> {
 function Page({ children, ...shown }: Shown & { children?: Child }) {
   const { frame, viewer, display } = shown
   return (
-    <html lang="en" {...display}>
+    <html lang={currentLanguage()} {...display}>
       <Head {...shown} />
       <body>
         <a class="skip" href="#main">
-          Skip to content
+          {say('Skip to content')}
         </a>
         {frame.environment && <div class="stripe" />}
         <header class="top">
-          <Brand frame={frame} />
+          <Brand {...shown} />
           {frame.environment && (
             <span class="environment" title={`Environment: ${frame.environment}`}>
               {frame.environment}
@@ -125,10 +131,10 @@ function Page({ children, ...shown }: Shown & { children?: Child }) {
 }
 
 /** Trouble is told by the tab as well: somebody may look at another one. */
-function Head({ frame, title, trouble, hasCharts = false, isLive = false }: Shown) {
-  const { product, label } = frame
+function Head({ frame, look, title, trouble, hasCharts = false, isLive = false }: Shown) {
+  const { label } = frame
   const { urlOf } = frame.assets
-  const [theme, logo] = [urlOf('theme.css'), urlOf('logo')]
+  const [theme, logo] = [look?.css ?? urlOf('theme.css'), look?.logo ?? urlOf('logo')]
   const icon = urlOf(trouble > 0 ? 'icon-trouble.svg' : 'icon.svg')
   return (
     <head>
@@ -138,7 +144,7 @@ function Head({ frame, title, trouble, hasCharts = false, isLive = false }: Show
       <meta name="htmx-config" content={HTMX_CONFIG} />
       <title>
         {trouble > 0 && `(${trouble}) `}
-        {title} · {product}
+        {title} · {productOf({ frame, look })}
         {label && ` ${label}`}
       </title>
       <link rel="icon" href={logo || icon} />
@@ -153,11 +159,14 @@ function Head({ frame, title, trouble, hasCharts = false, isLive = false }: Show
   )
 }
 
+const productOf = ({ frame, look }: Pick<Shown, 'frame' | 'look'>): string =>
+  look?.name ?? sayAny(frame.product)
+
 /** Its label gives way to the environment, which tells more. */
-function Brand({ frame }: { frame: Frame }) {
-  const { product, home, assets } = frame
+function Brand({ frame, look }: Pick<Shown, 'frame' | 'look'>) {
+  const { home, assets } = frame
   const label = frame.environment ? undefined : frame.label
-  const logo = assets.urlOf('logo')
+  const logo = look?.logo ?? assets.urlOf('logo')
   return (
     <a class="brand" href={home}>
       {logo ? (
@@ -166,7 +175,7 @@ function Brand({ frame }: { frame: Frame }) {
         <img src={assets.urlOf('icon.svg')} alt="" width="24" height="24" />
       )}
       <span>
-        {product} {label && <span class="muted">{label}</span>}
+        {productOf({ frame, look })} {label && <span class="muted">{label}</span>}
       </span>
     </a>
   )
@@ -174,23 +183,23 @@ function Brand({ frame }: { frame: Frame }) {
 
 type Seen = Shown & { viewer: Viewer }
 
-const navigationFor = ({ frame, viewer }: Seen): NavigationItem[] =>
-  frame.navigation.filter(({ scope }) => scope === undefined || viewer.may(scope))
+const placesFor = ({ frame, viewer }: Seen): Place[] =>
+  frame.places.filter(({ scope }) => scope === undefined || viewer.may(scope))
 
 /** A sheet on a phone, and beside the page where there is room. */
 function Side(seen: Seen) {
-  const groups = Map.groupBy(navigationFor(seen), ({ group = '' }) => group)
+  const groups = Map.groupBy(placesFor(seen), ({ group = '' }) => group)
   return (
     <div id="menu" class="side" popover="auto">
       {seen.frame.search && <SearchButton />}
-      <nav aria-label="Pages">
-        {[...groups].map(([group, items]) => (
+      <nav aria-label={say('Pages')}>
+        {[...groups].map(([group, places]) => (
           <>
             {group !== '' && <h2>{group}</h2>}
             <ul>
-              {items.map((item) => (
+              {places.map((place) => (
                 <li>
-                  <NavigationLink {...seen} item={item} />
+                  <PlaceLink {...seen} place={place} />
                 </li>
               ))}
             </ul>
@@ -198,11 +207,11 @@ function Side(seen: Seen) {
         ))}
       </nav>
       <div class="foot">
-        <p class="who">Signed in: {seen.viewer.who}</p>
+        {seen.look ? <LinkEnd {...seen.look} /> : <p class="who">Signed in: {seen.viewer.who}</p>}
         <DisplayButton />
         <form method="post" action={seen.frame.signOut}>
-          <button type="submit" title="Sign out">
-            <Icon of="leave" /> Sign out
+          <button type="submit" title={say('Sign out')}>
+            <Icon of="leave" /> {say('Sign out')}
           </button>
         </form>
       </div>
@@ -210,34 +219,50 @@ function Side(seen: Seen) {
   )
 }
 
-function NavigationLink({ frame, trouble, at, item }: Seen & { item: NavigationItem }) {
-  const { name, path, icon } = item
+/** When the pages close, and the way back to where the customer came from. */
+function LinkEnd({ backUrl, endsAt }: Look) {
+  return (
+    <>
+      {backUrl !== undefined && (
+        <a class="back" href={backUrl} target="_top">
+          <Icon of="leave" /> {say('Back to the app')}
+        </a>
+      )}
+      <p class="who">
+        {say('This link ends')} <Countdown to={endsAt} />
+      </p>
+    </>
+  )
+}
+
+function PlaceLink({ frame, trouble, at, place }: Seen & { place: Place }) {
+  const { name, path, icon } = place
   const isTroubled = frame.trouble?.path === path && trouble > 0
   return (
-    <a href={path} title={name} aria-current={path === at ? 'page' : undefined}>
+    <a href={path} title={sayAny(name)} aria-current={path === at ? 'page' : undefined}>
       <Icon of={icon} />
-      {name}
+      {sayAny(name)}
       {isTroubled && <span class="count">{trouble}</span>}
     </a>
   )
 }
 
-/** Of a phone: the pages that matter most, and all of them behind the last. */
+/** Of a phone: the places that matter most, and all of them behind the last. */
 function BottomBar(seen: Seen) {
   return (
-    <nav class="bottom" aria-label="Main pages">
+    <nav class="bottom" aria-label={say('Main pages')}>
       <ul>
-        {navigationFor(seen)
+        {placesFor(seen)
           .filter(({ isMain }) => isMain)
-          .map((item) => (
+          .map((place) => (
             <li>
-              <NavigationLink {...seen} item={item} />
+              <PlaceLink {...seen} place={place} />
             </li>
           ))}
         <li>
           <button type="button" popovertarget="menu">
             <Icon of="more" />
-            More
+            {say('More')}
           </button>
         </li>
       </ul>

@@ -9,6 +9,7 @@ import { limitConcurrency } from '../access/request-concurrency.ts'
 import type { SessionId } from '../ids.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { Scope, SessionTable } from '../postgres/schema.ts'
+import type { Look } from './look.ts'
 
 /** The pages of operators, or those of one tenant. */
 export type Area = SessionTable['area']
@@ -25,7 +26,7 @@ export interface Viewer {
 /** `Bindings` are missing where there is no server, as in tests. */
 export interface PageEnv {
   Bindings: Partial<HttpBindings>
-  Variables: { client: Client; viewer: Viewer }
+  Variables: { client: Client; viewer: Viewer; look?: Look }
 }
 
 /** What a browser that has signed in is found by. */
@@ -119,13 +120,11 @@ export function requireViewer(
 
 /** Of both areas, what reads a lot; `/endpoints/:id` is also where a filter is tried before there is an endpoint. */
 const HEAVY_PAGES = [
-  ...['/', '/deliveries', '/deliveries/:id', '/deliveries/:id/attempts/:number'],
-  ...['/deliveries/:id/body.json', '/events', '/events/:id', '/events/:id/data.json'],
-  ...['/endpoints/:id', '/endpoints/:id/edit', '/incidents', '/incidents/:id', '/audit'],
-  ...['/doctor', '/search'],
+  ...['/', '/deliveries', '/deliveries/:id', '/events', '/events/:id'],
+  ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor', '/search'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
-const HEAVY_FORMS = ['/replays', '/deliveries/bulk', '/incidents/bulk']
+const HEAVY_FORMS = ['/replays', '/deliveries/bulk']
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
 export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {

@@ -4,6 +4,7 @@ import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
+import { say } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Command, Empty, EndpointName, Time } from '../console/parts.tsx'
@@ -53,7 +54,7 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
   const mayAdd = c.get('viewer').may('manage')
   return render(
     c,
-    { title: 'Endpoints', at: path, status: filters ? 200 : 422 },
+    { title: say('Endpoints'), at: path, status: filters ? 200 : 422 },
     <>
       <Head path={path} mayAdd={mayAdd}>
         <ListFilters form={form} area={area} />
@@ -70,7 +71,7 @@ function Head(props: { path: string; mayAdd: boolean; children?: Child }) {
   const { path, mayAdd, children } = props
   return (
     <div class="head">
-      <h1>Endpoints</h1>
+      <h1>{say('Endpoints')}</h1>
       {children}
       {mayAdd && (
         <a class="button primary" href={`${path}/new`}>

@@ -1,12 +1,11 @@
 import type { ClientBase, Pool } from 'pg'
-import { createUnderWay } from '../clock.ts'
 import { createBatcher } from '../postgres/batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
-import { createFanOutEstimate } from './fan-out-estimate.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 import type { Published, Publisher, PublishItem } from './publisher.ts'
-import { createLanes, sizeOf, WAIT_BOUNDS } from './wait-bounds.ts'
+import { createLanes, sizeOf, WAITING } from './waiting.ts'
+import { createWidths } from './widths.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
 const EVENTS_IN_BATCH_MAX = 100
@@ -40,7 +39,7 @@ export const TRIES_MAX = 3
 export function createPublisher({
   pool,
   lanes = LANES,
-  waitMsMax = WAIT_BOUNDS.waitMsMax,
+  waitMsMax = WAITING.waitMsMax,
   keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
 }: {
@@ -57,7 +56,7 @@ export function createPublisher({
     createBatcher<PublishItem, Published>({
       maxItems,
       lanes: at.lanes,
-      bounds: { ...WAIT_BOUNDS, waitMsMax, sizeOf: (item) => sizeOf([item]) },
+      bounds: { ...WAITING, waitMsMax, sizeOf: (item) => sizeOf([item]) },
       run: (items) => publishBatch({ pool, explain, keyWait: at.keyWait }, items),
     })
   const usual = { lanes, keyWait: KEY_WAIT }
@@ -72,9 +71,9 @@ export function createPublisher({
     sizeOf: (item) => sizeOf([item]),
     run: (item) => publishAlone({ pool, explain, keyWait: KEY_WAIT }, item),
   })
-  const estimate = createFanOutEstimate()
+  const widths = createWidths()
   const storeIn = (item: PublishItem, together: typeof plain) =>
-    estimate.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
+    widths.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
   const store = (item: PublishItem, together: typeof plain) =>
     item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
   const underWay = createUnderWay()
@@ -173,8 +172,8 @@ export async function sendItems(
  */
 function toItemText({ body, tenant, idempotencyKey, trace }: PublishItem): string {
   const open = body.slice(0, body.lastIndexOf('}'))
-  const traceMembers = trace ? `,${JSON.stringify(trace).slice(1, -1)}` : ''
-  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}${traceMembers}}`
+  const traced = trace ? `,${JSON.stringify(trace).slice(1, -1)}` : ''
+  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}${traced}}`
 }
 
 export function toPublished(row: Row & { error: null }): Published {
@@ -213,4 +212,19 @@ export function translate(error: unknown): Error {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })
+}
+
+/** What is not answered yet, wherever it is. */
+export function createUnderWay() {
+  const all = new Set<Promise<unknown>>()
+  return {
+    add<T>(one: Promise<T>): Promise<T> {
+      const ended = one.finally(() => all.delete(ended))
+      all.add(ended)
+      return ended
+    },
+    async idle() {
+      while (all.size > 0) await Promise.allSettled(all)
+    },
+  }
 }

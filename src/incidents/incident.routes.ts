@@ -1,13 +1,12 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { auditName, type Caller } from '../access/caller.ts'
+import { auditName } from '../access/caller.ts'
 import { inputsOf } from '../fields.ts'
 import type { ApiEnv } from '../http/authenticate.ts'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
-import { addingRoutes, ofOperators, ofOperatorsAbout, ofTenant, routesFor } from '../http/route.ts'
+import { addingRoutes, ofOperators, ofTenant, routesFor } from '../http/route.ts'
 import { type IncidentId, incidentId } from '../ids.ts'
-import { Problem } from '../problem.ts'
 import { listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import {
@@ -37,9 +36,6 @@ const ALL = '/api/tenants/{tenant}/incidents'
 const ONE = `${ALL}/{id}` as const
 const params = z.object({ tenant: z.string(), id: z.string() })
 const common = { method: 'post', tags, guards: ofTenant('manage') } as const
-const OPERATORS_ONLY = 'Not for keys of one tenant (403).'
-/** What operators say of an incident, and to whom: a tenant must not overwrite it, nor write to them in its place. */
-const byOperators = { ...common, guards: ofOperatorsAbout('manage') } as const
 
 const listAll = route({
   method: 'get',
@@ -67,8 +63,7 @@ const list = route({
   method: 'get',
   path: ALL,
   summary: 'List incidents',
-  description:
-    'Newest first. Only keys that are bound to no tenant can filter by `verdict` (otherwise 403).',
+  description: 'Newest first.',
   tags,
   request: { params: z.object({ tenant: z.string() }), query: listQuery },
   responses: { 200: json(pageSchema(incidentSchema), 'A page.'), ...problems(404, 422) },
@@ -76,7 +71,6 @@ const list = route({
   isHeavy: true,
   async answer(c, { incidents }) {
     const { limit, cursor, ...filter } = c.req.valid('query')
-    if (filter.verdict !== undefined) refuseOneTenant(c.get('caller'))
     const read = (page: { limit: number; before: IncidentId | null }) =>
       incidents.list(c.get('tenant').id, { ...filter, ...page })
     const present = (incident: Parameters<typeof presentIncident>[0]) =>
@@ -94,21 +88,18 @@ const get = route({
   request: { params },
   responses: { 200: json(incidentWithMessageSchema, 'The incident.'), ...problems(404) },
   guards: ofTenant('read'),
-  isHeavy: true,
   async answer(c, { incidents }) {
     const [tenantId, id] = [c.get('tenant').id, incidentOf(c.req.valid('param'))]
-    const caller = c.get('caller')
-    const incident = presentIncident(await incidents.get(tenantId, id), caller)
-    const message = caller.tenant === null ? await incidents.messageOf(tenantId, id) : null
-    return c.json({ ...incident, message }, 200)
+    const incident = presentIncident(await incidents.get(tenantId, id), c.get('caller'))
+    return c.json({ ...incident, message: await incidents.messageOf(tenantId, id) }, 200)
   },
 })
 
 const acknowledge = route({
-  ...byOperators,
+  ...common,
   path: `${ONE}/acknowledge`,
   summary: 'Acknowledge incident',
-  description: `Says that you take care of it. ${OPERATORS_ONLY}`,
+  description: 'Says that you take care of it.',
   request: { params },
   responses: { 200: json(incidentSchema, 'It is acknowledged.'), ...problems(404) },
   async answer(c, { incidents }) {
@@ -118,10 +109,10 @@ const acknowledge = route({
 })
 
 const note = route({
-  ...byOperators,
+  ...common,
   path: `${ONE}/note`,
   summary: 'Add note',
-  description: `What is known about the incident, in place of the note before. ${OPERATORS_ONLY}`,
+  description: 'What is known about the incident, in place of the note before.',
   request: { params, body: { required: true, ...jsonBody(noteInput) } },
   responses: { 200: json(incidentSchema, 'The note is saved.'), ...problems(404, ...OF_BODY) },
   async answer(c, { incidents }) {
@@ -171,10 +162,11 @@ const pause = route({
 })
 
 const notify = route({
-  ...byOperators,
+  ...common,
   path: `${ONE}/notify`,
   summary: 'Notify customer',
-  description: `Publishes the operational event \`incident.reported\`, and \`postrider.incident\` to the endpoints of the tenant that subscribe to this type by name. ${OPERATORS_ONLY}`,
+  description:
+    'Publishes the operational event `incident.reported`, and `postrider.incident` to the endpoints of the tenant that subscribe to this type by name.',
   request: { params, body: jsonBody(notifyInput) },
   responses: {
     202: json(incidentSchema, 'The events are published.'),
@@ -201,14 +193,6 @@ async function operateOn(
   const [tenantId, id] = [c.get('tenant').id, incidentOf(param)]
   await incidents[verb](tenantId, id, auditName(c.get('caller')))
   return presentIncident(await incidents.get(tenantId, id), c.get('caller'))
-}
-
-/** A filter by what is not shown would tell it anyway. */
-function refuseOneTenant({ tenant }: Caller): void {
-  if (!tenant) return
-  throw new Problem('key_of_one_tenant', {
-    detail: 'The filter verdict takes a key that is bound to no tenant.',
-  })
 }
 
 /** What is no id at all names no incident either. */

@@ -1,11 +1,14 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { KeyGuard } from '../access/key-guard.ts'
+import { inLanguage, languageOf, say } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { asViewer, findSession, type PageEnv, type SessionCookie } from '../console/viewer.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { findLook } from './look.pages.tsx'
 import type { PortalLinks } from './portal-links.ts'
+import { PORTAL_PATH } from './portal-path.ts'
 
 /** Ours have 43 characters. */
 const TOKEN_LENGTH_MAX = 256
@@ -13,7 +16,7 @@ const TOKEN_LENGTH_MAX = 256
 export interface EnterOptions {
   render: RenderPage
   cookie: SessionCookie
-  portalLinks: Pick<PortalLinks, 'open'>
+  portalLinks: Pick<PortalLinks, 'open' | 'lookOf' | 'logoOf'>
   /** Those that portal links have opened: worth what the link is worth now. */
   sessions: Sessions
   keyGuard: KeyGuard
@@ -38,7 +41,7 @@ async function open(c: Context<PageEnv>, options: EnterOptions) {
   const session = await sessions.begin('portal', link.hash, lifeSeconds)
   cookie.write(c, session.token, session.expiresAt)
   // Away from the address with the token in it.
-  return c.redirect('/portal/endpoints', 303)
+  return c.redirect(PORTAL_PATH, 303)
 }
 
 async function leave(c: Context<PageEnv>, options: EnterOptions) {
@@ -62,24 +65,34 @@ export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       return closedPage(c, render)
     }
-    return await asViewer(c, found, () => inTenant(tenant.id, next))
+    const look = await findLook(c, found.caller, options)
+    if (look) c.set('look', look)
+    return await asViewer(c, found, () =>
+      inLanguage(look?.language ?? 'en', () => inTenant(tenant.id, next)),
+    )
   })
 }
 
+/** Nobody knows the link any more, so it speaks the language of the browser. */
 function closedPage(c: Context<PageEnv>, render: RenderPage) {
-  return render(
-    c,
-    { title: 'This page is closed', status: 401 },
-    <section class="narrow">
-      <h1>This page is closed</h1>
-      <p>
-        It opens with a link, for a limited time. The link has run out or was taken back, or you
-        have signed out.
-      </p>
-      <p>
-        Go back to where you found it and open it again. If it does not stay open there, your
-        browser probably blocks cookies for this address.
-      </p>
-    </section>,
+  const language = languageOf(c.req.header('accept-language')) ?? 'en'
+  return inLanguage(language, async () =>
+    render(
+      c,
+      { title: say('This page is closed'), status: 401 },
+      <section class="narrow">
+        <h1>{say('This page is closed')}</h1>
+        <p>
+          {say(
+            'It opens with a link, for a limited time. The link has expired or was revoked, or you have signed out.',
+          )}
+        </p>
+        <p>
+          {say(
+            'Go back to where you found it and open it again. If it does not stay open there, your browser probably blocks cookies for this address.',
+          )}
+        </p>
+      </section>,
+    ),
   )
 }

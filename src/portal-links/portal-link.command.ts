@@ -14,7 +14,10 @@ export function addPortalLinkCommand(program: Command, context: CommandContext):
     about: 'create a portal link for a tenant; anyone with the link has its permissions',
     operation: `POST ${LINKS}`,
     fields: optionsOf(portalLinkFields),
-    examples: ['postrider portal-link create acme --minutes 30 --access read'],
+    examples: [
+      'postrider portal-link create acme --minutes 30 --access read',
+      "postrider portal-link create acme --locale de --accent '#0a5c36'",
+    ],
   })
   addRequest(link, context, {
     verb: 'revoke',

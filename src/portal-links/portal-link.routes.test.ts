@@ -98,3 +98,52 @@ t.test('neither the token nor its link is stored, and links that are over go', a
   await request('POST', path)
   t.equal((await pool.query('select from postrider.portal_link')).rowCount, 1)
 })
+
+t.test('a link takes what its pages look like, and refuses what could not be shown', async (t) => {
+  const path = await newPath()
+  const gif = 'R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs='
+  const png = (bytes: number) =>
+    `data:image/png;base64,${Buffer.concat([Buffer.from('\x89PNG\r\n', 'latin1'), Buffer.alloc(bytes - 6)]).toString('base64')}`
+  const good: Record<string, string[]> = {
+    name: ['x', 'Acme · Webhooks', 'x'.repeat(60)],
+    accent: ['#000000', '#ABCDEF'],
+    theme: ['light', 'dark'],
+    locale: ['en', 'de'],
+    backUrl: ['http://localhost:3000/', 'https://app.example.com/a?b#c'],
+    logo: [`data:image/gif;base64,${gif}`, png(65_536)],
+  }
+  const bad: Record<string, unknown[]> = {
+    name: ['', 'x'.repeat(61), 'a\u202eb', null, 1],
+    accent: ['red', '#fff', '#12345g', '#000000;}', ''],
+    theme: ['system', 'blue', ''],
+    locale: ['fr', 'DE', ''],
+    backUrl: [
+      ...['javascript:alert(1)', 'data:text/html,a', '//evil.test', 'ftp://a.test', 'a', ''],
+      ...['https://user:pass@a.test/', `https://a.test/${'x'.repeat(2_048)}`],
+    ],
+    logo: [
+      ...[
+        'http://a.test/a.png',
+        'data:image/svg+xml;base64,PHN2Zy8+',
+        'data:text/html;base64,PGI+',
+      ],
+      ...[png(65_537), `data:image/png;base64,${gif}!`, 'data:image/png,abc', ''],
+    ],
+  }
+  for (const [field, values] of Object.entries(good)) {
+    for (const value of values) {
+      const { status, text } = await request('POST', path, { body: { [field]: value } })
+      t.equal(status, 201, `${field} ${value.slice(0, 40)}: ${text.slice(0, 300)}`)
+    }
+  }
+  for (const [field, values] of Object.entries(bad)) {
+    for (const value of values) {
+      const { status, json } = await request('POST', path, { body: { [field]: value } })
+      t.match(
+        { status, field: json.errors?.[0].field },
+        { status: 422, field },
+        `${field} ${value}`,
+      )
+    }
+  }
+})

@@ -7,6 +7,7 @@ import { changeAsActor } from '../postgres/actor.ts'
 import { retryConflicts } from '../postgres/outage.ts'
 import type { Database, PortalLinkTable, Scope } from '../postgres/schema.ts'
 import type { Tenant } from '../tenants/tenants.ts'
+import { bytesOfLogo, type NewPortalLink } from './portal-link.fields.ts'
 
 /** As with API keys: never guessed, so no slow hash is needed. */
 const TOKEN_BYTES = 32
@@ -57,7 +58,7 @@ export interface PortalLinks {
    */
   create(
     tenant: Pick<Tenant, 'id' | 'suspended_at'>,
-    link: { minutes: number; access: Access },
+    link: NewPortalLink,
     maker: Caller,
   ): Promise<{ token: string; expiresAt: Date }>
   /** Takes back every link of the tenant, and ends every session that they opened. */
@@ -66,6 +67,17 @@ export interface PortalLinks {
   open(token: string): Promise<OpenedLink | null>
   /** Who somebody is who has opened the link with this hash, by what it is worth now. */
   verifyHash(hash: Buffer): Promise<Caller | null>
+  /** How its pages look, and until when; null when it was taken back. */
+  lookOf(id: PortalLinkId): Promise<LinkLook | null>
+  /** The picture that it came with. */
+  logoOf(id: PortalLinkId): Promise<Buffer | null>
+}
+
+/** What a link says of its pages; null = as the service does. */
+export interface LinkLook extends Pick<PortalLinkTable, 'name' | 'accent' | 'theme' | 'locale'> {
+  backUrl: string | null
+  hasLogo: boolean
+  expiresAt: Date
 }
 
 export function createPortalLinks({ database }: { database: Kysely<Database> }): PortalLinks {
@@ -88,7 +100,27 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
       const link = await find(database, hash)
       return link ? callerOf(link) : null
     },
+    lookOf: (id) => lookOf(database, id),
+    async logoOf(id) {
+      const link = database.selectFrom('portal_link').select('logo').where('id', '=', id)
+      return (await link.executeTakeFirst())?.logo ?? null
+    },
   }
+}
+
+/** Without the picture, which is asked for once and kept by the browser. */
+async function lookOf(database: Kysely<Database>, id: PortalLinkId): Promise<LinkLook | null> {
+  const look = await database
+    .selectFrom('portal_link')
+    .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
+    .select(['portal_link.name', 'accent', 'theme', 'locale', 'back_url as backUrl'])
+    .select([
+      sql<boolean>`logo is not null`.as('hasLogo'),
+      sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
+    ])
+    .where('portal_link.id', '=', id)
+    .executeTakeFirst()
+  return look ?? null
 }
 
 const revokeAll = (database: Kysely<Database>, tenantId: TenantId, who: string): Promise<void> =>
@@ -127,7 +159,7 @@ const callerOf = (link: FoundLink): Caller => ({
 
 function store(
   database: Kysely<Database>,
-  link: { tenantId: TenantId; token: string; minutes: number; access: Access; maker: Caller },
+  link: NewPortalLink & { tenantId: TenantId; token: string; maker: Caller },
 ): Promise<Date> {
   const { tenantId, token, minutes, access, maker } = link
   return changeAsActor(database, async (transaction) => {
@@ -140,6 +172,7 @@ function store(
         api_key_id: maker.apiKeyId,
         expires_at: sql`least(now() + make_interval(mins => ${minutes}),
           (select k.expires_at from postrider.api_key k where k.id = ${maker.apiKeyId}))`,
+        ...columnsOfLook(link),
       })
       .returning(['id', 'expires_at'])
       .executeTakeFirstOrThrow()
@@ -149,6 +182,15 @@ function store(
     return row.expires_at
   })
 }
+
+const columnsOfLook = (link: NewPortalLink) => ({
+  name: link.name ?? null,
+  accent: link.accent?.toLowerCase() ?? null,
+  theme: link.theme ?? null,
+  locale: link.locale ?? null,
+  back_url: link.backUrl ?? null,
+  logo: link.logo === undefined ? null : bytesOfLogo(link.logo),
+})
 
 /** @throws LinkBeyondKey */
 function refuseBeyond(maker: Caller, access: Access): void {

@@ -37,7 +37,7 @@ t.test('a link opens every page of its tenant, and leads away from the token', a
   const world = await createWorld(portal)
   const { status, headers } = await open(await createLink(world.tenant.key))
   t.equal(status, 303)
-  t.equal(headers.get('location'), '/portal/endpoints')
+  t.equal(headers.get('location'), '/portal')
   t.equal(headers.get('referrer-policy'), 'same-origin')
   t.ok(reading.length > 8)
   for (const route of reading) {
@@ -324,6 +324,61 @@ t.test('the colour is served as a style sheet, and the logo as it is', async (t)
   t.equal(file.headers.get('content-type'), 'image/gif')
   t.equal(file.headers.get('x-content-type-options'), 'nosniff')
 })
+
+/** One pixel. */
+const PIXEL = 'R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs='
+
+t.test('a link brings its name, colour, logo, theme and way back, under the policy', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const look = {
+    ...{ name: 'Acme hooks', accent: '#FFE600', theme: 'dark', locale: 'de' },
+    ...{ backUrl: 'https://app.acme.test/a?b=1', logo: `data:image/gif;base64,${PIXEL}` },
+  }
+  const cookie = cookieIn((await open(await createLink(tenant.key, look))).headers)
+  const { text, headers } = await get('/portal/endpoints', { cookie })
+  t.match(text, /<html lang="de" data-theme="dark"/)
+  t.match(text, /<title>Endpunkte · Acme hooks<\/title>/)
+  t.match(text, 'href="https://app.acme.test/a?b=1"')
+  t.match(text, /Dieser Link endet <span data-countdown="20/)
+  t.notMatch(text, /style=|<style|data:image/, 'nothing of it stands in the page')
+  t.match(headers.get('content-security-policy'), /img-src 'self'; /)
+  const [css = '', image = ''] = [/href="([^"]*c-ffe600\.css)"/, /class="logo" src="([^"]*)"/].map(
+    (pattern) => pattern.exec(text)?.[1],
+  )
+  t.match(await get(css, { cookie: null }), { status: 200, text: /^:root\{--accent:light-dark\(#/ })
+  const logo = await get(image, { cookie })
+  t.equal(logo.headers.get('content-type'), 'image/gif')
+  t.equal(logo.headers.get('cache-control'), 'private, max-age=86400')
+  t.equal((await get(image, { cookie: null })).status, 404)
+  t.equal((await get(image, { cookie: await entered(tenant.key) })).status, 404, 'of another link')
+  t.equal((await get('/portal/assets/look/c-red;}.css', { cookie: null })).status, 404)
+  const chosen = `${cookie}; postrider_display=roomy`
+  t.notMatch((await get('/portal/endpoints', { cookie: chosen })).text, 'data-theme="dark"')
+})
+
+t.test(
+  'without a locale a link speaks the language of the browser, English if unknown',
+  async (t) => {
+    const { tenant } = await createWorld(portal)
+    const cookie = await entered(tenant.key)
+    const languageWith = async (accept: string) => {
+      const { text } = await get('/portal/endpoints', {
+        cookie,
+        headers: { 'accept-language': accept },
+      })
+      return /<html lang="(\w+)"/.exec(text)?.[1]
+    }
+    t.equal(await languageWith('de-AT,de;q=0.9,en;q=0.8'), 'de')
+    t.equal(await languageWith('en-GB,de;q=0.5'), 'en')
+    t.equal(await languageWith('fr-FR, de;q=0.5'), 'de')
+    t.equal(await languageWith('xx'), 'en')
+    const closed = await get('/portal/closed', {
+      cookie: null,
+      headers: { 'accept-language': 'de' },
+    })
+    t.match(closed, { status: 401, text: /Diese Seite ist geschlossen/ })
+  },
+)
 
 t.test('nothing of all this was logged as a fault of ours', async (t) => {
   t.strictSame(logged, [])

@@ -26,12 +26,9 @@ const SQLSTATE_LENGTH = 5
 /** Somebody ended the statement: `statement_timeout`, or an operator. */
 const QUERY_CANCELED = '57014'
 
-/**
- * Pauses double from the first to the longest, so that a short blip is short and a long one costs little. The longest
- * is what a delivery waits for after a failover.
- */
+/** Pauses double from the first to the longest, so that a short blip is short and a long one costs little. */
 const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 2_000
 
 /** Whether the database was away, as far as the error tells. */
 export function isOutage(error: unknown): boolean {

@@ -245,7 +245,7 @@ export interface ReplayTable {
   done: number
   position: string
   recheck_from: string
-  waits_for_xid: string
+  horizon: string
   rechecking: boolean
   requested_by: string
   created_at: Date
@@ -274,6 +274,12 @@ export interface PortalLinkTable {
   api_key_id: string | null
   created_at: Generated<Date>
   expires_at: Date
+  name: string | null
+  accent: string | null
+  theme: 'light' | 'dark' | null
+  locale: 'en' | 'de' | null
+  back_url: string | null
+  logo: Buffer | null
 }
 
 /** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */

@@ -3,9 +3,9 @@ import { csrf } from 'hono/csrf'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import type { PortalConfig } from '../config/config.ts'
 import { loadAssets, type OwnAsset } from '../console/asset-files.ts'
-import { addErrorPages } from '../console/error-pages.tsx'
 import { formsOnly } from '../console/forms.ts'
-import { createRenderPage, type NavigationItem } from '../console/layout.tsx'
+import { createRenderPage, type Place } from '../console/layout.tsx'
+import { answerMistakes } from '../console/mistakes.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
 import { limitForms, limitPages, type PageEnv, sessionCookie } from '../console/viewer.ts'
 import { addDeliveryPage, type DeliveryPages } from '../deliveries/delivery.pages.tsx'
@@ -17,12 +17,13 @@ import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/enter.pages.tsx'
+import { addLookRoutes } from '../portal-links/look.pages.tsx'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { themeCss } from '../portal-links/theme.ts'
 
 const at = (path: string) => `${PORTAL_PATH}/${path}`
 
-const NAVIGATION: readonly NavigationItem[] = [
+const PLACES: readonly Place[] = [
   { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', isMain: true },
   { name: 'Deliveries', path: at('deliveries'), icon: 'delivery', isMain: true },
   { name: 'Live', path: at('live'), icon: 'live', isMain: true },
@@ -53,7 +54,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
     assets,
     product: 'Webhooks',
     home: `${PORTAL_PATH}/endpoints`,
-    navigation: NAVIGATION,
+    places: PLACES,
     signOut: `${PORTAL_PATH}/sign-out`,
   })
   const cookie = sessionCookie('portal', { isFramed: frameOrigins.length > 0 })
@@ -64,6 +65,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   app.use(csrf())
   app.use(formsOnly)
   app.use(refuseWhileCommitsWait(options.doCommitsWait))
+  addLookRoutes(app, pages)
   assets.addRoutes(app)
   addEnterRoutes(app, pages)
   app.use(requireLink(pages))
@@ -77,7 +79,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addDeliveryPage(app, pages)
   addLivePages(app, pages)
   addCataloguePages(app, pages)
-  addErrorPages(app, pages)
+  answerMistakes(app, pages)
   return app
 }
 

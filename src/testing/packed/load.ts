@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { INDEX, type PackedIndex } from './packed-index.ts'
+import { INDEX, type PackedIndex } from './place.ts'
 
 const urls = readUrls()
 

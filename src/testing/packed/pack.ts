@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { glob, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { FOLDER, INDEX, type PackedIndex } from './packed-index.ts'
+import { FOLDER, INDEX, type PackedIndex } from './place.ts'
 
 const ROOT = new URL('../../../', import.meta.url)
 /** Those with many modules; each is one thing for all that import it. */

@@ -2,7 +2,7 @@
  * Lets everybody who asks within a time share one answer, so that many open screens cost what one does.
  * A failure is shared with those who wait for it, and not kept.
  */
-export function cached<T>(
+export function shared<T>(
   freshMs: number,
   read: () => Promise<T>,
   now = Date.now,
