@@ -2,10 +2,10 @@
  * Run by tap before all tests: starts the server that they share, makes its template database, and packs what
  * their processes load.
  */
-import { packPackages } from '../src/testing/packed/pack.ts'
+import { packForTests } from '../src/testing/packed/pack.ts'
 import { ensureTestServer, enter, exclusively } from '../src/testing/servers/postgres-server.ts'
 
 await exclusively(async () => {
   await enter(process.ppid)
-  await Promise.all([ensureTestServer(), packPackages()])
+  await Promise.all([ensureTestServer(), packForTests()])
 })

@@ -8,6 +8,8 @@ import { endOrKill, stopChild } from '../bench/processes.ts'
 import type { Cleanup } from '../bench/program.ts'
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli.ts')
+/** In a test, what this process is started with: the program in few files. */
+const PACKED = process.execArgv.filter((arg) => arg.endsWith('/packed/load.ts'))
 /** As systemd's RestartSec would be, though shorter, so that a minute holds many lives. */
 const RESTART_PAUSE_MS = 300
 
@@ -75,7 +77,7 @@ export function supervise(
   let child: ChildProcess | undefined
 
   const live = async () => {
-    child = spawn(process.execPath, command, {
+    child = spawn(process.execPath, [...PACKED, ...command], {
       // Nothing of our environment but where programs, and their compiled code, are found.
       env: {
         PATH: process.env['PATH'],

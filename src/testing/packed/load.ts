@@ -1,9 +1,10 @@
 /**
- * Lets a process of the tests load packages of many modules as one file each, where `packPackages` has made
- * these: `node --import ./src/testing/packed/load.ts`.
+ * Lets a process of the tests load packages of many modules, and the program, as one file each, where
+ * `packForTests` has made these: `node --import ./src/testing/packed/load.ts`.
  *
  * Finding, reading and linking a module takes a quarter of a millisecond, and four packages have 400 of them:
- * a third of what a process took to start, and a run of all tests starts some five hundred.
+ * a third of what a process took to start, and a run of all tests starts some five hundred. The program as a whole
+ * starts in a third of the processor's time.
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'

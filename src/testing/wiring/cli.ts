@@ -86,7 +86,7 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 /**
  * The command for a Node process as people start it. tap loads itself into every one that a test starts,
  * whatever environment is passed: it has its own way with signals then, and takes half as long again to start.
- * `env` drops that and becomes the program. Its packages are those of tests, in fewer files.
+ * `env` drops that and becomes the program. In a test the program and its packages are in fewer files.
  *
  * @example
  * spawn(...plainNode(program, '--seconds', '5'), { stdio: 'pipe' })
@@ -94,10 +94,9 @@ export function startCli(t: TestLifetime, args: string[], options: CliOptions = 
 export function plainNode(...args: string[]): [command: string, args: string[]] {
   const cache = process.env['NODE_COMPILE_CACHE']
   const compiled = cache ? [`NODE_COMPILE_CACHE=${cache}`] : []
-  return [
-    'env',
-    ['-u', 'NODE_OPTIONS', ...compiled, process.execPath, `--import=${PACKED}`, ...args],
-  ]
+  // Only a run of tests has packed what there is now.
+  const packed = process.env['TAP'] === '1' ? [`--import=${PACKED}`] : []
+  return ['env', ['-u', 'NODE_OPTIONS', ...compiled, process.execPath, ...packed, ...args]]
 }
 
 /** A folder that is empty and nobody else's; an embedded Postgres under its own account may enter it. */
