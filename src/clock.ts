@@ -47,3 +47,18 @@ export function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
     return running
   }
 }
+
+/** What has been begun and has not ended yet. */
+export function createUnderWay() {
+  const all = new Set<Promise<unknown>>()
+  return {
+    add<T>(one: Promise<T>): Promise<T> {
+      const ended = one.finally(() => all.delete(ended))
+      all.add(ended)
+      return ended
+    },
+    async idle() {
+      while (all.size > 0) await Promise.allSettled(all)
+    },
+  }
+}

@@ -15,7 +15,7 @@ create table postrider.tenant (
   suspended_at timestamptz,
   retention_days int check (retention_days between 1 and 3650),
   deletion_started_at timestamptz,
-  deletion_horizon xid8,
+  deletion_waits_for_xid xid8,
   deletion_rows bigint not null default 0
 );
 comment on table postrider.tenant is 'One customer of the producer; owns endpoints and sees only its own data.';
@@ -27,7 +27,7 @@ comment on column postrider.tenant.suspended_at is 'Since when publishing is ref
 comment on column postrider.tenant.retention_days is
   'Days that its events, deliveries and attempts are kept; null = RETENTION_DAYS. A longer time than that keeps whole days for everybody and has the rows of others deleted one by one.';
 comment on column postrider.tenant.deletion_started_at is 'Since when it is being deleted with its data; null = it is not. Suspended since then as well.';
-comment on column postrider.tenant.deletion_horizon is 'Older transactions may still publish for it: the last of its rows goes when they have ended. Null = not known yet.';
+comment on column postrider.tenant.deletion_waits_for_xid is 'Older transactions may still publish for it: the last of its rows goes when they have ended. Null = not known yet.';
 comment on column postrider.tenant.deletion_rows is 'Rows of it that have been deleted so far.';
 
 create table postrider.api_key (

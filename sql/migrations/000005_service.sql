@@ -120,7 +120,7 @@ create table postrider.replay (
   done int not null default 0,
   position uuid not null,
   recheck_from uuid not null,
-  horizon xid8 not null,
+  waits_for_xid xid8 not null,
   rechecking boolean not null default false,
   requested_by text not null,
   created_at timestamptz not null default now(),
@@ -155,7 +155,7 @@ comment on column postrider.replay.total is 'How many there were when it began.'
 comment on column postrider.replay.done is 'How many it has made due so far.';
 comment on column postrider.replay.position is 'It has dealt with everything up to this id (of the delivery, or the event).';
 comment on column postrider.replay.recheck_from is 'Ids from here on may have been committed behind its back by transactions that were open when it began; it looks at them twice.';
-comment on column postrider.replay.horizon is 'It ends when no transaction is left that is older than this.';
+comment on column postrider.replay.waits_for_xid is 'It ends when no transaction is left that is older than this.';
 comment on column postrider.replay.rechecking is 'It has come to the end once and looks again from recheck_from.';
 comment on column postrider.replay.requested_by is 'Who asked for it.';
 comment on column postrider.replay.created_at is 'When it began.';

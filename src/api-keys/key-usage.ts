@@ -19,7 +19,7 @@ export interface KeyUsage {
 /**
  * Writes `api_key.last_used_at`, at most once a minute for each key, whichever processes see it.
  *
- * A key is noted when it was not within the last minute of this process. What is noted is written by
+ * The use of a key is recorded unless it was within the last minute of this process. What is recorded is written by
  * one statement at a time, which skips keys that another process has written or is writing. When it
  * fails, this minute is lost: a request is worth more than a note of it.
  */
@@ -29,7 +29,7 @@ export function createKeyUsage(options: {
   now: () => number
 }): KeyUsage {
   const { database, now } = options
-  const noted = new LRUCache<ApiKeyId, true>({
+  const recentlyUsed = new LRUCache<ApiKeyId, true>({
     max: CACHED_KEYS_MAX,
     ttl: NOTED_EVERY_MS,
     ttlResolution: 0,
@@ -49,8 +49,8 @@ export function createKeyUsage(options: {
 
   return {
     note(id) {
-      if (noted.has(id)) return
-      noted.set(id, true)
+      if (recentlyUsed.has(id)) return
+      recentlyUsed.set(id, true)
       waiting.add(id)
       writing ??= writeAll()
     },

@@ -24,7 +24,7 @@ import type { Tenants } from '../tenants/tenants.ts'
 import { labelOf, spanOf } from './attempt-words.ts'
 import { type LiveAttempts, NoReaderFree, TooManyReaders } from './live.ts'
 import type { LiveMessage } from './live-reader.ts'
-import type { Names } from './names.ts'
+import type { NameCache } from './name-cache.ts'
 import { serveLive } from './serve-live.ts'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
@@ -44,7 +44,7 @@ export interface LivePages {
   liveAttempts: Pick<LiveAttempts, 'open'>
   sessions: Pick<Sessions, 'find'>
   cookie: SessionCookie
-  names: Names
+  names: NameCache
   log: Pick<Log, 'error'>
 }
 
@@ -207,7 +207,7 @@ const OutcomeCell = ({ attempt: { outcome, status_code: status, reason } }: Row)
 )
 
 /** A row of the table, as text: it goes through the stream. */
-async function rowOf(message: LiveMessage, names: Names, area: Area): Promise<string> {
+async function rowOf(message: LiveMessage, names: NameCache, area: Area): Promise<string> {
   const { attempt } = message
   const [tenantKey, url] = await Promise.all([
     names.tenantKey(attempt.tenant_id),

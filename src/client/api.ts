@@ -692,8 +692,8 @@ export type IncidentCause =
   | 'ours'
 
 export type IncidentWithMessage = Incident & {
-  /** What to tell the customer. */
-  message: string
+  /** What to tell the customer. Null to keys of one tenant: it follows from the verdict. */
+  message: string | null
 }
 
 export type IncidentNote = {

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { type ChangedSetting, findChangedSettings } from '../audit-log/changed-settings.ts'
-import { findDearFilters } from '../endpoints/dear-filters.ts'
+import { findCostlyFilters } from '../endpoints/costly-filters.ts'
 import { reportServer, type ServerReport } from '../operations/server-report.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../operations/violations.ts'
 import { findDatabase } from '../terminal/connection.ts'
@@ -43,7 +43,7 @@ async function examine(pool: Pool, context: CommandContext, options: DoctorOptio
   const repaired = options.repair ? await repair(pool) : []
   const violations = await findViolations(pool)
   const noticed = {
-    notices: await findDearFilters(pool),
+    notices: await findCostlyFilters(pool),
     settings: await findChangedSettings(pool),
   }
   context.print(

@@ -1,5 +1,5 @@
 import { readConfig } from '../config/config.ts'
-import { findDearFilters } from '../endpoints/dear-filters.ts'
+import { findCostlyFilters } from '../endpoints/costly-filters.ts'
 import { grantRoles, migrate, withClient } from '../postgres/migrate/migrate.ts'
 import { migrationPlan } from '../postgres/migrate/migration-plan.ts'
 import { GROUP_ROLES } from '../postgres/migrate/roles.ts'
@@ -22,10 +22,10 @@ export async function runMigrate(
   if (plan) return print(await planOf(databaseUrl, json))
   const { applied } = await migrate(databaseUrl)
   const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined
-  const notices = await withClient(databaseUrl, findDearFilters)
+  const notices = await withClient(databaseUrl, findCostlyFilters)
   if (json) {
-    const noted = notices.length > 0 && { notices }
-    return print(`${JSON.stringify({ applied, ...(optional && { optional }), ...noted })}\n`)
+    const named = notices.length > 0 && { notices }
+    return print(`${JSON.stringify({ applied, ...(optional && { optional }), ...named })}\n`)
   }
   print(applied.map((name) => `applied ${name}\n`).join('') || 'the database is up to date\n')
   if (optional) print(rolesText(optional))

@@ -13,12 +13,12 @@ import { Countdown } from './parts.tsx'
 import { SearchButton, SearchDialog } from './search-dialog.tsx'
 import type { Viewer } from './viewer.ts'
 
-/** A place of the navigation. */
-export interface Place {
+/** A page that the navigation leads to. */
+export interface NavigationItem {
   name: string
   path: string
   icon: IconName
-  /** The places with the same word stand together under it. */
+  /** Pages with the same word stand together under it. */
   group?: string
   /** Is in the bar of a phone, which has room for four. */
   isMain?: boolean
@@ -26,7 +26,7 @@ export interface Place {
   scope?: Scope
 }
 
-/** How many things are in trouble, and the place of the navigation that says so. */
+/** How many things are in trouble, and the page of the navigation that says so. */
 export interface Trouble {
   path: string
   count(): Promise<number>
@@ -39,7 +39,7 @@ export interface Frame {
   /** Shown next to that. */
   label?: string
   home: string
-  places: readonly Place[]
+  navigation: readonly NavigationItem[]
   signOut: string
   /** Page of the search; left out = there is none. */
   search?: string
@@ -50,7 +50,7 @@ export interface Frame {
 
 export interface PageProps {
   title: string
-  /** Path of the place that the page belongs to. */
+  /** Path of the navigation item that the page belongs to. */
   at?: string | undefined
   status?: ContentfulStatusCode
   /** Loads the charts. */
@@ -183,23 +183,23 @@ function Brand({ frame, look }: Pick<Shown, 'frame' | 'look'>) {
 
 type Seen = Shown & { viewer: Viewer }
 
-const placesFor = ({ frame, viewer }: Seen): Place[] =>
-  frame.places.filter(({ scope }) => scope === undefined || viewer.may(scope))
+const navigationFor = ({ frame, viewer }: Seen): NavigationItem[] =>
+  frame.navigation.filter(({ scope }) => scope === undefined || viewer.may(scope))
 
 /** A sheet on a phone, and beside the page where there is room. */
 function Side(seen: Seen) {
-  const groups = Map.groupBy(placesFor(seen), ({ group = '' }) => group)
+  const groups = Map.groupBy(navigationFor(seen), ({ group = '' }) => group)
   return (
     <div id="menu" class="side" popover="auto">
       {seen.frame.search && <SearchButton />}
       <nav aria-label={say('Pages')}>
-        {[...groups].map(([group, places]) => (
+        {[...groups].map(([group, items]) => (
           <>
             {group !== '' && <h2>{group}</h2>}
             <ul>
-              {places.map((place) => (
+              {items.map((item) => (
                 <li>
-                  <PlaceLink {...seen} place={place} />
+                  <NavigationLink {...seen} item={item} />
                 </li>
               ))}
             </ul>
@@ -235,8 +235,8 @@ function LinkEnd({ backUrl, endsAt }: Look) {
   )
 }
 
-function PlaceLink({ frame, trouble, at, place }: Seen & { place: Place }) {
-  const { name, path, icon } = place
+function NavigationLink({ frame, trouble, at, item }: Seen & { item: NavigationItem }) {
+  const { name, path, icon } = item
   const isTroubled = frame.trouble?.path === path && trouble > 0
   return (
     <a href={path} title={sayAny(name)} aria-current={path === at ? 'page' : undefined}>
@@ -247,16 +247,16 @@ function PlaceLink({ frame, trouble, at, place }: Seen & { place: Place }) {
   )
 }
 
-/** Of a phone: the places that matter most, and all of them behind the last. */
+/** Of a phone: the pages that matter most, and all of them behind the last. */
 function BottomBar(seen: Seen) {
   return (
     <nav class="bottom" aria-label={say('Main pages')}>
       <ul>
-        {placesFor(seen)
+        {navigationFor(seen)
           .filter(({ isMain }) => isMain)
-          .map((place) => (
+          .map((item) => (
             <li>
-              <PlaceLink {...seen} place={place} />
+              <NavigationLink {...seen} item={item} />
             </li>
           ))}
         <li>

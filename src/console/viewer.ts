@@ -120,11 +120,13 @@ export function requireViewer(
 
 /** Of both areas, what reads a lot; `/endpoints/:id` is also where a filter is tried before there is an endpoint. */
 const HEAVY_PAGES = [
-  ...['/', '/deliveries', '/deliveries/:id', '/events', '/events/:id'],
-  ...['/endpoints/:id', '/endpoints/:id/edit', '/doctor', '/search'],
+  ...['/', '/deliveries', '/deliveries/:id', '/deliveries/:id/attempts/:number'],
+  ...['/deliveries/:id/body.json', '/events', '/events/:id', '/events/:id/data.json'],
+  ...['/endpoints/:id', '/endpoints/:id/edit', '/incidents', '/incidents/:id', '/audit'],
+  ...['/doctor', '/search'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
-const HEAVY_FORMS = ['/replays', '/deliveries/bulk']
+const HEAVY_FORMS = ['/replays', '/deliveries/bulk', '/incidents/bulk']
 
 /** Lets requests for heavy pages go on when it is their turn, by the key or link that somebody came in with. */
 export function limitPages(app: Hono<PageEnv>, pageSemaphore: FairSemaphore | null): void {

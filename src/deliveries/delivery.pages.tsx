@@ -23,7 +23,7 @@ import { ERASED, jsonFile } from '../events/event.pages.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
-import type { HandlerOf, Owned, Owners } from '../tenants/owners.ts'
+import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import {
   type Deliveries,
@@ -45,7 +45,7 @@ const SAID: Record<string, string> = {
 export interface DeliveryPages {
   area: Area
   render: RenderPage
-  owners: Pick<Owners, 'deliveries'>
+  resources: Pick<ResourcePages, 'deliveries'>
   /** With the answer of the latest attempt only. */
   deliveries: Pick<Deliveries, 'find' | 'get'>
   deliveryOperations: DeliveryOperations
@@ -53,11 +53,11 @@ export interface DeliveryPages {
   sentBody: ReturnType<typeof createSentBody>
 }
 
-type Thing = Owned<DeliveryId>
+type Thing = Resource<DeliveryId>
 type Handler = HandlerOf<DeliveryId, DeliveryPages>
 
 export function addDeliveryPage(app: Hono<PageEnv>, pages: DeliveryPages): void {
-  const { reading, managing } = pages.owners.deliveries
+  const { reading, managing } = pages.resources.deliveries
   app.get('/deliveries/:id', reading(pages, showPage))
   app.get('/deliveries/:id/attempts/:number', reading(pages, showAttempt))
   app.get('/deliveries/:id/body.json', reading(pages, sendBody))

@@ -17,7 +17,7 @@ import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { warningOf } from '../sending/signing-secret.ts'
-import type { HandlerOf, Owned, Owners } from '../tenants/owners.ts'
+import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
 import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
@@ -48,7 +48,7 @@ const SAID: Record<string, string> = {
 export interface EndpointPages extends UrlRules {
   area: Area
   render: RenderPage
-  owners: Pick<Owners, 'endpoints'>
+  resources: Pick<ResourcePages, 'endpoints'>
   endpoints: Pick<Endpoints, 'get' | 'change' | 'delete' | 'countOpen'>
   endpointOperations: EndpointOperations
   secrets: Pick<EndpointSecrets, 'rotate'>
@@ -60,11 +60,11 @@ export interface EndpointPages extends UrlRules {
   tryFilter: ReturnType<typeof createTryFilter>
 }
 
-type Thing = Owned<EndpointId>
+type Thing = Resource<EndpointId>
 type Handler = HandlerOf<EndpointId, EndpointPages>
 
 export function addEndpointPages(app: Hono<PageEnv>, pages: EndpointPages): void {
-  const { reading, managing } = pages.owners.endpoints
+  const { reading, managing } = pages.resources.endpoints
   app.get('/endpoints/:id', reading(pages, showPage))
   app.get('/endpoints/:id/edit', managing(pages, showEdit))
   app.post('/endpoints/:id/edit', managing(pages, edit))

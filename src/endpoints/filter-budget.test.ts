@@ -3,7 +3,7 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createTestApi, createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { findDearFilters } from './dear-filters.ts'
+import { findCostlyFilters } from './costly-filters.ts'
 import { TooManyEndpoints } from './endpoints.ts'
 
 const { pool } = await createTestDatabase(t)
@@ -76,14 +76,14 @@ t.test('the filters of a tenant together are bounded, equal ones counted once', 
       body: { url: 'http://127.0.0.1:1/', filter },
     })
   t.equal((await create(dear(1))).status, 201)
-  t.strictSame(await findDearFilters(pool), [])
+  t.strictSame(await findCostlyFilters(pool), [])
   await add(Array.from({ length: 200 }, (_, n) => dear(n)))
   t.match(await create('$.b == 1'), {
     status: 422,
     json: { errors: [{ field: 'filter', message: /10000 steps and operators/ }] },
   })
   const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', filter: '$.** == 1' })
-  const named = await findDearFilters(pool)
+  const named = await findCostlyFilters(pool)
   t.match(named, [new RegExp(`endpoint ${id} .* bounds at character`), new RegExp(tenant.key)])
   t.equal(named.length, 2)
 })

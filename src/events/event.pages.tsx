@@ -29,7 +29,7 @@ import {
 } from '../deliveries/list-filters.tsx'
 import type { EventId } from '../ids.ts'
 import { PortalLinkButton } from '../portal-links/portal-link.pages.tsx'
-import type { Owned, Owners } from '../tenants/owners.ts'
+import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import { explainEvent } from './event-answer.ts'
@@ -42,7 +42,7 @@ const PATH = '/console/events'
 export interface EventPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
-  owners: Pick<Owners, 'events'>
+  resources: Pick<ResourcePages, 'events'>
   events: Pick<Events, 'get' | 'dataOf'>
   deliveries: Pick<Deliveries, 'search'>
   routing: Pick<Routing, 'explain'>
@@ -50,10 +50,10 @@ export interface EventPages {
   lists: { events: Pick<Events, 'search'> }
 }
 
-type Thing = Owned<EventId>
+type Thing = Resource<EventId>
 
 export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
-  const { reading } = pages.owners.events
+  const { reading } = pages.resources.events
   app.get('/events', (c) => showList(c, pages))
   app.get('/events/:id/data.json', reading(pages, sendData))
   app.get('/events/:id', reading(pages, showPage))

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createKeyLocks } from './key-locks.ts'
 import { keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { WAITING } from './waiting.ts'
+import { WAIT_BOUNDS } from './wait-bounds.ts'
 
 const PUBLISHED: Published = { id: 'one', deliveries: 1, duplicate: false }
 const item = (idempotencyKey: string, body = '{}'): PublishItem => ({
@@ -26,7 +26,7 @@ function bundle() {
 
 t.test('those that wait for a key hold a bounded amount of memory', async (t) => {
   const { turns, first, publish, count } = bundle()
-  const quarter = item('held', 'x'.repeat(WAITING.sizeMax / 4 - 8_192))
+  const quarter = item('held', 'x'.repeat(WAIT_BOUNDS.sizeMax / 4 - 8_192))
   const waiting = Array.from({ length: 4 }, () => turns.one(quarter, 0, publish(first.promise)))
   await t.rejects(turns.one(item('held'), 0, publish()), { code: 'database_unavailable' })
   await t.rejects(turns.all([item('other')], publish()), { code: 'database_unavailable' })
@@ -38,7 +38,7 @@ t.test('those that wait for a key hold a bounded amount of memory', async (t) =>
 
 t.test('an item larger than the room is taken when nothing waits', async (t) => {
   const { turns, publish } = bundle()
-  const large = item('large', 'x'.repeat(WAITING.sizeMax + 1))
+  const large = item('large', 'x'.repeat(WAIT_BOUNDS.sizeMax + 1))
   t.strictSame(await turns.one(large, 0, publish()), PUBLISHED)
 })
 

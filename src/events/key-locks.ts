@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseUnavailable, isKeyBusy, keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { createRoom, WAITING } from './waiting.ts'
+import { createRoom, WAIT_BOUNDS } from './wait-bounds.ts'
 
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 200
@@ -69,7 +69,7 @@ export function createKeyLocks(): KeyLocks {
 const keyOf = ({ tenant, idempotencyKey }: PublishItem) => JSON.stringify([tenant, idempotencyKey])
 
 /** A twin that this process publishes has long ended by then, unless the database hangs. */
-const isLate = (since: number) => performance.now() - since > WAITING.waitMsMax
+const isLate = (since: number) => performance.now() - since > WAIT_BOUNDS.waitMsMax
 
 /**
  * Publishes until the key is free or `endsAt` has come: another publisher, such as another process or a producer's open

@@ -1,9 +1,9 @@
 import { type ClientBase, DatabaseError, type Pool } from 'pg'
+import { createUnderWay } from '../clock.ts'
 import { isConflict, isTimeout } from '../postgres/outage.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import {
   createExplainer,
-  createUnderWay,
   type Explain,
   KEY_WAIT,
   KEY_WAIT_MS_MAX,
@@ -15,7 +15,7 @@ import {
 } from './publish.ts'
 import { BatchRefused, keyBusy } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { createLanes, sizeOf, WAITING } from './waiting.ts'
+import { createLanes, sizeOf, WAIT_BOUNDS } from './wait-bounds.ts'
 
 const LOCK_NOT_AVAILABLE = '55P03'
 /** Each holds a connection for as long as a statement of a thousand events takes. */
@@ -62,7 +62,7 @@ export function createBatchPublisher({
   const waiting = createLanes<readonly PublishItem[], Published[]>({
     atOnce: LANES,
     atOncePerTenant: LANES_OF_TENANT,
-    waitMsMax: WAITING.waitMsMax,
+    waitMsMax: WAIT_BOUNDS.waitMsMax,
     tenantOf,
     sizeOf,
     run: (items) => publishAll(pool, explain, items),

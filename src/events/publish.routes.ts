@@ -8,7 +8,7 @@ import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofScope, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { type FieldError, Problem } from '../problem.ts'
-import { type Accept, traceHeaders } from './accepted.ts'
+import { type Accept, traceHeaders } from './accept.ts'
 import { publishedSchema } from './event.fields.ts'
 import {
   eventInput,

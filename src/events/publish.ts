@@ -1,11 +1,12 @@
 import type { ClientBase, Pool } from 'pg'
+import { createUnderWay } from '../clock.ts'
 import { createBatcher } from '../postgres/batcher.ts'
 import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
+import { createFanOutEstimate } from './fan-out-estimate.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
 import type { Published, Publisher, PublishItem } from './publisher.ts'
-import { createLanes, sizeOf, WAITING } from './waiting.ts'
-import { createWidths } from './widths.ts'
+import { createLanes, sizeOf, WAIT_BOUNDS } from './wait-bounds.ts'
 
 /** Bodies are bounded too, so that a full batch of the largest ones stays below 30 MB. */
 const EVENTS_IN_BATCH_MAX = 100
@@ -39,7 +40,7 @@ export const TRIES_MAX = 3
 export function createPublisher({
   pool,
   lanes = LANES,
-  waitMsMax = WAITING.waitMsMax,
+  waitMsMax = WAIT_BOUNDS.waitMsMax,
   keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
 }: {
@@ -56,7 +57,7 @@ export function createPublisher({
     createBatcher<PublishItem, Published>({
       maxItems,
       lanes: at.lanes,
-      bounds: { ...WAITING, waitMsMax, sizeOf: (item) => sizeOf([item]) },
+      bounds: { ...WAIT_BOUNDS, waitMsMax, sizeOf: (item) => sizeOf([item]) },
       run: (items) => publishBatch({ pool, explain, keyWait: at.keyWait }, items),
     })
   const usual = { lanes, keyWait: KEY_WAIT }
@@ -71,9 +72,9 @@ export function createPublisher({
     sizeOf: (item) => sizeOf([item]),
     run: (item) => publishAlone({ pool, explain, keyWait: KEY_WAIT }, item),
   })
-  const widths = createWidths()
+  const estimate = createFanOutEstimate()
   const storeIn = (item: PublishItem, together: typeof plain) =>
-    widths.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
+    estimate.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
   const store = (item: PublishItem, together: typeof plain) =>
     item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
   const underWay = createUnderWay()
@@ -172,8 +173,8 @@ export async function sendItems(
  */
 function toItemText({ body, tenant, idempotencyKey, trace }: PublishItem): string {
   const open = body.slice(0, body.lastIndexOf('}'))
-  const traced = trace ? `,${JSON.stringify(trace).slice(1, -1)}` : ''
-  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}${traced}}`
+  const traceMembers = trace ? `,${JSON.stringify(trace).slice(1, -1)}` : ''
+  return `${open},"tenant":${JSON.stringify(tenant)},"idempotencyKey":${JSON.stringify(idempotencyKey)}${traceMembers}}`
 }
 
 export function toPublished(row: Row & { error: null }): Published {
@@ -212,19 +213,4 @@ export function translate(error: unknown): Error {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })
-}
-
-/** What is not answered yet, wherever it is. */
-export function createUnderWay() {
-  const all = new Set<Promise<unknown>>()
-  return {
-    add<T>(one: Promise<T>): Promise<T> {
-      const ended = one.finally(() => all.delete(ended))
-      all.add(ended)
-      return ended
-    },
-    async idle() {
-      while (all.size > 0) await Promise.allSettled(all)
-    },
-  }
 }

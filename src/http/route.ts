@@ -25,6 +25,11 @@ export const ofScope =
   (scope: Scope): Guards =>
   ({ authenticate }) => [authenticate(scope)]
 
+/** Keys with this scope that are not of one tenant, about the tenant of the path. */
+export const ofOperatorsAbout =
+  (scope: Scope): Guards =>
+  ({ authenticate, tenantOfPath }) => [authenticate(scope), ofNoTenant, tenantOfPath]
+
 /** Keys with this scope that are not of one tenant. */
 export const ofOperators =
   (scope: Scope): Guards =>

@@ -1,7 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
-import { once } from '../clock.ts'
+import { createUnderWay, once } from '../clock.ts'
 import { type BodyBytesMax, CountedMessage, createBodyGate } from './body-gate.ts'
 import { inOrder } from './in-order.ts'
 import { SETTINGS_BYTES_MAX } from './request-body.ts'
@@ -36,7 +37,8 @@ export interface HttpServer {
   port: number
   /**
    * Takes no more connections, finishes requests in flight, then resolves. Connections that are open
-   * get one more answer, which says `connection: close`. Safe to call twice.
+   * get one more answer, which says `connection: close`. Waits for the work of clients that have gone as well, as it
+   * uses what is closed next. Safe to call twice.
    */
   stop(): Promise<void>
 }
@@ -76,7 +78,10 @@ export interface HttpOptions {
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { host, port, stopMsMax = STOP_MS_MAX, idleMs = IDLE_MS } = options
   const bounds = { ...CLIENT_BOUNDS, ...options.clientBounds }
-  const server = createGatedServer(options, bounds)
+  const underWay = createUnderWay()
+  const server = createGatedServer(options, bounds, (request, env) =>
+    underWay.add(Promise.resolve(options.app.fetch(request, env))),
+  )
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
   server.maxConnections = bounds.connectionsMax
   // Without a listener Node destroys the connection. While it is idle, keepAliveTimeout replaces this.
@@ -88,12 +93,20 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
-    stop: once(() => closeGently({ idleMs, msMax: stopMsMax })),
+    stop: once(async () => {
+      const late = delay(stopMsMax, undefined, { ref: false })
+      await closeGently({ idleMs, msMax: stopMsMax })
+      await Promise.race([underWay.idle(), late])
+    }),
   }
 }
 
-function createGatedServer({ app, bodyBytesMax }: HttpOptions, bounds: ClientBounds): Server {
-  const listener = inOrder<typeof CountedMessage>(getRequestListener(app.fetch))
+function createGatedServer(
+  { bodyBytesMax }: HttpOptions,
+  bounds: ClientBounds,
+  fetch: (request: Request, env?: object) => Promise<Response>,
+): Server {
+  const listener = inOrder<typeof CountedMessage>(getRequestListener(fetch))
   const gate = createBodyGate(listener, bodyBytesMax ?? (() => SETTINGS_BYTES_MAX))
   const server = createServer(
     {

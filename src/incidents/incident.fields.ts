@@ -168,7 +168,12 @@ export const notifyFields = {
 
 export const incidentSchema = z.object(outputsOf(incidentFields)).openapi('Incident')
 export const incidentWithMessageSchema = incidentSchema
-  .extend({ message: z.string().openapi({ description: 'What to tell the customer.' }) })
+  .extend({
+    message: z.string().nullable().openapi({
+      description:
+        'What to tell the customer. Null to keys of one tenant: it follows from the verdict.',
+    }),
+  })
   .openapi('IncidentWithMessage')
 
 /** Verdict and notes are about more than one tenant, or not for its eyes. */

@@ -11,7 +11,7 @@ import { choicesOf } from '../fields.ts'
 import { endpointId, type IncidentId, incidentId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
 import { BulkBar } from '../replays/bulk-bar.tsx'
-import type { HandlerOf, Owners } from '../tenants/owners.ts'
+import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
 import { listedBy, type TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import {
@@ -28,7 +28,7 @@ import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } fro
 /** What was pressed, in the words of the page that comes next; the home page says it too. */
 export const INCIDENT_SAID: Record<string, string> = {
   acknowledged: 'Incident acknowledged.',
-  noted: 'Note saved.',
+  note_saved: 'Note saved.',
   probed: 'A delivery is being tried. The incident closes when it succeeds.',
   released: 'The deliveries on hold are being sent, 100 a second.',
   paused: 'Endpoint paused. Its deliveries are on hold until you resume it.',
@@ -39,7 +39,7 @@ export const INCIDENT_SAID: Record<string, string> = {
 export interface IncidentPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
-  owners: Pick<Owners, 'incidents'>
+  resources: Pick<ResourcePages, 'incidents'>
   access: TenantAccess
   incidents: Incidents
   /** Of every tenant. */
@@ -49,7 +49,7 @@ export interface IncidentPages {
 type Handler = HandlerOf<IncidentId, IncidentPages>
 
 export function addIncidentPages(app: Hono<PageEnv>, pages: IncidentPages): void {
-  const { reading, managing } = pages.owners.incidents
+  const { reading, managing } = pages.resources.incidents
   app.get('/incidents', (c) => showList(c, pages))
   app.post('/incidents/bulk', requireScope('manage'), (c) => actOnMany(c, pages))
   app.get('/incidents/:id', reading(pages, showPage))
@@ -116,7 +116,7 @@ async function actOnMany(c: Context<PageEnv>, { access, incidents, render }: Inc
 const note: Handler = async (c, { id, tenant }, { incidents }) => {
   const { note = '' } = await readForm(c)
   await incidents.note(tenant.id, id, c.get('viewer').who, note.slice(0, NOTE_LENGTH_MAX))
-  return c.redirect(urlWith(pathOf({ id }), { said: 'noted' }), 303)
+  return c.redirect(urlWith(pathOf({ id }), { said: 'note_saved' }), 303)
 }
 
 const notify: Handler = async (c, { id, tenant }, { incidents }) => {

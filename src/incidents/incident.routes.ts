@@ -1,12 +1,13 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { auditName } from '../access/caller.ts'
+import { auditName, type Caller } from '../access/caller.ts'
 import { inputsOf } from '../fields.ts'
 import type { ApiEnv } from '../http/authenticate.ts'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
-import { addingRoutes, ofOperators, ofTenant, routesFor } from '../http/route.ts'
+import { addingRoutes, ofOperators, ofOperatorsAbout, ofTenant, routesFor } from '../http/route.ts'
 import { type IncidentId, incidentId } from '../ids.ts'
+import { Problem } from '../problem.ts'
 import { listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import {
@@ -36,6 +37,9 @@ const ALL = '/api/tenants/{tenant}/incidents'
 const ONE = `${ALL}/{id}` as const
 const params = z.object({ tenant: z.string(), id: z.string() })
 const common = { method: 'post', tags, guards: ofTenant('manage') } as const
+const OPERATORS_ONLY = 'Not for keys of one tenant (403).'
+/** What operators say of an incident, and to whom: a tenant must not overwrite it, nor write to them in its place. */
+const byOperators = { ...common, guards: ofOperatorsAbout('manage') } as const
 
 const listAll = route({
   method: 'get',
@@ -63,7 +67,8 @@ const list = route({
   method: 'get',
   path: ALL,
   summary: 'List incidents',
-  description: 'Newest first.',
+  description:
+    'Newest first. Only keys that are bound to no tenant can filter by `verdict` (otherwise 403).',
   tags,
   request: { params: z.object({ tenant: z.string() }), query: listQuery },
   responses: { 200: json(pageSchema(incidentSchema), 'A page.'), ...problems(404, 422) },
@@ -71,6 +76,7 @@ const list = route({
   isHeavy: true,
   async answer(c, { incidents }) {
     const { limit, cursor, ...filter } = c.req.valid('query')
+    if (filter.verdict !== undefined) refuseOneTenant(c.get('caller'))
     const read = (page: { limit: number; before: IncidentId | null }) =>
       incidents.list(c.get('tenant').id, { ...filter, ...page })
     const present = (incident: Parameters<typeof presentIncident>[0]) =>
@@ -88,18 +94,21 @@ const get = route({
   request: { params },
   responses: { 200: json(incidentWithMessageSchema, 'The incident.'), ...problems(404) },
   guards: ofTenant('read'),
+  isHeavy: true,
   async answer(c, { incidents }) {
     const [tenantId, id] = [c.get('tenant').id, incidentOf(c.req.valid('param'))]
-    const incident = presentIncident(await incidents.get(tenantId, id), c.get('caller'))
-    return c.json({ ...incident, message: await incidents.messageOf(tenantId, id) }, 200)
+    const caller = c.get('caller')
+    const incident = presentIncident(await incidents.get(tenantId, id), caller)
+    const message = caller.tenant === null ? await incidents.messageOf(tenantId, id) : null
+    return c.json({ ...incident, message }, 200)
   },
 })
 
 const acknowledge = route({
-  ...common,
+  ...byOperators,
   path: `${ONE}/acknowledge`,
   summary: 'Acknowledge incident',
-  description: 'Says that you take care of it.',
+  description: `Says that you take care of it. ${OPERATORS_ONLY}`,
   request: { params },
   responses: { 200: json(incidentSchema, 'It is acknowledged.'), ...problems(404) },
   async answer(c, { incidents }) {
@@ -109,10 +118,10 @@ const acknowledge = route({
 })
 
 const note = route({
-  ...common,
+  ...byOperators,
   path: `${ONE}/note`,
   summary: 'Add note',
-  description: 'What is known about the incident, in place of the note before.',
+  description: `What is known about the incident, in place of the note before. ${OPERATORS_ONLY}`,
   request: { params, body: { required: true, ...jsonBody(noteInput) } },
   responses: { 200: json(incidentSchema, 'The note is saved.'), ...problems(404, ...OF_BODY) },
   async answer(c, { incidents }) {
@@ -162,11 +171,10 @@ const pause = route({
 })
 
 const notify = route({
-  ...common,
+  ...byOperators,
   path: `${ONE}/notify`,
   summary: 'Notify customer',
-  description:
-    'Publishes the operational event `incident.reported`, and `postrider.incident` to the endpoints of the tenant that subscribe to this type by name.',
+  description: `Publishes the operational event \`incident.reported\`, and \`postrider.incident\` to the endpoints of the tenant that subscribe to this type by name. ${OPERATORS_ONLY}`,
   request: { params, body: jsonBody(notifyInput) },
   responses: {
     202: json(incidentSchema, 'The events are published.'),
@@ -193,6 +201,14 @@ async function operateOn(
   const [tenantId, id] = [c.get('tenant').id, incidentOf(param)]
   await incidents[verb](tenantId, id, auditName(c.get('caller')))
   return presentIncident(await incidents.get(tenantId, id), c.get('caller'))
+}
+
+/** A filter by what is not shown would tell it anyway. */
+function refuseOneTenant({ tenant }: Caller): void {
+  if (!tenant) return
+  throw new Problem('key_of_one_tenant', {
+    detail: 'The filter verdict takes a key that is bound to no tenant.',
+  })
 }
 
 /** What is no id at all names no incident either. */

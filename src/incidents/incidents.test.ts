@@ -419,7 +419,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test(
     'the customer is told in words, and at an endpoint that asks for it by name',
     async (t) => {
-      const { fail, look, one, say, tenant, endpoint } = await bundle()
+      const { fail, look, one, say, audited, tenant, endpoint } = await bundle()
       await operatorTenant(pool)
       const named = await tenant.addEndpoint({
         url: 'http://127.0.0.1:1/ops',
@@ -448,6 +448,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       )
       t.strictSame(rows, [{ endpoint_id: named.id, type: 'postrider.incident', message }])
       t.equal(await say('notify_customer($1, $2)', id, 'We call you.'), 'We call you.')
+      t.match((await audited()).at(-1), { detail: { endpoints: 1, message: 'We call you.' } })
     },
   )
 

@@ -2,10 +2,10 @@ import type { Context, Hono } from 'hono'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates, createAttemptRates, RateStep } from '../attempts/attempt-rates.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
+import { cached } from '../console/cached.ts'
 import { saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
-import { shared } from '../console/shared.ts'
 import { Sparkline } from '../console/sparkline.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
@@ -40,8 +40,8 @@ export interface OverviewPages {
 }
 
 export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void {
-  const ofAll = shared(FRESH_MS, () => readOverview(pages, EVERY_TENANT))
-  const ofCustomers = shared(FRESH_MS, async () =>
+  const ofAll = cached(FRESH_MS, () => readOverview(pages, EVERY_TENANT))
+  const ofCustomers = cached(FRESH_MS, async () =>
     readOverview(pages, { but: await pages.tenants.reservedIds() }),
   )
   app.get('/', async (c) => {

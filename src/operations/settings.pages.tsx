@@ -1,9 +1,9 @@
 import type { Context, Hono } from 'hono'
 import type { Setting } from '../config/config.ts'
+import { cached } from '../console/cached.ts'
 import { withCode } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Id, Notice, Table } from '../console/parts.tsx'
-import { shared } from '../console/shared.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { isListed, listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -28,7 +28,7 @@ export interface Checked {
 }
 
 export function addSettingsPages(app: Hono<PageEnv>, pages: SettingsPages): void {
-  const check = shared(FRESH_MS, pages.check)
+  const check = cached(FRESH_MS, pages.check)
   app.get('/settings', (c) => showSettings(c, pages))
   app.get('/doctor', async (c) => {
     if (c.req.query('check') !== 'now') return showDoctor(c, pages, null)

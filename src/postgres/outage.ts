@@ -26,9 +26,12 @@ const SQLSTATE_LENGTH = 5
 /** Somebody ended the statement: `statement_timeout`, or an operator. */
 const QUERY_CANCELED = '57014'
 
-/** Pauses double from the first to the longest, so that a short blip is short and a long one costs little. */
+/**
+ * Pauses double from the first to the longest, so that a short blip is short and a long one costs little. The longest
+ * is what a delivery waits for after a failover.
+ */
 const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 2_000
+const LONGEST_PAUSE_MS = 500
 
 /** Whether the database was away, as far as the error tells. */
 export function isOutage(error: unknown): boolean {

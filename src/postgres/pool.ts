@@ -120,9 +120,12 @@ const WAIT_FOR_STANDBY = 'SyncRepWaitForLSN'
 
 /** Before anybody gets the client; where this fails, it is closed, and those who wait for it get the error. */
 async function setUp(client: Connected, options: PoolOptions): Promise<void> {
-  const { statementTimeoutMs, silenceMsMax, onError = () => undefined } = options
+  const { statementTimeoutMs, silenceMsMax, servers, onError = () => undefined } = options
   // Without a listener a lost connection would end the process.
-  reportLoss(client, onError)
+  reportLoss(client, (error) => {
+    servers?.suspect()
+    onError(error)
+  })
   refuseUnreplicated(client)
   if (silenceMsMax) cutWhenSilent(client, silenceMsMax)
   const settings = {
@@ -135,7 +138,7 @@ async function setUp(client: Connected, options: PoolOptions): Promise<void> {
   try {
     await work(client, settings)
     // What a pooler leads to may be another server with the next transaction.
-    if (!options.pooled) await options.servers?.admit(client)
+    if (!options.pooled) await servers?.admit(client)
   } finally {
     clearTimeout(tooLong)
   }

@@ -245,7 +245,7 @@ export interface ReplayTable {
   done: number
   position: string
   recheck_from: string
-  horizon: string
+  waits_for_xid: string
   rechecking: boolean
   requested_by: string
   created_at: Date

@@ -3,9 +3,8 @@ import pg from 'pg'
 import { type DatabaseHost, parseDatabaseUrl } from '../config/database-url.ts'
 import type { Log } from '../log.ts'
 import { READ_ONLY_BY_DEFAULT } from './session-settings.ts'
+import { createWatchPace } from './watch-pace.ts'
 
-/** Together with an answer, which takes milliseconds, well below the two seconds within which a zombie is left. */
-const ASK_EVERY_MS = 900
 /** A server that takes longer to connect and say what it is serves nobody. */
 const ANSWER_MS_MAX = 1_000
 /** At the start: three questions, so that a switchover which is under way may end. */
@@ -114,12 +113,19 @@ export interface Servers {
    * session that nobody can end: not even cutting its connection does.
    */
   doCommitsWait(): boolean
+  /** A connection was lost: looks at once whether there is another primary, and more often for a while. */
+  suspect(): void
   /** Calls `cut` when connections that are there lead to the wrong server. */
   onChange(cut: () => void): void
   /** Calls `dialAgain` when the server in use answers after it did not: what dials since then may never get there. */
   onBack(dialAgain: () => void): void
   /** Safe to call twice. */
   stop(): Promise<void>
+}
+
+interface WatchOptions {
+  /** For tests, in which only what is suspected is to be looked at. */
+  lookEveryMs?: number
 }
 
 /**
@@ -134,14 +140,19 @@ export interface Servers {
  *
  * @throws NotPrimary when none of several servers is one
  */
-export async function openServers(connectionString: string, log: Log): Promise<Servers> {
+export async function openServers(
+  connectionString: string,
+  log: Log,
+  watchOptions: WatchOptions = {},
+): Promise<Servers> {
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
-  const first = mustWrite ? await findPrimary(connectionString) : { host: hosts[0], state: null }
+  const first = mustWrite ? await findAmong(hosts) : { host: hosts[0], state: null }
   let current: { host: DatabaseHost; state: ServerState | null } = first
   const waits = createWaits()
   const cuts: (() => void)[] = []
   const backs: (() => void)[] = []
   const stopping = new AbortController()
+  const pace = createWatchPace({ signal: stopping.signal, ...watchOptions })
 
   const change = (host: DatabaseHost, state: ServerState) => {
     const { timeline, isWritable } = state
@@ -150,6 +161,7 @@ export async function openServers(connectionString: string, log: Log): Promise<S
       'database.server_changed',
     )
     current = { host, state }
+    pace.hurry()
     for (const cut of cuts) cut()
   }
   const hear = (host: DatabaseHost, state: ServerState) => {
@@ -160,6 +172,9 @@ export async function openServers(connectionString: string, log: Log): Promise<S
     else if (hasFallen(state, known)) change(host, { ...state, timeline: known.timeline })
     else if (state.system !== known.system && hosts.length === 1) change(host, state)
     waits.look(state)
+    if (host !== current.host) return
+    if (state.isWritable && state.waiting.length === 0) pace.isWell()
+    else pace.hurry()
   }
   const watch = async (host: DatabaseHost) => {
     let looksAfterOutage = LOOKS_AFTER_OUTAGE
@@ -167,11 +182,12 @@ export async function openServers(connectionString: string, log: Log): Promise<S
       // One that does not answer is not better than the one in use, and connections to it fail by themselves.
       const state = await ask(host).catch(() => null)
       if (state) hear(host, state)
+      else if (host === current.host) pace.hurry()
       looksAfterOutage = state ? looksAfterOutage + 1 : 0
       if (state && host === current.host && looksAfterOutage <= LOOKS_AFTER_OUTAGE) {
         for (const dialAgain of backs) dialAgain()
       }
-      await delay(ASK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pace.pause()
     }
   }
   const watching = hosts.map(watch)
@@ -187,6 +203,7 @@ export async function openServers(connectionString: string, log: Log): Promise<S
       }
     },
     doCommitsWait: waits.doCommitsWait,
+    suspect: pace.hurry,
     onChange: (cut) => void cuts.push(cut),
     onBack: (dialAgain) => void backs.push(dialAgain),
     async stop() {
@@ -246,7 +263,10 @@ export interface FoundServer {
  * @throws NotPrimary saying what each of them is
  */
 export async function findPrimary(connectionString: string): Promise<FoundServer> {
-  const { hosts } = parseDatabaseUrl(connectionString)
+  return await findAmong(parseDatabaseUrl(connectionString).hosts)
+}
+
+async function findAmong(hosts: readonly DatabaseHost[]): Promise<FoundServer> {
   const endsAt = performance.now() + START_MS_MAX
   for (;;) {
     const answers = await Promise.all(hosts.map(askOrError))

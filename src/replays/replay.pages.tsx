@@ -13,7 +13,7 @@ import { type Endpoints, OPEN_COUNTED_MAX } from '../endpoints/endpoints.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
-import type { Owned, Owners } from '../tenants/owners.ts'
+import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { replayFields, replayInput } from './replay.fields.ts'
@@ -31,7 +31,7 @@ const DEFAULTS = formValuesOf(replayFields, {
 export interface ReplayPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'find' | 'reservedIds'>
-  owners: Pick<Owners, 'replays'>
+  resources: Pick<ResourcePages, 'replays'>
   access: TenantAccess
   replays: Pick<Replays, 'preview' | 'start' | 'cancel'>
   endpoints: Pick<Endpoints, 'countOpen'>
@@ -42,7 +42,7 @@ export interface ReplayPages {
 type C = Context<PageEnv>
 
 export function addReplayPages(app: Hono<PageEnv>, pages: ReplayPages): void {
-  const { managing } = pages.owners.replays
+  const { managing } = pages.resources.replays
   app.get('/replays', (c) => showList(c, pages))
   app.post('/replays', requireScope('manage'), (c) => start(c, pages))
   app.post('/replays/:id/cancel', managing(pages, cancel))
@@ -89,7 +89,7 @@ async function begin(
   })
 }
 
-async function cancel(c: C, { id, tenant }: Owned<ReplayId>, { replays }: ReplayPages) {
+async function cancel(c: C, { id, tenant }: Resource<ReplayId>, { replays }: ReplayPages) {
   await replays.cancel(tenant.id, id, c.get('viewer').who)
   return c.redirect(PATH, 303)
 }

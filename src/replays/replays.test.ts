@@ -219,7 +219,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test('nor is it when nothing has been committed since it began to write', async (t) => {
-    // The horizon was the xmax of a snapshot, which is no higher than such a transaction: it was not waited for.
+    // What it waits for was the xmax of a snapshot, which is no higher than such a transaction: it was not waited for.
     const { work, start, step, run, stateOf } = await bundle()
     const producer = await pool.connect()
     await producer.query('begin isolation level repeatable read')

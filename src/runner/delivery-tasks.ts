@@ -6,7 +6,6 @@ import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
-import type { Alarm } from './alarm.ts'
 import { createClaim } from './claim.ts'
 import { createDeliver } from './deliver.ts'
 import { createEndpointLimits } from './endpoint-limits.ts'
@@ -18,6 +17,7 @@ import { createReplan } from './replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from './retry-policy.ts'
 import type { RunnerOptions } from './runner-options.ts'
 import { createSnooze } from './snooze.ts'
+import type { WakeUpTimer } from './wake-up-timer.ts'
 
 export interface DeliveryTasksOptions extends RunnerOptions {
   pool: Pool
@@ -27,7 +27,7 @@ export interface DeliveryTasksOptions extends RunnerOptions {
   onJobRemoved(jobId: string): void
   send: Sender['send']
   /** Set for what was put off. */
-  alarm: Alarm
+  wakeUpTimer: WakeUpTimer
 }
 
 /** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan again. */
@@ -50,7 +50,7 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
     snooze: async (snoozed) => {
       metrics.jobSnoozed()
       await snooze(snoozed)
-      options.alarm.set(snoozed.waitMs)
+      options.wakeUpTimer.set(snoozed.waitMs)
     },
     deliver,
     timeoutMs,

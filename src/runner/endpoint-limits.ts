@@ -9,7 +9,7 @@ const KEPT_MS = 5_000
 const ENDPOINTS_MAX = 20_000
 
 export interface EndpointLimits {
-  /** Has a share of the places of a runner; `null` = the endpoint is gone. */
+  /** Has a share of the concurrency of a runner; `null` = the endpoint is gone. */
   tenantId: TenantId | null
   /** Requests per second over all runners; `null` = no limit. */
   ratePerSecond: number | null

@@ -34,9 +34,9 @@ export interface LimitedDependencies {
  * until its turn, and the permit goes to another delivery. To put it off takes a commit, meanwhile the next job is looked at.
  */
 export function createLimited(deps: LimitedDependencies) {
-  const inTurn = pLimit(deps.concurrency)
+  const limit = pLimit(deps.concurrency)
   return async function limited(...job: Job): Promise<void> {
-    const putOff = await inTurn(() => deliverWithin(deps, ...job))
+    const putOff = await limit(() => deliverWithin(deps, ...job))
     if (putOff) await deps.snooze(putOff)
   }
 }

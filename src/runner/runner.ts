@@ -9,7 +9,6 @@ import { watchQueue } from '../queue/queue-metrics.ts'
 import { resilient } from '../queue/resilient-pool.ts'
 import { startWorkerPool } from '../queue/worker-pool.ts'
 import { createSender } from '../sending/send.ts'
-import { createAlarm } from './alarm.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
@@ -17,6 +16,7 @@ import { type Presence, startPresence } from './presence.ts'
 import type { RunnerReadiness } from './probes.ts'
 import { readinessOf } from './readiness.ts'
 import type { RunnerOptions } from './runner-options.ts'
+import { createWakeUpTimer } from './wake-up-timer.ts'
 
 /** Two lanes each for claim and finish, and some for housekeeping. No connection is held during HTTP. */
 const OWN_CONNECTIONS = 6
@@ -167,7 +167,7 @@ function startWorkers(
     presence,
     onJobRemoved: heldJobs.removed,
     send: sender.send,
-    alarm: createAlarm(bell.look),
+    wakeUpTimer: createWakeUpTimer(bell.look),
   })
   return startWorkerPool({
     pool: pools.worker,

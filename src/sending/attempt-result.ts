@@ -3,6 +3,8 @@ import type { AnswerHead, Exchange } from './exchange.ts'
 import { describeFailure, type Failure } from './failure.ts'
 import type { AttemptResult, AttemptTimings } from './outcome.ts'
 import { reasonOfStatus } from './reason.ts'
+import type { EchoMask } from './request-headers.ts'
+import { RESPONSE_BODY_BYTES_MAX } from './response-body.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 /** Statuses whose `Retry-After` is about a later attempt; on a 3xx it is about the redirect. */
@@ -12,6 +14,8 @@ const RETRY_AFTER_STATUSES = new Set([429, 503])
 export interface Sent {
   host: string
   headers: Record<string, string>
+  /** Replaces the endpoint's credentials in what comes back; null = it has none. */
+  echoMask: EchoMask | null
   /** `performance.now()` of the call. */
   startedAt: number
 }
@@ -54,8 +58,8 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
     reason,
     error: errorOf(answer.statusCode, failure),
     timings: timingsOf(exchange),
-    responseHeaders: definedHeaders(answer.headers),
-    responseBody: await exchange.body.text(answer.headers['content-encoding']),
+    responseHeaders: shownHeaders(answer.headers, sent),
+    responseBody: shownBody(await exchange.body.text(answer.headers['content-encoding']), sent),
     retryAfterSeconds: retryAfterOf(answer),
   }
 }
@@ -82,12 +86,24 @@ function timingsOf({ dialing, firstByteMs }: Exchange): AttemptTimings {
   return { dnsMs, connectMs, tlsMs, firstByteMs }
 }
 
-function definedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
+/** By `fromEntries`: assigning to `__proto__` would store nothing. */
+function shownHeaders(
+  headers: IncomingHttpHeaders,
+  { echoMask }: Sent,
+): Record<string, string | string[]> {
+  const masked = (value: string) => (echoMask ? echoMask(value) : value)
   return Object.fromEntries(
-    Object.entries(headers).filter(
-      (entry): entry is [string, string | string[]] => entry[1] !== undefined,
-    ),
+    Object.entries(headers).flatMap(([name, value]) => {
+      if (value === undefined) return []
+      return [[name, typeof value === 'string' ? masked(value) : value.map(masked)]]
+    }),
   )
+}
+
+/** Cut off at the cap, where a character of up to four bytes may have been left out. */
+function shownBody(text: string | null, { echoMask }: Sent): string | null {
+  if (text === null || !echoMask) return text
+  return echoMask(text, { isCut: Buffer.byteLength(text) > RESPONSE_BODY_BYTES_MAX - 4 })
 }
 
 /** To 0.1 ms: finer is noise of the event loop. */

@@ -139,7 +139,7 @@ class Race {
   #isOver = false
 
   constructor({ addresses, later }: Found, open: Open, waiter: Waiter) {
-    this.#waiting = inTurn(addresses)
+    this.#waiting = interleaved(addresses)
     this.#later = later
     this.#open = open
     this.#waiter = waiter
@@ -156,7 +156,7 @@ class Race {
 
   readonly #join = (addresses: LookupAddress[]) => {
     this.#later = undefined
-    this.#waiting = inTurn([...addresses, ...this.#waiting])
+    this.#waiting = interleaved([...addresses, ...this.#waiting])
     if (this.#isOver) return
     if (this.#underWay.size === 0) this.#tryNext()
     else this.#timer ??= setTimeout(this.#tryNext, STAGGER_MS)
@@ -216,7 +216,7 @@ class Race {
 }
 
 /** The families take turns, beginning with that of the first address; within one the order stays. */
-function inTurn(addresses: readonly LookupAddress[]): LookupAddress[] {
+function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
   const family = addresses[0]?.family
   const first = addresses.filter((address) => address.family === family)
   const others = addresses.filter((address) => address.family !== family)

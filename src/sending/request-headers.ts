@@ -59,24 +59,66 @@ export function requestHeaders(
   return { ...headers, ...ours }
 }
 
-/**
- * The headers as the audit log may hold them: it outlives a credential, and is read by more people than may know it.
- *
- * @param own the endpoint's headers, and the names of those that are secret
- */
+/** The endpoint's headers, and the names of those that are secret. */
+export interface OwnHeaders {
+  headers: Readonly<Record<string, string>>
+  secretHeaders?: readonly string[] | undefined
+}
+
+/** In lower case: those that are named, and those that look like it. */
+function secretNames({ headers, secretHeaders }: OwnHeaders): Set<string> {
+  const named = secretHeaders?.map((name) => name.toLowerCase())
+  const looking = Object.entries(headers).filter(([name, value]) => looksSecret(name, value))
+  return new Set([...(named ?? []), ...looking.map(([name]) => name.toLowerCase())])
+}
+
+/** The headers as the audit log may hold them: it outlives a credential, and is read by more people than may know it. */
 export function maskHeaders(
   headers: Record<string, string>,
-  own: {
-    headers: Readonly<Record<string, string>>
-    secretHeaders?: readonly string[] | undefined
-  },
+  own: OwnHeaders,
 ): Record<string, string> {
-  const secret = new Set(own.secretHeaders?.map((name) => name.toLowerCase()))
-  for (const [name, value] of Object.entries(own.headers)) {
-    if (looksSecret(name, value)) secret.add(name.toLowerCase())
-  }
+  const secret = secretNames(own)
   if (secret.size === 0) return headers
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, secret.has(name) ? MASK : value]),
   )
+}
+
+/** A shorter value is a word like others, and stands in answers that repeat nothing. */
+const ECHO_LENGTH_MIN = 6
+/** `Bearer <credential>`: pages that show a request show the second part alone as well. */
+const SCHEME = /^\s*[a-z][\w-]*[\s:=]+/i
+
+/**
+ * Makes what replaces the endpoint's credentials in a text of its receiver: one that repeats the request, as pages for
+ * debugging do, would show them to everybody who reads attempts.
+ *
+ * @returns null where there is nothing to replace
+ */
+export function createEchoMask(own: OwnHeaders): EchoMask | null {
+  const secret = secretNames(own)
+  const values = Object.entries(own.headers)
+    .filter(([name]) => secret.has(name.toLowerCase()))
+    .flatMap(([, value]) => [value.trim(), value.replace(SCHEME, '').trim()])
+    .filter(({ length }) => length >= ECHO_LENGTH_MIN)
+    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)])
+  if (values.length === 0) return null
+  const longestFirst = [...new Set(values)].sort((a, b) => b.length - a.length)
+  return (text, { isCut = false } = {}) => {
+    const masked = longestFirst.reduce((rest, value) => rest.replaceAll(value, MASK), text)
+    return isCut ? withoutBeginning(masked, longestFirst) : masked
+  }
+}
+
+/** @param options.isCut whether the text may end in the middle of a credential */
+export type EchoMask = (text: string, options?: { isCut?: boolean }) => string
+
+/** The text without the first characters of a value at its end. */
+function withoutBeginning(text: string, values: readonly string[]): string {
+  const beginnings = values.map((value) => {
+    const lengths = Array.from({ length: value.length - 1 }, (_, n) => value.length - 1 - n)
+    return lengths.find((length) => text.endsWith(value.slice(0, length))) ?? 0
+  })
+  const longest = Math.max(...beginnings)
+  return longest === 0 ? text : text.slice(0, -longest) + MASK
 }

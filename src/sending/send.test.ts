@@ -105,6 +105,47 @@ t.test("sends an endpoint's headers, which cannot replace ours", async (t) => {
   })
 })
 
+t.test('credentials are masked in answers that repeat the request', async (t) => {
+  await using sender = startSender()
+  const token = 'sk_"quoted"_4eC39HqLyjWDarjtT1zdp7dc'
+  const headers = { authorization: `Bearer ${token}`, 'x-code': 'of-the-team', 'x-team': 'blue' }
+  const page = [`Bearer ${token}`, token, JSON.stringify({ headers }), encodeURIComponent(token)]
+  const echo = { 'x-echo': `Bearer ${token}`, 'set-cookie': ['a=of-the-team', 'b=blue'] }
+  const answer = () => ({ status: 500, headers: echo, body: page.join('\n') })
+  await using receiver = await startReceiver({ answer })
+  const secretHeaders = ['X-Code']
+  const result = await sender.send(receiver.url, { headers, secretHeaders })
+  t.match(result.responseHeaders, { 'x-echo': '***', 'set-cookie': ['a=***', 'b=blue'] })
+  t.equal(
+    result.responseBody,
+    [
+      '***',
+      '***',
+      '{"headers":{"authorization":"***","x-code":"***","x-team":"blue"}}',
+      '***',
+    ].join('\n'),
+  )
+  t.notMatch(JSON.stringify(result), /4eC39|of-the-team/)
+  const open = await sender.send(receiver.url, { headers: { 'x-team': 'blue' } })
+  t.match(open.responseBody, token, 'what is no secret of the endpoint is kept')
+})
+
+t.test('also where the part that is kept ends in the middle of one', async (t) => {
+  await using sender = startSender()
+  const headers = { 'x-api-key': 'abcdefghijklmnop' }
+  for (const [length, end] of [
+    [1, '***'],
+    [15, '***'],
+    [16, '***'],
+  ] as const) {
+    const filling = '-'.repeat(16_384 - length)
+    const body = `${filling}abcdefghijklmnop and more`
+    await using receiver = await startReceiver({ answer: () => ({ body }) })
+    const { responseBody } = await sender.send(receiver.url, { headers })
+    t.equal(responseBody, filling + end, `${length} characters of it`)
+  }
+})
+
 // node:http put it behind all the others, where receivers and people that read the request do not look for it.
 t.test('Host is the first header', async (t) => {
   await using sender = startSender()

@@ -16,7 +16,7 @@ import { followExchange } from './exchange.ts'
 import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
 import type { AttemptResult } from './outcome.ts'
-import { maskHeaders, requestHeaders } from './request-headers.ts'
+import { createEchoMask, maskHeaders, requestHeaders } from './request-headers.ts'
 import { sign } from './signature.ts'
 
 /** Node's own default, stated because an answer's headers are stored in full. */
@@ -106,6 +106,7 @@ export function createSender(options: SenderOptions): Sender {
       const sent: Sent = {
         host: url?.host ?? '',
         headers: maskHeaders(headers, request),
+        echoMask: createEchoMask(request),
         startedAt,
       }
       const signals = request.signal ? [request.signal, closing.signal] : [closing.signal]

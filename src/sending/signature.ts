@@ -26,7 +26,7 @@ export const TIMESTAMP_TOLERANCE_SECONDS = 300
 /** Secrets kept imported: well above the endpoints one runner serves in a minute, about 10 MB. */
 const KEYS_CACHED_MAX = 10_000
 
-/** Fixed DER heads of an ed25519 key (RFC 8410); the 32 raw bytes follow. */
+/** Fixed DER prefixes of an ed25519 key (RFC 8410); the 32 raw bytes follow. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex')
 const ED25519_BYTES = 32

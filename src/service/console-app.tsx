@@ -5,12 +5,12 @@ import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import { type AuditPages, addAuditPage } from '../audit-log/audit.pages.tsx'
 import type { EnvironmentConfig } from '../config/config.ts'
 import { loadAssets, type OwnAsset } from '../console/asset-files.ts'
+import { cached } from '../console/cached.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
+import { addErrorPages } from '../console/error-pages.tsx'
 import { formsOnly } from '../console/forms.ts'
-import { createRenderPage, type Place } from '../console/layout.tsx'
-import { answerMistakes } from '../console/mistakes.tsx'
+import { createRenderPage, type NavigationItem } from '../console/layout.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
-import { shared } from '../console/shared.ts'
 import {
   limitForms,
   limitPages,
@@ -40,7 +40,7 @@ import { addTenantPages, type TenantPages } from '../tenants/tenant.pages.tsx'
 
 const at = (path: string) => `${CONSOLE_PATH}/${path}`
 
-const PLACES: readonly Place[] = [
+const NAVIGATION: readonly NavigationItem[] = [
   { name: 'Home', path: CONSOLE_PATH, icon: 'home', isMain: true },
   { name: 'Incidents', path: at('incidents'), icon: 'incident', group: 'Operate' },
   {
@@ -101,13 +101,13 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
     product: 'Postrider',
     label: 'console',
     home: CONSOLE_PATH,
-    places: PLACES,
+    navigation: NAVIGATION,
     signOut: `${CONSOLE_PATH}/sign-out`,
     search: at('search'),
     environment: environment.name,
     trouble: {
       path: at('incidents'),
-      count: shared(TROUBLE_FRESH_MS, () => lists.incidents.count()),
+      count: cached(TROUBLE_FRESH_MS, () => lists.incidents.count()),
     },
   })
   const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
@@ -139,7 +139,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addKeyPages(app, pages)
   addAuditPage(app, pages)
   addSettingsPages(app, pages)
-  answerMistakes(app, pages)
+  addErrorPages(app, pages)
   return app
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { withinTime } from '../http/health.ts'
 import { startProbes } from '../runner/probes.ts'
-import { bind } from './front.ts'
+import { bind } from './listen.ts'
 import type { Services } from './services.ts'
 import type { SharedParts } from './shared-parts.ts'
 

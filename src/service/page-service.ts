@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { KeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore } from '../access/request-concurrency.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
-import { createNames } from '../attempts/names.ts'
+import { createNameCache } from '../attempts/name-cache.ts'
 import { createAuditLog } from '../audit-log/audit-log.ts'
 import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
@@ -23,7 +23,7 @@ import { createTenantScope, type TenantScope } from '../postgres/tenant-scope.ts
 import { createShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
 import { createSessions } from '../sessions/sessions.ts'
-import { createOwners } from '../tenants/owners.ts'
+import { createResourcePages } from '../tenants/resource-pages.ts'
 import { createTenantAccess } from '../tenants/tenant-access.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-app.ts'
@@ -142,8 +142,8 @@ function pagesOn(
     }),
     lists: createTenantServices(config, database),
     ...{ access, inTenant, tenants, httpsOnly, egressAllow: egressRules(config) },
-    owners: createOwners({ database, access }),
-    names: createNames({ database }),
+    resources: createResourcePages({ database, access }),
+    names: createNameCache({ database }),
     ratesOf: createAttemptRates({ database }),
     sentBody: createSentBody({ database: scope.database }),
     tryFilter: createTryFilter(services),

@@ -3,9 +3,9 @@ import { csrf } from 'hono/csrf'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import type { PortalConfig } from '../config/config.ts'
 import { loadAssets, type OwnAsset } from '../console/asset-files.ts'
+import { addErrorPages } from '../console/error-pages.tsx'
 import { formsOnly } from '../console/forms.ts'
-import { createRenderPage, type Place } from '../console/layout.tsx'
-import { answerMistakes } from '../console/mistakes.tsx'
+import { createRenderPage, type NavigationItem } from '../console/layout.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
 import { limitForms, limitPages, type PageEnv, sessionCookie } from '../console/viewer.ts'
 import { addDeliveryPage, type DeliveryPages } from '../deliveries/delivery.pages.tsx'
@@ -23,7 +23,7 @@ import { themeCss } from '../portal-links/theme.ts'
 
 const at = (path: string) => `${PORTAL_PATH}/${path}`
 
-const PLACES: readonly Place[] = [
+const NAVIGATION: readonly NavigationItem[] = [
   { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', isMain: true },
   { name: 'Deliveries', path: at('deliveries'), icon: 'delivery', isMain: true },
   { name: 'Live', path: at('live'), icon: 'live', isMain: true },
@@ -54,7 +54,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
     assets,
     product: 'Webhooks',
     home: `${PORTAL_PATH}/endpoints`,
-    places: PLACES,
+    navigation: NAVIGATION,
     signOut: `${PORTAL_PATH}/sign-out`,
   })
   const cookie = sessionCookie('portal', { isFramed: frameOrigins.length > 0 })
@@ -79,7 +79,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addDeliveryPage(app, pages)
   addLivePages(app, pages)
   addCataloguePages(app, pages)
-  answerMistakes(app, pages)
+  addErrorPages(app, pages)
   return app
 }
 

@@ -11,7 +11,7 @@ import { openServers, urlOfOne } from '../postgres/servers.ts'
 import type { RunnerHandle } from '../runner/runner.ts'
 import { addSandboxRoutes } from '../sandbox/sandbox.routes.ts'
 import { ensureSandboxEndpoint, SANDBOX_PATH } from '../sandbox/sandbox-endpoint.ts'
-import { createFront, listen, urlOf } from './front.ts'
+import { createStartingApp, listen, urlOf } from './listen.ts'
 import { startMetricsPort } from './metrics-port.ts'
 import { createTenantServices } from './services.ts'
 import { createSharedParts } from './shared-parts.ts'
@@ -43,8 +43,8 @@ export type DevConfig = Config & Pick<ServiceConfig, 'secretEncryptionKeys'> & {
  */
 export async function startDev(config: DevConfig, log: Log): Promise<RunningDev> {
   await using starting = new AsyncDisposableStack()
-  const front = createFront()
-  const http = await listen(config, front)
+  const startingApp = createStartingApp()
+  const http = await listen(config, startingApp)
   starting.defer(http.stop)
   const url = urlOf(config, http)
 
@@ -70,7 +70,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   starting.defer(http.stop)
   starting.defer(() => api.services.liveAttempts.stop())
   starting.defer(runner.stop)
-  front.serve(api.app)
+  startingApp.serve(api.app)
 
   const running = starting.move()
   const stop = once(() => running.disposeAsync())

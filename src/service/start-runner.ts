@@ -12,7 +12,7 @@ import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
 import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
 import { trustCertificates } from '../sending/trust.ts'
-import { bind } from './front.ts'
+import { bind } from './listen.ts'
 import { createSharedParts, type SharedParts } from './shared-parts.ts'
 
 /** Executes deliveries. The database has to be there and migrated. */

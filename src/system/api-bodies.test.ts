@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { createMetrics } from '../metrics.ts'
 import { startProbes } from '../runner/probes.ts'
 import { createBodyBounds } from '../service/body-bounds.ts'
-import { createFront, listen } from '../service/front.ts'
+import { createStartingApp, listen } from '../service/listen.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { startEverything, type Target, targetsOf } from '../testing/wiring/everything.ts'
 
@@ -102,7 +102,7 @@ t.test('of no body more is read than its route may take', async (t) => {
 
 t.test('nor while a service is starting, nor by the probes of a runner', async (t) => {
   const eventBytesMax = 262_144
-  const starting = await listen({ host: '127.0.0.1', port: 0, eventBytesMax }, createFront())
+  const starting = await listen({ host: '127.0.0.1', port: 0, eventBytesMax }, createStartingApp())
   t.teardown(() => starting.stop())
   const probes = await startProbes({
     host: '127.0.0.1',

@@ -166,3 +166,32 @@ t.test('an API that is told to stop under load keeps what it has acknowledged', 
   t.ok(answers.filter((answer) => typeof answer === 'string').length >= ANSWERS_BEFORE)
   await judge(t, all, answers)
 })
+
+t.test('requests whose clients have gone end before the database is closed', async (t) => {
+  const { api, tenant } = await bundle(t)
+  const holder = await pool.connect()
+  await holder.query('begin; lock table postrider.tenant in access exclusive mode')
+  const leaving = new AbortController()
+  // Each asks for the tenant first, and for something else then.
+  const reading = ['endpoints', 'events', 'deliveries'].map((what) =>
+    fetch(`${api.url}/api/tenants/${tenant.key}/${what}`, {
+      headers: { authorization: 'Bearer test-admin-key' },
+      signal: leaving.signal,
+    }),
+  )
+  await untilHolds(
+    pool,
+    `select count(*) = $1 as holds from pg_stat_activity
+     where datname = current_database() and application_name = 'postrider api' and wait_event_type = 'Lock'`,
+    [reading.length],
+  )
+  const idle = await openIdle(api)
+  leaving.abort()
+  await Promise.allSettled(reading)
+  api.signal('SIGTERM')
+  await idle.closed
+  await holder.query('commit')
+  holder.release()
+  t.equal(await api.ended, 0)
+  t.notOk(api.lines.some(({ level }) => level === 'error'))
+})

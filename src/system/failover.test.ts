@@ -2,7 +2,10 @@
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
+import { createPool } from '../postgres/pool.ts'
+import { openServers } from '../postgres/servers.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { captureLog } from '../testing/log-lines.ts'
 import { startReplicatedPostgres } from '../testing/servers/standby.ts'
 import { untilAnswer, untilHolds } from '../testing/until.ts'
 import { runCommand } from '../testing/wiring/command.ts'
@@ -158,16 +161,17 @@ t.test(
   },
 )
 
+const setReadOnly = async (value: string) => {
+  await standby.pool.query(`alter system set default_transaction_read_only = ${value}`)
+  await standby.pool.query('select pg_reload_conf()')
+}
+
 t.test('a server that turned read-only is left, and used again when it no longer is', async (t) => {
   const api = await startService(t, 'api', { DATABASE_URL: standby.url })
   await untilAnswer(
     () => readyOf(api.url),
     ({ status }) => status === 200,
   )
-  const setReadOnly = async (value: string) => {
-    await standby.pool.query(`alter system set default_transaction_read_only = ${value}`)
-    await standby.pool.query('select pg_reload_conf()')
-  }
   await setReadOnly('on')
   await api.line('database.server_changed', (line) => line['isWritable'] === false)
   await untilAnswer(
@@ -182,3 +186,27 @@ t.test('a server that turned read-only is left, and used again when it no longer
   )
   t.equal(await api.stop(), 0)
 })
+
+t.test(
+  'a lost connection has the server looked at, again and again until it is well',
+  async (t) => {
+    const lines = captureLog()
+    const connectionString = `${standby.url}?target_session_attrs=read-write`
+    const servers = await openServers(connectionString, lines.log, { lookEveryMs: 3_600_000 })
+    t.teardown(servers.stop)
+    const pool = createPool({ connectionString, servers, max: 1, applicationName: 'suspicious' })
+    t.teardown(() => pool.end())
+    await pool.query('select')
+    await setReadOnly('on')
+    await standby.pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'suspicious'`,
+    )
+    const changed = (isWritable: boolean) =>
+      lines.line('database.server_changed', (line) => line['isWritable'] === isWritable)
+    await changed(false)
+    await t.rejects(pool.query('select'), { code: '25006' })
+    await setReadOnly('off')
+    await changed(true)
+    t.match(await pool.query('select 1 as one'), { rows: [{ one: 1 }] })
+  },
+)

@@ -225,7 +225,9 @@ t.test('what may be forgotten goes on while no standby answers', async (t) => {
 t.test(
   'while no standby answers an API says so, in one line, and is ready again after it',
   async (t) => {
-    const api = await startService(t, 'api', { DATABASE_URL: primary.url })
+    // As one of several hosts, of which the watch knows the one in use from its start on.
+    const several = `${primary.url}?target_session_attrs=read-write`
+    const api = await startService(t, 'api', { DATABASE_URL: several })
     const tenant = await createTenant(pool)
     const send = (method: string, path: string, body: object) =>
       fetch(api.url + path, {

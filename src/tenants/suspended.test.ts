@@ -22,7 +22,7 @@ const isReading = ({ template, method }: { template: string; method: string }) =
   template.endsWith('/match')
 /** Refused to every key of one tenant, suspended or not. */
 const OF_NO_TENANT =
-  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume)|DELETE \/api\/tenants\/\{tenant\}|GET \/api\/(incidents|search))$/
+  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume|incidents\/\{id\}\/(acknowledge|note|notify))|DELETE \/api\/tenants\/\{tenant\}|GET \/api\/(incidents|search))$/
 const OF_OPERATORS = /^(\/api\/keys|\/api\/event-types)/
 
 async function bundle() {
@@ -54,6 +54,7 @@ async function stateOf(tenantId: string) {
     'event',
     'delivery',
     'replay',
+    'incident',
     'portal_link',
   ]
   const parts = tables.map(

@@ -17,7 +17,7 @@ as $$
       - '{secret_headers,id,tenant_id,state,disabled_reason,disabled_at,unreadable_since,unreadable_detail,rate_version}'::text[]
       - '{created_at,updated_at}'::text[]
     else setting
-      - '{id,created_at,updated_at,suspended_at,deletion_started_at,deletion_horizon,deletion_rows}'::text[]
+      - '{id,created_at,updated_at,suspended_at,deletion_started_at,deletion_waits_for_xid,deletion_rows}'::text[]
   end
 $$;
 comment on function postrider.settings_of(text, jsonb) is

@@ -104,12 +104,22 @@ set enable_seqscan = off
 as $$
 declare
   target postrider.endpoint := postrider.lock_endpoint(endpoint);
+  detail jsonb := jsonb_build_object('disabledReason', target.disabled_reason, 'deliverHeld', deliver_held);
+  cancelled int;
 begin
   if target.state = 'paused' then
     raise exception 'endpoint % is paused', endpoint using errcode = '55000',
       hint = 'select postrider.resume_endpoint(...)';
   end if;
-  if target.state = 'disabled' and not deliver_held and postrider.cancel_deliveries_of(endpoint, batch) = batch then
+  if target.state = 'disabled' and not deliver_held then
+    cancelled := postrider.cancel_deliveries_of(endpoint, batch);
+    detail := detail || jsonb_build_object('cancelled', cancelled);
+  end if;
+  -- A batch is final, whether or not the next one is ever asked for.
+  if target.state = 'disabled' then
+    perform postrider.audit(who, 'enable_endpoint', 'endpoint', endpoint::text, target.tenant_id, detail);
+  end if;
+  if cancelled = batch then
     return greatest(postrider.left_in('held', endpoint), 1);
   end if;
   if target.state = 'disabled' then
@@ -117,8 +127,6 @@ begin
     set state = 'active', disabled_reason = null, disabled_at = null, updated_at = now()
     where e.id = endpoint;
     delete from postrider.circuit c where c.endpoint_id = endpoint;
-    perform postrider.audit(who, 'enable_endpoint', 'endpoint', endpoint::text, target.tenant_id,
-      jsonb_build_object('disabledReason', target.disabled_reason, 'deliverHeld', deliver_held));
   end if;
   perform postrider.align(endpoint, batch);
   return postrider.left_in('held', endpoint);

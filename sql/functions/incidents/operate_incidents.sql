@@ -250,7 +250,8 @@ begin
     (jsonb_build_object('tenant', t.key) || data::jsonb)::json)
   from postrider.tenant t where t.id = target.tenant_id;
   endpoints := postrider.report_to_tenant(target, data);
-  perform postrider.audit_incident(who, 'notify_customer', target, jsonb_build_object('endpoints', endpoints));
+  perform postrider.audit_incident(who, 'notify_customer', target,
+    jsonb_build_object('endpoints', endpoints, 'message', told));
   return told;
 end
 $$;

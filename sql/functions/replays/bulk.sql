@@ -102,7 +102,7 @@ begin
   r.skipped := 0;
   r.position := postrider.id_at(r.since);
   r.recheck_from := r.position;
-  r.horizon := '3'::xid8;
+  r.waits_for_xid := '3'::xid8;
   r.rechecking := true;
   r.requested_by := coalesce(who, session_user);
   r.created_at := clock_timestamp();
@@ -116,7 +116,7 @@ begin
   insert into postrider.replay select r.*;
   perform postrider.enqueue_replay_job(r.id, now());
   perform postrider.audit(who, 'start_bulk', 'replay', r.id::text, r.tenant_id,
-    to_jsonb(r) - '{horizon,recheck_from,position,rechecking}'::text[]);
+    to_jsonb(r) - '{waits_for_xid,recheck_from,position,rechecking}'::text[]);
   return r;
 end
 $$;

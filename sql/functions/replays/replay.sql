@@ -173,7 +173,7 @@ begin
   r.recheck_from := greatest(r.position, postrider.oldest_open_id());
   -- Its own: anyone who writes already has a lower one. The xmax of a snapshot is one more than the highest that has
   -- ended, and would pass over those that began after that one.
-  r.horizon := case when not preview then pg_current_xact_id() end;
+  r.waits_for_xid := case when not preview then pg_current_xact_id() end;
   r.rechecking := false;
   r.requested_by := coalesce(who, session_user);
   r.created_at := clock_timestamp();
@@ -184,7 +184,7 @@ begin
   perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
   insert into postrider.replay select r.*;
   perform postrider.enqueue_replay_job(r.id, now());
-  perform postrider.audit(who, 'start_replay', 'replay', r.id::text, r.tenant_id, to_jsonb(r) - 'horizon');
+  perform postrider.audit(who, 'start_replay', 'replay', r.id::text, r.tenant_id, to_jsonb(r) - 'waits_for_xid');
   return r;
 end
 $$;
@@ -245,7 +245,7 @@ begin
     return format('%s made due', made);
   end if;
 
-  settled := pg_snapshot_xmin(pg_current_snapshot()) >= r.horizon;
+  settled := pg_snapshot_xmin(pg_current_snapshot()) >= r.waits_for_xid;
   if not settled then
     perform postrider.enqueue_replay_job(r.id, now() + interval '2 seconds');
     return 'waiting for transactions that were open when it began';

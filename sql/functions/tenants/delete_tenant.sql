@@ -75,19 +75,19 @@ begin
   if target.id is null then
     return 'over';
   end if;
-  if target.deletion_horizon is null and target.deletion_started_at < now() - statement_max then
-    target.deletion_horizon := pg_current_xact_id();
+  if target.deletion_waits_for_xid is null and target.deletion_started_at < now() - statement_max then
+    target.deletion_waits_for_xid := pg_current_xact_id();
   end if;
   deleted := postrider.delete_rows_of(target.id, batch);
   update postrider.tenant t
-  set deletion_rows = t.deletion_rows + deleted, deletion_horizon = target.deletion_horizon
+  set deletion_rows = t.deletion_rows + deleted, deletion_waits_for_xid = target.deletion_waits_for_xid
   where t.id = target.id;
 
   if deleted > 0 then
     perform postrider.enqueue_tenant_job(target.id, now());
     return format('%s rows deleted', deleted);
-  elsif target.deletion_horizon is null
-    or pg_snapshot_xmin(pg_current_snapshot()) <= target.deletion_horizon
+  elsif target.deletion_waits_for_xid is null
+    or pg_snapshot_xmin(pg_current_snapshot()) <= target.deletion_waits_for_xid
     or exists (select from postrider.delivery d where d.tenant_id = target.id) then
     perform postrider.enqueue_tenant_job(target.id, now() + interval '2 seconds');
     return 'waiting for what was under way when it began';

@@ -5,7 +5,7 @@ import { chown, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'no
 import { join } from 'node:path'
 import type { Account } from './embedded-account.ts'
 import type { Binaries } from './embedded-binaries.ts'
-import type { Place } from './embedded-place.ts'
+import type { Folders } from './embedded-folders.ts'
 
 /** From here on Postgres brings its own C.UTF-8, whatever the system has. */
 const BUILTIN_LOCALE_MAJOR = 17
@@ -14,16 +14,16 @@ const OUTPUT_LINES_MAX = 20
 
 /** The superuser's password, which is made once; a lost one is replaced. */
 export async function ensureCluster(
-  place: Place,
+  folders: Folders,
   binaries: Binaries,
   { isDurable }: { isDurable: boolean },
 ): Promise<string> {
-  const pgdata = join(place.base, 'data')
-  await removeUnfinished(place.base)
-  if (!existsSync(join(pgdata, 'PG_VERSION'))) return await init(place, binaries, isDurable)
+  const pgdata = join(folders.base, 'data')
+  await removeUnfinished(folders.base)
+  if (!existsSync(join(pgdata, 'PG_VERSION'))) return await init(folders, binaries, isDurable)
   await assertMajor(pgdata, binaries)
-  const password = await readFile(passwordFile(place), 'utf8').catch(() => undefined)
-  return password ?? (await replacePassword(place, binaries))
+  const password = await readFile(passwordFile(folders), 'utf8').catch(() => undefined)
+  return password ?? (await replacePassword(folders, binaries))
 }
 
 /**
@@ -47,16 +47,16 @@ async function assertMajor(pgdata: string, binaries: Binaries): Promise<void> {
 }
 
 /** Makes the cluster under a temporary name, so that `data` is complete or does not exist. */
-async function init(place: Place, binaries: Binaries, isDurable: boolean): Promise<string> {
-  const { base, account } = place
-  const password = await newPassword(place)
+async function init(folders: Folders, binaries: Binaries, isDurable: boolean): Promise<string> {
+  const { base, account } = folders
+  const password = await newPassword(folders)
   const unfinished = join(base, `init.${process.pid}`)
   await mkdir(unfinished, { mode: 0o700 })
   await own(unfinished, account)
   const given = join(base, 'init.password')
   await writeFile(given, password, { mode: 0o600 })
   await own(given, account)
-  await initdb(unfinished, given, place, binaries, isDurable)
+  await initdb(unfinished, given, folders, binaries, isDurable)
   await rm(given)
   await rename(unfinished, join(base, 'data')) // fails when a folder with something else is there
   return password
@@ -66,7 +66,7 @@ async function init(place: Place, binaries: Binaries, isDurable: boolean): Promi
 async function initdb(
   pgdata: string,
   pwfile: string,
-  { account }: Place,
+  { account }: Folders,
   { folder, major }: Binaries,
   isDurable: boolean,
 ): Promise<void> {
@@ -90,22 +90,22 @@ function localeArguments(major: number): string[][] {
 }
 
 /** Single-user mode asks for no password, and only the owner of the data can use it. */
-async function replacePassword(place: Place, { folder }: Binaries): Promise<string> {
-  const password = await newPassword(place)
-  const args = ['--single', '-D', join(place.base, 'data'), 'postgres']
+async function replacePassword(folders: Folders, { folder }: Binaries): Promise<string> {
+  const password = await newPassword(folders)
+  const args = ['--single', '-D', join(folders.base, 'data'), 'postgres']
   const statement = `alter user postgres password '${password}'\n`
-  const { code, output } = await run(join(folder, 'postgres'), args, place.account, statement)
+  const { code, output } = await run(join(folder, 'postgres'), args, folders.account, statement)
   if (code !== 0) throw new Error(`cannot set a new password:\n${lastLines(output)}`)
   return password
 }
 
-async function newPassword(place: Place): Promise<string> {
+async function newPassword(folders: Folders): Promise<string> {
   const password = randomBytes(24).toString('base64url')
-  await writeFile(passwordFile(place), password, { mode: 0o600 })
+  await writeFile(passwordFile(folders), password, { mode: 0o600 })
   return password
 }
 
-function passwordFile({ home }: Place): string {
+function passwordFile({ home }: Folders): string {
   return join(home, 'password')
 }
 

@@ -7,7 +7,7 @@ import { once } from '../../clock.ts'
 import { LockedByProcess, lockFile } from '../process-lock.ts'
 import { type Binaries, locateBinaries } from './embedded-binaries.ts'
 import { ensureCluster, postgresEnvironment, tailOf } from './embedded-cluster.ts'
-import { choosePlace, type Place } from './embedded-place.ts'
+import { chooseFolders, type Folders } from './embedded-folders.ts'
 import { readPidFile, stopOrphan, stopPostmaster } from './postmaster.ts'
 
 /** Usually 0.1 s; after a power cut Postgres first repeats what its log holds. */
@@ -18,7 +18,7 @@ const STARTS_MAX = 5
 const RESTART_PAUSE_MS = 500
 
 export type PostgresOptions = {
-  /** Kept between starts. As root the data may have to be elsewhere; see {@link Place}. */
+  /** Kept between starts. As root the data may have to be elsewhere; see {@link Folders}. */
   dataDir: string
   /** Default: a free one, and the same again at the next start if it is still free. */
   port?: number
@@ -52,16 +52,16 @@ export type RunningPostgres = {
  * @throws with the end of Postgres' own log when it does not start
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
-  const place = await choosePlace(options.dataDir)
-  const unlock = await lock(place)
+  const folders = await chooseFolders(options.dataDir)
+  const unlock = await lock(folders)
   try {
-    const binaries = await locateBinaries(options.binaries, place.account)
-    await stopOrphan(join(place.base, 'data'))
+    const binaries = await locateBinaries(options.binaries, folders.account)
+    await stopOrphan(join(folders.base, 'data'))
     const { fsync } = options.settings ?? {}
-    const password = await ensureCluster(place, binaries, { isDurable: fsync !== 'off' })
-    const { child, port } = await start(place, binaries, options)
+    const password = await ensureCluster(folders, binaries, { isDurable: fsync !== 'off' })
+    const { child, port } = await start(folders, binaries, options)
     if (options.detached) await unlock()
-    return handle(place, child, port, password, unlock)
+    return handle(folders, child, port, password, unlock)
   } catch (error) {
     await unlock()
     throw error
@@ -70,16 +70,16 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
 
 /** Stops a server that was started `detached`, or left behind; does nothing when none runs. */
 export async function stopPostgres(dataDir: string): Promise<void> {
-  const place = await choosePlace(dataDir)
-  const unlock = await lock(place)
+  const folders = await chooseFolders(dataDir)
+  const unlock = await lock(folders)
   try {
-    await stopOrphan(join(place.base, 'data'))
+    await stopOrphan(join(folders.base, 'data'))
   } finally {
     await unlock()
   }
 }
 
-async function lock({ home }: Place): Promise<() => Promise<void>> {
+async function lock({ home }: Folders): Promise<() => Promise<void>> {
   try {
     return await lockFile(join(home, 'lock'))
   } catch (error) {
@@ -90,7 +90,7 @@ async function lock({ home }: Place): Promise<() => Promise<void>> {
 }
 
 function handle(
-  { home }: Place,
+  { home }: Folders,
   child: ChildProcess & { pid: number },
   port: number,
   password: string,
@@ -108,18 +108,18 @@ function handle(
 }
 
 /** Starts until it holds, for the few causes that pass by themselves. */
-async function start(place: Place, binaries: Binaries, options: PostgresOptions) {
+async function start(folders: Folders, binaries: Binaries, options: PostgresOptions) {
   for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await rememberedPort(place))
-    const child = await spawnPostgres(place, binaries, port, options)
-    if (await becomesReady(child, place)) {
-      await writeFile(join(place.home, 'port'), `${port}\n`)
+    const port = options.port ?? (await rememberedPort(folders))
+    const child = await spawnPostgres(folders, binaries, port, options)
+    if (await becomesReady(child, folders)) {
+      await writeFile(join(folders.home, 'port'), `${port}\n`)
       if (options.detached) child.unref()
       return { child, port }
     }
-    const log = await tailOf(logFile(place))
+    const log = await tailOf(logFile(folders))
     if (attempt === STARTS_MAX || !(await mayPass(log, port, options.port))) {
-      throw new Error(`Postgres does not start in ${place.base}:\n${log}`)
+      throw new Error(`Postgres does not start in ${folders.base}:\n${log}`)
     }
     await delay(RESTART_PAUSE_MS)
   }
@@ -134,7 +134,7 @@ async function mayPass(log: string, port: number, fixedPort: number | undefined)
 
 /** In its own process group, so that Ctrl-C reaches it through us, after its clients. */
 async function spawnPostgres(
-  place: Place,
+  folders: Folders,
   binaries: Binaries,
   port: number,
   options: PostgresOptions,
@@ -149,12 +149,12 @@ async function spawnPostgres(
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const log = await newLog(place)
+  const log = await newLog(folders)
   const child = spawn(
     join(binaries.folder, 'postgres'),
-    ['-D', join(place.base, 'data'), '-p', `${port}`, ...args],
+    ['-D', join(folders.base, 'data'), '-p', `${port}`, ...args],
     {
-      ...place.account,
+      ...folders.account,
       cwd: '/',
       env: postgresEnvironment(),
       detached: true,
@@ -167,19 +167,19 @@ async function spawnPostgres(
 }
 
 /** One log per start and the one before, so that a server that runs for months stays readable. */
-async function newLog(place: Place) {
-  await rename(logFile(place), `${logFile(place)}.1`).catch(() => undefined)
-  return await open(logFile(place), 'w', 0o600)
+async function newLog(folders: Folders) {
+  await rename(logFile(folders), `${logFile(folders)}.1`).catch(() => undefined)
+  return await open(logFile(folders), 'w', 0o600)
 }
 
-function logFile({ home }: Place): string {
+function logFile({ home }: Folders): string {
   return join(home, 'postgres.log')
 }
 
 /** Postgres says in its pid file when it accepts connections. */
 async function becomesReady(
   child: ChildProcess & { pid: number },
-  { base }: Place,
+  { base }: Folders,
 ): Promise<boolean> {
   const deadline = Date.now() + START_MS_MAX
   while (child.exitCode === null && child.signalCode === null) {
@@ -199,7 +199,7 @@ function endOf(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('exit', () => resolve()))
 }
 
-async function rememberedPort({ home }: Place): Promise<number> {
+async function rememberedPort({ home }: Folders): Promise<number> {
   const port = Number.parseInt(await readFile(join(home, 'port'), 'utf8').catch(() => ''), 10)
   return port > 0 && (await isFree(port)) ? port : await freePort()
 }

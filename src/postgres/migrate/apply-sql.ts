@@ -58,7 +58,7 @@ export async function applyMigrations(
   log: Log,
 ): Promise<string[]> {
   for (const { name, sql, checksum, breaking } of pending) {
-    await inTurn(client, async () => {
+    await underLock(client, async () => {
       await applyFile(client, { name, sql })
       await client.query(
         'insert into postrider.migration (name, checksum, breaking) values ($1, $2, $3)',
@@ -83,7 +83,7 @@ export async function applyFunctions(
 ): Promise<string[]> {
   if (await areFunctionsCurrent(client, record, files)) return []
   const hashes = await functionHashes(client, files)
-  await inTurn(client, async () => {
+  await underLock(client, async () => {
     await client.query('delete from postrider.function_source')
     for (const file of files.functions) {
       await applyFile(client, file)
@@ -149,7 +149,7 @@ async function applyFile(client: pg.Client, { name, sql }: FunctionFile): Promis
  * meanwhile, and is never the one whom Postgres ends where both hold what the other one wants. From the second
  * try on it takes its locks in the order in which publishing does, otherwise it might never get past busy producers.
  */
-async function inTurn(client: pg.Client, work: () => Promise<void>): Promise<void> {
+async function underLock(client: pg.Client, work: () => Promise<void>): Promise<void> {
   await client.query(`set lock_timeout = ${LOCK_MS_MAX}`)
   for (let tried = 1; ; tried++) {
     try {

@@ -126,10 +126,30 @@ async function follow(t: Test, recipe: Recipe, one: Case): Promise<number[]> {
     ...(await recipe.request?.(world, context)),
   }
   const seen: number[] = []
+  const before = await acts()
   for (let n = 0; n < (recipe.times ?? 1) && !seen.includes(Number(one.status)); n += 1) {
     const path = pathIn(world, one.template, recipe.path) + (recipe.query ?? '')
     seen.push((await request(one.method.toUpperCase(), path, options)).status)
   }
+  if (one.status < '300' && leavesRow(one, options)) {
+    t.ok((await acts()) > before, `${one.status} leaves a row in the audit log`)
+  }
   await undo?.()
   return seen
+}
+
+const acts = async (): Promise<number> =>
+  (await pool.query('select count(*)::int from postrider.audit_log')).rows[0].count
+
+/** Of what is sent, and of what had nothing to change in the world. */
+const UNAUDITED =
+  /^(publishEvents? |match\w* |testEndpoint |(resume(Tenant|Endpoint)|enableEndpoint) 200|deleteEndpointClientCertificate )/
+
+/** Whoever changes something, or is shown a secret, leaves a row. */
+function leavesRow(one: Case, { body }: RequestOptions): boolean {
+  const { method, status, operation } = one
+  const { operationId } = operation
+  if (operationId === 'getEndpointSecret') return true
+  const isPreview = (body as { preview?: boolean } | undefined)?.preview === true
+  return method !== 'get' && !isPreview && !UNAUDITED.test(`${operationId} ${status}`)
 }

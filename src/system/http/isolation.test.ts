@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { TenantId } from '../../ids.ts'
 import { createWork } from '../../testing/data/work.ts'
+import { addIncident } from '../../testing/data/world.ts'
 import { createTestApi, type RequestOptions } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 
@@ -53,11 +54,20 @@ async function tenantWithEverything(mark: string) {
     [work.tenant.id, mark],
   )
   await request('POST', `${tenant}/replays`, { body: { since: '2026-01-01T00:00:00Z' } })
+  await request('POST', `${tenant}/deliveries/bulk`, { body: { action: 'redeliver' } })
   await request('POST', `${tenant}/portal-links`)
   const keyBody = { name: mark, scopes: ['read'], tenant: work.tenant.key }
   await request('POST', '/api/keys', { body: keyBody })
+  const incident = await addIncident(pool, work.tenant.id, work.endpoint.id)
+  const noted = { body: { note: mark } }
+  await request('POST', `${tenant}/incidents/${incident}/note`, noted)
   const rows = await rowsOf(work.tenant.id)
-  return { ...work.tenant, ids: idsIn(rows), forbidden: [mark, work.tenant.key, ...idsIn(rows)] }
+  return {
+    ...work.tenant,
+    incident,
+    ids: idsIn(rows),
+    forbidden: [mark, work.tenant.key, ...idsIn(rows)],
+  }
 }
 
 /** Every row that is the tenant's, in every table. */
@@ -124,7 +134,7 @@ async function attack({ method, body }: Operation, path: string, options: Reques
 t.test('there is something to be seen, and the attacker can see his own', async (t) => {
   t.ok(operations.length > 30)
   t.ok(victim.ids.length > 10)
-  for (const path of ['', '/endpoints', '/events', '/deliveries', '/replays']) {
+  for (const path of ['', '/endpoints', '/events', '/deliveries', '/replays', '/incidents']) {
     const { text } = await request('GET', `/api/tenants/${victim.key}${path}`)
     t.ok(
       victim.forbidden.some((forbidden) => text.includes(forbidden)),
@@ -182,6 +192,30 @@ t.test('nobody touches another tenant', async (t) => {
   })
 
   t.strictSame(await rowsOf(victim.id), before)
+})
+
+t.test('what operators say of an incident is neither for its tenant nor by it', async (t) => {
+  const path = `/api/tenants/${attacker.key}/incidents`
+  const one = `${path}/${attacker.incident}`
+  const before = await rowsOf(attacker.id)
+  const bodies = { acknowledge: undefined, note: { note: 'mine' }, notify: { message: 'mine' } }
+  for (const [verb, body] of Object.entries(bodies)) {
+    const { status, json } = await request('POST', `${one}/${verb}`, { key, body })
+    t.match({ status, json }, { status: 403, json: { code: 'key_of_one_tenant' } }, verb)
+  }
+  t.strictSame(await rowsOf(attacker.id), before, 'nor is anybody told of it')
+  const hidden = { verdict: null, note: null, acknowledgedBy: null }
+  t.match((await request('GET', path, { key })).json.data, [hidden])
+  t.match((await request('GET', one, { key })).json, { ...hidden, message: null })
+  for (const verdict of ['ours', 'theirs']) {
+    const { status, json } = await request('GET', `${path}?verdict=${verdict}`, { key })
+    t.match({ status, json }, { status: 403, json: { code: 'key_of_one_tenant' } }, verdict)
+  }
+  t.equal((await request('GET', `${path}?cause=server_error`, { key })).json.data.length, 1)
+  const asOperator = await request('GET', `${path}?verdict=theirs`)
+  t.match(asOperator.json.data, [{ verdict: 'theirs', note: 'belongs-to-the-attacker' }])
+  t.match((await request('GET', one)).json, { message: /have been failing/ })
+  t.equal((await request('POST', `${one}/acknowledge`)).status, 200)
 })
 
 /** The example with the victim wherever a tenant can be named. */

@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { INDEX, type PackedIndex } from './place.ts'
+import { INDEX, type PackedIndex } from './packed-index.ts'
 
 const urls = readUrls()
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { glob, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { CLI, FOLDER, INDEX, type PackedIndex } from './place.ts'
+import { CLI, FOLDER, INDEX, type PackedIndex } from './packed-index.ts'
 
 const ROOT = new URL('../../../', import.meta.url)
 /** Those with many modules; each is one thing for all that import it. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readConfig } from '../../config/config.ts'
-import { listen } from '../../service/front.ts'
+import { listen } from '../../service/listen.ts'
 import { createSharedParts } from '../../service/shared-parts.ts'
 import { openApi } from '../../service/start-api.ts'
 import { addSandbox } from '../../service/start-dev.ts'

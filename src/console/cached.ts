@@ -2,7 +2,7 @@
  * Lets everybody who asks within a time share one answer, so that many open screens cost what one does.
  * A failure is shared with those who wait for it, and not kept.
  */
-export function shared<T>(
+export function cached<T>(
   freshMs: number,
   read: () => Promise<T>,
   now = Date.now,

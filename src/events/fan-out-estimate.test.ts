@@ -1,12 +1,12 @@
 import t from 'tap'
+import { createFanOutEstimate } from './fan-out-estimate.ts'
 import type { PublishItem } from './publisher.ts'
-import { createWidths } from './widths.ts'
 
 const item = (tenant = 'a'): PublishItem => ({ body: '{}', tenant, idempotencyKey: null })
 
 function bundle() {
   const clock = { ms: 0 }
-  const widths = createWidths(() => clock.ms)
+  const estimate = createFanOutEstimate(() => clock.ms)
   /** Stores an event that has so many deliveries, and brings how it went. */
   const store = async (deliveries: number) => {
     let way = ''
@@ -15,7 +15,7 @@ function bundle() {
       way = name
       return published
     }
-    await widths.store(item(), { alone: by('alone'), together: by('together') })
+    await estimate.store(item(), { alone: by('alone'), together: by('together') })
     return way
   }
   return { clock, store }

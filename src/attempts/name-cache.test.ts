@@ -2,7 +2,7 @@ import t from 'tap'
 import { createDatabase } from '../postgres/pool.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createNames } from './names.ts'
+import { createNameCache } from './name-cache.ts'
 
 const { pool } = await createTestDatabase(t)
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
@@ -12,7 +12,7 @@ t.test('a URL that has changed is shown five seconds later, a key is asked for o
   const tenant = await createTenant(pool)
   const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1:9/old' })
   let ms = 1
-  const names = createNames({ database: createDatabase(pool), now: () => ms })
+  const names = createNameCache({ database: createDatabase(pool), now: () => ms })
   t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/old')
   t.equal(await names.tenantKey(tenant.id), tenant.key)
   await pool.query(`update postrider.endpoint set url = 'http://127.0.0.1:9/new' where id = $1`, [

@@ -6,26 +6,26 @@ import { readForm } from './forms.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
-interface Mistake {
+interface ErrorPage {
   status: 400 | 403 | 404 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 503
   title: string
   detail: string
 }
 
-const NOT_FOUND: Mistake = {
+const NOT_FOUND: ErrorPage = {
   status: 404,
   title: 'There is nothing here',
   detail: 'The address is wrong, or what it was about is gone.',
 }
 
 /** What is thrown becomes a page; only what is no fault of the viewer's is logged. */
-export function answerMistakes(
+export function addErrorPages(
   app: Hono<PageEnv>,
   { render, log }: { render: RenderPage; log: Pick<Log, 'error'> },
 ): void {
   app.onError(async (error, c) => {
-    const mistake = mistakeOf(error)
-    if (mistake.status === 500) {
+    const errorPage = errorPageOf(error)
+    if (errorPage.status === 500) {
       const { address: client } = c.get('client')
       log.error({ err: error, method: c.req.method, path: c.req.path, client }, 'page.failed')
     }
@@ -33,7 +33,7 @@ export function answerMistakes(
     if (error instanceof Problem) {
       for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
     }
-    return await page(c, render, mistake)
+    return await page(c, render, errorPage)
   })
   const forms = formsOf(app)
   app.all('*', async (c) => {
@@ -51,8 +51,8 @@ const formsOf = (app: Hono<PageEnv>): RegExp[] =>
     .filter(({ method, path }) => method === 'POST' && /:[^/]+\/[^/:]+$/.test(path))
     .map(({ path }) => new RegExp(`${path.replace(/:[^/]+/g, '[^/]+')}$`))
 
-async function page(c: Context, render: RenderPage, mistake: Mistake) {
-  const { status, title, detail } = mistake
+async function page(c: Context, render: RenderPage, errorPage: ErrorPage) {
+  const { status, title, detail } = errorPage
   const typed = status === 503 && isKept(c) ? await readForm(c) : null
   return render(
     c,
@@ -81,7 +81,7 @@ function Again({ action, values }: { action: string; values: Record<string, stri
   )
 }
 
-function mistakeOf(error: Error): Mistake {
+function errorPageOf(error: Error): ErrorPage {
   if ('code' in error && String(error.code).endsWith('_not_found')) return NOT_FOUND
   if (error instanceof HTTPException) return ofStatus(error.status, error.message)
   const { status, code, detail } = problemBody(error)
@@ -92,13 +92,13 @@ function mistakeOf(error: Error): Mistake {
 const IN_PART = new Set(['too_many_at_once', 'too_many_wrong_keys'])
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
-const outage: Mistake = {
+const outage: ErrorPage = {
   status: 503,
   title: 'The database is not available',
   detail: 'Nothing is lost. Try again in a moment.',
 }
 
-function ofStatus(status: number, detail: string): Mistake {
+function ofStatus(status: number, detail: string): ErrorPage {
   switch (status) {
     case 403:
       return { status, title: 'You are not allowed to do this', detail }

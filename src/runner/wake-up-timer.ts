@@ -3,7 +3,7 @@ const TOGETHER_MS = 100
 /** What is put off for longer is found by polling: it hardly matters then that it comes up to a second later. */
 const AHEAD_MS_MAX = 1_000
 
-export interface Alarm {
+export interface WakeUpTimer {
   /** Something becomes due in so many milliseconds. */
   set(inMs: number): void
 }
@@ -14,7 +14,7 @@ export interface Alarm {
  *
  * @param ring called at most ten times a second
  */
-export function createAlarm(ring: () => void): Alarm {
+export function createWakeUpTimer(ring: () => void): WakeUpTimer {
   const pending = new Set<number>()
   return {
     set(inMs) {

@@ -15,7 +15,7 @@ interface Row {
  *
  * @returns a line each, and one for each tenant whose filters are too many
  */
-export async function findDearFilters(database: Pick<Pool, 'query'>): Promise<string[]> {
+export async function findCostlyFilters(database: Pick<Pool, 'query'>): Promise<string[]> {
   const { rows } = await database.query<Row>(`
     select e.id, t.key as tenant, e.filter, postrider.filter_weight(e.filter) as weight
     from postrider.endpoint e join postrider.tenant t on t.id = e.tenant_id

@@ -8,19 +8,19 @@ import type { Database, Scope } from '../postgres/schema.ts'
 import type { TenantAccess } from './tenant-access.ts'
 
 /** Something that a page is about, and the tenant that it belongs to. */
-export interface Owned<Id extends string> {
+export interface Resource<Id extends string> {
   id: Id
   tenant: { id: TenantId; key: string }
 }
 
 export type HandlerOf<Id extends string, Pages> = (
   c: Context<PageEnv>,
-  thing: Owned<Id>,
+  resource: Resource<Id>,
   pages: Pages,
 ) => Response | Promise<Response>
 type Answer = (c: Context<PageEnv>) => Promise<Response>
 
-/** Pages about the one thing whose id is `:id` in their path. Each runs in the scope of its tenant. */
+/** Pages about the one resource whose id is `:id` in their path. Each runs in the scope of its tenant. */
 export interface PagesOf<Id extends string> {
   /** Of what is shown: held to what the API holds a caller with the scope `read` to. */
   reading<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
@@ -30,23 +30,25 @@ export interface PagesOf<Id extends string> {
 
 /**
  * Finds whose something is, by its bare id: an address of a page names no tenant, so that an id from a log or a
- * support case is enough. Each page answers 404 where there is no such thing, or the viewer does not see it.
+ * support case is enough. Each page answers 404 where there is no such resource, or the viewer does not see it.
  */
-export function createOwners(options: {
+export function createResourcePages(options: {
   /** Of every tenant where the viewer sees every tenant. */
   database: Kysely<Database>
   access: TenantAccess
 }) {
   const { database, access } = options
   const answering =
-    <Id extends string>(table: OwnedTable, id: z.ZodType<Id>, scope: Scope) =>
+    <Id extends string>(table: ResourceTable, id: z.ZodType<Id>, scope: Scope) =>
     <Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer =>
     async (c) => {
       const { caller } = viewerWith(c, scope)
-      const thing = await find(database, table, id.safeParse(c.req.param('id')).data)
-      return await access(caller, scope, thing.tenant.key, async () => handler(c, thing, pages))
+      const resource = await find(database, table, id.safeParse(c.req.param('id')).data)
+      return await access(caller, scope, resource.tenant.key, async () =>
+        handler(c, resource, pages),
+      )
     }
-  const pagesOf = <Id extends string>(table: OwnedTable, id: z.ZodType<Id>): PagesOf<Id> => ({
+  const pagesOf = <Id extends string>(table: ResourceTable, id: z.ZodType<Id>): PagesOf<Id> => ({
     reading: answering(table, id, 'read'),
     managing: answering(table, id, 'manage'),
   })
@@ -59,21 +61,21 @@ export function createOwners(options: {
   }
 }
 
-export type Owners = ReturnType<typeof createOwners>
+export type ResourcePages = ReturnType<typeof createResourcePages>
 
-type OwnedTable = 'delivery' | 'event' | 'endpoint' | 'replay' | 'incident'
+type ResourceTable = 'delivery' | 'event' | 'endpoint' | 'replay' | 'incident'
 
 async function find<Id extends string>(
   database: Kysely<Database>,
-  table: OwnedTable,
+  table: ResourceTable,
   id: Id | undefined,
-): Promise<Owned<Id>> {
+): Promise<Resource<Id>> {
   if (id === undefined) throw new NothingFound()
-  const { rows } = await sql<Owned<Id>['tenant']>`
+  const { rows } = await sql<Resource<Id>['tenant']>`
     select t.id, t.key
-    from ${sql.table(`postrider.${table}`)} as thing
-    join postrider.tenant t on t.id = thing.tenant_id
-    where thing.id = ${id}`.execute(database)
+    from ${sql.table(`postrider.${table}`)} as resource
+    join postrider.tenant t on t.id = resource.tenant_id
+    where resource.id = ${id}`.execute(database)
   const [tenant] = rows
   if (!tenant) throw new NothingFound()
   return { id, tenant }

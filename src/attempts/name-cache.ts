@@ -2,10 +2,10 @@ import { type Kysely, sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../postgres/schema.ts'
 
-/** Names of more than are ever on one screen; about 2 MB. */
+/** NameCache of more than are ever on one screen; about 2 MB. */
 const REMEMBERED_MAX = 10_000
 
-export interface Names {
+export interface NameCache {
   tenantKey(id: string): Promise<string>
   endpointUrl(id: string): Promise<string>
 }
@@ -14,13 +14,13 @@ export interface Names {
 const URL_FRESH_MS = 5_000
 
 /** What ids stand for, for a view that would otherwise ask for the same few again and again. Keys never change. */
-export function createNames({
+export function createNameCache({
   database,
   now = Date.now,
 }: {
   database: Kysely<Database>
   now?: () => number
-}): Names {
+}): NameCache {
   const find = (table: 'tenant' | 'endpoint', column: 'key' | 'url', freshMs: number) =>
     remembering({ freshMs, now }, async (id) => {
       const { rows } = await sql<{ name: string }>`

@@ -3,7 +3,7 @@ import { type HttpServer, startHttp } from '../http/start-http.ts'
 import { createBodyBounds } from './body-bounds.ts'
 
 /** Answers before there is anything to answer with. */
-export function createFront() {
+export function createStartingApp() {
   let serving: Parameters<typeof startHttp>[0]['app'] | undefined
   const starting = { ready: false, checks: { service: 'starting' } }
   return {

@@ -13,13 +13,13 @@ import { stopOrphan } from './postmaster.ts'
  * `data`, which the account must reach: the same folder, unless root asked for one that only root
  * can enter (`/root/postrider`); then one below /var/lib.
  */
-export type Place = { home: string; base: string; account: Account }
+export type Folders = { home: string; base: string; account: Account }
 
 /** Marks in `home` that the data are elsewhere; says where to anyone who looks. */
 const MARKER = 'data-is-elsewhere'
 
-/** Finds or chooses the place; data that exist already stay where and whose they are. */
-export async function choosePlace(dataDir: string): Promise<Place> {
+/** Finds or chooses the folders; data that exist already stay where and whose they are. */
+export async function chooseFolders(dataDir: string): Promise<Folders> {
   const created = await mkdir(dataDir, { recursive: true })
   const home = await realpath(dataDir)
   if (created && process.getuid?.() === 0) await chmod(home, 0o711)

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { isTimeout } from '../postgres/outage.ts'
 import { isKeyBusy, PublishRefused } from './publish-refused.ts'
 import type { Published, PublishItem } from './publisher.ts'
-import { createRoom } from './waiting.ts'
+import { createRoom } from './wait-bounds.ts'
 
 /** With a full batch of a hundred, a thousand deliveries: some 25 ms, which is what others in the batch may wait. */
 const NARROW_DELIVERIES_MAX = 10
@@ -20,7 +20,7 @@ export interface Ways {
 }
 
 /** What the events of each tenant cost of late, by the deliveries that they have. */
-export interface Widths {
+export interface FanOutEstimate {
   /**
    * Stores an event together with others, or alone when it is likely to have many deliveries: others would wait for
    * all of them. The first event of a tenant goes alone, and those that come meanwhile wait until it has told.
@@ -28,7 +28,7 @@ export interface Widths {
   store(item: PublishItem, ways: Ways): Promise<Published>
 }
 
-export function createWidths(now: () => number = () => performance.now()): Widths {
+export function createFanOutEstimate(now: () => number = () => performance.now()): FanOutEstimate {
   const known = new LRUCache<string, number>({
     max: TENANTS_MAX,
     ttl: KEPT_MS,

@@ -15,7 +15,7 @@ export function sizeOf(items: readonly { body: string }[]): number {
 }
 
 /** How much may wait for its turn, and for how long. */
-export const WAITING = {
+export const WAIT_BOUNDS = {
   waitMsMax: WAIT_MS_MAX,
   sizeMax: WAITING_SIZE_MAX,
   refusal: () => new DatabaseUnavailable('the database is away or overloaded'),
@@ -26,7 +26,7 @@ export function createRoom() {
   let size = 0
   return async <T>(items: readonly { body: string }[], work: () => Promise<T>): Promise<T> => {
     const own = sizeOf(items)
-    if (size > 0 && size + own > WAITING.sizeMax) throw WAITING.refusal()
+    if (size > 0 && size + own > WAIT_BOUNDS.sizeMax) throw WAIT_BOUNDS.refusal()
     size += own
     try {
       return await work()
@@ -60,12 +60,12 @@ export function createLanes<Item, Result>(options: {
   })
   const runInTurn = async (item: Item) => {
     const release = await semaphore.acquire({ key: tenantOf(item) }).catch(() => {
-      throw WAITING.refusal()
+      throw WAIT_BOUNDS.refusal()
     })
     return await run(item).finally(release)
   }
   return createBatcher<Item, Result>({
-    bounds: { ...WAITING, waitMsMax, sizeOf: options.sizeOf },
+    bounds: { ...WAIT_BOUNDS, waitMsMax, sizeOf: options.sizeOf },
     run: (items) => Promise.all(items.map(runInTurn)),
     maxItems: 1,
     lanes: Number.POSITIVE_INFINITY,
