@@ -16,6 +16,12 @@ export interface KeyUsage {
   idle(): Promise<void>
 }
 
+interface KeyUsageOptions {
+  database: Kysely<Database>
+  /** Milliseconds since 1970. */
+  now: () => number
+}
+
 /**
  * Writes `api_key.last_used_at`, at most once a minute for each key, whichever processes see it.
  *
@@ -23,11 +29,7 @@ export interface KeyUsage {
  * one statement at a time, which skips keys that another process has written or is writing. When it
  * fails, this minute is lost: a request is worth more than a note of it.
  */
-export function createKeyUsage(options: {
-  database: Kysely<Database>
-  /** Milliseconds since 1970. */
-  now: () => number
-}): KeyUsage {
+export function createKeyUsage(options: KeyUsageOptions): KeyUsage {
   const { database, now } = options
   const recentlyUsed = new LRUCache<ApiKeyId, true>({
     max: CACHED_KEYS_MAX,

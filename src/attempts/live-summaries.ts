@@ -67,18 +67,20 @@ export function readSince(
   )
 }
 
+interface ReadEndedOptions {
+  sinceMs: number
+  tenants: ListedTenants
+  limit: number
+  isWanted: (summary: AttemptSummary) => boolean
+}
+
 /**
  * Attempts that ended from `sinceMs` on and are wanted, in this order, the latest `limit` of them. Looks through
  * the 20,000 newest of the tenant, or of all.
  */
 export async function readEnded(
   database: Kysely<Database>,
-  options: {
-    sinceMs: number
-    tenants: ListedTenants
-    limit: number
-    isWanted: (summary: AttemptSummary) => boolean
-  },
+  options: ReadEndedOptions,
 ): Promise<{ summaries: AttemptSummary[]; isComplete: boolean }> {
   const { sinceMs, tenants, limit, isWanted } = options
   const { rows } = await sql<AttemptSummary>`

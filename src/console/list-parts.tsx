@@ -12,6 +12,15 @@ export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
   return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
 }
 
+interface FilterFormProps {
+  action: string
+  form?: FormState
+  more?: Child
+  /** Of the fields in `more`. */
+  moreNames?: readonly string[]
+  children?: Child
+}
+
 /**
  * The form above a list; what it asks for stands in the address.
  *
@@ -23,14 +32,7 @@ export function FilterForm({
   more,
   moreNames = [],
   children,
-}: {
-  action: string
-  form?: FormState
-  more?: Child
-  /** Of the fields in `more`. */
-  moreNames?: readonly string[]
-  children?: Child
-}) {
+}: FilterFormProps) {
   const used = moreNames.filter((name) => form.values[name] !== undefined).length
   const isWrong = moreNames.some((name) => form.mistakes[name] !== undefined)
   return (
@@ -61,18 +63,15 @@ export function FilterForm({
   )
 }
 
-/** The way to older rows; where a page was cut short it says that, since it may be empty. */
-export function Older({
-  path,
-  form,
-  next,
-  isCutShort,
-}: {
+interface OlderProps {
   path: string
   form: FormState
   next: string | null
   isCutShort: boolean
-}) {
+}
+
+/** The way to older rows; where a page was cut short it says that, since it may be empty. */
+export function Older({ path, form, next, isCutShort }: OlderProps) {
   if (next === null) return null
   const { before: _, ...values } = form.values
   return (

@@ -174,21 +174,17 @@ export function EndpointName(endpoint: { url: string; description?: string; href
 
 const hostOf = (url: string): string => URL.parse(url)?.host ?? url
 
-/** A table that scrolls within itself where the screen is narrow. */
-export function Table({
-  label,
-  head,
-  id,
-  source,
-  children,
-}: {
+interface TableProps {
   label: string
   head: readonly string[]
   id?: string
   /** Where a script finds its rows. */
   source?: string
   children?: Child
-}) {
+}
+
+/** A table that scrolls within itself where the screen is narrow. */
+export function Table({ label, head, id, source, children }: TableProps) {
   return (
     <section class="scroll" tabindex={0} aria-label={label}>
       <table id={id} data-source={source}>
@@ -222,8 +218,7 @@ export function Facts({ of }: { of: readonly Fact[] }) {
   )
 }
 
-/** Something that acts, behind a question in a dialog that the browser opens by itself. */
-export function Confirm(props: {
+interface ConfirmProps {
   label: string
   action: string
   question: string
@@ -233,7 +228,10 @@ export function Confirm(props: {
   /** Where it was answered already, and refused. */
   isOpen?: boolean
   children?: Child
-}) {
+}
+
+/** Something that acts, behind a question in a dialog that the browser opens by itself. */
+export function Confirm(props: ConfirmProps) {
   const { label, action, question, yes, isDangerous = false, isOpen = false, children } = props
   const id = `ask-${action.replace(/\W+/g, '-')}`
   const tone = isDangerous ? 'danger' : undefined

@@ -82,69 +82,92 @@ export interface Endpoints {
   delete(tenantId: TenantId, id: EndpointId): Promise<void>
 }
 
-export function createEndpoints(options: {
+interface EndpointsOptions {
   database: Kysely<Database>
   secrets: EndpointSecrets
   /** Of one tenant; those that exist stay. */
   endpointsMax?: number
-}): Endpoints {
-  const { database, secrets, endpointsMax = ENDPOINTS_MAX } = options
+}
 
+export function createEndpoints({
+  endpointsMax = ENDPOINTS_MAX,
+  ...options
+}: EndpointsOptions): Endpoints {
+  const { database } = options
   return {
-    async create(tenantId, { secret, secretKind, secretEncoding, ...values }) {
-      await assertReadable(database, values.filter)
-      return transact(database, async (transaction) => {
-        await lockEndpoints(transaction, tenantId)
-        await assertRoom(transaction, tenantId, endpointsMax)
-        await assertAffordable(transaction, tenantId, values.filter)
-        const endpoint = await insert(transaction, tenantId, values, secrets)
-        return {
-          endpoint: present(endpoint),
-          secret: await secrets.add(transaction, endpoint, {
-            secret,
-            kind: secretKind,
-            encoding: secretEncoding,
-          }),
-        }
-      })
-    },
+    create: (tenantId, values) => create({ ...options, endpointsMax }, tenantId, values),
     async get(tenantId, id) {
       const one = allOf([sql`e.tenant_id = ${tenantId}`, sql`e.id = ${id}`])
       const { rows } = await select(one).execute(database)
       return present(rows[0] ?? notFound())
     },
-    async list(tenants, { limit, before, state, search }) {
-      const asked = allOf([
-        ofTenants(tenants, 'e.tenant_id'),
-        before === null ? undefined : sql`e.id < ${before}`,
-        state && sql`e.state = ${state}`,
-        search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,
-      ])
-      const page = sql<FoundRow>`${select(asked)} order by e.id desc limit ${limit}`
-      return (await page.execute(database)).rows.map(present)
-    },
+    list: (tenants, page) => list(database, tenants, page),
     countOpen: (tenantId, id) => countOpen(database, tenantId, id),
-    async change(tenantId, id, change) {
-      await assertReadable(database, change.filter)
-      return await transact(database, async (transaction) => {
-        if (typeof change.filter === 'string') {
-          await lockEndpoints(transaction, tenantId)
-          await assertAffordable(transaction, tenantId, change.filter, id)
-        }
-        const headers = await changedHeaders(transaction, tenantId, id, change, secrets)
-        const columns = { ...columnsOf(endpointFields, change), ...(headers && toJson(headers)) }
-        return await update(transaction, tenantId, id, columns)
-      })
-    },
-    async delete(tenantId, id) {
-      const { rows } = await transact(database, (transaction) =>
-        sql<{ deleted: boolean }>`
-          select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(transaction),
-      )
-      if (!rows[0]?.deleted) notFound()
-      await cancelDeliveries(database, id)
-    },
+    change: (tenantId, id, values) => change(options, tenantId, id, values),
+    delete: (tenantId, id) => remove(database, tenantId, id),
   }
+}
+
+async function create(
+  { database, secrets, endpointsMax }: Required<EndpointsOptions>,
+  tenantId: TenantId,
+  { secret: given, secretKind: kind, secretEncoding: encoding, ...values }: NewEndpoint,
+) {
+  await assertReadable(database, values.filter)
+  return transact(database, async (transaction) => {
+    await lockEndpoints(transaction, tenantId)
+    await assertRoom(transaction, tenantId, endpointsMax)
+    await assertAffordable(transaction, tenantId, values.filter)
+    const endpoint = await insert(transaction, tenantId, values, secrets)
+    const secret = await secrets.add(transaction, endpoint, { secret: given, kind, encoding })
+    return { endpoint: present(endpoint), secret }
+  })
+}
+
+async function list(
+  database: Kysely<Database>,
+  tenants: ListedTenants,
+  { limit, before, state, search }: EndpointPage,
+): Promise<FoundEndpoint[]> {
+  const asked = allOf([
+    ofTenants(tenants, 'e.tenant_id'),
+    before === null ? undefined : sql`e.id < ${before}`,
+    state && sql`e.state = ${state}`,
+    search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,
+  ])
+  const page = sql<FoundRow>`${select(asked)} order by e.id desc limit ${limit}`
+  return (await page.execute(database)).rows.map(present)
+}
+
+async function change(
+  { database, secrets }: Pick<EndpointsOptions, 'database' | 'secrets'>,
+  tenantId: TenantId,
+  id: EndpointId,
+  change: EndpointChange,
+): Promise<Endpoint> {
+  await assertReadable(database, change.filter)
+  return await transact(database, async (transaction) => {
+    if (typeof change.filter === 'string') {
+      await lockEndpoints(transaction, tenantId)
+      await assertAffordable(transaction, tenantId, change.filter, id)
+    }
+    const headers = await changedHeaders(transaction, tenantId, id, change, secrets)
+    const columns = { ...columnsOf(endpointFields, change), ...(headers && toJson(headers)) }
+    return await update(transaction, tenantId, id, columns)
+  })
+}
+
+async function remove(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+): Promise<void> {
+  const { rows } = await transact(database, (transaction) =>
+    sql<{ deleted: boolean }>`
+      select postrider.delete_endpoint(${tenantId}, ${id}) as deleted`.execute(transaction),
+  )
+  if (!rows[0]?.deleted) notFound()
+  await cancelDeliveries(database, id)
 }
 
 async function countOpen(

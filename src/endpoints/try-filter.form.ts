@@ -9,17 +9,16 @@ import { FilterInvalid } from './filter.ts'
 /** Enough to see whether a filter does what was meant. */
 const TRIED_MAX = 20
 
+interface TryFilterOptions {
+  events: Pick<Events, 'latest'>
+  routing: Pick<Routing, 'match'>
+}
+
 /**
  * Makes the step that asks types and filter of a form about the last events of the tenant, without saving
  * anything; a filter that cannot be read comes back as a mistake of the form.
  */
-export function createTryFilter({
-  events,
-  routing,
-}: {
-  events: Pick<Events, 'latest'>
-  routing: Pick<Routing, 'match'>
-}) {
+export function createTryFilter({ events, routing }: TryFilterOptions) {
   return async (
     tenantId: TenantId,
     values: Record<string, string>,

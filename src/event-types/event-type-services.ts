@@ -15,7 +15,7 @@ export function createEventTypeServices(options: {
   const eventTypeCheck = createEventTypeCheck({ ...options, compiler: schemaCompiler })
   const eventTypes = createEventTypes({
     database: options.database,
-    checkSchema: schemaCompiler.check,
+    checkSchema: (schema) => schemaCompiler.check(schema),
     onChanged: eventTypeCheck.invalidate,
   })
   return {

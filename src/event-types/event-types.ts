@@ -51,13 +51,15 @@ export interface EventTypes {
   delete(name: string): Promise<void>
 }
 
-export function createEventTypes(options: {
+interface EventTypesOptions {
   database: Kysely<Database>
   /** Throws what is wrong with a schema. */
   checkSchema: (schema: unknown) => void
   /** Called after each change. */
   onChanged: () => void
-}): EventTypes {
+}
+
+export function createEventTypes(options: EventTypesOptions): EventTypes {
   const { database, checkSchema, onChanged } = options
   const made = async <T>(work: (transaction: Kysely<Database>) => Promise<T>): Promise<T> => {
     const result = await changeAsActor(database, work)
@@ -67,12 +69,7 @@ export function createEventTypes(options: {
   return {
     put: async (name, values) => {
       if (values.schema != null) checkSchema(values.schema)
-      return await made(async (transaction) => {
-        const isNew = await insert(transaction, name)
-        const eventType = await change(transaction, name, values)
-        if (!eventType) throw new TooManyEventTypes()
-        return { eventType, isNew }
-      })
+      return await made((transaction) => put(transaction, name, values))
     },
     change: async (name, values) => {
       if (values.schema != null) checkSchema(values.schema)
@@ -80,23 +77,35 @@ export function createEventTypes(options: {
         async (transaction) => (await change(transaction, name, values)) ?? notFound(),
       )
     },
-    async get(name) {
-      const row = await database
-        .selectFrom('event_type')
-        .selectAll()
-        .where('name', '=', name)
-        .executeTakeFirst()
-      return row ? fromRow(row) : notFound()
-    },
+    get: (name) => get(database, name),
     list: (page) => list(database, page),
     outline: ({ limit }) => outline(database, limit),
-    async delete(name) {
-      const { numDeletedRows } = await made((transaction) =>
-        transaction.deleteFrom('event_type').where('name', '=', name).executeTakeFirst(),
-      )
-      if (numDeletedRows === 0n) notFound()
-    },
+    delete: (name) => made((transaction) => remove(transaction, name)),
   }
+}
+
+async function put(transaction: Kysely<Database>, name: string, values: EventTypeChange) {
+  const isNew = await insert(transaction, name)
+  const eventType = await change(transaction, name, values)
+  if (!eventType) throw new TooManyEventTypes()
+  return { eventType, isNew }
+}
+
+async function get(database: Kysely<Database>, name: string): Promise<EventType> {
+  const row = await database
+    .selectFrom('event_type')
+    .selectAll()
+    .where('name', '=', name)
+    .executeTakeFirst()
+  return row ? fromRow(row) : notFound()
+}
+
+async function remove(transaction: Kysely<Database>, name: string): Promise<void> {
+  const { numDeletedRows } = await transaction
+    .deleteFrom('event_type')
+    .where('name', '=', name)
+    .executeTakeFirst()
+  if (numDeletedRows === 0n) notFound()
 }
 
 async function change(on: Kysely<Database>, name: string, values: EventTypeChange) {

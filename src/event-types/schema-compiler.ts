@@ -51,58 +51,69 @@ export interface SchemaCompiler {
 }
 
 /** JSON Schema 2020-12. Regular expressions are those of JavaScript, as the standard says; formats are checked. */
-export function createSchemaCompiler(): SchemaCompiler {
-  const within = createTimeLimit()
-  let ajv = createAjv()
+export const createSchemaCompiler = (): SchemaCompiler => new AjvCompiler()
 
-  const compile = (schema: object | boolean, validateSchema: boolean): ValidateFunction => {
+class AjvCompiler implements SchemaCompiler {
+  readonly #within = createTimeLimit()
+  #ajv = createAjv()
+
+  check(schema: unknown): void {
+    assertSchema(schema)
+    this.#compile(withoutId(schema), true)
+  }
+
+  compile(schema: unknown): Validate {
+    assertSchema(schema)
+    const validate = this.#compile(withoutId(schema), false)
+    return (data, msMax) => this.#violations(validate, data, msMax)
+  }
+
+  #compile(schema: object | boolean, validateSchema: boolean): ValidateFunction {
     let runs = 0
     try {
-      return within(COMPILE_MS_MAX, () => {
+      return this.#within(COMPILE_MS_MAX, () => {
         runs += 1
         // The run before was ended half-way, and ajv would take what it has made of the schema for the whole.
-        if (runs > 1) ajv = createAjv()
-        if (validateSchema && !ajv.validateSchema(schema)) {
-          throw new SchemaInvalid(toViolations(ajv.errors))
-        }
-        return ajv.compile(schema)
+        if (runs > 1) this.#ajv = createAjv()
+        return this.#compileOnce(schema, validateSchema)
       })
     } catch (cause) {
       // It may have stopped half-way.
-      if (cause instanceof TookTooLong) ajv = createAjv()
+      if (cause instanceof TookTooLong) this.#ajv = createAjv()
       if (cause instanceof SchemaInvalid) throw cause
       throw new SchemaInvalid([{ path: '', message: String((cause as Error).message) }], { cause })
     } finally {
       // Otherwise it would stay in memory. `true` and `false` do not.
-      if (typeof schema === 'object') ajv.removeSchema(schema)
+      if (typeof schema === 'object') this.#ajv.removeSchema(schema)
     }
   }
 
-  return {
-    check(schema) {
-      const mistakes = mistakesInSchema(schema)
-      if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
-      compile(withoutId(schema), true)
-    },
-    compile(schema) {
-      const mistakes = mistakesInSchema(schema)
-      if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
-      const validate = compile(withoutId(schema), false)
-      return (data, msMax) => {
-        try {
-          return within(msMax ?? VALIDATE_MS_MAX, () =>
-            validate(data) ? [] : toViolations(validate.errors),
-          )
-        } catch (error) {
-          if (msMax !== undefined && error instanceof TookTooLong) throw error
-          const isEndless = error instanceof TookTooLong || error instanceof RangeError
-          if (!isEndless) throw error
-          const message = `takes longer than ${VALIDATE_MS_MAX} ms to validate, or refers to itself without end`
-          return [{ path: '', message }]
-        }
-      }
-    },
+  #compileOnce(schema: object | boolean, validateSchema: boolean): ValidateFunction {
+    if (validateSchema && !this.#ajv.validateSchema(schema)) {
+      throw new SchemaInvalid(toViolations(this.#ajv.errors))
+    }
+    return this.#ajv.compile(schema)
   }
+
+  #violations(validate: ValidateFunction, data: unknown, msMax?: number): Violation[] {
+    try {
+      return this.#within(msMax ?? VALIDATE_MS_MAX, () =>
+        validate(data) ? [] : toViolations(validate.errors),
+      )
+    } catch (error) {
+      if (msMax !== undefined && error instanceof TookTooLong) throw error
+      const isEndless = error instanceof TookTooLong || error instanceof RangeError
+      if (!isEndless) throw error
+      const message = `takes longer than ${VALIDATE_MS_MAX} ms to validate, or refers to itself without end`
+      return [{ path: '', message }]
+    }
+  }
+}
+
+/** @throws SchemaInvalid */
+function assertSchema(schema: unknown): asserts schema is object | boolean {
+  const mistakes = mistakesInSchema(schema)
+  if (mistakes.length > 0) throw new SchemaInvalid(mistakes)
 }
 
 function createAjv(): Ajv2020 {

@@ -44,6 +44,12 @@ export interface BatchPublisher {
   idle(): Promise<void>
 }
 
+interface BatchPublisherOptions {
+  pool: Pool
+  keyLocks?: KeyLocks
+  keyWaitMsMax?: number
+}
+
 /**
  * A batch with keys that somebody holds is tried again for `keyWaitMsMax`, and holds nothing between two tries.
  *
@@ -53,11 +59,7 @@ export function createBatchPublisher({
   pool,
   keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
-}: {
-  pool: Pool
-  keyLocks?: KeyLocks
-  keyWaitMsMax?: number
-}): BatchPublisher {
+}: BatchPublisherOptions): BatchPublisher {
   const explain = createExplainer(pool)
   const waiting = createLanes<readonly PublishItem[], Published[]>({
     atOnce: LANES,

@@ -28,6 +28,16 @@ const HELD_KEY_WAIT = '1ms'
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
 
+interface PublisherOptions {
+  pool: Pool
+  lanes?: number
+  /** Who has waited longer for a batch is told that the database is not available. */
+  waitMsMax?: number
+  /** Shared by all that publish in this process. */
+  keyLocks?: KeyLocks
+  keyWaitMsMax?: number
+}
+
 /**
  * Publishes what arrives at about the same time in one transaction.
  *
@@ -43,15 +53,7 @@ export function createPublisher({
   waitMsMax = WAIT_BOUNDS.waitMsMax,
   keyLocks = createKeyLocks(),
   keyWaitMsMax = KEY_WAIT_MS_MAX,
-}: {
-  pool: Pool
-  lanes?: number
-  /** Who has waited longer for a batch is told that the database is not available. */
-  waitMsMax?: number
-  /** Shared by all that publish in this process. */
-  keyLocks?: KeyLocks
-  keyWaitMsMax?: number
-}): Publisher {
+}: PublisherOptions): Publisher {
   const explain = createExplainer(pool)
   const batcher = (maxItems: number, at: { lanes: number; keyWait: string }) =>
     createBatcher<PublishItem, Published>({

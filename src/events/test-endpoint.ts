@@ -33,7 +33,7 @@ export type TestEndpoint = (
   options: TestOptions,
 ) => Promise<{ delivery: Delivery; attempt: Attempt | undefined }>
 
-export function createTestEndpoint(options: {
+interface TestEndpointOptions {
   endpoints: Pick<Endpoints, 'get'>
   deliveries: Pick<Deliveries, 'find'>
   attempts: Pick<Attempts, 'get'>
@@ -41,7 +41,9 @@ export function createTestEndpoint(options: {
   exampleOf: ExampleOf
   /** For endpoints without a timeout of their own. */
   deliveryTimeoutSeconds: number
-}): TestEndpoint {
+}
+
+export function createTestEndpoint(options: TestEndpointOptions): TestEndpoint {
   const { endpoints, deliveries, attempts, testEvents, exampleOf } = options
   const wait = bounded(WAITING_MAX, testEvents.finished)
   return async (tenantId, endpointId, { type = TEST_TYPE, data, signal }) => {

@@ -37,13 +37,15 @@ const BEARER = /^bearer +([!-~]+)$/i
 /** Makes the middleware of a route: a valid key with this scope, or 401 and 403. */
 export type Authenticate = (scope: Scope) => MiddlewareHandler<ApiEnv>
 
-export function createAuthenticate(options: {
+interface AuthenticateOptions {
   /** Finds who the key belongs to; null when it is unknown, expired or revoked. */
   apiKeys: { verify(key: string): Promise<Caller | null> }
   /** Null = strangers may try as many keys as they like. */
   keyGuard: KeyGuard | null
   admit: Admit
-}): Authenticate {
+}
+
+export function createAuthenticate(options: AuthenticateOptions): Authenticate {
   const { apiKeys, keyGuard, admit } = options
   const verify = (c: Context<ApiEnv>) => {
     const key = bearerOf(c)

@@ -8,13 +8,15 @@ export const INCIDENTS_PATH = '/console/incidents'
 
 const HEAD = ['Endpoint', 'Customer', 'Cause', 'Since', 'On hold', 'Last response']
 
-/** Who is affected, since when and why, and what to press. Where nobody may act there is nothing to press. */
-export function IncidentTable(props: {
+interface IncidentTableProps {
   incidents: readonly Incident[]
   mayAct: boolean
   /** Where a button leads back to. */
   from: 'home' | 'list'
-}) {
+}
+
+/** Who is affected, since when and why, and what to press. Where nobody may act there is nothing to press. */
+export function IncidentTable(props: IncidentTableProps) {
   const { incidents, mayAct, from } = props
   // What refreshes by itself would lose what is selected.
   const isSelectable = mayAct && from === 'list'

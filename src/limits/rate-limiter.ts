@@ -46,6 +46,12 @@ export interface RateLimiter {
 
 const NOW: Slot = { waitMs: 0, reservation: null }
 
+interface RateLimiterOptions {
+  redis: Redis
+  now?: () => number
+  random?: () => number
+}
+
 /**
  * Spreads the deliveries of an endpoint at its `ratePerSecond`, over all runners together.
  *
@@ -62,11 +68,7 @@ const NOW: Slot = { waitMs: 0, reservation: null }
  * - What is reserved and not used (the delivery was cancelled) is lost.
  * - If the next slot is over `AHEAD_MS_MAX` ahead, none is reserved: ask again, in half of it or later.
  */
-export function createRateLimiter(options: {
-  redis: Redis
-  now?: () => number
-  random?: () => number
-}): RateLimiter {
+export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const { redis, now = Date.now, random = Math.random } = options
   const take = withFallback<Parameters<TakeSlot>, Awaited<ReturnType<TakeSlot>>>(
     redis,

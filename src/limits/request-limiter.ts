@@ -60,18 +60,20 @@ export function createRequestLimiter(options: {
   return { consume: (keyId) => limiter.consume(keyId) }
 }
 
+interface FailureLimiterOptions {
+  redis: Redis
+  limit: number
+  windowSeconds: number
+  what: string
+}
+
 /**
  * Limits how often somebody may be wrong, such as with a key, over all API processes: after `limit` mistakes in a
  * window that begins with the first, they wait until it ends.
  *
  * @param options.what the mistakes are, for the names in Redis
  */
-export function createFailureLimiter(options: {
-  redis: Redis
-  limit: number
-  windowSeconds: number
-  what: string
-}): FailureLimiter {
+export function createFailureLimiter(options: FailureLimiterOptions): FailureLimiter {
   const { what, limit } = options
   const limiter = createLimiter({
     ...options,
@@ -88,13 +90,15 @@ export function createFailureLimiter(options: {
   }
 }
 
-function createLimiter(options: {
+interface LimiterOptions {
   redis: Redis
   limit: number
   windowSeconds: number
   keyPrefix: string
   inMemoryBlockOnConsumed: number
-}) {
+}
+
+function createLimiter(options: LimiterOptions) {
   const { redis, limit, windowSeconds, keyPrefix, inMemoryBlockOnConsumed } = options
   const policy = { points: limit, duration: windowSeconds, keyPrefix, inMemoryBlockOnConsumed }
   const inProcess = new RateLimiterMemory(policy)

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { type DatabaseHost, parseDatabaseUrl } from '../config/database-url.ts'
 import type { Log } from '../log.ts'
 import { READ_ONLY_BY_DEFAULT } from './session-settings.ts'
-import { createWatchPace } from './watch-pace.ts'
+import { createWatchPace, type WatchPace } from './watch-pace.ts'
 
 /** A server that takes longer to connect and say what it is serves nobody. */
 const ANSWER_MS_MAX = 1_000
@@ -147,69 +147,100 @@ export async function openServers(
 ): Promise<Servers> {
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
   const first = mustWrite ? await findAmong(hosts) : { host: hosts[0], state: null }
-  let current: { host: DatabaseHost; state: ServerState | null } = first
-  const waits = createWaits()
-  const cuts: (() => void)[] = []
-  const backs: (() => void)[] = []
-  const stopping = new AbortController()
-  const pace = createWatchPace({ signal: stopping.signal, ...watchOptions })
+  return new WatchedServers({ hosts, mustWrite, log, watchOptions }, first)
+}
 
-  const change = (host: DatabaseHost, state: ServerState) => {
-    const { timeline, isWritable } = state
-    log.warn(
-      { host: host.name, before: current.host.name, timeline, isWritable },
-      'database.server_changed',
-    )
-    current = { host, state }
-    pace.hurry()
-    for (const cut of cuts) cut()
+interface WatchedOptions extends Pick<ReturnType<typeof parseDatabaseUrl>, 'hosts' | 'mustWrite'> {
+  log: Log
+  watchOptions: WatchOptions
+}
+
+class WatchedServers implements Servers {
+  readonly isSeveral: boolean
+  readonly #options: WatchedOptions
+  #current: { host: DatabaseHost; state: ServerState | null }
+  readonly #waits = createWaits()
+  readonly #cuts: (() => void)[] = []
+  readonly #backs: (() => void)[] = []
+  readonly #stopping = new AbortController()
+  readonly #pace: WatchPace
+  readonly #watching: Promise<void>[]
+
+  constructor(options: WatchedOptions, first: { host: DatabaseHost; state: ServerState | null }) {
+    this.#options = options
+    this.#current = first
+    this.isSeveral = options.hosts.length > 1
+    this.#pace = createWatchPace({ signal: this.#stopping.signal, ...options.watchOptions })
+    this.#watching = options.hosts.map((host) => this.#watch(host))
   }
-  const hear = (host: DatabaseHost, state: ServerState) => {
-    const known = current.state
-    if (!known) current = { host, state }
-    else if (isBetter(state, known)) change(host, state)
-    else if (host !== current.host) return
-    else if (hasFallen(state, known)) change(host, { ...state, timeline: known.timeline })
-    else if (state.system !== known.system && hosts.length === 1) change(host, state)
-    waits.look(state)
-    if (host !== current.host) return
-    if (state.isWritable && state.waiting.length === 0) pace.isWell()
-    else pace.hurry()
-  }
-  const watch = async (host: DatabaseHost) => {
-    let looksAfterOutage = LOOKS_AFTER_OUTAGE
-    while (!stopping.signal.aborted) {
-      // One that does not answer is not better than the one in use, and connections to it fail by themselves.
-      const state = await ask(host).catch(() => null)
-      if (state) hear(host, state)
-      else if (host === current.host) pace.hurry()
-      looksAfterOutage = state ? looksAfterOutage + 1 : 0
-      if (state && host === current.host && looksAfterOutage <= LOOKS_AFTER_OUTAGE) {
-        for (const dialAgain of backs) dialAgain()
-      }
-      await pace.pause()
+
+  inUse = (): DatabaseHost => this.#current.host
+
+  doCommitsWait = (): boolean => this.#waits.doCommitsWait()
+
+  suspect = (): void => this.#pace.hurry()
+
+  async admit(client: Asked): Promise<void> {
+    const state = await stateOf(client).catch(unlessPromoted)
+    if (!state) return
+    if (this.#options.mustWrite && !state.isWritable) {
+      throw new NotPrimary('this server cannot be written to')
+    }
+    const known = this.#current.state
+    if (known && isOvertaken(state, known)) {
+      throw new NotPrimary(`this server was overtaken by timeline ${known.timeline}`)
     }
   }
-  const watching = hosts.map(watch)
-  return {
-    inUse: () => current.host,
-    isSeveral: hosts.length > 1,
-    async admit(client) {
-      const state = await stateOf(client).catch(unlessPromoted)
-      if (!state) return
-      if (mustWrite && !state.isWritable) throw new NotPrimary('this server cannot be written to')
-      if (current.state && isOvertaken(state, current.state)) {
-        throw new NotPrimary(`this server was overtaken by timeline ${current.state.timeline}`)
+
+  onChange(cut: () => void): void {
+    this.#cuts.push(cut)
+  }
+
+  onBack(dialAgain: () => void): void {
+    this.#backs.push(dialAgain)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await Promise.all(this.#watching)
+  }
+
+  async #watch(host: DatabaseHost): Promise<void> {
+    let looksAfterOutage = LOOKS_AFTER_OUTAGE
+    while (!this.#stopping.signal.aborted) {
+      // One that does not answer is not better than the one in use, and connections to it fail by themselves.
+      const state = await ask(host).catch(() => null)
+      if (state) this.#hear(host, state)
+      else if (host === this.#current.host) this.#pace.hurry()
+      looksAfterOutage = state ? looksAfterOutage + 1 : 0
+      if (state && host === this.#current.host && looksAfterOutage <= LOOKS_AFTER_OUTAGE) {
+        for (const dialAgain of this.#backs) dialAgain()
       }
-    },
-    doCommitsWait: waits.doCommitsWait,
-    suspect: pace.hurry,
-    onChange: (cut) => void cuts.push(cut),
-    onBack: (dialAgain) => void backs.push(dialAgain),
-    async stop() {
-      stopping.abort()
-      await Promise.all(watching)
-    },
+      await this.#pace.pause()
+    }
+  }
+
+  #hear(host: DatabaseHost, state: ServerState): void {
+    const known = this.#current.state
+    if (!known) this.#current = { host, state }
+    else if (isBetter(state, known)) this.#change(host, state)
+    else if (host !== this.#current.host) return
+    else if (hasFallen(state, known)) this.#change(host, { ...state, timeline: known.timeline })
+    else if (state.system !== known.system && !this.isSeveral) this.#change(host, state)
+    this.#waits.look(state)
+    if (host !== this.#current.host) return
+    if (state.isWritable && state.waiting.length === 0) this.#pace.isWell()
+    else this.#pace.hurry()
+  }
+
+  #change(host: DatabaseHost, state: ServerState): void {
+    const { timeline, isWritable } = state
+    const before = this.#current.host.name
+    const what = { host: host.name, before, timeline, isWritable }
+    this.#options.log.warn(what, 'database.server_changed')
+    this.#current = { host, state }
+    this.#pace.hurry()
+    for (const cut of this.#cuts) cut()
   }
 }
 

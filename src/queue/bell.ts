@@ -47,7 +47,7 @@ export function createBell(log: Log): Bell {
     },
     listening(client) {
       sleeper?.leave()
-      sleeper = createSleeper(client, { look: () => look(), isLooking: () => isLooking, log })
+      sleeper = new Sleeper(client, { look: () => look(), isLooking: () => isLooking, log })
     },
     deaf(client) {
       if (sleeper?.client !== client) return
@@ -71,8 +71,6 @@ interface SleeperOptions {
   isLooking(): boolean
   log: Log
 }
-
-type Sleeper = ReturnType<typeof createSleeper>
 
 /** The locks of the bell, as a session that listens has them. */
 function createLocks(client: PoolClient) {
@@ -110,83 +108,104 @@ function createLocks(client: PoolClient) {
 }
 
 /** One listening session of a runner: asleep, falling asleep, or awake. */
-function createSleeper(client: PoolClient, { look, isLooking, log }: SleeperOptions) {
-  const locks = createLocks(client)
-  const busyRings = createTally(RINGS_JUDGED)
-  const fruitfulLooks = createTally(LOOKS_JUDGED)
-  let isAwake = false
-  let isBlocked = false
-  let timer: NodeJS.Timeout | undefined
+class Sleeper {
+  readonly client: PoolClient
+  readonly #options: SleeperOptions
+  readonly #locks: ReturnType<typeof createLocks>
+  readonly #busyRings = createTally(RINGS_JUDGED)
+  readonly #fruitfulLooks = createTally(LOOKS_JUDGED)
+  #isAwake = false
+  #isBlocked = false
+  #timer: NodeJS.Timeout | undefined
 
-  const after = (ms: number, act: () => unknown) => {
-    clearTimeout(timer)
-    timer = setTimeout(act, ms).unref()
+  constructor(client: PoolClient, options: SleeperOptions) {
+    this.client = client
+    this.#options = options
+    this.#locks = createLocks(client)
+    this.#fallAsleep()
   }
-  /** What fails fails with the session, which graphile-worker replaces. */
-  const quietly = (act: () => Promise<unknown>) =>
-    void act().catch((error: unknown) => log.debug({ err: error }, 'runner.bell_lost'))
-  const lookUnlessLooking = () => isLooking() || look()
+
+  rang(text: string): void {
+    this.#busyRings.add(text.includes('"busy"'))
+    if (this.#isAwake) return
+    if (this.#busyRings.share() >= 0.75) this.#wakeUp()
+    else if (text.includes('"free"') && !this.#locks.isOwn()) this.#fallAsleep()
+  }
+
+  looked(jobs: number): void {
+    if (!this.#isAwake) return
+    this.#fruitfulLooks.add(jobs > 0)
+    if (this.#fruitfulLooks.share() < 0.5) this.#fallAsleep()
+    else this.#after(LOOK_MS, () => this.#lookUnlessLooking())
+  }
+
+  leave(): void {
+    clearTimeout(this.#timer)
+    this.#isAwake = true // an answer that is still to come lets go again
+    this.#quietly(() => this.#locks.letGo(true))
+  }
+
+  #fallAsleep(): void {
+    this.#quietly(() => this.#takeTheBell())
+  }
 
   /** Takes the bell first, and looks then: a producer that did not see it taken is found, or is seen to be under way. */
-  const fallAsleep = async () => {
-    isAwake = false
-    const isSet = await locks.take()
-    if (isAwake) return await locks.letGo(false)
+  async #takeTheBell(): Promise<void> {
+    this.#isAwake = false
+    const isSet = await this.#locks.take()
+    if (this.#isAwake) return await this.#locks.letGo(false)
     if (isSet === null) return
-    busyRings.clear()
-    if (isSet) await watchTheQuiet(FIRST_PAUSE_MS)
-    else goWithout()
+    this.#busyRings.clear()
+    if (isSet) await this.#watchTheQuiet(FIRST_PAUSE_MS)
+    else this.#goWithout()
   }
-  const watchTheQuiet = async (pauseMs: number): Promise<void> => {
-    const isAnybody = await locks.isAnybodyQuiet()
-    if (isAwake) return
-    isBlocked = false
-    look() // not unless looking: the look has to begin after the question
+
+  async #watchTheQuiet(pauseMs: number): Promise<void> {
+    const isAnybody = await this.#locks.isAnybodyQuiet()
+    if (this.#isAwake) return
+    this.#isBlocked = false
+    this.#options.look() // not unless looking: the look has to begin after the question
     if (isAnybody && pauseMs <= LAST_PAUSE_MS) {
-      after(pauseMs, () => quietly(() => watchTheQuiet(pauseMs * 2)))
-    } else if (!locks.isOwn()) {
-      after(CHECK_MS, () => quietly(fallAsleep))
+      this.#after(pauseMs, () => this.#quietly(() => this.#watchTheQuiet(pauseMs * 2)))
+    } else if (!this.#locks.isOwn()) {
+      this.#after(CHECK_MS, () => this.#fallAsleep())
     }
   }
+
   /** Somebody who is no runner holds the bell, so that it can be neither taken nor trusted. */
-  const goWithout = () => {
-    if (!isBlocked) log.warn({}, 'runner.bell_not_set')
-    isBlocked = true
+  #goWithout(): void {
+    if (!this.#isBlocked) this.#options.log.warn({}, 'runner.bell_not_set')
+    this.#isBlocked = true
     const until = performance.now() + CHECK_MS
     const lookOn = () => {
-      lookUnlessLooking()
-      if (performance.now() < until) after(BLOCKED_LOOK_MS, lookOn)
-      else quietly(fallAsleep)
+      this.#lookUnlessLooking()
+      if (performance.now() < until) this.#after(BLOCKED_LOOK_MS, lookOn)
+      else this.#fallAsleep()
     }
     lookOn()
   }
-  const wakeUp = () => {
-    isAwake = true
-    fruitfulLooks.clear()
-    quietly(() => locks.letGo(false))
-    after(LOOK_MS, lookUnlessLooking)
+
+  #wakeUp(): void {
+    this.#isAwake = true
+    this.#fruitfulLooks.clear()
+    this.#quietly(() => this.#locks.letGo(false))
+    this.#after(LOOK_MS, () => this.#lookUnlessLooking())
   }
 
-  quietly(fallAsleep)
-  return {
-    client,
-    rang(text: string) {
-      busyRings.add(text.includes('"busy"'))
-      if (isAwake) return
-      if (busyRings.share() >= 0.75) wakeUp()
-      else if (text.includes('"free"') && !locks.isOwn()) quietly(fallAsleep)
-    },
-    looked(jobs: number) {
-      if (!isAwake) return
-      fruitfulLooks.add(jobs > 0)
-      if (fruitfulLooks.share() < 0.5) quietly(fallAsleep)
-      else after(LOOK_MS, lookUnlessLooking)
-    },
-    leave() {
-      clearTimeout(timer)
-      isAwake = true // an answer that is still to come lets go again
-      quietly(() => locks.letGo(true))
-    },
+  #lookUnlessLooking(): void {
+    if (!this.#options.isLooking()) this.#options.look()
+  }
+
+  #after(ms: number, act: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(act, ms).unref()
+  }
+
+  /** What fails fails with the session, which graphile-worker replaces. */
+  #quietly(act: () => Promise<unknown>): void {
+    void act().catch((error: unknown) =>
+      this.#options.log.debug({ err: error }, 'runner.bell_lost'),
+    )
   }
 }
 

@@ -59,6 +59,12 @@ export class RedisAway extends Error {
   readonly code = 'redis_away'
 }
 
+interface RedisOptions {
+  url: string | undefined
+  log: Log
+  commandMsMax?: number
+}
+
 /**
  * Connects to Redis and stays so, dialling again whenever the connection is lost.
  *
@@ -67,11 +73,7 @@ export class RedisAway extends Error {
  * @param options.url without one, nothing is loaded and the state is `off`
  * @param options.commandMsMax for tests on a busy machine
  */
-export async function connectRedis(options: {
-  url: string | undefined
-  log: Log
-  commandMsMax?: number
-}): Promise<Redis> {
+export async function connectRedis(options: RedisOptions): Promise<Redis> {
   const { url, log, commandMsMax = COMMAND_MS_MAX } = options
   if (url === undefined) return withoutRedis
   const client = await createClient(url)

@@ -181,15 +181,13 @@ function Sample({ tenant, count, sample }: BulkPreview & { tenant: string }) {
   )
 }
 
-function StartForm({
-  values,
-  action,
-  count,
-}: {
+interface StartFormProps {
   values: Values
   action: BulkAction
   count: number
-}) {
+}
+
+function StartForm({ values, action, count }: StartFormProps) {
   const form: FormState = {
     ...EMPTY_FORM,
     values: { ratePerSecond: values['ratePerSecond'] ?? String(defaultRateOf(action)) },

@@ -70,16 +70,18 @@ async function start(context: CommandContext, command: Command): Promise<void> {
   })
 }
 
+interface CountedOptions {
+  tenant: string
+  path: string
+  body: Record<string, unknown>
+  questionOf: (count: string) => string
+}
+
 /** Counts what would be done, asks, begins, and shows how far it is: for replays and bulk jobs. */
 export async function startCounted(
   context: CommandContext,
   command: Command,
-  asked: {
-    tenant: string
-    path: string
-    body: Record<string, unknown>
-    questionOf: (count: string) => string
-  },
+  asked: CountedOptions,
 ): Promise<void> {
   const { tenant, path, questionOf } = asked
   const { yes, wait } = command.opts<StartOptions>()

@@ -77,14 +77,13 @@ export interface Replays {
   cancel(tenantId: TenantId, id: ReplayId, who: string): Promise<Replay>
 }
 
-/** @param options.bounds left out = any number runs */
-export function createReplays({
-  database,
-  bounds,
-}: {
+interface ReplaysOptions {
   database: Kysely<Database>
   bounds?: ReplayBounds
-}): Replays {
+}
+
+/** @param options.bounds left out = any number runs */
+export function createReplays({ database, bounds }: ReplaysOptions): Replays {
   const call = (tenantKey: string, request: ReplayRequest, who: string, preview: boolean) =>
     startReplay(database, { tenantKey, request, who, preview, bounds })
   const find = async (tenantId: TenantId, id: ReplayId): Promise<Replay> => {
@@ -105,16 +104,15 @@ export function createReplays({
   }
 }
 
-async function startReplay(
-  database: Kysely<Database>,
-  asked: {
-    tenantKey: string
-    request: ReplayRequest
-    who: string
-    preview: boolean
-    bounds: ReplayBounds | undefined
-  },
-): Promise<Replay> {
+interface ReplayOptions {
+  tenantKey: string
+  request: ReplayRequest
+  who: string
+  preview: boolean
+  bounds: ReplayBounds | undefined
+}
+
+async function startReplay(database: Kysely<Database>, asked: ReplayOptions): Promise<Replay> {
   const { tenantKey, request, who, preview, bounds } = asked
   const { rows } = await sql<Replay>`
     select * from postrider.start_replay(

@@ -19,18 +19,20 @@ export interface Probes {
   stop(): Promise<void>
 }
 
+interface ProbesOptions {
+  host: string
+  port: number
+  ready(): Promise<RunnerReadiness>
+  metrics: Pick<Metrics, 'render'>
+}
+
 /**
  * Serves /live, /ready and /metrics of a runner, which has no API, or of an API that has them on a port of their
  * own. Node's own server is enough for three paths that take nothing.
  *
  * @param options.port 0 takes a free one; several runners on one host then do not get in each other's way
  */
-export async function startProbes(options: {
-  host: string
-  port: number
-  ready(): Promise<RunnerReadiness>
-  metrics: Pick<Metrics, 'render'>
-}): Promise<Probes> {
+export async function startProbes(options: ProbesOptions): Promise<Probes> {
   const handle = inOrder((request, response) => {
     if (hasBody(request)) return refuse(request, response)
     answer(request.url ?? '/', options).then(

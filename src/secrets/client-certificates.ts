@@ -28,16 +28,18 @@ export interface ClientCertificates {
   clear(tenantId: TenantId, id: EndpointId): Promise<void>
 }
 
+interface ClientCertificatesOptions {
+  database: Kysely<Database>
+  box: Pick<SecretBox, 'encrypt'>
+  now?: () => Date
+}
+
 /** Certificates that endpoints show to their receivers (mTLS). The private key never leaves the service again. */
 export function createClientCertificates({
   database,
   box,
   now = () => new Date(),
-}: {
-  database: Kysely<Database>
-  box: Pick<SecretBox, 'encrypt'>
-  now?: () => Date
-}): ClientCertificates {
+}: ClientCertificatesOptions): ClientCertificates {
   return {
     get: (tenantId, id) => describe(database, tenantId, id),
     async set(tenantId, id, input) {

@@ -94,12 +94,14 @@ export function createShowSecrets(options: {
   }
 }
 
-export function createEndpointSecrets(options: {
+interface EndpointSecretsOptions {
   database: Kysely<Database>
   box: SecretBox
   /** A new secret, as people are shown it. */
   generateSecret: (kind: SecretKind, encoding?: SecretEncoding, prefix?: string) => string
-}): EndpointSecrets {
+}
+
+export function createEndpointSecrets(options: EndpointSecretsOptions): EndpointSecrets {
   const { database, box, generateSecret } = options
 
   const add: EndpointSecrets['add'] = async (on, endpoint, given = {}) => {

@@ -134,6 +134,11 @@ export type VettedLookup = (
   ) => void,
 ) => void
 
+interface VettedLookupOptions {
+  allow: readonly ParsedCidr[]
+  lookup?: LookupAll
+}
+
 /**
  * A `dns.lookup` for the agents that dial: the addresses it returns are the ones connected to, so
  * a name that answers differently the next time (DNS rebinding) gains nothing.
@@ -146,10 +151,7 @@ export type VettedLookup = (
 export function createVettedLookup({
   allow,
   lookup = createLookup(),
-}: {
-  allow: readonly ParsedCidr[]
-  lookup?: LookupAll
-}): VettedLookup {
+}: VettedLookupOptions): VettedLookup {
   const shared = shareLookups(lookup)
   const allowed = (found: LookupAddress[]) =>
     found.filter(({ address }) => isAllowed(address, allow))

@@ -31,7 +31,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
   const servers = await openServers(config.databaseUrl, log)
-  starting.defer(servers.stop)
+  starting.defer(() => servers.stop())
   const api = openApi(config, { ...parts, servers })
   starting.defer(api.stop)
   await assertRights(api.pool, 'postrider_api')

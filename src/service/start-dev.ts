@@ -60,7 +60,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
   const servers = await openServers(databaseUrl, log)
-  starting.defer(servers.stop)
+  starting.defer(() => servers.stop())
   const api = openApi(service, { ...parts, servers })
   starting.defer(api.stop)
   starting.defer((await startMetricsPort(service, parts, api.services)).stop)

@@ -21,7 +21,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
   const servers = await openServers(config.databaseDirectUrl ?? config.databaseUrl, log)
-  starting.defer(servers.stop)
+  starting.defer(() => servers.stop())
   const runner = await startRunnerOf(config, { ...parts, servers })
   starting.defer(runner.stop)
   const { host, runnerPort: port } = config

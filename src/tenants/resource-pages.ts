@@ -28,15 +28,17 @@ export interface PagesOf<Id extends string> {
   managing<Pages>(pages: Pages, handler: HandlerOf<Id, Pages>): Answer
 }
 
+interface ResourcePagesOptions {
+  /** Of every tenant where the viewer sees every tenant. */
+  database: Kysely<Database>
+  access: TenantAccess
+}
+
 /**
  * Finds whose something is, by its bare id: an address of a page names no tenant, so that an id from a log or a
  * support case is enough. Each page answers 404 where there is no such resource, or the viewer does not see it.
  */
-export function createResourcePages(options: {
-  /** Of every tenant where the viewer sees every tenant. */
-  database: Kysely<Database>
-  access: TenantAccess
-}) {
+export function createResourcePages(options: ResourcePagesOptions) {
   const { database, access } = options
   const answering =
     <Id extends string>(table: ResourceTable, id: z.ZodType<Id>, scope: Scope) =>
