@@ -193,7 +193,7 @@ t.test(
     const lines = captureLog()
     const connectionString = `${standby.url}?target_session_attrs=read-write`
     const servers = await openServers(connectionString, lines.log, { lookEveryMs: 3_600_000 })
-    t.teardown(servers.stop)
+    t.teardown(() => servers.stop())
     const pool = createPool({ connectionString, servers, max: 1, applicationName: 'suspicious' })
     t.teardown(() => pool.end())
     await pool.query('select')
