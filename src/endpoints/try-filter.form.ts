@@ -29,14 +29,7 @@ export function createTryFilter({ events, routing }: TryFilterOptions) {
     const latest = await events.latest(tenantId, { limit: TRIED_MAX, withData })
     try {
       const tried = await Promise.all(
-        latest.map(async ({ id, type, data, created_at: createdAt }): Promise<Tried> => {
-          const match = await routing.match({ type, data: data ?? 'null', eventTypes, filter })
-          const isErased = data === null && filter !== null
-          const matches = match.patterns.length > 0 && match.passesFilter && !isErased
-          const refusal = isErased ? REASONS.erased : REASONS.filter
-          const why = matches ? '' : match.patterns.length === 0 ? REASONS.type : refusal
-          return { id, type, createdAt, matches, why }
-        }),
+        latest.map((event) => tryOne(routing, { eventTypes, filter }, event)),
       )
       return { form: { values, mistakes: {} }, tried }
     } catch (error) {
@@ -44,4 +37,18 @@ export function createTryFilter({ events, routing }: TryFilterOptions) {
       return { form: { values, mistakes: { filter: error.message } } }
     }
   }
+}
+
+async function tryOne(
+  routing: TryFilterOptions['routing'],
+  { eventTypes, filter }: { eventTypes: string[]; filter: string | null },
+  event: Awaited<ReturnType<Events['latest']>>[number],
+): Promise<Tried> {
+  const { id, type, data, created_at: createdAt } = event
+  const match = await routing.match({ type, data: data ?? 'null', eventTypes, filter })
+  const isErased = data === null && filter !== null
+  const matches = match.patterns.length > 0 && match.passesFilter && !isErased
+  const refusal = isErased ? REASONS.erased : REASONS.filter
+  const why = matches ? '' : match.patterns.length === 0 ? REASONS.type : refusal
+  return { id, type, createdAt, matches, why }
 }

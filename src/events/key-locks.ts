@@ -25,43 +25,50 @@ export interface KeyLocks {
 }
 
 export function createKeyLocks(): KeyLocks {
-  const underWay = new Map<string, Promise<End>>()
   const inRoom = createRoom()
-
-  // Nothing is awaited between finding the keys free and this.
-  const begin = <T>(keys: readonly string[], work: () => Promise<T>, endOf: (value: T) => End) => {
-    const result = work()
-    const end = result.then(endOf, (error: unknown) => ({ error }))
-    const ended = end.finally(() => {
-      for (const key of keys) underWay.delete(key)
-    })
-    for (const key of keys) underWay.set(key, ended)
-    return result
+  const twins = new Twins()
+  return {
+    one: (item, ...rest) => inRoom([item], () => twins.one(item, ...rest)),
+    all: (items, ...rest) => inRoom(items, () => twins.all(items, ...rest)),
   }
-  const one: KeyLocks['one'] = async (item, endsAt, publish) => {
+}
+
+/** Requests under way by their keys: those with the same key wait for each other. */
+class Twins implements KeyLocks {
+  readonly #underWay = new Map<string, Promise<End>>()
+
+  one: KeyLocks['one'] = async (item, endsAt, publish) => {
     const key = keyOf(item)
     const since = performance.now()
-    for (let twin = underWay.get(key); twin; twin = underWay.get(key)) {
+    for (let twin = this.#underWay.get(key); twin; twin = this.#underWay.get(key)) {
       const { body, published, error } = await twin
       if (published && body === item.body) return { ...published, duplicate: true }
       const isOver = isKeyBusy(error) && performance.now() >= endsAt
       if (isOver || (error instanceof DatabaseUnavailable && isLate(since))) throw error
     }
-    return begin([key], publish, (published) => ({ body: item.body, published }))
+    return this.#begin([key], publish, (published) => ({ body: item.body, published }))
   }
-  const all: KeyLocks['all'] = async (items, publish) => {
+
+  all: KeyLocks['all'] = async (items, publish) => {
     const keys = [...new Set(items.filter((item) => item.idempotencyKey !== null).map(keyOf))]
     const since = performance.now()
-    const twinOf = () => keys.map((key) => underWay.get(key)).find(Boolean)
+    const twinOf = () => keys.map((key) => this.#underWay.get(key)).find(Boolean)
     for (let twin = twinOf(); twin; twin = twinOf()) {
       await twin
       if (isLate(since)) throw keyBusy()
     }
-    return begin(keys, publish, () => ({}))
+    return this.#begin(keys, publish, () => ({}))
   }
-  return {
-    one: (item, ...rest) => inRoom([item], () => one(item, ...rest)),
-    all: (items, ...rest) => inRoom(items, () => all(items, ...rest)),
+
+  /** Nothing is awaited between finding the keys free and this. */
+  #begin<T>(keys: readonly string[], work: () => Promise<T>, endOf: (value: T) => End): Promise<T> {
+    const result = work()
+    const end = result.then(endOf, (error: unknown) => ({ error }))
+    const ended = end.finally(() => {
+      for (const key of keys) this.#underWay.delete(key)
+    })
+    for (const key of keys) this.#underWay.set(key, ended)
+    return result
   }
 }
 

@@ -36,20 +36,21 @@ export function addPublishCommand(program: Command, context: CommandContext): vo
     `postrider publish acme invoice.paid '{"id": 1}'`,
     'postrider publish acme invoice.paid --idempotency-key invoice-1 <invoice.json',
   ])
-
   const many = withJsonOption(program.command('publish-batch'))
     .description('publish up to 1000 events in one transaction; prints their ids')
     .argument('[file]', 'a JSON array of events, or one a line; default or -: stdin')
-    .action(async () => {
-      const path = '/api/events/batch'
-      const body = `{"events":${eventsIn(await readContent(context, many.args[0] ?? '-', 'file'))}}`
-      const answer = await ask(context, many, { method: 'POST', path, body })
-      const ids = () => JSON.parse(answer).data.map(({ id }: { id: string }) => `${id}\n`)
-      context.print(isJson(many) ? `${answer}\n` : ids().join(''))
-    })
+    .action(() => publishBatch(context, many))
   withExamples(many, [
     `echo '{"tenant": "acme", "type": "invoice.paid", "data": {"id": 1}}' | postrider publish-batch`,
   ])
+}
+
+async function publishBatch(context: CommandContext, command: Command): Promise<void> {
+  const path = '/api/events/batch'
+  const body = `{"events":${eventsIn(await readContent(context, command.args[0] ?? '-', 'file'))}}`
+  const answer = await ask(context, command, { method: 'POST', path, body })
+  const ids = () => JSON.parse(answer).data.map(({ id }: { id: string }) => `${id}\n`)
+  context.print(isJson(command) ? `${answer}\n` : ids().join(''))
 }
 
 async function publish(context: CommandContext, command: Command): Promise<void> {

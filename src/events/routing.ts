@@ -65,22 +65,27 @@ export function createRouting({ database }: { database: Kysely<Database> }): Rou
         from postrider.explain_route(${tenantId}, ${id})`.execute(database)
       return rows
     },
-    async match({ eventTypes, filter, type, data }) {
-      await assertReadable(database, filter)
-      try {
-        const { rows } = await sql<Match>`
-          select array(
-              select pattern from unnest(${eventTypes}::text[]) as pattern
-              where postrider.wants_type(array[pattern], ${type})) as patterns,
-            case when ${filter}::text is null then true
-              else jsonb_path_match(${data}::jsonb, ${filter}::jsonpath, silent => true)
-            end as "filterResult",
-            postrider.passes_filter(${filter}, ${data}::jsonb) as "passesFilter"`.execute(database)
-        return rows[0] ?? fail()
-      } catch (error) {
-        throw isOfData(error) ? unsupported(error) : error
-      }
-    },
+    match: (query) => match(database, query),
+  }
+}
+
+async function match(
+  database: Kysely<Database>,
+  { eventTypes, filter, type, data }: MatchQuery,
+): Promise<Match> {
+  await assertReadable(database, filter)
+  try {
+    const { rows } = await sql<Match>`
+      select array(
+          select pattern from unnest(${eventTypes}::text[]) as pattern
+          where postrider.wants_type(array[pattern], ${type})) as patterns,
+        case when ${filter}::text is null then true
+          else jsonb_path_match(${data}::jsonb, ${filter}::jsonpath, silent => true)
+        end as "filterResult",
+        postrider.passes_filter(${filter}, ${data}::jsonb) as "passesFilter"`.execute(database)
+    return rows[0] ?? fail()
+  } catch (error) {
+    throw isOfData(error) ? unsupported(error) : error
   }
 }
 

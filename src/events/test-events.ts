@@ -38,18 +38,8 @@ export function createTestEvents(options: { database: Kysely<Database>; pool: Po
   const { database, pool } = options
   const explain = createExplainer(pool)
   return {
-    async publish(tenantId, id, { type, data }) {
-      const { rows } = await operate(() =>
-        sql<Stored>`
-          select t.delivery_id as id, t.error
-          from postrider.endpoint e
-          cross join lateral postrider.publish_test(e.id, ${type}, ${data}) as t
-          where e.id = ${id} and e.tenant_id = ${tenantId} and e.deleted_at is null`.execute(
-          database,
-        ),
-      )
-      const [stored] = rows
-      if (!stored) throw new EndpointNotFound()
+    async publish(tenantId, id, event) {
+      const stored = await store(database, tenantId, id, event)
       if (stored.error !== null) throw await explain(stored.error)
       return stored.id
     },
@@ -62,6 +52,24 @@ export function createTestEvents(options: { database: Kysely<Database>; pool: Po
       }
     },
   }
+}
+
+async function store(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  id: EndpointId,
+  { type, data }: TestEvent,
+): Promise<Stored> {
+  const { rows } = await operate(() =>
+    sql<Stored>`
+      select t.delivery_id as id, t.error
+      from postrider.endpoint e
+      cross join lateral postrider.publish_test(e.id, ${type}, ${data}) as t
+      where e.id = ${id} and e.tenant_id = ${tenantId} and e.deleted_at is null`.execute(database),
+  )
+  const [stored] = rows
+  if (!stored) throw new EndpointNotFound()
+  return stored
 }
 
 type Stored = { id: DeliveryId; error: null } | { id: null; error: string }

@@ -42,21 +42,17 @@ export interface Scan {
  */
 export function createScan<Row extends { id: string }>(database: Kysely<Database>) {
   return async (
-    { table, indexed, asked, scannedMax, limit }: Scan,
+    scan: Scan,
     complete: (rows: RawBuilder<unknown>) => RawBuilder<Row>,
   ): Promise<ScanPage<Row>> => {
-    const from = sql`${sql.table(`postrider.${table}`)} as r`
-    const scanned = sql`select r.* from ${from} where ${indexed} order by r.id desc limit ${scannedMax}`
-    const wanted = sql`select r.* from (${scanned}) as r where ${asked} order by r.id desc limit ${limit + 1}`
-    const last = sql<{ id: string }>`
-      select r.id from ${from} where ${indexed} order by r.id desc offset ${scannedMax - 1} limit 1`
+    const { wanted, last } = queriesOf(scan)
     try {
       return await database.transaction().execute(async (transaction) => {
         await sql`select set_config('statement_timeout', ${String(SCAN_MS_MAX)}, true),
           set_config('enable_seqscan', 'off', true)`.execute(transaction)
         const { rows } = await complete(wanted).execute(transaction)
-        const shown = rows.slice(0, limit)
-        if (rows.length > limit) {
+        const shown = rows.slice(0, scan.limit)
+        if (rows.length > scan.limit) {
           return { rows: shown, next: shown.at(-1)?.id ?? null, isCutShort: false }
         }
         const next = (await last.execute(transaction)).rows[0]?.id ?? null
@@ -65,5 +61,16 @@ export function createScan<Row extends { id: string }>(database: Kysely<Database
     } catch (error) {
       throw isTimeout(error) ? new SearchTooSlow({ cause: error }) : error
     }
+  }
+}
+
+/** The rows that are wanted, and the last one that was asked. */
+function queriesOf({ table, indexed, asked, scannedMax, limit }: Scan) {
+  const from = sql`${sql.table(`postrider.${table}`)} as r`
+  const scanned = sql`select r.* from ${from} where ${indexed} order by r.id desc limit ${scannedMax}`
+  return {
+    wanted: sql`select r.* from (${scanned}) as r where ${asked} order by r.id desc limit ${limit + 1}`,
+    last: sql<{ id: string }>`
+      select r.id from ${from} where ${indexed} order by r.id desc offset ${scannedMax - 1} limit 1`,
   }
 }

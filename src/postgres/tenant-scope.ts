@@ -76,58 +76,71 @@ interface ScopedConnection extends DatabaseConnection {
 }
 
 function scoped(driver: Driver, current: () => TenantId): Driver {
-  const begin = (connection: ScopedConnection, settings = {}) =>
-    inOrder([
-      driver.beginTransaction(connection.inner, settings),
-      connection.inner.executeQuery(connection.enter),
-    ])
-
-  const executeAlone = <R>(connection: ScopedConnection, query: CompiledQuery) =>
-    retryConflicts(async () => {
-      const [, result] = await inOrder([
-        begin(connection),
-        connection.inner.executeQuery<R>(query),
-        // Of a statement that failed, Postgres makes a rollback.
-        driver.commitTransaction(connection.inner),
-      ])
-      return result as QueryResult<R>
-    })
-
+  const leave = (connection: DatabaseConnection, end: Driver['commitTransaction']) => {
+    toScoped(connection).isEntered = false
+    return end.call(driver, toScoped(connection).inner)
+  }
   return {
     init: (options) => driver.init(options),
     async acquireConnection(options) {
       const enter = enterScope(current())
-      const inner = await driver.acquireConnection(options)
-      const connection: ScopedConnection = {
-        inner,
-        enter,
-        isEntered: false,
-        executeQuery: (query) =>
-          connection.isEntered ? inner.executeQuery(query) : executeAlone(connection, query),
-        streamQuery: () => {
-          throw new Error('a tenant has no streams of rows')
-        },
-      }
-      return connection
+      return lend(driver, await driver.acquireConnection(options), enter)
     },
-    async beginTransaction(connection, settings) {
-      const { inner } = toScoped(connection)
-      await begin(toScoped(connection), settings).catch(async (error: unknown) => {
-        await driver.rollbackTransaction(inner)
-        throw error
-      })
-      toScoped(connection).isEntered = true
-    },
+    beginTransaction: (connection, settings) => enterTransaction(driver, connection, settings),
     commitTransaction: (connection) => leave(connection, driver.commitTransaction),
     rollbackTransaction: (connection) => leave(connection, driver.rollbackTransaction),
     releaseConnection: (connection) => driver.releaseConnection(toScoped(connection).inner),
     destroy: (options) => driver.destroy(options),
   }
+}
 
-  function leave(connection: DatabaseConnection, end: Driver['commitTransaction']): Promise<void> {
-    toScoped(connection).isEntered = false
-    return end.call(driver, toScoped(connection).inner)
+function lend(driver: Driver, inner: DatabaseConnection, enter: CompiledQuery): ScopedConnection {
+  const connection: ScopedConnection = {
+    inner,
+    enter,
+    isEntered: false,
+    executeQuery: (query) =>
+      connection.isEntered ? inner.executeQuery(query) : executeAlone(driver, connection, query),
+    streamQuery: () => {
+      throw new Error('a tenant has no streams of rows')
+    },
   }
+  return connection
+}
+
+/** In a transaction that has entered the scope. */
+function begin(
+  driver: Driver,
+  { inner, enter }: ScopedConnection,
+  settings: Parameters<Driver['beginTransaction']>[1],
+) {
+  return inOrder([driver.beginTransaction(inner, settings), inner.executeQuery(enter)])
+}
+
+/** A statement outside a transaction of the caller is one of its own. */
+function executeAlone<R>(driver: Driver, connection: ScopedConnection, query: CompiledQuery) {
+  return retryConflicts(async () => {
+    const [, result] = await inOrder([
+      begin(driver, connection, {}),
+      connection.inner.executeQuery<R>(query),
+      // Of a statement that failed, Postgres makes a rollback.
+      driver.commitTransaction(connection.inner),
+    ])
+    return result as QueryResult<R>
+  })
+}
+
+async function enterTransaction(
+  driver: Driver,
+  connection: DatabaseConnection,
+  settings: Parameters<Driver['beginTransaction']>[1],
+): Promise<void> {
+  const scoped = toScoped(connection)
+  await begin(driver, scoped, settings).catch(async (error: unknown) => {
+    await driver.rollbackTransaction(scoped.inner)
+    throw error
+  })
+  scoped.isEntered = true
 }
 
 /** Kysely hands back the connections that it got from `acquireConnection`. */

@@ -18,6 +18,22 @@ interface Figures {
   incidents: { cause: string; verdict: string; count: number }[]
 }
 
+const JOBS = 'select task_identifier as task, state, jobs, lag_s from postrider.queue_depth'
+const CIRCUITS = `
+  select s.state, count(c.endpoint_id)::int
+  from unnest(array['open', 'counting', 'refusing']) as s (state)
+  left join postrider.circuit c on s.state = case
+    when c.opened_at is not null then 'open' when c.failing_since is not null then 'counting' else 'refusing' end
+  group by 1`
+const RUNNERS = `
+  select s.state, count(r.id)::int
+  from unnest(array['live', 'draining', 'silent', 'stopped', 'reaped']) as s (state)
+  left join postrider.runner_health r using (state)
+  group by 1`
+const UNREADABLE = 'select endpoints, deliveries from postrider.unreadable_secrets()'
+const INCIDENTS = `
+  select cause, verdict, count(*)::int from postrider.incident where closed_at is null group by 1, 2`
+
 /**
  * Adds what only the database knows to a set of metrics: depth and lag of the queue, circuits, incidents, runners, unreadable secrets. Asked
  * for when somebody scrapes; while the database is away the figures of before are shown.
@@ -123,33 +139,16 @@ function createQuestion(pool: Pool): () => Promise<Figures | null> {
 
 /** One after the other, so that it takes one connection of those that the process needs for its work. */
 async function ask(pool: Pool): Promise<Figures> {
-  const jobs = await pool.query<Figures['jobs'][number]>(
-    'select task_identifier as task, state, jobs, lag_s from postrider.queue_depth',
-  )
-  const circuits = await pool.query<Figures['circuits'][number]>(
-    `select s.state, count(c.endpoint_id)::int
-     from unnest(array['open', 'counting', 'refusing']) as s (state)
-     left join postrider.circuit c on s.state = case
-       when c.opened_at is not null then 'open' when c.failing_since is not null then 'counting' else 'refusing' end
-     group by 1`,
-  )
-  const runners = await pool.query<Figures['runners'][number]>(
-    `select s.state, count(r.id)::int
-     from unnest(array['live', 'draining', 'silent', 'stopped', 'reaped']) as s (state)
-     left join postrider.runner_health r using (state)
-     group by 1`,
-  )
-  const unreadable = await pool.query<Figures['unreadable']>(
-    'select endpoints, deliveries from postrider.unreadable_secrets()',
-  )
-  const incidents = await pool.query<Figures['incidents'][number]>(
-    `select cause, verdict, count(*)::int from postrider.incident where closed_at is null group by 1, 2`,
-  )
+  const rowsOf = async <Row extends object>(text: string): Promise<Row[]> =>
+    (await pool.query<Row>(text)).rows
   return {
-    incidents: incidents.rows,
-    jobs: jobs.rows,
-    circuits: circuits.rows,
-    runners: runners.rows,
-    unreadable: unreadable.rows[0] ?? { endpoints: '0', deliveries: '0' },
+    jobs: await rowsOf(JOBS),
+    circuits: await rowsOf(CIRCUITS),
+    runners: await rowsOf(RUNNERS),
+    unreadable: (await rowsOf<Figures['unreadable']>(UNREADABLE))[0] ?? {
+      endpoints: '0',
+      deliveries: '0',
+    },
+    incidents: await rowsOf(INCIDENTS),
   }
 }

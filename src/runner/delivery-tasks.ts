@@ -16,7 +16,7 @@ import type { Presence } from './presence.ts'
 import { createReplan } from './replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from './retry-policy.ts'
 import type { RunnerOptions } from './runner-options.ts'
-import { createSnooze } from './snooze.ts'
+import { createSnooze, type Snoozed } from './snooze.ts'
 import type { WakeUpTimer } from './wake-up-timer.ts'
 
 export interface DeliveryTasksOptions extends RunnerOptions {
@@ -32,29 +32,14 @@ export interface DeliveryTasksOptions extends RunnerOptions {
 
 /** Makes the graphile-worker tasks that are about the limits of endpoints: to deliver, and to plan again. */
 export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
-  const { pool, redis, metrics, timeoutMs, log } = options
+  const { pool, redis, log } = options
   const limits = createEndpointLimits(pool)
   const snooze = createSnooze(pool, options.runnerId, limits.forget)
   const rateLimiter = createRateLimiter({ redis })
-  const inFlight = new InFlight({
-    redis,
-    concurrency: options.concurrency,
-    onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
-  })
-  metrics.watchShares(() => inFlight.inUse())
   const deliver = createDeliver(stepsOf(options))
   const limited = createLimited({
-    limitsOf: limits.of,
-    inFlight,
-    rateLimiter,
-    snooze: async (snoozed) => {
-      metrics.jobSnoozed()
-      await snooze(snoozed)
-      options.wakeUpTimer.set(snoozed.waitMs)
-    },
-    deliver,
-    timeoutMs,
-    concurrency: options.concurrency,
+    ...limitStepsOf(options, snooze),
+    ...{ limitsOf: limits.of, rateLimiter, deliver },
   })
   const limitsNow = (endpointId: EndpointId) => {
     limits.forget([endpointId])
@@ -77,22 +62,35 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   }
 }
 
+/** What the limit step takes of this runner. */
+function limitStepsOf(options: DeliveryTasksOptions, snooze: ReturnType<typeof createSnooze>) {
+  const { redis, metrics, log, concurrency, timeoutMs } = options
+  const inFlight = new InFlight({
+    redis,
+    concurrency,
+    onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
+  })
+  metrics.watchShares(() => inFlight.inUse())
+  return {
+    inFlight,
+    snooze: async (snoozed: Snoozed) => {
+      metrics.jobSnoozed()
+      await snooze(snoozed)
+      options.wakeUpTimer.set(snoozed.waitMs)
+    },
+    timeoutMs,
+    concurrency,
+  }
+}
+
 function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver>[0] {
-  const { pool, log, metrics } = options
+  const { pool, log, metrics, presence } = options
   const claim = createClaim(pool, options.runnerId)
-  const isRetryNews = createOutageNews()
   return {
     // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
-    claim: (wakeUp) => options.presence.established().then(() => claim(wakeUp)),
+    claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
     send: options.send,
-    finish: createFinish(pool, {
-      onJobRemoved: options.onJobRemoved,
-      disableAfterSeconds: options.disableAfterSeconds,
-      outageMsMax: options.outageMsMax,
-      onRetry: (error) => {
-        if (isRetryNews(error)) log.warn({ err: error, step: 'finish' }, 'database.retried')
-      },
-    }),
+    finish: finishOf(options),
     decryptSecret: options.decryptSecret,
     holdUnreadable: createHoldUnreadable(pool, {
       runnerId: options.runnerId,
@@ -120,4 +118,16 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
       })
     },
   }
+}
+
+function finishOf({ pool, log, ...options }: DeliveryTasksOptions) {
+  const isRetryNews = createOutageNews()
+  return createFinish(pool, {
+    onJobRemoved: options.onJobRemoved,
+    disableAfterSeconds: options.disableAfterSeconds,
+    outageMsMax: options.outageMsMax,
+    onRetry: (error) => {
+      if (isRetryNews(error)) log.warn({ err: error, step: 'finish' }, 'database.retried')
+    },
+  })
 }

@@ -102,19 +102,9 @@ interface EndpointSecretsOptions {
 }
 
 export function createEndpointSecrets(options: EndpointSecretsOptions): EndpointSecrets {
-  const { database, box, generateSecret } = options
-
-  const add: EndpointSecrets['add'] = async (on, endpoint, given = {}) => {
-    const { kind = 'hmac', encoding = 'base64', prefix } = given
-    const secret: SigningSecret =
-      given.secret === undefined
-        ? { secret: generateSecret(kind, encoding, prefix), encoding }
-        : readSecret(given.secret, given.encoding)
-    await store(on, box, endpoint, secret)
-    return secret
-  }
+  const { database, box } = options
   return {
-    add,
+    add: (on, endpoint, given) => add(options, on, endpoint, given),
     headerBox: (id) => headerBoxOf(box, id),
     async list(tenantId, id) {
       const assertExisting = () =>
@@ -125,21 +115,47 @@ export function createEndpointSecrets(options: EndpointSecretsOptions): Endpoint
       if (live.length === 0) await assertExisting()
       return live
     },
-    rotate: (tenantId, id, { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given }) =>
-      transact(database, async (transaction) => {
-        // Two rotations at once would each leave the other's secret as a current one.
-        await selectEndpoint(transaction, tenantId, id)
-          .forUpdate()
-          .executeTakeFirstOrThrow(notFound)
-        const wanted = given.secret ? given : likeThat(await current(transaction, box, id), given)
-        await endOverlaps(transaction, id, overlapSeconds)
-        await add(transaction, { id, tenant_id: tenantId }, wanted)
-        const live = await read(transaction, box, id)
-        if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
-        await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)
-        return live
-      }),
+    rotate: (tenantId, id, given) =>
+      transact(database, (transaction) => rotate(options, transaction, { tenantId, id, given })),
   }
+}
+
+async function add(
+  { box, generateSecret }: EndpointSecretsOptions,
+  on: Kysely<Database>,
+  endpoint: Parameters<EndpointSecrets['add']>[1],
+  given: Parameters<EndpointSecrets['add']>[2] = {},
+): Promise<SigningSecret> {
+  const { kind = 'hmac', encoding = 'base64', prefix } = given
+  const secret: SigningSecret =
+    given.secret === undefined
+      ? { secret: generateSecret(kind, encoding, prefix), encoding }
+      : readSecret(given.secret, given.encoding)
+  await store(on, box, endpoint, secret)
+  return secret
+}
+
+interface Rotation {
+  tenantId: TenantId
+  id: EndpointId
+  given: Parameters<EndpointSecrets['rotate']>[2]
+}
+
+async function rotate(
+  options: EndpointSecretsOptions,
+  transaction: Kysely<Database>,
+  { tenantId, id, given: { overlapSeconds = OVERLAP_SECONDS_DEFAULT, ...given } }: Rotation,
+): Promise<LiveSecret[]> {
+  const { box } = options
+  // Two rotations at once would each leave the other's secret as a current one.
+  await selectEndpoint(transaction, tenantId, id).forUpdate().executeTakeFirstOrThrow(notFound)
+  const wanted = given.secret ? given : likeThat(await current(transaction, box, id), given)
+  await endOverlaps(transaction, id, overlapSeconds)
+  await add(options, transaction, { id, tenant_id: tenantId }, wanted)
+  const live = await read(transaction, box, id)
+  if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
+  await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)
+  return live
 }
 
 const store = (

@@ -27,34 +27,34 @@ export function addSecretsCommand(program: Command, context: CommandContext): vo
   const secrets = program
     .command('secrets')
     .description('check that SECRET_ENCRYPTION_KEY opens the secrets of endpoints')
-
   secrets
     .command('check')
     .description('open every secret and client key; exit code 1 if no key opens one')
     .option('--json', 'print one JSON document')
-    .action(({ json }: { json?: true }) =>
-      withSecrets(context, async (pool, box) => {
-        const report = await checkSecrets(pool, box)
-        context.print(json ? `${JSON.stringify(report)}\n` : renderReport(report))
-        refuseUnreadable(report.endpoints)
-      }),
-    )
-
+    .action(({ json }: { json?: true }) => check(context, json))
   secrets
     .command('release')
     .description(
       'deliver what was held for secrets that could not be opened, where they can be now',
     )
     .option('--json', 'print one JSON document')
-    .action(({ json }: { json?: true }) =>
-      withSecrets(context, async (pool, box) => {
-        const done = await releaseReadable(pool, box, 'postrider secrets release')
-        const text = `released ${done.released} endpoints; ${done.held} stay held\n`
-        context.print(json ? `${JSON.stringify(done)}\n` : text)
-        refuseUnreadable(done.held)
-      }),
-    )
+    .action(({ json }: { json?: true }) => release(context, json))
 }
+
+const check = (context: CommandContext, json: true | undefined) =>
+  withSecrets(context, async (pool, box) => {
+    const report = await checkSecrets(pool, box)
+    context.print(json ? `${JSON.stringify(report)}\n` : renderReport(report))
+    refuseUnreadable(report.endpoints)
+  })
+
+const release = (context: CommandContext, json: true | undefined) =>
+  withSecrets(context, async (pool, box) => {
+    const done = await releaseReadable(pool, box, 'postrider secrets release')
+    const text = `released ${done.released} endpoints; ${done.held} stay held\n`
+    context.print(json ? `${JSON.stringify(done)}\n` : text)
+    refuseUnreadable(done.held)
+  })
 
 /** Encrypts all that is stored under an older key, so that this can be given up. */
 export function addRotateEncryptionCommand(program: Command, context: CommandContext): void {

@@ -96,46 +96,60 @@ export function createSender(options: SenderOptions): Sender {
   const instance = prepareInstance(dialings)
   const userAgent = options.userAgent ?? `Postrider/${packageJson.version}`
   const closing = new AbortController()
-
+  const parts = { options, connections, dialings, instance, userAgent, closing: closing.signal }
   return {
-    async send(request) {
-      const startedAt = performance.now()
-      const url = URL.parse(request.url)
-      const body = Buffer.from(request.body)
-      const headers = signedHeaders(request, body, userAgent)
-      const sent: Sent = {
-        host: url?.host ?? '',
-        headers: maskHeaders(headers, request),
-        echoMask: createEchoMask(request),
-        startedAt,
-      }
-      const signals = request.signal ? [request.signal, closing.signal] : [closing.signal]
-
-      const refusal = refuse(url, options, signals)
-      if (refusal || !url) return resultOfFailure(sent, refusal ?? NO_URL)
-      const lease = connections.lease(url, request.clientCertificate)
-      if ('error' in lease) return resultOfFailure(sent, lease)
-
-      const deadline = {
-        endsAt: startedAt + request.timeoutMs,
-        timeoutMs: request.timeoutMs,
-        signals,
-        onSent: request.onSent,
-      }
-      const agent = request.newConnection ? lease.fresh : lease.pooled
-      const exchange = await followExchange(
-        // As text: of a buffer got makes a deep copy, its whole pool of 8 KB included, for each request.
-        instance.stream(url, { body: request.body, headers, agent }),
-        (made) => dialings.get(made),
-        deadline,
-      )
-      lease.release()
-      return await resultOfExchange(sent, exchange)
-    },
+    send: (request) => send(parts, request),
     async close() {
       closing.abort()
       connections.destroy()
     },
+  }
+}
+
+interface Parts {
+  options: SenderOptions
+  connections: ReturnType<typeof createConnections>
+  dialings: WeakMap<ClientRequest, Dialing>
+  instance: ReturnType<typeof prepareInstance>
+  userAgent: string
+  closing: AbortSignal
+}
+
+async function send(parts: Parts, request: SendRequest): Promise<AttemptResult> {
+  const startedAt = performance.now()
+  const url = URL.parse(request.url)
+  const headers = signedHeaders(request, Buffer.from(request.body), parts.userAgent)
+  const sent = sentOf(request, { url, headers, startedAt })
+  const signals = request.signal ? [request.signal, parts.closing] : [parts.closing]
+
+  const refusal = refuse(url, parts.options, signals)
+  if (refusal || !url) return resultOfFailure(sent, refusal ?? NO_URL)
+  const lease = parts.connections.lease(url, request.clientCertificate)
+  if ('error' in lease) return resultOfFailure(sent, lease)
+
+  const { body, timeoutMs, onSent } = request
+  const agent = request.newConnection ? lease.fresh : lease.pooled
+  // As text: of a buffer got makes a deep copy, its whole pool of 8 KB included, for each request.
+  const stream = parts.instance.stream(url, { body, headers, agent })
+  const deadline = { endsAt: startedAt + timeoutMs, timeoutMs, signals, onSent }
+  const exchange = await followExchange(stream, (made) => parts.dialings.get(made), deadline)
+  lease.release()
+  return await resultOfExchange(sent, exchange)
+}
+
+function sentOf(
+  request: SendRequest,
+  {
+    url,
+    headers,
+    startedAt,
+  }: { url: URL | null; headers: ReturnType<typeof signedHeaders>; startedAt: number },
+): Sent {
+  return {
+    host: url?.host ?? '',
+    headers: maskHeaders(headers, request),
+    echoMask: createEchoMask(request),
+    startedAt,
   }
 }
 

@@ -50,15 +50,16 @@ interface OwnOptions {
   statementTimeoutMs?: number
 }
 
+interface PoolOptions extends OwnOptions {
+  name: string
+  max: number
+  isNews: (error: unknown) => boolean
+}
+
 function openPool(
   config: ServiceConfig,
   { log, metrics, servers }: SharedParts & { servers?: Servers },
-  {
-    name,
-    max,
-    isNews,
-    ...options
-  }: OwnOptions & { name: string; max: number; isNews: (error: unknown) => boolean },
+  { name, max, isNews, ...options }: PoolOptions,
 ): Pool {
   const pool = createPool({
     connectionString: config.databaseUrl,
