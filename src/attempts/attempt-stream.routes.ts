@@ -44,7 +44,7 @@ const streamQuery = z.strictObject({
   include: z.enum(['request']).optional().openapi({ description: 'With the body of the request.' }),
 })
 
-export const streamedSchema = z
+const streamedSchema = z
   .object({
     attempt: attemptSchema,
     delivery: deliverySchema,

@@ -8,7 +8,7 @@ import { type AttemptSummary, readEnded } from './live-summaries.ts'
 
 /** What a reader that was away can catch up with; more is a matter of the lists. */
 const MISSED_MS_MAX = 15 * 60_000
-export const MISSED_MAX = 1_000
+const MISSED_MAX = 1_000
 
 export interface ReadOptions extends LiveFilter {
   tenants: ListedTenants

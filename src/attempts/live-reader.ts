@@ -29,7 +29,7 @@ export type LiveEnd = 'too_slow' | 'closed' | 'stopped' | 'key_over' | 'max_age'
 /** Attempts that wait for their reader, at most; about ten seconds of a busy tenant. */
 export const WAITING_MAX = 500
 /** Bodies and answers of those; readers of the same attempt share them. */
-export const WAITING_BYTES_MAX = 8_388_608
+const WAITING_BYTES_MAX = 8_388_608
 const OVERHEAD_BYTES = 2_000
 
 /** The messages for one reader, in a queue with bounds: anyone who reads too slowly is cut off. */

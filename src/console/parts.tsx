@@ -153,7 +153,7 @@ export function Badge({ of, label = stateLabel(of) }: { of: string; label?: stri
 const URL_SHOWN_MAX = 44
 
 /** Host and path without what every address has, its middle left out where it is long. */
-export function shortUrl(url: string): string {
+function shortUrl(url: string): string {
   const text = url.replace(/^https?:\/\//, '').replace(/\/$/, '')
   if (text.length <= URL_SHOWN_MAX) return text
   const half = Math.floor(URL_SHOWN_MAX / 2)

@@ -8,7 +8,7 @@ import type { Area } from './viewer.ts'
  *
  * @param frameAncestors who may show it in a frame; nobody unless given
  */
-export function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
+function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",

@@ -75,7 +75,7 @@ export function sessionCookie(area: Area, { isFramed = false } = {}): SessionCoo
 }
 
 /** Also behind a proxy that ends TLS. */
-export function isHttps(c: Context<PageEnv>): boolean {
+function isHttps(c: Context<PageEnv>): boolean {
   return c.get('client').isHttps || new URL(c.req.url).protocol === 'https:'
 }
 

@@ -186,7 +186,7 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
   },
 ]
 
-export function DeliveryTable({
+function DeliveryTable({
   deliveries,
   area = 'console',
   isSelectable = false,

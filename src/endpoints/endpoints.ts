@@ -49,7 +49,7 @@ export interface EndpointPage {
 }
 
 /** What `ENDPOINTS_PER_TENANT_MAX` is when nobody sets it. */
-export const ENDPOINTS_MAX = 1_000
+const ENDPOINTS_MAX = 1_000
 
 export class TooManyEndpoints extends Error {
   override readonly name = 'TooManyEndpoints'

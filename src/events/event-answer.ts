@@ -33,7 +33,7 @@ export interface Answer {
  *
  * @param deliveries of the event, newest first; those of endpoints that `routes` leaves out count as well
  */
-export function answerOf(routes: readonly Route[], deliveries: readonly FoundDelivery[]): Answer {
+function answerOf(routes: readonly Route[], deliveries: readonly FoundDelivery[]): Answer {
   const outcomes = [
     ...deliveries.toReversed().map(outcomeOfDelivery),
     ...routes.flatMap((route) => (route.reason === null ? [] : [notSent(route, route.reason)])),

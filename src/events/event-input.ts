@@ -83,6 +83,6 @@ export function hasMoreData(bytes: Buffer, event: unknown, bytesMax: number): bo
   return (memberOf(bytes, 'data')?.length ?? 0) > bytesMax
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

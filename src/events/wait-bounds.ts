@@ -3,7 +3,7 @@ import { type Batcher, createBatcher } from '../postgres/batcher.ts'
 import { DatabaseUnavailable } from './publish-refused.ts'
 
 /** Most clients have given up by then; a batch takes milliseconds, so this is reached by a database that hangs. */
-export const WAIT_MS_MAX = 5_000
+const WAIT_MS_MAX = 5_000
 /** Of the bodies that wait: some seconds of the fastest load, or sixty of the largest events. */
 const WAITING_SIZE_MAX = 64 * 1_048_576
 /** What a request costs besides its body: sockets, headers, promises. */

@@ -29,7 +29,7 @@ Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`err
 |---|---|
 ${problemList.map(({ status, code, title }) => `| \`${code}\` | ${status}: ${title} |`).join('\n')}`
 
-export const AUTHENTICATION =
+const AUTHENTICATION =
   'Send `Authorization: Bearer <API key>`. The scopes of a key say what it can do: `publish` events, `read`, `manage` endpoints and tenants, or, with `admin`, everything. A key can be bound to one tenant; other tenants do not exist for it. While that tenant is suspended, its keys are read-only: other scopes get 403 with the code `tenant_suspended`.'
 
 const TAGS = {

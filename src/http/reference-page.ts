@@ -12,7 +12,7 @@ import type { ApiEnv } from './authenticate.ts'
 import { DOCUMENT_PATH, operationsOf } from './document.ts'
 import type { Document } from './examples.ts'
 
-export const REFERENCE_PATH = '/docs'
+const REFERENCE_PATH = '/docs'
 
 /**
  * Nothing from another host, and no inline script or style. The viewer still tries to add style elements:

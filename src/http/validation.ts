@@ -67,7 +67,7 @@ export function visibleText(lengthMax: number, kind: 'name' | 'prose') {
 }
 
 /** A check that names the first character that has no place in the text. */
-export function refuseHidden(kind: TextKind) {
+function refuseHidden(kind: TextKind) {
   return (text: string, context: { addIssue(message: string): void }): void => {
     const message = hiddenIn(text, kind)
     if (message !== null) context.addIssue(message)

@@ -93,7 +93,7 @@ export const atMost = (count: number, max: number): string =>
   count >= max ? `${max.toLocaleString('en')}+` : count.toLocaleString('en')
 
 /** What most likely helps: the customer has to change something, or the receiver may be back. */
-export const helpsMost = ({ cause, verdict }: Incident): 'notify' | 'probe' =>
+const helpsMost = ({ cause, verdict }: Incident): 'notify' | 'probe' =>
   verdict === 'theirs' && !RECOVERS.has(cause) ? 'notify' : 'probe'
 
 /** Without anybody changing the endpoint. */

@@ -293,7 +293,7 @@ export interface FoundServer {
  *
  * @throws NotPrimary saying what each of them is
  */
-export async function findPrimary(connectionString: string): Promise<FoundServer> {
+async function findPrimary(connectionString: string): Promise<FoundServer> {
   return await findAmong(parseDatabaseUrl(connectionString).hosts)
 }
 

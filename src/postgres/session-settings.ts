@@ -13,7 +13,7 @@ const IDLE_IN_TRANSACTION_MS_MAX = 60_000
  *
  * Only what any role may set is here. What producers call sets its own (sql/functions/service/function_settings.sql).
  */
-export const SESSION_SETTINGS: Settings = {
+const SESSION_SETTINGS: Settings = {
   // Names without a schema are those of Postgres; ours all say their schema.
   search_path: 'pg_catalog, pg_temp',
 

@@ -20,7 +20,7 @@ import { type SecretBox, SecretUnreadable } from './secrets.ts'
 /** Each live secret is one more signature in a header that receivers parse. */
 const LIVE_SECRETS_MAX = 5
 /** Time for a receiver to deploy its new secret. */
-export const OVERLAP_SECONDS_DEFAULT = 86_400
+const OVERLAP_SECONDS_DEFAULT = 86_400
 
 export class TooManySecrets extends Error {
   override readonly name = 'TooManySecrets'

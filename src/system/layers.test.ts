@@ -188,6 +188,7 @@ const SHORT: Record<string, string> = {
   'src/commands/runner.command.ts': 'one command each',
   'src/console/console-path.ts': 'the API knows it without loading pages',
   'src/console/form-bounds.ts': 'the API knows them without loading pages',
+  'src/console/look.ts': 'types only, which frame, viewer and portal share',
   'src/duties/fairness.ts': 'one duty each',
   'src/duties/incident-keeper.ts': 'one duty each',
   'src/duties/queue-statistics.ts': 'one duty each',

@@ -114,14 +114,14 @@ export function readNumber(text: string): number {
 }
 
 /** Comma separated; blanks around do not count. */
-export const readList = (text: string): string[] => text.split(',').map((part) => part.trim())
+const readList = (text: string): string[] => text.split(',').map((part) => part.trim())
 
 /** `none` is the empty list. */
-export const readNumbers = (text: string): number[] =>
+const readNumbers = (text: string): number[] =>
   text === 'none' ? [] : readList(text).map(readNumber)
 
 /** `name=value` or `Name: value`. */
-export const readPair =
+const readPair =
   (separator: '=' | ':') =>
   (text: string): [name: string, value: string] => {
     const at = text.indexOf(separator)

@@ -14,12 +14,12 @@ export const PAGE_FIELDS: readonly Field[] = [
   { name: 'limit', value: '<n>', about: 'max items, 1 to 100; default: 50' },
   { name: 'cursor', value: '<cursor>', about: 'nextCursor of the page before' },
 ]
-export const SINCE_FIELD: Field = {
+const SINCE_FIELD: Field = {
   name: 'since',
   value: '<time>',
   about: `created since then; ${ISO}`,
 }
-export const UNTIL_FIELD: Field = {
+const UNTIL_FIELD: Field = {
   name: 'until',
   value: '<time>',
   about: `created before; ${ISO}`,

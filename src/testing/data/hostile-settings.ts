@@ -6,7 +6,7 @@ import type { TestLifetime } from '../wiring/database.ts'
  * Settings that any role may have by itself, each to the value with which it does the most harm. Those that a
  * server does not know are left out there.
  */
-export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
+const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   // How values are read and written.
   datestyle: 'German, DMY',
   intervalstyle: 'sql_standard',

@@ -27,7 +27,7 @@ const HOSTILE_IN_PATH = [
 ] // biome-ignore format: a list of values
 
 /** Values by a schema, in which now and then a part is hostile. */
-export function anyOf(schema: Schema, schemas: Record<string, Schema>): fc.Arbitrary<unknown> {
+function anyOf(schema: Schema, schemas: Record<string, Schema>): fc.Arbitrary<unknown> {
   return fc.oneof(
     { weight: 25, arbitrary: fittingOf(schema, schemas) },
     { weight: 1, arbitrary: fc.constantFrom(...HOSTILE) },
