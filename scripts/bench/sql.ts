@@ -21,8 +21,13 @@ export interface SqlLoad {
   batch?: number
   /** Number of the first event. */
   from?: number
-  /** Events of another tenant or type than all others. */
-  eventOf?: (n: number) => { tenant?: string; type?: string; deliverAt?: string }
+  /** Events of another tenant or type than all others, or with an ordering key. */
+  eventOf?: (n: number) => {
+    tenant?: string
+    type?: string
+    deliverAt?: string
+    orderingKey?: string
+  }
 }
 
 /** Publishes by SQL, in batches; throws when one is refused. @returns ms of each batch */

@@ -22,6 +22,7 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
     failures: [],
     lost: 0,
     early: 0,
+    inversions: 0,
     notErased: 0,
     erasedWithoutEnd: 0,
     sentAfterErasure: 0,
@@ -33,6 +34,7 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
   t.equal(report.repeatsExplained, report.repeated)
   t.ok(report.accepted > 100, 'it was under load')
   t.ok(report.scheduled > 0, 'some of it for later')
+  t.ok(report.inOrder > 30, 'some of it in order')
   for (const kind of [
     'kill runner',
     'kill api',

@@ -13,6 +13,7 @@ export async function collectEvidence(pool: Pool, folder: string): Promise<Evide
     received: await readLedger(receivedFile(folder)),
     stored,
     endpointsOf: await readEndpoints(pool),
+    ordered: await readOrdered(pool),
   }
 }
 
@@ -23,7 +24,8 @@ export async function collectEvidence(pool: Pool, folder: string): Promise<Evide
  */
 async function readStored(pool: Pool, numbers: ReadonlyMap<string, number>): Promise<Stored> {
   const events = await pool.query<StoredEvent>(
-    `select e.id, (e.data ->> 'n')::int as n, t.key as tenant, e.data is null as "isErased"
+    `select e.id, (e.data ->> 'n')::int as n, t.key as tenant, e.data is null as "isErased",
+       e.ordering_key as key, e.position::float8 as position
      from postrider.event e join postrider.tenant t on t.id = e.tenant_id
      where e.type like 'chaos.%'`,
   )
@@ -52,6 +54,14 @@ async function readEndpoints(pool: Pool): Promise<Map<string, string[]>> {
      from postrider.endpoint e join postrider.tenant t on t.id = e.tenant_id group by t.key`,
   )
   return new Map(rows.map(({ tenant, endpoints }) => [tenant, endpoints]))
+}
+
+/** Paths of the endpoints that order by key. */
+async function readOrdered(pool: Pool): Promise<Set<string>> {
+  const { rows } = await pool.query<{ endpoint: string }>(
+    `select ${pathOf('e.url')} as endpoint from postrider.endpoint e where e.ordering = 'key'`,
+  )
+  return new Set(rows.map(({ endpoint }) => endpoint))
 }
 
 const pathOf = (url: string) => `regexp_replace(${url}, '^https?://[^/]+', '')`

@@ -5,6 +5,7 @@ import { attempt, evidence, request } from './sample-evidence.ts'
 const NOTHING_WRONG = {
   lost: 0,
   early: 0,
+  inversions: 0,
   repeated: 0,
   repeatsExplained: 0,
   requestsWithoutAuditRow: 0,
@@ -72,6 +73,30 @@ t.test('a request needs an attempt that had begun before it', async (t) => {
   t.match(judge(early), { requestsWithoutAuditRow: 1 })
 })
 
+t.test('a request before an earlier event of its key has arrived is an inversion', async (t) => {
+  const { stored, ...rest } = evidence()
+  const [first] = stored.events
+  if (!first) throw new Error('there is an event')
+  const [one, two] = [
+    { ...first, key: 'a', position: 1 },
+    { ...first, id: 'two', n: 2, key: 'a', position: 2 },
+  ]
+  const sent = (at: number, answer: 'ok' | 'unavailable' = 'ok') =>
+    request({ id: 'two', at, answer })
+  const judged = (events: typeof stored.events, received = [request({ at: 1_500 }), sent(1_600)]) =>
+    judge({ ...rest, stored: { ...stored, events }, received })
+  t.match(judged([one, two]), { inOrder: 2, inversions: 0 })
+  t.match(judged([one, two], [request({ at: 1_500 }), sent(1_500)]), { inversions: 0 })
+  t.match(judged([one, two], [request({ at: 1_500 }), sent(1_499)]), { inversions: 1 })
+  const refused = [request({ at: 1_400, answer: 'unavailable' }), sent(1_450, 'unavailable')]
+  t.match(judged([one, two], [...refused, request({ at: 1_500 }), sent(1_600)]), { inversions: 1 })
+  t.match(judged([two, { ...one, position: 3 }]), { inversions: 1 }, 'whatever their numbers are')
+  t.match(judged([one, { ...two, key: 'b' }], [request({ at: 2_000 }), sent(1_600)]), {
+    inversions: 0,
+  })
+  t.match(judged([{ ...one, isErased: true }, two], [sent(1_600)]), { inversions: 0 })
+})
+
 t.test('a request before the time of its event is early', async (t) => {
   const { published, ...rest } = evidence()
   published[0].deliverAt = 1_502
@@ -84,7 +109,14 @@ t.test('a request before the time of its event is early', async (t) => {
 
 t.test('one publish that made two events is doubled', async (t) => {
   const { stored, ...rest } = evidence()
-  stored.events.push({ id: 'another', n: 1, tenant: 'acme', isErased: false })
+  stored.events.push({
+    id: 'another',
+    n: 1,
+    tenant: 'acme',
+    isErased: false,
+    key: null,
+    position: null,
+  })
   t.match(judge({ ...rest, stored }), { doubled: 1 })
 })
 
@@ -92,7 +124,9 @@ t.test(
   'one publish that anybody was told two ids of has two, wherever they were told',
   async (t) => {
     const { stored, published, ...rest } = evidence()
-    stored.events = [{ id: 'another', n: 1, tenant: 'acme', isErased: false }]
+    stored.events = [
+      { id: 'another', n: 1, tenant: 'acme', isErased: false, key: null, position: null },
+    ]
     t.match(
       judge({ ...rest, published, stored }),
       { doubled: 0, twoIds: 1 },

@@ -15,6 +15,9 @@ export interface StoredEvent {
   n: number | null
   tenant: string
   isErased: boolean
+  /** Its ordering key, and its place among the events of it. */
+  key: string | null
+  position: number | null
 }
 
 export interface StoredAttempt {
@@ -35,6 +38,8 @@ export interface Evidence {
   stored: Stored
   /** Paths of the endpoints of each tenant; every event goes to all of them. */
   endpointsOf: Map<string, string[]>
+  /** Those that order by key. */
+  ordered: Set<string>
 }
 
 export interface Verdict {
@@ -60,6 +65,10 @@ export interface Verdict {
   repeated: number
   /** Of those, the ones for which the audit log has an attempt that was cut off. */
   repeatsExplained: number
+  /** (event, endpoint) pairs that had to arrive in order. */
+  inOrder: number
+  /** Requests of such that came before the receiver had each earlier event of the key. */
+  inversions: number
   /** Requests that came before, or without, an attempt to account for them. */
   requestsWithoutAuditRow: number
   /** Publishes that made two events. */
@@ -78,7 +87,7 @@ export const CUT_OFF: ReadonlySet<string> = new Set(['abandoned', 'stale', 'inte
 export const CLOCK_MS = 2
 
 /** Holds what was acknowledged against what arrived and against the audit log. Pure. */
-export function judge({ published, received, stored, endpointsOf }: Evidence): Verdict {
+export function judge({ published, received, stored, endpointsOf, ordered }: Evidence): Verdict {
   const pairs = pairsToDeliver(published, stored, endpointsOf)
   const requestsOf = Map.groupBy(received, ({ id, endpoint }) => pairKey(id, endpoint))
   const attemptsOf = attemptsByPair(stored)
@@ -109,6 +118,7 @@ export function judge({ published, received, stored, endpointsOf }: Evidence): V
     requests: received.length,
     repeated,
     repeatsExplained,
+    ...inOrderOf(stored, requestsOf, ordered),
     requestsWithoutAuditRow,
     doubled: countDoubled(stored),
     twoIds: countTwoIds(published, received, stored),
@@ -163,6 +173,34 @@ function withoutAttempt(requests: ReceivedLine[], attempts: StoredAttempt[]): nu
   const arrivals = requests.map(({ at }) => at).toSorted((a, b) => a - b)
   return arrivals.filter((at, k) => (starts[k] ?? Number.POSITIVE_INFINITY) > at + CLOCK_MS).length
 }
+
+/** An event that was erased ended by that, and others did not wait for it. */
+function inOrderOf(
+  { events }: Stored,
+  requestsOf: Map<string, ReceivedLine[]>,
+  ordered: ReadonlySet<string>,
+) {
+  const placed = events.filter(({ key, isErased }) => key !== null && !isErased)
+  const lines = Map.groupBy(placed, ({ tenant, key }) => JSON.stringify([tenant, key]))
+  let [inOrder, inversions] = [0, 0]
+  for (const line of lines.values()) {
+    const sorted = line.toSorted((a, b) => (a.position ?? 0) - (b.position ?? 0))
+    for (const endpoint of ordered) {
+      let earliest = Number.NEGATIVE_INFINITY
+      for (const { id } of sorted) {
+        const requests = requestsOf.get(pairKey(id, endpoint))
+        if (!requests) continue
+        inOrder += 1
+        inversions += requests.filter(({ at }) => at < earliest).length
+        earliest = Math.max(earliest, firstHas(requests))
+      }
+    }
+  }
+  return { inOrder, inversions }
+}
+
+const firstHas = (requests: readonly ReceivedLine[]) =>
+  Math.min(...requests.filter(({ answer }) => HAS_THE_EVENT.has(answer)).map(({ at }) => at))
 
 function countEarly(published: PublishedLine[], received: ReceivedLine[]): number {
   const times = new Map(published.map(({ n, deliverAt }) => [n, deliverAt ?? 0]))

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'
-import type { Producer, ProducerOptions } from './producer.ts'
+import { chooseOrderingKey, type Producer, type ProducerOptions } from './producer.ts'
 import { chooseDeliverAt } from './scheduled.ts'
 
 /** A frozen API answers nothing; the producer then turns to the other one. */
@@ -55,7 +55,8 @@ async function publishOne(
     deliverAt: deliverAt?.getTime() ?? null,
     id: null,
   } as const
-  const event = { tenant, type: 'chaos.http', data: { n } }
+  const orderingKey = chooseOrderingKey(random)
+  const event = { tenant, type: 'chaos.http', data: { n }, ...(orderingKey && { orderingKey }) }
   const body = JSON.stringify(deliverAt ? { ...event, deliverAt } : event)
   const givesUpAt = performance.now() + PATIENCE_MS
   for (let tries = 1; performance.now() < givesUpAt; tries++) {

@@ -4,7 +4,7 @@ import { createPool } from '../../src/postgres/pool.ts'
 import { createCrowd } from './crowd.ts'
 import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'
-import type { Producer, ProducerOptions } from './producer.ts'
+import { chooseOrderingKey, type Producer, type ProducerOptions } from './producer.ts'
 import { chooseDeliverAt } from './scheduled.ts'
 
 const CONNECTIONS = 4
@@ -44,8 +44,9 @@ export function startSqlProducer(options: ProducerOptions): Producer {
     const tenant = options.random.pick(options.system.tenants)
     const isTakenBack = options.random.next() < ROLLBACK_SHARE
     const deliverAt = chooseDeliverAt(options.random, options.aheadSeconds)
+    const orderingKey = chooseOrderingKey(options.random)
     const result = await withClient((client) =>
-      publishOne(client, { n, tenant, deliverAt, isTakenBack, onUnexplained }),
+      publishOne(client, { n, tenant, deliverAt, orderingKey, isTakenBack, onUnexplained }),
     )
     const line = {
       n,
@@ -90,6 +91,7 @@ async function publishOne(
     n: number
     tenant: string
     deliverAt: Date | null
+    orderingKey: string | null
     isTakenBack: boolean
     onUnexplained(error: unknown): void
   },
@@ -99,8 +101,8 @@ async function publishOne(
     await client.query('begin')
     await client.query(`insert into ${MARKER_TABLE} (n) values ($1)`, [event.n])
     const { rows } = await client.query<{ id: string }>(
-      `select postrider.publish($1, 'chaos.sql', $2, deliver_at => $3) as id`,
-      [event.tenant, JSON.stringify({ n: event.n }), event.deliverAt],
+      `select postrider.publish($1, 'chaos.sql', $2, deliver_at => $3, ordering_key => $4) as id`,
+      [event.tenant, JSON.stringify({ n: event.n }), event.deliverAt, event.orderingKey],
     )
     id = rows[0]?.id ?? null
     if (event.isTakenBack) {

@@ -14,6 +14,15 @@ export interface ProducerOptions {
   nextNumber(): number
 }
 
+/** So many ordering keys in all; some events have none. */
+const KEYS = 100
+const KEYED_SHARE = 0.7
+
+export function chooseOrderingKey(random: Random): string | null {
+  if (random.next() >= KEYED_SHARE) return null
+  return `key-${Math.floor(random.between(0, KEYS))}`
+}
+
 export interface Producer {
   /** Begins no more events; resolves once the outcome of each is in the ledger. */
   stop(): Promise<void>

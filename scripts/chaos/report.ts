@@ -69,6 +69,7 @@ export function failuresOfSystem(findings: Behaviour): Wrong[] {
     [verdict.pairs - verdict.delivered, 'deliveries that do not end as delivered'],
     [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
     [verdict.early, 'requests before the time of their event'],
+    [verdict.inversions, 'requests before an earlier event of the same ordering key had arrived'],
     [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
     [verdict.doubled, 'events stored twice'],
     [verdict.twoIds, 'events with two ids'],

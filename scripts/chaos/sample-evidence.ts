@@ -13,12 +13,13 @@ export function evidence(): Evidence & { published: [PublishedLine]; received: [
     erased: [],
     received: [request({ at: 1_500 })],
     stored: {
-      events: [{ id: 'event', n: 1, tenant: 'acme', isErased: false }],
+      events: [{ id: 'event', n: 1, tenant: 'acme', isErased: false, key: null, position: null }],
       deliveries: [{ id: 'delivery', eventId: 'event', endpoint: '/hook', state: 'delivered' }],
       attempts: [attempt(1, 1_490, 'delivered')],
       markers: [1],
     },
     endpointsOf: new Map([['acme', ['/hook']]]),
+    ordered: new Set(['/hook']),
   }
 }
 

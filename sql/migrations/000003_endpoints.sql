@@ -36,6 +36,8 @@ create table postrider.endpoint (
   unreadable_detail text,
   rate_version int not null default 0,
   secret_headers jsonb not null default '{}',
+  ordering text not null default 'none' check (ordering in ('none', 'key')),
+  on_failure text not null default 'block' check (on_failure in ('block', 'skip')),
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
@@ -70,6 +72,10 @@ comment on column postrider.endpoint.unreadable_since is
   'Since when its deliveries are held because a runner could open its secret, client key or secret headers with none of its keys; null = they are not. Taken away by release_secrets(), and when one of them changes.';
 comment on column postrider.endpoint.unreadable_detail is 'What that runner said, for operators.';
 comment on column postrider.endpoint.rate_version is 'Counts the changes of rate_per_second, by trigger; slots that were reserved under another number are void.';
+comment on column postrider.endpoint.ordering is
+  'none; key: events with the same ordering key are sent one after another, in the order in which they were published. Set to none, it has what waits sent as it comes.';
+comment on column postrider.endpoint.on_failure is
+  'With ordering by key, what happens when an event has used up its schedule: block (its key waits for a person) or skip (the next event of its key is sent).';
 
 create table postrider.endpoint_subscription (
   tenant_id uuid not null,

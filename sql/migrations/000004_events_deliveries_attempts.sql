@@ -1,6 +1,6 @@
 -- Events, deliveries and attempts, range-partitioned by day on their UUIDv7 id.
 --
--- What:  the three big tables, the idempotency keys, and what waits for its filters.
+-- What:  the three big tables, the idempotency keys, what waits for its filters, and the lines of ordering keys.
 -- Why:   a day is dropped as a whole instead of row by row. No default partition (it forbids detach concurrently) and no
 --        foreign keys among the three (they block drops). Partitions are made by postrider.create_partitions().
 --        Indexes by which children are found end with the id, because the bounds on it only leave partitions out: in
@@ -20,6 +20,8 @@ create table postrider.event (
   only_endpoint_id uuid,
   traceparent text,
   tracestate text,
+  ordering_key text,
+  position bigint,
   primary key (id)
 ) partition by range (id);
 create index event_tenant on postrider.event (tenant_id, id desc);
@@ -35,6 +37,8 @@ comment on column postrider.event.created_at is 'Start of the transaction that p
 comment on column postrider.event.only_endpoint_id is 'The one endpoint that a test event is for; null = routed by type and filter.';
 comment on column postrider.event.traceparent is 'W3C trace context of the publish, as the producer or our own span gave it; null = none.';
 comment on column postrider.event.tracestate is 'What belongs to it for the vendors of the tracing; kept to ourselves, never sent to receivers.';
+comment on column postrider.event.ordering_key is 'What it is about, said by the producer, for endpoints that want events in order; null = it has no order.';
+comment on column postrider.event.position is 'Its place among the events of its ordering key: larger than that of all whose publishing was committed before.';
 
 -- The checks compare with one constant each: a list in() is evaluated again by each statement that writes a row.
 create table postrider.delivery (
@@ -54,7 +58,9 @@ create table postrider.delivery (
   created_at timestamptz not null default now(),
   finished_at timestamptz,
   put_off_until timestamptz,
-  held_reason text check (held_reason = any ('{disabled,paused,suspended,secret,circuit}')),
+  held_reason text check (held_reason = any ('{disabled,paused,suspended,secret,circuit,order}')),
+  ordering_key text,
+  position bigint,
   primary key (id),
   check ((finished_at is not null) = (state = any ('{delivered,failed,cancelled}'))),
   check ((state = 'held') = (held_reason is not null))
@@ -85,7 +91,9 @@ comment on column postrider.delivery.finished_at is 'When it was delivered, fail
 comment on column postrider.delivery.put_off_until is
   'Until when a limit of the endpoint has put it off, as far as that was after next_attempt_at; null = not since its newest job was made. Not indexed, so that putting off stays cheap.';
 comment on column postrider.delivery.held_reason is
-  'Why it is held: disabled, paused (its endpoint, or everything), suspended (its tenant), secret (no key opens it), circuit (its endpoint fails); null = it is not held.';
+  'Why it is held: disabled, paused (its endpoint, or everything), suspended (its tenant), secret (no key opens it), circuit (its endpoint fails), order (an earlier event of its ordering key has not ended); null = it is not held.';
+comment on column postrider.delivery.ordering_key is 'The ordering key of its event, where the endpoint orders by key; null = it is sent in no particular order.';
+comment on column postrider.delivery.position is 'event.position, where it has an ordering key.';
 
 create table postrider.attempt (
   id uuid not null default postrider.uuidv7(),
@@ -180,3 +188,61 @@ comment on table postrider.unrouted is
 comment on column postrider.unrouted.tenant_id is 'Owner.';
 comment on column postrider.unrouted.event_id is 'Which event.';
 comment on column postrider.unrouted.endpoint_ids is 'Endpoints whose event types fit and whose filter was not asked yet, the next one first.';
+
+-- Lines: the order of deliveries by key (sql/functions/deliveries/lines.sql). Without foreign keys: each row would lock
+-- the row of its endpoint. They hold open work only, so a probe for the next in a line reads no partition.
+create sequence postrider.event_position;
+comment on sequence postrider.event_position is
+  'event.position. Taken while the ordering key is locked until the commit, so that the order of numbers is that of commits.';
+
+create table postrider.ordering_lock (
+  tenant_id uuid not null references postrider.tenant on delete cascade,
+  ordering_key text not null,
+  used_on date not null default current_date,
+  primary key (tenant_id, ordering_key)
+);
+create index ordering_lock_used on postrider.ordering_lock (used_on);
+comment on table postrider.ordering_lock is
+  'A row a key, locked by each transaction that publishes with the key until it ends, so that producers of one key commit in turn. Rows of keys that are not used any more are removed.';
+comment on column postrider.ordering_lock.tenant_id is 'Whose key.';
+comment on column postrider.ordering_lock.ordering_key is 'As given by the producer.';
+comment on column postrider.ordering_lock.used_on is 'Day on which it was last published with. A day and not a time, so that most uses write nothing.';
+
+create table postrider.ordering_line (
+  tenant_id uuid not null,
+  ordering_key text not null,
+  endpoint_id uuid not null,
+  delivery_id uuid,
+  position bigint not null,
+  search_from bigint not null,
+  blocked_at timestamptz,
+  moved_at timestamptz not null default now(),
+  primary key (tenant_id, ordering_key, endpoint_id)
+) with (fillfactor = 70);
+create index ordering_line_blocked on postrider.ordering_line (endpoint_id, blocked_at) where blocked_at is not null;
+comment on table postrider.ordering_line is
+  'Ordering keys with open work, a row an endpoint: which delivery has its turn. The others wait in ordering_place. No row = nothing of this key is open there.';
+comment on column postrider.ordering_line.tenant_id is 'Owner.';
+comment on column postrider.ordering_line.ordering_key is 'The key.';
+comment on column postrider.ordering_line.endpoint_id is 'To whom.';
+comment on column postrider.ordering_line.delivery_id is 'The delivery that has its turn: the only one of the key that may be sent. Null = nobody has it at this moment.';
+comment on column postrider.ordering_line.position is 'Its position.';
+comment on column postrider.ordering_line.search_from is 'Nobody in ordering_place has a smaller position. Spares a probe the places of those that have left.';
+comment on column postrider.ordering_line.blocked_at is 'Since when the delivery that has its turn is failed and the others wait for a person; null = they do not.';
+comment on column postrider.ordering_line.moved_at is 'When the delivery got its turn.';
+
+create table postrider.ordering_place (
+  endpoint_id uuid not null,
+  ordering_key text not null,
+  position bigint not null,
+  tenant_id uuid not null,
+  delivery_id uuid not null,
+  primary key (endpoint_id, ordering_key, position)
+);
+comment on table postrider.ordering_place is
+  'Deliveries that wait for an earlier one of their ordering key: held with reason order, or failed and passed by one that was sent again.';
+comment on column postrider.ordering_place.endpoint_id is 'To whom.';
+comment on column postrider.ordering_place.ordering_key is 'The key.';
+comment on column postrider.ordering_place.position is 'event.position: the smallest is next.';
+comment on column postrider.ordering_place.tenant_id is 'Owner.';
+comment on column postrider.ordering_place.delivery_id is 'The delivery that waits.';

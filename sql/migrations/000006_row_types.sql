@@ -6,7 +6,8 @@
 
 create type postrider.publish_item as (
   ordinal int, event_id uuid, tenant_id uuid, type text, data json, document jsonb,
-  idempotency_key text, deliver_at timestamptz, occurred_at timestamptz, duplicate boolean, error text
+  idempotency_key text, deliver_at timestamptz, occurred_at timestamptz, duplicate boolean, error text,
+  ordering_key text, position bigint
 );
 comment on type postrider.publish_item is
   'One event on its way through publish_many: as given (occurred_at null = not said), with its tenant looked up, its data as jsonb for filters, and its error.';
@@ -28,7 +29,8 @@ comment on type postrider.attempt_result is
 
 create type postrider.settled_delivery as (
   id uuid, attempt_id uuid, tenant_id uuid, endpoint_id uuid, event_id uuid, state text, due_attempt int,
-  next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text, overtaken boolean
+  next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text, overtaken boolean,
+  ordering_key text
 );
 comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';
 
@@ -38,3 +40,10 @@ create type postrider.incident_sign as (
 );
 comment on type postrider.incident_sign is
   'Why an endpoint fails at the moment: failures with this cause, the first and last of them, the last attempt, and whether they are enough to open an incident.';
+
+create type postrider.line_move as (
+  tenant_id uuid, ordering_key text, endpoint_id uuid, verdict text, head_id uuid, head_position bigint,
+  next_id uuid, next_position bigint, held_reason text, due timestamptz
+);
+comment on type postrider.line_move is
+  'What becomes of a line: stays, blocks, moves (its head has ended) or yields (its head makes room for an earlier one); and who is next, what holds that one, and when it is due.';

@@ -11,7 +11,7 @@ do $tasks$
 declare
   task text;
 begin
-  foreach task in array array['deliver', 'probe', 'align', 'replay', 'replan'] loop
+  foreach task in array array['deliver', 'probe', 'align', 'replay', 'replan', 'advance'] loop
     perform graphile_worker.add_job(task, job_key => 'register:' || task, run_at => 'infinity');
     perform graphile_worker.remove_job('register:' || task);
   end loop;

@@ -82,6 +82,12 @@ t.test('every function that acts writes who acted, what was done and on what', a
     endpoint.id,
     WHO,
   )
+  await pool.query(`update postrider.endpoint set ordering = 'key' where id = $1`, [endpoint.id])
+  const [, , last] = await work.publishInOrder('a', 'a', 'a')
+  for (const [action, ...more] of [['skip_head'], ['skip_to', last]]) {
+    const sql = `postrider.${action}($1, 'a'${more.length > 0 ? ', $3::uuid' : ''}, $2)`
+    await audited(String(action), ofEndpoint, sql, endpoint.id, WHO, ...more)
+  }
   await audited('pause_all', service, 'postrider.pause_all($1)', WHO)
   await audited('resume_all', service, 'postrider.resume_all($1)', WHO)
   await audited('suspend_tenant', ofTenant, 'postrider.suspend_tenant($1, $2)', tenant.key, WHO)

@@ -122,6 +122,8 @@ export type Delivery = {
   endpointId: string
   state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
   heldReason: HeldReason | null
+  /** Where its endpoint orders by key. */
+  orderingKey: string | null
   attemptCount: number
   /** ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is. */
   nextAttemptAt: string | null
@@ -138,8 +140,9 @@ export type Delivery = {
  * - `suspended`: The tenant is suspended.
  * - `secret`: No key of the service opens the secret or the client key of the endpoint.
  * - `circuit`: The endpoint fails: now and then one delivery is sent to it as a probe.
+ * - `order`: An earlier event with the same ordering key has not ended.
  */
-export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit'
+export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit' | 'order'
 
 export type Published = {
   /** UUIDv7. */
@@ -171,6 +174,8 @@ export type NewEvent = {
   occurredAt?: string | null | undefined
   /** Not before then, up to 30 days ahead. */
   deliverAt?: string | null | undefined
+  /** What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published. */
+  orderingKey?: string | null | undefined
 }
 
 export type NewBatch = { events: BatchedEvent[] }
@@ -186,6 +191,8 @@ export type BatchedEvent = {
   occurredAt?: string | null | undefined
   /** Not before then, up to 30 days ahead. */
   deliverAt?: string | null | undefined
+  /** What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published. */
+  orderingKey?: string | null | undefined
   /** Up to 255 characters. A repeat within 7 days answers with the first event. */
   idempotencyKey?: string | null | undefined
 }
@@ -275,6 +282,8 @@ export type Endpoint = {
   maxInFlight: number | null
   timeoutSeconds: number | null
   retrySchedule: number[] | null
+  ordering: 'none' | 'key'
+  onFailure: 'block' | 'skip'
   metadata: Record<string, string>
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -300,6 +309,10 @@ export type NewEndpoint = {
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
+  /** key: events with the same ordering key are sent one after another, in the order in which they were published. none: as fast as they come. Set to none, what waits is sent, 100 a second. */
+  ordering?: 'none' | 'key' | undefined
+  /** With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent. */
+  onFailure?: 'block' | 'skip' | undefined
   metadata?: Record<string, string> | undefined
   /** Your own, for example one that the receiver has from another system. Default: generated. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
@@ -329,6 +342,10 @@ export type EndpointChange = {
   timeoutSeconds?: number | null | undefined
   /** Seconds before the 2nd, 3rd, … attempt. */
   retrySchedule?: number[] | null | undefined
+  /** key: events with the same ordering key are sent one after another, in the order in which they were published. none: as fast as they come. Set to none, what waits is sent, 100 a second. */
+  ordering?: 'none' | 'key' | undefined
+  /** With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent. */
+  onFailure?: 'block' | 'skip' | undefined
   metadata?: Record<string, string> | undefined
 }
 
@@ -485,6 +502,7 @@ export type Event = {
   /** ISO 8601, in UTC. */
   createdAt: string
   idempotencyKey: string | null
+  orderingKey: string | null
   deliveries: Delivery[]
 }
 
@@ -726,6 +744,41 @@ export type SearchHit = {
   createdAt: string | null
   /** What became of an event or a delivery, as a sentence; of the first 5. Null for anything else. */
   answer: string | null
+}
+
+export type OrderingKey = {
+  key: string
+  /** UUIDv7. */
+  endpointId: string
+  /** blocked: the event whose turn it is has failed, and the others wait until it is retried with success, or skipped. held: the endpoint accepts no deliveries. moving: otherwise. */
+  state: 'blocked' | 'held' | 'moving'
+  /** ISO 8601, in UTC. */
+  blockedAt: string | null
+  /** How many wait behind it; 10,000 = at least. */
+  waiting: number
+  /** The event whose turn it is. */
+  eventId: string | null
+  /** UUIDv7. */
+  deliveryId: string
+  deliveryState: string | null
+  /** ISO 8601, in UTC. */
+  nextAttemptAt: string | null
+  /** ISO 8601, in UTC. */
+  lastAttemptAt: string | null
+  lastStatusCode: number | null
+  lastError: string | null
+  /** The event that comes next. */
+  nextEventId: string | null
+}
+
+export type Skipped = {
+  /** Whether that was all; otherwise so much was waiting that you call it again. */
+  isDone: boolean
+}
+
+export type SkipTo = {
+  /** It is sent next. */
+  eventId: string
 }
 
 export type PortalLink = {
@@ -1163,6 +1216,58 @@ export interface Operations {
       tenant?: string | undefined
     }
     answer: SearchResult
+  }
+  /** List all ordering keys */
+  'GET /api/ordering-keys': {
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Only blocked keys. */
+      state?: 'blocked' | undefined
+      endpointId?: string | undefined
+    }
+    answer: { data: OrderingKey[]; nextCursor: string | null }
+  }
+  /** List ordering keys */
+  'GET /api/tenants/{tenant}/endpoints/{id}/ordering-keys': {
+    path: { tenant: string; id: string }
+    query?: {
+      /** How many at most. */
+      limit?: number | undefined
+      /** `nextCursor` of the page before. */
+      cursor?: string | undefined
+      /** Only blocked keys. */
+      state?: 'blocked' | undefined
+    }
+    answer: { data: OrderingKey[]; nextCursor: string | null }
+  }
+  /** Get ordering key */
+  'GET /api/tenants/{tenant}/endpoints/{id}/ordering-keys/{key}': {
+    path: { tenant: string; id: string; key: string }
+    answer: OrderingKey
+  }
+  /** Retry the event whose turn it is */
+  'POST /api/tenants/{tenant}/endpoints/{id}/ordering-keys/{key}/retry': {
+    path: { tenant: string; id: string; key: string }
+    answer: undefined
+  }
+  /** Skip the event whose turn it is */
+  'POST /api/tenants/{tenant}/endpoints/{id}/ordering-keys/{key}/skip': {
+    path: { tenant: string; id: string; key: string }
+    answer: undefined
+  }
+  /** Skip up to an event */
+  'POST /api/tenants/{tenant}/endpoints/{id}/ordering-keys/{key}/skip-to': {
+    path: { tenant: string; id: string; key: string }
+    body: SkipTo
+    answer: Skipped
+  }
+  /** Release endpoint from ordering */
+  'POST /api/tenants/{tenant}/endpoints/{id}/release-ordering': {
+    path: { tenant: string; id: string }
+    answer: Endpoint
   }
   /** Create portal link */
   'POST /api/tenants/{tenant}/portal-links': {

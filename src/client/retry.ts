@@ -37,10 +37,13 @@ export function pauseMs(
   return Math.max(ownMs, askedMs)
 }
 
+/** Somebody is publishing with the key at this moment. */
+const BUSY: readonly string[] = ['idempotency_key_busy', 'ordering_key_busy']
+
 /** A request over the rate limit was not looked at, so any may be sent again. */
 function isTransient({ status, code }: PostriderError, isRepeatable: boolean): boolean {
   if (status === 429) return true
-  return isRepeatable && (status === null || status >= 500 || code === 'idempotency_key_busy')
+  return isRepeatable && (status === null || status >= 500 || BUSY.includes(code ?? ''))
 }
 
 /** Seconds or a date; 0 for anything else. */

@@ -8,6 +8,7 @@ import { addEventCommand } from '../events/event.command.ts'
 import { addPublishCommand } from '../events/publish.command.ts'
 import { addIncidentCommand } from '../incidents/incident.command.ts'
 import { addRunnersCommand } from '../operations/runners.command.ts'
+import { addOrderingCommand } from '../ordering/ordering-key.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
 import { addBulkCommand } from '../replays/bulk.command.ts'
 import { addReplayCommand } from '../replays/replay.command.ts'
@@ -59,6 +60,7 @@ export function createProgram(context: CommandContext): Command {
   addBulkCommand(program, context)
   addIncidentCommand(program, context)
   addSearchCommand(program, context)
+  addOrderingCommand(program, context)
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)

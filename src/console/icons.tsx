@@ -1,6 +1,7 @@
 /** Outlines on a square of 16; each stands beside its name, so none is read out. */
 const OUTLINES = {
   home: 'M2.5 7.5 8 2.75l5.5 4.75M4 6.5v6.75h8V6.5',
+  order: 'M2.5 4h2M2.5 8h2M2.5 12h2M7 4h6.5M7 8h6.5M7 12h6.5',
   incident: 'M8 2.5 14 13H2L8 2.5ZM8 6.5v3M8 11.25v.1',
   delivery: 'M2.5 8h8.5M7.5 4 11.5 8l-4 4M13.5 3v10',
   event: 'M9 2 4 9h4l-1 5 5-7H8l1-5Z',

@@ -15,6 +15,7 @@ export const HELD_REASONS: Record<HeldReason, string> = {
   suspended: 'The tenant is suspended.',
   secret: 'No key of the service opens the secret or the client key of the endpoint.',
   circuit: 'The endpoint fails: now and then one delivery is sent to it as a probe.',
+  order: 'An earlier event with the same ordering key has not ended.',
 }
 
 const heldReasonSchema = z
@@ -33,6 +34,10 @@ export const deliveryFields = {
   endpointId: { column: 'endpoint_id', output: shownId },
   state: { column: 'state', output: state },
   heldReason: { column: 'held_reason', output: z.union([heldReasonSchema, z.null()]) },
+  orderingKey: {
+    column: 'ordering_key',
+    output: z.string().nullable().openapi({ description: 'Where its endpoint orders by key.' }),
+  },
   attemptCount: { column: 'attempt_count', output: z.int() },
   nextAttemptAt: {
     output: shownTime.nullable().openapi({

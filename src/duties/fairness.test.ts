@@ -193,7 +193,12 @@ function conformance(t: Test, { pool }: TestDatabase) {
        where p.pronamespace = 'postrider'::regnamespace
          and p.prosrc ~ '(add_jobs?|reschedule_jobs)\\('`,
     )
-    t.strictSame(rows.map(({ name }) => name).sort(), ['enqueue', 'enqueue_single', 'move_jobs'])
+    t.strictSame(rows.map(({ name }) => name).sort(), [
+      'enqueue',
+      'enqueue_advance',
+      'enqueue_single',
+      'move_jobs',
+    ])
     for (const { name, source } of rows) {
       t.equal(name === 'move_jobs' || source.includes('postrider.job_priority('), true, name)
       t.notMatch(source, /priority => -?\d/, name)

@@ -148,6 +148,28 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await pool.query(`update postrider.replay set state = 'done', finished_at = now()`)
   })
 
+  t.test('a day stays while a delivery of it blocks its ordering key', async (t) => {
+    const old = await history(44)
+    await pool.query(
+      `insert into postrider.ordering_line (tenant_id, ordering_key, endpoint_id, delivery_id, position, search_from, blocked_at)
+       values ($1, 'a', $2, $3, 1, 1, now())`,
+      [old.tenant.id, old.endpoint.id, old.delivery],
+    )
+    t.match(await apply(), {
+      dropped: [],
+      kept: [
+        {
+          day: old.day,
+          reason: `delivery ${old.delivery} blocks its ordering key, and can be retried`,
+        },
+      ],
+    })
+    await pool.query('delete from postrider.ordering_line where endpoint_id = $1', [
+      old.endpoint.id,
+    ])
+    t.match(await apply(), { dropped: [old.day] })
+  })
+
   t.test('a tenant with a longer retention keeps its rows, and only its own', async (t) => {
     const [keeper, other] = [await history(45), await history(45)]
     await pool.query('update postrider.tenant set retention_days = 60 where id = $1', [

@@ -19,8 +19,10 @@ const USUAL = FIELDS.filter(({ of }) => !of.form.isRare)
 const RARE = FIELDS.filter(({ of }) => of.form.isRare)
 
 export function EndpointFields({ form }: { form: FormState }) {
-  const isUsed = ({ name }: { name: string }) =>
-    (form.values[name] ?? '') !== '' || form.mistakes[name] !== undefined
+  const isUsed = ({ name, of }: (typeof FIELDS)[number]) => {
+    const { empty = '' } = of.form
+    return (form.values[name] || empty) !== empty || form.mistakes[name] !== undefined
+  }
   return (
     <>
       <FormMistake form={form} />
@@ -28,7 +30,7 @@ export function EndpointFields({ form }: { form: FormState }) {
         <FormField form={form} {...field} />
       ))}
       <details open={RARE.some(isUsed)}>
-        <summary>Headers, limits and retries</summary>
+        <summary>Headers, limits, retries and order</summary>
         {RARE.map((field) => (
           <FormField form={form} {...field} />
         ))}

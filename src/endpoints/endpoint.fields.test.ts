@@ -46,6 +46,8 @@ const GIVEN: Record<string, [value: unknown, text: string]> = {
   maxInFlight: [3, '3'],
   timeoutSeconds: [20, '20'],
   retrySchedule: [[5, 10], '5,10'],
+  ordering: ['key', 'key'],
+  onFailure: ['skip', 'skip'],
   metadata: [{ team: 'a=b' }, 'team=a=b'],
 }
 
@@ -56,7 +58,7 @@ t.test('a form gives back what it was given, and empty fields take away', async 
   t.strictSame(bodyOfForm(endpointFields, {}), {
     ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
     ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
-    retrySchedule: null,
+    ...{ retrySchedule: null, ordering: 'none', onFailure: 'block' },
   })
   t.match(bodyOfForm(endpointFields, { maxInFlight: 'x', retrySchedule: '5, x' }), {
     maxInFlight: 'x',

@@ -44,6 +44,8 @@ export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
   secretHeaders: string[]
 }
 
+const ORDER_WORDS: Record<string, string> = { none: 'none', key: 'by ordering key' }
+
 /** Those of the service come with `endpointInput`. */
 const NO_RULES: UrlRules = { egressAllow: [], httpsOnly: false }
 
@@ -257,6 +259,48 @@ export const endpointFields = {
       label: 'Retries after',
       none: 'the schedule of the service',
       words: (seconds: number[]) => seconds.map((one) => spanOf(one * 1_000)).join(', '),
+    },
+  },
+  ordering: {
+    column: 'ordering',
+    input: z.enum(['none', 'key']).openapi({
+      description:
+        'key: events with the same ordering key are sent one after another, in the order in which they were published. none: as fast as they come. Set to none, what waits is sent, 100 a second.',
+    }),
+    output: z.enum(['none', 'key']),
+    option: { value: '<order>', about: 'none, or key: by ordering key', isChoice: true },
+    form: {
+      label: 'Order',
+      isRare: true,
+      choices: [
+        ['none', 'In no particular order'],
+        ['key', 'In order, for each ordering key'],
+      ],
+      empty: 'none',
+      hint: 'The ordering key is part of the event.',
+    },
+    fact: { label: 'Order', words: (ordering: string) => ORDER_WORDS[ordering] ?? ordering },
+  },
+  onFailure: {
+    column: 'on_failure',
+    input: z.enum(['block', 'skip']).openapi({
+      description:
+        'With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent.',
+    }),
+    output: z.enum(['block', 'skip']),
+    option: {
+      value: '<what>',
+      about: 'with an order, when an event has failed: block or skip',
+      isChoice: true,
+    },
+    form: {
+      label: 'In order, when an event has failed',
+      isRare: true,
+      choices: [
+        ['block', 'Keep later events of its key until somebody decides'],
+        ['skip', 'Continue with the next event of its key'],
+      ],
+      empty: 'block',
     },
   },
   metadata: {

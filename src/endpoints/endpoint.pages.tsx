@@ -222,6 +222,11 @@ function Links({ area, endpoint }: Shown) {
       <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
         Deliveries
       </a>
+      {endpoint.ordering === 'key' && (
+        <a class="button" href={`/${area}/endpoints/${endpoint.id}/keys`}>
+          Ordering keys
+        </a>
+      )}
       {area === 'console' && (
         <a class="button" href={urlWith('/console/replays', query)}>
           Replay deliveries

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Caller } from '../access/caller.ts'
 import { memberOf } from '../http/json-text.ts'
-import { unfit } from '../http/validation.ts'
+import { unfit, visibleText } from '../http/validation.ts'
 import { mayTouch, tenantSuspended } from '../tenants/tenant-access.ts'
 import { TENANT_KEY } from '../tenants/tenants.ts'
 import { BatchRefused, PublishRefused } from './publish-refused.ts'
@@ -9,6 +9,8 @@ import { BatchRefused, PublishRefused } from './publish-refused.ts'
 /** Printable ASCII: other bytes of a header reach different servers as different text. */
 export const IDEMPOTENCY_KEY = /^[ -~]{1,255}$/
 export const IDEMPOTENCY_KEY_MISTAKE = 'is not 1 to 255 printable ASCII characters'
+/** As `postrider.publish_many` counts: characters. */
+const ORDERING_KEY_LENGTH_MAX = 255
 const EVENT_TYPE = /^(?=.{1,128}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 
 const time = z.iso.datetime({ offset: true })
@@ -26,6 +28,12 @@ export const eventData = z
     description: 'Any JSON except null. Reaches the receiver byte by byte.',
     example: { id: 1, amount: 100 },
   })
+
+export const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name').min(1).openapi({
+  description:
+    'What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published.',
+  example: 'invoice:42',
+})
 
 export const eventInput = z
   .strictObject({
@@ -45,6 +53,7 @@ export const eventInput = z
     data: eventData,
     occurredAt: time.nullish().openapi({ description: 'When it happened. Default: now.' }),
     deliverAt: time.nullish().openapi({ description: 'Not before then, up to 30 days ahead.' }),
+    orderingKey: orderingKey.nullish(),
   })
   .openapi('NewEvent')
 

@@ -24,6 +24,11 @@ export const eventFields = {
     output: z.string().nullable(),
     example: 'invoice-1-paid',
   },
+  orderingKey: {
+    column: 'ordering_key',
+    output: z.string().nullable(),
+    example: 'invoice:1',
+  },
   deliveries: {
     output: z.array(deliverySchema),
     show: (event) => event.deliveries.map(presentDelivery),

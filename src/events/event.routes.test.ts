@@ -36,6 +36,7 @@ t.test('an event comes back with its data to the byte, and its deliveries', asyn
     'occurredAt',
     'createdAt',
     'idempotencyKey',
+    'orderingKey',
     'deliveries',
     'routing',
   ])

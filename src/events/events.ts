@@ -86,6 +86,7 @@ export interface EventFilter {
 const WITHOUT_DATA = [
   ...(['id', 'tenant_id', 'type', 'idempotency_key', 'occurred_at', 'deliver_at'] as const),
   ...(['only_endpoint_id', 'traceparent', 'tracestate', 'created_at'] as const),
+  ...(['ordering_key', 'position'] as const),
 ] as const satisfies readonly (keyof EventTable)[]
 
 const beginningOfData = (charactersMax: number) =>

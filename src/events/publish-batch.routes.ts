@@ -120,6 +120,7 @@ function toItems({ bytes, value }: JsonBody, caller: Caller, bytesMax: number): 
     body: String(texts[index]),
     tenant: tenantToPublishFor(event.tenant, caller),
     idempotencyKey: event.idempotencyKey ?? null,
+    isOrdered: (event.orderingKey ?? null) !== null,
   }))
 }
 

@@ -106,7 +106,8 @@ async function publishAll(
 function ofWhole(error: unknown): Error {
   if (error instanceof DatabaseError && error.code === LOCK_NOT_AVAILABLE) {
     const ordinals: number[] = JSON.parse(error.detail ?? '[]')
-    return new BatchRefused(ordinals.map((n) => ({ index: n - 1, refusal: keyBusy() })))
+    const refusal = keyBusy(error.column)
+    return new BatchRefused(ordinals.map((n) => ({ index: n - 1, refusal })))
   }
   return isTimeout(error) ? new BatchTooSlow({ cause: error }) : translate(error)
 }

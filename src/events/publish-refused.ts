@@ -22,22 +22,32 @@ export class PublishRefused extends Error {
 
 /** Somebody who publishes with the key at this moment is likely to have ended soon. */
 const kindOf = (error: Error): Pick<Refusal, 'of' | 'isBusy'> =>
-  isKeyBusy(error) ? { of: KEY_BUSY, isBusy: true } : { of: 'publish_refused' }
+  isKeyBusy(error) ? { of: busyCodeOf(error), isBusy: true } : { of: 'publish_refused' }
 
 const KEY_BUSY = 'idempotency_key_busy'
+const ORDERING_KEY_BUSY = 'ordering_key_busy'
+const BUSY: readonly string[] = [KEY_BUSY, ORDERING_KEY_BUSY]
+
+/** The code of a batch is that of its first refused event. */
+function busyCodeOf(error: Error): typeof KEY_BUSY | typeof ORDERING_KEY_BUSY {
+  const first = error instanceof BatchRefused ? error.refusals[0]?.refusal : error
+  return first instanceof PublishRefused && first.code === ORDERING_KEY_BUSY
+    ? ORDERING_KEY_BUSY
+    : KEY_BUSY
+}
 
 /** Somebody is publishing with the key at this moment, and it is not known how that will end. */
-export function keyBusy(): PublishRefused {
+export function keyBusy(field = 'idempotencyKey'): PublishRefused {
   return new PublishRefused({
-    code: KEY_BUSY,
-    field: 'idempotencyKey',
+    code: field === 'orderingKey' ? ORDERING_KEY_BUSY : KEY_BUSY,
+    field,
     message: 'somebody is publishing with this key at this moment. Try again when that has ended.',
   })
 }
 
 export function isKeyBusy(error: unknown): boolean {
   if (error instanceof BatchRefused) return error.refusals.some(({ refusal }) => isKeyBusy(refusal))
-  return error instanceof PublishRefused && error.code === KEY_BUSY
+  return error instanceof PublishRefused && BUSY.includes(error.code)
 }
 
 /** Nothing of the batch was stored, because of these items. */

@@ -18,6 +18,11 @@ const FIELDS: readonly Field[] = [
     about: 'ISO 8601; not delivered before, up to 30 days ahead',
   },
   {
+    name: 'orderingKey',
+    value: '<key>',
+    about: 'what it is about, for endpoints that order by key',
+  },
+  {
     name: 'occurredAt',
     value: '<time>',
     about: 'ISO 8601; when it happened; default: now',

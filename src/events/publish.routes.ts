@@ -94,5 +94,10 @@ function toItem(
   }
   if (lacksTenant(value, caller)) errors.push({ field: 'tenant', message: 'is required' })
   if (errors.length > 0) throw new Problem('request_invalid', { errors })
-  return { body: text, tenant: tenantToPublishFor(parsed.data?.tenant, caller), idempotencyKey }
+  return {
+    body: text,
+    tenant: tenantToPublishFor(parsed.data?.tenant, caller),
+    idempotencyKey,
+    isOrdered: (parsed.data?.orderingKey ?? null) !== null,
+  }
 }

@@ -43,7 +43,7 @@ interface PublisherOptions {
  *
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it. So do those of a
  * tenant whose events have many deliveries, in turn with those of other tenants.
- * Events with an idempotency key go in batches of their own, those without never wait for a key. One whose key
+ * Events with an idempotency or ordering key go in batches of their own, those without never wait for a key. One whose key
  * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
  * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
  */
@@ -82,10 +82,12 @@ export function createPublisher({
   const underWay = createUnderWay()
   return {
     publish: (item) => {
-      if (item.idempotencyKey === null) return underWay.add(store(item, plain))
+      if (item.idempotencyKey === null && !item.isOrdered) return underWay.add(store(item, plain))
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () =>
         whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
+      // Of one ordering key many may be under way: each is an event of its own.
+      if (item.idempotencyKey === null) return underWay.add(publish())
       return underWay.add(keyLocks.one(item, endsAt, publish))
     },
     idle: underWay.idle,

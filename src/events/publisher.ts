@@ -2,7 +2,7 @@ import type { TraceContext } from '../tracing/tracing.ts'
 
 export interface PublishItem {
   /**
-   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt` and `tenant`.
+   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt`, `orderingKey` and `tenant`.
    * Valid JSON, well-formed, and not nested deeper than Postgres can parse: a mistake here would
    * cost the whole batch a second try.
    */
@@ -10,6 +10,8 @@ export interface PublishItem {
   /** Key of the tenant; overrides what the body says. */
   tenant: string
   idempotencyKey: string | null
+  /** Whether its body has an ordering key, for which it may have to wait. */
+  isOrdered?: boolean
   /** Kept with the event, so that its deliveries go on with the trace. */
   trace?: TraceContext | null
 }

@@ -19,6 +19,11 @@ export interface OutboxEvent {
   deliverAt?: Date | string | undefined
   /** When it happened; now unless given. */
   occurredAt?: Date | string | undefined
+  /**
+   * What it is about, for endpoints that want events in order. Other transactions that publish with the key wait until
+   * this one ends; publish several keys in the order of their names, or two transactions may deadlock.
+   */
+  orderingKey?: string | undefined
 }
 
 /** A client of `pg` on which `begin` was sent. */
@@ -41,7 +46,7 @@ export type Transaction = PgTransaction | KyselyTransaction | DrizzleTransaction
 
 /** Casts through text: some drivers would otherwise send what they take the type of a parameter for. */
 const TEXT =
-  'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz)::text as id'
+  'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz, $7::text)::text as id'
 
 /**
  * Stores an event, its deliveries and their jobs in the transaction, and returns the id of the event.
@@ -65,7 +70,8 @@ function valuesOf(event: OutboxEvent): (string | null)[] {
   const data: string | undefined = JSON.stringify(event.data)
   if (data === undefined) throw new TypeError('the data of the event is nothing that JSON can hold')
   const { tenant, type, idempotencyKey = null, deliverAt, occurredAt } = event
-  return [tenant, type, data, idempotencyKey, timeOf(deliverAt), timeOf(occurredAt)]
+  const { orderingKey = null } = event
+  return [tenant, type, data, idempotencyKey, timeOf(deliverAt), timeOf(occurredAt), orderingKey]
 }
 
 function timeOf(time: Date | string | undefined): string | null {

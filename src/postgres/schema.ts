@@ -5,7 +5,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 export type DeliveryState = 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
-export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit'
+export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit' | 'order'
 /** `started` and `abandoned` and `stale` are written by SQL; the others are what one HTTP try can lead to. */
 export type OutcomeColumn =
   | 'started'
@@ -117,6 +117,9 @@ export interface EndpointTable {
   retry_schedule: number[] | null
   client_certificate: string | null
   client_key_encrypted: string | null
+  ordering: Generated<'none' | 'key'>
+  /** When an event has used up its schedule, with ordering by key. */
+  on_failure: Generated<'block' | 'skip'>
   metadata: Jsonb<Record<string, string>>
   created_at: Generated<Date>
   updated_at: Generated<Date>
@@ -156,6 +159,9 @@ export interface EventTable {
   /** W3C trace context. */
   traceparent: string | null
   tracestate: string | null
+  ordering_key: string | null
+  /** `bigint`, as text: its place among the events of its key. */
+  position: string | null
   created_at: Generated<Date>
 }
 
@@ -176,6 +182,9 @@ export interface DeliveryTable {
   next_attempt_at: Date | null
   /** By a limit of the endpoint. */
   put_off_until: Date | null
+  /** Where its endpoint orders by key. */
+  ordering_key: string | null
+  position: string | null
   created_at: Generated<Date>
   finished_at: Date | null
 }

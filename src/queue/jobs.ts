@@ -14,6 +14,9 @@ export const REPLAN_TASK = 'replan'
 /** Makes the next batch of a replay due. */
 export const REPLAY_TASK = 'replay'
 
+/** Looks again at the line of an ordering key that somebody was changing. */
+export const ADVANCE_TASK = 'advance'
+
 /** Deletes the next batch of the rows of a tenant that is being deleted. */
 export const DELETE_TENANT_TASK = 'delete_tenant'
 
@@ -36,6 +39,15 @@ export const deliverPayload = z.object({
 
 /** Payload of the jobs about an endpoint as a whole. */
 export const endpointPayload = z.object({ e: endpointId })
+
+export const linePayload = z.object({
+  t: z.uuid(),
+  e: endpointId,
+  /** The ordering key. */
+  k: z.string(),
+  /** How often it was looked at. */
+  n: z.int(),
+})
 
 export const tenantPayload = z.object({ t: z.uuid().transform((id) => id as TenantId) })
 

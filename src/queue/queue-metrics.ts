@@ -13,6 +13,8 @@ const JOB_STATES = ['ready', 'scheduled', 'running', 'dead']
 interface Figures {
   jobs: { task: string; state: string; jobs: string; lag_s: string }[]
   circuits: { state: string; count: number }[]
+  /** Ordering keys that wait for a person. */
+  blocked: { keys: number; seconds: number }
   runners: { state: string; count: number }[]
   unreadable: { endpoints: string; deliveries: string }
   incidents: { cause: string; verdict: string; count: number }[]
@@ -30,6 +32,10 @@ const RUNNERS = `
   from unnest(array['live', 'draining', 'silent', 'stopped', 'reaped']) as s (state)
   left join postrider.runner_health r using (state)
   group by 1`
+const BLOCKED = `
+  select count(*)::int as keys, coalesce(extract(epoch from now() - min(blocked_at)), 0)::float8 as seconds
+  from postrider.ordering_line where blocked_at is not null`
+
 const UNREADABLE = 'select endpoints, deliveries from postrider.unreadable_secrets()'
 const INCIDENTS = `
   select cause, verdict, count(*)::int from postrider.incident where closed_at is null group by 1, 2`
@@ -81,6 +87,14 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
       'Open incidents by cause and verdict: whose trouble it is likely to be, ours or theirs.',
       ['cause', 'verdict'],
     ),
+    blockedKeys: gauge(
+      'blocked_keys',
+      'Ordering keys whose events wait for a person, since one has failed.',
+    ),
+    blockedSeconds: gauge(
+      'blocked_key_oldest_seconds',
+      'For how long the oldest of them has been blocked; 0 when there is none.',
+    ),
     unreadableEndpoints: gauge(
       'unreadable_endpoints',
       'Endpoints whose secret or client key no key of a runner opens.',
@@ -95,6 +109,8 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
 function show(gauges: ReturnType<typeof createGauges>, figures: Figures): void {
   const { jobs, lag, circuits, runners, incidents } = gauges
   for (const one of [jobs, lag, circuits, runners, incidents]) one.reset()
+  gauges.blockedKeys.set(figures.blocked.keys)
+  gauges.blockedSeconds.set(figures.blocked.seconds)
   gauges.unreadableEndpoints.set(Number(figures.unreadable.endpoints))
   gauges.unreadableDeliveries.set(Number(figures.unreadable.deliveries))
   for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
@@ -150,5 +166,6 @@ async function ask(pool: Pool): Promise<Figures> {
       deliveries: '0',
     },
     incidents: await rowsOf(INCIDENTS),
+    blocked: (await rowsOf<Figures['blocked']>(BLOCKED))[0] ?? { keys: 0, seconds: 0 },
   }
 }

@@ -2,9 +2,11 @@ import type { TaskList } from 'graphile-worker'
 import type { Pool } from 'pg'
 import type { Log } from '../log.ts'
 import {
+  ADVANCE_TASK,
   ALIGN_TASK,
   DELETE_TENANT_TASK,
   endpointPayload,
+  linePayload,
   PROBE_TASK,
   REPLAY_TASK,
   replayPayload,
@@ -25,6 +27,10 @@ export function bulkTasks(pool: Pool, log: Log): TaskList {
     async [ALIGN_TASK](payload) {
       const { e: endpointId } = endpointPayload.parse(payload)
       log.info({ endpointId, deliveries: await call('align', endpointId) }, 'endpoint.aligned')
+    },
+    async [ADVANCE_TASK](payload) {
+      const { t, e, k, n } = linePayload.parse(payload)
+      await pool.query('select postrider.advance_line($1, $2, $3, $4)', [t, e, k, n])
     },
     async [REPLAY_TASK](payload) {
       const { r: replayId } = replayPayload.parse(payload)

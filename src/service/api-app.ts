@@ -55,6 +55,8 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
+import { addOrderingKeyRoutes } from '../ordering/ordering-key.routes.ts'
+import type { OrderingKeys } from '../ordering/ordering-keys.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../portal-links/portal-links.ts'
 import { asActor } from '../postgres/actor.ts'
@@ -137,6 +139,8 @@ export interface ApiOptions {
   allIncidents: Pick<Incidents, 'list'>
   /** Over all tenants. */
   search: Search
+  orderingKeys: OrderingKeys
+  allOrderingKeys: Pick<OrderingKeys, 'list'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
   /** Where people reach this service; undefined = where a request did. */
@@ -236,6 +240,7 @@ function addRoutes(app: App, options: RouteOptions): void {
   addBulkRoutes(app, options)
   addIncidentRoutes(app, options)
   addSearchRoute(app, options)
+  addOrderingKeyRoutes(app, options)
   addPortalLinkRoutes(app, options)
   addStreamRoute(app, options)
 }

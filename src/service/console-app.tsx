@@ -30,6 +30,12 @@ import { addIncidentPages, type IncidentPages } from '../incidents/incident.page
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
+import {
+  addOrderingListPage,
+  addOrderingPages,
+  type OrderingListPages,
+  type OrderingPages,
+} from '../ordering/ordering-key.pages.tsx'
 import { addPortalLinkPage, type PortalLinkPages } from '../portal-links/portal-link.pages.tsx'
 import { environmentCss } from '../portal-links/theme.ts'
 import { addBulkPages, type BulkPages } from '../replays/bulk.pages.tsx'
@@ -51,6 +57,7 @@ const NAVIGATION: readonly NavigationItem[] = [
     isMain: true,
   },
   { name: 'Events', path: at('events'), icon: 'event', group: 'Operate', isMain: true },
+  { name: 'Ordering', path: at('ordering'), icon: 'order', group: 'Operate' },
   { name: 'Live', path: at('live'), icon: 'live', group: 'Operate' },
   { name: 'Tenants', path: at('tenants'), icon: 'tenant', group: 'Customers' },
   { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', group: 'Customers', isMain: true },
@@ -72,6 +79,8 @@ type Pages = OverviewPages &
     EventTypePages &
     ReplayPages &
     IncidentPages &
+    OrderingPages &
+    OrderingListPages &
     BulkPages &
     SearchPages &
     PortalLinkPages &
@@ -136,6 +145,8 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   addReplayPages(app, pages)
   addBulkPages(app, pages)
   addIncidentPages(app, pages)
+  addOrderingPages(app, pages)
+  addOrderingListPage(app, pages)
   addKeyPages(app, pages)
   addAuditPage(app, pages)
   addSettingsPages(app, pages)

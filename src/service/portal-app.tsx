@@ -16,6 +16,7 @@ import { addCataloguePages, type CataloguePages } from '../event-types/event-typ
 import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
+import { addOrderingPages, type OrderingPages } from '../ordering/ordering-key.pages.tsx'
 import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/enter.pages.tsx'
 import { addLookRoutes } from '../portal-links/look.pages.tsx'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
@@ -32,7 +33,7 @@ const NAVIGATION: readonly NavigationItem[] = [
 
 type Pages = EnterOptions &
   (LivePages & DeliveryListPages & DeliveryPages & EndpointListPages & EndpointPages) &
-  CataloguePages
+  (CataloguePages & OrderingPages)
 
 /** What its pages need. Services see the tenant they are called within, and no other (`createTenantScope`). */
 export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
@@ -75,6 +76,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
   addEndpointsPages(app, pages)
   addEndpointPages(app, pages)
+  addOrderingPages(app, pages)
   addDeliveriesPage(app, pages)
   addDeliveryPage(app, pages)
   addLivePages(app, pages)

@@ -26,6 +26,7 @@ import { createIncidents } from '../incidents/incidents.ts'
 import { createDedupCache } from '../limits/dedup-cache.ts'
 import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
+import { createOrderingKeys } from '../ordering/ordering-keys.ts'
 import { createPortalLinks } from '../portal-links/portal-links.ts'
 import { changeAsActor } from '../postgres/actor.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
@@ -84,6 +85,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     tenants: createTenants({ database: everyTenant }),
     allIncidents: createIncidents({ database: everyTenant }),
     search: searchOf(config, everyTenant),
+    allOrderingKeys: createOrderingKeys({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
@@ -112,6 +114,7 @@ export function createTenantServices(config: ServiceConfig, database: Kysely<Dat
     replays: createReplays({ database, bounds: replayBoundsOf(config) }),
     bulk: createBulk({ database, bounds: replayBoundsOf(config) }),
     incidents: createIncidents({ database }),
+    orderingKeys: createOrderingKeys({ database }),
   }
 }
 

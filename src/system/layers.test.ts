@@ -24,6 +24,7 @@ const LAYERS = [
       'replays',
       'incidents',
       'search',
+      'ordering',
       'operations',
       'duties',
     ],

@@ -182,6 +182,8 @@ async function conformance(t: Test, { pool }: TestDatabase) {
       [
         'graphile_worker._private_jobs',
         'postrider.circuit',
+        'postrider.ordering_line',
+        'postrider.ordering_place',
         'postrider.runner',
         'postrider.tenant_backlog',
       ],

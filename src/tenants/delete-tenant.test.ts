@@ -108,6 +108,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
        select tenant_id, event_id, array[endpoint_id] from postrider.delivery where tenant_id = $1 limit 1`,
       [tenant.id],
     )
+    await pool.query(`update postrider.endpoint set ordering = 'key' where id = $1`, [
+      work.endpoint.id,
+    ])
+    await work.publishInOrder('a', 'a')
     await addIncident(pool, tenant.id, work.endpoint.id)
     return work
   }

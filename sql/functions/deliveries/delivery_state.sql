@@ -55,7 +55,8 @@ comment on function postrider.held_for(postrider.endpoint, postrider.tenant, pos
 -- open_deliveries: new deliveries, with the jobs of those that are not held.
 create or replace function postrider.open_deliveries(
   tenant_ids uuid[], event_ids uuid[], endpoint_ids uuid[], held_reasons text[], due timestamptz[],
-  trigger text default 'schedule', schedule_step int default 0
+  trigger text default 'schedule', schedule_step int default 0,
+  delivery_ids uuid[] default null, ordering_keys text[] default null, positions bigint[] default null
 ) returns uuid[]
 language plpgsql
 as $$
@@ -71,11 +72,13 @@ begin
   end if;
   with opened as (
     insert into postrider.delivery as d (
-      tenant_id, event_id, endpoint_id, state, held_reason, trigger, schedule_step, next_attempt_at)
-    select w.tenant_id, w.event_id, w.endpoint_id, case when w.held_reason is null then 'pending' else 'held' end,
-      w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due
-    from unnest(tenant_ids, event_ids, endpoint_ids, held_reasons, due)
-      as w (tenant_id, event_id, endpoint_id, held_reason, due)
+      id, tenant_id, event_id, endpoint_id, state, held_reason, trigger, schedule_step, next_attempt_at, ordering_key,
+      position)
+    select coalesce(w.id, postrider.uuidv7()), w.tenant_id, w.event_id, w.endpoint_id, case when w.held_reason is null then 'pending' else 'held' end,
+      w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due,
+      w.ordering_key, w.position
+    from unnest(tenant_ids, event_ids, endpoint_ids, held_reasons, due, delivery_ids, ordering_keys, positions)
+      as w (tenant_id, event_id, endpoint_id, held_reason, due, id, ordering_key, position)
     returning d.id, d.endpoint_id, d.held_reason is null as is_pending, d.due_attempt, d.next_attempt_at
   )
   select array_agg(o.id), array_agg(o.id) filter (where o.is_pending),
@@ -89,8 +92,8 @@ begin
   return opened;
 end
 $$;
-comment on function postrider.open_deliveries(uuid[], uuid[], uuid[], text[], timestamptz[], text, int) is
-  'Stores deliveries (parallel arrays: tenant, event, endpoint, why it is held or null, when it is due) with the jobs of those that are pending; returns their ids.';
+comment on function postrider.open_deliveries(uuid[], uuid[], uuid[], text[], timestamptz[], text, int, uuid[], text[], bigint[]) is
+  'Stores deliveries (parallel arrays: tenant, event, endpoint, why it is held or null, when it is due; and for those in a line, see open_in_lines(), their id, ordering key and position) with the jobs of those that are pending; returns their ids.';
 
 -- claim_deliveries: take those whose job has the newest number, and that are open. Those whose endpoint accepts no work
 -- are held instead, but for the probe of an open circuit, and tests. One that is still 'delivering' was cut off; after
@@ -164,6 +167,7 @@ declare
   low uuid := ids[1];
   high uuid := ids[cardinality(ids)];
   settled postrider.settled_delivery[];
+  is_in_line boolean;
 begin
   with settled as (
     update postrider.delivery d
@@ -189,14 +193,15 @@ begin
     where d.id = any (ids) and d.id between low and high and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.overtaken, f.job_id
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.overtaken, d.ordering_key, f.job_id
   ),
   removed as (
     delete from graphile_worker._private_jobs j where j.id = any (array(select s.job_id from settled s))
   )
   select coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
-    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken)::postrider.settled_delivery), '{}')
-  into settled
+    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken, s.ordering_key)
+    ::postrider.settled_delivery), '{}'), bool_or(s.ordering_key is not null)
+  into settled, is_in_line
   from settled s;
 
   perform postrider.enqueue(
@@ -204,6 +209,10 @@ begin
     array_agg(s.trigger))
   from unnest(settled) as s
   where s.state = 'pending';
+  if is_in_line then
+    perform postrider.advance_lines(array_agg(s.tenant_id), array_agg(s.ordering_key), array_agg(s.endpoint_id))
+    from unnest(settled) as s where s.ordering_key is not null;
+  end if;
   return query select s.* from unnest(settled) as s;
 end
 $$;
@@ -253,7 +262,7 @@ create or replace function postrider.release_deliveries(
 ) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
@@ -282,6 +291,7 @@ comment on function postrider.release_deliveries(uuid[], timestamptz[], boolean)
 
 -- reopen_deliveries: its retry schedule begins again, attempts go on counting. For a person what is open becomes due as
 -- well; a replay leaves that alone, and what was cancelled while a request is on the wire, until that has ended.
+-- One with an ordering key goes to its place in the line, in front of everything newer.
 create or replace function postrider.reopen_deliveries(
   delivery_ids uuid[], held_reasons text[], due timestamptz[], trigger text
 ) returns int
@@ -293,18 +303,29 @@ as $$
 declare
   ids record;
   reopened record;
+  in_lines uuid[];
 begin
   select * into ids from postrider.id_range(delivery_ids);
+  in_lines := array(
+    select d.id from postrider.delivery d
+    join postrider.endpoint e on e.id = d.endpoint_id and e.ordering = 'key'
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.ordering_key is not null);
   with reopened as (
     update postrider.delivery d
-    set state = case when w.held_reason is null then 'pending' else 'held' end, held_reason = w.held_reason,
+    set state = case when w.held_reason is null and w.ordering is null then 'pending' else 'held' end,
+      held_reason = coalesce(w.ordering, w.held_reason),
       trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
       due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due,
       schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
-    from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due)
+    from (
+      select w.*, case when q.id is not null then 'order' end as ordering
+      from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due)
+      left join unnest(in_lines) as q (id) on q.id = w.id
+    ) as w
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id
       and (reopen_deliveries.trigger = 'manual' or (d.finished_at is not null and d.claim is null))
-    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
+    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger, d.tenant_id,
+      d.ordering_key, d.position, d.held_reason
   ),
   queued as materialized (
     select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at),
@@ -312,7 +333,13 @@ begin
     from reopened r
     where r.state = 'pending'
   )
-  select (select count(*)::int from reopened) as count, (select count(call) from queued) into reopened;
+  select (select count(*)::int from reopened) as count, (select count(call) from queued),
+    (select array_agg(r.id order by r.id) from reopened r where r.held_reason = 'order') as ordered
+  into reopened;
+  if reopened.ordered is not null then
+    perform graphile_worker.remove_job('d:' || id) from unnest(reopened.ordered) as id;
+    perform postrider.join_lines(reopened.ordered);
+  end if;
   return reopened.count;
 end
 $$;
@@ -337,15 +364,19 @@ begin
     set state = 'cancelled', held_reason = null, finished_at = now(), next_attempt_at = null,
       claim = case when d.claim <> all (cut_off) then d.claim end
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null
-    returning d.id, d.endpoint_id, d.claim
+    returning d.id, d.endpoint_id, d.claim, d.ordering_key
   )
   select array_agg(c.id order by c.id) as all_of_them,
-    array_agg(c.id) filter (where c.claim is null) as unsent, array_agg(c.endpoint_id) as endpoints
+    array_agg(c.id) filter (where c.claim is null) as unsent, array_agg(c.endpoint_id) as endpoints,
+    array_agg(c.id) filter (where c.ordering_key is not null) as in_lines
   into cancelled
   from cancelled c;
 
   perform graphile_worker.remove_job('d:' || id) from unnest(cancelled.all_of_them) as id;
   perform postrider.replace_probe(cancelled.endpoints, cancelled.unsent);
+  if cancelled.in_lines is not null then
+    perform postrider.leave_lines(cancelled.in_lines);
+  end if;
   return coalesce(cardinality(cancelled.all_of_them), 0);
 end
 $$;
@@ -361,11 +392,19 @@ set enable_seqscan = off
 as $$
 declare
   ids record;
+  in_lines uuid[];
 begin
   select * into ids from postrider.id_range(delivery_ids);
-  update postrider.delivery d set claim = null
-  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
-    and d.finished_at is not null and d.claim = any (attempt_ids);
+  with forgotten as (
+    update postrider.delivery d set claim = null
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id
+      and d.finished_at is not null and d.claim = any (attempt_ids)
+    returning d.id, d.ordering_key
+  )
+  select array_agg(f.id) into in_lines from forgotten f where f.ordering_key is not null;
+  if in_lines is not null then
+    perform postrider.leave_lines(in_lines);
+  end if;
 end
 $$;
 comment on function postrider.forget_claims(uuid[], uuid[]) is

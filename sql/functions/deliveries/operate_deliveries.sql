@@ -13,10 +13,15 @@ set enable_seqscan = off
 as $$
 declare
   target postrider.delivery := postrider.lock_delivery(delivery);
+  waits boolean := false;
 begin
   if target.claim is not null and not postrider.is_cut_off(target.claim) then
     raise exception 'delivery % is in flight', delivery using errcode = '55006',
       hint = 'An attempt is in progress. Look at its outcome, then retry.';
+  end if;
+  if target.held_reason = 'order' then
+    raise exception 'delivery % waits for an earlier event of its ordering key', delivery using errcode = '55000',
+      hint = 'Retry or skip the one that has its turn: postrider.line_state.';
   end if;
   perform postrider.refuse_unless_accepting(target.endpoint_id);
   perform postrider.refuse_without_data(target.event_id);
@@ -31,13 +36,29 @@ begin
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
   perform postrider.reopen_deliveries(array[delivery], array[null::text], array[now()], 'manual');
+  if target.ordering_key is not null and postrider.waits_in_line(delivery) then
+    perform postrider.replace_probe(array[target.endpoint_id], array[delivery]);
+    waits := true;
+  end if;
   perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
-  return format('attempt %s is due now', target.attempt_count + 1);
+  return case when waits then 'it has its place in the line of its ordering key, and is sent when its turn comes'
+    else format('attempt %s is due now', target.attempt_count + 1) end;
 end
 $$;
 comment on function postrider.retry_now(uuid, text) is
-  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work.';
+  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, or where it waits for its turn.';
+
+create or replace function postrider.waits_in_line(delivery uuid) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return exists (select from postrider.delivery d where d.id = delivery and d.held_reason = 'order');
+end
+$$;
+comment on function postrider.waits_in_line(uuid) is 'Whether an earlier event of its ordering key has to end first.';
 
 -- cancel: end a delivery without delivering it.
 --
@@ -60,13 +81,7 @@ begin
     raise exception 'delivery % is already %', delivery, target.state using errcode = '55000',
       hint = 'Only an open delivery can be cancelled.';
   end if;
-  on_the_wire := target.claim is not null and not postrider.is_cut_off(target.claim);
-  if target.claim is not null and not on_the_wire then
-    perform postrider.abandon(array[target.claim]);
-  end if;
-
-  perform postrider.cancel_deliveries(array[delivery],
-    case when on_the_wire then '{}'::uuid[] else array[target.claim] end);
+  on_the_wire := postrider.end_delivery(target);
   perform postrider.audit(who, 'cancel', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'onTheWire', on_the_wire));
   return case
@@ -78,6 +93,25 @@ end
 $$;
 comment on function postrider.cancel(uuid, text) is
   'Cancels an open delivery and removes its job. The text says when a request may be on the wire already. Raises 55000 when it is finished.';
+
+create or replace function postrider.end_delivery(target postrider.delivery) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  on_the_wire boolean := target.claim is not null and not postrider.is_cut_off(target.claim);
+begin
+  if target.claim is not null and not on_the_wire then
+    perform postrider.abandon(array[target.claim]);
+  end if;
+  perform postrider.cancel_deliveries(array[target.id],
+    case when on_the_wire then '{}'::uuid[] else array[target.claim] end);
+  return on_the_wire;
+end
+$$;
+comment on function postrider.end_delivery(postrider.delivery) is
+  'Cancels an open delivery, which is locked; returns whether a request may be on the wire.';
 
 create or replace function postrider.lock_delivery(delivery uuid) returns postrider.delivery
 language plpgsql

@@ -105,12 +105,12 @@ begin
     select c.id
     from (
       (select d.id, d.attempt_count from postrider.delivery d
-       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held' and d.held_reason <> 'order'
          and (d.next_attempt_at <= now() or d.attempt_count > 0)
        order by d.id limit 500)
       union
       (select d.id, d.attempt_count from postrider.delivery d
-       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held'
+       where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held' and d.held_reason <> 'order'
          and (d.next_attempt_at <= now() or d.attempt_count > 0)
        order by d.id desc limit 500)
     ) as c
@@ -142,6 +142,11 @@ begin
   join postrider.tenant t on t.id = e.tenant_id
   left join postrider.circuit c on c.endpoint_id = e.id
   where e.id = endpoint;
+  moved := postrider.align_lines(endpoint, batch, per_second);
+  if moved > 0 then
+    perform postrider.enqueue_endpoint_job('align', endpoint, now() + make_interval(secs => moved::float8 / per_second));
+    return moved;
+  end if;
   moved := case
     when target.is_deleted then postrider.cancel_deliveries_of(endpoint, batch)
     when target.held_for is null then postrider.release_held(endpoint, batch, per_second)

@@ -274,7 +274,7 @@ begin
   with held as materialized (
     select d.endpoint_id, count(*) as deliveries, min(d.id::text)::uuid as oldest
     from postrider.delivery d
-    where d.finished_at is null and d.state = 'held' and (only_tenant is null or d.tenant_id = only_tenant)
+    where d.finished_at is null and d.held_reason <> 'order' and (only_tenant is null or d.tenant_id = only_tenant)
     group by d.endpoint_id
   )
   select h.endpoint_id, h.deliveries, h.oldest

@@ -124,6 +124,7 @@ begin
     select d.id from postrider.delivery d
     where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id) and d.finished_at is null
     order by d.id for update skip locked));
+  perform postrider.leave_lines(deliveries);
   update postrider.attempt a set response_body = null, response_headers = null
   where a.delivery_id = any (deliveries) and a.id >= postrider.id_floor(ids.min_id);
 end

@@ -1,6 +1,7 @@
 -- publish_many: store events, their deliveries and jobs; one transaction with the caller's.
 --
--- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?}.
+-- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, traceparent?,
+-- tracestate?}.
 -- A refused item stores nothing and carries its error code; its neighbours are stored anyway. Where an object names
 -- a member twice the last one counts, as in JSON.parse.
 --
@@ -8,6 +9,7 @@
 --        order. A session that must not wait for another producer's open transaction sets
 --        postrider.key_wait, such as '200ms'; a key that is still busy then raises 55P03, with the numbers
 --        of its items in DETAIL, or with postrider.busy_keys = 'report' is an error of these items alone.
+--        Before them the ordering keys, likewise: see hold_ordering_keys().
 -- Cost:  per event one row, one index probe a pattern of its type, one delivery and one job per match.
 --        Planned once a session (force_generic_plan), which by itself Postgres does only sometimes: it
 --        compares costs that it estimates, and planning took 3 ms.
@@ -57,10 +59,12 @@ begin
         when i."deliverAt" is not null and postrider.try_timestamptz(i."deliverAt") is null then 'deliver_at_invalid'
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
         when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
-      end)::postrider.publish_item order by ordinal), '{}')
+        when length(i."orderingKey") not between 1 and 255 then 'ordering_key_invalid'
+      end,
+      i."orderingKey", null)::postrider.publish_item order by ordinal), '{}')
   from rows from (json_to_recordset(events) as (
-      tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text))
-    with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", ordinal)
+      tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text, "orderingKey" text))
+    with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", ordinal)
   left join postrider.tenant t on t.key = i.tenant and postrider.in_scope(t.id));
 end
 $$;
@@ -122,10 +126,25 @@ $$;
 comment on function postrider.take_idempotency_keys(postrider.publish_item[]) is
   'Stores the idempotency keys of the items, those that are new or have expired; waits for transactions that hold one.';
 
+create or replace function postrider.take_keys(items postrider.publish_item[], is_ordering boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if is_ordering then
+    perform postrider.lock_ordering_keys(items);
+  else
+    perform postrider.take_idempotency_keys(items);
+  end if;
+end
+$$;
+comment on function postrider.take_keys(postrider.publish_item[], boolean) is
+  'Takes the ordering keys of the items, or their idempotency keys; waits for transactions that hold one.';
+
 -- Together first, for as long as `wait` says. If that was too short, one by one without waiting: so the others
 -- get theirs, and it is known which are held. lock_timeout is set only here: a session's would also end commits
 -- that queue for the lock of NOTIFY, which lasts as long as the commit before it (seen: 180 ms on a slow disk).
-create or replace function postrider.busy_idempotency_keys(items postrider.publish_item[], wait text) returns int[]
+create or replace function postrider.busy_keys(items postrider.publish_item[], wait text, is_ordering boolean) returns int[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -137,16 +156,17 @@ declare
 begin
   perform set_config('lock_timeout', wait, true);
   begin
-    perform postrider.take_idempotency_keys(items);
+    perform postrider.take_keys(items, is_ordering);
   exception when lock_not_available then
     perform set_config('lock_timeout', '1ms', true);
     for item in
       select * from unnest(items) as i
-      where i.error is null and i.idempotency_key is not null
-      order by i.tenant_id, i.idempotency_key, i.ordinal
+      where i.error is null and i.duplicate is not true
+        and case when is_ordering then i.ordering_key else i.idempotency_key end is not null
+      order by i.tenant_id, case when is_ordering then i.ordering_key else i.idempotency_key end, i.ordinal
     loop
       begin
-        perform postrider.take_idempotency_keys(array[item]);
+        perform postrider.take_keys(array[item], is_ordering);
       exception when lock_not_available then
         busy := busy || item.ordinal;
       end;
@@ -156,8 +176,8 @@ begin
   return busy;
 end
 $$;
-comment on function postrider.busy_idempotency_keys(postrider.publish_item[], text) is
-  'The same, waiting no longer than this; returns the numbers of the items whose key somebody holds.';
+comment on function postrider.busy_keys(postrider.publish_item[], text, boolean) is
+  'Takes the idempotency or ordering keys of the items, waiting no longer than this; returns the numbers of the items whose key somebody holds.';
 
 -- A key that is still valid keeps its event, and the item becomes a duplicate of it, or an error when the
 -- request differs.
@@ -174,7 +194,7 @@ begin
   if wait is null then
     perform postrider.take_idempotency_keys(items);
   else
-    busy := postrider.busy_idempotency_keys(items, wait);
+    busy := postrider.busy_keys(items, wait, is_ordering => false);
   end if;
   if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
     raise exception 'idempotency_key_busy: an open transaction is publishing with the same key'
@@ -189,7 +209,7 @@ begin
                  when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
                    then 'idempotency_key_reused'
                  else i.error
-               end)::postrider.publish_item
+               end, i.ordering_key, i.position)::postrider.publish_item
     from unnest(items) as i
     left join postrider.idempotency k
       on i.error is null and k.tenant_id = i.tenant_id and k.key = i.idempotency_key
@@ -207,10 +227,89 @@ set search_path = pg_catalog, pg_temp
 as $$
   select sha256(convert_to(concat_ws(e'\x01', item.type, item.document::text,
     coalesce(extract(epoch from item.deliver_at)::text, ''),
-    coalesce(extract(epoch from item.occurred_at)::text, '')), 'UTF8'))
+    coalesce(extract(epoch from item.occurred_at)::text, ''), 'key ' || item.ordering_key), 'UTF8'))
 $$;
 comment on function postrider.request_hash(postrider.publish_item) is
-  'SHA-256 over type, data (as jsonb: spacing and key order do not matter) and the times that were given.';
+  'SHA-256 over type, data (as jsonb: spacing and key order do not matter), and the times and the ordering key that were given.';
+
+-- hold_ordering_keys: lock the ordering keys of the items until the transaction ends; place_items() then gives each its
+-- place, while the locks are held.
+--
+-- Whoever publishes with a key waits here until the transaction before has ended, so that the order of positions is
+-- that of commits; others wait for nobody. Keys are locked in order, so that two calls cannot deadlock. A transaction
+-- that publishes several keys in several calls has to make the calls in the order of the keys, or Postgres ends
+-- one of two such transactions as a deadlock (40P01).
+--
+-- Before the idempotency keys: an item that is refused here must not have stored one, or its repeat would be told the id of
+-- an event that is not there.
+--
+-- A row that exists is locked and not written, but for the first use a day. With key_wait the wait is bounded as
+-- that for idempotency keys is.
+create or replace function postrider.hold_ordering_keys(items postrider.publish_item[])
+returns postrider.publish_item[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  wait constant text := nullif(current_setting('postrider.key_wait', true), '');
+  busy int[];
+begin
+  if wait is null then
+    perform postrider.lock_ordering_keys(items);
+    return items;
+  end if;
+  busy := postrider.busy_keys(items, wait, is_ordering => true);
+  if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
+    raise exception 'ordering_key_busy: an open transaction is publishing with the same ordering key'
+      using errcode = '55P03', detail = array_to_json(busy), column = 'orderingKey', hint = 'Try again when it has ended.';
+  end if;
+  return array(
+    select row(i.ordinal, i.event_id, i.tenant_id, i.type, i.data, i.document, i.idempotency_key, i.deliver_at,
+      i.occurred_at, i.duplicate, case when i.ordinal = any (busy) then 'ordering_key_busy' else i.error end,
+      i.ordering_key, null)::postrider.publish_item
+    from unnest(items) as i order by i.ordinal);
+end
+$$;
+comment on function postrider.hold_ordering_keys(postrider.publish_item[]) is
+  'Locks the ordering keys of these items until the end of the transaction; items whose key somebody holds come back with ordering_key_busy.';
+
+create or replace function postrider.place_items(items postrider.publish_item[])
+returns postrider.publish_item[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select row(i.ordinal, i.event_id, i.tenant_id, i.type, i.data, i.document, i.idempotency_key, i.deliver_at,
+      i.occurred_at, i.duplicate, i.error, i.ordering_key,
+      case when i.is_placed then nextval('postrider.event_position') end)::postrider.publish_item
+    from (
+      select u.*, u.ordering_key is not null and u.error is null and u.duplicate is not true as is_placed
+      from unnest(items) as u order by u.ordinal offset 0
+    ) as i);
+end
+$$;
+comment on function postrider.place_items(postrider.publish_item[]) is
+  'Gives the items their positions, in order; their ordering keys are locked.';
+
+create or replace function postrider.lock_ordering_keys(items postrider.publish_item[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  insert into postrider.ordering_lock as l (tenant_id, ordering_key)
+  select distinct i.tenant_id, i.ordering_key
+  from unnest(items) as i
+  where i.ordering_key is not null and i.error is null and i.duplicate is not true
+  order by i.tenant_id, i.ordering_key
+  on conflict (tenant_id, ordering_key) do update set used_on = excluded.used_on
+  where l.used_on <> excluded.used_on;
+end
+$$;
+comment on function postrider.lock_ordering_keys(postrider.publish_item[]) is
+  'Locks the ordering keys of the items until the end of the transaction; waits for transactions that hold one.';
 
 -- store_events: what publish_many does, and what the service itself publishes. With the rights of who calls it, and
 -- granted to nobody, unlike publish_many.
@@ -223,6 +322,7 @@ declare
   items postrider.publish_item[];
   traceparents text[];
   tracestates text[];
+  is_keyed constant boolean := strpos(events::text, '"orderingKey"') > 0;
   routed record;
   counts int[];
   place int;
@@ -233,27 +333,41 @@ begin
   exception when data_exception or program_limit_exceeded then
     items := postrider.parse_publish_items_one_by_one(events, by_service);
   end;
+  if is_keyed then
+    items := postrider.hold_ordering_keys(items);
+  end if;
   if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
     items := postrider.reserve_idempotency_keys(items);
     if exists (select from unnest(items) as i where i.duplicate) then
       perform postrider.wait_for_what_was_read();
     end if;
   end if;
+  if is_keyed then
+    items := postrider.place_items(items);
+  end if;
   if current_setting('postrider.traceparent', true) <> '' or strpos(events::text, '"traceparent"') > 0 then
     select t.traceparents, t.tracestates into traceparents, tracestates from postrider.trace_contexts(events) as t;
   end if;
 
   insert into postrider.event (
-    id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at, traceparent, tracestate)
+    id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at, traceparent, tracestate,
+    ordering_key, position)
   select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key,
     coalesce(i.occurred_at, clock_timestamp()), i.deliver_at,
-    traceparents[i.ordinal], tracestates[i.ordinal]
+    traceparents[i.ordinal], tracestates[i.ordinal], i.ordering_key, i.position
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false);
 
   routed := postrider.route_items(items);
-  perform postrider.open_deliveries(
-    routed.tenant_ids, routed.event_ids, routed.endpoint_ids, routed.held_reasons, routed.due);
+  if is_keyed then
+    perform postrider.open_in_lines(
+      routed.tenant_ids, routed.event_ids, routed.endpoint_ids, routed.held_reasons, routed.due,
+      (select array_agg(items[o].ordering_key order by n) from unnest(routed.ordinals) with ordinality as r (o, n)),
+      (select array_agg(items[o].position order by n) from unnest(routed.ordinals) with ordinality as r (o, n)));
+  else
+    perform postrider.open_deliveries(
+      routed.tenant_ids, routed.event_ids, routed.endpoint_ids, routed.held_reasons, routed.due);
+  end if;
   if routed.unasked_event_ids is not null then
     insert into postrider.unrouted (tenant_id, event_id, endpoint_ids)
     select u.tenant_id, u.event_id, array_agg(u.endpoint_id)
@@ -293,7 +407,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 -- Apart from publish_many, whose statement would otherwise be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key
@@ -318,7 +432,7 @@ comment on function postrider.delivery_count(uuid) is
 --
 -- Equal filters are asked once an item. The cheapest come first, and those that would take a tenant above its budget
 -- (20 ms for a call, and 0.1 ms for each item of it) are not asked: those endpoints come back as unasked,
--- and runners ask them later (route_next). So the filters of one tenant delay neither the producer's
+-- and runners ask them later (route_next). Those with a place in a line are always asked: later would be out of order. So the filters of one tenant delay neither the producer's
 -- transaction nor the items of others in the same call.
 --
 -- Most endpoints have no filter, so those are settled by a statement that does not weigh any: starting the other one
@@ -394,7 +508,7 @@ declare
     select postrider.value_count(i.data::text) from unnest(items) as i order by i.ordinal);
 begin
   with wanting as (
-    select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
+    select bool_or(e.ordering = 'key' and i.ordering_key is not null) as is_in_line, i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
       array_agg(postrider.held_for(e.*, null, c, false)) as held_reasons
     from unnest(items) as i
     cross join lateral (
@@ -416,7 +530,7 @@ begin
   budgeted as (
     select p.*,
       sum(p.us) over (partition by p.tenant_id order by p.us, p.ordinal, p.filter rows unbounded preceding)
-        <= us_a_call + us_an_item * cardinality(items) as is_asked
+        <= us_a_call + us_an_item * cardinality(items) or p.is_in_line as is_asked
     from priced p
   ),
   answered as materialized (
@@ -441,7 +555,7 @@ comment on function postrider.ask_filters(postrider.publish_item[]) is
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,
-  deliver_at timestamptz default null, occurred_at timestamptz default null
+  deliver_at timestamptz default null, occurred_at timestamptz default null, ordering_key text default null
 ) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -454,9 +568,15 @@ declare
   stored record;
   problem record;
 begin
-  select * into stored from postrider.store_events(json_build_array(json_build_object(
-    'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
-    'deliverAt', deliver_at, 'occurredAt', occurred_at)), by_service => false);
+  if ordering_key is null then
+    select * into stored from postrider.store_events(json_build_array(json_build_object(
+      'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
+      'deliverAt', deliver_at, 'occurredAt', occurred_at)), by_service => false);
+  else
+    select * into stored from postrider.store_events(json_build_array(json_build_object(
+      'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
+      'deliverAt', deliver_at, 'occurredAt', occurred_at, 'orderingKey', ordering_key)), by_service => false);
+  end if;
   if stored.error is not null then
     select * into problem from postrider.publish_problem(stored.error);
     raise exception '%: %', stored.error, problem.message
@@ -465,8 +585,8 @@ begin
   return stored.event_id;
 end
 $$;
-comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz) is
-  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. Raises 22023 with the argument in COLUMN when it is refused. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
+comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz, text) is
+  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. ordering_key: endpoints that order by key get the events of a key in the order of commits, and other transactions that publish with the key wait for this one to end. Raises 22023 with the argument in COLUMN when it is refused. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 create or replace function postrider.publish_problem(code text)
 returns table (field text, message text, hint text)
@@ -492,6 +612,8 @@ as $$
     ('idempotency_key_reused', 'idempotencyKey', 'the idempotency key was used for a different event', 'Use a new key for a new event; repeat a request with the same type and data.'),
     ('deliver_at_invalid', 'deliverAt', 'deliverAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.'),
     ('deliver_at_too_far', 'deliverAt', 'deliverAt is more than 30 days ahead', 'Choose an earlier time.'),
+    ('ordering_key_invalid', 'orderingKey', 'the ordering key is too long or empty', 'Use 1 to 255 characters.'),
+    ('ordering_key_busy', 'orderingKey', 'somebody is publishing with this ordering key at this moment', 'Try again when that has ended.'),
     ('occurred_at_invalid', 'occurredAt', 'occurredAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.')
   ) as p (code, field, message, hint)
   where p.code = publish_problem.code

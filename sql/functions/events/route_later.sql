@@ -80,8 +80,10 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
+  ordered record;
   opened uuid[];
 begin
+  select ev.ordering_key as key, ev.position into ordered from postrider.event ev where ev.id = waiting.event_id;
   perform from postrider.endpoint e where e.id = any (waiting.endpoint_ids[:asked]) order by e.id for no key update;
   with answered as materialized (
     select w.endpoint_ids, postrider.passes_filter(w.filter, document) as passes
@@ -104,8 +106,9 @@ begin
       select from postrider.delivery d
       where d.event_id = waiting.event_id and d.endpoint_id = e.id and d.id >= postrider.id_floor(waiting.event_id))
   )
-  select postrider.open_deliveries(array_agg(waiting.tenant_id), array_agg(waiting.event_id), array_agg(p.id),
-    array_agg(p.held_reason), array_agg(coalesce(deliver_to_those_who_pass.deliver_at, now())))
+  select postrider.open_in_lines(array_agg(waiting.tenant_id), array_agg(waiting.event_id), array_agg(p.id),
+    array_agg(p.held_reason), array_agg(coalesce(deliver_to_those_who_pass.deliver_at, now())),
+    array_agg(ordered.key), array_agg(ordered.position), is_late => true)
   into opened
   from passing p;
 end

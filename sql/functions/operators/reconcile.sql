@@ -10,6 +10,7 @@
 --   replay        a running replay without its job
 --   deletion      a tenant that is being deleted without its job
 --   unlocked      jobs that a runner has locked which is unknown, stopped or reaped for more than 30 s
+--   line          ordering keys whose turn has ended and whose next does not move
 --   abandoned     attempts of a dead runner that no claim will find, since their delivery is finished
 --
 -- One at a time (the duty `reconcile`): another call returns nothing.
@@ -41,7 +42,8 @@ begin
     'probe', postrider.reschedule_probes(older_than),
     'replay', postrider.requeue_replays(),
     'deletion', postrider.requeue_tenant_deletions(),
-    'abandoned', postrider.abandon_of_dead_runners(interval '1 hour'));
+    'abandoned', postrider.abandon_of_dead_runners(interval '1 hour'),
+    'line', postrider.advance_stuck_lines(least(older_than, interval '1 minute'), batch));
 
   return query
   select c.key, c.value::int from jsonb_each_text(counts) as c where c.value <> '0';
@@ -52,7 +54,7 @@ begin
 end
 $$;
 comment on function postrider.reconcile(interval, text, int) is
-  'Gives open deliveries that no job will wake their job again, unlocks jobs of runners that are gone, and closes attempts that nobody will finish. Returns what it healed and how many; nothing on a healthy system. Runs every minute.';
+  'Gives open deliveries that no job will wake their job again, moves lines that nothing moves, unlocks jobs of runners that are gone, and closes attempts that nobody will finish. Returns what it healed and how many; nothing on a healthy system. Runs every minute.';
 
 create or replace function postrider.requeue_pending(older_than interval, batch int) returns int
 language plpgsql
@@ -352,6 +354,7 @@ declare
   keys int;
   runners int;
   incidents int;
+  ordering_keys int;
 begin
   delete from postrider.idempotency k
   using (
@@ -373,11 +376,21 @@ begin
     where closed_at < now() - interval '90 days' limit batch for update skip locked);
   get diagnostics incidents = row_count;
 
+  -- Their numbers are not begun again: positions are of one sequence for all.
+  delete from postrider.ordering_lock k
+  using (
+    select tenant_id, ordering_key from postrider.ordering_lock
+    where used_on < current_date - 1 order by used_on limit batch for update skip locked
+  ) as unused
+  where k.tenant_id = unused.tenant_id and k.ordering_key = unused.ordering_key
+    and not exists (select from postrider.ordering_line l where l.tenant_id = k.tenant_id and l.ordering_key = k.ordering_key);
+  get diagnostics ordering_keys = row_count;
+
   return query
   select r.what, r.count
-  from (values ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
+  from (values ('ordering_lock', ordering_keys), ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
   where r.count > 0;
 end
 $$;
 comment on function postrider.clean_up(int) is
-  'Removes expired idempotency keys, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';
+  'Removes expired idempotency keys, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';

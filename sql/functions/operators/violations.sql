@@ -23,6 +23,8 @@
 --                             decided: the endpoint is active and has neither been changed nor created within
 --                             the 5 minutes before the event or after it, and it was no test
 --   replay_without_job        a running replay that no job will continue
+--   line_stuck                the delivery that has the turn of an ordering key has ended, and the next does not move; or
+--                             one waits in no line
 --   event_missing             an open delivery whose event is not there
 --   routing_overdue           an event that runners have not asked all its endpoints about for an hour
 --
@@ -101,6 +103,10 @@ begin
   from postrider.replay r
   where r.finished_at is null
     and not exists (select from postrider.live_job j where j.key = 'replay:' || r.id);
+
+  return query
+  select 'line_stuck', coalesce(s.delivery_id, s.endpoint_id)::text, s.tenant_id, s.detail
+  from postrider.stuck_lines(interval '1 minute') as s;
 
   return query
   select 'event_missing', d.id::text, d.tenant_id, format('event %s is not there', d.event_id)
@@ -249,8 +255,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue.';
+  'open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue, line_stuck.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery; of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job).';
+  'Of the delivery (also line_stuck); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

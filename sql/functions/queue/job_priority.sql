@@ -22,7 +22,7 @@
 create or replace function postrider.job_priority(reason text, room int default null) returns int
 language sql immutable parallel safe
 return case
-  when reason in ('manual', 'test', 'probe', 'align', 'replan') then -10
+  when reason in ('manual', 'test', 'probe', 'align', 'replan', 'advance') then -10
   when room is not null then 10 + room
   else 0 end;
 comment on function postrider.job_priority(text, int) is

@@ -300,13 +300,14 @@ declare
 begin
   -- Two replays for one endpoint must not both find a delivery missing.
   perform from postrider.endpoint e where e.id = r.endpoint_id for no key update;
-  select postrider.open_deliveries(array_agg(r.tenant_id), array_agg(m.event_id), array_agg(r.endpoint_id),
-    array_agg(m.held_reason), array_agg(m.due), 'replay')
+  select postrider.open_in_lines(array_agg(r.tenant_id), array_agg(m.event_id), array_agg(r.endpoint_id),
+    array_agg(m.held_reason), array_agg(m.due), array_agg(m.ordering_key), array_agg(m.position), 'replay', is_late => true)
   into made
   from (
-    select missed.id as event_id, postrider.held_for(e, t, c, false) as held_reason,
+    select missed.id as event_id, ev.ordering_key, ev.position, postrider.held_for(e, t, c, false) as held_reason,
       now() + make_interval(secs => (missed.place / r.rate_per_second)::float8) as due
     from unnest(ids) with ordinality as missed (id, place)
+    left join postrider.event ev on ev.id = any (ids) and ev.id = missed.id
     join postrider.endpoint e on e.id = r.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
     join postrider.tenant t on t.id = e.tenant_id
     left join postrider.circuit c on c.endpoint_id = e.id

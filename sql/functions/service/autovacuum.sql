@@ -20,6 +20,8 @@ begin
         'autovacuum_analyze_scale_factor=0', 'autovacuum_analyze_threshold=5000', 'vacuum_truncate=false']),
       ('postrider.runner', array['autovacuum_vacuum_scale_factor=0', 'autovacuum_vacuum_threshold=500']),
       ('postrider.tenant_backlog', array['autovacuum_vacuum_scale_factor=0', 'autovacuum_vacuum_threshold=500']),
+      ('postrider.ordering_line', array['autovacuum_vacuum_scale_factor=0', 'autovacuum_vacuum_threshold=500']),
+      ('postrider.ordering_place', array['autovacuum_vacuum_scale_factor=0', 'autovacuum_vacuum_threshold=1000']),
       ('postrider.circuit', array['autovacuum_vacuum_scale_factor=0', 'autovacuum_vacuum_threshold=500'])
     ) as w (name, settings)
     join pg_class c on c.oid = w.name::regclass

@@ -68,6 +68,16 @@ begin
   if open is not null then
     return format('delivery %s is open and has attempts of that day', open);
   end if;
+  select l.delivery_id into open from postrider.ordering_line l
+  where l.blocked_at is not null and ((l.delivery_id >= low and l.delivery_id < high) or exists (
+    select from postrider.delivery d
+    where d.id = l.delivery_id and ((d.event_id >= low and d.event_id < high)
+      or (d.id < high and exists (
+        select from postrider.attempt a where a.delivery_id = d.id and a.id >= low and a.id < high)))))
+  limit 1;
+  if open is not null then
+    return format('delivery %s blocks its ordering key, and can be retried', open);
+  end if;
   select r.id into open from postrider.replay r
   where r.finished_at is null and r.position < high
     and r.since < (day + 1)::timestamp at time zone 'UTC' and r.until > day::timestamp at time zone 'UTC'

@@ -124,6 +124,20 @@ begin
     get diagnostics deleted = row_count;
   end if;
   if deleted = 0 then
+    delete from postrider.ordering_line l where (l.ordering_key, l.endpoint_id) in (
+      select o.ordering_key, o.endpoint_id from postrider.ordering_line o where o.tenant_id = delete_rows_of.tenant limit batch)
+      and l.tenant_id = delete_rows_of.tenant;
+    get diagnostics deleted = row_count;
+  end if;
+  if deleted = 0 then
+    delete from postrider.ordering_place p
+    where p.endpoint_id in (select e.id from postrider.endpoint e where e.tenant_id = delete_rows_of.tenant);
+    delete from postrider.ordering_lock k
+    where k.tenant_id = delete_rows_of.tenant and k.ordering_key in (
+      select o.ordering_key from postrider.ordering_lock o where o.tenant_id = delete_rows_of.tenant limit batch);
+    get diagnostics deleted = row_count;
+  end if;
+  if deleted = 0 then
     delete from postrider.replay r where r.id in (
       select p.id from postrider.replay p where p.tenant_id = delete_rows_of.tenant limit batch);
     get diagnostics deleted = row_count;
@@ -145,7 +159,7 @@ begin
 end
 $$;
 comment on function postrider.delete_rows_of(uuid, int) is
-  'Deletes a batch of the rows of a tenant: deliveries with their attempts, then events, idempotency keys, replays, portal links and endpoints; returns how many.';
+  'Deletes a batch of the rows of a tenant: deliveries with their attempts, then events, idempotency keys, lines, replays, portal links and endpoints; returns how many.';
 
 create or replace function postrider.cancel_oldest_of(tenant uuid, batch int) returns void
 language plpgsql

@@ -86,7 +86,7 @@ do $tables$
 declare
   for_tenants constant text[] := array[
     'tenant', 'endpoint', 'endpoint_secret', 'endpoint_subscription', 'event', 'idempotency', 'delivery', 'attempt',
-    'circuit', 'replay', 'event_type', 'endpoint_health', 'incident', 'incident_list'];
+    'circuit', 'replay', 'event_type', 'ordering_line', 'ordering_place', 'line_state', 'endpoint_health', 'incident', 'incident_list'];
   own record;
 begin
   for own in
@@ -107,7 +107,7 @@ declare
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'delete_endpoint',
     'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'start_bulk', 'cancel_replay',
     'audit_rotation', 'acknowledge_incident', 'note_incident', 'probe_incident', 'release_incident', 'pause_incident',
-    'incident_message', 'notify_customer'];
+    'incident_message', 'notify_customer', 'skip_head', 'retry_head', 'skip_to', 'release_ordering'];
   own record;
 begin
   for own in

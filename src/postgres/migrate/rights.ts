@@ -71,7 +71,15 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
       ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
-      ...['probe', 'align', 'replay_step', 'delete_tenant_step', 'share_queue', 'analyze_queue'],
+      ...[
+        'probe',
+        'align',
+        'advance_line',
+        'replay_step',
+        'delete_tenant_step',
+        'share_queue',
+        'analyze_queue',
+      ],
       'keep_incidents',
       'note_timeline',
       ...['route_next', 'postpone_routing'],
@@ -88,6 +96,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       queue_depth: ['select'],
       runner_health: ['select'],
       circuit: ['select'],
+      ordering_line: ['select'],
       incident: ['select'],
     },
     jobs: {
@@ -115,6 +124,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'delete_tenant_step'],
+      ...['skip_head', 'retry_head', 'skip_to', 'release_ordering'],
       ...[
         'pause_all',
         'resume_all',

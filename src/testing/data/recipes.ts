@@ -68,6 +68,20 @@ export const RECIPES: Record<string, Recipe> = {
   'putEventType 201': { path: { name: 'a.new.one' } },
   'putEventType 409': { prepare: fillEventTypes, path: { name: 'one.too.many' } },
   'getEventTypeExample 422': { prepare: giveImpossibleSchema },
+  'getOrderingKey 200': { prepare: waitInOrder },
+  'retryOrderingKey 202': { prepare: waitInOrder },
+  'retryOrderingKey 409': {
+    async prepare(context) {
+      await waitInOrder(context)
+      return pauseEndpoint(context)
+    },
+  },
+  'skipOrderingKey 204': { prepare: waitInOrder },
+  'releaseOrdering 200': { prepare: waitInOrder },
+  'skipToEvent 200': {
+    prepare: waitInOrder,
+    request: ({ ids }) => ({ body: { eventId: ids['waiting'] } }),
+  },
   'retryDelivery 409': { prepare: pauseEndpoint },
   'cancelDelivery 409': { prepare: finishDelivery },
   'probeIncident 202': { prepare: openCircuit },
@@ -196,4 +210,16 @@ async function startRunner({ t, databaseUrl }: RecipeContext) {
     SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
   })
   return () => runner.stop()
+}
+
+/** Two events of a key of the endpoint, of which one waits. */
+async function waitInOrder({ pool, world }: RecipeContext): Promise<undefined> {
+  await pool.query(`update postrider.endpoint set ordering = 'key' where id = $1`, [
+    world.ids['endpoints'],
+  ])
+  const { rows } = await pool.query<{ id: string }>(
+    `select postrider.publish($1, 'invoice.paid', '1', ordering_key => $2) as id from generate_series(1, 2)`,
+    [world.tenant.key, world.ids['ordering-keys']],
+  )
+  world.ids['waiting'] = rows[1]?.id ?? ''
 }

@@ -32,9 +32,9 @@ export interface WorkState {
 }
 
 /** A tenant with one endpoint and a runner that does what the test says, step by step. */
-export async function createWork(pool: Pool) {
+export async function createWork(pool: Pool, columns: Record<string, unknown> = {}) {
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/' })
+  const endpoint = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', ...columns })
   const runner = `runner-of-${tenant.key}`
   await pool.query('select postrider.register_runner($1, $2, $3)', [runner, 'host', 1])
   const claimOne = createClaim(pool, runner)
@@ -63,6 +63,28 @@ export async function createWork(pool: Pool) {
     async publish(): Promise<WorkState & { eventId: string }> {
       const eventId = await tenant.publish()
       return { ...(await deliveryOf(eventId)), eventId }
+    },
+    /** Publishes events with these ordering keys, in one call; the id of each. */
+    async publishInOrder(
+      ...items: (string | { key: string; deliverAt?: string; idempotencyKey?: string })[]
+    ): Promise<string[]> {
+      const events = items.map((item) => {
+        const { key, ...rest } = typeof item === 'string' ? { key: item } : item
+        return {
+          tenant: tenant.key,
+          type: 'invoice.paid',
+          data: { id: 1 },
+          orderingKey: key,
+          ...rest,
+        }
+      })
+      const { rows } = await pool.query<{ id: string; error: string | null }>(
+        'select event_id as id, error from postrider.publish_many($1) order by ordinal',
+        [JSON.stringify(events)],
+      )
+      const error = rows.find((row) => row.error !== null)?.error
+      if (error) throw new Error(error)
+      return rows.map(({ id }) => id)
     },
     /** Puts a delivery that is due, and what belongs to it, in place of the psql variables of the documentation. */
     async fillIn(sql: string): Promise<string> {

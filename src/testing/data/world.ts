@@ -41,6 +41,7 @@ export async function createWorld(
       replays: replay.id,
       incidents: pool ? await addIncident(pool, tenant.id, endpoint.id) : UNKNOWN,
       keys: apiKey.id,
+      'ordering-keys': 'invoice:42',
       'event-types': eventType,
     },
   }

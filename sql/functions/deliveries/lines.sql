@@ -1,0 +1,557 @@
+-- Lines: one delivery at a time for each ordering key of an endpoint with `ordering = key`, in the order of
+-- event.position, which is that of commits (hold_ordering_keys in events/publish.sql).
+--
+--   ordering_line    who has its turn, a row a key. Only that one may be pending or delivering, or held for what holds the
+--                    whole endpoint.
+--   ordering_place   those that wait: held with reason order, without a job.
+--
+-- A turn ends when the delivery is delivered or cancelled; failed ends it where the endpoint says skip, and with
+-- block the line waits for a person (blocked_at). While a request may be on the wire (delivery.claim) it does not end.
+-- Whatever ends it calls advance_lines() in the same transaction, which gives the turn to the next.
+--
+-- Retries and replays go through the same line: a delivery that is opened again takes its old place, and so goes in
+-- front of everything newer. One that has its turn and is not being sent makes room for it (yields).
+--
+-- Who locks what. A producer holds the lock of its key (ordering_lock) until it commits, perhaps for long, and nothing
+-- here waits for that: a runner that finds a line empty removes it only if it gets the lock of the key at once, since a
+-- producer that has it may have put a delivery behind this one, unseen as yet. If it does not get it, an 'advance' job looks
+-- again. In the same way the line, and the delivery that is next, are locked only if nobody has them. Whoever changes
+-- a place or a line has locked its delivery first.
+
+create or replace function postrider.enqueue_advance(
+  tenant uuid, endpoint uuid, ordering_key text, tried int default 0
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  pause constant float8 := case when tried = 0 then 0 else least(0.02 * power(2, least(tried, 10)), 1) end;
+begin
+  perform graphile_worker.add_job('advance',
+    json_build_object('t', tenant, 'e', endpoint, 'k', ordering_key, 'n', tried + 1),
+    run_at => clock_timestamp() + make_interval(secs => pause), priority => postrider.job_priority('advance'));
+end
+$$;
+comment on function postrider.enqueue_advance(uuid, uuid, text, int) is
+  'Has a runner look at a line, whose state could not be seen at this moment: at once, and later the more often it was tried.';
+
+create or replace function postrider.advance_line(tenant uuid, endpoint uuid, ordering_key text, tried int default 0)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  perform postrider.advance_lines(array[tenant], array[ordering_key], array[endpoint], tried);
+end
+$$;
+comment on function postrider.advance_line(uuid, uuid, text, int) is
+  'What an advance job does: gives the turn in a line to the next, if the one that has it has ended.';
+
+-- advance_lines: for lines whose delivery may have ended, the next one's turn.
+--
+-- Cost: four statements a batch of lines, planned once a session (see deliveries/delivery_state.sql).
+create or replace function postrider.advance_lines(
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], tried int default 0, passed uuid[] default '{}'
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  lines postrider.ordering_line[] := array(
+    select l
+    from (select distinct t, k, e from unnest(tenant_ids, ordering_keys, endpoint_ids) as u (t, k, e)) as w
+    join postrider.ordering_line l on l.tenant_id = w.t and l.ordering_key = w.k and l.endpoint_id = w.e
+    order by l.tenant_id, l.ordering_key, l.endpoint_id
+    for update of l skip locked);
+  moves postrider.line_move[] := postrider.moves_of(lines, passed);
+  yielded uuid[];
+  taken postrider.line_move[];
+begin
+  if exists (select from unnest(moves) as m where m.verdict in ('blocks', 'yields')) then
+    yielded := postrider.block_and_yield(moves);
+    moves := array(select m from unnest(moves) as m where m.verdict <> 'yields' or m.head_id = any (yielded));
+  end if;
+  taken := postrider.next_in_line(moves);
+  if cardinality(taken) > 0 then
+    perform postrider.give_turn(taken);
+  end if;
+  if cardinality(lines) < cardinality(tenant_ids) or cardinality(moves) < cardinality(lines)
+    or exists (select from unnest(moves) as m where m.verdict in ('moves', 'yields') and m.next_id is null)
+    or cardinality(taken) < (select count(*) from unnest(moves) as m where m.next_id is not null)
+  then
+    perform postrider.look_again(tenant_ids, ordering_keys, endpoint_ids, lines, moves, taken, tried);
+  end if;
+end
+$$;
+comment on function postrider.advance_lines(uuid[], text[], uuid[], int, uuid[]) is
+  'Gives the turn to the next in each of these lines (parallel arrays: tenant, ordering key, endpoint) whose delivery has ended. passed: failed deliveries that are to block no longer. What somebody has locked at this moment is left to an advance job.';
+
+create or replace function postrider.moves_of(lines postrider.ordering_line[], passed uuid[]) returns postrider.line_move[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  heads uuid[] := array(select l.delivery_id from unnest(lines) as l where l.delivery_id is not null order by 1);
+  low uuid := heads[1];
+  high uuid := heads[cardinality(heads)];
+begin
+  return array(
+    select row(v.tenant_id, v.ordering_key, v.endpoint_id, v.verdict, v.delivery_id, v.position,
+      p.delivery_id, p.position, null, null)::postrider.line_move
+    from (
+      select l.*, case
+          when d.id is null or d.held_reason = 'order' then 'moves'
+          when d.finished_at is null and d.state <> 'delivering' and exists (
+            select from postrider.ordering_place b
+            where b.endpoint_id = l.endpoint_id and b.ordering_key = l.ordering_key and b.position < l.position
+              and b.position >= l.search_from)
+            then 'yields'
+          when d.finished_at is null or d.claim is not null then 'stays'
+          when d.state = 'failed' and postrider.blocks_line(d, e) and d.id <> all (passed) then 'blocks'
+          else 'moves' end as verdict
+      from unnest(lines) as l
+      join postrider.endpoint e on e.id = l.endpoint_id
+      left join postrider.delivery d on d.id = any (heads) and d.id between low and high and d.id = l.delivery_id
+      offset 0
+    ) as v
+    left join lateral (
+      select n.delivery_id, n.position from postrider.ordering_place n
+      where v.verdict in ('moves', 'yields') and n.endpoint_id = v.endpoint_id and n.ordering_key = v.ordering_key
+        and n.position >= v.search_from
+      order by n.position limit 1
+    ) as p on true);
+end
+$$;
+comment on function postrider.moves_of(postrider.ordering_line[], uuid[]) is
+  'What becomes of these lines, which are locked: see line_move.';
+
+-- What can never be sent blocks nobody: its data was erased.
+create or replace function postrider.blocks_line(delivery postrider.delivery, endpoint postrider.endpoint)
+returns boolean
+language sql stable
+return endpoint.ordering = 'key' and endpoint.on_failure = 'block' and endpoint.deleted_at is null
+  and postrider.has_data(delivery.event_id);
+comment on function postrider.blocks_line(postrider.delivery, postrider.endpoint) is
+  'Whether a failed delivery keeps its turn until a person decides.';
+
+-- One that a runner is just claiming, or that somebody has locked, does not yield.
+create or replace function postrider.block_and_yield(moves postrider.line_move[]) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  yielding uuid[] := array(
+    select d.id from postrider.delivery d
+    where d.id = any (array(select m.head_id from unnest(moves) as m where m.verdict = 'yields'))
+      and d.state in ('pending', 'held')
+    order by d.id for update skip locked);
+begin
+  update postrider.ordering_line l set blocked_at = now()
+  from unnest(moves) as m
+  where m.verdict = 'blocks' and l.blocked_at is null
+    and l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id;
+  if cardinality(yielding) > 0 then
+    perform postrider.hold_deliveries(yielding, 'order');
+    insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
+    select m.endpoint_id, m.ordering_key, m.head_position, m.tenant_id, m.head_id
+    from unnest(moves) as m where m.head_id = any (yielding)
+    on conflict do nothing;
+    perform postrider.replace_probe(array_agg(m.endpoint_id), yielding)
+    from unnest(moves) as m where m.head_id = any (yielding);
+  end if;
+  return yielding;
+end
+$$;
+comment on function postrider.block_and_yield(postrider.line_move[]) is
+  'Notes which lines wait for a person, and puts back the deliveries that make room for an earlier one, which it returns.';
+
+-- Those that nobody has locked. A failed one that another was sent again before takes its turn back, and blocks.
+create or replace function postrider.next_in_line(moves postrider.line_move[]) returns postrider.line_move[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  ids uuid[] := array(select m.next_id from unnest(moves) as m where m.next_id is not null order by 1);
+  low uuid := ids[1];
+  high uuid := ids[cardinality(ids)];
+begin
+  if cardinality(ids) = 0 then
+    return '{}';
+  end if;
+  return array(
+    select row(m.tenant_id, m.ordering_key, m.endpoint_id, case when d.held_reason = 'order' then 'released' else 'ended' end,
+      m.head_id, m.head_position, m.next_id, m.next_position,
+      case when c.probe_delivery_id is distinct from d.id then postrider.held_for(e, t, c, false) end,
+      greatest(d.next_attempt_at, now()))::postrider.line_move
+    from unnest(moves) as m
+    join postrider.delivery d on d.id = any (ids) and d.id between low and high and d.id = m.next_id
+    join postrider.endpoint e on e.id = d.endpoint_id
+    join postrider.tenant t on t.id = d.tenant_id
+    left join postrider.circuit c on c.endpoint_id = d.endpoint_id
+    for update of d skip locked);
+end
+$$;
+comment on function postrider.next_in_line(postrider.line_move[]) is
+  'Locks those who are next, as far as nobody has them; verdict released where one may be sent, ended where it is finished already.';
+
+create or replace function postrider.give_turn(taken postrider.line_move[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  held record;
+begin
+  with left_place as (
+    delete from postrider.ordering_place p using unnest(taken) as m
+    where p.endpoint_id = m.endpoint_id and p.ordering_key = m.ordering_key and p.position = m.next_position
+  )
+  update postrider.ordering_line l
+  set delivery_id = m.next_id, position = m.next_position, search_from = m.next_position, blocked_at = null, moved_at = now()
+  from unnest(taken) as m
+  where l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id;
+
+  perform postrider.release_deliveries(array_agg(m.next_id), array_agg(m.due))
+  from unnest(taken) as m where m.verdict = 'released' and m.held_reason is null having count(*) > 0;
+  for held in
+    select m.held_reason as reason, array_agg(m.next_id) as ids
+    from unnest(taken) as m where m.verdict = 'released' and m.held_reason is not null group by 1
+  loop
+    perform postrider.hold_deliveries(held.ids, held.reason);
+  end loop;
+end
+$$;
+comment on function postrider.give_turn(postrider.line_move[]) is
+  'Those who are next have their turn: they are pending, or held for what holds their endpoint.';
+
+-- look_again: for the lines that could not be dealt with. One without anybody in it is removed under the lock of its key.
+create or replace function postrider.look_again(
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], lines postrider.ordering_line[], moves postrider.line_move[],
+  taken postrider.line_move[], tried int
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  -- The snapshot of what follows is taken after the locks are.
+  unused postrider.ordering_lock[] := array(
+    select k
+    from postrider.ordering_lock k
+    where (k.tenant_id, k.ordering_key) in (
+      select m.tenant_id, m.ordering_key from unnest(moves) as m where m.verdict in ('moves', 'yields') and m.next_id is null)
+    for update of k skip locked);
+begin
+  delete from postrider.ordering_line l using unnest(moves) as m, unnest(unused) as k
+  where m.verdict in ('moves', 'yields') and m.next_id is null
+    and l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id
+    and k.tenant_id = m.tenant_id and k.ordering_key = m.ordering_key
+    and not exists (
+      select from postrider.ordering_place p where p.endpoint_id = l.endpoint_id and p.ordering_key = l.ordering_key);
+
+  perform postrider.enqueue_advance(l.tenant_id, l.endpoint_id, l.ordering_key, tried)
+  from (select distinct t, k, e from unnest(tenant_ids, ordering_keys, endpoint_ids) as u (t, k, e)) as w
+  join postrider.ordering_line l on l.tenant_id = w.t and l.ordering_key = w.k and l.endpoint_id = w.e
+  where not exists (
+    select from unnest(moves) as m
+    where m.tenant_id = w.t and m.ordering_key = w.k and m.endpoint_id = w.e and m.verdict in ('stays', 'blocks'))
+  and not exists (
+    select from unnest(taken) as m
+    where m.tenant_id = w.t and m.ordering_key = w.k and m.endpoint_id = w.e and m.verdict = 'released');
+end
+$$;
+comment on function postrider.look_again(uuid[], text[], uuid[], postrider.ordering_line[], postrider.line_move[], postrider.line_move[], int) is
+  'Removes lines in which nobody is, and has a runner look again at those that somebody else is changing.';
+
+-- open_in_lines: new deliveries, of which some have an ordering key. The first of a key that has no line has its turn at
+-- once; the others wait. Those of endpoints that do not order are opened as open_deliveries() does.
+create or replace function postrider.open_in_lines(
+  tenant_ids uuid[], event_ids uuid[], endpoint_ids uuid[], held_reasons text[], due timestamptz[],
+  ordering_keys text[], positions bigint[], trigger text default 'schedule', is_late boolean default false
+) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  ids uuid[] := array(select postrider.uuidv7() from unnest(tenant_ids));
+  keys text[] := array(
+    select case when e.ordering = 'key' then w.key end
+    from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
+    left join postrider.endpoint e on e.id = w.endpoint_id
+    order by w.n);
+  has_turn uuid[] := '{}';
+  waiting uuid[];
+  opened uuid[];
+begin
+  if not is_late then
+    has_turn := postrider.take_turns(tenant_ids, keys, endpoint_ids, positions, ids);
+  end if;
+  waiting := array(select w.id from unnest(ids, keys) as w (id, key) where w.key is not null and w.id <> all (has_turn));
+  opened := postrider.open_deliveries(tenant_ids, event_ids, endpoint_ids,
+    array(select case when w.id = any (waiting) then 'order' else w.reason end
+          from unnest(ids, held_reasons) with ordinality as w (id, reason, n) order by w.n),
+    due, trigger, 0, ids, keys,
+    array(select case when w.key is not null then w.position end
+          from unnest(keys, positions) with ordinality as w (key, position, n) order by w.n));
+  if is_late and cardinality(waiting) > 0 then
+    perform postrider.join_lines(waiting);
+  elsif cardinality(waiting) > 0 then
+    perform postrider.stand_in_line(waiting, tenant_ids, keys, endpoint_ids, positions, ids);
+  end if;
+  return opened;
+end
+$$;
+comment on function postrider.open_in_lines(uuid[], uuid[], uuid[], text[], timestamptz[], text[], bigint[], text, boolean) is
+  'Stores deliveries as open_deliveries() does, of events with ordering keys and positions (null = none). is_late: of events that were published in an earlier transaction.';
+
+create or replace function postrider.take_turns(
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[], delivery_ids uuid[]
+) returns uuid[]
+language sql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+  with new_line as (
+    insert into postrider.ordering_line (tenant_id, ordering_key, endpoint_id, delivery_id, position, search_from)
+    select distinct on (w.tenant_id, w.key, w.endpoint_id) w.tenant_id, w.key, w.endpoint_id, w.id, w.position, w.position
+    from unnest(tenant_ids, ordering_keys, endpoint_ids, positions, delivery_ids) as w (tenant_id, key, endpoint_id, position, id)
+    where w.key is not null
+    order by w.tenant_id, w.key, w.endpoint_id, w.position
+    on conflict (tenant_id, ordering_key, endpoint_id) do nothing
+    returning delivery_id
+  )
+  select coalesce(array_agg(n.delivery_id), '{}') from new_line n
+$$;
+comment on function postrider.take_turns(uuid[], text[], uuid[], bigint[], uuid[]) is
+  'Begins a line for each key that has none, and returns the deliveries that have their turn by that.';
+
+-- The snapshot of a transaction in repeatable read may be older than the end of the line that it stands in.
+create or replace function postrider.stand_in_line(
+  waiting uuid[], tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[], delivery_ids uuid[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
+  select w.endpoint_id, w.key, w.position, w.tenant_id, w.id
+  from unnest(tenant_ids, ordering_keys, endpoint_ids, positions, delivery_ids) as w (tenant_id, key, endpoint_id, position, id)
+  where w.id = any (waiting);
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform postrider.enqueue_advance(w.tenant_id, w.endpoint_id, w.key)
+    from (select distinct t as tenant_id, k as key, e as endpoint_id
+          from unnest(tenant_ids, ordering_keys, endpoint_ids) as u (t, k, e) where k is not null) as w;
+  end if;
+end
+$$;
+comment on function postrider.stand_in_line(uuid[], uuid[], text[], uuid[], bigint[], uuid[]) is
+  'Gives those of the new deliveries that wait their places.';
+
+-- join_lines: deliveries that were opened again, or late, which are held with reason order, take their places.
+create or replace function postrider.join_lines(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  joining record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  select array_agg(d.tenant_id) as tenants, array_agg(d.ordering_key) as keys, array_agg(d.endpoint_id) as endpoints,
+    array_agg(d.position) as positions, array_agg(d.id) as deliveries
+  into joining
+  from postrider.delivery d
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.held_reason = 'order';
+  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
+  select * from unnest(joining.endpoints, joining.keys, joining.positions, joining.tenants, joining.deliveries)
+  on conflict do nothing;
+  insert into postrider.ordering_line as l (tenant_id, ordering_key, endpoint_id, position, search_from)
+  select w.t, w.k, w.e, min(w.p), min(w.p)
+  from unnest(joining.tenants, joining.keys, joining.endpoints, joining.positions) as w (t, k, e, p)
+  group by w.t, w.k, w.e order by w.t, w.k, w.e
+  on conflict (tenant_id, ordering_key, endpoint_id)
+  do update set search_from = least(l.search_from, excluded.search_from);
+  perform postrider.advance_lines(joining.tenants, joining.keys, joining.endpoints);
+end
+$$;
+comment on function postrider.join_lines(uuid[]) is
+  'Puts deliveries that are held with reason order into their lines, at the places that they had, and gives the turn to the first of each.';
+
+-- leave_lines: deliveries that have ended without an attempt, or are to block no longer.
+create or replace function postrider.leave_lines(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  leaving record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  select array_agg(d.tenant_id) as tenants, array_agg(d.ordering_key) as keys, array_agg(d.endpoint_id) as endpoints,
+    array_agg(d.position) as positions
+  into leaving
+  from postrider.delivery d
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.ordering_key is not null
+    and d.finished_at is not null;
+  delete from postrider.ordering_place p
+  using unnest(leaving.endpoints, leaving.keys, leaving.positions) as w (endpoint_id, key, position)
+  where p.endpoint_id = w.endpoint_id and p.ordering_key = w.key and p.position = w.position;
+  if leaving.tenants is not null then
+    perform postrider.advance_lines(leaving.tenants, leaving.keys, leaving.endpoints, passed => delivery_ids);
+  end if;
+end
+$$;
+comment on function postrider.leave_lines(uuid[]) is
+  'Takes finished deliveries out of their lines; failed ones among them block no longer.';
+
+-- align_lines: what a changed endpoint means for its lines, a batch a call. With ordering by key no more, or deleted,
+-- those that wait are due, spread over time; told to skip, its blocked lines go on.
+create or replace function postrider.align_lines(endpoint uuid, batch int, per_second numeric) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  target record;
+  blocked record;
+  freed uuid[];
+begin
+  select e.on_failure, e.ordering = 'none' or e.deleted_at is not null as is_over, e.deleted_at is not null as is_deleted,
+    postrider.held_for(e, t, c, false) as held_for
+  into target
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  left join postrider.circuit c on c.endpoint_id = e.id
+  where e.id = endpoint;
+  select array_agg(b.tenant_id) as tenants, array_agg(b.ordering_key) as keys, array_agg(b.endpoint_id) as endpoints
+  into blocked
+  from (select l.* from postrider.ordering_line l where l.endpoint_id = align_lines.endpoint and l.blocked_at is not null limit batch) as b;
+  if target.is_over or target.on_failure = 'skip' then
+    if blocked.tenants is not null then
+      perform postrider.advance_lines(blocked.tenants, blocked.keys, blocked.endpoints);
+    end if;
+  end if;
+  if target.is_over is not true then
+    return case when target.on_failure = 'skip' then coalesce(cardinality(blocked.tenants), 0) else 0 end;
+  end if;
+  freed := array(
+    select d.id from postrider.delivery d
+    where d.id = any (array(
+      select p.delivery_id from postrider.ordering_place p where p.endpoint_id = align_lines.endpoint
+      order by p.ordering_key, p.position limit batch))
+    order by d.id for update skip locked);
+  delete from postrider.ordering_place p using postrider.delivery d
+  where d.id = any (freed) and p.endpoint_id = d.endpoint_id and p.ordering_key = d.ordering_key and p.position = d.position;
+  if target.held_for is null and not target.is_deleted then
+    perform postrider.release_deliveries(
+      (select array_agg(d.id order by d.id) from postrider.delivery d where d.id = any (freed) and d.held_reason = 'order'),
+      (select array_agg(greatest(d.next_attempt_at, now() + make_interval(secs => (d.place / per_second)::float8)) order by d.id)
+       from (select d.*, row_number() over (order by d.position) as place from postrider.delivery d
+             where d.id = any (freed) and d.held_reason = 'order') as d));
+  elsif not target.is_deleted then
+    perform postrider.hold_deliveries(freed, target.held_for);
+  end if;
+  return cardinality(freed);
+end
+$$;
+comment on function postrider.align_lines(uuid, int, numeric) is
+  'Brings the lines of an endpoint in line with its settings, a batch a call; returns how many deliveries or lines it moved.';
+
+create or replace function postrider.note_changed_ordering() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform postrider.enqueue_endpoint_job('align', new.id, now());
+  return null;
+end
+$$;
+comment on function postrider.note_changed_ordering() is
+  'Trigger on endpoint: has what waits in its lines brought in line with how it orders from now on.';
+
+create or replace trigger endpoint_ordering
+after update of ordering, on_failure, deleted_at on postrider.endpoint
+for each row
+when (old.ordering = 'key' and (new.ordering <> old.ordering or new.on_failure <> old.on_failure
+  or new.deleted_at is distinct from old.deleted_at))
+execute function postrider.note_changed_ordering();
+
+-- stuck_lines: lines that nothing will move, and deliveries that wait in none.
+--
+-- Cost: a pass over the lines and those that wait, an index probe each.
+create or replace function postrider.stuck_lines(older_than interval)
+returns table (tenant_id uuid, ordering_key text, endpoint_id uuid, delivery_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select l.tenant_id, l.ordering_key, l.endpoint_id, l.delivery_id,
+    format('the turn of key %s of endpoint %s has ended, and the next one does not move', l.ordering_key, l.endpoint_id)
+  from postrider.ordering_line l
+  left join lateral (select d.* from postrider.delivery d where d.id = l.delivery_id limit 1) as d on true
+  where l.blocked_at is null and l.moved_at < now() - older_than
+    and (d.id is null or d.held_reason = 'order'
+      or (d.finished_at < now() - older_than and d.claim is null))
+    and exists (
+      select from postrider.ordering_place p where p.endpoint_id = l.endpoint_id and p.ordering_key = l.ordering_key);
+
+  return query
+  select d.tenant_id, d.ordering_key, d.endpoint_id, d.id,
+    format('it waits for key %s of endpoint %s, which has no line', d.ordering_key, d.endpoint_id)
+  from postrider.delivery d
+  where d.finished_at is null and d.held_reason = 'order' and d.created_at < now() - older_than
+    and (not exists (
+        select from postrider.ordering_place p
+        where p.endpoint_id = d.endpoint_id and p.ordering_key = d.ordering_key and p.position = d.position)
+      or not exists (
+        select from postrider.ordering_line l
+        where l.tenant_id = d.tenant_id and l.ordering_key = d.ordering_key and l.endpoint_id = d.endpoint_id));
+end
+$$;
+comment on function postrider.stuck_lines(interval) is
+  'Ordering keys that nothing moves: the delivery that had its turn has ended so long ago, or a delivery waits in no line.';
+
+create or replace function postrider.advance_stuck_lines(older_than interval, batch int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  stuck record;
+begin
+  select array_agg(s.tenant_id) as tenants, array_agg(s.ordering_key) as keys, array_agg(s.endpoint_id) as endpoints,
+    array_agg(s.delivery_id) filter (where s.delivery_id is not null) as deliveries
+  into stuck
+  from (select * from postrider.stuck_lines(older_than) limit batch) as s;
+  if stuck.tenants is null then
+    return 0;
+  end if;
+  perform postrider.join_lines(stuck.deliveries);
+  perform postrider.advance_lines(stuck.tenants, stuck.keys, stuck.endpoints);
+  return cardinality(stuck.tenants);
+end
+$$;
+comment on function postrider.advance_stuck_lines(interval, int) is
+  'Moves the lines of stuck_lines(); returns how many it found.';

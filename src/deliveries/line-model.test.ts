@@ -1,0 +1,291 @@
+/** Random operations on lines, and crashes between them, against what a list per key would say. */
+import fc from 'fast-check'
+import t from 'tap'
+import { findViolations } from '../operations/violations.ts'
+import type { Claimed } from '../runner/claim.ts'
+import { createWork } from '../testing/data/work.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+
+const KEYS = ['a', 'b', 'c']
+const RUNS = 12
+
+type Step =
+  | { do: 'publish'; keys: string[] }
+  | { do: 'attempt'; key: string; end: 'delivered' | 'failed' | 'again' | 'crash' }
+  | { do: 'claim' | 'finish' | 'skip' | 'retryHead'; key: string }
+  | { do: 'retryOld' | 'cancel'; nth: number }
+  | { do: 'pause' | 'resume' | 'repair' }
+
+const key = fc.constantFrom(...KEYS)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('publish' as const),
+      keys: fc.array(key, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('attempt' as const),
+      key,
+      end: fc.constantFrom(
+        'delivered' as const,
+        'delivered' as const,
+        'failed' as const,
+        'again' as const,
+        'crash' as const,
+      ),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'claim' as const,
+        'finish' as const,
+        'skip' as const,
+        'retryHead' as const,
+      ),
+      key,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('retryOld' as const, 'cancel' as const),
+      nth: fc.nat(20),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom('pause' as const, 'resume' as const, 'repair' as const),
+    }),
+  },
+)
+
+const { pool } = await createTestDatabase(t)
+
+t.test(
+  'whatever is done, one of a key is on its way, and nobody is overtaken or forgotten',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 5, maxLength: 30 }),
+        fc.boolean(),
+        async (steps, isSkipping) => {
+          await runSteps(steps, isSkipping ? 'skip' : 'block')
+        },
+      ),
+      { numRuns: RUNS },
+    )
+    t.strictSame(await findViolations(pool), [])
+  },
+)
+
+async function runSteps(steps: readonly Step[], onFailure: 'skip' | 'block') {
+  const work = await createWork(pool, { ordering: 'key', on_failure: onFailure })
+  const published: { id: string; key: string }[] = []
+  /** Attempts under way, by key: what a runner would hold in memory. */
+  const inFlight = new Map<string, { event: string; claimed: Claimed }>()
+  const crashed: Claimed[] = []
+  /** Events that are open, after the last step. */
+  let open = new Map<string, boolean>()
+
+  for (const one of [...steps, ...draining()]) {
+    await take(one).catch((error: unknown) => {
+      if (!isRefused(error)) throw error
+    })
+    await check()
+  }
+  if (onFailure === 'skip') await drained()
+
+  async function take(one: Step): Promise<unknown> {
+    if (one.do === 'publish') {
+      const ids = await work.publishInOrder(...one.keys)
+      return published.push(...ids.map((id, n) => ({ id, key: one.keys[n] ?? '' })))
+    }
+    if (one.do === 'attempt') {
+      await claim(one.key)
+      // Crash: the runner forgets it, and is found dead later; another takes the delivery over.
+      return one.end === 'crash' ? crash(one.key) : finish(one.key, one.end)
+    }
+    if (one.do === 'claim') return claim(one.key)
+    if (one.do === 'finish') return finish(one.key, 'delivered')
+    if (one.do === 'skip') return call(`postrider.skip_head($1, $2)`, [work.endpoint.id, one.key])
+    if (one.do === 'retryHead')
+      return call(`postrider.retry_head($1, $2)`, [work.endpoint.id, one.key])
+    if (one.do === 'pause') return call('postrider.pause_endpoint($1)', [work.endpoint.id])
+    if (one.do === 'resume') return call('postrider.resume_endpoint($1)', [work.endpoint.id])
+    if (one.do === 'repair') return pool.query(`select * from postrider.reconcile('0 seconds')`)
+    if (!('nth' in one)) return undefined
+    const event = published[one.nth % Math.max(published.length, 1)]
+    if (!event) return undefined
+    const { id } = await work.deliveryOf(event.id)
+    return call(one.do === 'cancel' ? 'postrider.cancel($1)' : 'postrider.retry_now($1)', [id])
+  }
+
+  async function claim(ofKey: string) {
+    if (inFlight.has(ofKey)) return
+    const { rows } = await pool.query<{ event: string; number: number; id: string }>(
+      `select d.event_id as event, d.id, (j.payload ->> 'n')::int as number from postrider.delivery d
+       join graphile_worker._private_jobs j on j.key = 'd:' || d.id
+       where d.endpoint_id = $1 and d.ordering_key = $2 and d.state in ('pending', 'delivering')`,
+      [work.endpoint.id, ofKey],
+    )
+    const [due] = rows
+    if (rows.length > 1) throw new Error(`two of key ${ofKey} have a job`)
+    if (!due) return
+    const claimed = await work.claim({ id: due.id, due_attempt: due.number })
+    await pool.query(`delete from graphile_worker._private_jobs where key = 'd:' || $1`, [due.id])
+    if (!claimed) return
+    assertFirst(due.event, ofKey)
+    inFlight.set(ofKey, { event: due.event, claimed })
+  }
+
+  /** It was not sent before an earlier one that is still to be sent. */
+  function assertFirst(event: string, ofKey: string) {
+    const before = published.slice(
+      0,
+      published.findIndex(({ id }) => id === event),
+    )
+    const waiting = before.filter((one) => one.key === ofKey && open.get(one.id))
+    if (waiting.length > 0) throw new Error(`${event} was sent before ${waiting[0]?.id}`)
+  }
+  async function finish(ofKey: string, end: 'delivered' | 'failed' | 'again') {
+    const flight = inFlight.get(ofKey)
+    if (!flight) return
+    inFlight.delete(ofKey)
+    const status = end === 'delivered' ? 200 : 500
+    await work.finish(flight.claimed, status, end === 'again' ? 0 : null)
+  }
+  async function crash(ofKey: string) {
+    const flight = inFlight.get(ofKey)
+    if (!flight) return
+    inFlight.delete(ofKey)
+    crashed.push(flight.claimed)
+    await pool.query(
+      `select postrider.requeue_deliveries(array[$1::uuid]) from postrider.delivery
+       where id = $1 and state = 'delivering'`,
+      [flight.claimed.deliveryId],
+    )
+  }
+  /** What the duty does about attempts of dead runners whose delivery was cancelled meanwhile. */
+  async function forgetCrashed() {
+    for (const { deliveryId, attemptId } of crashed) {
+      await pool.query(
+        `select postrider.abandon(array[$2::uuid]), postrider.forget_claims(array[$1::uuid], array[$2::uuid])
+         from postrider.delivery where id = $1 and state <> 'delivering'`,
+        [deliveryId, attemptId],
+      )
+    }
+  }
+
+  async function check() {
+    await forgetCrashed()
+    await runJobs()
+    const { rows } = await pool.query<{
+      event: string
+      key: string
+      state: string
+      reason: string | null
+      position: string
+      job: string | null
+      is_out: boolean
+      place: string | null
+    }>(
+      `select d.event_id as event, d.ordering_key as key, d.state, d.held_reason as reason, d.position, j.id as job,
+         l.delivery_id is not null as is_out, p.delivery_id as place
+       from postrider.delivery d
+       left join graphile_worker._private_jobs j on j.key = 'd:' || d.id
+       left join postrider.ordering_line l on l.delivery_id = d.id
+       left join postrider.ordering_place p on p.delivery_id = d.id
+       where d.endpoint_id = $1 order by d.position`,
+      [work.endpoint.id],
+    )
+    open = new Map(
+      rows.map(({ event, state }) => [event, ['pending', 'delivering', 'held'].includes(state)]),
+    )
+    for (const ofKey of KEYS) {
+      const own = rows.filter((row) => row.key === ofKey)
+      const out = own.filter(
+        ({ state, reason }) =>
+          ['pending', 'delivering'].includes(state) || (state === 'held' && reason !== 'order'),
+      )
+      const waiting = own.filter(({ reason }) => reason === 'order')
+      expect(out.length <= 1, `one of key ${ofKey} at most has its turn`)
+      expect(
+        out.every((row) => row.is_out),
+        'who is sent has the turn',
+      )
+      expect(
+        waiting.every((row) => row.place !== null && row.job === null),
+        'who waits has a place and no job',
+      )
+      const isBlocked = own.some((row) => row.is_out && row.state === 'failed')
+      const isOnWire = own.some((row) => row.is_out && row.state === 'cancelled')
+      expect(
+        waiting.length === 0 || out.length === 1 || isBlocked || isOnWire,
+        `key ${ofKey} moves`,
+      )
+      const [first] = waiting
+      const [head] = out
+      const isSending = inFlight.get(ofKey)?.event === head?.event || head?.state === 'delivering'
+      expect(
+        !first || !head || isSending || Number(first.position) > Number(head.position),
+        'nobody is overtaken',
+      )
+    }
+  }
+  async function runJobs() {
+    const { rows } = await pool.query<{ task: string; payload: string }>(
+      `delete from graphile_worker._private_jobs j using graphile_worker._private_tasks k
+       where k.id = j.task_id and k.identifier in ('align', 'advance') and j.payload ->> 'e' = $1
+       returning k.identifier as task, payload::text`,
+      [work.endpoint.id],
+    )
+    for (const { task, payload } of rows) {
+      const { t: tenant, e, k, n } = JSON.parse(payload)
+      if (task === 'align') await call('postrider.align($1)', [e])
+      else await call('postrider.advance_line($1, $2, $3, $4)', [tenant, e, k, n])
+    }
+  }
+  /** Until all that skips failures is through. */
+  async function drained() {
+    await call('postrider.resume_endpoint($1)', [work.endpoint.id])
+    for (let n = 0; n <= 3 * published.length; n++) {
+      for (const ofKey of KEYS) {
+        await claim(ofKey)
+        await finish(ofKey, 'delivered')
+      }
+      await check()
+    }
+    const { rows } = await pool.query(
+      'select state from postrider.delivery where endpoint_id = $1 and finished_at is null',
+      [work.endpoint.id],
+    )
+    expect(rows.length === 0, 'nobody is forgotten')
+    const { rows: lines } = await pool.query(
+      'select from postrider.ordering_line where endpoint_id = $1',
+      [work.endpoint.id],
+    )
+    expect(lines.length === 0, 'no line is left')
+  }
+}
+
+/** Ends what is under way. */
+const draining = (): Step[] => KEYS.map((one) => ({ do: 'finish', key: one }))
+
+const call = (text: string, values: unknown[]) => pool.query(`select ${text}`, values)
+
+/** What a person is refused: there is none, it waits, it is finished. */
+const isRefused = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  ['P0002', '55000', '55006'].includes(String(error.code))
+
+function expect(holds: boolean, what: string) {
+  if (!holds) throw new Error(`not so: ${what}`)
+}

@@ -1,0 +1,594 @@
+import { type Client, Pool } from 'pg'
+import t, { type Test } from 'tap'
+import { findViolations } from '../operations/violations.ts'
+import { createWork } from '../testing/data/work.ts'
+import {
+  createTestDatabase,
+  startDebianPostgres,
+  type TestDatabase,
+} from '../testing/wiring/database.ts'
+
+t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+t.test('on Postgres 15', async (t) => {
+  const database = await startDebianPostgres(t, 15)
+  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+  return conformance(t, database)
+})
+
+type Work = Awaited<ReturnType<typeof createWork>>
+const ORDERED = { ordering: 'key' }
+const SKIPPING = { ordering: 'key', on_failure: 'skip' }
+
+function conformance(t: Test, { pool }: TestDatabase) {
+  /** What each event's delivery is: pending, held:order … */
+  const statesOf = async (work: Work, events: string[]) =>
+    Promise.all(
+      events.map(async (event) => {
+        const { state } = await work.deliveryOf(event)
+        const { rows } = await pool.query<{ held_reason: string | null; job: string | null }>(
+          `select d.held_reason, j.id as job from postrider.delivery d
+           left join graphile_worker._private_jobs j on j.key = 'd:' || d.id where d.event_id = $1`,
+          [event],
+        )
+        const reason = rows[0]?.held_reason
+        const hasJob = rows[0]?.job !== null
+        const isRight = reason === 'order' ? !hasJob : hasJob || state !== 'pending'
+        return `${state}${reason ? `:${reason}` : ''}${isRight ? '' : ', with the wrong job'}`
+      }),
+    )
+  /** One attempt at the delivery of an event. */
+  const attempt = async (work: Work, event: string, status: number, again: number | null = null) =>
+    work.finish(await work.claim(await work.deliveryOf(event)), status, again)
+  const call = (text: string, values: unknown[]) =>
+    pool
+      .query<{ said: unknown }>(`select ${text} as said`, values)
+      .then(({ rows }) => rows[0]?.said)
+  /** Runs the jobs about the endpoint and its lines that are due. */
+  const runJobs = async (work: Work, task: 'align' | 'advance') => {
+    const { rows } = await pool.query<{ payload: string }>(
+      `delete from graphile_worker._private_jobs j using graphile_worker._private_tasks k
+       where k.id = j.task_id and k.identifier = $1 and j.payload ->> 'e' = $2 returning payload`,
+      [task, work.endpoint.id],
+    )
+    for (const { payload } of rows) {
+      const { t: tenant, e, k, n } = JSON.parse(payload)
+      if (task === 'align') await call('postrider.align($1)', [e])
+      else {
+        await call('postrider.advance_line($1, $2, $3, $4)', [tenant, e, k, n])
+      }
+    }
+    return rows.length
+  }
+  const lines = async (work: Work) => {
+    const { rows } = await pool.query(
+      `select ordering_key as key, state, waiting from postrider.line_state where endpoint_id = $1 order by 1`,
+      [work.endpoint.id],
+    )
+    return rows
+  }
+  /** A transaction of its own, open until the test ends it. */
+  const begin = async (t: Test, isolation = 'read committed') => {
+    const own = new Pool({ ...pool.options, max: 1 })
+    const client = await own.connect()
+    await client.query(`begin isolation level ${isolation}`)
+    t.teardown(async () => {
+      client.release()
+      await own.end()
+    })
+    return client as unknown as Client
+  }
+  const publishIn = async (client: Client, work: Work, key: string) => {
+    const { rows } = await client.query<{ id: string }>(
+      `select postrider.publish($1, 'invoice.paid', '{}', ordering_key => $2) as id`,
+      [work.tenant.key, key],
+    )
+    return rows[0]?.id ?? ''
+  }
+  t.test('one of a key has its turn, and the others wait without a job', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', b1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'b', 'a', 'a')
+    t.strictSame(await statesOf(work, [a1, b1, a2, a3]), [
+      ...['pending', 'pending', 'held:order', 'held:order'],
+    ])
+    await attempt(work, a1, 500, 60)
+    t.strictSame(await statesOf(work, [a1, a2]), ['pending', 'held:order'], 'its retry waits first')
+    await attempt(work, a1, 200)
+    t.strictSame(await statesOf(work, [a1, a2, a3]), ['delivered', 'pending', 'held:order'])
+    await attempt(work, b1, 200)
+    await attempt(work, a2, 200)
+    await attempt(work, a3, 200)
+    t.strictSame(await lines(work), [], 'nothing is left')
+  })
+
+  t.test('without a key, or to an endpoint that does not order, nothing waits', async (t) => {
+    const [plain, ordered] = [await createWork(pool), await createWork(pool, ORDERED)]
+    const keyed = await plain.publishInOrder('a', 'a')
+    t.strictSame(await statesOf(plain, keyed), ['pending', 'pending'])
+    const { eventId } = await ordered.publish()
+    const { rows } = await pool.query(
+      `select ordering_key, position from postrider.delivery where event_id = any ($1)`,
+      [[...keyed, eventId]],
+    )
+    t.strictSame(rows, Array(3).fill({ ordering_key: null, position: null }))
+  })
+
+  t.test('a failed one blocks its key until it is retried with success', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', b1 = ''] = await work.publishInOrder('a', 'a', 'b')
+    await attempt(work, a1, 500)
+    t.strictSame(await statesOf(work, [a1, a2, b1]), ['failed', 'held:order', 'pending'])
+    t.match(await lines(work), [
+      { key: 'a', state: 'blocked', waiting: 1 },
+      { key: 'b', state: 'moving', waiting: 0 },
+    ])
+    await call(`postrider.retry_head($1, 'a', 'Ann')`, [work.endpoint.id])
+    t.strictSame(await statesOf(work, [a1, a2]), ['pending', 'held:order'])
+    t.match(await lines(work), [{ state: 'moving' }, {}])
+    await attempt(work, a1, 200)
+    t.strictSame(await statesOf(work, [a1, a2]), ['delivered', 'pending'])
+  })
+
+  t.test('with onFailure skip the next one goes', async (t) => {
+    const work = await createWork(pool, SKIPPING)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    await attempt(work, a1, 500, 10)
+    t.strictSame(
+      await statesOf(work, [a1, a2]),
+      ['pending', 'held:order'],
+      'not before its schedule is used up',
+    )
+    await attempt(work, a1, 500)
+    t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'])
+  })
+
+  t.test('a person skips the head, or all up to an event', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', a3 = '', a4 = '', a5 = ''] = await work.publishInOrder(
+      ...['a', 'a', 'a', 'a', 'a'],
+    )
+    await attempt(work, a1, 500)
+    const skip = () => call(`postrider.skip_head($1, 'a', 'Ann')`, [work.endpoint.id])
+    await skip()
+    t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'], 'a failed one stays failed')
+    await skip()
+    t.strictSame(
+      await statesOf(work, [a2, a3]),
+      ['cancelled', 'pending'],
+      'an open one is cancelled',
+    )
+    const upTo = (event: string, batch: number) =>
+      call(`postrider.skip_to($1, 'a', $2, 'Ann', $3)`, [work.endpoint.id, event, batch])
+    t.equal(await upTo(a5, 1), 1, 'a batch a call')
+    t.strictSame(await statesOf(work, [a3, a4, a5]), ['pending', 'cancelled', 'held:order'])
+    t.equal(await upTo(a5, 1), 0)
+    t.strictSame(await statesOf(work, [a3, a5]), ['cancelled', 'pending'])
+    await t.rejects(upTo(a1, 1), { code: 'P0002' }, 'one that does not wait')
+    await attempt(work, a5, 200)
+    await t.rejects(skip(), { code: 'P0002' }, 'nothing is open')
+    t.strictSame(
+      (await work.audited()).map(({ action }) => action),
+      ['skip_head', 'skip_head', 'skip_to', 'skip_to'],
+    )
+  })
+
+  t.test('what is cancelled on the wire keeps its turn until the attempt has ended', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    const claimed = await work.claim(await work.deliveryOf(a1))
+    await call('postrider.cancel($1)', [(await work.deliveryOf(a1)).id])
+    const { rows } = await pool.query(
+      'select held_reason from postrider.delivery where event_id = $1',
+      [a2],
+    )
+    t.strictSame(rows, [{ held_reason: 'order' }])
+    await work.finish(claimed, 200)
+    t.strictSame(await statesOf(work, [a1, a2]), ['cancelled', 'pending'])
+  })
+
+  t.test(
+    'a retry of something old goes in front of what is newer, and behind what is being sent',
+    async (t) => {
+      const work = await createWork(pool, SKIPPING)
+      const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a')
+      const retry = async (event: string) =>
+        call('postrider.retry_now($1)', [(await work.deliveryOf(event)).id])
+      await attempt(work, a1, 500)
+      const claimed = await work.claim(await work.deliveryOf(a2))
+      t.match(await retry(a1), /when its turn comes/)
+      t.strictSame(await statesOf(work, [a1, a3]), ['held:order', 'held:order'])
+      await t.rejects(retry(a3), { code: '55000' }, 'what waits is not hurried')
+      await work.finish(claimed, 500, 60)
+      t.strictSame(
+        await statesOf(work, [a1, a2, a3]),
+        ['pending', 'held:order', 'held:order'],
+        'it makes room',
+      )
+      await attempt(work, a1, 200)
+      t.strictSame(await statesOf(work, [a1, a2, a3]), ['delivered', 'pending', 'held:order'])
+      const { due_in: due } = await work.deliveryOf(a2)
+      t.ok(Number(due) > 30, 'its schedule is kept')
+      await retry(a1)
+      t.strictSame(await statesOf(work, [a1, a2, a3]), ['pending', 'held:order', 'held:order'])
+    },
+  )
+
+  t.test('a retry of something old comes back to a blocked one', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a')
+    await attempt(work, a1, 200)
+    await attempt(work, a2, 500)
+    await call('postrider.retry_now($1)', [(await work.deliveryOf(a1)).id])
+    t.match(await lines(work), [{ state: 'blocked' }], 'the blocked one decides')
+    t.strictSame(await statesOf(work, [a1, a2, a3]), ['held:order', 'failed', 'held:order'])
+  })
+
+  t.test('a replay goes through the line, event by event', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    for (const event of [a1, a2]) await attempt(work, event, 200)
+    const [a3 = ''] = await work.publishInOrder('a')
+    const { rows } = await pool.query<{ id: string }>(
+      `select (r).id from (select postrider.start_replay($1, now() - interval '1 hour', clock_timestamp(),
+         states => '{delivered}', rate_per_second => 1000) as r) as s`,
+      [work.tenant.key],
+    )
+    await call('postrider.replay_step($1)', [rows[0]?.id])
+    t.strictSame(await statesOf(work, [a1, a2, a3]), ['pending', 'held:order', 'held:order'])
+    for (const event of [a1, a2, a3]) await attempt(work, event, 200)
+    t.strictSame(await statesOf(work, [a1, a2, a3]), ['delivered', 'delivered', 'delivered'])
+  })
+
+  t.test('events that an endpoint missed take their places', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const set = (state: string) =>
+      pool.query('update postrider.endpoint set state = $2, disabled_at = now() where id = $1', [
+        work.endpoint.id,
+        state,
+      ])
+    await set('disabled')
+    const missed = await work.publishInOrder('a', 'a')
+    await set('active')
+    const [a3 = ''] = await work.publishInOrder('a')
+    const { rows } = await pool.query<{ id: string }>(
+      `select (r).id from (select postrider.start_replay($1, now() - interval '1 hour', clock_timestamp(),
+         mode => 'missed', endpoint => $2, rate_per_second => 1000) as r) as s`,
+      [work.tenant.key, work.endpoint.id],
+    )
+    await call('postrider.replay_step($1)', [rows[0]?.id])
+    t.strictSame(await statesOf(work, [...missed, a3]), ['pending', 'held:order', 'held:order'])
+  })
+
+  t.test(
+    'a paused, disabled, suspended or failing endpoint holds who has the turn, and no more',
+    async (t) => {
+      const work = await createWork(pool, ORDERED)
+      const { endpoint, tenant } = work
+      const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a')
+      await call(`postrider.pause_endpoint($1, 'Ann')`, [endpoint.id])
+      t.strictSame(await statesOf(work, [a1, a2]), ['held:paused', 'held:order'])
+      await call(`postrider.resume_endpoint($1, 'Ann')`, [endpoint.id])
+      t.strictSame(
+        await statesOf(work, [a1, a2]),
+        ['pending', 'held:order'],
+        'resuming lets nobody past',
+      )
+      const claimed = await work.claim(await work.deliveryOf(a1))
+      await call(`postrider.pause_endpoint($1, 'Ann')`, [endpoint.id])
+      await work.finish(claimed, 200)
+      t.strictSame(await statesOf(work, [a1, a2, a3]), ['delivered', 'held:paused', 'held:order'])
+      await call(`postrider.resume_endpoint($1, 'Ann')`, [endpoint.id])
+      await call('postrider.suspend_tenant($1)', [tenant.key])
+      t.equal(await work.claim(await work.deliveryOf(a2)), null)
+      t.strictSame(await statesOf(work, [a2, a3]), ['held:suspended', 'held:order'])
+      await call('postrider.resume_tenant($1)', [tenant.key])
+      await runJobs(work, 'align')
+      await pool.query(
+        `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at) values ($1, $2, 20, now())`,
+        [endpoint.id, tenant.id],
+      )
+      await call('postrider.align($1)', [endpoint.id])
+      t.strictSame(await statesOf(work, [a2, a3]), ['held:circuit', 'held:order'])
+      t.equal(await call('postrider.probe($1)', [endpoint.id]), (await work.deliveryOf(a2)).id)
+      await attempt(work, a2, 200)
+      await runJobs(work, 'align')
+      t.strictSame(await statesOf(work, [a2, a3]), ['delivered', 'pending'])
+      await pool.query(
+        `update postrider.endpoint set state = 'disabled', disabled_at = now() where id = $1`,
+        [endpoint.id],
+      )
+      await call('postrider.align($1)', [endpoint.id])
+      t.strictSame(await statesOf(work, [a3]), ['held:disabled'])
+      await call('postrider.enable_endpoint($1)', [endpoint.id])
+      t.strictSame(await statesOf(work, [a3]), ['pending'])
+    },
+  )
+
+  t.test('a retry through an open circuit is its probe only when it has its turn', async (t) => {
+    const work = await createWork(pool, SKIPPING)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    await attempt(work, a1, 500)
+    const claimed = await work.claim(await work.deliveryOf(a2))
+    await pool.query(
+      `update postrider.circuit set failures = 20, opened_at = now() where endpoint_id = $1`,
+      [work.endpoint.id],
+    )
+    await call('postrider.retry_now($1)', [(await work.deliveryOf(a1)).id])
+    const probe = async () => {
+      const { rows } = await pool.query(
+        'select probe_delivery_id as id, probe_at is not null as is_planned from postrider.circuit where endpoint_id = $1',
+        [work.endpoint.id],
+      )
+      return rows[0]
+    }
+    t.strictSame(await probe(), { id: null, is_planned: true })
+    await work.finish(claimed, 200)
+    await runJobs(work, 'align')
+    t.strictSame(await statesOf(work, [a1]), ['pending'])
+  })
+
+  t.test('a blocked key counts for the health of its endpoint once', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = ''] = await work.publishInOrder('a', 'a', 'a')
+    await attempt(work, a1, 500)
+    const { rows } = await pool.query(
+      'select failures from postrider.circuit where endpoint_id = $1',
+      [work.endpoint.id],
+    )
+    t.strictSame(rows, [{ failures: 1 }])
+  })
+
+  t.test('a scheduled event has those behind it wait for its time', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const deliverAt = new Date(Date.now() + 3_600_000).toISOString()
+    const [a1 = '', a2 = ''] = await work.publishInOrder({ key: 'a', deliverAt }, 'a')
+    t.ok(Number((await work.deliveryOf(a1)).run_in) > 3_000)
+    t.strictSame(await statesOf(work, [a1, a2]), ['pending', 'held:order'])
+    const [b1 = '', b2 = ''] = await work.publishInOrder('b', { key: 'b', deliverAt })
+    await attempt(work, b1, 200)
+    t.ok(Number((await work.deliveryOf(b2)).run_in) > 3_000, 'its time is kept while it waits')
+  })
+
+  t.test('a rate and a limit of requests put off who has the turn', async (t) => {
+    const work = await createWork(pool, { ...ORDERED, rate_per_second: 1, max_in_flight: 1 })
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    await work.snooze(await work.deliveryOf(a1))
+    t.strictSame(await statesOf(work, [a1, a2]), ['pending', 'held:order'])
+  })
+
+  t.test(
+    'what is erased blocks nobody, before it is sent, while it waits, and when it has failed',
+    async (t) => {
+      const work = await createWork(pool, ORDERED)
+      const [a1 = '', a2 = '', a3 = '', a4 = '', a5 = ''] = await work.publishInOrder(
+        ...['a', 'a', 'a', 'a', 'a'],
+      )
+      const erase = (event: string) => call('postrider.erase_event($1)', [event])
+      await erase(a2)
+      await erase(a1)
+      t.strictSame(await statesOf(work, [a1, a2, a3]), ['cancelled', 'cancelled', 'pending'])
+      await attempt(work, a3, 500)
+      t.match(await lines(work), [{ state: 'blocked' }])
+      await erase(a3)
+      t.strictSame(await statesOf(work, [a3, a4]), ['failed', 'pending'])
+      const claimed = await work.claim(await work.deliveryOf(a4))
+      await pool.query('update postrider.event set data = null where id = $1', [a4])
+      await work.finish(claimed, 500)
+      t.strictSame(await statesOf(work, [a4, a5]), ['failed', 'pending'])
+    },
+  )
+
+  t.test('a deleted endpoint, and a deleted tenant, leave no line', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a', 'b')
+    await attempt(work, a1, 500)
+    await call('postrider.delete_endpoint($1, $2)', [work.tenant.id, work.endpoint.id])
+    await call('postrider.cancel_deliveries_of($1)', [work.endpoint.id])
+    while ((await runJobs(work, 'align')) > 0);
+    t.strictSame(await statesOf(work, [a1, a2, a3]), ['failed', 'cancelled', 'cancelled'])
+    t.strictSame(await lines(work), [])
+    const other = await createWork(pool, ORDERED)
+    const [c1 = ''] = await other.publishInOrder('c', 'c', 'd')
+    await attempt(other, c1, 500)
+    await call('postrider.delete_tenant($1)', [other.tenant.key])
+    for (let step = 0; step < 12; step++)
+      await call('postrider.delete_tenant_step($1)', [other.tenant.id])
+    const { rows } = await pool.query(
+      `select (select count(*) from postrider.ordering_line where tenant_id = $1)::int as lines,
+         (select count(*) from postrider.ordering_place where tenant_id = $1)::int as places,
+         (select count(*) from postrider.ordering_lock where tenant_id = $1)::int as keys`,
+      [other.tenant.id],
+    )
+    t.strictSame(rows, [{ lines: 0, places: 0, keys: 0 }])
+  })
+
+  t.test(
+    'an endpoint that is released from ordering gets what waits, and what blocked goes on',
+    async (t) => {
+      const work = await createWork(pool, ORDERED)
+      const [a1 = '', a2 = '', a3 = '', b1 = '', b2 = ''] = await work.publishInOrder(
+        ...['a', 'a', 'a', 'b', 'b'],
+      )
+      await attempt(work, a1, 500)
+      t.type(await call(`postrider.release_ordering($1, 'Ann')`, [work.endpoint.id]), 'number')
+      while ((await runJobs(work, 'align')) > 0);
+      t.strictSame(await statesOf(work, [a2, a3, b1, b2]), [
+        'pending',
+        'pending',
+        'pending',
+        'pending',
+      ])
+      for (const event of [a3, a2, b2, b1]) await attempt(work, event, 200)
+      t.strictSame(await lines(work), [])
+      const again = await work.publishInOrder('a', 'a')
+      t.strictSame(await statesOf(work, again), ['pending', 'pending'])
+    },
+  )
+
+  t.test('told to skip, blocked keys go on', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    await attempt(work, a1, 500)
+    await pool.query(`update postrider.endpoint set on_failure = 'skip' where id = $1`, [
+      work.endpoint.id,
+    ])
+    await runJobs(work, 'align')
+    t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'])
+  })
+
+  t.test('producers of one key commit in turn, those of others do not wait', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [one, two] = [await begin(t), await begin(t)]
+    const first = await publishIn(one, work, 'a')
+    let isDone = false
+    const second = publishIn(two, work, 'a').then((id) => {
+      isDone = true
+      return id
+    })
+    const [other = ''] = await work.publishInOrder('b')
+    t.strictSame(await statesOf(work, [other]), ['pending'])
+    t.equal(isDone, false)
+    await one.query('commit')
+    const events = [first, await second]
+    await two.query('commit')
+    t.strictSame(await statesOf(work, events), ['pending', 'held:order'])
+    const { rows } = await pool.query(
+      'select id from postrider.event where id = any ($1) order by position',
+      [events],
+    )
+    t.strictSame(
+      rows.map(({ id }) => id),
+      events,
+    )
+  })
+
+  t.test('a producer that rolls back leaves nothing in the line', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const client = await begin(t)
+    await publishIn(client, work, 'a')
+    await client.query('rollback')
+    const [a1 = ''] = await work.publishInOrder('a')
+    t.strictSame(await statesOf(work, [a1]), ['pending'])
+  })
+
+  t.test('a key that somebody holds is told apart, and its neighbours are stored', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const client = await begin(t)
+    await publishIn(client, work, 'a')
+    const events = JSON.stringify(
+      ['a', 'b'].map((orderingKey) => ({
+        tenant: work.tenant.key,
+        type: 'a.b',
+        data: {},
+        orderingKey,
+        idempotencyKey: `once ${orderingKey}`,
+      })),
+    )
+    const { rows } = await pool.query(
+      `select p.error from (select set_config('postrider.key_wait', '1ms', true) as a,
+         set_config('postrider.busy_keys', 'report', true) as b offset 0) as s
+       cross join lateral postrider.publish_many(case when s.a <> s.b then $1::json end) as p order by p.ordinal`,
+      [events],
+    )
+    t.strictSame(rows, [{ error: 'ordering_key_busy' }, { error: null }])
+    await client.query('rollback')
+    const [a1 = ''] = await work.publishInOrder({ key: 'a', idempotencyKey: 'once a' })
+    t.equal(
+      (await work.deliveryOf(a1)).state,
+      'pending',
+      'a repeat of it is not taken for one that was stored',
+    )
+  })
+
+  t.test(
+    'what a producer has put behind the last one, unseen, is found when it commits',
+    async (t) => {
+      const work = await createWork(pool, ORDERED)
+      const [a1 = ''] = await work.publishInOrder('a')
+      const client = await begin(t)
+      const a2 = await publishIn(client, work, 'a')
+      await attempt(work, a1, 200)
+      t.equal(await runJobs(work, 'advance'), 1)
+      await client.query('commit')
+      t.strictSame(await statesOf(work, [a1, a2]), ['delivered', 'held:order'])
+      t.equal(await runJobs(work, 'advance'), 1, 'looks again')
+      t.strictSame(await statesOf(work, [a2]), ['pending'])
+      t.equal(await runJobs(work, 'advance'), 0)
+      await attempt(work, a2, 200)
+      t.strictSame(await lines(work), [])
+    },
+  )
+
+  t.test('nor is one forgotten that was published with an old snapshot', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = ''] = await work.publishInOrder('a')
+    const client = await begin(t, 'repeatable read')
+    await client.query('select count(*) from postrider.ordering_line')
+    await attempt(work, a1, 200)
+    t.strictSame(await lines(work), [], 'ended meanwhile')
+    const a2 = await publishIn(client, work, 'a')
+    await client.query('commit')
+    await runJobs(work, 'advance')
+    t.strictSame(await statesOf(work, [a2]), ['pending'])
+  })
+
+  t.test('an operator with an open transaction does not keep a runner waiting', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a')
+    const client = await begin(t)
+    await client.query('select postrider.cancel($1)', [(await work.deliveryOf(a2)).id])
+    await attempt(work, a1, 200)
+    t.strictSame(await statesOf(work, [a1, a3]), ['delivered', 'held:order'])
+    await client.query('commit')
+    await runJobs(work, 'advance')
+    t.strictSame(await statesOf(work, [a2, a3]), ['cancelled', 'pending'])
+  })
+
+  t.test('a key whose next does not move is found and repaired', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = '', b1 = '', b2 = ''] = await work.publishInOrder('a', 'a', 'b', 'b')
+    // As if the statement that ended the first had not gone on, and a place had vanished.
+    await attempt(work, a1, 200)
+    await pool.query(
+      `update postrider.ordering_line l set delivery_id = d.id, moved_at = now() - interval '1 hour'
+       from postrider.delivery d where d.event_id = $1 and l.endpoint_id = d.endpoint_id and l.ordering_key = 'a'`,
+      [a1],
+    )
+    await pool.query(
+      `update postrider.delivery set finished_at = finished_at - interval '1 hour' where event_id = $1`,
+      [a1],
+    )
+    await pool.query(`delete from graphile_worker._private_jobs where key = 'd:' || $1`, [
+      (await work.deliveryOf(a2)).id,
+    ])
+    await pool.query(
+      `update postrider.delivery set state = 'held', held_reason = 'order', created_at = now() - interval '1 hour' where event_id = any ($1)`,
+      [[a2, b2]],
+    )
+    await pool.query(`delete from postrider.ordering_place where endpoint_id = $1`, [
+      work.endpoint.id,
+    ])
+    const kinds = new Set((await findViolations(pool)).map(({ kind }) => kind))
+    t.strictSame(kinds, new Set(['line_stuck']))
+    await pool.query(`select * from postrider.reconcile('5 minutes', 'test')`)
+    t.strictSame(await statesOf(work, [a2, b1, b2]), ['pending', 'pending', 'held:order'])
+    await attempt(work, b1, 200)
+    t.strictSame(await statesOf(work, [b2]), ['pending'])
+  })
+
+  t.test('keys are bounded, and a key is part of what a repeat has to have', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    await t.resolves(work.publishInOrder('k'.repeat(255)))
+    await t.rejects(work.publishInOrder('k'.repeat(256)), /ordering_key_invalid/)
+    await t.rejects(work.publishInOrder(''), /ordering_key_invalid/)
+    const [first] = await work.publishInOrder({ key: 'a', idempotencyKey: 'once' })
+    t.strictSame(await work.publishInOrder({ key: 'a', idempotencyKey: 'once' }), [first])
+    await t.rejects(
+      work.publishInOrder({ key: 'b', idempotencyKey: 'once' }),
+      /idempotency_key_reused/,
+    )
+  })
+  t.test('and in all of that no promise was broken', async (t) => {
+    t.strictSame(await findViolations(pool), [])
+  })
+  t.end()
+}

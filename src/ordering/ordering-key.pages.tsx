@@ -1,0 +1,308 @@
+import type { Context, Hono } from 'hono'
+import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
+import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import { type DeliveryId, deliveryId, type EndpointId, eventId } from '../ids.ts'
+import { OperationRefused } from '../postgres/operate.ts'
+import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import { listedBy } from '../tenants/tenant-access.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import {
+  type OrderingKey,
+  OrderingKeyNotFound,
+  type OrderingKeys,
+  WAITING_COUNTED_MAX,
+} from './ordering-keys.ts'
+
+const SAID: Record<string, string> = {
+  retried: 'The event is being sent again. When it is delivered, the next one follows.',
+  skipped: 'Skipped. The next event follows.',
+  skipping: 'Some are skipped. Skip again for the rest.',
+  released: 'Events are sent in no particular order now. What waited is being sent.',
+  gone: 'Nothing of that key is waiting any more.',
+}
+
+/** Services work within the scope of the tenant that the endpoint belongs to. */
+export interface OrderingPages {
+  area: Area
+  render: RenderPage
+  resources: Pick<ResourcePages, 'endpoints'>
+  endpoints: Pick<Endpoints, 'get'>
+  orderingKeys: OrderingKeys
+}
+
+export interface OrderingListPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
+  /** Of every tenant. */
+  lists: { orderingKeys: Pick<OrderingKeys, 'list'> }
+}
+
+type Handler = HandlerOf<EndpointId, OrderingPages>
+
+export function addOrderingPages(app: Hono<PageEnv>, pages: OrderingPages): void {
+  const { reading, managing } = pages.resources.endpoints
+  app.get('/endpoints/:id/keys', reading(pages, showKeys))
+  app.post('/endpoints/:id/keys', managing(pages, act))
+  app.post('/endpoints/:id/release-ordering', managing(pages, release))
+}
+
+/** Of every tenant. */
+export function addOrderingListPage(app: Hono<PageEnv>, pages: OrderingListPages): void {
+  app.get('/ordering', requireScope('read'), (c) => showList(c, pages))
+}
+
+const pathOf = ({ area }: { area: Area }, { id }: { id: EndpointId }): string =>
+  `/${area}/endpoints/${id}/keys`
+
+const showKeys: Handler = async (c, thing, pages) => {
+  const { orderingKeys, endpoints, render, area } = pages
+  const values = c.req.query()
+  const before = deliveryId.safeParse(values['before']).data ?? null
+  const isBlocked = values['state'] === 'blocked'
+  const [endpoint, listed] = await Promise.all([
+    endpoints.get(thing.tenant.id, thing.id),
+    orderingKeys.list(thing.tenant.id, {
+      ...{ limit: PAGE_ROWS + 1, before, endpointId: thing.id },
+      ...(isBlocked && { state: 'blocked' as const }),
+    }),
+  ])
+  const { shown, next } = pageOf(listed)
+  const said = saidOf(SAID, c)
+  const path = pathOf(pages, thing)
+  return render(
+    c,
+    { title: 'Ordering keys', at: `/${area}/endpoints` },
+    <>
+      <h1>Ordering keys</h1>
+      <p>
+        <a href={`/${area}/endpoints/${thing.id}`}>{endpoint.url}</a>
+      </p>
+      {said && <Notice tone={values['said'] === 'gone' ? 'busy' : 'good'}>{said}</Notice>}
+      {values['refused'] && <Notice tone="bad">It cannot be done at present.</Notice>}
+      {c.get('viewer').may('manage') && endpoint.ordering === 'key' && (
+        <div class="actions">
+          <Confirm
+            label="Send in no particular order"
+            action={`/${area}/endpoints/${thing.id}/release-ordering`}
+            question="Send events as fast as they come, in no particular order? What waits is sent, 100 a second."
+            yes="Send in no particular order"
+            isDangerous
+          />
+        </div>
+      )}
+      <KeyTable keys={shown} area={area} path={path} mayAct={c.get('viewer').may('manage')} />
+      <Older path={path} form={formOf(values)} next={next} isCutShort={false} />
+    </>,
+  )
+}
+
+const formOf = ({ state, before }: Record<string, string>): FormState => ({
+  ...EMPTY_FORM,
+  values: { ...(state && { state }), ...(before && { before }) },
+})
+
+function KeyTable(props: {
+  keys: readonly OrderingKey[]
+  area: Area
+  path: string
+  mayAct: boolean
+}) {
+  const { keys, area, path, mayAct } = props
+  if (keys.length === 0) {
+    return (
+      <Empty title="Nothing is waiting">
+        <p>A key is listed while an event of it is waiting to be delivered.</p>
+      </Empty>
+    )
+  }
+  const head = ['Key', 'State', 'Waiting', 'Event', 'Last response', ...(mayAct ? ['Action'] : [])]
+  return (
+    <Table label="Ordering keys" head={head}>
+      {keys.map((one) => (
+        <tr>
+          <td>
+            <code>{one.ordering_key}</code>
+          </td>
+          <KeyFacts one={one} area={area} />
+          {mayAct && (
+            <td>
+              <KeyActions one={one} path={path} />
+            </td>
+          )}
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+const TONES = { blocked: 'failed', held: 'held', moving: 'pending' } as const
+
+function KeyFacts({ one, area }: { one: OrderingKey; area: Area }) {
+  return (
+    <>
+      <td class="nowrap">
+        <Badge of={TONES[one.state]} label={one.state} />
+        {one.blocked_at && (
+          <>
+            {' '}
+            since <Time at={one.blocked_at} />
+          </>
+        )}
+      </td>
+      <td class="number">
+        {one.waiting === WAITING_COUNTED_MAX ? `${one.waiting} or more` : one.waiting}
+      </td>
+      <td>
+        <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
+      </td>
+      <td class="answer">
+        {one.last_error ?? one.last_status_code ?? <span class="muted">none yet</span>}
+      </td>
+    </>
+  )
+}
+
+function KeyActions({ one, path }: { one: OrderingKey; path: string }) {
+  const press = (verb: string, label: string) => (
+    <form method="post" action={path}>
+      <input type="hidden" name="key" value={one.ordering_key} />
+      <button type="submit" name="verb" value={verb}>
+        {label}
+      </button>
+    </form>
+  )
+  return (
+    <div class="actions">
+      {press('retry', 'Retry')}
+      {press('skip', 'Skip')}
+      {one.waiting > 0 && (
+        <details>
+          <summary>Skip to</summary>
+          <form method="post" action={path}>
+            <input type="hidden" name="key" value={one.ordering_key} />
+            <label>
+              Event that is sent next
+              <input name="event" value={one.next_event_id ?? ''} required />
+            </label>
+            <button type="submit" name="verb" value="skip-to">
+              Skip to it
+            </button>
+          </form>
+        </details>
+      )}
+    </div>
+  )
+}
+
+const act: Handler = async (c, thing, pages) => {
+  const values = await readForm(c)
+  const path = pathOf(pages, thing)
+  try {
+    const said = await press(c, thing, pages, values)
+    return c.redirect(urlWith(path, { said }), 303)
+  } catch (error) {
+    if (error instanceof OrderingKeyNotFound)
+      return c.redirect(urlWith(path, { said: 'gone' }), 303)
+    if (!(error instanceof OperationRefused)) throw error
+    return c.redirect(urlWith(path, { refused: error.code }), 303)
+  }
+}
+
+async function press(
+  c: Context<PageEnv>,
+  { id, tenant }: Resource<EndpointId>,
+  { orderingKeys }: OrderingPages,
+  { key = '', verb, event }: Record<string, string>,
+): Promise<string> {
+  const [of, who] = [{ endpointId: id, key }, c.get('viewer').who]
+  if (verb === 'retry') {
+    await orderingKeys.retry(tenant.id, of, who)
+    return 'retried'
+  }
+  if (verb === 'skip-to') {
+    const next = eventId.safeParse(event).data
+    if (next === undefined) throw new OrderingKeyNotFound()
+    return (await orderingKeys.skipTo(tenant.id, of, next, who)) ? 'skipped' : 'skipping'
+  }
+  await orderingKeys.skip(tenant.id, of, who)
+  return 'skipped'
+}
+
+const release: Handler = async (c, thing, pages) => {
+  await pages.orderingKeys.release(thing.tenant.id, thing.id, c.get('viewer').who)
+  return c.redirect(urlWith(pathOf(pages, thing), { said: 'released' }), 303)
+}
+
+const LIST_PATH = '/console/ordering'
+const STATES = [
+  ['blocked', 'blocked'],
+  ['', 'Any'],
+] as const
+
+async function showList(c: Context<PageEnv>, { render, tenants, lists }: OrderingListPages) {
+  const values = { state: 'blocked', ...c.req.query() }
+  const { state, tenant, before } = values as Record<string, string | undefined>
+  const listed = await unlessNoTenant(
+    listedBy(c.get('viewer').caller, tenants, tenant || undefined),
+  )
+  const page: { limit: number; before: DeliveryId | null } = {
+    limit: PAGE_ROWS + 1,
+    before: deliveryId.safeParse(before).data ?? null,
+  }
+  const rows = listed
+    ? await lists.orderingKeys.list(listed, {
+        ...page,
+        ...(state === 'blocked' && { state }),
+      })
+    : []
+  const { shown, next } = pageOf(rows)
+  const mistakes: Record<string, string> = listed ? {} : { tenant: 'Tenant not found.' }
+  const form: FormState = { ...EMPTY_FORM, values, mistakes }
+  return render(
+    c,
+    { title: 'Ordering keys', at: LIST_PATH, status: listed ? 200 : 422 },
+    <>
+      <h1>Ordering keys</h1>
+      <FilterForm action={LIST_PATH} form={form}>
+        <TextField form={form} name="tenant" label="Tenant (key)" />
+        <SelectField form={form} name="state" label="State" choices={STATES} />
+      </FilterForm>
+      {shown.length === 0 ? (
+        <Empty title="No keys match these filters">
+          <p>A key is blocked when an event has failed that later ones wait for.</p>
+        </Empty>
+      ) : (
+        <KeysOfAll keys={shown} />
+      )}
+      <Older path={LIST_PATH} form={form} next={next} isCutShort={false} />
+    </>,
+  )
+}
+
+function KeysOfAll({ keys }: { keys: readonly OrderingKey[] }) {
+  return (
+    <Table
+      label="Ordering keys"
+      head={['Key', 'Tenant', 'State', 'Waiting', 'Event', 'Last response']}
+    >
+      {keys.map((one) => (
+        <tr>
+          <td>
+            <a href={`/console/endpoints/${one.endpoint_id}/keys`}>
+              <code>{one.ordering_key}</code>
+            </a>
+          </td>
+          <td>
+            <a href={`/console/tenants/${one.tenant_key}`}>{one.tenant_key}</a>
+          </td>
+          <KeyFacts one={one} area="console" />
+        </tr>
+      ))}
+    </Table>
+  )
+}
