@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { Icon } from './icons.tsx'
 import { say } from './language.ts'
-import type { Look } from './look.ts'
+import type { Look } from './viewer.ts'
 
 /** Written by the browser, and read here so that a page arrives as it is to look. */
 const COOKIE = 'postrider_display'

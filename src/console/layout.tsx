@@ -8,10 +8,9 @@ import type { Assets } from './asset-files.ts'
 import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
 import { Icon, type IconName } from './icons.tsx'
 import { currentLanguage, say, sayAny } from './language.ts'
-import type { Look } from './look.ts'
 import { Countdown } from './parts.tsx'
 import { SearchButton, SearchDialog } from './search-dialog.tsx'
-import type { Viewer } from './viewer.ts'
+import type { Look, Viewer } from './viewer.ts'
 
 /** A page that the navigation leads to. */
 export interface NavigationItem {

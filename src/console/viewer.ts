@@ -9,7 +9,7 @@ import { limitConcurrency } from '../access/request-concurrency.ts'
 import type { SessionId } from '../ids.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { Scope, SessionTable } from '../postgres/schema.ts'
-import type { Look } from './look.ts'
+import type { Language } from './language.ts'
 
 /** The pages of operators, or those of one tenant. */
 export type Area = SessionTable['area']
@@ -21,6 +21,18 @@ export interface Viewer {
   /** For the audit log. */
   who: string
   may(scope: Scope): boolean
+}
+
+/** How the pages of one customer look, and until when they can be seen; undefined = as the service says. */
+export interface Look {
+  language: Language
+  name: string | undefined
+  theme: 'light' | 'dark' | undefined
+  /** Addresses of a picture and a style sheet of this service. */
+  logo: string | undefined
+  css: string | undefined
+  backUrl: string | undefined
+  endsAt: Date
 }
 
 /** `Bindings` are missing where there is no server, as in tests. */
