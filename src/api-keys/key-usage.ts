@@ -29,36 +29,42 @@ interface KeyUsageOptions {
  * one statement at a time, which skips keys that another process has written or is writing. When it
  * fails, this minute is lost: a request is worth more than a note of it.
  */
-export function createKeyUsage(options: KeyUsageOptions): KeyUsage {
-  const { database, now } = options
-  const recentlyUsed = new LRUCache<ApiKeyId, true>({
-    max: CACHED_KEYS_MAX,
-    ttl: NOTED_EVERY_MS,
-    ttlResolution: 0,
-    perf: { now },
-  })
-  const waiting = new Set<ApiKeyId>()
-  let writing: Promise<void> | undefined
+export const createKeyUsage = (options: KeyUsageOptions): KeyUsage => new KeyUses(options)
 
-  const writeAll = async () => {
-    while (waiting.size > 0) {
-      const batch = [...waiting].slice(0, KEYS_IN_BATCH_MAX)
-      for (const id of batch) waiting.delete(id)
-      await write(database, batch).catch(() => undefined)
-    }
-    writing = undefined
+class KeyUses implements KeyUsage {
+  readonly #database: Kysely<Database>
+  readonly #recentlyUsed: LRUCache<ApiKeyId, true>
+  readonly #waiting = new Set<ApiKeyId>()
+  #writing: Promise<void> | undefined
+
+  constructor({ database, now }: KeyUsageOptions) {
+    this.#database = database
+    this.#recentlyUsed = new LRUCache({
+      max: CACHED_KEYS_MAX,
+      ttl: NOTED_EVERY_MS,
+      ttlResolution: 0,
+      perf: { now },
+    })
   }
 
-  return {
-    note(id) {
-      if (recentlyUsed.has(id)) return
-      recentlyUsed.set(id, true)
-      waiting.add(id)
-      writing ??= writeAll()
-    },
-    async idle() {
-      await writing
-    },
+  note(id: ApiKeyId): void {
+    if (this.#recentlyUsed.has(id)) return
+    this.#recentlyUsed.set(id, true)
+    this.#waiting.add(id)
+    this.#writing ??= this.#writeAll()
+  }
+
+  idle = async (): Promise<void> => {
+    await this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting].slice(0, KEYS_IN_BATCH_MAX)
+      for (const id of batch) this.#waiting.delete(id)
+      await write(this.#database, batch).catch(() => undefined)
+    }
+    this.#writing = undefined
   }
 }
 

@@ -53,12 +53,10 @@ export class FilterInvalid extends Error {
  * @example checkFilter('$.amount > 100 && ($.currency == "EUR" || $.tags[*] == "vip")')
  */
 export function checkFilter(text: string): void {
-  const reader = createReader(text)
+  const reader = new Reader(text)
   readFilter(reader)
   if (!reader.isAtEnd()) reader.fail('&&, || or the end')
 }
-
-type Reader = ReturnType<typeof createReader>
 
 function readFilter(reader: Reader): void {
   do readAnd(reader)
@@ -126,42 +124,60 @@ function readStep(reader: Reader): boolean {
 }
 
 /** A place in the text that only moves on; blanks before what is read do not count. */
-function createReader(text: string) {
-  let at = 0
-  const counts = new Map<string, number>()
+class Reader {
+  readonly #text: string
+  readonly #counts = new Map<string, number>()
+  #at = 0
 
-  const matchAt = (pattern: RegExp, from: number): string | undefined => {
-    pattern.lastIndex = from
-    return pattern.exec(text)?.[0]
+  constructor(text: string) {
+    this.#text = text
   }
-  const next = () => at + (matchAt(BLANKS, at)?.length ?? 0)
-  const moveTo = (place: number) => {
-    at = place
-    return true
+
+  /** Where the next symbol begins. */
+  next(): number {
+    return this.#at + (this.#matchAt(BLANKS, this.#at)?.length ?? 0)
   }
-  const refuse = (message: string, place: number): never => {
-    throw new FilterInvalid(`at character ${place + 1}: ${message}`)
+
+  isAtEnd(): boolean {
+    return this.next() === this.#text.length
   }
-  const fail = (expected: string, place = next()): never => {
-    const found = matchAt(FOUND, place)
+
+  since(from: number): string {
+    return this.#text.slice(from, this.#at)
+  }
+
+  takes(symbol: string): boolean {
+    return this.#text.startsWith(symbol, this.next()) && this.#moveTo(this.next() + symbol.length)
+  }
+
+  matches(pattern: RegExp): boolean {
+    const found = this.#matchAt(pattern, this.next())
+    return found !== undefined && this.#moveTo(this.next() + found.length)
+  }
+
+  count(what: string, max: number, at: number): void {
+    const count = (this.#counts.get(what) ?? 0) + 1
+    this.#counts.set(what, count)
+    if (count > max) this.refuse(`a filter has at most ${max} ${what}`, at)
+  }
+
+  refuse(message: string, at: number): never {
+    throw new FilterInvalid(`at character ${at + 1}: ${message}`)
+  }
+
+  fail(expected: string, at = this.next()): never {
+    const found = this.#matchAt(FOUND, at)
     const end = found === undefined ? 'the end' : JSON.stringify(found)
-    return refuse(`expected ${expected}, found ${end}`, place)
+    return this.refuse(`expected ${expected}, found ${end}`, at)
   }
-  return {
-    next,
-    fail,
-    refuse,
-    isAtEnd: () => next() === text.length,
-    since: (from: number) => text.slice(from, at),
-    takes: (symbol: string) => text.startsWith(symbol, next()) && moveTo(next() + symbol.length),
-    matches(pattern: RegExp): boolean {
-      const found = matchAt(pattern, next())
-      return found !== undefined && moveTo(next() + found.length)
-    },
-    count(what: string, max: number, place: number): void {
-      const count = (counts.get(what) ?? 0) + 1
-      counts.set(what, count)
-      if (count > max) refuse(`a filter has at most ${max} ${what}`, place)
-    },
+
+  #matchAt(pattern: RegExp, from: number): string | undefined {
+    pattern.lastIndex = from
+    return pattern.exec(this.#text)?.[0]
+  }
+
+  #moveTo(at: number): true {
+    this.#at = at
+    return true
   }
 }

@@ -28,43 +28,56 @@ export interface FanOutEstimate {
   store(item: PublishItem, ways: Ways): Promise<Published>
 }
 
-export function createFanOutEstimate(now: () => number = () => performance.now()): FanOutEstimate {
-  const known = new LRUCache<string, number>({
-    max: TENANTS_MAX,
-    ttl: KEPT_MS,
-    ttlResolution: 0,
-    perf: { now },
-  })
-  /** Resolve with whether those that come meanwhile may go together although nothing is known. */
-  const firsts = new Map<string, Promise<boolean>>()
-  const inRoom = createRoom()
+export const createFanOutEstimate = (now = () => performance.now()): FanOutEstimate =>
+  new Estimate(now)
 
-  const widthOf = (tenant: string): number | null => known.get(tenant) ?? null
-  const learn = (tenant: string, { deliveries }: Published) => {
-    const before = (widthOf(tenant) ?? 0) * KEPT_OF_EACH
-    known.set(tenant, Math.max(deliveries, before))
+class Estimate implements FanOutEstimate {
+  readonly #known: LRUCache<string, number>
+  /** Resolve with whether those that come meanwhile may go together although nothing is known. */
+  readonly #firsts = new Map<string, Promise<boolean>>()
+  readonly #inRoom = createRoom()
+
+  constructor(now: () => number) {
+    this.#known = new LRUCache({
+      max: TENANTS_MAX,
+      ttl: KEPT_MS,
+      ttlResolution: 0,
+      perf: { now },
+    })
   }
-  const storeNext = async (item: PublishItem, ways: Ways, ifUnknown: boolean) => {
-    const width = widthOf(item.tenant)
+
+  async store(item: PublishItem, ways: Ways): Promise<Published> {
+    if (this.#widthOf(item.tenant) !== null) return await this.#storeNext(item, ways, false)
+    const first = this.#firsts.get(item.tenant)
+    if (!first) return await this.#storeFirst(item, ways)
+    return await this.#storeNext(item, ways, await this.#inRoom([item], () => first))
+  }
+
+  #widthOf(tenant: string): number | null {
+    return this.#known.get(tenant) ?? null
+  }
+
+  #learn(tenant: string, { deliveries }: Published): void {
+    const before = (this.#widthOf(tenant) ?? 0) * KEPT_OF_EACH
+    this.#known.set(tenant, Math.max(deliveries, before))
+  }
+
+  async #storeNext(item: PublishItem, ways: Ways, ifUnknown: boolean): Promise<Published> {
+    const width = this.#widthOf(item.tenant)
     const isNarrow = width === null ? ifUnknown : width <= NARROW_DELIVERIES_MAX
     const published = await (isNarrow ? ways.together() : ways.alone())
-    learn(item.tenant, published)
+    this.#learn(item.tenant, published)
     return published
   }
-  const storeFirst = (item: PublishItem, ways: Ways): Promise<Published> => {
-    const first = storeNext(item, ways, false)
+
+  #storeFirst(item: PublishItem, ways: Ways): Promise<Published> {
+    const first = this.#storeNext(item, ways, false)
     // Its own caller is told why it failed.
-    const isOver = first.then(() => false, saysNothing).finally(() => firsts.delete(item.tenant))
-    firsts.set(item.tenant, isOver)
+    const isOver = first
+      .then(() => false, saysNothing)
+      .finally(() => this.#firsts.delete(item.tenant))
+    this.#firsts.set(item.tenant, isOver)
     return first
-  }
-  return {
-    async store(item, ways) {
-      if (widthOf(item.tenant) !== null) return await storeNext(item, ways, false)
-      const first = firsts.get(item.tenant)
-      if (!first) return await storeFirst(item, ways)
-      return await storeNext(item, ways, await inRoom([item], () => first))
-    },
   }
 }
 

@@ -48,12 +48,35 @@ interface PublisherOptions {
  * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
  */
 export function createPublisher({
+  keyLocks = createKeyLocks(),
+  keyWaitMsMax = KEY_WAIT_MS_MAX,
+  ...options
+}: PublisherOptions): Publisher {
+  const { alone, plain, keyed, held } = createQueues(options)
+  const estimate = createFanOutEstimate()
+  const storeIn = (item: PublishItem, together: typeof plain) =>
+    estimate.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
+  const store = (item: PublishItem, together: typeof plain) =>
+    item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
+  const underWay = createUnderWay()
+  return {
+    publish: (item) => {
+      if (item.idempotencyKey === null) return underWay.add(store(item, plain))
+      const endsAt = performance.now() + keyWaitMsMax
+      const publish = () =>
+        whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
+      return underWay.add(keyLocks.one(item, endsAt, publish))
+    },
+    idle: underWay.idle,
+  }
+}
+
+/** Where items wait: alone, or together with others, those with keys apart. */
+function createQueues({
   pool,
   lanes = LANES,
   waitMsMax = WAIT_BOUNDS.waitMsMax,
-  keyLocks = createKeyLocks(),
-  keyWaitMsMax = KEY_WAIT_MS_MAX,
-}: PublisherOptions): Publisher {
+}: Pick<PublisherOptions, 'pool' | 'lanes' | 'waitMsMax'>) {
   const explain = createExplainer(pool)
   const batcher = (maxItems: number, at: { lanes: number; keyWait: string }) =>
     createBatcher<PublishItem, Published>({
@@ -63,34 +86,18 @@ export function createPublisher({
       run: (items) => publishBatch({ pool, explain, keyWait: at.keyWait }, items),
     })
   const usual = { lanes, keyWait: KEY_WAIT }
-  const plain = batcher(EVENTS_IN_BATCH_MAX, usual)
-  const keyed = batcher(EVENTS_IN_BATCH_MAX, usual)
-  const held = batcher(HELD_IN_BATCH_MAX, { lanes: 1, keyWait: HELD_KEY_WAIT })
-  const alone = createLanes<PublishItem, Published>({
-    atOnce: lanes + 1,
-    atOncePerTenant: lanes,
-    waitMsMax,
-    tenantOf: ({ tenant }) => tenant,
-    sizeOf: (item) => sizeOf([item]),
-    run: (item) => publishAlone({ pool, explain, keyWait: KEY_WAIT }, item),
-  })
-  const estimate = createFanOutEstimate()
-  const storeIn = (item: PublishItem, together: typeof plain) =>
-    estimate.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
-  const store = (item: PublishItem, together: typeof plain) =>
-    item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
-  const underWay = createUnderWay()
   return {
-    publish: (item) => {
-      if (item.idempotencyKey === null && !item.isOrdered) return underWay.add(store(item, plain))
-      const endsAt = performance.now() + keyWaitMsMax
-      const publish = () =>
-        whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
-      // Of one ordering key many may be under way: each is an event of its own.
-      if (item.idempotencyKey === null) return underWay.add(publish())
-      return underWay.add(keyLocks.one(item, endsAt, publish))
-    },
-    idle: underWay.idle,
+    plain: batcher(EVENTS_IN_BATCH_MAX, usual),
+    keyed: batcher(EVENTS_IN_BATCH_MAX, usual),
+    held: batcher(HELD_IN_BATCH_MAX, { lanes: 1, keyWait: HELD_KEY_WAIT }),
+    alone: createLanes<PublishItem, Published>({
+      atOnce: lanes + 1,
+      atOncePerTenant: lanes,
+      waitMsMax,
+      tenantOf: ({ tenant }) => tenant,
+      sizeOf: (item) => sizeOf([item]),
+      run: (item) => publishAlone({ pool, explain, keyWait: KEY_WAIT }, item),
+    }),
   }
 }
 

@@ -67,56 +67,80 @@ export interface Presence {
  * claims nothing while it is cut off, and ends only when it finds that it was reaped meanwhile.
  */
 export async function startPresence(options: PresenceOptions): Promise<Presence> {
-  const stopping = new AbortController()
-  let established = Promise.withResolvers<void>()
-  let dial: Dial | undefined
-  const note = (client: pg.Client) => {
-    dial = { client, since: performance.now() }
-  }
-  let client = await introduce(options, note)
-  let isEstablished = true
-  established.resolve()
+  const presence = new KeptPresence(options)
+  await presence.begin()
+  return presence
+}
 
-  const keepUp = async () => {
-    while (!stopping.signal.aborted) {
-      await watch(client, options, stopping.signal).catch((error: unknown) => {
-        options.log.warn({ err: error }, 'runner.presence_lost')
-        if (isReadTimeout(error)) options.onSilent()
+class KeptPresence implements Presence {
+  readonly #options: PresenceOptions
+  readonly #stopping = new AbortController()
+  #established = Promise.withResolvers<void>()
+  #isEstablished = false
+  #client!: pg.Client
+  #dial: Dial | undefined
+  #kept!: Promise<void>
+
+  constructor(options: PresenceOptions) {
+    this.#options = options
+  }
+
+  async begin(): Promise<void> {
+    this.#client = await introduce(this.#options, this.#note)
+    this.#establish()
+    this.#kept = this.#keepUp()
+      .catch((error: unknown) => {
+        if (error instanceof RunnerReaped) this.#options.onReaped()
       })
-      if (stopping.signal.aborted) return
-      isEstablished = false
-      established = Promise.withResolvers()
-      await client.end().catch(() => undefined)
-      client = await introduceAgain(options, note, stopping.signal)
-      isEstablished = true
-      established.resolve()
-    }
+      // Anyone who still waits is let go: its claim will be refused, or it is being stopped itself.
+      .finally(() => this.#established.resolve())
   }
-  const kept = keepUp()
-    .catch((error: unknown) => {
-      if (error instanceof RunnerReaped) options.onReaped()
-    })
-    // Anyone who still waits is let go: its claim will be refused, or it is being stopped itself.
-    .finally(() => established.resolve())
 
-  const stop = async () => {
-    stopping.abort()
-    await kept
-    await client
-      .query('select postrider.stop_runner($1)', [options.runnerId])
-      .catch(() => undefined)
-    await client.end().catch(() => undefined)
+  established = (): Promise<void> => this.#established.promise
+
+  isEstablished = (): boolean => this.#isEstablished
+
+  cut = (): void => {
+    for (const each of [this.#client, this.#dial?.client]) if (each) streamOf(each).destroy()
   }
-  return {
-    established: () => established.promise,
-    isEstablished: () => isEstablished,
-    cut: () => {
-      for (const each of [client, dial?.client]) if (each) streamOf(each).destroy()
-    },
-    dialAgain: () => {
-      if (!isEstablished && dial && isStuck(dial.since)) streamOf(dial.client).destroy()
-    },
-    stop: once(stop),
+
+  dialAgain = (): void => {
+    const dial = this.#dial
+    if (!this.#isEstablished && dial && isStuck(dial.since)) streamOf(dial.client).destroy()
+  }
+
+  stop = once(async () => {
+    this.#stopping.abort()
+    await this.#kept
+    await this.#client
+      .query('select postrider.stop_runner($1)', [this.#options.runnerId])
+      .catch(() => undefined)
+    await this.#client.end().catch(() => undefined)
+  })
+
+  #note = (client: pg.Client): void => {
+    this.#dial = { client, since: performance.now() }
+  }
+
+  #establish(): void {
+    this.#isEstablished = true
+    this.#established.resolve()
+  }
+
+  async #keepUp(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await watch(this.#client, this.#options, signal).catch((error: unknown) => {
+        this.#options.log.warn({ err: error }, 'runner.presence_lost')
+        if (isReadTimeout(error)) this.#options.onSilent()
+      })
+      if (signal.aborted) return
+      this.#isEstablished = false
+      this.#established = Promise.withResolvers()
+      await this.#client.end().catch(() => undefined)
+      this.#client = await introduceAgain(this.#options, this.#note, signal)
+      this.#establish()
+    }
   }
 }
 

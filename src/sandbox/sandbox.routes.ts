@@ -26,30 +26,10 @@ export function addSandboxRoutes<E extends Env>(
   { eventBytesMax, ...names }: OwnNames & Pick<Config, 'eventBytesMax'>,
 ): void {
   const received = createReceivedRequests()
-
   app.post(
     `${SANDBOX_PATH}/in/:tenant`,
     bodyLimit({ maxSize: deliveredBytesMax(eventBytesMax) }),
-    async (c) => {
-      const receivedAt = new Date().toISOString()
-      const body = Buffer.from(await c.req.arrayBuffer())
-      const headers = c.req.header()
-      const tenant = c.req.param('tenant')
-      const verification = await verifyRequest(services, tenant, { headers, body })
-      received.add({
-        receivedAt,
-        method: c.req.method,
-        path: c.req.path,
-        tenant,
-        headers,
-        body: body.toString('utf8'),
-        bodyBytes: body.length,
-        signature: verification.valid
-          ? { verified: true, reason: null }
-          : { verified: false, reason: verification.reason },
-      })
-      return c.text('ok\n')
-    },
+    (c) => receive(c, services, received),
   )
   app.on('GET', [SANDBOX_PATH, `${SANDBOX_PATH}/requests.json`], (c, next) =>
     isOwnName(c, names) ? next() : c.text(NOT_OWN_NAME, 403),
@@ -61,6 +41,25 @@ export function addSandboxRoutes<E extends Env>(
   app.get(`${SANDBOX_PATH}/requests.json`, (c) =>
     c.json({ data: received.list() }, 200, { 'cache-control': 'no-store' }),
   )
+}
+
+async function receive(
+  c: Context,
+  services: SandboxServices,
+  received: ReturnType<typeof createReceivedRequests>,
+) {
+  const receivedAt = new Date().toISOString()
+  const body = Buffer.from(await c.req.arrayBuffer())
+  const headers = c.req.header()
+  const tenant = c.req.param('tenant') ?? ''
+  const { path, method } = c.req
+  const verification = await verifyRequest(services, tenant, { headers, body })
+  const signature = verification.valid
+    ? { verified: true, reason: null }
+    : { verified: false, reason: verification.reason }
+  const text = { body: body.toString('utf8'), bodyBytes: body.length }
+  received.add({ receivedAt, method, path, tenant, headers, ...text, signature })
+  return c.text('ok\n')
 }
 
 const NOT_OWN_NAME =
