@@ -461,6 +461,24 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
   })
 
+  t.test('calls with the same keys in other orders do not deadlock', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const keys = Array.from({ length: 50 }, (_, n) => `key-${n}`)
+    await t.resolves(
+      Promise.all([
+        work.publishInOrder(...keys),
+        work.publishInOrder(...keys.toReversed()),
+        work.publishInOrder(...keys),
+        work.publishInOrder(...keys.toReversed()),
+      ]),
+    )
+    const { rows } = await pool.query<{ waiting: number }>(
+      'select distinct waiting from postrider.line_state where endpoint_id = $1',
+      [work.endpoint.id],
+    )
+    t.strictSame(rows, [{ waiting: 3 }])
+  })
+
   t.test('a producer that rolls back leaves nothing in the line', async (t) => {
     const work = await createWork(pool, ORDERED)
     const client = await begin(t)

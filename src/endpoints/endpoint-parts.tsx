@@ -144,7 +144,8 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
 }
 
 export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }) {
-  const sum = open.pending + open.delivering + open.held
+  const sum = open.pending + open.delivering + open.held + open.waiting
+  const waiting = open.waiting > 0 ? `, ${open.waiting} waiting for their turn` : ''
   const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
   const { disabled_reason: disabledReason } = endpoint
   const facts: [name: string, value: Child][] = [
@@ -156,7 +157,10 @@ export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }
     ['Failing since', <Time at={endpoint.failingSince} />],
     ['Refused since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
     ['Circuit', <Circuit {...endpoint} />],
-    ['Open', `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${more}`],
+    [
+      'Open',
+      `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${waiting}${more}`,
+    ],
     ['Endpoint', <Id of={endpoint.id} />],
     ['Made', <Time at={endpoint.created_at} />],
     ['Changed', <Time at={endpoint.updated_at} />],

@@ -38,6 +38,8 @@ export interface OpenDeliveries {
   pending: number
   delivering: number
   held: number
+  /** For an earlier event of their ordering key. */
+  waiting: number
 }
 
 export interface EndpointPage {
@@ -178,14 +180,15 @@ async function countOpen(
   const { rows } = await sql<OpenDeliveries>`
     select count(*) filter (where state = 'pending')::int as pending,
       count(*) filter (where state = 'delivering')::int as delivering,
-      count(*) filter (where state = 'held')::int as held
+      count(*) filter (where held_reason <> 'order')::int as held,
+      count(*) filter (where held_reason = 'order')::int as waiting
     from (
-      select d.state from postrider.delivery d
+      select d.state, d.held_reason from postrider.delivery d
       where d.endpoint_id = ${id} and d.tenant_id = ${tenantId} and d.finished_at is null
         and d.id >= postrider.id_floor(${id}) and d.id < postrider.id_at(now() + interval '1 hour')
       limit ${OPEN_COUNTED_MAX}
     ) as open`.execute(database)
-  return rows[0] ?? { pending: 0, delivering: 0, held: 0 }
+  return rows[0] ?? { pending: 0, delivering: 0, held: 0, waiting: 0 }
 }
 
 /** Its id comes first, since what is encrypted belongs to it. */

@@ -87,7 +87,9 @@ t.test('the console lists what is blocked and does the same', async (t) => {
   t.match(list.text, 'invoice/42')
   t.notMatch(list.text, '<code>other</code>', 'blocked ones only')
   const path = `/console/endpoints/${work.endpoint.id}`
-  t.match((await get(path, { cookie })).text, `${path}/keys`)
+  const { text } = await get(path, { cookie })
+  t.match(text, `${path}/keys`)
+  t.match(text, '1 pending, 0 being sent, 0 held, 2 waiting for their turn')
   t.match((await get(`${path}/keys`, { cookie })).text, /answered 503[\s\S]*Skip/)
   const press = (fields: Record<string, string>) =>
     post(`${path}/keys`, { key: 'invoice/42', ...fields }, { cookie })

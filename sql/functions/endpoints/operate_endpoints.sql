@@ -14,11 +14,11 @@ as $$
   select count(*)::int
   from (select from postrider.delivery d
         where d.endpoint_id = left_in.endpoint and d.id >= postrider.id_floor(left_in.endpoint)
-          and d.finished_at is null and d.state = left_in.state
+          and d.finished_at is null and d.state = left_in.state and d.held_reason is distinct from 'order'
         limit 10000) as counted
 $$;
 comment on function postrider.left_in(text, uuid) is
-  'Open deliveries of an endpoint in this state; 10,000 stands for that many or more, so that counting stays cheap.';
+  'Open deliveries of an endpoint in this state, without those that wait for an earlier event of their ordering key; 10,000 stands for that many or more, so that counting stays cheap.';
 
 -- lock_endpoint: the endpoint, locked, for the functions below.
 create or replace function postrider.lock_endpoint(endpoint uuid) returns postrider.endpoint
