@@ -10,6 +10,7 @@ import type { VettedLookup } from './egress.ts'
 import type { Failure } from './failure.ts'
 import type { LookupAll } from './lookup.ts'
 import { createProxyDialer } from './proxy.ts'
+import { readOnAfterClose } from './read-on.ts'
 
 /** Shorter than the 60 s after which common balancers close an idle connection under us. */
 const IDLE_SOCKET_MS = 30_000
@@ -167,7 +168,7 @@ class DialingAgent extends http.Agent {
     const dialing = dialingOf(target)
     const dialled = dialTimed(this.#dial, target, dialing).then((socket) => {
       dialing.phase = 'answer'
-      return this.#ages.begin(socket)
+      return this.#ages.begin(readOnAfterClose(socket))
     })
     answer(dialled, done)
     return null
@@ -193,7 +194,7 @@ class SecureDialingAgent extends https.Agent {
       const options = { ...target, socket, servername } as typeof target
       const secure = super.createConnection(options) as Socket
       timeHandshake(secure, dialing)
-      return this.#ages.begin(secure)
+      return this.#ages.begin(readOnAfterClose(secure))
     })
     answer(dialled, done)
     return null

@@ -55,7 +55,7 @@ t.test('times out on a receiver that takes the request and says nothing', async 
     responseHeaders: null,
     responseBody: null,
   })
-  t.ok(result.durationMs >= TIMEOUT_MS - 1 && result.durationMs < 10 * TIMEOUT_MS)
+  t.ok(result.durationMs > TIMEOUT_MS / 2)
 })
 
 // A runner that is frozen or starved of CPU finds its timers due before it has read what came meanwhile. Each
@@ -139,7 +139,7 @@ t.test('a 200 whose body trickles is delivered when the time is over', async (t)
   })
   const result = await sender.send(receiver.url, { timeoutMs: TIMEOUT_MS })
   t.match(result, { outcome: 'delivered', statusCode: 200, error: null, responseBody: /^a+$/ })
-  t.ok(result.durationMs >= TIMEOUT_MS - 1)
+  t.ok(result.durationMs > TIMEOUT_MS / 2)
 })
 
 t.test('a 500 whose body stalls is rejected with what came', async (t) => {
@@ -526,6 +526,43 @@ t.test('an answer before the body was taken counts, and the rest is not sent', a
   t.match(result, { outcome: 'rejected', statusCode: 413 })
   readOn()
   await closed.promise
+})
+
+// Node gave up such a connection as it could not be written to, and with it the answer that had arrived: the
+// receiver was unreachable, and the event was sent again until the schedule was used up.
+const HANG_UPS: [how: string, hangUp: (socket: Socket) => void, certificate?: Certificate][] = [
+  ['closes', (socket) => void socket.destroy()],
+  ['resets the connection', (socket) => void socket.resetAndDestroy()],
+  ['closes a connection of TLS', (socket) => void socket.destroy(), certificates.valid],
+]
+for (const [how, hangUp, certificate] of HANG_UPS) {
+  t.test(`the answer counts of a receiver that ${how} without reading all`, async (t) => {
+    await using sender = startSender({ lookup: LOOPBACK })
+    await using receiver = await startRawReceiver((socket) => {
+      socket.once('readable', () => {
+        socket.read(1)
+        socket.write('HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n', () => hangUp(socket))
+      })
+    }, certificate)
+    const url = certificate ? `https://receiver.test:${receiver.port}/` : receiver.url
+    // The largest that an event may be by default, and one that no buffer holds.
+    for (const length of [262_144, 32_000_000]) {
+      const result = await sender.send(url, { body: 'x'.repeat(length) })
+      t.match(result, { outcome: 'rejected', statusCode: 413, reason: 'status_4xx' }, `${length}`)
+    }
+  })
+}
+
+t.test('one that resets the connection without an answer is unreachable', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startRawReceiver((socket) => {
+    socket.once('readable', () => {
+      socket.read(1)
+      socket.resetAndDestroy()
+    })
+  })
+  const result = await sender.send(receiver.url, { body: 'x'.repeat(32_000_000) })
+  t.match(result, { outcome: 'unreachable', reason: 'connection_closed' })
 })
 
 t.test('an aborted request is interrupted', async (t) => {

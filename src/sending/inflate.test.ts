@@ -60,6 +60,20 @@ for (const [coding, compress] of CODINGS.slice(0, 4)) {
   })
 }
 
+// Nothing of it could be read: a decoder loses what it has made of the piece in which it meets a mistake.
+for (const [coding, compress] of CODINGS.slice(0, 4)) {
+  t.test(`reads a short text as ${coding} in spite of what is wrong at its end`, async (t) => {
+    const text = '{"error":"no such order"}'
+    const bytes = compress(Buffer.from(text))
+    for (const end of ['\r\n', 'JUNK', '\0\0']) {
+      const read = await inflate(Buffer.concat([bytes, Buffer.from(end)]), coding, MAX)
+      t.equal(String(read), text, JSON.stringify(end))
+    }
+    const wrongSum = Buffer.from(bytes).fill(0xff, bytes.length - 4)
+    t.equal(String(await inflate(wrongSum, coding, MAX)), text)
+  })
+}
+
 t.test('leaves alone what it does not know or nobody would send', async (t) => {
   for (const coding of ['compress', 'toString', '__proto__', 'gzip, compress', 'gzip;q=1']) {
     t.equal(await inflate(zlib.gzipSync(TEXT), coding, MAX), null, coding)

@@ -12,6 +12,8 @@ const ZSTD_PARAMS = { [ZSTD_d_windowLogMax]: ZSTD_WINDOW_BITS_MAX }
 type Input = 'whole' | 'cut'
 /** What a decoder has made of the chunk in which it meets a mistake is lost. */
 const CHUNK = { chunkSize: 1_024 }
+/** Each costs a turn of a thread. */
+const PIECES_MAX = 512
 /** Without it, a decoder holds back what it has of input that ends in the middle, and then fails. */
 const flushing = (kind: Input, finishFlush: number) =>
   kind === 'whole' ? CHUNK : { ...CHUNK, finishFlush }
@@ -64,11 +66,25 @@ function codingsOf(contentEncoding: string): string[] {
 async function decode(input: Buffer, coding: string, bytesMax: number): Promise<Buffer | null> {
   const create = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined
   if (!create) return null
-  const cut = await firstBytes(create('cut', input), input, bytesMax)
+  const cut = await firstBytes(create('cut', input), [input], bytesMax)
   if (cut.bytes.length > 0) return cut.bytes
   // An empty text, or one of which nothing can be read.
-  const whole = await firstBytes(create('whole', input), input, bytesMax)
-  return whole.isBroken ? null : whole.bytes
+  const whole = await firstBytes(create('whole', input), [input], bytesMax)
+  if (!whole.isBroken) return whole.bytes
+  if (!hasHeader(coding, input)) return null
+  const { bytes } = await firstBytes(create('cut', input), piecesOf(input), bytesMax)
+  return bytes.length > 0 ? bytes : null
+}
+
+/** Of other codings, something comes out of almost anything. */
+const hasHeader = (coding: string, input: Buffer): boolean =>
+  coding === 'gzip' || (coding === 'deflate' && isZlib(input))
+
+/** A mistake costs no more than the piece that it is in, such as a line break behind a short text. */
+function piecesOf(input: Buffer): Buffer[] {
+  const length = Math.ceil(input.length / PIECES_MAX)
+  const count = Math.ceil(input.length / length)
+  return Array.from({ length: count }, (_, n) => input.subarray(n * length, (n + 1) * length))
 }
 
 /** `deflate` means zlib's format, but some send the bare one (RFC 9110, 8.4.1.2). */
@@ -80,7 +96,7 @@ function isZlib(input: Buffer): boolean {
 /** What comes out before the end, the bound, or a mistake. */
 function firstBytes(
   decoder: Transform,
-  input: Buffer,
+  pieces: Buffer[],
   bytesMax: number,
 ): Promise<{ bytes: Buffer; isBroken: boolean }> {
   return new Promise((resolve) => {
@@ -97,6 +113,7 @@ function firstBytes(
     })
     decoder.on('end', () => settle(false))
     decoder.on('error', () => settle(true))
-    decoder.end(input)
+    for (const piece of pieces) decoder.write(piece)
+    decoder.end()
   })
 }
