@@ -41,19 +41,34 @@ function conformance(t: Test, { pool }: TestDatabase) {
     }
   }
 
-  t.test('a fresh database has every day from yesterday to 40 days ahead', async (t) => {
-    for (const parent of PARENTS) t.strictSame(await daysOf(parent), fromYesterday)
-  })
+  t.test(
+    'every day from yesterday to 40 days ahead is made, or to what the database says',
+    async (t) => {
+      const client = await pool.connect()
+      try {
+        await client.query(`set postrider.partition_days_ahead = ''`)
+        await client.query('select postrider.create_partitions()')
+        for (const parent of PARENTS) t.strictSame(await daysOf(parent), fromYesterday)
+        await client.query(`set postrider.partition_days_ahead = 41`)
+        t.match((await client.query('select postrider.create_partitions() as made')).rows, [
+          { made: PARENTS.length },
+        ])
+        await lose(DAYS_AHEAD + 1)
+      } finally {
+        client.release(true)
+      }
+    },
+  )
 
   t.test('making them again makes nothing', async (t) => {
-    const { rows } = await pool.query('select postrider.create_partitions() as made')
+    const { rows } = await pool.query('select postrider.create_partitions(40) as made')
     t.strictSame(rows, [{ made: 0 }])
   })
 
   t.test('what is missing is made, and nothing else', async (t) => {
     await lose(3)
     await lose(40)
-    const { rows } = await pool.query('select postrider.create_partitions() as made')
+    const { rows } = await pool.query('select postrider.create_partitions(40) as made')
     t.strictSame(rows, [{ made: 6 }])
     for (const parent of PARENTS) t.strictSame(await daysOf(parent), fromYesterday)
   })
@@ -62,7 +77,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await lose(39)
     const made = await Promise.all(
       Array.from({ length: 4 }, async () => {
-        const { rows } = await pool.query('select postrider.create_partitions() as made')
+        const { rows } = await pool.query('select postrider.create_partitions(40) as made')
         return rows[0].made as number
       }),
     )
@@ -81,7 +96,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       await producer.query(`select postrider.publish($1, 'a.b', '1')`, [work.tenant.key])
       await maker.query(`set lock_timeout = '500ms'`)
       await maker.query('begin')
-      t.match((await maker.query('select postrider.create_partitions() as made')).rows, [
+      t.match((await maker.query('select postrider.create_partitions(40) as made')).rows, [
         { made: 3 },
       ])
       await producer.query(`set lock_timeout = '500ms'`)
@@ -144,11 +159,16 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test('the keeper makes them when it starts, and stops when asked', async (t) => {
-    await lose(40)
+    await lose(2)
     const keeper = startPartitionKeeper({ pool, onError: (error) => t.fail(String(error)) })
     await keeper.stop()
     await keeper.stop()
-    for (const parent of PARENTS) t.equal((await daysOf(parent)).at(-1)?.ahead, DAYS_AHEAD)
+    for (const parent of PARENTS) {
+      const made = (await daysOf(parent)).some(
+        ({ ahead, state }) => ahead === 2 && state === 'attached',
+      )
+      t.ok(made, parent)
+    }
   })
 
   t.end()

@@ -2,8 +2,12 @@
 --
 -- Each partition is created first and then attached, which takes only SHARE UPDATE EXCLUSIVE on the
 -- parent and so never waits for, or blocks, publishing. One at a time (the duty `partitions`).
--- Cost: one catalogue probe a day and table when there is nothing to do.
-create or replace function postrider.create_partitions(days_ahead int default 40) returns int
+-- Cost: one catalogue probe a day and table when there is nothing to do. Each day is 3 tables with 13 indexes, which
+-- sessions load, dumps list and planners look at; a database that needs none of the weeks may say so with
+-- `alter database … set postrider.partition_days_ahead`.
+create or replace function postrider.create_partitions(
+  days_ahead int default coalesce(nullif(current_setting('postrider.partition_days_ahead', true), '')::int, 40)
+) returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$

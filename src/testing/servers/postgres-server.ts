@@ -18,6 +18,8 @@ const SETTINGS = {
   max_connections: '200', // several test files at once, each with a pool or two
   max_wal_size: '256MB', // it may be in memory
   max_prepared_transactions: '2', // a test shows what does not go together with them
+  // Copying, loading and planning over 42 days of partitions was a good part of what the tests cost the server.
+  'postrider.partition_days_ahead': '2',
 }
 /** Nothing here has to survive a power cut. */
 export const VOLATILE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
