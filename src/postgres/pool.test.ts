@@ -47,6 +47,12 @@ t.test('sessions have the name, the time limit and the settings that were asked 
   t.same(rows, [{ name: 'the runner', timeout: '1234ms', mode: 'force_custom_plan' }])
 })
 
+t.test('a session that only bursts need is there for the next one, with its plans', async (t) => {
+  const kept = createPool({ connectionString: url, max: 2, applicationName: 'kept' })
+  t.teardown(() => kept.end())
+  t.ok((kept.options.idleTimeoutMillis ?? 0) >= 60_000, 'pg itself would close it after 10 s')
+})
+
 t.test('losing idle and busy connections is reported, and the next query works', async (t) => {
   const errors: Error[] = []
   const both = Promise.withResolvers<void>()

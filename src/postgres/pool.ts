@@ -11,6 +11,12 @@ const CONNECT_MS_MAX = 10_000
 /** A firewall forgets an idle connection without telling either end; probes keep it alive. */
 const KEEP_ALIVE_AFTER_MS = 10_000
 
+/**
+ * A session knows its statements and plans them once, which takes longer than a hundred runs of them. pg's own 10 s closed
+ * those that only bursts need, so that each burst planned them again.
+ */
+const IDLE_MS_MAX = 5 * 60_000
+
 /** With several hosts: one that does not answer is not waited for while another is the primary already. */
 const CONNECT_ONE_MS_MAX = 2_000
 
@@ -64,6 +70,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     max: options.max,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_MS_MAX,
+    idleTimeoutMillis: IDLE_MS_MAX,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     // Behind a pooler each statement is a transaction, which is one round trip this way.

@@ -21,6 +21,8 @@ import type { WakeUpTimer } from './wake-up-timer.ts'
 
 export interface DeliveryTasksOptions extends RunnerOptions {
   pool: Pool
+  /** For what each delivery needs: claim and finish. */
+  deliveryPool: Pool
   runnerId: string
   presence: Presence
   /** Hears of the jobs that a finish has removed. */
@@ -84,8 +86,8 @@ function limitStepsOf(options: DeliveryTasksOptions, snooze: ReturnType<typeof c
 }
 
 function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver>[0] {
-  const { pool, log, metrics, presence } = options
-  const claim = createClaim(pool, options.runnerId)
+  const { pool, deliveryPool, log, metrics, presence } = options
+  const claim = createClaim(deliveryPool, options.runnerId)
   return {
     // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
     claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
@@ -120,9 +122,9 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
   }
 }
 
-function finishOf({ pool, log, ...options }: DeliveryTasksOptions) {
+function finishOf({ deliveryPool, log, ...options }: DeliveryTasksOptions) {
   const isRetryNews = createOutageNews()
-  return createFinish(pool, {
+  return createFinish(deliveryPool, {
     onJobRemoved: options.onJobRemoved,
     disableAfterSeconds: options.disableAfterSeconds,
     outageMsMax: options.outageMsMax,

@@ -18,8 +18,13 @@ import { readinessOf } from './readiness.ts'
 import type { RunnerOptions } from './runner-options.ts'
 import { createWakeUpTimer } from './wake-up-timer.ts'
 
-/** Two lanes each for claim and finish, and some for housekeeping. No connection is held during HTTP. */
-const OWN_CONNECTIONS = 6
+/** Two lanes each for claim and finish. No connection is held during HTTP. */
+const DELIVERY_CONNECTIONS = 4
+/**
+ * For duties, which begin together each second, and all else that is seldom. Apart from those of deliveries: each session that
+ * claims and finishes plans that once and keeps it, and those that did so last are the quickest.
+ */
+const OWN_CONNECTIONS = 3
 /**
  * Jobs under way for each request that may be in flight: 100 more for 250, in which jobs are put off. While a tenant with a
  * backlog has all the permits that it may have, each of its jobs is looked at and put off, and those of others waited
@@ -30,6 +35,8 @@ const LANES_PER_REQUEST = 1.4
 const WORKER_CONNECTIONS = 4
 /** Statements of our own are few and small; those that are not say themselves how they are planned. */
 const OWN_SESSION_SETTINGS = { plan_cache_mode: 'force_custom_plan' }
+/** Calls of one function each, which has its own way of planning: there is nothing to plan again for each call. */
+const DELIVERY_SESSION_SETTINGS = { plan_cache_mode: 'force_generic_plan' }
 /**
  * graphile-worker's statements are always index probes, whatever the statistics say: the jobs table is
  * empty one minute and full the next, and a plan made then scans all of it (measured: 11 ms instead of
@@ -131,8 +138,7 @@ async function register(
     log,
     onReaped: () => onReaped(new RunnerEnded('it was cut off, found dead, and replaced')),
     onSilent: () => {
-      cutConnections(pools.own)
-      cutConnections(pools.worker)
+      for (const pool of Object.values(pools)) cutConnections(pool)
     },
     onDrain: () => {
       if (!drained.signal.aborted) log.info({ runnerId: id }, 'runner.drain_requested')
@@ -148,8 +154,9 @@ async function register(
   return presence
 }
 
-function watch({ metrics }: RunnerOptions, { own, worker }: Parts['pools']): void {
+function watch({ metrics }: RunnerOptions, { own, delivery, worker }: Parts['pools']): void {
   metrics.watchPool('runner', own)
+  metrics.watchPool('delivery', delivery)
   metrics.watchPool('worker', worker)
   watchQueue(metrics.registry, own)
 }
@@ -163,6 +170,7 @@ function startWorkers(
   const deliveries = deliveryTasks({
     ...options,
     pool: pools.own,
+    deliveryPool: pools.delivery,
     runnerId: id,
     presence,
     onJobRemoved: heldJobs.removed,
@@ -195,7 +203,7 @@ async function stop(
   await Promise.all(duties.map((duty) => duty.stop()))
   await sender.close()
   await presence.stop()
-  await Promise.all([pools.own.end(), pools.worker.end()])
+  await Promise.all(Object.values(pools).map((pool) => pool.end()))
   log.info({ runnerId: id }, 'runner.stopped')
 }
 
@@ -231,6 +239,11 @@ function createPools(
   const applicationName = `postrider-runner ${id}`
   const common = { connectionString, servers, applicationName, onError }
   const own = createPool({ ...common, max: OWN_CONNECTIONS, settings: OWN_SESSION_SETTINGS })
+  const delivery = createPool({
+    ...common,
+    max: DELIVERY_CONNECTIONS,
+    settings: DELIVERY_SESSION_SETTINGS,
+  })
   const worker = createPool({
     ...common,
     max: WORKER_CONNECTIONS,
@@ -239,6 +252,7 @@ function createPools(
   })
   return {
     own,
+    delivery,
     worker: resilient(worker, {
       holder: id,
       heldJobs,
