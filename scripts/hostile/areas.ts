@@ -14,6 +14,8 @@ export interface Area {
   pages: { path: string; answer: Answer }[]
   /** Where their forms are sent: those about what is ours, and those about nothing yet. */
   actions: string[]
+  /** Scripts, styles, images and streams that its pages load. */
+  files: string[]
   /** Whose pages they are, where they are one tenant's. */
   owner: Party | null
 }
@@ -36,12 +38,13 @@ export async function walkPages(making: Making, parties: Party[]): Promise<Area[
   return found
 }
 
-const pagesOfConsole = ({ name, endpoint, event, delivery }: Party): string[] => [
+const pagesOfConsole = ({ name, endpoint, event, delivery, incident }: Party): string[] => [
   `/console/tenants/${name}`,
   `/console/endpoints/${endpoint}`,
   `/console/events/${event}`,
   `/console/deliveries/${delivery}`,
-  ...['deliveries', 'events', 'endpoints', 'replays', 'keys', 'audit'].map(
+  ...(incident ? [`/console/incidents/${incident}`] : []),
+  ...['deliveries', 'events', 'endpoints', 'replays', 'incidents', 'keys', 'audit'].map(
     (list) => `/console/${list}?tenant=${name}`,
   ),
 ]
@@ -77,9 +80,11 @@ async function walk(client: Client, cookie: string, start: string[], parties: Pa
   const known = new Set(start.map(kindOf))
   const pages: Area['pages'] = []
   const actions = new Set<string>()
+  const files = new Set<string>()
   for (let path = waiting.shift(); path && pages.length < PAGES_MAX; path = waiting.shift()) {
     const answer = await client.send('GET', path, { cookie, readMsMax: 5_000 })
     pages.push({ path, answer })
+    for (const file of filesIn(answer.text)) files.add(file)
     for (const action of actionsIn(answer.text)) {
       if (isOurs(action, parties)) actions.add(action)
     }
@@ -89,7 +94,7 @@ async function walk(client: Client, cookie: string, start: string[], parties: Pa
       waiting.push(link)
     }
   }
-  return { cookie, pages, actions: [...actions] }
+  return { cookie, pages, actions: [...actions], files: [...files] }
 }
 
 /** Pages that differ in what they are filtered by only are of one kind. */
@@ -107,6 +112,12 @@ const linksIn = (text: string): string[] =>
   attribute(text, 'href').filter(
     (path) => /^\/(?:console|portal)\b/.test(path) && !/\/assets\/|stream/.test(path),
   )
+
+/** What a page loads beside itself, without what the address ends with to name a version. */
+export const filesIn = (html: string): string[] =>
+  [...attribute(html, 'src'), ...attribute(html, 'href'), ...attribute(html, 'data-source')]
+    .filter((path) => /\/assets\/|^\/docs\/|stream/.test(path))
+    .map((path) => path.replace(/\?.*/, ''))
 
 /** Where forms are sent that act; those that filter a list are sent as addresses. */
 function actionsIn(text: string): string[] {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Answer, type Call, type Client, needed } from './client.ts'
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g
@@ -16,6 +17,8 @@ export interface Party {
   endpoint: string
   event: string
   delivery: string
+  /** Of its endpoint that fails; null where no runner has tried that in time. */
+  incident: string | null
   /** What nobody else may ever be shown. */
   secrets: string[]
   /** As this party. */
@@ -46,30 +49,60 @@ export async function makeParty(making: Making, name: string): Promise<Party> {
   cleanup.defer(() => asAdmin('DELETE', path()).then(ignore))
   const tenant = await make('PUT', path(), { name })
   const { key, id: keyId } = await makeKey(making, { ...{ name, tenant: name }, scopes: ALL })
+  const incident = await makeIncident(asAdmin, name)
+  const note = `note-on-${name}`
+  if (incident) await make('POST', path(`/incidents/${incident}/note`), { note })
   const endpoint = await make('POST', path('/endpoints'), endpointOf(name))
   await make('POST', path(`/endpoints/${endpoint.id}/pause`))
   const event = await make('POST', '/api/events', eventOf(name))
   const replay = await make('POST', path('/replays'), { since: LONG_AGO })
   // Otherwise it goes on by itself, and nobody could tell who has changed it.
   await asAdmin('POST', path(`/replays/${replay.id}/cancel`))
+  const bulk = await make('POST', path('/deliveries/bulk'), { action: 'redeliver' })
+  await asAdmin('POST', path(`/replays/${bulk.id}/cancel`))
   const snapshot = async () => {
     const found = await Promise.all(SHOWN.map((rest) => asAdmin('GET', path(rest))))
     return found.map(({ text }) => text).join('\n')
   }
   const shown = await snapshot()
-  const ids = [tenant.id, keyId, event.id, replay.id, ...(shown.match(UUID) ?? [])]
+  const ids = [tenant.id, keyId, event.id, replay.id, bulk.id, ...(shown.match(UUID) ?? [])]
   const { secret } = endpoint
   return {
     ...{ name, key, path, snapshot, endpoint: endpoint.id, event: event.id },
     ids: [...new Set<string>(ids)],
+    incident,
     delivery: idOfDelivery(needed(await asAdmin('GET', path('/deliveries')), 'deliveries')),
-    secrets: [secret, `value-of-${name}`],
+    secrets: [secret, `value-of-${name}`, note],
     send: (method, at, call) => client.send(method, at, { key, ...call }),
   }
 }
 
 /** What there is of a tenant to be read. */
-const SHOWN = ['', '/endpoints', '/events', '/deliveries', '/replays']
+const SHOWN = ['', '/endpoints', '/events', '/deliveries', '/replays', '/incidents']
+
+/** Its name leads nowhere (RFC 6761); three events that fail are an incident. */
+const failing = { url: 'https://hostile.invalid/', timeoutSeconds: 1, retrySchedule: [] }
+const FAILURES = 3
+const INCIDENT_TRIES_MAX = 40
+
+/** What fails, and is paused afterwards; null where no runner has tried it in time. */
+async function makeIncident(send: Party['send'], tenant: string): Promise<string | null> {
+  const path = `/api/tenants/${tenant}`
+  const type = `${tenant}.fails`
+  const made = await send('POST', `${path}/endpoints`, { body: { ...failing, eventTypes: [type] } })
+  const { id } = needed(made, 'an endpoint that fails')
+  const { status } = await send('POST', `${path}/endpoints/${id}/test`)
+  for (let n = 0; n < FAILURES; n += 1) {
+    await send('POST', '/api/events', { body: { tenant, type, data: {} } })
+  }
+  let found: string | undefined
+  for (let tries = 0; status === 200 && !found && tries < INCIDENT_TRIES_MAX; tries += 1) {
+    await pause(250)
+    found = needed(await send('GET', `${path}/incidents`), 'incidents').data[0]?.id
+  }
+  await send('POST', `${path}/endpoints/${id}/pause`)
+  return found ?? null
+}
 
 const ALL = ['publish', 'read', 'manage', 'admin']
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { filesIn } from '../areas.ts'
 import { type Attack, type Finding, finding } from '../attack.ts'
 import { pathsWith } from '../document.ts'
 import type { Field } from '../field.ts'
@@ -49,11 +50,15 @@ async function routesOf(field: Field): Promise<string[]> {
     const [path] = pathsWith(operation, attacker.name, [attacker.endpoint])
     return `${operation.method} ${path}`
   })
-  const forms = (await field.areas()).flatMap(({ actions }) => actions)
-  return [
-    ...new Set([...documented, ...OTHERS, ...OF_PAGES, ...forms.map((path) => `POST ${path}`)]),
-  ]
+  const areas = await field.areas()
+  const forms = areas.flatMap(({ actions }) => actions.map((path) => `POST ${path}`))
+  const files = new Set([...areas.flatMap(({ files }) => files), ...(await filesOfDocs(field))])
+  const shown = [...files].map((path) => `GET ${path}`)
+  return [...new Set([...documented, ...OTHERS, ...OF_PAGES, ...forms, ...shown])]
 }
+
+const filesOfDocs = async ({ send }: Field): Promise<string[]> =>
+  filesIn((await send('GET', '/docs')).text)
 
 async function flood(
   { target, signal }: Field,

@@ -37,14 +37,29 @@ async function* byIdsBelowOwnPath(field: Field): AsyncGenerator<Finding> {
 async function* byIdsInBodies(field: Field): AsyncGenerator<Finding> {
   const { attacker, victim } = field
   for (const operation of field.operations.filter(isOfTenant)) {
-    if (!/"[0-9a-f]{8}-[0-9a-f-]{27}"/.test(JSON.stringify(operation.body ?? ''))) continue
-    const body = JSON.stringify(operation.body).replace(
-      /"[0-9a-f]{8}-[0-9a-f-]{27}"/g,
-      `"${victim.endpoint}"`,
-    )
-    const paths = pathsWith(operation, attacker.name, [attacker.endpoint])
-    yield await tryAll(field, operation, 'with its id in the body', paths, isClientError, { body })
+    const [path = ''] = pathsWith(operation, attacker.name, [attacker.endpoint])
+    for (const [member, bodyWith] of membersWithId(operation.body)) {
+      const calls = victim.ids.map((id): [string, Call] => [path, { body: bodyWith(id) }])
+      const how = `with its ids as ${member} of the body`
+      // Nothing may match; that nothing was done is seen by what the other tenant has.
+      yield await tryAll(field, operation, how, calls, isNoFault)
+    }
   }
+}
+
+const UUID = /"[0-9a-f]{8}-[0-9a-f-]{27}"/g
+
+/** Members of an example that are ids, each with what makes the body with this one in it and no other. */
+function membersWithId(example: unknown): [member: string, bodyWith: (id: string) => unknown][] {
+  const members = Object.entries(example ?? {})
+  const hasOne = (value: unknown) => JSON.stringify(value).search(UUID) !== -1
+  const others = Object.fromEntries(members.filter(([, value]) => !hasOne(value)))
+  return members
+    .filter(([, value]) => hasOne(value))
+    .map(([name, value]) => [
+      name,
+      (id) => ({ ...others, [name]: JSON.parse(JSON.stringify(value).replace(UUID, `"${id}"`)) }),
+    ])
 }
 
 async function* byParameters(field: Field): AsyncGenerator<Finding> {
@@ -80,13 +95,14 @@ async function tryAll(
   { attacker, victim }: Field,
   operation: Operation,
   how: string,
-  paths: readonly string[],
+  tries: readonly (string | [path: string, call: Call])[],
   isFine: (answer: Answer) => boolean,
-  call: Call = {},
+  every: Call = {},
 ): Promise<Finding> {
   const answers: string[] = []
   let held = true
-  for (const path of paths) {
+  for (const one of tries) {
+    const [path, call] = typeof one === 'string' ? [one, every] : one
     const sent = { body: operation.body, ...call }
     const answer = await attacker.send(operation.method, path, sent)
     // What the attacker says himself may come back.

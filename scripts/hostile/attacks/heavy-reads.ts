@@ -12,11 +12,23 @@ export const heavyReads: Attack = {
   name: 'heavy reads',
   about: 'lists and searches by the hundred, while another tenant looks at one thing',
   async *run(field) {
-    const lists = field.operations.filter(
-      (one) => one.method === 'GET' && isOfTenant(one) && !hasId(one) && !one.streams,
-    )
-    for (const list of lists) yield await tryList(field, list)
+    for (const list of field.operations.filter(isHeavy)) yield await tryList(field, list)
   },
+}
+
+/** Lists, and what counts or matches and is sent as a body. */
+const isHeavy = (one: Operation): boolean => {
+  if (!isOfTenant(one) || hasId(one) || one.streams) return false
+  return one.method === 'GET' || bodyOf(one) !== undefined
+}
+
+/** Of what only asks; previews of all that there is. */
+function bodyOf({ method, path, body }: Operation): object | undefined {
+  if (method !== 'POST' || typeof body !== 'object' || !body) return undefined
+  if (path.endsWith('/match')) return body
+  if (!('preview' in body)) return undefined
+  const all = Object.entries(body).filter(([name]) => ['action', 'since'].includes(name))
+  return { ...Object.fromEntries(all), preview: true }
 }
 
 async function tryList(field: Field, list: Operation): Promise<Finding> {
@@ -26,7 +38,9 @@ async function tryList(field: Field, list: Operation): Promise<Finding> {
   const [path = ''] = pathsWith(list, attacker.name, [])
   const query = list.queryNames.includes('search') ? '?search=%25_nowhere' : ''
   const storm = Promise.all(
-    Array.from({ length: AT_ONCE }, () => attacker.send('GET', path + query)),
+    Array.from({ length: AT_ONCE }, () =>
+      attacker.send(list.method, path + query, { body: bodyOf(list) }),
+    ),
   )
   const startedAt = performance.now()
   const small = victim.path(`/endpoints/${victim.endpoint}`)
