@@ -1,8 +1,9 @@
 /**
  * What one tenant's filters cost a neighbour: 300 endpoints with the dearest filters and events of the largest size,
- * published in the same statement as the neighbour's event, and next to it while runners ask what was left over.
+ * published in the same statement as the neighbour's event, and next to it while runners ask what was left over. Each
+ * round measures all of it, in the order reversed each time; delays are those within a round, and their medians.
  *
- *     node scripts/bench/filters.ts --events 40
+ *     node scripts/bench/filters.ts --events 40 --rounds 5
  */
 
 import pg from 'pg'
@@ -12,7 +13,7 @@ import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { startReport } from './report.ts'
 import { startServer } from './server.ts'
-import { round } from './statistics.ts'
+import { distributionOf, median, quantile, round } from './statistics.ts'
 
 const TENANTS = `insert into postrider.tenant (key, name) values ('dear', 'dear'), ('neighbour', 'neighbour')`
 const ENDPOINTS = `
@@ -26,6 +27,7 @@ interface Settings {
   events: number
   endpoints: number
   bytes: number
+  rounds: number
 }
 
 const item = (tenant: string, data: unknown) => ({ tenant, type: 'a', data })
@@ -45,12 +47,40 @@ async function timesOf(count: number, work: () => Promise<unknown>): Promise<num
   return times.toSorted((a, b) => a - b)
 }
 
-const figuresOf = (times: readonly number[]) => ({
-  p50: round(times[Math.floor(times.length / 2)] ?? 0, 1),
-  max: round(times.at(-1) ?? 0, 1),
-})
+const CASES = [
+  'alone',
+  'with_the_same_data_unfiltered',
+  'same_statement',
+  'while_asked_later',
+] as const
+type Case = (typeof CASES)[number]
 
 async function measureFilters(cleanup: Cleanup, url: string, settings: Settings) {
+  const run = await prepareCases(cleanup, url, settings)
+  const times: Record<Case, number[][]> = {
+    alone: [],
+    with_the_same_data_unfiltered: [],
+    same_statement: [],
+    while_asked_later: [],
+  }
+  for (let n = 0; n < settings.rounds; n += 1) {
+    for (const one of n % 2 === 0 ? CASES : CASES.toReversed()) times[one].push(await run[one]())
+  }
+  const delay = (one: Case, than: Case = 'alone') => delayOf(times[one], times[than])
+  return {
+    ...Object.fromEntries(CASES.map((one) => [`${one}_ms`, figuresOf(times[one])])),
+    same_statement_delay_ms: delay('same_statement'),
+    filters_delay_ms: delay('same_statement', 'with_the_same_data_unfiltered'),
+    while_asked_later_delay_ms: delay('while_asked_later'),
+  }
+}
+
+/** What the neighbour's event takes in each case, sorted. */
+async function prepareCases(
+  cleanup: Cleanup,
+  url: string,
+  { events, endpoints, bytes }: Settings,
+): Promise<Record<Case, () => Promise<number[]>>> {
   const connect = () => {
     const pool = new pg.Pool({ connectionString: url, max: 2 })
     cleanup.defer(() => pool.end())
@@ -58,36 +88,54 @@ async function measureFilters(cleanup: Cleanup, url: string, settings: Settings)
   }
   const [pool, producer, runner] = [connect(), connect(), connect()]
   await pool.query(TENANTS)
-  await pool.query(ENDPOINTS, [settings.endpoints])
+  await pool.query(ENDPOINTS, [endpoints])
   const publish = (on: pg.Pool, ...items: unknown[]) => on.query(PUBLISH, [JSON.stringify(items)])
   const own = item('neighbour', { n: 1 })
-  const dear = dearItem(settings.bytes)
+  const dear = dearItem(bytes)
   const plain = item('neighbour', dear.data)
-
   await timesOf(10, () => publish(pool, own))
-  const alone = figuresOf(await timesOf(settings.events, () => publish(pool, own)))
-  const besideData = figuresOf(await timesOf(settings.events, () => publish(pool, plain, own)))
-  const together = figuresOf(await timesOf(settings.events, () => publish(pool, dear, own)))
-
-  const lane = startRoutingLater({ pool: runner, onError: (error) => console.error(error) })
-  let isOver = false
-  const flood = (async () => {
-    while (!isOver) await publish(producer, dear)
-  })()
-  const beside = figuresOf(await timesOf(settings.events, () => publish(pool, own)))
-  isOver = true
-  await flood
-  await lane.stop()
+  const measured = (...items: unknown[]) => timesOf(events, () => publish(pool, ...items, own))
   return {
-    alone_ms: alone,
-    with_the_same_data_unfiltered_ms: besideData,
-    same_statement_ms: together,
-    while_asked_later_ms: beside,
-    same_statement_delay_ms: round(together.p50 - alone.p50, 1),
-    filters_delay_ms: round(together.p50 - besideData.p50, 1),
-    while_asked_later_delay_ms: round(beside.p50 - alone.p50, 1),
-    while_asked_later_ratio: round(beside.p50 / alone.p50, 2),
+    alone: () => measured(),
+    with_the_same_data_unfiltered: () => measured(plain),
+    same_statement: () => measured(dear),
+    while_asked_later: () => whileAsked(runner, () => publish(producer, dear), measured),
   }
+}
+
+/** Measures while a producer floods, and a runner evaluates the filters that were left over. */
+async function whileAsked(
+  pool: pg.Pool,
+  flood: () => Promise<unknown>,
+  measured: () => Promise<number[]>,
+): Promise<number[]> {
+  const lane = startRoutingLater({ pool, onError: (error) => console.error(error) })
+  let isOver = false
+  const flooding = (async () => {
+    while (!isOver) await flood()
+  })()
+  try {
+    return await measured()
+  } finally {
+    isOver = true
+    await flooding
+    await lane.stop()
+  }
+}
+
+const p50Of = (sorted: readonly number[]): number => quantile(sorted, 0.5) ?? Number.NaN
+
+/** Of all rounds together, and the median of each. */
+function figuresOf(rounds: readonly number[][]) {
+  const { p50, p99, max } = distributionOf(Float64Array.from(rounds.flat()))
+  return { p50, p99, max, p50_of_rounds: rounds.map((times) => round(p50Of(times), 1)) }
+}
+
+/** How much later half of the events were stored, in each round. */
+function delayOf(times: readonly number[][], than: readonly number[][]) {
+  const rounds = times.map((one, n) => round(p50Of(one) - p50Of(than[n] ?? []), 1))
+  const ratios = times.map((one, n) => p50Of(one) / p50Of(than[n] ?? []))
+  return { median: round(median(rounds), 1), rounds, ratio: round(median(ratios)) }
 }
 
 if (import.meta.main) {
@@ -95,6 +143,7 @@ if (import.meta.main) {
     events: { default: 40, help: 'of the neighbour, each time' },
     endpoints: { default: 300, help: 'of the tenant with the dear filters, 30 comparisons each' },
     bytes: { default: 262_144, help: 'of its events; SQL takes 1048576' },
+    rounds: { default: 3, help: 'each with all cases, in the order reversed each time' },
   })
   await runProgram(
     async (cleanup) => {

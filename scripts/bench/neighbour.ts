@@ -1,12 +1,13 @@
 /**
  * What a hanging neighbour costs: one tenant's endpoints take connections and never answer, with a backlog of
  * deliveries to them; another tenant publishes at a steady rate. Its publish→receive p99 with the neighbour is
- * compared with that alone, in one run. It begins once every delivery of the backlog has been tried or put off, or as soon
- * as the backlog is there (`--settled 0`), which is the worst moment.
+ * compared with that alone, in pairs: each time with fresh processes and a fresh database on one Postgres, the order reversed
+ * each round. Ratios are those of pairs, and their medians. It begins once every delivery of the backlog has been tried
+ * or put off, or as soon as the backlog is there (`--settled 0`), which is the worst moment.
  *
  *     node scripts/bench/neighbour.ts --backlog 10000 --rate 50 --seconds 30
  *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60
- *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60 --settled 0
+ *     node scripts/bench/neighbour.ts --endpoints 1000 --timeout 60 --settled 0 --rounds 5
  */
 
 import { once } from 'node:events'
@@ -20,7 +21,7 @@ import { startReport } from './report.ts'
 import { type Server, startServer } from './server.ts'
 import { createDatabaseClient, publishMany } from './sql.ts'
 import { type Receiver, startReceiver } from './start-receiver.ts'
-import { round } from './statistics.ts'
+import { median, round } from './statistics.ts'
 import { type System, startSystem } from './system.ts'
 import { OPEN_CONNECTIONS } from './trials.ts'
 
@@ -34,31 +35,47 @@ interface NeighbourSettings {
   bytes: number
   timeout: number
   settled: number
+  rounds: number
 }
+
+const CASES = ['alone', 'beside'] as const
+type Case = (typeof CASES)[number]
 
 export async function measureNeighbour(
   parent: Cleanup,
   { server, name }: { server: Server; name: string },
   settings: NeighbourSettings,
-): Promise<{
-  alone: Figures
-  beside: Figures
-  p50_ratio: number | null
-  p99_ratio: number | null
-}> {
+) {
+  const figures: Record<Case, Figures[]> = { alone: [], beside: [] }
+  for (let round = 0; round < settings.rounds; round += 1) {
+    for (const one of round % 2 === 0 ? CASES : CASES.toReversed()) {
+      figures[one].push(await measureCase(parent, { server, name, one, round }, settings))
+    }
+  }
+  return { ...figures, p50: ratiosOf(figures, 'p50'), p99: ratiosOf(figures, 'p99') }
+}
+
+/** With processes and a database that nothing was done with before. */
+async function measureCase(
+  parent: Cleanup,
+  { server, name, one, round }: { server: Server; name: string; one: Case; round: number },
+  settings: NeighbourSettings,
+): Promise<Figures> {
   await using cleanup = parent.use(new AsyncDisposableStack())
   const receiver = await startReceiver(cleanup)
-  const system = await startSystem(cleanup, { server, name, receiverUrl: receiver.url })
-  const alone = await measureOne(system, receiver, settings, 'alone')
+  const own = `${name}_${one}_${round}`
+  const system = await startSystem(cleanup, { server, name: own, receiverUrl: receiver.url })
+  if (one === 'beside') await startHanging(cleanup, system, settings)
+  return await measureOne(system, receiver, settings, `${one}, round ${round + 1}`)
+}
 
-  await startHanging(cleanup, system, settings)
-  const beside = await measureOne(system, receiver, settings, 'next to a hanging endpoint')
-  return {
-    alone,
-    beside,
-    p50_ratio: ratioOf(beside.publish_to_receive_ms.p50, alone.publish_to_receive_ms.p50),
-    p99_ratio: ratioOf(beside.publish_to_receive_ms.p99, alone.publish_to_receive_ms.p99),
-  }
+/** Of each pair, and the median. */
+function ratiosOf(figures: Record<Case, Figures[]>, share: 'p50' | 'p99') {
+  const [alone, beside] = CASES.map((one) =>
+    figures[one].map(({ publish_to_receive_ms }) => publish_to_receive_ms[share]),
+  )
+  const ratios = (beside ?? []).flatMap((with_, n) => ratioOf(with_, alone?.[n] ?? null) ?? [])
+  return { alone_ms: alone, beside_ms: beside, ratios, ratio: round(median(ratios)) }
 }
 
 async function measureOne(
@@ -141,6 +158,7 @@ if (import.meta.main) {
     bytes: { default: 300, help: 'of each payload' },
     timeout: { default: 15, help: 'seconds until an attempt to a hanging endpoint is given up' },
     settled: { default: 1, help: '0 = measure as soon as the backlog is there' },
+    rounds: { default: 3, help: 'pairs of alone and next to the hanging endpoints' },
   })
   await runProgram(
     async (cleanup) => {
@@ -148,6 +166,6 @@ if (import.meta.main) {
       const report = await startReport('neighbour', server)
       report(await measureNeighbour(cleanup, { server, name: 'neighbour' }, settings), settings)
     },
-    { minutesMax: 15 },
+    { minutesMax: 60 },
   )
 }

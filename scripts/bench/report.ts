@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 import type { Server, ServerFacts } from './server.ts'
+import { round } from './statistics.ts'
 import { CHECKOUT } from './system.ts'
 
 /** One result: figures, and everything that one has to know to judge them. */
@@ -12,6 +13,10 @@ export interface Result {
   node: string
   postgres: ServerFacts
   cores: number
+  cpu: string
+  memory_gb: number
+  /** Of the last minute, before anything was measured. */
+  load_before: number
   date: string
   [figure: string]: unknown
 }
@@ -29,6 +34,9 @@ export async function startReport(
     node: process.version,
     postgres: server.facts,
     cores: availableParallelism(),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    memory_gb: round(totalmem() / 1e9, 1),
+    load_before: round(loadavg()[0] ?? 0, 1),
   }
   return (figures, settings) => {
     const result = { program, ...figures, settings, ...machine, date: new Date().toISOString() }
