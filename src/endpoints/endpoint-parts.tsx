@@ -6,7 +6,9 @@ import { FormMistake, type FormState } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../console/parts.tsx'
 import type { Area, Viewer } from '../console/viewer.ts'
+import { RecoverForm } from '../replays/recover.pages.tsx'
 import { type presentSecrets, rotationFields } from '../secrets/endpoint-secret.fields.ts'
+import { SNIPPETS } from '../secrets/verify-snippets.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { type Endpoint, endpointFields, presentEndpoint } from './endpoint.fields.ts'
 import { EndpointState } from './endpoint-list.pages.tsx'
@@ -30,6 +32,7 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
           <Command what="the public key">{secrets.publicKey}</Command>
         </>
       )}
+      {secrets.publicKey === null && secrets.encoding === 'base64' && <VerifyCode />}
       {secrets.expiring.map((secret) => (
         <>
           <p>
@@ -39,6 +42,21 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
         </>
       ))}
     </Notice>
+  )
+}
+
+/** Where the secret is copied, so that it is verified at once; one language is open at a time. */
+function VerifyCode() {
+  return (
+    <>
+      <p>Verify every request with it:</p>
+      {SNIPPETS.map(({ name, code }) => (
+        <details name="verify">
+          <summary>{name}</summary>
+          <Command what={`the code for ${name}`}>{code}</Command>
+        </details>
+      ))}
+    </>
   )
 }
 
@@ -67,7 +85,8 @@ export function Actions({
   endpoint,
   viewer,
   rotation,
-}: Shown & { viewer: Viewer; rotation: FormState }) {
+  types,
+}: Shown & { viewer: Viewer; rotation: FormState; types: readonly string[] }) {
   if (!viewer.may('manage')) return null
   const path = `/${area}/endpoints/${endpoint.id}`
   return (
@@ -75,9 +94,7 @@ export function Actions({
       <a class="button" href={`${path}/edit`}>
         Edit
       </a>
-      <form method="post" action={`${path}/test`}>
-        <button type="submit">Send a test event</button>
-      </form>
+      <TestForm path={path} types={types} />
       <form method="post" action={`${path}/secret`}>
         <button type="submit">Show secret</button>
       </form>
@@ -92,6 +109,7 @@ export function Actions({
         <FormFields form={rotation} of={rotationFields} />
       </Confirm>
       <Service endpoint={endpoint} path={path} />
+      {area === 'portal' && <RecoverForm endpointId={endpoint.id} />}
       <Confirm
         label="Delete"
         action={`${path}/delete`}
@@ -100,6 +118,23 @@ export function Actions({
         isDangerous
       />
     </div>
+  )
+}
+
+/** An example of a type that is described, or of none. */
+function TestForm({ path, types }: { path: string; types: readonly string[] }) {
+  return (
+    <form method="post" action={`${path}/test`} class="row">
+      {types.length > 0 && (
+        <select name="type" aria-label="Type of the test event">
+          <option value="">postrider.test</option>
+          {types.map((type) => (
+            <option value={type}>{type}</option>
+          ))}
+        </select>
+      )}
+      <button type="submit">Send a test event</button>
+    </form>
   )
 }
 

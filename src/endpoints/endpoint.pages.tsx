@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { Caller } from '../access/caller.ts'
+import { adviceOf } from '../attempts/advice.ts'
 import { presentAttempt } from '../attempts/attempt.fields.ts'
 import type { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
@@ -10,6 +11,8 @@ import type { RenderPage } from '../console/layout.tsx'
 import { Notice } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
+import { eventType } from '../events/event-input.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { type DeliveryId, deliveryId, type EndpointId } from '../ids.ts'
@@ -29,6 +32,8 @@ import type { createTryFilter } from './try-filter.form.ts'
 
 const DAY_MINUTES = 1_440
 const STEP_MINUTES = 30
+/** More would make the page long, and nobody looks through them. */
+const TYPES_OFFERED_MAX = 100
 
 const SAID: Record<string, string> = {
   created: 'Endpoint created. Copy the signing secret into your receiver.',
@@ -54,6 +59,8 @@ export interface EndpointPages extends UrlRules {
   secrets: Pick<EndpointSecrets, 'rotate'>
   showSecrets: ShowSecrets
   testEndpoint: TestEndpoint
+  /** What an example can be sent of. */
+  eventTypes: Pick<EventTypes, 'outline'>
   deliveries: Pick<Deliveries, 'find'>
   attempts: Pick<Attempts, 'get'>
   ratesOf: ReturnType<typeof createAttemptRates>
@@ -163,7 +170,10 @@ const test: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
   const path = pathOf(pages, thing)
   try {
-    const { delivery } = await pages.testEndpoint(tenant.id, id, { signal: c.req.raw.signal })
+    const typed = (await readForm(c))['type'] || undefined
+    const type = typed === undefined ? undefined : parseSettings(eventType, typed)
+    const signal = c.req.raw.signal
+    const { delivery } = await pages.testEndpoint(tenant.id, id, { type, signal })
     return c.redirect(`${path}?tested=${delivery.id}`, 303)
   } catch (error) {
     if (!(error instanceof Error)) throw error
@@ -181,10 +191,11 @@ async function page(
 ) {
   const { endpoint } = shown
   const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
-  const [rates, open, tested] = await Promise.all([
+  const [rates, open, tested, types] = await Promise.all([
     pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
     pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
     testOf(c, endpoint, pages),
+    pages.eventTypes.outline({ limit: TYPES_OFFERED_MAX }),
   ])
   return pages.render(
     c,
@@ -203,6 +214,7 @@ async function page(
       <Actions
         {...shown}
         viewer={c.get('viewer')}
+        types={types.map(({ name }) => name)}
         rotation={more.rotation ?? { ...EMPTY_FORM, prefix: 'rotate' }}
       />
       <State {...shown} open={open} />
@@ -330,10 +342,11 @@ async function testOf(
 function Tested({ id, attempt, area, caller }: TestResult & { area: Area; caller: Caller }) {
   const link = <a href={`/${area}/deliveries/${id}`}>Show the attempt</a>
   if (!attempt) return <Notice tone="busy">Test event sent, no response yet. {link}</Notice>
+  const advice = adviceOf({ reason: attempt.reason, statusCode: attempt.status_code })
   const tested = presentAttempt(attempt, caller)
   return (
     <Notice tone={tested.outcome === 'delivered' && !tested.error ? 'good' : 'bad'}>
-      {describeTest(tested)} {link}
+      {describeTest(tested)} {advice} {link}
     </Notice>
   )
 }

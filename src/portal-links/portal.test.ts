@@ -1,4 +1,5 @@
 import t from 'tap'
+import { SNIPPETS } from '../secrets/verify-snippets.ts'
 import { addAttempts } from '../testing/data/attempts.ts'
 import { createWorld as createUntried, type World } from '../testing/data/world.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -323,6 +324,35 @@ t.test('the colour is served as a style sheet, and the logo as it is', async (t)
   const file = await branded.get(image ?? '', { cookie: null })
   t.equal(file.headers.get('content-type'), 'image/gif')
   t.equal(file.headers.get('x-content-type-options'), 'nosniff')
+})
+
+t.test('the secret comes with code to verify it, in every language', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  const { text } = await post(`/portal/endpoints/${ids['endpoints']}/secret`, {}, { cookie })
+  t.equal(text.match(/<details name="verify">/g)?.length, SNIPPETS.length)
+  for (const { name } of SNIPPETS) t.match(text, `<summary>${name}</summary>`)
+})
+
+t.test('what an endpoint did not get is sent to it again, by a link that manages', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  const path = `/portal/endpoints/${ids['endpoints']}`
+  for (const mode of ['redeliver', 'missed']) {
+    const { status, headers } = await post(`${path}/recover`, { mode, hours: '6' }, { cookie })
+    t.equal(status, 303)
+    const page = await get(headers.get('location') ?? '', { cookie })
+    t.match(page, { status: 200, text: /id="recovery"/ })
+    const { rows } = await pool.query(
+      `select mode, endpoint_id, round(extract(epoch from created_at - since) / 3600)::int as hours
+       from postrider.replay where tenant_id = $1 order by id desc limit 1`,
+      [tenant.id],
+    )
+    t.strictSame(rows, [{ mode, endpoint_id: ids['endpoints'], hours: 6 }])
+  }
+  t.match((await get(path, { cookie })).text, 'Recover deliveries')
+  const reader = await entered(tenant.key, 'read')
+  t.notMatch((await get(path, { cookie: reader })).text, 'Recover deliveries')
 })
 
 /** One pixel. */

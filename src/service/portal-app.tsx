@@ -21,6 +21,7 @@ import { addEnterRoutes, type EnterOptions, requireLink } from '../portal-links/
 import { addLookRoutes } from '../portal-links/look.pages.tsx'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { themeCss } from '../portal-links/theme.ts'
+import { addRecoverPages, type RecoverPages } from '../replays/recover.pages.tsx'
 
 const at = (path: string) => `${PORTAL_PATH}/${path}`
 
@@ -32,6 +33,7 @@ const NAVIGATION: readonly NavigationItem[] = [
 ]
 
 type Pages = EnterOptions &
+  RecoverPages &
   (LivePages & DeliveryListPages & DeliveryPages & EndpointListPages & EndpointPages) &
   (CataloguePages & OrderingPages)
 
@@ -80,6 +82,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addDeliveriesPage(app, pages)
   addDeliveryPage(app, pages)
   addLivePages(app, pages)
+  addRecoverPages(app, pages)
   addCataloguePages(app, pages)
   addErrorPages(app, pages)
   return app

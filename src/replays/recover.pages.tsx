@@ -1,0 +1,119 @@
+import type { Context, Hono } from 'hono'
+import { readForm } from '../console/forms.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { Badge, Confirm, Time } from '../console/parts.tsx'
+import type { PageEnv } from '../console/viewer.ts'
+import type { EndpointId, ReplayId } from '../ids.ts'
+import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
+import type { Replay, Replays } from './replays.ts'
+
+/** How far back somebody can choose, in hours. */
+const SPANS = [
+  ['1', 'The last hour'],
+  ['6', 'The last 6 hours'],
+  ['24', 'The last 24 hours'],
+  ['168', 'The last 7 days'],
+] as const
+const HOUR_MS = 3_600_000
+const COUNTED_MAX = 100_000
+
+export interface RecoverPages {
+  render: RenderPage
+  resources: Pick<ResourcePages, 'endpoints' | 'replays'>
+  replays: Pick<Replays, 'start' | 'get'>
+}
+
+/** Of the portal: sends again what one endpoint did not get, and shows how far that is. */
+export function addRecoverPages(app: Hono<PageEnv>, pages: RecoverPages): void {
+  const { endpoints, replays } = pages.resources
+  app.post('/endpoints/:id/recover', endpoints.managing(pages, recover))
+  app.get('/replays/:id', replays.reading(pages, showProgress))
+}
+
+const recover: HandlerOf<EndpointId, RecoverPages> = async (c, { id, tenant }, { replays }) => {
+  const { hours, mode } = await readForm(c)
+  const [chosen] = SPANS.find(([value]) => value === hours) ?? SPANS[0]
+  const request = {
+    mode: mode === 'missed' ? 'missed' : 'redeliver',
+    endpointId: id,
+    since: new Date(Date.now() - Number(chosen) * HOUR_MS),
+  } as const
+  const replay = await replays.start(tenant.key, request, c.get('viewer').who)
+  return c.redirect(`/portal/replays/${replay.id}`, 303)
+}
+
+const showProgress: HandlerOf<ReplayId, RecoverPages> = async (c, { id, tenant }, pages) => {
+  const replay = await pages.replays.get(tenant.id, id)
+  return pages.render(
+    c as Context<PageEnv>,
+    { title: 'Recovery', at: '/portal/endpoints' },
+    <>
+      <h1>Recovery</h1>
+      <Progress {...replay} />
+      <p class="actions">
+        {replay.endpoint_id && (
+          <>
+            <a class="button" href={`/portal/endpoints/${replay.endpoint_id}`}>
+              Back to the endpoint
+            </a>
+            <a class="button" href={`/portal/deliveries?endpoint=${replay.endpoint_id}`}>
+              Deliveries
+            </a>
+          </>
+        )}
+      </p>
+    </>,
+  )
+}
+
+/** Asked for again until it has ended. */
+function Progress({ id, state, mode, done, total, skipped, since }: Replay) {
+  const isRunning = state === 'running'
+  const asking = isRunning && {
+    'hx-get': `/portal/replays/${id}`,
+    'hx-trigger': 'every 2s',
+    'hx-select': '#recovery',
+    'hx-swap': 'outerMorph',
+  }
+  const all = total >= COUNTED_MAX ? `${COUNTED_MAX} or more` : String(total)
+  return (
+    <div id="recovery" {...asking}>
+      <p>
+        <Badge of={state} /> {mode === 'missed' ? 'Missed events' : 'Failed deliveries'} since{' '}
+        <Time at={since} />
+      </p>
+      <progress value={done} max={Math.max(total, done, 1)} aria-label="Progress" />
+      <p>
+        {done} of {all} are being sent again. {skipped > 0 && `${skipped} were skipped.`}
+      </p>
+    </div>
+  )
+}
+
+/** Beside an endpoint: what to send again, and since when. */
+export function RecoverForm({ endpointId }: { endpointId: string }) {
+  return (
+    <Confirm
+      label="Recover"
+      action={`/portal/endpoints/${endpointId}/recover`}
+      question="Sends again what this endpoint did not get, slowly enough for a receiver that has just come back."
+      yes="Recover deliveries"
+    >
+      <div class="field">
+        <label for="recover-mode">What</label>
+        <select id="recover-mode" name="mode">
+          <option value="redeliver">Failed deliveries</option>
+          <option value="missed">Events it has missed</option>
+        </select>
+      </div>
+      <div class="field">
+        <label for="recover-hours">Since</label>
+        <select id="recover-hours" name="hours">
+          {SPANS.map(([value, label]) => (
+            <option value={value}>{label}</option>
+          ))}
+        </select>
+      </div>
+    </Confirm>
+  )
+}
