@@ -96,35 +96,56 @@ export function retryAfterMs(
  */
 export function waitInQueue<Acquired>(
   queue: WaitQueue,
-  { acquire, giveUp, now }: { acquire(): Acquired | null; giveUp(): Acquired; now(): number },
+  options: WaitOptions<Acquired>,
 ): Promise<Acquired> {
-  return new Promise((resolve) => {
-    let looks = 1
-    const leaveQueue = () => {
-      clearTimeout(timer)
-      queue.waiting.splice(queue.waiting.indexOf(waiting), 1)
+  return new Promise((resolve) => queue.waiting.push(new Waiter(queue, options, resolve)))
+}
+
+interface WaitOptions<Acquired> {
+  acquire(): Acquired | null
+  giveUp(): Acquired
+  now(): number
+}
+
+class Waiter<Acquired> implements Waiting {
+  readonly #queue: WaitQueue
+  readonly #options: WaitOptions<Acquired>
+  readonly #resolve: (acquired: Acquired) => void
+  readonly #timer = setTimeout(() => this.#goOnOrLeave(), RETRY_MS_MIN)
+  #looks = 1
+
+  constructor(
+    queue: WaitQueue,
+    options: WaitOptions<Acquired>,
+    resolve: (acquired: Acquired) => void,
+  ) {
+    this.#queue = queue
+    this.#options = options
+    this.#resolve = resolve
+  }
+
+  letIn(): boolean {
+    const acquired = this.#options.acquire()
+    if (acquired === null) return false
+    this.#leave()
+    this.#resolve(acquired)
+    return true
+  }
+
+  #goOnOrLeave(): void {
+    if (this.#looks < LOOKS_MAX && isMoving(this.#queue, this.#options.now())) {
+      this.#looks += 1
+      this.#timer.refresh()
+      return
     }
-    const goOnOrLeave = () => {
-      if (looks < LOOKS_MAX && isMoving(queue, now())) {
-        looks += 1
-        timer.refresh()
-        return
-      }
-      leaveQueue()
-      resolve(giveUp())
-    }
-    const waiting: Waiting = {
-      letIn() {
-        const acquired = acquire()
-        if (acquired === null) return false
-        leaveQueue()
-        resolve(acquired)
-        return true
-      },
-    }
-    const timer = setTimeout(goOnOrLeave, RETRY_MS_MIN)
-    queue.waiting.push(waiting)
-  })
+    this.#leave()
+    this.#resolve(this.#options.giveUp())
+  }
+
+  #leave(): void {
+    clearTimeout(this.#timer)
+    this.#queue.waiting.splice(this.#queue.waiting.indexOf(this), 1)
+  }
 }
 
 /** Lets in whom there is a permit for, in the order in which they came. */

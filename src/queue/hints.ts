@@ -28,37 +28,46 @@ const SCHEMA_CHECK_MS = 1_000
 export function createHints(log: Log, bell: Bell): (client: PoolClient) => PoolClient {
   const schema: SchemaWatch = { known: undefined }
   return (client) => {
-    const listeners = new Map<unknown, Listener>()
-    const on = (event: string, handler: Handler) => {
-      if (event !== 'notification') return client.on(event as 'notice', handler as () => void)
-      const listener = listenerOf(client, handler, { schema, log, bell })
-      listeners.set(handler, listener)
-      return client.on('notification', listener.receive)
-    }
-    const removeListener = (event: string, handler: Handler) => {
-      const listener = event === 'notification' ? listeners.get(handler) : undefined
-      listener?.stop()
-      return client.removeListener(event, listener?.receive ?? handler)
-    }
-    const query = (...args: unknown[]) => {
-      const answer = (client.query as (...args: unknown[]) => unknown)(...args)
-      if (String(args[0]).startsWith('LISTEN')) {
-        void Promise.resolve(answer).then(
-          () => bell.listening(client),
-          () => undefined,
-        )
-      }
-      return answer
-    }
+    const wrapped = { ...listening(client, { schema, log, bell }), query: ringing(client, bell) }
     return new Proxy(client, {
       get(target, key) {
-        if (key === 'on') return on
-        if (key === 'query') return query
-        if (key === 'removeListener') return removeListener
+        if (Object.hasOwn(wrapped, key)) return wrapped[key as keyof typeof wrapped]
         const value = Reflect.get(target, key)
         return typeof value === 'function' ? value.bind(target) : value
       },
     })
+  }
+}
+
+/** Handlers of notifications hear what their listener passes on. */
+function listening(client: PoolClient, options: ListenerOptions) {
+  const listeners = new Map<unknown, Listener>()
+  return {
+    on(event: string, handler: Handler) {
+      if (event !== 'notification') return client.on(event as 'notice', handler as () => void)
+      const listener = listenerOf(client, handler, options)
+      listeners.set(handler, listener)
+      return client.on('notification', listener.receive)
+    },
+    removeListener(event: string, handler: Handler) {
+      const listener = event === 'notification' ? listeners.get(handler) : undefined
+      listener?.stop()
+      return client.removeListener(event, listener?.receive ?? handler)
+    },
+  }
+}
+
+/** Tells the bell when the session listens. */
+function ringing(client: PoolClient, bell: Bell) {
+  return (...args: unknown[]) => {
+    const answer = (client.query as (...args: unknown[]) => unknown)(...args)
+    if (String(args[0]).startsWith('LISTEN')) {
+      void Promise.resolve(answer).then(
+        () => bell.listening(client),
+        () => undefined,
+      )
+    }
+    return answer
   }
 }
 

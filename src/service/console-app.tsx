@@ -9,7 +9,7 @@ import { cached } from '../console/cached.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { addErrorPages } from '../console/error-pages.tsx'
 import { formsOnly } from '../console/forms.ts'
-import { createRenderPage, type NavigationItem } from '../console/layout.tsx'
+import { createRenderPage, type NavigationItem, type RenderPage } from '../console/layout.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
 import {
   limitForms,
@@ -103,9 +103,52 @@ export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
 export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   const app = new Hono<PageEnv>()
-  const { environment, lists } = options
-  const assets = loadAssets(`${CONSOLE_PATH}/assets`, coloursOf(environment))
-  const render = createRenderPage({
+  const assets = loadAssets(`${CONSOLE_PATH}/assets`, coloursOf(options.environment))
+  const render = renderOf(options, assets)
+  const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
+
+  app.use(securityHeaders('console'))
+  app.use(csrf())
+  app.use(formsOnly)
+  app.use(refuseWhileCommitsWait(options.doCommitsWait))
+  assets.addRoutes(app)
+  addSignInRoutes(app, pages)
+  app.use(requireViewer({ ...pages, signIn: `${CONSOLE_PATH}/sign-in` }))
+  app.use(refuseNul)
+  app.use(limitForms(options.admit))
+  limitPages(app, options.pageSemaphore)
+  for (const addPages of PAGES) addPages(app, pages)
+  addErrorPages(app, pages)
+  return app
+}
+
+const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
+  addOverviewPage,
+  addLivePages,
+  addDeliveriesPage,
+  addDeliveryPage,
+  addEventPages,
+  addEndpointsPages,
+  addEndpointPages,
+  addTenantPages,
+  addPortalLinkPage,
+  addSearchPage,
+  addEventTypePages,
+  addReplayPages,
+  addBulkPages,
+  addIncidentPages,
+  addOrderingPages,
+  addOrderingListPage,
+  addKeyPages,
+  addAuditPage,
+  addSettingsPages,
+]
+
+const renderOf = (
+  { environment, lists }: ConsoleOptions,
+  assets: ReturnType<typeof loadAssets>,
+): RenderPage =>
+  createRenderPage({
     assets,
     product: 'Postrider',
     label: 'console',
@@ -119,40 +162,6 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
       count: cached(TROUBLE_FRESH_MS, () => lists.incidents.count()),
     },
   })
-  const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
-
-  app.use(securityHeaders('console'))
-  app.use(csrf())
-  app.use(formsOnly)
-  app.use(refuseWhileCommitsWait(options.doCommitsWait))
-  assets.addRoutes(app)
-  addSignInRoutes(app, pages)
-  app.use(requireViewer({ ...pages, signIn: `${CONSOLE_PATH}/sign-in` }))
-  app.use(refuseNul)
-  app.use(limitForms(options.admit))
-  limitPages(app, options.pageSemaphore)
-  addOverviewPage(app, pages)
-  addLivePages(app, pages)
-  addDeliveriesPage(app, pages)
-  addDeliveryPage(app, pages)
-  addEventPages(app, pages)
-  addEndpointsPages(app, pages)
-  addEndpointPages(app, pages)
-  addTenantPages(app, pages)
-  addPortalLinkPage(app, pages)
-  addSearchPage(app, pages)
-  addEventTypePages(app, pages)
-  addReplayPages(app, pages)
-  addBulkPages(app, pages)
-  addIncidentPages(app, pages)
-  addOrderingPages(app, pages)
-  addOrderingListPage(app, pages)
-  addKeyPages(app, pages)
-  addAuditPage(app, pages)
-  addSettingsPages(app, pages)
-  addErrorPages(app, pages)
-  return app
-}
 
 function coloursOf({ colour }: EnvironmentConfig): OwnAsset[] {
   if (colour === undefined) return []
