@@ -35,7 +35,7 @@ create table postrider.api_key (
   tenant_id uuid references postrider.tenant (id) on delete cascade,
   name text not null,
   hash bytea not null unique check (octet_length(hash) = 32),
-  scopes text[] not null check (scopes <@ '{publish,read,manage,admin}' and cardinality(scopes) > 0),
+  scopes text[] not null check (scopes <@ '{publish,read,reveal,manage,admin}' and cardinality(scopes) > 0),
   expires_at timestamptz,
   last_used_at timestamptz,
   revoked_at timestamptz,
@@ -47,7 +47,7 @@ comment on column postrider.api_key.id is 'UUIDv7.';
 comment on column postrider.api_key.tenant_id is 'The one tenant this key may touch; null = every tenant.';
 comment on column postrider.api_key.name is 'What the key is for, in the words of the person who made it.';
 comment on column postrider.api_key.hash is 'SHA-256 of the key. Keys are random and long, so no salt or slow hash is needed.';
-comment on column postrider.api_key.scopes is 'What it may do: publish, read, manage, admin.';
+comment on column postrider.api_key.scopes is 'What it may do: publish, read, reveal, manage, admin.';
 comment on column postrider.api_key.expires_at is 'Refused from then on; null = never.';
 comment on column postrider.api_key.last_used_at is 'Last use, written at most once a minute.';
 comment on column postrider.api_key.revoked_at is 'Refused since then; null = valid.';

@@ -154,12 +154,15 @@ create table postrider.event_type (
   schema json check (json_typeof(schema) in ('object', 'boolean')),
   deprecated_at timestamptz,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default clock_timestamp()
+  updated_at timestamptz not null default clock_timestamp(),
+  mask text[] not null default '{}' check (cardinality(mask) <= 50)
 );
 comment on table postrider.event_type is 'Event types that are described; they belong to the producer, not to a tenant. Others may be published too, unless EVENT_TYPES_STRICT is set.';
 comment on column postrider.event_type.name is 'A dotted name such as invoice.paid.';
 comment on column postrider.event_type.description is 'For people.';
 comment on column postrider.event_type.schema is 'JSON Schema 2020-12 of the data. HTTP publishing validates against it; publishing in SQL does not. Null = anything goes.';
 comment on column postrider.event_type.deprecated_at is 'Since when new receivers should not rely on it; it is still published and delivered.';
+comment on column postrider.event_type.mask is
+  'Members of the data that the API and the console show as ***: paths such as customer.email, through arrays; * = all of it. Receivers get them.';
 comment on column postrider.event_type.created_at is 'When it was first described.';
 comment on column postrider.event_type.updated_at is 'When it was last changed. API processes compare it with what they have in memory.';

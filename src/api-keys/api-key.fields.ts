@@ -13,10 +13,11 @@ import { TENANT_KEY } from '../tenants/tenants.ts'
 import type { ApiKey } from './api-keys.ts'
 
 const NAME_LENGTH_MAX = 200
-const scopes = z.array(z.enum(['publish', 'read', 'manage', 'admin']))
+const scopes = z.array(z.enum(['publish', 'read', 'reveal', 'manage', 'admin']))
 const SCOPE_CHOICES = [
   ['publish', 'publish: store events'],
   ['read', 'read: look at everything'],
+  ['reveal', 'reveal: see masked data of events'],
   ['manage', 'manage: tenants, endpoints, deliveries'],
   ['admin', 'admin: all of these, and keys'],
 ] as const
@@ -40,7 +41,7 @@ export const apiKeyFields = {
     output: scopes,
     option: {
       value: '<scopes>',
-      about: 'comma separated: publish, read, manage, admin',
+      about: 'comma separated: publish, read, reveal, manage, admin',
       isRequired: true,
     },
     form: { label: 'Permissions', choices: SCOPE_CHOICES },

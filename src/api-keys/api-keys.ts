@@ -157,7 +157,7 @@ async function endOf(database: Kysely<Database>, id: ApiKeyId): Promise<Date | n
 const ADMIN: Caller = {
   apiKeyId: null,
   tenant: null,
-  scopes: new Set<Scope>(['publish', 'read', 'manage', 'admin']),
+  scopes: new Set<Scope>(['publish', 'read', 'reveal', 'manage', 'admin']),
 }
 
 type Found = Caller & { apiKeyId: ApiKeyId; expiresAt: Date | null }

@@ -11,7 +11,7 @@ export interface LiveAttempt {
   delivery: Selectable<DeliveryTable> & { id: DeliveryId }
   /** Null when it was erased. */
   event: { id: EventId; type: string; occurred_at: Date } | null
-  /** As sent, where somebody wants it. */
+  /** As sent but for what is masked, where somebody wants it. */
   body: string | null
 }
 
@@ -91,7 +91,7 @@ type EventRow = { id: EventId; type: string; occurred_at: Date; body: string | n
 async function eventsOf(database: Kysely<Database>, ids: EventId[], withBody: boolean) {
   if (ids.length === 0) return new Map<string, EventRow>()
   const { rows } = await sql<EventRow>`
-    select id, type, occurred_at, ${withBody ? sql`postrider.body(type, occurred_at, data)` : null}::text as body
+    select id, type, occurred_at, ${withBody ? sql`postrider.body(type, occurred_at, postrider.masked(type, data))` : null}::text as body
     from postrider.event where ${isAmong(ids)}`.execute(database)
   return new Map(rows.map((row) => [row.id as string, row]))
 }

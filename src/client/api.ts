@@ -227,7 +227,7 @@ export type ApiKey = {
   /** UUIDv7. */
   id: string
   name: string
-  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
+  scopes: ('publish' | 'read' | 'reveal' | 'manage' | 'admin')[]
   /** Key of the only tenant it can access; null = every tenant. */
   tenant: string | null
   /** ISO 8601, in UTC. */
@@ -244,7 +244,7 @@ export type NewApiKey = {
   /** What it is for. */
   name: string
   /** `admin` includes the others, and can create keys. */
-  scopes: ('publish' | 'read' | 'manage' | 'admin')[]
+  scopes: ('publish' | 'read' | 'reveal' | 'manage' | 'admin')[]
   /** Key of the only tenant it can access. Default: every tenant. */
   tenant?: string | null | undefined
   /** Left out: never. */
@@ -495,8 +495,10 @@ export type Event = {
   /** UUIDv7. */
   id: string
   type: string
-  /** As published, to the byte. */
+  /** As published, to the byte, unless members of it are masked. */
   data?: unknown | undefined
+  /** Whether the event type masks members of `data`. */
+  masked: boolean
   /** ISO 8601, in UTC. */
   occurredAt: string
   /** ISO 8601, in UTC. */
@@ -538,6 +540,7 @@ export type EventType = {
   name: string
   description: string
   schema?: unknown | undefined
+  mask: string[]
   deprecatedAt: string | null
   createdAt: string
   updatedAt: string
@@ -549,6 +552,8 @@ export type EventTypeChange = {
   description?: string | undefined
   /** JSON Schema 2020-12 of the data, with local references only; null = none. */
   schema?: Record<string, unknown> | boolean | null | undefined
+  /** Members of the data that the API and the console show as `***`: paths such as `customer.email`, through arrays; `*` = all of it. Receivers get them. A key with `reveal` sees them, one event at a time, in the audit log. */
+  mask?: string[] | undefined
   deprecated?: boolean | undefined
 }
 
@@ -1039,6 +1044,10 @@ export interface Operations {
   /** Get event */
   'GET /api/tenants/{tenant}/events/{id}': {
     path: { tenant: string; id: string }
+    query?: {
+      /** Shows masked members of the data; takes a key with the scope `reveal`, and is written to the audit log. */
+      reveal?: 'true' | 'false' | undefined
+    }
     answer: EventWithRouting
   }
   /** List event types */

@@ -186,7 +186,7 @@ function Progress(shown: Shown) {
       <State {...shown} />
       <h2>Attempts</h2>
       <Timeline {...shown} />
-      {shown.body !== null && <Verification {...shown} body={shown.body} />}
+      {shown.body !== null && !shown.isMasked && <Verification {...shown} body={shown.body} />}
     </div>
   )
 }
@@ -297,7 +297,7 @@ function Verification({ delivery, body }: Shown & { body: string }) {
 }
 
 /** The same for every attempt, so it stands here once. */
-function RequestBody({ type, body, path }: Shown) {
+function RequestBody({ type, body, path, isMasked }: Shown) {
   if (body === null) {
     return (
       <>
@@ -311,7 +311,10 @@ function RequestBody({ type, body, path }: Shown) {
       <h2>Request body</h2>
       <p>
         {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
-        <a href={`${path}/body.json`}>body.json</a>, byte for byte as it was signed
+        <a href={`${path}/body.json`}>body.json</a>
+        {isMasked
+          ? ', with masked data: its signature cannot be verified'
+          : ', byte for byte as it was signed'}
       </p>
       <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>

@@ -5,6 +5,12 @@ import type { EventType } from './event-types.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
 const time = z.iso.datetime()
+const MASKED_MAX = 50
+/** Names of members, or all of the data. */
+const maskPath = z
+  .string()
+  .max(200)
+  .regex(/^(?:\*|[^\s,.*]+(?:\.[^\s,.*]+)*)$/, 'is not a path such as customer.email, nor *')
 
 export const eventTypeFields = {
   name: {
@@ -44,6 +50,31 @@ export const eventTypeFields = {
       isCode: true,
       isJson: true,
       hint: 'JSON Schema 2020-12. Publishing over HTTP is held to it; anything goes when empty.',
+    },
+  },
+  mask: {
+    column: 'mask',
+    input: z
+      .array(maskPath)
+      .max(MASKED_MAX)
+      .optional()
+      .openapi({
+        description:
+          'Members of the data that the API and the console show as `***`: paths such as `customer.email`, through arrays; ' +
+          '`*` = all of it. Receivers get them. A key with `reveal` sees them, one event at a time, in the audit log.',
+      }),
+    output: z.array(z.string()),
+    example: ['customer.email'],
+    option: {
+      value: '<paths>',
+      about: 'mask these members of the data, comma separated, such as customer.email; * = all',
+      off: 'nothing is masked',
+    },
+    form: {
+      label: 'Masked data',
+      isCode: true,
+      placeholder: 'customer.email, card',
+      hint: 'Paths in the data that the console and the API show as `***`; `*` masks all of it. Receivers get everything.',
     },
   },
   deprecated: {

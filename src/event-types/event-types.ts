@@ -34,6 +34,8 @@ export interface EventTypeChange {
   /** Null = anything goes. */
   schema?: unknown
   deprecated?: boolean | undefined
+  /** Paths in the data. */
+  mask?: string[] | undefined
 }
 
 export interface EventTypes {
@@ -154,8 +156,9 @@ async function insert(database: Kysely<Database>, name: string): Promise<boolean
   return numAffectedRows === 1n
 }
 
-function toColumns({ description, schema, deprecated }: EventTypeChange) {
+function toColumns({ description, schema, deprecated, mask }: EventTypeChange) {
   return {
+    ...(mask !== undefined && { mask }),
     ...(description !== undefined && { description }),
     ...(schema !== undefined && { schema: schema === null ? null : JSON.stringify(schema) }),
     ...(deprecated === true && { deprecated_at: sql<Date>`coalesce(deprecated_at, now())` }),

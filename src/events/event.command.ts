@@ -6,7 +6,7 @@ import { cellOf, renderPage, renderRecord, renderTable } from '../terminal/outpu
 import type { Paint } from '../terminal/paint.ts'
 import { type Given, PAGE_FIELDS, TIME_FIELDS } from '../terminal/request.ts'
 import { addRequest } from '../terminal/request-command.ts'
-import { eventFilters, ROUTE_COLUMNS } from './event.fields.ts'
+import { eventFilters, eventShowFields, ROUTE_COLUMNS } from './event.fields.ts'
 
 const ALL = '/api/tenants/{tenant}/events'
 const COLUMNS = ['id', 'type', 'createdAt', 'idempotencyKey', 'states']
@@ -33,6 +33,7 @@ export function addEventCommand(program: Command, context: CommandContext): void
     about: 'show an event with its deliveries, and why each endpoint got it or not',
     operation: `GET ${ALL}/{id}`,
     parameters: { id: 'id of the event' },
+    fields: optionsOf(eventShowFields),
     render: renderEvent,
   })
 }

@@ -14,8 +14,15 @@ export const eventFields = {
   type: { column: 'type', output: z.string(), example: 'invoice.paid' },
   data: {
     column: 'data',
-    output: z.unknown().openapi({ description: 'As published, to the byte.' }),
+    output: z
+      .unknown()
+      .openapi({ description: 'As published, to the byte, unless members of it are masked.' }),
     example: { id: 1, amount: 100 },
+  },
+  masked: {
+    column: 'isMasked',
+    output: z.boolean().openapi({ description: 'Whether the event type masks members of `data`.' }),
+    example: false,
   },
   occurredAt: { column: 'occurred_at', output: shownTime },
   createdAt: { column: 'created_at', output: shownTime },
@@ -71,6 +78,21 @@ export const eventFilters = {
       about:
         'an id or idempotency key, otherwise text in the data of the last day (--since, --until)',
     },
+  },
+} as const satisfies Fields
+
+/** How one is shown. */
+export const eventShowFields = {
+  reveal: {
+    input: z
+      .enum(['true', 'false'])
+      .transform((text) => text === 'true')
+      .optional()
+      .openapi({
+        description:
+          'Shows masked members of the data; takes a key with the scope `reveal`, and is written to the audit log.',
+      }),
+    option: { about: 'show masked data; needs the scope reveal, and is audited' },
   },
 } as const satisfies Fields
 

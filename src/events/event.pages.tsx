@@ -8,15 +8,18 @@ import {
   Badge,
   Body,
   Command,
+  Confirm,
   CopyButton,
   Empty,
   Facts,
   Id,
+  Notice,
+  Raw,
   Table,
   Time,
 } from '../console/parts.tsx'
-import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
-import type { PageEnv } from '../console/viewer.ts'
+import { isShownWhole, SHOWN_CHARACTERS_MAX, shownText } from '../console/shown-text.ts'
+import { type PageEnv, viewerWith } from '../console/viewer.ts'
 import type { Deliveries, Delivery } from '../deliveries/deliveries.ts'
 import {
   EndpointFilter,
@@ -34,6 +37,7 @@ import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import { explainEvent } from './event-answer.ts'
 import type { Event, Events, FoundEvent } from './events.ts'
+import type { RevealEvent } from './reveal-event.ts'
 import { REASONS, type Route, type Routing } from './routing.ts'
 
 const PATH = '/console/events'
@@ -46,6 +50,7 @@ export interface EventPages {
   events: Pick<Events, 'get' | 'dataOf'>
   deliveries: Pick<Deliveries, 'search'>
   routing: Pick<Routing, 'explain'>
+  revealEvent: RevealEvent
   /** Of every tenant. */
   lists: { events: Pick<Events, 'search'> }
 }
@@ -57,6 +62,7 @@ export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
   app.get('/events', (c) => showList(c, pages))
   app.get('/events/:id/data.json', reading(pages, sendData))
   app.get('/events/:id', reading(pages, showPage))
+  app.post('/events/:id/reveal', reading(pages, reveal))
 }
 
 async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPages) {
@@ -82,7 +88,12 @@ async function sendData(c: Context<PageEnv>, { id, tenant }: Thing, { events }: 
   return jsonFile(c, 'data.json', await events.dataOf(tenant.id, id))
 }
 
-async function showPage(c: Context<PageEnv>, { id, tenant }: Thing, pages: EventPages) {
+async function showPage(
+  c: Context<PageEnv>,
+  { id, tenant }: Thing,
+  pages: EventPages,
+  revealed?: string | null,
+) {
   const [event, { routes, deliveries, sentence, lines }] = await Promise.all([
     pages.events.get(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
     explainEvent(pages, tenant.id, id),
@@ -100,10 +111,42 @@ async function showPage(c: Context<PageEnv>, { id, tenant }: Thing, pages: Event
       </div>
       <EventFacts event={event} tenantKey={tenant.key} />
       <h2>Data</h2>
-      <Data of={event.data} path={`${PATH}/${id}`} />
+      {event.isMasked && revealed === undefined && (
+        <Masked path={`${PATH}/${id}`} mayReveal={c.get('viewer').may('reveal')} />
+      )}
+      {revealed == null ? (
+        <Data of={event.data} path={`${PATH}/${id}`} />
+      ) : (
+        <Raw label="Data without its mask">{shownText(revealed).text}</Raw>
+      )}
       <h2>Where it went</h2>
       <Routes routes={routes} deliveries={deliveries} />
     </>,
+  )
+}
+
+/** Answers with the page: an address that shows it would be opened again without anybody being asked. */
+async function reveal(c: Context<PageEnv>, thing: Thing, pages: EventPages) {
+  const { who } = viewerWith(c, 'reveal')
+  const data = await pages.revealEvent(thing.tenant.id, thing.id, who)
+  return await showPage(c, thing, pages, data)
+}
+
+function Masked({ path, mayReveal }: { path: string; mayReveal: boolean }) {
+  return (
+    <Notice tone="busy">
+      <p>
+        Some of the data is masked. {!mayReveal && 'A key with the scope “reveal” can show it.'}
+      </p>
+      {mayReveal && (
+        <Confirm
+          label="Reveal"
+          action={`${path}/reveal`}
+          question="The data is shown as it was published. The audit log records who saw it."
+          yes="Reveal data"
+        />
+      )}
+    </Notice>
   )
 }
 
@@ -132,7 +175,7 @@ function Data({ of: data, path }: { of: string | null; path: string }) {
     <>
       <p>
         {isShownWhole(data) && <CopyButton text={data} what="the data" />}{' '}
-        <a href={file}>data.json</a>, as the producer gave it
+        <a href={file}>data.json</a>
       </p>
       <Body of={data} label="Data" whole={file} />
     </>

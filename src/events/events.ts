@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely'
 import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
-import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
+import { allOf, type Condition, isInRange, type Range, runList } from '../postgres/list-query.ts'
 import {
   createScan,
   EVENTS_SCANNED_MAX,
@@ -11,12 +11,14 @@ import {
   type ScanPage,
 } from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
-import { findNamed, isAbout, searchedRange } from '../postgres/searched-range.ts'
+import { findNamed, isAbout, isInText, searchedRange } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
 export type Event = Selectable<EventTable> & { id: EventId }
-export type EventWithDeliveries = Event & { deliveries: Delivery[] }
+/** With its data as people are shown it. */
+export type ShownEvent = Event & { isMasked: boolean }
+export type EventWithDeliveries = ShownEvent & { deliveries: Delivery[] }
 
 export class EventNotFound extends Error {
   override readonly name = 'EventNotFound'
@@ -37,8 +39,10 @@ export interface Events {
     id: EventId,
     options?: { charactersMax?: number },
   ): Promise<EventWithDeliveries>
-  /** The JSON text of an event; null once it was erased. @throws EventNotFound */
+  /** The JSON text of an event, masked; null once it was erased. @throws EventNotFound */
   dataOf(tenantId: TenantId, id: EventId): Promise<string | null>
+  /** The same as it was published. @throws EventNotFound */
+  unmaskedDataOf(tenantId: TenantId, id: EventId): Promise<string | null>
   /** The newest, without their deliveries. */
   latest(tenantId: TenantId, options: LatestOptions): Promise<LatestEvent[]>
   /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
@@ -89,35 +93,77 @@ const WITHOUT_DATA = [
   ...(['ordering_key', 'position'] as const),
 ] as const satisfies readonly (keyof EventTable)[]
 
-const beginningOfData = (charactersMax: number) =>
-  sql<string | null>`left(data::text, ${charactersMax + 1})`.as('data')
+interface Options {
+  database: Kysely<Database>
+  /** Whether what event types mask is shown as `***`; it is, unless this is false. */
+  isMasked?: boolean
+}
 
-export function createEvents({ database }: { database: Kysely<Database> }): Events {
+/** How data is read: masked, or as it was published. */
+interface Reading {
+  data: RawBuilder<string | null>
+  isMasked: RawBuilder<boolean>
+  isAbout(text: string): Condition
+}
+
+const MASKED: Reading = {
+  data: sql`postrider.masked(type, data)`,
+  isMasked: sql`postrider.is_masked(type)`,
+  // Only what would be found anyway is masked, which takes longer.
+  isAbout: (text) => sql`(${isAbout(text)} and (not postrider.is_masked(type)
+    or idempotency_key = ${text} or ${isInText(text, sql`postrider.masked(type, data)`)}))`,
+}
+const AS_PUBLISHED: Reading = { data: sql`data`, isMasked: sql`false`, isAbout }
+
+export function createEvents({ database, isMasked = true }: Options): Events {
+  const reading = isMasked ? MASKED : AS_PUBLISHED
   const scan = createScan<FoundEvent>(database)
   return {
-    get: (tenantId, id, { charactersMax } = {}) => get(database, tenantId, id, charactersMax),
-    async dataOf(tenantId, id) {
-      const event = await ofTenant(database, tenantId, id).select('data').executeTakeFirst()
-      if (!event) throw new EventNotFound()
-      return event.data
-    },
+    get: (tenantId, id, { charactersMax } = {}) =>
+      get(database, reading, tenantId, id, charactersMax),
+    dataOf: (tenantId, id) => dataOf(database, reading, tenantId, id),
+    unmaskedDataOf: (tenantId, id) => dataOf(database, AS_PUBLISHED, tenantId, id),
     latest: (tenantId, page) => latest(database, tenantId, page),
     list: (tenantId, page) =>
-      runList(database, { isIndexed: !isFiltered(page) }, (on) => list(on, tenantId, page)),
-    search: async (tenants, query) => scan(await scanOf(database, tenants, query), withCounts),
+      runList(database, { isIndexed: !isFiltered(page) }, (on) =>
+        list(on, reading, tenantId, page),
+      ),
+    search: async (tenants, query) =>
+      scan(await scanOf(database, reading, tenants, query), withCounts),
   }
+}
+
+async function dataOf(
+  database: Kysely<Database>,
+  { data }: Reading,
+  tenantId: TenantId,
+  id: EventId,
+): Promise<string | null> {
+  const event = await ofTenant(database, tenantId, id)
+    .select(sql<string | null>`${data}::text`.as('data'))
+    .executeTakeFirst()
+  if (!event) throw new EventNotFound()
+  return event.data
 }
 
 async function get(
   database: Kysely<Database>,
+  { data, isMasked }: Reading,
   tenantId: TenantId,
   id: EventId,
   charactersMax: number | undefined,
 ): Promise<EventWithDeliveries> {
   const event = await ofTenant(database, tenantId, id)
     .select(WITHOUT_DATA)
-    .select(charactersMax === undefined ? 'data' : beginningOfData(charactersMax))
-    .$castTo<Event>()
+    .select(isMasked.as('isMasked'))
+    .select(
+      // One more, which tells that there is more.
+      (charactersMax === undefined
+        ? sql<string | null>`${data}::text`
+        : sql<string | null>`left(${data}::text, ${charactersMax + 1})`
+      ).as('data'),
+    )
+    .$castTo<ShownEvent>()
     .executeTakeFirst()
   if (!event) throw new EventNotFound()
   const [complete] = await withDeliveries(database, [event])
@@ -126,6 +172,7 @@ async function get(
 
 async function scanOf(
   database: Kysely<Database>,
+  reading: Reading,
   tenants: ListedTenants,
   query: Page,
 ): Promise<Scan> {
@@ -133,7 +180,7 @@ async function scanOf(
   return {
     table: 'event',
     indexed: named ? isOne(named) : allOf([isInRange(query), ofTenants(tenants)]),
-    asked: askedBy(named ? { ...query, search: undefined } : query),
+    asked: askedBy(reading, named ? { ...query, search: undefined } : query),
     scannedMax: scannedMaxOf(query),
     limit: query.limit,
   }
@@ -161,18 +208,24 @@ const latest = (
     .$castTo<LatestEvent>()
     .execute()
 
-async function list(on: Kysely<Database>, tenantId: TenantId, page: Parameters<Events['list']>[1]) {
+async function list(
+  on: Kysely<Database>,
+  reading: Reading,
+  tenantId: TenantId,
+  page: Parameters<Events['list']>[1],
+) {
   const named = await namedBy(on, tenantId, page)
   const { search } = page
   const range = search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
   const events = await on
     .selectFrom('event as r')
-    .selectAll()
+    .select(WITHOUT_DATA)
+    .select([reading.isMasked.as('isMasked'), sql`${reading.data}::text`.as('data')])
     .where('tenant_id', '=', tenantId)
-    .where(named ? isOne(named) : allOf([isInRange(range), askedBy(page)]))
+    .where(named ? isOne(named) : allOf([isInRange(range), askedBy(reading, page)]))
     .orderBy('id', 'desc')
     .limit(page.limit)
-    .$castTo<Event>()
+    .$castTo<ShownEvent>()
     .execute()
   return withDeliveries(on, events)
 }
@@ -198,11 +251,11 @@ async function namedBy(
 const isOne = (id: EventId) => sql<SqlBool>`id = ${id}`
 
 /** What each row is asked; the table is called `r`. */
-function askedBy({ type, endpointId, state, search }: EventFilter) {
+function askedBy(reading: Reading, { type, endpointId, state, search }: EventFilter) {
   return allOf([
     type === undefined ? undefined : sql`postrider.wants_type(array[${type}], r.type)`,
     hasDelivery(endpointId, state),
-    search === undefined ? undefined : isAbout(search),
+    search === undefined ? undefined : reading.isAbout(search),
   ])
 }
 
@@ -235,7 +288,7 @@ const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
 
 async function withDeliveries(
   database: Kysely<Database>,
-  events: Event[],
+  events: ShownEvent[],
 ): Promise<EventWithDeliveries[]> {
   const deliveries = await deliveriesOfEvents(
     database,

@@ -64,7 +64,7 @@ export type IncidentCause =
   | 'ours'
 export type EndpointState = 'active' | 'paused' | 'disabled'
 export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
-export type Scope = 'publish' | 'read' | 'manage' | 'admin'
+export type Scope = 'publish' | 'read' | 'reveal' | 'manage' | 'admin'
 
 /** Written as JSON text, read as a value. */
 type Jsonb<T> = ColumnType<T, string | undefined, string>
@@ -140,6 +140,8 @@ export interface EventTypeTable {
   description: Generated<string>
   /** JSON text. */
   schema: string | null
+  /** Paths in the data. */
+  mask: Generated<string[]>
   deprecated_at: Date | null
   created_at: Generated<Date>
   updated_at: Generated<Date>

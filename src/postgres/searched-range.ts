@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type EventId, eventId, type TenantId } from '../ids.ts'
 import { containsText } from './contains-text.ts'
 import type { Condition } from './list-query.ts'
@@ -49,9 +49,12 @@ export async function findNamed(
  *
  * jsonb has no escapes but those that it needs. Data without a backslash has none at all, so it is not parsed.
  */
-export function isAbout(text: string): Condition {
+export const isAbout = (text: string): Condition =>
+  sql`(${isInText(text, sql`data`)} or idempotency_key = ${text})`
+
+/** The same of JSON that comes from elsewhere, such as from a mask. */
+export function isInText(text: string, json: RawBuilder<unknown>): Condition {
   const spellings = [...new Set([text, JSON.stringify(text).slice(1, -1)])]
-  return sql`(${containsText(sql`data::text`, spellings)}
-    or (strpos(data::text, ${'\\'}) > 0 and ${containsText(sql`data::jsonb::text`, spellings)})
-    or idempotency_key = ${text})`
+  return sql`(${containsText(sql`${json}::text`, spellings)}
+    or (strpos(${json}::text, ${'\\'}) > 0 and ${containsText(sql`${json}::jsonb::text`, spellings)}))`
 }

@@ -40,6 +40,7 @@ import { addPublishRoute } from '../events/publish.routes.ts'
 import { addPublishBatchRoute } from '../events/publish-batch.routes.ts'
 import type { BatchPublisher } from '../events/publish-batch.ts'
 import type { Publisher } from '../events/publisher.ts'
+import { createRevealEvent } from '../events/reveal-event.ts'
 import type { Routing } from '../events/routing.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import type { TestEvents } from '../events/test-events.ts'
@@ -214,6 +215,7 @@ function frameOf(options: ApiOptions) {
 const actionsOf = (options: ApiOptions) => ({
   accept: createAccept(options),
   showSecrets: createShowSecrets(options),
+  revealEvent: createRevealEvent(options),
   testEndpoint: createTestEndpoint(options),
 })
 

@@ -9,6 +9,7 @@ import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createSentBody } from '../deliveries/sent-body.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
+import { createRevealEvent } from '../events/reveal-event.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import { createAdmit } from '../http/rate-limit.ts'
@@ -112,7 +113,8 @@ function portalOptions(
     ...shared,
     portal: config.portal,
     sessions: createSessions({ database: createDatabase(pools.pages), apiKeys }),
-    ...pagesOn(config, pools, shared, { database: scope.database, scope }),
+    // Customers get the data anyway.
+    ...pagesOn(config, pools, shared, { database: scope.database, scope, isMasked: false }),
   }
 }
 
@@ -125,9 +127,13 @@ function pagesOn(
   config: ServiceConfig,
   { pages }: Pools,
   { audit, exampleOf }: PageParts,
-  { database, scope }: { database: Kysely<Database>; scope: TenantScope },
+  {
+    database,
+    scope,
+    isMasked = true,
+  }: { database: Kysely<Database>; scope: TenantScope; isMasked?: boolean },
 ) {
-  const services = createTenantServices(config, scope.database)
+  const services = createTenantServices(config, scope.database, { isMasked })
   const { attempts } = services
   const { inTenant } = scope
   const tenants = createTenants({ database })
@@ -140,14 +146,15 @@ function pagesOn(
       database: scope.database,
       attempts: { listOf: attempts.outlineOf },
     }),
-    lists: createTenantServices(config, database),
+    lists: createTenantServices(config, database, { isMasked }),
     ...{ access, inTenant, tenants, httpsOnly, egressAllow: egressRules(config) },
     resources: createResourcePages({ database, access }),
     names: createNameCache({ database }),
     ratesOf: createAttemptRates({ database }),
-    sentBody: createSentBody({ database: scope.database }),
+    sentBody: createSentBody({ database: scope.database, isMasked }),
     tryFilter: createTryFilter(services),
     showSecrets: createShowSecrets({ ...services, audit }),
+    revealEvent: createRevealEvent({ ...services, audit }),
     testEndpoint: createTestEndpoint({
       ...services,
       ...{ testEvents, exampleOf, deliveryTimeoutSeconds },

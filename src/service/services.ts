@@ -96,7 +96,11 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
 }
 
 /** What can be done with what tenants have, on one database: of every tenant, or within the scope of one. */
-export function createTenantServices(config: ServiceConfig, database: Kysely<Database>) {
+export function createTenantServices(
+  config: ServiceConfig,
+  database: Kysely<Database>,
+  { isMasked = true }: { isMasked?: boolean } = {},
+) {
   const box = createSecretBox(config.secretEncryptionKeys)
   const secrets = createEndpointSecrets({ database, box, generateSecret })
   const attempts = createAttempts({ database })
@@ -106,7 +110,7 @@ export function createTenantServices(config: ServiceConfig, database: Kysely<Dat
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),
     clientCertificates: createClientCertificates({ database, box }),
-    events: createEvents({ database }),
+    events: createEvents({ database, isMasked }),
     routing: createRouting({ database }),
     deliveries: createDeliveries({ database, attempts }),
     deliveryOperations: createDeliveryOperations({ database }),
