@@ -23,7 +23,7 @@ export function SearchDialog({ path }: { path: string }) {
       <search>
         <form method="get" action={path}>
           <label class="hidden" for="search-text">
-            ID, tenant, URL, key, or text in the data
+            Search everything
           </label>
           <input
             id="search-text"

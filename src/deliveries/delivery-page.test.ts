@@ -66,7 +66,7 @@ t.test(
     t.notMatch(part.text, 'aria-label="Request body"')
     await end()
     const { text } = await inConsole(path)
-    t.notMatch(text, 'hx-get')
+    t.notMatch(text, 'hx-trigger="every')
   },
 )
 

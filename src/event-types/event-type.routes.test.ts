@@ -33,6 +33,7 @@ t.test('described, changed, deprecated, forgotten', async (t) => {
     'name',
     'description',
     'schema',
+    'mask',
     'deprecatedAt',
     'createdAt',
     'updatedAt',

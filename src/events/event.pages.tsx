@@ -128,7 +128,9 @@ async function showPage(
 /** Answers with the page: an address that shows it would be opened again without anybody being asked. */
 async function reveal(c: Context<PageEnv>, thing: Thing, pages: EventPages) {
   const { who } = viewerWith(c, 'reveal')
-  const data = await pages.revealEvent(thing.tenant.id, thing.id, who)
+  const data = await pages.revealEvent(thing.tenant.id, thing.id, who, {
+    charactersMax: SHOWN_CHARACTERS_MAX,
+  })
   return await showPage(c, thing, pages, data)
 }
 

@@ -41,8 +41,12 @@ export interface Events {
   ): Promise<EventWithDeliveries>
   /** The JSON text of an event, masked; null once it was erased. @throws EventNotFound */
   dataOf(tenantId: TenantId, id: EventId): Promise<string | null>
-  /** The same as it was published. @throws EventNotFound */
-  unmaskedDataOf(tenantId: TenantId, id: EventId): Promise<string | null>
+  /** The same as it was published; of more than so many characters, these and one more. @throws EventNotFound */
+  unmaskedDataOf(
+    tenantId: TenantId,
+    id: EventId,
+    options?: { charactersMax?: number },
+  ): Promise<string | null>
   /** The newest, without their deliveries. */
   latest(tenantId: TenantId, options: LatestOptions): Promise<LatestEvent[]>
   /** Newest first, from below the id `before` on; every page is full but the last. @throws SearchTooSlow */
@@ -122,7 +126,8 @@ export function createEvents({ database, isMasked = true }: Options): Events {
     get: (tenantId, id, { charactersMax } = {}) =>
       get(database, reading, tenantId, id, charactersMax),
     dataOf: (tenantId, id) => dataOf(database, reading, tenantId, id),
-    unmaskedDataOf: (tenantId, id) => dataOf(database, AS_PUBLISHED, tenantId, id),
+    unmaskedDataOf: (tenantId, id, { charactersMax } = {}) =>
+      dataOf(database, AS_PUBLISHED, tenantId, id, charactersMax),
     latest: (tenantId, page) => latest(database, tenantId, page),
     list: (tenantId, page) =>
       runList(database, { isIndexed: !isFiltered(page) }, (on) =>
@@ -133,14 +138,21 @@ export function createEvents({ database, isMasked = true }: Options): Events {
   }
 }
 
+/** All of it, or its beginning and one character more, which tells that there is more. */
+const textOf = (data: RawBuilder<unknown>, charactersMax?: number) =>
+  charactersMax === undefined
+    ? sql<string | null>`${data}::text`
+    : sql<string | null>`left(${data}::text, ${charactersMax + 1})`
+
 async function dataOf(
   database: Kysely<Database>,
   { data }: Reading,
   tenantId: TenantId,
   id: EventId,
+  charactersMax?: number,
 ): Promise<string | null> {
   const event = await ofTenant(database, tenantId, id)
-    .select(sql<string | null>`${data}::text`.as('data'))
+    .select(textOf(data, charactersMax).as('data'))
     .executeTakeFirst()
   if (!event) throw new EventNotFound()
   return event.data
@@ -156,13 +168,7 @@ async function get(
   const event = await ofTenant(database, tenantId, id)
     .select(WITHOUT_DATA)
     .select(isMasked.as('isMasked'))
-    .select(
-      // One more, which tells that there is more.
-      (charactersMax === undefined
-        ? sql<string | null>`${data}::text`
-        : sql<string | null>`left(${data}::text, ${charactersMax + 1})`
-      ).as('data'),
-    )
+    .select(textOf(data, charactersMax).as('data'))
     .$castTo<ShownEvent>()
     .executeTakeFirst()
   if (!event) throw new EventNotFound()

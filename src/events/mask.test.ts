@@ -15,10 +15,11 @@ async function masked(mask: string[], data = DATA) {
   const put = await request('PUT', `/api/event-types/${type}`, { body: { mask } })
   t.match(put, { status: 201, json: { mask } })
   await tenant.addEndpoint({ url: 'http://127.0.0.1:9/a' })
-  const { rows } = await pool.query<{ id: string }>(
-    'select postrider.publish($1, $2, $3) as id',
-    [tenant.key, type, data],
-  )
+  const { rows } = await pool.query<{ id: string }>('select postrider.publish($1, $2, $3) as id', [
+    tenant.key,
+    type,
+    data,
+  ])
   const id = rows[0]?.id ?? ''
   const keyWith = async (...scopes: ('read' | 'reveal')[]) =>
     (await apiKeys.issue({ name: scopes.join(), scopes })).key
