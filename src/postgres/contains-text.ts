@@ -1,14 +1,17 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 
+/** Written as two letters or as one. */
+const SHARP_S = /ss(?!\p{M})|[ßẞ]/iu
 /** A letter with the marks on it. */
-const CLUSTER = /\P{M}\p{M}*|\p{M}+/gu
+const CLUSTER = /ss(?!\p{M})|\P{M}\p{M}*|\p{M}+/giu
 /** What has a meaning in a regular expression. */
 const SPECIAL = /[!-/:-@[-`{-~]/g
 
 /**
  * Whether one of the texts stands in the column, as people read it: large and small letters alike in every
- * script, and letters with marks alike whether the mark is its own character (`ü`, `u` and two dots). Letters
- * that only look or sound alike are not (`u` and `ü`, `ss` and `ß`).
+ * script, and letters with marks alike whether the mark is its own character (`ü`, `u` and two dots). `ß` is `ss`,
+ * as there is no other way to write it in capitals for most. Letters that only look or sound alike are not
+ * (`u` and `ü`), nor is half of a letter (`s` and `ß`).
  *
  * Compares by the collation C, with the letters beyond ASCII spelled out, so that the result does not depend on the
  * locale of the database, and costs no conversion of the column.
@@ -17,7 +20,7 @@ export function containsText(
   column: RawBuilder<unknown>,
   texts: readonly string[],
 ): RawBuilder<SqlBool> {
-  if (texts.some((text) => /[^\0-\x7f]/.test(text))) {
+  if (texts.some((text) => /[^\0-\x7f]/.test(text) || SHARP_S.test(text))) {
     return sql<SqlBool>`(${column} collate "C") ~* ${texts.map(patternOf).join('|')}`
   }
   const likes = texts.map((text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`)
@@ -31,6 +34,7 @@ function patternOf(text: string): string {
 }
 
 function patternOfCluster(cluster: string): string {
+  if (SHARP_S.test(cluster)) return `(?:ss|ß|ẞ)${cluster.replace(SHARP_S, '')}`
   const [first = '', ...marks] = cluster
   const spellings = [...variantsOf(first)].flatMap((letter) => {
     const written = letter + marks.join('')
@@ -43,7 +47,6 @@ function patternOfCluster(cluster: string): string {
 /** Small letters that share a capital one, and signs that are letters of their own to Unicode only. */
 const TWINS = [
   'σς',
-  'ßẞ',
   'βϐ',
   'θϑϴ',
   'φϕ',
@@ -69,6 +72,6 @@ function variantsOf(letter: string): ReadonlySet<string> {
   return new Set([...cases, ...[...twins].flatMap(casesOf)])
 }
 
-/** Only those of one character: `SS`, the capitals of `ß`, are found by themselves. */
+/** Only those of one character. */
 const casesOf = (letter: string): string[] =>
   [letter, letter.toLowerCase(), letter.toUpperCase()].filter((one) => [...one].length === 1)
