@@ -18,9 +18,8 @@ import {
   CAUSES,
   incidentFilterInputs,
   lastResponseOf,
-  MESSAGE_LENGTH_MAX,
-  NOTE_LENGTH_MAX,
   noteFields,
+  notifyFields,
 } from './incident.fields.ts'
 import { atMost, INCIDENTS_PATH, IncidentTable, Press, Since } from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
@@ -113,18 +112,44 @@ async function actOnMany(c: Context<PageEnv>, { access, incidents, render }: Inc
   )
 }
 
-const note: Handler = async (c, { id, tenant }, { incidents }) => {
+const note: Handler = async (c, { id, tenant }, pages) => {
   const { note = '' } = await readForm(c)
-  await incidents.note(tenant.id, id, c.get('viewer').who, note.slice(0, NOTE_LENGTH_MAX))
+  const mistake = mistakeIn(noteFields.note.input, note)
+  if (mistake !== undefined) return showRefusal(c, pages, id, `Note: ${mistake}`)
+  await pages.incidents.note(tenant.id, id, c.get('viewer').who, note)
   return c.redirect(urlWith(pathOf({ id }), { said: 'note_saved' }), 303)
 }
 
-const notify: Handler = async (c, { id, tenant }, { incidents }) => {
+const notify: Handler = async (c, { id, tenant }, pages) => {
   const { message = '' } = await readForm(c)
-  const words = message.trim().slice(0, MESSAGE_LENGTH_MAX)
-  await incidents.notify(tenant.id, id, c.get('viewer').who, words || null)
+  const words = message.trim() || undefined
+  const mistake = mistakeIn(notifyFields.message.input, words)
+  if (mistake !== undefined) return showRefusal(c, pages, id, `Message: ${mistake}`)
+  await pages.incidents.notify(tenant.id, id, c.get('viewer').who, words ?? null)
   return c.redirect(urlWith(pathOf({ id }), { said: 'notified' }), 303)
 }
+
+/** What the API would refuse it for; undefined = nothing. */
+const mistakeIn = (input: z.ZodType, text: string | undefined): string | undefined =>
+  input.safeParse(text).error?.issues[0]?.message
+
+const showRefusal = (
+  c: Context<PageEnv>,
+  { render }: Pick<IncidentPages, 'render'>,
+  id: IncidentId,
+  mistake: string,
+) =>
+  render(
+    c,
+    { title: 'Incident', at: INCIDENTS_PATH, status: 422 },
+    <>
+      <h1>Incident</h1>
+      <Notice tone="bad">{mistake}</Notice>
+      <p>
+        <a href={pathOf({ id })}>Back to the incident</a>
+      </p>
+    </>,
+  )
 
 const ANY = ['', 'Any'] as const
 /** An empty field is not sent, and left out means the open ones. */

@@ -35,6 +35,21 @@ t.test('a form is refused for what a request is refused for', async (t) => {
   })
   t.match(named, { status: 422, text: /id="mistake-headers">It is a name that JavaScript has/ })
 
+  const endpoint = await tenant.addEndpoint({ url: URL })
+  const incident = await addIncident(pool, tenant.id, endpoint.id)
+  for (const [verb, member] of [
+    ['note', 'note'],
+    ['notify', 'message'],
+  ] as const) {
+    for (const text of ['pay\u202eto', 'x'.repeat(4_001)]) {
+      const path = `/incidents/${incident}/${verb}`
+      const asked = await ask('POST', `/tenants/${tenant.key}${path}`, { [member]: text })
+      t.match(asked, { status: 422, json: { errors: [{ field: member }] } }, verb)
+      t.equal((await send(path, { [member]: text })).status, 422, verb)
+    }
+    t.equal((await send(`/incidents/${incident}/${verb}`, { [member]: 'fine' })).status, 303)
+  }
+
   const deep = `${'{"not":'.repeat(600)}{}${'}'.repeat(600)}`
   t.equal((await ask('PUT', '/event-types/deep', `{"schema": ${deep}}`)).status, 400)
   const typed = await send('/event-types', { name: 'deep', schema: deep })
