@@ -60,7 +60,7 @@ t.test('a list leaves out the partitions that are made ahead', async (t) => {
   const { rows } = await pool.query(`explain (costs off) ${query?.sql}`, [
     ...(query?.parameters ?? []),
   ])
-  t.match(rows.map((row) => row['QUERY PLAN']).join('\n'), /Subplans Removed: \d\d/)
+  t.match(rows.map((row) => row['QUERY PLAN']).join('\n'), /Subplans Removed: [2-9]/)
 })
 
 t.test('an event shows a bounded number of deliveries, the list has them all', async (t) => {

@@ -36,6 +36,7 @@ const TAGS = {
   Events: 'Publish events and find them again.',
   Deliveries: 'One event on its way to one endpoint, with every attempt.',
   Endpoints: 'URLs that receive the events of a tenant.',
+  Ordering: 'Keys whose events an endpoint gets in order: which are blocked, and what goes next.',
   Search: 'Find anything by what people know of it.',
   Incidents: 'Endpoints that keep failing: which, since when, why, and what to do about it.',
   Replays: 'Deliver finished or missed deliveries again.',
