@@ -205,7 +205,7 @@ function redisMetrics({ gauge }: Makers) {
   return { watchRedis }
 }
 
-/** Up to which an endpoint counts: all but one permit lost, as one begins, and towards the 210 of 250 at most. */
+/** Up to which an endpoint counts: all but one permit lost, as one begins, and towards the 225 of 250 at most. */
 const SHARES = [1, 4, 16, 64]
 
 function shareMetrics({ gauge }: Makers) {
