@@ -1,20 +1,27 @@
 import type { Context, Hono } from 'hono'
+import type { AttemptRates, createAttemptRates } from '../attempts/attempt-rates.ts'
 import { labelOf, spanOf } from '../attempts/attempt-words.ts'
+import { Chart } from '../console/chart.tsx'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
+import { urlWith } from '../console/forms.ts'
+import { Icon } from '../console/icons.tsx'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older } from '../console/list-parts.tsx'
 import { Badge, Command, CopyButton, Empty, EndpointName, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
 import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
+import { oneOf } from '../tenants/listed-tenants.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Deliveries, FoundDelivery } from './deliveries.ts'
 import {
   ClassFilter,
   EndpointFilter,
+  type Filters,
   queryOf,
+  RangeFilter,
   ReasonFilter,
   readFilters,
   StateFilter,
@@ -29,29 +36,34 @@ export interface DeliveryListPages {
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
   /** Of every tenant, but in the portal. */
   lists: { deliveries: Pick<Deliveries, 'search'> }
+  ratesOf: ReturnType<typeof createAttemptRates>
 }
 
 export function addDeliveriesPage(app: Hono<PageEnv>, pages: DeliveryListPages): void {
   app.get('/deliveries', (c) => showList(c, pages))
 }
 
-async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: DeliveryListPages) {
+async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
+  const { area, render, tenants, lists } = pages
   const path = `/${area}/deliveries`
   const { form, filters } = await readFilters(c, tenants)
   const page = filters && (await lists.deliveries.search(filters.tenants, queryOf(filters)))
   const mayAct = area === 'console' && c.get('viewer').may('manage')
+  const timeline = filters && (await timelineOf(c, filters, pages))
   return render(
     c,
-    { title: 'Deliveries', at: path, status: page ? 200 : 422 },
+    { title: 'Deliveries', at: path, status: page ? 200 : 422, hasCharts: timeline !== null },
     <>
       <div class="head">
         <h1>Deliveries</h1>
         <ListFilters form={form} area={area} path={path} />
+        <TimelineLink path={path} form={form} />
         <ColumnMenu name="deliveries" columns={columnsOf(area)} />
       </div>
+      {timeline && <Timeline {...timeline} path={path} form={form} />}
       {page && page.rows.length > 0 && (
         <>
-          {mayAct && <DeliveryBulkBar form={form} />}
+          {mayAct && <DeliveryBulkBar form={form} since={filters.since} />}
           <DeliveryTable deliveries={page.rows} area={area} isSelectable={mayAct} />
         </>
       )}
@@ -60,6 +72,52 @@ async function showList(c: Context<PageEnv>, { area, render, tenants, lists }: D
       )}
       {page && <Older path={path} form={form} {...page} />}
     </>,
+  )
+}
+
+const TIMELINE = { minutes: 1_440, stepMinutes: 30 }
+
+/** Of the tenant and endpoint that are asked for, where the address asks for it. */
+async function timelineOf(
+  c: Context<PageEnv>,
+  { tenants, endpointId }: Filters,
+  { ratesOf }: DeliveryListPages,
+): Promise<AttemptRates | null> {
+  if (c.req.query('timeline') !== 'on') return null
+  const tenantId = oneOf(tenants)
+  return await ratesOf({
+    ...TIMELINE,
+    of: tenantId === null ? undefined : { tenantId, endpointId },
+  })
+}
+
+/** The rows get the room, unless somebody asks for the histogram. */
+function TimelineLink({ path, form: { values } }: { path: string; form: FormState }) {
+  const isOn = values['timeline'] === 'on'
+  const href = urlWith(path, { ...values, before: undefined, timeline: isOn ? undefined : 'on' })
+  return (
+    <a class="button quiet" href={href} title="Timeline" aria-current={isOn ? 'true' : undefined}>
+      <Icon of="chart" />
+      <span class="hidden">Timeline</span>
+    </a>
+  )
+}
+
+function Timeline(props: AttemptRates & { path: string; form: FormState }) {
+  const { steps, path, form } = props
+  return (
+    <Chart
+      id="timeline"
+      title="Attempts in the last 24 hours"
+      kind="bars"
+      at={steps.map(({ at }) => at)}
+      series={[
+        { label: 'Delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
+        { label: 'Failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
+      ]}
+      rangeHref={urlWith(path, { ...form.values, last: undefined, before: undefined })}
+      isLow
+    />
   )
 }
 
@@ -95,6 +153,7 @@ function ListFilters({ form, area, path }: Listing) {
       />
       {area === 'console' && <TenantFilter form={form} />}
       <StateFilter form={form} />
+      <RangeFilter form={form} />
     </FilterForm>
   )
 }
@@ -131,9 +190,10 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
   )
 }
 
-/** Acts on the selected rows, or on all that match the filters; the filters go along. */
-function DeliveryBulkBar({ form }: { form: FormState }) {
-  const { before: _, ...filters } = form.values
+/** Acts on the selected rows, or on all that match the filters; the filters go along, a range by the time it began at. */
+function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undefined }) {
+  const { before: _, last: __, timeline: ___, ...others } = form.values
+  const filters = since ? { ...others, since: since.toISOString().slice(0, 19) } : others
   return (
     <BulkBar action="/console/deliveries/bulk" label="Selected deliveries">
       {Object.entries(filters).map(([name, value]) => (

@@ -43,6 +43,20 @@ const time = z
   .refine((at) => !Number.isNaN(at.getTime()), 'Invalid time.')
   .optional()
 
+/** Back from now, in minutes. */
+const RANGES = { '15m': 15, '1h': 60, '24h': 1_440, '7d': 10_080 } as const
+const RANGE_CHOICES: readonly Choice[] = [
+  ['', 'Any time'],
+  ['15m', 'Last 15 minutes'],
+  ['1h', 'Last hour'],
+  ['24h', 'Last 24 hours'],
+  ['7d', 'Last 7 days'],
+]
+
+/** A time that is named goes before one that is counted back from now. */
+const sinceOf = ({ since, last }: Pick<Asked, 'since' | 'last'>): Date | undefined =>
+  since ?? (last && new Date(Date.now() - RANGES[last] * 60_000))
+
 /** Of every list; each takes those that it has a use for. */
 const filters = z.object({
   tenant: z.string().optional(),
@@ -60,6 +74,9 @@ const filters = z.object({
     .transform(Number)
     .optional(),
   reason: z.enum(ATTEMPT_REASONS, { error: 'Unknown reason.' }).optional(),
+  last: z
+    .enum(Object.keys(RANGES) as (keyof typeof RANGES)[], { error: 'Unknown range.' })
+    .optional(),
   since: time,
   until: time,
   search: z.string().max(500, 'This is too long.').optional(),
@@ -68,7 +85,7 @@ const filters = z.object({
 
 type Asked = z.output<typeof filters>
 
-export interface Filters extends Omit<Asked, 'tenant' | 'endpoint' | 'event' | 'class'> {
+export interface Filters extends Omit<Asked, 'tenant' | 'last' | 'endpoint' | 'event' | 'class'> {
   /** Those that are asked for, of those that the viewer sees. */
   tenants: ListedTenants
   endpointId: Asked['endpoint']
@@ -112,6 +129,7 @@ export async function readFilters(
     endpoint: endpointId,
     event: eventId,
     class: statusClass,
+    last,
     ...others
   } = parsed.data
   const { caller } = c.get('viewer')
@@ -119,7 +137,14 @@ export async function readFilters(
   if (listed === null) return refuse({ tenant: 'Tenant not found.' })
   return {
     form: { values, mistakes: {}, prefix },
-    filters: { ...others, endpointId, eventId, statusClass, tenants: listed },
+    filters: {
+      ...others,
+      since: sinceOf({ since: others.since, last }),
+      endpointId,
+      eventId,
+      statusClass,
+      tenants: listed,
+    },
   }
 }
 
@@ -140,6 +165,9 @@ export const ClassFilter = ({ form }: { form: FormState }) => (
 )
 export const ReasonFilter = ({ form }: { form: FormState }) => (
   <SelectField form={form} name="reason" label="Reason" choices={REASON_CHOICES} />
+)
+export const RangeFilter = ({ form }: { form: FormState }) => (
+  <SelectField form={form} name="last" label="Time range" choices={RANGE_CHOICES} />
 )
 export const TimeFilters = ({ form }: { form: FormState }) => (
   <>

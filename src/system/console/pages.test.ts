@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { addAttempts } from '../../testing/data/attempts.ts'
 import { createWorld } from '../../testing/data/world.ts'
@@ -135,6 +136,28 @@ t.test('the page of an event type shows the body that receivers get', async (t) 
   const body = JSON.parse(shown.replaceAll('&quot;', '"'))
   t.match(body, { type: 'order.paid', timestamp: /Z$/ })
   t.match(String(body.data.amount), /^\d+(\.\d{1,2})?$/, 'an amount as people know it')
+})
+
+t.test('what a page runs weighs 60 KB at most on its way, and lists obey a range', async (t) => {
+  const { get, admin } = await bundle()
+  const { text } = await get('/console/deliveries?timeline=on&last=24h', { cookie: admin })
+  const scripts = [...text.matchAll(/<script src="([^"]+)"/g)].map(([, path = '']) => path)
+  const sizes = await Promise.all(
+    scripts.map(async (path) => gzipSync((await get(path, { cookie: admin })).text).length),
+  )
+  t.ok(sizes.length > 2)
+  t.ok(sizes.reduce((sum, size) => sum + size, 0) <= 60 * 1024, sizes.join(' + '))
+  t.match(text, 'data-range="/console/deliveries?timeline=on"')
+  t.match(text, '<option value="24h" selected')
+  const bar = text.slice(text.indexOf('action="/console/deliveries/bulk"'))
+  t.match(
+    bar,
+    /name="f\.since" value="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"/,
+    'all that match are those of the range',
+  )
+  t.notMatch(bar, 'f.last')
+  const wrong = await get('/console/deliveries?last=8d', { cookie: admin })
+  t.match(wrong, { status: 422, text: /Unknown range/ })
 })
 
 t.test('a NUL character is refused with 400, in an address and in a form', async (t) => {
