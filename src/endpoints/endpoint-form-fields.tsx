@@ -3,6 +3,8 @@ import { FormField } from '../console/form-fields.tsx'
 import { formFieldsOf } from '../console/form-values.ts'
 import { Badge, Id, Notice, Table, Time } from '../console/parts.tsx'
 import type { Area } from '../console/viewer.ts'
+import type { EventTypeOutline } from '../event-types/event-types.ts'
+import { splitTree, TypeTree } from '../event-types/type-tree.tsx'
 import { endpointFields } from './endpoint.fields.ts'
 
 /** What the filter and types would have said to an event of the tenant. */
@@ -18,7 +20,11 @@ const FIELDS = formFieldsOf(endpointFields).map(([name, of]) => ({ name, of }))
 const USUAL = FIELDS.filter(({ of }) => !of.form.isRare)
 const RARE = FIELDS.filter(({ of }) => of.form.isRare)
 
-export function EndpointFields({ form }: { form: FormState }) {
+/** @param props.types the catalogue, where event types are chosen from it; none = they are typed */
+export function EndpointFields(props: { form: FormState; types?: readonly EventTypeOutline[] }) {
+  const { types = [] } = props
+  const { chosen, typed } = splitTree(types, props.form.values['eventTypes'])
+  const form: FormState = { ...props.form, values: { ...props.form.values, eventTypes: typed } }
   const isUsed = ({ name, of }: (typeof FIELDS)[number]) => {
     const { empty = '' } = of.form
     return (form.values[name] || empty) !== empty || form.mistakes[name] !== undefined
@@ -27,7 +33,12 @@ export function EndpointFields({ form }: { form: FormState }) {
     <>
       <FormMistake form={form} />
       {USUAL.map((field) => (
-        <FormField form={form} {...field} />
+        <>
+          {field.name === 'eventTypes' && types.length > 0 && (
+            <TypeTree types={types} chosen={chosen} />
+          )}
+          <FormField form={form} {...field} />
+        </>
       ))}
       <details open={RARE.some(isUsed)}>
         <summary>Headers, limits, retries and order</summary>

@@ -10,6 +10,8 @@ import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Command, Empty, EndpointName, Time } from '../console/parts.tsx'
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import type { EventTypeOutline, EventTypes } from '../event-types/event-types.ts'
+import { withTree } from '../event-types/type-tree.tsx'
 import { parseSettings } from '../http/request-body.ts'
 import type { EndpointId } from '../ids.ts'
 import { newSecretFields } from '../secrets/endpoint-secret.fields.ts'
@@ -30,6 +32,8 @@ export interface EndpointListPages extends UrlRules {
   tenants: Pick<Tenants, 'get' | 'find' | 'reservedIds'>
   access: TenantAccess
   endpoints: Pick<Endpoints, 'create'>
+  /** The catalogue, which customers choose from. */
+  eventTypes: Pick<EventTypes, 'outline'>
   /** Of every tenant, but in the portal. */
   lists: { endpoints: Pick<Endpoints, 'list'> }
   tryFilter: ReturnType<typeof createTryFilter>
@@ -41,6 +45,8 @@ export function addEndpointsPages(app: Hono<PageEnv>, pages: EndpointListPages):
   app.post('/endpoints/new', (c) => create(c, pages))
 }
 
+/** As many as there can be. */
+const TYPES_MAX = 1_000
 const STATES = ['active', 'paused', 'disabled'] as const
 const pathOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
 
@@ -109,7 +115,8 @@ function showNew(c: Context<PageEnv>, pages: EndpointListPages) {
 
 async function create(c: Context<PageEnv>, pages: EndpointListPages) {
   const { caller } = viewerWith(c, 'manage')
-  const { intent, ...values } = await readForm(c)
+  const { intent, ...sent } = await readForm(c)
+  const values = withTree(sent)
   const { tenant = '' } = values
   const owner = caller.tenant ?? (await unlessNoTenant(pages.tenants.find(tenant)))
   const noTenant = { values, mistakes: { tenant: 'Tenant not found.' } }
@@ -132,7 +139,7 @@ async function create(c: Context<PageEnv>, pages: EndpointListPages) {
   }
 }
 
-function newPage(
+async function newPage(
   c: Context<PageEnv>,
   pages: EndpointListPages,
   form: FormState,
@@ -140,18 +147,25 @@ function newPage(
 ) {
   const { area, render } = pages
   const isWrong = Object.keys(form.mistakes).length > 0
+  const types = area === 'portal' ? await pages.eventTypes.outline({ limit: TYPES_MAX }) : []
   return render(
     c,
     { title: 'New endpoint', at: pathOf(pages), status: isWrong ? 422 : 200 },
     <>
       <h1>New endpoint</h1>
-      <NewEndpointForm form={form} area={area} />
+      <NewEndpointForm form={form} area={area} types={types} />
       {tried && <TriedTable tried={tried} area={area} />}
     </>,
   )
 }
 
-function NewEndpointForm({ form, area }: { form: FormState; area: Area }) {
+interface NewForm {
+  form: FormState
+  area: Area
+  types: readonly EventTypeOutline[]
+}
+
+function NewEndpointForm({ form, area, types }: NewForm) {
   return (
     <form method="post" action={`${pathOf({ area })}/new`} class="stack">
       {area === 'console' && (
@@ -164,7 +178,7 @@ function NewEndpointForm({ form, area }: { form: FormState; area: Area }) {
           placeholder="acme"
         />
       )}
-      <EndpointFields form={form} />
+      <EndpointFields form={form} types={types} />
       <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
         <summary>Secret</summary>
         <FormFields form={form} of={newSecretFields} />

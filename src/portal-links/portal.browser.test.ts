@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import {
   findBarriers,
@@ -79,6 +80,43 @@ else {
     await press(page, 'Show secret')
     await page.getByText('The previous secret also signs until').waitFor()
     t.not(await secret.textContent(), before)
+    t.strictSame(faults, [])
+  })
+
+  t.test('a first verified test takes at most six clicks', async (t) => {
+    await call('PUT', '/api/event-types/walk.created', { description: 'A walk began' })
+    await call('PUT', '/api/event-types/walk.ended', { description: 'A walk ended' })
+    t.teardown(async () => {
+      for (const type of ['walk.created', 'walk.ended']) {
+        await call('DELETE', `/api/event-types/${type}`)
+      }
+    })
+    const tenant = await newTenant()
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(tenant))
+    let clicks = 0
+    const click = async (what: ReturnType<Page['getByRole']>) => {
+      clicks += 1
+      await what.click()
+    }
+    await click(page.getByRole('link', { name: 'Add an endpoint' }))
+    await page.getByLabel('URL').fill(`${receiver.url}/walk`)
+    await click(page.getByRole('checkbox', { name: 'walk.*' }))
+    t.strictSame(await findBarriersOnScreens(page), [], 'the form with its tree')
+    await click(page.getByRole('button', { name: 'Create endpoint' }))
+    await click(page.getByRole('button', { name: 'Show secret' }))
+    await page.getByText('Verify every request with it').waitFor()
+    const secret = (await page.locator('.notice code').first().textContent()) ?? ''
+    t.strictSame(await findBarriersOnScreens(page), [], 'the secret with its code')
+    await page.getByLabel('Type of the test event').selectOption('walk.ended')
+    await click(page.getByRole('button', { name: 'Send a test event' }))
+    await page.getByText('Test event delivered: HTTP 200').waitFor()
+    t.ok(clicks <= 6, `${clicks} clicks`)
+    const got = receiver.requests.find((request) => request.path === '/walk')
+    t.equal(JSON.parse(String(got?.body)).type, 'walk.ended')
+    t.ok(new Webhook(secret).verify(String(got?.body), got?.headers as Record<string, string>))
+    const { data } = await call('GET', `/api/tenants/${tenant}/endpoints`)
+    t.strictSame(data[0].eventTypes, ['walk.*'])
     t.strictSame(faults, [])
   })
 
