@@ -805,7 +805,7 @@ export type NewPortalLink = {
   logo?: string | undefined
   /** The customer can choose another. Default: light or dark as the system of the customer. */
   theme?: 'light' | 'dark' | undefined
-  /** Language of the pages. Default: that of the browser, otherwise English. */
+  /** Language of the pages: `de` translates navigation and display settings, the rest is English. Default: that of the browser, otherwise English. */
   locale?: 'en' | 'de' | undefined
   /** Link back to your app, http or https. Default: none. */
   backUrl?: string | undefined

@@ -97,7 +97,8 @@ export const portalLinkFields = {
   },
   locale: {
     input: z.enum(['en', 'de']).optional().openapi({
-      description: 'Language of the pages. Default: that of the browser, otherwise English.',
+      description:
+        'Language of the pages: `de` translates navigation and display settings, the rest is English. Default: that of the browser, otherwise English.',
     }),
     option: {
       value: '<locale>',
