@@ -184,7 +184,7 @@ create table postrider.unrouted (
   primary key (tenant_id, event_id)
 );
 comment on table postrider.unrouted is
-  'Events that some endpoints have yet to be asked about, because their filters were too dear for the transaction that published. Runners ask them in turn; most of the time it is empty.';
+  'Events that some endpoints have yet to be asked about, because their filters were too costly for the transaction that published. Runners ask them in turn; most of the time it is empty.';
 comment on column postrider.unrouted.tenant_id is 'Owner.';
 comment on column postrider.unrouted.event_id is 'Which event.';
 comment on column postrider.unrouted.endpoint_ids is 'Endpoints whose event types fit and whose filter was not asked yet, the next one first.';

@@ -30,7 +30,7 @@ export const apiKeyFields = {
     input: visibleText(NAME_LENGTH_MAX, 'name').min(1).openapi({ description: 'What it is for.' }),
     output: z.string(),
     example: 'invoice service',
-    form: { label: 'What it is for', required: true, placeholder: 'invoice service' },
+    form: { label: 'Name', required: true, placeholder: 'invoice service' },
   },
   scopes: {
     column: 'scopes',
@@ -62,7 +62,7 @@ export const apiKeyFields = {
     },
     form: {
       label: 'Tenant (key)',
-      hint: 'Bound to this one tenant; to none when left empty. The console takes keys that are bound to none.',
+      hint: 'Limits the key to one tenant. Leave empty for all tenants. Signing in to the console needs a key for all tenants.',
     },
   },
   expiresAt: {
@@ -83,7 +83,7 @@ export const apiKeyFields = {
       value: '<time>',
       about: 'ISO 8601, such as 2027-01-31T12:00:00Z; default: never',
     },
-    form: { label: 'Ends (UTC)', isTime: true, hint: 'Never when left empty.' },
+    form: { label: 'Expires (UTC)', isTime: true, hint: 'Leave empty for no expiry.' },
   },
   lastUsedAt: {
     column: 'last_used_at',

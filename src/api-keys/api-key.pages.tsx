@@ -69,7 +69,7 @@ async function showList(c: C, pages: KeyPages, { form = EMPTY_FORM, made }: Sent
       <NewKey form={form} />
       {shown.length === 0 ? <Nothing /> : <KeyTable keys={shown} />}
       <Pager next={next && `${PATH}?before=${next}`} />
-      <h2>Who has signed in</h2>
+      <h2>Active sessions</h2>
       <SessionTable sessions={await pages.sessions.list()} own={c.get('viewer').session.id} />
     </>,
   )

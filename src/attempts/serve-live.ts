@@ -17,7 +17,7 @@ const FAREWELL_MS_MAX = 1_000
 const TAKEN_MS_MAX = 30_000
 /**
  * Then the client connects again and misses nothing. So a reader whose client has vanished without a word, and
- * whose heartbeats somebody in between goes on taking, is over by then as well.
+ * whose heartbeats somebody in between goes on taking, has ended by then as well.
  */
 const AGE_MS_MAX = 3_600_000
 

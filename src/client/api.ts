@@ -740,7 +740,7 @@ export type SearchHit = {
   /** The name where it is an event type. */
   id: string
   tenant: string | null
-  /** What people know it by. */
+  /** Its name. */
   title: string
   /** What the text was found in. */
   matched: 'id' | 'key' | 'name' | 'url' | 'description' | 'idempotency_key' | 'data'

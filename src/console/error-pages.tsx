@@ -14,8 +14,8 @@ interface ErrorPage {
 
 const NOT_FOUND: ErrorPage = {
   status: 404,
-  title: 'There is nothing here',
-  detail: 'The address is wrong, or what it was about is gone.',
+  title: 'Page not found',
+  detail: 'The address is wrong, or the page no longer exists.',
 }
 
 /** What is thrown becomes a page; only what is no fault of the viewer's is logged. */
@@ -75,7 +75,7 @@ function Again({ action, values }: { action: string; values: Record<string, stri
         <input type="hidden" name={name} value={value} />
       ))}
       <button type="submit" class="primary">
-        Send it again
+        Send again
       </button>
     </form>
   )
@@ -105,23 +105,23 @@ function ofStatus(status: number, detail: string): ErrorPage {
     case 404:
       return NOT_FOUND
     case 410:
-      return { status, title: 'This is gone', detail }
+      return { status, title: 'This no longer exists', detail }
     case 409:
-      return { status, title: 'That is not possible at the moment', detail }
+      return { status, title: 'Not possible right now', detail }
     case 400:
     case 413:
     case 415:
     case 422:
-      return { status, title: 'That was refused', detail }
+      return { status, title: 'Request rejected', detail }
     case 429:
-      return { status, title: 'Too much at once', detail }
+      return { status, title: 'Too many requests', detail }
     case 503:
       return outage
     default:
       return {
         status: 500,
         title: 'Something went wrong on our side',
-        detail: 'It has been written to the log of the service.',
+        detail: 'The error was logged.',
       }
   }
 }

@@ -8,7 +8,7 @@ const CALLS_MAX = 1_000
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
 /**
- * Asks the filters that were too dear to be asked while their events were published, a part of one event a
+ * Asks the filters that were too costly to be asked while their events were published, a part of one event a
  * time, from tenant to tenant, until none is left.
  */
 export function startRoutingLater(deps: {

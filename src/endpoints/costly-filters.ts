@@ -11,7 +11,7 @@ interface Row {
 
 /**
  * Filters that nobody could save today: written with SQL, or before the bounds were what they are. They work, and
- * are asked after the event was published where they are too dear.
+ * are asked after the event was published where they are too costly.
  *
  * @returns a line each, and one for each tenant whose filters are too many
  */

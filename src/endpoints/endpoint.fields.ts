@@ -118,7 +118,7 @@ export const endpointFields = {
       rows: 2,
       isCode: true,
       placeholder: '$.amount > 100 && $.currency == "EUR"',
-      hint: 'Only events whose data it is true of. Every event when empty.',
+      hint: 'Only events whose data matches. Leave empty for all events.',
     },
     fact: { label: 'Filter', none: 'every event', isCode: true },
   },
@@ -136,7 +136,7 @@ export const endpointFields = {
       off: 'no own headers',
     },
     form: {
-      label: 'Headers to send along',
+      label: 'Custom headers',
       rows: 3,
       isCode: true,
       isRare: true,
@@ -166,7 +166,7 @@ export const endpointFields = {
       off: 'no secret headers except credentials',
     },
     form: {
-      label: 'Headers that are secret',
+      label: 'Secret headers',
       isRare: true,
       hint: 'Their names, comma separated. Headers that look like credentials are always secret; no value is shown again.',
     },
@@ -194,7 +194,7 @@ export const endpointFields = {
       about: 'requests a second at most, over all runners, such as 10 or 0.5',
       off: 'no limit of requests a second',
     },
-    form: { label: 'Requests a second at most', isRare: true },
+    form: { label: 'Max requests per second', isRare: true },
     fact: { label: 'Requests a second', none: 'no limit' },
   },
   maxInFlight: {
@@ -210,7 +210,7 @@ export const endpointFields = {
       about: 'requests at the same time at most, over all runners',
       off: 'no limit of requests at the same time',
     },
-    form: { label: 'Requests at the same time at most', isRare: true },
+    form: { label: 'Max concurrent requests', isRare: true },
     fact: { label: 'At the same time', none: 'no limit' },
   },
   timeoutSeconds: {
@@ -224,9 +224,9 @@ export const endpointFields = {
       off: 'the time of the service',
     },
     form: {
-      label: 'Time to answer, in seconds',
+      label: 'Timeout (seconds)',
       isRare: true,
-      hint: 'That of the service when empty.',
+      hint: 'Leave empty for the default of the service.',
     },
     fact: {
       label: 'Time to answer',
@@ -253,7 +253,7 @@ export const endpointFields = {
       label: 'Seconds before the 2nd, 3rd, … attempt',
       isRare: true,
       placeholder: '60, 120, 240',
-      hint: 'The schedule of the service when empty.',
+      hint: 'Leave empty for the default schedule.',
     },
     fact: {
       label: 'Retries after',

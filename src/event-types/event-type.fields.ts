@@ -49,7 +49,7 @@ export const eventTypeFields = {
       rows: 10,
       isCode: true,
       isJson: true,
-      hint: 'JSON Schema 2020-12. Publishing over HTTP is held to it; anything goes when empty.',
+      hint: 'JSON Schema 2020-12. Events published over HTTP must match it. Leave empty to accept any data.',
     },
   },
   mask: {

@@ -30,9 +30,9 @@ const LISTED_MAX = 1_000
 const NAME_MISTAKE = 'This is not a dotted name of at most 128 characters, such as invoice.paid.'
 
 const SAID: Record<string, string> = {
-  saved: 'It is saved.',
-  deprecated: 'It is deprecated; it is published and delivered anyway.',
-  restored: 'It is in use again.',
+  saved: 'Event type saved.',
+  deprecated: 'Event type deprecated. Its events are still delivered.',
+  restored: 'Event type restored.',
 }
 
 export interface CataloguePages {
@@ -163,7 +163,7 @@ function Schema({ of: type }: { of: EventType }) {
   return (
     <>
       <h2>Schema</h2>
-      <Raw label="Schema">{valuesOf(type)['schema'] || 'anything goes'}</Raw>
+      <Raw label="Schema">{valuesOf(type)['schema'] || 'any data'}</Raw>
     </>
   )
 }
@@ -268,7 +268,7 @@ function TypeTable({ types, list }: { types: readonly EventTypeOutline[]; list: 
             <a href={pathOf(name, list)}>{name}</a>
           </td>
           <td>{description}</td>
-          <td>{hasSchema ? 'yes' : <span class="muted">anything goes</span>}</td>
+          <td>{hasSchema ? 'yes' : <span class="muted">any data</span>}</td>
           <td>{since ? <Badge of="off" label="deprecated" /> : <Badge of="active" />}</td>
         </tr>
       ))}

@@ -132,7 +132,7 @@ interface WatchOptions {
  * Finds the primary among the servers of a database URL, and watches that it stays the one.
  *
  * The primary is the server that can be written to and has the highest timeline: a failover ends one and begins
- * the next, so a primary that was overtaken, and does not know, gives itself away. Each name is asked again and
+ * the next, so a primary that was overtaken, and does not know, can be recognised. Each name is asked again and
  * again, on new connections, as a name may lead to another server than before (a Service, DNS, a virtual address).
  *
  * A name *changes* when its server has a higher timeline than before, turned read-only, or can be written to after

@@ -32,10 +32,10 @@ export const replayFields = {
       on: 'missed',
     },
     form: {
-      label: 'What',
+      label: 'Type',
       choices: [
         ['redeliver', 'Redeliver finished deliveries'],
-        ['missed', 'Deliver what an endpoint has missed'],
+        ['missed', 'Deliver events that an endpoint missed'],
       ],
       empty: undefined,
     },
@@ -52,7 +52,7 @@ export const replayFields = {
     form: {
       label: 'Endpoint',
       isCode: true,
-      hint: 'Its id. Every endpoint of the tenant when empty; needed for what was missed.',
+      hint: 'ID of the endpoint. Leave empty for all endpoints of the tenant; required for missed events.',
       empty: undefined,
     },
   },
@@ -76,7 +76,7 @@ export const replayFields = {
     output: shownTime,
     example: '2026-02-01T00:00:00.000Z',
     option: { value: '<time>', about: `created before; ${ISO}; default: now` },
-    form: { label: 'Until (UTC)', isTime: true, hint: 'Now when empty.', empty: undefined },
+    form: { label: 'Until (UTC)', isTime: true, hint: 'Leave empty for now.', empty: undefined },
   },
   eventTypes: {
     column: 'event_types',
@@ -84,7 +84,7 @@ export const replayFields = {
     output: z.array(z.string()),
     example: ['invoice.paid', 'order.*'],
     option: { name: 'type', value: '<types>', about: 'comma separated: names, order.*' },
-    form: { label: 'Only types', isCode: true, placeholder: 'invoice.*', empty: undefined },
+    form: { label: 'Event types', isCode: true, placeholder: 'invoice.*', empty: undefined },
   },
   states: {
     column: 'states',
@@ -101,7 +101,7 @@ export const replayFields = {
       about: 'comma separated: delivered, failed, cancelled; default: failed',
     },
     form: {
-      label: 'Deliveries that ended as',
+      label: 'Final state',
       choices: [
         ['failed', 'failed'],
         ['cancelled', 'cancelled'],
@@ -118,7 +118,7 @@ export const replayFields = {
     example: 5,
     option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
     form: {
-      label: 'Only if the last response was',
+      label: 'Last response',
       choices: CLASS_CHOICES,
       empty: undefined,
     },

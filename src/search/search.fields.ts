@@ -34,7 +34,7 @@ export const hitFields = {
   tenant: { column: 'tenantKey', output: z.string().nullable() },
   title: {
     column: 'title',
-    output: z.string().openapi({ description: 'What people know it by.' }),
+    output: z.string().openapi({ description: 'Its name.' }),
   },
   matched: {
     column: 'matched',

@@ -43,7 +43,7 @@ const SECRET = {
     about: 'your own, exactly as the receiver has it; - reads stdin; default: generated',
   },
   form: {
-    label: 'Secret of your own',
+    label: 'Your own secret',
     isCode: true,
     hint: 'For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one.',
   },
@@ -70,7 +70,7 @@ const ENCODING = {
     isChoice: true,
   },
   form: {
-    label: 'How the secret is read',
+    label: 'Secret encoding',
     choices: [
       ['', 'By its form: base64 of Standard Webhooks, otherwise text'],
       ['base64', 'base64, as Standard Webhooks and Svix do'],

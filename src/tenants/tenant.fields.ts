@@ -24,7 +24,7 @@ export const tenantFields = {
       required: true,
       isCode: true,
       placeholder: 'acme',
-      hint: 'What you call this customer in your own system; it never changes.',
+      hint: 'Your own ID for this customer. It cannot be changed later.',
     },
   },
   name: {

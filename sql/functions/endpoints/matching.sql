@@ -27,7 +27,7 @@ comment on function postrider.takes_events(postrider.endpoint) is
 -- same way. Each step of a path, and each comparison, visits every element of an array at most once: no two of what
 -- it has in hand lie within one another, so there are never more of them than values in the data, commas + 1.
 -- Counted are the characters of which there is one at least for a step or an operator; in a text they count as
--- well, which makes a filter dearer than it is and never cheaper.
+-- well, which makes a filter costlier than it is and never cheaper.
 create or replace function postrider.filter_weight(filter text) returns int
 language sql immutable parallel safe
 return length(filter) - length(translate(filter, '.[<>=!', ''));

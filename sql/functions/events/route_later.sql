@@ -1,4 +1,4 @@
--- route_next: ask endpoints that publish left out, because their filters were too dear (postrider.unrouted).
+-- route_next: ask endpoints that publish left out, because their filters were too costly (postrider.unrouted).
 --
 -- A call asks some endpoints of one event, for some 100 ms by estimate and one filter at least, makes their deliveries, and
 -- takes them off the list, in one transaction: a runner that is killed costs nothing, and no pair is decided twice.

@@ -50,7 +50,7 @@ t.test('a delivery of an event that is gone is shown, and says so', async (t) =>
     t.match(text, 'The event is gone')
     t.notMatch(text, `events/${ids.events}`, 'nothing leads to it')
     const file = await get(`/deliveries/${ids.deliveries}/body.json`)
-    t.match(file, { status: 404, text: 'There is nothing here' })
+    t.match(file, { status: 404, text: 'Page not found' })
   }
   t.equal((await inConsole(`/events/${ids.events}`)).status, 404)
   t.strictSame(logged, [[], []])

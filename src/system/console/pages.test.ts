@@ -72,7 +72,7 @@ t.test('what is not there is a page that says so, no matter who asks and how', a
         : (path: string, o: { cookie: string }) => post(path, { name: 'a' }, o)
       const { status, text } = await send(of(route, id), { cookie: admin })
       t.equal(status, 404, `${route} of ${id}`)
-      t.match(text, 'There is nothing here')
+      t.match(text, 'Page not found')
     }
   }
   t.ok(world)

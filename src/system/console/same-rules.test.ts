@@ -157,6 +157,6 @@ t.test('forms count as requests of the key', async (t) => {
   const answers = await Promise.all(Array.from({ length: 20 }, () => send('/tenants', { key: '' })))
   const refused = answers.filter(({ status }) => status === 429)
   t.ok(refused.length > 0)
-  t.match(refused[0]?.text, 'Too much at once')
+  t.match(refused[0]?.text, 'Too many requests')
   t.match(refused[0]?.headers.get('retry-after'), /^\d+$/)
 })
