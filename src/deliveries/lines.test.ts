@@ -2,6 +2,7 @@ import { type Client, Pool } from 'pg'
 import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createWork } from '../testing/data/work.ts'
+import { untilHolds } from '../testing/until.ts'
 import {
   createTestDatabase,
   startDebianPostgres,
@@ -288,6 +289,12 @@ function conformance(t: Test, { pool }: TestDatabase) {
       )
       await call('postrider.align($1)', [endpoint.id])
       t.strictSame(await statesOf(work, [a2, a3]), ['held:circuit', 'held:order'])
+      // Aligning spreads what it releases over time, and only what is due can be a probe.
+      await untilHolds(
+        pool,
+        'select next_attempt_at <= now() as holds from postrider.delivery where id = $1',
+        [(await work.deliveryOf(a2)).id],
+      )
       t.equal(await call('postrider.probe($1)', [endpoint.id]), (await work.deliveryOf(a2)).id)
       await attempt(work, a2, 200)
       await runJobs(work, 'align')

@@ -33,6 +33,7 @@ t.test('an event comes back with its data to the byte, and its deliveries', asyn
     'id',
     'type',
     'data',
+    'masked',
     'occurredAt',
     'createdAt',
     'idempotencyKey',

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -73,6 +76,30 @@ t.test('losing idle and busy connections is reported, and the next query works',
   t.same((await fragile.query('select 1 as one')).rows, [{ one: 1 }])
 })
 
+t.test(
+  'a server that falls silent loses all sessions, also those that had nothing to do',
+  async (t) => {
+    const proxy = await startPostgresProxy(t, url)
+    const { promise: bothGone, resolve } = Promise.withResolvers<void>()
+    const own = createPool({
+      connectionString: proxy.url,
+      max: 2,
+      applicationName: 'silent',
+      silenceMsMax: 200,
+    })
+    t.teardown(() => own.end())
+    let gone = 0
+    own.on('remove', () => ++gone === 2 && resolve())
+    const clients = await Promise.all([own.connect(), own.connect()])
+    const idle = clients.map((client) => once(socketOf(client), 'timeout'))
+    for (const client of clients) client.release()
+    await Promise.all(idle)
+    proxy.hang()
+    await t.rejects(own.query('select 1'), { message: /terminated/ })
+    await bothGone
+  },
+)
+
 t.test('kysely finds the tables without naming their schema', async (t) => {
   const row = await createDatabase(pool).selectFrom('tenant').select('key').executeTakeFirst()
   t.match(row, { key: 'postrider:operator' })
@@ -115,6 +142,10 @@ for (const pooled of [false, true]) {
     t.ok(isOutage(await refused.catch((error: unknown) => error)))
   })
 }
+
+/** What its types leave out. */
+const socketOf = (client: unknown) =>
+  (client as { connection: { stream: Socket } }).connection.stream
 
 async function queryOnce(
   t: Test,

@@ -75,19 +75,23 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     // Behind a pooler each statement is a transaction, which is one round trip this way.
     pipeline: options.pipeline ?? options.pooled ?? false,
-    onConnect: (client) => setUp(client as Connected, options),
+    onConnect: (client) => setUp(client as Connected, options, () => cutIdle(pool)),
     ...((options.json ?? 'text') === 'text' && { types: { getTypeParser: jsonAsText } }),
   })
   pool.on('error', () => undefined) // the listener of each client hears of it too
   pool.on('connect', (client) => clients.set(client as Connected, 'done'))
+  pool.on('acquire', (client) => clients.set(client as Connected, 'done'))
+  pool.on('release', (_error, client) => {
+    if (clients.has(client as Connected)) clients.set(client as Connected, 'idle')
+  })
   clientsOf.set(pool, clients)
   servers?.onChange(() => cutConnections(pool))
   servers?.onBack(() => cutStuckDials(clients))
   return pool
 }
 
-/** Since when it connects and is set up, by `performance.now()`, or that it has been. */
-type Dial = number | 'done'
+/** Since when it connects and is set up, by `performance.now()`; then whether somebody has it. */
+type Dial = number | 'done' | 'idle'
 
 /** Clients that are known from the beginning, and connect to the server in use at that moment. */
 function known(clients: Map<Connected, Dial>, servers: Servers | undefined): typeof pg.Client {
@@ -126,7 +130,11 @@ export class CommitNotReplicated extends Error {
 const WAIT_FOR_STANDBY = 'SyncRepWaitForLSN'
 
 /** Before anybody gets the client; where this fails, it is closed, and those who wait for it get the error. */
-async function setUp(client: Connected, options: PoolOptions): Promise<void> {
+async function setUp(
+  client: Connected,
+  options: PoolOptions,
+  onSilence: () => void,
+): Promise<void> {
   const { statementTimeoutMs, silenceMsMax, servers, onError = () => undefined } = options
   // Without a listener a lost connection would end the process.
   reportLoss(client, (error) => {
@@ -134,7 +142,7 @@ async function setUp(client: Connected, options: PoolOptions): Promise<void> {
     onError(error)
   })
   refuseUnreplicated(client)
-  if (silenceMsMax) cutWhenSilent(client, silenceMsMax)
+  if (silenceMsMax) cutWhenSilent(client, silenceMsMax, onSilence)
   const settings = {
     ...(statementTimeoutMs && { statement_timeout: `${statementTimeoutMs}` }),
     ...options.settings,
@@ -168,10 +176,15 @@ function refuseUnreplicated(client: Connected): void {
 }
 
 /** Reading and writing start the count again, so it costs nothing per statement. */
-function cutWhenSilent(client: Connected, silenceMsMax: number): void {
+function cutWhenSilent(client: Connected, silenceMsMax: number, onSilence: () => void): void {
   const { stream } = client.connection
-  stream.setTimeout(silenceMsMax, () => {
-    if (!client.readyForQuery) stream.destroy()
+  stream.setTimeout(silenceMsMax)
+  // Not as the callback of `setTimeout`, which hears of the first silence only: a session that has once had nothing to do
+  // for so long would never be cut again.
+  stream.on('timeout', () => {
+    if (client.readyForQuery) return
+    stream.destroy()
+    onSilence()
   })
 }
 
@@ -185,10 +198,17 @@ export function cutConnections(pool: pg.Pool): void {
   for (const { connection } of clientsOf.get(pool)?.keys() ?? []) connection.stream.destroy()
 }
 
+/** Where one is silent, those that nobody uses are as good as gone: each would cost the next statement as long a wait. */
+function cutIdle(pool: pg.Pool): void {
+  for (const [{ connection }, dial] of clientsOf.get(pool) ?? []) {
+    if (dial === 'idle') connection.stream.destroy()
+  }
+}
+
 /** Those that were begun while the server did not answer may wait for an answer that never comes. */
 function cutStuckDials(clients: Map<Connected, Dial>): void {
   for (const [{ connection }, dial] of clients) {
-    if (dial !== 'done' && isStuck(dial)) connection.stream.destroy()
+    if (typeof dial === 'number' && isStuck(dial)) connection.stream.destroy()
   }
 }
 
