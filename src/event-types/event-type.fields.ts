@@ -7,10 +7,10 @@ const DESCRIPTION_LENGTH_MAX = 1000
 const time = z.iso.datetime()
 const MASKED_MAX = 50
 /** Names of members, or all of the data. */
-const maskPath = z
-  .string()
-  .max(200)
-  .regex(/^(?:\*|[^\s,.*]+(?:\.[^\s,.*]+)*)$/, 'is not a path such as customer.email, nor *')
+const maskPath = visibleText(200, 'name').regex(
+  /^(?:\*|[^\s,.*]+(?:\.[^\s,.*]+)*)$/,
+  'is not a path such as customer.email, nor *',
+)
 
 export const eventTypeFields = {
   name: {
