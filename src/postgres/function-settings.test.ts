@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { createTenant } from '../testing/data/tenant.ts'
@@ -28,6 +29,23 @@ function conformance(t: Test, database: TestDatabase) {
   }
   /** Whether the function itself has the setting. */
   const sets = (setting: string) => `coalesce('${setting}' = any (p.proconfig), false)`
+
+  t.test('what does not wait for the disk or a standby is listed, with its reason', async (t) => {
+    const guide = new URL('../../docs/explanation/guarantees.md', import.meta.url)
+    const listed =
+      readFileSync(guide, 'utf8')
+        .match(/^\|.*\| no \|/gm)
+        ?.join() ?? ''
+    const forgettable = await functionsWhere(
+      `p.prosrc ~ 'perform postrider.make_commit_forgettable'`,
+    )
+    t.ok(forgettable.length > 2)
+    const names = forgettable.map((name) => /(\w+)\(/.exec(name)?.[1] ?? name)
+    t.strictSame(
+      names.filter((name) => !listed.includes(`\`${name}\``)),
+      [],
+    )
+  })
 
   t.test(
     'no function that is granted to anybody, or that makes jobs, is ever compiled',

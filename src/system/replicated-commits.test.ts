@@ -158,6 +158,24 @@ async function promisesWait(sessions: Pool): Promise<boolean> {
   return doWait
 }
 
+t.test('a transaction that published waits when it is prepared', async (t) => {
+  const tenant = await createTenant(pool)
+  const producer = new pg.Client(primary.url)
+  await producer.connect()
+  t.teardown(() => producer.end())
+  await producer.query('set synchronous_commit = off')
+  const { prepared, doesWait } = await withoutStandby(async () => {
+    await producer.query(`begin; set local postrider.wake = 'off'`)
+    await producer.query("select postrider.publish($1, 'a', '1')", [tenant.key])
+    const prepared = producer.query(`prepare transaction 'waits'`)
+    return { prepared, doesWait: await allWait([prepared]) }
+  })
+  await prepared
+  t.ok(doesWait, 'whatever its session was given')
+  await producer.query('set synchronous_commit = on')
+  await producer.query(`commit prepared 'waits'`)
+})
+
 t.test('an outcome that is written down again waits as well, though nothing changes', async (t) => {
   const work = await createWork(pool)
   const claimed = await work.claim(await work.publish())

@@ -13,7 +13,10 @@ import { SURVIVES_PROCESS } from './restartable-postgres.ts'
 import { withAdmin } from './template.ts'
 
 /** Loads of sessions, none of which waits for a checkpoint when the server stops. */
-const SETTINGS = { ...SURVIVES_PROCESS, wal_level: 'replica', max_connections: '60' }
+const SETTINGS = {
+  ...SURVIVES_PROCESS,
+  ...{ wal_level: 'replica', max_connections: '60', max_prepared_transactions: '2' },
+}
 
 export interface ReplicatedServer {
   url: string
