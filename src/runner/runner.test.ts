@@ -176,9 +176,8 @@ t.test(
      from postrider.delivery d join postrider.attempt a on a.delivery_id = d.id where d.tenant_id = $1`,
       [tenant.id],
     )
-    t.match(rows, [
-      { deliveries: 600, delivered: 600, attempts: receiver.requests.length, runners: 3 },
-    ])
+    t.match(rows, [{ deliveries: 600, delivered: 600, attempts: receiver.requests.length }])
+    t.ok(rows[0].runners > 1, 'two may be quick enough to leave the third nothing')
     t.ok(receiver.requests.length > 630, 'a tenth was tried again')
     t.equal(Math.max(...[...seen.values()].map(({ most }) => most)), 1)
     t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0, 0])

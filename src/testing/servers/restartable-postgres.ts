@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { startPostgres } from '../../postgres/embedded/embedded-postgres.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { TestLifetime } from '../wiring/database.ts'
+import { freePort } from './free-port.ts'
 
 /**
  * `fast` ends the sessions and saves, as a deploy does; `immediate` drops everything, as a power cut does,
@@ -32,7 +33,7 @@ export async function startRestartablePostgres(
 ): Promise<RestartablePostgres> {
   const dataDir = await mkdtemp(join(folder, 'postgres-'))
   await chmod(dataDir, 0o711) // Postgres may run as another user
-  let server = await startPostgres({ dataDir, settings })
+  let server = await startPostgres({ dataDir, port: await freePort(), settings })
   let isRunning = true
   const { url, port } = server
 

@@ -9,6 +9,7 @@ import { createPool } from '../../postgres/pool.ts'
 import { scratchFolder } from '../scratch.ts'
 import { untilHolds } from '../until.ts'
 import type { TestLifetime } from '../wiring/database.ts'
+import { freePort } from './free-port.ts'
 import { SURVIVES_PROCESS } from './restartable-postgres.ts'
 import { withAdmin } from './template.ts'
 
@@ -44,7 +45,7 @@ export interface ReplicatedPostgres {
 export async function startReplicatedPostgres(t: TestLifetime): Promise<ReplicatedPostgres> {
   const homes = await Promise.all([makeHome(t), makeHome(t)])
   const [home, standbyHome] = homes
-  const first = await startPostgres({ dataDir: home, settings: SETTINGS })
+  const first = await startPostgres({ dataDir: home, port: await freePort(), settings: SETTINGS })
   await migrate(first.url)
   const { url, port } = first
   await first.stop()
@@ -80,9 +81,10 @@ function copyAsStandby(home: string, standbyHome: string, url: string): void {
 }
 
 async function serverIn(t: TestLifetime, dataDir: string, fixedPort?: number) {
-  const options = { dataDir, settings: SETTINGS }
-  let server = await startPostgres({ ...options, ...(fixedPort && { port: fixedPort }) })
-  const { url, port } = server
+  const port = fixedPort ?? (await freePort())
+  const options = { dataDir, port, settings: SETTINGS }
+  let server = await startPostgres(options)
+  const { url } = server
   const pool = createPool({ connectionString: url, max: 5, applicationName: 'test' })
   t.teardown(async () => {
     await pool.end()
@@ -95,7 +97,7 @@ async function serverIn(t: TestLifetime, dataDir: string, fixedPort?: number) {
     pid: () => server.pid,
     stop: () => server.stop(),
     start: async () => {
-      server = await startPostgres({ ...options, port })
+      server = await startPostgres(options)
     },
   }
 }
