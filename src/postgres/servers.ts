@@ -206,14 +206,15 @@ class WatchedServers implements Servers {
   }
 
   async #watch(host: DatabaseHost): Promise<void> {
-    let looksAfterOutage = LOOKS_AFTER_OUTAGE
+    let answersSince = Number.NEGATIVE_INFINITY
     while (!this.#stopping.signal.aborted) {
       // One that does not answer is not better than the one in use, and connections to it fail by themselves.
       const state = await ask(host).catch(() => null)
       if (state) this.#hear(host, state)
       else if (host === this.#current.host) this.#pace.hurry()
-      looksAfterOutage = state ? looksAfterOutage + 1 : 0
-      if (state && host === this.#current.host && looksAfterOutage <= LOOKS_AFTER_OUTAGE) {
+      answersSince = state ? Math.min(answersSince, performance.now()) : Number.POSITIVE_INFINITY
+      const isJustBack = performance.now() - answersSince < JUST_BACK_MS
+      if (state && isJustBack && host === this.#current.host) {
         for (const dialAgain of this.#backs) dialAgain()
       }
       await this.#pace.pause()
@@ -257,8 +258,8 @@ function createWaits() {
   }
 }
 
-/** What is dialled at the very moment at which the way is back may still go the old way. */
-const LOOKS_AFTER_OUTAGE = 3
+/** What is dialled at the very moment at which the way is back may still go the old way, and is not stuck until later. */
+const JUST_BACK_MS = 3_000
 
 /** Whether a connection that was begun then should be there by now, as the server answers others. */
 export const isStuck = (since: number): boolean => performance.now() - since > ANSWER_MS_MAX

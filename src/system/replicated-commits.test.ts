@@ -98,6 +98,8 @@ for (const { way, url, options, skip = false } of ways) {
 /** What is answered when the wait of its commit was cancelled. */
 async function cancelled<T>(begin: () => Promise<T>): Promise<T> {
   const answer = begin()
+  // It may fail before the one who cancels has been answered.
+  answer.catch(() => undefined)
   await untilItWaits()
   await cancelWaits()
   return await answer
