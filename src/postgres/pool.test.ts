@@ -76,6 +76,43 @@ t.test('losing idle and busy connections is reported, and the next query works',
   t.same((await fragile.query('select 1 as one')).rows, [{ one: 1 }])
 })
 
+t.test('a session that is ended in the middle of a statement is reported too, once', async (t) => {
+  const errors: Error[] = []
+  const own = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'ended',
+    onError: (error) => errors.push(error),
+  })
+  t.teardown(() => own.end())
+  const client = await own.connect()
+  const closed = once(client, 'end')
+  const ended = client.query('select pg_sleep(60)').catch(() => client.release(true))
+  await untilHolds(
+    pool,
+    `select count(*) = 1 as holds from pg_stat_activity
+     where application_name = 'ended' and state = 'active' and query like '%sleep%'`,
+  )
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ended'`,
+  )
+  await Promise.all([ended, closed])
+  t.match(errors, [{ code: '57P01' }])
+  t.equal(errors.length, 1)
+})
+
+t.test('a statement that fails is no loss of its session', async (t) => {
+  const own = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'wrong statement',
+    onError: () => t.fail('nothing was lost'),
+  })
+  t.teardown(() => own.end())
+  await t.rejects(own.query('select nothing'), { code: '42703' })
+  t.same((await own.query('select 1 as one')).rows, [{ one: 1 }])
+})
+
 t.test(
   'a server that falls silent loses all sessions, also those that had nothing to do',
   async (t) => {

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
@@ -161,7 +162,7 @@ async function setUp(
 
 /** The parts of a client that its types leave out. */
 type Connected = pg.PoolClient & {
-  connection: { stream: Socket }
+  connection: EventEmitter<{ errorMessage: [pg.DatabaseError] }> & { stream: Socket }
   readyForQuery: boolean
   /** Whose answer is being read. What is set on it is what it fails with once that has come. */
   _activeQuery?: { _canceledDueToError?: Error } | null
@@ -212,14 +213,24 @@ function cutStuckDials(clients: Map<Connected, Dial>): void {
   }
 }
 
-/** Once per connection: Postgres' farewell and the closed socket are an error each. */
-function reportLoss(client: pg.PoolClient, onError: (error: Error) => void): void {
+/**
+ * Once per connection: Postgres' farewell and the closed socket are an error each. In the middle of a statement the
+ * farewell is the statement's error, and pg says no more once the pool has taken the client away.
+ */
+function reportLoss(client: Connected, onError: (error: Error) => void): void {
   let isLost = false
-  client.on('error', (error) => {
+  const lost = (error: Error) => {
     if (!isLost) onError(error)
     isLost = true
+  }
+  client.on('error', lost)
+  client.connection.on('errorMessage', (error) => {
+    if (FAREWELLS.test(`${error.code}`)) lost(error)
   })
 }
+
+/** SQLSTATEs with which a server ends a session: operator intervention but for a cancelled statement, and its time-outs. */
+const FAREWELLS = /^(?:57P\d\d|25P03|25P04)$/
 
 /** Queries on schema `postrider`; tables are named without it. */
 export function createDatabase(pool: pg.Pool): Kysely<Database> {
