@@ -50,7 +50,7 @@ export interface Metrics {
 
 /**
  * How often the lag of the event loop is looked at. prom-client's 10 ms wake a process a hundred times a second that has
- * nothing to do: more than half of what an idle one costs. What holds up the loop for longer than this is seen all the same.
+ * nothing to do: more than half of what an idle one costs. What holds up the loop for longer than this is still seen.
  */
 const LAG_LOOK_MS = 100
 

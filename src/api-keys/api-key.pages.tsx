@@ -126,7 +126,7 @@ function NewKey({ form }: { form: FormState }) {
 function Nothing() {
   return (
     <Empty title="There are no keys but the first admin key">
-      <p>Give each service and each person one of their own. From a shell:</p>
+      <p>Give each service and each person a separate key. From a shell:</p>
       <Command>{'scripts/postrider key create "invoice service" --scopes publish'}</Command>
     </Empty>
   )

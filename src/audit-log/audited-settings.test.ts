@@ -54,11 +54,7 @@ t.test(
     await request('PATCH', `${path}/${id}`, { body })
     t.equal(await countOf(id), count, 'what changes nothing leaves no row')
     await pool.query('select postrider.pause_endpoint($1, $2)', [id, 'ann'])
-    t.match(
-      await lastOf(id),
-      { action: 'pause_endpoint', who: 'ann' },
-      'states have rows of their own',
-    )
+    t.match(await lastOf(id), { action: 'pause_endpoint', who: 'ann' }, 'states have separate rows')
     await request('POST', `${path}/${id}/resume`)
     t.match(await lastOf(id), { action: 'resume_endpoint', detail: { client: 'unknown' } })
 

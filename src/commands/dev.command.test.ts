@@ -31,7 +31,7 @@ interface Dev extends CliProcess {
 }
 
 const CHECKOUT = join(import.meta.dirname, '..', '..')
-/** Five starts, most with a database of their own; on a busy machine each takes several seconds. */
+/** Five starts, most with a separate database; on a busy machine each takes several seconds. */
 t.setTimeout(300_000)
 
 async function startDev(

@@ -36,7 +36,7 @@ export const formFieldsOf = (fields: Fields): [name: string, FormField][] =>
     (entry): entry is [string, FormField] => !!entry[1].input && !!entry[1].form,
   )
 
-/** Whether each choice has a box of its own, named `field.choice`. */
+/** Whether each choice has a separate box, named `field.choice`. */
 export const hasBoxes = ({ input, form }: Pick<Field, 'input' | 'form'>): boolean =>
   form?.choices !== undefined && input !== undefined && kindOf(input) === 'texts'
 

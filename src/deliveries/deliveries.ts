@@ -190,7 +190,7 @@ function isNamed({ search: text }: DeliverySearch, tenantId: TenantId | null) {
 function askedBy({ state, type, statusClass, reason }: DeliveryFilter) {
   return allOf([
     state && sql`r.state = ${state}`,
-    // Says nothing new, but open deliveries have indexes of their own.
+    // Says nothing new, but open deliveries have separate indexes.
     state && (FINISHED.has(state) ? sql`r.finished_at is not null` : sql`r.finished_at is null`),
     type === undefined ? undefined : isOfType(type),
     statusClass === undefined

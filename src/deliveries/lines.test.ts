@@ -67,7 +67,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
     return rows
   }
-  /** A transaction of its own, open until the test ends it. */
+  /** A separate transaction, open until the test ends it. */
   const begin = async (t: Test, isolation = 'read committed') => {
     const own = new Pool({ ...pool.options, max: 1 })
     const client = await own.connect()

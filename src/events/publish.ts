@@ -43,7 +43,7 @@ interface PublisherOptions {
  *
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it. So do those of a
  * tenant whose events have many deliveries, in turn with those of other tenants.
- * Events with an idempotency or ordering key go in batches of their own, those without never wait for a key. One whose key
+ * Events with an idempotency or ordering key go in separate batches, those without never wait for a key. One whose key
  * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
  * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
  */

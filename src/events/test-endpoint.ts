@@ -39,7 +39,7 @@ interface TestEndpointOptions {
   attempts: Pick<Attempts, 'get'>
   testEvents: TestEvents
   exampleOf: ExampleOf
-  /** For endpoints without a timeout of their own. */
+  /** For endpoints without their own timeout. */
   deliveryTimeoutSeconds: number
 }
 

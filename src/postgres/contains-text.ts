@@ -44,7 +44,7 @@ function patternOfCluster(cluster: string): string {
   return escaped.length === 1 ? escaped.join('') : `(?:${escaped.join('|')})`
 }
 
-/** Small letters that share a capital one, and signs that are letters of their own to Unicode only. */
+/** Small letters that share a capital one, and signs that are separate letters only to Unicode. */
 const TWINS = [
   'σς',
   'βϐ',

@@ -117,7 +117,7 @@ function begin(
   return inOrder([driver.beginTransaction(inner, settings), inner.executeQuery(enter)])
 }
 
-/** A statement outside a transaction of the caller is one of its own. */
+/** A statement outside a transaction of the caller is a transaction by itself. */
 function executeAlone<R>(driver: Driver, connection: ScopedConnection, query: CompiledQuery) {
   return retryConflicts(async () => {
     const [, result] = await inOrder([

@@ -21,7 +21,7 @@ export interface LimitedDependencies {
     signal?: AbortSignal,
     permit?: Pick<Permit, 'noteSent' | 'isOvertaken'>,
   ): Promise<AttemptResult | null>
-  /** For endpoints without a timeout of their own. */
+  /** For endpoints without their own timeout. */
   timeoutMs: number
   /** Jobs that wait for a permit, or have one, at a time. */
   concurrency: number

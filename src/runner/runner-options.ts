@@ -19,9 +19,9 @@ export interface RunnerOptions {
   proxy?: URL | undefined
   /** Blocks what would go out unencrypted. */
   httpsOnly?: boolean | undefined
-  /** Seconds before the 2nd, 3rd, … attempt, for endpoints without a schedule of their own. */
+  /** Seconds before the 2nd, 3rd, … attempt, for endpoints without their own schedule. */
   retrySchedule: readonly number[]
-  /** For endpoints without a timeout of their own. */
+  /** For endpoints without their own timeout. */
   timeoutMs: number
   /** Attempts that have not ended so long after `stop` are cut off, audited, and handed on. */
   shutdownMs: number

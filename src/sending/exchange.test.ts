@@ -326,7 +326,7 @@ t.test('an odd answer that is no success says both', async (t) => {
   ])
 })
 
-/** Calls `answer` at the end of each request, and writes its parts in packets of their own. */
+/** Calls `answer` at the end of each request, and writes its parts in separate packets. */
 function startAnswering(answer: (n: number) => string[], certificate?: Certificate) {
   return startRawReceiver((socket) => {
     let n = 0

@@ -98,7 +98,7 @@ export interface ApiOptions {
   egressAllow: readonly ParsedCidr[]
   /** Whether endpoints with an http URL are refused. */
   httpsOnly: boolean
-  /** For endpoints without a timeout of their own. */
+  /** For endpoints without their own timeout. */
   deliveryTimeoutSeconds: number
   /** In which the services of tenants do their work. */
   inTenant: TenantScope['inTenant']

@@ -6,7 +6,7 @@ import type { Services } from './services.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /**
- * Serves the metrics of an API on a port of their own, with the probes next to them, where METRICS_PORT says so: what
+ * Serves the metrics of an API on a separate port, with the probes next to them, where METRICS_PORT says so: what
  * reaches `PORT` from outside then does not reach them.
  *
  * @throws ConfigError when the port is not to be had

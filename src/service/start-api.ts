@@ -52,7 +52,7 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   }
 }
 
-/** API and pages with pools of their own, without a port. */
+/** API and pages with separate pools, without a port. */
 export function openApi(config: ServiceConfig, shared: SharedParts & { servers?: Servers }) {
   const { pools, end } = openPools(config, shared)
   const parts = { ...shared, pools }

@@ -118,7 +118,7 @@ t.test('what happens in two processes is in the metrics of the one that did it',
   }
 })
 
-t.test('the metrics of an API have a port of their own where one is set', async (t) => {
+t.test('the metrics of an API have a separate port where one is set', async (t) => {
   const api = await startService(t, 'api', { DATABASE_URL: url, METRICS_PORT: '0' })
   const own = String((await api.line('metrics.served'))['url'])
   t.not(own, api.url)

@@ -8,7 +8,7 @@ import { type Service, startService } from '../testing/wiring/service.ts'
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 const ADMIN = 'the-admin-key-of-two-processes'
 
-/** Real `postrider api` processes on one database, and a tenant of their own. */
+/** Real `postrider api` processes on one database, and a tenant for them. */
 async function bundle(t: Test, redisUrl?: string) {
   const tenant = await createTenant(pool)
   const env = {

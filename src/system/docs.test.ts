@@ -81,7 +81,7 @@ t.test('every page is in the index', async (t) => {
 
 const SECRET = generateSecret()
 
-/** The programs of a page that receive webhooks, imported from files of their own. */
+/** The programs of a page that receive webhooks, imported from separate files. */
 async function programsOf(t: Test, page: string, more = ''): Promise<Record<string, never>[]> {
   const folder = t.testdir({ node_modules: t.fixture('symlink', join(root, 'node_modules')) })
   Object.assign(process.env, { WEBHOOK_SECRET: SECRET })

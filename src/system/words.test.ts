@@ -43,6 +43,9 @@ const AVOID: readonly (readonly [words: RegExp, use: string])[] = [
   [/\btried again\b/i, 'retried'],
 ]
 
+/** In comments too, which are longer and for readers of the code: the phrases that stop even those. */
+const AVOID_IN_CODE = /\b(?:whoever|all the same|of (?:its|their) own|anew)\b/gi
+
 interface Text {
   file: string
   text: string
@@ -121,4 +124,15 @@ t.test('messages of the program are in plain English', async (t) => {
 
 t.test('messages of SQL functions are in plain English', async (t) => {
   t.strictSame(complaints(inRoot('sql/functions/**/*.sql').flatMap(messagesOf)), [])
+})
+
+t.test('comments and names of tests have no phrases that stop a reader', async (t) => {
+  const own = join('src', 'system', 'words.test.ts')
+  const files = inRoot('{src,sql,scripts}/**/*.{ts,tsx,sql,js,sh}').filter((file) => file !== own)
+  const found = files.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(AVOID_IN_CODE)].map(
+      ([phrase]) => `${file}: ${phrase}`,
+    ),
+  )
+  t.strictSame(found, [])
 })

@@ -1,7 +1,7 @@
 -- Every change of settings leaves a row in audit_log, in the transaction that makes it.
 --
 -- By triggers, so that a change from the API, the console, psql or a function of ours is written down alike, and none
--- can be forgotten. What the service itself keeps in these tables (states, which have rows of their own, times) is left out.
+-- can be forgotten. What the service itself keeps in these tables (states, which have separate rows, times) is left out.
 -- `who` is the setting postrider.who, which the API sets to the key or link that asks; without it the role of the session.
 -- The setting postrider.client is the network address that the API was asked from; without it, that of the session.
 -- Cost: one comparison of two rows a change, one row in audit_log.

@@ -15,8 +15,8 @@
 -- Who locks what. A producer holds the lock of its key (ordering_lock) until it commits, perhaps for long, and nothing
 -- here waits for that: a runner that finds a line empty removes it only if it gets the lock of the key at once, since a
 -- producer that has it may have put a delivery behind this one, unseen as yet. If it does not get it, an 'advance' job looks
--- again. In the same way the line, and the delivery that is next, are locked only if nobody has them. Whoever changes
--- a place or a line has locked its delivery first.
+-- again. In the same way the line, and the delivery that is next, are locked only if nobody has them. A transaction
+-- that changes a place or a line has locked its delivery first.
 
 create or replace function postrider.enqueue_advance(
   tenant uuid, endpoint uuid, ordering_key text, tried int default 0

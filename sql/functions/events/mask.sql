@@ -1,6 +1,6 @@
 -- Data of events as people are shown it: what event_type.mask names is replaced.
 --
--- Receivers get the data as it was published, and so does whoever reads postrider.event in SQL. The API and the console
+-- Receivers get the data as it was published, and so does anyone who reads postrider.event in SQL. The API and the console
 -- read, and search, through these functions.
 -- Cost: a lookup of the type; for types with a mask, a conversion of the data to jsonb for each path.
 

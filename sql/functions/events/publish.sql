@@ -235,7 +235,7 @@ comment on function postrider.request_hash(postrider.publish_item) is
 -- hold_ordering_keys: lock the ordering keys of the items until the transaction ends; place_items() then gives each its
 -- place, while the locks are held.
 --
--- Whoever publishes with a key waits here until the transaction before has ended, so that the order of positions is
+-- A producer that publishes with a key waits here until the transaction before has ended, so that the order of positions is
 -- that of commits; others wait for nobody. Keys are locked in order, so that two calls cannot deadlock. A transaction
 -- that publishes several keys in several calls has to make the calls in the order of the keys, or Postgres ends
 -- one of two such transactions as a deadlock (40P01).

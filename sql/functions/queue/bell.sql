@@ -44,7 +44,7 @@
 -- A host that dies holds the bell until its session is found dead: publishers ring, which is never wrong.
 --
 -- Poolers: `quiet` and `ringing` belong to the transaction; `bell` is taken and released within one expression, in which
--- no session changes hands and no statement is cancelled. Runners need a session of their own for LISTEN already.
+-- no session changes hands and no statement is cancelled. Runners need a separate session for LISTEN already.
 --
 -- Everybody who can connect may hold these locks and send notifications. Who holds `bell` or `quiet` exclusively, or
 -- `ringing`, makes publishers ring or runners look, which is how it was without a bell. Who holds `bell` shared keeps

@@ -169,7 +169,7 @@ async function membershipGrants(client: Queryable, member: GroupRole, roles: rea
 
 /**
  * Row-level security hides all rows from anyone who has no policy. What the group roles may do is said by their
- * grants alone. graphile-worker's tables are protected like ours, and have no policies of their own.
+ * grants alone. graphile-worker's tables are protected like ours, and have no policies.
  */
 async function policyStatements(client: Queryable): Promise<string[]> {
   const jobTables = Object.keys(RIGHTS.postrider_runner.jobs ?? {})

@@ -145,7 +145,7 @@ const acts = async (): Promise<number> =>
 const UNAUDITED =
   /^(publishEvents? |match\w* |testEndpoint |(resume(Tenant|Endpoint)|enableEndpoint) 200|deleteEndpointClientCertificate )/
 
-/** Whoever changes something, or is shown a secret, leaves a row. */
+/** Each request that changes something, or shows a secret, leaves a row. */
 function leavesRow(one: Case, { body }: RequestOptions): boolean {
   const { method, status, operation } = one
   const { operationId } = operation

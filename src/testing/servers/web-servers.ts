@@ -14,7 +14,7 @@ export interface WebSite {
   show(html: string): void
 }
 
-/** @param host `localhost` and `127.0.0.1` are sites of their own to a browser. @param tls by https with this */
+/** @param host `localhost` and `127.0.0.1` are separate sites to a browser. @param tls by https with this */
 export async function startWebSite(
   t: Lifetime,
   { host, tls }: { host: 'localhost' | '127.0.0.1'; tls?: Certificate },
