@@ -101,6 +101,30 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await lines(work), [], 'nothing is left')
   })
 
+  t.test(
+    'a key counts however its name is written, and as a member of the event only',
+    async (t) => {
+      const work = await createWork(pool, ORDERED)
+      const event = (member: string, data = '{}') =>
+        `{"tenant":"${work.tenant.key}","type":"invoice.paid","data":${data}${member}}`
+      const written = [
+        event(String.raw`,"ordering\u004bey":"a"`),
+        event(',"orderingKey":"a"'),
+        event('', '{"orderingKey":"a"}'),
+        event(',"orderingKey":null'),
+      ]
+      const published: string[] = []
+      for (const one of written) {
+        const { rows } = await pool.query<{ event_id: string }>(
+          'select event_id from postrider.publish_many($1)',
+          [`[${one}]`],
+        )
+        published.push(rows[0]?.event_id ?? '')
+      }
+      t.strictSame(await statesOf(work, published), ['pending', 'held:order', 'pending', 'pending'])
+    },
+  )
+
   t.test('without a key, or to an endpoint that does not order, nothing waits', async (t) => {
     const [plain, ordered] = [await createWork(pool), await createWork(pool, ORDERED)]
     const keyed = await plain.publishInOrder('a', 'a')

@@ -128,7 +128,6 @@ comment on function postrider.take_idempotency_keys(postrider.publish_item[]) is
 
 create or replace function postrider.take_keys(items postrider.publish_item[], is_ordering boolean) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if is_ordering then
@@ -179,6 +178,31 @@ $$;
 comment on function postrider.busy_keys(postrider.publish_item[], text, boolean) is
   'Takes the idempotency or ordering keys of the items, waiting no longer than this; returns the numbers of the items whose key somebody holds.';
 
+-- Without settings: see the head of this file.
+create or replace function postrider.take_keys_in_time(items postrider.publish_item[], is_ordering boolean) returns int[]
+language plpgsql
+as $$
+declare
+  wait constant text := nullif(current_setting('postrider.key_wait', true), '');
+  busy int[] := '{}';
+begin
+  if wait is null then
+    perform postrider.take_keys(items, is_ordering);
+    return busy;
+  end if;
+  busy := postrider.busy_keys(items, wait, is_ordering);
+  if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
+    raise exception '%: an open transaction is publishing with the same key',
+      case when is_ordering then 'ordering_key_busy' else 'idempotency_key_busy' end
+      using errcode = '55P03', detail = array_to_json(busy), hint = 'Try again when it has ended.',
+        column = case when is_ordering then 'orderingKey' else 'idempotencyKey' end;
+  end if;
+  return busy;
+end
+$$;
+comment on function postrider.take_keys_in_time(postrider.publish_item[], boolean) is
+  'Takes the ordering keys of the items, or their idempotency keys, and waits as long as postrider.key_wait says; returns the numbers of the items whose key is busy, or raises 55P03 where the session does not have them reported.';
+
 -- A key that is still valid keeps its event, and the item becomes a duplicate of it, or an error when the
 -- request differs.
 create or replace function postrider.reserve_idempotency_keys(items postrider.publish_item[])
@@ -188,18 +212,8 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  wait constant text := nullif(current_setting('postrider.key_wait', true), '');
-  busy int[] := '{}';
+  busy constant int[] := postrider.take_keys_in_time(items, is_ordering => false);
 begin
-  if wait is null then
-    perform postrider.take_idempotency_keys(items);
-  else
-    busy := postrider.busy_keys(items, wait, is_ordering => false);
-  end if;
-  if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
-    raise exception 'idempotency_key_busy: an open transaction is publishing with the same key'
-      using errcode = '55P03', detail = array_to_json(busy), hint = 'Try again when it has ended.';
-  end if;
   return array(
     select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,
                i.idempotency_key, i.deliver_at, i.occurred_at,
@@ -252,23 +266,13 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  wait constant text := nullif(current_setting('postrider.key_wait', true), '');
-  busy int[];
+  busy constant int[] := postrider.take_keys_in_time(items, is_ordering => true);
+  place int;
 begin
-  if wait is null then
-    perform postrider.lock_ordering_keys(items);
-    return items;
-  end if;
-  busy := postrider.busy_keys(items, wait, is_ordering => true);
-  if busy <> '{}' and current_setting('postrider.busy_keys', true) is distinct from 'report' then
-    raise exception 'ordering_key_busy: an open transaction is publishing with the same ordering key'
-      using errcode = '55P03', detail = array_to_json(busy), column = 'orderingKey', hint = 'Try again when it has ended.';
-  end if;
-  return array(
-    select row(i.ordinal, i.event_id, i.tenant_id, i.type, i.data, i.document, i.idempotency_key, i.deliver_at,
-      i.occurred_at, i.duplicate, case when i.ordinal = any (busy) then 'ordering_key_busy' else i.error end,
-      i.ordering_key, null)::postrider.publish_item
-    from unnest(items) as i order by i.ordinal);
+  foreach place in array busy loop
+    items[place].error := 'ordering_key_busy';
+  end loop;
+  return items;
 end
 $$;
 comment on function postrider.hold_ordering_keys(postrider.publish_item[]) is
@@ -322,7 +326,8 @@ declare
   items postrider.publish_item[];
   traceparents text[];
   tracestates text[];
-  is_keyed constant boolean := strpos(events::text, '"orderingKey"') > 0;
+  is_keyed boolean;
+  is_once boolean;
   routed record;
   counts int[];
   place int;
@@ -333,10 +338,12 @@ begin
   exception when data_exception or program_limit_exceeded then
     items := postrider.parse_publish_items_one_by_one(events, by_service);
   end;
+  select bool_or(i.ordering_key is not null), bool_or(i.idempotency_key is not null) into is_keyed, is_once
+  from unnest(items) as i where i.error is null;
   if is_keyed then
     items := postrider.hold_ordering_keys(items);
   end if;
-  if exists (select from unnest(items) as i where i.error is null and i.idempotency_key is not null) then
+  if is_once then
     items := postrider.reserve_idempotency_keys(items);
     if exists (select from unnest(items) as i where i.duplicate) then
       perform postrider.wait_for_what_was_read();
@@ -432,8 +439,8 @@ comment on function postrider.delivery_count(uuid) is
 --
 -- Equal filters are asked once an item. The cheapest come first, and those that would take a tenant above its budget
 -- (20 ms for a call, and 0.1 ms for each item of it) are not asked: those endpoints come back as unasked,
--- and runners ask them later (route_next). Those with a place in a line are always asked: later would be out of order. So the filters of one tenant delay neither the producer's
--- transaction nor the items of others in the same call.
+-- and runners ask them later (route_next). So the filters of one tenant delay neither the producer's transaction nor the
+-- items of others in the same call. Those with a place in a line are always asked: later would be out of order.
 --
 -- Most endpoints have no filter, so those are settled by a statement that does not weigh any: starting the other one
 -- takes longer than running either.
@@ -508,8 +515,9 @@ declare
     select postrider.value_count(i.data::text) from unnest(items) as i order by i.ordinal);
 begin
   with wanting as (
-    select bool_or(e.ordering = 'key' and i.ordering_key is not null) as is_in_line, i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
-      array_agg(postrider.held_for(e.*, null, c, false)) as held_reasons
+    select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
+      array_agg(postrider.held_for(e.*, null, c, false)) as held_reasons,
+      bool_or(e.ordering = 'key' and i.ordering_key is not null) as is_in_line
     from unnest(items) as i
     cross join lateral (
       select distinct s.endpoint_id
@@ -568,15 +576,10 @@ declare
   stored record;
   problem record;
 begin
-  if ordering_key is null then
-    select * into stored from postrider.store_events(json_build_array(json_build_object(
-      'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
-      'deliverAt', deliver_at, 'occurredAt', occurred_at)), by_service => false);
-  else
-    select * into stored from postrider.store_events(json_build_array(json_build_object(
-      'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
-      'deliverAt', deliver_at, 'occurredAt', occurred_at, 'orderingKey', ordering_key)), by_service => false);
-  end if;
+  select * into stored from postrider.store_events(json_build_array(json_build_object(
+    'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
+    'deliverAt', deliver_at, 'occurredAt', occurred_at,
+    'orderingKey', ordering_key)), by_service => false);
   if stored.error is not null then
     select * into problem from postrider.publish_problem(stored.error);
     raise exception '%: %', stored.error, problem.message
