@@ -42,7 +42,7 @@ comment on type postrider.incident_sign is
   'Why an endpoint fails at the moment: failures with this cause, the first and last of them, the last attempt, and whether they are enough to open an incident.';
 
 create type postrider.line_move as (
-  tenant_id uuid, ordering_key text, endpoint_id uuid, verdict text, head_id uuid, head_position bigint,
+  tenant_id uuid, ordering_key text, endpoint_id uuid, verdict text, head_id uuid,
   next_id uuid, next_position bigint, held_reason text, due timestamptz
 );
 comment on type postrider.line_move is

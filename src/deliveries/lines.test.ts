@@ -466,6 +466,45 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'])
   })
 
+  t.test('told to skip, a blocked key that a producer has locked is left to one job', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = ''] = await work.publishInOrder('a')
+    await attempt(work, a1, 500)
+    const client = await begin(t)
+    const a2 = await publishIn(client, work, 'a')
+    await pool.query(`update postrider.endpoint set on_failure = 'skip' where id = $1`, [
+      work.endpoint.id,
+    ])
+    t.equal(await runJobs(work, 'align'), 1)
+    t.equal(await runJobs(work, 'align'), 1, 'looks whether that was all')
+    t.equal(await runJobs(work, 'align'), 0, 'and does not try again and again')
+    await client.query('commit')
+    t.equal(await runJobs(work, 'advance'), 1)
+    t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'])
+  })
+
+  t.test('one that was blocked just when its endpoint was told to skip goes on', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', a2 = ''] = await work.publishInOrder('a', 'a')
+    await attempt(work, a1, 500)
+    await pool.query(`update postrider.endpoint set on_failure = 'skip' where id = $1`, [
+      work.endpoint.id,
+    ])
+    // As if the job had run before the statement that blocked it was committed.
+    await pool.query(`delete from graphile_worker._private_jobs where key = 'align:' || $1`, [
+      work.endpoint.id,
+    ])
+    const hourAgo = `now() - interval '1 hour'`
+    await pool.query(
+      `with aged as (update postrider.delivery set finished_at = ${hourAgo} where event_id = $1)
+       update postrider.ordering_line set moved_at = ${hourAgo} where endpoint_id = $2`,
+      [a1, work.endpoint.id],
+    )
+    t.match(await findViolations(pool), [{ kind: 'line_stuck' }])
+    await pool.query(`select * from postrider.reconcile('5 minutes', 'test')`)
+    t.strictSame(await statesOf(work, [a1, a2]), ['failed', 'pending'])
+  })
+
   t.test('producers of one key commit in turn, those of others do not wait', async (t) => {
     const work = await createWork(pool, ORDERED)
     const [one, two] = [await begin(t), await begin(t)]

@@ -74,9 +74,9 @@ begin
     insert into postrider.delivery as d (
       id, tenant_id, event_id, endpoint_id, state, held_reason, trigger, schedule_step, next_attempt_at, ordering_key,
       position)
-    select coalesce(w.id, postrider.uuidv7()), w.tenant_id, w.event_id, w.endpoint_id, case when w.held_reason is null then 'pending' else 'held' end,
-      w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due,
-      w.ordering_key, w.position
+    select coalesce(w.id, postrider.uuidv7()), w.tenant_id, w.event_id, w.endpoint_id,
+      case when w.held_reason is null then 'pending' else 'held' end,
+      w.held_reason, open_deliveries.trigger, open_deliveries.schedule_step, w.due, w.ordering_key, w.position
     from unnest(tenant_ids, event_ids, endpoint_ids, held_reasons, due, delivery_ids, ordering_keys, positions)
       as w (tenant_id, event_id, endpoint_id, held_reason, due, id, ordering_key, position)
     returning d.id, d.endpoint_id, d.held_reason is null as is_pending, d.due_attempt, d.next_attempt_at
@@ -289,6 +289,13 @@ $$;
 comment on function postrider.release_deliveries(uuid[], timestamptz[], boolean) is
   'Makes held deliveries pending (parallel arrays: delivery id, when it is due), with their jobs; is_probe: as the probe of an open circuit. Returns how many.';
 
+create or replace function postrider.goes_in_line(delivery postrider.delivery, endpoint postrider.endpoint)
+returns boolean
+language sql immutable parallel safe
+return delivery.ordering_key is not null and endpoint.ordering = 'key';
+comment on function postrider.goes_in_line(postrider.delivery, postrider.endpoint) is
+  'Whether a delivery that is opened again waits for its turn: see deliveries/lines.sql.';
+
 -- reopen_deliveries: its retry schedule begins again, attempts go on counting. For a person what is open becomes due as
 -- well; a replay leaves that alone, and what was cancelled while a request is on the wire, until that has ended.
 -- One with an ordering key goes to its place in the line, in front of everything newer.
@@ -303,29 +310,19 @@ as $$
 declare
   ids record;
   reopened record;
-  in_lines uuid[];
 begin
   select * into ids from postrider.id_range(delivery_ids);
-  in_lines := array(
-    select d.id from postrider.delivery d
-    join postrider.endpoint e on e.id = d.endpoint_id and e.ordering = 'key'
-    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.ordering_key is not null);
   with reopened as (
     update postrider.delivery d
-    set state = case when w.held_reason is null and w.ordering is null then 'pending' else 'held' end,
-      held_reason = coalesce(w.ordering, w.held_reason),
+    set state = case when w.held_reason is null and not postrider.goes_in_line(d, e) then 'pending' else 'held' end,
+      held_reason = case when postrider.goes_in_line(d, e) then 'order' else w.held_reason end,
       trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
       due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due,
       schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
-    from (
-      select w.*, case when q.id is not null then 'order' end as ordering
-      from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due)
-      left join unnest(in_lines) as q (id) on q.id = w.id
-    ) as w
-    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id
+    from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due), postrider.endpoint e
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and e.id = d.endpoint_id
       and (reopen_deliveries.trigger = 'manual' or (d.finished_at is not null and d.claim is null))
-    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger, d.tenant_id,
-      d.ordering_key, d.position, d.held_reason
+    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger, d.held_reason
   ),
   queued as materialized (
     select postrider.enqueue(array_agg(r.id), array_agg(r.due_attempt), array_agg(r.next_attempt_at),

@@ -102,7 +102,7 @@ declare
   high uuid := heads[cardinality(heads)];
 begin
   return array(
-    select row(v.tenant_id, v.ordering_key, v.endpoint_id, v.verdict, v.delivery_id, v.position,
+    select row(v.tenant_id, v.ordering_key, v.endpoint_id, v.verdict, v.delivery_id,
       p.delivery_id, p.position, null, null)::postrider.line_move
     from (
       select l.*, case
@@ -131,12 +131,17 @@ $$;
 comment on function postrider.moves_of(postrider.ordering_line[], uuid[]) is
   'What becomes of these lines, which are locked: see line_move.';
 
+create or replace function postrider.blocks_others(endpoint postrider.endpoint) returns boolean
+language sql immutable parallel safe
+return endpoint.ordering = 'key' and endpoint.on_failure = 'block' and endpoint.deleted_at is null;
+comment on function postrider.blocks_others(postrider.endpoint) is
+  'Whether what fails at this endpoint blocks the later events of its ordering key.';
+
 -- What can never be sent blocks nobody: its data was erased.
 create or replace function postrider.blocks_line(delivery postrider.delivery, endpoint postrider.endpoint)
 returns boolean
 language sql stable
-return endpoint.ordering = 'key' and endpoint.on_failure = 'block' and endpoint.deleted_at is null
-  and postrider.has_data(delivery.event_id);
+return postrider.blocks_others(endpoint) and postrider.has_data(delivery.event_id);
 comment on function postrider.blocks_line(postrider.delivery, postrider.endpoint) is
   'Whether a failed delivery keeps its turn until a person decides.';
 
@@ -159,10 +164,7 @@ begin
     and l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id;
   if cardinality(yielding) > 0 then
     perform postrider.hold_deliveries(yielding, 'order');
-    insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
-    select m.endpoint_id, m.ordering_key, m.head_position, m.tenant_id, m.head_id
-    from unnest(moves) as m where m.head_id = any (yielding)
-    on conflict do nothing;
+    perform postrider.take_places(array(select d from postrider.deliveries_in_line(yielding) as d));
     perform postrider.replace_probe(array_agg(m.endpoint_id), yielding)
     from unnest(moves) as m where m.head_id = any (yielding);
   end if;
@@ -189,7 +191,7 @@ begin
   end if;
   return array(
     select row(m.tenant_id, m.ordering_key, m.endpoint_id, case when d.held_reason = 'order' then 'released' else 'ended' end,
-      m.head_id, m.head_position, m.next_id, m.next_position,
+      m.head_id, m.next_id, m.next_position,
       case when c.probe_delivery_id is distinct from d.id then postrider.held_for(e, t, c, false) end,
       greatest(d.next_attempt_at, now()))::postrider.line_move
     from unnest(moves) as m
@@ -284,16 +286,21 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  ids uuid[] := array(select postrider.uuidv7() from unnest(tenant_ids));
-  keys text[] := array(
-    select case when e.ordering = 'key' then w.key end
-    from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
-    left join postrider.endpoint e on e.id = w.endpoint_id
-    order by w.n);
+  ids uuid[];
+  keys text[];
   has_turn uuid[] := '{}';
   waiting uuid[];
   opened uuid[];
 begin
+  if coalesce(array_remove(ordering_keys, null), '{}') = '{}' then
+    return postrider.open_deliveries(tenant_ids, event_ids, endpoint_ids, held_reasons, due, trigger);
+  end if;
+  ids := array(select postrider.uuidv7() from unnest(tenant_ids));
+  keys := array(
+    select case when e.ordering = 'key' then w.key end
+    from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
+    left join postrider.endpoint e on e.id = w.endpoint_id
+    order by w.n);
   if not is_late then
     has_turn := postrider.take_turns(tenant_ids, keys, endpoint_ids, positions, ids);
   end if;
@@ -359,33 +366,70 @@ $$;
 comment on function postrider.stand_in_line(uuid[], uuid[], text[], uuid[], bigint[], uuid[]) is
   'Gives those of the new deliveries that wait their places.';
 
--- join_lines: deliveries that were opened again, or late, which are held with reason order, take their places.
-create or replace function postrider.join_lines(delivery_ids uuid[]) returns void
-language plpgsql
+create or replace function postrider.deliveries_in_line(delivery_ids uuid[]) returns setof postrider.delivery
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
   ids record;
-  joining record;
 begin
   select * into ids from postrider.id_range(delivery_ids);
-  select array_agg(d.tenant_id) as tenants, array_agg(d.ordering_key) as keys, array_agg(d.endpoint_id) as endpoints,
-    array_agg(d.position) as positions, array_agg(d.id) as deliveries
-  into joining
-  from postrider.delivery d
-  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.held_reason = 'order';
+  return query
+  select d.* from postrider.delivery d
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.ordering_key is not null;
+end
+$$;
+comment on function postrider.deliveries_in_line(uuid[]) is
+  'Those of the deliveries that have an ordering key.';
+
+create or replace function postrider.take_places(deliveries postrider.delivery[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
   insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
-  select * from unnest(joining.endpoints, joining.keys, joining.positions, joining.tenants, joining.deliveries)
+  select d.endpoint_id, d.ordering_key, d.position, d.tenant_id, d.id from unnest(deliveries) as d
   on conflict do nothing;
+end
+$$;
+comment on function postrider.take_places(postrider.delivery[]) is
+  'Gives deliveries that are held with reason order the places that they had.';
+
+create or replace function postrider.leave_places(deliveries postrider.delivery[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  delete from postrider.ordering_place p using unnest(deliveries) as d
+  where p.endpoint_id = d.endpoint_id and p.ordering_key = d.ordering_key and p.position = d.position;
+end
+$$;
+comment on function postrider.leave_places(postrider.delivery[]) is
+  'Takes away the places of these deliveries.';
+
+-- join_lines: deliveries that were opened again, or late, which are held with reason order, take their places.
+create or replace function postrider.join_lines(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  joining postrider.delivery[] := array(
+    select d from postrider.deliveries_in_line(delivery_ids) as d where d.held_reason = 'order');
+begin
+  perform postrider.take_places(joining);
   insert into postrider.ordering_line as l (tenant_id, ordering_key, endpoint_id, position, search_from)
-  select w.t, w.k, w.e, min(w.p), min(w.p)
-  from unnest(joining.tenants, joining.keys, joining.endpoints, joining.positions) as w (t, k, e, p)
-  group by w.t, w.k, w.e order by w.t, w.k, w.e
+  select d.tenant_id, d.ordering_key, d.endpoint_id, min(d.position), min(d.position)
+  from unnest(joining) as d
+  group by d.tenant_id, d.ordering_key, d.endpoint_id order by d.tenant_id, d.ordering_key, d.endpoint_id
   on conflict (tenant_id, ordering_key, endpoint_id)
   do update set search_from = least(l.search_from, excluded.search_from);
-  perform postrider.advance_lines(joining.tenants, joining.keys, joining.endpoints);
+  perform postrider.advance_lines(array_agg(d.tenant_id), array_agg(d.ordering_key), array_agg(d.endpoint_id))
+  from unnest(joining) as d having count(*) > 0;
 end
 $$;
 comment on function postrider.join_lines(uuid[]) is
@@ -395,84 +439,76 @@ comment on function postrider.join_lines(uuid[]) is
 create or replace function postrider.leave_lines(delivery_ids uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  ids record;
-  leaving record;
+  leaving postrider.delivery[] := array(
+    select d from postrider.deliveries_in_line(delivery_ids) as d where d.finished_at is not null);
 begin
-  select * into ids from postrider.id_range(delivery_ids);
-  select array_agg(d.tenant_id) as tenants, array_agg(d.ordering_key) as keys, array_agg(d.endpoint_id) as endpoints,
-    array_agg(d.position) as positions
-  into leaving
-  from postrider.delivery d
-  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.ordering_key is not null
-    and d.finished_at is not null;
-  delete from postrider.ordering_place p
-  using unnest(leaving.endpoints, leaving.keys, leaving.positions) as w (endpoint_id, key, position)
-  where p.endpoint_id = w.endpoint_id and p.ordering_key = w.key and p.position = w.position;
-  if leaving.tenants is not null then
-    perform postrider.advance_lines(leaving.tenants, leaving.keys, leaving.endpoints, passed => delivery_ids);
-  end if;
+  perform postrider.leave_places(leaving);
+  perform postrider.advance_lines(array_agg(d.tenant_id), array_agg(d.ordering_key), array_agg(d.endpoint_id),
+    passed => delivery_ids)
+  from unnest(leaving) as d having count(*) > 0;
 end
 $$;
 comment on function postrider.leave_lines(uuid[]) is
   'Takes finished deliveries out of their lines; failed ones among them block no longer.';
 
--- align_lines: what a changed endpoint means for its lines, a batch a call. With ordering by key no more, or deleted,
--- those that wait are due, spread over time; told to skip, its blocked lines go on.
-create or replace function postrider.align_lines(endpoint uuid, batch int, per_second numeric) returns int
+-- unblock_lines: no longer blocked from here on, also where the next one does not move at once: that is left to an advance
+-- job, and the next call finds others.
+create or replace function postrider.unblock_lines(endpoint uuid, batch int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  target record;
-  blocked record;
-  freed uuid[];
+  blocked postrider.ordering_line[] := array(
+    select l from postrider.ordering_line l
+    where l.endpoint_id = unblock_lines.endpoint and l.blocked_at is not null
+    limit batch for update skip locked);
 begin
-  select e.on_failure, e.ordering = 'none' or e.deleted_at is not null as is_over, e.deleted_at is not null as is_deleted,
-    postrider.held_for(e, t, c, false) as held_for
-  into target
-  from postrider.endpoint e
-  join postrider.tenant t on t.id = e.tenant_id
-  left join postrider.circuit c on c.endpoint_id = e.id
-  where e.id = endpoint;
-  select array_agg(b.tenant_id) as tenants, array_agg(b.ordering_key) as keys, array_agg(b.endpoint_id) as endpoints
-  into blocked
-  from (select l.* from postrider.ordering_line l where l.endpoint_id = align_lines.endpoint and l.blocked_at is not null limit batch) as b;
-  if target.is_over or target.on_failure = 'skip' then
-    if blocked.tenants is not null then
-      perform postrider.advance_lines(blocked.tenants, blocked.keys, blocked.endpoints);
-    end if;
-  end if;
-  if target.is_over is not true then
-    return case when target.on_failure = 'skip' then coalesce(cardinality(blocked.tenants), 0) else 0 end;
-  end if;
-  freed := array(
-    select d.id from postrider.delivery d
+  update postrider.ordering_line l set blocked_at = null
+  from unnest(blocked) as b
+  where l.tenant_id = b.tenant_id and l.ordering_key = b.ordering_key and l.endpoint_id = b.endpoint_id;
+  perform postrider.advance_lines(array_agg(b.tenant_id), array_agg(b.ordering_key), array_agg(b.endpoint_id))
+  from unnest(blocked) as b having count(*) > 0;
+  return cardinality(blocked);
+end
+$$;
+comment on function postrider.unblock_lines(uuid, int) is
+  'Has the blocked lines of an endpoint that is told to skip, or orders no more, go on, a batch a call; returns how many.';
+
+-- empty_lines: what waits is due, spread over time, or held for what holds its endpoint. Of a deleted endpoint it is
+-- cancelled with the others.
+create or replace function postrider.empty_lines(
+  endpoint uuid, held_for text, is_deleted boolean, batch int, per_second numeric
+) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  freed postrider.delivery[] := array(
+    select d from postrider.delivery d
     where d.id = any (array(
-      select p.delivery_id from postrider.ordering_place p where p.endpoint_id = align_lines.endpoint
+      select p.delivery_id from postrider.ordering_place p where p.endpoint_id = empty_lines.endpoint
       order by p.ordering_key, p.position limit batch))
     order by d.id for update skip locked);
-  delete from postrider.ordering_place p using postrider.delivery d
-  where d.id = any (freed) and p.endpoint_id = d.endpoint_id and p.ordering_key = d.ordering_key and p.position = d.position;
-  if target.held_for is null and not target.is_deleted then
-    perform postrider.release_deliveries(
-      (select array_agg(d.id order by d.id) from postrider.delivery d where d.id = any (freed) and d.held_reason = 'order'),
-      (select array_agg(greatest(d.next_attempt_at, now() + make_interval(secs => (d.place / per_second)::float8)) order by d.id)
-       from (select d.*, row_number() over (order by d.position) as place from postrider.delivery d
-             where d.id = any (freed) and d.held_reason = 'order') as d));
-  elsif not target.is_deleted then
-    perform postrider.hold_deliveries(freed, target.held_for);
+  waiting uuid[] := array(select d.id from unnest(freed) as d where d.held_reason = 'order' order by d.position);
+begin
+  perform postrider.leave_places(freed);
+  if held_for is not null and not is_deleted then
+    perform postrider.hold_deliveries(waiting, held_for);
+  elsif not is_deleted then
+    perform postrider.release_spread(waiting, per_second);
   end if;
   return cardinality(freed);
 end
 $$;
-comment on function postrider.align_lines(uuid, int, numeric) is
-  'Brings the lines of an endpoint in line with its settings, a batch a call; returns how many deliveries or lines it moved.';
+comment on function postrider.empty_lines(uuid, text, boolean, int, numeric) is
+  'Takes what waits out of the lines of an endpoint that orders no more, a batch a call; returns how many deliveries.';
 
 create or replace function postrider.note_changed_ordering() returns trigger
 language plpgsql security definer
@@ -509,8 +545,9 @@ begin
   select l.tenant_id, l.ordering_key, l.endpoint_id, l.delivery_id,
     format('the turn of key %s of endpoint %s has ended, and the next one does not move', l.ordering_key, l.endpoint_id)
   from postrider.ordering_line l
+  join postrider.endpoint e on e.id = l.endpoint_id
   left join lateral (select d.* from postrider.delivery d where d.id = l.delivery_id limit 1) as d on true
-  where l.blocked_at is null and l.moved_at < now() - older_than
+  where (l.blocked_at is null or not postrider.blocks_others(e)) and l.moved_at < now() - older_than
     and (d.id is null or d.held_reason = 'order'
       or (d.finished_at < now() - older_than and d.claim is null))
     and exists (

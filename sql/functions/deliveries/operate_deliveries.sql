@@ -13,7 +13,7 @@ set enable_seqscan = off
 as $$
 declare
   target postrider.delivery := postrider.lock_delivery(delivery);
-  waits boolean := false;
+  waits boolean;
 begin
   if target.claim is not null and not postrider.is_cut_off(target.claim) then
     raise exception 'delivery % is in flight', delivery using errcode = '55006',
@@ -36,9 +36,10 @@ begin
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
   perform postrider.reopen_deliveries(array[delivery], array[null::text], array[now()], 'manual');
-  if target.ordering_key is not null and postrider.waits_in_line(delivery) then
+  waits := target.ordering_key is not null and exists (
+    select from postrider.delivery d where d.id = retry_now.delivery and d.held_reason = 'order');
+  if waits then
     perform postrider.replace_probe(array[target.endpoint_id], array[delivery]);
-    waits := true;
   end if;
   perform postrider.audit(who, 'retry_now', 'delivery', delivery::text, target.tenant_id,
     jsonb_build_object('stateBefore', target.state, 'attempt', target.attempt_count + 1));
@@ -48,17 +49,6 @@ end
 $$;
 comment on function postrider.retry_now(uuid, text) is
   'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, or where it waits for its turn.';
-
-create or replace function postrider.waits_in_line(delivery uuid) returns boolean
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-as $$
-begin
-  return exists (select from postrider.delivery d where d.id = delivery and d.held_reason = 'order');
-end
-$$;
-comment on function postrider.waits_in_line(uuid) is 'Whether an earlier event of its ordering key has to end first.';
 
 -- cancel: end a delivery without delivering it.
 --

@@ -136,13 +136,16 @@ declare
   target record;
   moved int;
 begin
-  select e.deleted_at is not null as is_deleted, postrider.held_for(e, t, c, postrider.is_paused()) as held_for
+  select e.deleted_at is not null as is_deleted, e.ordering = 'none' or e.deleted_at is not null as is_unordered,
+    postrider.blocks_others(e) as blocks, postrider.held_for(e, t, c, postrider.is_paused()) as held_for
   into target
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
   left join postrider.circuit c on c.endpoint_id = e.id
   where e.id = endpoint;
-  moved := postrider.align_lines(endpoint, batch, per_second);
+  moved := case when target.blocks then 0 else postrider.unblock_lines(endpoint, batch) end
+    + case when target.is_unordered
+      then postrider.empty_lines(endpoint, target.held_for, target.is_deleted, batch, per_second) else 0 end;
   if moved > 0 then
     perform postrider.enqueue_endpoint_job('align', endpoint, now() + make_interval(secs => moved::float8 / per_second));
     return moved;
@@ -185,22 +188,44 @@ declare
       and d.held_reason = any (postrider.endpoint_reasons())
     order by d.id limit 10 * batch);
 begin
-  return (
-    select postrider.release_deliveries(array_agg(d.id), array_agg(
-      greatest(d.next_attempt_at, now() + make_interval(secs => (d.place / per_second)::float8))))
-    from (
-      select h.id, h.next_attempt_at, row_number() over (order by h.is_tried, h.id) as place
-      from (
-        select d.id, d.next_attempt_at, d.attempt_count > 0 as is_tried from postrider.delivery d
-        where d.id = any (oldest) and d.finished_at is null and d.state = 'held'
-          and d.held_reason = any (postrider.endpoint_reasons())
-        order by is_tried, d.id limit batch for update skip locked
-      ) as h
-    ) as d);
+  return postrider.release_spread(array(
+    select d.id from postrider.delivery d
+    where d.id = any (oldest) and d.finished_at is null and d.state = 'held'
+      and d.held_reason = any (postrider.endpoint_reasons())
+    order by d.attempt_count > 0, d.id limit batch for update skip locked), per_second);
 end
 $$;
 comment on function postrider.release_held(uuid, int, numeric) is
   'Makes held deliveries of an endpoint due again, so many a second: those first that nobody has tried, then the oldest; returns how many.';
+
+create or replace function postrider.spread(ids uuid[], per_second numeric) returns timestamptz[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select array_agg(now() + make_interval(secs => (i.place / per_second)::float8) order by i.place)
+  from unnest(ids) with ordinality as i (id, place)
+$$;
+comment on function postrider.spread(uuid[], numeric) is 'When each of these is due, so many a second from now.';
+
+create or replace function postrider.release_spread(delivery_ids uuid[], per_second numeric) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  return (
+    select postrider.release_deliveries(array_agg(d.id), array_agg(greatest(d.next_attempt_at, w.due)))
+    from unnest(delivery_ids, postrider.spread(delivery_ids, per_second)) as w (id, due)
+    join postrider.delivery d
+      on d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id);
+end
+$$;
+comment on function postrider.release_spread(uuid[], numeric) is
+  'Makes held deliveries due, so many a second in this order, but none before its own time; returns how many.';
 
 -- hold_open: what is held already gets the reason that holds it now, so that the tables say what a person has to lift.
 create or replace function postrider.hold_open(endpoint uuid, reason text, batch int) returns int

@@ -53,20 +53,17 @@ set enable_seqscan = off
 as $$
 declare
   head uuid;
-  again uuid;
+  locked postrider.delivery;
 begin
   for tries in 1..10 loop
     select l.delivery_id into head from postrider.ordering_line l
     join postrider.endpoint e on e.id = lock_head.endpoint and e.tenant_id = l.tenant_id
     where l.ordering_key = lock_head.ordering_key and l.endpoint_id = lock_head.endpoint and postrider.in_scope(l.tenant_id);
     exit when head is null;
-    perform postrider.lock_delivery(head);
-    select l.delivery_id into again from postrider.ordering_line l
-    join postrider.endpoint e on e.id = lock_head.endpoint and e.tenant_id = l.tenant_id
-    where l.ordering_key = lock_head.ordering_key and l.endpoint_id = lock_head.endpoint;
-    if again = head then
-      return postrider.lock_delivery(head);
+    if head = locked.id then
+      return locked;
     end if;
+    locked := postrider.lock_delivery(head);
   end loop;
   raise exception 'no event of key % is open for endpoint %', ordering_key, endpoint using errcode = 'P0002',
     hint = 'Keys with open events are in postrider.line_state.';

@@ -112,19 +112,22 @@ as $$
 declare
   ids record;
   deliveries uuid[];
+  in_lines uuid[];
 begin
   select * into ids from postrider.id_range(events);
   update postrider.event e set data = null
   where e.id = any (events) and e.id between ids.min_id and ids.max_id;
 
-  deliveries := array(
-    select d.id from postrider.delivery d
-    where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id));
+  select array_agg(d.id), array_agg(d.id) filter (where d.ordering_key is not null) into deliveries, in_lines
+  from postrider.delivery d
+  where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id);
   perform postrider.cancel_deliveries(array(
     select d.id from postrider.delivery d
     where d.event_id = any (events) and d.id >= postrider.id_floor(ids.min_id) and d.finished_at is null
     order by d.id for update skip locked));
-  perform postrider.leave_lines(deliveries);
+  if in_lines is not null then
+    perform postrider.leave_lines(in_lines);
+  end if;
   update postrider.attempt a set response_body = null, response_headers = null
   where a.delivery_id = any (deliveries) and a.id >= postrider.id_floor(ids.min_id);
 end

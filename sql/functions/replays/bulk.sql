@@ -162,15 +162,6 @@ $$;
 comment on function postrider.bulk_deliveries(uuid[], postrider.replay) is
   'Acts on a batch of deliveries as a bulk job says, spread at its rate. Returns on how many; the others are not in a state that allows it.';
 
-create or replace function postrider.spread(ids uuid[], per_second numeric) returns timestamptz[]
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select array_agg(now() + make_interval(secs => (i.place / per_second)::float8) order by i.place)
-  from unnest(ids) with ordinality as i (id, place)
-$$;
-comment on function postrider.spread(uuid[], numeric) is 'When each of these is due, so many a second from now.';
-
 -- What a retry of a delivery is held for: the circuit of its endpoint. Once that is closed it follows with the others.
 create or replace function postrider.held_reasons_of(ids uuid[]) returns text[]
 language plpgsql stable
