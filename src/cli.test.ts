@@ -24,11 +24,24 @@ t.test('help and version are printed and exit 0', async (t) => {
   t.match(await runCli(t, ['--version']), { exitCode: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
 })
 
+/** One line that says what is wrong, and two that say how the command is used. */
+const wrongUse = (usage: string) =>
+  new RegExp(`^error: .+\\nUsage: postrider ${usage}\\nMore with --help\\.\\n$`, 's')
+
 t.test('a wrong command line exits 2 and says what is wrong', async (t) => {
   const wrong: [string[], RegExp][] = [
-    [['delivr'], /unknown command 'delivr'/],
+    [['delivr'], wrongUse('\\[options\\] \\[command\\]')],
     [['tenant', 'create'], /missing required argument 'tenant'/],
-    [['api', '--port', '80'], /unknown option '--port'/],
+    [['ordering', 'list', 'acme'], wrongUse('ordering list \\[options\\] <tenant> <id>')],
+    [['ordering', 'lists'], wrongUse('ordering \\[options\\] \\[command\\]')],
+    [['tenant', 'list', 'a', 'b'], wrongUse('tenant list \\[options\\]')],
+    [['tenant', 'list', '--limit'], wrongUse('tenant list \\[options\\]')],
+    [
+      ['endpoint', 'create', 'acme', '--rate-per-second', 'a'],
+      wrongUse('endpoint create \\[options\\] <tenant> <url>'),
+    ],
+    [['replay', 'start', 'acme', '--mode', 'a'], wrongUse('replay start \\[options\\] <tenant>')],
+    [['api', '--port', '80'], wrongUse('api \\[options\\]')],
     [['publish', 'acme', 'invoice.paid', '{'], /data is not JSON/],
     [[], /Usage: postrider/],
   ]

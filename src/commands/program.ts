@@ -67,7 +67,15 @@ export function createProgram(context: CommandContext): Command {
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)
   addCompletionCommand(program, context)
+  showUsageAfterErrors(program)
   return program
+}
+
+/** Below what is wrong with a command line stands how the command is used. */
+function showUsageAfterErrors(command: Command): void {
+  const usage = command.createHelp().commandUsage(command)
+  command.showHelpAfterError(`Usage: ${usage}\nMore with --help.`)
+  for (const inner of command.commands) showUsageAfterErrors(inner)
 }
 
 function exitCodes(): string {
