@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import '../field-messages.ts'
 import { type DatabaseUrlMistake, parseDatabaseUrl } from './database-url.ts'
 import { type Image, LOGO_BYTES_MAX, readImage } from './image.ts'
 import { parseNetwork } from './networks.ts'
@@ -80,7 +81,7 @@ const variables = z.object({
     }),
   POSTRIDER_ADMIN_KEY: z
     .string()
-    .min(ADMIN_KEY_LENGTH_MIN, `has fewer than ${ADMIN_KEY_LENGTH_MIN} characters`)
+    .min(ADMIN_KEY_LENGTH_MIN)
     .regex(/^[!-~]+$/, 'has characters that do not fit into an HTTP header')
     .optional()
     .register(documentation, {

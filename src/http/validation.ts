@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { ZodError } from 'zod'
+import '../field-messages.ts'
 import { hiddenIn, type TextKind } from '../hidden-characters.ts'
 import { type FieldError, Problem } from '../problem.ts'
 
@@ -28,13 +29,7 @@ function errorsOf(issue: Issue, whole: string): FieldError[] {
     const field = fieldOf(issue.path, whole)
     return issue.issues.map(({ message }) => ({ field, message }))
   }
-  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
-  return [
-    {
-      field: fieldOf(issue.path, whole),
-      message: isMissing && issue.path.length > 0 ? 'is required' : issue.message,
-    },
-  ]
+  return [{ field: fieldOf(issue.path, whole), message: issue.message }]
 }
 
 /** `['headers', 'x-a']` → `headers.x-a`, `['eventTypes', 0]` → `eventTypes[0]` */

@@ -136,9 +136,15 @@ t.test('events have their key, and deliveries that wait say why', async (t) => {
   const event = { tenant: work.tenant.key, type: 'a.b', data: 1 }
   const plain = await request('POST', '/api/events', { body: event })
   t.match(await request('GET', `${base}/events/${plain.json.id}`), { json: { orderingKey: null } })
-  for (const orderingKey of ['', 'k'.repeat(256), 'a\u200bb', 7]) {
+  const wrong: [unknown, string][] = [
+    ['', 'is empty'],
+    ['k'.repeat(256), 'has more than 255 characters'],
+    ['a\u200bb', 'contains U+200B'],
+    [7, 'is not a string'],
+  ]
+  for (const [orderingKey, message] of wrong) {
     const refused = await request('POST', '/api/events', { body: { ...event, orderingKey } })
-    t.match(refused, { status: 422, json: { errors: [{ field: 'orderingKey' }] } })
+    t.match(refused, { status: 422, json: { errors: [{ field: 'orderingKey', message }] } })
   }
   const batch = { events: [1, 2].map((data) => ({ ...event, data, orderingKey: 'batch' })) }
   const { json } = await request('POST', '/api/events/batch', { body: batch })

@@ -37,6 +37,7 @@ const LAYERS = [
     ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found'],
     ...['hidden-characters', 'fields'],
   ],
+  ['field-messages'],
   ['client', 'outbox'], // what producers import: nothing of ours may come along
 ]
 /** The services of nouns may import one another, without a cycle. */
