@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import type { Caller } from '../access/caller.ts'
-import type { CheckedEvent, EventTypeCheck } from '../event-types/event-type-check.ts'
+import type { CheckedEvent } from '../event-types/event-type-check.ts'
 import { refuseUnfit } from '../event-types/event-violations.ts'
 import type { ApiEnv } from '../http/authenticate.ts'
 import { elementsOf } from '../http/json-text.ts'
@@ -10,7 +10,7 @@ import { json, KEY_BUSY, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { ERRORS_MAX, type FieldError, Problem } from '../problem.ts'
-import { type Accept, traceHeaders } from './accept.ts'
+import { traceHeaders } from './accept.ts'
 import { publishedSchema } from './event.fields.ts'
 import {
   eventInput,
@@ -21,7 +21,7 @@ import {
   refusalFor,
   tenantToPublishFor,
 } from './event-input.ts'
-import { ENVELOPE_BYTES } from './publish.routes.ts'
+import { ENVELOPE_BYTES, type PublishOptions } from './publish.routes.ts'
 import type { BatchPublisher } from './publish-batch.ts'
 import type { PublishItem } from './publisher.ts'
 
@@ -49,14 +49,10 @@ const batchInput = z
   .strictObject({ events: z.array(batchedEvent).min(1).max(EVENTS_MAX) })
   .openapi('NewBatch')
 
-interface Options {
+interface Options extends PublishOptions {
   batchPublisher: Pick<BatchPublisher, 'publishAll'>
-  eventTypeCheck: Pick<EventTypeCheck, 'check'>
-  accept: Accept
   /** Lets batches wait before they are read: one may be large, and has to fit into memory next to others. */
   limitBatches: MiddlewareHandler<ApiEnv>
-  /** Bytes of `data` at most. */
-  eventBytesMax: number
 }
 
 const route = textRoutesFor<Options>()

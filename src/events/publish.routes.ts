@@ -26,12 +26,16 @@ export const ENVELOPE_BYTES = 4_096
 export const PUBLISH_PATH = '/api/events'
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
-interface Options {
-  publisher: Pick<Publisher, 'publish'>
+/** What both ways to publish need. */
+export interface PublishOptions {
   eventTypeCheck: Pick<EventTypeCheck, 'check'>
   accept: Accept
   /** Bytes of `data` at most. */
   eventBytesMax: number
+}
+
+interface Options extends PublishOptions {
+  publisher: Pick<Publisher, 'publish'>
 }
 
 const route = textRoutesFor<Options>()
