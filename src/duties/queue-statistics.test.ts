@@ -2,19 +2,10 @@ import t, { type Test } from 'tap'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 const SCHEDULED = 3_000
 const DUE = 20

@@ -3,19 +3,10 @@ import { beginDuty } from '../postgres/duty.ts'
 import { createWork } from '../testing/data/work.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { untilAnswer } from '../testing/until.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { applyRetention, startRetention } from './retention.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 const RETENTION_DAYS = 30
 

@@ -4,18 +4,9 @@ import { type Claimed, createClaim } from '../runner/claim.ts'
 import { createFinish, type Finished } from '../runner/finish.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createTenant, operatorTenant, type TestTenant } from '../testing/data/tenant.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 const DISABLE_AFTER_SECONDS = 5 * 86_400
 const QUIET_SECONDS = DISABLE_AFTER_SECONDS / 4

@@ -3,18 +3,9 @@ import { createFinish } from '../runner/finish.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { operatorTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 /** Every cause, with an answer or a reason that has it. */
 const CAUSES: [cause: string, status: number | null, reason: string | null][] = [

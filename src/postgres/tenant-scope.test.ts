@@ -4,20 +4,11 @@ import t, { type Test } from 'tap'
 import type { TenantId } from '../ids.ts'
 import { createWork } from '../testing/data/work.ts'
 import { addIncident } from '../testing/data/world.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import type { Database } from './schema.ts'
 import { createTenantScope, TenantScopeMissing } from './tenant-scope.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 const ROLE = 'postrider_tenant'
 const DENIED = '42501'

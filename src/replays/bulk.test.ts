@@ -6,18 +6,13 @@ import { untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import {
   createTestDatabase,
-  startDebianPostgres,
+  onBothPostgres,
   type TestDatabase,
 } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {

@@ -3,21 +3,12 @@ import type { DeliveryId } from '../ids.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { ATTEMPT_REASONS, type AttemptReason } from '../sending/reason.ts'
 import { createTenant } from '../testing/data/tenant.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { type Claimed, createClaim } from './claim.ts'
 import { createFinish } from './finish.ts'
 
 /** What these tests are about holds on every version of Postgres that we support. */
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   const URL = 'http://127.0.0.1:1/'

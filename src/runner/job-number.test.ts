@@ -1,20 +1,11 @@
 import t, { type Test } from 'tap'
 import { createWork, type WorkState } from '../testing/data/work.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
 // A delivery was sent twice at the same time, without any crash (issue 6): what replaced a job that a runner
 // had fetched and not claimed yet gave the new job the same number, and then both could claim.
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 type Work = Awaited<ReturnType<typeof createWork>>
 

@@ -1,18 +1,9 @@
 import t, { type Test } from 'tap'
 import { createWork } from '../testing/data/work.ts'
 import { untilAnswer } from '../testing/until.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 /** Enough that the planner would not choose an index for want of rows, and seconds to make. */
 const DAYS = 5

@@ -2,18 +2,9 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createWork } from '../testing/data/work.ts'
 import { addIncident } from '../testing/data/world.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 /** The first two hold no payloads and outlive the tenant; the last is sampled again every second. */
 const KEPT = ['postrider.audit_log', 'postrider.attempt_day', 'postrider.tenant_backlog']

@@ -3,20 +3,11 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { guide } from '../../testing/data/dba-guide.ts'
 import { createWork } from '../../testing/data/work.ts'
-import {
-  createTestDatabase,
-  startDebianPostgres,
-  type TestDatabase,
-} from '../../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../../testing/wiring/database.ts'
 
 const DENIED = '42501'
 
-t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return await conformance(t, database)
-})
+onBothPostgres(t, conformance)
 
 /** As docs/reference/roles.md names it, and a statement that does it. */
 const CAN = [

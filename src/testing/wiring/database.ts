@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import type { Test } from 'tap'
 import { createPool } from '../../postgres/pool.ts'
 import { ensureDebianServer, readTestServer, type TestServer } from '../servers/postgres-server.ts'
 import { urlOf, withAdmin } from '../servers/template.ts'
@@ -40,6 +41,19 @@ export async function startDebianPostgres(
 ): Promise<TestDatabase | null> {
   const server = await ensureDebianServer(major)
   return server && (await createDatabaseOn(server, t))
+}
+
+/** The same tests on the newest Postgres, and on the oldest that is supported. */
+export function onBothPostgres(
+  t: Test,
+  conformance: (t: Test, database: TestDatabase) => unknown,
+): void {
+  t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+  t.test('on Postgres 15', async (t) => {
+    const database = await startDebianPostgres(t)
+    if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+    return conformance(t, database)
+  })
 }
 
 async function createDatabaseOn(server: TestServer, t: TestLifetime): Promise<TestDatabase> {
