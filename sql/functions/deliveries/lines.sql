@@ -83,7 +83,7 @@ begin
     or exists (select from unnest(moves) as m where m.verdict in ('moves', 'yields') and m.next_id is null)
     or cardinality(taken) < (select count(*) from unnest(moves) as m where m.next_id is not null)
   then
-    perform postrider.look_again(tenant_ids, ordering_keys, endpoint_ids, lines, moves, taken, tried);
+    perform postrider.look_again(tenant_ids, ordering_keys, endpoint_ids, moves, taken, tried);
   end if;
 end
 $$;
@@ -238,8 +238,8 @@ comment on function postrider.give_turn(postrider.line_move[]) is
 
 -- look_again: for the lines that could not be dealt with. One without anybody in it is removed under the lock of its key.
 create or replace function postrider.look_again(
-  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], lines postrider.ordering_line[], moves postrider.line_move[],
-  taken postrider.line_move[], tried int
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], moves postrider.line_move[], taken postrider.line_move[],
+  tried int
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -272,7 +272,7 @@ begin
     where m.tenant_id = w.t and m.ordering_key = w.k and m.endpoint_id = w.e and m.verdict = 'released');
 end
 $$;
-comment on function postrider.look_again(uuid[], text[], uuid[], postrider.ordering_line[], postrider.line_move[], postrider.line_move[], int) is
+comment on function postrider.look_again(uuid[], text[], uuid[], postrider.line_move[], postrider.line_move[], int) is
   'Removes lines in which nobody is, and has a runner look again at those that somebody else is changing.';
 
 -- open_in_lines: new deliveries, of which some have an ordering key. The first of a key that has no line has its turn at
