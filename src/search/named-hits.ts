@@ -6,12 +6,14 @@ import type { Database } from '../postgres/schema.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import { type Hit, OF_A_KIND_MAX } from './hit.ts'
 
-/** Tenants and endpoints that are looked through, the newest; some 20 ms. */
+/** Tenants and endpoints that are looked through, the newest. */
 const NAMES_SCANNED_MAX = 50_000
-/** Tenants in which a key is looked up, each by its index; some 20 ms. */
+/** Tenants in which a key is looked up, each by its index. */
 const KEYS_PROBED_MAX = 10_000
 /** Several tenants may be called by the same word. */
 const NARROWED_MAX = 3
+/** Words in front that may be a name: each is one more comparison with every tenant. */
+const NAME_WORDS_MAX = 8
 
 /** What an index or a short list leads to, in one statement. */
 export async function namedBy(
@@ -113,26 +115,28 @@ const replayWithId: OfId = (tenants, id) => sql`(
 
 const IDS: readonly OfId[] = [eventWithId, deliveryWithId, incidentWithId, replayWithId]
 
-/** Tenants that the first words name, by key, name or the first word of it, and what is looked for there. */
+/** Tenants that the first words name (up to eight), by key, name or the first word of it, and what is looked for there. */
 export async function narrowedTo(
   database: Kysely<Database>,
   tenants: ListedTenants,
   text: string,
 ): Promise<{ id: TenantId; rest: string }[]> {
   const words = text.split(/\s+/)
-  const ways = words.slice(1).map((_, at) => ({
+  const ways = words.slice(1, NAME_WORDS_MAX + 1).map((_, at) => ({
     name: words.slice(0, at + 1).join(' '),
     rest: words.slice(at + 1).join(' '),
   }))
   if (ways.length === 0) return []
   const { rows } = await sql<{ id: TenantId; rest: string }>`
-    select t.id, way.rest
-    from jsonb_to_recordset(${JSON.stringify(ways)}::jsonb) as way (name text, rest text)
-    join (
-      select * from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
-      order by id desc limit ${NAMES_SCANNED_MAX}) as t
-      on lower(way.name) in (lower(t.key), lower(t.name), lower(split_part(t.name, ' ', 1)))
-    order by length(way.name) desc, lower(way.name) = lower(t.key) desc, t.id desc
+    with way as materialized (
+      select lower(name) as name, rest
+      from jsonb_to_recordset(${JSON.stringify(ways)}::jsonb) as way (name text, rest text)),
+    t as materialized (
+      select id, lower(key) as key, lower(name) as name, lower(split_part(name, ' ', 1)) as first_word
+      from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
+      order by id desc limit ${NAMES_SCANNED_MAX})
+    select t.id, way.rest from way join t on way.name in (t.key, t.name, t.first_word)
+    order by length(way.name) desc, way.name = t.key desc, t.id desc
     limit ${NARROWED_MAX}`.execute(database)
   return rows
 }

@@ -10,6 +10,7 @@ export const SEARCH_LENGTH_MAX = 500
 export const searchFilters = {
   q: {
     input: storableText(SEARCH_LENGTH_MAX)
+      .trim()
       .min(1)
       .openapi({
         description:

@@ -23,7 +23,8 @@ export function addSearchPage(app: Hono<PageEnv>, pages: SearchPages): void {
 
 /** One thing that was named is shown at once, unless somebody is still typing. */
 async function showFound(c: Context<PageEnv>, { render, tenants, search }: SearchPages) {
-  const text = (c.req.query('q') ?? '').trim().slice(0, SEARCH_LENGTH_MAX)
+  // Cut in the middle of a character, half of it would stay, which Postgres takes for no text.
+  const text = (c.req.query('q') ?? '').trim().slice(0, SEARCH_LENGTH_MAX).toWellFormed()
   const isQuick = c.req.query('quick') !== undefined
   const listed = await listedBy(c.get('viewer').caller, tenants, undefined)
   const found = text === '' ? null : await search.find(listed, text, { isQuick })

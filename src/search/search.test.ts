@@ -55,6 +55,11 @@ t.test('finds by id, name, key, URL, description, idempotency key and data', asy
   t.strictSame(kindsOf(await search(`ship-${key}`)), ['event by idempotency_key'])
   t.strictSame(kindsOf(await search(`ord-${key}`)), ['event by data'])
   t.strictSame(kindsOf(await search('nothing is called this')), [])
+  t.strictSame(kindsOf(await search(`  ${eventId} `)), ['event by id'])
+  t.match(await search('  '), {
+    status: 422,
+    json: { errors: [{ field: 'q', message: 'is empty' }] },
+  })
 })
 
 const DUE = { due_attempt: 1 }
@@ -150,6 +155,9 @@ t.test(
     t.notMatch(quick.text, /class="answer"/, 'no data is looked through while somebody types')
     t.match((await see('nothing is called this')).text, 'Nothing found for')
     t.match(await get('/console/search', { cookie }), { status: 200 })
+    for (const odd of [`a ${'x'.repeat(497)}😀`, ' ', 'a '.repeat(250)]) {
+      t.match(await see(odd), { status: 200 }, JSON.stringify(odd.slice(0, 9)))
+    }
   },
 )
 

@@ -9,11 +9,12 @@ import type { ListedTenants } from '../tenants/listed-tenants.ts'
 import { type Hit, isExact, OF_A_KIND_MAX } from './hit.ts'
 import { namedBy, narrowedTo } from './named-hits.ts'
 
-/** Each looks through the data of 2,000 events, in some milliseconds. */
+/** Each looks through the data of 2,000 events. */
 const DATA_SCANS_MAX = 20
 const DATA_MS_MAX = 1_500
 /** Events and deliveries that are explained, at two queries each. */
 const ANSWERS_MAX = 5
+
 export interface Found {
   hits: Hit[]
   /** Data of older events was not looked through; null = all was, or none. */
@@ -47,7 +48,7 @@ export function createSearch(options: SearchOptions): Search {
       const parts = await Promise.all(
         narrowed.map(({ id, rest }) => findIn(options, id, rest, isQuick)),
       )
-      const within = { hits: parts.flatMap(({ hits }) => hits), ...oldestOf(parts) }
+      const within = { hits: parts.flatMap(({ hits }) => hits), ...reachOf(parts) }
       const isEnough =
         isQuick || within.hits.length > 0 || whole.some(({ matched }) => isExact(matched))
       const data = isEnough ? NOTHING : await findInData(options, tenants, text)
@@ -66,7 +67,8 @@ const unique = (hits: readonly Hit[]): Hit[] => [
   ...new Map(hits.map((hit) => [`${hit.kind} ${hit.id}`, hit])).values(),
 ]
 
-function oldestOf(parts: readonly Found[]): Pick<Found, 'searchedBackTo'> {
+/** What all of them have searched: where one has stopped early, the others may have found older events. */
+function reachOf(parts: readonly Found[]): Pick<Found, 'searchedBackTo'> {
   const times = parts.flatMap(({ searchedBackTo: at }) => (at === null ? [] : [at.getTime()]))
   return { searchedBackTo: times.length === 0 ? null : new Date(Math.max(...times)) }
 }
