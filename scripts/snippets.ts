@@ -126,6 +126,8 @@ export function casesAt(now: number): { name: string; args: string[]; expected: 
     { name: 'of the future', args: of(String(now + 600), signed(now + 600)), expected: false },
     { name: 'without a time', args: of('soon', good), expected: false },
     { name: 'cut off', args: of(at, good.slice(0, -3)), expected: false },
+    { name: 'beyond ASCII', args: of(at, `${good.slice(0, -1)}é`), expected: false },
+    { name: 'with a digit that is no number', args: of('²', good), expected: false },
   ]
 }
 

@@ -21,9 +21,10 @@ export const SNIPPETS: readonly Snippet[] = [
 export function verify(secret, id, timestamp, signatures, body) {
   if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= 300)) return false
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
-  const expected = 'v1,' + createHmac('sha256', key).update(id + '.' + timestamp + '.' + body).digest('base64')
-  return signatures.split(' ').some((given) =>
-    given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected)))
+  const digest = createHmac('sha256', key).update(id + '.' + timestamp + '.' + body).digest('base64')
+  const expected = Buffer.from('v1,' + digest)
+  return signatures.split(' ').map((text) => Buffer.from(text)).some((given) =>
+    given.length === expected.length && timingSafeEqual(given, expected))
 }
 `,
   },
@@ -33,7 +34,7 @@ export function verify(secret, id, timestamp, signatures, body) {
     code: `import base64, hashlib, hmac, time
 
 def verify(secret: str, id: str, timestamp: str, signatures: str, body: bytes) -> bool:
-    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > 300:
+    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > 300:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
