@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -9,6 +10,7 @@ import type { Endpoints } from '../endpoints/endpoints.ts'
 import { type DeliveryId, deliveryId, type EndpointId, eventId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { listedBy } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import {
@@ -23,8 +25,16 @@ const SAID: Record<string, string> = {
   skipped: 'Skipped. The next event follows.',
   skipping: 'Some are skipped. Skip again for the rest.',
   released: 'Events are sent in no particular order now. What waited is being sent.',
-  gone: 'Nothing of that key is waiting any more.',
+  gone: 'Nothing of this key is waiting, or the event is not one that waits for it. The list shows what is.',
 }
+
+const REFUSED: Record<OperationRefused['code'], string> = {
+  in_flight: 'An attempt is in progress. Try again when it has ended.',
+  state_conflict: 'The event is not in a state that allows this. The list shows how it is now.',
+}
+
+const refusedOf = (code: string): string | null =>
+  Object.hasOwn(REFUSED, code) ? REFUSED[code as keyof typeof REFUSED] : null
 
 /** Services work within the scope of the tenant that the endpoint belongs to. */
 export interface OrderingPages {
@@ -73,6 +83,7 @@ const showKeys: Handler = async (c, thing, pages) => {
   ])
   const { shown, next } = pageOf(listed)
   const said = saidOf(SAID, c)
+  const refused = refusedOf(values['refused'] ?? '')
   const path = pathOf(pages, thing)
   return render(
     c,
@@ -83,7 +94,7 @@ const showKeys: Handler = async (c, thing, pages) => {
         <a href={`/${area}/endpoints/${thing.id}`}>{endpoint.url}</a>
       </p>
       {said && <Notice tone={values['said'] === 'gone' ? 'busy' : 'good'}>{said}</Notice>}
-      {values['refused'] && <Notice tone="bad">It cannot be done at present.</Notice>}
+      {refused && <Notice tone="bad">{refused}</Notice>}
       {c.get('viewer').may('manage') && endpoint.ordering === 'key' && (
         <div class="actions">
           <Confirm
@@ -106,13 +117,14 @@ const formOf = ({ state, before }: Record<string, string>): FormState => ({
   values: { ...(state && { state }), ...(before && { before }) },
 })
 
-function KeyTable(props: {
+interface KeyTableProps {
   keys: readonly OrderingKey[]
   area: Area
   path: string
   mayAct: boolean
-}) {
-  const { keys, area, path, mayAct } = props
+}
+
+function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
   if (keys.length === 0) {
     return (
       <Empty title="Nothing is waiting">
@@ -229,6 +241,7 @@ async function press(
     if (next === undefined) throw new OrderingKeyNotFound()
     return (await orderingKeys.skipTo(tenant.id, of, next, who)) ? 'skipped' : 'skipping'
   }
+  if (verb !== 'skip') throw new HTTPException(422, { message: 'Choose what to do with the key.' })
   await orderingKeys.skip(tenant.id, of, who)
   return 'skipped'
 }
@@ -298,7 +311,7 @@ function KeysOfAll({ keys }: { keys: readonly OrderingKey[] }) {
             </a>
           </td>
           <td>
-            <a href={`/console/tenants/${one.tenant_key}`}>{one.tenant_key}</a>
+            <TenantLink of={one.tenant_key} />
           </td>
           <KeyFacts one={one} area="console" />
         </tr>

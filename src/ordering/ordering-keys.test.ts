@@ -93,6 +93,11 @@ t.test('the console lists what is blocked and does the same', async (t) => {
   t.match((await get(`${path}/keys`, { cookie })).text, /answered 503[\s\S]*Skip/)
   const press = (fields: Record<string, string>) =>
     post(`${path}/keys`, { key: 'invoice/42', ...fields }, { cookie })
+  for (const verb of ['', 'delete']) t.equal((await press({ verb })).status, 422)
+  t.equal(await stateOf(0), 'failed', 'what is not named skips nothing')
+  const refused = await get(`${path}/keys?refused=in_flight`, { cookie })
+  t.match(refused.text, 'An attempt is in progress. Try again when it has ended.')
+  t.equal((await get(`${path}/keys?refused=constructor`, { cookie })).status, 200)
   t.equal((await press({ verb: 'retry' })).status, 303)
   t.equal(await stateOf(0), 'pending')
   t.equal((await press({ verb: 'skip' })).status, 303)

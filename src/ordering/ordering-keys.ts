@@ -54,7 +54,7 @@ export interface KeyOf {
   key: string
 }
 
-/** Skipping so many calls of a batch each takes some seconds; the caller asks again for the rest. */
+/** Batches that one call skips; the caller calls again for the rest. */
 const CALLS_MAX = 20
 const BATCH = 500
 const NO_DATA_FOUND = 'P0002'
