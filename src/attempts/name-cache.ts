@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../postgres/schema.ts'
 
-/** NameCache of more than are ever on one screen; about 2 MB. */
+/** Names of more than are ever on one screen. */
 const REMEMBERED_MAX = 10_000
 
 export interface NameCache {

@@ -18,10 +18,10 @@ import {
   defaultRateOf,
 } from './bulk.ts'
 import { ACTION_LABELS } from './bulk-bar.tsx'
+import { COUNTED_MAX } from './replay.fields.ts'
 
 const LIST = '/console/deliveries'
 const PATH = `${LIST}/bulk`
-const COUNTED_MAX = 100_000
 
 export interface BulkPages {
   render: RenderPage

@@ -5,6 +5,7 @@ import { Badge, Confirm, Time } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import type { EndpointId, ReplayId } from '../ids.ts'
 import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
+import { COUNTED_MAX } from './replay.fields.ts'
 import type { Replay, Replays } from './replays.ts'
 
 /** How far back somebody can choose, in hours. */
@@ -15,7 +16,6 @@ const SPANS = [
   ['168', 'The last 7 days'],
 ] as const
 const HOUR_MS = 3_600_000
-const COUNTED_MAX = 100_000
 
 export interface RecoverPages {
   render: RenderPage
@@ -90,7 +90,7 @@ function Progress({ id, state, mode, done, total, skipped, since }: Replay) {
   )
 }
 
-/** Beside an endpoint: what to send again, and since when. */
+/** On the page of an endpoint: what to send again, and since when. */
 export function RecoverForm({ endpointId }: { endpointId: string }) {
   return (
     <Confirm

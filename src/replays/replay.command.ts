@@ -5,7 +5,7 @@ import { renderPage, renderRecord, renderTable } from '../terminal/output.ts'
 import { paintFor } from '../terminal/paint.ts'
 import { ask, isJson, PAGE_FIELDS, withExamples, withJsonOption } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
-import { REPLAY_COLUMNS, replayFields } from './replay.fields.ts'
+import { COUNTED_MAX, REPLAY_COLUMNS, replayFields } from './replay.fields.ts'
 import { type Replay, watchReplay } from './replay-progress.ts'
 
 const ALL = '/api/tenants/{tenant}/replays'
@@ -25,8 +25,6 @@ const REPLAYS: readonly RequestSpec[] = [
     operation: `POST ${ALL}/{id}/cancel`,
   },
 ]
-/** The API counts no further. */
-const COUNTED_MAX = 100_000
 
 interface StartOptions {
   yes?: true

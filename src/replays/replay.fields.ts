@@ -17,6 +17,9 @@ const shownTime = z.iso.datetime()
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 const dateTime = { type: 'string', format: 'date-time' } as const
 
+/** From which number on a count of deliveries says “at least”. */
+export const COUNTED_MAX = 100_000
+
 export const replayFields = {
   id: { column: 'id', output: z.uuid() },
   mode: {

@@ -16,12 +16,10 @@ import { EndpointNotFound } from '../not-found.ts'
 import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { replayFields, replayInput } from './replay.fields.ts'
+import { COUNTED_MAX, replayFields, replayInput } from './replay.fields.ts'
 import type { FoundReplay, ReplayRequest, Replays } from './replays.ts'
 
 const PATH = '/console/replays'
-/** From which number on a count says "at least". */
-const COUNTED_MAX = 100_000
 const DEFAULTS = formValuesOf(replayFields, {
   mode: 'redeliver',
   states: ['failed'],
