@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { parseAccept } from 'hono/utils/accept'
 import { GERMAN } from './german.ts'
 
 /** Those that pages speak; English is what stands in the code. */
@@ -32,9 +33,12 @@ export function say(text: Text, values: Values = {}): string {
 export const sayAny = (text: string): string =>
   Object.hasOwn(GERMAN, text) ? say(text as Text) : text
 
-/** The first language of an `Accept-Language` that pages speak; null = none of them. */
+/** The language that an `Accept-Language` wants most of those that pages speak; null = none of them. */
 export function languageOf(header: string | undefined): Language | null {
-  const asked = (header ?? '').toLowerCase().split(',')
-  const known = asked.flatMap((part) => LANGUAGES.filter((one) => part.trim().startsWith(one)))
+  const wanted = parseAccept(header ?? '').filter(({ q }) => q > 0)
+  const known = wanted.flatMap(({ type }) => {
+    const [primary] = type.toLowerCase().split('-')
+    return LANGUAGES.filter((one) => one === primary)
+  })
   return known[0] ?? null
 }

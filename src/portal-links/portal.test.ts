@@ -401,6 +401,10 @@ t.test(
     t.equal(await languageWith('de-AT,de;q=0.9,en;q=0.8'), 'de')
     t.equal(await languageWith('en-GB,de;q=0.5'), 'en')
     t.equal(await languageWith('fr-FR, de;q=0.5'), 'de')
+    t.equal(await languageWith('de;q=0.1, en;q=0.9'), 'en')
+    t.equal(await languageWith('de;q=0, fr'), 'en')
+    t.equal(await languageWith('den, xx'), 'en')
+    t.equal(await languageWith('DE-de'), 'de')
     t.equal(await languageWith('xx'), 'en')
     const closed = await get('/portal/closed', {
       cookie: null,
