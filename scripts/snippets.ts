@@ -19,9 +19,8 @@ interface Way {
   needs: readonly string[]
   /** What calls the function with the arguments of the program, and prints true or false. */
   main: string
-  /** Where the code stands; the call stands behind it, or in `mainFile`. */
+  /** Has the code, and the call below it. */
   file: string
-  mainFile?: string
   /** More files. */
   more?: Record<string, string>
   /** Replaces something of the code for a program of one file. */

@@ -1,5 +1,5 @@
 /**
- * What one tenant's filters cost a neighbour: 300 endpoints with the dearest filters and events of the largest size,
+ * What one tenant's filters cost a neighbour: 300 endpoints with the most expensive filters and events of the largest size,
  * published in the same statement as the neighbour's event, and next to it while runners ask what was left over. Each
  * round measures all of it, in the order reversed each time; delays are those within a round, and their medians.
  *
@@ -15,12 +15,12 @@ import { startReport } from './report.ts'
 import { startServer } from './server.ts'
 import { distributionOf, median, quantile, round } from './statistics.ts'
 
-const TENANTS = `insert into postrider.tenant (key, name) values ('dear', 'dear'), ('neighbour', 'neighbour')`
+const TENANTS = `insert into postrider.tenant (key, name) values ('expensive', 'expensive'), ('neighbour', 'neighbour')`
 const ENDPOINTS = `
   insert into postrider.endpoint (tenant_id, url, filter)
   select t.id, 'http://127.0.0.1:1/', repeat('$.a.b<0||', 29) || '$.n<' || -n
   from postrider.tenant t, generate_series(1, $1::int) n
-  where t.key = 'dear'`
+  where t.key = 'expensive'`
 const PUBLISH = 'select count(*) from postrider.publish_many($1)'
 
 interface Settings {
@@ -31,10 +31,10 @@ interface Settings {
 }
 
 const item = (tenant: string, data: unknown) => ({ tenant, type: 'a', data })
-const dearItem = (bytes: number) => {
+const expensiveItem = (bytes: number) => {
   const element = { b: 1 }
   const size = JSON.stringify(element).length + 1
-  return item('dear', { n: 1, a: Array(Math.floor((bytes - 20) / size)).fill(element) })
+  return item('expensive', { n: 1, a: Array(Math.floor((bytes - 20) / size)).fill(element) })
 }
 
 async function timesOf(count: number, work: () => Promise<unknown>): Promise<number[]> {
@@ -91,15 +91,15 @@ async function prepareCases(
   await pool.query(ENDPOINTS, [endpoints])
   const publish = (on: pg.Pool, ...items: unknown[]) => on.query(PUBLISH, [JSON.stringify(items)])
   const own = item('neighbour', { n: 1 })
-  const dear = dearItem(bytes)
-  const plain = item('neighbour', dear.data)
+  const expensive = expensiveItem(bytes)
+  const plain = item('neighbour', expensive.data)
   await timesOf(10, () => publish(pool, own))
   const measured = (...items: unknown[]) => timesOf(events, () => publish(pool, ...items, own))
   return {
     alone: () => measured(),
     with_the_same_data_unfiltered: () => measured(plain),
-    same_statement: () => measured(dear),
-    while_asked_later: () => whileAsked(runner, () => publish(producer, dear), measured),
+    same_statement: () => measured(expensive),
+    while_asked_later: () => whileAsked(runner, () => publish(producer, expensive), measured),
   }
 }
 
@@ -141,7 +141,10 @@ function delayOf(times: readonly number[][], than: readonly number[][]) {
 if (import.meta.main) {
   const settings = readOptions({
     events: { default: 40, help: 'of the neighbour, each time' },
-    endpoints: { default: 300, help: 'of the tenant with the dear filters, 30 comparisons each' },
+    endpoints: {
+      default: 300,
+      help: 'of the tenant with the expensive filters, 30 comparisons each',
+    },
     bytes: { default: 262_144, help: 'of its events; SQL takes 1048576' },
     rounds: { default: 3, help: 'each with all cases, in the order reversed each time' },
   })

@@ -113,7 +113,7 @@ const linksIn = (text: string): string[] =>
     (path) => /^\/(?:console|portal)\b/.test(path) && !/\/assets\/|stream/.test(path),
   )
 
-/** What a page loads beside itself, without what the address ends with to name a version. */
+/** Scripts, styles, images and streams that a page loads, without the version at the end of their addresses. */
 export const filesIn = (html: string): string[] =>
   [...attribute(html, 'src'), ...attribute(html, 'href'), ...attribute(html, 'data-source')]
     .filter((path) => /\/assets\/|^\/docs\/|stream/.test(path))
