@@ -94,6 +94,8 @@ t.test('a tenant that is named in front narrows the search to it', async (t) => 
   t.strictSame(await idsOf(`${one.key} ${order}`), [ofOne])
   t.strictSame(await idsOf(`${one.name} ${order}`), [ofOne])
   t.strictSame((await search(order, { tenant: one.key })).json.data.length, 1)
+  t.equal((await search(order, { tenant: 'a\0b' })).status, 404)
+  t.equal((await search(order, { tenant: 'x'.repeat(10_000) })).status, 404)
   t.equal((await search(order, { tenant: 'nobody' })).status, 404)
 })
 

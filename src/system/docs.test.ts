@@ -124,6 +124,11 @@ t.test('the verifiers of the guide accept what was signed, and nothing else', as
     t.throws(() => verify(secret, text, sent))
     t.equal(isAuthentic(secret, text, sent), false)
   }
+  t.equal(
+    isAuthentic(SECRET, body, {}),
+    false,
+    'a request of somebody else has none of the headers',
+  )
 })
 
 t.test('the receivers of the tutorials accept what was signed, and nothing else', async (t) => {
