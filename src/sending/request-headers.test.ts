@@ -4,6 +4,7 @@ import {
   maskHeaders,
   RESERVED_HEADER_NAMES,
   requestHeaders,
+  secretNames,
 } from './request-headers.ts'
 
 t.test("an endpoint's own headers go along in lower case", async (t) => {
@@ -47,7 +48,7 @@ const PLAIN = ['content-type', 'user-agent', 'x-team', 'x-keyboard']
 for (const name of MASKED) {
   t.test(`the audit log does not hold the value of ${name}`, async (t) => {
     const headers = { [name]: 'v' }
-    t.strictSame(maskHeaders({ [name.toLowerCase()]: 'v', host: 'a' }, { headers }), {
+    t.strictSame(maskHeaders({ [name.toLowerCase()]: 'v', host: 'a' }, secretNames({ headers })), {
       [name.toLowerCase()]: '***',
       host: 'a',
     })
@@ -55,7 +56,9 @@ for (const name of MASKED) {
 }
 for (const name of PLAIN) {
   t.test(`the audit log holds the value of ${name}`, async (t) => {
-    t.strictSame(maskHeaders({ [name]: 'v' }, { headers: { [name]: 'v' } }), { [name]: 'v' })
+    t.strictSame(maskHeaders({ [name]: 'v' }, secretNames({ headers: { [name]: 'v' } })), {
+      [name]: 'v',
+    })
   })
 }
 
@@ -64,7 +67,7 @@ t.test(
   async (t) => {
     const headers = { 'X-Team-Code': 'a', 'X-Forward': 'Bearer abc', 'X-Plain': 'c' }
     const sent = requestHeaders({ 'webhook-signature': 'v1,x' }, headers)
-    t.strictSame(maskHeaders(sent, { headers, secretHeaders: ['X-Team-Code'] }), {
+    t.strictSame(maskHeaders(sent, secretNames({ headers, secretHeaders: ['X-Team-Code'] })), {
       'x-team-code': '***',
       'x-forward': '***',
       'x-plain': 'c',

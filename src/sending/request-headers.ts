@@ -60,13 +60,13 @@ export function requestHeaders(
 }
 
 /** The endpoint's headers, and the names of those that are secret. */
-export interface OwnHeaders {
+interface OwnHeaders {
   headers: Readonly<Record<string, string>>
   secretHeaders?: readonly string[] | undefined
 }
 
-/** In lower case: those that are named, and those that look like it. */
-function secretNames({ headers, secretHeaders }: OwnHeaders): Set<string> {
+/** The names of secret headers, in lower case: those that are named, and those that look like it. */
+export function secretNames({ headers, secretHeaders }: OwnHeaders): Set<string> {
   const named = secretHeaders?.map((name) => name.toLowerCase())
   const looking = Object.entries(headers).filter(([name, value]) => looksSecret(name, value))
   return new Set([...(named ?? []), ...looking.map(([name]) => name.toLowerCase())])
@@ -75,9 +75,8 @@ function secretNames({ headers, secretHeaders }: OwnHeaders): Set<string> {
 /** The headers as the audit log may hold them: it outlives a credential, and is read by more people than may know it. */
 export function maskHeaders(
   headers: Record<string, string>,
-  own: OwnHeaders,
+  secret: ReadonlySet<string>,
 ): Record<string, string> {
-  const secret = secretNames(own)
   if (secret.size === 0) return headers
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, secret.has(name) ? MASK : value]),
@@ -95,9 +94,12 @@ const SCHEME = /^\s*[a-z][\w-]*[\s:=]+/i
  *
  * @returns null where there is nothing to replace
  */
-export function createEchoMask(own: OwnHeaders): EchoMask | null {
-  const secret = secretNames(own)
-  const values = Object.entries(own.headers)
+export function createEchoMask(
+  headers: Readonly<Record<string, string>>,
+  secret: ReadonlySet<string>,
+): EchoMask | null {
+  if (secret.size === 0) return null
+  const values = Object.entries(headers)
     .filter(([name]) => secret.has(name.toLowerCase()))
     .flatMap(([, value]) => [value.trim(), value.replace(SCHEME, '').trim()])
     .filter(({ length }) => length >= ECHO_LENGTH_MIN)

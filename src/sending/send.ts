@@ -16,7 +16,7 @@ import { followExchange } from './exchange.ts'
 import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
 import type { AttemptResult } from './outcome.ts'
-import { createEchoMask, maskHeaders, requestHeaders } from './request-headers.ts'
+import { createEchoMask, maskHeaders, requestHeaders, secretNames } from './request-headers.ts'
 import { sign } from './signature.ts'
 
 /** Node's own default, stated because an answer's headers are stored in full. */
@@ -145,10 +145,11 @@ function sentOf(
     startedAt,
   }: { url: URL | null; headers: ReturnType<typeof signedHeaders>; startedAt: number },
 ): Sent {
+  const secret = secretNames(request)
   return {
     host: url?.host ?? '',
-    headers: maskHeaders(headers, request),
-    echoMask: createEchoMask(request),
+    headers: maskHeaders(headers, secret),
+    echoMask: createEchoMask(request.headers, secret),
     startedAt,
   }
 }
