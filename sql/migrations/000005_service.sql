@@ -56,12 +56,16 @@ comment on column postrider.timeline.seen_at is 'When it was last seen, to ten s
 create table postrider.service (
   only_row boolean primary key default true check (only_row),
   paused_at timestamptz,
-  paused_by text
+  paused_by text,
+  environment text check (environment ~ '^[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}$'),
+  identity text
 );
-comment on table postrider.service is 'Switches of the service as a whole; exactly one row.';
+comment on table postrider.service is 'Switches of the service as a whole, and which database this is; exactly one row.';
 comment on column postrider.service.only_row is 'Always true, so that there is no second row.';
 comment on column postrider.service.paused_at is 'Since when every delivery that falls due is held (pause_all); null = deliveries go out.';
 comment on column postrider.service.paused_by is 'Who paused; null when it is not paused.';
+comment on column postrider.service.environment is 'Name of the environment that it belongs to (POSTRIDER_ENVIRONMENT), set by `migrate` once and by adopt_copy(); null = none. Only processes with this name send.';
+comment on column postrider.service.identity is 'What database_identity() said when it was migrated first, or adopted; where it says something else, this is a copy, and nothing is sent.';
 
 create table postrider.audit_log (
   id uuid primary key default postrider.uuidv7(),

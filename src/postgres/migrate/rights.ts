@@ -51,7 +51,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
-      'unreadable_secrets',
+      ...['unreadable_secrets', 'unadopted'],
     ],
     tables: {
       tenant: ['insert', 'update'],
@@ -69,6 +69,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     purpose: 'The processes of `postrider runner`.',
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
+      'unadopted',
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
       ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
       ...[
@@ -110,7 +111,9 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
-    functions: [...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets']],
+    functions: [
+      ...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets', 'unadopted'],
+    ],
     readsAllBut: {
       ...SECRETS,
       endpoint: ['headers', 'secret_headers', 'client_certificate', 'client_key_encrypted'],
@@ -128,6 +131,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...[
         'pause_all',
         'resume_all',
+        'adopt_copy',
         'release_secrets',
         'start_replay',
         'start_bulk',

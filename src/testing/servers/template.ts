@@ -24,6 +24,10 @@ export async function ensureTemplate(url: string): Promise<string> {
     await admin.query(`drop database if exists ${template}_unfinished with (force)`)
     await admin.query(`create database ${template}_unfinished`)
     await migrate(urlOf(url, `${template}_unfinished`))
+    await withAdmin(urlOf(url, `${template}_unfinished`), (made) =>
+      // Its copies are no copies of anything that sends.
+      made.query('update postrider.service set identity = null'),
+    )
     await admin.query(`alter database ${template}_unfinished rename to ${template}`)
     await admin.query(`alter database ${template} with is_template true allow_connections false`)
   })
