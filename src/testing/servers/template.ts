@@ -15,9 +15,7 @@ const DATABASES_KEPT = 10
  * connected to cannot be copied.
  */
 export async function ensureTemplate(url: string): Promise<string> {
-  const { migrations, functions } = await readSqlFiles()
-  const hash = hashOf([...migrations, ...functions].flatMap(({ name, sql }) => [name, sql]))
-  const template = `template_${hash.slice(0, 12)}`
+  const template = `template_${await hashOfSql()}`
   await withAdmin(url, async (admin) => {
     const { rowCount } = await admin.query('select from pg_database where datname = $1', [template])
     if (rowCount) return
@@ -32,6 +30,12 @@ export async function ensureTemplate(url: string): Promise<string> {
     await admin.query(`alter database ${template} with is_template true allow_connections false`)
   })
   return template
+}
+
+/** Tells states of sql/ apart. */
+export async function hashOfSql(): Promise<string> {
+  const { migrations, functions } = await readSqlFiles()
+  return hashOf([...migrations, ...functions].flatMap(({ name, sql }) => [name, sql])).slice(0, 12)
 }
 
 /** Drops all but the newest templates and the newest databases of failed tests. */
