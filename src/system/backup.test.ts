@@ -30,6 +30,10 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
   await source.pool.query('select postrider.align($1)', [endpoint.id])
   await source.pool.query('select postrider.resume_endpoint($1)', [endpoint.id])
   const pending = await tenant.publish()
+  await source.pool.query(`create table public.invoice (id int primary key, account text)`)
+  await source.pool.query(
+    `select postrider.attach('public.invoice', type => 'invoice', tenant => 'account')`,
+  )
   const dump = join(createFolder(t), 'dump')
   await run(join(BINARIES, 'pg_dump'), ['--format=custom', `--file=${dump}`, source.url])
   const restore = (url: string) => run(join(BINARIES, 'pg_restore'), ['--dbname', url, dump])
@@ -65,5 +69,10 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
       [held, pending].sort(),
     )
     t.equal(await runner.stop(), 0)
+    await restored.query(`insert into public.invoice values (1, $1)`, [tenant.key])
+    const { rows } = await restored.query(
+      `select type from postrider.event where type ~ '^invoice[.]created'`,
+    )
+    t.strictSame(rows, [{ type: 'invoice.created' }], 'an attached table is attached')
   })
 })

@@ -40,11 +40,13 @@ const SECRETS = {
 } as const
 
 const PUBLISHING = ['publish', 'publish_many']
+/** Who owns a table can attach it: what its triggers and attach() call. */
+const ATTACHING = ['publish_rows', 'note_attachment', 'forget_attachment']
 
 export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_producer: {
-    purpose: 'Producers: publish, and nothing else.',
-    functions: PUBLISHING,
+    purpose: 'Producers: publish, and attach tables of theirs, and nothing else.',
+    functions: [...PUBLISHING, ...ATTACHING],
   },
   postrider_api: {
     purpose: 'The processes of `postrider api`.',
