@@ -351,6 +351,21 @@ t.test('what an endpoint did not get is sent to it again, by a link that manages
     t.strictSame(rows, [{ mode, endpoint_id: ids['endpoints'], hours: 6 }])
   }
   t.match((await get(path, { cookie })).text, 'Recover deliveries')
+  const count = () =>
+    pool.query('select count(*) from postrider.replay where tenant_id = $1', [tenant.id])
+  const before = (await count()).rows
+  for (const unknown of [
+    { mode: 'redeliver', hours: '7' },
+    { mode: 'all', hours: '6' },
+    { mode: 'missed', hours: '' },
+    { mode: 'missed', hours: '6.0' },
+    { hours: '6' },
+    {},
+  ] as Record<string, string>[]) {
+    const refused = await post(`${path}/recover`, unknown, { cookie })
+    t.match(refused, { status: 422, text: /from the lists/ }, JSON.stringify(unknown))
+  }
+  t.strictSame((await count()).rows, before, 'nothing was started')
   const reader = await entered(tenant.key, 'read')
   t.notMatch((await get(path, { cookie: reader })).text, 'Recover deliveries')
 })

@@ -1,7 +1,8 @@
 import type { Context, Hono } from 'hono'
+import { z } from 'zod'
 import { readForm } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Badge, Confirm, Time } from '../console/parts.tsx'
+import { Badge, Confirm, Notice, Time } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import type { EndpointId, ReplayId } from '../ids.ts'
 import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
@@ -16,6 +17,16 @@ const SPANS = [
   ['168', 'The last 7 days'],
 ] as const
 const HOUR_MS = 3_600_000
+const MODES = [
+  ['redeliver', 'Failed deliveries'],
+  ['missed', 'Events it has missed'],
+] as const
+
+/** What the form can say; anything else was not chosen in it. */
+const recoverForm = z.object({
+  hours: z.enum(SPANS.map(([value]) => value)).transform(Number),
+  mode: z.enum(MODES.map(([value]) => value)),
+})
 
 export interface RecoverPages {
   render: RenderPage
@@ -30,17 +41,29 @@ export function addRecoverPages(app: Hono<PageEnv>, pages: RecoverPages): void {
   app.get('/replays/:id', replays.reading(pages, showProgress))
 }
 
-const recover: HandlerOf<EndpointId, RecoverPages> = async (c, { id, tenant }, { replays }) => {
-  const { hours, mode } = await readForm(c)
-  const [chosen] = SPANS.find(([value]) => value === hours) ?? SPANS[0]
-  const request = {
-    mode: mode === 'missed' ? 'missed' : 'redeliver',
-    endpointId: id,
-    since: new Date(Date.now() - Number(chosen) * HOUR_MS),
-  } as const
-  const replay = await replays.start(tenant.key, request, c.get('viewer').who)
+const recover: HandlerOf<EndpointId, RecoverPages> = async (c, { id, tenant }, pages) => {
+  const { data } = recoverForm.safeParse(await readForm(c))
+  if (!data) return showRefusal(c, pages, id)
+  const since = new Date(Date.now() - data.hours * HOUR_MS)
+  const request = { mode: data.mode, endpointId: id, since }
+  const replay = await pages.replays.start(tenant.key, request, c.get('viewer').who)
   return c.redirect(`/portal/replays/${replay.id}`, 303)
 }
+
+const showRefusal = (c: Context<PageEnv>, { render }: RecoverPages, id: EndpointId) =>
+  render(
+    c,
+    { title: 'Recovery', at: '/portal/endpoints', status: 422 },
+    <>
+      <h1>Recovery</h1>
+      <Notice tone="bad">Choose what to send again, and since when, from the lists.</Notice>
+      <p class="actions">
+        <a class="button" href={`/portal/endpoints/${id}`}>
+          Back to the endpoint
+        </a>
+      </p>
+    </>,
+  )
 
 const showProgress: HandlerOf<ReplayId, RecoverPages> = async (c, { id, tenant }, pages) => {
   const replay = await pages.replays.get(tenant.id, id)
@@ -102,8 +125,9 @@ export function RecoverForm({ endpointId }: { endpointId: string }) {
       <div class="field">
         <label for="recover-mode">What</label>
         <select id="recover-mode" name="mode">
-          <option value="redeliver">Failed deliveries</option>
-          <option value="missed">Events it has missed</option>
+          {MODES.map(([value, label]) => (
+            <option value={value}>{label}</option>
+          ))}
         </select>
       </div>
       <div class="field">
