@@ -106,6 +106,28 @@ t.test('include=request adds the body, to the byte', async (t) => {
   t.match(json.request.body, /"data":\{"n": 12345678901234567890, "n": 1\.0\}\}$/)
 })
 
+t.test('what an event type masks is masked in the body of the request too', async (t) => {
+  const { open, work, request, apiKeys, tenantId } = await bundle()
+  const type = `masked.of_${work.tenant.key.replaceAll('-', '_')}`
+  await request('PUT', `/api/event-types/${type}`, { body: { mask: ['customer.email'] } })
+  const issued = await Promise.all([
+    apiKeys.issue({ name: 'of the tenant', scopes: ['read'], tenantId }),
+    apiKeys.issue({ name: 'reveals', scopes: ['read', 'reveal'] }),
+  ])
+  const keys = [ADMIN_KEY, ...issued.map(({ key }) => key)]
+  const streams = await Promise.all(keys.map((key) => open(t, { query: '?include=request', key })))
+  const { rows } = await pool.query('select postrider.publish($1, $2, $3) as id', [
+    work.tenant.key,
+    type,
+    '{"order": 4711, "customer": {"email": "ann@example.com"}}',
+  ])
+  await work.finish(await work.claim(await work.deliveryOf(rows[0].id)), 200)
+  for (const { next } of streams) {
+    const { body } = (await next()).json.request
+    t.match(JSON.parse(body), { type, data: { order: 4711, customer: { email: '***' } } })
+  }
+})
+
 t.test('answers=false leaves the answers out, also while another stream has them', async (t) => {
   const { open, attempt } = await bundle()
   const [whole, brief] = [await open(t), await open(t, { query: '?answers=false' })]
