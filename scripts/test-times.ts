@@ -2,11 +2,10 @@
  * Lists what a run of tests took by file, from tap's raw output: `npm run test-times`.
  *
  * A file's time is that between its start and its end, next to others. What it would take alone is less: what
- * is waited for goes on meanwhile, and the processor is shared. Files that share a process are listed by themselves.
+ * is waited for goes on meanwhile, and the processor is shared.
  */
 import { readFileSync } from 'node:fs'
-import { Parser, type Result } from 'tap-parser'
-import { TOGETHER } from '../src/testing/process/together-folder.ts'
+import { Parser } from 'tap-parser'
 
 const [, , file = '.tap/run.tap'] = process.argv
 
@@ -19,11 +18,5 @@ const parser = new Parser({}, (results) => {
   const run = ((results.time ?? 0) / 1000).toFixed(1)
   console.log(`${total.toFixed(1).padStart(7)} s  in ${files.length} files; the run took ${run} s`)
 })
-const note = ({ name, time }: Result) => {
-  if (!name.startsWith(TOGETHER)) files.push({ name, seconds: (time ?? 0) / 1000 })
-}
-parser.on('assert', note)
-parser.on('child', (child) => {
-  if (child.name.startsWith(TOGETHER)) child.on('assert', note)
-})
+parser.on('assert', ({ name, time }) => files.push({ name, seconds: (time ?? 0) / 1000 }))
 parser.end(readFileSync(file, 'utf8'))

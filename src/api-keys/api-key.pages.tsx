@@ -1,25 +1,27 @@
 import type { Context, Hono } from 'hono'
+import { type Column, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm } from '../console/form-values.ts'
-import { readForm, refusedForm, saidOf } from '../console/forms.ts'
+import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Older, PAGE_ROWS, PlaceMistake, pageOf, sortByTime } from '../console/list-parts.tsx'
 import {
   Badge,
   Command,
   Confirm,
+  CopyButton,
   Empty,
-  Id,
   Notice,
-  Pager,
   Table,
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { readPlace } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
-import { apiKeyId, sessionId } from '../ids.ts'
+import { type ApiKeyId, sessionId } from '../ids.ts'
 import type { ListedSession, Sessions } from '../sessions/sessions.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
 import { apiKeyFields, newKeyInput } from './api-key.fields.ts'
 import { issueKey, keyOf } from './api-key.routes.ts'
@@ -56,19 +58,22 @@ interface Sent {
 }
 
 async function showList(c: C, pages: KeyPages, { form = EMPTY_FORM, made }: Sent = {}) {
-  const before = apiKeyId.safeParse(c.req.query('before')).data ?? null
-  const { shown, next } = pageOf(await pages.apiKeys.list({ limit: PAGE_ROWS + 1, before }))
+  const { form: asked, place } = readPlace<ApiKeyId>(c)
+  const page = place && { ...place, limit: PAGE_ROWS + 1 }
+  const { shown, next } = pageOf(page ? await pages.apiKeys.list(page) : [])
   const said = saidOf(SAID, c)
   return pages.render(
     c,
-    { title: 'Keys', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    { title: 'Keys', at: PATH, status: form === EMPTY_FORM && place ? 200 : 422 },
     <>
       <h1>API keys</h1>
       {said && <Notice tone="good">{said}</Notice>}
       {made !== undefined && <Made apiKey={made} />}
       <NewKey form={form} />
-      {shown.length === 0 ? <Nothing /> : <KeyTable keys={shown} />}
-      <Pager next={next && `${PATH}?before=${next}`} />
+      <PlaceMistake form={asked} />
+      {place && shown.length === 0 && <Nothing />}
+      {shown.length > 0 && <KeyTable keys={shown} form={asked} />}
+      <Older path={PATH} form={asked} next={next} isCutShort={false} />
       <h2>Active sessions</h2>
       <SessionTable sessions={await pages.sessions.list()} own={c.get('viewer').session.id} />
     </>,
@@ -132,37 +137,57 @@ function Nothing() {
   )
 }
 
-function KeyTable({ keys }: { keys: readonly ApiKey[] }) {
+const COLUMNS: Column<ApiKey>[] = [
+  { name: 'name', label: 'Name', kind: 'main', cell: ({ name }) => name },
+  { name: 'state', label: 'State', cell: KeyState },
+  { name: 'scopes', label: 'Scopes', cell: ({ scopes }) => scopes.join(', ') },
+  {
+    name: 'tenant',
+    label: 'Tenant',
+    cell: ({ tenant }) =>
+      tenant === null ? <span class="muted">every</span> : <TenantLink of={tenant} />,
+  },
+  { name: 'used', label: 'Last used', cell: ({ last_used_at: at }) => <Time at={at} /> },
+  {
+    name: 'created',
+    label: 'Created',
+    isMinor: true,
+    cell: ({ created_at: at }) => <Time at={at} />,
+  },
+  {
+    name: 'id',
+    label: 'ID',
+    isMinor: true,
+    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
+  },
+  { name: 'action', label: 'Action', cell: Revoke },
+]
+
+/** A row leads to what was done with its key. */
+function KeyTable({ keys, form }: { keys: readonly ApiKey[]; form: FormState }) {
   return (
-    <Table label="API keys" head={['Name', 'May', 'Tenant', 'State', 'Last used', 'Id', 'Action']}>
-      {keys.map((key) => (
-        <tr>
-          <td>{key.name}</td>
-          <td>{key.scopes.join(', ')}</td>
-          <td>{key.tenant ?? <span class="muted">every</span>}</td>
-          <td>
-            <KeyState {...key} />
-          </td>
-          <td>
-            <Time at={key.last_used_at} />
-          </td>
-          <td>
-            <Id of={key.id} isShort />
-          </td>
-          <td>
-            {!key.revoked_at && (
-              <Confirm
-                label={`Revoke ${key.name}`}
-                action={`${PATH}/${key.id}/revoke`}
-                question="Requests with this key get 401. This cannot be undone."
-                yes="Revoke key"
-                isDangerous
-              />
-            )}
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="keys"
+      label="API keys"
+      columns={COLUMNS}
+      rows={keys}
+      sorts={{ created: sortByTime(PATH, form) }}
+      hrefOf={({ id }) => urlWith('/console/audit', { who: `api key ${id}` })}
+    />
+  )
+}
+
+function Revoke({ id, name, revoked_at: revokedAt }: ApiKey) {
+  if (revokedAt) return null
+  return (
+    <Confirm
+      label="Revoke"
+      about={name}
+      action={`${PATH}/${id}/revoke`}
+      question="Requests with this key get 401. This cannot be undone."
+      yes="Revoke key"
+      isDangerous
+    />
   )
 }
 

@@ -4,6 +4,7 @@ import { type Caller, hashApiKey } from '../access/caller.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
 import type { ApiKeyId, TenantId } from '../ids.ts'
 import { changeAsActor } from '../postgres/actor.ts'
+import { allOf, isBehind, type Order } from '../postgres/list-query.ts'
 import type { ApiKeyTable, Database, Scope } from '../postgres/schema.ts'
 import { createKeyCache } from './key-cache.ts'
 import { createKeyUsage } from './key-usage.ts'
@@ -39,13 +40,15 @@ export interface ApiKeys {
    * @param who for the audit log
    */
   issue(values: NewApiKey, who?: string): Promise<{ key: string; apiKey: ApiKey }>
-  /** Newest first, from below the id `before` on. */
-  list(page: {
-    limit: number
-    before: ApiKeyId | null
-    /** Only those that are bound to the tenant with this key. */
-    tenant?: string | undefined
-  }): Promise<ApiKey[]>
+  /** Newest first unless the page says otherwise, from behind the id `before` on. */
+  list(
+    page: Order & {
+      limit: number
+      before: ApiKeyId | null
+      /** Only those that are bound to the tenant with this key. */
+      tenant?: string | undefined
+    },
+  ): Promise<ApiKey[]>
   /**
    * From now on it is refused here, and everywhere within five seconds. Again changes nothing.
    *
@@ -118,12 +121,12 @@ async function issueKey(database: Kysely<Database>, values: NewApiKey, who: stri
 
 function listKeys(
   database: Kysely<Database>,
-  { limit, before, tenant }: Parameters<ApiKeys['list']>[0],
+  { limit, tenant, ...page }: Parameters<ApiKeys['list']>[0],
 ): Promise<ApiKey[]> {
   return select(database)
-    .$if(before !== null, (query) => query.where('api_key.id', '<', before))
+    .where(allOf([isBehind('api_key.id', page)]))
     .$if(tenant !== undefined, (query) => query.where('tenant.key', '=', tenant ?? ''))
-    .orderBy('api_key.id', 'desc')
+    .orderBy('api_key.id', page.isOldestFirst ? 'asc' : 'desc')
     .limit(limit)
     .execute()
 }

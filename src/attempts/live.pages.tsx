@@ -1,16 +1,16 @@
 import type { Context, Hono } from 'hono'
-import { z } from 'zod'
 import { type Column, ColumnMenu, DataRow, DataTable } from '../console/data-table.tsx'
-import { type Choice, type FormState, SelectField } from '../console/fields.tsx'
+import { type FormState, SelectField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm } from '../console/list-parts.tsx'
-import { Badge, Command, EndpointName, stateLabel, Time } from '../console/parts.tsx'
+import { Badge, Command, EndpointName, Time } from '../console/parts.tsx'
 import type { Area, PageEnv, SessionCookie } from '../console/viewer.ts'
 import {
   ClassFilter,
   EndpointFilter,
   type Filters,
+  OUTCOME_CHOICES,
   ReasonFilter,
   readFilters,
   TenantFilter,
@@ -18,7 +18,6 @@ import {
 } from '../deliveries/list-filters.tsx'
 import { showHiddenInHtml } from '../hidden-characters.ts'
 import type { Log } from '../log.ts'
-import { OUTCOMES } from '../sending/outcome.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { labelOf, spanOf } from './attempt-words.ts'
@@ -29,13 +28,6 @@ import { serveLive } from './serve-live.ts'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
 const RETRY_AFTER_SECONDS = '5'
-
-const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')
-const OUTCOME_CHOICES: readonly Choice[] = [
-  ['', 'Any outcome'],
-  ...ENDS.map((word): Choice => [word, stateLabel(word)]),
-]
-const outcomeOf = z.enum(ENDS).optional().catch(undefined)
 
 export interface LivePages {
   area: Area
@@ -90,7 +82,6 @@ async function stream(c: Context<PageEnv>, pages: LivePages): Promise<Response> 
 const wantedBy = (c: Context<PageEnv>, filters: Filters) => ({
   ...filters,
   withAnswers: false,
-  outcome: outcomeOf.parse(c.req.query('outcome')),
   // The browser says itself where it was; the page where it has to begin again, as after a refusal.
   after: c.req.header('last-event-id') ?? c.req.query('after'),
 })
@@ -130,6 +121,7 @@ function View({ form, area }: { form: FormState; area: Area }) {
         <p id="live-state" role="status">
           Connecting …
         </p>
+        <p id="live-seen" class="muted" />
       </div>
       <noscript>
         <p>This page needs JavaScript. The list of deliveries does not.</p>

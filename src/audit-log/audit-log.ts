@@ -1,6 +1,6 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { currentActor } from '../postgres/actor.ts'
-import { allOf } from '../postgres/list-query.ts'
+import { allOf, directionOf, isBehind, type Order } from '../postgres/list-query.ts'
 import type { Database } from '../postgres/schema.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 
@@ -21,6 +21,7 @@ export interface AuditEntry {
   targetKind: string
   targetId: string | null
   tenantKey: string | null
+  tenantName: string | null
   detail: Record<string, unknown>
 }
 
@@ -44,7 +45,7 @@ export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
     ${JSON.stringify(detail)})`.execute(on)
 }
 
-export interface AuditQuery {
+export interface AuditQuery extends Order {
   limit: number
   before: string | null
   tenants: ListedTenants
@@ -54,27 +55,46 @@ export interface AuditQuery {
   who?: string | undefined
 }
 
-/** Makes the list of the audit log, newest first. */
-export function createAuditLog({ database }: { database: Kysely<Database> }) {
-  return async (query: AuditQuery): Promise<AuditEntry[]> =>
-    (await entriesOf(query).execute(database)).rows
+export interface AuditLog {
+  /** Newest first unless the page says otherwise. */
+  list(query: AuditQuery): Promise<AuditEntry[]>
+  /** Null where there is none with this id, or it is about a tenant that is not listed. */
+  find(tenants: ListedTenants, id: string): Promise<AuditEntry | null>
 }
 
-const entriesOf = ({ limit, before, tenants, target, action, who }: AuditQuery) =>
-  sql<AuditEntry>`
-    select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
-      a.target_id as "targetId", t.key as "tenantKey", a.detail
-    from (
-      select * from postrider.audit_log a
-      where ${before === null ? sql`true` : sql`a.id < ${before}`}
-        and ${allOf([ofTenants(tenants, 'a.tenant_id')])}
-        and ${target === undefined ? sql`true` : sql`a.target_id = ${target}`}
-      order by a.id desc
-      limit ${SCANNED_MAX}
-    ) as a
-    left join postrider.tenant t on t.id = a.tenant_id
-    left join postrider.api_key k on a.who = 'api key ' || k.id
-    where ${action === undefined ? sql`true` : sql`a.action = ${action}`}
-      and ${who === undefined ? sql`true` : sql`(a.who = ${who} or k.name = ${who})`}
-    order by a.id desc
-    limit ${limit}`
+export function createAuditLog({ database }: { database: Kysely<Database> }): AuditLog {
+  const read = async (query: RawBuilder<AuditEntry>) => (await query.execute(database)).rows
+  return {
+    list: (query) => read(entriesOf(query)),
+    async find(tenants, id) {
+      const own = sql`select * from postrider.audit_log a where a.id = ${id} and ${allOf([ofTenants(tenants, 'a.tenant_id')])}`
+      const [entry = null] = await read(withNames(own))
+      return entry
+    },
+  }
+}
+
+function entriesOf({ limit, tenants, target, action, who, ...page }: AuditQuery) {
+  const byId = sql`order by a.id ${directionOf(page)}`
+  const scanned = sql`
+    select * from postrider.audit_log a
+    where ${allOf([
+      isBehind('a.id', page),
+      ofTenants(tenants, 'a.tenant_id'),
+      target === undefined ? undefined : sql`a.target_id = ${target}`,
+    ])}
+    ${byId}
+    limit ${SCANNED_MAX}`
+  const asked = allOf([
+    action === undefined ? undefined : sql`a.action = ${action}`,
+    who === undefined ? undefined : sql`(a.who = ${who} or k.name = ${who})`,
+  ])
+  return sql<AuditEntry>`${withNames(scanned)} where ${asked} ${byId} limit ${limit}`
+}
+
+const withNames = (rows: RawBuilder<unknown>) => sql<AuditEntry>`
+  select a.id, a.at, a.who, a.session_role as "sessionRole", k.name as "keyName", a.action, a.target_kind as "targetKind",
+    a.target_id as "targetId", t.key as "tenantKey", t.name as "tenantName", a.detail
+  from (${rows}) as a
+  left join postrider.tenant t on t.id = a.tenant_id
+  left join postrider.api_key k on a.who = 'api key ' || k.id`

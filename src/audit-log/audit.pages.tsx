@@ -1,12 +1,26 @@
 import type { Context, Hono } from 'hono'
-import { TextField } from '../console/fields.tsx'
+import { z } from 'zod'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
+import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Empty, Id, Table, Time } from '../console/parts.tsx'
+import {
+  FilterForm,
+  Older,
+  PAGE_ROWS,
+  pageOf,
+  SavedViews,
+  sortByTime,
+  type Views,
+} from '../console/list-parts.tsx'
+import { Empty, Facts, Id, Raw, stateLabel, Time } from '../console/parts.tsx'
+import { type ShownText, shownText } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { NothingFound } from '../not-found.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
+import { listedBy } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import type { AuditEntry, createAuditLog } from './audit-log.ts'
+import type { AuditEntry, AuditLog } from './audit-log.ts'
 
 const PATH = '/console/audit'
 
@@ -15,84 +29,174 @@ const PLACES: Record<string, string> = {
   delivery: '/console/deliveries/',
   event: '/console/events/',
   endpoint: '/console/endpoints/',
+  event_type: '/console/event-types/',
   incident: '/console/incidents/',
+  replay: '/console/replays/',
 }
 
 export interface AuditPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
-  auditLog: ReturnType<typeof createAuditLog>
+  auditLog: AuditLog
 }
 
 export function addAuditPage(app: Hono<PageEnv>, pages: AuditPages): void {
   app.get('/audit', (c) => showList(c, pages))
+  app.get('/audit/:id', (c) => showEntry(c, pages))
 }
 
 async function showList(c: Context<PageEnv>, { render, tenants, auditLog }: AuditPages) {
   const { form, filters } = await readFilters(c, tenants)
   const { who, action, target } = form.values
   const page = filters && { ...queryOf(filters, PAGE_ROWS + 1), who, action, target }
-  const { shown, next } = pageOf(page ? await auditLog(page) : [])
+  const { shown, next } = pageOf(page ? await auditLog.list(page) : [])
   return render(
     c,
     { title: 'Audit log', at: PATH, status: filters ? 200 : 422 },
     <>
-      <h1>Audit log</h1>
-      <FilterForm action={PATH} form={form}>
-        <TextField form={form} name="who" label="Who" />
-        <TextField form={form} name="action" label="Action" placeholder="retry_now" />
-        <TextField form={form} name="target" label="Id of what it was done to" />
-        <TenantFilter form={form} />
-      </FilterForm>
-      {shown.length > 0 ? <Entries entries={shown} /> : filters && <Nothing />}
+      <div class="head">
+        <h1>Audit log</h1>
+        <FilterForm action={PATH} form={form}>
+          <TextField form={form} name="who" label="Who" placeholder="Who" />
+          <TextField form={form} name="action" label="Action" placeholder="Action: retry_now" />
+          <TextField form={form} name="target" label="Resource ID" placeholder="Resource ID" />
+          <TenantFilter form={form} />
+        </FilterForm>
+        <SavedViews name="audit" path={PATH} form={form} views={VIEWS} />
+        <ColumnMenu name="audit" columns={COLUMNS} />
+      </div>
+      {shown.length > 0 && <Entries entries={shown} form={form} />}
+      {filters && shown.length === 0 && <Nothing />}
       <Older path={PATH} form={form} next={next} isCutShort={false} />
     </>,
   )
 }
 
+const VIEWS: Views = [
+  ['All', {}],
+  ['Sign-ins', { action: 'sign_in' }],
+  ['Secrets shown', { action: 'show_secret' }],
+]
+
 function Nothing() {
   return (
-    <Empty title="Nothing is written here">
+    <Empty title="No entries match these filters">
       <p>
-        What people do (retry, cancel, pause, make a key, …) is, whether here, over the API or in
-        SQL, and what repairs themselves have done.
+        The log records what people do (retry, cancel, pause, create a key, …), whether here, over
+        the API or in SQL, and what repairs have done.
       </p>
     </Empty>
   )
 }
 
-function Entries({ entries }: { entries: readonly AuditEntry[] }) {
+const COLUMNS: Column<AuditEntry>[] = [
+  { name: 'action', label: 'Action', kind: 'main', cell: ActionCell },
+  { name: 'who', label: 'Who', cell: Who },
+  { name: 'target', label: 'Resource', cell: (entry) => <Target {...entry} /> },
+  {
+    name: 'tenant',
+    label: 'Tenant',
+    cell: ({ tenantKey, tenantName }) =>
+      tenantKey !== null && <TenantLink of={tenantKey} name={tenantName ?? tenantKey} />,
+  },
+  { name: 'detail', label: 'Detail', isMinor: true, cell: DetailLine },
+  { name: 'when', label: 'When', cell: ({ at }) => <Time at={at} /> },
+]
+
+/** `retry_now` as people write it. */
+const wordsOf = (action: string): string => stateLabel(action.replaceAll('_', ' '))
+
+function Entries({ entries, form }: { entries: readonly AuditEntry[]; form: FormState }) {
   return (
-    <Table label="Audit log" head={['When', 'Who', 'Did', 'To', 'Tenant', 'Detail']}>
-      {entries.map(
-        ({ at, who, sessionRole, keyName, action, targetKind, targetId, tenantKey, detail }) => (
-          <tr>
-            <td>
-              <Time at={at} />
-            </td>
-            <td>
-              {keyName ?? who}
-              {keyName !== null && <div class="muted">{who}</div>}
-              {sessionRole !== null && <div class="muted">database role {sessionRole}</div>}
-            </td>
-            <td>
-              <code>{action}</code>
-            </td>
-            <td>
-              {targetKind} {targetId !== null && <Target kind={targetKind} id={targetId} />}
-            </td>
-            <td>{tenantKey ?? <span class="muted">–</span>}</td>
-            <td>
-              <code>{Object.keys(detail).length === 0 ? '' : JSON.stringify(detail)}</code>
-            </td>
-          </tr>
-        ),
-      )}
-    </Table>
+    <DataTable
+      name="audit"
+      label="Audit log"
+      columns={COLUMNS}
+      rows={entries}
+      sorts={{ when: sortByTime(PATH, form) }}
+      hrefOf={({ id }) => `${PATH}/${id}`}
+    />
   )
 }
 
-function Target({ kind, id }: { kind: string; id: string }) {
+function ActionCell({ action }: AuditEntry) {
+  return <span title={action}>{wordsOf(action)}</span>
+}
+
+function Who({ who, keyName, sessionRole }: AuditEntry) {
+  const role = sessionRole === null ? '' : ` (database role ${sessionRole})`
+  return <span title={`${who}${role}`}>{keyName ?? who}</span>
+}
+
+function DetailLine({ detail }: AuditEntry) {
+  const text = Object.keys(detail).length === 0 ? '' : JSON.stringify(detail)
+  return <code title={text}>{text}</code>
+}
+
+function Target({ targetKind: kind, targetId: id }: AuditEntry) {
   const place = Object.hasOwn(PLACES, kind) ? PLACES[kind] : undefined
-  return place === undefined ? <Id of={id} isShort /> : <Id of={id} href={place + id} isShort />
+  const href = place === undefined || id === null ? undefined : place + encodeURIComponent(id)
+  return (
+    <>
+      {kind.replaceAll('_', ' ')} {id !== null && <Id of={id} {...(href && { href })} isShort />}
+    </>
+  )
+}
+
+const entryId = z.guid().toLowerCase()
+
+async function showEntry(c: Context<PageEnv>, { render, tenants, auditLog }: AuditPages) {
+  const id = entryId.safeParse(c.req.param('id')).data
+  const listed = await listedBy(c.get('viewer').caller, tenants, undefined)
+  const entry = id === undefined ? null : await auditLog.find(listed, id)
+  if (!entry) throw new NothingFound()
+  const { action, detail, targetId } = entry
+  return render(
+    c,
+    { title: wordsOf(action), at: PATH },
+    <>
+      <h1>{wordsOf(action)}</h1>
+      <EntryFacts {...entry} />
+      {targetId !== null && (
+        <p>
+          <a href={`${PATH}?target=${encodeURIComponent(targetId)}`}>
+            All entries about this resource
+          </a>
+        </p>
+      )}
+      {Object.keys(detail).length > 0 && (
+        <>
+          <h2>Detail</h2>
+          <Detail of={shownText(JSON.stringify(detail))} />
+        </>
+      )}
+    </>,
+  )
+}
+
+function Detail({ of: { text, isCut } }: { of: ShownText }) {
+  return (
+    <>
+      {isCut && <p>This is the beginning only.</p>}
+      <Raw label="Detail">{text}</Raw>
+    </>
+  )
+}
+
+function EntryFacts(entry: AuditEntry) {
+  const { id, at, who, keyName, sessionRole, action, tenantKey, tenantName } = entry
+  return (
+    <Facts
+      of={[
+        ['When', <Time at={at} />],
+        ['Who', keyName ?? who],
+        ['Recorded as', keyName !== null && who],
+        ['Database role', sessionRole],
+        ['Action', <code>{action}</code>],
+        ['Resource', <Target {...entry} />],
+        ['Tenant', tenantKey && <TenantLink of={tenantKey} name={tenantName ?? tenantKey} />],
+        ['Entry', <Id of={id} />],
+      ]}
+    />
+  )
 }

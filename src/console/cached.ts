@@ -2,13 +2,9 @@
  * Lets everybody who asks within a time share one answer, so that many open screens cost what one does.
  * A failure is shared with those who wait for it, and not kept.
  */
-export function cached<T>(
-  freshMs: number,
-  read: () => Promise<T>,
-  now = Date.now,
-): () => Promise<T> {
+export function cached<T>(freshMs: number, read: () => Promise<T>, now = Date.now): Cached<T> {
   let last: { answer: Promise<T>; until: number } | undefined
-  return () => {
+  const answered = () => {
     if (last && last.until > now()) return last.answer
     const entry = { answer: read(), until: now() + freshMs }
     last = entry
@@ -17,4 +13,14 @@ export function cached<T>(
     })
     return entry.answer
   }
+  const forget = () => {
+    last = undefined
+  }
+  return Object.assign(answered, { forget })
+}
+
+export interface Cached<T> {
+  (): Promise<T>
+  /** The next question is asked again. */
+  forget(): void
 }

@@ -57,10 +57,19 @@ export function Chart(props: ChartProps) {
   )
 }
 
-function ChartData({ title, unit = '', at, series }: ChartProps) {
+function ChartData({ title, unit = '', at, series, markers = [] }: ChartProps) {
   return (
     <details>
       <summary>Data</summary>
+      {markers.length > 0 && (
+        <ul>
+          {markers.map((marker) => (
+            <li>
+              <ClockTime seconds={marker.at.getTime() / 1000} />: {marker.label}
+            </li>
+          ))}
+        </ul>
+      )}
       <section class="scroll" tabindex={0} aria-label={`${title}, table`}>
         <table>
           <thead>

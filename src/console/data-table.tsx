@@ -10,13 +10,14 @@ export interface Column<Row> {
   kind?: 'main' | 'number'
   /** Shown only after somebody has chosen it. */
   isExtra?: boolean
-  /** Where a click on its head leads, and how the rows are sorted by it now. */
-  sort?: Sort | undefined
+  /** The first to go where there is less room. */
+  isMinor?: boolean
 }
 
-interface Sort {
+/** Where a click on the head of a column leads, and how the rows are sorted by it now. */
+export interface Sort {
   href: string
-  now: 'ascending' | 'descending' | null
+  now: 'ascending' | 'descending'
 }
 
 interface DataTableProps<Row> {
@@ -26,6 +27,8 @@ interface DataTableProps<Row> {
   columns: readonly Column<Row>[]
   rows: readonly Row[]
   hrefOf(row: Row): string
+  /** By the name of the column. */
+  sorts?: Readonly<Record<string, Sort>>
   id?: string
   /** Where a script finds more rows. */
   source?: string
@@ -36,14 +39,14 @@ interface DataTableProps<Row> {
  * a `ColumnMenu` of the same name.
  */
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { name, label, columns, rows, hrefOf, id, source } = props
+  const { name, label, columns, rows, hrefOf, sorts = {}, id, source } = props
   return (
     <section class="scroll" tabindex={0} aria-label={label}>
       <table class="list" id={id} data-columns={name} data-source={source}>
         <thead>
           <tr>
             {columns.map((column) => (
-              <Head column={column} />
+              <Head column={column} sort={sorts[column.name]} />
             ))}
           </tr>
         </thead>
@@ -57,19 +60,19 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   )
 }
 
-function Head<Row>({ column }: { column: Column<Row> }) {
-  const { name, label, kind, isExtra = false, sort } = column
+function Head<Row>({ column, sort }: { column: Column<Row>; sort: Sort | undefined }) {
+  const { name, label, isExtra = false } = column
   return (
     <th
       scope="col"
-      class={kind}
+      class={classOf(column)}
       data-column={name}
       hidden={isExtra}
-      aria-sort={sort?.now ?? undefined}
+      aria-sort={sort?.now}
     >
       {sort ? (
         <a href={sort.href}>
-          {label} {sort.now && (sort.now === 'ascending' ? '↑' : '↓')}
+          {label} <span aria-hidden="true">{sort.now === 'ascending' ? '↑' : '↓'}</span>
         </a>
       ) : (
         label
@@ -88,25 +91,28 @@ export function DataRow<Row>(props: {
   const { row, columns, href, isFresh = false } = props
   return (
     <tr class={isFresh ? 'fresh' : undefined}>
-      {columns.map(({ name, label, kind, isExtra = false, cell }) => (
+      {columns.map((column) => (
         <td
-          class={kind}
-          data-column={name}
-          data-label={kind === 'main' ? undefined : label}
-          hidden={isExtra}
+          class={classOf(column)}
+          data-column={column.name}
+          data-label={column.kind === 'main' ? undefined : column.label}
+          hidden={column.isExtra}
         >
-          {kind === 'main' ? (
+          {column.kind === 'main' ? (
             <a class="lead" href={href}>
-              {cell(row)}
+              {column.cell(row)}
             </a>
           ) : (
-            cell(row)
+            column.cell(row)
           )}
         </td>
       ))}
     </tr>
   )
 }
+
+const classOf = <Row,>({ kind, isMinor = false }: Column<Row>): string | undefined =>
+  [kind, isMinor && 'minor'].filter(Boolean).join(' ') || undefined
 
 /** Which columns a list shows; by script, which remembers it. */
 export function ColumnMenu<Row>({

@@ -78,6 +78,54 @@ export function SelectField(props: FieldProps & { choices: readonly Choice[] }) 
   )
 }
 
+/** A field of text that offers what the service knows and contains what is typed; by script. */
+export function SuggestingField(props: FieldProps & { of: 'tenants' | 'endpoints' | 'types' }) {
+  const { form, name, label, of } = props
+  const list = `suggested-${name}`
+  return (
+    <Field {...props}>
+      <input
+        type="text"
+        name={name}
+        list={list}
+        data-suggests={of}
+        value={form.values[name] ?? ''}
+        placeholder={label}
+        autocomplete="off"
+        spellcheck={false}
+        {...wiring(props)}
+      />
+      <datalist id={list} />
+    </Field>
+  )
+}
+
+/** Any of a few, which open below it; in `values` with commas between. */
+export function ChoicesField(props: FieldProps & { choices: readonly Choice[] }) {
+  const { form, name, label, choices } = props
+  const chosen = (form.values[name] ?? '').split(',')
+  const labels = choices.filter(([value]) => chosen.includes(value)).map(([, text]) => text)
+  const mistake = form.mistakes[name]
+  return (
+    <details class={mistake ? 'field choices wrong' : 'field choices'}>
+      <summary class="button">{labels.join(', ') || label}</summary>
+      <fieldset class="fields">
+        <legend class="hidden">{label}</legend>
+        {choices.map(([value, text]) => (
+          <label class="check">
+            <input type="checkbox" name={name} value={value} checked={chosen.includes(value)} />
+            {text}
+          </label>
+        ))}
+        <button type="submit" class="primary">
+          Apply
+        </button>
+      </fieldset>
+      {mistake && <p class="mistake">{mistake}</p>}
+    </details>
+  )
+}
+
 /** Several of a few; each is in `values` as `name.value`. */
 export function CheckboxField({
   form,

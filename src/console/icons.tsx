@@ -22,6 +22,7 @@ const OUTLINES = {
   more: 'M3.5 8v.1M8 8v.1M12.5 8v.1',
   copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
   columns: 'M2.5 3h11v10h-11zM6.25 3v10M9.75 3v10',
+  views: 'M4.5 2.5h7v11L8 10.75 4.5 13.5z',
   close: 'M3.5 3.5l9 9M12.5 3.5l-9 9',
   search: 'M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9ZM10.25 10.25 13.5 13.5',
   filter: 'M2 4h12M4.5 8h7M6.75 12h2.5',

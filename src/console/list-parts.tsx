@@ -1,7 +1,9 @@
 import type { Child } from 'hono/jsx'
+import type { Sort } from './data-table.tsx'
 import { EMPTY_FORM, type FormState } from './fields.tsx'
 import { urlWith } from './forms.ts'
 import { Icon } from './icons.tsx'
+import { stateLabel } from './parts.tsx'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -10,6 +12,24 @@ export const PAGE_ROWS = 50
 export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
   const shown = rows.slice(0, PAGE_ROWS)
   return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
+}
+
+/** What an address says of how a list is shown; everything else in it says which rows. */
+const SHOWING = new Set(['before', 'newer', 'sort', 'columns', 'timeline', 'said'])
+const PAGING = new Set(['before', 'newer'])
+
+const without = (values: FormState['values'], names: ReadonlySet<string>) =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => !names.has(name)))
+
+/** Whether the list leaves out rows that somebody may be looking for. */
+export const isFiltered = ({ values }: FormState): boolean =>
+  Object.keys(without(values, SHOWING)).length > 0
+
+/** A head that turns the order by time round, on the first page. */
+export function sortByTime(path: string, { values }: FormState): Sort {
+  const now = values['sort'] === 'oldest' ? 'ascending' : 'descending'
+  const sort = now === 'ascending' ? undefined : 'oldest'
+  return { href: urlWith(path, { ...without(values, PAGING), sort }), now }
 }
 
 interface FilterFormProps {
@@ -54,14 +74,28 @@ export function FilterForm({
         </details>
       )}
       <button type="submit">Search</button>
-      {Object.keys(form.values).length > 0 && (
+      {KEPT.map((name) => {
+        const value = form.values[name]
+        return value && <input type="hidden" name={name} value={value} />
+      })}
+      {isFiltered(form) && (
         <a class="button quiet" href={action}>
           Clear
         </a>
       )}
+      <PlaceMistake form={form} />
     </form>
   )
 }
+
+/** What is wrong with an address in what no field shows. */
+export function PlaceMistake({ form: { mistakes } }: { form: FormState }) {
+  const said = ['sort', 'before', 'newer'].flatMap((name) => mistakes[name] ?? [])
+  return said.length === 0 ? null : <p class="mistake">{said.join(' ')}</p>
+}
+
+/** How a list is shown does not change with its filters. */
+const KEPT = ['sort', 'columns']
 
 interface OlderProps {
   path: string
@@ -70,21 +104,94 @@ interface OlderProps {
   isCutShort: boolean
 }
 
-/** The way to older rows; where a page was cut short it says that, since it may be empty. */
+/** The way to the next rows; where a page was cut short it says that, since it may be empty. */
 export function Older({ path, form, next, isCutShort }: OlderProps) {
   if (next === null) return null
-  const { before: _, ...values } = form.values
+  const values = without(form.values, PAGING)
+  const words = values['sort'] === 'oldest' ? FROM_THE_OLDEST : FROM_THE_NEWEST
+  const isFirst = form.values[words.cursor] === undefined
   return (
     <p class="pager">
-      {isCutShort && <>Searched the latest rows only. </>}
-      {form.values['before'] !== undefined && (
+      {isCutShort && <>Searched the {words.first} rows only. </>}
+      {!isFirst && (
         <a class="button" href={urlWith(path, values)}>
-          Newest
+          {words.back}
         </a>
       )}
-      <a class="button" href={urlWith(path, { ...values, before: next })} rel="next">
-        {isCutShort ? 'Search older' : 'Older'}
+      <a class="button" href={urlWith(path, { ...values, [words.cursor]: next })} rel="next">
+        {isCutShort ? `Search ${words.next}` : stateLabel(words.next)}
       </a>
     </p>
   )
 }
+
+const FROM_THE_NEWEST = {
+  cursor: 'before',
+  first: 'latest',
+  back: 'Newest',
+  next: 'older',
+} as const
+const FROM_THE_OLDEST = { cursor: 'newer', first: 'oldest', back: 'Oldest', next: 'newer' } as const
+
+/** Filters that are often asked for, by what people call them. */
+export type Views = readonly (readonly [label: string, query: Readonly<Record<string, string>>])[]
+
+/**
+ * Links to them, and by script to those that somebody has saved in this browser: filters, order and columns of a
+ * list under a name.
+ */
+export function SavedViews(props: { name: string; path: string; form: FormState; views: Views }) {
+  const { name, path, form, views } = props
+  const now = urlWith('', inOrder(without(form.values, SHOWING)))
+  const [menu, dialog] = [`views-${name}`, `save-${name}`]
+  return (
+    <>
+      <button type="button" class="quiet" popovertarget={menu} title="Views">
+        <Icon of="views" />
+        <span class="hidden">Views</span>
+      </button>
+      <nav id={menu} class="popover" popover="auto" aria-label="Views">
+        <h2>Views</h2>
+        <ul class="chips" data-views={name}>
+          {views.map(([label, query]) => (
+            <li>
+              <a
+                class="chip"
+                href={urlWith(path, query)}
+                aria-current={urlWith('', inOrder(query)) === now ? 'true' : undefined}
+              >
+                {label}
+              </a>
+            </li>
+          ))}
+          <li>
+            <button type="button" class="chip" command="show-modal" commandfor={dialog}>
+              Save view
+            </button>
+          </li>
+        </ul>
+      </nav>
+      <dialog id={dialog} aria-labelledby={`${dialog}-title`} closedby="any">
+        <h2 id={`${dialog}-title`}>Save view</h2>
+        <form method="dialog" data-saves={name}>
+          <div class="field">
+            <label for={`${dialog}-name`}>Name</label>
+            <input id={`${dialog}-name`} name="name" required maxlength={40} autocomplete="off" />
+            <p class="hint">Keeps the filters, the order and the columns in this browser.</p>
+          </div>
+          <div class="actions">
+            <button type="button" command="close" commandfor={dialog}>
+              Go back
+            </button>
+            <button type="submit" class="primary">
+              Save view
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </>
+  )
+}
+
+const inOrder = (query: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(query).sort(([one], [other]) => one.localeCompare(other)))

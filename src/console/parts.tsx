@@ -220,6 +220,8 @@ export function Facts({ of }: { of: readonly Fact[] }) {
 
 interface ConfirmProps {
   label: string
+  /** Of many with the same label: what tells this one apart for those who hear it. */
+  about?: string
   action: string
   question: string
   /** On the button that acts: a verb and what it acts on. */
@@ -232,12 +234,27 @@ interface ConfirmProps {
 
 /** Something that acts, behind a question in a dialog that the browser opens by itself. */
 export function Confirm(props: ConfirmProps) {
-  const { label, action, question, yes, isDangerous = false, isOpen = false, children } = props
+  const {
+    label,
+    about,
+    action,
+    question,
+    yes,
+    isDangerous = false,
+    isOpen = false,
+    children,
+  } = props
   const id = `ask-${action.replace(/\W+/g, '-')}`
   const tone = isDangerous ? 'danger' : undefined
   return (
     <>
-      <button type="button" class={tone} command="show-modal" commandfor={id}>
+      <button
+        type="button"
+        class={tone}
+        command="show-modal"
+        commandfor={id}
+        aria-label={about && `${label} ${about}`}
+      >
         {label}
       </button>
       <dialog id={id} aria-labelledby={`${id}-title`} closedby="any" open={isOpen}>
@@ -256,18 +273,6 @@ export function Confirm(props: ConfirmProps) {
         </form>
       </dialog>
     </>
-  )
-}
-
-/** Older rows; the address of the page itself is what is shared. */
-export function Pager({ next, label = 'Older' }: { next: string | null; label?: string }) {
-  if (next === null) return null
-  return (
-    <p class="pager">
-      <a class="button" href={next} rel="next">
-        {label}
-      </a>
-    </p>
   )
 }
 

@@ -37,7 +37,7 @@ export function SearchDialog({ path }: { path: string }) {
             hx-trigger="input changed delay:250ms"
             hx-target="#search-found"
             hx-select="#found"
-            hx-swap="innerHTML"
+            hx-swap="innerHTML ignoreTitle:true"
           />
         </form>
       </search>

@@ -5,10 +5,11 @@ export function Sparkline({ values }: { values: readonly (number | null)[] }) {
   const top = Math.max(...values.map((value) => value ?? 0), Number.MIN_VALUE)
   const step = WIDTH / Math.max(values.length - 1, 1)
   const known = values.flatMap((value, at) => (value === null ? [] : [{ value, at }]))
-  const points = known.map(
-    ({ value, at }) =>
-      `${(at * step).toFixed(1)},${(HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1)}`,
-  )
+  const points = known.map(({ value, at }) => [
+    (at * step).toFixed(1),
+    (HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1),
+  ])
+  const [[x, y] = []] = points
   return (
     <svg
       class="spark"
@@ -17,7 +18,11 @@ export function Sparkline({ values }: { values: readonly (number | null)[] }) {
       height={HEIGHT}
       aria-hidden="true"
     >
-      <polyline points={points.join(' ')} fill="none" stroke="currentColor" stroke-width="1.5" />
+      {points.length === 1 ? (
+        <circle cx={x} cy={y} r="1.5" fill="currentColor" />
+      ) : (
+        <polyline points={points.join(' ')} fill="none" stroke="currentColor" stroke-width="1.5" />
+      )}
     </svg>
   )
 }

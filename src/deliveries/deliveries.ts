@@ -46,7 +46,8 @@ export function nextAttemptAt(
 export const DELIVERIES_OF_EVENT_MAX = 100
 
 export interface DeliveryFilter {
-  state?: DeliveryState | undefined
+  /** One, or any of several. */
+  state?: DeliveryState | readonly DeliveryState[] | undefined
   endpointId?: EndpointId | undefined
   eventId?: EventId | undefined
   /** Type of the event: a name, or a pattern such as `order.*`. */
@@ -129,6 +130,7 @@ const scanOf = (tenants: ListedTenants, query: DeliverySearch): Scan => ({
   asked: askedBy(query),
   scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
   limit: query.limit,
+  isOldestFirst: query.isOldestFirst,
 })
 
 const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Delivery[]> =>
@@ -137,7 +139,7 @@ const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Del
     .selectAll()
     .where('tenant_id', '=', tenantId)
     .where(allOf([indexedBy(page), askedBy(page)]))
-    .orderBy('id', 'desc')
+    .orderBy('id', page.isOldestFirst ? 'asc' : 'desc')
     .limit(page.limit)
     .$castTo<Delivery>()
     .execute()
@@ -189,14 +191,25 @@ function isNamed({ search: text }: DeliverySearch, tenantId: TenantId | null) {
 /** What each row is asked; the table is called `r`. */
 function askedBy({ state, type, statusClass, reason }: DeliveryFilter) {
   return allOf([
-    state && sql`r.state = ${state}`,
-    // Says nothing new, but open deliveries have separate indexes.
-    state && (FINISHED.has(state) ? sql`r.finished_at is not null` : sql`r.finished_at is null`),
+    state && isInState([state].flat()),
     type === undefined ? undefined : isOfType(type),
     statusClass === undefined
       ? undefined
       : sql`${statusClass} = (select a.status_code / 100 ${lastAttempt})`,
     reason && sql`${reason} = (select a.reason ${lastAttempt})`,
+  ])
+}
+
+function isInState(states: DeliveryState[]) {
+  const finished = new Set(states.map((state) => FINISHED.has(state)))
+  return allOf([
+    states.length === 1 ? sql`r.state = ${states[0]}` : sql`r.state = any (${states}::text[])`,
+    // Says nothing new, but open deliveries have separate indexes.
+    finished.size === 1
+      ? finished.has(true)
+        ? sql`r.finished_at is not null`
+        : sql`r.finished_at is null`
+      : undefined,
   ])
 }
 
@@ -211,7 +224,7 @@ const lastAttempt = sql`
   order by a.id desc limit 1`
 
 /** Only the rows of the page are looked up. */
-const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
+const withNames = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundDelivery>`
   select r.*, t.key as "tenantKey", t.name as "tenantName", e.url, e.description, ev.type as "eventType", a.outcome as "lastOutcome",
     a.status_code as "lastStatusCode", a.duration_ms as "lastMs", a.reason as "lastReason", a.error as "lastError"
   from (${rows}) as r
@@ -220,7 +233,7 @@ const withNames = (rows: RawBuilder<unknown>) => sql<FoundDelivery>`
   left join lateral (select ev.type from postrider.event ev where ev.id = r.event_id) as ev on true
   left join lateral (
     select a.outcome, a.status_code, a.duration_ms, a.reason, a.error ${lastAttempt}) as a on true
-  order by r.id desc`
+  order by r.id ${direction}`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */
 export async function deliveriesOfEvents(

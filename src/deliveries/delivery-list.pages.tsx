@@ -2,12 +2,19 @@ import type { Context, Hono } from 'hono'
 import type { AttemptRates, createAttemptRates } from '../attempts/attempt-rates.ts'
 import { labelOf, spanOf } from '../attempts/attempt-words.ts'
 import { Chart } from '../console/chart.tsx'
-import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
+import { type Column, ColumnMenu, DataTable, type Sort } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
 import { Icon } from '../console/icons.tsx'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older } from '../console/list-parts.tsx'
+import {
+  FilterForm,
+  isFiltered,
+  Older,
+  SavedViews,
+  sortByTime,
+  type Views,
+} from '../console/list-parts.tsx'
 import { Badge, Command, CopyButton, Empty, EndpointName, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
@@ -58,13 +65,19 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
         <h1>Deliveries</h1>
         <ListFilters form={form} area={area} path={path} />
         <TimelineLink path={path} form={form} />
+        <SavedViews name="deliveries" path={path} form={form} views={VIEWS} />
         <ColumnMenu name="deliveries" columns={columnsOf(area)} />
       </div>
       {timeline && <Timeline {...timeline} path={path} form={form} />}
       {page && page.rows.length > 0 && (
         <>
           {mayAct && <DeliveryBulkBar form={form} since={filters.since} />}
-          <DeliveryTable deliveries={page.rows} area={area} isSelectable={mayAct} />
+          <DeliveryTable
+            deliveries={page.rows}
+            sorts={{ created: sortByTime(path, form) }}
+            area={area}
+            isSelectable={mayAct}
+          />
         </>
       )}
       {page?.rows.length === 0 && (
@@ -74,6 +87,13 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
     </>,
   )
 }
+
+const VIEWS: Views = [
+  ['All', {}],
+  ['Failed in 24 hours', { state: 'failed', last: '24h' }],
+  ['On hold', { state: 'held' }],
+  ['Open', { state: 'pending,delivering,held' }],
+]
 
 const TIMELINE = { minutes: 1_440, stepMinutes: 30 }
 
@@ -94,7 +114,7 @@ async function timelineOf(
 /** The rows get the room, unless somebody asks for the histogram. */
 function TimelineLink({ path, form: { values } }: { path: string; form: FormState }) {
   const isOn = values['timeline'] === 'on'
-  const href = urlWith(path, { ...values, before: undefined, timeline: isOn ? undefined : 'on' })
+  const href = urlWith(path, { ...values, timeline: isOn ? undefined : 'on' })
   return (
     <a class="button quiet" href={href} title="Timeline" aria-current={isOn ? 'true' : undefined}>
       <Icon of="chart" />
@@ -115,7 +135,12 @@ function Timeline(props: AttemptRates & { path: string; form: FormState }) {
         { label: 'Delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
         { label: 'Failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
       ]}
-      rangeHref={urlWith(path, { ...form.values, last: undefined, before: undefined })}
+      rangeHref={urlWith(path, {
+        ...form.values,
+        last: undefined,
+        before: undefined,
+        newer: undefined,
+      })}
       isLow
     />
   )
@@ -160,7 +185,7 @@ function ListFilters({ form, area, path }: Listing) {
 
 function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boolean }) {
   if (isCutShort) return <p>Nothing so far.</p>
-  if (Object.keys(form.values).length > 0) {
+  if (isFiltered(form)) {
     return (
       <Empty title="No deliveries match these filters">
         <p>
@@ -192,7 +217,7 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
 
 /** Acts on the selected rows, or on all that match the filters; the filters go along, a range by the time it began at. */
 function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undefined }) {
-  const { before: _, last: __, timeline: ___, ...others } = form.values
+  const { last: _, ...others } = form.values
   const filters = since ? { ...others, since: since.toISOString().slice(0, 19) } : others
   return (
     <BulkBar action="/console/deliveries/bulk" label="Selected deliveries">
@@ -231,7 +256,13 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
     : []),
   { name: 'endpoint', label: 'Endpoint', cell: (row) => <EndpointCell row={row} area={area} /> },
   { name: 'result', label: 'Result', cell: LastAttempt },
-  { name: 'tries', label: 'Tries', kind: 'number', cell: ({ attempt_count: tries }) => tries },
+  {
+    name: 'tries',
+    label: 'Tries',
+    kind: 'number',
+    isMinor: true,
+    cell: ({ attempt_count: tries }) => tries,
+  },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   {
     name: 'finished',
@@ -242,16 +273,19 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
   {
     name: 'id',
     label: 'ID',
+    isMinor: true,
     cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
   },
 ]
 
 function DeliveryTable({
   deliveries,
+  sorts,
   area = 'console',
   isSelectable = false,
 }: {
   deliveries: readonly FoundDelivery[]
+  sorts: Readonly<Record<string, Sort>>
   area?: Area
   isSelectable?: boolean
 }) {
@@ -261,6 +295,7 @@ function DeliveryTable({
       label="Deliveries"
       columns={[...(isSelectable ? [SELECT] : []), ...columnsOf(area)]}
       rows={deliveries}
+      sorts={sorts}
       hrefOf={({ id }) => `/${area}/deliveries/${id}`}
     />
   )

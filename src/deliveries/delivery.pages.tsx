@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { AttemptSummary, RequestAndAnswer } from '../attempts/attempt-parts.tsx'
+import { AttemptLine } from '../attempts/attempt-strip.tsx'
 import { spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { saidOf } from '../console/forms.ts'
@@ -185,6 +186,7 @@ function Progress(shown: Shown) {
     <div id="delivery" {...asking}>
       <State {...shown} />
       <h2>Attempts</h2>
+      <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
       {shown.body !== null && !shown.isMasked && <Verification {...shown} body={shown.body} />}
     </div>
@@ -231,7 +233,7 @@ function Timeline({ area, delivery, path }: Shown) {
       {attempts.map((attempt, index) => (
         <>
           <Wait from={attempts[index - 1]} to={attempt} />
-          <li>
+          <li id={`attempt-${attempt.number}`}>
             <article class="attempt">
               <AttemptSummary attempt={attempt} area={area} />
               <Details attempt={attempt} isLast={index === attempts.length - 1} path={path} />

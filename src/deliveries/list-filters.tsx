@@ -1,21 +1,32 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { CLASS_CHOICES, labelOf } from '../attempts/attempt-words.ts'
-import { type Choice, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import {
+  type Choice,
+  ChoicesField,
+  type FormState,
+  SelectField,
+  SuggestingField,
+  TextField,
+} from '../console/fields.tsx'
 import { unlessNoTenant } from '../console/forms.ts'
 import { PAGE_ROWS } from '../console/list-parts.tsx'
 import { stateLabel } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
 import { endpointId, eventId } from '../ids.ts'
+import { OUTCOMES } from '../sending/outcome.ts'
 import { ATTEMPT_REASONS } from '../sending/reason.ts'
 import type { ListedTenants } from '../tenants/listed-tenants.ts'
 import { listedBy } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
-const STATE_CHOICES: readonly Choice[] = [
-  ['', 'Any state'],
-  ...STATES.map((state): Choice => [state, stateLabel(state)]),
+const STATE_CHOICES = STATES.map((state): Choice => [state, stateLabel(state)])
+export const ENDPOINT_STATES = ['active', 'paused', 'disabled'] as const
+const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')
+export const OUTCOME_CHOICES: readonly Choice[] = [
+  ['', 'Any outcome'],
+  ...ENDS.map((word): Choice => [word, stateLabel(word)]),
 ]
 const REASON_CHOICES: readonly Choice[] = [
   ['', 'Any reason'],
@@ -67,7 +78,13 @@ const filters = z.object({
     .optional(),
   endpoint: id(endpointId, 'This is not the id of an endpoint.'),
   event: id(eventId, 'This is not the id of an event.'),
-  state: z.enum(STATES, { error: 'Unknown state.' }).optional(),
+  state: z
+    .string()
+    .transform((text) => [...new Set(text.split(','))])
+    .pipe(z.array(z.enum(STATES, { error: 'Unknown state.' })))
+    .optional(),
+  is: z.enum(ENDPOINT_STATES, { error: 'Unknown state.' }).optional(),
+  outcome: z.enum(ENDS, { error: 'Unknown outcome.' }).optional(),
   class: z
     .string()
     .regex(/^[1-5]$/, 'Unknown status class.')
@@ -80,10 +97,13 @@ const filters = z.object({
   since: time,
   until: time,
   search: z.string().max(500, 'This is too long.').optional(),
+  sort: z.enum(['oldest'], { error: 'Unknown order.' }).optional(),
   before: id(z.guid().toLowerCase(), 'This is no place in the list.'),
+  newer: id(z.guid().toLowerCase(), 'This is no place in the list.'),
 })
 
 type Asked = z.output<typeof filters>
+type Place = 'sort' | 'before' | 'newer'
 
 export interface Filters extends Omit<Asked, 'tenant' | 'last' | 'endpoint' | 'event' | 'class'> {
   /** Those that are asked for, of those that the viewer sees. */
@@ -93,12 +113,39 @@ export interface Filters extends Omit<Asked, 'tenant' | 'last' | 'endpoint' | 'e
   statusClass: Asked['class']
 }
 
-/** As lists take it; `before` is the last row of the page before, whatever the list is of. */
-export const queryOf = <Id extends string>(filters: Filters, limit = PAGE_ROWS) => ({
-  ...filters,
-  before: (filters.before ?? null) as Id | null,
-  limit,
-})
+/** As lists take it; `before` is the last row of the page before, whatever the list is of and how it is ordered. */
+export function queryOf<Id extends string>(filters: Filters, limit = PAGE_ROWS) {
+  return { ...filters, ...placeOf<Id>(filters), limit }
+}
+
+const places = filters.pick({ sort: true, before: true, newer: true })
+
+/** The part of a list without filters that the address asks for; null where it cannot be meant. */
+export function readPlace<Id extends string>(
+  c: Context<PageEnv>,
+): { form: FormState; place: { before: Id | null; isOldestFirst: boolean } | null } {
+  const values = valuesIn(c)
+  const { data, error } = places.safeParse(values)
+  if (!data) return { form: { values, mistakes: mistakesOf(error) }, place: null }
+  return { form: { values, mistakes: {} }, place: placeOf<Id>(data) }
+}
+
+function placeOf<Id extends string>({ sort, before, newer }: Pick<Asked, Place>) {
+  const isOldestFirst = sort === 'oldest'
+  return { before: ((isOldestFirst ? newer : before) ?? null) as Id | null, isOldestFirst }
+}
+
+const mistakesOf = ({ issues }: z.ZodError): Record<string, string> =>
+  Object.fromEntries(issues.map(({ path, message }) => [path[0], message]))
+
+/** Boxes that are checked come one by one, in an address that somebody was sent with commas between. */
+function valuesIn(c: Context<PageEnv>): Record<string, string> {
+  const given = Object.entries(c.req.queries()).map(([name, all]): [string, string] => [
+    name,
+    (name === 'state' ? all.filter(Boolean).join(',') : (all[0] ?? '')).trim(),
+  ])
+  return Object.fromEntries(given.filter(([, value]) => value !== ''))
+}
 
 /**
  * What the address asks for, and the form that says so. `filters` is null where something cannot be meant;
@@ -109,21 +156,13 @@ export async function readFilters(
   tenants: Pick<Tenants, 'get' | 'reservedIds'>,
 ): Promise<{ form: FormState; filters: Filters | null }> {
   const prefix = 'filter'
-  const values = Object.fromEntries(
-    Object.entries(c.req.query())
-      .map(([name, value]): [string, string] => [name, value.trim()])
-      .filter(([, value]) => value !== ''),
-  )
+  const values = valuesIn(c)
   const refuse = (mistakes: Record<string, string>) => ({
     form: { values, mistakes, prefix },
     filters: null,
   })
   const parsed = filters.safeParse(values)
-  if (!parsed.success) {
-    return refuse(
-      Object.fromEntries(parsed.error.issues.map(({ path, message }) => [path[0], message])),
-    )
-  }
+  if (!parsed.success) return refuse(mistakesOf(parsed.error))
   const {
     tenant,
     endpoint: endpointId,
@@ -149,16 +188,16 @@ export async function readFilters(
 }
 
 export const TenantFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="tenant" label="Tenant" placeholder="Tenant" />
+  <SuggestingField form={form} name="tenant" label="Tenant" of="tenants" />
 )
 export const TypeFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="type" label="Event type" placeholder="Event type" />
+  <SuggestingField form={form} name="type" label="Event type" of="types" />
 )
 export const EndpointFilter = ({ form }: { form: FormState }) => (
-  <TextField form={form} name="endpoint" label="Endpoint" placeholder="Endpoint" />
+  <SuggestingField form={form} name="endpoint" label="Endpoint" of="endpoints" />
 )
 export const StateFilter = ({ form, label = 'State' }: { form: FormState; label?: string }) => (
-  <SelectField form={form} name="state" label={label} choices={STATE_CHOICES} />
+  <ChoicesField form={form} name="state" label={label} choices={STATE_CHOICES} />
 )
 export const ClassFilter = ({ form }: { form: FormState }) => (
   <SelectField form={form} name="class" label="Last response" choices={CLASS_CHOICES} />

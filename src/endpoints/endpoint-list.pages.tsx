@@ -1,15 +1,26 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { AttemptStrip } from '../attempts/attempt-strip.tsx'
+import type { Strips, StripsOf } from '../attempts/attempt-strips.ts'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
 import { say } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Badge, Command, Empty, EndpointName, Time } from '../console/parts.tsx'
+import {
+  FilterForm,
+  isFiltered,
+  Older,
+  PAGE_ROWS,
+  pageOf,
+  SavedViews,
+  sortByTime,
+  type Views,
+} from '../console/list-parts.tsx'
+import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
-import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
+import { ENDPOINT_STATES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import type { EventTypeOutline, EventTypes } from '../event-types/event-types.ts'
 import { withTree } from '../event-types/type-tree.tsx'
 import { parseSettings } from '../http/request-body.ts'
@@ -37,6 +48,7 @@ export interface EndpointListPages extends UrlRules {
   /** Of every tenant, but in the portal. */
   lists: { endpoints: Pick<Endpoints, 'list'> }
   tryFilter: ReturnType<typeof createTryFilter>
+  stripsOf: StripsOf
 }
 
 export function addEndpointsPages(app: Hono<PageEnv>, pages: EndpointListPages): void {
@@ -47,16 +59,16 @@ export function addEndpointsPages(app: Hono<PageEnv>, pages: EndpointListPages):
 
 /** As many as there can be. */
 const TYPES_MAX = 1_000
-const STATES = ['active', 'paused', 'disabled'] as const
 const pathOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
 
 async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
-  const { area, render, tenants, lists } = pages
+  const { area, render, tenants, stripsOf, lists } = pages
   const path = pathOf(pages)
   const { form, filters } = await readFilters(c, tenants)
-  const state = STATES.find((word) => word === c.req.query('is'))
-  const page = filters && { ...queryOf<EndpointId>(filters, PAGE_ROWS + 1), state }
+  const page = filters && { ...queryOf<EndpointId>(filters, PAGE_ROWS + 1), state: filters.is }
   const { shown, next } = pageOf(page ? await lists.endpoints.list(page.tenants, page) : [])
+  const strips = await stripsOf(shown.map(({ id, tenant_id }) => ({ tenant_id, endpoint_id: id })))
+  const columns = columnsOf(area, strips)
   const mayAdd = c.get('viewer').may('manage')
   return render(
     c,
@@ -64,9 +76,12 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
     <>
       <Head path={path} mayAdd={mayAdd}>
         <ListFilters form={form} area={area} />
-        <ColumnMenu name="endpoints" columns={columnsOf(area)} />
+        <SavedViews name="endpoints" path={path} form={form} views={VIEWS} />
+        <ColumnMenu name="endpoints" columns={columns} />
       </Head>
-      {shown.length > 0 && <EndpointTable endpoints={shown} area={area} />}
+      {shown.length > 0 && (
+        <EndpointTable endpoints={shown} columns={columns} area={area} form={form} />
+      )}
       {filters && shown.length === 0 && <Nothing form={form} area={area} mayAdd={mayAdd} />}
       <Older path={path} form={form} next={next} isCutShort={false} />
     </>,
@@ -102,7 +117,10 @@ function ListFilters({ form, area }: { form: FormState; area: Area }) {
         form={form}
         name="is"
         label="State"
-        choices={[['', 'Any'], ...STATES.map((word) => [word, word] as const)]}
+        choices={[
+          ['', 'Any state'],
+          ...ENDPOINT_STATES.map((word) => [word, stateLabel(word)] as const),
+        ]}
       />
     </FilterForm>
   )
@@ -196,7 +214,7 @@ function NewEndpointForm({ form, area, types }: NewForm) {
 }
 
 function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: boolean }) {
-  if (Object.keys(form.values).length > 0) {
+  if (isFiltered(form)) {
     return (
       <Empty title="No endpoint is like that">
         <p>
@@ -232,7 +250,13 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
   )
 }
 
-const columnsOf = (area: Area): Column<FoundEndpoint>[] => [
+const VIEWS: Views = [
+  ['All', {}],
+  ['Paused', { is: 'paused' }],
+  ['Disabled', { is: 'disabled' }],
+]
+
+const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
   { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
   { name: 'state', label: 'State', cell: (row) => <EndpointState {...row} /> },
   ...(area === 'console'
@@ -245,8 +269,14 @@ const columnsOf = (area: Area): Column<FoundEndpoint>[] => [
       ]
     : []),
   {
+    name: 'attempts',
+    label: 'Last attempts',
+    cell: ({ id }) => <AttemptStrip of={strips.get(id)} />,
+  },
+  {
     name: 'types',
     label: 'Subscribed to',
+    isMinor: true,
     cell: ({ event_types: types }) => <code>{types.join(' ')}</code>,
   },
   {
@@ -264,14 +294,22 @@ const columnsOf = (area: Area): Column<FoundEndpoint>[] => [
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
 ]
 
-function EndpointTable({ endpoints, area }: { endpoints: readonly FoundEndpoint[]; area: Area }) {
+function EndpointTable(props: {
+  endpoints: readonly FoundEndpoint[]
+  columns: Column<FoundEndpoint>[]
+  area: Area
+  form: FormState
+}) {
+  const { endpoints, columns, area, form } = props
+  const path = pathOf({ area })
   return (
     <DataTable
       name="endpoints"
       label="Endpoints"
-      columns={columnsOf(area)}
+      columns={columns}
       rows={endpoints}
-      hrefOf={({ id }) => `${pathOf({ area })}/${id}`}
+      sorts={{ created: sortByTime(path, form) }}
+      hrefOf={({ id }) => `${path}/${id}`}
     />
   )
 }

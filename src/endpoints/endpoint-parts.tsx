@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates } from '../attempts/attempt-rates.ts'
+import type { Marker } from '../console/chart.tsx'
 import { factsOf } from '../console/facts.tsx'
 import { FormMistake, type FormState } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
@@ -242,10 +243,10 @@ function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
   )
 }
 
-export function Health(props: AttemptRates & Shown) {
+export function Health(props: AttemptRates & Shown & { markers: Marker[] | undefined }) {
   const { countedSince, endpoint, area } = props
   const { circuitOpenedAt } = endpoint
-  const markers = circuitOpenedAt ? [{ at: circuitOpenedAt, label: 'backing off' }] : []
+  const open = circuitOpenedAt ? [{ at: circuitOpenedAt, label: 'backing off' }] : []
   return (
     <>
       {countedSince && (
@@ -255,7 +256,7 @@ export function Health(props: AttemptRates & Shown) {
       )}
       <AttemptCharts
         {...props}
-        markers={markers}
+        markers={props.markers ?? open}
         rangeHref={`/${area}/deliveries?endpoint=${endpoint.id}`}
       />
     </>

@@ -16,6 +16,7 @@ import { eventType } from '../events/event-input.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { type DeliveryId, deliveryId, type EndpointId } from '../ids.ts'
+import type { MarkersOf } from '../operations/chart-markers.ts'
 import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
@@ -64,6 +65,8 @@ export interface EndpointPages extends UrlRules {
   deliveries: Pick<Deliveries, 'find'>
   attempts: Pick<Attempts, 'get'>
   ratesOf: ReturnType<typeof createAttemptRates>
+  /** Missing where the audit log is not shown. */
+  markersOf?: MarkersOf
   tryFilter: ReturnType<typeof createTryFilter>
 }
 
@@ -191,11 +194,12 @@ async function page(
 ) {
   const { endpoint } = shown
   const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
-  const [rates, open, tested, types] = await Promise.all([
+  const [rates, open, tested, types, markers] = await Promise.all([
     pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
     pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
     testOf(c, endpoint, pages),
     pages.eventTypes.outline({ limit: TYPES_OFFERED_MAX }),
+    pages.markersOf?.(new Date(Date.now() - DAY_MINUTES * 60_000), endpoint.id),
   ])
   return pages.render(
     c,
@@ -219,7 +223,7 @@ async function page(
       />
       <State {...shown} open={open} />
       <h2>The last 24 hours</h2>
-      <Health {...rates} {...shown} />
+      <Health {...rates} {...shown} markers={markers} />
       <h2>Settings</h2>
       <Settings {...endpoint} />
       <Links {...shown} />

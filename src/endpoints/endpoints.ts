@@ -3,7 +3,7 @@ import { columnsOf } from '../fields.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { containsText } from '../postgres/contains-text.ts'
-import { allOf, type Condition } from '../postgres/list-query.ts'
+import { allOf, type Condition, directionOf, isBehind, type Range } from '../postgres/list-query.ts'
 import { transact } from '../postgres/operate.ts'
 import type { Database, EndpointState, EndpointTable } from '../postgres/schema.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
@@ -42,9 +42,7 @@ export interface OpenDeliveries {
   waiting: number
 }
 
-export interface EndpointPage {
-  limit: number
-  before: EndpointId | null
+export interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'> {
   state?: EndpointState | undefined
   /** Part of the URL or description, large and small letters alike. */
   search?: string | undefined
@@ -69,7 +67,7 @@ export interface Endpoints {
   ): Promise<{ endpoint: Endpoint; secret: SigningSecret }>
   /** @throws EndpointNotFound */
   get(tenantId: TenantId, id: EndpointId): Promise<FoundEndpoint>
-  /** Newest first, from below the id `before` on. */
+  /** Newest first unless the page says otherwise. */
   list(tenants: ListedTenants, page: EndpointPage): Promise<FoundEndpoint[]>
   /** What is open for it, each state counted up to `OPEN_COUNTED_MAX` together. */
   countOpen(tenantId: TenantId, id: EndpointId): Promise<OpenDeliveries>
@@ -129,15 +127,15 @@ async function create(
 async function list(
   database: Kysely<Database>,
   tenants: ListedTenants,
-  { limit, before, state, search }: EndpointPage,
+  { limit, state, search, ...range }: EndpointPage,
 ): Promise<FoundEndpoint[]> {
   const asked = allOf([
     ofTenants(tenants, 'e.tenant_id'),
-    before === null ? undefined : sql`e.id < ${before}`,
+    isBehind('e.id', range),
     state && sql`e.state = ${state}`,
     search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,
   ])
-  const page = sql<FoundRow>`${select(asked)} order by e.id desc limit ${limit}`
+  const page = sql<FoundRow>`${select(asked)} order by e.id ${directionOf(range)} limit ${limit}`
   return (await page.execute(database)).rows.map(present)
 }
 

@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
 import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
@@ -13,7 +14,6 @@ import {
   Facts,
   Notice,
   Raw,
-  Table,
   Time,
 } from '../console/parts.tsx'
 import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
@@ -79,7 +79,10 @@ async function showList(c: C, pages: CataloguePages, form = EMPTY_FORM) {
     c,
     { title: 'Event types', at: list, status: form === EMPTY_FORM ? 200 : 422 },
     <>
-      <h1>Event types</h1>
+      <div class="head">
+        <h1>Event types</h1>
+        {all.length > 0 && <ColumnMenu name="event-types" columns={COLUMNS} />}
+      </div>
       {mayChange(c, pages) && <NewType form={form} />}
       {all.length === 0 ? <Nothing {...pages} /> : <TypeTable types={all} list={list} />}
     </>,
@@ -259,19 +262,30 @@ function Nothing({ area }: CataloguePages) {
   )
 }
 
+const COLUMNS: Column<EventTypeOutline>[] = [
+  { name: 'name', label: 'Name', kind: 'main', cell: ({ name }) => name },
+  { name: 'description', label: 'Description', cell: ({ description }) => description },
+  {
+    name: 'schema',
+    label: 'Schema',
+    cell: ({ has_schema: hasSchema }) => (hasSchema ? 'yes' : <span class="muted">any data</span>),
+  },
+  {
+    name: 'state',
+    label: 'State',
+    cell: ({ deprecated_at: since }) =>
+      since ? <Badge of="off" label="Deprecated" /> : <Badge of="active" />,
+  },
+]
+
 function TypeTable({ types, list }: { types: readonly EventTypeOutline[]; list: string }) {
   return (
-    <Table label="Event types" head={['Name', 'Description', 'Schema', 'State']}>
-      {types.map(({ name, description, has_schema: hasSchema, deprecated_at: since }) => (
-        <tr>
-          <td>
-            <a href={pathOf(name, list)}>{name}</a>
-          </td>
-          <td>{description}</td>
-          <td>{hasSchema ? 'yes' : <span class="muted">any data</span>}</td>
-          <td>{since ? <Badge of="off" label="deprecated" /> : <Badge of="active" />}</td>
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="event-types"
+      label="Event types"
+      columns={COLUMNS}
+      rows={types}
+      hrefOf={({ name }) => pathOf(name, list)}
+    />
   )
 }

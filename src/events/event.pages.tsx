@@ -3,7 +3,14 @@ import { HTTPException } from 'hono/http-exception'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older } from '../console/list-parts.tsx'
+import {
+  FilterForm,
+  isFiltered,
+  Older,
+  SavedViews,
+  sortByTime,
+  type Views,
+} from '../console/list-parts.tsx'
 import {
   Badge,
   Body,
@@ -11,11 +18,11 @@ import {
   Confirm,
   CopyButton,
   Empty,
+  EndpointName,
   Facts,
   Id,
   Notice,
   Raw,
-  Table,
   Time,
 } from '../console/parts.tsx'
 import { isShownWhole, SHOWN_CHARACTERS_MAX, shownText } from '../console/shown-text.ts'
@@ -47,7 +54,7 @@ export interface EventPages {
   render: RenderPage
   tenants: Pick<Tenants, 'get' | 'reservedIds'>
   resources: Pick<ResourcePages, 'events'>
-  events: Pick<Events, 'get' | 'dataOf'>
+  events: Pick<Events, 'find' | 'dataOf'>
   deliveries: Pick<Deliveries, 'search'>
   routing: Pick<Routing, 'explain'>
   revealEvent: RevealEvent
@@ -75,9 +82,10 @@ async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPa
       <div class="head">
         <h1>Events</h1>
         <EventFilters form={form} />
+        <SavedViews name="events" path={PATH} form={form} views={VIEWS} />
         <ColumnMenu name="events" columns={COLUMNS} />
       </div>
-      {page && page.rows.length > 0 && <EventTable events={page.rows} />}
+      {page && page.rows.length > 0 && <EventTable events={page.rows} form={form} />}
       {page?.rows.length === 0 && !page.isCutShort && <Nothing form={form} />}
       {page && <Older path={PATH} form={form} {...page} />}
     </>,
@@ -95,7 +103,7 @@ async function showPage(
   revealed?: string | null,
 ) {
   const [event, { routes, deliveries, sentence, lines }] = await Promise.all([
-    pages.events.get(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
+    pages.events.find(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
     explainEvent(pages, tenant.id, id),
   ])
   const ticket = ticketOf(event, tenant.key, lines)
@@ -211,7 +219,7 @@ function EventFilters({ form }: { form: FormState }) {
 }
 
 function Nothing({ form }: { form: FormState }) {
-  if (Object.keys(form.values).length > 0) {
+  if (isFiltered(form)) {
     return (
       <Empty title="No events match these filters">
         <p>
@@ -230,11 +238,22 @@ function Nothing({ form }: { form: FormState }) {
   )
 }
 
+const VIEWS: Views = [
+  ['All', {}],
+  ['With a failed delivery', { state: 'failed' }],
+  ['With an open delivery', { state: 'pending,delivering,held' }],
+]
+
 const COLUMNS: Column<FoundEvent>[] = [
   { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
-  { name: 'tenant', label: 'Tenant', cell: ({ tenantKey: key }) => <TenantLink of={key} /> },
+  { name: 'tenant', label: 'Tenant', cell: TenantCell },
   { name: 'deliveries', label: 'Deliveries', cell: HowFar },
-  { name: 'key', label: 'Idempotency key', cell: ({ idempotency_key: key }) => key ?? '' },
+  {
+    name: 'key',
+    label: 'Idempotency key',
+    isMinor: true,
+    cell: ({ idempotency_key: key }) => key ?? '',
+  },
   { name: 'published', label: 'Published', cell: ({ created_at: at }) => <Time at={at} /> },
   {
     name: 'occurred',
@@ -245,20 +264,26 @@ const COLUMNS: Column<FoundEvent>[] = [
   {
     name: 'id',
     label: 'ID',
+    isMinor: true,
     cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
   },
 ]
 
-function EventTable({ events }: { events: readonly FoundEvent[] }) {
+function EventTable({ events, form }: { events: readonly FoundEvent[]; form: FormState }) {
   return (
     <DataTable
       name="events"
       label="Events"
       columns={COLUMNS}
       rows={events}
+      sorts={{ published: sortByTime(PATH, form) }}
       hrefOf={({ id }) => `${PATH}/${id}`}
     />
   )
+}
+
+function TenantCell({ tenantKey, tenantName }: FoundEvent) {
+  return <TenantLink of={tenantKey} name={tenantName} />
 }
 
 function HowFar({ deliveries, delivered, ended }: FoundEvent) {
@@ -302,29 +327,42 @@ function Routes({ routes, deliveries }: { routes: Route[]; deliveries: Delivery[
   }
   const states = new Map(deliveries.map(({ id, state }) => [String(id), state]))
   return (
-    <Table label="Where it went" head={['Endpoint', 'Outcome', 'Delivery']}>
-      {routes.map(({ endpointId, url, deliveryId, reason, changedSince }) => (
-        <tr>
-          <td class="url">
-            <a href={`/console/endpoints/${endpointId}`}>{url}</a>
-          </td>
-          <td>
-            {reason === null ? (
-              <Badge of={states.get(deliveryId ?? '') ?? 'pending'} />
-            ) : (
-              <>
-                not sent: {REASONS[reason]}
-                {changedSince && <span class="muted"> (it was changed since)</span>}
-              </>
-            )}
-          </td>
-          <td>
-            {deliveryId && (
-              <Id of={deliveryId} href={`/console/deliveries/${deliveryId}`} isShort />
-            )}
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="routes"
+      label="Where it went"
+      columns={routeColumns(states)}
+      rows={routes}
+      hrefOf={({ endpointId, deliveryId }) =>
+        deliveryId ? `/console/deliveries/${deliveryId}` : `/console/endpoints/${endpointId}`
+      }
+    />
   )
 }
+
+const routeColumns = (states: ReadonlyMap<string, Delivery['state']>): Column<Route>[] => [
+  {
+    name: 'endpoint',
+    label: 'Endpoint',
+    kind: 'main',
+    cell: (route) => <EndpointName {...route} />,
+  },
+  {
+    name: 'outcome',
+    label: 'Outcome',
+    cell: ({ reason, deliveryId, changedSince }) =>
+      reason === null ? (
+        <Badge of={states.get(deliveryId ?? '') ?? 'pending'} />
+      ) : (
+        <>
+          not sent: {REASONS[reason]}
+          {changedSince && <span class="muted"> (it was changed since)</span>}
+        </>
+      ),
+  },
+  {
+    name: 'delivery',
+    label: 'Delivery',
+    cell: ({ deliveryId }) =>
+      deliveryId && <Id of={deliveryId} href={`/console/deliveries/${deliveryId}`} isShort />,
+  },
+]

@@ -42,6 +42,11 @@ t.test('no query by id reads the partitions of another time', async (t) => {
   const deliveryId = delivery?.id as DeliveryId
 
   t.strictSame(await partitionsOf(() => events.get(tenantId, eventId)), { event: 0, delivery: 0 })
+  t.strictSame(
+    await partitionsOf(() => events.find(tenantId, eventId)),
+    { event: 0 },
+    'a page that explains the event reads its deliveries once, with that',
+  )
   t.strictSame(await partitionsOf(() => deliveries.get(tenantId, deliveryId)), {
     delivery: 0,
     attempt: 0,

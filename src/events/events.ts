@@ -29,16 +29,14 @@ export class EventNotFound extends Error {
 }
 
 export interface Events {
+  /** The whole of it, with its first deliveries. @throws EventNotFound */
+  get(tenantId: TenantId, id: EventId): Promise<EventWithDeliveries>
   /**
-   * The whole of it, or with the first `charactersMax` characters of its data, and one more where there are more.
+   * The same without its deliveries; of more than `charactersMax` characters of data, these and one more.
    *
    * @throws EventNotFound
    */
-  get(
-    tenantId: TenantId,
-    id: EventId,
-    options?: { charactersMax?: number },
-  ): Promise<EventWithDeliveries>
+  find(tenantId: TenantId, id: EventId, options?: { charactersMax?: number }): Promise<ShownEvent>
   /** The JSON text of an event, masked; null once it was erased. @throws EventNotFound */
   dataOf(tenantId: TenantId, id: EventId): Promise<string | null>
   /** The same as it was published; of more than so many characters, these and one more. @throws EventNotFound */
@@ -86,7 +84,7 @@ export interface EventFilter {
   type?: string | undefined
   /** Those with a delivery to this endpoint; with `state`, with one in this state. */
   endpointId?: EndpointId | undefined
-  state?: DeliveryState | undefined
+  state?: DeliveryState | readonly DeliveryState[] | undefined
   /** An id or idempotency key, whenever it was; otherwise text in the data of a bounded time. */
   search?: string | undefined
 }
@@ -123,8 +121,13 @@ export function createEvents({ database, isMasked = true }: Options): Events {
   const reading = isMasked ? MASKED : AS_PUBLISHED
   const scan = createScan<FoundEvent>(database)
   return {
-    get: (tenantId, id, { charactersMax } = {}) =>
-      get(database, reading, tenantId, id, charactersMax),
+    async get(tenantId, id) {
+      const event = await find(database, reading, tenantId, id)
+      const [complete] = await withDeliveries(database, [event])
+      return complete ?? { ...event, deliveries: [] }
+    },
+    find: (tenantId, id, { charactersMax } = {}) =>
+      find(database, reading, tenantId, id, charactersMax),
     dataOf: (tenantId, id) => dataOf(database, reading, tenantId, id),
     unmaskedDataOf: (tenantId, id, { charactersMax } = {}) =>
       dataOf(database, AS_PUBLISHED, tenantId, id, charactersMax),
@@ -158,13 +161,13 @@ async function dataOf(
   return event.data
 }
 
-async function get(
+async function find(
   database: Kysely<Database>,
   { data, isMasked }: Reading,
   tenantId: TenantId,
   id: EventId,
-  charactersMax: number | undefined,
-): Promise<EventWithDeliveries> {
+  charactersMax?: number,
+): Promise<ShownEvent> {
   const event = await ofTenant(database, tenantId, id)
     .select(WITHOUT_DATA)
     .select(isMasked.as('isMasked'))
@@ -172,8 +175,7 @@ async function get(
     .$castTo<ShownEvent>()
     .executeTakeFirst()
   if (!event) throw new EventNotFound()
-  const [complete] = await withDeliveries(database, [event])
-  return complete ?? { ...event, deliveries: [] }
+  return event
 }
 
 async function scanOf(
@@ -189,6 +191,7 @@ async function scanOf(
     asked: askedBy(reading, named ? { ...query, search: undefined } : query),
     scannedMax: scannedMaxOf(query),
     limit: query.limit,
+    isOldestFirst: query.isOldestFirst,
   }
 }
 
@@ -229,7 +232,7 @@ async function list(
     .select([reading.isMasked.as('isMasked'), sql`${reading.data}::text`.as('data')])
     .where('tenant_id', '=', tenantId)
     .where(named ? isOne(named) : allOf([isInRange(range), askedBy(reading, page)]))
-    .orderBy('id', 'desc')
+    .orderBy('id', page.isOldestFirst ? 'asc' : 'desc')
     .limit(page.limit)
     .$castTo<ShownEvent>()
     .execute()
@@ -265,13 +268,13 @@ function askedBy(reading: Reading, { type, endpointId, state, search }: EventFil
   ])
 }
 
-function hasDelivery(endpointId: EndpointId | undefined, state: DeliveryState | undefined) {
+function hasDelivery(endpointId: EndpointId | undefined, state: EventFilter['state']) {
   if (endpointId === undefined && state === undefined) return undefined
   return sql`exists (
     select from postrider.delivery d
     where ${ofRow} and ${allOf([
       endpointId && sql`d.endpoint_id = ${endpointId}`,
-      state && sql`d.state = ${state}`,
+      state && sql`d.state = any (${[state].flat()}::text[])`,
     ])})`
 }
 
@@ -279,7 +282,7 @@ const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
   and d.id < postrider.id_at(now() + interval '1 hour')`
 
 /** Without the data, of which a list shows nothing and which may be large. */
-const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
+const withCounts = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundEvent>`
   select r.id, r.tenant_id, r.type, r.idempotency_key, r.occurred_at, r.deliver_at,
     r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended
   from (${rows}) as r
@@ -290,7 +293,7 @@ const withCounts = (rows: RawBuilder<unknown>) => sql<FoundEvent>`
       count(*) filter (where d.state in ('failed', 'cancelled'))::int as ended
     from (select d.state from postrider.delivery d where ${ofRow} limit ${COUNTED_MAX}) as d
   ) as d
-  order by r.id desc`
+  order by r.id ${direction}`
 
 async function withDeliveries(
   database: Kysely<Database>,

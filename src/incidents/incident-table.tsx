@@ -1,63 +1,104 @@
+import { AttemptStrip } from '../attempts/attempt-strip.tsx'
+import type { Strips } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
-import { Badge, EndpointName, Table, Time } from '../console/parts.tsx'
+import { type Column, DataTable } from '../console/data-table.tsx'
+import { Badge, EndpointName, Time } from '../console/parts.tsx'
 import { SelectBox } from '../replays/bulk-bar.tsx'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { CAUSES, lastResponseOf } from './incident.fields.ts'
 import { HELD_COUNTED_MAX, type Incident } from './incidents.ts'
 
 export const INCIDENTS_PATH = '/console/incidents'
 
-const HEAD = ['Endpoint', 'Customer', 'Cause', 'Since', 'On hold', 'Last response']
-
 interface IncidentTableProps {
   incidents: readonly Incident[]
+  strips: Strips
   mayAct: boolean
   /** Where a button leads back to. */
   from: 'home' | 'list'
 }
 
 /** Who is affected, since when and why, and what to press. Where nobody may act there is nothing to press. */
-export function IncidentTable(props: IncidentTableProps) {
-  const { incidents, mayAct, from } = props
-  // What refreshes by itself would lose what is selected.
-  const isSelectable = mayAct && from === 'list'
+export function IncidentTable({ incidents, ...shown }: IncidentTableProps) {
   return (
-    <Table label="Incidents" id="incidents" head={headOf(mayAct, isSelectable)}>
-      {incidents.map((incident) => (
-        <tr>
-          {isSelectable && (
-            <td>
-              <SelectBox
-                name={`i.${incident.id}`}
-                tenantKey={incident.tenant_key}
-                label={`${CAUSES[incident.cause].label} of ${incident.tenant_name}`}
-              />
-            </td>
-          )}
-          <td>
-            <EndpointName {...incident} href={`${INCIDENTS_PATH}/${incident.id}`} />
-          </td>
-          <td>
-            <a href={`/console/tenants/${incident.tenant_key}`}>{incident.tenant_name}</a>
-          </td>
-          <td>
-            <Cause {...incident} />
-          </td>
-          <td class="nowrap">
-            <Time at={incident.first_seen_at} />
-            {incident.closed_at && <div class="muted">closed</div>}
-          </td>
-          <td class="number">{atMost(incident.held, HELD_COUNTED_MAX)}</td>
-          <td class="answer">
-            {lastResponseOf(incident) ?? <span class="muted">nothing was sent</span>}
-          </td>
-          {mayAct && (
-            <td>
-              <RowActions incident={incident} from={from} />
-            </td>
-          )}
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="incidents"
+      label="Incidents"
+      id="incidents"
+      columns={incidentColumns(shown)}
+      rows={incidents}
+      hrefOf={({ id }) => `${INCIDENTS_PATH}/${id}`}
+    />
+  )
+}
+
+export const incidentColumns = ({
+  strips,
+  mayAct,
+  from,
+}: Omit<IncidentTableProps, 'incidents'>): Column<Incident>[] => [
+  // What refreshes automatically would lose what is selected.
+  ...(mayAct && from === 'list' ? [SELECT] : []),
+  ...COLUMNS,
+  {
+    name: 'attempts',
+    label: 'Last attempts',
+    isMinor: true,
+    cell: ({ endpoint_id: id }) => <AttemptStrip of={strips.get(id)} />,
+  },
+  ...(mayAct ? [actionOf(from)] : []),
+]
+
+const SELECT: Column<Incident> = {
+  name: 'select',
+  label: 'Select',
+  cell: (incident) => (
+    <SelectBox
+      name={`i.${incident.id}`}
+      tenantKey={incident.tenant_key}
+      label={`${CAUSES[incident.cause].label} of ${incident.tenant_name}`}
+    />
+  ),
+}
+
+const COLUMNS: Column<Incident>[] = [
+  { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
+  {
+    name: 'customer',
+    label: 'Customer',
+    cell: ({ tenant_key: key, tenant_name: name }) => <TenantLink of={key} name={name} />,
+  },
+  { name: 'cause', label: 'Cause', cell: Cause },
+  {
+    name: 'since',
+    label: 'Since',
+    cell: ({ first_seen_at: at, closed_at: closedAt }) => (
+      <>
+        <Time at={at} /> {closedAt && <span class="muted">closed</span>}
+      </>
+    ),
+  },
+  {
+    name: 'held',
+    label: 'On hold',
+    kind: 'number',
+    cell: ({ held }) => atMost(held, HELD_COUNTED_MAX),
+  },
+  { name: 'response', label: 'Last response', cell: LastResponse },
+]
+
+const actionOf = (from: 'home' | 'list'): Column<Incident> => ({
+  name: 'action',
+  label: 'Action',
+  cell: (incident) => <RowActions incident={incident} from={from} />,
+})
+
+function LastResponse(incident: Incident) {
+  const said = lastResponseOf(incident)
+  return said === null ? (
+    <span class="muted">nothing was sent</span>
+  ) : (
+    <span title={said}>{said}</span>
   )
 }
 
@@ -72,12 +113,6 @@ function Cause({ cause, failures, verdict, endpoint_state: state }: Incident) {
     </>
   )
 }
-
-const headOf = (mayAct: boolean, isSelectable: boolean) => [
-  ...(isSelectable ? ['Select'] : []),
-  ...HEAD,
-  ...(mayAct ? ['Action'] : []),
-]
 
 /** How long ago, with the exact time at hand. */
 export function Since({ at }: { at: Date }) {

@@ -1,12 +1,32 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
-import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
+import type { StripsOf } from '../attempts/attempt-strips.ts'
+import { ColumnMenu } from '../console/data-table.tsx'
+import { EMPTY_FORM, type FormState, SelectField } from '../console/fields.tsx'
 import { FormField } from '../console/form-fields.tsx'
 import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Confirm, CopyButton, Empty, Facts, Id, Notice, Raw, Time } from '../console/parts.tsx'
+import {
+  FilterForm,
+  Older,
+  PAGE_ROWS,
+  pageOf,
+  SavedViews,
+  type Views,
+} from '../console/list-parts.tsx'
+import {
+  Confirm,
+  CopyButton,
+  Empty,
+  Facts,
+  Id,
+  Notice,
+  Raw,
+  stateLabel,
+  Time,
+} from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
+import { TenantFilter } from '../deliveries/list-filters.tsx'
 import { choicesOf } from '../fields.ts'
 import { endpointId, type IncidentId, incidentId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
@@ -21,7 +41,14 @@ import {
   noteFields,
   notifyFields,
 } from './incident.fields.ts'
-import { atMost, INCIDENTS_PATH, IncidentTable, Press, Since } from './incident-table.tsx'
+import {
+  atMost,
+  INCIDENTS_PATH,
+  IncidentTable,
+  incidentColumns,
+  Press,
+  Since,
+} from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
 
 /** What was pressed, in the words of the page that comes next; the home page says it too. */
@@ -41,6 +68,7 @@ export interface IncidentPages {
   resources: Pick<ResourcePages, 'incidents'>
   access: TenantAccess
   incidents: Incidents
+  stripsOf: StripsOf
   /** Of every tenant. */
   lists: { incidents: Pick<Incidents, 'list' | 'count'> }
 }
@@ -80,12 +108,18 @@ const VERB_LABELS = {
 }
 
 /** Each for itself: one that cannot be done at present does not keep the others from being done. */
-async function actOnMany(c: Context<PageEnv>, { access, incidents, render }: IncidentPages) {
+async function actOnMany(c: Context<PageEnv>, pages: IncidentPages) {
+  const { access, incidents } = pages
   const values = await readForm(c)
-  const verb = VERBS.find((known) => known === values['action']) ?? 'acknowledge'
+  const verb = VERBS.find((known) => known === values['action'])
+  const back = INCIDENTS_PATH
+  if (!verb)
+    return showRefusal(c, pages, { title: 'Incidents', mistake: 'Choose an action.', back })
   const { caller, who } = c.get('viewer')
   const refused: string[] = []
   const chosen = Object.entries(values).filter(([name]) => name.startsWith('i.'))
+  const none = 'Select at least one incident.'
+  if (chosen.length === 0) return showRefusal(c, pages, { title: 'Incidents', mistake: none, back })
   for (const [name, tenantKey] of chosen) {
     const id = incidentId.safeParse(name.slice(2)).data
     if (id === undefined) continue
@@ -97,25 +131,14 @@ async function actOnMany(c: Context<PageEnv>, { access, incidents, render }: Inc
     }
   }
   if (refused.length === 0) return c.redirect(urlWith(INCIDENTS_PATH, { said: 'many' }), 303)
-  return render(
-    c,
-    { title: 'Incidents', at: INCIDENTS_PATH, status: 409 },
-    <>
-      <h1>{VERB_LABELS[verb]}</h1>
-      <Notice tone="bad">
-        {chosen.length - refused.length} of {chosen.length} done. {refused.join(' ')}
-      </Notice>
-      <p>
-        <a href={INCIDENTS_PATH}>Back to incidents</a>
-      </p>
-    </>,
-  )
+  const mistake = `${chosen.length - refused.length} of ${chosen.length} done. ${refused.join(' ')}`
+  return showRefusal(c, pages, { title: VERB_LABELS[verb], mistake, back, status: 409 })
 }
 
 const note: Handler = async (c, { id, tenant }, pages) => {
   const { note = '' } = await readForm(c)
   const mistake = mistakeIn(noteFields.note.input, note)
-  if (mistake !== undefined) return showRefusal(c, pages, id, `Note: ${mistake}`)
+  if (mistake !== undefined) return showRefusal(c, pages, refusedOf(id, `Note: ${mistake}`))
   await pages.incidents.note(tenant.id, id, c.get('viewer').who, note)
   return c.redirect(urlWith(pathOf({ id }), { said: 'note_saved' }), 303)
 }
@@ -124,7 +147,7 @@ const notify: Handler = async (c, { id, tenant }, pages) => {
   const { message = '' } = await readForm(c)
   const words = message.trim() || undefined
   const mistake = mistakeIn(notifyFields.message.input, words)
-  if (mistake !== undefined) return showRefusal(c, pages, id, `Message: ${mistake}`)
+  if (mistake !== undefined) return showRefusal(c, pages, refusedOf(id, `Message: ${mistake}`))
   await pages.incidents.notify(tenant.id, id, c.get('viewer').who, words ?? null)
   return c.redirect(urlWith(pathOf({ id }), { said: 'notified' }), 303)
 }
@@ -133,23 +156,35 @@ const notify: Handler = async (c, { id, tenant }, pages) => {
 const mistakeIn = (input: z.ZodType, text: string | undefined): string | undefined =>
   input.safeParse(text).error?.issues[0]?.message
 
+interface Refused {
+  title: string
+  mistake: string
+  back: string
+  status?: 409 | 422
+}
+
 const showRefusal = (
   c: Context<PageEnv>,
   { render }: Pick<IncidentPages, 'render'>,
-  id: IncidentId,
-  mistake: string,
+  { title, mistake, back, status = 422 }: Refused,
 ) =>
   render(
     c,
-    { title: 'Incident', at: INCIDENTS_PATH, status: 422 },
+    { title, at: INCIDENTS_PATH, status },
     <>
-      <h1>Incident</h1>
+      <h1>{title}</h1>
       <Notice tone="bad">{mistake}</Notice>
       <p>
-        <a href={pathOf({ id })}>Back to the incident</a>
+        <a href={back}>Back</a>
       </p>
     </>,
   )
+
+const refusedOf = (id: IncidentId, mistake: string): Refused => ({
+  title: 'Incident',
+  mistake,
+  back: pathOf({ id }),
+})
 
 const ANY = ['', 'Any'] as const
 /** An empty field is not sent, and left out means the open ones. */
@@ -162,26 +197,31 @@ const filters = z.object({
   before: incidentId.optional(),
 })
 
-async function showList(c: Context<PageEnv>, { render, tenants, lists }: IncidentPages) {
+async function showList(c: Context<PageEnv>, { render, tenants, stripsOf, lists }: IncidentPages) {
   const values = { state: 'open', ...c.req.query() }
   const { form, asked } = await askedOf(c, values, tenants)
   const page = asked && { limit: PAGE_ROWS + 1, ...asked.query }
   const { shown, next } = pageOf(page ? await lists.incidents.list(asked.listed, page) : [])
+  const strips = await stripsOf(shown)
   const said = saidOf(INCIDENT_SAID, c)
   const mayAct = c.get('viewer').may('manage')
   return render(
     c,
     { title: 'Incidents', at: INCIDENTS_PATH, status: asked ? 200 : 422 },
     <>
-      <h1>Incidents</h1>
+      <div class="head">
+        <h1>Incidents</h1>
+        <ListFilters form={form} />
+        <SavedViews name="incidents" path={INCIDENTS_PATH} form={form} views={VIEWS} />
+        <ColumnMenu name="incidents" columns={incidentColumns({ strips, mayAct, from: 'list' })} />
+      </div>
       {said && <Notice tone="good">{said}</Notice>}
-      <ListFilters form={form} />
       {shown.length === 0 ? (
         <Nothing form={form} />
       ) : (
         <>
           {mayAct && <IncidentBulkBar incidents={shown} />}
-          <IncidentTable incidents={shown} mayAct={mayAct} from="list" />
+          <IncidentTable incidents={shown} strips={strips} mayAct={mayAct} from="list" />
         </>
       )}
       <Older path={INCIDENTS_PATH} form={form} next={next} isCutShort={false} />
@@ -233,7 +273,7 @@ function ListFilters({ form }: { form: FormState }) {
   const { cause, verdict } = incidentFilterInputs
   return (
     <FilterForm action={INCIDENTS_PATH} form={form}>
-      <TextField form={form} name="tenant" label="Tenant (key)" />
+      <TenantFilter form={form} />
       <SelectField form={form} name="state" label="State" choices={pairs(STATES)} />
       <SelectField
         form={form}
@@ -256,7 +296,13 @@ function ListFilters({ form }: { form: FormState }) {
   )
 }
 
-const pairs = (names: readonly string[]) => names.map((name) => [name, name] as const)
+const VIEWS: Views = [
+  ['Open', { state: 'open' }],
+  ['Likely ours', { state: 'open', verdict: 'ours' }],
+  ['Closed', { state: 'closed' }],
+]
+
+const pairs = (names: readonly string[]) => names.map((name) => [name, stateLabel(name)] as const)
 
 function Nothing({ form }: { form: FormState }) {
   if (form.values['state'] === 'open') return <p>No open incidents match these filters.</p>

@@ -1,19 +1,22 @@
 import type { Context, Hono } from 'hono'
 import { AttemptCharts } from '../attempts/attempt-charts.tsx'
 import type { AttemptRates, createAttemptRates, RateStep } from '../attempts/attempt-rates.ts'
+import type { Strips, StripsOf } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
 import { cached } from '../console/cached.ts'
-import { saidOf } from '../console/forms.ts'
+import { saidOf, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Badge, Command, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
+import { Badge, Command, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { Sparkline } from '../console/sparkline.tsx'
-import type { PageEnv } from '../console/viewer.ts'
+import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
 import { atMost, INCIDENTS_PATH, IncidentTable, Since } from '../incidents/incident-table.tsx'
 import type { Incident, Incidents, IncidentTotals } from '../incidents/incidents.ts'
 import { EVERY_TENANT, type ListedTenants, listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { BACKLOG_COUNTED_MAX, type Backlog, type createBacklog } from './backlog.ts'
+import type { ChartMarker, MarkersOf } from './chart-markers.ts'
+import type { PauseAll } from './pause-all.ts'
 import type { createRunnerList, ListedRunner } from './runner-list.ts'
 
 const HOUR_MINUTES = 60
@@ -22,12 +25,20 @@ const FRESH_MS = 2_000
 /** More do not fit on a screen; the list has them all. */
 const INCIDENTS_SHOWN = 20
 
+const SAID: Record<string, string> = {
+  ...INCIDENT_SAID,
+  paused_all: 'All deliveries paused. Nothing is sent until you resume them.',
+  resumed_all: 'All deliveries resumed. Held deliveries are being sent.',
+}
+
 interface Overview {
   rates: AttemptRates
   backlog: Backlog
   runners: ListedRunner[]
   incidents: Incident[]
+  strips: Strips
   totals: IncidentTotals
+  markers: ChartMarker[]
 }
 
 export interface OverviewPages {
@@ -35,6 +46,9 @@ export interface OverviewPages {
   ratesOf: ReturnType<typeof createAttemptRates>
   backlogOf: ReturnType<typeof createBacklog>
   listRunners: ReturnType<typeof createRunnerList>
+  markersOf: MarkersOf
+  pauseAll: PauseAll
+  stripsOf: StripsOf
   lists: { incidents: Pick<Incidents, 'worst' | 'totals'> }
   tenants: Pick<Tenants, 'reservedIds'>
 }
@@ -48,21 +62,31 @@ export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void 
     const isAdmin = (await listedFor(c.get('viewer').caller, pages.tenants)) === EVERY_TENANT
     return showPage(c, pages, await (isAdmin ? ofAll : ofCustomers)())
   })
+  const switching = (act: keyof PauseAll, said: string) => async (c: Context<PageEnv>) => {
+    await pages.pauseAll[act](c.get('viewer').who)
+    for (const overview of [ofAll, ofCustomers]) overview.forget()
+    return c.redirect(urlWith('/console', { said }), 303)
+  }
+  app.post('/pause-all', requireScope('admin'), switching('pause', 'paused_all'))
+  app.post('/resume-all', requireScope('admin'), switching('resume', 'resumed_all'))
 }
 
 async function readOverview(pages: OverviewPages, tenants: ListedTenants): Promise<Overview> {
-  const [rates, backlog, runners, incidents, totals] = await Promise.all([
+  const [rates, backlog, runners, incidents, totals, markers] = await Promise.all([
     pages.ratesOf({ minutes: HOUR_MINUTES, stepMinutes: 1 }),
     pages.backlogOf(),
     pages.listRunners(),
     pages.lists.incidents.worst(tenants, INCIDENTS_SHOWN),
     pages.lists.incidents.totals(tenants),
+    pages.markersOf(new Date(Date.now() - HOUR_MINUTES * 60_000)),
   ])
-  return { rates, backlog, runners, incidents, totals }
+  const strips = await pages.stripsOf(incidents)
+  return { rates, backlog, runners, incidents, strips, totals, markers }
 }
 
 function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Overview) {
-  const said = saidOf(INCIDENT_SAID, c)
+  const said = saidOf(SAID, c)
+  const viewer = c.get('viewer')
   return render(
     c,
     {
@@ -71,7 +95,10 @@ function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Over
       hasCharts: true,
     },
     <>
-      <h1>Home</h1>
+      <div class="head">
+        <h1>Home</h1>
+        {viewer.may('admin') && !overview.totals.pausedAt && <PauseAllButton />}
+      </div>
       {said && <Notice tone="good">{said}</Notice>}
       <div
         id="overview"
@@ -80,7 +107,7 @@ function showPage(c: Context<PageEnv>, { render }: OverviewPages, overview: Over
         hx-select="#overview"
         hx-swap="outerMorph"
       >
-        <State {...overview} mayAct={c.get('viewer').may('manage')} />
+        <State {...overview} mayAct={viewer.may('manage')} mayResume={viewer.may('admin')} />
       </div>
     </>,
   )
@@ -92,15 +119,20 @@ function State({
   backlog,
   runners,
   incidents,
+  strips,
   totals,
+  markers,
   mayAct,
-}: Overview & { mayAct: boolean }) {
+  mayResume,
+}: Overview & { mayAct: boolean; mayResume: boolean }) {
   const isNew = rates.steps.every(({ delivered, failed }) => delivered + failed === 0)
   return (
     <>
-      <Warnings runners={runners} backlog={backlog} totals={totals} />
+      <Warnings runners={runners} backlog={backlog} totals={totals} mayResume={mayResume} />
       <Headline totals={totals} backlog={backlog} runners={runners} />
-      {incidents.length > 0 && <IncidentTable incidents={incidents} mayAct={mayAct} from="home" />}
+      {incidents.length > 0 && (
+        <IncidentTable incidents={incidents} strips={strips} mayAct={mayAct} from="home" />
+      )}
       {totals.incidents > incidents.length && (
         <p>
           <a href={INCIDENTS_PATH}>All {totals.incidents} open incidents</a>
@@ -108,22 +140,46 @@ function State({
       )}
       <Tiles rates={rates} backlog={backlog} runners={runners} />
       {isNew && <FirstSteps />}
-      <AttemptCharts {...rates} />
+      <AttemptCharts {...rates} markers={markers} />
       <h2 id="runners">Runners</h2>
       <Runners runners={runners} />
     </>
   )
 }
 
-function Warnings({ runners, backlog, totals }: Pick<Overview, 'runners' | 'backlog' | 'totals'>) {
+function PauseAllButton() {
+  return (
+    <span class="end">
+      <Confirm
+        label="Pause all"
+        action="/console/pause-all"
+        question="Nothing is sent to any customer until you resume. Events are still accepted, and what falls due is on hold."
+        yes="Pause all deliveries"
+        isDangerous
+      />
+    </span>
+  )
+}
+
+interface WarningsProps extends Pick<Overview, 'runners' | 'backlog' | 'totals'> {
+  mayResume: boolean
+}
+
+function Warnings({ runners, backlog, totals, mayResume }: WarningsProps) {
   const { alarm, pausedAt, pausedBy } = totals
   const isAlive = runners.some(({ state }) => state === 'live')
   return (
     <>
       {pausedAt && (
         <Notice tone="bad">
-          All deliveries are paused by {pausedBy} since <Since at={pausedAt} />. Resume them with{' '}
-          <code>select postrider.resume_all()</code>.
+          <p>
+            All deliveries are paused by {pausedBy} for <Since at={pausedAt} />.
+          </p>
+          {mayResume && (
+            <form method="post" action="/console/resume-all">
+              <button type="submit">Resume all deliveries</button>
+            </form>
+          )}
         </Notice>
       )}
       {!isAlive && (

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { SearchTooSlow } from './list-query.ts'
+import { directionOf, type Order, SearchTooSlow } from './list-query.ts'
 import { isTimeout } from './outage.ts'
 import type { Database } from './schema.ts'
 
@@ -15,15 +15,15 @@ const SCAN_MS_MAX = 3_000
 /** A part of a list over all tenants. */
 export interface ScanPage<Row> {
   rows: Row[]
-  /** The id from below which the next page goes on; null = there is nothing older. */
+  /** The id behind which the next page goes on; null = there is nothing more. */
   next: string | null
   /** Set where the page was given up before it was full: what is wanted is rare. */
   isCutShort: boolean
 }
 
-export interface Scan {
+export interface Scan extends Order {
   table: 'event' | 'delivery'
-  /** What an index leads to; ordered by id, newest first. */
+  /** What an index leads to; ordered by id. */
   indexed: RawBuilder<unknown>
   /** What each row of these is asked; the table is called `r`. */
   asked: RawBuilder<unknown>
@@ -43,14 +43,14 @@ export interface Scan {
 export function createScan<Row extends { id: string }>(database: Kysely<Database>) {
   return async (
     scan: Scan,
-    complete: (rows: RawBuilder<unknown>) => RawBuilder<Row>,
+    complete: (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => RawBuilder<Row>,
   ): Promise<ScanPage<Row>> => {
     const { wanted, last } = queriesOf(scan)
     try {
       return await database.transaction().execute(async (transaction) => {
         await sql`select set_config('statement_timeout', ${String(SCAN_MS_MAX)}, true),
           set_config('enable_seqscan', 'off', true)`.execute(transaction)
-        const { rows } = await complete(wanted).execute(transaction)
+        const { rows } = await complete(wanted, directionOf(scan)).execute(transaction)
         const shown = rows.slice(0, scan.limit)
         if (rows.length > scan.limit) {
           return { rows: shown, next: shown.at(-1)?.id ?? null, isCutShort: false }
@@ -65,12 +65,13 @@ export function createScan<Row extends { id: string }>(database: Kysely<Database
 }
 
 /** The rows that are wanted, and the last one that was asked. */
-function queriesOf({ table, indexed, asked, scannedMax, limit }: Scan) {
+function queriesOf({ table, indexed, asked, scannedMax, limit, ...order }: Scan) {
+  const byId = sql`order by r.id ${directionOf(order)}`
   const from = sql`${sql.table(`postrider.${table}`)} as r`
-  const scanned = sql`select r.* from ${from} where ${indexed} order by r.id desc limit ${scannedMax}`
+  const scanned = sql`select r.* from ${from} where ${indexed} ${byId} limit ${scannedMax}`
   return {
-    wanted: sql`select r.* from (${scanned}) as r where ${asked} order by r.id desc limit ${limit + 1}`,
+    wanted: sql`select r.* from (${scanned}) as r where ${asked} ${byId} limit ${limit + 1}`,
     last: sql<{ id: string }>`
-      select r.id from ${from} where ${indexed} order by r.id desc offset ${scannedMax - 1} limit 1`,
+      select r.id from ${from} where ${indexed} ${byId} offset ${scannedMax - 1} limit 1`,
   }
 }

@@ -95,7 +95,7 @@ function filterOf(values: Values): Record<string, unknown> {
   const time = (name: string) => given(name) && `${new Date(`${given(name)}Z`).toISOString()}`
   const filter = {
     eventTypes: type && [type],
-    states: state && [state],
+    states: state?.split(','),
     statusClass: statusClass && Number(statusClass),
     ...{ endpointId: given('endpoint'), eventId: given('event'), reason: given('reason') },
     ...{ since: time('since'), until: time('until') },

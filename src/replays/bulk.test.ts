@@ -277,7 +277,9 @@ t.test(
       endpoint_id: work.endpoint.id,
     })
     t.match(await bulk({ ...named, 'f.state': 'delivered' }), { status: 422 })
-    t.match((await get('/console/replays', { cookie })).text, 'cancel: ')
+    t.match((await get('/console/replays', { cookie })).text, 'Cancel pending')
+    t.match(await bulk({ ...named, 'f.state': 'pending,held' }), { status: 200, text: second.id })
+    t.match(await bulk({ ...named, 'f.state': 'pending,lost' }), { status: 422 })
   },
 )
 

@@ -1,23 +1,35 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { FormMistake, type FormState, TextField } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
+import { FilterForm, Older, PAGE_ROWS, pageOf, sortByTime } from '../console/list-parts.tsx'
+import {
+  Badge,
+  Confirm,
+  Empty,
+  EndpointName,
+  Facts,
+  Id,
+  Notice,
+  stateLabel,
+  Time,
+} from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { type Endpoints, OPEN_COUNTED_MAX } from '../endpoints/endpoints.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
-import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { COUNTED_MAX, replayFields, replayInput } from './replay.fields.ts'
-import type { FoundReplay, ReplayRequest, Replays } from './replays.ts'
+import type { FoundReplay, Replay, ReplayRequest, Replays } from './replays.ts'
 
 const PATH = '/console/replays'
 const DEFAULTS = formValuesOf(replayFields, {
@@ -31,7 +43,7 @@ export interface ReplayPages {
   tenants: Pick<Tenants, 'get' | 'find' | 'reservedIds'>
   resources: Pick<ResourcePages, 'replays'>
   access: TenantAccess
-  replays: Pick<Replays, 'preview' | 'start' | 'cancel'>
+  replays: Pick<Replays, 'get' | 'preview' | 'start' | 'cancel'>
   endpoints: Pick<Endpoints, 'countOpen'>
   /** Of every tenant. */
   lists: { replays: Pick<Replays, 'list'> }
@@ -40,9 +52,10 @@ export interface ReplayPages {
 type C = Context<PageEnv>
 
 export function addReplayPages(app: Hono<PageEnv>, pages: ReplayPages): void {
-  const { managing } = pages.resources.replays
+  const { reading, managing } = pages.resources.replays
   app.get('/replays', (c) => showList(c, pages))
   app.post('/replays', requireScope('manage'), (c) => start(c, pages))
+  app.get('/replays/:id', reading(pages, showPage))
   app.post('/replays/:id/cancel', managing(pages, cancel))
 }
 
@@ -89,7 +102,7 @@ async function begin(
 
 async function cancel(c: C, { id, tenant }: Resource<ReplayId>, { replays }: ReplayPages) {
   await replays.cancel(tenant.id, id, c.get('viewer').who)
-  return c.redirect(PATH, 303)
+  return c.redirect(pathOf({ id }), 303)
 }
 
 /** A form that was sent, and what came of it. */
@@ -119,7 +132,13 @@ async function showList(
     c,
     { title: 'Replays', at: PATH, status: isWrong || !filters ? 422 : 200 },
     <>
-      <h1>Replays</h1>
+      <div class="head">
+        <h1>Replays</h1>
+        <FilterForm action={PATH} form={asked}>
+          <TenantFilter form={asked} />
+        </FilterForm>
+        <ColumnMenu name="replays" columns={columnsFor(mayAct)} />
+      </div>
       <p>A replay delivers again what was delivered, failed or missed.</p>
       {counted && <Counted {...counted} />}
       {mayAct && (
@@ -128,11 +147,9 @@ async function showList(
           isOpen={form !== undefined || Boolean(asked.values['endpoint'])}
         />
       )}
-      <FilterForm action={PATH} form={asked}>
-        <TenantFilter form={asked} />
-      </FilterForm>
       <Progressing at={c.req.path + new URL(c.req.url).search}>
-        {shown.length === 0 ? <Nothing /> : <ReplayTable replays={shown} mayAct={mayAct} />}
+        {filters && shown.length === 0 && <Nothing />}
+        {shown.length > 0 && <ReplayTable replays={shown} form={asked} mayAct={mayAct} />}
       </Progressing>
       <Older path={PATH} form={asked} next={next} isCutShort={false} />
     </>,
@@ -172,10 +189,17 @@ function Counted({ count, held, endpointId }: Counted) {
   )
 }
 
-/** What the browser asks for again and again. */
-function Progressing({ at, children }: { at: string; children?: Child }) {
+/** What the browser asks for again and again, until it has ended. */
+function Progressing(props: { at: string; isOver?: boolean; children?: Child }) {
+  const { at, isOver = false, children } = props
+  const asking = !isOver && {
+    'hx-get': at,
+    'hx-trigger': 'every 2s',
+    'hx-select': '#replays',
+    'hx-swap': 'outerMorph',
+  }
   return (
-    <div id="replays" hx-get={at} hx-trigger="every 2s" hx-select="#replays" hx-swap="outerMorph">
+    <div id="replays" {...asking}>
       {children}
     </div>
   )
@@ -220,51 +244,62 @@ function Nothing() {
   )
 }
 
-function ReplayTable({ replays, mayAct }: { replays: readonly FoundReplay[]; mayAct: boolean }) {
+const COLUMNS: Column<FoundReplay>[] = [
+  { name: 'what', label: 'Replay', kind: 'main', cell: whatOf },
+  { name: 'state', label: 'State', cell: ({ state }) => <Badge of={state} /> },
+  { name: 'progress', label: 'Progress', cell: Progress },
+  {
+    name: 'tenant',
+    label: 'Tenant',
+    cell: ({ tenantKey, tenantName }) => <TenantLink of={tenantKey} name={tenantName} />,
+  },
+  { name: 'endpoint', label: 'Endpoint', cell: EndpointCell },
+  { name: 'by', label: 'By', isMinor: true, cell: ({ requested_by: who }) => who },
+  { name: 'started', label: 'Started', cell: ({ created_at: at }) => <Time at={at} /> },
+]
+
+const columnsFor = (mayAct: boolean): Column<FoundReplay>[] => [
+  ...COLUMNS,
+  ...(mayAct ? [ACTION] : []),
+]
+
+const ACTION: Column<FoundReplay> = {
+  name: 'action',
+  label: 'Action',
+  cell: (replay) => replay.state === 'running' && <Cancel {...replay} />,
+}
+
+function ReplayTable(props: { replays: readonly FoundReplay[]; form: FormState; mayAct: boolean }) {
+  const { replays, form, mayAct } = props
   return (
-    <Table
+    <DataTable
+      name="replays"
       label="Replays"
-      head={['Replay', 'State', 'Progress', 'Tenant', 'What', 'Between', 'By', 'Action']}
-    >
-      {replays.map((replay) => (
-        <tr>
-          <td>
-            <Id of={replay.id} isShort />
-          </td>
-          <td>
-            <Badge of={replay.state} />
-          </td>
-          <td>
-            <Progress {...replay} />
-          </td>
-          <td>{replay.tenantKey}</td>
-          <td>
-            {replay.is_bulk ? `${replay.mode}: ` : ''}
-            {replay.mode === 'missed' ? 'missed' : replay.states.join(', ')}{' '}
-            {replay.url && <span class="muted">to {replay.url}</span>}
-          </td>
-          <td>
-            <Time at={replay.since} /> and <Time at={replay.until} />
-          </td>
-          <td>{replay.requested_by}</td>
-          <td>
-            {mayAct && replay.state === 'running' && (
-              <Confirm
-                label="Cancel"
-                action={`${PATH}/${replay.id}/cancel`}
-                question="Deliveries that are already due are still sent. No more are added."
-                yes="Cancel replay"
-                isDangerous
-              />
-            )}
-          </td>
-        </tr>
-      ))}
-    </Table>
+      columns={columnsFor(mayAct)}
+      rows={replays}
+      sorts={{ started: sortByTime(PATH, form) }}
+      hrefOf={pathOf}
+    />
   )
 }
 
-function Progress({ id, done, total, state }: FoundReplay) {
+const pathOf = ({ id }: { id: string }): string => `${PATH}/${id}`
+
+function EndpointCell({ endpoint_id: id, url, description }: FoundReplay) {
+  if (id === null || url === null) return <span class="muted">every</span>
+  return (
+    <EndpointName url={url} description={description ?? ''} href={`/console/endpoints/${id}`} />
+  )
+}
+
+/** Such as “Redeliver failed, cancelled”. */
+function whatOf({ is_bulk: isBulk, mode, states }: Replay): string {
+  if (mode === 'missed') return 'Missed events'
+  const verb = isBulk ? stateLabel(mode) : 'Redeliver'
+  return `${verb} ${states.map((state) => stateLabel(state).toLowerCase()).join(', ')}`
+}
+
+function Progress({ id, done, total, state }: Replay) {
   const max = Math.max(total, done, 1)
   return (
     <>
@@ -273,5 +308,70 @@ function Progress({ id, done, total, state }: FoundReplay) {
       )}{' '}
       {done} of {total >= COUNTED_MAX ? `${COUNTED_MAX} or more` : total}
     </>
+  )
+}
+
+const showPage: HandlerOf<ReplayId, ReplayPages> = async (c, { id, tenant }, pages) => {
+  const replay = await pages.replays.get(tenant.id, id)
+  const mayAct = c.get('viewer').may('manage')
+  const title = whatOf(replay)
+  return pages.render(
+    c,
+    { title, at: PATH },
+    <>
+      <h1>{title}</h1>
+      <Progressing at={pathOf({ id })} isOver={replay.state !== 'running'}>
+        {mayAct && replay.state === 'running' && (
+          <div class="actions">
+            <Cancel {...replay} />
+          </div>
+        )}
+        <ReplayFacts replay={replay} tenantKey={tenant.key} />
+      </Progressing>
+    </>,
+  )
+}
+
+function Cancel(replay: Replay) {
+  return (
+    <Confirm
+      label="Cancel"
+      about={whatOf(replay)}
+      action={`${pathOf(replay)}/cancel`}
+      question="Deliveries that are already due are still sent. No more are added."
+      yes="Cancel replay"
+      isDangerous
+    />
+  )
+}
+
+function ReplayFacts({ replay, tenantKey }: { replay: Replay; tenantKey: string }) {
+  const { endpoint_id: endpoint, event_types: types, status_class: statusClass } = replay
+  const query = { tenant: tenantKey, endpoint: endpoint ?? undefined }
+  return (
+    <Facts
+      of={[
+        ['State', <Badge of={replay.state} />],
+        ['Progress', <Progress {...replay} />],
+        ['Skipped', replay.skipped > 0 && String(replay.skipped)],
+        ['Rate', `${replay.rate_per_second} per second`],
+        ['Tenant', <TenantLink of={tenantKey} />],
+        ['Endpoint', endpoint && <Id of={endpoint} href={`/console/endpoints/${endpoint}`} />],
+        ['Event types', types.join(', ')],
+        ['Response', statusClass !== null && `${statusClass}xx`],
+        ['From', <Time at={replay.since} />],
+        ['Before', <Time at={replay.until} />],
+        ['Started by', replay.requested_by],
+        ['Started', <Time at={replay.created_at} />],
+        ['Finished', replay.finished_at && <Time at={replay.finished_at} />],
+        ['Replay', <Id of={replay.id} />],
+        [
+          'Deliveries',
+          <a href={urlWith('/console/deliveries', query)}>
+            of this {endpoint ? 'endpoint' : 'tenant'}
+          </a>,
+        ],
+      ]}
+    />
   )
 }

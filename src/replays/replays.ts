@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { EndpointId, ReplayId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
-import { allOf } from '../postgres/list-query.ts'
+import { allOf, isBehind, type Order } from '../postgres/list-query.ts'
 import type { Database, ReplayTable } from '../postgres/schema.ts'
 import type { Refusal } from '../problem.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
@@ -11,8 +11,10 @@ export type Replay = Selectable<ReplayTable> & { id: ReplayId }
 /** A replay with what people know it by. */
 export interface FoundReplay extends Replay {
   tenantKey: string
+  tenantName: string
   /** Of its endpoint, if it is about one. */
   url: string | null
+  description: string | null
 }
 
 /** What a replay covers; left out = the default of postrider.start_replay(). */
@@ -66,10 +68,10 @@ export interface Replays {
   preview(tenantKey: string, request: ReplayRequest): Promise<number>
   /** Begins one. It goes on by jobs, whichever runners are alive. @throws EndpointNotFound, TooManyReplays */
   start(tenantKey: string, request: ReplayRequest, who: string): Promise<Replay>
-  /** Newest first, from below the id `before` on. */
+  /** Newest first unless the page says otherwise, from behind the id `before` on. */
   list(
     tenants: ListedTenants,
-    page: { limit: number; before: ReplayId | null },
+    page: Order & { limit: number; before: ReplayId | null },
   ): Promise<FoundReplay[]>
   /** @throws ReplayNotFound */
   get(tenantId: TenantId, id: ReplayId): Promise<Replay>
@@ -132,17 +134,16 @@ async function startReplay(database: Kysely<Database>, asked: ReplayOptions): Pr
 const list = (
   database: Kysely<Database>,
   tenants: ListedTenants,
-  { limit, before }: Parameters<Replays['list']>[1],
+  { limit, ...page }: Parameters<Replays['list']>[1],
 ): Promise<FoundReplay[]> =>
   database
     .selectFrom('replay as r')
     .innerJoin('tenant as t', 't.id', 'r.tenant_id')
     .leftJoin('endpoint as e', 'e.id', 'r.endpoint_id')
     .selectAll('r')
-    .select(['t.key as tenantKey', 'e.url'])
-    .where(allOf([ofTenants(tenants, 'r.tenant_id')]))
-    .$if(before !== null, (query) => query.where('r.id', '<', before))
-    .orderBy('r.id', 'desc')
+    .select(['t.key as tenantKey', 't.name as tenantName', 'e.url', 'e.description'])
+    .where(allOf([ofTenants(tenants, 'r.tenant_id'), isBehind('r.id', page)]))
+    .orderBy('r.id', page.isOldestFirst ? 'asc' : 'desc')
     .limit(limit)
     .$castTo<FoundReplay>()
     .execute()

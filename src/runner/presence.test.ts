@@ -52,7 +52,6 @@ async function start(id: string) {
     runnerId: id,
     log: lines.log,
     onReaped: () => reaped.resolve('reaped'),
-    onUnadopted: () => undefined,
     onSilent: () => undefined,
     onDrain: () => undefined,
   })

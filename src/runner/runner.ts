@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Runner } from 'graphile-worker'
-import { environmentSettings } from '../postgres/adoption.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
@@ -128,7 +127,7 @@ function createParts(options: RunnerOptions) {
 
 /** Has it known as living, and hears when it is not, is asked to drain, or another server takes over. */
 async function register(
-  { connectionString, servers, log, environment }: RunnerOptions,
+  { connectionString, servers, log }: RunnerOptions,
   { id, pools, heldJobs, drained }: Parts,
   onReaped: (reason: RunnerEnded) => void,
 ): Promise<Presence> {
@@ -136,11 +135,8 @@ async function register(
     connectionString,
     servers,
     runnerId: id,
-    environment,
     log,
     onReaped: () => onReaped(new RunnerEnded('it was cut off, found dead, and replaced')),
-    onUnadopted: (cause) =>
-      onReaped(new RunnerEnded('nothing may be sent from its database', { cause })),
     onSilent: () => {
       for (const pool of Object.values(pools)) cutConnections(pool)
     },
@@ -228,7 +224,7 @@ function newRunnerId(): string {
 }
 
 function createPools(
-  { connectionString, servers, log, environment }: RunnerOptions,
+  { connectionString, servers, log }: RunnerOptions,
   id: string,
   { heldJobs, bell }: { heldJobs: HeldJobs; bell: Bell },
 ) {
@@ -246,7 +242,7 @@ function createPools(
   const delivery = createPool({
     ...common,
     max: DELIVERY_CONNECTIONS,
-    settings: { ...DELIVERY_SESSION_SETTINGS, ...environmentSettings(environment) },
+    settings: DELIVERY_SESSION_SETTINGS,
   })
   const worker = createPool({
     ...common,

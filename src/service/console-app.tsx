@@ -24,7 +24,7 @@ import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.page
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addEventTypePages, type EventTypePages } from '../event-types/event-type.pages.tsx'
 import { addEventPages, type EventPages } from '../events/event.pages.tsx'
-import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
+import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import { addIncidentPages, type IncidentPages } from '../incidents/incident.pages.tsx'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
@@ -41,6 +41,7 @@ import { environmentCss } from '../portal-links/theme.ts'
 import { addBulkPages, type BulkPages } from '../replays/bulk.pages.tsx'
 import { addReplayPages, type ReplayPages } from '../replays/replay.pages.tsx'
 import { addSearchPage, type SearchPages } from '../search/search.pages.tsx'
+import { addSuggestions, type SuggestionPages } from '../search/suggestions.routes.ts'
 import { addSignInRoutes, type SignInOptions } from '../sessions/sign-in.pages.tsx'
 import { addTenantPages, type TenantPages } from '../tenants/tenant.pages.tsx'
 
@@ -83,6 +84,7 @@ type Pages = OverviewPages &
     OrderingListPages &
     BulkPages &
     SearchPages &
+    SuggestionPages &
     PortalLinkPages &
     KeyPages &
     AuditPages &
@@ -98,8 +100,6 @@ export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   admit: Admit
   /** Whether forms are refused, as their commits would wait for a standby that is away. */
   doCommitsWait: () => boolean
-  /** Why nothing is sent from this database, in words; null = it is. */
-  whyUnadopted: () => string | null
 }
 
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
@@ -115,7 +115,6 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   app.use(refuseWhileCommitsWait(options.doCommitsWait))
   assets.addRoutes(app)
   addSignInRoutes(app, pages)
-  app.use(refuseUnadopted(options.whyUnadopted))
   app.use(requireViewer({ ...pages, signIn: `${CONSOLE_PATH}/sign-in` }))
   app.use(refuseNul)
   app.use(limitForms(options.admit))
@@ -136,6 +135,7 @@ const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
   addTenantPages,
   addPortalLinkPage,
   addSearchPage,
+  addSuggestions,
   addEventTypePages,
   addReplayPages,
   addBulkPages,
@@ -148,7 +148,7 @@ const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
 ]
 
 const renderOf = (
-  { environment, lists, whyUnadopted }: ConsoleOptions,
+  { environment, lists }: ConsoleOptions,
   assets: ReturnType<typeof loadAssets>,
 ): RenderPage =>
   createRenderPage({
@@ -159,8 +159,7 @@ const renderOf = (
     navigation: NAVIGATION,
     signOut: `${CONSOLE_PATH}/sign-out`,
     search: at('search'),
-    environment: environment.shownAs,
-    whyUnadopted,
+    environment: environment.name,
     trouble: {
       path: at('incidents'),
       count: cached(TROUBLE_FRESH_MS, () => lists.incidents.count()),

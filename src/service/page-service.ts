@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { KeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore } from '../access/request-concurrency.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
+import { createAttemptStrips } from '../attempts/attempt-strips.ts'
 import { createNameCache } from '../attempts/name-cache.ts'
 import { createAuditLog } from '../audit-log/audit-log.ts'
 import type { ServiceConfig } from '../config/config.ts'
@@ -14,6 +15,8 @@ import { createTestEndpoint } from '../events/test-endpoint.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { createBacklog } from '../operations/backlog.ts'
+import { createChartMarkers } from '../operations/chart-markers.ts'
+import { createPauseAll } from '../operations/pause-all.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
 import { reportServer } from '../operations/server-report.ts'
 import { findViolations } from '../operations/violations.ts'
@@ -21,6 +24,7 @@ import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
 import { createTenantScope, type TenantScope } from '../postgres/tenant-scope.ts'
+import { createSuggestions } from '../search/suggestions.ts'
 import { createShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
 import { createSessions } from '../sessions/sessions.ts'
@@ -94,6 +98,8 @@ function consoleOptions(
     ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
+    markersOf: createChartMarkers({ database }),
+    pauseAll: createPauseAll({ database }),
     auditLog: createAuditLog({ database }),
     search: searchOf(config, database),
     publicUrl: config.publicUrl,
@@ -150,7 +156,9 @@ function pagesOn(
     ...{ access, inTenant, tenants, httpsOnly, egressAllow: egressRules(config) },
     resources: createResourcePages({ database, access }),
     names: createNameCache({ database }),
+    suggestions: createSuggestions({ database }),
     ratesOf: createAttemptRates({ database }),
+    stripsOf: createAttemptStrips({ database }),
     sentBody: createSentBody({ database: scope.database, isMasked }),
     tryFilter: createTryFilter(services),
     showSecrets: createShowSecrets({ ...services, audit }),

@@ -13,7 +13,7 @@ import { addDeliveriesPage, type DeliveryListPages } from '../deliveries/deliver
 import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.pages.tsx'
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addCataloguePages, type CataloguePages } from '../event-types/event-type.pages.tsx'
-import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
+import { refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOrderingPages, type OrderingPages } from '../ordering/ordering-key.pages.tsx'
@@ -22,6 +22,7 @@ import { addLookRoutes } from '../portal-links/look.pages.tsx'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { themeCss } from '../portal-links/theme.ts'
 import { addRecoverPages, type RecoverPages } from '../replays/recover.pages.tsx'
+import { addSuggestions, type SuggestionPages } from '../search/suggestions.routes.ts'
 
 const at = (path: string) => `${PORTAL_PATH}/${path}`
 
@@ -35,7 +36,7 @@ const NAVIGATION: readonly NavigationItem[] = [
 type Pages = EnterOptions &
   RecoverPages &
   (LivePages & DeliveryListPages & DeliveryPages & EndpointListPages & EndpointPages) &
-  (CataloguePages & OrderingPages)
+  (CataloguePages & OrderingPages & SuggestionPages)
 
 /** What its pages need. Services see the tenant they are called within, and no other (`createTenantScope`). */
 export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
@@ -46,7 +47,6 @@ export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   admit: Admit
   /** Whether forms are refused, as their commits would wait for a standby that is away. */
   doCommitsWait: () => boolean
-  whyUnadopted: () => string | null
 }
 
 /** The pages of one tenant, for anyone who has a link, to be mounted at `PORTAL_PATH`. */
@@ -72,7 +72,6 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addLookRoutes(app, pages)
   assets.addRoutes(app)
   addEnterRoutes(app, pages)
-  app.use(refuseUnadopted(options.whyUnadopted))
   app.use(requireLink(pages))
   app.use(refuseNul)
   app.use(limitForms(options.admit))
@@ -86,6 +85,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addLivePages(app, pages)
   addRecoverPages(app, pages)
   addCataloguePages(app, pages)
+  addSuggestions(app, pages)
   addErrorPages(app, pages)
   return app
 }

@@ -6,7 +6,7 @@ import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Older, PAGE_ROWS, PlaceMistake, pageOf, sortByTime } from '../console/list-parts.tsx'
 import {
   Badge,
   Command,
@@ -16,12 +16,12 @@ import {
   Facts,
   Id,
   Notice,
-  Pager,
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
+import { readPlace } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
-import { tenantId } from '../ids.ts'
+import type { TenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { PortalLinkButton } from '../portal-links/portal-link.pages.tsx'
 import { tenantFields, tenantInput } from './tenant.fields.ts'
@@ -68,20 +68,19 @@ export function TenantLink({ of: key, name = key }: { of: string; name?: string 
 
 async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {
   const viewer = c.get('viewer')
-  const rows = await tenants.list({
-    limit: PAGE_ROWS + 1,
-    before: tenantId.safeParse(c.req.query('before')).data ?? null,
-    withReserved: viewer.may('admin'),
-  })
-  const { shown, next } = pageOf(rows)
+  const { form: asked, place } = readPlace<TenantId>(c)
+  const page = place && { ...place, limit: PAGE_ROWS + 1, withReserved: viewer.may('admin') }
+  const { shown, next } = pageOf(page ? await tenants.list(page) : [])
   return render(
     c,
-    { title: 'Tenants', at: PATH, status: form === EMPTY_FORM ? 200 : 422 },
+    { title: 'Tenants', at: PATH, status: form === EMPTY_FORM && place ? 200 : 422 },
     <>
       <h1>Tenants</h1>
       {viewer.may('manage') && <NewTenant form={form} />}
-      {shown.length === 0 ? <Nothing /> : <TenantTable tenants={shown} />}
-      <Pager next={next && `${PATH}?before=${next}`} />
+      <PlaceMistake form={asked} />
+      {place && shown.length === 0 && <Nothing />}
+      {shown.length > 0 && <TenantTable tenants={shown} form={asked} />}
+      <Older path={PATH} form={asked} next={next} isCutShort={false} />
     </>,
   )
 }
@@ -190,13 +189,14 @@ const COLUMNS: Column<Tenant>[] = [
   },
 ]
 
-function TenantTable({ tenants }: { tenants: readonly Tenant[] }) {
+function TenantTable({ tenants, form }: { tenants: readonly Tenant[]; form: FormState }) {
   return (
     <DataTable
       name="tenants"
       label="Tenants"
       columns={COLUMNS}
       rows={tenants}
+      sorts={{ created: sortByTime(PATH, form) }}
       hrefOf={({ key }) => pathOf(key)}
     />
   )

@@ -2,6 +2,7 @@ import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { TenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { changeAsActor } from '../postgres/actor.ts'
+import { allOf, isBehind, type Order } from '../postgres/list-query.ts'
 import type { Database, TenantTable } from '../postgres/schema.ts'
 
 export type Tenant = Selectable<TenantTable> & { id: TenantId }
@@ -51,13 +52,15 @@ export interface Tenants {
   get(key: string): Promise<Tenant>
   /** With what is left of one that is being deleted. @throws TenantNotFound */
   show(key: string): Promise<{ tenant: Tenant; remaining: Remaining | null }>
-  /** Newest first, from below the id `before` on. */
-  list(page: {
-    limit: number
-    before: TenantId | null
-    /** Those of the service itself as well. */
-    withReserved?: boolean
-  }): Promise<Tenant[]>
+  /** Newest first unless the page says otherwise, from behind the id `before` on. */
+  list(
+    page: Order & {
+      limit: number
+      before: TenantId | null
+      /** Those of the service itself as well. */
+      withReserved?: boolean
+    },
+  ): Promise<Tenant[]>
   /** Of those of the service itself. */
   reservedIds(): Promise<TenantId[]>
 }
@@ -146,12 +149,12 @@ const IS_RESERVED = sql<SqlBool>`starts_with(key, ${RESERVED_PREFIX})`
 
 const list = (
   database: Kysely<Database>,
-  { limit, before, withReserved = false }: Parameters<Tenants['list']>[0],
+  { limit, withReserved = false, ...page }: Parameters<Tenants['list']>[0],
 ): Promise<Tenant[]> =>
   select(database)
-    .$if(before !== null, (query) => query.where('id', '<', before))
+    .where(allOf([isBehind('id', page)]))
     .$if(!withReserved, (query) => query.where(sql<SqlBool>`not ${IS_RESERVED}`))
-    .orderBy('id', 'desc')
+    .orderBy('id', page.isOldestFirst ? 'asc' : 'desc')
     .limit(limit)
     .execute()
 

@@ -143,9 +143,20 @@
     setTimeout(() => button.classList.remove('done'), 1500)
   }
 
-  // Columns of lists, as somebody has chosen them.
+  // What this browser keeps: the columns of lists, and views that somebody has saved.
 
-  const columnsOf = (name) => JSON.parse(localStorage.getItem(`postrider.columns.${name}`) ?? '{}')
+  const kept = (what, name) => JSON.parse(localStorage.getItem(`postrider.${what}.${name}`))
+  const keep = (what, name, value) =>
+    localStorage.setItem(`postrider.${what}.${name}`, JSON.stringify(value))
+  const boxesOf = (name) => [...all(`[data-list="${name}"]`)]
+
+  /** An address that names columns goes before what was chosen here. */
+  function columnsOf(name) {
+    const named = new URLSearchParams(location.search).get('columns')?.split(',')
+    if (!named) return kept('columns', name) ?? {}
+    const columns = boxesOf(name).map(({ dataset: { shows } }) => [shows, named.includes(shows)])
+    return Object.fromEntries(columns)
+  }
 
   function showColumns(name) {
     for (const [column, isShown] of Object.entries(columnsOf(name))) {
@@ -156,9 +167,69 @@
   }
 
   function onColumn({ dataset: { list, shows }, checked }) {
-    const chosen = { ...columnsOf(list), [shows]: checked }
-    localStorage.setItem(`postrider.columns.${list}`, JSON.stringify(chosen))
+    keep('columns', list, { ...columnsOf(list), [shows]: checked })
+    const shown = boxesOf(list).filter((box) => box.checked)
+    const query = new URLSearchParams(location.search)
+    query.set('columns', shown.map((box) => box.dataset.shows).join(','))
+    history.replaceState(null, '', `?${query}${location.hash}`)
     showColumns(list)
+  }
+
+  const VIEWS_MAX = 20
+
+  function showViews(list) {
+    for (const item of all('.saved', list)) item.remove()
+    for (const { label, query } of kept('views', list.dataset.views) ?? []) {
+      const item = document.createElement('li')
+      item.className = 'saved'
+      item.innerHTML = '<a class="chip"></a><button type="button" class="copy">×</button>'
+      const [link, button] = item.children
+      link.href = location.pathname + query
+      link.textContent = label
+      if (query === location.search) link.setAttribute('aria-current', 'true')
+      button.dataset.deletes = label
+      button.title = `Delete view ${label}`
+      button.setAttribute('aria-label', button.title)
+      list.lastElementChild.before(item)
+    }
+  }
+
+  /** @param query undefined = only removes it */
+  function changeView(name, label, query) {
+    const others = (kept('views', name) ?? []).filter((view) => view.label !== label)
+    const views = query === undefined ? others : [...others, { label, query }]
+    keep('views', name, views.slice(-VIEWS_MAX))
+    for (const list of all(`[data-views="${name}"]`)) showViews(list)
+  }
+
+  function saveView(form) {
+    const label = form.elements.name.value.trim()
+    const query = new URLSearchParams(location.search)
+    for (const passing of ['before', 'newer', 'said']) query.delete(passing)
+    if (label) changeView(form.dataset.saves, label, query.size > 0 ? `?${query}` : '')
+    form.reset()
+    say(`View ${label} saved`)
+  }
+
+  // Filters offer what the service knows, while somebody types.
+
+  const SUGGEST_MS = 200
+  let suggesting
+
+  function onSuggest({ target: field }) {
+    clearTimeout(suggesting)
+    if (field.dataset?.suggests) suggesting = setTimeout(suggest, SUGGEST_MS, field)
+  }
+
+  async function suggest(field) {
+    const { value: text, form } = field
+    const query = new URLSearchParams({ text, tenant: form.elements.tenant?.value ?? '' })
+    const area = location.pathname.split('/')[1]
+    const path = `/${area}/suggestions/${field.dataset.suggests}.json?${query}`
+    const answer = await fetch(path).catch(() => null)
+    if (!answer?.ok || answer.redirected || field.value !== text) return
+    const options = (await answer.json()).map(({ value, label }) => new Option(label, value))
+    field.list.replaceChildren(...options)
   }
 
   /** Canvas knows no variables, nor colours that depend on the theme. */
@@ -468,8 +539,20 @@
     focused = element?.id ? `#${CSS.escape(element.id)}` : href && `[href="${CSS.escape(href)}"]`
   }
 
-  function onSwapped() {
-    refreshedAt = Date.now()
+  /** The icon of the tab and the number beside the navigation; htmx itself takes over the title. */
+  function showTrouble({ text, title = '' }) {
+    const icon = /<link rel="icon" href="([^"]+)"/.exec(text)?.[1]
+    if (!icon) return
+    document.querySelector('link[rel=icon]').href = icon
+    const count = /^\((\d+)\)/.exec(title.trim())?.[1] ?? ''
+    for (const element of all('[data-trouble]')) element.textContent = count
+  }
+
+  function onSwapped({ target, detail }) {
+    if (target.closest?.('main')) {
+      refreshedAt = Date.now()
+      showTrouble(detail.ctx)
+    }
     if (focused && document.activeElement === document.body)
       document.querySelector(focused)?.focus()
     enhance()
@@ -481,6 +564,7 @@
   /** A form that is on its way is not sent a second time. */
   function onSubmit(event) {
     const { target: form, submitter } = event
+    if (form.dataset.saves) saveView(form)
     if (form.method === 'dialog') return
     if (form.method === 'get') {
       // Empty filters would make long addresses.
@@ -504,12 +588,16 @@
 
   function onClick(event) {
     const { target } = event
+    for (const menu of all('.filters details[open]')) menu.open = menu.contains(target)
     const lead = target.closest?.('.list .lead')
     if (lead) return onLead(event, lead)
     const button = target.closest?.('button')
     if (button?.dataset.closes) return closePanel()
     if (button?.dataset.stops !== undefined) return onStop(button)
     if (button?.dataset.copy !== undefined) return void onCopy(button)
+    if (button?.dataset.deletes !== undefined) {
+      return changeView(button.closest('[data-views]').dataset.views, button.dataset.deletes)
+    }
     if (opensDialogs || !button?.getAttribute('commandfor')) return
     const dialog = document.getElementById(button.getAttribute('commandfor'))
     if (button.getAttribute('command') === 'close') dialog.close()
@@ -523,6 +611,7 @@
     if (target.dataset.display) onDisplay(target)
     if (target.dataset.shows) onColumn(target)
   })
+  for (const type of ['focusin', 'input']) document.addEventListener(type, onSuggest)
   window.addEventListener('pageshow', resetForms)
   document.addEventListener('htmx:before:request', onRequest)
   document.addEventListener('htmx:before:swap', rememberFocus)
@@ -538,7 +627,8 @@
     dialog.close()
     dialog.showModal()
   }
+  for (const list of all('[data-views]')) showViews(list)
   enhance()
   reopenPanel()
-  globalThis.postrider = { enhance, say }
+  globalThis.postrider = { enhance, say, inWords }
 })()

@@ -10,8 +10,10 @@
   const state = document.getElementById('live-state')
   const pause = document.getElementById('live-pause')
   const empty = document.getElementById('live-empty')
-  /** What came while the view was paused, newest last. */
+  const seen = document.getElementById('live-seen')
+  /** What came while the view was paused or its tab hidden, newest last. */
   let waiting = []
+  let seenAt
   let isPaused = false
   let dropped = 0
 
@@ -23,7 +25,8 @@
   }
 
   function add(data) {
-    if (!isPaused) return show(data)
+    seenAt = Date.now()
+    if (!isPaused && !document.hidden) return show(data)
     waiting.push(data)
     if (waiting.length > ROWS_MAX) {
       waiting.shift()
@@ -41,10 +44,24 @@
     isPaused = !isPaused
     pause.textContent = isPaused ? 'Go on' : 'Pause'
     pause.setAttribute('aria-pressed', String(isPaused))
-    if (!isPaused) for (const data of waiting.splice(0)) show(data)
-    dropped = 0
-    say()
+    catchUp()
   })
+
+  /** Shows what waits, unless somebody still wants it to. */
+  function catchUp() {
+    if (!isPaused && !document.hidden) {
+      for (const data of waiting.splice(0)) show(data)
+      dropped = 0
+    }
+    say()
+  }
+  document.addEventListener('visibilitychange', catchUp)
+
+  setInterval(() => {
+    if (document.hidden || seenAt === undefined) return
+    const seconds = Math.round((Date.now() - seenAt) / 1000)
+    seen.textContent = `Last attempt ${seconds < 2 ? 'just now' : `${postrider.inWords(seconds)} ago`}`
+  }, 1000)
   document.getElementById('live-clear').addEventListener('click', () => {
     rows.replaceChildren()
     waiting = []

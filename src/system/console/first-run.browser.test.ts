@@ -87,7 +87,7 @@ else {
     t.match(await page.locator('#delivery').textContent(), 'retried by a person')
 
     await page.getByRole('link', { name: 'Audit log' }).click()
-    await page.getByText('retry_now').waitFor()
+    await page.getByText('Retry now').waitFor()
     const { rows } = await pool.query(
       `select who from postrider.audit_log where action = 'retry_now'`,
     )

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { addAttempts } from '../../testing/data/attempts.ts'
+import { operatorTenant } from '../../testing/data/tenant.ts'
 import { createWorld } from '../../testing/data/world.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import {
@@ -90,6 +91,13 @@ t.test('addresses that nobody means are answered with what is wrong with them', 
     'reason=timeout',
     'tenant=nobody',
     'before=1',
+    'newer=1',
+    'sort=newest',
+    'state=failed,lost',
+    'state=failed&state=lost',
+    'state=,',
+    'is=broken',
+    'outcome=started',
     'endpoint=%27',
   ]
   for (const list of lists) {
@@ -100,6 +108,178 @@ t.test('addresses that nobody means are answered with what is wrong with them', 
     }
   }
 })
+
+t.test('what no form offers is refused, and not taken for something else', async (t) => {
+  const { get, post, world, admin } = await bundle()
+  const box = { [`i.${world.ids['incidents']}`]: world.tenant.key }
+  const bulk = (fields: Record<string, string>) =>
+    post('/console/incidents/bulk', fields, { cookie: admin })
+  t.match(await bulk({ ...box, action: 'close' }), { status: 422, text: 'Choose an action' })
+  t.match(await bulk({ ...box }), { status: 422 })
+  t.match(await bulk({ action: 'acknowledge' }), { status: 422, text: 'Select at least one' })
+  const { rows } = await pool.query(
+    'select acknowledged_at from postrider.incident where id = $1',
+    [world.ids['incidents']],
+  )
+  t.strictSame(rows, [{ acknowledged_at: null }])
+  for (const path of ['live?outcome=nonsense', 'live/stream?outcome=nonsense']) {
+    t.equal((await get(`/console/${path}`, { cookie: admin })).status, 422, path)
+  }
+  for (const list of ['tenants', 'keys']) {
+    const { status, text } = await get(`/console/${list}?before=1`, { cookie: admin })
+    t.match({ status, text }, { status: 422, text: 'This is no place in the list' }, list)
+  }
+})
+
+t.test('lists can begin with the oldest, page by page, and say so', async (t) => {
+  const { get, admin } = await bundle()
+  await pool.query(
+    `insert into postrider.tenant (key, name) select 'page-' || n, 'n' from generate_series(1, 120) n`,
+  )
+  const show = (path: string) => get(path, { cookie: admin })
+  const leadsIn = (text: string) =>
+    [...text.matchAll(/<a class="lead" href="([^"]+)"/g)].map(([, path]) => path)
+  for (const list of ['tenants', 'deliveries', 'events', 'endpoints', 'replays', 'keys', 'audit']) {
+    const newest = await show(`/console/${list}`)
+    t.match(newest.text, /aria-sort="descending"/, list)
+    const oldest = await show(`/console/${list}?sort=oldest`)
+    t.match(oldest, { status: 200, text: /aria-sort="ascending"/ }, list)
+    t.ok(leadsIn(newest.text).length > 0, list)
+    if (!/rel="next"/.test(newest.text)) {
+      t.strictSame(leadsIn(oldest.text), leadsIn(newest.text).toReversed(), list)
+    }
+  }
+  const seen: (string | undefined)[] = []
+  let path: string | undefined = '/console/tenants?sort=oldest'
+  while (path) {
+    const { text } = await show(path)
+    seen.push(...leadsIn(text))
+    path = / href="([^"]+)" rel="next"/.exec(text)?.[1]?.replaceAll('&amp;', '&')
+  }
+  const { rows } = await pool.query('select key from postrider.tenant order by id')
+  t.strictSame(
+    seen,
+    rows.map(({ key }) => `/console/tenants/${encodeURIComponent(key)}`),
+  )
+})
+
+t.test('several states in one filter, however they are written', async (t) => {
+  const { get, admin, world } = await bundle()
+  const { ids } = world
+  const other = await createWorld(await createTestConsole(pool))
+  await pool.query(
+    `update postrider.delivery set state = 'failed', finished_at = now() where id = $1`,
+    [ids['deliveries']],
+  )
+  const shows = async (query: string) => {
+    const { text } = await get(`/console/deliveries?${query}`, { cookie: admin })
+    return [ids['deliveries'], other.ids['deliveries']].map((id) => text.includes(`/${id}"`))
+  }
+  t.strictSame(await shows('state=failed'), [true, false])
+  t.strictSame(await shows('state=pending,delivering,held'), [false, true])
+  t.strictSame(await shows('state=failed&state=pending'), [true, true])
+  t.strictSame(await shows('state=failed%2Cpending&state=failed'), [true, true])
+  const { text } = await get('/console/deliveries?state=failed&state=held', { cookie: admin })
+  t.match(text, /name="state" value="failed" checked/)
+  t.match(text, /name="state" value="held" checked/)
+  t.match(text, 'name="f.state" value="failed,held"', 'a bulk job acts on the same')
+  const events = await get(`/console/events?state=failed,cancelled`, { cookie: admin })
+  t.match(events.text, `/${ids['events']}"`)
+  t.notMatch(events.text, `/${other.ids['events']}"`)
+})
+
+t.test(
+  'filters offer what the service knows: bounded, and only what the viewer sees',
+  async (t) => {
+    const { get, admin, reader, world } = await bundle()
+    await operatorTenant(pool)
+    const { key } = world.tenant
+    const { rows } = await pool.query(
+      `update postrider.endpoint set description = 'Grün CRM' where id = $1 returning url`,
+      [world.ids['endpoints']],
+    )
+    const offered = async (path: string, cookie = admin) =>
+      JSON.parse((await get(`/console/suggestions/${path}`, { cookie })).text)
+    const crm = { value: world.ids['endpoints'], label: `Grün CRM · ${rows[0].url} · ${key}` }
+    t.strictSame(await offered(`endpoints.json?tenant=${key}&text=GR%C3%9CN`), [crm])
+    t.strictSame(await offered(`endpoints.json?tenant=${key}`), [crm])
+    t.strictSame(await offered(`endpoints.json?text=${crm.value}`), [crm])
+    t.strictSame(await offered(`endpoints.json?tenant=nobody`), [])
+    t.strictSame(await offered(`tenants.json?text=${key}&tenant=nobody`), [
+      { value: key, label: key },
+    ])
+    t.match(await offered('types.json?text=TYPE.'), [{ value: /^type\./ }])
+    await pool.query(
+      `insert into postrider.tenant (key, name) select 'offered-' || n, 'n' from generate_series(1, 30) n`,
+    )
+    t.equal((await offered('tenants.json?text=offered')).length, 20)
+    t.strictSame(await offered('tenants.json?text=postrider', reader), [])
+    t.match(await offered('tenants.json?text=postrider'), [{ value: 'postrider:operator' }])
+  },
+)
+
+t.test('a pause of everything can be made and ended on the home page, by an admin', async (t) => {
+  const { get, post, admin, apiKeys, signedIn } = await bundle()
+  const { key } = await apiKeys.issue({ name: 'manages', scopes: ['read', 'manage'] })
+  const manager = await signedIn(key)
+  t.equal((await post('/console/pause-all', {}, { cookie: manager })).status, 403)
+  t.notMatch((await get('/console', { cookie: manager })).text, 'Pause all')
+  t.match((await get('/console', { cookie: admin })).text, 'Pause all deliveries')
+  const paused = await post('/console/pause-all', {}, { cookie: admin })
+  t.match(paused.headers.get('location'), '/console?said=paused_all')
+  const during = await get('/console?said=paused_all', { cookie: admin })
+  t.match(during.text, 'All deliveries are paused by admin key')
+  t.match(during.text, 'action="/console/resume-all"')
+  t.match(during.text, /&quot;label&quot;:&quot;all paused&quot;/, 'a marker on the chart')
+  t.notMatch((await get('/console', { cookie: manager })).text, 'resume-all')
+  await post('/console/resume-all', {}, { cookie: admin })
+  t.notMatch((await get('/console', { cookie: admin })).text, 'All deliveries are paused by')
+  const { rows } = await pool.query(
+    `select action from postrider.audit_log where action in ('pause_all', 'resume_all') and who = 'admin key' order by id`,
+  )
+  t.strictSame(rows, [{ action: 'pause_all' }, { action: 'resume_all' }])
+})
+
+t.test('charts are marked with what happened to their endpoint, and to no other', async (t) => {
+  const { get, post, admin, world } = await bundle()
+  const other = await createWorld(await createTestConsole(pool))
+  const path = (one: typeof world) => `/console/endpoints/${one.ids['endpoints']}`
+  await post(`${path(world)}/pause`, {}, { cookie: admin })
+  await post(`${path(world)}/resume`, {}, { cookie: admin })
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at)
+     values ($1, $2, 20, now()) on conflict (endpoint_id) do update set opened_at = now()`,
+    [world.ids['endpoints'], world.tenant.id],
+  )
+  const markersOf = async (one: typeof world) => {
+    const { text } = await get(path(one), { cookie: admin })
+    const [, chart = '{}'] = /data-chart="([^"]+)"/.exec(text) ?? []
+    const { markers } = JSON.parse(chart.replaceAll('&quot;', '"'))
+    return markers.map(({ label }: { label: string }) => label).toSorted()
+  }
+  const ofAll = ['all paused', 'all resumed']
+  t.strictSame(await markersOf(world), [...ofAll, 'backing off', 'paused', 'resumed'].toSorted())
+  t.strictSame(await markersOf(other), ofAll)
+})
+
+t.test(
+  'the last attempts of an endpoint are a strip in lists, and those of a delivery a line',
+  async (t) => {
+    const { get, admin, world } = await bundle()
+    await addAttempts(pool, world.ids['deliveries'] ?? '', 30)
+    await pool.query(
+      `update postrider.attempt set outcome = 'delivered', status_code = 200 where id in (
+         select id from postrider.attempt where endpoint_id = $1 order by id desc offset 2)`,
+      [world.ids['endpoints']],
+    )
+    const list = await get(`/console/endpoints?tenant=${world.tenant.key}`, { cookie: admin })
+    t.match(list.text, 'aria-label="2 of the last 20 attempts failed"')
+    t.equal(list.text.match(/<rect class="bad"/g)?.length, 2)
+    const { text } = await get(`/console/deliveries/${world.ids['deliveries']}`, { cookie: admin })
+    t.match(text, /<nav aria-label="Attempts over time">/)
+    for (const [, id] of text.matchAll(/href="#(attempt-\d+)"/g)) t.match(text, `<li id="${id}"`)
+  },
+)
 
 // Issue 8: Postgres has no text with NUL, and its refusal was logged as a fault of ours.
 // Issue 14, 17: a receiver's answer, and what was stored by SQL, could look like something else.
@@ -164,6 +344,7 @@ t.test('a NUL character is refused with 400, in an address and in a form', async
   const { get, post, admin, logged } = await bundle()
   for (const path of [
     ...['search', 'type', 'tenant', 'since'].map((name) => `events?${name}=a%00`),
+    ...['endpoints', 'tenants', 'types'].map((kind) => `suggestions/${kind}.json?text=%00`),
     ...['who', 'action', 'target'].map((name) => `audit?${name}=%00`),
     ...['deliveries?search=%00', 'endpoints?search=%00', 'endpoints/new?tenant=%00'],
     ...['event-types/a%00b', 'tenants/%00', 'deliveries/%00', 'replays?tenant=%00'],

@@ -87,7 +87,7 @@ async function conformance(t: Test, major?: number) {
       'select encrypted from postrider.endpoint_secret',
       'delete from postrider.delivery',
       `select postrider.heartbeat('a')`,
-      'select postrider.pause_all()',
+      'select postrider.reconcile()',
       'select from graphile_worker._private_jobs',
     ]) {
       await t.rejects(api.query(statement), { code: '42501' }, statement)

@@ -40,6 +40,7 @@ export async function createWorld(
       deliveries: deliveries.data[0].id,
       replays: replay.id,
       incidents: pool ? await addIncident(pool, tenant.id, endpoint.id) : UNKNOWN,
+      audit: pool ? await entryOf(pool, tenant.id) : UNKNOWN,
       keys: apiKey.id,
       'ordering-keys': 'invoice:42',
       'event-types': eventType,
@@ -48,6 +49,15 @@ export async function createWorld(
 }
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
+
+/** Of the audit log: what was done with something of the tenant. */
+async function entryOf(pool: Pool, tenantId: string): Promise<string> {
+  const { rows } = await pool.query<{ id: string }>(
+    'select id from postrider.audit_log where tenant_id = $1 limit 1',
+    [tenantId],
+  )
+  return rows[0]?.id ?? UNKNOWN
+}
 
 /** As the service opens one for an endpoint that has failed three times. */
 export async function addIncident(

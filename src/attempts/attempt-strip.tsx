@@ -1,0 +1,109 @@
+import { stateLabel } from '../console/parts.tsx'
+import type { StripAttempt } from './attempt-strips.ts'
+import type { Attempt } from './attempts.ts'
+
+const [BAR, GAP, HEIGHT] = [4, 1, 16]
+/** Lower than the others: what is bad stands out without its colour. */
+const GOOD_HEIGHT = 8
+
+/** The last attempts of an endpoint, oldest first; a bar each, which is high where it failed. */
+export function AttemptStrip({ of: attempts = [] }: { of: readonly StripAttempt[] | undefined }) {
+  if (attempts.length === 0) return null
+  const failed = attempts.filter(({ outcome }) => isBad(outcome)).length
+  const width = attempts.length * (BAR + GAP)
+  return (
+    <svg
+      class="strip"
+      viewBox={`0 0 ${width} ${HEIGHT}`}
+      width={width}
+      height={HEIGHT}
+      role="img"
+      aria-label={`${failed} of the last ${attempts.length} attempts failed`}
+    >
+      {attempts.map((attempt, at) => {
+        const height = isBad(attempt.outcome) ? HEIGHT : GOOD_HEIGHT
+        return (
+          <rect
+            class={toneOf(attempt.outcome)}
+            x={at * (BAR + GAP)}
+            y={HEIGHT - height}
+            width={BAR}
+            height={height}
+          >
+            <title>{titleOf(attempt)}</title>
+          </rect>
+        )
+      })}
+    </svg>
+  )
+}
+
+const isBad = (outcome: StripAttempt['outcome']): boolean => toneOf(outcome) === 'bad'
+
+function toneOf(outcome: StripAttempt['outcome']): 'good' | 'bad' | 'off' {
+  if (outcome === 'delivered') return 'good'
+  return ['rejected', 'unreachable', 'blocked'].includes(outcome) ? 'bad' : 'off'
+}
+
+function titleOf({ outcome, statusCode, startedAt }: StripAttempt): string {
+  const status = statusCode === null ? '' : `, HTTP ${statusCode}`
+  return `${stateLabel(outcome)}${status}, ${startedAt.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}
+
+const [LINE_WIDTH, LINE_HEIGHT, RADIUS] = [640, 28, 9]
+/** Attempts are never drawn closer, so that each can be read and pressed. */
+const STEP_MIN = 22
+/** As many as have room; of more, the last ones are drawn. */
+export const LINE_ATTEMPTS_MAX = Math.floor((LINE_WIDTH - 2 * RADIUS) / STEP_MIN)
+
+/** The attempts of a delivery on a line of time; each leads to its place on the page. */
+export function AttemptLine({ attempts }: { attempts: readonly Attempt[] }) {
+  const shown = attempts.slice(-LINE_ATTEMPTS_MAX)
+  if (shown.length < 2) return null
+  const places = placesOf(shown.map(({ started_at: at }) => at.getTime()))
+  return (
+    <nav aria-label="Attempts over time">
+      <svg
+        class="strip line"
+        viewBox={`0 0 ${LINE_WIDTH} ${LINE_HEIGHT}`}
+        width={LINE_WIDTH}
+        height={LINE_HEIGHT}
+        aria-label="Attempts over time"
+      >
+        <line x1={RADIUS} x2={LINE_WIDTH - RADIUS} y1={LINE_HEIGHT / 2} y2={LINE_HEIGHT / 2} />
+        {shown.map((attempt, at) => (
+          <LinePoint attempt={attempt} x={places[at] ?? 0} />
+        ))}
+      </svg>
+    </nav>
+  )
+}
+
+function LinePoint({ attempt, x }: { attempt: Attempt; x: number }) {
+  const { number, outcome, status_code: statusCode, started_at: startedAt } = attempt
+  const title = `Attempt ${number}: ${titleOf({ outcome, statusCode, startedAt })}`
+  return (
+    <a href={`#attempt-${number}`} aria-label={title}>
+      <title>{title}</title>
+      <circle class={toneOf(outcome)} cx={x} cy={LINE_HEIGHT / 2} r={RADIUS} />
+      <text x={x} y={LINE_HEIGHT / 2 + 4}>
+        {number}
+      </text>
+    </a>
+  )
+}
+
+/**
+ * Where on the line each time stands: in proportion, as far as each keeps its distance to the one before.
+ *
+ * @param times in ascending order, at most `LINE_ATTEMPTS_MAX`
+ */
+export function placesOf(times: readonly number[]): number[] {
+  const [first = 0, last = 0] = [times[0], times.at(-1)]
+  const length = LINE_WIDTH - 2 * RADIUS
+  const spare = length - STEP_MIN * (times.length - 1)
+  return times.map((time, at) => {
+    const share = last > first ? (time - first) / (last - first) : 0
+    return Math.round(RADIUS + at * STEP_MIN + share * spare)
+  })
+}
