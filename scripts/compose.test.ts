@@ -170,7 +170,7 @@ t.test('api and runner get every variable but those that are not for them', asyn
   }
   t.strictSame(
     Object.keys(service('migrate').environment).sort(),
-    ['DATABASE_URL', 'LOG_LEVEL'],
+    ['DATABASE_URL', 'LOG_LEVEL', 'POSTRIDER_ENVIRONMENT'],
     'migrate reads no more',
   )
 })

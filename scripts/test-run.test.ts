@@ -9,7 +9,7 @@ import type { TestLifetime } from '../src/testing/wiring/database.ts'
 
 const root = join(import.meta.dirname, '..')
 
-/** Of a run of two files, as tap writes it. */
+/** Of a run of four files, two of them together, as tap writes it. */
 const OUTPUT = `TAP version 14
 # Subtest: src/a.test.ts
     # Subtest: with a browser
@@ -26,7 +26,21 @@ ok 1 - src/a.test.ts # time=1500ms
     ok 1 - works
     1..1
 ok 2 - src/b.test.ts # time=12000ms
-1..2
+# Subtest: .tap/together/01.test.ts
+    # Subtest: src/c.test.ts
+        # Subtest: works
+            ok 1 - should be equal
+            1..1
+        ok 1 - works # time=400ms
+        1..1
+    ok 1 - src/c.test.ts # time=500ms
+    # Subtest: src/d.test.ts
+        ok 1 - works
+        1..1
+    ok 2 - src/d.test.ts # time=2000ms
+    1..2
+ok 3 - .tap/together/01.test.ts # time=3000ms
+1..3
 # time=13000ms
 `
 
@@ -60,8 +74,10 @@ t.test('a run that left nothing out adds nothing', async (t) => {
 t.test('files are listed by the time they took', async (t) => {
   t.strictSame(told(t, 'test-times.ts', OUTPUT).trimEnd().split('\n'), [
     '   12.0 s  src/b.test.ts',
+    '    2.0 s  src/d.test.ts',
     '    1.5 s  src/a.test.ts',
-    '   13.5 s  in 2 files; the run took 13.0 s',
+    '    0.5 s  src/c.test.ts',
+    '   16.0 s  in 4 files; the run took 13.0 s',
   ])
 })
 

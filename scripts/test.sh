@@ -1,5 +1,6 @@
 #!/bin/sh
-# `npm test`: every test, or the files that are given. Arguments are tap's.
+# `npm test`: every test, or the files that are given. Arguments are tap's. Of every test the short ones share
+# processes: scripts/test-groups.ts.
 #
 # Its whole output stays in .tap/run.tap: from there scripts/not-run.ts tells afterwards what was skipped, and
 # scripts/test-times.ts what took the time.
@@ -16,4 +17,11 @@ done <scripts/test-programs.txt
 PATH=$(scripts/test-path.sh)
 # Without it each process compiles some 400 modules before it starts, which is half of what that takes.
 export PATH NODE_COMPILE_CACHE="$PWD/.tap/compile-cache"
+
+all=yes
+for argument; do
+  if [ -e "$argument" ]; then all=; fi
+done
+# shellcheck disable=SC2046 # one word a file
+if [ "$all" ]; then set -- "$@" $(node scripts/test-groups.ts); fi
 _TAPJS_PROCESSINFO_COVERAGE_=0 exec tap --output-file=.tap/run.tap "$@"

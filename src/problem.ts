@@ -52,6 +52,7 @@ export const PROBLEMS = {
   batch_too_slow: [503, 'The batch took too long'],
   no_stream_free: [503, 'Too many open streams'],
   database_unavailable: [503, 'The database is not available'],
+  copy_not_adopted: [503, 'The database is a copy'],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 
 export type ProblemCode = keyof typeof PROBLEMS

@@ -26,6 +26,8 @@ export interface Trial extends Load {
   name: string
   /** Until the receiver answers. */
   delayMs: number
+  /** Events before those that count; 300 if left out. */
+  warmUpEvents?: number
 }
 
 export interface ContestOptions {

@@ -1,7 +1,7 @@
 -- What the service and the people who run it keep.
 --
--- What:  runner, duty, timeline, service, audit_log, attempt_day, replay, incident and tenant_backlog, with the rows that are
---        always there.
+-- What:  runner, duty, timeline, service, audit_log, attempt_day, replay, incident, attachment and tenant_backlog, with the
+--        rows that are always there.
 -- Why:   the switch that stops all deliveries is a row and not a setting of the server, so that it is seen by every process
 --        at once and survives failovers. Duties are row locks and not advisory ones, which any role that can connect
 --        could hold. The place of a replay is in its row, so that a process that was killed costs nothing but the batch
@@ -56,12 +56,16 @@ comment on column postrider.timeline.seen_at is 'When it was last seen, to ten s
 create table postrider.service (
   only_row boolean primary key default true check (only_row),
   paused_at timestamptz,
-  paused_by text
+  paused_by text,
+  environment text check (environment ~ '^[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}$'),
+  identity text
 );
-comment on table postrider.service is 'Switches of the service as a whole; exactly one row.';
+comment on table postrider.service is 'Switches of the service as a whole, and which database this is; exactly one row.';
 comment on column postrider.service.only_row is 'Always true, so that there is no second row.';
 comment on column postrider.service.paused_at is 'Since when every delivery that falls due is held (pause_all); null = deliveries go out.';
 comment on column postrider.service.paused_by is 'Who paused; null when it is not paused.';
+comment on column postrider.service.environment is 'Name of the environment that it belongs to (POSTRIDER_ENVIRONMENT), set by `migrate` once and by adopt_copy(); null = none. Only processes with this name send.';
+comment on column postrider.service.identity is 'What database_identity() said when it was migrated first, or adopted; where it says something else, this is a copy, and nothing is sent.';
 
 create table postrider.audit_log (
   id uuid primary key default postrider.uuidv7(),
@@ -69,7 +73,7 @@ create table postrider.audit_log (
   who text not null,
   action text not null,
   target_kind text not null check (target_kind in
-    ('service', 'tenant', 'api_key', 'endpoint', 'event_type', 'delivery', 'event', 'runner', 'replay', 'incident')),
+    ('service', 'tenant', 'api_key', 'endpoint', 'event_type', 'delivery', 'event', 'runner', 'replay', 'incident', 'table')),
   target_id text,
   tenant_id uuid,
   detail jsonb not null default '{}',
@@ -82,7 +86,7 @@ comment on column postrider.audit_log.id is 'UUIDv7; newest first by id desc.';
 comment on column postrider.audit_log.at is 'When it was done.';
 comment on column postrider.audit_log.who is 'By whom, as the caller said; without that, the role of the session.';
 comment on column postrider.audit_log.action is 'Name of the function that did it, such as retry_now.';
-comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner, replay or incident.';
+comment on column postrider.audit_log.target_kind is 'What it was done to: service, tenant, api_key, endpoint, event_type, delivery, event, runner, replay, incident or table (of the producer, that publishes).';
 comment on column postrider.audit_log.target_id is 'Its id; null for the service as a whole.';
 comment on column postrider.audit_log.tenant_id is 'Whose it is; null where it concerns no single tenant. No foreign key: the log outlives the tenant.';
 comment on column postrider.audit_log.detail is 'More that is worth knowing, such as the state before, or counts.';
@@ -220,6 +224,40 @@ comment on column postrider.incident.note is 'What people know about it, for ope
 comment on column postrider.incident.noted_by is 'Who wrote the note.';
 comment on column postrider.incident.notified_at is 'When the customer was notified (notify_customer); null = not yet.';
 comment on column postrider.incident.notified_by is 'Who notified them.';
+
+create table postrider.attachment (
+  id uuid primary key,
+  table_schema text not null,
+  table_name text not null,
+  type text not null,
+  tenant text not null,
+  data text,
+  ordering_key text,
+  "when" text,
+  previous boolean not null,
+  events text[] not null,
+  columns text[] not null,
+  owner text not null,
+  attached_by text not null,
+  attached_at timestamptz not null,
+  unique (table_schema, table_name)
+);
+comment on table postrider.attachment is
+  'Tables that publish by themselves (attach), as their triggers said when they were attached. A copy, to notice when the triggers are gone: postrider.attached_table compares.';
+comment on column postrider.attachment.id is 'UUIDv7; the triggers and their function name it.';
+comment on column postrider.attachment.table_schema is 'Schema of the table when it was attached.';
+comment on column postrider.attachment.table_name is 'Name of the table when it was attached.';
+comment on column postrider.attachment.type is 'Its events are type.created, type.updated and type.deleted.';
+comment on column postrider.attachment.tenant is 'Column or expression: whose row it is.';
+comment on column postrider.attachment.data is 'List of columns, a column or an expression: the data of the event; null = all columns.';
+comment on column postrider.attachment.ordering_key is 'Column or expression: the ordering key of the event; null = none.';
+comment on column postrider.attachment."when" is 'Column or expression: whether a change is published; null = an update whose data changed, and all the others.';
+comment on column postrider.attachment.previous is 'Whether updates carry the old values of what changed.';
+comment on column postrider.attachment.events is 'Which of created, updated and deleted are published.';
+comment on column postrider.attachment.columns is 'Columns that the settings name, and those of the primary key.';
+comment on column postrider.attachment.owner is 'Owner of the table when it was attached.';
+comment on column postrider.attachment.attached_by is 'Role that attached it last.';
+comment on column postrider.attachment.attached_at is 'When that was.';
 
 create unlogged table postrider.tenant_backlog (
   tenant_id uuid primary key,

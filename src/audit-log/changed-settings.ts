@@ -32,7 +32,11 @@ const KNOWN: Readonly<Record<string, Judgement | ((value: string) => Judgement)>
   session_replication_role: (value) =>
     value === 'origin'
       ? NOT_READ
-      : { matters: 'yes', detail: 'triggers do not fire: a new endpoint gets no events' },
+      : {
+          matters: 'yes',
+          detail:
+            'triggers do not fire: a new endpoint gets no events, and attached tables publish nothing',
+        },
   // Below `on`, commits wait for no standby, or not for its disk; Postgres takes other words for on and off as well.
   synchronous_commit: (value) =>
     ['on', 'remote_apply', 'true', 'yes', '1'].includes(value)

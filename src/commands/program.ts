@@ -7,6 +7,7 @@ import { addEventTypeCommand } from '../event-types/event-type.command.ts'
 import { addEventCommand } from '../events/event.command.ts'
 import { addPublishCommand } from '../events/publish.command.ts'
 import { addIncidentCommand } from '../incidents/incident.command.ts'
+import { addAdoptCommand } from '../operations/adopt.command.ts'
 import { addRunnersCommand } from '../operations/runners.command.ts'
 import { addOrderingCommand } from '../ordering/ordering-key.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
@@ -64,6 +65,7 @@ export function createProgram(context: CommandContext): Command {
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)
+  addAdoptCommand(program, context)
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)
   addCompletionCommand(program, context)

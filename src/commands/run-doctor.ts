@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { type ChangedSetting, findChangedSettings } from '../audit-log/changed-settings.ts'
+import { readConfig } from '../config/config.ts'
 import { findCostlyFilters } from '../endpoints/costly-filters.ts'
 import { reportServer, type ServerReport } from '../operations/server-report.ts'
 import { findViolations, type Repaired, repair, type Violation } from '../operations/violations.ts'
@@ -41,7 +42,7 @@ export async function runDoctor(context: CommandContext, options: DoctorOptions)
 async function examine(pool: Pool, context: CommandContext, options: DoctorOptions): Promise<void> {
   const server = await reportServer(pool)
   const repaired = options.repair ? await repair(pool) : []
-  const violations = await findViolations(pool)
+  const violations = [...(await wrongEnvironment(pool, context)), ...(await findViolations(pool))]
   const noticed = {
     notices: await findCostlyFilters(pool),
     settings: await findChangedSettings(pool),
@@ -55,6 +56,18 @@ async function examine(pool: Pool, context: CommandContext, options: DoctorOptio
   if (options.strict && server.warnings.length > 0) {
     throw new WarningsFound(`${server.warnings.length} warnings`)
   }
+}
+
+/** What a runner with this configuration would wait for. That the database is a copy is among the violations. */
+async function wrongEnvironment(pool: Pool, { env }: CommandContext): Promise<Violation[]> {
+  const { rows } = await pool.query<Violation>(
+    `select 'copy_not_adopted' as kind, current_database() as id, null as "tenantId",
+       format('%s; nothing is sent until: postrider adopt', postrider.unadopted($1)) as detail
+     from postrider.service s
+     where postrider.unadopted($1) is not null and postrider.unadopted(s.environment) is null`,
+    [readConfig(env, 'client').environment.name ?? null],
+  )
+  return rows
 }
 
 function renderServer({ address, timeline, failovers, warnings }: ServerReport): string {

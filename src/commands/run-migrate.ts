@@ -1,8 +1,10 @@
 import { readConfig } from '../config/config.ts'
 import { findCostlyFilters } from '../endpoints/costly-filters.ts'
+import { findUnadopted } from '../postgres/adoption.ts'
 import { grantRoles, migrate, withClient } from '../postgres/migrate/migrate.ts'
 import { migrationPlan } from '../postgres/migrate/migration-plan.ts'
 import { GROUP_ROLES } from '../postgres/migrate/roles.ts'
+import type { Queryable } from '../postgres/migrate/schema-record.ts'
 import { urlOfOne } from '../postgres/servers.ts'
 import type { CommandContext } from '../terminal/context.ts'
 
@@ -20,9 +22,13 @@ export async function runMigrate(
   const config = readConfig(env, 'migrate')
   const databaseUrl = await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl)
   if (plan) return print(await planOf(databaseUrl, json))
-  const { applied } = await migrate(databaseUrl)
+  const environment = config.environment.name
+  const { applied } = await migrate(databaseUrl, { environment })
   const optional = roles ? (await grantRoles(databaseUrl)).optional : undefined
-  const notices = await withClient(databaseUrl, findCostlyFilters)
+  const notices = await withClient(databaseUrl, async (client) => [
+    ...(await copyNotice(client, environment)),
+    ...(await findCostlyFilters(client)),
+  ])
   if (json) {
     const named = notices.length > 0 && { notices }
     return print(`${JSON.stringify({ applied, ...(optional && { optional }), ...named })}\n`)
@@ -30,6 +36,11 @@ export async function runMigrate(
   print(applied.map((name) => `applied ${name}\n`).join('') || 'the database is up to date\n')
   if (optional) print(rolesText(optional))
   print(notices.map((line) => `notice: ${line}\n`).join(''))
+}
+
+async function copyNotice(client: Queryable, environment: string | undefined): Promise<string[]> {
+  const reason = await findUnadopted(client, environment)
+  return reason === null ? [] : [`nothing is sent: ${reason}; see postrider adopt`]
 }
 
 async function planOf(databaseUrl: string, json?: true): Promise<string> {

@@ -8,7 +8,7 @@ import type { Assets } from './asset-files.ts'
 import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
 import { Icon, type IconName } from './icons.tsx'
 import { currentLanguage, say, sayAny } from './language.ts'
-import { Countdown } from './parts.tsx'
+import { Command, Countdown, Notice } from './parts.tsx'
 import { SearchButton, SearchDialog } from './search-dialog.tsx'
 import type { Look, Viewer } from './viewer.ts'
 
@@ -44,6 +44,8 @@ export interface Frame {
   search?: string
   /** Which installation this is, such as production; always in sight. */
   environment?: string | undefined
+  /** Why nothing is sent from this database; null = it is. */
+  whyUnadopted?: () => string | null
   trouble?: Trouble
 }
 
@@ -117,6 +119,7 @@ function Page({ children, ...shown }: Shown & { children?: Child }) {
         </header>
         {viewer && <Side {...shown} viewer={viewer} />}
         <main id="main" tabindex={-1}>
+          {viewer && <CopyNotice reason={frame.whyUnadopted?.() ?? null} />}
           {children}
         </main>
         {viewer && <BottomBar {...shown} viewer={viewer} />}
@@ -126,6 +129,20 @@ function Page({ children, ...shown }: Shown & { children?: Child }) {
         <div id="said" class="hidden" role="status" />
       </body>
     </html>
+  )
+}
+
+/** On every page: nothing that is done here reaches anybody. */
+function CopyNotice({ reason }: { reason: string | null }) {
+  if (reason === null) return null
+  return (
+    <Notice tone="bad">
+      <p>
+        Nothing is sent, and nothing can be changed here: {reason}. To let this environment send
+        from it, choose what becomes of open deliveries:
+      </p>
+      <Command>postrider adopt --open hold</Command>
+    </Notice>
   )
 }
 

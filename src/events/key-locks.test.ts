@@ -29,7 +29,7 @@ t.test('those that wait for a key hold a bounded amount of memory', async (t) =>
   const quarter = item('held', 'x'.repeat(WAIT_BOUNDS.sizeMax / 4 - 8_192))
   const waiting = Array.from({ length: 4 }, () => turns.one(quarter, 0, publish(first.promise)))
   await t.rejects(turns.one(item('held'), 0, publish()), { code: 'database_unavailable' })
-  await t.rejects(turns.all([item('other')], publish()), { code: 'database_unavailable' })
+  await t.rejects(turns.all([item('other')], 0, publish()), { code: 'database_unavailable' })
   first.resolve(PUBLISHED)
   t.equal((await Promise.all(waiting)).filter(({ duplicate }) => duplicate).length, 3)
   t.equal(count(), 1)
@@ -61,3 +61,24 @@ t.test('a twin that was busy leaves its turn to one that may still wait', async 
   await t.rejects(over, { code: 'idempotency_key_busy' })
   t.strictSame(await patient, PUBLISHED)
 })
+
+t.test(
+  'a batch whose time is over begins when its keys are free, and is busy when they are not',
+  async (t) => {
+    const { turns, first, publish } = bundle()
+    const second = Promise.withResolvers<Published>()
+    const held = turns.one(item('a'), 0, publish(first.promise))
+    const over = turns.all([item('a'), item('b')], 0, publish())
+    const patient = turns.all([item('a')], Number.POSITIVE_INFINITY, publish(second.promise))
+    const later = t.rejects(turns.all([item('b'), item('a')], 0, publish()), {
+      code: 'idempotency_key_busy',
+    })
+    first.resolve(PUBLISHED)
+    await held
+    t.strictSame(await over, PUBLISHED, 'the first in line')
+    await later
+    second.resolve(PUBLISHED)
+    t.strictSame(await patient, PUBLISHED)
+    t.strictSame(await turns.all([item('a')], 0, publish()), PUBLISHED)
+  },
+)

@@ -20,8 +20,12 @@ export interface KeyLocks {
    * @param endsAt when it has waited long enough, by `performance.now()`
    */
   one(item: PublishItem, endsAt: number, publish: () => Promise<Published>): Promise<Published>
-  /** Begins once none of the keys is under way, so two that share keys never wait for each other. */
-  all<T>(items: readonly PublishItem[], publish: () => Promise<T>): Promise<T>
+  /**
+   * Begins once none of the keys is under way, so two that share keys never wait for each other.
+   *
+   * @param endsAt as above; a key that is under way then is busy
+   */
+  all<T>(items: readonly PublishItem[], endsAt: number, publish: () => Promise<T>): Promise<T>
 }
 
 export function createKeyLocks(): KeyLocks {
@@ -49,13 +53,14 @@ class Twins implements KeyLocks {
     return this.#begin([key], publish, (published) => ({ body: item.body, published }))
   }
 
-  all: KeyLocks['all'] = async (items, publish) => {
+  all: KeyLocks['all'] = async (items, endsAt, publish) => {
     const keys = [...new Set(items.filter((item) => item.idempotencyKey !== null).map(keyOf))]
-    const since = performance.now()
     const twinOf = () => keys.map((key) => this.#underWay.get(key)).find(Boolean)
-    for (let twin = twinOf(); twin; twin = twinOf()) {
+    let twin = twinOf()
+    while (twin) {
       await twin
-      if (isLate(since)) throw keyBusy()
+      twin = twinOf()
+      if (twin && performance.now() >= endsAt) throw keyBusy()
     }
     return this.#begin(keys, publish, () => ({}))
   }

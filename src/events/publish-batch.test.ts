@@ -4,7 +4,7 @@ import { holdKeys } from '../testing/data/idempotency.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { createKeyLocks } from './key-locks.ts'
+import { createKeyLocks, type KeyLocks } from './key-locks.ts'
 import { createPublisher } from './publish.ts'
 import { createBatchPublisher } from './publish-batch.ts'
 import { BatchRefused, DatabaseUnavailable } from './publish-refused.ts'
@@ -89,9 +89,16 @@ for (const [end, duplicate] of [
   })
 }
 
+const patiently =
+  (all: KeyLocks['all']): KeyLocks['all'] =>
+  (items, _endsAt, publish) =>
+    all(items, Infinity, publish)
+
 t.test('batches and single events that share keys are published one after the other', async (t) => {
   const { item, count } = await bundle()
-  const keyLocks = createKeyLocks()
+  const locks = createKeyLocks()
+  // They wait here for as long as it takes, and not at all for the database.
+  const keyLocks = { ...locks, all: patiently(locks.all) }
   const batches = createBatchPublisher({ pool: publishing, keyLocks, keyWaitMsMax: 0 })
   const single = createPublisher({ pool: publishing, keyLocks, keyWaitMsMax: 0 })
   const [a, b] = ['a', 'b'].map((idempotencyKey) => item({ idempotencyKey })) as [

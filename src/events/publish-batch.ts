@@ -74,7 +74,7 @@ export function createBatchPublisher({
     publishAll: (items) => {
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () => whileBusy(() => waiting.add(items), { endsAt })
-      return underWay.add(keyLocks.all(items, publish))
+      return underWay.add(keyLocks.all(items, endsAt, publish))
     },
     idle: underWay.idle,
   }

@@ -70,6 +70,21 @@ export async function withinTime(checking: Promise<Readiness>): Promise<Readines
 const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
 
 /**
+ * Refuses what would write to a database that is a copy, or another environment's: what is published there could be
+ * sent by that one's runners, and nobody means to change it.
+ */
+export const refuseUnadopted = (whyUnadopted: () => string | null) =>
+  createMiddleware(async (c, next) => {
+    if (!SAFE_METHODS.test(c.req.method) && whyUnadopted() !== null) {
+      throw new Problem('copy_not_adopted', {
+        detail:
+          'The database is a copy, or belongs to another environment: nothing is accepted or sent until an operator adopts it.',
+      })
+    }
+    await next()
+  })
+
+/**
  * Refuses what would write while commits wait for a standby that does not answer. Each would also wait, in a
  * separate session that stays on the server when the request is given up, until no session is left for anybody.
  */

@@ -37,6 +37,12 @@ const SAME = [
   ['ßß', 'SSSS'],
   ['100 % (ß)', '100 % (SS)'],
   ['sße', 'SẞE'],
+  ['Flussschiff', 'Flußschiff'],
+  ['sß', 'SSS'],
+  ['sßs', 'ßß'],
+  ['sßßßs', 'ßßßß'],
+  ['ßßsßs', 'SSSSSSSS'],
+  ['ß\u0301', 'ẞ\u0301'],
   ['ŁÓDŹ', 'łódź'],
   ['Tiếng Việt', 'TIẾNG VIỆT'],
   ['Tie\u0302\u0301ng', 'TIẾNG'],
@@ -60,6 +66,10 @@ const DIFFERENT = [
   ['Straße', 'Strase'],
   ['s\u0323s', 'ß'],
   ['ss\u0323', 'ß'],
+  ['ßs', 'ßß'],
+  ['Masss', 'Maßß'],
+  // More than eight in a row are compared eight at a time.
+  ['ßßßßs', 'sßßßß'],
   ['a.é', 'axé'],
   ['a%c', 'abc'],
   ['é|x', 'x'],
@@ -89,6 +99,8 @@ for (const [locale, of] of [
     for (const [text, within] of DIFFERENT) {
       t.equal(await finds(text, within), false, `${text} in ${within}`)
     }
+    t.equal(await finds('sßßßß', 'sßßßß'), true, 'more than eight in a row find themselves')
+    t.equal(await finds('s'.repeat(200), 'S'.repeat(200)), true, 'and as many as there may be')
     t.equal(await finds(`${'x'.repeat(199)}é`, `${'X'.repeat(199)}É`), true)
     t.equal(await finds('é'.repeat(200), 'É'.repeat(200)), true, 'of the greatest length')
   })

@@ -1,9 +1,10 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 
-/** Written as two letters or as one. */
-const SHARP_S = /ss(?!\p{M})|[ßẞ]/iu
-/** A letter with the marks on it. */
-const CLUSTER = /ss(?!\p{M})|\P{M}\p{M}*|\p{M}+/giu
+/** More than any word has in a row: each letter more is half as many spellings again. */
+const S_LETTERS_MAX = 8
+/** Letters `s` and `ß` in a row, without marks; or one letter with the marks on it. */
+const CLUSTER = /(?:[sSßẞ](?!\p{M}))+|\P{M}\p{M}*|\p{M}+/gu
+const S_LETTERS = /^[sSßẞ]+$/
 /** What has a meaning in a regular expression. */
 const SPECIAL = /[!-/:-@[-`{-~]/g
 
@@ -20,7 +21,7 @@ export function containsText(
   column: RawBuilder<unknown>,
   texts: readonly string[],
 ): RawBuilder<SqlBool> {
-  if (texts.some((text) => /[^\0-\x7f]/.test(text) || SHARP_S.test(text))) {
+  if (texts.some((text) => /[^\0-\x7f]|ss/i.test(text))) {
     return sql<SqlBool>`(${column} collate "C") ~* ${texts.map(patternOf).join('|')}`
   }
   const likes = texts.map((text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`)
@@ -34,7 +35,7 @@ function patternOf(text: string): string {
 }
 
 function patternOfCluster(cluster: string): string {
-  if (SHARP_S.test(cluster)) return `(?:ss|ß|ẞ)${cluster.replace(SHARP_S, '')}`
+  if (S_LETTERS.test(cluster)) return patternOfS(cluster)
   const [first = '', ...marks] = cluster
   const spellings = [...variantsOf(first)].flatMap((letter) => {
     const written = letter + marks.join('')
@@ -42,6 +43,23 @@ function patternOfCluster(cluster: string): string {
   })
   const escaped = [...new Set(spellings)].map((one) => one.replace(SPECIAL, '\\$&'))
   return escaped.length === 1 ? escaped.join('') : `(?:${escaped.join('|')})`
+}
+
+/** `Flussschiff`, `Flußschiff`: any two of them may be one letter, so all ways to write them are looked for. */
+function patternOfS(letters: string): string {
+  const count = letters.replace(/[ßẞ]/g, 'ss').length
+  if (count <= S_LETTERS_MAX) return spellingsOfS(count)
+  const pieces = spellingsOfS(S_LETTERS_MAX).repeat(Math.floor(count / S_LETTERS_MAX))
+  return `(?:${pieces}${spellingsOfS(count % S_LETTERS_MAX)}|${letters})`
+}
+
+function spellingsOfS(count: number): string {
+  const all = [[''], ['s']]
+  for (let n = 2; n <= count; n++) {
+    const [two = [], one = []] = all.slice(-2)
+    all.push([...one.map((before) => `${before}s`), ...two.map((before) => `${before}[ßẞ]`)])
+  }
+  return `(?:${all[count]?.join('|')})`
 }
 
 /** Small letters that share a capital one, and signs that are separate letters only to Unicode. */
@@ -59,6 +77,7 @@ const TWINS = [
   'ǉǈ',
   'ǌǋ',
   'ǳǲ',
+  'ßẞ',
 ].concat(
   // Micro, ohm, angstrom, and iota below a letter.
   ...['\u03bc\u00b5', 'ω\u2126', 'å\u212b', 'ι\u1fbe'],

@@ -52,6 +52,7 @@ async function start(id: string) {
     runnerId: id,
     log: lines.log,
     onReaped: () => reaped.resolve('reaped'),
+    onUnadopted: () => undefined,
     onSilent: () => undefined,
     onDrain: () => undefined,
   })

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { once } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { CopyNotAdopted, findUnadopted } from '../postgres/adoption.ts'
 import { isStuck, type Servers } from '../postgres/servers.ts'
 import { setUpSession } from '../postgres/session-settings.ts'
 import { createSilenceWatch, type Seen } from './silence.ts'
@@ -36,9 +37,12 @@ export interface PresenceOptions {
   connectionString: string
   servers?: Servers | undefined
   runnerId: string
+  environment?: string | undefined
   log: Log
   /** The runner was found dead while it lived. It must end: its work belongs to others. */
   onReaped(): void
+  /** The database is a copy now, or another environment's. It must end: started again, it waits to be adopted. */
+  onUnadopted(reason: CopyNotAdopted): void
   /** The server did not answer a heartbeat in time: other connections to it are no better. */
   onSilent(): void
   /** Somebody asked the runner to stop, with `drain_runner`. Called with each heartbeat from then on. */
@@ -91,6 +95,7 @@ class KeptPresence implements Presence {
     this.#kept = this.#keepUp()
       .catch((error: unknown) => {
         if (error instanceof RunnerReaped) this.#options.onReaped()
+        if (error instanceof CopyNotAdopted) this.#options.onUnadopted(error)
       })
       // Anyone who still waits is let go: its claim will be refused, or it is being stopped itself.
       .finally(() => this.#established.resolve())
@@ -163,7 +168,7 @@ class RunnerReaped extends Error {
 
 /** Connects and registers: the runner is known to live while this session is there. */
 async function introduce(
-  { connectionString, servers, runnerId, log }: PresenceOptions,
+  { connectionString, servers, runnerId, environment, log }: PresenceOptions,
   onDial: (client: pg.Client) => void,
 ): Promise<pg.Client> {
   const client = new pg.Client({
@@ -180,6 +185,8 @@ async function introduce(
     await client.connect()
     await setUpSession(client, SESSION_SETTINGS)
     await servers?.admit(client)
+    const reason = await findUnadopted(client, environment)
+    if (reason !== null) throw new CopyNotAdopted(reason)
     const { rows } = await client.query<{ reaped: boolean }>(
       'select postrider.register_runner($1, $2, $3) as reaped',
       [runnerId, hostname(), process.pid],
@@ -206,7 +213,9 @@ async function introduceAgain(
     try {
       return await introduce(options, onDial)
     } catch (error) {
-      if (error instanceof RunnerReaped || signal.aborted) throw error
+      if (error instanceof RunnerReaped || error instanceof CopyNotAdopted || signal.aborted) {
+        throw error
+      }
       options.log.debug({ err: error }, 'runner.presence_lost')
     }
     await delay(RECONNECT_MS, undefined, { signal })
@@ -216,18 +225,25 @@ async function introduceAgain(
 /** A runner that counts as living. */
 interface Heartbeat extends Seen {
   drain_requested_at: Date | null
+  is_unadopted: boolean
 }
 
-/** A heartbeat a second, until the connection fails, the runner finds itself reaped, or is stopped. */
+const HEARTBEAT = `
+  select h.id, h.seen_at, r.drain_requested_at, copy.is_unadopted
+  from postrider.heartbeat($1) h
+  join postrider.runner r using (id)
+  cross join (select postrider.unadopted($2) is not null as is_unadopted) as copy`
+
+/** A heartbeat a second, until the connection fails, the runner finds itself reaped or on a copy, or is stopped. */
 async function watch(client: pg.Client, options: PresenceOptions, signal: AbortSignal) {
   const silence = createSilenceWatch(SILENCE_MS)
   while (!signal.aborted) {
-    const { rows } = await client.query<Heartbeat>(
-      'select h.id, h.seen_at, r.drain_requested_at from postrider.heartbeat($1) h join postrider.runner r using (id)',
-      [options.runnerId],
-    )
+    const { rows } = await client.query<Heartbeat>(HEARTBEAT, [
+      options.runnerId,
+      options.environment ?? null,
+    ])
     const own = rows.find((row) => row.id === options.runnerId)
-    if (!own) return // introducing itself again tells why
+    if (!own || own.is_unadopted) return // introducing itself again tells why
     if (own.drain_requested_at) options.onDrain()
     const silent = silence.observe(
       rows.filter((row) => row.id !== options.runnerId),

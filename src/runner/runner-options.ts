@@ -11,6 +11,8 @@ export interface RunnerOptions {
   connectionString: string
   /** Watched: one that turns read-only or is overtaken is left at once. */
   servers?: Servers | undefined
+  /** What this process belongs to: it sends from no database of another environment. */
+  environment?: string | undefined
   /** HTTP requests in flight at most. */
   concurrency: number
   /** Networks that may be dialled although not public. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Runner } from 'graphile-worker'
+import { environmentSettings } from '../postgres/adoption.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
@@ -127,7 +128,7 @@ function createParts(options: RunnerOptions) {
 
 /** Has it known as living, and hears when it is not, is asked to drain, or another server takes over. */
 async function register(
-  { connectionString, servers, log }: RunnerOptions,
+  { connectionString, servers, log, environment }: RunnerOptions,
   { id, pools, heldJobs, drained }: Parts,
   onReaped: (reason: RunnerEnded) => void,
 ): Promise<Presence> {
@@ -135,8 +136,11 @@ async function register(
     connectionString,
     servers,
     runnerId: id,
+    environment,
     log,
     onReaped: () => onReaped(new RunnerEnded('it was cut off, found dead, and replaced')),
+    onUnadopted: (cause) =>
+      onReaped(new RunnerEnded('nothing may be sent from its database', { cause })),
     onSilent: () => {
       for (const pool of Object.values(pools)) cutConnections(pool)
     },
@@ -224,7 +228,7 @@ function newRunnerId(): string {
 }
 
 function createPools(
-  { connectionString, servers, log }: RunnerOptions,
+  { connectionString, servers, log, environment }: RunnerOptions,
   id: string,
   { heldJobs, bell }: { heldJobs: HeldJobs; bell: Bell },
 ) {
@@ -242,7 +246,7 @@ function createPools(
   const delivery = createPool({
     ...common,
     max: DELIVERY_CONNECTIONS,
-    settings: DELIVERY_SESSION_SETTINGS,
+    settings: { ...DELIVERY_SESSION_SETTINGS, ...environmentSettings(environment) },
   })
   const worker = createPool({
     ...common,

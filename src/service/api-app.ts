@@ -46,7 +46,12 @@ import { createTestEndpoint } from '../events/test-endpoint.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import { type ApiEnv, type App, createAuthenticate } from '../http/authenticate.ts'
 import { addDocument } from '../http/document.ts'
-import { addHealthRoutes, type Readiness, refuseWhileCommitsWait } from '../http/health.ts'
+import {
+  addHealthRoutes,
+  type Readiness,
+  refuseUnadopted,
+  refuseWhileCommitsWait,
+} from '../http/health.ts'
 import { addMetrics, type HttpMetrics } from '../http/metrics-route.ts'
 import { createAdmit } from '../http/rate-limit.ts'
 import { addReferencePage } from '../http/reference-page.ts'
@@ -92,6 +97,8 @@ export interface ApiOptions {
   ready: () => Promise<Readiness>
   /** Whether what would write is refused, as its commit would wait for a standby that is away. */
   doCommitsWait: () => boolean
+  /** Why nothing is accepted for this database and sent from it, in words; null = it is. */
+  whyUnadopted: () => string | null
   /** Bytes of an event's `data` at most. */
   eventBytesMax: number
   /** Networks that may be dialled although not public. */
@@ -188,6 +195,7 @@ function createApp(options: ApiOptions): App {
   app.use(endBodyOfHead)
   app.use('/api/*', keptByNoCache)
   app.use('/api/*', refuseWhileCommitsWait(options.doCommitsWait))
+  app.use('/api/*', refuseUnadopted(options.whyUnadopted))
   addMetrics(app, options.metrics, options.servesMetrics)
   addRoutes(app, { ...options, ...frameOf(options), ...actionsOf(options) })
   addHealthRoutes(app, options)

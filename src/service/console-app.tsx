@@ -24,7 +24,7 @@ import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.page
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addEventTypePages, type EventTypePages } from '../event-types/event-type.pages.tsx'
 import { addEventPages, type EventPages } from '../events/event.pages.tsx'
-import { refuseWhileCommitsWait } from '../http/health.ts'
+import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import { addIncidentPages, type IncidentPages } from '../incidents/incident.pages.tsx'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
@@ -100,6 +100,8 @@ export type ConsoleOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   admit: Admit
   /** Whether forms are refused, as their commits would wait for a standby that is away. */
   doCommitsWait: () => boolean
+  /** Why nothing is sent from this database, in words; null = it is. */
+  whyUnadopted: () => string | null
 }
 
 /** The pages of operators, to be mounted at `CONSOLE_PATH`. */
@@ -115,6 +117,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   app.use(refuseWhileCommitsWait(options.doCommitsWait))
   assets.addRoutes(app)
   addSignInRoutes(app, pages)
+  app.use(refuseUnadopted(options.whyUnadopted))
   app.use(requireViewer({ ...pages, signIn: `${CONSOLE_PATH}/sign-in` }))
   app.use(refuseNul)
   app.use(limitForms(options.admit))
@@ -148,7 +151,7 @@ const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
 ]
 
 const renderOf = (
-  { environment, lists }: ConsoleOptions,
+  { environment, lists, whyUnadopted }: ConsoleOptions,
   assets: ReturnType<typeof loadAssets>,
 ): RenderPage =>
   createRenderPage({
@@ -159,7 +162,8 @@ const renderOf = (
     navigation: NAVIGATION,
     signOut: `${CONSOLE_PATH}/sign-out`,
     search: at('search'),
-    environment: environment.name,
+    environment: environment.shownAs,
+    whyUnadopted,
     trouble: {
       path: at('incidents'),
       count: cached(TROUBLE_FRESH_MS, () => lists.incidents.count()),

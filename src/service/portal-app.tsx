@@ -13,7 +13,7 @@ import { addDeliveriesPage, type DeliveryListPages } from '../deliveries/deliver
 import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.pages.tsx'
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
 import { addCataloguePages, type CataloguePages } from '../event-types/event-type.pages.tsx'
-import { refuseWhileCommitsWait } from '../http/health.ts'
+import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOrderingPages, type OrderingPages } from '../ordering/ordering-key.pages.tsx'
@@ -47,6 +47,7 @@ export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   admit: Admit
   /** Whether forms are refused, as their commits would wait for a standby that is away. */
   doCommitsWait: () => boolean
+  whyUnadopted: () => string | null
 }
 
 /** The pages of one tenant, for anyone who has a link, to be mounted at `PORTAL_PATH`. */
@@ -72,6 +73,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addLookRoutes(app, pages)
   assets.addRoutes(app)
   addEnterRoutes(app, pages)
+  app.use(refuseUnadopted(options.whyUnadopted))
   app.use(requireLink(pages))
   app.use(refuseNul)
   app.use(limitForms(options.admit))

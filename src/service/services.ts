@@ -29,6 +29,7 @@ import { createRequestLimiter } from '../limits/request-limiter.ts'
 import { createOrderingKeys } from '../ordering/ordering-keys.ts'
 import { createPortalLinks } from '../portal-links/portal-links.ts'
 import { changeAsActor } from '../postgres/actor.ts'
+import { type Adoption, adoptionOf } from '../postgres/adoption.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { isOfSchema } from '../postgres/migrate/schema-version.ts'
 import { createDatabase } from '../postgres/pool.ts'
@@ -76,7 +77,13 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
   const { api } = parts.pools
   const everyTenant = createDatabase(api)
   const { database, inTenant } = createTenantScope(api)
+  const adoption = adoptionOf({
+    database: api,
+    environment: config.environment.name,
+    log: parts.log,
+  })
   return {
+    adoption,
     inTenant,
     ...admissionOf(config, parts, everyTenant),
     ...publishersOf(parts, everyTenant),
@@ -91,7 +98,8 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     liveAttempts: liveAttemptsOf(parts, everyTenant),
     doCommitsWait: () => parts.servers?.doCommitsWait() ?? false,
-    ready: oneAtATime(() => readinessOf(api, parts)),
+    whyUnadopted: adoption.whyUnadopted,
+    ready: oneAtATime(() => readinessOf(api, { ...parts, adoption })),
   }
 }
 
@@ -183,10 +191,13 @@ function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
   return createRequestLimiter({ redis, limit, windowSeconds: API_RATE_WINDOW_SECONDS })
 }
 
+/** What a stranger may read, so not whose it is; the log says it. */
+const NOT_ADOPTED = 'not adopted: nothing is sent'
+
 /** Redis is shown and never counts: without it everything is served anyway. */
 async function readinessOf(
   pool: Pools['api'],
-  { redis, servers }: ServiceParts,
+  { redis, servers, adoption }: ServiceParts & { adoption: Adoption },
 ): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
   // First, as its sessions may all wait by now.
@@ -194,7 +205,9 @@ async function readinessOf(
   if (database !== 'reachable') return { ready: false, checks: { database, ...shown } }
   try {
     await assertSchema(pool)
-    return { ready: true, checks: { database, schema: 'current', ...shown } }
+    const checks = { database, schema: 'current', ...shown }
+    if ((await adoption.look()) === null) return { ready: true, checks }
+    return { ready: false, checks: { ...checks, environment: NOT_ADOPTED } }
   } catch (error) {
     if (!isOfSchema(error)) throw error
     const schema = 'not the one of this program'

@@ -36,6 +36,8 @@ export async function startApi(config: ServiceConfig, log: Log): Promise<Running
   starting.defer(api.stop)
   await assertRights(api.pool, 'postrider_api')
   await assertSchema(api.pool)
+  const watching = await api.services.adoption.watch()
+  starting.defer(watching.stop)
   const http = await listen(config, api.app)
   starting.defer(http.stop)
   starting.defer(() => api.services.liveAttempts.stop())

@@ -52,6 +52,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   if (postgres) starting.defer(postgres.stop)
   const databaseUrl = config.databaseUrl ?? postgres?.url ?? ''
   await migrate(await urlOfOne(databaseUrl), {
+    environment: config.environment.name,
     log: (message, fields) => log.info({ ...fields }, message),
   })
 
@@ -64,6 +65,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const api = openApi(service, { ...parts, servers })
   starting.defer(api.stop)
   starting.defer((await startMetricsPort(service, parts, api.services)).stop)
+  starting.defer((await api.services.adoption.watch()).stop)
   await ensureSandboxEndpoint(addSandbox(service, api), url)
   const runner = await startRunnerOf(service, { ...parts, servers })
   // First the runner, which may be delivering to the sandbox; then requests, then what they need.

@@ -8,6 +8,7 @@ import { createPool } from '../postgres/pool.ts'
 import { openServers, type Servers } from '../postgres/servers.ts'
 import { startProbes } from '../runner/probes.ts'
 import { type RunnerHandle, startRunner } from '../runner/runner.ts'
+import { startOnceAdopted } from '../runner/start-once-adopted.ts'
 import { createSecretBox, type SecretBox } from '../secrets/secrets.ts'
 import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
@@ -54,13 +55,20 @@ export async function startRunnerOf(
   try {
     await assertRights(pool, 'postrider_runner')
     await assertSchema(pool)
-    await checkSecretsAtStart(pool, box, parts.log)
-  } finally {
+  } catch (error) {
     await pool.end()
+    throw error
   }
   const { redis, metrics, tracing, log, servers } = parts
   const shared = { servers, redis, metrics, tracing, log, decryptSecret: box.decrypt }
-  return await startRunner({ connectionString, ...settingsOf(config), ...shared })
+  const environment = config.environment.name
+  return await startOnceAdopted({
+    ...{ pool, environment, log },
+    begin: async () => {
+      await checkSecretsAtStart(pool, box, log)
+      return await startRunner({ connectionString, environment, ...settingsOf(config), ...shared })
+    },
+  })
 }
 
 const settingsOf = (config: ServiceConfig) => ({

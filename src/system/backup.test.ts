@@ -20,6 +20,7 @@ const target = await startRolesServer(t, { major: MAJOR })
 
 t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, async (t) => {
   if (!source || !target) return
+  await source.pool.query('select postrider.name_database(null)') // as `migrate` does
   const receiver = await startReceiver()
   t.teardown(() => receiver[Symbol.asyncDispose]())
   const tenant = await createTenant(source.pool)
@@ -29,6 +30,10 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
   await source.pool.query('select postrider.align($1)', [endpoint.id])
   await source.pool.query('select postrider.resume_endpoint($1)', [endpoint.id])
   const pending = await tenant.publish()
+  await source.pool.query(`create table public.invoice (id int primary key, account text)`)
+  await source.pool.query(
+    `select postrider.attach('public.invoice', type => 'invoice', tenant => 'account')`,
+  )
   const dump = join(createFolder(t), 'dump')
   await run(join(BINARIES, 'pg_dump'), ['--format=custom', `--file=${dump}`, source.url])
   const restore = (url: string) => run(join(BINARIES, 'pg_restore'), ['--dbname', url, dump])
@@ -50,10 +55,12 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
   t.test('that is restored where the role is there is complete, and goes on', async (t) => {
     const url = await target.createDatabase('again')
     await restore(url)
-    t.match(await migrate(url), { exitCode: 0, stdout: /up to date/ })
+    t.match(await migrate(url), { exitCode: 0, stdout: /up to date.*nothing is sent/s })
     const restored = await connect(t, url)
-    await restored.query(`select postrider.pause_all('restored')`)
-    t.match(await runCommand(['doctor'], { env: { DATABASE_URL: url } }), { exitCode: 0 })
+    const env = { DATABASE_URL: url }
+    t.match(await runCommand(['doctor'], { env }), { exitCode: 1, stdout: /copy_not_adopted/ })
+    t.match(await runCommand(['adopt', '--open', 'hold'], { env }), { exitCode: 0 })
+    t.match(await runCommand(['doctor'], { env }), { exitCode: 0 })
     await restored.query(`select postrider.resume_all('restored')`)
     const runner = await startService(t, 'runner', { DATABASE_URL: url })
     const requests = await receiver.received(2)
@@ -62,5 +69,10 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
       [held, pending].sort(),
     )
     t.equal(await runner.stop(), 0)
+    await restored.query(`insert into public.invoice values (1, $1)`, [tenant.key])
+    const { rows } = await restored.query(
+      `select type from postrider.event where type ~ '^invoice[.]created'`,
+    )
+    t.strictSame(rows, [{ type: 'invoice.created' }], 'an attached table is attached')
   })
 })

@@ -306,7 +306,7 @@ t.test('a runner is known as living by one session while no standby answers', as
   const nothing = () => undefined
   const presence = await startPresence({
     ...{ connectionString: primary.url, runnerId, log: captureLog().log },
-    ...{ onReaped: nothing, onSilent: nothing, onDrain: nothing },
+    ...{ onReaped: nothing, onUnadopted: nothing, onSilent: nothing, onDrain: nothing },
   })
   t.teardown(presence.stop)
   const seenAt = 'select seen_at::text as at from postrider.runner where id = $1'

@@ -22,6 +22,7 @@ const VIEWS = [
   'xmin_holder',
   'notify_pressure',
   'partition',
+  'attached_table',
 ]
 
 async function conformance(t: Test, { pool }: TestDatabase) {

@@ -3,7 +3,8 @@
 -- A delivery is claimed when the job's number is the newest (queue/enqueue.sql) and it is open. Those whose endpoint
 -- accepts no work are held instead, but for the probe of an open circuit, and tests. An attempt that was cut off (the
 -- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
--- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent.
+-- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent. From a copy
+-- that nobody has adopted (service/copies.sql) nothing is claimed.
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch. Planned once a session,
 -- with bounds and `= any (ids)`: see deliveries/delivery_state.sql.

@@ -47,6 +47,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform postrider.refuse_unadopted();
   if not exists (
     select from postrider.runner r where r.id = refuse_unless_living.runner and r.reaped_at is null) then
     raise exception 'runner % is not registered or was found dead', runner using errcode = '55000';
@@ -54,7 +55,7 @@ begin
 end
 $$;
 comment on function postrider.refuse_unless_living(text) is
-  'Raises 55000 for a runner that is not registered or was found dead: others may have its jobs by now.';
+  'Raises 55000 for a runner that is not registered or was found dead, as others may have its jobs by now; and on a copy of the database that nobody has adopted, where no runner is to work.';
 
 create or replace function postrider.stop_runner(runner text) returns void
 language sql security definer

@@ -18,6 +18,7 @@ import { createInterface } from 'node:readline'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { scratchFolder } from '../../testing/scratch.ts'
+import { layOutCluster } from '../../testing/servers/cluster.ts'
 import { isAlive } from '../process-lock.ts'
 import { canEnter, postgresAccount } from './embedded-account.ts'
 import { type PostgresOptions, startPostgres, stopPostgres } from './embedded-postgres.ts'
@@ -33,6 +34,13 @@ async function folder(t: Test, mode = 0o711): Promise<string> {
   const path = await mkdtemp(join(scratchFolder(), 'embedded-'))
   await chmod(path, mode)
   t.teardown(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** The same after a first start: making the data is most of what that takes. */
+async function usedFolder(t: Test): Promise<string> {
+  const path = await folder(t)
+  await layOutCluster(path)
   return path
 }
 
@@ -107,7 +115,7 @@ t.test('keeps data and port from one start to the next', async (t) => {
 })
 
 t.test('replaces a server whose process was killed', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   const killed = startElsewhere(dataDir)
   const orphan = Number(await firstLine(killed))
   await kill(killed)
@@ -119,7 +127,7 @@ t.test('replaces a server whose process was killed', async (t) => {
 })
 
 t.test('leaves a server alone whose process lives', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   const { url } = await start(t, { dataDir })
   const message = new RegExp(`in use by process ${process.pid}`)
   await t.rejects(startPostgres({ dataDir, settings }), { message })
@@ -128,7 +136,7 @@ t.test('leaves a server alone whose process lives', async (t) => {
 })
 
 t.test('lets a detached server go on, and stops it by its folder', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   const { url, pid } = await startPostgres({ dataDir, settings, detached: true })
   t.same(await query(url, 'select 1 as one'), [{ one: 1 }])
   await stopPostgres(dataDir)
@@ -149,7 +157,7 @@ t.test('begins again when the first start was killed while it made the data', as
 })
 
 t.test('is not held up by a pid file that names some other process', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   await (await startPostgres({ dataDir, settings })).stop()
   const pidFile = join(dataDir, 'data', 'postmaster.pid')
   await writeFile(pidFile, `${process.pid}\n${dataDir}/data\n1\n5432\n\n\n0 0\nready\n`)
@@ -158,7 +166,7 @@ t.test('is not held up by a pid file that names some other process', async (t) =
 })
 
 t.test('sets a new password when the file with the old one was lost', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   const first = await startPostgres({ dataDir, settings })
   await first.stop()
   await rm(join(dataDir, 'password'))
@@ -168,7 +176,7 @@ t.test('sets a new password when the file with the old one was lost', async (t) 
 })
 
 t.test('takes another port when the one from last time is taken', async (t) => {
-  const dataDir = await folder(t)
+  const dataDir = await usedFolder(t)
   const first = await startPostgres({ dataDir, settings })
   await first.stop()
   const other = createServer().listen({ port: first.port, host: '127.0.0.1' })
@@ -178,13 +186,16 @@ t.test('takes another port when the one from last time is taken', async (t) => {
 })
 
 t.test('says so when the port that was asked for is taken', async (t) => {
-  const { port } = await start(t, { dataDir: await folder(t) })
-  const second = startPostgres({ dataDir: await folder(t), port, settings })
+  const { port } = await start(t, { dataDir: await usedFolder(t) })
+  const second = startPostgres({ dataDir: await usedFolder(t), port, settings })
   await t.rejects(second, { message: `port ${port} is taken; choose another` })
 })
 
 t.test('quotes the log of Postgres when it does not start', async (t) => {
-  const started = startPostgres({ dataDir: await folder(t), settings: { max_connections: 'many' } })
+  const started = startPostgres({
+    dataDir: await usedFolder(t),
+    settings: { max_connections: 'many' },
+  })
   await t.rejects(started, {
     message: /does not start in .*\n.*invalid value for .*max_connections/,
   })

@@ -40,6 +40,8 @@ const REWRITTEN = 'was changed after it was applied; undo that, and write a new 
 
 export type MigrateOptions = {
   log?: (message: string, fields?: object) => void
+  /** Name that the database gets where it has none. */
+  environment?: string | undefined
   /** Default: the one of this program. */
   sqlFolder?: URL
 }
@@ -48,7 +50,7 @@ export type MigrateOptions = {
  * Brings a database to the state that this program needs; does nothing when it is there already.
  *
  * graphile-worker's schema, then our migrations, each in its own transaction, then our
- * functions if their text (or Postgres, or graphile-worker) changed, then partitions. Many may call
+ * functions if their text (or Postgres, or graphile-worker) changed, then partitions, then which database this is. Many may call
  * it at once: one works, the others wait. Takes a direct connection: a pooler would hand statements of one
  * session to several.
  *
@@ -56,7 +58,7 @@ export type MigrateOptions = {
  */
 export async function migrate(
   connectionString: string,
-  { log = () => undefined, sqlFolder = SQL_FOLDER }: MigrateOptions = {},
+  { log = () => undefined, sqlFolder = SQL_FOLDER, environment }: MigrateOptions = {},
 ): Promise<{ applied: string[] }> {
   const files = await readSqlFiles(sqlFolder)
   return await whileMigrating(connectionString, async (client) => {
@@ -69,6 +71,7 @@ export async function migrate(
     if (migrations.length > 0) await grantAgain(client)
     await callIfThere(client, 'create_partitions')
     await callIfThere(client, 'note_timeline')
+    await callIfThere(client, 'name_database', environment ?? null)
     return { applied: [...migrations, ...functions] }
   })
 }
@@ -231,11 +234,12 @@ async function migrateGraphileWorker(connectionString: string): Promise<void> {
   }
 }
 
-async function callIfThere(client: pg.Client, name: string): Promise<void> {
+async function callIfThere(client: pg.Client, name: string, ...values: unknown[]): Promise<void> {
   const { rowCount } = await client.query(
     `select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname = 'postrider' and p.proname = $1`,
     [name],
   )
-  if (rowCount) await client.query(`select postrider.${name}()`)
+  const places = values.map((_, index) => `$${index + 1}`)
+  if (rowCount) await client.query(`select postrider.${name}(${places})`, values)
 }

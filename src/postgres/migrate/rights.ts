@@ -40,19 +40,20 @@ const SECRETS = {
 } as const
 
 const PUBLISHING = ['publish', 'publish_many']
+/** Who owns a table can attach it: what its triggers and attach() call. */
+const ATTACHING = ['publish_rows', 'note_attachment', 'forget_attachment']
 
 export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_producer: {
-    purpose: 'Producers: publish, and nothing else.',
-    functions: PUBLISHING,
+    purpose: 'Producers: publish, and attach tables of theirs, and nothing else.',
+    functions: [...PUBLISHING, ...ATTACHING],
   },
   postrider_api: {
     purpose: 'The processes of `postrider api`.',
     functions: [
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
-      ...['pause_all', 'resume_all'],
-      'unreadable_secrets',
+      ...['unreadable_secrets', 'unadopted', 'pause_all', 'resume_all'],
     ],
     tables: {
       tenant: ['insert', 'update'],
@@ -70,6 +71,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     purpose: 'The processes of `postrider runner`.',
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
+      'unadopted',
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off'],
       ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
       ...[
@@ -111,7 +113,9 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   },
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
-    functions: [...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets']],
+    functions: [
+      ...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets', 'unadopted'],
+    ],
     readsAllBut: {
       ...SECRETS,
       endpoint: ['headers', 'secret_headers', 'client_certificate', 'client_key_encrypted'],
@@ -129,6 +133,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...[
         'pause_all',
         'resume_all',
+        'adopt_copy',
         'release_secrets',
         'start_replay',
         'start_bulk',

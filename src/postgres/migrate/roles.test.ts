@@ -60,7 +60,7 @@ async function conformance(t: Test, major?: number) {
       order by 1`)
     t.strictSame(
       rows.map(({ proname }) => proname),
-      ['publish', 'publish_many'],
+      ['forget_attachment', 'note_attachment', 'publish', 'publish_many', 'publish_rows'],
       "of all functions with their owner's rights",
     )
     await t.rejects(producer.query('select from graphile_worker.jobs'), { code: DENIED })

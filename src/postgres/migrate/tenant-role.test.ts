@@ -1,6 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import type { TenantId } from '../../ids.ts'
+import { layOutCluster } from '../../testing/servers/cluster.ts'
 import { VOLATILE } from '../../testing/servers/postgres-server.ts'
 import { urlOf, withAdmin } from '../../testing/servers/template.ts'
 import { untilHolds } from '../../testing/until.ts'
@@ -11,8 +12,9 @@ import { createTenantScope } from '../tenant-scope.ts'
 import { assertSchema, migrate } from './migrate.ts'
 
 /** Each of these tests is about a role, which belongs to the server: this one is theirs alone. */
-const dataDir = createFolder(t)
-const server = await startPostgres({ dataDir: `${dataDir}/postgres`, settings: VOLATILE })
+const dataDir = `${createFolder(t)}/postgres`
+await layOutCluster(dataDir)
+const server = await startPostgres({ dataDir, settings: VOLATILE })
 t.teardown(async () => {
   // Connections of a migration may still be closing; told of the stop meanwhile, nobody listens to their error.
   const pool = createPool({ connectionString: server.url, max: 1, applicationName: 'test' })

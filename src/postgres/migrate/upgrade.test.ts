@@ -43,6 +43,8 @@ async function conformance(t: Test, major?: number) {
   await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
   const done = await finishSome(tenant)
   const cutOff = await cutOffSome(tenant)
+  await pool.query('create table public.invoice (id int primary key, account text)')
+  await pool.query(`select postrider.attach('public.invoice', type => 'row', tenant => 'account')`)
 
   const producers = startProducers(tenant)
   await producers.published(PRODUCERS * EVENTS_EACH)
@@ -52,6 +54,12 @@ async function conformance(t: Test, major?: number) {
   await producers.published(before + PRODUCERS * EVENTS_EACH)
   const accepted = await producers.stop()
   t.strictSame(producers.failed, [], 'no producer was refused anything')
+  await pool.query('insert into public.invoice values (1, $1)', [tenant.key])
+  const { rows: ofTable } = await pool.query(
+    `select id from postrider.event where type = 'row.created'`,
+  )
+  t.equal(ofTable.length, 1, 'an attached table goes on publishing')
+  accepted.push(ofTable[0]?.id)
   const { migrations } = await readSqlFiles()
   t.strictSame(
     applied.filter((name) => /^\d{6}_/.test(name)),

@@ -12,7 +12,7 @@ import type { ApiOptions } from '../../service/api-app.ts'
 import { RECIPES, type Recipe } from '../../testing/data/recipes.ts'
 import { bodyIn, createWorld, pathIn, type World } from '../../testing/data/world.ts'
 import { captureLog } from '../../testing/log-lines.ts'
-import { createTestApi, type RequestOptions } from '../../testing/wiring/api.ts'
+import { createTestApi, type RequestOptions, type TestApi } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import type { Document, Operation } from '../../testing/wiring/openapi-check.ts'
 
@@ -31,6 +31,8 @@ const UNKNOWN = {
   id: '00000000-0000-7000-8000-000000000000',
   name: 'no.such.type',
 }
+/** For all routes but that of batches. */
+const TOO_LARGE = JSON.stringify('x'.repeat(1_000_000))
 const FAR_TOO_LARGE = JSON.stringify('x'.repeat(10_000_000))
 
 interface Provocation {
@@ -48,7 +50,7 @@ const COMMON: Record<string, Provocation[]> = {
   401: [{ options: { key: null } }],
   403: [{ options: { key: reader.key } }, { options: { key: publisher.key } }],
   404: [{ path: UNKNOWN }, { path: { tenant: UNKNOWN.tenant } }],
-  413: [{ options: { body: FAR_TOO_LARGE } }],
+  413: [{ options: { body: TOO_LARGE } }, { options: { body: FAR_TOO_LARGE } }],
   415: [{ options: { body: '{}', headers: { 'content-type': 'text/plain' } } }],
   429: [
     { overrides: { requestLimiter: createRequestLimiter({ redis, limit: 0, windowSeconds: 60 }) } },
@@ -102,10 +104,19 @@ function commonOf({ requestBody }: Operation, status: string): Provocation[] {
   return [requestBody ? { options: { body: { never: 'heard of' } } } : { query: '?limit=-1' }]
 }
 
+/** One for each of those above. */
+const apis = new Map<Partial<ApiOptions>, TestApi>()
+
+function apiWith(overrides: Partial<ApiOptions>): TestApi {
+  const api = apis.get(overrides) ?? createTestApi(pool, overrides)
+  apis.set(overrides, api)
+  return api
+}
+
 async function tryAll(provocations: Provocation[], one: Case): Promise<number[]> {
   const seen: number[] = []
   for (const { options = {}, path, query = '', overrides } of provocations) {
-    const { request } = overrides ? createTestApi(pool, overrides) : plain
+    const { request } = overrides ? apiWith(overrides) : plain
     const body = 'body' in options ? options.body : bodyIn(shared, one.operation)
     const target = `${pathIn(shared, one.template, path)}${query}`
     const answer = await request(one.method.toUpperCase(), target, { ...options, body })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { startPostgres } from '../../postgres/embedded/embedded-postgres.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { TestLifetime } from '../wiring/database.ts'
+import { layOutCluster } from './cluster.ts'
 import { freePort } from './free-port.ts'
 
 /**
@@ -33,6 +34,8 @@ export async function startRestartablePostgres(
 ): Promise<RestartablePostgres> {
   const dataDir = await mkdtemp(join(folder, 'postgres-'))
   await chmod(dataDir, 0o711) // Postgres may run as another user
+  // A program that is no test makes its data itself: nobody would remove those that are copied.
+  if (process.env['TAP'] === '1') await layOutCluster(dataDir)
   let server = await startPostgres({ dataDir, port: await freePort(), settings })
   let isRunning = true
   const { url, port } = server

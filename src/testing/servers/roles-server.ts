@@ -2,14 +2,16 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { startPostgres } from '../../postgres/embedded/embedded-postgres.ts'
-import { grantRoles, migrate } from '../../postgres/migrate/migrate.ts'
 import type { GroupRole } from '../../postgres/migrate/rights.ts'
 import { createFolder } from '../wiring/cli.ts'
 import type { TestLifetime } from '../wiring/database.ts'
+import { binariesOf, type ClusterKind, DATABASE_WITH_ROLES, layOutCluster } from './cluster.ts'
 import { VOLATILE } from './postgres-server.ts'
 import { urlOf, withAdmin } from './template.ts'
 
 export interface RolesServer {
+  /** Of the superuser. */
+  url: string
   /** A new database with the name, whose owner may do everything. */
   createDatabase(name: string): Promise<string>
   /** A new role that may log in, with these clauses of `create role`; returns the URL with it. */
@@ -24,16 +26,18 @@ export interface RolesServer {
  */
 export async function startRolesServer(
   t: TestLifetime,
-  { major }: { major?: number } = {},
+  { major, kind = 'empty' }: { major?: number; kind?: ClusterKind } = {},
 ): Promise<RolesServer | null> {
-  const binaries = major && `/usr/lib/postgresql/${major}/bin`
+  const binaries = major && binariesOf(major)
   if (binaries && !existsSync(join(binaries, 'postgres'))) return null
   const dataDir = join(createFolder(t), 'postgres')
+  await layOutCluster(dataDir, { kind, ...(major && { major }) })
   const server = await startPostgres({ dataDir, settings: VOLATILE, ...(binaries && { binaries }) })
   t.teardown(() => server.stop())
   const asAdmin = (text: string) => withAdmin(server.url, (admin) => admin.query(text))
   return {
     asAdmin,
+    url: server.url,
     async createDatabase(name) {
       await asAdmin(`create database ${name}`)
       return urlOf(server.url, name)
@@ -51,11 +55,9 @@ export async function createRolesDatabase<Name extends GroupRole>(
   groups: readonly Name[],
   options: { major?: number } = {},
 ): Promise<{ url: string; server: RolesServer; urls: Record<Name, string> } | null> {
-  const server = await startRolesServer(t, options)
+  const server = await startRolesServer(t, { ...options, kind: 'roles' })
   if (!server) return null
-  const url = await server.createDatabase('postrider')
-  await migrate(url)
-  await grantRoles(url)
+  const url = urlOf(server.url, DATABASE_WITH_ROLES)
   const urls = {} as Record<Name, string>
   for (const group of groups) {
     urls[group] = await server.login(

@@ -9,6 +9,7 @@ import { createPool } from '../../postgres/pool.ts'
 import { scratchFolder } from '../scratch.ts'
 import { untilHolds } from '../until.ts'
 import type { TestLifetime } from '../wiring/database.ts'
+import { layOutCluster } from './cluster.ts'
 import { freePort } from './free-port.ts'
 import { SURVIVES_PROCESS } from './restartable-postgres.ts'
 import { withAdmin } from './template.ts'
@@ -45,6 +46,7 @@ export interface ReplicatedPostgres {
 export async function startReplicatedPostgres(t: TestLifetime): Promise<ReplicatedPostgres> {
   const homes = await Promise.all([makeHome(t), makeHome(t)])
   const [home, standbyHome] = homes
+  await layOutCluster(home)
   const first = await startPostgres({ dataDir: home, port: await freePort(), settings: SETTINGS })
   await migrate(first.url)
   const { url, port } = first

@@ -15,19 +15,27 @@ const DATABASES_KEPT = 10
  * connected to cannot be copied.
  */
 export async function ensureTemplate(url: string): Promise<string> {
-  const { migrations, functions } = await readSqlFiles()
-  const hash = hashOf([...migrations, ...functions].flatMap(({ name, sql }) => [name, sql]))
-  const template = `template_${hash.slice(0, 12)}`
+  const template = `template_${await hashOfSql()}`
   await withAdmin(url, async (admin) => {
     const { rowCount } = await admin.query('select from pg_database where datname = $1', [template])
     if (rowCount) return
     await admin.query(`drop database if exists ${template}_unfinished with (force)`)
     await admin.query(`create database ${template}_unfinished`)
     await migrate(urlOf(url, `${template}_unfinished`))
+    await withAdmin(urlOf(url, `${template}_unfinished`), (made) =>
+      // Its copies are no copies of anything that sends.
+      made.query('update postrider.service set identity = null'),
+    )
     await admin.query(`alter database ${template}_unfinished rename to ${template}`)
     await admin.query(`alter database ${template} with is_template true allow_connections false`)
   })
   return template
+}
+
+/** Tells states of sql/ apart. */
+export async function hashOfSql(): Promise<string> {
+  const { migrations, functions } = await readSqlFiles()
+  return hashOf([...migrations, ...functions].flatMap(({ name, sql }) => [name, sql])).slice(0, 12)
 }
 
 /** Drops all but the newest templates and the newest databases of failed tests. */

@@ -114,9 +114,16 @@ export function methodsOf({ paths }: Document, path: string): string[] {
 const templatesOf = (paths: Document['paths'], pathname: string): string[] =>
   Object.keys(paths).filter((template) => patternOf(template).test(pathname))
 
+/** Each request of a test is held against all of them. */
+const patterns = new Map<string, RegExp>()
+
 function patternOf(template: string): RegExp {
+  const known = patterns.get(template)
+  if (known) return known
   const escaped = template.replace(/[.*+?^$()|[\]\\]/g, '\\$&')
-  return new RegExp(`^${escaped.replace(/\{\w+\}/g, '[^/]+')}$`)
+  const pattern = new RegExp(`^${escaped.replace(/\{\w+\}/g, '[^/]+')}$`)
+  patterns.set(template, pattern)
+  return pattern
 }
 
 function mistakes(validate: ValidateFunction, text: string): string | null {

@@ -66,6 +66,7 @@ export async function createTestConsole(
     routes: routesOf(app, CONSOLE_PATH),
     signIn,
     apiKeys,
+    services,
     sessions,
     adminKeyHash: hashApiKey(ADMIN_KEY),
     logged,

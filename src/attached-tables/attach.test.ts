@@ -1,0 +1,690 @@
+/** Tables that publish by themselves, attached by an owner who may do nothing else, and written to by others. */
+import type pg from 'pg'
+import t, { type Test } from 'tap'
+import { findViolations } from '../operations/violations.ts'
+import { RIGHTS } from '../postgres/migrate/rights.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { connect } from '../testing/servers/roles-server.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+
+onBothPostgres(t, conformance)
+
+const DENIED = '42501'
+const UNSUPPORTED = '0A000'
+
+interface Published {
+  type: string
+  data: unknown
+  key: string | null
+  tenant: string
+}
+
+async function conformance(t: Test, { pool, url, name }: TestDatabase) {
+  const tenant = await createTenant(pool)
+  const other = await createTenant(pool)
+  const roles = await createRoles()
+  const owner = await loginAs('owner')
+  const writer = await loginAs('writer')
+  await pool.query(`create schema shop authorization ${roles.owner}`)
+  await owner.query(`grant usage, create on schema shop to ${roles.writer}, ${roles.hostile}`)
+
+  /** Roles belong to the server, which other test files use at the same time. */
+  async function createRoles() {
+    const of = { owner: `${name}_o`, writer: `${name}_w`, hostile: `${name}_h`, plain: `${name}_p` }
+    for (const role of Object.values(of)) {
+      await pool.query(`create role ${role} login password 'x'`)
+    }
+    await pool.query(`grant usage on schema postrider to ${of.owner}, ${of.hostile}, ${of.plain}`)
+    const { rows } = await pool.query<{ signature: string }>(
+      `select oid::regprocedure::text as signature from pg_proc
+       where pronamespace = 'postrider'::regnamespace and prosecdef and proname = any ($1)`,
+      [RIGHTS.postrider_producer.functions],
+    )
+    for (const { signature } of rows) {
+      await pool.query(`grant execute on function ${signature} to ${of.owner}, ${of.hostile}`)
+    }
+    t.teardown(async () => {
+      for (const role of Object.values(of)) {
+        await pool.query(`drop owned by ${role} cascade`)
+        await pool.query(`drop role ${role}`)
+      }
+    })
+    return of
+  }
+
+  function loginAs(role: keyof typeof roles): Promise<pg.Client> {
+    return connect(t, Object.assign(new URL(url), { username: roles[role], password: 'x' }).href)
+  }
+
+  let made = 0
+  /** A table of the owner, which the writer may change; its name. */
+  async function createTable(
+    columns = 'id int primary key, account text, status text, total numeric',
+    more = '',
+  ): Promise<string> {
+    made += 1
+    const table = `shop.invoice_${made}`
+    await owner.query(`create table ${table} (${columns}) ${more}`)
+    await owner.query(
+      `grant select, insert, update, delete, truncate on ${table} to ${roles.writer}`,
+    )
+    return table
+  }
+
+  const attach = (table: string, settings: Record<string, unknown> = {}, by = owner) => {
+    const given = { type: 'invoice', tenant: 'account', ...settings }
+    const named = Object.keys(given).map((setting, place) => `"${setting}" => $${place + 2}`)
+    return by.query(`select postrider.attach($1, ${named.join(', ')}) as id`, [
+      table,
+      ...Object.values(given),
+    ])
+  }
+  const detach = (table: string, by = owner) => by.query('select postrider.detach($1)', [table])
+
+  /** What has been published since the last look, in order. */
+  let seenUpTo = '00000000-0000-0000-0000-000000000000'
+  async function published(): Promise<Published[]> {
+    const { rows } = await pool.query<Published & { id: string; data: string }>(
+      `select e.id, e.type, e.data::text as data, e.ordering_key as key, t.key as tenant
+       from postrider.event e join postrider.tenant t on t.id = e.tenant_id
+       where e.id > $1 order by e.created_at, e.type, e.data::text`,
+      [seenUpTo],
+    )
+    seenUpTo = [seenUpTo, ...rows.map(({ id }) => id)].sort().at(-1) ?? seenUpTo
+    return rows.map(({ type, data, key, tenant }) => ({
+      type,
+      data: JSON.parse(data),
+      key,
+      tenant,
+    }))
+  }
+  const types = async () => (await published()).map(({ type }) => type)
+  const row = (id: number, status = 'open', total = '10.50') =>
+    `(${id}, '${tenant.key}', '${status}', ${total})`
+
+  t.test('what a writer without any right on Postrider changes is published', async (t) => {
+    const table = await createTable()
+    await attach(table, { data: '{id, status, total}', ordering_key: 'id' })
+    await writer.query(`insert into ${table} values ${row(1)}, ${row(2, 'open', '1e20')}`)
+    await writer.query(`update ${table} set status = 'paid' where id = 1`)
+    await writer.query(`delete from ${table} where id = 2`)
+    t.strictSame(
+      (await published()).map(({ type, data, key }) => [type, key, data]),
+      [
+        ['invoice.created', '1', { id: 1, status: 'open', total: 10.5 }],
+        ['invoice.created', '2', { id: 2, status: 'open', total: 1e20 }],
+        ['invoice.updated', '1', { id: 1, status: 'paid', total: 10.5 }],
+        ['invoice.deleted', '2', { id: 2, status: 'open', total: 1e20 }],
+      ],
+    )
+    await t.rejects(writer.query('select postrider.publish($1, $2, $3)', ['a', 'b', '1']), {
+      code: DENIED,
+    })
+    t.strictSame(await findViolations(pool), [])
+    await detach(table)
+  })
+
+  t.test('what is rolled back is not', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await writer.query('begin')
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await writer.query('rollback')
+    t.strictSame(await published(), [])
+    await detach(table)
+  })
+
+  t.test('a statement on thousands of rows publishes each, with keys in order', async (t) => {
+    const table = await createTable()
+    await attach(table, { ordering_key: `'the one'` })
+    await writer.query(
+      `insert into ${table} select n, $1, 'open', n from generate_series(1, 2500) as n`,
+      [tenant.key],
+    )
+    const { rows } = await pool.query(
+      `select count(*)::int, count(distinct data->>'id')::int as ids, count(distinct position)::int as positions
+       from postrider.event where id > $1`,
+      [seenUpTo],
+    )
+    t.strictSame(rows, [{ count: 2500, ids: 2500, positions: 2500 }])
+    await published()
+    await detach(table)
+  })
+
+  t.test('an update that changes nothing of what is published, publishes nothing', async (t) => {
+    const table = await createTable()
+    await attach(table, { data: '{id, status}' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await published()
+    await writer.query(`update ${table} set total = 11`)
+    await writer.query(`update ${table} set status = status`)
+    t.strictSame(await published(), [], 'another column, or the same value')
+    await writer.query(`update ${table} set status = 'paid'`)
+    t.strictSame(await types(), ['invoice.updated'])
+    await detach(table)
+  })
+
+  t.test('when decides by itself, and sees no old row of one that is new', async (t) => {
+    const table = await createTable()
+    await attach(table, { when: 'new.status is distinct from old.status' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await writer.query(`update ${table} set total = 11`)
+    await writer.query(`update ${table} set status = 'paid'`)
+    await writer.query(`delete from ${table}`)
+    t.strictSame(await types(), ['invoice.created', 'invoice.updated', 'invoice.deleted'])
+    await attach(table, { when: 'new.id is null' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await writer.query(`delete from ${table}`)
+    t.strictSame(await types(), ['invoice.deleted'], 'nor a new row of one that is deleted')
+    await detach(table)
+  })
+
+  t.test('previous holds the old values of what changed', async (t) => {
+    const table = await createTable()
+    await attach(table, { previous: true, data: '{id, status, total}', when: 'true' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await writer.query(`update ${table} set status = null, total = 12`)
+    await writer.query(`update ${table} set status = status`)
+    t.strictSame(
+      (await published()).map(({ data }) => data),
+      [
+        { id: 1, status: 'open', total: 10.5 },
+        { id: 1, status: null, total: 12, previous: { status: 'open', total: 10.5 } },
+        { id: 1, status: null, total: 12, previous: {} },
+      ],
+    )
+    await detach(table)
+  })
+
+  t.test('data is a column, an expression or all columns, as the row has them', async (t) => {
+    const table = await createTable('id int primary key, account text, body json, at timestamptz')
+    const data = async (settings: object) => {
+      await attach(table, { ...settings })
+      await writer.query(`set timezone = 'Asia/Tokyo'; set datestyle = 'SQL, DMY'`)
+      await writer.query(
+        `insert into ${table} values (1, '${tenant.key}', '{"b": 1, "a": 12345678901234567890}', '2026-01-31T12:00:00Z')`,
+      )
+      await writer.query(`delete from ${table}`)
+      const { rows } = await pool.query(
+        `select data::text as data from postrider.event where id > $1 order by created_at`,
+        [seenUpTo],
+      )
+      await published()
+      return rows.map((row) => row.data)
+    }
+    const body = '{"b": 1, "a": 12345678901234567890}'
+    t.strictSame(await data({ data: 'body' }), [body, body], 'byte by byte')
+    t.strictSame(
+      await data({ data: `json_build_object('was', old.id, 'is', new.id)` }),
+      ['{"was" : null, "is" : 1}', '{"was" : 1, "is" : null}'],
+      'an expression sees what there is',
+    )
+    const all = `{"id":1,"account":"${tenant.key}","body":${body},"at":"2026-01-31T12:00:00+00:00"}`
+    t.strictSame(await data({}), [all, all], 'and times do not depend on the session')
+    await detach(table)
+  })
+
+  t.test('tenant and ordering key of a deleted row are those that it had', async (t) => {
+    const table = await createTable()
+    await attach(table, { tenant: 'lower(new.account)', ordering_key: `'no. ' || new.id` })
+    await writer.query(`insert into ${table} values (1, upper('${tenant.key}'), 'open', 1)`)
+    await writer.query(`delete from ${table}`)
+    t.match(await published(), [
+      { type: 'invoice.created', tenant: tenant.key, key: 'no. 1' },
+      { type: 'invoice.deleted', tenant: tenant.key, key: 'no. 1' },
+    ])
+    await detach(table)
+  })
+
+  t.test('rows of several tenants in one statement go to each', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await writer.query(
+      `insert into ${table} values (1, '${tenant.key}'), (2, '${other.key}'), (3, '${tenant.key}')`,
+    )
+    t.strictSame(
+      (await published()).map((event) => [(event.data as { id: number }).id, event.tenant]),
+      [
+        [1, tenant.key],
+        [2, other.key],
+        [3, tenant.key],
+      ],
+    )
+    await detach(table)
+  })
+
+  t.test('an update of the primary key ends one row and begins another', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await writer.query(`insert into ${table} values ${row(1)}, ${row(2)}`)
+    await published()
+    await writer.query(`update ${table} set id = id + 1 where id = 2`)
+    t.match(await published(), [
+      { type: 'invoice.created', data: { id: 3 } },
+      { type: 'invoice.deleted', data: { id: 2 } },
+    ])
+    await detach(table)
+  })
+
+  t.test('upsert, merge and copy publish what they do', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await writer.query(
+      `insert into ${table} values ${row(1)} on conflict (id) do update set status = 'again'`,
+    )
+    await writer.query(
+      `insert into ${table} values ${row(1)}, ${row(2)} on conflict (id) do update set status = 'again'`,
+    )
+    t.strictSame(await types(), ['invoice.created', 'invoice.created', 'invoice.updated'])
+    await writer.query(`insert into ${table} values ${row(1)} on conflict do nothing`)
+    t.strictSame(await types(), [], 'a conflict that does nothing')
+    await writer.query(
+      `merge into ${table} as t using (values (1), (2), (3)) as s (id) on t.id = s.id
+       when matched and t.id = 1 then delete
+       when matched then update set status = 'merged'
+       when not matched then insert values (s.id, '${tenant.key}', 'new', 1)`,
+    )
+    t.strictSame((await types()).sort(), ['invoice.created', 'invoice.deleted', 'invoice.updated'])
+    await owner.query(
+      `do $$ begin execute 'copy ${table} from program ''x'''; exception when others then null; end $$`,
+    )
+    await pool.query(`copy ${table} from program 'printf "7\\t${tenant.key}\\tcopied\\t1\\n"'`)
+    t.strictSame(await types(), ['invoice.created'])
+    await detach(table)
+  })
+
+  t.test('a cascade publishes what it deletes', async (t) => {
+    const parent = await createTable('id int primary key')
+    const child = await createTable(
+      `id int primary key, account text, parent int references ${parent} on delete cascade`,
+    )
+    await attach(child)
+    await writer.query(`insert into ${parent} values (1)`)
+    await writer.query(
+      `insert into ${child} values (1, '${tenant.key}', 1), (2, '${tenant.key}', 1)`,
+    )
+    await published()
+    await writer.query(`delete from ${parent}`)
+    t.strictSame(await types(), ['invoice.deleted', 'invoice.deleted'])
+    await detach(child)
+  })
+
+  t.test('truncate is refused, unless no deletion is published', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await t.rejects(writer.query(`truncate ${table}`), { code: UNSUPPORTED, message: /truncate/ })
+    await attach(table, { events: ['created'] })
+    await writer.query(`truncate ${table}`)
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await writer.query(`update ${table} set status = 'x'`)
+    await writer.query(`delete from ${table}`)
+    t.strictSame(await types(), ['invoice.created', 'invoice.created'])
+    t.strictSame(await findViolations(pool), [])
+    await detach(table)
+  })
+
+  t.test('partitions publish, named or not; doctor finds one that came later', async (t) => {
+    const table = await createTable(
+      'id int, account text, status text, total numeric, primary key (id)',
+      'partition by range (id)',
+    )
+    const part = (n: number, from: number) =>
+      owner.query(
+        `create table ${table}_${n} partition of ${table} for values from (${from}) to (${from + 10})`,
+      )
+    await part(0, 0)
+    await attach(table, { data: '{id, status}' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    await owner.query(`insert into ${table}_0 values ${row(2)}`)
+    await part(1, 10)
+    await writer.query(`insert into ${table} values ${row(11)}`)
+    t.match(await published(), [{ data: { id: 1 } }, { data: { id: 2 } }, { data: { id: 11 } }])
+    t.match(await findViolations(pool), [
+      { kind: 'table_not_published', id: table, detail: /postrider_delete on .*_1 is gone/ },
+    ])
+    await attach(table, { data: '{id, status}' })
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(`insert into ${table}_1 values ${row(12)}`)
+    await writer.query(`update ${table} set id = 3, status = 'moved' where id = 12`)
+    await writer.query(`update ${table} set status = 'paid'`)
+    t.match(await published(), [
+      { type: 'invoice.created', data: { id: 12 } },
+      { type: 'invoice.created', data: { id: 3 } },
+      { type: 'invoice.deleted', data: { id: 12 } },
+      ...[1, 11, 2, 3].map((id) => ({ type: 'invoice.updated', data: { id, status: 'paid' } })),
+    ])
+    await t.rejects(attach(`${table}_0`), { code: UNSUPPORTED, hint: /the table that it is part/ })
+    await detach(table)
+    await writer.query(`insert into ${table}_0 values ${row(4)}`).catch(() => undefined)
+    t.strictSame(await published(), [])
+  })
+
+  t.test('stored generated columns are published, virtual ones are refused', async (t) => {
+    const { rows } = await pool.query('show server_version_num')
+    const table = await createTable(
+      `id int primary key, account text, twice int generated always as (id * 2) stored`,
+    )
+    await attach(table)
+    await writer.query(`insert into ${table} values (4, '${tenant.key}')`)
+    t.match(await published(), [{ data: { id: 4, twice: 8 } }])
+    await detach(table)
+    if (Number(rows[0].server_version_num) < 180000) return
+    const virtual = await createTable(
+      `id int primary key, account text, twice int generated always as (id * 2) virtual`,
+    )
+    await t.rejects(attach(virtual), { code: UNSUPPORTED, message: /virtual/ })
+    await t.rejects(attach(virtual, { data: '{id, twice}' }), { code: UNSUPPORTED })
+    await t.rejects(attach(virtual, { data: '{id}', when: 'new.twice > 1' }), {
+      code: UNSUPPORTED,
+    })
+    await attach(virtual, { data: '{id}' })
+    await writer.query(`insert into ${virtual} values (4, '${tenant.key}')`)
+    t.match(await published(), [{ data: { id: 4 } }])
+    await detach(virtual)
+  })
+
+  t.test('what is no table that can publish is refused in words', async (t) => {
+    const table = await createTable()
+    await owner.query(`create view shop.a_view as select * from ${table}`)
+    await owner.query(`create materialized view shop.a_copy as select * from ${table}`)
+    await owner.query(`create temporary table a_temp (id int primary key, account text)`)
+    await owner.query(`create table shop.base (id int primary key, account text)`)
+    await owner.query(`create table shop.heir (primary key (id)) inherits (shop.base)`)
+    await owner.query(`create table shop.keyless (id int, account text)`)
+    await owner.query(`create unlogged table shop.fast (id int primary key, account text)`)
+    const cases: [table: string, code: string, message: RegExp][] = [
+      ['shop.a_view', UNSUPPORTED, /is a view/],
+      ['shop.a_copy', UNSUPPORTED, /is a view/],
+      ['a_temp', UNSUPPORTED, /is a temporary table/],
+      ['shop.base', UNSUPPORTED, /is part of an inheritance/],
+      ['shop.heir', UNSUPPORTED, /is part of an inheritance/],
+      ['shop.keyless', UNSUPPORTED, /has no primary key/],
+      ['shop.nothing', '42P01', /does not exist/],
+    ]
+    for (const [refused, code, message] of cases) {
+      await t.rejects(attach(refused), { code, message }, refused)
+    }
+    await t.rejects(
+      pool.query(`select postrider.attach('postrider.tenant', 'tenant', 'key')`),
+      { code: UNSUPPORTED },
+      'nor what is ours',
+    )
+    await attach('shop.keyless', { events: ['created', 'deleted'] })
+    await attach('shop.fast')
+    await owner.query(`insert into shop.keyless values (1, '${tenant.key}')`)
+    await owner.query(`insert into shop.fast values (1, '${tenant.key}')`)
+    t.strictSame(await types(), ['invoice.created', 'invoice.created'])
+    for (const attached of ['shop.keyless', 'shop.fast']) await detach(attached)
+  })
+
+  t.test(
+    'what does not fit the table is refused when attaching, and nothing is left',
+    async (t) => {
+      const table = await createTable()
+      const cases: [settings: Record<string, unknown>, code: string, column: string | undefined][] =
+        [
+          [{ tenant: 'acount' }, '42703', 'tenant'],
+          [{ tenant: 'new.acount' }, '42703', 'tenant'],
+          [{ tenant: '' }, '22023', 'tenant'],
+          [{ tenant: 'new.account ||' }, '42601', 'tenant'],
+          [{ tenant: 'new.account; drop table x' }, '42601', 'tenant'],
+          [{ tenant: 'max(new.account)' }, '42803', 'tenant'],
+          [{ tenant: 'row_number() over ()' }, '42P20', 'tenant'],
+          [{ tenant: 'generate_series(1, 2)' }, UNSUPPORTED, 'tenant'],
+          [{ tenant: '(select key from postrider.tenant)' }, UNSUPPORTED, 'tenant'],
+          [{ tenant: 'no_function(new.id)' }, '42883', 'tenant'],
+          [{ tenant: '$1' }, '42P02', 'tenant'],
+          [{ when: 'new.total' }, '42804', 'when'],
+          [{ when: 'status' }, '42804', 'when'],
+          [{ when: 'tg_op = 1' }, '42703', 'when'],
+          [{ data: '{id, nothing}' }, '42703', 'data'],
+          [{ data: '{}' }, '42703', 'data'],
+          [{ data: '{id' }, '22023', 'data'],
+          [{ data: 'new.nothing' }, '42703', 'data'],
+          [{ ordering_key: 'new.ctid' }, '42703', undefined],
+          [{ ordering_key: 'nothing' }, '42703', 'ordering_key'],
+          [{ previous: true, data: 'new.id' }, '22023', 'previous'],
+          [{ type: 'in voice' }, '22023', 'type'],
+          [{ type: 'postrider.invoice' }, '22023', 'type'],
+          [{ type: 'a'.repeat(120) }, '22023', 'type'],
+          [{ events: ['truncated'] }, '22023', 'events'],
+          [{ events: [] }, '22023', 'events'],
+        ]
+      for (const [settings, code, column] of cases) {
+        await t.rejects(attach(table, settings), { code, column }, JSON.stringify(settings))
+      }
+      const { rows } = await pool.query(
+        `select (select count(*) from pg_trigger where tgrelid = $1::regclass)
+         + (select count(*) from pg_proc where pronamespace = 'shop'::regnamespace)
+         + (select count(*) from postrider.attachment) as left`,
+        [table],
+      )
+      t.strictSame(rows, [{ left: '0' }])
+      await attach(table, { type: 'a'.repeat(119), tenant: 'new.account -- the customer' })
+      await detach(table)
+    },
+  )
+
+  t.test(
+    'only the owner of a table, or a member of that role, attaches and detaches it',
+    async (t) => {
+      const table = await createTable()
+      const hostile = await loginAs('hostile')
+      await owner.query(`grant all on ${table} to ${roles.hostile}`)
+      await t.rejects(attach(table, {}, hostile), { code: DENIED, hint: /set role/ })
+      await attach(table)
+      await t.rejects(detach(table, hostile), { code: DENIED })
+      await t.rejects(hostile.query(`select postrider.forget_attachment(null, $1)`, [table]), {
+        code: DENIED,
+      })
+      await t.rejects(
+        hostile.query(`create table shop.theirs (id int primary key, account text)`).then(() =>
+          hostile.query(
+            `create trigger postrider_insert after insert on shop.theirs for each statement
+           execute function shop.postrider_publish_${table.slice(5)}()`,
+          ),
+        ),
+        { code: DENIED },
+        'the function that publishes with the rights of the owner is nobody else’s',
+      )
+      const plain = await loginAs('plain')
+      await t.rejects(plain.query(`select postrider.publish_rows('[]', 'x')`), { code: DENIED })
+      await pool.query(`grant ${roles.owner} to ${roles.plain}`)
+      await attach(table, { type: 'bill' }, plain)
+      await writer.query(`insert into ${table} values ${row(1)}`)
+      t.strictSame(await types(), ['bill.created'])
+      await detach(table, plain)
+      await pool.query(`revoke ${roles.owner} from ${roles.plain}`)
+    },
+  )
+
+  t.test('an owner who cannot publish is told so', async (t) => {
+    const plain = await loginAs('plain')
+    await pool.query(`create schema plain authorization ${roles.plain}`)
+    await plain.query(`create table plain.thing (id int primary key, account text)`)
+    await t.rejects(attach('plain.thing', {}, plain), {
+      code: DENIED,
+      hint: /grant postrider_producer to/,
+    })
+    await t.rejects(
+      pool.query(`select postrider.attach('plain.thing', 'thing', 'account')`),
+      { code: DENIED },
+      'also by an administrator',
+    )
+  })
+
+  t.test(
+    'an expression can do nothing that the owner cannot, also when others write or attach',
+    async (t) => {
+      const hostile = await loginAs('hostile')
+      await hostile.query(`create table shop.trap (id int primary key, account text)`)
+      await hostile.query(
+        `grant insert on shop.trap to public; grant usage on schema shop to public`,
+      )
+      await hostile.query(`create function shop.peek(id int) returns text language plpgsql as $$
+      begin return (select string_agg(key, ',') from postrider.tenant); end $$`)
+      await hostile.query(`create function shop.who(id int) returns text language sql
+      return current_user`)
+      await attach('shop.trap', { data: 'shop.peek(new.id)' }, hostile)
+      for (const by of [writer, pool]) {
+        await t.rejects(by.query(`insert into shop.trap values (1, $1)`, [tenant.key]), {
+          code: DENIED,
+          message: /tenant/,
+        })
+      }
+      await pool.query(
+        `select postrider.attach('shop.trap', 'trap', 'account', 'shop.who(new.id)')`,
+      )
+      await pool.query(`insert into shop.trap values (1, $1)`, [tenant.key])
+      t.match(await published(), [{ type: 'trap.created', data: roles.hostile }])
+      await t.rejects(
+        hostile.query(`select * from postrider.attached_table`),
+        { code: DENIED },
+        'and nobody reads who has attached what',
+      )
+      await hostile.query(`revoke execute on function shop.who from public`)
+      await t.rejects(
+        owner
+          .query(`create table shop.calls (id int primary key, account text)`)
+          .then(() => attach('shop.calls', { data: 'shop.who(new.id)' })),
+        { code: DENIED, message: /cannot call/ },
+      )
+      await detach('shop.trap', hostile)
+    },
+  )
+
+  t.test('nobody is made to run code of an owner by attaching for them', async (t) => {
+    const hostile = await loginAs('hostile')
+    await hostile.query(`create table shop.bait (id int primary key, account text)`)
+    await hostile.query(`create function shop.become() returns text language plpgsql immutable as $$
+      begin execute 'create table shop.proof ()'; return 'x'; end $$`)
+    await hostile.query(`alter table shop.bait enable row level security, force row level security`)
+    await hostile.query(`create policy p on shop.bait using (shop.become() = 'x')`)
+    await pool.query(
+      `select postrider.attach('shop.bait', 'bait', 'account', 'json_build_object(''a'', shop.become())')`,
+    )
+    const { rows } = await pool.query(`select to_regclass('shop.proof') as proof`)
+    t.strictSame(rows, [{ proof: null }])
+    await detach('shop.bait', hostile)
+  })
+
+  t.test('a refused event refuses the change, and says why', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await t.rejects(writer.query(`insert into ${table} values (1, 'nobody', 'open', 1)`), {
+      code: '22023',
+      message: new RegExp(`${table} is attached to Postrider.*tenant_not_found`),
+      column: 'tenant',
+      detail: 'Event invoice.created of tenant nobody.',
+    })
+    await t.rejects(writer.query(`insert into ${table} values (1, null, 'open', 1)`), {
+      message: /tenant_missing/,
+    })
+    const { rows } = await writer.query(`select count(*)::int from ${table}`)
+    t.strictSame(rows, [{ count: 0 }])
+    await detach(table)
+  })
+
+  t.test('a write fails in words when a column is gone, and doctor finds it before', async (t) => {
+    const table = await createTable()
+    await attach(table, { when: 'new.total > 0' })
+    await owner.query(`alter table ${table} rename column total to amount`)
+    t.match(await findViolations(pool), [{ id: table, detail: /column total is gone/ }])
+    await t.rejects(writer.query(`insert into ${table} values ${row(1)}`), {
+      code: '42703',
+      message: new RegExp(`${table} is attached to Postrider, and its changes cannot be read`),
+      hint: /attach\(\) again/,
+    })
+    await attach(table, { when: 'new.amount > 0' })
+    await writer.query(`insert into ${table} values ${row(1)}`)
+    t.match(await published(), [{ data: { amount: 10.5 } }])
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(`alter table ${table} add column note text`)
+    await writer.query(`update ${table} set note = 'new'`)
+    t.match(await published(), [{ data: { note: 'new' } }], 'a new column comes along')
+    await detach(table)
+  })
+
+  t.test('doctor finds triggers that are gone or off, and tables that are gone', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    const found = async () => (await findViolations(pool)).map(({ detail }) => detail)
+    await owner.query(`alter table ${table} disable trigger postrider_update`)
+    t.match(await found(), [/postrider_update on .* is disabled/])
+    await owner.query(`alter table ${table} enable replica trigger postrider_update`)
+    t.match(await found(), [/postrider_update on .* fires in sessions of replication only/])
+    await owner.query(`alter table ${table} enable always trigger postrider_update`)
+    t.strictSame(await found(), [])
+    await owner.query(`drop trigger postrider_insert on ${table}`)
+    t.match(await found(), [/postrider_insert on .* is gone/])
+    await attach(table)
+    t.strictSame(await found(), [], 'attaching again mends it')
+    await pool.query(
+      `revoke execute on function postrider.publish_rows(json, text) from ${roles.owner}`,
+    )
+    t.match(await found(), [/cannot publish: grant postrider_producer/])
+    await t.rejects(writer.query(`insert into ${table} values ${row(1)}`), { code: DENIED })
+    await pool.query(
+      `grant execute on function postrider.publish_rows(json, text) to ${roles.owner}`,
+    )
+    await owner.query(`alter table ${table} rename to renamed`)
+    const { rows } = await pool.query(`select "table", problem from postrider.attached_table`)
+    t.strictSame(rows, [{ table: 'shop.renamed', problem: null }])
+    await pool.query(`alter table shop.renamed owner to ${roles.hostile}`)
+    t.match(await found(), [/belongs to .*_o, and the table to .*_h/])
+    await pool.query(`alter table shop.renamed owner to ${roles.owner}`)
+    await owner.query(`drop table shop.renamed`)
+    t.match(await found(), [/the table is gone/])
+    await detach(table)
+    t.strictSame(await found(), [])
+  })
+
+  t.test(
+    'a session of replication publishes nothing, unless a trigger is to fire always',
+    async (t) => {
+      const table = await createTable()
+      await attach(table)
+      const client = await pool.connect()
+      t.teardown(() => client.release(true))
+      await client.query(`set session_replication_role = replica`)
+      await client.query(`insert into ${table} values ${row(1)}`)
+      t.strictSame(await published(), [])
+      await owner.query(`alter table ${table} enable always trigger postrider_insert`)
+      await client.query(`insert into ${table} values ${row(2)}`)
+      t.strictSame(await types(), ['invoice.created'])
+      await detach(table)
+    },
+  )
+
+  t.test('names of every kind are quoted', async (t) => {
+    await owner.query(`create table shop."It's a ""very"" long name, longer than forty bytes" (
+      "the id" int primary key, "new" text, "Größe" int)`)
+    const table = `shop."It's a ""very"" long name, longer than forty bytes"`
+    await attach(table, { tenant: 'new', data: '{"the id", Größe, new}', ordering_key: 'the id' })
+    await owner.query(`insert into ${table} values (1, $1, 3)`, [tenant.key])
+    await owner.query(`update ${table} set "Größe" = 4`)
+    t.match(await published(), [
+      { type: 'invoice.created', key: '1', data: { 'the id': 1, Größe: 3, new: tenant.key } },
+      { type: 'invoice.updated', key: '1', data: { 'the id': 1, Größe: 4 } },
+    ])
+    const { rows } = await detach(table)
+    t.strictSame(rows, [{ detach: true }])
+    const { rows: again } = await detach(table)
+    t.strictSame(again, [{ detach: false }])
+  })
+
+  t.test('the audit log says who attached what', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await detach(table)
+    const { rows } = await pool.query(
+      `select session_role, action, target_id from postrider.audit_log where target_id = $1 order by id`,
+      [table],
+    )
+    t.strictSame(rows, [
+      { session_role: roles.owner, action: 'attach', target_id: table },
+      { session_role: roles.owner, action: 'detach', target_id: table },
+    ])
+  })
+}
