@@ -17,6 +17,8 @@ export interface Field<Row = never> {
   show?: (row: Row) => unknown
   /** What is stored of an input, where that is not the input as it is. */
   store?: (value: never) => unknown
+  /** Where the input is an object of one member: people give that one alone, as an option and in a form. */
+  member?: string
   option?: OptionText
   form?: FormText
   fact?: FactText
@@ -149,6 +151,15 @@ export function kindOf(schema: z.ZodType): Kind {
   if (bare instanceof z.ZodRecord) return 'pairs'
   if (!(bare instanceof z.ZodArray)) return 'text'
   return kindOf(bare.element as z.ZodType) === 'number' ? 'numbers' : 'texts'
+}
+
+/** What people give of a field: its input, or the one member of that. */
+export function givenOf({ input, member }: { input: z.ZodType; member?: string }): z.ZodType {
+  if (member === undefined) return input
+  const object = bareOf(input)
+  const only = object instanceof z.ZodObject ? object.shape[member] : undefined
+  if (!(only instanceof z.ZodType)) throw new Error(`the field has no member ${member}`)
+  return only
 }
 
 /** Values of an enumeration. */

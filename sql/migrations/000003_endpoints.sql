@@ -38,6 +38,7 @@ create table postrider.endpoint (
   secret_headers jsonb not null default '{}',
   ordering text not null default 'none' check (ordering in ('none', 'key')),
   on_failure text not null default 'block' check (on_failure in ('block', 'skip')),
+  collapse_ms int check (collapse_ms between 0 and 86400000),
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
@@ -75,7 +76,10 @@ comment on column postrider.endpoint.rate_version is 'Counts the changes of rate
 comment on column postrider.endpoint.ordering is
   'none; key: events with the same ordering key are sent one after another, in the order in which they were published. Set to none, it has what waits sent as it comes.';
 comment on column postrider.endpoint.on_failure is
-  'With ordering by key, what happens when an event has used up its schedule: block (its key waits for a person) or skip (the next event of its key is sent).';
+  'With ordering by key, what happens when an event has used up its schedule: block (its key waits for a person) or skip (the next event of its key is sent). With collapse_ms always skip.';
+
+comment on column postrider.endpoint.collapse_ms is
+  'Of the events with the same ordering key that wait only the newest is sent, so many milliseconds after the first of them at the latest; the others end as collapsed. Null = every event is sent.';
 
 create table postrider.endpoint_subscription (
   tenant_id uuid not null,

@@ -47,7 +47,7 @@ create table postrider.delivery (
   event_id uuid not null,
   endpoint_id uuid not null,
   state text not null default 'pending'
-    check (state = any ('{pending,delivering,delivered,failed,held,cancelled}')),
+    check (state = any ('{pending,delivering,delivered,failed,held,cancelled,collapsed}')),
   trigger text not null default 'schedule' check (trigger = any ('{schedule,manual,replay,test}')),
   attempt_count int not null default 0,
   due_attempt int not null default 1,
@@ -61,8 +61,10 @@ create table postrider.delivery (
   held_reason text check (held_reason = any ('{disabled,paused,suspended,secret,circuit,order}')),
   ordering_key text,
   position bigint,
+  collapsed_by uuid,
   primary key (id),
-  check ((finished_at is not null) = (state = any ('{delivered,failed,cancelled}'))),
+  check ((finished_at is not null) = (state = any ('{delivered,failed,cancelled,collapsed}'))),
+  check ((state = 'collapsed') = (collapsed_by is not null)),
   check ((state = 'held') = (held_reason is not null))
 ) partition by range (id);
 create index delivery_event on postrider.delivery (event_id, endpoint_id, id);
@@ -77,7 +79,7 @@ comment on column postrider.delivery.tenant_id is 'Owner.';
 comment on column postrider.delivery.event_id is 'What is delivered.';
 comment on column postrider.delivery.endpoint_id is 'To whom.';
 comment on column postrider.delivery.state is
-  'pending (a job exists), held (no job exists: see held_reason), delivering (a runner has claimed it), delivered, failed (the schedule is used up), cancelled. Every way from one to another: sql/functions/deliveries/delivery_state.sql.';
+  'pending (a job exists), held (no job exists: see held_reason), delivering (a runner has claimed it), delivered, failed (the schedule is used up), cancelled, collapsed (a newer event of its ordering key is sent instead). Every way from one to another: sql/functions/deliveries/delivery_state.sql.';
 comment on column postrider.delivery.trigger is 'Why the next attempt is made: schedule, manual, replay, test.';
 comment on column postrider.delivery.attempt_count is 'Attempts begun so far; goes on counting when the delivery is reopened.';
 comment on column postrider.delivery.due_attempt is
@@ -87,13 +89,15 @@ comment on column postrider.delivery.abandoned_count is 'Claims in a row that we
 comment on column postrider.delivery.claim is 'Id of the attempt in flight: the fence. Only its holder may finish.';
 comment on column postrider.delivery.next_attempt_at is 'When the next attempt is due; null once finished. A limit of the endpoint may put it off beyond that: put_off_until.';
 comment on column postrider.delivery.created_at is 'Start of the transaction that made it.';
-comment on column postrider.delivery.finished_at is 'When it was delivered, failed or cancelled; null = open.';
+comment on column postrider.delivery.finished_at is 'When it was delivered, failed, cancelled or collapsed; null = open.';
 comment on column postrider.delivery.put_off_until is
   'Until when a limit of the endpoint has put it off, as far as that was after next_attempt_at; null = not since its newest job was made. Not indexed, so that putting off stays cheap.';
 comment on column postrider.delivery.held_reason is
   'Why it is held: disabled, paused (its endpoint, or everything), suspended (its tenant), secret (no key opens it), circuit (its endpoint fails), order (an earlier event of its ordering key has not ended); null = it is not held.';
-comment on column postrider.delivery.ordering_key is 'The ordering key of its event, where the endpoint orders by key; null = it is sent in no particular order.';
+comment on column postrider.delivery.ordering_key is 'The ordering key of its event, where the endpoint orders by key or collapses; null = it is sent in no particular order.';
 comment on column postrider.delivery.position is 'event.position, where it has an ordering key.';
+comment on column postrider.delivery.collapsed_by is
+  'The newer event of its ordering key that is sent instead, where it is collapsed; null = it is not. That one may be collapsed in turn.';
 
 create table postrider.attempt (
   id uuid not null default postrider.uuidv7(),
@@ -237,12 +241,16 @@ create table postrider.ordering_place (
   position bigint not null,
   tenant_id uuid not null,
   delivery_id uuid not null,
+  due_at timestamptz,
+  not_before timestamptz,
   primary key (endpoint_id, ordering_key, position)
 );
 comment on table postrider.ordering_place is
-  'Deliveries that wait for an earlier one of their ordering key: held with reason order, or failed and passed by one that was sent again.';
+  'Deliveries that wait for an earlier one of their ordering key: held with reason order, or failed and passed by one that was sent again. Where the endpoint collapses, the newest of them is next.';
 comment on column postrider.ordering_place.endpoint_id is 'To whom.';
 comment on column postrider.ordering_place.ordering_key is 'The key.';
 comment on column postrider.ordering_place.position is 'event.position: the smallest is next.';
 comment on column postrider.ordering_place.tenant_id is 'Owner.';
 comment on column postrider.ordering_place.delivery_id is 'The delivery that waits.';
+comment on column postrider.ordering_place.due_at is 'Where the endpoint collapses, when it, or a newer one of its key, is to be sent; null = it is asked of the delivery.';
+comment on column postrider.ordering_place.not_before is 'Where the endpoint collapses, until when it replaces no earlier one (event.deliver_at); null = it does at once.';

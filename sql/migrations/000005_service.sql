@@ -114,7 +114,7 @@ create table postrider.replay (
   mode text not null check (mode in ('redeliver', 'missed', 'retry', 'cancel', 'release')),
   endpoint_id uuid,
   event_types text[] not null default '{*}',
-  states text[] not null default '{failed}' check (states <@ '{pending,delivering,held,delivered,failed,cancelled}'),
+  states text[] not null default '{failed}' check (states <@ '{pending,delivering,held,delivered,failed,cancelled,collapsed}'),
   status_class int check (status_class between 2 and 5),
   since timestamptz not null,
   until timestamptz not null check (until > since),

@@ -14,9 +14,10 @@ comment on type postrider.publish_item is
 
 create type postrider.claimed_delivery as (
   delivery_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
-  tenant_id uuid, endpoint_id uuid, event_id uuid, trigger text
+  tenant_id uuid, endpoint_id uuid, event_id uuid, trigger text, woken_id uuid
 );
-comment on type postrider.claimed_delivery is 'A delivery that claim_many has taken, with the id of its attempt.';
+comment on type postrider.claimed_delivery is
+  'A delivery that claim_many has taken, with the id of its attempt, and the delivery that the job names: an earlier one of its ordering key, where the endpoint collapses.';
 
 create type postrider.attempt_result as (
   delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
@@ -43,7 +44,7 @@ comment on type postrider.incident_sign is
 
 create type postrider.line_move as (
   tenant_id uuid, ordering_key text, endpoint_id uuid, verdict text, head_id uuid,
-  next_id uuid, next_position bigint, held_reason text, due timestamptz
+  next_id uuid, next_position bigint, held_reason text, due timestamptz, collapses boolean
 );
 comment on type postrider.line_move is
-  'What becomes of a line: stays, blocks, moves (its head has ended) or yields (its head makes room for an earlier one); and who is next, what holds that one, and when it is due.';
+  'What becomes of a line: stays, blocks, moves (its head has ended) or yields (its head makes room for an earlier one); and who is next, what holds that one, when it is due, and whether the endpoint collapses.';

@@ -120,10 +120,12 @@ export type Delivery = {
   eventId: string
   /** UUIDv7. */
   endpointId: string
-  state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+  state: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | 'collapsed'
   heldReason: HeldReason | null
-  /** Where its endpoint orders by key. */
+  /** Where its endpoint orders by key or collapses. */
   orderingKey: string | null
+  /** Where it is collapsed: the newer event of its ordering key that replaced it. That one can be collapsed in turn. */
+  collapsedBy: string | null
   attemptCount: number
   /** ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is. */
   nextAttemptAt: string | null
@@ -284,6 +286,11 @@ export type Endpoint = {
   retrySchedule: number[] | null
   ordering: 'none' | 'key'
   onFailure: 'block' | 'skip'
+  /** Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent. */
+  collapse: {
+    /** Milliseconds after the first of the waiting events of a key, at the latest. */
+    waitMs: number
+  } | null
   metadata: Record<string, string>
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -313,6 +320,14 @@ export type NewEndpoint = {
   ordering?: 'none' | 'key' | undefined
   /** With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent. */
   onFailure?: 'block' | 'skip' | undefined
+  /** Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent. */
+  collapse?:
+    | {
+        /** Milliseconds after the first of the waiting events of a key, at the latest. */
+        waitMs: number
+      }
+    | null
+    | undefined
   metadata?: Record<string, string> | undefined
   /** Your own, for example one that the receiver has from another system. Default: generated. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
@@ -346,6 +361,14 @@ export type EndpointChange = {
   ordering?: 'none' | 'key' | undefined
   /** With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent. */
   onFailure?: 'block' | 'skip' | undefined
+  /** Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent. */
+  collapse?:
+    | {
+        /** Milliseconds after the first of the waiting events of a key, at the latest. */
+        waitMs: number
+      }
+    | null
+    | undefined
   metadata?: Record<string, string> | undefined
 }
 
@@ -594,7 +617,7 @@ export type NewReplay = {
   until?: string | undefined
   eventTypes?: string[] | undefined
   /** redeliver: only deliveries that ended so. Default: failed. */
-  states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
+  states?: ('delivered' | 'failed' | 'cancelled' | 'collapsed')[] | undefined
   /** redeliver: only if the last response was of this class: 4 for 4xx. */
   statusClass?: number | undefined
   ratePerSecond?: number | undefined
@@ -608,7 +631,7 @@ export type BulkPreview = {
   sample: {
     /** UUIDv7. */
     id: string
-    state: 'pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled'
+    state: 'pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled' | 'collapsed'
     /** UUIDv7. */
     endpointId: string
     url: string
@@ -629,8 +652,10 @@ export type NewBulkJob = {
   endpointId?: string | undefined
   eventId?: string | undefined
   eventTypes?: string[] | undefined
-  /** Only deliveries in these states. Left out: all that the action applies to. */
-  states?: ('pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled')[] | undefined
+  /** Only deliveries in these states. Left out: all that the action applies to, except collapsed ones. */
+  states?:
+    | ('pending' | 'delivering' | 'held' | 'delivered' | 'failed' | 'cancelled' | 'collapsed')[]
+    | undefined
   /** 5: the last attempt returned 5xx. */
   statusClass?: number | undefined
   reason?: AttemptReason | undefined
@@ -1035,7 +1060,15 @@ export interface Operations {
       /** Only events with a delivery to this endpoint. */
       endpointId?: string | undefined
       /** Only events with a delivery in this state. */
-      state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
+      state?:
+        | 'pending'
+        | 'delivering'
+        | 'delivered'
+        | 'failed'
+        | 'held'
+        | 'cancelled'
+        | 'collapsed'
+        | undefined
       /** An id of an event or delivery, or an idempotency key, whenever it was; otherwise text in the data of the time from since to until, by default the last day, at most 31. */
       search?: string | undefined
     }
@@ -1090,7 +1123,15 @@ export interface Operations {
       since?: string | undefined
       /** Only what was created before. */
       until?: string | undefined
-      state?: 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled' | undefined
+      state?:
+        | 'pending'
+        | 'delivering'
+        | 'delivered'
+        | 'failed'
+        | 'held'
+        | 'cancelled'
+        | 'collapsed'
+        | undefined
       endpointId?: string | undefined
       eventId?: string | undefined
       /** Type of the event: a name, or a pattern such as order.* */

@@ -1,4 +1,4 @@
-import { emptyOf, type Field, type Fields, kindOf } from '../fields.ts'
+import { emptyOf, type Field, type Fields, givenOf, kindOf } from '../fields.ts'
 import { Problem } from '../problem.ts'
 import { shownText } from './shown-text.ts'
 
@@ -54,7 +54,8 @@ function textsOf(name: string, field: FormField, value: unknown): Record<string,
   return Object.fromEntries(chosen.map((choice) => [`${name}.${choice}`, 'yes']))
 }
 
-function textOf({ input, form }: FormField, value: unknown): string {
+function textOf({ input, form, member }: FormField, value: unknown): string {
+  if (member !== undefined) return String(Object(value)[member] ?? '')
   if (form.isJson) return value === '' ? '' : shownText(JSON.stringify(value)).text
   if (kindOf(input) === 'pairs') {
     return Object.entries(Object(value))
@@ -66,10 +67,13 @@ function textOf({ input, form }: FormField, value: unknown): string {
 
 function valueFrom(
   name: string,
-  { input, form }: FormField,
+  { input, form, member }: FormField,
   values: Readonly<Record<string, string>>,
 ): unknown {
   const text = values[name]?.trim() ?? ''
+  if (text !== '' && member !== undefined) {
+    return { [member]: valueFrom(name, { input: givenOf({ input, member }), form }, values) }
+  }
   const kind = kindOf(input)
   const parts = text.split(/[\s,]+/).filter(Boolean)
   if (text === '' || (kind === 'texts' && parts.length === 0)) {

@@ -162,7 +162,9 @@ async function find(
   return delivery
 }
 
-const FINISHED: ReadonlySet<DeliveryState> = new Set(['delivered', 'failed', 'cancelled'])
+const FINISHED: ReadonlySet<DeliveryState> = new Set([
+  ...(['delivered', 'failed', 'cancelled', 'collapsed'] as const),
+])
 
 /** Whether each row costs a look into another table. */
 const isDeep = ({ type, statusClass, reason }: DeliveryFilter): boolean =>

@@ -26,7 +26,9 @@ const heldReasonSchema = z
       ...Object.entries(HELD_REASONS).map(([reason, meaning]) => `- \`${reason}\`: ${meaning}`),
     ].join('\n'),
   })
-const state = z.enum(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'])
+const state = z.enum([
+  ...(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled', 'collapsed'] as const),
+])
 
 export const deliveryFields = {
   id: { column: 'id', output: shownId },
@@ -36,7 +38,18 @@ export const deliveryFields = {
   heldReason: { column: 'held_reason', output: z.union([heldReasonSchema, z.null()]) },
   orderingKey: {
     column: 'ordering_key',
-    output: z.string().nullable().openapi({ description: 'Where its endpoint orders by key.' }),
+    output: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Where its endpoint orders by key or collapses.' }),
+  },
+  collapsedBy: {
+    column: 'collapsed_by',
+    output: shownId.nullable().openapi({
+      description:
+        'Where it is collapsed: the newer event of its ordering key that replaced it. That one can be collapsed in turn.',
+    }),
+    example: null,
   },
   attemptCount: { column: 'attempt_count', output: z.int() },
   nextAttemptAt: {
@@ -64,7 +77,7 @@ export const deliveryFilters = {
     input: state.optional(),
     option: {
       value: '<state>',
-      about: 'pending, delivering, delivered, failed, held or cancelled',
+      about: 'pending, delivering, delivered, failed, held, cancelled or collapsed',
     },
   },
   endpointId: {

@@ -20,7 +20,9 @@ import type { ListedTenants } from '../tenants/listed-tenants.ts'
 import { listedBy } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
-const STATES = ['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled'] as const
+const STATES = [
+  ...(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled', 'collapsed'] as const),
+] as const
 const STATE_CHOICES = STATES.map((state): Choice => [state, stateLabel(state)])
 export const ENDPOINT_STATES = ['active', 'paused', 'disabled'] as const
 const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')

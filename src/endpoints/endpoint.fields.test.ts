@@ -33,6 +33,23 @@ t.test('a purpose is kept, shown, changed and taken away', async (t) => {
   t.match(tooLong, { status: 422, json: { errors: [{ field: 'purpose' }] } })
 })
 
+t.test('the time for which only the newest is waited for has its bounds', async (t) => {
+  const { json } = await request('POST', ENDPOINTS, { body: { url: URL_OF_TEST } })
+  t.equal(json.collapse, null, 'every event is sent')
+  const change = (collapse: unknown) =>
+    request('PATCH', `${ENDPOINTS}/${json.id}`, { body: { collapse } })
+  for (const collapse of [{ waitMs: 0 }, { waitMs: 86_400_000 }, null]) {
+    t.match(await change(collapse), { status: 200, json: { collapse } })
+  }
+  for (const waitMs of [-1, 0.5, 86_400_001, '5', null]) {
+    const field = 'collapse.waitMs'
+    t.match(await change({ waitMs }), { status: 422, json: { errors: [{ field }] } })
+  }
+  for (const collapse of [{}, { waitMs: 1, maxMs: 2 }, 5, [], true]) {
+    t.equal((await change(collapse)).status, 422, JSON.stringify(collapse))
+  }
+})
+
 /** Each as the API takes it, and as the command line does. */
 const GIVEN: Record<string, [value: unknown, text: string]> = {
   url: [URL_OF_TEST, URL_OF_TEST],
@@ -48,6 +65,7 @@ const GIVEN: Record<string, [value: unknown, text: string]> = {
   retrySchedule: [[5, 10], '5,10'],
   ordering: ['key', 'key'],
   onFailure: ['skip', 'skip'],
+  collapse: [{ waitMs: 5000 }, '5000'],
   metadata: [{ team: 'a=b' }, 'team=a=b'],
 }
 
@@ -58,7 +76,7 @@ t.test('a form gives back what it was given, and empty fields take away', async 
   t.strictSame(bodyOfForm(endpointFields, {}), {
     ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
     ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
-    ...{ retrySchedule: null, ordering: 'none', onFailure: 'block' },
+    ...{ retrySchedule: null, ordering: 'none', onFailure: 'block', collapse: null },
   })
   t.match(bodyOfForm(endpointFields, { maxInFlight: 'x', retrySchedule: '5, x' }), {
     maxInFlight: 'x',

@@ -34,6 +34,8 @@ const RATE_MIN = 0.001
 const IN_FLIGHT_MAX = 10_000
 const TIMEOUT_SECONDS_MAX = 60
 const RETRIES_MAX = 50
+/** A day; a state that may be older than that is better asked for. */
+const COLLAPSE_MS_MAX = 86_400_000
 const RETRY_DELAY_SECONDS_MAX = 7 * 86_400
 
 export type EndpointRow = Selectable<EndpointTable> & { id: EndpointId; tenant_id: TenantId }
@@ -43,6 +45,14 @@ export type Endpoint = Omit<EndpointRow, 'secret_headers'> & {
   /** Names of those that are secret. */
   secretHeaders: string[]
 }
+
+const collapseSchema = z.strictObject({
+  waitMs: z.int().min(0).max(COLLAPSE_MS_MAX).openapi({
+    description: 'Milliseconds after the first of the waiting events of a key, at the latest.',
+  }),
+})
+const COLLAPSE_SAYS =
+  'Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent.'
 
 const ORDER_WORDS: Record<string, string> = { none: 'none', key: 'by ordering key' }
 
@@ -301,6 +311,31 @@ export const endpointFields = {
         ['skip', 'Continue with the next event of its key'],
       ],
       empty: 'block',
+    },
+  },
+  collapse: {
+    column: 'collapse_ms',
+    input: collapseSchema.nullable().openapi({ description: COLLAPSE_SAYS }),
+    output: collapseSchema.nullable().openapi({ description: COLLAPSE_SAYS }),
+    show: ({ collapse_ms: waitMs }) => (waitMs === null ? null : { waitMs }),
+    store: (collapse: { waitMs: number } | null) => collapse?.waitMs ?? null,
+    member: 'waitMs',
+    example: null,
+    option: {
+      value: '<ms>',
+      about: 'only the newest waiting event of an ordering key, at most so long after the first',
+      off: 'every event is sent',
+    },
+    form: {
+      label: 'Only the newest: wait (milliseconds)',
+      isRare: true,
+      placeholder: '5000',
+      hint: 'Of the events with the same ordering key only the newest is sent, so long after the first at most. Leave empty to have every event sent.',
+    },
+    fact: {
+      label: 'Only the newest',
+      words: ({ waitMs }: { waitMs: number }) =>
+        `of an ordering key, after at most ${spanOf(waitMs)}`,
     },
   },
   metadata: {

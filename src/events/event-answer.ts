@@ -94,6 +94,8 @@ function outcomeOfDelivery(delivery: FoundDelivery): Outcome {
       return { what: 'on hold for', endpoint, why: whyHeld(delivery) }
     case 'cancelled':
       return { what: 'cancelled for', endpoint, why: tries === 0 ? '' : `${last} before` }
+    case 'collapsed':
+      return { what: 'not sent to', endpoint, why: whyCollapsed(delivery) }
     case 'pending':
     case 'delivering':
       return tries === 0
@@ -102,6 +104,16 @@ function outcomeOfDelivery(delivery: FoundDelivery): Outcome {
     default:
       return state satisfies never
   }
+}
+
+/** For support, which is asked why an event did not arrive. */
+function whyCollapsed({
+  ordering_key: key,
+  collapsed_by: newer,
+  attempt_count: tries,
+}: FoundDelivery) {
+  const before = tries === 0 ? '' : `, after ${attempts(tries)}`
+  return `the endpoint gets only the newest event of a key: ${newer} of ${key} replaced it${before}`
 }
 
 const attempts = (count: number): string => (count === 1 ? '1 attempt' : `${count} attempts`)

@@ -286,14 +286,15 @@ function TenantCell({ tenantKey, tenantName }: FoundEvent) {
   return <TenantLink of={tenantKey} name={tenantName} />
 }
 
-function HowFar({ deliveries, delivered, ended }: FoundEvent) {
+function HowFar({ deliveries, delivered, ended, collapsed }: FoundEvent) {
   if (deliveries === 0) return <span class="muted">no subscription</span>
-  const open = deliveries - delivered - ended
+  const open = deliveries - delivered - ended - collapsed
   return (
     <>
       {delivered > 0 && <Badge of="delivered" label={`${delivered} delivered`} />}{' '}
       {open > 0 && <Badge of="pending" label={`${open} open`} />}{' '}
-      {ended > 0 && <Badge of="failed" label={`${ended} failed or cancelled`} />}
+      {ended > 0 && <Badge of="failed" label={`${ended} failed or cancelled`} />}{' '}
+      {collapsed > 0 && <Badge of="collapsed" label={`${collapsed} collapsed`} />}
     </>
   )
 }

@@ -67,6 +67,8 @@ export interface FoundEvent extends Omit<Event, 'data'> {
   delivered: number
   /** Failed for good, or cancelled. */
   ended: number
+  /** A newer event was sent instead. */
+  collapsed: number
 }
 
 /** Of one event; anyone who has more endpoints looks at its deliveries. */
@@ -284,13 +286,14 @@ const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
 /** Without the data, of which a list shows nothing and which may be large. */
 const withCounts = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundEvent>`
   select r.id, r.tenant_id, r.type, r.idempotency_key, r.occurred_at, r.deliver_at,
-    r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended
+    r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended, d.collapsed
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id
   cross join lateral (
     select count(*)::int as deliveries,
       count(*) filter (where d.state = 'delivered')::int as delivered,
-      count(*) filter (where d.state in ('failed', 'cancelled'))::int as ended
+      count(*) filter (where d.state in ('failed', 'cancelled'))::int as ended,
+      count(*) filter (where d.state = 'collapsed')::int as collapsed
     from (select d.state from postrider.delivery d where ${ofRow} limit ${COUNTED_MAX}) as d
   ) as d
   order by r.id ${direction}`

@@ -4,7 +4,14 @@
  */
 import type { ColumnType, Generated } from 'kysely'
 
-export type DeliveryState = 'pending' | 'delivering' | 'delivered' | 'failed' | 'held' | 'cancelled'
+export type DeliveryState =
+  | 'pending'
+  | 'delivering'
+  | 'delivered'
+  | 'failed'
+  | 'held'
+  | 'cancelled'
+  | 'collapsed'
 export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit' | 'order'
 /** `started` and `abandoned` and `stale` are written by SQL; the others are what one HTTP try can lead to. */
 export type OutcomeColumn =
@@ -120,6 +127,8 @@ export interface EndpointTable {
   ordering: Generated<'none' | 'key'>
   /** When an event has used up its schedule, with ordering by key. */
   on_failure: Generated<'block' | 'skip'>
+  /** Of the events of one ordering key that wait only the newest is sent, so long after the first of them. */
+  collapse_ms: number | null
   metadata: Jsonb<Record<string, string>>
   created_at: Generated<Date>
   updated_at: Generated<Date>
@@ -184,9 +193,11 @@ export interface DeliveryTable {
   next_attempt_at: Date | null
   /** By a limit of the endpoint. */
   put_off_until: Date | null
-  /** Where its endpoint orders by key. */
+  /** Where its endpoint orders by key or collapses. */
   ordering_key: string | null
   position: string | null
+  /** The newer event that was sent instead, where it is collapsed. */
+  collapsed_by: string | null
   created_at: Generated<Date>
   finished_at: Date | null
 }

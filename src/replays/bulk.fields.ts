@@ -7,7 +7,9 @@ import { BULK_ACTIONS, type BulkPreview, CHOSEN_MAX } from './bulk.ts'
 import { replayFields } from './replay.fields.ts'
 
 const uuid = { type: 'string', format: 'uuid' } as const
-const states = ['pending', 'delivering', 'held', 'delivered', 'failed', 'cancelled'] as const
+const states = [
+  ...(['pending', 'delivering', 'held', 'delivered', 'failed', 'cancelled', 'collapsed'] as const),
+] as const
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 const dateTime = { type: 'string', format: 'date-time' } as const
 
@@ -53,7 +55,8 @@ export const bulkFields = {
   },
   states: {
     input: z.array(z.enum(states)).min(1).optional().openapi({
-      description: 'Only deliveries in these states. Left out: all that the action applies to.',
+      description:
+        'Only deliveries in these states. Left out: all that the action applies to, except collapsed ones.',
     }),
     example: replayFields.states.example,
     option: {

@@ -92,7 +92,7 @@ export const replayFields = {
   states: {
     column: 'states',
     input: z
-      .array(z.enum(['delivered', 'failed', 'cancelled']))
+      .array(z.enum(['delivered', 'failed', 'cancelled', 'collapsed']))
       .min(1)
       .optional()
       .openapi({ description: 'redeliver: only deliveries that ended so. Default: failed.' }),
@@ -101,7 +101,7 @@ export const replayFields = {
     option: {
       name: 'state',
       value: '<states>',
-      about: 'comma separated: delivered, failed, cancelled; default: failed',
+      about: 'comma separated: delivered, failed, cancelled, collapsed; default: failed',
     },
     form: {
       label: 'Final state',
@@ -109,6 +109,7 @@ export const replayFields = {
         ['failed', 'failed'],
         ['cancelled', 'cancelled'],
         ['delivered', 'delivered'],
+        ['collapsed', 'collapsed'],
       ],
     },
   },

@@ -22,7 +22,7 @@ export interface ReplayRequest {
   mode?: 'redeliver' | 'missed' | undefined
   endpointId?: EndpointId | undefined
   eventTypes?: string[] | undefined
-  states?: ('delivered' | 'failed' | 'cancelled')[] | undefined
+  states?: ('delivered' | 'failed' | 'cancelled' | 'collapsed')[] | undefined
   statusClass?: number | undefined
   since: Date
   until?: Date | undefined

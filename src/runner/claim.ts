@@ -18,6 +18,8 @@ export interface WakeUp {
 
 /** A delivery that this runner may send once, under the fence of `attemptId`. */
 export interface Claimed {
+  /** The one that the job names; where the endpoint collapses, the newest of its ordering key is claimed in its place. */
+  wokenId: DeliveryId
   deliveryId: DeliveryId
   attemptId: AttemptId
   attemptNumber: number
@@ -58,7 +60,7 @@ const CLAIM_STATEMENT = {
       url, headers, secret_headers as "secretHeaders",
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
-      traceparent, tracestate
+      traceparent, tracestate, woken_id as "wokenId"
     from postrider.claim_many($1::uuid[], $2::int[], $3::text)`,
 }
 
@@ -90,7 +92,7 @@ async function claimMany(
       runnerId,
     ],
   })
-  const claimed = new Map(rows.map((row) => [row.deliveryId, row]))
+  const claimed = new Map(rows.map((row) => [row.wokenId, row]))
   const newest = newestOf(wakeUps)
   return wakeUps.map((wakeUp) =>
     newest.get(wakeUp.deliveryId) === wakeUp ? (claimed.get(wakeUp.deliveryId) ?? null) : null,

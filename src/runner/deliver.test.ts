@@ -17,6 +17,7 @@ import type { Finished } from './finish.ts'
 const WAKE_UP = { deliveryId: 'd' as DeliveryId, dueAttempt: 1 }
 
 const CLAIMED: Claimed = {
+  wokenId: 'd' as DeliveryId,
   deliveryId: 'd' as DeliveryId,
   attemptId: 'a' as AttemptId,
   attemptNumber: 1,

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { choicesOf, emptyOf, type Fields, type Kind, kindOf } from '../fields.ts'
+import { choicesOf, emptyOf, type Fields, givenOf, type Kind, kindOf } from '../fields.ts'
 
 /** What an operation of the API takes, and the option that gives it. */
 export interface Field {
@@ -14,6 +14,8 @@ export interface Field {
   /** @throws InvalidArgumentError that goes on from “argument 'x' is invalid.” */
   read?: ((text: string) => unknown) | undefined
   isRequired?: boolean | undefined
+  /** Where it is an object: the member that the option gives. */
+  member?: string | undefined
   /** Given several times, each is a `[name, value]` of an object. */
   isObject?: boolean | undefined
   choices?: readonly string[] | undefined
@@ -29,12 +31,12 @@ export interface Field {
  * @param isChange whether something is there that can be taken away
  */
 export function optionsOf(fields: Fields, { isChange = false } = {}): Field[] {
-  return Object.entries(fields).flatMap(([name, { input, option }]) => {
+  return Object.entries(fields).flatMap(([name, { input, option, member }]) => {
     if (!input || !option) return []
     const { name: called, value, about, isRequired, isChoice, on, off } = option
-    const kind = kindOf(input)
+    const kind = kindOf(givenOf({ input, ...(member && { member }) }))
     return {
-      ...{ name, option: called, value, about, isRequired, on },
+      ...{ name, option: called, value, about, isRequired, on, member },
       read: READERS[kind]?.(option.separator ?? '='),
       isObject: kind === 'pairs',
       choices: isChoice ? choicesOf(input) : undefined,
@@ -90,7 +92,9 @@ export const fieldsOf = (command: Command): Field[] =>
 
 /** How people gave the field of the API: by an option, or as an argument. */
 export function givenAs(command: Command, name: string): string | undefined {
-  const field = fieldsOf(command).find((one) => one.name === name)
+  const field = fieldsOf(command).find((one) =>
+    [one.name, `${one.name}.${one.member}`].includes(name),
+  )
   if (field) return optionOf(field)
   const argument = command.registeredArguments.find((one) => one.name() === name)
   return argument && `<${name}>`
@@ -103,6 +107,7 @@ function collected(field: Field, text: string, before: unknown): unknown {
 function takenFrom(field: Field, given: unknown): unknown {
   if (given === false) return field.off?.value
   if (field.value === undefined) return field.on ?? true
+  if (field.member !== undefined) return { [field.member]: given }
   return field.isObject ? Object.fromEntries(given as [string, unknown][]) : given
 }
 

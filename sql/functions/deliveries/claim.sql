@@ -4,7 +4,8 @@
 -- accepts no work are held instead, but for the probe of an open circuit, and tests. An attempt that was cut off (the
 -- delivery is still 'delivering') is marked abandoned; after three in a row the delivery is postponed, so
 -- that a payload which kills a runner cannot take one after another. What is not returned is not to be sent. From a copy
--- that nobody has adopted (service/copies.sql) nothing is claimed.
+-- that nobody has adopted (service/copies.sql) nothing is claimed. In place of one that a newer event replaces that one is
+-- claimed, and returned: woken_id says for which job.
 --
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch. Planned once a session,
 -- with bounds and `= any (ids)`: see deliveries/delivery_state.sql.
@@ -14,7 +15,7 @@ returns table (
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
   client_certificate text, client_key_encrypted text, traceparent text, tracestate text,
-  secret_headers jsonb)
+  secret_headers jsonb, woken_id uuid)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -29,6 +30,7 @@ declare
   postponed uuid[];
   held uuid[];
   held_endpoints uuid[];
+  yielding uuid[];
   events uuid[];
 begin
   perform postrider.make_commit_durable();
@@ -36,17 +38,22 @@ begin
 
   select
     array_agg(row(t.id, t.claim, t.attempt_count, t.schedule_step, t.abandoned_count, t.tenant_id, t.endpoint_id,
-      t.event_id, t.trigger)::postrider.claimed_delivery) filter (where t.state = 'delivering'),
+      t.event_id, t.trigger, t.id)::postrider.claimed_delivery) filter (where t.state = 'delivering'),
     array_agg(t.id) filter (where t.abandoned_count > 0),
     array_agg(t.id) filter (where t.state = 'pending'),
     array_agg(t.id) filter (where t.state = 'held'),
     array_agg(t.endpoint_id) filter (where t.state = 'held'),
+    array_agg(t.id) filter (where t.held_reason = 'order'),
     array_agg(t.event_id order by t.event_id)
-  into claimed, cut, postponed, held, held_endpoints, events
+  into claimed, cut, postponed, held, held_endpoints, yielding, events
   from postrider.claim_deliveries(delivery_ids, due_attempts) as t;
 
   if cut is not null then
     perform postrider.abandon_cut(cut);
+  end if;
+  if yielding is not null then
+    claimed := claimed || array(select c from postrider.claim_newest(yielding) as c);
+    events := array(select c.event_id from unnest(claimed) as c order by c.event_id);
   end if;
   if held is not null then
     perform postrider.replace_probe(held_endpoints, held);
@@ -69,7 +76,8 @@ begin
     array(select s.encrypted from postrider.endpoint_secret s
           where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())
           order by s.created_at desc),
-    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers
+    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
+    c.woken_id
   from unnest(claimed) as c
   join postrider.endpoint e on e.id = c.endpoint_id
   left join postrider.event ev
@@ -77,7 +85,7 @@ begin
 end
 $$;
 comment on function postrider.claim_many(uuid[], int[], text) is
-  'Claims deliveries for one attempt each (parallel arrays: delivery id, number in the job) and writes the attempts as started. Returns what is to be sent; body is null when the event is gone.';
+  'Claims deliveries for one attempt each (parallel arrays: delivery id, number in the job) and writes the attempts as started. Returns what is to be sent; body is null when the event is gone. woken_id: whose job led to it, an earlier delivery of the ordering key where the endpoint collapses.';
 
 -- Their attempts that are still started are those that were cut off: the new ones are not written yet.
 create or replace function postrider.abandon_cut(delivery_ids uuid[]) returns int

@@ -7,12 +7,12 @@
 --       │ ▲  ▲ ◄──────  │ ▲            held        no job exists; held_reason says why
 --       │ │  │  release │ │            delivering  a runner has claimed it
 --  claim│ │  └──────────│─┤ reopen
---       │ │settle       │ │            open        delivered, failed, cancelled: finished
+--       │ │settle       │ │            finished    delivered, failed, cancelled, collapsed
 --       ▼ │ (again)     │ │
 --    delivering ────────┤ │
---       │ settle        │ cancel
+--       │ settle        │ cancel, collapse
 --       ▼               ▼ │
---  delivered, failed    cancelled
+--  delivered, failed    cancelled, collapsed
 --
 --   open     publish, route_later, a replay of what was missed, a test    a new delivery
 --   claim    a runner, when its job is due                                 -> delivering; held or cancelled where nothing
@@ -23,6 +23,9 @@
 --   release  align, or the probe of an open circuit                        held -> pending
 --   reopen   a person (retry_now), a replay                                finished -> pending, held; retry_now: open too
 --   cancel   a person, or anyone who deletes the endpoint or the tenant       open -> cancelled
+--   collapse advance, claim: a newer one of its ordering key is sent       held -> collapsed
+--
+-- One that a newer event replaces at its claim is held for it, and collapsed at once: deliveries/collapse.sql.
 --
 -- Without a change of state a delivery gets another job: snooze (a limit), postpone (claims were cut off), requeue (its
 -- job has vanished).
@@ -113,9 +116,10 @@ declare
 begin
   return query
   update postrider.delivery d
-  set state = postrider.claim_verdict(d, e, t, c, paused),
-    held_reason = case when postrider.claim_verdict(d, e, t, c, paused) = 'held'
-      then postrider.held_for(e, t, c, paused) end,
+  set state = case when postrider.claim_verdict(d, e, t, c, paused) = 'order' then 'held'
+      else postrider.claim_verdict(d, e, t, c, paused) end,
+    held_reason = case postrider.claim_verdict(d, e, t, c, paused)
+      when 'held' then postrider.held_for(e, t, c, paused) when 'order' then 'order' end,
     finished_at = case when e.deleted_at is not null then now() end,
     next_attempt_at = case when e.deleted_at is null then d.next_attempt_at end,
     claim = case when postrider.claim_verdict(d, e, t, c, paused) = 'delivering' then postrider.uuidv7() end,
@@ -135,16 +139,86 @@ create or replace function postrider.claim_verdict(
   delivery postrider.delivery, endpoint postrider.endpoint, tenant postrider.tenant,
   circuit postrider.circuit, paused boolean
 ) returns text
-language sql immutable parallel safe
+language sql stable
 return case
   when endpoint.deleted_at is not null then 'cancelled'
   when paused or not postrider.accepts_work(endpoint, tenant) then 'held'
   when circuit.opened_at is not null and circuit.probe_delivery_id is distinct from delivery.id
     and delivery.trigger <> 'test' then 'held'
+  when delivery.ordering_key is not null and endpoint.collapse_ms is not null and postrider.is_replaced(delivery)
+    then 'order'
   when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
   else 'delivering' end;
 comment on function postrider.claim_verdict(postrider.delivery, postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
-  'The state that a delivery gets when it is claimed.';
+  'The state that a delivery gets when it is claimed; order: it is held, because a newer one of its ordering key is sent instead.';
+
+create or replace function postrider.claim_instead(delivery_ids uuid[], instead_of uuid[])
+returns setof postrider.claimed_delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  claimed postrider.delivery[];
+begin
+  with claimed as (
+    update postrider.delivery d
+    set state = 'delivering', held_reason = null, claim = postrider.uuidv7(), put_off_until = null,
+      attempt_count = d.attempt_count + 1, due_attempt = d.due_attempt + 1
+    where d.id = any (delivery_ids) and d.id between low and high and d.held_reason = 'order'
+    returning d.*
+  )
+  select array_agg(row(c.*)::postrider.delivery) into claimed from claimed c;
+
+  perform postrider.hand_over_jobs(array_agg(w.instead_of), array_agg(c.id), array_agg(c.due_attempt), array_agg(c.endpoint_id))
+  from unnest(claimed) as c
+  join unnest(delivery_ids, instead_of) as w (id, instead_of) on w.id = c.id;
+  update postrider.circuit p set probe_delivery_id = c.id
+  from unnest(claimed) as c
+  join unnest(delivery_ids, instead_of) as w (id, instead_of) on w.id = c.id
+  where p.endpoint_id = c.endpoint_id and p.probe_delivery_id = w.instead_of;
+  return query
+  select c.id, c.claim, c.attempt_count, c.schedule_step, c.abandoned_count, c.tenant_id, c.endpoint_id, c.event_id,
+    c.trigger, w.instead_of
+  from unnest(claimed) as c
+  join unnest(delivery_ids, instead_of) as w (id, instead_of) on w.id = c.id;
+end
+$$;
+comment on function postrider.claim_instead(uuid[], uuid[]) is
+  'Claims deliveries that wait for their turn, each in place of one that has just been claimed and yields (parallel arrays): they get its job, and are the probe where it was.';
+
+-- collapse_deliveries: some that wait for their turn; a newer one has it. They have no job.
+create or replace function postrider.collapse_deliveries(delivery_ids uuid[], newer uuid[])
+returns setof postrider.delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  locked postrider.delivery[] := array(
+    select d from postrider.delivery d
+    where d.id = any (delivery_ids) and d.id between low and high
+    order by d.id for update skip locked);
+begin
+  update postrider.delivery d
+  set state = 'collapsed', held_reason = null, finished_at = now(), next_attempt_at = null, put_off_until = null,
+    collapsed_by = w.newer
+  from unnest(delivery_ids, newer) as w (id, newer), unnest(locked) as l
+  where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.id = l.id
+    and d.held_reason = 'order';
+  return query select l.* from unnest(locked) as l;
+end
+$$;
+comment on function postrider.collapse_deliveries(uuid[], uuid[]) is
+  'Ends deliveries that wait for their turn (parallel arrays: delivery id, the newer event that is sent instead), except those that somebody has locked. Returns those that wait no longer, as they were before.';
 
 -- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
 --
@@ -292,7 +366,7 @@ comment on function postrider.release_deliveries(uuid[], timestamptz[], boolean)
 create or replace function postrider.goes_in_line(delivery postrider.delivery, endpoint postrider.endpoint)
 returns boolean
 language sql immutable parallel safe
-return delivery.ordering_key is not null and endpoint.ordering = 'key';
+return delivery.ordering_key is not null and postrider.has_lines(endpoint);
 comment on function postrider.goes_in_line(postrider.delivery, postrider.endpoint) is
   'Whether a delivery that is opened again waits for its turn: see deliveries/lines.sql.';
 
@@ -317,7 +391,7 @@ begin
     set state = case when w.held_reason is null and not postrider.goes_in_line(d, e) then 'pending' else 'held' end,
       held_reason = case when postrider.goes_in_line(d, e) then 'order' else w.held_reason end,
       trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
-      due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due,
+      due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due, collapsed_by = null,
       schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
     from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due), postrider.endpoint e
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and e.id = d.endpoint_id

@@ -1,5 +1,6 @@
 -- Lines: one delivery at a time for each ordering key of an endpoint with `ordering = key`, in the order of
--- event.position, which is that of commits (hold_ordering_keys in events/publish.sql).
+-- event.position, which is that of commits (hold_ordering_keys in events/publish.sql). With collapse_ms the newest of
+-- those that wait is next, and the older ones end as collapsed: deliveries/collapse.sql.
 --
 --   ordering_line    who has its turn, a row a key. Only that one may be pending or delivering, or held for what holds the
 --                    whole endpoint.
@@ -79,6 +80,9 @@ begin
   if cardinality(taken) > 0 then
     perform postrider.give_turn(taken);
   end if;
+  if exists (select from unnest(moves) as m where m.collapses) then
+    perform postrider.collapse_older(moves, tried);
+  end if;
   if cardinality(lines) < cardinality(tenant_ids) or cardinality(moves) < cardinality(lines)
     or exists (select from unnest(moves) as m where m.verdict in ('moves', 'yields') and m.next_id is null)
     or cardinality(taken) < (select count(*) from unnest(moves) as m where m.next_id is not null)
@@ -103,10 +107,15 @@ declare
 begin
   return array(
     select row(v.tenant_id, v.ordering_key, v.endpoint_id, v.verdict, v.delivery_id,
-      p.delivery_id, p.position, null, null)::postrider.line_move
+      p.delivery_id, p.place, null, case when v.verdict = 'yields' then least(p.due_at, v.bound) else p.due_at end,
+      v.collapses)::postrider.line_move
     from (
-      select l.*, case
+      select l.*, e.collapse_ms is not null as collapses,
+        case when e.collapse_ms is not null and d.attempt_count = 0 and d.trigger = 'schedule'
+          then d.next_attempt_at end as bound,
+        case
           when d.id is null or d.held_reason = 'order' then 'moves'
+          when e.collapse_ms is not null then postrider.collapse_verdict(l, d, e)
           when d.finished_at is null and d.state <> 'delivering' and exists (
             select from postrider.ordering_place b
             where b.endpoint_id = l.endpoint_id and b.ordering_key = l.ordering_key and b.position < l.position
@@ -121,11 +130,14 @@ begin
       offset 0
     ) as v
     left join lateral (
-      select n.delivery_id, n.position from postrider.ordering_place n
-      where v.verdict in ('moves', 'yields') and n.endpoint_id = v.endpoint_id and n.ordering_key = v.ordering_key
-        and n.position >= v.search_from
-      order by n.position limit 1
-    ) as p on true);
+      (select n.delivery_id, n.position, null::timestamptz from postrider.ordering_place n
+       where not v.collapses and v.verdict in ('moves', 'yields') and n.endpoint_id = v.endpoint_id
+         and n.ordering_key = v.ordering_key and n.position >= v.search_from
+       order by n.position limit 1)
+      union all
+      select n.* from postrider.newest_in_line(v.endpoint_id, v.ordering_key) as n
+      where v.collapses and v.verdict in ('moves', 'yields')
+    ) as p (delivery_id, place, due_at) on true);
 end
 $$;
 comment on function postrider.moves_of(postrider.ordering_line[], uuid[]) is
@@ -133,7 +145,8 @@ comment on function postrider.moves_of(postrider.ordering_line[], uuid[]) is
 
 create or replace function postrider.blocks_others(endpoint postrider.endpoint) returns boolean
 language sql immutable parallel safe
-return endpoint.ordering = 'key' and endpoint.on_failure = 'block' and endpoint.deleted_at is null;
+return endpoint.ordering = 'key' and endpoint.on_failure = 'block' and endpoint.collapse_ms is null
+  and endpoint.deleted_at is null;
 comment on function postrider.blocks_others(postrider.endpoint) is
   'Whether what fails at this endpoint blocks the later events of its ordering key.';
 
@@ -193,7 +206,7 @@ begin
     select row(m.tenant_id, m.ordering_key, m.endpoint_id, case when d.held_reason = 'order' then 'released' else 'ended' end,
       m.head_id, m.next_id, m.next_position,
       case when c.probe_delivery_id is distinct from d.id then postrider.held_for(e, t, c, false) end,
-      greatest(d.next_attempt_at, now()))::postrider.line_move
+      greatest(coalesce(m.due, d.next_attempt_at), now()), m.collapses)::postrider.line_move
     from unnest(moves) as m
     join postrider.delivery d on d.id = any (ids) and d.id between low and high and d.id = m.next_id
     join postrider.endpoint e on e.id = d.endpoint_id
@@ -205,6 +218,28 @@ $$;
 comment on function postrider.next_in_line(postrider.line_move[]) is
   'Locks those who are next, as far as nobody has them; verdict released where one may be sent, ended where it is finished already.';
 
+-- Where the endpoint collapses, what is older is in its place still.
+create or replace function postrider.pass_turn(taken postrider.line_move[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+begin
+  with left_place as (
+    delete from postrider.ordering_place p using unnest(taken) as m
+    where p.endpoint_id = m.endpoint_id and p.ordering_key = m.ordering_key and p.position = m.next_position
+  )
+  update postrider.ordering_line l
+  set delivery_id = m.next_id, position = m.next_position, blocked_at = null, moved_at = now(),
+    search_from = case when m.collapses then l.search_from else m.next_position end
+  from unnest(taken) as m
+  where l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id;
+end
+$$;
+comment on function postrider.pass_turn(postrider.line_move[]) is
+  'Writes down who has its turn, and takes away the place where it waited.';
+
 create or replace function postrider.give_turn(taken postrider.line_move[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -214,15 +249,7 @@ as $$
 declare
   held record;
 begin
-  with left_place as (
-    delete from postrider.ordering_place p using unnest(taken) as m
-    where p.endpoint_id = m.endpoint_id and p.ordering_key = m.ordering_key and p.position = m.next_position
-  )
-  update postrider.ordering_line l
-  set delivery_id = m.next_id, position = m.next_position, search_from = m.next_position, blocked_at = null, moved_at = now()
-  from unnest(taken) as m
-  where l.tenant_id = m.tenant_id and l.ordering_key = m.ordering_key and l.endpoint_id = m.endpoint_id;
-
+  perform postrider.pass_turn(taken);
   perform postrider.release_deliveries(array_agg(m.next_id), array_agg(m.due))
   from unnest(taken) as m where m.verdict = 'released' and m.held_reason is null having count(*) > 0;
   for held in
@@ -288,6 +315,8 @@ as $$
 declare
   ids uuid[];
   keys text[];
+  waits int[];
+  due_at timestamptz[];
   has_turn uuid[] := '{}';
   waiting uuid[];
   opened uuid[];
@@ -296,11 +325,17 @@ begin
     return postrider.open_deliveries(tenant_ids, event_ids, endpoint_ids, held_reasons, due, trigger);
   end if;
   ids := array(select postrider.uuidv7() from unnest(tenant_ids));
-  keys := array(
-    select case when e.ordering = 'key' then w.key end
-    from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
-    left join postrider.endpoint e on e.id = w.endpoint_id
-    order by w.n);
+  select array_agg(case when postrider.has_lines(e) then w.key end order by w.n),
+    array_agg(case when w.key is not null and not is_late then e.collapse_ms end order by w.n)
+  into keys, waits
+  from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
+  left join postrider.endpoint e on e.id = w.endpoint_id;
+  due_at := due;
+  if array_remove(waits, null) <> '{}' then
+    due_at := array(
+      select greatest(w.due, now() + make_interval(secs => w.ms / 1000.0))
+      from unnest(due, waits) with ordinality as w (due, ms, n) order by w.n);
+  end if;
   if not is_late then
     has_turn := postrider.take_turns(tenant_ids, keys, endpoint_ids, positions, ids);
   end if;
@@ -308,13 +343,17 @@ begin
   opened := postrider.open_deliveries(tenant_ids, event_ids, endpoint_ids,
     array(select case when w.id = any (waiting) then 'order' else w.reason end
           from unnest(ids, held_reasons) with ordinality as w (id, reason, n) order by w.n),
-    due, trigger, 0, ids, keys,
+    due_at, trigger, 0, ids, keys,
     array(select case when w.key is not null then w.position end
           from unnest(keys, positions) with ordinality as w (key, position, n) order by w.n));
   if is_late and cardinality(waiting) > 0 then
     perform postrider.join_lines(waiting);
   elsif cardinality(waiting) > 0 then
-    perform postrider.stand_in_line(waiting, tenant_ids, keys, endpoint_ids, positions, ids);
+    perform postrider.stand_in_line(waiting, tenant_ids, keys, endpoint_ids, positions, ids, due, due_at);
+    if array_remove(waits, null) <> '{}' then
+      perform postrider.enqueue_collapses(waiting, tenant_ids, keys, endpoint_ids, positions, ids,
+        array(select case when w.due > now() then w.due end from unnest(due) with ordinality as w (due, n) order by w.n));
+    end if;
   end if;
   return opened;
 end
@@ -345,16 +384,18 @@ comment on function postrider.take_turns(uuid[], text[], uuid[], bigint[], uuid[
 
 -- The snapshot of a transaction in repeatable read may be older than the end of the line that it stands in.
 create or replace function postrider.stand_in_line(
-  waiting uuid[], tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[], delivery_ids uuid[]
+  waiting uuid[], tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[], delivery_ids uuid[],
+  not_before timestamptz[], due_at timestamptz[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
-  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
-  select w.endpoint_id, w.key, w.position, w.tenant_id, w.id
-  from unnest(tenant_ids, ordering_keys, endpoint_ids, positions, delivery_ids) as w (tenant_id, key, endpoint_id, position, id)
+  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id, due_at, not_before)
+  select w.endpoint_id, w.key, w.position, w.tenant_id, w.id, w.due_at, case when w.not_before > now() then w.not_before end
+  from unnest(tenant_ids, ordering_keys, endpoint_ids, positions, delivery_ids, due_at, not_before)
+    as w (tenant_id, key, endpoint_id, position, id, due_at, not_before)
   where w.id = any (waiting);
   if current_setting('transaction_isolation') <> 'read committed' then
     perform postrider.enqueue_advance(w.tenant_id, w.endpoint_id, w.key)
@@ -363,7 +404,7 @@ begin
   end if;
 end
 $$;
-comment on function postrider.stand_in_line(uuid[], uuid[], text[], uuid[], bigint[], uuid[]) is
+comment on function postrider.stand_in_line(uuid[], uuid[], text[], uuid[], bigint[], uuid[], timestamptz[], timestamptz[]) is
   'Gives those of the new deliveries that wait their places.';
 
 create or replace function postrider.deliveries_in_line(delivery_ids uuid[]) returns setof postrider.delivery
@@ -390,8 +431,10 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
-  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id)
-  select d.endpoint_id, d.ordering_key, d.position, d.tenant_id, d.id from unnest(deliveries) as d
+  insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id, due_at, not_before)
+  select d.endpoint_id, d.ordering_key, d.position, d.tenant_id, d.id, d.next_attempt_at,
+    case when d.attempt_count = 0 and d.trigger = 'schedule' and d.next_attempt_at > now() then d.next_attempt_at end
+  from unnest(deliveries) as d
   on conflict do nothing;
 end
 $$;
@@ -516,6 +559,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform postrider.enqueue_endpoint_job('align', new.id, now());
+  if new.collapse_ms is not null and old.collapse_ms is null then
+    perform postrider.advance_waiting_lines(new.id, most => 1000);
+  end if;
   return null;
 end
 $$;
@@ -523,9 +569,10 @@ comment on function postrider.note_changed_ordering() is
   'Trigger on endpoint: has what waits in its lines brought in line with how it orders from now on.';
 
 create or replace trigger endpoint_ordering
-after update of ordering, on_failure, deleted_at on postrider.endpoint
+after update of ordering, on_failure, collapse_ms, deleted_at on postrider.endpoint
 for each row
-when (old.ordering = 'key' and (new.ordering <> old.ordering or new.on_failure <> old.on_failure
+when ((old.ordering = 'key' or old.collapse_ms is not null) and (new.ordering <> old.ordering
+  or new.on_failure <> old.on_failure or new.collapse_ms is distinct from old.collapse_ms
   or new.deleted_at is distinct from old.deleted_at))
 execute function postrider.note_changed_ordering();
 
@@ -549,7 +596,11 @@ begin
   left join lateral (select d.* from postrider.delivery d where d.id = l.delivery_id limit 1) as d on true
   where (l.blocked_at is null or not postrider.blocks_others(e)) and l.moved_at < now() - older_than
     and (d.id is null or d.held_reason = 'order'
-      or (d.finished_at < now() - older_than and d.claim is null))
+      or (d.finished_at < now() - older_than and d.claim is null)
+      or (e.collapse_ms is not null and d.state in ('pending', 'held') and exists (
+        select from postrider.ordering_place p
+        where p.endpoint_id = l.endpoint_id and p.ordering_key = l.ordering_key and p.position > l.position
+          and greatest(p.due_at, p.not_before) < now() - older_than)))
     and exists (
       select from postrider.ordering_place p where p.endpoint_id = l.endpoint_id and p.ordering_key = l.ordering_key);
 

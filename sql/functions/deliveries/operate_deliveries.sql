@@ -23,6 +23,10 @@ begin
     raise exception 'delivery % waits for an earlier event of its ordering key', delivery using errcode = '55000',
       hint = 'Retry or skip the one that has its turn: postrider.line_state.';
   end if;
+  if target.ordering_key is not null and postrider.has_newer(target) then
+    raise exception 'a newer event of the ordering key of delivery % is sent instead', delivery using errcode = '55000',
+      hint = 'The endpoint gets the newest one only. Once that has ended, this one can be sent again.';
+  end if;
   perform postrider.refuse_unless_accepting(target.endpoint_id);
   perform postrider.refuse_without_data(target.event_id);
 
@@ -48,7 +52,7 @@ begin
 end
 $$;
 comment on function postrider.retry_now(uuid, text) is
-  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, or where it waits for its turn.';
+  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
 
 -- cancel: end a delivery without delivering it.
 --

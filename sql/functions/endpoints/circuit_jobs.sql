@@ -136,7 +136,7 @@ declare
   target record;
   moved int;
 begin
-  select e.deleted_at is not null as is_deleted, e.ordering = 'none' or e.deleted_at is not null as is_unordered,
+  select e.deleted_at is not null as is_deleted, not postrider.has_lines(e) or e.deleted_at is not null as is_unordered,
     postrider.blocks_others(e) as blocks, postrider.held_for(e, t, c, postrider.is_paused()) as held_for
   into target
   from postrider.endpoint e

@@ -517,7 +517,7 @@ begin
   with wanting as (
     select i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter, array_agg(e.id) as endpoint_ids,
       array_agg(postrider.held_for(e.*, null, c, false)) as held_reasons,
-      bool_or(e.ordering = 'key' and i.ordering_key is not null) as is_in_line
+      bool_or(postrider.has_lines(e) and i.ordering_key is not null) as is_in_line
     from unnest(items) as i
     cross join lateral (
       select distinct s.endpoint_id

@@ -25,7 +25,8 @@
 --                             the 5 minutes before the event or after it, and it was no test
 --   replay_without_job        a running replay that no job will continue
 --   line_stuck                the delivery that has the turn of an ordering key has ended, and the next does not move; or
---                             one waits in no line
+--                             one waits in no line, or is not sent in place of an older one
+--   newest_missing            a delivery is collapsed, and the newer event that is sent instead has none to its endpoint
 --   event_missing             an open delivery whose event is not there
 --   routing_overdue           an event that runners have not asked all its endpoints about for an hour
 --   table_not_published       an attached table whose trigger is gone or off, or that cannot be written to since a column is
@@ -203,6 +204,17 @@ begin
     or (d.state = 'failed' and s.ended = 0);
 
   return query
+  select 'newest_missing', d.id::text, d.tenant_id,
+    format('collapsed by event %s, which has no delivery to endpoint %s', d.collapsed_by, d.endpoint_id)
+  from (
+    select d.* from postrider.delivery d where d.id >= postrider.id_at(since) order by d.id desc limit rows_max
+  ) as d
+  where d.state = 'collapsed' and not exists (
+    select from postrider.delivery n
+    where n.event_id = d.collapsed_by and n.endpoint_id = d.endpoint_id and n.id >= postrider.id_floor(d.collapsed_by)
+      and n.id < postrider.id_at(now() + interval '1 day'));
+
+  return query
   select 'started_without_runner', a.id::text, a.tenant_id,
     format('attempt of delivery %s, begun by %s at %s', a.delivery_id, a.runner, a.started_at)
   from (
@@ -270,8 +282,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'copy_not_adopted, open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue, line_stuck, table_not_published.';
+  'copy_not_adopted, open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue, line_stuck, newest_missing, table_not_published.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery (also line_stuck); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
+  'Of the delivery (also line_stuck, newest_missing); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

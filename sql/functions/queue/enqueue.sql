@@ -100,6 +100,25 @@ $$;
 comment on function postrider.rooms_for(uuid[], timestamptz[]) is
   'The waiting room of each of these jobs (parallel arrays of endpoint and time): that of its tenant, 0 for what one call adds above the share of a tenant that has none; null = the line.';
 
+-- hand_over_jobs: the job that a runner holds wakes another delivery from now on. The row stays the same, so that the
+-- finish removes it, and a runner that takes it over when this one dies finds the delivery that was claimed.
+create or replace function postrider.hand_over_jobs(
+  from_ids uuid[], to_ids uuid[], due_attempts int[], endpoint_ids uuid[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  update graphile_worker._private_jobs j
+  set key = 'd:' || w.to_id, payload = json_build_object('d', w.to_id, 'n', w.due, 'e', w.endpoint_id)
+  from unnest(from_ids, to_ids, due_attempts, endpoint_ids) as w (from_id, to_id, due, endpoint_id)
+  where j.key = 'd:' || w.from_id;
+end
+$$;
+comment on function postrider.hand_over_jobs(uuid[], uuid[], int[], uuid[]) is
+  'Gives the job of one delivery to another, which has none (parallel arrays: whose job it is, whose it becomes, its number, the endpoint).';
+
 -- snooze_many: put off the jobs of deliveries whose endpoint is at its limit. No attempt is used up, and
 -- the deliveries keep their state (a 'delivering' one is yet to be taken over from a runner that is gone); the
 -- job that is running now becomes inert. One whose number is not the newest changes nothing: another job has its

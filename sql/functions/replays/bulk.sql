@@ -8,14 +8,16 @@
 --   cancel     open ones end, as by cancel()
 --   release    what is held by a circuit is sent; circuits that have opened since the job began stay open
 --   redeliver  finished ones are made again, as by start_replay()
+--
+-- What is collapsed nobody misses: it is among them only where it was chosen, or its state is named.
 
 create or replace function postrider.bulk_states(action text) returns text[]
 language sql immutable parallel safe
 return case action
-  when 'retry' then array['failed', 'cancelled', 'pending']
+  when 'retry' then array['failed', 'cancelled', 'pending', 'collapsed']
   when 'cancel' then array['pending', 'held', 'delivering']
   when 'release' then array['held']
-  when 'redeliver' then array['delivered', 'failed', 'cancelled'] end;
+  when 'redeliver' then array['delivered', 'failed', 'cancelled', 'collapsed'] end;
 comment on function postrider.bulk_states(text) is
   'States of the deliveries that a bulk job of this action (retry, cancel, release, redeliver) acts on; null = there is no such action.';
 
@@ -78,7 +80,8 @@ begin
     raise exception 'there is no action %', action using errcode = '22023', hint = 'retry, cancel, release or redeliver.';
   end if;
   r.states := array(
-    select s from unnest(postrider.bulk_states(action)) as s where start_bulk.states is null or s = any (start_bulk.states));
+    select s from unnest(postrider.bulk_states(action)) as s
+    where case when start_bulk.states is null then deliveries is not null or s <> 'collapsed' else s = any (start_bulk.states) end);
   if cardinality(r.states) = 0 then
     raise exception 'nothing in these states can be %', action using errcode = '22023',
       hint = format('States of this action: %s.', array_to_string(postrider.bulk_states(action), ', '));
@@ -148,7 +151,7 @@ begin
     where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id and d.state = any (r.states)
       and case r.mode
         when 'cancel' then true
-        when 'retry' then d.claim is null and postrider.accepts_work(e, t) and postrider.has_data(d.event_id)
+        when 'retry' then d.claim is null and (d.ordering_key is null or not postrider.has_newer(d)) and postrider.accepts_work(e, t) and postrider.has_data(d.event_id)
         else d.held_reason = 'circuit' and postrider.accepts_work(e, t) and not exists (
           select from postrider.circuit c where c.endpoint_id = e.id and c.opened_at is not null) end
     order by d.id for update of d skip locked);

@@ -9,6 +9,12 @@ return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.susp
 comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
   'Whether deliveries of this endpoint may be sent now: people let it, and its secret can be opened. Otherwise they are held. Its circuit has a say too.';
 
+create or replace function postrider.has_lines(endpoint postrider.endpoint) returns boolean
+language sql immutable parallel safe
+return endpoint.ordering = 'key' or endpoint.collapse_ms is not null;
+comment on function postrider.has_lines(postrider.endpoint) is
+  'Whether the events of one ordering key are sent one after another: in order, or the newest only.';
+
 -- Not on current_user, which inside a security definer function is the owner; "role" stays what it was set to.
 create or replace function postrider.in_scope(tenant uuid) returns boolean
 language sql stable parallel safe
