@@ -56,6 +56,21 @@ else {
     await rows.getByText('pause.two').waitFor()
     t.equal(await rows.count(), 2, 'and nothing of another type')
     t.match(await rows.first().textContent(), /pause\.two/)
+    await page
+      .locator('#live-seen')
+      .getByText(/Last attempt .*(ago|just now)/)
+      .waitFor()
+
+    const hide = (isHidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${isHidden} })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    await hide(true)
+    await publish('pause.three')
+    await state.getByText('Paused; 1 wait').waitFor()
+    t.equal(await rows.count(), 2, 'nothing is drawn that nobody sees')
+    await hide(false)
+    await rows.getByText('pause.three').waitFor()
+    await state.getByText('Live', { exact: true }).waitFor()
     t.strictSame(faults, [])
   })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  countClicks,
   findBarriers,
   NO_BROWSER,
   openWindow,
@@ -43,10 +44,8 @@ else {
     'the home page says who is affected, since when, why, whose trouble it is and what to press',
     async (t) => {
       const { page, faults } = await openWindow(browser, url)
+      const clicks = await countClicks(page)
       await signIn(page, adminKey)
-      await page.addInitScript(
-        `addEventListener('click', () => { window.clicks = (window.clicks ?? 0) + 1 }, true)`,
-      )
       await page.goto('/console')
       await page.getByText('No endpoint keeps failing').waitFor()
       const broken = await startReceiver({
@@ -79,11 +78,29 @@ else {
       t.equal(await row('Acme Retail').locator('.primary').first().textContent(), 'Probe now')
       t.equal(await row('Northwind').locator('.primary').first().textContent(), 'Notify customer')
       t.strictSame(await findBarriers(page), [])
-      t.equal(await page.evaluate('window.clicks ?? 0'), 0)
+      await page.locator('.side [data-trouble]', { hasText: '2' }).waitFor()
+      t.match(await page.title(), /^\(2\) Home/, 'the tab follows without being loaded again')
+      t.match(await page.locator('link[rel=icon]').getAttribute('href'), /icon-trouble\.svg$/)
+      t.equal(clicks(), 0)
+      const probe = row('Acme Retail').getByRole('button', { name: 'Probe now' })
+      await probe.focus()
+      await page.evaluate(
+        `new Promise((resolve) => document.addEventListener('htmx:after:swap', resolve, { once: true }))`,
+      )
+      t.equal(await page.evaluate('document.activeElement.textContent'), 'Probe now', 'focus stays')
 
       broken.answerWith(() => 200)
-      await row('Acme Retail').getByRole('button', { name: 'Probe now' }).click()
+      const pressed = Promise.withResolvers<void>()
+      let sent = 0
+      await page.route('**/probe', async (route) => {
+        sent += 1
+        await pressed.promise
+        await route.continue()
+      })
+      for (let n = 0; n < 2; n++) await probe.dispatchEvent('click')
+      pressed.resolve()
       await page.getByText('A delivery is being tried').waitFor()
+      t.equal(sent, 1, 'a button is not pressed twice')
       await page.getByText(/1 endpoint of 1 customer failing/).waitFor()
       t.equal(await row('Acme Retail').count(), 0, 'it is closed by the success')
 
@@ -117,8 +134,10 @@ else {
         data: { order: 4711 },
       })
       const { page, faults } = await openWindow(browser, url)
+      const clicks = await countClicks(page)
       await signIn(page, adminKey)
       await page.goto('/console')
+      const title = await page.title()
       await page.keyboard.press('Control+k')
       await page.getByPlaceholder('ID, tenant, URL, key, or text in the data').fill('globex')
       await page
@@ -126,6 +145,7 @@ else {
         .getByRole('link', { name: 'Globex Corporation' })
         .waitFor()
       t.strictSame(await findBarriers(page), [], 'the search box')
+      t.equal(await page.title(), title, 'the page behind it keeps its title')
       await page.keyboard.press('Control+a')
       await page.keyboard.type('globex 4711')
       await page.keyboard.press('Enter')
@@ -135,6 +155,7 @@ else {
       await page.locator('main').getByRole('link', { name: 'order.paid' }).click()
       await page.getByRole('heading', { name: 'Event order.paid' }).waitFor()
       await page.getByText(answer).waitFor()
+      t.ok(clicks() <= 2, `${clicks()} clicks to the answer`)
       await page.getByRole('button', { name: 'Portal link' }).click()
       await page.getByRole('button', { name: 'Create portal link' }).click()
       const [link = ''] =

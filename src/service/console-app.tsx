@@ -72,7 +72,7 @@ const NAVIGATION: readonly NavigationItem[] = [
 ]
 
 /** The number beside the navigation is read once in this time, however many pages are opened. */
-const TROUBLE_FRESH_MS = 10_000
+const TROUBLE_FRESH_MS = 5_000
 
 type Pages = OverviewPages &
   (LivePages & DeliveryListPages & DeliveryPages & EventPages & EndpointListPages & EndpointPages) &

@@ -534,9 +534,18 @@
 
   let focused
   function rememberFocus() {
-    const { activeElement: element } = document
-    const href = element?.getAttribute('href')
-    focused = element?.id ? `#${CSS.escape(element.id)}` : href && `[href="${CSS.escape(href)}"]`
+    focused = document.activeElement && selectorOf(document.activeElement)
+  }
+
+  /** By which the same thing is found again; a button by the form that it sends. */
+  function selectorOf(element) {
+    if (element.id) return `#${CSS.escape(element.id)}`
+    const href = element.getAttribute('href')
+    if (href) return `[href="${CSS.escape(href)}"]`
+    const action = element.form?.getAttribute('action')
+    if (!action) return undefined
+    const value = element.value ? `[value="${CSS.escape(element.value)}"]` : ''
+    return `[action="${CSS.escape(action)}"] ${element.localName}${value}`
   }
 
   /** The icon of the tab and the number beside the navigation; htmx itself takes over the title. */
@@ -561,6 +570,9 @@
 
   // Forms.
 
+  /** Known by themselves: a part of the page that is refreshed meanwhile loses what was noted on its elements. */
+  let onTheirWay = new WeakSet()
+
   /** A form that is on its way is not sent a second time. */
   function onSubmit(event) {
     const { target: form, submitter } = event
@@ -571,15 +583,15 @@
       for (const field of form.elements) if (field.value === '') field.disabled = true
       return
     }
-    if (form.dataset.sent) return event.preventDefault()
-    form.dataset.sent = 'yes'
+    if (onTheirWay.has(form)) return event.preventDefault()
+    onTheirWay.add(form)
     submitter?.setAttribute('aria-busy', 'true')
   }
 
   /** Back in history finds forms as they were left. */
   function resetForms() {
     for (const field of all('form[method=get] :disabled')) field.disabled = false
-    for (const form of all('form[data-sent]')) delete form.dataset.sent
+    onTheirWay = new WeakSet()
     for (const button of all('button[aria-busy]')) button.removeAttribute('aria-busy')
   }
 

@@ -37,7 +37,8 @@
 
   function say(text) {
     const more = dropped > 0 ? `, and ${dropped} that are in the list of deliveries only` : ''
-    state.textContent = isPaused ? `Paused; ${waiting.length} wait${more}` : (text ?? 'Live')
+    const isWaiting = isPaused || document.hidden
+    state.textContent = isWaiting ? `Paused; ${waiting.length} wait${more}` : (text ?? 'Live')
   }
 
   pause.addEventListener('click', () => {

@@ -1,5 +1,6 @@
 /** Every page, with something on it and with nothing: for those who do not see it, and on every screen. */
 import t from 'tap'
+import { addIncident } from '../../testing/data/world.ts'
 import {
   findBarriers,
   findBarriersOnScreens,
@@ -23,8 +24,12 @@ const ODD =
     '',
   )
 
+/** Of each kind of page one, which is looked at on all screens; with LONG_TESTS all are. */
+const SAMPLE = /^\/console(?:|\/incidents|\/deliveries(?:\/[^/]+)?|\/endpoints\/new)$/
+const isLong = process.env['LONG_TESTS'] === '1'
+
 /** Paths of every page; the first half shows lists. */
-async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<string[]> {
+async function fill({ call, pool }: ServiceWithPages, receiverUrl: string): Promise<string[]> {
   await call('PUT', '/api/tenants/acme', { name: HOSTILE })
   await call('PUT', '/api/event-types/invoice.paid', {
     description: HOSTILE,
@@ -42,9 +47,15 @@ async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<st
     data: { note: HOSTILE, odd: ODD, number: 12345678901234567890n.toString() },
   })
   const { data } = await call('GET', `/api/tenants/acme/deliveries?eventId=${event.id}`)
-  await call('POST', '/api/tenants/acme/replays', { since: '2026-01-01T00:00:00Z' })
+  const replay = await call('POST', '/api/tenants/acme/replays', { since: '2026-01-01T00:00:00Z' })
   await call('POST', '/api/keys', { name: HOSTILE, scopes: ['read'] })
-  const ids = [`deliveries/${data[0].id}`, `events/${event.id}`, `endpoints/${endpoint.id}`]
+  const tenant = await call('GET', '/api/tenants/acme')
+  const incident = await addIncident(pool, tenant.id, endpoint.id)
+  const { rows } = await pool.query('select id from postrider.audit_log order by id desc limit 1')
+  const ids = [
+    ...[`deliveries/${data[0].id}`, `events/${event.id}`, `endpoints/${endpoint.id}`],
+    ...[`incidents/${incident}`, `replays/${replay.id}`, `audit/${rows[0].id}`],
+  ]
   return [
     ...[
       '',
@@ -55,6 +66,9 @@ async function fill({ call }: ServiceWithPages, receiverUrl: string): Promise<st
       '/tenants',
       '/event-types',
       '/replays',
+      '/incidents',
+      '/ordering',
+      '/search?q=acme',
     ],
     ...['/keys', '/audit', '/settings', '/doctor?check=now', '/endpoints/new', '/nowhere'],
     ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
@@ -95,21 +109,25 @@ else {
     const paths = await fill(service, receiver.url)
     await receiver.received(1)
 
-    t.test('on a large screen and a phone: no barriers, all of it shown, as text', async (t) => {
-      const { page, faults } = await openWindow(browser, url, { expected })
-      await signIn(page, adminKey)
-      for (const path of paths) {
-        await page.goto(path)
-        t.strictSame(await findBarriersOnScreens(page), [], path)
-        t.not(await page.title(), 'broken', path)
-        t.equal(await page.locator('main script, main img').count(), 0, path)
-      }
-      await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
-      const text = (await page.locator('main').textContent()) ?? ''
-      t.ok(text.includes(HOSTILE), 'the answer, as it was sent')
-      t.ok(text.includes('right to left'))
-      t.strictSame(faults, [])
-    })
+    t.test(
+      'on a desk, a tablet and a phone, in light and dark: no barriers, all of it shown, as text',
+      async (t) => {
+        const { page, faults } = await openWindow(browser, url, { expected })
+        await signIn(page, adminKey)
+        for (const path of paths) {
+          await page.goto(path)
+          const isWhole = isLong || SAMPLE.test(path)
+          t.strictSame(await findBarriersOnScreens(page, { isWhole }), [], path)
+          t.not(await page.title(), 'broken', path)
+          t.equal(await page.locator('main script, main img').count(), 0, path)
+        }
+        await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
+        const text = (await page.locator('main').textContent()) ?? ''
+        t.ok(text.includes(HOSTILE), 'the answer, as it was sent')
+        t.ok(text.includes('right to left'))
+        t.strictSame(faults, [])
+      },
+    )
 
     t.test('tables, filters and charts show one zone, the exact time is at hand', async (t) => {
       const { page, faults } = await openWindow(browser, url, { timezoneId: 'Asia/Kolkata' })
@@ -188,6 +206,53 @@ else {
       await head.waitFor()
       t.equal(await page.getByRole('columnheader', { name: 'Idempotency key' }).count(), 0)
       t.strictSame(faults, [])
+    })
+
+    t.test('filters offer what fits, and are kept as views with their columns', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.goto('/console/deliveries')
+      await page.locator('#filter-tenant').pressSequentially('acm')
+      await page.locator('#suggested-tenant option[value=acme]').waitFor({ state: 'attached' })
+      await page.locator('#filter-tenant').fill('acme')
+      await page.locator('.choices summary', { hasText: 'State' }).click()
+      for (const state of ['Pending', 'On hold']) await page.getByLabel(state).check()
+      t.strictSame(await findBarriers(page), [], 'the choices are open')
+      await page.getByRole('button', { name: 'Apply', exact: true }).click()
+      await page.waitForURL(/tenant=acme.*state=pending.*state=held/)
+      await page.locator('.choices summary', { hasText: 'Pending, On hold' }).click()
+      await page.locator('h1').click()
+      t.equal(await page.locator('.choices[open]').count(), 0, 'a click elsewhere closes them')
+
+      await page.getByRole('columnheader', { name: 'Created' }).getByRole('link').click()
+      await page.waitForURL(/sort=oldest/)
+      await page.getByRole('button', { name: 'Columns' }).click()
+      await page.getByLabel('Finished').check()
+      await page.waitForURL(/columns=/)
+      const address = page.url()
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('button', { name: 'Save view' }).click()
+      await page.getByLabel('Name').fill('<b>Acme waits</b>')
+      await page.locator('dialog').getByRole('button', { name: 'Save view' }).click()
+      await page.goto('/console/deliveries')
+      await page.getByRole('button', { name: 'Views' }).click()
+      t.strictSame(await findBarriers(page), [], 'the views are open')
+      await page.getByRole('link', { name: '<b>Acme waits</b>' }).click()
+      await page.waitForURL(address)
+      await page.getByRole('columnheader', { name: 'Finished' }).waitFor()
+
+      const other = await openWindow(browser, url)
+      await signIn(other.page, adminKey)
+      await other.page.goto(address)
+      await other.page.getByRole('columnheader', { name: 'Finished' }).waitFor()
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('button', { name: 'Delete view <b>Acme waits</b>' }).click()
+      await page.reload()
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('link', { name: 'Failed in 24 hours' }).waitFor()
+      t.equal(await page.getByRole('link', { name: '<b>Acme waits</b>' }).count(), 0)
+      t.strictSame([...faults, ...other.faults], [])
     })
 
     t.test('buttons that destroy do not look like others', async (t) => {

@@ -97,30 +97,65 @@ export async function signInByHand(page: Page, key: string): Promise<void> {
   await page.getByRole('button', { name: 'Sign out' }).waitFor()
 }
 
-/** As on a screen of 4K, in light; not as high, since drawing it is most of the work. */
-const LARGE = { width: 3840, height: 720 }
-const PHONE = { width: 320, height: 640 }
+/** A screen of 4K, as high as others, since drawing it is most of the work, and the smallest phone. */
+const EXTREMES = [3840, 320]
+/** A desk, a tablet, a phone. */
+const WIDTHS = [1440, 1024, 390]
+const HEIGHT = 900
+const THEMES = ['light', 'dark'] as const
 
 /**
- * What keeps somebody from using the page in light on a large screen, then in dark on a phone, where only what
- * can differ is looked at: colours, and whether all of it fits.
+ * What keeps somebody from using the page, on a desk in light and on a phone in dark, and whether it fits on every
+ * screen. What is the same on both is looked at once, unless the page `isWhole`: then all of it, on three screens in
+ * both themes.
  */
-export async function findBarriersOnScreens(page: Page): Promise<string[]> {
-  await page.emulateMedia({ colorScheme: 'light' })
-  await page.setViewportSize(LARGE)
-  const large = [...(await findBarriers(page)), ...(await findOverflow(page))]
-  await page.emulateMedia({ colorScheme: 'dark' })
-  await page.setViewportSize(PHONE)
-  const phone = [...(await findBarriers(page, 'cat.color')), ...(await findOverflow(page))]
-  return [...large, ...phone.map((barrier) => `on a phone: ${barrier}`)]
+export async function findBarriersOnScreens(
+  page: Page,
+  { isWhole = false } = {},
+): Promise<string[]> {
+  const found: string[] = []
+  const look = async (width: number, theme: (typeof THEMES)[number], only?: string) => {
+    await page.emulateMedia({ colorScheme: theme })
+    await page.setViewportSize({ width, height: HEIGHT })
+    const barriers = [...(await findBarriers(page, only)), ...(await findOverflow(page))]
+    found.push(...barriers.map((barrier) => `${width} pixels, ${theme}: ${barrier}`))
+  }
+  const [desk = 0, , phone = 0] = WIDTHS
+  if (isWhole) {
+    for (const width of WIDTHS) for (const theme of THEMES) await look(width, theme)
+  } else {
+    await look(desk, 'light')
+    await look(phone, 'dark', 'cat.color')
+  }
+  for (const width of [...EXTREMES, ...WIDTHS]) {
+    await page.setViewportSize({ width, height: HEIGHT })
+    found.push(...(await findOverflow(page)))
+  }
+  return found
 }
 
-/** Whether the page wants to be wider than it is. */
+/** Whether the page, or a list on it, wants to be wider than it is. */
 async function findOverflow(page: Page): Promise<string[]> {
-  const [wanted, there] = await page.evaluate<[number, number]>(
-    '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
+  return await page.evaluate<string[]>(`
+    [document.documentElement, ...document.querySelectorAll('.scroll:has(.list)')]
+      .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+      .map(({ ariaLabel, scrollWidth, clientWidth }) =>
+        (ariaLabel ?? 'page') + ': ' + scrollWidth + ' pixels wide, of which ' + clientWidth + ' are shown')`)
+}
+/**
+ * Counts the clicks of a person in this window, whatever pages they lead to; a key that presses a button is none.
+ *
+ * @returns how many there have been; call it before the first page is opened
+ */
+export async function countClicks(page: Page): Promise<() => number> {
+  let clicks = 0
+  await page.exposeFunction('countClick', () => {
+    clicks += 1
+  })
+  await page.addInitScript(
+    `addEventListener('click', ({ isTrusted, detail }) => isTrusted && detail > 0 && countClick(), true)`,
   )
-  return wanted > there ? [`${wanted} pixels wide, of which ${there} are shown`] : []
+  return () => clicks
 }
 
 /** More than any page has. */
