@@ -1,6 +1,6 @@
 -- What the service and the people who run it keep.
 --
--- What:  runner, duty, timeline, service, audit_log, attempt_day, replay, incident, attachment and tenant_backlog, with the
+-- What:  runner, duty, timeline, service, audit_log, attempt_day, replay, incident, attachment, backfill and tenant_backlog, with the
 --        rows that are always there.
 -- Why:   the switch that stops all deliveries is a row and not a setting of the server, so that it is seen by every process
 --        at once and survives failovers. Duties are row locks and not advisory ones, which any role that can connect
@@ -258,6 +258,51 @@ comment on column postrider.attachment.columns is 'Columns that the settings nam
 comment on column postrider.attachment.owner is 'Owner of the table when it was attached.';
 comment on column postrider.attachment.attached_by is 'Role that attached it last.';
 comment on column postrider.attachment.attached_at is 'When that was.';
+
+create table postrider.backfill (
+  id uuid primary key,
+  attachment_id uuid not null,
+  "table" text not null,
+  owner text not null,
+  "where" text,
+  event text not null,
+  rate_per_second numeric not null check (rate_per_second > 0),
+  is_automatic boolean not null,
+  state text not null check (state in ('running', 'done', 'cancelled')),
+  total bigint not null,
+  read bigint not null,
+  published bigint not null,
+  place json,
+  batch_rows int not null,
+  error text,
+  requested_by text not null,
+  created_at timestamptz not null,
+  moved_at timestamptz,
+  finished_at timestamptz,
+  check ((finished_at is not null) = (state <> 'running'))
+);
+create unique index backfill_running on postrider.backfill (attachment_id) where finished_at is null;
+comment on table postrider.backfill is
+  'Backfills: attached tables whose rows are published that were there before. The place is in the row, so that a process that is killed costs the batch that it was at.';
+comment on column postrider.backfill.id is 'UUIDv7.';
+comment on column postrider.backfill.attachment_id is 'As what the table is attached.';
+comment on column postrider.backfill."table" is 'The table, with its schema.';
+comment on column postrider.backfill.owner is 'Its owner, who alone evaluates what its settings say.';
+comment on column postrider.backfill."where" is 'Only these rows; null = all.';
+comment on column postrider.backfill.event is 'Its events are type.event.';
+comment on column postrider.backfill.rate_per_second is 'How many events it publishes a second, at most.';
+comment on column postrider.backfill.is_automatic is 'Whether runners continue it: the table belongs to the owner of this schema.';
+comment on column postrider.backfill.state is 'running, done, or cancelled by a person.';
+comment on column postrider.backfill.total is 'Rows that there were when it began.';
+comment on column postrider.backfill.read is 'Rows that it has read so far.';
+comment on column postrider.backfill.published is 'Events that it has published so far.';
+comment on column postrider.backfill.place is 'Primary key of the last row that it has read; null = at the beginning.';
+comment on column postrider.backfill.batch_rows is 'How many rows it reads next: fewer after somebody held one of them.';
+comment on column postrider.backfill.error is 'Why its last step failed; it is tried again. Null = it did not.';
+comment on column postrider.backfill.requested_by is 'Who began it.';
+comment on column postrider.backfill.created_at is 'When it began.';
+comment on column postrider.backfill.moved_at is 'When it last went on; null = not yet.';
+comment on column postrider.backfill.finished_at is 'When it was done or cancelled; null = running.';
 
 create unlogged table postrider.tenant_backlog (
   tenant_id uuid primary key,

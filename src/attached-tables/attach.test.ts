@@ -1,10 +1,8 @@
 /** Tables that publish by themselves, attached by an owner who may do nothing else, and written to by others. */
-import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
-import { RIGHTS } from '../postgres/migrate/rights.ts'
+import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createTenant } from '../testing/data/tenant.ts'
-import { connect } from '../testing/servers/roles-server.ts'
 import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
 onBothPostgres(t, conformance)
@@ -19,42 +17,15 @@ interface Published {
   tenant: string
 }
 
-async function conformance(t: Test, { pool, url, name }: TestDatabase) {
+async function conformance(t: Test, database: TestDatabase) {
+  const { pool } = database
   const tenant = await createTenant(pool)
   const other = await createTenant(pool)
-  const roles = await createRoles()
+  const { names: roles, loginAs } = await createTableRoles(t, database)
   const owner = await loginAs('owner')
   const writer = await loginAs('writer')
   await pool.query(`create schema shop authorization ${roles.owner}`)
   await owner.query(`grant usage, create on schema shop to ${roles.writer}, ${roles.hostile}`)
-
-  /** Roles belong to the server, which other test files use at the same time. */
-  async function createRoles() {
-    const of = { owner: `${name}_o`, writer: `${name}_w`, hostile: `${name}_h`, plain: `${name}_p` }
-    for (const role of Object.values(of)) {
-      await pool.query(`create role ${role} login password 'x'`)
-    }
-    await pool.query(`grant usage on schema postrider to ${of.owner}, ${of.hostile}, ${of.plain}`)
-    const { rows } = await pool.query<{ signature: string }>(
-      `select oid::regprocedure::text as signature from pg_proc
-       where pronamespace = 'postrider'::regnamespace and prosecdef and proname = any ($1)`,
-      [RIGHTS.postrider_producer.functions],
-    )
-    for (const { signature } of rows) {
-      await pool.query(`grant execute on function ${signature} to ${of.owner}, ${of.hostile}`)
-    }
-    t.teardown(async () => {
-      for (const role of Object.values(of)) {
-        await pool.query(`drop owned by ${role} cascade`)
-        await pool.query(`drop role ${role}`)
-      }
-    })
-    return of
-  }
-
-  function loginAs(role: keyof typeof roles): Promise<pg.Client> {
-    return connect(t, Object.assign(new URL(url), { username: roles[role], password: 'x' }).href)
-  }
 
   let made = 0
   /** A table of the owner, which the writer may change; its name. */
@@ -632,7 +603,7 @@ async function conformance(t: Test, { pool, url, name }: TestDatabase) {
     const { rows } = await pool.query(`select "table", problem from postrider.attached_table`)
     t.strictSame(rows, [{ table: 'shop.renamed', problem: null }])
     await pool.query(`alter table shop.renamed owner to ${roles.hostile}`)
-    t.match(await found(), [/belongs to .*_o, and the table to .*_h/])
+    t.match(await found(), [/belongs to .*_owner, and the table to .*_hostile/])
     await pool.query(`alter table shop.renamed owner to ${roles.owner}`)
     await owner.query(`drop table shop.renamed`)
     t.match(await found(), [/the table is gone/])

@@ -142,7 +142,7 @@ t.test('every function that acts writes who acted, what was done and on what', a
        and proname not in ('drop_day', 'delete_tenant_step')  -- by themselves, for nobody
        and proname not in ('audit_settings', 'audit_rotation')  -- audited-settings.test.ts
        and proname <> 'audit_incident'  -- incidents.test.ts
-       and proname not in ('note_attachment', 'forget_attachment')  -- attach.test.ts
+       and proname not in ('note_attachment', 'forget_attachment', 'record_backfill', 'cancel_backfill')  -- attached-tables
      order by 1`,
   )
   t.strictSame(

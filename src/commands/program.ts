@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addKeyCommand } from '../api-keys/api-key.command.ts'
+import { addTableCommand } from '../attached-tables/table.command.ts'
 import { addDeliveryCommand } from '../deliveries/delivery.command.ts'
 import { addEndpointCommand } from '../endpoints/endpoint.command.ts'
 import { addEventTypeCommand } from '../event-types/event-type.command.ts'
@@ -65,6 +66,7 @@ export function createProgram(context: CommandContext): Command {
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)
+  addTableCommand(program, context)
   addAdoptCommand(program, context)
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)

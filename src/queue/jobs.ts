@@ -14,6 +14,9 @@ export const REPLAN_TASK = 'replan'
 /** Makes the next batch of a replay due. */
 export const REPLAY_TASK = 'replay'
 
+/** Publishes the next rows of an attached table. */
+export const BACKFILL_TASK = 'backfill'
+
 /** Looks again at the line of an ordering key that somebody was changing. */
 export const ADVANCE_TASK = 'advance'
 
@@ -52,3 +55,5 @@ export const linePayload = z.object({
 export const tenantPayload = z.object({ t: z.uuid().transform((id) => id as TenantId) })
 
 export const replayPayload = z.object({ r: z.uuid().transform((id) => id as ReplayId) })
+
+export const backfillPayload = z.object({ b: z.uuid() })

@@ -4,6 +4,8 @@ import type { Log } from '../log.ts'
 import {
   ADVANCE_TASK,
   ALIGN_TASK,
+  BACKFILL_TASK,
+  backfillPayload,
   DELETE_TENANT_TASK,
   endpointPayload,
   linePayload,
@@ -35,6 +37,13 @@ export function bulkTasks(pool: Pool, log: Log): TaskList {
     async [REPLAY_TASK](payload) {
       const { r: replayId } = replayPayload.parse(payload)
       log.info({ replayId, step: await call('replay_step', replayId) }, 'replay.stepped')
+    },
+    async [BACKFILL_TASK](payload) {
+      const { b: backfillId } = backfillPayload.parse(payload)
+      log.info(
+        { backfillId, step: await call('continue_backfill', backfillId) },
+        'backfill.stepped',
+      )
     },
     async [DELETE_TENANT_TASK](payload) {
       const { t: tenantId } = tenantPayload.parse(payload)

@@ -1,6 +1,10 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { addKeyPages, type KeyPages } from '../api-keys/api-key.pages.tsx'
+import {
+  type AttachedTablePages,
+  addAttachedTablePages,
+} from '../attached-tables/attached-table.pages.tsx'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import { type AuditPages, addAuditPage } from '../audit-log/audit.pages.tsx'
 import type { EnvironmentConfig } from '../config/config.ts'
@@ -63,6 +67,7 @@ const NAVIGATION: readonly NavigationItem[] = [
   { name: 'Tenants', path: at('tenants'), icon: 'tenant', group: 'Customers' },
   { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', group: 'Customers', isMain: true },
   { name: 'Event types', path: at('event-types'), icon: 'type', group: 'Catalogue' },
+  { name: 'Tables', path: at('tables'), icon: 'columns', group: 'Catalogue' },
   { name: 'Replays', path: at('replays'), icon: 'replay', group: 'Recover' },
   { name: 'Keys', path: at('keys'), icon: 'key', group: 'Admin', scope: 'admin' },
   { name: 'Audit log', path: at('audit'), icon: 'audit', group: 'Admin' },
@@ -88,6 +93,7 @@ type Pages = OverviewPages &
     PortalLinkPages &
     KeyPages &
     AuditPages &
+    AttachedTablePages &
     SettingsPages) &
   SignInOptions
 
@@ -147,6 +153,7 @@ const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
   addOrderingListPage,
   addKeyPages,
   addAuditPage,
+  addAttachedTablePages,
   addSettingsPages,
 ]
 

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { KeyGuard } from '../access/key-guard.ts'
 import { createSharedSemaphore } from '../access/request-concurrency.ts'
+import { cancelBackfill, listBackfills, listTables } from '../attached-tables/attached-tables.ts'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { createAttemptStrips } from '../attempts/attempt-strips.ts'
 import { createNameCache } from '../attempts/name-cache.ts'
@@ -95,6 +96,11 @@ function consoleOptions(
       server: await reportServer(pools.pages),
       violations: await findViolations(pools.pages, CHECKED),
     }),
+    attachedTables: {
+      list: () => listTables(pools.pages),
+      backfills: () => listBackfills(pools.pages),
+      cancel: (id, who) => cancelBackfill(pools.pages, id, who),
+    },
     ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),

@@ -25,6 +25,7 @@ const LAYERS = [
       'incidents',
       'search',
       'ordering',
+      'attached-tables',
       'operations',
       'duties',
     ],

@@ -23,6 +23,7 @@ const VIEWS = [
   'notify_pressure',
   'partition',
   'attached_table',
+  'backfill_progress',
 ]
 
 async function conformance(t: Test, { pool }: TestDatabase) {

@@ -71,6 +71,18 @@ $$;
 comment on function postrider.primary_key_of(oid) is
   'Columns of the primary key in order, with their types, and the schema and full name of the operator by which they are equal.';
 
+create or replace function postrider.attachment_of(relation oid) returns postrider.attachment
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_populate_record(null::postrider.attachment, postrider.attached_settings(t.function))
+  from postrider.attached_triggers() t join pg_class c on c.oid = t.relation join pg_proc p on p.oid = t.function
+  where t.relation = attachment_of.relation and p.proowner = c.relowner
+    and postrider.attached_settings(t.function) ->> 'id' = t.attachment_id
+  limit 1
+$$;
+comment on function postrider.attachment_of(oid) is 'The settings with which a table is attached, as its trigger function says; null = it is not.';
+
 -- refuse_to_attach: raise, with what to do about it, when the table cannot be attached, or not by this role.
 create or replace function postrider.refuse_to_attach(relation regclass, a postrider.attachment) returns void
 language plpgsql stable
@@ -549,6 +561,8 @@ begin
   if exists (select from postrider.attached_triggers() t where t.attachment_id = known.id::text) then
     raise exception '% still has its triggers', "table" using errcode = '55000', hint = 'Call postrider.detach().';
   end if;
+  update postrider.backfill b set state = 'cancelled', finished_at = clock_timestamp()
+  where b.attachment_id = known.id and b.finished_at is null;
   delete from postrider.attachment k where k.id = known.id;
   perform postrider.audit(null, 'detach', 'table', format('%I.%I', known.table_schema, known.table_name));
   return true;
@@ -569,7 +583,7 @@ declare
   name text;
   part regclass;
 begin
-  a.id := coalesce(postrider.attachment_id_of("table"), postrider.uuidv7());
+  a.id := coalesce((postrider.attachment_of("table")).id, postrider.uuidv7());
   a.type := attach.type;
   a.tenant := attach.tenant;
   a.data := nullif(btrim(attach.data), '');
@@ -593,18 +607,6 @@ end
 $$;
 comment on function postrider.attach(regclass, text, text, text, text, text, boolean, text[]) is
   'Has a table publish type.created, type.updated and type.deleted in the transactions that change it; called again, with other settings. For the owner of the table. tenant, ordering_key, when, data: a column or an SQL expression over new and old; data also a list of columns such as {id, status}, null = all. Without when, an update is published where the data changed. previous: updates carry the old values of what changed. Returns the id of the attachment (postrider.attached_table).';
-
-create or replace function postrider.attachment_id_of(relation oid) returns uuid
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select (postrider.attached_settings(t.function) ->> 'id')::uuid
-  from postrider.attached_triggers() t join pg_class c on c.oid = t.relation join pg_proc p on p.oid = t.function
-  where t.relation = attachment_id_of.relation and p.proowner = c.relowner
-    and postrider.attached_settings(t.function) ->> 'id' = t.attachment_id
-  limit 1
-$$;
-comment on function postrider.attachment_id_of(oid) is 'The id as which a table is attached; null = it is not.';
 
 -- The columns that are read by name, so that one that is gone is found before somebody writes to the table.
 create or replace function postrider.columns_read(relation regclass, a postrider.attachment) returns text[]
@@ -663,7 +665,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   attached constant regclass := to_regclass("table");
-  id constant text := postrider.attachment_id_of(attached);
+  id constant text := (postrider.attachment_of(attached)).id::text;
   functions regprocedure[];
   own record;
 begin
@@ -684,6 +686,9 @@ begin
   for own in select f as name from unnest(functions) as f loop
     execute format('drop function %s', own.name);
   end loop;
+  if attached is not null then
+    perform postrider.drop_backfill_functions(attached);
+  end if;
   return postrider.forget_attachment(id, coalesce(attached::text, "table")) or id is not null;
 end
 $$;

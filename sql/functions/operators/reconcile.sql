@@ -8,6 +8,7 @@
 --   cancelled     held deliveries of a deleted endpoint
 --   probe         an open circuit without a probe, planned or under way
 --   replay        a running replay without its job
+--   backfill      a backfill that runners continue, without its job
 --   deletion      a tenant that is being deleted without its job
 --   unlocked      jobs that a runner has locked which is unknown, stopped or reaped for more than 30 s
 --   line          ordering keys whose turn has ended and whose next does not move
@@ -41,6 +42,7 @@ begin
     'cancelled', postrider.cancel_of_deleted_endpoints(batch),
     'probe', postrider.reschedule_probes(older_than),
     'replay', postrider.requeue_replays(),
+    'backfill', postrider.requeue_backfills(),
     'deletion', postrider.requeue_tenant_deletions(),
     'abandoned', postrider.abandon_of_dead_runners(interval '1 hour'),
     'line', postrider.advance_stuck_lines(least(older_than, interval '1 minute'), batch));
@@ -200,6 +202,25 @@ begin
 end
 $$;
 comment on function postrider.requeue_replays() is 'Adds the jobs of running replays that have none; returns how many.';
+
+create or replace function postrider.requeue_backfills() returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  backfills uuid[] := array(
+    select b.id from postrider.backfill b
+    where b.finished_at is null and b.is_automatic
+      and not exists (select from postrider.live_job j where j.key = 'backfill:' || b.id)
+    limit 100
+    for update of b skip locked);
+begin
+  perform postrider.enqueue_backfill_job(b, now()) from unnest(backfills) as b;
+  return cardinality(backfills);
+end
+$$;
+comment on function postrider.requeue_backfills() is 'Adds the jobs of running backfills that have none; returns how many.';
 
 -- Jobs of a runner that is dead are unlocked by reap(); this is for those that it could not know about: a
 -- runner that fetched before it had registered, an answer of get_job that was lost, a restored backup.

@@ -24,6 +24,7 @@
 --                             decided: the endpoint is active and has neither been changed nor created within
 --                             the 5 minutes before the event or after it, and it was no test
 --   replay_without_job        a running replay that no job will continue
+--   backfill_without_job      a backfill that runners continue, and no job will
 --   line_stuck                the delivery that has the turn of an ordering key has ended, and the next does not move; or
 --                             one waits in no line, or is not sent in place of an older one
 --   newest_missing            a delivery is collapsed, and the newer event that is sent instead has none to its endpoint
@@ -113,6 +114,12 @@ begin
   from postrider.replay r
   where r.finished_at is null
     and not exists (select from postrider.live_job j where j.key = 'replay:' || r.id);
+
+  return query
+  select 'backfill_without_job', b.id::text, null::uuid, format('%s of %s rows of %s are read', b.read, b.total, b."table")
+  from postrider.backfill b
+  where b.finished_at is null and b.is_automatic
+    and not exists (select from postrider.live_job j where j.key = 'backfill:' || b.id);
 
   return query
   select 'line_stuck', coalesce(s.delivery_id, s.endpoint_id)::text, s.tenant_id, s.detail
@@ -282,8 +289,8 @@ from postrider.violations(now() - interval '1 hour') as v;
 comment on view postrider.invariant_violation is
   'Every breach of the promises that can be found: all open work, and the newest 10,000 deliveries and attempts of the last hour; postrider doctor looks further back. No row on a healthy system, however busy. What each kind means stands at postrider.violations(); reconcile() and janitor() repair what can be repaired.';
 comment on column postrider.invariant_violation.kind is
-  'copy_not_adopted, open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, routing_overdue, line_stuck, newest_missing, table_not_published.';
+  'copy_not_adopted, open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, backfill_without_job, routing_overdue, line_stuck, newest_missing, table_not_published.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery (also line_stuck, newest_missing); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) or replay (replay_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
+  'Of the delivery (also line_stuck, newest_missing); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) replay (replay_without_job) or backfill (backfill_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';

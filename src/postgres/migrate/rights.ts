@@ -41,7 +41,10 @@ const SECRETS = {
 
 const PUBLISHING = ['publish', 'publish_many']
 /** Who owns a table can attach it: what its triggers and attach() call. */
-const ATTACHING = ['publish_rows', 'note_attachment', 'forget_attachment']
+const ATTACHING = [
+  ...['publish_rows', 'note_attachment', 'forget_attachment'],
+  ...['record_backfill', 'take_backfill', 'move_backfill', 'cancel_backfill'],
+]
 
 export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_producer: {
@@ -54,6 +57,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
       ...['unreadable_secrets', 'unadopted', 'pause_all', 'resume_all'],
+      'cancel_backfill',
     ],
     tables: {
       tenant: ['insert', 'update'],
@@ -79,6 +83,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
         'align',
         'advance_line',
         'replay_step',
+        'continue_backfill',
         'delete_tenant_step',
         'share_queue',
         'analyze_queue',
@@ -138,6 +143,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
         'start_replay',
         'start_bulk',
         'cancel_replay',
+        'cancel_backfill',
         'explain_route',
       ],
       ...['drain_runner', 'reap', 'reconcile', 'janitor', 'clean_up', 'abandon_of_dead_runners'],

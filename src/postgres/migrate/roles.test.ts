@@ -60,7 +60,10 @@ async function conformance(t: Test, major?: number) {
       order by 1`)
     t.strictSame(
       rows.map(({ proname }) => proname),
-      ['forget_attachment', 'note_attachment', 'publish', 'publish_many', 'publish_rows'],
+      [
+        ...['cancel_backfill', 'forget_attachment', 'move_backfill', 'note_attachment', 'publish'],
+        ...['publish_many', 'publish_rows', 'record_backfill', 'take_backfill'],
+      ],
       "of all functions with their owner's rights",
     )
     await t.rejects(producer.query('select from graphile_worker.jobs'), { code: DENIED })

@@ -1,0 +1,175 @@
+/**
+ * Whether a receiver has what the table has, after a backfill under which rows were updated, deleted and inserted.
+ *
+ * A table with so many rows is attached and backfilled by a runner, while writers change it as fast as they are
+ * answered. The receiver takes the events of a row in order, and keeps the newest state of each. When
+ * everything is delivered, the two are compared; the exit code is 1 unless they are the same.
+ *
+ *     node scripts/bench/backfill.ts --rows 1000000 --writers 3
+ */
+import { randomInt } from 'node:crypto'
+import { createServer, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Client } from 'pg'
+import { readOptions } from './options.ts'
+import { type Cleanup, runProgram } from './program.ts'
+import { startReport } from './report.ts'
+import { startServer } from './server.ts'
+import { createDatabaseClient } from './sql.ts'
+import { round } from './statistics.ts'
+import { startSystem, TENANT } from './system.ts'
+
+const LOOK_EVERY_MS = 500
+/** Of each writer: a backlog that only grows would say nothing. */
+const CHANGES_PER_SECOND_MAX = 20
+
+interface Row {
+  id: number
+  status: string
+  total: number
+}
+
+/** What a receiver believes: the state of each row, as the last event about it said. */
+class Copy {
+  readonly rows = new Map<number, Row>()
+  received = 0
+
+  take(body: string): void {
+    const { type, data } = JSON.parse(body) as { type: string; data: Row }
+    this.received += 1
+    if (type.endsWith('.deleted')) this.rows.delete(data.id)
+    else this.rows.set(data.id, data)
+  }
+}
+
+async function startCopying(cleanup: Cleanup): Promise<{ url: string; copy: Copy }> {
+  const copy = new Copy()
+  const server = createServer(async (request: IncomingMessage, response) => {
+    copy.take(await text(request))
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  cleanup.defer(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  return { url: `http://127.0.0.1:${port}`, copy }
+}
+
+async function createTable(client: Client, rows: number): Promise<void> {
+  await client.query('create schema shop')
+  await client.query(
+    'create table shop.thing (id int primary key, account text, status text, total int)',
+  )
+  await client.query(
+    `insert into shop.thing select n, $1, 'open', 0 from generate_series(1, $2::int) as n`,
+    [TENANT, rows],
+  )
+  await client.query(`
+    select postrider.attach('shop.thing', type => 'thing', tenant => 'account', data => '{id, status, total}',
+      ordering_key => 'id')`)
+}
+
+/** Half of them updates of one row, the others of several rows, deletions, insertions and upserts. */
+function anyChange(rows: number): string {
+  const id = randomInt(1, Math.ceil(rows * 1.1))
+  const changes = [
+    `update shop.thing set total = total + 1 where id = ${id}`,
+    `update shop.thing set total = total + 1 where id = ${id}`,
+    `update shop.thing set status = 'changed', total = total + 1 where id between ${id} and ${id + 4}`,
+    `delete from shop.thing where id = ${id}`,
+    `insert into shop.thing values (${id}, '${TENANT}', 'new', 0) on conflict (id) do update set status = 'again'`,
+  ]
+  return changes[randomInt(changes.length)] as string
+}
+
+/** Until the signal. @returns how many changes */
+async function write(client: Client, rows: number, signal: AbortSignal): Promise<number> {
+  let changes = 0
+  for (; !signal.aborted; changes++) {
+    await client.query(anyChange(rows))
+    await delay(1_000 / CHANGES_PER_SECOND_MAX)
+  }
+  return changes
+}
+
+async function untilHolds(client: Client, query: string): Promise<void> {
+  while (!(await client.query<{ holds: boolean }>(query)).rows[0]?.holds) await delay(LOOK_EVERY_MS)
+}
+
+/** How the receiver differs from the table. */
+async function differences(client: Client, { rows: copies }: Copy) {
+  const { rows } = await client.query<Row>('select id, status, total from shop.thing')
+  const present = new Set(rows.map(({ id }) => id))
+  return {
+    missing: rows.filter(({ id }) => !copies.has(id)).length,
+    stale: rows.filter(({ id, status, total }) => {
+      const copied = copies.get(id)
+      return copied && (copied.status !== status || copied.total !== total)
+    }).length,
+    surplus: [...copies.keys()].filter((id) => !present.has(id)).length,
+  }
+}
+
+const settings = readOptions({
+  rows: { default: 1_000_000, help: 'that the table has when it is attached' },
+  writers: { default: 3, help: 'that change it meanwhile' },
+  rate: { default: 2_000, help: 'events that the backfill publishes a second, at most' },
+  minutes: { default: 60, help: 'that it may take' },
+})
+
+await runProgram(
+  async (cleanup) => {
+    const server = await startServer(cleanup)
+    const report = await startReport('backfill', server)
+    const { url, copy } = await startCopying(cleanup)
+    const system = await startSystem(cleanup, { server, name: 'backfill', receiverUrl: url })
+    const client = await createDatabaseClient(cleanup, system.databaseUrl)
+    await client.query(`update postrider.endpoint set ordering = 'key'`)
+    await createTable(client, settings.rows)
+
+    const startedAt = performance.now()
+    await client.query(`select postrider.backfill('shop.thing', rate_per_second => $1)`, [
+      settings.rate,
+    ])
+    const stop = new AbortController()
+    const writers = Array.from({ length: settings.writers }, async () =>
+      write(await createDatabaseClient(cleanup, system.databaseUrl), settings.rows, stop.signal),
+    )
+    await Promise.race([
+      untilHolds(client, `select state <> 'running' as holds from postrider.backfill_progress`),
+      system.failed(),
+    ])
+    const backfilledAt = performance.now()
+    stop.abort()
+    const changes = (await Promise.all(writers)).reduce((sum, one) => sum + one, 0)
+    await Promise.race([
+      untilHolds(
+        client,
+        'select not exists (select from postrider.delivery where finished_at is null) as holds',
+      ),
+      system.failed(),
+    ])
+    const { rows } = await client.query<{ published: number }>(
+      'select published::float8 as published from postrider.backfill_progress',
+    )
+    const found = await differences(client, copy)
+    report(
+      {
+        ...found,
+        changes,
+        backfilled: rows[0]?.published,
+        received: copy.received,
+        backfill_s: round((backfilledAt - startedAt) / 1_000, 1),
+        delivered_s: round((performance.now() - startedAt) / 1_000, 1),
+      },
+      settings,
+    )
+    if (found.missing + found.stale + found.surplus > 0) process.exitCode = 1
+  },
+  { minutesMax: settings.minutes },
+)

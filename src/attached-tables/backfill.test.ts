@@ -1,0 +1,348 @@
+/** Rows that were there before their table was attached. */
+import { randomInt } from 'node:crypto'
+import type pg from 'pg'
+import t, { type Test } from 'tap'
+import { findViolations } from '../operations/violations.ts'
+import { createTableRoles } from '../testing/data/table-roles.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { runCommand } from '../testing/wiring/command.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { createTestConsole } from '../testing/wiring/pages.ts'
+
+onBothPostgres(t, conformance)
+
+const DENIED = '42501'
+const REFUSED = '55000'
+
+/** In the test of a backfill under which the table changes. */
+const ROWS = 5_000
+const WRITERS = 3
+const CHANGES_EACH = 300
+
+interface Step {
+  is_over: boolean
+  wait_seconds: number
+  read: string
+  published: string
+  total: string
+}
+
+async function conformance(t: Test, database: TestDatabase) {
+  const { pool } = database
+  const tenant = await createTenant(pool)
+  const { names, loginAs } = await createTableRoles(t, database)
+  const owner = await loginAs('owner')
+  await pool.query(`create schema shop authorization ${names.owner}`)
+  await owner.query(`grant usage on schema shop to ${names.writer}`)
+
+  let made = 0
+  /** An attached table of the owner (or of the owner of the database) with these rows; its name, and type of its events. */
+  async function createTable({
+    by = owner,
+    rows = 0,
+    columns = 'id int primary key, account text, status text, total int default 0',
+    values = `n, '${tenant.key}', case when n % 2 = 0 then 'open' else 'draft' end`,
+    settings = '',
+  }: {
+    by?: pg.Client | pg.Pool
+    rows?: number
+    columns?: string
+    values?: string
+    settings?: string
+  }) {
+    made += 1
+    const name = `${by === owner ? 'shop' : 'public'}.thing_${made}`
+    const type = `thing_${made}`
+    await by.query(`create table ${name} (${columns})`)
+    await by.query(`insert into ${name} select ${values} from generate_series(1, ${rows}) as n`)
+    await by.query(
+      `select postrider.attach($1, type => '${type}', tenant => 'account' ${settings})`,
+      [name],
+    )
+    return { name, type }
+  }
+
+  async function begin(table: string, more = '', by: pg.Client | pg.Pool = owner): Promise<string> {
+    const { rows } = await by.query(`select postrider.backfill($1 ${more}) as id`, [table])
+    return rows[0].id
+  }
+  async function step(id: string, by: pg.Client | pg.Pool = owner): Promise<Step> {
+    const { rows } = await by.query<Step>('select * from postrider.backfill_step($1)', [id])
+    return rows[0] as Step
+  }
+  async function progress(id: string) {
+    const { rows } = await pool.query('select * from postrider.backfill_progress where id = $1', [
+      id,
+    ])
+    return rows[0]
+  }
+  /** Numbers of the rows that were published, in order. */
+  async function published(type: string, kind = 'created'): Promise<number[]> {
+    const { rows } = await pool.query<{ id: number }>(
+      `select (data->>'id')::int as id from postrider.event where type = $1 order by created_at, 1`,
+      [`${type}.${kind}`],
+    )
+    return rows.map(({ id }) => id)
+  }
+  const upTo = (max: number) => Array.from({ length: max }, (_, n) => n + 1)
+
+  t.test('the owner publishes the rows that are there, each once', async (t) => {
+    const { name, type } = await createTable({ rows: 1_100 })
+    const id = await begin(name, ', rate_per_second => 100000')
+    t.match(await progress(id), { state: 'running', total: '1100', read: '0', is_automatic: false })
+    await owner.query(`call postrider.run_backfill('${id}')`)
+    t.strictSame(await published(type), upTo(1_100))
+    t.match(await progress(id), { state: 'done', read: '1100', published: '1100', error: null })
+    t.match(await step(id), { is_over: true }, 'and once more there is nothing to do')
+    const { rows } = await pool.query(
+      `select count(*)::int from pg_proc where proname ~ 'postrider_backfill'`,
+    )
+    t.strictSame(rows, [{ count: 0 }], 'nothing is left of it')
+  })
+
+  t.test('only rows that where and when let through, under the name that was given', async (t) => {
+    const { name, type } = await createTable({ rows: 20, settings: `, "when" => 'new.id > 10'` })
+    const id = await begin(name, `, "where" => 'status <> ''draft''', event => 'existing'`)
+    await owner.query(`call postrider.run_backfill('${id}')`)
+    t.strictSame(await published(type), [])
+    t.strictSame(await published(type, 'existing'), [12, 14, 16, 18, 20])
+    t.match(await progress(id), { read: '10', total: '10', published: '5' })
+  })
+
+  t.test('a batch is no more than a second at its rate, and says how long to wait', async (t) => {
+    const { name } = await createTable({ rows: 20 })
+    const id = await begin(name, ', rate_per_second => 5')
+    t.match(await step(id), { is_over: false, wait_seconds: 1, read: '5', published: '5' })
+  })
+
+  t.test('a session that ends costs nothing but its batch', async (t) => {
+    const { name, type } = await createTable({ rows: 1_200 })
+    const id = await begin(name)
+    const first = await loginAs('owner')
+    await step(id, first)
+    await first.query('begin')
+    await step(id, first)
+    await first.end()
+    t.match(await progress(id), { read: '500' })
+    const second = await loginAs('owner')
+    while (!(await step(id, second)).is_over);
+    t.strictSame(await published(type), upTo(1_200))
+  })
+
+  t.test('it goes by a key of several columns of any type', async (t) => {
+    const { name, type } = await createTable({
+      columns: `"at" timestamptz, "it's" text, id int, account text, primary key ("at", "it's")`,
+      values: `timestamptz '2026-01-31 12:00:00.000001Z' + (n / 3) * interval '1 microsecond', 'a "' || n % 3 || '"', n, '${tenant.key}'`,
+      rows: 50,
+    })
+    const id = await begin(name, ', rate_per_second => 7')
+    await owner.query(`set timezone = 'Asia/Tokyo'; set datestyle = 'SQL, DMY'`)
+    while (!(await step(id)).is_over);
+    t.strictSame(
+      (await published(type)).sort((a, b) => a - b),
+      upTo(50),
+    )
+  })
+
+  t.test('what does not fit is refused in words', async (t) => {
+    const { name } = await createTable({ rows: 1 })
+    const { name: keyless } = await createTable({
+      columns: 'id int, account text',
+      values: `n, '${tenant.key}'`,
+      settings: `, events => '{created}'`,
+    })
+    await owner.query('create table shop.free (id int primary key)')
+    await t.rejects(begin('shop.free'), { code: REFUSED, message: /is not attached/ })
+    await t.rejects(begin(keyless), { code: '0A000', message: /has no primary key/ })
+    await t.rejects(begin(name, `, "where" => 'nothing > 1'`), { code: '42703', column: 'where' })
+    await t.rejects(begin(name, `, "where" => 'id'`), { code: '42804', column: 'where' })
+    await t.rejects(begin(name, `, event => 'deleted'`), { code: '22023' })
+    await t.rejects(begin(name, `, rate_per_second => 0`), { code: '23514' })
+    const id = await begin(name)
+    await t.rejects(begin(name), { code: REFUSED, message: /is running/ })
+    await owner.query('select postrider.cancel_backfill($1)', [id])
+    await t.resolves(begin(name))
+  })
+
+  t.test('a cancelled one publishes nothing more, and ends with its table', async (t) => {
+    const { name, type } = await createTable({ rows: 600 })
+    const id = await begin(name)
+    await step(id)
+    const cancel = 'select postrider.cancel_backfill($1) as was_running'
+    t.strictSame((await owner.query(cancel, [id])).rows, [{ was_running: true }])
+    t.strictSame((await owner.query(cancel, [id])).rows, [{ was_running: false }])
+    t.match(await step(id), { is_over: true })
+    t.equal((await published(type)).length, 500)
+    const next = await begin(name)
+    await owner.query('select postrider.detach($1)', [name])
+    t.match(await progress(next), { state: 'cancelled' })
+  })
+
+  t.test('only the owner of the table can begin, continue and cancel it', async (t) => {
+    const { name, type } = await createTable({ rows: 10 })
+    const hostile = await loginAs('hostile')
+    await pool.query(`grant usage on schema shop to ${names.hostile}`)
+    await owner.query(`grant all on ${name} to ${names.hostile}`)
+    await t.rejects(begin(name, '', hostile), { code: DENIED })
+    const id = await begin(name)
+    await t.rejects(step(id, hostile), { code: DENIED })
+    await t.rejects(hostile.query('select postrider.move_backfill($1, null, 0, 0)', [id]), {
+      code: DENIED,
+    })
+    await t.rejects(hostile.query('select postrider.cancel_backfill($1)', [id]), { code: DENIED })
+    await t.rejects(step(id, pool), { code: DENIED, hint: /set role/ }, 'not even a superuser')
+    const { rows } = await pool.query('select postrider.continue_backfill($1) as did', [id])
+    t.strictSame(rows, [{ did: 'not for runners' }], 'and no runner evaluates what an owner wrote')
+    t.strictSame(await published(type), [])
+  })
+
+  t.test(
+    'a writer who waits for it is let through, and what it writes is what arrives',
+    async (t) => {
+      const { name, type } = await createTable({ rows: 10, settings: `, ordering_key => 'id'` })
+      await owner.query(`grant select, update on ${name} to ${names.writer}`)
+      const writer = await loginAs('writer')
+      await writer.query('begin')
+      await writer.query(`update ${name} set total = 1 where id = 7`)
+      const id = await begin(name)
+      t.match(await step(id), { is_over: false, read: '0' }, 'it gives up')
+      await writer.query(`update ${name} set total = 2 where id between 1 and 10`)
+      t.match(await step(id), { read: '0' }, 'again, and has no lock that the writer waits for')
+      await writer.query('commit')
+      while (!(await step(id)).is_over);
+      const { rows } = await pool.query(
+        `select (data->>'id')::int as id, array_agg((data->>'total')::int order by position) as totals
+       from postrider.event where type ~ ('^' || $1 || '[.]') group by 1 order by 1`,
+        [type],
+      )
+      t.match(
+        rows,
+        upTo(10).map((n) => ({ id: n, totals: n === 7 ? [1, 2, 2] : [2, 2] })),
+      )
+    },
+  )
+
+  t.test(
+    'whatever changes meanwhile, the newest state of every row is published last',
+    async (t) => {
+      const { name, type } = await createTable({ rows: ROWS, settings: `, ordering_key => 'id'` })
+      await owner.query(`grant select, insert, update, delete on ${name} to ${names.writer}`)
+      const id = await begin(name, ', rate_per_second => 1000000')
+      const writers = await Promise.all(upTo(WRITERS).map(() => loginAs('writer')))
+      const change = async (writer: pg.Client) => {
+        for (let n = 0; n < CHANGES_EACH; n++) await writer.query(anyChange(name))
+      }
+      const writing = Promise.all(writers.map(change))
+      while (!(await step(id)).is_over);
+      await writing
+      const table = await pool.query(`select id, status, total from ${name} order by id`)
+      const last = await pool.query(
+        `select (data->>'id')::int as id, data->>'status' as status, (data->>'total')::int as total
+       from (
+         select distinct on (ordering_key) type, data from postrider.event
+         where type ~ ('^' || $1 || '[.]') order by ordering_key, position desc
+       ) as e
+       where type !~ 'deleted$' order by 1`,
+        [type],
+      )
+      t.strictSame(last.rows, table.rows)
+      t.strictSame(await findViolations(pool), [])
+    },
+  )
+
+  /** Of one row, or of a few next to one another. */
+  function anyChange(table: string): string {
+    const id = randomInt(1, ROWS * 1.2)
+    return [
+      `update ${table} set total = total + 1 where id = ${id}`,
+      `update ${table} set status = 'changed', total = total + 1 where id between ${id} and ${id + 3}`,
+      `delete from ${table} where id = ${id}`,
+      `insert into ${table} values (${id}, '${tenant.key}', 'new') on conflict (id) do update set status = 'again'`,
+    ][randomInt(4)] as string
+  }
+
+  t.test('the command line begins, continues, lists and cancels them, as the owner', async (t) => {
+    const { name, type } = await createTable({ rows: 30 })
+    const url = Object.assign(new URL(database.url), { username: names.owner, password: 'x' }).href
+    const table = (args: string[], DATABASE_URL = url) =>
+      runCommand(['table', ...args, '--json'], { env: { DATABASE_URL } })
+    const done = await table(['backfill', name, '--where', 'id <= 20', '--event', 'existing'])
+    t.match(done, { exitCode: 0, stderr: '' })
+    t.match(JSON.parse(done.stdout), { state: 'ended', read: 20, total: 20, published: 20 })
+    t.strictSame(await published(type, 'existing'), upTo(20))
+
+    const begun = await table(['backfill', name, '--rate', '1000', '--no-wait'])
+    const { id } = JSON.parse(begun.stdout)
+    t.strictSame(await published(type), [])
+    t.match(JSON.parse((await table(['continue', id])).stdout), { state: 'ended', published: 30 })
+    t.match(await table(['cancel', id]), { exitCode: 1, stderr: /no backfill .* is running/ })
+    t.match(await table(['backfill', 'shop.nothing']), { exitCode: 1, stderr: /does not exist/ })
+    t.match(await table(['backfill', name, '--where', 'nothing']), {
+      exitCode: 1,
+      stderr: /where: column "nothing" does not exist. Give an SQL condition/,
+    })
+
+    const listed = JSON.parse((await table(['backfills'], database.url)).stdout).data
+    t.match(
+      listed.find((one: { id: string }) => one.id === id),
+      { table: name, state: 'done', read: 30 },
+    )
+    const tables = JSON.parse((await table(['list'], database.url)).stdout).data
+    t.match(
+      tables.find((one: { table: string }) => one.table === name),
+      { type, tenant: 'account', problem: null },
+    )
+  })
+
+  t.test('the console shows tables and how far backfills are, and cancels one', async (t) => {
+    const { get, post, signedIn } = await createTestConsole(pool)
+    const admin = await signedIn()
+    const { name } = await createTable({ rows: 4_321 })
+    const id = await begin(name)
+    await step(id)
+    const shown = await get('/console/tables', { cookie: admin })
+    t.match(shown, { status: 200, text: name })
+    t.match(shown.text, /500 of 4321 rows, 500 events/)
+    const cancel = `/console/tables/backfills/${id}/cancel`
+    t.equal((await post(cancel, {}, { cookie: admin })).status, 303)
+    t.match(await progress(id), { state: 'cancelled' })
+    t.equal((await post(cancel, {}, { cookie: admin })).status, 404)
+  })
+
+  t.test('runners continue those of tables that belong to the owner of the schema', async (t) => {
+    const { name, type } = await createTable({ by: pool, rows: 700 })
+    const id = await begin(name, ', rate_per_second => 500', pool)
+    t.match(await progress(id), { is_automatic: true })
+    const job = async () => {
+      const { rows } = await pool.query(
+        `select task_identifier as task, run_at > now() as later from graphile_worker.jobs where key = $1`,
+        [`backfill:${id}`],
+      )
+      return rows
+    }
+    t.strictSame(await job(), [{ task: 'backfill', later: false }])
+    const go = async () =>
+      (await pool.query('select postrider.continue_backfill($1) as did', [id])).rows[0].did
+    t.equal(await go(), '500 of 700 rows read')
+    t.strictSame(await job(), [{ task: 'backfill', later: true }])
+
+    await pool.query('select postrider.suspend_tenant($1)', [tenant.key])
+    t.match(await go(), /tenant_suspended/)
+    t.match(await progress(id), { state: 'running', error: /tenant_suspended/, read: '500' })
+    await pool.query('select postrider.resume_tenant($1)', [tenant.key])
+
+    await pool.query('select graphile_worker.remove_job($1)', [`backfill:${id}`])
+    t.match(await findViolations(pool), [{ kind: 'backfill_without_job', id }])
+    await pool.query('select postrider.reconcile()')
+    t.strictSame(await findViolations(pool), [])
+    t.equal(await go(), '700 of 700 rows read')
+    t.equal(await go(), 'done')
+    t.match(await progress(id), { state: 'done', error: null })
+    t.strictSame(await published(type), upTo(700))
+    const next = await begin(name, '', pool)
+    t.strictSame(
+      (await pool.query('select postrider.cancel_backfill($1) as cancelled', [next])).rows,
+      [{ cancelled: true }],
+    )
+  })
+}
