@@ -122,10 +122,13 @@ t.test('it installs into an empty folder, and `npx postrider` runs there', async
   t.equal(migrated.status, 0, migrated.stderr)
 })
 
-t.test('client and outbox can be imported by any Node, and nothing else', async (t) => {
+t.test('client, outbox and inbox can be imported by any Node, and nothing else', async (t) => {
   const program = `
     import { Postrider, PostriderError } from 'postrider/client'
     import { publish } from 'postrider/outbox'
+    import { receive } from 'postrider/inbox'
+    import { readFileSync } from 'node:fs'
+    const inbox = readFileSync(new URL(import.meta.resolve('postrider/inbox.sql')), 'utf8')
     const postrider = new Postrider({ url: 'http://127.0.0.1:1', apiKey: 'a', tries: 1 })
     const unreachable = await postrider.publish({ type: 'a', data: 1 }).catch((error) => error)
     const inside = await import('postrider/dist/src/service/start-api.js').catch((error) => error)
@@ -133,11 +136,19 @@ t.test('client and outbox can be imported by any Node, and nothing else', async 
     console.log(JSON.stringify([
       unreachable instanceof PostriderError && unreachable.code,
       await publish(tx, { tenant: 'acme', type: 'a', data: 1 }),
+      await receive(tx, 'a'),
+      inbox.includes('postrider_inbox.receive('),
       inside.code,
     ]))`
   const { stdout, stderr } = run(folder, ['node', '--input-type=module', '--eval', program])
   t.equal(stderr, '')
-  t.strictSame(JSON.parse(stdout), ['unreachable', 'acme', 'ERR_PACKAGE_PATH_NOT_EXPORTED'])
+  t.strictSame(JSON.parse(stdout), [
+    'unreachable',
+    'acme',
+    true,
+    true,
+    'ERR_PACKAGE_PATH_NOT_EXPORTED',
+  ])
 })
 
 t.test('TypeScript finds the types, for Node and for browsers', async (t) => {
@@ -187,4 +198,20 @@ t.test('TypeScript finds the types, for Node and for browsers', async (t) => {
     const { status, stdout } = run(folder, [tsc, ...common, ...options])
     t.equal(status, 0, stdout)
   }
+  writeFileSync(
+    join(folder, 'consumer.mts'),
+    `import { createInbox } from 'postrider/inbox'
+    interface Tx { insert(text: string): Promise<number> }
+    const kysely = {
+      executeQuery: null,
+      transaction: () => ({ execute: async (_: (tx: Tx) => Promise<unknown>) => null }),
+    }
+    const inbox = createInbox({ database: kysely, secrets: ['whsec_'] })
+    export const { status } = await inbox.receive({ headers: {}, body: '' }, async ({ id }, tx) => {
+      const inserted: number = await tx.insert(id)
+      return inserted
+    })`,
+  )
+  const { status, stdout } = run(folder, [tsc, ...common, ...node])
+  t.equal(status, 0, stdout)
 })

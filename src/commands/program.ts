@@ -24,6 +24,7 @@ import { addCompletionCommand } from './completion.command.ts'
 import { addConfigCommand } from './config.command.ts'
 import { addDevCommand } from './dev.command.ts'
 import { addDoctorCommand } from './doctor.command.ts'
+import { addInboxCommand } from './inbox.command.ts'
 import { addListenCommand } from './listen.command.ts'
 import { addMigrateCommand } from './migrate.command.ts'
 import { addRunnerCommand } from './runner.command.ts'
@@ -70,6 +71,7 @@ export function createProgram(context: CommandContext): Command {
   addAdoptCommand(program, context)
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)
+  addInboxCommand(program, context)
   addCompletionCommand(program, context)
   showUsageAfterErrors(program)
   return program

@@ -1,9 +1,13 @@
-/**
- * Publishes from a producer's own transaction: the event exists if and only if the producer's change does.
- *
- * Nothing of a database library is imported; each is recognised by the method that sends a statement with
- * its values.
- */
+/** Publishes from a producer's own transaction: the event exists if and only if the producer's change does. */
+import { queryIn, type Transaction } from '../sql-in-transaction.ts'
+
+export type {
+  DrizzleTransaction,
+  KyselyTransaction,
+  PgTransaction,
+  PrismaTransaction,
+  Transaction,
+} from '../sql-in-transaction.ts'
 
 /** What `postrider.publish` takes. */
 export interface OutboxEvent {
@@ -26,25 +30,6 @@ export interface OutboxEvent {
   orderingKey?: string | undefined
 }
 
-/** A client of `pg` on which `begin` was sent. */
-export interface PgTransaction {
-  query(text: string, values: unknown[]): PromiseLike<unknown>
-}
-/** What Kysely's `transaction().execute(…)` hands in. */
-export interface KyselyTransaction {
-  executeQuery(query: never): PromiseLike<unknown>
-}
-/** What Drizzle's `transaction(…)` hands in, for any driver of Postgres. */
-export interface DrizzleTransaction {
-  execute(query: never): PromiseLike<unknown>
-}
-/** What Prisma's `$transaction(…)` hands in. */
-export interface PrismaTransaction {
-  $queryRawUnsafe(text: string, ...values: unknown[]): PromiseLike<unknown>
-}
-export type Transaction = PgTransaction | KyselyTransaction | DrizzleTransaction | PrismaTransaction
-
-/** Casts through text: some drivers would otherwise send what they take the type of a parameter for. */
 const TEXT =
   'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz, $7::text)::text as id'
 
@@ -61,9 +46,8 @@ const TEXT =
  * })
  */
 export async function publish(tx: Transaction, event: OutboxEvent): Promise<string> {
-  const answer = await send(tx, valuesOf(event))
-  const rows = Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows
-  return (rows[0] as { id: string }).id
+  const [row] = await queryIn(tx, TEXT, valuesOf(event))
+  return (row as { id: string }).id
 }
 
 function valuesOf(event: OutboxEvent): (string | null)[] {
@@ -76,28 +60,4 @@ function valuesOf(event: OutboxEvent): (string | null)[] {
 
 function timeOf(time: Date | string | undefined): string | null {
   return time instanceof Date ? time.toISOString() : (time ?? null)
-}
-
-function send(tx: Transaction, values: (string | null)[]): PromiseLike<unknown> {
-  if ('$queryRawUnsafe' in tx) return tx.$queryRawUnsafe(TEXT, ...values)
-  if ('executeQuery' in tx) return tx.executeQuery(compiledQuery(values) as never)
-  if ('execute' in tx) return tx.execute(sqlWrapper(values) as never)
-  if ('query' in tx) return tx.query(TEXT, values)
-  throw new TypeError('the transaction is none of pg, Kysely, Drizzle or Prisma')
-}
-
-/** What Kysely's `CompiledQuery.raw` makes. */
-function compiledQuery(parameters: readonly unknown[]) {
-  return {
-    sql: TEXT,
-    parameters,
-    query: { kind: 'RawNode', sqlFragments: [TEXT], parameters: [] },
-    queryId: { queryId: 'postrider' },
-  }
-}
-
-/** Drizzle's `SQLWrapper`, already rendered. */
-function sqlWrapper(params: readonly unknown[]) {
-  const rendered = { toQuery: () => ({ sql: TEXT, params }), getSQL: () => rendered }
-  return rendered
 }

@@ -105,8 +105,7 @@ export type Verification = { valid: true } | { valid: false; reason: string }
 
 /**
  * Whether any signature of the header was made with any of the secrets, within five minutes.
- * Compares in constant time. Used by the sandbox of `postrider dev` and by tests; receivers use
- * a Standard Webhooks library.
+ * Compares in constant time. Used by the inbox of receivers, the sandbox of `postrider dev` and tests.
  *
  * @param signature the header `webhook-signature`, `v1,<base64> v1a,<base64> …`
  * @param nowSeconds seconds since 1970
@@ -115,15 +114,20 @@ export function verify({
   signature,
   secrets,
   nowSeconds = Math.floor(Date.now() / 1000),
+  toleranceSeconds = TIMESTAMP_TOLERANCE_SECONDS,
   ...message
-}: SignedMessage & { signature: string; secrets: string[]; nowSeconds?: number }): Verification {
+}: SignedMessage & {
+  signature: string
+  secrets: readonly string[]
+  nowSeconds?: number
+  toleranceSeconds?: number
+}): Verification {
   if (!Number.isSafeInteger(message.timestampSeconds)) {
     return { valid: false, reason: 'the timestamp is not a number of seconds' }
   }
   const ageSeconds = nowSeconds - message.timestampSeconds
-  if (ageSeconds > TIMESTAMP_TOLERANCE_SECONDS)
-    return { valid: false, reason: 'the timestamp is too old' }
-  if (ageSeconds < -TIMESTAMP_TOLERANCE_SECONDS)
+  if (ageSeconds > toleranceSeconds) return { valid: false, reason: 'the timestamp is too old' }
+  if (ageSeconds < -toleranceSeconds)
     return { valid: false, reason: 'the timestamp is in the future' }
 
   const content = signedContent(message)
