@@ -62,6 +62,8 @@ export interface FormText {
   isTime?: boolean
   /** JSON, typed as text. */
   isJson?: boolean
+  /** Of an object of numbers: each is a field, and the object is null while all are empty. */
+  parts?: Readonly<Record<string, Pick<FormText, 'label' | 'hint' | 'placeholder'>>>
 }
 
 /** How a page shows it. */
@@ -141,7 +143,7 @@ export const shownId = z.uuid().openapi({ description: 'UUIDv7.' })
 export const shownTime = z.iso.datetime().openapi({ description: 'ISO 8601, in UTC.' })
 
 /** What values of a field look like, which is how people write them. */
-export type Kind = 'text' | 'number' | 'switch' | 'texts' | 'numbers' | 'pairs'
+export type Kind = 'text' | 'number' | 'switch' | 'texts' | 'numbers' | 'pairs' | 'settings'
 
 /** @example kindOf(z.array(z.int()).nullable()) // 'numbers' */
 export function kindOf(schema: z.ZodType): Kind {
@@ -149,6 +151,7 @@ export function kindOf(schema: z.ZodType): Kind {
   if (bare instanceof z.ZodNumber) return 'number'
   if (bare instanceof z.ZodBoolean) return 'switch'
   if (bare instanceof z.ZodRecord) return 'pairs'
+  if (bare instanceof z.ZodObject) return 'settings'
   if (!(bare instanceof z.ZodArray)) return 'text'
   return kindOf(bare.element as z.ZodType) === 'number' ? 'numbers' : 'texts'
 }
@@ -174,7 +177,10 @@ export function emptyOf(schema: z.ZodType): unknown {
   return schema.safeParse(null).success ? null : EMPTY[kindOf(schema)]
 }
 
-const EMPTY = { text: '', number: null, switch: false, texts: [], numbers: [], pairs: {} } as const
+const EMPTY = {
+  ...{ text: '', number: null, switch: false, texts: [], numbers: [], pairs: {} },
+  settings: null,
+} as const
 
 /** Without what makes it optional, and before what it is made of is changed. */
 function bareOf(schema: z.ZodType): z.ZodType {

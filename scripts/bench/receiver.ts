@@ -1,6 +1,6 @@
 /**
  * A receiver in its own process: counts which events arrived, when, and how often, and does
- * nothing else. Each event carries `"n":<integer>` in its data.
+ * nothing else. Each event carries `"n":<integer>` in its data; a batch has several.
  *
  *     node scripts/bench/receiver.ts --port 9900 --delay 2000 --fail-every 10
  *
@@ -58,9 +58,10 @@ function take({ body }: Message): boolean {
   counts.inFlight += 1
   if (counts.inFlight > counts.inFlightMax) counts.inFlightMax = counts.inFlight
   if (options['fail-every'] > 0 && counts.received % options['fail-every'] === 0) return true
-  const at = body.indexOf('"n":')
-  const n = at === -1 ? -1 : Number.parseInt(body.slice(at + 4, at + 14), 10)
-  if (n >= 0 && n < NUMBERS_MAX) note(n)
+  for (let at = body.indexOf('"n":'); at !== -1; at = body.indexOf('"n":', at + 4)) {
+    const n = Number.parseInt(body.slice(at + 4, at + 14), 10)
+    if (n >= 0 && n < NUMBERS_MAX) note(n)
+  }
   return false
 }
 

@@ -39,6 +39,9 @@ create table postrider.endpoint (
   ordering text not null default 'none' check (ordering in ('none', 'key')),
   on_failure text not null default 'block' check (on_failure in ('block', 'skip')),
   collapse_ms int check (collapse_ms between 0 and 86400000),
+  batch_bounds jsonb check (
+    coalesce((batch_bounds ->> 'maxEvents')::int between 1 and 1000 and (batch_bounds ->> 'maxWaitMs')::int >= 0
+      and (batch_bounds ->> 'maxBytes')::int > 0, batch_bounds is null)),
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
@@ -80,6 +83,8 @@ comment on column postrider.endpoint.on_failure is
 
 comment on column postrider.endpoint.collapse_ms is
   'Of the events with the same ordering key that wait only the newest is sent, so many milliseconds after the first of them at the latest; the others end as collapsed. Null = every event is sent.';
+comment on column postrider.endpoint.batch_bounds is
+  'Its events are sent together, {"maxEvents", "maxWaitMs", "maxBytes"}: a request goes out once any of these is reached (sql/functions/deliveries/batches.sql). Null = each event in a separate request.';
 
 create table postrider.endpoint_subscription (
   tenant_id uuid not null,

@@ -1,6 +1,7 @@
 -- Events, deliveries and attempts, range-partitioned by day on their UUIDv7 id.
 --
--- What:  the three big tables, the idempotency keys, what waits for its filters, and the lines of ordering keys.
+-- What:  the three big tables, the idempotency keys, what waits for its filters, the lines of ordering keys,
+--        and the batch that an endpoint fills.
 -- Why:   a day is dropped as a whole instead of row by row. No default partition (it forbids detach concurrently) and no
 --        foreign keys among the three (they block drops). Partitions are made by postrider.create_partitions().
 --        Indexes by which children are found end with the id, because the bounds on it only leave partitions out: in
@@ -62,6 +63,7 @@ create table postrider.delivery (
   ordering_key text,
   position bigint,
   collapsed_by uuid,
+  batch_id uuid,
   primary key (id),
   check ((finished_at is not null) = (state = any ('{delivered,failed,cancelled,collapsed}'))),
   check ((state = 'collapsed') = (collapsed_by is not null)),
@@ -98,6 +100,8 @@ comment on column postrider.delivery.ordering_key is 'The ordering key of its ev
 comment on column postrider.delivery.position is 'event.position, where it has an ordering key.';
 comment on column postrider.delivery.collapsed_by is
   'The newer event of its ordering key that is sent instead, where it is collapsed; null = it is not. That one may be collapsed in turn.';
+comment on column postrider.delivery.batch_id is
+  'The batch that it is sent with, or that it waits in until that is full; kept through the retries of the batch. Null = none as yet, or its endpoint has no batches. Not indexed, so that claiming stays cheap: batch.delivery_ids.';
 
 create table postrider.attempt (
   id uuid not null default postrider.uuidv7(),
@@ -127,12 +131,13 @@ create table postrider.attempt (
     dns_not_found, dns_failed,
     connection_refused, connection_unreachable, connection_closed, connection_failed,
     tls_certificate, tls_client_certificate, tls_protocol, tls_failed,
-    bad_answer, unsendable,
+    bad_answer, unsendable, item_failed,
     proxy_refused, proxy_failed,
     blocked_address, blocked_name, blocked_url,
     erased, secret_unreadable, fault, runner_stopped, keepalive_closed, runner_lost
   }')),
   error_detail text,
+  batch_id uuid,
   primary key (id)
 ) partition by range (id);
 create index attempt_delivery on postrider.attempt (delivery_id, id);
@@ -158,12 +163,14 @@ comment on column postrider.attempt.tls_ms is 'TLS handshake, ms; null without T
 comment on column postrider.attempt.first_byte_ms is 'From the request sent to the first byte of the answer, ms.';
 comment on column postrider.attempt.request_headers is 'As sent; values of sensitive custom headers are masked.';
 comment on column postrider.attempt.response_headers is 'As received.';
-comment on column postrider.attempt.response_body is 'First 16 KiB of the answer, as text.';
+comment on column postrider.attempt.response_body is 'First 16 KiB of the answer, as text; of the answer to a batch an equal share of that for each attempt, 1 KiB at least.';
+comment on column postrider.attempt.batch_id is
+  'The batch that it was sent in: the webhook-id of the request, which all attempts with the same batch and time share. Null = it was sent alone.';
 comment on column postrider.attempt.runner is 'Who made it: runner.id.';
 comment on column postrider.attempt.started_at is 'When it was claimed.';
 comment on column postrider.attempt.finished_at is 'When its outcome was written; null while started.';
 comment on column postrider.attempt.reason is
-  'Why it did not deliver, for programs; null while started, when answered 2xx, and of attempts from before this column. status_3xx, _4xx, _5xx, _other: the class of the answer. timeout_dns, _connect, _tls, _answer: what it waited for when its time was over. dns_not_found, dns_failed: no address. connection_refused, _unreachable, _closed, _failed. tls_certificate (of the receiver), tls_client_certificate (ours), tls_protocol, tls_failed. bad_answer: not HTTP. unsendable: a URL or header that cannot be sent. proxy_refused, proxy_failed: by the proxy of this service. blocked_address (in the URL, final), blocked_name (found by DNS, tried again), blocked_url (unreadable, or its scheme; final). erased: no data to send. secret_unreadable, fault: not sent for a reason of this service. runner_stopped, keepalive_closed: repeated at once. runner_lost: abandoned.';
+  'Why it did not deliver, for programs; null while started, when answered 2xx, and of attempts from before this column. status_3xx, _4xx, _5xx, _other: the class of the answer. timeout_dns, _connect, _tls, _answer: what it waited for when its time was over. dns_not_found, dns_failed: no address. connection_refused, _unreachable, _closed, _failed. tls_certificate (of the receiver), tls_client_certificate (ours), tls_protocol, tls_failed. bad_answer: not HTTP. unsendable: a URL or header that cannot be sent. item_failed: the receiver took the batch and named this event as failed. proxy_refused, proxy_failed: by the proxy of this service. blocked_address (in the URL, final), blocked_name (found by DNS, tried again), blocked_url (unreadable, or its scheme; final). erased: no data to send. secret_unreadable, fault: not sent for a reason of this service. runner_stopped, keepalive_closed: repeated at once. runner_lost: abandoned.';
 
 create table postrider.idempotency (
   tenant_id uuid not null,
@@ -254,3 +261,39 @@ comment on column postrider.ordering_place.tenant_id is 'Owner.';
 comment on column postrider.ordering_place.delivery_id is 'The delivery that waits.';
 comment on column postrider.ordering_place.due_at is 'Where the endpoint collapses, when it, or a newer one of its key, is to be sent; null = it is asked of the delivery.';
 comment on column postrider.ordering_place.not_before is 'Where the endpoint collapses, until when it replaces no earlier one (event.deliver_at); null = it does at once.';
+
+create table postrider.batch_room (
+  endpoint_id uuid primary key,
+  tenant_id uuid not null,
+  batch_id uuid,
+  events int not null default 0,
+  bytes bigint not null default 0,
+  due timestamptz,
+  constraint batch_room_endpoint_fkey
+    foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id) on delete cascade
+) with (fillfactor = 50);
+comment on table postrider.batch_room is
+  'The batch that is being filled, a row an endpoint with batches. Locked by each runner that adds to it, or takes it, so that runners do so in turn.';
+comment on column postrider.batch_room.endpoint_id is 'Whose batch.';
+comment on column postrider.batch_room.tenant_id is 'Owner.';
+comment on column postrider.batch_room.batch_id is 'Its id: delivery.batch_id of those that wait in it. Null = nobody does.';
+comment on column postrider.batch_room.events is 'How many were added. Some may have been cancelled since.';
+comment on column postrider.batch_room.bytes is 'How long their items in the body are together.';
+comment on column postrider.batch_room.due is 'When it is sent at the latest: maxWaitMs after the first of them was due.';
+
+create table postrider.batch (
+  id uuid primary key,
+  tenant_id uuid not null,
+  endpoint_id uuid not null,
+  delivery_ids uuid[] not null,
+  constraint batch_endpoint_fkey
+    foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id) on delete cascade
+);
+create index batch_endpoint on postrider.batch (endpoint_id);
+comment on table postrider.batch is
+  'Batches that have open deliveries: those that are being filled, wait for a limit, are being sent, or will be sent again.';
+comment on column postrider.batch.id is 'UUIDv7; the webhook-id of its requests.';
+comment on column postrider.batch.tenant_id is 'Owner.';
+comment on column postrider.batch.endpoint_id is 'To whom.';
+comment on column postrider.batch.delivery_ids is
+  'Its deliveries. Those that have left it since have another delivery.batch_id, or none.';

@@ -23,15 +23,15 @@ create type postrider.attempt_result as (
   delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
   dns_ms real, connect_ms real, tls_ms real, first_byte_ms real, request_headers json,
   response_headers json, response_body text, next_in_seconds float8, reason text,
-  error_detail text, job_id bigint, overtaken boolean
+  error_detail text, job_id bigint, overtaken boolean, batch_id uuid, halved boolean, uncounted boolean
 );
 comment on type postrider.attempt_result is
-  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), and whether it timed out although the endpoint answered what was sent later (null = no).';
+  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), whether it timed out although the endpoint answered what was sent later (null = no); the batch that it is tried again in (null = none), whether that is half of one that was too large, and whether another attempt of the same request tells of the endpoint (null = no).';
 
 create type postrider.settled_delivery as (
   id uuid, attempt_id uuid, tenant_id uuid, endpoint_id uuid, event_id uuid, state text, due_attempt int,
   next_attempt_at timestamptz, outcome text, status_code int, reason text, trigger text, overtaken boolean,
-  ordering_key text
+  ordering_key text, halved boolean, uncounted boolean
 );
 comment on type postrider.settled_delivery is 'A delivery that finish_many has settled, with its new state.';
 

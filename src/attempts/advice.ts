@@ -29,6 +29,8 @@ const ADVICE: Record<AttemptReason, string> = {
   tls_failed: CERTIFICATE,
   bad_answer: 'Check that an HTTP server listens at this port.',
   unsendable: 'Check the URL and the headers of the endpoint.',
+  item_failed:
+    'Look into the log of your receiver: it took the batch and named this event as failed.',
   proxy_refused: SERVER,
   proxy_failed: SERVER,
   blocked_address: ADDRESS,

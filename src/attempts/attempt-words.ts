@@ -22,6 +22,7 @@ const LABELS: Record<AttemptReason, string> = {
   tls_failed: 'TLS handshake failed',
   bad_answer: 'Answer is not HTTP',
   unsendable: 'Request cannot be sent',
+  item_failed: 'Failed in its batch',
   proxy_refused: 'Refused by the proxy',
   proxy_failed: 'Proxy failed',
   blocked_address: 'Address not allowed',

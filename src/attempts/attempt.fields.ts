@@ -64,6 +64,14 @@ export const attemptFields = {
     show: (attempt) => parsed(attempt.response_headers),
   },
   responseBody: { column: 'response_body', output: z.string().nullable() },
+  batchId: {
+    column: 'batch_id',
+    output: shownId.nullable().openapi({
+      description:
+        'The batch that it was sent in: the `webhook-id` of the request, whose status, duration and response its attempts share. null = it was sent alone.',
+    }),
+    example: null,
+  },
   runner: { column: 'runner', output: z.string() },
   startedAt: { column: 'started_at', output: shownTime },
   finishedAt: { column: 'finished_at', output: shownTime.nullable() },

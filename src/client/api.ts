@@ -39,6 +39,8 @@ export type Attempt = {
   requestHeaders: Record<string, string | string[]> | null
   responseHeaders: Record<string, string | string[]> | null
   responseBody: string | null
+  /** The batch that it was sent in: the `webhook-id` of the request, whose status, duration and response its attempts share. null = it was sent alone. */
+  batchId: string | null
   runner: string
   /** ISO 8601, in UTC. */
   startedAt: string
@@ -68,6 +70,7 @@ export type Attempt = {
  * - `tls_failed`: The TLS handshake failed for another reason.
  * - `bad_answer`: The response is not valid HTTP.
  * - `unsendable`: The URL or a header of the endpoint cannot be put into a request.
+ * - `item_failed`: The receiver took the batch and named this event as failed. It is sent again alone.
  * - `proxy_refused`: The proxy of this service does not allow the receiver.
  * - `proxy_failed`: The proxy of this service cannot be reached, or did not connect.
  * - `blocked_address`: The URL contains an address that is not allowed. Final.
@@ -101,6 +104,7 @@ export type AttemptReason =
   | 'tls_failed'
   | 'bad_answer'
   | 'unsendable'
+  | 'item_failed'
   | 'proxy_refused'
   | 'proxy_failed'
   | 'blocked_address'
@@ -291,6 +295,8 @@ export type Endpoint = {
     /** Milliseconds after the first of the waiting events of a key, at the latest. */
     waitMs: number
   } | null
+  /** What is sent together; null = each event is sent separately. */
+  batch: { maxEvents: number; maxWaitMs: number; maxBytes: number } | null
   metadata: Record<string, string>
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -325,6 +331,15 @@ export type NewEndpoint = {
     | {
         /** Milliseconds after the first of the waiting events of a key, at the latest. */
         waitMs: number
+      }
+    | null
+    | undefined
+  /** Events that are due go together in one request, as the webhook `batch`, once there are `maxEvents` of them, or the body has `maxBytes`, or the first of them has waited for `maxWaitMs`. An event that is larger goes alone. null = each event in a separate request. */
+  batch?:
+    | {
+        maxEvents?: number | undefined
+        maxWaitMs?: number | undefined
+        maxBytes?: number | undefined
       }
     | null
     | undefined
@@ -366,6 +381,15 @@ export type EndpointChange = {
     | {
         /** Milliseconds after the first of the waiting events of a key, at the latest. */
         waitMs: number
+      }
+    | null
+    | undefined
+  /** Events that are due go together in one request, as the webhook `batch`, once there are `maxEvents` of them, or the body has `maxBytes`, or the first of them has waited for `maxWaitMs`. An event that is larger goes alone. null = each event in a separate request. */
+  batch?:
+    | {
+        maxEvents?: number | undefined
+        maxWaitMs?: number | undefined
+        maxBytes?: number | undefined
       }
     | null
     | undefined

@@ -1,5 +1,5 @@
 import type { Field, Fields, FormText } from '../fields.ts'
-import { CheckboxField, type FormState, SelectField, TextField } from './fields.tsx'
+import { CheckboxField, type FormState, SelectField, TextField, withCode } from './fields.tsx'
 import { formFieldsOf, hasBoxes } from './form-values.ts'
 
 /** Every field of a noun that a form asks for, in the order of its definition. */
@@ -24,7 +24,18 @@ interface Props {
 
 /** One field as its noun defines it: label, hint, and what it is chosen from. */
 export function FormField({ form, name, of: field, required }: Props) {
-  const { choices, isTime, ...text } = field.form
+  const { choices, isTime, parts, ...text } = field.form
+  if (parts) {
+    return (
+      <fieldset class="field">
+        <legend>{text.label}</legend>
+        {text.hint && <p class="hint">{withCode(text.hint)}</p>}
+        {Object.entries(parts).map(([part, words]) => (
+          <TextField form={form} name={`${name}.${part}`} {...words} />
+        ))}
+      </fieldset>
+    )
+  }
   const common = { form, name, ...text, ...(required !== undefined && { required }) }
   if (choices && hasBoxes(field)) return <CheckboxField {...common} choices={choices} />
   if (choices) return <SelectField {...common} choices={choices} />

@@ -49,6 +49,12 @@ function checkedOf(
 }
 
 function textsOf(name: string, field: FormField, value: unknown): Record<string, string> {
+  const { parts } = field.form
+  if (parts) {
+    return Object.fromEntries(
+      Object.keys(parts).map((part) => [`${name}.${part}`, String(Object(value)[part] ?? '')]),
+    )
+  }
   if (!hasBoxes(field)) return { [name]: textOf(field, value) }
   const chosen = Array.isArray(value) ? value : []
   return Object.fromEntries(chosen.map((choice) => [`${name}.${choice}`, 'yes']))
@@ -70,6 +76,7 @@ function valueFrom(
   { input, form, member }: FormField,
   values: Readonly<Record<string, string>>,
 ): unknown {
+  if (form.parts) return partsFrom(name, form.parts, values)
   const text = values[name]?.trim() ?? ''
   if (text !== '' && member !== undefined) {
     return { [member]: valueFrom(name, { input: givenOf({ input, member }), form }, values) }
@@ -85,6 +92,18 @@ function valueFrom(
   if (kind === 'pairs') return pairsOf(text)
   if (kind === 'numbers') return parts.map(asNumber)
   return kind === 'texts' ? parts : text
+}
+
+function partsFrom(
+  name: string,
+  parts: object,
+  values: Readonly<Record<string, string>>,
+): Record<string, unknown> | null {
+  const given = Object.keys(parts).flatMap((part) => {
+    const text = values[`${name}.${part}`]?.trim() ?? ''
+    return text === '' ? [] : [[part, asNumber(text)]]
+  })
+  return given.length > 0 ? Object.fromEntries(given) : null
 }
 
 function jsonFrom(field: string, text: string): unknown {

@@ -80,7 +80,7 @@ export function refusedForm(
   if (status >= 500 || [401, 403].includes(status)) throw error
   const mistakes: Record<string, string> = {}
   for (const { field, message } of errors) {
-    const name = fieldOf(field)
+    const name = Object.hasOwn(values, field) ? field : fieldOf(field)
     const said = Object.hasOwn(values, name) ? asSentence(message) : `${field} ${message}.`
     const key = Object.hasOwn(values, name) ? name : ''
     mistakes[key] = mistakes[key] ? `${mistakes[key]} ${said}` : said

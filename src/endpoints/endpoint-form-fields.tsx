@@ -26,8 +26,11 @@ export function EndpointFields(props: { form: FormState; types?: readonly EventT
   const { chosen, typed } = splitTree(types, props.form.values['eventTypes'])
   const form: FormState = { ...props.form, values: { ...props.form.values, eventTypes: typed } }
   const isUsed = ({ name, of }: (typeof FIELDS)[number]) => {
-    const { empty = '' } = of.form
-    return (form.values[name] || empty) !== empty || form.mistakes[name] !== undefined
+    const { empty = '', parts = { '': null } } = of.form
+    const names = Object.keys(parts).map((part) => (part ? `${name}.${part}` : name))
+    return names.some(
+      (one) => (form.values[one] || empty) !== empty || form.mistakes[one] !== undefined,
+    )
   }
   return (
     <>
@@ -41,7 +44,7 @@ export function EndpointFields(props: { form: FormState; types?: readonly EventT
         </>
       ))}
       <details open={RARE.some(isUsed)}>
-        <summary>Headers, limits, retries and order</summary>
+        <summary>Headers, limits, retries, order and batches</summary>
         {RARE.map((field) => (
           <FormField form={form} {...field} />
         ))}

@@ -57,6 +57,23 @@ export const secretHeadersInput = z.array(z.string()).max(HEADERS_MAX).openapi({
     'Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged.',
 })
 
+const BATCH_EVENTS_MAX = 1_000
+/** A runner has all of it in memory, for each request. */
+const BATCH_BYTES_MAX = 8_388_608
+const BATCH_WAIT_MS_MAX = 3_600_000
+
+export const batchInput = z
+  .strictObject({
+    maxEvents: z.int().min(1).max(BATCH_EVENTS_MAX).default(100),
+    maxWaitMs: z.int().min(0).max(BATCH_WAIT_MS_MAX).default(1_000),
+    maxBytes: z.int().min(1).max(BATCH_BYTES_MAX).default(1_048_576),
+  })
+  .nullable()
+  .openapi({
+    description:
+      'Events that are due go together in one request, as the webhook `batch`, once there are `maxEvents` of them, or the body has `maxBytes`, or the first of them has waited for `maxWaitMs`. An event that is larger goes alone. null = each event in a separate request.',
+  })
+
 export const metadataInput = z
   .record(
     visibleText(METADATA_KEY_LENGTH_MAX, 'name').min(1),

@@ -66,6 +66,7 @@ const GIVEN: Record<string, [value: unknown, text: string]> = {
   ordering: ['key', 'key'],
   onFailure: ['skip', 'skip'],
   collapse: [{ waitMs: 5000 }, '5000'],
+  batch: [{ maxWaitMs: 500 }, 'maxWaitMs=500'],
   metadata: [{ team: 'a=b' }, 'team=a=b'],
 }
 
@@ -76,7 +77,7 @@ t.test('a form gives back what it was given, and empty fields take away', async 
   t.strictSame(bodyOfForm(endpointFields, {}), {
     ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
     ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
-    ...{ retrySchedule: null, ordering: 'none', onFailure: 'block', collapse: null },
+    ...{ retrySchedule: null, ordering: 'none', onFailure: 'block', collapse: null, batch: null },
   })
   t.match(bodyOfForm(endpointFields, { maxInFlight: 'x', retrySchedule: '5, x' }), {
     maxInFlight: 'x',

@@ -12,10 +12,11 @@ import {
 } from '../fields.ts'
 import { visibleText } from '../http/validation.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
-import type { EndpointTable } from '../postgres/schema.ts'
+import type { BatchBounds, EndpointTable } from '../postgres/schema.ts'
 import { checkSecret, newSecretFields } from '../secrets/endpoint-secret.fields.ts'
 import { MASK } from '../sending/request-headers.ts'
 import {
+  batchInput,
   eventTypesInput,
   filterInput,
   headersInput,
@@ -55,6 +56,10 @@ const COLLAPSE_SAYS =
   'Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent.'
 
 const ORDER_WORDS: Record<string, string> = { none: 'none', key: 'by ordering key' }
+
+/** @example 'up to 100 events or 1048576 bytes, after 1 s at the latest' */
+const batchWords = ({ maxEvents, maxWaitMs, maxBytes }: BatchBounds): string =>
+  `up to ${maxEvents} events or ${maxBytes} bytes, after ${spanOf(maxWaitMs)} at the latest`
 
 /** Those of the service come with `endpointInput`. */
 const NO_RULES: UrlRules = { egressAllow: [], httpsOnly: false }
@@ -337,6 +342,33 @@ export const endpointFields = {
       words: ({ waitMs }: { waitMs: number }) =>
         `of an ordering key, after at most ${spanOf(waitMs)}`,
     },
+  },
+  batch: {
+    column: 'batch_bounds',
+    input: batchInput,
+    store: (bounds: BatchBounds | null) => bounds && JSON.stringify(bounds),
+    output: z
+      .object({ maxEvents: z.int(), maxWaitMs: z.int(), maxBytes: z.int() })
+      .nullable()
+      .openapi({ description: 'What is sent together; null = each event is sent separately.' }),
+    example: { maxEvents: 100, maxWaitMs: 1000, maxBytes: 1_048_576 },
+    option: {
+      value: '<name=value>',
+      about:
+        'send events together: maxEvents=100, maxWaitMs=1000, maxBytes=1048576; give it once for each',
+      off: 'each event in a separate request',
+    },
+    form: {
+      label: 'Batches: several events in one request',
+      isRare: true,
+      hint: 'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver has to expect a list of events.',
+      parts: {
+        maxEvents: { label: 'Max events in a request', placeholder: '100' },
+        maxWaitMs: { label: 'Max wait of an event (milliseconds)', placeholder: '1000' },
+        maxBytes: { label: 'Max size of a request (bytes)', placeholder: '1048576' },
+      },
+    },
+    fact: { label: 'Batches', none: 'no', words: batchWords },
   },
   metadata: {
     column: 'metadata',

@@ -59,12 +59,18 @@ export function changeOf(
     const body = Object.entries(bodyOf(values)).filter(([name]) => changed.includes(name))
     return { body: Object.fromEntries(body) }
   }
-  const own = Object.fromEntries(changed.map((name) => [name, values[name] ?? '']))
+  const own = Object.fromEntries(changed.flatMap((name) => typedIn(name, values)))
   const mistakes = clashes.map((name) => [
     name,
     `Another person has changed it to “${current[name]}”. Save again to keep your value.`,
   ])
   return { form: { values: { ...current, ...own }, mistakes: Object.fromEntries(mistakes) } }
+}
+
+/** A field, and the parts that some have. */
+function typedIn(name: string, values: Record<string, string>): [name: string, text: string][] {
+  const parts = Object.entries(values).filter(([one]) => one.startsWith(`${name}.`))
+  return parts.length > 0 ? parts : [[name, values[name] ?? '']]
 }
 
 function namesThatDiffer(one: Record<string, string>, other: Record<string, string>): string[] {

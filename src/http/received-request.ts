@@ -54,8 +54,89 @@ const example = {
   data: { id: 1, amount: 100 },
 }
 
+const BATCH_ID = '019c5c2e-7a4b-7c3d-8e2f-5a6b7c8d9e10'
+
+const batchBody = {
+  type: 'object' as const,
+  required: ['events'],
+  properties: {
+    events: {
+      type: 'array' as const,
+      minItems: 1,
+      maxItems: 1000,
+      description: 'The oldest first.',
+      items: {
+        ...body,
+        required: ['id', ...body.required],
+        properties: {
+          id: {
+            ...text,
+            format: 'uuid',
+            description: 'Of the event. Use it to detect repeats, too.',
+          },
+          ...body.properties,
+        },
+      },
+    },
+  },
+}
+
+const batchAnswer = {
+  type: 'object' as const,
+  properties: {
+    failed: {
+      type: 'array' as const,
+      items: { ...text, format: 'uuid' },
+      description: 'Ids of events that are to be sent again, each alone. The others are delivered.',
+    },
+  },
+}
+
 /** By the name that viewers show. */
 export const RECEIVED_REQUESTS = {
+  batch: {
+    post: {
+      operationId: 'receiveBatch',
+      summary: 'Receive batch',
+      description:
+        'Postrider sends this, in place of single events, to the URL of each endpoint whose `batch` is set, also where there is only one event. The signature is that of the whole body. A batch that is sent again has the same `webhook-id`, and the same events or some of them.',
+      tags: ['Webhooks'],
+      security: [],
+      parameters: [
+        {
+          ...header('webhook-id', "The batch's id; the same in every attempt.", BATCH_ID),
+        },
+        ...parameters.slice(1),
+      ],
+      requestBody: {
+        required: true,
+        description: 'The headers of the endpoint are sent with it.',
+        content: {
+          'application/json': {
+            schema: batchBody,
+            example: { events: [{ id: ID, ...example }] },
+          },
+        },
+      },
+      responses: {
+        '2XX': {
+          description: 'Received. All events are delivered, except the ones in `failed`.',
+          content: { 'application/json': { schema: batchAnswer, example: { failed: [] } } },
+        },
+        413: {
+          description: 'Too large: its events are sent again at once, as two batches.',
+        },
+        '4XX': {
+          description:
+            'All have failed, and are sent again together by the schedule. `410 Gone` ends their deliveries and disables the endpoint; `429` waits for `Retry-After`.',
+        },
+        '5XX': {
+          description:
+            'All have failed, and are sent again together by the schedule; `503` waits for `Retry-After`.',
+        },
+      },
+    },
+  },
   event: {
     post: {
       operationId: 'receiveEvent',

@@ -45,6 +45,7 @@ export type ReasonColumn =
   | 'tls_failed'
   | 'bad_answer'
   | 'unsendable'
+  | 'item_failed'
   | 'proxy_refused'
   | 'proxy_failed'
   | 'blocked_address'
@@ -72,6 +73,13 @@ export type IncidentCause =
 export type EndpointState = 'active' | 'paused' | 'disabled'
 export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
 export type Scope = 'publish' | 'read' | 'reveal' | 'manage' | 'admin'
+
+/** A request with several events goes out once one of these is reached. */
+export interface BatchBounds {
+  maxEvents: number
+  maxWaitMs: number
+  maxBytes: number
+}
 
 /** Written as JSON text, read as a value. */
 type Jsonb<T> = ColumnType<T, string | undefined, string>
@@ -129,6 +137,8 @@ export interface EndpointTable {
   on_failure: Generated<'block' | 'skip'>
   /** Of the events of one ordering key that wait only the newest is sent, so long after the first of them. */
   collapse_ms: number | null
+  /** Null = each event in a separate request. */
+  batch_bounds: ColumnType<BatchBounds | null, string | null | undefined, string | null>
   metadata: Jsonb<Record<string, string>>
   created_at: Generated<Date>
   updated_at: Generated<Date>
@@ -198,6 +208,8 @@ export interface DeliveryTable {
   position: string | null
   /** The newer event that was sent instead, where it is collapsed. */
   collapsed_by: string | null
+  /** That it is sent with, or waits in. */
+  batch_id: string | null
   created_at: Generated<Date>
   finished_at: Date | null
 }
@@ -224,6 +236,8 @@ export interface AttemptTable {
   /** JSON text. */
   response_headers: string | null
   response_body: string | null
+  /** The webhook-id of the request, where that had several events. */
+  batch_id: string | null
   runner: string
   started_at: Generated<Date>
   finished_at: Date | null

@@ -16,6 +16,12 @@ export interface WakeUp {
   jobId?: string
 }
 
+/** Its endpoint has batches, which this runner did not know: nothing was claimed, and it is to be taken with others. */
+export class SentInBatches extends Error {
+  override readonly name = 'SentInBatches'
+  readonly code = 'sent_in_batches'
+}
+
 /** A delivery that this runner may send once, under the fence of `attemptId`. */
 export interface Claimed {
   /** The one that the job names; where the endpoint collapses, the newest of its ordering key is claimed in its place. */
@@ -83,8 +89,8 @@ async function claimMany(
   pool: Pool,
   runnerId: string,
   wakeUps: readonly WakeUp[],
-): Promise<(Claimed | null)[]> {
-  const { rows } = await pool.query<Claimed>({
+): Promise<(Claimed | SentInBatches | null)[]> {
+  const { rows } = await pool.query<Omit<Claimed, 'attemptId'> & { attemptId: AttemptId | null }>({
     ...CLAIM_STATEMENT,
     values: [
       wakeUps.map((wakeUp) => wakeUp.deliveryId),
@@ -94,9 +100,11 @@ async function claimMany(
   })
   const claimed = new Map(rows.map((row) => [row.wokenId, row]))
   const newest = newestOf(wakeUps)
-  return wakeUps.map((wakeUp) =>
-    newest.get(wakeUp.deliveryId) === wakeUp ? (claimed.get(wakeUp.deliveryId) ?? null) : null,
-  )
+  return wakeUps.map((wakeUp) => {
+    const own = newest.get(wakeUp.deliveryId) === wakeUp && claimed.get(wakeUp.deliveryId)
+    if (!own) return null
+    return own.attemptId === null ? new SentInBatches() : (own as Claimed)
+  })
 }
 
 /** A runner may hold two jobs of a delivery, of which the older is late: only one of them got the claim. */

@@ -36,6 +36,9 @@ export interface DeliverDependencies {
   log(attempted: DeliveryAttempted): void
 }
 
+/** What it takes between claim and finish. */
+type SendDependencies = Omit<DeliverDependencies, 'claim' | 'finish'>
+
 export interface Unreadable {
   endpointId: EndpointId
   /** The endpoint's secrets, its client key or headers, that could not be opened or cannot sign. */
@@ -86,9 +89,11 @@ export function createDeliver(deps: DeliverDependencies) {
 type PermitOfRequest = Pick<Permit, 'noteSent' | 'isOvertaken'>
 
 /** What the caller has to do with the request of a delivery. */
-interface OfRequest {
+export interface OfRequest {
   signal: AbortSignal | undefined
   permit: PermitOfRequest | undefined
+  /** Of the answer, where more is wanted than the audit log holds. */
+  answerBytesMax?: number
 }
 
 async function attempt(
@@ -110,11 +115,11 @@ async function attempt(
   return { result, verdict }
 }
 
-async function sendClaimed(
-  deps: DeliverDependencies,
+export async function sendClaimed(
+  deps: SendDependencies,
   claimed: Claimed,
   span: OpenSpan | null,
-  { signal, permit }: OfRequest,
+  { signal, permit, answerBytesMax }: OfRequest,
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
   try {
@@ -132,6 +137,7 @@ async function sendClaimed(
       timeoutMs: claimed.timeoutSeconds === null ? deps.timeoutMs : claimed.timeoutSeconds * 1000,
       signal,
       onSent: permit?.noteSent,
+      answerBytesMax,
       // An attempt that cost no step of the schedule was cut off, perhaps with its connection.
       newConnection: claimed.attemptNumber > claimed.scheduleStep + 1,
     }
@@ -151,7 +157,7 @@ async function sendClaimed(
 }
 
 function secretHeadersOf(
-  { decryptSecret }: DeliverDependencies,
+  { decryptSecret }: SendDependencies,
   { endpointId, secretHeaders }: Claimed,
 ): Record<string, string> {
   return Object.fromEntries(
@@ -162,7 +168,7 @@ function secretHeadersOf(
   )
 }
 
-function unopened({ decryptSecret }: DeliverDependencies, claimed: Claimed): string[] {
+function unopened({ decryptSecret }: SendDependencies, claimed: Claimed): string[] {
   const closed = sealedTexts(claimed).filter(({ sealed, purpose }) => {
     try {
       decryptSecret(sealed, claimed.endpointId, purpose)
@@ -176,7 +182,7 @@ function unopened({ decryptSecret }: DeliverDependencies, claimed: Claimed): str
 }
 
 function clientCertificateOf(
-  { decryptSecret }: DeliverDependencies,
+  { decryptSecret }: SendDependencies,
   { endpointId, clientCertificate: chain, clientKeyEncrypted: key }: Claimed,
 ): ClientCertificate | null {
   if (chain === null || key === null) return null
@@ -184,7 +190,7 @@ function clientCertificateOf(
   return { id: key, chain, openKey: () => decryptSecret(key, endpointId, 'client-key') }
 }
 
-const ERASED: Failure = {
+export const ERASED: Failure = {
   outcome: 'blocked',
   reason: 'erased',
   error: 'the data of the event was erased',
@@ -203,7 +209,7 @@ const FAULT: Failure = {
   error: 'internal error: the request could not be sent',
 }
 
-function notSent(failure: Failure): AttemptResult {
+export function notSent(failure: Failure): AttemptResult {
   return {
     ...failure,
     statusCode: null,
@@ -217,7 +223,11 @@ function notSent(failure: Failure): AttemptResult {
 }
 
 /** Seconds until the next attempt, `null` = the delivery has reached its end. */
-function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResult): number | null {
+export function decide(
+  deps: SendDependencies,
+  claimed: Claimed,
+  result: AttemptResult,
+): number | null {
   if (!isRetryable(result)) return null
   // Cut off, by a shutdown or with its connection: at once. It is no failure, and costs no step. A fault of ours
   // may be there for ever, so it takes the schedule like a failure.
@@ -231,7 +241,7 @@ function decide(deps: DeliverDependencies, claimed: Claimed, result: AttemptResu
   })
 }
 
-function describe(
+export function describe(
   claimed: Claimed,
   result: AttemptResult,
   verdict: Verdict,

@@ -24,6 +24,8 @@ export interface DeliveryAttempted {
   ageMs: number
   verdict: Verdict
   nextInSeconds: number | null
+  /** Of the request, where that had several events. */
+  batchId?: string
 }
 
 /** The trace that an event was published in. */

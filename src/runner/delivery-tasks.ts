@@ -1,4 +1,5 @@
 import type { TaskList } from 'graphile-worker'
+import pLimit from 'p-limit'
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
 import { InFlight } from '../limits/in-flight.ts'
@@ -6,17 +7,20 @@ import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
-import { createClaim } from './claim.ts'
+import { createBatched } from './batched.ts'
+import { createClaim, SentInBatches } from './claim.ts'
 import { createDeliver } from './deliver.ts'
+import { createDeliverBatch } from './deliver-batch.ts'
 import { createEndpointLimits } from './endpoint-limits.ts'
-import { createFinish } from './finish.ts'
+import { createFinish, createFinishTogether, type FinishOptions } from './finish.ts'
 import { createHoldUnreadable } from './hold-unreadable.ts'
-import { createLimited } from './limited.ts'
+import { createLimited, type Job } from './limited.ts'
 import type { Presence } from './presence.ts'
 import { createReplan } from './replan.ts'
 import { DEFAULT_RETRY_JITTER, RETRY_AFTER_SECONDS_MAX } from './retry-policy.ts'
 import type { RunnerOptions } from './runner-options.ts'
 import { createSnooze, type Snoozed } from './snooze.ts'
+import { createTakeBatch } from './take-batch.ts'
 import type { WakeUpTimer } from './wake-up-timer.ts'
 
 export interface DeliveryTasksOptions extends RunnerOptions {
@@ -39,10 +43,12 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
   const snooze = createSnooze(pool, options.runnerId, limits.forget)
   const rateLimiter = createRateLimiter({ redis })
   const deliver = createDeliver(stepsOf(options))
-  const limited = createLimited({
+  const limitSteps = {
     ...limitStepsOf(options, snooze),
-    ...{ limitsOf: limits.of, rateLimiter, deliver },
-  })
+    ...{ limitsOf: limits.of, rateLimiter },
+  }
+  const limited = createLimited({ ...limitSteps, deliver })
+  const batched = createBatched({ ...limitSteps, ...batchStepsOf(options, limits.forget, limited) })
   const limitsNow = (endpointId: EndpointId) => {
     limits.forget([endpointId])
     return limits.of(endpointId)
@@ -53,8 +59,15 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
     async [DELIVER_TASK](payload, { abortSignal, job }) {
       const { d: deliveryId, n: dueAttempt, e: id, r = null } = deliverPayload.parse(payload)
       const wakeUp = { deliveryId, dueAttempt, jobId: job.id }
-      if (id) await limited(wakeUp, id, r, abortSignal)
-      else await deliver(wakeUp, abortSignal)
+      if (!id) return void (await deliver(wakeUp, abortSignal))
+      const asked: Job = [wakeUp, id, r, abortSignal]
+      const { isBatched } = await limits.of(id)
+      if (isBatched) return await batched(...asked)
+      await limited(...asked).catch((error: unknown) => {
+        if (!(error instanceof SentInBatches)) throw error
+        limits.forget([id])
+        return batched(...asked)
+      })
     },
     async [REPLAN_TASK](payload, { abortSignal }) {
       const { e: endpointId } = endpointPayload.parse(payload)
@@ -81,7 +94,33 @@ function limitStepsOf(options: DeliveryTasksOptions, snooze: ReturnType<typeof c
       options.wakeUpTimer.set(snoozed.waitMs)
     },
     timeoutMs,
-    concurrency,
+    limit: pLimit(concurrency),
+  }
+}
+
+/** What sending in batches takes of this runner. */
+function batchStepsOf(
+  options: DeliveryTasksOptions,
+  forgetLimits: (ids: readonly EndpointId[]) => void,
+  limited: ReturnType<typeof createLimited>,
+) {
+  const { deliveryPool, runnerId, presence, metrics, wakeUpTimer, onJobRemoved } = options
+  const take = createTakeBatch(deliveryPool, runnerId)
+  return {
+    take: (...asked: Parameters<typeof take>) => presence.established().then(() => take(...asked)),
+    deliver: createDeliverBatch({
+      ...stepsOf(options),
+      finish: createFinishTogether(deliveryPool, finishOptionsOf(options)),
+    }),
+    deliverSingle: (...job: Job) => {
+      forgetLimits([job[1]])
+      return limited(...job)
+    },
+    onPutOff: (waitMs: number, isByLimit: boolean) => {
+      if (isByLimit) metrics.jobSnoozed()
+      wakeUpTimer.set(waitMs)
+    },
+    onJobRemoved,
   }
 }
 
@@ -92,7 +131,7 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
     // Cut off from the database, a runner may be counted as dead any moment: it takes nothing more.
     claim: (wakeUp) => presence.established().then(() => claim(wakeUp)),
     send: options.send,
-    finish: finishOf(options),
+    finish: createFinish(deliveryPool, finishOptionsOf(options)),
     decryptSecret: options.decryptSecret,
     holdUnreadable: createHoldUnreadable(pool, {
       runnerId: options.runnerId,
@@ -122,14 +161,14 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
   }
 }
 
-function finishOf({ deliveryPool, log, ...options }: DeliveryTasksOptions) {
+function finishOptionsOf({ log, ...options }: DeliveryTasksOptions): FinishOptions {
   const isRetryNews = createOutageNews()
-  return createFinish(deliveryPool, {
+  return {
     onJobRemoved: options.onJobRemoved,
     disableAfterSeconds: options.disableAfterSeconds,
     outageMsMax: options.outageMsMax,
     onRetry: (error) => {
       if (isRetryNews(error)) log.warn({ err: error, step: 'finish' }, 'database.retried')
     },
-  })
+  }
 }

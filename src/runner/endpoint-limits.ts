@@ -19,6 +19,8 @@ export interface EndpointLimits {
   maxInFlight: number | null
   /** `null` = that of the service. */
   timeoutSeconds: number | null
+  /** Its events go together. */
+  isBatched?: boolean
 }
 
 const UNLIMITED: EndpointLimits = {
@@ -68,7 +70,8 @@ async function load(pool: Pool, ids: readonly EndpointId[]): Promise<EndpointLim
   const { rows } = await pool.query<EndpointLimits & { id: EndpointId }>({
     name: 'postrider_endpoint_limits',
     text: `select id, tenant_id as "tenantId", rate_per_second::float8 as "ratePerSecond", rate_version as "rateVersion",
-             max_in_flight as "maxInFlight", timeout_seconds as "timeoutSeconds"
+             max_in_flight as "maxInFlight", timeout_seconds as "timeoutSeconds",
+             batch_bounds is not null as "isBatched"
            from postrider.endpoint where id = any ($1::uuid[])`,
     values: [ids],
   })

@@ -23,6 +23,12 @@ export interface Finished {
   nextInSeconds: number | null
   /** The job that led to it, to be removed. */
   jobId?: string | undefined
+  /** The batch that it is tried again in. */
+  batchId?: string | null
+  /** Of a batch that was too large, so that it costs no step of the schedule. */
+  isHalved?: boolean
+  /** Another attempt of the same request tells how the endpoint fares. */
+  isUncounted?: boolean
 }
 
 /** The delivery's new state; `stale`: another runner had taken over; `already`: finished before. */
@@ -53,27 +59,53 @@ export interface FinishOptions {
  * refuses that, each goes alone, so that one of them costs no other its answer.
  */
 export function createFinish(pool: Pool, options: FinishOptions) {
-  const { outageMsMax: forMs = OUTAGE_MS_MAX, onRetry } = options
-  const persistently = (finished: readonly Finished[]) =>
-    retryThroughOutage(() => finishMany(pool, finished, options.disableAfterSeconds), {
-      forMs,
-      ...(onRetry && { onRetry }),
-    })
+  const persistently = createPersistently(pool, options)
   const batcher = createBatcher<Finished, Verdict>({
     maxItems: FINISHES_IN_BATCH_MAX,
     lanes: FINISH_LANES,
-    run: (finished) =>
-      persistently(finished).catch((error: unknown) => {
-        if (finished.length === 1 || isPassing(error)) throw error
-        return Promise.all(finished.map((one) => persistently([one]).then(verdictOf, asError)))
-      }),
+    run: persistently,
   })
   return async (finished: Finished): Promise<Verdict> => {
     const verdict = await batcher.add(finished)
-    const isSettled = verdict !== 'stale' && verdict !== 'already'
-    if (finished.jobId !== undefined && isSettled) options.onJobRemoved?.(finished.jobId)
+    tellRemoved(options, finished, verdict)
     return verdict
   }
+}
+
+/** The same for the attempts of one request, in one transaction: they succeed or fail together. */
+export function createFinishTogether(pool: Pool, options: FinishOptions) {
+  return async (finished: readonly Finished[], batchId: string): Promise<(Verdict | Error)[]> => {
+    const verdicts = await createPersistently(pool, options, batchId)(finished)
+    for (const [at, one] of finished.entries()) tellRemoved(options, one, verdicts[at])
+    return verdicts
+  }
+}
+
+function tellRemoved(
+  { onJobRemoved }: FinishOptions,
+  { jobId }: Finished,
+  verdict: Verdict | Error | undefined,
+): void {
+  const isSettled = typeof verdict === 'string' && verdict !== 'stale' && verdict !== 'already'
+  if (jobId !== undefined && isSettled) onJobRemoved?.(jobId)
+}
+
+/** Through outages; one by one where Postgres refuses what is together. */
+function createPersistently(
+  pool: Pool,
+  { outageMsMax: forMs = OUTAGE_MS_MAX, onRetry, disableAfterSeconds }: FinishOptions,
+  batchId: string | null = null,
+) {
+  const persistently = (finished: readonly Finished[]) =>
+    retryThroughOutage(() => finishMany(pool, finished, disableAfterSeconds, batchId), {
+      forMs,
+      ...(onRetry && { onRetry }),
+    })
+  return (finished: readonly Finished[]): Promise<(Verdict | Error)[]> =>
+    persistently(finished).catch((error: unknown) => {
+      if (finished.length === 1 || isPassing(error)) throw error
+      return Promise.all(finished.map((one) => persistently([one]).then(verdictOf, asError)))
+    })
 }
 
 const verdictOf = ([verdict]: Verdict[]): Verdict => verdict ?? 'already'
@@ -85,14 +117,40 @@ async function finishMany(
   pool: Pool,
   finished: readonly Finished[],
   disableAfterSeconds: number,
+  batchId: string | null,
 ): Promise<Verdict[]> {
-  const { rows } = await pool.query<{ attempt_id: string; verdict: Verdict }>({
-    name: 'postrider_finish',
-    text: 'select attempt_id, verdict from postrider.finish_many($1::json, make_interval(secs => $2))',
-    values: [JSON.stringify(finished.map(asAttemptResult)), disableAfterSeconds],
-  })
+  const { rows } = await pool.query<{ attempt_id: string; verdict: Verdict }>(
+    batchId === null
+      ? {
+          name: 'postrider_finish',
+          text: 'select attempt_id, verdict from postrider.finish_many($1::json, make_interval(secs => $2))',
+          values: [JSON.stringify(finished.map(asAttemptResult)), disableAfterSeconds],
+        }
+      : {
+          name: 'postrider_finish_batch',
+          text: `select attempt_id, verdict
+                 from postrider.finish_many($1::json, make_interval(secs => $2), $3::json, $4::uuid)`,
+          values: [...asShared(finished.map(asAttemptResult), disableAfterSeconds), batchId],
+        },
+  )
   const verdicts = new Map(rows.map((row) => [row.attempt_id, row.verdict]))
   return finished.map(({ attemptId }) => verdicts.get(attemptId) ?? 'already')
+}
+
+/** What most of them have in common is said once: that is most of it. */
+function asShared(
+  results: readonly Record<string, unknown>[],
+  disableAfterSeconds: number,
+): [results: string, disableAfterSeconds: number, shared: string] {
+  const [shared = {}] = results
+  const different = results.map((result) =>
+    Object.fromEntries(
+      Object.entries(result)
+        .filter(([name, value]) => value !== shared[name])
+        .map(([name, value]) => [name, value ?? null]),
+    ),
+  )
+  return [JSON.stringify(different), disableAfterSeconds, JSON.stringify(shared)]
 }
 
 /** The composite type postrider.attempt_result. */
@@ -103,6 +161,9 @@ function asAttemptResult({
   isOvertaken,
   nextInSeconds,
   jobId,
+  batchId,
+  isHalved,
+  isUncounted,
 }: Finished) {
   return {
     delivery_id: deliveryId,
@@ -123,5 +184,8 @@ function asAttemptResult({
     next_in_seconds: nextInSeconds,
     job_id: jobId,
     overtaken: isOvertaken,
+    batch_id: batchId,
+    halved: isHalved,
+    uncounted: isUncounted,
   }
 }

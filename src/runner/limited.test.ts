@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import t from 'tap'
 import type { DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import type { ReleaseResult } from '../limits/endpoint-permits.ts'
@@ -52,7 +53,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
       return RESULT
     },
     timeoutMs: 15_000,
-    concurrency: 2,
+    limit: pLimit(2),
     ...overrides,
   })
   return { limited, snoozed, left, entered, delivered }

@@ -1,4 +1,4 @@
-import pLimit from 'p-limit'
+import type pLimit from 'p-limit'
 import type { EndpointId } from '../ids.ts'
 import type { Permit, ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { InFlight } from '../limits/in-flight.ts'
@@ -23,8 +23,8 @@ export interface LimitedDependencies {
   ): Promise<AttemptResult | null>
   /** For endpoints without their own timeout. */
   timeoutMs: number
-  /** Jobs that wait for a permit, or have one, at a time. */
-  concurrency: number
+  /** So many that wait for a permit, or have one, at a time. */
+  limit: ReturnType<typeof pLimit>
 }
 
 /**
@@ -34,14 +34,13 @@ export interface LimitedDependencies {
  * until its turn, and the permit goes to another delivery. To put it off takes a commit, meanwhile the next job is looked at.
  */
 export function createLimited(deps: LimitedDependencies) {
-  const limit = pLimit(deps.concurrency)
   return async function limited(...job: Job): Promise<void> {
-    const putOff = await limit(() => deliverWithin(deps, ...job))
+    const putOff = await deps.limit(() => deliverWithin(deps, ...job))
     if (putOff) await deps.snooze(putOff)
   }
 }
 
-type Job = [
+export type Job = [
   wakeUp: WakeUp,
   endpointId: EndpointId,
   reservation: Reservation | null,
@@ -73,7 +72,7 @@ async function deliverWithin(
 
 const AT_ONCE = { waitMs: 0, reservation: null }
 
-function slotOf(
+export function slotOf(
   rateLimiter: RateLimiter,
   endpointId: EndpointId,
   { ratePerSecond, rateVersion }: EndpointLimits,
@@ -90,7 +89,7 @@ const HANDSHAKE_REPEATED_MS = 950
 const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
 
 /** What an attempt says about how much its endpoint bears. */
-function releaseResult(result: AttemptResult | null): ReleaseResult {
+export function releaseResult(result: AttemptResult | null): ReleaseResult {
   if (!result) return 'other'
   if (isTimeout(result.reason)) return result.reason === 'timeout_answer' ? 'hung' : 'timeout'
   const { reason, statusCode, timings } = result

@@ -46,6 +46,8 @@ export interface Deadline {
   signals: readonly AbortSignal[]
   /** Hears that the connection has taken the request. */
   onSent?: (() => void) | undefined
+  /** So much of the answer is kept; left out: what the audit log holds. */
+  answerBytesMax?: number | undefined
 }
 
 /**
@@ -73,7 +75,7 @@ class Follower {
   readonly #request: GotRequest
   readonly #deadline: Deadline
   readonly #connection: WatchedConnection
-  readonly #body = keepBody()
+  readonly #body: KeptBody
   readonly #resolve: (exchange: Exchange) => void
   readonly #timer: NodeJS.Timeout
   #hasBody = false
@@ -85,6 +87,7 @@ class Follower {
     this.#resolve = resolve
     this.#request = request
     this.#deadline = deadline
+    this.#body = keepBody(deadline.answerBytesMax)
     this.#connection = new WatchedConnection(request, dialingOf, deadline.onSent)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)

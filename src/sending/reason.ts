@@ -7,7 +7,7 @@ export type AttemptReason = ReasonColumn
  * Every reason, and what it means. The set is closed: the column has a check, and API, metrics and filters
  * take these words and no others. Code decides by them; the text in `attempt.error` is for people only.
  *
- * Each belongs to one outcome: `status_…` to rejected, `blocked_…` and `erased` to blocked, `secret_unreadable`
+ * Each belongs to one outcome: `status_…` and `item_failed` to rejected, `blocked_…` and `erased` to blocked, `secret_unreadable`
  * to `keepalive_closed` to interrupted, `runner_lost` to abandoned, all others to unreachable. An attempt that
  * is stale keeps the reason that it ended with.
  */
@@ -35,6 +35,8 @@ export const REASONS: Record<AttemptReason, string> = {
   tls_failed: 'The TLS handshake failed for another reason.',
   bad_answer: 'The response is not valid HTTP.',
   unsendable: 'The URL or a header of the endpoint cannot be put into a request.',
+  item_failed:
+    'The receiver took the batch and named this event as failed. It is sent again alone.',
   proxy_refused: 'The proxy of this service does not allow the receiver.',
   proxy_failed: 'The proxy of this service cannot be reached, or did not connect.',
   blocked_address: 'The URL contains an address that is not allowed. Final.',

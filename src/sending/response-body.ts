@@ -20,13 +20,13 @@ export interface KeptBody {
  * although nobody asked for it. What is not UTF-8 becomes U+FFFD, and so does NUL, which Postgres' `text`
  * refuses. A character that the cap cut in two is left out.
  */
-export function keepBody(): KeptBody {
+export function keepBody(bytesMax = RESPONSE_BODY_BYTES_MAX): KeptBody {
   const chunks: Buffer[] = []
   let bytes = 0
   let cut = false
   return {
     add(chunk) {
-      const room = RESPONSE_BODY_BYTES_MAX - bytes
+      const room = bytesMax - bytes
       cut ||= chunk.length > room
       if (room > 0) chunks.push(cut ? chunk.subarray(0, room) : chunk)
       bytes += Math.min(chunk.length, room)
@@ -36,12 +36,18 @@ export function keepBody(): KeptBody {
       if (bytes === 0) return null
       const kept = Buffer.concat(chunks)
       if (!contentEncoding) return decodeText(kept, cut)
-      const inflated = await inflate(kept, contentEncoding, RESPONSE_BODY_BYTES_MAX)
+      const inflated = await inflate(kept, contentEncoding, bytesMax)
       if (inflated?.length === 0) return null
-      if (inflated) return decodeText(inflated, cut || inflated.length === RESPONSE_BODY_BYTES_MAX)
+      if (inflated) return decodeText(inflated, cut || inflated.length === bytesMax)
       return decodeText(kept, cut)
     },
   }
+}
+
+/** As much of a text as fits, without a last character that does not. */
+export function firstBytes(text: string, bytesMax: number): string {
+  const bytes = Buffer.from(text)
+  return bytes.length <= bytesMax ? text : decodeText(bytes.subarray(0, bytesMax), true)
 }
 
 /** @param isCut leaves out a last character that is not complete, instead of marking it */

@@ -25,7 +25,7 @@ const RESPONSE_HEADERS_BYTES_MAX = 16_384
 export interface SendRequest {
   /** http or https; credentials in it are not sent. */
   url: string
-  /** Becomes `webhook-id`, the same for every attempt. */
+  /** Becomes `webhook-id`, the same for every attempt: of the event, or of the batch. */
   eventId: string
   /** The bytes that are signed are the bytes that are sent. */
   body: string
@@ -45,6 +45,8 @@ export interface SendRequest {
   signal?: AbortSignal | undefined
   /** Dials, instead of using a connection that was kept alive and may be closed under us. */
   newConnection?: boolean | undefined
+  /** So much of the answer is kept, where that is more than the audit log holds. */
+  answerBytesMax?: number | undefined
   /** Hears that there is a connection, and that it has taken the request. */
   onSent?: (() => void) | undefined
   /** Seconds since 1970, of this attempt; default: now. */
@@ -127,11 +129,11 @@ async function send(parts: Parts, request: SendRequest): Promise<AttemptResult> 
   const lease = parts.connections.lease(url, request.clientCertificate)
   if ('error' in lease) return resultOfFailure(sent, lease)
 
-  const { body, timeoutMs, onSent } = request
+  const { body, timeoutMs, onSent, answerBytesMax } = request
   const agent = request.newConnection ? lease.fresh : lease.pooled
   // As text: of a buffer got makes a deep copy, its whole pool of 8 KB included, for each request.
   const stream = parts.instance.stream(url, { body, headers, agent })
-  const deadline = { endsAt: startedAt + timeoutMs, timeoutMs, signals, onSent }
+  const deadline = { endsAt: startedAt + timeoutMs, timeoutMs, signals, onSent, answerBytesMax }
   const exchange = await followExchange(stream, (made) => parts.dialings.get(made), deadline)
   lease.release()
   return await resultOfExchange(sent, exchange)

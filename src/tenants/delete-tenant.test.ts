@@ -104,6 +104,12 @@ function conformance(t: Test, { pool }: TestDatabase) {
     ])
     await work.publishInOrder('a', 'a')
     await addIncident(pool, tenant.id, work.endpoint.id)
+    await pool.query(
+      `with room as (insert into postrider.batch_room (tenant_id, endpoint_id) values ($1, $2))
+       insert into postrider.batch (id, tenant_id, endpoint_id, delivery_ids)
+       values (postrider.uuidv7(), $1, $2, array[postrider.uuidv7()])`,
+      [tenant.id, work.endpoint.id],
+    )
     return work
   }
 

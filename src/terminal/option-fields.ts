@@ -38,7 +38,7 @@ export function optionsOf(fields: Fields, { isChange = false } = {}): Field[] {
     return {
       ...{ name, option: called, value, about, isRequired, on, member },
       read: READERS[kind]?.(option.separator ?? '='),
-      isObject: kind === 'pairs',
+      isObject: kind === 'pairs' || kind === 'settings',
       choices: isChoice ? choicesOf(input) : undefined,
       off: isChange && off !== undefined ? { about: off, value: emptyOf(input) } : undefined,
     }
@@ -135,10 +135,16 @@ const readPair =
     return separator === ':' ? [name.trim(), value.trim()] : [name, value]
   }
 
+const readSetting = (text: string): [name: string, value: number] => {
+  const [name, value] = readPair('=')(text)
+  return [name, readNumber(value)]
+}
+
 /** How values of a kind are read; others are taken as they are. */
 const READERS: Partial<Record<Kind, (separator: '=' | ':') => (text: string) => unknown>> = {
   number: () => readNumber,
   texts: () => readList,
   numbers: () => readNumbers,
   pairs: readPair,
+  settings: () => readSetting,
 }

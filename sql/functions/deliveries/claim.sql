@@ -7,6 +7,8 @@
 -- that nobody has adopted (service/copies.sql) nothing is claimed. In place of one that a newer event replaces that one is
 -- claimed, and returned: woken_id says for which job.
 --
+-- Those whose endpoint has batches are not claimed, and said to be so: take_batch() takes them (deliveries/batches.sql).
+--
 -- Locks: the delivery rows, for this short transaction. Cost: one statement a table and batch. Planned once a session,
 -- with bounds and `= any (ids)`: see deliveries/delivery_state.sql.
 create or replace function postrider.claim_many(delivery_ids uuid[], due_attempts int[], runner text)
@@ -26,6 +28,7 @@ declare
   low uuid;
   high uuid;
   claimed postrider.claimed_delivery[];
+  taken int;
   cut uuid[];
   postponed uuid[];
   held uuid[];
@@ -44,8 +47,9 @@ begin
     array_agg(t.id) filter (where t.state = 'held'),
     array_agg(t.endpoint_id) filter (where t.state = 'held'),
     array_agg(t.id) filter (where t.held_reason = 'order'),
-    array_agg(t.event_id order by t.event_id)
-  into claimed, cut, postponed, held, held_endpoints, yielding, events
+    array_agg(t.event_id order by t.event_id),
+    count(*)
+  into claimed, cut, postponed, held, held_endpoints, yielding, events, taken
   from postrider.claim_deliveries(delivery_ids, due_attempts) as t;
 
   if cut is not null then
@@ -82,10 +86,40 @@ begin
   join postrider.endpoint e on e.id = c.endpoint_id
   left join postrider.event ev
     on ev.id = any (events) and ev.id between low and high and ev.id = c.event_id;
+
+  if taken < cardinality(delivery_ids) then
+    return query
+    select b.id, null::uuid, 0, 0, 0, b.tenant_id, b.endpoint_id, b.event_id, null, null, null::float8,
+      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, b.id
+    from postrider.left_to_batches(delivery_ids, due_attempts) as b;
+  end if;
 end
 $$;
 comment on function postrider.claim_many(uuid[], int[], text) is
-  'Claims deliveries for one attempt each (parallel arrays: delivery id, number in the job) and writes the attempts as started. Returns what is to be sent; body is null when the event is gone. woken_id: whose job led to it, an earlier delivery of the ordering key where the endpoint collapses.';
+  'Claims deliveries for one attempt each (parallel arrays: delivery id, number in the job) and writes the attempts as started. Returns what is to be sent; body is null when the event is gone. Without an attempt: it is to be sent in a batch (take_batch). woken_id: whose job led to it, an earlier delivery of the ordering key where the endpoint collapses.';
+
+create or replace function postrider.left_to_batches(delivery_ids uuid[], due_attempts int[])
+returns setof postrider.delivery
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  return query
+  select d.*
+  from unnest(delivery_ids, due_attempts) as w (id, due)
+  join postrider.delivery d
+    on d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and d.due_attempt = w.due
+  join postrider.endpoint e on e.id = d.endpoint_id and e.batch_bounds is not null
+  where d.state in ('pending', 'delivering');
+end
+$$;
+comment on function postrider.left_to_batches(uuid[], int[]) is
+  'Those of the deliveries (parallel arrays: delivery id, number in the job) that are due, of endpoints with batches.';
 
 -- Their attempts that are still started are those that were cut off: the new ones are not written yet.
 create or replace function postrider.abandon_cut(delivery_ids uuid[]) returns int

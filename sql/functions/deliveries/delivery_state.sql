@@ -128,12 +128,94 @@ begin
   from unnest(delivery_ids, due_attempts) as w (id, due), postrider.tenant t, postrider.endpoint e
   left join postrider.circuit c on c.endpoint_id = e.id
   where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
-    and d.state in ('pending', 'delivering') and e.id = d.endpoint_id and t.id = d.tenant_id
+    and d.state in ('pending', 'delivering') and e.id = d.endpoint_id and t.id = d.tenant_id and e.batch_bounds is null
   returning d.*;
 end
 $$;
 comment on function postrider.claim_deliveries(uuid[], int[]) is
-  'Claims deliveries (parallel arrays: delivery id, number in the job) that are open and due by that number; returns those it has changed, with the state that each has now.';
+  'Claims deliveries (parallel arrays: delivery id, number in the job) that are open and due by that number, and whose endpoint has no batches; returns those it has changed, with the state that each has now.';
+
+-- claim_batch_deliveries: the members of a batch, all of one endpoint, together. The lead keeps the job by which it was taken,
+-- which is the one that others find should this runner be lost; those of the others are void by their numbers, and the caller's
+-- to remove. What is held is taken along when nothing holds the endpoint any more, and the probe of an open circuit takes
+-- its batch along, so that those that were sent together stay together. Where only some can be claimed (the others were
+-- cut off too often), those others leave the batch: its id is never sent with other events than the first time.
+create or replace function postrider.claim_batch_deliveries(
+  endpoint uuid, delivery_ids uuid[], lead uuid, batch uuid
+)
+returns setof postrider.delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  sorted uuid[] := (select array_agg(id order by id) from unnest(delivery_ids) as id);
+  low uuid := sorted[1];
+  high uuid := sorted[cardinality(sorted)];
+  paused boolean := postrider.is_paused();
+  reason text;
+  is_deleted boolean;
+  taken postrider.delivery[];
+begin
+  -- Once for all of them, but for what is cut off too often. As in claim_verdict(), a circuit lets tests through.
+  select e.deleted_at is not null, postrider.held_for(e, t, c, paused)
+  into is_deleted, reason
+  from postrider.endpoint e
+  join postrider.tenant t on t.id = e.tenant_id
+  left join postrider.circuit c
+    on c.endpoint_id = e.id and (c.probe_delivery_id = any (delivery_ids)) is not true
+  where e.id = claim_batch_deliveries.endpoint;
+  with claimed as (
+    update postrider.delivery d
+    set state = postrider.batch_verdict(d, reason, is_deleted),
+      held_reason = case when postrider.batch_verdict(d, reason, is_deleted) = 'held' then reason end,
+      finished_at = case when is_deleted then now() end,
+      next_attempt_at = case when not is_deleted then d.next_attempt_at end,
+      claim = case when postrider.batch_verdict(d, reason, is_deleted) = 'delivering' then postrider.uuidv7() end,
+      attempt_count = d.attempt_count + (postrider.batch_verdict(d, reason, is_deleted) = 'delivering')::int,
+      abandoned_count = d.abandoned_count + (d.claim is not null)::int,
+      due_attempt = d.due_attempt + (d.id is distinct from lead)::int,
+      batch_id = batch
+    where d.id = any (delivery_ids) and d.id between low and high and d.finished_at is null
+      and d.held_reason is distinct from 'order'
+    returning d as delivery
+  )
+  select array_agg(c.delivery order by (c.delivery).id) into taken from claimed c;
+  if (select bool_or(t.state = 'delivering') and not bool_and(t.state = 'delivering') from unnest(taken) as t) then
+    perform postrider.leave_batch(array(select t.id from unnest(taken) as t where t.state <> 'delivering'));
+  end if;
+  return query select t.* from unnest(taken) as t;
+end
+$$;
+comment on function postrider.claim_batch_deliveries(uuid, uuid[], uuid, uuid) is
+  'Claims the open ones of these deliveries of one endpoint as a batch; lead = the one whose job stays, if it is among them. Returns those it has changed, with the state that each has now.';
+
+create or replace function postrider.batch_verdict(delivery postrider.delivery, held_for text, is_deleted boolean)
+returns text
+language sql immutable parallel safe
+return case
+  when is_deleted then 'cancelled'
+  when held_for is not null and (held_for <> 'circuit' or delivery.trigger <> 'test') then 'held'
+  when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
+  else 'delivering' end;
+comment on function postrider.batch_verdict(postrider.delivery, text, boolean) is
+  'The state that a delivery gets when its batch is claimed: claim_verdict(), with what its endpoint says known already.';
+
+create or replace function postrider.leave_batch(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  update postrider.delivery d set batch_id = null
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id;
+end
+$$;
+comment on function postrider.leave_batch(uuid[]) is 'Takes deliveries out of their batch: they are sent with others.';
 
 create or replace function postrider.claim_verdict(
   delivery postrider.delivery, endpoint postrider.endpoint, tenant postrider.tenant,
@@ -251,8 +333,9 @@ begin
       claim = null,
       due_attempt = d.due_attempt + 1,
       put_off_until = null,
-      schedule_step = d.schedule_step
-        + (f.outcome not in ('delivered', 'interrupted') or coalesce(f.reason = 'fault', false))::int,
+      batch_id = f.batch_id,
+      schedule_step = d.schedule_step + (f.halved is not true
+        and (f.outcome not in ('delivered', 'interrupted') or coalesce(f.reason = 'fault', false)))::int,
       abandoned_count = 0,
       -- What was cut off is made again for the same reason; a test is a test still.
       trigger = case when f.next_in_seconds is null or d.trigger = 'test' or f.outcome = 'interrupted'
@@ -267,14 +350,15 @@ begin
     where d.id = any (ids) and d.id between low and high and d.id = f.delivery_id
       and d.claim = f.attempt_id and e.id = d.endpoint_id and t.id = d.tenant_id
     returning d.id, f.attempt_id, d.tenant_id, d.endpoint_id, d.event_id, d.state, d.due_attempt,
-      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.overtaken, d.ordering_key, f.job_id
+      d.next_attempt_at, f.outcome, f.status_code, f.reason, d.trigger, f.overtaken, d.ordering_key, f.job_id,
+      f.halved, f.uncounted
   ),
   removed as (
     delete from graphile_worker._private_jobs j where j.id = any (array(select s.job_id from settled s))
   )
   select coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
-    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken, s.ordering_key)
-    ::postrider.settled_delivery), '{}'), bool_or(s.ordering_key is not null)
+    s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken, s.ordering_key,
+    s.halved, s.uncounted)::postrider.settled_delivery), '{}'), bool_or(s.ordering_key is not null)
   into settled, is_in_line
   from settled s;
 
@@ -320,7 +404,8 @@ declare
 begin
   select * into ids from postrider.id_range(delivery_ids);
   with held as (
-    update postrider.delivery d set state = 'held', held_reason = reason
+    update postrider.delivery d set state = 'held', held_reason = reason,
+      batch_id = case when reason <> 'order' then d.batch_id end
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.state in ('pending', 'held')
     returning d.id
   )
@@ -391,7 +476,7 @@ begin
     set state = case when w.held_reason is null and not postrider.goes_in_line(d, e) then 'pending' else 'held' end,
       held_reason = case when postrider.goes_in_line(d, e) then 'order' else w.held_reason end,
       trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
-      due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due, collapsed_by = null,
+      due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due, collapsed_by = null, batch_id = null,
       schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
     from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due), postrider.endpoint e
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and e.id = d.endpoint_id
@@ -484,7 +569,7 @@ comment on function postrider.forget_claims(uuid[], uuid[]) is
 -- snooze_deliveries: another job, later, without a change of state. A 'delivering' one is yet to be taken over from a
 -- runner that is gone. One whose number is not the newest changes nothing.
 create or replace function postrider.snooze_deliveries(
-  delivery_ids uuid[], due_attempts int[], until timestamptz[], reservations json[]
+  delivery_ids uuid[], due_attempts int[], until timestamptz[], reservations json[], batch uuid default null
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -499,7 +584,7 @@ declare
 begin
   with put_off as (
     update postrider.delivery d
-    set due_attempt = d.due_attempt + 1, put_off_until = w.until
+    set due_attempt = d.due_attempt + 1, put_off_until = w.until, batch_id = coalesce(batch, d.batch_id)
     from unnest(delivery_ids, due_attempts, until, reservations) as w (id, due, until, reservation)
     where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
       and d.state in ('pending', 'delivering')
@@ -514,8 +599,8 @@ begin
   from put_off p;
 end
 $$;
-comment on function postrider.snooze_deliveries(uuid[], int[], timestamptz[], json[]) is
-  'Puts off open deliveries (parallel arrays: delivery id, number in the job, until when, reserved slot or null) with a new job each.';
+comment on function postrider.snooze_deliveries(uuid[], int[], timestamptz[], json[], uuid) is
+  'Puts off open deliveries (parallel arrays: delivery id, number in the job, until when, reserved slot or null) with a new job each; in this batch, if one is given.';
 
 -- postpone_deliveries: those whose claims were cut off three times in a row or more: 10 minutes, doubling with each
 -- further one, a day at most, so that a payload which kills a runner cannot take one after another.

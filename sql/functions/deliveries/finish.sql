@@ -20,7 +20,9 @@ $$;
 comment on function postrider.verdict_of_late(uuid) is
   'What is said of an attempt that did not settle its delivery: stale, or already.';
 
-create or replace function postrider.finish_many(results json, disable_after interval default '5 days')
+create or replace function postrider.finish_many(
+  results json, disable_after interval default '5 days', shared json default '{}', batch uuid default null
+)
 returns table (attempt_id uuid, verdict text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -31,7 +33,7 @@ as $$
 declare
   finished postrider.attempt_result[] := array(
     select row(r.*)::postrider.attempt_result
-    from json_populate_recordset(null::postrider.attempt_result, results) as r);
+    from json_populate_recordset(json_populate_record(null::postrider.attempt_result, shared), results) as r);
   ids record;
   settled postrider.settled_delivery[];
   settled_attempts uuid[];
@@ -55,6 +57,9 @@ begin
     and (a.outcome = 'started' or (a.outcome = 'abandoned' and f.attempt_id <> all (settled_attempts)));
 
   perform postrider.note_health(settled, disable_after);
+  if batch is not null then
+    perform postrider.end_batch(batch, finished);
+  end if;
 
   -- A repeat may change nothing, and a transaction that writes nothing does not wait for the standby; but what it
   -- finds done may be on this server only, when the wait of the first one was cut off.
@@ -68,5 +73,5 @@ begin
   left join unnest(settled) as s on s.attempt_id = f.attempt_id;
 end
 $$;
-comment on function postrider.finish_many(json, interval) is
-  'Writes attempt results and settles their deliveries; an endpoint that failed throughout disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';
+comment on function postrider.finish_many(json, interval, json, uuid) is
+  'Writes attempt results and settles their deliveries (shared: what all of them have in common; batch: the one that they were sent in); an endpoint that failed throughout disable_after without a success is disabled. Verdict per attempt: the new state of the delivery; stale (another had taken over: throw, so that the job is not completed); already (finished before).';

@@ -28,10 +28,27 @@ for each row
 when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_flight is distinct from old.max_in_flight)
 execute function postrider.note_changed_limits();
 
--- put_off: a batch of what limits have put off and the present ones have not, by id.
+-- put_off: a batch of what limits have put off and the present ones have not, by id. What goes in one request takes one slot,
+-- so that of each batch the first is planned, and wakes the others. What waits until its batch is full is not meant.
 --
 -- Cost: one pass over the open deliveries of the endpoint for all batches together, and an index probe for each that
 -- is put off.
+create or replace function postrider.stands_for_batch(delivery postrider.delivery) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+return delivery.batch_id is null or (
+  delivery.id = (
+    select m.id from postrider.batch b, unnest(b.delivery_ids) as m (id)
+    where b.id = delivery.batch_id and exists (
+      select from postrider.delivery d where d.id = m.id and d.batch_id = b.id and d.finished_at is null)
+    order by m.id limit 1)
+  and not exists (
+    select from postrider.batch_room r
+    where r.endpoint_id = delivery.endpoint_id and r.batch_id = delivery.batch_id));
+comment on function postrider.stands_for_batch(postrider.delivery) is
+  'Whether a delivery is in no batch, or the first in one that is full.';
+
 create or replace function postrider.put_off(endpoint uuid, after uuid, before uuid, batch int default 500)
 returns table (delivery_id uuid, due_attempt int)
 language plpgsql stable security definer
@@ -46,7 +63,7 @@ begin
   join postrider.endpoint e on e.id = d.endpoint_id
   join graphile_worker._private_jobs j on j.key = 'd:' || d.id
   where d.endpoint_id = endpoint and d.finished_at is null and d.id > after and d.id < before
-    and d.state = 'pending' and d.put_off_until > now()
+    and d.state = 'pending' and d.put_off_until > now() and postrider.stands_for_batch(d)
     and (j.payload -> 'r' is null or e.rate_per_second is null
       or coalesce((j.payload -> 'r' ->> 'rateVersion')::int, 0) <> e.rate_version)
   order by d.id

@@ -58,12 +58,14 @@ create or replace function postrider.says_of_endpoint(settled postrider.settled_
 returns text
 language sql stable parallel safe
 return case
+  when settled.uncounted then null
   when settled.outcome = 'delivered' then 'works'
-  when settled.outcome = 'rejected' and postrider.refuses_event(settled.status_code) then
+  when settled.halved then 'answers'
+  when settled.outcome = 'rejected' and (postrider.refuses_event(settled.status_code) or settled.reason = 'item_failed') then
     case when is_test then 'answers' else 'refuses' end
   when postrider.is_failure(settled) and not is_test and settled.overtaken is not true then 'fails' end;
 comment on function postrider.says_of_endpoint(postrider.settled_delivery, boolean) is
-  'What an attempt says of its endpoint: works, refuses (this event; the receiver lives), answers (to a test: the same, and not counted), fails; null = nothing, such as a test that failed, or a timeout while others were answered.';
+  'What an attempt says of its endpoint: works, refuses (this event; the receiver lives), answers (to a test, or that a batch is too large: the same, and not counted), fails; null = nothing, such as a test that failed, a timeout while others were answered, or what another attempt of the same batch says already.';
 
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.

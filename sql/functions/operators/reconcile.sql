@@ -376,6 +376,7 @@ declare
   runners int;
   incidents int;
   ordering_keys int;
+  batches int;
 begin
   delete from postrider.idempotency k
   using (
@@ -407,11 +408,19 @@ begin
     and not exists (select from postrider.ordering_line l where l.tenant_id = k.tenant_id and l.ordering_key = k.ordering_key);
   get diagnostics ordering_keys = row_count;
 
+  -- Those whose last deliveries were cancelled, or retried by a person: nobody else ends them.
+  delete from postrider.batch b
+  where b.id in (
+    select o.id
+    from (select c.id from postrider.batch c where c.id < postrider.id_at(now() - interval '1 hour') order by random() limit 200) as o
+    where cardinality(postrider.members_of_batch(o.id)) = 0);
+  get diagnostics batches = row_count;
+
   return query
   select r.what, r.count
-  from (values ('ordering_lock', ordering_keys), ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
+  from (values ('ordering_lock', ordering_keys), ('batch', batches), ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
   where r.count > 0;
 end
 $$;
 comment on function postrider.clean_up(int) is
-  'Removes expired idempotency keys, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';
+  'Removes expired idempotency keys, batches without open deliveries, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';

@@ -124,6 +124,12 @@ begin
     get diagnostics deleted = row_count;
   end if;
   if deleted = 0 then
+    delete from postrider.batch b where b.id in (
+      select o.id from postrider.batch o
+      where o.endpoint_id in (select e.id from postrider.endpoint e where e.tenant_id = delete_rows_of.tenant) limit batch);
+    get diagnostics deleted = row_count;
+  end if;
+  if deleted = 0 then
     delete from postrider.ordering_line l where (l.ordering_key, l.endpoint_id) in (
       select o.ordering_key, o.endpoint_id from postrider.ordering_line o where o.tenant_id = delete_rows_of.tenant limit batch)
       and l.tenant_id = delete_rows_of.tenant;

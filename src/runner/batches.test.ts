@@ -1,0 +1,346 @@
+import { randomUUID } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
+import t, { type Test } from 'tap'
+import { createTenant } from '../testing/data/tenant.ts'
+import { type ReceivedRequest, startReceiver } from '../testing/servers/receiver.ts'
+import { untilHolds } from '../testing/until.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { encryptSecret, startService } from '../testing/wiring/service.ts'
+
+const { pool, url } = await createTestDatabase(t)
+const SETTINGS = { DATABASE_URL: url, RETRY_SCHEDULE: '0.2,0.2,0.2', LOG_LEVEL: 'info' }
+/** Longer than any test: a bound that is not to be reached. */
+const NEVER_MS = 3_600_000
+
+async function bundle(t: Test, batch: object | null, columns: Record<string, unknown> = {}) {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const tenant = await createTenant(pool)
+  const bounds = { maxEvents: 100, maxWaitMs: NEVER_MS, maxBytes: 1_000_000 }
+  const endpoint = await tenant.addEndpoint(
+    {
+      url: receiver.url,
+      batch_bounds: batch && JSON.stringify({ ...bounds, ...batch }),
+      ...columns,
+    },
+    encryptSecret,
+  )
+  const publish = async (count: number, more: object = {}) => {
+    const events = Array.from({ length: count }, (_, n) => ({
+      ...{ tenant: tenant.key, type: 'invoice.paid', data: { n } },
+      ...more,
+    }))
+    const { rows } = await pool.query<{ id: string }>(
+      'select event_id as id from postrider.publish_many($1) order by ordinal',
+      [JSON.stringify(events)],
+    )
+    return rows.map(({ id }) => id)
+  }
+  return { receiver, tenant, endpoint, publish }
+}
+
+const itemsOf = ({ body }: ReceivedRequest): { id: string; type: string; data: unknown }[] =>
+  JSON.parse(body).events
+const idsOf = (request: ReceivedRequest) => itemsOf(request).map(({ id }) => id)
+const batchIdOf = ({ headers }: ReceivedRequest) => headers['webhook-id']
+
+const settled = (tenant: { id: string }) =>
+  untilHolds(
+    pool,
+    'select count(*) = 0 as holds from postrider.delivery where tenant_id = $1 and finished_at is null',
+    [tenant.id],
+  )
+const deliveriesOf = async (tenant: { id: string }) =>
+  (
+    await pool.query(
+      `select d.event_id, d.state, d.attempt_count, d.batch_id, a.outcomes, a.batches, a.reasons
+       from postrider.delivery d
+       cross join lateral (
+         select array_agg(a.outcome order by a.number) as outcomes, array_agg(a.batch_id order by a.number) as batches,
+           array_agg(a.reason order by a.number) as reasons
+         from postrider.attempt a where a.delivery_id = d.id) as a
+       where d.tenant_id = $1 order by d.id`,
+      [tenant.id],
+    )
+  ).rows
+
+t.test('one runner', async (t) => {
+  const runner = await startService(t, 'runner', SETTINGS)
+
+  t.test(
+    'so many events go in one request, signed as one, as soon as they are there',
+    async (t) => {
+      const { receiver, tenant, endpoint, publish } = await bundle(t, { maxEvents: 3 })
+      const ids = await publish(7, { data: { b: 1, a: [1.0] } })
+      const requests = await receiver.received(2)
+      t.strictSame(requests.flatMap(idsOf).sort(), ids.slice(0, 6).sort())
+      for (const request of requests) {
+        t.equal(itemsOf(request).length, 3)
+        new Webhook(endpoint.secret).verify(request.body, request.headers as Record<string, string>)
+        t.match(itemsOf(request)[0], {
+          type: 'invoice.paid',
+          timestamp: /Z$/,
+          data: { b: 1, a: [1] },
+        })
+      }
+      await untilHolds(
+        pool,
+        `select count(*) = 6 as holds from postrider.delivery where tenant_id = $1 and state = 'delivered'`,
+        [tenant.id],
+      )
+      const [, , , , , , last] = await deliveriesOf(tenant)
+      t.match(last, { state: 'pending', attempt_count: 0 }, 'the seventh waits')
+      await publish(2)
+      const [, , third] = await receiver.received(3)
+      t.equal(third && itemsOf(third).length, 3, 'with two more it is full')
+      await settled(tenant)
+      t.strictSame(
+        new Set((await deliveriesOf(tenant)).map(({ batches }) => batches[0])),
+        new Set([...requests, third].map((one) => one && batchIdOf(one))),
+      )
+    },
+  )
+
+  t.test('whatever is there goes when the first has waited long enough', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxWaitMs: 300 })
+    const ids = await publish(5)
+    const [request] = await receiver.received(1)
+    t.strictSame(request && idsOf(request), ids)
+    await settled(tenant)
+    t.equal(receiver.requests.length, 1)
+  })
+
+  t.test('a body is as long as it may be, and not longer', async (t) => {
+    const data = 'x'.repeat(100)
+    const alone = await bundle(t, { maxEvents: 4 })
+    await alone.publish(4, { data })
+    const [whole] = await alone.receiver.received(1)
+    const bytes = Buffer.byteLength(whole?.body ?? '')
+
+    const exact = await bundle(t, { maxBytes: bytes })
+    await exact.publish(4, { data })
+    const [four] = await exact.receiver.received(1)
+    t.equal(four && itemsOf(four).length, 4, 'exactly as long: it is full')
+
+    const less = await bundle(t, { maxBytes: bytes - 1 })
+    await less.publish(4, { data })
+    const [three] = await less.receiver.received(1)
+    t.equal(three && itemsOf(three).length, 3, 'the fourth does not fit')
+
+    const more = await bundle(t, { maxBytes: bytes + 1 })
+    await more.publish(4, { data })
+    await untilHolds(
+      pool,
+      'select events = 4 as holds from postrider.batch_room where tenant_id = $1',
+      [more.tenant.id],
+    )
+    t.equal(more.receiver.requests.length, 0, 'one byte is left: it waits')
+
+    const tiny = await bundle(t, { maxBytes: 1 })
+    await tiny.publish(2)
+    t.strictSame(
+      (await tiny.receiver.received(2)).map((one) => itemsOf(one).length),
+      [1, 1],
+    )
+  })
+
+  t.test('a batch that failed comes again whole, with its id', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 3 })
+    receiver.answerWith((_, n) => (n < 3 ? 503 : 200))
+    const ids = await publish(3)
+    const requests = await receiver.received(3)
+    t.equal(new Set(requests.map(batchIdOf)).size, 1)
+    t.equal(new Set(requests.map(({ body }) => body)).size, 1, 'the same bytes')
+    t.strictSame(requests[0] && idsOf(requests[0]), ids)
+    await settled(tenant)
+    for (const delivery of await deliveriesOf(tenant)) {
+      t.match(delivery, {
+        state: 'delivered',
+        attempt_count: 3,
+        outcomes: ['rejected', 'rejected', 'delivered'],
+        batches: Array(3).fill(requests[0] && batchIdOf(requests[0])),
+      })
+    }
+  })
+
+  t.test('one that is too large is halved, down to one, which fails by the schedule', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 5 })
+    receiver.answerWith((request) =>
+      itemsOf(request).length > 1 || request.body.includes('"n":4') ? 413 : 200,
+    )
+    const ids = await publish(5)
+    await settled(tenant)
+    const sizes = receiver.requests.map((one) => itemsOf(one).length)
+    t.strictSame(
+      sizes
+        .filter((size) => size > 1)
+        .sort()
+        .reverse(),
+      [5, 3, 2, 2],
+    )
+    const deliveries = await deliveriesOf(tenant)
+    t.strictSame(
+      deliveries.map(({ state }) => state),
+      ['delivered', 'delivered', 'delivered', 'delivered', 'failed'],
+    )
+    const last = receiver.requests.filter(
+      (one) => idsOf(one).length === 1 && idsOf(one)[0] === ids[4],
+    )
+    t.equal(last.length, 4, 'one attempt and three retries, as alone')
+    t.equal(new Set(last.map(batchIdOf)).size, 1)
+    t.equal(new Set(receiver.requests.map(batchIdOf)).size, 9, 'each half has another id')
+    const { rows } = await pool.query(
+      'select refusals from postrider.circuit where tenant_id = $1',
+      [tenant.id],
+    )
+    t.ok((rows[0]?.refusals ?? 0) <= 4, 'halving is no refusal')
+  })
+
+  t.test('an event that the receiver names comes again alone', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 1000 })
+    // An answer that is longer than what the audit log keeps of it.
+    const unknown = Array.from({ length: 990 }, () => randomUUID())
+    receiver.answerWith((request, n) => ({
+      status: 200,
+      body: JSON.stringify({ failed: n === 1 ? [...unknown, ...idsOf(request).slice(-3)] : null }),
+    }))
+    const ids = await publish(1000)
+    const [first, ...others] = await receiver.received(4)
+    t.strictSame(first && idsOf(first), ids)
+    t.strictSame(
+      others.map(idsOf).sort(),
+      ids.slice(-3).map((id) => [id]),
+    )
+    await settled(tenant)
+    const deliveries = await deliveriesOf(tenant)
+    t.match(deliveries[996], { state: 'delivered', outcomes: ['delivered'] })
+    t.match(deliveries[997], {
+      state: 'delivered',
+      outcomes: ['rejected', 'delivered'],
+      reasons: ['item_failed', null],
+    })
+    t.equal(receiver.requests.length, 4)
+    const { rows } = await pool.query(
+      'select max(length(response_body)) as kept from postrider.attempt where tenant_id = $1',
+      [tenant.id],
+    )
+    t.equal(rows[0].kept, 1024, 'each attempt has its share of the answer')
+  })
+
+  t.test('with an order, a batch has one event of a key, and later ones follow', async (t) => {
+    const { receiver, tenant, publish } = await bundle(
+      t,
+      { maxEvents: 100, maxWaitMs: 200 },
+      { ordering: 'key' },
+    )
+    receiver.answerWith((_, n) => (n % 3 === 1 ? 503 : 200))
+    const sent = new Map<string, string[]>()
+    for (const key of ['a', 'b', 'c']) sent.set(key, await publish(3, { orderingKey: key }))
+    await settled(tenant)
+    const keyOf = new Map([...sent].flatMap(([key, ids]) => ids.map((id) => [id, key] as const)))
+    for (const request of receiver.requests) {
+      const keys = idsOf(request).map((id) => keyOf.get(id))
+      t.equal(new Set(keys).size, keys.length, 'never two of a key')
+    }
+    for (const ids of sent.values()) {
+      const seen = receiver.requests.flatMap(idsOf).filter((id) => ids.includes(id))
+      t.strictSame([...new Set(seen)], ids, 'in order')
+      const ends = seen.filter(
+        (id, at) => at > 0 && ids.indexOf(id) < ids.indexOf(seen[at - 1] ?? ''),
+      )
+      t.strictSame(ends, [], 'and never back')
+    }
+  })
+
+  t.test('a batch takes one slot of the rate', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 10 }, { rate_per_second: 4 })
+    await publish(40)
+    await settled(tenant)
+    t.strictSame(
+      receiver.requests.map((one) => itemsOf(one).length),
+      [10, 10, 10, 10],
+    )
+    const { rows } = await pool.query(
+      'select max(attempt_count) as attempts from postrider.delivery where tenant_id = $1',
+      [tenant.id],
+    )
+    t.equal(rows[0].attempts, 1)
+  })
+
+  t.test('an endpoint that is told to send batches does so at once, and back', async (t) => {
+    const { receiver, tenant, endpoint, publish } = await bundle(t, null)
+    const [single] = await publish(1)
+    await receiver.received(1)
+    t.equal(receiver.requests[0]?.headers['webhook-id'], single)
+    await pool.query(`update postrider.endpoint set batch_bounds = $2 where id = $1`, [
+      endpoint.id,
+      JSON.stringify({ maxEvents: 2, maxWaitMs: NEVER_MS, maxBytes: 100_000 }),
+    ])
+    const ids = await publish(2)
+    const [, batch] = await receiver.received(2)
+    t.strictSame(batch && idsOf(batch), ids)
+    await pool.query('update postrider.endpoint set batch_bounds = null where id = $1', [
+      endpoint.id,
+    ])
+    const [last] = await publish(1)
+    const [, , again] = await receiver.received(3)
+    t.equal(again && batchIdOf(again), last)
+    await settled(tenant)
+  })
+
+  t.test('an event that was erased is left out, and the others go', async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 3 })
+    const [first = '', second = ''] = await publish(2)
+    await pool.query('update postrider.event set data = null where id = $1', [first])
+    const [third = ''] = await publish(1)
+    const [request] = await receiver.received(1)
+    t.strictSame(request && idsOf(request), [second, third])
+    await settled(tenant)
+    const deliveries = await deliveriesOf(tenant)
+    t.match(deliveries[0], { state: 'failed', reasons: ['erased'] })
+    t.match(deliveries[1], { state: 'delivered' })
+  })
+
+  t.test('it stops in order, and nothing is out of place', async (t) => {
+    t.equal(await runner.stop(), 0)
+    const { rows } = await pool.query('select * from postrider.invariant_violation')
+    t.strictSame(rows, [])
+  })
+})
+
+t.test(
+  'when the answer is lost with the runner, the same events come again under the same id',
+  async (t) => {
+    const { receiver, tenant, publish } = await bundle(t, { maxEvents: 4 })
+    receiver.answerWith((_, n) => (n === 1 ? new Promise<number>(() => undefined) : 200))
+    const first = await startService(t, 'runner', SETTINGS)
+    const ids = await publish(4)
+    await receiver.received(1)
+    await first.stop('SIGKILL')
+    await startService(t, 'runner', SETTINGS)
+    await publish(3)
+    const [cut, again] = await receiver.received(2)
+    t.strictSame(
+      [cut, again].map((one) => one && idsOf(one)),
+      [ids, ids],
+    )
+    t.equal(cut && batchIdOf(cut), again && batchIdOf(again))
+    await untilHolds(
+      pool,
+      `select count(*) = 4 as holds from postrider.delivery where tenant_id = $1 and state = 'delivered'`,
+      [tenant.id],
+    )
+    const [delivery] = await deliveriesOf(tenant)
+    t.match(delivery, { outcomes: ['abandoned', 'delivered'], reasons: ['runner_lost', null] })
+  },
+)
+
+t.test('two runners fill one batch together', async (t) => {
+  await Promise.all([startService(t, 'runner', SETTINGS), startService(t, 'runner', SETTINGS)])
+  const { receiver, tenant, publish } = await bundle(t, { maxEvents: 60 })
+  const published = await Promise.all(Array.from({ length: 60 }, () => publish(1)))
+  const [request] = await receiver.received(1)
+  t.strictSame(request && idsOf(request).sort(), published.flat().sort())
+  await settled(tenant)
+  t.equal(receiver.requests.length, 1)
+})

@@ -1,0 +1,180 @@
+import type { EventId } from '../ids.ts'
+import {
+  BATCH_ANSWER_BYTES_KEPT_MIN,
+  BATCH_ANSWER_BYTES_MAX,
+  batchBody,
+  failedItems,
+} from '../sending/batch-body.ts'
+import type { AttemptResult } from '../sending/outcome.ts'
+import { firstBytes, RESPONSE_BODY_BYTES_MAX } from '../sending/response-body.ts'
+import type { WakeUp } from './claim.ts'
+import {
+  AttemptStale,
+  type DeliverDependencies,
+  decide,
+  describe,
+  ERASED,
+  notSent,
+  type OfRequest,
+  sendClaimed,
+} from './deliver.ts'
+import { endAttemptSpan, startAttemptSpan } from './delivery-span.ts'
+import type { Finished, Verdict } from './finish.ts'
+import type { BatchMember } from './take-batch.ts'
+
+const TOO_LARGE = 413
+
+export interface DeliverBatchDependencies extends Omit<DeliverDependencies, 'claim' | 'finish'> {
+  /** In one transaction. */
+  finish(finished: readonly Finished[], batchId: string): Promise<(Verdict | Error)[]>
+}
+
+/** What is to be written down of a member. */
+type Ended = Finished & { member: BatchMember }
+
+/**
+ * Makes the deliver step of a batch that was claimed: send once → decide for each → finish together.
+ *
+ * @param lead the job that led to the request; those of the other members are gone
+ * @returns what came of the request
+ */
+export function createDeliverBatch(deps: DeliverBatchDependencies) {
+  return async function deliverBatch(
+    members: readonly [BatchMember, ...BatchMember[]],
+    lead: WakeUp | null,
+    request: OfRequest,
+  ): Promise<AttemptResult> {
+    const [first] = members
+    const span = startAttemptSpan(deps.tracing, first)
+    try {
+      const result = await sendTogether(deps, members, span, request)
+      const ended = endOf(deps, members, result, request)
+      for (const one of ended) if (one.deliveryId === lead?.deliveryId) one.jobId = lead.jobId
+      const verdicts = await deps.finish(
+        ended.map(({ member, ...finished }) => finished),
+        first.batchId,
+      )
+      ended.forEach((one, at) => {
+        const verdict = verdicts[at]
+        if (verdict instanceof Error || verdict === undefined) throw verdict
+        const attempted = describe(one.member, one.result, verdict, one.nextInSeconds)
+        deps.log({ ...attempted, batchId: first.batchId })
+        if (one.member === first && span) endAttemptSpan(span, attempted)
+        if (verdict === 'stale' && one.deliveryId === lead?.deliveryId)
+          throw new AttemptStale(one.deliveryId)
+      })
+      return result
+    } catch (error) {
+      span?.end({}, 'not finished')
+      throw error
+    }
+  }
+}
+
+/** Whose data was erased is left out. */
+async function sendTogether(
+  deps: DeliverBatchDependencies,
+  members: readonly [BatchMember, ...BatchMember[]],
+  span: ReturnType<typeof startAttemptSpan>,
+  request: OfRequest,
+): Promise<AttemptResult> {
+  const items = members.flatMap(({ eventId, body }) => (body === null ? [] : { eventId, body }))
+  if (items.length === 0) return notSent(ERASED)
+  const [first] = members
+  const together = { ...first, eventId: first.batchId as EventId, body: batchBody(items) }
+  const limits = { answerBytesMax: BATCH_ANSWER_BYTES_MAX }
+  return await sendClaimed(deps, together, span, { ...request, ...limits })
+}
+
+function endOf(
+  deps: DeliverBatchDependencies,
+  members: readonly BatchMember[],
+  result: AttemptResult,
+  { permit }: OfRequest,
+): Ended[] {
+  const sent = members.filter(({ body }) => body !== null)
+  const erased = members.filter(({ body }) => body === null)
+  const isOvertaken = result.reason === 'timeout_answer' && permit?.isOvertaken()
+  const ends = [
+    ...endOfSent(deps, sent, withShareOfBody(result, sent.length)),
+    ...erased.map((member) => ended(member, notSent(ERASED), null)),
+  ]
+  // One request says one thing about its endpoint: that it works, if any of them was taken.
+  const telling = ends.find((one) => one.result.outcome === 'delivered') ?? ends[0]
+  return ends.map((one) => ({ ...one, isOvertaken, isUncounted: one !== telling }))
+}
+
+function endOfSent(
+  deps: DeliverBatchDependencies,
+  sent: readonly BatchMember[],
+  result: AttemptResult & { wholeBody: string | null },
+): Ended[] {
+  const { wholeBody, ...shared } = result
+  if (result.outcome === 'delivered') return endOfTaken(deps, sent, shared, wholeBody)
+  if (result.statusCode === TOO_LARGE && sent.length > 1) return halved(sent, shared)
+  // The same chance for all, so that they stay together.
+  const random = deps.random()
+  const delays = sent.map((member) => decide({ ...deps, random: () => random }, member, shared))
+  const again = delays.filter((delay) => delay !== null)
+  const nextInSeconds = again.length > 0 ? Math.min(...again) : null
+  return sent.map((member, at) =>
+    delays[at] === null
+      ? ended(member, shared, null)
+      : { ...ended(member, shared, nextInSeconds), batchId: member.batchId },
+  )
+}
+
+/** Those that the receiver names are sent again alone: each as a batch that has the id of this attempt. */
+function endOfTaken(
+  deps: DeliverBatchDependencies,
+  sent: readonly BatchMember[],
+  result: AttemptResult,
+  answer: string | null,
+): Ended[] {
+  const failed = failedItems(answer)
+  const refused: AttemptResult = {
+    ...result,
+    outcome: 'rejected',
+    reason: 'item_failed',
+    error: 'the receiver took the batch and named this event as failed',
+  }
+  return sent.map((member) =>
+    failed.has(member.eventId)
+      ? { ...ended(member, refused, decide(deps, member, refused)), batchId: member.attemptId }
+      : ended(member, result, null),
+  )
+}
+
+/** At once, and without a step of the schedule: nothing was found out about any event. */
+function halved(sent: readonly BatchMember[], result: AttemptResult): Ended[] {
+  const middle = Math.ceil(sent.length / 2)
+  return [sent.slice(0, middle), sent.slice(middle)].flatMap((half) =>
+    half.map((member) => ({
+      ...ended(member, result, 0),
+      batchId: half[0]?.attemptId ?? null,
+      isHalved: true,
+    })),
+  )
+}
+
+const ended = (
+  member: BatchMember,
+  result: AttemptResult,
+  nextInSeconds: number | null,
+): Ended => ({
+  member,
+  deliveryId: member.deliveryId,
+  attemptId: member.attemptId,
+  result,
+  nextInSeconds,
+  batchId: null,
+})
+
+/** What the audit log keeps of one answer is shared out among its attempts. */
+function withShareOfBody(result: AttemptResult, attempts: number) {
+  const { responseBody: wholeBody } = result
+  const share = Math.floor(RESPONSE_BODY_BYTES_MAX / Math.max(attempts, 1))
+  const bytesMax = Math.max(share, BATCH_ANSWER_BYTES_KEPT_MIN)
+  const responseBody = wholeBody === null ? null : firstBytes(wholeBody, bytesMax)
+  return { ...result, responseBody, wholeBody }
+}
