@@ -23,6 +23,7 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
     lost: 0,
     early: 0,
     inversions: 0,
+    lastStatesLost: 0,
     notErased: 0,
     erasedWithoutEnd: 0,
     sentAfterErasure: 0,
@@ -35,6 +36,7 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
   t.ok(report.accepted > 100, 'it was under load')
   t.ok(report.scheduled > 0, 'some of it for later')
   t.ok(report.inOrder > 30, 'some of it in order')
+  t.ok(report.collapsed > 0, 'and some in place of others')
   for (const kind of [
     'kill runner',
     'kill api',

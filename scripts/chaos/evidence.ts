@@ -13,7 +13,8 @@ export async function collectEvidence(pool: Pool, folder: string): Promise<Evide
     received: await readLedger(receivedFile(folder)),
     stored,
     endpointsOf: await readEndpoints(pool),
-    ordered: await readOrdered(pool),
+    ordered: await readPaths(pool, `e.ordering = 'key'`),
+    collapsing: await readPaths(pool, 'e.collapse_ms is not null'),
   }
 }
 
@@ -56,10 +57,10 @@ async function readEndpoints(pool: Pool): Promise<Map<string, string[]>> {
   return new Map(rows.map(({ tenant, endpoints }) => [tenant, endpoints]))
 }
 
-/** Paths of the endpoints that order by key. */
-async function readOrdered(pool: Pool): Promise<Set<string>> {
+/** Paths of the endpoints for which the condition holds. */
+async function readPaths(pool: Pool, condition: string): Promise<Set<string>> {
   const { rows } = await pool.query<{ endpoint: string }>(
-    `select ${pathOf('e.url')} as endpoint from postrider.endpoint e where e.ordering = 'key'`,
+    `select ${pathOf('e.url')} as endpoint from postrider.endpoint e where ${condition}`,
   )
   return new Set(rows.map(({ endpoint }) => endpoint))
 }

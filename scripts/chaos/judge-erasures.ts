@@ -16,7 +16,7 @@ export interface ErasureVerdict {
   erasedAndReceived: number
   /** Events that have their data although its erasure was acknowledged. */
   notErased: number
-  /** Pairs of erased events that end neither as delivered, to a receiver that has them, nor cancelled nor blocked. */
+  /** Pairs of erased events that end neither as delivered, to a receiver that has them, nor cancelled, collapsed or blocked. */
   erasedWithoutEnd: number
   /** Requests about an erased event of which no attempt was under way when its erasure was committed. */
   sentAfterErasure: number
@@ -67,7 +67,11 @@ function committedAt(lines: readonly ErasedLine[] = []): number {
 function hasEnded({ requests, attempts, state }: ErasedPair): boolean {
   if (state === 'delivered') return isReceived(requests)
   const last = attempts.toSorted((a, b) => a.number - b.number).at(-1)
-  return state === 'cancelled' || (state === 'failed' && last?.outcome === 'blocked')
+  return (
+    state === 'cancelled' ||
+    state === 'collapsed' ||
+    (state === 'failed' && last?.outcome === 'blocked')
+  )
 }
 
 /**

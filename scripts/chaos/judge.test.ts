@@ -97,6 +97,46 @@ t.test('a request before an earlier event of its key has arrived is an inversion
   t.match(judged([{ ...one, isErased: true }, two], [sent(1_600)]), { inversions: 0 })
 })
 
+t.test(
+  'where the newest is enough, what is collapsed is missed by nobody, but for the last',
+  async (t) => {
+    const { stored, ...rest } = evidence()
+    const [first] = stored.events
+    if (!first) throw new Error('there is an event')
+    const [one, two] = [
+      { ...first, key: 'a', position: 1 },
+      { ...first, id: 'two', n: 2, key: 'a', position: 2 },
+    ]
+    const deliveries = [
+      { id: 'delivery', eventId: 'event', endpoint: '/hook', state: 'collapsed' },
+      { id: 'other', eventId: 'two', endpoint: '/hook', state: 'delivered' },
+    ]
+    const judged = (events: typeof stored.events, received = [request({ id: 'two' })]) =>
+      judge({
+        ...rest,
+        stored: { ...stored, events, deliveries },
+        received,
+        collapsing: new Set(['/hook']),
+      })
+    const right = {
+      pairs: 1,
+      lost: 0,
+      delivered: 1,
+      collapsed: 1,
+      lastStates: 1,
+      lastStatesLost: 0,
+    }
+    t.match(judged([one, two]), right)
+    t.match(judged([one, two], []), { lost: 1, lastStatesLost: 1 })
+    t.match(
+      judged([{ ...one, position: 3 }, two]),
+      { lastStatesLost: 1 },
+      'the last one was collapsed',
+    )
+    t.match(judged([one, { ...two, isErased: true }], []), { lastStates: 0, lastStatesLost: 0 })
+  },
+)
+
 t.test('a request before the time of its event is early', async (t) => {
   const { published, ...rest } = evidence()
   published[0].deliverAt = 1_502

@@ -40,6 +40,8 @@ export interface Evidence {
   endpointsOf: Map<string, string[]>
   /** Those that order by key. */
   ordered: Set<string>
+  /** Those that get the newest event of a key only. */
+  collapsing: Set<string>
 }
 
 export interface Verdict {
@@ -53,7 +55,7 @@ export interface Verdict {
   early: number
   /**
    * (event, endpoint) pairs that had to be delivered: of all events that are stored or were acknowledged, except
-   * those that were erased (judge-erasures.ts).
+   * those that were erased (judge-erasures.ts), and those that were collapsed.
    */
   pairs: number
   /** Of those, the ones that the receiver has, and whose delivery says so. */
@@ -69,6 +71,12 @@ export interface Verdict {
   inOrder: number
   /** Requests of such that came before the receiver had each earlier event of the key. */
   inversions: number
+  /** Pairs of endpoints that get the newest event only, in place of which a newer one was to be sent. */
+  collapsed: number
+  /** Last events of a key, for such endpoints. */
+  lastStates: number
+  /** Of those, the ones that the receiver does not have. */
+  lastStatesLost: number
   /** Requests that came before, or without, an attempt to account for them. */
   requestsWithoutAuditRow: number
   /** Publishes that made two events. */
@@ -87,8 +95,12 @@ export const CUT_OFF: ReadonlySet<string> = new Set(['abandoned', 'stale', 'inte
 export const CLOCK_MS = 2
 
 /** Holds what was acknowledged against what arrived and against the audit log. Pure. */
-export function judge({ published, received, stored, endpointsOf, ordered }: Evidence): Verdict {
-  const pairs = pairsToDeliver(published, stored, endpointsOf)
+export function judge(evidence: Evidence): Verdict {
+  const { published, received, stored, endpointsOf, ordered } = evidence
+  const collapsed = collapsedPairs(evidence)
+  const pairs = pairsToDeliver(published, stored, endpointsOf).filter(
+    (pair) => !collapsed.has(pair),
+  )
   const requestsOf = Map.groupBy(received, ({ id, endpoint }) => pairKey(id, endpoint))
   const attemptsOf = attemptsByPair(stored)
   const states = new Map(
@@ -119,6 +131,8 @@ export function judge({ published, received, stored, endpointsOf, ordered }: Evi
     repeated,
     repeatsExplained,
     ...inOrderOf(stored, requestsOf, ordered),
+    collapsed: collapsed.size,
+    ...lastStatesOf(evidence, has),
     requestsWithoutAuditRow,
     doubled: countDoubled(stored),
     twoIds: countTwoIds(published, received, stored),
@@ -197,6 +211,30 @@ function inOrderOf(
     }
   }
   return { inOrder, inversions }
+}
+
+function collapsedPairs({ stored, collapsing }: Evidence): Set<string> {
+  const collapsed = stored.deliveries.filter(
+    ({ endpoint, state }) => state === 'collapsed' && collapsing.has(endpoint),
+  )
+  return new Set(collapsed.map(({ eventId, endpoint }) => pairKey(eventId, endpoint)))
+}
+
+/** Of a key whose last event was erased nothing is known: those before it may have been collapsed. */
+function lastStatesOf(
+  { stored: { events }, collapsing, endpointsOf }: Evidence,
+  has: (pair: string) => boolean,
+) {
+  const keyed = events.filter(({ key }) => key !== null)
+  const lines = Map.groupBy(keyed, ({ tenant, key }) => JSON.stringify([tenant, key]))
+  const pairs = [...lines.values()].flatMap((line) => {
+    const last = line.reduce((a, b) => ((a.position ?? 0) > (b.position ?? 0) ? a : b))
+    const endpoints = last.isErased ? [] : (endpointsOf.get(last.tenant) ?? [])
+    return endpoints
+      .filter((endpoint) => collapsing.has(endpoint))
+      .map((endpoint) => pairKey(last.id, endpoint))
+  })
+  return { lastStates: pairs.length, lastStatesLost: pairs.filter((pair) => !has(pair)).length }
 }
 
 const firstHas = (requests: readonly ReceivedLine[]) =>

@@ -70,6 +70,10 @@ export function failuresOfSystem(findings: Behaviour): Wrong[] {
     [verdict.repeated - verdict.repeatsExplained, 'repeats that no attempt explains'],
     [verdict.early, 'requests before the time of their event'],
     [verdict.inversions, 'requests before an earlier event of the same ordering key had arrived'],
+    [
+      verdict.lastStatesLost,
+      'last events of an ordering key that an endpoint for the newest lacks',
+    ],
     [verdict.requestsWithoutAuditRow, 'requests without an audit row'],
     [verdict.doubled, 'events stored twice'],
     [verdict.twoIds, 'events with two ids'],

@@ -20,6 +20,7 @@ export function evidence(): Evidence & { published: [PublishedLine]; received: [
     },
     endpointsOf: new Map([['acme', ['/hook']]]),
     ordered: new Set(['/hook']),
+    collapsing: new Set(),
   }
 }
 

@@ -11,6 +11,9 @@ const TENANTS = 4
 /** Quick, so that a run of a minute sees many retries; long enough that none is used up. */
 const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
 
+/** Shorter than between two events of most keys, so that some are collapsed, and most are sent. */
+const COLLAPSE_MS = 500
+
 /** The processes of a system, and what producers need to know of it. */
 export interface Services {
   /** Where producers connect that publish by SQL. */
@@ -88,6 +91,8 @@ async function createTenants(api: { url: string; key: string }, receiverUrl: str
           eventTypes: ['*'],
           // Half of them, the one that goes down among them.
           ordering: path.endsWith('first') ? 'none' : 'key',
+          // Every other of the rest.
+          collapse: path.endsWith('first') && i % 2 === 1 ? { waitMs: COLLAPSE_MS } : null,
         }),
       })
     }

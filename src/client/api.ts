@@ -712,7 +712,7 @@ export type Incident = {
   lastSeenAt: string
   /** Failed attempts with this cause. */
   failures: number
-  /** Deliveries of the endpoint that are on hold now; 10,000 = at least. */
+  /** Deliveries of the endpoint that are on hold now, without those that wait for an earlier event of their ordering key; 10,000 = at least. */
   held: number
   lastStatusCode: number | null
   /** What the last failed attempt led to, in words; null where nothing was sent. */
@@ -792,7 +792,15 @@ export type SearchHit = {
   /** Its name. */
   title: string
   /** What the text was found in. */
-  matched: 'id' | 'key' | 'name' | 'url' | 'description' | 'idempotency_key' | 'data'
+  matched:
+    | 'id'
+    | 'key'
+    | 'name'
+    | 'url'
+    | 'description'
+    | 'idempotency_key'
+    | 'ordering_key'
+    | 'data'
   state: string | null
   /** ISO 8601, in UTC. */
   createdAt: string | null
@@ -1093,7 +1101,7 @@ export interface Operations {
         | 'cancelled'
         | 'collapsed'
         | undefined
-      /** An id of an event or delivery, or an idempotency key, whenever it was; otherwise text in the data of the time from since to until, by default the last day, at most 31. */
+      /** An id of an event or delivery, or an idempotency key, whenever it was; otherwise an ordering key, or text in the data, of the time from since to until, by default the last day, at most 31. */
       search?: string | undefined
     }
     answer: { data: Event[]; nextCursor: string | null }
@@ -1284,7 +1292,7 @@ export interface Operations {
   /** Search everything */
   'GET /api/search': {
     query: {
-      /** An id, or part of a tenant’s key or name, of an endpoint’s URL or description, or of the name of an event type; an idempotency key; or text in the data of the latest events. Words in front that name a tenant narrow the search to it: `acme 4711`. */
+      /** An id, or part of a tenant’s key or name, of an endpoint’s URL or description, or of the name of an event type; an idempotency key; or an ordering key of, or text in the data of, the latest events. Words in front that name a tenant narrow the search to it: `acme 4711`. */
       q: string
       /** Only what belongs to this tenant. */
       tenant?: string | undefined

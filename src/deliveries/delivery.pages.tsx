@@ -195,7 +195,7 @@ function Progress(shown: Shown) {
 
 function State({ area, delivery, tenant, type }: Shown) {
   const isOperator = area === 'console'
-  const { event_id: event } = delivery
+  const { event_id: event, collapsed_by: newer } = delivery
   const facts: [name: string, value: Child][] = [
     ['State', <Badge of={delivery.state} />],
     ['Next attempt', <Next {...delivery} />],
@@ -210,12 +210,22 @@ function State({ area, delivery, tenant, type }: Shown) {
       ),
     ],
     ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
+    ['Ordering key', delivery.ordering_key],
+    ['Replaced by', newer && <NewerEvent id={newer} isOperator={isOperator} />],
     ['Tenant', isOperator && <TenantLink of={tenant.key} />],
     ['Created', <Time at={delivery.created_at} />],
     ['Finished', <Time at={delivery.finished_at} />],
   ]
   return <Facts of={facts} />
 }
+
+/** The portal has no pages of events. */
+const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => (
+  <>
+    a newer event of its ordering key:{' '}
+    <Id of={id} {...(isOperator && { href: `/console/events/${id}` })} />
+  </>
+)
 
 function Next(delivery: Delivery) {
   const { held_reason: reason, finished_at: end } = delivery

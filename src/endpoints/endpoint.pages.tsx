@@ -238,7 +238,7 @@ function Links({ area, endpoint }: Shown) {
       <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
         Deliveries
       </a>
-      {endpoint.ordering === 'key' && (
+      {(endpoint.ordering === 'key' || endpoint.collapse_ms !== null) && (
         <a class="button" href={`/${area}/endpoints/${endpoint.id}/keys`}>
           Ordering keys
         </a>

@@ -70,13 +70,13 @@ export const eventFilters = {
       .optional()
       .openapi({
         description:
-          'An id of an event or delivery, or an idempotency key, whenever it was; otherwise text in the data of ' +
+          'An id of an event or delivery, or an idempotency key, whenever it was; otherwise an ordering key, or text in the data, of ' +
           'the time from since to until, by default the last day, at most 31.',
       }),
     option: {
       value: '<text>',
       about:
-        'an id or idempotency key, otherwise text in the data of the last day (--since, --until)',
+        'an id or idempotency key, otherwise an ordering key or text in the data of the last day (--since, --until)',
     },
   },
 } as const satisfies Fields

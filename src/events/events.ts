@@ -11,7 +11,7 @@ import {
   type ScanPage,
 } from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
-import { findNamed, isAbout, isInText, searchedRange } from '../postgres/searched-range.ts'
+import { findNamed, isAbout, isInText, isKey, searchedRange } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
@@ -115,7 +115,7 @@ const MASKED: Reading = {
   isMasked: sql`postrider.is_masked(type)`,
   // Only what would be found anyway is masked, which takes longer.
   isAbout: (text) => sql`(${isAbout(text)} and (not postrider.is_masked(type)
-    or idempotency_key = ${text} or ${isInText(text, sql`postrider.masked(type, data)`)}))`,
+    or ${isKey(text)} or ${isInText(text, sql`postrider.masked(type, data)`)}))`,
 }
 const AS_PUBLISHED: Reading = { data: sql`data`, isMasked: sql`false`, isAbout }
 
@@ -285,7 +285,7 @@ const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
 
 /** Without the data, of which a list shows nothing and which may be large. */
 const withCounts = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundEvent>`
-  select r.id, r.tenant_id, r.type, r.idempotency_key, r.occurred_at, r.deliver_at,
+  select r.id, r.tenant_id, r.type, r.idempotency_key, r.ordering_key, r.occurred_at, r.deliver_at,
     r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended, d.collapsed
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id

@@ -71,7 +71,8 @@ export const incidentFields = {
   held: {
     column: 'held',
     output: z.int().openapi({
-      description: 'Deliveries of the endpoint that are on hold now; 10,000 = at least.',
+      description:
+        'Deliveries of the endpoint that are on hold now, without those that wait for an earlier event of their ordering key; 10,000 = at least.',
     }),
   },
   lastStatusCode: { column: 'last_status_code', output: z.int().nullable() },

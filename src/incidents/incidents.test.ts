@@ -348,6 +348,15 @@ function conformance(t: Test, { pool }: TestDatabase) {
       const { id } = await one()
       await pool.query('select postrider.align($1)', [endpoint.id])
       t.match(await one(), { held: 21, circuit_opened_at: Date })
+      const waits = (from: string, to: string) =>
+        pool.query(
+          `update postrider.delivery set held_reason = $3 where id = (
+             select id from postrider.delivery where endpoint_id = $1 and held_reason = $2 limit 1)`,
+          [endpoint.id, from, to],
+        )
+      await waits('circuit', 'order')
+      t.match(await one(), { held: 20 }, 'what waits for an earlier one is not held by the failure')
+      await waits('order', 'circuit')
 
       await say('acknowledge_incident($1, $2)', id, 'ann')
       await say('acknowledge_incident($1, $2)', id, 'bob')

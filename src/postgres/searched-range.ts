@@ -45,12 +45,15 @@ export async function findNamed(
 
 /**
  * Whether the text is in the data, as people read it: however letters are written (`containsText`) and escaped.
- * Or whether it is the idempotency key.
+ * Or whether it is the idempotency key, or the ordering key.
  *
  * jsonb has no escapes but those that it needs. Data without a backslash has none at all, so it is not parsed.
  */
 export const isAbout = (text: string): Condition =>
-  sql`(${isInText(text, sql`data`)} or idempotency_key = ${text})`
+  sql`(${isInText(text, sql`data`)} or ${isKey(text)})`
+
+/** Whether it is one of the keys of the event. */
+export const isKey = (text: string): Condition => sql`${text} in (idempotency_key, ordering_key)`
 
 /** The same of JSON that comes from elsewhere, such as from a mask. */
 export function isInText(text: string, json: RawBuilder<unknown>): Condition {

@@ -18,6 +18,7 @@ export const MATCHES = [
   'url',
   'description',
   'idempotency_key',
+  'ordering_key',
   'data',
 ] as const
 

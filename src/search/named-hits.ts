@@ -26,6 +26,7 @@ export async function namedBy(
     tenantsNamed(tenants, text, id),
     endpointsNamed(tenants, text, id),
     keysNamed(tenants, text),
+    linesNamed(tenants, text),
     typesNamed(text),
     ...(id === null ? [] : IDS.map((part) => part(tenants, id))),
   ]
@@ -80,6 +81,21 @@ function keysNamed(tenants: ListedTenants, text: string): Part {
     cross join lateral (
       select i.event_id from postrider.idempotency i where i.tenant_id = t.id and i.key = ${text} offset 0) as i
     join postrider.event ev on ev.id = i.event_id
+    limit ${OF_A_KIND_MAX})`
+}
+
+/** The event that has its turn, of an ordering key with open deliveries; others stand in the lists. */
+function linesNamed(tenants: ListedTenants, text: string): Part {
+  return sql`(
+    select 'event', ev.id::text, ev.tenant_id, ev.type, 'ordering_key', null, ev.created_at
+    from (
+      select id from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
+      order by id desc limit ${KEYS_PROBED_MAX}) as t
+    cross join lateral (
+      select l.delivery_id from postrider.ordering_line l
+      where l.tenant_id = t.id and l.ordering_key = ${text} offset 0) as l
+    join postrider.delivery d on d.id = l.delivery_id
+    join postrider.event ev on ev.id = d.event_id
     limit ${OF_A_KIND_MAX})`
 }
 

@@ -76,6 +76,7 @@ const MATCHED: Record<Hit['matched'], string> = {
   url: 'URL',
   description: 'description',
   idempotency_key: 'idempotency key',
+  ordering_key: 'ordering key',
   data: 'data',
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { TenantId } from '../ids.ts'
+import { createLineSteps } from '../testing/data/lines.ts'
 import { createTenant, operatorTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -63,6 +64,37 @@ t.test('finds by id, name, key, URL, description, idempotency key and data', asy
 })
 
 const DUE = { due_attempt: 1 }
+
+t.test(
+  'finds the events of an ordering key, and says which newer one was sent instead',
+  async (t) => {
+    const work = await createWork(pool, {
+      collapse_ms: 3_600_000,
+      url: 'https://shop.example.com/in',
+    })
+    const key = `article:${work.tenant.key}`
+    const [older = '', newer = ''] = await work.publishInOrder(key, key)
+    const found = async () => {
+      const { json } = await search(key)
+      return new Map<string, { matched: string; answer: string }>(
+        json.data.map((hit: { id: string }) => [hit.id, hit]),
+      )
+    }
+    t.match((await found()).get(older), { matched: 'ordering_key' })
+    await createLineSteps(pool).runJobs(work, 'advance')
+    const hits = await found()
+    t.strictSame([...hits.keys()].toSorted(), [older, newer].toSorted())
+    t.match(
+      hits.get(older)?.answer,
+      `Not sent to shop.example.com/in (the endpoint gets only the newest event of a key: ${newer} of ${key} replaced it).`,
+    )
+    t.match(hits.get(newer)?.answer, 'About to be sent to shop.example.com/in.')
+    const { text } = await get(`/console/deliveries/${(await work.deliveryOf(older)).id}`, {
+      cookie: await signedIn(),
+    })
+    t.match(text, `href="/console/events/${newer}"`, 'the page of the delivery leads there')
+  },
+)
 
 t.test('says in one sentence where an event went, and why it was not sent', async (t) => {
   const { work, key, publish } = await acme()

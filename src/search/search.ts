@@ -23,8 +23,8 @@ export interface Found {
 
 export interface Search {
   /**
-   * Looks in ids, names, keys, URLs and descriptions, and for events in idempotency keys and in the data of the latest
-   * ones. Words in front that name a tenant narrow the search to it: `acme 4711`.
+   * Looks in ids, names, keys, URLs and descriptions, and for events in idempotency keys, in ordering keys with open
+   * deliveries, and in the keys and data of the latest ones. Words in front that name a tenant narrow the search to it: `acme 4711`.
    *
    * @param options.isQuick leaves out the data of events, as while somebody types
    * @throws SearchTooSlow
@@ -110,11 +110,16 @@ const eventHit = (event: FoundEvent, text: string): Hit => ({
   tenantKey: event.tenantKey,
   tenantName: event.tenantName,
   title: event.type,
-  matched: event.idempotency_key === text ? 'idempotency_key' : 'data',
+  matched: matchedBy(event, text),
   state: null,
   at: event.created_at,
   answer: null,
 })
+
+function matchedBy(event: FoundEvent, text: string): Hit['matched'] {
+  if (event.idempotency_key === text) return 'idempotency_key'
+  return event.ordering_key === text ? 'ordering_key' : 'data'
+}
 
 /** The first 48 bits of a UUIDv7 are milliseconds. */
 const timeOf = (id: string): Date => new Date(Number.parseInt(id.replace('-', '').slice(0, 12), 16))

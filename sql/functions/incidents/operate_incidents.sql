@@ -6,7 +6,7 @@ select i.id, i.tenant_id, t.key as tenant_key, t.name as tenant_name, i.endpoint
   i.opened_at, i.first_seen_at, i.last_seen_at, i.failures,
   (select count(*)::int from (
     select from postrider.delivery d
-    where d.endpoint_id = i.endpoint_id and d.held_reason is not null limit 10000) as counted) as held,
+    where d.endpoint_id = i.endpoint_id and d.held_reason = any (postrider.endpoint_reasons()) limit 10000) as counted) as held,
   a.status_code as last_status_code,
   coalesce(regexp_replace(a.error, '^the receiver answered', 'returned'), 'returned ' || a.status_code) as last_answer,
   i.last_attempt_id, a.delivery_id as last_delivery_id,
@@ -36,7 +36,7 @@ comment on column postrider.incident_list.opened_at is 'When it was opened, or o
 comment on column postrider.incident_list.first_seen_at is 'When the first of its failures ended.';
 comment on column postrider.incident_list.last_seen_at is 'When the last of its failures ended.';
 comment on column postrider.incident_list.failures is 'Failed attempts with this cause.';
-comment on column postrider.incident_list.held is 'Deliveries of the endpoint that are held now; 10,000 stands for that many or more.';
+comment on column postrider.incident_list.held is 'Deliveries of the endpoint that are held now, without those that wait for an earlier event of their ordering key; 10,000 stands for that many or more.';
 comment on column postrider.incident_list.last_status_code is 'Status of the last response; null when there was none.';
 comment on column postrider.incident_list.last_answer is 'What the last failed attempt led to, in words; null where nothing was sent, or it is no longer stored.';
 comment on column postrider.incident_list.last_attempt_id is 'That attempt.';
