@@ -258,46 +258,74 @@ $$;
 comment on function postrider.attached_data(oid, postrider.attachment, text) is
   'SQL of the data of an event, from the row with this alias: all columns, a column, or those of the list; null = an expression.';
 
--- attached_events: the events of one kind, as SQL: tenant, ordering_key, type, data, one row each.
+-- attached_events: the events of rows that were created or deleted, as SQL: tenant, ordering_key, type, data, one row each.
 --
 -- Of a deleted row, tenant, ordering key and columns are read as it was, so that who writes new.id need not think of it;
 -- when and an expression for data see new and old as they are, and there is no new.
 create or replace function postrider.attached_events(relation oid, a postrider.attachment, kind text, source text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format(
+    'select r.tenant, r.ordering_key, %L as type, %s as data from %s cross join lateral ('
+      || 'select (%s)::text as tenant, (%s)::text as ordering_key, %s as data from (select %s.*) as new) as r where %s',
+    a.type || '.' || kind,
+    case when own.data is null then format('to_json(%s)', postrider.attached_expression(relation, a.data)) else 'r.data' end,
+    source,
+    postrider.attached_expression(relation, a.tenant),
+    coalesce(postrider.attached_expression(relation, a.ordering_key), 'null'),
+    coalesce(own.data, 'null::json'),
+    case kind when 'deleted' then 'old' else 'new' end,
+    coalesce(postrider.attached_expression(relation, a."when"), 'true'))
+  from postrider.attached_data(relation, a, 'new') as own (data)
+$$;
+comment on function postrider.attached_events(oid, postrider.attachment, text, text) is
+  'SQL of the events that the rows of source, with the aliases new and old, publish: of rows that were created (also under another name) or deleted.';
+
+-- attached_updates: the events of an update, as SQL. A full join, for which Postgres has no plan that compares each row with
+-- each: the plan is kept for the session, and may have been made for a statement on one row.
+--
+-- A row whose primary key has changed has no partner, so it is the end of one row and the beginning of another: only by
+-- its key does a receiver know which row an event is about.
+create or replace function postrider.attached_updates(relation oid, a postrider.attachment) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tenant constant text := postrider.attached_expression(relation, a.tenant);
-  key constant text := coalesce(postrider.attached_expression(relation, a.ordering_key), 'null');
-  type constant text := quote_literal(a.type || '.' || kind);
-  data text := postrider.attached_data(relation, a, 'new');
-  before constant text := coalesce(postrider.attached_data(relation, a, 'old'), 'row_to_json(old)');
-  condition text := postrider.attached_expression(relation, a."when");
-  expression constant text := format('to_json(%s)', postrider.attached_expression(relation, a.data));
+  pairs constant text := (
+    select string_agg(format('new.%1$I %2$s old.%1$I', k.column_name, k.equals), ' and ') from postrider.primary_key_of(relation) as k);
+  key constant text := (select format('%I', k.column_name) from postrider.primary_key_of(relation) as k limit 1);
+  data constant text := postrider.attached_data(relation, a, 'new');
+  of_row constant text := 'case when new.%1$s is null then (select (%2$s)::text from (select old.*) as new) else (%2$s)::text end';
 begin
-  if condition is null and kind = 'updated' then
-    condition := format('%s::text is distinct from %s::text', coalesce(data, 'row_to_json(new)'), before);
-  end if;
-  if a.previous and kind = 'updated' then
-    data := format('postrider.with_previous(%s, %s)', data, before);
-  end if;
-  if kind = 'deleted' then
-    return format(
-      'select r.tenant, r.ordering_key, %s as type, %s as data from %s cross join lateral ('
-        || 'select (%s)::text as tenant, (%s)::text as ordering_key, %s as data from (select old.*) as new) as r where %s',
-      type, case when data is null then expression else 'r.data' end, source,
-      tenant, key, coalesce(data, 'null::json'), coalesce(condition, 'true'));
-  end if;
-  return format('select (%s)::text as tenant, (%s)::text as ordering_key, %s as type, %s as data from %s where %s',
-    tenant, key, type, coalesce(data, expression), source, coalesce(condition, 'true'));
+  return format(
+    'select %1$s as tenant, %2$s as ordering_key, '
+      || 'case when old.%3$s is null then %4$L when new.%3$s is null then %5$L else %6$L end as type, %7$s as data '
+      || 'from new_rows as new full join old_rows as old on %8$s '
+      || 'cross join lateral (select %9$s as now, %10$s as before offset 0) as d '
+      || 'where case when old.%3$s is null then %11$L::boolean when new.%3$s is null then %12$L::boolean else %13$L::boolean end and (%14$s)',
+    format(of_row, key, postrider.attached_expression(relation, a.tenant)),
+    format(of_row, key, coalesce(postrider.attached_expression(relation, a.ordering_key), 'null')),
+    key, a.type || '.created', a.type || '.deleted', a.type || '.updated',
+    case
+      when data is null then format('to_json(%s)', postrider.attached_expression(relation, a.data))
+      when a.previous then format(
+        'case when old.%1$s is null or new.%1$s is null then coalesce(d.now, d.before) else postrider.with_previous(d.now, d.before) end', key)
+      else 'coalesce(d.now, d.before)' end,
+    pairs,
+    case when data is null then 'row_to_json(new)' else format('case when new.%s is not null then %s end', key, data) end,
+    case when data is null then 'row_to_json(old)' else format('case when old.%s is not null then %s end', key, postrider.attached_data(relation, a, 'old')) end,
+    'created' = any (a.events), 'deleted' = any (a.events), 'updated' = any (a.events),
+    coalesce(postrider.attached_expression(relation, a."when"),
+      format('old.%1$s is null or new.%1$s is null or d.now::text is distinct from d.before::text', key)));
 end
 $$;
-comment on function postrider.attached_events(oid, postrider.attachment, text, text) is
-  'SQL of the events (created, updated, deleted) that the rows of source, with the aliases new and old, publish.';
+comment on function postrider.attached_updates(oid, postrider.attachment) is
+  'SQL of the events that an update publishes, by its transition tables new_rows and old_rows.';
 
 -- attached_batches: the statement of a trigger: JSON arrays of events, a thousand each, in the order of their keys, in which
 -- keys are locked.
-create or replace function postrider.attached_batches(a postrider.attachment, selects text[]) returns text
+create or replace function postrider.attached_batches(a postrider.attachment, events text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -308,39 +336,22 @@ as $$
       ) as e) as e
       group by e.place / 1000 order by e.place / 1000$sql$,
     case when a.ordering_key is not null then 'order by e.tenant, e.ordering_key' else '' end,
-    array_to_string(selects, e'\n        union all\n        '))
+    events)
 $$;
-comment on function postrider.attached_batches(postrider.attachment, text[]) is
-  'SQL that gathers the events of these statements into JSON arrays of up to 1,000.';
+comment on function postrider.attached_batches(postrider.attachment, text) is
+  'SQL that gathers the events of a statement into JSON arrays of up to 1,000.';
 
--- attached_selects: the statements for an operation. An update that changes the primary key is the end of one row and the
--- beginning of another: only by its key does a receiver know which row an event is about.
-create or replace function postrider.attached_selects(relation oid, a postrider.attachment, operation text) returns text[]
-language plpgsql stable
+create or replace function postrider.attached_select(relation oid, a postrider.attachment, operation text) returns text
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  same constant text := (
-    select string_agg(format('new.%1$I %2$s old.%1$I', k.column_name, k.equals), ' and ')
-    from postrider.primary_key_of(relation) as k);
-  sources text[];
-begin
-  sources := case operation
-    when 'insert' then array['created', 'new_rows as new left join new_rows as old on false']
-    when 'delete' then array['deleted', 'old_rows as old left join old_rows as new on false']
-    else array[
-      'updated', format('new_rows as new join old_rows as old on %s', same),
-      'created', format('(select new.* from new_rows as new where not exists (select from old_rows as old where %s)) as new left join new_rows as old on false', same),
-      'deleted', format('(select old.* from old_rows as old where not exists (select from new_rows as new where %s)) as old left join old_rows as new on false', same)]
-  end;
-  return array(
-    select postrider.attached_events(relation, a, sources[n], sources[n + 1])
-    from generate_series(1, cardinality(sources), 2) as n
-    where sources[n] = any (a.events) order by n);
-end
+  select case operation
+    when 'insert' then postrider.attached_events(relation, a, 'created', 'new_rows as new left join new_rows as old on false')
+    when 'update' then postrider.attached_updates(relation, a)
+    else postrider.attached_events(relation, a, 'deleted', 'old_rows as old left join old_rows as new on false') end
 $$;
-comment on function postrider.attached_selects(oid, postrider.attachment, text) is
-  'SQL statements of the events that an insert, update or delete publishes, by its transition tables new_rows and old_rows.';
+comment on function postrider.attached_select(oid, postrider.attachment, text) is
+  'SQL of the events that an insert, update or delete publishes, by its transition tables new_rows and old_rows.';
 
 create or replace function postrider.attached_operations(events text[]) returns text[]
 language sql immutable
@@ -373,7 +384,7 @@ begin
       execute format(
         'create function %s() returns setof json language sql begin atomic with new_rows as (select * from %s), old_rows as (select * from %s) %s; end',
         name, relation, relation,
-        postrider.attached_batches(a, postrider.attached_selects(relation, a, operation)));
+        postrider.attached_batches(a, postrider.attached_select(relation, a, operation)));
       select d.refobjid::regprocedure into forbidden
       from pg_depend d
       where d.classid = 'pg_proc'::regclass and d.objid = (name || '()')::regprocedure
@@ -425,7 +436,7 @@ declare
 begin
   foreach operation in array array_remove(postrider.attached_operations(a.events), 'truncate') loop
     cases := cases || format(e'\n    when %L then open changes for%s;', upper(operation),
-      postrider.attached_batches(a, postrider.attached_selects(relation, a, operation)));
+      postrider.attached_batches(a, postrider.attached_select(relation, a, operation)));
   end loop;
   execute format($function$
 create or replace function %1$s() returns trigger
