@@ -148,6 +148,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     POSTRIDER_API_KEY: 'of the client commands only',
     PUBLIC_URL: 'of the API only',
     CONSOLE_ENVIRONMENT: 'of the API only',
+    EVENT_CATALOG: 'of the API only',
     CONSOLE_COLOUR: 'of the API only',
     PORTAL_FRAME_ORIGINS: 'of the API only',
     PORTAL_ACCENT: 'of the API only',

@@ -66,7 +66,8 @@ create table postrider.portal_link (
   theme text check (theme in ('light', 'dark')),
   locale text check (locale in ('en', 'de')),
   back_url text check (back_url ~ '^https?://'),
-  logo bytea check (length(logo) <= 65536)
+  logo bytea check (length(logo) <= 65536),
+  logo_url text check (logo_url ~ '^https://')
 );
 create index portal_link_tenant on postrider.portal_link (tenant_id);
 create index portal_link_expiry on postrider.portal_link (expires_at);
@@ -85,7 +86,8 @@ comment on column postrider.portal_link.accent is 'Colour of buttons and links, 
 comment on column postrider.portal_link.theme is 'light or dark; null = as the system of the customer.';
 comment on column postrider.portal_link.locale is 'Language of its pages; null = that of the browser.';
 comment on column postrider.portal_link.back_url is 'Where the customer came from; null = its pages have no link back.';
-comment on column postrider.portal_link.logo is 'A PNG, JPEG, GIF or WebP image of up to 64 KiB; null = that of the service.';
+comment on column postrider.portal_link.logo is 'A PNG, JPEG, GIF or WebP image of up to 64 KiB; null = logo_url, otherwise that of the service.';
+comment on column postrider.portal_link.logo_url is 'Where browsers load the logo from instead: the only address of another host that its pages may load anything from.';
 
 create table postrider.session (
   id uuid primary key default postrider.uuidv7(),

@@ -1,6 +1,6 @@
 -- Endpoints, and what belongs to them.
 --
--- What:  endpoint, endpoint_subscription, endpoint_secret, circuit and event_type.
+-- What:  endpoint, endpoint_subscription, endpoint_secret, circuit, event_type and event_type_version.
 -- Why:   what belongs to an endpoint names its tenant as well, in the foreign key: row-level security shows a tenant the
 --        rows with its tenant_id, so a row with its own tenant and another one's endpoint must not exist. A circuit is
 --        apart from its endpoint, so that failures rewrite a narrow row and healthy endpoints cost nothing. The client
@@ -175,3 +175,17 @@ comment on column postrider.event_type.mask is
   'Members of the data that the API and the console show as ***: paths such as customer.email, through arrays; * = all of it. Receivers get them.';
 comment on column postrider.event_type.created_at is 'When it was first described.';
 comment on column postrider.event_type.updated_at is 'When it was last changed. API processes compare it with what they have in memory.';
+
+create table postrider.event_type_version (
+  name text references postrider.event_type (name) on delete cascade,
+  version int check (version > 0),
+  schema json,
+  created_at timestamptz not null default now(),
+  primary key (name, version)
+);
+comment on table postrider.event_type_version is
+  'The schemas that an event type has had, for people who receive it. A trigger writes one when the schema changes; the newest 20 of a type stay.';
+comment on column postrider.event_type_version.name is 'The event type.';
+comment on column postrider.event_type_version.version is 'Counts up from 1; the highest is the schema of today.';
+comment on column postrider.event_type_version.schema is 'JSON Schema 2020-12 of the data. Null = anything goes.';
+comment on column postrider.event_type_version.created_at is 'Since when the type had it.';

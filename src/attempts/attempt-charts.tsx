@@ -1,4 +1,5 @@
 import { Chart, type Marker } from '../console/chart.tsx'
+import { say } from '../console/language.ts'
 import type { AttemptRates } from './attempt-rates.ts'
 
 /**
@@ -9,12 +10,15 @@ import type { AttemptRates } from './attempt-rates.ts'
 export function AttemptCharts(props: AttemptRates & { rangeHref?: string; markers?: Marker[] }) {
   const { steps, stepSeconds, rangeHref, markers = [] } = props
   const at = steps.map((step) => step.at)
-  const per = stepSeconds === 60 ? 'per minute' : `per ${stepSeconds / 60} minutes`
+  const title =
+    stepSeconds === 60
+      ? say('Attempts per minute')
+      : say('Attempts per {count} minutes', { count: stepSeconds / 60 })
   return (
     <div class="charts">
       <Chart
         id="rates"
-        title={`Attempts ${per}`}
+        title={title}
         kind="bars"
         at={at}
         series={[

@@ -1,3 +1,4 @@
+import { phrase, say, type Text } from '../console/language.ts'
 import { Badge, Body, Raw, Time } from '../console/parts.tsx'
 import type { Area } from '../console/viewer.ts'
 import { inWords, spanOf } from './attempt-words.ts'
@@ -12,11 +13,12 @@ export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area
   return (
     <>
       <h3>
-        Attempt {number} <Badge of={outcome} /> {status !== null && <span>HTTP {status}</span>}
-        {ms !== null && <span class="muted">in {spanOf(ms)}</span>}
+        {say('Attempt {number}', { number })} <Badge of={outcome} />{' '}
+        {status !== null && <span>HTTP {status}</span>}
+        {ms !== null && <span class="muted">{say('in {span}', { span: spanOf(ms) })}</span>}
       </h3>
       <p>
-        <Time at={attempt.started_at} /> <span class="muted">{WHY[attempt.trigger]}</span>
+        <Time at={attempt.started_at} /> <span class="muted">{say(WHY[attempt.trigger])}</span>
       </p>
       {words !== null && (
         <p>
@@ -34,14 +36,20 @@ export function RequestAndAnswer({ attempt }: { attempt: Attempt }) {
     <>
       <div class="columns">
         <section>
-          <h4>Request as sent</h4>
-          <Headers text={attempt.request_headers} label={`Headers of request ${number}`} />
+          <h4>{say('Request as sent')}</h4>
+          <Headers
+            text={attempt.request_headers}
+            label={say('Headers of request {number}', { number })}
+          />
         </section>
         <section>
-          <h4>Answer as received</h4>
-          <Headers text={attempt.response_headers} label={`Headers of answer ${number}`} />
+          <h4>{say('Answer as received')}</h4>
+          <Headers
+            text={attempt.response_headers}
+            label={say('Headers of answer {number}', { number })}
+          />
           {attempt.response_body && (
-            <Body of={attempt.response_body} label={`Body of answer ${number}`} />
+            <Body of={attempt.response_body} label={say('Body of answer {number}', { number })} />
           )}
         </section>
       </div>
@@ -50,7 +58,7 @@ export function RequestAndAnswer({ attempt }: { attempt: Attempt }) {
   )
 }
 
-const WHY: Record<Attempt['trigger'], string> = {
+const WHY: Record<Attempt['trigger'], Text> = {
   schedule: 'by the schedule',
   manual: 'retried by a person',
   replay: 'by a replay',
@@ -58,7 +66,7 @@ const WHY: Record<Attempt['trigger'], string> = {
 }
 
 function Headers({ text, label }: { text: string | null; label: string }) {
-  if (text === null) return <p class="muted">None.</p>
+  if (text === null) return <p class="muted">{say('None.')}</p>
   const headers = Object.entries(JSON.parse(text) as Record<string, string | string[]>)
   return (
     <Raw label={label}>
@@ -77,8 +85,9 @@ function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt)
   const took = phases.filter(([, ms]) => ms !== null)
   return (
     <p class="muted">
-      {took.map(([name, ms]) => `${name} ${spanOf(ms ?? 0)}`).join(', ') || 'No times were taken'} ·
-      by runner <code>{runner}</code>
+      {took.map(([name, ms]) => `${say(name)} ${spanOf(ms ?? 0)}`).join(', ') ||
+        say('No times were taken')}{' '}
+      · {phrase('by runner {name}', { name: <code>{runner}</code> })}
     </p>
   )
 }

@@ -1,3 +1,4 @@
+import { say, sayAny, sayTime } from '../console/language.ts'
 import { stateLabel } from '../console/parts.tsx'
 import type { StripAttempt } from './attempt-strips.ts'
 import type { Attempt } from './attempts.ts'
@@ -18,7 +19,10 @@ export function AttemptStrip({ of: attempts = [] }: { of: readonly StripAttempt[
       width={width}
       height={HEIGHT}
       role="img"
-      aria-label={`${failed} of the last ${attempts.length} attempts failed`}
+      aria-label={say('{failed} of the last {count} attempts failed', {
+        failed,
+        count: attempts.length,
+      })}
     >
       {attempts.map((attempt, at) => {
         const height = isBad(attempt.outcome) ? HEIGHT : GOOD_HEIGHT
@@ -47,7 +51,7 @@ function toneOf(outcome: StripAttempt['outcome']): 'good' | 'bad' | 'off' {
 
 function titleOf({ outcome, statusCode, startedAt }: StripAttempt): string {
   const status = statusCode === null ? '' : `, HTTP ${statusCode}`
-  return `${stateLabel(outcome)}${status}, ${startedAt.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+  return `${sayAny(stateLabel(outcome))}${status}, ${sayTime(startedAt)}`
 }
 
 const [LINE_WIDTH, LINE_HEIGHT, RADIUS] = [640, 28, 9]
@@ -62,13 +66,13 @@ export function AttemptLine({ attempts }: { attempts: readonly Attempt[] }) {
   if (shown.length < 2) return null
   const places = placesOf(shown.map(({ started_at: at }) => at.getTime()))
   return (
-    <nav aria-label="Attempts over time">
+    <nav aria-label={say('Attempts over time')}>
       <svg
         class="strip line"
         viewBox={`0 0 ${LINE_WIDTH} ${LINE_HEIGHT}`}
         width={LINE_WIDTH}
         height={LINE_HEIGHT}
-        aria-label="Attempts over time"
+        aria-label={say('Attempts over time')}
       >
         <line x1={RADIUS} x2={LINE_WIDTH - RADIUS} y1={LINE_HEIGHT / 2} y2={LINE_HEIGHT / 2} />
         {shown.map((attempt, at) => (
@@ -81,7 +85,7 @@ export function AttemptLine({ attempts }: { attempts: readonly Attempt[] }) {
 
 function LinePoint({ attempt, x }: { attempt: Attempt; x: number }) {
   const { number, outcome, status_code: statusCode, started_at: startedAt } = attempt
-  const title = `Attempt ${number}: ${titleOf({ outcome, statusCode, startedAt })}`
+  const title = `${say('Attempt {number}', { number })}: ${titleOf({ outcome, statusCode, startedAt })}`
   return (
     <a href={`#attempt-${number}`} aria-label={title}>
       <title>{title}</title>

@@ -1,3 +1,4 @@
+import { currentLanguage, sayAny } from '../console/language.ts'
 import type { AttemptReason } from '../sending/reason.ts'
 
 /** What people read in lists and choose in filters. */
@@ -43,7 +44,9 @@ export function inWords(attempt: {
   reason: AttemptReason | null
   error: string | null
 }): string | null {
-  const words = attempt.error ?? (attempt.reason && labelOf(attempt.reason))
+  // What was stored is English.
+  const error = currentLanguage() === 'en' ? attempt.error : null
+  const words = error ?? (attempt.reason && sayAny(labelOf(attempt.reason)))
   return words && words.charAt(0).toUpperCase() + words.slice(1)
 }
 

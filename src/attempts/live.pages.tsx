@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import { type Column, ColumnMenu, DataRow, DataTable } from '../console/data-table.tsx'
 import { type FormState, SelectField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
+import { currentLanguage, inLanguage, phrase, say, sayAny } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm } from '../console/list-parts.tsx'
 import { Badge, Command, EndpointName, Time } from '../console/parts.tsx'
@@ -52,7 +53,7 @@ async function showPage(c: Context<PageEnv>, { area, render, tenants }: LivePage
     { title: 'Live', at: `/${area}/live`, status: filters ? 200 : 422, isLive: true },
     <>
       <div class="head">
-        <h1>Live</h1>
+        <h1>{say('Live')}</h1>
         <LiveFilters form={form} area={area} />
         <ColumnMenu name="live" columns={columnsOf(area)} />
       </div>
@@ -66,9 +67,10 @@ async function stream(c: Context<PageEnv>, pages: LivePages): Promise<Response> 
   if (!filters) return c.body(null, 422)
   const { area, liveAttempts, sessions, cookie, names, log } = pages
   const token = cookie.read(c) ?? ''
+  const language = currentLanguage()
   try {
     return await serveLive(c, () => liveAttempts.open(wantedBy(c, filters)), {
-      present: (message) => rowOf(message, names, area),
+      present: (message) => inLanguage(language, () => rowOf(message, names, area)),
       tellsCursor: true,
       isAllowed: async () => (await sessions.find(area, token)) !== null,
       onError: (error) => log.error({ err: error }, 'stream.failed'),
@@ -113,18 +115,18 @@ function View({ form, area }: { form: FormState; area: Area }) {
     <>
       <div class="actions">
         <button type="button" id="live-pause" aria-pressed="false">
-          Pause
+          {say('Pause')}
         </button>
         <button type="button" id="live-clear">
-          Clear
+          {say('Clear')}
         </button>
         <p id="live-state" role="status">
-          Connecting …
+          {say('Connecting …')}
         </p>
         <p id="live-seen" class="muted" />
       </div>
       <noscript>
-        <p>This page needs JavaScript. The list of deliveries does not.</p>
+        <p>{say('This page needs JavaScript. The list of deliveries does not.')}</p>
       </noscript>
       <DataTable
         name="live"
@@ -143,8 +145,10 @@ function View({ form, area }: { form: FormState; area: Area }) {
           </>
         ) : (
           <p>
-            Attempts appear here as they end. To see one, send a test event to one of{' '}
-            <a href="/portal/endpoints">your endpoints</a>, from another tab.
+            {phrase(
+              'Attempts appear here as they end. To see one, send a test event to one of {link}, from another tab.',
+              { link: <a href="/portal/endpoints">{say('your endpoints')}</a> },
+            )}
           </p>
         )}
       </div>
@@ -168,7 +172,7 @@ const columnsOf = (area: Area): Column<Row>[] => [
     name: 'type',
     label: 'Event type',
     kind: 'main',
-    cell: ({ event }) => event?.type ?? <span class="muted">event erased</span>,
+    cell: ({ event }) => event?.type ?? <span class="muted">{say('event erased')}</span>,
   },
   { name: 'outcome', label: 'Outcome', cell: OutcomeCell },
   ...(area === 'console'
@@ -194,7 +198,7 @@ const columnsOf = (area: Area): Column<Row>[] => [
 const OutcomeCell = ({ attempt: { outcome, status_code: status, reason } }: Row) => (
   <>
     <Badge of={outcome} /> {status !== null && `HTTP ${status}`}
-    {status === null && reason !== null && labelOf(reason)}
+    {status === null && reason !== null && sayAny(labelOf(reason))}
   </>
 )
 

@@ -858,11 +858,11 @@ export type NewPortalLink = {
   name?: string | undefined
   /** Colour of buttons and links; shades keep the contrast. Default: `PORTAL_ACCENT`. */
   accent?: string | undefined
-  /** Data URL of a PNG, JPEG, WebP or GIF image of at most 64 KiB. Default: `PORTAL_LOGO_FILE`. */
+  /** Data URL of a PNG, JPEG, WebP or GIF image of at most 64 KiB, or an https URL that browsers load it from. Default: `PORTAL_LOGO_FILE`. */
   logo?: string | undefined
   /** The customer can choose another. Default: light or dark as the system of the customer. */
   theme?: 'light' | 'dark' | undefined
-  /** Language of the pages: `de` translates navigation and display settings, the rest is English. Default: that of the browser, otherwise English. */
+  /** Language of the pages, and of their dates and numbers. Default: that of the browser, otherwise English. */
   locale?: 'en' | 'de' | undefined
   /** Link back to your app, http or https. Default: none. */
   backUrl?: string | undefined

@@ -270,6 +270,15 @@ const variables = z.object({
       meaning: 'Origins that can show the portal in a frame, comma separated',
       default: 'none',
     }),
+  EVENT_CATALOG: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .default('false')
+    .transform((text) => text === 'true')
+    .register(documentation, {
+      meaning:
+        'Whether `/catalog` shows the event types, with schemas, examples and versions, to everybody',
+      default: 'false',
+    }),
   CONSOLE_ENVIRONMENT: z
     .string()
     .max(32, 'has more than 32 characters')
@@ -398,6 +407,8 @@ export interface Config {
   publicUrl: string | undefined
   environment: EnvironmentConfig
   portal: PortalConfig
+  /** Whether everybody sees the event types. */
+  hasCatalog: boolean
   logLevel: LogLevel
   otlpEndpoint: string | undefined
   traceSampleRatio: number
@@ -541,6 +552,7 @@ function fromVariables(
       shownAs: values.CONSOLE_ENVIRONMENT?.trim() || values.POSTRIDER_ENVIRONMENT,
       colour: values.CONSOLE_COLOUR,
     },
+    hasCatalog: values.EVENT_CATALOG,
     portal: {
       frameOrigins: values.PORTAL_FRAME_ORIGINS,
       accent: values.PORTAL_ACCENT,
@@ -661,7 +673,7 @@ function isNetwork(text: string): boolean {
 }
 
 /** Strict, as it goes into a header: a URL's host may hold a semicolon. */
-function isOrigin(text: string): boolean {
+export function isOrigin(text: string): boolean {
   return /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(text) && URL.canParse(text)
 }
 

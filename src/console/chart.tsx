@@ -1,3 +1,5 @@
+import { say, sayAny, sayNumber, sayTime } from './language.ts'
+
 interface Series {
   label: string
   /** Selects the colour: `accent` for what is neither good nor bad. */
@@ -36,13 +38,16 @@ const rounded = (value: number | null) => (value === null ? null : Math.round(va
  */
 export function Chart(props: ChartProps) {
   const { id, title, kind, unit = '', at, series, rangeHref, isLow = false } = props
-  const markers = (props.markers ?? []).map((one) => ({ ...one, at: one.at.getTime() / 1000 }))
-  const labels = series.map(({ label, tone }) => ({ label, tone }))
+  const markers = (props.markers ?? []).map(({ at, label }) => ({
+    label: sayAny(label),
+    at: at.getTime() / 1000,
+  }))
+  const labels = series.map(({ label, tone }) => ({ label: sayAny(label), tone }))
   const data = [at, ...series.map(({ values }) => values.map(rounded))]
   return (
     <figure>
       <figcaption>
-        {title} {rangeHref && <span class="muted">· drag to choose a range</span>}
+        {sayAny(title)} {rangeHref && <span class="muted">· {say('drag to choose a range')}</span>}
       </figcaption>
       <div
         id={id}
@@ -60,23 +65,27 @@ export function Chart(props: ChartProps) {
 function ChartData({ title, unit = '', at, series, markers = [] }: ChartProps) {
   return (
     <details>
-      <summary>Data</summary>
+      <summary>{say('Data')}</summary>
       {markers.length > 0 && (
         <ul>
           {markers.map((marker) => (
             <li>
-              <ClockTime seconds={marker.at.getTime() / 1000} />: {marker.label}
+              <ClockTime seconds={marker.at.getTime() / 1000} />: {sayAny(marker.label)}
             </li>
           ))}
         </ul>
       )}
-      <section class="scroll" tabindex={0} aria-label={`${title}, table`}>
+      <section
+        class="scroll"
+        tabindex={0}
+        aria-label={say('{title}, table', { title: sayAny(title) })}
+      >
         <table>
           <thead>
             <tr>
-              <th scope="col">Time</th>
+              <th scope="col">{say('Time')}</th>
               {series.map(({ label }) => (
-                <th scope="col">{label}</th>
+                <th scope="col">{sayAny(label)}</th>
               ))}
             </tr>
           </thead>
@@ -88,7 +97,7 @@ function ChartData({ title, unit = '', at, series, markers = [] }: ChartProps) {
                 </td>
                 {series.map(({ values }) => (
                   <td class="number">
-                    {values[row] == null ? '–' : `${rounded(values[row])}${unit}`}
+                    {values[row] == null ? '–' : `${sayNumber(rounded(values[row]) ?? 0)}${unit}`}
                   </td>
                 ))}
               </tr>
@@ -105,7 +114,7 @@ function ClockTime({ seconds }: { seconds: number }) {
   const iso = new Date(seconds * 1000).toISOString()
   return (
     <time datetime={iso} data-time="exact">
-      {iso.slice(0, 16).replace('T', ' ')} UTC
+      {sayTime(new Date(iso))}
     </time>
   )
 }

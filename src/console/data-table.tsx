@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { Icon } from './icons.tsx'
+import { say, sayAny } from './language.ts'
 
 export interface Column<Row> {
   /** Under which the browser remembers whether it is shown. */
@@ -41,7 +42,7 @@ interface DataTableProps<Row> {
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { name, label, columns, rows, hrefOf, sorts = {}, id, source } = props
   return (
-    <section class="scroll" tabindex={0} aria-label={label}>
+    <section class="scroll" tabindex={0} aria-label={sayAny(label)}>
       <table class="list" id={id} data-columns={name} data-source={source}>
         <thead>
           <tr>
@@ -72,10 +73,10 @@ function Head<Row>({ column, sort }: { column: Column<Row>; sort: Sort | undefin
     >
       {sort ? (
         <a href={sort.href}>
-          {label} <span aria-hidden="true">{sort.now === 'ascending' ? '↑' : '↓'}</span>
+          {sayAny(label)} <span aria-hidden="true">{sort.now === 'ascending' ? '↑' : '↓'}</span>
         </a>
       ) : (
-        label
+        sayAny(label)
       )}
     </th>
   )
@@ -95,7 +96,7 @@ export function DataRow<Row>(props: {
         <td
           class={classOf(column)}
           data-column={column.name}
-          data-label={column.kind === 'main' ? undefined : column.label}
+          data-label={column.kind === 'main' ? undefined : sayAny(column.label)}
           hidden={column.isExtra}
         >
           {column.kind === 'main' ? (
@@ -125,12 +126,12 @@ export function ColumnMenu<Row>({
   const id = `columns-${name}`
   return (
     <>
-      <button type="button" class="quiet" popovertarget={id} title="Columns">
+      <button type="button" class="quiet" popovertarget={id} title={say('Columns')}>
         <Icon of="columns" />
-        <span class="hidden">Columns</span>
+        <span class="hidden">{say('Columns')}</span>
       </button>
       <div id={id} class="popover" popover="auto">
-        <h2>Columns</h2>
+        <h2>{say('Columns')}</h2>
         {columns
           .filter(({ kind }) => kind !== 'main')
           .map((column) => (
@@ -141,7 +142,7 @@ export function ColumnMenu<Row>({
                 data-shows={column.name}
                 checked={!column.isExtra}
               />
-              {column.label}
+              {sayAny(column.label)}
             </label>
           ))}
       </div>

@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { Log } from '../log.ts'
 import { Problem, problemBody } from '../problem.ts'
 import { readForm } from './forms.ts'
+import { say, sayAny, sayMistake } from './language.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
@@ -58,8 +59,8 @@ async function page(c: Context, render: RenderPage, errorPage: ErrorPage) {
     c,
     { title, status },
     <section class="narrow">
-      <h1>{title}</h1>
-      <p>{detail}</p>
+      <h1>{sayAny(title)}</h1>
+      <p>{sayMistake(detail)}</p>
       {typed && <Again action={c.req.path} values={typed} />}
     </section>,
   )
@@ -75,7 +76,7 @@ function Again({ action, values }: { action: string; values: Record<string, stri
         <input type="hidden" name={name} value={value} />
       ))}
       <button type="submit" class="primary">
-        Send again
+        {say('Send again')}
       </button>
     </form>
   )

@@ -1,16 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Child } from 'hono/jsx'
 import type { Fields } from '../fields.ts'
+import { sayAny } from './language.ts'
 
 /** What a page shows of the fields that people may look at, for `Facts`. */
 export function factsOf(fields: Fields, shown: object): (readonly [string, Child])[] {
-  return Object.entries(fields).flatMap(([name, { fact }]) => {
+  return Object.entries(fields).flatMap(([name, { fact, form }]) => {
     if (!fact) return []
     const { label, none = '–', isCode = false } = fact
     const words = fact.words ?? String
     const value = (shown as Record<string, unknown>)[name]
-    if (isEmpty(value)) return [[label, none] as const]
-    const text = words(value as never)
+    if (isEmpty(value)) return [[label, sayAny(none)] as const]
+    // What people write stays as it is.
+    const text = form?.choices ? sayAny(words(value as never)) : words(value as never)
     return [[label, isCode ? <code>{text}</code> : text] as const]
   })
 }

@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import { say, sayAny, sayMistake } from './language.ts'
 
 /** What a form had in it, and what was wrong with it; a form that is refused comes back as it was typed. */
 export interface FormState {
@@ -39,7 +40,7 @@ export function TextField(
     required,
     class: isCode ? 'code' : undefined,
     autocomplete: props.autocomplete ?? 'off',
-    placeholder: props.placeholder,
+    placeholder: props.placeholder && sayAny(props.placeholder),
     spellcheck: !isCode,
   }
   const value = form.values[name] ?? ''
@@ -70,7 +71,7 @@ export function SelectField(props: FieldProps & { choices: readonly Choice[] }) 
       <select name={name} {...wiring(props)}>
         {choices.map(([value, label]) => (
           <option value={value} selected={value === (form.values[name] ?? '')}>
-            {label}
+            {sayAny(label)}
           </option>
         ))}
       </select>
@@ -90,7 +91,7 @@ export function SuggestingField(props: FieldProps & { of: 'tenants' | 'endpoints
         list={list}
         data-suggests={of}
         value={form.values[name] ?? ''}
-        placeholder={label}
+        placeholder={sayAny(label)}
         autocomplete="off"
         spellcheck={false}
         {...wiring(props)}
@@ -108,20 +109,20 @@ export function ChoicesField(props: FieldProps & { choices: readonly Choice[] })
   const mistake = form.mistakes[name]
   return (
     <details class={mistake ? 'field choices wrong' : 'field choices'}>
-      <summary class="button">{labels.join(', ') || label}</summary>
+      <summary class="button">{labels.map(sayAny).join(', ') || sayAny(label)}</summary>
       <fieldset class="fields">
-        <legend class="hidden">{label}</legend>
+        <legend class="hidden">{sayAny(label)}</legend>
         {choices.map(([value, text]) => (
           <label class="check">
             <input type="checkbox" name={name} value={value} checked={chosen.includes(value)} />
-            {text}
+            {sayAny(text)}
           </label>
         ))}
         <button type="submit" class="primary">
-          Apply
+          {say('Apply')}
         </button>
       </fieldset>
-      {mistake && <p class="mistake">{mistake}</p>}
+      {mistake && <p class="mistake">{sayMistake(mistake)}</p>}
     </details>
   )
 }
@@ -136,7 +137,7 @@ export function CheckboxField({
   const mistake = form.mistakes[name]
   return (
     <fieldset class={mistake ? 'field wrong' : 'field'}>
-      <legend>{label}</legend>
+      <legend>{sayAny(label)}</legend>
       {choices.map(([value, text]) => (
         <label class="check">
           <input
@@ -145,10 +146,10 @@ export function CheckboxField({
             value="yes"
             checked={form.values[`${name}.${value}`] === 'yes'}
           />
-          {text}
+          {sayAny(text)}
         </label>
       ))}
-      {mistake && <p class="mistake">{mistake}</p>}
+      {mistake && <p class="mistake">{sayMistake(mistake)}</p>}
     </fieldset>
   )
 }
@@ -157,16 +158,16 @@ function Field({ form, name, label, hint, children }: FieldProps & { children?: 
   const mistake = form.mistakes[name]
   return (
     <div class={mistake ? 'field wrong' : 'field'}>
-      <label for={idOf(form, name)}>{label}</label>
+      <label for={idOf(form, name)}>{sayAny(label)}</label>
       {children}
       {hint !== undefined && (
         <p class="hint" id={`hint-${name}`}>
-          {typeof hint === 'string' ? withCode(hint) : hint}
+          {typeof hint === 'string' ? withCode(sayAny(hint)) : hint}
         </p>
       )}
       {mistake && (
         <p class="mistake" id={`mistake-${name}`}>
-          {mistake}
+          {sayMistake(mistake)}
         </p>
       )}
     </div>
@@ -196,7 +197,7 @@ export function FormMistake({ form }: { form: FormState }) {
   if (!mistake) return null
   return (
     <div class="notice bad" role="alert">
-      {mistake}
+      {sayMistake(mistake)}
     </div>
   )
 }

@@ -5,6 +5,7 @@ import { HTTPException } from 'hono/http-exception'
 import { TenantNotFound } from '../not-found.ts'
 import { problemBody } from '../problem.ts'
 import type { FormState } from './fields.tsx'
+import { sayAny } from './language.ts'
 
 /** The largest form is that of an event type: a schema of 128 KiB, in which every byte may be written as three. */
 export const FORM_BYTES_MAX = 524_288
@@ -111,7 +112,8 @@ export async function unlessNoTenant<T>(asked: Promise<T>): Promise<T | null> {
 /** What the page before has done, in words; only the words that are among these. */
 export function saidOf(words: Readonly<Record<string, string>>, c: Context): string | undefined {
   const said = c.req.query('said') ?? ''
-  return Object.hasOwn(words, said) ? words[said] : undefined
+  const text = Object.hasOwn(words, said) ? words[said] : undefined
+  return text && sayAny(text)
 }
 
 /** The address of a page with these parameters; empty ones are left out. */

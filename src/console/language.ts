@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Child } from 'hono/jsx'
 import { parseAccept } from 'hono/utils/accept'
-import { GERMAN } from './german.ts'
+import { GERMAN, MISTAKES, SCRIPT_TEXTS } from './german.ts'
 
 /** Those that pages speak; English is what stands in the code. */
 export const LANGUAGES = ['en', 'de'] as const
@@ -8,6 +9,14 @@ export type Language = (typeof LANGUAGES)[number]
 
 /** Everything that a customer can read: the keys are English, so a text without its translation is no text. */
 export type Text = keyof typeof GERMAN
+
+/** A language has every text, or it does not compile. */
+const TRANSLATIONS: Record<Exclude<Language, 'en'>, Readonly<Record<Text, string>>> = { de: GERMAN }
+
+const wordsOf = (text: Text): string => {
+  const language = currentLanguage()
+  return language === 'en' ? text : TRANSLATIONS[language][text]
+}
 
 const spoken = new AsyncLocalStorage<Language>()
 
@@ -24,14 +33,56 @@ type Values = Readonly<Record<string, string | number>>
  * @param values what stands for `{name}` in it
  * @example say('{count} of {all} endpoints are healthy', { count: 3, all: 5 })
  */
-export function say(text: Text, values: Values = {}): string {
-  const words = currentLanguage() === 'de' ? GERMAN[text] : text
-  return words.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole))
+export const say = (text: Text, values: Values = {}): string => fill(wordsOf(text), values)
+
+/** With values in place of their names. */
+const fill = (words: string, values: Values): string =>
+  words.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole))
+
+/** A text with parts of a page in it. @example phrase('Widen the filters, or {link}.', { link: <a …>…</a> }) */
+export function phrase(text: Text, values: Readonly<Record<string, Child>>): Child[] {
+  // Every second part is a name.
+  return wordsOf(text)
+    .split(/\{(\w+)\}/)
+    .map((part, at) => (at % 2 === 0 ? part : values[part]))
 }
 
 /** The same for what comes from elsewhere, such as the label of a field: as it is where nobody has translated it. */
 export const sayAny = (text: string): string =>
   Object.hasOwn(GERMAN, text) ? say(text as Text) : text
+
+/** What is wrong with a form: messages with values in them are found by their form. */
+export function sayMistake(text: string): string {
+  if (currentLanguage() === 'en') return text
+  if (Object.hasOwn(GERMAN, text)) return say(text as Text)
+  for (const known of MISTAKES) {
+    const found = patternOf(known).exec(text)
+    if (found) return say(known, found.groups ?? {})
+  }
+  return say('This is not accepted: {reason}', { reason: text })
+}
+
+const SPECIAL = /[.*+?^$()|[\]\\]/g
+const patternOf = (text: Text): RegExp =>
+  new RegExp(`^${text.replace(SPECIAL, '\\$&').replace(/\{(\w+)\}/g, '(?<$1>.+)')}$`, 's')
+
+/** What the scripts of a page say, for those that are not in English: a language has its texts in one place. */
+export function scriptWords(): string | undefined {
+  if (currentLanguage() === 'en') return undefined
+  return JSON.stringify(Object.fromEntries(SCRIPT_TEXTS.map((text) => [text, wordsOf(text)])))
+}
+
+/** A number as people write it. */
+export const sayNumber = (value: number): string =>
+  new Intl.NumberFormat(currentLanguage()).format(value)
+
+/** A time in UTC: in English so that nobody takes the month for the day, otherwise as people write it. */
+export function sayTime(at: Date): string {
+  const language = currentLanguage()
+  if (language === 'en') return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+  const format = { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' } as const
+  return `${new Intl.DateTimeFormat(language, format).format(at)} UTC`
+}
 
 /** The language that an `Accept-Language` wants most of those that pages speak; null = none of them. */
 export function languageOf(header: string | undefined): Language | null {

@@ -7,7 +7,7 @@ import type { Scope } from '../postgres/schema.ts'
 import type { Assets } from './asset-files.ts'
 import { type Display, DisplayButton, DisplayMenu, displayOf, KeyHelp } from './display.tsx'
 import { Icon, type IconName } from './icons.tsx'
-import { currentLanguage, say, sayAny } from './language.ts'
+import { currentLanguage, say, sayAny, scriptWords } from './language.ts'
 import { Command, Countdown, Notice } from './parts.tsx'
 import { SearchButton, SearchDialog } from './search-dialog.tsx'
 import type { Look, Viewer } from './viewer.ts'
@@ -39,7 +39,8 @@ export interface Frame {
   label?: string
   home: string
   navigation: readonly NavigationItem[]
-  signOut: string
+  /** Left out where nobody signs in. */
+  signOut?: string
   /** Page of the search; left out = there is none. */
   search?: string
   /** Which installation this is, such as production; always in sight. */
@@ -101,7 +102,7 @@ interface Shown extends Omit<PageProps, 'status'> {
 function Page({ children, ...shown }: Shown & { children?: Child }) {
   const { frame, viewer, display } = shown
   return (
-    <html lang={currentLanguage()} {...display}>
+    <html lang={currentLanguage()} {...display} data-words={scriptWords()}>
       <Head {...shown} />
       <body>
         <a class="skip" href="#main">
@@ -160,7 +161,7 @@ function Head({ frame, look, title, trouble, hasCharts = false, isLive = false }
       <meta name="htmx-config" content={HTMX_CONFIG} />
       <title>
         {trouble > 0 && `(${trouble}) `}
-        {title} · {productOf({ frame, look })}
+        {sayAny(title)} · {productOf({ frame, look })}
         {label && ` ${label}`}
       </title>
       <link rel="icon" href={logo || icon} />
@@ -186,7 +187,7 @@ function Brand({ frame, look }: Pick<Shown, 'frame' | 'look'>) {
   return (
     <a class="brand" href={home}>
       {logo ? (
-        <img class="logo" src={logo} alt="" />
+        <img class="logo" src={logo} alt="" referrerpolicy="no-referrer" />
       ) : (
         <img src={assets.urlOf('icon.svg')} alt="" width="24" height="24" />
       )}
@@ -225,7 +226,7 @@ function Side(seen: Seen) {
       <div class="foot">
         {seen.look ? <LinkEnd {...seen.look} /> : <p class="who">Signed in: {seen.viewer.who}</p>}
         <DisplayButton />
-        <form method="post" action={seen.frame.signOut}>
+        <form method="post" action={seen.frame.signOut ?? ''}>
           <button type="submit" title={say('Sign out')}>
             <Icon of="leave" /> {say('Sign out')}
           </button>

@@ -3,7 +3,7 @@ import type { Sort } from './data-table.tsx'
 import { EMPTY_FORM, type FormState } from './fields.tsx'
 import { urlWith } from './forms.ts'
 import { Icon } from './icons.tsx'
-import { stateLabel } from './parts.tsx'
+import { say, sayAny, sayMistake } from './language.ts'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -56,31 +56,32 @@ export function FilterForm({
   const used = moreNames.filter((name) => form.values[name] !== undefined).length
   const isWrong = moreNames.some((name) => form.mistakes[name] !== undefined)
   return (
-    <form method="get" action={action} class="filters" aria-label="Filter">
+    <form method="get" action={action} class="filters" aria-label={say('Filter')}>
       {children}
       {more && (
         <details class="more" open={isWrong}>
           <summary class="button">
-            <Icon of="filter" /> Filters{used > 0 && ` (${used})`}
+            <Icon of="filter" /> {say('Filters')}
+            {used > 0 && ` (${used})`}
           </summary>
           <div class="fields">
             {more}
             <div class="actions">
               <button type="submit" class="primary">
-                Apply filters
+                {say('Apply filters')}
               </button>
             </div>
           </div>
         </details>
       )}
-      <button type="submit">Search</button>
+      <button type="submit">{say('Search')}</button>
       {KEPT.map((name) => {
         const value = form.values[name]
         return value && <input type="hidden" name={name} value={value} />
       })}
       {isFiltered(form) && (
         <a class="button quiet" href={action}>
-          Clear
+          {say('Clear')}
         </a>
       )}
       <PlaceMistake form={form} />
@@ -91,7 +92,7 @@ export function FilterForm({
 /** What is wrong with an address in what no field shows. */
 export function PlaceMistake({ form: { mistakes } }: { form: FormState }) {
   const said = ['sort', 'before', 'newer'].flatMap((name) => mistakes[name] ?? [])
-  return said.length === 0 ? null : <p class="mistake">{said.join(' ')}</p>
+  return said.length === 0 ? null : <p class="mistake">{said.map(sayMistake).join(' ')}</p>
 }
 
 /** How a list is shown does not change with its filters. */
@@ -112,14 +113,14 @@ export function Older({ path, form, next, isCutShort }: OlderProps) {
   const isFirst = form.values[words.cursor] === undefined
   return (
     <p class="pager">
-      {isCutShort && <>Searched the {words.first} rows only. </>}
+      {isCutShort && `${say(words.cutShort)} `}
       {!isFirst && (
         <a class="button" href={urlWith(path, values)}>
-          {words.back}
+          {say(words.back)}
         </a>
       )}
       <a class="button" href={urlWith(path, { ...values, [words.cursor]: next })} rel="next">
-        {isCutShort ? `Search ${words.next}` : stateLabel(words.next)}
+        {say(isCutShort ? words.search : words.next)}
       </a>
     </p>
   )
@@ -127,11 +128,18 @@ export function Older({ path, form, next, isCutShort }: OlderProps) {
 
 const FROM_THE_NEWEST = {
   cursor: 'before',
-  first: 'latest',
+  cutShort: 'Searched the latest rows only.',
   back: 'Newest',
-  next: 'older',
+  next: 'Older',
+  search: 'Search older',
 } as const
-const FROM_THE_OLDEST = { cursor: 'newer', first: 'oldest', back: 'Oldest', next: 'newer' } as const
+const FROM_THE_OLDEST = {
+  cursor: 'newer',
+  cutShort: 'Searched the oldest rows only.',
+  back: 'Oldest',
+  next: 'Newer',
+  search: 'Search newer',
+} as const
 
 /** Filters that are often asked for, by what people call them. */
 export type Views = readonly (readonly [label: string, query: Readonly<Record<string, string>>])[]
@@ -146,12 +154,12 @@ export function SavedViews(props: { name: string; path: string; form: FormState;
   const [menu, dialog] = [`views-${name}`, `save-${name}`]
   return (
     <>
-      <button type="button" class="quiet" popovertarget={menu} title="Views">
+      <button type="button" class="quiet" popovertarget={menu} title={say('Views')}>
         <Icon of="views" />
-        <span class="hidden">Views</span>
+        <span class="hidden">{say('Views')}</span>
       </button>
-      <nav id={menu} class="popover" popover="auto" aria-label="Views">
-        <h2>Views</h2>
+      <nav id={menu} class="popover" popover="auto" aria-label={say('Views')}>
+        <h2>{say('Views')}</h2>
         <ul class="chips" data-views={name}>
           {views.map(([label, query]) => (
             <li>
@@ -160,31 +168,33 @@ export function SavedViews(props: { name: string; path: string; form: FormState;
                 href={urlWith(path, query)}
                 aria-current={urlWith('', inOrder(query)) === now ? 'true' : undefined}
               >
-                {label}
+                {sayAny(label)}
               </a>
             </li>
           ))}
           <li>
             <button type="button" class="chip" command="show-modal" commandfor={dialog}>
-              Save view
+              {say('Save view')}
             </button>
           </li>
         </ul>
       </nav>
       <dialog id={dialog} aria-labelledby={`${dialog}-title`} closedby="any">
-        <h2 id={`${dialog}-title`}>Save view</h2>
+        <h2 id={`${dialog}-title`}>{say('Save view')}</h2>
         <form method="dialog" data-saves={name}>
           <div class="field">
-            <label for={`${dialog}-name`}>Name</label>
+            <label for={`${dialog}-name`}>{say('Name')}</label>
             <input id={`${dialog}-name`} name="name" required maxlength={40} autocomplete="off" />
-            <p class="hint">Keeps the filters, the order and the columns in this browser.</p>
+            <p class="hint">
+              {say('Keeps the filters, the order and the columns in this browser.')}
+            </p>
           </div>
           <div class="actions">
             <button type="button" command="close" commandfor={dialog}>
-              Go back
+              {say('Go back')}
             </button>
             <button type="submit" class="primary">
-              Save view
+              {say('Save view')}
             </button>
           </div>
         </form>

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { Icon } from './icons.tsx'
+import { phrase, say, sayAny, sayTime } from './language.ts'
 import { shownText } from './shown-text.ts'
 
 /** A time in UTC; the browser says how long ago that is, or when in the zone that was chosen. */
@@ -8,7 +9,7 @@ export function Time({ at }: { at: Date | string | null }) {
   const iso = typeof at === 'string' ? at : at.toISOString()
   return (
     <time datetime={iso} data-time>
-      {iso.slice(0, 19).replace('T', ' ')} UTC
+      {sayTime(new Date(iso))}
     </time>
   )
 }
@@ -48,13 +49,14 @@ export function Id({
 
 /** An icon in lists; with a label, a button like others. */
 export function CopyButton({ text, what, label }: { text: string; what: string; label?: string }) {
+  const title = say('Copy {what}', { what: sayAny(what) })
   return (
     <button
       type="button"
       class={label ? undefined : 'copy'}
       data-copy={text}
-      aria-label={label ? undefined : `Copy ${what}`}
-      title={`Copy ${what}`}
+      aria-label={label ? undefined : title}
+      title={title}
     >
       <Icon of="copy" /> {label}
     </button>
@@ -82,7 +84,7 @@ export function Command({
 /** Text from outside, shown as text and nothing more. */
 export function Raw({ children: text, label }: { children: string; label: string }) {
   return (
-    <section class="raw" tabindex={0} aria-label={label}>
+    <section class="raw" tabindex={0} aria-label={sayAny(label)}>
       <pre>
         <code>{text}</code>
       </pre>
@@ -97,7 +99,9 @@ export function Body({ of, label, whole }: { of: string; label: string; whole?: 
     <>
       {isCut && (
         <p>
-          This is the beginning only; <a href={whole}>the whole is a file</a>.
+          {phrase('This is the beginning only; {link}.', {
+            link: <a href={whole}>{say('the whole is a file')}</a>,
+          })}
         </p>
       )}
       <Raw label={label}>{text}</Raw>
@@ -109,7 +113,7 @@ export function Body({ of, label, whole }: { of: string; label: string; whole?: 
 export function Empty({ title, children }: { title: string; children?: Child }) {
   return (
     <div class="empty">
-      <h2>{title}</h2>
+      <h2>{sayAny(title)}</h2>
       {children}
     </div>
   )
@@ -146,7 +150,7 @@ export const stateLabel = (state: string): string =>
   LABELS[state] ?? state.charAt(0).toUpperCase() + state.slice(1)
 
 export function Badge({ of, label = stateLabel(of) }: { of: string; label?: string }) {
-  return <span class={`badge ${TONES[of] ?? 'off'}`}>{label}</span>
+  return <span class={`badge ${TONES[of] ?? 'off'}`}>{sayAny(label)}</span>
 }
 
 /** More of a URL is read by nobody in a table. */
@@ -186,12 +190,12 @@ interface TableProps {
 /** A table that scrolls within itself where the screen is narrow. */
 export function Table({ label, head, id, source, children }: TableProps) {
   return (
-    <section class="scroll" tabindex={0} aria-label={label}>
+    <section class="scroll" tabindex={0} aria-label={sayAny(label)}>
       <table id={id} data-source={source}>
         <thead>
           <tr>
             {head.map((title) => (
-              <th scope="col">{title}</th>
+              <th scope="col">{sayAny(title)}</th>
             ))}
           </tr>
         </thead>
@@ -210,7 +214,7 @@ export function Facts({ of }: { of: readonly Fact[] }) {
     <dl class="facts">
       {of.filter(isThere).map(([name, value]) => (
         <div>
-          <dt>{name}</dt>
+          <dt>{sayAny(name)}</dt>
           <dd>{value}</dd>
         </div>
       ))}
@@ -253,21 +257,21 @@ export function Confirm(props: ConfirmProps) {
         class={tone}
         command="show-modal"
         commandfor={id}
-        aria-label={about && `${label} ${about}`}
+        aria-label={about && `${sayAny(label)} ${about}`}
       >
-        {label}
+        {sayAny(label)}
       </button>
       <dialog id={id} aria-labelledby={`${id}-title`} closedby="any" open={isOpen}>
-        <h2 id={`${id}-title`}>{yes}</h2>
+        <h2 id={`${id}-title`}>{sayAny(yes)}</h2>
         <form method="post" action={action}>
-          <p>{question}</p>
+          <p>{sayAny(question)}</p>
           {children}
           <div class="actions">
             <button type="button" command="close" commandfor={id}>
-              Go back
+              {say('Go back')}
             </button>
             <button type="submit" class={tone ?? 'primary'}>
-              {yes}
+              {sayAny(yes)}
             </button>
           </div>
         </form>

@@ -1,19 +1,20 @@
 import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
-import type { Area } from './viewer.ts'
+import type { PageEnv } from './viewer.ts'
 
 /**
  * What a page may do: load from this server and nothing else, run no script that stands in the page, be in no
  * frame. A payload that got past the escaping could still do nothing.
  *
  * @param frameAncestors who may show it in a frame; nobody unless given
+ * @param pictures another host that it may load pictures from; none unless given
  */
-function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
+function pageHeaders(frameAncestors = "'none'", pictures?: string): Record<string, string> {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self'",
+    `img-src 'self'${pictures === undefined ? '' : ` ${pictures}`}`,
     "connect-src 'self'",
     "form-action 'self'",
     "base-uri 'none'",
@@ -28,13 +29,13 @@ function pageHeaders(frameAncestors = "'none'"): Record<string, string> {
   }
 }
 
-/** Sets the headers on every answer but those of files, which set their own. */
-export function securityHeaders(area: Area, frameAncestors?: string) {
-  const headers = Object.entries(pageHeaders(frameAncestors))
-  return createMiddleware(async (c, next) => {
+/** Sets the headers on every answer but those of files, which set their own. @param base such as `/console` */
+export function securityHeaders(base: string, frameAncestors?: string) {
+  return createMiddleware<PageEnv>(async (c, next) => {
     await next()
-    if (c.req.path.startsWith(`/${area}/assets/`)) return
-    for (const [name, value] of headers) c.res.headers.set(name, value)
+    if (c.req.path.startsWith(`${base}/assets/`)) return
+    const headers = pageHeaders(frameAncestors, c.get('look')?.logoOrigin)
+    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value)
   })
 }
 

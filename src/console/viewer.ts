@@ -28,8 +28,11 @@ export interface Look {
   language: Language
   name: string | undefined
   theme: 'light' | 'dark' | undefined
-  /** Addresses of a picture and a style sheet of this service. */
+  /** Address of a picture. */
   logo: string | undefined
+  /** Of another host, where the picture is there. */
+  logoOrigin: string | undefined
+  /** Address of a style sheet of this service. */
   css: string | undefined
   backUrl: string | undefined
   endsAt: Date
@@ -42,9 +45,9 @@ export interface PageEnv {
 }
 
 /** What a browser that has signed in is found by. */
-interface FoundSession {
+interface FoundSession<Who extends Caller = Caller> {
   session: { id: SessionId }
-  caller: Caller
+  caller: Who
 }
 
 /** Runs the rest of a request for them: pages find the viewer, and the audit log names them. */
@@ -92,18 +95,18 @@ function isHttps(c: Context<PageEnv>): boolean {
 }
 
 /** Who has the cookie of a session, unless there were too many wrong ones. */
-export async function findSession(
+export async function findSession<Who extends Caller>(
   c: Context<PageEnv>,
-  { area, sessions, cookie, keyGuard }: SessionLookUp,
-): Promise<FoundSession | null> {
+  { area, sessions, cookie, keyGuard }: SessionLookUp<Who>,
+): Promise<FoundSession<Who> | null> {
   const token = cookie.read(c)
   if (token === undefined) return null
   return await keyGuard.find(c.get('client').address, token, () => sessions.find(area, token))
 }
 
-export interface SessionLookUp {
+export interface SessionLookUp<Who extends Caller = Caller> {
   area: Area
-  sessions: { find(area: Area, token: string): Promise<FoundSession | null> }
+  sessions: { find(area: Area, token: string): Promise<FoundSession<Who> | null> }
   cookie: SessionCookie
   keyGuard: KeyGuard
 }

@@ -6,6 +6,7 @@ import { type Column, ColumnMenu, DataTable, type Sort } from '../console/data-t
 import { type FormState, TextField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
 import { Icon } from '../console/icons.tsx'
+import { phrase, say, sayAny } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
@@ -15,7 +16,15 @@ import {
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
-import { Badge, Command, CopyButton, Empty, EndpointName, Time } from '../console/parts.tsx'
+import {
+  Badge,
+  Command,
+  CopyButton,
+  Empty,
+  EndpointName,
+  stateLabel,
+  Time,
+} from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
 import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
@@ -62,7 +71,7 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
     { title: 'Deliveries', at: path, status: page ? 200 : 422, hasCharts: timeline !== null },
     <>
       <div class="head">
-        <h1>Deliveries</h1>
+        <h1>{say('Deliveries')}</h1>
         <ListFilters form={form} area={area} path={path} />
         <TimelineLink path={path} form={form} />
         <SavedViews name="deliveries" path={path} form={form} views={VIEWS} />
@@ -116,9 +125,14 @@ function TimelineLink({ path, form: { values } }: { path: string; form: FormStat
   const isOn = values['timeline'] === 'on'
   const href = urlWith(path, { ...values, timeline: isOn ? undefined : 'on' })
   return (
-    <a class="button quiet" href={href} title="Timeline" aria-current={isOn ? 'true' : undefined}>
+    <a
+      class="button quiet"
+      href={href}
+      title={say('Timeline')}
+      aria-current={isOn ? 'true' : undefined}
+    >
       <Icon of="chart" />
-      <span class="hidden">Timeline</span>
+      <span class="hidden">{say('Timeline')}</span>
     </a>
   )
 }
@@ -184,12 +198,14 @@ function ListFilters({ form, area, path }: Listing) {
 }
 
 function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boolean }) {
-  if (isCutShort) return <p>Nothing so far.</p>
+  if (isCutShort) return <p>{say('Nothing so far.')}</p>
   if (isFiltered(form)) {
     return (
       <Empty title="No deliveries match these filters">
         <p>
-          Widen the filters, or <a href={path}>show all deliveries</a>.
+          {phrase('Widen the filters, or {link}.', {
+            link: <a href={path}>{say('show all deliveries')}</a>,
+          })}
           {area === 'console' && ' An idempotency key is found together with its tenant.'}
         </p>
       </Empty>
@@ -199,8 +215,10 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
     return (
       <Empty title="No deliveries yet">
         <p>
-          Deliveries appear here when an event matches one of your endpoints. To see the first, open
-          one of <a href="/portal/endpoints">your endpoints</a> and send a test event.
+          {phrase(
+            'Deliveries appear here when an event matches one of your endpoints. To see the first, open one of {link} and send a test event.',
+            { link: <a href="/portal/endpoints">{say('your endpoints')}</a> },
+          )}
         </p>
       </Empty>
     )
@@ -302,11 +320,11 @@ function DeliveryTable({
 }
 
 const TypeCell = ({ eventType }: FoundDelivery) =>
-  eventType ?? <span class="muted">event deleted</span>
+  eventType ?? <span class="muted">{say('event deleted')}</span>
 
 const StateCell = ({ state, held_reason: reason }: FoundDelivery) => (
   <>
-    <Badge of={state} /> {reason && <span class="muted">{reason}</span>}
+    <Badge of={state} /> {reason && <span class="muted">{sayAny(reason)}</span>}
   </>
 )
 
@@ -319,11 +337,13 @@ const EndpointCell = ({ row, area }: { row: FoundDelivery; area: Area }) => (
 )
 
 function LastAttempt({ lastOutcome, lastStatusCode, lastMs, lastReason }: FoundDelivery) {
-  if (lastOutcome === null) return <span class="muted">No attempt yet</span>
-  const what = lastStatusCode ?? (lastReason === null ? lastOutcome : labelOf(lastReason))
+  if (lastOutcome === null) return <span class="muted">{say('No attempt yet')}</span>
+  const what =
+    lastStatusCode ?? sayAny(lastReason === null ? stateLabel(lastOutcome) : labelOf(lastReason))
   return (
     <>
-      {what} {lastMs !== null && <span class="muted">in {spanOf(lastMs)}</span>}
+      {what}{' '}
+      {lastMs !== null && <span class="muted">{say('in {span}', { span: spanOf(lastMs) })}</span>}
     </>
   )
 }

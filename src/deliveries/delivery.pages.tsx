@@ -5,6 +5,7 @@ import { AttemptLine } from '../attempts/attempt-strip.tsx'
 import { spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { saidOf } from '../console/forms.ts'
+import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   Badge,
@@ -93,9 +94,13 @@ const showPage: Handler = async (c, thing, pages) => {
   const said = saidOf(SAID, c)
   return pages.render(
     c,
-    { title: `Delivery ${thing.id}`, at: listOf(pages) },
+    { title: say('Delivery {id}', { id: thing.id }), at: listOf(pages) },
     <>
-      <h1>Delivery of {shown.type ?? 'an event that is gone'}</h1>
+      <h1>
+        {shown.type === null
+          ? say('Delivery of an event that is gone')
+          : say('Delivery of {type}', { type: shown.type })}
+      </h1>
       {said && <Notice tone="good">{said}</Notice>}
       <Actions {...shown} viewer={c.get('viewer')} />
       <Progress {...shown} />
@@ -110,10 +115,13 @@ const showAttempt: Handler = async (c, thing, pages) => {
   if (!attempt) throw new NothingFound()
   return pages.render(
     c,
-    { title: `Attempt ${number}`, at: listOf(pages) },
+    { title: say('Attempt {number}', { number }), at: listOf(pages) },
     <>
       <h1>
-        Attempt {number} of <a href={pathOf(pages, thing)}>the delivery</a>
+        {phrase('Attempt {number} of {link}', {
+          number,
+          link: <a href={pathOf(pages, thing)}>{say('the delivery')}</a>,
+        })}
       </h1>
       <article class="attempt">
         <AttemptSummary attempt={attempt} area={pages.area} />
@@ -185,7 +193,7 @@ function Progress(shown: Shown) {
   return (
     <div id="delivery" {...asking}>
       <State {...shown} />
-      <h2>Attempts</h2>
+      <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
       {shown.body !== null && !shown.isMasked && <Verification {...shown} body={shown.body} />}
@@ -199,15 +207,11 @@ function State({ area, delivery, tenant, type }: Shown) {
   const facts: [name: string, value: Child][] = [
     ['State', <Badge of={delivery.state} />],
     ['Next attempt', <Next {...delivery} />],
-    ['Attempts', String(delivery.attempt_count)],
+    ['Attempts', sayNumber(delivery.attempt_count)],
     ['Delivery', <Id of={delivery.id} />],
     [
       'Event',
-      isOperator && type !== null ? (
-        <Id of={event} href={`/console/events/${event}`} />
-      ) : (
-        <Id of={event} />
-      ),
+      type !== null ? <Id of={event} href={`/${area}/events/${event}`} /> : <Id of={event} />,
     ],
     ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
     ['Ordering key', delivery.ordering_key],
@@ -230,14 +234,14 @@ const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => 
 function Next(delivery: Delivery) {
   const { held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
-  if (end !== null) return <>None – finished</>
-  if (reason !== null) return <>none yet. {HELD_REASONS[reason]}</>
+  if (end !== null) return <>{say('None – finished')}</>
+  if (reason !== null) return <>{`${say('None yet.')} ${sayAny(HELD_REASONS[reason])}`}</>
   return at === null ? <>–</> : <Countdown to={at} />
 }
 
 function Timeline({ area, delivery, path }: Shown) {
   const { attempts } = delivery
-  if (attempts.length === 0) return <p>No attempt yet.</p>
+  if (attempts.length === 0) return <p>{say('No attempt yet')}.</p>
   return (
     <ol class="timeline">
       {attempts.map((attempt, index) => (
@@ -262,14 +266,14 @@ function Details(props: { attempt: Attempt; isLast: boolean; path: string }) {
     return (
       <p>
         <a href={`${path}/attempts/${attempt.number}`}>
-          Request and answer of attempt {attempt.number}
+          {say('Request and answer of attempt {number}', { number: attempt.number })}
         </a>
       </p>
     )
   }
   return (
     <details open>
-      <summary>Request and answer</summary>
+      <summary>{say('Request and answer')}</summary>
       <RequestAndAnswer attempt={attempt} />
     </details>
   )
@@ -280,7 +284,11 @@ function Wait({ from, to }: { from: Attempt | undefined; to: Attempt }) {
   if (!from) return null
   const since = from.finished_at ?? from.started_at
   return (
-    <li class="wait">{spanOf(Math.max(0, to.started_at.getTime() - since.getTime()))} later</li>
+    <li class="wait">
+      {say('{span} later', {
+        span: spanOf(Math.max(0, to.started_at.getTime() - since.getTime())),
+      })}
+    </li>
   )
 }
 
@@ -291,17 +299,19 @@ function Verification({ delivery, body }: Shown & { body: string }) {
   const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
   return (
     <>
-      <h2>Verify the signature</h2>
+      <h2>{say('Verify the signature')}</h2>
       <p>
-        {last ? (
-          <>
-            Of attempt {last.number}, whose header is{' '}
-            <code>webhook-signature: {headers['webhook-signature'] ?? '(not kept)'}</code>.
-          </>
-        ) : (
-          <>Not sent yet. Insert the timestamp from the request.</>
-        )}{' '}
-        The command prints one of the signatures in it if the secret is right.
+        {last
+          ? phrase('Of attempt {number}, whose header is {header}.', {
+              number: last.number,
+              header: (
+                <code>
+                  webhook-signature: {headers['webhook-signature'] ?? `(${say('not kept')})`}
+                </code>
+              ),
+            })
+          : say('Not sent yet. Insert the timestamp from the request.')}{' '}
+        {say('The command prints one of the signatures in it if the secret is right.')}
       </p>
       <Command>{verifyCommand({ id, timestamp, body })}</Command>
     </>
@@ -313,20 +323,24 @@ function RequestBody({ type, body, path, isMasked }: Shown) {
   if (body === null) {
     return (
       <>
-        <h2>Request body</h2>
-        <p>{type === null ? 'The event is gone, and what was sent with it.' : `${ERASED}.`}</p>
+        <h2>{say('Request body')}</h2>
+        <p>
+          {type === null
+            ? say('The event is gone, and what was sent with it.')
+            : `${sayAny(ERASED)}.`}
+        </p>
       </>
     )
   }
   return (
     <>
-      <h2>Request body</h2>
+      <h2>{say('Request body')}</h2>
       <p>
         {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
         <a href={`${path}/body.json`}>body.json</a>
         {isMasked
           ? ', with masked data: its signature cannot be verified'
-          : ', byte for byte as it was signed'}
+          : `, ${say('byte for byte as it was signed')}`}
       </p>
       <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>

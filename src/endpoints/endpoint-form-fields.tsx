@@ -1,6 +1,7 @@
 import { FormMistake, type FormState } from '../console/fields.tsx'
 import { FormField } from '../console/form-fields.tsx'
 import { formFieldsOf } from '../console/form-values.ts'
+import { say, sayAny, sayNumber } from '../console/language.ts'
 import { Badge, Id, Notice, Table, Time } from '../console/parts.tsx'
 import type { Area } from '../console/viewer.ts'
 import type { EventTypeOutline } from '../event-types/event-types.ts'
@@ -44,7 +45,7 @@ export function EndpointFields(props: { form: FormState; types?: readonly EventT
         </>
       ))}
       <details open={RARE.some(isUsed)}>
-        <summary>Headers, limits, retries, order and batches</summary>
+        <summary>{say('Headers, limits, retries, order and batches')}</summary>
         {RARE.map((field) => (
           <FormField form={form} {...field} />
         ))}
@@ -56,13 +57,16 @@ export function EndpointFields(props: { form: FormState; types?: readonly EventT
 /** What would have come of the last events, before anything is saved. */
 export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Area }) {
   if (tried.length === 0) {
-    return <Notice tone="good">There are no events yet to try this against.</Notice>
+    return <Notice tone="good">{say('There are no events yet to try this against.')}</Notice>
   }
   const matching = tried.filter(({ matches }) => matches).length
   return (
-    <section aria-label="Tried against the last events">
+    <section aria-label={say('Tried against the last events')}>
       <Notice tone="good">
-        Of the last {tried.length} events, {matching} would have been sent. Nothing is saved yet.
+        {say('Of the last {count} events, {matching} would have been sent. Nothing is saved yet.', {
+          count: sayNumber(tried.length),
+          matching: sayNumber(matching),
+        })}
       </Notice>
       <Table
         label="Tried against the last events"
@@ -71,18 +75,15 @@ export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Are
         {tried.map(({ id, type, createdAt, matches, why }) => (
           <tr>
             <td>
-              {area === 'console' ? (
-                <Id of={id} href={`/console/events/${id}`} isShort />
-              ) : (
-                <Id of={id} isShort />
-              )}
+              <Id of={id} href={`/${area}/events/${id}`} isShort />
             </td>
             <td>{type}</td>
             <td>
               <Time at={createdAt} />
             </td>
             <td>
-              <Badge of={matches ? 'delivered' : 'off'} label={matches ? 'yes' : 'no'} /> {why}
+              <Badge of={matches ? 'delivered' : 'off'} label={matches ? 'yes' : 'no'} />{' '}
+              {why && sayAny(why)}
             </td>
           </tr>
         ))}

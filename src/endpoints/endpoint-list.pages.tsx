@@ -6,7 +6,7 @@ import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
 import { readForm, refusedForm, unlessNoTenant } from '../console/forms.ts'
-import { say } from '../console/language.ts'
+import { phrase, say, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
@@ -22,7 +22,7 @@ import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../consol
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
 import { ENDPOINT_STATES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import type { EventTypeOutline, EventTypes } from '../event-types/event-types.ts'
-import { withTree } from '../event-types/type-tree.tsx'
+import { typesToChoose, withTree } from '../event-types/type-tree.tsx'
 import { parseSettings } from '../http/request-body.ts'
 import type { EndpointId } from '../ids.ts'
 import { newSecretFields } from '../secrets/endpoint-secret.fields.ts'
@@ -57,8 +57,6 @@ export function addEndpointsPages(app: Hono<PageEnv>, pages: EndpointListPages):
   app.post('/endpoints/new', (c) => create(c, pages))
 }
 
-/** As many as there can be. */
-const TYPES_MAX = 1_000
 const pathOf = ({ area }: { area: Area }): string => `/${area}/endpoints`
 
 async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
@@ -96,7 +94,7 @@ function Head(props: { path: string; mayAdd: boolean; children?: Child }) {
       {children}
       {mayAdd && (
         <a class="button primary" href={`${path}/new`}>
-          New endpoint
+          {say('New endpoint')}
         </a>
       )}
     </div>
@@ -165,12 +163,12 @@ async function newPage(
 ) {
   const { area, render } = pages
   const isWrong = Object.keys(form.mistakes).length > 0
-  const types = area === 'portal' ? await pages.eventTypes.outline({ limit: TYPES_MAX }) : []
+  const types = await typesToChoose(area, pages.eventTypes)
   return render(
     c,
     { title: 'New endpoint', at: pathOf(pages), status: isWrong ? 422 : 200 },
     <>
-      <h1>New endpoint</h1>
+      <h1>{say('New endpoint')}</h1>
       <NewEndpointForm form={form} area={area} types={types} />
       {tried && <TriedTable tried={tried} area={area} />}
     </>,
@@ -198,15 +196,15 @@ function NewEndpointForm({ form, area, types }: NewForm) {
       )}
       <EndpointFields form={form} types={types} />
       <details open={Boolean(form.values['secret'] || form.values['secretEncoding'])}>
-        <summary>Secret</summary>
+        <summary>{say('Secret')}</summary>
         <FormFields form={form} of={newSecretFields} />
       </details>
       <div class="actions">
         <button type="submit" class="primary">
-          Create endpoint
+          {say('Create endpoint')}
         </button>
         <button type="submit" name="intent" value="try">
-          Try on the last events
+          {say('Try on the last events')}
         </button>
       </div>
     </form>
@@ -216,36 +214,43 @@ function NewEndpointForm({ form, area, types }: NewForm) {
 function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: boolean }) {
   if (isFiltered(form)) {
     return (
-      <Empty title="No endpoint is like that">
+      <Empty title="No endpoints match these filters">
         <p>
-          Widen the filter, or <a href={`/${area}/endpoints`}>look at all endpoints</a>.
+          {phrase('Widen the filters, or {link}.', {
+            link: <a href={`/${area}/endpoints`}>{say('show all endpoints')}</a>,
+          })}
         </p>
       </Empty>
     )
   }
-  if (area === 'portal') {
-    return (
-      <Empty title="There are no endpoints yet">
-        <p>An endpoint is a URL of yours that events are sent to.</p>
-        {mayAdd ? (
-          <ol>
-            <li>
-              <a href="/portal/endpoints/new">Add an endpoint</a>: any https address that answers
-              with 200.
-            </li>
-            <li>Send it a test event from its page, and see what it answered.</li>
-            <li>Add the signing secret to your app, which verifies every request with it.</li>
-          </ol>
-        ) : (
-          <p>This link is read-only. Ask for one that can manage endpoints to add the first.</p>
-        )}
-      </Empty>
-    )
-  }
+  if (area === 'portal') return <FirstSteps mayAdd={mayAdd} />
   return (
     <Empty title="There are no endpoints yet">
       <p>An endpoint is a URL of a tenant that receives events. From a shell:</p>
       <Command>scripts/postrider endpoint create acme https://example.com/webhooks</Command>
+    </Empty>
+  )
+}
+
+/** What a customer does first. */
+export function FirstSteps({ mayAdd }: { mayAdd: boolean }) {
+  const link = <a href="/portal/endpoints/new">{say('Add an endpoint')}</a>
+  return (
+    <Empty title="There are no endpoints yet">
+      <p>{say('An endpoint is a URL of yours that events are sent to.')}</p>
+      {mayAdd ? (
+        <ol>
+          <li>{phrase('{link}: any https address that answers with 200.', { link })}</li>
+          <li>{say('Send it a test event from its page, and see what it answered.')}</li>
+          <li>
+            {say('Add the signing secret to your app, which verifies every request with it.')}
+          </li>
+        </ol>
+      ) : (
+        <p>
+          {say('This link is read-only. Ask for one that can manage endpoints to add the first.')}
+        </p>
+      )}
     </Empty>
   )
 }
@@ -283,7 +288,7 @@ const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
     name: 'failures',
     label: 'Failures in a row',
     kind: 'number',
-    cell: ({ failures }) => failures,
+    cell: ({ failures }) => sayNumber(failures),
   },
   {
     name: 'since',

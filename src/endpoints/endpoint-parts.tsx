@@ -5,6 +5,7 @@ import type { Marker } from '../console/chart.tsx'
 import { factsOf } from '../console/facts.tsx'
 import { FormMistake, type FormState } from '../console/fields.tsx'
 import { FormFields } from '../console/form-fields.tsx'
+import { phrase, say, sayAny, sayMistake, sayNumber, type Text } from '../console/language.ts'
 import { Command, Confirm, Countdown, Facts, Id, Notice, Time } from '../console/parts.tsx'
 import type { Area, Viewer } from '../console/viewer.ts'
 import { RecoverForm } from '../replays/recover.pages.tsx'
@@ -25,11 +26,11 @@ type Secrets = ReturnType<typeof presentSecrets>
 export function SecretNotice({ secrets }: { secrets: Secrets }) {
   return (
     <Notice tone="good">
-      <p>Signing secret:</p>
+      <p>{say('Signing secret')}:</p>
       <SecretShown of={secrets} what="the secret" />
       {secrets.publicKey !== null && (
         <>
-          <p>Receivers verify with its public key:</p>
+          <p>{say('Receivers verify with its public key:')}</p>
           <Command what="the public key">{secrets.publicKey}</Command>
         </>
       )}
@@ -37,7 +38,9 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
       {secrets.expiring.map((secret) => (
         <>
           <p>
-            The previous secret also signs until <Time at={secret.expiresAt} />:
+            {phrase('The previous secret also signs until {time}:', {
+              time: <Time at={secret.expiresAt} />,
+            })}
           </p>
           <SecretShown of={secret} what="the secret before" />
         </>
@@ -50,11 +53,11 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
 function VerifyCode() {
   return (
     <>
-      <p>Verify every request with it:</p>
+      <p>{say('Verify every request with it:')}</p>
       {SNIPPETS.map(({ name, code }) => (
         <details name="verify">
           <summary>{name}</summary>
-          <Command what={`the code for ${name}`}>{code}</Command>
+          <Command what={say('the code for {name}', { name })}>{code}</Command>
         </details>
       ))}
     </>
@@ -68,7 +71,7 @@ function SecretShown({ of, what }: { of: ShownSecret; what: string }) {
     <>
       <Command what={what}>{of.secret}</Command>
       <p>
-        {READ_AS[of.encoding]} {of.warning}
+        {sayAny(READ_AS[of.encoding])} {of.warning && sayMistake(of.warning)}
       </p>
     </>
   )
@@ -93,11 +96,11 @@ export function Actions({
   return (
     <div class="actions">
       <a class="button" href={`${path}/edit`}>
-        Edit
+        {say('Edit')}
       </a>
       <TestForm path={path} types={types} />
       <form method="post" action={`${path}/secret`}>
-        <button type="submit">Show secret</button>
+        <button type="submit">{say('Show secret')}</button>
       </form>
       <Confirm
         label="Rotate"
@@ -127,14 +130,14 @@ function TestForm({ path, types }: { path: string; types: readonly string[] }) {
   return (
     <form method="post" action={`${path}/test`} class="row">
       {types.length > 0 && (
-        <select name="type" aria-label="Type of the test event">
+        <select name="type" aria-label={say('Type of the test event')}>
           <option value="">postrider.test</option>
           {types.map((type) => (
             <option value={type}>{type}</option>
           ))}
         </select>
       )}
-      <button type="submit">Send a test event</button>
+      <button type="submit">{say('Send a test event')}</button>
     </form>
   )
 }
@@ -169,8 +172,8 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
           yes="Enable endpoint"
         >
           <label class="check">
-            <input type="checkbox" name="held" value="cancel" /> Cancel held deliveries instead of
-            sending them
+            <input type="checkbox" name="held" value="cancel" />{' '}
+            {say('Cancel held deliveries instead of sending them')}
           </label>
         </Confirm>
       )
@@ -181,45 +184,48 @@ function Service({ endpoint, path }: { endpoint: Endpoint; path: string }) {
 
 export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }) {
   const sum = open.pending + open.delivering + open.held + open.waiting
-  const waiting = open.waiting > 0 ? `, ${open.waiting} waiting for their turn` : ''
-  const more = sum >= OPEN_COUNTED_MAX ? ' or more' : ''
+  const counts: readonly (readonly [Text, number])[] = [
+    ['{count} pending', open.pending],
+    ['{count} being sent', open.delivering],
+    ['{count} held', open.held],
+    ...(open.waiting > 0 ? [['{count} waiting for their turn', open.waiting] as const] : []),
+  ]
+  const said = counts.map(([text, count]) => say(text, { count: sayNumber(count) })).join(', ')
   const { disabled_reason: disabledReason } = endpoint
   const facts: [name: string, value: Child][] = [
     ['State', <EndpointState {...endpoint} />],
-    ['Disabled because', disabledReason],
+    ['Disabled because', disabledReason && sayMistake(disabledReason)],
     ['Held because', endpoint.unreadable_since && <Unreadable {...endpoint} area={area} />],
     ['Tenant', area === 'console' && <TenantLink of={endpoint.tenantKey} />],
-    ['Failures in a row', String(endpoint.failures)],
+    ['Failures in a row', sayNumber(endpoint.failures)],
     ['Failing since', <Time at={endpoint.failingSince} />],
     ['Refused since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
     ['Circuit', <Circuit {...endpoint} />],
-    [
-      'Open',
-      `${open.pending} pending, ${open.delivering} being sent, ${open.held} held${waiting}${more}`,
-    ],
+    ['Open', sum >= OPEN_COUNTED_MAX ? say('{counts} or more', { counts: said }) : said],
     ['Endpoint', <Id of={endpoint.id} />],
-    ['Made', <Time at={endpoint.created_at} />],
+    ['Created', <Time at={endpoint.created_at} />],
     ['Changed', <Time at={endpoint.updated_at} />],
   ]
   return <Facts of={facts} />
 }
 
 function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
-  const what = 'no key of the service opens its secret or client key, since '
+  const time = <Time at={endpoint.unreadable_since} />
   if (area === 'portal') {
     return (
       <>
-        {what}
-        <Time at={endpoint.unreadable_since} />. Its deliveries wait; the operator of the service
-        has to help.
+        {phrase(
+          'no key of the service opens its secret or client key, since {time}. Its deliveries wait; the operator of the service has to help.',
+          { time },
+        )}
       </>
     )
   }
   return (
     <>
-      {what}
-      <Time at={endpoint.unreadable_since} />: {endpoint.unreadable_detail}. Give the runners that
-      key, then <code>postrider secrets release</code>, or rotate the secret with no overlap.
+      no key of the service opens its secret or client key, since {time}:{' '}
+      {endpoint.unreadable_detail}. Give the runners that key, then{' '}
+      <code>postrider secrets release</code>, or rotate the secret with no overlap.
     </>
   )
 }
@@ -227,18 +233,22 @@ function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
 function Refusals({ refusals, refusingSince }: FoundEndpoint) {
   return (
     <>
-      {refusals} attempts since <Time at={refusingSince} />: it answers, and does not take these
-      events
+      {phrase('{count} attempts since {time}: it answers, and does not take these events', {
+        count: sayNumber(refusals),
+        time: <Time at={refusingSince} />,
+      })}
     </>
   )
 }
 
 function Circuit({ circuitOpenedAt, probeAt }: FoundEndpoint) {
-  if (!circuitOpenedAt) return <>closed: deliveries are sent</>
+  if (!circuitOpenedAt) return <>{say('closed: deliveries are sent')}</>
   return (
     <>
-      open since <Time at={circuitOpenedAt} />: deliveries are held, except for a probe{' '}
-      {probeAt ? <Countdown to={probeAt} /> : 'in progress'}
+      {phrase('open since {time}: deliveries are held, except for a probe {when}', {
+        time: <Time at={circuitOpenedAt} />,
+        when: probeAt ? <Countdown to={probeAt} /> : say('in progress'),
+      })}
     </>
   )
 }
@@ -251,7 +261,9 @@ export function Health(props: AttemptRates & Shown & { markers: Marker[] | undef
     <>
       {countedSince && (
         <p class="muted">
-          The tenant is busy: only attempts since <Time at={countedSince} /> are counted.
+          {phrase('There are many attempts: only those since {time} are counted.', {
+            time: <Time at={countedSince} />,
+          })}
         </p>
       )}
       <AttemptCharts

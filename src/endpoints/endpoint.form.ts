@@ -74,8 +74,14 @@ function typedIn(name: string, values: Record<string, string>): [name: string, t
 }
 
 function namesThatDiffer(one: Record<string, string>, other: Record<string, string>): string[] {
-  const [a, b]: Record<string, unknown>[] = [bodyOf(one), bodyOf(other)]
+  const [a, b]: Record<string, unknown>[] = [one, other].map(comparable)
   return Object.keys(a ?? {}).filter((name) => !isDeepStrictEqual(a?.[name], b?.[name]))
+}
+
+/** Event types are a set: a form with a tree sends them in the order of the tree. */
+function comparable(values: Record<string, string>): Record<string, unknown> {
+  const body = bodyOf(values)
+  return { ...body, eventTypes: body.eventTypes?.toSorted() }
 }
 
 /** One a line, or with commas; every type when there is none. */

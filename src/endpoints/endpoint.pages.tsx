@@ -7,11 +7,13 @@ import { inWords, spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
+import { say, sayAny, sayMistake } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Notice } from '../console/parts.tsx'
+import { Notice, stateLabel } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
+import { typesToChoose, withTree } from '../event-types/type-tree.tsx'
 import { eventType } from '../events/event-input.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
@@ -60,7 +62,7 @@ export interface EndpointPages extends UrlRules {
   secrets: Pick<EndpointSecrets, 'rotate'>
   showSecrets: ShowSecrets
   testEndpoint: TestEndpoint
-  /** What an example can be sent of. */
+  /** What an example can be sent of, and what customers choose from. */
   eventTypes: Pick<EventTypes, 'outline'>
   deliveries: Pick<Deliveries, 'find'>
   attempts: Pick<Attempts, 'get'>
@@ -105,7 +107,8 @@ const showEdit: Handler = async (c, thing, pages) => {
 const edit: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
   const shown = await find(pages, thing)
-  const { intent, ...values } = await readForm(c)
+  const { intent, ...sent } = await readForm(c)
+  const values = withTree(sent)
   if (intent === 'try') {
     const { form, tried } = await pages.tryFilter(tenant.id, values)
     return editPage(c, pages, shown, form, { tried })
@@ -212,7 +215,7 @@ async function page(
     <>
       <h1>{endpoint.url}</h1>
       <Said {...shown} said={saidOf(SAID, c)} query={c.req.query()} />
-      {more.refused !== undefined && <Notice tone="bad">{more.refused}</Notice>}
+      {more.refused !== undefined && <Notice tone="bad">{sayMistake(more.refused)}</Notice>}
       {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions
@@ -222,9 +225,9 @@ async function page(
         rotation={more.rotation ?? { ...EMPTY_FORM, prefix: 'rotate' }}
       />
       <State {...shown} open={open} />
-      <h2>The last 24 hours</h2>
+      <h2>{say('The last 24 hours')}</h2>
       <Health {...rates} {...shown} markers={markers} />
-      <h2>Settings</h2>
+      <h2>{say('Settings')}</h2>
       <Settings {...endpoint} />
       <Links {...shown} />
     </>,
@@ -236,11 +239,11 @@ function Links({ area, endpoint }: Shown) {
   return (
     <p class="actions">
       <a class="button" href={`/${area}/deliveries?endpoint=${endpoint.id}`}>
-        Deliveries
+        {say('Deliveries')}
       </a>
       {(endpoint.ordering === 'key' || endpoint.collapse_ms !== null) && (
         <a class="button" href={`/${area}/endpoints/${endpoint.id}/keys`}>
-          Ordering keys
+          {say('Ordering keys')}
         </a>
       )}
       {area === 'console' && (
@@ -262,7 +265,7 @@ function Said(props: Shown & { said: string | undefined; query: Record<string, s
   )
 }
 
-function editPage(
+async function editPage(
   c: Context<PageEnv>,
   pages: EndpointPages,
   { area, endpoint }: Shown,
@@ -271,27 +274,28 @@ function editPage(
 ) {
   const list = listOf(pages)
   const isWrong = Object.keys(form.mistakes).length > 0
+  const types = await typesToChoose(area, pages.eventTypes)
   return pages.render(
     c,
     { title: 'Edit endpoint', at: list, status: isWrong ? status : 200 },
     <>
-      <h1>Edit {endpoint.url}</h1>
+      <h1>{say('Edit {url}', { url: endpoint.url })}</h1>
       <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
         <input
           type="hidden"
           name={BEGAN_WITH}
           value={form.values[BEGAN_WITH] ?? JSON.stringify(valuesOf(endpoint))}
         />
-        <EndpointFields form={form} />
+        <EndpointFields form={form} types={types} />
         <div class="actions">
           <button type="submit" class="primary">
-            Save
+            {say('Save')}
           </button>
           <button type="submit" name="intent" value="try">
-            Try on the last events
+            {say('Try on the last events')}
           </button>
           <a class="button" href={`${list}/${endpoint.id}`}>
-            Back
+            {say('Back')}
           </a>
         </div>
       </form>
@@ -307,11 +311,11 @@ function Missed({ area, endpoint, query }: Shown & { query: Record<string, strin
   const form = { tenant: endpoint.tenantKey, endpoint: endpoint.id, mode: 'missed', since, until }
   return (
     <p>
-      Events published while it was disabled were not kept for it.{' '}
+      {say('Events published while it was disabled were not kept for it.')}{' '}
       {area === 'console' ? (
         <a href={`/console/replays?${new URLSearchParams(form)}`}>Deliver what it has missed</a>
       ) : (
-        'Ask for a replay of what it has missed, if it is to have them.'
+        say('Recover sends what it has missed, if it is to have them.')
       )}
     </p>
   )
@@ -344,25 +348,32 @@ async function testOf(
 }
 
 function Tested({ id, attempt, area, caller }: TestResult & { area: Area; caller: Caller }) {
-  const link = <a href={`/${area}/deliveries/${id}`}>Show the attempt</a>
-  if (!attempt) return <Notice tone="busy">Test event sent, no response yet. {link}</Notice>
+  const link = <a href={`/${area}/deliveries/${id}`}>{say('Show the attempt')}</a>
+  if (!attempt) {
+    return (
+      <Notice tone="busy">
+        {say('Test event sent, no response yet.')} {link}
+      </Notice>
+    )
+  }
   const advice = adviceOf({ reason: attempt.reason, statusCode: attempt.status_code })
   const tested = presentAttempt(attempt, caller)
   return (
     <Notice tone={tested.outcome === 'delivered' && !tested.error ? 'good' : 'bad'}>
-      {describeTest(tested)} {advice} {link}
+      {describeTest(tested)} {advice && sayAny(advice)} {link}
     </Notice>
   )
 }
 
 function describeTest(tested: ReturnType<typeof presentAttempt>): string {
   const { outcome, statusCode, durationMs } = tested
-  const took = durationMs == null ? '' : ` in ${spanOf(durationMs)}`
+  const took = durationMs == null ? '' : ` ${say('in {span}', { span: spanOf(durationMs) })}`
   if (outcome === 'delivered') {
     // Such as an answer that is broken behind its status.
-    const mistake = tested.error ? ` But ${tested.error}.` : ''
-    return `Test event delivered: HTTP ${statusCode}${took}.${mistake}`
+    const mistake = tested.error ? ` ${say('But {mistake}.', { mistake: tested.error })}` : ''
+    return `${say('Test event delivered')}: HTTP ${statusCode}${took}.${mistake}`
   }
   const detail = tested.errorDetail ? ` ${tested.errorDetail}.` : ''
-  return `Test event not delivered${took}: ${inWords(tested) ?? outcome}.${detail}`
+  const words = inWords(tested) ?? sayAny(stateLabel(outcome))
+  return `${say('Test event not delivered')}${took}: ${words}.${detail}`
 }

@@ -4,24 +4,15 @@ import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
 import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
+import { phrase, say } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import {
-  Badge,
-  Body,
-  Command,
-  Confirm,
-  Empty,
-  Facts,
-  Notice,
-  Raw,
-  Time,
-} from '../console/parts.tsx'
+import { Command, Confirm, Empty, Notice } from '../console/parts.tsx'
 import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
 import { eventType } from '../events/event-input.ts'
 import { parseSettings } from '../http/request-body.ts'
+import { Described, type DescribeOptions, describeType, TypeState } from './described.tsx'
 import { eventTypeFields, eventTypeInput } from './event-type.fields.ts'
 import type { EventType, EventTypeOutline, EventTypes } from './event-types.ts'
-import type { ExampleOf } from './example.ts'
 
 const PATH = '/console/event-types'
 const pathOf = (name: string, list = PATH): string => `${list}/${encodeURIComponent(name)}`
@@ -35,15 +26,14 @@ const SAID: Record<string, string> = {
   restored: 'Event type restored.',
 }
 
-export interface CataloguePages {
+export interface CataloguePages extends DescribeOptions {
   area: Area
   render: RenderPage
-  eventTypes: Pick<EventTypes, 'outline' | 'get'>
-  exampleOf: ExampleOf
+  eventTypes: Pick<EventTypes, 'outline' | 'get' | 'versions'>
 }
 
 export interface EventTypePages extends CataloguePages {
-  eventTypes: Pick<EventTypes, 'outline' | 'get' | 'put' | 'change' | 'delete'>
+  eventTypes: Pick<EventTypes, 'outline' | 'get' | 'versions' | 'put' | 'change' | 'delete'>
 }
 
 type C = Context<PageEnv>
@@ -80,7 +70,7 @@ async function showList(c: C, pages: CataloguePages, form = EMPTY_FORM) {
     { title: 'Event types', at: list, status: form === EMPTY_FORM ? 200 : 422 },
     <>
       <div class="head">
-        <h1>Event types</h1>
+        <h1>{say('Event types')}</h1>
         {all.length > 0 && <ColumnMenu name="event-types" columns={COLUMNS} />}
       </div>
       {mayChange(c, pages) && <NewType form={form} />}
@@ -100,9 +90,8 @@ async function create(c: C, pages: EventTypePages) {
 }
 
 async function showPage(c: C, pages: CataloguePages, refused?: FormState) {
-  const type = await pages.eventTypes.get(nameOf(c))
-  const made = await pages.exampleOf(type.name).catch(() => null)
-  const example = made && { type: type.name, timestamp: new Date(), data: made.data }
+  const described = await describeType(pages, nameOf(c))
+  const { type } = described
   const form = refused ?? { values: valuesOf(type), mistakes: {} }
   const said = saidOf(SAID, c)
   return pages.render(
@@ -111,8 +100,8 @@ async function showPage(c: C, pages: CataloguePages, refused?: FormState) {
     <>
       <h1>{type.name}</h1>
       {said && <Notice tone="good">{said}</Notice>}
-      <Description type={type} example={example} />
-      {mayChange(c, pages) ? <EditType type={type} form={form} /> : <Schema of={type} />}
+      <Described {...described} isEdited={mayChange(c, pages)} />
+      {mayChange(c, pages) && <EditType type={type} form={form} />}
     </>,
   )
 }
@@ -136,39 +125,6 @@ async function restore(c: C, { eventTypes }: EventTypePages) {
 async function forget(c: C, { eventTypes }: EventTypePages) {
   await eventTypes.delete(nameOf(c))
   return c.redirect(PATH, 303)
-}
-
-function Description({ type, example }: { type: EventType; example: object | null }) {
-  return (
-    <>
-      <Facts
-        of={[
-          ['Description', type.description || '–'],
-          [
-            'State',
-            type.deprecated_at ? <Badge of="off" label="deprecated" /> : <Badge of="active" />,
-          ],
-          ['Created', <Time at={type.created_at} />],
-          ['Changed', <Time at={type.updated_at} />],
-        ]}
-      />
-      {example !== null && (
-        <>
-          <h2>What a receiver gets</h2>
-          <Body of={JSON.stringify(example)} label="Example" />
-        </>
-      )}
-    </>
-  )
-}
-
-function Schema({ of: type }: { of: EventType }) {
-  return (
-    <>
-      <h2>Schema</h2>
-      <Raw label="Schema">{valuesOf(type)['schema'] || 'any data'}</Raw>
-    </>
-  )
 }
 
 /** @returns the form where it was refused */
@@ -243,8 +199,10 @@ function Nothing({ area }: CataloguePages) {
     return (
       <Empty title="No event type is described yet">
         <p>
-          An endpoint can subscribe to every type, with <code>*</code>, and shows what comes. What
-          there is, with its schema, appears here once the sender describes it.
+          {phrase(
+            'An endpoint can subscribe to every type, with {star}, and shows what comes. What there is, with its schema, appears here once the sender describes it.',
+            { star: <code>*</code> },
+          )}
         </p>
       </Empty>
     )
@@ -268,13 +226,13 @@ const COLUMNS: Column<EventTypeOutline>[] = [
   {
     name: 'schema',
     label: 'Schema',
-    cell: ({ has_schema: hasSchema }) => (hasSchema ? 'yes' : <span class="muted">any data</span>),
+    cell: ({ has_schema: hasSchema }) =>
+      hasSchema ? say('yes') : <span class="muted">{say('any data')}</span>,
   },
   {
     name: 'state',
     label: 'State',
-    cell: ({ deprecated_at: since }) =>
-      since ? <Badge of="off" label="Deprecated" /> : <Badge of="active" />,
+    cell: (type) => <TypeState of={type} />,
   },
 ]
 

@@ -12,6 +12,14 @@ export interface EventTypeOutline
   has_schema: boolean
 }
 
+/** A schema that a type has had. */
+export interface EventTypeVersion {
+  version: number
+  /** Null = anything goes. */
+  schema: unknown
+  created_at: Date
+}
+
 export class EventTypeNotFound extends Error {
   override readonly name = 'EventTypeNotFound'
   readonly code = 'event_type_not_found'
@@ -49,6 +57,8 @@ export interface EventTypes {
   list(page: { limit: number; after: string | null }): Promise<EventType[]>
   /** The same without the schemas, up to 64 KiB each. */
   outline(page: { limit: number }): Promise<EventTypeOutline[]>
+  /** The schemas that it has had, newest first; up to 20. */
+  versions(name: string): Promise<EventTypeVersion[]>
   /** Events of this type stay, and may be published without it. @throws EventTypeNotFound */
   delete(name: string): Promise<void>
 }
@@ -82,6 +92,7 @@ export function createEventTypes(options: EventTypesOptions): EventTypes {
     get: (name) => get(database, name),
     list: (page) => list(database, page),
     outline: ({ limit }) => outline(database, limit),
+    versions: (name) => versions(database, name),
     delete: (name) => made((transaction) => remove(transaction, name)),
   }
 }
@@ -143,6 +154,16 @@ const outline = (database: Kysely<Database>, limit: number) =>
     .limit(limit)
     .execute()
 
+async function versions(database: Kysely<Database>, name: string): Promise<EventTypeVersion[]> {
+  const rows = await database
+    .selectFrom('event_type_version')
+    .select(['version', 'schema', 'created_at'])
+    .where('name', '=', name)
+    .orderBy('version', 'desc')
+    .execute()
+  return rows.map(fromRow)
+}
+
 function notFound(): never {
   throw new EventTypeNotFound()
 }
@@ -168,6 +189,8 @@ function toColumns({ description, schema, deprecated, mask }: EventTypeChange) {
 }
 
 /** `json` arrives as text. */
-function fromRow(row: Selectable<EventTypeTable>): EventType {
+function fromRow<Row extends { schema: string | null }>(
+  row: Row,
+): Omit<Row, 'schema'> & { schema: unknown } {
   return { ...row, schema: row.schema === null ? null : JSON.parse(row.schema) }
 }

@@ -1,7 +1,18 @@
-import type { EventTypeOutline } from './event-types.ts'
+import { say } from '../console/language.ts'
+import type { Area } from '../console/viewer.ts'
+import type { EventTypeOutline, EventTypes } from './event-types.ts'
 
 /** Of the check boxes, before the pattern that each stands for. */
 const PREFIX = 'type:'
+
+/** As many as there can be. */
+const TYPES_MAX = 1_000
+
+/** What customers choose from; operators type what they mean. */
+export const typesToChoose = async (
+  area: Area,
+  { outline }: Pick<EventTypes, 'outline'>,
+): Promise<EventTypeOutline[]> => (area === 'portal' ? await outline({ limit: TYPES_MAX }) : [])
 
 /** A name, or the part of names before a dot, and what is below it. */
 interface Branch {
@@ -32,7 +43,7 @@ export function TypeTree(props: {
   const { types, chosen } = props
   return (
     <fieldset class="field">
-      <legend>Choose from the catalogue</legend>
+      <legend>{say('Choose from the catalogue')}</legend>
       <Branches of={branchesOf(types)} chosen={chosen} />
     </fieldset>
   )
@@ -64,14 +75,14 @@ function Branches({ of, chosen }: { of: readonly Branch[]; chosen: ReadonlySet<s
 function About({ type: { name, description, deprecated_at: since } }: { type: EventTypeOutline }) {
   return (
     <p class="hint">
-      {description} {since && 'Deprecated. '}
+      {description} {since && `${say('Deprecated.')} `}
       <a
         href={`/portal/event-types/${encodeURIComponent(name)}`}
         target="_blank"
         rel="noopener"
-        aria-label={`Schema and example of ${name}`}
+        aria-label={say('Schema and example of {name}', { name })}
       >
-        Schema and example
+        {say('Schema and example')}
       </a>
     </p>
   )

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
+import { say, sayAny } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
@@ -92,7 +93,11 @@ async function showList(c: Context<PageEnv>, { render, tenants, lists }: EventPa
   )
 }
 
-async function sendData(c: Context<PageEnv>, { id, tenant }: Thing, { events }: EventPages) {
+export async function sendData(
+  c: Context<PageEnv>,
+  { id, tenant }: Thing,
+  { events }: Pick<EventPages, 'events'>,
+) {
   return jsonFile(c, 'data.json', await events.dataOf(tenant.id, id))
 }
 
@@ -178,8 +183,8 @@ export function jsonFile(c: Context, name: string, text: string | null): Respons
   })
 }
 
-function Data({ of: data, path }: { of: string | null; path: string }) {
-  if (data === null) return <p>{ERASED}.</p>
+export function Data({ of: data, path }: { of: string | null; path: string }) {
+  if (data === null) return <p>{sayAny(ERASED)}.</p>
   const file = `${path}/data.json`
   return (
     <>
@@ -286,15 +291,21 @@ function TenantCell({ tenantKey, tenantName }: FoundEvent) {
   return <TenantLink of={tenantKey} name={tenantName} />
 }
 
-function HowFar({ deliveries, delivered, ended, collapsed }: FoundEvent) {
-  if (deliveries === 0) return <span class="muted">no subscription</span>
+export function HowFar({ deliveries, delivered, ended, collapsed }: FoundEvent) {
+  if (deliveries === 0) return <span class="muted">{say('no subscription')}</span>
   const open = deliveries - delivered - ended - collapsed
   return (
     <>
-      {delivered > 0 && <Badge of="delivered" label={`${delivered} delivered`} />}{' '}
-      {open > 0 && <Badge of="pending" label={`${open} open`} />}{' '}
-      {ended > 0 && <Badge of="failed" label={`${ended} failed or cancelled`} />}{' '}
-      {collapsed > 0 && <Badge of="collapsed" label={`${collapsed} collapsed`} />}
+      {delivered > 0 && (
+        <Badge of="delivered" label={say('{count} delivered', { count: delivered })} />
+      )}{' '}
+      {open > 0 && <Badge of="pending" label={say('{count} open', { count: open })} />}{' '}
+      {ended > 0 && (
+        <Badge of="failed" label={say('{count} failed or cancelled', { count: ended })} />
+      )}{' '}
+      {collapsed > 0 && (
+        <Badge of="collapsed" label={say('{count} collapsed', { count: collapsed })} />
+      )}
     </>
   )
 }

@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
 import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
+import { phrase, say, sayAny, sayNumber, type Text } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
 import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
@@ -89,12 +90,12 @@ const showKeys: Handler = async (c, thing, pages) => {
     c,
     { title: 'Ordering keys', at: `/${area}/endpoints` },
     <>
-      <h1>Ordering keys</h1>
+      <h1>{say('Ordering keys')}</h1>
       <p>
         <a href={`/${area}/endpoints/${thing.id}`}>{endpoint.url}</a>
       </p>
       {said && <Notice tone={values['said'] === 'gone' ? 'busy' : 'good'}>{said}</Notice>}
-      {refused && <Notice tone="bad">{refused}</Notice>}
+      {refused && <Notice tone="bad">{sayAny(refused)}</Notice>}
       {c.get('viewer').may('manage') && endpoint.ordering === 'key' && (
         <div class="actions">
           <Confirm
@@ -128,7 +129,7 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
   if (keys.length === 0) {
     return (
       <Empty title="Nothing is waiting">
-        <p>A key is listed while an event of it is waiting to be delivered.</p>
+        <p>{say('A key is listed while an event of it is waiting to be delivered.')}</p>
       </Empty>
     )
   }
@@ -159,32 +160,29 @@ function KeyFacts({ one, area }: { one: OrderingKey; area: Area }) {
     <>
       <td class="nowrap">
         <Badge of={TONES[one.state]} label={one.state} />
-        {one.blocked_at && (
-          <>
-            {' '}
-            since <Time at={one.blocked_at} />
-          </>
-        )}
+        {one.blocked_at && <> {phrase('since {time}', { time: <Time at={one.blocked_at} /> })}</>}
       </td>
       <td class="number">
-        {one.waiting === WAITING_COUNTED_MAX ? `${one.waiting} or more` : one.waiting}
+        {one.waiting === WAITING_COUNTED_MAX
+          ? `${sayNumber(one.waiting)}+`
+          : sayNumber(one.waiting)}
       </td>
       <td>
         <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
       </td>
       <td class="answer">
-        {one.last_error ?? one.last_status_code ?? <span class="muted">none yet</span>}
+        {one.last_error ?? one.last_status_code ?? <span class="muted">{say('none yet')}</span>}
       </td>
     </>
   )
 }
 
 function KeyActions({ one, path }: { one: OrderingKey; path: string }) {
-  const press = (verb: string, label: string) => (
+  const press = (verb: string, label: Text) => (
     <form method="post" action={path}>
       <input type="hidden" name="key" value={one.ordering_key} />
       <button type="submit" name="verb" value={verb}>
-        {label}
+        {say(label)}
       </button>
     </form>
   )
@@ -194,15 +192,15 @@ function KeyActions({ one, path }: { one: OrderingKey; path: string }) {
       {press('skip', 'Skip')}
       {one.waiting > 0 && (
         <details>
-          <summary>Skip to</summary>
+          <summary>{say('Skip to')}</summary>
           <form method="post" action={path}>
             <input type="hidden" name="key" value={one.ordering_key} />
             <label>
-              Event that is sent next
+              {say('Event that is sent next')}
               <input name="event" value={one.next_event_id ?? ''} required />
             </label>
             <button type="submit" name="verb" value="skip-to">
-              Skip to it
+              {say('Skip to it')}
             </button>
           </form>
         </details>

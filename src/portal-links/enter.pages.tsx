@@ -6,8 +6,8 @@ import type { RenderPage } from '../console/layout.tsx'
 import { asViewer, findSession, type PageEnv, type SessionCookie } from '../console/viewer.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import { findLook } from './look.pages.tsx'
-import type { PortalLinks } from './portal-links.ts'
+import { lookFrom } from './look.pages.tsx'
+import type { LinkCaller, PortalLinks } from './portal-links.ts'
 import { PORTAL_PATH } from './portal-path.ts'
 
 /** Ours have 43 characters. */
@@ -16,9 +16,9 @@ const TOKEN_LENGTH_MAX = 256
 export interface EnterOptions {
   render: RenderPage
   cookie: SessionCookie
-  portalLinks: Pick<PortalLinks, 'open' | 'lookOf' | 'logoOf'>
+  portalLinks: Pick<PortalLinks, 'open' | 'logoOf'>
   /** Those that portal links have opened: worth what the link is worth now. */
-  sessions: Sessions
+  sessions: Sessions<LinkCaller>
   keyGuard: KeyGuard
   inTenant: TenantScope['inTenant']
 }
@@ -65,10 +65,10 @@ export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
       if (c.req.header('hx-request')) return c.body(null, 401, { 'hx-refresh': 'true' })
       return closedPage(c, render)
     }
-    const look = await findLook(c, found.caller, options)
-    if (look) c.set('look', look)
+    const look = lookFrom(c, found.caller)
+    c.set('look', look)
     return await asViewer(c, found, () =>
-      inLanguage(look?.language ?? 'en', () => inTenant(tenant.id, next)),
+      inLanguage(look.language, () => inTenant(tenant.id, next)),
     )
   })
 }

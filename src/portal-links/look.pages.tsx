@@ -1,20 +1,18 @@
 import type { Context, Hono } from 'hono'
-import type { Caller } from '../access/caller.ts'
 import type { KeyGuard } from '../access/key-guard.ts'
 import { typeOfImage } from '../config/image.ts'
 import { languageOf } from '../console/language.ts'
 import type { Look } from '../console/viewer.ts'
 import { findSession, type PageEnv, type SessionCookie } from '../console/viewer.ts'
-import type { PortalLinkId } from '../ids.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { LinkLook, PortalLinks } from './portal-links.ts'
+import type { LinkCaller, PortalLinks } from './portal-links.ts'
 import { PORTAL_PATH } from './portal-path.ts'
 import { themeCss } from './theme.ts'
 
 interface LookOptions {
   cookie: SessionCookie
-  portalLinks: Pick<PortalLinks, 'lookOf' | 'logoOf'>
-  sessions: Sessions
+  portalLinks: Pick<PortalLinks, 'logoOf'>
+  sessions: Sessions<LinkCaller>
   keyGuard: KeyGuard
 }
 
@@ -56,23 +54,15 @@ async function sendLogo(c: Context<PageEnv>, options: LookOptions) {
 }
 
 /** How the pages look that a link has opened. */
-export async function findLook(
-  c: Context<PageEnv>,
-  { portalLinkId }: Caller,
-  { portalLinks }: Pick<LookOptions, 'portalLinks'>,
-): Promise<Look | null> {
-  const look = portalLinkId === undefined ? null : await portalLinks.lookOf(portalLinkId)
-  return look && lookFrom(c, look, portalLinkId as PortalLinkId)
-}
-
-function lookFrom(c: Context<PageEnv>, look: LinkLook, id: PortalLinkId): Look {
-  const { name, accent, theme, locale, backUrl, hasLogo, expiresAt } = look
+export function lookFrom(c: Context<PageEnv>, { portalLinkId: id, look }: LinkCaller): Look {
+  const { name, accent, theme, locale, backUrl, logoUrl, hasLogo, expiresAt } = look
   const assets = `${PORTAL_PATH}/assets`
   return {
     language: locale ?? languageOf(c.req.header('accept-language')) ?? 'en',
     name: name ?? undefined,
     theme: theme ?? undefined,
-    logo: hasLogo ? `${assets}/logos/${id}` : undefined,
+    logo: logoUrl ?? (hasLogo ? `${assets}/logos/${id}` : undefined),
+    logoOrigin: logoUrl === null ? undefined : new URL(logoUrl).origin,
     css: accent === null ? undefined : `${assets}/look/c-${accent.slice(1)}.css`,
     backUrl: backUrl ?? undefined,
     endsAt: expiresAt,

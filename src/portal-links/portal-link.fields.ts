@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { isOrigin } from '../config/config.ts'
 import { LOGO_BYTES_MAX, typeOfImage } from '../config/image.ts'
 import { type Fields, inputsOf, outputsOf } from '../fields.ts'
 import { visibleText } from '../http/validation.ts'
@@ -11,22 +12,31 @@ const URL_LENGTH_MAX = 2_048
 const DATA_URL = /^data:image\/[a-z+.-]+;base64,([A-Za-z0-9+/]+={0,2})$/
 const DATA_URL_LENGTH_MAX = Math.ceil(LOGO_BYTES_MAX / 3) * 4 + 64
 
-/** Pages load pictures of this service only, so the picture itself comes along and no address of it. */
+/** The picture itself, or where browsers find it: the policy of the link's pages then names that one host. */
 const logoInput = z
   .string()
   .max(DATA_URL_LENGTH_MAX)
   .superRefine((text, context) => {
+    if (isLogoUrl(text)) return
     const bytes = bytesOfLogo(text)
-    if (bytes === null) context.addIssue('is not a data URL like data:image/png;base64,…')
-    else if (bytes.length > LOGO_BYTES_MAX) context.addIssue('is larger than 64 KiB')
+    if (bytes === null) {
+      context.addIssue('is not a data URL like data:image/png;base64,… nor an https URL')
+    } else if (bytes.length > LOGO_BYTES_MAX) context.addIssue('is larger than 64 KiB')
     else if (typeOfImage(bytes) === undefined) context.addIssue('is not PNG, JPEG, WebP or GIF')
   })
   .optional()
   .openapi({
     example: 'data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=',
     description:
-      'Data URL of a PNG, JPEG, WebP or GIF image of at most 64 KiB. Default: `PORTAL_LOGO_FILE`.',
+      'Data URL of a PNG, JPEG, WebP or GIF image of at most 64 KiB, or an https URL that browsers load it from. Default: `PORTAL_LOGO_FILE`.',
   })
+
+/** Its origin goes into a header, so it has to be a plain one, and nothing in it may be secret. */
+export function isLogoUrl(text: string): boolean {
+  const url = text.length <= URL_LENGTH_MAX ? URL.parse(text) : null
+  if (url?.protocol !== 'https:' || url.username || url.password) return false
+  return isOrigin(url.origin)
+}
 
 /** The bytes behind a data URL; null = it is none. */
 export function bytesOfLogo(text: string): Buffer | null {
@@ -86,7 +96,10 @@ export const portalLinkFields = {
   },
   logo: {
     input: logoInput,
-    option: { value: '<data-url>', about: 'PNG, JPEG, WebP or GIF; default: PORTAL_LOGO_FILE' },
+    option: {
+      value: '<url>',
+      about: 'data URL of a PNG, JPEG, WebP or GIF, or its https URL; default: PORTAL_LOGO_FILE',
+    },
   },
   theme: {
     input: z.enum(['light', 'dark']).optional().openapi({
@@ -98,7 +111,7 @@ export const portalLinkFields = {
   locale: {
     input: z.enum(['en', 'de']).optional().openapi({
       description:
-        'Language of the pages: `de` translates navigation and display settings, the rest is English. Default: that of the browser, otherwise English.',
+        'Language of the pages, and of their dates and numbers. Default: that of the browser, otherwise English.',
     }),
     option: {
       value: '<locale>',

@@ -110,7 +110,10 @@ t.test('a link takes what its pages look like, and refuses what could not be sho
     theme: ['light', 'dark'],
     locale: ['en', 'de'],
     backUrl: ['http://localhost:3000/', 'https://app.example.com/a?b#c'],
-    logo: [`data:image/gif;base64,${gif}`, png(65_536)],
+    logo: [
+      ...[`data:image/gif;base64,${gif}`, png(65_536)],
+      ...['https://cdn.example.com/logo.svg?v=2', 'https://cdn.example.com:8443/a.png'],
+    ],
   }
   const bad: Record<string, unknown[]> = {
     name: ['', 'x'.repeat(61), 'a\u202eb', null, 1],
@@ -127,6 +130,8 @@ t.test('a link takes what its pages look like, and refuses what could not be sho
         'data:image/svg+xml;base64,PHN2Zy8+',
         'data:text/html;base64,PGI+',
       ],
+      ...['https://user:pass@a.test/a.png', 'https://a.test;x/a.png', "https://a'b.test/a.png"],
+      ...['https://a,b.test/', `https://a.test/${'x'.repeat(2_048)}`, 'javascript:alert(1)'],
       ...[png(65_537), `data:image/png;base64,${gif}!`, 'data:image/png,abc', ''],
     ],
   }

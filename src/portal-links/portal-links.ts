@@ -7,7 +7,7 @@ import { changeAsActor } from '../postgres/actor.ts'
 import { retryConflicts } from '../postgres/outage.ts'
 import type { Database, PortalLinkTable, Scope } from '../postgres/schema.ts'
 import type { Tenant } from '../tenants/tenants.ts'
-import { bytesOfLogo, type NewPortalLink } from './portal-link.fields.ts'
+import { bytesOfLogo, isLogoUrl, type NewPortalLink } from './portal-link.fields.ts'
 
 /** As with API keys: never guessed, so no slow hash is needed. */
 const TOKEN_BYTES = 32
@@ -65,10 +65,8 @@ export interface PortalLinks {
   revokeAll(tenantId: TenantId, who: string): Promise<void>
   /** Null when the link is unknown, over or taken back, or its tenant suspended or deleted. */
   open(token: string): Promise<OpenedLink | null>
-  /** Who somebody is who has opened the link with this hash, by what it is worth now. */
-  verifyHash(hash: Buffer): Promise<Caller | null>
-  /** How its pages look, and until when; null when it was taken back. */
-  lookOf(id: PortalLinkId): Promise<LinkLook | null>
+  /** Who somebody is who has opened the link with this hash, by what it is worth now, and how its pages look. */
+  verifyHash(hash: Buffer): Promise<LinkCaller | null>
   /** The picture that it came with. */
   logoOf(id: PortalLinkId): Promise<Buffer | null>
 }
@@ -77,7 +75,15 @@ export interface PortalLinks {
 export interface LinkLook extends Pick<PortalLinkTable, 'name' | 'accent' | 'theme' | 'locale'> {
   backUrl: string | null
   hasLogo: boolean
+  /** Where browsers load the picture from instead. */
+  logoUrl: string | null
   expiresAt: Date
+}
+
+/** The bearer of a link. */
+export interface LinkCaller extends Caller {
+  portalLinkId: PortalLinkId
+  look: LinkLook
 }
 
 export function createPortalLinks({ database }: { database: Kysely<Database> }): PortalLinks {
@@ -100,27 +106,11 @@ export function createPortalLinks({ database }: { database: Kysely<Database> }):
       const link = await find(database, hash)
       return link ? callerOf(link) : null
     },
-    lookOf: (id) => lookOf(database, id),
     async logoOf(id) {
       const link = database.selectFrom('portal_link').select('logo').where('id', '=', id)
       return (await link.executeTakeFirst())?.logo ?? null
     },
   }
-}
-
-/** Without the picture, which is asked for once and kept by the browser. */
-async function lookOf(database: Kysely<Database>, id: PortalLinkId): Promise<LinkLook | null> {
-  const look = await database
-    .selectFrom('portal_link')
-    .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
-    .select(['portal_link.name', 'accent', 'theme', 'locale', 'back_url as backUrl'])
-    .select([
-      sql<boolean>`logo is not null`.as('hasLogo'),
-      sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
-    ])
-    .where('portal_link.id', '=', id)
-    .executeTakeFirst()
-  return look ?? null
 }
 
 const revokeAll = (database: Kysely<Database>, tenantId: TenantId, who: string): Promise<void> =>
@@ -129,15 +119,16 @@ const revokeAll = (database: Kysely<Database>, tenantId: TenantId, who: string):
     await writeAct(transaction, ofTenant(tenantId, who, 'revoke_portal_links'))
   })
 
-/** A tenant that is being deleted is suspended as well. */
+/** A tenant that is being deleted is suspended as well. Without the picture, which the browser asks for once and keeps. */
 const find = (database: Kysely<Database>, hash: Buffer) =>
   database
     .selectFrom('portal_link')
     .innerJoin('tenant', 'tenant.id', 'portal_link.tenant_id')
     .leftJoin('api_key', 'api_key.id', 'portal_link.api_key_id')
     .select([
-      'portal_link.id',
-      'portal_link.access',
+      ...(['portal_link.id', 'portal_link.access', 'portal_link.name', 'accent', 'theme'] as const),
+      ...(['locale', 'back_url as backUrl', 'logo_url as logoUrl'] as const),
+      sql<boolean>`logo is not null`.as('hasLogo'),
       sql<Date>`least(portal_link.expires_at, api_key.expires_at)`.as('expiresAt'),
       'tenant.id as tenantId',
       'tenant.key as tenantKey',
@@ -150,11 +141,12 @@ const find = (database: Kysely<Database>, hash: Buffer) =>
 
 type FoundLink = NonNullable<Awaited<ReturnType<typeof find>>>
 
-const callerOf = (link: FoundLink): Caller => ({
+const callerOf = ({ id, access, tenantId, tenantKey, ...look }: FoundLink): LinkCaller => ({
   apiKeyId: null,
-  portalLinkId: link.id as PortalLinkId,
-  tenant: { id: link.tenantId as TenantId, key: link.tenantKey },
-  scopes: SCOPES[link.access],
+  portalLinkId: id as PortalLinkId,
+  tenant: { id: tenantId as TenantId, key: tenantKey },
+  scopes: SCOPES[access],
+  look,
 })
 
 function store(
@@ -184,13 +176,18 @@ function store(
 }
 
 const columnsOfLook = (link: NewPortalLink) => ({
+  ...columnsOfLogo(link),
   name: link.name ?? null,
   accent: link.accent?.toLowerCase() ?? null,
   theme: link.theme ?? null,
   locale: link.locale ?? null,
   back_url: link.backUrl ?? null,
-  logo: link.logo === undefined ? null : bytesOfLogo(link.logo),
 })
+
+function columnsOfLogo({ logo }: NewPortalLink) {
+  if (logo === undefined) return {}
+  return isLogoUrl(logo) ? { logo_url: new URL(logo).href } : { logo: bytesOfLogo(logo) }
+}
 
 /** @throws LinkBeyondKey */
 function refuseBeyond(maker: Caller, access: Access): void {

@@ -54,7 +54,7 @@ else {
     const tenant = await newTenant()
     const { page, faults } = await openWindow(browser, url)
     await page.goto(await linkTo(tenant))
-    t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal/endpoints')
+    t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal')
     await page.getByText('There are no endpoints yet').waitFor()
     await page.getByRole('link', { name: 'Add an endpoint' }).click()
     await page.getByLabel('URL').fill(`${receiver.url}/first`)

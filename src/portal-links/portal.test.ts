@@ -2,6 +2,7 @@ import t from 'tap'
 import { SNIPPETS } from '../secrets/verify-snippets.ts'
 import { addAttempts } from '../testing/data/attempts.ts'
 import { createWorld as createUntried, type World } from '../testing/data/world.ts'
+import { recordQueries } from '../testing/queries.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { cookieIn, createTestPortal } from '../testing/wiring/portal.ts'
 
@@ -43,7 +44,7 @@ t.test('a link opens every page of its tenant, and leads away from the token', a
   t.ok(reading.length > 8)
   for (const route of reading) {
     const { status, text } = await get(pathIn(world, route), { cookie: cookieIn(headers) })
-    t.equal(status, route.endsWith('/portal') ? 303 : 200, route)
+    t.equal(status, 200, route)
     t.notMatch(text, /"\/console/, `${route} does not lead out of the portal`)
   }
 })
@@ -52,7 +53,7 @@ t.test('a link that may only look shows the same and has nothing that acts', asy
   const world = await createWorld(portal)
   const cookie = await entered(world.tenant.key, 'read')
   const refused = []
-  for (const route of reading.filter((route) => !route.endsWith('/portal'))) {
+  for (const route of reading) {
     const { status, text } = await get(pathIn(world, route), { cookie })
     if (status === 403) refused.push(route.replace('GET /portal', ''))
     const forms = text.replaceAll('action="/portal/sign-out"', '')
@@ -370,6 +371,117 @@ t.test('what an endpoint did not get is sent to it again, by a link that manages
   t.notMatch((await get(path, { cookie: reader })).text, 'Recover deliveries')
 })
 
+/** What came of the one attempt of the world. */
+const setAttempt = (
+  ids: World['ids'],
+  { outcome, statusCode, reason = null, error = null }: Record<string, string | number | null>,
+) =>
+  pool.query(
+    `update postrider.attempt set outcome = $2, status_code = $3, reason = $4, error = $5
+     where delivery_id = $1`,
+    [ids['deliveries'], outcome, statusCode, reason, error],
+  )
+
+t.test('the overview says of each endpoint how it fares, and what to do about it', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  const home = async (as = cookie) => (await get('/portal', { cookie: as })).text
+  await setAttempt(ids, { outcome: 'delivered', statusCode: 200 })
+  t.match(await home(), /No endpoint is failing\..*Working.*HTTP 200/s)
+  await setAttempt(ids, {
+    ...{ outcome: 'rejected', reason: 'status_4xx', statusCode: 401 },
+    error: 'the receiver answered 401 Unauthorized',
+  })
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since)
+     values ($1, $2, 1, '2026-01-31T12:30:00Z')`,
+    [ids['endpoints'], tenant.id],
+  )
+  const text = await home()
+  t.match(text, '1 of 1 endpoints are failing.')
+  t.match(text, /Failing<\/span> since <time datetime="2026-01-31T12:30/)
+  t.match(text, `href="/portal/deliveries/${ids['deliveries']}">The receiver answered 401`)
+  t.match(text, 'A wrong secret is the usual cause.')
+  t.match(text, 'Then recover what it has missed')
+  t.notMatch(await home(await entered(tenant.key, 'read')), 'Then recover')
+  const { json } = await request('POST', `/api/tenants/${tenant.key}/endpoints`, {
+    body: { url: 'https://example.com/unused' },
+  })
+  t.match(await home(), /Not used yet.*Nothing was sent yet.*Send a test event/s)
+  for (const [state, advice] of [
+    ['paused', 'Resume it to send what is on hold'],
+    ['disabled', 'Enable it once the receiver is back'],
+  ] as const) {
+    await pool.query('update postrider.endpoint set state = $2 where id = $1', [json.id, state])
+    t.match(await home(), advice)
+  }
+  t.match(await home(), '2 of 2 endpoints are failing.')
+})
+
+t.test(
+  'the page of an event says where it went, why not elsewhere, and what comes next',
+  async (t) => {
+    const { tenant, ids } = await createWorld(portal)
+    const cookie = await entered(tenant.key)
+    const body = { url: 'https://example.com/other', eventTypes: ['other.*'], description: 'Other' }
+    await request('POST', `/api/tenants/${tenant.key}/endpoints`, { body })
+    const path = `/portal/events/${ids['events']}`
+    await setAttempt(ids, { outcome: 'rejected', reason: 'status_5xx', statusCode: 503 })
+    await pool.query(
+      `update postrider.delivery set state = 'pending', finished_at = null, attempt_count = 1,
+       next_attempt_at = '2099-01-31T12:30:00Z' where id = $1`,
+      [ids['deliveries']],
+    )
+    const { text } = await get(path, { cookie })
+    t.match(text, 'Endpoints: under way to 1, not sent to 1.')
+    t.match(text, /HTTP 503.*attempt 1.*Next attempt <span data-countdown="2099-01-31T12:30/s)
+    t.match(text, /Other.*Not sent.*it was created after the event/s)
+    t.match(text, `href="/portal/deliveries/${ids['deliveries']}"`)
+    t.match((await get('/portal/events', { cookie })).text, `href="${path}"`)
+    t.match(
+      (await get(`/portal/deliveries/${ids['deliveries']}`, { cookie })).text,
+      `href="${path}"`,
+    )
+  },
+)
+
+t.test('event types are chosen from the tree when an endpoint is edited as well', async (t) => {
+  const { tenant, ids } = await createWorld(portal)
+  const cookie = await entered(tenant.key)
+  for (const name of ['tree.a', 'tree.b', 'tree.c.d']) {
+    await request('PUT', `/api/event-types/${name}`, { body: {} })
+  }
+  const api = `/api/tenants/${tenant.key}/endpoints/${ids['endpoints']}`
+  const eventTypes = ['tree.b', 'unknown.*', 'tree.a']
+  await request('PATCH', api, { body: { eventTypes } })
+  const path = `/portal/endpoints/${ids['endpoints']}/edit`
+  const { text } = await get(path, { cookie })
+  const boxes = [...text.matchAll(/name="type:([^"]+)" value="yes"( checked)?/g)]
+  const isChosen = Object.fromEntries(boxes.map(([, name, checked]) => [name, Boolean(checked)]))
+  t.match(isChosen, { 'tree.*': false, 'tree.a': true, 'tree.b': true, 'tree.c.d': false })
+  t.match(text, /<textarea[^>]*name="eventTypes"[^>]*>\nunknown\.\*</)
+  t.match(text, 'href="/portal/event-types/tree.a"', 'with schema and example')
+  const beganWith =
+    /name="beganWith" value="([^"]*)"/.exec(text)?.[1]?.replaceAll('&quot;', '"') ?? ''
+  const fields = {
+    url: 'http://127.0.0.1:9/a',
+    eventTypes: 'unknown.*',
+    ordering: 'none',
+    beganWith,
+  }
+  const as = (boxes: string[]) => Object.fromEntries(boxes.map((name) => [`type:${name}`, 'yes']))
+  const typesNow = async () => (await request('GET', api)).json.eventTypes
+  const same = { ...fields, ...as(['tree.a', 'tree.b']), description: 'edited' }
+  t.match(await post(path, same, { cookie }), { status: 303 })
+  t.strictSame(await typesNow(), eventTypes, 'the order of the tree is no change')
+  const other = { ...fields, ...as(['tree.*']), description: 'edited' }
+  t.match(await post(path, other, { cookie }), { status: 303 })
+  t.strictSame(await typesNow(), ['unknown.*', 'tree.*'])
+  const wrong = { ...fields, ...as(['tree.a']), url: 'ftp://wrong', beganWith: '' }
+  const refused = await post(path, wrong, { cookie })
+  t.match(refused, { status: 422, text: /name="type:tree.a" value="yes" checked/ })
+})
+
 /** One pixel. */
 const PIXEL = 'R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs='
 
@@ -399,6 +511,32 @@ t.test('a link brings its name, colour, logo, theme and way back, under the poli
   t.equal((await get('/portal/assets/look/c-red;}.css', { cookie: null })).status, 404)
   const chosen = `${cookie}; postrider_display=roomy`
   t.notMatch((await get('/portal/endpoints', { cookie: chosen })).text, 'data-theme="dark"')
+})
+
+t.test('a logo of another host is all that a page may load from there', async (t) => {
+  const { tenant } = await createWorld(portal)
+  const logo = 'https://cdn.acme.test:8443/logo.svg?v=2'
+  const cookie = cookieIn((await open(await createLink(tenant.key, { logo }))).headers)
+  const { text, headers } = await get('/portal/endpoints', { cookie })
+  t.match(text, /<img class="logo" src="https:\/\/cdn\.acme\.test:8443\/logo\.svg\?v=2"/)
+  const policy = headers.get('content-security-policy')
+  t.match(policy, "; img-src 'self' https://cdn.acme.test:8443;")
+  t.equal(policy?.match(/acme/g)?.length, 1)
+  const other = await get('/portal/endpoints', { cookie: await entered(tenant.key) })
+  t.match(other.headers.get('content-security-policy'), "; img-src 'self';")
+})
+
+t.test('a page reads session and link once, whatever the link brings', async (t) => {
+  const recorded = recordQueries(pool)
+  const listened = await createTestPortal(recorded.pool)
+  const { tenant } = await createWorld(portal)
+  const url = await createLink(tenant.key, { name: 'Acme', accent: '#123456' })
+  const cookie = cookieIn((await listened.open(url)).headers)
+  recorded.sent.length = 0
+  t.match(await listened.get('/portal/endpoints', { cookie }), { status: 200, text: /Acme/ })
+  const reads = (table: string) => recorded.sent.filter(({ text }) => text.includes(table)).length
+  t.equal(reads('"portal_link"'), 1)
+  t.equal(reads('"session"'), 1)
 })
 
 t.test(

@@ -166,6 +166,14 @@ export interface EventTypeTable {
   updated_at: Generated<Date>
 }
 
+export interface EventTypeVersionTable {
+  name: string
+  version: number
+  /** JSON text. */
+  schema: string | null
+  created_at: Generated<Date>
+}
+
 export interface EventTable {
   id: Generated<string>
   tenant_id: string
@@ -316,6 +324,7 @@ export interface PortalLinkTable {
   locale: 'en' | 'de' | null
   back_url: string | null
   logo: Buffer | null
+  logo_url: string | null
 }
 
 /** Named without their schema: `createDatabase` adds it, so that no query depends on `search_path`. */
@@ -325,6 +334,7 @@ export interface Database {
   endpoint: EndpointTable
   endpoint_secret: EndpointSecretTable
   event_type: EventTypeTable
+  event_type_version: EventTypeVersionTable
   event: EventTable
   delivery: DeliveryTable
   attempt: AttemptTable

@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { readForm } from '../console/forms.ts'
+import { phrase, say, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Confirm, Notice, Time } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
@@ -55,11 +56,13 @@ const showRefusal = (c: Context<PageEnv>, { render }: RecoverPages, id: Endpoint
     c,
     { title: 'Recovery', at: '/portal/endpoints', status: 422 },
     <>
-      <h1>Recovery</h1>
-      <Notice tone="bad">Choose what to send again, and since when, from the lists.</Notice>
+      <h1>{say('Recovery')}</h1>
+      <Notice tone="bad">
+        {say('Choose what to send again, and since when, from the lists.')}
+      </Notice>
       <p class="actions">
         <a class="button" href={`/portal/endpoints/${id}`}>
-          Back to the endpoint
+          {say('Back to the endpoint')}
         </a>
       </p>
     </>,
@@ -71,16 +74,16 @@ const showProgress: HandlerOf<ReplayId, RecoverPages> = async (c, { id, tenant }
     c as Context<PageEnv>,
     { title: 'Recovery', at: '/portal/endpoints' },
     <>
-      <h1>Recovery</h1>
+      <h1>{say('Recovery')}</h1>
       <Progress {...replay} />
       <p class="actions">
         {replay.endpoint_id && (
           <>
             <a class="button" href={`/portal/endpoints/${replay.endpoint_id}`}>
-              Back to the endpoint
+              {say('Back to the endpoint')}
             </a>
             <a class="button" href={`/portal/deliveries?endpoint=${replay.endpoint_id}`}>
-              Deliveries
+              {say('Deliveries')}
             </a>
           </>
         )}
@@ -98,16 +101,22 @@ function Progress({ id, state, mode, done, total, skipped, since }: Replay) {
     'hx-select': '#recovery',
     'hx-swap': 'outerMorph',
   }
-  const all = total >= COUNTED_MAX ? `${COUNTED_MAX} or more` : String(total)
+  const all = total >= COUNTED_MAX ? `${sayNumber(COUNTED_MAX)}+` : sayNumber(total)
   return (
     <div id="recovery" {...asking}>
       <p>
-        <Badge of={state} /> {mode === 'missed' ? 'Missed events' : 'Failed deliveries'} since{' '}
-        <Time at={since} />
+        <Badge of={state} />{' '}
+        {phrase(
+          mode === 'missed' ? 'Missed events since {time}' : 'Failed deliveries since {time}',
+          {
+            time: <Time at={since} />,
+          },
+        )}
       </p>
-      <progress value={done} max={Math.max(total, done, 1)} aria-label="Progress" />
+      <progress value={done} max={Math.max(total, done, 1)} aria-label={say('Progress')} />
       <p>
-        {done} of {all} are being sent again. {skipped > 0 && `${skipped} were skipped.`}
+        {say('{done} of {all} are being sent again.', { done: sayNumber(done), all })}{' '}
+        {skipped > 0 && say('{count} were skipped.', { count: sayNumber(skipped) })}
       </p>
     </div>
   )
@@ -123,18 +132,18 @@ export function RecoverForm({ endpointId }: { endpointId: string }) {
       yes="Recover deliveries"
     >
       <div class="field">
-        <label for="recover-mode">What</label>
+        <label for="recover-mode">{say('What')}</label>
         <select id="recover-mode" name="mode">
           {MODES.map(([value, label]) => (
-            <option value={value}>{label}</option>
+            <option value={value}>{say(label)}</option>
           ))}
         </select>
       </div>
       <div class="field">
-        <label for="recover-hours">Since</label>
+        <label for="recover-hours">{say('Since')}</label>
         <select id="recover-hours" name="hours">
           {SPANS.map(([value, label]) => (
-            <option value={value}>{label}</option>
+            <option value={value}>{say(label)}</option>
           ))}
         </select>
       </div>

@@ -117,7 +117,7 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   const render = renderOf(options, assets)
   const pages = { ...options, area: 'console', render, cookie: sessionCookie('console') } as const
 
-  app.use(securityHeaders('console'))
+  app.use(securityHeaders(CONSOLE_PATH))
   app.use(csrf())
   app.use(formsOnly)
   app.use(refuseWhileCommitsWait(options.doCommitsWait))

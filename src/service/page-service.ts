@@ -10,7 +10,9 @@ import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createSentBody } from '../deliveries/sent-body.ts'
+import { createEndpointHealth } from '../endpoints/endpoint-health.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
+import { CATALOG_PATH } from '../event-types/catalog.pages.tsx'
 import { createRevealEvent } from '../events/reveal-event.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import { createTestEvents } from '../events/test-events.ts'
@@ -33,6 +35,7 @@ import { createResourcePages } from '../tenants/resource-pages.ts'
 import { createTenantAccess } from '../tenants/tenant-access.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-app.ts'
+import { createCatalog } from './catalog-app.ts'
 import { type ConsoleOptions, createConsole } from './console-app.tsx'
 import { PAGE_CONNECTIONS, type Pools } from './pools.ts'
 import { createPortal, type PortalOptions } from './portal-app.tsx'
@@ -74,6 +77,10 @@ export function addPages(
   api.app.route(CONSOLE_PATH, createConsole(operators))
   api.app.get(`${PORTAL_PATH}/`, (c) => c.redirect(PORTAL_PATH, 301))
   api.app.route(PORTAL_PATH, createPortal(portalOptions(config, parts, shared)))
+  if (config.hasCatalog) {
+    api.app.get(`${CATALOG_PATH}/`, (c) => c.redirect(CATALOG_PATH, 301))
+    api.app.route(CATALOG_PATH, createCatalog({ ...shared, portal: config.portal }))
+  }
   return { sessions: operators.sessions }
 }
 
@@ -125,6 +132,7 @@ function portalOptions(
     ...shared,
     portal: config.portal,
     sessions: createSessions({ database: createDatabase(pools.pages), apiKeys }),
+    healthOf: createEndpointHealth({ database: scope.database }),
     // Customers get the data anyway.
     ...pagesOn(config, pools, shared, { database: scope.database, scope, isMasked: false }),
   }

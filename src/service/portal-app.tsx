@@ -12,7 +12,9 @@ import { addDeliveryPage, type DeliveryPages } from '../deliveries/delivery.page
 import { addDeliveriesPage, type DeliveryListPages } from '../deliveries/delivery-list.pages.tsx'
 import { addEndpointPages, type EndpointPages } from '../endpoints/endpoint.pages.tsx'
 import { addEndpointsPages, type EndpointListPages } from '../endpoints/endpoint-list.pages.tsx'
+import { addHomePage, type HomePages } from '../endpoints/portal-home.pages.tsx'
 import { addCataloguePages, type CataloguePages } from '../event-types/event-type.pages.tsx'
+import { addPortalEventPages, type PortalEventPages } from '../events/portal-event.pages.tsx'
 import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
@@ -27,14 +29,16 @@ import { addSuggestions, type SuggestionPages } from '../search/suggestions.rout
 const at = (path: string) => `${PORTAL_PATH}/${path}`
 
 const NAVIGATION: readonly NavigationItem[] = [
+  { name: 'Overview', path: PORTAL_PATH, icon: 'home', isMain: true },
   { name: 'Endpoints', path: at('endpoints'), icon: 'endpoint', isMain: true },
   { name: 'Deliveries', path: at('deliveries'), icon: 'delivery', isMain: true },
-  { name: 'Live', path: at('live'), icon: 'live', isMain: true },
-  { name: 'Event types', path: at('event-types'), icon: 'type', isMain: true },
+  { name: 'Events', path: at('events'), icon: 'event', isMain: true },
+  { name: 'Live', path: at('live'), icon: 'live' },
+  { name: 'Event types', path: at('event-types'), icon: 'type' },
 ]
 
 type Pages = EnterOptions &
-  RecoverPages &
+  (HomePages & PortalEventPages & RecoverPages) &
   (LivePages & DeliveryListPages & DeliveryPages & EndpointListPages & EndpointPages) &
   (CataloguePages & OrderingPages & SuggestionPages)
 
@@ -58,14 +62,14 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   const render = createRenderPage({
     assets,
     product: 'Webhooks',
-    home: `${PORTAL_PATH}/endpoints`,
+    home: PORTAL_PATH,
     navigation: NAVIGATION,
     signOut: `${PORTAL_PATH}/sign-out`,
   })
   const cookie = sessionCookie('portal', { isFramed: frameOrigins.length > 0 })
   const pages = { ...options, area: 'portal', render, cookie } as const
 
-  app.use(securityHeaders('portal', frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined))
+  app.use(securityHeaders(PORTAL_PATH, framedBy(portal)))
   // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
   app.use(csrf())
   app.use(formsOnly)
@@ -78,12 +82,13 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   app.use(refuseNul)
   app.use(limitForms(options.admit))
   limitPages(app, options.pageSemaphore)
-  app.get('/', (c) => c.redirect(`${PORTAL_PATH}/endpoints`, 303))
+  addHomePage(app, pages)
   addEndpointsPages(app, pages)
   addEndpointPages(app, pages)
   addOrderingPages(app, pages)
   addDeliveriesPage(app, pages)
   addDeliveryPage(app, pages)
+  addPortalEventPages(app, pages)
   addLivePages(app, pages)
   addRecoverPages(app, pages)
   addCataloguePages(app, pages)
@@ -92,7 +97,12 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   return app
 }
 
-function themeOf({ accent, logo }: PortalConfig): OwnAsset[] {
+/** Nobody unless given. */
+export const framedBy = ({ frameOrigins }: PortalConfig): string | undefined =>
+  frameOrigins.length > 0 ? frameOrigins.join(' ') : undefined
+
+/** The colour and the logo of the service. */
+export function themeOf({ accent, logo }: PortalConfig): OwnAsset[] {
   const own: OwnAsset[] = []
   if (accent !== undefined) {
     const bytes = Buffer.from(themeCss(accent))

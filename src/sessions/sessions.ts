@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { Caller } from '../access/caller.ts'
-import type { ApiKeys } from '../api-keys/api-keys.ts'
 import { type Act, writeAct } from '../audit-log/audit-log.ts'
 import type { SessionId } from '../ids.ts'
 import { changeAsActor } from '../postgres/actor.ts'
@@ -38,7 +37,8 @@ export interface By {
   client: string
 }
 
-export interface Sessions {
+/** @template Who what those are who have signed in: bearers of keys, or of links */
+export interface Sessions<Who extends Caller = Caller> {
   /**
    * Remembers a browser that has shown this key; the oldest of more than 1,000 with it is forgotten.
    *
@@ -53,17 +53,18 @@ export interface Sessions {
     by?: By,
   ): Promise<{ token: string; expiresAt: Date }>
   /** Who has signed in, by what the key is worth now; null when the session or the key is over. */
-  find(area: Area, token: string): Promise<{ session: Session; caller: Caller } | null>
+  find(area: Area, token: string): Promise<{ session: Session; caller: Who } | null>
   /** Those that are not over, newest first. */
   list(): Promise<ListedSession[]>
   /** Takes effect at once, everywhere. Again changes nothing. */
   end(id: SessionId, by?: By & { action: 'sign_out' | 'end_session' }): Promise<void>
 }
 
-export function createSessions(options: {
+export function createSessions<Who extends Caller>(options: {
   database: Kysely<Database>
-  apiKeys: Pick<ApiKeys, 'verifyHash'>
-}): Sessions {
+  /** Finds who somebody is by the hash of what they came in with. */
+  apiKeys: { verifyHash(hash: Buffer): Promise<Who | null> }
+}): Sessions<Who> {
   const { database, apiKeys } = options
   return {
     begin: (area, keyHash, lifeSeconds, by) => begin(database, { area, keyHash, lifeSeconds, by }),

@@ -3,6 +3,13 @@
   const root = document.documentElement
   const all = (selector, within = document) => within.querySelectorAll(selector)
 
+  // Words: English is what stands here; a page in another language brings the others along.
+
+  const { lang } = root
+  const words = JSON.parse(root.dataset.words ?? '{}')
+  const tr = (text, values = {}) =>
+    (words[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole)
+
   // How pages look: attributes of the page, which the server writes from a cookie.
 
   const DISPLAY = ['theme', 'zone', 'times', 'density']
@@ -31,6 +38,13 @@
   const exact = (at, utc) => inZone(at, utc).toISOString().slice(0, 19).replace('T', ' ')
   const clock = (at) => exact(at).slice(11)
 
+  /** For people: in English so that nobody takes the month for the day, otherwise as they write it. */
+  function shown(at, utc) {
+    if (lang === 'en') return exact(at, utc)
+    const format = { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' }
+    return new Intl.DateTimeFormat(lang, format).format(inZone(at, utc))
+  }
+
   function zoneOf(at) {
     const minutes = -at.getTimezoneOffset()
     const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60]
@@ -38,13 +52,17 @@
   }
 
   const dayOf = (at) =>
-    inZone(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+    inZone(at).toLocaleDateString(lang === 'en' ? 'en-GB' : lang, {
+      day: 'numeric',
+      month: 'short',
+      timeZone: 'UTC',
+    })
 
   function relative(at) {
     const seconds = Math.round((Date.now() - at.getTime()) / 1000)
     const [size, isPast] = [Math.abs(seconds), seconds >= 0]
-    const say = (text) => (isPast ? `${text} ago` : `in ${text}`)
-    if (size < 5) return 'just now'
+    const say = (span) => tr(isPast ? '{span} ago' : 'in {span}', { span })
+    if (size < 5) return tr('just now')
     if (size < 60) return say(`${size} s`)
     if (size < 3600) return say(`${Math.floor(size / 60)} min`)
     if (size < 86_400) return say(`${Math.floor(size / 3600)} h`)
@@ -63,9 +81,9 @@
     const at = new Date(time.dateTime)
     const isExact = root.dataset.times === 'exact'
     const zone = isUtc() ? 'UTC' : zoneOf(at)
-    time.title = `${exact(at, false)} (${zoneOf(at)})\n${exact(at, true)} UTC`
+    time.title = `${shown(at, false)} (${zoneOf(at)})\n${shown(at, true)} UTC`
     if (time.closest('dd, h1, h3, p, .notice')) {
-      const text = `${exact(at)} ${zone} · ${relative(at)}`
+      const text = `${shown(at)} ${zone} · ${relative(at)}`
       if (time.textContent !== text) time.textContent = text
       return
     }
@@ -103,7 +121,7 @@
 
   function countDown(element) {
     const left = Math.round((new Date(element.dataset.countdown).getTime() - Date.now()) / 1000)
-    element.textContent = left > 0 ? `in ${inWords(left)}` : 'now'
+    element.textContent = left > 0 ? tr('in {span}', { span: inWords(left) }) : tr('now')
   }
 
   function inWords(seconds) {
@@ -136,9 +154,9 @@
     try {
       await copy(button.dataset.copy)
       button.classList.add('done')
-      say('Copied')
+      say(tr('Copied'))
     } catch {
-      say('The browser did not allow copying')
+      say(tr('The browser did not allow copying'))
     }
     setTimeout(() => button.classList.remove('done'), 1500)
   }
@@ -188,7 +206,7 @@
       link.textContent = label
       if (query === location.search) link.setAttribute('aria-current', 'true')
       button.dataset.deletes = label
-      button.title = `Delete view ${label}`
+      button.title = tr('Delete view {label}', { label })
       button.setAttribute('aria-label', button.title)
       list.lastElementChild.before(item)
     }
@@ -208,7 +226,7 @@
     for (const passing of ['before', 'newer', 'said']) query.delete(passing)
     if (label) changeView(form.dataset.saves, label, query.size > 0 ? `?${query}` : '')
     form.reset()
-    say(`View ${label} saved`)
+    say(tr('View {label} saved', { label }))
   }
 
   // Filters offer what the service knows, while somebody types.
@@ -262,14 +280,14 @@
   const lonePoints = (plot, series) =>
     plot.data[series].flatMap((_, index) => (isLone(plot.data[series], index) ? [index] : []))
 
-  const inNumbers = (value) => value.toLocaleString('en')
+  const inNumbers = (value) => value.toLocaleString(lang)
 
   /** What the legend says: the value under the pointer, otherwise the sum of counts or the last measure. */
   function legendOf(values, index, { kind, unit }) {
-    if (index != null) return values[index] == null ? 'none' : inNumbers(values[index]) + unit
+    if (index != null) return values[index] == null ? tr('none') : inNumbers(values[index]) + unit
     if (kind === 'bars') return inNumbers(values.reduce((sum, value) => sum + (value ?? 0), 0))
     const last = values.findLast((value) => value != null)
-    return last === undefined ? 'none' : `${inNumbers(last)}${unit}`
+    return last === undefined ? tr('none') : `${inNumbers(last)}${unit}`
   }
 
   function seriesOf(element, chart) {
@@ -327,7 +345,7 @@
       legend: { show: !isLow },
       cursor: { drag: { x: Boolean(element.dataset.range), y: false, setScale: false } },
       series: [
-        { label: 'Time', value: (_, at) => (at == null ? 'all' : atTime(at)) },
+        { label: tr('Time'), value: (_, at) => (at == null ? tr('all') : atTime(at)) },
         ...seriesOf(element, chart),
       ],
       axes: [
@@ -400,10 +418,12 @@
   function createPanel(lead) {
     const element = document.createElement('aside')
     element.className = 'panel'
-    element.setAttribute('aria-label', 'Details')
+    element.setAttribute('aria-label', tr('Details'))
     element.innerHTML =
-      '<header><a class="button quiet">Open full page</a>' +
-      '<button type="button" class="quiet" data-closes="panel">Close</button></header><div></div>'
+      '<header><a class="button quiet"></a>' +
+      '<button type="button" class="quiet" data-closes="panel"></button></header><div></div>'
+    element.querySelector('a').textContent = tr('Open full page')
+    element.querySelector('button').textContent = tr('Close')
     document.body.append(element)
     return { element, lead }
   }
@@ -425,7 +445,7 @@
     history.replaceState(null, '', `#open=${path}`)
     htmx.process(content)
     enhance()
-    say('Opened beside the list')
+    say(tr('Opened beside the list'))
   }
 
   function onLead(event, lead) {
@@ -511,17 +531,19 @@
       note = document.createElement('p')
       note.id = 'refreshed'
       note.className = 'refreshed'
-      note.innerHTML = '<span></span><button type="button" class="quiet" data-stops>Pause</button>'
+      note.innerHTML = '<span></span><button type="button" class="quiet" data-stops></button>'
+      note.querySelector('button').textContent = tr('Pause')
       document.querySelector('main h1')?.after(note)
     }
     const seconds = Math.round((Date.now() - refreshedAt) / 1000)
-    const text = seconds < 2 ? 'Updated just now' : `Updated ${inWords(seconds)} ago`
-    note.querySelector('span').textContent = isStopped ? `Paused. ${text}` : text
+    const text =
+      seconds < 2 ? tr('Updated just now') : tr('Updated {span} ago', { span: inWords(seconds) })
+    note.querySelector('span').textContent = isStopped ? tr('Paused. {text}', { text }) : text
   }
 
   function onStop(button) {
     isStopped = !isStopped
-    button.textContent = isStopped ? 'Resume' : 'Pause'
+    button.textContent = tr(isStopped ? 'Resume' : 'Pause')
     sayRefreshed()
   }
 
@@ -642,5 +664,5 @@
   for (const list of all('[data-views]')) showViews(list)
   enhance()
   reopenPanel()
-  globalThis.postrider = { enhance, say, inWords }
+  globalThis.postrider = { enhance, say, inWords, tr }
 })()

@@ -6,6 +6,7 @@
 
   const table = document.getElementById('live')
   if (!table) return
+  const { tr } = postrider
   const rows = table.querySelector('tbody')
   const state = document.getElementById('live-state')
   const pause = document.getElementById('live-pause')
@@ -36,14 +37,19 @@
   }
 
   function say(text) {
-    const more = dropped > 0 ? `, and ${dropped} that are in the list of deliveries only` : ''
     const isWaiting = isPaused || document.hidden
-    state.textContent = isWaiting ? `Paused; ${waiting.length} wait${more}` : (text ?? 'Live')
+    state.textContent = isWaiting ? pausedText() : (text ?? tr('Live'))
+  }
+
+  function pausedText() {
+    const values = { count: waiting.length, dropped }
+    if (dropped === 0) return tr('Paused; {count} wait', values)
+    return tr('Paused; {count} wait, and {dropped} that are in the list of deliveries only', values)
   }
 
   pause.addEventListener('click', () => {
     isPaused = !isPaused
-    pause.textContent = isPaused ? 'Go on' : 'Pause'
+    pause.textContent = tr(isPaused ? 'Go on' : 'Pause')
     pause.setAttribute('aria-pressed', String(isPaused))
     catchUp()
   })
@@ -92,13 +98,13 @@
     })
     source.addEventListener('cursor', keepPlace)
     source.addEventListener('gap', () => {
-      say('Live; more was missed than is shown, look at the list of deliveries')
+      say(tr('Live; more was missed than is shown, look at the list of deliveries'))
     })
     source.addEventListener('end', ({ data }) => {
       if (JSON.parse(data).reason === 'key_over') location.reload()
     })
     source.addEventListener('error', ({ target }) => {
-      say('Connecting again …')
+      say(tr('Connecting again …'))
       // The browser connects again by itself, but gives up where it is refused.
       if (target.readyState === EventSource.CLOSED) setTimeout(reconnect, RECONNECT_MS)
     })

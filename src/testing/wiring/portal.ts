@@ -4,8 +4,12 @@ import { PORTAL_PATH } from '../../portal-links/portal-path.ts'
 import { createPageClient, createTestPages, routesOf } from './pages.ts'
 
 /** The portal on a database, without a port and without a browser. */
-export async function createTestPortal(pool: Pool, portal: Partial<PortalConfig> = {}) {
-  const { app, request, logged } = createTestPages(pool, { portal })
+export async function createTestPortal(
+  pool: Pool,
+  portal: Partial<PortalConfig> = {},
+  env: Record<string, string> = {},
+) {
+  const { app, request, logged } = createTestPages(pool, { portal, env })
   const { get, post } = createPageClient(app)
 
   /** Opens a link as a browser does. */

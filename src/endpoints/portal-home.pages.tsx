@@ -1,0 +1,165 @@
+import type { Context, Hono } from 'hono'
+import { adviceOf } from '../attempts/advice.ts'
+import { inWords, spanOf } from '../attempts/attempt-words.ts'
+import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { Badge, Countdown, EndpointName, Table, Time } from '../console/parts.tsx'
+import { type PageEnv, viewerWith } from '../console/viewer.ts'
+import {
+  type EndpointHealth,
+  HELD_COUNTED_MAX,
+  type Health,
+  type HealthOf,
+  healthOf,
+} from './endpoint-health.ts'
+import { FirstSteps } from './endpoint-list.pages.tsx'
+
+export interface HomePages {
+  render: RenderPage
+  healthOf: HealthOf
+}
+
+/** What fits on a screen or two; those in trouble come first. */
+const SHOWN_MAX = 20
+const ENDPOINTS_PATH = '/portal/endpoints'
+
+/** The first page of a customer: what works, what does not, and what to do about it. */
+export function addHomePage(app: Hono<PageEnv>, pages: HomePages): void {
+  app.get('/', (c) => showHome(c, pages))
+}
+
+async function showHome(c: Context<PageEnv>, { render, healthOf: find }: HomePages) {
+  const { caller } = viewerWith(c, 'read')
+  if (!caller.tenant) throw new Error('a link belongs to a tenant')
+  const { worst, count, failing } = await find(caller.tenant.id, SHOWN_MAX)
+  const mayManage = c.get('viewer').may('manage')
+  return render(
+    c,
+    { title: say('Overview'), at: '/portal' },
+    <>
+      <h1>{say('Overview')}</h1>
+      {count === 0 ? (
+        <FirstSteps mayAdd={mayManage} />
+      ) : (
+        <>
+          <p class="answer">{summaryOf(count, failing)}</p>
+          <HealthTable endpoints={worst} mayManage={mayManage} />
+          <p class="actions">
+            <a class="button" href={ENDPOINTS_PATH}>
+              {say('All endpoints')}
+            </a>
+            <a class="button" href="/portal/deliveries">
+              {say('Deliveries')}
+            </a>
+            <a class="button" href="/portal/events">
+              {say('Events')}
+            </a>
+          </p>
+        </>
+      )}
+    </>,
+  )
+}
+
+function summaryOf(count: number, failing: number): string {
+  if (failing === 0) return say('No endpoint is failing.')
+  const values = { failing: sayNumber(failing), count: sayNumber(count) }
+  return say('{failing} of {count} endpoints are failing.', values)
+}
+
+function HealthTable(props: { endpoints: readonly EndpointHealth[]; mayManage: boolean }) {
+  const { endpoints, mayManage } = props
+  return (
+    <Table label="Health" head={['Endpoint', 'Health', 'Last response', 'What to do']}>
+      {endpoints.map((endpoint) => (
+        <tr>
+          <td>
+            <EndpointName {...endpoint} href={`${ENDPOINTS_PATH}/${endpoint.id}`} />
+          </td>
+          <td>
+            <HealthCell {...endpoint} />
+          </td>
+          <td class="answer">
+            <LastResponse {...endpoint} />
+          </td>
+          <td>
+            <ToDo endpoint={endpoint} mayManage={mayManage} />
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function HealthBadge({ of: health }: { of: Health }) {
+  switch (health) {
+    case 'disabled':
+    case 'paused':
+      return <Badge of={health} />
+    case 'failing':
+      return <Badge of="failed" label="Failing" />
+    case 'working':
+      return <Badge of="active" label="Working" />
+    case 'unused':
+      return <Badge of="off" label="Not used yet" />
+    default:
+      return health satisfies never
+  }
+}
+
+function HealthCell(endpoint: EndpointHealth) {
+  const { failingSince, held, probeAt } = endpoint
+  const count = held >= HELD_COUNTED_MAX ? `${sayNumber(held)}+` : sayNumber(held)
+  return (
+    <>
+      <HealthBadge of={healthOf(endpoint)} />{' '}
+      {failingSince && phrase('since {time}', { time: <Time at={failingSince} /> })}
+      {held > 0 && <div class="muted">{say('{count} deliveries on hold', { count })}</div>}
+      {probeAt && (
+        <div class="muted">
+          {phrase('Next attempt {time}', { time: <Countdown to={probeAt} /> })}
+        </div>
+      )}
+    </>
+  )
+}
+
+/** Such as “200 in 72 ms · 3 min ago”, or what went wrong. */
+function LastResponse({ last }: EndpointHealth) {
+  if (last === null) return <span class="muted">{say('Nothing was sent yet')}</span>
+  const { statusCode, durationMs, deliveryId, startedAt } = last
+  const words = inWords(last) ?? (statusCode === null ? null : `HTTP ${statusCode}`)
+  return (
+    <>
+      <a href={`/portal/deliveries/${deliveryId}`}>{words ?? say('In progress')}</a>{' '}
+      {durationMs !== null && (
+        <span class="muted">{say('in {span}', { span: spanOf(durationMs) })}</span>
+      )}{' '}
+      <Time at={startedAt} />
+    </>
+  )
+}
+
+function ToDo({ endpoint, mayManage }: { endpoint: EndpointHealth; mayManage: boolean }) {
+  const path = `${ENDPOINTS_PATH}/${endpoint.id}`
+  const health = healthOf(endpoint)
+  const { last, isUnreadable } = endpoint
+  if (isUnreadable) return <>{say('The operator of the service has to help.')}</>
+  if (health === 'working') return <span class="muted">{say('Nothing')}</span>
+  if (health === 'failing') {
+    const advice = last && adviceOf(last)
+    return (
+      <>
+        {advice && sayAny(advice)}{' '}
+        {mayManage && <a href={path}>{say('Then recover what it has missed')}</a>}
+      </>
+    )
+  }
+  return mayManage ? <a href={path}>{say(TO_DO[health])}</a> : <span>{say(TO_DO[health])}</span>
+}
+
+const TO_DO = {
+  disabled: 'Enable it once the receiver is back',
+  paused: 'Resume it to send what is on hold',
+  unused: 'Send a test event',
+} as const

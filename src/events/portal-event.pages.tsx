@@ -1,0 +1,287 @@
+import type { Context, Hono } from 'hono'
+import { adviceOf } from '../attempts/advice.ts'
+import { labelOf, spanOf } from '../attempts/attempt-words.ts'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
+import { type FormState, TextField } from '../console/fields.tsx'
+import { phrase, say, sayAny, sayNumber, type Text } from '../console/language.ts'
+import type { RenderPage } from '../console/layout.tsx'
+import { FilterForm, isFiltered, Older, sortByTime } from '../console/list-parts.tsx'
+import {
+  Badge,
+  CopyButton,
+  Countdown,
+  Empty,
+  EndpointName,
+  Facts,
+  Id,
+  Table,
+  Time,
+} from '../console/parts.tsx'
+import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
+import type { PageEnv } from '../console/viewer.ts'
+import { type Deliveries, type FoundDelivery, nextAttemptAt } from '../deliveries/deliveries.ts'
+import { HELD_REASONS } from '../deliveries/delivery.fields.ts'
+import {
+  queryOf,
+  RangeFilter,
+  readFilters,
+  StateFilter,
+  TimeFilters,
+  TypeFilter,
+} from '../deliveries/list-filters.tsx'
+import type { EventId } from '../ids.ts'
+import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+import { Data, HowFar, sendData } from './event.pages.tsx'
+import { explainEvent } from './event-answer.ts'
+import type { Event, Events, FoundEvent } from './events.ts'
+import { REASONS, type Route, type Routing } from './routing.ts'
+
+const PATH = '/portal/events'
+
+/** Services see the tenant of the link, and no other. */
+export interface PortalEventPages {
+  render: RenderPage
+  tenants: Pick<Tenants, 'get' | 'reservedIds'>
+  resources: Pick<ResourcePages, 'events'>
+  events: Pick<Events, 'find' | 'dataOf'>
+  deliveries: Pick<Deliveries, 'search'>
+  routing: Pick<Routing, 'explain'>
+  lists: { events: Pick<Events, 'search'> }
+}
+
+/** What was published for a customer, also what was sent nowhere: an event says itself why it did not come. */
+export function addPortalEventPages(app: Hono<PageEnv>, pages: PortalEventPages): void {
+  const { reading } = pages.resources.events
+  app.get('/events', (c) => showList(c, pages))
+  app.get('/events/:id/data.json', reading(pages, sendData))
+  app.get('/events/:id', reading(pages, showPage))
+}
+
+async function showList(c: Context<PageEnv>, { render, tenants, lists }: PortalEventPages) {
+  const { form, filters } = await readFilters(c, tenants)
+  const page = filters && (await lists.events.search(filters.tenants, queryOf(filters)))
+  return render(
+    c,
+    { title: say('Events'), at: PATH, status: page ? 200 : 422 },
+    <>
+      <div class="head">
+        <h1>{say('Events')}</h1>
+        <EventFilters form={form} />
+        <ColumnMenu name="events" columns={COLUMNS} />
+      </div>
+      {page && page.rows.length > 0 && (
+        <DataTable
+          name="events"
+          label="Events"
+          columns={COLUMNS}
+          rows={page.rows}
+          hrefOf={({ id }) => `${PATH}/${id}`}
+          sorts={{ published: sortByTime(PATH, form) }}
+        />
+      )}
+      {page?.rows.length === 0 && !page.isCutShort && <Nothing form={form} />}
+      {page && <Older path={PATH} form={form} {...page} />}
+    </>,
+  )
+}
+
+function EventFilters({ form }: { form: FormState }) {
+  return (
+    <FilterForm
+      action={PATH}
+      form={form}
+      moreNames={['type', 'since', 'until']}
+      more={
+        <>
+          <TypeFilter form={form} />
+          <TimeFilters form={form} />
+        </>
+      }
+    >
+      <TextField
+        form={form}
+        name="search"
+        label="ID, key or text in the data"
+        placeholder="ID, key or text in the data"
+      />
+      <StateFilter form={form} label="With a delivery that is" />
+      <RangeFilter form={form} />
+    </FilterForm>
+  )
+}
+
+function Nothing({ form }: { form: FormState }) {
+  if (!isFiltered(form)) {
+    return (
+      <Empty title="No events yet">
+        <p>
+          {say('Events appear here when they are published, also those that no endpoint gets.')}
+        </p>
+      </Empty>
+    )
+  }
+  return (
+    <Empty title="No events match these filters">
+      <p>
+        {phrase('Widen the filters, or {link}.', {
+          link: <a href={PATH}>{say('show all events')}</a>,
+        })}
+      </p>
+    </Empty>
+  )
+}
+
+const COLUMNS: Column<FoundEvent>[] = [
+  { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
+  { name: 'deliveries', label: 'Deliveries', cell: HowFar },
+  { name: 'key', label: 'Idempotency key', cell: ({ idempotency_key: key }) => key ?? '' },
+  { name: 'published', label: 'Published', cell: ({ created_at: at }) => <Time at={at} /> },
+  {
+    name: 'id',
+    label: 'ID',
+    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
+  },
+]
+
+async function showPage(
+  c: Context<PageEnv>,
+  { id, tenant }: Resource<EventId>,
+  pages: PortalEventPages,
+) {
+  const [event, { routes, deliveries }] = await Promise.all([
+    pages.events.find(tenant.id, id, { charactersMax: SHOWN_CHARACTERS_MAX }),
+    explainEvent(pages, tenant.id, id),
+  ])
+  const notSent = routes.filter(({ reason }) => reason !== null)
+  return pages.render(
+    c,
+    { title: say('Event {type}', { type: event.type }), at: PATH },
+    <>
+      <h1>{say('Event {type}', { type: event.type })}</h1>
+      <p class="answer">{summaryOf(deliveries, notSent)}</p>
+      <Went deliveries={deliveries} notSent={notSent} />
+      <EventFacts event={event} />
+      <h2>{say('Data')}</h2>
+      <Data of={event.data} path={`${PATH}/${id}`} />
+    </>,
+  )
+}
+
+/** How many endpoints it went to, and how far. */
+function summaryOf(deliveries: readonly FoundDelivery[], notSent: readonly Route[]): string {
+  const groups = Map.groupBy(deliveries, ({ state }) => STATE_COUNTS[state])
+  const counts = [...groups].map(([text, group]): [Text, number] => [text, group.length])
+  if (notSent.length > 0) counts.push(['not sent to {count}', notSent.length])
+  if (counts.length === 0) return say('There is no endpoint that could have got it.')
+  const parts = counts.map(([text, count]) => say(text, { count: sayNumber(count) }))
+  return `${say('Endpoints')}: ${parts.join(', ')}.`
+}
+
+const STATE_COUNTS = {
+  delivered: 'delivered to {count}',
+  failed: 'failed for {count}',
+  cancelled: 'cancelled for {count}',
+  pending: 'under way to {count}',
+  delivering: 'under way to {count}',
+  held: 'on hold for {count}',
+} as const satisfies Record<FoundDelivery['state'], Text>
+
+interface WentProps {
+  deliveries: readonly FoundDelivery[]
+  notSent: readonly Route[]
+}
+
+/** A line for each endpoint: what came of it and why, and what happens next. */
+function Went({ deliveries, notSent }: WentProps) {
+  if (deliveries.length + notSent.length === 0) return null
+  return (
+    <Table
+      label="Where it went"
+      head={['Endpoint', 'Result', 'Why, and what comes next', 'Delivery']}
+    >
+      {deliveries.toReversed().map((delivery) => (
+        <tr>
+          <EndpointCell {...delivery} id={delivery.endpoint_id} />
+          <td>
+            <Badge of={delivery.state} />
+          </td>
+          <td class="answer">
+            <Why {...delivery} />
+          </td>
+          <td>
+            <Id of={delivery.id} href={`/portal/deliveries/${delivery.id}`} isShort />
+          </td>
+        </tr>
+      ))}
+      {notSent.map(({ endpointId, reason, changedSince, ...route }) => (
+        <tr>
+          <EndpointCell id={endpointId} {...route} />
+          <td>
+            <Badge of="off" label="Not sent" />
+          </td>
+          <td class="answer">
+            {reason && `${sayAny(REASONS[reason])}. `}
+            {changedSince && <span class="muted">{say('It was changed since.')}</span>}
+          </td>
+          <td />
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function EndpointCell({ id, url, description }: { id: string; url: string; description: string }) {
+  return (
+    <td>
+      <EndpointName url={url} description={description} href={`/portal/endpoints/${id}`} />
+    </td>
+  )
+}
+
+/** Why it is in its state, when it is tried next, and what to do where it is not. */
+function Why(delivery: FoundDelivery) {
+  const { state, attempt_count: tries, held_reason: held, lastReason, lastStatusCode } = delivery
+  const next = state === 'pending' ? nextAttemptAt(delivery) : null
+  const advice = adviceOf({ reason: lastReason, statusCode: lastStatusCode })
+  return (
+    <>
+      {tries > 0 && <>{lastOf(delivery)}. </>}
+      {held !== null && `${sayAny(HELD_REASONS[held])} `}
+      {next && phrase('Next attempt {time}', { time: <Countdown to={next} /> })}{' '}
+      {state !== 'delivered' && advice && <span class="muted">{sayAny(advice)}</span>}
+    </>
+  )
+}
+
+/** Such as “HTTP 503 in 72 ms, attempt 2”. */
+function lastOf({
+  lastStatusCode,
+  lastReason,
+  lastMs,
+  attempt_count: tries,
+}: FoundDelivery): string {
+  const words =
+    lastStatusCode !== null
+      ? `HTTP ${lastStatusCode}`
+      : lastReason === null
+        ? say('In progress')
+        : sayAny(labelOf(lastReason))
+  const span = lastMs === null ? '' : ` ${say('in {span}', { span: spanOf(lastMs) })}`
+  return `${words}${span}, ${say('attempt {number}', { number: sayNumber(tries) })}`
+}
+
+function EventFacts({ event }: { event: Event }) {
+  return (
+    <Facts
+      of={[
+        ['Event (webhook-id)', <Id of={event.id} />],
+        ['Type', event.type],
+        ['Idempotency key', event.idempotency_key ?? '–'],
+        ['Happened', <Time at={event.occurred_at} />],
+        ['Published', <Time at={event.created_at} />],
+        ['Not before', <Time at={event.deliver_at} />],
+      ]}
+    />
+  )
+}
