@@ -46,7 +46,7 @@ t.test('everybody sees each type, with its schema, an example and earlier schema
   for (const name of ['invoice.paid', 'order.gone', 'a.b']) {
     t.match(list.text, `href="/catalog/${name}"`)
   }
-  t.match(list.text, 'deprecated')
+  t.match(list.text, 'Deprecated')
   const page = await get('/catalog/invoice.paid')
   t.equal(page.status, 200)
   t.match(page.text, /Paid/)
