@@ -52,7 +52,7 @@ else {
     await state.getByText('Paused; 2 wait').waitFor()
     const rows = page.locator('#live tbody tr')
     t.equal(await rows.count(), 0)
-    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByRole('button', { name: 'Continue' }).click()
     await rows.getByText('pause.two').waitFor()
     t.equal(await rows.count(), 2, 'and nothing of another type')
     t.match(await rows.first().textContent(), /pause\.two/)

@@ -96,7 +96,7 @@ export const GERMAN = {
   Copied: 'Kopiert',
   'Delete view {label}': 'Ansicht {label} löschen',
   Details: 'Einzelheiten',
-  'Go on': 'Weiter',
+  Continue: 'Weiter',
   'Live; more was missed than is shown, look at the list of deliveries':
     'Live; es wurde mehr verpasst, als hier steht, siehe die Liste der Zustellungen',
   'Open full page': 'Ganze Seite öffnen',
@@ -179,7 +179,7 @@ export const GERMAN = {
   'An endpoint is a URL of yours that events are sent to.':
     'Ein Endpunkt ist eine URL von Ihnen, an die Ereignisse gesendet werden.',
   Back: 'Zurück',
-  'But {mistake}.': 'Aber: {mistake}.',
+  'But {error}.': 'Aber: {error}.',
   'Cancel held deliveries instead of sending them':
     'Zurückgehaltene Zustellungen stornieren, statt sie zu senden',
   Changed: 'Geändert',
@@ -610,8 +610,8 @@ export const GERMAN = {
   // Events
   'Event (webhook-id)': 'Ereignis (webhook-id)',
   'Event {type}': 'Ereignis {type}',
-  'Events appear here when they are published, also those that no endpoint gets.':
-    'Hier stehen Ereignisse, sobald sie veröffentlicht sind, auch solche, die kein Endpunkt bekommt.',
+  'Events appear here when they are published, even if no endpoint gets them.':
+    'Hier stehen Ereignisse, sobald sie veröffentlicht sind, auch wenn kein Endpunkt sie bekommt.',
   Happened: 'Geschehen',
   'ID, key or text in the data': 'ID, Schlüssel oder Text in den Daten',
   'Idempotency key': 'Idempotenzschlüssel',
@@ -645,7 +645,7 @@ export const GERMAN = {
   'the data of the event was erased, so its filter cannot be asked any more':
     'die Daten des Ereignisses wurden gelöscht, darum lässt sich sein Filter nicht mehr fragen',
   'the event was a test of another endpoint': 'das Ereignis war ein Test eines anderen Endpunkts',
-  'under way to {count}': 'unterwegs an {count}',
+  'in progress for {count}': 'unterwegs für {count}',
   '{count} delivered': '{count} zugestellt',
   '{count} failed or cancelled': '{count} fehlgeschlagen oder storniert',
   '{count} open': '{count} offen',
@@ -695,7 +695,7 @@ export const GERMAN = {
   'Another person has changed it to “{value}”. Save again to keep your value.':
     'Jemand anderes hat es auf „{value}“ geändert. Speichern Sie noch einmal, um Ihren Wert zu behalten.',
   'Invalid time.': 'Diese Zeit gibt es nicht.',
-  'It at character {place}: {mistake}': 'An Zeichen {place}: {mistake}',
+  'It at character {place}: {error}': 'An Zeichen {place}: {error}',
   'It contains a fragment, which is never sent.':
     'Das enthält ein Fragment, das nie gesendet wird.',
   'It contains credentials; use headers.': 'Das enthält Zugangsdaten; verwenden Sie Header.',
@@ -742,7 +742,7 @@ export const SCRIPT_TEXTS = [
     'Details',
     'Delete view {label}',
     'View {label} saved',
-    'Go on',
+    'Continue',
     'Live',
   ] as const),
   'Live; more was missed than is shown, look at the list of deliveries',
@@ -756,7 +756,7 @@ export const SCRIPT_TEXTS = [
 /** Refusals with values in them. */
 export const MISTAKES = [
   'Another person has changed it to “{value}”. Save again to keep your value.',
-  'It at character {place}: {mistake}',
+  'It at character {place}: {error}',
   'It has more than {max} characters.',
   'It has more than {max} items.',
   'It is less than {min}.',

@@ -370,7 +370,7 @@ function describeTest(tested: ReturnType<typeof presentAttempt>): string {
   const took = durationMs == null ? '' : ` ${say('in {span}', { span: spanOf(durationMs) })}`
   if (outcome === 'delivered') {
     // Such as an answer that is broken behind its status.
-    const mistake = tested.error ? ` ${say('But {mistake}.', { mistake: tested.error })}` : ''
+    const mistake = tested.error ? ` ${say('But {error}.', { error: tested.error })}` : ''
     return `${say('Test event delivered')}: HTTP ${statusCode}${took}.${mistake}`
   }
   const detail = tested.errorDetail ? ` ${tested.errorDetail}.` : ''

@@ -29,6 +29,7 @@ else {
   const service = await startServiceWithPages(t, {
     RETRY_SCHEDULE: '3600',
     PORTAL_ACCENT: ACCENT,
+    EVENT_CATALOG: 'true',
     PORTAL_LOGO_FILE: logo,
   })
   const { url, call, pool } = service
@@ -197,7 +198,7 @@ else {
     const link = await linkTo(tenant, { minutes: 1 })
     const { page, faults } = await openWindow(browser, url, { expected: [/status of 401/] })
     await page.goto(link)
-    await page.getByRole('heading', { name: 'Endpoints', exact: true }).waitFor()
+    await page.getByRole('heading', { name: 'Overview', exact: true }).waitFor()
     await pool.query(`update postrider.portal_link set expires_at = now()`)
     await page.getByRole('link', { name: 'Deliveries' }).click()
     await page.getByRole('heading', { name: 'This page is closed' }).waitFor()
@@ -211,7 +212,7 @@ else {
   t.test('pages without anything on them teach', async (t) => {
     const { page, faults } = await openWindow(browser, url)
     await page.goto(await linkTo(await newTenant()))
-    for (const path of ['/endpoints', '/deliveries', '/event-types']) {
+    for (const path of ['', '/endpoints', '/deliveries', '/events', '/event-types']) {
       await page.goto(`/portal${path}`)
       t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
       t.strictSame(await findBarriers(page), [], path)
@@ -233,6 +234,20 @@ else {
         t.not(await page.title(), 'broken', 'what others wrote is text')
       }
       t.equal(await page.evaluate(`document.querySelector('.brand .logo').naturalWidth`), 1)
+      t.strictSame(faults, [])
+    })
+
+    t.test('in German the scripts of a page speak it too', async (t) => {
+      const { page, faults } = await openWindow(browser, url, {
+        permissions: ['clipboard-read', 'clipboard-write'],
+      })
+      await page.goto(await linkTo(tenant, { locale: 'de' }))
+      await page.goto('/portal/deliveries')
+      const time = page.locator('td time').first()
+      await time.getByText(/^(?:gerade eben|vor \d)/).waitFor()
+      t.match(await time.getAttribute('title'), /\d\d\.\d\d\.\d{4}, \d\d:\d\d:\d\d UTC$/)
+      await page.locator('td .copy').first().click()
+      await page.locator('#said').getByText('Kopiert').waitFor()
       t.strictSame(faults, [])
     })
 
@@ -282,9 +297,12 @@ else {
     await service.attempted(id)
     const delivery = (await call('GET', list)).data[0]
     return [
-      ...['/endpoints', '/deliveries', '/live', '/event-types', '/event-types/invoice.paid'],
+      ...['', '/endpoints', '/deliveries', '/events', `/events/${id}`, '/live', '/event-types'],
+      '/event-types/invoice.paid',
       ...['/endpoints/new', `/endpoints/${endpoint.id}`, `/endpoints/${endpoint.id}/edit`],
       ...[`/deliveries/${delivery.id}`, '/nowhere'],
-    ].map((path) => `/portal${path}`)
+    ]
+      .map((path) => `/portal${path}`)
+      .concat('/catalog', '/catalog/invoice.paid')
   }
 }

@@ -433,7 +433,7 @@ t.test(
       [ids['deliveries']],
     )
     const { text } = await get(path, { cookie })
-    t.match(text, 'Endpoints: under way to 1, not sent to 1.')
+    t.match(text, 'Endpoints: in progress for 1, not sent to 1.')
     t.match(text, /HTTP 503.*attempt 1.*Next attempt <span data-countdown="2099-01-31T12:30/s)
     t.match(text, /Other.*Not sent.*it was created after the event/s)
     t.match(text, `href="/portal/deliveries/${ids['deliveries']}"`)

@@ -49,7 +49,7 @@
 
   pause.addEventListener('click', () => {
     isPaused = !isPaused
-    pause.textContent = tr(isPaused ? 'Go on' : 'Pause')
+    pause.textContent = tr(isPaused ? 'Continue' : 'Pause')
     pause.setAttribute('aria-pressed', String(isPaused))
     catchUp()
   })

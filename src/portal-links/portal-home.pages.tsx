@@ -1,9 +1,10 @@
 import type { Context, Hono } from 'hono'
 import { adviceOf } from '../attempts/advice.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
+import { type Column, DataTable } from '../console/data-table.tsx'
 import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Badge, Countdown, EndpointName, Table, Time } from '../console/parts.tsx'
+import { Badge, Countdown, EndpointName, Time } from '../console/parts.tsx'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
 import {
   type EndpointHealth,
@@ -11,8 +12,8 @@ import {
   type Health,
   type HealthOf,
   healthOf,
-} from './endpoint-health.ts'
-import { FirstSteps } from './endpoint-list.pages.tsx'
+} from '../endpoints/endpoint-health.ts'
+import { FirstSteps } from '../endpoints/endpoint-list.pages.tsx'
 
 export interface HomePages {
   render: RenderPage
@@ -68,28 +69,27 @@ function summaryOf(count: number, failing: number): string {
 }
 
 function HealthTable(props: { endpoints: readonly EndpointHealth[]; mayManage: boolean }) {
-  const { endpoints, mayManage } = props
   return (
-    <Table label="Health" head={['Endpoint', 'Health', 'Last response', 'What to do']}>
-      {endpoints.map((endpoint) => (
-        <tr>
-          <td>
-            <EndpointName {...endpoint} href={`${ENDPOINTS_PATH}/${endpoint.id}`} />
-          </td>
-          <td>
-            <HealthCell {...endpoint} />
-          </td>
-          <td class="answer">
-            <LastResponse {...endpoint} />
-          </td>
-          <td>
-            <ToDo endpoint={endpoint} mayManage={mayManage} />
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <DataTable
+      name="health"
+      label="Health"
+      columns={columnsFor(props.mayManage)}
+      rows={props.endpoints}
+      hrefOf={({ id }) => `${ENDPOINTS_PATH}/${id}`}
+    />
   )
 }
+
+const columnsFor = (mayManage: boolean): Column<EndpointHealth>[] => [
+  { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
+  { name: 'health', label: 'Health', cell: (row) => <HealthCell {...row} /> },
+  { name: 'last', label: 'Last response', cell: (row) => <LastResponse {...row} /> },
+  {
+    name: 'todo',
+    label: 'What to do',
+    cell: (row) => <ToDo endpoint={row} mayManage={mayManage} />,
+  },
+]
 
 function HealthBadge({ of: health }: { of: Health }) {
   switch (health) {

@@ -29,13 +29,13 @@ import {
   TimeFilters,
   TypeFilter,
 } from '../deliveries/list-filters.tsx'
+import { Data, HowFar, sendData } from '../events/event.pages.tsx'
+import { explainEvent } from '../events/event-answer.ts'
+import type { Event, Events, FoundEvent } from '../events/events.ts'
+import { REASONS, type Route, type Routing } from '../events/routing.ts'
 import type { EventId } from '../ids.ts'
 import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { Data, HowFar, sendData } from './event.pages.tsx'
-import { explainEvent } from './event-answer.ts'
-import type { Event, Events, FoundEvent } from './events.ts'
-import { REASONS, type Route, type Routing } from './routing.ts'
 
 const PATH = '/portal/events'
 
@@ -115,9 +115,7 @@ function Nothing({ form }: { form: FormState }) {
   if (!isFiltered(form)) {
     return (
       <Empty title="No events yet">
-        <p>
-          {say('Events appear here when they are published, also those that no endpoint gets.')}
-        </p>
+        <p>{say('Events appear here when they are published, even if no endpoint gets them.')}</p>
       </Empty>
     )
   }
@@ -182,8 +180,8 @@ const STATE_COUNTS = {
   delivered: 'delivered to {count}',
   failed: 'failed for {count}',
   cancelled: 'cancelled for {count}',
-  pending: 'under way to {count}',
-  delivering: 'under way to {count}',
+  pending: 'in progress for {count}',
+  delivering: 'in progress for {count}',
   held: 'on hold for {count}',
 } as const satisfies Record<FoundDelivery['state'], Text>
 
