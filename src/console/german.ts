@@ -125,6 +125,7 @@ export const GERMAN = {
   'Backing off': 'Wartet ab',
   Blocked: 'Blockiert',
   Cancelled: 'Storniert',
+  Collapsed: 'Zusammengefasst',
   Delivered: 'Zugestellt',
   Disabled: 'Deaktiviert',
   Done: 'Fertig',
@@ -326,6 +327,9 @@ export const GERMAN = {
     'Einer je Zeile, als Name: Wert. *** steht für einen geheimen Wert: Lassen Sie es stehen, bleibt der Wert.',
   'One a line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.':
     'Einer je Zeile: ein Name wie `invoice.paid`, ein Muster wie `invoice.*` oder `*`. Leer: jeder Typ.',
+  'Of the events with the same ordering key only the newest is sent, so long after the first at most. Leave empty to have every event sent.':
+    'Von den Ereignissen mit demselben Ordnungsschlüssel wird nur das neueste gesendet, höchstens so lange nach dem ersten. Leer: jedes Ereignis wird gesendet.',
+  'Only the newest: wait (milliseconds)': 'Nur das neueste: warten (Millisekunden)',
   'Only events whose data matches. Leave empty for all events.':
     'Nur Ereignisse, deren Daten passen. Leer: alle Ereignisse.',
   Order: 'Reihenfolge',
@@ -347,12 +351,14 @@ export const GERMAN = {
   // What is set on an endpoint
   'At the same time': 'Gleichzeitig',
   Headers: 'Header',
+  'Only the newest': 'Nur das neueste',
   'Requests a second': 'Anfragen je Sekunde',
   'Retries after': 'Wiederholungen nach',
   'Time to answer': 'Zeit für die Antwort',
   'by ordering key': 'nach Ordnungsschlüssel',
   'every event': 'jedes Ereignis',
   'no limit': 'keine Grenze',
+  'of an ordering key, after at most {span}': 'eines Ordnungsschlüssels, nach höchstens {span}',
   'that of the service': 'die des Dienstes',
   'the schedule of the service': 'der Zeitplan des Dienstes',
 
@@ -626,7 +632,11 @@ export const GERMAN = {
   'Where it went': 'Wohin es ging',
   'Why, and what comes next': 'Warum, und wie es weitergeht',
   'With a delivery that is': 'Mit einer Zustellung, die so ist',
+  'The endpoint gets only the newest event of an ordering key: {link} replaced this one.':
+    'Der Endpunkt bekommt nur das neueste Ereignis eines Ordnungsschlüssels: {link} hat dieses ersetzt.',
+  'a newer event': 'ein neueres Ereignis',
   'cancelled for {count}': 'storniert für {count}',
+  'collapsed for {count}': 'zusammengefasst für {count}',
   'delivered to {count}': 'zugestellt an {count}',
   'failed for {count}': 'fehlgeschlagen für {count}',
   'it was created after the event': 'er wurde nach dem Ereignis angelegt',
@@ -646,6 +656,7 @@ export const GERMAN = {
     'die Daten des Ereignisses wurden gelöscht, darum lässt sich sein Filter nicht mehr fragen',
   'the event was a test of another endpoint': 'das Ereignis war ein Test eines anderen Endpunkts',
   'in progress for {count}': 'unterwegs für {count}',
+  '{count} collapsed': '{count} zusammengefasst',
   '{count} delivered': '{count} zugestellt',
   '{count} failed or cancelled': '{count} fehlgeschlagen oder storniert',
   '{count} open': '{count} offen',

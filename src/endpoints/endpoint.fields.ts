@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Selectable } from 'kysely'
 import { spanOf } from '../attempts/attempt-words.ts'
+import { say } from '../console/language.ts'
 import {
   type Fields,
   shownId as id,
@@ -340,7 +341,7 @@ export const endpointFields = {
     fact: {
       label: 'Only the newest',
       words: ({ waitMs }: { waitMs: number }) =>
-        `of an ordering key, after at most ${spanOf(waitMs)}`,
+        say('of an ordering key, after at most {span}', { span: spanOf(waitMs) }),
     },
   },
   batch: {

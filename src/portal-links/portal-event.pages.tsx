@@ -183,6 +183,7 @@ const STATE_COUNTS = {
   pending: 'in progress for {count}',
   delivering: 'in progress for {count}',
   held: 'on hold for {count}',
+  collapsed: 'collapsed for {count}',
 } as const satisfies Record<FoundDelivery['state'], Text>
 
 interface WentProps {
@@ -241,11 +242,19 @@ function EndpointCell({ id, url, description }: { id: string; url: string; descr
 function Why(delivery: FoundDelivery) {
   const { state, attempt_count: tries, held_reason: held, lastReason, lastStatusCode } = delivery
   const next = state === 'pending' ? nextAttemptAt(delivery) : null
+  const newer = delivery.collapsed_by
   const advice = adviceOf({ reason: lastReason, statusCode: lastStatusCode })
   return (
     <>
       {tries > 0 && <>{lastOf(delivery)}. </>}
       {held !== null && `${sayAny(HELD_REASONS[held])} `}
+      {newer !== null &&
+        phrase(
+          'The endpoint gets only the newest event of an ordering key: {link} replaced this one.',
+          {
+            link: <a href={`${PATH}/${newer}`}>{say('a newer event')}</a>,
+          },
+        )}
       {next && phrase('Next attempt {time}', { time: <Countdown to={next} /> })}{' '}
       {state !== 'delivered' && advice && <span class="muted">{sayAny(advice)}</span>}
     </>
