@@ -1,6 +1,7 @@
 import type { Field, Fields, FormText } from '../fields.ts'
 import { CheckboxField, type FormState, SelectField, TextField, withCode } from './fields.tsx'
 import { formFieldsOf, hasBoxes } from './form-values.ts'
+import { sayAny } from './language.ts'
 
 /** Every field of a noun that a form asks for, in the order of its definition. */
 export function FormFields({ form, of: fields }: { form: FormState; of: Fields }) {
@@ -28,8 +29,8 @@ export function FormField({ form, name, of: field, required }: Props) {
   if (parts) {
     return (
       <fieldset class="field">
-        <legend>{text.label}</legend>
-        {text.hint && <p class="hint">{withCode(text.hint)}</p>}
+        <legend>{sayAny(text.label)}</legend>
+        {text.hint && <p class="hint">{withCode(sayAny(text.hint))}</p>}
         {Object.entries(parts).map(([part, words]) => (
           <TextField form={form} name={`${name}.${part}`} {...words} />
         ))}

@@ -311,7 +311,8 @@ export const GERMAN = {
     'Mit dem nächsten Ereignis seines Schlüssels weitermachen',
   'Custom headers': 'Eigene Header',
   'Filter on the data': 'Filter auf die Daten',
-  'Headers, limits, retries and order': 'Header, Grenzen, Wiederholungen und Reihenfolge',
+  'Headers, limits, retries, order and batches':
+    'Header, Grenzen, Wiederholungen, Reihenfolge und Stapel',
   'In no particular order': 'In beliebiger Reihenfolge',
   'In order, for each ordering key': 'Der Reihe nach, je Ordnungsschlüssel',
   'In order, when an event has failed': 'Der Reihe nach, wenn ein Ereignis fehlgeschlagen ist',
@@ -319,6 +320,12 @@ export const GERMAN = {
     'Spätere Ereignisse seines Schlüssels zurückhalten, bis jemand entscheidet',
   'Leave empty for the default of the service.': 'Leer: die Vorgabe des Dienstes.',
   'Leave empty for the default schedule.': 'Leer: der übliche Zeitplan.',
+  'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver has to expect a list of events.':
+    'Eine Anfrage wird gesendet, sobald eines davon erreicht ist. Alles leer: jedes Ereignis einzeln. Ihr Empfänger muss eine Liste von Ereignissen erwarten.',
+  'Batches: several events in one request': 'Stapel: mehrere Ereignisse in einer Anfrage',
+  'Max events in a request': 'Höchstens Ereignisse je Anfrage',
+  'Max size of a request (bytes)': 'Höchstens Bytes je Anfrage',
+  'Max wait of an event (milliseconds)': 'Höchstens Wartezeit eines Ereignisses (Millisekunden)',
   'Max concurrent requests': 'Höchstens gleichzeitige Anfragen',
   'Max requests per second': 'Höchstens Anfragen je Sekunde',
   'Of the last {count} events, {matching} would have been sent. Nothing is saved yet.':
@@ -350,6 +357,7 @@ export const GERMAN = {
 
   // What is set on an endpoint
   'At the same time': 'Gleichzeitig',
+  Batches: 'Stapel',
   Headers: 'Header',
   'Only the newest': 'Nur das neueste',
   'Requests a second': 'Anfragen je Sekunde',
@@ -359,6 +367,8 @@ export const GERMAN = {
   'every event': 'jedes Ereignis',
   'no limit': 'keine Grenze',
   'of an ordering key, after at most {span}': 'eines Ordnungsschlüssels, nach höchstens {span}',
+  'up to {count} events or {bytes} bytes, after {span} at the latest':
+    'bis zu {count} Ereignisse oder {bytes} Bytes, nach spätestens {span}',
   'that of the service': 'die des Dienstes',
   'the schedule of the service': 'der Zeitplan des Dienstes',
 
@@ -539,6 +549,7 @@ export const GERMAN = {
   'Connection closed': 'Verbindung geschlossen',
   'Connection refused': 'Verbindung abgelehnt',
   'Data erased': 'Daten gelöscht',
+  'Failed in its batch': 'In seinem Stapel fehlgeschlagen',
   'Kept-alive connection closed': 'Offen gehaltene Verbindung geschlossen',
   'Name not found': 'Name nicht gefunden',
   'Name points to an address that is not allowed':
@@ -582,6 +593,8 @@ export const GERMAN = {
     'Tragen Sie die URL ein, auf die er weiterleitet. Weiterleitungen wird nicht gefolgt.',
   'Look into the log of your receiver: it failed while it handled the request.':
     'Sehen Sie ins Protokoll Ihres Empfängers: Er scheiterte beim Bearbeiten der Anfrage.',
+  'Look into the log of your receiver: it took the batch and named this event as failed.':
+    'Sehen Sie ins Protokoll Ihres Empfängers: Er nahm den Stapel an und nannte dieses Ereignis als fehlgeschlagen.',
   'Look into the log of your receiver: it refused the request.':
     'Sehen Sie ins Protokoll Ihres Empfängers: Er hat die Anfrage abgelehnt.',
   'Postrider could not send it. Nothing is wrong with your receiver.':

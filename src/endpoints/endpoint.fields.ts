@@ -60,7 +60,11 @@ const ORDER_WORDS: Record<string, string> = { none: 'none', key: 'by ordering ke
 
 /** @example 'up to 100 events or 1048576 bytes, after 1 s at the latest' */
 const batchWords = ({ maxEvents, maxWaitMs, maxBytes }: BatchBounds): string =>
-  `up to ${maxEvents} events or ${maxBytes} bytes, after ${spanOf(maxWaitMs)} at the latest`
+  say('up to {count} events or {bytes} bytes, after {span} at the latest', {
+    count: maxEvents,
+    bytes: maxBytes,
+    span: spanOf(maxWaitMs),
+  })
 
 /** Those of the service come with `endpointInput`. */
 const NO_RULES: UrlRules = { egressAllow: [], httpsOnly: false }
