@@ -404,6 +404,35 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
+  t.test(
+    'in a batch that is being filled, a newer one takes the place of an older one',
+    async (t) => {
+      const bounds = { maxEvents: 10, maxWaitMs: HOUR_MS, maxBytes: 1_000_000 }
+      const work = await createWork(pool, { ...PROMPT, batch_bounds: JSON.stringify(bounds) })
+      const take = async (event: string, step: string) => {
+        const { id, due_attempt: due } = await work.deliveryOf(event)
+        const { rows } = await pool.query<{ verdict: string; event_id: string | null }>(
+          `select verdict, event_id from postrider.take_batch($1, array[$2::uuid], array[$3::int], $4, $5)`,
+          [work.endpoint.id, id, due, work.runner, step],
+        )
+        return rows
+      }
+      const [a1 = '', b1 = ''] = await publish(work, 'a', 'b')
+      t.match(await take(a1, 'look'), [{ verdict: 'filling' }])
+      t.match(await take(b1, 'look'), [{ verdict: 'filling' }])
+      const [a2 = ''] = await publish(work, 'a')
+      t.strictSame(await statesOf(work, [a1, a2]), ['collapsed', 'pending'])
+      t.match(await take(a2, 'look'), [{ verdict: 'filling' }])
+      await pool.query('update postrider.batch_room set due = now() where endpoint_id = $1', [
+        work.endpoint.id,
+      ])
+      const claimed = (await take(a2, 'claim')).map(({ event_id: id }) => id)
+      t.strictSame(claimed.toSorted(), [a2, b1].toSorted())
+      const [a3 = ''] = await publish(work, 'a')
+      t.strictSame(await statesOf(work, [a2, a3]), ['delivering', 'held:order'])
+    },
+  )
+
   t.test('a deleted endpoint leaves no line', async (t) => {
     const work = await createWork(pool, PATIENT)
     const [a1 = '', a2 = ''] = await publish(work, 'a', 'a')

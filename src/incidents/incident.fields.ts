@@ -72,7 +72,7 @@ export const incidentFields = {
     column: 'held',
     output: z.int().openapi({
       description:
-        'Deliveries of the endpoint that are on hold now, without those that wait for an earlier event of their ordering key; 10,000 = at least.',
+        'Deliveries of the endpoint that are on hold now, not counting deliveries that wait for an earlier event of their ordering key; 10,000 = at least.',
     }),
   },
   lastStatusCode: { column: 'last_status_code', output: z.int().nullable() },

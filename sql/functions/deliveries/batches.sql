@@ -204,7 +204,7 @@ begin
     make_interval(secs => (e.batch_bounds ->> 'maxWaitMs')::float8 / 1000) as max_wait,
     e.batch_bounds is null and e.deleted_at is null as is_single,
     e.deleted_at is not null or postrider.held_for(e, t, c, postrider.is_paused()) is not null as is_held,
-    postrider.has_lines(e) as has_lines
+    e.ordering = 'key' and e.collapse_ms is null as is_ordered
   into settings
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
@@ -233,7 +233,7 @@ begin
     bytes := fitting.bytes;
     due := least(room.due, (select min(f.next_attempt_at) from unnest(fresh) as f) + settings.max_wait);
     if fitting.is_full or due <= clock_timestamp() or settings.is_held
-      or (settings.has_lines and postrider.is_waited_for(fresh))
+      or (settings.is_ordered and postrider.is_waited_for(fresh))
     then
       members := postrider.members_of_batch(room.batch_id) || fitting.ids;
     else

@@ -6,6 +6,9 @@
 -- of the endpoint that the runner has for it. Otherwise newer ones could keep a busy endpoint from getting any. What is
 -- older than the newest is collapsed when somebody looks at the line.
 --
+-- With batches a newer one takes the place of who waits in the batch that is being filled. One that is full, and waits for
+-- a limit of the endpoint or for its retry, is sent as it is.
+--
 -- An event for later (deliverAt) replaces nothing before its time, and does not go out before it.
 --
 -- Producers lock no delivery and no line for it, so that nobody who sends waits for their commits, and they wait for
@@ -62,6 +65,20 @@ $$;
 comment on function postrider.has_newer(postrider.delivery) is
   'Whether its endpoint collapses, and a newer event of its ordering key waits or is being sent.';
 
+create or replace function postrider.keeps_slot(head postrider.delivery, endpoint postrider.endpoint) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+begin
+  return endpoint.batch_bounds is null or (head.batch_id is not null and not exists (
+    select from postrider.batch_room r where r.endpoint_id = endpoint.id and r.batch_id = head.batch_id));
+end
+$$;
+comment on function postrider.keeps_slot(postrider.delivery, postrider.endpoint) is
+  'Whether a delivery that is due has its turn until it is claimed: with batches only in one that is full.';
+
 create or replace function postrider.collapse_verdict(
   line postrider.ordering_line, head postrider.delivery, endpoint postrider.endpoint
 ) returns text
@@ -81,7 +98,8 @@ begin
   where p.endpoint_id = line.endpoint_id and p.ordering_key = line.ordering_key and postrider.replaces_at_once(p)
   order by p.position desc limit 1;
   return case
-    when newest is null or (head.state = 'pending' and head.next_attempt_at <= now()) then 'stays'
+    when newest is null
+      or (head.state = 'pending' and head.next_attempt_at <= now() and postrider.keeps_slot(head, endpoint)) then 'stays'
     when newest > line.position or postrider.is_for_later(head, endpoint) then 'yields'
     else 'stays' end;
 end
