@@ -712,7 +712,7 @@ export type Incident = {
   lastSeenAt: string
   /** Failed attempts with this cause. */
   failures: number
-  /** Deliveries of the endpoint that are on hold now, without those that wait for an earlier event of their ordering key; 10,000 = at least. */
+  /** Deliveries of the endpoint that are on hold now, not counting deliveries that wait for an earlier event of their ordering key; 10,000 = at least. */
   held: number
   lastStatusCode: number | null
   /** What the last failed attempt led to, in words; null where nothing was sent. */
