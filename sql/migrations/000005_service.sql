@@ -239,8 +239,7 @@ create table postrider.attachment (
   columns text[] not null,
   owner text not null,
   attached_by text not null,
-  attached_at timestamptz not null,
-  unique (table_schema, table_name)
+  attached_at timestamptz not null
 );
 comment on table postrider.attachment is
   'Tables that publish by themselves (attach), as their triggers said when they were attached. A copy, to notice when the triggers are gone: postrider.attached_table compares.';

@@ -624,6 +624,14 @@ async function conformance(t: Test, database: TestDatabase) {
     t.match(await found(), [/the table is gone/])
     await detach(table)
     t.strictSame(await found(), [])
+    const again = await createTable()
+    await attach(again)
+    await owner.query(`drop table ${again}`)
+    await owner.query(`create table ${again} (id int primary key, account text)`)
+    t.match(await found(), [/postrider_delete on .* is gone/], 'one that was created again')
+    await attach(again)
+    t.strictSame(await found(), [])
+    await detach(again)
   })
 
   t.test(

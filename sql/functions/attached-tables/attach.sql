@@ -541,7 +541,10 @@ begin
   end if;
   a.attached_by := postrider.caller();
   a.attached_at := now();
-  delete from postrider.attachment k where k.id = a.id;
+  -- Also of a table that had this name, and is gone.
+  delete from postrider.attachment k
+  where k.id = a.id or (k.table_schema, k.table_name) = (a.table_schema, a.table_name)
+    and postrider.attached_relation(k) = relation;
   insert into postrider.attachment select a.*;
   perform postrider.audit(null, 'attach', 'table', relation::text, null,
     to_jsonb(a) - '{table_schema,table_name,attached_by,attached_at}'::text[]);

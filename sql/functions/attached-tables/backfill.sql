@@ -167,6 +167,11 @@ begin
   elsif not pg_has_role(current_user, owner, 'usage') then
     raise exception '% belongs to %', "table", pg_get_userbyid(owner) using errcode = '42501',
       hint = format('Backfill it as that role, or as a member of it: set role %I', pg_get_userbyid(owner));
+  elsif exists (
+    select from pg_class c join pg_roles r on r.oid = c.relowner
+    where c.oid = "table" and c.relrowsecurity and c.relforcerowsecurity and not (r.rolsuper or r.rolbypassrls)) then
+    raise exception 'policies of % apply to its owner too, so some rows cannot be read', "table" using errcode = '0A000',
+      hint = format('alter table %s no force row level security', "table");
   elsif not exists (select from postrider.primary_key_of("table")) then
     raise exception '% has no primary key, by which a backfill goes', "table" using errcode = '0A000', hint = 'Add one.';
   elsif a.type || '.' || event !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or event in ('updated', 'deleted')
