@@ -146,7 +146,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     POSTRIDER_DATA: 'of `dev` only',
     POSTRIDER_URL: 'of the client commands only',
     POSTRIDER_API_KEY: 'of the client commands only',
-    PUBLIC_URL: 'of the API only',
     CONSOLE_ENVIRONMENT: 'of the API only',
     EVENT_CATALOG: 'of the API only',
     CONSOLE_COLOUR: 'of the API only',

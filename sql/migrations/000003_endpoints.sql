@@ -42,6 +42,12 @@ create table postrider.endpoint (
   batch_bounds jsonb check (
     coalesce((batch_bounds ->> 'maxEvents')::int between 1 and 1000 and (batch_bounds ->> 'maxWaitMs')::int >= 0
       and (batch_bounds ->> 'maxBytes')::int > 0, batch_bounds is null)),
+  shape text not null default 'standard' check (shape in (
+    'standard', 'raw', 'thin', 'fields', 'cloudevents', 'cloudevents-binary', 'slack', 'teams', 'discord')),
+  shape_fields text[] check (cardinality(shape_fields) between 1 and 50),
+  shape_template text check (length(shape_template) <= 2000),
+  signature_headers jsonb not null default '{}',
+  webhook_signature text not null default 'send' check (webhook_signature in ('send', 'omit')),
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
@@ -78,6 +84,16 @@ comment on column postrider.endpoint.unreadable_detail is 'What that runner said
 comment on column postrider.endpoint.rate_version is 'Counts the changes of rate_per_second, by trigger; slots that were reserved under another number are void.';
 comment on column postrider.endpoint.ordering is
   'none; key: events with the same ordering key are sent one after another, in the order in which they were published. Set to none, it has what waits sent as it comes.';
+comment on column postrider.endpoint.shape is
+  'What it is sent of an event (sql/functions/endpoints/shapes.sql): standard, raw (the data alone), thin (a link to the rest), fields, cloudevents, cloudevents-binary, or a message for slack, teams or discord.';
+comment on column postrider.endpoint.shape_fields is
+  'With the shape fields, paths of the members of the data that are sent, such as $.customer.id; null = none are named.';
+comment on column postrider.endpoint.shape_template is
+  'With the shapes slack, teams and discord, the text, such as {{type}}: {{data.amount}}; null = {{type}} {{data}}.';
+comment on column postrider.endpoint.signature_headers is
+  'Headers in the form of other schemes, {"name": "template"}, such as {"X-Hub-Signature-256": "sha256={hmac_hex} over {body}"}.';
+comment on column postrider.endpoint.webhook_signature is
+  'send: requests have webhook-signature; omit: only signature_headers instead.';
 comment on column postrider.endpoint.on_failure is
   'With ordering by key, what happens when an event has used up its schedule: block (its key waits for a person) or skip (the next event of its key is sent). With collapse_ms always skip.';
 

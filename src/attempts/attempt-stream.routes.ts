@@ -12,6 +12,7 @@ import { type AddRoutes, addingRoutes, ofTenant, routesFor } from '../http/route
 import { endpointId } from '../ids.ts'
 import type { Log } from '../log.ts'
 import { Problem } from '../problem.ts'
+import { completeBody, type ThinLinks } from '../sending/thin-link.ts'
 import { attemptSchema, presentAttempt, reasonSchema } from './attempt.fields.ts'
 import { NO_ANSWER } from './attempts.ts'
 import { type LiveAttempts, type LiveReader, NoReaderFree, TooManyReaders } from './live.ts'
@@ -73,6 +74,7 @@ interface Options {
   endpoints: Pick<Endpoints, 'get'>
   apiKeys: Pick<ApiKeys, 'isLive'>
   log: Pick<Log, 'error'>
+  thinLinks: Pick<ThinLinks, 'linkOf'>
   streamTimes?: StreamTimes
 }
 
@@ -133,20 +135,20 @@ async function opened(
   }
 }
 
-type Serving = Pick<Options, 'apiKeys' | 'log' | 'streamTimes'> & { wanted: Wanted }
+type Serving = Pick<Options, 'apiKeys' | 'log' | 'streamTimes' | 'thinLinks'> & { wanted: Wanted }
 
 function serve(
   c: Context<ApiEnv>,
   open: () => Promise<LiveReader>,
   options: Serving,
 ): Promise<Response> {
-  const { apiKeys, log, streamTimes, wanted } = options
+  const { apiKeys, log, streamTimes, wanted, thinLinks } = options
   const caller = c.get('caller')
   const { apiKeyId } = caller
   const requestId = c.get('requestId')
   return serveLive(c, open, {
     ...streamTimes,
-    present: (message) => JSON.stringify(present(message, wanted, caller)),
+    present: (message) => JSON.stringify(present(message, wanted, caller, thinLinks)),
     isAllowed: async () => apiKeyId === null || (await apiKeys.isLive(apiKeyId)),
     onError: (error) => log.error({ err: error, requestId }, 'stream.failed'),
   })
@@ -157,8 +159,9 @@ function present(
   message: LiveMessage,
   { withBody, withAnswers }: Wanted,
   caller: Caller,
+  thinLinks: Pick<ThinLinks, 'linkOf'>,
 ): z.output<typeof streamedSchema> {
-  const { attempt, delivery, event, body } = message
+  const { attempt, delivery, event } = message
   return {
     attempt: presentAttempt(withAnswers ? attempt : { ...attempt, ...NO_ANSWER }, caller),
     delivery: presentDelivery(delivery),
@@ -167,6 +170,22 @@ function present(
       type: event.type,
       occurredAt: event.occurred_at.toISOString(),
     },
-    ...(withBody && { request: { body } }),
+    ...(withBody && { request: { body: bodyOf(message, thinLinks) } }),
   }
+}
+
+function bodyOf(
+  { attempt, delivery, body, shape }: LiveMessage,
+  { linkOf }: Pick<ThinLinks, 'linkOf'>,
+): string | null {
+  const headers: Record<string, string> = JSON.parse(attempt.request_headers ?? '{}')
+  const timestampSeconds = Number(
+    headers['webhook-timestamp'] ?? attempt.started_at.getTime() / 1000,
+  )
+  const { tenant_id: tenantId, endpoint_id: endpointId, event_id: eventId } = delivery
+  return completeBody(
+    { shape, body },
+    { tenantId, endpointId, eventId },
+    { linkOf, timestampSeconds },
+  )
 }

@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { DeliveryId, EventId } from '../ids.ts'
-import type { Database, DeliveryTable } from '../postgres/schema.ts'
+import type { Database, DeliveryTable, EndpointShape } from '../postgres/schema.ts'
 import { type Attempt, NO_ANSWER, WITHOUT_ANSWER } from './attempts.ts'
 import { type AttemptSummary, greatest, least } from './live-summaries.ts'
 
@@ -11,8 +11,10 @@ export interface LiveAttempt {
   delivery: Selectable<DeliveryTable> & { id: DeliveryId }
   /** Null when it was erased. */
   event: { id: EventId; type: string; occurred_at: Date } | null
-  /** As sent but for what is masked, where somebody wants it. */
+  /** As sent but for what is masked, and the link of a thin one, where somebody wants it. */
   body: string | null
+  /** Of its endpoint, as it is now. */
+  shape: EndpointShape
 }
 
 /** What is read next to the rows themselves. */
@@ -45,17 +47,13 @@ async function readChunk(
     attemptsOf(database, summaries.map(({ id }) => id), withAnswers), // biome-ignore format: one each
     deliveriesOf(database, summaries.map((summary) => summary.deliveryId)), // biome-ignore format: one each
   ])
-  const events = await eventsOf(
-    database,
-    [...deliveries.values()].map(({ event_id }) => event_id as EventId),
-    withBody,
-  )
+  const events = await eventsOf(database, [...deliveries.values()], withBody)
   return summaries.flatMap((summary) => {
     const attempt = attempts.get(summary.id)
     const delivery = deliveries.get(summary.deliveryId)
     if (!attempt || !delivery) return []
-    const { body = null, ...event } = events.get(delivery.event_id) ?? {}
-    return [{ attempt, delivery, event: 'id' in event ? event : null, body }]
+    const { body = null, shape = 'standard', ...event } = events.get(delivery.id) ?? {}
+    return [{ attempt, delivery, event: 'id' in event ? event : null, body, shape }]
   })
 }
 
@@ -86,14 +84,29 @@ async function deliveriesOf(
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-type EventRow = { id: EventId; type: string; occurred_at: Date; body: string | null }
+type EventRow = { id: EventId; type: string; occurred_at: Date } & Pick<
+  LiveAttempt,
+  'body' | 'shape'
+>
 
-async function eventsOf(database: Kysely<Database>, ids: EventId[], withBody: boolean) {
-  if (ids.length === 0) return new Map<string, EventRow>()
-  const { rows } = await sql<EventRow>`
-    select id, type, occurred_at, ${withBody ? sql`postrider.body(type, occurred_at, postrider.masked(type, data))` : null}::text as body
-    from postrider.event where ${isAmong(ids)}`.execute(database)
-  return new Map(rows.map((row) => [row.id as string, row]))
+/** By delivery. */
+async function eventsOf(
+  database: Kysely<Database>,
+  deliveries: readonly LiveAttempt['delivery'][],
+  withBody: boolean,
+): Promise<Map<string, EventRow>> {
+  if (deliveries.length === 0) return new Map()
+  const ids = deliveries.map(({ event_id }) => event_id)
+  const body = sql`postrider.shaped_body(e, ev.id, ev.type, ev.occurred_at, postrider.masked(ev.type, ev.data))`
+  const { rows } = await sql<EventRow & { delivery: string }>`
+    select d.id as delivery, ev.id, ev.type, ev.occurred_at, e.shape, ${withBody ? body : null}::text as body
+    from unnest(${deliveries.map(({ id }) => id)}::uuid[], ${ids}::uuid[],
+      ${deliveries.map(({ endpoint_id }) => endpoint_id)}::uuid[]) as d (id, event_id, endpoint_id)
+    join postrider.endpoint e on e.id = d.endpoint_id
+    join (select * from postrider.event where ${isAmong(ids)}) as ev on ev.id = d.event_id`.execute(
+    database,
+  )
+  return new Map(rows.map(({ delivery, ...row }) => [delivery, row]))
 }
 
 /** By id, with the bounds that keep other partitions out of the plan. */

@@ -297,6 +297,20 @@ export type Endpoint = {
   } | null
   /** What is sent together; null = each event is sent separately. */
   batch: { maxEvents: number; maxWaitMs: number; maxBytes: number } | null
+  shape:
+    | 'standard'
+    | 'raw'
+    | 'thin'
+    | 'fields'
+    | 'cloudevents'
+    | 'cloudevents-binary'
+    | 'slack'
+    | 'teams'
+    | 'discord'
+  shapeFields: string[] | null
+  shapeTemplate: string | null
+  signatureHeaders: Record<string, string>
+  webhookSignature: 'send' | 'omit'
   metadata: Record<string, string>
   /** ISO 8601, in UTC. */
   createdAt: string
@@ -343,6 +357,26 @@ export type NewEndpoint = {
       }
     | null
     | undefined
+  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), or a message of `shapeTemplate` for `slack`, `teams` or `discord`. */
+  shape?:
+    | 'standard'
+    | 'raw'
+    | 'thin'
+    | 'fields'
+    | 'cloudevents'
+    | 'cloudevents-binary'
+    | 'slack'
+    | 'teams'
+    | 'discord'
+    | undefined
+  /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
+  shapeFields?: string[] | null | undefined
+  /** With the shapes `slack`, `teams` and `discord`: the text. {{type}}, {{id}}, {{timestamp}}, {{data}} and paths such as {{data.customer.name}} stand for what the event has. null = {{type}} {{data}}. */
+  shapeTemplate?: string | null | undefined
+  /** Headers in the form of other schemes, next to `webhook-signature` or instead of it (`webhookSignature`); at most 5. `{hmac_hex}` and `{hmac_base64}` are HMAC-SHA256 over what stands behind “ over ”; `{timestamp}`, `{id}` and `{body}` are those of the request. What is in brackets is there once for each live secret. */
+  signatureHeaders?: Record<string, string> | undefined
+  /** Whether `webhook-signature` is sent. To omit it, `signatureHeaders` has to have a signature. */
+  webhookSignature?: 'send' | 'omit' | undefined
   metadata?: Record<string, string> | undefined
   /** Your own, for example one that the receiver has from another system. Default: generated. Stored and shown exactly as given: visible characters, 8 to 256 bytes. */
   secret?: string | undefined
@@ -393,6 +427,26 @@ export type EndpointChange = {
       }
     | null
     | undefined
+  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), or a message of `shapeTemplate` for `slack`, `teams` or `discord`. */
+  shape?:
+    | 'standard'
+    | 'raw'
+    | 'thin'
+    | 'fields'
+    | 'cloudevents'
+    | 'cloudevents-binary'
+    | 'slack'
+    | 'teams'
+    | 'discord'
+    | undefined
+  /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
+  shapeFields?: string[] | null | undefined
+  /** With the shapes `slack`, `teams` and `discord`: the text. {{type}}, {{id}}, {{timestamp}}, {{data}} and paths such as {{data.customer.name}} stand for what the event has. null = {{type}} {{data}}. */
+  shapeTemplate?: string | null | undefined
+  /** Headers in the form of other schemes, next to `webhook-signature` or instead of it (`webhookSignature`); at most 5. `{hmac_hex}` and `{hmac_base64}` are HMAC-SHA256 over what stands behind “ over ”; `{timestamp}`, `{id}` and `{body}` are those of the request. What is in brackets is there once for each live secret. */
+  signatureHeaders?: Record<string, string> | undefined
+  /** Whether `webhook-signature` is sent. To omit it, `signatureHeaders` has to have a signature. */
+  webhookSignature?: 'send' | 'omit' | undefined
   metadata?: Record<string, string> | undefined
 }
 

@@ -258,7 +258,8 @@ const variables = z.object({
     .refine(isBareUrl, 'has more than a scheme, a host and a port')
     .optional()
     .register(documentation, {
-      meaning: 'Public address of the API, for portal links; required for them in production',
+      meaning:
+        'Public address of the API, for portal links and the links of thin events; required for them in production',
       default: 'where the request for a link came to',
     }),
   PORTAL_FRAME_ORIGINS: z
@@ -441,6 +442,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 /** What `api` and `runner` may rely on. */
 export type ServiceConfig = Config & {
   databaseUrl: string
+  /** Where `dev` serves its API, for what has no `publicUrl`. */
+  ownUrl?: string
   secretEncryptionKeys: readonly Buffer[]
 }
 

@@ -310,9 +310,34 @@ export const GERMAN = {
   'Continue with the next event of its key':
     'Mit dem nächsten Ereignis seines Schlüssels weitermachen',
   'Custom headers': 'Eigene Header',
+  'Shape of requests': 'Form der Anfragen',
+  'Type, time and data (Standard Webhooks)': 'Typ, Zeit und Daten (Standard Webhooks)',
+  'The data alone': 'Nur die Daten',
+  'ID, type, time and a link to the rest': 'ID, Typ, Zeit und ein Link zum Rest',
+  'Type, time and chosen fields of the data': 'Typ, Zeit und ausgewählte Felder der Daten',
+  'CloudEvents 1.0, structured': 'CloudEvents 1.0, strukturiert',
+  'CloudEvents 1.0, binary': 'CloudEvents 1.0, binär',
+  'A message for Slack': 'Eine Nachricht für Slack',
+  'A message for Microsoft Teams': 'Eine Nachricht für Microsoft Teams',
+  'A message for Discord': 'Eine Nachricht für Discord',
+  'Fields that are sent': 'Felder, die gesendet werden',
+  'With chosen fields: one a line, such as `$.customer.name` or `$.items[0]`.':
+    'Bei ausgewählten Feldern: eines je Zeile, wie `$.customer.name` oder `$.items[0]`.',
+  'Text of the message': 'Text der Nachricht',
+  'With a message: `{{type}}`, `{{timestamp}}` and `{{data.customer.name}}` stand for what the event has.':
+    'Bei einer Nachricht: `{{type}}`, `{{timestamp}}` und `{{data.customer.name}}` stehen für das, was das Ereignis hat.',
+  'Signature headers of other schemes': 'Signatur-Header anderer Verfahren',
+  'For receivers that verify otherwise: one a line, as Name: value over what is signed.':
+    'Für Empfänger, die anders prüfen: einer je Zeile, als Name: Wert over das, was signiert wird.',
+  'Standard signature': 'Standard-Signatur',
+  '{{type}}: {{data.number}}': '{{type}}: {{data.number}}',
+  'X-Hub-Signature-256: sha256={hmac_hex} over {body}':
+    'X-Hub-Signature-256: sha256={hmac_hex} over {body}',
+  'Send webhook-signature': 'webhook-signature senden',
+  'Only the headers above': 'Nur die Header darüber',
   'Filter on the data': 'Filter auf die Daten',
-  'Headers, limits, retries, order and batches':
-    'Header, Grenzen, Wiederholungen, Reihenfolge und Stapel',
+  'Headers, limits, retries, order, batches and shape':
+    'Header, Grenzen, Wiederholungen, Reihenfolge, Stapel und Form',
   'In no particular order': 'In beliebiger Reihenfolge',
   'In order, for each ordering key': 'Der Reihe nach, je Ordnungsschlüssel',
   'In order, when an event has failed': 'Der Reihe nach, wenn ein Ereignis fehlgeschlagen ist',
@@ -357,6 +382,10 @@ export const GERMAN = {
 
   // What is set on an endpoint
   'At the same time': 'Gleichzeitig',
+  Shape: 'Form',
+  Fields: 'Felder',
+  Message: 'Nachricht',
+  'Signature headers': 'Signatur-Header',
   Batches: 'Stapel',
   Headers: 'Header',
   'Only the newest': 'Nur das neueste',

@@ -25,6 +25,7 @@ import { ERASED, jsonFile } from '../events/event.pages.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
+import { formOf } from '../sending/signature-headers.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import {
@@ -83,7 +84,9 @@ async function find(
   charactersMax: number,
 ): Promise<Shown> {
   const delivery = await deliveries.get(tenant.id, id)
-  const sent = await sentBody(tenant.id, eventOf(delivery), { charactersMax })
+  const sent = await sentBody(tenant.id, eventOf(delivery), {
+    ...{ id: delivery.id, endpointId: delivery.endpoint_id, charactersMax },
+  })
   return { area, delivery, tenant, path: `${listOf({ area })}/${id}`, ...sent }
 }
 
@@ -133,7 +136,9 @@ const showAttempt: Handler = async (c, thing, pages) => {
 
 const sendBody: Handler = async (c, { id, tenant }, pages) => {
   const delivery = await pages.deliveries.find(tenant.id, id)
-  const { type, body } = await pages.sentBody(tenant.id, eventOf(delivery))
+  const { type, body } = await pages.sentBody(tenant.id, eventOf(delivery), {
+    ...{ id: delivery.id, endpointId: delivery.endpoint_id },
+  })
   if (type === null) throw new NothingFound()
   return jsonFile(c, 'body.json', body)
 }
@@ -147,6 +152,12 @@ const cancel: Handler = async (c, thing, pages) => {
   await pages.deliveryOperations.cancel(thing.tenant.id, thing.id, c.get('viewer').who)
   return c.redirect(`${pathOf(pages, thing)}?said=cancelled`, 303)
 }
+
+const lastSent = (attempts: readonly Attempt[]): Attempt | undefined =>
+  attempts.findLast(({ request_headers: headers }) => headers !== null)
+
+const headersOf = (attempt: Attempt | undefined): Record<string, string> =>
+  JSON.parse(attempt?.request_headers ?? '{}')
 
 const eventOf = ({ event_id: id }: Delivery) => id as EventId
 
@@ -292,28 +303,63 @@ function Wait({ from, to }: { from: Attempt | undefined; to: Attempt }) {
   )
 }
 
-function Verification({ delivery, body }: Shown & { body: string }) {
-  const last = delivery.attempts.findLast(({ request_headers: headers }) => headers !== null)
-  const headers = JSON.parse(last?.request_headers ?? '{}') as Record<string, string>
+function Verification({ delivery, body, signatureHeaders }: Shown & { body: string }) {
+  const last = lastSent(delivery.attempts)
+  const headers = headersOf(last)
   const id = headers['webhook-id'] ?? delivery.event_id
   const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
+  const isStandard = !last || headers['webhook-signature'] !== undefined
+  const others = Object.entries(signatureHeaders).map(([name, template]) => ({
+    name: name.toLowerCase(),
+    form: formOf(template),
+  }))
   return (
     <>
       <h2>{say('Verify the signature')}</h2>
+      {!last && <p>{say('Not sent yet. Insert the timestamp from the request.')}</p>}
+      {isStandard && (
+        <Verified header="webhook-signature" last={last}>
+          {verifyCommand({ id, timestamp, body })}
+        </Verified>
+      )}
+      {others.map(
+        ({ name, form }) =>
+          form && (
+            <Verified header={name} last={last}>
+              {verifyCommand({ id, timestamp, body }, form)}
+            </Verified>
+          ),
+      )}
+    </>
+  )
+}
+
+function Verified({
+  header,
+  last,
+  children,
+}: {
+  header: string
+  last: Attempt | undefined
+  children: string
+}) {
+  const value = headersOf(last)[header] ?? `(${say('not kept')})`
+  const shown = (
+    <code>
+      {header}: {value}
+    </code>
+  )
+  return (
+    <>
       <p>
-        {last
-          ? phrase('Of attempt {number}, whose header is {header}.', {
-              number: last.number,
-              header: (
-                <code>
-                  webhook-signature: {headers['webhook-signature'] ?? `(${say('not kept')})`}
-                </code>
-              ),
-            })
-          : say('Not sent yet. Insert the timestamp from the request.')}{' '}
+        {last &&
+          phrase('Of attempt {number}, whose header is {header}.', {
+            number: last.number,
+            header: shown,
+          })}{' '}
         {say('The command prints one of the signatures in it if the secret is right.')}
       </p>
-      <Command>{verifyCommand({ id, timestamp, body })}</Command>
+      <Command>{children}</Command>
     </>
   )
 }

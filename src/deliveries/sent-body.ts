@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { EventId, TenantId } from '../ids.ts'
-import type { Database } from '../postgres/schema.ts'
+import type { Database, EndpointShape } from '../postgres/schema.ts'
+import { completeBody, type ThinLinks } from '../sending/thin-link.ts'
 
 /** A delivery may be there for longer than its event, whose day is dropped first. */
 export interface SentBody {
@@ -8,19 +9,30 @@ export interface SentBody {
   type: string | null
   /** To the byte, or as much of it as was asked for; null where its data was erased or the event is gone. */
   body: string | null
+  /** Of the endpoint: name to template, of other schemes. */
+  signatureHeaders: Record<string, string>
   /** Whether members of the data are hidden, so that the signature does not fit. */
   isMasked: boolean
 }
 
+/** Which delivery it is about. */
+export interface SentTo {
+  id: string
+  endpointId: string
+  charactersMax?: number | null
+}
+
 /**
- * Makes the step that builds the body of every request about an event: the whole of it, or its first `charactersMax`
- * characters and some when it is longer.
+ * Makes the step that builds the body of a request about an event, in the shape that its endpoint has now: the whole
+ * of it, or its first `charactersMax` characters and some when it is longer.
  */
 export function createSentBody({
   database,
+  linkOf,
   isMasked = true,
 }: {
   database: Kysely<Database>
+  linkOf: ThinLinks['linkOf']
   /** As in `createEvents`. */
   isMasked?: boolean
 }) {
@@ -28,15 +40,39 @@ export function createSentBody({
   return async (
     tenantId: TenantId,
     id: EventId,
-    { charactersMax = null }: { charactersMax?: number | null } = {},
+    { id: deliveryId, endpointId, charactersMax = null }: SentTo,
   ): Promise<SentBody> => {
-    const body = sql`postrider.body(type, occurred_at, ${data})`
+    const body = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data})`
     // One more, which tells that there is more.
     const read = charactersMax === null ? body : sql`left(${body}, ${charactersMax + 1})`
-    const { rows } = await sql<SentBody>`
-      select type, ${read} as body,
+    const { rows } = await sql<SentBody & { shape: EndpointShape; timestamp: string | null }>`
+      select type, shape, e.signature_headers as "signatureHeaders",
+        case when e.shape = 'thin' then ${lastTimestamp(deliveryId)} end as timestamp, ${read} as body,
         ${isMasked ? sql`postrider.is_masked(type)` : sql`false`} as "isMasked"
-      from postrider.event where id = ${id} and tenant_id = ${tenantId}`.execute(database)
-    return rows[0] ?? { type: null, body: null, isMasked: false }
+      from postrider.event ev join postrider.endpoint e on e.id = ${endpointId}
+      where ev.id = ${id} and ev.tenant_id = ${tenantId}`.execute(database)
+    const { shape, timestamp, ...sent } = rows[0] ?? {
+      shape: 'standard',
+      timestamp: null,
+      type: null,
+      body: null,
+      signatureHeaders: {},
+      isMasked: false,
+    }
+    const linked = { tenantId, endpointId, eventId: id }
+    return {
+      ...sent,
+      body: completeBody({ shape, body: sent.body }, linked, {
+        linkOf,
+        timestampSeconds: timestamp === null ? undefined : Number(timestamp),
+      }),
+    }
   }
 }
+
+/** Of the attempt that is verified by hand; the link of a thin event depends on it. */
+const lastTimestamp = (deliveryId: string) => sql`(
+  select a.request_headers ->> 'webhook-timestamp' from postrider.attempt a
+  where a.delivery_id = ${deliveryId} and a.id >= postrider.id_floor(${deliveryId})
+    and a.request_headers is not null
+  order by a.number desc limit 1)`

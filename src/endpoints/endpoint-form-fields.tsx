@@ -45,7 +45,7 @@ export function EndpointFields(props: { form: FormState; types?: readonly EventT
         </>
       ))}
       <details open={RARE.some(isUsed)}>
-        <summary>{say('Headers, limits, retries, order and batches')}</summary>
+        <summary>{say('Headers, limits, retries, order, batches and shape')}</summary>
         {RARE.map((field) => (
           <FormField form={form} {...field} />
         ))}

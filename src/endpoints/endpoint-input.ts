@@ -21,7 +21,7 @@ const HAS_HOST = /^[a-z]+:\/\/[^/?#]/i
 /** A percent sign before the path. */
 const HOST_ESCAPED = /^[a-z]+:\/*[^/?#]*%/i
 /** A token of RFC 9110. */
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */
 const HEADER_VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
 

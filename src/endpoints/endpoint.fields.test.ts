@@ -67,6 +67,11 @@ const GIVEN: Record<string, [value: unknown, text: string]> = {
   onFailure: ['skip', 'skip'],
   collapse: [{ waitMs: 5000 }, '5000'],
   batch: [{ maxWaitMs: 500 }, 'maxWaitMs=500'],
+  shape: ['fields', 'fields'],
+  shapeFields: [['$.id', '$.customer.name'], '$.id,$.customer.name'],
+  shapeTemplate: ['{{type}}: {{data.id}}', '{{type}}: {{data.id}}'],
+  signatureHeaders: [{ 'X-Sig': '{hmac_hex} over {body}' }, 'X-Sig: {hmac_hex} over {body}'],
+  webhookSignature: ['omit', 'omit'],
   metadata: [{ team: 'a=b' }, 'team=a=b'],
 }
 
@@ -78,6 +83,8 @@ t.test('a form gives back what it was given, and empty fields take away', async 
     ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
     ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
     ...{ retrySchedule: null, ordering: 'none', onFailure: 'block', collapse: null, batch: null },
+    ...{ shape: 'standard', shapeFields: null, shapeTemplate: null },
+    ...{ signatureHeaders: {}, webhookSignature: 'send' },
   })
   t.match(bodyOfForm(endpointFields, { maxInFlight: 'x', retrySchedule: '5, x' }), {
     maxInFlight: 'x',

@@ -26,6 +26,14 @@ import {
   type UrlRules,
   urlInput,
 } from './endpoint-input.ts'
+import {
+  SHAPE_CHOICES,
+  SHAPES,
+  shapeFieldsInput,
+  shapeInput,
+  shapeTemplateInput,
+  signatureHeadersInput,
+} from './shape.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
 const PURPOSE_LENGTH_MAX = 200
@@ -374,6 +382,118 @@ export const endpointFields = {
       },
     },
     fact: { label: 'Batches', none: 'no', words: batchWords },
+  },
+  shape: {
+    column: 'shape',
+    input: shapeInput,
+    output: z.enum(SHAPES),
+    option: { value: '<shape>', about: 'what it is sent of an event', isChoice: true },
+    form: {
+      label: 'Shape of requests',
+      isRare: true,
+      choices: SHAPE_CHOICES,
+      empty: 'standard',
+    },
+    fact: {
+      label: 'Shape',
+      words: (shape: string) => SHAPE_CHOICES.find(([name]) => name === shape)?.[1] ?? shape,
+    },
+  },
+  shapeFields: {
+    column: 'shape_fields',
+    input: shapeFieldsInput,
+    output: z.array(z.string()).nullable(),
+    example: ['$.id', '$.customer.name'],
+    option: {
+      value: '<paths>',
+      about: 'with --shape fields: comma separated, such as $.id,$.customer.name',
+      off: 'no fields',
+    },
+    form: {
+      label: 'Fields that are sent',
+      isRare: true,
+      isCode: true,
+      rows: 3,
+      placeholder: '$.customer.name',
+      hint: 'With chosen fields: one a line, such as `$.customer.name` or `$.items[0]`.',
+    },
+    fact: {
+      label: 'Fields',
+      isCode: true,
+      words: (paths: string[]) => paths.join(' '),
+    },
+  },
+  shapeTemplate: {
+    column: 'shape_template',
+    input: shapeTemplateInput,
+    output: z.string().nullable(),
+    example: 'Invoice {{data.number}} was paid',
+    option: {
+      value: '<text>',
+      about: "with --shape slack, teams or discord, such as '{{type}}: {{data.number}}'",
+      off: 'the type and the data',
+    },
+    form: {
+      label: 'Text of the message',
+      isRare: true,
+      rows: 3,
+      placeholder: '{{type}}: {{data.number}}',
+      hint: 'With a message: `{{type}}`, `{{timestamp}}` and `{{data.customer.name}}` stand for what the event has.',
+    },
+    fact: { label: 'Message' },
+  },
+  signatureHeaders: {
+    column: 'signature_headers',
+    input: signatureHeadersInput,
+    store: (templates: Record<string, string>) => JSON.stringify(templates),
+    output: z.record(z.string(), z.string()),
+    example: { 'Stripe-Signature': 't={timestamp}[,v1={hmac_hex}] over {timestamp}.{body}' },
+    option: {
+      name: 'signature-header',
+      value: '<name: template>',
+      about:
+        "of another scheme, such as 'X-Hub-Signature-256: sha256={hmac_hex} over {body}'; these replace all",
+      separator: ':',
+      off: 'no signature headers of other schemes',
+    },
+    form: {
+      label: 'Signature headers of other schemes',
+      rows: 3,
+      isCode: true,
+      isRare: true,
+      placeholder: 'X-Hub-Signature-256: sha256={hmac_hex} over {body}',
+      hint: 'For receivers that verify otherwise: one a line, as Name: value over what is signed.',
+    },
+    fact: {
+      label: 'Signature headers',
+      isCode: true,
+      words: (templates: Record<string, string>) =>
+        Object.entries(templates)
+          .map(([name, value]) => `${name}: ${value}`)
+          .join('; '),
+    },
+  },
+  webhookSignature: {
+    column: 'webhook_signature',
+    input: z.enum(['send', 'omit']).openapi({
+      description:
+        'Whether `webhook-signature` is sent. To omit it, `signatureHeaders` has to have a signature.',
+    }),
+    output: z.enum(['send', 'omit']),
+    option: {
+      value: '<what>',
+      about: 'send webhook-signature, or omit it where --signature-header signs',
+      isChoice: true,
+    },
+    form: {
+      label: 'Standard signature',
+      isRare: true,
+      choices: [
+        ['send', 'Send webhook-signature'],
+        ['omit', 'Only the headers above'],
+      ],
+      empty: 'send',
+    },
   },
   metadata: {
     column: 'metadata',

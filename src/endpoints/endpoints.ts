@@ -18,6 +18,7 @@ import {
   type NewEndpoint,
 } from './endpoint.fields.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
+import { assertShape } from './shape.ts'
 
 /** An endpoint with its tenant and how it fares. */
 export interface FoundEndpoint extends Endpoint {
@@ -60,7 +61,7 @@ export class TooManyEndpoints extends Error {
 const CANCEL_BATCH = 500
 
 export interface Endpoints {
-  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, HeadersInvalid, InvalidSecret, TooManyEndpoints */
+  /** @returns the endpoint and its secret, given or generated @throws FilterInvalid, HeadersInvalid, InvalidSecret, ShapeInvalid, TooManyEndpoints */
   create(
     tenantId: TenantId,
     values: NewEndpoint,
@@ -71,7 +72,7 @@ export interface Endpoints {
   list(tenants: ListedTenants, page: EndpointPage): Promise<FoundEndpoint[]>
   /** What is open for it, each state counted up to `OPEN_COUNTED_MAX` together. */
   countOpen(tenantId: TenantId, id: EndpointId): Promise<OpenDeliveries>
-  /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid */
+  /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid, ShapeInvalid */
   change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
   /**
    * Nothing is routed to it from now on, and its open deliveries are cancelled; a request that is
@@ -211,6 +212,7 @@ async function insert(
     .returningAll()
     .$castTo<EndpointRow>()
     .executeTakeFirstOrThrow()
+    .then(assertShape)
 }
 
 /** Null where they are not changed. Locks the row: who changes other headers meanwhile would lose theirs. */
@@ -244,7 +246,7 @@ async function update(
     .returningAll()
     .$castTo<EndpointRow>()
     .executeTakeFirst()
-  return present(endpoint ?? notFound())
+  return present(assertShape(endpoint ?? notFound()))
 }
 
 /** What leaves this file: values of secret headers do not, encrypted or not. */

@@ -107,6 +107,17 @@ export interface ApiKeyTable {
   created_at: Generated<Date>
 }
 
+export type EndpointShape =
+  | 'standard'
+  | 'raw'
+  | 'thin'
+  | 'fields'
+  | 'cloudevents'
+  | 'cloudevents-binary'
+  | 'slack'
+  | 'teams'
+  | 'discord'
+
 export interface EndpointTable {
   id: Generated<string>
   tenant_id: string
@@ -139,6 +150,15 @@ export interface EndpointTable {
   collapse_ms: number | null
   /** Null = each event in a separate request. */
   batch_bounds: ColumnType<BatchBounds | null, string | null | undefined, string | null>
+  /** What it is sent of an event. */
+  shape: Generated<EndpointShape>
+  /** Paths into the data, with the shape `fields`. */
+  shape_fields: string[] | null
+  /** Of a message, with the shapes of chats. */
+  shape_template: string | null
+  /** Name to template, of other schemes. */
+  signature_headers: Jsonb<Record<string, string>>
+  webhook_signature: Generated<'send' | 'omit'>
   metadata: Jsonb<Record<string, string>>
   created_at: Generated<Date>
   updated_at: Generated<Date>

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { AttemptId, DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { createBatcher } from '../postgres/batcher.ts'
+import type { EndpointShape } from '../postgres/schema.ts'
 
 /** One statement a table for so many claims; more would only make the locks last longer. */
 const CLAIMS_IN_BATCH_MAX = 200
@@ -55,6 +56,12 @@ export interface Claimed {
   /** W3C trace context of the publish. */
   traceparent: string | null
   tracestate: string | null
+  shape: EndpointShape
+  /** Headers that the shape adds or replaces. */
+  shapeHeaders: Record<string, string> | null
+  /** Name to template, of other schemes. */
+  signatureHeaders: Record<string, string>
+  webhookSignature: 'send' | 'omit'
 }
 
 const CLAIM_STATEMENT = {
@@ -66,7 +73,8 @@ const CLAIM_STATEMENT = {
       url, headers, secret_headers as "secretHeaders",
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
-      traceparent, tracestate, woken_id as "wokenId"
+      traceparent, tracestate, woken_id as "wokenId", shape, shape_headers as "shapeHeaders",
+      signature_headers as "signatureHeaders", webhook_signature as "webhookSignature"
     from postrider.claim_many($1::uuid[], $2::int[], $3::text)`,
 }
 

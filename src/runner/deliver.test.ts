@@ -39,6 +39,10 @@ const CLAIMED: Claimed = {
   secretHeaders: {},
   traceparent: null,
   tracestate: null,
+  shape: 'standard',
+  shapeHeaders: null,
+  signatureHeaders: {},
+  webhookSignature: 'send',
 }
 
 const RESULT: AttemptResult = {
@@ -79,6 +83,7 @@ function bundle({
       return 'pending'
     },
     decryptSecret: (sealed, endpointId) => `${endpointId}:${sealed}`,
+    linkOf: ({ eventId }) => `https://example.com/${eventId}`,
     schedule: { delaysSeconds: [60, 120], jitter: 0.1, retryAfterMaxSeconds: 3600 },
     timeoutMs: 15_000,
     random: () => 0.5,

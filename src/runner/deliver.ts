@@ -6,6 +6,7 @@ import type { Failure } from '../sending/failure.ts'
 import { type AttemptResult, isRetryable } from '../sending/outcome.ts'
 import type { SendRequest } from '../sending/send.ts'
 import { InvalidSecret } from '../sending/signing-secret.ts'
+import { type Linked, withLink } from '../sending/thin-link.ts'
 import type { OpenSpan, Tracing } from '../tracing/tracing.ts'
 import type { Claimed, WakeUp } from './claim.ts'
 import type { DeliveryAttempted } from './delivery-span.ts'
@@ -24,6 +25,8 @@ export interface DeliverDependencies {
   decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
   /** Has what is open for an endpoint held, until what cannot be opened here can be. Returns whether it is. */
   holdUnreadable(unreadable: Unreadable): Promise<boolean>
+  /** Where the receiver of a thin event gets the rest. @throws PublicUrlMissing */
+  linkOf(linked: Linked, timestampSeconds: number): string
   /** Used where an endpoint has no own schedule or timeout. */
   schedule: RetrySchedule
   timeoutMs: number
@@ -122,6 +125,7 @@ export async function sendClaimed(
   { signal, permit, answerBytesMax }: OfRequest,
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
+  const timestampSeconds = Math.floor(Date.now() / 1000)
   try {
     const secrets = claimed.secrets.map((secret) =>
       deps.decryptSecret(secret, claimed.endpointId, 'signing-secret'),
@@ -129,7 +133,11 @@ export async function sendClaimed(
     const request = {
       url: claimed.url,
       eventId: claimed.eventId,
-      body: claimed.body,
+      body: bodyOf(deps, claimed, claimed.body, timestampSeconds),
+      timestampSeconds,
+      shapeHeaders: claimed.shapeHeaders ?? undefined,
+      signatureHeaders: claimed.signatureHeaders,
+      webhookSignature: claimed.webhookSignature,
       headers: { ...claimed.headers, ...secretHeadersOf(deps, claimed) },
       secretHeaders: Object.keys(claimed.secretHeaders),
       secrets,
@@ -154,6 +162,16 @@ export async function sendClaimed(
     // Nothing was sent, and it is not the receiver's doing: it costs no step of the retry schedule.
     return { ...notSent(UNREADABLE), retryAfterSeconds: isHeld ? 0 : UNREADABLE_PAUSE_SECONDS }
   }
+}
+
+/** The database has made it, in the shape of the endpoint, but for the link of a thin one. */
+function bodyOf(
+  { linkOf }: Pick<DeliverDependencies, 'linkOf'>,
+  claimed: Claimed,
+  body: string,
+  timestampSeconds: number,
+): string {
+  return claimed.shape === 'thin' ? withLink(body, linkOf(claimed, timestampSeconds)) : body
 }
 
 function secretHeadersOf(

@@ -133,6 +133,7 @@ function stepsOf(options: DeliveryTasksOptions): Parameters<typeof createDeliver
     send: options.send,
     finish: createFinish(deliveryPool, finishOptionsOf(options)),
     decryptSecret: options.decryptSecret,
+    linkOf: options.linkOf,
     holdUnreadable: createHoldUnreadable(pool, {
       runnerId: options.runnerId,
       onError: (error) => log.warn({ err: error }, 'endpoint.not_held'),

@@ -4,6 +4,7 @@ import type { Servers } from '../postgres/servers.ts'
 import type { Redis } from '../redis/redis.ts'
 import type { Purpose } from '../secrets/secrets.ts'
 import type { ParsedCidr } from '../sending/egress.ts'
+import type { ThinLinks } from '../sending/thin-link.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 
 export interface RunnerOptions {
@@ -34,6 +35,8 @@ export interface RunnerOptions {
   /** Events, deliveries and attempts are kept so long. */
   retentionDays: number
   decryptSecret(encrypted: string, endpointId: string, purpose: Purpose): string
+  /** Where the receiver of a thin event gets the rest. @throws PublicUrlMissing */
+  linkOf: ThinLinks['linkOf']
   metrics: Metrics
   /** Null = nothing is traced. */
   tracing: Tracing | null

@@ -18,6 +18,7 @@ import { createLookup, type LookupAll } from './lookup.ts'
 import type { AttemptResult } from './outcome.ts'
 import { createEchoMask, maskHeaders, requestHeaders, secretNames } from './request-headers.ts'
 import { sign } from './signature.ts'
+import { signatureHeaders } from './signature-headers.ts'
 
 /** Node's own default, stated because an answer's headers are stored in full. */
 const RESPONSE_HEADERS_BYTES_MAX = 16_384
@@ -33,6 +34,12 @@ export interface SendRequest {
   headers: Record<string, string>
   /** Names of those that are secret, next to those that look like it. */
   secretHeaders?: readonly string[] | undefined
+  /** Of the shape of the body, in small letters: they replace ours. */
+  shapeHeaders?: Readonly<Record<string, string>> | undefined
+  /** Headers in the form of other schemes: name to template. */
+  signatureHeaders?: Readonly<Record<string, string>> | undefined
+  /** Default: `send`. */
+  webhookSignature?: 'send' | 'omit' | undefined
   /** W3C trace context that the receiver may go on with. */
   traceparent?: string | undefined
   /** All live secrets of the endpoint, in their written form. */
@@ -204,16 +211,20 @@ function signedHeaders(
   body: Buffer,
   userAgent: string,
 ): Record<string, string> {
-  const { eventId: id, secrets } = request
+  const { eventId: id, secrets, signatureHeaders: templates, webhookSignature } = request
   const timestampSeconds = request.timestampSeconds ?? Math.floor(Date.now() / 1000)
   return requestHeaders(
     {
       'content-type': 'application/json',
+      ...request.shapeHeaders,
       'content-length': String(body.length),
       'user-agent': userAgent,
       'webhook-id': id,
       'webhook-timestamp': String(timestampSeconds),
-      'webhook-signature': sign({ id, timestampSeconds, body, secrets }),
+      ...(webhookSignature !== 'omit' && {
+        'webhook-signature': sign({ id, timestampSeconds, body, secrets }),
+      }),
+      ...(templates && signatureHeaders(templates, { ...request, id, timestampSeconds })),
       ...(request.traceparent !== undefined && { traceparent: request.traceparent }),
     },
     request.headers,

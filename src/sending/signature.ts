@@ -101,6 +101,20 @@ export function sign({ secrets, ...message }: SignedMessage & { secrets: string[
   return secrets.map((secret) => signWith(importedKey(secret), content)).join(' ')
 }
 
+/**
+ * HMAC-SHA256 of what other schemes sign, with each secret.
+ *
+ * @param secrets in their stored form
+ * @throws InvalidSecret of an ed25519 key
+ */
+export function hmacsOf(secrets: readonly string[], content: Buffer): Buffer[] {
+  return secrets.map((secret) => {
+    const key = importedKey(secret)
+    if (key.scheme === 'v1') return hmac(key.key, content)
+    throw new InvalidSecret('is an ed25519 key (whsk_), which makes no HMAC for signature headers')
+  })
+}
+
 export type Verification = { valid: true } | { valid: false; reason: string }
 
 /**

@@ -22,6 +22,8 @@ import type { Deliveries } from '../deliveries/deliveries.ts'
 import { addDeliveryRoutes } from '../deliveries/delivery.routes.ts'
 import { addDeliveryOperationRoutes } from '../deliveries/delivery-operations.routes.ts'
 import type { DeliveryOperations } from '../deliveries/delivery-operations.ts'
+import { addThinEventRoute } from '../deliveries/thin-event.routes.ts'
+import type { ThinEvents } from '../deliveries/thin-events.ts'
 import { addEndpointRoutes } from '../endpoints/endpoint.routes.ts'
 import { addEndpointOperationRoutes } from '../endpoints/endpoint-operations.routes.ts'
 import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
@@ -80,6 +82,7 @@ import type { ClientCertificates } from '../secrets/client-certificates.ts'
 import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
 import { createShowSecrets, type EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { egressRules, type ParsedCidr } from '../sending/egress.ts'
+import type { ThinLinks } from '../sending/thin-link.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
 import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
@@ -137,6 +140,8 @@ export interface ApiOptions {
   exampleOf: ExampleOf
   routing: Routing
   testEvents: TestEvents
+  thinLinks: ThinLinks
+  thinEvents: ThinEvents
   deliveries: Deliveries
   attempts: Pick<Attempts, 'get'>
   deliveryOperations: DeliveryOperations
@@ -199,6 +204,7 @@ function createApp(options: ApiOptions): App {
   addMetrics(app, options.metrics, options.servesMetrics)
   addRoutes(app, { ...options, ...frameOf(options), ...actionsOf(options) })
   addHealthRoutes(app, options)
+  addThinEventRoute(app, options)
   addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)
   return app

@@ -146,7 +146,7 @@ function portalOptions(
 function pagesOn(
   config: ServiceConfig,
   { pages }: Pools,
-  { audit, exampleOf }: PageParts,
+  { audit, exampleOf, thinLinks }: PageParts,
   {
     database,
     scope,
@@ -173,7 +173,11 @@ function pagesOn(
     suggestions: createSuggestions({ database }),
     ratesOf: createAttemptRates({ database }),
     stripsOf: createAttemptStrips({ database }),
-    sentBody: createSentBody({ database: scope.database, isMasked }),
+    sentBody: createSentBody({
+      database: scope.database,
+      linkOf: thinLinks.linkOf,
+      isMasked,
+    }),
     tryFilter: createTryFilter(services),
     showSecrets: createShowSecrets({ ...services, audit }),
     revealEvent: createRevealEvent({ ...services, audit }),

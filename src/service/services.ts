@@ -11,6 +11,7 @@ import { oneAtATime } from '../clock.ts'
 import { type Config, isShortAdminKey, type ServiceConfig } from '../config/config.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createDeliveryOperations } from '../deliveries/delivery-operations.ts'
+import { createThinEvents } from '../deliveries/thin-events.ts'
 import { createEndpointOperations } from '../endpoints/endpoint-operations.ts'
 import { createEndpoints } from '../endpoints/endpoints.ts'
 import { createEventTypeServices } from '../event-types/event-type-services.ts'
@@ -44,6 +45,7 @@ import { createClientCertificates } from '../secrets/client-certificates.ts'
 import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { createSecretBox } from '../secrets/secrets.ts'
 import { generateSecret } from '../sending/signature.ts'
+import { createThinLinks } from '../sending/thin-link.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { API_CONNECTIONS, type Pools } from './pools.ts'
@@ -85,6 +87,8 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
   return {
     adoption,
     inTenant,
+    thinLinks: thinLinksOf(config),
+    thinEvents: createThinEvents({ database: everyTenant }),
     ...admissionOf(config, parts, everyTenant),
     ...publishersOf(parts, everyTenant),
     ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
@@ -133,6 +137,10 @@ export function createTenantServices(
 /** Over the tenants that `database` sees. */
 export const searchOf = (config: ServiceConfig, database: Kysely<Database>) =>
   createSearch({ ...createTenantServices(config, database), database })
+
+/** Of runners as well, which have the same keys. */
+export const thinLinksOf = ({ secretEncryptionKeys: keys, publicUrl, ownUrl }: ServiceConfig) =>
+  createThinLinks({ keys, publicUrl: publicUrl ?? ownUrl })
 
 /** Who gets in, and how much at once. */
 function admissionOf(

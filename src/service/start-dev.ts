@@ -57,7 +57,7 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   })
 
   const egress = [...config.egressAllow, ...LOOPBACK, ...(isIP(config.host) ? [config.host] : [])]
-  const service = { ...config, databaseUrl, egressAllow: egress }
+  const service = { ...config, databaseUrl, egressAllow: egress, ownUrl: url }
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
   const servers = await openServers(databaseUrl, log)

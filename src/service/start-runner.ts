@@ -14,6 +14,7 @@ import { checkSecrets, releaseReadable } from '../secrets/unreadable-secrets.ts'
 import { egressRules } from '../sending/egress.ts'
 import { trustCertificates } from '../sending/trust.ts'
 import { bind } from './listen.ts'
+import { thinLinksOf } from './services.ts'
 import { createSharedParts, type SharedParts } from './shared-parts.ts'
 
 /** Executes deliveries. The database has to be there and migrated. */
@@ -60,7 +61,8 @@ export async function startRunnerOf(
     throw error
   }
   const { redis, metrics, tracing, log, servers } = parts
-  const shared = { servers, redis, metrics, tracing, log, decryptSecret: box.decrypt }
+  const { linkOf } = thinLinksOf(config)
+  const shared = { servers, redis, metrics, tracing, log, decryptSecret: box.decrypt, linkOf }
   const environment = config.environment.name
   return await startOnceAdopted({
     ...{ pool, environment, log },

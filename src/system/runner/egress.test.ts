@@ -90,6 +90,7 @@ async function delivering(t: Test, { url, answers }: { url: string; answers: str
     send: sender.send,
     finish: createFinish(pool, { disableAfterSeconds: 86_400 }),
     decryptSecret: (secret) => secret,
+    linkOf: ({ eventId }) => `https://example.com/${eventId}`,
     schedule: { delaysSeconds: [60], jitter: 0, retryAfterMaxSeconds: 60 },
     timeoutMs: 5_000,
     random: Math.random,

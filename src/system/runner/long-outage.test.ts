@@ -38,6 +38,7 @@ async function bundle(t: Test, { outageMsMax }: { outageMsMax: number }) {
     outageMsMax,
     retentionDays: 30,
     decryptSecret: (secret) => secret,
+    linkOf: ({ eventId }) => `https://example.com/${eventId}`,
     metrics: createMetrics({ version: '0.0.0-test' }),
     tracing: null,
     redis,

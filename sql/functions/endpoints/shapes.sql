@@ -1,0 +1,180 @@
+-- Shapes: what an endpoint is sent of an event, as its setting `shape` says. The default's bytes are those of postrider.body().
+--
+--   standard             {"type", "timestamp", "data"}                             (Standard Webhooks)
+--   raw                  the data alone
+--   thin                 {"id", "type", "timestamp", "link"}; the sender adds the link, which it signs (src/sending/thin-link.ts)
+--   fields               standard, with the members of the data that shape_fields names
+--   cloudevents          CloudEvents 1.0, structured
+--   cloudevents-binary   CloudEvents 1.0, binary: the data alone, the rest in headers
+--   slack, teams, discord   a message made of shape_template
+--
+-- The one place where bodies are made: what is claimed, shown, streamed and verified by hand comes from here. Null where the
+-- data was erased. Text is put together as text, so that the data keeps its bytes.
+create or replace function postrider.event_source(endpoint postrider.endpoint) returns text
+language sql immutable parallel safe
+return 'urn:uuid:' || endpoint.tenant_id;
+comment on function postrider.event_source(postrider.endpoint) is
+  'source of CloudEvents: the tenant. With id it is unique, as CloudEvents ask.';
+
+create or replace function postrider.special_body(
+  endpoint postrider.endpoint, id uuid, type text, occurred_at timestamptz, data json
+) returns text
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  at constant text := to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+  message text;
+begin
+  if data is null then
+    return null;
+  end if;
+  case endpoint.shape
+    when 'thin' then
+      return format('{"id":"%s","type":%s,"timestamp":"%s"}', id, to_json(type), at);
+    when 'fields' then
+      return postrider.body(type, occurred_at, coalesce(
+        postrider.picked(data, postrider.paths_of(endpoint.shape_fields)), '{}')::json);
+    when 'cloudevents' then
+      return format(
+        '{"specversion":"1.0","id":"%s","source":"%s","type":%s,"time":"%s","datacontenttype":"application/json","data":%s}',
+        id, postrider.event_source(endpoint), to_json(type), at, data);
+    else
+      message := postrider.message(endpoint, id, type, at, data);
+      return case endpoint.shape
+        when 'slack' then format('{"text":%s}', to_json(message))
+        when 'discord' then format('{"content":%s,"allowed_mentions":{"parse":[]}}', to_json(message))
+        when 'teams' then format(
+          '{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,'
+          '"content":{"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4",'
+          '"body":[{"type":"TextBlock","text":%s,"wrap":true}]}}]}', to_json(message)) end;
+  end case;
+end
+$$;
+comment on function postrider.special_body(postrider.endpoint, uuid, text, timestamptz, json) is
+  'shaped_body() of the shapes that take more than putting pieces together.';
+
+create or replace function postrider.shaped_body(
+  endpoint postrider.endpoint, id uuid, type text, occurred_at timestamptz, data json
+) returns text
+language sql stable parallel safe
+return case endpoint.shape
+  when 'standard' then postrider.body(type, occurred_at, data)
+  when 'raw' then data::text
+  when 'cloudevents-binary' then data::text
+  else postrider.special_body(endpoint, id, type, occurred_at, data) end;
+comment on function postrider.shaped_body(postrider.endpoint, uuid, text, timestamptz, json) is
+  'The body that the endpoint is sent of an event; null where its data was erased. Of the shape thin without the link, which the sender adds.';
+
+-- Headers of a shape, in small letters; those that are not among them are as always.
+create or replace function postrider.shape_headers(
+  endpoint postrider.endpoint, id uuid, type text, occurred_at timestamptz
+) returns jsonb
+language sql stable parallel safe
+return case endpoint.shape
+  when 'cloudevents' then '{"content-type":"application/cloudevents+json; charset=utf-8"}'::jsonb
+  when 'cloudevents-binary' then jsonb_build_object(
+    'ce-specversion', '1.0', 'ce-id', id, 'ce-source', postrider.event_source(endpoint), 'ce-type', type,
+    'ce-time', to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) end;
+comment on function postrider.shape_headers(postrider.endpoint, uuid, text, timestamptz) is
+  'Headers that the shape of the endpoint adds or replaces; null = none.';
+
+-- path_steps: $.a."b c"[0] or data.a[0] as the steps that json operators take. What it begins with is not looked at.
+create or replace function postrider.path_steps(path text) returns text[]
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(coalesce(m[1], m[2], m[3])), '{}')
+  from regexp_matches(path, '\."([^"\\]*)"|\.([^."\[\]\s]+)|\[(\d+)\]', 'g') as m
+$$;
+comment on function postrider.path_steps(text) is
+  'The steps of a path into the data, as the operators #> and #>> take them.';
+
+create or replace function postrider.paths_of(paths text[]) returns jsonb
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(path)) order by place), '[]')
+  from unnest(paths) with ordinality as p (path, place)
+$$;
+comment on function postrider.paths_of(text[]) is 'The steps of each path, as picked() takes them.';
+
+-- picked: a value with those members only that paths (arrays of steps) lead to, in the order of the paths, each with the bytes that
+-- it has. What is not there is left out; null where nothing is there.
+create or replace function postrider.picked(data json, paths jsonb) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  is_object constant boolean := json_typeof(data) = 'object';
+  members text;
+begin
+  if exists (select from jsonb_array_elements(paths) as p where jsonb_array_length(p) = 0) then
+    return data::text;
+  end if;
+  if not is_object and json_typeof(data) <> 'array' then
+    return null;
+  end if;
+  select string_agg(case when is_object then to_json(chosen.step)::text || ':' else '' end || chosen.value, ','
+    order by chosen.place)
+  into members
+  from (
+    select steps.step, steps.place, postrider.picked(
+      case when is_object then data -> steps.step when steps.step ~ '^\d{1,9}$' then data -> steps.step::int end,
+      steps.rest) as value
+    from (
+      select p.steps ->> 0 as step, min(p.place) as place, jsonb_agg(p.steps - 0 order by p.place) as rest
+      from jsonb_array_elements(paths) with ordinality as p (steps, place)
+      group by 1
+    ) as steps
+  ) as chosen
+  where chosen.value is not null;
+  return case when members is null then null when is_object then '{' || members || '}' else '[' || members || ']' end;
+end
+$$;
+comment on function postrider.picked(json, jsonb) is
+  'The value with those members only that the paths lead to, [["a","b"],["c"]]; null where none is there.';
+
+-- message: the template with what stands in {{…}} replaced: type, id, timestamp, data, data.amount, data.items[0].name. Values
+-- are cut, and what Slack would read as a mention or link in one is taken for text.
+create or replace function postrider.message(
+  endpoint postrider.endpoint, id uuid, type text, at text, data json
+) returns text
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  rest text := coalesce(endpoint.shape_template, '{{type}} {{data}}');
+  message text := '';
+  start int;
+  length_max constant int := case endpoint.shape when 'discord' then 2000 else 4000 end;
+  name text;
+  value text;
+begin
+  loop
+    start := strpos(rest, '{{');
+    exit when start = 0 or strpos(substr(rest, start), '}}') = 0;
+    message := message || left(rest, start - 1);
+    rest := substr(rest, start + 2);
+    name := trim(left(rest, strpos(rest, '}}') - 1));
+    rest := substr(rest, strpos(rest, '}}') + 2);
+    value := case
+      when name = 'type' then type
+      when name = 'id' then id::text
+      when name = 'timestamp' then at
+      when name ~ '^data([.[]|$)' then data #>> postrider.path_steps(name) end;
+    value := postrider.shortened(coalesce(value, ''), 500);
+    message := message || case
+      when endpoint.shape = 'slack' then replace(replace(replace(value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')
+      else value end;
+  end loop;
+  return postrider.shortened(message || rest, length_max);
+end
+$$;
+comment on function postrider.message(postrider.endpoint, uuid, text, text, json) is
+  'The text that a chat is sent of an event: the template of the endpoint with values of the event in it.';
+
+create or replace function postrider.shortened(value text, length_max int) returns text
+language sql immutable parallel safe
+return case when length(value) > length_max then left(value, length_max - 1) || '…' else value end;
+comment on function postrider.shortened(text, int) is 'The text, or as much of its beginning as has this length with an ellipsis.';

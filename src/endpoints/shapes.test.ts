@@ -1,0 +1,240 @@
+/** What endpoints are sent in each shape: to a real receiver, by a real runner. */
+import { type CloudEvent, HTTP } from 'cloudevents'
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { readConfig } from '../config/config.ts'
+import { createThinLinks } from '../sending/thin-link.ts'
+import { startRunnerProcess } from '../service/start-runner.ts'
+import { createTenant } from '../testing/data/tenant.ts'
+import { captureLog } from '../testing/log-lines.ts'
+import { type ReceivedRequest, startReceiver } from '../testing/servers/receiver.ts'
+import { untilHolds } from '../testing/until.ts'
+import { createTestApi, ENCRYPTION_KEY } from '../testing/wiring/api.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createTestConsole } from '../testing/wiring/pages.ts'
+
+const PUBLIC_URL = 'https://hooks.example.com'
+/** Bytes that a parser would change. */
+const DATA =
+  '{"id": 1.50, "customer":{"name":"Ann & <Bob>", "vat":null}, "items":[{"sku":"a"},{"sku":"b"}], "big":12345678901234567890}'
+
+const { pool, url: databaseUrl } = await createTestDatabase(t)
+const { request, app } = createTestApi(pool)
+const receiver = await startReceiver()
+t.teardown(() => receiver.close())
+const runner = await startRunnerProcess(
+  readConfig(
+    {
+      ...{ DATABASE_URL: databaseUrl, EGRESS_ALLOW: '127.0.0.0/8', PUBLIC_URL },
+      SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+    },
+    'runner',
+  ),
+  captureLog().log,
+)
+t.teardown(runner.stop)
+
+/** The request that an endpoint with these settings gets of an event. */
+async function deliver(settings: Record<string, unknown>, data = DATA) {
+  const tenant = await createTenant(pool)
+  const path = `/${tenant.key}`
+  const made = await request('POST', `/api/tenants/${tenant.key}/endpoints`, {
+    body: { url: receiver.url + path, ...settings },
+  })
+  if (made.status !== 201) throw new Error(made.text)
+  const { rows } = await pool.query<{ id: string; timestamp: string }>(
+    `with published as (select postrider.publish($1, 'invoice.paid', $2) as id) select id from published`,
+    [tenant.key, data],
+  )
+  const id = rows[0]?.id ?? ''
+  const before = () => receiver.requests.find((one) => one.path === path)
+  for (let count = 1; !before(); count++) await receiver.received(count)
+  const arrived = before() as ReceivedRequest
+  const at = await pool.query<{ timestamp: string }>(
+    `select postrider.body(type, occurred_at, data)::json ->> 'timestamp' as timestamp from postrider.event where id = $1`,
+    [id],
+  )
+  const verified = new Webhook(made.json.secret).verify(
+    arrived.body,
+    arrived.headers as Record<string, string>,
+  )
+  return { tenant, id, endpoint: made.json, arrived, verified, timestamp: at.rows[0]?.timestamp }
+}
+
+t.test('standard is what it always was', async (t) => {
+  const { arrived, timestamp } = await deliver({})
+  t.equal(arrived.body, `{"type":"invoice.paid","timestamp":"${timestamp}","data":${DATA}}`)
+  t.equal(arrived.headers['content-type'], 'application/json')
+})
+
+t.test('raw is the data to the byte', async (t) => {
+  t.equal((await deliver({ shape: 'raw' })).arrived.body, DATA)
+  t.equal((await deliver({ shape: 'raw' }, '"text"')).arrived.body, '"text"')
+})
+
+t.test('thin has a link that the rest is got from, without a key', async (t) => {
+  const { arrived, id, timestamp } = await deliver({ shape: 'thin' })
+  const { link, ...rest } = JSON.parse(arrived.body)
+  t.strictSame(rest, { id, type: 'invoice.paid', timestamp })
+  t.ok(link.startsWith(`${PUBLIC_URL}/thin/`))
+  const path = link.slice(PUBLIC_URL.length)
+  const got = await app.request(path)
+  t.equal(got.status, 200)
+  t.equal(got.headers.get('cache-control'), 'no-store')
+  t.equal(await got.text(), `{"type":"invoice.paid","timestamp":"${timestamp}","data":${DATA}}`)
+
+  const statusOf = async (one: string) => (await app.request(one)).status
+  const changed = path.endsWith('A') ? `${path.slice(0, -1)}B` : `${path.slice(0, -1)}A`
+  t.equal(await statusOf(changed), 404, 'a signature of nobody')
+  t.equal(await statusOf('/thin/a'), 404)
+  await pool.query('select postrider.erase_event($1)', [id])
+  t.equal(await statusOf(path), 404, 'its data was erased')
+  const other = await deliver({ shape: 'thin' })
+  const otherPath = JSON.parse(other.arrived.body).link.slice(PUBLIC_URL.length)
+  t.equal(await statusOf(otherPath), 200)
+  await request('DELETE', `/api/tenants/${other.tenant.key}/endpoints/${other.endpoint.id}`)
+  t.equal(await statusOf(otherPath), 404, 'the endpoint was deleted')
+})
+
+t.test(
+  'the link of a thin event ends, and is right with any key that is still listed',
+  async (t) => {
+    const [old, next] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    const linked = {
+      tenantId: '0198c1f5-7e4a-7000-8000-000000000001',
+      endpointId: '0198c1f5-7e4a-7000-8000-000000000002',
+      eventId: '0198c1f5-7e4a-7000-8000-000000000003',
+    }
+    const links = createThinLinks({ keys: [old], publicUrl: PUBLIC_URL })
+    const day = 86_400
+    const [first, last] = [20_000 * day, 20_001 * day - 1]
+    t.equal(links.linkOf(linked, first), links.linkOf(linked, last), 'the same all day')
+    const token = links.linkOf(linked, last).slice(`${PUBLIC_URL}/thin/`.length)
+    t.strictSame(links.open(token, 20_008 * day - 1), linked)
+    t.equal(links.open(token, 20_008 * day), null)
+    const rotated = createThinLinks({ keys: [next, old], publicUrl: PUBLIC_URL })
+    t.strictSame(rotated.open(token, last), linked)
+    t.equal(createThinLinks({ keys: [next], publicUrl: PUBLIC_URL }).open(token, last), null)
+    t.throws(() => createThinLinks({ keys: [old], publicUrl: undefined }).linkOf(linked, last), {
+      code: 'public_url_missing',
+    })
+  },
+)
+
+t.test('fields are the chosen members, each with its bytes', async (t) => {
+  const { arrived, timestamp } = await deliver({
+    shape: 'fields',
+    shapeFields: ['$.big', '$.id', '$.customer.name', '$.items[1].sku', '$.missing', '$.id.deeper'],
+  })
+  t.equal(
+    arrived.body,
+    `{"type":"invoice.paid","timestamp":"${timestamp}","data":{"big":12345678901234567890,"id":1.50,"customer":{"name":"Ann & <Bob>"},"items":[{"sku":"b"}]}}`,
+  )
+  const none = await deliver({ shape: 'fields', shapeFields: ['$."first name"'] })
+  t.strictSame(JSON.parse(none.arrived.body).data, {})
+  const quoted = await deliver(
+    { shape: 'fields', shapeFields: ['$."first name"'] },
+    '{"first name":"Ann","id":1}',
+  )
+  t.strictSame(JSON.parse(quoted.arrived.body).data, { 'first name': 'Ann' })
+})
+
+for (const shape of ['cloudevents', 'cloudevents-binary']) {
+  t.test(`${shape} is read back by the package of CloudEvents`, async (t) => {
+    const { arrived, id, timestamp, tenant } = await deliver({ shape })
+    const event = HTTP.toEvent({ headers: arrived.headers, body: arrived.body }) as CloudEvent
+    t.ok(event.validate())
+    t.match(event, {
+      ...{ specversion: '1.0', id, type: 'invoice.paid', source: `urn:uuid:${tenant.id}` },
+      data: JSON.parse(DATA),
+    })
+    t.equal(event.time, timestamp)
+    const isBinary = shape === 'cloudevents-binary'
+    if (isBinary) t.equal(arrived.body, DATA)
+    else t.ok(arrived.body.endsWith(`,"data":${DATA}}`), 'with the bytes of the producer')
+  })
+}
+
+t.test('messages are made of the template, and cannot mention anybody', async (t) => {
+  const shapeTemplate =
+    '*{{type}}* {{ data.customer.name }} {{data.items[1].sku}} {{data.none}}{{x}}{{data.id}}'
+  const slack = await deliver({ shape: 'slack', shapeTemplate })
+  t.strictSame(slack.verified, { text: '*invoice.paid* Ann &amp; &lt;Bob&gt; b 1.50' })
+  const discord = await deliver({ shape: 'discord', shapeTemplate })
+  t.strictSame(discord.verified, {
+    content: '*invoice.paid* Ann & <Bob> b 1.50',
+    allowed_mentions: { parse: [] },
+  })
+  const teams = await deliver({ shape: 'teams', shapeTemplate })
+  t.match(teams.verified, {
+    type: 'message',
+    attachments: [
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        content: {
+          type: 'AdaptiveCard',
+          body: [{ type: 'TextBlock', text: '*invoice.paid* Ann & <Bob> b 1.50' }],
+        },
+      },
+    ],
+  })
+  const long = await deliver(
+    { shape: 'discord', shapeTemplate: '{{data.a}}'.repeat(5) },
+    `{"a":"${'x'.repeat(600)}"}`,
+  )
+  const { content } = long.verified as { content: string }
+  t.equal(content.length, 2000, 'what Discord takes')
+  const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
+  t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
+})
+
+t.test(
+  'the delivery page shows the request in the shape of the endpoint, to verify by hand',
+  async (t) => {
+    const { arrived, id } = await deliver({ shape: 'thin' })
+    const { rows } = await pool.query<{ id: string }>(
+      'select id from postrider.delivery where event_id = $1',
+      [id],
+    )
+    await untilHolds(
+      pool,
+      `select state = 'delivered' as holds from postrider.delivery where id = $1`,
+      [rows[0]?.id],
+    )
+    const console = await createTestConsole(pool, { env: { PUBLIC_URL } })
+    const cookie = await console.signedIn()
+    const path = `/console/deliveries/${rows[0]?.id}`
+    t.equal((await console.get(`${path}/body.json`, { cookie })).text, arrived.body)
+    t.match((await console.get(path, { cookie })).text, /printf .*thin\//)
+  },
+)
+
+t.test('what does not go together is refused, and names the field', async (t) => {
+  const tenant = await createTenant(pool)
+  const endpoints = `/api/tenants/${tenant.key}/endpoints`
+  const url = receiver.url
+  const refused = async (body: object, field: string) =>
+    t.match(await request('POST', endpoints, { body: { url, ...body } }), {
+      status: 422,
+      json: { errors: [{ field }] },
+    })
+  await refused({ shape: 'fields' }, 'shapeFields')
+  await refused({ shape: 'xml' }, 'shape')
+  await refused({ shape: 'raw', batch: { maxEvents: 2 } }, 'batch')
+  await refused({ signatureHeaders: { 'X-Id': '{id}' }, batch: { maxEvents: 2 } }, 'batch')
+  await refused({ webhookSignature: 'omit' }, 'webhookSignature')
+  await refused({ signatureHeaders: { 'X-Sig': '{md5}' } }, 'signatureHeaders.X-Sig')
+  await refused({ signatureHeaders: { Host: '{id}' } }, 'signatureHeaders.Host')
+  for (const path of ['id', '$', '$..a', '$.a[*]', '$.a ? (@ > 1)', `$.${'a'.repeat(200)}`]) {
+    await refused({ shape: 'fields', shapeFields: [path] }, 'shapeFields[0]')
+  }
+  await refused({ shapeFields: [] }, 'shapeFields')
+  await refused({ shapeFields: Array.from({ length: 51 }, (_, n) => `$.a${n}`) }, 'shapeFields')
+  await refused({ shapeTemplate: 'x'.repeat(2001) }, 'shapeTemplate')
+  const made = await request('POST', endpoints, { body: { url } })
+  const change = await request('PATCH', `${endpoints}/${made.json.id}`, {
+    body: { shape: 'fields' },
+  })
+  t.match(change, { status: 422, json: { errors: [{ field: 'shapeFields' }] } })
+  t.match(await request('GET', `${endpoints}/${made.json.id}`), { json: { shape: 'standard' } })
+})
