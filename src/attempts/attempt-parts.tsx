@@ -19,6 +19,12 @@ export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area
       </h3>
       <p>
         <Time at={attempt.started_at} /> <span class="muted">{say(WHY[attempt.trigger])}</span>
+        {attempt.batch_id && (
+          <span class="muted">
+            {', '}
+            {phrase('in the batch {id}', { id: <code>{attempt.batch_id}</code> })}
+          </span>
+        )}
       </p>
       {words !== null && (
         <p>

@@ -60,12 +60,16 @@ async function send(
   }
 }
 
-function sentHeaders({ attempt }: FollowedAttempt): Record<string, string> {
+/** Of a batch each event is forwarded by itself, under its own id; the signature was that of the whole. */
+function sentHeaders({ attempt, delivery }: FollowedAttempt): Record<string, string> {
   const sent = Object.entries(attempt.requestHeaders ?? {}).filter(
     (entry): entry is [string, string] =>
       entry[1] !== MASKED && (OWN.has(entry[0]) || !RESERVED_HEADER_NAMES.has(entry[0])),
   )
-  return { 'content-type': 'application/json', ...Object.fromEntries(sent) }
+  const headers = { 'content-type': 'application/json', ...Object.fromEntries(sent) }
+  if (attempt.batchId === null) return headers
+  const { 'webhook-signature': _, ...unsigned } = headers as Record<string, string>
+  return { ...unsigned, 'webhook-id': delivery.eventId }
 }
 
 function signature(secret: string, { delivery: { eventId: id } }: FollowedAttempt, body: string) {

@@ -522,6 +522,7 @@ export const GERMAN = {
   'The event is gone, and what was sent with it.':
     'Das Ereignis gibt es nicht mehr, und mit ihm das, was gesendet wurde.',
   'Verify the signature': 'Signatur prüfen',
+  'as a part of its batch': 'als Teil seines Stapels',
   'byte for byte as it was signed': 'Byte für Byte, wie signiert wurde',
   'not kept': 'nicht aufbewahrt',
   'the body as sent': 'Inhalt, wie gesendet,',
@@ -559,6 +560,7 @@ export const GERMAN = {
   'by a replay': 'durch eine Wiederholung',
   'by runner {name}': 'durch Runner {name}',
   'by the schedule': 'nach Zeitplan',
+  'in the batch {id}': 'im Stapel {id}',
   connected: 'verbunden',
   'event erased': 'Ereignis gelöscht',
   'name looked up': 'Name aufgelöst',

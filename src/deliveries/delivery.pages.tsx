@@ -207,10 +207,16 @@ function Progress(shown: Shown) {
       <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
-      {shown.body !== null && !shown.isMasked && <Verification {...shown} body={shown.body} />}
+      {shown.body !== null && !shown.isMasked && !isInBatch(shown) && (
+        <Verification {...shown} body={shown.body} />
+      )}
     </div>
   )
 }
+
+/** What was signed then is the body of all of it. */
+const isInBatch = ({ delivery }: Shown): boolean =>
+  (delivery.attempts.at(-1)?.batch_id ?? null) !== null
 
 function State({ area, delivery, tenant, type }: Shown) {
   const isOperator = area === 'console'
@@ -365,7 +371,8 @@ function Verified({
 }
 
 /** The same for every attempt, so it stands here once. */
-function RequestBody({ type, body, path, isMasked }: Shown) {
+function RequestBody(shown: Shown) {
+  const { type, body, path, isMasked } = shown
   if (body === null) {
     return (
       <>
@@ -386,7 +393,7 @@ function RequestBody({ type, body, path, isMasked }: Shown) {
         <a href={`${path}/body.json`}>body.json</a>
         {isMasked
           ? ', with masked data: its signature cannot be verified'
-          : `, ${say('byte for byte as it was signed')}`}
+          : `, ${say(isInBatch(shown) ? 'as a part of its batch' : 'byte for byte as it was signed')}`}
       </p>
       <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>

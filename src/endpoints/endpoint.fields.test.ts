@@ -110,3 +110,38 @@ t.test('each field that may be set has an option, and one that takes it away', a
     t.equal(emptied.status, 201, `--no-${words}`)
   }
 })
+
+t.test('batches are bounded, changed as a whole, and taken away', async (t) => {
+  const first = { maxEvents: 10, maxWaitMs: 0, maxBytes: 1 }
+  const { json } = await request('POST', ENDPOINTS, { body: { url: URL_OF_TEST, batch: first } })
+  t.strictSame(json.batch, first)
+  const path = `${ENDPOINTS}/${json.id}`
+  for (const [batch, shown] of [
+    [{}, { maxEvents: 100, maxWaitMs: 1000, maxBytes: 1_048_576 }],
+    [{ maxEvents: 1000, maxWaitMs: 3_600_000, maxBytes: 8_388_608 }, null],
+    [{ maxEvents: 1 }, { maxEvents: 1, maxWaitMs: 1000, maxBytes: 1_048_576 }],
+  ]) {
+    const changed = await request('PATCH', path, { body: { batch } })
+    t.strictSame(changed.json.batch, shown ?? batch)
+    t.strictSame((await request('GET', path)).json.batch, shown ?? batch)
+  }
+  for (const [name, value] of [
+    ...([0, 1001, 1.5, '5'] as const).map((value) => ['maxEvents', value] as const),
+    ...([-1, 3_600_001] as const).map((value) => ['maxWaitMs', value] as const),
+    ...([0, 8_388_609] as const).map((value) => ['maxBytes', value] as const),
+    ['other', 1] as const,
+  ]) {
+    const refused = await request('PATCH', path, { body: { batch: { [name]: value } } })
+    t.match(refused, { status: 422 }, `${name} ${value}`)
+    t.match(refused.json.errors[0].field, /^batch/)
+  }
+  const none = await request('PATCH', path, { body: { batch: null } })
+  t.equal(none.json.batch, null)
+  await t.rejects(
+    pool.query(`update postrider.endpoint set batch_bounds = '{"maxEvents": 5}' where id = $1`, [
+      json.id,
+    ]),
+    { code: '23514' },
+    'the table has no half of them',
+  )
+})

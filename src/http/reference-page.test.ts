@@ -77,6 +77,12 @@ t.test('what receivers get is described under webhooks', async (t) => {
   )
   const body = post.requestBody.content['application/json'].schema
   t.strictSame(Object.keys(body.properties), ['type', 'timestamp', 'data'])
+
+  const { batch } = document.webhooks
+  const { properties } = batch.post.requestBody.content['application/json'].schema
+  t.strictSame(properties.events.items.required, ['id', 'type', 'timestamp', 'data'])
+  const taken = batch.post.responses['2XX'].content['application/json'].schema
+  t.strictSame(Object.keys(taken.properties), ['failed'])
 })
 
 t.test('a refusal that many operations share stands in the document once', async (t) => {

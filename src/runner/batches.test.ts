@@ -288,6 +288,22 @@ t.test('one runner', async (t) => {
     await settled(tenant)
   })
 
+  t.test('an event for later comes when it is due, and a test alone and at once', async (t) => {
+    const { receiver, tenant, endpoint, publish } = await bundle(t, { maxEvents: 2 })
+    const later = new Date(Date.now() + 1500).toISOString()
+    const [second] = await publish(1, { deliverAt: later })
+    const [first] = await publish(1)
+    const { rows } = await pool.query<{ id: string }>(
+      `select event_id as id from postrider.publish_test($1, 'invoice.paid', '{}')`,
+      [endpoint.id],
+    )
+    const [test, both] = await receiver.received(2)
+    t.strictSame(test && idsOf(test), [rows[0]?.id])
+    t.strictSame(both && idsOf(both).sort(), [first, second].sort())
+    t.ok((both?.receivedAt.toISOString() ?? '') >= later)
+    await settled(tenant)
+  })
+
   t.test('an event that was erased is left out, and the others go', async (t) => {
     const { receiver, tenant, publish } = await bundle(t, { maxEvents: 3 })
     const [first = '', second = ''] = await publish(2)
