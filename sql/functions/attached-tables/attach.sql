@@ -422,9 +422,21 @@ $$;
 comment on function postrider.attached_function_name(oid, postrider.attachment) is
   'The trigger function of an attached table: the one it has, or in its schema a new one.';
 
--- write_trigger_function: times, numbers and bytes are written the same way in every session.
---
--- The cursor is opened in a block, so that a column that is gone is an error which says what to do; publishing is outside
+create or replace function postrider.written_settings() returns text
+language sql immutable
+return $settings$set search_path = pg_catalog, pg_temp
+set jit = off
+set timezone = 'UTC'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set standard_conforming_strings = on
+set transform_null_equals = off$settings$;
+comment on function postrider.written_settings() is
+  'Settings of the functions that are written for a table: times, numbers and bytes look the same in every session.';
+
+-- write_trigger_function: the cursor is opened in a block, so that a column that is gone is an error which says what to do; publishing is outside
 -- of it, since what a block writes costs a transaction number.
 create or replace function postrider.write_trigger_function(relation regclass, a postrider.attachment, name text) returns void
 language plpgsql
@@ -441,15 +453,7 @@ begin
   execute format($function$
 create or replace function %1$s() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-set timezone = 'UTC'
-set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set standard_conforming_strings = on
-set transform_null_equals = off
+%3$s
 as %2$L$function$,
     name, format($body$
 #variable_conflict use_column
@@ -475,7 +479,7 @@ begin
   close changes;
   return null;
 end
-$body$, cases, relation::text));
+$body$, cases, relation::text), postrider.written_settings());
   execute format('comment on function %s() is %L', name,
     format('Publishes what changes in %s. Written by postrider.attach: %s', relation,
       to_jsonb(a) - '{table_schema,table_name,owner,attached_by,attached_at}'::text[]));

@@ -117,15 +117,7 @@ begin
   execute format($function$
 create or replace function %1$s(after json, size int, out place json, out read int, out events json)
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set jit = off
-set timezone = 'UTC'
-set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set standard_conforming_strings = on
-set transform_null_equals = off
+%3$s
 as %2$L$function$, name, format($body$
 #variable_conflict use_column
 declare
@@ -139,7 +131,7 @@ begin
   end if;
 end
 $body$, postrider.backfill_statement(relation, a, event, "where", null),
-    postrider.backfill_statement(relation, a, event, "where", 'after')));
+    postrider.backfill_statement(relation, a, event, "where", 'after')), postrider.written_settings());
   execute format('comment on function %s(json, int) is %L', name, format('Reads rows of %s for a backfill.', relation));
   execute format('revoke all on function %s(json, int) from public', name);
 end
