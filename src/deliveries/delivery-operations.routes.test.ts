@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { TenantId } from '../ids.ts'
+import { createLineSteps } from '../testing/data/lines.ts'
 import { createWork } from '../testing/data/work.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -8,8 +9,8 @@ const { pool } = await createTestDatabase(t)
 const { request, apiKeys } = createTestApi(pool)
 const UNKNOWN_ID = '00000000-0000-7000-8000-000000000000'
 
-async function bundle() {
-  const work = await createWork(pool)
+async function bundle(columns: Record<string, unknown> = {}) {
+  const work = await createWork(pool, columns)
   const call = (path: string, options = {}) =>
     request('POST', `/api/tenants/${work.tenant.key}/deliveries/${path}`, options)
   return { work, call }
@@ -27,6 +28,40 @@ t.test('retry makes the next attempt due now, and reopens what has failed', asyn
   t.match(due, { job_number: due.due_attempt, trigger: 'manual' })
   t.ok((due.run_in ?? 1) <= 0, 'due')
   t.match(await work.audited(), [{ who: 'admin key', action: 'retry_now' }])
+})
+
+t.test('a collapsed one says by which event, and is not sent again before that one', async (t) => {
+  const { work, call } = await bundle({ collapse_ms: 3_600_000 })
+  const { attempt, runJobs } = createLineSteps(pool)
+  const [older = '', newer = ''] = await work.publishInOrder('a', 'a')
+  await runJobs(work, 'advance')
+  const { id } = await work.deliveryOf(older)
+  const base = `/api/tenants/${work.tenant.key}`
+  const collapsed = {
+    id,
+    state: 'collapsed',
+    collapsedBy: newer,
+    orderingKey: 'a',
+    attemptCount: 0,
+  }
+  t.match((await request('GET', `${base}/deliveries/${id}`)).json, { ...collapsed, attempts: [] })
+  const listed = await request('GET', `${base}/deliveries?state=collapsed`)
+  t.match(listed.json.data, [collapsed])
+  t.match(await call(`${id}/retry`), {
+    status: 409,
+    json: {
+      code: 'state_conflict',
+      detail: /^a newer event of the ordering key .* is sent instead$/,
+    },
+  })
+  t.match(await call(`${id}/cancel`), { status: 409, json: { detail: /already collapsed/ } })
+  const bulk = { action: 'redeliver', states: ['collapsed'], preview: true }
+  t.match(await call('bulk', { body: bulk }), { json: { count: 1 } })
+  await attempt(work, newer, 200)
+  const again = await call(`${id}/retry`)
+  t.match(again, { status: 202, json: { state: 'pending', collapsedBy: null } })
+  const replay = { since: '2026-01-01T00:00:00Z', states: ['collapsed'], preview: true }
+  t.match(await request('POST', `${base}/replays`, { body: replay }), { json: { count: 0 } })
 })
 
 t.test('retry is refused in flight and where the endpoint takes nothing', async (t) => {
