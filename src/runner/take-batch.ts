@@ -39,7 +39,8 @@ const TAKE_STATEMENT = {
       waited_ms as "waitedMs", url, headers, secret_headers as "secretHeaders",
       timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
-      traceparent, tracestate
+      traceparent, tracestate, 'standard' as shape, null as "shapeHeaders",
+      signature_headers as "signatureHeaders", webhook_signature as "webhookSignature"
     from postrider.take_batch($1::uuid, $2::uuid[], $3::int[], $4::text, $5::text, $6::float8, $7::json)`,
 }
 
@@ -98,9 +99,9 @@ function takenOf(rows: readonly Row[]): Taken {
 /** The endpoint's, told once. */
 function sharedOf(first: Row) {
   const { url, headers, secretHeaders, timeoutSeconds, retrySchedule, secrets } = first
-  const { clientCertificate, clientKeyEncrypted } = first
+  const { clientCertificate, clientKeyEncrypted, signatureHeaders, webhookSignature } = first
   return {
     ...{ url, headers, secretHeaders, timeoutSeconds, retrySchedule, secrets },
-    ...{ clientCertificate, clientKeyEncrypted },
+    ...{ clientCertificate, clientKeyEncrypted, signatureHeaders, webhookSignature },
   }
 }

@@ -11,6 +11,9 @@
 --   sent           delivery.batch_id of its deliveries, and the row in batch, stay for the next attempt. Whichever of their jobs comes first takes all.
 --                  Once all have ended, nothing is left of it but attempt.batch_id.
 --
+-- Each event has the standard shape in it, whatever the endpoint wants for single ones; signatures in the form of other schemes are
+-- of the whole body.
+--
 -- The id of a batch is the webhook-id of its requests. A batch may lose deliveries (cancelled, or opened again by a
 -- person) and never gets others, so who has taken it once may take no notice of a repeat.
 --
@@ -127,7 +130,8 @@ create or replace function postrider.take_batch(
   verdict text, delivery_id uuid, batch_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
-  client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb)
+  client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb,
+  signature_headers jsonb, webhook_signature text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -156,7 +160,7 @@ begin
     return query
     select 'filling', null::uuid, null::uuid, null::uuid, 0, 0, 0, null::uuid, endpoint, null::uuid, null, null,
       greatest(extract(epoch from chosen.due - clock_timestamp()), 0)::float8 * 1000,
-      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb;
+      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null;
   elsif chosen.step = 'full' and take_batch.step = 'put_off' then
     perform postrider.empty_batch_room(room, chosen.batch);
     perform postrider.put_off_batch(endpoint, chosen.members, chosen.batch, wait_ms, reservation);
@@ -175,7 +179,7 @@ begin
       when w.id = woken[1].id and chosen.step = 'full' and take_batch.step = 'look' then 'ready'
       else 'left' end,
     w.id, null::uuid, null::uuid, 0, 0, 0, w.tenant_id, w.endpoint_id, w.event_id, null, null, null::float8,
-    null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb
+    null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null
   from unnest(woken) as w
   where take_batch.step = 'look' and chosen.step <> 'fill' or w.id <> all (chosen.members);
 end
@@ -379,7 +383,8 @@ returns table (
   delivery_id uuid, batch_id uuid, attempt_id uuid, attempt_number int, schedule_step int, abandoned_count int,
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
-  client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb)
+  client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb,
+  signature_headers jsonb, webhook_signature text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -414,7 +419,8 @@ begin
       select s.encrypted from postrider.endpoint_secret s
       where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now())
       order by s.created_at desc) end,
-    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers
+    e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
+    e.signature_headers, e.webhook_signature
   from unnest(claimed) with ordinality as c
   left join postrider.endpoint e on e.id = endpoint and c.ordinality = 1
   left join postrider.event ev

@@ -91,7 +91,8 @@ begin
   if taken < cardinality(delivery_ids) then
     return query
     select b.id, null::uuid, 0, 0, 0, b.tenant_id, b.endpoint_id, b.event_id, null, null, null::float8,
-      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, b.id
+      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, b.id,
+      null, null::jsonb, null::jsonb, null
     from postrider.left_to_batches(delivery_ids, due_attempts) as b;
   end if;
 end
