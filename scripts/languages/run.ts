@@ -1,0 +1,102 @@
+/**
+ * Runs the recipes of docs/how-to/publish-from-any-language.md and receive-in-any-language.md, in every language that
+ * is installed: `npm run test:languages`. Ends non-zero if one is wrong.
+ *
+ * Each publishes, and fails at a commit, which must leave nothing; a runner delivers what it published, and the
+ * recipe that receives gets this request, changed and repeated: one effect. Libraries come from PyPI, the Go module
+ * proxy, Maven Central and Debian's packages, and stay in .tap/languages.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { migrate } from '../../src/postgres/migrate/migrate.ts'
+import { createPool } from '../../src/postgres/pool.ts'
+import { createTenant } from '../../src/testing/data/tenant.ts'
+import { isInstalled } from '../../src/testing/programs.ts'
+import { startReceiver } from '../../src/testing/servers/receiver.ts'
+import { startRestartablePostgres } from '../../src/testing/servers/restartable-postgres.ts'
+import { encryptSecret, startService } from '../../src/testing/wiring/service.ts'
+import { readOptions } from '../bench/options.ts'
+import { type Cleanup, runProgram } from '../bench/program.ts'
+import { PRODUCERS, RECEIVERS } from './recipes.ts'
+import { REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
+import { WAYS, type Way } from './ways.ts'
+
+const given = readOptions({ only: { default: '', help: 'such as `java` or `go pgx`' } })
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const MINUTES_MAX = 30
+/** Of the producer and of the receiver; the trigger looks at an invoice when the transaction commits. */
+const TABLES = `
+  create table invoice (id int primary key, paid boolean not null default false);
+  create table booking (invoice int not null, id int generated always as identity primary key);
+  insert into invoice (id) values (1), (${REFUSED_INVOICE});
+  create function refuse() returns trigger language plpgsql as
+    $$ begin if new.paid and new.id = ${REFUSED_INVOICE} then raise 'refused'; end if; return null; end $$;
+  create constraint trigger refuse after update on invoice deferrable initially deferred
+    for each row execute function refuse()`
+
+async function surround(cleanup: Cleanup): Promise<Surroundings> {
+  const teardown = (done: () => unknown) => cleanup.defer(async () => void (await done()))
+  const { url } = await startRestartablePostgres({ teardown })
+  await migrate(url)
+  const pool = new pg.Pool({ connectionString: url })
+  pool.on('error', () => undefined) // when Postgres is stopped at the end
+  cleanup.defer(() => pool.end())
+  await pool.query(readFileSync(join(ROOT, 'sql/inbox.sql'), 'utf8'))
+  await pool.query(TABLES)
+  const receiver = await startReceiver()
+  cleanup.defer(() => receiver.close())
+  const secret = await addEndpoint(url, receiver.url)
+  await startService({ teardown }, 'runner', { DATABASE_URL: url })
+  const folder = join(ROOT, '.tap', 'languages')
+  mkdirSync(folder, { recursive: true })
+  return { pool, url, secret, receiver, folder }
+}
+
+/** @returns the secret of the endpoint */
+async function addEndpoint(url: string, receiverUrl: string): Promise<string> {
+  const pool = createPool({ connectionString: url, max: 1, applicationName: 'languages' })
+  try {
+    const tenant = await createTenant(pool)
+    await pool.query("update postrider.tenant set key = 'acme' where id = $1", [tenant.id])
+    return (await tenant.addEndpoint({ url: receiverUrl }, encryptSecret)).secret
+  } finally {
+    await pool.end()
+  }
+}
+
+/** Why it is not run; null = it is. */
+function missingFor({ needs, probe }: Way): string | null {
+  const program = needs.find((each) => !isInstalled(each))
+  if (program) return `${program} is not installed`
+  try {
+    if (probe) execFileSync(probe[0] ?? '', probe.slice(1), { stdio: 'ignore' })
+    return null
+  } catch {
+    return 'its library for Postgres is not installed'
+  }
+}
+
+/** What a build that failed has printed. */
+const whatItSaid = (error: { stdout?: unknown; stderr?: unknown }): string[] => [
+  [error, error.stdout, error.stderr].filter((each) => each !== undefined).join('\n'),
+]
+
+await runProgram(
+  async (cleanup) => {
+    const surroundings = await surround(cleanup)
+    for (const way of WAYS.filter(({ name }) => name.startsWith(given.only))) {
+      const missing = missingFor(way)
+      const producer = PRODUCERS.get(way.name) ?? ''
+      const receiver = RECEIVERS.get(way.receiver ?? way.name) ?? ''
+      const wrong = missing
+        ? []
+        : await tryRecipe(way, { producer, receiver }, surroundings).catch(whatItSaid)
+      console.log(`${way.name}: ${missing ? `not run, ${missing}` : wrong.join('; ') || 'ok'}`)
+      if (wrong.length > 0) process.exitCode = 1
+    }
+  },
+  { minutesMax: MINUTES_MAX },
+)
