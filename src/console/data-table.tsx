@@ -7,8 +7,11 @@ export interface Column<Row> {
   name: string
   label: string
   cell(row: Row): Child
-  /** `main` leads where the row leads, and is the title of its card on a phone. */
-  kind?: 'main' | 'number'
+  /**
+   * `main` leads where the row leads, and is the title of its card on a phone; `text` is shown in whole, on several
+   * lines.
+   */
+  kind?: 'main' | 'number' | 'text'
   /** Shown only after somebody has chosen it. */
   isExtra?: boolean
   /** The first to go where there is less room. */

@@ -170,8 +170,7 @@ export const GERMAN = {
   'Then recover what it has missed': 'Danach das Verpasste nachholen',
   'What to do': 'Was zu tun ist',
   '{count} deliveries on hold': '{count} Zustellungen zurückgehalten',
-  '{failing} of {count} endpoints are failing.':
-    '{failing} von {count} Endpunkten sind fehlerhaft.',
+  'Failing: {failing} of {count} endpoints.': 'Fehlerhaft: {failing} von {count} Endpunkten.',
 
   // Endpoints
   'Add an endpoint': 'Legen Sie einen Endpunkt an',
@@ -675,7 +674,7 @@ export const GERMAN = {
   Type: 'Typ',
   'Where it went': 'Wohin es ging',
   'Why, and what comes next': 'Warum, und wie es weitergeht',
-  'With a delivery that is': 'Mit einer Zustellung, die so ist',
+  'With a delivery that is': 'Zustellung ist',
   'The endpoint gets only the newest event of an ordering key: {link} replaced this one.':
     'Der Endpunkt bekommt nur das neueste Ereignis eines Ordnungsschlüssels: {link} hat dieses ersetzt.',
   'a newer event': 'ein neueres Ereignis',

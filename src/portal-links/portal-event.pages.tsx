@@ -6,17 +6,7 @@ import { type FormState, TextField } from '../console/fields.tsx'
 import { phrase, say, sayAny, sayNumber, type Text } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, isFiltered, Older, sortByTime } from '../console/list-parts.tsx'
-import {
-  Badge,
-  CopyButton,
-  Countdown,
-  Empty,
-  EndpointName,
-  Facts,
-  Id,
-  Table,
-  Time,
-} from '../console/parts.tsx'
+import { Badge, CopyButton, Empty, EndpointName, Facts, Id, Time } from '../console/parts.tsx'
 import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { type Deliveries, type FoundDelivery, nextAttemptAt } from '../deliveries/deliveries.ts'
@@ -158,7 +148,7 @@ async function showPage(
     <>
       <h1>{say('Event {type}', { type: event.type })}</h1>
       <p class="answer">{summaryOf(deliveries, notSent)}</p>
-      <Went deliveries={deliveries} notSent={notSent} />
+      <WhereItWent deliveries={deliveries} notSent={notSent} />
       <EventFacts event={event} />
       <h2>{say('Data')}</h2>
       <Data of={event.data} path={`${PATH}/${id}`} />
@@ -186,55 +176,74 @@ const STATE_COUNTS = {
   collapsed: 'collapsed for {count}',
 } as const satisfies Record<FoundDelivery['state'], Text>
 
-interface WentProps {
-  deliveries: readonly FoundDelivery[]
-  notSent: readonly Route[]
+interface Went {
+  endpoint: { url: string; description: string }
+  /** The delivery, or the endpoint where there is none. */
+  href: string
+  delivery: FoundDelivery | null
+  /** Null where it was sent. */
+  notSent: Route | null
 }
 
 /** A line for each endpoint: what came of it and why, and what happens next. */
-function Went({ deliveries, notSent }: WentProps) {
-  if (deliveries.length + notSent.length === 0) return null
+function WhereItWent(props: { deliveries: readonly FoundDelivery[]; notSent: readonly Route[] }) {
+  const rows = [
+    ...props.deliveries.toReversed().map(
+      (delivery): Went => ({
+        ...{ endpoint: delivery, delivery, notSent: null },
+        href: `/portal/deliveries/${delivery.id}`,
+      }),
+    ),
+    ...props.notSent.map(
+      (route): Went => ({
+        ...{ endpoint: route, delivery: null, notSent: route },
+        href: `/portal/endpoints/${route.endpointId}`,
+      }),
+    ),
+  ]
+  if (rows.length === 0) return null
   return (
-    <Table
+    <DataTable
+      name="went"
       label="Where it went"
-      head={['Endpoint', 'Result', 'Why, and what comes next', 'Delivery']}
-    >
-      {deliveries.toReversed().map((delivery) => (
-        <tr>
-          <EndpointCell {...delivery} id={delivery.endpoint_id} />
-          <td>
-            <Badge of={delivery.state} />
-          </td>
-          <td class="answer">
-            <Why {...delivery} />
-          </td>
-          <td>
-            <Id of={delivery.id} href={`/portal/deliveries/${delivery.id}`} isShort />
-          </td>
-        </tr>
-      ))}
-      {notSent.map(({ endpointId, reason, changedSince, ...route }) => (
-        <tr>
-          <EndpointCell id={endpointId} {...route} />
-          <td>
-            <Badge of="off" label="Not sent" />
-          </td>
-          <td class="answer">
-            {reason && `${sayAny(REASONS[reason])}. `}
-            {changedSince && <span class="muted">{say('It was changed since.')}</span>}
-          </td>
-          <td />
-        </tr>
-      ))}
-    </Table>
+      columns={WENT_COLUMNS}
+      rows={rows}
+      hrefOf={({ href }) => href}
+    />
   )
 }
 
-function EndpointCell({ id, url, description }: { id: string; url: string; description: string }) {
+const WENT_COLUMNS: Column<Went>[] = [
+  {
+    name: 'endpoint',
+    label: 'Endpoint',
+    kind: 'main',
+    cell: ({ endpoint: { url, description } }) => (
+      <EndpointName url={url} description={description} />
+    ),
+  },
+  {
+    name: 'result',
+    label: 'Result',
+    cell: ({ delivery }) =>
+      delivery ? <Badge of={delivery.state} /> : <Badge of="off" label="Not sent" />,
+  },
+  {
+    name: 'why',
+    label: 'Why, and what comes next',
+    kind: 'text',
+    cell: ({ delivery, notSent }) =>
+      delivery ? <Why {...delivery} /> : notSent && <WhyNot {...notSent} />,
+  },
+]
+
+function WhyNot({ reason, changedSince }: Route) {
+  const words = reason === null ? '' : sayAny(REASONS[reason])
   return (
-    <td>
-      <EndpointName url={url} description={description} href={`/portal/endpoints/${id}`} />
-    </td>
+    <>
+      {words && `${words.charAt(0).toUpperCase()}${words.slice(1)}. `}
+      {changedSince && <span class="muted">{say('It was changed since.')}</span>}
+    </>
   )
 }
 
@@ -255,7 +264,7 @@ function Why(delivery: FoundDelivery) {
             link: <a href={`${PATH}/${newer}`}>{say('a newer event')}</a>,
           },
         )}
-      {next && phrase('Next attempt {time}', { time: <Countdown to={next} /> })}{' '}
+      {next && phrase('Next attempt {time}', { time: <Time at={next} /> })}{' '}
       {state !== 'delivered' && advice && <span class="muted">{sayAny(advice)}</span>}
     </>
   )

@@ -4,7 +4,7 @@ import { inWords, spanOf } from '../attempts/attempt-words.ts'
 import { type Column, DataTable } from '../console/data-table.tsx'
 import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Badge, Countdown, EndpointName, Time } from '../console/parts.tsx'
+import { Badge, EndpointName, Time } from '../console/parts.tsx'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
 import {
   type EndpointHealth,
@@ -65,7 +65,7 @@ async function showHome(c: Context<PageEnv>, { render, healthOf: find }: HomePag
 function summaryOf(count: number, failing: number): string {
   if (failing === 0) return say('No endpoint is failing.')
   const values = { failing: sayNumber(failing), count: sayNumber(count) }
-  return say('{failing} of {count} endpoints are failing.', values)
+  return say('Failing: {failing} of {count} endpoints.', values)
 }
 
 function HealthTable(props: { endpoints: readonly EndpointHealth[]; mayManage: boolean }) {
@@ -82,11 +82,12 @@ function HealthTable(props: { endpoints: readonly EndpointHealth[]; mayManage: b
 
 const columnsFor = (mayManage: boolean): Column<EndpointHealth>[] => [
   { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
-  { name: 'health', label: 'Health', cell: (row) => <HealthCell {...row} /> },
-  { name: 'last', label: 'Last response', cell: (row) => <LastResponse {...row} /> },
+  { name: 'health', label: 'Health', kind: 'text', cell: (row) => <HealthCell {...row} /> },
+  { name: 'last', label: 'Last response', kind: 'text', cell: (row) => <LastResponse {...row} /> },
   {
     name: 'todo',
     label: 'What to do',
+    kind: 'text',
     cell: (row) => <ToDo endpoint={row} mayManage={mayManage} />,
   },
 ]
@@ -116,9 +117,7 @@ function HealthCell(endpoint: EndpointHealth) {
       {failingSince && phrase('since {time}', { time: <Time at={failingSince} /> })}
       {held > 0 && <div class="muted">{say('{count} deliveries on hold', { count })}</div>}
       {probeAt && (
-        <div class="muted">
-          {phrase('Next attempt {time}', { time: <Countdown to={probeAt} /> })}
-        </div>
+        <div class="muted">{phrase('Next attempt {time}', { time: <Time at={probeAt} /> })}</div>
       )}
     </>
   )
