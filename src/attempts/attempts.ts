@@ -15,7 +15,7 @@ const BRIEFLY = [
   ...(['duration_ms', 'dns_ms', 'connect_ms', 'tls_ms', 'first_byte_ms'] as const),
   'runner',
 ] as const satisfies readonly (keyof AttemptTable)[]
-export const WITHOUT_ANSWER = [...BRIEFLY, 'request_headers'] as const
+export const WITHOUT_ANSWER = [...BRIEFLY, 'request_headers', 'batch_id'] as const
 export const NO_ANSWER = { response_headers: null, response_body: null } as const
 
 export interface AnswerOptions {

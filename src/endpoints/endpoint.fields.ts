@@ -77,6 +77,11 @@ const batchWords = ({ maxEvents, maxWaitMs, maxBytes }: BatchBounds): string =>
 /** Those of the service come with `endpointInput`. */
 const NO_RULES: UrlRules = { egressAllow: [], httpsOnly: false }
 
+const wordsOfHeaders = (headers: Record<string, string>): string =>
+  Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ')
+
 export const endpointFields = {
   id: { column: 'id', output: id },
   url: {
@@ -174,10 +179,7 @@ export const endpointFields = {
       label: 'Headers',
       none: 'none',
       isCode: true,
-      words: (headers: Record<string, string>) =>
-        Object.entries(headers)
-          .map(([name, value]) => `${name}: ${value}`)
-          .join('; '),
+      words: wordsOfHeaders,
     },
   },
   secretHeaders: {
@@ -447,7 +449,8 @@ export const endpointFields = {
     input: signatureHeadersInput,
     store: (templates: Record<string, string>) => JSON.stringify(templates),
     output: z.record(z.string(), z.string()),
-    example: { 'Stripe-Signature': 't={timestamp}[,v1={hmac_hex}] over {timestamp}.{body}' },
+    // Together with a batch, whose example stands beside it, it would be refused.
+    example: {},
     option: {
       name: 'signature-header',
       value: '<name: template>',
@@ -467,10 +470,7 @@ export const endpointFields = {
     fact: {
       label: 'Signature headers',
       isCode: true,
-      words: (templates: Record<string, string>) =>
-        Object.entries(templates)
-          .map(([name, value]) => `${name}: ${value}`)
-          .join('; '),
+      words: wordsOfHeaders,
     },
   },
   webhookSignature: {

@@ -1,4 +1,5 @@
 /** What endpoints are sent in each shape: to a real receiver, by a real runner. */
+import { createRequire } from 'node:module'
 import { type CloudEvent, HTTP } from 'cloudevents'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
@@ -12,6 +13,11 @@ import { untilHolds } from '../testing/until.ts'
 import { createTestApi, ENCRYPTION_KEY } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
+
+/** The build that Node can load; its modules are for bundlers. */
+const cards: typeof import('adaptivecards') = createRequire(import.meta.url)(
+  'adaptivecards/dist/adaptivecards.js',
+)
 
 const PUBLIC_URL = 'https://hooks.example.com'
 /** Bytes that a parser would change. */
@@ -155,6 +161,16 @@ for (const shape of ['cloudevents', 'cloudevents-binary']) {
   })
 }
 
+/** What the package of Adaptive Cards finds in the card of a message. */
+function mistakesInCard(message: unknown): unknown[] {
+  const { attachments } = message as { attachments: { content: object }[] }
+  const context = new cards.SerializationContext()
+  const card = new cards.AdaptiveCard()
+  card.parse(attachments[0]?.content ?? {}, context)
+  const found = Array.from({ length: context.eventCount }, (_, at) => context.getEventAt(at))
+  return [...found, ...card.validateProperties().validationEvents]
+}
+
 t.test('messages are made of the template, and cannot mention anybody', async (t) => {
   const shapeTemplate =
     '*{{type}}* {{ data.customer.name }} {{data.items[1].sku}} {{data.none}}{{x}}{{data.id}}'
@@ -178,6 +194,11 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
       },
     ],
   })
+  t.strictSame(mistakesInCard(teams.verified), [], 'as the package of Adaptive Cards reads it')
+  t.not(
+    mistakesInCard({ attachments: [{ content: { type: 'AdaptiveCard', body: [{}] } }] }).length,
+    0,
+  )
   const long = await deliver(
     { shape: 'discord', shapeTemplate: '{{data.a}}'.repeat(5) },
     `{"a":"${'x'.repeat(600)}"}`,

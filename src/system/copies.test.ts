@@ -109,13 +109,9 @@ t.test('copies', { skip: !hasPrograms && 'apt-get install postgresql' }, async (
     return { runner, at, later, arrived }
   }
 
-  t.test('a dump that is restored beside it sends nothing, and cancels what is open', async (t) => {
-    const copy = urlOf(server.url, 'restored')
-    await asAdmin('create database restored')
-    const dump = join(t.testdir({}), 'dump')
-    await run(join(BINARIES, 'pg_dump'), ['--format=custom', `--file=${dump}`, url])
-    await run(join(BINARIES, 'pg_restore'), ['--dbname', copy, dump])
-    t.match(await migrate(copy, 'production'), { stdout: /notice: nothing is sent: .*a copy/ })
+  t.test('one made from a template sends nothing, and cancels what is open', async (t) => {
+    await asAdmin('create database cloned template original')
+    const copy = urlOf(server.url, 'cloned')
     const adopted = { copy, environment: 'production', choice: 'cancel' }
     const { later, arrived, at } = await isSilentUntilAdopted(t, adopted)
     t.strictSame(await arrived(1), [later])
@@ -126,16 +122,25 @@ t.test('copies', { skip: !hasPrograms && 'apt-get install postgresql' }, async (
     ])
   })
 
-  t.test('one made from a template sends nothing, and holds what is open', async (t) => {
-    await asAdmin('create database cloned template original')
-    const copy = urlOf(server.url, 'cloned')
+  // From one server to another: backup.test.ts.
+  if (process.env['LONG_TESTS']) {
+    t.test('a dump that is restored beside it sends nothing, and holds what is open', dumped)
+  }
+
+  async function dumped(t: Test) {
+    const copy = urlOf(server.url, 'restored')
+    await asAdmin('create database restored')
+    const dump = join(t.testdir({}), 'dump')
+    await run(join(BINARIES, 'pg_dump'), ['--format=custom', `--file=${dump}`, url])
+    await run(join(BINARIES, 'pg_restore'), ['--dbname', copy, dump])
+    t.match(await migrate(copy, 'production'), { stdout: /notice: nothing is sent: .*a copy/ })
     const adopted = { copy, environment: 'production', choice: 'hold' }
     const { later, arrived, at } = await isSilentUntilAdopted(t, adopted)
     const held = `select count(*) = 3 as holds from postrider.delivery where state = 'held'`
     await untilHolds(at, held)
     await at.query('select postrider.resume_all()')
     t.strictSame(await arrived(3), [...open, later].sort())
-  })
+  }
 
   t.test(
     'a physical copy in another environment sends nothing, and sends what is open',
