@@ -2,7 +2,7 @@
  * Prints the files that `npm test` gives to tap, one a line: those that start whole programs as they are, and one for
  * each group of others, which are short, and run one after the other in one process.
  *
- * Two in three files belong to a group. A process of their own costs each between a quarter and a whole second of the
+ * Two in three files belong to a group. A separate process costs each between a quarter and a whole second of the
  * processor, for what tap and the API load and compile, before the first test.
  */
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -140,7 +140,7 @@ async function register(
     log,
     onReaped: () => onReaped(new RunnerEnded('it was cut off, found dead, and replaced')),
     onUnadopted: (cause) =>
-      onReaped(new RunnerEnded('nothing may be sent from its database', { cause })),
+      onReaped(new RunnerEnded('nothing is to be sent from its database', { cause })),
     onSilent: () => {
       for (const pool of Object.values(pools)) cutConnections(pool)
     },

@@ -114,7 +114,7 @@ begin
   end if;
   if environment is null and known.environment is not null then
     raise exception 'the database belongs to the environment %, and the new one has no name', known.environment
-      using errcode = '55000', hint = 'Set POSTRIDER_ENVIRONMENT, for the runners and the API as well.';
+      using errcode = '55000', hint = 'Set POSTRIDER_ENVIRONMENT, for the runners and for the API.';
   end if;
   if exists (
     select from postrider.runner r where r.reaped_at is null and r.stopped_at is null and postrider.has_session(r)) then
