@@ -124,11 +124,17 @@ t.test('the steps of the Dockerfile make a program that runs', async (t) => {
     const env = { ...environment, ...serviceEnvironment(databaseUrl) }
     const api = spawn(...plainNode(...entry.slice(1), 'api'), { cwd: app, env })
     t.teardown(() => api.kill('SIGKILL'))
-    const url = await new Promise<string>((resolve) => {
-      api.stdout.on('data', (line) => {
-        const found = /"url":"([^"]+)".*api\.started/.exec(String(line))?.[1]
+    let said = ''
+    const url = await new Promise<string>((resolve, reject) => {
+      api.stderr.on('data', (text) => {
+        said += text
+      })
+      api.stdout.on('data', (text) => {
+        said += text
+        const found = /"url":"([^"]+)".*api\.started/.exec(said)?.[1]
         if (found) resolve(found)
       })
+      api.once('close', (code) => reject(new Error(`it ended with ${code}: ${said}`)))
     })
     const page = await (await fetch(`${url}/console/sign-in`)).text()
     const files = [...page.matchAll(/"(\/console\/assets\/[^"]+)"/g)].map(([, path]) => url + path)

@@ -1,6 +1,6 @@
 /**
  * Prints the files that `npm test` gives to tap, one a line: those that start whole programs as they are, and one for
- * each group of others, which are short, and run one after the other in one process.
+ * each group of others, which run one after the other in one process.
  *
  * Two in three files belong to a group. A separate process costs each between a quarter and a whole second of the
  * processor, for what tap and the API load and compile, before the first test.
@@ -12,7 +12,7 @@ import { TOGETHER } from '../src/testing/process/together-folder.ts'
 const root = join(import.meta.dirname, '..')
 /** They start the program, servers or a browser, and most take long: the longest come first. */
 const FIRST = /^scripts\//
-const LAST = /^src\/system\/|\.browser\.test\.ts$/
+const LAST = /^src\/system\/(?:runner\/|[^/]+$)|\.browser\.test\.ts$/
 /** Few enough that what is left at the end is never long. */
 const GROUP_MAX = 8
 
@@ -38,7 +38,8 @@ function writeGroup(n: number): string {
 
 const chosen = [
   ...files.filter((file) => FIRST.test(file)),
-  ...Array.from({ length: groupCount }, (_, n) => writeGroup(n)),
+  // Those of src/system first, which take the longest.
+  ...Array.from({ length: groupCount }, (_, n) => writeGroup(n)).reverse(),
   ...files.filter((file) => LAST.test(file)),
 ]
 console.log(chosen.join('\n'))
