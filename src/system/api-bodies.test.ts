@@ -64,7 +64,7 @@ async function inGroups<T>(all: readonly T[], run: (one: T) => Promise<void>): P
 }
 
 t.test('of no body more is read than its route may take', async (t) => {
-  const service = await startEverything(t, databaseUrl)
+  const service = await startEverything(t, databaseUrl, { EVENT_CATALOG: 'true' })
   const { app, port, url, adminKey, config } = service
   const targets = targetsOf(app)
   t.ok(targets.length > 150, `${targets.length} routes`)
