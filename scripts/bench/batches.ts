@@ -4,11 +4,12 @@
  * - `single`   each in a separate request
  * - `batches`  so many in a request
  *
- * to a receiver that takes a request in `--delay` ms, however many events it has. The cases of a round follow one another,
+ * to a receiver with so many workers (`--at-once`), each of which takes a request in `--delay` ms, however many events it has: a commit, or
+ * a call. With `--delay 0` it takes nothing, and the CPU of the service decides. The cases of a round follow one another,
  * in reversed order every other time; a rate counts from the start of the runner's first arrival to the last. `ratio` is
  * that of the medians.
  *
- *     node scripts/bench/batches.ts --events 20000 --max-events 100 --delay 0 --rounds 3
+ *     node scripts/bench/batches.ts --events 10000 --max-events 100 --delay 10 --at-once 4 --rounds 3
  *
  * Whether endpoints without batches cost what they did before is asked by
  *
@@ -34,15 +35,16 @@ interface BatchSettings {
   maxEvents: number
   bytes: number
   delay: number
+  atOnce: number
 }
 
 async function measureCase(
   parent: Cleanup,
   { server, name, which }: { server: Server; name: string; which: Case },
-  { events, maxEvents, bytes, delay }: BatchSettings,
+  { events, maxEvents, bytes, delay, atOnce }: BatchSettings,
 ) {
   await using cleanup = parent.use(new AsyncDisposableStack())
-  const receiver = await startReceiver(cleanup, { delayMs: delay })
+  const receiver = await startReceiver(cleanup, { delayMs: delay, atOnce })
   const system = await startSystem(cleanup, { server, name, receiverUrl: receiver.url, runners: 0 })
   const client = await createDatabaseClient(cleanup, system.databaseUrl)
   if (which === 'batches') {
@@ -70,18 +72,20 @@ async function measureCase(
 const {
   rounds,
   'max-events': maxEvents,
+  'at-once': atOnce,
   ...rest
 } = readOptions({
-  events: { default: 20_000, help: 'of each burst' },
+  events: { default: 10_000, help: 'of each burst' },
   'max-events': { default: 100, help: 'in a batch' },
   bytes: { default: 300, help: 'of each payload' },
-  delay: { default: 0, help: 'milliseconds until the receiver answers' },
+  delay: { default: 10, help: 'milliseconds until the receiver answers' },
+  'at-once': { default: 4, help: 'requests that it handles at a time; 0 = all' },
   rounds: { default: 3, help: 'in reversed order every other time' },
 })
 
 await runProgram(
   async (cleanup) => {
-    const settings = { ...rest, maxEvents }
+    const settings = { ...rest, maxEvents, atOnce }
     const server = await startServer(cleanup)
     const report = await startReport('batches', server)
     const results = new Map<Case, number[]>(CASES.map((which) => [which, []]))

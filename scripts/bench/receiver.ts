@@ -21,6 +21,7 @@ const COMMON_HEADERS =
 const options = readOptions({
   port: { default: 0, help: 'port on 127.0.0.1; 0 takes a free one' },
   delay: { default: 0, help: 'milliseconds until each answer' },
+  'at-once': { default: 0, help: 'requests that are handled at a time, with --delay; 0 = all' },
   'fail-every': { default: 0, help: 'answers every so manieth request with 503; 0 = none' },
 })
 
@@ -47,9 +48,24 @@ function serve(socket: Socket): void {
   socket.on('error', () => undefined)
   readMessages(socket, (message) => {
     const isFailure = take(message)
-    if (options.delay > 0) setTimeout(() => reply(socket, isFailure), options.delay)
+    if (options.delay > 0) handle(() => reply(socket, isFailure))
     else reply(socket, isFailure)
   })
+}
+
+const queue: (() => void)[] = []
+let handled = 0
+
+/** As a server with so many workers does: what comes while all are busy waits for one. */
+function handle(done: () => void): void {
+  if (options['at-once'] > 0 && handled >= options['at-once']) return void queue.push(done)
+  handled += 1
+  setTimeout(() => {
+    done()
+    handled -= 1
+    const next = queue.shift()
+    if (next) handle(next)
+  }, options.delay)
 }
 
 /** Counts a request; returns whether it is one that fails. A failed one has not arrived. */

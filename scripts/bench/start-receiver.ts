@@ -42,15 +42,19 @@ export interface ReceiverOptions {
   port?: number
   delayMs?: number
   failEvery?: number
+  /** Requests that are handled at a time; 0 = all. */
+  atOnce?: number
 }
 
 /** Starts receiver.ts in its own process; it ends with this one whatever happens. */
 export async function startReceiver(
   cleanup: Cleanup,
-  { port = 0, delayMs = 0, failEvery = 0 }: ReceiverOptions = {},
+  { port = 0, delayMs = 0, failEvery = 0, atOnce = 0 }: ReceiverOptions = {},
 ): Promise<Receiver> {
   const program = join(import.meta.dirname, 'receiver.ts')
-  const args = ['--port', port, '--delay', delayMs, '--fail-every', failEvery].map(String)
+  const args = ['--port', port, '--delay', delayMs, '--fail-every', failEvery]
+    .concat('--at-once', atOnce)
+    .map(String)
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     serialization: 'advanced', // typed arrays stay what they are

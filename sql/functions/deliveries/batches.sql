@@ -11,8 +11,7 @@
 --   sent           delivery.batch_id of its deliveries, and the row in batch, stay for the next attempt. Whichever of their jobs comes first takes all.
 --                  Once all have ended, nothing is left of it but attempt.batch_id.
 --
--- Each event has the standard shape in it, whatever the endpoint wants for single ones; signatures in the form of other schemes are
--- of the whole body.
+-- Each event has the standard shape in it: the API refuses others next to batches.
 --
 -- The id of a batch is the webhook-id of its requests. A batch may lose deliveries (cancelled, or opened again by a
 -- person) and never gets others, so who has taken it once may take no notice of a repeat.
