@@ -173,7 +173,8 @@ else {
     const { page, faults } = await openWindow(browser, url)
     await call('PUT', '/api/tenants/hostile')
     const hostile = 'http://127.0.0.1:9/a?b="><img/src=x/onerror=alert(1)>'
-    await call('POST', '/api/tenants/hostile/endpoints', { url: hostile })
+    const description = '<b>The CRM</b>'
+    await call('POST', '/api/tenants/hostile/endpoints', { url: hostile, description })
     await page.emulateMedia({ reducedMotion: 'no-preference' })
     await signIn(page, adminKey)
     await page.goto('/console/live?tenant=hostile')
@@ -181,7 +182,8 @@ else {
     await publish('hostile.type', 'hostile')
     const row = page.locator('#live tbody tr')
     await row.getByText('hostile.type').waitFor()
-    t.match(await row.textContent(), /onerror=alert\(1\)/)
+    t.match(await row.textContent(), description, 'by the name that people know')
+    t.match(await row.locator('.name').getAttribute('title'), 'onerror=alert(1)')
     const animation = await page.evaluate<string>(
       `getComputedStyle(document.querySelector('#live tbody tr')).animationName`,
     )

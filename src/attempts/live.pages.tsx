@@ -24,7 +24,7 @@ import type { Tenants } from '../tenants/tenants.ts'
 import { labelOf, spanOf } from './attempt-words.ts'
 import { type LiveAttempts, NoReaderFree, TooManyReaders } from './live.ts'
 import type { LiveMessage } from './live-reader.ts'
-import type { NameCache } from './name-cache.ts'
+import type { EndpointNames, NameCache } from './name-cache.ts'
 import { serveLive } from './serve-live.ts'
 
 /** Streams end when their readers go, or a process does: it may take a while, or an instant. */
@@ -159,7 +159,7 @@ function View({ form, area }: { form: FormState; area: Area }) {
 /** A row of the table, with the names that its attempt has not. */
 interface Row extends LiveMessage {
   tenantKey: string
-  url: string
+  endpoint: EndpointNames
 }
 
 const hrefOf =
@@ -181,8 +181,8 @@ const columnsOf = (area: Area): Column<Row>[] => [
   {
     name: 'endpoint',
     label: 'Endpoint',
-    cell: ({ url, attempt }) => (
-      <EndpointName url={url} href={`/${area}/endpoints/${attempt.endpoint_id}`} />
+    cell: ({ endpoint, attempt }) => (
+      <EndpointName {...endpoint} href={`/${area}/endpoints/${attempt.endpoint_id}`} />
     ),
   },
   {
@@ -205,11 +205,11 @@ const OutcomeCell = ({ attempt: { outcome, status_code: status, reason } }: Row)
 /** A row of the table, as text: it goes through the stream. */
 async function rowOf(message: LiveMessage, names: NameCache, area: Area): Promise<string> {
   const { attempt } = message
-  const [tenantKey, url] = await Promise.all([
+  const [tenantKey, endpoint] = await Promise.all([
     names.tenantKey(attempt.tenant_id),
-    names.endpointUrl(attempt.endpoint_id),
+    names.endpoint(attempt.endpoint_id),
   ])
-  const row = { ...message, tenantKey, url }
+  const row = { ...message, tenantKey, endpoint }
   const line = <DataRow row={row} columns={columnsOf(area)} href={hrefOf(area)(row)} isFresh />
   return showHiddenInHtml(String(await line))
 }

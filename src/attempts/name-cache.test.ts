@@ -13,15 +13,15 @@ t.test('a URL that has changed is shown five seconds later, a key is asked for o
   const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1:9/old' })
   let ms = 1
   const names = createNameCache({ database: createDatabase(pool), now: () => ms })
-  t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/old')
+  t.match(await names.endpoint(id), { url: 'http://127.0.0.1:9/old' })
   t.equal(await names.tenantKey(tenant.id), tenant.key)
   await pool.query(`update postrider.endpoint set url = 'http://127.0.0.1:9/new' where id = $1`, [
     id,
   ])
   ms = 5_001
-  t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/old')
+  t.match(await names.endpoint(id), { url: 'http://127.0.0.1:9/old' })
   ms = 5_002
-  t.equal(await names.endpointUrl(id), 'http://127.0.0.1:9/new')
+  t.match(await names.endpoint(id), { url: 'http://127.0.0.1:9/new' })
   t.equal(await names.tenantKey(tenant.id), tenant.key)
-  t.equal(await names.endpointUrl(UNKNOWN), UNKNOWN, 'what nobody knows is shown by its id')
+  t.match(await names.endpoint(UNKNOWN), { url: UNKNOWN }, 'what nobody knows is shown by its id')
 })

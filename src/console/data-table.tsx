@@ -133,7 +133,7 @@ export function ColumnMenu<Row>({
         <Icon of="columns" />
         <span class="hidden">{say('Columns')}</span>
       </button>
-      <div id={id} class="popover" popover="auto">
+      <div id={id} class="popover below" popover="auto">
         <h2>{say('Columns')}</h2>
         {columns
           .filter(({ kind }) => kind !== 'main')

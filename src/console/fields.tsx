@@ -109,7 +109,9 @@ export function ChoicesField(props: FieldProps & { choices: readonly Choice[] })
   const mistake = form.mistakes[name]
   return (
     <details class={mistake ? 'field choices wrong' : 'field choices'}>
-      <summary class="button">{labels.map(sayAny).join(', ') || sayAny(label)}</summary>
+      <summary class={labels.length > 0 ? 'button chosen' : 'button'}>
+        {labels.map(sayAny).join(', ') || sayAny(label)}
+      </summary>
       <fieldset class="fields">
         <legend class="hidden">{sayAny(label)}</legend>
         {choices.map(([value, text]) => (

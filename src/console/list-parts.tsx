@@ -158,7 +158,7 @@ export function SavedViews(props: { name: string; path: string; form: FormState;
         <Icon of="views" />
         <span class="hidden">{say('Views')}</span>
       </button>
-      <nav id={menu} class="popover" popover="auto" aria-label={say('Views')}>
+      <nav id={menu} class="popover below" popover="auto" aria-label={say('Views')}>
         <h2>{say('Views')}</h2>
         <ul class="chips" data-views={name}>
           {views.map(([label, query]) => (

@@ -1,9 +1,11 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { createAttemptRates } from '../attempts/attempt-rates.ts'
+import { createAttemptStrips } from '../attempts/attempt-strips.ts'
 import type { DeliverySearch, FoundDelivery } from '../deliveries/deliveries.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { createBacklog } from '../operations/backlog.ts'
+import { createChartMarkers } from '../operations/chart-markers.ts'
 import { createDatabase, createPool } from '../postgres/pool.ts'
 import { createScan } from '../postgres/scan.ts'
 import { EVERY_TENANT, type ListedTenants } from '../tenants/listed-tenants.ts'
@@ -45,6 +47,28 @@ t.test('deliveries of every tenant, newest first, with what people know them by'
   const older = await deliveries.search(EVERY_TENANT, { ...FIRST, before: next as DeliveryId })
   t.equal(older.rows[0]?.id, one.good.id, 'the next page goes on from there')
   t.equal(older.next, null)
+})
+
+t.test('oldest first, page by page, in any of several states', async (t) => {
+  const { good, bad, tenantId, found, publish } = await bundle()
+  const { id: open } = await publish()
+  const isOldestFirst = true
+  t.strictSame(await found({ isOldestFirst }), [good.id, bad.id, open])
+  const { rows, next } = await deliveries.search(tenantId, { ...FIRST, isOldestFirst, limit: 2 })
+  t.strictSame([rows.length, next], [2, bad.id])
+  t.strictSame(await found({ isOldestFirst, before: next as DeliveryId }), [open])
+  t.strictSame(await found({ state: ['failed', 'delivered'] }), [bad.id, good.id])
+  t.strictSame(await found({ state: ['pending', 'failed'], isOldestFirst }), [bad.id, open])
+  t.strictSame(await found({ state: ['held', 'cancelled'] }), [])
+  const eventIds = async (query: Partial<Parameters<typeof events.search>[1]>) =>
+    (await events.search(tenantId, { ...FIRST, ...query })).rows.map(({ id }) => String(id))
+  t.strictSame(await eventIds({ isOldestFirst, state: ['failed', 'delivered'] }), [
+    good.eventId,
+    bad.eventId,
+  ])
+  t.strictSame(await eventIds({ isOldestFirst, before: good.eventId as EventId, limit: 1 }), [
+    bad.eventId,
+  ])
 })
 
 t.test('deliveries by tenant, endpoint, event, state, type, answer, reason and time', async (t) => {
@@ -97,16 +121,18 @@ t.test('a page asks so many rows and says where it stopped, whatever it has foun
   const made: string[] = []
   for (let n = 0; n < 5; n++) made.unshift((await work.publish()).id)
   const scan = createScan<FoundDelivery>(database)
-  const look = (asked: boolean, scannedMax: number, limit = 10) =>
+  const look = (asked: boolean, scannedMax: number, limit = 10, isOldestFirst = false) =>
     scan(
       {
+        isOldestFirst,
         table: 'delivery',
         indexed: sql`tenant_id = ${work.tenant.id}`,
         asked: sql`${asked}`,
         scannedMax,
         limit,
       },
-      (rows) => sql<FoundDelivery>`select * from (${rows}) as r order by id desc`,
+      (rows, direction) =>
+        sql<FoundDelivery>`select * from (${rows}) as r order by id ${direction}`,
     )
   const idsOf = async (page: ReturnType<typeof look>) =>
     (await page).rows.map(({ id }) => String(id))
@@ -115,6 +141,8 @@ t.test('a page asks so many rows and says where it stopped, whatever it has foun
   t.match(await look(false, 6), { rows: [], next: null, isCutShort: false })
   t.strictSame(await idsOf(look(true, 3)), made.slice(0, 3))
   t.match(await look(true, 5, 2), { next: made[1], isCutShort: false })
+  t.match(await look(false, 3, 10, true), { rows: [], next: made[2], isCutShort: true })
+  t.strictSame(await idsOf(look(true, 3, 10, true)), made.toReversed().slice(0, 3))
 })
 
 t.test('no page reads through all deliveries or attempts, however they are stored', async (t) => {
@@ -134,6 +162,10 @@ t.test('no page reads through all deliveries or attempts, however they are store
   const of = { tenantId, endpointId }
   await createAttemptRates({ database })({ minutes: 60, stepMinutes: 1 })
   await createAttemptRates({ database })({ minutes: 1440, stepMinutes: 30, of })
+  await createAttemptStrips({ database })([{ tenant_id: tenantId, endpoint_id: endpointId }])
+  const hourAgo = new Date(Date.now() - 3_600_000)
+  await createChartMarkers({ database })(hourAgo)
+  await createChartMarkers({ database })(hourAgo, endpointId)
   await createBacklog({ database })()
   await incidents.worst(EVERY_TENANT, 20)
   await incidents.totals(EVERY_TENANT)
@@ -148,13 +180,21 @@ t.test('no page reads through all deliveries or attempts, however they are store
     { type: 'a' },
     { statusClass: 4 },
     { reason: 'timeout_tls' },
+    { isOldestFirst: true },
+    { isOldestFirst: true, before: good.id, state: ['failed', 'held'] },
   ]
   for (const listed of [EVERY_TENANT, { but: [tenantId] }, tenantId]) {
     for (const filter of filters)
       await deliveries.search(listed, { ...FIRST, ...(filter as object) })
   }
   await deliveries.search(EVERY_TENANT, { ...FIRST, search: good.id })
-  for (const filter of [{}, { state: 'failed' }, { search: 'x' }, { search: good.id }] as const) {
+  for (const filter of [
+    {},
+    { state: 'failed' },
+    { search: 'x' },
+    { search: good.id },
+    { isOldestFirst: true, state: ['failed'] },
+  ] as const) {
     for (const listed of [EVERY_TENANT, { but: [tenantId] }, tenantId])
       await events.search(listed, { ...FIRST, ...filter })
   }

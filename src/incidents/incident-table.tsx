@@ -98,7 +98,9 @@ function LastResponse(incident: Incident) {
   return said === null ? (
     <span class="muted">nothing was sent</span>
   ) : (
-    <span title={said}>{said}</span>
+    <span class="answer" title={said}>
+      {said}
+    </span>
   )
 }
 

@@ -25,7 +25,7 @@ const ODD =
   )
 
 /** Of each kind of page one, which is looked at on all screens; with LONG_TESTS all are. */
-const SAMPLE = /^\/console(?:|\/incidents|\/deliveries(?:\/[^/]+)?|\/endpoints\/new)$/
+const SAMPLE = /^\/console(?:|\/deliveries(?:\/[^/]+)?)$/
 const isLong = process.env['LONG_TESTS'] === '1'
 
 /** Paths of every page; the first half shows lists. */

@@ -134,14 +134,20 @@ export async function findBarriersOnScreens(
   return found
 }
 
-/** Whether the page, or a list on it, wants to be wider than it is. */
+/** Whether the page, or a list on it, wants to be wider than it is, or squeezes a text into a column of letters. */
 async function findOverflow(page: Page): Promise<string[]> {
   return await page.evaluate<string[]>(`
-    [document.documentElement, ...document.querySelectorAll('.scroll:has(.list)')]
-      .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
-      .map(({ ariaLabel, scrollWidth, clientWidth }) =>
-        (ariaLabel ?? 'page') + ': ' + scrollWidth + ' pixels wide, of which ' + clientWidth + ' are shown')`)
+    [
+      ...[document.documentElement, ...document.querySelectorAll('.scroll:has(.list)')]
+        .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(({ ariaLabel, scrollWidth, clientWidth }) =>
+          (ariaLabel ?? 'page') + ': ' + scrollWidth + ' pixels wide, of which ' + clientWidth + ' are shown'),
+      ...[...document.querySelectorAll('.list td')]
+        .filter(({ offsetWidth, offsetHeight }) => offsetHeight > 3 * offsetWidth)
+        .map(({ textContent, offsetWidth }) => textContent + ': squeezed to ' + offsetWidth + ' pixels'),
+    ]`)
 }
+
 /**
  * Counts the clicks of a person in this window, whatever pages they lead to; a key that presses a button is none.
  *
