@@ -137,8 +137,8 @@ export function requireViewer(
 const HEAVY_PAGES = [
   ...['/', '/deliveries', '/deliveries/:id', '/deliveries/:id/attempts/:number'],
   ...['/deliveries/:id/body.json', '/events', '/events/:id', '/events/:id/data.json'],
-  ...['/endpoints/:id', '/endpoints/:id/edit', '/incidents', '/incidents/:id', '/audit'],
-  ...['/doctor', '/search'],
+  ...['/endpoints', '/endpoints/:id', '/endpoints/:id/edit', '/incidents', '/incidents/:id'],
+  ...['/audit', '/doctor', '/search'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
 const HEAVY_FORMS = ['/replays', '/deliveries/bulk', '/incidents/bulk']
