@@ -2,7 +2,8 @@
  * Runs the recipes of docs/how-to/publish-from-any-language.md and receive-in-any-language.md, in every language that
  * is installed: `npm run test:languages`. Ends non-zero if one is wrong.
  *
- * Each publishes, and fails at a commit, which must leave nothing; a runner delivers what it published, and the
+ * Each publishes, and fails with its event and at its commit, which must leave nothing; a runner delivers what it
+ * published, and the
  * recipe that receives gets this request, changed and repeated: one effect. Libraries come from PyPI, the Go module
  * proxy, Maven Central and Debian's packages, and stay in .tap/languages.
  */
@@ -20,22 +21,24 @@ import { encryptSecret, startService } from '../../src/testing/wiring/service.ts
 import { readOptions } from '../bench/options.ts'
 import { type Cleanup, runProgram } from '../bench/program.ts'
 import { PRODUCERS, RECEIVERS } from './recipes.ts'
-import { REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
+import { REFUSED_EVENT, REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
 import { WAYS, type Way } from './ways.ts'
 
 const given = readOptions({ only: { default: '', help: 'such as `java` or `go pgx`' } })
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MINUTES_MAX = 30
-/** Of the producer and of the receiver; the trigger looks at an invoice when the transaction commits. */
+/** Of the producer and of the receiver; the first trigger looks at an invoice when the transaction commits. */
 const TABLES = `
   create table invoice (id int primary key, paid boolean not null default false);
   create table booking (invoice int not null, id int generated always as identity primary key);
-  insert into invoice (id) values (1), (${REFUSED_INVOICE});
+  insert into invoice (id) values (1), (${REFUSED_INVOICE}), (${REFUSED_EVENT});
   create function refuse() returns trigger language plpgsql as
-    $$ begin if new.paid and new.id = ${REFUSED_INVOICE} then raise 'refused'; end if; return null; end $$;
+    $$ begin raise 'refused'; end $$;
   create constraint trigger refuse after update on invoice deferrable initially deferred
-    for each row execute function refuse()`
+    for each row when (new.paid and new.id = ${REFUSED_INVOICE}) execute function refuse();
+  create trigger refuse after insert on postrider.event
+    for each row when (new.data ->> 'id' = '${REFUSED_EVENT}') execute function refuse()`
 
 async function surround(cleanup: Cleanup): Promise<Surroundings> {
   const teardown = (done: () => unknown) => cleanup.defer(async () => void (await done()))

@@ -19,8 +19,10 @@ export interface Surroundings {
   folder: string
 }
 
-/** Its update is refused at the commit, when the event has been published. */
+/** Its change is refused at the commit, when the event has been published. */
 export const REFUSED_INVOICE = 13
+/** Its event is refused, when the invoice has been changed. */
+export const REFUSED_EVENT = 14
 const PAID_INVOICE = 1
 /** A first build fetches libraries. */
 const BUILD_MS_MAX = 600_000
@@ -43,6 +45,7 @@ export async function tryRecipe(
   const paid = await program.ask('pay', String(PAID_INVOICE))
   wrong.set('publish', [paid, 'ok'])
   wrong.set('a commit that fails', [await program.ask('pay', String(REFUSED_INVOICE)), 'refused'])
+  wrong.set('an event that fails', [await program.ask('pay', String(REFUSED_EVENT)), 'refused'])
   const { events, paidInvoices } = await countsOf(pool)
   wrong.set('events stored', [events - before.events, 1])
   wrong.set('invoices changed', [paidInvoices, 1])
