@@ -187,6 +187,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(rows.map(({ name }) => name).sort(), [
       'enqueue',
       'enqueue_advance',
+      'enqueue_collapses',
       'enqueue_single',
       'move_jobs',
     ])
