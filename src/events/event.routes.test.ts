@@ -101,6 +101,7 @@ t.test('deliveries: listed by state, endpoint and event; shown with their attemp
     responseHeaders: { 'set-cookie': ['a', 'b'] },
     responseBody: 'oops',
     runner: 'worker-1',
+    batchId: null,
   })
   t.match(shown.json.attempts[0], { startedAt: /Z$/, finishedAt: /Z$/ })
   t.equal(shown.json.attempts.length, 1)
