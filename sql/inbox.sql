@@ -40,7 +40,7 @@ comment on column postrider_inbox.setting.is_only is 'Makes it one row.';
 comment on column postrider_inbox.setting.retention is
   'How long an event is recognized as a repeat: longer than the sender retries and replays. At least a day.';
 
--- Locks: the rows it deletes, until the caller's transaction ends. Rows that somebody else deletes are passed over.
+-- Locks: the rows it deletes, until the caller's transaction ends. Rows that another transaction deletes are passed over.
 -- Cost:  a probe of the index on received_at when nothing has expired.
 create or replace function postrider_inbox.prune(rows_max integer default 10000) returns integer
 language plpgsql volatile security definer
@@ -59,7 +59,7 @@ begin
   get diagnostics pruned = row_count;
   return pruned;
 exception when serialization_failure then
-  -- Somebody else has pruned since this snapshot. A serializable transaction has to know, and is repeated.
+  -- Another transaction has pruned since this snapshot. A serializable transaction has to know, and is repeated.
   if current_setting('transaction_isolation') = 'serializable' then raise; end if;
   return 0;
 end

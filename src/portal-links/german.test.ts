@@ -77,7 +77,7 @@ const OF_BOTH = new Set<string>([
   ...['postrider.test', 'base64', 'data.json', 'body.json', 'Live · Webhooks'],
 ])
 
-/** What somebody else wrote: code, what was sent, and addresses. */
+/** What is not ours to translate: code, what was sent, and addresses. */
 const DATA = /<(pre|code|kbd|script|style|time)\b[^>]*>[\s\S]*?<\/\1>/g
 
 /** Texts and names of parts of a page, without data. */

@@ -127,7 +127,7 @@ t.test('the verifiers of the guide accept what was signed, and nothing else', as
   t.equal(
     isAuthentic(SECRET, body, {}),
     false,
-    'a request of somebody else has none of the headers',
+    'a request of another sender has none of the headers',
   )
 })
 

@@ -9,7 +9,7 @@
 -- definer): writers of the table need no right on Postrider, and its expressions can read and do nothing that the owner
 -- cannot. attach() and detach() have the rights of who calls them, so Postgres itself refuses anyone who does not own the
 -- table. Nothing here evaluates an expression: Postgres only analyzes them, so an administrator who attaches a table of
--- somebody else runs no code of theirs.
+-- another role runs no code of theirs.
 --
 -- The triggers and the function are the truth. postrider.attachment is a copy that only note_attachment() writes, out of
 -- the catalog, so nobody can give it something false; it is there to notice when the triggers are gone.

@@ -14,7 +14,7 @@
 -- (deadlock_timeout), so no writer is the one whom it ends.
 --
 -- Who runs it. The expressions of a table are run by its owner only, never by a runner or by the owner of Postrider for
--- somebody else: their rights would be the expressions'. Where the table belongs to the owner of this schema, which is the
+-- another role: their rights would be the expressions'. Where the table belongs to the owner of this schema, which is the
 -- case when one role owns the database, runners continue the backfill (continue_backfill). Otherwise a session of
 -- the owner does: call postrider.run_backfill(…), or postrider table backfill.
 

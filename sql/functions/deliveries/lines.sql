@@ -300,7 +300,7 @@ begin
 end
 $$;
 comment on function postrider.look_again(uuid[], text[], uuid[], postrider.line_move[], postrider.line_move[], int) is
-  'Removes lines in which nobody is, and has a runner look again at those that somebody else is changing.';
+  'Removes lines in which nobody is, and has a runner look again at those that another transaction is changing.';
 
 -- open_in_lines: new deliveries, of which some have an ordering key. The first of a key that has no line has its turn at
 -- once; the others wait. Those of endpoints that do not order are opened as open_deliveries() does.
