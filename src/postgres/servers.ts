@@ -113,6 +113,8 @@ export interface Servers {
    * session that nobody can end: not even cutting its connection does.
    */
   doCommitsWait(): boolean
+  /** Whether writes are accepted only by a server that was overtaken, which is not used: see the log. */
+  isOnlyOvertakenLeft(): boolean
   /** A connection was lost: looks at once whether there is another primary, and more often for a while. */
   suspect(): void
   /** Calls `cut` when connections that are there lead to the wrong server. */
@@ -160,6 +162,8 @@ class WatchedServers implements Servers {
   readonly #options: WatchedOptions
   #current: { host: DatabaseHost; state: ServerState | null }
   readonly #waits = createWaits()
+  #isServed = true
+  #isOnlyOvertakenLeft = false
   readonly #cuts: (() => void)[] = []
   readonly #backs: (() => void)[] = []
   readonly #stopping = new AbortController()
@@ -177,6 +181,8 @@ class WatchedServers implements Servers {
   inUse = (): DatabaseHost => this.#current.host
 
   doCommitsWait = (): boolean => this.#waits.doCommitsWait()
+
+  isOnlyOvertakenLeft = (): boolean => this.#isOnlyOvertakenLeft
 
   suspect = (): void => this.#pace.hurry()
 
@@ -210,8 +216,10 @@ class WatchedServers implements Servers {
     while (!this.#stopping.signal.aborted) {
       // One that does not answer is not better than the one in use, and connections to it fail by themselves.
       const state = await ask(host).catch(() => null)
-      if (state) this.#hear(host, state)
-      else if (host === this.#current.host) this.#pace.hurry()
+      if (state) {
+        this.#hear(host, state)
+        this.#lookForOvertaken(host, state)
+      } else if (host === this.#current.host) this.#missAnswer()
       answersSince = state ? Math.min(answersSince, performance.now()) : Number.POSITIVE_INFINITY
       const isJustBack = performance.now() - answersSince < JUST_BACK_MS
       if (state && isJustBack && host === this.#current.host) {
@@ -219,6 +227,11 @@ class WatchedServers implements Servers {
       }
       await this.#pace.pause()
     }
+  }
+
+  #missAnswer(): void {
+    this.#isServed = false
+    this.#pace.hurry()
   }
 
   #hear(host: DatabaseHost, state: ServerState): void {
@@ -232,6 +245,23 @@ class WatchedServers implements Servers {
     if (host !== this.#current.host) return
     if (state.isWritable && state.waiting.length === 0) this.#pace.isWell()
     else this.#pace.hurry()
+  }
+
+  /**
+   * A cluster that makes an overtaken server its primary again (seen: Patroni 3.0.2, of a leader that was frozen for
+   * 10 s) throws away what the later timeline acknowledged. Whether to go on without it is for people to decide.
+   */
+  #lookForOvertaken(host: DatabaseHost, state: ServerState): void {
+    const known = this.#current.state
+    const doesAccept = known !== null && state.isWritable
+    const isOld = doesAccept && isOvertaken(state, known)
+    if (host === this.#current.host) this.#isServed = doesAccept && !isOld
+    if (this.#isServed) this.#isOnlyOvertakenLeft = false
+    else if (isOld && !this.#isOnlyOvertakenLeft) {
+      this.#isOnlyOvertakenLeft = true
+      const what = { host: host.name, timeline: state.timeline, overtakenBy: known.timeline }
+      this.#options.log.error(what, 'database.only_overtaken_left')
+    }
   }
 
   #change(host: DatabaseHost, state: ServerState): void {

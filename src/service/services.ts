@@ -208,8 +208,8 @@ async function readinessOf(
   { redis, servers, adoption }: ServiceParts & { adoption: Adoption },
 ): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
-  // First, as its sessions may all wait by now.
-  const database = servers?.doCommitsWait() ? 'commits wait for a standby' : await stateOf(pool)
+  // The server's first, as its sessions may all wait by now.
+  const database = ailmentOf(servers) ?? (await stateOf(pool))
   if (database !== 'reachable') return { ready: false, checks: { database, ...shown } }
   try {
     await assertSchema(pool)
@@ -221,6 +221,11 @@ async function readinessOf(
     const schema = 'not the one of this program'
     return { ready: false, checks: { database, schema, ...shown } }
   }
+}
+
+function ailmentOf(servers: ServiceParts['servers']): string | null {
+  if (servers?.doCommitsWait()) return 'commits wait for a standby'
+  return servers?.isOnlyOvertakenLeft() ? 'only an overtaken server accepts writes' : null
 }
 
 /** A standby answers, and stores nothing, as after a failover. */

@@ -187,6 +187,26 @@ t.test('a server that turned read-only is left, and used again when it no longer
   t.equal(await api.stop(), 0)
 })
 
+t.test('where only an overtaken server accepts writes, /ready and the log say so', async (t) => {
+  const api = await startService(t, 'api', { DATABASE_URL: severalHosts })
+  const ready = (database: string) =>
+    untilAnswer(
+      () => readyOf(api.url),
+      ({ checks }) => (checks as { database?: string }).database === database,
+    )
+  await ready('reachable')
+  await setReadOnly('on')
+  t.match(await api.line('database.only_overtaken_left'), {
+    host: atPrimary,
+    timeline: 1,
+    overtakenBy: 2,
+  })
+  t.match(await ready('only an overtaken server accepts writes'), { status: 503 })
+  await setReadOnly('off')
+  t.match(await ready('reachable'), { status: 200, checks: { server: atStandby } })
+  t.equal(await api.stop(), 0)
+})
+
 t.test(
   'a lost connection has the server looked at, again and again until it is well',
   async (t) => {
