@@ -1,6 +1,6 @@
 -- Tenants, and who may act for them.
 --
--- What:  tenant, api_key, session and portal_link.
+-- What:  tenant, api_key, session, portal_link and svix_answer.
 -- Why:   a session and what a link opened refer to their key by its hash and not by its id, because the bootstrap admin
 --        key has no row; a key that is revoked, expired or replaced is refused wherever its hash is looked up, so its
 --        sessions end with it. A link is no API key: it opens the portal of its tenant and nothing else.
@@ -16,8 +16,14 @@ create table postrider.tenant (
   retention_days int check (retention_days between 1 and 3650),
   deletion_started_at timestamptz,
   deletion_waits_for_xid xid8,
-  deletion_rows bigint not null default 0
+  deletion_rows bigint not null default 0,
+  uid text check (uid ~ '^[A-Za-z0-9._-]{1,256}$'),
+  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  updated_at timestamptz not null default now(),
+  svix_id text check (length(svix_id) <= 256)
 );
+create unique index tenant_uid on postrider.tenant (uid) where uid is not null;
+create unique index tenant_svix_id on postrider.tenant (svix_id) where svix_id is not null;
 comment on table postrider.tenant is 'One customer of the producer; owns endpoints and sees only its own data.';
 comment on column postrider.tenant.id is 'UUIDv7.';
 comment on column postrider.tenant.key is 'The producer''s own id for the tenant; what publish() takes.';
@@ -29,6 +35,11 @@ comment on column postrider.tenant.retention_days is
 comment on column postrider.tenant.deletion_started_at is 'Since when it is being deleted with its data; null = it is not. Suspended since then as well.';
 comment on column postrider.tenant.deletion_waits_for_xid is 'Older transactions may still publish for it: the last of its rows goes when they have ended. Null = not known yet.';
 comment on column postrider.tenant.deletion_rows is 'Rows of it that have been deleted so far.';
+comment on column postrider.tenant.uid is
+  'The producer''s second id for it, which can be changed and taken away, as Svix SDKs know it; null = none. Free again as soon as the tenant is deleted.';
+comment on column postrider.tenant.metadata is 'The producer''s own notes, {"name": "value"}.';
+comment on column postrider.tenant.updated_at is 'When a person last changed it.';
+comment on column postrider.tenant.svix_id is 'The id that a Svix server gave it, by which callers may go on naming it; null = it was not imported.';
 
 create table postrider.api_key (
   id uuid primary key default postrider.uuidv7(),
@@ -106,3 +117,17 @@ comment on column postrider.session.token_hash is 'SHA-256 of what is in the coo
 comment on column postrider.session.key_hash is 'SHA-256 of the API key that signed in, as in api_key.hash. The session is worth what that key is worth now.';
 comment on column postrider.session.created_at is 'When it signed in.';
 comment on column postrider.session.expires_at is 'When it ends by itself.';
+
+create table postrider.svix_answer (
+  hash bytea primary key check (octet_length(hash) = 32),
+  status int,
+  body text,
+  expires_at timestamptz not null
+);
+create index svix_answer_expiry on postrider.svix_answer (expires_at);
+comment on table postrider.svix_answer is
+  'Answers to requests of the Svix-compatible API that had an idempotency key, for 12 hours: a repeat of the request is given the same one.';
+comment on column postrider.svix_answer.hash is 'SHA-256 over the API key, the idempotency key and the URL.';
+comment on column postrider.svix_answer.status is 'HTTP status of the answer; null = the first request is still being answered.';
+comment on column postrider.svix_answer.body is 'Its body, JSON text; null = it has none, or is still being made.';
+comment on column postrider.svix_answer.expires_at is 'From then on the key may be used again; the row is deleted.';

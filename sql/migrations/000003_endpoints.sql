@@ -43,16 +43,22 @@ create table postrider.endpoint (
     coalesce((batch_bounds ->> 'maxEvents')::int between 1 and 1000 and (batch_bounds ->> 'maxWaitMs')::int >= 0
       and (batch_bounds ->> 'maxBytes')::int > 0, batch_bounds is null)),
   shape text not null default 'standard' check (shape in (
-    'standard', 'raw', 'thin', 'fields', 'cloudevents', 'cloudevents-binary', 'slack', 'teams', 'discord')),
+    'standard', 'raw', 'thin', 'fields', 'cloudevents', 'cloudevents-binary', 'slack', 'teams', 'discord', 'svix')),
   shape_fields text[] check (cardinality(shape_fields) between 1 and 50),
   shape_template text check (length(shape_template) <= 2000),
   signature_headers jsonb not null default '{}',
   webhook_signature text not null default 'send' check (webhook_signature in ('send', 'omit')),
+  uid text check (uid ~ '^[A-Za-z0-9._-]{1,256}$'),
+  channels text[] check (cardinality(channels) between 1 and 10),
+  svix_id text check (length(svix_id) <= 256),
+  svix jsonb check (jsonb_typeof(svix) = 'object'),
   constraint endpoint_client_certificate_with_key check ((client_certificate is null) = (client_key_encrypted is null)),
   constraint endpoint_filter_readable check (filter is null or filter::jsonpath is not null),
   constraint endpoint_of_tenant unique (tenant_id, id)
 );
 create index endpoint_tenant on postrider.endpoint (tenant_id, id desc) where deleted_at is null;
+create unique index endpoint_uid on postrider.endpoint (tenant_id, uid) where uid is not null and deleted_at is null;
+create unique index endpoint_svix_id on postrider.endpoint (tenant_id, svix_id) where svix_id is not null and deleted_at is null;
 create index endpoint_unreadable on postrider.endpoint (id) where unreadable_since is not null;
 comment on table postrider.endpoint is 'A URL of a tenant that wants events.';
 comment on column postrider.endpoint.id is 'UUIDv7.';
@@ -85,7 +91,7 @@ comment on column postrider.endpoint.rate_version is 'Counts the changes of rate
 comment on column postrider.endpoint.ordering is
   'none; key: events with the same ordering key are sent one after another, in the order in which they were published. Set to none, it has what waits sent as it comes.';
 comment on column postrider.endpoint.shape is
-  'What it is sent of an event (sql/functions/endpoints/shapes.sql): standard, raw (the data alone), thin (a link to the rest), fields, cloudevents, cloudevents-binary, or a message for slack, teams or discord.';
+  'What it is sent of an event (sql/functions/endpoints/shapes.sql): standard, raw (the data alone), thin (a link to the rest), fields, cloudevents, cloudevents-binary, a message for slack, teams or discord, or svix (the data alone, with the headers that Svix sends).';
 comment on column postrider.endpoint.shape_fields is
   'With the shape fields, paths of the members of the data that are sent, such as $.customer.id; null = none are named.';
 comment on column postrider.endpoint.shape_template is
@@ -94,6 +100,14 @@ comment on column postrider.endpoint.signature_headers is
   'Headers in the form of other schemes, {"name": "template"}, such as {"X-Hub-Signature-256": "sha256={hmac_hex} over {body}"}.';
 comment on column postrider.endpoint.webhook_signature is
   'send: requests have webhook-signature; omit: only signature_headers instead.';
+comment on column postrider.endpoint.uid is
+  'The producer''s own id for it, as Svix SDKs know it; unique among the endpoints of a tenant that are not deleted. Null = none.';
+comment on column postrider.endpoint.channels is
+  'It gets only events that were published to one of these channels; null = whatever channels an event has, also none.';
+comment on column postrider.endpoint.svix_id is
+  'The id that a Svix server gave it, by which callers may go on naming it; null = it was not imported.';
+comment on column postrider.endpoint.svix is
+  'What the Svix-compatible API was given and gives back and nothing else looks at, such as {"version": 1}; null = it was not made there.';
 comment on column postrider.endpoint.on_failure is
   'With ordering by key, what happens when an event has used up its schedule: block (its key waits for a person) or skip (the next event of its key is sent). With collapse_ms always skip.';
 
@@ -180,7 +194,10 @@ create table postrider.event_type (
   deprecated_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default clock_timestamp(),
-  mask text[] not null default '{}' check (cardinality(mask) <= 50)
+  mask text[] not null default '{}' check (cardinality(mask) <= 50),
+  archived_at timestamptz,
+  svix_schemas json check (json_typeof(svix_schemas) = 'object'),
+  group_name text check (length(group_name) <= 256)
 );
 comment on table postrider.event_type is 'Event types that are described; they belong to the producer, not to a tenant. Others may be published too, unless EVENT_TYPES_STRICT is set.';
 comment on column postrider.event_type.name is 'A dotted name such as invoice.paid.';
@@ -189,6 +206,11 @@ comment on column postrider.event_type.schema is 'JSON Schema 2020-12 of the dat
 comment on column postrider.event_type.deprecated_at is 'Since when new receivers should not rely on it; it is still published and delivered.';
 comment on column postrider.event_type.mask is
   'Members of the data that the API and the console show as ***: paths such as customer.email, through arrays; * = all of it. Receivers get them.';
+comment on column postrider.event_type.archived_at is
+  'Since when lists leave it out and endpoints made through the Svix-compatible API cannot choose it; it is still published and delivered. Null = it is in use.';
+comment on column postrider.event_type.svix_schemas is
+  'Schemas by version, as the Svix-compatible API was given them and gives them back, {"1": {...}}; nothing is validated against them. Null = none.';
+comment on column postrider.event_type.group_name is 'What it is listed under, as the Svix-compatible API was given it; null = nothing.';
 comment on column postrider.event_type.created_at is 'When it was first described.';
 comment on column postrider.event_type.updated_at is 'When it was last changed. API processes compare it with what they have in memory.';
 

@@ -23,9 +23,14 @@ create table postrider.event (
   tracestate text,
   ordering_key text,
   position bigint,
+  channels text[],
+  as_svix boolean,
+  svix jsonb,
+  erase_at timestamptz,
   primary key (id)
 ) partition by range (id);
 create index event_tenant on postrider.event (tenant_id, id desc);
+create index event_erase on postrider.event (erase_at) where erase_at is not null;
 comment on table postrider.event is 'Something that happened, published once, immutable.';
 comment on column postrider.event.id is 'UUIDv7; the webhook-id of every request about it.';
 comment on column postrider.event.tenant_id is 'Whose event it is.';
@@ -40,6 +45,14 @@ comment on column postrider.event.traceparent is 'W3C trace context of the publi
 comment on column postrider.event.tracestate is 'What belongs to it for the vendors of the tracing; kept to ourselves, never sent to receivers.';
 comment on column postrider.event.ordering_key is 'What it is about, said by the producer, for endpoints that want events in order; null = it has no order.';
 comment on column postrider.event.position is 'Its place among the events of its ordering key: larger than that of all whose publishing was committed before.';
+comment on column postrider.event.channels is
+  'Channels that it was published to: endpoints with channels get it only if they have one of them. Null = none: only endpoints without channels get it.';
+comment on column postrider.event.as_svix is
+  'Published through the Svix-compatible API: endpoints of the shape standard are sent it as those of the shape svix are. Null = it was not.';
+comment on column postrider.event.svix is
+  'What the Svix-compatible API was given and gives back and nothing else looks at, such as {"tags": [...]}; null = nothing.';
+comment on column postrider.event.erase_at is
+  'When its data is erased, as erase_event() does it; null = with its day, or not before. Null again once that is done.';
 
 -- The checks compare with one constant each: a list in() is evaluated again by each statement that writes a row.
 create table postrider.delivery (
@@ -138,6 +151,7 @@ create table postrider.attempt (
   }')),
   error_detail text,
   batch_id uuid,
+  url text,
   primary key (id)
 ) partition by range (id);
 create index attempt_delivery on postrider.attempt (delivery_id, id);
@@ -166,6 +180,7 @@ comment on column postrider.attempt.response_headers is 'As received.';
 comment on column postrider.attempt.response_body is 'First 16 KiB of the answer, as text; of the answer to a batch an equal share of that for each attempt, 1 KiB at least.';
 comment on column postrider.attempt.batch_id is
   'The batch that it was sent in: the webhook-id of the request, which all attempts with the same batch and time share. Null = it was sent alone.';
+comment on column postrider.attempt.url is 'Where it was sent: the URL of the endpoint at that time. Null where nothing was sent.';
 comment on column postrider.attempt.runner is 'Who made it: runner.id.';
 comment on column postrider.attempt.started_at is 'When it was claimed.';
 comment on column postrider.attempt.finished_at is 'When its outcome was written; null while started.';

@@ -7,7 +7,7 @@
 create type postrider.publish_item as (
   ordinal int, event_id uuid, tenant_id uuid, type text, data json, document jsonb,
   idempotency_key text, deliver_at timestamptz, occurred_at timestamptz, duplicate boolean, error text,
-  ordering_key text, position bigint
+  ordering_key text, position bigint, channels text[], as_svix boolean, svix jsonb, erase_at timestamptz
 );
 comment on type postrider.publish_item is
   'One event on its way through publish_many: as given (occurred_at null = not said), with its tenant looked up, its data as jsonb for filters, and its error.';
@@ -23,7 +23,7 @@ create type postrider.attempt_result as (
   delivery_id uuid, attempt_id uuid, outcome text, status_code int, error text, duration_ms real,
   dns_ms real, connect_ms real, tls_ms real, first_byte_ms real, request_headers json,
   response_headers json, response_body text, next_in_seconds float8, reason text,
-  error_detail text, job_id bigint, overtaken boolean, batch_id uuid, halved boolean, uncounted boolean
+  error_detail text, job_id bigint, overtaken boolean, batch_id uuid, halved boolean, uncounted boolean, url text
 );
 comment on type postrider.attempt_result is
   'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), whether it timed out although the endpoint answered what was sent later (null = no); the batch that it is tried again in (null = none), whether that is half of one that was too large, and whether another attempt of the same request tells of the endpoint (null = no).';

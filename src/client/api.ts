@@ -307,6 +307,7 @@ export type Endpoint = {
     | 'slack'
     | 'teams'
     | 'discord'
+    | 'svix'
   shapeFields: string[] | null
   shapeTemplate: string | null
   signatureHeaders: Record<string, string>
@@ -357,7 +358,7 @@ export type NewEndpoint = {
       }
     | null
     | undefined
-  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), or a message of `shapeTemplate` for `slack`, `teams` or `discord`. */
+  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends). */
   shape?:
     | 'standard'
     | 'raw'
@@ -368,6 +369,7 @@ export type NewEndpoint = {
     | 'slack'
     | 'teams'
     | 'discord'
+    | 'svix'
     | undefined
   /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
   shapeFields?: string[] | null | undefined
@@ -427,7 +429,7 @@ export type EndpointChange = {
       }
     | null
     | undefined
-  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), or a message of `shapeTemplate` for `slack`, `teams` or `discord`. */
+  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends). */
   shape?:
     | 'standard'
     | 'raw'
@@ -438,6 +440,7 @@ export type EndpointChange = {
     | 'slack'
     | 'teams'
     | 'discord'
+    | 'svix'
     | undefined
   /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
   shapeFields?: string[] | null | undefined

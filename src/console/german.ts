@@ -319,6 +319,7 @@ export const GERMAN = {
   'A message for Slack': 'Eine Nachricht für Slack',
   'A message for Microsoft Teams': 'Eine Nachricht für Microsoft Teams',
   'A message for Discord': 'Eine Nachricht für Discord',
+  'As Svix sends it': 'Wie Svix sie sendet',
   'Fields that are sent': 'Felder, die gesendet werden',
   'With chosen fields: one a line, such as `$.customer.name` or `$.items[0]`.':
     'Bei ausgewählten Feldern: eines je Zeile, wie `$.customer.name` oder `$.items[0]`.',

@@ -8,7 +8,7 @@ import { HEADER_NAME } from './endpoint-input.ts'
 /** What an endpoint can be sent of an event; sql/functions/endpoints/shapes.sql makes it. */
 export const SHAPES = [
   ...(['standard', 'raw', 'thin', 'fields', 'cloudevents', 'cloudevents-binary'] as const),
-  ...(['slack', 'teams', 'discord'] as const),
+  ...(['slack', 'teams', 'discord', 'svix'] as const),
 ] as const
 
 /** For a form. */
@@ -22,6 +22,7 @@ export const SHAPE_CHOICES = [
   ['slack', 'A message for Slack'],
   ['teams', 'A message for Microsoft Teams'],
   ['discord', 'A message for Discord'],
+  ['svix', 'As Svix sends it'],
 ] as const
 
 const PATHS_MAX = 50
@@ -34,7 +35,7 @@ const PATH = /^\$(?:\."[^"\\]+"|\.[A-Za-z_][A-Za-z0-9_]*|\[\d{1,4}\])+$/
 
 export const shapeInput = z.enum(SHAPES).openapi({
   description:
-    'What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), or a message of `shapeTemplate` for `slack`, `teams` or `discord`.',
+    'What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends).',
 })
 
 export const shapeFieldsInput = z

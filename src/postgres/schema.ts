@@ -93,6 +93,12 @@ export interface TenantTable {
   deletion_started_at: Date | null
   /** `bigint`, which pg hands over as text. */
   deletion_rows: Generated<string>
+  /** The producer's second id, as Svix SDKs know it. */
+  uid: string | null
+  metadata: Jsonb<Record<string, string>>
+  updated_at: Generated<Date>
+  /** The id that a Svix server gave it. */
+  svix_id: string | null
 }
 
 export interface ApiKeyTable {
@@ -117,6 +123,7 @@ export type EndpointShape =
   | 'slack'
   | 'teams'
   | 'discord'
+  | 'svix'
 
 export interface EndpointTable {
   id: Generated<string>
@@ -160,6 +167,14 @@ export interface EndpointTable {
   signature_headers: Jsonb<Record<string, string>>
   webhook_signature: Generated<'send' | 'omit'>
   metadata: Jsonb<Record<string, string>>
+  /** The producer's own id, as Svix SDKs know it. */
+  uid: string | null
+  /** Null = events of any channels. */
+  channels: string[] | null
+  /** The id that a Svix server gave it. */
+  svix_id: string | null
+  /** What the Svix-compatible API gives back and nothing else looks at. */
+  svix: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
   created_at: Generated<Date>
   updated_at: Generated<Date>
   deleted_at: Date | null
@@ -182,6 +197,10 @@ export interface EventTypeTable {
   /** Paths in the data. */
   mask: Generated<string[]>
   deprecated_at: Date | null
+  archived_at: Date | null
+  /** JSON text: schemas by version. */
+  svix_schemas: string | null
+  group_name: string | null
   created_at: Generated<Date>
   updated_at: Generated<Date>
 }
@@ -211,6 +230,13 @@ export interface EventTable {
   ordering_key: string | null
   /** `bigint`, as text: its place among the events of its key. */
   position: string | null
+  channels: string[] | null
+  /** Published through the Svix-compatible API. */
+  as_svix: boolean | null
+  /** What that API gives back and nothing else looks at. */
+  svix: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
+  /** When its data is erased. */
+  erase_at: Date | null
   created_at: Generated<Date>
 }
 
@@ -266,6 +292,8 @@ export interface AttemptTable {
   response_body: string | null
   /** The webhook-id of the request, where that had several events. */
   batch_id: string | null
+  /** Where it was sent. */
+  url: string | null
   runner: string
   started_at: Generated<Date>
   finished_at: Date | null
@@ -276,6 +304,14 @@ export interface IdempotencyTable {
   key: string
   event_id: string
   request_hash: Buffer
+  expires_at: Date
+}
+
+/** Answers of the Svix-compatible API that are given again. */
+export interface SvixAnswerTable {
+  hash: Buffer
+  status: number | null
+  body: string | null
   expires_at: Date
 }
 
@@ -359,6 +395,7 @@ export interface Database {
   delivery: DeliveryTable
   attempt: AttemptTable
   idempotency: IdempotencyTable
+  svix_answer: SvixAnswerTable
   runner: RunnerTable
   replay: ReplayTable
   session: SessionTable

@@ -7,6 +7,7 @@
 --   cloudevents          CloudEvents 1.0, structured
 --   cloudevents-binary   CloudEvents 1.0, binary: the data alone, the rest in headers
 --   slack, teams, discord   a message made of shape_template
+--   svix                 the data alone; the sender adds the headers that Svix sends (src/sending/signature-headers.ts)
 --
 -- The one place where bodies are made: what is claimed, shown, streamed and verified by hand comes from here. Null where the
 -- data was erased. Text is put together as text, so that the data keeps its bytes.
@@ -62,6 +63,7 @@ return case endpoint.shape
   when 'standard' then postrider.body(type, occurred_at, data)
   when 'raw' then data::text
   when 'cloudevents-binary' then data::text
+  when 'svix' then data::text
   else postrider.special_body(endpoint, id, type, occurred_at, data) end;
 comment on function postrider.shaped_body(postrider.endpoint, uuid, text, timestamptz, json) is
   'The body that the endpoint is sent of an event; null where its data was erased. Of the shape thin without the link, which the sender adds.';

@@ -61,7 +61,7 @@ begin
         when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
         when length(i."orderingKey") not between 1 and 255 then 'ordering_key_invalid'
       end,
-      i."orderingKey", null)::postrider.publish_item order by ordinal), '{}')
+      i."orderingKey", null, null, null, null, null)::postrider.publish_item order by ordinal), '{}')
   from rows from (json_to_recordset(events) as (
       tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text, "orderingKey" text))
     with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", ordinal)
@@ -223,7 +223,7 @@ begin
                  when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
                    then 'idempotency_key_reused'
                  else i.error
-               end, i.ordering_key, i.position)::postrider.publish_item
+               end, i.ordering_key, i.position, i.channels, i.as_svix, i.svix, i.erase_at)::postrider.publish_item
     from unnest(items) as i
     left join postrider.idempotency k
       on i.error is null and k.tenant_id = i.tenant_id and k.key = i.idempotency_key
@@ -287,7 +287,8 @@ begin
   return array(
     select row(i.ordinal, i.event_id, i.tenant_id, i.type, i.data, i.document, i.idempotency_key, i.deliver_at,
       i.occurred_at, i.duplicate, i.error, i.ordering_key,
-      case when i.is_placed then nextval('postrider.event_position') end)::postrider.publish_item
+      case when i.is_placed then nextval('postrider.event_position') end,
+      i.channels, i.as_svix, i.svix, i.erase_at)::postrider.publish_item
     from (
       select u.*, u.ordering_key is not null and u.error is null and u.duplicate is not true as is_placed
       from unnest(items) as u order by u.ordinal offset 0

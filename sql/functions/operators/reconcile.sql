@@ -377,6 +377,7 @@ declare
   incidents int;
   ordering_keys int;
   batches int;
+  answers int;
 begin
   delete from postrider.idempotency k
   using (
@@ -385,6 +386,12 @@ begin
   ) as expired
   where k.tenant_id = expired.tenant_id and k.key = expired.key;
   get diagnostics keys = row_count;
+
+  delete from postrider.svix_answer a
+  where a.hash in (
+    select hash from postrider.svix_answer
+    where expires_at < now() order by expires_at limit batch for update skip locked);
+  get diagnostics answers = row_count;
 
   delete from postrider.runner r
   where r.id in (
@@ -418,9 +425,10 @@ begin
 
   return query
   select r.what, r.count
-  from (values ('ordering_lock', ordering_keys), ('batch', batches), ('idempotency', keys), ('runner', runners), ('incident', incidents)) as r (what, count)
+  from (values ('ordering_lock', ordering_keys), ('batch', batches), ('idempotency', keys), ('svix_answer', answers),
+    ('runner', runners), ('incident', incidents)) as r (what, count)
   where r.count > 0;
 end
 $$;
 comment on function postrider.clean_up(int) is
-  'Removes expired idempotency keys, batches without open deliveries, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';
+  'Removes expired idempotency keys and kept answers, batches without open deliveries, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';

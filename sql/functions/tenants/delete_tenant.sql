@@ -23,7 +23,7 @@ begin
     return;
   end if;
   update postrider.tenant t
-  set deletion_started_at = now(), suspended_at = coalesce(t.suspended_at, now())
+  set deletion_started_at = now(), suspended_at = coalesce(t.suspended_at, now()), uid = null, svix_id = null
   where t.id = target.id;
   update postrider.api_key k set revoked_at = now() where k.tenant_id = target.id and k.revoked_at is null;
   delete from postrider.portal_link l where l.tenant_id = target.id;
