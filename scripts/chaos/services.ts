@@ -73,8 +73,11 @@ export async function startServices(
       folder,
     }),
   )
+  const processes = [...started, ...working]
+  // All at once: one after the other, those that hang until they are killed take longer than a program has to end.
+  cleanup.defer(async () => void (await Promise.all(processes.map((process) => process.stop()))))
   await Promise.all(working.map((runner) => runner.started()))
-  return { processes: [...started, ...working], urls, adminKey, tenants }
+  return { processes, urls, adminKey, tenants }
 }
 
 async function createTenants(api: { url: string; key: string }, receiverUrl: string) {
