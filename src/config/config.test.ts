@@ -36,6 +36,7 @@ t.test('dev needs no variable at all', async (t) => {
     egressProxy: undefined,
     egressCaCertificates: [],
     httpsOnly: false,
+    svixApi: false,
     retryScheduleSeconds: [60, 120, 240, 900, 3600, 14_400, 43_200, 86_400, 86_400],
     deliveryTimeoutSeconds: 15,
     shutdownSeconds: 25,

@@ -176,6 +176,14 @@ const variables = z.object({
       meaning: 'Whether endpoints with an `http` URL are rejected and never connected to',
       default: 'false',
     }),
+  SVIX_API: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .default('false')
+    .transform((text) => text === 'true')
+    .register(documentation, {
+      meaning: 'Whether `/api/v1` answers SDKs of Svix (docs/svix.md)',
+      default: 'false',
+    }),
   RETRY_SCHEDULE: z
     .string()
     .default(DEFAULT_RETRY_SCHEDULE)
@@ -389,6 +397,8 @@ export interface Config {
   /** PEM, one certificate each, next to Node's own. */
   egressCaCertificates: readonly string[]
   httpsOnly: boolean
+  /** Whether the API that SDKs of Svix call is served. */
+  svixApi: boolean
   retryScheduleSeconds: readonly number[]
   deliveryTimeoutSeconds: number
   shutdownSeconds: number
@@ -536,6 +546,7 @@ function fromVariables(
     egressProxy: values.EGRESS_PROXY,
     egressCaCertificates: values.EGRESS_CA_FILE,
     httpsOnly: values.HTTPS_ONLY,
+    svixApi: values.SVIX_API,
     retryScheduleSeconds: values.RETRY_SCHEDULE,
     deliveryTimeoutSeconds: values.DELIVERY_TIMEOUT_SECONDS,
     shutdownSeconds: values.SHUTDOWN_SECONDS,

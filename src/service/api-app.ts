@@ -83,6 +83,9 @@ import { addEndpointSecretRoutes } from '../secrets/endpoint-secret.routes.ts'
 import { createShowSecrets, type EndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { egressRules, type ParsedCidr } from '../sending/egress.ts'
 import type { ThinLinks } from '../sending/thin-link.ts'
+import type { RepeatedAnswers } from '../svix/repeated-answers.ts'
+import { addSvixApi } from '../svix/svix-api.ts'
+import type { SvixApplications } from '../svix/svix-applications.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
 import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
@@ -156,6 +159,10 @@ export interface ApiOptions {
   allOrderingKeys: Pick<OrderingKeys, 'list'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+  svixApplications: SvixApplications
+  repeatedAnswers: RepeatedAnswers
+  /** Whether SDKs of Svix are served; left out = they are not. */
+  svixApi?: boolean
   /** Where people reach this service; undefined = where a request did. */
   publicUrl: string | undefined
   /** Whether it has to be known for links to be made. */
@@ -187,6 +194,7 @@ function settingsOf(config: ServiceConfig) {
     httpsOnly: config.httpsOnly,
     trustedProxies: config.trustedProxies,
     publicUrl: config.publicUrl,
+    svixApi: config.svixApi,
     needsPublicUrl: config.isProduction,
     servesMetrics: config.metricsPort === undefined,
   }
@@ -202,7 +210,9 @@ function createApp(options: ApiOptions): App {
   app.use('/api/*', refuseWhileCommitsWait(options.doCommitsWait))
   app.use('/api/*', refuseUnadopted(options.whyUnadopted))
   addMetrics(app, options.metrics, options.servesMetrics)
-  addRoutes(app, { ...options, ...frameOf(options), ...actionsOf(options) })
+  const routeOptions = { ...options, ...frameOf(options), ...actionsOf(options) }
+  addRoutes(app, routeOptions)
+  if (options.svixApi) addSvixApi(app, routeOptions)
   addHealthRoutes(app, options)
   addThinEventRoute(app, options)
   addReferencePage(app, addDocument(app, options.version))

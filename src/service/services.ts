@@ -46,6 +46,8 @@ import { createEndpointSecrets } from '../secrets/endpoint-secrets.ts'
 import { createSecretBox } from '../secrets/secrets.ts'
 import { generateSecret } from '../sending/signature.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
+import { createRepeatedAnswers } from '../svix/repeated-answers.ts'
+import { createSvixApplications } from '../svix/svix-applications.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { API_CONNECTIONS, type Pools } from './pools.ts'
@@ -98,6 +100,8 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     search: searchOf(config, everyTenant),
     allOrderingKeys: createOrderingKeys({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
+    svixApplications: createSvixApplications({ database: everyTenant }),
+    repeatedAnswers: createRepeatedAnswers({ database: everyTenant }),
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),
     liveAttempts: liveAttemptsOf(parts, everyTenant),

@@ -12,7 +12,7 @@ const LAYERS = [
   ['cli'],
   ['commands'],
   ['service'],
-  ['runner', 'sandbox'],
+  ['runner', 'sandbox', 'svix'],
   ['edges'],
   [
     ...['tenants', 'api-keys', 'portal-links', 'sessions', 'audit-log', 'secrets', 'endpoints'],
@@ -35,7 +35,7 @@ const LAYERS = [
   ['limits', 'queue'],
   ['redis', 'postgres'],
   [
-    ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'not-found'],
+    ...['config', 'tracing', 'log', 'metrics', 'clock', 'ids', 'ksuid', 'not-found'],
     ...['hidden-characters', 'fields'],
   ],
   ['field-messages'],

@@ -92,7 +92,11 @@ function refuseWithout(caller: Caller, scope: Scope): void {
  * A key of a suspended tenant reads, and does nothing else: neither what was the reason for suspending it can go
  * on, nor can traces of that be removed. Anyone who has a key of no tenant goes on managing it.
  */
-function refuseSuspended(caller: Caller, scope: Scope, tenant: Pick<Tenant, 'suspended_at'>): void {
+export function refuseSuspended(
+  caller: Caller,
+  scope: Scope,
+  tenant: Pick<Tenant, 'suspended_at'>,
+): void {
   if (tenant.suspended_at && caller.tenant && scope !== 'read') throw tenantSuspended()
 }
 

@@ -1,0 +1,48 @@
+import { createMiddleware } from 'hono/factory'
+import type { ApiEnv } from '../http/authenticate.ts'
+import type { TenantScope } from '../postgres/tenant-scope.ts'
+import { Problem } from '../problem.ts'
+import { refuseSuspended } from '../tenants/tenant-access.ts'
+import { isReserved, type Tenant } from '../tenants/tenants.ts'
+import type { SvixApplications } from './svix-applications.ts'
+import { svixNotFound } from './svix-error.ts'
+import { shownSvixId } from './svix-id.ts'
+
+/** The tenant that a path names, with the id that is shown of it. */
+export type SvixApplication = Tenant & { svixId: string }
+
+/** What handlers find in the context. `app` is there on paths with `{app_id}` only. */
+export interface SvixEnv {
+  Variables: ApiEnv['Variables'] & { app: SvixApplication }
+}
+
+/**
+ * Makes the middleware that turns `{app_id}` into the tenant, and runs what follows in its scope. To a key of one
+ * tenant every other one is as unknown as one that does not exist.
+ */
+export function createApplicationOfPath({
+  svixApplications,
+  inTenant,
+}: {
+  svixApplications: Pick<SvixApplications, 'find'>
+  inTenant: TenantScope['inTenant']
+}) {
+  return createMiddleware<SvixEnv>(async (c, next) => {
+    const tenant = await svixApplications.find(c.req.param('app_id') ?? '')
+    const { tenant: own } = c.get('caller')
+    if (!tenant || isReserved(tenant.key) || (own && own.id !== tenant.id)) throw svixNotFound()
+    refuseSuspended(c.get('caller'), c.get('scope'), tenant)
+    c.set('app', { ...tenant, svixId: shownSvixId('app', tenant) })
+    await inTenant(tenant.id, next)
+  })
+}
+
+/** For what concerns more than one application. */
+export const ofOrganisation = createMiddleware<SvixEnv>(async (c, next) => {
+  if (c.get('caller').tenant) {
+    throw new Problem('key_of_one_tenant', {
+      detail: 'This takes a key that is bound to no tenant.',
+    })
+  }
+  await next()
+})

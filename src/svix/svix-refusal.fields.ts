@@ -1,0 +1,25 @@
+import { z } from '@hono/zod-openapi'
+
+/** What every refusal but 422 is. */
+export const svixErrorSchema = z
+  .object({
+    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
+    detail: z.string(),
+  })
+  .openapi('HttpErrorOut')
+
+/** 422. */
+export const svixInvalidSchema = z
+  .object({
+    detail: z.array(
+      z.object({
+        loc: z.array(z.union([z.string(), z.int()])).openapi({
+          description: 'Leads to the field.',
+          example: ['body', 'url'],
+        }),
+        msg: z.string(),
+        type: z.string(),
+      }),
+    ),
+  })
+  .openapi('HTTPValidationError')
