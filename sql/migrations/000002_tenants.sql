@@ -17,7 +17,7 @@ create table postrider.tenant (
   deletion_started_at timestamptz,
   deletion_waits_for_xid xid8,
   deletion_rows bigint not null default 0,
-  uid text check (uid ~ '^[A-Za-z0-9._-]{1,256}$'),
+  uid text check (uid ~ '^[A-Za-z0-9._-]+$' and length(uid) <= 256),
   metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   updated_at timestamptz not null default now(),
   svix_id text check (length(svix_id) <= 256)

@@ -48,7 +48,7 @@ create table postrider.endpoint (
   shape_template text check (length(shape_template) <= 2000),
   signature_headers jsonb not null default '{}',
   webhook_signature text not null default 'send' check (webhook_signature in ('send', 'omit')),
-  uid text check (uid ~ '^[A-Za-z0-9._-]{1,256}$'),
+  uid text check (uid ~ '^[A-Za-z0-9._-]+$' and length(uid) <= 256),
   channels text[] check (cardinality(channels) between 1 and 10),
   svix_id text check (length(svix_id) <= 256),
   svix jsonb check (jsonb_typeof(svix) = 'object'),

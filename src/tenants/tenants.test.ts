@@ -46,10 +46,25 @@ t.test('the pattern of keys is the constraint of the table', async (t) => {
   for (const key of keys) {
     const { rows } = await pool.query(
       `select $1 ~ substring(pg_get_constraintdef(oid) from '''(\\^.*\\$)''') as fits
-       from pg_constraint where conrelid = 'postrider.tenant'::regclass and contype = 'c'`,
+       from pg_constraint where conrelid = 'postrider.tenant'::regclass and conname = 'tenant_key_check'`,
       [key],
     )
     t.equal(TENANT_KEY.test(key), rows[0].fits, key)
+  }
+})
+
+t.test('a uid has 1 to 256 of its characters, for tenants and endpoints', async (t) => {
+  const { tenant } = await tenants.put('with-uid', {})
+  const setTenant = 'update postrider.tenant set uid = $1 where id = $2'
+  const addEndpoint = `insert into postrider.endpoint (tenant_id, url, uid)
+    values ($2, 'https://example.com/', $1)`
+  for (const statement of [setTenant, addEndpoint]) {
+    for (const uid of ['u', 'A.b_c-9', 'x'.repeat(256)]) {
+      await t.resolves(pool.query(statement, [uid, tenant.id]), uid)
+    }
+    for (const uid of ['', 'x'.repeat(257), 'a b', 'ä', 'a\n']) {
+      await t.rejects(pool.query(statement, [uid, tenant.id]), { code: '23514' }, uid)
+    }
   }
 })
 
