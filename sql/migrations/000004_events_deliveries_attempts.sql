@@ -1,7 +1,7 @@
 -- Events, deliveries and attempts, range-partitioned by day on their UUIDv7 id.
 --
--- What:  the three big tables, the idempotency keys, what waits for its filters, the lines of ordering keys,
---        and the batch that an endpoint fills.
+-- What:  the three big tables, the idempotency keys, what waits for its filters, whose data is erased when, the lines of
+--        ordering keys, and the batch that an endpoint fills.
 -- Why:   a day is dropped as a whole instead of row by row. No default partition (it forbids detach concurrently) and no
 --        foreign keys among the three (they block drops). Partitions are made by postrider.create_partitions().
 --        Indexes by which children are found end with the id, because the bounds on it only leave partitions out: in
@@ -26,11 +26,9 @@ create table postrider.event (
   channels text[],
   as_svix boolean,
   svix jsonb,
-  erase_at timestamptz,
   primary key (id)
 ) partition by range (id);
 create index event_tenant on postrider.event (tenant_id, id desc);
-create index event_erase on postrider.event (erase_at) where erase_at is not null;
 comment on table postrider.event is 'Something that happened, published once, immutable.';
 comment on column postrider.event.id is 'UUIDv7; the webhook-id of every request about it.';
 comment on column postrider.event.tenant_id is 'Whose event it is.';
@@ -51,8 +49,6 @@ comment on column postrider.event.as_svix is
   'Published through the Svix-compatible API: endpoints of the shape standard are sent it as those of the shape svix are. Null = it was not.';
 comment on column postrider.event.svix is
   'What the Svix-compatible API was given and gives back and nothing else looks at, such as {"tags": [...]}; null = nothing.';
-comment on column postrider.event.erase_at is
-  'When its data is erased, as erase_event() does it; null = with its day, or not before. Null again once that is done.';
 
 -- The checks compare with one constant each: a list in() is evaluated again by each statement that writes a row.
 create table postrider.delivery (
@@ -214,6 +210,20 @@ comment on table postrider.unrouted is
 comment on column postrider.unrouted.tenant_id is 'Owner.';
 comment on column postrider.unrouted.event_id is 'Which event.';
 comment on column postrider.unrouted.endpoint_ids is 'Endpoints whose event types fit and whose filter was not asked yet, the next one first.';
+
+-- Apart from event, so that an event that is kept as long as others pays nothing for it.
+create table postrider.event_erasure (
+  event_id uuid primary key,
+  tenant_id uuid not null references postrider.tenant on delete cascade,
+  erase_at timestamptz not null
+);
+create index event_erasure_due on postrider.event_erasure (erase_at);
+create index event_erasure_tenant on postrider.event_erasure (tenant_id);
+comment on table postrider.event_erasure is
+  'Events whose data is erased before their day is dropped, as their producer said. A row goes when that is done.';
+comment on column postrider.event_erasure.event_id is 'Which event.';
+comment on column postrider.event_erasure.tenant_id is 'Owner.';
+comment on column postrider.event_erasure.erase_at is 'When its data is erased, as erase_event() does it.';
 
 -- Lines: the order of deliveries by key (sql/functions/deliveries/lines.sql). Without foreign keys: each row would lock
 -- the row of its endpoint. They hold open work only, so a probe for the next in a line reads no partition.

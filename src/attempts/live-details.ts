@@ -97,9 +97,9 @@ async function eventsOf(
 ): Promise<Map<string, EventRow>> {
   if (deliveries.length === 0) return new Map()
   const ids = deliveries.map(({ event_id }) => event_id)
-  const body = sql`postrider.shaped_body(e, ev.id, ev.type, ev.occurred_at, postrider.masked(ev.type, ev.data))`
+  const body = sql`postrider.shaped_body(e, ev.id, ev.type, ev.occurred_at, postrider.masked(ev.type, ev.data), ev.as_svix)`
   const { rows } = await sql<EventRow & { delivery: string }>`
-    select d.id as delivery, ev.id, ev.type, ev.occurred_at, e.shape, ${withBody ? body : null}::text as body
+    select d.id as delivery, ev.id, ev.type, ev.occurred_at, postrider.shape_for(e, ev.as_svix) as shape, ${withBody ? body : null}::text as body
     from unnest(${deliveries.map(({ id }) => id)}::uuid[], ${ids}::uuid[],
       ${deliveries.map(({ endpoint_id }) => endpoint_id)}::uuid[]) as d (id, event_id, endpoint_id)
     join postrider.endpoint e on e.id = d.endpoint_id

@@ -624,6 +624,7 @@ export type Route = {
   matched: boolean
   reason:
     | 'type'
+    | 'channel'
     | 'filter'
     | 'filter_waiting'
     | 'disabled'

@@ -1,5 +1,5 @@
 import type { FollowedAttempt } from '../client/client.ts'
-import { RESERVED_HEADER_NAMES } from '../sending/request-headers.ts'
+import { asSvix, RESERVED_HEADER_NAMES } from '../sending/request-headers.ts'
 import { sign } from '../sending/signature.ts'
 
 /** As long as an endpoint may take at most. */
@@ -44,10 +44,11 @@ async function send(
   { secret, signal }: { secret?: string | undefined; signal: AbortSignal },
 ): Promise<Omit<Forwarded, 'durationMs'>> {
   const body = followed.request?.body ?? ''
+  const headers = sentHeaders(followed)
   try {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { ...sentHeaders(followed), ...(secret && signature(secret, followed, body)) },
+      headers: { ...headers, ...(secret && signature(secret, headers, body)) },
       body,
       redirect: 'manual', // as deliveries do
       signal: AbortSignal.any([signal, AbortSignal.timeout(FORWARD_MS_MAX)]),
@@ -66,17 +67,22 @@ function sentHeaders({ attempt, delivery }: FollowedAttempt): Record<string, str
     (entry): entry is [string, string] =>
       entry[1] !== MASKED && (OWN.has(entry[0]) || !RESERVED_HEADER_NAMES.has(entry[0])),
   )
-  const headers = { 'content-type': 'application/json', ...Object.fromEntries(sent) }
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'webhook-id': delivery.eventId,
+    ...Object.fromEntries(sent),
+  }
   if (attempt.batchId === null) return headers
-  const { 'webhook-signature': _, ...unsigned } = headers as Record<string, string>
+  const { 'webhook-signature': _, ...unsigned } = headers
   return { ...unsigned, 'webhook-id': delivery.eventId }
 }
 
-function signature(secret: string, { delivery: { eventId: id } }: FollowedAttempt, body: string) {
+function signature(secret: string, headers: Record<string, string>, body: string) {
+  const id = headers['webhook-id'] ?? ''
   const timestampSeconds = Math.floor(Date.now() / 1000)
-  return {
-    'webhook-id': id,
+  const signed = {
     'webhook-timestamp': String(timestampSeconds),
     'webhook-signature': sign({ id, timestampSeconds, body, secrets: [secret] }),
   }
+  return { ...signed, ...('svix-id' in headers && asSvix(signed)) }
 }

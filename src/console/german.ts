@@ -695,6 +695,8 @@ export const GERMAN = {
   'on hold for {count}': 'zurückgehalten für {count}',
   'show all events': 'alle Ereignisse zeigen',
   'the data': 'Daten',
+  'it has channels, and the event was published to none of them':
+    'er hat Kanäle, und das Ereignis wurde in keinem davon veröffentlicht',
   'the data does not pass its filter': 'die Daten passen nicht zu seinem Filter',
   'the data of the event was erased, so its filter cannot be asked any more':
     'die Daten des Ereignisses wurden gelöscht, darum lässt sich sein Filter nicht mehr fragen',

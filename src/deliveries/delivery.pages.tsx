@@ -309,10 +309,10 @@ function Wait({ from, to }: { from: Attempt | undefined; to: Attempt }) {
   )
 }
 
-function Verification({ delivery, body, signatureHeaders }: Shown & { body: string }) {
+function Verification({ delivery, body, messageId, signatureHeaders }: Shown & { body: string }) {
   const last = lastSent(delivery.attempts)
   const headers = headersOf(last)
-  const id = headers['webhook-id'] ?? delivery.event_id
+  const id = headers['webhook-id'] ?? messageId
   const timestamp = headers['webhook-timestamp'] ?? '<webhook-timestamp>'
   const isStandard = !last || headers['webhook-signature'] !== undefined
   const others = Object.entries(signatureHeaders).map(([name, template]) => ({

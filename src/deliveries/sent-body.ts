@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { EventId, TenantId } from '../ids.ts'
+import { messageIdOf } from '../ksuid.ts'
 import type { Database, EndpointShape } from '../postgres/schema.ts'
 import { completeBody, type ThinLinks } from '../sending/thin-link.ts'
 
@@ -9,6 +10,8 @@ export interface SentBody {
   type: string | null
   /** To the byte, or as much of it as was asked for; null where its data was erased or the event is gone. */
   body: string | null
+  /** The `webhook-id` of the request. */
+  messageId: string
   /** Of the endpoint: name to template, of other schemes. */
   signatureHeaders: Record<string, string>
   /** Whether members of the data are hidden, so that the signature does not fit. */
@@ -42,11 +45,13 @@ export function createSentBody({
     id: EventId,
     { id: deliveryId, endpointId, charactersMax = null }: SentTo,
   ): Promise<SentBody> => {
-    const body = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data})`
+    const body = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data}, as_svix)`
     // One more, which tells that there is more.
     const read = charactersMax === null ? body : sql`left(${body}, ${charactersMax + 1})`
-    const { rows } = await sql<SentBody & { shape: EndpointShape; timestamp: string | null }>`
-      select type, shape, e.signature_headers as "signatureHeaders",
+    const { rows } = await sql<
+      Omit<SentBody, 'messageId'> & { shape: EndpointShape; timestamp: string | null }
+    >`
+      select type, postrider.shape_for(e, as_svix) as shape, e.signature_headers as "signatureHeaders",
         case when e.shape = 'thin' then ${lastTimestamp(deliveryId)} end as timestamp, ${read} as body,
         ${isMasked ? sql`postrider.is_masked(type)` : sql`false`} as "isMasked"
       from postrider.event ev join postrider.endpoint e on e.id = ${endpointId}
@@ -62,6 +67,7 @@ export function createSentBody({
     const linked = { tenantId, endpointId, eventId: id }
     return {
       ...sent,
+      messageId: shape === 'svix' ? messageIdOf(id) : id,
       body: completeBody({ shape, body: sent.body }, linked, {
         linkOf,
         timestampSeconds: timestamp === null ? undefined : Number(timestamp),

@@ -2,8 +2,9 @@
 import { createRequire } from 'node:module'
 import { type CloudEvent, HTTP } from 'cloudevents'
 import { Webhook } from 'standardwebhooks'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { readConfig } from '../config/config.ts'
+import { messageIdOf } from '../ksuid.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
 import { startRunnerProcess } from '../service/start-runner.ts'
 import { createTenant } from '../testing/data/tenant.ts'
@@ -41,7 +42,7 @@ const runner = await startRunnerProcess(
 t.teardown(runner.stop)
 
 /** The request that an endpoint with these settings gets of an event. */
-async function deliver(settings: Record<string, unknown>, data = DATA) {
+async function deliver(settings: Record<string, unknown>, data = DATA, more: object = {}) {
   const tenant = await createTenant(pool)
   const path = `/${tenant.key}`
   const made = await request('POST', `/api/tenants/${tenant.key}/endpoints`, {
@@ -49,8 +50,10 @@ async function deliver(settings: Record<string, unknown>, data = DATA) {
   })
   if (made.status !== 201) throw new Error(made.text)
   const { rows } = await pool.query<{ id: string; timestamp: string }>(
-    `with published as (select postrider.publish($1, 'invoice.paid', $2) as id) select id from published`,
-    [tenant.key, data],
+    'select event_id as id from postrider.publish_many($1)',
+    [
+      `[{"tenant":"${tenant.key}","type":"invoice.paid","data":${data},${JSON.stringify({ ...more, traceparent: null }).slice(1)}]`,
+    ],
   )
   const id = rows[0]?.id ?? ''
   const before = () => receiver.requests.find((one) => one.path === path)
@@ -77,6 +80,65 @@ t.test('raw is the data to the byte', async (t) => {
   t.equal((await deliver({ shape: 'raw' })).arrived.body, DATA)
   t.equal((await deliver({ shape: 'raw' }, '"text"')).arrived.body, '"text"')
 })
+
+t.test(
+  'svix is the data to the byte, with both families of headers and an id of theirs',
+  async (t) => {
+    const { arrived, id, endpoint } = await deliver({ shape: 'svix' })
+    t.equal(arrived.body, DATA)
+    assertSvix(t, arrived, id)
+    const svixOnly = Object.entries(arrived.headers).filter(
+      ([name]) => !name.startsWith('webhook-'),
+    )
+    const renamed = svixOnly.map(([name, value]) => [name.replace(/^svix-/, 'webhook-'), value])
+    t.ok(new Webhook(endpoint.secret).verify(arrived.body, Object.fromEntries(renamed)))
+    await untilHolds(
+      pool,
+      `select outcome = 'delivered' as holds from postrider.attempt where endpoint_id = $1`,
+      [endpoint.id],
+    )
+    const { rows } = await pool.query(
+      `select url, request_headers ->> 'svix-id' as id from postrider.attempt where endpoint_id = $1`,
+      [endpoint.id],
+    )
+    t.strictSame(rows, [{ url: endpoint.url, id: messageIdOf(id) }])
+  },
+)
+
+t.test(
+  'an event of the Svix-compatible API is sent so to the default shape, and to no other',
+  async (t) => {
+    const inShape = async (settings: Record<string, unknown>) =>
+      await deliver(settings, DATA, { asSvix: true })
+    const standard = await inShape({})
+    t.equal(standard.arrived.body, DATA)
+    assertSvix(t, standard.arrived, standard.id)
+    const { arrived, id } = await inShape({ shape: 'thin' })
+    t.match(JSON.parse(arrived.body), { id, type: 'invoice.paid' })
+    t.equal(arrived.headers['webhook-id'], id)
+    t.equal(arrived.headers['svix-id'], undefined)
+  },
+)
+
+t.test(
+  'a signature by hand, and headers of other schemes, are over the id that was sent',
+  async (t) => {
+    const { arrived, id } = await deliver({
+      shape: 'svix',
+      signatureHeaders: { 'X-Id': '{id}' },
+    })
+    t.equal(arrived.headers['x-id'], messageIdOf(id))
+  },
+)
+
+function assertSvix(t: Test, { headers }: ReceivedRequest, eventId: string) {
+  for (const name of ['id', 'timestamp', 'signature']) {
+    t.ok(headers[`webhook-${name}`])
+    t.equal(headers[`svix-${name}`], headers[`webhook-${name}`])
+  }
+  t.equal(headers['svix-id'], messageIdOf(eventId))
+  t.equal(headers['content-type'], 'application/json')
+}
 
 t.test('thin has a link that the rest is got from, without a key', async (t) => {
   const { arrived, id, timestamp } = await deliver({ shape: 'thin' })

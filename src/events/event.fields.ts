@@ -105,7 +105,7 @@ export const routeFields = {
     column: 'reason',
     output: z
       .enum([
-        ...(['type', 'filter', 'filter_waiting', 'disabled', 'created_later'] as const),
+        ...(['type', 'channel', 'filter', 'filter_waiting', 'disabled', 'created_later'] as const),
         ...(['changed_later', 'erased', 'test'] as const),
       ])
       .nullable(),

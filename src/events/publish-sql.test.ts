@@ -54,6 +54,107 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test(
+    'channels are 1 to 5 names, stored as given, and part of what an idempotency key stands for',
+    async (t) => {
+      const { tenant, publishMany } = await bundle()
+      const long = 'x'.repeat(128)
+      const given: [channels: unknown, stored: string[] | null | undefined][] = [
+        [null, null],
+        [['a'], ['a']],
+        [
+          ['b', 'a', 'b', 'A.z_9-', long],
+          ['b', 'a', 'b', 'A.z_9-', long],
+        ],
+        ...[
+          [],
+          ['a', 'b', 'c', 'd', 'e', 'f'],
+          [`${long}x`],
+          [''],
+          ['a b'],
+          ['ä'],
+          [1],
+          [null],
+          [['a']],
+          'a',
+          {},
+          1,
+          true,
+        ].map((wrong): [unknown, undefined] => [wrong, undefined]),
+      ]
+      const rows = await publishMany(...given.map(([channels]) => ({ channels })))
+      for (const [place, [channels, stored]] of given.entries()) {
+        const { event_id: id, error } = rows[place]
+        t.equal(error, stored === undefined ? 'channels_invalid' : null, JSON.stringify(channels))
+        if (stored === undefined) continue
+        const { rows: events } = await pool.query(
+          'select channels from postrider.event where id = $1',
+          [id],
+        )
+        t.strictSame(events[0].channels, stored)
+      }
+      const keyed = (channels?: string[]) =>
+        publishMany({ idempotencyKey: 'k', ...(channels && { channels }) })
+      const [first] = await keyed(['a', 'b'])
+      t.match(await keyed(['a', 'b']), [{ event_id: first.event_id, duplicate: true }])
+      t.match(await keyed(['a']), [{ error: 'idempotency_key_reused' }])
+      t.match(await keyed(), [{ error: 'idempotency_key_reused' }])
+      await t.rejects(
+        pool.query(`select postrider.publish($1, 'a.b', '1', channels => '{a b}')`, [tenant.key]),
+        { code: '22023', column: 'channels', message: /^channels_invalid: / },
+      )
+    },
+  )
+
+  t.test(
+    'what the Svix-compatible API publishes is stored with what it gives back, and its keys stand for any body',
+    async (t) => {
+      const { publishMany } = await bundle()
+      const item = {
+        asSvix: true,
+        svix: { tags: ['a'] },
+        idempotencyKey: 'k',
+        eraseAt: '2100-01-01T00:00:00Z',
+      }
+      const [first] = await publishMany(item)
+      t.match(await publishMany({ ...item, data: 2, type: 'c' }), [
+        { event_id: first.event_id, duplicate: true, error: null },
+      ])
+      const { rows } = await pool.query(
+        'select as_svix, svix, erase_at from postrider.event e left join postrider.event_erasure r on r.event_id = e.id where e.id = $1',
+        [first.event_id],
+      )
+      t.strictSame(rows, [
+        { as_svix: true, svix: { tags: ['a'] }, erase_at: new Date('2100-01-01T00:00:00Z') },
+      ])
+    },
+  )
+
+  t.test('an event whose time has come is erased, and another is not', async (t) => {
+    const { tenant, publishMany } = await bundle()
+    const eraseAt = (ms: number) => new Date(Date.now() + ms).toISOString()
+    const [due, later, kept] = await publishMany(
+      { eraseAt: eraseAt(-1_000) },
+      { eraseAt: eraseAt(60_000) },
+      {},
+    )
+    await pool.query('select * from postrider.clean_up()')
+    const { rows } = await pool.query(
+      `select e.id, e.data is null as erased, d.state, r.event_id is not null as waits from postrider.event e
+       join postrider.delivery d on d.event_id = e.id left join postrider.event_erasure r on r.event_id = e.id
+       where e.tenant_id = $1 order by e.id`,
+      [tenant.id],
+    )
+    t.strictSame(
+      new Map(rows.map(({ id, ...row }) => [id, row])),
+      new Map([
+        [due.event_id, { erased: true, state: 'cancelled', waits: false }],
+        [later.event_id, { erased: false, state: 'pending', waits: true }],
+        [kept.event_id, { erased: false, state: 'pending', waits: false }],
+      ]),
+    )
+  })
+
+  t.test(
     'a transaction that published can be prepared as docs/how-to/publish-from-sql.md says',
     async (t) => {
       const { tenant, stored } = await bundle()

@@ -66,6 +66,69 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok(matched > 100, `${matched} deliveries`)
   })
 
+  t.test(
+    'channels decide alike in publish, in what is explained, in a replay and among violations',
+    async (t) => {
+      const { tenant, explain } = await bundle()
+      const add = async (columns = {}) =>
+        (
+          await tenant.addEndpoint({
+            url: URL,
+            created_at: new Date(Date.now() - 3_600_000),
+            updated_at: new Date(Date.now() - 3_600_000),
+            ...columns,
+          })
+        ).id
+      const all = await add()
+      const red = await add({ channels: ['red'] })
+      const both = await add({ channels: ['red', 'blue'], filter: '$.id == 1' })
+      const green = await add({ channels: ['green'], event_types: ['a.*'] })
+      const cases: [channels: string[] | null, endpoints: string[]][] = [
+        [null, [all]],
+        [['red'], [all, red, both]],
+        [['blue'], [all, both]],
+        [
+          ['grey', 'red'],
+          [all, red, both],
+        ],
+        [['Red'], [all]],
+      ]
+      for (const [channels, endpoints] of cases) {
+        const { rows } = await pool.query<{ id: string }>(
+          `select postrider.publish($1, 'a.b', '{"id": 1}', channels => $2) as id`,
+          [tenant.key, channels],
+        )
+        const id = rows[0]?.id ?? ''
+        const routes = await explain(id)
+        for (const endpoint of [all, red, both, green]) {
+          const isRouted = endpoints.includes(endpoint)
+          t.equal(routes.get(endpoint)?.reason, isRouted ? null : 'channel', `${channels}`)
+          t.equal(routes.get(endpoint)?.deliveryId !== null, isRouted, `${channels}`)
+        }
+        await pool.query('delete from postrider.delivery where event_id = $1', [id])
+        const reasons = await explain(id)
+        for (const endpoint of endpoints) t.not(reasons.get(endpoint)?.reason, 'channel')
+        const missed = await pool.query<{ endpoint_id: string }>(
+          `select e.id as endpoint_id from postrider.endpoint e
+         where e.tenant_id = $1 and $2 = any (postrider.missed_events(jsonb_populate_record(
+           null::postrider.replay, jsonb_build_object('tenant_id', $1::uuid, 'endpoint_id', e.id, 'event_types', '{*}',
+             'position', postrider.id_at('2026-01-01'), 'since', now() - interval '1 hour',
+             'until', now() + interval '1 hour')), 100))`,
+          [tenant.id, id],
+        )
+        t.strictSame(new Set(missed.rows.map(({ endpoint_id }) => endpoint_id)), new Set(endpoints))
+        const violations = await pool.query<{ detail: string }>(
+          `select detail from postrider.violations_of_routing(now() - interval '1 hour', 1000) as v where v.id = $1`,
+          [id],
+        )
+        t.equal(violations.rows.length, endpoints.length)
+        for (const endpoint of endpoints) {
+          t.ok(violations.rows.some(({ detail }) => detail.includes(endpoint)))
+        }
+      }
+    },
+  )
+
   t.test('each reason', async (t) => {
     const { tenant, explain, change } = await bundle()
     const add = async (columns = {}) => (await tenant.addEndpoint({ url: URL, ...columns })).id

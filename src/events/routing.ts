@@ -7,6 +7,7 @@ import { PublishRefused } from './publish-refused.ts'
 /** Why an endpoint did not get an event; the words are those of `postrider.reason_unmatched`. */
 export const REASONS = {
   type: 'its event types do not include this one',
+  channel: 'it has channels, and the event was published to none of them',
   filter: 'the data does not pass its filter',
   filter_waiting: 'its filter has yet to be asked; a runner does so',
   disabled: 'it was disabled',

@@ -235,8 +235,6 @@ export interface EventTable {
   as_svix: boolean | null
   /** What that API gives back and nothing else looks at. */
   svix: ColumnType<Record<string, unknown> | null, string | null | undefined, string | null>
-  /** When its data is erased. */
-  erase_at: Date | null
   created_at: Generated<Date>
 }
 

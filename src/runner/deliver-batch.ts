@@ -165,6 +165,7 @@ const ended = (
   member,
   deliveryId: member.deliveryId,
   attemptId: member.attemptId,
+  url: member.url,
   result,
   nextInSeconds,
   batchId: null,

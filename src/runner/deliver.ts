@@ -1,4 +1,5 @@
 import type { EndpointId } from '../ids.ts'
+import { messageIdOf } from '../ksuid.ts'
 import type { Permit } from '../limits/endpoint-permits.ts'
 import { type Purpose, purposeOf, SecretUnreadable, sealedTexts } from '../secrets/secrets.ts'
 import type { ClientCertificate } from '../sending/connections.ts'
@@ -107,9 +108,9 @@ async function attempt(
 ): Promise<{ result: AttemptResult; verdict: Verdict }> {
   const result = await sendClaimed(deps, claimed, span, request)
   const nextInSeconds = decide(deps, claimed, result)
-  const { deliveryId, attemptId, jobId } = claimed
+  const { deliveryId, attemptId, jobId, url } = claimed
   const isOvertaken = result.reason === 'timeout_answer' && request.permit?.isOvertaken()
-  const finished = { deliveryId, attemptId, result, isOvertaken, nextInSeconds, jobId }
+  const finished = { deliveryId, attemptId, result, url, isOvertaken, nextInSeconds, jobId }
   const verdict = await deps.finish(finished)
 
   const attempted = describe(claimed, result, verdict, nextInSeconds)
@@ -126,13 +127,15 @@ export async function sendClaimed(
 ): Promise<AttemptResult> {
   if (claimed.body === null) return notSent(ERASED)
   const timestampSeconds = Math.floor(Date.now() / 1000)
+  const isSvix = claimed.shape === 'svix'
   try {
     const secrets = claimed.secrets.map((secret) =>
       deps.decryptSecret(secret, claimed.endpointId, 'signing-secret'),
     )
     const request = {
       url: claimed.url,
-      eventId: claimed.eventId,
+      eventId: isSvix ? messageIdOf(claimed.eventId) : claimed.eventId,
+      withSvixHeaders: isSvix,
       body: bodyOf(deps, claimed, claimed.body, timestampSeconds),
       timestampSeconds,
       shapeHeaders: claimed.shapeHeaders ?? undefined,

@@ -17,6 +17,8 @@ export interface Finished {
   deliveryId: DeliveryId
   attemptId: AttemptId
   result: AttemptResult
+  /** Where it was sent. */
+  url?: string | undefined
   /** It timed out, and the endpoint answered what was sent later: that counts for the delivery only. */
   isOvertaken?: boolean | undefined
   /** Seconds until the next attempt, `null` = none. */
@@ -158,6 +160,7 @@ function asAttemptResult({
   deliveryId,
   attemptId,
   result,
+  url,
   isOvertaken,
   nextInSeconds,
   jobId,
@@ -187,5 +190,6 @@ function asAttemptResult({
     batch_id: batchId,
     halved: isHalved,
     uncounted: isUncounted,
+    url,
   }
 }

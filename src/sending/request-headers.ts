@@ -59,6 +59,12 @@ export function requestHeaders(
   return { ...headers, ...ours }
 }
 
+/** Receivers that verify with an SDK of Svix take either family; those that verify by hand look for this one. */
+export const asSvix = (standard: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(standard).map(([name, value]) => [name.replace(/^webhook-/, 'svix-'), value]),
+  )
+
 /** The endpoint's headers, and the names of those that are secret. */
 interface OwnHeaders {
   headers: Readonly<Record<string, string>>

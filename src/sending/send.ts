@@ -16,7 +16,13 @@ import { followExchange } from './exchange.ts'
 import { blockedAddress, type Failure, INTERRUPTED } from './failure.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
 import type { AttemptResult } from './outcome.ts'
-import { createEchoMask, maskHeaders, requestHeaders, secretNames } from './request-headers.ts'
+import {
+  asSvix,
+  createEchoMask,
+  maskHeaders,
+  requestHeaders,
+  secretNames,
+} from './request-headers.ts'
 import { sign } from './signature.ts'
 import { signatureHeaders } from './signature-headers.ts'
 
@@ -26,7 +32,7 @@ const RESPONSE_HEADERS_BYTES_MAX = 16_384
 export interface SendRequest {
   /** http or https; credentials in it are not sent. */
   url: string
-  /** Becomes `webhook-id`, the same for every attempt: of the event, or of the batch. */
+  /** Becomes `webhook-id`, the same for every attempt: of the event in the form of its shape, or of the batch. */
   eventId: string
   /** The bytes that are signed are the bytes that are sent. */
   body: string
@@ -40,6 +46,8 @@ export interface SendRequest {
   signatureHeaders?: Readonly<Record<string, string>> | undefined
   /** Default: `send`. */
   webhookSignature?: 'send' | 'omit' | undefined
+  /** Adds `svix-` headers with the values of those that begin with `webhook-`. */
+  withSvixHeaders?: boolean | undefined
   /** W3C trace context that the receiver may go on with. */
   traceparent?: string | undefined
   /** All live secrets of the endpoint, in their written form. */
@@ -213,17 +221,21 @@ function signedHeaders(
 ): Record<string, string> {
   const { eventId: id, secrets, signatureHeaders: templates, webhookSignature } = request
   const timestampSeconds = request.timestampSeconds ?? Math.floor(Date.now() / 1000)
+  const standard = {
+    'webhook-id': id,
+    'webhook-timestamp': String(timestampSeconds),
+    ...(webhookSignature !== 'omit' && {
+      'webhook-signature': sign({ id, timestampSeconds, body, secrets }),
+    }),
+  }
   return requestHeaders(
     {
       'content-type': 'application/json',
       ...request.shapeHeaders,
       'content-length': String(body.length),
       'user-agent': userAgent,
-      'webhook-id': id,
-      'webhook-timestamp': String(timestampSeconds),
-      ...(webhookSignature !== 'omit' && {
-        'webhook-signature': sign({ id, timestampSeconds, body, secrets }),
-      }),
+      ...standard,
+      ...(request.withSvixHeaders && asSvix(standard)),
       ...(templates && signatureHeaders(templates, { ...request, id, timestampSeconds })),
       ...(request.traceparent !== undefined && { traceparent: request.traceparent }),
     },

@@ -99,6 +99,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
        select tenant_id, event_id, array[endpoint_id] from postrider.delivery where tenant_id = $1 limit 1`,
       [tenant.id],
     )
+    await pool.query(
+      `insert into postrider.event_erasure (event_id, tenant_id, erase_at)
+       select id, tenant_id, now() + interval '5 days' from postrider.event where tenant_id = $1`,
+      [tenant.id],
+    )
     await pool.query(`update postrider.endpoint set ordering = 'key' where id = $1`, [
       work.endpoint.id,
     ])

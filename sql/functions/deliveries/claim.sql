@@ -74,14 +74,14 @@ begin
   high := events[cardinality(events)];
   return query
   select c.delivery_id, c.attempt_id, c.attempt_number, c.schedule_step, c.abandoned_count,
-    c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.shaped_body(e, ev.id, ev.type, ev.occurred_at, ev.data),
+    c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.shaped_body(e, ev.id, ev.type, ev.occurred_at, ev.data, ev.as_svix),
     extract(epoch from clock_timestamp() - greatest(ev.created_at, ev.deliver_at))::float8 * 1000,
     e.url, e.headers, e.timeout_seconds, e.retry_schedule,
     array(select s.encrypted from postrider.endpoint_secret s
           where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > now())
           order by s.created_at desc),
     e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
-    c.woken_id, e.shape, postrider.shape_headers(e, ev.id, ev.type, ev.occurred_at), e.signature_headers,
+    c.woken_id, postrider.shape_for(e, ev.as_svix), postrider.shape_headers(e, ev.id, ev.type, ev.occurred_at), e.signature_headers,
     e.webhook_signature
   from unnest(claimed) as c
   join postrider.endpoint e on e.id = c.endpoint_id

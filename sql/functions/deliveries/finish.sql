@@ -51,7 +51,7 @@ begin
     status_code = f.status_code, reason = f.reason, error = f.error, error_detail = f.error_detail, duration_ms = f.duration_ms,
     dns_ms = f.dns_ms, connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
     request_headers = f.request_headers, response_headers = f.response_headers,
-    response_body = f.response_body, finished_at = clock_timestamp()
+    response_body = f.response_body, url = f.url, finished_at = clock_timestamp()
   from unnest(finished) as f
   where a.id = any (ids.attempts) and a.id between ids.low and ids.high and a.id = f.attempt_id
     and (a.outcome = 'started' or (a.outcome = 'abandoned' and f.attempt_id <> all (settled_attempts)));

@@ -17,6 +17,12 @@ return filter is null or coalesce(jsonb_path_match(document, filter::jsonpath, s
 comment on function postrider.passes_filter(text, jsonb) is
   'Whether the data of an event passes the filter of an endpoint. A filter that cannot tell (other types than it expects) does not pass.';
 
+create or replace function postrider.in_channels(endpoint_channels text[], event_channels text[]) returns boolean
+language sql immutable parallel safe
+return endpoint_channels is null or coalesce(endpoint_channels && event_channels, false);
+comment on function postrider.in_channels(text[], text[]) is
+  'Whether an endpoint with these channels, or with none, gets an event with those.';
+
 create or replace function postrider.takes_events(endpoint postrider.endpoint) returns boolean
 language sql immutable parallel safe
 return endpoint.state <> 'disabled' and endpoint.deleted_at is null;

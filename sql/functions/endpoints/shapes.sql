@@ -55,17 +55,26 @@ $$;
 comment on function postrider.special_body(postrider.endpoint, uuid, text, timestamptz, json) is
   'shaped_body() of the shapes that take more than putting pieces together.';
 
+-- Events that came through the Svix-compatible API reach the default shape as Svix would send them; endpoints with
+-- another shape, or with batches, are sent what they ask for.
+create or replace function postrider.shape_for(endpoint postrider.endpoint, as_svix boolean) returns text
+language sql immutable parallel safe
+return case when as_svix and endpoint.shape = 'standard' and endpoint.batch_bounds is null
+  then 'svix' else endpoint.shape end;
+comment on function postrider.shape_for(postrider.endpoint, boolean) is
+  'The shape in which the endpoint is sent an event: its own, or svix in place of standard where the event was published through the Svix-compatible API.';
+
 create or replace function postrider.shaped_body(
-  endpoint postrider.endpoint, id uuid, type text, occurred_at timestamptz, data json
+  endpoint postrider.endpoint, id uuid, type text, occurred_at timestamptz, data json, as_svix boolean
 ) returns text
 language sql stable parallel safe
-return case endpoint.shape
+return case postrider.shape_for(endpoint, as_svix)
   when 'standard' then postrider.body(type, occurred_at, data)
   when 'raw' then data::text
   when 'cloudevents-binary' then data::text
   when 'svix' then data::text
   else postrider.special_body(endpoint, id, type, occurred_at, data) end;
-comment on function postrider.shaped_body(postrider.endpoint, uuid, text, timestamptz, json) is
+comment on function postrider.shaped_body(postrider.endpoint, uuid, text, timestamptz, json, boolean) is
   'The body that the endpoint is sent of an event; null where its data was erased. Of the shape thin without the link, which the sender adds.';
 
 -- Headers of a shape, in small letters; those that are not among them are as always.

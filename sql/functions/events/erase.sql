@@ -63,6 +63,30 @@ $$;
 comment on function postrider.erase_tenant_data(text, text, int) is
   'Erases, as erase_event() does, a batch of a tenant''s events, the oldest first; returns how many. Called until it returns 0, and once more when what was in flight has ended.';
 
+-- erase_due_events: a batch of those whose producer said when; clean_up() calls it every minute.
+--
+-- Locks: the rows of the batch, skipping locked ones, and what erase_event() locks. Cost: as erase_event(), an event.
+create or replace function postrider.erase_due_events(batch int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  events uuid[] := array(
+    select d.event_id from postrider.event_erasure d
+    where d.erase_at <= now() order by d.erase_at limit batch for update skip locked);
+begin
+  if cardinality(events) > 0 then
+    perform postrider.erase_events(events);
+    delete from postrider.event_erasure d where d.event_id = any (events);
+  end if;
+  return cardinality(events);
+end
+$$;
+comment on function postrider.erase_due_events(int) is
+  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come; returns how many.';
+
 -- Claimed, or locked by a claim or a finish at this moment, so that its cancelling was skipped.
 create or replace function postrider.under_way_of(events uuid[]) returns uuid[]
 language plpgsql stable

@@ -14,7 +14,7 @@ as $$
 begin
   return query
   with published as materialized (
-    select ev.id, ev.tenant_id, ev.type, ev.data::jsonb as document, ev.created_at, ev.only_endpoint_id
+    select ev.id, ev.tenant_id, ev.type, ev.data::jsonb as document, ev.created_at, ev.only_endpoint_id, ev.channels
     from postrider.event ev
     where ev.id = explain_route.event and ev.tenant_id = explain_route.tenant
       and postrider.in_scope(ev.tenant_id)
@@ -36,7 +36,7 @@ begin
     case
       when c.delivery_id is not null then null
       when (c.endpoint).id = any (w.endpoint_ids) then 'filter_waiting'
-      else postrider.reason_unmatched(c.endpoint, p.type, p.document, p.created_at, p.only_endpoint_id) end,
+      else postrider.reason_unmatched(c.endpoint, p.type, p.document, p.created_at, p.only_endpoint_id, p.channels) end,
     (c.endpoint).updated_at > p.created_at
   from published p
   cross join considered c
@@ -44,11 +44,12 @@ begin
 end
 $$;
 comment on function postrider.explain_route(uuid, uuid, int) is
-  'The endpoints of a tenant, those that got the event first, with the delivery or the reason why there is none: filter_waiting (its filter is yet to be asked), type, filter, disabled, created_later, erased, test, changed_later.';
+  'The endpoints of a tenant, those that got the event first, with the delivery or the reason why there is none: filter_waiting (its filter is yet to be asked), type, channel, filter, disabled, created_later, erased, test, changed_later.';
 
 -- created_later comes before what the endpoint is like: at the time it was not there.
 create or replace function postrider.reason_unmatched(
-  endpoint postrider.endpoint, type text, document jsonb, published_at timestamptz, only_endpoint_id uuid
+  endpoint postrider.endpoint, type text, document jsonb, published_at timestamptz, only_endpoint_id uuid,
+  channels text[]
 ) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -57,6 +58,7 @@ as $$
     when only_endpoint_id <> endpoint.id then 'test'
     when endpoint.created_at > published_at then 'created_later'
     when not postrider.wants_type(endpoint.event_types, type) then 'type'
+    when not postrider.in_channels(endpoint.channels, channels) then 'channel'
     when document is null and endpoint.filter is not null then 'erased'
     when not postrider.passes_filter(endpoint.filter, document) then 'filter'
     when not postrider.takes_events(endpoint) or exists (
@@ -65,5 +67,5 @@ as $$
         and a.action = 'enable_endpoint' and a.at > published_at) then 'disabled'
     else 'changed_later' end
 $$;
-comment on function postrider.reason_unmatched(postrider.endpoint, text, jsonb, timestamptz, uuid) is
-  'Why an event without a delivery to this endpoint has none: test (it was for another endpoint only), created_later, type, filter, erased (its data is gone, so the filter cannot be asked), disabled (now, or at the time), changed_later (as the endpoint is now it would match).';
+comment on function postrider.reason_unmatched(postrider.endpoint, text, jsonb, timestamptz, uuid, text[]) is
+  'Why an event without a delivery to this endpoint has none: test (it was for another endpoint only), created_later, type, channel (it has channels, and the event none of them), filter, erased (its data is gone, so the filter cannot be asked), disabled (now, or at the time), changed_later (as the endpoint is now it would match).';

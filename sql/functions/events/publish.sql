@@ -1,7 +1,7 @@
 -- publish_many: store events, their deliveries and jobs; one transaction with the caller's.
 --
--- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, traceparent?,
--- tracestate?}.
+-- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, channels?, traceparent?,
+-- tracestate?}; of the service itself also asSvix (event.as_svix), svix (event.svix) and eraseAt (event_erasure.erase_at).
 -- A refused item stores nothing and carries its error code; its neighbours are stored anyway. Where an object names
 -- a member twice the last one counts, as in JSON.parse.
 --
@@ -30,6 +30,31 @@ end
 $$;
 comment on function postrider.try_timestamptz(text) is
   'The text as a time, or null where it is none that the body of a webhook can state (years 1 to 9999).';
+
+-- Called for events that have channels only. A loop, as it costs less than a query would.
+create or replace function postrider.event_channels(given json) returns text[]
+language plpgsql immutable strict
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  channels_max constant int := 5;
+  channels text[] := '{}';
+  channel json;
+begin
+  if json_typeof(given) <> 'array' or json_array_length(given) not between 1 and channels_max then
+    return null;
+  end if;
+  foreach channel in array array(select json_array_elements(given)) loop
+    if json_typeof(channel) <> 'string' or channel #>> '{}' !~ '^[A-Za-z0-9._-]{1,128}$' then
+      return null;
+    end if;
+    channels := channels || (channel #>> '{}');
+  end loop;
+  return channels;
+end
+$$;
+comment on function postrider.event_channels(json) is
+  'The channels that an event is published to, a JSON array of 1 to 5 names; null where it is none.';
 
 -- The service's own: tenants whose key begins with 'postrider:', and types that begin with 'postrider.'. Only it
 -- publishes those, so that what an operational event says can be relied on.
@@ -60,11 +85,16 @@ begin
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
         when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
         when length(i."orderingKey") not between 1 and 255 then 'ordering_key_invalid'
+        when i.channels is not null and postrider.event_channels(i.channels) is null then 'channels_invalid'
       end,
-      i."orderingKey", null, null, null, null, null)::postrider.publish_item order by ordinal), '{}')
+      i."orderingKey", null,
+      case when i.channels is not null then postrider.event_channels(i.channels) end, i."asSvix", i.svix::jsonb,
+      postrider.try_timestamptz(i."eraseAt"))::postrider.publish_item order by ordinal), '{}')
   from rows from (json_to_recordset(events) as (
-      tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text, "orderingKey" text))
-    with ordinality as i (tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", ordinal)
+      tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text, "orderingKey" text,
+      channels json, "asSvix" boolean, svix json, "eraseAt" text))
+    with ordinality as i (
+      tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", channels, "asSvix", svix, "eraseAt", ordinal)
   left join postrider.tenant t on t.key = i.tenant and postrider.in_scope(t.id));
 end
 $$;
@@ -204,7 +234,7 @@ comment on function postrider.take_keys_in_time(postrider.publish_item[], boolea
   'Takes the ordering keys of the items, or their idempotency keys, and waits as long as postrider.key_wait says; returns the numbers of the items whose key is busy, or raises 55P03 where the session does not have them reported.';
 
 -- A key that is still valid keeps its event, and the item becomes a duplicate of it, or an error when the
--- request differs.
+-- request differs; but not where it is published through the Svix-compatible API, whose keys stand for any body.
 create or replace function postrider.reserve_idempotency_keys(items postrider.publish_item[])
 returns postrider.publish_item[]
 language plpgsql
@@ -217,10 +247,10 @@ begin
   return array(
     select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,
                i.idempotency_key, i.deliver_at, i.occurred_at,
-               k.event_id <> i.event_id and k.request_hash = postrider.request_hash(i),
+               k.event_id <> i.event_id and (i.as_svix or k.request_hash = postrider.request_hash(i)),
                case
                  when i.ordinal = any (busy) then 'idempotency_key_busy'
-                 when k.event_id <> i.event_id and k.request_hash <> postrider.request_hash(i)
+                 when k.event_id <> i.event_id and i.as_svix is not true and k.request_hash <> postrider.request_hash(i)
                    then 'idempotency_key_reused'
                  else i.error
                end, i.ordering_key, i.position, i.channels, i.as_svix, i.svix, i.erase_at)::postrider.publish_item
@@ -241,10 +271,11 @@ set search_path = pg_catalog, pg_temp
 as $$
   select sha256(convert_to(concat_ws(e'\x01', item.type, item.document::text,
     coalesce(extract(epoch from item.deliver_at)::text, ''),
-    coalesce(extract(epoch from item.occurred_at)::text, ''), 'key ' || item.ordering_key), 'UTF8'))
+    coalesce(extract(epoch from item.occurred_at)::text, ''), 'key ' || item.ordering_key,
+    'channels ' || array_to_string(item.channels, ' ')), 'UTF8'))
 $$;
 comment on function postrider.request_hash(postrider.publish_item) is
-  'SHA-256 over type, data (as jsonb: spacing and key order do not matter), and the times and the ordering key that were given.';
+  'SHA-256 over type, data (as jsonb: spacing and key order do not matter), and the times, the ordering key and the channels that were given.';
 
 -- hold_ordering_keys: lock the ordering keys of the items until the transaction ends; place_items() then gives each its
 -- place, while the locks are held.
@@ -329,6 +360,7 @@ declare
   tracestates text[];
   is_keyed boolean;
   is_once boolean;
+  is_erased boolean;
   routed record;
   counts int[];
   place int;
@@ -339,7 +371,8 @@ begin
   exception when data_exception or program_limit_exceeded then
     items := postrider.parse_publish_items_one_by_one(events, by_service);
   end;
-  select bool_or(i.ordering_key is not null), bool_or(i.idempotency_key is not null) into is_keyed, is_once
+  select bool_or(i.ordering_key is not null), bool_or(i.idempotency_key is not null), bool_or(i.erase_at is not null)
+  into is_keyed, is_once, is_erased
   from unnest(items) as i where i.error is null;
   if is_keyed then
     items := postrider.hold_ordering_keys(items);
@@ -359,12 +392,18 @@ begin
 
   insert into postrider.event (
     id, tenant_id, type, data, idempotency_key, occurred_at, deliver_at, traceparent, tracestate,
-    ordering_key, position)
+    ordering_key, position, channels, as_svix, svix)
   select i.event_id, i.tenant_id, i.type, i.data, i.idempotency_key,
     coalesce(i.occurred_at, clock_timestamp()), i.deliver_at,
-    traceparents[i.ordinal], tracestates[i.ordinal], i.ordering_key, i.position
+    traceparents[i.ordinal], tracestates[i.ordinal], i.ordering_key, i.position,
+    i.channels, i.as_svix, i.svix
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false);
+  if is_erased then
+    insert into postrider.event_erasure (event_id, tenant_id, erase_at)
+    select i.event_id, i.tenant_id, i.erase_at from unnest(items) as i
+    where i.error is null and not coalesce(i.duplicate, false) and i.erase_at is not null;
+  end if;
 
   routed := postrider.route_items(items);
   if is_keyed then
@@ -415,7 +454,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, channels?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 -- Apart from publish_many, whose statement would otherwise be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key
@@ -478,7 +517,7 @@ begin
   ) as e
   left join postrider.circuit c on c.endpoint_id = e.id
   where i.error is null and not coalesce(i.duplicate, false)
-    and e.tenant_id = i.tenant_id and postrider.takes_events(e.*);
+    and e.tenant_id = i.tenant_id and postrider.takes_events(e.*) and postrider.in_channels(e.channels, i.channels);
 
   if has_filters then
     passed := postrider.ask_filters(items);
@@ -531,6 +570,7 @@ begin
     left join postrider.circuit c on c.endpoint_id = e.id
     where i.error is null and not coalesce(i.duplicate, false)
       and e.filter is not null and e.tenant_id = i.tenant_id and postrider.takes_events(e.*)
+      and postrider.in_channels(e.channels, i.channels)
     group by i.ordinal, i.event_id, i.tenant_id, i.deliver_at, e.filter
   ),
   priced as (
@@ -564,7 +604,8 @@ comment on function postrider.ask_filters(postrider.publish_item[]) is
 
 create or replace function postrider.publish(
   tenant text, type text, data json, idempotency_key text default null,
-  deliver_at timestamptz default null, occurred_at timestamptz default null, ordering_key text default null
+  deliver_at timestamptz default null, occurred_at timestamptz default null, ordering_key text default null,
+  channels text[] default null
 ) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -580,7 +621,7 @@ begin
   select * into stored from postrider.store_events(json_build_array(json_build_object(
     'tenant', tenant, 'type', type, 'data', data, 'idempotencyKey', idempotency_key,
     'deliverAt', deliver_at, 'occurredAt', occurred_at,
-    'orderingKey', ordering_key)), by_service => false);
+    'orderingKey', ordering_key, 'channels', channels)), by_service => false);
   if stored.error is not null then
     select * into problem from postrider.publish_problem(stored.error);
     raise exception '%: %', stored.error, problem.message
@@ -589,8 +630,8 @@ begin
   return stored.event_id;
 end
 $$;
-comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz, text) is
-  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. ordering_key: endpoints that order by key get the events of a key in the order of commits, and other transactions that publish with the key wait for this one to end. Raises 22023 with the argument in COLUMN when it is refused. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
+comment on function postrider.publish(text, text, json, text, timestamptz, timestamptz, text, text[]) is
+  'Publishes one event in the caller''s transaction and returns its id; nothing is stored if the caller rolls back. ordering_key: endpoints that order by key get the events of a key in the order of commits, and other transactions that publish with the key wait for this one to end. channels: endpoints with channels get it only if they have one of these. Raises 22023 with the argument in COLUMN when it is refused. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 create or replace function postrider.publish_problem(code text)
 returns table (field text, message text, hint text)
@@ -618,6 +659,7 @@ as $$
     ('deliver_at_too_far', 'deliverAt', 'deliverAt is more than 30 days ahead', 'Choose an earlier time.'),
     ('ordering_key_invalid', 'orderingKey', 'the ordering key is too long or empty', 'Use 1 to 255 characters.'),
     ('ordering_key_busy', 'orderingKey', 'somebody is publishing with this ordering key at this moment', 'Try again when that has ended.'),
+    ('channels_invalid', 'channels', 'channels are not 1 to 5 names', 'Use letters, digits, ., _ and -, 128 characters at most each; null or nothing = no channels.'),
     ('occurred_at_invalid', 'occurredAt', 'occurredAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.')
   ) as p (code, field, message, hint)
   where p.code = publish_problem.code

@@ -272,7 +272,7 @@ begin
   for listening in
     select e.* from postrider.endpoint e
     where e.tenant_id = target.tenant_id and e.id <> target.endpoint_id and e.deleted_at is null
-      and e.state <> 'disabled' and e.event_types && array['postrider.incident', 'postrider.*']
+      and e.state <> 'disabled' and e.event_types && array['postrider.incident', 'postrider.*'] and e.channels is null
     order by e.id limit 100
   loop
     event := postrider.uuidv7();

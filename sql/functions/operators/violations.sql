@@ -277,7 +277,7 @@ begin
     select e.* from postrider.endpoint e where e.id = missing.endpoint_id offset 0
   ) as e
   where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
-    and postrider.passes_filter(e.filter, ev.data::text::jsonb);
+    and postrider.in_channels(e.channels, ev.channels) and postrider.passes_filter(e.filter, ev.data::text::jsonb);
 end
 $$;
 comment on function postrider.violations_of_routing(timestamptz, int) is

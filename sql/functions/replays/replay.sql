@@ -62,6 +62,7 @@ begin
     where e.id = r.endpoint_id and ev.tenant_id = r.tenant_id and ev.id > low and ev.id < high
       and ev.data is not null and ev.only_endpoint_id is null
       and postrider.wants_type(e.event_types, ev.type)
+      and postrider.in_channels(e.channels, ev.channels)
       and postrider.wants_type(r.event_types, ev.type)
       and postrider.passes_filter(e.filter, ev.data::jsonb)
       and not exists (

@@ -124,6 +124,11 @@ begin
     get diagnostics deleted = row_count;
   end if;
   if deleted = 0 then
+    delete from postrider.event_erasure d where d.event_id in (
+      select p.event_id from postrider.event_erasure p where p.tenant_id = delete_rows_of.tenant limit batch);
+    get diagnostics deleted = row_count;
+  end if;
+  if deleted = 0 then
     delete from postrider.batch b where b.id in (
       select o.id from postrider.batch o
       where o.endpoint_id in (select e.id from postrider.endpoint e where e.tenant_id = delete_rows_of.tenant) limit batch);
