@@ -3,12 +3,14 @@ import { writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { captureLog } from '../testing/log-lines.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
-import { untilHolds } from '../testing/until.ts'
+import { untilAnswer, untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { isOutage } from './outage.ts'
 import { createDatabase, createPool } from './pool.ts'
+import { openServers } from './servers.ts'
 
 const { url, pool } = await createTestDatabase(t)
 
@@ -131,6 +133,32 @@ t.test(
   },
 )
 
+// An API on a busy machine: its first look took too long, the next one did not, and what it needed to start was cut.
+t.test('a session that is slow to begin is left alone after the server was away', async (t) => {
+  await pool.query(HOLD_LOGIN)
+  const holder = await pool.connect()
+  await holder.query('select pg_advisory_lock($1)', [LOGIN_LOCK])
+  const proxy = await startPostgresProxy(t, url)
+  const looks = (count: number) =>
+    untilAnswer(
+      async () => proxy.connections(),
+      (so) => so >= count,
+    )
+  proxy.hang()
+  const servers = await openServers(proxy.url, captureLog().log)
+  t.teardown(() => servers.stop())
+  await looks(2) // nobody answered the first one in time
+  const options = { connectionString: proxy.url, servers, max: 1, applicationName: 'held' }
+  const own = createPool(options)
+  t.teardown(() => own.end())
+  const answer = own.query('select 1 as one').catch((error: unknown) => error)
+  proxy.mend()
+  await looks(2 + 1 + LOOKS_UNTIL_STUCK)
+  await holder.query('select pg_advisory_unlock($1)', [LOGIN_LOCK])
+  holder.release()
+  t.match(await answer, { rows: [{ one: 1 }] })
+})
+
 t.test('kysely finds the tables without naming their schema', async (t) => {
   const row = await createDatabase(pool).selectFrom('tenant').select('key').executeTakeFirst()
   t.match(row, { key: 'postrider:operator' })
@@ -173,6 +201,19 @@ for (const pooled of [false, true]) {
     t.ok(isOutage(await refused.catch((error: unknown) => error)))
   })
 }
+
+const LOGIN_LOCK = 7
+/** Five a second: after so many a connection is old enough to count as stuck, and the server still as just back. */
+const LOOKS_UNTIL_STUCK = 8
+/** The server has answered who logs in by this name, and then goes on when the lock is free. */
+const HOLD_LOGIN = `
+  create function public.hold_login() returns event_trigger language plpgsql as $$
+  begin
+    if current_setting('application_name') = 'held' then
+      perform pg_advisory_lock(${LOGIN_LOCK});
+    end if;
+  end $$;
+  create event trigger hold_login on login execute function public.hold_login();`
 
 /** What its types leave out. */
 const socketOf = (client: unknown) =>

@@ -208,8 +208,9 @@ function cutIdle(pool: pg.Pool): void {
 
 /** Those that were begun while the server did not answer may wait for an answer that never comes. */
 function cutStuckDials(clients: Map<Connected, Dial>): void {
-  for (const [{ connection }, dial] of clients) {
-    if (typeof dial === 'number' && isStuck(dial)) connection.stream.destroy()
+  for (const [{ connection }, since] of clients) {
+    const { stream } = connection
+    if (typeof since === 'number' && isStuck({ since, stream })) stream.destroy()
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { type DatabaseHost, parseDatabaseUrl } from '../config/database-url.ts'
@@ -291,8 +292,12 @@ function createWaits() {
 /** What is dialled at the very moment at which the way is back may still go the old way, and is not stuck until later. */
 const JUST_BACK_MS = 3_000
 
-/** Whether a connection that was begun then should be there by now, as the server answers others. */
-export const isStuck = (since: number): boolean => performance.now() - since > ANSWER_MS_MAX
+/**
+ * Whether a connection should have heard something by now, as the server answers others. One that has is on its way,
+ * however slowly: where the machine is busy, or its session waits for a lock, cutting it would fail who waits for it.
+ */
+export const isStuck = (dial: { since: number; stream: Socket }): boolean =>
+  dial.stream.bytesRead === 0 && performance.now() - dial.since > ANSWER_MS_MAX
 
 /** It has been promoted between two functions of the question, which is no reason to do without it. */
 function unlessPromoted(error: unknown): null {

@@ -110,8 +110,10 @@ class KeptPresence implements Presence {
   }
 
   dialAgain = (): void => {
-    const dial = this.#dial
-    if (!this.#isEstablished && dial && isStuck(dial.since)) streamOf(dial.client).destroy()
+    if (this.#isEstablished || !this.#dial) return
+    const { client, since } = this.#dial
+    const stream = streamOf(client)
+    if (isStuck({ since, stream })) stream.destroy()
   }
 
   stop = once(async () => {
