@@ -182,6 +182,8 @@ export type NewEvent = {
   deliverAt?: string | null | undefined
   /** What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published. */
   orderingKey?: string | null | undefined
+  /** Up to 5 channels. Endpoints with channels get it if they have one of these; without any, only endpoints without channels do. */
+  channels?: string[] | null | undefined
 }
 
 export type NewBatch = { events: BatchedEvent[] }
@@ -199,6 +201,8 @@ export type BatchedEvent = {
   deliverAt?: string | null | undefined
   /** What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published. */
   orderingKey?: string | null | undefined
+  /** Up to 5 channels. Endpoints with channels get it if they have one of these; without any, only endpoints without channels do. */
+  channels?: string[] | null | undefined
   /** Up to 255 characters. A repeat within 7 days answers with the first event. */
   idempotencyKey?: string | null | undefined
 }
@@ -275,6 +279,7 @@ export type Endpoint = {
   description: string
   purpose: string | null
   eventTypes: string[]
+  channels: string[] | null
   filter: string | null
   /** Sent along. *** stands for the value of a secret one. */
   headers: Record<string, string>
@@ -324,6 +329,8 @@ export type NewEndpoint = {
   /** What it is for; null = not said. */
   purpose?: string | null | undefined
   eventTypes?: string[] | undefined
+  /** It gets only events that were published to one of these channels, at most 10; null = every event. */
+  channels?: string[] | null | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
   /** Sent along. At most 20; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
@@ -395,6 +402,8 @@ export type EndpointChange = {
   /** What it is for; null = not said. */
   purpose?: string | null | undefined
   eventTypes?: string[] | undefined
+  /** It gets only events that were published to one of these channels, at most 10; null = every event. */
+  channels?: string[] | null | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
   /** Sent along. At most 20; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
@@ -530,7 +539,7 @@ export type EnableEndpoint = {
 
 export type Match = {
   matched: boolean
-  reason: 'type' | 'filter' | 'disabled' | null
+  reason: 'type' | 'channel' | 'filter' | 'disabled' | null
   /** The reason in words. */
   detail: string | null
   /** The event types that fit. */
@@ -543,6 +552,8 @@ export type MatchQuery = {
   type: string
   /** Any JSON except null. Reaches the receiver byte by byte. */
   data: unknown
+  /** Up to 5 channels. Endpoints with channels get it if they have one of these; without any, only endpoints without channels do. */
+  channels?: string[] | null | undefined
   eventTypes?: string[] | undefined
   /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
   filter?: string | null | undefined
@@ -609,6 +620,7 @@ export type Event = {
   createdAt: string
   idempotencyKey: string | null
   orderingKey: string | null
+  channels: string[] | null
   deliveries: Delivery[]
 }
 

@@ -335,6 +335,9 @@ export const GERMAN = {
     'X-Hub-Signature-256: sha256={hmac_hex} over {body}',
   'Send webhook-signature': 'webhook-signature senden',
   'Only the headers above': 'Nur die Header darüber',
+  Channels: 'Kanäle',
+  'One a line: only events that were published to one of them. Leave empty for all events.':
+    'Einer je Zeile: nur Ereignisse, die in einem davon veröffentlicht wurden. Leer lassen für alle Ereignisse.',
   'Filter on the data': 'Filter auf die Daten',
   'Headers, limits, retries, order, batches and shape':
     'Header, Grenzen, Wiederholungen, Reihenfolge, Stapel und Form',

@@ -9,6 +9,7 @@ import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from './filter.ts'
 const URL_LENGTH_MAX = 2048
 const EVENT_TYPES_MAX = 100
 const EVENT_TYPE_LENGTH_MAX = 128
+const CHANNELS_MAX = 10
 const HEADERS_MAX = 20
 const METADATA_ENTRIES_MAX = 50
 const METADATA_KEY_LENGTH_MAX = 100
@@ -118,6 +119,20 @@ export const eventTypesInput = z
   .min(1)
   .max(EVENT_TYPES_MAX)
   .openapi({ example: ['invoice.paid', 'order.*'] })
+
+/** As `postrider.event_channels` takes it. */
+export const channelName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,128}$/, unfit('is not 1 to 128 letters, digits, dots, _ or -'))
+
+export const channelsInput = z
+  .array(channelName)
+  .min(1)
+  .max(CHANNELS_MAX)
+  .nullable()
+  .openapi({
+    description: `It gets only events that were published to one of these channels, at most ${CHANNELS_MAX}; null = every event.`,
+  })
 
 export interface UrlRules {
   /** Networks that may be dialled although not public. */

@@ -3,7 +3,7 @@ import { clientCertificateFields } from '../secrets/client-certificate.fields.ts
 import { newSecretFields, rotationFields } from '../secrets/endpoint-secret.fields.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { bodyWithData, DATA_FIELD } from '../terminal/data-option.ts'
-import { type Field, optionsOf } from '../terminal/option-fields.ts'
+import { type Field, optionsOf, readList } from '../terminal/option-fields.ts'
 import { renderPage, renderRecord } from '../terminal/output.ts'
 import type { Paint } from '../terminal/paint.ts'
 import { type Given, PAGE_FIELDS, readContent, readStdin } from '../terminal/request.ts'
@@ -17,7 +17,13 @@ const ONE = `${ALL}/{id}` as const
 const parameters = { id: 'id of the endpoint' }
 
 const TYPE: Field = { name: 'type', value: '<type>', about: 'of the event, such as invoice.paid' }
-const MATCH = [TYPE, DATA_FIELD, ...optionsOf({ eventTypes, filter }, { isChange: true })]
+const CHANNELS: Field = {
+  name: 'channels',
+  value: '<channels>',
+  about: 'comma separated: where the event is published',
+  read: readList,
+}
+const MATCH = [TYPE, DATA_FIELD, CHANNELS, ...optionsOf({ eventTypes, filter }, { isChange: true })]
 
 const ENDPOINTS: readonly RequestSpec[] = [
   {

@@ -56,6 +56,7 @@ const GIVEN: Record<string, [value: unknown, text: string]> = {
   description: ['For people', 'For people'],
   purpose: ['Ledger', 'Ledger'],
   eventTypes: [['invoice.paid', 'order.*'], 'invoice.paid, order.*'],
+  channels: [['project-1', 'a.b'], 'project-1,a.b'],
   filter: ['$.amount > 100', '$.amount > 100'],
   headers: [{ 'X-Team': 'ledger: a' }, 'X-Team: ledger: a'],
   secretHeaders: [['X-Team', 'X-Key'], 'X-Team,X-Key'],
@@ -80,7 +81,8 @@ t.test('a form gives back what it was given, and empty fields take away', async 
   const { metadata: _, ...asked } = given
   t.strictSame(bodyOfForm(endpointFields, formValuesOf(endpointFields, given)), asked)
   t.strictSame(bodyOfForm(endpointFields, {}), {
-    ...{ url: '', description: '', purpose: null, eventTypes: ['*'], filter: null, headers: {} },
+    ...{ url: '', description: '', purpose: null, eventTypes: ['*'], channels: null },
+    ...{ filter: null, headers: {} },
     ...{ secretHeaders: [], ratePerSecond: null, maxInFlight: null, timeoutSeconds: null },
     ...{ retrySchedule: null, ordering: 'none', onFailure: 'block', collapse: null, batch: null },
     ...{ shape: 'standard', shapeFields: null, shapeTemplate: null },

@@ -18,6 +18,7 @@ import { checkSecret, newSecretFields } from '../secrets/endpoint-secret.fields.
 import { MASK } from '../sending/request-headers.ts'
 import {
   batchInput,
+  channelsInput,
   eventTypesInput,
   filterInput,
   headersInput,
@@ -135,6 +136,25 @@ export const endpointFields = {
       empty: ['*'],
     },
     fact: { label: 'Event types', isCode: true, words: (types: string[]) => types.join(' ') },
+  },
+  channels: {
+    column: 'channels',
+    input: channelsInput,
+    output: z.array(z.string()).nullable(),
+    example: ['project-1'],
+    option: {
+      value: '<channels>',
+      about: 'comma separated: only events that were published to one of them',
+      off: 'no channels: every event',
+    },
+    form: {
+      label: 'Channels',
+      rows: 2,
+      isCode: true,
+      isRare: true,
+      hint: 'One a line: only events that were published to one of them. Leave empty for all events.',
+    },
+    fact: { label: 'Channels', isCode: true, words: (channels: string[]) => channels.join(' ') },
   },
   filter: {
     column: 'filter',

@@ -12,13 +12,14 @@ import { json, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, type Frame, textRoutesFor } from '../http/route.ts'
 import { fieldErrors } from '../http/validation.ts'
 import { Problem } from '../problem.ts'
-import { eventData, eventType } from './event-input.ts'
+import { eventChannels, eventData, eventType } from './event-input.ts'
 import { type Match, REASONS, type Reason, type Routing } from './routing.ts'
 
 const input = z
   .strictObject({
     type: eventType,
     data: eventData,
+    channels: eventChannels.nullish(),
     eventTypes: eventTypesInput.optional(),
     filter: filterInput.optional(),
   })
@@ -27,7 +28,7 @@ const input = z
 const matchSchema = z
   .object({
     matched: z.boolean(),
-    reason: z.enum(['type', 'filter', 'disabled']).nullable(),
+    reason: z.enum(['type', 'channel', 'filter', 'disabled']).nullable(),
     detail: z.string().nullable().openapi({ description: 'The reason in words.' }),
     patterns: z.array(z.string()).openapi({ description: 'The event types that fit.' }),
     filterResult: z.boolean().nullable().openapi({
@@ -87,12 +88,13 @@ export const addEndpointMatchRoutes = addingRoutes([matchSettings, matchEndpoint
 
 /** What is left out is as the endpoint has it, or as one that gets everything. */
 async function answerMatch(c: Context<MatchEnv>, routing: Options['routing'], endpoint?: Endpoint) {
-  const { type, data, eventTypes, filter } = c.get('query')
+  const { type, data, channels, eventTypes, filter } = c.get('query')
   const match = await routing.match({
     type,
     data,
     eventTypes: eventTypes ?? endpoint?.event_types ?? ['*'],
     filter: filter === undefined ? (endpoint?.filter ?? null) : filter,
+    channels: { event: channels ?? null, endpoint: endpoint?.channels ?? null },
   })
   return c.json(presentMatch(match, endpoint), 200)
 }
@@ -123,8 +125,9 @@ function presentMatch(match: Match, endpoint?: Endpoint): z.output<typeof matchS
   return { matched: reason === null, reason, detail, patterns, filterResult }
 }
 
-function reasonOf({ patterns, passesFilter }: Match, endpoint?: Endpoint) {
+function reasonOf({ patterns, isInChannels, passesFilter }: Match, endpoint?: Endpoint) {
   if (patterns.length === 0) return 'type'
+  if (!isInChannels) return 'channel'
   if (!passesFilter) return 'filter'
   return (endpoint?.state === 'disabled' ? 'disabled' : null) satisfies Reason | null
 }

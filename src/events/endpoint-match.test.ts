@@ -51,6 +51,21 @@ t.test('says before anything is saved whether an event would match, and why not'
   }
 })
 
+t.test('says whether channels let an endpoint have an event', async (t) => {
+  const { tenant, match } = await bundle()
+  const { id } = await tenant.addEndpoint({ url: 'http://127.0.0.1/a', channels: ['a', 'b'] })
+  const all = await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+  const sample = { type: 'order.paid', data: 1 }
+  t.match((await match({ ...sample, channels: ['b', 'c'] }, id)).json, { matched: true })
+  const unmatched = { matched: false, reason: 'channel', detail: /channels/ }
+  for (const channels of [['c'], null, undefined]) {
+    t.match((await match({ ...sample, channels }, id)).json, unmatched)
+    t.match((await match({ ...sample, channels }, all.id)).json, { matched: true })
+    t.match((await match({ ...sample, channels })).json, { matched: true })
+  }
+  t.match((await match({ ...sample, channels: [] }, id)).json, { errors: [{ field: 'channels' }] })
+})
+
 t.test('compares numbers as they were written', async (t) => {
   const { match } = await bundle()
   const filter = '$ == 12345678901234567891'

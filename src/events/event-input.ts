@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { Caller } from '../access/caller.ts'
+import { channelName } from '../endpoints/endpoint-input.ts'
 import { memberOf } from '../http/json-text.ts'
 import { unfit, visibleText } from '../http/validation.ts'
 import { mayTouch, tenantSuspended } from '../tenants/tenant-access.ts'
@@ -11,6 +12,7 @@ export const IDEMPOTENCY_KEY = /^[ -~]{1,255}$/
 export const IDEMPOTENCY_KEY_MISTAKE = 'is not 1 to 255 printable ASCII characters'
 /** As `postrider.publish_many` counts: characters. */
 const ORDERING_KEY_LENGTH_MAX = 255
+const CHANNELS_MAX = 5
 const EVENT_TYPE = /^(?=.{1,128}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 
 const time = z.iso.datetime({ offset: true })
@@ -35,6 +37,15 @@ export const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name').min(1).o
   example: 'invoice:42',
 })
 
+export const eventChannels = z
+  .array(channelName)
+  .min(1)
+  .max(CHANNELS_MAX)
+  .openapi({
+    description: `Up to ${CHANNELS_MAX} channels. Endpoints with channels get it if they have one of these; without any, only endpoints without channels do.`,
+    example: ['project-1'],
+  })
+
 export const eventInput = z
   .strictObject({
     tenant: z.string().regex(TENANT_KEY, unfit('is not the key of a tenant')).nullish().openapi({
@@ -54,6 +65,7 @@ export const eventInput = z
     occurredAt: time.nullish().openapi({ description: 'When it happened. Default: now.' }),
     deliverAt: time.nullish().openapi({ description: 'Not before then, up to 30 days ahead.' }),
     orderingKey: orderingKey.nullish(),
+    channels: eventChannels.nullish(),
   })
   .openapi('NewEvent')
 

@@ -36,6 +36,11 @@ export const eventFields = {
     output: z.string().nullable(),
     example: 'invoice:1',
   },
+  channels: {
+    column: 'channels',
+    output: z.array(z.string()).nullable(),
+    example: ['project-1'],
+  },
   deliveries: {
     output: z.array(deliverySchema),
     show: (event) => event.deliveries.map(presentDelivery),

@@ -38,6 +38,7 @@ t.test('an event comes back with its data to the byte, and its deliveries', asyn
     'createdAt',
     'idempotencyKey',
     'orderingKey',
+    'channels',
     'deliveries',
     'routing',
   ])

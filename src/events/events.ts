@@ -94,7 +94,7 @@ export interface EventFilter {
 const WITHOUT_DATA = [
   ...(['id', 'tenant_id', 'type', 'idempotency_key', 'occurred_at', 'deliver_at'] as const),
   ...(['only_endpoint_id', 'traceparent', 'tracestate', 'created_at'] as const),
-  ...(['ordering_key', 'position'] as const),
+  ...(['ordering_key', 'position', 'channels', 'as_svix', 'svix'] as const),
 ] as const satisfies readonly (keyof EventTable)[]
 
 interface Options {
@@ -285,7 +285,7 @@ const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
 
 /** Without the data, of which a list shows nothing and which may be large. */
 const withCounts = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundEvent>`
-  select r.id, r.tenant_id, r.type, r.idempotency_key, r.ordering_key, r.occurred_at, r.deliver_at,
+  select r.id, r.tenant_id, r.type, r.idempotency_key, r.ordering_key, r.channels, r.occurred_at, r.deliver_at,
     r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended, d.collapsed
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
 import { bodyWithData } from '../terminal/data-option.ts'
 import { UsageError } from '../terminal/exit-code.ts'
-import { type Field, valuesOf, withFields } from '../terminal/option-fields.ts'
+import { type Field, readList, valuesOf, withFields } from '../terminal/option-fields.ts'
 import { ask, isJson, readContent, withExamples, withJsonOption } from '../terminal/request.ts'
 
 const FIELDS: readonly Field[] = [
@@ -21,6 +21,12 @@ const FIELDS: readonly Field[] = [
     name: 'orderingKey',
     value: '<key>',
     about: 'what it is about, for endpoints that order by key',
+  },
+  {
+    name: 'channels',
+    value: '<channels>',
+    about: 'comma separated: endpoints with channels get it if they have one of these',
+    read: readList,
   },
   {
     name: 'occurredAt',

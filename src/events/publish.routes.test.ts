@@ -52,6 +52,37 @@ t.test('takes occurredAt with an offset and deliverAt, and null for either', asy
   t.equal((await publish(event({ deliverAt: later }))).status, 202)
 })
 
+t.test('channels choose endpoints, and an event shows them', async (t) => {
+  const { publish, event, request, tenant } = await bundle()
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/a' })
+  await tenant.addEndpoint({ url: 'http://127.0.0.1/a', channels: ['project-1'] })
+  const { json } = await publish(event({ channels: ['project-1', 'b'] }))
+  t.match(json, { deliveries: 2 })
+  const stored = await request('GET', `/api/tenants/${tenant.key}/events/${json.id}`)
+  t.strictSame(stored.json.channels, ['project-1', 'b'])
+  for (const channels of [null, undefined, ['Project-1']]) {
+    t.match(await publish(event({ channels })), { status: 202, json: { deliveries: 1 } })
+  }
+  const wrong: [channels: unknown, field: string][] = [
+    [[], 'channels'],
+    [['a', 'b', 'c', 'd', 'e', 'f'], 'channels'],
+    [['a', ''], 'channels[1]'],
+    [['a b'], 'channels[0]'],
+    [['x'.repeat(129)], 'channels[0]'],
+    ['a', 'channels'],
+  ]
+  for (const [channels, field] of wrong) {
+    t.match(await publish(event({ channels })), { status: 422, json: { errors: [{ field }] } })
+  }
+})
+
+t.test('what only the Svix-compatible API may say is refused', async (t) => {
+  const { publish, event } = await bundle()
+  for (const more of [{ asSvix: true }, { svix: {} }, { eraseAt: '2100-01-01T00:00:00Z' }]) {
+    t.match(await publish(event(more)), { status: 422 })
+  }
+})
+
 t.test('401 without a key, 403 without the scope', async (t) => {
   const { apiKeys, publish, event, countEvents } = await bundle()
   const without = await publish(event(), { key: null })

@@ -2,7 +2,8 @@ import type { TraceContext } from '../tracing/tracing.ts'
 
 export interface PublishItem {
   /**
-   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt`, `orderingKey` and `tenant`.
+   * JSON text of an object with `type` and `data`, perhaps `deliverAt`, `occurredAt`, `orderingKey`, `channels`
+   * and `tenant`; of the Svix-compatible API also `asSvix`, `svix` and `eraseAt`, see publish_many().
    * Valid JSON, well-formed, and not nested deeper than Postgres can parse: a mistake here would
    * cost the whole batch a second try.
    */

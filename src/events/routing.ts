@@ -39,11 +39,15 @@ export interface MatchQuery {
   type: string
   /** JSON text. */
   data: string
+  /** Of the event, and of the endpoint; null = none. */
+  channels?: { event: string[] | null; endpoint: string[] | null }
 }
 
 export interface Match {
   /** Those of the event types that fit. */
   patterns: string[]
+  /** Whether channels let the endpoint have it. */
+  isInChannels: boolean
   /** Null: it cannot tell, which counts as false; true where there is none. */
   filterResult: boolean | null
   passesFilter: boolean
@@ -72,7 +76,7 @@ export function createRouting({ database }: { database: Kysely<Database> }): Rou
 
 async function match(
   database: Kysely<Database>,
-  { eventTypes, filter, type, data }: MatchQuery,
+  { eventTypes, filter, type, data, channels }: MatchQuery,
 ): Promise<Match> {
   await assertReadable(database, filter)
   try {
@@ -80,6 +84,7 @@ async function match(
       select array(
           select pattern from unnest(${eventTypes}::text[]) as pattern
           where postrider.wants_type(array[pattern], ${type})) as patterns,
+        postrider.in_channels(${channels?.endpoint ?? null}::text[], ${channels?.event ?? null}::text[]) as "isInChannels",
         case when ${filter}::text is null then true
           else jsonb_path_match(${data}::jsonb, ${filter}::jsonpath, silent => true)
         end as "filterResult",

@@ -99,6 +99,21 @@ for (const [library, inTransaction] of LIBRARIES) {
     t.strictSame(only.occurred_at, new Date(occurredAt))
   })
 
+  t.test(
+    `${library}: takes channels, and names of any characters are refused in SQL`,
+    async (t) => {
+      const { event } = await bundle()
+      const id = await inTransaction((tx) => publish(tx, event({ channels: ['a', 'b-1'] })))
+      const { rows } = await pool.query('select channels from postrider.event where id = $1', [id])
+      t.strictSame(rows[0].channels, ['a', 'b-1'])
+      for (const channels of [[], ['a "b" \\ {c}, ä']]) {
+        const refused = inTransaction((tx) => publish(tx, event({ channels })))
+        const error = await refused.catch((thrown) => thrown.cause ?? thrown)
+        t.match(error, { code: '22023', column: 'channels' })
+      }
+    },
+  )
+
   t.test(`${library}: any JSON but null; what is refused rejects`, async (t) => {
     const { event, stored } = await bundle()
     for (const data of ['text', 0, false, [], {}]) {

@@ -28,10 +28,12 @@ export interface OutboxEvent {
    * this one ends; publish several keys in the order of their names, or two transactions may deadlock.
    */
   orderingKey?: string | undefined
+  /** Up to 5. Endpoints with channels get it if they have one of these; without any, only endpoints without do. */
+  channels?: readonly string[] | undefined
 }
 
 const TEXT =
-  'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz, $7::text)::text as id'
+  'select postrider.publish($1::text, $2::text, $3::text::json, $4::text, $5::text::timestamptz, $6::text::timestamptz, $7::text, $8::text::text[])::text as id'
 
 /**
  * Stores an event, its deliveries and their jobs in the transaction, and returns the id of the event.
@@ -54,9 +56,22 @@ function valuesOf(event: OutboxEvent): (string | null)[] {
   const data: string | undefined = JSON.stringify(event.data)
   if (data === undefined) throw new TypeError('the data of the event is nothing that JSON can hold')
   const { tenant, type, idempotencyKey = null, deliverAt, occurredAt } = event
-  const { orderingKey = null } = event
-  return [tenant, type, data, idempotencyKey, timeOf(deliverAt), timeOf(occurredAt), orderingKey]
+  const { orderingKey = null, channels } = event
+  const times = [timeOf(deliverAt), timeOf(occurredAt)]
+  return [
+    tenant,
+    type,
+    data,
+    idempotencyKey,
+    ...times,
+    orderingKey,
+    channels ? arrayOf(channels) : null,
+  ]
 }
+
+/** As Postgres writes an array: not every client that a transaction may be of can bind one. */
+const arrayOf = (texts: readonly string[]): string =>
+  `{${texts.map((text) => JSON.stringify(text)).join(',')}}`
 
 function timeOf(time: Date | string | undefined): string | null {
   return time instanceof Date ? time.toISOString() : (time ?? null)

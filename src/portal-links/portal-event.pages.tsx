@@ -297,6 +297,7 @@ function EventFacts({ event }: { event: Event }) {
         ['Happened', <Time at={event.occurred_at} />],
         ['Published', <Time at={event.created_at} />],
         ['Not before', <Time at={event.deliver_at} />],
+        ...(event.channels ? [['Channels', event.channels.join(' ')] as const] : []),
       ]}
     />
   )

@@ -17,8 +17,8 @@ import {
 import type { HeaderBox } from './secret-headers.ts'
 import { type SecretBox, SecretUnreadable } from './secrets.ts'
 
-/** Each live secret is one more signature in a header that receivers parse. */
-const LIVE_SECRETS_MAX = 5
+/** Each is one more signature in a header that receivers parse. The current one and ten old ones, as Svix allows. */
+const LIVE_SECRETS_MAX = 11
 /** Time for a receiver to deploy its new secret. */
 const OVERLAP_SECONDS_DEFAULT = 86_400
 

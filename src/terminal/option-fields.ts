@@ -119,7 +119,7 @@ export function readNumber(text: string): number {
 }
 
 /** Comma separated; blanks around do not count. */
-const readList = (text: string): string[] => text.split(',').map((part) => part.trim())
+export const readList = (text: string): string[] => text.split(',').map((part) => part.trim())
 
 /** `none` is the empty list. */
 const readNumbers = (text: string): number[] =>
