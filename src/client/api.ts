@@ -665,6 +665,8 @@ export type EventType = {
 
 export type ExampleEvent = { type: string; timestamp: string; data?: unknown | undefined }
 
+export type EventTypeVersion = { version: number; schema?: unknown | undefined; createdAt: string }
+
 export type EventTypeChange = {
   description?: string | undefined
   /** JSON Schema 2020-12 of the data, with local references only; null = none. */
@@ -911,6 +913,13 @@ export type Skipped = {
 export type SkipTo = {
   /** It is sent next. */
   eventId: string
+}
+
+export type ServiceState = {
+  /** Since when nothing is sent; null = deliveries go out. */
+  pausedAt: string | null
+  /** Who paused, as in the audit log. */
+  pausedBy: string | null
 }
 
 export type PortalLink = {
@@ -1213,6 +1222,11 @@ export interface Operations {
   'DELETE /api/event-types/{name}': { path: { name: string }; answer: undefined }
   /** Get event type example */
   'GET /api/event-types/{name}/example': { path: { name: string }; answer: ExampleEvent }
+  /** List event type versions */
+  'GET /api/event-types/{name}/versions': {
+    path: { name: string }
+    answer: { data: EventTypeVersion[] }
+  }
   /** List deliveries */
   'GET /api/tenants/{tenant}/deliveries': {
     path: { tenant: string }
@@ -1421,6 +1435,12 @@ export interface Operations {
     path: { tenant: string; id: string }
     answer: Endpoint
   }
+  /** Get service state */
+  'GET /api/service': { answer: ServiceState }
+  /** Pause all deliveries */
+  'POST /api/service/pause': { answer: ServiceState }
+  /** Resume all deliveries */
+  'POST /api/service/resume': { answer: ServiceState }
   /** Create portal link */
   'POST /api/tenants/{tenant}/portal-links': {
     path: {

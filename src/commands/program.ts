@@ -9,6 +9,7 @@ import { addEventCommand } from '../events/event.command.ts'
 import { addPublishCommand } from '../events/publish.command.ts'
 import { addIncidentCommand } from '../incidents/incident.command.ts'
 import { addAdoptCommand } from '../operations/adopt.command.ts'
+import { addServiceCommand } from '../operations/pause-all.command.ts'
 import { addRunnersCommand } from '../operations/runners.command.ts'
 import { addOrderingCommand } from '../ordering/ordering-key.command.ts'
 import { addPortalLinkCommand } from '../portal-links/portal-link.command.ts'
@@ -64,6 +65,7 @@ export function createProgram(context: CommandContext): Command {
   addIncidentCommand(program, context)
   addSearchCommand(program, context)
   addOrderingCommand(program, context)
+  addServiceCommand(program, context)
   addTailCommand(program, context)
   addListenCommand(program, context)
   addRunnersCommand(program, context)

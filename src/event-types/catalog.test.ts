@@ -136,6 +136,11 @@ t.test('nothing of a tenant is on it', async (t) => {
   }
 })
 
+interface Shown {
+  version: number
+  schema: { title: string } | null
+}
+
 t.test('each schema is a version, however it was set, and the newest 20 stay', async (t) => {
   const versionsOf = async () => {
     const { rows } = await pool.query(
@@ -163,10 +168,19 @@ t.test('each schema is a version, however it was set, and the newest 20 stay', a
   await pool.query(
     `insert into postrider.event_type (name, schema) values ('in.sql', '{"title": "1"}')`,
   )
+  const asked = await request('GET', '/api/event-types/many.versions/versions')
+  t.strictSame(Object.keys(asked.json.data[0]), ['version', 'schema', 'createdAt'])
+  t.strictSame(
+    asked.json.data.map(({ version, schema }: Shown) => [version, schema?.title]),
+    versions.reverse().map((version) => [version, String(version)]),
+    'the API lists them too, newest first',
+  )
   const { rowCount } = await pool.query(
     `select from postrider.event_type_version where name = 'in.sql' and version = 1`,
   )
   t.equal(rowCount, 1)
   await request('DELETE', '/api/event-types/many.versions')
   t.strictSame(await versionsOf(), [])
+  const gone = await request('GET', '/api/event-types/many.versions/versions')
+  t.match(gone, { status: 404, json: { code: 'event_type_not_found' } })
 })

@@ -2,12 +2,13 @@ import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
 import { UsageError } from '../terminal/exit-code.ts'
 import { optionsOf } from '../terminal/option-fields.ts'
-import { renderPage } from '../terminal/output.ts'
+import { renderPage, renderTable } from '../terminal/output.ts'
 import { PAGE_FIELDS, readContent } from '../terminal/request.ts'
 import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
 import { EVENT_TYPE_COLUMNS, eventTypeFields } from './event-type.fields.ts'
 
 const ONE = '/api/event-types/{name}'
+const VERSION_COLUMNS = ['version', 'createdAt', 'schema']
 const parameters = { name: 'such as invoice.paid' }
 
 const FIELDS = optionsOf(eventTypeFields, { isChange: true })
@@ -50,6 +51,12 @@ const EVENT_TYPES: readonly RequestSpec[] = [
     about: 'print an example of what a receiver gets',
     operation: `GET ${ONE}/example`,
     render: (example) => `${JSON.stringify(example, null, 2)}\n`,
+  },
+  {
+    verb: 'versions',
+    about: 'list the schemas that an event type has had, newest first',
+    operation: `GET ${ONE}/versions`,
+    render: ({ data }) => renderTable(VERSION_COLUMNS, data),
   },
   {
     verb: 'delete',

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { type Fields, inputsOf, outputsOf, type Shown, shownOf } from '../fields.ts'
 import { visibleText } from '../http/validation.ts'
-import type { EventType } from './event-types.ts'
+import type { EventType, EventTypeVersion } from './event-types.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1000
 const time = z.iso.datetime()
@@ -97,3 +97,14 @@ export const eventTypeSchema = z.object(outputsOf(eventTypeFields)).openapi('Eve
 
 export const presentEventType = (eventType: EventType): z.output<typeof eventTypeSchema> =>
   shownOf(eventTypeFields, eventType)
+
+export const versionFields = {
+  version: { column: 'version', output: z.int(), example: 2 },
+  schema: { column: 'schema', output: z.unknown(), example: eventTypeFields.schema.example },
+  createdAt: { column: 'created_at', output: time },
+} as const satisfies Fields<EventTypeVersion>
+
+export const versionSchema = z.object(outputsOf(versionFields)).openapi('EventTypeVersion')
+
+export const presentVersion = (version: EventTypeVersion): z.output<typeof versionSchema> =>
+  shownOf(versionFields, version)

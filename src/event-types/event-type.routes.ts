@@ -11,6 +11,8 @@ import {
   eventTypeInput,
   eventTypeSchema,
   presentEventType,
+  presentVersion,
+  versionSchema,
 } from './event-type.fields.ts'
 import { EventTypeNotFound, type EventTypes } from './event-types.ts'
 import type { ExampleOf } from './example.ts'
@@ -96,6 +98,25 @@ const example = route({
   },
 })
 
+const versions = route({
+  method: 'get',
+  path: '/api/event-types/{name}/versions',
+  summary: 'List event type versions',
+  description:
+    'The schemas that the event type has had, newest first; the newest 20 are kept. A new schema is a new version.',
+  tags,
+  request: { params },
+  responses: {
+    200: json(z.object({ data: z.array(versionSchema) }), 'All of them.'),
+    ...problems(404),
+  },
+  guards: ofScope('read'),
+  async answer(c, { eventTypes }) {
+    const { name } = await eventTypes.get(nameOf(c.req.valid('param')))
+    return c.json({ data: (await eventTypes.versions(name)).map(presentVersion) }, 200)
+  },
+})
+
 const put = route({
   method: 'put',
   path,
@@ -147,7 +168,7 @@ const remove = route({
   },
 })
 
-export const addEventTypeRoutes = addingRoutes([list, get, example, put, patch, remove])
+export const addEventTypeRoutes = addingRoutes([list, get, example, versions, put, patch, remove])
 
 /** What cannot be a name names nothing either. */
 function nameOf({ name }: { name: string }): string {

@@ -42,6 +42,7 @@ const TAGS = {
   Replays: 'Deliver finished or missed deliveries again.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',
   'Event types': 'Names of events, with a JSON Schema for their data.',
+  Service: 'Pause and resume all deliveries.',
   Keys: 'API keys and their scopes.',
   Health: 'Probes; they need no key.',
   Webhooks: 'What Postrider sends to the URL of an endpoint.',

@@ -62,7 +62,7 @@ export function addOverviewPage(app: Hono<PageEnv>, pages: OverviewPages): void 
     const isAdmin = (await listedFor(c.get('viewer').caller, pages.tenants)) === EVERY_TENANT
     return showPage(c, pages, await (isAdmin ? ofAll : ofCustomers)())
   })
-  const switching = (act: keyof PauseAll, said: string) => async (c: Context<PageEnv>) => {
+  const switching = (act: 'pause' | 'resume', said: string) => async (c: Context<PageEnv>) => {
     await pages.pauseAll[act](c.get('viewer').who)
     for (const overview of [ofAll, ofCustomers]) overview.forget()
     return c.redirect(urlWith('/console', { said }), 303)

@@ -5,8 +5,16 @@ import type { Database } from '../postgres/schema.ts'
 /** Of 100 endpoints each. More are rare, and the reconciler releases the rest every minute. */
 const RESUME_CALLS_MAX = 5
 
+/** Whether anything is sent. */
+export interface ServiceState {
+  /** Since when nothing is; null = deliveries go out. */
+  pausedAt: Date | null
+  pausedBy: string | null
+}
+
 /** The switch of the whole service. Each act changes nothing where it was done before. @param who for the audit log */
 export interface PauseAll {
+  state(): Promise<ServiceState>
   /** Sends nothing to anybody: what falls due is held, and publishing continues. */
   pause(who: string): Promise<void>
   /** Ends that; what was held is released endpoint by endpoint. */
@@ -15,6 +23,7 @@ export interface PauseAll {
 
 export function createPauseAll({ database }: { database: Kysely<Database> }): PauseAll {
   return {
+    state: () => stateOf(database),
     async pause(who) {
       await changeAsActor(database, (on) => sql`select postrider.pause_all(${who})`.execute(on))
     },
@@ -27,4 +36,13 @@ export function createPauseAll({ database }: { database: Kysely<Database> }): Pa
       }
     },
   }
+}
+
+async function stateOf(database: Kysely<Database>): Promise<ServiceState> {
+  const { rows } = await sql<ServiceState>`
+    select s.paused_at as "pausedAt", s.paused_by as "pausedBy" from postrider.service s`.execute(
+    database,
+  )
+  if (!rows[0]) throw new Error('the service has a row')
+  return rows[0]
 }

@@ -63,6 +63,8 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import type { RequestLimiter } from '../limits/request-limiter.ts'
 import type { Log } from '../log.ts'
+import { addPauseAllRoutes } from '../operations/pause-all.routes.ts'
+import type { PauseAll } from '../operations/pause-all.ts'
 import { addOrderingKeyRoutes } from '../ordering/ordering-key.routes.ts'
 import type { OrderingKeys } from '../ordering/ordering-keys.ts'
 import { addPortalLinkRoutes } from '../portal-links/portal-link.routes.ts'
@@ -156,6 +158,7 @@ export interface ApiOptions {
   /** Over all tenants. */
   search: Search
   orderingKeys: OrderingKeys
+  pauseAll: PauseAll
   allOrderingKeys: Pick<OrderingKeys, 'list'>
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
@@ -267,6 +270,7 @@ function addRoutes(app: App, options: RouteOptions): void {
   addIncidentRoutes(app, options)
   addSearchRoute(app, options)
   addOrderingKeyRoutes(app, options)
+  addPauseAllRoutes(app, options)
   addPortalLinkRoutes(app, options)
   addStreamRoute(app, options)
 }

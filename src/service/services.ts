@@ -27,6 +27,7 @@ import { createIncidents } from '../incidents/incidents.ts'
 import { createDedupCache } from '../limits/dedup-cache.ts'
 import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { createRequestLimiter } from '../limits/request-limiter.ts'
+import { createPauseAll } from '../operations/pause-all.ts'
 import { createOrderingKeys } from '../ordering/ordering-keys.ts'
 import { createPortalLinks } from '../portal-links/portal-links.ts'
 import { changeAsActor } from '../postgres/actor.ts'
@@ -99,6 +100,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     allIncidents: createIncidents({ database: everyTenant }),
     search: searchOf(config, everyTenant),
     allOrderingKeys: createOrderingKeys({ database: everyTenant }),
+    pauseAll: createPauseAll({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     svixApplications: createSvixApplications({ database: everyTenant }),
     repeatedAnswers: createRepeatedAnswers({ database: everyTenant }),

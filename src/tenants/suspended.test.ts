@@ -18,12 +18,12 @@ const operations = Object.entries(document.paths).flatMap(([template, item]) =>
 const isReading = ({ template, method }: { template: string; method: string }) =>
   (method === 'GET' &&
     !template.endsWith('/secret') &&
-    !/^\/api\/(keys|(incidents|search|ordering-keys)$)/.test(template)) ||
+    !/^\/api\/(keys|(incidents|search|ordering-keys|service)$)/.test(template)) ||
   template.endsWith('/match')
 /** Refused to every key of one tenant, suspended or not. */
 const OF_NO_TENANT =
-  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume|incidents\/\{id\}\/(acknowledge|note|notify))|DELETE \/api\/tenants\/\{tenant\}|GET \/api\/(incidents|search|ordering-keys))$/
-const OF_OPERATORS = /^(\/api\/keys|\/api\/event-types)/
+  /^(POST \/api\/tenants\/\{tenant\}\/(suspend|resume|incidents\/\{id\}\/(acknowledge|note|notify))|DELETE \/api\/tenants\/\{tenant\}|GET \/api\/(incidents|search|ordering-keys|service))$/
+const OF_OPERATORS = /^(\/api\/keys|\/api\/service\/|\/api\/event-types)/
 
 async function bundle() {
   const world = await createWorld({ request }, pool)
@@ -87,8 +87,8 @@ t.test('everything else is refused, and changes nothing', async (t) => {
       ['manage', key],
       ['admin', admin],
     ] as const) {
-      const isOfKeys = operation.template.startsWith('/api/keys')
-      const ofNoTenant = OF_NO_TENANT.test(name) || (isOfKeys && holder === 'admin')
+      const isOfAdmins = /^\/api\/(keys|service\/)/.test(operation.template)
+      const ofNoTenant = OF_NO_TENANT.test(name) || (isOfAdmins && holder === 'admin')
       const isOther = OF_OPERATORS.test(operation.template)
       const code = ofNoTenant ? 'key_of_one_tenant' : isOther ? 'scope_missing' : 'tenant_suspended'
       const { status, json } = await ask(world, asked, operation)

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import type { TenantId } from '../../ids.ts'
 import { addAttempts } from '../../testing/data/attempts.ts'
 import { operatorTenant } from '../../testing/data/tenant.ts'
 import { createWorld } from '../../testing/data/world.ts'
@@ -405,3 +406,26 @@ t.test('who signs in, looks at a secret or ends a session is written down', asyn
   const { text } = await get('/console/audit', { cookie: admin })
   for (const action of ['sign_in', 'show_secret', 'end_session']) t.match(text, action)
 })
+
+t.test(
+  'a pause of everything can be made and ended over the API, by an admin of no tenant',
+  async (t) => {
+    const { request, apiKeys, world } = await bundle()
+    const { key: manages } = await apiKeys.issue({ name: 'm', scopes: ['read', 'manage'] })
+    const tenantId = world.tenant.id as TenantId
+    const { key: ofTenant } = await apiKeys.issue({ name: 't', scopes: ['admin'], tenantId })
+    for (const path of ['pause', 'resume']) {
+      for (const key of [manages, ofTenant]) {
+        t.match(await request('POST', `/api/service/${path}`, { key }), { status: 403 })
+      }
+    }
+    t.match(await request('GET', '/api/service', { key: ofTenant }), { status: 403 })
+    const paused = await request('POST', '/api/service/pause')
+    t.match(paused, { status: 200, json: { pausedAt: /Z$/, pausedBy: 'admin key' } })
+    const again = await request('POST', '/api/service/pause')
+    t.strictSame(again.json, paused.json, 'since the first time')
+    t.strictSame((await request('GET', '/api/service', { key: manages })).json, paused.json)
+    const resumed = await request('POST', '/api/service/resume')
+    t.match(resumed, { status: 200, json: { pausedAt: null, pausedBy: null } })
+  },
+)
