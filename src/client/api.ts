@@ -659,6 +659,8 @@ export type EventType = {
   schema?: unknown | undefined
   mask: string[]
   deprecatedAt: string | null
+  /** Since when lists of the Svix-compatible API leave it out; it is still published and delivered. */
+  archivedAt: string | null
   createdAt: string
   updatedAt: string
 }

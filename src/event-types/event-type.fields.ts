@@ -83,6 +83,14 @@ export const eventTypeFields = {
     option: { about: 'new receivers should not rely on it', off: 'receivers can rely on it again' },
   },
   deprecatedAt: { column: 'deprecated_at', output: time.nullable() },
+  archivedAt: {
+    column: 'archived_at',
+    output: time.nullable().openapi({
+      description:
+        'Since when lists of the Svix-compatible API leave it out; it is still published and delivered.',
+    }),
+    example: null,
+  },
   createdAt: { column: 'created_at', output: time },
   updatedAt: { column: 'updated_at', output: time },
 } as const satisfies Fields<EventType>

@@ -31,8 +31,8 @@ export class EventTypeNotFound extends Error {
 export class TooManyEventTypes extends Error {
   override readonly name = 'TooManyEventTypes'
   readonly code = 'too_many_event_types'
-  constructor() {
-    super(`there are ${EVENT_TYPES_MAX} event types already`)
+  constructor(options?: ErrorOptions) {
+    super(`there are ${EVENT_TYPES_MAX} event types already`, options)
   }
 }
 
@@ -44,17 +44,31 @@ export interface EventTypeChange {
   deprecated?: boolean | undefined
   /** Paths in the data. */
   mask?: string[] | undefined
+  /** Whether lists of the Svix-compatible API leave it out. */
+  archived?: boolean | undefined
+  /** What that API was given, and gives back: schemas by version, and what it is listed under. */
+  svixSchemas?: Record<string, unknown> | null | undefined
+  groupName?: string | null | undefined
+}
+
+export interface EventTypeRange {
+  limit: number
+  after: string | null
+  isDescending?: boolean
+  withoutArchived?: boolean
 }
 
 export interface EventTypes {
   /** @throws SchemaInvalid, TooManyEventTypes */
   put(name: string, change: EventTypeChange): Promise<{ eventType: EventType; isNew: boolean }>
+  /** Makes it, or takes one that is archived back into use; null = it is in use. @throws TooManyEventTypes */
+  create(name: string, values: EventTypeChange): Promise<EventType | null>
   /** @throws SchemaInvalid, EventTypeNotFound */
   change(name: string, change: EventTypeChange): Promise<EventType>
   /** @throws EventTypeNotFound */
   get(name: string): Promise<EventType>
   /** By name, from behind the name `after` on. */
-  list(page: { limit: number; after: string | null }): Promise<EventType[]>
+  list(page: EventTypeRange): Promise<EventType[]>
   /** The same without the schemas, up to 64 KiB each. */
   outline(page: { limit: number }): Promise<EventTypeOutline[]>
   /** The schemas that it has had, newest first; up to 20. */
@@ -83,6 +97,7 @@ export function createEventTypes(options: EventTypesOptions): EventTypes {
       if (values.schema != null) checkSchema(values.schema)
       return await made((transaction) => put(transaction, name, values))
     },
+    create: (name, values) => made((transaction) => create(transaction, name, values)),
     change: async (name, values) => {
       if (values.schema != null) checkSchema(values.schema)
       return await made(
@@ -102,6 +117,22 @@ async function put(transaction: Kysely<Database>, name: string, values: EventTyp
   const eventType = await change(transaction, name, values)
   if (!eventType) throw new TooManyEventTypes()
   return { eventType, isNew }
+}
+
+async function create(transaction: Kysely<Database>, name: string, values: EventTypeChange) {
+  const isNew = await insert(transaction, name)
+  const row = await transaction
+    .updateTable('event_type')
+    .set(toColumns(values))
+    .where('name', '=', name)
+    .$if(!isNew, (query) => query.where('archived_at', 'is not', null))
+    .returningAll()
+    .executeTakeFirst()
+  if (row) return fromRow(row)
+  await get(transaction, name).catch((cause) => {
+    throw new TooManyEventTypes({ cause })
+  })
+  return null
 }
 
 async function get(database: Kysely<Database>, name: string): Promise<EventType> {
@@ -133,13 +164,14 @@ async function change(on: Kysely<Database>, name: string, values: EventTypeChang
 
 async function list(
   database: Kysely<Database>,
-  { limit, after }: Parameters<EventTypes['list']>[0],
+  { limit, after, isDescending = false, withoutArchived = false }: EventTypeRange,
 ): Promise<EventType[]> {
   const rows = await database
     .selectFrom('event_type')
     .selectAll()
-    .$if(after !== null, (query) => query.where('name', '>', after))
-    .orderBy('name')
+    .$if(after !== null, (query) => query.where('name', isDescending ? '<' : '>', after))
+    .$if(withoutArchived, (query) => query.where('archived_at', 'is', null))
+    .orderBy('name', isDescending ? 'desc' : 'asc')
     .limit(limit)
     .execute()
   return rows.map(fromRow)
@@ -177,13 +209,20 @@ async function insert(database: Kysely<Database>, name: string): Promise<boolean
   return numAffectedRows === 1n
 }
 
-function toColumns({ description, schema, deprecated, mask }: EventTypeChange) {
+function toColumns(values: EventTypeChange) {
+  const { description, schema, deprecated, mask, archived, svixSchemas, groupName } = values
   return {
     ...(mask !== undefined && { mask }),
     ...(description !== undefined && { description }),
     ...(schema !== undefined && { schema: schema === null ? null : JSON.stringify(schema) }),
     ...(deprecated === true && { deprecated_at: sql<Date>`coalesce(deprecated_at, now())` }),
     ...(deprecated === false && { deprecated_at: null }),
+    ...(archived === true && { archived_at: sql<Date>`coalesce(archived_at, now())` }),
+    ...(archived === false && { archived_at: null }),
+    ...(svixSchemas !== undefined && {
+      svix_schemas: svixSchemas === null ? null : JSON.stringify(svixSchemas),
+    }),
+    ...(groupName !== undefined && { group_name: groupName }),
     updated_at: sql<Date>`clock_timestamp()`,
   }
 }

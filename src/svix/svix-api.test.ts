@@ -23,3 +23,124 @@ t.test('refusals are JSON as SDKs read it', async (t) => {
   t.equal(stranger.status, 401)
   t.match(await stranger.json(), { code: 'authentication_failed', detail: String })
 })
+
+const { app, request } = createTestApi(pool, { svixApi: true })
+const post = (path: string, body: object, key: string, own: object = {}) =>
+  request('POST', path, { body, headers: { 'idempotency-key': key }, ...own })
+
+t.test(
+  'a POST with the key of one that was answered gets the same answer, whatever its body',
+  async (t) => {
+    const first = await post('/api/v1/app', { name: 'a', uid: 'first' }, 'key')
+    const again = await post('/api/v1/app', { name: 'b' }, 'key')
+    t.strictSame([again.status, again.json], [201, first.json])
+    t.strictSame((await post('/api/v1/app/', { name: 'b' }, 'key')).json, first.json, 'a slash')
+    const elsewhere = await post('/api/v1/app?get_if_exists=true', { name: 'b', uid: 'x' }, 'key')
+    t.not(elsewhere.json.id, first.json.id, 'another URL')
+    const { key } = (
+      await request('POST', '/api/keys', { body: { name: 'a', scopes: ['manage'] } })
+    ).json
+    const other = await post('/api/v1/app', { name: 'b' }, 'key', { key })
+    t.not(other.json.id, first.json.id, 'another caller')
+  },
+)
+
+t.test('a refusal is not kept: the next one with its key is answered for itself', async (t) => {
+  t.equal((await post('/api/v1/app', { name: '' }, 'refused')).status, 422)
+  t.equal((await post('/api/v1/app', { name: 'a' }, 'refused')).status, 201)
+})
+
+t.test('of many with one key at once, one is done', async (t) => {
+  const all = await Promise.all(
+    Array.from({ length: 8 }, () => post('/api/v1/app', { name: 'once' }, 'at-once')),
+  )
+  const made = all.filter(({ status }) => status === 201)
+  t.ok(made.length > 0)
+  t.equal(new Set(made.map(({ json }) => json.id)).size, 1)
+  t.ok(all.every(({ status }) => status === 201 || status === 409))
+})
+
+t.test('an answer that is too old is given no more', async (t) => {
+  const first = await post('/api/v1/app', { name: 'a' }, 'old')
+  await pool.query(`update postrider.svix_answer set expires_at = now() - interval '1 second'`)
+  t.not((await post('/api/v1/app', { name: 'a' }, 'old')).json.id, first.json.id)
+})
+
+t.test('a body that cannot be read is refused as JSON', async (t) => {
+  t.match(await request('POST', '/api/v1/app', { body: '{' }), {
+    status: 400,
+    json: { code: 'json_invalid' },
+  })
+  const headers = { 'content-type': 'text/plain' }
+  t.equal((await request('POST', '/api/v1/app', { body: 'a', headers })).status, 415)
+  t.equal((await request('POST', '/api/v1/app')).status, 422)
+  const large = { name: 'a', x: 'a'.repeat(140_000) }
+  t.equal((await request('POST', '/api/v1/app', { body: large })).status, 413)
+})
+
+t.test(
+  'what Svix has and Postrider has not is refused in words, and never tried again',
+  async (t) => {
+    const refused = [
+      ['POST', '/app/a/integration'],
+      ['GET', '/app/a/poller/b'],
+      ['PATCH', '/app/a/endpoint/b/transformation'],
+      ['POST', '/app/a/endpoint/b/bulk-replay'],
+      ['POST', '/app/a/endpoint/b/replay-missing'],
+      ['POST', '/app/a/msg/bulk-expunge'],
+      ['POST', '/app/a/msg/expunge-all-contents'],
+      ['GET', '/app/a/msg/precheck/active'],
+      ['POST', '/auth/logout'],
+      ['POST', '/auth/app/a/expire-all'],
+      ['POST', '/auth/stream-portal-access/a'],
+      ['GET', '/background-task'],
+      ['GET', '/background-task/qtask_a'],
+      ['POST', '/connector'],
+      ['POST', '/environment/export'],
+      ['POST', '/event-type/import/openapi'],
+      ['GET', '/operational-webhook/endpoint/'],
+      ['POST', '/stats/usage/app'],
+      ['PUT', '/stats/usage/event-types'],
+      ['GET', '/stream/a/sink'],
+    ] as const
+    for (const [method, path] of refused) {
+      const answer = await request(method, `/api/v1${path}`)
+      t.match(answer, { status: 400, json: { code: 'not_supported', detail: String } }, path)
+    }
+    const nothing = await request('GET', '/api/v1/nothing')
+    t.match(nothing, { status: 404, json: { code: 'not_found' } })
+  },
+)
+
+t.test('a fault of ours is 5xx with a body, and logged once', async (t) => {
+  const list = () => Promise.reject(new Error('select secret'))
+  const { svixApplications } = createTestApi(pool).services
+  const broken = createTestApi(pool, {
+    svixApi: true,
+    svixApplications: { ...svixApplications, list },
+  })
+  const answer = await broken.app.request('/api/v1/app', { headers })
+  t.equal(answer.status, 500)
+  t.notMatch(await answer.text(), 'secret')
+  t.equal(broken.logged.length, 1)
+})
+
+t.test(
+  'its document has its own routes and nothing of the other API, and the other way round',
+  async (t) => {
+    const paths = async (path: string) => {
+      const document = (await (await app.request(path)).json()) as { paths: object }
+      return Object.keys(document.paths)
+    }
+    const [own, others] = [await paths('/api/v1/openapi.json'), await paths('/openapi.json')]
+    t.ok(own.includes('/api/v1/app/{app_id}'))
+    t.strictSame(
+      own.filter((path) => !path.startsWith('/api/v1/')),
+      [],
+    )
+    t.strictSame(
+      others.filter((path) => path.startsWith('/api/v1/')),
+      [],
+    )
+  },
+)

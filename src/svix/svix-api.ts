@@ -7,12 +7,14 @@ import { addSvixApplicationRoutes } from './svix-application.routes.ts'
 import type { SvixApplications } from './svix-applications.ts'
 import { createApplicationOfPath, type SvixEnv } from './svix-caller.ts'
 import { addSvixDocument } from './svix-document.ts'
-import { answerSvixError, refuseSvixInvalid, SvixError } from './svix-error.ts'
+import { answerSvixError, refuseSvixInvalid, SvixError, svixNotSupported } from './svix-error.ts'
+import { addSvixEventTypeRoutes } from './svix-event-type.routes.ts'
 import { addSvixHealthRoutes } from './svix-health.routes.ts'
+import { refusedAt } from './svix-refusals.ts'
 import { addingSvixRoutes, SVIX_PATH, type SvixApp } from './svix-route.ts'
 
 /** Every noun adds its routes here. */
-const NOUNS = [addSvixApplicationRoutes, addSvixHealthRoutes] as const
+const NOUNS = [addSvixApplicationRoutes, addSvixEventTypeRoutes, addSvixHealthRoutes] as const
 
 type OptionsOf<Add> = Add extends (app: never, options: infer Options) => void
   ? (options: Options) => void
@@ -60,12 +62,17 @@ function createSvixApp(options: SvixApiOptions): SvixApp {
   }
   addingSvixRoutes<SvixApiOptions>([...NOUNS])(app, frame as never)
   addSvixDocument(app, options.version)
-  app.notFound((c) => answerSvixError(NO_ROUTE, c))
+  app.notFound((c) => answerSvixError(refusalOf(c.req.path), c))
   app.onError(answerSvixError)
   return app
 }
 
-const NO_ROUTE = new SvixError(404, 'not_found', 'Nothing is found at this path.')
+function refusalOf(path: string): SvixError {
+  const what = refusedAt(path.slice(SVIX_PATH.length))
+  return what === null
+    ? new SvixError(404, 'not_found', 'Nothing is found at this path.')
+    : svixNotSupported(what)
+}
 
 const takeOver: MiddlewareHandler<SvixEnv> = async (c: Context<SvixEnv>, next) => {
   const { svix } = c.env as Handed

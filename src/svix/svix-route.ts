@@ -3,9 +3,9 @@ import {
   type OpenAPIHono,
   type RouteConfig,
   type RouteHandler,
+  z,
 } from '@hono/zod-openapi'
 import type { Context, MiddlewareHandler } from 'hono'
-import type { z } from 'zod'
 import type { Authenticate } from '../http/authenticate.ts'
 import { settingsBody } from '../http/request-body.ts'
 import { jsonBody } from '../http/responses.ts'
@@ -37,6 +37,9 @@ export function svixJson<Schema extends z.ZodType>(schema: Schema, description: 
   return { description, content: { 'application/json': { schema } } }
 }
 
+/** A switch in the query. */
+export const svixFlag = z.enum(['true', 'false']).optional()
+
 /** Without a body. */
 export const svixNothing = (description: string) => ({ description })
 
@@ -54,8 +57,8 @@ type Handler<Path extends string, Request extends Requested, Responses> = RouteH
 interface Who {
   /** What the API key has to be for; null = no key is asked for. */
   scope: Scope | null
-  /** `app`: about the application of the path; `organisation`: refused to keys of one tenant. */
-  of: 'app' | 'organisation' | 'any'
+  /** `app`: about the application of the path; `organisation`: refused to keys of one tenant; or both. */
+  of: 'app' | 'app of the organisation' | 'organisation' | 'any'
   /** Whether it reads a lot, and waits for its turn. */
   isHeavy?: boolean
   /** Whether a POST with an idempotency key is repeated in another way, or not at all. */
@@ -130,18 +133,21 @@ function guardsOf(
   if (scope === null) return []
   return [
     frame.authenticate(scope) as MiddlewareHandler,
-    ...(of === 'organisation' ? [ofOrganisation] : []),
-    ...(of === 'app' ? [frame.applicationOfPath] : []),
+    ...(of.endsWith('organisation') ? [ofOrganisation] : []),
+    ...(of.startsWith('app') ? [frame.applicationOfPath] : []),
     ...(method === 'post' && !repeatsItself ? [frame.repeatAnswer] : []),
   ] as MiddlewareHandler[]
 }
 
 const refusal = (description: string) => svixJson(svixErrorSchema, description)
 const REFUSALS = {
+  400: refusal('The body cannot be read, or asks for what is not supported.'),
   401: refusal('No valid API key.'),
   403: refusal('The API key does not allow this.'),
   404: refusal('Not found, or not visible to this key.'),
   409: refusal('In conflict with the current state.'),
+  413: refusal('The body is too large.'),
+  415: refusal('The content type is not JSON.'),
   422: svixJson(svixInvalidSchema, 'Fields are invalid; each is listed.'),
   429: refusal('Too many requests.'),
 }

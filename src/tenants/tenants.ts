@@ -16,7 +16,7 @@ export interface Remaining {
 /** The constraint of `tenant.key`; also keeps a key usable as one part of a path. */
 export const TENANT_KEY = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 /** Those of the service itself, such as the one that operational events belong to. */
-const RESERVED_PREFIX = 'postrider:'
+export const RESERVED_PREFIX = 'postrider:'
 /** So much is counted in some milliseconds, and nobody waits for the exact number. */
 const REMAINING_COUNTED_MAX = 10_000
 
@@ -114,7 +114,7 @@ async function put(database: Kysely<Database>, key: string, { name }: TenantChan
       .onConflict((conflict) =>
         conflict
           .column('key')
-          .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name') }))
+          .doUpdateSet((eb) => ({ name: name ?? eb.ref('tenant.name'), updated_at: sql`now()` }))
           .where('tenant.deletion_started_at', 'is', null),
       )
       .returningAll()
@@ -135,7 +135,7 @@ async function rename(database: Kysely<Database>, key: string, { name }: TenantC
   const tenant = await changeAsActor(database, (transaction) =>
     transaction
       .updateTable('tenant')
-      .set((eb) => ({ name: name ?? eb.ref('name') }))
+      .set((eb) => ({ name: name ?? eb.ref('name'), updated_at: sql`now()` }))
       .where('id', '=', id)
       .returningAll()
       .$castTo<Tenant>()
