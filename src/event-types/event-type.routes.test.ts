@@ -35,6 +35,8 @@ t.test('described, changed, deprecated, forgotten', async (t) => {
     'schema',
     'mask',
     'deprecatedAt',
+    'archivedAt',
+    'archivedAt',
     'createdAt',
     'updatedAt',
   ])

@@ -65,7 +65,7 @@ async function take(database: Kysely<Database>, hash: Buffer): Promise<KeptAnswe
     .select(['status', 'body'])
     .where('hash', '=', hash)
     .executeTakeFirst()
-  // Forgotten in between: whoever tries again is the first.
+  // Forgotten in between: the next one with the key is the first.
   return kept ?? { status: null, body: null }
 }
 

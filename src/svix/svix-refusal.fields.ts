@@ -14,7 +14,7 @@ export const svixInvalidSchema = z
     detail: z.array(
       z.object({
         loc: z.array(z.union([z.string(), z.int()])).openapi({
-          description: 'Leads to the field.',
+          description: 'Path to the field.',
           example: ['body', 'url'],
         }),
         msg: z.string(),
