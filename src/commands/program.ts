@@ -17,6 +17,7 @@ import { addBulkCommand } from '../replays/bulk.command.ts'
 import { addReplayCommand } from '../replays/replay.command.ts'
 import { addSearchCommand } from '../search/search.command.ts'
 import { addRotateEncryptionCommand, addSecretsCommand } from '../secrets/secret.command.ts'
+import { addImportCommand } from '../svix/import/svix-import.command.ts'
 import { addTenantCommand } from '../tenants/tenant.command.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { EXIT_MEANINGS } from '../terminal/exit-code.ts'
@@ -70,6 +71,7 @@ export function createProgram(context: CommandContext): Command {
   addListenCommand(program, context)
   addRunnersCommand(program, context)
   addTableCommand(program, context)
+  addImportCommand(program, context)
   addAdoptCommand(program, context)
   addSecretsCommand(program, context)
   addRotateEncryptionCommand(program, context)

@@ -1,0 +1,325 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { createDatabase } from '../../postgres/pool.ts'
+import { createEndpointSecrets } from '../../secrets/endpoint-secrets.ts'
+import { createSecretBox } from '../../secrets/secrets.ts'
+import { generateSecret } from '../../sending/signature.ts'
+import { type ReceivedRequest, startReceiver } from '../../testing/servers/receiver.ts'
+import { runCommand } from '../../testing/wiring/command.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+
+const KEY = randomBytes(32)
+const SECRET = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
+const PUBLIC_KEY = `whpk_${Buffer.alloc(32, 8).toString('base64')}`
+const time = { createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-02T00:00:00Z' }
+
+type Generation = 'first' | 'second'
+
+interface StandIn {
+  applications: {
+    id: string
+    uid?: string
+    name: string
+    metadata: object
+    throttleRate?: number
+  }[]
+  endpoints: Record<string, Record<string, unknown>[]>
+  headers: Record<string, { headers: object; sensitive: string[] }>
+  secrets: Record<string, string>
+  eventTypes: Record<string, unknown>[]
+}
+
+/** Has what a customer of Svix may have: 3 pages of applications, endpoints of all kinds. */
+const installation = (): StandIn => ({
+  applications: [
+    { id: 'app_1a', uid: 'acme', name: 'Acme', metadata: { plan: 'gold' } },
+    { id: 'app_2b', name: 'No uid', metadata: {} },
+    { id: 'app_3c', uid: '-odd.uid_', name: 'Odd', metadata: {}, throttleRate: 5 },
+    { id: 'app_4d', uid: 'fourth', name: 'Fourth', metadata: {} },
+    { id: 'app_5e', uid: 'fifth', name: 'Fifth', metadata: {} },
+  ],
+  endpoints: {
+    app_1a: [
+      {
+        ...{ id: 'ep_1', uid: 'main', url: 'https://example.com/a', description: 'Main' },
+        ...{ eventTypes: ['invoice.paid'], channels: ['eu', 'us'], throttleRate: 20 },
+        ...{ metadata: { team: 'a' }, disabled: false, version: 3 },
+      },
+      { id: 'ep_2', url: 'https://example.com/b', description: '', metadata: {}, disabled: true },
+      { id: 'ep_3', url: 'https://example.com/c', description: '', metadata: {} },
+    ],
+    app_2b: [
+      { id: 'ep_4', url: 'https://example.com/d', description: '', metadata: {} },
+      { id: 'ep_5', url: 'https://127.0.0.1/private', description: '', metadata: {} },
+    ],
+  },
+  headers: {
+    ep_1: { headers: { 'X-Team': 'a' }, sensitive: [] },
+    ep_3: { headers: {}, sensitive: ['Authorization'] },
+  },
+  secrets: { ep_4: PUBLIC_KEY },
+  eventTypes: [
+    {
+      name: 'invoice.paid',
+      description: 'Paid',
+      schemas: { 1: { type: 'object' } },
+      archived: false,
+    },
+    { name: 'invoice.old', description: '', archived: true, deprecated: true, groupName: 'old' },
+    { name: 'not..ours', description: '' },
+  ],
+})
+
+/** Pages hold 2 rows, whatever is asked for; each generation has its own names for two fields. */
+function answerOf(standIn: StandIn, generation: Generation, { path, headers }: ReceivedRequest) {
+  const { pathname, searchParams } = new URL(path, 'http://svix.test')
+  if (headers.authorization !== 'Bearer token-of-svix') {
+    return { status: 401, body: '{"code":"authentication_failed","detail":"Invalid token"}' }
+  }
+  const json = (value: unknown) => ({
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(value),
+  })
+  const page = (rows: object[], idOf: (row: never) => string) => {
+    const iterator = searchParams.get('iterator')
+    const from = rows.findIndex((row) => idOf(row as never) === iterator) + 1
+    const data = rows
+      .slice(from, from + 2)
+      .map((row) => ofGeneration({ ...time, ...row }, generation))
+    const last = data.at(-1)
+    return json({
+      data,
+      iterator: last ? idOf(last as never) : null,
+      ...(data[0] && { prevIterator: `-${idOf(data[0] as never)}` }),
+      done: from + 2 >= rows.length,
+    })
+  }
+  const byId = ({ id }: { id: string }) => id
+  if (pathname === '/api/v1/app') return page(standIn.applications, byId)
+  if (pathname === '/api/v1/event-type')
+    return page(standIn.eventTypes, ({ name }: { name: string }) => name)
+  const [, app = '', endpoint, what] =
+    /^\/api\/v1\/app\/([^/]+)\/endpoint(?:\/([^/]+)\/(headers|secret))?$/.exec(pathname) ?? []
+  if (endpoint === undefined) return page(standIn.endpoints[app] ?? [], byId)
+  if (what === 'secret') return json({ key: standIn.secrets[endpoint] ?? SECRET })
+  return json(standIn.headers[endpoint] ?? { headers: {}, sensitive: [] })
+}
+
+function ofGeneration(row: Record<string, unknown>, generation: Generation) {
+  if (generation === 'second') return row
+  const { eventTypes: filterTypes = null, throttleRate: rateLimit = null, ...rest } = row
+  return {
+    ...rest,
+    filterTypes,
+    rateLimit,
+    uid: rest['uid'] ?? null,
+    channels: rest['channels'] ?? null,
+  }
+}
+
+async function start(generation: Generation) {
+  const standIn = installation()
+  const { url: databaseUrl, pool } = await createTestDatabase(t)
+  const server = await startReceiver({
+    answer: (request) => answerOf(standIn, generation, request),
+  })
+  t.teardown(() => server.close())
+  const env = {
+    ...{ DATABASE_URL: databaseUrl, SECRET_ENCRYPTION_KEY: KEY.toString('base64') },
+    ...{ SVIX_SERVER_URL: server.url, SVIX_TOKEN: 'token-of-svix' },
+  }
+  const run = (...args: string[]) => runCommand(['import', 'svix', ...args], { env })
+  const count = async () => {
+    const { rows } = await pool.query(
+      `select (select count(*)::int from postrider.tenant where svix_id is not null) as tenants,
+        (select count(*)::int from postrider.endpoint) as endpoints,
+        (select count(*)::int from postrider.event_type) as "eventTypes"`,
+    )
+    return rows[0]
+  }
+  const endpoint = async (svixId: string) => {
+    const { rows } = await pool.query('select * from postrider.endpoint where svix_id = $1', [
+      svixId,
+    ])
+    return rows[0]
+  }
+  const database = createDatabase(pool)
+  const secrets = createEndpointSecrets({ database, box: createSecretBox([KEY]), generateSecret })
+  return { standIn, server, pool, env, run, count, endpoint, secrets }
+}
+
+for (const generation of ['first', 'second'] as const) {
+  t.test(
+    `a server of the ${generation} generation is previewed, and taken over once`,
+    async (t) => {
+      const { run, count, endpoint, pool, secrets, server } = await start(generation)
+
+      const preview = await run('--json')
+      t.equal(preview.exitCode, 0, preview.stderr)
+      t.strictSame(await count(), { tenants: 0, endpoints: 0, eventTypes: 0 })
+      const report = JSON.parse(preview.stdout)
+      t.match(report, {
+        isApplied: false,
+        counts: {
+          eventTypes: { new: 2, there: 0, refused: 1 },
+          applications: { new: 5, there: 0, refused: 0 },
+          endpoints: { new: 4, there: 0, refused: 1 },
+        },
+      })
+      const problems = report.findings.map(
+        ({ of, problem }: Record<string, string>) => `${of}: ${problem}`,
+      )
+      t.strictSame(problems, [
+        'not..ours: has a name that is no event type here',
+        'ep_3: the value of Authorization is not given out',
+        'ep_4: the private key of its secret (whsk_) is not given out',
+        'ep_5: is not taken over: url is not a public address',
+        'null: has a rate for all its endpoints together',
+        'null: keys that were rotated out and still sign are not given out',
+        'null: messages and attempts are not taken over',
+      ])
+      t.match(preview.stdout, /--given/, 'and what to do about it')
+
+      const applied = await run('--apply')
+      t.equal(applied.exitCode, 1, 'something was refused')
+      t.match(applied.stdout, /taken over from Svix/)
+      t.strictSame(await count(), { tenants: 5, endpoints: 4, eventTypes: 2 })
+
+      const { rows: tenants } = await pool.query(
+        'select key, uid, name, metadata, svix_id from postrider.tenant where svix_id is not null order by svix_id',
+      )
+      t.strictSame(tenants.slice(0, 3), [
+        { key: 'acme', uid: 'acme', name: 'Acme', metadata: { plan: 'gold' }, svix_id: 'app_1a' },
+        { key: 'app_2b', uid: null, name: 'No uid', metadata: {}, svix_id: 'app_2b' },
+        { key: 'app_3c', uid: '-odd.uid_', name: 'Odd', metadata: {}, svix_id: 'app_3c' },
+      ])
+      const main = await endpoint('ep_1')
+      t.match(main, {
+        ...{ url: 'https://example.com/a', description: 'Main', uid: 'main', state: 'active' },
+        ...{ event_types: ['invoice.paid'], channels: ['eu', 'us'], rate_per_second: '20' },
+        ...{
+          headers: { 'X-Team': 'a' },
+          metadata: { team: 'a' },
+          shape: 'svix',
+          svix: { version: 3 },
+        },
+      })
+      t.match(await secrets.list(main.tenant_id, main.id), [{ secret: SECRET }])
+      t.match(await endpoint('ep_2'), { state: 'disabled', event_types: ['*'], channels: null })
+      t.match(await endpoint('ep_3'), { state: 'paused' }, 'its events wait for the header')
+      t.match(await endpoint('ep_4'), { state: 'paused' }, 'its events wait for the key')
+      const { rows: types } = await pool.query(
+        'select name, archived_at is not null as archived, svix_schemas, group_name from postrider.event_type order by name',
+      )
+      t.strictSame(types, [
+        { name: 'invoice.old', archived: true, svix_schemas: null, group_name: 'old' },
+        {
+          name: 'invoice.paid',
+          archived: false,
+          svix_schemas: '{"1":{"type":"object"}}',
+          group_name: null,
+        },
+      ])
+
+      const again = JSON.parse((await run('--apply', '--json')).stdout)
+      t.match(again.counts, {
+        eventTypes: { new: 0, there: 2 },
+        applications: { new: 0, there: 5 },
+        endpoints: { new: 0, there: 4, refused: 1 },
+      })
+      t.strictSame(await count(), { tenants: 5, endpoints: 4, eventTypes: 2 })
+      t.ok(
+        server.requests.every(({ method }) => method === 'GET'),
+        'the server is only read',
+      )
+    },
+  )
+}
+
+t.test('what the server does not give out is taken from a file', async (t) => {
+  const { env, endpoint, secrets } = await start('second')
+  const privateKey = generateSecret('ed25519')
+  const given = {
+    ep_3: { headers: { Authorization: 'Bearer abc' } },
+    ep_4: { secret: privateKey },
+  }
+  const args = ['import', 'svix', '--apply', '--given', '-', '--application', 'acme', 'app_2b']
+  const { stdout, stderr } = await runCommand(args, { env, input: JSON.stringify(given) })
+  t.notMatch(stdout, /not given out.*whsk_|value of Authorization/)
+  t.notMatch(stdout + stderr, /Bearer abc/)
+  const third = await endpoint('ep_3')
+  t.equal(third.state, 'active')
+  t.strictSame(Object.keys(third.secret_headers), ['Authorization'])
+  const fourth = await endpoint('ep_4')
+  t.equal(fourth.state, 'active')
+  t.match(await secrets.list(fourth.tenant_id, fourth.id), [{ secret: privateKey }])
+
+  const wrong = await runCommand(args, { env, input: '{"ep_1": {"key": "Bearer abc"}}' })
+  t.equal(wrong.exitCode, 2)
+  t.notMatch(wrong.stderr, /Bearer abc/)
+})
+
+t.test(
+  'what was interrupted is continued where it was, and a busy server is asked again',
+  async (t) => {
+    const { standIn, server, run, count } = await start('second')
+    let isBroken = true
+    let busy = 0
+    server.answerWith((request) => {
+      if (isBroken && request.path.includes('/app_2b/'))
+        return { status: 418, body: 'I am a teapot' }
+      if (busy++ === 0) return { status: 429, headers: { 'retry-after': '1' }, body: '{}' }
+      return answerOf(standIn, 'second', request)
+    })
+    const broken = await run('--apply')
+    t.equal(broken.exitCode, 1)
+    t.match(broken.stderr, /app\/app_2b\/endpoint is answered with 418/)
+    t.match(await count(), { tenants: 2, endpoints: 3 })
+    isBroken = false
+    t.match(JSON.parse((await run('--apply', '--json')).stdout).counts, {
+      applications: { new: 3, there: 2 },
+      endpoints: { new: 1, there: 3, refused: 1 },
+    })
+  },
+)
+
+t.test('a tenant that has the uid is joined, and a uid of another one is refused', async (t) => {
+  const { pool, run } = await start('second')
+  await pool.query(`insert into postrider.tenant (key, name) values ('acme', 'Ours')`)
+  await pool.query(
+    `insert into postrider.tenant (key, name, uid, svix_id) values ('other', 'Other', 'fourth', 'app_elsewhere')`,
+  )
+  const { findings, counts } = JSON.parse((await run('--apply', '--json')).stdout)
+  t.match(counts.applications, { new: 4, refused: 1 })
+  const ofBoth = findings.filter(({ problem }: { problem: string }) =>
+    /tenant acme|that of other/.test(problem),
+  )
+  t.match(ofBoth, [{ application: 'acme' }, { application: 'fourth' }])
+  const { rows } = await pool.query(
+    `select name, uid, svix_id from postrider.tenant where key = 'acme'`,
+  )
+  t.strictSame(rows, [{ name: 'Ours', uid: 'acme', svix_id: 'app_1a' }])
+})
+
+t.test('a server that is none, or refuses, is named, and the token is never said', async (t) => {
+  const { server, env, run } = await start('second')
+  const unset = await runCommand(['import', 'svix'], { env: { ...env, SVIX_TOKEN: '' } })
+  t.equal(unset.exitCode, 78)
+  const refused = await runCommand(['import', 'svix'], { env: { ...env, SVIX_TOKEN: 'wrong-one' } })
+  t.equal(refused.exitCode, 1)
+  t.match(refused.stderr, /answered with 401; is SVIX_TOKEN right\?/)
+  t.notMatch(refused.stderr, /wrong-one/)
+  const answers: [unknown, RegExp][] = [
+    [{ data: [], done: false, iterator: null }, /does not end/],
+    [{ data: [], done: false, iterator: 'same' }, /does not end/],
+    [{ items: [] }, /is not answered as Svix does \(data/],
+  ]
+  for (const [answer, message] of answers) {
+    server.answerWith(() => ({ body: JSON.stringify(answer) }))
+    t.match((await run()).stderr, message)
+  }
+  server.answerWith(() => ({ status: 404, body: '{}' }))
+  t.match((await run()).stderr, /is it the URL of a Svix server/)
+  server.answerWith(() => ({ body: '<html>' }))
+  t.match(await run(), { exitCode: 1, stderr: /event-type/ })
+})
