@@ -18,7 +18,7 @@ import {
   type NewEndpoint,
 } from './endpoint.fields.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
-import { assertShape } from './shape.ts'
+import { assertLinkable, assertShape } from './shape.ts'
 
 /** An endpoint with its tenant and how it fares. */
 export interface FoundEndpoint extends Endpoint {
@@ -88,6 +88,8 @@ interface EndpointsOptions {
   secrets: EndpointSecrets
   /** Of one tenant; those that exist stay. */
   endpointsMax?: number
+  /** Whether it is known what people reach the service by. */
+  hasPublicUrl: boolean
 }
 
 export function createEndpoints({
@@ -110,10 +112,11 @@ export function createEndpoints({
 }
 
 async function create(
-  { database, secrets, endpointsMax }: Required<EndpointsOptions>,
+  { database, secrets, endpointsMax, hasPublicUrl }: Required<EndpointsOptions>,
   tenantId: TenantId,
   { secret: given, secretKind: kind, secretEncoding: encoding, ...values }: NewEndpoint,
 ) {
+  assertLinkable(values.shape, hasPublicUrl)
   await assertReadable(database, values.filter)
   return transact(database, async (transaction) => {
     await lockEndpoints(transaction, tenantId)
@@ -141,11 +144,12 @@ async function list(
 }
 
 async function change(
-  { database, secrets }: Pick<EndpointsOptions, 'database' | 'secrets'>,
+  { database, secrets, hasPublicUrl }: Omit<EndpointsOptions, 'endpointsMax'>,
   tenantId: TenantId,
   id: EndpointId,
   change: EndpointChange,
 ): Promise<Endpoint> {
+  assertLinkable(change.shape, hasPublicUrl)
   await assertReadable(database, change.filter)
   return await transact(database, async (transaction) => {
     if (typeof change.filter === 'string') {

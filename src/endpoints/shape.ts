@@ -107,6 +107,13 @@ interface ShapeColumns {
   batch_bounds: object | null
 }
 
+/** Where nobody knows what people reach the service by, no link leads to the rest of an event. @throws ShapeInvalid */
+export function assertLinkable(shape: string | undefined, hasPublicUrl: boolean): void {
+  if (shape === 'thin' && !hasPublicUrl) {
+    throw new ShapeInvalid('shape', 'thin needs PUBLIC_URL: its events have a link to the service')
+  }
+}
+
 /** @throws ShapeInvalid */
 export function assertShape<Row extends ShapeColumns>(row: Row): Row {
   if (row.shape === 'fields' && row.shape_fields === null) {

@@ -26,7 +26,7 @@ const DATA =
   '{"id": 1.50, "customer":{"name":"Ann & <Bob>", "vat":null}, "items":[{"sku":"a"},{"sku":"b"}], "big":12345678901234567890}'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
-const { request, app } = createTestApi(pool)
+const { request, app } = createTestApi(pool, {}, { PUBLIC_URL })
 const receiver = await startReceiver()
 t.teardown(() => receiver.close())
 const runner = await startRunnerProcess(
@@ -317,6 +317,11 @@ t.test('what does not go together is refused, and names the field', async (t) =>
   await refused({ shapeFields: Array.from({ length: 51 }, (_, n) => `$.a${n}`) }, 'shapeFields')
   await refused({ shapeTemplate: 'x'.repeat(2001) }, 'shapeTemplate')
   const made = await request('POST', endpoints, { body: { url } })
+  const withoutUrl = createTestApi(pool)
+  const thin = { status: 422, json: { errors: [{ field: 'shape', message: /PUBLIC_URL/ }] } }
+  const path = `${endpoints}/${made.json.id}`
+  t.match(await withoutUrl.request('POST', endpoints, { body: { url, shape: 'thin' } }), thin)
+  t.match(await withoutUrl.request('PATCH', path, { body: { shape: 'thin' } }), thin)
   const change = await request('PATCH', `${endpoints}/${made.json.id}`, {
     body: { shape: 'fields' },
   })

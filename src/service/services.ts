@@ -124,7 +124,10 @@ export function createTenantServices(
   const attempts = createAttempts({ database })
   return {
     secrets,
-    endpoints: createEndpoints({ database, secrets, endpointsMax: config.endpointsPerTenantMax }),
+    endpoints: createEndpoints({
+      ...{ database, secrets, endpointsMax: config.endpointsPerTenantMax },
+      hasPublicUrl: publicUrlOf(config) !== undefined,
+    }),
     endpointOperations: createEndpointOperations({ database }),
     endpointStats: createEndpointStats({ database }),
     clientCertificates: createClientCertificates({ database, box }),
@@ -144,9 +147,12 @@ export function createTenantServices(
 export const searchOf = (config: ServiceConfig, database: Kysely<Database>) =>
   createSearch({ ...createTenantServices(config, database), database })
 
+/** What the links of thin events begin with. */
+const publicUrlOf = ({ publicUrl, ownUrl }: ServiceConfig) => publicUrl ?? ownUrl
+
 /** Of runners as well, which have the same keys. */
-export const thinLinksOf = ({ secretEncryptionKeys: keys, publicUrl, ownUrl }: ServiceConfig) =>
-  createThinLinks({ keys, publicUrl: publicUrl ?? ownUrl })
+export const thinLinksOf = (config: ServiceConfig) =>
+  createThinLinks({ keys: config.secretEncryptionKeys, publicUrl: publicUrlOf(config) })
 
 /** Who gets in, and how much at once. */
 function admissionOf(

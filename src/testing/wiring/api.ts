@@ -85,9 +85,13 @@ const WITHOUT_BOUNDS = { keyGuard: null, heavySemaphore: null, batchSemaphore: n
  * The whole API on a database, without a port, with `request` to call it as the admin. Whatever is not as
  * documented fails the test.
  */
-export function createTestApi(pool: Pool, overrides: Partial<ApiOptions> = {}) {
+export function createTestApi(
+  pool: Pool,
+  overrides: Partial<ApiOptions> = {},
+  env: Record<string, string> = {},
+) {
   const { parts, logged } = testParts(pool)
-  const { app, services } = createApi(testConfig(), parts, { ...WITHOUT_BOUNDS, ...overrides })
+  const { app, services } = createApi(testConfig(env), parts, { ...WITHOUT_BOUNDS, ...overrides })
   return { app, services, apiKeys: services.apiKeys, request: requesting(app), logged }
 }
 
