@@ -112,19 +112,13 @@ function endOfSent(
   const { wholeBody, ...shared } = result
   if (result.outcome === 'delivered') return endOfTaken(deps, sent, shared, wholeBody)
   if (result.statusCode === TOO_LARGE && sent.length > 1) return halved(sent, shared)
-  // The same chance for all, so that they stay together.
-  const random = deps.random()
-  const delays = sent.map((member) => decide({ ...deps, random: () => random }, member, shared))
-  const again = delays.filter((delay) => delay !== null)
-  const nextInSeconds = again.length > 0 ? Math.min(...again) : null
-  return sent.map((member, at) =>
-    delays[at] === null
-      ? ended(member, shared, null)
-      : { ...ended(member, shared, nextInSeconds), batchId: member.batchId },
-  )
+  return endOfFailed(deps, sent, shared, sent[0]?.batchId)
 }
 
-/** Those that the receiver names are sent again alone: each as a batch that has the id of this attempt. */
+/**
+ * Those that the receiver names are sent again without the others: together, since it took nothing of any of them, as a batch that has
+ * the id of the first one's attempt.
+ */
 function endOfTaken(
   deps: DeliverBatchDependencies,
   sent: readonly BatchMember[],
@@ -138,10 +132,28 @@ function endOfTaken(
     reason: 'item_failed',
     error: 'the receiver took the batch and named this event as failed',
   }
-  return sent.map((member) =>
-    failed.has(member.eventId)
-      ? { ...ended(member, refused, decide(deps, member, refused)), batchId: member.attemptId }
-      : ended(member, result, null),
+  const isNamed = ({ eventId }: BatchMember) => failed.has(eventId)
+  const again = endOfFailed(deps, sent.filter(isNamed), refused)
+  const taken = sent.filter((member) => !isNamed(member))
+  return [...again, ...taken.map((member) => ended(member, result, null))]
+}
+
+/** The same time for all that are tried again, so that they stay together. */
+function endOfFailed(
+  deps: DeliverBatchDependencies,
+  members: readonly BatchMember[],
+  result: AttemptResult,
+  batchId?: string,
+): Ended[] {
+  const random = deps.random()
+  const delays = members.map((member) => decide({ ...deps, random: () => random }, member, result))
+  const again = delays.filter((delay) => delay !== null)
+  const nextInSeconds = again.length > 0 ? Math.min(...again) : null
+  const together = batchId ?? members[delays.findIndex((delay) => delay !== null)]?.attemptId
+  return members.map((member, at) =>
+    delays[at] === null
+      ? ended(member, result, null)
+      : { ...ended(member, result, nextInSeconds), batchId: together ?? null },
   )
 }
 
