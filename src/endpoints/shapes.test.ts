@@ -3,6 +3,8 @@ import { createRequire } from 'node:module'
 import { type CloudEvent, HTTP } from 'cloudevents'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
+import type { FollowedAttempt } from '../client/client.ts'
+import { forward } from '../commands/forward.ts'
 import { readConfig } from '../config/config.ts'
 import { messageIdOf } from '../ksuid.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
@@ -20,6 +22,7 @@ const cards: typeof import('adaptivecards') = createRequire(import.meta.url)(
   'adaptivecards/dist/adaptivecards.js',
 )
 
+const OTHER_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 const PUBLIC_URL = 'https://hooks.example.com'
 /** Bytes that a parser would change. */
 const DATA =
@@ -293,6 +296,52 @@ t.test(
     t.match((await console.get(path, { cookie })).text, /printf .*thin\//)
   },
 )
+
+t.test(
+  'the delivery page verifies over the id that Svix would send, also before it is sent',
+  async (t) => {
+    const { tenant, id, endpoint } = await deliver({ shape: 'svix' })
+    const held = await request('POST', `/api/tenants/${tenant.key}/endpoints/${endpoint.id}/pause`)
+    t.equal(held.status, 200)
+    const { rows } = await pool.query<{ id: string; event_id: string }>(
+      `with published as (select postrider.publish($1, 'a', '1') as id) select id as event_id from published`,
+      [tenant.key],
+    )
+    const console = await createTestConsole(pool)
+    const cookie = await console.signedIn()
+    for (const event of [id, rows[0]?.event_id ?? '']) {
+      const { rows: deliveries } = await pool.query<{ id: string }>(
+        'select id from postrider.delivery where event_id = $1',
+        [event],
+      )
+      const { text } = await console.get(`/console/deliveries/${deliveries[0]?.id}`, { cookie })
+      t.match(text, `${messageIdOf(event)}.`)
+      t.notMatch(text, `'${event}.`)
+    }
+  },
+)
+
+t.test('what is forwarded keeps the id and both families of headers, signed again', async (t) => {
+  const { arrived, id, endpoint } = await deliver({ shape: 'svix' })
+  const forwardTo = async (secret?: string) => {
+    const path = `/forwarded-${secret ? 'signed' : 'as-it-was'}`
+    const followed = {
+      attempt: { requestHeaders: arrived.headers, batchId: null },
+      delivery: { eventId: id },
+      request: { body: arrived.body },
+    } as unknown as FollowedAttempt
+    const signal = new AbortController().signal
+    t.match(await forward(receiver.url + path, followed, { secret, signal }), { error: null })
+    return receiver.requests.find((one) => one.path === path) as ReceivedRequest
+  }
+  const plain = await forwardTo()
+  t.equal(plain.headers['svix-signature'], arrived.headers['svix-signature'])
+  const signed = await forwardTo(OTHER_SECRET)
+  assertSvix(t, signed, id)
+  const headers = signed.headers as Record<string, string>
+  t.ok(new Webhook(OTHER_SECRET).verify(signed.body, headers))
+  t.throws(() => new Webhook(endpoint.secret).verify(signed.body, headers))
+})
 
 t.test('what does not go together is refused, and names the field', async (t) => {
   const tenant = await createTenant(pool)
