@@ -9,7 +9,12 @@ import { acting, createTestConsole, pagePath, reading } from '../../testing/wiri
 import { createTestPortal } from '../../testing/wiring/portal.ts'
 
 const { pool, url } = await createTestDatabase(t)
-const readingPool = createPool({ connectionString: url, max: 5, applicationName: 'reading' })
+const readingPool = createPool({
+  connectionString: url,
+  max: 5,
+  applicationName: 'reading',
+  pipeline: true,
+})
 t.teardown(() => readingPool.end())
 const loadedBytes = countBytesLoaded(readingPool)
 
