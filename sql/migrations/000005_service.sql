@@ -134,6 +134,7 @@ create table postrider.replay (
   event_id uuid,
   reason text,
   skipped int not null default 0,
+  one_attempt boolean,
   check (mode <> 'missed' or endpoint_id is not null),
   check (is_bulk or mode in ('redeliver', 'missed')),
   check ((finished_at is not null) = (state <> 'running')),
@@ -169,6 +170,8 @@ comment on column postrider.replay.delivery_ids is 'Bulk: only these deliveries;
 comment on column postrider.replay.event_id is 'Bulk: only deliveries of this event; null = of any.';
 comment on column postrider.replay.reason is 'Bulk: only where the last attempt has this reason, as in attempt.reason; null = any.';
 comment on column postrider.replay.skipped is 'How many it has passed over, because they were in flight, their endpoint accepts no work, or their data is gone.';
+comment on column postrider.replay.one_attempt is
+  'Bulk jobs only: what has been tried is tried once more, and what had ended has no schedule again (start_recovery). Null = no.';
 
 create table postrider.incident (
   id uuid primary key default postrider.uuidv7(),

@@ -60,9 +60,12 @@ t.test('every function that acts writes who acted, what was done and on what', a
     endpoint.id,
     WHO,
   )
-  await pool.query(
-    `update postrider.endpoint set state = 'disabled', disabled_reason = 'dead' where id = $1`,
-    [endpoint.id],
+  await audited(
+    'disable_by_hand',
+    ofEndpoint,
+    'postrider.disable_by_hand($1, $2)',
+    endpoint.id,
+    WHO,
   )
   await audited(
     'enable_endpoint',

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { hiddenIn } from '../hidden-characters.ts'
 import { unfit, visibleText, withHidden } from '../http/validation.ts'
-import { HEADERS_LENGTH_MAX, TOO_LONG } from '../secrets/secret-headers.ts'
+import { HEADERS_LENGTH_MAX, HEADERS_MAX, TOO_LONG } from '../secrets/secret-headers.ts'
 import { type ParsedCidr, vetLiteralHost } from '../sending/egress.ts'
 import { isReservedHeader, MASK } from '../sending/request-headers.ts'
 import { checkFilter, FILTER_LENGTH_MAX, FilterInvalid } from './filter.ts'
@@ -10,7 +10,6 @@ const URL_LENGTH_MAX = 2048
 const EVENT_TYPES_MAX = 100
 const EVENT_TYPE_LENGTH_MAX = 128
 const CHANNELS_MAX = 10
-const HEADERS_MAX = 20
 const METADATA_ENTRIES_MAX = 50
 const METADATA_KEY_LENGTH_MAX = 100
 const METADATA_VALUE_LENGTH_MAX = 500

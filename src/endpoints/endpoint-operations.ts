@@ -14,6 +14,8 @@ export interface EndpointOperations {
   pause(tenantId: TenantId, id: EndpointId, who: string): Promise<void>
   /** Takes it back into service; what was held follows by itself. */
   resume(tenantId: TenantId, id: EndpointId, who: string): Promise<void>
+  /** Holds what is open; what is published meanwhile does not match it. Nothing where it is disabled already. */
+  disable(tenantId: TenantId, id: EndpointId, who: string): Promise<void>
   /**
    * Takes a disabled one back into service.
    *
@@ -50,6 +52,10 @@ export function createEndpointOperations({
     async resume(tenantId, id, who) {
       const resume = sql<number>`postrider.resume_endpoint(endpoint.id, ${who})`
       await callFor(database, tenantId, id, resume)
+    },
+    async disable(tenantId, id, who) {
+      const disable = sql<never>`postrider.disable_by_hand(endpoint.id, ${who})`
+      await callFor(database, tenantId, id, disable)
     },
     enable(tenantId, id, who, { deliverHeld }) {
       const enable = sql<number>`postrider.enable_endpoint(endpoint.id, ${who}, ${deliverHeld}, ${BATCH})`

@@ -7,7 +7,12 @@ import { allOf, type Condition, directionOf, isBehind, type Range } from '../pos
 import { transact } from '../postgres/operate.ts'
 import type { Database, EndpointState, EndpointTable } from '../postgres/schema.ts'
 import type { EndpointSecrets } from '../secrets/endpoint-secrets.ts'
-import { type StoredHeaders, shownHeaders, storedHeaders } from '../secrets/secret-headers.ts'
+import {
+  mergedHeaders,
+  type StoredHeaders,
+  shownHeaders,
+  storedHeaders,
+} from '../secrets/secret-headers.ts'
 import type { SigningSecret } from '../sending/signing-secret.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import {
@@ -52,6 +57,23 @@ export interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'>
 /** What `ENDPOINTS_PER_TENANT_MAX` is when nobody sets it. */
 const ENDPOINTS_MAX = 1_000
 
+/** What only other APIs set: the compatible one of Svix, and who takes over an installation of it. */
+export interface EndpointExtras {
+  columns?: Pick<Updateable<EndpointTable>, ExtraColumn> | undefined
+  /** Headers to change, next to those that stay; null takes one away. */
+  mergeHeaders?: Readonly<Record<string, string | null>> | undefined
+}
+
+type ExtraColumn =
+  | 'uid'
+  | 'channels'
+  | 'svix_id'
+  | 'svix'
+  | 'metadata'
+  | 'state'
+  | 'disabled_reason'
+  | 'disabled_at'
+
 export class TooManyEndpoints extends Error {
   override readonly name = 'TooManyEndpoints'
   readonly code = 'too_many_endpoints'
@@ -65,6 +87,7 @@ export interface Endpoints {
   create(
     tenantId: TenantId,
     values: NewEndpoint,
+    extras?: EndpointExtras,
   ): Promise<{ endpoint: Endpoint; secret: SigningSecret }>
   /** @throws EndpointNotFound */
   get(tenantId: TenantId, id: EndpointId): Promise<FoundEndpoint>
@@ -73,7 +96,12 @@ export interface Endpoints {
   /** What is open for it, each state counted up to `OPEN_COUNTED_MAX` together. */
   countOpen(tenantId: TenantId, id: EndpointId): Promise<OpenDeliveries>
   /** Changes what is given and leaves the rest. @throws EndpointNotFound, FilterInvalid, HeadersInvalid, ShapeInvalid */
-  change(tenantId: TenantId, id: EndpointId, change: EndpointChange): Promise<Endpoint>
+  change(
+    tenantId: TenantId,
+    id: EndpointId,
+    change: EndpointChange,
+    extras?: EndpointExtras,
+  ): Promise<Endpoint>
   /**
    * Nothing is routed to it from now on, and its open deliveries are cancelled; a request that is
    * on the wire still writes down its outcome.
@@ -98,7 +126,8 @@ export function createEndpoints({
 }: EndpointsOptions): Endpoints {
   const { database } = options
   return {
-    create: (tenantId, values) => create({ ...options, endpointsMax }, tenantId, values),
+    create: (tenantId, values, extras = {}) =>
+      create({ ...options, endpointsMax }, tenantId, values, extras),
     async get(tenantId, id) {
       const one = allOf([sql`e.tenant_id = ${tenantId}`, sql`e.id = ${id}`])
       const { rows } = await select(one).execute(database)
@@ -106,7 +135,8 @@ export function createEndpoints({
     },
     list: (tenants, page) => list(database, tenants, page),
     countOpen: (tenantId, id) => countOpen(database, tenantId, id),
-    change: (tenantId, id, values) => change(options, tenantId, id, values),
+    change: (tenantId, id, values, extras = {}) =>
+      change(options, { tenantId, id }, values, extras),
     delete: (tenantId, id) => remove(database, tenantId, id),
   }
 }
@@ -115,6 +145,7 @@ async function create(
   { database, secrets, endpointsMax, hasPublicUrl }: Required<EndpointsOptions>,
   tenantId: TenantId,
   { secret: given, secretKind: kind, secretEncoding: encoding, ...values }: NewEndpoint,
+  { columns }: EndpointExtras,
 ) {
   assertLinkable(values.shape, hasPublicUrl)
   await assertReadable(database, values.filter)
@@ -122,7 +153,7 @@ async function create(
     await lockEndpoints(transaction, tenantId)
     await assertRoom(transaction, tenantId, endpointsMax)
     await assertAffordable(transaction, tenantId, values.filter)
-    const endpoint = await insert(transaction, tenantId, values, secrets)
+    const endpoint = await insert(transaction, tenantId, { ...values, columns }, secrets)
     const secret = await secrets.add(transaction, endpoint, { secret: given, kind, encoding })
     return { endpoint: present(endpoint), secret }
   })
@@ -145,9 +176,9 @@ async function list(
 
 async function change(
   { database, secrets, hasPublicUrl }: Omit<EndpointsOptions, 'endpointsMax'>,
-  tenantId: TenantId,
-  id: EndpointId,
+  { tenantId, id }: { tenantId: TenantId; id: EndpointId },
   change: EndpointChange,
+  { columns: extra, mergeHeaders }: EndpointExtras,
 ): Promise<Endpoint> {
   assertLinkable(change.shape, hasPublicUrl)
   await assertReadable(database, change.filter)
@@ -156,8 +187,10 @@ async function change(
       await lockEndpoints(transaction, tenantId)
       await assertAffordable(transaction, tenantId, change.filter, id)
     }
-    const headers = await changedHeaders(transaction, tenantId, id, change, secrets)
-    const columns = { ...columnsOf(endpointFields, change), ...(headers && toJson(headers)) }
+    const given = { ...change, mergeHeaders }
+    const headers = await changedHeaders(transaction, tenantId, id, given, secrets)
+    const own = columnsOf(endpointFields, change)
+    const columns = { ...own, ...extra, ...(headers && toJson(headers)) }
     return await update(transaction, tenantId, id, columns)
   })
 }
@@ -198,7 +231,7 @@ async function countOpen(
 async function insert(
   database: Kysely<Database>,
   tenantId: TenantId,
-  values: EndpointChange & { url: string },
+  { columns, ...values }: EndpointChange & { url: string } & Pick<EndpointExtras, 'columns'>,
   secrets: Pick<EndpointSecrets, 'headerBox'>,
 ): Promise<EndpointRow> {
   const { rows } = await sql<{ id: EndpointId }>`select postrider.uuidv7() as id`.execute(database)
@@ -210,6 +243,7 @@ async function insert(
       id,
       tenant_id: tenantId,
       ...columnsOf(endpointFields, values),
+      ...columns,
       ...toJson(headers),
       url: values.url,
     })
@@ -224,17 +258,20 @@ async function changedHeaders(
   transaction: Kysely<Database>,
   tenantId: TenantId,
   id: EndpointId,
-  change: EndpointChange,
+  { mergeHeaders, ...change }: EndpointChange & Pick<EndpointExtras, 'mergeHeaders'>,
   secrets: Pick<EndpointSecrets, 'headerBox'>,
 ): Promise<StoredHeaders | null> {
-  if (change.headers === undefined && change.secretHeaders === undefined) return null
+  const isChanged = change.headers ?? change.secretHeaders ?? mergeHeaders
+  if (isChanged === undefined) return null
   const before = await transaction
     .selectFrom('endpoint')
     .select(['headers', 'secret_headers'])
     .where(isExisting(tenantId, id))
     .forNoKeyUpdate()
     .executeTakeFirst()
-  return storedHeaders(change, before ?? notFound(), secrets.headerBox(id))
+  const stored = before ?? notFound()
+  const given = mergeHeaders ? { headers: mergedHeaders(stored, mergeHeaders) } : change
+  return storedHeaders(given, stored, secrets.headerBox(id))
 }
 
 async function update(

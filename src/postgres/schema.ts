@@ -353,6 +353,8 @@ export interface ReplayTable {
   event_id: string | null
   reason: ReasonColumn | null
   skipped: Generated<number>
+  /** What had ended is tried once and has no schedule again; null = no. */
+  one_attempt: boolean | null
 }
 
 export interface SessionTable {

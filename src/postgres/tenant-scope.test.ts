@@ -218,6 +218,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       call: `enable_endpoint('${other.endpoint.id}')`,
       refused: { code: 'P0002' },
     },
+    disable_by_hand: {
+      call: `disable_by_hand('${other.endpoint.id}')`,
+      refused: { code: 'P0002' },
+    },
     delete_endpoint: {
       call: `delete_endpoint('${other.tenant.id}', '${other.endpoint.id}')`,
       refused: [{ answer: false }],
@@ -240,6 +244,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     },
     start_bulk: {
       call: `start_bulk('${other.tenant.key}', 'cancel')`,
+      refused: { code: 'P0002' },
+    },
+    start_recovery: {
+      call: `start_recovery('${other.endpoint.id}', now() - interval '1 hour')`,
       refused: { code: 'P0002' },
     },
     cancel_replay: { call: `cancel_replay('${other.replayId}')`, refused: [{ answer: false }] },

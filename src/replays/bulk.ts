@@ -43,6 +43,8 @@ export interface Bulk {
   preview(tenantKey: string, request: BulkRequest): Promise<BulkPreview>
   /** Begins; it goes on by jobs, whichever runners are alive, and is followed and cancelled as a replay. @throws TooManyReplays */
   start(tenantKey: string, request: BulkRequest, who: string): Promise<Replay>
+  /** Tries once more what the endpoint was sent in that time without success. @throws TooManyReplays */
+  recover(endpoint: EndpointId, time: { since: Date; until: Date }, who: string): Promise<Replay>
 }
 
 /** @param options.bounds left out = any number runs */
@@ -54,7 +56,24 @@ export function createBulk(options: { database: Kysely<Database>; bounds?: Repla
       return { count: total, sample: await sampleOf(database, ids ?? []) }
     },
     start: (tenantKey, request, who) => call(options, tenantKey, request, who),
+    recover: (endpoint, time, who) => recover(options, endpoint, { ...time, who }),
   }
+}
+
+async function recover(
+  { database, bounds }: { database: Kysely<Database>; bounds?: ReplayBounds },
+  endpoint: EndpointId,
+  { since, until, who }: { since: Date; until: Date; who: string },
+): Promise<Replay> {
+  const { rows } = await sql<Replay>`
+    select * from postrider.start_recovery(
+      endpoint => ${endpoint}, since => ${since}, until => ${until}, who => ${who},
+      rate_per_second => ${defaultRateOf('retry')},
+      of_tenant_max => ${bounds?.ofTenant ?? null}, of_requester_max => ${bounds?.ofKey ?? null})`
+    .execute(database)
+    .catch(refusedFor)
+  if (!rows[0]) throw new Error('start_recovery answered nothing')
+  return rows[0]
 }
 
 /** @param who null = only a preview */

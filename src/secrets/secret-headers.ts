@@ -4,6 +4,7 @@ import { openedLength, type Purpose, purposeOf } from './secrets.ts'
 
 /** Stays below the 8 KiB of headers that common servers accept. */
 export const HEADERS_LENGTH_MAX = 4096
+export const HEADERS_MAX = 20
 /** An endpoint's own headers, as they are stored. */
 export interface StoredHeaders {
   headers: Record<string, string>
@@ -100,6 +101,28 @@ export function storedHeaders(
   }
   if (mistakes.length > 0) throw new HeadersInvalid(mistakes)
   return after
+}
+
+/**
+ * What `storedHeaders` is to be given so that some headers change and the others stay. Names are one header however
+ * they are written.
+ *
+ * @throws HeadersInvalid
+ */
+export function mergedHeaders(
+  before: StoredHeaders,
+  changes: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const changed = new Set(Object.keys(changes).map((name) => name.toLowerCase()))
+  const stay = Object.entries(shownHeaders(before).headers).filter(
+    ([name]) => !changed.has(name.toLowerCase()),
+  )
+  const set = Object.entries(changes).flatMap(([name, value]) =>
+    value === null ? [] : [[name, value] as const],
+  )
+  const after = [...stay, ...set]
+  if (after.length <= HEADERS_MAX) return Object.fromEntries(after)
+  throw new HeadersInvalid([{ field: 'headers', message: `are more than ${HEADERS_MAX}` }])
 }
 
 const TO_BE_SHOWN = 'is secret; give its value to have it shown'

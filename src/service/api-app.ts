@@ -88,6 +88,7 @@ import type { ThinLinks } from '../sending/thin-link.ts'
 import type { RepeatedAnswers } from '../svix/repeated-answers.ts'
 import { addSvixApi } from '../svix/svix-api.ts'
 import type { SvixApplications } from '../svix/svix-applications.ts'
+import type { SvixEndpoints } from '../svix/svix-endpoints.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
 import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
@@ -163,6 +164,7 @@ export interface ApiOptions {
   liveAttempts: Pick<LiveAttempts, 'open'>
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
   svixApplications: SvixApplications
+  svixEndpoints: SvixEndpoints
   repeatedAnswers: RepeatedAnswers
   /** Whether SDKs of Svix are served; left out = they are not. */
   svixApi?: boolean

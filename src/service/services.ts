@@ -49,6 +49,7 @@ import { generateSecret } from '../sending/signature.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
 import { createRepeatedAnswers } from '../svix/repeated-answers.ts'
 import { createSvixApplications } from '../svix/svix-applications.ts'
+import { createSvixEndpoints } from '../svix/svix-endpoints.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { API_CONNECTIONS, type Pools } from './pools.ts'
@@ -82,6 +83,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
   const { api } = parts.pools
   const everyTenant = createDatabase(api)
   const { database, inTenant } = createTenantScope(api)
+  const ofTenants = createTenantServices(config, database)
   const adoption = adoptionOf({
     database: api,
     environment: config.environment.name,
@@ -95,7 +97,8 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     ...admissionOf(config, parts, everyTenant),
     ...publishersOf(parts, everyTenant),
     ...createEventTypeServices({ database: everyTenant, isStrict: config.eventTypesStrict }),
-    ...createTenantServices(config, database),
+    ...ofTenants,
+    svixEndpoints: createSvixEndpoints({ database, ...ofTenants }),
     tenants: createTenants({ database: everyTenant }),
     allIncidents: createIncidents({ database: everyTenant }),
     search: searchOf(config, everyTenant),

@@ -7,6 +7,10 @@ import { addSvixApplicationRoutes } from './svix-application.routes.ts'
 import type { SvixApplications } from './svix-applications.ts'
 import { createApplicationOfPath, type SvixEnv } from './svix-caller.ts'
 import { addSvixDocument } from './svix-document.ts'
+import { addSvixEndpointRoutes } from './svix-endpoint.routes.ts'
+import { addSvixEndpointHeaderRoutes } from './svix-endpoint-headers.routes.ts'
+import { addSvixEndpointOperationRoutes } from './svix-endpoint-operations.routes.ts'
+import { addSvixEndpointSecretRoutes } from './svix-endpoint-secret.routes.ts'
 import { answerSvixError, refuseSvixInvalid, SvixError, svixNotSupported } from './svix-error.ts'
 import { addSvixEventTypeRoutes } from './svix-event-type.routes.ts'
 import { addSvixHealthRoutes } from './svix-health.routes.ts'
@@ -14,7 +18,15 @@ import { refusedAt } from './svix-refusals.ts'
 import { addingSvixRoutes, SVIX_PATH, type SvixApp } from './svix-route.ts'
 
 /** Every noun adds its routes here. */
-const NOUNS = [addSvixApplicationRoutes, addSvixEventTypeRoutes, addSvixHealthRoutes] as const
+const NOUNS = [
+  addSvixApplicationRoutes,
+  addSvixEventTypeRoutes,
+  addSvixEndpointRoutes,
+  addSvixEndpointHeaderRoutes,
+  addSvixEndpointSecretRoutes,
+  addSvixEndpointOperationRoutes,
+  addSvixHealthRoutes,
+] as const
 
 type OptionsOf<Add> = Add extends (app: never, options: infer Options) => void
   ? (options: Options) => void

@@ -66,6 +66,26 @@ $$;
 comment on function postrider.pause_endpoint(uuid, text, int) is
   'Holds the deliveries of an endpoint until resume_endpoint(); events that it wants are still accepted. Returns how many pending ones are left (10,000 = at least), which follow by themselves. What is on the wire is finished.';
 
+-- disable_by_hand: what health.sql does after days of failures, because a person says so.
+create or replace function postrider.disable_by_hand(endpoint uuid, who text default session_user) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  target postrider.endpoint := postrider.lock_endpoint(endpoint);
+begin
+  if target.state = 'disabled' then
+    return;
+  end if;
+  perform postrider.disable_endpoint(endpoint, format('disabled by %s', coalesce(who, session_user)));
+  update postrider.endpoint e set updated_at = now() where e.id = endpoint;
+  perform postrider.audit(who, 'disable_by_hand', 'endpoint', endpoint::text, target.tenant_id);
+end
+$$;
+comment on function postrider.disable_by_hand(uuid, text) is
+  'Disables an endpoint: what is open is held until enable_endpoint(), and what is published meanwhile does not match it. Does nothing where it is disabled already.';
+
 create or replace function postrider.resume_endpoint(
   endpoint uuid, who text default session_user, batch int default 500
 ) returns int

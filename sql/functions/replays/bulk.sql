@@ -41,6 +41,7 @@ begin
       and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
       and (r.event_id is null or d.event_id = r.event_id)
       and (r.mode <> 'release' or d.held_reason = 'circuit')
+      and (r.one_attempt is not true or d.attempt_count > 0)
       and (r.event_types = '{*}' or exists (
         select from postrider.event e where e.id = d.event_id and postrider.wants_type(r.event_types, e.type)))
       and ((r.status_class is null and r.reason is null) or exists (
@@ -136,6 +137,8 @@ as $$
 declare
   bounds record;
   chosen uuid[];
+  ended uuid[];
+  acted int;
 begin
   if r.mode = 'redeliver' then
     return postrider.replay_deliveries(ids, r);
@@ -155,15 +158,72 @@ begin
         else d.held_reason = 'circuit' and postrider.accepts_work(e, t) and not exists (
           select from postrider.circuit c where c.endpoint_id = e.id and c.opened_at is not null) end
     order by d.id for update of d skip locked);
-  return case r.mode
+  ended := case when r.one_attempt then array(
+    select d.id from postrider.delivery d
+    where d.id = any (chosen) and d.id between bounds.min_id and bounds.max_id and d.finished_at is not null) end;
+  acted := case r.mode
     when 'cancel' then postrider.cancel_deliveries(chosen, '{}')
     when 'release' then postrider.release_deliveries(chosen, postrider.spread(chosen, r.rate_per_second))
     else postrider.reopen_deliveries(chosen, postrider.held_reasons_of(chosen),
       postrider.spread(chosen, r.rate_per_second), 'manual') end;
+  if ended <> '{}' then
+    perform postrider.allow_one_attempt(ended);
+  end if;
+  return acted;
 end
 $$;
 comment on function postrider.bulk_deliveries(uuid[], postrider.replay) is
   'Acts on a batch of deliveries as a bulk job says, spread at its rate. Returns on how many; the others are not in a state that allows it.';
+
+-- allow_one_attempt: their step is beyond the end of every retry schedule, so that the next outcome is final.
+create or replace function postrider.allow_one_attempt(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  beyond_schedule constant int := 1000000;
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  update postrider.delivery d set schedule_step = beyond_schedule
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null;
+end
+$$;
+comment on function postrider.allow_one_attempt(uuid[]) is
+  'Has deliveries that the caller has just reopened end with their next attempt, whatever its outcome.';
+
+-- start_recovery: what has failed for an endpoint is tried once more. What is still in its retry schedule is tried now,
+-- and its schedule goes on; what has ended is not given a schedule again.
+create or replace function postrider.start_recovery(
+  endpoint uuid, since timestamptz, until timestamptz default null, rate_per_second numeric default 50,
+  who text default session_user, of_tenant_max int default null, of_requester_max int default null
+) returns postrider.replay
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  r postrider.replay;
+  tenant text;
+begin
+  select t.key into tenant
+  from postrider.endpoint e join postrider.tenant t on t.id = e.tenant_id
+  where e.id = start_recovery.endpoint;
+  r := postrider.start_bulk(tenant, 'retry', endpoint => start_recovery.endpoint, states => '{failed,pending}',
+    since => start_recovery.since, until => start_recovery.until, rate_per_second => start_recovery.rate_per_second,
+    who => start_recovery.who, of_tenant_max => start_recovery.of_tenant_max,
+    of_requester_max => start_recovery.of_requester_max);
+  r.one_attempt := true;
+  r.total := cardinality(postrider.bulk_ids(r, 100000));
+  update postrider.replay p set one_attempt = true, total = r.total where p.id = r.id;
+  return r;
+end
+$$;
+comment on function postrider.start_recovery(uuid, timestamptz, timestamptz, numeric, text, int, int) is
+  'Begins a bulk job that tries once more what an endpoint was sent since then without success, and returns it. What has ended does not get its retry schedule again. Bounds as of start_bulk().';
 
 -- What a retry of a delivery is held for: the circuit of its endpoint. Once that is closed it follows with the others.
 create or replace function postrider.held_reasons_of(ids uuid[]) returns text[]

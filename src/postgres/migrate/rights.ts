@@ -133,6 +133,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     purpose: 'Operators: the functions that act, and everything that is stored but secrets.',
     functions: [
       ...['retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
+      'disable_by_hand',
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'delete_tenant_step'],
       ...['skip_head', 'retry_head', 'skip_to', 'release_ordering'],
       ...[
@@ -142,6 +143,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
         'release_secrets',
         'start_replay',
         'start_bulk',
+        'start_recovery',
         'cancel_replay',
         'cancel_backfill',
         'explain_route',

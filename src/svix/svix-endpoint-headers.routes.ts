@@ -1,0 +1,68 @@
+import type { Endpoints } from '../endpoints/endpoints.ts'
+import {
+  presentSvixHeaders,
+  svixHeadersInput,
+  svixHeadersPatch,
+  svixHeadersSchema,
+} from './svix-endpoint.fields.ts'
+import { svixEndpointParams } from './svix-endpoint.routes.ts'
+import type { SvixEndpoints } from './svix-endpoints.ts'
+import { addingSvixRoutes, svixBody, svixJson, svixNothing, svixRoutesFor } from './svix-route.ts'
+
+interface Options {
+  endpoints: Pick<Endpoints, 'get' | 'change'>
+  svixEndpoints: Pick<SvixEndpoints, 'find'>
+}
+
+const route = svixRoutesFor<Options>()
+const headers = { path: '/app/{app_id}/endpoint/{endpoint_id}/headers', of: 'app' } as const
+
+const get = route({
+  ...headers,
+  method: 'get',
+  operationId: 'v1.endpoint.get-headers',
+  summary: 'Get endpoint headers',
+  scope: 'read',
+  request: { params: svixEndpointParams },
+  responses: { 200: svixJson(svixHeadersSchema, 'The headers.') },
+  async answer(c, { endpoints, svixEndpoints }) {
+    const { id: tenantId } = c.get('app')
+    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    return c.json(presentSvixHeaders(await endpoints.get(tenantId, id)), 200)
+  },
+})
+
+const replace = route({
+  ...headers,
+  method: 'put',
+  operationId: 'v1.endpoint.update-headers',
+  summary: 'Update endpoint headers',
+  description: 'Replaces all headers.',
+  scope: 'manage',
+  request: { params: svixEndpointParams, body: svixBody(svixHeadersInput) },
+  responses: { 204: svixNothing('Changed.') },
+  async answer(c, { endpoints, svixEndpoints }) {
+    const { id: tenantId } = c.get('app')
+    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    await endpoints.change(tenantId, id, { headers: c.req.valid('json').headers })
+    return c.body(null, 204)
+  },
+})
+
+const patch = route({
+  ...headers,
+  method: 'patch',
+  operationId: 'v1.endpoint.patch-headers',
+  summary: 'Patch endpoint headers',
+  scope: 'manage',
+  request: { params: svixEndpointParams, body: svixBody(svixHeadersPatch) },
+  responses: { 204: svixNothing('Changed.') },
+  async answer(c, { endpoints, svixEndpoints }) {
+    const { id: tenantId } = c.get('app')
+    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    await endpoints.change(tenantId, id, {}, { mergeHeaders: c.req.valid('json').headers })
+    return c.body(null, 204)
+  },
+})
+
+export const addSvixEndpointHeaderRoutes = addingSvixRoutes([get, replace, patch])

@@ -1,0 +1,73 @@
+import { auditName } from '../access/caller.ts'
+import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
+import { TooManySecrets } from '../secrets/endpoint-secrets.ts'
+import { publicKeyOf } from '../sending/signature.ts'
+import { storedForm } from '../sending/signing-secret.ts'
+import { svixRotationInput, svixSecretSchema } from './svix-endpoint.fields.ts'
+import { svixEndpointParams } from './svix-endpoint.routes.ts'
+import type { SvixEndpoints } from './svix-endpoints.ts'
+import { SvixError } from './svix-error.ts'
+import { addingSvixRoutes, svixBody, svixJson, svixNothing, svixRoutesFor } from './svix-route.ts'
+
+interface Options {
+  secrets: Pick<EndpointSecrets, 'rotate'>
+  showSecrets: ShowSecrets
+  svixEndpoints: Pick<SvixEndpoints, 'find'>
+}
+
+const route = svixRoutesFor<Options>()
+
+const get = route({
+  method: 'get',
+  path: '/app/{app_id}/endpoint/{endpoint_id}/secret',
+  operationId: 'v1.endpoint.get-secret',
+  summary: 'Get endpoint secret',
+  description: 'The current secret. Reading it is written to the audit log.',
+  scope: 'manage',
+  of: 'app',
+  request: { params: svixEndpointParams },
+  responses: { 200: svixJson(svixSecretSchema, 'The secret.') },
+  async answer(c, { showSecrets, svixEndpoints }) {
+    const { id: tenantId } = c.get('app')
+    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    const live = await showSecrets(tenantId, id, auditName(c.get('caller')))
+    return c.json({ key: shownKeyOf(live) }, 200)
+  },
+})
+
+const rotate = route({
+  method: 'post',
+  path: '/app/{app_id}/endpoint/{endpoint_id}/secret/rotate',
+  operationId: 'v1.endpoint.rotate-secret',
+  summary: 'Rotate endpoint secret',
+  description:
+    'The old secret also signs during the grace period. A generated one is of the same kind.',
+  scope: 'manage',
+  of: 'app',
+  request: { params: svixEndpointParams, body: svixBody(svixRotationInput) },
+  responses: { 204: svixNothing('Rotated.') },
+  async answer(c, { secrets, svixEndpoints }) {
+    const { id: tenantId } = c.get('app')
+    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    const { key, gracePeriodSeconds: overlapSeconds } = c.req.valid('json')
+    await secrets
+      .rotate(tenantId, id, {
+        ...(key && { secret: key, encoding: 'base64' }),
+        ...(overlapSeconds != null && { overlapSeconds }),
+      })
+      .catch(refuseTooMany)
+    return c.body(null, 204)
+  },
+})
+
+export const addSvixEndpointSecretRoutes = addingSvixRoutes([get, rotate])
+
+function shownKeyOf([current]: LiveSecret[]): string {
+  if (!current) throw new Error('the endpoint has no live secret')
+  return publicKeyOf(storedForm(current)) ?? current.secret
+}
+
+function refuseTooMany(error: unknown): never {
+  if (!(error instanceof TooManySecrets)) throw error
+  throw new SvixError(400, 'limit_reached', error.message, { cause: error })
+}
