@@ -31,7 +31,11 @@ t.test('every function that acts writes who acted, what was done and on what', a
       'select who, action, target_kind, target_id from postrider.audit_log where at >= $1',
       [started],
     )
-    const expected = { action, target_kind: target.kind, target_id: target.id ?? value?.id ?? null }
+    const expected = {
+      action,
+      target_kind: target.kind,
+      target_id: target.id ?? value?.id ?? (action === 'resend' ? value : null),
+    }
     t.match(rows, [{ who: action === 'reap' ? 'reaper' : WHO, ...expected }], action)
     seen.add(action)
     return value
@@ -44,6 +48,18 @@ t.test('every function that acts writes who acted, what was done and on what', a
 
   await audited('retry_now', delivery(retried.id), 'postrider.retry_now($1, $2)', retried.id, WHO)
   await audited('cancel', delivery(cancelled.id), 'postrider.cancel($1, $2)', cancelled.id, WHO)
+  const claimed = await work.claim(await work.deliveryOf(retried.eventId))
+  await work.finish(claimed, 500)
+  await audited(
+    'erase_answer',
+    delivery(retried.id),
+    'postrider.erase_answer($1, $2)',
+    claimed?.attemptId,
+    WHO,
+  )
+  const other = await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', event_types: ['other'] })
+  const resend = 'postrider.resend($1, $2, $3)'
+  await audited('resend', { kind: 'delivery', id: null }, resend, retried.eventId, other.id, WHO)
   await work.loseJob(lost.id)
   await audited('reconcile', service, `(postrider.reconcile('0', $1)).healed`, WHO)
   await pool.query(

@@ -98,10 +98,15 @@ export function lacksTenant(event: unknown, caller: Caller): boolean {
   return isObject(event) && (event['tenant'] ?? undefined) === undefined && !caller.tenant
 }
 
-/** Measures `data` only where the text of the event leaves a doubt. */
-export function hasMoreData(bytes: Buffer, event: unknown, bytesMax: number): boolean {
+/** Measures `data`, or what it is called, only where the text of the event leaves a doubt. */
+export function hasMoreData(
+  bytes: Buffer,
+  event: unknown,
+  bytesMax: number,
+  member = 'data',
+): boolean {
   if (bytes.length <= bytesMax || !isObject(event)) return false
-  return (memberOf(bytes, 'data')?.length ?? 0) > bytesMax
+  return (memberOf(bytes, member)?.length ?? 0) > bytesMax
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -22,7 +22,7 @@ export interface ScanPage<Row> {
 }
 
 export interface Scan extends Order {
-  table: 'event' | 'delivery'
+  table: 'event' | 'delivery' | 'attempt'
   /** What an index leads to; ordered by id. */
   indexed: RawBuilder<unknown>
   /** What each row of these is asked; the table is called `r`. */

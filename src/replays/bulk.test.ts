@@ -6,13 +6,13 @@ import { untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import {
   createTestDatabase,
-  onNewestPostgres,
+  onBothPostgres,
   type TestDatabase,
 } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {

@@ -111,7 +111,6 @@ function batchStepsOf(
     deliver: createDeliverBatch({
       ...stepsOf(options),
       finish: createFinishTogether(deliveryPool, finishOptionsOf(options)),
-      onEnded: metrics.batchEnded,
     }),
     deliverSingle: (...job: Job) => {
       forgetLimits([job[1]])

@@ -88,7 +88,10 @@ import type { ThinLinks } from '../sending/thin-link.ts'
 import type { RepeatedAnswers } from '../svix/repeated-answers.ts'
 import { addSvixApi } from '../svix/svix-api.ts'
 import type { SvixApplications } from '../svix/svix-applications.ts'
+import type { SvixAttempts } from '../svix/svix-attempts.ts'
+import { acceptingLinks } from '../svix/svix-caller.ts'
 import type { SvixEndpoints } from '../svix/svix-endpoints.ts'
+import type { SvixMessages } from '../svix/svix-messages.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
 import { addTenantOperationRoutes } from '../tenants/tenant-operations.routes.ts'
@@ -162,9 +165,11 @@ export interface ApiOptions {
   pauseAll: PauseAll
   allOrderingKeys: Pick<OrderingKeys, 'list'>
   liveAttempts: Pick<LiveAttempts, 'open'>
-  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
+  portalLinks: Pick<PortalLinks, 'create' | 'revokeAll' | 'verifyHash'>
   svixApplications: SvixApplications
   svixEndpoints: SvixEndpoints
+  svixMessages: SvixMessages
+  svixAttempts: SvixAttempts
   repeatedAnswers: RepeatedAnswers
   /** Whether SDKs of Svix are served; left out = they are not. */
   svixApi?: boolean
@@ -217,7 +222,12 @@ function createApp(options: ApiOptions): App {
   addMetrics(app, options.metrics, options.servesMetrics)
   const routeOptions = { ...options, ...frameOf(options), ...actionsOf(options) }
   addRoutes(app, routeOptions)
-  if (options.svixApi) addSvixApi(app, routeOptions)
+  if (options.svixApi) {
+    addSvixApi(app, {
+      ...routeOptions,
+      ...frameOf({ ...options, apiKeys: acceptingLinks(options) }),
+    })
+  }
   addHealthRoutes(app, options)
   addThinEventRoute(app, options)
   addReferencePage(app, addDocument(app, options.version))

@@ -49,7 +49,9 @@ import { generateSecret } from '../sending/signature.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
 import { createRepeatedAnswers } from '../svix/repeated-answers.ts'
 import { createSvixApplications } from '../svix/svix-applications.ts'
+import { createSvixAttempts } from '../svix/svix-attempts.ts'
 import { createSvixEndpoints } from '../svix/svix-endpoints.ts'
+import { createSvixMessages } from '../svix/svix-messages.ts'
 import { createTenantOperations } from '../tenants/tenant-operations.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import { API_CONNECTIONS, type Pools } from './pools.ts'
@@ -106,6 +108,8 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     pauseAll: createPauseAll({ database: everyTenant }),
     tenantOperations: createTenantOperations({ database: everyTenant }),
     svixApplications: createSvixApplications({ database: everyTenant }),
+    svixMessages: createSvixMessages({ database, everyTenant }),
+    svixAttempts: createSvixAttempts({ database, everyTenant }),
     repeatedAnswers: createRepeatedAnswers({ database: everyTenant }),
     testEvents: createTestEvents({ database, pool: api }),
     audit: (act: Act) => changeAsActor(everyTenant, (on) => writeAct(on, act)),

@@ -5,6 +5,7 @@ import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { type RepeatedAnswers, repeatAnswer } from './repeated-answers.ts'
 import { addSvixApplicationRoutes } from './svix-application.routes.ts'
 import type { SvixApplications } from './svix-applications.ts'
+import { addSvixAttemptRoutes } from './svix-attempt.routes.ts'
 import { createApplicationOfPath, type SvixEnv } from './svix-caller.ts'
 import { addSvixDocument } from './svix-document.ts'
 import { addSvixEndpointRoutes } from './svix-endpoint.routes.ts'
@@ -14,6 +15,8 @@ import { addSvixEndpointSecretRoutes } from './svix-endpoint-secret.routes.ts'
 import { answerSvixError, refuseSvixInvalid, SvixError, svixNotSupported } from './svix-error.ts'
 import { addSvixEventTypeRoutes } from './svix-event-type.routes.ts'
 import { addSvixHealthRoutes } from './svix-health.routes.ts'
+import { addSvixMessageRoutes } from './svix-message.routes.ts'
+import { addSvixPortalRoutes } from './svix-portal.routes.ts'
 import { refusedAt } from './svix-refusals.ts'
 import { addingSvixRoutes, SVIX_PATH, type SvixApp } from './svix-route.ts'
 
@@ -25,6 +28,9 @@ const NOUNS = [
   addSvixEndpointHeaderRoutes,
   addSvixEndpointSecretRoutes,
   addSvixEndpointOperationRoutes,
+  addSvixMessageRoutes,
+  addSvixAttemptRoutes,
+  addSvixPortalRoutes,
   addSvixHealthRoutes,
 ] as const
 

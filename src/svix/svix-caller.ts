@@ -1,5 +1,8 @@
 import { createMiddleware } from 'hono/factory'
+import { type Caller, hashApiKey } from '../access/caller.ts'
+import type { ApiKeys } from '../api-keys/api-keys.ts'
 import type { ApiEnv } from '../http/authenticate.ts'
+import type { PortalLinks } from '../portal-links/portal-links.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import { Problem } from '../problem.ts'
 import { refuseSuspended } from '../tenants/tenant-access.ts'
@@ -46,3 +49,16 @@ export const ofOrganisation = createMiddleware<SvixEnv>(async (c, next) => {
   }
   await next()
 })
+
+/** Keys, and links to the portal of an application, whose token is one for that application as long as they last. */
+export function acceptingLinks<Keys extends Pick<ApiKeys, 'verify'>>({
+  apiKeys,
+  portalLinks,
+}: {
+  apiKeys: Keys
+  portalLinks: Pick<PortalLinks, 'verifyHash'>
+}): Keys {
+  const verify = async (key: string): Promise<Caller | null> =>
+    (await apiKeys.verify(key)) ?? (await portalLinks.verifyHash(hashApiKey(key)))
+  return { ...apiKeys, verify }
+}

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import type { Range } from '../postgres/list-query.ts'
 import { SvixInvalid } from './svix-error.ts'
 import { type SvixPrefix, svixId, uuidOf } from './svix-id.ts'
 
@@ -93,6 +94,56 @@ export async function svixPage<Row, Item>(
     done: rows.length <= limit,
   }
 }
+
+const time = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .nullish()
+
+/** What lists by time take, the newest first. */
+export const svixTimeQuery = svixPageQuery({ order: 'descending' })
+  .omit({ order: true })
+  .extend({
+    before: time.openapi({ type: 'string', format: 'date-time' }),
+    after: time.openapi({ type: 'string', format: 'date-time' }),
+  })
+
+export type SvixTimeQuery = z.output<typeof svixTimeQuery>
+
+/** Rows of a bounded search: with `next`, it goes on behind that id, perhaps before the page was full. */
+interface Searched<Row> {
+  rows: Row[]
+  next: string | null
+}
+
+/** A page of a list by time. Nothing but `after` is said: the rows that follow it. */
+export async function readSvixTimePage<Row extends { id: string }, Item, Id extends string>(
+  prefix: SvixPrefix,
+  { limit, iterator, before: until, after: since }: SvixTimeQuery,
+  read: (range: Range<Id>) => Promise<Searched<Row>>,
+  present: (row: Row) => Item,
+): Promise<SvixPage<Item>> {
+  const isBackward = iterator ? iterator.startsWith('-') : Boolean(since && !until)
+  const before = iterator ? (idOf(prefix, iterator) as Id) : null
+  const range = { limit, before, isOldestFirst: isBackward }
+  const bounds = { since: since ?? undefined, until: until ?? undefined }
+  const { rows, next } = await read({ ...range, ...bounds })
+  const shown = isBackward ? rows.toReversed() : rows
+  const ends = [shown.at(0)?.id, shown.at(-1)?.id] as const
+  // The next page goes on where the search has ended.
+  const first = (isBackward && next) || ends[0]
+  const last = (!isBackward && next) || ends[1]
+  return {
+    data: shown.map(present),
+    iterator: last ? svixId(prefix, last) : null,
+    ...(first && { prevIterator: `-${svixId(prefix, first)}` }),
+    done: next === null,
+  }
+}
+
+/** The page with items that are JSON text already. */
+export const svixPageText = ({ data, ...page }: SvixPage<string>): string =>
+  `{"data":[${data.join(',')}],${JSON.stringify(page).slice(1)}`
 
 function idOf(prefix: SvixPrefix, iterator: string): string {
   const id = uuidOf(prefix, iterator.replace(/^-/, ''))

@@ -54,6 +54,54 @@ $$;
 comment on function postrider.retry_now(uuid, text) is
   'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
 
+-- resend: one attempt more of an event to an endpoint, also to one that never got it, whatever its event types, channels
+-- and filter say. A delivery that has ended is reopened, and one that is missing is made, for a single attempt: the
+-- first outcome is final, as schedule_step is beyond the end of every retry schedule. An open one becomes due now, and
+-- keeps its schedule.
+--
+-- Locks: the event, so that two calls do not make two deliveries, and what retry_now() locks. Cost: a few index probes.
+create or replace function postrider.resend(event uuid, endpoint uuid, who text default session_user) returns uuid
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  beyond_schedule constant int := 1000000;
+  tenant uuid;
+  found record;
+  opened uuid;
+begin
+  select ev.tenant_id into tenant
+  from postrider.event ev
+  join postrider.endpoint e on e.tenant_id = ev.tenant_id and e.id = resend.endpoint
+  where ev.id = resend.event and postrider.in_scope(ev.tenant_id) for update of ev;
+  if tenant is null then
+    raise exception 'there is no event % for endpoint %', event, endpoint using errcode = 'P0002',
+      hint = 'Both have to be of one tenant. Old events are dropped with their day.';
+  end if;
+  select d.id, d.finished_at into found from postrider.delivery d
+  where d.event_id = resend.event and d.endpoint_id = resend.endpoint and d.id >= postrider.id_floor(resend.event)
+  order by d.id desc limit 1;
+  if found.id is not null then
+    perform postrider.retry_now(found.id, who);
+    if found.finished_at is not null then
+      update postrider.delivery d set schedule_step = beyond_schedule where d.id = found.id;
+    end if;
+    return found.id;
+  end if;
+  perform postrider.refuse_unless_accepting(endpoint);
+  perform postrider.refuse_without_data(event);
+  opened := (postrider.open_deliveries(array[tenant], array[event], array[endpoint], array[null::text], array[now()],
+    'manual', beyond_schedule))[1];
+  perform postrider.audit(who, 'resend', 'delivery', opened::text, tenant,
+    jsonb_build_object('event', event, 'endpoint', endpoint));
+  return opened;
+end
+$$;
+comment on function postrider.resend(uuid, uuid, text) is
+  'Sends an event to an endpoint of its tenant once more, or for the first time whatever it subscribes to; a single attempt where no delivery is open. Returns the delivery. Raises as retry_now() does, and P0002 where there is no such event or endpoint.';
+
 -- cancel: end a delivery without delivering it.
 --
 -- One that is being sent keeps its claim: the attempt on the wire still writes down its outcome, and

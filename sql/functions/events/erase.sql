@@ -158,3 +158,27 @@ end
 $$;
 comment on function postrider.erase_events(uuid[]) is
   'Erases the data of events and the answers to them, and cancels their open deliveries.';
+
+-- erase_answer: what a receiver answered to one attempt. That it was erased is said in its place.
+create or replace function postrider.erase_answer(attempt uuid, who text default session_user) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  erased record;
+begin
+  update postrider.attempt a set response_body = 'EXPUNGED', response_headers = null
+  where a.id = erase_answer.attempt and a.outcome <> 'started' and postrider.in_scope(a.tenant_id)
+  returning a.delivery_id, a.tenant_id into erased;
+  if erased.delivery_id is null then
+    raise exception 'there is no attempt % that has ended', attempt using errcode = 'P0002',
+      hint = 'Old ones are dropped with their day.';
+  end if;
+  perform postrider.audit(who, 'erase_answer', 'delivery', erased.delivery_id::text, erased.tenant_id,
+    jsonb_build_object('attempt', attempt));
+end
+$$;
+comment on function postrider.erase_answer(uuid, text) is
+  'Erases what a receiver answered to an attempt that has ended: its headers, and its body, in whose place EXPUNGED is kept. Raises P0002 when there is none.';

@@ -56,6 +56,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
+      ...['resend', 'erase_event', 'erase_answer'],
       ...['unreadable_secrets', 'unadopted', 'pause_all', 'resume_all'],
       'cancel_backfill',
     ],
@@ -132,8 +133,8 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_operator: {
     purpose: 'Operators: the functions that act, and everything that is stored but secrets.',
     functions: [
-      ...['retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
       'disable_by_hand',
+      ...['retry_now', 'resend', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint'],
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'delete_tenant_step'],
       ...['skip_head', 'retry_head', 'skip_to', 'release_ordering'],
       ...[
