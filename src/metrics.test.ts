@@ -24,6 +24,7 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
     seconds: 0.1,
     ageSeconds: 61,
   })
+  metrics.batchEnded({ outcome: 'delivered', events: 40 })
   metrics.jobSnoozed()
   const text = await render(metrics)
   for (const line of [
@@ -38,6 +39,9 @@ t.test('counts what happened, in the format of Prometheus', async (t) => {
     /^postrider_deliveries_settled_total\{state="pending"\} 1$/m,
     /^postrider_retries_total 1$/m,
     /^postrider_snoozes_total 1$/m,
+    /^postrider_batch_events_bucket\{le="20",outcome="delivered"\} 0$/m,
+    /^postrider_batch_events_bucket\{le="50",outcome="delivered"\} 1$/m,
+    /^postrider_batch_events_sum\{outcome="delivered"\} 40$/m,
     /^postrider_delivery_age_seconds_count 1$/m,
     /^nodejs_eventloop_lag_seconds /m,
   ]) {

@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 const PUBLISH_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 /** Up to the longest timeout that an endpoint may set. */
 const ATTEMPT_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
+/** Up to the most that an endpoint may set. */
+const BATCH_EVENTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 /** From a healthy receiver to the end of the default retry schedule. */
 const AGE_SECONDS = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400, 259_200,
@@ -34,6 +36,8 @@ export interface Metrics {
     seconds: number
     ageSeconds: number | null
   }): void
+  /** A request with so many events in it has ended, of an endpoint that has batches. */
+  batchEnded(batch: { outcome: string; events: number }): void
   /** A job was put off because its endpoint, or its tenant in this runner, is at its limit. */
   jobSnoozed(): void
   /** Pools are read when somebody scrapes. */
@@ -140,7 +144,9 @@ function attemptMetrics(make: Makers) {
     if (attempt.verdict === 'delivered' && attempt.ageSeconds !== null)
       made.age.observe(attempt.ageSeconds)
   }
-  return { attemptEnded, jobSnoozed: () => made.snoozes.inc() }
+  const batchEnded: Metrics['batchEnded'] = ({ outcome, events }) =>
+    made.batches.observe({ outcome }, events)
+  return { attemptEnded, batchEnded, jobSnoozed: () => made.snoozes.inc() }
 }
 
 const attemptCounters = ({ counter, histogram }: Makers) => ({
@@ -164,6 +170,12 @@ const attemptCounters = ({ counter, histogram }: Makers) => ({
     'delivery_age_seconds',
     'From published (or deliverAt) to delivered.',
     AGE_SECONDS,
+  ),
+  batches: histogram(
+    'batch_events',
+    'Events of a request to an endpoint with batches, by outcome. Its count is that of the requests.',
+    BATCH_EVENTS,
+    ['outcome'],
   ),
   retries: counter('retries_total', 'Attempts that were not the first of their delivery.'),
   snoozes: counter(

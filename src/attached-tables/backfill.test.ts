@@ -6,10 +6,10 @@ import { findViolations } from '../operations/violations.ts'
 import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { runCommand } from '../testing/wiring/command.ts'
-import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 
-onBothPostgres(t, conformance)
+onNewestPostgres(t, conformance)
 
 const DENIED = '42501'
 const REFUSED = '55000'

@@ -10,9 +10,9 @@ import {
 } from '../runner/take-batch.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createWork } from '../testing/data/work.ts'
-import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onBothPostgres(t, conformance)
+onNewestPostgres(t, conformance)
 
 const BOUNDS = { maxEvents: 3, maxWaitMs: 3_600_000, maxBytes: 100_000 }
 const CLAIM: BatchStep = { step: 'claim' }

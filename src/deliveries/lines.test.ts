@@ -4,9 +4,9 @@ import { findViolations } from '../operations/violations.ts'
 import { createLineSteps } from '../testing/data/lines.ts'
 import { createWork } from '../testing/data/work.ts'
 import { untilHolds } from '../testing/until.ts'
-import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onBothPostgres(t, conformance)
+onNewestPostgres(t, conformance)
 
 type Work = Awaited<ReturnType<typeof createWork>>
 const ORDERED = { ordering: 'key' }

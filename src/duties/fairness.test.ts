@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
-import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onBothPostgres(t, conformance)
+onNewestPostgres(t, conformance)
 
 const FRONT = -10
 const LINE = 0

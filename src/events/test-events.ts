@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Pool } from 'pg'
 import type { DeliveryId, EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
@@ -24,6 +24,8 @@ export interface TestEvents {
    * @throws EndpointNotFound, OperationRefused, PublishRefused
    */
   publish(tenantId: TenantId, id: EndpointId, event: TestEvent): Promise<DeliveryId>
+  /** The same on the retry schedule of the endpoint, and in the form that Svix sends. @throws as publish */
+  publishExample(tenantId: TenantId, id: EndpointId, event: TestEvent): Promise<DeliveryId>
   /**
    * Waits until a runner, in whichever process, has finished the delivery; asks the database, so that no
    * connection is held meanwhile.
@@ -37,12 +39,15 @@ export interface TestEvents {
 export function createTestEvents(options: { database: Kysely<Database>; pool: Pool }): TestEvents {
   const { database, pool } = options
   const explain = createExplainer(pool)
+  const publish = async (...[tenantId, id, { type, data }, name]: Given) => {
+    const call = sql`${sql.ref(`postrider.${name}`)}(e.id, ${type}, ${data})`
+    const stored = await store(database, tenantId, id, call)
+    if (stored.error !== null) throw await explain(stored.error)
+    return stored.id
+  }
   return {
-    async publish(tenantId, id, event) {
-      const stored = await store(database, tenantId, id, event)
-      if (stored.error !== null) throw await explain(stored.error)
-      return stored.id
-    },
+    publish: (tenantId, id, event) => publish(tenantId, id, event, 'publish_test'),
+    publishExample: (tenantId, id, event) => publish(tenantId, id, event, 'publish_example'),
     async finished(id, { forMs, signal }) {
       const endsAt = performance.now() + forMs
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
@@ -54,17 +59,19 @@ export function createTestEvents(options: { database: Kysely<Database>; pool: Po
   }
 }
 
+type Given = [...Parameters<TestEvents['publish']>, name: 'publish_test' | 'publish_example']
+
 async function store(
   database: Kysely<Database>,
   tenantId: TenantId,
   id: EndpointId,
-  { type, data }: TestEvent,
+  call: RawBuilder<unknown>,
 ): Promise<Stored> {
   const { rows } = await operate(() =>
     sql<Stored>`
       select t.delivery_id as id, t.error
       from postrider.endpoint e
-      cross join lateral postrider.publish_test(e.id, ${type}, ${data}) as t
+      cross join lateral ${call} as t
       where e.id = ${id} and e.tenant_id = ${tenantId} and e.deleted_at is null`.execute(database),
   )
   const [stored] = rows

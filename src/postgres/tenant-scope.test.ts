@@ -238,6 +238,10 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       call: `publish_test('${other.endpoint.id}', 'a.b', '{}')`,
       refused: { code: '55000' },
     },
+    publish_example: {
+      call: `publish_example('${other.endpoint.id}', 'a.b', '{}')`,
+      refused: { code: '55000' },
+    },
     start_replay: {
       call: `start_replay('${other.tenant.key}', now() - interval '1 hour')`,
       refused: { code: 'P0002' },

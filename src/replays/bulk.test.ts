@@ -6,13 +6,13 @@ import { untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import {
   createTestDatabase,
-  onBothPostgres,
+  onNewestPostgres,
   type TestDatabase,
 } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 import { encryptSecret, startService } from '../testing/wiring/service.ts'
 
-onBothPostgres(t, conformance)
+onNewestPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {

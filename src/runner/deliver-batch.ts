@@ -27,6 +27,8 @@ const TOO_LARGE = 413
 export interface DeliverBatchDependencies extends Omit<DeliverDependencies, 'claim' | 'finish'> {
   /** In one transaction. */
   finish(finished: readonly Finished[], batchId: string): Promise<(Verdict | Error)[]>
+  /** The request has ended; its attempts are told by themselves. */
+  onEnded(batch: { outcome: string; events: number }): void
 }
 
 /** What is to be written down of a member. */
@@ -48,6 +50,7 @@ export function createDeliverBatch(deps: DeliverBatchDependencies) {
     const span = startAttemptSpan(deps.tracing, first)
     try {
       const result = await sendTogether(deps, members, span, request)
+      deps.onEnded({ outcome: result.outcome, events: members.length })
       const ended = endOf(deps, members, result, request)
       for (const one of ended) if (one.deliveryId === lead?.deliveryId) one.jobId = lead.jobId
       const verdicts = await deps.finish(

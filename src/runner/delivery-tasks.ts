@@ -111,6 +111,7 @@ function batchStepsOf(
     deliver: createDeliverBatch({
       ...stepsOf(options),
       finish: createFinishTogether(deliveryPool, finishOptionsOf(options)),
+      onEnded: metrics.batchEnded,
     }),
     deliverSingle: (...job: Job) => {
       forgetLimits([job[1]])

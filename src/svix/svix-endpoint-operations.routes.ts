@@ -26,7 +26,7 @@ interface Options {
   eventTypes: Pick<EventTypes, 'get'>
   exampleOf: ExampleOf
   svixEndpoints: Pick<SvixEndpoints, 'find' | 'countAttempts'>
-  testEvents: Pick<TestEvents, 'publish'>
+  testEvents: Pick<TestEvents, 'publishExample'>
 }
 
 const route = svixRoutesFor<Options>()
@@ -148,7 +148,7 @@ const sendExample = route({
   operationId: 'v1.endpoint.send-example',
   summary: 'Send example',
   description:
-    'Sends an example of the event type in one attempt, also if the endpoint does not subscribe to it. `svix.ping` always has an example.',
+    'Sends an example of the event type, also if the endpoint does not subscribe to it. `svix.ping` always has an example.',
   scope: 'manage',
   of: 'app',
   request: { params: svixEndpointParams, body: svixBody(exampleInput) },
@@ -161,7 +161,7 @@ const sendExample = route({
     const { eventType: type } = c.req.valid('json')
     const id = await options.svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
     const data = JSON.stringify(await svixExampleOf(type, options))
-    const sent = await options.testEvents.publish(tenantId, id, { type, data })
+    const sent = await options.testEvents.publishExample(tenantId, id, { type, data })
     const delivery = await options.deliveries.find(tenantId, sent)
     const message = { eventId: null, eventType: type, channels: null, payload: {} }
     const timestamp = delivery.created_at.toISOString()

@@ -3,17 +3,23 @@ import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { ADMIN_KEY, createTestApi, type RequestOptions } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createOpenApiCheck, type Document } from '../testing/wiring/openapi-check.ts'
 import { svixId, uuidOf } from './svix-id.ts'
 
 const { pool } = await createTestDatabase(t)
 const { app, request: ourApi } = createTestApi(pool, { svixApi: true })
 
+const document = await app.request('/api/v1/openapi.json')
+const check = createOpenApiCheck((await document.json()) as Document)
+
+/** What is not as the document of this API says fails the test. */
 async function call(
   method: string,
   path: string,
   body?: unknown,
   headers: RequestOptions['headers'] = {},
 ) {
+  const sent = body === undefined ? undefined : JSON.stringify(body)
   const response = await app.request(`/api/v1${path}`, {
     method,
     headers: {
@@ -21,10 +27,15 @@ async function call(
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(sent !== undefined && { body: sent }),
   })
   const text = await response.text()
-  return { status: response.status, json: text === '' ? undefined : JSON.parse(text) }
+  const { status } = response
+  const contentType = response.headers.get('content-type')
+  const at = `/api/v1${path}`.replace(/\/$/, '')
+  const mistake = check({ method, path: at, body: sent, status, contentType, text })
+  if (mistake) throw new Error(`${method} ${path} is not as documented: ${mistake}`)
+  return { status, json: text === '' ? undefined : JSON.parse(text) }
 }
 
 async function application() {
@@ -417,6 +428,8 @@ t.test('an example is sent whatever the endpoint wants', async (t) => {
     status: 200,
     json: { id: /^msg_/, eventType: 'svix.ping', payload: {}, channels: null, timestamp: String },
   })
+  const pinged = await work.deliveryOf(uuidOf('msg', ping.json.id) ?? '')
+  t.match(pinged, { state: 'pending', trigger: 'schedule', schedule_step: 0 }, 'on its schedule')
   t.strictSame(await bodyOf(ping.json.id), { success: true })
   const schema = { type: 'object', examples: [{ total: 1 }] }
   await describeType('example.one', { schema })

@@ -105,7 +105,7 @@ do $functions$
 declare
   for_tenants constant text[] := array[
     'retry_now', 'cancel', 'pause_endpoint', 'resume_endpoint', 'enable_endpoint', 'disable_by_hand', 'delete_endpoint',
-    'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'start_replay', 'start_bulk', 'start_recovery', 'cancel_replay',
+    'cancel_deliveries_of', 'lock_endpoints_of', 'explain_route', 'publish_test', 'publish_example', 'start_replay', 'start_bulk', 'start_recovery', 'cancel_replay',
     'audit_rotation', 'acknowledge_incident', 'note_incident', 'probe_incident', 'release_incident', 'pause_incident',
     'incident_message', 'notify_customer', 'skip_head', 'retry_head', 'skip_to', 'release_ordering'];
   own record;

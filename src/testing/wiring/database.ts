@@ -44,11 +44,27 @@ export async function startDebianPostgres(
 }
 
 /** The same tests on the newest Postgres, and on the oldest that is supported. */
-export function onBothPostgres(
-  t: Test,
-  conformance: (t: Test, database: TestDatabase) => unknown,
-): void {
+export function onBothPostgres(t: Test, conformance: Conformance): void {
+  onNewest(t, conformance)
+  onOldest(t, conformance)
+}
+
+/**
+ * The same on the newest Postgres, and in `npm run test:long` on the oldest as well: for tests of what a statement
+ * means to Postrider, which takes long and is the same on both once the statement runs.
+ */
+export function onNewestPostgres(t: Test, conformance: Conformance): void {
+  onNewest(t, conformance)
+  if (process.env['LONG_TESTS']) onOldest(t, conformance)
+}
+
+type Conformance = (t: Test, database: TestDatabase) => unknown
+
+function onNewest(t: Test, conformance: Conformance): void {
   t.test('on Postgres 18', async (t) => conformance(t, await createTestDatabase(t)))
+}
+
+function onOldest(t: Test, conformance: Conformance): void {
   t.test('on Postgres 15', async (t) => {
     const database = await startDebianPostgres(t)
     if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
