@@ -70,6 +70,23 @@ t.test('the page of errors has every code with its status and title', async (t) 
   )
 })
 
+t.test('the glossary has every noun of the product, each once', async (t) => {
+  const words = [...read('GLOSSARY.md').matchAll(/^\| ([\w -]+) \|/gm)].map(([, word = '']) => word)
+  t.strictSame(words.toSorted(), [...new Set(words)].toSorted())
+  const ofNoNoun = ['commands', 'operations', 'search', 'svix']
+  const folders = globSync('src/*/*.{routes,pages,command,fields}.{ts,tsx}', { cwd: root }).map(
+    (file) => basename(join(file, '..')),
+  )
+  const nouns = [...new Set(folders)]
+    .filter((folder) => !ofNoNoun.includes(folder))
+    .map((folder) => folder.replaceAll('-', ' ').replace(/ies$/, 'y').replace(/s$/, ''))
+  t.ok(nouns.length > 10)
+  t.strictSame(
+    nouns.filter((noun) => !words.some((word) => word.toLowerCase().includes(noun))),
+    [],
+  )
+})
+
 t.test('every page is in the index', async (t) => {
   const index = read('docs/README.md')
   const pages = globSync('docs/*/**/*.md', { cwd: root }).map((page) => page.slice('docs/'.length))
