@@ -1,12 +1,13 @@
 /**
- * Makes the pictures of the README: the console of a service that it starts, with an hour of made-up traffic.
+ * Makes the pictures of README and docs, light, dark and on a phone: the console and the customer portal of a service that it starts, with an hour of made-up traffic.
  *
- *     node --import ./scripts/jsx.ts scripts/screenshots.ts
+ *     npm run screenshots
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
-import type { Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
 import { NO_BROWSER, openWindow, signIn, startBrowser } from '../src/testing/servers/browser.ts'
 import { startReceiver } from '../src/testing/servers/receiver.ts'
 import { createFolder, startCli } from '../src/testing/wiring/cli.ts'
@@ -17,6 +18,9 @@ const IMAGES = join(import.meta.dirname, '..', 'docs', 'images')
 const KEY = 'admin-key-of-the-pictures'
 /** Wide enough for the navigation next to the page; small enough to be read in a README. */
 const VIEWPORT = { width: 1200, height: 760 }
+const PHONE = { width: 390, height: 844 }
+/** Events for the receiver that is down, of two attempts each: enough for an incident. */
+const FAILING = 4
 const TYPES = ['invoice.paid', 'invoice.due', 'order.shipped', 'user.created']
 
 await runProgram(
@@ -47,23 +51,30 @@ await runProgram(
     cleanup.defer(() => client.end())
 
     const delivery = await fill({ url, receiverUrl: failing.url, client })
-    await failing.received(1)
+    await incidentIn(client)
     await mkdir(IMAGES, { recursive: true })
-    for (const colorScheme of ['light', 'dark'] as const) {
-      const { page } = await openWindow(browser, url, { viewport: VIEWPORT, colorScheme })
-      await signIn(page, KEY)
-      if (colorScheme === 'light') await takeAll(page, delivery)
-      else
-        await take(page, '/console', 'overview-dark', () =>
-          page.locator('canvas').first().waitFor(),
-        )
-    }
+    const open = (options: BrowserContextOptions) => openWindow(browser, url, options)
+    const light = await open({ viewport: VIEWPORT, colorScheme: 'light' })
+    await signIn(light.page, KEY)
+    await takeConsole(light.page, delivery)
+    const dark = await open({ viewport: VIEWPORT, colorScheme: 'dark' })
+    await signIn(dark.page, KEY)
+    await takeOverview(dark.page, 'overview-dark')
+    const phone = await open({ viewport: PHONE, colorScheme: 'light' })
+    await signIn(phone.page, KEY)
+    await takeOverview(phone.page, 'overview-phone')
+    const customer = await open({ viewport: VIEWPORT, colorScheme: 'light' })
+    await take(customer.page, await portalLink(url), 'portal')
   },
   { minutesMax: 10 },
 )
 
-async function takeAll(page: Page, delivery: string): Promise<void> {
-  await take(page, '/console', 'overview', () => page.locator('canvas').first().waitFor())
+async function takeOverview(page: Page, name: string): Promise<void> {
+  await take(page, '/console', name, () => page.locator('canvas').first().waitFor())
+}
+
+async function takeConsole(page: Page, delivery: string): Promise<void> {
+  await takeOverview(page, 'overview')
   await take(page, '/console/deliveries', 'deliveries')
   await take(page, `/console/deliveries/${delivery}`, 'delivery', () =>
     page.getByRole('heading', { name: 'Attempt 2' }).waitFor(),
@@ -76,6 +87,23 @@ async function take(page: Page, path: string, name: string, ready = async () => 
   await page.screenshot({ path: join(IMAGES, `${name}.png`), animations: 'disabled' })
 }
 
+/** Calls the API as the admin. */
+function calling(url: string) {
+  return async (method: string, path: string, body: unknown = {}) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`)
+    return response.json() as Promise<{ id: string; url: string }>
+  }
+}
+
+async function portalLink(url: string): Promise<string> {
+  return (await calling(url)('POST', '/api/tenants/acme/portal-links')).url
+}
+
 /** @returns the delivery that waits for its third attempt */
 async function fill({
   url,
@@ -86,23 +114,21 @@ async function fill({
   receiverUrl: string
   client: pg.Client
 }): Promise<string> {
-  const call = async (method: string, path: string, body: unknown = {}) => {
-    const response = await fetch(url + path, {
-      method,
-      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`)
-    return response.json() as Promise<{ id: string }>
-  }
+  const call = calling(url)
   await call('PUT', '/api/tenants/acme', { name: 'Acme Corporation' })
   await call('PUT', '/api/tenants/globex', { name: 'Globex' })
-  const down = await call('POST', '/api/tenants/acme/endpoints', { url: `${receiverUrl}/down` })
-  await call('POST', '/api/tenants/globex/endpoints', { url: `${receiverUrl}/hooks` })
+  const down = await call('POST', '/api/tenants/acme/endpoints', {
+    url: `${receiverUrl}/down`,
+    description: 'Billing',
+  })
+  await call('POST', '/api/tenants/globex/endpoints', {
+    url: `${receiverUrl}/hooks`,
+    description: 'Orders',
+  })
   await storeTraffic(client)
   for (let n = 0; n < 30; n++) {
     const data = { id: 4200 + n, amount: 12.5 * n, currency: 'EUR' }
-    const tenant = n === 3 ? 'acme' : n % 2 === 0 ? 'globex' : 'default'
+    const tenant = n % 8 === 3 ? 'acme' : n % 2 === 0 ? 'globex' : 'default'
     await call('POST', '/api/events', { tenant, type: TYPES[n % TYPES.length], data })
   }
   const { rows } = await client.query(
@@ -110,6 +136,13 @@ async function fill({
     [down.id],
   )
   return rows[0]?.id
+}
+
+/** Until the service has found that an endpoint keeps failing, after the last attempt that the pictures show. */
+async function incidentIn(client: pg.Client): Promise<void> {
+  const open = () =>
+    client.query('select from postrider.incident where failures >= $1', [2 * FAILING])
+  while ((await open()).rowCount === 0) await setTimeout(200)
 }
 
 /** Attempts of the hour that has passed: a wave, with a few that failed. */

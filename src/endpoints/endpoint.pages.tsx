@@ -35,6 +35,8 @@ import type { createTryFilter } from './try-filter.form.ts'
 
 const DAY_MINUTES = 1_440
 const STEP_MINUTES = 30
+/** A description can have 1,000 characters. */
+const HEADING_MAX = 80
 /** More would make the page long, and nobody looks through them. */
 const TYPES_OFFERED_MAX = 100
 
@@ -207,13 +209,14 @@ async function page(
   return pages.render(
     c,
     {
-      title: endpoint.url,
+      title: headingOf(endpoint),
       at: listOf(pages),
       hasCharts: true,
       status: more.rotation ? 422 : 200,
     },
     <>
-      <h1>{endpoint.url}</h1>
+      <h1>{headingOf(endpoint)}</h1>
+      {endpoint.description !== '' && <p>{endpoint.url}</p>}
       <Said {...shown} said={saidOf(SAID, c)} query={c.req.query()} />
       {more.refused !== undefined && <Notice tone="bad">{sayMistake(more.refused)}</Notice>}
       {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
@@ -232,6 +235,13 @@ async function page(
       <Links {...shown} />
     </>,
   )
+}
+
+/** The first line of its description, as far as a heading goes; without one its URL. */
+function headingOf({ description, url }: FoundEndpoint): string {
+  const [line = ''] = description.trim().split('\n')
+  const shown = line.length > HEADING_MAX ? `${line.slice(0, HEADING_MAX).trimEnd()}…` : line
+  return shown || url
 }
 
 function Links({ area, endpoint }: Shown) {

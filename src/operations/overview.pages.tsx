@@ -5,6 +5,7 @@ import type { Strips, StripsOf } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
 import { cached } from '../console/cached.ts'
 import { saidOf, urlWith } from '../console/forms.ts'
+import { sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
 import { Sparkline } from '../console/sparkline.tsx'
@@ -251,7 +252,7 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
       <Tile
         {...succeeded}
         href="/console/live"
-        label={`of ${sum(made)} attempts succeeded, ${when}`}
+        label={`of ${sayNumber(sum(made))} attempts succeeded, ${when}`}
       />
       <Tile {...first} href="/console/deliveries" label="of first attempts succeeded" />
       <Tile

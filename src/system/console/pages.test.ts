@@ -219,6 +219,22 @@ t.test(
   },
 )
 
+t.test('the page of an endpoint is headed by the first line of its description', async (t) => {
+  const { request, get, admin, world } = await bundle()
+  const path = `/endpoints/${world.ids['endpoints']}`
+  for (const [description, heading] of [
+    ['', 'http://127.0.0.1:9/a'],
+    ['Billing\nasks Ann', 'Billing'],
+    ['x'.repeat(80), 'x'.repeat(80)],
+    ['x'.repeat(81), `${'x'.repeat(80)}…`],
+  ]) {
+    await request('PATCH', `/api/tenants/${world.tenant.key}${path}`, { body: { description } })
+    const { text } = await get(`/console${path}`, { cookie: admin })
+    t.match(text, `<h1>${heading}</h1>`)
+    t.equal(text.includes('<p>http://127.0.0.1:9/a</p>'), description !== '')
+  }
+})
+
 t.test('a pause of everything can be made and ended on the home page, by an admin', async (t) => {
   const { get, post, admin, apiKeys, signedIn } = await bundle()
   const { key } = await apiKeys.issue({ name: 'manages', scopes: ['read', 'manage'] })
