@@ -51,8 +51,9 @@ async function tryOne(sdk: Sdk, serverUrl: string): Promise<string | null> {
     try {
       await promisify(execFile)(program, args, { cwd, env, timeout: STEP_MS_MAX })
     } catch (error) {
-      const { message, stdout, stderr } = error as Error & { stdout?: string; stderr?: string }
-      return [message, stdout, stderr].join('\n')
+      // The message has what it wrote to stderr.
+      const { message, stdout } = error as Error & { stdout?: string }
+      return `${message}\n${stdout}`
     }
   }
   return null
