@@ -53,7 +53,7 @@ export const DUTIES: readonly Duty[] = [
   },
   {
     every: 'minute',
-    what: 'give lost work its job again, remove expired rows',
+    what: 'give lost work its job again, remove expired rows, erase the data of events whose time for it has come',
     start: startReconciler,
   },
   {
