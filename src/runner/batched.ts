@@ -110,9 +110,21 @@ async function takeTurn(
   inHand: readonly InHand[],
 ): Promise<Turn> {
   // One that has its slot first: it says which batch this is about.
-  const hand = inHand.toSorted((a, b) => Number(!a.reservation) - Number(!b.reservation))
-  const reserved = hand[0]?.reservation ?? null
+  const sorted = inHand.toSorted((a, b) => Number(!a.reservation) - Number(!b.reservation))
+  const reserved = sorted[0]?.reservation ?? null
   const limits = await deps.limitsOf(endpointId, reserved?.rateVersion)
+  const handMax = limits.batchEventsMax ?? IN_HAND_MAX
+  const turn = await takeFrom(deps, endpointId, sorted.slice(0, handMax), { limits, reserved })
+  return { ...turn, left: [...turn.left, ...sorted.slice(handMax)] }
+}
+
+/** No more than a batch can have: what is brought in vain costs as much as what is taken. */
+async function takeFrom(
+  deps: BatchedDependencies,
+  endpointId: EndpointId,
+  hand: readonly InHand[],
+  { limits, reserved }: { limits: EndpointLimits; reserved: Reservation | null },
+): Promise<Turn> {
   const timeoutMs = limits.timeoutSeconds === null ? deps.timeoutMs : limits.timeoutSeconds * 1000
   const take = (step: BatchStep) =>
     deps.take(

@@ -21,6 +21,8 @@ export interface EndpointLimits {
   timeoutSeconds: number | null
   /** Its events go together. */
   isBatched?: boolean
+  /** At most so many; `null` = it has no batches. */
+  batchEventsMax?: number | null
 }
 
 const UNLIMITED: EndpointLimits = {
@@ -71,7 +73,7 @@ async function load(pool: Pool, ids: readonly EndpointId[]): Promise<EndpointLim
     name: 'postrider_endpoint_limits',
     text: `select id, tenant_id as "tenantId", rate_per_second::float8 as "ratePerSecond", rate_version as "rateVersion",
              max_in_flight as "maxInFlight", timeout_seconds as "timeoutSeconds",
-             batch_bounds is not null as "isBatched"
+             batch_bounds is not null as "isBatched", (batch_bounds ->> 'maxEvents')::int as "batchEventsMax"
            from postrider.endpoint where id = any ($1::uuid[])`,
     values: [ids],
   })
