@@ -1,6 +1,7 @@
 import type { FollowedAttempt } from '../client/client.ts'
 import { asSvix, RESERVED_HEADER_NAMES } from '../sending/request-headers.ts'
 import { sign } from '../sending/signature.ts'
+import { signatureHeaders } from '../sending/signature-headers.ts'
 
 /** As long as an endpoint may take at most. */
 const FORWARD_MS_MAX = 60_000
@@ -22,33 +23,45 @@ export interface Forwarded {
   durationMs: number
 }
 
+interface Signing {
+  secret: string
+  /** Those of the endpoint, by template. */
+  signatureHeaders: Record<string, string>
+}
+
+interface ForwardOptions {
+  signing: Signing | null
+  signal: AbortSignal
+}
+
 /**
  * Sends what an endpoint was sent to another URL, with the same headers and the same bytes. Headers whose values
  * the log masks are left out.
  *
- * @param secret signs again, as of now; without it the signature is that of the endpoint, which verifies for five minutes
+ * @param signing signs again, as of now, in every scheme of the endpoint; without it the signatures are those of the endpoint, which
+ *   verify for five minutes
  */
 export async function forward(
   url: string,
   followed: FollowedAttempt,
-  { secret, signal }: { secret?: string | undefined; signal: AbortSignal },
+  options: ForwardOptions,
 ): Promise<Forwarded> {
   const begin = performance.now()
-  const outcome = await send(url, followed, { secret, signal })
+  const outcome = await send(url, followed, options)
   return { ...outcome, durationMs: Math.round((performance.now() - begin) * 10) / 10 }
 }
 
 async function send(
   url: string,
   followed: FollowedAttempt,
-  { secret, signal }: { secret?: string | undefined; signal: AbortSignal },
+  { signing, signal }: ForwardOptions,
 ): Promise<Omit<Forwarded, 'durationMs'>> {
   const body = followed.request?.body ?? ''
   const headers = sentHeaders(followed)
   try {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { ...headers, ...(secret && signature(secret, headers, body)) },
+      headers: { ...headers, ...(signing && signature(signing, followed, headers, body)) },
       body,
       redirect: 'manual', // as deliveries do
       signal: AbortSignal.any([signal, AbortSignal.timeout(FORWARD_MS_MAX)]),
@@ -77,12 +90,24 @@ function sentHeaders({ attempt, delivery }: FollowedAttempt): Record<string, str
   return { ...unsigned, 'webhook-id': delivery.eventId }
 }
 
-function signature(secret: string, headers: Record<string, string>, body: string) {
+function signature(
+  { secret, signatureHeaders: templates }: Signing,
+  { attempt }: FollowedAttempt,
+  headers: Record<string, string>,
+  body: string,
+) {
   const id = headers['webhook-id'] ?? ''
   const timestampSeconds = Math.floor(Date.now() / 1000)
+  const sent = attempt.requestHeaders
+  const isOmitted = sent !== null && attempt.batchId === null && !('webhook-signature' in sent)
+  const message = { id, timestampSeconds, body, secrets: [secret] }
   const signed = {
     'webhook-timestamp': String(timestampSeconds),
-    'webhook-signature': sign({ id, timestampSeconds, body, secrets: [secret] }),
+    ...(!isOmitted && { 'webhook-signature': sign(message) }),
   }
-  return { ...signed, ...('svix-id' in headers && asSvix(signed)) }
+  return {
+    ...signed,
+    ...('svix-id' in headers && asSvix(signed)),
+    ...signatureHeaders(templates, message),
+  }
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { LRUCache } from 'lru-cache'
 import { follow, withFilterOptions } from '../attempts/follow-options.ts'
-import type { FollowedAttempt } from '../client/client.ts'
+import { type FollowedAttempt, Postrider } from '../client/client.ts'
 import { parseSecret } from '../sending/signature.ts'
 import {
   InvalidSecret,
@@ -10,6 +10,7 @@ import {
   type SecretEncoding,
   storedForm,
 } from '../sending/signing-secret.ts'
+import { findConnection } from '../terminal/connection.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { UsageError } from '../terminal/exit-code.ts'
 import { cellOf } from '../terminal/output.ts'
@@ -19,6 +20,9 @@ import { type Forwarded, forward } from './forward.ts'
 
 /** Of events that were forwarded; each is forwarded once, however often it is tried. */
 const REMEMBERED_MAX = 10_000
+/** A change of the templates of an endpoint may go unnoticed for so long. */
+const TEMPLATES_KEPT_MS = 5_000
+const ENDPOINTS_MAX = 1_000
 
 interface Options {
   forward: string
@@ -46,7 +50,11 @@ async function listen(context: CommandContext, command: Command): Promise<void> 
   const { forward: target, secret: given, secretEncoding } = command.opts<Options>()
   const url = urlOf(target)
   const secret = given === undefined ? undefined : toSignWith(given, secretEncoding)
-  const [paint, isNew] = [paintFor(context), createMemory()]
+  const [paint, isNew, headersOf] = [
+    paintFor(context),
+    createMemory(),
+    await signatureHeaders(context, command),
+  ]
   const attempts = await follow(context, command, {
     include: 'request',
     answers: 'false',
@@ -54,10 +62,28 @@ async function listen(context: CommandContext, command: Command): Promise<void> 
   })
   for await (const one of attempts) {
     if (!one.event || one.request?.body == null || !isNew(one)) continue
-    const result = await forward(url, one, { secret, signal: context.stopSignal })
+    const signing = secret === undefined ? null : { secret, signatureHeaders: await headersOf(one) }
+    const result = await forward(url, one, { signing, signal: context.stopSignal })
     if (context.stopSignal.aborted) break
     context.print(isJson(command) ? jsonOf(one, result) : lineOf(one, result, paint))
   }
+}
+
+/** Asks for the templates of an endpoint; who signs again needs them. */
+async function signatureHeaders(context: CommandContext, command: Command) {
+  const { url, key } = await findConnection(context)
+  const api = new Postrider({ url, apiKey: key })
+  const [tenant = ''] = command.args
+  const known = new LRUCache<string, Record<string, string>>({
+    ...{ max: ENDPOINTS_MAX, ttl: TEMPLATES_KEPT_MS },
+    fetchMethod: async (id) => {
+      const path = { tenant, id }
+      return (await api.request('GET /api/tenants/{tenant}/endpoints/{id}', { path }))
+        .signatureHeaders
+    },
+  })
+  return async ({ delivery: { endpointId } }: FollowedAttempt): Promise<Record<string, string>> =>
+    (await known.fetch(endpointId).catch(() => undefined)) ?? {} // of one that is gone nothing is known
 }
 
 /** @throws UsageError that does not hold the secret */

@@ -331,7 +331,13 @@ t.test('what is forwarded keeps the id and both families of headers, signed agai
       request: { body: arrived.body },
     } as unknown as FollowedAttempt
     const signal = new AbortController().signal
-    t.match(await forward(receiver.url + path, followed, { secret, signal }), { error: null })
+    t.match(
+      await forward(receiver.url + path, followed, {
+        signing: secret === undefined ? null : { secret, signatureHeaders: {} },
+        signal,
+      }),
+      { error: null },
+    )
     return receiver.requests.find((one) => one.path === path) as ReceivedRequest
   }
   const plain = await forwardTo()

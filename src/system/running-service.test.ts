@@ -1,8 +1,10 @@
 /** The commands that need a service which delivers, against one: tail, listen, replay, runners. */
 import { execFile } from 'node:child_process'
+import { createHmac } from 'node:crypto'
 import { promisify } from 'node:util'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
+import { SHAPES } from '../endpoints/shape.ts'
 import { EXIT } from '../terminal/exit-code.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
@@ -14,8 +16,10 @@ import { encryptSecret, startService } from '../testing/wiring/service.ts'
 const CLI = new URL('../cli.ts', import.meta.url).pathname
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
-const api = await startService(t, 'api', { DATABASE_URL: databaseUrl })
-const runner = await startService(t, 'runner', { DATABASE_URL: databaseUrl })
+/** Thin events have a link that begins with it. */
+const settings = { DATABASE_URL: databaseUrl, PUBLIC_URL: 'https://hooks.example.com' }
+const api = await startService(t, 'api', settings)
+const runner = await startService(t, 'runner', settings)
 const env = {
   POSTRIDER_URL: api.url,
   POSTRIDER_API_KEY: 'test-admin-key',
@@ -126,6 +130,42 @@ t.test('listen forwards an event with its headers and bytes, and it verifies', a
   t.match(await line, new RegExp(` {2}invoice\\.paid {2}${id} {2}204 {2}\\d+ ms\\n$`))
   listen.kill('SIGINT')
   t.match(await listen.exited, { exitCode: EXIT.ok })
+})
+
+t.test('listen forwards each shape to the byte, and signs it again in every scheme', async (t) => {
+  const { tenant, endpoint, receiver } = await bundle(t)
+  await using local = await startReceiver()
+  await using own = await startReceiver()
+  const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+  for (const args of [
+    ['--forward', local.url],
+    ['--forward', own.url, '--secret', secret],
+  ]) {
+    const listen = startCli(t, ['listen', tenant.key, ...args], { env })
+    await listen.warned(/forwarding to/)
+  }
+  const hub = { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' }
+  for (const [n, shape] of SHAPES.entries()) {
+    const isOmitted = shape === 'raw'
+    await pool.query(
+      `update postrider.endpoint set shape = $2, shape_fields = array['$.id'], signature_headers = $3, webhook_signature = $4
+       where id = $1`,
+      [endpoint.id, shape, hub, isOmitted ? 'omit' : 'send'],
+    )
+    await tenant.publish('invoice.paid', { id: 1.5, text: 'é' })
+    const ends = await Promise.all([receiver, local, own].map((one) => one.received(n + 1)))
+    const [sent, same, again] = ends.map((requests) => requests[n])
+    t.equal(same?.body, sent?.body, shape)
+    t.equal(again?.body, sent?.body, shape)
+    const { host: _, connection: __, ...headers } = sent?.headers ?? {}
+    t.match(same?.headers, headers, shape)
+    const body = again?.body ?? ''
+    const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+    const expected = createHmac('sha256', key).update(body).digest('hex')
+    t.equal(again?.headers['x-hub-signature-256'], `sha256=${expected}`, shape)
+    if (isOmitted) t.notOk('webhook-signature' in (again?.headers ?? {}))
+    else t.ok(new Webhook(secret).verify(body, again?.headers as Record<string, string>), shape)
+  }
 })
 
 t.test('listen forwards an event once, whatever the endpoints, signed with a secret', async (t) => {
