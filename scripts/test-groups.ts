@@ -10,14 +10,23 @@ import { join } from 'node:path'
 import { TOGETHER } from '../src/testing/process/together-folder.ts'
 
 const root = join(import.meta.dirname, '..')
-/** They start the program, servers or a browser, and most take long: the longest come first. */
-const FIRST = /^scripts\//
-const LAST = /^src\/system\/(?:runner\/|[^/]+$)|\.browser\.test\.ts$/
+/**
+ * tap sorts the files by their names, so these start first, in a group each: they take the longest, most of it waiting, and
+ * at the end the processor would wait with them.
+ */
+const LONGEST = [
+  'src/system/runner/small-receiver.test.ts',
+  'src/system/hostile-settings.test.ts',
+  'src/system/runner/circuit.test.ts',
+  'src/system/outages.test.ts',
+]
+/** They start the program, servers or a browser. */
+const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)|\.browser\.test\.ts$/
 /** Few enough that what is left at the end is never long. */
 const GROUP_MAX = 8
 
 const files = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
-const short = files.filter((file) => !FIRST.test(file) && !LAST.test(file))
+const short = files.filter((file) => !ALONE.test(file))
 const groupCount = Math.ceil(short.length / GROUP_MAX)
 
 const folder = join(root, TOGETHER)
@@ -25,21 +34,25 @@ rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
 
 /** Of neighbours, as files of one folder import the same. */
-function writeGroup(n: number): string {
+function groupOf(n: number): string[] {
   const [from, to] = [n, n + 1].map((at) => Math.round((at * short.length) / groupCount))
+  return short.slice(from, to)
+}
+
+function writeGroup(group: readonly string[], n: number): string {
   const name = `${TOGETHER}${String(n + 1).padStart(2, '0')}.test.ts`
   const lines = [
     `import { runTogether } from '../../src/testing/process/together.ts'`,
-    `await runTogether(${JSON.stringify(short.slice(from, to), null, 2)})`,
+    `await runTogether(${JSON.stringify(group, null, 2)})`,
   ]
   writeFileSync(join(root, name), `${lines.join('\n')}\n`)
   return name
 }
 
-const chosen = [
-  ...files.filter((file) => FIRST.test(file)),
+const groups = [
+  ...LONGEST.map((file) => [file]),
   // Those of src/system first, which take the longest.
-  ...Array.from({ length: groupCount }, (_, n) => writeGroup(n)).reverse(),
-  ...files.filter((file) => LAST.test(file)),
+  ...Array.from({ length: groupCount }, (_, n) => groupOf(n)).reverse(),
 ]
-console.log(chosen.join('\n'))
+const others = files.filter((file) => !short.includes(file) && !LONGEST.includes(file))
+console.log([...groups.map(writeGroup), ...others].join('\n'))
