@@ -35,7 +35,7 @@ export const svixAttemptSchema = z
     endpointId: z.string(),
     url: z.string(),
     response: z.string(),
-    responseStatusCode: z.int().openapi({ description: '0 = there was no answer.' }),
+    responseStatusCode: z.int().openapi({ description: '0 = there was no response.' }),
     responseDurationMs: z.int(),
     ...statusMembers,
     triggerType: z.int().openapi({ description: '0: by the schedule, 1: by hand.' }),

@@ -147,7 +147,7 @@ const listByEndpoint = route({
   summary: 'List attempts by endpoint',
   description:
     'Newest first. A page looks through 50,000 attempts of the application, or 2,000 with `channel` or ' +
-    '`event_types`; it may have fewer than there is room for, or none, and not be the last one.',
+    '`event_types`; it can have fewer than there is room for, or none, and not be the last one.',
   request: { params: endpointParams, query: svixAttemptQuery },
   responses: attemptPage,
   async answer(c, { svixAttempts, svixEndpoints }) {
@@ -238,7 +238,7 @@ const listMessages = route({
   operationId: 'v1.message-attempt.list-attempted-messages',
   summary: 'List attempted messages',
   description:
-    'Those that the endpoint was sent, newest first. A page looks through 1,000 messages of the application; it may ' +
+    'What the endpoint was sent, newest first. A page looks through 1,000 messages of the application; it can ' +
     'have fewer than there is room for, or none, and not be the last one.',
   request: { params: endpointParams, query: svixEndpointMessageQuery },
   responses: { 200: svixJson(svixPageSchema(svixEndpointMessageSchema), 'A page.') },

@@ -98,7 +98,7 @@ const list = route({
   operationId: 'v1.message.list',
   summary: 'List messages',
   description:
-    'Newest first. With filters, a page may have fewer messages than there is room for, and not be the last one.',
+    'Newest first. With filters, a page can have fewer messages than there is room for, and not be the last one.',
   scope: 'read',
   of: 'app',
   isHeavy: true,
