@@ -23,7 +23,7 @@ const HOST_ESCAPED = /^[a-z]+:\/*[^/?#]*%/i
 /** A token of RFC 9110. */
 export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Visible ASCII with blanks between: every receiver reads it alike, and no CR, LF or NUL. */
-const HEADER_VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
+export const HEADER_VALUE = /^[!-~](?:[\t -~]*[!-~])?$/
 
 const FILTER_DESCRIPTION =
   'SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ' +

@@ -5,7 +5,7 @@ import {
   svixHeadersPatch,
   svixHeadersSchema,
 } from './svix-endpoint.fields.ts'
-import { svixEndpointParams } from './svix-endpoint.routes.ts'
+import { endpointOfPath, svixEndpointParams } from './svix-endpoint.routes.ts'
 import type { SvixEndpoints } from './svix-endpoints.ts'
 import { addingSvixRoutes, svixBody, svixJson, svixNothing, svixRoutesFor } from './svix-route.ts'
 
@@ -25,10 +25,9 @@ const get = route({
   scope: 'read',
   request: { params: svixEndpointParams },
   responses: { 200: svixJson(svixHeadersSchema, 'The headers.') },
-  async answer(c, { endpoints, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    return c.json(presentSvixHeaders(await endpoints.get(tenantId, id)), 200)
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    return c.json(presentSvixHeaders(await options.endpoints.get(tenantId, id)), 200)
   },
 })
 
@@ -41,10 +40,9 @@ const replace = route({
   scope: 'manage',
   request: { params: svixEndpointParams, body: svixBody(svixHeadersInput) },
   responses: { 204: svixNothing('Changed.') },
-  async answer(c, { endpoints, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    await endpoints.change(tenantId, id, { headers: c.req.valid('json').headers })
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    await options.endpoints.change(tenantId, id, { headers: c.req.valid('json').headers })
     return c.body(null, 204)
   },
 })
@@ -57,10 +55,11 @@ const patch = route({
   scope: 'manage',
   request: { params: svixEndpointParams, body: svixBody(svixHeadersPatch) },
   responses: { 204: svixNothing('Changed.') },
-  async answer(c, { endpoints, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    await endpoints.change(tenantId, id, {}, { mergeHeaders: c.req.valid('json').headers })
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    const { headers: set, deleteHeaders } = c.req.valid('json')
+    const removed = Object.fromEntries((deleteHeaders ?? []).map((name) => [name, null]))
+    await options.endpoints.change(tenantId, id, {}, { mergeHeaders: { ...removed, ...set } })
     return c.body(null, 204)
   },
 })

@@ -6,7 +6,7 @@ import type { ExampleOf } from '../event-types/example.ts'
 import type { TestEvents } from '../events/test-events.ts'
 import { SearchTooSlow } from '../postgres/list-query.ts'
 import type { Bulk } from '../replays/bulk.ts'
-import { svixEndpointParams } from './svix-endpoint.routes.ts'
+import { endpointOfPath, svixEndpointParams } from './svix-endpoint.routes.ts'
 import type { SvixEndpoints } from './svix-endpoints.ts'
 import { SvixError, svixMistake } from './svix-error.ts'
 import { svixExampleOf } from './svix-example.ts'
@@ -60,9 +60,8 @@ const stats = route({
   },
   responses: { 200: svixJson(statsSchema, 'How many ended how.') },
   async answer(c, { svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
     const range = statsRange(c.req.valid('query'))
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    const { tenantId, id } = await endpointOfPath(c, { svixEndpoints })
     const counts = await svixEndpoints.countAttempts(tenantId, id, range).catch(refuseSlow)
     const { delivered: success, failed: fail, started: sending } = counts
     return c.json({ success, fail, pending: 0, sending, canceled: 0 }, 200)
@@ -110,9 +109,8 @@ const recover = route({
   request: { params: svixEndpointParams, body: svixBody(recoverInput) },
   responses: { 202: svixJson(recoverSchema, 'Recovery has started.') },
   async answer(c, { bulk, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
     const { since, until } = recoverRange(c.req.valid('json'))
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+    const { id } = await endpointOfPath(c, { svixEndpoints })
     const begun = await bulk.recover(id, { since, until }, auditName(c.get('caller')))
     const answer = { status: 'running', task: 'endpoint.recover' } as const
     const updatedAt = begun.created_at.toISOString()
@@ -130,7 +128,14 @@ function recoverRange(given: { since: Date; until?: Date | null | undefined }) {
   return { since, until: end > since ? end : new Date(since.getTime() + 1) }
 }
 
-const exampleInput = z.object({ eventType: z.string().max(256) }).openapi('EventExampleIn')
+const exampleInput = z
+  .object({
+    eventType: z.string().max(256),
+    exampleIndex: z.int().min(0).nullish().openapi({
+      description: 'Which of the examples in the schema; 0 = the first.',
+    }),
+  })
+  .openapi('EventExampleIn')
 const exampleSchema = z
   .object({
     id: z.string(),
@@ -157,10 +162,9 @@ const sendExample = route({
     400: svixJson(svixErrorSchema, 'The event type has no example.'),
   },
   async answer(c, options) {
-    const { id: tenantId } = c.get('app')
-    const { eventType: type } = c.req.valid('json')
-    const id = await options.svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    const data = JSON.stringify(await svixExampleOf(type, options))
+    const { eventType: type, exampleIndex } = c.req.valid('json')
+    const { tenantId, id } = await endpointOfPath(c, options)
+    const data = JSON.stringify(await svixExampleOf({ type, index: exampleIndex ?? 0 }, options))
     const sent = await options.testEvents.publishExample(tenantId, id, { type, data })
     const delivery = await options.deliveries.find(tenantId, sent)
     const message = { eventId: null, eventType: type, channels: null, payload: {} }

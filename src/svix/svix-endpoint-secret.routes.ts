@@ -4,7 +4,7 @@ import { TooManySecrets } from '../secrets/endpoint-secrets.ts'
 import { publicKeyOf } from '../sending/signature.ts'
 import { storedForm } from '../sending/signing-secret.ts'
 import { svixRotationInput, svixSecretSchema } from './svix-endpoint.fields.ts'
-import { svixEndpointParams } from './svix-endpoint.routes.ts'
+import { endpointOfPath, svixEndpointParams } from './svix-endpoint.routes.ts'
 import type { SvixEndpoints } from './svix-endpoints.ts'
 import { SvixError } from './svix-error.ts'
 import { addingSvixRoutes, svixBody, svixJson, svixNothing, svixRoutesFor } from './svix-route.ts'
@@ -27,10 +27,9 @@ const get = route({
   of: 'app',
   request: { params: svixEndpointParams },
   responses: { 200: svixJson(svixSecretSchema, 'The secret.') },
-  async answer(c, { showSecrets, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    const live = await showSecrets(tenantId, id, auditName(c.get('caller')))
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    const live = await options.showSecrets(tenantId, id, auditName(c.get('caller')))
     return c.json({ key: shownKeyOf(live) }, 200)
   },
 })
@@ -46,11 +45,10 @@ const rotate = route({
   of: 'app',
   request: { params: svixEndpointParams, body: svixBody(svixRotationInput) },
   responses: { 204: svixNothing('Rotated.') },
-  async answer(c, { secrets, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
     const { key, gracePeriodSeconds: overlapSeconds } = c.req.valid('json')
-    await secrets
+    await options.secrets
       .rotate(tenantId, id, {
         ...(key && { secret: key, encoding: 'base64' }),
         ...(overlapSeconds != null && { overlapSeconds }),

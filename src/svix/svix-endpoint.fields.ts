@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import type { Endpoint } from '../endpoints/endpoint.fields.ts'
-import { HEADER_NAME, type UrlRules, urlInput } from '../endpoints/endpoint-input.ts'
+import { HEADER_NAME, HEADER_VALUE, type UrlRules, urlInput } from '../endpoints/endpoint-input.ts'
 import { visibleText } from '../http/validation.ts'
+import { HEADERS_MAX } from '../secrets/secret-headers.ts'
 import { isReservedHeader } from '../sending/request-headers.ts'
 import { parseSecret } from '../sending/signature.ts'
 import {
@@ -189,9 +190,6 @@ export function presentSvixEndpoint(endpoint: Endpoint): z.output<typeof svixEnd
 /** What Svix refuses besides what Postrider sets: others would take it for theirs. */
 const REFUSED_HEADER =
   /^(?:x-amzn?-|x-goog|x-gfe|x-azure-|x-fd-|(?:x-)?svix-)|^(?:proxy-authenticate|trailers|age|cache-control|clear-site-data|expires|pragma|warning|content-(?:encoding|language|location))$/i
-/** Visible ASCII with blanks between. */
-const HEADER_VALUE = /^(?:[!-~](?:[\t -~]*[!-~])?)$/
-const HEADERS_MAX = 20
 const HEADER_VALUE_LENGTH_MAX = 4_096
 
 const headersOf = <Value extends z.ZodType>(value: Value) =>
@@ -226,6 +224,7 @@ export const svixHeadersPatch = z
     headers: headersOf(headerValue.nullable()).openapi({
       description: 'Null removes a header; the others stay.',
     }),
+    deleteHeaders: z.array(z.string()).nullish().openapi({ description: 'Names to remove.' }),
   })
   .openapi('EndpointHeadersPatchIn')
 

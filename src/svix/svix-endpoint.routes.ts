@@ -1,10 +1,12 @@
 import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { auditName } from '../access/caller.ts'
 import type { UrlRules } from '../endpoints/endpoint-input.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import type { EndpointId } from '../ids.ts'
+import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { svixAppParams } from './svix-application.routes.ts'
+import type { SvixEnv } from './svix-caller.ts'
 import {
   presentSvixEndpoint,
   svixEndpointInput,
@@ -32,6 +34,15 @@ const route = svixRoutesFor<Options>()
 export const svixEndpointParams = svixAppParams.extend({
   endpoint_id: z.string().openapi({ description: 'Its id or uid.' }),
 })
+
+/** What a path about an endpoint is about. @throws EndpointNotFound */
+export async function endpointOfPath(
+  c: Context<SvixEnv>,
+  { svixEndpoints }: { svixEndpoints: Pick<SvixEndpoints, 'find'> },
+): Promise<{ tenantId: TenantId; id: EndpointId }> {
+  const { id: tenantId } = c.get('app')
+  return { tenantId, id: await svixEndpoints.find(tenantId, c.req.param('endpoint_id') ?? '') }
+}
 
 const collection = { path: '/app/{app_id}/endpoint', of: 'app' } as const
 const single = { path: '/app/{app_id}/endpoint/{endpoint_id}', of: 'app' } as const
@@ -83,10 +94,9 @@ const get = route({
   scope: 'read',
   request: { params: svixEndpointParams },
   responses: { 200: shown('The endpoint.') },
-  async answer(c, { endpoints, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    return c.json(presentSvixEndpoint(await endpoints.get(tenantId, id)), 200)
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    return c.json(presentSvixEndpoint(await options.endpoints.get(tenantId, id)), 200)
   },
 })
 
@@ -129,8 +139,7 @@ const patch = (input: Input['patch']) =>
     request: { params: svixEndpointParams, body: svixBody(input) },
     responses: { 200: shown('The endpoint.') },
     async answer(c, { svixEndpoints }) {
-      const { id: tenantId } = c.get('app')
-      const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
+      const { tenantId, id } = await endpointOfPath(c, { svixEndpoints })
       const who = auditName(c.get('caller'))
       const changed = await svixEndpoints.patch(tenantId, id, c.req.valid('json'), who)
       return c.json(presentSvixEndpoint(changed), 200)
@@ -146,10 +155,9 @@ const remove = route({
   scope: 'manage',
   request: { params: svixEndpointParams },
   responses: { 204: svixNothing('Deleted.') },
-  async answer(c, { endpoints, svixEndpoints }) {
-    const { id: tenantId } = c.get('app')
-    const id = await svixEndpoints.find(tenantId, c.req.valid('param').endpoint_id)
-    await endpoints.delete(tenantId, id)
+  async answer(c, options) {
+    const { tenantId, id } = await endpointOfPath(c, options)
+    await options.endpoints.delete(tenantId, id)
     return c.body(null, 204)
   },
 })

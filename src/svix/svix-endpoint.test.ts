@@ -284,6 +284,9 @@ t.test('headers are replaced or merged, and credentials are not shown', async (t
     sensitive: ['authorization'],
   })
   t.equal((await call('PATCH', headers, { headers: { 'x-test-1': '5' } })).status, 204)
+  const without = { headers: { 'x-test-4': '4' }, deleteHeaders: ['X-Test-3'] }
+  t.equal((await call('PATCH', headers, without)).status, 204)
+  t.strictSame((await shown()).headers, { 'x-test-1': '5', 'x-test-4': '4' })
   const { rows } = await pool.query(
     `select secret_headers ? 'authorization' as kept from postrider.endpoint where url = 'https://example.com/hook'
      order by id desc limit 1`,
@@ -441,11 +444,14 @@ t.test('an example is sent whatever the endpoint wants', async (t) => {
     json: { code: 'invalid_scheme' },
   })
   await pool.query(
-    `update postrider.event_type set svix_schemas = '{"1": {"examples": [1]}, "10": {"examples": [{"v": 10}]}, "9": {}}'
+    `update postrider.event_type set svix_schemas = '{"1": {"examples": [1]}, "10": {"examples": [{"v": 10}, {"v": 11}]}, "9": {}}'
      where name = 'example.none'`,
   )
   const versioned = await call('POST', path, { eventType: 'example.none' })
   t.strictSame(await bodyOf(versioned.json.id), { v: 10 })
+  const second = await call('POST', path, { eventType: 'example.none', exampleIndex: 1 })
+  t.strictSame(await bodyOf(second.json.id), { v: 11 })
+  t.equal((await call('POST', path, { eventType: 'example.none', exampleIndex: 2 })).status, 400)
   t.equal((await call('POST', path, { eventType: 'not.described' })).status, 404)
 })
 

@@ -12,12 +12,12 @@ interface Options {
 
 /** @throws EventTypeNotFound, SvixError where the type has no example */
 export async function svixExampleOf(
-  type: string,
+  { type, index }: { type: string; index: number },
   { eventTypes, exampleOf }: Options,
 ): Promise<unknown> {
   if (type === PING.type) return PING.data
   const { schema, svix_schemas: schemas } = await eventTypes.get(type)
-  const given = schemas === null ? undefined : exampleOfNewest(JSON.parse(schemas))
+  const given = schemas === null ? undefined : exampleOfNewest(JSON.parse(schemas), index)
   if (given !== undefined) return given
   const example = schema === null ? null : await exampleOf(type)
   if (example) return example.data
@@ -29,10 +29,10 @@ export async function svixExampleOf(
 }
 
 /** Of the highest version. */
-function exampleOfNewest(schemas: Record<string, unknown>): unknown {
+function exampleOfNewest(schemas: Record<string, unknown>, index: number): unknown {
   const [newest] = Object.keys(schemas).sort((a, b) => Number(b) - Number(a))
   const schema = newest === undefined ? null : schemas[newest]
   if (typeof schema !== 'object' || schema === null) return undefined
   const { example, examples } = schema as { example?: unknown; examples?: unknown }
-  return Array.isArray(examples) && examples.length > 0 ? examples[0] : example
+  return Array.isArray(examples) && examples.length > 0 ? examples[index] : example
 }
