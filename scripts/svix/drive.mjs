@@ -60,7 +60,8 @@ await received(message, payload, key)
 const [attempt] = await attemptsOf(message, 1)
 assert.equal(attempt.status, 0)
 assert.equal(attempt.endpointId, endpoint.id)
-assert.deepEqual((await svix.message.get(uid, 'first')).payload, payload)
+// 2.x leaves payloads out unless it is asked for them.
+assert.deepEqual((await svix.message.get(uid, 'first', { withContent: true })).payload, payload)
 await assert.rejects(
   svix.message.create(uid, { eventType: 'user.signup', eventId: 'first', payload }),
   { code: 409 },

@@ -6,7 +6,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from svix.api import ApplicationIn, EndpointIn, EventTypeIn, MessageIn, Svix, SvixOptions
+from svix.api import ApplicationIn, EndpointIn, EventTypeIn, MessageGetOptions, MessageIn, Svix, SvixOptions
 from svix.exceptions import HttpError
 from svix.webhooks import Webhook
 
@@ -64,7 +64,8 @@ received()
 while not (attempts := svix.message_attempt.list_by_msg(uid, message.id).data):
     time.sleep(0.1)
 assert attempts[0].status == 0, attempts
-assert svix.message.get(uid, "first").payload == payload
+with_content = MessageGetOptions(with_content=True)
+assert svix.message.get(uid, "first", with_content).payload == payload
 svix.message_attempt.resend(uid, message.id, endpoint.id)
 received()
 svix.application.delete(uid)
