@@ -3,9 +3,9 @@
  * is installed: `npm run test:languages`. Ends non-zero if one is wrong.
  *
  * Each publishes, and fails with its event and at its commit, which must leave nothing; a runner delivers what it
- * published, and the
- * recipe that receives gets this request, changed and repeated: one effect. Libraries come from PyPI, the Go module
- * proxy, Maven Central and Debian's packages, and stay in .tap/languages.
+ * published, and the recipe that receives gets this request, changed and repeated: one effect. Python's package of
+ * CloudEvents reads the shapes of that name. Libraries come from PyPI, the Go module proxy, Maven Central and Debian's
+ * packages, and stay in .tap/languages.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -20,6 +20,7 @@ import { startRestartablePostgres } from '../../src/testing/servers/restartable-
 import { encryptSecret, startService } from '../../src/testing/wiring/service.ts'
 import { readOptions } from '../bench/options.ts'
 import { type Cleanup, runProgram } from '../bench/program.ts'
+import { readCloudEvents } from './read-cloudevents.ts'
 import { PRODUCERS, RECEIVERS } from './recipes.ts'
 import { REFUSED_EVENT, REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
 import { WAYS, type Way } from './ways.ts'
@@ -28,6 +29,7 @@ const given = readOptions({ only: { default: '', help: 'such as `java` or `go pg
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MINUTES_MAX = 30
+const CLOUD_EVENTS = 'cloudevents python'
 /** Of the producer and of the receiver; the first trigger looks at an invoice when the transaction commits. */
 const TABLES = `
   create table invoice (id int primary key, paid boolean not null default false);
@@ -82,6 +84,14 @@ function missingFor({ needs, probe }: Way): string | null {
   }
 }
 
+async function tellCloudEvents(surroundings: Surroundings): Promise<void> {
+  const isMissing = !isInstalled('python3')
+  const wrong = isMissing ? [] : await readCloudEvents(surroundings).catch(whatItSaid)
+  const told = isMissing ? 'not run, python3 is not installed' : wrong.join('; ') || 'ok'
+  console.log(`${CLOUD_EVENTS}: ${told}`)
+  if (wrong.length > 0) process.exitCode = 1
+}
+
 /** What a build that failed has printed. */
 const whatItSaid = (error: { stdout?: unknown; stderr?: unknown }): string[] => [
   [error, error.stdout, error.stderr].filter((each) => each !== undefined).join('\n'),
@@ -100,6 +110,7 @@ await runProgram(
       console.log(`${way.name}: ${missing ? `not run, ${missing}` : wrong.join('; ') || 'ok'}`)
       if (wrong.length > 0) process.exitCode = 1
     }
+    if (CLOUD_EVENTS.startsWith(given.only)) await tellCloudEvents(surroundings)
   },
   { minutesMax: MINUTES_MAX },
 )
