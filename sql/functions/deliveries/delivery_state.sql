@@ -502,6 +502,25 @@ $$;
 comment on function postrider.reopen_deliveries(uuid[], text[], timestamptz[], text) is
   'Reopens deliveries (parallel arrays: delivery id, why it is held or null, when it is due) for a person (manual), who may hurry an open one too, or for a replay; with their jobs. Returns how many.';
 
+-- allow_one_attempt: their step is beyond the end of every retry schedule, so that the next outcome is final.
+create or replace function postrider.allow_one_attempt(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  beyond_schedule constant int := 1000000;
+  ids record;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  update postrider.delivery d set schedule_step = beyond_schedule
+  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null;
+end
+$$;
+comment on function postrider.allow_one_attempt(uuid[]) is
+  'Has deliveries that the caller has just reopened end with their next attempt, whatever its outcome.';
+
 -- cancel_deliveries: one that is being sent keeps its claim, so that the attempt on the wire still writes down its
 -- outcome; claims in cut_off, whose runner is gone, are taken away. remove_job makes a job that a runner has locked inert.
 create or replace function postrider.cancel_deliveries(delivery_ids uuid[], cut_off uuid[] default '{}') returns int

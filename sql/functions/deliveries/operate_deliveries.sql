@@ -86,7 +86,7 @@ begin
   if found.id is not null then
     perform postrider.retry_now(found.id, who);
     if found.finished_at is not null then
-      update postrider.delivery d set schedule_step = beyond_schedule where d.id = found.id;
+      perform postrider.allow_one_attempt(array[found.id]);
     end if;
     return found.id;
   end if;

@@ -175,25 +175,6 @@ $$;
 comment on function postrider.bulk_deliveries(uuid[], postrider.replay) is
   'Acts on a batch of deliveries as a bulk job says, spread at its rate. Returns on how many; the others are not in a state that allows it.';
 
--- allow_one_attempt: their step is beyond the end of every retry schedule, so that the next outcome is final.
-create or replace function postrider.allow_one_attempt(delivery_ids uuid[]) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-set enable_seqscan = off
-as $$
-declare
-  beyond_schedule constant int := 1000000;
-  ids record;
-begin
-  select * into ids from postrider.id_range(delivery_ids);
-  update postrider.delivery d set schedule_step = beyond_schedule
-  where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.finished_at is null;
-end
-$$;
-comment on function postrider.allow_one_attempt(uuid[]) is
-  'Has deliveries that the caller has just reopened end with their next attempt, whatever its outcome.';
-
 -- start_recovery: what has failed for an endpoint is tried once more. What is still in its retry schedule is tried now,
 -- and its schedule goes on; what has ended is not given a schedule again.
 create or replace function postrider.start_recovery(

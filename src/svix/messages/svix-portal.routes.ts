@@ -1,14 +1,14 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import type { NewPortalLink } from '../portal-links/portal-link.fields.ts'
-import { type LinkUrlOptions, linkUrl } from '../portal-links/portal-link.routes.ts'
-import type { PortalLinks } from '../portal-links/portal-links.ts'
-import { svixApplicationInput, svixUnsupported } from './svix-application.fields.ts'
-import { svixAppParams } from './svix-application.routes.ts'
-import type { SvixApplications } from './svix-applications.ts'
-import type { SvixEnv } from './svix-caller.ts'
+import type { NewPortalLink } from '../../portal-links/portal-link.fields.ts'
+import { type LinkUrlOptions, linkUrl } from '../../portal-links/portal-link.routes.ts'
+import type { PortalLinks } from '../../portal-links/portal-links.ts'
+import { svixApplicationInput, svixUnsupported } from '../svix-application.fields.ts'
+import { svixAppParams } from '../svix-application.routes.ts'
+import type { SvixApplications } from '../svix-applications.ts'
+import type { SvixEnv } from '../svix-caller.ts'
+import { addingSvixRoutes, svixBody, svixJson, svixRoutesFor } from '../svix-route.ts'
 import { applicationFor } from './svix-message.routes.ts'
-import { addingSvixRoutes, svixBody, svixJson, svixRoutesFor } from './svix-route.ts'
 
 /** A day, as of every link: anyone who has it has what it opens. */
 const MINUTES_MAX = 1_440

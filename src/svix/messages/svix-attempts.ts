@@ -1,13 +1,13 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
-import type { Endpoint } from '../endpoints/endpoint.fields.ts'
-import type { AttemptId, EndpointId, EventId, TenantId } from '../ids.ts'
-import { allOf, directionOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
-import { operate } from '../postgres/operate.ts'
-import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from '../postgres/scan.ts'
-import type { AttemptTable, Database, DeliveryState } from '../postgres/schema.ts'
-import { svixNotFound } from './svix-error.ts'
+import type { Endpoint } from '../../endpoints/endpoint.fields.ts'
+import type { AttemptId, EndpointId, EventId, TenantId } from '../../ids.ts'
+import { allOf, directionOf, isInRange, type Range, runList } from '../../postgres/list-query.ts'
+import { operate } from '../../postgres/operate.ts'
+import { createScan, SCANNED_DEEPLY_MAX, SCANNED_MAX, type ScanPage } from '../../postgres/scan.ts'
+import type { AttemptTable, Database, DeliveryState } from '../../postgres/schema.ts'
+import { svixNotFound } from '../svix-error.ts'
+import type { SvixRange } from '../svix-page.ts'
 import { wasAttempted } from './svix-messages.ts'
-import type { SvixRange } from './svix-page.ts'
 
 /** An attempt that has ended, as Svix calls it. */
 export type SvixAttempt = Pick<

@@ -1,11 +1,23 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { auditName } from '../access/caller.ts'
-import { jsonText } from '../http/responses.ts'
-import type { AttemptId, EndpointId, EventId } from '../ids.ts'
-import type { Range } from '../postgres/list-query.ts'
-import { OperationRefused } from '../postgres/operate.ts'
-import { svixAppParams } from './svix-application.routes.ts'
+import { auditName } from '../../access/caller.ts'
+import { jsonText } from '../../http/responses.ts'
+import type { AttemptId, EndpointId, EventId } from '../../ids.ts'
+import type { Range } from '../../postgres/list-query.ts'
+import { OperationRefused } from '../../postgres/operate.ts'
+import { svixAppParams } from '../svix-application.routes.ts'
+import type { SvixEnv } from '../svix-caller.ts'
+import type { SvixEndpoints } from '../svix-endpoints.ts'
+import { SvixError, svixNotFound } from '../svix-error.ts'
+import { uuidOf } from '../svix-id.ts'
+import {
+  readSvixPage,
+  readSvixTimePage,
+  svixPageQuery,
+  svixPageSchema,
+  svixPageText,
+} from '../svix-page.ts'
+import { addingSvixRoutes, svixJson, svixNothing, svixRoutesFor } from '../svix-route.ts'
 import {
   attemptFilterOf,
   expandedStatuses,
@@ -21,21 +33,9 @@ import {
   svixStatusOf,
 } from './svix-attempt.fields.ts'
 import type { SvixAttempt, SvixAttempts } from './svix-attempts.ts'
-import type { SvixEnv } from './svix-caller.ts'
-import type { SvixEndpoints } from './svix-endpoints.ts'
-import { SvixError, svixNotFound } from './svix-error.ts'
-import { uuidOf } from './svix-id.ts'
 import { eventTypesOf, svixMessageText } from './svix-message.fields.ts'
 import { svixMessageParams } from './svix-message.routes.ts'
 import type { SvixMessages } from './svix-messages.ts'
-import {
-  readSvixPage,
-  readSvixTimePage,
-  svixPageQuery,
-  svixPageSchema,
-  svixPageText,
-} from './svix-page.ts'
-import { addingSvixRoutes, svixJson, svixNothing, svixRoutesFor } from './svix-route.ts'
 
 interface Options {
   svixMessages: SvixMessages

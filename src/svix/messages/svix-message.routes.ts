@@ -1,23 +1,32 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { auditName, type Caller, countedAs, holds } from '../access/caller.ts'
-import type { Accept } from '../events/accept.ts'
-import { hasMoreData, refusalFor } from '../events/event-input.ts'
-import { isKeyBusy, PublishRefused } from '../events/publish-refused.ts'
-import type { Published, Publisher } from '../events/publisher.ts'
-import { memberOf } from '../http/json-text.ts'
-import { type JsonBody, readJsonBody, tooLarge } from '../http/request-body.ts'
-import { jsonText } from '../http/responses.ts'
-import type { EventId, TenantId } from '../ids.ts'
-import type { Range } from '../postgres/list-query.ts'
-import type { TenantScope } from '../postgres/tenant-scope.ts'
-import { Problem } from '../problem.ts'
-import { refuseSuspended } from '../tenants/tenant-access.ts'
-import { isReserved, type Tenant } from '../tenants/tenants.ts'
-import { svixAppParams } from './svix-application.routes.ts'
-import type { SvixApplications } from './svix-applications.ts'
-import type { SvixEnv } from './svix-caller.ts'
-import { refuseSvixInvalid, SvixError, svixMistake, svixNotFound } from './svix-error.ts'
+import { auditName, type Caller, countedAs, holds } from '../../access/caller.ts'
+import type { Accept } from '../../events/accept.ts'
+import { hasMoreData, refusalFor } from '../../events/event-input.ts'
+import { isKeyBusy, PublishRefused } from '../../events/publish-refused.ts'
+import type { Published, Publisher } from '../../events/publisher.ts'
+import { memberOf } from '../../http/json-text.ts'
+import { type JsonBody, readJsonBody, tooLarge } from '../../http/request-body.ts'
+import { jsonText } from '../../http/responses.ts'
+import type { EventId, TenantId } from '../../ids.ts'
+import type { Range } from '../../postgres/list-query.ts'
+import type { TenantScope } from '../../postgres/tenant-scope.ts'
+import { Problem } from '../../problem.ts'
+import { refuseSuspended } from '../../tenants/tenant-access.ts'
+import { isReserved, type Tenant } from '../../tenants/tenants.ts'
+import { svixAppParams } from '../svix-application.routes.ts'
+import type { SvixApplications } from '../svix-applications.ts'
+import type { SvixEnv } from '../svix-caller.ts'
+import { refuseSvixInvalid, SvixError, svixMistake, svixNotFound } from '../svix-error.ts'
+import { readSvixTimePage, svixPageSchema, svixPageText } from '../svix-page.ts'
+import {
+  addingSvixRoutes,
+  svixBody,
+  svixJson,
+  svixNothing,
+  svixRoutesFor,
+  svixTextRoutesFor,
+} from '../svix-route.ts'
 import {
   eventTypesOf,
   newMessageOf,
@@ -29,15 +38,6 @@ import {
   withContent,
 } from './svix-message.fields.ts'
 import { publishOnce, requestKeyOf, type SvixMessages } from './svix-messages.ts'
-import { readSvixTimePage, svixPageSchema, svixPageText } from './svix-page.ts'
-import {
-  addingSvixRoutes,
-  svixBody,
-  svixJson,
-  svixNothing,
-  svixRoutesFor,
-  svixTextRoutesFor,
-} from './svix-route.ts'
 
 /** Room around the payload for the other members at their longest. */
 const ENVELOPE_BYTES = 16_384

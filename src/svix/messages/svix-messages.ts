@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import type { Publisher, PublishItem } from '../events/publisher.ts'
-import type { EndpointId, EventId, TenantId } from '../ids.ts'
-import { allOf, isInRange, type Range } from '../postgres/list-query.ts'
-import { operate } from '../postgres/operate.ts'
-import { createScan, EVENTS_SCANNED_MAX, SCANNED_MAX, type ScanPage } from '../postgres/scan.ts'
-import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
-import { SvixError, svixNotFound } from './svix-error.ts'
-import { mistakeInUid, uuidOf } from './svix-id.ts'
+import type { Publisher, PublishItem } from '../../events/publisher.ts'
+import type { EndpointId, EventId, TenantId } from '../../ids.ts'
+import { allOf, isInRange, type Range } from '../../postgres/list-query.ts'
+import { operate } from '../../postgres/operate.ts'
+import { createScan, EVENTS_SCANNED_MAX, SCANNED_MAX, type ScanPage } from '../../postgres/scan.ts'
+import type { Database, DeliveryState, EventTable } from '../../postgres/schema.ts'
+import { SvixError, svixNotFound } from '../svix-error.ts'
+import { mistakeInUid, uuidOf } from '../svix-id.ts'
 
 /** An event as Svix calls it; its data is masked where that is said of its type. */
 export type SvixMessage = Pick<EventTable, 'channels' | 'deliver_at' | 'type' | 'data'> & {

@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi'
-import { eventType } from '../events/event-input.ts'
-import { svixApplicationInput, svixUid, svixUnsupported } from './svix-application.fields.ts'
-import { svixId } from './svix-id.ts'
+import { eventType } from '../../events/event-input.ts'
+import { svixApplicationInput, svixUid, svixUnsupported } from '../svix-application.fields.ts'
+import { svixId } from '../svix-id.ts'
+import { svixTimeQuery } from '../svix-page.ts'
+import { svixFlag } from '../svix-route.ts'
 import type { NewSvixMessage, SvixMessage } from './svix-messages.ts'
-import { svixTimeQuery } from './svix-page.ts'
-import { svixFlag } from './svix-route.ts'
 
 const CHANNEL = /^[A-Za-z0-9._-]{1,128}$/
 const CHANNELS_MAX = 5

@@ -1,9 +1,11 @@
 import { z } from '@hono/zod-openapi'
-import type { AttemptId } from '../ids.ts'
-import type { DeliveryState } from '../postgres/schema.ts'
+import type { AttemptId } from '../../ids.ts'
+import type { DeliveryState } from '../../postgres/schema.ts'
+import { presentSvixEndpoint, svixEndpointSchema } from '../svix-endpoint.fields.ts'
+import { shownSvixId, svixId } from '../svix-id.ts'
+import { svixTimeQuery } from '../svix-page.ts'
+import { svixFlag } from '../svix-route.ts'
 import type { SvixAttempt, SvixAttemptFilter, SvixDestination } from './svix-attempts.ts'
-import { presentSvixEndpoint, svixEndpointSchema } from './svix-endpoint.fields.ts'
-import { shownSvixId, svixId } from './svix-id.ts'
 import {
   eventTypesOf,
   svixMessageFilters,
@@ -11,8 +13,6 @@ import {
   timeOfId,
   withContent,
 } from './svix-message.fields.ts'
-import { svixTimeQuery } from './svix-page.ts'
-import { svixFlag } from './svix-route.ts'
 
 const STATUS_TEXTS = ['success', 'pending', 'fail', 'sending', 'canceled'] as const
 const SUCCESS = 0

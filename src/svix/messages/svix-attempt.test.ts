@@ -1,10 +1,10 @@
 /** What became of messages, as SDKs of Svix ask for it. */
 import t from 'tap'
-import type { EventId } from '../ids.ts'
-import { createWork } from '../testing/data/work.ts'
-import { createTestApi } from '../testing/wiring/api.ts'
-import { createTestDatabase } from '../testing/wiring/database.ts'
-import { svixId, uuidOf } from './svix-id.ts'
+import type { EventId } from '../../ids.ts'
+import { createWork } from '../../testing/data/work.ts'
+import { createTestApi } from '../../testing/wiring/api.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { svixId, uuidOf } from '../svix-id.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request } = createTestApi(pool, { svixApi: true })

@@ -1,9 +1,9 @@
 /** Messages, and the access to the portal, as SDKs of Svix ask for them. */
 import t from 'tap'
-import { createTenant } from '../testing/data/tenant.ts'
-import { createTestApi, type RequestOptions } from '../testing/wiring/api.ts'
-import { createTestDatabase } from '../testing/wiring/database.ts'
-import { svixId, uuidOf } from './svix-id.ts'
+import { createTenant } from '../../testing/data/tenant.ts'
+import { createTestApi, type RequestOptions } from '../../testing/wiring/api.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { svixId, uuidOf } from '../svix-id.ts'
 
 const { pool } = await createTestDatabase(t)
 const { request, app } = createTestApi(pool, { svixApi: true })
