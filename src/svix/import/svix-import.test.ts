@@ -301,6 +301,27 @@ t.test('a tenant that has the uid is joined, and a uid of another one is refused
   t.strictSame(rows, [{ name: 'Ours', uid: 'acme', svix_id: 'app_1a' }])
 })
 
+t.test('what a column does not take is refused alone', async (t) => {
+  const { standIn, run } = await start('second')
+  const channels = Array.from({ length: 11 }, (_, n) => `c${n}`)
+  const url = 'https://example.com/'
+  standIn.endpoints['app_4d'] = [
+    { id: 'ep_6', url, metadata: {}, channels },
+    { id: 'ep_7', url, metadata: {} },
+  ]
+  standIn.applications.push({ id: 'app_6f', name: 'NUL', metadata: { a: '\u0000' } })
+  standIn.eventTypes.push({ name: 'a.b', description: '\u0000' })
+  const { stdout } = await run('--apply', '--json')
+  const { counts, findings } = JSON.parse(stdout)
+  t.match(counts, {
+    eventTypes: { new: 2, refused: 2 },
+    applications: { new: 5, refused: 1 },
+    endpoints: { new: 5, refused: 2 },
+  })
+  const named = findings.map(({ application, of }: Record<string, string>) => of ?? application)
+  for (const one of ['ep_6', 'app_6f', 'a.b']) t.ok(named.includes(one), one)
+})
+
 t.test('a server that is none, or refuses, is named, and the token is never said', async (t) => {
   const { server, env, run } = await start('second')
   const unset = await runCommand(['import', 'svix'], { env: { ...env, SVIX_TOKEN: '' } })

@@ -56,10 +56,48 @@ interface ImportOptions {
 }
 
 export function createSvixImport(options: ImportOptions): SvixImport {
+  const { onFinding } = options
   return {
-    eventType: (type) => importEventType(options, type),
-    application: (of) => importApplication(options, of),
-    endpoint: (tenantId, of) => importEndpoint(options, tenantId, of),
+    eventType: (type) =>
+      orRefused(
+        () => importEventType(options, type),
+        (problem) => {
+          onFinding({ application: null, of: type.name, problem, advice: MEND })
+          return 'refused'
+        },
+      ),
+    application: (of) =>
+      orRefused(
+        () => importApplication(options, of),
+        (problem) => {
+          onFinding({ application: of.uid ?? of.id, of: null, problem, advice: MEND })
+          return { fate: 'refused', tenantId: null }
+        },
+      ),
+    endpoint: (tenantId, of) =>
+      orRefused(
+        () => importEndpoint(options, tenantId, of),
+        (problem) => {
+          findingsOf(options, of)(problem, MEND)
+          return 'refused'
+        },
+      ),
+  }
+}
+
+const MEND = 'mend it in Svix and run this again'
+
+/** A value that a column does not take, such as a NUL, ends nothing but the one that has it. */
+async function orRefused<Result>(
+  work: () => Promise<Result>,
+  refused: (problem: string) => Result,
+): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    const { code = '', message } = error as { code?: string; message: string }
+    if (!/^2[23]/.test(code)) throw error
+    return refused(`is not taken over: ${message}`)
   }
 }
 
@@ -230,7 +268,7 @@ function readEndpoint(
   const mistakes = parsed.error.issues.map(
     ({ path, message }) => `${path.join('.') || 'it'} ${message}`,
   )
-  found(`is not taken over: ${mistakes.join('; ')}`, 'mend it in Svix and run this again')
+  found(`is not taken over: ${mistakes.join('; ')}`, MEND)
   return null
 }
 
