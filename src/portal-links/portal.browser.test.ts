@@ -257,10 +257,12 @@ else {
         const { page, faults } = await openWindow(browser, url, {
           permissions: ['clipboard-read', 'clipboard-write'],
           timezoneId: 'Asia/Tokyo',
+          locale: 'en-GB',
         })
         await page.goto(await linkTo(tenant))
         await page.goto(paths.find((path) => /deliveries\/./.test(path)) ?? '')
-        t.match(await page.locator('time').first().textContent(), /^\d{4}-\d\d-\d\d .* UTC\+9 · /)
+        const asWritten = /^\d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC\+9 · /
+        t.match(await page.locator('time').first().textContent(), asWritten)
         await tabTo(page, 'Cancel')
         await page.keyboard.press('Enter')
         await tabTo(page, 'Cancel delivery')

@@ -38,11 +38,15 @@
   const exact = (at, utc) => inZone(at, utc).toISOString().slice(0, 19).replace('T', ' ')
   const clock = (at) => exact(at).slice(11)
 
-  /** For people: in English so that nobody takes the month for the day, otherwise as they write it. */
+  /** Customers read dates as their browser writes them, in the language of the page. */
+  const isOurs = location.pathname.startsWith('/console')
+  const locale = navigator.languages.find((one) => one.split('-')[0] === lang) ?? lang
+
+  /** In the console so that times sort and nobody takes the month for the day; its name tells it elsewhere. */
   function shown(at, utc) {
-    if (lang === 'en') return exact(at, utc)
+    if (isOurs) return exact(at, utc)
     const format = { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' }
-    return new Intl.DateTimeFormat(lang, format).format(inZone(at, utc))
+    return new Intl.DateTimeFormat(locale, format).format(inZone(at, utc))
   }
 
   function zoneOf(at) {
@@ -52,7 +56,7 @@
   }
 
   const dayOf = (at) =>
-    inZone(at).toLocaleDateString(lang === 'en' ? 'en-GB' : lang, {
+    inZone(at).toLocaleDateString(isOurs ? 'en-GB' : locale, {
       day: 'numeric',
       month: 'short',
       timeZone: 'UTC',
