@@ -122,6 +122,25 @@ async function conformance(t: Test, database: TestDatabase) {
     await detach(table)
   })
 
+  t.test(
+    'large statements on the same keys of a tenant wait for each other, in any order',
+    async (t) => {
+      const tables = [await createTable(), await createTable()]
+      for (const table of tables) await attach(table, { ordering_key: 'id', data: '{id}' })
+      const insert = (by: typeof owner, table = '', order = '') =>
+        by.query(
+          `insert into ${table} select n, $1, 'open', n from generate_series(1, 2500) as n order by n ${order}`,
+          [tenant.key],
+        )
+      await t.resolves(
+        Promise.all([insert(writer, tables[0], 'asc'), insert(owner, tables[1], 'desc')]),
+        'neither is ended by a deadlock',
+      )
+      t.equal((await published()).length, 5000)
+      for (const table of tables) await detach(table)
+    },
+  )
+
   t.test('an update that changes nothing of what is published, publishes nothing', async (t) => {
     const table = await createTable()
     await attach(table, { data: '{id, status}' })
