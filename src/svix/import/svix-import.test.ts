@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createDatabase } from '../../postgres/pool.ts'
-import { createEndpointSecrets } from '../../secrets/endpoint-secrets.ts'
-import { createSecretBox } from '../../secrets/secrets.ts'
 import { generateSecret } from '../../sending/signature.ts'
 import { type ReceivedRequest, startReceiver } from '../../testing/servers/receiver.ts'
+import { createTestServices } from '../../testing/wiring/api.ts'
 import { runCommand } from '../../testing/wiring/command.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 
@@ -143,8 +141,7 @@ async function start(generation: Generation) {
     ])
     return rows[0]
   }
-  const database = createDatabase(pool)
-  const secrets = createEndpointSecrets({ database, box: createSecretBox([KEY]), generateSecret })
+  const { secrets } = createTestServices(pool, { SECRET_ENCRYPTION_KEY: KEY.toString('base64') })
   return { standIn, server, pool, env, run, count, endpoint, secrets }
 }
 

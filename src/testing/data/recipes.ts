@@ -51,7 +51,7 @@ export const RECIPES: Record<string, Recipe> = {
   'suspendTenant 409': { prepare: startDeletion },
   'resumeTenant 409': { prepare: startDeletion },
   'createPortalLink 409': { prepare: suspendTenant },
-  'rotateEndpointSecret 409': { times: 10 },
+  'rotateEndpointSecret 409': { times: 12 },
   'putEndpointClientCertificate 200': { request: clientCertificate },
   'getEndpointClientCertificate 200': { prepare: giveClientCertificate },
   'pauseEndpoint 409': { prepare: disableEndpoint },
