@@ -36,7 +36,6 @@ t.test('described, changed, deprecated, forgotten', async (t) => {
     'mask',
     'deprecatedAt',
     'archivedAt',
-    'archivedAt',
     'createdAt',
     'updatedAt',
   ])

@@ -22,8 +22,9 @@ async function conformance(t: Test, major?: number) {
   const { url, server, urls } = database
   const pool = createPool({ connectionString: url, max: 4, applicationName: 'test' })
   t.teardown(() => pool.end())
-  const start = (databaseUrl = urls.postrider_api) =>
+  const start = (databaseUrl = urls.postrider_api, env: Record<string, string> = {}) =>
     startService(t, 'api', {
+      ...env,
       DATABASE_URL: databaseUrl,
       SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
       REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
@@ -79,6 +80,64 @@ async function conformance(t: Test, major?: number) {
       t.equal(page.status, 200, `${path} ${page.status === 200 ? '' : await page.text()}`)
     }
     t.equal((await post('/sign-out', new URLSearchParams(), cookie)).status, 303)
+  }
+
+  if (!isShort) t.test('SDKs of Svix can do all they do', svixOperations)
+
+  async function svixOperations(t: Test) {
+    const api = await start(urls.postrider_api, { SVIX_API: 'true' })
+    let n = 0
+    const call = async (method: string, path: string, body?: unknown) => {
+      n += 1
+      const response = await fetch(`${api.url}/api/v1${path}`, {
+        method,
+        headers: {
+          ...{ authorization: 'Bearer test-admin-key', 'content-type': 'application/json' },
+          'idempotency-key': `auto_${n}`,
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      t.ok(response.ok, `${method} ${path}: ${response.status} ${text}`)
+      return text === '' ? {} : JSON.parse(text)
+    }
+    const app = `/app/${(await call('POST', '/app', { name: 'Acme', uid: `svix-${major ?? 18}` })).id}`
+    const type = `svix.type${major ?? 18}`
+    await call('POST', '/event-type', { name: type, description: 'a' })
+    const endpoint = `${app}/endpoint/${(await call('POST', `${app}/endpoint`, { url: 'http://127.0.0.1:9/', channels: ['a'] })).id}`
+    await call('PATCH', endpoint, { disabled: true })
+    await call('PATCH', endpoint, { disabled: false, eventTypes: [type] })
+    await call('PUT', `${endpoint}/headers`, { headers: { 'x-a': 'b' } })
+    await call('POST', `${endpoint}/secret/rotate`, {})
+    const { id } = await call('POST', `${app}/msg`, {
+      ...{ eventType: type, payload: { a: 1 }, channels: ['a'] },
+      ...{ payloadRetentionPeriod: 30, tags: ['a'] },
+    })
+    const other = `${app}/endpoint/${(await call('POST', `${app}/endpoint`, { url: 'http://127.0.0.1:9/' })).id}`
+    await call('POST', `${app}/msg/${id}/endpoint/${other.split('/').at(-1)}/resend`)
+    await call('POST', `${endpoint}/recover`, { since: new Date(Date.now() - 60_000) })
+    await call('POST', `${endpoint}/send-example`, { eventType: 'svix.ping' })
+    for (const path of [
+      '/app',
+      app,
+      `${app}/endpoint`,
+      endpoint,
+      `${app}/msg`,
+      `${app}/msg/${id}`,
+    ]) {
+      await call('GET', path)
+    }
+    for (const path of ['secret', 'headers', 'stats', 'msg'])
+      await call('GET', `${endpoint}/${path}`)
+    await call('GET', `${app}/attempt/msg/${id}`)
+    await call('GET', `${app}/attempt/${endpoint.slice(app.length + 1)}`)
+    await call('GET', `${app}/msg/${id}/endpoint`)
+    await call('POST', `/auth/app-portal-access${app.slice('/app'.length)}`, {})
+    await call('DELETE', `${app}/msg/${id}/content`)
+    await call('DELETE', endpoint)
+    await call('DELETE', `/event-type/${type}`)
+    await call('DELETE', app)
+    t.equal(await api.stop(), 0)
   }
 
   t.test('its own rights do not reach what only runners do', async (t) => {
