@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { ConfigError, readConfig } from '../../config/config.ts'
+import { createEndpointOperations } from '../../endpoints/endpoint-operations.ts'
+import { createEndpoints } from '../../endpoints/endpoints.ts'
 import type { TenantId } from '../../ids.ts'
 import { createDatabase } from '../../postgres/pool.ts'
 import { urlOfOne } from '../../postgres/servers.ts'
@@ -15,7 +17,12 @@ import { renderTable } from '../../terminal/output.ts'
 import { readContent } from '../../terminal/request.ts'
 import { COLUMNS, type Finding, NEVER_GIVEN } from './svix-findings.ts'
 import { createSvixImport, type Fate, type GivenParts, type SvixImport } from './svix-import.ts'
-import { createSvixSource, type SourceApplication, type SvixSource } from './svix-source.ts'
+import {
+  createSvixSource,
+  type SourceApplication,
+  type SourceEndpoint,
+  type SvixSource,
+} from './svix-source.ts'
 
 export interface ImportOptionsGiven {
   url?: string
@@ -57,22 +64,44 @@ export async function runSvixImport(
   const given = await readGiven(context, options.given)
   const databaseUrl = await urlOfOne(config.databaseDirectUrl ?? config.databaseUrl)
   const report: Report = { isApplied: options.apply === true, counts: noCounts(), findings: [] }
-  await onDatabase({ databaseUrl, applicationName: 'postrider import' }, async (pool) => {
+  const session = { databaseUrl, applicationName: 'postrider import' }
+  const failure = await onDatabase(session, async (pool) => {
     const database = createDatabase(pool)
     const box = createSecretBox(config.secretEncryptionKeys)
+    const secrets = createEndpointSecrets({ database, box, generateSecret })
     const target = createSvixImport({
-      database,
-      secrets: createEndpointSecrets({ database, box, generateSecret }),
+      ...{ database, secrets },
+      endpoints: createEndpoints({ database, secrets, hasPublicUrl: false }),
+      endpointOperations: createEndpointOperations({ database }),
       rules: { egressAllow: egressRules(config), httpsOnly: config.httpsOnly },
       apply: report.isApplied,
       onFinding: (finding) => report.findings.push(finding),
     })
-    await takeOver(context, { source, target, given, report, only: options.application })
+    return await failureOf(
+      takeOver(context, { source, target, given, report, only: options.application }),
+    )
   })
-  report.findings.push(...NEVER_GIVEN)
-  context.print(options.json ? `${JSON.stringify(report)}\n` : render(report))
-  refuseIncomplete(context, report)
+  // What was found until then is not lost; of a server that cannot be read at all there is nothing to say.
+  if (failure === null || !isEmpty(report)) {
+    report.findings.push(...NEVER_GIVEN)
+    context.print(options.json ? `${JSON.stringify(report)}\n` : render(report))
+  }
+  refuseIncomplete(context, report, failure)
 }
+
+interface Failure {
+  error: unknown
+}
+
+const failureOf = (work: Promise<void>): Promise<Failure | null> =>
+  work.then(
+    () => null,
+    (error: unknown) => ({ error }),
+  )
+
+const isEmpty = ({ counts, findings }: Report): boolean =>
+  findings.length === 0 &&
+  Object.values(counts).every((fates) => Object.values(fates).every((count) => count === 0))
 
 /** The token comes from the environment only: others on the machine see command lines. */
 function serverOf({ env }: CommandContext, { url: given }: ImportOptionsGiven) {
@@ -126,6 +155,7 @@ async function takeOver({ isWatched, stopSignal }: CommandContext, work: Work): 
       await takeApplication(work, application)
       bar.increment()
     }
+    reportUnread(work)
   } finally {
     bar.stop()
   }
@@ -159,16 +189,39 @@ async function takeEndpoints(
   for await (const endpoint of source.endpoints(application.id)) {
     const headers = await source.headers(application.id, endpoint.id)
     const key = await source.secret(application.id, endpoint.id)
-    // Deleted while it was read.
-    if (headers === null || key === null) continue
-    const parts = given.get(endpoint.id) ?? {}
-    const of = { application, endpoint, headers, key, given: parts }
+    const parts = given.get(endpoint.id)
+    // Each stands for one endpoint, and what is left over stands for none.
+    given.delete(endpoint.id)
+    if (headers === null || key === null) {
+      report.findings.push(goneMeanwhile(application, endpoint))
+      continue
+    }
+    const of = { application, endpoint, headers, key, given: parts ?? {} }
     report.counts.endpoints[await target.endpoint(tenantId, of)] += 1
   }
 }
 
+const goneMeanwhile = ({ id, uid }: SourceApplication, endpoint: SourceEndpoint): Finding => ({
+  application: uid ?? id,
+  of: endpoint.id,
+  problem: 'is not taken over: its headers or its secret are not found',
+  advice: 'run this again if it is still in Svix: it was probably deleted meanwhile',
+})
+
+function reportUnread({ given, report }: Work): void {
+  const unread = [...given.keys()].map((of) => ({
+    ...{
+      application: null,
+      of,
+      problem: 'is in the file of --given, and no endpoint that was read',
+    },
+    advice: 'write the id as Svix does (ep_…), and name its application if you give --application',
+  }))
+  report.findings.push(...unread)
+}
+
 function noCounts(): Counts {
-  const none = () => ({ new: 0, there: 0, refused: 0 })
+  const none = () => ({ new: 0, there: 0, completed: 0, refused: 0 })
   return { eventTypes: none(), applications: none(), endpoints: none() }
 }
 
@@ -187,12 +240,17 @@ function render({ isApplied, counts, findings }: Report): string {
     COLUMNS,
     findings.map((finding) => ({ ...finding })),
   )
-  return `${said}${renderTable(['what', 'new', 'there', 'refused'], rows)}\nnot as it is in Svix, and what to do:\n${list}`
+  return `${said}${renderTable(['what', 'new', 'there', 'completed', 'refused'], rows)}\nnot as it is in Svix, and what to do:\n${list}`
 }
 
-/** @throws ImportIncomplete */
-function refuseIncomplete({ stopSignal }: CommandContext, { counts, isApplied }: Report): void {
+/** @throws ImportIncomplete, or what the work failed with */
+function refuseIncomplete(
+  { stopSignal }: CommandContext,
+  { counts, isApplied }: Report,
+  failure: Failure | null,
+): void {
   if (stopSignal.aborted) throw new ImportIncomplete('stopped; run it again to continue')
+  if (failure !== null) throw failure.error
   const refused = NOUNS.reduce((sum, [noun]) => sum + counts[noun].refused, 0)
   if (refused === 0 || !isApplied) return
   throw new ImportIncomplete(`${refused} were not taken over; the list says why`)

@@ -14,7 +14,7 @@ export const NEVER_GIVEN: readonly Finding[] = [
     application: null,
     of: null,
     problem: 'keys that were rotated out and still sign are not given out',
-    advice: 'rotate no key in the day before you change over',
+    advice: 'rotate none in the week before you change over, or as long as your grace period is',
   },
   {
     application: null,

@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { generateSecret } from '../../sending/signature.ts'
 import { type ReceivedRequest, startReceiver } from '../../testing/servers/receiver.ts'
 import { createTestServices } from '../../testing/wiring/api.ts'
 import { runCommand } from '../../testing/wiring/command.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { runSvixImport } from './run-svix-import.ts'
 
 const KEY = randomBytes(32)
 const SECRET = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
+/** Base64 of 36 bytes, as Svix reads it, and no text. */
+const SECRET_LIKE_HEX = `whsec_${'ab'.repeat(24)}`
 const PUBLIC_KEY = `whpk_${Buffer.alloc(32, 8).toString('base64')}`
 const time = { createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-02T00:00:00Z' }
 
@@ -55,7 +59,7 @@ const installation = (): StandIn => ({
     ep_1: { headers: { 'X-Team': 'a' }, sensitive: [] },
     ep_3: { headers: {}, sensitive: ['Authorization'] },
   },
-  secrets: { ep_4: PUBLIC_KEY },
+  secrets: { ep_2: SECRET_LIKE_HEX, ep_4: PUBLIC_KEY },
   eventTypes: [
     {
       name: 'invoice.paid',
@@ -202,7 +206,11 @@ for (const generation of ['first', 'second'] as const) {
         },
       })
       t.match(await secrets.list(main.tenant_id, main.id), [{ secret: SECRET }])
-      t.match(await endpoint('ep_2'), { state: 'disabled', event_types: ['*'], channels: null })
+      const second = await endpoint('ep_2')
+      t.match(await secrets.list(second.tenant_id, second.id), [
+        { secret: SECRET_LIKE_HEX, encoding: 'base64' },
+      ])
+      t.match(second, { state: 'disabled', event_types: ['*'], channels: null })
       t.match(await endpoint('ep_3'), { state: 'paused' }, 'its events wait for the header')
       t.match(await endpoint('ep_4'), { state: 'paused' }, 'its events wait for the key')
       const { rows: types } = await pool.query(
@@ -271,12 +279,144 @@ t.test(
     const broken = await run('--apply')
     t.equal(broken.exitCode, 1)
     t.match(broken.stderr, /app\/app_2b\/endpoint is answered with 418/)
+    t.match(broken.stdout, /value of Authorization/, 'what was found until then is said')
     t.match(await count(), { tenants: 2, endpoints: 3 })
     isBroken = false
-    t.match(JSON.parse((await run('--apply', '--json')).stdout).counts, {
+    const { counts, findings } = JSON.parse((await run('--apply', '--json')).stdout)
+    t.match(counts, {
       applications: { new: 3, there: 2 },
       endpoints: { new: 1, there: 3, refused: 1 },
     })
+    const [third] = findings.filter(({ of }: { of: string }) => of === 'ep_3')
+    t.match(third, {
+      advice: /it is here and paused: .*set it if it is not set yet, and resume it/,
+    })
+  },
+)
+
+t.test('what was found until the process is asked to stop is said', async (t) => {
+  const { standIn, server, env } = await start('second')
+  const stopping = new AbortController()
+  server.answerWith((request) => {
+    if (request.path.includes('/app_2b/')) stopping.abort()
+    return answerOf(standIn, 'second', request)
+  })
+  let printed = ''
+  const context = {
+    ...{ env, cwd: '.', stdin: Readable.from([]), hasColours: false, isWatched: false },
+    print: (text: string) => {
+      printed += text
+    },
+    note: () => {},
+    stopSignal: stopping.signal,
+  }
+  await t.rejects(runSvixImport(context, { json: true, apply: true }), {
+    code: 'import_incomplete',
+    message: /^stopped; run it again/,
+  })
+  t.match(JSON.parse(printed), {
+    counts: { applications: { new: 2 }, endpoints: { new: 3 } },
+    findings: [{}, { of: 'ep_3' }],
+  })
+})
+
+t.test(
+  'what an endpoint is paused for is taken from a file later, and it is resumed',
+  async (t) => {
+    const { env, run, endpoint, secrets } = await start('second')
+    await run('--apply')
+    const privateKey = generateSecret('ed25519')
+    const given = {
+      ep_1: { headers: { 'X-Team': 'b' } },
+      ep_3: { headers: { authorization: 'Bearer abc' } },
+      ep_4: { secret: privateKey },
+      ep_none: { secret: privateKey },
+    }
+    const giving = async (parts: object, ...args: string[]) => {
+      const command = ['import', 'svix', '--json', '--given', '-', ...args]
+      const { stdout } = await runCommand(command, { env, input: JSON.stringify(parts) })
+      return JSON.parse(stdout)
+    }
+    const preview = await giving(given)
+    t.match(preview.counts.endpoints, { there: 2, completed: 2 })
+    t.match(
+      await endpoint('ep_3'),
+      { state: 'paused', secret_headers: {} },
+      'a preview only says so',
+    )
+
+    const partly = await giving({ ep_3: { headers: { 'X-Other': 'c' } } }, '--apply')
+    t.match(partly.counts.endpoints, { there: 4, completed: 0 })
+    t.match(await endpoint('ep_3'), { state: 'paused', headers: { 'X-Other': 'c' } })
+    t.match(
+      partly.findings.filter(({ of }: { of: string }) => of === 'ep_3'),
+      [{ problem: 'the value of Authorization is not given out', advice: /here and paused/ }],
+    )
+
+    const { counts, findings } = await giving(given, '--apply')
+    t.match(counts.endpoints, { new: 0, there: 2, completed: 2, refused: 1 })
+    const third = await endpoint('ep_3')
+    t.match(third, { state: 'active', headers: { 'X-Other': 'c' } })
+    t.strictSame(Object.keys(third.secret_headers), ['authorization'])
+    const fourth = await endpoint('ep_4')
+    t.equal(fourth.state, 'active')
+    const live = await secrets.list(fourth.tenant_id, fourth.id)
+    t.strictSame(
+      live.map(({ secret }) => secret),
+      [privateKey],
+    )
+    t.match(await endpoint('ep_1'), { headers: { 'X-Team': 'a' } }, 'which is paused for nothing')
+    const about = (id: string) => findings.filter(({ of }: { of: string }) => of === id)
+    t.match(about('ep_1'), [{ problem: /what --given says is not used/ }])
+    t.match(about('ep_none'), [{ problem: /no endpoint that was read/ }])
+    t.strictSame([about('ep_3'), about('ep_4')], [[], []])
+  },
+)
+
+t.test('what was deleted here does not come back', async (t) => {
+  const { pool, run, count } = await start('second')
+  await run('--apply')
+  await pool.query(
+    `select postrider.delete_endpoint(tenant_id, id) from postrider.endpoint where svix_id = 'ep_1'`,
+  )
+  const { counts } = JSON.parse((await run('--apply', '--json')).stdout)
+  t.match(counts.endpoints, { new: 0, there: 4 })
+  t.match(await count(), { endpoints: 4 })
+})
+
+t.test('a key that a tenant has until its data is gone is refused for now', async (t) => {
+  const { pool, run } = await start('second')
+  await pool.query(
+    `insert into postrider.tenant (key, name, deletion_started_at) values ('app_2b', 'Old', now())`,
+  )
+  const { counts, findings } = JSON.parse((await run('--apply', '--json')).stdout)
+  t.match(counts, { applications: { new: 4, refused: 1 }, endpoints: { new: 3 } })
+  const [refused] = findings.filter(
+    ({ application }: { application: string }) => application === 'app_2b',
+  )
+  t.match(refused, { of: null, problem: /the key app_2b is taken here/ })
+})
+
+t.test(
+  'an endpoint whose headers are gone is named, and so is a disabled one without its key',
+  async (t) => {
+    const { standIn, server, run, endpoint } = await start('second')
+    standIn.secrets['ep_2'] = PUBLIC_KEY
+    server.answerWith((request) =>
+      request.path.endsWith('/ep_1/headers')
+        ? { status: 404, body: '{}' }
+        : answerOf(standIn, 'second', request),
+    )
+    const { counts, findings } = JSON.parse((await run('--apply', '--json')).stdout)
+    t.match(counts.endpoints, { new: 3, refused: 1 })
+    const about = (id: string) => findings.filter(({ of }: { of: string }) => of === id)
+    t.match(about('ep_1'), [
+      { application: 'acme', problem: /its headers or its secret are not found/ },
+    ])
+    t.match(about('ep_2'), [
+      { advice: 'it is imported disabled: set it before anybody enables it' },
+    ])
+    t.match(await endpoint('ep_2'), { state: 'disabled' })
   },
 )
 
@@ -299,13 +439,19 @@ t.test('a tenant that has the uid is joined, and a uid of another one is refused
 })
 
 t.test('what a column does not take is refused alone', async (t) => {
-  const { standIn, run } = await start('second')
+  const { standIn, run, pool } = await start('second')
   const channels = Array.from({ length: 11 }, (_, n) => `c${n}`)
   const url = 'https://example.com/'
   standIn.endpoints['app_4d'] = [
     { id: 'ep_6', url, metadata: {}, channels },
     { id: 'ep_7', url, metadata: {} },
   ]
+  const preview = JSON.parse((await run('--json')).stdout)
+  t.match(preview.counts.endpoints, { new: 5, refused: 2 }, 'which a preview says too')
+  await pool.query(`with made as (
+      insert into postrider.tenant (key, name) values ('acme', 'Ours') returning id)
+    insert into postrider.endpoint (tenant_id, url, uid)
+    select id, 'https://example.com/ours', 'main' from made`)
   standIn.applications.push({ id: 'app_6f', name: 'NUL', metadata: { a: '\u0000' } })
   standIn.eventTypes.push({ name: 'a.b', description: '\u0000' })
   const { stdout } = await run('--apply', '--json')
@@ -313,10 +459,10 @@ t.test('what a column does not take is refused alone', async (t) => {
   t.match(counts, {
     eventTypes: { new: 2, refused: 2 },
     applications: { new: 5, refused: 1 },
-    endpoints: { new: 5, refused: 2 },
+    endpoints: { new: 4, refused: 3 },
   })
   const named = findings.map(({ application, of }: Record<string, string>) => of ?? application)
-  for (const one of ['ep_6', 'app_6f', 'a.b']) t.ok(named.includes(one), one)
+  for (const one of ['ep_1', 'ep_6', 'app_6f', 'a.b']) t.ok(named.includes(one), one)
 })
 
 t.test('a server that is none, or refuses, is named, and the token is never said', async (t) => {
@@ -339,5 +485,11 @@ t.test('a server that is none, or refuses, is named, and the token is never said
   server.answerWith(() => ({ status: 404, body: '{}' }))
   t.match((await run()).stderr, /is it the URL of a Svix server/)
   server.answerWith(() => ({ body: '<html>' }))
-  t.match(await run(), { exitCode: 1, stderr: /event-type/ })
+  t.match(await run(), { exitCode: 1, stdout: '', stderr: /not answered with JSON: is it the URL/ })
+  for (const status of [301, 308]) {
+    server.answerWith(() => ({ status, headers: { location: server.url }, body: '{}' }))
+    const { exitCode, stderr } = await run()
+    t.equal(exitCode, 1)
+    t.match(stderr, `answered with ${status}: it leads elsewhere, and the token is not sent there`)
+  }
 })

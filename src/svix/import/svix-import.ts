@@ -1,11 +1,13 @@
 import { type Kysely, sql } from 'kysely'
 import { endpointInput, type NewEndpoint } from '../../endpoints/endpoint.fields.ts'
 import type { UrlRules } from '../../endpoints/endpoint-input.ts'
+import type { EndpointOperations } from '../../endpoints/endpoint-operations.ts'
+import type { Endpoints } from '../../endpoints/endpoints.ts'
 import type { EndpointId, TenantId } from '../../ids.ts'
 import { transact } from '../../postgres/operate.ts'
-import type { Database } from '../../postgres/schema.ts'
+import type { Database, EndpointState } from '../../postgres/schema.ts'
 import type { EndpointSecrets } from '../../secrets/endpoint-secrets.ts'
-import { storedHeaders } from '../../secrets/secret-headers.ts'
+import { HeadersInvalid, storedHeaders } from '../../secrets/secret-headers.ts'
 import { TENANT_KEY } from '../../tenants/tenants.ts'
 import type { Finding } from './svix-findings.ts'
 import type {
@@ -21,8 +23,8 @@ const EVENT_TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 const EVENT_TYPE_LENGTH_MAX = 128
 const DESCRIPTION_LENGTH_MAX = 1_000
 
-/** What became of something, or would: `there` is left as it is. */
-export type Fate = 'new' | 'there' | 'refused'
+/** What became of something, or would: `there` is left as it is; `completed` got what it was paused for. */
+export type Fate = 'new' | 'there' | 'completed' | 'refused'
 
 /** What the API of Svix does not give out and somebody has from elsewhere. */
 export interface GivenParts {
@@ -49,6 +51,8 @@ export interface SvixImport {
 interface ImportOptions {
   database: Kysely<Database>
   secrets: EndpointSecrets
+  endpoints: Pick<Endpoints, 'change'>
+  endpointOperations: Pick<EndpointOperations, 'resume'>
   rules: UrlRules
   apply: boolean
   /** Told what is not as it was. */
@@ -85,9 +89,9 @@ export function createSvixImport(options: ImportOptions): SvixImport {
   }
 }
 
-const MEND = 'mend it in Svix and run this again'
+const MEND = 'correct it in Svix, or allow it here, and run this again'
 
-/** A value that a column does not take, such as a NUL, ends nothing but the one that has it. */
+/** A value that cannot be stored, such as a NUL in a column, ends nothing but the one that has it. */
 async function orRefused<Result>(
   work: () => Promise<Result>,
   refused: (problem: string) => Result,
@@ -96,7 +100,7 @@ async function orRefused<Result>(
     return await work()
   } catch (error) {
     const { code = '', message } = error as { code?: string; message: string }
-    if (!/^2[23]/.test(code)) throw error
+    if (!/^2[23]/.test(code) && !(error instanceof HeadersInvalid)) throw error
     return refused(`is not taken over: ${message}`)
   }
 }
@@ -110,7 +114,7 @@ async function importEventType(options: ImportOptions, type: SourceEventType): P
     return 'refused'
   }
   if (type.featureFlag || (type.featureFlags?.length ?? 0) > 0) {
-    found('is behind a feature flag, which is not taken over', 'know that every customer sees it')
+    found('is behind a feature flag, which is not taken over', 'every customer will see it')
   }
   const existing = await database
     .selectFrom('event_type')
@@ -162,7 +166,12 @@ async function importApplication(
   const tenantId = named
     ? await joinTenant(database, named.id, of)
     : await insertTenant(database, of)
-  return { fate: 'new', tenantId }
+  if (tenantId !== null) return { fate: 'new', tenantId }
+  found(
+    `the key ${of.id} is taken here, maybe by a tenant that is being deleted`,
+    'run this again once that tenant is gone',
+  )
+  return { fate: 'refused', tenantId }
 }
 
 /** By the id of Svix; otherwise the tenant that has the uid, or has it as its key. */
@@ -202,11 +211,11 @@ async function joinTenant(
   return tenantId
 }
 
-/** Its key is the uid where that is free and can be one, and otherwise the id that Svix gave it. */
+/** Its key is the uid where that is free and can be one, and otherwise the id that Svix gave it; null = both are taken. */
 async function insertTenant(
   database: Kysely<Database>,
   { id, uid, name, metadata }: SourceApplication,
-): Promise<TenantId> {
+): Promise<TenantId | null> {
   const insert = (key: string) =>
     database
       .insertInto('tenant')
@@ -215,7 +224,7 @@ async function insertTenant(
       .returning('id')
       .$castTo<{ id: TenantId }>()
   const named = uid && TENANT_KEY.test(uid) ? await insert(uid).executeTakeFirst() : undefined
-  return (named ?? (await insert(id).executeTakeFirstOrThrow())).id
+  return (named ?? (await insert(id).executeTakeFirst()))?.id ?? null
 }
 
 async function importEndpoint(
@@ -224,12 +233,70 @@ async function importEndpoint(
   of: EndpointToImport,
 ): Promise<Fate> {
   const { database, apply } = options
-  if (tenantId !== null && (await isThere(database, tenantId, of.endpoint.id))) return 'there'
-  const foundBefore = findingsOf(options, of)
-  const values = readEndpoint(options, of, foundBefore)
+  const found = findingsOf(options, of)
+  if (tenantId !== null) {
+    const existing = await findEndpoint(database, tenantId, of.endpoint.id)
+    if (existing) return await completeEndpoint(options, existing, of, found)
+  }
+  const values = readEndpoint(options, of, found, adviceFor(of.endpoint))
   if (values === null) return 'refused'
-  if (apply && tenantId !== null) await insertEndpoint(options, tenantId, of, values)
+  if (tenantId === null) return 'new'
+  if (await isUidTaken(database, tenantId, of.endpoint)) {
+    found(`is not taken over: its uid ${of.endpoint.uid} is that of another endpoint here`, MEND)
+    return 'refused'
+  }
+  if (apply) await insertEndpoint(options, tenantId, of, values)
   return 'new'
+}
+
+interface ExistingEndpoint {
+  id: EndpointId
+  tenant_id: TenantId
+  state: EndpointState
+  deleted_at: Date | null
+}
+
+const HERE_AND_PAUSED =
+  'it is here and paused: give it with --given, or set it if it is not set yet, and resume it'
+
+/** One that is here stays as it is. It gets only what it is paused for, and is resumed once that is complete. */
+async function completeEndpoint(
+  options: ImportOptions,
+  existing: ExistingEndpoint,
+  of: EndpointToImport,
+  found: Found,
+): Promise<Fate> {
+  const { headers, key, given } = of
+  const isGiven = given.secret !== undefined || given.headers !== undefined
+  const isPaused = existing.state === 'paused' && existing.deleted_at === null
+  if (!isPaused || missingOf(headers, key, {}).length === 0) {
+    if (isGiven)
+      found('is here and not paused for it: what --given says is not used', 'set it here')
+    return 'there'
+  }
+  if (!isGiven) {
+    for (const problem of missingOf(headers, key, given)) found(problem, HERE_AND_PAUSED)
+    return 'there'
+  }
+  const values = readEndpoint(options, of, found, HERE_AND_PAUSED)
+  if (values === null) return 'refused'
+  if (options.apply) await givePartsTo(options, existing, of, values)
+  return values.isIncomplete ? 'there' : 'completed'
+}
+
+/** Resuming comes last: what was interrupted is done once more by running the import again. */
+async function givePartsTo(
+  { endpoints, endpointOperations, secrets }: ImportOptions,
+  { id, tenant_id: tenantId }: ExistingEndpoint,
+  { given: { headers, secret } }: EndpointToImport,
+  { isIncomplete }: ReadEndpoint,
+): Promise<void> {
+  if (headers) await endpoints.change(tenantId, id, {}, { mergeHeaders: headers })
+  if (secret !== undefined) {
+    const given = { secret, encoding: 'base64' as const, overlapSeconds: 0 }
+    await secrets.rotate(tenantId, id, given)
+  }
+  if (!isIncomplete) await endpointOperations.resume(tenantId, id, 'postrider import svix')
 }
 
 interface ReadEndpoint {
@@ -250,9 +317,10 @@ function readEndpoint(
   { rules }: ImportOptions,
   { endpoint, headers, key, given }: EndpointToImport,
   found: Found,
+  advice: string,
 ): ReadEndpoint | null {
   const missing = missingOf(headers, key, given)
-  for (const [problem, advice] of missing) found(problem, advice)
+  for (const problem of missing) found(problem, advice)
   const isPublic = key.startsWith('whpk_')
   const secret = given.secret ?? (isPublic ? undefined : key)
   const parsed = endpointInput(rules).create.safeParse({
@@ -262,7 +330,9 @@ function readEndpoint(
     headers: { ...headers.headers, ...given.headers },
     ratePerSecond: rateOf(endpoint, found),
     shape: 'svix',
-    ...(secret === undefined ? { secretKind: 'ed25519' } : { secret }),
+    channels: channelsOf(endpoint),
+    // As Svix reads it, which knows nothing but base64: hex digits behind whsec_ are no text.
+    ...(secret === undefined ? { secretKind: 'ed25519' } : { secret, secretEncoding: 'base64' }),
   })
   if (parsed.success) return { input: parsed.data, isIncomplete: missing.length > 0 }
   const mistakes = parsed.error.issues.map(
@@ -272,39 +342,59 @@ function readEndpoint(
   return null
 }
 
-function missingOf(
-  { sensitive }: SourceHeaders,
-  key: string,
-  given: GivenParts,
-): [problem: string, advice: string][] {
+const channelsOf = ({ channels }: SourceEndpoint) => (channels?.length ? channels : null)
+
+/** What requests need and is not known. */
+function missingOf({ sensitive }: SourceHeaders, key: string, given: GivenParts): string[] {
   const has = new Set(Object.keys(given.headers ?? {}).map((name) => name.toLowerCase()))
   const hidden = sensitive.filter((name) => !has.has(name.toLowerCase()))
-  const paused = 'it is imported paused: give it with --given, or set it afterwards and resume it'
+  const isKeyMissing = key.startsWith('whpk_') && given.secret === undefined
   return [
-    ...hidden.map((name): [string, string] => [`the value of ${name} is not given out`, paused]),
-    ...(key.startsWith('whpk_') && given.secret === undefined
-      ? [['the private key of its secret (whsk_) is not given out', paused] as [string, string]]
-      : []),
+    ...hidden.map((name) => `the value of ${name} is not given out`),
+    ...(isKeyMissing ? ['the private key of its secret (whsk_) is not given out'] : []),
   ]
 }
+
+const adviceFor = ({ disabled }: SourceEndpoint): string =>
+  disabled
+    ? 'it is imported disabled: set it before anybody enables it'
+    : 'it is imported paused: give it with --given, or set it afterwards and resume it'
 
 function rateOf({ throttleRate, rateLimit }: SourceEndpoint, found: Found): number | null {
   const rate = throttleRate ?? rateLimit ?? null
   if (rate === null || rate <= RATE_MAX) return rate
-  found(`is allowed ${rate} requests a second`, `know that it gets ${RATE_MAX} at most`)
+  found(`is allowed ${rate} requests a second`, `it gets ${RATE_MAX} at most`)
   return RATE_MAX
 }
 
-async function isThere(
+/** Also one that was deleted here, which is not to come back. */
+async function findEndpoint(
   database: Kysely<Database>,
   tenantId: TenantId,
   svixId: string,
+): Promise<ExistingEndpoint | undefined> {
+  return await database
+    .selectFrom('endpoint')
+    .select(['id', 'tenant_id', 'state', 'deleted_at'])
+    .where('tenant_id', '=', tenantId)
+    .where('svix_id', '=', svixId)
+    .orderBy('deleted_at', (order) => order.desc().nullsFirst())
+    .limit(1)
+    .$castTo<ExistingEndpoint>()
+    .executeTakeFirst()
+}
+
+async function isUidTaken(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  { uid }: SourceEndpoint,
 ): Promise<boolean> {
+  if (!uid) return false
   const row = await database
     .selectFrom('endpoint')
     .select('id')
     .where('tenant_id', '=', tenantId)
-    .where('svix_id', '=', svixId)
+    .where('uid', '=', uid)
     .where('deleted_at', 'is', null)
     .executeTakeFirst()
   return row !== undefined
@@ -319,7 +409,7 @@ async function insertEndpoint(
   await transact(database, async (transaction) => {
     await sql`select postrider.lock_endpoints_of(${tenantId})`.execute(transaction)
     // Another one that runs as well was faster.
-    if (await isThere(transaction, tenantId, endpoint.id)) return
+    if (await findEndpoint(transaction, tenantId, endpoint.id)) return
     const made = await sql<{ id: EndpointId }>`select postrider.uuidv7() as id`.execute(transaction)
     const id = made.rows[0]?.id as EndpointId
     const before = { headers: {}, secret_headers: {} }
@@ -339,7 +429,7 @@ async function insertEndpoint(
     await secrets.add(
       transaction,
       { id, tenant_id: tenantId },
-      { secret: input.secret, kind: input.secretKind },
+      { secret: input.secret, kind: input.secretKind, encoding: input.secretEncoding },
     )
   })
 }
@@ -354,7 +444,7 @@ function columnsFor(endpoint: SourceEndpoint, isIncomplete: boolean) {
       disabled_at: sql<Date>`now()`,
     }),
     uid: endpoint.uid ?? null,
-    channels: endpoint.channels?.length ? endpoint.channels : null,
+    channels: channelsOf(endpoint),
     svix_id: endpoint.id,
     svix: JSON.stringify({ version: endpoint.version ?? 1 }),
     metadata: JSON.stringify(endpoint.metadata),

@@ -8,6 +8,8 @@ const PAGES_MAX = 40_000
 const RETRIES_MAX = 6
 const RETRY_AFTER_MS_MAX = 60_000
 const REQUEST_MS_MAX = 30_000
+/** The first status code of those that lead elsewhere. */
+const HTTP_REDIRECTION = 300
 
 const texts = z.record(z.string(), z.string())
 const applicationAnswer = z.object({
@@ -101,7 +103,11 @@ export function createSvixSource(options: {
 function getterOf({ url, token, signal }: Parameters<typeof createSvixSource>[0]): Get {
   const client = got.extend({
     prefixUrl: `${url.replace(/\/+$/, '')}/api/v1`,
-    headers: { authorization: `Bearer ${token}`, 'user-agent': 'postrider import svix' },
+    headers: {
+      accept: 'application/json',
+      authorization: `Bearer ${token}`,
+      'user-agent': 'postrider import svix',
+    },
     // Elsewhere the token is nobody's business.
     followRedirect: false,
     timeout: { request: REQUEST_MS_MAX },
@@ -115,7 +121,9 @@ function getterOf({ url, token, signal }: Parameters<typeof createSvixSource>[0]
   })
   return async (path, schema, query = {}) => {
     try {
-      return schema.parse(await client.get(path, { searchParams: query }).json())
+      const { statusCode, body } = await client.get(path, { searchParams: query })
+      if (statusCode >= HTTP_REDIRECTION) throw leadsElsewhere(path, statusCode)
+      return schema.parse(JSON.parse(body))
     } catch (error) {
       if (error instanceof HTTPError && error.response.statusCode === 404) return null
       throw failureOf(path, error)
@@ -157,6 +165,11 @@ async function* pagesOf<Item extends z.ZodType>(
   throw new SvixSourceFailed(`the list GET /api/v1/${path} does not end`)
 }
 
+const leadsElsewhere = (path: string, statusCode: number) =>
+  new SvixSourceFailed(
+    `GET /api/v1/${path} is answered with ${statusCode}: it leads elsewhere, and the token is not sent there; give the final address as --url`,
+  )
+
 function failureOf(path: string, error: unknown): unknown {
   const what = `GET /api/v1/${path}`
   if (error instanceof HTTPError) {
@@ -168,6 +181,10 @@ function failureOf(path: string, error: unknown): unknown {
     const [issue] = error.issues
     const where = `${issue?.path.join('.')}: ${issue?.message}`
     return new SvixSourceFailed(`${what} is not answered as Svix does (${where})`, { cause: error })
+  }
+  if (error instanceof SyntaxError) {
+    const message = `${what} is not answered with JSON: is it the URL of a Svix server?`
+    return new SvixSourceFailed(message)
   }
   if (!(error instanceof RequestError)) return error
   return new SvixSourceFailed(`${what} got no response: ${error.message}`, { cause: error })
