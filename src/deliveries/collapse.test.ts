@@ -48,6 +48,20 @@ function conformance(t: Test, { pool }: TestDatabase) {
   const set = (work: Work, columns: string) =>
     pool.query(`update postrider.endpoint set ${columns} where id = $1`, [work.endpoint.id])
 
+  t.test('one that was missed is not sent while a newer one is open', async (t) => {
+    const work = await createWork(pool, PATIENT)
+    await set(work, `state = 'disabled', disabled_at = now()`)
+    const [missed = ''] = await publish(work, 'a')
+    await set(work, `state = 'active'`)
+    const [a2 = ''] = await publish(work, 'a')
+    const resend = () => call('postrider.resend($1, $2)', [missed, work.endpoint.id])
+    await t.rejects(resend(), { code: '55000', message: /a newer event/ })
+    await makeDue(a2)
+    await attempt(work, a2, 200)
+    await resend()
+    t.strictSame(await statesOf(work, [missed, a2]), ['pending', 'delivered'])
+  })
+
   t.test(
     'of those that wait only the newest is sent, when the time of the first has come',
     async (t) => {

@@ -237,6 +237,79 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await statesOf(work, [...missed, a3]), ['pending', 'held:order', 'held:order'])
   })
 
+  /** One that the endpoint never got, as it was disabled. */
+  const missedBy = async (work: Work) => {
+    const set = (state: string) =>
+      pool.query('update postrider.endpoint set state = $2, disabled_at = now() where id = $1', [
+        work.endpoint.id,
+        state,
+      ])
+    await set('disabled')
+    const [missed = ''] = await work.publishInOrder('a')
+    await set('active')
+    return missed
+  }
+
+  t.test('one that is sent for the first time takes its place, for one attempt', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const missed = await missedBy(work)
+    const [a2 = '', a3 = ''] = await work.publishInOrder('a', 'a')
+    const claimed = await work.claim(await work.deliveryOf(a2))
+    await call('postrider.resend($1, $2)', [missed, work.endpoint.id])
+    t.strictSame(await statesOf(work, [missed, a3]), ['held:order', 'held:order'])
+    await work.finish(claimed, 200)
+    t.strictSame(await statesOf(work, [missed, a2, a3]), ['pending', 'delivered', 'held:order'])
+    t.match(await work.deliveryOf(missed), { trigger: 'manual', schedule_step: 1_000_000 })
+  })
+
+  t.test('and is the probe of an open circuit, as a retry is', async (t) => {
+    for (const columns of [ORDERED, {}]) {
+      const work = await createWork(pool, columns)
+      const missed = await missedBy(work)
+      const [a2 = ''] = await work.publishInOrder('a')
+      await attempt(work, a2, 200)
+      await pool.query(
+        'insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at) values ($1, $2, 20, now())',
+        [work.endpoint.id, work.tenant.id],
+      )
+      await call('postrider.resend($1, $2)', [missed, work.endpoint.id])
+      const { id, state, schedule_step } = await work.deliveryOf(missed)
+      t.strictSame({ state, schedule_step }, { state: 'pending', schedule_step: 1_000_000 })
+      const { rows } = await pool.query(
+        'select probe_delivery_id from postrider.circuit where endpoint_id = $1',
+        [work.endpoint.id],
+      )
+      t.strictSame(rows, [{ probe_delivery_id: id }])
+    }
+  })
+
+  t.test('and what makes missed ones at the same time makes no second one', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const missed = await missedBy(work)
+    const other = await begin(t)
+    await other.query('select from postrider.endpoint where id = $1 for no key update', [
+      work.endpoint.id,
+    ])
+    const sent = call('postrider.resend($1, $2)', [missed, work.endpoint.id])
+    await untilHolds(
+      pool,
+      `select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%postrider.resend(%'
+         and pid <> pg_backend_pid() and datname = current_database()) as holds`,
+    )
+    await other.query(
+      `select postrider.open_in_lines(array[tenant_id], array[id], array[$2::uuid], array[null::text], array[now()],
+         array[ordering_key], array[position], is_late => true) from postrider.event where id = $1`,
+      [missed, work.endpoint.id],
+    )
+    await other.query('commit')
+    await sent
+    const { rows } = await pool.query(
+      'select trigger from postrider.delivery where event_id = $1',
+      [missed],
+    )
+    t.strictSame(rows, [{ trigger: 'manual' }])
+  })
+
   t.test(
     'a paused, disabled, suspended or failing endpoint holds who has the turn, and no more',
     async (t) => {

@@ -23,10 +23,7 @@ begin
     raise exception 'delivery % waits for an earlier event of its ordering key', delivery using errcode = '55000',
       hint = 'Retry or skip the one that has its turn: postrider.line_state.';
   end if;
-  if target.ordering_key is not null and postrider.has_newer(target) then
-    raise exception 'a newer event of the ordering key of delivery % is sent instead', delivery using errcode = '55000',
-      hint = 'The endpoint gets the newest one only. Once that has ended, this one can be sent again.';
-  end if;
+  perform postrider.refuse_behind_newer(target);
   perform postrider.refuse_unless_accepting(target.endpoint_id);
   perform postrider.refuse_without_data(target.event_id);
 
@@ -59,7 +56,11 @@ comment on function postrider.retry_now(uuid, text) is
 -- first outcome is final, as schedule_step is beyond the end of every retry schedule. An open one becomes due now, and
 -- keeps its schedule.
 --
--- Locks: the event, so that two calls do not make two deliveries, and what retry_now() locks. Cost: a few index probes.
+-- One with an ordering key that is made takes its place in the line, as retry_now() has it. Where the circuit of the
+-- endpoint is open, one that is made is its probe, unless it waits for its turn.
+--
+-- Locks: the event, so that two calls do not make two deliveries; where there is none the endpoint, as those do that make
+-- missed ones; and what retry_now() locks. Cost: a few index probes.
 create or replace function postrider.resend(event uuid, endpoint uuid, who text default session_user) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -67,9 +68,8 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  beyond_schedule constant int := 1000000;
   tenant uuid;
-  found record;
+  found postrider.delivery;
   opened uuid;
 begin
   select ev.tenant_id into tenant
@@ -80,9 +80,11 @@ begin
     raise exception 'there is no event % for endpoint %', event, endpoint using errcode = 'P0002',
       hint = 'Both have to be of one tenant. Old events are dropped with their day.';
   end if;
-  select d.id, d.finished_at into found from postrider.delivery d
-  where d.event_id = resend.event and d.endpoint_id = resend.endpoint and d.id >= postrider.id_floor(resend.event)
-  order by d.id desc limit 1;
+  found := postrider.newest_delivery(event, endpoint);
+  if found.id is null then
+    perform from postrider.endpoint e where e.id = resend.endpoint for no key update;
+    found := postrider.newest_delivery(event, endpoint);
+  end if;
   if found.id is not null then
     perform postrider.retry_now(found.id, who);
     if found.finished_at is not null then
@@ -92,15 +94,78 @@ begin
   end if;
   perform postrider.refuse_unless_accepting(endpoint);
   perform postrider.refuse_without_data(event);
-  opened := (postrider.open_deliveries(array[tenant], array[event], array[endpoint], array[null::text], array[now()],
-    'manual', beyond_schedule))[1];
+  opened := postrider.open_for_one_attempt(event, endpoint, who);
   perform postrider.audit(who, 'resend', 'delivery', opened::text, tenant,
     jsonb_build_object('event', event, 'endpoint', endpoint));
   return opened;
 end
 $$;
 comment on function postrider.resend(uuid, uuid, text) is
-  'Sends an event to an endpoint of its tenant once more, or for the first time whatever it subscribes to; a single attempt where no delivery is open. Returns the delivery. Raises as retry_now() does, and P0002 where there is no such event or endpoint.';
+  'Sends an event to an endpoint of its tenant once more, or for the first time whatever it subscribes to; a single attempt where no delivery is open. One with an ordering key takes its place in the line. Returns the delivery. Raises as retry_now() does, and P0002 where there is no such event or endpoint.';
+
+create or replace function postrider.newest_delivery(event uuid, endpoint uuid) returns postrider.delivery
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  newest postrider.delivery;
+begin
+  select * into newest from postrider.delivery d
+  where d.event_id = newest_delivery.event and d.endpoint_id = newest_delivery.endpoint
+    and d.id >= postrider.id_floor(newest_delivery.event)
+  order by d.id desc limit 1;
+  return newest;
+end
+$$;
+comment on function postrider.newest_delivery(uuid, uuid) is 'The delivery of an event to an endpoint; null where there is none.';
+
+-- Where the circuit is open it is opened as held, and then retried as a person retries it, which makes it the probe.
+create or replace function postrider.open_for_one_attempt(event uuid, endpoint uuid, who text) returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  made uuid;
+  opened postrider.delivery;
+begin
+  select m.id into made
+  from postrider.event ev
+  join postrider.endpoint e on e.id = open_for_one_attempt.endpoint
+  join postrider.tenant t on t.id = e.tenant_id
+  left join postrider.circuit c on c.endpoint_id = e.id
+  cross join lateral unnest(postrider.open_in_lines(array[ev.tenant_id], array[ev.id], array[e.id],
+    array[postrider.held_for(e, t, c, false)], array[now()], array[ev.ordering_key], array[ev.position], 'manual',
+    is_late => true)) as m (id)
+  where ev.id = open_for_one_attempt.event;
+  select * into opened from postrider.delivery d where d.id = made;
+  perform postrider.refuse_behind_newer(opened);
+  perform postrider.allow_one_attempt(array[opened.id]);
+  if opened.held_reason = 'circuit' then
+    perform postrider.retry_now(opened.id, who);
+  end if;
+  return opened.id;
+end
+$$;
+comment on function postrider.open_for_one_attempt(uuid, uuid, text) is
+  'Makes a delivery whose first outcome is final, in its place where its event has an ordering key. Raises 55000 where a newer event of that is sent instead.';
+
+create or replace function postrider.refuse_behind_newer(target postrider.delivery) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if target.ordering_key is not null and postrider.has_newer(target) then
+    raise exception 'a newer event of the ordering key of delivery % is sent instead', target.id using errcode = '55000',
+      hint = 'The endpoint gets the newest one only. Once that has ended, this one can be sent again.';
+  end if;
+end
+$$;
+comment on function postrider.refuse_behind_newer(postrider.delivery) is
+  'Raises 55000 where the endpoint collapses and a newer event of the ordering key is open.';
 
 -- cancel: end a delivery without delivering it.
 --
