@@ -78,7 +78,7 @@ export const svixMessageInput = z
     transformationsParams,
     application: svixApplicationInput.nullish().openapi({
       type: ['object', 'null'],
-      description: 'Made along, where the path names none: its uid has to be that of the path.',
+      description: 'Created if the path names none; its uid has to be that of the path.',
     }),
   })
   .superRefine(({ payload: given, data }, context) => {

@@ -24,7 +24,7 @@ const accessInput = z
     }),
     application: svixApplicationInput.nullish().openapi({
       type: ['object', 'null'],
-      description: 'Made along, where the path names none: its uid has to be that of the path.',
+      description: 'Created if the path names none; its uid has to be that of the path.',
     }),
   })
   .openapi('AppPortalAccessIn')
