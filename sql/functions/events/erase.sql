@@ -65,6 +65,8 @@ comment on function postrider.erase_tenant_data(text, text, int) is
 
 -- erase_due_events: a batch of those whose producer said when; clean_up() calls it every minute.
 --
+-- What is on the wire meanwhile is answered after that, and its answer written down: it is looked at again, until
+-- nothing of the event is under way.
 -- Locks: the rows of the batch, skipping locked ones, and what erase_event() locks. Cost: as erase_event(), an event.
 create or replace function postrider.erase_due_events(batch int) returns int
 language plpgsql
@@ -76,16 +78,20 @@ declare
   events uuid[] := array(
     select d.event_id from postrider.event_erasure d
     where d.erase_at <= now() order by d.erase_at limit batch for update skip locked);
+  under_way uuid[];
 begin
   if cardinality(events) > 0 then
     perform postrider.erase_events(events);
-    delete from postrider.event_erasure d where d.event_id = any (events);
+    under_way := array(
+      select d.event_id from postrider.delivery d where d.id = any (postrider.under_way_of(events)));
+    delete from postrider.event_erasure d where d.event_id = any (events) and d.event_id <> all (under_way);
+    update postrider.event_erasure d set erase_at = now() + interval '5 minutes' where d.event_id = any (under_way);
   end if;
   return cardinality(events);
 end
 $$;
 comment on function postrider.erase_due_events(int) is
-  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come; returns how many.';
+  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come, and again in five minutes those of which something is under way; returns how many.';
 
 -- Claimed, or locked by a claim or a finish at this moment, so that its cancelling was skipped.
 create or replace function postrider.under_way_of(events uuid[]) returns uuid[]
@@ -139,7 +145,7 @@ declare
   in_lines uuid[];
 begin
   select * into ids from postrider.id_range(events);
-  update postrider.event e set data = null
+  update postrider.event e set data = null, svix = null
   where e.id = any (events) and e.id between ids.min_id and ids.max_id;
 
   select array_agg(d.id), array_agg(d.id) filter (where d.ordering_key is not null) into deliveries, in_lines

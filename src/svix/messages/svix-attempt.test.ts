@@ -203,3 +203,30 @@ t.test('a message is sent once more, and for the first time to who did not get i
   t.equal((await resend('nope')).status, 404)
   t.equal((await resend(ep, 'nope')).status, 404)
 })
+
+t.test('what is answered after the payload was erased in its time is erased as well', async (t) => {
+  const { get, publish, claim, deliveryOf, finish } = await application()
+  const { id, eventId } = await publish({ payloadRetentionPeriod: 5, tags: ['a'] })
+  const claimed = await claim(await deliveryOf(eventId))
+  const eraseNow = async () => {
+    await pool.query(
+      `update postrider.event_erasure set erase_at = now() - interval '1 second' where event_id = $1`,
+      [eventId],
+    )
+    await pool.query('select postrider.clean_up()')
+    const { rows } = await pool.query(
+      'select erase_at > now() as is_later from postrider.event_erasure where event_id = $1',
+      [eventId],
+    )
+    return rows
+  }
+  t.strictSame(await eraseNow(), [{ is_later: true }], 'one is on the wire')
+  t.match((await get(`/msg/${id}`)).json, { payload: { expired: true }, tags: null })
+  await finish(claimed, 200)
+  await pool.query(
+    `update postrider.attempt set response_body = 'of a person' where delivery_id = $1`,
+    [(await deliveryOf(eventId)).id],
+  )
+  t.strictSame(await eraseNow(), [])
+  t.match((await get(`/attempt/msg/${id}`)).json.data, [{ response: '' }])
+})

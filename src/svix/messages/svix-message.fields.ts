@@ -72,7 +72,8 @@ export const svixMessageInput = z
       .max(RETENTION_DAYS.max)
       .nullish()
       .openapi({
-        description: 'Days until the payload is erased. Default: kept as long as other events.',
+        description:
+          'Days until the payload is erased, from `deliverAt` where that is later. Default: kept as long as other events.',
       }),
     payloadRetentionHours: svixUnsupported('give payloadRetentionPeriod, in days'),
     transformationsParams,
@@ -95,7 +96,8 @@ export function newMessageOf(
   text: string,
   now: number,
 ): NewSvixMessage {
-  const { payloadRetentionPeriod: days } = input
+  const { payloadRetentionPeriod: days, deliverAt } = input
+  const sentFrom = deliverAt ? Math.max(now, Date.parse(deliverAt)) : now
   return {
     type,
     payload: params?.rawPayload ?? text.trim(),
@@ -103,7 +105,7 @@ export function newMessageOf(
     channels: input.channels ?? null,
     tags: input.tags ?? null,
     deliverAt: input.deliverAt ?? null,
-    eraseAt: days ? new Date(now + days * DAY_MS).toISOString() : null,
+    eraseAt: days ? new Date(sentFrom + days * DAY_MS).toISOString() : null,
   }
 }
 

@@ -141,6 +141,13 @@ t.test('the payload is erased when it is said, and by hand', async (t) => {
     [uuidOf('msg', json.id)],
   )
   t.strictSame(rows, [{ is_then: true }])
+  const deliverAt = new Date(Date.now() + 6 * 86_400_000).toISOString()
+  const { json: scheduled } = await create({ payloadRetentionPeriod: 5, deliverAt })
+  const { rows: after } = await pool.query(
+    `select erase_at = $2::timestamptz + interval '5 days' as is_then from postrider.event_erasure where event_id = $1`,
+    [uuidOf('msg', scheduled.id), deliverAt],
+  )
+  t.strictSame(after, [{ is_then: true }], 'not before it is sent')
   t.equal((await request('DELETE', `${path}/gone/content`)).status, 204)
   t.strictSame((await request('GET', `${path}/${json.id}`)).json.payload, { expired: true })
   t.equal((await request('DELETE', `${path}/nope/content`)).status, 404)
