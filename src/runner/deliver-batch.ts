@@ -17,6 +17,7 @@ import {
   notSent,
   type OfRequest,
   sendClaimed,
+  sentTo,
 } from './deliver.ts'
 import { endAttemptSpan, startAttemptSpan } from './delivery-span.ts'
 import type { Finished, Verdict } from './finish.ts'
@@ -180,7 +181,7 @@ const ended = (
   member,
   deliveryId: member.deliveryId,
   attemptId: member.attemptId,
-  url: member.url,
+  url: sentTo(member.url, result),
   result,
   nextInSeconds,
   batchId: null,

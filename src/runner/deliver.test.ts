@@ -9,6 +9,8 @@ import {
   AttemptStale,
   createDeliver,
   type DeliverDependencies,
+  notSent,
+  sentTo,
   type Unreadable,
 } from './deliver.ts'
 import type { DeliveryAttempted } from './delivery-span.ts'
@@ -305,6 +307,15 @@ t.test('an event whose data is gone is blocked, not sent', async (t) => {
   await deliver(WAKE_UP)
   t.same(sent, [])
   t.match(finished, [{ nextInSeconds: null, result: { outcome: 'blocked', reason: 'erased' } }])
+  t.equal(finished[0]?.url, undefined, 'no URL was asked')
+})
+
+t.test('where it was sent is told of a request that was made, and of no other', async (t) => {
+  const unmade = notSent({ outcome: 'unreachable', reason: 'fault', error: 'x' })
+  const made = { ...unmade, requestHeaders: { host: 'example.test' } }
+  t.equal(sentTo(CLAIMED.url, made), CLAIMED.url)
+  t.equal(sentTo(CLAIMED.url, unmade), undefined)
+  t.equal(sentTo(CLAIMED.url, { ...made, outcome: 'blocked' }), undefined)
 })
 
 t.test('a stale finish is thrown, so that the job is not completed', async (t) => {

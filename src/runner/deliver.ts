@@ -108,7 +108,8 @@ async function attempt(
 ): Promise<{ result: AttemptResult; verdict: Verdict }> {
   const result = await sendClaimed(deps, claimed, span, request)
   const nextInSeconds = decide(deps, claimed, result)
-  const { deliveryId, attemptId, jobId, url } = claimed
+  const { deliveryId, attemptId, jobId } = claimed
+  const url = sentTo(claimed.url, result)
   const isOvertaken = result.reason === 'timeout_answer' && request.permit?.isOvertaken()
   const finished = { deliveryId, attemptId, result, url, isOvertaken, nextInSeconds, jobId }
   const verdict = await deps.finish(finished)
@@ -241,6 +242,12 @@ export function notSent(failure: Failure): AttemptResult {
     responseBody: null,
     retryAfterSeconds: null,
   }
+}
+
+/** Where it was sent; nothing where the request was not made. */
+export function sentTo(url: string, result: AttemptResult): string | undefined {
+  const isMade = result.outcome !== 'blocked' && Object.keys(result.requestHeaders).length > 0
+  return isMade ? url : undefined
 }
 
 /** Seconds until the next attempt, `null` = the delivery has reached its end. */

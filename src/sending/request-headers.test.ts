@@ -33,6 +33,17 @@ t.test(
   },
 )
 
+t.test('nor does another spelling of one of ours go out beside it', async (t) => {
+  const custom = { Svix_Signature: 'x', 'svix-anything': 'x', X_Shop_Sign: 'x', x_team: 'a' }
+  const ours = { 'svix-id': 'msg_1', 'x-shop-sign': 'y' }
+  t.strictSame(requestHeaders(ours, custom), { ...ours, x_team: 'a' })
+  t.strictSame(
+    requestHeaders({}, custom),
+    { svix_signature: 'x', 'svix-anything': 'x', x_shop_sign: 'x', x_team: 'a' },
+    'where it is not ours it is a name like others',
+  )
+})
+
 const MASKED = [
   'authorization',
   'proxy-authorization',

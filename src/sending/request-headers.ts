@@ -40,21 +40,28 @@ export const RESERVED_HEADER_NAMES: ReadonlySet<string> = new Set([
  * that `webhook_id` would stand in for ours.
  */
 export function isReservedHeader(name: string): boolean {
-  const canonical = name.toLowerCase().replaceAll('_', '-')
+  const canonical = canonicalName(name)
   return RESERVED_HEADER_NAMES.has(canonical) || canonical.startsWith('webhook-')
 }
 
+const canonicalName = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+
 /**
  * Joins ours and the endpoint's headers; reserved names among the latter are left out (they are
- * refused with a message when the endpoint is created).
+ * refused with a message when the endpoint is created), and so are those that stand in for one of ours: all of
+ * `svix-` where the request has that family, which an endpoint may get later, and for a single event.
  */
 export function requestHeaders(
   ours: Record<string, string>,
   custom: Record<string, string>,
 ): Record<string, string> {
   const headers: Record<string, string> = {}
+  const taken = new Set(Object.keys(ours).map(canonicalName))
+  const isSvix = taken.has('svix-id')
   for (const [name, value] of Object.entries(custom)) {
-    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value
+    const canonical = canonicalName(name)
+    const isTaken = taken.has(canonical) || (isSvix && canonical.startsWith('svix-'))
+    if (!isTaken && !isReservedHeader(name)) headers[name.toLowerCase()] = value
   }
   return { ...headers, ...ours }
 }
