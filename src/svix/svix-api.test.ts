@@ -1,6 +1,11 @@
+import { EventEmitter, once } from 'node:events'
+import { Hono } from 'hono'
 import t from 'tap'
 import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
+import { type RepeatedAnswers, repeatAnswer } from './repeated-answers.ts'
+import type { SvixEnv } from './svix-caller.ts'
+import { answerSvixError } from './svix-error.ts'
 
 const { pool } = await createTestDatabase(t)
 const headers = { authorization: `Bearer ${ADMIN_KEY}` }
@@ -50,14 +55,97 @@ t.test('a refusal is not kept: the next one with its key is answered for itself'
   t.equal((await post('/api/v1/app', { name: 'a' }, 'refused')).status, 201)
 })
 
-t.test('of many with one key at once, one is done', async (t) => {
+t.test('of many with one key at once, one is done, and all get its answer', async (t) => {
   const all = await Promise.all(
     Array.from({ length: 8 }, () => post('/api/v1/app', { name: 'once' }, 'at-once')),
   )
-  const made = all.filter(({ status }) => status === 201)
-  t.ok(made.length > 0)
-  t.equal(new Set(made.map(({ json }) => json.id)).size, 1)
-  t.ok(all.every(({ status }) => status === 201 || status === 409))
+  for (const { status, json } of all) t.strictSame([status, json], [201, all[0]?.json])
+  const made = await pool.query(`select from postrider.tenant where name = 'once'`)
+  t.equal(made.rowCount, 1)
+})
+
+const { repeatedAnswers } = createTestApi(pool).services
+
+t.test('a repeat that comes while the first one is at work gets its answer', async (t) => {
+  const asked = new EventEmitter()
+  const take: RepeatedAnswers['take'] = async (hash) => {
+    const first = await repeatedAnswers.take(hash)
+    if ('kept' in first) asked.emit('in vain')
+    return first
+  }
+  const small = new Hono<SvixEnv>()
+  small.use(repeatAnswer({ ...repeatedAnswers, take }))
+  small.onError(answerSvixError)
+  const sent = { method: 'POST', headers: { 'idempotency-key': 'at-work' } }
+  let done = 0
+  let repeat: ReturnType<typeof small.request> | undefined
+  small.post('/work', async (c) => {
+    done++
+    const isAsked = once(asked, 'in vain')
+    repeat = small.request('/work', sent)
+    await isAsked
+    return c.json({ done }, 201)
+  })
+  t.strictSame(await (await small.request('/work', sent)).json(), { done: 1 })
+  const again = await repeat
+  t.equal(again?.status, 201)
+  t.strictSame(await again?.json(), { done: 1 })
+})
+
+t.test('a repeat waits for the first one as long as it may, and is then refused', async (t) => {
+  const wait = { asks: 2, everyMs: 1 }
+  let asked = 0
+  const take: RepeatedAnswers['take'] = (hash) => {
+    asked++
+    return repeatedAnswers.take(hash)
+  }
+  const small = new Hono<SvixEnv>()
+  small.use(repeatAnswer({ ...repeatedAnswers, take }, wait))
+  small.post('/slow', async (c) => {
+    const { status } = await small.request('/slow', repeat)
+    return c.json({ status, asked })
+  })
+  small.onError(answerSvixError)
+  const repeat = { method: 'POST', headers: { 'idempotency-key': 'slow' } }
+  t.strictSame(await (await small.request('/slow', repeat)).json(), { status: 409, asked: 4 })
+})
+
+t.test('a key that has expired is not that of who had it before', async (t) => {
+  const hash = Buffer.alloc(32, 1)
+  const take = async () => {
+    const first = await repeatedAnswers.take(hash)
+    if ('kept' in first) throw new Error('it is taken')
+    return first.taken
+  }
+  const before = await take()
+  await pool.query(
+    `update postrider.svix_answer set expires_at = now() - interval '1 second' where hash = $1`,
+    [hash],
+  )
+  const now = await take()
+  await repeatedAnswers.forget(before)
+  await repeatedAnswers.keep(before, { status: 201, body: '"before"' })
+  t.strictSame(await repeatedAnswers.take(hash), { kept: { status: null, body: null } })
+  await repeatedAnswers.keep(now, { status: 201, body: '"now"' })
+  t.match(await repeatedAnswers.take(hash), { kept: { status: 201 } })
+})
+
+t.test('what is done is not done again where its answer could not be kept', async (t) => {
+  const keep = () => Promise.reject(new Error('the database is away'))
+  const broken = createTestApi(pool, {
+    svixApi: true,
+    repeatedAnswers: { ...repeatedAnswers, keep },
+  })
+  const taken = async () =>
+    (await pool.query('select from postrider.svix_answer where status is null')).rowCount ?? 0
+  const before = await taken()
+  const answer = await broken.app.request('/api/v1/app', {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': 'unkept' },
+    body: '{"name":"unkept"}',
+  })
+  t.equal(answer.status, 500)
+  t.equal((await taken()) - before, 1, 'the key is still taken')
 })
 
 t.test('an answer that is too old is given no more', async (t) => {
