@@ -662,6 +662,7 @@ export const GERMAN = {
 
   // Events
   'Event (webhook-id)': 'Ereignis (webhook-id)',
+  'Sent as (webhook-id)': 'Gesendet als (webhook-id)',
   'Event {type}': 'Ereignis {type}',
   'Events appear here when they are published, even if no endpoint gets them.':
     'Hier stehen Ereignisse, sobald sie veröffentlicht sind, auch wenn kein Endpunkt sie bekommt.',

@@ -1,12 +1,6 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { AnswerOptions, Attempt, Attempts } from '../attempts/attempts.ts'
-import {
-  type DeliveryId,
-  deliveryId,
-  type EndpointId,
-  type EventId,
-  type TenantId,
-} from '../ids.ts'
+import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
 import {
   createScan,
@@ -22,6 +16,7 @@ import type {
   OutcomeColumn,
   ReasonColumn,
 } from '../postgres/schema.ts'
+import { idIn } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
@@ -183,7 +178,7 @@ const isChildOf = (column: 'endpoint_id' | 'event_id', parent: string | undefine
 /** A text that is no id may be the idempotency key of a tenant's event. */
 function isNamed({ search: text }: DeliverySearch, tenantId: TenantId | null) {
   if (text === undefined) return undefined
-  const id = deliveryId.safeParse(text).data
+  const id = idIn(text)
   if (id) return sql`(id = ${id} or (event_id = ${id} and id >= postrider.id_floor(${id})))`
   if (tenantId === null) return sql`false`
   return sql`event_id = (

@@ -1,6 +1,7 @@
 /** One delivery: what its page costs, however often it was attempted and however large its body is. */
 import t from 'tap'
 import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
+import { messageIdOf } from '../ksuid.ts'
 import { addAttempts } from '../testing/data/attempts.ts'
 import { createWorld } from '../testing/data/world.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -52,6 +53,28 @@ t.test('the latest answer is on the page, older ones each have their own', async
   }
   t.strictSame(logged, [])
 })
+
+t.test(
+  'the id that was sent is shown where it is not that of the event, and is found',
+  async (t) => {
+    const { id, event = '', inConsole, inPortal } = await bundle()
+    const sentAs = messageIdOf(event)
+    for (const get of [inConsole, inPortal]) {
+      t.notMatch((await get(`/deliveries/${id}`)).text, 'Sent as')
+      t.match((await get(`/deliveries?search=${sentAs}`)).text, `/deliveries/${id}`)
+      t.notMatch((await get('/deliveries?search=msg_nothing')).text, `/deliveries/${id}`)
+    }
+    await pool.query(
+      `update postrider.endpoint set shape = 'svix' where id = (select endpoint_id from postrider.delivery where id = $1)`,
+      [id],
+    )
+    for (const get of [inConsole, inPortal]) {
+      const { text } = await get(`/deliveries/${id}`)
+      t.match(text, 'Sent as (webhook-id)')
+      t.match(text, sentAs)
+    }
+  },
+)
 
 t.test(
   'the page asks for what changes until the delivery is over, and no body with it',

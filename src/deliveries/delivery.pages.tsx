@@ -218,9 +218,10 @@ function Progress(shown: Shown) {
 const isInBatch = ({ delivery }: Shown): boolean =>
   (delivery.attempts.at(-1)?.batch_id ?? null) !== null
 
-function State({ area, delivery, tenant, type }: Shown) {
+function State({ area, delivery, tenant, type, messageId }: Shown) {
   const isOperator = area === 'console'
   const { event_id: event, collapsed_by: newer } = delivery
+  const sentAs = headersOf(lastSent(delivery.attempts))['webhook-id'] ?? messageId
   const facts: [name: string, value: Child][] = [
     ['State', <Badge of={delivery.state} />],
     ['Next attempt', <Next {...delivery} />],
@@ -230,6 +231,7 @@ function State({ area, delivery, tenant, type }: Shown) {
       'Event',
       type !== null ? <Id of={event} href={`/${area}/events/${event}`} /> : <Id of={event} />,
     ],
+    ['Sent as (webhook-id)', sentAs !== event && <Id of={sentAs} />],
     ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
     ['Ordering key', delivery.ordering_key],
     ['Replaced by', newer && <NewerEvent id={newer} isOperator={isOperator} />],

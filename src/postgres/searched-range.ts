@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type EventId, eventId, type TenantId } from '../ids.ts'
+import { uuidOfKsuid } from '../ksuid.ts'
 import { containsText } from './contains-text.ts'
 import type { Condition } from './list-query.ts'
 import type { Database } from './schema.ts'
@@ -20,6 +21,14 @@ export function searchedRange(
   return { since: wanted > earliest ? wanted : earliest, until }
 }
 
+const MESSAGE_ID = /^msg_(.+)$/
+
+/** The id that a text is, also as a receiver was sent it that gets events as Svix sends them: `msg_…`. */
+export function idIn(text: string): EventId | null {
+  const ksuid = MESSAGE_ID.exec(text)?.[1]
+  return eventId.safeParse(ksuid === undefined ? text : uuidOfKsuid(ksuid)).data ?? null
+}
+
 /**
  * The event that the text names: its id, the id of one of its deliveries, or its idempotency key of the
  * last 7 days. Found by indexes, whenever it was published.
@@ -32,7 +41,7 @@ export async function findNamed(
   { isOurs, ofKey }: { isOurs: Condition; ofKey: TenantId | null },
   text: string,
 ): Promise<EventId | null> {
-  const id = eventId.safeParse(text).data ?? null
+  const id = idIn(text)
   const { rows } = await sql<{ id: EventId }>`
     select id from postrider.event where id = ${id} and ${isOurs}
     union all

@@ -1,8 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { type EventId, eventId, type TenantId } from '../ids.ts'
+import type { EventId, TenantId } from '../ids.ts'
 import { containsText } from '../postgres/contains-text.ts'
 import { allOf, runList } from '../postgres/list-query.ts'
 import type { Database } from '../postgres/schema.ts'
+import { idIn } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import { type Hit, OF_A_KIND_MAX } from './hit.ts'
 
@@ -21,7 +22,7 @@ export async function namedBy(
   tenants: ListedTenants,
   text: string,
 ): Promise<Hit[]> {
-  const id = eventId.safeParse(text).data ?? null
+  const id = idIn(text)
   const parts = [
     tenantsNamed(tenants, text, id),
     endpointsNamed(tenants, text, id),

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { TenantId } from '../ids.ts'
+import { messageIdOf } from '../ksuid.ts'
 import { createLineSteps } from '../testing/data/lines.ts'
 import { createTenant, operatorTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
@@ -46,6 +47,10 @@ t.test('finds by id, name, key, URL, description, idempotency key and data', asy
   const eventId = await publish({ order: `ord-${key}` }, { 'idempotency-key': `ship-${key}` })
   const [, delivery] = (await request('GET', `/api/tenants/${key}/deliveries`)).json.data
   t.strictSame(kindsOf(await search(eventId)), ['event by id'])
+  t.strictSame(kindsOf(await search(messageIdOf(eventId))), ['event by id'])
+  t.strictSame(kindsOf(await search('msg_nothing')), [])
+  const listed = `/api/tenants/${key}/events?search=${messageIdOf(eventId)}`
+  t.match((await request('GET', listed)).json.data, { 0: { id: eventId }, length: 1 })
   t.strictSame(kindsOf(await search(delivery.id.toUpperCase())), ['delivery by id'])
   t.strictSame(kindsOf(await search(work.endpoint.id)), ['endpoint by id'])
   t.strictSame(kindsOf(await search(work.tenant.id)), ['tenant by id'])
