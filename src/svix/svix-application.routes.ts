@@ -29,7 +29,7 @@ const route = svixRoutesFor<Options>()
 
 /** Of every path about an application. */
 export const svixAppParams = z.object({
-  app_id: z.string().openapi({ description: 'Its id or uid.' }),
+  app_id: z.string().openapi({ description: 'Its id or uid, or the key of a tenant without uid.' }),
 })
 const params = svixAppParams
 
@@ -61,7 +61,7 @@ const create = route({
   summary: 'Create application',
   description:
     'A tenant. Its key is the uid where that is free and can be one, otherwise the id. With `get_if_exists`, ' +
-    'a tenant whose key is the uid, and that has none, is given it.',
+    'a tenant whose key is the uid, and that has none, is given it; without, it is a conflict.',
   scope: 'manage',
   of: 'organisation',
   request: {
@@ -75,16 +75,18 @@ const create = route({
   async answer(c, { svixApplications }) {
     const { name, uid = null, metadata } = c.req.valid('json')
     const takes = c.req.valid('query').get_if_exists === 'true'
-    const taken = takes && uid !== null ? await svixApplications.take(uid) : null
-    if (taken) return c.json(presentSvixApplication(taken), 200)
-    const made = await svixApplications
-      .create({ name, uid, metadata: metadata ?? {} })
-      .catch(async (error) => {
-        // Somebody else made it in the meantime.
-        const found = takes && uid !== null && error instanceof SvixError
-        return (found && (await svixApplications.take(uid))) || Promise.reject(error)
-      })
-    return c.json(presentSvixApplication(made), 201)
+    const take = async () => (takes && uid !== null ? await svixApplications.take(uid) : null)
+    const there = await take()
+    if (there) return c.json(presentSvixApplication(there), 200)
+    try {
+      const made = await svixApplications.create({ name, uid, metadata: metadata ?? {} })
+      return c.json(presentSvixApplication(made), 201)
+    } catch (error) {
+      // Somebody else may have made it in the meantime.
+      const madeByOther = error instanceof SvixError && (await take())
+      if (!madeByOther) throw error
+      return c.json(presentSvixApplication(madeByOther), 200)
+    }
   },
 })
 

@@ -27,10 +27,11 @@ t.test('an application is made, found by id and uid, replaced, changed and delet
   const put = await request('PUT', '/api/v1/app/acme', { body: { name: 'New' } })
   t.match(put, { status: 200, json: { id, name: 'New', metadata: {} } })
   t.notHas(put.json, 'uid')
-  t.equal((await request('GET', '/api/v1/app/acme')).status, 404)
+  t.match(await request('GET', '/api/v1/app/acme'), { json: { id } }, 'it is still its key')
 
   const patched = await request('PATCH', `/api/v1/app/${id}`, { body: { uid: 'b' } })
   t.match(patched, { status: 200, json: { id, uid: 'b', name: 'New' } })
+  t.equal((await request('GET', '/api/v1/app/acme')).status, 404)
   t.ok(Date.parse(patched.json.updatedAt) > Date.parse(made.json.updatedAt))
   const kept = await request('PATCH', '/api/v1/app/b', { body: { metadata: { a: 'b' } } })
   t.match(kept, { json: { uid: 'b', metadata: { a: 'b' } } })
@@ -72,14 +73,42 @@ t.test('of several who get or create the same at once, all get the same', async 
     Array.from({ length: 5 }, () => create({ name: 'a', uid: 'many' }, '?get_if_exists=true')),
   )
   t.strictSame(new Set(made.map(({ json }) => json.id)).size, 1)
-  t.strictSame([...new Set(made.map(({ status }) => status))].sort().at(-1), 201)
+  t.strictSame(made.map(({ status }) => status).sort(), [200, 200, 200, 200, 201])
+})
+
+t.test('who loses the race to make one is told that it was there', async (t) => {
+  const { svixApplications } = createTestApi(pool).services
+  const won = svixApplications.create
+  const racing = createTestApi(pool, {
+    svixApi: true,
+    svixApplications: {
+      ...svixApplications,
+      async create(values) {
+        await won({ name: 'Winner', uid: 'raced' })
+        return await svixApplications.create(values)
+      },
+    },
+  })
+  const body = { name: 'Loser', uid: 'raced' }
+  const answer = await racing.request('POST', '/api/v1/app?get_if_exists=true', { body })
+  t.match(answer, { status: 200, json: { name: 'Winner', uid: 'raced' } })
 })
 
 t.test(
   'a tenant of the other API is an application, and gets its uid when it is asked for',
   async (t) => {
     await request('PUT', '/api/tenants/globex', { body: { name: 'Globex' } })
-    t.equal((await request('GET', '/api/v1/app/globex')).status, 404)
+    const found = await request('GET', '/api/v1/app/globex')
+    t.match(found, { status: 200, json: { name: 'Globex' } })
+    t.notHas(found.json, 'uid')
+    t.match(await create({ name: 'a', uid: 'globex' }), { status: 409, json: { code: 'conflict' } })
+    const { json: other } = await create({ name: 'Other' })
+    for (const [method, body] of [
+      ['PUT', { name: 'a', uid: 'globex' }],
+      ['PATCH', { uid: 'globex' }],
+    ] as const) {
+      t.equal((await request(method, `/api/v1/app/${other.id}`, { body })).status, 409, method)
+    }
     const got = await create({ name: 'a', uid: 'globex' }, '?get_if_exists=true')
     t.match(got, { status: 200, json: { uid: 'globex', name: 'Globex' } })
     t.match(await request('GET', '/api/v1/app/globex'), { status: 200, json: { id: got.json.id } })
@@ -186,7 +215,10 @@ t.test('the tenant of the service itself is no application', async (t) => {
   await pool.query(
     `insert into postrider.tenant (key, name, uid) values ('postrider:test', 'a', 'reserved')`,
   )
-  t.equal((await request('GET', '/api/v1/app/reserved')).status, 404)
+  await pool.query(`insert into postrider.tenant (key, name) values ('postrider:unnamed', 'a')`)
+  for (const named of ['reserved', 'postrider:unnamed']) {
+    t.equal((await request('GET', `/api/v1/app/${named}`)).status, 404, named)
+  }
   const { data } = (await request('GET', '/api/v1/app?limit=250')).json
   t.notOk(data.some(({ uid }: { uid?: string }) => uid === 'reserved'))
 })

@@ -17,13 +17,16 @@ export interface SvixApplicationChange {
 
 /** Tenants as Svix calls them, found by what its SDKs name them with. Those of the service itself are none. */
 export interface SvixApplications {
-  /** By its id, its uid or the id that Svix gave it; null = there is none, or it is being deleted. */
+  /**
+   * By its id, its uid or the id that Svix gave it, or by its key where it has no uid, as SQL publishes for it; null =
+   * there is none, or it is being deleted.
+   */
   find(named: string): Promise<Tenant | null>
   list(range: SvixRange<TenantId>): Promise<Tenant[]>
   /**
    * Its key is the uid where that is free, and can be one, so that SQL publishes for it by that name; its id otherwise.
    *
-   * @throws SvixError conflict: another one has the uid
+   * @throws SvixError conflict: another one has the uid, or has it as its key and no uid
    */
   create(values: SvixApplicationChange & { name: string }): Promise<Tenant>
   /**
@@ -65,11 +68,14 @@ const applications = (database: Kysely<Database>) =>
 async function find(database: Kysely<Database>, named: string): Promise<Tenant | null> {
   const id = uuidOf('app', named)
   const isNamed =
-    id === null ? sql<SqlBool>`(uid = ${named} or svix_id = ${named})` : sql<SqlBool>`id = ${id}`
+    id === null
+      ? sql<SqlBool>`(uid = ${named} or svix_id = ${named} or (key = ${named} and uid is null))`
+      : sql<SqlBool>`id = ${id}`
   const row = await applications(database)
     .where(isNamed)
-    // What is the id of one and the uid of another names the one with the id.
+    // What is the id of one and the uid of another names the one with the id, and its key names a tenant last.
     .orderBy(sql`svix_id is not distinct from ${named}`, 'desc')
+    .orderBy(sql`uid is not distinct from ${named}`, 'desc')
     .limit(1)
     .executeTakeFirst()
   return row ?? null
@@ -79,6 +85,7 @@ async function create(
   transaction: Transaction<Database>,
   { name, uid = null, metadata = {} }: SvixApplicationChange & { name: string },
 ): Promise<Tenant> {
+  await refuseKey(transaction, uid)
   const made = await sql<{ id: string }>`select postrider.uuidv7() as id`.execute(transaction)
   const { id } = made.rows[0] as { id: TenantId }
   const insert = (key: string) =>
@@ -90,6 +97,21 @@ async function create(
       .$castTo<Tenant>()
   const named = uid !== null && TENANT_KEY.test(uid) ? await insert(uid).executeTakeFirst() : null
   return named ?? (await insert(svixId('app', id)).executeTakeFirstOrThrow())
+}
+
+/** One name may not lead to one tenant from SQL and to another one from an SDK. */
+async function refuseKey(
+  transaction: Transaction<Database>,
+  uid: string | null | undefined,
+  own: TenantId | null = null,
+): Promise<void> {
+  if (uid == null) return
+  const named = await applications(transaction)
+    .where('key', '=', uid)
+    .where('uid', 'is', null)
+    .where(sql<SqlBool>`id is distinct from ${own}::uuid`)
+    .executeTakeFirst()
+  if (named) throw uidTaken()
 }
 
 async function take(transaction: Transaction<Database>, uid: string): Promise<Tenant | null> {
@@ -112,6 +134,7 @@ async function change(
   id: TenantId,
   { metadata, ...values }: SvixApplicationChange,
 ): Promise<Tenant> {
+  await refuseKey(transaction, values.uid, id)
   const row = await transaction
     .updateTable('tenant')
     .set({
@@ -140,5 +163,5 @@ async function changed<T>(
   }
 }
 
-const uidTaken = (cause: unknown): SvixError =>
+const uidTaken = (cause?: unknown): SvixError =>
   new SvixError(409, 'conflict', 'An application with that id or uid already exists', { cause })

@@ -342,6 +342,22 @@ t.test('a secret is shown whole, and of an ed25519 key the public half', async (
   )
   const { secret, publicKey } = generated.json
   t.strictSame(await keyOf({ secret }), { key: publicKey })
+
+  const brought = Buffer.alloc(24, 251)
+  for (const encoding of ['hex', 'base64url', 'base64', 'utf8'] as const) {
+    const { tenant, path } = await application()
+    const secret = encoding === 'utf8' ? 'a secret in plain words' : brought.toString(encoding)
+    const body = {
+      ...{ url: 'https://example.com/', secret },
+      secretEncoding: encoding === 'utf8' ? 'text' : encoding,
+    }
+    const made = await ourApi('POST', `/api/tenants/${tenant.key}/endpoints`, { body })
+    const { id } = (await call('GET', path)).json.data[0]
+    const { key } = (await call('GET', `${path}/${id}/secret`)).json
+    t.equal(made.status, 201, encoding)
+    const bytes = Buffer.from(key.replace(/^whsec_/, ''), 'base64')
+    t.strictSame(bytes, Buffer.from(secret, encoding), `${encoding} as the key of a Webhook`)
+  }
 })
 
 t.test('a secret is rotated, and ten old ones sign next to it', async (t) => {
