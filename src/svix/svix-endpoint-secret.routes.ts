@@ -2,7 +2,7 @@ import { auditName } from '../access/caller.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { TooManySecrets } from '../secrets/endpoint-secrets.ts'
 import { publicKeyOf } from '../sending/signature.ts'
-import { storedForm } from '../sending/signing-secret.ts'
+import { keyBytesOf, storedForm } from '../sending/signing-secret.ts'
 import { svixRotationInput, svixSecretSchema } from './svix-endpoint.fields.ts'
 import { endpointOfPath, svixEndpointParams } from './svix-endpoint.routes.ts'
 import type { SvixEndpoints } from './svix-endpoints.ts'
@@ -62,8 +62,12 @@ export const addSvixEndpointSecretRoutes = addingSvixRoutes([get, rotate])
 
 function shownKeyOf([current]: LiveSecret[]): string {
   if (!current) throw new Error('the endpoint has no live secret')
-  return publicKeyOf(storedForm(current)) ?? current.secret
+  return publicKeyOf(storedForm(current)) ?? standardForm(current)
 }
+
+/** As libraries that verify read a key, however it was brought along: they know base64 only. */
+const standardForm = (secret: LiveSecret): string =>
+  secret.encoding === 'base64' ? secret.secret : `whsec_${keyBytesOf(secret).toString('base64')}`
 
 function refuseTooMany(error: unknown): never {
   if (!(error instanceof TooManySecrets)) throw error
