@@ -90,7 +90,7 @@ import type { SvixMessages } from '../svix/messages/svix-messages.ts'
 import type { RepeatedAnswers } from '../svix/repeated-answers.ts'
 import { addSvixApi } from '../svix/svix-api.ts'
 import type { SvixApplications } from '../svix/svix-applications.ts'
-import { acceptingLinks } from '../svix/svix-caller.ts'
+import { acceptingLinks, type SvixEnv } from '../svix/svix-caller.ts'
 import type { SvixEndpoints } from '../svix/svix-endpoints.ts'
 import { addTenantRoutes } from '../tenants/tenant.routes.ts'
 import { createTenantOfPath } from '../tenants/tenant-access.ts'
@@ -235,12 +235,16 @@ function createApp(options: ApiOptions): App {
   return app
 }
 
+/** What a path names: a tenant, or as Svix calls it, an application. */
+type OfPath = Pick<ApiEnv['Variables'], 'caller'> &
+  Partial<Pick<SvixEnv['Variables'], 'tenant' | 'app'>>
+
 /** What every route has in common: who asks, about which tenant, and how many at once. */
 function frameOf(options: ApiOptions) {
   const admit = createAdmit(options.requestLimiter)
   const workOf = (c: Context<ApiEnv>) => {
-    const caller = c.get('caller')
-    return { caller, tenantId: c.get('tenant')?.id ?? caller.tenant?.id ?? null }
+    const { caller, tenant, app }: OfPath = c.var
+    return { caller, tenantId: (tenant ?? app ?? caller.tenant)?.id ?? null }
   }
   return {
     authenticate: createAuthenticate({ ...options, admit }),

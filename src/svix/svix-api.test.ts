@@ -1,11 +1,13 @@
 import { EventEmitter, once } from 'node:events'
 import { Hono } from 'hono'
 import t from 'tap'
+import { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { ADMIN_KEY, createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { type RepeatedAnswers, repeatAnswer } from './repeated-answers.ts'
 import type { SvixEnv } from './svix-caller.ts'
 import { answerSvixError } from './svix-error.ts'
+import { uuidOf } from './svix-id.ts'
 
 const { pool } = await createTestDatabase(t)
 const headers = { authorization: `Bearer ${ADMIN_KEY}` }
@@ -146,6 +148,22 @@ t.test('what is done is not done again where its answer could not be kept', asyn
   })
   t.equal(answer.status, 500)
   t.equal((await taken()) - before, 1, 'the key is still taken')
+})
+
+t.test('what reads a lot is counted for the tenant of its application', async (t) => {
+  const workers: Parameters<FairSemaphore['acquire']>[0][] = []
+  class Noting extends FairSemaphore {
+    override acquire(worker: (typeof workers)[number]) {
+      workers.push(worker)
+      return super.acquire(worker)
+    }
+  }
+  const bounds = { atOnce: 2, atOncePerKey: 2, waiting: 0, waitingPerKey: 0, waitMs: 1 }
+  const bounded = createTestApi(pool, { svixApi: true, heavySemaphore: new Noting(bounds) })
+  const { json } = await request('POST', '/api/v1/app', { body: { name: 'a' } })
+  const path = `/api/v1/app/${json.id}/msg`
+  t.equal((await bounded.request('GET', path)).status, 200)
+  t.match(workers, [{ tenant: uuidOf('app', json.id) }])
 })
 
 t.test('an answer that is too old is given no more', async (t) => {

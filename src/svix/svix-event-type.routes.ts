@@ -48,7 +48,7 @@ const list = route({
     const isBackward = iterator?.startsWith('-') ?? false
     const rows = await eventTypes.list({
       limit: limit + 1,
-      after: iterator ? iterator.replace(/^-/, '') : null,
+      after: iterator ? iterator.replace(/^-?\.?/, '') : null,
       isDescending: (order === 'descending') !== isBackward,
       withoutArchived: query.include_archived !== 'true',
     })
@@ -56,7 +56,8 @@ const list = route({
     const page = svixPage(rows, {
       limit,
       isBackward,
-      iteratorOf: ({ name }) => name,
+      // No name begins with a dot: behind one, a - belongs to the name.
+      iteratorOf: ({ name }) => (name.startsWith('-') ? `.${name}` : name),
       present: (row) => presentSvixEventType(row, { withContent }),
     })
     return c.json(await page, 200)

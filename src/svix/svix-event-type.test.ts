@@ -103,14 +103,14 @@ t.test('lists are sorted by name and lead both ways', async (t) => {
   t.strictSame(names(await page('iterator=-l3')), ['l1', 'l2'])
   t.strictSame(names(await page('iterator=l3&order=descending')), ['l2', 'l1'])
 
-  const dashed = ['-1', '-2', '-3', '--4']
+  const dashed = ['-1', '-2', '-3', '-4', '-5', '-6']
   for (const name of dashed) {
     await request('PUT', `${PATH}/${name}`, { body: { description: name } })
   }
   const all = names((await request('GET', PATH)).json)
   const [head, next] = [await page(''), await page(`iterator=${(await page('')).iterator}`)]
   t.strictSame([...names(head), ...names(next)], all.slice(0, 4))
-  t.strictSame(dashed.toSorted(), all.slice(0, 4).toSorted(), 'they begin with a -')
+  t.strictSame(all.slice(0, 6), dashed)
   t.strictSame(names(await page(`iterator=${next.prevIterator}`)), names(head))
   t.match((await page('with_content=true')).data, [{ schemas: null }, {}])
 })
