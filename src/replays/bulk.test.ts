@@ -87,6 +87,24 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.match((await audited()).at(-1), { who: 'ann', action: 'start_bulk' })
   })
 
+  t.test('a recovery is written down as it is: one attempt of what was tried', async (t) => {
+    const work = await createWork(pool)
+    const [tried] = [await work.publish(), await work.publish()]
+    await work.finish(await work.claim(tried), 500)
+    const { rows } = await pool.query(
+      `select id, total, one_attempt, delivery_ids from postrider.start_recovery($1, now() - interval '1 hour', who => 'ann')`,
+      [work.endpoint.id],
+    )
+    const begun = { total: 1, one_attempt: true, delivery_ids: null }
+    t.match(rows, [begun])
+    t.match(await work.audited(), [{ who: 'ann', action: 'start_bulk', detail: begun }])
+    const { rows: stored } = await pool.query(
+      'select total, one_attempt, delivery_ids from postrider.replay where id = $1',
+      [rows[0].id],
+    )
+    t.strictSame(stored, [begun])
+  })
+
   t.test('all that match are cancelled, a batch a step', async (t) => {
     const { call, run, publish, states, failed, endpoint, tenant } = await bundle()
     const open = [await publish(), await publish(), await publish()]
