@@ -23,10 +23,12 @@ function makers(name: string, files: readonly string[]): string[] {
 }
 
 /** Who makes one as well: tests that need other time limits, and a command that needs nothing but the database. */
-const others = new Map([
+const others = new Map<string, string[]>([
   ['createPublisher', ['src/testing/data/recipes.ts']],
   ['createBatchPublisher', ['src/testing/data/recipes.ts']],
-  ['createEndpointSecrets', ['src/svix/import/run-svix-import.ts']],
+  ...['createEndpointSecrets', 'createEndpoints', 'createEndpointOperations'].map(
+    (name): [string, string[]] => [name, ['src/svix/import/run-svix-import.ts']],
+  ),
 ])
 
 t.test('services are put together here, and tests have them from here', async (t) => {
