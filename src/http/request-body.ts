@@ -9,7 +9,7 @@ import { fieldIn, refuseInvalid } from './validation.ts'
  * Far above what a webhook needs. Postgres parses recursively and gives up on a few thousand
  * levels; an error there would cost every event of the batch a second try.
  */
-const JSON_DEPTH_MAX = 512
+export const JSON_DEPTH_MAX = 512
 /** Room for every field of an endpoint at its longest; only events may be larger. */
 export const SETTINGS_BYTES_MAX = 131_072
 

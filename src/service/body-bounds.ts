@@ -9,6 +9,7 @@ import { SETTINGS_BYTES_MAX } from '../http/request-body.ts'
 import { PORTAL_PATH } from '../portal-links/portal-path.ts'
 import { deliveredBytesMax } from '../sandbox/sandbox.routes.ts'
 import { SANDBOX_PATH } from '../sandbox/sandbox-endpoint.ts'
+import { MESSAGE_ENVELOPE_BYTES, MESSAGES_PATH } from '../svix/messages/svix-message.routes.ts'
 
 /**
  * What the body of a request may have, whether or not its route takes one: what settings need, unless it is among
@@ -18,6 +19,7 @@ export function createBodyBounds({ eventBytesMax }: Pick<Config, 'eventBytesMax'
   const exceptions: [RegExp, number][] = [
     [exactly(PUBLISH_PATH), eventBytesMax + ENVELOPE_BYTES],
     [exactly(BATCH_PATH), batchBytesMax(eventBytesMax)],
+    [MESSAGES_PATH, eventBytesMax + MESSAGE_ENVELOPE_BYTES],
     [MATCH_PATH, matchBytesMax(eventBytesMax)],
     [below(`${SANDBOX_PATH}/in`), deliveredBytesMax(eventBytesMax)],
     [exactly(`${CONSOLE_PATH}/sign-in`), SIGN_IN_BYTES_MAX],

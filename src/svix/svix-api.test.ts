@@ -250,3 +250,42 @@ t.test(
     )
   },
 )
+
+t.test('what Postgres stores in no text is refused, and no fault of ours', async (t) => {
+  const { app } = createTestApi(pool, { svixApi: true })
+  const call = (method: string, path: string, body: unknown) =>
+    app.request(path, {
+      method,
+      headers: { ...headers, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+  const made = await call('POST', '/api/v1/app', { name: 'a', uid: 'nul' })
+  const ofApp = `/api/v1/app/${((await made.json()) as { id: string }).id}`
+  const endpoint = { url: 'https://example.com/' }
+  const deep = `${'['.repeat(8_000)}${']'.repeat(8_000)}`
+  for (const [method, path, body, status] of [
+    ['GET', '/api/v1/app/a%00', undefined, 404],
+    ['POST', '/api/v1/app/a%00/msg', { eventType: 'a', payload: {} }, 404],
+    ['GET', `${ofApp}/endpoint/%00`, undefined, 404],
+    ['GET', `${ofApp}/msg?event_types=%00`, undefined, 422],
+    ['GET', '/api/v1/event-type?iterator=%00', undefined, 422],
+    ['POST', `${ofApp}/endpoint`, { ...endpoint, eventTypes: ['\0'] }, 422],
+    ['POST', `${ofApp}/endpoint`, { ...endpoint, metadata: { a: '\0' } }, 422],
+    ['POST', `${ofApp}/endpoint`, { ...endpoint, metadata: { a: '\ud800' } }, 422],
+    [
+      'POST',
+      `${ofApp}/msg`,
+      { eventType: 'a', payload: {}, transformationsParams: { rawPayload: deep } },
+      422,
+    ],
+  ] as const) {
+    const answer = await call(method, path, body)
+    t.equal(answer.status, status, `${method} ${path} ${await answer.text()}`)
+  }
+})
+
+t.test('a path of nothing but slashes is answered at once', async (t) => {
+  const { app } = createTestApi(pool, { svixApi: true })
+  const answer = await app.request(`/api/v1/${'/'.repeat(16_000)}x`, { headers })
+  t.equal(answer.status, 404)
+})

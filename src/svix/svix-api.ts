@@ -14,7 +14,14 @@ import { addSvixEndpointRoutes } from './svix-endpoint.routes.ts'
 import { addSvixEndpointHeaderRoutes } from './svix-endpoint-headers.routes.ts'
 import { addSvixEndpointOperationRoutes } from './svix-endpoint-operations.routes.ts'
 import { addSvixEndpointSecretRoutes } from './svix-endpoint-secret.routes.ts'
-import { answerSvixError, refuseSvixInvalid, SvixError, svixNotSupported } from './svix-error.ts'
+import {
+  answerSvixError,
+  refuseSvixInvalid,
+  SvixError,
+  SvixInvalid,
+  svixNotFound,
+  svixNotSupported,
+} from './svix-error.ts'
 import { addSvixEventTypeRoutes } from './svix-event-type.routes.ts'
 import { addSvixHealthRoutes } from './svix-health.routes.ts'
 import { refusedAt } from './svix-refusals.ts'
@@ -70,9 +77,10 @@ function createSvixApp(options: SvixApiOptions): SvixApp {
   const app = new OpenAPIHono<SvixEnv>({
     defaultHook: refuseSvixInvalid,
     // Some callers end each path with a slash.
-    getPath: (request) => new URL(request.url).pathname.replace(/(?<=.)\/+$/, ''),
+    getPath: (request) => withoutTrailingSlashes(new URL(request.url).pathname),
   })
   app.use(takeOver)
+  app.use(refuseNul)
   const frame = {
     ...options,
     applicationOfPath: createApplicationOfPath(options),
@@ -83,6 +91,24 @@ function createSvixApp(options: SvixApiOptions): SvixApp {
   app.notFound((c) => answerSvixError(refusalOf(c.req.path), c))
   app.onError(answerSvixError)
   return app
+}
+
+/** No name, and nothing that is stored, has a NUL: Postgres takes none. */
+const refuseNul: MiddlewareHandler<SvixEnv> = async (c, next) => {
+  const { pathname, searchParams } = new URL(c.req.url)
+  if (pathname.includes('%00')) throw svixNotFound()
+  for (const [name, value] of searchParams) {
+    if (!value.includes('\0')) continue
+    throw new SvixInvalid([{ loc: ['query', name], msg: 'has a NUL', type: 'value_error' }])
+  }
+  await next()
+}
+
+/** Not by a pattern: one that ends with $ takes the square of the slashes in the middle. */
+function withoutTrailingSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path[end - 1] === '/') end -= 1
+  return path.slice(0, end)
 }
 
 function refusalOf(path: string): SvixError {

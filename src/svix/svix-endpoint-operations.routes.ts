@@ -4,6 +4,7 @@ import type { Deliveries } from '../deliveries/deliveries.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { ExampleOf } from '../event-types/example.ts'
 import type { TestEvents } from '../events/test-events.ts'
+import { storableText } from '../http/validation.ts'
 import { SearchTooSlow } from '../postgres/list-query.ts'
 import type { Bulk } from '../replays/bulk.ts'
 import { endpointOfPath, svixEndpointParams } from './svix-endpoint.routes.ts'
@@ -130,7 +131,7 @@ function recoverRange(given: { since: Date; until?: Date | null | undefined }) {
 
 const exampleInput = z
   .object({
-    eventType: z.string().max(256),
+    eventType: storableText(256),
     exampleIndex: z.int().min(0).nullish().openapi({
       description: 'Which of the examples in the schema; 0 = the first.',
     }),

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Endpoint } from '../endpoints/endpoint.fields.ts'
 import { HEADER_NAME, HEADER_VALUE, type UrlRules, urlInput } from '../endpoints/endpoint-input.ts'
-import { visibleText } from '../http/validation.ts'
+import { storableText, visibleText } from '../http/validation.ts'
 import { HEADERS_MAX } from '../secrets/secret-headers.ts'
 import { isReservedHeader } from '../sending/request-headers.ts'
 import { parseSecret } from '../sending/signature.ts'
@@ -12,6 +12,7 @@ import {
   readSecret,
   storedForm,
 } from '../sending/signing-secret.ts'
+import { svixMetadata } from './svix-application.fields.ts'
 import { mistakeInUid, shownSvixId } from './svix-id.ts'
 
 const DESCRIPTION_LENGTH_MAX = 1_000
@@ -20,7 +21,6 @@ const CHANNELS_MAX = 10
 /** Above what one endpoint could take, as in our own API. */
 const RATE_MAX = 10_000
 const VERSION_MAX = 65_535
-const METADATA_BYTES_MAX = 4_096
 const SECRET_BYTES_MIN = 24
 const SECRET_BYTES_MAX = 75
 const GRACE_SECONDS_MAX = 604_800
@@ -36,7 +36,7 @@ const names = (most: number) =>
 
 /** `order.*` is not made here, but may be there, and be given back. */
 const eventTypes = z
-  .array(z.string().max(128))
+  .array(storableText(128))
   .min(1)
   .max(EVENT_TYPES_MAX)
   .transform(unique)
@@ -60,13 +60,6 @@ const uid = z
     if (message !== null) context.addIssue({ code: 'custom', message })
   })
   .nullish()
-
-export const svixMetadata = z
-  .record(z.string(), z.string())
-  .refine(
-    (values) => Buffer.byteLength(JSON.stringify(values)) <= METADATA_BYTES_MAX,
-    `is longer than ${METADATA_BYTES_MAX} bytes`,
-  )
 
 /** As Svix takes one: base64 with a prefix or without, or an ed25519 key. */
 const secret = z

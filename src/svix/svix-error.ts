@@ -74,7 +74,9 @@ export function answerSvixError(error: Error, c: Context): Response {
   if (status >= 500) throw error
   if (status === 404) return c.json({ code: 'not_found', detail: 'Entity not found' }, 404)
   if (status === 401) return c.json({ code: 'authentication_failed', detail }, 401)
-  if (status !== 422 || errors.length === 0) return c.json({ code, detail }, status)
+  // SDKs take the detail of a 422 for a list, and break on a text.
+  if (errors.length === 0) return c.json({ code, detail }, status === 422 ? 400 : status)
+  if (status !== 422) return c.json({ code, detail }, status)
   const mistakes = errors.map(({ field, message: msg }) => ({
     ...{ loc: ['body', ...partsOf(field)], msg, type: code },
   }))

@@ -134,6 +134,9 @@ t.test('what a route may take is bounded, by what is sent to it', async (t) => {
   for (const [method, path, bytesMax] of [
     ['POST', '/api/events', 1_004_096],
     ['POST', '/api/events/batch', 8_388_608],
+    ['POST', '/api/v1/app/a/msg', 1_016_384],
+    ['POST', '/api/v1/app/a/msg/', 1_016_384],
+    ['POST', '/api/v1/app/a/msg/b/endpoint/c/resend', 131_072],
     ['POST', '/api/tenants/a/endpoints/match', 1_131_072],
     ['POST', '/api/tenants/a/endpoints/b/match', 1_131_072],
     ['POST', '/api/tenants/a/endpoints', 131_072],

@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { eventType } from '../../events/event-input.ts'
+import { isDeeperThan } from '../../http/json-text.ts'
+import { JSON_DEPTH_MAX } from '../../http/request-body.ts'
 import { svixApplicationInput, svixUid, svixUnsupported } from '../svix-application.fields.ts'
 import { svixId } from '../svix-id.ts'
 import { svixTimeQuery } from '../svix-page.ts'
@@ -34,6 +36,7 @@ const transformationsParams = z
     rawPayload: z
       .string()
       .refine(isObjectText, 'is supported only where it is a JSON object or array')
+      .refine((text) => !isDeeperThan(Buffer.from(text), JSON_DEPTH_MAX), 'is nested too deeply')
       .nullish(),
     headers: svixUnsupported('set headers of the endpoint'),
   })

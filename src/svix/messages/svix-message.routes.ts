@@ -40,7 +40,9 @@ import {
 import { publishOnce, requestKeyOf, type SvixMessages } from './svix-messages.ts'
 
 /** Room around the payload for the other members at their longest. */
-const ENVELOPE_BYTES = 16_384
+export const MESSAGE_ENVELOPE_BYTES = 16_384
+/** Where messages are created; a path may end with slashes. */
+export const MESSAGES_PATH = /^\/api\/v1\/app\/[^/]+\/msg\/*$/
 
 interface Options {
   svixMessages: SvixMessages
@@ -79,9 +81,12 @@ const create = textRoute({
     const parsed = svixMessageInput.safeParse(body.value)
     refuseSvixInvalid({ target: 'json', ...parsed } as never)
     const input = parsed.data as SvixMessageInput
-    const tenant = await applicationFor(c, options, input.application ?? null)
     const payload = memberOf(body.bytes, 'payload') ?? memberOf(body.bytes, 'data')
     const message = newMessageOf(input, payload?.toString() ?? '', Date.now())
+    if (Buffer.byteLength(message.payload) > options.eventBytesMax) {
+      throw tooLarge(options.eventBytesMax, 'payload')
+    }
+    const tenant = await applicationFor(c, options, input.application ?? null)
     const find = (id: EventId) =>
       options.inTenant(tenant.id, () => options.svixMessages.get(tenant.id, id))
     const once = { tenant: tenant.key, message, requestKey: requestKey(c) }
@@ -157,7 +162,7 @@ export const addSvixMessageRoutes = addingSvixRoutes([create, list, get, expunge
 
 async function readMessage(c: Context, bytesMax: number): Promise<JsonBody> {
   const tooLargePayload = () => tooLarge(bytesMax, 'payload')
-  const body = await readJsonBody(c, bytesMax + ENVELOPE_BYTES, tooLargePayload)
+  const body = await readJsonBody(c, bytesMax + MESSAGE_ENVELOPE_BYTES, tooLargePayload)
   if (hasMoreData(body.bytes, body.value, bytesMax, 'payload')) throw tooLargePayload()
   return body
 }
