@@ -77,6 +77,7 @@ function statsRange(given: { since?: Date | undefined; until?: Date | undefined 
   const until = given.until ?? now
   if (until.getTime() > now.getTime() + SLACK_MS) throw invalidRange('until is in the future')
   const since = given.since ?? new Date(until.getTime() - STATS_DAYS_MAX * DAY_MS)
+  if (since > until) throw invalidRange('since is after until')
   if (until.getTime() - since.getTime() > STATS_DAYS_MAX * DAY_MS + SLACK_MS) {
     throw invalidRange(`since is more than ${STATS_DAYS_MAX} days before until`)
   }

@@ -94,7 +94,7 @@ t.test('what cannot be is refused with the field', async (t) => {
   const { create } = await application()
   await describeType('old.type')
   await pool.query(`update postrider.event_type set archived_at = now() where name = 'old.type'`)
-  const refused: [object, (string | number)[]][] = [
+  const refused: [object, string[]][] = [
     [{ url: 'nope' }, ['url']],
     [{ url: 'ftp://example.com/' }, ['url']],
     [{ url: 'http://10.0.0.1/' }, ['url']],
@@ -103,7 +103,7 @@ t.test('what cannot be is refused with the field', async (t) => {
     [{ eventTypes: ['old.type'] }, ['eventTypes']],
     [{ channels: [] }, ['channels']],
     [{ channels: Array.from({ length: 11 }, (_, n) => `c${n}`) }, ['channels']],
-    [{ channels: ['a b'] }, ['channels', 0]],
+    [{ channels: ['a b'] }, ['channels', '0']],
     [{ throttleRate: 0 }, ['throttleRate']],
     [{ version: 0 }, ['version']],
     [{ uid: 'ep_1' }, ['uid']],
@@ -117,7 +117,8 @@ t.test('what cannot be is refused with the field', async (t) => {
   for (const [values, loc] of refused) {
     const { status, json } = await create(values)
     t.equal(status, 422, JSON.stringify(values).slice(0, 80))
-    t.match(json, { detail: [{ loc: ['body', ...loc], msg: String, type: String }] })
+    t.match(json, { detail: [{ msg: String, type: String }] })
+    t.strictSame(json.detail[0].loc, ['body', ...loc])
   }
   const largest = Array.from({ length: 10 }, (_, n) => `c${n}`)
   t.equal((await create({ channels: largest })).status, 201)
@@ -394,6 +395,7 @@ t.test('attempts are counted by how they ended, within 28 days', async (t) => {
     status: 400,
     json: { code: 'invalid_range' },
   })
+  t.match(await call('GET', `${path}?since=${ago(1)}&until=${ago(2)}`), { status: 400 })
   t.equal((await call('GET', `${path}?since=yesterday`)).status, 422)
 })
 

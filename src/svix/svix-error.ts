@@ -17,7 +17,8 @@ export class SvixError extends Error {
 
 /** One field that is wrong; `loc` leads to it: `['body', 'url']`. */
 export interface SvixMistake {
-  loc: (string | number)[]
+  /** Of texts, also where it is a place in an array: SDKs parse a list of them. */
+  loc: string[]
   msg: string
   type: string
 }
@@ -53,7 +54,7 @@ export function refuseSvixInvalid(
   const place = PLACES[result.target] ?? result.target
   throw new SvixInvalid(
     result.error.issues.map(({ path, message, code }) => ({
-      loc: [place, ...path.map((part) => (typeof part === 'number' ? part : String(part)))],
+      loc: [place, ...path.map(String)],
       msg: message,
       type: code,
     })),
@@ -83,10 +84,7 @@ export function answerSvixError(error: Error, c: Context): Response {
   return c.json({ detail: mistakes }, 422)
 }
 
-/** `headers.x-a` → `['headers', 'x-a']`, `eventTypes[0]` → `['eventTypes', 0]` */
-function partsOf(field: string): (string | number)[] {
-  const parts = field.match(/[^.[\]]+/g) ?? []
-  return parts
-    .filter((part) => part !== 'body')
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part))
+/** `headers.x-a` → `['headers', 'x-a']`, `eventTypes[0]` → `['eventTypes', '0']` */
+function partsOf(field: string): string[] {
+  return (field.match(/[^.[\]]+/g) ?? []).filter((part) => part !== 'body')
 }

@@ -13,7 +13,7 @@ export const svixInvalidSchema = z
   .object({
     detail: z.array(
       z.object({
-        loc: z.array(z.union([z.string(), z.int()])).openapi({
+        loc: z.array(z.string()).openapi({
           description: 'Path to the field.',
           example: ['body', 'url'],
         }),
