@@ -134,6 +134,11 @@ export function problemBody(error: Error) {
   return bodyOf(describe(error))
 }
 
+/** The headers that an error is answered with, in small letters, such as retry-after. */
+export function problemHeaders(error: Error): Record<string, string> {
+  return describe(error).headers
+}
+
 function bodyOf({ of, code, detail, errors }: Omit<Answer, 'headers'>) {
   const [status, title] = PROBLEMS[of]
   return { type: `urn:postrider:problem:${code}`, title, status, code, detail, errors }

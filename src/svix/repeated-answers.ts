@@ -5,6 +5,7 @@ import { type Kysely, type SqlBool, sql } from 'kysely'
 import type { Database } from '../postgres/schema.ts'
 import type { SvixEnv } from './svix-caller.ts'
 import { SvixError } from './svix-error.ts'
+import { keyedUrl } from './svix-route.ts'
 
 /** So long the same answer is given again. */
 const KEPT_HOURS = 12
@@ -31,7 +32,7 @@ interface TakenKey {
 export interface RepeatedAnswers {
   /** Takes the key for the caller to answer, or tells what was answered to the first request with it. */
   take(hash: Buffer): Promise<{ taken: TakenKey } | { kept: KeptAnswer }>
-  /** Does nothing where the key has expired and somebody else has taken it, as `forget`. */
+  /** Does nothing where the key has expired and another request has taken it, as `forget`. */
   keep(taken: TakenKey, answer: { status: number; body: string }): Promise<void>
   /** The request was refused: the next one with the key is answered as if it were the first. */
   forget(taken: TakenKey): Promise<void>
@@ -97,10 +98,8 @@ export const repeatAnswer = (answers: RepeatedAnswers, wait = WAIT) =>
     if (key.length > KEY_LENGTH_MAX) {
       throw new SvixError(400, 'invalid_idempotency_key', `At most ${KEY_LENGTH_MAX} characters.`)
     }
-    const { pathname, search } = new URL(c.req.url)
-    const url = `${pathname.replace(/\/+$/, '')}${search}`
     const hash = createHash('sha256')
-      .update(JSON.stringify([c.req.header('authorization'), key, url]))
+      .update(JSON.stringify([c.req.header('authorization'), key, keyedUrl(c.req.url)]))
       .digest()
     const first = await takeOrWait(answers, hash, wait)
     if ('kept' in first) return repeated(first.kept)

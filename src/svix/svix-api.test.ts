@@ -28,6 +28,7 @@ t.test('refusals are JSON as SDKs read it', async (t) => {
   t.strictSame(await unknown.json(), { code: 'not_found', detail: 'Entity not found' })
   const stranger = await app.request('/api/v1/app/nope')
   t.equal(stranger.status, 401)
+  t.match(stranger.headers.get('www-authenticate'), /^Bearer/)
   t.match(await stranger.json(), { code: 'authentication_failed', detail: String })
 })
 

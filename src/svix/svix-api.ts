@@ -25,7 +25,7 @@ import {
 import { addSvixEventTypeRoutes } from './svix-event-type.routes.ts'
 import { addSvixHealthRoutes } from './svix-health.routes.ts'
 import { refusedAt } from './svix-refusals.ts'
-import { addingSvixRoutes, SVIX_PATH, type SvixApp } from './svix-route.ts'
+import { addingSvixRoutes, SVIX_PATH, type SvixApp, withoutTrailingSlashes } from './svix-route.ts'
 
 /** Every noun adds its routes here. */
 const NOUNS = [
@@ -76,7 +76,6 @@ export function addSvixApi(app: App, options: SvixApiOptions): void {
 function createSvixApp(options: SvixApiOptions): SvixApp {
   const app = new OpenAPIHono<SvixEnv>({
     defaultHook: refuseSvixInvalid,
-    // Some callers end each path with a slash.
     getPath: (request) => withoutTrailingSlashes(new URL(request.url).pathname),
   })
   app.use(takeOver)
@@ -102,13 +101,6 @@ const refuseNul: MiddlewareHandler<SvixEnv> = async (c, next) => {
     throw new SvixInvalid([{ loc: ['query', name], msg: 'has a NUL', type: 'value_error' }])
   }
   await next()
-}
-
-/** Not by a pattern: one that ends with $ takes the square of the slashes in the middle. */
-function withoutTrailingSlashes(path: string): string {
-  let end = path.length
-  while (end > 1 && path[end - 1] === '/') end -= 1
-  return path.slice(0, end)
 }
 
 function refusalOf(path: string): SvixError {

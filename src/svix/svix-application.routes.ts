@@ -82,7 +82,7 @@ const create = route({
       const made = await svixApplications.create({ name, uid, metadata: metadata ?? {} })
       return c.json(presentSvixApplication(made), 201)
     } catch (error) {
-      // Somebody else may have made it in the meantime.
+      // Another request may have made it in the meantime.
       const madeByOther = error instanceof SvixError && (await take())
       if (!madeByOther) throw error
       return c.json(presentSvixApplication(madeByOther), 200)

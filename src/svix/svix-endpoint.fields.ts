@@ -189,7 +189,12 @@ const headersOf = <Value extends z.ZodType>(value: Value) =>
   z
     .record(z.string(), value)
     .superRefine((headers, context) => {
-      for (const name of Object.keys(headers)) {
+      const names = Object.keys(headers)
+      const given = new Set(names.map((name) => name.toLowerCase()))
+      if (given.size < names.length) {
+        context.addIssue({ code: 'custom', message: 'name one twice, in large and small letters' })
+      }
+      for (const name of names) {
         const isTaken = isReservedHeader(name) || REFUSED_HEADER.test(name)
         if (HEADER_NAME.test(name) && !isTaken) continue
         const message = isTaken ? 'is not allowed here' : 'is not the name of a header'

@@ -312,6 +312,10 @@ t.test('headers are replaced or merged, and credentials are not shown', async (t
       )
     }
   }
+  for (const method of ['PUT', 'PATCH']) {
+    const twice = await call(method, headers, { headers: { 'X-A': '1', 'x-a': '2' } })
+    t.match(twice, { status: 422, json: { detail: [{ loc: ['body', 'headers'] }] } }, method)
+  }
   const many = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`x-${n}`, 'v']))
   t.match(await call('PATCH', headers, { headers: many }), {
     status: 422,

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { ZodError } from 'zod'
-import { problemBody } from '../problem.ts'
+import { problemBody, problemHeaders } from '../problem.ts'
 
 /** A refusal as SDKs of Svix read it: `{code, detail}`. */
 export class SvixError extends Error {
@@ -73,6 +73,7 @@ export function answerSvixError(error: Error, c: Context): Response {
   }
   const { status, code, detail, errors } = problemBody(error)
   if (status >= 500) throw error
+  for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value)
   if (status === 404) return c.json({ code: 'not_found', detail: 'Entity not found' }, 404)
   if (status === 401) return c.json({ code: 'authentication_failed', detail }, 401)
   // SDKs take the detail of a 422 for a list, and break on a text.

@@ -17,6 +17,23 @@ export const SVIX_PATH = '/api/v1'
 
 export type SvixApp = OpenAPIHono<SvixEnv>
 
+/**
+ * Some callers end each path with a slash.
+ *
+ * Not by a pattern: one that ends with $ takes the square of the slashes in the middle.
+ */
+export function withoutTrailingSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path[end - 1] === '/') end -= 1
+  return path.slice(0, end)
+}
+
+/** What an idempotency key belongs to: the path and the query, the same with and without a slash at the end. */
+export function keyedUrl(url: string): string {
+  const { pathname, search } = new URL(url)
+  return `${withoutTrailingSlashes(pathname)}${search}`
+}
+
 /** What every route has in common. */
 export interface SvixFrame {
   authenticate: Authenticate

@@ -21,6 +21,7 @@ import { refuseSvixInvalid, SvixError, svixMistake, svixNotFound } from '../svix
 import { readSvixTimePage, svixPageSchema, svixPageText } from '../svix-page.ts'
 import {
   addingSvixRoutes,
+  keyedUrl,
   svixBody,
   svixJson,
   svixNothing,
@@ -212,9 +213,7 @@ function refuseWithoutManage(caller: Caller): void {
 function requestKey(c: Context<SvixEnv>): string | null {
   const key = c.req.header('idempotency-key')
   if (!key) return null
-  const { pathname, search } = new URL(c.req.url)
-  const url = `${pathname.replace(/\/+$/, '')}${search}`
-  return requestKeyOf([countedAs(c.get('caller')), url, key])
+  return requestKeyOf([countedAs(c.get('caller')), keyedUrl(c.req.url), key])
 }
 
 async function accepted(
