@@ -323,8 +323,8 @@ $$;
 comment on function postrider.attached_updates(oid, postrider.attachment) is
   'SQL of the events that an update publishes, by its transition tables new_rows and old_rows.';
 
--- attached_batches: the statement of a trigger: JSON arrays of events, a thousand each, in the order of their keys, in which
--- keys are locked.
+-- attached_batches: the statement of a trigger: JSON arrays of events, a thousand each, in the order in which keys are
+-- locked (hold_ordering_keys in events/publish.sql): whatever the collation of the columns, all statements have the same.
 create or replace function postrider.attached_batches(a postrider.attachment, events text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -335,7 +335,7 @@ as $$
         %s
       ) as e) as e
       group by e.place / 1000 order by e.place / 1000$sql$,
-    case when a.ordering_key is not null then 'order by e.tenant, e.ordering_key' else '' end,
+    case when a.ordering_key is not null then 'order by e.tenant collate "C", e.ordering_key collate "C"' else '' end,
     events)
 $$;
 comment on function postrider.attached_batches(postrider.attachment, text) is

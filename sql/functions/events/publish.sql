@@ -281,9 +281,10 @@ comment on function postrider.request_hash(postrider.publish_item) is
 -- place, while the locks are held.
 --
 -- A producer that publishes with a key waits here until the transaction before has ended, so that the order of positions is
--- that of commits; others wait for nobody. Keys are locked in order, so that two calls cannot deadlock. A transaction
--- that publishes several keys in several calls has to make the calls in the order of the keys, or Postgres ends
--- one of two such transactions as a deadlock (40P01).
+-- that of commits; others wait for nobody. Keys are locked in the order of their bytes, those of a tenant after those of
+-- the tenants whose key is lower: an order that producers know, so that two calls cannot deadlock. A transaction that
+-- publishes several keys in several calls has to make the calls in this order, as the trigger of an attached table does
+-- (attached_batches), or Postgres ends one of two such transactions as a deadlock (40P01).
 --
 -- Before the idempotency keys: an item that is refused here must not have stored one, or its repeat would be told the id of
 -- an event that is not there.
@@ -336,10 +337,14 @@ set enable_seqscan = off
 as $$
 begin
   insert into postrider.ordering_lock as l (tenant_id, ordering_key)
-  select distinct i.tenant_id, i.ordering_key
-  from unnest(items) as i
-  where i.ordering_key is not null and i.error is null and i.duplicate is not true
-  order by i.tenant_id, i.ordering_key
+  select k.tenant_id, k.ordering_key
+  from (
+    select distinct i.tenant_id, i.ordering_key
+    from unnest(items) as i
+    where i.ordering_key is not null and i.error is null and i.duplicate is not true
+  ) as k
+  join postrider.tenant t on t.id = k.tenant_id
+  order by t.key collate "C", k.ordering_key collate "C"
   on conflict (tenant_id, ordering_key) do update set used_on = excluded.used_on
   where l.used_on <> excluded.used_on;
 end
