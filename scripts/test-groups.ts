@@ -1,6 +1,7 @@
 /**
  * Prints the files that `npm test` gives to tap, one a line: those that start whole programs as they are, and one for
- * each group of others, which run one after the other in one process.
+ * each group of others, which run one after the other in one process. Those that need a browser are one group: they
+ * share it.
  *
  * Two in three files belong to a group. A separate process costs each between a quarter and a whole second of the
  * processor, for what tap and the API load and compile, before the first test.
@@ -20,13 +21,15 @@ const LONGEST = [
   'src/system/runner/circuit.test.ts',
   'src/system/outages.test.ts',
 ]
-/** They start the program, servers or a browser. */
-const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)|\.browser\.test\.ts$/
+/** They start the program or servers. */
+const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)/
+const IN_BROWSER = /\.browser\.test\.ts$/
 /** Few enough that what is left at the end is never long. */
 const GROUP_MAX = 8
 
 const files = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
-const short = files.filter((file) => !ALONE.test(file))
+const inBrowser = files.filter((file) => IN_BROWSER.test(file))
+const short = files.filter((file) => !ALONE.test(file) && !IN_BROWSER.test(file))
 const groupCount = Math.ceil(short.length / GROUP_MAX)
 
 const folder = join(root, TOGETHER)
@@ -51,8 +54,10 @@ function writeGroup(group: readonly string[], n: number): string {
 
 const groups = [
   ...LONGEST.map((file) => [file]),
+  inBrowser,
   // Those of src/system first, which take the longest.
   ...Array.from({ length: groupCount }, (_, n) => groupOf(n)).reverse(),
 ]
-const others = files.filter((file) => !short.includes(file) && !LONGEST.includes(file))
+const grouped = new Set(groups.flat())
+const others = files.filter((file) => !grouped.has(file))
 console.log([...groups.map(writeGroup), ...others].join('\n'))

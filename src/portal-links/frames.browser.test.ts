@@ -10,7 +10,7 @@ import { startReceiver } from '../testing/servers/receiver.ts'
 import { startTlsFront, startWebSite } from '../testing/servers/web-servers.ts'
 import { startServiceWithPages } from '../testing/wiring/service-with-pages.ts'
 
-const browser = await startBrowser(t, ['--test-third-party-cookie-phaseout'])
+const browser = await startBrowser(t)
 
 /** What Chromium writes to its console about a frame that it does not show. */
 const REFUSED = /frame-ancestors/

@@ -21,25 +21,49 @@ const REPORT_VIOLATIONS = `document.addEventListener('securitypolicyviolation', 
 export const NO_BROWSER =
   'there is no browser to test with: apt-get install chromium-headless-shell'
 
-type Lifetime = { teardown(done: () => unknown): void; afterEach?(done: () => unknown): void }
+/** For all files, as strict as the strictest needs: no third-party cookies but partitioned ones. */
+const SWITCHES = [
+  // Chromium has no sandbox for root, which CI and containers run as; it sees our own pages only.
+  '--no-sandbox',
+  '--disable-dev-shm-usage',
+  '--test-third-party-cookie-phaseout',
+  // A page lives for a second or two, in which its scripts do not earn back what optimizing them costs.
+  '--js-flags=--no-turbofan',
+]
+
+type Lifetime = {
+  teardown(done: () => unknown): void
+  afterEach?(done: () => unknown): void
+  parent?: unknown
+}
+
+/** Of this process: files that run together share it. */
+let shared: Browser | undefined
 
 /**
- * Its windows are closed with the test that opened them: a page that follows what happens would go on with it.
+ * One for all files of a process, which ends with the last of them. Windows are closed with the test that opened them:
+ * a page that follows what happens would go on with it.
  *
- * @param args more switches of Chromium
  * @returns null when none is installed; skip then with `NO_BROWSER`
  */
-export async function startBrowser(t: Lifetime, args: string[] = []): Promise<Browser | null> {
+export async function startBrowser(t: Lifetime): Promise<Browser | null> {
   const executablePath = PROGRAMS.map(findProgram).find(Boolean)
   if (!executablePath) return null
-  const browser = await chromium.launch({
-    executablePath,
-    // Chromium has no sandbox for root, which CI and containers run as; it sees our own pages only.
-    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
-  })
+  const browser = shared?.isConnected() ? shared : await launch(outermost(t), executablePath)
+  shared = browser
   t.afterEach?.(() => Promise.all(browser.contexts().map((window) => window.close())))
+  return browser
+}
+
+async function launch(t: Lifetime, executablePath: string): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, args: SWITCHES })
   t.teardown(() => browser.close())
   return browser
+}
+
+/** The test of the process, around those of its files. */
+function outermost(t: Lifetime): Lifetime {
+  return t.parent ? outermost(t.parent as Lifetime) : t
 }
 
 export interface Watched {
