@@ -25,7 +25,7 @@ export interface Field<Row = never> {
 }
 
 /** How the command line gives it. */
-export interface OptionText {
+interface OptionText {
   /** Where the option is not called as the field: `--header` for `headers`. */
   name?: string
   /** What stands for the value in the help; left out: a switch. */
@@ -67,7 +67,7 @@ export interface FormText {
 }
 
 /** How a page shows it. */
-export interface FactText {
+interface FactText {
   label: string
   /** In its place where it is empty. */
   none?: string

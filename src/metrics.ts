@@ -11,7 +11,7 @@ const AGE_SECONDS = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 3_600, 21_600, 86_400, 259_200,
 ]
 
-export interface PoolUsage {
+interface PoolUsage {
   totalCount: number
   idleCount: number
   waitingCount: number

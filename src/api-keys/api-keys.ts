@@ -18,7 +18,7 @@ export type ApiKey = Omit<Selectable<ApiKeyTable>, 'hash'> & {
   tenant: string | null
 }
 
-export interface NewApiKey {
+interface NewApiKey {
   name: string
   scopes: Scope[]
   tenantId?: TenantId | null

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Database, OutcomeColumn } from '../postgres/schema.ts'
 
 /** Of each endpoint: as many as are told apart at a glance. */
-export const STRIP_ATTEMPTS = 20
+const STRIP_ATTEMPTS = 20
 /** The newest of the tenants together that are looked at: some 50 ms. */
 const ATTEMPTS_READ_MAX = 20_000
 

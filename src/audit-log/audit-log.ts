@@ -45,7 +45,7 @@ export async function writeAct(on: Kysely<Database>, act: Act): Promise<void> {
     ${JSON.stringify(detail)})`.execute(on)
 }
 
-export interface AuditQuery extends Order {
+interface AuditQuery extends Order {
   limit: number
   before: string | null
   tenants: ListedTenants

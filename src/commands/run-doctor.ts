@@ -22,13 +22,13 @@ export interface DoctorOptions {
 }
 
 /** Breaches of the promises were found, and not all of them were repaired. */
-export class ViolationsFound extends Error {
+class ViolationsFound extends Error {
   override readonly name = 'ViolationsFound'
   readonly code = 'violations_found'
 }
 
 /** The server keeps less than is promised, and `--strict` was asked for. */
-export class WarningsFound extends Error {
+class WarningsFound extends Error {
   override readonly name = 'WarningsFound'
   readonly code = 'warnings_found'
 }

@@ -355,7 +355,7 @@ const variables = z.object({
     }),
 })
 
-export type VariableName = keyof z.input<typeof variables>
+type VariableName = keyof z.input<typeof variables>
 
 /** The variables a command cannot start without. */
 const REQUIRED = {
@@ -447,7 +447,7 @@ export interface PortalConfig {
   logo: Image | undefined
 }
 
-export type LogLevel = (typeof LOG_LEVELS)[number]
+type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** What `api` and `runner` may rely on. */
 export type ServiceConfig = Config & {

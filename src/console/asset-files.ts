@@ -20,7 +20,7 @@ const FILES = {
   'uplot.css': [resolve('uplot/dist/uPlot.min.css'), 'text/css; charset=utf-8'],
 } as const satisfies Record<string, readonly [file: string, type: string]>
 
-export type AssetName = keyof typeof FILES | OwnAsset['name']
+type AssetName = keyof typeof FILES | OwnAsset['name']
 
 /** The name in the address changes with the content, so a copy never gets old. */
 const FOREVER = 'public, max-age=31536000, immutable'

@@ -4,7 +4,7 @@ import { parseAccept } from 'hono/utils/accept'
 import { GERMAN, MISTAKES, SCRIPT_TEXTS } from './german.ts'
 
 /** Those that pages speak; English is what stands in the code. */
-export const LANGUAGES = ['en', 'de'] as const
+const LANGUAGES = ['en', 'de'] as const
 export type Language = (typeof LANGUAGES)[number]
 
 /** Everything that a customer can read: the keys are English, so a text without its translation is no text. */

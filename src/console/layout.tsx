@@ -26,7 +26,7 @@ export interface NavigationItem {
 }
 
 /** How many things are in trouble, and the page of the navigation that says so. */
-export interface Trouble {
+interface Trouble {
   path: string
   count(): Promise<number>
 }
@@ -50,7 +50,7 @@ export interface Frame {
   trouble?: Trouble
 }
 
-export interface PageProps {
+interface PageProps {
   title: string
   /** Path of the navigation item that the page belongs to. */
   at?: string | undefined

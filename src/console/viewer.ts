@@ -166,7 +166,7 @@ export function limitForms(
 }
 
 /** The viewer lacks a scope for what they asked. */
-export class ScopeMissing extends Error {
+class ScopeMissing extends Error {
   override readonly name = 'ScopeMissing'
   readonly code = 'scope_missing'
   readonly scope: Scope

@@ -23,7 +23,7 @@ export interface EndpointHealth {
   last: LastAttempt | null
 }
 
-export interface LastAttempt {
+interface LastAttempt {
   deliveryId: DeliveryId
   outcome: OutcomeColumn
   statusCode: number | null

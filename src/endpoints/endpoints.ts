@@ -48,7 +48,7 @@ export interface OpenDeliveries {
   waiting: number
 }
 
-export interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'> {
+interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'> {
   state?: EndpointState | undefined
   /** Part of the URL or description, large and small letters alike. */
   search?: string | undefined

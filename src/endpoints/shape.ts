@@ -86,7 +86,7 @@ function mistakeInName(name: string): string | null {
 }
 
 /** What two settings together do not allow. */
-export class ShapeInvalid extends Error {
+class ShapeInvalid extends Error {
   override readonly name = 'ShapeInvalid'
   readonly field: string
   constructor(field: string, message: string) {

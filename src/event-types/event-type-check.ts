@@ -34,7 +34,7 @@ export interface CheckedEvent {
 }
 
 /** What is wrong with one of the events. */
-export interface EventViolation {
+interface EventViolation {
   index: number
   code: 'event_type_unknown' | 'data_invalid'
   /** `type`, or a path in the data such as `data.items[0].price`. */

@@ -106,7 +106,7 @@ export const eventTypeSchema = z.object(outputsOf(eventTypeFields)).openapi('Eve
 export const presentEventType = (eventType: EventType): z.output<typeof eventTypeSchema> =>
   shownOf(eventTypeFields, eventType)
 
-export const versionFields = {
+const versionFields = {
   version: { column: 'version', output: z.int(), example: 2 },
   schema: { column: 'schema', output: z.unknown(), example: eventTypeFields.schema.example },
   createdAt: { column: 'created_at', output: time },

@@ -28,7 +28,7 @@ export class EventTypeNotFound extends Error {
   }
 }
 
-export class TooManyEventTypes extends Error {
+class TooManyEventTypes extends Error {
   override readonly name = 'TooManyEventTypes'
   readonly code = 'too_many_event_types'
   constructor(options?: ErrorOptions) {
@@ -37,7 +37,7 @@ export class TooManyEventTypes extends Error {
 }
 
 /** What is left out stays. Values were checked where they came in. */
-export interface EventTypeChange {
+interface EventTypeChange {
   description?: string | undefined
   /** Null = anything goes. */
   schema?: unknown
@@ -51,7 +51,7 @@ export interface EventTypeChange {
   groupName?: string | null | undefined
 }
 
-export interface EventTypeRange {
+interface EventTypeRange {
   limit: number
   after: string | null
   isDescending?: boolean

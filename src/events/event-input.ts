@@ -31,7 +31,7 @@ export const eventData = z
     example: { id: 1, amount: 100 },
   })
 
-export const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name').min(1).openapi({
+const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name').min(1).openapi({
   description:
     'What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published.',
   example: 'invoice:42',

@@ -9,7 +9,7 @@ import { REASONS, type Route } from './routing.ts'
 
 const SEARCH_LENGTH_MAX = 200
 
-export const eventFields = {
+const eventFields = {
   id: { column: 'id', output: shownId },
   type: { column: 'type', output: z.string(), example: 'invoice.paid' },
   data: {

@@ -17,7 +17,7 @@ import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.
 /** `data` is the producer's JSON text; parsing it would round large numbers. */
 export type Event = Selectable<EventTable> & { id: EventId }
 /** With its data as people are shown it. */
-export type ShownEvent = Event & { isMasked: boolean }
+type ShownEvent = Event & { isMasked: boolean }
 export type EventWithDeliveries = ShownEvent & { deliveries: Delivery[] }
 
 export class EventNotFound extends Error {
@@ -74,12 +74,12 @@ export interface FoundEvent extends Omit<Event, 'data'> {
 /** Of one event; anyone who has more endpoints looks at its deliveries. */
 const COUNTED_MAX = 1_000
 
-export interface LatestOptions {
+interface LatestOptions {
   limit: number
   /** Otherwise `data` says only whether there is any. */
   withData: boolean
 }
-export type LatestEvent = Pick<Event, 'id' | 'type' | 'data' | 'created_at'>
+type LatestEvent = Pick<Event, 'id' | 'type' | 'data' | 'created_at'>
 
 export interface EventFilter {
   /** A name, or a pattern such as `order.*`. */

@@ -14,7 +14,7 @@ const TENANTS_MAX = 10_000
 const KEPT_OF_EACH = 7 / 8
 
 /** The ways in which an event can be stored. */
-export interface Ways {
+interface Ways {
   alone(): Promise<Published>
   together(): Promise<Published>
 }

@@ -24,7 +24,7 @@ export const LANES = 3
 const LANES_OF_TENANT = LANES - 1
 
 /** Nothing was stored: events and endpoints multiply, and Postgres ended the statement. */
-export class BatchTooSlow extends Error {
+class BatchTooSlow extends Error {
   override readonly name = 'BatchTooSlow'
   readonly code = 'batch_too_slow'
   constructor(options: ErrorOptions) {

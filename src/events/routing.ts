@@ -33,7 +33,7 @@ export interface Route {
   changedSince: boolean
 }
 
-export interface MatchQuery {
+interface MatchQuery {
   eventTypes: string[]
   filter: string | null
   type: string

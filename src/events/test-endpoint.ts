@@ -14,7 +14,7 @@ const WAITING_MAX = 50
 /** Of events that say no type. */
 export const TEST_TYPE = 'postrider.test'
 
-export interface TestOptions {
+interface TestOptions {
   type?: string | undefined
   /** Any JSON except null; left out: an example. */
   data?: unknown

@@ -11,7 +11,7 @@ import { createExplainer } from './publish.ts'
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 250
 
-export interface TestEvent {
+interface TestEvent {
   type: string
   /** JSON text. */
   data: string

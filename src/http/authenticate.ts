@@ -11,7 +11,7 @@ import { Problem } from '../problem.ts'
 import type { Admit } from './rate-limit.ts'
 
 /** The tenant that a path names. */
-export interface TenantOfPath {
+interface TenantOfPath {
   id: TenantId
   key: string
   suspended_at: Date | null

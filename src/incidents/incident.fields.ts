@@ -39,8 +39,8 @@ const cause = z.enum(CAUSE_NAMES).openapi('IncidentCause', {
 const verdict = z.enum(['ours', 'theirs'])
 const state = z.enum(['open', 'closed'])
 
-export const NOTE_LENGTH_MAX = 4_000
-export const MESSAGE_LENGTH_MAX = 4_000
+const NOTE_LENGTH_MAX = 4_000
+const MESSAGE_LENGTH_MAX = 4_000
 
 export const incidentFields = {
   id: { column: 'id', output: shownId },

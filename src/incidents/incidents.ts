@@ -53,7 +53,7 @@ export class IncidentNotFound extends Error {
   }
 }
 
-export interface IncidentFilter {
+interface IncidentFilter {
   state?: 'open' | 'closed' | undefined
   cause?: IncidentCause | undefined
   verdict?: Incident['verdict'] | undefined

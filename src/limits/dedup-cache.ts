@@ -9,7 +9,7 @@ const KEPT_SECONDS = 3_600
 const KEPT_SECONDS_MAX = 7 * 86_400
 
 const remembered = z.object({ eventId, requestHash: z.string() })
-export type Remembered = z.infer<typeof remembered>
+type Remembered = z.infer<typeof remembered>
 
 export interface DedupCache {
   /**

@@ -29,7 +29,7 @@ export interface Slot {
   reservation: Reservation | null
 }
 
-export interface Rate {
+interface Rate {
   ratePerSecond: number
   /** Another number with each change of the rate. */
   rateVersion: number

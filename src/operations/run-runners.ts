@@ -12,7 +12,7 @@ const SESSION = {
 }
 const NO_DATA_FOUND = 'P0002'
 
-export class RunnerNotFound extends Error {
+class RunnerNotFound extends Error {
   override readonly name = 'RunnerNotFound'
   readonly code = 'runner_not_found'
 }

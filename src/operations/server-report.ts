@@ -13,7 +13,7 @@ export interface ServerReport {
 }
 
 /** One server, or a restore to a point in time, took over from another. */
-export interface Failover {
+interface Failover {
   /** When a process of ours first saw the new timeline; null = none has yet. */
   at: Date | null
   timeline: number

@@ -22,7 +22,7 @@ export interface SettingsPages {
 }
 
 /** What a check has found. */
-export interface Checked {
+interface Checked {
   server: ServerReport
   violations: readonly Violation[]
 }

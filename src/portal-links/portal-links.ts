@@ -14,7 +14,7 @@ const TOKEN_BYTES = 32
 /** More than ever end between two links, and a statement of some milliseconds. */
 const SWEPT_MAX = 1_000
 
-export type Access = PortalLinkTable['access']
+type Access = PortalLinkTable['access']
 
 /** What a link lets its bearer do in the API of its tenant, by the pages of the portal alone. */
 const SCOPES: Record<Access, ReadonlySet<Scope>> = {
@@ -22,7 +22,7 @@ const SCOPES: Record<Access, ReadonlySet<Scope>> = {
   manage: new Set(['read', 'manage']),
 }
 
-export class TenantSuspended extends Error {
+class TenantSuspended extends Error {
   override readonly name = 'TenantSuspended'
   readonly code = 'state_conflict'
   constructor() {
@@ -31,7 +31,7 @@ export class TenantSuspended extends Error {
 }
 
 /** A link would allow more than the key that makes it. */
-export class LinkBeyondKey extends Error {
+class LinkBeyondKey extends Error {
   override readonly name = 'LinkBeyondKey'
   readonly code = 'scope_missing'
   constructor(missing: readonly Scope[]) {
@@ -42,7 +42,7 @@ export class LinkBeyondKey extends Error {
   }
 }
 
-export interface OpenedLink {
+interface OpenedLink {
   /** Stands for the link wherever the token itself must not be. */
   hash: Buffer
   expiresAt: Date
@@ -72,7 +72,7 @@ export interface PortalLinks {
 }
 
 /** What a link says of its pages; null = as the service does. */
-export interface LinkLook extends Pick<PortalLinkTable, 'name' | 'accent' | 'theme' | 'locale'> {
+interface LinkLook extends Pick<PortalLinkTable, 'name' | 'accent' | 'theme' | 'locale'> {
   backUrl: string | null
   hasLogo: boolean
   /** Where browsers load the picture from instead. */

@@ -19,7 +19,7 @@ export type BatcherOptions<Item, Result> = {
  * when its client has long gone. Refused at their turn, all that have waited too long go at once, and no timer is
  * needed: they wait no longer than `waitMsMax` and one batch.
  */
-export interface QueueBounds<Item> {
+interface QueueBounds<Item> {
   /** An item that has waited for longer when its turn comes is refused, and not sent. */
   waitMsMax: number
   /** What waits or is under way may be so large together; a single item of any size is taken. */

@@ -118,7 +118,7 @@ function known(clients: Map<Connected, Dial>, servers: Servers | undefined): typ
  * warning, and that the commit has succeeded: it has on this server, and is lost when another one takes over. The
  * same statement may be made again, as after an answer that was lost; whatever it writes waits for the standby.
  */
-export class CommitNotReplicated extends Error {
+class CommitNotReplicated extends Error {
   override readonly name = 'CommitNotReplicated'
   /** SQLSTATE transaction_resolution_unknown, which counts as an outage. */
   readonly code = '08007'

@@ -71,7 +71,7 @@ export type IncidentCause =
   | 'blocked'
   | 'ours'
 export type EndpointState = 'active' | 'paused' | 'disabled'
-export type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
+type Trigger = 'schedule' | 'manual' | 'replay' | 'test'
 export type Scope = 'publish' | 'read' | 'reveal' | 'manage' | 'admin'
 
 /** A request with several events goes out once one of these is reached. */
@@ -180,7 +180,7 @@ export interface EndpointTable {
   deleted_at: Date | null
 }
 
-export interface EndpointSecretTable {
+interface EndpointSecretTable {
   id: Generated<string>
   tenant_id: string
   endpoint_id: string
@@ -205,7 +205,7 @@ export interface EventTypeTable {
   updated_at: Generated<Date>
 }
 
-export interface EventTypeVersionTable {
+interface EventTypeVersionTable {
   name: string
   version: number
   /** JSON text. */
@@ -297,7 +297,7 @@ export interface AttemptTable {
   finished_at: Date | null
 }
 
-export interface IdempotencyTable {
+interface IdempotencyTable {
   tenant_id: string
   key: string
   event_id: string
@@ -306,14 +306,14 @@ export interface IdempotencyTable {
 }
 
 /** Answers of the Svix-compatible API that are given again. */
-export interface SvixAnswerTable {
+interface SvixAnswerTable {
   hash: Buffer
   status: number | null
   body: string | null
   expires_at: Date
 }
 
-export interface RunnerTable {
+interface RunnerTable {
   id: string
   session_pid: number | null
   session_role: number | null

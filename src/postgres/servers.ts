@@ -26,7 +26,7 @@ export interface ServerState {
 }
 
 /** The server that is not, or no longer, the primary; counts as an outage, as a read-only transaction does. */
-export class NotPrimary extends Error {
+class NotPrimary extends Error {
   override readonly name = 'NotPrimary'
   readonly code = '25006'
 }
@@ -319,7 +319,7 @@ const hasFallen = (state: ServerState, known: ServerState): boolean =>
   !state.isWritable &&
   (state.timeline === null || state.timeline === known.timeline)
 
-export interface FoundServer {
+interface FoundServer {
   host: DatabaseHost
   state: ServerState
 }

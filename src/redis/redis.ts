@@ -19,7 +19,7 @@ const PROBE_KEY = 'postrider:probe'
 const PROBE_KEPT: Expiration = { type: 'PX', value: 60_000 }
 
 /** `off`: no Redis is configured. `degraded`: it is away, slow or full, and each process limits by itself. */
-export type RedisState = 'off' | 'ok' | 'degraded'
+type RedisState = 'off' | 'ok' | 'degraded'
 
 /** The commands that are used; all of them exist in Redis 6 and in Valkey. */
 export interface RedisCommands {

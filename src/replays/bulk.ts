@@ -30,7 +30,7 @@ export interface BulkPreview {
   sample: BulkSample[]
 }
 
-export interface BulkSample {
+interface BulkSample {
   id: DeliveryId
   state: DeliveryState
   endpointId: EndpointId

@@ -32,7 +32,7 @@ interface StartOptions {
 }
 
 /** Nobody said yes. */
-export class NotConfirmed extends Error {
+class NotConfirmed extends Error {
   override readonly name = 'NotConfirmed'
   readonly code = 'not_confirmed'
 }

@@ -38,7 +38,7 @@ export class ReplayNotFound extends Error {
 }
 
 /** As many replays run as may, of the tenant or of who asked for it. */
-export class TooManyReplays extends Error {
+class TooManyReplays extends Error {
   override readonly name = 'TooManyReplays'
   readonly code = 'too_many_replays'
   /** They take minutes; nobody knows how many. */
@@ -46,7 +46,7 @@ export class TooManyReplays extends Error {
 }
 
 /** No delivery in the states that were asked for can be acted on. */
-export class NothingToDo extends Error {
+class NothingToDo extends Error {
   override readonly name = 'NothingToDo'
   readonly refusal: Refusal
   constructor(cause: Error) {

@@ -68,7 +68,7 @@ export interface RunnerHandle {
 }
 
 /** The worker pool ended although nobody had asked it to. */
-export class RunnerEnded extends Error {
+class RunnerEnded extends Error {
   override readonly name = 'RunnerEnded'
   readonly code = 'runner_ended'
 }

@@ -10,7 +10,7 @@ const SUGGESTED_MAX = 20
 const NAMES_SCANNED_MAX = 10_000
 
 /** What a filter takes, and what people call it. */
-export interface Suggestion {
+interface Suggestion {
   value: string
   label: string
 }

@@ -11,13 +11,13 @@ import { createSecretBox, type SecretBox } from './secrets.ts'
 import { checkSecrets, releaseReadable, type SecretReport } from './unreadable-secrets.ts'
 
 /** Some endpoints have a secret or client key that no key opens. */
-export class SecretsUnreadable extends Error {
+class SecretsUnreadable extends Error {
   override readonly name = 'SecretsUnreadable'
   readonly code = 'secrets_unreadable'
 }
 
 /** The work was ended before all was encrypted again. */
-export class RotationUnfinished extends Error {
+class RotationUnfinished extends Error {
   override readonly name = 'RotationUnfinished'
   readonly code = 'rotation_unfinished'
 }

@@ -8,7 +8,7 @@ const ENDPOINTS_AT_ONCE = 1_000
 const NAMED_MAX = 20
 
 /** An endpoint with a secret, client key or secret header that no key of the box opens. */
-export interface UnreadableEndpoint {
+interface UnreadableEndpoint {
   id: EndpointId
   tenantId: TenantId
   url: string

@@ -34,13 +34,13 @@ export interface ClientCertificate {
   openKey(): string
 }
 
-export interface Agents {
+interface Agents {
   http: http.Agent
   https: https.Agent
 }
 
 /** The connections that one request may use; to be given back when it has ended. */
-export interface Lease {
+interface Lease {
   /** Kept open between requests. */
   pooled: Agents
   /** A new one each time. */

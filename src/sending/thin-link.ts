@@ -26,7 +26,7 @@ export interface ThinLinks {
 }
 
 /** Nobody knows where people reach the service. */
-export class PublicUrlMissing extends Error {
+class PublicUrlMissing extends Error {
   override readonly name = 'PublicUrlMissing'
   readonly code = 'public_url_missing'
 }

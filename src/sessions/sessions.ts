@@ -17,9 +17,9 @@ const PER_KEY_MAX = 1_000
 const LISTED_MAX = 200
 
 /** Pages that a session opens; one of the portal opens nothing in the console, nor the other way round. */
-export type Area = SessionTable['area']
+type Area = SessionTable['area']
 
-export interface Session {
+interface Session {
   id: SessionId
   createdAt: Date
   expiresAt: Date
@@ -32,7 +32,7 @@ export interface ListedSession extends Session {
 }
 
 /** Who did it, and the address they did it from. */
-export interface By {
+interface By {
   who: string
   client: string
 }

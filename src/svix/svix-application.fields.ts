@@ -7,7 +7,7 @@ const NAME_LENGTH_MAX = 1_000
 const METADATA_BYTES_MAX = 4_096
 
 /** One line of text, of any characters that can be seen. */
-export const svixName = storableText(NAME_LENGTH_MAX)
+const svixName = storableText(NAME_LENGTH_MAX)
   .min(1)
   .refine((name) => !/\p{Cc}/u.test(name), 'contains a control character')
 

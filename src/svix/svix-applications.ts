@@ -9,7 +9,7 @@ import { svixId, uuidOf } from './svix-id.ts'
 import type { SvixRange } from './svix-page.ts'
 
 /** What is left out stays. */
-export interface SvixApplicationChange {
+interface SvixApplicationChange {
   name?: string | undefined
   uid?: string | null | undefined
   metadata?: Record<string, string> | undefined

@@ -12,7 +12,7 @@ import { svixNotFound } from './svix-error.ts'
 import { shownSvixId } from './svix-id.ts'
 
 /** The tenant that a path names, with the id that is shown of it. */
-export type SvixApplication = Tenant & { svixId: string }
+type SvixApplication = Tenant & { svixId: string }
 
 /** What handlers find in the context. `app` is there on paths with `{app_id}` only. */
 export interface SvixEnv {

@@ -14,7 +14,7 @@ import type {
 import { SvixError, svixMistake } from './svix-error.ts'
 import { uuidOf } from './svix-id.ts'
 
-export interface AttemptCounts {
+interface AttemptCounts {
   delivered: number
   failed: number
   started: number

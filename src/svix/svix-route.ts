@@ -35,7 +35,7 @@ export function keyedUrl(url: string): string {
 }
 
 /** What every route has in common. */
-export interface SvixFrame {
+interface SvixFrame {
   authenticate: Authenticate
   applicationOfPath: MiddlewareHandler<SvixEnv>
   /** Lets a request that reads a lot wait for its turn. */

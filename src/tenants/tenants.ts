@@ -20,7 +20,7 @@ export const RESERVED_PREFIX = 'postrider:'
 /** So much is counted in some milliseconds, and nobody waits for the exact number. */
 const REMAINING_COUNTED_MAX = 10_000
 
-export class TenantReserved extends Error {
+class TenantReserved extends Error {
   override readonly name = 'TenantReserved'
   readonly code = 'tenant_reserved'
   constructor() {
@@ -65,7 +65,7 @@ export interface Tenants {
   reservedIds(): Promise<TenantId[]>
 }
 
-export interface TenantChange {
+interface TenantChange {
   name?: string | undefined
 }
 

@@ -8,7 +8,7 @@ import { CONNECTION_FILE, type Connection, DATABASE_URL_FILE } from './connectio
 const KEY_BYTES = 32
 
 /** Another `postrider dev` runs in the folder. */
-export class DevRunsAlready extends Error {
+class DevRunsAlready extends Error {
   override readonly name = 'DevRunsAlready'
   readonly code = 'dev_runs_already'
   constructor(folder: string, pid: number) {

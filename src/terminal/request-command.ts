@@ -7,7 +7,7 @@ import { type Field, fieldsOf, optionOf, valuesOf, withFields } from './option-f
 import { renderRecord } from './output.ts'
 import { ask, isJson, printAnswer, type Render, withExamples, withJsonOption } from './request.ts'
 
-export type Operation = keyof Operations
+type Operation = keyof Operations
 
 /** A command that is one request. Its first arguments are the parameters of the path. */
 export interface RequestSpec {

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 
 /** A statement as it was sent. */
-export interface SentQuery {
+interface SentQuery {
   text: string
   values: unknown[]
 }

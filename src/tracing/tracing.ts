@@ -6,7 +6,7 @@ export interface TraceContext {
 }
 
 /** What a span tells: words of ours, ids and numbers; never a payload, a URL or a header. */
-export type SpanAttributes = Record<string, string | number | boolean>
+type SpanAttributes = Record<string, string | number | boolean>
 
 export interface OpenSpan {
   /** For whatever comes after this: its parent is this span. */

@@ -2,7 +2,7 @@ import { RIGHTS, type ServiceRole } from './rights.ts'
 import type { Queryable } from './schema-record.ts'
 
 /** The database role of this process may not do what the process does. */
-export class RightsMissing extends Error {
+class RightsMissing extends Error {
   override readonly name = 'RightsMissing'
   readonly code = 'rights_missing'
   readonly missing: readonly string[]

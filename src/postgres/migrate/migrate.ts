@@ -137,13 +137,13 @@ export async function withClient<T>(
 }
 
 /** The server, or the database on it, can never do. */
-export class ServerUnsuitable extends Error {
+class ServerUnsuitable extends Error {
   override readonly name = 'ServerUnsuitable'
   readonly code = 'server_unsuitable'
 }
 
 /** The server follows another one, and stores nothing itself. */
-export class ServerIsStandby extends Error {
+class ServerIsStandby extends Error {
   override readonly name = 'ServerIsStandby'
   readonly code = 'server_is_standby'
   constructor(secondsBehind: number | null) {

@@ -9,7 +9,7 @@ const INSUFFICIENT_PRIVILEGE = '42501'
 const MADE_MEANWHILE = new Set(['42710', '23505'])
 
 /** What the server did not let this role do; the rest is done. */
-export class RolesIncomplete extends Error {
+class RolesIncomplete extends Error {
   override readonly name = 'RolesIncomplete'
   readonly code = 'roles_incomplete'
   readonly statements: readonly string[]

@@ -33,7 +33,7 @@ export interface ImportOptionsGiven {
 }
 
 /** Something was refused, and the rest was taken over; or the work was ended before all was read. */
-export class ImportIncomplete extends Error {
+class ImportIncomplete extends Error {
   override readonly name = 'ImportIncomplete'
   readonly code = 'import_incomplete'
 }

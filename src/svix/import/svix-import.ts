@@ -32,7 +32,7 @@ export interface GivenParts {
   headers?: Record<string, string> | undefined
 }
 
-export interface EndpointToImport {
+interface EndpointToImport {
   application: SourceApplication
   endpoint: SourceEndpoint
   headers: SourceHeaders

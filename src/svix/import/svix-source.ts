@@ -65,7 +65,7 @@ export interface SvixSource {
 }
 
 /** The server cannot be read: it refuses, does not answer, or not as Svix does. */
-export class SvixSourceFailed extends Error {
+class SvixSourceFailed extends Error {
   override readonly name = 'SvixSourceFailed'
   readonly code = 'svix_source_failed'
 }

@@ -18,7 +18,7 @@ export type SvixMessage = Pick<EventTable, 'channels' | 'deliver_at' | 'type' | 
 }
 
 /** With the state of its delivery to an endpoint. */
-export type SvixEndpointMessage = SvixMessage & {
+type SvixEndpointMessage = SvixMessage & {
   state: DeliveryState
   next_attempt_at: Date | null
 }
@@ -35,7 +35,7 @@ export interface NewSvixMessage {
   eraseAt: string | null
 }
 
-export interface SvixMessageFilter {
+interface SvixMessageFilter {
   channel?: string | undefined
   types?: string[] | undefined
 }
@@ -105,7 +105,7 @@ export const requestKeyOf = (parts: readonly string[]): string =>
   `${REQUEST_PREFIX}${hashOf(parts.join('\n'))}`
 
 /** @param requestKey null = the request has no idempotency key */
-export function itemOf(
+function itemOf(
   tenant: string,
   { type, payload, eventId, ...message }: NewSvixMessage,
   requestKey: string | null,

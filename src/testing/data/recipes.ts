@@ -7,7 +7,7 @@ import { createTestApi, ENCRYPTION_KEY, type RequestOptions } from '../wiring/ap
 import { startService } from '../wiring/service.ts'
 import type { World } from './world.ts'
 
-export interface RecipeContext {
+interface RecipeContext {
   pool: Pool
   databaseUrl: string
   world: World

@@ -19,7 +19,7 @@ export interface TestTenant {
 type EncryptSecret = (secret: string, endpointId: string, purpose: 'signing-secret') => string
 const asItIs: EncryptSecret = (secret) => secret
 
-export interface TestEndpoint {
+interface TestEndpoint {
   id: string
   secret: string
 }

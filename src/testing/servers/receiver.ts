@@ -16,7 +16,7 @@ export interface ReceivedRequest {
 }
 
 /** What to answer: a status, or more; 200 with the body `ok` when nothing is said. */
-export type Answer =
+type Answer =
   | number
   | { status?: number; headers?: Record<string, string | string[]>; body?: string | Buffer }
 

@@ -20,7 +20,7 @@ const SETTINGS = {
   ...{ wal_level: 'replica', max_connections: '60', max_prepared_transactions: '2' },
 }
 
-export interface ReplicatedServer {
+interface ReplicatedServer {
   url: string
   port: number
   pool: Pool
