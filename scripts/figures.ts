@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
  * Prints, as JSON, how long functions and files are, and what is too large or named twice: production
- * files of src/ and sql/, without tests and what they stand on.
+ * files of src/ and sql/, without tests and what they stand on, and the programs of scripts/.
  *
  * A function is what has a body in braces: declarations, methods, function expressions and arrow functions. Its length
- * is its lines from the first to the last, those of functions inside it included.
+ * is its lines from the first to the last, those of functions inside it included. That of an SQL function is from
+ * `create` to the end of its body.
  *
  * Usage: node scripts/figures.ts [--longest N]
  */
@@ -22,7 +23,10 @@ const { values } = parseArgs({ options: { longest: { type: 'string', default: '1
 
 const isProduction = (file: string) =>
   !/\.test\.tsx?$/.test(file) && !file.startsWith(join('src', 'testing'))
-const sources = globSync('src/**/*.{ts,tsx}', { cwd: ROOT }).filter(isProduction).sort()
+const filesIn = (folder: string) =>
+  globSync(`${folder}/**/*.{ts,tsx}`, { cwd: ROOT }).filter(isProduction).sort()
+const sources = filesIn('src')
+const scripts = filesIn('scripts')
 const linesOf = (file: string) => readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1
 
 interface Measured {
@@ -48,6 +52,17 @@ function functionsOf(file: string): Measured[] {
   return found
 }
 
+/** Functions of a file of SQL: a body stands between dollars, after `begin atomic`, or is a single `return`. */
+function sqlFunctionsOf(file: string): Measured[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const made =
+    /^create (?:or replace )?(?:function|procedure)[\s\S]*?(?:^as (\$\w*\$)[\s\S]*?\1;|^begin atomic\n[\s\S]*?^end;|^return\b[\s\S]*?;$)/gm
+  return [...text.matchAll(made)].map(({ 0: code, index }) => ({
+    at: `${file}:${text.slice(0, index).split('\n').length}`,
+    lines: code.split('\n').length,
+  }))
+}
+
 function quantile(sorted: number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
 }
@@ -57,8 +72,18 @@ const countBy = (keys: string[]) =>
     ([key, all]) => [key, all?.length ?? 0] as const,
   )
 
-const functions = sources.flatMap(functionsOf).sort((a, b) => b.lines - a.lines)
-const lengths = functions.map(({ lines }) => lines).reverse()
+/** How long they are, in numbers. */
+function summaryOf(functions: Measured[]) {
+  const sorted = functions.toSorted((a, b) => b.lines - a.lines)
+  const lengths = sorted.map(({ lines }) => lines).reverse()
+  return {
+    count: sorted.length,
+    median: quantile(lengths, 0.5),
+    p90: quantile(lengths, 0.9),
+    longest: sorted.slice(0, Number(values.longest)),
+  }
+}
+
 const files = sources.map((file) => ({ file, lines: linesOf(file) }))
 const fileLengths = files.map(({ lines }) => lines).sort((a, b) => a - b)
 const sql = globSync('sql/**/*.sql', { cwd: ROOT })
@@ -67,13 +92,14 @@ const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0
 process.stdout.write(
   `${JSON.stringify(
     {
-      lines: { src: sum(fileLengths), sql: sum(sql.map(linesOf)) },
-      functions: {
-        count: functions.length,
-        median: quantile(lengths, 0.5),
-        p90: quantile(lengths, 0.9),
-        longest: functions.slice(0, Number(values.longest)),
+      lines: {
+        src: sum(fileLengths),
+        scripts: sum(scripts.map(linesOf)),
+        sql: sum(sql.map(linesOf)),
       },
+      functions: summaryOf(sources.flatMap(functionsOf)),
+      functionsOfScripts: summaryOf(scripts.flatMap(functionsOf)),
+      sqlFunctions: summaryOf(sql.flatMap(sqlFunctionsOf)),
       files: {
         count: files.length,
         median: quantile(fileLengths, 0.5),

@@ -103,7 +103,7 @@ const WAYS: Record<string, Way> = {
 }
 
 /** Names of cases, and what a function that works says to each. */
-export function casesAt(now: number): { name: string; args: string[]; expected: boolean }[] {
+function casesAt(now: number): { name: string; args: string[]; expected: boolean }[] {
   const signed = (timestampSeconds: number, secret = SECRET) =>
     sign({ secrets: [secret], id: ID, timestampSeconds, body: Buffer.from(BODY) })
   const at = String(now)

@@ -23,7 +23,7 @@ interface BurstSettings {
   bytes: number
 }
 
-export async function measureBurst(
+async function measureBurst(
   parent: Cleanup,
   { server, name, root }: { server: Server; name: string; root: string },
   { events, delay, bytes }: BurstSettings,

@@ -77,7 +77,7 @@ async function runTrial(
 }
 
 /** The figures that are compared. */
-export function keyFigures(figures: Figures): Record<string, number> {
+function keyFigures(figures: Figures): Record<string, number> {
   const { driver, receiver, ...system } = figures.cpu_ms_per_event
   return {
     accepted_per_s: figures.accepted_per_s,

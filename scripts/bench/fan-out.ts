@@ -23,7 +23,7 @@ interface FanOutSettings {
 const publish = (call: Call, tenant: string) =>
   call('POST', '/api/events', { tenant, type: 'bench.event', data: { n: 1 } })
 
-export async function measureFanOut(
+async function measureFanOut(
   parent: Cleanup,
   { server, name }: { server: Server; name: string },
   { endpoints, concurrent, seconds }: FanOutSettings,

@@ -41,7 +41,7 @@ interface NeighbourSettings {
 const CASES = ['alone', 'beside'] as const
 type Case = (typeof CASES)[number]
 
-export async function measureNeighbour(
+async function measureNeighbour(
   parent: Cleanup,
   { server, name }: { server: Server; name: string },
   settings: NeighbourSettings,

@@ -8,7 +8,7 @@ const HISTORY_CHUNK = 50_000
 /** Requests at once to the API, which sets things up. */
 const SETUP_REQUESTS = 16
 /** Numbers of events that wait, apart from those of the load. */
-export const WAITING_FROM = 1_000_000
+const WAITING_FROM = 1_000_000
 
 /** Events that were delivered at the first attempt: rows as the service itself leaves them. */
 const HISTORY = `

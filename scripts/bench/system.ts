@@ -108,7 +108,7 @@ async function startApi(cleanup: Cleanup, describe: Describe): Promise<Child & {
   return { ...api, url }
 }
 
-export function createCall(url: string, adminKey: string): Call {
+function createCall(url: string, adminKey: string): Call {
   return async (method, path, body = {}) => {
     const response = await fetch(url + path, {
       method,

@@ -162,7 +162,7 @@ async function freeze(system: System, random: Random, kind: ProcessKind): Promis
   const frozen = await victim(system, random, kind)
   const pid = frozen.living()?.pid
   frozen.freeze()
-  const passes = delay(random.between(...FREEZE_MS)).then(frozen.thaw)
+  const passes = delay(random.between(...FREEZE_MS)).then(() => frozen.thaw())
   return { passes, ...(pid !== undefined && { pid }) }
 }
 

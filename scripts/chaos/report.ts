@@ -39,7 +39,7 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
 }
 
 /** What must not be, in words; empty when the promise was kept. */
-export function failuresOf(findings: Findings): string[] {
+function failuresOf(findings: Findings): string[] {
   const { erasures } = findings
   return inWords([
     ...failuresOfSystem(findings),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -33,143 +33,161 @@ export interface Life {
   end: number | NodeJS.Signals | null
 }
 
-export interface Supervised {
-  name: string
+interface SupervisedOptions {
   kind: ProcessKind
-  /** All lives, the present one last. */
-  lives: Life[]
-  /** Resolves once it works for the first time; rejects when it ends before. */
-  started(): Promise<void>
-  /** The present life, if it has not ended. */
-  living(): Life | undefined
-  /** The same, if it has said that it works and nothing was sent to end it. */
-  working(): Life | undefined
-  /** Resolves once `working` has one. */
-  works(): Promise<void>
-  /** Sends a signal that ends the process; it is started again afterwards. */
-  end(signal: NodeJS.Signals): void
-  /** Stops the process where it is, or lets it go on. */
-  freeze(): void
-  thaw(): void
-  /** Ends it with SIGTERM for good, and resolves with the last life. */
-  stop(): Promise<Life | undefined>
+  name: string
+  env: Record<string, string>
+  /** Where its output goes. */
+  folder: string
+  /** What Node runs. */
+  command?: string[]
 }
 
 /** Keeps a `postrider api` or `postrider runner` running: started again whenever it ends. */
-export function supervise(
-  cleanup: Cleanup,
-  options: {
-    kind: ProcessKind
-    name: string
-    env: Record<string, string>
-    /** Where its output goes. */
-    folder: string
-    /** What Node runs. */
-    command?: string[]
-  },
-): Supervised {
-  const { kind, name, command = [CLI, kind] } = options
-  const log = createWriteStream(join(options.folder, `${name}.log`), { flags: 'a' })
-  const lives: Life[] = []
-  const stopping = new AbortController()
-  const started = Promise.withResolvers<void>()
-  let startedAgain = Promise.withResolvers<void>()
-  let child: ChildProcess | undefined
+export function supervise(cleanup: Cleanup, options: SupervisedOptions): Supervised {
+  const supervised = new Supervised(options)
+  cleanup.defer(() => supervised.close())
+  return supervised
+}
 
-  const live = async () => {
-    child = spawn(process.execPath, [...PACKED, ...command], {
-      // Nothing of our environment but where programs, and their compiled code, are found.
-      env: {
-        PATH: process.env['PATH'],
-        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
-        ...options.env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const life: Life = {
-      name,
-      pid: child.pid ?? 0,
-      hasStarted: false,
-      startedAt: Number.POSITIVE_INFINITY,
-      endedAt: null,
-      runnerId: null,
-      asked: null,
-      askedAt: 0,
-      end: null,
-    }
-    lives.push(life)
-    child.stderr?.on('data', (text) => log.write(text))
-    if (child.stdout) {
-      createInterface(child.stdout).on('line', (line) => {
-        log.write(`${line}\n`)
-        if (life.hasStarted || !line.includes(`"${kind}.started"`)) return
-        noteStart(life, line)
-        started.resolve()
-        startedAgain.resolve()
-        startedAgain = Promise.withResolvers()
-      })
-    }
-    const [code, signal] = await once(child, 'exit')
-    life.end = code ?? signal
-    life.endedAt = Date.now()
-    started.reject(new Error(`${name} ended with ${life.end} before it had started`))
-  }
-  const keepAlive = async () => {
-    while (!stopping.signal.aborted) {
-      await live()
-      await delay(RESTART_PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
-    }
-  }
-  started.promise.catch(() => undefined)
-  const kept = keepAlive()
+export class Supervised {
+  readonly name: string
+  readonly kind: ProcessKind
+  /** All lives, the present one last. */
+  readonly lives: Life[] = []
+  readonly #options: SupervisedOptions
+  readonly #log: WriteStream
+  readonly #stopping = new AbortController()
+  readonly #started = Promise.withResolvers<void>()
+  #startedAgain = Promise.withResolvers<void>()
+  #child: ChildProcess | undefined
+  readonly #kept: Promise<void>
 
-  const living = () => lives.findLast((life) => life.end === null)
-  const working = () => {
-    const life = living()
+  constructor(options: SupervisedOptions) {
+    this.name = options.name
+    this.kind = options.kind
+    this.#options = options
+    this.#log = createWriteStream(join(options.folder, `${options.name}.log`), { flags: 'a' })
+    this.#started.promise.catch(() => undefined)
+    this.#kept = this.#keepAlive()
+  }
+
+  /** Resolves once it works for the first time; rejects when it ends before. */
+  started(): Promise<void> {
+    return this.#started.promise
+  }
+
+  /** The present life, if it has not ended. */
+  living(): Life | undefined {
+    return this.lives.findLast((life) => life.end === null)
+  }
+
+  /** The same, if it has said that it works and nothing was sent to end it. */
+  working(): Life | undefined {
+    const life = this.living()
     return life?.hasStarted && life.asked === null ? life : undefined
   }
-  const works = async () => {
-    while (!working()) await startedAgain.promise
+
+  /** Resolves once `working` has one. */
+  async works(): Promise<void> {
+    while (!this.working()) await this.#startedAgain.promise
   }
-  const end = (signal: NodeJS.Signals) => {
-    const life = living()
+
+  /** Sends a signal that ends the process; it is started again afterwards. */
+  end(signal: NodeJS.Signals): void {
+    const life = this.living()
     if (!life) return
     life.asked = signal
     life.askedAt = Date.now()
-    child?.kill(signal)
+    this.#child?.kill(signal)
   }
-  const stopNow = async (child: ChildProcess) => {
-    const life = living()
+
+  /** Stops the process where it is. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  /** Lets a frozen process run again. */
+  thaw(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  /** Ends it with SIGTERM for good, and resolves with the last life. */
+  async stop(): Promise<Life | undefined> {
+    this.#stopping.abort()
+    this.thaw()
+    // A second SIGTERM would cut short what the first has begun.
+    if (this.#child && this.living()?.asked === 'SIGTERM') await endOrKill(this.#child)
+    else if (this.#child) await this.#stopNow(this.#child)
+    await this.#kept
+    return this.lives.at(-1)
+  }
+
+  async close(): Promise<void> {
+    await this.stop()
+    this.#log.end()
+  }
+
+  async #keepAlive(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await this.#live()
+      await delay(RESTART_PAUSE_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #live(): Promise<void> {
+    const child = start(this.#options)
+    const life = newLife(this.name, child)
+    this.#child = child
+    this.lives.push(life)
+    child.stderr.on('data', (text) => this.#log.write(text))
+    createInterface(child.stdout).on('line', (line) => this.#hear(life, line))
+    const [code, signal] = await once(child, 'exit')
+    life.end = code ?? signal
+    life.endedAt = Date.now()
+    this.#started.reject(new Error(`${this.name} ended with ${life.end} before it had started`))
+  }
+
+  #hear(life: Life, line: string): void {
+    this.#log.write(`${line}\n`)
+    if (life.hasStarted || !line.includes(`"${this.kind}.started"`)) return
+    noteStart(life, line)
+    this.#started.resolve()
+    this.#startedAgain.resolve()
+    this.#startedAgain = Promise.withResolvers()
+  }
+
+  async #stopNow(child: ChildProcess): Promise<void> {
+    const life = this.living()
     if (life) life.asked ??= 'SIGTERM'
     await stopChild(child)
   }
-  const stop = async () => {
-    stopping.abort()
-    child?.kill('SIGCONT')
-    // A second SIGTERM would cut short what the first has begun.
-    if (child && living()?.asked === 'SIGTERM') await endOrKill(child)
-    else if (child) await stopNow(child)
-    await kept
-    return lives.at(-1)
-  }
-  cleanup.defer(async () => {
-    await stop()
-    log.end()
-  })
-  return {
-    name,
-    kind,
-    lives,
-    started: () => started.promise,
-    living,
-    working,
-    works,
-    end,
-    freeze: () => void child?.kill('SIGSTOP'),
-    thaw: () => void child?.kill('SIGCONT'),
-    stop,
-  }
 }
+
+function start({ kind, env, command = [CLI, kind] }: SupervisedOptions) {
+  return spawn(process.execPath, [...PACKED, ...command], {
+    // Nothing of our environment but where programs, and their compiled code, are found.
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+const newLife = (name: string, { pid = 0 }: ChildProcess): Life => ({
+  name,
+  pid,
+  hasStarted: false,
+  startedAt: Number.POSITIVE_INFINITY,
+  endedAt: null,
+  runnerId: null,
+  asked: null,
+  askedAt: 0,
+  end: null,
+})
 
 function noteStart(life: Life, line: string): void {
   life.hasStarted = true

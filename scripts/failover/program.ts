@@ -1,13 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { postgresAccount } from '../../src/postgres/embedded/embedded-account.ts'
 import type { Cleanup } from '../bench/program.ts'
 
 const STOP_MS_MAX = 10_000
-const LOG_LINES_SHOWN = 20
 
 export interface Program {
   pid: number
@@ -63,15 +62,6 @@ async function stop(child: ChildProcess): Promise<void> {
   const tooLong = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
   await ended
   clearTimeout(tooLong)
-}
-
-/** The end of its log, for people. */
-export function logEnd(options: ProgramOptions): string {
-  return readFileSync(logOf(options), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .slice(-LOG_LINES_SHOWN)
-    .join('\n')
 }
 
 /** Asks again and again; fails, in words, when the answer does not come in time. */

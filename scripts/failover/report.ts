@@ -61,7 +61,7 @@ function costsByKind(failovers: readonly Failover[]) {
 const longest202 = ({ without202 }: Failover) => Math.max(...Object.values(without202))
 
 /** What must not be, in words; empty when the promise was kept. */
-export function failuresOf(findings: Findings, { hasLimits }: { hasLimits: boolean }): string[] {
+function failuresOf(findings: Findings, { hasLimits }: { hasLimits: boolean }): string[] {
   const { failovers, cluster } = findings
   const uncancelled = failovers.filter(
     ({ kind, cancelled }) => kind === 'cancelled-wait' && !cancelled,

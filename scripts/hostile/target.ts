@@ -19,7 +19,7 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8)
 LOOPBACK.addAddress('::1', 'ipv6')
 
-export const isLoopback = (address: string): boolean =>
+const isLoopback = (address: string): boolean =>
   LOOPBACK.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /**

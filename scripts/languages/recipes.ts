@@ -7,7 +7,7 @@ const DOCS = join(import.meta.dirname, '..', '..', 'docs', 'how-to')
 export type Recipes = Map<string, string>
 
 /** Blocks that name no library are not run. */
-export function readRecipes(page: string): Recipes {
+function readRecipes(page: string): Recipes {
   const text = readFileSync(join(DOCS, page), 'utf8')
   const blocks = text.matchAll(/^```(\w+ [\w-]+)\n(.*?)^```$/gms)
   return new Map([...blocks].map(([, name = '', code = '']) => [name, code]))

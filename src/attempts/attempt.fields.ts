@@ -17,7 +17,7 @@ export const reasonSchema = z.enum(ATTEMPT_REASONS).openapi('AttemptReason', {
   example: 'status_5xx',
 })
 
-export const attemptFields = {
+const attemptFields = {
   id: { column: 'id', output: shownId },
   number: { column: 'number', output: z.int() },
   trigger: { column: 'trigger', output: z.enum(['schedule', 'manual', 'replay', 'test']) },

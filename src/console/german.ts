@@ -740,7 +740,6 @@ export const GERMAN = {
   'The address is wrong, or the page no longer exists.':
     'Die Adresse stimmt nicht, oder die Seite gibt es nicht mehr.',
   'The database is not available': 'Die Datenbank ist nicht erreichbar',
-  'The data of this event was erased.': 'Die Daten dieses Ereignisses wurden gelöscht.',
   'The error was logged.': 'Der Fehler wurde protokolliert.',
   'The form cannot be read.': 'Das Formular lässt sich nicht lesen.',
   'This is not accepted: {reason}': 'Das wird nicht angenommen: {reason}',

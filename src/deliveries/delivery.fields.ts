@@ -30,7 +30,7 @@ const state = z.enum([
   ...(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled', 'collapsed'] as const),
 ])
 
-export const deliveryFields = {
+const deliveryFields = {
   id: { column: 'id', output: shownId },
   eventId: { column: 'event_id', output: shownId },
   endpointId: { column: 'endpoint_id', output: shownId },

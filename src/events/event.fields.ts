@@ -102,7 +102,7 @@ export const eventShowFields = {
 } as const satisfies Fields
 
 /** Whether an endpoint got an event, and why not. */
-export const routeFields = {
+const routeFields = {
   endpointId: { column: 'endpointId', output: shownId },
   url: { column: 'url', output: z.string(), example: 'https://example.com/webhooks' },
   matched: { output: z.boolean(), show: ({ reason }) => reason === null },

@@ -42,7 +42,7 @@ const state = z.enum(['open', 'closed'])
 const NOTE_LENGTH_MAX = 4_000
 const MESSAGE_LENGTH_MAX = 4_000
 
-export const incidentFields = {
+const incidentFields = {
   id: { column: 'id', output: shownId },
   tenant: { column: 'tenant_key', output: z.string(), example: 'acme' },
   endpointId: { column: 'endpoint_id', output: shownId },

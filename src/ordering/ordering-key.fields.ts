@@ -13,7 +13,7 @@ import type { OrderingKey } from './ordering-keys.ts'
 
 const state = z.enum(['blocked', 'held', 'moving'])
 
-export const orderingKeyFields = {
+const orderingKeyFields = {
   key: { column: 'ordering_key', output: z.string() },
   endpointId: { column: 'endpoint_id', output: shownId },
   state: {

@@ -235,7 +235,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal(Number(after.endpoints) - Number(before.endpoints), 1)
     t.equal(Number(after.deliveries) - Number(before.deliveries), 2)
     const { rows } = await pool.query(
-      'select kind, detail from postrider.violations_of_open_work() where id = $1',
+      'select kind, detail from postrider.violations_of_endpoints() where id = $1',
       [endpoint.id],
     )
     t.match(rows, [

@@ -26,7 +26,7 @@ export const searchFilters = {
   },
 } as const satisfies Fields
 
-export const hitFields = {
+const hitFields = {
   kind: { column: 'kind', output: z.enum(HIT_KINDS) },
   id: {
     column: 'id',

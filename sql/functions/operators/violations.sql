@@ -41,7 +41,10 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
+  return query select * from postrider.violations_of_set_up();
   return query select * from postrider.violations_of_open_work();
+  return query select * from postrider.violations_of_endpoints();
+  return query select * from postrider.violations_of_tasks();
   return query select * from postrider.violations_of_jobs();
   return query select * from postrider.violations_of_history(since, rows_max);
   return query select * from postrider.violations_of_routing(since, rows_max / 10);
@@ -59,18 +62,55 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  select 'copy_not_adopted', current_database()::text, null::uuid,
-    format('%s; nothing is sent until: postrider adopt', c.reason)
-  from (select postrider.unadopted(s.environment) as reason from postrider.service s) as c
-  where c.reason is not null;
-
-  return query
   select 'open_without_job', d.id::text, d.tenant_id,
     format('attempt %s, due at %s, has no job', d.attempt_count + 1, d.next_attempt_at)
   from postrider.delivery d
   where d.finished_at is null and d.state = 'pending'
     and not exists (select from postrider.live_job j where j.key = 'd:' || d.id);
 
+  return query
+  select 'delivering_without_runner', d.id::text, d.tenant_id,
+    format('attempt %s of runner %s, which is %s', d.claim, coalesce(a.runner, '?'),
+      case
+        when r.reaped_at is not null then 'reaped'
+        when r.stopped_at is not null then 'stopped'
+        when r.id is null then 'unknown'
+        else format('silent since %s', r.seen_at) end)
+  from postrider.delivery d
+  left join lateral (
+    select a.runner, a.started_at from postrider.attempt a where a.id = d.claim limit 1
+  ) as a on true
+  left join postrider.runner r on r.id = a.runner
+  where d.finished_at is null and d.state = 'delivering'
+    and coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at, '-infinity') < now() - interval '1 minute';
+
+  return query
+  select 'line_stuck', coalesce(s.delivery_id, s.endpoint_id)::text, s.tenant_id, s.detail
+  from postrider.stuck_lines(interval '1 minute') as s;
+
+  return query
+  select 'event_missing', d.id::text, d.tenant_id, format('event %s is not there', d.event_id)
+  from (
+    select d.id, d.tenant_id, d.event_id,
+      (select e.id from postrider.event e where e.id = d.event_id limit 1) as found_id
+    from postrider.delivery d
+    where d.finished_at is null
+    offset 0
+  ) as d
+  where d.found_id is null;
+end
+$$;
+comment on function postrider.violations_of_open_work() is
+  'Breaches among open deliveries. Cost: some passes over the open deliveries, 5 s a million.';
+
+create or replace function postrider.violations_of_endpoints()
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
   return query
   select 'held_without_reason', h.oldest::text, e.tenant_id,
     format('%s held deliveries of endpoint %s, which accepts work; the oldest is named', h.deliveries, e.id)
@@ -92,23 +132,19 @@ begin
   select 'probe_overdue', substr(j.key, 7), null, format('its probe was due at %s', j.run_at)
   from postrider.live_job j
   where j.key like 'probe:%' and j.locked_at is null and j.run_at < now() - interval '5 minutes';
+end
+$$;
+comment on function postrider.violations_of_endpoints() is
+  'Breaches among endpoints, their circuits and what is held for them. Cost: a pass over the held deliveries.';
 
-  return query
-  select 'delivering_without_runner', d.id::text, d.tenant_id,
-    format('attempt %s of runner %s, which is %s', d.claim, coalesce(a.runner, '?'),
-      case
-        when r.reaped_at is not null then 'reaped'
-        when r.stopped_at is not null then 'stopped'
-        when r.id is null then 'unknown'
-        else format('silent since %s', r.seen_at) end)
-  from postrider.delivery d
-  left join lateral (
-    select a.runner, a.started_at from postrider.attempt a where a.id = d.claim limit 1
-  ) as a on true
-  left join postrider.runner r on r.id = a.runner
-  where d.finished_at is null and d.state = 'delivering'
-    and coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at, '-infinity') < now() - interval '1 minute';
-
+create or replace function postrider.violations_of_tasks()
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
   return query
   select 'replay_without_job', r.id::text, r.tenant_id, format('%s of %s are done', r.done, r.total)
   from postrider.replay r
@@ -122,25 +158,28 @@ begin
     and not exists (select from postrider.live_job j where j.key = 'backfill:' || b.id);
 
   return query
-  select 'line_stuck', coalesce(s.delivery_id, s.endpoint_id)::text, s.tenant_id, s.detail
-  from postrider.stuck_lines(interval '1 minute') as s;
-
-  return query
-  select 'event_missing', d.id::text, d.tenant_id, format('event %s is not there', d.event_id)
-  from (
-    select d.id, d.tenant_id, d.event_id,
-      (select e.id from postrider.event e where e.id = d.event_id limit 1) as found_id
-    from postrider.delivery d
-    where d.finished_at is null
-    offset 0
-  ) as d
-  where d.found_id is null;
-
-  return query
   select 'routing_overdue', u.event_id::text, u.tenant_id,
     format('%s endpoints have yet to be asked, the next one is %s', cardinality(u.endpoint_ids), u.endpoint_ids[1])
   from postrider.unrouted u
   where u.event_id < postrider.id_at(now() - interval '1 hour');
+end
+$$;
+comment on function postrider.violations_of_tasks() is
+  'Breaches among what runners do in steps: replays, backfills and routing.';
+
+create or replace function postrider.violations_of_set_up()
+returns table (kind text, id text, tenant_id uuid, detail text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'copy_not_adopted', current_database()::text, null::uuid,
+    format('%s; nothing is sent until: postrider adopt', c.reason)
+  from (select postrider.unadopted(s.environment) as reason from postrider.service s) as c
+  where c.reason is not null;
 
   return query
   select 'table_not_published', a."table", null::uuid,
@@ -149,8 +188,8 @@ begin
   where a.problem is not null;
 end
 $$;
-comment on function postrider.violations_of_open_work() is
-  'Breaches among open deliveries and circuits. Cost: some passes over the open deliveries, 5 s a million.';
+comment on function postrider.violations_of_set_up() is
+  'A database that is a copy, and attached tables that do not publish.';
 
 create or replace function postrider.violations_of_jobs()
 returns table (kind text, id text, tenant_id uuid, detail text)
