@@ -6,7 +6,7 @@
  *     node scripts/bench/latency.ts --rates 50,100,200,400,800,1600 --svg docs/images/load
  */
 import { writeFile } from 'node:fs/promises'
-import { type Figures, measure } from './measure.ts'
+import type { Figures } from './measure.ts'
 import { numbersOf, readOptions } from './options.ts'
 import { drawPlot, type Series } from './plot.ts'
 import { type Cleanup, runProgram } from './program.ts'
@@ -14,7 +14,7 @@ import { startReport } from './report.ts'
 import { type Server, startServer } from './server.ts'
 import { startReceiver } from './start-receiver.ts'
 import { startSystem } from './system.ts'
-import { OPEN_CONNECTIONS } from './trials.ts'
+import { measureAt } from './trials.ts'
 
 export interface LatencySettings {
   /** Events a second. */
@@ -31,17 +31,12 @@ export async function measureLatency(
   await using cleanup = parent.use(new AsyncDisposableStack())
   const receiver = await startReceiver(cleanup)
   const system = await startSystem(cleanup, { server, name, receiverUrl: receiver.url })
-  return await measure({
-    target: system.target,
+  return await measureAt(
+    system,
     receiver,
-    watched: system.watched(),
-    failed: system.failed(),
-    events: Math.round(rate * seconds),
-    ratePerSecond: rate,
-    connections: OPEN_CONNECTIONS,
-    bytes,
-    label: `latency at ${rate}/s`,
-  })
+    { rate, seconds, bytes },
+    { label: `latency at ${rate}/s` },
+  )
 }
 
 /** Writes `<path>-latency.svg` and `<path>-throughput.svg`: what a load does to both. */

@@ -3,7 +3,6 @@
  *
  *     node scripts/bench/memory.ts --minutes 10 --rate 300
  */
-import { measure } from './measure.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
 import { startReport } from './report.ts'
@@ -11,7 +10,7 @@ import { startServer } from './server.ts'
 import { startReceiver } from './start-receiver.ts'
 import { round } from './statistics.ts'
 import { type System, startSystem } from './system.ts'
-import { OPEN_CONNECTIONS } from './trials.ts'
+import { measureAt } from './trials.ts'
 import { rssMb, usageOf } from './usage.ts'
 
 const options = readOptions({
@@ -73,17 +72,12 @@ await runProgram(
     const base = { server, name: 'memory', receiverUrl: receiver.url }
     const system = await startSystem(cleanup, base)
     const sampling = sample(system, options.every)
-    const figures = await measure({
-      target: system.target,
+    const figures = await measureAt(
+      system,
       receiver,
-      watched: system.watched(),
-      failed: system.failed(),
-      events: Math.round(options.minutes * 60 * options.rate),
-      ratePerSecond: options.rate,
-      connections: OPEN_CONNECTIONS,
-      bytes: options.bytes,
-      label: 'memory',
-    })
+      { rate: options.rate, seconds: options.minutes * 60, bytes: options.bytes },
+      { label: 'memory' },
+    )
     report({ ...summarise(sampling.stop()), ...figures }, options)
   },
   { minutesMax: options.minutes + 10 },

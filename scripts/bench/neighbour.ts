@@ -14,7 +14,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import type { Client } from 'pg'
-import { type Figures, measure } from './measure.ts'
+import type { Figures } from './measure.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { startReport } from './report.ts'
@@ -23,7 +23,7 @@ import { createDatabaseClient, publishMany } from './sql.ts'
 import { type Receiver, startReceiver } from './start-receiver.ts'
 import { median, round } from './statistics.ts'
 import { type System, startSystem } from './system.ts'
-import { OPEN_CONNECTIONS } from './trials.ts'
+import { measureAt } from './trials.ts'
 
 const NEIGHBOUR = 'neighbour'
 
@@ -85,17 +85,7 @@ async function measureOne(
   label: string,
 ): Promise<Figures> {
   await receiver.reset()
-  return await measure({
-    target: system.target,
-    receiver,
-    watched: system.watched(),
-    failed: system.failed(),
-    events: Math.round(rate * seconds),
-    ratePerSecond: rate,
-    connections: OPEN_CONNECTIONS,
-    bytes,
-    label,
-  })
+  return await measureAt(system, receiver, { rate, seconds, bytes }, { label })
 }
 
 /** Another tenant whose endpoints never answer, with a backlog of deliveries to them. */

@@ -5,7 +5,7 @@
  *     node scripts/bench/slow-receivers.ts --seconds 30
  */
 import { monotonicMs } from './clock.ts'
-import { type Figures, measure } from './measure.ts'
+import type { Figures } from './measure.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { startReport } from './report.ts'
@@ -13,7 +13,7 @@ import { type Server, startServer } from './server.ts'
 import { type Receiver, startReceiver } from './start-receiver.ts'
 import { round } from './statistics.ts'
 import { startSystem } from './system.ts'
-import { OPEN_CONNECTIONS, SLOW_MS } from './trials.ts'
+import { measureAt, SLOW_MS } from './trials.ts'
 
 export interface SlowSettings {
   delay: number
@@ -31,18 +31,12 @@ export async function measureSlowReceivers(
   const receiver = await startReceiver(cleanup, { delayMs: delay })
   const system = await startSystem(cleanup, { server, name, receiverUrl: receiver.url })
   const steady = watchSteadyRate(receiver, { fromMs: 2 * delay, untilMs: seconds * 1000 })
-  const figures = await measure({
-    target: system.target,
+  const figures = await measureAt(
+    system,
     receiver,
-    watched: system.watched(),
-    failed: system.failed(),
-    events: Math.round(rate * seconds),
-    ratePerSecond: rate,
-    connections: OPEN_CONNECTIONS,
-    bytes,
-    onStart: steady.start,
-    label: `slow receivers at ${rate}/s`,
-  })
+    { rate, seconds, bytes },
+    { onStart: steady.start, label: `slow receivers at ${rate}/s` },
+  )
   return { ...figures, steady_delivered_per_s: await steady.rate() }
 }
 

@@ -8,7 +8,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { measure } from './measure.ts'
 import { numbersOf, readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { commitOf, startReport } from './report.ts'
@@ -19,7 +18,7 @@ import { startReceiver } from './start-receiver.ts'
 import { median, round } from './statistics.ts'
 import { CHECKOUT, EVENT_TYPE, startSystem, TENANT } from './system.ts'
 import { payloadsOf } from './target.ts'
-import { OPEN_CONNECTIONS } from './trials.ts'
+import { measureAt } from './trials.ts'
 import { checkOut } from './worktree.ts'
 
 const SAMPLE_MS = 20
@@ -120,17 +119,12 @@ async function measureArrival(
   const receiver = await startReceiver(cleanup)
   const name = `arrival_${side}_${at}`
   const system = await startSystem(cleanup, { server, name, root, receiverUrl: receiver.url })
-  const figures = await measure({
-    target: system.target,
+  const figures = await measureAt(
+    system,
     receiver,
-    watched: system.watched(),
-    failed: system.failed(),
-    events: Math.round(rate * seconds),
-    ratePerSecond: rate,
-    connections: OPEN_CONNECTIONS,
-    bytes,
-    label: `${side} at ${rate}/s`,
-  })
+    { rate, seconds, bytes },
+    { label: `${side} at ${rate}/s` },
+  )
   await system.stop()
   await server.dropDatabase(name)
   return figures

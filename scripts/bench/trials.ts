@@ -1,4 +1,7 @@
 import type { Trial } from './contest.ts'
+import { type Figures, type MeasureOptions, measure } from './measure.ts'
+import type { Receiver } from './start-receiver.ts'
+import type { System } from './system.ts'
 
 /** The rate at which latency is stated. */
 const RATE_PER_SECOND = 100
@@ -10,7 +13,7 @@ export const SLOW_MS = 2000
  */
 const SLOW_WARM_UP_EVENTS = 600
 /** In an open loop this only bounds the driver; nothing should ever wait for a connection. */
-export const OPEN_CONNECTIONS = 256
+const OPEN_CONNECTIONS = 256
 
 /** The trials that systems and versions are compared in. */
 export function trialsOf(options: { trials: string; events: number; seconds: number }): Trial[] {
@@ -30,3 +33,30 @@ export function trialsOf(options: { trials: string; events: number; seconds: num
   if (unknown.length > 0) throw new Error(`there is no trial ${unknown.join(', ')}`)
   return all.filter(({ name }) => names.includes(name))
 }
+
+interface Pace {
+  /** Events a second. */
+  rate: number
+  seconds: number
+  /** Of each payload. */
+  bytes: number
+}
+
+/** Measures a system in an open loop: so many events a second, for so long. */
+export const measureAt = (
+  system: System,
+  receiver: Receiver,
+  { rate, seconds, bytes }: Pace,
+  more: Pick<MeasureOptions, 'label' | 'onStart'>,
+): Promise<Figures> =>
+  measure({
+    target: system.target,
+    receiver,
+    watched: system.watched(),
+    failed: system.failed(),
+    events: Math.round(rate * seconds),
+    ratePerSecond: rate,
+    connections: OPEN_CONNECTIONS,
+    bytes,
+    ...more,
+  })

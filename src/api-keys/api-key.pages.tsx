@@ -5,17 +5,15 @@ import { FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Older, PAGE_ROWS, PlaceMistake, pageOf, sortByTime } from '../console/list-parts.tsx'
 import {
-  Badge,
-  Command,
-  Confirm,
-  CopyButton,
-  Empty,
-  Notice,
-  Table,
-  Time,
-} from '../console/parts.tsx'
+  ID_COLUMN,
+  Older,
+  PAGE_ROWS,
+  PlaceMistake,
+  pageOf,
+  sortByTime,
+} from '../console/list-parts.tsx'
+import { Badge, Command, Confirm, Empty, Notice, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { readPlace } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
@@ -154,12 +152,7 @@ const COLUMNS: Column<ApiKey>[] = [
     isMinor: true,
     cell: ({ created_at: at }) => <Time at={at} />,
   },
-  {
-    name: 'id',
-    label: 'ID',
-    isMinor: true,
-    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
-  },
+  ID_COLUMN,
   { name: 'action', label: 'Action', cell: Revoke },
 ]
 

@@ -156,8 +156,11 @@ t.test('every function that acts writes who acted, what was done and on what', a
   await audited('delete_tenant', ofTenant, 'postrider.delete_tenant($1, $2)', tenant.key, WHO)
 
   const { rows } = await pool.query<{ name: string }>(
-    `select case proname when 'begin_bulk' then 'start_bulk' else proname end as name  -- which does it for it
+    `select coalesce(for_it.name, proname) as name
      from pg_proc
+     left join (values  -- what writes it down for others
+       ('begin_replay', 'start_bulk'), ('begin_replay', 'start_replay'),
+       ('set_paused', 'pause_endpoint'), ('set_paused', 'resume_endpoint')) as for_it (writer, name) on writer = proname
      where pronamespace = 'postrider'::regnamespace and prosrc like '%postrider.audit(%'
        and proname not in ('drop_day', 'delete_tenant_step')  -- by themselves, for nobody
        and proname not in ('audit_settings', 'audit_rotation')  -- audited-settings.test.ts

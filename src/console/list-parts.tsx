@@ -1,9 +1,10 @@
 import type { Child } from 'hono/jsx'
-import type { Sort } from './data-table.tsx'
+import type { Column, Sort } from './data-table.tsx'
 import { EMPTY_FORM, type FormState } from './fields.tsx'
 import { urlWith } from './forms.ts'
 import { Icon } from './icons.tsx'
 import { say, sayAny, sayMistake } from './language.ts'
+import { CopyButton } from './parts.tsx'
 
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
@@ -12,6 +13,13 @@ export const PAGE_ROWS = 50
 export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
   const shown = rows.slice(0, PAGE_ROWS)
   return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
+}
+
+export const ID_COLUMN: Column<{ id: string }> = {
+  name: 'id',
+  label: 'ID',
+  isMinor: true,
+  cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
 }
 
 /** What an address says of how a list is shown; everything else in it says which rows. */

@@ -10,21 +10,14 @@ import { phrase, say, sayAny } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
+  ID_COLUMN,
   isFiltered,
   Older,
   SavedViews,
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
-import {
-  Badge,
-  Command,
-  CopyButton,
-  Empty,
-  EndpointName,
-  stateLabel,
-  Time,
-} from '../console/parts.tsx'
+import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
 import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
@@ -288,12 +281,7 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
     isExtra: true,
     cell: ({ finished_at: at }) => <Time at={at} />,
   },
-  {
-    name: 'id',
-    label: 'ID',
-    isMinor: true,
-    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
-  },
+  ID_COLUMN,
 ]
 
 function DeliveryTable({

@@ -6,6 +6,7 @@ import { say, sayAny } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
+  ID_COLUMN,
   isFiltered,
   Older,
   SavedViews,
@@ -266,12 +267,7 @@ const COLUMNS: Column<FoundEvent>[] = [
     isExtra: true,
     cell: ({ occurred_at: at }) => <Time at={at} />,
   },
-  {
-    name: 'id',
-    label: 'ID',
-    isMinor: true,
-    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
-  },
+  ID_COLUMN,
 ]
 
 function EventTable({ events, form }: { events: readonly FoundEvent[]; form: FormState }) {

@@ -4,12 +4,11 @@ import { labelOf, spanOf } from '../attempts/attempt-words.ts'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
 import { type FormState, TextField } from '../console/fields.tsx'
 import { phrase, say, sayAny, sayNumber, type Text } from '../console/language.ts'
-import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, isFiltered, Older, sortByTime } from '../console/list-parts.tsx'
-import { Badge, CopyButton, Empty, EndpointName, Facts, Id, Time } from '../console/parts.tsx'
+import { FilterForm, ID_COLUMN, isFiltered, Older, sortByTime } from '../console/list-parts.tsx'
+import { Badge, Empty, EndpointName, Facts, Id, Time } from '../console/parts.tsx'
 import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
-import { type Deliveries, type FoundDelivery, nextAttemptAt } from '../deliveries/deliveries.ts'
+import { type FoundDelivery, nextAttemptAt } from '../deliveries/deliveries.ts'
 import { HELD_REASONS } from '../deliveries/delivery.fields.ts'
 import {
   queryOf,
@@ -19,24 +18,21 @@ import {
   TimeFilters,
   TypeFilter,
 } from '../deliveries/list-filters.tsx'
-import { Data, HowFar, sendData } from '../events/event.pages.tsx'
+import { Data, type EventPages, HowFar, sendData } from '../events/event.pages.tsx'
 import { explainEvent } from '../events/event-answer.ts'
 import type { Event, Events, FoundEvent } from '../events/events.ts'
-import { REASONS, type Route, type Routing } from '../events/routing.ts'
+import { REASONS, type Route } from '../events/routing.ts'
 import type { EventId } from '../ids.ts'
-import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
-import type { Tenants } from '../tenants/tenants.ts'
+import type { Resource } from '../tenants/resource-pages.ts'
 
 const PATH = '/portal/events'
 
 /** Services see the tenant of the link, and no other. */
-export interface PortalEventPages {
-  render: RenderPage
-  tenants: Pick<Tenants, 'get' | 'reservedIds'>
-  resources: Pick<ResourcePages, 'events'>
-  events: Pick<Events, 'find' | 'dataOf'>
-  deliveries: Pick<Deliveries, 'search'>
-  routing: Pick<Routing, 'explain'>
+export interface PortalEventPages
+  extends Pick<
+    EventPages,
+    'render' | 'tenants' | 'resources' | 'events' | 'deliveries' | 'routing'
+  > {
   lists: { events: Pick<Events, 'search'> }
 }
 
@@ -125,11 +121,7 @@ const COLUMNS: Column<FoundEvent>[] = [
   { name: 'deliveries', label: 'Deliveries', cell: HowFar },
   { name: 'key', label: 'Idempotency key', cell: ({ idempotency_key: key }) => key ?? '' },
   { name: 'published', label: 'Published', cell: ({ created_at: at }) => <Time at={at} /> },
-  {
-    name: 'id',
-    label: 'ID',
-    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
-  },
+  { ...ID_COLUMN, isMinor: false },
 ]
 
 async function showPage(

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { reasonSchema } from '../attempts/attempt.fields.ts'
+import { deliveryFilters } from '../deliveries/delivery.fields.ts'
 import { eventTypesInput } from '../endpoints/endpoint-input.ts'
 import { type Fields, inputsOf, shownId } from '../fields.ts'
-import { deliveryId, endpointId, eventId } from '../ids.ts'
+import { deliveryId } from '../ids.ts'
 import { BULK_ACTIONS, type BulkPreview, CHOSEN_MAX } from './bulk.ts'
 import { replayFields } from './replay.fields.ts'
 
@@ -40,14 +41,8 @@ export const bulkFields = {
       about: 'comma separated; default: all that match',
     },
   },
-  endpointId: {
-    input: endpointId.optional().openapi(uuid),
-    option: { name: 'endpoint', value: '<id>', about: 'to this endpoint' },
-  },
-  eventId: {
-    input: eventId.optional().openapi(uuid),
-    option: { name: 'event', value: '<id>', about: 'of this event' },
-  },
+  endpointId: deliveryFilters.endpointId,
+  eventId: deliveryFilters.eventId,
   eventTypes: {
     input: eventTypesInput.optional(),
     example: replayFields.eventTypes.example,

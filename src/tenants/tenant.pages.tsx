@@ -6,18 +6,15 @@ import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Older, PAGE_ROWS, PlaceMistake, pageOf, sortByTime } from '../console/list-parts.tsx'
 import {
-  Badge,
-  Command,
-  Confirm,
-  CopyButton,
-  Empty,
-  Facts,
-  Id,
-  Notice,
-  Time,
-} from '../console/parts.tsx'
+  ID_COLUMN,
+  Older,
+  PAGE_ROWS,
+  PlaceMistake,
+  pageOf,
+  sortByTime,
+} from '../console/list-parts.tsx'
+import { Badge, Command, Confirm, Empty, Facts, Id, Notice, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { readPlace } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
@@ -182,11 +179,7 @@ const COLUMNS: Column<Tenant>[] = [
   { name: 'key', label: 'Key', cell: ({ key }) => <code>{key}</code> },
   { name: 'state', label: 'State', cell: (tenant) => <State {...tenant} /> },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
-  {
-    name: 'id',
-    label: 'ID',
-    cell: ({ id }) => <CopyButton text={id} what={`ID …${id.slice(-6)}`} />,
-  },
+  { ...ID_COLUMN, isMinor: false },
 ]
 
 function TenantTable({ tenants, form }: { tenants: readonly Tenant[]; form: FormState }) {

@@ -41,6 +41,33 @@ $$;
 comment on function postrider.lock_endpoint(uuid) is
   'The endpoint, locked until the end of the transaction; raises P0002 when there is none.';
 
+-- set_paused: what pause_endpoint() and resume_endpoint() do. Nothing but the alignment where it is so already.
+create or replace function postrider.set_paused(endpoint uuid, is_paused boolean, who text, batch int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  target postrider.endpoint := postrider.lock_endpoint(endpoint);
+  wanted text := case when is_paused then 'paused' else 'active' end;
+begin
+  if target.state = 'disabled' then
+    raise exception 'endpoint % is disabled: %', endpoint, target.disabled_reason using errcode = '55000',
+      hint = case when is_paused then 'Its deliveries are held already. To take it back into service'
+        else 'Once its receiver works again' end || ': select postrider.enable_endpoint(...)';
+  end if;
+  if target.state <> wanted then
+    update postrider.endpoint e set state = wanted, updated_at = now() where e.id = endpoint;
+    perform postrider.audit(who, case when is_paused then 'pause_endpoint' else 'resume_endpoint' end,
+      'endpoint', endpoint::text, target.tenant_id);
+  end if;
+  perform postrider.align(endpoint, batch);
+  return postrider.left_in(case when is_paused then 'pending' else 'held' end, endpoint);
+end
+$$;
+comment on function postrider.set_paused(uuid, boolean, text, int) is
+  'Pauses or resumes an endpoint, and returns how many of its deliveries have yet to follow.';
+
 create or replace function postrider.pause_endpoint(
   endpoint uuid, who text default session_user, batch int default 500
 ) returns int
@@ -48,19 +75,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
-declare
-  target postrider.endpoint := postrider.lock_endpoint(endpoint);
 begin
-  if target.state = 'disabled' then
-    raise exception 'endpoint % is disabled: %', endpoint, target.disabled_reason using errcode = '55000',
-      hint = 'Its deliveries are held already. To take it back into service: select postrider.enable_endpoint(...)';
-  end if;
-  if target.state <> 'paused' then
-    update postrider.endpoint e set state = 'paused', updated_at = now() where e.id = endpoint;
-    perform postrider.audit(who, 'pause_endpoint', 'endpoint', endpoint::text, target.tenant_id);
-  end if;
-  perform postrider.align(endpoint, batch);
-  return postrider.left_in('pending', endpoint);
+  return postrider.set_paused(endpoint, true, who, batch);
 end
 $$;
 comment on function postrider.pause_endpoint(uuid, text, int) is
@@ -93,19 +109,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
-declare
-  target postrider.endpoint := postrider.lock_endpoint(endpoint);
 begin
-  if target.state = 'disabled' then
-    raise exception 'endpoint % is disabled: %', endpoint, target.disabled_reason using errcode = '55000',
-      hint = 'Once its receiver works again: select postrider.enable_endpoint(...)';
-  end if;
-  if target.state <> 'active' then
-    update postrider.endpoint e set state = 'active', updated_at = now() where e.id = endpoint;
-    perform postrider.audit(who, 'resume_endpoint', 'endpoint', endpoint::text, target.tenant_id);
-  end if;
-  perform postrider.align(endpoint, batch);
-  return postrider.left_in('held', endpoint);
+  return postrider.set_paused(endpoint, false, who, batch);
 end
 $$;
 comment on function postrider.resume_endpoint(uuid, text, int) is

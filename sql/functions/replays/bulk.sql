@@ -116,29 +116,12 @@ begin
     r.delivery_ids := found[1:10];
     return r;
   end if;
-  perform postrider.begin_bulk(r, who, of_tenant_max, of_requester_max);
+  perform postrider.begin_replay(r, who, of_tenant_max, of_requester_max);
   return r;
 end
 $$;
 comment on function postrider.start_bulk(text, text, uuid[], uuid, uuid, text[], text[], int, text, timestamptz, timestamptz, numeric, text, boolean, int, int) is
   'Begins a bulk job on deliveries of a tenant and returns it: those with these ids, or all that match. action: retry, cancel, release or redeliver. preview => true only counts (total, 100,000 at most) and shows the first ten (delivery_ids). cancel_replay() ends it. of_tenant_max, of_requester_max: refused with 54000 when so many jobs and replays run; null = any number.';
-
-create or replace function postrider.begin_bulk(
-  r postrider.replay, who text, of_tenant_max int, of_requester_max int
-) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
-  insert into postrider.replay select r.*;
-  perform postrider.enqueue_replay_job(r.id, now());
-  perform postrider.audit(who, 'start_bulk', 'replay', r.id::text, r.tenant_id,
-    to_jsonb(r) - '{waits_for_xid,recheck_from,position,rechecking}'::text[]);
-end
-$$;
-comment on function postrider.begin_bulk(postrider.replay, text, int, int) is
-  'Stores a bulk job with the job that steps it, and writes down who began it. Bounds as of start_bulk().';
 
 -- bulk_deliveries: one batch. Those that somebody has locked at this moment are skipped: they are about to change.
 create or replace function postrider.bulk_deliveries(ids uuid[], r postrider.replay) returns int
@@ -212,7 +195,7 @@ begin
   r.delivery_ids := null;
   r.one_attempt := true;
   r.total := cardinality(postrider.bulk_ids(r, 100000));
-  perform postrider.begin_bulk(r, start_recovery.who, start_recovery.of_tenant_max, start_recovery.of_requester_max);
+  perform postrider.begin_replay(r, start_recovery.who, start_recovery.of_tenant_max, start_recovery.of_requester_max);
   return r;
 end
 $$;

@@ -182,15 +182,29 @@ begin
   if preview then
     return r;
   end if;
-  perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
-  insert into postrider.replay select r.*;
-  perform postrider.enqueue_replay_job(r.id, now());
-  perform postrider.audit(who, 'start_replay', 'replay', r.id::text, r.tenant_id, to_jsonb(r) - 'waits_for_xid');
+  perform postrider.begin_replay(r, who, of_tenant_max, of_requester_max);
   return r;
 end
 $$;
 comment on function postrider.start_replay(text, timestamptz, timestamptz, text, uuid, text[], text[], int, numeric, text, boolean, int, int) is
   'Begins a replay of a tenant''s deliveries and returns it; preview => true only counts (total, 100,000 at most). mode redeliver: finished deliveries in these states; mode missed: events that the endpoint has no delivery for. of_tenant_max, of_requester_max: refused with 54000 when so many run; null = any number.';
+
+create or replace function postrider.begin_replay(
+  r postrider.replay, who text, of_tenant_max int, of_requester_max int
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform postrider.refuse_replay(r, of_tenant_max, of_requester_max);
+  insert into postrider.replay select r.*;
+  perform postrider.enqueue_replay_job(r.id, now());
+  perform postrider.audit(who, case when r.is_bulk then 'start_bulk' else 'start_replay' end, 'replay', r.id::text,
+    r.tenant_id, to_jsonb(r) - '{waits_for_xid,recheck_from,position,rechecking}'::text[]);
+end
+$$;
+comment on function postrider.begin_replay(postrider.replay, text, int, int) is
+  'Stores a replay or bulk job with the job that steps it, and writes down who began it. Bounds as of start_replay().';
 
 -- oldest_open_id: no transaction that is open now has made an id smaller than this. Sessions whose start this
 -- role may not see count as a day old.
