@@ -19,11 +19,12 @@ const DUTIES = [
     sql: `select removed as what, count from postrider.janitor(who => '${WHO}')`,
   },
   { event: 'rows.cleaned_up', sql: 'select removed as what, count from postrider.clean_up()' },
+  { event: 'events.erased', sql: 'select erased as what, count from postrider.erase_due()' },
 ]
 
 /**
- * The safety net: heals lost work, removes dead jobs and expired rows, now and every minute for as long as
- * it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
+ * The safety net: heals lost work, removes dead jobs and expired rows, erases what is to be erased by now, each in a
+ * transaction of its own; now and every minute for as long as it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
  */
 export function startReconciler({ pool, log }: { pool: Pool; log: Log }): Recurring {
   const round = async () => {

@@ -137,7 +137,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
       { eraseAt: eraseAt(60_000) },
       {},
     )
-    await pool.query('select * from postrider.clean_up()')
+    await pool.query('select * from postrider.erase_due()')
     const { rows } = await pool.query(
       `select e.id, e.data is null as erased, d.state, r.event_id is not null as waits from postrider.event e
        join postrider.delivery d on d.event_id = e.id left join postrider.event_erasure r on r.event_id = e.id

@@ -157,6 +157,7 @@ async function conformance(t: Test, { pool }: TestDatabase) {
     'reconcile()',
     'janitor()',
     'clean_up()',
+    'erase_due()',
     `violations(now() - interval '30 days')`,
     'retention_plan(2)',
   ]) {

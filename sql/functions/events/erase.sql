@@ -63,21 +63,54 @@ $$;
 comment on function postrider.erase_tenant_data(text, text, int) is
   'Erases, as erase_event() does, a batch of a tenant''s events, the oldest first; returns how many. Called until it returns 0, and once more when what was in flight has ended.';
 
--- erase_due_events: a batch of those whose producer said when; clean_up() calls it every minute.
+-- erase_due: a batch of those whose producer said when; runners call it every minute.
 --
 -- What is on the wire meanwhile is answered after that, and its answer written down: it is looked at again, until
--- nothing of the event is under way.
+-- nothing of the event is under way. Where one cannot be erased, the others of its batch are, each by itself.
 -- Locks: the rows of the batch, skipping locked ones, and what erase_event() locks. Cost: as erase_event(), an event.
-create or replace function postrider.erase_due_events(batch int) returns int
+create or replace function postrider.erase_due(batch int default 1000) returns table (erased text, count int)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  events uuid[] := array(
+    select d.event_id from postrider.event_erasure d
+    where d.erase_at <= now() order by d.erase_at limit batch for update skip locked);
+  failed uuid[] := '{}';
+  event uuid;
+begin
+  begin
+    perform postrider.erase_in_time(events);
+  exception when others then
+    foreach event in array events loop
+      begin
+        perform postrider.erase_in_time(array[event]);
+      exception when others then
+        raise warning 'the data of event % is not erased: %', event, sqlerrm using errcode = sqlstate;
+        failed := failed || event;
+      end;
+    end loop;
+    update postrider.event_erasure d set erase_at = now() + interval '5 minutes' where d.event_id = any (failed);
+  end;
+  return query
+  select r.what, r.count
+  from (values ('event', cardinality(events) - cardinality(failed)), ('failed', cardinality(failed))) as r (what, count)
+  where r.count > 0;
+end
+$$;
+comment on function postrider.erase_due(int) is
+  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come, and again in five minutes those of which something is under way or that failed; returns how many. Runs every minute.';
+
+create or replace function postrider.erase_in_time(events uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  events uuid[] := array(
-    select d.event_id from postrider.event_erasure d
-    where d.erase_at <= now() order by d.erase_at limit batch for update skip locked);
   under_way uuid[];
 begin
   if cardinality(events) > 0 then
@@ -87,11 +120,10 @@ begin
     delete from postrider.event_erasure d where d.event_id = any (events) and d.event_id <> all (under_way);
     update postrider.event_erasure d set erase_at = now() + interval '5 minutes' where d.event_id = any (under_way);
   end if;
-  return cardinality(events);
 end
 $$;
-comment on function postrider.erase_due_events(int) is
-  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come, and again in five minutes those of which something is under way; returns how many.';
+comment on function postrider.erase_in_time(uuid[]) is
+  'Erases the data of events whose time has come, and notes those that are to be looked at again.';
 
 -- Claimed, or locked by a claim or a finish at this moment, so that its cancelling was skipped.
 create or replace function postrider.under_way_of(events uuid[]) returns uuid[]

@@ -378,7 +378,6 @@ declare
   ordering_keys int;
   batches int;
   answers int;
-  erased int := postrider.erase_due_events(least(batch, 1000));
 begin
   delete from postrider.idempotency k
   using (
@@ -426,10 +425,10 @@ begin
 
   return query
   select r.what, r.count
-  from (values ('ordering_lock', ordering_keys), ('batch', batches), ('idempotency', keys), ('svix_answer', answers), ('event_erasure', erased),
+  from (values ('ordering_lock', ordering_keys), ('batch', batches), ('idempotency', keys), ('svix_answer', answers),
     ('runner', runners), ('incident', incidents)) as r (what, count)
   where r.count > 0;
 end
 $$;
 comment on function postrider.clean_up(int) is
-  'Erases the data of events whose time for it has come. Removes expired idempotency keys and kept answers, batches without open deliveries, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';
+  'Removes expired idempotency keys and kept answers, batches without open deliveries, locks of ordering keys that nobody has published with since the day before, runners that have been gone for 7 days and incidents that were closed 90 days ago, a batch a call; returns how many. Runs every minute.';

@@ -93,7 +93,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       'keep_incidents',
       'note_timeline',
       ...['route_next', 'postpone_routing'],
-      ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'create_partitions'],
+      ...['take_duty', 'reconcile', 'janitor', 'clean_up', 'erase_due', 'create_partitions'],
       ...['retention_plan', 'detach_partition', 'drop_day', 'delete_expired'],
     ],
     tables: {
@@ -152,7 +152,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
         'explain_route',
       ],
       ...['drain_runner', 'reap', 'reconcile', 'janitor', 'clean_up', 'abandon_of_dead_runners'],
-      ...['create_partitions', 'erase_event', 'erase_tenant_data'],
+      ...['create_partitions', 'erase_event', 'erase_tenant_data', 'erase_due'],
       ...[
         'acknowledge_incident',
         'note_incident',

@@ -213,7 +213,7 @@ t.test('what is answered after the payload was erased in its time is erased as w
       `update postrider.event_erasure set erase_at = now() - interval '1 second' where event_id = $1`,
       [eventId],
     )
-    await pool.query('select postrider.clean_up()')
+    await pool.query('select postrider.erase_due()')
     const { rows } = await pool.query(
       'select erase_at > now() as is_later from postrider.event_erasure where event_id = $1',
       [eventId],
