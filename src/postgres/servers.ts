@@ -8,8 +8,10 @@ import { createWatchPace, type WatchPace } from './watch-pace.ts'
 
 /** A server that takes longer to connect and say what it is serves nobody. */
 const ANSWER_MS_MAX = 1_000
-/** At the start: three questions, so that a switchover which is under way may end. */
-const START_MS_MAX = 3_000
+/** At the start: a failover is over by then, and a busy machine has answered. In docs/reference/exit-codes.md. */
+const START_MS_MAX = 30_000
+/** A command whose servers all say that they are none is not to keep a person waiting. */
+const SWITCHOVER_MS_MAX = 3_000
 const START_PAUSE_MS = 100
 
 /** What a server says of itself. */
@@ -80,12 +82,12 @@ async function read(client: Asked, question: string): Promise<ServerState> {
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code)
 
 /** Asks on a connection that is made for it: an old one may lead to a server that nobody else reaches by this name. */
-async function ask({ url }: DatabaseHost): Promise<ServerState> {
+async function ask({ url }: DatabaseHost, answerMs = ANSWER_MS_MAX): Promise<ServerState> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'postrider watch',
-    connectionTimeoutMillis: ANSWER_MS_MAX,
-    query_timeout: ANSWER_MS_MAX,
+    connectionTimeoutMillis: answerMs,
+    query_timeout: answerMs,
   })
   client.on('error', () => undefined) // the query fails as well
   try {
@@ -129,6 +131,8 @@ export interface Servers {
 interface WatchOptions {
   /** For tests, in which only what is suspected is to be looked at. */
   lookEveryMs?: number
+  /** For tests, which are not to wait until it gives up. */
+  startMs?: number
 }
 
 /**
@@ -149,7 +153,9 @@ export async function openServers(
   watchOptions: WatchOptions = {},
 ): Promise<Servers> {
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
-  const first = mustWrite ? await findAmong(hosts) : { host: hosts[0], state: null }
+  const { startMs = START_MS_MAX } = watchOptions
+  const patience = { startMs, switchoverMs: startMs }
+  const first = mustWrite ? await findAmong(hosts, patience) : { host: hosts[0], state: null }
   return new WatchedServers({ hosts, mustWrite, log, watchOptions }, first)
 }
 
@@ -325,21 +331,22 @@ interface FoundServer {
 }
 
 /**
- * The primary among the servers of a URL; asks for a while, so that a switchover may end.
+ * The primary among the servers of a URL. One that does not answer in time is given more time with each question: on a
+ * busy machine a first answer takes seconds, and to ask for it again and again in a second finds nobody.
  *
  * @throws NotPrimary saying what each of them is
  */
-async function findPrimary(connectionString: string): Promise<FoundServer> {
-  return await findAmong(parseDatabaseUrl(connectionString).hosts)
-}
-
-async function findAmong(hosts: readonly DatabaseHost[]): Promise<FoundServer> {
-  const endsAt = performance.now() + START_MS_MAX
+async function findAmong(hosts: readonly DatabaseHost[], patience: Patience): Promise<FoundServer> {
+  const { startMs, switchoverMs } = patience
+  const startedAt = performance.now()
   for (;;) {
-    const answers = await Promise.all(hosts.map(askOrError))
+    const sinceMs = performance.now() - startedAt
+    const answerMs = Math.max(Math.min(sinceMs, startMs - sinceMs), ANSWER_MS_MAX)
+    const answers = await Promise.all(hosts.map((host) => askOrError(host, answerMs)))
     const primary = newest(answers.filter((answer) => 'state' in answer))
     if (primary) return primary
-    if (performance.now() > endsAt) {
+    const mostMs = answers.every(isDefinite) ? switchoverMs : startMs
+    if (performance.now() - startedAt >= mostMs) {
       const said = answers.map((answer) => `${answer.host.name} ${wordsFor(answer)}`).join(', ')
       throw new NotPrimary(`no server can be written to: ${said}`)
     }
@@ -347,16 +354,32 @@ async function findAmong(hosts: readonly DatabaseHost[]): Promise<FoundServer> {
   }
 }
 
+interface Patience {
+  /** As long as a server is slow to answer. */
+  startMs: number
+  /** Where each of them says that it is no primary, or is not there. */
+  switchoverMs: number
+}
+
+const PATIENCE_OF_COMMAND = { startMs: START_MS_MAX, switchoverMs: SWITCHOVER_MS_MAX }
+
 type Answer = FoundServer | { host: DatabaseHost; error: unknown }
 
-async function askOrError(host: DatabaseHost): Promise<Answer> {
+async function askOrError(host: DatabaseHost, answerMs?: number): Promise<Answer> {
   try {
-    return { host, state: await ask(host) }
+    return { host, state: await ask(host, answerMs) }
   } catch (error) {
     if (isRefusal(error)) throw error
     return { host, error }
   }
 }
+
+/** Nothing listens there, or no way leads there. */
+const NOT_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** It says what it is, or it is not there: it is not just slow, or about to start. */
+const isDefinite = (answer: Answer): boolean =>
+  'state' in answer || NOT_THERE.has(codeOf(answer.error))
 
 /** A wrong password is wrong on all of them, and no outage. */
 const isRefusal = (error: unknown): boolean =>
@@ -413,5 +436,5 @@ function wordsFor(answer: Answer): string {
  */
 export async function urlOfOne(connectionString: string): Promise<string> {
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)
-  return mustWrite ? (await findPrimary(connectionString)).host.url : hosts[0].url
+  return mustWrite ? (await findAmong(hosts, PATIENCE_OF_COMMAND)).host.url : hosts[0].url
 }
