@@ -7,6 +7,7 @@ import {
   letInFirst,
   newWaitQueue,
   retryAfterMs,
+  roomWithin,
   type WaitQueue,
   waitInQueue,
 } from './wait-queue.ts'
@@ -77,6 +78,8 @@ interface Endpoint extends WaitQueue {
   inFlight: Set<Taken>
   /** The last that got so far timed out, or took long. */
   isSlow: boolean
+  /** It has answered since there was trouble last, or there was none. */
+  isWell: boolean
   /** When the request was sent that was sent the latest of those that were answered. */
   answeredSince: number
   /** When it last said by anything but hanging that it is too much. */
@@ -88,6 +91,7 @@ const newEndpoint = (now: number): Endpoint => ({
   share: newShare(now),
   inFlight: new Set(),
   isSlow: false,
+  isWell: true,
   answeredSince: Number.NEGATIVE_INFINITY,
   tooMuchAt: Number.NEGATIVE_INFINITY,
 })
@@ -171,6 +175,18 @@ export class EndpointPermits {
   /** Whether it is likely to hold a permit for long. */
   isSlow(endpointId: string): boolean {
     return this.#endpoints.get(endpointId)?.isSlow ?? false
+  }
+
+  /**
+   * How many more may come within so many milliseconds: none while it is in trouble, or its permits are in use. What has
+   * been put off would take a permit in vain there, and be put off again.
+   */
+  roomWithin(ms: number, endpointId: string, max = Number.POSITIVE_INFINITY): number {
+    const endpoint = this.#find(endpointId)
+    if (!endpoint.isWell) return 0
+    const cap = Math.min(this.#shareOf(endpoint), max)
+    const taken = endpoint.inFlight.size - hangingIn(endpoint, this.#now()).size
+    return roomWithin(ms, endpoint, { cap, free: cap - taken })
   }
 
   /** Of the endpoints that something was sent to in the last minute. */
@@ -299,6 +315,8 @@ function settle(
   if (result !== 'other') endpoint.isSlow = TIMEOUTS.has(result) || tookMs >= SLOW_MS
   if (ANSWERS.has(result))
     endpoint.answeredSince = Math.max(endpoint.answeredSince, sentAt ?? since)
+  if (result === 'answered') endpoint.isWell = true
+  if (TROUBLE.has(result)) endpoint.isWell = false
   if (TROUBLE.has(result)) shrink(share, since, now)
   if (TROUBLE.has(result) && result !== 'hung') endpoint.tooMuchAt = now
   // The queue was as long as an endpoint that does not answer made it.

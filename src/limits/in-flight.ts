@@ -8,6 +8,7 @@ import {
   type ShareShrunk,
 } from './endpoint-permits.ts'
 import { acquireFromRedis, type Lease } from './leases.ts'
+import { PutOffEndpoints } from './put-off.ts'
 import { type TenantAcquired, TenantPermits } from './tenant-permits.ts'
 
 /** The claim before the request and the outcome after it, on a database that is slow today. */
@@ -30,6 +31,8 @@ export interface InFlightLimits {
 export class InFlight {
   readonly #permits: EndpointPermits
   readonly #tenants: TenantPermits
+  /** Those that found no permit here. */
+  readonly putOff: PutOffEndpoints
   readonly #lease: (id: EndpointId, max: number, forMs: number) => Promise<Lease | null> | Lease
 
   /**
@@ -43,6 +46,7 @@ export class InFlight {
   }) {
     this.#permits = new EndpointPermits(options)
     this.#tenants = new TenantPermits(options)
+    this.putOff = new PutOffEndpoints({ endpoints: this.#permits, tenants: this.#tenants })
     // The permits here are counted in any case, so nothing has to be counted a second time.
     const { redis } = options
     this.#lease = withFallback(redis, acquireFromRedis(redis), (): Lease | null => NO_LEASE)
@@ -57,6 +61,21 @@ export class InFlight {
    * if (!release) return snooze(retryInMs)
    */
   acquire(id: EndpointId, limits: InFlightLimits): Acquired | Promise<Acquired> {
+    const acquired = this.#acquire(id, limits)
+    return acquired instanceof Promise
+      ? acquired.then((one) => this.#noted(one, id, limits))
+      : this.#noted(acquired, id, limits)
+  }
+
+  #noted(acquired: Acquired, id: EndpointId, { tenantId, maxInFlight }: InFlightLimits): Acquired {
+    if (acquired.release) return acquired
+    const { retryInMs } = acquired
+    const max = maxInFlight ?? Number.POSITIVE_INFINITY
+    this.putOff.note(id, { tenantId: tenantId ?? id, maxInFlight: max, retryInMs })
+    return acquired
+  }
+
+  #acquire(id: EndpointId, limits: InFlightLimits): Acquired | Promise<Acquired> {
     const ofTenant = this.#tenants.acquireSoon(limits.tenantId ?? id, this.#permits.isSlow(id))
     return ofTenant instanceof Promise
       ? ofTenant.then((acquired) => this.#acquireWithin(acquired, id, limits))
@@ -88,6 +107,7 @@ export class InFlight {
     if (!acquired.release) return acquired
     const lease = await this.#lease(id, max, forMs)
     if (lease) return both(acquired, lease.release)
+    this.putOff.noteElsewhere(id)
     acquired.release('other')
     return { release: null, retryInMs: this.#permits.retryInMs(id, max) }
   }

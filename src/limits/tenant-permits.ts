@@ -7,6 +7,7 @@ import {
   letInFirst,
   newWaitQueue,
   retryAfterMs,
+  roomWithin,
   type WaitQueue,
   waitInQueue,
 } from './wait-queue.ts'
@@ -73,6 +74,23 @@ export class TenantPermits {
     if (!full) return acquired
     const isSoon = mayWait(full, this.#free) && isSoonFree(full, permitsOf(full), this.#now())
     return isSoon ? this.#wait(full, rooms) : this.#putOff(full)
+  }
+
+  /** How many more of its requests may come within so many milliseconds; none while somebody waits. */
+  roomWithin(ms: number, tenantId: string, isSlow: boolean): number {
+    const [all, slow] = this.#roomsOf(tenantId, isSlow)
+    return Math.min(
+      ...[all, slow].map((room) =>
+        room ? this.#roomIn(room, room === slow, ms) : Number.POSITIVE_INFINITY,
+      ),
+    )
+  }
+
+  /** Each permit that it takes is one less that is free, by which the next is judged. */
+  #roomIn(room: Room, isSlow: boolean, ms: number): number {
+    const times = isSlow ? TIMES_FREE_SLOW : TIMES_FREE
+    const free = Math.floor((times * this.#free - room.taken) / (times + 1))
+    return roomWithin(ms, room, { cap: room.taken + free, free })
   }
 
   #now(): number {

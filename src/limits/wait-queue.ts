@@ -91,6 +91,19 @@ export function retryAfterMs(
 }
 
 /**
+ * How many more may come within so many milliseconds: as many as permits are free now, or are likely to be given back by
+ * then. None where somebody waits for one.
+ */
+export function roomWithin(
+  ms: number,
+  { waiting, holdMs }: WaitQueue,
+  { cap, free }: { cap: number; free: number },
+): number {
+  if (waiting.length > 0 || free <= 0) return 0
+  return free + Math.floor((cap * ms) / Math.max(holdMs ?? HOLD_MS_GUESS, 1))
+}
+
+/**
  * Waits in the queue until `acquire` brings something, asked whenever `letInFirst` is called, or until it is no use:
  * then it is what `giveUp` brings.
  */

@@ -2,7 +2,7 @@ import type { TaskList } from 'graphile-worker'
 import pLimit from 'p-limit'
 import type { Pool } from 'pg'
 import type { EndpointId } from '../ids.ts'
-import { InFlight } from '../limits/in-flight.ts'
+import type { InFlight } from '../limits/in-flight.ts'
 import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
@@ -32,6 +32,7 @@ export interface DeliveryTasksOptions extends RunnerOptions {
   /** Hears of the jobs that a finish has removed. */
   onJobRemoved(jobId: string): void
   send: Sender['send']
+  inFlight: InFlight
   /** Set for what was put off. */
   wakeUpTimer: WakeUpTimer
 }
@@ -79,13 +80,7 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
 
 /** What the limit step takes of this runner. */
 function limitStepsOf(options: DeliveryTasksOptions, snooze: ReturnType<typeof createSnooze>) {
-  const { redis, metrics, log, concurrency, timeoutMs } = options
-  const inFlight = new InFlight({
-    redis,
-    concurrency,
-    onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
-  })
-  metrics.watchShares(() => inFlight.inUse())
+  const { inFlight, metrics, concurrency, timeoutMs } = options
   return {
     inFlight,
     snooze: async (snoozed: Snoozed) => {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Runner } from 'graphile-worker'
+import type { Recurring } from '../clock.ts'
+import { InFlight } from '../limits/in-flight.ts'
 import { environmentSettings } from '../postgres/adoption.ts'
-import { createOutageNews } from '../postgres/outage.ts'
+import { createOutageNews, levelOf } from '../postgres/outage.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
@@ -10,6 +12,7 @@ import { watchQueue } from '../queue/queue-metrics.ts'
 import { resilient } from '../queue/resilient-pool.ts'
 import { startWorkerPool } from '../queue/worker-pool.ts'
 import { createSender } from '../sending/send.ts'
+import { startBringingForward } from './bring-forward.ts'
 import { bulkTasks } from './bulk-tasks.ts'
 import { deliveryTasks } from './delivery-tasks.ts'
 import { startDuties } from './duties.ts'
@@ -86,8 +89,8 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
   const { id, pools, drained } = parts
   const reaped = Promise.withResolvers<never>()
   const presence = await register(options, parts, reaped.reject)
-  watch(options, pools)
-  const duties = startDuties({ ...options, pool: pools.own })
+  watch(options, parts)
+  const duties = [...startDuties({ ...options, pool: pools.own }), bringForward(parts)]
   const listening = { isListening: false }
   const workers = await startWorkers(options, parts, presence, listening)
   log.info({ runnerId: id, concurrency: options.concurrency }, 'runner.started')
@@ -111,7 +114,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
 }
 
 function createParts(options: RunnerOptions) {
-  const { log, allow, proxy, httpsOnly } = options
+  const { log, allow, proxy, httpsOnly, redis, concurrency } = options
   const id = newRunnerId()
   const heldJobs = createHeldJobs(id, log)
   const bell = createBell(log)
@@ -122,6 +125,11 @@ function createParts(options: RunnerOptions) {
     bell,
     pools: createPools(options, id, { heldJobs, bell }),
     sender: createSender({ allow, proxy, httpsOnly }),
+    inFlight: new InFlight({
+      redis,
+      concurrency,
+      onShrunk: (shrunk) => log.info(shrunk, 'endpoint.share_shrunk'),
+    }),
     drained: new AbortController(),
   }
 }
@@ -158,16 +166,26 @@ async function register(
   return presence
 }
 
-function watch({ metrics }: RunnerOptions, { own, delivery, worker }: Parts['pools']): void {
+function watch({ metrics }: RunnerOptions, { pools, inFlight }: Parts): void {
+  const { own, delivery, worker } = pools
+  metrics.watchShares(() => inFlight.inUse())
   metrics.watchPool('runner', own)
   metrics.watchPool('delivery', delivery)
   metrics.watchPool('worker', worker)
   watchQueue(metrics.registry, own)
 }
 
+const bringForward = ({ id, log, pools, inFlight }: Parts) =>
+  startBringingForward({
+    pool: pools.own,
+    runnerId: id,
+    putOff: inFlight.putOff,
+    onError: (error) => log[levelOf(error)]({ err: error }, 'deliveries.not_brought_forward'),
+  })
+
 function startWorkers(
   options: RunnerOptions,
-  { id, log, pools, sender, heldJobs, bell }: Parts,
+  { id, log, pools, sender, heldJobs, bell, inFlight }: Parts,
   presence: Presence,
   listening: { isListening: boolean },
 ): Promise<Runner> {
@@ -179,6 +197,7 @@ function startWorkers(
     presence,
     onJobRemoved: heldJobs.removed,
     send: sender.send,
+    inFlight,
     wakeUpTimer: createWakeUpTimer(bell.look),
   })
   return startWorkerPool({
@@ -198,7 +217,7 @@ function startWorkers(
 
 async function stop(
   { id, log, pools, sender }: Parts,
-  running: { workers: Runner; duties: ReturnType<typeof startDuties>; presence: Presence },
+  running: { workers: Runner; duties: readonly Recurring[]; presence: Presence },
 ): Promise<void> {
   const { workers, duties, presence } = running
   // Rejects when it gave jobs of its local queue back, which is what it should do.
