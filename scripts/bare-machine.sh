@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs .ci/run in a root file system that has what a bare Debian 12 has, Node and npm, and nothing else.
+# Runs .ci/run, or a given command, in a root file system that has what a bare Debian 12 has, Node and npm, and nothing else.
 #
-#     scripts/bare-machine.sh [commit]
+#     scripts/bare-machine.sh [commit [command …]]
+#     scripts/bare-machine.sh HEAD bash -c 'scripts/install-test-programs.sh && scripts/setup && npx tap src/ids.test.ts'
 #
 # For those who change what the tests need: a machine that already has a program hides that nobody installs it.
 # By hand, as root, on a Debian with debootstrap; it takes as long as .ci/run, and some minutes and 4 GB for the
@@ -10,6 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 commit=$(git rev-parse --verify "${1:-HEAD}^{commit}")
+if [ $# -gt 1 ]; then shift; else set -- .ci/run; fi
 # Where this machine's own packages come from.
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)}
 root=$(mktemp -d --tmpdir=/var/tmp)
@@ -58,5 +60,5 @@ env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
   ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
   ${no_proxy:+no_proxy="$no_proxy"} ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"} \
   ${npm_config_registry:+npm_config_registry="$npm_config_registry"} \
-  chroot "$root" bash /src/.ci/run </dev/null || status=$?
+  chroot "$root" sh -c 'cd /src && exec "$@"' sh "$@" </dev/null || status=$?
 exit $status
