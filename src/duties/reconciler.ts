@@ -24,7 +24,8 @@ const DUTIES = [
 
 /**
  * The safety net: heals lost work, removes dead jobs and expired rows, erases what is to be erased by now, each in its
- * own transaction; now and every minute for as long as it runs. Every process may have one, and one at a time reconciles (the duty `reconcile`).
+ * own transaction; now and every minute for as long as it runs. Every process may have one, and one at a time
+ * reconciles (the duty `reconcile`).
  */
 export function startReconciler({ pool, log }: { pool: Pool; log: Log }): Recurring {
   const round = async () => {
