@@ -131,6 +131,8 @@ export type Delivery = {
   /** Where it is collapsed: the newer event of its ordering key that replaced it. That one can be collapsed in turn. */
   collapsedBy: string | null
   attemptCount: number
+  /** Whether one attempt ends it, whatever the outcome: a test event, an event that was sent again, or a recovery. False: retried on the schedule of its endpoint. */
+  oneAttempt: boolean
   /** ISO 8601, in UTC; in the past when it is due and runners are busy. Where a limit of the endpoint has put it off, when its turn is. */
   nextAttemptAt: string | null
   /** ISO 8601, in UTC. */
@@ -212,6 +214,8 @@ export type Tenant = {
   id: string
   key: string
   name: string
+  /** The second id that you gave it through a Svix SDK, which sets it; null = none. */
+  uid: string | null
   /** ISO 8601, in UTC. */
   createdAt: string
   /** ISO 8601, in UTC. */
@@ -276,6 +280,8 @@ export type Endpoint = {
   /** UUIDv7. */
   id: string
   url: string
+  /** The id that you gave it through a Svix SDK, which sets it; null = none. */
+  uid: string | null
   description: string
   purpose: string | null
   eventTypes: string[]
@@ -700,6 +706,8 @@ export type Replay = {
   done: number
   /** How many it passed over: in flight, endpoint accepts no work, or data gone. */
   skipped: number
+  /** Whether what had ended is tried once, without its retry schedule: a recovery. */
+  oneAttempt: boolean
   createdAt: string
   finishedAt: string | null
 }
@@ -872,6 +880,7 @@ export type SearchHit = {
     | 'name'
     | 'url'
     | 'description'
+    | 'uid'
     | 'idempotency_key'
     | 'ordering_key'
     | 'data'
@@ -1378,7 +1387,7 @@ export interface Operations {
   /** Search everything */
   'GET /api/search': {
     query: {
-      /** An id, or part of a tenant’s key or name, of an endpoint’s URL or description, or of the name of an event type; an idempotency key; or an ordering key of, or text in the data of, the latest events. Words in front that name a tenant narrow the search to it: `acme 4711`. */
+      /** An id, or part of a tenant’s key, name or uid, of an endpoint’s URL, description or uid, or of the name of an event type; an idempotency key; or an ordering key of, or text in the data of, the latest events. Words in front that name a tenant narrow the search to it: `acme 4711`. */
       q: string
       /** Only what belongs to this tenant. */
       tenant?: string | undefined

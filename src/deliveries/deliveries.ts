@@ -37,6 +37,13 @@ export function nextAttemptAt(
   return state === 'pending' && due && until && until > due ? until : due
 }
 
+/** What `allow_one_attempt` and `publish_test` set: beyond the end of every retry schedule. */
+const BEYOND_SCHEDULE = 1_000_000
+
+/** Whether its next outcome, or the last one where it has ended, is final whatever it is. */
+export const isOneAttempt = ({ schedule_step: step }: Pick<Delivery, 'schedule_step'>): boolean =>
+  step >= BEYOND_SCHEDULE
+
 /** Shown with an event. Anyone who has more endpoints lists the deliveries of the event instead. */
 export const DELIVERIES_OF_EVENT_MAX = 100
 

@@ -24,6 +24,9 @@ async function bundle({ attempts = 0, data }: { attempts?: number; data?: string
     id,
     event: ids['events'],
     logged: pages.logged,
+    /** By the API. */
+    shown: async () =>
+      (await pages.request('GET', `/api/tenants/${tenant.key}/deliveries/${id}`)).json,
     end: () =>
       pool.query(
         `update postrider.delivery set state = 'delivered', finished_at = now(), next_attempt_at = null
@@ -52,6 +55,26 @@ t.test('the latest answer is on the page, older ones each have their own', async
     }
   }
   t.strictSame(logged, [])
+})
+
+t.test('an event that is sent again says that it has one attempt only', async (t) => {
+  const { id, end, inConsole, inPortal, shown } = await bundle()
+  const ofRetries = /None: one attempt only/
+  await end()
+  t.match(await shown(), { oneAttempt: false })
+  t.notMatch((await inConsole(`/deliveries/${id}`)).text, ofRetries)
+  await pool.query(
+    'select postrider.resend(event_id, endpoint_id) from postrider.delivery where id = $1',
+    [id],
+  )
+  t.match(await shown(), { oneAttempt: true })
+  for (const get of [inConsole, inPortal]) t.match((await get(`/deliveries/${id}`)).text, ofRetries)
+  await pool.query('select postrider.retry_now($1)', [id])
+  t.match(await shown(), { oneAttempt: true }, 'a person hurries it, and it stays the only one')
+  await end()
+  t.match(await shown(), { oneAttempt: true }, 'which is why it ended')
+  await pool.query('select postrider.retry_now($1)', [id])
+  t.match(await shown(), { oneAttempt: false }, 'a retry of what has ended has its schedule again')
 })
 
 t.test(

@@ -6,7 +6,7 @@ import { eventTypePattern } from '../endpoints/endpoint-input.ts'
 import { type Fields, outputsOf, type Shown, shownId, shownOf, shownTime } from '../fields.ts'
 import { endpointId, eventId } from '../ids.ts'
 import type { HeldReason } from '../postgres/schema.ts'
-import { type Delivery, nextAttemptAt } from './deliveries.ts'
+import { type Delivery, isOneAttempt, nextAttemptAt } from './deliveries.ts'
 
 /** What the reasons say for which deliveries are held. */
 export const HELD_REASONS: Record<HeldReason, string> = {
@@ -52,6 +52,13 @@ const deliveryFields = {
     example: null,
   },
   attemptCount: { column: 'attempt_count', output: z.int() },
+  oneAttempt: {
+    output: z.boolean().openapi({
+      description:
+        'Whether one attempt ends it, whatever the outcome: a test event, an event that was sent again, or a recovery. False: retried on the schedule of its endpoint.',
+    }),
+    show: isOneAttempt,
+  },
   nextAttemptAt: {
     output: shownTime.nullable().openapi({
       description:

@@ -32,6 +32,7 @@ import {
   type Deliveries,
   type Delivery,
   type DeliveryWithUrl,
+  isOneAttempt,
   nextAttemptAt,
 } from './deliveries.ts'
 import { HELD_REASONS } from './delivery.fields.ts'
@@ -226,6 +227,7 @@ function State({ area, delivery, tenant, type, messageId }: Shown) {
     ['State', <Badge of={delivery.state} />],
     ['Next attempt', <Next {...delivery} />],
     ['Attempts', sayNumber(delivery.attempt_count)],
+    ['Retries', isOneAttempt(delivery) && say('None: one attempt only')],
     ['Delivery', <Id of={delivery.id} />],
     [
       'Event',

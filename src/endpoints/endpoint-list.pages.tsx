@@ -107,8 +107,8 @@ function ListFilters({ form, area }: { form: FormState; area: Area }) {
       <TextField
         form={form}
         name="search"
-        label="URL or description"
-        placeholder="URL or description"
+        label="URL, description or UID"
+        placeholder="URL, description or UID"
       />
       {area === 'console' && <TenantFilter form={form} />}
       <SelectField

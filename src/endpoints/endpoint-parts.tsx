@@ -203,6 +203,8 @@ export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }
     ['Circuit', <Circuit {...endpoint} />],
     ['Open', sum >= OPEN_COUNTED_MAX ? say('{counts} or more', { counts: said }) : said],
     ['Endpoint', <Id of={endpoint.id} />],
+    ['UID', endpoint.uid && <Id of={endpoint.uid} />],
+    ['Svix ID', endpoint.svix_id && <Id of={endpoint.svix_id} />],
     ['Created', <Time at={endpoint.created_at} />],
     ['Changed', <Time at={endpoint.updated_at} />],
   ]

@@ -98,6 +98,13 @@ export const endpointFields = {
       placeholder: 'https://example.com/webhooks',
     },
   },
+  uid: {
+    column: 'uid',
+    output: z.string().nullable().openapi({
+      description: 'The id that you gave it through a Svix SDK, which sets it; null = none.',
+    }),
+    example: null,
+  },
   description: {
     column: 'description',
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),

@@ -50,7 +50,7 @@ export interface OpenDeliveries {
 
 interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'> {
   state?: EndpointState | undefined
-  /** Part of the URL or description, large and small letters alike. */
+  /** Part of the URL, description or uid, large and small letters alike. */
   search?: string | undefined
 }
 
@@ -307,7 +307,7 @@ const select = (condition: Condition) => sql<FoundRow>`
   left join postrider.circuit c on c.endpoint_id = e.id
   where e.deleted_at is null and ${condition}`
 
-const TEXT_OF_ENDPOINT = sql`(e.url || e'\\n' || e.description)`
+const TEXT_OF_ENDPOINT = sql`(e.url || e'\\n' || e.description || e'\\n' || coalesce(e.uid, ''))`
 
 /** Two who add at once would otherwise both find room for one. */
 async function lockEndpoints(database: Kysely<Database>, tenantId: TenantId): Promise<void> {

@@ -153,6 +153,12 @@ export const replayFields = {
       description: 'How many it passed over: in flight, endpoint accepts no work, or data gone.',
     }),
   },
+  oneAttempt: {
+    output: z.boolean().openapi({
+      description: 'Whether what had ended is tried once, without its retry schedule: a recovery.',
+    }),
+    show: ({ one_attempt: oneAttempt }) => oneAttempt ?? false,
+  },
   createdAt: { column: 'created_at', output: shownTime },
   finishedAt: { column: 'finished_at', output: shownTime.nullable() },
 } as const satisfies Fields<Replay>

@@ -354,6 +354,7 @@ function ReplayFacts({ replay, tenantKey }: { replay: Replay; tenantKey: string 
         ['State', <Badge of={replay.state} />],
         ['Progress', <Progress {...replay} />],
         ['Skipped', replay.skipped > 0 && String(replay.skipped)],
+        ['Retries', replay.one_attempt && 'None: one attempt each'],
         ['Rate', `${replay.rate_per_second} per second`],
         ['Tenant', <TenantLink of={tenantKey} />],
         ['Endpoint', endpoint && <Id of={endpoint} href={`/console/endpoints/${endpoint}`} />],

@@ -17,6 +17,7 @@ export const MATCHES = [
   'name',
   'url',
   'description',
+  'uid',
   'idempotency_key',
   'ordering_key',
   'data',

@@ -45,15 +45,21 @@ export async function namedBy(
 
 type Part = RawBuilder<unknown>
 
+/** By its id, or by the one that a Svix server gave it. */
+const isCalled = (table: 't' | 'e', text: string, id: string | null) =>
+  sql`(${sql.ref(`${table}.id`)} = ${id}::uuid or ${sql.ref(`${table}.svix_id`)} = ${text})`
+
 function tenantsNamed(tenants: ListedTenants, text: string, id: string | null): Part {
   return sql`(
     select 'tenant' as kind, t.id::text as id, t.id as tenant_id, t.name as title,
-      case when t.id = ${id}::uuid then 'id' when ${containsText(sql`t.key`, [text])} then 'key' else 'name' end as matched,
+      case when ${isCalled('t', text, id)} then 'id' when ${containsText(sql`t.key`, [text])} then 'key'
+        when ${containsText(sql`t.name`, [text])} then 'name' else 'uid' end as matched,
       case when t.suspended_at is null then 'active' else 'suspended' end as state, t.created_at as at
     from (
       select * from postrider.tenant where ${allOf([ofTenants(tenants, 'id')])}
       order by id desc limit ${NAMES_SCANNED_MAX}) as t
-    where t.id = ${id}::uuid or ${containsText(sql`t.key`, [text])} or ${containsText(sql`t.name`, [text])}
+    where ${isCalled('t', text, id)} or ${containsText(sql`t.key`, [text])} or ${containsText(sql`t.name`, [text])}
+      or ${containsText(sql`t.uid`, [text])}
     order by lower(t.key) = lower(${text}) or lower(t.name) = lower(${text}) desc, t.id desc
     limit ${OF_A_KIND_MAX})`
 }
@@ -61,13 +67,15 @@ function tenantsNamed(tenants: ListedTenants, text: string, id: string | null): 
 function endpointsNamed(tenants: ListedTenants, text: string, id: string | null): Part {
   return sql`(
     select 'endpoint', e.id::text, e.tenant_id, coalesce(nullif(e.description, ''), e.url),
-      case when e.id = ${id}::uuid then 'id' when ${containsText(sql`e.url`, [text])} then 'url' else 'description' end,
+      case when ${isCalled('e', text, id)} then 'id' when ${containsText(sql`e.url`, [text])} then 'url'
+        when ${containsText(sql`e.description`, [text])} then 'description' else 'uid' end,
       e.state, e.created_at
     from (
       select * from postrider.endpoint
       where deleted_at is null and ${allOf([ofTenants(tenants)])}
       order by id desc limit ${NAMES_SCANNED_MAX}) as e
-    where e.id = ${id}::uuid or ${containsText(sql`e.url`, [text])} or ${containsText(sql`e.description`, [text])}
+    where ${isCalled('e', text, id)} or ${containsText(sql`e.url`, [text])} or ${containsText(sql`e.description`, [text])}
+      or ${containsText(sql`e.uid`, [text])}
     order by e.id desc
     limit ${OF_A_KIND_MAX})`
 }

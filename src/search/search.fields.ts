@@ -14,8 +14,8 @@ export const searchFilters = {
       .min(1)
       .openapi({
         description:
-          'An id, or part of a tenant’s key or name, of an endpoint’s URL or description, or of the name of an event type; an ' +
-          'idempotency key; or an ordering key of, or text in the data of, the latest events. Words in front that name a tenant narrow the ' +
+          'An id, or part of a tenant’s key, name or uid, of an endpoint’s URL, description or uid, or of the name of an event type; ' +
+          'an idempotency key; or an ordering key of, or text in the data of, the latest events. Words in front that name a tenant narrow the ' +
           'search to it: `acme 4711`.',
         example: 'acme 4711',
       }),

@@ -75,6 +75,7 @@ const MATCHED: Record<Hit['matched'], string> = {
   name: 'name',
   url: 'URL',
   description: 'description',
+  uid: 'UID',
   idempotency_key: 'idempotency key',
   ordering_key: 'ordering key',
   data: 'data',
@@ -140,8 +141,8 @@ function Nothing({ text, back }: { text: string; back: Date | null }) {
   return (
     <Empty title={`Nothing found for “${text}”`}>
       <p>
-        Search by ID, by part of a name, key, URL or description, or by text in the data of events.
-        To search one customer’s events, put the customer first: <code>acme {text}</code>.
+        Search by ID, by part of a name, key, UID, URL or description, or by text in the data of
+        events. To search one customer’s events, put the customer first: <code>acme {text}</code>.
       </p>
       <Searched back={back} text={text} />
     </Empty>

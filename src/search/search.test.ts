@@ -68,6 +68,39 @@ t.test('finds by id, name, key, URL, description, idempotency key and data', asy
   })
 })
 
+t.test(
+  'what Svix SDKs call a tenant or an endpoint is found, and shown where people look',
+  async (t) => {
+    const { work, key } = await acme()
+    const { id } = work.endpoint
+    const [uid, tenantUid] = [`crm.${key}-1`, `cust.${key}`]
+    await pool.query('update postrider.endpoint set uid = $2, svix_id = $3 where id = $1', [
+      ...[id, uid, `ep_${key}`],
+    ])
+    await pool.query('update postrider.tenant set uid = $2, svix_id = $3 where id = $1', [
+      ...[work.tenant.id, tenantUid, `app_${key}`],
+    ])
+    t.strictSame(kindsOf(await search(uid.toUpperCase())), ['endpoint by uid'])
+    t.strictSame(kindsOf(await search(`ep_${key}`)), ['endpoint by id'])
+    t.strictSame(kindsOf(await search(tenantUid)), ['tenant by uid'])
+    t.strictSame(kindsOf(await search(`app_${key}`)), ['tenant by id'])
+    t.strictSame(kindsOf(await search(`ep_${key}0`)), [])
+
+    const path = `/api/tenants/${key}`
+    t.match((await request('GET', path)).json, { uid: tenantUid })
+    t.match((await request('GET', `${path}/endpoints/${id}`)).json, { uid })
+    t.equal((await request('PATCH', `${path}/endpoints/${id}`, { body: { uid: 'x' } })).status, 422)
+    const cookie = await signedIn()
+    const shown = async (page: string) => (await get(page, { cookie })).text
+    const endpoint = await shown(`/console/endpoints/${id}`)
+    for (const words of [uid, `ep_${key}`]) t.match(endpoint, words)
+    const tenant = await shown(`/console/tenants/${key}`)
+    for (const words of [tenantUid, `app_${key}`]) t.match(tenant, words)
+    t.match(await shown(`/console/endpoints?search=${uid}`), id)
+    t.match(await shown(`/console/suggestions/endpoints.json?text=${uid}`), id)
+  },
+)
+
 const DUE = { due_attempt: 1 }
 
 t.test(

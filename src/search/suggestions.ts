@@ -19,7 +19,7 @@ interface Suggestion {
 export interface Suggestions {
   /** By key and name. */
   tenants(listed: ListedTenants, text: string): Promise<Suggestion[]>
-  /** By description, URL and id. */
+  /** By description, URL, uid and id. */
   endpoints(listed: ListedTenants, text: string): Promise<Suggestion[]>
   /** By name. */
   types(listed: ListedTenants, text: string): Promise<Suggestion[]>
@@ -58,7 +58,7 @@ const endpointsLike = (listed: ListedTenants, text: string) => sql<Suggestion>`
     where deleted_at is null and ${allOf([ofTenants(listed)])}
     order by id desc limit ${NAMES_SCANNED_MAX}) as e
   join postrider.tenant t on t.id = e.tenant_id
-  where ${hasText(text, 'e.description', 'e.url')} or e.id::text = lower(${text})
+  where ${hasText(text, 'e.description', 'e.url', 'e.uid')} or e.id::text = lower(${text})
   order by e.description = '', e.description, e.id desc
   limit ${SUGGESTED_MAX}`
 

@@ -35,6 +35,13 @@ export const tenantFields = {
     option: { value: '<name>', about: 'shown to people' },
     form: { label: 'Name', placeholder: 'Acme Corporation', empty: undefined },
   },
+  uid: {
+    column: 'uid',
+    output: z.string().nullable().openapi({
+      description: 'The second id that you gave it through a Svix SDK, which sets it; null = none.',
+    }),
+    example: null,
+  },
   createdAt: { column: 'created_at', output: shownTime },
   suspendedAt: { column: 'suspended_at', output: shownTime.nullable(), example: null },
   deleting: {

@@ -207,6 +207,8 @@ function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaini
     ['Key', <code>{tenant.key}</code>],
     ['State', <State {...tenant} />],
     ['Id', <Id of={tenant.id} />],
+    ['UID', tenant.uid && <Id of={tenant.uid} />],
+    ['Svix ID', tenant.svix_id && <Id of={tenant.svix_id} />],
     ['Created', <Time at={tenant.created_at} />],
     ['Suspended', suspendedAt && <Time at={suspendedAt} />],
     ['Left to delete', left],
