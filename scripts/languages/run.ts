@@ -13,11 +13,12 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { migrate } from '../../src/postgres/migrate/migrate.ts'
 import { createPool } from '../../src/postgres/pool.ts'
+import { secretBox } from '../../src/testing/data/encryption.ts'
 import { createTenant } from '../../src/testing/data/tenant.ts'
 import { isInstalled } from '../../src/testing/programs.ts'
 import { startReceiver } from '../../src/testing/servers/receiver.ts'
 import { startRestartablePostgres } from '../../src/testing/servers/restartable-postgres.ts'
-import { encryptSecret, startService } from '../../src/testing/wiring/service.ts'
+import { startService } from '../../src/testing/wiring/service.ts'
 import { readOptions } from '../bench/options.ts'
 import { type Cleanup, runProgram } from '../bench/program.ts'
 import { readCloudEvents } from './read-cloudevents.ts'
@@ -66,7 +67,7 @@ async function addEndpoint(url: string, receiverUrl: string): Promise<string> {
   try {
     const tenant = await createTenant(pool)
     await pool.query("update postrider.tenant set key = 'acme' where id = $1", [tenant.id])
-    return (await tenant.addEndpoint({ url: receiverUrl }, encryptSecret)).secret
+    return (await tenant.addEndpoint({ url: receiverUrl }, secretBox.encrypt)).secret
   } finally {
     await pool.end()
   }

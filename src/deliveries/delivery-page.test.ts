@@ -13,7 +13,7 @@ const { pool } = await createTestDatabase(t)
 /** A delivery with so many attempts, or of an event with this data. */
 async function bundle({ attempts = 0, data }: { attempts?: number; data?: string } = {}) {
   const [pages, portal] = [await createTestConsole(pool), await createTestPortal(pool)]
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld(pool, { incident: false })
   const id = ids['deliveries'] ?? ''
   await addAttempts(pool, id, attempts)
   if (data !== undefined) {

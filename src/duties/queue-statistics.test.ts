@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 onBothPostgres(t, conformance)
 
@@ -43,7 +44,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
       const receiver = await startReceiver()
       t.teardown(() => receiver.close())
       const tenant = await createTenant(pool)
-      await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+      await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
       await schedule(tenant.key, SCHEDULED)
       await vacuumEmpty()
       t.equal(await believed(), 0)
@@ -71,7 +72,7 @@ async function conformance(t: Test, { pool, url }: TestDatabase) {
     t.equal(await analyzed(), false)
     await vacuumEmpty()
     const tenant = await createTenant(pool)
-    await tenant.addEndpoint({ url: 'https://example.com/' }, encryptSecret)
+    await tenant.addEndpoint({ url: 'https://example.com/' }, secretBox.encrypt)
     await schedule(tenant.key, 100)
     t.equal(await analyzed(), false)
   })

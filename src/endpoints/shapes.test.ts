@@ -9,11 +9,12 @@ import { readConfig } from '../config/config.ts'
 import { messageIdOf } from '../ksuid.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
 import { startRunnerProcess } from '../service/start-runner.ts'
+import { ENCRYPTION } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { type ReceivedRequest, startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
-import { createTestApi, ENCRYPTION_KEY } from '../testing/wiring/api.ts'
+import { createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 
@@ -36,7 +37,7 @@ const runner = await startRunnerProcess(
   readConfig(
     {
       ...{ DATABASE_URL: databaseUrl, EGRESS_ALLOW: '127.0.0.0/8', PUBLIC_URL },
-      SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+      ...ENCRYPTION,
     },
     'runner',
   ),

@@ -1,11 +1,12 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import type { TenantId } from '../ids.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const { request, app, apiKeys } = createTestApi(pool)
@@ -17,7 +18,7 @@ async function bundle(columns: object = {}) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: receiver.url, ...columns }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url, ...columns }, secretBox.encrypt)
   const path = `/api/tenants/${tenant.key}/endpoints/${endpoint.id}/test`
   const test = (body?: unknown) => request('POST', path, { body })
   const deliveryOf = async (id: string) =>
@@ -28,7 +29,7 @@ async function bundle(columns: object = {}) {
 t.test('sends a signed event to this endpoint alone, and returns the attempt', async (t) => {
   const { receiver, tenant, endpoint, test, deliveryOf } = await bundle({ event_types: ['other'] })
   await using neighbour = await startReceiver()
-  await tenant.addEndpoint({ url: neighbour.url }, encryptSecret)
+  await tenant.addEndpoint({ url: neighbour.url }, secretBox.encrypt)
   const { status, json } = await test()
   t.equal(status, 200)
   t.match(json, { number: 1, trigger: 'test', outcome: 'delivered', statusCode: 200, error: null })

@@ -97,7 +97,7 @@ function textsOf(html: string): string[] {
 
 /** Fills a tenant with one of everything that a customer can see. */
 async function createFullWorld() {
-  const world = await createWorld(portal)
+  const world = await createWorld(pool, { incident: false })
   const { tenant, ids } = world
   await addAttempts(pool, ids['deliveries'] ?? '', 2)
   await pool.query(
@@ -184,7 +184,7 @@ async function leftIn(
 }
 
 t.test('no page in German has an English text', async (t) => {
-  const [full, empty] = [await createFullWorld(), await createWorld(portal)]
+  const [full, empty] = [await createFullWorld(), await createWorld(pool, { incident: false })]
   const its = `/api/tenants/${empty.tenant.key}/endpoints/${empty.ids['endpoints']}`
   await portal.request('DELETE', its)
   for (const world of [full, empty]) {

@@ -12,8 +12,8 @@ const { get, post, request, open, createLink, entered, routes, logged } = portal
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
 /** With an attempt of its delivery. */
-async function createWorld(on: typeof portal): Promise<World> {
-  const world = await createUntried(on)
+async function createWorld(): Promise<World> {
+  const world = await createUntried(pool, { incident: false })
   await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
   return world
 }
@@ -36,7 +36,7 @@ const acting = routes.filter((route) => route.startsWith('POST') && !isOpen(rout
 const aboutOne = [...reading, ...acting].filter((route) => route.includes('/:id'))
 
 t.test('a link opens every page of its tenant, and leads away from the token', async (t) => {
-  const world = await createWorld(portal)
+  const world = await createWorld()
   const { status, headers } = await open(await createLink(world.tenant.key))
   t.equal(status, 303)
   t.equal(headers.get('location'), '/portal')
@@ -50,7 +50,7 @@ t.test('a link opens every page of its tenant, and leads away from the token', a
 })
 
 t.test('a link that may only look shows the same and has nothing that acts', async (t) => {
-  const world = await createWorld(portal)
+  const world = await createWorld()
   const cookie = await entered(world.tenant.key, 'read')
   const refused = []
   for (const route of reading) {
@@ -65,7 +65,7 @@ t.test('a link that may only look shows the same and has nothing that acts', asy
 t.test(
   'what is for operators only is on no page, and in no answer to a key of the tenant',
   async (t) => {
-    const world = await createWorld(portal)
+    const world = await createWorld()
     const { tenant, ids } = world
     const words = 'SECRET_ENCRYPTION_KEY does not list the key 1a2b3c4d (runner-of-host-7)'
     await pool.query(
@@ -99,7 +99,7 @@ t.test(
 )
 
 t.test('every route that acts refuses such a link with 403, and does nothing', async (t) => {
-  const world = await createWorld(portal)
+  const world = await createWorld()
   const cookie = await entered(world.tenant.key, 'read')
   const before = await pool.query('select count(*) from postrider.audit_log')
   t.ok(acting.length > 8)
@@ -111,7 +111,7 @@ t.test('every route that acts refuses such a link with 403, and does nothing', a
 })
 
 t.test('nothing of another tenant is reached, by any route', async (t) => {
-  const [own, victim] = [await createWorld(portal), await createWorld(portal)]
+  const [own, victim] = [await createWorld(), await createWorld()]
   const cookie = await entered(own.tenant.key)
   const rows = () => rowsOf(victim.tenant.id)
   const before = await rows()
@@ -147,7 +147,7 @@ t.test('nothing of another tenant is reached, by any route', async (t) => {
 })
 
 t.test('a link opens nothing but the portal, and other sessions do not open it', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const token = new URL(await createLink(tenant.key)).searchParams.get('token') ?? ''
   t.match(await request('GET', `/api/tenants/${tenant.key}`, { key: token }), { status: 401 })
   const cookie = await entered(tenant.key)
@@ -160,7 +160,7 @@ t.test('a link opens nothing but the portal, and other sessions do not open it',
 })
 
 t.test('without a session every route answers 401, and acts on nothing', async (t) => {
-  const world = await createWorld(portal)
+  const world = await createWorld()
   for (const route of [...reading, ...acting]) {
     const path = pathIn(world, route)
     const { status } = route.startsWith('GET')
@@ -190,7 +190,7 @@ const ENDS: Record<string, (tenant: World['tenant']) => Promise<unknown>> = {
 }
 for (const [name, end] of Object.entries(ENDS)) {
   t.test(`a link and its sessions end ${name}`, async (t) => {
-    const { tenant } = await createWorld(portal)
+    const { tenant } = await createWorld()
     const url = await createLink(tenant.key)
     const cookie = cookieIn((await open(url)).headers)
     t.equal((await get('/portal/endpoints', { cookie })).status, 200)
@@ -201,7 +201,7 @@ for (const [name, end] of Object.entries(ENDS)) {
 }
 
 t.test('signing out ends one session, and the link opens another', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const url = await createLink(tenant.key)
   const cookie = cookieIn((await open(url)).headers)
   const { headers } = await post('/portal/sign-out', {}, { cookie })
@@ -211,7 +211,7 @@ t.test('signing out ends one session, and the link opens another', async (t) => 
 })
 
 t.test('a link that is opened again and again has a thousand sessions, the newest', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const url = await createLink(tenant.key)
   const oldest = cookieIn((await open(url)).headers)
   const ofLink = `key_hash = (select token_hash from postrider.portal_link where tenant_id = $1)`
@@ -236,7 +236,7 @@ t.test('a link that is opened again and again has a thousand sessions, the newes
 })
 
 t.test('forms of other sites are refused, also where the cookie goes along', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   const path = `/portal/endpoints/${ids['endpoints']}/delete`
   for (const headers of [
@@ -253,7 +253,7 @@ t.test('forms of other sites are refused, also where the cookie goes along', asy
 })
 
 t.test('the cookie goes into frames of other sites over https only, partitioned', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const over = async (headers: Record<string, string>) =>
     (await open(await createLink(tenant.key), headers)).headers.get('set-cookie') ?? ''
   t.match(await over({}), /HttpOnly.*SameSite=Lax/)
@@ -270,7 +270,7 @@ t.test('the cookie goes into frames of other sites over https only, partitioned'
 })
 
 t.test('only allowed origins may frame it, and nobody unless said so', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const policyOf = async ({ get, entered }: typeof portal) => {
     const { headers } = await get('/portal/endpoints', { cookie: await entered(tenant.key) })
     return headers.get('content-security-policy')
@@ -280,7 +280,7 @@ t.test('only allowed origins may frame it, and nobody unless said so', async (t)
 })
 
 t.test('what is done stands in the audit log under the link', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   await post(`/portal/endpoints/${ids['endpoints']}/pause`, {}, { cookie })
   const { rows } = await pool.query(
@@ -300,7 +300,7 @@ t.test('what is done stands in the audit log under the link', async (t) => {
 })
 
 t.test('a form that is refused comes back as it was typed', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const cookie = await entered(tenant.key)
   const fields = { url: 'ftp://wrong', description: 'as typed', eventTypes: 'invoice.*' }
   const { status, text } = await post('/portal/endpoints/new', fields, { cookie })
@@ -312,7 +312,7 @@ t.test('a form that is refused comes back as it was typed', async (t) => {
 t.test('the colour is served as a style sheet, and the logo as it is', async (t) => {
   const logo = { bytes: Buffer.from('GIF89a…'), type: 'image/gif' }
   const branded = await createTestPortal(pool, { accent: '#ffe600', logo })
-  const { tenant } = await createWorld(branded)
+  const { tenant } = await createWorld()
   const cookie = await branded.entered(tenant.key)
   const { text } = await branded.get('/portal/endpoints', { cookie })
   t.notMatch(text, /style=|<style/, 'nothing stands in the page')
@@ -328,7 +328,7 @@ t.test('the colour is served as a style sheet, and the logo as it is', async (t)
 })
 
 t.test('the secret comes with code to verify it, in every language', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   const { text } = await post(`/portal/endpoints/${ids['endpoints']}/secret`, {}, { cookie })
   t.equal(text.match(/<details name="verify">/g)?.length, SNIPPETS.length)
@@ -336,7 +336,7 @@ t.test('the secret comes with code to verify it, in every language', async (t) =
 })
 
 t.test('what an endpoint did not get is sent to it again, by a link that manages', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   const path = `/portal/endpoints/${ids['endpoints']}`
   for (const mode of ['redeliver', 'missed']) {
@@ -383,7 +383,7 @@ const setAttempt = (
   )
 
 t.test('the overview says of each endpoint how it fares, and what to do about it', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   const home = async (as = cookie) => (await get('/portal', { cookie: as })).text
   await setAttempt(ids, { outcome: 'delivered', statusCode: 200 })
@@ -421,7 +421,7 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
 t.test(
   'the page of an event says where it went, why not elsewhere, and what comes next',
   async (t) => {
-    const { tenant, ids } = await createWorld(portal)
+    const { tenant, ids } = await createWorld()
     const cookie = await entered(tenant.key)
     const body = { url: 'https://example.com/other', eventTypes: ['other.*'], description: 'Other' }
     await request('POST', `/api/tenants/${tenant.key}/endpoints`, { body })
@@ -446,7 +446,7 @@ t.test(
 )
 
 t.test('event types are chosen from the tree when an endpoint is edited as well', async (t) => {
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld()
   const cookie = await entered(tenant.key)
   for (const name of ['tree.a', 'tree.b', 'tree.c.d']) {
     await request('PUT', `/api/event-types/${name}`, { body: {} })
@@ -486,7 +486,7 @@ t.test('event types are chosen from the tree when an endpoint is edited as well'
 const PIXEL = 'R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs='
 
 t.test('a link brings its name, colour, logo, theme and way back, under the policy', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const look = {
     ...{ name: 'Acme hooks', accent: '#FFE600', theme: 'dark', locale: 'de' },
     ...{ backUrl: 'https://app.acme.test/a?b=1', logo: `data:image/gif;base64,${PIXEL}` },
@@ -514,7 +514,7 @@ t.test('a link brings its name, colour, logo, theme and way back, under the poli
 })
 
 t.test('a logo of another host is all that a page may load from there', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const logo = 'https://cdn.acme.test:8443/logo.svg?v=2'
   const cookie = cookieIn((await open(await createLink(tenant.key, { logo }))).headers)
   const { text, headers } = await get('/portal/endpoints', { cookie })
@@ -529,7 +529,7 @@ t.test('a logo of another host is all that a page may load from there', async (t
 t.test('a page reads session and link once, whatever the link brings', async (t) => {
   const recorded = recordQueries(pool)
   const listened = await createTestPortal(recorded.pool)
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const url = await createLink(tenant.key, { name: 'Acme', accent: '#123456' })
   const cookie = cookieIn((await listened.open(url)).headers)
   recorded.sent.length = 0
@@ -542,7 +542,7 @@ t.test('a page reads session and link once, whatever the link brings', async (t)
 t.test(
   'without a locale a link speaks the language of the browser, English if unknown',
   async (t) => {
-    const { tenant } = await createWorld(portal)
+    const { tenant } = await createWorld()
     const cookie = await entered(tenant.key)
     const languageWith = async (accept: string) => {
       const { text } = await get('/portal/endpoints', {
@@ -586,7 +586,7 @@ async function rowsOf(id: string) {
 }
 
 t.test('a link ends with the key that made it, by revocation and by expiry', async (t) => {
-  const { tenant } = await createWorld(portal)
+  const { tenant } = await createWorld()
   const path = `/api/tenants/${tenant.key}/portal-links`
   const linkOf = async (key: string) => (await request('POST', path, { key })).json
   const keyWith = async (values: object) => {

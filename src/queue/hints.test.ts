@@ -1,15 +1,16 @@
 import pg from 'pg'
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const receiver = await startReceiver()
 t.teardown(() => receiver[Symbol.asyncDispose]())
 const tenant = await createTenant(pool)
-await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
 
 /** A role with nothing but CONNECT, which PUBLIC has by default. */
 async function connectStranger() {

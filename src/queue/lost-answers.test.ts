@@ -1,10 +1,11 @@
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -32,7 +33,7 @@ for (const statement of STATEMENTS) {
   t.test(`an answer to ${statement} that is lost loses nothing`, async (t) => {
     await using receiver = await startReceiver()
     const tenant = await createTenant(pool)
-    await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+    await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
     const proxy = await startPostgresProxy(t, url)
     const runner = await startService(t, 'runner', { DATABASE_URL: proxy.url })
 
@@ -61,7 +62,7 @@ for (const statement of STATEMENTS) {
 t.test('a job that is there again, locked by a runner that lives, is done at once', async (t) => {
   await using receiver = await startReceiver()
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const runner = await startService(t, 'runner', { DATABASE_URL: url })
   const { runnerId } = await runner.line('runner.started')
   const producer = await pool.connect()

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
@@ -10,7 +11,7 @@ import {
   type TestDatabase,
 } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 onNewestPostgres(t, conformance)
 
@@ -305,7 +306,7 @@ t.test('a runner that is killed in the middle loses nothing', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   await using receiver = await startReceiver()
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const { rows: events } = await pool.query<{ event_id: string }>(
     `select p.event_id from postrider.publish_many((
        select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n))

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { type ReceivedRequest, startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const SETTINGS = { DATABASE_URL: url, RETRY_SCHEDULE: '0.2,0.2,0.2', LOG_LEVEL: 'info' }
@@ -23,7 +24,7 @@ async function bundle(t: Test, batch: object | null, columns: Record<string, unk
       batch_bounds: batch && JSON.stringify({ ...bounds, ...batch }),
       ...columns,
     },
-    encryptSecret,
+    secretBox.encrypt,
   )
   const publish = async (count: number, more: object = {}) => {
     const events = Array.from({ length: count }, (_, n) => ({

@@ -1,10 +1,11 @@
 import t, { type Test } from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { type AnswerWith, startReceiver } from '../testing/servers/receiver.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
+import { type Service, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -17,7 +18,7 @@ async function limitedEndpoint(t: Test, limits: Limits, answer: AnswerWith = () 
   const receiver = await startReceiver({ answer })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: receiver.url, ...limits }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url, ...limits }, secretBox.encrypt)
 
   return {
     receiver,

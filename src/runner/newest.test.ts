@@ -2,11 +2,12 @@
 import type { Pool } from 'pg'
 import t from 'tap'
 import { findViolations } from '../operations/violations.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const KEYS = Array.from({ length: 10 }, (_, n) => `article:${n}`)
 /** Changes of all keys together, before anything is sent. */
@@ -40,7 +41,7 @@ t.test(
   'of many changes to a few keys the last of each arrives, and the last one last',
   async (t) => {
     await using receiver = await startReceiver()
-    await tenant.addEndpoint({ url: receiver.url, collapse_ms: 0 }, encryptSecret)
+    await tenant.addEndpoint({ url: receiver.url, collapse_ms: 0 }, secretBox.encrypt)
     const publish = (on: Pick<Pool, 'query'>, keys: string[]) =>
       on.query(`select count(*) from postrider.publish_many($1)`, [
         JSON.stringify(

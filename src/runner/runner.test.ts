@@ -1,11 +1,12 @@
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase, startDebianPostgres } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -15,7 +16,7 @@ async function bundle(t: Parameters<typeof startService>[0]) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   return { receiver, tenant, endpoint }
 }
 
@@ -97,7 +98,7 @@ t.test('one runner', async (t) => {
 
   t.test('during a rotation either secret verifies', async (t) => {
     const { receiver, tenant, endpoint } = await bundle(t)
-    const secrets = [endpoint.secret, await tenant.addSecret(endpoint.id, encryptSecret)]
+    const secrets = [endpoint.secret, await tenant.addSecret(endpoint.id, secretBox.encrypt)]
     await tenant.publish()
     const [request] = await receiver.received(1)
     t.equal(request?.headers['webhook-signature']?.toString().split(' ').length, 2)
@@ -328,7 +329,7 @@ t.test('on Postgres 15 as well', async (t) => {
   const receiver = await startReceiver({ answer: (_, n) => (n === 1 ? 503 : 200) })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(old.pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const runner = await startService(t, 'runner', { ...FAST_RETRIES, DATABASE_URL: old.url })
   await tenant.publish()
   const [first, second] = await receiver.received(2)

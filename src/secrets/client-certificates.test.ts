@@ -1,9 +1,10 @@
 import t from 'tap'
 import type { EndpointId, TenantId } from '../ids.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { makeCertificates } from '../testing/servers/certificates.ts'
-import { createTestServices, secretBox } from '../testing/wiring/api.ts'
+import { createTestServices } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 
 const { pool } = await createTestDatabase(t)

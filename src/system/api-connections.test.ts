@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const guide = readFileSync(join(import.meta.dirname, '../../docs/explanation/scaling.md'), 'utf8')
@@ -40,7 +41,7 @@ t.test('an API and a runner under load open no more connections than the guide s
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const env = { DATABASE_URL: url }
   const [api, runner] = await Promise.all([
     startService(t, 'api', env),

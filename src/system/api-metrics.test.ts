@@ -1,8 +1,9 @@
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
+import { type Service, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -13,7 +14,7 @@ async function bundle(t: Parameters<typeof startService>[0]) {
   const tenant = await createTenant(pool)
   const endpoint = await tenant.addEndpoint(
     { url: receiver.url, event_types: ['invoice.*'] },
-    encryptSecret,
+    secretBox.encrypt,
   )
   const env = { DATABASE_URL: url, RETRY_SCHEDULE: '0.1' }
   const api = await startService(t, 'api', env)

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { countTries, holdKeys } from '../testing/data/idempotency.ts'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
+import { type Service, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -21,7 +22,7 @@ async function bundle(t: Test) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const api = await startService(t, 'api', { DATABASE_URL: url })
   return { receiver, tenant, api }
 }

@@ -3,13 +3,14 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { connect, startRolesServer } from '../testing/servers/roles-server.ts'
 import { createFolder } from '../testing/wiring/cli.ts'
 import { runCommand } from '../testing/wiring/command.ts'
 import { startDebianPostgres } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const MAJOR = 15
 const BINARIES = `/usr/lib/postgresql/${MAJOR}/bin`
@@ -24,7 +25,7 @@ t.test('a dump', { skip: !(source && target) && 'apt-get install postgresql' }, 
   const receiver = await startReceiver()
   t.teardown(() => receiver[Symbol.asyncDispose]())
   const tenant = await createTenant(source.pool)
-  const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const held = await tenant.publish()
   await source.pool.query('select postrider.pause_endpoint($1)', [endpoint.id])
   await source.pool.query('select postrider.align($1)', [endpoint.id])

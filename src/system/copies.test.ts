@@ -9,6 +9,7 @@ import { readConfig } from '../config/config.ts'
 import { startPostgres } from '../postgres/embedded/embedded-postgres.ts'
 import { createPool } from '../postgres/pool.ts'
 import { startRunnerProcess } from '../service/start-runner.ts'
+import { ENCRYPTION, secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { captureLog } from '../testing/log-lines.ts'
@@ -20,7 +21,6 @@ import { untilHolds } from '../testing/until.ts'
 import { runCommand } from '../testing/wiring/command.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole, createTestPages } from '../testing/wiring/pages.ts'
-import { ENCRYPTION, encryptSecret } from '../testing/wiring/service.ts'
 
 /** Of Debian, as Postgres' own programs are not among the embedded ones. */
 const BINARIES = '/usr/lib/postgresql/15/bin'
@@ -71,7 +71,7 @@ t.test('copies', { skip: !hasPrograms && 'apt-get install postgresql' }, async (
   t.teardown(() => receiver.close())
   const pool = createPool({ connectionString: url, max: 4, applicationName: 'test' })
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const open = [await tenant.publish(), await tenant.publish()].sort()
   await pool.end()
 

@@ -13,19 +13,13 @@ import { missing } from '../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { ensureDebianServer, readTestServer } from '../testing/servers/postgres-server.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
-import { ENCRYPTION_KEY } from '../testing/wiring/api.ts'
 import { runCommand } from '../testing/wiring/command.ts'
 import { callEveryRoute, requestsTo } from '../testing/wiring/every-route.ts'
 import { type Service, startService } from '../testing/wiring/service.ts'
 
-const SETTINGS = {
-  SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-  REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
-}
-
 t.test('Postgres 18', async (t) => {
   const url = await createHostileDatabase(t, await readTestServer())
-  await onHostile(t, { url, env: { DATABASE_URL: url, ...SETTINGS } })
+  await onHostile(t, { url, env: { DATABASE_URL: url } })
 })
 
 const skip = missing('/usr/lib/postgresql/15/bin/postgres') ?? missing(PGBOUNCER) ?? false
@@ -36,7 +30,7 @@ t.test('Postgres 15 with JIT, and PgBouncer before the API', { skip }, async (t)
   const url = await createHostileDatabase(t, server)
   const pooled = String(await startPgBouncer(t, url))
   const compiled = await watchCompilation(t, url)
-  const env = { DATABASE_URL: pooled, DATABASE_DIRECT_URL: url, ...SETTINGS }
+  const env = { DATABASE_URL: pooled, DATABASE_DIRECT_URL: url }
   await onHostile(t, { url, env })
 
   await t.test('no statement of ours was compiled', async (t) => {

@@ -2,11 +2,12 @@ import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../postgres/migrate/migrate.ts'
 import { createPool } from '../postgres/pool.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { type Shutdown, startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
 import { untilAnswer, untilHolds } from '../testing/until.ts'
-import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
+import { type Service, startService } from '../testing/wiring/service.ts'
 
 /** Far more than a restart takes on a busy machine; each test waits for much, one after the other. */
 t.setTimeout(600_000)
@@ -23,7 +24,7 @@ async function bundle(t: Parameters<typeof startService>[0]) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   return { receiver, tenant }
 }
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Readiness } from '../http/health.ts'
 import { createPool } from '../postgres/pool.ts'
 import { startPresence } from '../runner/presence.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { captureLog } from '../testing/log-lines.ts'
@@ -13,7 +14,7 @@ import { startReceiver } from '../testing/servers/receiver.ts'
 import { startReplicatedPostgres } from '../testing/servers/standby.ts'
 import { untilAnswer, untilHolds } from '../testing/until.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { primary, standby, setSynchronous } = await startReplicatedPostgres(t)
 const { pool } = primary
@@ -213,7 +214,7 @@ t.test('what may be forgotten goes on while no standby answers', async (t) => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const runner = await startService(t, 'runner', { DATABASE_URL: primary.url, LOG_LEVEL: 'info' })
   await runner.line('runner.started')
   await pool.query(

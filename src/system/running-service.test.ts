@@ -6,12 +6,13 @@ import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { SHAPES } from '../endpoints/shape.ts'
 import { EXIT } from '../terminal/exit-code.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { processEnvironment, runCli, startCli } from '../testing/wiring/cli.ts'
 import { runCommand } from '../testing/wiring/command.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const CLI = new URL('../cli.ts', import.meta.url).pathname
 
@@ -31,7 +32,7 @@ async function bundle(t: Test) {
   const receiver = await startReceiver()
   t.teardown(receiver.close)
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: `${receiver.url}/hooks` }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: `${receiver.url}/hooks` }, secretBox.encrypt)
   /** Publishes an event that is delivered. */
   const deliver = async () => {
     const id = await tenant.publish()
@@ -101,7 +102,7 @@ t.test('an API that stops is not held up by streams, which go on with the next o
 
 t.test('listen forwards an event with its headers and bytes, and it verifies', async (t) => {
   const { tenant, endpoint, receiver } = await bundle(t)
-  const second = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const second = await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   t.not(second.secret, endpoint.secret)
   await using local = await startReceiver({ answer: () => 204 })
   const target = `${local.url}/webhooks?a=1`
@@ -170,7 +171,7 @@ t.test('listen forwards each shape to the byte, and signs it again in every sche
 
 t.test('listen forwards an event once, whatever the endpoints, signed with a secret', async (t) => {
   const { tenant, receiver } = await bundle(t)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   await using local = await startReceiver({ answer: () => 500 })
   const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
   const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret, '--json']
@@ -268,7 +269,7 @@ t.test('replay counts, asks, begins, and shows how far it is', async (t) => {
 t.test('replay --missed makes what an endpoint has not had, and cancel ends it', async (t) => {
   const { tenant, receiver, deliver } = await bundle(t)
   await deliver()
-  const late = await tenant.addEndpoint({ url: `${receiver.url}/late` }, encryptSecret)
+  const late = await tenant.addEndpoint({ url: `${receiver.url}/late` }, secretBox.encrypt)
   const start = [
     'replay',
     'start',

@@ -1,10 +1,11 @@
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 t.setTimeout(300_000)
 
@@ -18,7 +19,7 @@ const HEARS_NOTHING_MS_MAX = 60_000
 t.test('a runner whose database host died works on as soon as there is another', async (t) => {
   await using receiver = await startReceiver()
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const answer = Promise.withResolvers<number>()
   receiver.answerWith((_, n) => (n === 1 ? answer.promise : 200))
   const proxy = await startPostgresProxy(t, url)

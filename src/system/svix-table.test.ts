@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import { ENCRYPTION } from '../testing/data/encryption.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { startEverything } from '../testing/wiring/everything.ts'
-import { ENCRYPTION, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 const env = { ...ENCRYPTION, SVIX_API: 'true', RETRY_SCHEDULE: '3600' }

@@ -1,8 +1,9 @@
 import t from 'tap'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { type Receiver, startReceiver } from '../testing/servers/receiver.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../testing/wiring/service.ts'
+import { type Service, startService } from '../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -51,7 +52,7 @@ async function bundle(t: Parameters<typeof startService>[0], collector?: Receive
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: `${receiver.url}/secret-path` }, encryptSecret)
+  await tenant.addEndpoint({ url: `${receiver.url}/secret-path` }, secretBox.encrypt)
   const [api, runner] = await Promise.all([
     startTraced(t, 'api', collector),
     startTraced(t, 'runner', collector),

@@ -26,7 +26,7 @@ const OF_NO_TENANT =
 const OF_OPERATORS = /^(\/api\/keys|\/api\/service\/|\/api\/event-types)/
 
 async function bundle() {
-  const world = await createWorld({ request }, pool)
+  const world = await createWorld(pool)
   const keyWith = (...scopes: ('publish' | 'read' | 'manage' | 'admin')[]) =>
     apiKeys.issue({ name: scopes.join(), scopes, tenantId: world.tenant.id as never }, 'test')
   const { key } = await keyWith('publish', 'read', 'manage')

@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { findViolations } from '../../operations/violations.ts'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { startRolesServer } from '../../testing/servers/roles-server.ts'
 import { withAdmin } from '../../testing/servers/template.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createFolder } from '../../testing/wiring/cli.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 import { createPool } from '../pool.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { readSqlFiles } from './sql-files.ts'
@@ -40,7 +41,7 @@ async function conformance(t: Test, major?: number) {
   t.teardown(() => pool.end())
   await using receiver = await startReceiver()
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const done = await finishSome(tenant)
   const cutOff = await cutOffSome(tenant)
   await pool.query('create table public.invoice (id int primary key, account text)')

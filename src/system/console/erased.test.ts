@@ -13,7 +13,7 @@ const drop = (event: string) => pool.query('delete from postrider.event where id
 /** Both sets of pages with a session in each, about the same event and delivery. */
 async function bundle() {
   const [pages, portal] = [await createTestConsole(pool), await createTestPortal(pool)]
-  const { tenant, ids } = await createWorld(portal)
+  const { tenant, ids } = await createWorld(pool, { incident: false })
   const [inConsole, inPortal] = [await pages.signedIn(), await portal.entered(tenant.key)]
   return {
     ids: ids as { events: string; deliveries: string; endpoints: string },

@@ -32,7 +32,7 @@ async function bundle() {
     await createTestConsole(readingPool),
     await createTestPortal(readingPool),
   ]
-  const world = await createWorld(pages, pool)
+  const world = await createWorld(pool)
   const { tenant, ids } = world
   await addAttempts(pool, ids['deliveries'] ?? '', ATTEMPTS, {
     answerCharacters: ANSWER_CHARACTERS,

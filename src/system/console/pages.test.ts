@@ -18,7 +18,7 @@ const { pool } = await createTestDatabase(t)
 
 async function bundle() {
   const pages = await createTestConsole(pool)
-  const world = await createWorld(pages, pool)
+  const world = await createWorld(pool)
   await addAttempts(pool, world.ids['deliveries'] ?? '', 1)
   const { key } = await pages.apiKeys.issue({ name: 'looks', scopes: ['read'] })
   return { ...pages, world, admin: await pages.signedIn(), reader: await pages.signedIn(key) }
@@ -167,7 +167,7 @@ t.test('lists can begin with the oldest, page by page, and say so', async (t) =>
 t.test('several states in one filter, however they are written', async (t) => {
   const { get, admin, world } = await bundle()
   const { ids } = world
-  const other = await createWorld(await createTestConsole(pool))
+  const other = await createWorld(pool, { incident: false })
   await pool.query(
     `update postrider.delivery set state = 'failed', finished_at = now() where id = $1`,
     [ids['deliveries']],
@@ -259,7 +259,7 @@ t.test('a pause of everything can be made and ended on the home page, by an admi
 
 t.test('charts are marked with what happened to their endpoint, and to no other', async (t) => {
   const { get, post, admin, world } = await bundle()
-  const other = await createWorld(await createTestConsole(pool))
+  const other = await createWorld(pool, { incident: false })
   const path = (one: typeof world) => `/console/endpoints/${one.ids['endpoints']}`
   await post(`${path(world)}/pause`, {}, { cookie: admin })
   await post(`${path(world)}/resume`, {}, { cookie: admin })

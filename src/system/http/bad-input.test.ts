@@ -14,7 +14,7 @@ const { pool } = await createTestDatabase(t)
 const { request, logged } = createTestApi(pool)
 const storedRows = createStoredRows(pool)
 const document = (await request('GET', '/openapi.json')).json as Document
-const world = await createWorld({ request }, pool)
+const world = await createWorld(pool)
 
 interface Target {
   name: string

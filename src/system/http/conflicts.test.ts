@@ -1,7 +1,6 @@
 /** A request that loses against another transaction is made again as a whole, and nobody hears of it. */
 import t from 'tap'
 import { createTenant } from '../../testing/data/tenant.ts'
-import { ENCRYPTION_KEY } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { callEveryRoute, requestsTo } from '../../testing/wiring/every-route.ts'
 import { startService } from '../../testing/wiring/service.ts'
@@ -11,11 +10,7 @@ const WRITTEN = [
   ...['event', 'delivery', 'replay', 'audit_log'],
 ]
 const { pool, url } = await createTestDatabase(t)
-const api = await startService(t, 'api', {
-  DATABASE_URL: url,
-  SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-  REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
-})
+const api = await startService(t, 'api', { DATABASE_URL: url })
 
 /** The next so many statements that write are refused as Postgres refuses one of two that are in each other's way. */
 const lose = (times: number) =>

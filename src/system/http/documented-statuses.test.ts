@@ -24,7 +24,7 @@ const reader = await apiKeys.issue({ name: 'reads', scopes: ['read'] }, 'test')
 const publisher = await apiKeys.issue({ name: 'publishes', scopes: ['publish'] }, 'test')
 const redis = await connectRedis({ url: undefined, log: captureLog().log })
 /** For refusals, which change nothing. */
-const shared = await createWorld(plain, pool)
+const shared = await createWorld(pool)
 
 const UNKNOWN = {
   tenant: 'nobody',
@@ -128,7 +128,7 @@ async function tryAll(provocations: Provocation[], one: Case): Promise<number[]>
 
 /** In its own world, since it may change it. */
 async function follow(t: Test, recipe: Recipe, one: Case): Promise<number[]> {
-  const world: World = await createWorld(plain, pool)
+  const world: World = await createWorld(pool)
   const context = { pool, databaseUrl, world, t }
   const { request } = recipe.overrides ? createTestApi(pool, recipe.overrides(context)) : plain
   const undo = await recipe.prepare?.(context)

@@ -26,7 +26,7 @@ const document = (await request('GET', '/openapi.json')).json as Document
 for (const [template, item] of Object.entries(document.paths)) {
   for (const [method, operation] of Object.entries(item)) {
     t.test(`${method.toUpperCase()} ${template}`, async (t) => {
-      const world = await createWorld({ request }, pool)
+      const world = await createWorld(pool)
       const pathFor = (change: Record<string, string>) => pathIn(world, template, change)
       const options = { path: pathFor({}), pathFor, body: bodyIn(world, operation) }
       const requests = requestOf(operation, options, document.components.schemas)

@@ -5,7 +5,6 @@ import { createWork } from '../../testing/data/work.ts'
 import { missing } from '../../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../../testing/servers/pgbouncer.ts'
 import { untilAnswer } from '../../testing/until.ts'
-import { ENCRYPTION_KEY } from '../../testing/wiring/api.ts'
 import { runCommand } from '../../testing/wiring/command.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { callEveryRoute, requestsTo } from '../../testing/wiring/every-route.ts'
@@ -16,13 +15,8 @@ const { pool, url } = await createTestDatabase(t)
 const pooled = await startPgBouncer(t, url)
 
 t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
-  const env = {
-    DATABASE_URL: pooled ?? '',
-    DATABASE_DIRECT_URL: url,
-    SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-  }
-  // Each route has a world with a replay that runs.
-  const api = await startService(t, 'api', { ...env, REPLAYS_PER_KEY: '1000' })
+  const env = { DATABASE_URL: pooled ?? '', DATABASE_DIRECT_URL: url }
+  const api = await startService(t, 'api', env)
   const { request } = requestsTo(api)
 
   t.test('every route works', async (t) => {

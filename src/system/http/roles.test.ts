@@ -3,7 +3,6 @@ import t, { type Test } from 'tap'
 import { createPool } from '../../postgres/pool.ts'
 import { EXIT } from '../../terminal/exit-code.ts'
 import { connect, createRolesDatabase } from '../../testing/servers/roles-server.ts'
-import { ENCRYPTION_KEY } from '../../testing/wiring/api.ts'
 import { serviceEnvironment } from '../../testing/wiring/cli.ts'
 import { runCommand } from '../../testing/wiring/command.ts'
 import { callEveryRoute, requestsTo } from '../../testing/wiring/every-route.ts'
@@ -23,12 +22,7 @@ async function conformance(t: Test, major?: number) {
   const pool = createPool({ connectionString: url, max: 4, applicationName: 'test' })
   t.teardown(() => pool.end())
   const start = (databaseUrl = urls.postrider_api, env: Record<string, string> = {}) =>
-    startService(t, 'api', {
-      ...env,
-      DATABASE_URL: databaseUrl,
-      SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-      REPLAYS_PER_KEY: '1000', // each route has a world with one that runs
-    })
+    startService(t, 'api', { ...env, DATABASE_URL: databaseUrl })
 
   /** In this process: it ends before it serves. */
   const startInVain = (databaseUrl: string) =>

@@ -1,14 +1,15 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, operatorTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 const operator = await startReceiver()
 t.teardown(() => operator.close())
-await (await operatorTenant(pool)).addEndpoint({ url: operator.url }, encryptSecret)
+await (await operatorTenant(pool)).addEndpoint({ url: operator.url }, secretBox.encrypt)
 /** Seven attempts, at once one after the other. */
 const RETRY_SCHEDULE = '0.05,0.05,0.05,0.05,0.05,0.05'
 const ENVIRONMENT = { DATABASE_URL: url, RETRY_SCHEDULE }
@@ -17,7 +18,7 @@ async function bundle(t: { teardown(fn: () => Promise<void>): void }) {
   const receiver = await startReceiver({ answer: () => 500 })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  const endpoint = await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   /** Resolves when the condition on the tenant's deliveries and circuit holds. */
   const until = (condition: string) =>
     untilHolds(

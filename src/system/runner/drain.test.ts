@@ -1,8 +1,9 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../../testing/wiring/service.ts'
+import { type Service, startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -20,7 +21,7 @@ t.test('a drained runner finishes what it has, takes nothing more, and exits 0',
     n === 1 ? answered.promise.then(() => ({ status: 200 })) : { status: 200 },
   )
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const runner = await startRunner()
   const id = await idOf(runner)
   const first = await tenant.publish()

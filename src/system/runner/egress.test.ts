@@ -9,6 +9,7 @@ import { createFinish } from '../../runner/finish.ts'
 import { parseCidrs } from '../../sending/egress.ts'
 import { createLookup } from '../../sending/lookup.ts'
 import { createSender } from '../../sending/send.ts'
+import { ENCRYPTION, secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { makeCertificates } from '../../testing/servers/certificates.ts'
 import { type NameAnswer, startNameServer } from '../../testing/servers/name-server.ts'
@@ -16,7 +17,7 @@ import { startHttpProxy } from '../../testing/servers/proxy.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { createTestServices } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { ENCRYPTION, encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url: databaseUrl } = await createTestDatabase(t)
 const certificates = await makeCertificates()
@@ -35,7 +36,7 @@ t.test(
     const tenant = await createTenant(pool)
     const endpoint = await tenant.addEndpoint(
       { url: `https://receiver.test:${receiver.port}/` },
-      encryptSecret,
+      secretBox.encrypt,
     )
     const { clientCertificates } = createTestServices(pool, ENCRYPTION)
     await clientCertificates.set(tenant.id as TenantId, endpoint.id as EndpointId, {
@@ -53,7 +54,7 @@ t.test(
     t.strictSame(proxy.asked, [`receiver.test:${receiver.port}`])
 
     await using plain = await startReceiver()
-    await tenant.addEndpoint({ url: plain.url, event_types: ['plain'] }, encryptSecret)
+    await tenant.addEndpoint({ url: plain.url, event_types: ['plain'] }, secretBox.encrypt)
     await tenant.publish('plain')
     await receiver.received(2)
     t.equal(await runner.stop(), 0)

@@ -1,9 +1,10 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 /** By `npm run test:long` as many as the product is meant for; each takes two milliseconds of the processor. */
@@ -17,7 +18,7 @@ t.test(
     const receiver = await startReceiver()
     t.teardown(() => receiver.close())
     const tenant = await createTenant(pool)
-    const first = await tenant.addEndpoint({ url: `${receiver.url}/1` }, encryptSecret)
+    const first = await tenant.addEndpoint({ url: `${receiver.url}/1` }, secretBox.encrypt)
     await pool.query(
       `with made as (
        insert into postrider.endpoint (tenant_id, url)
@@ -36,12 +37,12 @@ t.test(
      from unnest($1::uuid[], $2::text[]) as x (endpoint_id, encrypted) where s.endpoint_id = x.endpoint_id`,
       [
         endpoints.map(({ id }) => id),
-        endpoints.map(({ id }) => encryptSecret(first.secret, id, 'signing-secret')),
+        endpoints.map(({ id }) => secretBox.encrypt(first.secret, id, 'signing-secret')),
       ],
     )
 
     const other = await createTenant(pool)
-    await other.addEndpoint({ url: `${receiver.url}/other` }, encryptSecret)
+    await other.addEndpoint({ url: `${receiver.url}/other` }, secretBox.encrypt)
     const env = { DATABASE_URL: url, LOG_LEVEL: 'warn' }
     const victim = await startService(t, 'runner', { ...env, LOG_LEVEL: 'info' })
     await startService(t, 'runner', { ...env, LOG_LEVEL: 'info' })

@@ -1,9 +1,10 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -18,7 +19,7 @@ t.test('a receiver that hangs with the oldest events gets all others meanwhile',
   })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url, timeout_seconds: 60 }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url, timeout_seconds: 60 }, secretBox.encrypt)
   for (let n = 0; n < BAD; n += 1) await tenant.publish('invoice.paid', 'bad')
   for (let n = 0; n < GOOD; n += 1) await tenant.publish('invoice.paid', 'good')
   const runner = await startService(t, 'runner', { DATABASE_URL: url })
@@ -40,7 +41,7 @@ t.test('its circuit stays closed when they time out', async (t) => {
   const tenant = await createTenant(pool)
   const endpoint = await tenant.addEndpoint(
     { url: receiver.url, timeout_seconds: 8 },
-    encryptSecret,
+    secretBox.encrypt,
   )
   for (let n = 0; n < BAD; n += 1) {
     await tenant.publish('invoice.paid', 'bad')

@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../../testing/data/tenant.ts'
 import { type AnswerWith, startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -18,7 +19,7 @@ async function tenantWithEndpoints(t: Test, count: number, answer: AnswerWith, t
   const tenant = await createTenant(pool)
   for (let n = 0; n < count; n += 1) {
     const columns = { url: receiver.url, timeout_seconds: 60, event_types: [type] }
-    await tenant.addEndpoint(columns, encryptSecret)
+    await tenant.addEndpoint(columns, secretBox.encrypt)
   }
   return { receiver, tenant }
 }
@@ -73,7 +74,7 @@ t.test('what is put off of it is in nobody’s way either', async (t) => {
   })
   await hanging.receiver.received(OF_ONE_TENANT)
   const { url: to } = hanging.receiver
-  await hanging.tenant.addEndpoint({ url: to, event_types: ['order.paid'] }, encryptSecret)
+  await hanging.tenant.addEndpoint({ url: to, event_types: ['order.paid'] }, secretBox.encrypt)
   const keys = await dueAndNeverPutOff(t, hanging.tenant, 5)
   await untilHolds(
     pool,

@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../../testing/data/tenant.ts'
 import { type AnswerWith, startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -18,7 +19,7 @@ async function tenantWithReceiver(t: Test, answer: AnswerWith = () => 200) {
   const receiver = await startReceiver({ answer })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   return { tenant, receiver }
 }
 

@@ -1,9 +1,10 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, type Service, startService } from '../../testing/wiring/service.ts'
+import { type Service, startService } from '../../testing/wiring/service.ts'
 
 /** Each killed runner is found dead after 5 s of silence. */
 t.setTimeout(300_000)
@@ -17,7 +18,7 @@ async function bundle(t: Parameters<typeof startService>[0]) {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   return { receiver, tenant }
 }
 

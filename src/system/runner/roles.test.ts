@@ -4,6 +4,7 @@ import { assertRights } from '../../postgres/migrate/assert-rights.ts'
 import { grantRoles, migrate } from '../../postgres/migrate/migrate.ts'
 import { RIGHTS } from '../../postgres/migrate/rights.ts'
 import { createPool } from '../../postgres/pool.ts'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import {
@@ -11,7 +12,7 @@ import {
   createRolesDatabase,
   startRolesServer,
 } from '../../testing/servers/roles-server.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 t.test('on Postgres 18', (t) => conformance(t))
 t.test('on Postgres 15', (t) => conformance(t, 15))
@@ -30,7 +31,7 @@ async function conformance(t: Test, major?: number) {
     await using receiver = await startReceiver()
     receiver.answerWith((_, n) => ({ status: n === 1 ? 503 : 200 }))
     const tenant = await createTenant(pool)
-    const endpoint = await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+    const endpoint = await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
     await addDay(40)
     const runner = await start(undefined, { RUNNER_PORT: '0' })
     await tenant.publish()

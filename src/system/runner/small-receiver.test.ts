@@ -1,9 +1,10 @@
 import t from 'tap'
+import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant } from '../../testing/data/tenant.ts'
 import { startSmallReceiver } from '../../testing/servers/small-receiver.ts'
 import { untilHolds } from '../../testing/until.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../../testing/wiring/service.ts'
+import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -16,7 +17,7 @@ t.test(
   async (t) => {
     const receiver = await startSmallReceiver(t, { takesMs: 20 })
     const tenant = await createTenant(pool)
-    await tenant.addEndpoint({ url: receiver.url }, encryptSecret)
+    await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
     const publishMany = (count: number) =>
       pool.query(
         `select count(*) from postrider.publish_many((

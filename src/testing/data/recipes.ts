@@ -3,7 +3,7 @@ import { createPublisher } from '../../events/publish.ts'
 import { createBatchPublisher } from '../../events/publish-batch.ts'
 import type { ApiOptions } from '../../service/api-app.ts'
 import { makeCertificates } from '../servers/certificates.ts'
-import { createTestApi, ENCRYPTION_KEY, type RequestOptions } from '../wiring/api.ts'
+import { createTestApi, type RequestOptions } from '../wiring/api.ts'
 import { startService } from '../wiring/service.ts'
 import type { World } from './world.ts'
 
@@ -205,10 +205,7 @@ async function giveClientCertificate({ pool, world }: RecipeContext) {
 
 /** Its receiver is not there, which is an attempt as good as any. */
 async function startRunner({ t, databaseUrl }: RecipeContext) {
-  const runner = await startService(t, 'runner', {
-    DATABASE_URL: databaseUrl,
-    SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-  })
+  const runner = await startService(t, 'runner', { DATABASE_URL: databaseUrl })
   return () => runner.stop()
 }
 

@@ -9,7 +9,7 @@ import { scratchFolder } from '../scratch.ts'
 import { dropLeftovers, ensureTemplate, holdsTestDatabases, withAdmin } from './template.ts'
 
 /** In the checkout, so that two checkouts never share a server. */
-export const FOLDER = fileURLToPath(new URL('../../.tap/test-database/', import.meta.url))
+export const FOLDER = fileURLToPath(new URL('../../../.tap/test-database/', import.meta.url))
 /** Far more than starting the server and migrating a template takes. */
 const LOCK_MS_MAX = 60_000
 const LOCK_POLL_MS = 50

@@ -6,10 +6,10 @@ import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { createDatabase } from '../../postgres/pool.ts'
 import { withoutRedis } from '../../redis/redis.ts'
-import { createSecretBox } from '../../secrets/secrets.ts'
 import { type ApiOptions, createApi } from '../../service/api-app.ts'
 import { createServices, createTenantServices, type ServiceParts } from '../../service/services.ts'
 import { SVIX_PATH } from '../../svix/svix-route.ts'
+import { ENCRYPTION } from '../data/encryption.ts'
 import { createOpenApiCheck, type Document, type OpenApiCheck } from './openapi-check.ts'
 
 /** Of the first API of this test file; all of them document the same. */
@@ -17,7 +17,6 @@ let check: Promise<OpenApiCheck> | undefined
 let svixCheck: typeof check
 
 export const ADMIN_KEY = 'the-admin-key-of-the-tests'
-export const ENCRYPTION_KEY = Buffer.alloc(32, 7)
 
 export interface Answer {
   status: number
@@ -43,7 +42,7 @@ export function testConfig(env: Record<string, string> = {}): ServiceConfig {
   const needed = {
     DATABASE_URL: 'postgres://a:b@c/d',
     POSTRIDER_ADMIN_KEY: ADMIN_KEY,
-    SECRET_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+    ...ENCRYPTION,
     EGRESS_ALLOW: '127.0.0.0/8',
     API_RATE_LIMIT: '0',
     REPLAYS_PER_KEY: '10000',
@@ -67,9 +66,6 @@ export function testParts(pool: Pool, now?: () => number) {
   }
   return { parts, logged }
 }
-
-/** Encrypts as the services of `createTestServices` do. */
-export const secretBox = createSecretBox([ENCRYPTION_KEY])
 
 /** The services of a configuration; those of tenants see every tenant, as nothing is asked of the API. */
 export function createTestServices(pool: Pool, env: Record<string, string> = {}) {

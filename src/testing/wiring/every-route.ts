@@ -64,13 +64,13 @@ export async function callEveryRoute(
     Object.entries(item).map(([method, operation]) => ({ template, method, operation })),
   )
   const results: RouteResult[] = []
-  const readOnly = await createWorld({ request }, pool)
+  const readOnly = await createWorld(pool)
   for (const { template, method, operation } of operations) {
     if (JSON.stringify(operation.responses).includes('text/event-stream')) continue // never ends
     const expected = successOf(operation)
     const recipe = RECIPES[`${operation.operationId} ${expected}`] ?? {}
     const isRead = method === 'get' && !recipe.prepare
-    const world = isRead ? readOnly : await createWorld({ request }, pool)
+    const world = isRead ? readOnly : await createWorld(pool)
     const context = { pool, databaseUrl: runnerUrl, world, t }
     const undo = await recipe.prepare?.(context)
     const body = bodyIn(world, operation)

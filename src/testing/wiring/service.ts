@@ -1,21 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { createSecretBox } from '../../secrets/secrets.ts'
+import { ENCRYPTION } from '../data/encryption.ts'
 import type { LogLine } from '../log-lines.ts'
 import { plainNode } from './cli.ts'
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url))
-
-/** Of all services that a test file starts. */
-const KEY = randomBytes(32)
-
-/** Encrypts endpoint secrets so that the services of this test file can read them. */
-export const encryptSecret = createSecretBox([KEY]).encrypt
-/** As in their environment. */
-export const ENCRYPTION = { SECRET_ENCRYPTION_KEY: KEY.toString('base64') }
 
 export interface Service {
   pid: number
