@@ -20,7 +20,7 @@ export interface BatchedDependencies
   deliver(
     members: readonly [BatchMember, ...BatchMember[]],
     lead: WakeUp | null,
-    request: { signal: AbortSignal | undefined; permit: BatchPermit },
+    request: { signal: AbortSignal | undefined; permit: BatchPermit; items: string },
   ): Promise<AttemptResult>
   /** For what turns out to have no batches. */
   deliverSingle(...job: Job): Promise<void>
@@ -203,7 +203,7 @@ function send(
   const claimed = new Set(members.map(({ deliveryId }) => deliveryId))
   const lead = hand.find(({ wakeUp }) => claimed.has(wakeUp.deliveryId))
   const waits = lead ?? hand[0]
-  const request = { signal: waits?.signal, permit }
+  const request = { signal: waits?.signal, permit, items: taken.items }
   const sending = deps.deliver(members, lead ? lead.wakeUp : null, request).then(
     (result) => permit.release(releaseResult(result), result.durationMs),
     (error: unknown) => {

@@ -21,7 +21,7 @@ import {
 } from './deliver.ts'
 import { endAttemptSpan, startAttemptSpan } from './delivery-span.ts'
 import type { Finished, Verdict } from './finish.ts'
-import type { BatchMember } from './take-batch.ts'
+import type { BatchMember, Taken } from './take-batch.ts'
 
 const TOO_LARGE = 413
 
@@ -32,8 +32,14 @@ export interface DeliverBatchDependencies extends Omit<DeliverDependencies, 'cla
   onEnded(batch: { outcome: string; events: number }): void
 }
 
+/** What is sent: the events of those that have data, joined. */
+export type OfBatch = OfRequest & Pick<Taken, 'items'>
+
 /** What is to be written down of a member. */
-type Ended = Finished & { member: BatchMember }
+interface Ended {
+  member: BatchMember
+  finished: Finished
+}
 
 /**
  * Makes the deliver step of a batch that was claimed: send once → decide for each → finish together.
@@ -45,7 +51,7 @@ export function createDeliverBatch(deps: DeliverBatchDependencies) {
   return async function deliverBatch(
     members: readonly [BatchMember, ...BatchMember[]],
     lead: WakeUp | null,
-    request: OfRequest,
+    request: OfBatch,
   ): Promise<AttemptResult> {
     const [first] = members
     const span = startAttemptSpan(deps.tracing, first)
@@ -53,19 +59,21 @@ export function createDeliverBatch(deps: DeliverBatchDependencies) {
       const result = await sendTogether(deps, members, span, request)
       deps.onEnded({ outcome: result.outcome, events: members.length })
       const ended = endOf(deps, members, result, request)
-      for (const one of ended) if (one.deliveryId === lead?.deliveryId) one.jobId = lead.jobId
+      const ofLead = ended.find(({ finished }) => finished.deliveryId === lead?.deliveryId)
+      if (ofLead) ofLead.finished.jobId = lead?.jobId
       const verdicts = await deps.finish(
-        ended.map(({ member, ...finished }) => finished),
+        ended.map(({ finished }) => finished),
         first.batchId,
       )
       ended.forEach((one, at) => {
+        const { member, finished } = one
         const verdict = verdicts[at]
         if (verdict instanceof Error || verdict === undefined) throw verdict
-        const attempted = describe(one.member, one.result, verdict, one.nextInSeconds)
-        deps.log({ ...attempted, batchId: first.batchId })
-        if (one.member === first && span) endAttemptSpan(span, attempted)
-        if (verdict === 'stale' && one.deliveryId === lead?.deliveryId)
-          throw new AttemptStale(one.deliveryId)
+        const attempted = describe(member, finished.result, verdict, finished.nextInSeconds)
+        attempted.batchId = first.batchId
+        deps.log(attempted)
+        if (member === first && span) endAttemptSpan(span, attempted)
+        if (verdict === 'stale' && one === ofLead) throw new AttemptStale(finished.deliveryId)
       })
       return result
     } catch (error) {
@@ -80,10 +88,9 @@ async function sendTogether(
   deps: DeliverBatchDependencies,
   members: readonly [BatchMember, ...BatchMember[]],
   span: ReturnType<typeof startAttemptSpan>,
-  request: OfRequest,
+  { items, ...request }: OfBatch,
 ): Promise<AttemptResult> {
-  const items = members.flatMap(({ eventId, body }) => (body === null ? [] : { eventId, body }))
-  if (items.length === 0) return notSent(ERASED)
+  if (items === '') return notSent(ERASED)
   const [first] = members
   const together = { ...first, eventId: first.batchId as EventId, body: batchBody(items) }
   const limits = { answerBytesMax: BATCH_ANSWER_BYTES_MAX }
@@ -96,16 +103,20 @@ function endOf(
   result: AttemptResult,
   { permit }: OfRequest,
 ): Ended[] {
-  const sent = members.filter(({ body }) => body !== null)
-  const erased = members.filter(({ body }) => body === null)
+  const sent = members.filter(({ isErased }) => !isErased)
+  const erased = members.filter(({ isErased }) => isErased)
   const isOvertaken = result.reason === 'timeout_answer' && permit?.isOvertaken()
   const ends = [
     ...endOfSent(deps, sent, withShareOfBody(result, sent.length)),
     ...erased.map((member) => ended(member, notSent(ERASED), null)),
   ]
   // One request says one thing about its endpoint: that it works, if any of them was taken.
-  const telling = ends.find((one) => one.result.outcome === 'delivered') ?? ends[0]
-  return ends.map((one) => ({ ...one, isOvertaken, isUncounted: one !== telling }))
+  const telling = ends.find(({ finished }) => finished.result.outcome === 'delivered') ?? ends[0]
+  for (const one of ends) {
+    one.finished.isOvertaken = isOvertaken
+    one.finished.isUncounted = one !== telling
+  }
+  return ends
 }
 
 function endOfSent(
@@ -157,7 +168,7 @@ function endOfFailed(
   return members.map((member, at) =>
     delays[at] === null
       ? ended(member, result, null)
-      : { ...ended(member, result, nextInSeconds), batchId: together ?? null },
+      : ended(member, result, nextInSeconds, { batchId: together ?? null }),
   )
 }
 
@@ -165,11 +176,9 @@ function endOfFailed(
 function halved(sent: readonly BatchMember[], result: AttemptResult): Ended[] {
   const middle = Math.ceil(sent.length / 2)
   return [sent.slice(0, middle), sent.slice(middle)].flatMap((half) =>
-    half.map((member) => ({
-      ...ended(member, result, 0),
-      batchId: half[0]?.attemptId ?? null,
-      isHalved: true,
-    })),
+    half.map((member) =>
+      ended(member, result, 0, { batchId: half[0]?.attemptId ?? null, isHalved: true }),
+    ),
   )
 }
 
@@ -177,14 +186,18 @@ const ended = (
   member: BatchMember,
   result: AttemptResult,
   nextInSeconds: number | null,
+  more: Pick<Finished, 'batchId' | 'isHalved'> = {},
 ): Ended => ({
   member,
-  deliveryId: member.deliveryId,
-  attemptId: member.attemptId,
-  url: sentTo(member.url, result),
-  result,
-  nextInSeconds,
-  batchId: null,
+  finished: {
+    deliveryId: member.deliveryId,
+    attemptId: member.attemptId,
+    url: sentTo(member.url, result),
+    result,
+    nextInSeconds,
+    batchId: null,
+    ...more,
+  },
 })
 
 /** What the audit log keeps of one answer is shared out among its attempts. */

@@ -253,7 +253,7 @@ export function sentTo(url: string, result: AttemptResult): string | undefined {
 /** Seconds until the next attempt, `null` = the delivery has reached its end. */
 export function decide(
   deps: SendDependencies,
-  claimed: Claimed,
+  claimed: Pick<Claimed, 'retrySchedule' | 'scheduleStep'>,
   result: AttemptResult,
 ): number | null {
   if (!isRetryable(result)) return null
@@ -270,7 +270,7 @@ export function decide(
 }
 
 export function describe(
-  claimed: Claimed,
+  claimed: Omit<Claimed, 'body'>,
   result: AttemptResult,
   verdict: Verdict,
   nextInSeconds: number | null,

@@ -29,12 +29,18 @@ export interface DeliveryAttempted {
 }
 
 /** The trace that an event was published in. */
-export function traceOf({ traceparent, tracestate }: Claimed): TraceContext | null {
+export function traceOf({
+  traceparent,
+  tracestate,
+}: Pick<Claimed, 'traceparent' | 'tracestate'>): TraceContext | null {
   return traceparent === null ? null : { traceparent, tracestate }
 }
 
 /** A span from the claim to the finish, under the one that published; null where spans go nowhere. */
-export function startAttemptSpan(tracing: Tracing | null, claimed: Claimed): OpenSpan | null {
+export function startAttemptSpan(
+  tracing: Tracing | null,
+  claimed: Omit<Claimed, 'body'>,
+): OpenSpan | null {
   if (!tracing) return null
   return tracing.startSpan('attempt', traceOf(claimed), {
     'postrider.tenant_id': claimed.tenantId,

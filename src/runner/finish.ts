@@ -132,7 +132,7 @@ async function finishMany(
           name: 'postrider_finish_batch',
           text: `select attempt_id, verdict
                  from postrider.finish_many($1::json, make_interval(secs => $2), $3::json, $4::uuid)`,
-          values: [...asShared(finished.map(asAttemptResult), disableAfterSeconds), batchId],
+          values: [...asShared(finished, disableAfterSeconds), batchId],
         },
   )
   const verdicts = new Map(rows.map((row) => [row.attempt_id, row.verdict]))
@@ -141,36 +141,44 @@ async function finishMany(
 
 /** What most of them have in common is said once: that is most of it. */
 function asShared(
-  results: readonly Record<string, unknown>[],
+  finished: readonly Finished[],
   disableAfterSeconds: number,
 ): [results: string, disableAfterSeconds: number, shared: string] {
-  const [shared = {}] = results
-  const different = results.map((result) =>
-    Object.fromEntries(
-      Object.entries(result)
-        .filter(([name, value]) => value !== shared[name])
-        .map(([name, value]) => [name, value ?? null]),
-    ),
-  )
+  const [first] = finished
+  const shared: Record<string, unknown> = first ? asAttemptResult(first) : {}
+  const different = finished.map((one) => {
+    const own: Record<string, unknown> =
+      one.result === first?.result ? asOwnResult(one) : asAttemptResult(one)
+    for (const name of Object.keys(own)) {
+      if (own[name] === shared[name]) delete own[name]
+      else own[name] ??= null
+    }
+    return own
+  })
   return [JSON.stringify(different), disableAfterSeconds, JSON.stringify(shared)]
 }
 
 /** The composite type postrider.attempt_result. */
-function asAttemptResult({
-  deliveryId,
-  attemptId,
-  result,
-  url,
-  isOvertaken,
-  nextInSeconds,
-  jobId,
-  batchId,
-  isHalved,
-  isUncounted,
-}: Finished) {
+const asAttemptResult = (finished: Finished) => ({
+  ...asOwnResult(finished),
+  ...asRequestResult(finished.result),
+})
+
+/** What is of this attempt alone, however many were made by one request. */
+const asOwnResult = (finished: Finished) => ({
+  delivery_id: finished.deliveryId,
+  attempt_id: finished.attemptId,
+  next_in_seconds: finished.nextInSeconds,
+  job_id: finished.jobId,
+  overtaken: finished.isOvertaken,
+  batch_id: finished.batchId,
+  halved: finished.isHalved,
+  uncounted: finished.isUncounted,
+  url: finished.url,
+})
+
+function asRequestResult(result: AttemptResult) {
   return {
-    delivery_id: deliveryId,
-    attempt_id: attemptId,
     outcome: result.outcome,
     status_code: result.statusCode,
     reason: result.reason,
@@ -184,12 +192,5 @@ function asAttemptResult({
     request_headers: result.requestHeaders,
     response_headers: result.responseHeaders,
     response_body: result.responseBody,
-    next_in_seconds: nextInSeconds,
-    job_id: jobId,
-    overtaken: isOvertaken,
-    batch_id: batchId,
-    halved: isHalved,
-    uncounted: isUncounted,
-    url,
   }
 }

@@ -14,11 +14,17 @@ export type BatchStep =
   | { step: 'claim' }
 
 /** A delivery that is sent in a batch. */
-export type BatchMember = Claimed & { batchId: string }
+export interface BatchMember extends Omit<Claimed, 'body'> {
+  batchId: string
+  /** It has no data any more, and is left out of the body. */
+  isErased: boolean
+}
 
 export interface Taken {
   /** In the order of the request; none unless it was to be claimed, and is full. */
   claimed: BatchMember[]
+  /** What is sent of them: each event as it would be sent alone, with its id in front, and a comma between. */
+  items: string
   /** In hand, and not of this batch: to be brought again. */
   left: Set<DeliveryId>
   /** Its endpoint has no batches any more. */
@@ -28,20 +34,75 @@ export interface Taken {
   dueInMs: number | null
 }
 
-type Row = { verdict: 'claimed' | 'left' | 'filling' | 'ready' | 'single' } & BatchMember
+/** What the members of a batch have in common. */
+type Shared = Pick<
+  BatchMember,
+  | 'batchId'
+  | 'tenantId'
+  | 'endpointId'
+  | 'url'
+  | 'headers'
+  | 'secretHeaders'
+  | 'timeoutSeconds'
+  | 'retrySchedule'
+  | 'secrets'
+  | 'clientCertificate'
+  | 'clientKeyEncrypted'
+  | 'signatureHeaders'
+  | 'webhookSignature'
+>
 
+/** Without names, so that a thousand of them are short. */
+type MemberValues = [
+  deliveryId: DeliveryId,
+  attemptId: BatchMember['attemptId'],
+  attemptNumber: number,
+  scheduleStep: number,
+  abandonedCount: number,
+  eventId: BatchMember['eventId'],
+  eventType: string | null,
+  waitedMs: number,
+  isErased: boolean,
+  traceparent: string | null,
+  tracestate: string | null,
+]
+
+type Row = Shared & {
+  /** JSON of `MemberValues[]`. */
+  members: string | null
+  items: string | null
+  left: DeliveryId[] | null
+  single: DeliveryId[] | null
+  isReady: boolean
+  dueInMs: number | null
+}
+
+/**
+ * One row: a row for each member, with every column, took the runner longer to read than the database to make. The events are joined as
+ * the texts that they are.
+ */
 const TAKE_STATEMENT = {
   name: 'postrider_take_batch',
   text: `
-    select verdict, delivery_id as "deliveryId", delivery_id as "wokenId", batch_id as "batchId", attempt_id as "attemptId",
-      attempt_number as "attemptNumber", schedule_step as "scheduleStep", abandoned_count as "abandonedCount",
-      tenant_id as "tenantId", endpoint_id as "endpointId", event_id as "eventId", event_type as "eventType", body,
-      waited_ms as "waitedMs", url, headers, secret_headers as "secretHeaders",
-      timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
+    with taken as materialized (
+      select * from postrider.take_batch($1::uuid, $2::uuid[], $3::int[], $4::text, $5::text, $6::float8, $7::json)
+    ),
+    told as (
+      select (json_agg(json_build_array(delivery_id, attempt_id, attempt_number, schedule_step, abandoned_count, event_id,
+          event_type, waited_ms, body is null, traceparent, tracestate)) filter (where verdict = 'claimed'))::text as members,
+        string_agg('{"id":"' || event_id || '",' || substr(body, 2), ',') filter (where verdict = 'claimed') as items,
+        array_agg(delivery_id) filter (where verdict = 'left') as "left",
+        array_agg(delivery_id) filter (where verdict = 'single') as single,
+        coalesce(bool_or(verdict = 'ready'), false) as "isReady",
+        max(waited_ms) filter (where verdict = 'filling') as "dueInMs"
+      from taken
+    )
+    select told.*, batch_id as "batchId", tenant_id as "tenantId", endpoint_id as "endpointId", url, headers,
+      secret_headers as "secretHeaders", timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
-      traceparent, tracestate, 'standard' as shape, null as "shapeHeaders",
       signature_headers as "signatureHeaders", webhook_signature as "webhookSignature"
-    from postrider.take_batch($1::uuid, $2::uuid[], $3::int[], $4::text, $5::text, $6::float8, $7::json)`,
+    from told
+    left join (select * from taken where url is not null limit 1) as first on true`,
 }
 
 /**
@@ -60,7 +121,7 @@ export function createTakeBatch(pool: Pool, runnerId: string) {
       step.step === 'claim'
         ? await ask()
         : await retryThroughOutage(ask, { forMs: CONFLICT_MS_MAX })
-    return takenOf(rows)
+    return takenOf(rows[0])
   }
 }
 
@@ -82,26 +143,49 @@ function valuesOf(
   ]
 }
 
-function takenOf(rows: readonly Row[]): Taken {
-  const idsOf = (verdict: Row['verdict']) =>
-    new Set(rows.filter((row) => row.verdict === verdict).map(({ deliveryId }) => deliveryId))
-  const [first, ...rest] = rows.filter(({ verdict }) => verdict === 'claimed')
-  const filling = rows.find(({ verdict }) => verdict === 'filling')
+function takenOf(row: Row | undefined): Taken {
+  const {
+    members,
+    items,
+    left,
+    single,
+    isReady = false,
+    dueInMs = null,
+    ...shared
+  } = row ?? ({} as Partial<Row>)
   return {
-    claimed: first ? [first, ...rest.map((row) => ({ ...row, ...sharedOf(first) }))] : [],
-    left: idsOf('left'),
-    single: idsOf('single'),
-    isReady: rows.some(({ verdict }) => verdict === 'ready'),
-    dueInMs: filling ? filling.waitedMs : null,
+    claimed: membersOf(members, shared as Shared),
+    items: items ?? '',
+    left: new Set(left),
+    single: new Set(single),
+    isReady,
+    dueInMs,
   }
 }
 
-/** The endpoint's, told once. */
-function sharedOf(first: Row) {
-  const { url, headers, secretHeaders, timeoutSeconds, retrySchedule, secrets } = first
-  const { clientCertificate, clientKeyEncrypted, signatureHeaders, webhookSignature } = first
+const membersOf = (members: string | null | undefined, shared: Shared): BatchMember[] =>
+  members ? (JSON.parse(members) as MemberValues[]).map((values) => memberOf(values, shared)) : []
+
+function memberOf(
+  [
+    deliveryId,
+    attemptId,
+    attemptNumber,
+    scheduleStep,
+    abandonedCount,
+    eventId,
+    eventType,
+    waitedMs,
+    isErased,
+    traceparent,
+    tracestate,
+  ]: MemberValues,
+  shared: Shared,
+): BatchMember {
   return {
-    ...{ url, headers, secretHeaders, timeoutSeconds, retrySchedule, secrets },
-    ...{ clientCertificate, clientKeyEncrypted, signatureHeaders, webhookSignature },
+    ...shared,
+    ...{ wokenId: deliveryId, deliveryId, attemptId, attemptNumber, scheduleStep, abandonedCount },
+    ...{ eventId, eventType, waitedMs, isErased, traceparent, tracestate },
+    ...{ shape: 'standard', shapeHeaders: null },
   }
 }

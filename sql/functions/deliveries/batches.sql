@@ -269,32 +269,47 @@ $$;
 comment on function postrider.members_of_batch(uuid) is 'The open deliveries of a batch.';
 
 create or replace function postrider.keep_batch(batch uuid, endpoint uuid, members uuid[]) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
+begin
   insert into postrider.batch as b (id, tenant_id, endpoint_id, delivery_ids)
   select keep_batch.batch, e.tenant_id, e.id, members from postrider.endpoint e where e.id = keep_batch.endpoint
-  on conflict (id) do update set delivery_ids = excluded.delivery_ids
+  on conflict (id) do update set delivery_ids = excluded.delivery_ids;
+end
 $$;
 comment on function postrider.keep_batch(uuid, uuid, uuid[]) is 'Writes down which deliveries belong to a batch.';
 
 -- end_batch: once its attempts are written down. What is tried again is in this batch or in others, such as halves.
-create or replace function postrider.end_batch(batch uuid, finished postrider.attempt_result[]) returns void
+--
+-- Most of the time all have ended at once, and then their rows are not looked at again.
+create or replace function postrider.end_batch(
+  batch uuid, finished postrider.attempt_result[], settled_attempts uuid[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  receiver constant uuid := (select b.endpoint_id from postrider.batch b where b.id = end_batch.batch);
+  kept postrider.batch;
+  gone uuid[];
 begin
-  perform postrider.keep_batch(f.batch_id, receiver, array_agg(f.delivery_id))
+  select * into kept from postrider.batch b where b.id = end_batch.batch;
+  perform postrider.keep_batch(f.batch_id, kept.endpoint_id, array_agg(f.delivery_id))
   from unnest(finished) as f where f.batch_id <> end_batch.batch group by f.batch_id;
-  if cardinality(postrider.members_of_batch(end_batch.batch)) = 0 then
+  gone := array(
+    select f.delivery_id from unnest(finished) as f
+    join unnest(settled_attempts) as s (id) on s.id = f.attempt_id
+    where f.batch_id is distinct from end_batch.batch);
+  if not exists (select unnest(kept.delivery_ids) except select unnest(gone))
+    or cardinality(postrider.members_of_batch(end_batch.batch)) = 0
+  then
     delete from postrider.batch b where b.id = end_batch.batch;
   end if;
 end
 $$;
-comment on function postrider.end_batch(uuid, postrider.attempt_result[]) is
+comment on function postrider.end_batch(uuid, postrider.attempt_result[], uuid[]) is
   'Forgets a batch whose deliveries have ended, and writes down those in which some are tried again.';
 
 create or replace function postrider.is_waited_for(deliveries postrider.delivery[]) returns boolean
@@ -391,27 +406,50 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  taken postrider.delivery[] := array(
-    select d from postrider.claim_batch_deliveries(claim_batch.endpoint, members, lead, batch) as d);
-  claimed postrider.delivery[] := array(select t from unnest(taken) as t where t.state = 'delivering');
-  events uuid[] := array(select c.event_id from unnest(claimed) as c order by 1);
-  low uuid := events[1];
-  high uuid := events[cardinality(events)];
+  taken record;
+  events uuid[];
+  low uuid;
+  high uuid;
 begin
-  delete from graphile_worker._private_jobs j
-  where j.key = any (array(select 'd:' || t.id from unnest(taken) as t where t.id is distinct from lead));
-  perform postrider.end_unclaimed(taken);
-  if cardinality(taken) > 0 then
-    perform postrider.keep_batch(batch, claim_batch.endpoint, array(select t.id from unnest(taken) as t));
+  select array_agg(t.id) as ids, array_agg(t.id) filter (where t.id is distinct from lead) as others,
+    array_agg(t.id) filter (where t.state = 'delivering') as claimed,
+    array_agg(t.claim) filter (where t.state = 'delivering') as claims,
+    array_agg(t.attempt_count) filter (where t.state = 'delivering') as numbers,
+    array_agg(t.schedule_step) filter (where t.state = 'delivering') as steps,
+    array_agg(t.abandoned_count) filter (where t.state = 'delivering') as abandoned,
+    array_agg(t.event_id) filter (where t.state = 'delivering') as events,
+    array_agg(t.trigger) filter (where t.state = 'delivering') as triggers,
+    array_agg(t.id) filter (where t.state <> 'delivering') as unclaimed,
+    array_agg(t.id) filter (where t.abandoned_count > 0) as cut,
+    array_agg(t.id) filter (where t.state = 'held') as held,
+    array_agg(t.id) filter (where t.state = 'pending') as postponed
+  into taken
+  from (
+    select * from postrider.claim_batch_deliveries(claim_batch.endpoint, members, lead, batch) as d order by d.id
+  ) as t;
+  if taken.ids is null then
+    return;
   end if;
+  delete from graphile_worker._private_jobs j
+  where j.key = any (array(select 'd:' || id from unnest(taken.others) as id));
+  if taken.claimed is not null and taken.unclaimed is not null then
+    perform postrider.leave_batch(taken.unclaimed);
+  end if;
+  perform postrider.end_unclaimed(claim_batch.endpoint, taken.cut, taken.held, taken.postponed);
+  perform postrider.keep_batch(batch, claim_batch.endpoint, taken.ids);
 
   insert into postrider.attempt (id, tenant_id, delivery_id, endpoint_id, number, trigger, runner, batch_id)
-  select c.claim, c.tenant_id, c.id, c.endpoint_id, c.attempt_count, c.trigger, claim_batch.runner, claim_batch.batch
-  from unnest(claimed) as c;
+  select c.claim, e.tenant_id, c.id, e.id, c.number, c.trigger, claim_batch.runner, claim_batch.batch
+  from postrider.endpoint e,
+    unnest(taken.claimed, taken.claims, taken.numbers, taken.triggers) as c (id, claim, number, trigger)
+  where e.id = claim_batch.endpoint;
 
+  events := array(select id from unnest(taken.events) as id order by 1);
+  low := events[1];
+  high := events[cardinality(events)];
   return query
-  select c.id, claim_batch.batch, c.claim, c.attempt_count, c.schedule_step, c.abandoned_count,
-    c.tenant_id, c.endpoint_id, c.event_id, ev.type, postrider.body(ev.type, ev.occurred_at, ev.data),
+  select c.id, claim_batch.batch, c.claim, c.number, c.step, c.abandoned,
+    e.tenant_id, claim_batch.endpoint, c.event_id, ev.type, postrider.body(ev.type, ev.occurred_at, ev.data),
     extract(epoch from clock_timestamp() - greatest(ev.created_at, ev.deliver_at))::float8 * 1000,
     e.url, e.headers, e.timeout_seconds, e.retry_schedule,
     case when e.id is not null then array(
@@ -420,36 +458,35 @@ begin
       order by s.created_at desc) end,
     e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
     e.signature_headers, e.webhook_signature
-  from unnest(claimed) with ordinality as c
-  left join postrider.endpoint e on e.id = endpoint and c.ordinality = 1
+  from unnest(taken.claimed, taken.claims, taken.numbers, taken.steps, taken.abandoned, taken.events)
+    with ordinality as c (id, claim, number, step, abandoned, event_id, place)
+  left join postrider.endpoint e on e.id = endpoint and c.place = 1
   left join postrider.event ev
     on ev.id = any (events) and ev.id between low and high and ev.id = c.event_id
-  order by c.ordinality;
+  order by c.place;
 end
 $$;
 comment on function postrider.claim_batch(uuid, uuid[], uuid, uuid, text) is
   'Claims the members of a batch, removes their jobs but that of the lead (null = none), and writes the attempts as started. Returns what is to be sent, in the order of the request.';
 
-create or replace function postrider.end_unclaimed(taken postrider.delivery[]) returns void
+create or replace function postrider.end_unclaimed(
+  endpoint uuid, cut uuid[], held uuid[], postponed uuid[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
-declare
-  cut uuid[] := array(select t.id from unnest(taken) as t where t.abandoned_count > 0);
-  held uuid[] := array(select t.id from unnest(taken) as t where t.state = 'held');
-  postponed uuid[] := array(select t.id from unnest(taken) as t where t.state = 'pending');
 begin
-  if cardinality(cut) > 0 then
+  if cut is not null then
     perform postrider.abandon_cut(cut);
   end if;
-  if cardinality(held) > 0 then
-    perform postrider.replace_probe(array[taken[1].endpoint_id], held);
+  if held is not null then
+    perform postrider.replace_probe(array[endpoint], held);
   end if;
-  if cardinality(postponed) > 0 then
+  if postponed is not null then
     perform postrider.postpone_deliveries(postponed);
   end if;
 end
 $$;
-comment on function postrider.end_unclaimed(postrider.delivery[]) is
+comment on function postrider.end_unclaimed(uuid, uuid[], uuid[], uuid[]) is
   'Of deliveries that were just claimed or refused: marks attempts that were cut off as abandoned, finds another probe for an open circuit, and postpones what was cut off too often.';

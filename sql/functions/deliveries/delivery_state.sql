@@ -139,7 +139,7 @@ comment on function postrider.claim_deliveries(uuid[], int[]) is
 -- which is the one that others find should this runner be lost; those of the others are void by their numbers, and the caller's
 -- to remove. What is held is taken along when nothing holds the endpoint any more, and the probe of an open circuit takes
 -- its batch along, so that those that were sent together stay together. Where only some can be claimed (the others were
--- cut off too often), those others leave the batch: its id is never sent with other events than the first time.
+-- cut off too often), the caller has those others leave the batch: its id is never sent with other events than the first time.
 create or replace function postrider.claim_batch_deliveries(
   endpoint uuid, delivery_ids uuid[], lead uuid, batch uuid
 )
@@ -156,7 +156,6 @@ declare
   paused boolean := postrider.is_paused();
   reason text;
   is_deleted boolean;
-  taken postrider.delivery[];
 begin
   -- Once for all of them, but for what is cut off too often. As in claim_verdict(), a circuit lets tests through.
   select e.deleted_at is not null, postrider.held_for(e, t, c, paused)
@@ -166,26 +165,20 @@ begin
   left join postrider.circuit c
     on c.endpoint_id = e.id and (c.probe_delivery_id = any (delivery_ids)) is not true
   where e.id = claim_batch_deliveries.endpoint;
-  with claimed as (
-    update postrider.delivery d
-    set state = postrider.batch_verdict(d, reason, is_deleted),
-      held_reason = case when postrider.batch_verdict(d, reason, is_deleted) = 'held' then reason end,
-      finished_at = case when is_deleted then now() end,
-      next_attempt_at = case when not is_deleted then d.next_attempt_at end,
-      claim = case when postrider.batch_verdict(d, reason, is_deleted) = 'delivering' then postrider.uuidv7() end,
-      attempt_count = d.attempt_count + (postrider.batch_verdict(d, reason, is_deleted) = 'delivering')::int,
-      abandoned_count = d.abandoned_count + (d.claim is not null)::int,
-      due_attempt = d.due_attempt + (d.id is distinct from lead)::int,
-      batch_id = batch
-    where d.id = any (delivery_ids) and d.id between low and high and d.finished_at is null
-      and d.held_reason is distinct from 'order'
-    returning d as delivery
-  )
-  select array_agg(c.delivery order by (c.delivery).id) into taken from claimed c;
-  if (select bool_or(t.state = 'delivering') and not bool_and(t.state = 'delivering') from unnest(taken) as t) then
-    perform postrider.leave_batch(array(select t.id from unnest(taken) as t where t.state <> 'delivering'));
-  end if;
-  return query select t.* from unnest(taken) as t;
+  return query
+  update postrider.delivery d
+  set state = postrider.batch_verdict(d, reason, is_deleted),
+    held_reason = case when postrider.batch_verdict(d, reason, is_deleted) = 'held' then reason end,
+    finished_at = case when is_deleted then now() end,
+    next_attempt_at = case when not is_deleted then d.next_attempt_at end,
+    claim = case when postrider.batch_verdict(d, reason, is_deleted) = 'delivering' then postrider.uuidv7() end,
+    attempt_count = d.attempt_count + (postrider.batch_verdict(d, reason, is_deleted) = 'delivering')::int,
+    abandoned_count = d.abandoned_count + (d.claim is not null)::int,
+    due_attempt = d.due_attempt + (d.id is distinct from lead)::int,
+    batch_id = batch
+  where d.id = any (delivery_ids) and d.id between low and high and d.finished_at is null
+    and d.held_reason is distinct from 'order'
+  returning d.*;
 end
 $$;
 comment on function postrider.claim_batch_deliveries(uuid, uuid[], uuid, uuid) is
@@ -324,6 +317,7 @@ declare
   high uuid := ids[cardinality(ids)];
   settled postrider.settled_delivery[];
   is_in_line boolean;
+  is_due_again boolean;
 begin
   with settled as (
     update postrider.delivery d
@@ -358,15 +352,18 @@ begin
   )
   select coalesce(array_agg(row(s.id, s.attempt_id, s.tenant_id, s.endpoint_id, s.event_id, s.state, s.due_attempt,
     s.next_attempt_at, s.outcome, s.status_code, s.reason, s.trigger, s.overtaken, s.ordering_key,
-    s.halved, s.uncounted)::postrider.settled_delivery), '{}'), bool_or(s.ordering_key is not null)
-  into settled, is_in_line
+    s.halved, s.uncounted)::postrider.settled_delivery), '{}'), bool_or(s.ordering_key is not null),
+    bool_or(s.state = 'pending')
+  into settled, is_in_line, is_due_again
   from settled s;
 
-  perform postrider.enqueue(
-    array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), array_agg(s.endpoint_id),
-    array_agg(s.trigger))
-  from unnest(settled) as s
-  where s.state = 'pending';
+  if is_due_again then
+    perform postrider.enqueue(
+      array_agg(s.id), array_agg(s.due_attempt), array_agg(s.next_attempt_at), array_agg(s.endpoint_id),
+      array_agg(s.trigger))
+    from unnest(settled) as s
+    where s.state = 'pending';
+  end if;
   if is_in_line then
     perform postrider.advance_lines(array_agg(s.tenant_id), array_agg(s.ordering_key), array_agg(s.endpoint_id))
     from unnest(settled) as s where s.ordering_key is not null;

@@ -37,6 +37,7 @@ declare
   ids record;
   settled postrider.settled_delivery[];
   settled_attempts uuid[];
+  is_whole boolean;
 begin
   perform postrider.make_commit_durable();
   select sorted.attempts, sorted.attempts[1] as low, sorted.attempts[cardinality(sorted.attempts)] as high
@@ -45,9 +46,10 @@ begin
 
   settled := array(select s from postrider.settle_deliveries(finished) as s);
   settled_attempts := array(select s.attempt_id from unnest(settled) as s);
+  is_whole := cardinality(settled_attempts) = cardinality(finished);
 
   update postrider.attempt a
-  set outcome = case when f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
+  set outcome = case when is_whole or f.attempt_id = any (settled_attempts) then f.outcome else 'stale' end,
     status_code = f.status_code, reason = f.reason, error = f.error, error_detail = f.error_detail, duration_ms = f.duration_ms,
     dns_ms = f.dns_ms, connect_ms = f.connect_ms, tls_ms = f.tls_ms, first_byte_ms = f.first_byte_ms,
     request_headers = f.request_headers, response_headers = f.response_headers,
@@ -58,12 +60,12 @@ begin
 
   perform postrider.note_health(settled, disable_after);
   if batch is not null then
-    perform postrider.end_batch(batch, finished);
+    perform postrider.end_batch(batch, finished, settled_attempts);
   end if;
 
   -- A repeat may change nothing, and a transaction that writes nothing does not wait for the standby; but what it
   -- finds done may be on this server only, when the wait of the first one was cut off.
-  if cardinality(settled_attempts) < cardinality(finished) then
+  if not is_whole then
     perform pg_logical_emit_message(true, 'postrider', '');
   end if;
 

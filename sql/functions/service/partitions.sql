@@ -45,7 +45,7 @@ as $$
 declare
   partition text := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
   options text := case parent
-    when 'delivery' then 'with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)'
+    when 'delivery' then 'with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)'
     when 'attempt' then 'with (fillfactor = 30)'
     else '' end;
 begin
