@@ -28,7 +28,7 @@ export interface ServerState {
 }
 
 /** The server that is not, or no longer, the primary; counts as an outage, as a read-only transaction does. */
-class NotPrimary extends Error {
+export class NotPrimary extends Error {
   override readonly name = 'NotPrimary'
   readonly code = '25006'
 }

@@ -5,7 +5,7 @@ import { createWork } from '../testing/data/work.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { encryptSecret, startService } from '../testing/wiring/service.ts'
+import { startService } from '../testing/wiring/service.ts'
 import { createBringForward } from './bring-forward.ts'
 
 const { pool, url } = await createTestDatabase(t)
@@ -122,10 +122,11 @@ async function hangingEndpoint(t: Test, events: number) {
   })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint(
-    { url: receiver.url, timeout_seconds: 1, retry_schedule: [1, 1, 1, 1, 1, 1] },
-    encryptSecret,
-  )
+  const endpoint = await tenant.addEndpoint({
+    url: receiver.url,
+    timeout_seconds: 1,
+    retry_schedule: [1, 1, 1, 1, 1, 1],
+  })
   await pool.query(
     `select count(*) from postrider.publish_many((
        select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n)) from generate_series(1, $2::int) as n))`,
