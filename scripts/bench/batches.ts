@@ -6,8 +6,8 @@
  *
  * to a receiver with so many workers (`--at-once`), each of which takes a request in `--delay` ms, however many events it has: a commit, or
  * a call. With `--delay 0` it takes nothing, and the CPU of the service decides. The cases of a round follow one another,
- * in reversed order every other time; a rate counts from the start of the runner's first arrival to the last. `ratio` is
- * that of the medians.
+ * in reversed order every other time; a rate counts from the first arrival to the last, and
+ * CPU from the first arrival too, without the start of the runner. `ratio` is that of the medians.
  *
  *     node scripts/bench/batches.ts --events 10000 --max-events 100 --delay 10 --at-once 4 --rounds 3
  *
@@ -54,9 +54,11 @@ async function measureCase(
   await publishMany(client, { events, bytes })
 
   system.startRunner()
+  await Promise.race([allReceived(receiver, 1), system.failed()])
+  const { distinct: beforehand } = await receiver.counts()
   const before = await usageOf(system.watched())
   await Promise.race([allReceived(receiver, events), system.failed()])
-  const cpu = cpuMsPerEvent(before, await usageOf(system.watched()), events)
+  const cpu = cpuMsPerEvent(before, await usageOf(system.watched()), events - beforehand)
   const { received, distinct } = await receiver.counts()
   const { firstAt } = await receiver.arrivals(events)
   const arrived = firstAt.filter((at) => at >= 0).toSorted()
