@@ -34,7 +34,7 @@ export interface ClientCertificate {
   openKey(): string
 }
 
-interface Agents {
+export interface Agents {
   http: http.Agent
   https: https.Agent
 }
