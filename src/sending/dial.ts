@@ -244,6 +244,6 @@ export function connectTo(port: number): Open {
 export const serverNameOf = (host: string): string =>
   net.isIP(host) === 0 ? host.replace(/\.$/, '') : ''
 
-/** Finer is noise of the event loop. */
+/** As whole as those of got. */
 export const millisecondsSince = (startedAt: number): number =>
   Math.round(performance.now() - startedAt)

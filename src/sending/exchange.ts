@@ -1,7 +1,8 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Dialing } from './dial.ts'
+import type { Request as GotRequest, Timings } from 'got'
+import { Dialing } from './dial.ts'
 import {
   CLOSED_UNDER_US,
   describeFailure,
@@ -50,7 +51,7 @@ export interface Deadline {
 }
 
 /**
- * Follows a request that was just made, before its body is written, until it has ended, failed, run out of time, been aborted
+ * Follows a request that was just made until it has ended, failed, run out of time, been aborted
  * or sent more body than is kept. Never rejects.
  *
  * The status line decides the attempt: a receiver that says 200 and then stalls, sends for ever, or sends what
@@ -59,16 +60,19 @@ export interface Deadline {
  * because a connection whose answer was read to its end can be used again.
  */
 export function followExchange(
-  request: ClientRequest,
-  dialing: Dialing,
+  request: GotRequest,
+  dialingOf: DialingOf,
   deadline: Deadline,
 ): Promise<Exchange> {
-  return new Follower(request, dialing, deadline).exchange
+  return new Follower(request, dialingOf, deadline).exchange
 }
+
+/** What is known about the dialling of a request, once it is made. */
+type DialingOf = (made: ClientRequest) => Dialing | undefined
 
 class Follower {
   readonly exchange: Promise<Exchange>
-  readonly #request: ClientRequest
+  readonly #request: GotRequest
   readonly #deadline: Deadline
   readonly #connection: WatchedConnection
   readonly #body: KeptBody
@@ -77,21 +81,21 @@ class Follower {
   #hasBody = false
   #isSettled = false
 
-  constructor(request: ClientRequest, dialing: Dialing, deadline: Deadline) {
+  constructor(request: GotRequest, dialingOf: DialingOf, deadline: Deadline) {
     const { promise, resolve } = Promise.withResolvers<Exchange>()
     this.exchange = promise
     this.#resolve = resolve
     this.#request = request
     this.#deadline = deadline
     this.#body = keepBody(deadline.answerBytesMax)
-    this.#connection = new WatchedConnection(request, dialing, deadline.onSent)
+    this.#connection = new WatchedConnection(request, dialingOf, deadline.onSent)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
-    request.once('response', this.#read)
-    request.once('upgrade', this.#refuseUpgrade)
+    request.on('data', this.#keep)
+    request.on('end', this.#end)
+    request.on('upgrade', this.#refuseUpgrade)
     // Stays on after settling: destroying a request makes it emit an error that says nothing new.
-    request.on('error', this.#failRequest)
-    request.once('close', this.#close)
+    request.on('error', this.#fail)
     if (deadline.signals.some((signal) => signal.aborted)) this.#abort()
   }
 
@@ -100,13 +104,6 @@ class Follower {
   // After what has arrived is read: when we were held up, timers come first, and an answer would be missed.
   readonly #expire = () => {
     setImmediate(() => this.#stop(timedOut(this.#deadline.timeoutMs, this.#connection.dialing)))
-  }
-
-  readonly #read = (response: IncomingMessage) => {
-    this.#connection.noteResponse(response)
-    response.on('data', this.#keep)
-    response.once('end', this.#end)
-    response.on('error', (error) => this.#failResponse(error, response))
   }
 
   readonly #keep = (chunk: Buffer) => {
@@ -121,33 +118,9 @@ class Follower {
     if (!this.#connection.isUploaded()) this.#request.destroy()
   }
 
-  readonly #refuseUpgrade = (response: IncomingMessage, upgraded: Duplex) => {
-    this.#connection.head = headOf(response)
+  readonly #refuseUpgrade = (_response: IncomingMessage, upgraded: Duplex) => {
     upgraded.destroy()
     this.#stop(null)
-  }
-
-  /**
-   * A receiver that answers before it has read the event, and closes, fails our writing to it: what comes of the answer
-   * decides. It may be about to come, as both are read at once.
-   */
-  readonly #failRequest = (error: unknown) => {
-    if (!isClosed(error)) return this.#fail(error)
-    queueMicrotask(() => {
-      if (!this.#connection.hasResponse) this.#fail(error)
-    })
-  }
-
-  readonly #failResponse = (error: unknown, response: IncomingMessage) => {
-    // An answer without a length ends with its connection, however that is closed.
-    const isWhole = response.complete && response.headers['content-length'] === undefined
-    if (isWhole && isClosed(error)) this.#end()
-    else this.#fail(error)
-  }
-
-  /** Whoever closed it said nothing else. */
-  readonly #close = () => {
-    if (!this.#connection.hasResponse) this.#fail(CLOSED)
   }
 
   readonly #fail = (error: unknown) => {
@@ -205,27 +178,27 @@ function whyNone(failure: Failure | null, raw: RawBytes): Failure {
   return { outcome: 'unreachable', reason: 'bad_answer', error: raw.describe() }
 }
 
-const CLOSED = Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' })
-
-/** Knows about the connection what node:http does not tell. */
+/** Knows about the connection what got does not tell. */
 class WatchedConnection {
   readonly raw = new RawBytes()
-  readonly dialing: Dialing
+  dialing = new Dialing()
   head: AnswerHead | null = null
   /** Something came behind an answer that was read whole. */
   hasMore = false
-  hasResponse = false
-  readonly #request: ClientRequest
-  /** `Date.now()` when the connection had taken the request. */
-  #sentAt: number | null = null
+  readonly #request: GotRequest
+  #native: ClientRequest | undefined
 
-  constructor(request: ClientRequest, dialing: Dialing, onSent?: () => void) {
+  constructor(request: GotRequest, dialingOf: DialingOf, onSent?: () => void) {
     this.#request = request
-    this.dialing = dialing
-    request.once('socket', this.#watch)
-    request.once('finish', () => {
-      this.#sentAt = Date.now()
-      onSent?.()
+    request.once('request', (made: ClientRequest) => {
+      this.#native = made
+      this.dialing = dialingOf(made) ?? this.dialing
+      made.once('socket', this.#watch)
+      if (onSent) made.once('finish', onSent)
+      made.once('response', this.#read)
+      made.prependOnceListener('upgrade', (response: IncomingMessage) => {
+        this.head = headOf(response)
+      })
     })
   }
 
@@ -238,38 +211,43 @@ class WatchedConnection {
   }
 
   isReused(): boolean {
-    return this.#request.reusedSocket
+    return this.#native?.reusedSocket ?? false
   }
 
   isUploaded(): boolean {
-    return this.#request.writableFinished
+    return this.#native?.writableFinished ?? true
   }
 
   firstByteMs(): number | null {
-    const { firstAt } = this.raw
-    return this.#sentAt === null || firstAt === null ? null : Math.max(0, firstAt - this.#sentAt)
-  }
-
-  noteResponse(response: IncomingMessage): void {
-    const { socket, statusCode = 0 } = response
-    this.hasResponse = true
-    // node:http reads numbers that are no status, 000 to 099.
-    if (statusCode >= 100) this.head = headOf(response)
-    if (this.isNoAnswer(response)) this.#request.shouldKeepAlive = false
-    response.once('end', () => {
-      if (!this.#request.shouldKeepAlive || this.raw.endsWith(response)) return
-      // Whatever follows 101 is another protocol, and as much as that likes.
-      this.hasMore = statusCode !== 101
-      socket.destroy()
-    })
+    return firstByteMs(this.#request.timings, this.raw)
   }
 
   readonly #watch = (socket: Socket) => {
     if (this.isReused()) this.dialing.phase = 'answer'
     const { add } = this.raw
     socket.prependListener('data', add)
-    this.#request.once('close', () => socket.removeListener('data', add))
+    this.#native?.once('close', () => socket.removeListener('data', add))
   }
+
+  readonly #read = (response: IncomingMessage) => {
+    const { socket, statusCode = 0 } = response
+    // node:http reads numbers that are no status, 000 to 099.
+    if (statusCode >= 100) this.head = headOf(response)
+    if (this.#native && this.isNoAnswer(response)) this.#native.shouldKeepAlive = false
+    response.once('end', () => {
+      if (!this.#native?.shouldKeepAlive || this.raw.endsWith(response)) return
+      // Whatever follows 101 is another protocol, and as much as that likes.
+      this.hasMore = statusCode !== 101
+      socket.destroy()
+    })
+  }
+}
+
+function firstByteMs(timings: Timings | undefined, { firstAt }: RawBytes): number | null {
+  if (timings?.upload === undefined) return null
+  // got counts to the end of a head that node:http has read.
+  const ms = timings.phases.firstByte ?? (firstAt === null ? null : firstAt - timings.upload)
+  return ms === null ? null : Math.max(0, ms)
 }
 
 function headOf({ statusCode = 0, headers, rawHeaders }: IncomingMessage): AnswerHead {

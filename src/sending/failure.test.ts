@@ -36,7 +36,7 @@ for (const [code, reason, words] of CASES) {
   })
 }
 
-t.test('a refused address is blocked, also inside another error', async (t) => {
+t.test('a refused address is blocked, also inside the error of got', async (t) => {
   const refusal = new AddressBlocked('10.0.0.1')
   const expected = {
     outcome: 'blocked',
@@ -59,7 +59,9 @@ t.test('what is no error of any kind we know stays without details', async (t) =
   t.strictSame(describeFailure(undefined), expected)
 })
 
-t.test('an error without a code has that of what it wraps', async (t) => {
-  const wrapped = new Error('x', { cause: withCode('EPIPE') })
+t.test('looks past the codes of got to what it wraps', async (t) => {
+  const wrapped = Object.assign(new Error('x', { cause: withCode('EPIPE') }), {
+    code: 'ERR_GOT_REQUEST_ERROR',
+  })
   t.equal(errorCode(wrapped), 'EPIPE')
 })

@@ -101,7 +101,7 @@ const CLOSED_IN_HANDSHAKE: Cause = [
 const UNKNOWN: Cause = ['connection_failed', 'the connection failed']
 
 /**
- * Puts an error of Node or our lookup into words; never a message or stack of theirs.
+ * Puts an error of got, Node or our lookup into words; never a message or stack of theirs.
  *
  * @param phase what the request waited for
  */
@@ -143,7 +143,7 @@ const blockedName = ({ message }: AddressBlocked): Failure => ({
   errorDetail: message,
 })
 
-/** Of ours, as it is or as a cause. */
+/** Of ours, as it is or as the cause of got's. */
 function knownFailure(error: unknown): Failure | null {
   for (const candidate of error instanceof Error ? [error, error.cause] : []) {
     // Of a lookup: what stands in the URL itself is refused before anything is dialled.
@@ -164,8 +164,10 @@ const CLOSED_CODES = new Set(['ECONNRESET', 'EPIPE'])
 
 export const isClosed = (error: unknown): boolean => CLOSED_CODES.has(errorCode(error) ?? '')
 
+/** got's own codes say nothing and are skipped. */
 function codedError(error: unknown): { code: string; message: string } | null {
   if (!(error instanceof Error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return code !== '' ? { code, message: error.message } : codedError(error.cause)
+  const isOurs = code !== '' && !code.startsWith('ERR_GOT')
+  return isOurs ? { code, message: error.message } : codedError(error.cause)
 }
