@@ -25,7 +25,7 @@ export interface Room {
   count: number
 }
 
-export interface PutOffOptions {
+interface PutOffOptions {
   endpoints: Pick<EndpointPermits, 'roomWithin' | 'isSlow'>
   tenants: Pick<TenantPermits, 'roomWithin'>
   now?: () => number

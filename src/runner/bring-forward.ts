@@ -9,7 +9,7 @@ const INTERVAL_MS = 250
 /** In one statement. */
 const ENDPOINTS_MAX = 20
 
-export interface BringForwardDependencies {
+interface BringForwardDependencies {
   pool: Pool
   runnerId: string
   putOff: Pick<PutOffEndpoints, 'room' | 'forget'>
