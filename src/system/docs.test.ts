@@ -35,6 +35,17 @@ t.test('every file and folder that the documents name exists', async (t) => {
   t.ok(pathsIn(read('docs/explanation/architecture.md')).length > 30)
 })
 
+t.test('every SQL function that the architecture names exists', async (t) => {
+  const sql = globSync('sql/**/*.sql', { cwd: root }).map(read).join('\n')
+  const page = read('docs/explanation/architecture.md')
+  const names = [...page.matchAll(/`([a-z]+(?:_[a-z]+)+)(?:\(\))?`/g)].map(([, name]) => name)
+  t.ok(names.length > 7)
+  t.strictSame(
+    names.filter((name) => !sql.includes(`function postrider.${name}(`)),
+    [],
+  )
+})
+
 /** The anchors of a document, as GitHub makes them of its headings. */
 function anchorsIn(text: string): string[] {
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
