@@ -1,6 +1,8 @@
 /** What endpoints are sent in each shape: to a real receiver, by a real runner. */
 import { createRequire } from 'node:module'
+import { IncomingWebhook, type IncomingWebhookSendArguments } from '@slack/webhook'
 import { type CloudEvent, HTTP } from 'cloudevents'
+import type { RESTPostAPIWebhookWithTokenJSONBody } from 'discord-api-types/v10'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import type { FollowedAttempt } from '../client/client.ts'
@@ -243,12 +245,16 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
   const shapeTemplate =
     '*{{type}}* {{ data.customer.name }} {{data.items[1].sku}} {{data.none}}{{x}}{{data.id}}'
   const slack = await deliver({ shape: 'slack', shapeTemplate })
-  t.strictSame(slack.verified, { text: '*invoice.paid* Ann &amp; &lt;Bob&gt; b 1.50' })
+  const text = '*invoice.paid* Ann &amp; &lt;Bob&gt; b 1.50'
+  t.strictSame(slack.verified, { text } satisfies IncomingWebhookSendArguments)
+  await new IncomingWebhook(`${receiver.url}/slack`).send({ text }).catch(() => undefined)
+  const bySlack = receiver.requests.find(({ path }) => path === '/slack')
+  t.equal(slack.arrived.body, bySlack?.body, "as Slack's own client sends it")
   const discord = await deliver({ shape: 'discord', shapeTemplate })
   t.strictSame(discord.verified, {
     content: '*invoice.paid* Ann & <Bob> b 1.50',
     allowed_mentions: { parse: [] },
-  })
+  } satisfies RESTPostAPIWebhookWithTokenJSONBody)
   const teams = await deliver({ shape: 'teams', shapeTemplate })
   t.match(teams.verified, {
     type: 'message',
