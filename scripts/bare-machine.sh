@@ -40,7 +40,7 @@ for name in npm npx; do
 done
 
 # How this machine reaches the registries: proxies, certificates, apt's sources.
-for file in /etc/resolv.conf /etc/hosts /etc/npmrc /usr/local/etc/npmrc "$HOME/.npmrc" \
+for file in /etc/resolv.conf /etc/hosts /etc/npmrc /usr/local/etc/npmrc "$HOME/.npmrc" /etc/pip.conf \
   /etc/apt/apt.conf.d /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/trusted.gpg.d \
   /usr/local/share/ca-certificates /etc/ssl/certs; do
   [ -e "$file" ] || continue

@@ -143,7 +143,7 @@ t.test(
     const listed = readFileSync(join(root, 'scripts/test-programs.txt'), 'utf8').split('\n')
     const names = listed
       .map((line) => line.split(' ')[0] ?? '')
-      .filter((name) => /^[a-z-]+$/.test(name))
+      .filter((name) => /^[a-z0-9-]+$/.test(name))
     const others = names.filter((name) => name !== 'chromium-headless-shell')
     const programs = createPrograms(t, [...others, 'chromium'])
     for (const name of ['dirname', 'sh', 'env'])

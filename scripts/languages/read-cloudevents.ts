@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Surroundings } from './try-recipe.ts'
+import { pipInstall } from './ways.ts'
 
 const PACKAGE = 'cloudevents==2.2.0'
 const BUILD_MS_MAX = 600_000
@@ -19,28 +20,28 @@ print(json.dumps([event.get_specversion(), event.get_id(), event.get_type(), dat
 
 /** Has Python's package of CloudEvents read requests in both shapes. Returns what is wrong. */
 export async function readCloudEvents(surroundings: Surroundings): Promise<string[]> {
-  const python = install(surroundings.folder)
+  const cwd = install(surroundings.folder)
   const wrong: string[] = []
   for (const shape of ['cloudevents', 'cloudevents-binary']) {
     const { id, headers, body } = await sentIn(surroundings, shape)
     const input = JSON.stringify([headers, Buffer.from(body).toString('base64')])
-    const read = execFileSync(python, ['-c', PROGRAM], { input, encoding: 'utf8' })
+    const read = execFileSync('python3', ['-c', PROGRAM], {
+      ...{ cwd, input, encoding: 'utf8' },
+      env: { ...process.env, PYTHONPATH: 'libraries' },
+    })
     const isRight = isDeepStrictEqual(JSON.parse(read), ['1.0', id, 'invoice.paid', DATA])
     if (!isRight) wrong.push(`${shape}: read as ${read.trim()}`)
   }
   return wrong
 }
 
-/** @returns the interpreter that has the package */
+/** @returns the folder that has the package */
 function install(base: string): string {
   const folder = join(base, 'cloudevents')
   mkdirSync(folder, { recursive: true })
-  const options = { cwd: folder, timeout: BUILD_MS_MAX, stdio: 'pipe' } as const
-  const python = join(folder, 'venv', 'bin', 'python')
-  execFileSync('python3', ['-m', 'venv', 'venv'], options)
-  const quietly = ['--quiet', '--disable-pip-version-check']
-  execFileSync(python, ['-m', 'pip', 'install', ...quietly, PACKAGE], options)
-  return python
+  const [program = '', ...args] = pipInstall([PACKAGE])
+  execFileSync(program, args, { cwd: folder, timeout: BUILD_MS_MAX, stdio: 'pipe' })
+  return folder
 }
 
 /** The request of an event. The endpoint has its usual shape again afterwards. */

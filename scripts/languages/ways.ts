@@ -18,6 +18,8 @@ export interface Way {
   probe?: readonly string[]
   /** The program, by file name. */
   files(producer: string, receiver: string): Record<string, string>
+  /** Where `build` fetches libraries from, which may be out of reach. */
+  registry?: string
   /** Fetches libraries and compiles, in the folder of the files. */
   build?: readonly (readonly string[])[]
   run: readonly string[]
@@ -28,7 +30,8 @@ const snippet = (extension: string): string =>
 
 const python = (library: string, connect: string, pay: string, receive: string): Way => ({
   name: `python ${library}`,
-  needs: ['python3'],
+  needs: PYTHON,
+  registry: PYPI,
   files: (producer, receiver) => ({
     'main.py': `import base64, os, sys
 url, secret = os.environ["DATABASE_URL"], os.environ["WEBHOOK_SECRET"]
@@ -48,12 +51,22 @@ for line in sys.stdin:
         print(${receive}, flush=True)
 `,
   }),
-  build: [
-    ['python3', '-m', 'venv', 'venv'],
-    ['venv/bin/pip', 'install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES],
-  ],
-  run: ['venv/bin/python', 'main.py'],
+  build: [pipInstall(PYTHON_PACKAGES)],
+  run: ['env', 'PYTHONPATH=libraries', 'python3', 'main.py'],
 })
+
+export const PYTHON = ['python3', 'pip3'] as const
+export const PYPI = 'https://pypi.org/simple/'
+
+/** Into the folder `libraries`, unless these are there; a bare Debian has no venv. */
+export function pipInstall(packages: readonly string[]): readonly string[] {
+  const [folder, stamp] = ['libraries', 'libraries/.packages']
+  const wanted = packages.join(' ')
+  const script = `[ "$(cat ${stamp} 2>/dev/null)" = '${wanted}' ] && exit
+    rm -rf ${folder}
+    pip3 install --quiet --disable-pip-version-check --target ${folder} "$@" && printf %s '${wanted}' >${stamp}`
+  return ['sh', '-c', script, 'sh', ...packages]
+}
 
 const PYTHON_PACKAGES = [
   'psycopg[binary]==3.3.9',
@@ -65,6 +78,7 @@ const PYTHON_PACKAGES = [
 const go = (library: string, imports: string[], pool: string): Way => ({
   name: `go ${library}`,
   needs: ['go'],
+  registry: 'https://proxy.golang.org/',
   files: (producer, receiver) => ({
     'go.mod': `module recipe
 go 1.25
