@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { LRUCache } from 'lru-cache'
 import { follow, withFilterOptions } from '../attempts/follow-options.ts'
-import { type FollowedAttempt, Postrider } from '../client/client.ts'
+import { type FollowedAttempt, Postrider, PostriderError } from '../client/client.ts'
 import { parseSecret } from '../sending/signature.ts'
 import {
   InvalidSecret,
@@ -82,8 +82,18 @@ async function signatureHeaders(context: CommandContext, command: Command) {
         .signatureHeaders
     },
   })
-  return async ({ delivery: { endpointId } }: FollowedAttempt): Promise<Record<string, string>> =>
-    (await known.fetch(endpointId).catch(() => undefined)) ?? {} // of one that is gone nothing is known
+  return async ({ delivery: { endpointId } }: FollowedAttempt): Promise<Record<string, string>> => {
+    try {
+      return (await known.fetch(endpointId)) ?? {}
+    } catch (error) {
+      if (!(error instanceof PostriderError)) throw error
+      // The event is worth more than its other schemes; an endpoint that is gone has no templates.
+      context.note(
+        `signed without the signature headers of endpoint ${endpointId}: ${error.message}\n`,
+      )
+      return {}
+    }
+  }
 }
 
 /** @throws UsageError that does not hold the secret */

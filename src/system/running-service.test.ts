@@ -1,6 +1,9 @@
 /** The commands that need a service which delivers, against one: tail, listen, replay, runners. */
 import { execFile } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
@@ -167,6 +170,51 @@ t.test('listen forwards each shape to the byte, and signs it again in every sche
     if (isOmitted) t.notOk('webhook-signature' in (again?.headers ?? {}))
     else t.ok(new Webhook(secret).verify(body, again?.headers as Record<string, string>), shape)
   }
+})
+
+/** The API, but for requests of this path. */
+async function startFailingFor(t: Test, path: RegExp): Promise<string> {
+  const server = createServer((asked, answer) => {
+    if (path.test(asked.url ?? '')) {
+      answer.writeHead(503).end()
+      return
+    }
+    const { method, headers } = asked
+    const passed = request(new URL(asked.url ?? '', api.url), { method, headers }, (answered) => {
+      answer.writeHead(answered.statusCode ?? 502, answered.headers)
+      answered.pipe(answer)
+    })
+    answer.on('close', () => passed.destroy())
+    passed.on('error', () => answer.destroy())
+    asked.pipe(passed)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+t.test('listen says so when it cannot ask for templates, and signs in our scheme', async (t) => {
+  const { tenant, endpoint } = await bundle(t)
+  await pool.query('update postrider.endpoint set signature_headers = $2 where id = $1', [
+    endpoint.id,
+    { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' },
+  ])
+  await using local = await startReceiver()
+  const url = await startFailingFor(t, /\/endpoints\/[^/]+$/)
+  const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+  const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret]
+  const listen = startCli(t, args, { env: { ...env, POSTRIDER_URL: url } })
+  await listen.warned(/forwarding to/)
+  const said = listen.warned(/signed without the signature headers of endpoint/)
+  await tenant.publish()
+  await said
+  const [request] = await local.received(1)
+  const headers = request?.headers as Record<string, string>
+  t.ok(new Webhook(secret).verify(request?.body ?? '', headers))
+  t.notOk('x-hub-signature-256' in headers, 'which the given secret has not signed')
 })
 
 t.test('listen forwards an event once, whatever the endpoints, signed with a secret', async (t) => {
