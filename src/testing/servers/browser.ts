@@ -130,32 +130,31 @@ const THEMES = ['light', 'dark'] as const
 
 /**
  * What keeps somebody from using the page, on a desk in light and on a phone in dark, and whether it fits on every
- * screen. What is the same on both is looked at once, unless the page `isWhole`: then all of it, on three screens in
- * both themes.
+ * screen. What is the same on both is looked at once, unless the page `isWhole`: then on three screens in both themes.
+ * A theme changes colours alone, so in dark nothing else is looked at.
  */
 export async function findBarriersOnScreens(
   page: Page,
   { isWhole = false } = {},
 ): Promise<string[]> {
   const found: string[] = []
-  const look = async (width: number, theme: (typeof THEMES)[number], only?: string) => {
-    await page.emulateMedia({ colorScheme: theme })
+  for (const width of [...WIDTHS, ...EXTREMES]) {
     await page.setViewportSize({ width, height: HEIGHT })
-    const barriers = [...(await findBarriers(page, only)), ...(await findOverflow(page))]
-    found.push(...barriers.map((barrier) => `${width} pixels, ${theme}: ${barrier}`))
-  }
-  const [desk = 0, , phone = 0] = WIDTHS
-  if (isWhole) {
-    for (const width of WIDTHS) for (const theme of THEMES) await look(width, theme)
-  } else {
-    await look(desk, 'light')
-    await look(phone, 'dark', 'cat.color')
-  }
-  for (const width of [...EXTREMES, ...WIDTHS]) {
-    await page.setViewportSize({ width, height: HEIGHT })
-    found.push(...(await findOverflow(page)))
+    const barriers = await findOverflow(page)
+    for (const theme of isWhole && WIDTHS.includes(width) ? THEMES : themesOn(width)) {
+      await page.emulateMedia({ colorScheme: theme })
+      const only = theme === 'dark' ? 'cat.color' : undefined
+      barriers.push(...(await findBarriers(page, only)).map((barrier) => `${theme}: ${barrier}`))
+    }
+    found.push(...barriers.map((barrier) => `${width} pixels: ${barrier}`))
   }
   return found
+}
+
+/** In which themes every page is looked at. */
+function themesOn(width: number): readonly (typeof THEMES)[number][] {
+  if (width === WIDTHS[0]) return ['light']
+  return width === WIDTHS.at(-1) ? ['dark'] : []
 }
 
 /** Whether the page, or a list on it, wants to be wider than it is, or squeezes a text into a column of letters. */
