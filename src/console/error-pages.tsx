@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { Log } from '../log.ts'
 import { Problem, problemBody } from '../problem.ts'
-import { readForm } from './forms.ts'
+import { readForm, sentence } from './forms.ts'
 import { say, sayAny, sayMistake } from './language.ts'
 import type { RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
@@ -85,13 +85,9 @@ function Again({ action, values }: { action: string; values: Record<string, stri
 function errorPageOf(error: Error): ErrorPage {
   if ('code' in error && String(error.code).endsWith('_not_found')) return NOT_FOUND
   if (error instanceof HTTPException) return ofStatus(error.status, error.message)
-  const { status, code, detail } = problemBody(error)
-  return ofStatus(status, IN_PART.has(code) ? sentence(detail) : detail)
+  const { status, detail } = problemBody(error)
+  return ofStatus(status, sentence(detail))
 }
-
-/** Refusals whose words are part of a sentence. */
-const IN_PART = new Set(['too_many_at_once', 'too_many_wrong_keys'])
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
 const outage: ErrorPage = {
   status: 503,
@@ -99,10 +95,13 @@ const outage: ErrorPage = {
   detail: 'Nothing is lost. Try again in a moment.',
 }
 
+/** What refuses such a form has no words. */
+const FROM_ELSEWHERE = 'The form came from a page of another site.'
+
 function ofStatus(status: number, detail: string): ErrorPage {
   switch (status) {
     case 403:
-      return { status, title: 'You are not allowed to do this', detail }
+      return { status, title: 'You are not allowed to do this', detail: detail || FROM_ELSEWHERE }
     case 404:
       return NOT_FOUND
     case 410:

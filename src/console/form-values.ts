@@ -129,8 +129,8 @@ function pairsOf(text: string): Record<string, string> {
   )
 }
 
-/** What is no number stays text, which the API refuses; NaN would reach it as null, and mean no limit. */
+/** What is no number stays text, which the API refuses; NaN and Infinity would reach it as null, and mean no limit. */
 export function asNumber(text: string): number {
   const number = Number(text)
-  return Number.isNaN(number) ? (text as unknown as number) : number
+  return Number.isFinite(number) ? number : (text as unknown as number)
 }

@@ -47,7 +47,7 @@ t.test(
     t.match(text, 'not a type!')
     t.match(text, /id="mistake-url">It is neither https nor http/)
     t.match(text, /id="mistake-filter">At character \d+: expected/, 'a whole sentence')
-    t.match(text, /id="mistake-headers">It is set by Postrider/)
+    t.match(text, /id="mistake-headers">“webhook-id” is set by Postrider/)
     t.match(text, /id="mistake-ratePerSecond"/)
     t.match(text, /aria-invalid="true"[^>]*aria-describedby="mistake-url"/)
     t.equal((await send('/tenants', { key: 'no blanks', name: 'Kept' })).status, 422)

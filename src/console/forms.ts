@@ -82,22 +82,51 @@ export function refusedForm(
   const mistakes: Record<string, string> = {}
   for (const { field, message } of errors) {
     const name = Object.hasOwn(values, field) ? field : fieldOf(field)
-    const said = Object.hasOwn(values, name) ? asSentence(message) : `${field} ${message}.`
-    const key = Object.hasOwn(values, name) ? name : ''
-    mistakes[key] = mistakes[key] ? `${mistakes[key]} ${said}` : said
+    const typed = Object.hasOwn(values, name) ? values[name] : undefined
+    const part = typed === undefined ? field : partOf(field.slice(name.length), typed)
+    const key = typed === undefined ? '' : name
+    mistakes[key] = inLines(mistakes[key], asSentence(message, part))
   }
-  if (errors.length === 0) mistakes[''] = detail
+  if (errors.length === 0) mistakes[''] = sentence(detail)
   return { values, mistakes }
 }
 
-/** How a message goes on behind the name of its field. */
-const GOES_ON = /^(?:[a-z]+s|may|must|cannot|can) /
+/** What is said of a part often is what is said of the next one too. */
+const inLines = (before: string | undefined, said: string): string =>
+  [...new Set([...(before?.split('\n') ?? []), said])].join('\n')
 
-/** Of a field, below which it stands. */
-const asSentence = (message: string): string =>
-  GOES_ON.test(message)
-    ? `It ${message}.`
-    : `${message.charAt(0).toUpperCase()}${message.slice(1)}.`
+const PART_LENGTH_MAX = 40
+
+/**
+ * The part of a field that a message is about, as it was typed: one of several in a list, or the name of a pair.
+ *
+ * @param path behind the name of the field, such as `[1]` or `.X-Team`
+ */
+function partOf(path: string, typed: string): string | undefined {
+  const at = /^\[(\d+)\]/.exec(path)?.[1]
+  const all = typed.split(/[\s,]+/).filter(Boolean)
+  const part = at === undefined ? path.replace(/^\./, '') : all[Number(at)]
+  const isTold = at === undefined ? typed.includes(`${part}:`) : all.length > 1
+  if (!part || !isTold) return undefined
+  return `“${part.length > PART_LENGTH_MAX ? `${part.slice(0, PART_LENGTH_MAX)}…` : part}”`
+}
+
+/** How a message goes on behind the name of its field, and behind those of several. */
+const GOES_ON = /^(?:[a-z]+s|may|must|cannot|can) /
+const OF_SEVERAL = /^(?:are|have) /
+
+/** @param part that the message is about; left out: all of the field, below which it stands */
+function asSentence(message: string, part?: string): string {
+  if (part !== undefined) return sentence(`${part} ${message}`, part)
+  if (GOES_ON.test(message)) return sentence(`It ${message}`)
+  return sentence(OF_SEVERAL.test(message) ? `They ${message}` : message)
+}
+
+/** @param start what it begins with that stays as it is, such as the name of a field */
+export function sentence(text: string, start = ''): string {
+  const first = start === '' ? text.charAt(0).toUpperCase() : text.charAt(0)
+  return `${first}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+}
 
 /** What was asked for, or null where nobody has heard of the tenant. */
 export async function unlessNoTenant<T>(asked: Promise<T>): Promise<T | null> {

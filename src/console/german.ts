@@ -1,3 +1,5 @@
+import { REFUSALS } from './german-refusals.ts'
+
 /**
  * What customers read, English to German, in one place. A text that is not here cannot be said (`say`), so that none
  * is left without its translation; `{name}` stands for a value and has to be in both.
@@ -732,67 +734,7 @@ export const GERMAN = {
   'Version {version}': 'Fassung {version}',
   'What a receiver gets': 'Was ein Empfänger bekommt',
 
-  // Refusals
-  'Nothing is lost. Try again in a moment.':
-    'Nichts ist verloren. Versuchen Sie es gleich noch einmal.',
-  'Not possible right now': 'Im Moment nicht möglich',
-  'Only a form can be sent here.': 'Hierher lässt sich nur ein Formular senden.',
-  'Page not found': 'Seite nicht gefunden',
-  'Request rejected': 'Anfrage abgelehnt',
-  'Something went wrong on our side': 'Bei uns ist etwas schiefgegangen',
-  'The address holds a NUL character (%00).': 'Die Adresse enthält ein NUL-Zeichen (%00).',
-  'The address is wrong, or the page no longer exists.':
-    'Die Adresse stimmt nicht, oder die Seite gibt es nicht mehr.',
-  'The database is not available': 'Die Datenbank ist nicht erreichbar',
-  'The error was logged.': 'Der Fehler wurde protokolliert.',
-  'The form cannot be read.': 'Das Formular lässt sich nicht lesen.',
-  'This is not accepted: {reason}': 'Das wird nicht angenommen: {reason}',
-  'This no longer exists': 'Das gibt es nicht mehr',
-  'This needs the scope “{scope}”, which the key or link that you came in with lacks.':
-    'Das braucht das Recht „{scope}“, das der Link nicht hat, mit dem Sie gekommen sind.',
-  'Too many requests': 'Zu viele Anfragen',
-  'You are not allowed to do this': 'Das dürfen Sie nicht',
-  'the endpoint answered 410 Gone': 'der Endpunkt antwortete 410 Gone',
-  'it failed since {time} without one success': 'er schlug seit {time} ohne einen Erfolg fehl',
-
-  // What is wrong with a form
-  'Another person has changed it to “{value}”. Save again to keep your value.':
-    'Jemand anderes hat es auf „{value}“ geändert. Speichern Sie noch einmal, um Ihren Wert zu behalten.',
-  'Invalid time.': 'Diese Zeit gibt es nicht.',
-  'It at character {place}: {error}': 'An Zeichen {place}: {error}',
-  'It contains a fragment, which is never sent.':
-    'Das enthält ein Fragment, das nie gesendet wird.',
-  'It contains credentials; use headers.': 'Das enthält Zugangsdaten; verwenden Sie Header.',
-  'It has more than {max} characters.': 'Das hat mehr als {max} Zeichen.',
-  'It has more than {max} items.': 'Das hat mehr als {max} Einträge.',
-  'It is empty.': 'Das ist leer.',
-  'It is given twice.': 'Das ist doppelt.',
-  'It is less than {min}.': 'Das ist weniger als {min}.',
-  'It is longer than {max} characters.': 'Das ist länger als {max} Zeichen.',
-  'It is more than {max}.': 'Das ist mehr als {max}.',
-  'It is neither *, a dotted name, nor one that ends in .*.':
-    'Das ist weder *, ein Name mit Punkten noch einer, der auf .* endet.',
-  'It is neither https nor http.': 'Das ist weder https noch http.',
-  'It is not a URL.': 'Das ist keine URL.',
-  'It is not a number.': 'Das ist keine Zahl.',
-  'It is not a public address.': 'Das ist keine öffentliche Adresse.',
-  'It is not a whole number.': 'Das ist keine ganze Zahl.',
-  'It is not https, and nothing else is accepted here.':
-    'Das ist kein https, und anderes wird hier nicht angenommen.',
-  'It is required.': 'Das fehlt.',
-  'This is no place in the list.': 'Das ist keine Stelle der Liste.',
-  'This is not a time such as 2026-01-31T09:30.': 'Das ist keine Zeit wie 2026-01-31T09:30.',
-  'This is not the id of an endpoint.': 'Das ist nicht die ID eines Endpunkts.',
-  'This is not the id of an event.': 'Das ist nicht die ID eines Ereignisses.',
-  'This is too long.': 'Das ist zu lang.',
-  'Unknown order.': 'Diese Reihenfolge gibt es nicht.',
-  'Unknown outcome.': 'Dieses Ergebnis gibt es nicht.',
-  'Unknown range.': 'Diesen Zeitraum gibt es nicht.',
-  'Unknown reason.': 'Diesen Grund gibt es nicht.',
-  'Unknown state.': 'Diesen Zustand gibt es nicht.',
-  'Unknown status class.': 'Diese Statusklasse gibt es nicht.',
-  'Write a type such as invoice.paid or invoice.*':
-    'Schreiben Sie einen Typ wie invoice.paid oder invoice.*',
+  ...REFUSALS,
 } as const
 
 type Text = keyof typeof GERMAN
@@ -815,17 +757,4 @@ export const SCRIPT_TEXTS = [
   'Paused; {count} wait, and {dropped} that are in the list of deliveries only',
   ...(['Resume', 'The browser did not allow copying', 'Time', 'Updated just now'] as const),
   ...(['Updated {span} ago', 'all', 'in {span}', 'just now', 'none', 'now', '{span} ago'] as const),
-] as const satisfies readonly Text[]
-
-/** Refusals with values in them. */
-export const MISTAKES = [
-  'Another person has changed it to “{value}”. Save again to keep your value.',
-  'It at character {place}: {error}',
-  'It has more than {max} characters.',
-  'It has more than {max} items.',
-  'It is less than {min}.',
-  'It is longer than {max} characters.',
-  'It is more than {max}.',
-  'This needs the scope “{scope}”, which the key or link that you came in with lacks.',
-  'it failed since {time} without one success',
 ] as const satisfies readonly Text[]

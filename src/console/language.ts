@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Child } from 'hono/jsx'
 import { parseAccept } from 'hono/utils/accept'
-import { GERMAN, MISTAKES, SCRIPT_TEXTS } from './german.ts'
+import { GERMAN, SCRIPT_TEXTS } from './german.ts'
+import { REFUSALS } from './german-refusals.ts'
 
 /** Those that pages speak; English is what stands in the code. */
 const LANGUAGES = ['en', 'de'] as const
@@ -51,20 +52,47 @@ export function phrase(text: Text, values: Readonly<Record<string, Child>>): Chi
 export const sayAny = (text: string): string =>
   Object.hasOwn(GERMAN, text) ? say(text as Text) : text
 
-/** What is wrong with a form: messages with values in them are found by their form. */
-export function sayMistake(text: string): string {
+/** What is wrong with a form, a line for each mistake: messages with values in them are found by their form. */
+export const sayMistake = (text: string): string => text.split('\n').map(sayOne).join(' ')
+
+function sayOne(text: string): string {
   if (currentLanguage() === 'en') return text
+  return known(text) ?? inParts(text) ?? say('This is not accepted: {reason}', { reason: text })
+}
+
+function known(text: string): string | undefined {
   if (Object.hasOwn(GERMAN, text)) return say(text as Text)
-  for (const known of MISTAKES) {
-    const found = patternOf(known).exec(text)
-    if (found) return say(known, found.groups ?? {})
+  for (const [form, pattern] of FORMS) {
+    const groups = pattern.exec(text)?.groups
+    if (groups) return say(form, translated(groups))
   }
-  return say('This is not accepted: {reason}', { reason: text })
+  return undefined
+}
+
+const translated = (values: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, known(value) ?? value]))
+
+/** Such as `It is not a URL; it contains U+200B, a zero width space.`: two sentences in other languages. */
+const TWO_IN_ONE = /^(?<first>.+); it (?<second>(?:contains U\+|begins or ends ).+)$/s
+/** Such as `X-Team is set by Postrider.` or `“a b” is empty.`: the part of a field, where the message has `It`. */
+const OF_A_PART = /^(?<part>“[^”]*”|\S+) (?<rest>.+)$/s
+
+function inParts(text: string): string | undefined {
+  const two = TWO_IN_ONE.exec(text)?.groups
+  if (two) return `${sayOne(`${two['first']}.`)} ${sayOne(`It ${two['second']}`)}`
+  const { part = '', rest = '' } = OF_A_PART.exec(text)?.groups ?? {}
+  const words = part === 'It' ? undefined : known(`It ${rest}`)
+  return words && `${part}: ${words}`
 }
 
 const SPECIAL = /[.*+?^$()|[\]\\]/g
-const patternOf = (text: Text): RegExp =>
+const patternOf = (text: string): RegExp =>
   new RegExp(`^${text.replace(SPECIAL, '\\$&').replace(/\{(\w+)\}/g, '(?<$1>.+)')}$`, 's')
+
+/** Refusals with values in them. */
+const FORMS = (Object.keys(REFUSALS) as (keyof typeof REFUSALS)[])
+  .filter((text) => text.includes('{'))
+  .map((text) => [text, patternOf(text)] as const)
 
 /** What the scripts of a page say, for those that are not in English: a language has its texts in one place. */
 export function scriptWords(): string | undefined {

@@ -6,7 +6,7 @@ import type { createAttemptRates } from '../attempts/attempt-rates.ts'
 import { inWords, spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
 import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
-import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
+import { readForm, refusedForm, saidOf, sentence, urlWith } from '../console/forms.ts'
 import { say, sayAny, sayMistake } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Notice, stateLabel } from '../console/parts.tsx'
@@ -218,7 +218,9 @@ async function page(
       <h1>{headingOf(endpoint)}</h1>
       {endpoint.description !== '' && <p>{endpoint.url}</p>}
       <Said {...shown} said={saidOf(SAID, c)} query={c.req.query()} />
-      {more.refused !== undefined && <Notice tone="bad">{sayMistake(more.refused)}</Notice>}
+      {more.refused !== undefined && (
+        <Notice tone="bad">{sayMistake(sentence(more.refused))}</Notice>
+      )}
       {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions

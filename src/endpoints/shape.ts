@@ -110,7 +110,10 @@ interface ShapeColumns {
 /** Where nobody knows what people reach the service by, no link leads to the rest of an event. @throws ShapeInvalid */
 export function assertLinkable(shape: string | undefined, hasPublicUrl: boolean): void {
   if (shape === 'thin' && !hasPublicUrl) {
-    throw new ShapeInvalid('shape', 'thin needs PUBLIC_URL: its events have a link to the service')
+    throw new ShapeInvalid(
+      'shape',
+      'cannot be thin without PUBLIC_URL: its events have a link to the service',
+    )
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FormState } from '../console/fields.tsx'
+import { refusedForm } from '../console/forms.ts'
 import type { Events } from '../events/events.ts'
 import { REASONS, type Routing } from '../events/routing.ts'
 import type { TenantId } from '../ids.ts'
@@ -34,7 +35,7 @@ export function createTryFilter({ events, routing }: TryFilterOptions) {
       return { form: { values, mistakes: {} }, tried }
     } catch (error) {
       if (!(error instanceof FilterInvalid)) throw error
-      return { form: { values, mistakes: { filter: error.message } } }
+      return { form: refusedForm(values, error) }
     }
   }
 }

@@ -1,10 +1,12 @@
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'
+import { createMiddleware } from 'hono/factory'
 import { addLivePages, type LivePages } from '../attempts/live.pages.tsx'
 import type { PortalConfig } from '../config/config.ts'
 import { loadAssets, type OwnAsset } from '../console/asset-files.ts'
 import { addErrorPages } from '../console/error-pages.tsx'
 import { formsOnly } from '../console/forms.ts'
+import { inLanguage, languageOf } from '../console/language.ts'
 import { createRenderPage, type NavigationItem } from '../console/layout.tsx'
 import { refuseNul, securityHeaders } from '../console/security-headers.ts'
 import { limitForms, limitPages, type PageEnv, sessionCookie } from '../console/viewer.ts'
@@ -54,6 +56,11 @@ export type PortalOptions = Omit<Pages, 'area' | 'render' | 'cookie'> & {
   whyUnadopted: () => string | null
 }
 
+/** Of what is refused before it is known which link somebody came with, and what language that has. */
+const inLanguageOfBrowser = createMiddleware<PageEnv>((c, next) =>
+  inLanguage(languageOf(c.req.header('accept-language')) ?? 'en', next),
+)
+
 /** The pages of one tenant, for anyone who has a link, to be mounted at `PORTAL_PATH`. */
 export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEnv> {
   const app = new Hono<PageEnv>()
@@ -70,6 +77,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   const pages = { ...options, area: 'portal', render, cookie } as const
 
   app.use(securityHeaders(PORTAL_PATH, framedBy(portal)))
+  app.use(inLanguageOfBrowser)
   // By where a request comes from, and not by the cookie, which goes along from frames of other sites.
   app.use(csrf())
   app.use(formsOnly)

@@ -100,12 +100,12 @@ begin
   perform from postrider.duty d where d.name = 'replay' for update;
   if of_tenant_max <= (
     select count(*) from postrider.replay p where p.finished_at is null and p.tenant_id = r.tenant_id) then
-    raise exception 'the tenant has % replays running, as many as it may', of_tenant_max
+    raise exception 'the tenant has % replays running, as many as are allowed', of_tenant_max
       using errcode = '54000', hint = 'Wait until one is done, or cancel one.';
   end if;
   if of_requester_max <= (
     select count(*) from postrider.replay p where p.finished_at is null and p.requested_by = r.requested_by) then
-    raise exception '% has % replays running, as many as it may', r.requested_by, of_requester_max
+    raise exception '% has % replays running, as many as are allowed', r.requested_by, of_requester_max
       using errcode = '54000', hint = 'Wait until one is done, or cancel one.';
   end if;
 end

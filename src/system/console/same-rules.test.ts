@@ -33,7 +33,10 @@ t.test('a form is refused for what a request is refused for', async (t) => {
     ...{ tenant: tenant.key, url: URL },
     headers: '__proto__: a',
   })
-  t.match(named, { status: 422, text: /id="mistake-headers">It is a name that JavaScript has/ })
+  t.match(named, {
+    status: 422,
+    text: /id="mistake-headers">“__proto__” is a name that JavaScript has/,
+  })
 
   const endpoint = await tenant.addEndpoint({ url: URL })
   const incident = await addIncident(pool, tenant.id, endpoint.id)
