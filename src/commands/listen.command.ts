@@ -87,9 +87,9 @@ async function signatureHeaders(context: CommandContext, command: Command) {
       return (await known.fetch(endpointId)) ?? {}
     } catch (error) {
       if (!(error instanceof PostriderError)) throw error
-      // The event is worth more than its other schemes; an endpoint that is gone has no templates.
+      // The event is worth more than its other schemes, which then verify with the secret of the endpoint.
       context.note(
-        `signed without the signature headers of endpoint ${endpointId}: ${error.message}\n`,
+        `other signature headers are those that endpoint ${endpointId} was sent: ${error.message}\n`,
       )
       return {}
     }
