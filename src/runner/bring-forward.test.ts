@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { EndpointId } from '../ids.ts'
+import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
@@ -122,11 +123,10 @@ async function hangingEndpoint(t: Test, events: number) {
   })
   t.teardown(() => receiver.close())
   const tenant = await createTenant(pool)
-  const endpoint = await tenant.addEndpoint({
-    url: receiver.url,
-    timeout_seconds: 1,
-    retry_schedule: [1, 1, 1, 1, 1, 1],
-  })
+  const endpoint = await tenant.addEndpoint(
+    { url: receiver.url, timeout_seconds: 1, retry_schedule: [1, 1, 1, 1, 1, 1] },
+    secretBox.encrypt,
+  )
   await pool.query(
     `select count(*) from postrider.publish_many((
        select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n)) from generate_series(1, $2::int) as n))`,
