@@ -11,8 +11,13 @@ import { createBringForward } from './bring-forward.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
+/** Of earlier tests. */
+const nothingIsDue = () =>
+  pool.query(`update graphile_worker._private_jobs set run_at = now() + interval '1 day'`)
+
 /** Deliveries of one endpoint, all put off, and room for so many of them with each step. */
 async function putOffWork(count: number) {
+  await nothingIsDue()
   const work = await createWork(pool)
   const events: string[] = []
   for (let n = 0; n < count; n += 1) {
@@ -90,7 +95,8 @@ t.test('of more than 2,000 that are open none is looked at twice in a round', as
   const { work, room, step, endpointId, forgotten } = await putOffWork(0)
   await pool.query(
     `select count(*) from postrider.publish_many((
-       select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n)) from generate_series(1, 2001) as n))`,
+       select json_agg(json_build_object('tenant', $1::text, 'type', 'a.b', 'data', n, 'deliverAt', now() + interval '1 day'))
+       from generate_series(1, 2001) as n))`,
     [work.tenant.key],
   )
   const { rows } = await pool.query<{ event_id: string }>(
@@ -99,13 +105,29 @@ t.test('of more than 2,000 that are open none is looked at twice in a round', as
   )
   await work.snooze(await work.deliveryOf(rows[0]?.event_id ?? ''))
   room.count = 10
-  t.equal(await step(), 0, 'the first 2,000 are due')
+  t.equal(await step(), 0, 'the first 2,000 are for tomorrow')
   t.strictSame(forgotten, [], 'there are more behind')
   t.equal(await step(), 1)
   t.strictSame(forgotten, [])
   t.equal(await step(), 0)
   t.equal(await step(), 0)
   t.strictSame(forgotten, [endpointId])
+})
+
+t.test('nothing comes while what is due waits for runners, and then it does', async (t) => {
+  const { step, due } = await putOffWork(1)
+  const waiting = await (await createWork(pool)).publish()
+  const dueSince = (since: string) =>
+    pool.query(
+      `update graphile_worker._private_jobs set run_at = now() - $2::interval where key = $1`,
+      [`d:${waiting.id}`, since],
+    )
+  await dueSince('1 second')
+  t.equal(await step(), 0)
+  t.strictSame(await due(), [false])
+  await dueSince('-1 day')
+  t.equal(await step(), 1)
+  t.strictSame(await due(), [true])
 })
 
 t.test('a runner that was found dead brings nothing', async (t) => {

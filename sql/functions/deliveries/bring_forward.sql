@@ -5,6 +5,9 @@
 -- what waits for a retry, is passed over once and not with each call. What has a slot of its rate keeps it; what found none
 -- within an hour is put off for longer than five minutes, and is not meant.
 --
+-- None are brought while something in the line has been due for a quarter of a second: runners have enough to do, each that is
+-- brought costs as much as one that is put off, and it would only wait behind the others.
+--
 -- Locks: the delivery rows, for this short transaction. Cost: an index scan of up to 2,000 open deliveries and endpoint, and
 -- the new job of each that is brought.
 create or replace function postrider.bring_forward(endpoints uuid[], counts int[], after uuid[], runner text)
@@ -19,6 +22,12 @@ declare
   found_here record;
 begin
   perform postrider.refuse_unless_living(runner);
+  perform from graphile_worker._private_jobs j
+  where j.is_available and j.priority = postrider.job_priority('schedule') and j.run_at < now() - interval '250 milliseconds'
+  order by j.run_at limit 1;
+  if found then
+    return;
+  end if;
   for place in 1 .. cardinality(endpoints) loop
     select * into found_here from postrider.put_off_for_places(endpoints[place], after[place], counts[place]);
     if cardinality(found_here.ids) > 0 then
@@ -32,7 +41,7 @@ begin
 end
 $$;
 comment on function postrider.bring_forward(uuid[], int[], uuid[], text) is
-  'Makes deliveries due that found no place at their endpoint and were put off (parallel arrays: endpoint, how many at most, behind which id), for a living runner. Returns for each endpoint up to which id it looked, how many were brought, and whether there are no more behind.';
+  'Makes deliveries due that found no place at their endpoint and were put off (parallel arrays: endpoint, how many at most, behind which id), for a living runner. Returns for each endpoint up to which id it looked, how many were brought, and whether there are no more behind; nothing while runners have enough to do.';
 
 create or replace function postrider.put_off_for_places(
   endpoint uuid, after uuid, count int, out ids uuid[], out dues int[], out last_id uuid, out is_end boolean
