@@ -89,7 +89,7 @@ async function signatureHeaders(context: CommandContext, command: Command) {
       if (!(error instanceof PostriderError)) throw error
       // The event is worth more than its other schemes, which then verify with the secret of the endpoint.
       context.note(
-        `other signature headers are those that endpoint ${endpointId} was sent: ${error.message}\n`,
+        `other signature headers are the ones that endpoint ${endpointId} was sent: ${error.message}\n`,
       )
       return {}
     }

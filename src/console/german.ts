@@ -686,6 +686,10 @@ export const GERMAN = {
   'Where it went': 'Wohin es ging',
   'Why, and what comes next': 'Warum, und wie es weitergeht',
   'With a delivery that is': 'Zustellung ist',
+  'with masked data: its signature cannot be verified':
+    'mit maskierten Daten: die Signatur lässt sich nicht prüfen',
+  'a newer event of its ordering key: {link}':
+    'ein neueres Ereignis mit demselben Ordnungsschlüssel: {link}',
   'The endpoint gets only the newest event of an ordering key: {link} replaced this one.':
     'Der Endpunkt bekommt nur das neueste Ereignis eines Ordnungsschlüssels: {link} hat dieses ersetzt.',
   'a newer event': 'ein neueres Ereignis',

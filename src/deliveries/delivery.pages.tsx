@@ -244,13 +244,12 @@ function State({ area, delivery, tenant, type, messageId }: Shown) {
   return <Facts of={facts} />
 }
 
-/** The portal has no pages of events. */
-const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => (
-  <>
-    a newer event of its ordering key:{' '}
-    <Id of={id} {...(isOperator && { href: `/console/events/${id}` })} />
-  </>
-)
+const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => {
+  const href = `${isOperator ? '/console' : '/portal'}/events/${id}`
+  return (
+    <>{phrase('a newer event of its ordering key: {link}', { link: <Id of={id} href={href} /> })}</>
+  )
+}
 
 function Next(delivery: Delivery) {
   const { held_reason: reason, finished_at: end } = delivery
@@ -395,11 +394,15 @@ function RequestBody(shown: Shown) {
       <p>
         {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
         <a href={`${path}/body.json`}>body.json</a>
-        {isMasked
-          ? ', with masked data: its signature cannot be verified'
-          : `, ${say(isInBatch(shown) ? 'as a part of its batch' : 'byte for byte as it was signed')}`}
+        {`, ${say(bodyNote(shown, isMasked))}`}
       </p>
       <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>
   )
+}
+
+/** What is to know of a body before it is compared with its signature. */
+function bodyNote(shown: Parameters<typeof isInBatch>[0], isMasked: boolean) {
+  if (isMasked) return 'with masked data: its signature cannot be verified'
+  return isInBatch(shown) ? 'as a part of its batch' : 'byte for byte as it was signed'
 }

@@ -210,7 +210,7 @@ t.test(
     const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret]
     const listen = startCli(t, args, { env: { ...env, POSTRIDER_URL: url } })
     await listen.warned(/forwarding to/)
-    const said = listen.warned(/other signature headers are those that endpoint \S+ was sent: /)
+    const said = listen.warned(/other signature headers are the ones that endpoint \S+ was sent: /)
     await tenant.publish()
     await said
     const [request] = await local.received(1)
