@@ -25,7 +25,7 @@ const LONGEST = [
 const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)/
 const IN_BROWSER = /\.browser\.test\.ts$/
 /** Few enough that what is left at the end is never long. */
-const GROUP_MAX = 8
+const GROUP_MAX = 12
 
 const files = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
 const inBrowser = files.filter((file) => IN_BROWSER.test(file))
