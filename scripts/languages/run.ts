@@ -24,7 +24,7 @@ import { type Cleanup, runProgram } from '../bench/program.ts'
 import { readCloudEvents } from './read-cloudevents.ts'
 import { PRODUCERS, RECEIVERS } from './recipes.ts'
 import { REFUSED_EVENT, REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
-import { PYPI, PYTHON, WAYS, type Way } from './ways.ts'
+import { ASK_PIP, PYTHON, WAYS, type Way } from './ways.ts'
 
 const given = readOptions({
   only: { default: '', help: 'such as `java`, `go pgx` or `python,go`' },
@@ -82,14 +82,16 @@ async function addEndpoint(url: string, receiverUrl: string): Promise<string> {
 }
 
 /** Why it is not run; null = it is. */
-function missingFor({ needs, probe, registry }: Omit<Way, 'files' | 'run'>): NotRun | null {
+function missingFor({ needs, probe, ask }: Omit<Way, 'files' | 'run'>): NotRun | null {
   const program = needs.find((each) => !isInstalled(each))
   if (program) return { reason: `${program} is not installed`, isOutOfReach: false }
   if (probe && !runs(probe)) {
     return { reason: 'its library for Postgres is not installed', isOutOfReach: false }
   }
-  const isOutOfReach = isCi && registry !== undefined && !isInReach(registry)
-  return isOutOfReach ? { reason: `${registry} cannot be reached`, isOutOfReach } : null
+  const isOutOfReach = isCi && ask !== undefined && !runs(ask)
+  return isOutOfReach
+    ? { reason: `its registry cannot be reached (${ask.join(' ')})`, isOutOfReach }
+    : null
 }
 
 interface NotRun {
@@ -97,12 +99,11 @@ interface NotRun {
   isOutOfReach: boolean
 }
 
-const runs = ([program = '', ...args]: readonly string[]): boolean =>
-  spawnSync(program, args, { stdio: 'ignore' }).status === 0
+/** A registry that does not answer is given up after this long. */
+const RUN_MS_MAX = 20_000
 
-/** By any answer. curl takes the proxies that pip and go take. */
-const isInReach = (url: string): boolean =>
-  runs(['curl', '--silent', '--max-time', '20', '--output', '/dev/null', url])
+const runs = ([program = '', ...args]: readonly string[]): boolean =>
+  spawnSync(program, args, { stdio: 'ignore', timeout: RUN_MS_MAX }).status === 0
 
 /** Says how one went, and has the program fail when it went wrong. */
 async function tell(
@@ -136,7 +137,7 @@ await runProgram(
       await tell(way, () => tryRecipe(way, { producer, receiver }, surroundings))
     }
     if (isWanted(CLOUD_EVENTS)) {
-      const way = { name: CLOUD_EVENTS, needs: PYTHON, registry: PYPI }
+      const way = { name: CLOUD_EVENTS, needs: PYTHON, ask: ASK_PIP }
       await tell(way, () => readCloudEvents(surroundings))
     }
   },

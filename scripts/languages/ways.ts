@@ -18,8 +18,8 @@ export interface Way {
   probe?: readonly string[]
   /** The program, by file name. */
   files(producer: string, receiver: string): Record<string, string>
-  /** Where `build` fetches libraries from, which may be out of reach. */
-  registry?: string
+  /** Asks the registry from which `build` fetches libraries, which may be out of reach. */
+  ask?: readonly string[]
   /** Fetches libraries and compiles, in the folder of the files. */
   build?: readonly (readonly string[])[]
   run: readonly string[]
@@ -31,7 +31,7 @@ const snippet = (extension: string): string =>
 const python = (library: string, connect: string, pay: string, receive: string): Way => ({
   name: `python ${library}`,
   needs: PYTHON,
-  registry: PYPI,
+  ask: ASK_PIP,
   files: (producer, receiver) => ({
     'main.py': `import base64, os, sys
 url, secret = os.environ["DATABASE_URL"], os.environ["WEBHOOK_SECRET"]
@@ -56,7 +56,8 @@ for line in sys.stdin:
 })
 
 export const PYTHON = ['python3', 'pip3'] as const
-export const PYPI = 'https://pypi.org/simple/'
+/** pip's own question, so that it goes to the index that pip is set to. */
+export const ASK_PIP = ['pip3', 'index', 'versions', 'standardwebhooks'] as const
 
 /** Into the folder `libraries`, unless these are there; a bare Debian has no venv. */
 export function pipInstall(packages: readonly string[]): readonly string[] {
@@ -78,7 +79,7 @@ const PYTHON_PACKAGES = [
 const go = (library: string, imports: string[], pool: string): Way => ({
   name: `go ${library}`,
   needs: ['go'],
-  registry: 'https://proxy.golang.org/',
+  ask: ['go', 'list', '-m', 'github.com/jackc/pgx/v5@v5.13.0'],
   files: (producer, receiver) => ({
     'go.mod': `module recipe
 go 1.25
