@@ -66,6 +66,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
+/** An older one is opened again while the newer one is on the wire of a runner that is dead: it waits for that one. */
+const OPENED_BEHIND_A_CRASH: Step[] = [
+  { do: 'publish', keys: ['b', 'b'] },
+  { do: 'cancel', nth: 0 },
+  { do: 'attempt', key: 'b', end: 'crash' },
+  { do: 'retryOld', nth: 0 },
+]
+
 const { pool } = await createTestDatabase(t)
 
 /** What happens when one fails; or only the newest is sent. */
@@ -145,8 +153,8 @@ class Lines {
 
   async #claim(ofKey: string) {
     if (this.#inFlight.has(ofKey)) return
-    const { rows } = await pool.query<{ event: string; number: number; id: string }>(
-      `select d.event_id as event, d.id, (j.payload ->> 'n')::int as number from postrider.delivery d
+    const { rows } = await pool.query<{ event: string; number: number; id: string; state: string }>(
+      `select d.event_id as event, d.id, d.state, (j.payload ->> 'n')::int as number from postrider.delivery d
        join graphile_worker._private_jobs j on j.key = 'd:' || d.id
        where d.endpoint_id = $1 and d.ordering_key = $2 and d.state in ('pending', 'delivering')`,
       [this.#endpoint, ofKey],
@@ -164,7 +172,9 @@ class Lines {
     )
     if (!claimed) return
     if (this.#isCollapsing) this.#assertNewest(event, ofKey)
-    else this.#assertFirst(event, ofKey)
+    // What a dead runner had on the wire was first when that one sent it. It is still being sent, and what a person
+    // opened again since then waits for its end.
+    else if (due.state !== 'delivering') this.#assertFirst(event, ofKey)
     this.#inFlight.set(ofKey, { event, claimed })
   }
 
@@ -340,7 +350,7 @@ t.test(
         fc.constantFrom<Kind>('block', 'skip', 'newest'),
         runSteps,
       ),
-      { numRuns: RUNS },
+      { numRuns: RUNS, examples: [[OPENED_BEHIND_A_CRASH, 'skip']] },
     )
     t.strictSame(await findViolations(pool), [])
   },
