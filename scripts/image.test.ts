@@ -15,7 +15,7 @@ import { createTestDatabase } from '../src/testing/wiring/database.ts'
 const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-image-'))
 /** In a long run npm installs twice; on a busy machine that takes longer than tests usually may. */
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 t.teardown(() => rmSync(base, { recursive: true }))
 
 /** The pinned Node first, as in the image, and how npm reaches its registry here. */

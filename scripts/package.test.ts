@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, '..')
 const base = mkdtempSync(join(tmpdir(), 'postrider-package-'))
 const folder = join(base, 'empty')
 /** In a long run npm installs; on a busy machine that takes longer than tests usually may. */
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 t.teardown(() => rmSync(base, { recursive: true }))
 
 /** Without the programs of the checkout, and how npm reaches its registry here. */

@@ -32,7 +32,7 @@ interface Dev extends CliProcess {
 
 const CHECKOUT = join(import.meta.dirname, '..', '..')
 /** Five starts, most with a separate database; on a busy machine each takes several seconds. */
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 async function startDev(
   t: TestLifetime,

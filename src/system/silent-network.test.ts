@@ -7,7 +7,7 @@ import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { startService } from '../testing/wiring/service.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const { pool, url } = await createTestDatabase(t)
 

@@ -10,7 +10,7 @@ const { pool, url } = await createTestDatabase(t)
 /** By `npm run test:long` as many as the product is meant for; each takes two milliseconds of the processor. */
 const ENDPOINTS = process.env['LONG_TESTS'] ? 10_000 : 2_000
 /** As many requests on a busy machine. */
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test(
   'an event for thousands of endpoints reaches each, others are served meanwhile, and a crash in the middle neither loses nor doubles one',

@@ -7,7 +7,7 @@ import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { type Service, startService } from '../../testing/wiring/service.ts'
 
 /** Each killed runner is found dead after 5 s of silence. */
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const TAKEN_OVER_MS_MAX = 60_000
 const KILLS = 3
 const EVENTS_EACH = 10

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 /** As a file has that runs alone: `timeout` in package.json. */
-const FILE_MS_MAX = 300_000
+const FILE_MS_MAX = 600_000
 
 /** By the URL of the file. */
 const tests = new Map<string, Test>()
