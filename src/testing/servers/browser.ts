@@ -128,20 +128,23 @@ const WIDTHS = [1440, 1024, 390]
 const HEIGHT = 900
 const THEMES = ['light', 'dark'] as const
 
+/** On which screens, and in which themes, axe looks at a page; that it fits is looked at on all of them. */
+export type Look = 'desk' | 'desk and phone' | 'all'
+
 /**
- * What keeps somebody from using the page, on a desk in light and on a phone in dark, and whether it fits on every
- * screen. What is the same on both is looked at once, unless the page `isWhole`: then on three screens in both themes.
- * A theme changes colours alone, so in dark nothing else is looked at.
+ * What keeps somebody from using the page, and whether it fits on every screen. Axe looks at it on a desk in light, on a
+ * phone in dark as well, or on three screens in both themes. A theme changes colours alone, so in dark nothing else is
+ * looked at.
  */
 export async function findBarriersOnScreens(
   page: Page,
-  { isWhole = false } = {},
+  look: Look = 'desk and phone',
 ): Promise<string[]> {
   const found: string[] = []
   for (const width of [...WIDTHS, ...EXTREMES]) {
     await page.setViewportSize({ width, height: HEIGHT })
     const barriers = await findOverflow(page)
-    for (const theme of isWhole && WIDTHS.includes(width) ? THEMES : themesOn(width)) {
+    for (const theme of themesOn(width, look)) {
       await page.emulateMedia({ colorScheme: theme })
       const only = theme === 'dark' ? 'cat.color' : undefined
       barriers.push(...(await findBarriers(page, only)).map((barrier) => `${theme}: ${barrier}`))
@@ -151,10 +154,10 @@ export async function findBarriersOnScreens(
   return found
 }
 
-/** In which themes every page is looked at. */
-function themesOn(width: number): readonly (typeof THEMES)[number][] {
+function themesOn(width: number, look: Look): readonly (typeof THEMES)[number][] {
+  if (look === 'all') return WIDTHS.includes(width) ? THEMES : []
   if (width === WIDTHS[0]) return ['light']
-  return width === WIDTHS.at(-1) ? ['dark'] : []
+  return look === 'desk and phone' && width === WIDTHS.at(-1) ? ['dark'] : []
 }
 
 /** Whether the page, or a list on it, wants to be wider than it is, or squeezes a text into a column of letters. */
