@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { createWork } from '../testing/data/work.ts'
-import { rowsRead } from '../testing/rows-read.ts'
+import { functionCalls, rowsRead } from '../testing/rows-read.ts'
 import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
 onBothPostgres(t, conformance)
@@ -41,5 +41,19 @@ async function conformance(t: Test, { pool }: TestDatabase) {
     )
     t.ok(read >= DELIVERIES, `${read} rows`)
     t.ok(read <= DELIVERIES * 10, `${read} rows`)
+  })
+  // One for each event and each partition took ten times as long as all else, and a hundred times with statistics.
+  t.test('bounds of ids are computed once, not for each row and each partition', async (t) => {
+    await fill()
+    for (const statistics of ['none', 'of all tables']) {
+      if (statistics !== 'none') await pool.query('analyze')
+      const calls = await functionCalls(
+        pool,
+        /^id_(at|floor)$/,
+        `select from postrider.violations(now() - interval '1 day', 200000)`,
+      )
+      t.ok(calls > 0, `${calls} calls with statistics: ${statistics}`)
+      t.ok(calls < DELIVERIES / 10, `${calls} calls with statistics: ${statistics}`)
+    }
   })
 }

@@ -24,6 +24,25 @@ export async function rowsRead(
   }
 }
 
+/** Calls of functions of ours with names like this that a query makes, other than those that are planned as part of it. */
+export async function functionCalls(pool: Pool, functions: RegExp, sql: string): Promise<number> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(`set local track_functions = 'all'`)
+    await client.query(sql)
+    const { rows } = await client.query<{ calls: number }>(
+      `select coalesce(sum(calls), 0)::int as calls
+       from pg_stat_xact_user_functions where schemaname = 'postrider' and funcname ~ $1`,
+      [functions.source],
+    )
+    return rows[0]?.calls ?? Number.NaN
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+}
+
 /**
  * How many bytes Postgres has sent to this pool so far: what was loaded, whatever became of it. To be called
  * before the pool is used.

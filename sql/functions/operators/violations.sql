@@ -217,6 +217,10 @@ comment on function postrider.violations_of_jobs() is
 -- at rows_max. The upper bounds spare a probe in each of the 40 partitions made ahead. Without bitmap scans,
 -- because the planner cannot know how little a bound that is a column keeps out, and reads the primary key of
 -- a whole day for each row to intersect it with the index that finds it (measured: 10 ms a row, not 0.05).
+--
+-- Bounds are variables: as functions they are computed for each row and each partition that it is looked for in, and
+-- partitions are left out as it runs instead of as it is planned (measured with the routing of 7,500 events: 2 to 26 s
+-- of the server's time, depending on version and statistics, instead of 0.2).
 create or replace function postrider.violations_of_history(since timestamptz, rows_max int)
 returns table (kind text, id text, tenant_id uuid, detail text)
 language plpgsql stable
@@ -227,6 +231,10 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 #variable_conflict use_column
+declare
+  id_from constant uuid := postrider.id_at(since);
+  id_end constant uuid := postrider.id_at(now() + interval '1 day');
+  attempt_from constant uuid := postrider.id_at(since - interval '1 hour');
 begin
   return query
   select case when s.attempts < d.attempt_count then 'attempt_missing' else 'final_without_attempt' end,
@@ -234,7 +242,7 @@ begin
     format('%s with %s attempts, %s of them ended, of %s begun', d.state, s.attempts, s.ended, d.attempt_count)
   from (
     select d.* from postrider.delivery d
-    where d.id >= postrider.id_at(since) and (d.attempt_count > 0 or d.state in ('delivered', 'failed'))
+    where d.id >= id_from and (d.attempt_count > 0 or d.state in ('delivered', 'failed'))
     order by d.id desc limit rows_max
   ) as d
   cross join lateral (
@@ -242,8 +250,7 @@ begin
       count(*) filter (where a.outcome not in ('started', 'abandoned')) as ended,
       count(*) filter (where a.outcome = 'delivered') as delivered
     from postrider.attempt a
-    where a.delivery_id = d.id and a.id >= postrider.id_at(since - interval '1 hour')
-      and a.id < postrider.id_at(now() + interval '1 day')
+    where a.delivery_id = d.id and a.id >= attempt_from and a.id < id_end
   ) as s
   where s.attempts < d.attempt_count
     or (d.state = 'delivered' and s.delivered = 0)
@@ -253,19 +260,19 @@ begin
   select 'newest_missing', d.id::text, d.tenant_id,
     format('collapsed by event %s, which has no delivery to endpoint %s', d.collapsed_by, d.endpoint_id)
   from (
-    select d.* from postrider.delivery d where d.id >= postrider.id_at(since) order by d.id desc limit rows_max
+    select d.* from postrider.delivery d where d.id >= id_from order by d.id desc limit rows_max
   ) as d
   where d.state = 'collapsed' and not exists (
     select from postrider.delivery n
     where n.event_id = d.collapsed_by and n.endpoint_id = d.endpoint_id and n.id >= postrider.id_floor(d.collapsed_by)
-      and n.id < postrider.id_at(now() + interval '1 day'));
+      and n.id < id_end);
 
   return query
   select 'started_without_runner', a.id::text, a.tenant_id,
     format('attempt of delivery %s, begun by %s at %s', a.delivery_id, a.runner, a.started_at)
   from (
     select a.id, a.tenant_id, a.delivery_id, a.runner, a.started_at, a.outcome from postrider.attempt a
-    where a.id >= postrider.id_at(since)
+    where a.id >= id_from
     order by a.id desc limit rows_max
   ) as a
   left join postrider.runner r on r.id = a.runner
@@ -280,6 +287,7 @@ $$;
 comment on function postrider.violations_of_history(timestamptz, int) is
   'Breaches among the newest deliveries and attempts since a time. Cost: 0.05 ms a row.';
 
+-- Bounds are variables here too, the lower one of all deliveries that is of the oldest event.
 create or replace function postrider.violations_of_routing(since timestamptz, rows_max int)
 returns table (kind text, id text, tenant_id uuid, detail text)
 language plpgsql stable
@@ -289,15 +297,19 @@ set enable_bitmapscan = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
+declare
+  id_from constant uuid := postrider.id_at(since);
+  id_end constant uuid := postrider.id_at(now() + interval '1 day');
+  oldest_id constant uuid := coalesce((
+    select ev.id from postrider.event ev
+    where ev.id >= id_from and ev.id < id_end and ev.data is not null and ev.only_endpoint_id is null
+    order by ev.id desc offset greatest(rows_max - 1, 0) limit 1), id_from);
+  delivery_from constant uuid := postrider.id_floor(oldest_id);
 begin
   return query
   select 'delivery_missing', ev.id::text, ev.tenant_id,
     format('type %s matches endpoint %s, and there is no delivery', ev.type, e.id)
-  from (
-    select ev.* from postrider.event ev
-    where ev.id >= postrider.id_at(since) and ev.data is not null and ev.only_endpoint_id is null
-    order by ev.id desc limit rows_max
-  ) as ev
+  from postrider.event ev
   cross join lateral (
     select s.endpoint_id
     from unnest(postrider.type_patterns(ev.type)) as wanted (pattern)
@@ -305,8 +317,7 @@ begin
     except
     select d.endpoint_id
     from postrider.delivery d
-    where d.event_id = ev.id and d.id >= postrider.id_floor(ev.id)
-      and d.id < postrider.id_at(now() + interval '1 day')
+    where d.event_id = ev.id and d.id >= delivery_from and d.id < id_end
     except
     select unnest(u.endpoint_ids) from postrider.unrouted u where u.tenant_id = ev.tenant_id and u.event_id = ev.id
   ) as missing
@@ -315,12 +326,13 @@ begin
   cross join lateral (
     select e.* from postrider.endpoint e where e.id = missing.endpoint_id offset 0
   ) as e
-  where e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
+  where ev.id >= oldest_id and ev.id < id_end and ev.data is not null and ev.only_endpoint_id is null
+    and e.state = 'active' and greatest(e.created_at, e.updated_at) < ev.created_at - interval '5 minutes'
     and postrider.in_channels(e.channels, ev.channels) and postrider.passes_filter(e.filter, ev.data::text::jsonb);
 end
 $$;
 comment on function postrider.violations_of_routing(timestamptz, int) is
-  'Events since a time that match an endpoint for which there is no delivery, where that can be decided. Cost: 0.3 ms an event.';
+  'Events since a time that match an endpoint for which there is no delivery, where that can be decided. Cost: 0.04 ms an event.';
 
 create or replace view postrider.invariant_violation as
 select v.kind, v.id, v.tenant_id, v.detail
