@@ -7,7 +7,10 @@ import type { Database } from './schema.ts'
 import { isStuck, type Servers } from './servers.ts'
 import { type Settings, setUpSession } from './session-settings.ts'
 
-/** Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. */
+/**
+ * Longer than a busy pool needs to hand out a connection; shorter than a caller's patience. No shorter with several hosts:
+ * what dials one of them is cut as soon as another is found to be the primary.
+ */
 const CONNECT_MS_MAX = 10_000
 /** A firewall forgets an idle connection without telling either end; probes keep it alive. */
 const KEEP_ALIVE_AFTER_MS = 10_000
@@ -17,9 +20,6 @@ const KEEP_ALIVE_AFTER_MS = 10_000
  * those that only bursts need, so that each burst planned them again.
  */
 const IDLE_MS_MAX = 5 * 60_000
-
-/** With several hosts: one that does not answer is not waited for while another is the primary already. */
-const CONNECT_ONE_MS_MAX = 2_000
 
 export type PoolOptions = {
   connectionString: string
@@ -98,10 +98,7 @@ type Dial = number | 'done' | 'idle'
 function known(clients: Map<Connected, Dial>, servers: Servers | undefined): typeof pg.Client {
   return class extends pg.Client {
     constructor(config?: pg.ClientConfig) {
-      super({
-        ...config,
-        ...(servers?.isSeveral && { connectionTimeoutMillis: CONNECT_ONE_MS_MAX }),
-      })
+      super(config)
       if (servers?.isSeveral) {
         const { host, port } = servers.inUse()
         Object.assign(this, { host, port })
