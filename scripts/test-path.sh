@@ -18,6 +18,8 @@ bare=$(dpkg-query --show --showformat '${Package} ${Essential}\n' | sed -n 's/ y
 # shellcheck disable=SC2086 # one word a package
 dpkg-query --listfiles $bare passwd | grep -E '^(/usr)?/s?bin/[^/]+$' | xargs ln -sft "$programs"
 for program in awk node npm npx $(sed '/^#/d; s/ .* or / /; t; s/ .*//' "$list"); do
-  if path=$(command -v "$program"); then ln -sf "$path" "$programs"; fi
+  path=$(command -v "$program") || continue
+  # Where the PATH leads here already, it is what was linked before.
+  if [ ! "$path" -ef "$programs/$program" ]; then ln -sf "$path" "$programs"; fi
 done
 echo "$root/node_modules/.bin:$programs"

@@ -1,6 +1,14 @@
 /** What surrounds a run of tests: which programs are found, and what is told of the run afterwards. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { missing } from '../src/testing/programs.ts'
@@ -112,6 +120,19 @@ t.test(
       t.ok(found.has(name), name)
     for (const name of ['a-program-of-mine', 'apt-get', 'git', 'make'])
       t.notOk(found.has(name), name)
+  },
+)
+
+t.test(
+  'the folder of programs stays as it is when it is made again by a run that finds its programs there',
+  { skip: !existsSync('/usr/bin/dpkg-query') && 'this is not Debian' },
+  async (t) => {
+    const programs = createPrograms(t, ['fish'])
+    const folder = createFolder(t)
+    run(['test-path.sh', folder], programs)
+    run(['test-path.sh', folder], folder)
+    t.equal(readlinkSync(join(folder, 'fish')), join(programs, 'fish'))
+    t.ok(existsSync(join(folder, 'node')))
   },
 )
 
