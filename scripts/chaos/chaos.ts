@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cleanup } from '../bench/program.ts'
-import { abandonedForNothing } from './cut-off.ts'
 import { type Drained, drain } from './drain.ts'
+import { type Fault, startFaults } from './faults.ts'
+import { abandonedForNothing } from './judging/cut-off.ts'
 import {
   collectEvidence,
   countOpenedCircuits,
@@ -11,10 +12,10 @@ import {
   type Leftovers,
   readOpen,
   readReaped,
-} from './evidence.ts'
-import { type Fault, startFaults } from './faults.ts'
-import { judge, type Verdict } from './judge.ts'
-import { type ErasureVerdict, judgeErasures } from './judge-erasures.ts'
+} from './judging/evidence.ts'
+import { judge, type Verdict } from './judging/judge.ts'
+import { type ErasureVerdict, judgeErasures } from './judging/judge-erasures.ts'
+import { type RecoveryTimes, recoveryTimes } from './judging/recovery.ts'
 import {
   type ErasedLine,
   erasedFile,
@@ -23,10 +24,9 @@ import {
   publishedFile,
 } from './ledger.ts'
 import { type Operator, startOperator } from './operator.ts'
-import { MARKER_TABLE } from './producer-sql.ts'
-import { startProducers } from './producers.ts'
+import { MARKER_TABLE } from './producing/producer-sql.ts'
+import { startProducers } from './producing/producers.ts'
 import { createRandom } from './random.ts'
-import { type RecoveryTimes, recoveryTimes } from './recovery.ts'
 import { startReceiver } from './start-receiver.ts'
 import type { Life, Supervised } from './supervisor.ts'
 import { type System, startSystem } from './system.ts'

@@ -14,8 +14,8 @@ import {
   type Leftovers,
   readOpen,
   readReaped,
-} from '../chaos/evidence.ts'
-import { type Evidence, judge, type Verdict } from '../chaos/judge.ts'
+} from '../chaos/judging/evidence.ts'
+import { type Evidence, judge, type Verdict } from '../chaos/judging/judge.ts'
 import {
   type ErasedLine,
   erasedFile,
@@ -26,8 +26,8 @@ import {
   publishedFile,
 } from '../chaos/ledger.ts'
 import { patiently } from '../chaos/patiently.ts'
-import { MARKER_TABLE } from '../chaos/producer-sql.ts'
-import { startProducers } from '../chaos/producers.ts'
+import { MARKER_TABLE } from '../chaos/producing/producer-sql.ts'
+import { startProducers } from '../chaos/producing/producers.ts'
 import { createRandom } from '../chaos/random.ts'
 import { type Services, startServices } from '../chaos/services.ts'
 import { startReceiver } from '../chaos/start-receiver.ts'

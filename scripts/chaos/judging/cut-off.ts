@@ -1,6 +1,6 @@
-import type { Fault } from './faults.ts'
+import type { Fault } from '../faults.ts'
+import type { Life } from '../supervisor.ts'
 import type { StoredAttempt } from './judge.ts'
-import type { Life } from './supervisor.ts'
 
 /** The longest that an attempt takes here, with the outage that it may have begun in. */
 const AROUND_MS = 30_000

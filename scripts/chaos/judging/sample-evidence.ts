@@ -1,5 +1,5 @@
+import type { PublishedLine, ReceivedLine } from '../ledger.ts'
 import type { Evidence, StoredAttempt } from './judge.ts'
-import type { PublishedLine, ReceivedLine } from './ledger.ts'
 
 /** An event that one endpoint wanted and got at its first attempt; what a case changes makes it go wrong. */
 export function evidence(): Evidence & { published: [PublishedLine]; received: [ReceivedLine] } {

@@ -1,6 +1,6 @@
-import type { Ledger, PublishedLine } from './ledger.ts'
-import type { Random } from './random.ts'
-import type { Services } from './services.ts'
+import type { Ledger, PublishedLine } from '../ledger.ts'
+import type { Random } from '../random.ts'
+import type { Services } from '../services.ts'
 
 export interface ProducerOptions {
   system: Services

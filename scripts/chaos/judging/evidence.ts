@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
+import { type ErasedLine, erasedFile, publishedFile, readLedger, receivedFile } from '../ledger.ts'
+import { MARKER_TABLE } from '../producing/producer-sql.ts'
 import type { Evidence, Stored, StoredEvent } from './judge.ts'
-import { type ErasedLine, erasedFile, publishedFile, readLedger, receivedFile } from './ledger.ts'
-import { MARKER_TABLE } from './producer-sql.ts'
 
 /** The ledgers and everything that the database has, for the judge. */
 export async function collectEvidence(pool: Pool, folder: string): Promise<Evidence> {

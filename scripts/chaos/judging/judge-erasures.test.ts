@@ -1,7 +1,7 @@
 import t from 'tap'
+import type { ErasedLine } from '../ledger.ts'
 import type { StoredAttempt } from './judge.ts'
 import { judgeErasures } from './judge-erasures.ts'
-import type { ErasedLine } from './ledger.ts'
 import { attempt, evidence, request } from './sample-evidence.ts'
 
 const NOTHING_WRONG = { notErased: 0, erasedWithoutEnd: 0, sentAfterErasure: 0 }

@@ -1,7 +1,7 @@
 import t from 'tap'
+import type { Fault } from '../faults.ts'
+import type { Life } from '../supervisor.ts'
 import { abandonedForNothing } from './cut-off.ts'
-import type { Fault } from './faults.ts'
-import type { Life } from './supervisor.ts'
 
 const attempt = (changes: object = {}) => ({
   ...{

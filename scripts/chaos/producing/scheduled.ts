@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 
 const SCHEDULED_SHARE = 0.15
 const AHEAD_MS_MIN = 300

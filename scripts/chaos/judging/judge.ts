@@ -1,4 +1,4 @@
-import { type ErasedLine, HAS_THE_EVENT, type PublishedLine, type ReceivedLine } from './ledger.ts'
+import { type ErasedLine, HAS_THE_EVENT, type PublishedLine, type ReceivedLine } from '../ledger.ts'
 
 /** What the database says in the end. */
 export interface Stored {

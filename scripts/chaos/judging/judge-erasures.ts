@@ -1,3 +1,4 @@
+import type { ErasedLine, ReceivedLine } from '../ledger.ts'
 import {
   attemptsByPair,
   CLOCK_MS,
@@ -7,7 +8,6 @@ import {
   pairKey,
   type StoredAttempt,
 } from './judge.ts'
-import type { ErasedLine, ReceivedLine } from './ledger.ts'
 
 export interface ErasureVerdict {
   /** Events whose data is gone. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { PublishedLine } from '../ledger.ts'
 import { createCrowd } from './crowd.ts'
-import type { PublishedLine } from './ledger.ts'
 import { steadily } from './pace.ts'
 import { chooseOrderingKey, type Producer, type ProducerOptions } from './producer.ts'
 import { chooseDeliverAt } from './scheduled.ts'

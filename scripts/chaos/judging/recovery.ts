@@ -1,6 +1,6 @@
-import type { Fault } from './faults.ts'
+import type { Fault } from '../faults.ts'
+import type { Life } from '../supervisor.ts'
 import type { StoredAttempt } from './judge.ts'
-import type { Life } from './supervisor.ts'
 
 /** Milliseconds; null where nothing was measured. */
 export interface Times {
