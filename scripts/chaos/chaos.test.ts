@@ -27,6 +27,8 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
     notErased: 0,
     erasedWithoutEnd: 0,
     sentAfterErasure: 0,
+    repeatsUnderAnotherId: 0,
+    batchesWithoutAuditRow: 0,
     requestsWithoutAuditRow: 0,
     abandonedForNothing: 0,
     violations: 0,
@@ -36,7 +38,9 @@ t.test('every kind of fault once loses nothing and leaves nothing unexplained', 
   t.ok(report.accepted > 100, 'it was under load')
   t.ok(report.scheduled > 0, 'some of it for later')
   t.ok(report.inOrder > 30, 'some of it in order')
-  t.ok(report.collapsed > 0, 'and some in place of others')
+  t.ok(report.collapsed > 0, 'some in place of others')
+  t.ok(report.batches > 5, 'some in batches')
+  t.ok(report.itemsFailed > 0, 'of which some events failed')
   for (const kind of [
     'kill runner',
     'kill api',

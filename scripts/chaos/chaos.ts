@@ -14,6 +14,7 @@ import {
   readReaped,
 } from './judging/evidence.ts'
 import { judge, type Verdict } from './judging/judge.ts'
+import { type BatchVerdict, judgeBatches } from './judging/judge-batches.ts'
 import { type ErasureVerdict, judgeErasures } from './judging/judge-erasures.ts'
 import { type RecoveryTimes, recoveryTimes } from './judging/recovery.ts'
 import {
@@ -56,6 +57,7 @@ export interface ChaosOptions {
 export interface Findings {
   verdict: Verdict
   erasures: ErasureVerdict
+  batches: BatchVerdict
   /** Attempts that were taken over although their runner lived. */
   abandonedForNothing: number
   operations: Operator['done']
@@ -120,6 +122,7 @@ export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise
   return {
     verdict: judge(evidence),
     erasures: judgeErasures(evidence),
+    batches: judgeBatches(evidence),
     abandonedForNothing: abandonedForNothing(evidence.stored.attempts, {
       lives,
       reaped,

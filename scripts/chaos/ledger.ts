@@ -41,15 +41,29 @@ export interface ErasedLine {
   at: number
 }
 
-/** What the receiver did with a request. `ok` and `slow` are a 200: it has the event from then on. */
-export type ReceiverAnswer = 'ok' | 'slow' | 'unavailable' | 'destroyed' | 'down'
+/**
+ * What the receiver did with an event. `ok` and `slow` are a 200: it has the event from then on. So are `item_failed`, where it
+ * names the event as failed, and `ignored`: it had taken a batch with that `webhook-id` before, without this event. `too_large`
+ * is a 413.
+ */
+export type ReceiverAnswer =
+  | 'ok'
+  | 'slow'
+  | 'item_failed'
+  | 'ignored'
+  | 'too_large'
+  | 'unavailable'
+  | 'destroyed'
+  | 'down'
 
 export const HAS_THE_EVENT: ReadonlySet<ReceiverAnswer> = new Set(['ok', 'slow'])
 
-/** A line of received.jsonl. */
+/** A line of received.jsonl: an event of a request. */
 export interface ReceivedLine {
-  /** `webhook-id`: of the event. */
+  /** Of the event. */
   id: string
+  /** `webhook-id` of the batch that it came in; null = it came alone, to an endpoint without batches. */
+  batch: string | null
   /** Path of the endpoint. */
   endpoint: string
   n: number

@@ -6,7 +6,8 @@ import type { Life } from './supervisor.ts'
 
 /** The line that a run ends with. */
 export function reportOf(options: ChaosOptions, findings: Findings) {
-  const { verdict, erasures, drained, leftovers, recovery, faults, lives, badAnswers } = findings
+  const { verdict, erasures, batches, drained, leftovers, recovery, faults, lives, badAnswers } =
+    findings
   const failures = failuresOf(findings)
   return {
     ok: failures.length === 0,
@@ -16,6 +17,7 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
     seed: options.seed,
     ...verdict,
     ...erasures,
+    ...batches,
     violations: leftovers.violations.length,
     attemptsStarted: leftovers.attemptsStarted,
     jobsLocked: leftovers.jobsLocked,
@@ -40,12 +42,14 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
 
 /** What must not be, in words; empty when the promise was kept. */
 function failuresOf(findings: Findings): string[] {
-  const { erasures } = findings
+  const { erasures, batches } = findings
   return inWords([
     ...failuresOfSystem(findings),
     [erasures.notErased, 'events that have their data although it was erased'],
     [erasures.erasedWithoutEnd, 'deliveries of erased events that did not end as they should'],
     [erasures.sentAfterErasure, 'requests about events that were erased before'],
+    [batches.repeatsUnderAnotherId, 'repeats of events under the id of another batch'],
+    [batches.batchesWithoutAuditRow, 'events of batches whose attempts do not say so'],
     [findings.abandonedForNothing, 'attempts that were taken over from a runner that lived'],
   ])
 }

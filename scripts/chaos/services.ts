@@ -6,13 +6,22 @@ import type { Cleanup } from '../bench/program.ts'
 import { FRAGILE_PATH } from './receiver-paths.ts'
 import { type Supervised, supervise } from './supervisor.ts'
 
-/** Each has two endpoints, so an event makes two deliveries. */
-const TENANTS = 4
 /** Quick, so that a run of a minute sees many retries; long enough that none is used up. */
 const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
 
 /** Shorter than between two events of most keys, so that some are collapsed, and most are sent. */
-const COLLAPSE_MS = 500
+const COLLAPSE = { collapse: { waitMs: 500 } }
+/** Some are full before their time, and some are not. */
+const BATCH = { batch: { maxEvents: 5, maxWaitMs: 1_000 } }
+const ORDER = { ordering: 'key' }
+
+/** Of each tenant: two endpoints, so an event makes two deliveries. The second of the first one goes down. */
+const ENDPOINTS = [
+  [BATCH, ORDER],
+  [COLLAPSE, ORDER],
+  [{}, { ...ORDER, ...BATCH }],
+  [{ ...COLLAPSE, ...BATCH }, ORDER],
+]
 
 /** The processes of a system, and what producers need to know of it. */
 export interface Services {
@@ -81,23 +90,14 @@ export async function startServices(
 }
 
 async function createTenants(api: { url: string; key: string }, receiverUrl: string) {
-  const tenants = Array.from({ length: TENANTS }, (_, i) => `chaos-${i + 1}`)
+  const tenants = ENDPOINTS.map((_, i) => `chaos-${i + 1}`)
   for (const [i, tenant] of tenants.entries()) {
     await callApi(api, { method: 'PUT', path: `/api/tenants/${tenant}`, body: '{}' })
     const paths = [`/${tenant}/first`, i === 0 ? FRAGILE_PATH : `/${tenant}/second`]
-    for (const path of paths) {
-      await callApi(api, {
-        method: 'POST',
-        path: `/api/tenants/${tenant}/endpoints`,
-        body: JSON.stringify({
-          url: `${receiverUrl}${path}`,
-          eventTypes: ['*'],
-          // Half of them, the one that goes down among them.
-          ordering: path.endsWith('first') ? 'none' : 'key',
-          // Every other of the rest.
-          collapse: path.endsWith('first') && i % 2 === 1 ? { waitMs: COLLAPSE_MS } : null,
-        }),
-      })
+    for (const [at, path] of paths.entries()) {
+      const settings = { url: `${receiverUrl}${path}`, eventTypes: ['*'], ...ENDPOINTS[i]?.[at] }
+      const body = JSON.stringify(settings)
+      await callApi(api, { method: 'POST', path: `/api/tenants/${tenant}/endpoints`, body })
     }
   }
   return tenants

@@ -8,6 +8,8 @@ const attempt = (changes: object = {}) => ({
     deliveryId: 'd',
     number: 1,
     outcome: 'abandoned',
+    trigger: 'schedule',
+    batchId: null,
     runner: 'r',
     startedAt: 100_000,
     finishedAt: null,

@@ -35,7 +35,7 @@ async function readStored(pool: Pool, numbers: ReadonlyMap<string, number>): Pro
      from postrider.delivery d join postrider.endpoint e on e.id = d.endpoint_id`,
   )
   const attempts = await pool.query(
-    `select delivery_id as "deliveryId", number, outcome, runner,
+    `select delivery_id as "deliveryId", number, outcome, trigger, batch_id as "batchId", runner,
        extract(epoch from started_at)::float8 * 1000 as "startedAt",
        extract(epoch from finished_at)::float8 * 1000 as "finishedAt"
      from postrider.attempt`,

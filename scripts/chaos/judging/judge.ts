@@ -24,6 +24,10 @@ export interface StoredAttempt {
   deliveryId: string
   number: number
   outcome: string
+  /** `manual` = a person had it retried. */
+  trigger: string
+  /** Of the batch that it was sent in; null = alone. */
+  batchId: string | null
   runner: string
   /** Milliseconds since 1970. */
   startedAt: number
@@ -62,6 +66,7 @@ export interface Verdict {
   delivered: number
   /** Of those, the ones that the receiver does not have. */
   lost: number
+  /** Of all pairs: a request with a batch counts once for each of its events. */
   requests: number
   /** Requests for a pair after one that the receiver had answered with 200. */
   repeated: number

@@ -25,10 +25,11 @@ export function evidence(): Evidence & { published: [PublishedLine]; received: [
 }
 
 export function request(values: Partial<ReceivedLine> = {}): ReceivedLine {
-  return { id: 'event', endpoint: '/hook', n: 1, at: 1_500, answer: 'ok', ...values }
+  return { id: 'event', batch: null, endpoint: '/hook', n: 1, at: 1_500, answer: 'ok', ...values }
 }
 
 export function attempt(number: number, startedAt: number, outcome: string): StoredAttempt {
   const finishedAt = startedAt + 20
-  return { deliveryId: 'delivery', number, outcome, runner: 'one', startedAt, finishedAt }
+  const sent = { trigger: 'schedule', batchId: null, runner: 'one' }
+  return { deliveryId: 'delivery', number, outcome, ...sent, startedAt, finishedAt }
 }
