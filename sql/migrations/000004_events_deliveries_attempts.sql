@@ -231,6 +231,10 @@ create sequence postrider.event_position;
 comment on sequence postrider.event_position is
   'event.position. Taken while the ordering key is locked until the commit, so that the order of numbers is that of commits.';
 
+create sequence postrider.collapsed_number;
+comment on sequence postrider.collapsed_number is
+  'How many deliveries have been collapsed, for metrics: a count that nobody waits for. A transaction that is rolled back leaves its own in it, and a crash of the server up to 32 more.';
+
 create table postrider.ordering_lock (
   tenant_id uuid not null references postrider.tenant on delete cascade,
   ordering_key text not null,

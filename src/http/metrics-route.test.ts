@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createMetrics } from '../metrics.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
+import { createLineSteps } from '../testing/data/lines.ts'
 import { createWork } from '../testing/data/work.ts'
 import { createTestApi } from '../testing/wiring/api.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -50,11 +51,27 @@ t.test(
       /^postrider_oldest_due_seconds\{task="deliver"\} 0$/m,
       /^postrider_circuits\{state="open"\} 0$/m,
       /^postrider_runners\{state="live"\} 0$/m,
+      /^postrider_deliveries_collapsed_total 0$/m,
     ]) {
       t.match(text, line)
     }
   },
 )
+
+t.test('each delivery that a newer one replaces is counted once, in every process', async (t) => {
+  const { pool } = await createTestDatabase(t)
+  const { runJobs } = createLineSteps(pool)
+  const work = await createWork(pool, { collapse_ms: 3_600_000 })
+  await work.publishInOrder('a', 'b', 'a', 'a')
+  while ((await runJobs(work, 'advance')) > 0);
+  for (const version of ['1', '2']) {
+    const metrics = createMetrics({ version })
+    watchQueue(metrics.registry, pool)
+    const { text } = await metrics.render()
+    t.match(text, /^# TYPE postrider_deliveries_collapsed_total counter$/m)
+    t.match(text, /^postrider_deliveries_collapsed_total 2$/m)
+  }
+})
 
 t.test('two services of one process that share their metrics show the queue once', async (t) => {
   const metrics = createMetrics({ version: '1' })

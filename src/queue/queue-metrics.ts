@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import { oneAtATime } from '../clock.ts'
 import { DELIVER_TASK } from './jobs.ts'
 
@@ -15,6 +15,7 @@ interface Figures {
   circuits: { state: string; count: number }[]
   /** Ordering keys that wait for a person. */
   blocked: { keys: number; seconds: number }
+  collapsed: number
   runners: { state: string; count: number }[]
   unreadable: { endpoints: string; deliveries: string }
   incidents: { cause: string; verdict: string; count: number }[]
@@ -36,6 +37,7 @@ const BLOCKED = `
   select count(*)::int as keys, coalesce(extract(epoch from now() - min(blocked_at)), 0)::float8 as seconds
   from postrider.ordering_line where blocked_at is not null`
 
+const COLLAPSED = 'select postrider.collapsed_total()::float8 as count'
 const UNREADABLE = 'select endpoints, deliveries from postrider.unreadable_secrets()'
 const INCIDENTS = `
   select cause, verdict, count(*)::int from postrider.incident where closed_at is null group by 1, 2`
@@ -95,6 +97,12 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
       'blocked_key_oldest_seconds',
       'For how long the oldest of them has been blocked; 0 when there is none.',
     ),
+    collapsed: new Counter({
+      name: 'postrider_deliveries_collapsed_total',
+      help: 'Deliveries that ended as collapsed, since a newer event of their ordering key was sent instead.',
+      registers: [registry],
+      collect,
+    }),
     unreadableEndpoints: gauge(
       'unreadable_endpoints',
       'Endpoints whose secret or client key no key of a runner opens.',
@@ -111,6 +119,8 @@ function show(gauges: ReturnType<typeof createGauges>, figures: Figures): void {
   for (const one of [jobs, lag, circuits, runners, incidents]) one.reset()
   gauges.blockedKeys.set(figures.blocked.keys)
   gauges.blockedSeconds.set(figures.blocked.seconds)
+  gauges.collapsed.reset()
+  gauges.collapsed.inc(figures.collapsed)
   gauges.unreadableEndpoints.set(Number(figures.unreadable.endpoints))
   gauges.unreadableDeliveries.set(Number(figures.unreadable.deliveries))
   for (const state of JOB_STATES) jobs.set({ task: DELIVER_TASK, state }, 0)
@@ -167,5 +177,6 @@ async function ask(pool: Pool): Promise<Figures> {
     },
     incidents: await rowsOf(INCIDENTS),
     blocked: (await rowsOf<Figures['blocked']>(BLOCKED))[0] ?? { keys: 0, seconds: 0 },
+    collapsed: (await rowsOf<{ count: number }>(COLLAPSED))[0]?.count ?? 0,
   }
 }

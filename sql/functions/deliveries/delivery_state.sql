@@ -282,6 +282,7 @@ declare
     select d from postrider.delivery d
     where d.id = any (delivery_ids) and d.id between low and high
     order by d.id for update skip locked);
+  collapsed int;
 begin
   update postrider.delivery d
   set state = 'collapsed', held_reason = null, finished_at = now(), next_attempt_at = null, put_off_until = null,
@@ -289,11 +290,20 @@ begin
   from unnest(delivery_ids, newer) as w (id, newer), unnest(locked) as l
   where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.id = l.id
     and d.held_reason = 'order';
+  get diagnostics collapsed = row_count;
+  perform nextval('postrider.collapsed_number') from generate_series(1, collapsed);
   return query select l.* from unnest(locked) as l;
 end
 $$;
 comment on function postrider.collapse_deliveries(uuid[], uuid[]) is
   'Ends deliveries that wait for their turn (parallel arrays: delivery id, the newer event that is sent instead), except those that somebody has locked. Returns those that wait no longer, as they were before.';
+
+create or replace function postrider.collapsed_total() returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+return (select case when s.is_called then s.last_value else 0 end from postrider.collapsed_number as s);
+comment on function postrider.collapsed_total() is
+  'How many deliveries have been collapsed since the database was made, for metrics; see the sequence collapsed_number.';
 
 -- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
 --

@@ -57,7 +57,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...PUBLISHING,
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
       ...['resend', 'erase_event', 'erase_answer'],
-      ...['unreadable_secrets', 'unadopted', 'pause_all', 'resume_all'],
+      ...['unreadable_secrets', 'collapsed_total', 'unadopted', 'pause_all', 'resume_all'],
       'cancel_backfill',
     ],
     tables: {
@@ -79,7 +79,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       'unadopted',
       ...['claim_many', 'finish_many', 'snooze_many', 'put_off', 'bring_forward'],
-      ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'reseal'],
+      ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'collapsed_total', 'reseal'],
       ...[
         'probe',
         'align',
@@ -121,7 +121,8 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or answer.',
     functions: [
-      ...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets', 'unadopted'],
+      ...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets'],
+      ...['collapsed_total', 'unadopted'],
     ],
     readsAllBut: {
       ...SECRETS,
