@@ -138,10 +138,11 @@ function Nothing() {
 const COLUMNS: Column<ApiKey>[] = [
   { name: 'name', label: 'Name', kind: 'main', cell: ({ name }) => name },
   { name: 'state', label: 'State', cell: KeyState },
-  { name: 'scopes', label: 'Scopes', cell: ({ scopes }) => scopes.join(', ') },
+  { name: 'scopes', label: 'Scopes', kind: 'name', cell: ({ scopes }) => scopes.join(', ') },
   {
     name: 'tenant',
     label: 'Tenant',
+    kind: 'name',
     cell: ({ tenant }) =>
       tenant === null ? <span class="muted">every</span> : <TenantLink of={tenant} />,
   },

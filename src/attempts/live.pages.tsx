@@ -176,11 +176,19 @@ const columnsOf = (area: Area): Column<Row>[] => [
   },
   { name: 'outcome', label: 'Outcome', cell: OutcomeCell },
   ...(area === 'console'
-    ? [{ name: 'tenant', label: 'Tenant', cell: ({ tenantKey }) => tenantKey } as Column<Row>]
+    ? [
+        {
+          name: 'tenant',
+          label: 'Tenant',
+          kind: 'name',
+          cell: ({ tenantKey }) => tenantKey,
+        } as Column<Row>,
+      ]
     : []),
   {
     name: 'endpoint',
     label: 'Endpoint',
+    kind: 'name',
     cell: ({ endpoint, attempt }) => (
       <EndpointName {...endpoint} href={`/${area}/endpoints/${attempt.endpoint_id}`} />
     ),

@@ -91,15 +91,16 @@ function Nothing() {
 
 const COLUMNS: Column<AuditEntry>[] = [
   { name: 'action', label: 'Action', kind: 'main', cell: ActionCell },
-  { name: 'who', label: 'Who', cell: Who },
-  { name: 'target', label: 'Resource', cell: (entry) => <Target {...entry} /> },
+  { name: 'who', label: 'Who', kind: 'name', cell: Who },
+  { name: 'target', label: 'Resource', kind: 'name', cell: (entry) => <Target {...entry} /> },
   {
     name: 'tenant',
     label: 'Tenant',
+    kind: 'name',
     cell: ({ tenantKey, tenantName }) =>
       tenantKey !== null && <TenantLink of={tenantKey} name={tenantName ?? tenantKey} />,
   },
-  { name: 'detail', label: 'Detail', isMinor: true, cell: DetailLine },
+  { name: 'detail', label: 'Detail', kind: 'name', isMinor: true, cell: DetailLine },
   { name: 'when', label: 'When', cell: ({ at }) => <Time at={at} /> },
 ]
 

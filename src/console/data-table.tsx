@@ -8,10 +8,10 @@ export interface Column<Row> {
   label: string
   cell(row: Row): Child
   /**
-   * `main` leads where the row leads, and is the title of its card on a phone; `text` is shown in whole, on several
-   * lines.
+   * `main` leads where the row leads, and is the title of its card on a phone; it and a `name` give way where there is
+   * less room, with the whole of it at hand. `text` is shown in whole, on several lines; anything else on one.
    */
-  kind?: 'main' | 'number' | 'text'
+  kind?: 'main' | 'name' | 'number' | 'text'
   /** Shown only after somebody has chosen it. */
   isExtra?: boolean
   /** The first to go where there is less room. */
@@ -102,21 +102,34 @@ export function DataRow<Row>(props: {
           data-label={column.kind === 'main' ? undefined : sayAny(column.label)}
           hidden={column.isExtra}
         >
-          {column.kind === 'main' ? (
-            <a class="lead" href={href}>
-              {column.cell(row)}
-            </a>
-          ) : (
-            column.cell(row)
-          )}
+          <Cell column={column} row={row} href={href} />
         </td>
       ))}
     </tr>
   )
 }
 
+/** What gives way needs elements of its own: a cell is never smaller than its text. */
+function Cell<Row>({ column, row, href }: { column: Column<Row>; row: Row; href: string }) {
+  const { kind, cell } = column
+  if (kind !== 'main' && kind !== 'name') return <>{cell(row)}</>
+  return (
+    <div class="gives">
+      <div>
+        {kind === 'main' ? (
+          <a class="lead" href={href}>
+            {cell(row)}
+          </a>
+        ) : (
+          cell(row)
+        )}
+      </div>
+    </div>
+  )
+}
+
 const classOf = <Row,>({ kind, isMinor = false }: Column<Row>): string | undefined =>
-  [kind, isMinor && 'minor'].filter(Boolean).join(' ') || undefined
+  [kind !== 'name' && kind, isMinor && 'minor'].filter(Boolean).join(' ') || undefined
 
 /** Which columns a list shows; by script, which remembers it. */
 export function ColumnMenu<Row>({

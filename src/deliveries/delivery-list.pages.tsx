@@ -263,9 +263,14 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
   { name: 'type', label: 'Event type', kind: 'main', cell: TypeCell },
   { name: 'state', label: 'State', cell: StateCell },
   ...(area === 'console'
-    ? [{ name: 'tenant', label: 'Tenant', cell: TenantCell } as Column<FoundDelivery>]
+    ? [{ name: 'tenant', label: 'Tenant', kind: 'name', cell: TenantCell } as Column<FoundDelivery>]
     : []),
-  { name: 'endpoint', label: 'Endpoint', cell: (row) => <EndpointCell row={row} area={area} /> },
+  {
+    name: 'endpoint',
+    label: 'Endpoint',
+    kind: 'name',
+    cell: (row) => <EndpointCell row={row} area={area} />,
+  },
   { name: 'result', label: 'Result', cell: LastAttempt },
   {
     name: 'tries',
@@ -312,7 +317,7 @@ const TypeCell = ({ eventType }: FoundDelivery) =>
 
 const StateCell = ({ state, held_reason: reason }: FoundDelivery) => (
   <>
-    <Badge of={state} /> {reason && <span class="muted">{sayAny(reason)}</span>}
+    <Badge of={state} /> {reason && <span class="muted aside">{sayAny(reason)}</span>}
   </>
 )
 
@@ -331,7 +336,9 @@ function LastAttempt({ lastOutcome, lastStatusCode, lastMs, lastReason }: FoundD
   return (
     <>
       {what}{' '}
-      {lastMs !== null && <span class="muted">{say('in {span}', { span: spanOf(lastMs) })}</span>}
+      {lastMs !== null && (
+        <span class="muted aside">{say('in {span}', { span: spanOf(lastMs) })}</span>
+      )}
     </>
   )
 }

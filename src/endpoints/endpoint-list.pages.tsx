@@ -269,6 +269,7 @@ const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
         {
           name: 'tenant',
           label: 'Tenant',
+          kind: 'name',
           cell: ({ tenantKey: key }) => <TenantLink of={key} />,
         } as Column<FoundEndpoint>,
       ]
@@ -281,6 +282,7 @@ const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
   {
     name: 'types',
     label: 'Subscribed to',
+    kind: 'name',
     isMinor: true,
     cell: ({ event_types: types }) => <code>{types.join(' ')}</code>,
   },
@@ -322,7 +324,7 @@ function EndpointTable(props: {
 export function EndpointState(endpoint: FoundEndpoint) {
   return (
     <>
-      <Badge of={endpoint.state} />{' '}
+      {!(endpoint.state === 'active' && endpoint.circuitOpenedAt) && <Badge of={endpoint.state} />}{' '}
       {endpoint.circuitOpenedAt && <Badge of="open" label="Backing off" />}{' '}
       {endpoint.unreadable_since && <Badge of="open" label="Secret unreadable" />}
     </>

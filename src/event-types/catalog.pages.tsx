@@ -64,7 +64,12 @@ function showList(c: Context<PageEnv>, { render }: CatalogPages, types: EventTyp
           label="Event types"
           columns={[
             { name: 'name', label: 'Name', kind: 'main', cell: ({ name }) => name },
-            { name: 'description', label: 'Description', cell: ({ description }) => description },
+            {
+              name: 'description',
+              label: 'Description',
+              kind: 'name',
+              cell: ({ description }) => description,
+            },
             { name: 'state', label: 'State', cell: (type) => <TypeState of={type} /> },
           ]}
           rows={types}

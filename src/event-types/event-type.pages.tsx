@@ -222,7 +222,12 @@ function Nothing({ area }: CataloguePages) {
 
 const COLUMNS: Column<EventTypeOutline>[] = [
   { name: 'name', label: 'Name', kind: 'main', cell: ({ name }) => name },
-  { name: 'description', label: 'Description', cell: ({ description }) => description },
+  {
+    name: 'description',
+    label: 'Description',
+    kind: 'name',
+    cell: ({ description }) => description,
+  },
   {
     name: 'schema',
     label: 'Schema',

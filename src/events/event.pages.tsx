@@ -252,11 +252,12 @@ const VIEWS: Views = [
 
 const COLUMNS: Column<FoundEvent>[] = [
   { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
-  { name: 'tenant', label: 'Tenant', cell: TenantCell },
+  { name: 'tenant', label: 'Tenant', kind: 'name', cell: TenantCell },
   { name: 'deliveries', label: 'Deliveries', cell: HowFar },
   {
     name: 'key',
     label: 'Idempotency key',
+    kind: 'name',
     isMinor: true,
     cell: ({ idempotency_key: key }) => key ?? '',
   },

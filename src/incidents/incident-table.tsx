@@ -66,6 +66,7 @@ const COLUMNS: Column<Incident>[] = [
   {
     name: 'customer',
     label: 'Customer',
+    kind: 'name',
     cell: ({ tenant_key: key, tenant_name: name }) => <TenantLink of={key} name={name} />,
   },
   { name: 'cause', label: 'Cause', cell: Cause },

@@ -119,7 +119,12 @@ function Nothing({ form }: { form: FormState }) {
 const COLUMNS: Column<FoundEvent>[] = [
   { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
   { name: 'deliveries', label: 'Deliveries', cell: HowFar },
-  { name: 'key', label: 'Idempotency key', cell: ({ idempotency_key: key }) => key ?? '' },
+  {
+    name: 'key',
+    label: 'Idempotency key',
+    kind: 'name',
+    cell: ({ idempotency_key: key }) => key ?? '',
+  },
   { name: 'published', label: 'Published', cell: ({ created_at: at }) => <Time at={at} /> },
   { ...ID_COLUMN, isMinor: false },
 ]

@@ -251,10 +251,11 @@ const COLUMNS: Column<FoundReplay>[] = [
   {
     name: 'tenant',
     label: 'Tenant',
+    kind: 'name',
     cell: ({ tenantKey, tenantName }) => <TenantLink of={tenantKey} name={tenantName} />,
   },
-  { name: 'endpoint', label: 'Endpoint', cell: EndpointCell },
-  { name: 'by', label: 'By', isMinor: true, cell: ({ requested_by: who }) => who },
+  { name: 'endpoint', label: 'Endpoint', kind: 'name', cell: EndpointCell },
+  { name: 'by', label: 'By', kind: 'name', isMinor: true, cell: ({ requested_by: who }) => who },
   { name: 'started', label: 'Started', cell: ({ created_at: at }) => <Time at={at} /> },
 ]
 

@@ -176,7 +176,7 @@ function Nothing() {
 
 const COLUMNS: Column<Tenant>[] = [
   { name: 'name', label: 'Tenant', kind: 'main', cell: ({ name }) => name },
-  { name: 'key', label: 'Key', cell: ({ key }) => <code>{key}</code> },
+  { name: 'key', label: 'Key', kind: 'name', cell: ({ key }) => <code>{key}</code> },
   { name: 'state', label: 'State', cell: (tenant) => <State {...tenant} /> },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   { ...ID_COLUMN, isMinor: false },

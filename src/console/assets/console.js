@@ -314,14 +314,22 @@
     ctx.fillStyle = ctx.strokeStyle = colour
     ctx.setLineDash([4, 4])
     ctx.font = `${11 * devicePixelRatio}px system-ui`
-    for (const { at, label } of markers) {
+    const end = bbox.left + bbox.width
+    let free = bbox.left
+    for (const { at, label } of markers.toSorted((a, b) => a.at - b.at)) {
       const x = valToPos(at, 'x', true)
-      if (x < bbox.left || x > bbox.left + bbox.width) continue
+      if (x < bbox.left || x > end) continue
       ctx.beginPath()
       ctx.moveTo(x, bbox.top)
       ctx.lineTo(x, bbox.top + bbox.height)
       ctx.stroke()
-      ctx.fillText(label, x + 4, bbox.top + 12 * devicePixelRatio)
+      const { width } = ctx.measureText(label)
+      const isLeft = x + 4 + width > end
+      // Of markers at about the same time only the first is named.
+      if ((isLeft ? x - width : x) < free) continue
+      ctx.textAlign = isLeft ? 'right' : 'left'
+      ctx.fillText(label, isLeft ? x - 4 : x + 4, bbox.top + 12 * devicePixelRatio)
+      free = isLeft ? x : x + width + 8
     }
     ctx.restore()
   }
