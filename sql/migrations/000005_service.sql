@@ -81,6 +81,9 @@ create table postrider.audit_log (
 );
 create index audit_log_target on postrider.audit_log (target_kind, target_id, id desc);
 create index audit_log_tenant on postrider.audit_log (tenant_id, id desc) where tenant_id is not null;
+-- By the id that Svix had given: a later import does not bring back what was deleted here.
+create index audit_log_deleted_svix on postrider.audit_log ((detail->>'svixId'))
+  where action = 'delete_tenant' and detail->>'svixId' is not null;
 comment on table postrider.audit_log is 'What people and the service''s own repairs have done. Rows are only added; nothing here holds payloads or secrets.';
 comment on column postrider.audit_log.id is 'UUIDv7; newest first by id desc.';
 comment on column postrider.audit_log.at is 'When it was done.';

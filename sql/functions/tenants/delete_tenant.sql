@@ -37,7 +37,7 @@ begin
 
   perform postrider.enqueue_tenant_job(target.id, now());
   perform postrider.audit(who, 'delete_tenant', 'tenant', target.id::text, target.id,
-    jsonb_build_object('key', target.key));
+    jsonb_strip_nulls(jsonb_build_object('key', target.key, 'svixId', target.svix_id)));
 end
 $$;
 comment on function postrider.delete_tenant(text, text) is

@@ -29,6 +29,7 @@ export interface ImportOptionsGiven {
   application?: string[]
   given?: string
   apply?: true
+  withDeleted?: true
   json?: true
 }
 
@@ -75,6 +76,7 @@ export async function runSvixImport(
       endpointOperations: createEndpointOperations({ database }),
       rules: { egressAllow: egressRules(config), httpsOnly: config.httpsOnly },
       apply: report.isApplied,
+      withDeleted: options.withDeleted === true,
       onFinding: (finding) => report.findings.push(finding),
     })
     return await failureOf(
@@ -177,7 +179,7 @@ async function takeApplication(work: Work, application: SourceApplication): Prom
   const { target, report } = work
   const { fate, tenantId } = await target.application(application)
   report.counts.applications[fate] += 1
-  if (fate === 'refused') return
+  if (fate === 'refused' || fate === 'deleted') return
   await takeEndpoints(work, application, tenantId)
 }
 
@@ -221,7 +223,7 @@ function reportUnread({ given, report }: Work): void {
 }
 
 function noCounts(): Counts {
-  const none = () => ({ new: 0, there: 0, completed: 0, refused: 0 })
+  const none = () => ({ new: 0, there: 0, completed: 0, deleted: 0, refused: 0 })
   return { eventTypes: none(), applications: none(), endpoints: none() }
 }
 
@@ -240,7 +242,7 @@ function render({ isApplied, counts, findings }: Report): string {
     COLUMNS,
     findings.map((finding) => ({ ...finding })),
   )
-  return `${said}${renderTable(['what', 'new', 'there', 'completed', 'refused'], rows)}\nnot as it is in Svix, and what to do:\n${list}`
+  return `${said}${renderTable(['what', 'new', 'there', 'completed', 'deleted', 'refused'], rows)}\nnot as it is in Svix, and what to do:\n${list}`
 }
 
 /** @throws ImportIncomplete, or what the work failed with */

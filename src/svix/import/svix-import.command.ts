@@ -14,6 +14,10 @@ export function addImportCommand(program: Command, context: CommandContext): voi
     .option('--url <url>', 'of the Svix server (default: SVIX_SERVER_URL)')
     .option('--application <ids...>', 'only these, by id or uid (default: all)')
     .option('--given <file>', 'JSON with what the server does not give out, by endpoint')
+    .option(
+      '--with-deleted',
+      'also applications that were deleted here (default: they stay deleted)',
+    )
     .option('--apply', 'write it; left out, it is only said what would be written')
     .option('--json', 'print one JSON document')
     .action(async (options: ImportOptionsGiven) => {

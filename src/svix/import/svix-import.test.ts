@@ -384,6 +384,32 @@ t.test('what was deleted here does not come back', async (t) => {
   t.match(await count(), { endpoints: 4 })
 })
 
+t.test('an application that was deleted here stays deleted, unless it is asked for', async (t) => {
+  const { pool, run } = await start('second')
+  await run('--apply')
+  const { rows } = await pool.query(
+    `select key, svix_id from postrider.tenant where svix_id is not null order by key limit 1`,
+  )
+  const [{ key, svix_id: svixId }] = rows
+  await pool.query('select postrider.delete_tenant($1)', [key])
+  const isHere = async () =>
+    (await pool.query('select from postrider.tenant where svix_id = $1', [svixId])).rowCount
+  for (const options of [[], ['--apply']]) {
+    const { exitCode, stdout } = await run('--json', ...options)
+    const { counts, findings } = JSON.parse(stdout)
+    t.match(counts, { applications: { new: 0, deleted: 1, refused: 0 }, endpoints: { new: 0 } })
+    t.equal(exitCode, 0)
+    const told = findings.filter(({ problem }: { problem: string }) => /was deleted/.test(problem))
+    t.match(told, [{ of: null, problem: /^was deleted here at 20/, advice: /--with-deleted/ }])
+    t.equal(await isHere(), 0)
+  }
+  await pool.query(`update postrider.tenant set key = 'gone' where key = $1`, [key])
+  t.match((await run()).stdout, /deleted/, 'the preview for people says it too')
+  const { counts } = JSON.parse((await run('--json', '--apply', '--with-deleted')).stdout)
+  t.match(counts.applications, { new: 1, deleted: 0 })
+  t.equal(await isHere(), 1)
+})
+
 t.test('a key that a tenant has until its data is gone is refused for now', async (t) => {
   const { pool, run } = await start('second')
   await pool.query(

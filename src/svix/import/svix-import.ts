@@ -23,8 +23,11 @@ const EVENT_TYPE = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 const EVENT_TYPE_LENGTH_MAX = 128
 const DESCRIPTION_LENGTH_MAX = 1_000
 
-/** What became of something, or would: `there` is left as it is; `completed` got what it was paused for. */
-export type Fate = 'new' | 'there' | 'completed' | 'refused'
+/**
+ * What became of something, or would: `there` is left as it is; `completed` got what it was paused for; `deleted` was
+ * deleted here, and stays so.
+ */
+export type Fate = 'new' | 'there' | 'completed' | 'deleted' | 'refused'
 
 /** What the API of Svix does not give out and somebody has from elsewhere. */
 export interface GivenParts {
@@ -43,7 +46,7 @@ interface EndpointToImport {
 /** Each is done in one transaction, and by the ids of Svix only once; without `apply` nothing is written. */
 export interface SvixImport {
   eventType(type: SourceEventType): Promise<Fate>
-  /** The tenant is null where it would be made, or is refused. */
+  /** The tenant is null where it would be made, is refused, or was deleted here. */
   application(of: SourceApplication): Promise<{ fate: Fate; tenantId: TenantId | null }>
   endpoint(tenantId: TenantId | null, of: EndpointToImport): Promise<Fate>
 }
@@ -55,6 +58,8 @@ interface ImportOptions {
   endpointOperations: Pick<EndpointOperations, 'resume'>
   rules: UrlRules
   apply: boolean
+  /** Takes over applications again that were deleted here. */
+  withDeleted: boolean
   /** Told what is not as it was. */
   onFinding: (finding: Finding) => void
 }
@@ -143,7 +148,7 @@ async function insertEventType(database: Kysely<Database>, type: SourceEventType
 }
 
 async function importApplication(
-  { database, apply, onFinding }: ImportOptions,
+  { database, apply, withDeleted, onFinding }: ImportOptions,
   of: SourceApplication,
 ): ReturnType<SvixImport['application']> {
   const found = (problem: string, advice: string) =>
@@ -159,6 +164,14 @@ async function importApplication(
   if (named?.svix_id) {
     found(`the uid ${of.uid} is that of ${named.key} here`, 'change one of the two')
     return { fate: 'refused', tenantId: null }
+  }
+  const deletedAt = withDeleted ? null : await deletedHere(database, of)
+  if (deletedAt) {
+    found(
+      `was deleted here at ${deletedAt.toISOString()}, and is not taken over again`,
+      'add --with-deleted to bring it back',
+    )
+    return { fate: 'deleted', tenantId: null }
   }
   if (named)
     found(`becomes the tenant ${named.key}, which is here already`, 'check that it is the same')
@@ -191,6 +204,18 @@ async function findTenant(database: Kysely<Database>, { id, uid }: SourceApplica
     .limit(1)
     .$castTo<{ id: TenantId; key: string; svix_id: string | null }>()
     .executeTakeFirst()
+}
+
+/** When it was deleted here last, as the audit log tells; null = never, or longer ago than the log goes back. */
+async function deletedHere(
+  database: Kysely<Database>,
+  { id }: SourceApplication,
+): Promise<Date | null> {
+  const { rows } = await sql<{ at: Date }>`
+    select at from postrider.audit_log
+    where action = 'delete_tenant' and detail->>'svixId' = ${id}
+    order by id desc limit 1`.execute(database)
+  return rows[0]?.at ?? null
 }
 
 async function joinTenant(
