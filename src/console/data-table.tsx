@@ -21,7 +21,8 @@ export interface Column<Row> {
 /** Where a click on the head of a column leads, and how the rows are sorted by it now. */
 export interface Sort {
   href: string
-  now: 'ascending' | 'descending'
+  /** Undefined where they are sorted by another column. */
+  now: 'ascending' | 'descending' | undefined
 }
 
 interface DataTableProps<Row> {
@@ -76,7 +77,7 @@ function Head<Row>({ column, sort }: { column: Column<Row>; sort: Sort | undefin
     >
       {sort ? (
         <a href={sort.href}>
-          {sayAny(label)} <span aria-hidden="true">{sort.now === 'ascending' ? '↑' : '↓'}</span>
+          {sayAny(label)} <span aria-hidden="true">{ARROWS[sort.now ?? 'none']}</span>
         </a>
       ) : (
         sayAny(label)
@@ -84,6 +85,8 @@ function Head<Row>({ column, sort }: { column: Column<Row>; sort: Sort | undefin
     </th>
   )
 }
+
+const ARROWS = { ascending: '↑', descending: '↓', none: '↕' } as const
 
 /** One of its rows; a stream sends them one by one. */
 export function DataRow<Row>(props: {

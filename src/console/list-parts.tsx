@@ -9,10 +9,18 @@ import { CopyButton } from './parts.tsx'
 /** Rows of a page: enough to scroll through, few enough for a phone. */
 export const PAGE_ROWS = 50
 
-/** The rows of a page, of which one more was asked for, and the id behind which the next page begins. */
-export function pageOf<Row extends { id: string }>(rows: readonly Row[]) {
+/**
+ * The rows of a page, of which one more was asked for, and the place behind which the next page begins.
+ *
+ * @param placeOf what the rows are ordered by; their id where it is left out
+ */
+export function pageOf<Row extends { id: string }>(
+  rows: readonly Row[],
+  placeOf: (row: Row) => string = ({ id }) => id,
+) {
   const shown = rows.slice(0, PAGE_ROWS)
-  return { shown, next: rows.length > PAGE_ROWS ? (shown.at(-1)?.id ?? null) : null }
+  const last = shown.at(-1)
+  return { shown, next: last && rows.length > PAGE_ROWS ? placeOf(last) : null }
 }
 
 export const ID_COLUMN: Column<{ id: string }> = {
@@ -23,8 +31,8 @@ export const ID_COLUMN: Column<{ id: string }> = {
 }
 
 /** What an address says of how a list is shown; everything else in it says which rows. */
-const SHOWING = new Set(['before', 'newer', 'sort', 'columns', 'timeline', 'said'])
-const PAGING = new Set(['before', 'newer'])
+const SHOWING = new Set(['before', 'newer', 'after', 'sort', 'columns', 'timeline', 'said'])
+const PAGING = new Set(['before', 'newer', 'after'])
 
 const without = (values: FormState['values'], names: ReadonlySet<string>) =>
   Object.fromEntries(Object.entries(values).filter(([name]) => !names.has(name)))
@@ -35,8 +43,20 @@ export const isFiltered = ({ values }: FormState): boolean =>
 
 /** A head that turns the order by time round, on the first page. */
 export function sortByTime(path: string, { values }: FormState): Sort {
-  const now = values['sort'] === 'oldest' ? 'ascending' : 'descending'
-  const sort = now === 'ascending' ? undefined : 'oldest'
+  const { sort: order = 'newest' } = values
+  const now = ORDERS_BY_TIME[order]
+  const sort = now === 'descending' ? 'oldest' : undefined
+  return { href: urlWith(path, { ...without(values, PAGING), sort }), now }
+}
+
+const ORDERS_BY_TIME: Record<string, Sort['now']> = { newest: 'descending', oldest: 'ascending' }
+
+/** The same by what the column is called in the address, with the smallest first. */
+export function sortBy(name: string, path: string, { values }: FormState): Sort {
+  const [up, down] = [name, `-${name}`]
+  const { sort: order } = values
+  const now = order === up ? 'ascending' : order === down ? 'descending' : undefined
+  const sort = now === 'ascending' ? down : up
   return { href: urlWith(path, { ...without(values, PAGING), sort }), now }
 }
 
@@ -99,7 +119,7 @@ export function FilterForm({
 
 /** What is wrong with an address in what no field shows. */
 export function PlaceMistake({ form: { mistakes } }: { form: FormState }) {
-  const said = ['sort', 'before', 'newer'].flatMap((name) => mistakes[name] ?? [])
+  const said = ['sort', 'before', 'newer', 'after'].flatMap((name) => mistakes[name] ?? [])
   return said.length === 0 ? null : <p class="mistake">{said.map(sayMistake).join(' ')}</p>
 }
 
@@ -117,7 +137,7 @@ interface OlderProps {
 export function Older({ path, form, next, isCutShort }: OlderProps) {
   if (next === null) return null
   const values = without(form.values, PAGING)
-  const words = values['sort'] === 'oldest' ? FROM_THE_OLDEST : FROM_THE_NEWEST
+  const words = WORDS[values['sort'] ?? 'newest'] ?? IN_ORDER
   const isFirst = form.values[words.cursor] === undefined
   return (
     <p class="pager">
@@ -148,6 +168,15 @@ const FROM_THE_OLDEST = {
   next: 'Newer',
   search: 'Search newer',
 } as const
+const IN_ORDER = {
+  cursor: 'after',
+  cutShort: 'Searched the first rows only.',
+  back: 'First page',
+  next: 'Next page',
+  search: 'Search further',
+} as const
+type PagerWords = typeof FROM_THE_NEWEST | typeof FROM_THE_OLDEST | typeof IN_ORDER
+const WORDS: Record<string, PagerWords> = { newest: FROM_THE_NEWEST, oldest: FROM_THE_OLDEST }
 
 /** Filters that are often asked for, by what people call them. */
 export type Views = readonly (readonly [label: string, query: Readonly<Record<string, string>>])[]
@@ -174,7 +203,9 @@ export function SavedViews(props: { name: string; path: string; form: FormState;
               <a
                 class="chip"
                 href={urlWith(path, query)}
-                aria-current={urlWith('', inOrder(query)) === now ? 'true' : undefined}
+                aria-current={
+                  urlWith('', inOrder(without(query, SHOWING))) === now ? 'true' : undefined
+                }
               >
                 {sayAny(label)}
               </a>

@@ -4,6 +4,7 @@ import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
 import {
   createScan,
+  isBehindPlace,
   SCANNED_DEEPLY_MAX,
   SCANNED_MAX,
   type Scan,
@@ -65,6 +66,11 @@ type Page = Range<DeliveryId> & DeliveryFilter
 export interface DeliverySearch extends Page {
   /** An id of a delivery or its event; with a tenant, an idempotency key as well. */
   search?: string | undefined
+  /**
+   * `next`: only what waits for an attempt, by when that is; the soonest come first where the oldest would. `before` is
+   * then a `next` of the page before.
+   */
+  by?: 'next' | undefined
 }
 
 /** A delivery with what people know it by. */
@@ -128,12 +134,39 @@ export function createDeliveries(options: {
 
 const scanOf = (tenants: ListedTenants, query: DeliverySearch): Scan => ({
   table: 'delivery',
-  indexed: allOf([indexedBy(query), isNamed(query, oneOf(tenants)), ofTenants(tenants)]),
-  asked: askedBy(query),
+  ...(query.by === 'next' ? inOrderOfAttempts(tenants, query) : inOrderOfTime(tenants, query)),
   scannedMax: isDeep(query) ? SCANNED_DEEPLY_MAX : SCANNED_MAX,
   limit: query.limit,
   isOldestFirst: query.isOldestFirst,
 })
+
+const inOrderOfTime = (tenants: ListedTenants, query: DeliverySearch) => ({
+  indexed: allOf([indexedBy(query), isNamed(query, oneOf(tenants)), ofTenants(tenants)]),
+  asked: askedBy(query),
+})
+
+/** The index on what is open leads in this order, whoever it belongs to; each row is asked everything else. */
+function inOrderOfAttempts(tenants: ListedTenants, query: DeliverySearch) {
+  const { before, isOldestFirst } = query
+  const column = 'next_attempt_at' as const
+  const behind = before === null ? undefined : isBehindPlace(column, { before, isOldestFirst })
+  const fromTheStart = { ...query, before: null, isOldestFirst: false }
+  return {
+    by: column,
+    indexed: allOf([
+      isInRange(fromTheStart),
+      sql`r.finished_at is null and r.state = 'pending' and r.next_attempt_at is not null`,
+      behind === null ? sql`false` : behind,
+    ]),
+    asked: allOf([
+      ofTenants(tenants, 'r.tenant_id'),
+      isChildOf('endpoint_id', query.endpointId),
+      isChildOf('event_id', query.eventId),
+      isNamed(query, oneOf(tenants)),
+      askedBy(query),
+    ]),
+  }
+}
 
 const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Delivery[]> =>
   on
@@ -228,7 +261,11 @@ const lastAttempt = sql`
   order by a.id desc limit 1`
 
 /** Only the rows of the page are looked up. */
-const withNames = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundDelivery>`
+const withNames = (
+  rows: RawBuilder<unknown>,
+  _: RawBuilder<unknown>,
+  order: RawBuilder<unknown>,
+) => sql<FoundDelivery>`
   select r.*, t.key as "tenantKey", t.name as "tenantName", e.url, e.description, ev.type as "eventType", a.outcome as "lastOutcome",
     a.status_code as "lastStatusCode", a.duration_ms as "lastMs", a.reason as "lastReason", a.error as "lastError"
   from (${rows}) as r
@@ -237,7 +274,7 @@ const withNames = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) =>
   left join lateral (select ev.type from postrider.event ev where ev.id = r.event_id) as ev on true
   left join lateral (
     select a.outcome, a.status_code, a.duration_ms, a.reason, a.error ${lastAttempt}) as a on true
-  order by r.id ${direction}`
+  ${order}`
 
 /** The first deliveries of each event, in one query; the bound is that of the oldest event. */
 export async function deliveriesOfEvents(

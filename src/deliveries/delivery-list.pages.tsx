@@ -14,6 +14,7 @@ import {
   isFiltered,
   Older,
   SavedViews,
+  sortBy,
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
@@ -24,7 +25,7 @@ import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
 import { oneOf } from '../tenants/listed-tenants.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
-import type { Deliveries, FoundDelivery } from './deliveries.ts'
+import { type Deliveries, type FoundDelivery, nextAttemptAt } from './deliveries.ts'
 import {
   ClassFilter,
   EndpointFilter,
@@ -55,7 +56,7 @@ export function addDeliveriesPage(app: Hono<PageEnv>, pages: DeliveryListPages):
 async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
   const { area, render, tenants, lists } = pages
   const path = `/${area}/deliveries`
-  const { form, filters } = await readFilters(c, tenants)
+  const { form, filters } = await readFilters(c, tenants, ['next'])
   const page = filters && (await lists.deliveries.search(filters.tenants, queryOf(filters)))
   const mayAct = area === 'console' && c.get('viewer').may('manage')
   const timeline = filters && (await timelineOf(c, filters, pages))
@@ -68,7 +69,7 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
         <ListFilters form={form} area={area} path={path} />
         <TimelineLink path={path} form={form} />
         <SavedViews name="deliveries" path={path} form={form} views={VIEWS} />
-        <ColumnMenu name="deliveries" columns={columnsOf(area)} />
+        <ColumnMenu name="deliveries" columns={columnsOf(area, form)} />
       </div>
       {timeline && <Timeline {...timeline} path={path} form={form} />}
       {page && page.rows.length > 0 && (
@@ -76,7 +77,8 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
           {mayAct && <DeliveryBulkBar form={form} since={filters.since} />}
           <DeliveryTable
             deliveries={page.rows}
-            sorts={{ created: sortByTime(path, form) }}
+            sorts={{ created: sortByTime(path, form), next: sortBy('next', path, form) }}
+            form={form}
             area={area}
             isSelectable={mayAct}
           />
@@ -95,6 +97,7 @@ const VIEWS: Views = [
   ['Failed in 24 hours', { state: 'failed', last: '24h' }],
   ['On hold', { state: 'held' }],
   ['Open', { state: 'pending,delivering,held' }],
+  ['Next attempts', { state: 'pending', sort: 'next' }],
 ]
 
 const TIMELINE = { minutes: 1_440, stepMinutes: 30 }
@@ -229,7 +232,12 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
 /** Acts on the selected rows, or on all that match the filters; the filters go along, a range by the time it began at. */
 function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undefined }) {
   const { last: _, ...others } = form.values
-  const filters = since ? { ...others, since: since.toISOString().slice(0, 19) } : others
+  const filters = {
+    // Only what is pending has a next attempt to be listed by.
+    ...(others['sort']?.endsWith('next') && { state: 'pending' }),
+    ...others,
+    ...(since && { since: since.toISOString().slice(0, 19) }),
+  }
   return (
     <BulkBar action="/console/deliveries/bulk" label="Selected deliveries">
       {Object.entries(filters).map(([name, value]) => (
@@ -259,7 +267,7 @@ const SELECT: Column<FoundDelivery> = {
   ),
 }
 
-const columnsOf = (area: Area): Column<FoundDelivery>[] => [
+const columnsOf = (area: Area, { values }: FormState): Column<FoundDelivery>[] => [
   { name: 'type', label: 'Event type', kind: 'main', cell: TypeCell },
   { name: 'state', label: 'State', cell: StateCell },
   ...(area === 'console'
@@ -279,6 +287,12 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
     isMinor: true,
     cell: ({ attempt_count: tries }) => tries,
   },
+  {
+    name: 'next',
+    label: 'Next attempt',
+    isExtra: !values['sort']?.endsWith('next'),
+    cell: (row) => <Time at={row.finished_at ? null : nextAttemptAt(row)} />,
+  },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   {
     name: 'finished',
@@ -292,11 +306,13 @@ const columnsOf = (area: Area): Column<FoundDelivery>[] => [
 function DeliveryTable({
   deliveries,
   sorts,
+  form,
   area = 'console',
   isSelectable = false,
 }: {
   deliveries: readonly FoundDelivery[]
   sorts: Readonly<Record<string, Sort>>
+  form: FormState
   area?: Area
   isSelectable?: boolean
 }) {
@@ -304,7 +320,7 @@ function DeliveryTable({
     <DataTable
       name="deliveries"
       label="Deliveries"
-      columns={[...(isSelectable ? [SELECT] : []), ...columnsOf(area)]}
+      columns={[...(isSelectable ? [SELECT] : []), ...columnsOf(area, form)]}
       rows={deliveries}
       sorts={sorts}
       hrefOf={({ id }) => `/${area}/deliveries/${id}`}

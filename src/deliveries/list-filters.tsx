@@ -70,6 +70,9 @@ const RANGE_CHOICES: readonly Choice[] = [
 const sinceOf = ({ since, last }: Pick<Asked, 'since' | 'last'>): Date | undefined =>
   since ?? (last && new Date(Date.now() - RANGES[last] * 60_000))
 
+/** The last row of the page before in a list that is not ordered by time: a key, or a time with an id. */
+const PLACE = /^[A-Za-z0-9._:~-]{1,128}$/
+
 /** Of every list; each takes those that it has a use for. */
 const filters = z.object({
   tenant: z.string().optional(),
@@ -99,13 +102,20 @@ const filters = z.object({
   since: time,
   until: time,
   search: z.string().max(500, 'This is too long.').optional(),
-  sort: z.enum(['oldest'], { error: 'Unknown order.' }).optional(),
+  sort: z
+    .string()
+    .regex(/^(?:oldest|-?(?:key|next))$/, 'Unknown order.')
+    .optional(),
   before: id(z.guid().toLowerCase(), 'This is no place in the list.'),
   newer: id(z.guid().toLowerCase(), 'This is no place in the list.'),
+  after: z.string().regex(PLACE, 'This is no place in the list.').optional(),
 })
 
 type Asked = z.output<typeof filters>
-type Place = 'sort' | 'before' | 'newer'
+type Place = 'sort' | 'before' | 'newer' | 'after'
+
+/** What a list can be ordered by next to the time of its rows, where an index leads to it. */
+export type OrderedBy = 'key' | 'next'
 
 export interface Filters extends Omit<Asked, 'tenant' | 'last' | 'endpoint' | 'event' | 'class'> {
   /** Those that are asked for, of those that the viewer sees. */
@@ -120,21 +130,46 @@ export function queryOf<Id extends string>(filters: Filters, limit = PAGE_ROWS) 
   return { ...filters, ...placeOf<Id>(filters), limit }
 }
 
-const places = filters.pick({ sort: true, before: true, newer: true })
+const places = filters.pick({ sort: true, before: true, newer: true, after: true })
 
-/** The part of a list without filters that the address asks for; null where it cannot be meant. */
-export function readPlace<Id extends string>(
-  c: Context<PageEnv>,
-): { form: FormState; place: { before: Id | null; isOldestFirst: boolean } | null } {
-  const values = valuesIn(c)
-  const { data, error } = places.safeParse(values)
-  if (!data) return { form: { values, mistakes: mistakesOf(error) }, place: null }
-  return { form: { values, mistakes: {} }, place: placeOf<Id>(data) }
+/** Part of a list, as its service takes it. */
+interface PlaceInList<Id extends string, By extends OrderedBy> {
+  before: Id | null
+  isOldestFirst: boolean
+  /** By time where it is undefined. */
+  by: By | undefined
 }
 
-function placeOf<Id extends string>({ sort, before, newer }: Pick<Asked, Place>) {
-  const isOldestFirst = sort === 'oldest'
-  return { before: ((isOldestFirst ? newer : before) ?? null) as Id | null, isOldestFirst }
+/**
+ * The part of a list without filters that the address asks for; null where it cannot be meant.
+ *
+ * @param orders that the list has next to that by time
+ */
+export function readPlace<Id extends string, By extends OrderedBy = never>(
+  c: Context<PageEnv>,
+  orders: readonly By[] = [],
+): { form: FormState; place: PlaceInList<Id, By> | null } {
+  const values = valuesIn(c)
+  const { data, error } = places.safeParse(values)
+  const mistakes = data ? unknownOrder(data, orders) : mistakesOf(error)
+  if (!data || mistakes) return { form: { values, mistakes: mistakes ?? {} }, place: null }
+  return { form: { values, mistakes: {} }, place: placeOf<Id, By>(data) }
+}
+
+/** A list is not silently in another order than its address says. */
+const unknownOrder = ({ sort }: Pick<Asked, 'sort'>, orders: readonly OrderedBy[]) =>
+  sort === undefined || sort === 'oldest' || orders.some((by) => sort === by || sort === `-${by}`)
+    ? null
+    : { sort: 'Unknown order.' }
+
+function placeOf<Id extends string, By extends OrderedBy = OrderedBy>(
+  asked: Pick<Asked, Place>,
+): PlaceInList<Id, By> {
+  const { sort = 'newest', before, newer, after } = asked
+  if (sort === 'newest') return { before: (before ?? null) as Id | null, isOldestFirst: false, by: undefined }
+  if (sort === 'oldest') return { before: (newer ?? null) as Id | null, isOldestFirst: true, by: undefined }
+  const isOldestFirst = !sort.startsWith('-')
+  return { before: (after ?? null) as Id | null, isOldestFirst, by: sort.replace('-', '') as By }
 }
 
 const mistakesOf = ({ issues }: z.ZodError): Record<string, string> =>
@@ -156,6 +191,7 @@ function valuesIn(c: Context<PageEnv>): Record<string, string> {
 export async function readFilters(
   c: Context<PageEnv>,
   tenants: Pick<Tenants, 'get' | 'reservedIds'>,
+  orders: readonly OrderedBy[] = [],
 ): Promise<{ form: FormState; filters: Filters | null }> {
   const prefix = 'filter'
   const values = valuesIn(c)
@@ -165,6 +201,8 @@ export async function readFilters(
   })
   const parsed = filters.safeParse(values)
   if (!parsed.success) return refuse(mistakesOf(parsed.error))
+  const noOrder = unknownOrder(parsed.data, orders)
+  if (noOrder) return refuse(noOrder)
   const {
     tenant,
     endpoint: endpointId,

@@ -57,7 +57,7 @@ export function isBehind(
   return isOldestFirst ? sql`${sql.ref(column)} > ${before}` : sql`${sql.ref(column)} < ${before}`
 }
 
-/** Behind `order by`. */
+/** Behind `order by`; ascending where the oldest, or otherwise the smallest, come first. */
 export const directionOf = ({ isOldestFirst = false }: Order): RawBuilder<unknown> =>
   isOldestFirst ? sql`asc` : sql`desc`
 

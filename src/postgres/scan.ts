@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
 import { directionOf, type Order, SearchTooSlow } from './list-query.ts'
 import { isTimeout } from './outage.ts'
 import type { Database } from './schema.ts'
@@ -15,7 +15,7 @@ const SCAN_MS_MAX = 3_000
 /** A part of a list over all tenants. */
 export interface ScanPage<Row> {
   rows: Row[]
-  /** The id behind which the next page goes on; null = there is nothing more. */
+  /** The place behind which the next page goes on, an id where it is ordered by time; null = there is nothing more. */
   next: string | null
   /** Set where the page was given up before it was full: what is wanted is rare. */
   isCutShort: boolean
@@ -23,8 +23,10 @@ export interface ScanPage<Row> {
 
 export interface Scan extends Order {
   table: 'event' | 'delivery' | 'attempt'
-  /** What an index leads to; ordered by id. */
+  /** What an index leads to, ordered by id or `by`. */
   indexed: RawBuilder<unknown>
+  /** A column of times, the rows of which have an id as their second key; by id alone where it is left out. */
+  by?: 'next_attempt_at' | undefined
   /** What each row of these is asked; the table is called `r`. */
   asked: RawBuilder<unknown>
   /** How many rows are asked. */
@@ -40,22 +42,27 @@ export interface Scan extends Order {
  * Sequential scans are off: without statistics, as on a day that has just begun, Postgres would read and
  * sort everything.
  */
-export function createScan<Row extends { id: string }>(database: Kysely<Database>) {
+export function createScan<Row extends { id: string; place?: string }>(database: Kysely<Database>) {
   return async (
     scan: Scan,
-    complete: (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => RawBuilder<Row>,
+    complete: (
+      rows: RawBuilder<unknown>,
+      direction: RawBuilder<unknown>,
+      order: RawBuilder<unknown>,
+    ) => RawBuilder<Row>,
   ): Promise<ScanPage<Row>> => {
-    const { wanted, last } = queriesOf(scan)
+    const { wanted, last, order } = queriesOf(scan)
     try {
       return await database.transaction().execute(async (transaction) => {
         await sql`select set_config('statement_timeout', ${String(SCAN_MS_MAX)}, true),
           set_config('enable_seqscan', 'off', true)`.execute(transaction)
-        const { rows } = await complete(wanted, directionOf(scan)).execute(transaction)
+        const { rows } = await complete(wanted, directionOf(scan), order).execute(transaction)
         const shown = rows.slice(0, scan.limit)
         if (rows.length > scan.limit) {
-          return { rows: shown, next: shown.at(-1)?.id ?? null, isCutShort: false }
+          const end = shown.at(-1)
+          return { rows: shown, next: end?.place ?? end?.id ?? null, isCutShort: false }
         }
-        const next = (await last.execute(transaction)).rows[0]?.id ?? null
+        const next = (await last.execute(transaction)).rows[0]?.place ?? null
         return { rows: shown, next, isCutShort: next !== null }
       })
     } catch (error) {
@@ -64,14 +71,37 @@ export function createScan<Row extends { id: string }>(database: Kysely<Database
   }
 }
 
-/** The rows that are wanted, and the last one that was asked. */
-function queriesOf({ table, indexed, asked, scannedMax, limit, ...order }: Scan) {
-  const byId = sql`order by r.id ${directionOf(order)}`
+/** The rows that are wanted, in which order, and the place of the last one that was asked. */
+function queriesOf({ table, indexed, asked, scannedMax, limit, by, ...direction }: Scan) {
+  const to = directionOf(direction)
+  const order = by
+    ? sql`order by ${sql.ref(`r.${by}`)} ${to}, r.id ${to}`
+    : sql`order by r.id ${to}`
+  const place = by ? placeIn(by) : sql`r.id::text`
   const from = sql`${sql.table(`postrider.${table}`)} as r`
-  const scanned = sql`select r.* from ${from} where ${indexed} ${byId} limit ${scannedMax}`
+  const scanned = sql`select r.* from ${from} where ${indexed} ${order} limit ${scannedMax}`
+  const more = by ? sql`, ${place} as place` : sql``
   return {
-    wanted: sql`select r.* from (${scanned}) as r where ${asked} ${byId} limit ${limit + 1}`,
-    last: sql<{ id: string }>`
-      select r.id from ${from} where ${indexed} ${byId} offset ${scannedMax - 1} limit 1`,
+    order,
+    wanted: sql`select r.*${more} from (${scanned}) as r where ${asked} ${order} limit ${limit + 1}`,
+    last: sql<{ place: string }>`
+      select ${place} as place from ${from} where ${indexed} ${order} offset ${scannedMax - 1} limit 1`,
   }
 }
+
+/** To the microsecond, as rows are compared with it. */
+const placeIn = (column: string) => sql`
+  to_char(${sql.ref(`r.${column}`)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '~' || r.id`
+
+/** Leaves out the pages before in a list that is ordered by such a column; null = this is no place in it. */
+export function isBehindPlace(
+  column: string,
+  { before, isOldestFirst = false }: { before: string; isOldestFirst?: boolean | undefined },
+): RawBuilder<SqlBool> | null {
+  const [, at, id] = PLACE.exec(before) ?? []
+  if (!at || !id) return null
+  const than = isOldestFirst ? sql`>` : sql`<`
+  return sql`(${sql.ref(`r.${column}`)}, r.id) ${than} (${at}::timestamptz, ${id}::uuid)`
+}
+
+const PLACE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)~([0-9a-f-]{36})$/

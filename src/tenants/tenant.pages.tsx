@@ -12,6 +12,7 @@ import {
   PAGE_ROWS,
   PlaceMistake,
   pageOf,
+  sortBy,
   sortByTime,
 } from '../console/list-parts.tsx'
 import { Badge, Command, Confirm, Empty, Facts, Id, Notice, Time } from '../console/parts.tsx'
@@ -65,9 +66,10 @@ export function TenantLink({ of: key, name = key }: { of: string; name?: string 
 
 async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {
   const viewer = c.get('viewer')
-  const { form: asked, place } = readPlace<TenantId>(c)
+  const { form: asked, place } = readPlace<TenantId>(c, ['key'])
   const page = place && { ...place, limit: PAGE_ROWS + 1, withReserved: viewer.may('admin') }
-  const { shown, next } = pageOf(page ? await tenants.list(page) : [])
+  const found = page ? await tenants.list(page) : []
+  const { shown, next } = pageOf(found, place?.by === 'key' ? ({ key }) => key : undefined)
   return render(
     c,
     { title: 'Tenants', at: PATH, status: form === EMPTY_FORM && place ? 200 : 422 },
@@ -189,7 +191,7 @@ function TenantTable({ tenants, form }: { tenants: readonly Tenant[]; form: Form
       label="Tenants"
       columns={COLUMNS}
       rows={tenants}
-      sorts={{ created: sortByTime(PATH, form) }}
+      sorts={{ key: sortBy('key', PATH, form), created: sortByTime(PATH, form) }}
       hrefOf={({ key }) => pathOf(key)}
     />
   )

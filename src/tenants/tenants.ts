@@ -52,11 +52,13 @@ export interface Tenants {
   get(key: string): Promise<Tenant>
   /** With what is left of one that is being deleted. @throws TenantNotFound */
   show(key: string): Promise<{ tenant: Tenant; remaining: Remaining | null }>
-  /** Newest first unless the page says otherwise, from behind the id `before` on. */
+  /** Newest first unless the page says otherwise, from behind `before` on: an id, or a key where it is ordered by key. */
   list(
     page: Order & {
       limit: number
-      before: TenantId | null
+      before: string | null
+      /** By id, the order of time, where it is left out. */
+      by?: 'key' | undefined
       /** Those of the service itself as well. */
       withReserved?: boolean
     },
@@ -147,14 +149,16 @@ async function rename(database: Kysely<Database>, key: string, { name }: TenantC
 
 const IS_RESERVED = sql<SqlBool>`starts_with(key, ${RESERVED_PREFIX})`
 
+type ListedPage = Omit<Parameters<Tenants['list']>[0], 'by'> & { by?: 'id' | 'key' | undefined }
+
 const list = (
   database: Kysely<Database>,
-  { limit, withReserved = false, ...page }: Parameters<Tenants['list']>[0],
+  { limit, by = 'id', withReserved = false, ...page }: ListedPage,
 ): Promise<Tenant[]> =>
   select(database)
-    .where(allOf([isBehind('id', page)]))
+    .where(allOf([isBehind(by, page)]))
     .$if(!withReserved, (query) => query.where(sql<SqlBool>`not ${IS_RESERVED}`))
-    .orderBy('id', page.isOldestFirst ? 'asc' : 'desc')
+    .orderBy(by, page.isOldestFirst ? 'asc' : 'desc')
     .limit(limit)
     .execute()
 

@@ -227,7 +227,7 @@
   function saveView(form) {
     const label = form.elements.name.value.trim()
     const query = new URLSearchParams(location.search)
-    for (const passing of ['before', 'newer', 'said']) query.delete(passing)
+    for (const passing of ['before', 'newer', 'after', 'said']) query.delete(passing)
     if (label) changeView(form.dataset.saves, label, query.size > 0 ? `?${query}` : '')
     form.reset()
     say(tr('View {label} saved', { label }))

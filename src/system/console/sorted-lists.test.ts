@@ -1,0 +1,138 @@
+/** Lists in another order than that of time: every row once, whichever way, page by page. */
+import t from 'tap'
+import type { DeliverySearch } from '../../deliveries/deliveries.ts'
+import type { TenantId } from '../../ids.ts'
+import { EVERY_TENANT } from '../../tenants/listed-tenants.ts'
+import { createWork } from '../../testing/data/work.ts'
+import { recordQueries } from '../../testing/queries.ts'
+import { createTestServices } from '../../testing/wiring/api.ts'
+import { createTestDatabase } from '../../testing/wiring/database.ts'
+import { createTestConsole } from '../../testing/wiring/pages.ts'
+
+const { pool } = await createTestDatabase(t)
+const { get, signedIn } = await createTestConsole(pool)
+const cookie = await signedIn()
+const page = async (path: string) => await get(path, { cookie })
+
+/** What leads on from each page of the list, in its order. */
+async function follow(first: string, row: RegExp): Promise<{ rows: string[]; pages: number }> {
+  const rows: string[] = []
+  let [path, pages]: [string | undefined, number] = [first, 0]
+  while (path) {
+    const { status, text } = await page(path.replaceAll('&amp;', '&'))
+    t.equal(status, 200, path)
+    rows.push(...text.matchAll(row).map(([, name = '']) => name))
+    path = /<a class="button" href="([^"]+)" rel="next"/.exec(text)?.[1]
+    pages += 1
+  }
+  return { rows, pages }
+}
+
+/** Of the column with this label: where it leads, and how the list is sorted by it. */
+function headOf(text: string, label: string): { href: string; sort: string | undefined } {
+  const [head = ''] = text.match(new RegExp(`<th[^>]*>\\s*<a[^>]*>${label} `)) ?? []
+  return {
+    href: (/href="([^"]+)"/.exec(head)?.[1] ?? '').replaceAll('&amp;', '&'),
+    sort: /aria-sort="(\w+)"/.exec(head)?.[1],
+  }
+}
+
+t.test('tenants by key, both ways', async (t) => {
+  await pool.query(
+    `insert into postrider.tenant (key, name) select md5(n::text), 'T' from generate_series(1, 120) n`,
+  )
+  const { rows } = await pool.query<{ key: string }>('select key from postrider.tenant order by key')
+  const keys = rows.map(({ key }) => key)
+  const lead = /class="lead" href="\/console\/tenants\/([^"]+)"/g
+  const newest = await page('/console/tenants')
+  t.strictSame(headOf(newest.text, 'Created').sort, 'descending')
+  const unsorted = headOf(newest.text, 'Key')
+  t.strictSame(unsorted, { href: '/console/tenants?sort=key', sort: undefined })
+
+  const up = await follow(unsorted.href, lead)
+  t.strictSame(up.rows.map(decodeURIComponent), keys)
+  t.equal(up.pages, 3)
+  const sorted = await page(unsorted.href)
+  const ascending = headOf(sorted.text, 'Key')
+  t.strictSame(ascending, { href: '/console/tenants?sort=-key', sort: 'ascending' })
+  t.strictSame(headOf(sorted.text, 'Created'), { href: '/console/tenants', sort: undefined })
+  const down = await follow(ascending.href, lead)
+  t.strictSame(down.rows.map(decodeURIComponent), keys.toReversed())
+  t.equal(headOf((await page(ascending.href)).text, 'Key').sort, 'descending')
+})
+
+/** Deliveries of a tenant that wait, each two for one moment. */
+async function waiting(count: number) {
+  const work = await createWork(pool)
+  const { id } = await work.publish()
+  await pool.query(
+    `insert into postrider.delivery (tenant_id, event_id, endpoint_id, next_attempt_at)
+     select tenant_id, event_id, endpoint_id, now() + make_interval(secs => (n * 37 % 100) / 2 + 0.000001 * n)
+     from postrider.delivery, generate_series(1, $2::int) n where id = $1`,
+    [id, count],
+  )
+  await pool.query(
+    `update postrider.delivery set next_attempt_at = date_trunc('second', next_attempt_at)
+     where tenant_id = $1`,
+    [work.tenant.id],
+  )
+  const { rows } = await pool.query<{ id: string }>(
+    `select id from postrider.delivery where tenant_id = $1 order by next_attempt_at, id`,
+    [work.tenant.id],
+  )
+  return { ...work, ids: rows.map((row) => row.id) }
+}
+
+t.test('deliveries by their next attempt, both ways, and with a filter', async (t) => {
+  const other = await waiting(3)
+  const { tenant, ids } = await waiting(120)
+  const lead = /class="lead" href="\/console\/deliveries\/([^"]+)"/g
+  const path = `/console/deliveries?tenant=${tenant.key}`
+  const soonest = headOf((await page(path)).text, 'Next attempt')
+  const up = await follow(soonest.href, lead)
+  t.strictSame(up.rows, ids)
+  t.equal(up.pages, 3)
+  const ascending = headOf((await page(soonest.href)).text, 'Next attempt')
+  t.equal(ascending.sort, 'ascending')
+  t.strictSame((await follow(ascending.href, lead)).rows, ids.toReversed())
+
+  const all = await follow('/console/deliveries?sort=next', lead)
+  t.strictSame(all.rows.toSorted(), [...ids, ...other.ids].toSorted())
+  const { text } = await page(soonest.href)
+  t.match(text, /<input type="hidden" name="sort" value="next"/, 'filters keep the order')
+  t.match(text, /<input type="hidden" name="f.state" value="pending"/, 'a bulk job takes no more')
+  t.notMatch(text, /data-column="next"[^>]*hidden/, 'the column is there')
+  await pool.query(
+    `update postrider.delivery set state = 'held', held_reason = 'paused' where id = $1`,
+    [ids[0]],
+  )
+  t.equal((await follow(soonest.href, lead)).rows.length, ids.length - 1, 'nothing that is held')
+})
+
+t.test('an order or a place that a list does not have is refused', async (t) => {
+  for (const query of ['sort=next', 'sort=nonsense', 'sort=key&after=%00'])
+    t.equal((await page(`/console/tenants?${query}`)).status, 422, query)
+  for (const query of ['sort=key', 'sort=--next'])
+    t.equal((await page(`/console/deliveries?${query}`)).status, 422, query)
+  t.equal((await page('/console/events?sort=next')).status, 422)
+  const nowhere = await page('/console/deliveries?sort=next&after=nowhere')
+  t.equal(nowhere.status, 200)
+  t.match(nowhere.text, /No deliveries match|No deliveries yet/)
+})
+
+t.test('the next attempts of a tenant are found without a sort of what waits', async (t) => {
+  const { tenant } = await waiting(5_000)
+  await pool.query('analyze postrider.delivery')
+  const recorded = recordQueries(pool)
+  const { deliveries } = createTestServices(recorded.pool)
+  const query: DeliverySearch = { by: 'next', isOldestFirst: true, limit: 50, before: null }
+  const first = await deliveries.search(tenant.id as TenantId, query)
+  t.equal(first.rows.length, 50)
+  await deliveries.search(EVERY_TENANT, { ...query, before: first.next as never })
+  for (const plan of await recorded.explain(pool)) {
+    t.match(plan, /Index Scan using delivery_\w*next_attempt_at\w*/)
+    t.notMatch(plan, /Seq Scan on delivery/)
+    const read = [...plan.matchAll(/using delivery_\w*next_attempt_at\S* .*actual rows=(\d+)/g)]
+    t.ok(read.every(([, rows]) => Number(rows) < 1_000), plan)
+  }
+})
