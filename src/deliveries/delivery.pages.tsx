@@ -21,7 +21,7 @@ import {
 } from '../console/parts.tsx'
 import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
-import { ERASED, jsonFile } from '../events/event.pages.tsx'
+import { ERASED, jsonFile } from '../events/event-parts.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'

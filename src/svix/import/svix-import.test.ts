@@ -395,10 +395,8 @@ t.test('an application that was deleted here stays deleted, unless it is asked f
   const isHere = async () =>
     (await pool.query('select from postrider.tenant where svix_id = $1', [svixId])).rowCount
   for (const options of [[], ['--apply']]) {
-    const { exitCode, stdout } = await run('--json', ...options)
-    const { counts, findings } = JSON.parse(stdout)
+    const { counts, findings } = JSON.parse((await run('--json', ...options)).stdout)
     t.match(counts, { applications: { new: 0, deleted: 1, refused: 0 }, endpoints: { new: 0 } })
-    t.equal(exitCode, 0)
     const told = findings.filter(({ problem }: { problem: string }) => /was deleted/.test(problem))
     t.match(told, [{ of: null, problem: /^was deleted here at 20/, advice: /--with-deleted/ }])
     t.equal(await isHere(), 0)
