@@ -20,6 +20,7 @@ import {
 } from '../console/list-parts.tsx'
 import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
+import type { DeliveryId } from '../ids.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
 import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
 import { oneOf } from '../tenants/listed-tenants.ts'
@@ -57,7 +58,8 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
   const { area, render, tenants, lists } = pages
   const path = `/${area}/deliveries`
   const { form, filters } = await readFilters(c, tenants, ['next'])
-  const page = filters && (await lists.deliveries.search(filters.tenants, queryOf(filters)))
+  const query = filters && queryOf<DeliveryId, 'next'>(filters)
+  const page = query && (await lists.deliveries.search(query.tenants, query))
   const mayAct = area === 'console' && c.get('viewer').may('manage')
   const timeline = filters && (await timelineOf(c, filters, pages))
   return render(

@@ -126,8 +126,11 @@ export interface Filters extends Omit<Asked, 'tenant' | 'last' | 'endpoint' | 'e
 }
 
 /** As lists take it; `before` is the last row of the page before, whatever the list is of and how it is ordered. */
-export function queryOf<Id extends string>(filters: Filters, limit = PAGE_ROWS) {
-  return { ...filters, ...placeOf<Id>(filters), limit }
+export function queryOf<Id extends string, By extends OrderedBy = never>(
+  filters: Filters,
+  limit = PAGE_ROWS,
+) {
+  return { ...filters, ...placeOf<Id, By>(filters), limit }
 }
 
 const places = filters.pick({ sort: true, before: true, newer: true, after: true })
@@ -162,12 +165,14 @@ const unknownOrder = ({ sort }: Pick<Asked, 'sort'>, orders: readonly OrderedBy[
     ? null
     : { sort: 'Unknown order.' }
 
-function placeOf<Id extends string, By extends OrderedBy = OrderedBy>(
+function placeOf<Id extends string, By extends OrderedBy>(
   asked: Pick<Asked, Place>,
 ): PlaceInList<Id, By> {
   const { sort = 'newest', before, newer, after } = asked
-  if (sort === 'newest') return { before: (before ?? null) as Id | null, isOldestFirst: false, by: undefined }
-  if (sort === 'oldest') return { before: (newer ?? null) as Id | null, isOldestFirst: true, by: undefined }
+  if (sort === 'newest')
+    return { before: (before ?? null) as Id | null, isOldestFirst: false, by: undefined }
+  if (sort === 'oldest')
+    return { before: (newer ?? null) as Id | null, isOldestFirst: true, by: undefined }
   const isOldestFirst = !sort.startsWith('-')
   return { before: (after ?? null) as Id | null, isOldestFirst, by: sort.replace('-', '') as By }
 }

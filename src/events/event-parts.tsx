@@ -16,16 +16,7 @@ import {
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
-import {
-  Badge,
-  Body,
-  CopyButton,
-  Empty,
-  EndpointName,
-  Facts,
-  Id,
-  Time,
-} from '../console/parts.tsx'
+import { Badge, Body, CopyButton, Empty, EndpointName, Facts, Id, Time } from '../console/parts.tsx'
 import { isShownWhole } from '../console/shown-text.ts'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import { type FoundDelivery, nextAttemptAt } from '../deliveries/deliveries.ts'
@@ -88,7 +79,11 @@ export async function showEvents(c: Context<PageEnv>, pages: EventListPages) {
       )}
       {page?.rows.length === 0 &&
         !page.isCutShort &&
-        (isFiltered(form) ? <NoMatch path={path} /> : <Empty title="No events yet">{teaching}</Empty>)}
+        (isFiltered(form) ? (
+          <NoMatch path={path} />
+        ) : (
+          <Empty title="No events yet">{teaching}</Empty>
+        ))}
       {page && <Older path={path} form={form} {...page} />}
     </>,
   )
@@ -296,7 +291,9 @@ function Why({ delivery, area }: { delivery: FoundDelivery; area: Area }) {
           },
         )}
       {next && phrase('Next attempt {time}', { time: <Time at={next} /> })}{' '}
-      {area === 'portal' && state !== 'delivered' && advice && <span class="muted">{sayAny(advice)}</span>}
+      {area === 'portal' && state !== 'delivered' && advice && (
+        <span class="muted">{sayAny(advice)}</span>
+      )}
     </>
   )
 }

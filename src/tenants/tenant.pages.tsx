@@ -66,7 +66,7 @@ export function TenantLink({ of: key, name = key }: { of: string; name?: string 
 
 async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {
   const viewer = c.get('viewer')
-  const { form: asked, place } = readPlace<TenantId>(c, ['key'])
+  const { form: asked, place } = readPlace<TenantId, 'key'>(c, ['key'])
   const page = place && { ...place, limit: PAGE_ROWS + 1, withReserved: viewer.may('admin') }
   const found = page ? await tenants.list(page) : []
   const { shown, next } = pageOf(found, place?.by === 'key' ? ({ key }) => key : undefined)

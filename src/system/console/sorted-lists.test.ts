@@ -21,7 +21,7 @@ async function follow(first: string, row: RegExp): Promise<{ rows: string[]; pag
   while (path) {
     const { status, text } = await page(path.replaceAll('&amp;', '&'))
     t.equal(status, 200, path)
-    rows.push(...text.matchAll(row).map(([, name = '']) => name))
+    rows.push(...[...text.matchAll(row)].map(([, name = '']) => name))
     path = /<a class="button" href="([^"]+)" rel="next"/.exec(text)?.[1]
     pages += 1
   }
@@ -41,7 +41,9 @@ t.test('tenants by key, both ways', async (t) => {
   await pool.query(
     `insert into postrider.tenant (key, name) select md5(n::text), 'T' from generate_series(1, 120) n`,
   )
-  const { rows } = await pool.query<{ key: string }>('select key from postrider.tenant order by key')
+  const { rows } = await pool.query<{ key: string }>(
+    'select key from postrider.tenant order by key',
+  )
   const keys = rows.map(({ key }) => key)
   const lead = /class="lead" href="\/console\/tenants\/([^"]+)"/g
   const newest = await page('/console/tenants')
@@ -133,6 +135,9 @@ t.test('the next attempts of a tenant are found without a sort of what waits', a
     t.match(plan, /Index Scan using delivery_\w*next_attempt_at\w*/)
     t.notMatch(plan, /Seq Scan on delivery/)
     const read = [...plan.matchAll(/using delivery_\w*next_attempt_at\S* .*actual rows=(\d+)/g)]
-    t.ok(read.every(([, rows]) => Number(rows) < 1_000), plan)
+    t.ok(
+      read.every(([, rows]) => Number(rows) < 1_000),
+      plan,
+    )
   }
 })
