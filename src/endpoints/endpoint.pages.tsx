@@ -9,7 +9,7 @@ import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
 import { readForm, refusedForm, saidOf, sentence, urlWith } from '../console/forms.ts'
 import { say, sayAny, sayMistake } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Notice, stateLabel } from '../console/parts.tsx'
+import { Notice, stateLabel, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import type { Deliveries } from '../deliveries/deliveries.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
@@ -17,7 +17,7 @@ import { typesToChoose, withTree } from '../event-types/type-tree.tsx'
 import { eventType } from '../events/event-input.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
-import { type DeliveryId, deliveryId, type EndpointId } from '../ids.ts'
+import { type DeliveryId, deliveryId, type EndpointId, type TenantId } from '../ids.ts'
 import type { MarkersOf } from '../operations/chart-markers.ts'
 import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
@@ -71,7 +71,18 @@ export interface EndpointPages extends UrlRules {
   ratesOf: ReturnType<typeof createAttemptRates>
   /** Missing where the audit log is not shown. */
   markersOf?: MarkersOf
+  /** What is wrong with it; missing where incidents are not shown. */
+  troubleOf?: (tenantId: TenantId, id: EndpointId) => Promise<Trouble[]>
   tryFilter: ReturnType<typeof createTryFilter>
+}
+
+interface Trouble {
+  incidentId: string
+  since: Date
+  what: string
+  failures: number
+  held: string | number
+  lastResponse: string | null
 }
 
 type Thing = Resource<EndpointId>
@@ -199,12 +210,13 @@ async function page(
 ) {
   const { endpoint } = shown
   const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
-  const [rates, open, tested, types, markers] = await Promise.all([
+  const [rates, open, tested, types, markers, troubles] = await Promise.all([
     pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
     pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
     testOf(c, endpoint, pages),
     pages.eventTypes.outline({ limit: TYPES_OFFERED_MAX }),
     pages.markersOf?.(new Date(Date.now() - DAY_MINUTES * 60_000), endpoint.id),
+    pages.troubleOf?.(endpoint.tenant_id, endpoint.id),
   ])
   return pages.render(
     c,
@@ -222,6 +234,9 @@ async function page(
         <Notice tone="bad">{sayMistake(sentence(more.refused))}</Notice>
       )}
       {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
+      {troubles?.map((trouble) => (
+        <TroubleNotice {...trouble} />
+      ))}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions
         {...shown}
@@ -236,6 +251,23 @@ async function page(
       <Settings {...endpoint} />
       <Links {...shown} />
     </>,
+  )
+}
+
+/** Why it fails, and where to act on it. */
+function TroubleNotice({ incidentId, since, what, failures, held, lastResponse }: Trouble) {
+  return (
+    <Notice tone="bad">
+      <p>
+        {what} {failures} failed attempts since <Time at={since} />, {held} on hold.
+        {lastResponse !== null && ` Last response: ${lastResponse}`}
+      </p>
+      <p>
+        <a class="button" href={`/console/incidents/${incidentId}`}>
+          Open incident
+        </a>
+      </p>
+    </Notice>
   )
 }
 

@@ -17,6 +17,8 @@ import { createRevealEvent } from '../events/reveal-event.ts'
 import { createTestEndpoint } from '../events/test-endpoint.ts'
 import { createTestEvents } from '../events/test-events.ts'
 import { createAdmit } from '../http/rate-limit.ts'
+import { createTroubleOf } from '../incidents/endpoint-trouble.ts'
+import { createIncidents } from '../incidents/incidents.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createChartMarkers } from '../operations/chart-markers.ts'
 import { createPauseAll } from '../operations/pause-all.ts'
@@ -112,6 +114,7 @@ function consoleOptions(
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     markersOf: createChartMarkers({ database }),
+    troubleOf: createTroubleOf({ incidents: createIncidents({ database }) }),
     pauseAll: createPauseAll({ database }),
     auditLog: createAuditLog({ database }),
     search: searchOf(config, database),

@@ -116,7 +116,7 @@ async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormS
       <TenantActions tenant={tenant} viewer={viewer} renaming={renaming} />
       <TenantFacts tenant={tenant} remaining={remaining} />
       <TenantLinks tenant={tenant} viewer={viewer} />
-      <h2>Publish for it</h2>
+      <h2>Publish an event</h2>
       <Command>{`scripts/postrider publish ${tenant.key} invoice.paid '{"id": 1}'`}</Command>
       <Command>{`select postrider.publish('${tenant.key}', 'invoice.paid', '{"id": 1}');`}</Command>
     </>,
@@ -208,7 +208,7 @@ function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaini
   const facts: [name: string, value: Child][] = [
     ['Key', <code>{tenant.key}</code>],
     ['State', <State {...tenant} />],
-    ['Id', <Id of={tenant.id} />],
+    ['ID', <Id of={tenant.id} />],
     ['UID', tenant.uid && <Id of={tenant.uid} />],
     ['Svix ID', tenant.svix_id && <Id of={tenant.svix_id} />],
     ['Created', <Time at={tenant.created_at} />],

@@ -124,7 +124,9 @@
   }
 
   function countDown(element) {
-    const left = Math.round((new Date(element.dataset.countdown).getTime() - Date.now()) / 1000)
+    const to = new Date(element.dataset.countdown)
+    const left = Math.round((to.getTime() - Date.now()) / 1000)
+    element.title = exact(to)
     element.textContent = left > 0 ? tr('in {span}', { span: inWords(left) }) : tr('now')
   }
 
