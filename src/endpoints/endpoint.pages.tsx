@@ -80,8 +80,8 @@ interface Trouble {
   incidentId: string
   since: Date
   what: string
-  failures: number
-  held: string | number
+  failures: string
+  held: string
   lastResponse: string | null
 }
 
