@@ -112,7 +112,7 @@ export function DataRow<Row>(props: {
   )
 }
 
-/** What gives way needs elements of its own: a cell is never smaller than its text. */
+/** A cell is never smaller than its text; elements within it can be. */
 function Cell<Row>({ column, row, href }: { column: Column<Row>; row: Row; href: string }) {
   const { kind, cell } = column
   if (kind !== 'main' && kind !== 'name') return <>{cell(row)}</>

@@ -145,7 +145,7 @@ const inOrderOfTime = (tenants: ListedTenants, query: DeliverySearch) => ({
   asked: askedBy(query),
 })
 
-/** The index on what is open leads in this order, whoever it belongs to; each row is asked everything else. */
+/** The index on what is open leads in this order, for all tenants together; each row is asked everything else. */
 function inOrderOfAttempts(tenants: ListedTenants, query: DeliverySearch) {
   const { before, isOldestFirst } = query
   const column = 'next_attempt_at' as const

@@ -10,8 +10,7 @@ import type { Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { explainEvent } from './event-answer.ts'
 import { Data, EventFacts, eventPath, sendData, showEvents, WhereItWent } from './event-parts.tsx'
-import type { Event, Events } from './events.ts'
-import type { RevealEvent } from './reveal-event.ts'
+import type { Event, Events, RevealEvent } from './events.ts'
 import type { Routing } from './routing.ts'
 
 const PATH = eventPath('console')

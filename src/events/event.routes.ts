@@ -14,8 +14,7 @@ import {
   eventWithRoutingSchema,
   presentRoute,
 } from './event.fields.ts'
-import { EventNotFound, type Events } from './events.ts'
-import type { RevealEvent } from './reveal-event.ts'
+import { EventNotFound, type Events, type RevealEvent } from './events.ts'
 import type { Routing } from './routing.ts'
 
 const tags = ['Events']

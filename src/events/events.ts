@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely'
+import type { Act } from '../audit-log/audit-log.ts'
 import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, type Condition, isInRange, type Range, runList } from '../postgres/list-query.ts'
@@ -307,4 +308,24 @@ async function withDeliveries(
     events.map((event) => event.id),
   )
   return events.map((event) => ({ ...event, deliveries: deliveries.get(event.id) ?? [] }))
+}
+
+/** The data of an event without its mask; null once it was erased. Nobody sees it without leaving a trace. @throws EventNotFound */
+export type RevealEvent = (
+  tenantId: TenantId,
+  id: EventId,
+  who: string,
+  options?: { charactersMax?: number },
+) => Promise<string | null>
+
+export function createRevealEvent(options: {
+  events: Pick<Events, 'unmaskedDataOf'>
+  audit: (act: Act) => Promise<void>
+}): RevealEvent {
+  const { events, audit } = options
+  return async (tenantId, id, who, options) => {
+    const data = await events.unmaskedDataOf(tenantId, id, options)
+    await audit({ who, action: 'reveal_event', targetKind: 'event', targetId: id, tenantId })
+    return data
+  }
 }

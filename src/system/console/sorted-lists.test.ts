@@ -112,7 +112,7 @@ t.test('deliveries by their next attempt, both ways, and with a filter', async (
 })
 
 t.test('an order or a place that a list does not have is refused', async (t) => {
-  for (const query of ['sort=next', 'sort=nonsense', 'sort=key&after=%00'])
+  for (const query of ['sort=next', 'sort=nonsense', 'sort=key&after=%20'])
     t.equal((await page(`/console/tenants?${query}`)).status, 422, query)
   for (const query of ['sort=key', 'sort=--next'])
     t.equal((await page(`/console/deliveries?${query}`)).status, 422, query)
@@ -131,7 +131,9 @@ t.test('the next attempts of a tenant are found without a sort of what waits', a
   const first = await deliveries.search(tenant.id as TenantId, query)
   t.equal(first.rows.length, 50)
   await deliveries.search(EVERY_TENANT, { ...query, before: first.next as never })
-  for (const plan of await recorded.explain(pool)) {
+  const plans = (await recorded.explain(pool)).filter((plan) => / on delivery/.test(plan))
+  t.equal(plans.length, 2)
+  for (const plan of plans) {
     t.match(plan, /Index Scan using delivery_\w*next_attempt_at\w*/)
     t.notMatch(plan, /Seq Scan on delivery/)
     const read = [...plan.matchAll(/using delivery_\w*next_attempt_at\S* .*actual rows=(\d+)/g)]
