@@ -289,13 +289,13 @@ const columnsOf = (area: Area, { values }: FormState): Column<FoundDelivery>[] =
     isMinor: true,
     cell: ({ attempt_count: tries }) => tries,
   },
+  { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   {
     name: 'next',
     label: 'Next attempt',
     isExtra: !values['sort']?.endsWith('next'),
     cell: (row) => <Time at={row.finished_at ? null : nextAttemptAt(row)} />,
   },
-  { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   {
     name: 'finished',
     label: 'Finished',

@@ -20,8 +20,9 @@ t.test('the page of an endpoint says why it fails, and leads to where to act', a
   t.match(shown, { status: 200 })
   t.notMatch(shown.text, '/incidents/', 'which customers do not see')
 
-  await pool.query('update postrider.incident set closed_at = now() where id = $1', [
-    ids['incidents'],
-  ])
+  await pool.query(
+    `update postrider.incident set closed_at = now(), closed_reason = 'recovered' where id = $1`,
+    [ids['incidents']],
+  )
   t.notMatch(await show(), '/console/incidents/0', 'nothing of what is over')
 })

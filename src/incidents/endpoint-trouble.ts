@@ -1,6 +1,5 @@
 import type { EndpointId, TenantId } from '../ids.ts'
 import { CAUSES, lastResponseOf } from './incident.fields.ts'
-import { atMost } from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incidents } from './incidents.ts'
 
 /** An endpoint fails in one way or two. */
@@ -16,7 +15,7 @@ export function createTroubleOf({ incidents }: { incidents: Pick<Incidents, 'lis
       since: incident.first_seen_at,
       what: CAUSES[incident.cause].meaning,
       failures: incident.failures,
-      held: atMost(incident.held, HELD_COUNTED_MAX),
+      held: `${incident.held}${incident.held >= HELD_COUNTED_MAX ? ' or more' : ''}`,
       lastResponse: lastResponseOf(incident),
     }))
   }
