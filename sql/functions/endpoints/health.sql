@@ -70,6 +70,9 @@ comment on function postrider.says_of_endpoint(postrider.settled_delivery, boole
 -- note_health: what a batch of finished attempts says about its endpoints. Costs one index probe an
 -- endpoint while all is well. Rows are locked in endpoint order, so that two batches cannot deadlock.
 -- In which order the attempts of a batch ended is not known: what shows life counts as the last.
+--
+-- Where all were delivered and no endpoint has a circuit, nothing changes and that is all that is asked (measured: the
+-- statement that looks at each of them was a tenth of the finish of 2 to 4 attempts).
 create or replace function postrider.note_health(
   settled postrider.settled_delivery[], disable_after interval
 ) returns void
@@ -80,6 +83,12 @@ as $$
 declare
   seen record;
 begin
+  if (select bool_and(s.outcome = 'delivered') from unnest(settled) as s) and not exists (
+    select from postrider.circuit c where c.endpoint_id = any (array(select s.endpoint_id from unnest(settled) as s)))
+  then
+    return;
+  end if;
+
   for seen in
     select s.endpoint_id, s.tenant_id,
       bool_or(s.says = 'works') as works,
