@@ -30,6 +30,9 @@ interface Dev extends CliProcess {
   curl: string
 }
 
+/** To make 40 days of partitions, and to plan over them, is a good part of what a start costs. */
+const FEW_PARTITIONS = { PGOPTIONS: '-c postrider.partition_days_ahead=2' }
+
 const CHECKOUT = join(import.meta.dirname, '..', '..')
 /** Five starts, most with a separate database; on a busy machine each takes several seconds. */
 t.setTimeout(600_000)
@@ -39,7 +42,7 @@ async function startDev(
   cwd: string,
   env: Record<string, string> = {},
 ): Promise<Dev> {
-  const child = startCli(t, ['dev'], { cwd, env: { PORT: '0', ...env } })
+  const child = startCli(t, ['dev'], { cwd, env: { PORT: '0', ...FEW_PARTITIONS, ...env } })
   const greeting = await child.printed(/Stop with Ctrl-C/)
   const find = (pattern: RegExp) => pattern.exec(greeting)?.[1] ?? ''
   return { ...child, greeting, url: find(/API +(\S+)/), curl: find(/^(curl .*)$/m) }

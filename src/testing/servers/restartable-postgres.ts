@@ -26,10 +26,13 @@ export interface RestartablePostgres {
 /** What an acknowledged commit needs to outlive an `immediate` stop, without waiting for a disk. */
 export const SURVIVES_PROCESS = { fsync: 'off', full_page_writes: 'off' }
 
+/** Making 40 days of partitions, and planning over them in each session, costs more than most tests. */
+const FOR_TESTS = { ...SURVIVES_PROCESS, 'postrider.partition_days_ahead': '2' }
+
 /** Starts its own empty Postgres for tests that take it away; stopped and removed with the test. */
 export async function startRestartablePostgres(
   t: TestLifetime,
-  settings: Record<string, string> = SURVIVES_PROCESS,
+  settings: Record<string, string> = FOR_TESTS,
   folder = scratchFolder(),
 ): Promise<RestartablePostgres> {
   const dataDir = await mkdtemp(join(folder, 'postgres-'))
