@@ -435,7 +435,7 @@ begin
   if taken.claimed is not null and taken.unclaimed is not null then
     perform postrider.leave_batch(taken.unclaimed);
   end if;
-  perform postrider.end_unclaimed(claim_batch.endpoint, taken.cut, taken.held, taken.postponed);
+  perform postrider.end_unclaimed(array[claim_batch.endpoint], taken.cut, taken.held, taken.postponed);
   perform postrider.keep_batch(batch, claim_batch.endpoint, taken.ids);
 
   insert into postrider.attempt (id, tenant_id, delivery_id, endpoint_id, number, trigger, runner, batch_id)
@@ -468,25 +468,3 @@ end
 $$;
 comment on function postrider.claim_batch(uuid, uuid[], uuid, uuid, text) is
   'Claims the members of a batch, removes their jobs but that of the lead (null = none), and writes the attempts as started. Returns what is to be sent, in the order of the request.';
-
-create or replace function postrider.end_unclaimed(
-  endpoint uuid, cut uuid[], held uuid[], postponed uuid[]
-) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-begin
-  if cut is not null then
-    perform postrider.abandon_cut(cut);
-  end if;
-  if held is not null then
-    perform postrider.replace_probe(array[endpoint], held);
-  end if;
-  if postponed is not null then
-    perform postrider.postpone_deliveries(postponed);
-  end if;
-end
-$$;
-comment on function postrider.end_unclaimed(uuid, uuid[], uuid[], uuid[]) is
-  'Of deliveries that were just claimed or refused: marks attempts that were cut off as abandoned, finds another probe for an open circuit, and postpones what was cut off too often.';

@@ -52,18 +52,12 @@ begin
   into claimed, cut, postponed, held, held_endpoints, yielding, events, taken
   from postrider.claim_deliveries(delivery_ids, due_attempts) as t;
 
-  if cut is not null then
-    perform postrider.abandon_cut(cut);
-  end if;
   if yielding is not null then
     claimed := claimed || array(select c from postrider.claim_newest(yielding) as c);
     events := array(select c.event_id from unnest(claimed) as c order by c.event_id);
   end if;
-  if held is not null then
-    perform postrider.replace_probe(held_endpoints, held);
-  end if;
-  if postponed is not null then
-    perform postrider.postpone_deliveries(postponed);
+  if cut is not null or held is not null or postponed is not null then
+    perform postrider.end_unclaimed(held_endpoints, cut, held, postponed);
   end if;
 
   insert into postrider.attempt (id, tenant_id, delivery_id, endpoint_id, number, trigger, runner)
@@ -140,3 +134,25 @@ end
 $$;
 comment on function postrider.abandon_cut(uuid[]) is
   'Marks the attempts of these deliveries that were cut off as abandoned; returns how many.';
+
+create or replace function postrider.end_unclaimed(
+  endpoints uuid[], cut uuid[], held uuid[], postponed uuid[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  if cut is not null then
+    perform postrider.abandon_cut(cut);
+  end if;
+  if held is not null then
+    perform postrider.replace_probe(endpoints, held);
+  end if;
+  if postponed is not null then
+    perform postrider.postpone_deliveries(postponed);
+  end if;
+end
+$$;
+comment on function postrider.end_unclaimed(uuid[], uuid[], uuid[], uuid[]) is
+  'Of deliveries that were just claimed or refused (cut: cut off before, held: of these endpoints, postponed: cut off too often; null = none): marks attempts that were cut off as abandoned, finds another probe for an open circuit, and postpones what was cut off too often.';

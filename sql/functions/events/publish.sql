@@ -244,7 +244,7 @@ as $$
 declare
   busy constant int[] := postrider.take_keys_in_time(items, is_ordering => false);
 begin
-  return array(
+  items := array(
     select row(i.ordinal, coalesce(k.event_id, i.event_id), i.tenant_id, i.type, i.data, i.document,
                i.idempotency_key, i.deliver_at, i.occurred_at,
                k.event_id <> i.event_id and (i.as_svix or k.request_hash = postrider.request_hash(i)),
@@ -258,10 +258,14 @@ begin
     left join postrider.idempotency k
       on i.error is null and k.tenant_id = i.tenant_id and k.key = i.idempotency_key
     order by i.ordinal);
+  if exists (select from unnest(items) as i where i.duplicate) then
+    perform postrider.wait_for_what_was_read();
+  end if;
+  return items;
 end
 $$;
 comment on function postrider.reserve_idempotency_keys(postrider.publish_item[]) is
-  'Takes the idempotency keys of a batch; the items come back marked as duplicates, with idempotency_key_reused where a key was taken, or idempotency_key_busy.';
+  'Takes the idempotency keys of a batch; the items come back marked as duplicates (whose events are on the standbys then), with idempotency_key_reused where a key was taken, or idempotency_key_busy.';
 
 -- Times count as the producer gave them: without one, occurred_at is that of the clock, which a repeat does
 -- not share, and it is filled in only when the event is stored.
@@ -352,6 +356,34 @@ $$;
 comment on function postrider.lock_ordering_keys(postrider.publish_item[]) is
   'Locks the ordering keys of the items until the end of the transaction; waits for transactions that hold one.';
 
+create or replace function postrider.plan_erasures(items postrider.publish_item[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into postrider.event_erasure (event_id, tenant_id, erase_at)
+  select i.event_id, i.tenant_id, i.erase_at from unnest(items) as i
+  where i.error is null and not coalesce(i.duplicate, false) and i.erase_at is not null;
+end
+$$;
+comment on function postrider.plan_erasures(postrider.publish_item[]) is
+  'Notes when the data of these new events is to be erased.';
+
+create or replace function postrider.leave_unrouted(tenant_ids uuid[], event_ids uuid[], endpoint_ids uuid[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into postrider.unrouted (tenant_id, event_id, endpoint_ids)
+  select u.tenant_id, u.event_id, array_agg(u.endpoint_id)
+  from unnest(tenant_ids, event_ids, leave_unrouted.endpoint_ids) as u (tenant_id, event_id, endpoint_id)
+  group by u.tenant_id, u.event_id;
+end
+$$;
+comment on function postrider.leave_unrouted(uuid[], uuid[], uuid[]) is
+  'Notes whose filters runners are to ask later (parallel arrays of a new event and an endpoint: see route_items).';
+
 -- store_events: what publish_many does, and what the service itself publishes. With the rights of who calls it, and
 -- granted to nobody, unlike publish_many.
 create or replace function postrider.store_events(events json, by_service boolean)
@@ -384,9 +416,6 @@ begin
   end if;
   if is_once then
     items := postrider.reserve_idempotency_keys(items);
-    if exists (select from unnest(items) as i where i.duplicate) then
-      perform postrider.wait_for_what_was_read();
-    end if;
   end if;
   if is_keyed then
     items := postrider.place_items(items);
@@ -405,9 +434,7 @@ begin
   from unnest(items) as i
   where i.error is null and not coalesce(i.duplicate, false);
   if is_erased then
-    insert into postrider.event_erasure (event_id, tenant_id, erase_at)
-    select i.event_id, i.tenant_id, i.erase_at from unnest(items) as i
-    where i.error is null and not coalesce(i.duplicate, false) and i.erase_at is not null;
+    perform postrider.plan_erasures(items);
   end if;
 
   routed := postrider.route_items(items);
@@ -421,11 +448,8 @@ begin
       routed.tenant_ids, routed.event_ids, routed.endpoint_ids, routed.held_reasons, routed.due);
   end if;
   if routed.unasked_event_ids is not null then
-    insert into postrider.unrouted (tenant_id, event_id, endpoint_ids)
-    select u.tenant_id, u.event_id, array_agg(u.endpoint_id)
-    from unnest(routed.unasked_tenant_ids, routed.unasked_event_ids, routed.unasked_endpoint_ids)
-      as u (tenant_id, event_id, endpoint_id)
-    group by u.tenant_id, u.event_id;
+    perform postrider.leave_unrouted(
+      routed.unasked_tenant_ids, routed.unasked_event_ids, routed.unasked_endpoint_ids);
   end if;
 
   counts := array_fill(0, array[cardinality(items)]);
