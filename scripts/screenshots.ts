@@ -12,7 +12,7 @@ import { NO_BROWSER, openWindow, signIn, startBrowser } from '../src/testing/ser
 import { startReceiver } from '../src/testing/servers/receiver.ts'
 import { createFolder, startCli } from '../src/testing/wiring/cli.ts'
 import { runProgram } from './bench/program.ts'
-import { startServer } from './bench/server.ts'
+import { startServer } from './bench/systems/server.ts'
 
 const IMAGES = join(import.meta.dirname, '..', 'docs', 'images')
 const KEY = 'admin-key-of-the-pictures'

@@ -11,13 +11,13 @@
  *     node scripts/bench/attached.ts --commits 500 --bulks 20 --rounds 3
  */
 import type { Client } from 'pg'
+import { startReport } from './measure/report.ts'
+import { distributionOf, median, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { createDatabaseClient } from './sql.ts'
-import { distributionOf, median, round } from './statistics.ts'
-import { startSystem, TENANT } from './system.ts'
+import { startServer } from './systems/server.ts'
+import { createDatabaseClient } from './systems/sql.ts'
+import { startSystem, TENANT } from './systems/system.ts'
 
 const CASES = ['plain', 'attached', 'published'] as const
 type Case = (typeof CASES)[number]

@@ -12,13 +12,13 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from 'pg'
+import { startReport } from './measure/report.ts'
+import { round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { createDatabaseClient } from './sql.ts'
-import { round } from './statistics.ts'
-import { startSystem, TENANT } from './system.ts'
+import { startServer } from './systems/server.ts'
+import { createDatabaseClient } from './systems/sql.ts'
+import { startSystem, TENANT } from './systems/system.ts'
 
 const LOOK_EVERY_MS = 500
 /** Of each writer: a backlog that only grows would say nothing. */

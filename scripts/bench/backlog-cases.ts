@@ -1,8 +1,8 @@
 import type { Cleanup } from './program.ts'
-import { createEndpoints, createTenants, ensureWaiting, storeHistory } from './seed.ts'
-import type { Server } from './server.ts'
-import { createDatabaseClient } from './sql.ts'
-import { EVENT_TYPE, type System, startSystem, TENANT } from './system.ts'
+import { createEndpoints, createTenants, ensureWaiting, storeHistory } from './systems/seed.ts'
+import type { Server } from './systems/server.ts'
+import { createDatabaseClient } from './systems/sql.ts'
+import { EVENT_TYPE, type System, startSystem, TENANT } from './systems/system.ts'
 
 export const CASES = ['empty', 'stored', 'scheduled', 'endpoints', 'tenants']
 

@@ -5,14 +5,14 @@
  *     node scripts/bench/batch.ts --batches 30 --transactions 500
  */
 import type pg from 'pg'
+import { startReport } from './measure/report.ts'
+import { median, quantile, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient, publishMany } from './sql.ts'
-import { median, quantile, round } from './statistics.ts'
-import { EVENT_TYPE, type System, startSystem, TENANT } from './system.ts'
-import { payloadsOf } from './target.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient, publishMany } from './systems/sql.ts'
+import { EVENT_TYPE, type System, startSystem, TENANT } from './systems/system.ts'
+import { payloadsOf } from './systems/target.ts'
 
 const BATCH_EVENTS = 1000
 /** The first calls of a session are planned. */

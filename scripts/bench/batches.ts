@@ -16,16 +16,17 @@
  *     node scripts/bench/compare.ts <commit before>
  *     node scripts/bench/burst.ts <commit before>
  */
+
+import { startReport } from './measure/report.ts'
+import { median, round } from './measure/statistics.ts'
+import { cpuMsPerEvent, usageOf } from './measure/usage.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
 import { allReceived } from './scaling.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient, publishMany } from './sql.ts'
-import { startReceiver } from './start-receiver.ts'
-import { median, round } from './statistics.ts'
-import { startSystem } from './system.ts'
-import { cpuMsPerEvent, usageOf } from './usage.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient, publishMany } from './systems/sql.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 const CASES = ['single', 'batches'] as const
 type Case = (typeof CASES)[number]

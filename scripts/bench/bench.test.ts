@@ -5,9 +5,9 @@ import t from 'tap'
 import { isInstalled } from '../../src/testing/programs.ts'
 import { readTestServer } from '../../src/testing/servers/postgres-server.ts'
 import { plainNode } from '../../src/testing/wiring/cli.ts'
-import { takeMessage } from './messages.ts'
-import { startServer } from './server.ts'
-import { distributionOf, median } from './statistics.ts'
+import { takeMessage } from './measure/messages.ts'
+import { distributionOf, median } from './measure/statistics.ts'
+import { startServer } from './systems/server.ts'
 
 const run = promisify(execFile)
 

@@ -6,16 +6,16 @@
  *     node scripts/bench/burst.ts main~5 --events 5000 --rounds 3
  */
 import { join } from 'node:path'
+import { commitOf, startReport } from './measure/report.ts'
+import { median, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { commitOf, startReport } from './report.ts'
 import { allReceived } from './scaling.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient, publishMany } from './sql.ts'
-import { startReceiver } from './start-receiver.ts'
-import { median, round } from './statistics.ts'
-import { CHECKOUT, startSystem } from './system.ts'
-import { checkOut } from './worktree.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient, publishMany } from './systems/sql.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { CHECKOUT, startSystem } from './systems/system.ts'
+import { checkOut } from './systems/worktree.ts'
 
 interface BurstSettings {
   events: number

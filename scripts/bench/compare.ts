@@ -5,15 +5,15 @@
  *     node scripts/bench/compare.ts main~5 --rounds 5 --trials throughput,latency
  */
 import { join } from 'node:path'
-import { contest } from './contest.ts'
+import { contest } from './measure/contest.ts'
+import { commitOf, startReport } from './measure/report.ts'
+import { trialsOf } from './measure/trials.ts'
 import { readOptions } from './options.ts'
-import { postrider } from './postrider-contender.ts'
 import { runProgram } from './program.ts'
-import { commitOf, startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { CHECKOUT } from './system.ts'
-import { trialsOf } from './trials.ts'
-import { checkOut } from './worktree.ts'
+import { postrider } from './systems/postrider-contender.ts'
+import { startServer } from './systems/server.ts'
+import { CHECKOUT } from './systems/system.ts'
+import { checkOut } from './systems/worktree.ts'
 
 const [ref = '', ...args] = process.argv.slice(2)
 const isRef = ref !== '' && !ref.startsWith('-')

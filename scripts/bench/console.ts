@@ -5,15 +5,15 @@
  *     node scripts/bench/console.ts --deliveries 1000000 --rounds 20
  */
 import type pg from 'pg'
-import { monotonicMs } from './clock.ts'
+import { monotonicMs } from './measure/clock.ts'
+import { startReport } from './measure/report.ts'
+import { distributionOf } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { ensureWaiting, storeHistory } from './seed.ts'
-import { startServer } from './server.ts'
-import { createDatabaseClient } from './sql.ts'
-import { distributionOf } from './statistics.ts'
-import { EVENT_TYPE, startSystem, TENANT } from './system.ts'
+import { ensureWaiting, storeHistory } from './systems/seed.ts'
+import { startServer } from './systems/server.ts'
+import { createDatabaseClient } from './systems/sql.ts'
+import { EVENT_TYPE, startSystem, TENANT } from './systems/system.ts'
 
 /** Nobody delivers here: an address that is never dialled, since no runner runs. */
 const RECEIVER_URL = 'http://127.0.0.1:9'

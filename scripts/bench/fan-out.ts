@@ -6,13 +6,13 @@
  */
 
 import type { Client } from 'pg'
+import { startReport } from './measure/report.ts'
+import { round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient } from './sql.ts'
-import { round } from './statistics.ts'
-import { type Call, startSystem } from './system.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient } from './systems/sql.ts'
+import { type Call, startSystem } from './systems/system.ts'
 
 interface FanOutSettings {
   endpoints: number

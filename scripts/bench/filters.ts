@@ -9,11 +9,11 @@
 import pg from 'pg'
 import { startRoutingLater } from '../../src/duties/route-later.ts'
 import { migrate } from '../../src/postgres/migrate/migrate.ts'
+import { startReport } from './measure/report.ts'
+import { distributionOf, median, quantile, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { distributionOf, median, quantile, round } from './statistics.ts'
+import { startServer } from './systems/server.ts'
 
 const TENANTS = `insert into postrider.tenant (key, name) values ('expensive', 'expensive'), ('neighbour', 'neighbour')`
 const ENDPOINTS = `

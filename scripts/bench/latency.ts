@@ -6,15 +6,15 @@
  *     node scripts/bench/latency.ts --rates 50,100,200,400,800,1600 --svg docs/images/load
  */
 import { writeFile } from 'node:fs/promises'
-import type { Figures } from './measure.ts'
+import type { Figures } from './measure/measure.ts'
+import { drawPlot, type Series } from './measure/plot.ts'
+import { startReport } from './measure/report.ts'
+import { measureAt } from './measure/trials.ts'
 import { numbersOf, readOptions } from './options.ts'
-import { drawPlot, type Series } from './plot.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { startReceiver } from './start-receiver.ts'
-import { startSystem } from './system.ts'
-import { measureAt } from './trials.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 export interface LatencySettings {
   /** Events a second. */

@@ -3,15 +3,16 @@
  *
  *     node scripts/bench/memory.ts --minutes 10 --rate 300
  */
+
+import { startReport } from './measure/report.ts'
+import { round } from './measure/statistics.ts'
+import { measureAt } from './measure/trials.ts'
+import { rssMb, usageOf } from './measure/usage.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { startReceiver } from './start-receiver.ts'
-import { round } from './statistics.ts'
-import { type System, startSystem } from './system.ts'
-import { measureAt } from './trials.ts'
-import { rssMb, usageOf } from './usage.ts'
+import { startServer } from './systems/server.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { type System, startSystem } from './systems/system.ts'
 
 const options = readOptions({
   minutes: { default: 10, help: 'how long' },

@@ -17,15 +17,15 @@
  *     node scripts/bench/burst.ts <commit before>
  */
 import type { Client } from 'pg'
+import { startReport } from './measure/report.ts'
+import { median, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
 import { allReceived } from './scaling.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient, publishMany } from './sql.ts'
-import { startReceiver } from './start-receiver.ts'
-import { median, round } from './statistics.ts'
-import { startSystem } from './system.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient, publishMany } from './systems/sql.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 const CASES = ['unordered', 'keys', 'blocked', 'one_key'] as const
 type Case = (typeof CASES)[number]

@@ -6,14 +6,15 @@
  * A peer is a folder with `run.sh` and `adapter.mjs` (see peer.ts), its packages installed. It sends
  * to http://127.0.0.1:9900 and may use a Redis on port 6390. Ratios are to the first peer.
  */
-import { contest } from './contest.ts'
+
+import { contest } from './measure/contest.ts'
+import { startReport } from './measure/report.ts'
+import { trialsOf } from './measure/trials.ts'
 import { readOptions } from './options.ts'
-import { peer } from './peer.ts'
-import { postrider } from './postrider-contender.ts'
 import { runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { startServer } from './server.ts'
-import { trialsOf } from './trials.ts'
+import { peer } from './systems/peer.ts'
+import { postrider } from './systems/postrider-contender.ts'
+import { startServer } from './systems/server.ts'
 
 const options = readOptions({
   peers: { default: '', help: 'folders, comma separated' },

@@ -2,16 +2,17 @@
  * `npm run bench`: the short set, in under five minutes. A line of JSON a result on stdout, and a
  * table at the end on stderr. Figures of other machines, or of another time, are not comparable.
  */
+
 import { measureBatches } from './batch.ts'
 import { measureLatency } from './latency.ts'
-import type { Figures } from './measure.ts'
+import type { Figures } from './measure/measure.ts'
+import { type Report, renderTable, startReport } from './measure/report.ts'
+import { SLOW_MS } from './measure/trials.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { type Report, renderTable, startReport } from './report.ts'
 import { measureScaling } from './scaling.ts'
-import { type Server, startServer } from './server.ts'
 import { measureSlowReceivers } from './slow-receivers.ts'
+import { type Server, startServer } from './systems/server.ts'
 import { measureThroughput, THROUGHPUT } from './throughput.ts'
-import { SLOW_MS } from './trials.ts'
 
 const BYTES = THROUGHPUT.bytes
 const RATE = 100

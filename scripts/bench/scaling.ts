@@ -9,16 +9,16 @@
  *     node scripts/bench/scaling.ts --runners 1,2,4 --concurrency 10
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { startProgress } from './measure/progress.ts'
+import { startReport } from './measure/report.ts'
+import { round } from './measure/statistics.ts'
+import { cpuMsPerEvent, usageOf } from './measure/usage.ts'
 import { numbersOf, readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startProgress } from './progress.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { createDatabaseClient, publishMany } from './sql.ts'
-import { type Receiver, startReceiver } from './start-receiver.ts'
-import { round } from './statistics.ts'
-import { startSystem } from './system.ts'
-import { cpuMsPerEvent, usageOf } from './usage.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { createDatabaseClient, publishMany } from './systems/sql.ts'
+import { type Receiver, startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 /** The first and the last of them meet runners that are starting or idle. */
 const EDGE_SHARE = 0.1

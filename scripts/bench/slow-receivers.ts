@@ -4,16 +4,17 @@
  *
  *     node scripts/bench/slow-receivers.ts --seconds 30
  */
-import { monotonicMs } from './clock.ts'
-import type { Figures } from './measure.ts'
+
+import { monotonicMs } from './measure/clock.ts'
+import type { Figures } from './measure/measure.ts'
+import { startReport } from './measure/report.ts'
+import { round } from './measure/statistics.ts'
+import { measureAt, SLOW_MS } from './measure/trials.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { type Receiver, startReceiver } from './start-receiver.ts'
-import { round } from './statistics.ts'
-import { startSystem } from './system.ts'
-import { measureAt, SLOW_MS } from './trials.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { type Receiver, startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 export interface SlowSettings {
   delay: number

@@ -3,13 +3,14 @@
  *
  *     node scripts/bench/throughput.ts --events 10000 --rounds 3
  */
-import { type Figures, measure } from './measure.ts'
+
+import { type Figures, measure } from './measure/measure.ts'
+import { startReport } from './measure/report.ts'
 import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
-import { startReport } from './report.ts'
-import { type Server, startServer } from './server.ts'
-import { startReceiver } from './start-receiver.ts'
-import { startSystem } from './system.ts'
+import { type Server, startServer } from './systems/server.ts'
+import { startReceiver } from './systems/start-receiver.ts'
+import { startSystem } from './systems/system.ts'
 
 export const THROUGHPUT = { events: 10_000, connections: 32, bytes: 300 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Receiver } from '../systems/start-receiver.ts'
+import { payloadsOf, type Target } from '../systems/target.ts'
 import { type Client, createClient } from './client.ts'
 import { monotonicMs } from './clock.ts'
 import { type Load, type Sent, send } from './load.ts'
 import { startProgress } from './progress.ts'
-import type { Receiver } from './start-receiver.ts'
 import { type Distribution, distributionOf, round } from './statistics.ts'
-import { payloadsOf, type Target } from './target.ts'
 import { cpuMsPerEvent, rssMb, usageOf, type Watched } from './usage.ts'
 
 /** Numbered far from those that count, so that a late repeat of one is not taken for another. */

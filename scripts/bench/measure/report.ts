@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { promisify } from 'node:util'
-import type { Server, ServerFacts } from './server.ts'
+import type { Server, ServerFacts } from '../systems/server.ts'
+import { CHECKOUT } from '../systems/system.ts'
 import { round } from './statistics.ts'
-import { CHECKOUT } from './system.ts'
 
 /** One result: figures, and everything that one has to know to judge them. */
 export interface Result {

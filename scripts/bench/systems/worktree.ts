@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Cleanup } from './program.ts'
+import type { Cleanup } from '../program.ts'
 import { CHECKOUT } from './system.ts'
 
 const run = promisify(execFile)

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freePort } from '../../src/testing/servers/free-port.ts'
+import { freePort } from '../../../src/testing/servers/free-port.ts'
+import type { Watched } from '../measure/usage.ts'
+import { type Child, type ChildOptions, runChild, startChild } from '../processes.ts'
+import type { Cleanup } from '../program.ts'
 import { answers } from './ports.ts'
-import { type Child, type ChildOptions, runChild, startChild } from './processes.ts'
-import type { Cleanup } from './program.ts'
 import type { Server } from './server.ts'
 import type { Target } from './target.ts'
-import type { Watched } from './usage.ts'
 
-export const CHECKOUT = join(import.meta.dirname, '..', '..')
+export const CHECKOUT = join(import.meta.dirname, '..', '..', '..')
 export const TENANT = 'bench'
 export const EVENT_TYPE = 'bench.event'
 

@@ -2,9 +2,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../src/postgres/embedded/embedded-postgres.ts'
-import { urlOf, withAdmin } from '../../src/testing/servers/template.ts'
-import type { Cleanup } from './program.ts'
+import { startPostgres } from '../../../src/postgres/embedded/embedded-postgres.ts'
+import { urlOf, withAdmin } from '../../../src/testing/servers/template.ts'
+import type { Cleanup } from '../program.ts'
 
 /** Every commit reaches the disk, as promised. These are the defaults; here they are stated. */
 const DURABLE = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }

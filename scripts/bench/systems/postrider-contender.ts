@@ -1,4 +1,4 @@
-import type { Contender } from './contest.ts'
+import type { Contender } from '../measure/contest.ts'
 import type { Server } from './server.ts'
 import { CHECKOUT, startSystem } from './system.ts'
 

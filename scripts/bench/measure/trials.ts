@@ -1,7 +1,7 @@
+import type { Receiver } from '../systems/start-receiver.ts'
+import type { System } from '../systems/system.ts'
 import type { Trial } from './contest.ts'
 import { type Figures, type MeasureOptions, measure } from './measure.ts'
-import type { Receiver } from './start-receiver.ts'
-import type { System } from './system.ts'
 
 /** The rate at which latency is stated. */
 const RATE_PER_SECOND = 100

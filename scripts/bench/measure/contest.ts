@@ -1,10 +1,10 @@
+import type { Cleanup } from '../program.ts'
+import { type Receiver, startReceiver } from '../systems/start-receiver.ts'
+import type { Target } from '../systems/target.ts'
 import type { Load } from './load.ts'
 import { type Figures, measure } from './measure.ts'
-import type { Cleanup } from './program.ts'
 import type { Report } from './report.ts'
-import { type Receiver, startReceiver } from './start-receiver.ts'
 import { median, round } from './statistics.ts'
-import type { Target } from './target.ts'
 import type { Watched } from './usage.ts'
 
 /** A system that takes part. */

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Cleanup } from './program.ts'
+import type { Cleanup } from '../program.ts'
 import { EVENT_TYPE, TENANT } from './system.ts'
 import { payloadsOf } from './target.ts'
 

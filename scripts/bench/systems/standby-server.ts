@@ -3,9 +3,9 @@ import { appendFileSync, chownSync, copyFileSync, rmSync, statSync, writeFileSyn
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { startPostgres } from '../../src/postgres/embedded/embedded-postgres.ts'
-import { withAdmin } from '../../src/testing/servers/template.ts'
-import type { Cleanup } from './program.ts'
+import { startPostgres } from '../../../src/postgres/embedded/embedded-postgres.ts'
+import { withAdmin } from '../../../src/testing/servers/template.ts'
+import type { Cleanup } from '../program.ts'
 import { debianBinaries, type Server } from './server.ts'
 
 /** Of a server that is to get a standby. */

@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Contender } from './contest.ts'
+import type { Contender } from '../measure/contest.ts'
+import { startChild } from '../processes.ts'
+import type { Cleanup } from '../program.ts'
 import { answers, isFree } from './ports.ts'
-import { startChild } from './processes.ts'
-import type { Cleanup } from './program.ts'
 import type { Server } from './server.ts'
 import type { Target } from './target.ts'
 

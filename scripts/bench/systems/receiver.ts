@@ -2,14 +2,14 @@
  * A receiver in its own process: counts which events arrived, when, and how often, and does
  * nothing else. Each event carries `"n":<integer>` in its data; a batch has several.
  *
- *     node scripts/bench/receiver.ts --port 9900 --delay 2000 --fail-every 10
+ *     node scripts/bench/systems/receiver.ts --port 9900 --delay 2000 --fail-every 10
  *
  * Other programs start it with `startReceiver` and ask it over IPC; by hand, SIGUSR2 prints counts.
  */
 import { createServer, type Socket } from 'node:net'
-import { monotonicMs } from './clock.ts'
-import { type Message, readMessages } from './messages.ts'
-import { readOptions } from './options.ts'
+import { monotonicMs } from '../measure/clock.ts'
+import { type Message, readMessages } from '../measure/messages.ts'
+import { readOptions } from '../options.ts'
 import type { Arrivals, ReceiverQuestion } from './start-receiver.ts'
 
 /** Numbers from 0 up to this are counted; 18 MB of memory. */

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { stopChild } from './processes.ts'
-import type { Cleanup } from './program.ts'
+import { stopChild } from '../processes.ts'
+import type { Cleanup } from '../program.ts'
 
 export type ReceiverQuestion =
   | { ask: 'counts' }

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { startProgress } from './progress.ts'
+import { startProgress } from '../measure/progress.ts'
 import { publishMany } from './sql.ts'
 import { type Call, EVENT_TYPE, TENANT } from './system.ts'
 
