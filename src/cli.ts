@@ -1,6 +1,7 @@
 import { createProgram } from './commands/program.ts'
 import { loadJsx } from './console/load-jsx.ts'
-import { EXIT, type ExitCode, verdict } from './terminal/exit-code.ts'
+import { EXIT, type ExitCode } from './terminal/exit-code.ts'
+import { verdict } from './terminal/verdict.ts'
 
 /**
  * A supervisor kills us anyway then; what still runs hangs. Long enough for attempts to end, or to be written

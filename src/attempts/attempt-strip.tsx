@@ -1,3 +1,4 @@
+import type { Child } from 'hono/jsx'
 import { say, sayAny, sayTime } from '../console/language.ts'
 import { stateLabel } from '../console/parts.tsx'
 import type { StripAttempt } from './attempt-strips.ts'
@@ -67,19 +68,27 @@ export function AttemptLine({ attempts }: { attempts: readonly Attempt[] }) {
   const places = placesOf(shown.map(({ started_at: at }) => at.getTime()))
   return (
     <nav aria-label={say('Attempts over time')}>
-      <svg
-        class="strip line"
-        viewBox={`0 0 ${LINE_WIDTH} ${LINE_HEIGHT}`}
-        width={LINE_WIDTH}
-        height={LINE_HEIGHT}
-        aria-label={say('Attempts over time')}
-      >
-        <line x1={RADIUS} x2={LINE_WIDTH - RADIUS} y1={LINE_HEIGHT / 2} y2={LINE_HEIGHT / 2} />
+      <Line>
         {shown.map((attempt, at) => (
           <LinePoint attempt={attempt} x={places[at] ?? 0} />
         ))}
-      </svg>
+      </Line>
     </nav>
+  )
+}
+
+function Line({ children }: { children: Child }) {
+  return (
+    <svg
+      class="strip line"
+      viewBox={`0 0 ${LINE_WIDTH} ${LINE_HEIGHT}`}
+      width={LINE_WIDTH}
+      height={LINE_HEIGHT}
+      aria-label={say('Attempts over time')}
+    >
+      <line x1={RADIUS} x2={LINE_WIDTH - RADIUS} y1={LINE_HEIGHT / 2} y2={LINE_HEIGHT / 2} />
+      {children}
+    </svg>
   )
 }
 

@@ -20,13 +20,11 @@ export interface NameCache {
 const FRESH_MS = 5_000
 
 /** What ids stand for, for a view that would otherwise ask for the same few again and again. Keys never change. */
-export function createNameCache({
-  database,
-  now = Date.now,
-}: {
+export function createNameCache(options: {
   database: Kysely<Database>
   now?: () => number
 }): NameCache {
+  const { database, now = Date.now } = options
   const tenantKey = remembering({ freshMs: 0, now }, async (id) => {
     const { rows } = await sql<{ key: string }>`
       select key from postrider.tenant where id = ${id}`.execute(database)

@@ -36,18 +36,17 @@ export async function* followAttempts(
   let cursor = after
   let tried = 0
   let wasOpen = false
+  const noteOpen = () => {
+    tried = 0
+    wasOpen = true
+    onOpen?.()
+  }
   while (!signal?.aborted) {
     const headers = { 'last-event-id': cursor }
     const init = { path: { tenant }, query, headers, signal, timeoutMs: SILENCE_MS_MAX }
     try {
       const bytes = transport.read(PATH, init)
-      for await (const message of readServerSentEvents(
-        opened(bytes, () => {
-          tried = 0
-          wasOpen = true
-          onOpen?.()
-        }),
-      )) {
+      for await (const message of readServerSentEvents(opened(bytes, noteOpen))) {
         cursor = message.id || cursor
         if (message.event === 'gap') onGap?.()
         if (message.event !== 'attempt') continue

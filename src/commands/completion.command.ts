@@ -39,9 +39,6 @@ function nodesOf(command: Command, path = ''): Node[] {
 /** Follows the words that are commands; in their place, arguments and values of options are passed over. */
 function bash(nodes: Node[]): string {
   const paths = nodes.filter(({ path }) => path !== '').map(({ path }) => `'${path}'`)
-  const cases = nodes.map(
-    ({ path, words }) => `    '${path}') words='${words.map(({ word }) => word).join(' ')}' ;;`,
-  )
   return `# Completion of postrider for bash; made by: postrider completion bash
 _postrider() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" path='' words='' word
@@ -51,7 +48,7 @@ _postrider() {
     esac
   done
   case "$path" in
-${cases.join('\n')}
+${nodes.map(bashCase).join('\n')}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
@@ -63,6 +60,9 @@ complete -o default -F _postrider postrider
 function zsh(nodes: Node[]): string {
   return `autoload -Uz compinit bashcompinit && compinit && bashcompinit\n${bash(nodes)}`
 }
+
+const bashCase = ({ path, words }: Node): string =>
+  `    '${path}') words='${words.map(({ word }) => word).join(' ')}' ;;`
 
 function fish(nodes: Node[]): string {
   const paths = nodes.filter(({ path }) => path !== '').map(({ path }) => path)

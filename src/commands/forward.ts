@@ -98,16 +98,19 @@ function signature(
 ) {
   const id = headers['webhook-id'] ?? ''
   const timestampSeconds = Math.floor(Date.now() / 1000)
-  const sent = attempt.requestHeaders
-  const isOmitted = sent !== null && attempt.batchId === null && !('webhook-signature' in sent)
   const message = { id, timestampSeconds, body, secrets: [secret] }
   const signed = {
     'webhook-timestamp': String(timestampSeconds),
-    ...(!isOmitted && { 'webhook-signature': sign(message) }),
+    ...(!isUnsigned(attempt) && { 'webhook-signature': sign(message) }),
   }
   return {
     ...signed,
     ...('svix-id' in headers && asSvix(signed)),
     ...signatureHeaders(templates, message),
   }
+}
+
+/** It went out without `webhook-signature`; of a batch nobody knows. */
+function isUnsigned({ requestHeaders: sent, batchId }: FollowedAttempt['attempt']): boolean {
+  return sent !== null && batchId === null && !('webhook-signature' in sent)
 }

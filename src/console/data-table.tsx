@@ -48,13 +48,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   return (
     <section class="scroll" tabindex={0} aria-label={sayAny(label)}>
       <table class="list" id={id} data-columns={name} data-source={source}>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <Head column={column} sort={sorts[column.name]} />
-            ))}
-          </tr>
-        </thead>
+        <Heads columns={columns} sorts={sorts} />
         <tbody>
           {rows.map((row) => (
             <DataRow row={row} columns={columns} href={hrefOf(row)} />
@@ -62,6 +56,18 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         </tbody>
       </table>
     </section>
+  )
+}
+
+function Heads<Row>({ columns, sorts }: Required<Pick<DataTableProps<Row>, 'columns' | 'sorts'>>) {
+  return (
+    <thead>
+      <tr>
+        {columns.map((column) => (
+          <Head column={column} sort={sorts[column.name]} />
+        ))}
+      </tr>
+    </thead>
   )
 }
 

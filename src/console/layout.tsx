@@ -279,13 +279,19 @@ function BottomBar(seen: Seen) {
               <NavigationLink {...seen} item={item} />
             </li>
           ))}
-        <li>
-          <button type="button" popovertarget="menu">
-            <Icon of="more" />
-            {say('More')}
-          </button>
-        </li>
+        <MoreItem />
       </ul>
     </nav>
+  )
+}
+
+function MoreItem() {
+  return (
+    <li>
+      <button type="button" popovertarget="menu">
+        <Icon of="more" />
+        {say('More')}
+      </button>
+    </li>
   )
 }

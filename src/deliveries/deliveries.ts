@@ -1,7 +1,8 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { AnswerOptions, Attempt, Attempts } from '../attempts/attempts.ts'
 import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
-import { allOf, isInRange, type Range, runList } from '../postgres/list-query.ts'
+import { allOf, isInRange, type Range } from '../postgres/list-query.ts'
+import { runList } from '../postgres/run-list.ts'
 import {
   createScan,
   isBehindPlace,
@@ -281,10 +282,7 @@ export async function deliveriesOfEvents(
   database: Kysely<Database>,
   eventIds: EventId[],
 ): Promise<Map<string, Delivery[]>> {
-  const oldest = eventIds.reduce<EventId | undefined>(
-    (low, id) => (low === undefined || id < low ? id : low),
-    undefined,
-  )
+  const [oldest] = eventIds.toSorted()
   if (oldest === undefined) return new Map()
   const { rows } = await sql<Delivery>`
     select delivery.*

@@ -135,6 +135,8 @@ function TimelineLink({ path, form: { values } }: { path: string; form: FormStat
   )
 }
 
+const OF_ANY_TIME = { last: undefined, before: undefined, newer: undefined }
+
 function Timeline(props: AttemptRates & { path: string; form: FormState }) {
   const { steps, path, form } = props
   return (
@@ -147,12 +149,7 @@ function Timeline(props: AttemptRates & { path: string; form: FormState }) {
         { label: 'Delivered', tone: 'good', values: steps.map(({ delivered }) => delivered) },
         { label: 'Failed', tone: 'bad', values: steps.map(({ failed }) => failed) },
       ]}
-      rangeHref={urlWith(path, {
-        ...form.values,
-        last: undefined,
-        before: undefined,
-        newer: undefined,
-      })}
+      rangeHref={urlWith(path, { ...form.values, ...OF_ANY_TIME })}
       isLow
     />
   )
@@ -305,19 +302,16 @@ const columnsOf = (area: Area, { values }: FormState): Column<FoundDelivery>[] =
   ID_COLUMN,
 ]
 
-function DeliveryTable({
-  deliveries,
-  sorts,
-  form,
-  area = 'console',
-  isSelectable = false,
-}: {
+interface DeliveryTableProps {
   deliveries: readonly FoundDelivery[]
   sorts: Readonly<Record<string, Sort>>
   form: FormState
   area?: Area
   isSelectable?: boolean
-}) {
+}
+
+function DeliveryTable(props: DeliveryTableProps) {
+  const { deliveries, sorts, form, area = 'console', isSelectable = false } = props
   return (
     <DataTable
       name="deliveries"

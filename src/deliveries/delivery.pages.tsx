@@ -1,9 +1,10 @@
 import type { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { AttemptSummary, RequestAndAnswer } from '../attempts/attempt-parts.tsx'
 import { AttemptLine } from '../attempts/attempt-strip.tsx'
+import { AttemptSummary } from '../attempts/attempt-summary.tsx'
 import { spanOf } from '../attempts/attempt-words.ts'
 import type { Attempt, Attempts } from '../attempts/attempts.ts'
+import { RequestAndAnswer } from '../attempts/request-and-answer.tsx'
 import { saidOf } from '../console/forms.ts'
 import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
@@ -100,11 +101,7 @@ const showPage: Handler = async (c, thing, pages) => {
     c,
     { title: say('Delivery {id}', { id: thing.id }), at: listOf(pages) },
     <>
-      <h1>
-        {shown.type === null
-          ? say('Delivery of an event that is gone')
-          : say('Delivery of {type}', { type: shown.type })}
-      </h1>
+      <Heading {...shown} />
       {said && <Notice tone="good">{said}</Notice>}
       <Actions {...shown} viewer={c.get('viewer')} />
       <Progress {...shown} />
@@ -113,20 +110,26 @@ const showPage: Handler = async (c, thing, pages) => {
   )
 }
 
+function Heading({ type }: { type: string | null }) {
+  return (
+    <h1>
+      {type === null
+        ? say('Delivery of an event that is gone')
+        : say('Delivery of {type}', { type })}
+    </h1>
+  )
+}
+
 const showAttempt: Handler = async (c, thing, pages) => {
   const number = Number(c.req.param('number'))
   const attempt = isAttemptNumber(number) ? await pages.attempts.get(thing.id, number) : undefined
   if (!attempt) throw new NothingFound()
+  const link = <a href={pathOf(pages, thing)}>{say('the delivery')}</a>
   return pages.render(
     c,
     { title: say('Attempt {number}', { number }), at: listOf(pages) },
     <>
-      <h1>
-        {phrase('Attempt {number} of {link}', {
-          number,
-          link: <a href={pathOf(pages, thing)}>{say('the delivery')}</a>,
-        })}
-      </h1>
+      <h1>{phrase('Attempt {number} of {link}', { number, link })}</h1>
       <article class="attempt">
         <AttemptSummary attempt={attempt} area={pages.area} />
         <RequestAndAnswer attempt={attempt} />

@@ -143,16 +143,8 @@ interface Partition {
 /** False when it took too long. */
 async function detachDay(client: PoolClient, day: string, msMax: number): Promise<boolean> {
   await client.query(`set statement_timeout = ${msMax}`)
-  const { rows: partitions } = await client.query<Partition>(
-    `select p.parent, p.name, p.state, pg_has_role(c.relowner, 'usage') as is_ours
-     from postrider.partition p
-     join pg_class c on c.relname = p.parent and c.relnamespace = 'postrider'::regnamespace
-     where p.day = $1 and p.state <> 'detached'
-     order by p.parent`,
-    [day],
-  )
   try {
-    for (const partition of partitions) {
+    for (const partition of await attachedPartitions(client, day)) {
       if (partition.is_ours) await detachConcurrently(client, partition)
       else if (!(await detachBriefly(client, day, partition))) return false
     }
@@ -161,6 +153,18 @@ async function detachDay(client: PoolClient, day: string, msMax: number): Promis
     if (isTimeout(error)) return false
     throw error
   }
+}
+
+async function attachedPartitions(client: PoolClient, day: string): Promise<Partition[]> {
+  const { rows } = await client.query<Partition>(
+    `select p.parent, p.name, p.state, pg_has_role(c.relowner, 'usage') as is_ours
+     from postrider.partition p
+     join pg_class c on c.relname = p.parent and c.relnamespace = 'postrider'::regnamespace
+     where p.day = $1 and p.state <> 'detached'
+     order by p.parent`,
+    [day],
+  )
+  return rows
 }
 
 async function detachConcurrently(client: PoolClient, { parent, name, state }: Partition) {

@@ -32,9 +32,10 @@ import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenant, Tenants } from '../tenants/tenants.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { bodyOf, secretOf } from './endpoint.form.ts'
-import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
+import { EndpointFields } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
 import type { Endpoints, FoundEndpoint } from './endpoints.ts'
+import { type Tried, TriedTable } from './tried-table.tsx'
 import type { createTryFilter } from './try-filter.form.ts'
 
 export interface EndpointListPages extends UrlRules {
@@ -101,6 +102,11 @@ function Head(props: { path: string; mayAdd: boolean; children?: Child }) {
   )
 }
 
+const stateChoices = () => [
+  ['', 'Any state'] as const,
+  ...ENDPOINT_STATES.map((word) => [word, stateLabel(word)] as const),
+]
+
 function ListFilters({ form, area }: { form: FormState; area: Area }) {
   return (
     <FilterForm action={pathOf({ area })} form={form}>
@@ -111,15 +117,7 @@ function ListFilters({ form, area }: { form: FormState; area: Area }) {
         placeholder="URL, description or UID"
       />
       {area === 'console' && <TenantFilter form={form} />}
-      <SelectField
-        form={form}
-        name="is"
-        label="State"
-        choices={[
-          ['', 'Any state'],
-          ...ENDPOINT_STATES.map((word) => [word, stateLabel(word)] as const),
-        ]}
-      />
+      <SelectField form={form} name="is" label="State" choices={stateChoices()} />
     </FilterForm>
   )
 }
@@ -232,20 +230,24 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
   )
 }
 
+function Steps() {
+  const link = <a href="/portal/endpoints/new">{say('Add an endpoint')}</a>
+  return (
+    <ol>
+      <li>{phrase('{link}: any https address that answers with 200.', { link })}</li>
+      <li>{say('Send it a test event from its page, and see what it answered.')}</li>
+      <li>{say('Add the signing secret to your app, which verifies every request with it.')}</li>
+    </ol>
+  )
+}
+
 /** What a customer does first. */
 export function FirstSteps({ mayAdd }: { mayAdd: boolean }) {
-  const link = <a href="/portal/endpoints/new">{say('Add an endpoint')}</a>
   return (
     <Empty title="There are no endpoints yet">
       <p>{say('An endpoint is a URL of yours that events are sent to.')}</p>
       {mayAdd ? (
-        <ol>
-          <li>{phrase('{link}: any https address that answers with 200.', { link })}</li>
-          <li>{say('Send it a test event from its page, and see what it answered.')}</li>
-          <li>
-            {say('Add the signing secret to your app, which verifies every request with it.')}
-          </li>
-        </ol>
+        <Steps />
       ) : (
         <p>
           {say('This link is read-only. Ask for one that can manage endpoints to add the first.')}

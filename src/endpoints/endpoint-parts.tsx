@@ -261,19 +261,23 @@ export function Health(props: AttemptRates & Shown & { markers: Marker[] | undef
   const open = circuitOpenedAt ? [{ at: circuitOpenedAt, label: 'backing off' }] : []
   return (
     <>
-      {countedSince && (
-        <p class="muted">
-          {phrase('There are many attempts: only those since {time} are counted.', {
-            time: <Time at={countedSince} />,
-          })}
-        </p>
-      )}
+      {countedSince && <CountedSince time={countedSince} />}
       <AttemptCharts
         {...props}
         markers={props.markers ?? open}
         rangeHref={`/${area}/deliveries?endpoint=${endpoint.id}`}
       />
     </>
+  )
+}
+
+function CountedSince({ time }: { time: Date }) {
+  return (
+    <p class="muted">
+      {phrase('There are many attempts: only those since {time} are counted.', {
+        time: <Time at={time} />,
+      })}
+    </p>
   )
 }
 

@@ -26,11 +26,12 @@ import { warningOf } from '../sending/signing-secret.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { endpointInput } from './endpoint.fields.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
-import { EndpointFields, type Tried, TriedTable } from './endpoint-form-fields.tsx'
+import { EndpointFields } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
 import type { EndpointOperations } from './endpoint-operations.ts'
 import { Actions, Health, SecretNotice, Settings, type Shown, State } from './endpoint-parts.tsx'
 import type { Endpoints, FoundEndpoint } from './endpoints.ts'
+import { type Tried, TriedTable } from './tried-table.tsx'
 import type { createTryFilter } from './try-filter.form.ts'
 
 const DAY_MINUTES = 1_440

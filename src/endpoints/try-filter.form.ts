@@ -4,8 +4,8 @@ import type { Events } from '../events/events.ts'
 import { REASONS, type Routing } from '../events/routing.ts'
 import type { TenantId } from '../ids.ts'
 import { eventTypesOf } from './endpoint.form.ts'
-import type { Tried } from './endpoint-form-fields.tsx'
 import { FilterInvalid } from './filter.ts'
+import type { Tried } from './tried-table.tsx'
 
 /** Enough to see whether a filter does what was meant. */
 const TRIED_MAX = 20

@@ -6,13 +6,8 @@ import { say } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Empty } from '../console/parts.tsx'
 import type { PageEnv } from '../console/viewer.ts'
-import {
-  Described,
-  type DescribedType,
-  type DescribeOptions,
-  describeType,
-  TypeState,
-} from './described.tsx'
+import { type DescribedType, type DescribeOptions, describeType } from './describe-type.ts'
+import { Described, TypeState } from './described.tsx'
 import { EventTypeNotFound, type EventTypeOutline, type EventTypes } from './event-types.ts'
 
 export const CATALOG_PATH = '/catalog'

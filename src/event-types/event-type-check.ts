@@ -104,12 +104,8 @@ export function createEventTypeCheck(options: EventTypeCheckOptions): EventTypeC
 /** Checks at once what can be checked quickly, and the rest in a thread. */
 function createCheck(now: () => number) {
   const slowChecks = new SlowChecks()
-  const slow = new LRUCache<string, true>({
-    max: SLOW_MAX,
-    ttl: SLOW_MS,
-    ttlResolution: 0,
-    perf: { now },
-  })
+  const remembered = { max: SLOW_MAX, ttl: SLOW_MS, ttlResolution: 0, perf: { now } }
+  const slow = new LRUCache<string, true>(remembered)
   return ({ tenant, type, data }: CheckedEvent, { validate, text }: Compiled) => {
     const which = `${tenant} ${type}`
     if (!slow.has(which)) {

@@ -147,12 +147,8 @@ function toViolations(errors: ErrorObject[] | null | undefined): Violation[] {
   return (errors ?? []).slice(0, VIOLATIONS_MAX).map(toViolation)
 }
 
-function toViolation({
-  instancePath,
-  keyword,
-  params,
-  message = 'is invalid',
-}: ErrorObject): Violation {
+function toViolation(error: ErrorObject): Violation {
+  const { instancePath, keyword, params, message = 'is invalid' } = error
   const path = pathOfPointer(instancePath)
   switch (keyword) {
     case 'required':

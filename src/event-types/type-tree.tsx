@@ -54,20 +54,21 @@ function Branches({ of, chosen }: { of: readonly Branch[]; chosen: ReadonlySet<s
     <ul>
       {of.map(({ pattern, type, below }) => (
         <li>
-          <label class="check">
-            <input
-              type="checkbox"
-              name={`${PREFIX}${pattern}`}
-              value="yes"
-              checked={chosen.has(pattern)}
-            />
-            <code>{pattern}</code>
-          </label>
+          <Choice of={pattern} isChosen={chosen.has(pattern)} />
           {type && <About type={type} />}
           {below.length > 0 && <Branches of={below} chosen={chosen} />}
         </li>
       ))}
     </ul>
+  )
+}
+
+function Choice({ of: pattern, isChosen }: { of: string; isChosen: boolean }) {
+  return (
+    <label class="check">
+      <input type="checkbox" name={`${PREFIX}${pattern}`} value="yes" checked={isChosen} />
+      <code>{pattern}</code>
+    </label>
   )
 }
 

@@ -2,7 +2,8 @@ import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from
 import type { Act } from '../audit-log/audit-log.ts'
 import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
-import { allOf, type Condition, isInRange, type Range, runList } from '../postgres/list-query.ts'
+import { allOf, type Condition, isInRange, type Range } from '../postgres/list-query.ts'
+import { runList } from '../postgres/run-list.ts'
 import {
   createScan,
   EVENTS_SCANNED_MAX,

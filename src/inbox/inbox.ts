@@ -13,27 +13,16 @@ import {
   type TransactionOf,
 } from './databases.ts'
 import { InvalidBody, type ReceivedEvent, readEvents } from './received-events.ts'
-import {
-  InvalidSignature,
-  type Secret,
-  type SignedRequest,
-  storedForms,
-  verifySigned,
-} from './verify-signed.ts'
+import { InvalidSignature, type SignedRequest } from './signed-request.ts'
+import { type Secret, storedForms, verifySigned } from './verify-signed.ts'
 
 export type { SecretEncoding } from '../sending/signing-secret.ts'
 export type { Transaction } from '../sql-in-transaction.ts'
 export type { Database, TransactionOf } from './databases.ts'
 // biome-ignore lint/performance/noBarrelFile: the entry point of the package
 export { InvalidBody, type ReceivedEvent } from './received-events.ts'
-export {
-  InvalidSignature,
-  type RequestHeaders,
-  type Secret,
-  type SignedRequest,
-  type VerifiedRequest,
-  verifySigned,
-} from './verify-signed.ts'
+export { InvalidSignature, type RequestHeaders, type SignedRequest } from './signed-request.ts'
+export { type Secret, type VerifiedRequest, verifySigned } from './verify-signed.ts'
 
 export interface InboxOptions<D extends Database> {
   /** Of the receiver: a `Pool` of pg, or the client of Kysely, Drizzle or Prisma. */

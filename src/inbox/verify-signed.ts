@@ -1,6 +1,7 @@
 /** Verifies a request of Standard Webhooks, as a receiver that may share the secret with nobody else's code. */
 import { verify } from '../sending/signature.ts'
 import { readSecret, type SecretEncoding, storedForm } from '../sending/signing-secret.ts'
+import { headerOf, InvalidSignature, type SignedRequest } from './signed-request.ts'
 
 /**
  * A secret as the console, the portal and `postrider endpoint secret show` show it (`whsec_…`), or the public key of
@@ -8,28 +9,10 @@ import { readSecret, type SecretEncoding, storedForm } from '../sending/signing-
  */
 export type Secret = string | { secret: string; encoding: SecretEncoding }
 
-/** Of `Request`, of Node's `http`, or of a framework; names are in any case. */
-export type RequestHeaders =
-  | { get(name: string): string | null }
-  | Readonly<Record<string, string | readonly string[] | undefined>>
-
-/** A request as it came. */
-export interface SignedRequest {
-  headers: RequestHeaders
-  /** The raw body: what a parser made of it and prints again has another signature. */
-  body: string | Uint8Array
-}
-
 export interface VerifiedRequest {
   /** The event; of a batch, the batch. */
   id: string
   body: string
-}
-
-/** The request is not from the sender, is too old, or was changed on its way. Answer 401. */
-export class InvalidSignature extends Error {
-  override readonly name = 'InvalidSignature'
-  readonly code = 'signature_invalid'
 }
 
 const ID_LENGTH_MAX = 255
@@ -63,24 +46,6 @@ export function verifySigned(
   })
   if (!verification.valid) throw new InvalidSignature(verification.reason)
   return { id, body: bytes.toString() }
-}
-
-function headerOf(headers: RequestHeaders, name: string): string {
-  const value = isHeaders(headers) ? headers.get(name) : memberOf(headers, name)
-  if (typeof value === 'string' && value !== '') return value
-  throw new InvalidSignature(`the header ${name} is missing`)
-}
-
-const isHeaders = (headers: RequestHeaders): headers is { get(name: string): string | null } =>
-  typeof headers['get'] === 'function'
-
-function memberOf(
-  headers: Exclude<RequestHeaders, { get(name: string): string | null }>,
-  name: string,
-) {
-  const key = Object.keys(headers).find((each) => each.toLowerCase() === name)
-  const value = key === undefined ? undefined : headers[key]
-  return Array.isArray(value) && value.length === 1 ? value[0] : value
 }
 
 /** @throws InvalidSecret, which names what is wrong and never the secret */

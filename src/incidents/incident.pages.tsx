@@ -246,6 +246,9 @@ function IncidentBulkBar({ incidents }: { incidents: readonly Incident[] }) {
   )
 }
 
+const choiceMistakes = ({ issues }: z.ZodError): Record<string, string> =>
+  Object.fromEntries(issues.map(({ path }) => [path[0], 'Choose one of the list.']))
+
 /** `asked` is null where something cannot be meant; the form then says what. */
 async function askedOf(
   c: Context<PageEnv>,
@@ -259,10 +262,7 @@ async function askedOf(
     form: { ...form, mistakes },
     asked: null,
   })
-  if (!success) {
-    const mistakes = error.issues.map(({ path }) => [path[0], 'Choose one of the list.'])
-    return refuse(Object.fromEntries(mistakes))
-  }
+  if (!success) return refuse(choiceMistakes(error))
   const { tenant, before = null, ...filter } = data
   const listed = await unlessNoTenant(listedBy(c.get('viewer').caller, tenants, tenant))
   if (listed === null) return refuse({ tenant: 'Tenant not found.' })

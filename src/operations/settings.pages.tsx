@@ -86,14 +86,20 @@ function showDoctor(c: Context<PageEnv>, { render }: SettingsPages, checked: Che
         them, and heals what can be healed:
       </p>
       <Command>postrider doctor --repair</Command>
-      <p>
-        <a class="button primary" href="/console/doctor?check=now">
-          Check now
-        </a>
-      </p>
+      <CheckNow />
       {checked && <Server {...checked.server} />}
       {checked && <Findings {...checked} />}
     </>,
+  )
+}
+
+function CheckNow() {
+  return (
+    <p>
+      <a class="button primary" href="/console/doctor?check=now">
+        Check now
+      </a>
+    </p>
   )
 }
 

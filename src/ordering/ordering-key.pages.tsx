@@ -155,6 +155,9 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
 
 const TONES = { blocked: 'failed', held: 'held', moving: 'pending' } as const
 
+const waitingOf = ({ waiting }: OrderingKey): string =>
+  `${sayNumber(waiting)}${waiting === WAITING_COUNTED_MAX ? '+' : ''}`
+
 function KeyFacts({ one, area }: { one: OrderingKey; area: Area }) {
   return (
     <>
@@ -162,11 +165,7 @@ function KeyFacts({ one, area }: { one: OrderingKey; area: Area }) {
         <Badge of={TONES[one.state]} label={one.state} />
         {one.blocked_at && <> {phrase('since {time}', { time: <Time at={one.blocked_at} /> })}</>}
       </td>
-      <td class="number">
-        {one.waiting === WAITING_COUNTED_MAX
-          ? `${sayNumber(one.waiting)}+`
-          : sayNumber(one.waiting)}
-      </td>
+      <td class="number">{waitingOf(one)}</td>
       <td>
         <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
       </td>

@@ -1,11 +1,12 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { KeyGuard } from '../access/key-guard.ts'
-import { inLanguage, languageOf, say } from '../console/language.ts'
+import { inLanguage } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { asViewer, findSession, type PageEnv, type SessionCookie } from '../console/viewer.ts'
 import type { TenantScope } from '../postgres/tenant-scope.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { closedPage } from './closed-page.tsx'
 import { lookFrom } from './look.pages.tsx'
 import type { LinkCaller, PortalLinks } from './portal-links.ts'
 import { PORTAL_PATH } from './portal-path.ts'
@@ -71,28 +72,4 @@ export function requireLink(options: EnterOptions): MiddlewareHandler<PageEnv> {
       inLanguage(look.language, () => inTenant(tenant.id, next)),
     )
   })
-}
-
-/** Nobody knows the link any more, so it speaks the language of the browser. */
-function closedPage(c: Context<PageEnv>, render: RenderPage) {
-  const language = languageOf(c.req.header('accept-language')) ?? 'en'
-  return inLanguage(language, async () =>
-    render(
-      c,
-      { title: say('This page is closed'), status: 401 },
-      <section class="narrow">
-        <h1>{say('This page is closed')}</h1>
-        <p>
-          {say(
-            'It opens with a link, for a limited time. The link has expired or was revoked, or you have signed out.',
-          )}
-        </p>
-        <p>
-          {say(
-            'Go back to where you found it and open it again. If it does not stay open there, your browser probably blocks cookies for this address.',
-          )}
-        </p>
-      </section>,
-    ),
-  )
 }

@@ -5,8 +5,8 @@ import { Command, Confirm, Notice, Time } from '../console/parts.tsx'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
+import { type LinkUrlOptions, linkUrl } from './link-url.ts'
 import { portalLinkInput } from './portal-link.fields.ts'
-import { type LinkUrlOptions, linkUrl } from './portal-link.routes.ts'
 import type { PortalLinks } from './portal-links.ts'
 
 export interface PortalLinkPages extends LinkUrlOptions {

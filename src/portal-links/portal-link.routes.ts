@@ -1,23 +1,10 @@
-import type { Context } from 'hono'
 import { auditName } from '../access/caller.ts'
-import type { Client } from '../access/client-address.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
-import { Problem } from '../problem.ts'
 import { tenantParams, tenantTags } from '../tenants/tenant.routes.ts'
-import { refuseReserved } from '../tenants/tenants.ts'
+import { type LinkUrlOptions, linkUrl } from './link-url.ts'
 import { portalLinkInput, portalLinkSchema } from './portal-link.fields.ts'
 import type { PortalLinks } from './portal-links.ts'
-
-/** Where a link leads; the portal opens it. */
-const OPEN_PATH = '/portal/open'
-
-export interface LinkUrlOptions {
-  /** Where people reach this service; undefined = where the request did. */
-  publicUrl: string | undefined
-  /** Whether it has to be known. */
-  needsPublicUrl?: boolean
-}
 
 interface Options extends LinkUrlOptions {
   portalLinks: Pick<PortalLinks, 'create' | 'revokeAll'>
@@ -69,29 +56,3 @@ const revoke = route({
 })
 
 export const addPortalLinkRoutes = addingRoutes([create, revoke])
-
-/** Where a link will lead that is about to be made. @throws TenantReserved, Problem public_url_missing */
-export function linkUrl<E extends { Variables: { client: Client } }>(
-  c: Context<E>,
-  { publicUrl, needsPublicUrl }: LinkUrlOptions,
-  tenantKey: string,
-) {
-  refuseReserved(tenantKey)
-  if (needsPublicUrl && publicUrl === undefined) throw noPublicUrl()
-  const origin = publicUrl ?? originOf(c)
-  return { urlOf: (token: string) => `${origin}${OPEN_PATH}?token=${token}` }
-}
-
-/** Also behind a proxy that ends TLS; only who asks for the link is told. */
-function originOf<E extends { Variables: { client: Client } }>(c: Context<E>): string {
-  const { protocol, host } = new URL(c.req.url)
-  const isHttps = c.get('client').isHttps || protocol === 'https:'
-  return `${isHttps ? 'https' : 'http'}://${host}`
-}
-
-/** The address that a request came to is whatever its sender, or a proxy, wrote there. */
-function noPublicUrl(): Problem {
-  return new Problem('public_url_missing', {
-    detail: 'Set PUBLIC_URL to where people reach the service, such as https://hooks.example.com.',
-  })
-}

@@ -1,21 +1,4 @@
-import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
-import { isTimeout } from './outage.ts'
-import type { Database } from './schema.ts'
-
-/** Longer than a page over an index takes; short enough that anyone who waits for it still does. */
-const LIST_MS_MAX = 3_000
-
-/** A list has looked through too many rows; what it was asked for is rare, or not there. */
-export class SearchTooSlow extends Error {
-  override readonly name = 'SearchTooSlow'
-  readonly code = 'search_too_slow'
-  constructor(options: ErrorOptions) {
-    super(
-      `nothing like it was found within ${LIST_MS_MAX / 1000} s; narrow the time range with since and until`,
-      options,
-    )
-  }
-}
+import { type RawBuilder, type SqlBool, sql } from 'kysely'
 
 /** Ids are made in the order of time, so the index on them leads both ways. */
 export interface Order {
@@ -68,28 +51,4 @@ const notInTheFuture: Condition = sql`id < postrider.id_at(now() + interval '1 h
 export function allOf(conditions: (RawBuilder<unknown> | undefined)[]): Condition {
   const given = conditions.filter((condition) => condition !== undefined)
   return given.length === 0 ? sql`true` : sql`(${sql.join(given, sql` and `)})`
-}
-
-/**
- * Runs the query of a list; within its own time where it may have to look through many rows, because
- * no index leads to those that are wanted.
- *
- * @throws SearchTooSlow
- */
-export async function runList<T>(
-  database: Kysely<Database>,
-  { isIndexed }: { isIndexed: boolean },
-  query: (on: Kysely<Database>) => Promise<T>,
-): Promise<T> {
-  if (isIndexed) return await query(database)
-  try {
-    return await database.transaction().execute(async (transaction) => {
-      await sql`select set_config('statement_timeout', ${String(LIST_MS_MAX)}, true)`.execute(
-        transaction,
-      )
-      return await query(transaction)
-    })
-  } catch (error) {
-    throw isTimeout(error) ? new SearchTooSlow({ cause: error }) : error
-  }
 }

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
-import { directionOf, type Order, SearchTooSlow } from './list-query.ts'
+import { directionOf, type Order } from './list-query.ts'
 import { isTimeout } from './outage.ts'
+import { SearchTooSlow } from './run-list.ts'
 import type { Database } from './schema.ts'
 
 /** A page looks through so many rows and no more; an older page goes on from there. */

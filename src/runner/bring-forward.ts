@@ -43,11 +43,8 @@ export function startBringingForward(deps: BringForwardDependencies): Recurring 
 }
 
 /** Makes one step of it, which tells how many it has brought. */
-export function createBringForward({
-  pool,
-  runnerId,
-  putOff,
-}: Omit<BringForwardDependencies, 'onError'>) {
+export function createBringForward(deps: Omit<BringForwardDependencies, 'onError'>) {
+  const { pool, runnerId, putOff } = deps
   const rounds = new Map<EndpointId, Round>()
   const roundOf = (endpointId: EndpointId) => rounds.get(endpointId) ?? FIRST
 
@@ -65,11 +62,8 @@ export function createBringForward({
   return async (): Promise<number> => {
     const rooms = putOff.room(INTERVAL_MS).slice(0, ENDPOINTS_MAX)
     if (rooms.length === 0) return 0
-    const looked = await bring(
-      pool,
-      runnerId,
-      rooms.map((room) => ({ ...room, ...roundOf(room.endpointId) })),
-    )
+    const asked = rooms.map((room) => ({ ...room, ...roundOf(room.endpointId) }))
+    const looked = await bring(pool, runnerId, asked)
     for (const one of looked) goOn(one)
     return looked.reduce((sum, { brought }) => sum + brought, 0)
   }

@@ -231,6 +231,7 @@ function createApp(options: ApiOptions): App {
   addThinEventRoute(app, options)
   addReferencePage(app, addDocument(app, options.version))
   answerRefusals(app, options.log)
+  answerUnknownRoutes(app)
   return app
 }
 
@@ -326,6 +327,9 @@ function answerRefusals(app: App, log: ApiOptions['log']): void {
     }
     return response
   })
+}
+
+function answerUnknownRoutes(app: App): void {
   const methodsOf = createMethodLookup(app)
   app.notFound((c) => {
     const allowed = methodsOf(c.req.path)

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { EXIT, verdict } from '../terminal/exit-code.ts'
+import { EXIT } from '../terminal/exit-code.ts'
+import { verdict } from '../terminal/verdict.ts'
 import { runService, type Service } from './run-service.ts'
 
 /** A service that records what was asked of it; `end` and `fail` end it unasked. */

@@ -4,7 +4,7 @@ import type { EndpointOperations } from '../endpoints/endpoint-operations.ts'
 import type { EndpointExtras, Endpoints } from '../endpoints/endpoints.ts'
 import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
-import { runList } from '../postgres/list-query.ts'
+import { runList } from '../postgres/run-list.ts'
 import type { Database } from '../postgres/schema.ts'
 import type {
   SvixEndpointCreate,

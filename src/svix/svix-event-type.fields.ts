@@ -23,16 +23,14 @@ const schemas = z
   .record(storableText(GROUP_LENGTH_MAX), z.unknown())
   .openapi({ description: 'JSON Schemas by version. They are kept, and validate nothing.' })
 const groupName = storableText(GROUP_LENGTH_MAX)
-const flags = svixUnsupported(
-  'Postrider has no feature flags, and everyone would see what they hide',
-)
+const NO_FLAGS = 'Postrider has no feature flags, and everyone would see what they hide'
 const featureFlags = z
   .unknown()
   .optional()
   .refine(
     (value) =>
       value === undefined || value === null || (Array.isArray(value) && value.length === 0),
-    'Postrider has no feature flags, and everyone would see what they hide',
+    NO_FLAGS,
   )
   .openapi({ description: 'Not supported.' })
 
@@ -41,7 +39,7 @@ const settings = {
   deprecated: z.boolean().nullish(),
   schemas: schemas.nullish(),
   groupName: groupName.nullish(),
-  featureFlag: flags,
+  featureFlag: svixUnsupported(NO_FLAGS),
   featureFlags,
 }
 

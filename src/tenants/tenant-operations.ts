@@ -25,11 +25,8 @@ export interface TenantOperations {
   delete: Operation
 }
 
-export function createTenantOperations({
-  database,
-}: {
-  database: Kysely<Database>
-}): TenantOperations {
+export function createTenantOperations(options: { database: Kysely<Database> }): TenantOperations {
+  const { database } = options
   return {
     async suspend(key, who) {
       await refuseDeleting(database, key)

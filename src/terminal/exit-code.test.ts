@@ -4,7 +4,8 @@ import { CommanderError } from 'commander'
 import t from 'tap'
 import { ConfigError } from '../config/config.ts'
 import { ApiRefused, ApiUnreachable } from './api-client.ts'
-import { EndedUnasked, EXIT, EXIT_MEANINGS, UsageError, verdict } from './exit-code.ts'
+import { EndedUnasked, EXIT, EXIT_MEANINGS, UsageError } from './exit-code.ts'
+import { verdict } from './verdict.ts'
 
 const withCode = (code: string, message = code) => Object.assign(new Error(message), { code })
 

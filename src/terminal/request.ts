@@ -14,17 +14,10 @@ export const PAGE_FIELDS: readonly Field[] = [
   { name: 'limit', value: '<n>', about: 'max items, 1 to 100; default: 50' },
   { name: 'cursor', value: '<cursor>', about: 'nextCursor of the page before' },
 ]
-const SINCE_FIELD: Field = {
-  name: 'since',
-  value: '<time>',
-  about: `created since then; ${ISO}`,
-}
-const UNTIL_FIELD: Field = {
-  name: 'until',
-  value: '<time>',
-  about: `created before; ${ISO}`,
-}
-export const TIME_FIELDS: readonly Field[] = [SINCE_FIELD, UNTIL_FIELD]
+export const TIME_FIELDS: readonly Field[] = [
+  { name: 'since', value: '<time>', about: `created since then; ${ISO}` },
+  { name: 'until', value: '<time>', about: `created before; ${ISO}` },
+]
 export const ENDPOINT_FIELD: Field = {
   name: 'endpointId',
   option: 'endpoint',

@@ -70,6 +70,8 @@ export async function applyMigrations(
   return pending.map(({ name }) => name)
 }
 
+const RECORD_FUNCTION = 'insert into postrider.function_source (name, hash) values ($1, $2)'
+
 /**
  * All functions or none, in one transaction: they call each other.
  *
@@ -87,10 +89,7 @@ export async function applyFunctions(
     await client.query('delete from postrider.function_source')
     for (const file of files.functions) {
       await applyFile(client, file)
-      await client.query('insert into postrider.function_source (name, hash) values ($1, $2)', [
-        file.name,
-        hashes.get(file.name),
-      ])
+      await client.query(RECORD_FUNCTION, [file.name, hashes.get(file.name)])
     }
     await grantAgain(client)
   })

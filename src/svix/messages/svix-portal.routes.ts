@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { type LinkUrlOptions, linkUrl } from '../../portal-links/link-url.ts'
 import type { NewPortalLink } from '../../portal-links/portal-link.fields.ts'
-import { type LinkUrlOptions, linkUrl } from '../../portal-links/portal-link.routes.ts'
 import type { PortalLinks } from '../../portal-links/portal-links.ts'
 import { svixApplicationInput, svixUnsupported } from '../svix-application.fields.ts'
 import { svixAppParams } from '../svix-application.routes.ts'

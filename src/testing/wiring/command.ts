@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import { createProgram } from '../../commands/program.ts'
-import { verdict } from '../../terminal/exit-code.ts'
+import { verdict } from '../../terminal/verdict.ts'
 import { type CliOptions, type CliResult, processEnvironment } from './cli.ts'
 
 /**
