@@ -74,3 +74,34 @@ export interface Operations {
 `,
   )
 })
+
+t.test('what is long and stands in several places is written once', async (t) => {
+  const state = { enum: ['a', 'b', 'c', 'd', 'e'] }
+  const count = { type: 'integer' }
+  const [limit, cursor] = ['limit', 'cursor'].map((name) => ({ name, in: 'query', schema: count }))
+  const counts = { a: count, b: count, c: count, d: count, e: count }
+  const document = {
+    paths: {
+      '/things': {
+        get: {
+          parameters: [limit, cursor, { name: 'state', in: 'query', schema: state }],
+          responses: { 204: {} },
+        },
+      },
+    },
+    components: {
+      schemas: {
+        Thing: { type: 'object', properties: { state }, required: ['state'] },
+        New: { type: 'object', properties: { ...counts, f: count }, required: ['a'] },
+        Changed: { type: 'object', properties: counts },
+      },
+    },
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: a document by hand
+  const rendered = formatted(renderTypes(document as any))
+  t.match(rendered, "export type Thing = { state: 'a' | 'b' | 'c' | 'd' | 'e' }")
+  t.match(rendered, "export type Changed = Change<Omit<New, 'f'>>")
+  t.match(rendered, "query?: Paging & { state?: Thing['state'] | undefined }")
+  t.match(rendered, 'export type Change<Thing>')
+  t.match(rendered, 'export type Paging = {')
+})

@@ -13,18 +13,19 @@ import type { Document, Operation, Parameter, Schema } from '../src/testing/wiri
 
 export const API_FILE = join(import.meta.dirname, '..', 'src', 'client', 'api.ts')
 
-if (import.meta.main) writeFileSync(API_FILE, formatted(renderTypes(await readDocument())))
-
 /** No query is made for it. */
 export async function readDocument(): Promise<Document> {
   const { app } = createTestApi(new pg.Pool())
   return (await app.request('/openapi.json')).json() as Promise<Document>
 }
 
-export function renderTypes({ components, paths }: Document): string {
-  const schemas = Object.entries(components.schemas).map(
-    ([name, schema]) => `${comment(schema)}export type ${name} = ${typeOf(schema)}\n`,
-  )
+export function renderTypes(document: Document): string {
+  const { components, paths } = withNames(document)
+  const all = Object.entries(components.schemas)
+  const schemas = all.map(([name, schema]) => {
+    const type = typeOfChange(schema, all) ?? typeOf(schema)
+    return `${comment(schema)}export type ${name} = ${type}\n`
+  })
   const operations = Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(
       ([method, operation]) =>
@@ -33,12 +34,91 @@ export function renderTypes({ components, paths }: Document): string {
   )
   return `// Made from the OpenAPI document: node scripts/client-types.ts
 
-${schemas.join('\n')}
+${schemas.join('\n')}${helpersOf([...schemas, ...operations])}
 /** What each operation takes and answers, by method and path. */
 export interface Operations {
 ${operations.join('\n')}
 }
 `
+}
+
+/** So many words or members are written once. */
+const LONG = 5
+
+const HELPERS = [
+  {
+    uses: /= Change</,
+    type: `
+/** Any of its members. */
+export type Change<Thing> = { [Member in keyof Thing]?: Thing[Member] | undefined }
+`,
+  },
+  {
+    uses: /: Paging\b/,
+    type: `
+export type Paging = {
+  /** How many at most. */
+  limit?: number | undefined
+  /** \`nextCursor\` of the page before. */
+  cursor?: string | undefined
+}
+`,
+  },
+]
+
+const helpersOf = (texts: string[]): string =>
+  HELPERS.filter(({ uses }) => texts.some((text) => uses.test(text)))
+    .map(({ type }) => type)
+    .join('')
+
+/** A long type that is a member of a named schema is named after it wherever else it stands: `Attempt['outcome']`. */
+function withNames({ components, paths }: Document): Document {
+  const members = Object.entries(components.schemas).flatMap(([type, { properties, required }]) =>
+    (required ?? []).map((member: string) => [
+      longTypeOf(properties?.[member]),
+      `${type}['${member}']`,
+    ]),
+  )
+  const names = new Map<string | undefined, string>(members.filter(([type]) => type).toReversed())
+  const named = <T>(value: T, own?: string): T =>
+    JSON.parse(JSON.stringify(value), (_, inner) => {
+      const name = names.get(longTypeOf(inner))
+      return name && name !== own ? { description: inner.description, name } : inner
+    })
+  const schemas = mapValues(components.schemas, (schema, type) => {
+    const { properties, ...rest } = schema
+    if (!properties) return named(schema)
+    const nameOf = (member: string) => `${type}['${member}']`
+    return {
+      ...rest,
+      properties: mapValues(properties, (one, member) => named(one, nameOf(member))),
+    }
+  })
+  return { paths: named(paths), components: { schemas } }
+}
+
+const mapValues = <T>(of: Record<string, T>, change: (value: T, key: string) => T) =>
+  Object.fromEntries(Object.entries(of).map(([key, value]) => [key, change(value, key)]))
+
+function longTypeOf(schema: Schema | undefined): string | undefined {
+  const { enum: words, properties } = Object(schema)
+  const parts = Array.isArray(words) ? words : Object.keys(Object(properties))
+  return schema && parts.length >= LONG ? typeOf(schema) : undefined
+}
+
+/** Of a schema that has members of another, none of which is required. */
+function typeOfChange(schema: Schema, all: [string, Schema][]): string | undefined {
+  const membersOf = ({ properties }: Schema) =>
+    Object.entries<Schema>(properties ?? {}).map(([name, of]) => memberOf(name, of))
+  const members = membersOf(schema)
+  if (schema['required'] || members.length < LONG) return undefined
+  const whole = all.find(([, other]) => {
+    const others = other === schema ? [] : membersOf(other)
+    return members.every((member) => others.includes(member))
+  })
+  if (!whole) return undefined
+  const left = Object.keys(whole[1]['properties']).filter((name) => !(name in schema['properties']))
+  return `Change<Omit<${whole[0]}, ${union(left.map((name) => `'${name}'`))}>>`
 }
 
 /** As the formatter of the project leaves it. */
@@ -63,12 +143,18 @@ function typeOfOperation({ parameters = [], requestBody, responses }: Operation)
   return `{ ${members.filter(Boolean).join('; ')} }`
 }
 
+/** Parameters of every list. */
+const PAGING = ['limit', 'cursor']
+
 function parameterMember(member: string, all: Parameter[], place: Parameter['in']): string | null {
   const parameters = all.filter((parameter) => parameter.in === place)
   if (parameters.length === 0) return null
   const isNeeded = parameters.some(({ required }) => required)
-  const types = parameters.map(({ name, required, schema }) => memberOf(name, schema, required))
-  return `${member}${isNeeded ? '' : '?'}: ${block(types)}`
+  const isPaged = PAGING.every((one) => parameters.some(({ name }) => name === one))
+  const own = parameters.filter(({ name }) => !isPaged || !PAGING.includes(name))
+  const types = own.map(({ name, required, schema }) => memberOf(name, schema, required))
+  const type = [isPaged && 'Paging', own.length > 0 && block(types)].filter(Boolean).join(' & ')
+  return `${member}${isNeeded ? '' : '?'}: ${type}`
 }
 
 /** Of every status that is no refusal; streams are no matter of this client. */
@@ -84,6 +170,7 @@ function typeOfAnswer(responses: Operation['responses']): string {
 }
 
 function typeOf(schema: Schema): string {
+  if ('name' in schema) return schema['name']
   if ('$ref' in schema) return schema['$ref'].split('/').at(-1)
   if ('const' in schema) return JSON.stringify(schema['const'])
   if ('enum' in schema) return union(schema['enum'].map((value: unknown) => JSON.stringify(value)))
@@ -136,3 +223,5 @@ function comment({ description }: Schema): string {
     ? `/**\n * ${text.replaceAll('\n', '\n * ')}\n */\n`
     : `/** ${text} */\n`
 }
+
+if (import.meta.main) writeFileSync(API_FILE, formatted(renderTypes(await readDocument())))

@@ -372,18 +372,7 @@ export type NewEndpoint = {
     | null
     | undefined
   /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends). */
-  shape?:
-    | 'standard'
-    | 'raw'
-    | 'thin'
-    | 'fields'
-    | 'cloudevents'
-    | 'cloudevents-binary'
-    | 'slack'
-    | 'teams'
-    | 'discord'
-    | 'svix'
-    | undefined
+  shape?: Endpoint['shape'] | undefined
   /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
   shapeFields?: string[] | null | undefined
   /** With the shapes `slack`, `teams` and `discord`: the text. {{type}}, {{id}}, {{timestamp}}, {{data}} and paths such as {{data.customer.name}} stand for what the event has. null = {{type}} {{data}}. */
@@ -401,72 +390,7 @@ export type NewEndpoint = {
   secretEncoding?: 'base64' | 'base64url' | 'hex' | 'text' | undefined
 }
 
-export type EndpointChange = {
-  /** Letters beyond ASCII are allowed: they are stored as given, and sent as RFC 3986 requires (%C3%BC). */
-  url?: string | undefined
-  description?: string | undefined
-  /** What it is for; null = not said. */
-  purpose?: string | null | undefined
-  eventTypes?: string[] | undefined
-  /** It gets only events that were published to one of these channels, at most 10; null = every event. */
-  channels?: string[] | null | undefined
-  /** SQL/JSON path predicate on the data; null = every event. Comparisons (== != < <= > >=) of a path ($.a."b c"[0][*].*) with a literal (a number, "text", true, false, null), joined by && and ||, grouped by parentheses, negated by !(…). Keys other than letters, digits and _ are quoted. */
-  filter?: string | null | undefined
-  /** Sent along. At most 20; names that Postrider sets are rejected. Values of secret ones are encrypted and never shown again: where *** stands for one, giving that back leaves it as it is. */
-  headers?: Record<string, string> | undefined
-  /** Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged. */
-  secretHeaders?: string[] | undefined
-  /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
-  ratePerSecond?: number | null | undefined
-  /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
-  maxInFlight?: number | null | undefined
-  timeoutSeconds?: number | null | undefined
-  /** Seconds before the 2nd, 3rd, … attempt. */
-  retrySchedule?: number[] | null | undefined
-  /** key: events with the same ordering key are sent one after another, in the order in which they were published. none: as fast as they come. Set to none, what waits is sent, 100 a second. */
-  ordering?: 'none' | 'key' | undefined
-  /** With ordering by key, when an event has used up its retry schedule. block: later events of its key wait until it is retried with success, or skipped. skip: the next one is sent. */
-  onFailure?: 'block' | 'skip' | undefined
-  /** Of the waiting events with the same ordering key only the newest is sent; the others end as collapsed. What is being sent is not replaced. Null: every event is sent. */
-  collapse?:
-    | {
-        /** Milliseconds after the first of the waiting events of a key, at the latest. */
-        waitMs: number
-      }
-    | null
-    | undefined
-  /** Events that are due go together in one request, as the webhook `batch`, once there are `maxEvents` of them, or the body has `maxBytes`, or the first of them has waited for `maxWaitMs`. An event that is larger goes alone. null = each event in a separate request. */
-  batch?:
-    | {
-        maxEvents?: number | undefined
-        maxWaitMs?: number | undefined
-        maxBytes?: number | undefined
-      }
-    | null
-    | undefined
-  /** What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends). */
-  shape?:
-    | 'standard'
-    | 'raw'
-    | 'thin'
-    | 'fields'
-    | 'cloudevents'
-    | 'cloudevents-binary'
-    | 'slack'
-    | 'teams'
-    | 'discord'
-    | 'svix'
-    | undefined
-  /** With the shape `fields`: paths of the members of the data that are sent; at most 50. What an event does not have is left out. */
-  shapeFields?: string[] | null | undefined
-  /** With the shapes `slack`, `teams` and `discord`: the text. {{type}}, {{id}}, {{timestamp}}, {{data}} and paths such as {{data.customer.name}} stand for what the event has. null = {{type}} {{data}}. */
-  shapeTemplate?: string | null | undefined
-  /** Headers in the form of other schemes, next to `webhook-signature` or instead of it (`webhookSignature`); at most 5. `{hmac_hex}` and `{hmac_base64}` are HMAC-SHA256 over what stands behind “ over ”; `{timestamp}`, `{id}` and `{body}` are those of the request. What is in brackets is there once for each live secret. */
-  signatureHeaders?: Record<string, string> | undefined
-  /** Whether `webhook-signature` is sent. To omit it, `signatureHeaders` has to have a signature. */
-  webhookSignature?: 'send' | 'omit' | undefined
-  metadata?: Record<string, string> | undefined
-}
+export type EndpointChange = Change<Omit<NewEndpoint, 'secret' | 'secretKind' | 'secretEncoding'>>
 
 export type Secrets = {
   /** Exactly as it was given, or generated. */
@@ -591,23 +515,7 @@ export type EndpointStats = {
     p95Ms: number | null
     p99Ms: number | null
   }
-  day: {
-    attempts: number
-    /** Outcome → attempts; what did not happen is left out. */
-    outcomes: {
-      started?: number | undefined
-      delivered?: number | undefined
-      rejected?: number | undefined
-      unreachable?: number | undefined
-      blocked?: number | undefined
-      abandoned?: number | undefined
-      stale?: number | undefined
-      interrupted?: number | undefined
-    }
-    p50Ms: number | null
-    p95Ms: number | null
-    p99Ms: number | null
-  }
+  day: EndpointStats['hour']
   /** Set where a busy tenant had more attempts than are looked at: none before count. */
   countedSince: string | null
 }
@@ -960,6 +868,16 @@ export type NewPortalLink = {
 
 export type Readiness = { ready: boolean; checks: Record<string, string> }
 
+/** Any of its members. */
+export type Change<Thing> = { [Member in keyof Thing]?: Thing[Member] | undefined }
+
+export type Paging = {
+  /** How many at most. */
+  limit?: number | undefined
+  /** `nextCursor` of the page before. */
+  cursor?: string | undefined
+}
+
 /** What each operation takes and answers, by method and path. */
 export interface Operations {
   /** Get metrics */
@@ -1024,11 +942,7 @@ export interface Operations {
   }
   /** List tenants */
   'GET /api/tenants': {
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Whether admins see those of the service itself (`postrider:…`) too. */
       reserved?: 'true' | 'false' | undefined
     }
@@ -1054,11 +968,7 @@ export interface Operations {
   'POST /api/keys': { body: NewApiKey; answer: ApiKeyWithKey }
   /** List API keys */
   'GET /api/keys': {
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Only those of this tenant. */
       tenant?: string | undefined
     }
@@ -1075,12 +985,7 @@ export interface Operations {
   /** List endpoints */
   'GET /api/tenants/{tenant}/endpoints': {
     path: { tenant: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
-    }
+    query?: Paging
     answer: { data: Endpoint[]; nextCursor: string | null }
   }
   /** Get endpoint */
@@ -1168,11 +1073,7 @@ export interface Operations {
   /** List events */
   'GET /api/tenants/{tenant}/events': {
     path: { tenant: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Only what was created since then. */
       since?: string | undefined
       /** Only what was created before. */
@@ -1182,15 +1083,7 @@ export interface Operations {
       /** Only events with a delivery to this endpoint. */
       endpointId?: string | undefined
       /** Only events with a delivery in this state. */
-      state?:
-        | 'pending'
-        | 'delivering'
-        | 'delivered'
-        | 'failed'
-        | 'held'
-        | 'cancelled'
-        | 'collapsed'
-        | undefined
+      state?: Delivery['state'] | undefined
       /** An id of an event or delivery, or an idempotency key, whenever it was; otherwise an ordering key, or text in the data, of the time from since to until, by default the last day, at most 31. */
       search?: string | undefined
     }
@@ -1207,12 +1100,7 @@ export interface Operations {
   }
   /** List event types */
   'GET /api/event-types': {
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
-    }
+    query?: Paging
     answer: { data: EventType[]; nextCursor: string | null }
   }
   /** Get event type */
@@ -1241,24 +1129,12 @@ export interface Operations {
   /** List deliveries */
   'GET /api/tenants/{tenant}/deliveries': {
     path: { tenant: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Only what was created since then. */
       since?: string | undefined
       /** Only what was created before. */
       until?: string | undefined
-      state?:
-        | 'pending'
-        | 'delivering'
-        | 'delivered'
-        | 'failed'
-        | 'held'
-        | 'cancelled'
-        | 'collapsed'
-        | undefined
+      state?: Delivery['state'] | undefined
       endpointId?: string | undefined
       eventId?: string | undefined
       /** Type of the event: a name, or a pattern such as order.* */
@@ -1297,12 +1173,7 @@ export interface Operations {
   /** List replays */
   'GET /api/tenants/{tenant}/replays': {
     path: { tenant: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
-    }
+    query?: Paging
     answer: { data: Replay[]; nextCursor: string | null }
   }
   /** Get replay */
@@ -1320,11 +1191,7 @@ export interface Operations {
   }
   /** List all incidents */
   'GET /api/incidents': {
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       state?: 'open' | 'closed' | undefined
       cause?: IncidentCause | undefined
       verdict?: 'ours' | 'theirs' | undefined
@@ -1335,11 +1202,7 @@ export interface Operations {
   /** List incidents */
   'GET /api/tenants/{tenant}/incidents': {
     path: { tenant: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       state?: 'open' | 'closed' | undefined
       cause?: IncidentCause | undefined
       verdict?: 'ours' | 'theirs' | undefined
@@ -1396,11 +1259,7 @@ export interface Operations {
   }
   /** List all ordering keys */
   'GET /api/ordering-keys': {
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Only blocked keys. */
       state?: 'blocked' | undefined
       endpointId?: string | undefined
@@ -1410,11 +1269,7 @@ export interface Operations {
   /** List ordering keys */
   'GET /api/tenants/{tenant}/endpoints/{id}/ordering-keys': {
     path: { tenant: string; id: string }
-    query?: {
-      /** How many at most. */
-      limit?: number | undefined
-      /** `nextCursor` of the page before. */
-      cursor?: string | undefined
+    query?: Paging & {
       /** Only blocked keys. */
       state?: 'blocked' | undefined
     }
