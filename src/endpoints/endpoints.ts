@@ -361,18 +361,28 @@ async function assertAffordable(
 ): Promise<void> {
   if (filter === null || filter === undefined) return
   await assertLight(database, tenantId, filter, except)
+  const { added, others } = await arraySteps(database, tenantId, filter, except)
+  if (added > 0 && added + others > ARRAY_STEPS_OF_TENANT_MAX) {
+    throw new FilterInvalid(
+      `the filters of this tenant have more than ${ARRAY_STEPS_OF_TENANT_MAX} steps into arrays together`,
+    )
+  }
+}
+
+/** How many steps into arrays a filter would add to those of the tenant's others. */
+async function arraySteps(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  filter: string,
+  except?: EndpointId,
+): Promise<{ added: number; others: number }> {
   const { rows } = await sql<{ added: number; others: number }>`
     select regexp_count(${filter}, ${ARRAY_STEP}) as added,
       coalesce(sum(regexp_count(filter, ${ARRAY_STEP})), 0)::int as others
     from postrider.endpoint
     where tenant_id = ${tenantId} and deleted_at is null and filter is not null
       and id is distinct from ${except ?? null}`.execute(database)
-  const { added = 0, others = 0 } = rows[0] ?? {}
-  if (added > 0 && added + others > ARRAY_STEPS_OF_TENANT_MAX) {
-    throw new FilterInvalid(
-      `the filters of this tenant have more than ${ARRAY_STEPS_OF_TENANT_MAX} steps into arrays together`,
-    )
-  }
+  return rows[0] ?? { added: 0, others: 0 }
 }
 
 /** @throws FilterInvalid; equal filters count once, since they are asked once */

@@ -301,18 +301,24 @@ function KeysOfAll({ keys }: { keys: readonly OrderingKey[] }) {
       head={['Key', 'Tenant', 'State', 'Waiting', 'Event', 'Last response']}
     >
       {keys.map((one) => (
-        <tr>
-          <td>
-            <a href={`/console/endpoints/${one.endpoint_id}/keys`}>
-              <code>{one.ordering_key}</code>
-            </a>
-          </td>
-          <td>
-            <TenantLink of={one.tenant_key} />
-          </td>
-          <KeyFacts one={one} area="console" />
-        </tr>
+        <KeyRow one={one} />
       ))}
     </Table>
+  )
+}
+
+function KeyRow({ one }: { one: OrderingKey }) {
+  return (
+    <tr>
+      <td>
+        <a href={`/console/endpoints/${one.endpoint_id}/keys`}>
+          <code>{one.ordering_key}</code>
+        </a>
+      </td>
+      <td>
+        <TenantLink of={one.tenant_key} />
+      </td>
+      <KeyFacts one={one} area="console" />
+    </tr>
   )
 }
