@@ -43,7 +43,7 @@ export function addTableCommand(program: Command, context: CommandContext): void
     .option('--where <condition>', 'only rows for which this SQL condition holds')
     .option('--rate <events>', 'events a second, at most (default: 500)')
     .option('--event <name>', 'last part of the event type (default: created)')
-    .option('--no-wait', 'only begin; runners, or table continue, do the work')
+    .option('--no-wait', 'only start it; runners or `table continue` do the work')
     .action((name: string, options: BackfillOptions) => backfill(context, name, options))
   verb('continue', 'continue a backfill that was interrupted; as the owner of the table')
     .argument('<id>', 'id of the backfill')

@@ -105,7 +105,8 @@ const COLUMNS: Column<AuditEntry>[] = [
 ]
 
 /** `retry_now` as people write it. */
-const wordsOf = (action: string): string => stateLabel(action.replaceAll('_', ' '))
+const inWords = (name: string): string => name.replaceAll('_', ' ').replace('api key', 'API key')
+const wordsOf = (action: string): string => stateLabel(inWords(action))
 
 function Entries({ entries, form }: { entries: readonly AuditEntry[]; form: FormState }) {
   return (
@@ -139,7 +140,7 @@ function Target({ targetKind: kind, targetId: id }: AuditEntry) {
   const href = place === undefined || id === null ? undefined : place + encodeURIComponent(id)
   return (
     <>
-      {kind.replaceAll('_', ' ')} {id !== null && <Id of={id} {...(href && { href })} isShort />}
+      {inWords(kind)} {id !== null && <Id of={id} {...(href && { href })} isShort />}
     </>
   )
 }

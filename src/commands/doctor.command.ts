@@ -7,7 +7,7 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
   program
     .command('doctor')
     .description('check that nothing is lost or stuck; exit code 1 if something is')
-    .option('--repair', 'heal what can be healed, then check again')
+    .option('--repair', 'repair what can be repaired, then check again')
     .option('--strict', 'exit code 1 also for a warning about the server')
     .option('--json', 'print one JSON document')
     .action(async (options: DoctorOptions) => {

@@ -249,7 +249,7 @@ export const endpointFields = {
     option: {
       value: '<n>',
       about: 'requests a second at most, over all runners, such as 10 or 0.5',
-      off: 'no limit of requests a second',
+      off: 'no limit on requests per second',
     },
     form: { label: 'Max requests per second', isRare: true },
     fact: { label: 'Requests a second', none: 'no limit' },
@@ -265,7 +265,7 @@ export const endpointFields = {
     option: {
       value: '<n>',
       about: 'requests at the same time at most, over all runners',
-      off: 'no limit of requests at the same time',
+      off: 'no limit on concurrent requests',
     },
     form: { label: 'Max concurrent requests', isRare: true },
     fact: { label: 'At the same time', none: 'no limit' },

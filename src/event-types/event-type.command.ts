@@ -32,7 +32,7 @@ const EVENT_TYPES: readonly RequestSpec[] = [
   },
   {
     verb: 'change',
-    about: 'change an event type that is there; what is left out stays, --no-… takes away',
+    about: 'change an existing event type; omitted options keep their values, --no-… removes one',
     operation: `PATCH ${ONE}`,
     fields: FIELDS,
     isChange: true,

@@ -10,7 +10,7 @@ const FIELDS: readonly Field[] = [
     name: 'Idempotency-Key',
     option: 'idempotency-key',
     value: '<key>',
-    about: 'a repeat with the same key within 7 days is answered with the first id',
+    about: 'repeating it with the same key within 7 days returns the first id',
   },
   {
     name: 'deliverAt',

@@ -15,6 +15,8 @@ t.test('the page of an endpoint says why it fails, and leads to where to act', a
   const failing = await show()
   t.match(failing, /The receiver returns a server error\. 3 failed attempts since <time/)
   t.match(failing, `href="/console/incidents/${ids['incidents']}"`)
+  const ofTenant = await pages.get(`/console/tenants/${tenant.key}`, { cookie })
+  t.match(ofTenant.text, `class="lead" href="/console/endpoints/${ids['endpoints']}"`)
   const customer = await portal.entered(tenant.key)
   const shown = await portal.get(`/portal${path}`, { cookie: customer })
   t.match(shown, { status: 200 })

@@ -36,12 +36,12 @@ const INCIDENTS: readonly RequestSpec[] = [
   },
   {
     verb: 'acknowledge',
-    about: 'say that you take care of it',
+    about: 'tell colleagues that you are working on it',
     operation: `POST ${ONE}/acknowledge`,
   },
   {
     verb: 'note',
-    about: 'note what is known about it, in place of the note before',
+    about: 'write a note for colleagues; replaces the previous one',
     operation: `POST ${ONE}/note`,
     fields: optionsOf(noteFields),
     examples: ["postrider incident note acme <id> --note 'They deploy at 14:00'"],

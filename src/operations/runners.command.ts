@@ -15,7 +15,7 @@ export function addRunnersCommand(program: Command, context: CommandContext): vo
     .action(({ json }: { json?: true }) => list(context, json))
   runners
     .command('drain')
-    .description('have a runner finish what it has and exit 0, as SIGTERM does')
+    .description('let a runner finish its deliveries and exit 0, as SIGTERM does')
     .argument('<id>', 'id of the runner')
     .option('--json', 'print one JSON document')
     .action((id: string, { json }: { json?: true }) => drain(context, id, json))

@@ -42,7 +42,7 @@ const ORDERING: readonly RequestSpec[] = [
   },
   {
     verb: 'retry',
-    about: 'retry the event of a key whose turn it is; when it is delivered, the next one follows',
+    about: 'retry the event that blocks a key; when it is delivered, the next one follows',
     operation: `POST ${ONE}/retry`,
     done: 'retried',
   },
@@ -61,7 +61,7 @@ const ORDERING: readonly RequestSpec[] = [
   },
   {
     verb: 'release',
-    about: 'send events to an endpoint in no particular order, and what waits too',
+    about: 'send events to an endpoint in any order, including those that wait',
     operation: `POST ${ENDPOINT}/release-ordering`,
   },
 ]

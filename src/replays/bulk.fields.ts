@@ -76,12 +76,12 @@ export const bulkFields = {
       .optional()
       .openapi({ ...dateTime, description: 'Only what was created since then.' }),
     example: replayFields.since.example,
-    option: { value: '<time>', about: 'made from then on; ISO 8601' },
+    option: { value: '<time>', about: 'created since then; ISO 8601' },
   },
   until: {
     input: time.optional().openapi({ ...dateTime, description: 'Only what was created before.' }),
     example: replayFields.until.example,
-    option: { value: '<time>', about: 'made before; ISO 8601' },
+    option: { value: '<time>', about: 'created before; ISO 8601' },
   },
   ratePerSecond: {
     input: z.number().gt(0).max(1_000).optional().openapi({

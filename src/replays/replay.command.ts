@@ -21,7 +21,7 @@ const REPLAYS: readonly RequestSpec[] = [
   { verb: 'show', about: 'show how far a replay is', operation: `GET ${ALL}/{id}` },
   {
     verb: 'cancel',
-    about: 'end a replay; what is due already is delivered',
+    about: 'end a replay; deliveries that are already due are still sent',
     operation: `POST ${ALL}/{id}/cancel`,
   },
 ]

@@ -133,7 +133,7 @@ export const replayFields = {
     output: z.number(),
     example: 10,
     show: ({ rate_per_second: rate }) => Number(rate),
-    option: { name: 'rate', value: '<n>', about: 'made due per second; default: 50' },
+    option: { name: 'rate', value: '<n>', about: 'deliveries made due per second; default: 50' },
     form: { label: 'Deliveries per second', required: true },
   },
   preview: {

@@ -9,7 +9,7 @@ import { HIT_COLUMNS, searchFilters } from './search.fields.ts'
 export function addSearchCommand(program: Command, context: CommandContext): void {
   addRequest(program, context, {
     verb: 'search',
-    about: 'find tenants, endpoints, events and deliveries, and what became of them',
+    about: 'find tenants, endpoints, events and deliveries, with their outcome',
     operation: 'GET /api/search',
     positional: [{ name: 'q', about: 'id, name, key, URL, or text in the data of events' }],
     fields: optionsOf(searchFilters),

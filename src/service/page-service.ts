@@ -88,6 +88,9 @@ export function addPages(
 
 type PageParts = Services & Pick<ConsoleOptions, 'log' | 'admit' | 'pageSemaphore'> & PageOverrides
 
+/** On the page of a tenant; the list of endpoints has them all. */
+const TENANT_ENDPOINTS_SHOWN = 20
+
 /** Anyone who signs in to the console is an operator, and sees every tenant. */
 function consoleOptions(
   config: ServiceConfig,
@@ -95,6 +98,8 @@ function consoleOptions(
   shared: PageParts,
 ): ConsoleOptions {
   const database = createDatabase(pools.pages)
+  const scope = createTenantScope(pools.pages)
+  const pages = pagesOn(config, pools, shared, { database, scope })
   return {
     signInGuard: new KeyGuard({ redis, known: strongKeysOf(config), limits: SIGN_INS }),
     ...shared,
@@ -110,7 +115,9 @@ function consoleOptions(
       backfills: () => listBackfills(pools.pages),
       cancel: (id, who) => cancelBackfill(pools.pages, id, who),
     },
-    ...pagesOn(config, pools, shared, { database, scope: createTenantScope(pools.pages) }),
+    ...pages,
+    endpointsOf: (tenantId) =>
+      pages.lists.endpoints.list(tenantId, { limit: TENANT_ENDPOINTS_SHOWN, before: null }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     markersOf: createChartMarkers({ database }),

@@ -15,7 +15,17 @@ import {
   sortBy,
   sortByTime,
 } from '../console/list-parts.tsx'
-import { Badge, Command, Confirm, Empty, Facts, Id, Notice, Time } from '../console/parts.tsx'
+import {
+  Badge,
+  Command,
+  Confirm,
+  Empty,
+  EndpointName,
+  Facts,
+  Id,
+  Notice,
+  Time,
+} from '../console/parts.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { readPlace } from '../deliveries/list-filters.tsx'
 import { parseSettings } from '../http/request-body.ts'
@@ -41,6 +51,19 @@ export interface TenantPages {
   render: RenderPage
   tenants: Tenants
   tenantOperations: Pick<TenantOperations, 'suspend' | 'resume'>
+  /** The latest of a tenant. */
+  endpointsOf: (id: TenantId) => Promise<TenantEndpoint[]>
+}
+
+/** What a tenant's page shows of an endpoint. */
+interface TenantEndpoint {
+  id: string
+  url: string
+  description: string
+  state: string
+  circuitOpenedAt: Date | null
+  failingSince: Date | null
+  refusingSince: Date | null
 }
 
 export function addTenantPages(app: Hono<PageEnv>, pages: TenantPages): void {
@@ -102,10 +125,12 @@ async function create(c: C, pages: TenantPages) {
 
 const keyOf = (c: C): string => c.req.param('tenant') ?? ''
 
-async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormState) {
+async function showPage(c: C, pages: TenantPages, renaming?: FormState) {
+  const { render, tenants, endpointsOf } = pages
   const viewer = c.get('viewer')
   if (!mayTouch(viewer.caller, keyOf(c))) throw new TenantNotFound()
   const { tenant, remaining } = await tenants.show(keyOf(c))
+  const endpoints = await endpointsOf(tenant.id)
   const said = saidOf(SAID, c)
   return render(
     c,
@@ -116,6 +141,7 @@ async function showPage(c: C, { render, tenants }: TenantPages, renaming?: FormS
       <TenantActions tenant={tenant} viewer={viewer} renaming={renaming} />
       <TenantFacts tenant={tenant} remaining={remaining} />
       <TenantLinks tenant={tenant} viewer={viewer} />
+      {endpoints.length > 0 && <TenantEndpoints endpoints={endpoints} />}
       <h2>Publish an event</h2>
       <Command>{`scripts/postrider publish ${tenant.key} invoice.paid '{"id": 1}'`}</Command>
       <Command>{`select postrider.publish('${tenant.key}', 'invoice.paid', '{"id": 1}');`}</Command>
@@ -201,6 +227,42 @@ function State({ suspended_at: suspendedAt, deletion_started_at: deletionStarted
   if (deletionStartedAt) return <Badge of="failed" label="being deleted" />
   return suspendedAt ? <Badge of="held" label="suspended" /> : <Badge of="active" />
 }
+
+const troubleOf = (endpoint: TenantEndpoint): Date | null =>
+  endpoint.failingSince ?? endpoint.refusingSince ?? endpoint.circuitOpenedAt
+
+/** What fails comes first. */
+function TenantEndpoints({ endpoints }: { endpoints: readonly TenantEndpoint[] }) {
+  const failing = endpoints.filter((endpoint) => troubleOf(endpoint) !== null)
+  const others = endpoints.filter((endpoint) => troubleOf(endpoint) === null)
+  return (
+    <>
+      <h2>Endpoints</h2>
+      <DataTable
+        name="tenant-endpoints"
+        label="Endpoints"
+        columns={ENDPOINT_COLUMNS}
+        rows={[...failing, ...others]}
+        hrefOf={({ id }) => `/console/endpoints/${id}`}
+      />
+    </>
+  )
+}
+
+const ENDPOINT_COLUMNS: Column<TenantEndpoint>[] = [
+  { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
+  {
+    name: 'state',
+    label: 'State',
+    cell: ({ state, circuitOpenedAt }) =>
+      circuitOpenedAt ? <Badge of="open" label="Backing off" /> : <Badge of={state} />,
+  },
+  {
+    name: 'since',
+    label: 'Failing since',
+    cell: (row) => (troubleOf(row) ? <Time at={troubleOf(row)} /> : ''),
+  },
+]
 
 function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaining | null }) {
   const { suspended_at: suspendedAt } = tenant

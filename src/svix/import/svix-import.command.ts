@@ -11,14 +11,14 @@ export function addImportCommand(program: Command, context: CommandContext): voi
     .description(
       'take over applications, endpoints and event types of a Svix server; SVIX_TOKEN is its API token',
     )
-    .option('--url <url>', 'of the Svix server (default: SVIX_SERVER_URL)')
+    .option('--url <url>', 'URL of the Svix server (default: SVIX_SERVER_URL)')
     .option('--application <ids...>', 'only these, by id or uid (default: all)')
     .option('--given <file>', 'JSON with what the server does not give out, by endpoint')
     .option(
       '--with-deleted',
       'also applications that were deleted here (default: they stay deleted)',
     )
-    .option('--apply', 'write it; left out, it is only said what would be written')
+    .option('--apply', 'write to the database; without it, only a preview is printed')
     .option('--json', 'print one JSON document')
     .action(async (options: ImportOptionsGiven) => {
       // What reads the server and the database is imported when it is called, as by the other commands.
