@@ -61,4 +61,19 @@ else {
     }
     t.strictSame(faults, [])
   })
+
+  t.test('the card of a row on a phone has no label without a value', async (t) => {
+    const { page, faults } = await openWindow(browser, url, {
+      viewport: { width: 390, height: 844 },
+    })
+    await signIn(page, adminKey)
+    for (const path of ['/console/audit', '/console/events', '/console/endpoints']) {
+      await page.goto(path)
+      const bare = `[...document.querySelectorAll('.list td[data-label]')]
+        .filter((cell) => cell.offsetParent && !cell.textContent.trim() && !cell.querySelector('button, svg'))
+        .map((cell) => cell.dataset.label)`
+      t.strictSame(await page.evaluate(bare), [], path)
+    }
+    t.strictSame(faults, [])
+  })
 }
