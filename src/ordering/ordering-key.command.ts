@@ -61,7 +61,7 @@ const ORDERING: readonly RequestSpec[] = [
   },
   {
     verb: 'release',
-    about: 'send events to an endpoint in any order, including those that wait',
+    about: 'send events to an endpoint in any order, including waiting ones',
     operation: `POST ${ENDPOINT}/release-ordering`,
   },
 ]
