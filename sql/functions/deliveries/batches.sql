@@ -11,6 +11,11 @@
 --   sent           delivery.batch_id of its deliveries, and the row in batch, stay for the next attempt. Whichever of their jobs comes first takes all.
 --                  Once all have ended, nothing is left of it but attempt.batch_id.
 --
+-- One job for a batch would save little: with 5,000 deliveries in batches of 100, of the time of the statements that delivered them
+-- the fetches of their jobs were 8 %, their removal 2 %, and what kept the backlog to its share of the queue 10 % (one run, on a
+-- busy machine). And it would be a second way for all that the job of a delivery is there for: holding and releasing, retries by
+-- a person, lines, lost runners, and the check for open deliveries without a job.
+--
 -- Each event has the standard shape in it: the API refuses others next to batches.
 --
 -- The id of a batch is the webhook-id of its requests. A batch may lose deliveries (cancelled, or opened again by a
