@@ -99,6 +99,23 @@ for (const [library, inTransaction] of LIBRARIES) {
     t.strictSame(only.occurred_at, new Date(occurredAt))
   })
 
+  t.test(`${library}: takes an ordering key`, async (t) => {
+    const { event } = await bundle()
+    const given = [{ orderingKey: 'invoice:42' }, { orderingKey: 'invoice:42' }, {}]
+    const ids = []
+    for (const values of given) ids.push(await inTransaction((tx) => publish(tx, event(values))))
+    const { rows } = await pool.query(
+      `select ordering_key as key, rank() over (partition by ordering_key order by position)::int as place
+       from postrider.event where id = any ($1) order by array_position($1::uuid[], id)`,
+      [ids],
+    )
+    t.strictSame(rows, [
+      { key: 'invoice:42', place: 1 },
+      { key: 'invoice:42', place: 2 },
+      { key: null, place: 1 },
+    ])
+  })
+
   t.test(
     `${library}: takes channels, and names of any characters are refused in SQL`,
     async (t) => {
