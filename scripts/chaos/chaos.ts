@@ -78,66 +78,72 @@ const QUIET_MS = 2_000
 
 /** Runs the system under load and faults, lets it come to rest, and holds the ledgers against the database. */
 export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise<Findings> {
-  const { folder, seed, say, aheadSeconds, isDurable } = options
-  const random = createRandom(seed)
+  const { folder, seed, say, isDurable } = options
   const receiver = await startReceiver(cleanup, { folder, seed, down: options.downSeconds })
   const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url, isDurable })
   await system.pool.query(`create table ${MARKER_TABLE} (n int primary key)`)
-  const ledger = openLedger<PublishedLine>(publishedFile(folder))
-  const erased = openLedger<ErasedLine>(erasedFile(folder))
   say(`started; ledgers and logs are in ${folder}`)
-
-  const producers = startProducers({ system, ledger, random, aheadSeconds, rate: options.rate })
-  await delay(QUIET_MS)
-  const faults = startFaults({
-    system,
-    random,
-    pauseSeconds: options.pauseSeconds,
-    onStrike: (fault) => say(fault.kind),
-  })
-  const operator = startOperator({ pool: system.pool, random: createRandom(seed + 1), erased })
-  const longEnough = delay(Math.max(0, options.seconds * 1000 - QUIET_MS))
-  await Promise.all([longEnough, faults.eachStruck, operator.eachDone])
-
+  const { faults, operator, producers, stopPublishing } = await makeTrouble(system, options)
   say('faults end')
-  await faults.stop()
-  await operator.stop()
-  await erased.close()
   await receiver.calm()
-  await producers.stop()
-  await ledger.close()
+  await stopPublishing()
   const drained = await drain(system.pool, {
     secondsMax: options.drainSeconds,
     onProgress: (open) => say(`${open} deliveries are open`),
   })
   await stopInOrder(system)
   await receiver.close()
+  return {
+    ...(await examine(system, folder, faults)),
+    operations: operator.done,
+    drained,
+    faults,
+    badAnswers: producers.badAnswers,
+    skipped: producers.skipped(),
+  }
+}
 
-  const evidence = await collectEvidence(system.pool, folder)
+/** Publishes, strikes and operates, until that has gone on for long enough and each of it has been done. */
+async function makeTrouble(system: System, options: ChaosOptions) {
+  const { folder, seed, aheadSeconds, rate, pauseSeconds, say } = options
+  const random = createRandom(seed)
+  const ledger = openLedger<PublishedLine>(publishedFile(folder))
+  const erased = openLedger<ErasedLine>(erasedFile(folder))
+  const producers = startProducers({ system, ledger, random, aheadSeconds, rate })
+  await delay(QUIET_MS)
+  const onStrike = (fault: Fault) => say(fault.kind)
+  const faults = startFaults({ system, random, pauseSeconds, onStrike })
+  const operator = startOperator({ pool: system.pool, random: createRandom(seed + 1), erased })
+  const longEnough = delay(Math.max(0, options.seconds * 1000 - QUIET_MS))
+  await Promise.all([longEnough, faults.eachStruck, operator.eachDone])
+  await faults.stop()
+  await operator.stop()
+  await erased.close()
+  const stopPublishing = async () => {
+    await producers.stop()
+    await ledger.close()
+  }
+  return { faults: faults.struck, operator, producers, stopPublishing }
+}
+
+/** What the ledgers, the database and the lives of processes say. */
+async function examine({ pool, processes }: System, folder: string, faults: Fault[]) {
+  const evidence = await collectEvidence(pool, folder)
   await writeFile(join(folder, 'stored.json'), JSON.stringify(evidence.stored))
-  await writeFile(join(folder, 'open.json'), JSON.stringify(await readOpen(system.pool)))
-  const lives = system.processes.flatMap((process: Supervised) => process.lives)
-  const reaped = await readReaped(system.pool)
-  const { struck } = faults
+  await writeFile(join(folder, 'open.json'), JSON.stringify(await readOpen(pool)))
+  const { attempts } = evidence.stored
+  const lives = processes.flatMap((process: Supervised) => process.lives)
+  const reaped = await readReaped(pool)
   return {
     verdict: judge(evidence),
     erasures: judgeErasures(evidence),
     batches: judgeBatches(evidence),
-    abandonedForNothing: abandonedForNothing(evidence.stored.attempts, {
-      lives,
-      reaped,
-      faults: struck,
-    }).length,
-    operations: operator.done,
-    drained,
-    leftovers: await findLeftovers(system.pool),
-    recovery: recoveryTimes(lives, struck, evidence.stored.attempts),
-    circuitsOpened: await countOpenedCircuits(system.pool),
-    faults: struck,
+    abandonedForNothing: abandonedForNothing(attempts, { lives, reaped, faults }).length,
+    leftovers: await findLeftovers(pool),
+    recovery: recoveryTimes(lives, faults, attempts),
+    circuitsOpened: await countOpenedCircuits(pool),
     lives,
     reaped,
-    badAnswers: producers.badAnswers,
-    skipped: producers.skipped(),
   }
 }
 

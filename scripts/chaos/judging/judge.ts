@@ -107,43 +107,52 @@ export function judge(evidence: Evidence): Verdict {
     (pair) => !collapsed.has(pair),
   )
   const requestsOf = Map.groupBy(received, ({ id, endpoint }) => pairKey(id, endpoint))
-  const attemptsOf = attemptsByPair(stored)
   const states = new Map(
     stored.deliveries.map(({ eventId, endpoint, state }) => [pairKey(eventId, endpoint), state]),
   )
   const has = (pair: string) => isReceived(requestsOf.get(pair))
 
-  let repeated = 0
-  let repeatsExplained = 0
-  let requestsWithoutAuditRow = 0
-  for (const [pair, requests] of requestsOf) {
-    const attempts = attemptsOf.get(pair) ?? []
-    const repeats = repeatsAmong(requests, attempts)
-    repeated += repeats.all
-    repeatsExplained += repeats.explained
-    requestsWithoutAuditRow += withoutAttempt(requests, attempts)
-  }
   return {
-    accepted: published.filter(({ outcome }) => outcome === 'accepted').length,
-    unknown: published.filter(({ outcome }) => outcome === 'unknown').length,
-    scheduled: published.filter(({ outcome, deliverAt }) => outcome === 'accepted' && deliverAt)
-      .length,
+    ...outcomesOf(published),
     early: countEarly(published, received),
     pairs: pairs.length,
     delivered: pairs.filter((pair) => has(pair) && states.get(pair) === 'delivered').length,
     lost: pairs.filter((pair) => !has(pair)).length,
     requests: received.length,
-    repeated,
-    repeatsExplained,
+    ...repeatsOf(requestsOf, attemptsByPair(stored)),
     ...inOrderOf(stored, requestsOf, ordered),
     collapsed: collapsed.size,
     ...lastStatesOf(evidence, has),
-    requestsWithoutAuditRow,
     doubled: countDoubled(stored),
     twoIds: countTwoIds(published, received, stored),
     ghosts: countGhosts(published, received, stored),
     halfStored: countHalfStored(published, stored),
   }
+}
+
+function outcomesOf(published: readonly PublishedLine[]) {
+  const accepted = published.filter(({ outcome }) => outcome === 'accepted')
+  return {
+    accepted: accepted.length,
+    unknown: published.filter(({ outcome }) => outcome === 'unknown').length,
+    scheduled: accepted.filter(({ deliverAt }) => deliverAt).length,
+  }
+}
+
+/** What the requests of each pair say next to its attempts. */
+function repeatsOf(
+  requestsOf: ReadonlyMap<string, ReceivedLine[]>,
+  attemptsOf: ReadonlyMap<string, StoredAttempt[]>,
+) {
+  const sums = { repeated: 0, repeatsExplained: 0, requestsWithoutAuditRow: 0 }
+  for (const [pair, requests] of requestsOf) {
+    const attempts = attemptsOf.get(pair) ?? []
+    const repeats = repeatsAmong(requests, attempts)
+    sums.repeated += repeats.all
+    sums.repeatsExplained += repeats.explained
+    sums.requestsWithoutAuditRow += withoutAttempt(requests, attempts)
+  }
+  return sums
 }
 
 export const pairKey = (eventId: string, endpoint: string) => `${eventId} ${endpoint}`
