@@ -3,7 +3,8 @@
  *
  * A table with so many rows is attached and backfilled by a runner, while writers change it as fast as they are
  * answered. The receiver takes the events of a row in order, and keeps the newest state of each. When
- * everything is delivered, the two are compared; the exit code is 1 unless they are the same.
+ * everything is delivered, the two are compared; the exit code is 1 unless they are the same. A line on stderr says
+ * every ten seconds how far it is.
  *
  *     node scripts/bench/backfill.ts --rows 1000000 --writers 3
  */
@@ -21,6 +22,8 @@ import { createDatabaseClient } from './systems/sql.ts'
 import { startSystem, TENANT } from './systems/system.ts'
 
 const LOOK_EVERY_MS = 500
+const BATCH = { maxWaitMs: 1_000, maxBytes: 1_048_576 }
+const TELL_EVERY_MS = 10_000
 /** Of each writer: a backlog that only grows would say nothing. */
 const CHANGES_PER_SECOND_MAX = 20
 
@@ -30,13 +33,22 @@ interface Row {
   total: number
 }
 
+interface Event {
+  type: string
+  data: Row
+}
+
 /** What a receiver believes: the state of each row, as the last event about it said. */
 class Copy {
   readonly rows = new Map<number, Row>()
   received = 0
 
   take(body: string): void {
-    const { type, data } = JSON.parse(body) as { type: string; data: Row }
+    const sent = JSON.parse(body) as Event | { events: Event[] }
+    for (const event of 'events' in sent ? sent.events : [sent]) this.apply(event)
+  }
+
+  private apply({ type, data }: Event): void {
     this.received += 1
     if (type.endsWith('.deleted')) this.rows.delete(data.id)
     else this.rows.set(data.id, data)
@@ -101,6 +113,27 @@ async function untilHolds(client: Client, query: string): Promise<void> {
   while (!(await client.query<{ holds: boolean }>(query)).rows[0]?.holds) await delay(LOOK_EVERY_MS)
 }
 
+/** Counts, as comparing a million rows every time would slow down what is measured. */
+async function tellProgress(client: Client, copy: Copy, startedAt: number): Promise<void> {
+  const { rows } = await client.query<Record<'read' | 'total' | 'present', number>>(`
+    select b.read::float8 as read, b.total::float8 as total, (select count(*)::int from shop.thing) as present
+    from postrider.backfill_progress b`)
+  const { read, total, present } = rows[0] ?? { read: 0, total: 0, present: 0 }
+  const seconds = Math.round((performance.now() - startedAt) / 1_000)
+  const missing = present - copy.rows.size
+  process.stderr.write(
+    `${seconds} s: ${read} of ${total} rows walked, ${copy.received} events received, ${missing} rows missing so far\n`,
+  )
+}
+
+function startTelling(cleanup: Cleanup, client: Client, copy: Copy): void {
+  const startedAt = performance.now()
+  const timer = setInterval(() => {
+    tellProgress(client, copy, startedAt).catch((error) => console.error(error))
+  }, TELL_EVERY_MS)
+  cleanup.defer(() => clearInterval(timer))
+}
+
 /** How the receiver differs from the table. */
 async function differences(client: Client, { rows: copies }: Copy) {
   const { rows } = await client.query<Row>('select id, status, total from shop.thing')
@@ -119,6 +152,7 @@ const settings = readOptions({
   rows: { default: 1_000_000, help: 'that the table has when it is attached' },
   writers: { default: 3, help: 'that change it meanwhile' },
   rate: { default: 2_000, help: 'events that the backfill publishes a second, at most' },
+  batch: { default: 0, help: 'events that a request has at most; 0 = each event has its own' },
   minutes: { default: 60, help: 'that it may take' },
 })
 
@@ -129,13 +163,16 @@ await runProgram(
     const { url, copy } = await startCopying(cleanup)
     const system = await startSystem(cleanup, { server, name: 'backfill', receiverUrl: url })
     const client = await createDatabaseClient(cleanup, system.databaseUrl)
-    await client.query(`update postrider.endpoint set ordering = 'key'`)
+    await client.query(`update postrider.endpoint set ordering = 'key', batch_bounds = $1`, [
+      settings.batch > 0 ? JSON.stringify({ ...BATCH, maxEvents: settings.batch }) : null,
+    ])
     await createTable(client, settings.rows)
 
     const startedAt = performance.now()
     await client.query(`select postrider.backfill('shop.thing', rate_per_second => $1)`, [
       settings.rate,
     ])
+    startTelling(cleanup, await createDatabaseClient(cleanup, system.databaseUrl), copy)
     const stop = new AbortController()
     const writers = Array.from({ length: settings.writers }, async () =>
       write(await createDatabaseClient(cleanup, system.databaseUrl), settings.rows, stop.signal),
