@@ -4,6 +4,7 @@
  * - `plain`      a table of the producer's, and nothing is published
  * - `attached`   the same, attached: `select postrider.attach(…)`
  * - `published`  the same as `plain`, and the transaction calls `publish` or `publish_many` for its rows
+ * - `queued`, `logged`  the same as `plain`, with a trigger of the shape that two other products use: row-triggers.ts
  *
  * with one row in a statement, and with a thousand. One endpoint takes every event, no runner works, one
  * connection. The cases of a round follow one another, in reversed order every other time. Ratios are to `plain`.
@@ -15,11 +16,12 @@ import { startReport } from './measure/report.ts'
 import { distributionOf, median, round } from './measure/statistics.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
+import { ROW_TRIGGERS } from './row-triggers.ts'
 import { startServer } from './systems/server.ts'
 import { createDatabaseClient } from './systems/sql.ts'
 import { startSystem, TENANT } from './systems/system.ts'
 
-const CASES = ['plain', 'attached', 'published'] as const
+const CASES = ['plain', 'attached', 'published', 'queued', 'logged'] as const
 type Case = (typeof CASES)[number]
 const OPERATIONS = ['insert', 'update', 'delete'] as const
 type Operation = (typeof OPERATIONS)[number]
@@ -54,6 +56,7 @@ async function createTables(client: Client): Promise<void> {
   await client.query(
     `select postrider.attach('bench.attached', type => 'bench', tenant => 'account')`,
   )
+  await client.query(ROW_TRIGGERS)
 }
 
 /** Of one kind of change, one statement a transaction, in ms each. */
@@ -109,8 +112,12 @@ function figuresOf(durations: Durations) {
           ...Object.fromEntries(
             CASES.map((table) => [`${table}_ms`, distributionOf(Float64Array.from(of(table)))]),
           ),
-          attached_ratio: round(median(of('attached')) / plain, 2),
-          published_ratio: round(median(of('published')) / plain, 2),
+          ...Object.fromEntries(
+            CASES.filter((table) => table !== 'plain').map((table) => [
+              `${table}_ratio`,
+              round(median(of(table)) / plain, 2),
+            ]),
+          ),
         },
       ]
     }),
