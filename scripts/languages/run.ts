@@ -4,8 +4,8 @@
  *
  * Each publishes, and fails with its event and at its commit, which must leave nothing; a runner delivers what it
  * published, and the recipe that receives gets this request, changed and repeated: one effect. Python's package of
- * CloudEvents reads the shapes of that name. Libraries come from PyPI, the Go module proxy, Maven Central and Debian's
- * packages, and stay in .tap/languages.
+ * CloudEvents reads the shapes of that name. Libraries come from PyPI, the Go module proxy, Maven Central, npm and
+ * Debian's packages, and stay in .tap/languages.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -24,7 +24,8 @@ import { type Cleanup, runProgram } from '../bench/program.ts'
 import { readCloudEvents } from './read-cloudevents.ts'
 import { PRODUCERS, RECEIVERS } from './recipes.ts'
 import { REFUSED_EVENT, REFUSED_INVOICE, type Surroundings, tryRecipe } from './try-recipe.ts'
-import { ASK_PIP, PYTHON, WAYS, type Way } from './ways.ts'
+import type { Way } from './way.ts'
+import { ASK_PIP, PYTHON, WAYS } from './ways.ts'
 
 const given = readOptions({
   only: { default: '', help: 'such as `java`, `go pgx` or `python,go`' },

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import type { Pool } from 'pg'
 import type { ReceivedRequest, Receiver } from '../../src/testing/servers/receiver.ts'
 import { stopChild } from '../bench/processes.ts'
-import type { Way } from './ways.ts'
+import type { Way } from './way.ts'
 
 export interface Surroundings {
   /** Of the database that has Postrider, the inbox, invoices and bookings. */
