@@ -10,7 +10,7 @@ import { type Supervised, supervise } from './supervisor.ts'
 const RETRY_SCHEDULE = ['0.3', '0.5', '1', ...Array<string>(17).fill('2')].join(',')
 
 /** Shorter than between two events of most keys, so that some are collapsed, and most are sent. */
-const COLLAPSE = { collapse: { waitMs: 500 } }
+const COLLAPSE = { collapse: { waitMs: 2_000 } }
 /** Some are full before their time, and some are not. */
 const BATCH = { batch: { maxEvents: 5, maxWaitMs: 1_000 } }
 const ORDER = { ordering: 'key' }
