@@ -177,6 +177,7 @@ await runProgram(
     const writers = Array.from({ length: settings.writers }, async () =>
       write(await createDatabaseClient(cleanup, system.databaseUrl), settings.rows, stop.signal),
     )
+    for (const writer of writers) writer.catch(() => undefined) // when it is interrupted; awaited below
     await Promise.race([
       untilHolds(client, `select state <> 'running' as holds from postrider.backfill_progress`),
       system.failed(),
