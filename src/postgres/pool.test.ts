@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { captureLog } from '../testing/log-lines.ts'
+import { freeze } from '../testing/process/freeze.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
 import { untilAnswer, untilHolds } from '../testing/until.ts'
@@ -132,6 +133,21 @@ t.test(
     await bothGone
   },
 )
+
+t.test('an answer that came while the process was frozen is read', async (t) => {
+  const own = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'frozen',
+    silenceMsMax: 200,
+  })
+  t.teardown(() => own.end())
+  const client = await own.connect()
+  t.teardown(() => client.release())
+  const answer = client.query('select 1 as one')
+  freeze(400)
+  t.same((await answer).rows, [{ one: 1 }])
+})
 
 // An API on a busy machine: its first look took too long, the next one did not, and what it needed to start was cut.
 t.test('a session that is slow to begin is left alone after the server was away', async (t) => {

@@ -180,9 +180,14 @@ function cutWhenSilent(client: Connected, silenceMsMax: number, onSilence: () =>
   // Not as the callback of `setTimeout`, which hears of the first silence only: a session that has once had nothing to do
   // for so long would never be cut again.
   stream.on('timeout', () => {
-    if (client.readyForQuery) return
-    stream.destroy()
-    onSilence()
+    const { bytesRead } = stream
+    // After what has arrived is read: in a process that was frozen for so long timers come first, and the answer of a
+    // server that is well would be thrown away.
+    setImmediate(() => {
+      if (client.readyForQuery || stream.bytesRead !== bytesRead) return
+      stream.destroy()
+      onSilence()
+    })
   })
 }
 

@@ -3,8 +3,9 @@ import t from 'tap'
 import { applyRetention } from '../duties/retention.ts'
 import { migrate } from '../postgres/migrate/migrate.ts'
 import { captureLog } from '../testing/log-lines.ts'
+import { freeze } from '../testing/process/freeze.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
-import { startPresence } from './presence.ts'
+import { answeredWithin, startPresence } from './presence.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -176,4 +177,14 @@ t.test('advisory locks that a stranger holds keep nobody from anything', async (
   ])
   t.equal((await pool.query('select postrider.share_queue() as over')).rows[0].over, 0)
   t.ok(await applyRetention(pool, { retentionDays: 30 }))
+})
+
+t.test('a heartbeat that was answered while the runner was frozen counts', async (t) => {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  const answer = answeredWithin(100, client.query('select 1 as one'))
+  freeze(300)
+  t.same((await answer).rows, [{ one: 1 }])
+  await t.rejects(answeredWithin(100, new Promise(() => undefined)), { name: 'NoAnswer' })
 })

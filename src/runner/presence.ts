@@ -119,9 +119,8 @@ class KeptPresence implements Presence {
   stop = once(async () => {
     this.#stopping.abort()
     await this.#kept
-    await this.#client
-      .query('select postrider.stop_runner($1)', [this.#options.runnerId])
-      .catch(() => undefined)
+    const goodbye = this.#client.query('select postrider.stop_runner($1)', [this.#options.runnerId])
+    await answeredWithin(ANSWER_MS_MAX, goodbye).catch(() => undefined)
     await this.#client.end().catch(() => undefined)
   })
 
@@ -139,7 +138,7 @@ class KeptPresence implements Presence {
     while (!signal.aborted) {
       await watch(this.#client, this.#options, signal).catch((error: unknown) => {
         this.#options.log.warn({ err: error }, 'runner.presence_lost')
-        if (isReadTimeout(error)) this.#options.onSilent()
+        if (error instanceof NoAnswer) this.#options.onSilent()
       })
       if (signal.aborted) return
       this.#isEstablished = false
@@ -158,9 +157,28 @@ interface Dial {
   since: number
 }
 
-/** What pg says, without a code, when `query_timeout` has passed. */
-function isReadTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Query read timeout'
+/** The server has not answered within `ANSWER_MS_MAX`. */
+class NoAnswer extends Error {
+  override readonly name = 'NoAnswer'
+}
+
+/**
+ * The answer, unless it takes longer than `msMax`.
+ *
+ * pg's own `query_timeout` does not do: in a process that was frozen for so long, timers come before what arrived
+ * meanwhile is read. The runner would leave its session, without which it is found dead, although the server had answered.
+ *
+ * @throws NoAnswer
+ */
+export async function answeredWithin<T>(msMax: number, answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const giveUp = () => late.reject(new NoAnswer(`the server did not answer within ${msMax} ms`))
+  const timer = setTimeout(() => setImmediate(giveUp), msMax)
+  try {
+    return await Promise.race([answer, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The runner was marked as dead; it is never marked as living again. */
@@ -170,14 +188,14 @@ class RunnerReaped extends Error {
 
 /** Connects and registers: the runner is known to live while this session is there. */
 async function introduce(
-  { connectionString, servers, runnerId, environment, log }: PresenceOptions,
+  options: PresenceOptions,
   onDial: (client: pg.Client) => void,
 ): Promise<pg.Client> {
+  const { connectionString, servers, log } = options
   const client = new pg.Client({
     connectionString: servers?.inUse().url ?? connectionString,
     application_name: 'postrider runner',
     connectionTimeoutMillis: ANSWER_MS_MAX,
-    query_timeout: ANSWER_MS_MAX,
     keepAlive: true,
   })
   onDial(client)
@@ -185,20 +203,27 @@ async function introduce(
   client.on('error', (error) => log.debug({ err: error }, 'database.connection_lost'))
   try {
     await client.connect()
-    await setUpSession(client, SESSION_SETTINGS)
-    await servers?.admit(client)
-    const reason = await findUnadopted(client, environment)
-    if (reason !== null) throw new CopyNotAdopted(reason)
-    const { rows } = await client.query<{ reaped: boolean }>(
-      'select postrider.register_runner($1, $2, $3) as reaped',
-      [runnerId, hostname(), process.pid],
-    )
-    if (rows[0]?.reaped) throw new RunnerReaped(`runner ${runnerId} was found dead while it lived`)
+    await answeredWithin(ANSWER_MS_MAX, register(client, options))
     return client
   } catch (error) {
     await client.end().catch(() => undefined)
     throw error
   }
+}
+
+async function register(
+  client: pg.Client,
+  { servers, runnerId, environment }: PresenceOptions,
+): Promise<void> {
+  await setUpSession(client, SESSION_SETTINGS)
+  await servers?.admit(client)
+  const reason = await findUnadopted(client, environment)
+  if (reason !== null) throw new CopyNotAdopted(reason)
+  const { rows } = await client.query<{ reaped: boolean }>(
+    'select postrider.register_runner($1, $2, $3) as reaped',
+    [runnerId, hostname(), process.pid],
+  )
+  if (rows[0]?.reaped) throw new RunnerReaped(`runner ${runnerId} was found dead while it lived`)
 }
 
 /** Which its types leave out. */
@@ -240,10 +265,9 @@ const HEARTBEAT = `
 async function watch(client: pg.Client, options: PresenceOptions, signal: AbortSignal) {
   const silence = createSilenceWatch(SILENCE_MS)
   while (!signal.aborted) {
-    const { rows } = await client.query<Heartbeat>(HEARTBEAT, [
-      options.runnerId,
-      options.environment ?? null,
-    ])
+    const values = [options.runnerId, options.environment ?? null]
+    const answer = client.query<Heartbeat>(HEARTBEAT, values)
+    const { rows } = await answeredWithin(ANSWER_MS_MAX, answer)
     const own = rows.find((row) => row.id === options.runnerId)
     if (!own || own.is_unadopted) return // introducing itself again tells why
     if (own.drain_requested_at) options.onDrain()
@@ -259,9 +283,8 @@ async function watch(client: pg.Client, options: PresenceOptions, signal: AbortS
 }
 
 async function reap(client: pg.Client, silent: string[], log: Log) {
-  const { rows } = await client.query<{ dead: string[] }>('select postrider.reap($1) as dead', [
-    silent,
-  ])
+  const answer = client.query<{ dead: string[] }>('select postrider.reap($1) as dead', [silent])
+  const { rows } = await answeredWithin(ANSWER_MS_MAX, answer)
   const dead = rows[0]?.dead ?? []
   if (dead.length > 0) log.warn({ runners: dead }, 'runners.reaped')
 }

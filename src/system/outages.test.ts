@@ -202,7 +202,8 @@ t.test('a runner that is frozen is not robbed while a dead one is replaced', asy
   const { receiver, tenant } = await bundle(t)
   const answers = Promise.withResolvers<number>()
   receiver.answerWith((_, n) => (n <= 2 ? answers.promise : 200))
-  const one = { ...ENVIRONMENT, RUNNER_CONCURRENCY: '1' }
+  // As long as it can be: two runners start meanwhile, and it is not about the timeout.
+  const one = { ...ENVIRONMENT, RUNNER_CONCURRENCY: '1', DELIVERY_TIMEOUT_SECONDS: '60' }
   const frozen = await startService(t, 'runner', one)
   await tenant.publish()
   await receiver.received(1)
