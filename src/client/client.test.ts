@@ -179,7 +179,7 @@ t.test('no response in time, a redirect and a page of a proxy are separate error
   const path = { tenant: 'acme' }
   const read = ({ postrider }: { postrider: Postrider }) =>
     postrider.request('GET /api/tenants/{tenant}', { path })
-  const slow = await script(t, [silence], { timeoutMs: 20, tries: 2 })
+  const slow = await script(t, [silence], { timeoutMs: 1_000, tries: 2 })
   await t.rejects(read(slow), { code: 'timeout', status: null })
   t.equal(slow.requests.length, 2)
   const elsewhere = await script(t, [json(301, {}, { location: '/b' })], { tries: 1 })
