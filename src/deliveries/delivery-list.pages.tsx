@@ -135,7 +135,7 @@ function TimelineLink({ path, form: { values } }: { path: string; form: FormStat
   )
 }
 
-const OF_ANY_TIME = { last: undefined, before: undefined, newer: undefined }
+const OF_ANY_TIME = { last: undefined, before: undefined, newer: undefined, after: undefined }
 
 function Timeline(props: AttemptRates & { path: string; form: FormState }) {
   const { steps, path, form } = props
@@ -232,9 +232,9 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
 function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undefined }) {
   const { last: _, ...others } = form.values
   const filters = {
+    ...others,
     // Only what is pending has a next attempt to be listed by.
     ...(others['sort']?.endsWith('next') && { state: 'pending' }),
-    ...others,
     ...(since && { since: since.toISOString().slice(0, 19) }),
   }
   return (

@@ -100,9 +100,16 @@ export function isBehindPlace(
   { before, isOldestFirst = false }: { before: string; isOldestFirst?: boolean | undefined },
 ): RawBuilder<SqlBool> | null {
   const [, at, id] = PLACE.exec(before) ?? []
-  if (!at || !id) return null
+  if (!at || !id || !isTime(at)) return null
   const than = isOldestFirst ? sql`>` : sql`<`
   return sql`(${sql.ref(`r.${column}`)}, r.id) ${than} (${at}::timestamptz, ${id}::uuid)`
 }
 
-const PLACE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)~([0-9a-f-]{36})$/
+const PLACE =
+  /^([1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)~([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+/** No 30 February, which Postgres refuses and `Date` reads as another day. */
+function isTime(at: string): boolean {
+  const time = new Date(at)
+  return !Number.isNaN(time.getTime()) && time.toISOString().slice(0, 19) === at.slice(0, 19)
+}

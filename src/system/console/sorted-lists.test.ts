@@ -102,7 +102,14 @@ t.test('deliveries by their next attempt, both ways, and with a filter', async (
   t.strictSame(all.rows.toSorted(), [...ids, ...other.ids].toSorted())
   const { text } = await page(soonest.href)
   t.match(text, /<input type="hidden" name="sort" value="next"/, 'filters keep the order')
-  t.match(text, /<input type="hidden" name="f.state" value="pending"/, 'a bulk job takes no more')
+  const wider = await page(`${soonest.href}&state=pending&state=held`)
+  for (const shown of [text, wider.text]) {
+    t.match(
+      shown,
+      /<input type="hidden" name="f.state" value="pending"/,
+      'a bulk job takes no more',
+    )
+  }
   t.notMatch(text, /data-column="next"[^>]*hidden/, 'the column is there')
   await pool.query(
     `update postrider.delivery set state = 'held', held_reason = 'paused' where id = $1`,
@@ -117,9 +124,26 @@ t.test('an order or a place that a list does not have is refused', async (t) => 
   for (const query of ['sort=key', 'sort=--next'])
     t.equal((await page(`/console/deliveries?${query}`)).status, 422, query)
   t.equal((await page('/console/events?sort=next')).status, 422)
-  const nowhere = await page('/console/deliveries?sort=next&after=nowhere')
-  t.equal(nowhere.status, 200)
-  t.match(nowhere.text, /No deliveries match|No deliveries yet/)
+  const id = '01900000-0000-7000-8000-000000000000'
+  for (const place of [
+    'nowhere',
+    `2026-02-30T00:00:00.000000Z~${id}`,
+    `2026-01-01T24:00:00.000000Z~${id}`,
+    `0000-01-01T00:00:00.000000Z~${id}`,
+    `2026-01-01T00:00:00.000000Z~${'-'.repeat(36)}`,
+  ]) {
+    const nowhere = await page(`/console/deliveries?sort=next&after=${place}`)
+    t.equal(nowhere.status, 200, place)
+    t.match(nowhere.text, /No deliveries match|No deliveries yet/, place)
+  }
+})
+
+t.test('a range of the timeline begins with the first page', async (t) => {
+  const place = '2026-01-01T00:00:00.000000Z~01900000-0000-7000-8000-000000000000'
+  const { text } = await page(`/console/deliveries?sort=next&after=${place}&timeline=on`)
+  const [, range = ''] = /data-range="([^"]+)"/.exec(text) ?? []
+  t.match(range, 'sort=next')
+  t.notMatch(range, 'after=')
 })
 
 t.test('the next attempts of a tenant are found without a sort of what waits', async (t) => {
