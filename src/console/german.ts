@@ -78,7 +78,6 @@ export const GERMAN = {
   'With a failed delivery': 'Mit fehlgeschlagener Zustellung',
   'With an open delivery': 'Mit offener Zustellung',
   'Next page': 'Nächste Seite',
-  'Next attempts': 'Nächste Versuche',
   'Search further': 'Weiter suchen',
   'Searched the first rows only.': 'Nur die ersten Zeilen wurden durchsucht.',
   'Search older': 'Ältere durchsuchen',

@@ -57,7 +57,7 @@ export function addDeliveriesPage(app: Hono<PageEnv>, pages: DeliveryListPages):
 async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
   const { area, render, tenants, lists } = pages
   const path = `/${area}/deliveries`
-  const { form, filters } = await readFilters(c, tenants, ['next'])
+  const { form, filters } = await readFilters(c, tenants, ORDERS[area])
   const query = filters && queryOf<DeliveryId, 'next'>(filters)
   const page = query && (await lists.deliveries.search(query.tenants, query))
   const mayAct = area === 'console' && c.get('viewer').may('manage')
@@ -70,7 +70,7 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
         <h1>{say('Deliveries')}</h1>
         <ListFilters form={form} area={area} path={path} />
         <TimelineLink path={path} form={form} />
-        <SavedViews name="deliveries" path={path} form={form} views={VIEWS} />
+        <SavedViews name="deliveries" path={path} form={form} views={VIEWS[area]} />
         <ColumnMenu name="deliveries" columns={columnsOf(area, form)} />
       </div>
       {timeline && <Timeline {...timeline} path={path} form={form} />}
@@ -79,7 +79,7 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
           {mayAct && <DeliveryBulkBar form={form} since={filters.since} />}
           <DeliveryTable
             deliveries={page.rows}
-            sorts={{ created: sortByTime(path, form), next: sortBy('next', path, form) }}
+            sorts={sortsOf({ form, area, path })}
             form={form}
             area={area}
             isSelectable={mayAct}
@@ -94,13 +94,27 @@ async function showList(c: Context<PageEnv>, pages: DeliveryListPages) {
   )
 }
 
-const VIEWS: Views = [
+/**
+ * What it can be ordered by next to time. In the scope of a tenant Postgres would read what is open of all tenants, up to
+ * the last row that is shown: the index has no tenant in it (measured: 1.1 s for 21 rows next to 300,000 of another).
+ */
+const ORDERS = { console: ['next'], portal: [] } as const satisfies Record<Area, readonly string[]>
+
+const sortsOf = ({ form, area, path }: Listing): Readonly<Record<string, Sort>> => ({
+  created: sortByTime(path, form),
+  ...Object.fromEntries(ORDERS[area].map((name) => [name, sortBy(name, path, form)])),
+})
+
+const OF_BOTH: Views = [
   ['All', {}],
   ['Failed in 24 hours', { state: 'failed', last: '24h' }],
   ['On hold', { state: 'held' }],
   ['Open', { state: 'pending,delivering,held' }],
-  ['Next attempts', { state: 'pending', sort: 'next' }],
 ]
+const VIEWS: Record<Area, Views> = {
+  console: [...OF_BOTH, ['Next attempts', { state: 'pending', sort: 'next' }]],
+  portal: OF_BOTH,
+}
 
 const TIMELINE = { minutes: 1_440, stepMinutes: 30 }
 

@@ -8,6 +8,7 @@ import { recordQueries } from '../../testing/queries.ts'
 import { createTestServices } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { createTestConsole } from '../../testing/wiring/pages.ts'
+import { createTestPortal } from '../../testing/wiring/portal.ts'
 
 const { pool } = await createTestDatabase(t)
 const { get, signedIn } = await createTestConsole(pool)
@@ -137,6 +138,22 @@ t.test('an order or a place that a list does not have is refused', async (t) => 
     t.match(nowhere.text, /No deliveries match|No deliveries yet/, place)
   }
 })
+
+t.test(
+  'customers do not sort by next attempt, for which all tenants would be looked at',
+  async (t) => {
+    const { tenant } = await waiting(3)
+    const portal = await createTestPortal(pool)
+    const cookie = await portal.entered(tenant.key)
+    const { status, text } = await portal.get('/portal/deliveries', { cookie })
+    t.equal(status, 200)
+    t.ok(headOf(text, 'Created').href)
+    t.notMatch(text, /sort=-?next/)
+    for (const sort of ['next', '-next']) {
+      t.match(await portal.get(`/portal/deliveries?sort=${sort}`, { cookie }), { status: 422 })
+    }
+  },
+)
 
 t.test('a range of the timeline begins with the first page', async (t) => {
   const place = '2026-01-01T00:00:00.000000Z~01900000-0000-7000-8000-000000000000'
