@@ -12,8 +12,8 @@ import {
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
-import { Empty, Facts, Id, Raw, stateLabel, Time } from '../console/parts.tsx'
-import { type ShownText, shownText } from '../console/shown-text.ts'
+import { Empty, Facts, Id, stateLabel, Table, Time } from '../console/parts.tsx'
+import { shownText } from '../console/shown-text.ts'
 import type { PageEnv } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import { NothingFound } from '../not-found.ts'
@@ -130,9 +130,36 @@ function Who({ who, keyName, sessionRole }: AuditEntry) {
   return <span title={`${who}${role}`}>{keyName ?? who}</span>
 }
 
-function DetailLine({ detail }: AuditEntry) {
-  const text = Object.keys(detail).length === 0 ? '' : JSON.stringify(detail)
-  return <code title={text}>{text}</code>
+/** Of a change which settings it was about; the page of the entry has their values. */
+function DetailLine({ detail: { before, after, ...others } }: AuditEntry) {
+  const changed = Object.keys({ ...settingsIn(before), ...settingsIn(after) })
+  const text = [
+    ...changed.map((name) => nameOf(name)),
+    ...Object.entries(others).map(([name, value]) => `${nameOf(name)}: ${textOf(value)}`),
+  ].join(', ')
+  return <span title={text}>{text}</span>
+}
+
+const settingsIn = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+
+/** `stateBefore` and `event_types` as people write them. */
+const nameOf = (name: string): string =>
+  stateLabel(
+    inWords(name)
+      .replace(/([a-z])([A-Z])/g, '$1 $2')
+      .toLowerCase()
+      .replace(/\b(?:api|id|ids|tls|uid|url)\b/g, (word) => word.toUpperCase()),
+  )
+
+/** Text from outside, so shown as it is; what has parts is shown as JSON. */
+function textOf(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '–'
+  if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) {
+    return textOf(value.join(', '))
+  }
+  if (typeof value !== 'object') return String(value)
+  return Object.keys(value).length === 0 ? '–' : JSON.stringify(value)
 }
 
 function Target({ targetKind: kind, targetId: id }: AuditEntry) {
@@ -169,18 +196,52 @@ async function showEntry(c: Context<PageEnv>, { render, tenants, auditLog }: Aud
       {Object.keys(detail).length > 0 && (
         <>
           <h2>Detail</h2>
-          <Detail of={shownText(JSON.stringify(detail))} />
+          <Detail of={detail} />
         </>
       )}
     </>,
   )
 }
 
-function Detail({ of: { text, isCut } }: { of: ShownText }) {
+/** What was changed as it was before and is after, and everything else by its name. */
+function Detail({ of: { before, after, ...others } }: { of: AuditEntry['detail'] }) {
+  const [was, becomes] = [settingsIn(before), settingsIn(after)]
+  const changed = Object.keys({ ...was, ...becomes })
+  const facts = Object.entries(others).map(
+    ([name, value]) => [nameOf(name), <Value name={name} of={value} />] as const,
+  )
   return (
     <>
-      {isCut && <p>This is the beginning only.</p>}
-      <Raw label="Detail">{text}</Raw>
+      {facts.length > 0 && <Facts of={facts} />}
+      {changed.length > 0 && (
+        <Table label="Changes" head={['Setting', 'Before', 'After']}>
+          {changed.map((name) => (
+            <tr>
+              <td>{nameOf(name)}</td>
+              <td>
+                <Value name={name} of={was[name]} />
+              </td>
+              <td>
+                <Value name={name} of={becomes[name]} />
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </>
+  )
+}
+
+function Value({ name, of: value }: { name: string; of: unknown }) {
+  const { text, isCut } = shownText(textOf(value))
+  const place = Object.hasOwn(PLACES, name) ? PLACES[name] : undefined
+  if (place && typeof value === 'string') {
+    return <Id of={value} href={place + encodeURIComponent(value)} />
+  }
+  return (
+    <>
+      {typeof value === 'object' && value !== null ? <code>{text}</code> : text}
+      {isCut && '…'}
     </>
   )
 }

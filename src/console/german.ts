@@ -564,6 +564,13 @@ export const GERMAN = {
   'Request and answer of attempt {number}': 'Anfrage und Antwort von Versuch {number}',
   'Request as sent': 'Anfrage, wie gesendet',
   'Last attempts': 'Letzte Versuche',
+  'Last responses': 'Letzte Antworten',
+  Cause: 'Ursache',
+  Response: 'Antwort',
+  Sent: 'Gesendet',
+  Share: 'Anteil',
+  'Why attempts failed': 'Warum Versuche fehlschlugen',
+  '{count} attempts alike': '{count} gleiche Versuche',
   'Response time': 'Antwortzeit',
   TLS: 'TLS',
   'This page needs JavaScript. The list of deliveries does not.':

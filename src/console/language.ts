@@ -104,6 +104,10 @@ export function scriptWords(): string | undefined {
 export const sayNumber = (value: number): string =>
   new Intl.NumberFormat(currentLanguage()).format(value)
 
+/** The same of what is counted no further than `max`. */
+export const atMost = (count: number, max: number): string =>
+  count >= max ? `${sayNumber(max)}+` : sayNumber(count)
+
 /** A time in UTC: in English so that nobody takes the month for the day, otherwise as people write it. */
 export function sayTime(at: Date): string {
   const language = currentLanguage()

@@ -91,8 +91,8 @@ export interface FoundDelivery extends Delivery {
   lastError: string | null
 }
 
-/** With the URL of its endpoint, which may have been deleted since. */
-export type DeliveryWithUrl = Delivery & { url: string }
+/** With what people know its endpoint by, which may have been deleted since. */
+export type DeliveryWithUrl = Delivery & { url: string; description: string }
 
 export interface Deliveries {
   /** Without its attempts. @throws DeliveryNotFound */
@@ -189,7 +189,7 @@ async function find(
     .selectFrom('delivery as d')
     .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
     .selectAll('d')
-    .select('e.url')
+    .select(['e.url', 'e.description'])
     .where('d.id', '=', id)
     .where('d.tenant_id', '=', tenantId)
     .$castTo<DeliveryWithUrl>()

@@ -169,3 +169,51 @@ t.test('where a name led is told in the console, and not in the portal', async (
     t.notMatch(text, '10.1.2.3')
   }
 })
+
+t.test('what became of a delivery is said first, with names', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 2 })
+  await pool.query(
+    `update postrider.endpoint set description = 'Legacy billing'
+     where id = (select endpoint_id from postrider.delivery where id = $1)`,
+    [id],
+  )
+  await pool.query(
+    `update postrider.tenant set name = 'Acme Retail'
+     where id = (select tenant_id from postrider.delivery where id = $1)`,
+    [id],
+  )
+  await pool.query(
+    `update postrider.delivery set state = 'failed', finished_at = now(), next_attempt_at = null, attempt_count = 2
+     where id = $1`,
+    [id],
+  )
+  const { text } = await inConsole(`/deliveries/${id}`)
+  t.match(text, '<p class="answer">Failed for Legacy billing (HTTP 500 after 2 attempts).</p>')
+  t.ok(text.indexOf('class="answer"') < text.indexOf('class="facts"'))
+  t.match(text, /<a href="\/console\/endpoints\/[^"]+">Legacy billing<\/a>/)
+  t.match(text, />\s*Acme Retail\s*<\/a>/)
+  const customer = await inPortal(`/deliveries/${id}`)
+  t.match(customer.text, /class="answer">.*Failed.*HTTP 500, attempt 2\./)
+})
+
+t.test('attempts that failed alike are one line that opens, and the latest is not', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 7 })
+  await pool.query(
+    `update postrider.attempt set status_code = 404 where delivery_id = $1 and number = 5`,
+    [id],
+  )
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}`)
+    const lines = [...text.matchAll(/<strong>(\d+) attempts alike/g)].map(([, count]) => count)
+    t.strictSame(lines, ['4'], 'a single one stays as it is, and so does the latest')
+    const [folded = '', rest = ''] = text.split('</details>')
+    t.match(folded, /<summary>.*HTTP 500.*<\/summary>/)
+    for (const number of [1, 2, 3, 4]) t.match(folded, `id="attempt-${number}"`)
+    for (const number of [5, 6]) t.match(rest, `id="attempt-${number}"`)
+  }
+  await pool.query(
+    `update postrider.attempt set outcome = 'delivered', status_code = 200 where delivery_id = $1`,
+    [id],
+  )
+  t.notMatch((await inConsole(`/deliveries/${id}`)).text, 'attempts alike')
+})

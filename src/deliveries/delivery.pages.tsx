@@ -15,6 +15,7 @@ import {
   Confirm,
   CopyButton,
   Countdown,
+  EndpointName,
   Facts,
   Id,
   Notice,
@@ -22,7 +23,8 @@ import {
 } from '../console/parts.tsx'
 import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
-import { ERASED, jsonFile } from '../events/event-parts.tsx'
+import { sentenceOf } from '../events/event-answer.ts'
+import { ERASED, jsonFile, Why } from '../events/event-parts.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
@@ -207,6 +209,7 @@ function Progress(shown: Shown) {
   }
   return (
     <div id="delivery" {...asking}>
+      <Answer {...shown} />
       <State {...shown} />
       <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
@@ -215,6 +218,29 @@ function Progress(shown: Shown) {
         <Verification {...shown} body={shown.body} />
       )}
     </div>
+  )
+}
+
+/** What became of it, before anything about it. */
+function Answer({ area, delivery }: Shown) {
+  const last = delivery.attempts.at(-1)
+  const explained = {
+    ...delivery,
+    lastOutcome: last?.outcome ?? null,
+    lastStatusCode: last?.status_code ?? null,
+    lastMs: last?.duration_ms ?? null,
+    lastReason: last?.reason ?? null,
+  }
+  return (
+    <p class="answer">
+      {area === 'console' ? (
+        sentenceOf(explained)
+      ) : (
+        <>
+          <Badge of={delivery.state} /> <Why delivery={explained} area={area} />
+        </>
+      )}
+    </p>
   )
 }
 
@@ -237,10 +263,13 @@ function State({ area, delivery, tenant, type, messageId }: Shown) {
       type !== null ? <Id of={event} href={`/${area}/events/${event}`} /> : <Id of={event} />,
     ],
     ['Sent as (webhook-id)', sentAs !== event && <Id of={sentAs} />],
-    ['Endpoint', <a href={`/${area}/endpoints/${delivery.endpoint_id}`}>{delivery.url}</a>],
+    [
+      'Endpoint',
+      <EndpointName {...delivery} href={`/${area}/endpoints/${delivery.endpoint_id}`} />,
+    ],
     ['Ordering key', delivery.ordering_key],
     ['Replaced by', newer && <NewerEvent id={newer} isOperator={isOperator} />],
-    ['Tenant', isOperator && <TenantLink of={tenant.key} />],
+    ['Tenant', isOperator && <TenantLink of={tenant.key} name={tenant.name} />],
     ['Created', <Time at={delivery.created_at} />],
     ['Finished', <Time at={delivery.finished_at} />],
   ]
@@ -262,23 +291,76 @@ function Next(delivery: Delivery) {
   return at === null ? <>–</> : <Countdown to={at} />
 }
 
-function Timeline({ area, delivery, path }: Shown) {
-  const { attempts } = delivery
+function Timeline(shown: Shown) {
+  const { attempts } = shown.delivery
   if (attempts.length === 0) return <p>{say('No attempt yet')}.</p>
+  const groups = alikeIn(attempts)
   return (
     <ol class="timeline">
+      {groups.map((group, index) => {
+        const steps = <Steps {...shown} of={group} before={groups[index - 1]?.at(-1)} />
+        return group.length > 1 ? <Folded of={group}>{steps}</Folded> : steps
+      })}
+    </ol>
+  )
+}
+
+/** Attempts that failed alike one after the other, together; the latest stands alone. */
+function alikeIn(attempts: readonly Attempt[]): Attempt[][] {
+  const groups: Attempt[][] = []
+  for (const attempt of attempts) {
+    const group = groups.at(-1)
+    if (attempt !== attempts.at(-1) && group?.[0] && areAlike(group[0], attempt)) {
+      group.push(attempt)
+    } else {
+      groups.push([attempt])
+    }
+  }
+  return groups
+}
+
+const ALIKE = ['outcome', 'status_code', 'reason', 'error', 'error_detail', 'trigger'] as const
+const areAlike = (one: Attempt, other: Attempt): boolean =>
+  one.outcome !== 'delivered' && ALIKE.every((name) => one[name] === other[name])
+
+/** A line for all of them, which opens. */
+function Folded({ of: group, children }: { of: readonly Attempt[]; children: Child }) {
+  const [first, last] = [group[0], group.at(-1)]
+  if (!first || !last) return null
+  return (
+    <li>
+      <details class="attempt">
+        <summary>
+          <strong>{say('{count} attempts alike', { count: group.length })}</strong>{' '}
+          <Badge of={first.outcome} /> {first.status_code !== null && `HTTP ${first.status_code} ·`}{' '}
+          <Time at={first.started_at} /> – <Time at={last.started_at} />
+        </summary>
+        <ol class="timeline">{children}</ol>
+      </details>
+    </li>
+  )
+}
+
+function Steps(props: Shown & { of: readonly Attempt[]; before: Attempt | undefined }) {
+  const { area, delivery, path, of: attempts, before } = props
+  return (
+    <>
       {attempts.map((attempt, index) => (
         <>
-          <Wait from={attempts[index - 1]} to={attempt} />
+          <Wait from={attempts[index - 1] ?? before} to={attempt} />
           <li id={`attempt-${attempt.number}`}>
             <article class="attempt">
               <AttemptSummary attempt={attempt} area={area} />
-              <Details attempt={attempt} isLast={index === attempts.length - 1} path={path} />
+              <Details
+                attempt={attempt}
+                isLast={attempt === delivery.attempts.at(-1)}
+                path={path}
+              />
             </article>
           </li>
         </>
       ))}
-    </ol>
+    </>
   )
 }
 

@@ -18,7 +18,7 @@ import {
   sortByTime,
   type Views,
 } from '../console/list-parts.tsx'
-import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
+import { Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import { type Area, type PageEnv, viewerWith } from '../console/viewer.ts'
 import { ENDPOINT_STATES, queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
 import type { EventTypeOutline, EventTypes } from '../event-types/event-types.ts'
@@ -34,6 +34,7 @@ import { endpointInput } from './endpoint.fields.ts'
 import { bodyOf, secretOf } from './endpoint.form.ts'
 import { EndpointFields } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
+import { EndpointState, failingSinceOf } from './endpoint-state.tsx'
 import type { Endpoints, FoundEndpoint } from './endpoints.ts'
 import { type Tried, TriedTable } from './tried-table.tsx'
 import type { createTryFilter } from './try-filter.form.ts'
@@ -297,8 +298,7 @@ const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
   {
     name: 'since',
     label: 'Failing since',
-    cell: ({ failingSince, refusingSince }) =>
-      failingSince || refusingSince ? <Time at={failingSince ?? refusingSince} /> : '',
+    cell: (row) => (failingSinceOf(row) ? <Time at={failingSinceOf(row)} /> : ''),
   },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
 ]
@@ -320,15 +320,5 @@ function EndpointTable(props: {
       sorts={{ created: sortByTime(path, form) }}
       hrefOf={({ id }) => `${path}/${id}`}
     />
-  )
-}
-
-export function EndpointState(endpoint: FoundEndpoint) {
-  return (
-    <>
-      {!(endpoint.state === 'active' && endpoint.circuitOpenedAt) && <Badge of={endpoint.state} />}{' '}
-      {endpoint.circuitOpenedAt && <Badge of="open" label="Backing off" />}{' '}
-      {endpoint.unreadable_since && <Badge of="open" label="Secret unreadable" />}
-    </>
   )
 }

@@ -13,7 +13,7 @@ import { type presentSecrets, rotationFields } from '../secrets/endpoint-secret.
 import { SNIPPETS } from '../secrets/verify-snippets.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { type Endpoint, endpointFields, presentEndpoint } from './endpoint.fields.ts'
-import { EndpointState } from './endpoint-list.pages.tsx'
+import { EndpointState } from './endpoint-state.tsx'
 import { type FoundEndpoint, OPEN_COUNTED_MAX, type OpenDeliveries } from './endpoints.ts'
 
 export interface Shown {

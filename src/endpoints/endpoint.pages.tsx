@@ -18,14 +18,18 @@ import { eventType } from '../events/event-input.ts'
 import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { type DeliveryId, deliveryId, type EndpointId, type TenantId } from '../ids.ts'
+import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
+import { INCIDENTS_PATH, ProbeAndRelease } from '../incidents/incident-table.tsx'
 import type { MarkersOf } from '../operations/chart-markers.ts'
 import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
 import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoint-secrets.ts'
 import { warningOf } from '../sending/signing-secret.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
+import { Answers } from './answers-table.tsx'
 import { endpointInput } from './endpoint.fields.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
+import type { createEndpointAnswers } from './endpoint-answers.ts'
 import { EndpointFields } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
 import type { EndpointOperations } from './endpoint-operations.ts'
@@ -42,6 +46,7 @@ const HEADING_MAX = 80
 const TYPES_OFFERED_MAX = 100
 
 const SAID: Record<string, string> = {
+  ...INCIDENT_SAID,
   created: 'Endpoint created. Copy the signing secret into your receiver.',
   changed: 'Endpoint saved. New events are routed by it.',
   paused: 'Endpoint paused. New deliveries are held.',
@@ -70,6 +75,7 @@ export interface EndpointPages extends UrlRules {
   deliveries: Pick<Deliveries, 'find'>
   attempts: Pick<Attempts, 'get'>
   ratesOf: ReturnType<typeof createAttemptRates>
+  answersOf: ReturnType<typeof createEndpointAnswers>
   /** Missing where the audit log is not shown. */
   markersOf?: MarkersOf
   /** What is wrong with it; missing where incidents are not shown. */
@@ -210,9 +216,11 @@ async function page(
   more: { secrets?: LiveSecret[]; refused?: string; rotation?: FormState } = {},
 ) {
   const { endpoint } = shown
+  const mayManage = c.get('viewer').may('manage')
   const of = { tenantId: endpoint.tenant_id, endpointId: endpoint.id }
-  const [rates, open, tested, types, markers, troubles] = await Promise.all([
+  const [rates, answers, open, tested, types, markers, troubles] = await Promise.all([
     pages.ratesOf({ minutes: DAY_MINUTES, stepMinutes: STEP_MINUTES, of }),
+    pages.answersOf(endpoint.tenant_id, endpoint.id),
     pages.endpoints.countOpen(endpoint.tenant_id, endpoint.id),
     testOf(c, endpoint, pages),
     pages.eventTypes.outline({ limit: TYPES_OFFERED_MAX }),
@@ -236,7 +244,7 @@ async function page(
       )}
       {tested && <Tested {...tested} area={pages.area} caller={c.get('viewer').caller} />}
       {troubles?.map((trouble) => (
-        <TroubleNotice {...trouble} />
+        <TroubleNotice {...trouble} mayAct={mayManage && endpoint.state === 'active'} />
       ))}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions
@@ -248,6 +256,7 @@ async function page(
       <State {...shown} open={open} />
       <h2>{say('The last 24 hours')}</h2>
       <Health {...rates} {...shown} markers={markers} />
+      <Answers {...answers} area={pages.area} />
       <h2>{say('Settings')}</h2>
       <Settings {...endpoint} />
       <Links {...shown} />
@@ -255,19 +264,21 @@ async function page(
   )
 }
 
-/** Why it fails, and where to act on it. */
-function TroubleNotice({ incidentId, since, what, failures, held, lastResponse }: Trouble) {
+/** Why it fails, and what to press. */
+function TroubleNotice(trouble: Trouble & { mayAct: boolean }) {
+  const { incidentId, since, what, failures, held, lastResponse, mayAct } = trouble
   return (
     <Notice tone="bad">
       <p>
         {what} {failures} failed attempts since <Time at={since} />, {held} on hold.
         {lastResponse !== null && ` Last response: ${lastResponse}`}
       </p>
-      <p>
-        <a class="button" href={`/console/incidents/${incidentId}`}>
+      <div class="actions">
+        {mayAct && <ProbeAndRelease id={incidentId} from="endpoint" />}
+        <a class="button" href={`${INCIDENTS_PATH}/${incidentId}`}>
           Open incident
         </a>
-      </p>
+      </div>
     </Notice>
   )
 }

@@ -11,6 +11,13 @@ import { REASONS, type Route, type Routing } from './routing.ts'
 /** Of more endpoints than these an answer says how many there are, not which. */
 const NAMED_MAX = 3
 
+/** What a delivery is explained by. */
+export type Explained = Pick<
+  FoundDelivery,
+  | ('url' | 'description' | 'state' | 'attempt_count' | 'held_reason' | 'ordering_key')
+  | ('collapsed_by' | 'lastOutcome' | 'lastStatusCode' | 'lastMs' | 'lastReason')
+>
+
 interface Outcome {
   /** What all endpoints with the same one are put under. */
   what: string
@@ -33,7 +40,7 @@ export interface Answer {
  *
  * @param deliveries of the event, newest first; those of endpoints that `routes` leaves out count as well
  */
-function answerOf(routes: readonly Route[], deliveries: readonly FoundDelivery[]): Answer {
+function answerOf(routes: readonly Route[], deliveries: readonly Explained[]): Answer {
   const outcomes = [
     ...deliveries.toReversed().map(outcomeOfDelivery),
     ...routes.flatMap((route) => (route.reason === null ? [] : [notSent(route, route.reason)])),
@@ -62,7 +69,7 @@ export async function explainEvent(
 }
 
 /** The same of one delivery. */
-export const sentenceOf = (delivery: FoundDelivery): string => answerOf([], [delivery]).sentence
+export const sentenceOf = (delivery: Explained): string => answerOf([], [delivery]).sentence
 
 function inOneBreath(group: readonly Outcome[]): string {
   if (group.length > NAMED_MAX) {
@@ -81,7 +88,7 @@ const notSent = (route: Route, reason: keyof typeof REASONS): Outcome => ({
   why: REASONS[reason],
 })
 
-function outcomeOfDelivery(delivery: FoundDelivery): Outcome {
+function outcomeOfDelivery(delivery: Explained): Outcome {
   const endpoint = nameOf(delivery)
   const { state, attempt_count: tries } = delivery
   const last = lastOf(delivery)
@@ -107,11 +114,7 @@ function outcomeOfDelivery(delivery: FoundDelivery): Outcome {
 }
 
 /** For support, which is asked why an event did not arrive. */
-function whyCollapsed({
-  ordering_key: key,
-  collapsed_by: newer,
-  attempt_count: tries,
-}: FoundDelivery) {
+function whyCollapsed({ ordering_key: key, collapsed_by: newer, attempt_count: tries }: Explained) {
   const before = tries === 0 ? '' : `, after ${attempts(tries)}`
   return `the endpoint gets only the newest event of a key: ${newer} of ${key} replaced it${before}`
 }
@@ -119,7 +122,7 @@ function whyCollapsed({
 const attempts = (count: number): string => (count === 1 ? '1 attempt' : `${count} attempts`)
 
 /** As part of a sentence. */
-function whyHeld({ held_reason: reason }: FoundDelivery): string {
+function whyHeld({ held_reason: reason }: Explained): string {
   if (reason === null) return ''
   return goingOn(HELD_REASONS[reason].replace(/\.$/, ''))
 }
@@ -127,7 +130,7 @@ function whyHeld({ held_reason: reason }: FoundDelivery): string {
 /** Within a sentence; abbreviations stay as they are. */
 const goingOn = (words: string): string => words.replace(/^[A-Z](?![A-Z])/, (a) => a.toLowerCase())
 
-function lastOf({ lastOutcome, lastStatusCode, lastMs, lastReason }: FoundDelivery): string {
+function lastOf({ lastOutcome, lastStatusCode, lastMs, lastReason }: Explained): string {
   if (lastOutcome === null) return 'no attempt'
   const span = lastMs === null ? '' : ` in ${spanOf(lastMs)}`
   if (lastStatusCode !== null) return `HTTP ${lastStatusCode}${span}`

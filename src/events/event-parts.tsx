@@ -35,6 +35,7 @@ import type { EventId } from '../ids.ts'
 import type { Resource } from '../tenants/resource-pages.ts'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { Tenants } from '../tenants/tenants.ts'
+import type { Explained } from './event-answer.ts'
 import type { Event, Events, FoundEvent } from './events.ts'
 import { REASONS, type Route } from './routing.ts'
 
@@ -273,8 +274,10 @@ function WhyNot({ reason, changedSince }: Route) {
   )
 }
 
+type InProgress = Explained & Parameters<typeof nextAttemptAt>[0]
+
 /** Why it is in its state, when it is tried next, and what its receiver can do. */
-function Why({ delivery, area }: { delivery: FoundDelivery; area: Area }) {
+export function Why({ delivery, area }: { delivery: InProgress; area: Area }) {
   const { state, attempt_count: tries, held_reason: held, lastReason, lastStatusCode } = delivery
   const next = state === 'pending' ? nextAttemptAt(delivery) : null
   const newer = delivery.collapsed_by
@@ -299,12 +302,7 @@ function Why({ delivery, area }: { delivery: FoundDelivery; area: Area }) {
 }
 
 /** Such as “HTTP 503 in 72 ms, attempt 2”. */
-function lastOf({
-  lastStatusCode,
-  lastReason,
-  lastMs,
-  attempt_count: tries,
-}: FoundDelivery): string {
+function lastOf({ lastStatusCode, lastReason, lastMs, attempt_count: tries }: Explained): string {
   const words =
     lastStatusCode !== null
       ? `HTTP ${lastStatusCode}`

@@ -28,3 +28,24 @@ t.test('the page of an endpoint says why it fails, and leads to where to act', a
   )
   t.notMatch(await show(), '/console/incidents/0', 'nothing of what is over')
 })
+
+t.test('what helps is pressed on the page of the endpoint, and leads back to it', async (t) => {
+  const pages = await createTestConsole(pool)
+  const { ids } = await createWorld(pool)
+  const path = `/console/endpoints/${ids['endpoints']}`
+  const incident = `/console/incidents/${ids['incidents']}`
+  const [cookie, reader] = [
+    await pages.signedIn(),
+    await pages.signedIn((await pages.apiKeys.issue({ name: 'r', scopes: ['read'] })).key),
+  ]
+  const show = async (as = cookie) => (await pages.get(path, { cookie: as })).text
+  for (const act of ['probe', 'release']) t.match(await show(), `action="${incident}/${act}"`)
+  t.notMatch(await show(reader), `action="${incident}`)
+  const from = { from: 'endpoint' }
+  const { status, headers } = await pages.post(`${incident}/release`, from, { cookie })
+  t.strictSame([status, headers.get('location')], [303, `${path}?said=released`])
+  const said = await pages.get(`${path}?said=released`, { cookie })
+  t.match(said.text, 'The deliveries on hold are being sent')
+  await pool.query(`select postrider.pause_endpoint($1, 'ann')`, [ids['endpoints']])
+  t.notMatch(await show(), `action="${incident}`, 'nothing is sent to one that is paused')
+})

@@ -2,7 +2,8 @@ import { AttemptStrip } from '../attempts/attempt-strip.tsx'
 import type { Strips } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
 import { type Column, DataTable } from '../console/data-table.tsx'
-import { Badge, EndpointName, Time } from '../console/parts.tsx'
+import { atMost } from '../console/language.ts'
+import { Badge, Confirm, EndpointName, Time } from '../console/parts.tsx'
 import { SelectBox } from '../replays/bulk-bar.tsx'
 import { TenantLink } from '../tenants/tenant.pages.tsx'
 import { CAUSES, lastResponseOf } from './incident.fields.ts'
@@ -127,9 +128,6 @@ export function Since({ at }: { at: Date }) {
   )
 }
 
-export const atMost = (count: number, max: number): string =>
-  count >= max ? `${max.toLocaleString('en')}+` : count.toLocaleString('en')
-
 /** What most likely helps: the customer has to change something, or the receiver may be back. */
 const helpsMost = ({ cause, verdict }: Incident): 'notify' | 'probe' =>
   verdict === 'theirs' && !RECOVERS.has(cause) ? 'notify' : 'probe'
@@ -177,5 +175,23 @@ export function Press(props: { action: string; from: string; label: string; isFi
         {label}
       </button>
     </form>
+  )
+}
+
+/** What tries an endpoint again: with one delivery at once, or with all that wait. */
+export function ProbeAndRelease({ id, from }: { id: string; from: string }) {
+  const path = `${INCIDENTS_PATH}/${id}`
+  return (
+    <>
+      <Press action={`${path}/probe`} from={from} label="Probe now" isFirst />
+      <Confirm
+        label="Release on hold"
+        action={`${path}/release`}
+        question="Send what is on hold, 100 a second? The circuit breaker opens again after 20 failures."
+        yes="Release on hold"
+      >
+        <input type="hidden" name="from" value={from} />
+      </Confirm>
+    </>
   )
 }

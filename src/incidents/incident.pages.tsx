@@ -5,6 +5,7 @@ import { ColumnMenu } from '../console/data-table.tsx'
 import { EMPTY_FORM, type FormState, SelectField } from '../console/fields.tsx'
 import { FormField } from '../console/form-fields.tsx'
 import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
+import { atMost } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
@@ -28,7 +29,7 @@ import {
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { TenantFilter } from '../deliveries/list-filters.tsx'
 import { choicesOf } from '../fields.ts'
-import { endpointId, type IncidentId, incidentId } from '../ids.ts'
+import { endpointId, type IncidentId, incidentId, type TenantId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
 import { BulkBar } from '../replays/bulk-bar.tsx'
 import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
@@ -42,11 +43,11 @@ import {
   notifyFields,
 } from './incident.fields.ts'
 import {
-  atMost,
   INCIDENTS_PATH,
   IncidentTable,
   incidentColumns,
   Press,
+  ProbeAndRelease,
   Since,
 } from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
@@ -96,8 +97,19 @@ const pressing =
   async (c, { id, tenant }, { incidents }) => {
     const { from = '' } = await readForm(c)
     await incidents[verb](tenant.id, id, c.get('viewer').who)
-    return c.redirect(urlWith(BACK[from] ?? pathOf({ id }), { said }), 303)
+    const back = BACK[from] ?? pathOf({ id })
+    const place = from === 'endpoint' ? await endpointOf(tenant.id, id, incidents) : back
+    return c.redirect(urlWith(place, { said }), 303)
   }
+
+async function endpointOf(
+  tenantId: TenantId,
+  id: IncidentId,
+  incidents: IncidentPages['incidents'],
+) {
+  const { endpoint_id: endpoint } = await incidents.get(tenantId, id)
+  return `/console/endpoints/${endpoint}`
+}
 
 const VERBS = ['acknowledge', 'probe', 'release', 'pause'] as const
 const VERB_LABELS = {
@@ -360,13 +372,7 @@ function Actions(incident: Incident) {
   const path = pathOf(incident)
   return (
     <div class="actions">
-      <Press action={`${path}/probe`} from="" label="Probe now" isFirst />
-      <Confirm
-        label="Release on hold"
-        action={`${path}/release`}
-        question="Send what is on hold, 100 a second? The circuit breaker opens again after 20 failures."
-        yes="Release on hold"
-      />
+      <ProbeAndRelease id={incident.id} from="" />
       <Confirm
         label="Pause endpoint"
         action={`${path}/pause`}

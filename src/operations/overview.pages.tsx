@@ -5,13 +5,13 @@ import type { Strips, StripsOf } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
 import { cached } from '../console/cached.ts'
 import { saidOf, urlWith } from '../console/forms.ts'
-import { sayNumber } from '../console/language.ts'
+import { atMost, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
-import { Sparkline } from '../console/sparkline.tsx'
+import { percent, Tile } from '../console/tile.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
-import { atMost, INCIDENTS_PATH, IncidentTable, Since } from '../incidents/incident-table.tsx'
+import { INCIDENTS_PATH, IncidentTable, Since } from '../incidents/incident-table.tsx'
 import type { Incident, Incidents, IncidentTotals } from '../incidents/incidents.ts'
 import { EVERY_TENANT, type ListedTenants, listedFor } from '../tenants/listed-tenants.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -283,28 +283,6 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
       />
     </ul>
   )
-}
-
-function Tile(props: {
-  value: string
-  label: string
-  href: string
-  spark?: readonly (number | null)[]
-}) {
-  const { value, label, href, spark } = props
-  return (
-    <li>
-      <a class="tile" href={href}>
-        <strong>{value}</strong> <span class="muted">{label}</span>
-        {spark && <Sparkline values={spark} />}
-      </a>
-    </li>
-  )
-}
-
-/** Never rounds up to a success that was none. */
-function percent(share: number): string {
-  return `${Math.floor(share * 1000) / 10} %`
 }
 
 function FirstSteps() {

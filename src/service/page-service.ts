@@ -10,6 +10,7 @@ import type { ServiceConfig } from '../config/config.ts'
 import { CONSOLE_PATH } from '../console/console-path.ts'
 import { createDeliveries } from '../deliveries/deliveries.ts'
 import { createSentBody } from '../deliveries/sent-body.ts'
+import { createEndpointAnswers } from '../endpoints/endpoint-answers.ts'
 import { createEndpointHealth } from '../endpoints/endpoint-health.ts'
 import { createTryFilter } from '../endpoints/try-filter.form.ts'
 import { CATALOG_PATH } from '../event-types/catalog.pages.tsx'
@@ -35,6 +36,7 @@ import { egressRules } from '../sending/egress.ts'
 import { createSessions } from '../sessions/sessions.ts'
 import { createResourcePages } from '../tenants/resource-pages.ts'
 import { createTenantAccess } from '../tenants/tenant-access.ts'
+import { createTenantDay } from '../tenants/tenant-day.ts'
 import { createTenants } from '../tenants/tenants.ts'
 import type { createApi } from './api-app.ts'
 import { createCatalog } from './catalog-app.ts'
@@ -118,6 +120,7 @@ function consoleOptions(
     ...pages,
     endpointsOf: (tenantId) =>
       pages.lists.endpoints.list(tenantId, { limit: TENANT_ENDPOINTS_SHOWN, before: null }),
+    dayOf: createTenantDay({ database }),
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     markersOf: createChartMarkers({ database }),
@@ -183,6 +186,7 @@ function pagesOn(
     suggestions: createSuggestions({ database }),
     ratesOf: createAttemptRates({ database }),
     stripsOf: createAttemptStrips({ database }),
+    answersOf: createEndpointAnswers({ database }),
     sentBody: createSentBody({
       database: scope.database,
       linkOf: thinLinks.linkOf,

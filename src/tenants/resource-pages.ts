@@ -10,7 +10,7 @@ import type { TenantAccess } from './tenant-access.ts'
 /** Something that a page is about, and the tenant that it belongs to. */
 export interface Resource<Id extends string> {
   id: Id
-  tenant: { id: TenantId; key: string }
+  tenant: { id: TenantId; key: string; name: string }
 }
 
 export type HandlerOf<Id extends string, Pages> = (
@@ -74,7 +74,7 @@ async function find<Id extends string>(
 ): Promise<Resource<Id>> {
   if (id === undefined) throw new NothingFound()
   const { rows } = await sql<Resource<Id>['tenant']>`
-    select t.id, t.key
+    select t.id, t.key, t.name
     from ${sql.table(`postrider.${table}`)} as resource
     join postrider.tenant t on t.id = resource.tenant_id
     where resource.id = ${id}`.execute(database)

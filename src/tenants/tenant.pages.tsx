@@ -4,7 +4,8 @@ import { type Column, DataTable } from '../console/data-table.tsx'
 import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
 import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
-import { readForm, refusedForm, saidOf } from '../console/forms.ts'
+import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
+import { atMost } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   ID_COLUMN,
@@ -26,18 +27,26 @@ import {
   Notice,
   Time,
 } from '../console/parts.tsx'
+import { percent, Tile } from '../console/tile.tsx'
 import { type PageEnv, requireScope, type Viewer } from '../console/viewer.ts'
 import { readPlace } from '../deliveries/list-filters.tsx'
+import {
+  EndpointState,
+  type EndpointTrouble,
+  failingSinceOf,
+} from '../endpoints/endpoint-state.tsx'
 import { parseSettings } from '../http/request-body.ts'
 import type { TenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { PortalLinkButton } from '../portal-links/portal-link.pages.tsx'
 import { tenantFields, tenantInput } from './tenant.fields.ts'
 import { assertMayManage, mayTouch } from './tenant-access.ts'
+import { type createTenantDay, DAY_COUNTED_MAX, type TenantDay } from './tenant-day.ts'
 import type { TenantOperations } from './tenant-operations.ts'
 import { isReserved, type Remaining, TENANT_KEY, type Tenant, type Tenants } from './tenants.ts'
 
 const PATH = '/console/tenants'
+const DELIVERIES = '/console/deliveries'
 const pathOf = (key: string): string => `${PATH}/${encodeURIComponent(key)}`
 
 const SAID: Record<string, string> = {
@@ -53,18 +62,11 @@ export interface TenantPages {
   tenantOperations: Pick<TenantOperations, 'suspend' | 'resume'>
   /** The latest of a tenant. */
   endpointsOf: (id: TenantId) => Promise<TenantEndpoint[]>
+  dayOf: ReturnType<typeof createTenantDay>
 }
 
 /** What a tenant's page shows of an endpoint. */
-interface TenantEndpoint {
-  id: string
-  url: string
-  description: string
-  state: string
-  circuitOpenedAt: Date | null
-  failingSince: Date | null
-  refusingSince: Date | null
-}
+type TenantEndpoint = EndpointTrouble & { id: string; url: string; description: string }
 
 export function addTenantPages(app: Hono<PageEnv>, pages: TenantPages): void {
   const managing = requireScope('manage')
@@ -126,11 +128,11 @@ async function create(c: C, pages: TenantPages) {
 const keyOf = (c: C): string => c.req.param('tenant') ?? ''
 
 async function showPage(c: C, pages: TenantPages, renaming?: FormState) {
-  const { render, tenants, endpointsOf } = pages
+  const { render, tenants, endpointsOf, dayOf } = pages
   const viewer = c.get('viewer')
   if (!mayTouch(viewer.caller, keyOf(c))) throw new TenantNotFound()
   const { tenant, remaining } = await tenants.show(keyOf(c))
-  const endpoints = await endpointsOf(tenant.id)
+  const [endpoints, day] = await Promise.all([endpointsOf(tenant.id), dayOf(tenant.id)])
   const said = saidOf(SAID, c)
   return render(
     c,
@@ -139,6 +141,7 @@ async function showPage(c: C, pages: TenantPages, renaming?: FormState) {
       <h1>{tenant.name}</h1>
       {said && <Notice tone="good">{said}</Notice>}
       <TenantActions tenant={tenant} viewer={viewer} renaming={renaming} />
+      <DayTiles {...day} tenant={tenant} />
       <TenantFacts tenant={tenant} remaining={remaining} />
       <TenantLinks tenant={tenant} viewer={viewer} />
       {endpoints.length > 0 && <TenantEndpoints endpoints={endpoints} />}
@@ -228,13 +231,36 @@ function State({ suspended_at: suspendedAt, deletion_started_at: deletionStarted
   return suspendedAt ? <Badge of="held" label="suspended" /> : <Badge of="active" />
 }
 
-const troubleOf = (endpoint: TenantEndpoint): Date | null =>
-  endpoint.failingSince ?? endpoint.refusingSince ?? endpoint.circuitOpenedAt
+function DayTiles({ tenant, ...day }: TenantDay & { tenant: Tenant }) {
+  const { events, deliveries, delivered, failed, held } = day
+  const [ended, ofDay] = [delivered + failed, { tenant: tenant.key, last: '24h' }]
+  const tiles: readonly (readonly [value: string, label: string, href: string])[] = [
+    [atMost(events, DAY_COUNTED_MAX), 'events in 24 hours', urlWith('/console/events', ofDay)],
+    [atMost(deliveries, DAY_COUNTED_MAX), 'deliveries in 24 hours', urlWith(DELIVERIES, ofDay)],
+    [
+      ended === 0 ? '–' : percent(delivered / ended),
+      'of finished ones delivered',
+      urlWith(DELIVERIES, { ...ofDay, state: 'failed' }),
+    ],
+    [
+      atMost(held, DAY_COUNTED_MAX),
+      'on hold',
+      urlWith(DELIVERIES, { tenant: tenant.key, state: 'held' }),
+    ],
+  ]
+  return (
+    <ul class="tiles">
+      {tiles.map(([value, label, href]) => (
+        <Tile value={value} label={label} href={href} />
+      ))}
+    </ul>
+  )
+}
 
 /** What fails comes first. */
 function TenantEndpoints({ endpoints }: { endpoints: readonly TenantEndpoint[] }) {
-  const failing = endpoints.filter((endpoint) => troubleOf(endpoint) !== null)
-  const others = endpoints.filter((endpoint) => troubleOf(endpoint) === null)
+  const failing = endpoints.filter((endpoint) => failingSinceOf(endpoint) !== null)
+  const others = endpoints.filter((endpoint) => failingSinceOf(endpoint) === null)
   return (
     <>
       <h2>Endpoints</h2>
@@ -251,16 +277,11 @@ function TenantEndpoints({ endpoints }: { endpoints: readonly TenantEndpoint[] }
 
 const ENDPOINT_COLUMNS: Column<TenantEndpoint>[] = [
   { name: 'endpoint', label: 'Endpoint', kind: 'main', cell: (row) => <EndpointName {...row} /> },
-  {
-    name: 'state',
-    label: 'State',
-    cell: ({ state, circuitOpenedAt }) =>
-      circuitOpenedAt ? <Badge of="open" label="Backing off" /> : <Badge of={state} />,
-  },
+  { name: 'state', label: 'State', cell: (row) => <EndpointState {...row} /> },
   {
     name: 'since',
     label: 'Failing since',
-    cell: (row) => (troubleOf(row) ? <Time at={troubleOf(row)} /> : ''),
+    cell: (row) => (failingSinceOf(row) ? <Time at={failingSinceOf(row)} /> : ''),
   },
 ]
 

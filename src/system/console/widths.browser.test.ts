@@ -76,4 +76,36 @@ else {
     }
     t.strictSame(faults, [])
   })
+
+  t.test('tiles of the home page stand in even rows, and filters in one line', async (t) => {
+    const { page, faults } = await openWindow(browser, url)
+    await signIn(page, adminKey)
+    const rowsOf = (items: string) =>
+      page.evaluate<number[]>(`Object.values(Object.groupBy(
+        [...document.querySelectorAll('${items}')].map((item) => Math.round(item.getBoundingClientRect().top)),
+        (top) => top)).map(({ length }) => length)`)
+    await page.goto('/console')
+    for (const width of [768, 1024, 1200, 1300]) {
+      await page.setViewportSize({ width, height: 900 })
+      t.strictSame(await rowsOf('.tiles > li'), [4, 3], `${width} pixels`)
+    }
+    await page.setViewportSize({ width: 1440, height: 900 })
+    t.strictSame(await rowsOf('.tiles > li'), [7])
+    for (const query of ['', '?state=failed']) {
+      await page.goto(`/console/deliveries${query}`)
+      for (const width of [960, 1024, 1200, 1300, 1440]) {
+        await page.setViewportSize({ width, height: 900 })
+        const items = '.head > h1, .head .filters, .head .filters > :not([type=hidden])'
+        const middles = await page.evaluate<
+          number[]
+        >(`[...document.querySelectorAll('${items}')].map((item) => {
+          const { top, height } = item.getBoundingClientRect()
+          return Math.round(top + height / 2)
+        })`)
+        const apart = Math.max(...middles) - Math.min(...middles)
+        t.ok(apart < 8, `${width} pixels${query}: ${middles}`)
+      }
+    }
+    t.strictSame(faults, [])
+  })
 }

@@ -1,7 +1,7 @@
 const [WIDTH, HEIGHT] = [96, 20]
 
 /** A line without axes, drawn by the server; the number next to it says what it shows. */
-export function Sparkline({ values }: { values: readonly (number | null)[] }) {
+function Sparkline({ values }: { values: readonly (number | null)[] }) {
   const top = Math.max(...values.map((value) => value ?? 0), Number.MIN_VALUE)
   const step = WIDTH / Math.max(values.length - 1, 1)
   const known = values.flatMap((value, at) => (value === null ? [] : [{ value, at }]))
@@ -25,4 +25,27 @@ export function Sparkline({ values }: { values: readonly (number | null)[] }) {
       )}
     </svg>
   )
+}
+
+/** A number that leads to what it counts. */
+export function Tile(props: {
+  value: string
+  label: string
+  href: string
+  spark?: readonly (number | null)[]
+}) {
+  const { value, label, href, spark } = props
+  return (
+    <li>
+      <a class="tile" href={href}>
+        <strong>{value}</strong> <span class="muted">{label}</span>
+        {spark && <Sparkline values={spark} />}
+      </a>
+    </li>
+  )
+}
+
+/** Never rounds up to a success that was none. */
+export function percent(share: number): string {
+  return `${Math.floor(share * 1000) / 10} %`
 }
