@@ -169,6 +169,9 @@ function Timeline(props: AttemptRates & { path: string; form: FormState }) {
   )
 }
 
+const isByNextAttempt = ({ values }: FormState): boolean =>
+  values['sort']?.endsWith('next') ?? false
+
 interface Listing {
   form: FormState
   area: Area
@@ -208,14 +211,16 @@ function ListFilters({ form, area, path }: Listing) {
 
 function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boolean }) {
   if (isCutShort) return <p>{say('Nothing so far.')}</p>
-  if (isFiltered(form)) {
+  if (isFiltered(form) || isByNextAttempt(form)) {
     return (
       <Empty title="No deliveries match these filters">
         <p>
           {phrase('Widen the filters, or {link}.', {
             link: <a href={path}>{say('show all deliveries')}</a>,
           })}
-          {area === 'console' && ' An idempotency key is found together with its tenant.'}
+          {isByNextAttempt(form) &&
+            ` ${say('Only pending deliveries are listed by their next attempt.')}`}
+          {area === 'console' && ' To find an idempotency key, choose its tenant too.'}
         </p>
       </Empty>
     )
@@ -248,7 +253,7 @@ function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undef
   const filters = {
     ...others,
     // Only what is pending has a next attempt to be listed by.
-    ...(others['sort']?.endsWith('next') && { state: 'pending' }),
+    ...(isByNextAttempt(form) && { state: 'pending' }),
     ...(since && { since: since.toISOString().slice(0, 19) }),
   }
   return (
@@ -280,7 +285,7 @@ const SELECT: Column<FoundDelivery> = {
   ),
 }
 
-const columnsOf = (area: Area, { values }: FormState): Column<FoundDelivery>[] => [
+const columnsOf = (area: Area, form: FormState): Column<FoundDelivery>[] => [
   { name: 'type', label: 'Event type', kind: 'main', cell: TypeCell },
   { name: 'state', label: 'State', cell: StateCell },
   ...(area === 'console'
@@ -304,7 +309,7 @@ const columnsOf = (area: Area, { values }: FormState): Column<FoundDelivery>[] =
   {
     name: 'next',
     label: 'Next attempt',
-    isExtra: !values['sort']?.endsWith('next'),
+    isExtra: !isByNextAttempt(form),
     cell: (row) => <Time at={row.finished_at ? null : nextAttemptAt(row)} />,
   },
   {

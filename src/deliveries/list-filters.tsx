@@ -51,7 +51,10 @@ const id = <Id extends string>(schema: z.ZodType<Id, string>, mistake: string) =
 /** As `<input type="datetime-local">` writes it; in UTC, so that an address means one time to everybody. */
 const time = z
   .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/, 'This is not a time such as 2026-01-31T09:30.')
+  .regex(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/,
+    'Invalid time. Use a time such as 2026-01-31T09:30.',
+  )
   .transform((text) => new Date(`${text}Z`))
   .refine((at) => !Number.isNaN(at.getTime()), 'Invalid time.')
   .optional()
@@ -72,6 +75,7 @@ const sinceOf = ({ since, last }: Pick<Asked, 'since' | 'last'>): Date | undefin
 
 /** The last row of the page before in a list that is not ordered by time: a key, or a time with an id. */
 const PLACE = /^[A-Za-z0-9._:~-]{1,128}$/
+const NO_PLACE = 'Invalid cursor. Open the first page.'
 
 /** Of every list; each takes those that it has a use for. */
 const filters = z.object({
@@ -81,8 +85,8 @@ const filters = z.object({
     .max(128)
     .regex(TYPE, 'Write a type such as invoice.paid or invoice.*')
     .optional(),
-  endpoint: id(endpointId, 'This is not the id of an endpoint.'),
-  event: id(eventId, 'This is not the id of an event.'),
+  endpoint: id(endpointId, 'Invalid endpoint ID.'),
+  event: id(eventId, 'Invalid event ID.'),
   state: z
     .string()
     .transform((text) => [...new Set(text.split(','))])
@@ -106,9 +110,9 @@ const filters = z.object({
     .string()
     .regex(/^(?:oldest|-?(?:key|next))$/, 'Unknown order.')
     .optional(),
-  before: id(z.guid().toLowerCase(), 'This is no place in the list.'),
-  newer: id(z.guid().toLowerCase(), 'This is no place in the list.'),
-  after: z.string().regex(PLACE, 'This is no place in the list.').optional(),
+  before: id(z.guid().toLowerCase(), NO_PLACE),
+  newer: id(z.guid().toLowerCase(), NO_PLACE),
+  after: z.string().regex(PLACE, NO_PLACE).optional(),
 })
 
 type Asked = z.output<typeof filters>

@@ -111,6 +111,8 @@ t.test('deliveries by their next attempt, both ways, and with a filter', async (
       'a bulk job takes no more',
     )
   }
+  const failed = await page(`${soonest.href}&state=failed`)
+  t.match(failed.text, 'Only pending deliveries are listed by their next attempt')
   t.notMatch(text, /data-column="next"[^>]*hidden/, 'the column is there')
   await pool.query(
     `update postrider.delivery set state = 'held', held_reason = 'paused' where id = $1`,
