@@ -41,7 +41,7 @@ export async function measureSlowReceivers(
   return { ...figures, steady_delivered_per_s: await steady.rate() }
 }
 
-/** Requests a second while the load lasts, without its beginning, when nothing is in flight yet. */
+/** Requests per second while the load lasts, without its beginning, when nothing is in flight yet. */
 function watchSteadyRate(
   receiver: Receiver,
   { fromMs, untilMs }: { fromMs: number; untilMs: number },

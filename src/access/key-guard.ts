@@ -28,7 +28,7 @@ export class TooManyWrongKeys extends Error {
   readonly code = 'too_many_wrong_keys'
   readonly retryAfterSeconds: number
   constructor(retryAfterSeconds: number, options?: ErrorOptions) {
-    super('too many keys were wrong; one that worked here within the last hour still does', options)
+    super('too many wrong keys; keys that worked within the last hour are still accepted', options)
     this.retryAfterSeconds = retryAfterSeconds
   }
 }

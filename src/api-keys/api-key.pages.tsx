@@ -105,7 +105,7 @@ async function endSession(c: C, { sessions }: KeyPages) {
 function Made({ apiKey }: { apiKey: string }) {
   return (
     <Notice tone="good">
-      <p>This is the key. It is not stored, and not shown again:</p>
+      <p>Copy this key now. It is not stored and not shown again:</p>
       <Command what="the key">{apiKey}</Command>
     </Notice>
   )
@@ -128,8 +128,11 @@ function NewKey({ form }: { form: FormState }) {
 
 function Nothing() {
   return (
-    <Empty title="There are no keys but the first admin key">
-      <p>Give each service and each person a separate key. From a shell:</p>
+    <Empty title="No API keys yet">
+      <p>
+        There is only the first admin key. Give each service and each person a separate key. From a
+        shell:
+      </p>
       <Command>{'scripts/postrider key create "invoice service" --scopes publish'}</Command>
     </Empty>
   )
@@ -202,7 +205,8 @@ function SessionTable({ sessions, own }: { sessions: readonly ListedSession[]; o
       {sessions.map(({ id, area, keyName, createdAt, expiresAt }) => (
         <tr>
           <td>
-            {keyName ?? 'first admin key'} {id === own && <Badge of="active" label="this one" />}
+            {keyName ?? 'first admin key'}{' '}
+            {id === own && <Badge of="active" label="this session" />}
           </td>
           <td>{area}</td>
           <td>

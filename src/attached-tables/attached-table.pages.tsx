@@ -52,7 +52,7 @@ async function showTables(c: C, { render, attachedTables }: AttachedTablePages) 
 
 function NoTables() {
   return (
-    <Empty title="No table is attached">
+    <Empty title="No attached tables">
       <p>Its owner attaches it:</p>
       <Command>
         select postrider.attach('public.invoice', type =&gt; 'invoice', tenant =&gt; 'account_key');
@@ -133,7 +133,7 @@ function Backfills({ backfills, mayAct }: { backfills: readonly Backfill[]; mayA
               <Confirm
                 label="Cancel"
                 action={`${PATH}/backfills/${backfill.id}/cancel`}
-                question="What it has published is still delivered. Nothing more is published."
+                question="Published events are still delivered. No more are published."
                 yes="Cancel backfill"
                 isDangerous
               />

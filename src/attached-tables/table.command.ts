@@ -38,17 +38,17 @@ export function addTableCommand(program: Command, context: CommandContext): void
   verb('backfills', 'list the backfills, newest first').action(({ json }: Json) =>
     list(context, json, { columns: BACKFILL_COLUMNS, of: 'backfills' }),
   )
-  verb('backfill', 'publish the rows that an attached table has already; as its owner')
-    .argument('<table>', 'its name, with the schema')
+  verb('backfill', 'publish the existing rows of an attached table; as its owner')
+    .argument('<table>', 'name of the table, with its schema')
     .option('--where <condition>', 'only rows for which this SQL condition holds')
-    .option('--rate <events>', 'events a second, at most (default: 500)')
+    .option('--rate <events>', 'max events per second (default: 500)')
     .option('--event <name>', 'last part of the event type (default: created)')
     .option('--no-wait', 'only start it; runners or `table continue` do the work')
     .action((name: string, options: BackfillOptions) => backfill(context, name, options))
   verb('continue', 'continue a backfill that was interrupted; as the owner of the table')
     .argument('<id>', 'id of the backfill')
     .action((id: string, { json }: Json) => resume(context, id, json))
-  verb('cancel', 'end a backfill; what is published already is delivered')
+  verb('cancel', 'cancel a backfill; published events are still delivered')
     .argument('<id>', 'id of the backfill')
     .action((id: string, { json }: Json) => cancel(context, id, json))
 }

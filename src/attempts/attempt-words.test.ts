@@ -9,7 +9,7 @@ t.test('what went wrong is a sentence: its words, otherwise those of its reason'
       'the name did not resolve (ENOTFOUND)',
       'The name did not resolve (ENOTFOUND)',
     ],
-    ['timeout_answer', null, 'Timeout: answer'],
+    ['timeout_answer', null, 'Timeout: response'],
     [null, 'of a release before', 'Of a release before'],
     ['status_5xx', 'dns: is how this text begins', 'Dns: is how this text begins'],
     [null, null, null],

@@ -8,7 +8,11 @@ import { ENDPOINT_FIELD } from '../terminal/request.ts'
 /** The filters of the stream. */
 const FILTERS: readonly Field[] = [
   ENDPOINT_FIELD,
-  { name: 'type', value: '<type>', about: 'of events of this type, or pattern such as order.*' },
+  {
+    name: 'type',
+    value: '<type>',
+    about: 'only of events of this type or pattern, such as order.*',
+  },
   { name: 'outcome', value: '<outcome>', about: 'delivered, rejected, unreachable, blocked, …' },
   { name: 'reason', value: '<reason>', about: 'such as timeout_answer or tls_certificate' },
   {

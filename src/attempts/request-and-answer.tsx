@@ -13,17 +13,17 @@ export function RequestAndAnswer({ attempt }: { attempt: Attempt }) {
           <h4>{say('Request as sent')}</h4>
           <Headers
             text={attempt.request_headers}
-            label={say('Headers of request {number}', { number })}
+            label={say('Request headers {number}', { number })}
           />
         </section>
         <section>
-          <h4>{say('Answer as received')}</h4>
+          <h4>{say('Response as received')}</h4>
           <Headers
             text={attempt.response_headers}
-            label={say('Headers of answer {number}', { number })}
+            label={say('Response headers {number}', { number })}
           />
           {attempt.response_body && (
-            <Body of={attempt.response_body} label={say('Body of answer {number}', { number })} />
+            <Body of={attempt.response_body} label={say('Response body {number}', { number })} />
           )}
         </section>
       </div>
@@ -53,7 +53,7 @@ function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt)
   return (
     <p class="muted">
       {took.map(([name, ms]) => `${say(name)} ${spanOf(ms ?? 0)}`).join(', ') ||
-        say('No times were taken')}{' '}
+        say('No timings recorded')}{' '}
       · {phrase('by runner {name}', { name: <code>{runner}</code> })}
     </p>
   )

@@ -147,7 +147,7 @@ export type Delivery = {
  * - `paused`: The endpoint is paused, or all deliveries are.
  * - `suspended`: The tenant is suspended.
  * - `secret`: No key of the service opens the secret or the client key of the endpoint.
- * - `circuit`: The endpoint fails: now and then one delivery is sent to it as a probe.
+ * - `circuit`: The endpoint is failing: only a probe is sent now and then.
  * - `order`: An earlier event with the same ordering key has not ended.
  */
 export type HeldReason = 'disabled' | 'paused' | 'suspended' | 'secret' | 'circuit' | 'order'
@@ -220,7 +220,7 @@ export type Tenant = {
   createdAt: string
   /** ISO 8601, in UTC. */
   suspendedAt: string | null
-  /** How far its deletion is; null = it is not being deleted. */
+  /** Progress of its deletion; null = it is not being deleted. */
   deleting: {
     /** ISO 8601, in UTC. */
     startedAt: string
@@ -343,7 +343,7 @@ export type NewEndpoint = {
   headers?: Record<string, string> | undefined
   /** Names of headers whose values are secret. Headers that look like credentials (Authorization, Cookie, X-Api-Key …) always are. Default: unchanged. */
   secretHeaders?: string[] | undefined
-  /** Requests a second at most, over all runners; null = no limit. A change reaches what waits already. */
+  /** Requests per second at most, over all runners; null = no limit. A change reaches what waits already. */
   ratePerSecond?: number | null | undefined
   /** Requests in flight at most, over all runners; null = no limit. A change reaches what waits already. */
   maxInFlight?: number | null | undefined
@@ -694,7 +694,7 @@ export type Incident = {
   endpointState: 'active' | 'paused' | 'disabled'
   state: 'open' | 'closed'
   cause: IncidentCause
-  /** Whose trouble it is likely to be. `ours`: 3 tenants and 20 % of the active endpoints have the same network cause, this service has an alarm, or the cause says so. Null to keys of one tenant. */
+  /** Who likely caused it. `ours`: 3 tenants and 20 % of the active endpoints have the same network cause, this service has an alarm, or the cause says so. Null to keys of one tenant. */
   verdict: 'ours' | 'theirs' | null
   /** ISO 8601, in UTC. */
   firstSeenAt: string
@@ -705,7 +705,7 @@ export type Incident = {
   /** Deliveries of the endpoint that are on hold now, not counting deliveries that wait for an earlier event of their ordering key; 10,000 = at least. */
   held: number
   lastStatusCode: number | null
-  /** What the last failed attempt led to, in words; null where nothing was sent. */
+  /** Result of the last failed attempt, in words; null if nothing was sent. */
   lastResponse: string | null
   /** UUIDv7. */
   lastDeliveryId: string | null
@@ -717,7 +717,7 @@ export type Incident = {
   acknowledgedAt: string | null
   /** Null to keys of one tenant. */
   acknowledgedBy: string | null
-  /** What is known about it, for operators. Null to keys of one tenant. */
+  /** Note for operators. Null to keys of one tenant. */
   note: string | null
   /** When the customer was notified. */
   notifiedAt: string | null
@@ -732,13 +732,13 @@ export type Incident = {
  * - `unauthorized`: The receiver rejects requests as unauthorized.
  * - `not_found`: Nothing accepts webhooks at this URL.
  * - `client_error`: The receiver rejects the request.
- * - `other_status`: A redirect or an unexpected status.
+ * - `other_status`: The receiver returns a redirect or an unexpected status.
  * - `timeout`: The receiver does not respond in time.
  * - `dns`: The host name cannot be resolved.
  * - `tls`: The TLS handshake fails.
- * - `unreachable`: Refused, closed, no route, or not HTTP.
+ * - `unreachable`: The connection is refused or closed, has no route, or is not HTTP.
  * - `blocked`: The URL or its address is not allowed.
- * - `ours`: A proxy, a secret that no key opens, or a bug of this service.
+ * - `ours`: A proxy failed, a secret cannot be decrypted, or this service has a bug.
  */
 export type IncidentCause =
   | 'server_error'
@@ -759,7 +759,7 @@ export type IncidentWithMessage = Incident & {
 }
 
 export type IncidentNote = {
-  /** In place of the note before; an empty one removes it. */
+  /** Replaces the previous note; an empty one removes it. */
   note: string
 }
 
@@ -825,7 +825,7 @@ export type OrderingKey = {
 }
 
 export type Skipped = {
-  /** Whether that was all; otherwise so much was waiting that you call it again. */
+  /** Whether all is done. If false, more is waiting: call it again. */
   isDone: boolean
 }
 
@@ -852,7 +852,7 @@ export type NewPortalLink = {
   minutes?: number | undefined
   /** `read`: read-only. `manage`: also edits endpoints and retries. */
   access?: 'read' | 'manage' | undefined
-  /** What the pages are called. Default: Webhooks. */
+  /** Title of the pages. Default: Webhooks. */
   name?: string | undefined
   /** Colour of buttons and links; shades keep the contrast. Default: `PORTAL_ACCENT`. */
   accent?: string | undefined

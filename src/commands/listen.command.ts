@@ -34,13 +34,13 @@ interface Options {
 export function addListenCommand(program: Command, context: CommandContext): void {
   const encoding = new Option(
     '--secret-encoding <encoding>',
-    'how the secret is read; default: by its form',
+    'encoding of the secret; default: detected',
   )
   const command = withFilterOptions(program.command('listen'))
     .description('forward the events of a tenant to a URL on this machine')
     .argument('<tenant>', 'key of the tenant')
     .requiredOption('--forward <url>', 'such as http://localhost:3000/webhooks')
-    .option('--secret <secret>', 'sign with this instead of as the endpoint was sent it')
+    .option('--secret <secret>', 'sign with this secret instead of forwarding the signature')
     .addOption(encoding.choices([...SECRET_ENCODINGS]))
     .option('--json', 'print one JSON document a line')
     .action(() => listen(context, command))

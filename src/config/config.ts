@@ -39,7 +39,7 @@ const variables = z.object({
   }),
   DATABASE_DIRECT_URL: databaseUrl().optional().register(documentation, {
     meaning:
-      'The same database without the pooler, where `DATABASE_URL` leads through one in transaction mode; used by runners, `migrate`, `doctor`, `runners` and `secrets`',
+      'The same database without the pooler, if `DATABASE_URL` goes through one in transaction mode; used by runners, `migrate`, `doctor`, `runners` and `secrets`',
     default: '`DATABASE_URL`',
   }),
   REDIS_URL: z
@@ -76,7 +76,7 @@ const variables = z.object({
     .pipe(z.array(z.string().refine(isNetwork, 'is not a network like 10.0.0.0/8 or fd00::/8')))
     .register(documentation, {
       meaning:
-        'Networks of the proxies in front of the API, as CIDRs, comma separated: what they forward tells the address of a client, for limits, logs and the audit log',
+        'Networks of the proxies in front of the API, as CIDRs, comma separated: the client address that they forward is used for limits, logs and the audit log',
       default: 'none: the address that connects',
     }),
   POSTRIDER_ADMIN_KEY: z
@@ -195,7 +195,7 @@ const variables = z.object({
       unit: 'seconds',
     }),
   DELIVERY_TIMEOUT_SECONDS: wholeNumber(1, 60).default(15).register(documentation, {
-    meaning: 'Time a receiver has to answer, 1–60; an endpoint can override it',
+    meaning: 'Time a receiver has to respond, 1–60; an endpoint can override it',
     default: '15',
     unit: 'seconds',
   }),
@@ -214,7 +214,7 @@ const variables = z.object({
     .default('false')
     .transform((text) => text === 'true')
     .register(documentation, {
-      meaning: 'Whether publishing over HTTP refuses types that are not among the event types',
+      meaning: 'Whether publishing over HTTP rejects unknown event types',
       default: 'false',
     }),
   ENDPOINTS_PER_TENANT_MAX: wholeNumber(1, 100_000).default(1_000).register(documentation, {

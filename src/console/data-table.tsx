@@ -121,16 +121,17 @@ export function DataRow<Row>(props: {
 /** A cell is never smaller than its text; elements within it can be. */
 function Cell<Row>({ column, row, href }: { column: Column<Row>; row: Row; href: string }) {
   const { kind, cell } = column
-  if (kind !== 'main' && kind !== 'name') return <>{cell(row)}</>
+  const content = cell(row)
+  if (kind !== 'main' && kind !== 'name') return <>{content}</>
   return (
     <div class="gives">
-      <div>
+      <div title={typeof content === 'string' && content !== '' ? content : undefined}>
         {kind === 'main' ? (
           <a class="lead" href={href}>
-            {cell(row)}
+            {content}
           </a>
         ) : (
-          cell(row)
+          content
         )}
       </div>
     </div>

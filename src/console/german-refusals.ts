@@ -21,8 +21,8 @@ export const REFUSALS = {
   'The form cannot be read.': 'Das Formular lässt sich nicht lesen.',
   'This is not accepted: {reason}': 'Das wird nicht angenommen: {reason}',
   'This no longer exists': 'Das gibt es nicht mehr',
-  'This needs the scope “{scope}”, which the key or link that you came in with lacks.':
-    'Das braucht das Recht „{scope}“, das der Link nicht hat, mit dem Sie gekommen sind.',
+  'This needs the scope “{scope}”, which your key or link lacks.':
+    'Das braucht das Recht „{scope}“, das Ihr Link nicht hat.',
   'Too many requests': 'Zu viele Anfragen',
   'You are not allowed to do this': 'Das dürfen Sie nicht',
   'the endpoint answered 410 Gone': 'der Endpunkt antwortete 410 Gone',
@@ -52,10 +52,10 @@ export const REFUSALS = {
   'It is not https, and nothing else is accepted here.':
     'Das ist kein https, und anderes wird hier nicht angenommen.',
   'It is required.': 'Das fehlt.',
-  'This is no place in the list.': 'Das ist keine Stelle der Liste.',
-  'This is not a time such as 2026-01-31T09:30.': 'Das ist keine Zeit wie 2026-01-31T09:30.',
-  'This is not the id of an endpoint.': 'Das ist nicht die ID eines Endpunkts.',
-  'This is not the id of an event.': 'Das ist nicht die ID eines Ereignisses.',
+  'Invalid cursor. Open the first page.': 'Ungültige Stelle der Liste. Öffnen Sie die erste Seite.',
+  'Invalid time. Use a time such as 2026-01-31T09:30.': 'Das ist keine Zeit wie 2026-01-31T09:30.',
+  'Invalid endpoint ID.': 'Das ist nicht die ID eines Endpunkts.',
+  'Invalid event ID.': 'Das ist nicht die ID eines Ereignisses.',
   'This is too long.': 'Das ist zu lang.',
   'Unknown order.': 'Diese Reihenfolge gibt es nicht.',
   'Unknown outcome.': 'Dieses Ergebnis gibt es nicht.',
@@ -273,17 +273,17 @@ export const REFUSALS = {
     'Die Zustellung {id} wartet auf ein früheres Ereignis ihres Ordnungsschlüssels.',
   'Endpoint {id} is disabled: {reason}.': 'Der Endpunkt {id} ist deaktiviert: {reason}.',
   'Endpoint {id} is paused.': 'Der Endpunkt {id} ist pausiert.',
-  'Nothing like it was found within {seconds} s; narrow the time range with since and until.':
+  'No match was found within {seconds} s; narrow the time range with since and until.':
     'Binnen {seconds} s war nichts davon zu finden; grenzen Sie den Zeitraum ein.',
   'The data of event {id} is gone.': 'Die Daten des Ereignisses {id} gibt es nicht mehr.',
   'The tenant has {count} replays running, as many as are allowed; wait until one is done, or cancel one.':
     'Es laufen schon {count} Wiederholungen; warten Sie, bis eine fertig ist.',
-  'This key, or this tenant, has the max number of these requests in progress.':
+  'This key or tenant has too many of these requests in progress.':
     'Es laufen schon so viele Anfragen dieser Art, wie erlaubt sind.',
-  'Too many keys were wrong; one that worked here within the last hour still does.':
+  'Too many wrong keys; keys that worked within the last hour are still accepted.':
     'Zu viele Schlüssel waren falsch; einer, der in der letzten Stunde ging, geht noch.',
   'Try again; nothing is lost.': 'Versuchen Sie es noch einmal; nichts ist verloren.',
-  '{count} secrets sign already; wait for an overlap to end, or set it to 0.':
+  '{count} secrets are active; wait for an overlap to end, or set it to 0.':
     'Schon {count} Geheimnisse signieren; warten Sie, bis die Frist eines alten endet.',
   '{who} has {count} replays running, as many as are allowed; wait until one is done, or cancel one.':
     'Für {who} laufen schon {count} Wiederholungen; warten Sie, bis eine fertig ist.',

@@ -106,14 +106,14 @@ export const GERMAN = {
   'Delete view {label}': 'Ansicht {label} löschen',
   Details: 'Einzelheiten',
   Continue: 'Weiter',
-  'Live; more was missed than is shown, look at the list of deliveries':
+  'Live. Some attempts were missed: see the list of deliveries':
     'Live; es wurde mehr verpasst, als hier steht, siehe die Liste der Zustellungen',
   'Open full page': 'Ganze Seite öffnen',
   'Opened beside the list': 'Neben der Liste geöffnet',
   Pause: 'Anhalten',
   'Paused. {text}': 'Angehalten. {text}',
-  'Paused; {count} wait': 'Angehalten; {count} warten',
-  'Paused; {count} wait, and {dropped} that are in the list of deliveries only':
+  'Paused; {count} waiting': 'Angehalten; {count} warten',
+  'Paused; {count} waiting, {dropped} more only in the list of deliveries':
     'Angehalten; {count} warten, und {dropped} stehen nur in der Liste der Zustellungen',
   Resume: 'Fortsetzen',
   'The browser did not allow copying': 'Der Browser hat das Kopieren nicht erlaubt',
@@ -175,7 +175,7 @@ export const GERMAN = {
   'No endpoint is failing.': 'Kein Endpunkt ist fehlerhaft.',
   'Nothing was sent yet': 'Noch nichts gesendet',
   'Resume it to send what is on hold': 'Setzen Sie ihn fort, um das Zurückgehaltene zu senden',
-  'The operator of the service has to help.': 'Der Betreiber des Dienstes muss helfen.',
+  'Contact the operator of the service.': 'Wenden Sie sich an den Betreiber des Dienstes.',
   'Then recover what it has missed': 'Danach das Verpasste nachholen',
   'What to do': 'Was zu tun ist',
   '{count} deliveries on hold': '{count} Zustellungen zurückgehalten',
@@ -185,8 +185,8 @@ export const GERMAN = {
   'Add an endpoint': 'Legen Sie einen Endpunkt an',
   'Add the signing secret to your app, which verifies every request with it.':
     'Hinterlegen Sie das Signaturgeheimnis in Ihrer App, die damit jede Anfrage prüft.',
-  'An endpoint is a URL of yours that events are sent to.':
-    'Ein Endpunkt ist eine URL von Ihnen, an die Ereignisse gesendet werden.',
+  'An endpoint is a URL of your app that receives events.':
+    'Ein Endpunkt ist eine URL Ihrer App, die Ereignisse empfängt.',
   Back: 'Zurück',
   'But {error}.': 'Aber: {error}.',
   'Cancel held deliveries instead of sending them':
@@ -234,13 +234,13 @@ export const GERMAN = {
   Open: 'Offen',
   'Ordering keys': 'Ordnungsschlüssel',
   'Pause endpoint': 'Endpunkt pausieren',
-  'Recover sends what it has missed, if it is to have them.':
-    'Mit „Nachholen“ wird gesendet, was er verpasst hat, wenn er sie bekommen soll.',
-  'Refused since its last success': 'Abgelehnt seit dem letzten Erfolg',
+  'Use Recover to send the events it missed.':
+    'Mit „Nachholen“ wird gesendet, was er verpasst hat.',
+  'Rejected since its last success': 'Abgelehnt seit dem letzten Erfolg',
   'Resume endpoint': 'Endpunkt fortsetzen',
   Save: 'Speichern',
   'Send a test event': 'Testereignis senden',
-  'Send it a test event from its page, and see what it answered.':
+  'Send a test event from its page, and check the response.':
     'Senden Sie ihm auf seiner Seite ein Testereignis, und sehen Sie, was er geantwortet hat.',
   Settings: 'Einstellungen',
   'Show the attempt': 'Versuch zeigen',
@@ -251,7 +251,7 @@ export const GERMAN = {
   'The last 24 hours': 'Die letzten 24 Stunden',
   'There are many attempts: only those since {time} are counted.':
     'Es gibt viele Versuche: Gezählt sind nur die seit {time}.',
-  'There are no endpoints yet': 'Es gibt noch keine Endpunkte',
+  'No endpoints yet': 'Noch keine Endpunkte',
   'This link is read-only. Ask for one that can manage endpoints to add the first.':
     'Mit diesem Link kann man nur lesen. Bitten Sie um einen, der Endpunkte verwalten kann, um den ersten anzulegen.',
   'Type of the test event': 'Typ des Testereignisses',
@@ -261,34 +261,34 @@ export const GERMAN = {
   'backing off': 'wartet ab',
   'closed: deliveries are sent': 'geschlossen: Zustellungen werden gesendet',
   'in progress': 'läuft',
-  'no key of the service opens its secret or client key, since {time}. Its deliveries wait; the operator of the service has to help.':
-    'kein Schlüssel des Dienstes öffnet sein Geheimnis oder seinen Client-Schlüssel, seit {time}. Seine Zustellungen warten; der Betreiber des Dienstes muss helfen.',
+  'its secret or client key cannot be decrypted, since {time}. Its deliveries wait. Contact the operator of the service.':
+    'sein Geheimnis oder sein Client-Schlüssel lässt sich nicht entschlüsseln, seit {time}. Seine Zustellungen warten. Wenden Sie sich an den Betreiber des Dienstes.',
   'open since {time}: deliveries are held, except for a probe {when}':
     'offen seit {time}: Zustellungen werden zurückgehalten, bis auf eine Probe {when}',
   'show all endpoints': 'alle Endpunkte zeigen',
   '{counts} or more': '{counts} oder mehr',
-  '{count} attempts since {time}: it answers, and does not take these events':
+  '{count} attempts since {time}: it responds, but rejects these events':
     '{count} Versuche seit {time}: Er antwortet, nimmt diese Ereignisse aber nicht an',
   '{count} being sent': '{count} werden gesendet',
   '{count} held': '{count} zurückgehalten',
   '{count} pending': '{count} ausstehend',
   '{count} waiting for their turn': '{count} warten, bis sie an der Reihe sind',
-  '{link}: any https address that answers with 200.':
+  '{link}: any https URL that responds with 200.':
     '{link}: irgendeine https-Adresse, die mit 200 antwortet.',
 
   // Secrets
   'A new secret is created. The old one also signs for a day, so that receivers can change over.':
     'Ein neues Geheimnis wird erzeugt. Das alte signiert noch einen Tag lang mit, damit Empfänger umstellen können.',
-  'By its form: base64 of Standard Webhooks, otherwise text':
-    'Nach seiner Form: base64 wie Standard Webhooks, sonst Text',
-  'For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one.':
-    'Für einen Empfänger, der eines aus einem anderen System hat, genau wie es dort steht. Ist das Feld leer, erzeugt Postrider eines.',
-  'Its key is the bytes that the hex digits stand for.':
+  'Automatic: base64 as in Standard Webhooks, otherwise text':
+    'Automatisch: base64 wie bei Standard Webhooks, sonst Text',
+  'For a receiver that already has a secret from another system. Enter it exactly as it is. Leave empty to generate one.':
+    'Für einen Empfänger, der schon ein Geheimnis aus einem anderen System hat. Geben Sie es genau so ein. Leer: Postrider erzeugt eines.',
+  'The key is the hex digits, decoded.':
     'Der Schlüssel sind die Bytes, für die die Hexziffern stehen.',
-  'Its key is the text as it stands here.': 'Der Schlüssel ist der Text, wie er hier steht.',
-  'Its key is what the URL-safe base64 decodes to.':
+  'The key is the text as shown.': 'Der Schlüssel ist der Text, wie er hier steht.',
+  'The key is the URL-safe base64, decoded.':
     'Der Schlüssel ist, was das URL-sichere base64 ergibt.',
-  'Its key is what the base64 behind the prefix decodes to.':
+  'The key is the base64 after the prefix, decoded.':
     'Der Schlüssel ist, was das base64 hinter dem Präfix ergibt.',
   'Receivers verify with its public key:': 'Empfänger prüfen mit seinem öffentlichen Schlüssel:',
   Rotate: 'Wechseln',
@@ -313,7 +313,7 @@ export const GERMAN = {
   'the code for {name}': 'Code für {name}',
   'the public key': 'Öffentlichen Schlüssel',
   'the secret': 'Geheimnis',
-  'the secret before': 'Voriges Geheimnis',
+  'the previous secret': 'Voriges Geheimnis',
 
   // The form of an endpoint
   'Choose from the catalogue': 'Aus dem Katalog wählen',
@@ -332,13 +332,13 @@ export const GERMAN = {
   'A message for Discord': 'Eine Nachricht für Discord',
   'As Svix sends it': 'Wie Svix sie sendet',
   'Fields that are sent': 'Felder, die gesendet werden',
-  'With chosen fields: one a line, such as `$.customer.name` or `$.items[0]`.':
+  'With chosen fields: one per line, such as `$.customer.name` or `$.items[0]`.':
     'Bei ausgewählten Feldern: eines je Zeile, wie `$.customer.name` oder `$.items[0]`.',
   'Text of the message': 'Text der Nachricht',
   'With a message: `{{type}}`, `{{timestamp}}` and `{{data.customer.name}}` stand for what the event has.':
     'Bei einer Nachricht: `{{type}}`, `{{timestamp}}` und `{{data.customer.name}}` stehen für das, was das Ereignis hat.',
   'Signature headers of other schemes': 'Signatur-Header anderer Verfahren',
-  'For receivers that verify otherwise: one a line, as Name: value over what is signed.':
+  'For receivers that verify other signatures: one per line, as Name: value over what is signed.':
     'Für Empfänger, die anders prüfen: einer je Zeile, als Name: Wert over das, was signiert wird.',
   'Standard signature': 'Standard-Signatur',
   '{{type}}: {{data.number}}': '{{type}}: {{data.number}}',
@@ -347,7 +347,7 @@ export const GERMAN = {
   'Send webhook-signature': 'webhook-signature senden',
   'Only the headers above': 'Nur die Header darüber',
   Channels: 'Kanäle',
-  'One a line: only events that were published to one of them. Leave empty for all events.':
+  'One per line. Only events published to one of them are sent. Leave empty for all events.':
     'Einer je Zeile: nur Ereignisse, die in einem davon veröffentlicht wurden. Leer lassen für alle Ereignisse.',
   'Filter on the data': 'Filter auf die Daten',
   'Headers, limits, retries, order, batches and shape':
@@ -359,7 +359,7 @@ export const GERMAN = {
     'Spätere Ereignisse seines Schlüssels zurückhalten, bis jemand entscheidet',
   'Leave empty for the default of the service.': 'Leer: die Vorgabe des Dienstes.',
   'Leave empty for the default schedule.': 'Leer: der übliche Zeitplan.',
-  'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver has to expect a list of events.':
+  'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver must accept a list of events.':
     'Eine Anfrage wird gesendet, sobald eines davon erreicht ist. Alles leer: jedes Ereignis einzeln. Ihr Empfänger muss eine Liste von Ereignissen erwarten.',
   'Batches: several events in one request': 'Stapel: mehrere Ereignisse in einer Anfrage',
   'Max events in a request': 'Höchstens Ereignisse je Anfrage',
@@ -369,11 +369,11 @@ export const GERMAN = {
   'Max requests per second': 'Höchstens Anfragen je Sekunde',
   'Of the last {count} events, {matching} would have been sent. Nothing is saved yet.':
     'Von den letzten {count} Ereignissen wären {matching} gesendet worden. Noch ist nichts gespeichert.',
-  'One a line, as Name: value. *** stands for a secret value: leave it, and the value stays.':
+  'One per line, as Name: value. *** stands for a secret value: leave it, and the value stays.':
     'Einer je Zeile, als Name: Wert. *** steht für einen geheimen Wert: Lassen Sie es stehen, bleibt der Wert.',
-  'One a line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.':
+  'One per line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.':
     'Einer je Zeile: ein Name wie `invoice.paid`, ein Muster wie `invoice.*` oder `*`. Leer: jeder Typ.',
-  'Of the events with the same ordering key only the newest is sent, so long after the first at most. Leave empty to have every event sent.':
+  'Of the events with the same ordering key, only the newest is sent, at the latest this long after the first. Leave empty to send every event.':
     'Von den Ereignissen mit demselben Ordnungsschlüssel wird nur das neueste gesendet, höchstens so lange nach dem ersten. Leer: jedes Ereignis wird gesendet.',
   'Only the newest: wait (milliseconds)': 'Nur das neueste: warten (Millisekunden)',
   'Only events whose data matches. Leave empty for all events.':
@@ -395,7 +395,7 @@ export const GERMAN = {
   'Would be sent': 'Würde gesendet',
 
   // What is set on an endpoint
-  'At the same time': 'Gleichzeitig',
+  'Concurrent requests': 'Gleichzeitig',
   Shape: 'Form',
   Fields: 'Felder',
   Message: 'Nachricht',
@@ -403,17 +403,17 @@ export const GERMAN = {
   Batches: 'Stapel',
   Headers: 'Header',
   'Only the newest': 'Nur das neueste',
-  'Requests a second': 'Anfragen je Sekunde',
+  'Requests per second': 'Anfragen je Sekunde',
   'Retries after': 'Wiederholungen nach',
-  'Time to answer': 'Zeit für die Antwort',
+  Timeout: 'Zeit für die Antwort',
   'by ordering key': 'nach Ordnungsschlüssel',
   'every event': 'jedes Ereignis',
   'no limit': 'keine Grenze',
   'of an ordering key, after at most {span}': 'eines Ordnungsschlüssels, nach höchstens {span}',
   'up to {count} events or {bytes} bytes, after {span} at the latest':
     'bis zu {count} Ereignisse oder {bytes} Bytes, nach spätestens {span}',
-  'that of the service': 'die des Dienstes',
-  'the schedule of the service': 'der Zeitplan des Dienstes',
+  'default of the service': 'Vorgabe des Dienstes',
+  'default schedule': 'üblicher Zeitplan',
 
   // Recovery
   'Back to the endpoint': 'Zurück zum Endpunkt',
@@ -427,7 +427,7 @@ export const GERMAN = {
   Recover: 'Nachholen',
   'Recover deliveries': 'Zustellungen nachholen',
   Recovery: 'Nachholung',
-  'Sends again what this endpoint did not get, slowly enough for a receiver that has just come back.':
+  'Resends what this endpoint did not get, slowly enough for a receiver that has just recovered.':
     'Sendet erneut, was dieser Endpunkt nicht bekommen hat, langsam genug für einen Empfänger, der gerade erst wieder läuft.',
   Since: 'Seit',
   'The last 6 hours': 'Die letzten 6 Stunden',
@@ -438,21 +438,21 @@ export const GERMAN = {
   '{done} of {all} are being sent again.': '{done} von {all} werden erneut gesendet.',
 
   // Ordering keys
-  'A key is listed while an event of it is waiting to be delivered.':
+  'A key is listed while one of its events waits for delivery.':
     'Ein Schlüssel steht hier, solange ein Ereignis von ihm auf seine Zustellung wartet.',
   Action: 'Aktion',
   'An attempt is in progress. Try again when it has ended.':
     'Ein Versuch läuft gerade. Versuchen Sie es noch einmal, wenn er geendet hat.',
   Event: 'Ereignis',
   'Event that is sent next': 'Ereignis, das als nächstes gesendet wird',
-  'Events are sent in no particular order now. What waited is being sent.':
+  'Events are now sent in no particular order. Waiting events are being sent.':
     'Ereignisse werden jetzt in beliebiger Reihenfolge gesendet. Was gewartet hat, wird gesendet.',
   Key: 'Schlüssel',
   'Nothing is waiting': 'Nichts wartet',
-  'Nothing of this key is waiting, or the event is not one that waits for it. The list shows what is.':
+  'Nothing is waiting for this key, or this event is not waiting. The list shows the current state.':
     'Von diesem Schlüssel wartet nichts, oder das Ereignis ist keines, das auf ihn wartet. Die Liste zeigt, was wartet.',
   Retry: 'Erneut versuchen',
-  'Send events as fast as they come, in no particular order? What waits is sent, 100 a second.':
+  'Send events as they come, in no particular order? Waiting events are sent, 100 a second.':
     'Ereignisse so schnell senden, wie sie kommen, in beliebiger Reihenfolge? Was wartet, wird gesendet, 100 je Sekunde.',
   'Send in no particular order': 'In beliebiger Reihenfolge senden',
   Skip: 'Überspringen',
@@ -463,7 +463,7 @@ export const GERMAN = {
     'Einige sind übersprungen. Überspringen Sie noch einmal für den Rest.',
   'The event is being sent again. When it is delivered, the next one follows.':
     'Das Ereignis wird erneut gesendet. Ist es zugestellt, folgt das nächste.',
-  'The event is not in a state that allows this. The list shows how it is now.':
+  'The state of the event does not allow this. The list shows the current state.':
     'Das Ereignis ist nicht in einem Zustand, der das erlaubt. Die Liste zeigt, wie es jetzt ist.',
   Waiting: 'Wartend',
   'none yet': 'noch keine',
@@ -482,7 +482,7 @@ export const GERMAN = {
   Delivery: 'Zustellung',
   'Delivery cancelled. Nothing more is sent.':
     'Zustellung storniert. Es wird nichts mehr gesendet.',
-  'Delivery of an event that is gone': 'Zustellung eines Ereignisses, das es nicht mehr gibt',
+  'Delivery of a deleted event': 'Zustellung eines Ereignisses, das es nicht mehr gibt',
   'Delivery of {type}': 'Zustellung von {type}',
   'Delivery retried. The next attempt is sent now.':
     'Zustellung wird erneut versucht. Der nächste Versuch wird jetzt gesendet.',
@@ -498,6 +498,8 @@ export const GERMAN = {
   'Last 7 days': 'Letzte 7 Tage',
   'Last hour': 'Letzte Stunde',
   'Next attempt': 'Nächster Versuch',
+  'Only pending deliveries are listed by their next attempt.':
+    'Nach dem nächsten Versuch stehen hier nur ausstehende Zustellungen.',
   'No attempt yet': 'Noch kein Versuch',
   'No deliveries match these filters': 'Keine Zustellung passt zu diesen Filtern',
   'No deliveries yet': 'Noch keine Zustellungen',
@@ -535,16 +537,16 @@ export const GERMAN = {
   'The command prints one of the signatures in it if the secret is right.':
     'Der Befehl gibt eine der Signaturen darin aus, wenn das Geheimnis stimmt.',
   'The data of this event was erased': 'Die Daten dieses Ereignisses wurden gelöscht',
-  'The event is gone, and what was sent with it.':
+  'The event was deleted, and with it the request body.':
     'Das Ereignis gibt es nicht mehr, und mit ihm das, was gesendet wurde.',
   'Verify the signature': 'Signatur prüfen',
-  'as a part of its batch': 'als Teil seines Stapels',
+  'as part of its batch': 'als Teil seines Stapels',
   'byte for byte as it was signed': 'Byte für Byte, wie signiert wurde',
   'not kept': 'nicht aufbewahrt',
   'the body as sent': 'Inhalt, wie gesendet,',
 
   // Attempts
-  'Answer as received': 'Antwort, wie empfangen',
+  'Response as received': 'Antwort, wie empfangen',
   'Attempt {number}': 'Versuch {number}',
   'Attempt {number} of {link}': 'Versuch {number} {link}',
   'Attempts appear here as they end. To see one, send a test event to one of {link}, from another tab.':
@@ -553,15 +555,15 @@ export const GERMAN = {
   'Attempts over time': 'Versuche im Zeitverlauf',
   'Attempts per minute': 'Versuche je Minute',
   'Attempts per {count} minutes': 'Versuche je {count} Minuten',
-  'Body of answer {number}': 'Inhalt der Antwort {number}',
+  'Response body {number}': 'Inhalt der Antwort {number}',
   Ended: 'Geendet',
-  'Headers of answer {number}': 'Header der Antwort {number}',
-  'Headers of request {number}': 'Header der Anfrage {number}',
-  'No times were taken': 'Keine Zeiten gemessen',
+  'Response headers {number}': 'Header der Antwort {number}',
+  'Request headers {number}': 'Header der Anfrage {number}',
+  'No timings recorded': 'Keine Zeiten gemessen',
   'None.': 'Keine.',
   Outcome: 'Ergebnis',
-  'Request and answer': 'Anfrage und Antwort',
-  'Request and answer of attempt {number}': 'Anfrage und Antwort von Versuch {number}',
+  'Request and response': 'Anfrage und Antwort',
+  'Request and response of attempt {number}': 'Anfrage und Antwort von Versuch {number}',
   'Request as sent': 'Anfrage, wie gesendet',
   'Last attempts': 'Letzte Versuche',
   'Last responses': 'Letzte Antworten',
@@ -593,11 +595,11 @@ export const GERMAN = {
 
   // Why an attempt did not deliver
   'Address not allowed': 'Adresse nicht erlaubt',
-  'Answer is not HTTP': 'Antwort ist kein HTTP',
-  'Answered 3xx': 'Mit 3xx geantwortet',
-  'Answered 4xx': 'Mit 4xx geantwortet',
-  'Answered 5xx': 'Mit 5xx geantwortet',
-  'Answered with another status': 'Mit einem anderen Status geantwortet',
+  'Response is not HTTP': 'Antwort ist kein HTTP',
+  'HTTP 3xx response': 'Mit 3xx geantwortet',
+  'HTTP 4xx response': 'Mit 4xx geantwortet',
+  'HTTP 5xx response': 'Mit 5xx geantwortet',
+  'Other HTTP response': 'Mit einem anderen Status geantwortet',
   'Certificate not trusted': 'Zertifikat nicht vertrauenswürdig',
   'Client certificate': 'Client-Zertifikat',
   'Connection closed': 'Verbindung geschlossen',
@@ -611,7 +613,7 @@ export const GERMAN = {
   'Name servers failed': 'Nameserver antworteten nicht',
   'No connection': 'Keine Verbindung',
   'No route': 'Kein Weg dorthin',
-  'Not sent, by a fault of this service': 'Nicht gesendet, durch einen Fehler dieses Dienstes',
+  'Not sent: error of this service': 'Nicht gesendet, durch einen Fehler dieses Dienstes',
   'Proxy failed': 'Proxy fehlgeschlagen',
   'Refused by the proxy': 'Vom Proxy abgelehnt',
   'Request cannot be sent': 'Anfrage lässt sich nicht senden',
@@ -620,7 +622,7 @@ export const GERMAN = {
   'TLS handshake failed': 'TLS-Handshake fehlgeschlagen',
   'TLS versions or ciphers differ': 'TLS-Versionen oder Verfahren passen nicht',
   'Timeout: TLS handshake': 'Zeitüberschreitung: TLS-Handshake',
-  'Timeout: answer': 'Zeitüberschreitung: Antwort',
+  'Timeout: response': 'Zeitüberschreitung: Antwort',
   'Timeout: connection': 'Zeitüberschreitung: Verbindung',
   'Timeout: name lookup': 'Zeitüberschreitung: Namensauflösung',
   'URL not allowed': 'URL nicht erlaubt',
@@ -673,8 +675,8 @@ export const GERMAN = {
     'Ein früheres Ereignis mit demselben Ordnungsschlüssel ist noch nicht fertig.',
   'No key of the service opens the secret or the client key of the endpoint.':
     'Kein Schlüssel des Dienstes öffnet das Geheimnis oder den Client-Schlüssel des Endpunkts.',
-  'The endpoint fails: now and then one delivery is sent to it as a probe.':
-    'Der Endpunkt ist fehlerhaft: Ab und zu wird zur Probe eine Zustellung an ihn gesendet.',
+  'The endpoint is failing: only a probe is sent now and then.':
+    'Der Endpunkt ist fehlerhaft: Nur ab und zu wird eine Probe gesendet.',
   'The endpoint is disabled.': 'Der Endpunkt ist deaktiviert.',
   'The endpoint is paused, or all deliveries are.':
     'Der Endpunkt ist pausiert, oder alle Zustellungen sind es.',
@@ -689,16 +691,15 @@ export const GERMAN = {
   Happened: 'Geschehen',
   'ID, key or text in the data': 'ID, Schlüssel oder Text in den Daten',
   'Idempotency key': 'Idempotenzschlüssel',
-  'It was changed since.': 'Er wurde seitdem geändert.',
+  'The endpoint has changed since.': 'Er wurde seitdem geändert.',
   'No events match these filters': 'Kein Ereignis passt zu diesen Filtern',
   'No events yet': 'Noch keine Ereignisse',
   'Not before': 'Nicht vor',
   Published: 'Veröffentlicht',
-  'There is no endpoint that could have got it.':
-    'Es gibt keinen Endpunkt, der es hätte bekommen können.',
+  'No endpoint could have received it.': 'Es gibt keinen Endpunkt, der es hätte bekommen können.',
   Type: 'Typ',
   'Where it went': 'Wohin es ging',
-  'Why, and what comes next': 'Warum, und wie es weitergeht',
+  'Reason and next step': 'Warum, und wie es weitergeht',
   'With a delivery that is': 'Zustellung ist',
   'with masked data: its signature cannot be verified':
     'mit maskierten Daten: die Signatur lässt sich nicht prüfen',
@@ -712,11 +713,11 @@ export const GERMAN = {
   'delivered to {count}': 'zugestellt an {count}',
   'failed for {count}': 'fehlgeschlagen für {count}',
   'it was created after the event': 'er wurde nach dem Ereignis angelegt',
-  'it was changed after the event; as it is now the event would match':
+  'it was changed after the event; it would match now':
     'er wurde nach dem Ereignis geändert; so, wie er jetzt ist, würde es passen',
   'it was disabled': 'er war deaktiviert',
   'its event types do not include this one': 'er hat diesen Ereignistyp nicht abonniert',
-  'its filter has yet to be asked; a runner does so':
+  'its filter is not evaluated yet; a runner will do it':
     'sein Filter wurde noch nicht gefragt; das tut ein Runner',
   'no subscription': 'kein Abonnement',
   'not sent to {count}': 'nicht gesendet an {count}',
@@ -726,7 +727,7 @@ export const GERMAN = {
   'it has channels, and the event was published to none of them':
     'er hat Kanäle, und das Ereignis wurde in keinem davon veröffentlicht',
   'the data does not pass its filter': 'die Daten passen nicht zu seinem Filter',
-  'the data of the event was erased, so its filter cannot be asked any more':
+  'the data of the event was erased, so its filter cannot be evaluated':
     'die Daten des Ereignisses wurden gelöscht, darum lässt sich sein Filter nicht mehr fragen',
   'the event was a test of another endpoint': 'das Ereignis war ein Test eines anderen Endpunkts',
   'in progress for {count}': 'unterwegs für {count}',
@@ -737,13 +738,13 @@ export const GERMAN = {
 
   // Event types
   'All event types': 'Alle Ereignistypen',
-  'An endpoint can subscribe to every type, with {star}, and shows what comes. What there is, with its schema, appears here once the sender describes it.':
-    'Ein Endpunkt kann mit {star} jeden Typ abonnieren und zeigt, was kommt. Was es gibt, mit seinem Schema, steht hier, sobald der Absender es beschreibt.',
+  'Event types appear here, with their schemas, once the sender describes them. Until then, an endpoint can subscribe to every type with {star}.':
+    'Ereignistypen stehen hier mit ihren Schemata, sobald der Absender sie beschreibt. Bis dahin kann ein Endpunkt mit {star} jeden Typ abonnieren.',
   'Deprecated.': 'Veraltet.',
   'Earlier versions': 'Frühere Fassungen',
   Example: 'Beispiel',
   Name: 'Name',
-  'No event type is described yet': 'Noch ist kein Ereignistyp beschrieben',
+  'No event types yet': 'Noch keine Ereignistypen',
   Schema: 'Schema',
   'Schema and example': 'Schema und Beispiel',
   'Schema and example of {name}': 'Schema und Beispiel von {name}',
@@ -769,10 +770,10 @@ export const SCRIPT_TEXTS = [
     'Continue',
     'Live',
   ] as const),
-  'Live; more was missed than is shown, look at the list of deliveries',
+  'Live. Some attempts were missed: see the list of deliveries',
   ...(['Open full page', 'Opened beside the list', 'Pause', 'Paused. {text}'] as const),
-  'Paused; {count} wait',
-  'Paused; {count} wait, and {dropped} that are in the list of deliveries only',
+  'Paused; {count} waiting',
+  'Paused; {count} waiting, {dropped} more only in the list of deliveries',
   ...(['Resume', 'The browser did not allow copying', 'Time', 'Updated just now'] as const),
   ...(['Updated {span} ago', 'all', 'in {span}', 'just now', 'none', 'now', '{span} ago'] as const),
 ] as const satisfies readonly Text[]

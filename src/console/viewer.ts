@@ -171,7 +171,7 @@ class ScopeMissing extends Error {
   readonly code = 'scope_missing'
   readonly scope: Scope
   constructor(scope: Scope) {
-    super(`This needs the scope “${scope}”, which the key or link that you came in with lacks.`)
+    super(`This needs the scope “${scope}”, which your key or link lacks.`)
     this.scope = scope
   }
 }

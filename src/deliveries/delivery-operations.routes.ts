@@ -23,8 +23,7 @@ const retry = route({
   request,
   path: '/api/tenants/{tenant}/deliveries/{id}/retry',
   summary: 'Retry delivery',
-  description:
-    'Makes the next attempt at once. A finished delivery is reopened, and its schedule begins again.',
+  description: 'Retries now. A finished delivery is reopened, and its schedule restarts.',
   responses: {
     202: json(deliverySchema, 'The attempt is due now.'),
     ...problems(404, 409),
@@ -44,7 +43,7 @@ const cancel = route({
   request,
   path: '/api/tenants/{tenant}/deliveries/{id}/cancel',
   summary: 'Cancel delivery',
-  description: 'Ends an open delivery. An attempt that has begun is finished anyway.',
+  description: 'Cancels an open delivery. An attempt in progress still finishes.',
   responses: {
     200: json(deliverySchema, 'Cancelled. An attempt can be in progress.'),
     ...problems(404, 409),

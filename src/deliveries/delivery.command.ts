@@ -28,7 +28,7 @@ const DELIVERIES: readonly RequestSpec[] = [
       {
         name: 'answers',
         option: 'without-answers',
-        about: 'omit response bodies, which can be long',
+        about: 'omit response bodies',
         on: false,
       },
     ],
@@ -38,12 +38,12 @@ const DELIVERIES: readonly RequestSpec[] = [
   },
   {
     verb: 'retry',
-    about: 'make the next attempt at once; a finished delivery is reopened',
+    about: 'retry a delivery now, also a finished one',
     operation: `POST ${ONE}/retry`,
   },
   {
     verb: 'cancel',
-    about: 'end an open delivery; an attempt that has begun is finished anyway',
+    about: 'cancel an open delivery; an attempt in progress still finishes',
     operation: `POST ${ONE}/cancel`,
   },
 ]

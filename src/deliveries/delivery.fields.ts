@@ -14,7 +14,7 @@ export const HELD_REASONS: Record<HeldReason, string> = {
   paused: 'The endpoint is paused, or all deliveries are.',
   suspended: 'The tenant is suspended.',
   secret: 'No key of the service opens the secret or the client key of the endpoint.',
-  circuit: 'The endpoint fails: now and then one delivery is sent to it as a probe.',
+  circuit: 'The endpoint is failing: only a probe is sent now and then.',
   order: 'An earlier event with the same ordering key has not ended.',
 }
 
@@ -89,17 +89,17 @@ export const deliveryFilters = {
   },
   endpointId: {
     input: endpointId.optional().openapi(uuid),
-    option: { name: 'endpoint', value: '<id>', about: 'to this endpoint' },
+    option: { name: 'endpoint', value: '<id>', about: 'only to this endpoint' },
   },
   eventId: {
     input: eventId.optional().openapi(uuid),
-    option: { name: 'event', value: '<id>', about: 'of this event' },
+    option: { name: 'event', value: '<id>', about: 'only of this event' },
   },
   type: {
     input: eventTypePattern.optional().openapi({
       description: 'Type of the event: a name, or a pattern such as order.*',
     }),
-    option: { value: '<type>', about: 'of events of this type, or pattern such as order.*' },
+    option: { value: '<type>', about: 'only of events of this type or pattern, such as order.*' },
   },
   statusClass: {
     input: z

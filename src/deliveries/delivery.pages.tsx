@@ -115,9 +115,7 @@ const showPage: Handler = async (c, thing, pages) => {
 function Heading({ type }: { type: string | null }) {
   return (
     <h1>
-      {type === null
-        ? say('Delivery of an event that is gone')
-        : say('Delivery of {type}', { type })}
+      {type === null ? say('Delivery of a deleted event') : say('Delivery of {type}', { type })}
     </h1>
   )
 }
@@ -371,14 +369,14 @@ function Details(props: { attempt: Attempt; isLast: boolean; path: string }) {
     return (
       <p>
         <a href={`${path}/attempts/${attempt.number}`}>
-          {say('Request and answer of attempt {number}', { number: attempt.number })}
+          {say('Request and response of attempt {number}', { number: attempt.number })}
         </a>
       </p>
     )
   }
   return (
     <details open>
-      <summary>{say('Request and answer')}</summary>
+      <summary>{say('Request and response')}</summary>
       <RequestAndAnswer attempt={attempt} />
     </details>
   )
@@ -467,7 +465,7 @@ function RequestBody(shown: Shown) {
         <h2>{say('Request body')}</h2>
         <p>
           {type === null
-            ? say('The event is gone, and what was sent with it.')
+            ? say('The event was deleted, and with it the request body.')
             : `${sayAny(ERASED)}.`}
         </p>
       </>
@@ -489,5 +487,5 @@ function RequestBody(shown: Shown) {
 /** What is to know of a body before it is compared with its signature. */
 function bodyNote(shown: Parameters<typeof isInBatch>[0], isMasked: boolean) {
   if (isMasked) return 'with masked data: its signature cannot be verified'
-  return isInBatch(shown) ? 'as a part of its batch' : 'byte for byte as it was signed'
+  return isInBatch(shown) ? 'as part of its batch' : 'byte for byte as it was signed'
 }

@@ -224,7 +224,7 @@ function Nothing({ form, area, mayAdd }: { form: FormState; area: Area; mayAdd: 
   }
   if (area === 'portal') return <FirstSteps mayAdd={mayAdd} />
   return (
-    <Empty title="There are no endpoints yet">
+    <Empty title="No endpoints yet">
       <p>An endpoint is a URL of a tenant that receives events. From a shell:</p>
       <Command>scripts/postrider endpoint create acme https://example.com/webhooks</Command>
     </Empty>
@@ -235,8 +235,8 @@ function Steps() {
   const link = <a href="/portal/endpoints/new">{say('Add an endpoint')}</a>
   return (
     <ol>
-      <li>{phrase('{link}: any https address that answers with 200.', { link })}</li>
-      <li>{say('Send it a test event from its page, and see what it answered.')}</li>
+      <li>{phrase('{link}: any https URL that responds with 200.', { link })}</li>
+      <li>{say('Send a test event from its page, and check the response.')}</li>
       <li>{say('Add the signing secret to your app, which verifies every request with it.')}</li>
     </ol>
   )
@@ -245,8 +245,8 @@ function Steps() {
 /** What a customer does first. */
 export function FirstSteps({ mayAdd }: { mayAdd: boolean }) {
   return (
-    <Empty title="There are no endpoints yet">
-      <p>{say('An endpoint is a URL of yours that events are sent to.')}</p>
+    <Empty title="No endpoints yet">
+      <p>{say('An endpoint is a URL of your app that receives events.')}</p>
       {mayAdd ? (
         <Steps />
       ) : (

@@ -42,7 +42,7 @@ export function SecretNotice({ secrets }: { secrets: Secrets }) {
               time: <Time at={secret.expiresAt} />,
             })}
           </p>
-          <SecretShown of={secret} what="the secret before" />
+          <SecretShown of={secret} what="the previous secret" />
         </>
       ))}
     </Notice>
@@ -78,10 +78,10 @@ function SecretShown({ of, what }: { of: ShownSecret; what: string }) {
 }
 
 const READ_AS: Record<Secrets['encoding'], string> = {
-  base64: 'Its key is what the base64 behind the prefix decodes to.',
-  base64url: 'Its key is what the URL-safe base64 decodes to.',
-  hex: 'Its key is the bytes that the hex digits stand for.',
-  text: 'Its key is the text as it stands here.',
+  base64: 'The key is the base64 after the prefix, decoded.',
+  base64url: 'The key is the URL-safe base64, decoded.',
+  hex: 'The key is the hex digits, decoded.',
+  text: 'The key is the text as shown.',
 }
 
 export function Actions({
@@ -199,7 +199,7 @@ export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }
     ['Tenant', area === 'console' && <TenantLink of={endpoint.tenantKey} />],
     ['Failures in a row', sayNumber(endpoint.failures)],
     ['Failing since', <Time at={endpoint.failingSince} />],
-    ['Refused since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
+    ['Rejected since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
     ['Circuit', <Circuit {...endpoint} />],
     ['Open', sum >= OPEN_COUNTED_MAX ? say('{counts} or more', { counts: said }) : said],
     ['Endpoint', <Id of={endpoint.id} />],
@@ -217,7 +217,7 @@ function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
     return (
       <>
         {phrase(
-          'no key of the service opens its secret or client key, since {time}. Its deliveries wait; the operator of the service has to help.',
+          'its secret or client key cannot be decrypted, since {time}. Its deliveries wait. Contact the operator of the service.',
           { time },
         )}
       </>
@@ -235,7 +235,7 @@ function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
 function Refusals({ refusals, refusingSince }: FoundEndpoint) {
   return (
     <>
-      {phrase('{count} attempts since {time}: it answers, and does not take these events', {
+      {phrase('{count} attempts since {time}: it responds, but rejects these events', {
         count: sayNumber(refusals),
         time: <Time at={refusingSince} />,
       })}

@@ -62,7 +62,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
   },
   {
     verb: 'pause',
-    about: 'put its deliveries on hold; events are still accepted for it',
+    about: 'pause an endpoint: hold its deliveries; events are still accepted',
     operation: `POST ${ONE}/pause`,
   },
   {
@@ -78,7 +78,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
       {
         name: 'deliverHeld',
         option: 'cancel-held',
-        about: 'cancel what was held, instead of delivering it',
+        about: 'cancel held deliveries instead of sending them',
         on: false,
       },
     ],
@@ -122,7 +122,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
 ]
 
 const SECRETS: readonly RequestSpec[] = [
-  { verb: 'show', about: 'show the secrets that sign now', operation: `GET ${ONE}/secret` },
+  { verb: 'show', about: 'show the active signing secrets', operation: `GET ${ONE}/secret` },
   {
     verb: 'rotate',
     about: 'replace the signing secret; the old one also signs for a while',
@@ -137,7 +137,11 @@ const SECRETS: readonly RequestSpec[] = [
 ]
 
 const CERTIFICATES: readonly RequestSpec[] = [
-  { verb: 'show', about: 'show what is public of it', operation: `GET ${ONE}/client-certificate` },
+  {
+    verb: 'show',
+    about: 'show the client certificate, without its key',
+    operation: `GET ${ONE}/client-certificate`,
+  },
   {
     verb: 'set',
     about: 'set or replace the client certificate of an endpoint',
@@ -150,7 +154,7 @@ const CERTIFICATES: readonly RequestSpec[] = [
   },
   {
     verb: 'delete',
-    about: 'show no client certificate any more',
+    about: 'remove the client certificate',
     operation: `DELETE ${ONE}/client-certificate`,
     done: 'deleted',
   },

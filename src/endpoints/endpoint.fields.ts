@@ -110,7 +110,11 @@ export const endpointFields = {
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose'),
     output: z.string(),
     example: 'Invoices for the accounting system',
-    option: { value: '<text>', about: 'for people', off: 'no description' },
+    option: {
+      value: '<text>',
+      about: 'shown in the console and the portal',
+      off: 'no description',
+    },
     form: { label: 'Description' },
     fact: { label: 'Description' },
   },
@@ -139,7 +143,7 @@ export const endpointFields = {
       rows: 3,
       isCode: true,
       placeholder: 'invoice.*',
-      hint: 'One a line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.',
+      hint: 'One per line: a name such as `invoice.paid`, a pattern such as `invoice.*`, or `*`. Every type when empty.',
       empty: ['*'],
     },
     fact: { label: 'Event types', isCode: true, words: (types: string[]) => types.join(' ') },
@@ -159,7 +163,7 @@ export const endpointFields = {
       rows: 2,
       isCode: true,
       isRare: true,
-      hint: 'One a line: only events that were published to one of them. Leave empty for all events.',
+      hint: 'One per line. Only events published to one of them are sent. Leave empty for all events.',
     },
     fact: { label: 'Channels', isCode: true, words: (channels: string[]) => channels.join(' ') },
   },
@@ -191,16 +195,16 @@ export const endpointFields = {
     option: {
       name: 'header',
       value: '<name: value>',
-      about: 'sent along; give it once for each header, these replace all',
+      about: 'custom header, such as X-Team: ledger; repeat for each, replaces all',
       separator: ':',
-      off: 'no own headers',
+      off: 'no custom headers',
     },
     form: {
       label: 'Custom headers',
       rows: 3,
       isCode: true,
       isRare: true,
-      hint: 'One a line, as Name: value. *** stands for a secret value: leave it, and the value stays.',
+      hint: 'One per line, as Name: value. *** stands for a secret value: leave it, and the value stays.',
     },
     fact: {
       label: 'Headers',
@@ -241,18 +245,18 @@ export const endpointFields = {
     column: 'rate_per_second',
     input: z.number().min(RATE_MIN).max(RATE_MAX).nullable().openapi({
       description:
-        'Requests a second at most, over all runners; null = no limit. A change reaches what waits already.',
+        'Requests per second at most, over all runners; null = no limit. A change reaches what waits already.',
     }),
     output: z.number().nullable(),
     example: 10,
     show: ({ rate_per_second: rate }) => (rate === null ? null : Number(rate)),
     option: {
       value: '<n>',
-      about: 'requests a second at most, over all runners, such as 10 or 0.5',
+      about: 'max requests per second, over all runners, such as 10 or 0.5',
       off: 'no limit on requests per second',
     },
     form: { label: 'Max requests per second', isRare: true },
-    fact: { label: 'Requests a second', none: 'no limit' },
+    fact: { label: 'Requests per second', none: 'no limit' },
   },
   maxInFlight: {
     column: 'max_in_flight',
@@ -264,11 +268,11 @@ export const endpointFields = {
     example: 5,
     option: {
       value: '<n>',
-      about: 'requests at the same time at most, over all runners',
+      about: 'max concurrent requests, over all runners',
       off: 'no limit on concurrent requests',
     },
     form: { label: 'Max concurrent requests', isRare: true },
-    fact: { label: 'At the same time', none: 'no limit' },
+    fact: { label: 'Concurrent requests', none: 'no limit' },
   },
   timeoutSeconds: {
     column: 'timeout_seconds',
@@ -277,8 +281,8 @@ export const endpointFields = {
     example: 15,
     option: {
       value: '<seconds>',
-      about: 'time that the receiver has to answer, 1 to 60',
-      off: 'the time of the service',
+      about: 'seconds that the receiver has to respond, 1 to 60',
+      off: 'default timeout',
     },
     form: {
       label: 'Timeout (seconds)',
@@ -286,8 +290,8 @@ export const endpointFields = {
       hint: 'Leave empty for the default of the service.',
     },
     fact: {
-      label: 'Time to answer',
-      none: 'that of the service',
+      label: 'Timeout',
+      none: 'default of the service',
       words: (seconds: number) => `${seconds} s`,
     },
   },
@@ -304,7 +308,7 @@ export const endpointFields = {
       value: '<seconds>',
       about:
         'before the 2nd, 3rd, … attempt, comma separated, such as 60,300,3600; none = one attempt',
-      off: 'the schedule of the service',
+      off: 'default schedule',
     },
     form: {
       label: 'Seconds before the 2nd, 3rd, … attempt',
@@ -314,7 +318,7 @@ export const endpointFields = {
     },
     fact: {
       label: 'Retries after',
-      none: 'the schedule of the service',
+      none: 'default schedule',
       words: (seconds: number[]) => seconds.map((one) => spanOf(one * 1_000)).join(', '),
     },
   },
@@ -347,7 +351,7 @@ export const endpointFields = {
     output: z.enum(['block', 'skip']),
     option: {
       value: '<what>',
-      about: 'with an order, when an event has failed: block or skip',
+      about: 'with --ordering key, when an event has failed: block or skip',
       isChoice: true,
     },
     form: {
@@ -370,14 +374,14 @@ export const endpointFields = {
     example: null,
     option: {
       value: '<ms>',
-      about: 'only the newest waiting event of an ordering key, at most so long after the first',
+      about: 'send only the newest event of an ordering key, at most this many ms after the first',
       off: 'every event is sent',
     },
     form: {
       label: 'Only the newest: wait (milliseconds)',
       isRare: true,
       placeholder: '5000',
-      hint: 'Of the events with the same ordering key only the newest is sent, so long after the first at most. Leave empty to have every event sent.',
+      hint: 'Of the events with the same ordering key, only the newest is sent, at the latest this long after the first. Leave empty to send every event.',
     },
     fact: {
       label: 'Only the newest',
@@ -397,13 +401,13 @@ export const endpointFields = {
     option: {
       value: '<name=value>',
       about:
-        'send events together: maxEvents=100, maxWaitMs=1000, maxBytes=1048576; give it once for each',
+        'send events together: maxEvents=100, maxWaitMs=1000, maxBytes=1048576; repeat for each',
       off: 'each event in a separate request',
     },
     form: {
       label: 'Batches: several events in one request',
       isRare: true,
-      hint: 'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver has to expect a list of events.',
+      hint: 'A request is sent as soon as one of these is reached. Leave all empty to send each event separately. Your receiver must accept a list of events.',
       parts: {
         maxEvents: { label: 'Max events in a request', placeholder: '100' },
         maxWaitMs: { label: 'Max wait of an event (milliseconds)', placeholder: '1000' },
@@ -416,7 +420,7 @@ export const endpointFields = {
     column: 'shape',
     input: shapeInput,
     output: z.enum(SHAPES),
-    option: { value: '<shape>', about: 'what it is sent of an event', isChoice: true },
+    option: { value: '<shape>', about: 'format of requests', isChoice: true },
     form: {
       label: 'Shape of requests',
       isRare: true,
@@ -444,7 +448,7 @@ export const endpointFields = {
       isCode: true,
       rows: 3,
       placeholder: '$.customer.name',
-      hint: 'With chosen fields: one a line, such as `$.customer.name` or `$.items[0]`.',
+      hint: 'With chosen fields: one per line, such as `$.customer.name` or `$.items[0]`.',
     },
     fact: {
       label: 'Fields',
@@ -492,7 +496,7 @@ export const endpointFields = {
       isCode: true,
       isRare: true,
       placeholder: 'X-Hub-Signature-256: sha256={hmac_hex} over {body}',
-      hint: 'For receivers that verify otherwise: one a line, as Name: value over what is signed.',
+      hint: 'For receivers that verify other signatures: one per line, as Name: value over what is signed.',
     },
     fact: {
       label: 'Signature headers',
@@ -530,7 +534,7 @@ export const endpointFields = {
     example: { team: 'billing' },
     option: {
       value: '<name=value>',
-      about: 'your own notes; give it once for each, these replace all',
+      about: 'your own notes; repeat for each, replaces all',
       off: 'no metadata',
     },
   },

@@ -369,9 +369,9 @@ function Missed({ area, endpoint, query }: Shown & { query: Record<string, strin
     <p>
       {say('Events published while it was disabled were not kept for it.')}{' '}
       {area === 'console' ? (
-        <a href={`/console/replays?${new URLSearchParams(form)}`}>Deliver what it has missed</a>
+        <a href={`/console/replays?${new URLSearchParams(form)}`}>Replay missed events</a>
       ) : (
-        say('Recover sends what it has missed, if it is to have them.')
+        say('Use Recover to send the events it missed.')
       )}
     </p>
   )

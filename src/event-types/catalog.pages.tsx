@@ -52,7 +52,7 @@ function showList(c: Context<PageEnv>, { render }: CatalogPages, types: EventTyp
     <>
       <h1>{say('Event types')}</h1>
       {types.length === 0 ? (
-        <Empty title="No event type is described yet" />
+        <Empty title="No event types yet" />
       ) : (
         <DataTable
           name="catalog"

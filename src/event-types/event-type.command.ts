@@ -41,9 +41,9 @@ const EVENT_TYPES: readonly RequestSpec[] = [
   },
   {
     verb: 'deprecate',
-    about: 'mark an event type as one that new receivers should not rely on',
+    about: 'mark an event type as deprecated',
     operation: `PATCH ${ONE}`,
-    fields: [{ name: 'deprecated', option: 'undo', about: 'take the mark away', on: false }],
+    fields: [{ name: 'deprecated', option: 'undo', about: 'remove the deprecation', on: false }],
     bodyOf: (values) => JSON.stringify({ deprecated: true, ...values }),
   },
   {

@@ -24,7 +24,11 @@ export const eventTypeFields = {
     input: visibleText(DESCRIPTION_LENGTH_MAX, 'prose').optional(),
     output: z.string(),
     example: 'An invoice was paid',
-    option: { value: '<text>', about: 'for people', off: 'no description' },
+    option: {
+      value: '<text>',
+      about: 'shown in the console and the portal',
+      off: 'no description',
+    },
     form: { label: 'Description', placeholder: 'An invoice was paid' },
   },
   schema: {
@@ -80,7 +84,7 @@ export const eventTypeFields = {
   deprecated: {
     input: z.boolean().optional(),
     example: false,
-    option: { about: 'new receivers should not rely on it', off: 'receivers can rely on it again' },
+    option: { about: 'mark it as deprecated', off: 'remove the deprecation' },
   },
   deprecatedAt: { column: 'deprecated_at', output: time.nullable() },
   archivedAt: {

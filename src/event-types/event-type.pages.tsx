@@ -198,10 +198,10 @@ function EditType({ type, form }: { type: EventType; form: FormState }) {
 function Nothing({ area }: CataloguePages) {
   if (area === 'portal') {
     return (
-      <Empty title="No event type is described yet">
+      <Empty title="No event types yet">
         <p>
           {phrase(
-            'An endpoint can subscribe to every type, with {star}, and shows what comes. What there is, with its schema, appears here once the sender describes it.',
+            'Event types appear here, with their schemas, once the sender describes them. Until then, an endpoint can subscribe to every type with {star}.',
             { star: <code>*</code> },
           )}
         </p>
@@ -209,7 +209,7 @@ function Nothing({ area }: CataloguePages) {
     )
   }
   return (
-    <Empty title="No event type is described yet">
+    <Empty title="No event types yet">
       <p>
         Descriptions, schemas and examples tell your customers what they can subscribe to. From a
         shell:

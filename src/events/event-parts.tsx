@@ -257,7 +257,7 @@ const wentColumns = (area: Area): Column<Went>[] => [
   },
   {
     name: 'why',
-    label: 'Why, and what comes next',
+    label: 'Reason and next step',
     kind: 'text',
     cell: ({ delivery, notSent }) =>
       delivery ? <Why delivery={delivery} area={area} /> : notSent && <WhyNot {...notSent} />,
@@ -269,7 +269,7 @@ function WhyNot({ reason, changedSince }: Route) {
   return (
     <>
       {words && `${words.charAt(0).toUpperCase()}${words.slice(1)}. `}
-      {changedSince && <span class="muted">{say('It was changed since.')}</span>}
+      {changedSince && <span class="muted">{say('The endpoint has changed since.')}</span>}
     </>
   )
 }

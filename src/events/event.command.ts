@@ -19,7 +19,7 @@ interface Event extends Row {
 
 /** Finds and shows events through the API. */
 export function addEventCommand(program: Command, context: CommandContext): void {
-  const event = program.command('event').description('find events, and where they went')
+  const event = program.command('event').description('find events, and see where they went')
   addRequest(event, context, {
     verb: 'list',
     about: 'list, filter or search the events of a tenant, newest first',

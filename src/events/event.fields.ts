@@ -53,7 +53,7 @@ export const eventFilters = {
     input: eventTypePattern
       .optional()
       .openapi({ description: 'A name, or a pattern such as order.*' }),
-    option: { value: '<type>', about: 'of this type, or pattern such as order.*' },
+    option: { value: '<type>', about: 'only of this type or pattern, such as order.*' },
   },
   endpointId: {
     input: endpointId.optional().openapi({
@@ -61,7 +61,7 @@ export const eventFilters = {
       format: 'uuid',
       description: 'Only events with a delivery to this endpoint.',
     }),
-    option: { name: 'endpoint', value: '<id>', about: 'that went to this endpoint' },
+    option: { name: 'endpoint', value: '<id>', about: 'only with a delivery to this endpoint' },
   },
   state: {
     input: deliverySchema.shape.state.optional().openapi({

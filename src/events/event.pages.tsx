@@ -91,8 +91,8 @@ async function showPage(
 const NoEndpoint = () => (
   <Empty title="The tenant has no endpoint">
     <p>
-      <a href="/console/endpoints/new">Create one</a>; a replay of the kind “missed” then delivers
-      this event to it.
+      <a href="/console/endpoints/new">Create an endpoint</a>. A replay of missed events then
+      delivers this event to it.
     </p>
   </Empty>
 )

@@ -20,7 +20,7 @@ const FIELDS: readonly Field[] = [
   {
     name: 'orderingKey',
     value: '<key>',
-    about: 'what it is about, for endpoints that order by key',
+    about: 'events with the same key are delivered in order to endpoints that order by key',
   },
   {
     name: 'channels',

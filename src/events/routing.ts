@@ -9,11 +9,11 @@ export const REASONS = {
   type: 'its event types do not include this one',
   channel: 'it has channels, and the event was published to none of them',
   filter: 'the data does not pass its filter',
-  filter_waiting: 'its filter has yet to be asked; a runner does so',
+  filter_waiting: 'its filter is not evaluated yet; a runner will do it',
   disabled: 'it was disabled',
   created_later: 'it was created after the event',
-  changed_later: 'it was changed after the event; as it is now the event would match',
-  erased: 'the data of the event was erased, so its filter cannot be asked any more',
+  changed_later: 'it was changed after the event; it would match now',
+  erased: 'the data of the event was erased, so its filter cannot be evaluated',
   test: 'the event was a test of another endpoint',
 } as const
 

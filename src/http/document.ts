@@ -37,7 +37,7 @@ const TAGS = {
   Deliveries: 'One event on its way to one endpoint, with every attempt.',
   Endpoints: 'URLs that receive the events of a tenant.',
   Ordering: 'Keys whose events an endpoint gets in order: which are blocked, and what goes next.',
-  Search: 'Find anything by what people know of it.',
+  Search: 'Find anything by ID, name, key, URL or data.',
   Incidents: 'Endpoints that keep failing: which, since when, why, and what to do about it.',
   Replays: 'Deliver finished or missed deliveries again.',
   Tenants: 'Customers; each owns endpoints and sees only its own data.',

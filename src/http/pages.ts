@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 const LIMIT_MAX = 100
 const LIMIT_DEFAULT = 50
 const ID_BYTES = 16
-const NO_CURSOR = 'is not a cursor of this list; take `nextCursor` of the page before as it is'
+const NO_CURSOR = 'is not a cursor of this list; use `nextCursor` of the previous page'
 
 const limit = z
   .string()

@@ -31,7 +31,7 @@ const INCIDENTS: readonly RequestSpec[] = [
   },
   {
     verb: 'show',
-    about: 'show an incident, with what to tell the customer',
+    about: 'show an incident, with a message for the customer',
     operation: `GET ${ONE}`,
   },
   {

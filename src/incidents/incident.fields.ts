@@ -20,15 +20,21 @@ export const CAUSES: Record<IncidentCause, { label: string; meaning: string }> =
   unauthorized: { label: '401 / 403', meaning: 'The receiver rejects requests as unauthorized.' },
   not_found: { label: '404 / 410', meaning: 'Nothing accepts webhooks at this URL.' },
   client_error: { label: '4xx', meaning: 'The receiver rejects the request.' },
-  other_status: { label: 'Redirect', meaning: 'A redirect or an unexpected status.' },
+  other_status: {
+    label: 'Redirect',
+    meaning: 'The receiver returns a redirect or an unexpected status.',
+  },
   timeout: { label: 'Timeout', meaning: 'The receiver does not respond in time.' },
   dns: { label: 'DNS', meaning: 'The host name cannot be resolved.' },
   tls: { label: 'TLS', meaning: 'The TLS handshake fails.' },
-  unreachable: { label: 'Unreachable', meaning: 'Refused, closed, no route, or not HTTP.' },
+  unreachable: {
+    label: 'Unreachable',
+    meaning: 'The connection is refused or closed, has no route, or is not HTTP.',
+  },
   blocked: { label: 'Blocked', meaning: 'The URL or its address is not allowed.' },
   ours: {
     label: 'Our fault',
-    meaning: 'A proxy, a secret that no key opens, or a bug of this service.',
+    meaning: 'A proxy failed, a secret cannot be decrypted, or this service has a bug.',
   },
 }
 const CAUSE_NAMES = Object.keys(CAUSES) as [IncidentCause, ...IncidentCause[]]
@@ -59,7 +65,7 @@ const incidentFields = {
     column: 'verdict',
     output: verdict.nullable().openapi({
       description:
-        'Whose trouble it is likely to be. `ours`: 3 tenants and 20 % of the active endpoints have the same network cause, this service has an alarm, or the cause says so. Null to keys of one tenant.',
+        'Who likely caused it. `ours`: 3 tenants and 20 % of the active endpoints have the same network cause, this service has an alarm, or the cause says so. Null to keys of one tenant.',
     }),
   },
   firstSeenAt: { column: 'first_seen_at', output: shownTime },
@@ -78,7 +84,7 @@ const incidentFields = {
   lastStatusCode: { column: 'last_status_code', output: z.int().nullable() },
   lastResponse: {
     output: z.string().nullable().openapi({
-      description: 'What the last failed attempt led to, in words; null where nothing was sent.',
+      description: 'Result of the last failed attempt, in words; null if nothing was sent.',
     }),
     show: lastResponseOf,
   },
@@ -98,7 +104,7 @@ const incidentFields = {
   note: {
     column: 'note',
     output: z.string().nullable().openapi({
-      description: 'What is known about it, for operators. Null to keys of one tenant.',
+      description: 'Note for operators. Null to keys of one tenant.',
     }),
   },
   notifiedAt: {
@@ -130,11 +136,11 @@ export const incidentFilters = {
   },
   verdict: {
     input: verdict.optional(),
-    option: { value: '<verdict>', about: 'ours or theirs: whose trouble it is likely to be' },
+    option: { value: '<verdict>', about: 'ours or theirs: who likely caused it' },
   },
   endpointId: {
     input: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
-    option: { name: 'endpoint', value: '<id>', about: 'of this endpoint' },
+    option: { name: 'endpoint', value: '<id>', about: 'only of this endpoint' },
   },
 } as const satisfies Fields
 
@@ -143,14 +149,14 @@ export const incidentFilterInputs = inputsOf(incidentFilters)
 export const noteFields = {
   note: {
     input: visibleText(NOTE_LENGTH_MAX, 'prose').openapi({
-      description: 'In place of the note before; an empty one removes it.',
+      description: 'Replaces the previous note; an empty one removes it.',
     }),
     option: {
       value: '<text>',
-      about: 'what is known; an empty text removes the note',
+      about: 'text of the note; an empty one removes it',
       isRequired: true,
     },
-    form: { label: 'What is known about it' },
+    form: { label: 'Note for colleagues' },
   },
 } as const satisfies Fields
 
@@ -162,7 +168,7 @@ export const notifyFields = {
     }),
     option: {
       value: '<text>',
-      about: 'what to say; default: a text about cause, time and advice',
+      about: 'text of the message; default: cause, time and advice',
     },
   },
 } as const satisfies Fields

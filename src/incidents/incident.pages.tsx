@@ -251,7 +251,7 @@ function IncidentBulkBar({ incidents }: { incidents: readonly Incident[] }) {
         </button>
       ))}
       <span>
-        {customers.length} customers{' '}
+        {customers.length} {customers.length === 1 ? 'customer' : 'customers'}{' '}
         <CopyButton text={customers.join('\n')} what="the list of customers" />
       </span>
     </BulkBar>
@@ -259,7 +259,7 @@ function IncidentBulkBar({ incidents }: { incidents: readonly Incident[] }) {
 }
 
 const choiceMistakes = ({ issues }: z.ZodError): Record<string, string> =>
-  Object.fromEntries(issues.map(({ path }) => [path[0], 'Choose one of the list.']))
+  Object.fromEntries(issues.map(({ path }) => [path[0], 'Choose an option from the list.']))
 
 /** `asked` is null where something cannot be meant; the form then says what. */
 async function askedOf(
@@ -361,9 +361,9 @@ function Sentence(incident: Incident) {
       {CAUSES[incident.cause].meaning} {failures} failed attempts
       {closedAt ? ' from ' : ', for '}
       {closedAt ? <Time at={incident.first_seen_at} /> : <Since at={incident.first_seen_at} />}
-      {last && `. The last one ${last}`}.{' '}
+      {last && `. Last response: ${last}`}.{' '}
       {closedAt === null && held > 0 && <>{atMost(held, HELD_COUNTED_MAX)} deliveries on hold. </>}
-      {verdict === 'ours' ? 'Likely our trouble.' : 'Likely their receiver.'}
+      {verdict === 'ours' ? 'Likely on our side.' : 'Likely on their side.'}
     </>
   )
 }

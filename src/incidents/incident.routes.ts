@@ -89,7 +89,7 @@ const get = route({
   method: 'get',
   path: ONE,
   summary: 'Get incident',
-  description: 'With what to tell the customer.',
+  description: 'With a message for the customer.',
   tags,
   request: { params },
   responses: { 200: json(incidentWithMessageSchema, 'The incident.'), ...problems(404) },
@@ -108,7 +108,7 @@ const acknowledge = route({
   ...byOperators,
   path: `${ONE}/acknowledge`,
   summary: 'Acknowledge incident',
-  description: `Says that you take care of it. ${OPERATORS_ONLY}`,
+  description: `Tells colleagues that you are working on it. ${OPERATORS_ONLY}`,
   request: { params },
   responses: { 200: json(incidentSchema, 'It is acknowledged.'), ...problems(404) },
   async answer(c, { incidents }) {
@@ -121,7 +121,7 @@ const note = route({
   ...byOperators,
   path: `${ONE}/note`,
   summary: 'Add note',
-  description: `What is known about the incident, in place of the note before. ${OPERATORS_ONLY}`,
+  description: `Writes a note for colleagues. Replaces the previous one. ${OPERATORS_ONLY}`,
   request: { params, body: { required: true, ...jsonBody(noteInput) } },
   responses: { 200: json(incidentSchema, 'The note is saved.'), ...problems(404, ...OF_BODY) },
   async answer(c, { incidents }) {

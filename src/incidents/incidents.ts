@@ -101,7 +101,7 @@ export interface Incidents {
   messageOf(tenantId: TenantId, id: IncidentId): Promise<string>
   /** Somebody takes care of it. */
   acknowledge: Operation
-  /** In place of the note before; an empty one removes it. @throws IncidentNotFound */
+  /** Replaces the previous note; an empty one removes it. @throws IncidentNotFound */
   note(tenantId: TenantId, id: IncidentId, who: string, note: string): Promise<void>
   /** Has one delivery tried at once. */
   probe: Operation

@@ -23,7 +23,7 @@ export class TooManyAtOnce extends Error {
   /** By then those that run may be done. */
   readonly retryAfterSeconds = 1
   constructor() {
-    super('this key, or this tenant, has the max number of these requests in progress')
+    super('this key or tenant has too many of these requests in progress')
   }
 }
 

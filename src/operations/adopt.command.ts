@@ -10,7 +10,7 @@ export function addAdoptCommand(program: Command, context: CommandContext): void
     .command('adopt')
     .description('let this environment send from a database that is a copy')
     .addOption(
-      new Option('--open <choice>', 'what becomes of open deliveries; hold pauses all deliveries')
+      new Option('--open <choice>', 'what happens to open deliveries; hold pauses all deliveries')
         .choices(OPEN)
         .makeOptionMandatory(),
     )

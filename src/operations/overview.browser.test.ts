@@ -47,7 +47,7 @@ else {
       const clicks = await countClicks(page)
       await signIn(page, adminKey)
       await page.goto('/console')
-      await page.getByText('No endpoint keeps failing').waitFor()
+      await page.getByText('No endpoint is failing').waitFor()
       const broken = await startReceiver({
         answer: () => ({ status: 500, body: 'NullReference in Billing' }),
       })
@@ -112,7 +112,7 @@ else {
       t.strictSame(await findBarriers(page), [], 'the page of an incident')
       await page.getByRole('button', { name: 'Notify customer' }).click()
       await page.getByText('Customer notified.').waitFor()
-      await page.getByLabel('What is known about it').fill('They rotate the secret.')
+      await page.getByLabel('Note for colleagues').fill('They rotate the secret.')
       await page.getByRole('button', { name: 'Save note' }).click()
       await page.getByText('Note saved.').waitFor()
       await page.getByRole('button', { name: 'Acknowledge' }).click()

@@ -186,8 +186,8 @@ function Warnings({ runners, backlog, totals, mayResume }: WarningsProps) {
       {!isAlive && (
         <Notice tone="bad">
           No runner is alive:{' '}
-          {backlog.due === 0 ? 'nothing will be sent' : 'what is due is not sent'}. Start one with{' '}
-          <code>postrider runner</code>.
+          {backlog.due === 0 ? 'nothing will be sent' : 'due deliveries are not sent'}. Start one
+          with <code>postrider runner</code>.
         </Notice>
       )}
       {isAlive && alarm && <Notice tone="bad">{alarm}</Notice>}
@@ -208,7 +208,7 @@ function Headline({ totals, backlog, runners }: Pick<Overview, 'totals' | 'backl
             failing for <Since at={since} />: {verdictOf(totals)}
           </>
         ) : (
-          'No endpoint keeps failing.'
+          'No endpoint is failing.'
         )}
       </p>
       <p class="line">
@@ -224,8 +224,8 @@ function Headline({ totals, backlog, runners }: Pick<Overview, 'totals' | 'backl
 function verdictOf({ ours, incidents, causes }: IncidentTotals): string {
   const different = causes === 1 ? 'one cause' : `${causes} different causes`
   if (ours === 0) return `likely their receivers (${different})`
-  if (ours === incidents) return `likely our trouble (${different})`
-  return `${ours} of ${incidents} incidents are likely our trouble (${different})`
+  if (ours === incidents) return `likely on our side (${different})`
+  return `${ours} of ${incidents} incidents are likely on our side (${different})`
 }
 
 const plural = (count: number, noun: string): string => (count === 1 ? noun : `${noun}s`)
@@ -264,7 +264,7 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
       <Tile
         value={due === null ? '–' : spanOf(due)}
         href="/console/deliveries?state=pending"
-        label={`waits the oldest of ${atMost(backlog.due, BACKLOG_COUNTED_MAX)} due now`}
+        label={`oldest wait, of ${atMost(backlog.due, BACKLOG_COUNTED_MAX)} due now`}
       />
       <Tile
         value={atMost(backlog.scheduled, BACKLOG_COUNTED_MAX)}
@@ -302,7 +302,7 @@ function FirstSteps() {
 function Runners({ runners }: { runners: ListedRunner[] }) {
   if (runners.length === 0) {
     return (
-      <Empty title="No runner has ever registered">
+      <Empty title="No runners yet">
         <p>Runners send what is due. Start any number of them:</p>
         <Command>postrider runner</Command>
       </Empty>

@@ -15,7 +15,7 @@ const SERVICE: readonly RequestSpec[] = [
   },
   {
     verb: 'resume',
-    about: 'send again; held deliveries are released over time',
+    about: 'resume all deliveries; held ones are released over time',
     operation: 'POST /api/service/resume',
   },
 ]

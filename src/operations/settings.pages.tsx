@@ -46,8 +46,7 @@ function showSettings(c: Context<PageEnv>, { render, settings }: SettingsPages) 
     <>
       <h1>Settings in effect</h1>
       <p>
-        Of this API process, read once at its start; runners have their own. Set by environment
-        variables.
+        The environment variables of this API process, read when it started. Runners have their own.
       </p>
       <SettingTable settings={settings} />
     </>,
@@ -81,9 +80,9 @@ function showDoctor(c: Context<PageEnv>, { render }: SettingsPages, checked: Che
     <>
       <h1>Doctor</h1>
       <p>
-        Looks for every breach of the promises: something lost, stuck, or without its row in the
-        audit log. Here among the newest deliveries of the last day; the command looks at all of
-        them, and heals what can be healed:
+        Finds what is lost, stuck, or missing from the audit log. This page checks the newest
+        deliveries of the last day. The command checks all of them, and repairs what can be
+        repaired:
       </p>
       <Command>postrider doctor --repair</Command>
       <CheckNow />
@@ -136,8 +135,8 @@ function Findings({ server, violations }: Checked) {
   }
   return (
     <>
-      <Notice tone="bad">{violations.length} found.</Notice>
-      <Table label="Findings" head={['Kind', 'Id', 'Detail']}>
+      <Notice tone="bad">Problems found: {violations.length}.</Notice>
+      <Table label="Findings" head={['Kind', 'ID', 'Detail']}>
         {violations.map(({ kind, id, detail }) => (
           <tr>
             <td>

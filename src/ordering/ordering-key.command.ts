@@ -54,7 +54,7 @@ const ORDERING: readonly RequestSpec[] = [
   },
   {
     verb: 'skip-to',
-    about: 'skip what comes before an event; run it again unless it says that it is done',
+    about: 'skip to an event; run it again until it says that it is done',
     operation: `POST ${ONE}/skip-to`,
     fields: optionsOf(skipToFields),
     examples: ['postrider ordering skip-to acme <id> invoice:42 --event <id>'],
@@ -68,6 +68,6 @@ const ORDERING: readonly RequestSpec[] = [
 
 /** Shows ordering keys, and what people do about those that are blocked, through the API. */
 export function addOrderingCommand(program: Command, context: CommandContext): void {
-  const ordering = program.command('ordering').description('events in order: keys that wait')
+  const ordering = program.command('ordering').description('manage ordering keys')
   for (const spec of ORDERING) addRequest(ordering, context, { parameters, ...spec })
 }

@@ -64,7 +64,7 @@ export const orderingListFilters = {
   ...orderingKeyFilters,
   endpointId: {
     input: endpointId.optional().openapi({ type: 'string', format: 'uuid' }),
-    option: { name: 'endpoint', value: '<id>', about: 'of this endpoint' },
+    option: { name: 'endpoint', value: '<id>', about: 'only of this endpoint' },
   },
 } as const satisfies Fields
 

@@ -25,13 +25,13 @@ const SAID: Record<string, string> = {
   retried: 'The event is being sent again. When it is delivered, the next one follows.',
   skipped: 'Skipped. The next event follows.',
   skipping: 'Some are skipped. Skip again for the rest.',
-  released: 'Events are sent in no particular order now. What waited is being sent.',
-  gone: 'Nothing of this key is waiting, or the event is not one that waits for it. The list shows what is.',
+  released: 'Events are now sent in no particular order. Waiting events are being sent.',
+  gone: 'Nothing is waiting for this key, or this event is not waiting. The list shows the current state.',
 }
 
 const REFUSED: Record<OperationRefused['code'], string> = {
   in_flight: 'An attempt is in progress. Try again when it has ended.',
-  state_conflict: 'The event is not in a state that allows this. The list shows how it is now.',
+  state_conflict: 'The state of the event does not allow this. The list shows the current state.',
 }
 
 const refusedOf = (code: string): string | null =>
@@ -101,7 +101,7 @@ const showKeys: Handler = async (c, thing, pages) => {
           <Confirm
             label="Send in no particular order"
             action={`/${area}/endpoints/${thing.id}/release-ordering`}
-            question="Send events as fast as they come, in no particular order? What waits is sent, 100 a second."
+            question="Send events as they come, in no particular order? Waiting events are sent, 100 a second."
             yes="Send in no particular order"
             isDangerous
           />
@@ -129,7 +129,7 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
   if (keys.length === 0) {
     return (
       <Empty title="Nothing is waiting">
-        <p>{say('A key is listed while an event of it is waiting to be delivered.')}</p>
+        <p>{say('A key is listed while one of its events waits for delivery.')}</p>
       </Empty>
     )
   }

@@ -41,7 +41,7 @@ const skipToInput = z.strictObject(inputsOf(skipToFields)).openapi('SkipTo')
 const skippedSchema = z
   .object({
     isDone: z.boolean().openapi({
-      description: 'Whether that was all; otherwise so much was waiting that you call it again.',
+      description: 'Whether all is done. If false, more is waiting: call it again.',
     }),
   })
   .openapi('Skipped')
@@ -147,7 +147,7 @@ const skipTo = route({
   description: 'Cancels what waits before this event, and skips the one whose turn it is.',
   request: { params, body: { required: true, ...jsonBody(skipToInput) } },
   responses: {
-    200: json(skippedSchema, 'Skipped, or some of it.'),
+    200: json(skippedSchema, 'Skipped, or a part of it.'),
     ...problems(404, ...OF_BODY),
   },
   async answer(c, { orderingKeys }) {

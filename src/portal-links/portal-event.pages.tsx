@@ -70,7 +70,7 @@ function summaryOf(deliveries: readonly FoundDelivery[], notSent: readonly Route
   const groups = Map.groupBy(deliveries, ({ state }) => STATE_COUNTS[state])
   const counts = [...groups].map(([text, group]): [Text, number] => [text, group.length])
   if (notSent.length > 0) counts.push(['not sent to {count}', notSent.length])
-  if (counts.length === 0) return say('There is no endpoint that could have got it.')
+  if (counts.length === 0) return say('No endpoint could have received it.')
   const parts = counts.map(([text, count]) => say(text, { count: sayNumber(count) }))
   return `${say('Endpoints')}: ${parts.join(', ')}.`
 }

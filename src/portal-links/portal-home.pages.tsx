@@ -143,7 +143,7 @@ function ToDo({ endpoint, mayManage }: { endpoint: EndpointHealth; mayManage: bo
   const path = `${ENDPOINTS_PATH}/${endpoint.id}`
   const health = healthOf(endpoint)
   const { last, isUnreadable } = endpoint
-  if (isUnreadable) return <>{say('The operator of the service has to help.')}</>
+  if (isUnreadable) return <>{say('Contact the operator of the service.')}</>
   if (health === 'working') return <span class="muted">{say('Nothing')}</span>
   if (health === 'failing') {
     const advice = last && adviceOf(last)

@@ -21,7 +21,7 @@ export function addPortalLinkCommand(program: Command, context: CommandContext):
   })
   addRequest(link, context, {
     verb: 'revoke',
-    about: 'take back every link of a tenant, and end the sessions that they opened',
+    about: 'revoke all portal links of a tenant, and end their sessions',
     operation: `DELETE ${LINKS}`,
     done: 'revoked',
   })

@@ -77,10 +77,10 @@ export const portalLinkFields = {
   },
   name: {
     input: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional().openapi({
-      description: 'What the pages are called. Default: Webhooks.',
+      description: 'Title of the pages. Default: Webhooks.',
       example: 'Acme webhooks',
     }),
-    option: { value: '<text>', about: 'what the pages are called; default: Webhooks' },
+    option: { value: '<text>', about: 'title of the pages; default: Webhooks' },
   },
   accent: {
     input: z
@@ -106,7 +106,11 @@ export const portalLinkFields = {
       description:
         'The customer can choose another. Default: light or dark as the system of the customer.',
     }),
-    option: { value: '<theme>', about: 'default: as the system of the customer', isChoice: true },
+    option: {
+      value: '<theme>',
+      about: 'default: follows the system of the customer',
+      isChoice: true,
+    },
   },
   locale: {
     input: z.enum(['en', 'de']).optional().openapi({

@@ -33,7 +33,8 @@ export function PortalLinkButton({ tenant }: { tenant: string }) {
       yes="Create portal link"
     >
       <label class="check">
-        <input type="checkbox" name="access" value="manage" /> Lets them edit endpoints and retry
+        <input type="checkbox" name="access" value="manage" /> Can edit endpoints and retry
+        deliveries
       </label>
     </Confirm>
   )
@@ -58,7 +59,7 @@ async function create(c: Context<PageEnv>, pages: PortalLinkPages) {
         <p>Portal link created. Copy it now: it is not shown again.</p>
         <Command what="the portal link">{url}</Command>
         <p>
-          It ends at <Time at={expiresAt} />.
+          It expires at <Time at={expiresAt} />.
         </p>
       </Notice>
       <p class="actions">

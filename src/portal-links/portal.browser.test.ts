@@ -56,7 +56,7 @@ else {
     const { page, faults } = await openWindow(browser, url)
     await page.goto(await linkTo(tenant))
     t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal')
-    await page.getByText('There are no endpoints yet').waitFor()
+    await page.getByText('No endpoints yet').waitFor()
     await page.getByRole('link', { name: 'Add an endpoint' }).click()
     await page.getByLabel('URL').fill(`${receiver.url}/first`)
     await page.getByLabel('Event types').fill('invoice.*')
@@ -152,7 +152,7 @@ else {
 
     await page.goto(`/portal/endpoints/${id}`)
     await ask(page, 'Delete', 'Delete endpoint')
-    await page.getByText('There are no endpoints yet').waitFor()
+    await page.getByText('No endpoints yet').waitFor()
     t.strictSame(faults, [])
   })
 

@@ -11,7 +11,7 @@ export class SearchTooSlow extends Error {
   readonly code = 'search_too_slow'
   constructor(options: ErrorOptions) {
     super(
-      `nothing like it was found within ${LIST_MS_MAX / 1000} s; narrow the time range with since and until`,
+      `no match was found within ${LIST_MS_MAX / 1000} s; narrow the time range with since and until`,
       options,
     )
   }

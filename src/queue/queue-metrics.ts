@@ -86,7 +86,7 @@ function createGauges(registry: Registry, collect: () => Promise<void>) {
     ]),
     incidents: gauge(
       'incidents',
-      'Open incidents by cause and verdict: whose trouble it is likely to be, ours or theirs.',
+      'Open incidents by cause and verdict: who likely caused them, ours or theirs.',
       ['cause', 'verdict'],
     ),
     blockedKeys: gauge(

@@ -12,12 +12,12 @@ const { action: _, ...fields } = bulkFields
 export function addBulkCommand(program: Command, context: CommandContext): void {
   const command = withJsonOption(withFields(program.command('bulk'), optionsOf(fields)))
     .description(
-      'retry, cancel, release or redeliver many deliveries: count, ask, begin, show how far it is',
+      'retry, cancel, release or redeliver many deliveries: count, ask, start, and show the progress',
     )
     .addArgument(new Argument('<action>', 'what to do').choices(BULK_ACTIONS))
     .argument('<tenant>', 'key of the tenant')
     .option('--yes', 'do not ask')
-    .option('--no-wait', 'do not watch it')
+    .option('--no-wait', 'do not show the progress')
     .action(() => start(context, command))
   withExamples(command, [
     'postrider bulk retry acme --state failed --reason timeout_answer --preview',

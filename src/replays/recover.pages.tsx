@@ -128,7 +128,7 @@ export function RecoverForm({ endpointId }: { endpointId: string }) {
     <Confirm
       label="Recover"
       action={`/portal/endpoints/${endpointId}/recover`}
-      question="Sends again what this endpoint did not get, slowly enough for a receiver that has just come back."
+      question="Resends what this endpoint did not get, slowly enough for a receiver that has just recovered."
       yes="Recover deliveries"
     >
       <div class="field">

@@ -18,10 +18,10 @@ const REPLAYS: readonly RequestSpec[] = [
     fields: PAGE_FIELDS,
     render: (page, paint) => renderPage(REPLAY_COLUMNS, page, paint),
   },
-  { verb: 'show', about: 'show how far a replay is', operation: `GET ${ALL}/{id}` },
+  { verb: 'show', about: 'show the progress of a replay', operation: `GET ${ALL}/{id}` },
   {
     verb: 'cancel',
-    about: 'end a replay; deliveries that are already due are still sent',
+    about: 'cancel a replay; deliveries that are already due are still sent',
     operation: `POST ${ALL}/{id}/cancel`,
   },
 ]
@@ -50,7 +50,7 @@ function addStart(replay: Command, context: CommandContext): void {
     .description('count the deliveries, ask, start the replay, and show its progress')
     .argument('<tenant>', 'key of the tenant')
     .option('--yes', 'do not ask')
-    .option('--no-wait', 'do not watch it')
+    .option('--no-wait', 'do not show the progress')
     .action(() => start(context, command))
   withExamples(command, [
     'postrider replay start acme --since 2026-01-31T00:00:00Z --preview',
@@ -125,7 +125,7 @@ async function confirm(context: CommandContext, question: string): Promise<void>
     if (answer.includes('\n')) break
   }
   if (/^y(es)?$/i.test(answer.trim())) return
-  throw new NotConfirmed('nothing was begun; answer y, or give --yes')
+  throw new NotConfirmed('nothing was started; answer y, or give --yes')
 }
 
 function pathOf(tenant: string, id?: string): string {

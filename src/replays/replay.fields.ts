@@ -31,7 +31,7 @@ export const replayFields = {
     output: shownMode,
     option: {
       name: 'missed',
-      about: 'instead: events that match the endpoint and have no delivery to it',
+      about: 'send events that match the endpoint, but have no delivery to it',
       on: 'missed',
     },
     form: {
@@ -51,7 +51,7 @@ export const replayFields = {
       description: 'Only this endpoint.',
     }),
     output: z.uuid().nullable(),
-    option: { name: 'endpoint', value: '<id>', about: 'to this endpoint' },
+    option: { name: 'endpoint', value: '<id>', about: 'only to this endpoint' },
     form: {
       label: 'Endpoint',
       isCode: true,
@@ -86,7 +86,11 @@ export const replayFields = {
     input: eventTypesInput.optional(),
     output: z.array(z.string()),
     example: ['invoice.paid', 'order.*'],
-    option: { name: 'type', value: '<types>', about: 'comma separated: names, order.*' },
+    option: {
+      name: 'type',
+      value: '<types>',
+      about: 'comma separated: names, or patterns such as order.*',
+    },
     form: { label: 'Event types', isCode: true, placeholder: 'invoice.*', empty: undefined },
   },
   states: {
@@ -133,7 +137,7 @@ export const replayFields = {
     output: z.number(),
     example: 10,
     show: ({ rate_per_second: rate }) => Number(rate),
-    option: { name: 'rate', value: '<n>', about: 'deliveries made due per second; default: 50' },
+    option: { name: 'rate', value: '<n>', about: 'deliveries per second; default: 50' },
     form: { label: 'Deliveries per second', required: true },
   },
   preview: {

@@ -139,7 +139,7 @@ async function showList(
         </FilterForm>
         <ColumnMenu name="replays" columns={columnsFor(mayAct)} />
       </div>
-      <p>A replay delivers again what was delivered, failed or missed.</p>
+      <p>A replay resends events that were delivered, failed or missed.</p>
       {counted && <Counted {...counted} />}
       {mayAct && (
         <NewReplayForm
@@ -234,11 +234,10 @@ function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
 
 function Nothing() {
   return (
-    <Empty title="There has been no replay">
+    <Empty title="No replays yet">
       <p>
-        Use one after a receiver was down for longer than the schedule, or when an endpoint was
-        created after the events it should have had. Count first; nothing happens before you start
-        it.
+        Start one when a receiver was down for longer than the retry schedule, or when an endpoint
+        was created after its events. Count first: nothing is sent before you start the replay.
       </p>
     </Empty>
   )

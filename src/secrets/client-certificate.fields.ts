@@ -14,7 +14,7 @@ export const clientCertificateFields = {
     }),
     option: {
       value: '<file>',
-      about: 'PEM: its own first, then those of the authorities between',
+      about: 'PEM: the certificate, then its intermediates',
       isRequired: true,
     },
   },

@@ -40,12 +40,12 @@ const SECRET = {
   example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   option: {
     value: '<secret>',
-    about: 'your own, exactly as the receiver has it; - reads stdin; default: generated',
+    about: 'your own secret, exactly as the receiver has it; - reads stdin; default: generated',
   },
   form: {
     label: 'Your own secret',
     isCode: true,
-    hint: 'For a receiver that has one from another system, exactly as it is there. If empty, Postrider generates one.',
+    hint: 'For a receiver that already has a secret from another system. Enter it exactly as it is. Leave empty to generate one.',
   },
 }
 const KIND_OPTION = {
@@ -66,13 +66,13 @@ const ENCODING = {
   }),
   option: {
     value: '<encoding>',
-    about: 'how the secret is read; default: by its form, which the response shows',
+    about: 'encoding of the secret; default: detected, and shown in the response',
     isChoice: true,
   },
   form: {
     label: 'Secret encoding',
     choices: [
-      ['', 'By its form: base64 of Standard Webhooks, otherwise text'],
+      ['', 'Automatic: base64 as in Standard Webhooks, otherwise text'],
       ['base64', 'base64, as Standard Webhooks and Svix do'],
       ['base64url', 'URL-safe base64'],
       ['hex', 'hex'],

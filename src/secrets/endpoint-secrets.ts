@@ -26,7 +26,7 @@ export class TooManySecrets extends Error {
   override readonly name = 'TooManySecrets'
   readonly code = 'too_many_secrets'
   constructor() {
-    super(`${LIVE_SECRETS_MAX} secrets sign already; wait for an overlap to end, or set it to 0`)
+    super(`${LIVE_SECRETS_MAX} secrets are active; wait for an overlap to end, or set it to 0`)
   }
 }
 

@@ -35,7 +35,7 @@ export function addSecretsCommand(program: Command, context: CommandContext): vo
   secrets
     .command('release')
     .description(
-      'deliver what was held for secrets that could not be opened, where they can be now',
+      'release deliveries held for secrets that could not be decrypted, if they can be now',
     )
     .option('--json', 'print one JSON document')
     .action(({ json }: { json?: true }) => release(context, json))

@@ -71,7 +71,7 @@ t.test('wrong keys of the API, of links and of sessions are counted together', a
   ]) {
     t.equal(answer.status, 429)
     t.ok(Number(answer.headers.get('retry-after')) > 0)
-    t.match(await answer.text(), 'Too many keys were wrong')
+    t.match(await answer.text(), 'Too many wrong keys')
   }
   t.equal((await ask('/console/sign-in')).status, 200, 'what needs no key is there')
   t.equal((await list(service, service.adminKey, client)).status, 200)

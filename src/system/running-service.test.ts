@@ -303,7 +303,7 @@ t.test('replay counts, asks, begins, and shows how far it is', async (t) => {
   for (const input of ['', 'n\n', 'yes please\n']) {
     const { exitCode, stderr } = await runCommand(start, { env, input })
     t.equal(exitCode, EXIT.failed, JSON.stringify(input))
-    t.match(stderr, /deliver 2 deliveries to .*\? \[y\/N\] postrider: nothing was begun/)
+    t.match(stderr, /deliver 2 deliveries to .*\? \[y\/N\] postrider: nothing was started/)
   }
   const done = await runCommand([...start, '--endpoint', endpoint.id, '--rate', '1000'], {
     env,

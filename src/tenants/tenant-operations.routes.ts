@@ -37,8 +37,7 @@ const resume = route({
   method: 'post',
   path: '/api/tenants/{tenant}/resume',
   summary: 'Resume tenant',
-  description:
-    'Takes a suspended tenant back into service. Held deliveries are released over time.',
+  description: 'Resumes a suspended tenant. Held deliveries are released over time.',
   responses: { 200: json(tenantSchema, 'It is active.'), ...problems(404, 409) },
   guards: ofOperators('manage'),
   async answer(c, { tenants, tenantOperations }) {
@@ -54,8 +53,8 @@ const remove = route({
   path: '/api/tenants/{tenant}',
   summary: 'Delete tenant',
   description:
-    'At once nothing is published for it or sent to it any more, and its keys are revoked. Its ' +
-    'data is deleted by runners, in batches; GET shows how far that is, and 404 when it is done.',
+    'Publishing and sending stop at once, and its keys are revoked. Runners delete its data in ' +
+    'batches; GET shows the progress, and 404 when all is deleted.',
   responses: { 202: json(tenantSchema, 'It is being deleted.'), ...problems(404) },
   guards: ofOperators('manage'),
   async answer(c, { tenants, tenantOperations }) {

@@ -7,7 +7,7 @@ import { addRequest, type RequestSpec } from '../terminal/request-command.ts'
 import { TENANT_COLUMNS, tenantFields } from './tenant.fields.ts'
 
 const ONE = '/api/tenants/{tenant}'
-const parameters = { tenant: "the producer's own id for it" }
+const parameters = { tenant: 'your ID for this customer' }
 
 const { name } = tenantFields
 
@@ -19,7 +19,7 @@ const TENANTS: readonly RequestSpec[] = [
     fields: optionsOf({
       name: {
         ...name,
-        option: { ...name.option, about: 'shown to people; default: the key' },
+        option: { ...name.option, about: 'shown in the console and the portal; default: the key' },
       },
     }),
     examples: ["postrider tenant create acme --name 'Acme Inc.'"],
@@ -29,7 +29,10 @@ const TENANTS: readonly RequestSpec[] = [
     about: 'list tenants, newest first',
     operation: 'GET /api/tenants',
     fields: [
-      { name: 'reserved', about: 'those of the service itself too (`postrider:…`), for admins' },
+      {
+        name: 'reserved',
+        about: 'include tenants of the service itself (`postrider:…`); for admin keys',
+      },
       ...PAGE_FIELDS,
     ],
     render: (page) => renderPage(TENANT_COLUMNS, page),
@@ -44,17 +47,17 @@ const TENANTS: readonly RequestSpec[] = [
   },
   {
     verb: 'suspend',
-    about: 'refuse what is published for a tenant, and hold its deliveries',
+    about: 'reject events published for a tenant, and hold its deliveries',
     operation: `POST ${ONE}/suspend`,
   },
   {
     verb: 'resume',
-    about: 'take a suspended tenant back into service',
+    about: 'resume a suspended tenant',
     operation: `POST ${ONE}/resume`,
   },
   {
     verb: 'delete',
-    about: 'delete a tenant with all its data; `tenant show` says how far it is',
+    about: 'delete a tenant with all its data; `tenant show` shows the progress',
     operation: `DELETE ${ONE}`,
   },
 ]

@@ -32,7 +32,7 @@ export const tenantFields = {
     input: visibleText(NAME_LENGTH_MAX, 'name').min(1).optional(),
     output: z.string(),
     example: 'Acme',
-    option: { value: '<name>', about: 'shown to people' },
+    option: { value: '<name>', about: 'shown in the console and the portal' },
     form: { label: 'Name', placeholder: 'Acme Corporation', empty: undefined },
   },
   uid: {
@@ -54,7 +54,7 @@ export const tenantFields = {
         }),
       })
       .nullable()
-      .openapi({ description: 'How far its deletion is; null = it is not being deleted.' }),
+      .openapi({ description: 'Progress of its deletion; null = it is not being deleted.' }),
     show: ({ deletion_started_at: startedAt, deletion_rows: rows, remaining }) =>
       startedAt && { startedAt: startedAt.toISOString(), deletedRows: Number(rows), remaining },
   },

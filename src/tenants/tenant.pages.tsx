@@ -195,7 +195,7 @@ function NewTenant({ form }: { form: FormState }) {
 
 function Nothing() {
   return (
-    <Empty title="There are no tenants yet">
+    <Empty title="No tenants yet">
       <p>
         A tenant is one customer of yours: it owns endpoints and sees only its own data. From a
         shell:

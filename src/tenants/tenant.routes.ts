@@ -38,8 +38,8 @@ const put = route({
   tags,
   request: { params, body: jsonBody(tenantInput) },
   responses: {
-    200: json(tenantSchema, 'It was there.'),
-    201: json(tenantSchema, 'It is new.'),
+    200: json(tenantSchema, 'Updated.'),
+    201: json(tenantSchema, 'Created.'),
     ...problems(404, 409, ...OF_BODY),
   },
   guards: ofScope('manage'),

@@ -12,7 +12,7 @@ import { type Paint, paintFor } from './paint.ts'
 const ISO = 'ISO 8601, such as 2026-01-31T12:00:00Z'
 export const PAGE_FIELDS: readonly Field[] = [
   { name: 'limit', value: '<n>', about: 'max items, 1 to 100; default: 50' },
-  { name: 'cursor', value: '<cursor>', about: 'nextCursor of the page before' },
+  { name: 'cursor', value: '<cursor>', about: 'nextCursor of the previous page' },
 ]
 export const TIME_FIELDS: readonly Field[] = [
   { name: 'since', value: '<time>', about: `created since then; ${ISO}` },
@@ -22,7 +22,7 @@ export const ENDPOINT_FIELD: Field = {
   name: 'endpointId',
   option: 'endpoint',
   value: '<id>',
-  about: 'to this endpoint',
+  about: 'only to this endpoint',
 }
 
 /** Shows the answer of the API to a command with these arguments. */

@@ -126,7 +126,7 @@
   function countDown(element) {
     const to = new Date(element.dataset.countdown)
     const left = Math.round((to.getTime() - Date.now()) / 1000)
-    element.title = exact(to)
+    element.title = `${shown(to)} ${isUtc() ? 'UTC' : zoneOf(to)}`
     element.textContent = left > 0 ? tr('in {span}', { span: inWords(left) }) : tr('now')
   }
 

@@ -43,8 +43,8 @@
 
   function pausedText() {
     const values = { count: waiting.length, dropped }
-    if (dropped === 0) return tr('Paused; {count} wait', values)
-    return tr('Paused; {count} wait, and {dropped} that are in the list of deliveries only', values)
+    if (dropped === 0) return tr('Paused; {count} waiting', values)
+    return tr('Paused; {count} waiting, {dropped} more only in the list of deliveries', values)
   }
 
   pause.addEventListener('click', () => {
@@ -98,7 +98,7 @@
     })
     source.addEventListener('cursor', keepPlace)
     source.addEventListener('gap', () => {
-      say(tr('Live; more was missed than is shown, look at the list of deliveries'))
+      say(tr('Live. Some attempts were missed: see the list of deliveries'))
     })
     source.addEventListener('end', ({ data }) => {
       if (JSON.parse(data).reason === 'key_over') location.reload()

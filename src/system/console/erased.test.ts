@@ -47,7 +47,7 @@ t.test('a delivery of an event that is gone is shown, and says so', async (t) =>
   for (const get of [inConsole, inPortal]) {
     const { status, text } = await get(`/deliveries/${ids.deliveries}`)
     t.equal(status, 200)
-    t.match(text, 'The event is gone')
+    t.match(text, 'The event was deleted')
     t.notMatch(text, `events/${ids.events}`, 'nothing leads to it')
     const file = await get(`/deliveries/${ids.deliveries}/body.json`)
     t.match(file, { status: 404, text: 'Page not found' })
