@@ -118,6 +118,7 @@ function typeOfChange(schema: Schema, all: [string, Schema][]): string | undefin
   })
   if (!whole) return undefined
   const left = Object.keys(whole[1]['properties']).filter((name) => !(name in schema['properties']))
+  if (left.length === 0) return `Change<${whole[0]}>`
   return `Change<Omit<${whole[0]}, ${union(left.map((name) => `'${name}'`))}>>`
 }
 
