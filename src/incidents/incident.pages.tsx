@@ -358,7 +358,7 @@ function Sentence(incident: Incident) {
   const last = lastResponseOf(incident)
   return (
     <>
-      {CAUSES[incident.cause].meaning} {failures} failed {failures === 1 ? 'attempt' : 'attempts'}
+      {CAUSES[incident.cause].meaning} {failures} failed {failures === '1' ? 'attempt' : 'attempts'}
       {closedAt ? ' from ' : ', for '}
       {closedAt ? <Time at={incident.first_seen_at} /> : <Since at={incident.first_seen_at} />}
       {last && `. Last response: ${last}`}.{' '}
