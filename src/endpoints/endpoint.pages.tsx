@@ -270,8 +270,8 @@ function TroubleNotice(trouble: Trouble & { mayAct: boolean }) {
   return (
     <Notice tone="bad">
       <p>
-        {what} {failures} failed {failures === '1' ? 'attempt' : 'attempts'} since <Time at={since} />
-        , {held} on hold.
+        {what} {failures} failed {failures === '1' ? 'attempt' : 'attempts'} since{' '}
+        <Time at={since} />, {held} on hold.
         {lastResponse !== null && ` Last response: ${lastResponse}`}
       </p>
       <div class="actions">
