@@ -26,7 +26,7 @@ t.test('the page of an endpoint says why it fails, and leads to where to act', a
     `update postrider.incident set closed_at = now(), closed_reason = 'recovered' where id = $1`,
     [ids['incidents']],
   )
-  t.notMatch(await show(), '/console/incidents/0', 'nothing of what is over')
+  t.notMatch(await show(), '/console/incidents/0', 'no incident that is closed')
 })
 
 t.test('what helps is pressed on the page of the endpoint, and leads back to it', async (t) => {

@@ -73,14 +73,18 @@ t.test('a request needs an attempt that had begun before it', async (t) => {
   t.match(judge(early), { requestsWithoutAuditRow: 1 })
 })
 
-t.test('a request before an earlier event of its key has arrived is an inversion', async (t) => {
+/** Evidence, and two events of one key in the place of its only one. */
+function twoOfOneKey() {
   const { stored, ...rest } = evidence()
   const [first] = stored.events
   if (!first) throw new Error('there is an event')
-  const [one, two] = [
-    { ...first, key: 'a', position: 1 },
-    { ...first, id: 'two', n: 2, key: 'a', position: 2 },
-  ]
+  const one = { ...first, key: 'a', position: 1 }
+  const two = { ...first, id: 'two', n: 2, key: 'a', position: 2 }
+  return { stored, rest, one, two }
+}
+
+t.test('a request before an earlier event of its key has arrived is an inversion', async (t) => {
+  const { stored, rest, one, two } = twoOfOneKey()
   const sent = (at: number, answer: 'ok' | 'unavailable' = 'ok') =>
     request({ id: 'two', at, answer })
   const judged = (events: typeof stored.events, received = [request({ at: 1_500 }), sent(1_600)]) =>
@@ -100,13 +104,7 @@ t.test('a request before an earlier event of its key has arrived is an inversion
 t.test(
   'where the newest is enough, what is collapsed is missed by nobody, but for the last',
   async (t) => {
-    const { stored, ...rest } = evidence()
-    const [first] = stored.events
-    if (!first) throw new Error('there is an event')
-    const [one, two] = [
-      { ...first, key: 'a', position: 1 },
-      { ...first, id: 'two', n: 2, key: 'a', position: 2 },
-    ]
+    const { stored, rest, one, two } = twoOfOneKey()
     const deliveries = [
       { id: 'delivery', eventId: 'event', endpoint: '/hook', state: 'collapsed' },
       { id: 'other', eventId: 'two', endpoint: '/hook', state: 'delivered' },
