@@ -1,7 +1,7 @@
 -- Bulk jobs: what people do to many deliveries at once, to those that they chose or to all that match a filter.
 --
 -- A bulk job is a row of `replay` with is_bulk, and goes on as a replay does: by a 'replay' job, one batch a step, with its
--- place in its row, so that a runner that is killed half-way costs nothing. It acts on what was there when it began, and so
+-- position in its row, so that a runner that is killed half-way costs nothing. It acts on what was there when it began, and so
 -- looks at everything once.
 --
 --   retry      failed, cancelled and pending ones get their next attempt, as by retry_now(); those in flight are left alone
@@ -20,44 +20,6 @@ return case action
   when 'redeliver' then array['delivered', 'failed', 'cancelled', 'collapsed'] end;
 comment on function postrider.bulk_states(text) is
   'States of the deliveries that a bulk job of this action (retry, cancel, release, redeliver) acts on; null = there is no such action.';
-
-create or replace function postrider.bulk_ids(r postrider.replay, batch int) returns uuid[]
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-set enable_seqscan = off
-set enable_bitmapscan = off
-as $$
-declare
-  low uuid := greatest(r.position, postrider.id_at(r.since));
-  high uuid := postrider.id_at(r.until);
-begin
-  return array(
-    select d.id
-    from postrider.delivery d
-    where d.tenant_id = r.tenant_id and d.id > low and d.id < high and d.state = any (r.states)
-      and coalesce(d.finished_at, d.created_at) <= r.created_at
-      and (r.delivery_ids is null or d.id = any (r.delivery_ids))
-      and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
-      and (r.event_id is null or d.event_id = r.event_id)
-      and (r.mode <> 'release' or d.held_reason = 'circuit')
-      and (r.one_attempt is not true or d.attempt_count > 0)
-      and (r.event_types = '{*}' or exists (
-        select from postrider.event e where e.id = d.event_id and postrider.wants_type(r.event_types, e.type)))
-      and ((r.status_class is null and r.reason is null) or exists (
-        select from (
-          select a.status_code, a.reason from postrider.attempt a
-          where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
-          order by a.id desc limit 1
-        ) as a
-        where (r.status_class is null or a.status_code / 100 = r.status_class)
-          and (r.reason is null or a.reason = r.reason)))
-    order by d.id
-    limit batch);
-end
-$$;
-comment on function postrider.bulk_ids(postrider.replay, int) is
-  'Deliveries that a bulk job covers, from its position on.';
 
 -- start_bulk: begin one, or with preview => true only count and show the first ten. Counting stops at 100,000.
 create or replace function postrider.start_bulk(
@@ -110,7 +72,7 @@ begin
   r.rechecking := true;
   r.requested_by := coalesce(who, session_user);
   r.created_at := clock_timestamp();
-  found := postrider.bulk_ids(r, 100000);
+  found := postrider.covered_deliveries(r, 100000);
   r.total := cardinality(found);
   if preview then
     r.delivery_ids := found[1:10];
@@ -194,7 +156,7 @@ begin
     who => start_recovery.who, preview => true);
   r.delivery_ids := null;
   r.one_attempt := true;
-  r.total := cardinality(postrider.bulk_ids(r, 100000));
+  r.total := cardinality(postrider.covered_deliveries(r, 100000));
   perform postrider.begin_replay(r, start_recovery.who, start_recovery.of_tenant_max, start_recovery.of_requester_max);
   return r;
 end

@@ -12,7 +12,8 @@
 --
 -- Doing a part twice changes nothing: a delivery that was reopened is open, and one that exists is not missed.
 
-create or replace function postrider.replayable_deliveries(r postrider.replay, batch int) returns uuid[]
+-- What a replay makes again has ended, and has its data; a bulk job passes over what it cannot act on, and counts it.
+create or replace function postrider.covered_deliveries(r postrider.replay, batch int) returns uuid[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
@@ -26,23 +27,30 @@ begin
   return array(
     select d.id
     from postrider.delivery d
-    where d.tenant_id = r.tenant_id and d.id > low and d.id < high
-      and d.state = any (r.states) and d.finished_at <= r.created_at
+    where d.tenant_id = r.tenant_id and d.id > low and d.id < high and d.state = any (r.states)
+      and case when r.is_bulk then coalesce(d.finished_at, d.created_at) else d.finished_at end <= r.created_at
+      and (r.delivery_ids is null or d.id = any (r.delivery_ids))
       and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
-      and exists (
+      and (r.event_id is null or d.event_id = r.event_id)
+      and (r.mode <> 'release' or d.held_reason = 'circuit')
+      and (r.one_attempt is not true or d.attempt_count > 0)
+      and ((r.is_bulk and r.event_types = '{*}') or exists (
         select from postrider.event e
-        where e.id = d.event_id and e.data is not null
-          and postrider.wants_type(r.event_types, e.type))
-      and (r.status_class is null or r.status_class = (
-        select a.status_code / 100 from postrider.attempt a
-        where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
-        order by a.id desc limit 1))
+        where e.id = d.event_id and (r.is_bulk or e.data is not null) and postrider.wants_type(r.event_types, e.type)))
+      and ((r.status_class is null and r.reason is null) or exists (
+        select from (
+          select a.status_code, a.reason from postrider.attempt a
+          where a.delivery_id = d.id and a.id >= postrider.id_floor(d.id)
+          order by a.id desc limit 1
+        ) as a
+        where (r.status_class is null or a.status_code / 100 = r.status_class)
+          and (r.reason is null or a.reason = r.reason)))
     order by d.id
     limit batch);
 end
 $$;
-comment on function postrider.replayable_deliveries(postrider.replay, int) is
-  'Finished deliveries that a replay covers, from its position on.';
+comment on function postrider.covered_deliveries(postrider.replay, int) is
+  'Deliveries that a replay or a bulk job covers, from its position on.';
 
 create or replace function postrider.missed_events(r postrider.replay, batch int) returns uuid[]
 language plpgsql stable
@@ -78,10 +86,7 @@ create or replace function postrider.replay_ids(r postrider.replay, batch int) r
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case
-    when r.is_bulk then postrider.bulk_ids(r, batch)
-    when r.mode = 'missed' then postrider.missed_events(r, batch)
-    else postrider.replayable_deliveries(r, batch) end
+  select case r.mode when 'missed' then postrider.missed_events(r, batch) else postrider.covered_deliveries(r, batch) end
 $$;
 comment on function postrider.replay_ids(postrider.replay, int) is
   'What a replay covers from its position on: ids of deliveries (redeliver) or of events (missed).';
@@ -288,10 +293,10 @@ declare
 begin
   select * into bounds from postrider.id_range(ids);
   select postrider.reopen_deliveries(array_agg(d.id), array_agg(d.held_reason),
-    array_agg(now() + make_interval(secs => (d.place / r.rate_per_second)::float8)), 'replay')
+    array_agg(now() + make_interval(secs => (d.nth / r.rate_per_second)::float8)), 'replay')
   into reopened
   from (
-    select d.id, postrider.held_for(e, t, c, false) as held_reason, row_number() over (order by d.id) as place
+    select d.id, postrider.held_for(e, t, c, false) as held_reason, row_number() over (order by d.id) as nth
     from postrider.delivery d
     join postrider.endpoint e on e.id = d.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
     join postrider.tenant t on t.id = d.tenant_id
@@ -320,8 +325,8 @@ begin
   into made
   from (
     select missed.id as event_id, ev.ordering_key, ev.position, postrider.held_for(e, t, c, false) as held_reason,
-      now() + make_interval(secs => (missed.place / r.rate_per_second)::float8) as due
-    from unnest(ids) with ordinality as missed (id, place)
+      now() + make_interval(secs => (missed.nth / r.rate_per_second)::float8) as due
+    from unnest(ids) with ordinality as missed (id, nth)
     left join postrider.event ev on ev.id = any (ids) and ev.id = missed.id
     join postrider.endpoint e on e.id = r.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
     join postrider.tenant t on t.id = e.tenant_id
