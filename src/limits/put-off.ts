@@ -7,7 +7,7 @@ const PUT_OFF_MS_MIN = 1_000
 /** Of one endpoint at a time: about what a runner delivers in a quarter of a second, and one short statement. */
 const COUNT_MAX = 250
 
-/** Where other runners have the places of an endpoint, it is asked so seldom. */
+/** Where other runners have the permits of an endpoint, it is asked so seldom. */
 const ELSEWHERE_MS = 5_000
 
 /** Of an endpoint whose deliveries found no permit. */
@@ -58,7 +58,7 @@ export class PutOffEndpoints {
     this.#putOff.set(endpointId, { ...whose, until })
   }
 
-  /** There was a permit here, but other runners have all places that the endpoint allows. */
+  /** There was a permit here, but other runners have all that the endpoint allows. */
   noteElsewhere(endpointId: EndpointId): void {
     this.#elsewhere.set(endpointId, this.#now() + ELSEWHERE_MS)
   }

@@ -28,7 +28,7 @@ interface PutOff {
  *
  * With a rate each takes the next slot, before any that comes later asks for one. Where the slots of the next hour
  * are taken, the others stay as they are, and ask when they come. Without one all are due at once, and what finds no
- * place is put off again. What has become due since this began needs no planning: it was asked by these limits.
+ * permit is put off again. What has become due since this began needs no planning: it was asked by these limits.
  */
 export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDependencies) {
   return async function replan(endpointId: EndpointId, signal?: AbortSignal): Promise<number> {
@@ -60,7 +60,7 @@ async function planOf(
     dueAttempt: due_attempt,
   }))
   if (ratePerSecond === null) {
-    return wakeUps.map((wakeUp, place) => ({ wakeUp, waitMs: place * STEP_MS, reservation: null }))
+    return wakeUps.map((wakeUp, nth) => ({ wakeUp, waitMs: nth * STEP_MS, reservation: null }))
   }
   const plan = []
   for (const wakeUp of wakeUps) {

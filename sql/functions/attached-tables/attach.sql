@@ -58,15 +58,15 @@ set search_path = pg_catalog, pg_temp
 as $$
   select a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, format('operator(%I.%s)', n.nspname, o.oprname)
   from pg_index i
-  cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k (attnum, opclass, place)
+  cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k (attnum, opclass, nth)
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
   join pg_opclass c on c.oid = k.opclass
   join pg_amop m on m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
     and m.amopstrategy = 3
   join pg_operator o on o.oid = m.amopopr
   join pg_namespace n on n.oid = o.oprnamespace
-  where i.indrelid = relation and i.indisprimary and k.place <= i.indnkeyatts
-  order by k.place
+  where i.indrelid = relation and i.indisprimary and k.nth <= i.indnkeyatts
+  order by k.nth
 $$;
 comment on function postrider.primary_key_of(oid) is
   'Columns of the primary key in order, with their types, and the schema and full name of the operator by which they are equal.';
@@ -169,9 +169,9 @@ declare
 begin
   wanted := list::text[];
   found := array(
-    select a.attname from unnest(wanted) with ordinality as w (name, place)
+    select a.attname from unnest(wanted) with ordinality as w (name, nth)
     join pg_attribute a on a.attrelid = relation and a.attname = w.name and a.attnum > 0 and not a.attisdropped
-    order by w.place);
+    order by w.nth);
   select w into lacking from unnest(wanted) as w where w <> all (found);
   if lacking is not null or cardinality(wanted) = 0 then
     raise exception 'data: % has no column %', relation::regclass, coalesce(quote_ident(lacking), '{}')
@@ -249,8 +249,8 @@ as $$
   select case
     when a.data is null then format('row_to_json(%s)', alias)
     when a.data ~ '^\s*\{' then (
-      select format('(select row_to_json(r) from (select %s) as r)', string_agg(format('%s.%I', alias, c.name), ', ' order by c.place))
-      from unnest(postrider.attached_columns(relation, a.data)) with ordinality as c (name, place))
+      select format('(select row_to_json(r) from (select %s) as r)', string_agg(format('%s.%I', alias, c.name), ', ' order by c.nth))
+      from unnest(postrider.attached_columns(relation, a.data)) with ordinality as c (name, nth))
     else (
       select format('to_json(%s.%I)', alias, c.attname) from pg_attribute c
       where c.attrelid = relation and c.attname = a.data and c.attnum > 0 and not c.attisdropped) end

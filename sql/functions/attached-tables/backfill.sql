@@ -83,14 +83,14 @@ as $$
      from (%7$s) as e)$sql$,
     relation,
     case when after is null then 'true' else format('row(%s) operator(%I.>) row(%s)',
-      string_agg(format('new.%I', k.column_name), ', ' order by k.place), min(k.operators),
-      string_agg(format('(%s ->> %s)::%s', after, k.place - 1, k.type), ', ' order by k.place)) end,
+      string_agg(format('new.%I', k.column_name), ', ' order by k.nth), min(k.operators),
+      string_agg(format('(%s ->> %s)::%s', after, k.nth - 1, k.type), ', ' order by k.nth)) end,
     coalesce("where", 'true'),
-    string_agg(format('new.%I', k.column_name), ', ' order by k.place),
-    string_agg(format('new.%I::text', k.column_name), ', ' order by k.place),
-    string_agg(format('new.%I desc', k.column_name), ', ' order by k.place),
+    string_agg(format('new.%I', k.column_name), ', ' order by k.nth),
+    string_agg(format('new.%I::text', k.column_name), ', ' order by k.nth),
+    string_agg(format('new.%I desc', k.column_name), ', ' order by k.nth),
     postrider.attached_events(relation, a, event, 'read as new left join read as old on false'))
-  from postrider.primary_key_of(relation) with ordinality as k (column_name, type, operators, equals, place)
+  from postrider.primary_key_of(relation) with ordinality as k (column_name, type, operators, equals, nth)
 $$;
 comment on function postrider.backfill_statement(regclass, postrider.attachment, text, text, text) is
   'SQL that reads the next rows of a backfill. after: name of the place that it begins behind; null = at the beginning.';

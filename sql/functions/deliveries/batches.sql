@@ -68,11 +68,11 @@ declare
 begin
   return array(
     select d
-    from unnest(delivery_ids, due_attempts) with ordinality as w (id, due, place)
+    from unnest(delivery_ids, due_attempts) with ordinality as w (id, due, nth)
     join postrider.delivery d
       on d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
     where d.endpoint_id = endpoint and d.state in ('pending', 'delivering')
-    order by w.place);
+    order by w.nth);
 end
 $$;
 comment on function postrider.woken_for_batch(uuid, uuid[], int[]) is
@@ -101,16 +101,16 @@ begin
     left join postrider.event ev on ev.id = any (events) and ev.id between low and high and ev.id = a.event_id
   ),
   summed as (
-    select s.id, room.events + row_number() over (order by s.id) as place,
+    select s.id, room.events + row_number() over (order by s.id) as nth,
       12 + room.bytes + sum(s.bytes) over (order by s.id) as total
     from sized s
   ),
   judged as (
-    select s.*, s.place = 1 or (s.place <= max_events and s.total <= max_bytes) as fits from summed s
+    select s.*, s.nth = 1 or (s.nth <= max_events and s.total <= max_bytes) as fits from summed s
   )
   select coalesce(array_agg(j.id order by j.id) filter (where j.fits), '{}'),
     coalesce(max(j.total) filter (where j.fits), 12 + room.bytes) - 12,
-    coalesce(bool_or(not j.fits or j.place >= max_events or j.total >= max_bytes), false)
+    coalesce(bool_or(not j.fits or j.nth >= max_events or j.total >= max_bytes), false)
   into ids, bytes, is_full
   from judged j;
 end
@@ -464,11 +464,11 @@ begin
     e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
     e.signature_headers, e.webhook_signature
   from unnest(taken.claimed, taken.claims, taken.numbers, taken.steps, taken.abandoned, taken.events)
-    with ordinality as c (id, claim, number, step, abandoned, event_id, place)
-  left join postrider.endpoint e on e.id = endpoint and c.place = 1
+    with ordinality as c (id, claim, number, step, abandoned, event_id, nth)
+  left join postrider.endpoint e on e.id = endpoint and c.nth = 1
   left join postrider.event ev
     on ev.id = any (events) and ev.id between low and high and ev.id = c.event_id
-  order by c.place;
+  order by c.nth;
 end
 $$;
 comment on function postrider.claim_batch(uuid, uuid[], uuid, uuid, text) is

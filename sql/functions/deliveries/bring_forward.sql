@@ -1,5 +1,5 @@
--- bring_forward: deliveries that found no place at their endpoint, and were put off for minutes, are due as soon as there
--- are places: a runner asks for so many as it has room for, the oldest first (src/runner/bring-forward.ts).
+-- bring_forward: deliveries that found no permit at their endpoint, and were put off for minutes, are due as soon as there
+-- are permits: a runner asks for so many as it has room for, the oldest first (src/runner/bring-forward.ts).
 --
 -- A runner goes through the open deliveries of an endpoint from id to id, 2,000 a call, so that what is no use here, such as
 -- what waits for a retry, is passed over once and not with each call. What has a slot of its rate keeps it; what found none
@@ -18,7 +18,7 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
-  place int;
+  nth int;
   found_here record;
 begin
   perform postrider.refuse_unless_living(runner);
@@ -28,22 +28,22 @@ begin
   if found then
     return;
   end if;
-  for place in 1 .. cardinality(endpoints) loop
-    select * into found_here from postrider.put_off_for_places(endpoints[place], after[place], counts[place]);
+  for nth in 1 .. cardinality(endpoints) loop
+    select * into found_here from postrider.put_off_for_permits(endpoints[nth], after[nth], counts[nth]);
     if cardinality(found_here.ids) > 0 then
       -- Between two of them a microsecond, so that the older stays before the newer.
       perform postrider.snooze_deliveries(array_agg(w.id), array_agg(w.due),
-        array_agg(clock_timestamp() + w.nth * interval '1 microsecond'), array_agg(null::json))
-      from unnest(found_here.ids, found_here.dues) with ordinality as w (id, due, nth);
+        array_agg(clock_timestamp() + w.n * interval '1 microsecond'), array_agg(null::json))
+      from unnest(found_here.ids, found_here.dues) with ordinality as w (id, due, n);
     end if;
-    return query select endpoints[place], found_here.last_id, cardinality(found_here.ids), found_here.is_end;
+    return query select endpoints[nth], found_here.last_id, cardinality(found_here.ids), found_here.is_end;
   end loop;
 end
 $$;
 comment on function postrider.bring_forward(uuid[], int[], uuid[], text) is
-  'Makes deliveries due that found no place at their endpoint and were put off (parallel arrays: endpoint, how many at most, behind which id), for a living runner. Returns for each endpoint up to which id it looked, how many were brought, and whether there are no more behind; nothing while runners have enough to do.';
+  'Makes deliveries due that found no permit at their endpoint and were put off (parallel arrays: endpoint, how many at most, behind which id), for a living runner. Returns for each endpoint up to which id it looked, how many were brought, and whether there are no more behind; nothing while runners have enough to do.';
 
-create or replace function postrider.put_off_for_places(
+create or replace function postrider.put_off_for_permits(
   endpoint uuid, after uuid, count int, out ids uuid[], out dues int[], out last_id uuid, out is_end boolean
 )
 language plpgsql stable
@@ -82,5 +82,5 @@ begin
   is_end := seen < looked_at and cardinality(ids) < count;
 end
 $$;
-comment on function postrider.put_off_for_places(uuid, uuid, int) is
-  'Of the 2,000 open deliveries of an endpoint behind an id, so many that were put off for want of a place: their ids and due attempts, up to which id it looked, and whether there are no more behind.';
+comment on function postrider.put_off_for_permits(uuid, uuid, int) is
+  'Of the 2,000 open deliveries of an endpoint behind an id, so many that were put off for want of a permit: their ids and due attempts, up to which id it looked, and whether there are no more behind.';

@@ -202,8 +202,8 @@ create or replace function postrider.spread(ids uuid[], per_second numeric) retu
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select array_agg(now() + make_interval(secs => (i.place / per_second)::float8) order by i.place)
-  from unnest(ids) with ordinality as i (id, place)
+  select array_agg(now() + make_interval(secs => (i.nth / per_second)::float8) order by i.nth)
+  from unnest(ids) with ordinality as i (id, nth)
 $$;
 comment on function postrider.spread(uuid[], numeric) is 'When each of these is due, so many a second from now.';
 

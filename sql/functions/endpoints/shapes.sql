@@ -105,8 +105,8 @@ create or replace function postrider.paths_of(paths text[]) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(path)) order by place), '[]')
-  from unnest(paths) with ordinality as p (path, place)
+  select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(path)) order by nth), '[]')
+  from unnest(paths) with ordinality as p (path, nth)
 $$;
 comment on function postrider.paths_of(text[]) is 'The steps of each path, as picked() takes them.';
 
@@ -127,15 +127,15 @@ begin
     return null;
   end if;
   select string_agg(case when is_object then to_json(chosen.step)::text || ':' else '' end || chosen.value, ','
-    order by chosen.place)
+    order by chosen.nth)
   into members
   from (
-    select steps.step, steps.place, postrider.picked(
+    select steps.step, steps.nth, postrider.picked(
       case when is_object then data -> steps.step when steps.step ~ '^\d{1,9}$' then data -> steps.step::int end,
       steps.rest) as value
     from (
-      select p.steps ->> 0 as step, min(p.place) as place, jsonb_agg(p.steps - 0 order by p.place) as rest
-      from jsonb_array_elements(paths) with ordinality as p (steps, place)
+      select p.steps ->> 0 as step, min(p.nth) as nth, jsonb_agg(p.steps - 0 order by p.nth) as rest
+      from jsonb_array_elements(paths) with ordinality as p (steps, nth)
       group by 1
     ) as steps
   ) as chosen

@@ -303,10 +303,10 @@ set enable_seqscan = off
 as $$
 declare
   busy constant int[] := postrider.take_keys_in_time(items, is_ordering => true);
-  place int;
+  nth int;
 begin
-  foreach place in array busy loop
-    items[place].error := 'ordering_key_busy';
+  foreach nth in array busy loop
+    items[nth].error := 'ordering_key_busy';
   end loop;
   return items;
 end
@@ -400,7 +400,7 @@ declare
   is_erased boolean;
   routed record;
   counts int[];
-  place int;
+  nth int;
 begin
   perform postrider.make_commit_durable();
   begin
@@ -453,8 +453,8 @@ begin
   end if;
 
   counts := array_fill(0, array[cardinality(items)]);
-  foreach place in array coalesce(routed.ordinals, '{}') loop
-    counts[place] := counts[place] + 1;
+  foreach nth in array coalesce(routed.ordinals, '{}') loop
+    counts[nth] := counts[nth] + 1;
   end loop;
   return query
   select i.ordinal, case when i.error is null then i.event_id end,

@@ -47,15 +47,15 @@ begin
 
   select count(*) into asked
   from (
-    select w.place, sum(w.us) over (order by w.place) as us
+    select w.nth, sum(w.us) over (order by w.nth) as us
     from (
-      select u.place, case when e.filter = lag(e.filter) over (order by u.place) then 0
+      select u.nth, case when e.filter = lag(e.filter) over (order by u.nth) then 0
         else coalesce(postrider.filter_us(e.filter, published.value_count), 0) end as us
-      from unnest(waiting.endpoint_ids) with ordinality as u (id, place)
+      from unnest(waiting.endpoint_ids) with ordinality as u (id, nth)
       left join postrider.endpoint e on e.id = u.id and postrider.takes_events(e.*)
     ) as w
   ) as s
-  where s.place = 1 or s.us <= us_a_call;
+  where s.nth = 1 or s.us <= us_a_call;
   if published.data is not null then
     perform postrider.deliver_to_those_who_pass(waiting, asked, published.data::jsonb, published.deliver_at);
     update postrider.unrouted u set endpoint_ids = waiting.endpoint_ids[asked + 1:]

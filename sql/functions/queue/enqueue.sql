@@ -90,11 +90,11 @@ begin
     select case
       when w.run_at > now() + interval '5 minutes' then null
       when b.room is not null then b.room
-      when row_number() over (partition by e.tenant_id order by w.place) > postrider.line_share() then 0 end
-    from unnest(endpoint_ids, run_ats) with ordinality as w (endpoint_id, run_at, place)
+      when row_number() over (partition by e.tenant_id order by w.nth) > postrider.line_share() then 0 end
+    from unnest(endpoint_ids, run_ats) with ordinality as w (endpoint_id, run_at, nth)
     left join postrider.endpoint e on e.id = w.endpoint_id
     left join postrider.tenant_backlog b on b.tenant_id = e.tenant_id
-    order by w.place);
+    order by w.nth);
 end
 $$;
 comment on function postrider.rooms_for(uuid[], timestamptz[]) is

@@ -16,7 +16,7 @@
 -- front of a delivery of a tenant that has no more due than its share there are at most 1,000 of each other
 -- tenant, what became due in the second before it was counted, and what runners had fetched already.
 --
--- A job that is put off keeps its place: in front, in its room for five minutes, or else by the time until which
+-- A job that is put off keeps its turn: in front, in its room for five minutes, or else by the time until which
 -- it was put off. A job for later than that stands in the line, since nobody knows now who is busy by then.
 
 create or replace function postrider.job_priority(reason text, room int default null) returns int
@@ -85,15 +85,15 @@ begin
     join postrider.endpoint e on e.id = d.endpoint::uuid
   ),
   placed as (
-    select d.id, c.tenant_id, row_number() over (partition by c.tenant_id order by d.run_at, d.id) as place
+    select d.id, c.tenant_id, row_number() over (partition by c.tenant_id order by d.run_at, d.id) as nth
     from counted c
     join due d on d.endpoint = c.endpoint
     where c.jobs > share
   ),
   above as (
-    select p.id, p.tenant_id, p.place from placed p where p.place > share limit 2000
+    select p.id, p.tenant_id, p.nth from placed p where p.nth > share limit 2000
   )
-  select a.tenant_id, array_agg(a.id order by a.place) from above a group by a.tenant_id;
+  select a.tenant_id, array_agg(a.id order by a.nth) from above a group by a.tenant_id;
 end
 $$;
 comment on function postrider.above_share(int, int, int) is

@@ -165,8 +165,8 @@ async function underLock(client: pg.Client, work: () => Promise<void>): Promise<
 
 async function lockLikePublishing(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ tables: string | null }>(
-    `select string_agg('postrider.' || name, ', ' order by place) as tables
-     from unnest($1::text[]) with ordinality as t (name, place)
+    `select string_agg('postrider.' || name, ', ' order by nth) as tables
+     from unnest($1::text[]) with ordinality as t (name, nth)
      where to_regclass('postrider.' || name) is not null`,
     [LOCKED_IN_ORDER],
   )
