@@ -3,11 +3,10 @@ import { type FollowedAttempt, type FollowOptions, Postrider } from '../client/c
 import { findConnection } from '../terminal/connection.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { type Field, readNumber, valuesOf, withFields } from '../terminal/option-fields.ts'
-import { ENDPOINT_FIELD } from '../terminal/request.ts'
 
 /** The filters of the stream. */
 const FILTERS: readonly Field[] = [
-  ENDPOINT_FIELD,
+  { name: 'endpointId', option: 'endpoint', value: '<id>', about: 'only to this endpoint' },
   {
     name: 'type',
     value: '<type>',

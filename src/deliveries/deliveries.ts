@@ -18,8 +18,8 @@ import type {
   OutcomeColumn,
   ReasonColumn,
 } from '../postgres/schema.ts'
-import { idIn } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
+import { idIn } from './searched-range.ts'
 
 export type Delivery = Selectable<DeliveryTable> & { id: DeliveryId }
 

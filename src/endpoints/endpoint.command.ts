@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { clientCertificateFields } from '../secrets/client-certificate.fields.ts'
 import { newSecretFields, rotationFields } from '../secrets/endpoint-secret.fields.ts'
 import type { CommandContext } from '../terminal/context.ts'
-import { bodyWithData, DATA_FIELD } from '../terminal/data-option.ts'
+import { bodyWithData } from '../terminal/data-option.ts'
 import { type Field, optionsOf, readList } from '../terminal/option-fields.ts'
 import { renderPage, renderRecord } from '../terminal/output.ts'
 import type { Paint } from '../terminal/paint.ts'
@@ -17,13 +17,14 @@ const ONE = `${ALL}/{id}` as const
 const parameters = { id: 'id of the endpoint' }
 
 const TYPE: Field = { name: 'type', value: '<type>', about: 'of the event, such as invoice.paid' }
+const DATA: Field = { name: 'data', value: '<json>', about: 'data of the event; - reads stdin' }
 const CHANNELS: Field = {
   name: 'channels',
   value: '<channels>',
   about: 'comma separated: where the event is published',
   read: readList,
 }
-const MATCH = [TYPE, DATA_FIELD, CHANNELS, ...optionsOf({ eventTypes, filter }, { isChange: true })]
+const MATCH = [TYPE, DATA, CHANNELS, ...optionsOf({ eventTypes, filter }, { isChange: true })]
 
 const ENDPOINTS: readonly RequestSpec[] = [
   {
@@ -88,7 +89,7 @@ const ENDPOINTS: readonly RequestSpec[] = [
     verb: 'test',
     about: 'send a signed example event and print the attempt',
     operation: `POST ${ONE}/test`,
-    fields: [TYPE, DATA_FIELD],
+    fields: [TYPE, DATA],
     bodyOf: bodyWithData,
   },
   {

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely'
 import type { Act } from '../audit-log/audit-log.ts'
 import { type Delivery, deliveriesOfEvents } from '../deliveries/deliveries.ts'
+import { findNamed, isAbout, isInText, isKey, searchedRange } from '../deliveries/searched-range.ts'
 import type { EndpointId, EventId, TenantId } from '../ids.ts'
 import { allOf, type Condition, isInRange, type Range } from '../postgres/list-query.ts'
 import { runList } from '../postgres/run-list.ts'
@@ -13,7 +14,6 @@ import {
   type ScanPage,
 } from '../postgres/scan.ts'
 import type { Database, DeliveryState, EventTable } from '../postgres/schema.ts'
-import { findNamed, isAbout, isInText, isKey, searchedRange } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants, oneOf } from '../tenants/listed-tenants.ts'
 
 /** `data` is the producer's JSON text; parsing it would round large numbers. */

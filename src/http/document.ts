@@ -15,7 +15,6 @@ import {
   type Schema,
 } from './examples.ts'
 import { operationId } from './operation-id.ts'
-import { RECEIVED_REQUESTS } from './received-request.ts'
 
 export const DOCUMENT_PATH = '/openapi.json'
 
@@ -69,14 +68,25 @@ const HEADERS_OF_STATUS: Record<string, (keyof typeof HEADERS)[]> = {
 
 type ResponseObject = { description: string; content?: Record<string, Schema> }
 
-/** OpenAPI 3.1 from the schemas that validate, for programs. Made when it is first asked for. */
-export function addDocument(app: OpenAPIHono<ApiEnv>, version: string): () => Document {
+/**
+ * OpenAPI 3.1 from the schemas that validate, for programs. Made when it is first asked for.
+ *
+ * @param webhooks what receivers get
+ */
+export function addDocument(
+  app: OpenAPIHono<ApiEnv>,
+  version: string,
+  webhooks: NonNullable<Document['webhooks']>,
+): () => Document {
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
     type: 'http',
     scheme: 'bearer',
     description: AUTHENTICATION,
   })
-  const get = once(() => completed(asSent(app.getOpenAPI31Document(configOf(version)))))
+  const get = once(() => {
+    const document = completed(asSent(app.getOpenAPI31Document(configOf(version))))
+    return { ...document, webhooks }
+  })
   app.get(DOCUMENT_PATH, (c) => c.json(get()))
   return get
 }
@@ -107,7 +117,7 @@ function completed(document: Document): Document {
   }
   const responses = shareRefusals(document)
   const components = { ...document.components, headers: HEADERS, responses }
-  return { ...document, components, webhooks: RECEIVED_REQUESTS }
+  return { ...document, components }
 }
 
 /** Refusals that several operations answer with stand in the document once; returns them by name. */

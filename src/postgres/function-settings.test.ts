@@ -52,6 +52,14 @@ function conformance(t: Test, database: TestDatabase) {
     },
   )
 
+  // An empty table has the plan of a full one; what an entrance calls has its settings.
+  t.test('no entrance reads all of a table that grows with every event', async (t) => {
+    const growing = String.raw`p.prosrc ~ '(from|join|update|into|using) postrider\.(event|delivery|attempt|idempotency)\M'`
+    const entrance = `p.prosecdef and ${growing}`
+    t.ok((await functionsWhere(entrance)).length > 10)
+    t.strictSame(await functionsWhere(`${entrance} and not ${sets('enable_seqscan=off')}`), [])
+  })
+
   t.test('what has the rights of its owner decides itself how it is understood', async (t) => {
     const entrance = 'p.prosecdef'
     t.ok((await functionsWhere(entrance)).length > 40)

@@ -1,10 +1,10 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { idIn } from '../deliveries/searched-range.ts'
 import type { EventId, TenantId } from '../ids.ts'
 import { containsText } from '../postgres/contains-text.ts'
 import { allOf } from '../postgres/list-query.ts'
 import { runList } from '../postgres/run-list.ts'
 import type { Database } from '../postgres/schema.ts'
-import { idIn } from '../postgres/searched-range.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import { type Hit, OF_A_KIND_MAX } from './hit.ts'
 

@@ -22,6 +22,7 @@ import type { Deliveries } from '../deliveries/deliveries.ts'
 import { addDeliveryRoutes } from '../deliveries/delivery.routes.ts'
 import { addDeliveryOperationRoutes } from '../deliveries/delivery-operations.routes.ts'
 import type { DeliveryOperations } from '../deliveries/delivery-operations.ts'
+import { RECEIVED_REQUESTS } from '../deliveries/received-request.ts'
 import { addThinEventRoute } from '../deliveries/thin-event.routes.ts'
 import type { ThinEvents } from '../deliveries/thin-events.ts'
 import { addEndpointRoutes } from '../endpoints/endpoint.routes.ts'
@@ -229,7 +230,7 @@ function createApp(options: ApiOptions): App {
   }
   addHealthRoutes(app, options)
   addThinEventRoute(app, options)
-  addReferencePage(app, addDocument(app, options.version))
+  addReferencePage(app, addDocument(app, options.version, RECEIVED_REQUESTS))
   answerRefusals(app, options.log)
   answerUnknownRoutes(app)
   return app

@@ -1,13 +1,6 @@
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-code.ts'
-import type { Field } from './option-fields.ts'
 import { readStdin } from './request.ts'
-
-export const DATA_FIELD: Field = {
-  name: 'data',
-  value: '<json>',
-  about: 'data of the event; - reads stdin',
-}
 
 /**
  * The body with the data put in as text: parsed and written again, large numbers would change.

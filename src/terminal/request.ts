@@ -18,12 +18,6 @@ export const TIME_FIELDS: readonly Field[] = [
   { name: 'since', value: '<time>', about: `created since then; ${ISO}` },
   { name: 'until', value: '<time>', about: `created before; ${ISO}` },
 ]
-export const ENDPOINT_FIELD: Field = {
-  name: 'endpointId',
-  option: 'endpoint',
-  value: '<id>',
-  about: 'only to this endpoint',
-}
 
 /** Shows the answer of the API to a command with these arguments. */
 export type Render = (answer: never, paint: Paint, given: Given) => string

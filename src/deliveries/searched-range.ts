@@ -1,9 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type EventId, eventId, type TenantId } from '../ids.ts'
 import { uuidOfKsuid } from '../ksuid.ts'
-import { containsText } from './contains-text.ts'
-import type { Condition } from './list-query.ts'
-import type { Database } from './schema.ts'
+import { containsText } from '../postgres/contains-text.ts'
+import type { Condition } from '../postgres/list-query.ts'
+import type { Database } from '../postgres/schema.ts'
 
 const DAY_MS = 86_400_000
 /** Text is looked for in the data itself, for which there is no index. */
