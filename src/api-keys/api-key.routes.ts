@@ -4,6 +4,7 @@ import { inputsOf } from '../fields.ts'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofOperators, routesFor } from '../http/route.ts'
+import { idOfPath } from '../http/validation.ts'
 import { type ApiKeyId, apiKeyId, type TenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { Problem } from '../problem.ts'
@@ -24,6 +25,7 @@ interface Options {
   tenants: Pick<Tenants, 'find'>
 }
 
+export const keyOf = idOfPath(apiKeyId, ApiKeyNotFound)
 const route = routesFor<Options>()
 const collection = { path: '/api/keys', tags } as const
 
@@ -89,13 +91,6 @@ export async function issueKey(
 ): ReturnType<ApiKeys['issue']> {
   const tenantId = tenant ? await tenantIdOf(tenants, tenant) : null
   return await apiKeys.issue({ ...values, tenantId }, who)
-}
-
-/** What is no id at all names no key either. */
-export function keyOf({ id }: { id: string }): ApiKeyId {
-  const parsed = apiKeyId.safeParse(id)
-  if (!parsed.success) throw new ApiKeyNotFound()
-  return parsed.data
 }
 
 /** It is a field of the body that names a tenant which is not there, so it is 422. */

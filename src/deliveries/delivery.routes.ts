@@ -3,6 +3,7 @@ import { inputsOf } from '../fields.ts'
 import { pageQuery, pageSchema, readPage, timeRange } from '../http/pages.ts'
 import { json, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
+import { idOfPath } from '../http/validation.ts'
 import { type DeliveryId, deliveryId } from '../ids.ts'
 import { type Deliveries, DeliveryNotFound } from './deliveries.ts'
 import {
@@ -26,6 +27,7 @@ interface Options {
   deliveries: Deliveries
 }
 
+export const deliveryOf = idOfPath(deliveryId, DeliveryNotFound)
 const route = routesFor<Options>()
 
 const list = route({
@@ -69,10 +71,3 @@ const get = route({
 })
 
 export const addDeliveryRoutes = addingRoutes([list, get])
-
-/** What is no id at all names no delivery either. */
-export function deliveryOf({ id }: { id: string }): DeliveryId {
-  const parsed = deliveryId.safeParse(id)
-  if (!parsed.success) throw new DeliveryNotFound()
-  return parsed.data
-}

@@ -2,7 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { type AddRoutes, addingRoutes, ofTenant, routesFor } from '../http/route.ts'
-import { type EndpointId, endpointId } from '../ids.ts'
+import { idOfPath } from '../http/validation.ts'
+import { endpointId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { presentNewSecret } from '../secrets/endpoint-secret.fields.ts'
 import {
@@ -22,6 +23,7 @@ interface Options extends UrlRules {
   endpoints: Endpoints
 }
 
+export const endpointOf = idOfPath(endpointId, EndpointNotFound)
 const route = routesFor<Options>()
 const collection = { path: '/api/tenants/{tenant}/endpoints', tags: endpointTags } as const
 const single = { path: '/api/tenants/{tenant}/endpoints/{id}', tags: endpointTags } as const
@@ -108,11 +110,4 @@ export const addEndpointRoutes: AddRoutes<Options> = (app, options) => {
   const input = endpointInput(options)
   const routes = [create(input.create), list, show, change(input.change), remove]
   addingRoutes(routes)(app, options)
-}
-
-/** What is no id at all names no endpoint either. */
-export function endpointOf({ id }: { id: string }): EndpointId {
-  const parsed = endpointId.safeParse(id)
-  if (!parsed.success) throw new EndpointNotFound()
-  return parsed.data
 }

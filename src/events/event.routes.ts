@@ -4,6 +4,7 @@ import { inputsOf } from '../fields.ts'
 import { pageQuery, pageSchema, readPage, timeRange } from '../http/pages.ts'
 import { json, jsonText, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
+import { idOfPath } from '../http/validation.ts'
 import { type EventId, eventId, type TenantId } from '../ids.ts'
 import { Problem } from '../problem.ts'
 import {
@@ -29,6 +30,7 @@ interface Options {
   revealEvent: RevealEvent
 }
 
+const eventOf = idOfPath(eventId, EventNotFound)
 const route = routesFor<Options>()
 
 const list = route({
@@ -79,10 +81,3 @@ const get = route({
 })
 
 export const addEventRoutes = addingRoutes([list, get])
-
-/** What is no id at all names no event either. */
-function eventOf({ id }: { id: string }): EventId {
-  const parsed = eventId.safeParse(id)
-  if (!parsed.success) throw new EventNotFound()
-  return parsed.data
-}

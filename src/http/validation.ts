@@ -11,6 +11,15 @@ export function fieldErrors(error: ZodError, whole = 'body'): FieldError[] {
   return error.issues.flatMap((issue) => errorsOf(issue, whole))
 }
 
+/** Reads the id of a path. What is no id at all names nothing either. */
+export const idOfPath =
+  <Id>(schema: z.ZodType<Id>, NotFound: new () => Error) =>
+  ({ id }: { id: string }): Id => {
+    const { data } = schema.safeParse(id)
+    if (data === undefined) throw new NotFound()
+    return data
+  }
+
 /** The hook of every validated route. */
 export function refuseInvalid(
   result: { target: string } & ({ success: true } | { success: false; error: ZodError }),

@@ -6,6 +6,7 @@ import type { ApiEnv } from '../http/authenticate.ts'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofOperators, ofOperatorsAbout, ofTenant, routesFor } from '../http/route.ts'
+import { idOfPath } from '../http/validation.ts'
 import { type IncidentId, incidentId } from '../ids.ts'
 import { Problem } from '../problem.ts'
 import { listedFor } from '../tenants/listed-tenants.ts'
@@ -32,6 +33,7 @@ interface Options {
   tenants: Pick<Tenants, 'reservedIds'>
 }
 
+const incidentOf = idOfPath(incidentId, IncidentNotFound)
 const route = routesFor<Options>()
 const ALL = '/api/tenants/{tenant}/incidents'
 const ONE = `${ALL}/{id}` as const
@@ -209,11 +211,4 @@ function refuseOneTenant({ tenant }: Caller): void {
   throw new Problem('key_of_one_tenant', {
     detail: 'The filter verdict takes a key that is bound to no tenant.',
   })
-}
-
-/** What is no id at all names no incident either. */
-function incidentOf({ id }: { id: string }): IncidentId {
-  const parsed = incidentId.safeParse(id)
-  if (!parsed.success) throw new IncidentNotFound()
-  return parsed.data
 }

@@ -3,6 +3,7 @@ import { auditName } from '../access/caller.ts'
 import { pageQuery, pageSchema, readPage } from '../http/pages.ts'
 import { json, jsonBody, OF_BODY, problems } from '../http/responses.ts'
 import { addingRoutes, ofTenant, routesFor } from '../http/route.ts'
+import { idOfPath } from '../http/validation.ts'
 import { type ReplayId, replayId } from '../ids.ts'
 import { presentReplay, replayInput, replaySchema } from './replay.fields.ts'
 import { ReplayNotFound, type ReplayRequest, type Replays } from './replays.ts'
@@ -14,6 +15,7 @@ interface Options {
   replays: Replays
 }
 
+const replayOf = idOfPath(replayId, ReplayNotFound)
 const route = routesFor<Options>()
 const tenantParams = { params: z.object({ tenant: z.string() }) }
 const ofReplay = { params: z.object({ tenant: z.string(), id: z.string() }) }
@@ -92,10 +94,3 @@ const cancel = route({
 })
 
 export const addReplayRoutes = addingRoutes([start, list, get, cancel])
-
-/** What is no id at all names no replay either. */
-function replayOf({ id }: { id: string }): ReplayId {
-  const parsed = replayId.safeParse(id)
-  if (!parsed.success) throw new ReplayNotFound()
-  return parsed.data
-}

@@ -51,15 +51,6 @@ async function showFound(c: Context<PageEnv>, { render, tenants, search }: Searc
   )
 }
 
-const PLACES: Record<HitKind, string> = {
-  tenant: 'tenants',
-  endpoint: 'endpoints',
-  event: 'events',
-  delivery: 'deliveries',
-  incident: 'incidents',
-  replay: 'replays',
-  event_type: 'event-types',
-}
 const LABELS: Record<HitKind, string> = {
   tenant: 'Tenants',
   endpoint: 'Endpoints',
@@ -83,7 +74,8 @@ const MATCHED: Record<Hit['matched'], string> = {
 
 /** Tenants are found by their key. */
 function pageOfHit({ kind, id, tenantKey }: Hit): string {
-  return `/console/${PLACES[kind]}/${encodeURIComponent(kind === 'tenant' ? (tenantKey ?? id) : id)}`
+  const list = LABELS[kind].toLowerCase().replace(' ', '-')
+  return `/console/${list}/${encodeURIComponent(kind === 'tenant' ? (tenantKey ?? id) : id)}`
 }
 
 function Hits({ hits, searchedBackTo, text, isQuick }: Found & { text: string; isQuick: boolean }) {
