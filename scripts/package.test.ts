@@ -43,7 +43,14 @@ function pack(): { filename: string; files: string[] } {
   const copy = join(base, 'checkout')
   mkdirSync(copy)
   const parts = ['src', 'sql', 'scripts', 'docs', 'package.json', 'tsconfig.json', '.npmrc']
-  for (const part of [...parts, 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']) {
+  for (const part of [
+    ...parts,
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'GLOSSARY.md',
+    'SECURITY.md',
+  ]) {
     cpSync(join(root, part), join(copy, part), { recursive: true })
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))

@@ -111,7 +111,7 @@ function complaints(texts: readonly Text[]): string[] {
 const inRoot = (...patterns: string[]) => globSync(patterns, { cwd: root }).toSorted()
 
 t.test('documents are in plain English', async (t) => {
-  const documents = inRoot('{README,CONTRIBUTING,SECURITY}.md', '{docs,deploy}/**/*.md')
+  const documents = inRoot('{README,CONTRIBUTING,SECURITY,GLOSSARY}.md', '{docs,deploy}/**/*.md')
   t.strictSame(complaints(documents.flatMap(proseOf)), [])
 })
 
