@@ -277,6 +277,13 @@ t.test('adopt_copy cancels whatever would send, also what was being sent', async
     `insert into postrider.unrouted (tenant_id, event_id, endpoint_ids) values ($1, $2, array[$3::uuid])`,
     [tenant.id, waiting.eventId, work.endpoint.id],
   )
+  // It continued, and published the rest of its rows to the customers of the original.
+  await pool.query('create table public.invoice (id int primary key)')
+  await pool.query('insert into public.invoice values (1)')
+  await pool.query(`select postrider.attach('public.invoice', 'invoice', quote_literal($1::text))`, [
+    tenant.key,
+  ])
+  await pool.query(`select postrider.backfill('public.invoice')`)
   await pool.query(`update postrider.service set identity = '7/1'`)
   const { rows } = await pool.query(
     `select postrider.adopt_copy('cancel', 'staging', 'ann') as cancelled`,
@@ -287,8 +294,12 @@ t.test('adopt_copy cancels whatever would send, also what was being sent', async
   }
   const left = `
     select (select count(*)::int from postrider.unrouted) as unrouted,
-      (select count(*)::int from postrider.replay where finished_at is null) as replays`
-  t.match((await pool.query(left)).rows, [{ unrouted: 0, replays: 0 }])
+      (select count(*)::int from postrider.replay where finished_at is null) as replays,
+      (select array_agg(state) from postrider.backfill_progress) as backfills,
+      (select count(*)::int from graphile_worker.jobs where task_identifier = 'backfill') as jobs`
+  t.match((await pool.query(left)).rows, [
+    { unrouted: 0, replays: 0, backfills: ['cancelled'], jobs: 0 },
+  ])
   const audited = `
     select who, target_kind, detail from postrider.audit_log where action = 'adopt_copy'`
   t.match((await pool.query(audited)).rows, [

@@ -137,7 +137,7 @@ $$;
 comment on function postrider.adopt_copy(text, text, text) is
   'Lets the processes of an environment (null = without a name) send from this database, which is a copy. open: what becomes of open deliveries, cancel, hold (pause_all(); resume_all() sends them) or send. Returns how many were cancelled. Raises 55000 where there is nothing to adopt, or runners work on it.';
 
--- cancel_everything: what is open, and whatever would open more: replays, bulk jobs, events that are routed later.
+-- cancel_everything: what is open, and whatever would open more: replays, bulk jobs, backfills, events that are routed later.
 create or replace function postrider.cancel_everything(who text) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -150,6 +150,7 @@ declare
   cancelled int := 0;
 begin
   perform postrider.cancel_replay(r.id, who) from postrider.replay r where r.finished_at is null;
+  perform postrider.cancel_backfill(b.id, who) from postrider.backfill b where b.finished_at is null;
   delete from postrider.unrouted;
   loop
     select array_agg(o.id), coalesce(array_agg(o.claim) filter (where o.claim is not null), '{}') into ids, claims
@@ -161,4 +162,4 @@ begin
 end
 $$;
 comment on function postrider.cancel_everything(text) is
-  'Cancels every open delivery, replay and bulk job, and the routing that is still to be done; returns how many deliveries. For adopt_copy(): nobody sends meanwhile.';
+  'Cancels every open delivery, replay, bulk job and backfill, and the routing that is still to be done; returns how many deliveries. For adopt_copy(): nobody sends meanwhile.';
