@@ -330,6 +330,56 @@ async function conformance(t: Test, database: TestDatabase) {
     t.strictSame(await published(), [])
   })
 
+  // It was taken for the table that it was a part of: attaching or detaching it did so to that one.
+  t.test('a partition that became a table publishes until it is detached for itself', async (t) => {
+    const table = await createTable('id int primary key, account text', 'partition by range (id)')
+    for (const n of [0, 1, 2]) {
+      await owner.query(
+        `create table ${table}_${n} partition of ${table} for values from (${n}0) to (${n + 1}0)`,
+      )
+    }
+    const insert = (into: string, id: number) =>
+      owner.query(`insert into ${into} values (${id}, $1)`, [tenant.key])
+    await attach(table)
+    await owner.query(`alter table ${table} detach partition ${table}_0`)
+    await insert(`${table}_0`, 1)
+    t.strictSame(await types(), ['invoice.created'])
+    await attach(`${table}_0`, { type: 'archive' })
+    await insert(`${table}_0`, 2)
+    await insert(table, 11)
+    t.strictSame(await types(), ['archive.created', 'invoice.created'])
+    t.strictSame((await detach(`${table}_0`)).rows, [{ detach: true }])
+    await insert(`${table}_0`, 3)
+    await insert(table, 12)
+    t.strictSame(await types(), ['invoice.created'])
+
+    await t.rejects(detach(`${table}_1`), { code: UNSUPPORTED, hint: new RegExp(table) })
+    await owner.query(`alter table ${table} detach partition ${table}_1`)
+    t.strictSame((await detach(`${table}_1`)).rows, [{ detach: true }], 'without being attached')
+    await insert(`${table}_1`, 13)
+    await insert(table, 21)
+    t.match(await published(), [{ data: { id: 21 } }])
+    t.strictSame(await findViolations(pool), [])
+    await detach(table)
+  })
+
+  // The new one's function replaced that of the old one, which could then not be detached.
+  t.test('a table that takes the name of an attached one is another table', async (t) => {
+    const table = await createTable()
+    await attach(table)
+    await owner.query(`alter table ${table} rename to before`)
+    await owner.query(`create table ${table} (like shop.before including all)`)
+    await attach(table, { type: 'bill' })
+    await owner.query(`insert into shop.before values ${row(1)}`)
+    await owner.query(`insert into ${table} values ${row(1)}`)
+    t.strictSame(await types(), ['invoice.created', 'bill.created'])
+    t.strictSame(await findViolations(pool), [])
+    for (const attached of ['shop.before', table]) {
+      t.strictSame((await detach(attached)).rows, [{ detach: true }])
+    }
+    await owner.query('drop table shop.before')
+  })
+
   t.test('stored generated columns are published, virtual ones are refused', async (t) => {
     const { rows } = await pool.query('show server_version_num')
     const table = await createTable(
@@ -445,9 +495,9 @@ async function conformance(t: Test, database: TestDatabase) {
       await t.rejects(attach(table, {}, hostile), { code: DENIED, hint: /set role/ })
       await attach(table)
       await t.rejects(detach(table, hostile), { code: DENIED })
-      await t.rejects(hostile.query(`select postrider.forget_attachment(null, $1)`, [table]), {
-        code: DENIED,
-      })
+      for (const call of ['forget_attachment(null, $1)', 'note_attachment($1)']) {
+        await t.rejects(hostile.query(`select postrider.${call}`, [table]), { code: DENIED }, call)
+      }
       await t.rejects(
         hostile.query(`create table shop.theirs (id int primary key, account text)`).then(() =>
           hostile.query(
@@ -524,6 +574,55 @@ async function conformance(t: Test, database: TestDatabase) {
     },
   )
 
+  // The table of the other was listed in place of the attached one, which could not be detached.
+  t.test('a trigger of another role that names an attachment changes nothing', async (t) => {
+    const hostile = await loginAs('hostile')
+    await hostile.query(`create table shop.older (id int primary key)`)
+    const table = await createTable()
+    const { id } = (await attach(table)).rows[0]
+    await hostile.query(`create function shop.lure() returns trigger language plpgsql security definer
+      as 'begin return null; end'`)
+    await hostile.query(`comment on function shop.lure() is 'postrider.attach: {"id": "${id}"}'`)
+    for (const operation of ['insert', 'update', 'delete', 'truncate']) {
+      await hostile.query(`create trigger postrider_${operation} after ${operation} on shop.older
+        for each statement execute function shop.lure('${id}')`)
+    }
+    const listed = async () =>
+      (await pool.query(`select "table", problem from postrider.attached_table`)).rows
+    t.strictSame(await listed(), [{ table, problem: null }])
+    await owner.query(`drop trigger postrider_insert on ${table}`)
+    t.match(await listed(), [{ table, problem: /postrider_insert on .* is gone/ }])
+    t.strictSame((await detach(table)).rows, [{ detach: true }])
+    await hostile.query(`drop table shop.older; drop function shop.lure()`)
+  })
+
+  // Its function was taken for the one of the table: an administrator who attached that wrote over it, and gave it away.
+  t.test('attaching for an owner leaves the functions of others alone', async (t) => {
+    const hostile = await loginAs('hostile')
+    await owner.query(`create function shop.audited() returns trigger language plpgsql
+      as 'begin return null; end'`)
+    await hostile.query(`create table shop.prey (id int primary key, account text)`)
+    const { id } = (await attach('shop.prey', { events: ['created'] }, hostile)).rows[0]
+    await hostile.query(`drop trigger postrider_insert on shop.prey`)
+    for (const [operation, does] of [
+      ['delete', 'audited'],
+      ['update', 'postrider_publish_prey'],
+    ]) {
+      await hostile.query(`create trigger postrider_${operation} after ${operation} on shop.prey
+        for each statement execute function shop.${does}('${id}')`)
+    }
+    await pool.query(`select postrider.attach('shop.prey', 'trap', 'account')`)
+    await hostile.query(`create or replace trigger postrider_delete after delete on shop.prey
+      for each statement execute function shop.audited('${id}')`)
+    await pool.query(`select postrider.detach('shop.prey')`)
+    const { rows } = await pool.query(
+      `select prosrc as source, pg_get_userbyid(proowner) as owner from pg_proc where proname = 'audited'`,
+    )
+    t.strictSame(rows, [{ source: 'begin return null; end', owner: roles.owner }])
+    await hostile.query('drop table shop.prey')
+    await owner.query('drop function shop.audited()')
+  })
+
   t.test('nobody is made to run code of an owner by attaching for them', async (t) => {
     const hostile = await loginAs('hostile')
     await hostile.query(`create table shop.bait (id int primary key, account text)`)
@@ -569,6 +668,12 @@ async function conformance(t: Test, database: TestDatabase) {
     await attach(table, { when: 'new.amount > 0' })
     await writer.query(`insert into ${table} values ${row(1)}`)
     t.match(await published(), [{ data: { amount: 10.5 } }])
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(`alter table ${table} drop constraint ${table.slice(5)}_pkey`)
+    t.match(await findViolations(pool), [{ id: table, detail: /its primary key is gone/ }])
+    await owner.query(`alter table ${table} add primary key (account, id)`)
+    t.match(await findViolations(pool), [{ id: table, detail: /its primary key is gone/ }])
+    await attach(table, { when: 'new.amount > 0' })
     t.strictSame(await findViolations(pool), [])
     await owner.query(`alter table ${table} add column note text`)
     await writer.query(`update ${table} set note = 'new'`)
@@ -616,6 +721,43 @@ async function conformance(t: Test, database: TestDatabase) {
     await attach(again)
     t.strictSame(await found(), [])
     await detach(again)
+  })
+
+  // Neither worked: the function was still that of the owner before.
+  t.test('a table that was given to another owner is attached or detached by that one', async (t) => {
+    const hostile = await loginAs('hostile')
+    for (const again of [true, false]) {
+      const table = await createTable('id int primary key, account text', 'partition by range (id)')
+      await owner.query(`create table ${table}_0 partition of ${table} default`)
+      await attach(table)
+      for (const given of [table, `${table}_0`]) {
+        await pool.query(`alter table ${given} owner to ${roles.hostile}`)
+      }
+      if (again) await attach(table, { type: 'bill' }, hostile)
+      await hostile.query(`insert into ${table} values (1, $1)`, [tenant.key])
+      t.strictSame(await types(), [again ? 'bill.created' : 'invoice.created'])
+      t.strictSame((await detach(table, hostile)).rows, [{ detach: true }])
+      for (const into of [table, `${table}_0`]) {
+        await hostile.query(`insert into ${into} values ($1, 'nobody')`, [into.length])
+      }
+      t.strictSame(await findViolations(pool), [])
+      await pool.query(`drop table ${table}`)
+    }
+  })
+
+  // What was noted of it when it was a table could not be taken from the list.
+  t.test('a table that became a partition is published as part of the other', async (t) => {
+    const table = await createTable('id int primary key, account text', 'partition by range (id)')
+    const part = await createTable('id int primary key, account text')
+    for (const attached of [table, part]) await attach(attached, { type: 'bill' })
+    await owner.query(`alter table ${table} attach partition ${part} default`)
+    await attach(table)
+    t.match(await findViolations(pool), [{ id: part, detail: /is gone; .* postrider.detach/ }])
+    t.strictSame((await detach(part)).rows, [{ detach: true }])
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(`insert into ${part} values (1, $1)`, [tenant.key])
+    t.strictSame(await types(), ['invoice.created'])
+    await detach(table)
   })
 
   t.test(

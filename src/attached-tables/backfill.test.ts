@@ -157,7 +157,13 @@ async function conformance(t: Test, database: TestDatabase) {
     await t.rejects(begin(name, `, "where" => 'nothing > 1'`), { code: '42703', column: 'where' })
     await t.rejects(begin(name, `, "where" => 'id'`), { code: '42804', column: 'where' })
     await t.rejects(begin(name, `, event => 'deleted'`), { code: '22023' })
-    await t.rejects(begin(name, `, rate_per_second => 0`), { code: '23514' })
+    for (const rate of ['0', '-1', 'null', '1000001', `'NaN'`, `'Infinity'`]) {
+      await t.rejects(begin(name, `, rate_per_second => ${rate}`), {
+        code: '22023',
+        message: /^rate_per_second is \S+, and not between 0 and 1000000$/,
+      })
+    }
+    await t.rejects(begin(name, `, event => null`), { code: '22023' })
     await owner.query(`alter table ${name} enable row level security, force row level security`)
     await t.rejects(begin(name), { code: '0A000', message: /policies .* apply to its owner/ })
     await owner.query(`alter table ${name} no force row level security`)
@@ -179,6 +185,31 @@ async function conformance(t: Test, database: TestDatabase) {
     const next = await begin(name)
     await owner.query('select postrider.detach($1)', [name])
     t.match(await progress(next), { state: 'cancelled' })
+  })
+
+  // It published the rest as attach() had said when it began, to whom that had said.
+  t.test('a table is attached with other settings only when no backfill is running', async (t) => {
+    const { name, type } = await createTable({ rows: 10 })
+    const id = await begin(name)
+    const attach = (data: string) =>
+      owner.query(`select postrider.attach($1, type => $2, tenant => 'account', data => $3)`, [
+        name,
+        type,
+        data,
+      ])
+    await t.rejects(attach('{id}'), { code: REFUSED, hint: /cancel_backfill/ })
+    await t.resolves(attach(''), 'with the same ones also now')
+    await owner.query('select postrider.cancel_backfill($1)', [id])
+    await t.resolves(attach('{id}'))
+  })
+
+  t.test('a table that has another name is not found, which is said', async (t) => {
+    const { name } = await createTable({ rows: 10 })
+    const id = await begin(name)
+    await owner.query(`alter table ${name} rename to elsewhere`)
+    await t.rejects(step(id), { code: '42P01', message: `${name} is gone, or has another name` })
+    await owner.query('select postrider.cancel_backfill($1)', [id])
+    await t.resolves(begin('shop.elsewhere'))
   })
 
   t.test('only the owner of the table can begin, continue and cancel it', async (t) => {

@@ -26,17 +26,17 @@ comment on function postrider.caller() is
   'The role that the session has taken, also inside a security definer function.';
 
 create or replace function postrider.attached_triggers()
-returns table (attachment_id text, relation oid, trigger_name name, enabled "char", function oid)
+returns table (attachment_id text, relation oid, trigger_name name, enabled "char", function oid, is_of_part boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select split_part(encode(t.tgargs, 'escape'), '\000', 1), t.tgrelid, t.tgname, t.tgenabled, t.tgfoid
+  select split_part(encode(t.tgargs, 'escape'), '\000', 1), t.tgrelid, t.tgname, t.tgenabled, t.tgfoid, t.tgnargs = 2
   from pg_trigger t
   where t.tgname in ('postrider_insert', 'postrider_update', 'postrider_delete', 'postrider_truncate')
-    and t.tgnargs = 1
+    and t.tgnargs in (1, 2)
 $$;
 comment on function postrider.attached_triggers() is
-  'The triggers by which tables publish. attachment_id: what the trigger says, as text, since everybody can make one.';
+  'The triggers by which tables publish. attachment_id: what the trigger says, as text, since everybody can make one. is_of_part: it was written for a partition, which can be a separate table by now.';
 
 create or replace function postrider.attached_settings(function oid) returns jsonb
 language plpgsql stable
@@ -50,6 +50,30 @@ end
 $$;
 comment on function postrider.attached_settings(oid) is
   'What attach() was given, as the comment of the trigger function says; null = nothing readable.';
+
+create or replace function postrider.settings_of(a postrider.attachment) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+return to_jsonb(a) - '{table_schema,table_name,owner,attached_by,attached_at}'::text[];
+comment on function postrider.settings_of(postrider.attachment) is
+  'What attach() was given, with the id of the attachment and the columns that are read by name.';
+
+-- Everybody can name any id and any function in a trigger of theirs. Only the owner of the table can write a function that
+-- belongs to the owner of the table.
+create or replace function postrider.attached_functions(relation oid)
+returns table (attachment_id text, function oid)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select distinct t.attachment_id, t.function
+  from postrider.attached_triggers() t
+  join pg_class c on c.oid = t.relation
+  join pg_proc p on p.oid = t.function and p.proowner = c.relowner
+  where t.relation = attached_functions.relation and not t.is_of_part
+    and postrider.attached_settings(t.function) ->> 'id' = t.attachment_id
+$$;
+comment on function postrider.attached_functions(oid) is
+  'The function that attach() wrote for this table, and the id of the attachment; none for a partition.';
 
 create or replace function postrider.primary_key_of(relation oid)
 returns table (column_name name, type text, operators name, equals text)
@@ -71,14 +95,21 @@ $$;
 comment on function postrider.primary_key_of(oid) is
   'Columns of the primary key in order, with their types, and the schema and full name of the operator by which they are equal.';
 
+create or replace function postrider.paired_by(relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select string_agg(format('new.%1$I %2$s old.%1$I', k.column_name, k.equals), ' and ') from postrider.primary_key_of(relation) as k
+$$;
+comment on function postrider.paired_by(oid) is
+  'The condition, as SQL, by which an old and a new row of an update are the same row; null = no primary key.';
+
 create or replace function postrider.attachment_of(relation oid) returns postrider.attachment
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_populate_record(null::postrider.attachment, postrider.attached_settings(t.function))
-  from postrider.attached_triggers() t join pg_class c on c.oid = t.relation join pg_proc p on p.oid = t.function
-  where t.relation = attachment_of.relation and p.proowner = c.relowner
-    and postrider.attached_settings(t.function) ->> 'id' = t.attachment_id
+  select jsonb_populate_record(null::postrider.attachment, postrider.attached_settings(f.function))
+  from postrider.attached_functions(relation) f
   limit 1
 $$;
 comment on function postrider.attachment_of(oid) is 'The settings with which a table is attached, as its trigger function says; null = it is not.';
@@ -292,8 +323,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  pairs constant text := (
-    select string_agg(format('new.%1$I %2$s old.%1$I', k.column_name, k.equals), ' and ') from postrider.primary_key_of(relation) as k);
+  pairs constant text := postrider.paired_by(relation);
   key constant text := (select format('%I', k.column_name) from postrider.primary_key_of(relation) as k limit 1);
   data constant text := postrider.attached_data(relation, a, 'new');
   of_row constant text := 'case when new.%1$s is null then (select (%2$s)::text from (select old.*) as new) else (%2$s)::text end';
@@ -374,7 +404,7 @@ as $$
 declare
   owner constant oid := (select c.relowner from pg_class c where c.oid = relation);
   name constant text := (
-    select format('%I.%I', n.nspname, 'postrider_check_' || relation::oid) from pg_class c
+    select format('%I.%I', n.nspname, 'postrider_check_' || replace(gen_random_uuid()::text, '-', '')) from pg_class c
     join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
   operation text;
   forbidden text;
@@ -406,21 +436,24 @@ $$;
 comment on function postrider.check_statements(regclass, postrider.attachment) is
   'Raises what is wrong with the statements of the triggers of a table; evaluates nothing.';
 
+-- A function that has the usual name already is that of a table which had the name of this one, or of somebody else.
 create or replace function postrider.attached_function_name(relation oid, a postrider.attachment) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     (select format('%I.%I', n.nspname, p.proname)
-     from postrider.attached_triggers() t join pg_proc p on p.oid = t.function join pg_namespace n on n.oid = p.pronamespace
-     where t.attachment_id = a.id::text and t.relation = attached_function_name.relation limit 1),
+     from postrider.attached_functions(relation) f join pg_proc p on p.oid = f.function join pg_namespace n on n.oid = p.pronamespace
+     where f.attachment_id = a.id::text limit 1),
     format('%I.%I', n.nspname, 'postrider_publish_' || case
-      when octet_length(c.relname) <= 40 then c.relname
-      else left(c.relname, 10) || '_' || md5(c.relname) end))
+      when octet_length(c.relname) <= 40
+        and not exists (select from pg_proc p where p.pronamespace = n.oid and p.proname = 'postrider_publish_' || c.relname)
+        then c.relname
+      else left(c.relname, 6) || '_' || left(md5(a.id::text), 12) end))
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = attached_function_name.relation
 $$;
 comment on function postrider.attached_function_name(oid, postrider.attachment) is
-  'The trigger function of an attached table: the one it has, or in its schema a new one.';
+  'The trigger function of an attached table: the one it has, or in its schema one whose name is free.';
 
 create or replace function postrider.written_settings() returns text
 language sql immutable
@@ -451,7 +484,7 @@ begin
       postrider.attached_batches(a, postrider.attached_select(relation, a, operation)));
   end loop;
   execute format($function$
-create or replace function %1$s() returns trigger
+create %4$s function %1$s() returns trigger
 language plpgsql security definer
 %3$s
 as %2$L$function$,
@@ -479,17 +512,17 @@ begin
   close changes;
   return null;
 end
-$body$, cases, relation::text), postrider.written_settings());
+$body$, cases, relation::text), postrider.written_settings(),
+    case when to_regprocedure(name || '()') is null then '' else 'or replace' end);
   execute format('comment on function %s() is %L', name,
-    format('Publishes what changes in %s. Written by postrider.attach: %s', relation,
-      to_jsonb(a) - '{table_schema,table_name,owner,attached_by,attached_at}'::text[]));
+    format('Publishes what changes in %s. Written by postrider.attach: %s', relation, postrider.settings_of(a)));
   execute format('revoke all on function %s() from public', name);
 end
 $$;
 comment on function postrider.write_trigger_function(regclass, postrider.attachment, text) is
   'Writes the trigger function of an attached table, under this name.';
 
-create or replace function postrider.write_triggers(relation regclass, a postrider.attachment, name text) returns void
+create or replace function postrider.write_triggers(relation regclass, is_part boolean, a postrider.attachment, name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -498,25 +531,25 @@ declare
 begin
   foreach operation in array '{insert,update,delete,truncate}'::text[] loop
     if operation = any (postrider.attached_operations(a.events)) then
-      execute format('create or replace trigger %I after %s on %s %s for each statement execute function %s(%L)',
+      execute format('create or replace trigger %I after %s on %s %s for each statement execute function %s(%s)',
         'postrider_' || operation, operation, relation,
         case operation
           when 'insert' then 'referencing new table as new_rows'
           when 'update' then 'referencing new table as new_rows old table as old_rows'
           when 'delete' then 'referencing old table as old_rows'
           else '' end,
-        name, a.id);
+        name, case when is_part then format('%L, %L', a.id, 'partition') else format('%L', a.id) end);
     elsif exists (select from postrider.attached_triggers() t where t.relation = write_triggers.relation and t.trigger_name = 'postrider_' || operation) then
       execute format('drop trigger %I on %s', 'postrider_' || operation, relation);
     end if;
   end loop;
 end
 $$;
-comment on function postrider.write_triggers(regclass, postrider.attachment, text) is
-  'Creates, replaces or drops the triggers of an attached table or of a partition of it.';
+comment on function postrider.write_triggers(regclass, boolean, postrider.attachment, text) is
+  'Creates, replaces or drops the triggers of an attached table, or those of a partition of it, which say so.';
 
--- note_attachment: copy into postrider.attachment what the catalog says of a table. May be called by anyone who publishes:
--- it takes nothing from its caller.
+-- note_attachment: copy into postrider.attachment what the catalog says of a table. The audit log names who calls it, so that
+-- is the owner of the table, or a member of that role.
 create or replace function postrider.note_attachment(relation regclass) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -526,22 +559,26 @@ declare
   known postrider.attachment;
 begin
   select filled.* into a
-  from postrider.attached_triggers() t
-  join pg_class c on c.oid = t.relation
+  from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
-  join pg_proc p on p.oid = t.function and p.proowner = c.relowner
-  cross join lateral jsonb_populate_record(null::postrider.attachment, postrider.attached_settings(t.function)
+  cross join postrider.attached_functions(c.oid) f
+  cross join lateral jsonb_populate_record(null::postrider.attachment, postrider.attached_settings(f.function)
     || jsonb_build_object('table_schema', n.nspname, 'table_name', c.relname, 'owner', pg_get_userbyid(c.relowner))) as filled
-  where t.relation = note_attachment.relation and not c.relispartition
-    and postrider.attached_settings(t.function) ->> 'id' = t.attachment_id
+  where c.oid = note_attachment.relation and not c.relispartition
   limit 1;
   if a.id is null then
     raise exception '% is not attached', relation using errcode = '55000', hint = 'Call postrider.attach().';
+  elsif not pg_has_role(postrider.caller(), a.owner, 'usage') then
+    raise exception '% belongs to %', relation, a.owner using errcode = '42501', hint = 'Only its owner attaches it.';
   end if;
   select * into known from postrider.attachment k where k.id = a.id;
   if known.owner <> a.owner and (known.table_schema, known.table_name) <> (a.table_schema, a.table_name) then
     raise exception '% says that it is attached as another table of another role', relation
       using errcode = '42501', hint = 'Call postrider.detach() for it, then postrider.attach().';
+  elsif postrider.settings_of(known) <> postrider.settings_of(a)
+    and exists (select from postrider.backfill b where b.attachment_id = a.id and b.finished_at is null) then
+    raise exception 'a backfill of % is running, with the earlier settings', relation using errcode = '55000',
+      hint = 'Wait until it is done, or cancel it: postrider.cancel_backfill(id).';
   end if;
   a.attached_by := postrider.caller();
   a.attached_at := now();
@@ -551,12 +588,12 @@ begin
     and postrider.attached_relation(k) = relation;
   insert into postrider.attachment select a.*;
   perform postrider.audit(null, 'attach', 'table', relation::text, null,
-    to_jsonb(a) - '{table_schema,table_name,attached_by,attached_at}'::text[]);
+    postrider.settings_of(a) || jsonb_build_object('owner', a.owner));
   return a.id;
 end
 $$;
 comment on function postrider.note_attachment(regclass) is
-  'Notes what the triggers of an attached table say, for the list of attached tables; attach() calls it. Takes nothing from its caller, so it can be called again.';
+  'Notes what the triggers of an attached table say, for the list of attached tables; attach() calls it. For the owner of the table, from whom it takes nothing else, so it can be called again.';
 
 create or replace function postrider.forget_attachment(attachment text, "table" text) returns boolean
 language plpgsql security definer
@@ -564,6 +601,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   known postrider.attachment;
+  owner name;
 begin
   select * into known from postrider.attachment k
   where k.id::text = forget_attachment.attachment
@@ -571,12 +609,16 @@ begin
   if known.id is null then
     return false;
   end if;
-  if not (coalesce(pg_has_role(postrider.caller(), to_regrole(quote_ident(known.owner)), 'usage'), false)
+  owner := coalesce(
+    (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = postrider.attached_relation(known)), known.owner);
+  if not (coalesce(pg_has_role(postrider.caller(), to_regrole(quote_ident(owner)), 'usage'), false)
       or pg_has_role(postrider.caller(), (select n.nspowner from pg_namespace n where n.nspname = 'postrider'), 'usage')) then
-    raise exception '% belongs to %', "table", known.owner using errcode = '42501',
-      hint = format('Detach it as that role, or as a member of it: set role %I', known.owner);
+    raise exception '% belongs to %', "table", owner using errcode = '42501',
+      hint = format('Detach it as that role, or as a member of it: set role %I', owner);
   end if;
-  if exists (select from postrider.attached_triggers() t where t.attachment_id = known.id::text) then
+  if exists (
+    select from postrider.attached_triggers() t
+    where t.attachment_id = known.id::text and t.relation = postrider.attached_relation(known)) then
     raise exception '% still has its triggers', "table" using errcode = '55000', hint = 'Call postrider.detach().';
   end if;
   update postrider.backfill b set state = 'cancelled', finished_at = clock_timestamp()
@@ -616,7 +658,7 @@ begin
   name := postrider.attached_function_name("table", a);
   perform postrider.write_trigger_function("table", a, name);
   for part in select postrider.attached_relations("table") loop
-    perform postrider.write_triggers(part, a, name);
+    perform postrider.write_triggers(part, part <> "table", a, name);
   end loop;
   execute format('alter function %s() owner to %I', name,
     (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = "table"));
@@ -677,6 +719,25 @@ $$;
 comment on function postrider.attached_relations(regclass) is
   'The table and all its partitions: a statement on a partition fires the triggers of that partition only.';
 
+-- triggers_of: on the table all of them, whatever they say: its owner has asked for it. Only the ones that it has as a partition
+-- are left alone, as long as it is one.
+create or replace function postrider.triggers_of(attached regclass, id text, functions oid[])
+returns table (trigger_name name, relation regclass)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select t.trigger_name, t.relation
+  from postrider.attached_triggers() t
+  join pg_class c on c.oid = attached
+  where case
+    when t.relation = attached then not (c.relispartition and t.is_of_part)
+    when c.relispartition then false
+    else t.attachment_id = id and t.function = any (functions)
+      or t.is_of_part and t.relation in (select r from postrider.attached_relations(attached) as r) end
+$$;
+comment on function postrider.triggers_of(regclass, text, oid[]) is
+  'The triggers that detach() drops for a table, on it, on its partitions, and on tables that were partitions of it.';
+
 create or replace function postrider.detach("table" text) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -684,22 +745,19 @@ as $$
 declare
   attached constant regclass := to_regclass("table");
   id constant text := (postrider.attachment_of(attached)).id::text;
-  functions regprocedure[];
+  functions constant regprocedure[] := array(
+    select f.function::regprocedure from postrider.attached_functions(attached) f where f.attachment_id = id);
   own record;
+  was_attached boolean := false;
 begin
   if attached is not null and not exists (
     select from pg_class c where c.oid = attached and pg_has_role(current_user, c.relowner, 'usage')) then
     raise exception '% belongs to another role', attached using errcode = '42501',
       hint = 'Detach it as its owner, or as a member of that role.';
   end if;
-  functions := array(
-    select distinct t.function::regprocedure from postrider.attached_triggers() t
-    where t.attachment_id = id and t.relation in (select postrider.attached_relations(attached)));
-  for own in
-    select t.trigger_name, t.relation::regclass as relation from postrider.attached_triggers() t
-    where t.attachment_id = id and t.function = any (functions)
-  loop
+  for own in select t.trigger_name, t.relation from postrider.triggers_of(attached, id, functions::oid[]) t loop
     execute format('drop trigger %I on %s', own.trigger_name, own.relation);
+    was_attached := true;
   end loop;
   for own in select f as name from unnest(functions) as f loop
     execute format('drop function %s', own.name);
@@ -707,7 +765,12 @@ begin
   if attached is not null then
     perform postrider.drop_backfill_functions(attached);
   end if;
-  return postrider.forget_attachment(id, coalesce(attached::text, "table")) or id is not null;
+  was_attached := postrider.forget_attachment(id, coalesce(attached::text, "table")) or was_attached;
+  if not was_attached and exists (select from postrider.attached_triggers() t where t.relation = attached) then
+    raise exception '% is a partition', attached using errcode = '0A000',
+      hint = format('Detach the table that it is part of: %s', pg_partition_root(attached));
+  end if;
+  return was_attached;
 end
 $$;
 comment on function postrider.detach(text) is

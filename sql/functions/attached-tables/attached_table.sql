@@ -2,13 +2,22 @@
 --
 -- Read by monitoring, so nothing here evaluates or analyzes what owners of tables have written.
 
+-- Everybody can make a trigger that names this attachment, on a table of theirs: under another name than the one that was
+-- attached, a table counts if its function belongs to who attached it.
 create or replace function postrider.attached_relation(a postrider.attachment) returns oid
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
-    (select t.relation from postrider.attached_triggers() t join pg_class c on c.oid = t.relation
-     where t.attachment_id = a.id::text and not c.relispartition order by c.oid limit 1),
+    (select t.relation
+     from postrider.attached_triggers() t
+     join pg_class c on c.oid = t.relation
+     join pg_proc p on p.oid = t.function
+     cross join lateral (
+       select pg_get_userbyid(p.proowner) = a.owner and postrider.attached_settings(p.oid) ->> 'id' = a.id::text) as own (is_written)
+     where t.attachment_id = a.id::text and not c.relispartition and not t.is_of_part
+       and (own.is_written or c.oid = to_regclass(format('%I.%I', a.table_schema, a.table_name)))
+     order by own.is_written desc, c.oid limit 1),
     to_regclass(format('%I.%I', a.table_schema, a.table_name)))
 $$;
 comment on function postrider.attached_relation(postrider.attachment) is
@@ -72,6 +81,18 @@ $$;
 comment on function postrider.column_problem(postrider.attachment, oid) is
   'Which column of an attached table is gone, or cannot be read by a trigger; null = none.';
 
+create or replace function postrider.key_problem(a postrider.attachment, relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select 'its primary key is gone or another one, so updates pair the wrong rows'
+  from postrider.attached_functions(relation) f join pg_proc p on p.oid = f.function
+  where 'updated' = any (a.events) and f.attachment_id = a.id::text
+    and coalesce(strpos(p.prosrc, format(' on %s cross join', postrider.paired_by(relation))), 0) = 0
+$$;
+comment on function postrider.key_problem(postrider.attachment, oid) is
+  'Whether an attached table has another primary key than the one that its trigger function pairs rows by; null = no.';
+
 create or replace function postrider.attachment_problem(a postrider.attachment) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -83,7 +104,8 @@ begin
     return 'the table is gone';
   end if;
   return coalesce(
-    postrider.trigger_problem(a, relation), postrider.function_problem(a, relation), postrider.column_problem(a, relation));
+    postrider.trigger_problem(a, relation), postrider.function_problem(a, relation), postrider.column_problem(a, relation),
+    postrider.key_problem(a, relation));
 end
 $$;
 comment on function postrider.attachment_problem(postrider.attachment) is

@@ -166,9 +166,12 @@ begin
       hint = format('alter table %s no force row level security', "table");
   elsif not exists (select from postrider.primary_key_of("table")) then
     raise exception '% has no primary key, by which a backfill goes', "table" using errcode = '0A000', hint = 'Add one.';
-  elsif a.type || '.' || event !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or event in ('updated', 'deleted')
+  elsif event is null or a.type || '.' || event !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or event in ('updated', 'deleted')
     or length(a.type || event) > 127 then
     raise exception 'event is no part of a name' using errcode = '22023', column = 'event', hint = 'Such as created, or existing.';
+  elsif rate_per_second is null or rate_per_second <= 0 or rate_per_second > 1000000 then
+    raise exception 'rate_per_second is %, and not between 0 and 1000000', coalesce(rate_per_second::text, 'null')
+      using errcode = '22023', column = 'rate_per_second', hint = 'How many events it publishes a second: 500, or 0.5 for one in two seconds.';
   end if;
   perform postrider.drop_backfill_functions("table");
   perform postrider.write_backfill_function("table", a, event, nullif(btrim("where"), ''), name);
@@ -335,7 +338,10 @@ begin
   b := postrider.take_backfill(backfill);
   relation := to_regclass(b."table");
   name := postrider.backfill_function(b.id, postrider.backfill_schema(relation));
-  if b.finished_at is null then
+  if b.finished_at is null and relation is null then
+    raise exception '% is gone, or has another name', b."table" using errcode = '42P01',
+      hint = 'Cancel the backfill, and begin another one: postrider.cancel_backfill(id).';
+  elsif b.finished_at is null then
     if not exists (
       select from pg_proc p join pg_class c on c.oid = relation and c.relowner = p.proowner
       where p.oid = to_regprocedure(name || '(json, int)') and p.proowner = (select r.oid from pg_roles r where r.rolname = current_user)) then
