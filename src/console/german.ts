@@ -542,6 +542,8 @@ export const GERMAN = {
   'Verify the signature': 'Signatur prüfen',
   'as part of its batch': 'als Teil seines Stapels',
   'byte for byte as it was signed': 'Byte für Byte, wie signiert wurde',
+  'in the shape that the endpoint has now: it was sent in another one':
+    'in der Form, die der Endpunkt jetzt hat: gesendet wurde in einer anderen',
   'not kept': 'nicht aufbewahrt',
   'the body as sent': 'Inhalt, wie gesendet,',
 

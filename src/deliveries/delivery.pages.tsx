@@ -212,7 +212,7 @@ function Progress(shown: Shown) {
       <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
-      {shown.body !== null && !shown.isMasked && !isInBatch(shown) && (
+      {shown.body !== null && !shown.isMasked && !isInBatch(shown) && !isReshaped(shown) && (
         <Verification {...shown} body={shown.body} />
       )}
     </div>
@@ -245,6 +245,12 @@ function Answer({ area, delivery }: Shown) {
 /** What was signed then is the body of all of it. */
 const isInBatch = ({ delivery }: Shown): boolean =>
   (delivery.attempts.at(-1)?.batch_id ?? null) !== null
+
+/** It was sent in the shape that the endpoint had then, of which the log keeps the length. */
+function isReshaped({ delivery, bytes }: Shown): boolean {
+  const sentBytes = headersOf(lastSent(delivery.attempts))['content-length']
+  return sentBytes !== undefined && bytes !== null && Number(sentBytes) !== bytes
+}
 
 function State({ area, delivery, tenant, type, messageId }: Shown) {
   const isOperator = area === 'console'
@@ -458,7 +464,7 @@ function Verified({
 
 /** The same for every attempt, so it stands here once. */
 function RequestBody(shown: Shown) {
-  const { type, body, path, isMasked } = shown
+  const { type, body, path } = shown
   if (body === null) {
     return (
       <>
@@ -477,7 +483,7 @@ function RequestBody(shown: Shown) {
       <p>
         {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
         <a href={`${path}/body.json`}>body.json</a>
-        {`, ${say(bodyNote(shown, isMasked))}`}
+        {`, ${say(bodyNote(shown))}`}
       </p>
       <Body of={body} label="Request body" whole={`${path}/body.json`} />
     </>
@@ -485,7 +491,10 @@ function RequestBody(shown: Shown) {
 }
 
 /** What is to know of a body before it is compared with its signature. */
-function bodyNote(shown: Parameters<typeof isInBatch>[0], isMasked: boolean) {
-  if (isMasked) return 'with masked data: its signature cannot be verified'
-  return isInBatch(shown) ? 'as part of its batch' : 'byte for byte as it was signed'
+function bodyNote(shown: Shown) {
+  if (shown.isMasked) return 'with masked data: its signature cannot be verified'
+  if (isInBatch(shown)) return 'as part of its batch'
+  return isReshaped(shown)
+    ? 'in the shape that the endpoint has now: it was sent in another one'
+    : 'byte for byte as it was signed'
 }

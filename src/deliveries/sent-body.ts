@@ -10,6 +10,8 @@ export interface SentBody {
   type: string | null
   /** To the byte, or as much of it as was asked for; null where its data was erased or the event is gone. */
   body: string | null
+  /** Of the whole body, encoded. */
+  bytes: number | null
   /** The `webhook-id` of the request. */
   messageId: string
   /** Of the endpoint: name to template, of other schemes. */
@@ -53,6 +55,7 @@ export function createSentBody({
     >`
       select type, postrider.shape_for(e, as_svix) as shape, e.signature_headers as "signatureHeaders",
         case when e.shape = 'thin' then ${lastTimestamp(deliveryId)} end as timestamp, ${read} as body,
+        octet_length(${body}) as bytes,
         ${isMasked ? sql`postrider.is_masked(type)` : sql`false`} as "isMasked"
       from postrider.event ev join postrider.endpoint e on e.id = ${endpointId}
       where ev.id = ${id} and ev.tenant_id = ${tenantId}`.execute(database)
@@ -61,17 +64,20 @@ export function createSentBody({
       timestamp: null,
       type: null,
       body: null,
+      bytes: null,
       signatureHeaders: {},
       isMasked: false,
     }
     const linked = { tenantId, endpointId, eventId: id }
+    const complete = completeBody({ shape, body: sent.body }, linked, {
+      linkOf,
+      timestampSeconds: timestamp === null ? undefined : Number(timestamp),
+    })
     return {
       ...sent,
       messageId: shape === 'svix' ? messageIdOf(id) : id,
-      body: completeBody({ shape, body: sent.body }, linked, {
-        linkOf,
-        timestampSeconds: timestamp === null ? undefined : Number(timestamp),
-      }),
+      body: complete,
+      bytes: complete === sent.body ? sent.bytes : Buffer.byteLength(complete ?? ''),
     }
   }
 }

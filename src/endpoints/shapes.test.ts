@@ -281,12 +281,15 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
   t.equal(content.length, 2000, 'what Discord takes')
   const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
   t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
+  // A chat refuses what is empty, so such a delivery failed for days.
+  const empty = await deliver({ shape: 'slack', shapeTemplate: '{{data.none}} {{x}}' })
+  t.strictSame(empty.verified, { text: 'invoice.paid' })
 })
 
 t.test(
   'the delivery page shows the request in the shape of the endpoint, to verify by hand',
   async (t) => {
-    const { arrived, id } = await deliver({ shape: 'thin' })
+    const { arrived, id, tenant, endpoint } = await deliver({ shape: 'thin' })
     const { rows } = await pool.query<{ id: string }>(
       'select id from postrider.delivery where event_id = $1',
       [id],
@@ -300,7 +303,17 @@ t.test(
     const cookie = await console.signedIn()
     const path = `/console/deliveries/${rows[0]?.id}`
     t.equal((await console.get(`${path}/body.json`, { cookie })).text, arrived.body)
-    t.match((await console.get(path, { cookie })).text, /printf .*thin\//)
+    const { text } = await console.get(path, { cookie })
+    t.match(text, /printf .*thin\//)
+    t.match(text, 'byte for byte as it was signed')
+
+    // It was said to be as it was signed, with a command that prints another signature.
+    await request('PATCH', `/api/tenants/${tenant.key}/endpoints/${endpoint.id}`, {
+      body: { shape: 'raw' },
+    })
+    const later = await console.get(path, { cookie })
+    t.match(later.text, 'in the shape that the endpoint has now: it was sent in another one')
+    t.notMatch(later.text, 'openssl')
   },
 )
 

@@ -147,7 +147,8 @@ comment on function postrider.picked(json, jsonb) is
   'The value with those members only that the paths lead to, [["a","b"],["c"]]; null where none is there.';
 
 -- message: the template with what stands in {{…}} replaced: type, id, timestamp, data, data.amount, data.items[0].name. Values
--- are cut, and what Slack would read as a mention or link in one is taken for text.
+-- are cut, and what Slack would read as a mention or link in one is taken for text. Chats refuse an empty message: of nothing but
+-- values that an event does not have it is the type.
 create or replace function postrider.message(
   endpoint postrider.endpoint, id uuid, type text, at text, data json
 ) returns text
@@ -179,7 +180,8 @@ begin
       when endpoint.shape = 'slack' then replace(replace(replace(value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')
       else value end;
   end loop;
-  return postrider.shortened(message || rest, length_max);
+  message := message || rest;
+  return case when message ~ '^\s*$' then type else postrider.shortened(message, length_max) end;
 end
 $$;
 comment on function postrider.message(postrider.endpoint, uuid, text, text, json) is
