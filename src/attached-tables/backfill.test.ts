@@ -209,6 +209,7 @@ async function conformance(t: Test, database: TestDatabase) {
     await owner.query(`alter table ${name} rename to elsewhere`)
     await t.rejects(step(id), { code: '42P01', message: `${name} is gone, or has another name` })
     await owner.query('select postrider.cancel_backfill($1)', [id])
+    t.match(await step(id), { is_over: true })
     await t.resolves(begin('shop.elsewhere'))
   })
 

@@ -337,7 +337,7 @@ declare
 begin
   b := postrider.take_backfill(backfill);
   relation := to_regclass(b."table");
-  name := postrider.backfill_function(b.id, postrider.backfill_schema(relation));
+  name := case when relation is not null then postrider.backfill_function(b.id, postrider.backfill_schema(relation)) end;
   if b.finished_at is null and relation is null then
     raise exception '% is gone, or has another name', b."table" using errcode = '42P01',
       hint = 'Cancel the backfill, and begin another one: postrider.cancel_backfill(id).';
