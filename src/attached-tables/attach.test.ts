@@ -724,26 +724,32 @@ async function conformance(t: Test, database: TestDatabase) {
   })
 
   // Neither worked: the function was still that of the owner before.
-  t.test('a table that was given to another owner is attached or detached by that one', async (t) => {
-    const hostile = await loginAs('hostile')
-    for (const again of [true, false]) {
-      const table = await createTable('id int primary key, account text', 'partition by range (id)')
-      await owner.query(`create table ${table}_0 partition of ${table} default`)
-      await attach(table)
-      for (const given of [table, `${table}_0`]) {
-        await pool.query(`alter table ${given} owner to ${roles.hostile}`)
+  t.test(
+    'a table that was given to another owner is attached or detached by that one',
+    async (t) => {
+      const hostile = await loginAs('hostile')
+      for (const again of [true, false]) {
+        const table = await createTable(
+          'id int primary key, account text',
+          'partition by range (id)',
+        )
+        await owner.query(`create table ${table}_0 partition of ${table} default`)
+        await attach(table)
+        for (const given of [table, `${table}_0`]) {
+          await pool.query(`alter table ${given} owner to ${roles.hostile}`)
+        }
+        if (again) await attach(table, { type: 'bill' }, hostile)
+        await hostile.query(`insert into ${table} values (1, $1)`, [tenant.key])
+        t.strictSame(await types(), [again ? 'bill.created' : 'invoice.created'])
+        t.strictSame((await detach(table, hostile)).rows, [{ detach: true }])
+        for (const into of [table, `${table}_0`]) {
+          await hostile.query(`insert into ${into} values ($1, 'nobody')`, [into.length])
+        }
+        t.strictSame(await findViolations(pool), [])
+        await pool.query(`drop table ${table}`)
       }
-      if (again) await attach(table, { type: 'bill' }, hostile)
-      await hostile.query(`insert into ${table} values (1, $1)`, [tenant.key])
-      t.strictSame(await types(), [again ? 'bill.created' : 'invoice.created'])
-      t.strictSame((await detach(table, hostile)).rows, [{ detach: true }])
-      for (const into of [table, `${table}_0`]) {
-        await hostile.query(`insert into ${into} values ($1, 'nobody')`, [into.length])
-      }
-      t.strictSame(await findViolations(pool), [])
-      await pool.query(`drop table ${table}`)
-    }
-  })
+    },
+  )
 
   // What was noted of it when it was a table could not be taken from the list.
   t.test('a table that became a partition is published as part of the other', async (t) => {

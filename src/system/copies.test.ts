@@ -280,9 +280,10 @@ t.test('adopt_copy cancels whatever would send, also what was being sent', async
   // It continued, and published the rest of its rows to the customers of the original.
   await pool.query('create table public.invoice (id int primary key)')
   await pool.query('insert into public.invoice values (1)')
-  await pool.query(`select postrider.attach('public.invoice', 'invoice', quote_literal($1::text))`, [
-    tenant.key,
-  ])
+  await pool.query(
+    `select postrider.attach('public.invoice', 'invoice', quote_literal($1::text))`,
+    [tenant.key],
+  )
   await pool.query(`select postrider.backfill('public.invoice')`)
   await pool.query(`update postrider.service set identity = '7/1'`)
   const { rows } = await pool.query(
