@@ -198,6 +198,27 @@ $$;
 comment on function postrider.release_held(uuid, int, numeric) is
   'Makes held deliveries of an endpoint due again, so many a second: those first that nobody has tried, then the oldest; returns how many.';
 
+create or replace function postrider.close_circuits(endpoints uuid[], opened_before timestamptz default 'infinity')
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  closed uuid;
+begin
+  for closed in
+    update postrider.circuit c set opened_at = null, probe_at = null, probe_delivery_id = null, failures = 0
+    where c.endpoint_id = any (endpoints) and c.opened_at < opened_before
+    returning c.endpoint_id
+  loop
+    perform graphile_worker.remove_job('probe:' || closed);
+  end loop;
+end
+$$;
+comment on function postrider.close_circuits(uuid[], timestamptz) is
+  'Closes by hand the open circuits of these endpoints that have opened before then, and removes their probes.';
+
 create or replace function postrider.spread(ids uuid[], per_second numeric) returns timestamptz[]
 language sql stable
 set search_path = pg_catalog, pg_temp

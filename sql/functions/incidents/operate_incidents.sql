@@ -167,11 +167,7 @@ declare
 begin
   perform postrider.refuse_unless_accepting(target.endpoint_id);
   held := postrider.left_in('held', target.endpoint_id);
-  update postrider.circuit c set opened_at = null, probe_at = null, probe_delivery_id = null, failures = 0
-  where c.endpoint_id = target.endpoint_id and c.opened_at is not null;
-  if found then
-    perform graphile_worker.remove_job('probe:' || target.endpoint_id);
-  end if;
+  perform postrider.close_circuits(array[target.endpoint_id]);
   perform postrider.enqueue_endpoint_job('align', target.endpoint_id, now());
   perform postrider.audit_incident(who, 'release_incident', target, jsonb_build_object('held', held));
   return held;

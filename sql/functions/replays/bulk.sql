@@ -103,7 +103,10 @@ begin
   end if;
   select * into bounds from postrider.id_range(ids);
   if r.mode = 'release' then
-    perform postrider.close_circuits_of(ids, r.created_at);
+    -- One that has opened since the job began says that the receiver still fails.
+    perform postrider.close_circuits(array(
+      select d.endpoint_id from postrider.delivery d
+      where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id), r.created_at);
   end if;
   chosen := array(
     select d.id from postrider.delivery d
@@ -186,30 +189,3 @@ begin
 end
 $$;
 comment on function postrider.held_reasons_of(uuid[]) is 'Why each of these deliveries, in the order of their ids, would be held; null = it may be sent.';
-
--- Of those that were open when the job began: one that has opened since says that the receiver still fails.
-create or replace function postrider.close_circuits_of(ids uuid[], opened_before timestamptz) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
-set enable_seqscan = off
-as $$
-declare
-  bounds record;
-begin
-  select * into bounds from postrider.id_range(ids);
-  perform graphile_worker.remove_job('probe:' || closed.endpoint_id)
-  from (
-    select c.endpoint_id from postrider.circuit c
-    where c.opened_at < opened_before and c.endpoint_id = any (array(
-      select d.endpoint_id from postrider.delivery d
-      where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id))
-  ) as closed;
-  update postrider.circuit c set opened_at = null, probe_at = null, probe_delivery_id = null, failures = 0
-  where c.opened_at < opened_before and c.endpoint_id = any (array(
-    select d.endpoint_id from postrider.delivery d
-    where d.id = any (ids) and d.id between bounds.min_id and bounds.max_id));
-end
-$$;
-comment on function postrider.close_circuits_of(uuid[], timestamptz) is
-  'Closes the circuits, open since before then, of the endpoints of these deliveries.';
