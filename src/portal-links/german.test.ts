@@ -35,6 +35,19 @@ t.test('what scripts say is among the texts, and everything that they say', asyn
   t.strictSame([...new Set(said)].sort(), [...SCRIPT_TEXTS].sort())
 })
 
+// Issue 18: the live view of the German portal said “Last attempt just now”.
+t.test('scripts say no sentence past the list of texts', async (t) => {
+  const known = [...SCRIPT_TEXTS]
+  const said = ['console.js', 'live.js'].flatMap((name) => {
+    const code = readFileSync(new URL(`../console/assets/${name}`, import.meta.url), 'utf8')
+    return [...code.matchAll(/['`]([A-Z][a-z]+(?: [a-z]+)+)/g)].map(([, start = '']) => start)
+  })
+  t.strictSame(
+    said.filter((start) => !known.some((text) => text.startsWith(start))),
+    [],
+  )
+})
+
 t.test('numbers, times and refusals are written as people write them', async (t) => {
   const at = new Date('2026-01-31T12:30:05Z')
   t.equal(sayTime(at), '2026-01-31 12:30:05 UTC')

@@ -67,7 +67,9 @@
   setInterval(() => {
     if (document.hidden || seenAt === undefined) return
     const seconds = Math.round((Date.now() - seenAt) / 1000)
-    seen.textContent = `Last attempt ${seconds < 2 ? 'just now' : `${postrider.inWords(seconds)} ago`}`
+    const span = postrider.inWords(seconds)
+    seen.textContent =
+      seconds < 2 ? tr('Last attempt just now') : tr('Last attempt {span} ago', { span })
   }, 1000)
   document.getElementById('live-clear').addEventListener('click', () => {
     rows.replaceChildren()
