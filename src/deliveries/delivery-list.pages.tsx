@@ -6,7 +6,7 @@ import { type Column, ColumnMenu, DataTable, type Sort } from '../console/data-t
 import { type FormState, TextField } from '../console/fields.tsx'
 import { urlWith } from '../console/forms.ts'
 import { Icon } from '../console/icons.tsx'
-import { phrase, say, sayAny } from '../console/language.ts'
+import { phrase, say, sayAny, type Text } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   FilterForm,
@@ -21,6 +21,7 @@ import {
 import { Badge, Command, Empty, EndpointName, stateLabel, Time } from '../console/parts.tsx'
 import type { Area, PageEnv } from '../console/viewer.ts'
 import type { DeliveryId } from '../ids.ts'
+import type { HeldReason } from '../postgres/schema.ts'
 import { BULK_ACTIONS } from '../replays/bulk.ts'
 import { ACTION_LABELS, BulkBar, SelectBox } from '../replays/bulk-bar.tsx'
 import { oneOf } from '../tenants/listed-tenants.ts'
@@ -310,7 +311,7 @@ const columnsOf = (area: Area, form: FormState): Column<FoundDelivery>[] => [
     name: 'next',
     label: 'Next attempt',
     isExtra: !isByNextAttempt(form),
-    cell: (row) => <Time at={row.finished_at ? null : nextAttemptAt(row)} />,
+    cell: isByNextAttempt(form) ? PlaceInOrder : NextAttempt,
   },
   {
     name: 'finished',
@@ -348,9 +349,38 @@ const TypeCell = ({ eventType }: FoundDelivery) =>
 
 const StateCell = ({ state, held_reason: reason }: FoundDelivery) => (
   <>
-    <Badge of={state} /> {reason && <span class="muted aside">{sayAny(reason)}</span>}
+    <Badge of={state} /> {reason && <span class="muted aside">{say(WHY_HELD[reason])}</span>}
   </>
 )
+
+/** Beside “On hold”; the page of the delivery has the sentence. */
+const WHY_HELD: Record<HeldReason, Text> = {
+  disabled: 'disabled',
+  paused: 'paused',
+  suspended: 'suspended',
+  secret: 'secret unreadable',
+  circuit: 'backing off',
+  order: 'in order',
+}
+
+const NextAttempt = (row: FoundDelivery) => (
+  <Time at={row.finished_at ? null : nextAttemptAt(row)} />
+)
+
+/** What the list is sorted by: when an attempt is due, beside the time that a limit has put it off to. */
+function PlaceInOrder(row: FoundDelivery) {
+  const [due, next] = [row.next_attempt_at, nextAttemptAt(row)]
+  return (
+    <>
+      <Time at={due} />{' '}
+      {next !== due && (
+        <span class="muted">
+          put off: <Time at={next} />
+        </span>
+      )}
+    </>
+  )
+}
 
 const TenantCell = ({ tenantKey, tenantName }: FoundDelivery) => (
   <TenantLink of={tenantKey} name={tenantName} />

@@ -1,19 +1,16 @@
 import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { EMPTY_FORM, type FormState, SelectField, TextField } from '../console/fields.tsx'
-import { readForm, saidOf, unlessNoTenant, urlWith } from '../console/forms.ts'
+import { EMPTY_FORM, type FormState } from '../console/fields.tsx'
+import { readForm, saidOf, urlWith } from '../console/forms.ts'
 import { phrase, say, sayAny, sayNumber, type Text } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { FilterForm, Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
-import { Badge, Confirm, Empty, Id, Notice, Table, Time } from '../console/parts.tsx'
-import { type Area, type PageEnv, requireScope } from '../console/viewer.ts'
+import { Older, PAGE_ROWS, pageOf } from '../console/list-parts.tsx'
+import { Badge, Confirm, Empty, Id, Notice, stateLabel, Table, Time } from '../console/parts.tsx'
+import type { Area, PageEnv } from '../console/viewer.ts'
 import type { Endpoints } from '../endpoints/endpoints.ts'
-import { type DeliveryId, deliveryId, type EndpointId, eventId } from '../ids.ts'
+import { deliveryId, type EndpointId, eventId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
-import { TenantLink } from '../tenants/tenant.pages.tsx'
-import { listedBy } from '../tenants/tenant-access.ts'
-import type { Tenants } from '../tenants/tenants.ts'
 import {
   type OrderingKey,
   OrderingKeyNotFound,
@@ -46,13 +43,6 @@ export interface OrderingPages {
   orderingKeys: OrderingKeys
 }
 
-export interface OrderingListPages {
-  render: RenderPage
-  tenants: Pick<Tenants, 'get' | 'reservedIds'>
-  /** Of every tenant. */
-  lists: { orderingKeys: Pick<OrderingKeys, 'list'> }
-}
-
 type Handler = HandlerOf<EndpointId, OrderingPages>
 
 export function addOrderingPages(app: Hono<PageEnv>, pages: OrderingPages): void {
@@ -60,11 +50,6 @@ export function addOrderingPages(app: Hono<PageEnv>, pages: OrderingPages): void
   app.get('/endpoints/:id/keys', reading(pages, showKeys))
   app.post('/endpoints/:id/keys', managing(pages, act))
   app.post('/endpoints/:id/release-ordering', managing(pages, release))
-}
-
-/** Of every tenant. */
-export function addOrderingListPage(app: Hono<PageEnv>, pages: OrderingListPages): void {
-  app.get('/ordering', requireScope('read'), (c) => showList(c, pages))
 }
 
 const pathOf = ({ area }: { area: Area }, { id }: { id: EndpointId }): string =>
@@ -133,15 +118,24 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
       </Empty>
     )
   }
-  const head = ['Key', 'State', 'Waiting', 'Event', 'Last response', ...(mayAct ? ['Action'] : [])]
+  const head = ['Key', 'State', 'Waiting', 'Delivery', 'Last response']
   return (
-    <Table label="Ordering keys" head={head}>
+    <Table label="Ordering keys" head={[...head, ...(mayAct ? ['Action'] : [])]}>
       {keys.map((one) => (
         <tr>
           <td>
             <code>{one.ordering_key}</code>
           </td>
-          <KeyFacts one={one} area={area} />
+          <td class="nowrap">
+            <KeyState {...one} />
+          </td>
+          <td class="number">{waitingOf(one)}</td>
+          <td>
+            <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
+          </td>
+          <td class="answer">
+            <LastResponse {...one} />
+          </td>
           {mayAct && (
             <td>
               <KeyActions one={one} path={path} />
@@ -153,27 +147,24 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
   )
 }
 
-const TONES = { blocked: 'failed', held: 'held', moving: 'pending' } as const
+const BADGES = { blocked: 'failed', held: 'held', moving: 'pending' } as const
 
-const waitingOf = ({ waiting }: OrderingKey): string =>
+export const waitingOf = ({ waiting }: OrderingKey): string =>
   `${sayNumber(waiting)}${waiting === WAITING_COUNTED_MAX ? '+' : ''}`
 
-function KeyFacts({ one, area }: { one: OrderingKey; area: Area }) {
+export function KeyState({ state, blocked_at: at }: OrderingKey) {
   return (
     <>
-      <td class="nowrap">
-        <Badge of={TONES[one.state]} label={one.state} />
-        {one.blocked_at && <> {phrase('since {time}', { time: <Time at={one.blocked_at} /> })}</>}
-      </td>
-      <td class="number">{waitingOf(one)}</td>
-      <td>
-        <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
-      </td>
-      <td class="answer">
-        {one.last_error ?? one.last_status_code ?? <span class="muted">{say('none yet')}</span>}
-      </td>
+      <Badge of={BADGES[state]} label={stateLabel(state)} />
+      {at && <> {phrase('since {time}', { time: <Time at={at} /> })}</>}
     </>
   )
+}
+
+/** What became of the attempt that the others wait for. */
+export function LastResponse({ last_error: error, last_status_code: status }: OrderingKey) {
+  const words = error === null ? status : `${error.charAt(0).toUpperCase()}${error.slice(1)}`
+  return words === null ? <span class="muted">{say('none yet')}</span> : <span>{words}</span>
 }
 
 function KeyActions({ one, path }: { one: OrderingKey; path: string }) {
@@ -246,79 +237,4 @@ async function press(
 const release: Handler = async (c, thing, pages) => {
   await pages.orderingKeys.release(thing.tenant.id, thing.id, c.get('viewer').who)
   return c.redirect(urlWith(pathOf(pages, thing), { said: 'released' }), 303)
-}
-
-const LIST_PATH = '/console/ordering'
-const STATES = [
-  ['blocked', 'blocked'],
-  ['', 'Any'],
-] as const
-
-async function showList(c: Context<PageEnv>, { render, tenants, lists }: OrderingListPages) {
-  const values = { state: 'blocked', ...c.req.query() }
-  const { state, tenant, before } = values as Record<string, string | undefined>
-  const listed = await unlessNoTenant(
-    listedBy(c.get('viewer').caller, tenants, tenant || undefined),
-  )
-  const page: { limit: number; before: DeliveryId | null } = {
-    limit: PAGE_ROWS + 1,
-    before: deliveryId.safeParse(before).data ?? null,
-  }
-  const rows = listed
-    ? await lists.orderingKeys.list(listed, {
-        ...page,
-        ...(state === 'blocked' && { state }),
-      })
-    : []
-  const { shown, next } = pageOf(rows)
-  const mistakes: Record<string, string> = listed ? {} : { tenant: 'Tenant not found.' }
-  const form: FormState = { ...EMPTY_FORM, values, mistakes }
-  return render(
-    c,
-    { title: 'Ordering keys', at: LIST_PATH, status: listed ? 200 : 422 },
-    <>
-      <h1>Ordering keys</h1>
-      <FilterForm action={LIST_PATH} form={form}>
-        <TextField form={form} name="tenant" label="Tenant (key)" />
-        <SelectField form={form} name="state" label="State" choices={STATES} />
-      </FilterForm>
-      {shown.length === 0 ? (
-        <Empty title="No keys match these filters">
-          <p>A key is blocked when an event has failed that later ones wait for.</p>
-        </Empty>
-      ) : (
-        <KeysOfAll keys={shown} />
-      )}
-      <Older path={LIST_PATH} form={form} next={next} isCutShort={false} />
-    </>,
-  )
-}
-
-function KeysOfAll({ keys }: { keys: readonly OrderingKey[] }) {
-  return (
-    <Table
-      label="Ordering keys"
-      head={['Key', 'Tenant', 'State', 'Waiting', 'Event', 'Last response']}
-    >
-      {keys.map((one) => (
-        <KeyRow one={one} />
-      ))}
-    </Table>
-  )
-}
-
-function KeyRow({ one }: { one: OrderingKey }) {
-  return (
-    <tr>
-      <td>
-        <a href={`/console/endpoints/${one.endpoint_id}/keys`}>
-          <code>{one.ordering_key}</code>
-        </a>
-      </td>
-      <td>
-        <TenantLink of={one.tenant_key} />
-      </td>
-      <KeyFacts one={one} area="console" />
-    </tr>
-  )
 }

@@ -6,13 +6,17 @@ import { operate } from '../postgres/operate.ts'
 import type { Database, DeliveryState, HeldReason } from '../postgres/schema.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 
-/** As the view `line_state` has it; its columns are described there. */
+/** As the view `line_state` has it, where its columns are described, with what people know it by. */
 export interface OrderingKey {
   /** Of the delivery whose turn it is. */
   id: DeliveryId
   tenant_id: TenantId
   tenant_key: string
+  tenant_name: string
   endpoint_id: EndpointId
+  url: string
+  /** Of its endpoint. */
+  description: string
   ordering_key: string
   state: 'blocked' | 'held' | 'moving'
   blocked_at: Date | null
@@ -112,7 +116,11 @@ export function createOrderingKeys({ database }: { database: Kysely<Database> })
 }
 
 const select = (where: RawBuilder<unknown>) => sql<OrderingKey>`
-  select l.*, l.delivery_id as id from postrider.line_state l where l.delivery_id is not null and ${where}`
+  select l.*, l.delivery_id as id, t.name as tenant_name, e.url, e.description
+  from postrider.line_state l
+  join postrider.tenant t on t.id = l.tenant_id
+  join postrider.endpoint e on e.id = l.endpoint_id
+  where l.delivery_id is not null and ${where}`
 
 const isOne = (tenantId: TenantId, { endpointId, key }: KeyOf) =>
   sql`l.tenant_id = ${tenantId} and l.endpoint_id = ${endpointId} and l.ordering_key = ${key}`

@@ -34,12 +34,8 @@ import { addIncidentPages, type IncidentPages } from '../incidents/incident.page
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
-import {
-  addOrderingListPage,
-  addOrderingPages,
-  type OrderingListPages,
-  type OrderingPages,
-} from '../ordering/ordering-key.pages.tsx'
+import { addOrderingPages, type OrderingPages } from '../ordering/ordering-key.pages.tsx'
+import { addOrderingListPage, type OrderingListPages } from '../ordering/ordering-list.pages.tsx'
 import { addPortalLinkPage, type PortalLinkPages } from '../portal-links/portal-link.pages.tsx'
 import { environmentCss } from '../portal-links/theme.ts'
 import { addBulkPages, type BulkPages } from '../replays/bulk.pages.tsx'

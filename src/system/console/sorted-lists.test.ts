@@ -121,6 +121,29 @@ t.test('deliveries by their next attempt, both ways, and with a filter', async (
   t.equal((await follow(soonest.href, lead)).rows.length, ids.length - 1, 'nothing that is held')
 })
 
+// Issue 18: what a limit had put off showed when its turn was, and looked out of order.
+t.test('what is put off is shown where it is due, with the time of its turn', async (t) => {
+  const { tenant, ids } = await waiting(3)
+  const later = new Date(Date.now() + 3_600_000).toISOString()
+  await pool.query('update postrider.delivery set put_off_until = $2 where id = $1', [
+    ids[0],
+    later,
+  ])
+  const path = `/console/deliveries?tenant=${tenant.key}`
+  const cellOf = async (query: string) => {
+    const { text } = await page(`${path}${query}`)
+    const row = text.slice(text.indexOf(`/console/deliveries/${ids[0]}"`))
+    const [cell = ''] = /<td[^>]*data-column="next"[\s\S]*?<\/td>/.exec(row) ?? []
+    return [...cell.matchAll(/datetime="([^"]+)"/g)].map(([, at]) => at)
+  }
+  const { rows } = await pool.query(
+    'select next_attempt_at from postrider.delivery where id = $1',
+    [ids[0]],
+  )
+  t.strictSame(await cellOf('&sort=next'), [rows[0].next_attempt_at.toISOString(), later])
+  t.strictSame(await cellOf(''), [later])
+})
+
 t.test('an order or a place that a list does not have is refused', async (t) => {
   for (const query of ['sort=next', 'sort=nonsense', 'sort=key&after=%2F'])
     t.equal((await page(`/console/tenants?${query}`)).status, 422, query)
