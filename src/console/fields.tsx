@@ -81,8 +81,8 @@ export function SelectField(props: FieldProps & { choices: readonly Choice[] }) 
 
 /** A field of text that offers what the service knows and contains what is typed; by script. */
 export function SuggestingField(props: FieldProps & { of: 'tenants' | 'endpoints' | 'types' }) {
-  const { form, name, label, of } = props
-  const list = `suggested-${name}`
+  const { form, name, label, of, required = false } = props
+  const list = `${idOf(form, name)}-suggested`
   return (
     <Field {...props}>
       <input
@@ -92,6 +92,7 @@ export function SuggestingField(props: FieldProps & { of: 'tenants' | 'endpoints
         data-suggests={of}
         value={form.values[name] ?? ''}
         placeholder={sayAny(label)}
+        required={required}
         autocomplete="off"
         spellcheck={false}
         {...wiring(props)}

@@ -40,5 +40,5 @@ export function FormField({ form, name, of: field, required }: Props) {
   const common = { form, name, ...text, ...(required !== undefined && { required }) }
   if (choices && hasBoxes(field)) return <CheckboxField {...common} choices={choices} />
   if (choices) return <SelectField {...common} choices={choices} />
-  return <TextField {...common} {...(isTime && { type: 'datetime-local' })} />
+  return <TextField {...common} {...(isTime && { type: 'datetime-local', isUtc: true })} />
 }

@@ -306,8 +306,17 @@ t.test('a replay is counted first, then started, watched and cancelled', async (
     'states.failed': 'yes',
     ratePerSecond: '50',
   }
+  const asked = await show(`/replays?tenant=${tenant.key}`)
+  t.notMatch(asked.text, 'value="start"', 'nothing starts before it was counted')
+  t.match(asked.text, /data-utc[^>]*value="\d{4}-\d\d-\d\dT\d\d:\d\d"[^>]*name="since"/)
   const counted = await send('/replays', { ...form, intent: 'preview' })
-  t.match(counted.text, '1 delivery matches. Nothing has been started.')
+  t.match(counted.text, /1 delivery matches\.\s+Nothing has been started\./)
+  t.match(counted.text, /value="start"[^>]*>\s*Replay 1 delivery\s*</)
+  t.match(counted.text, 'name="states.failed" value="yes"', 'what was counted is started')
+  const them = new URLSearchParams({
+    ...{ tenant: tenant.key, since: '2026-01-01T00:00', state: 'failed' },
+  })
+  t.match(counted.text, `/console/deliveries?${them}`.replaceAll('&', '&amp;'))
   t.notMatch(counted.text, 'on hold')
   await tenant.publish()
   await pool.query(
@@ -319,7 +328,7 @@ t.test('a replay is counted first, then started, watched and cancelled', async (
     tenant.id,
   ])
   const ofOne = await send('/replays', { ...form, endpointId: rows[0].id, intent: 'preview' })
-  t.match(ofOne.text, /1 deliveries of this endpoint are on\s+hold/)
+  t.match(ofOne.text, /1 delivery of this endpoint is on hold/)
   t.match((await show('/replays')).text, 'No replays yet')
   t.match(await send('/replays', { ...form, since: '', intent: 'start' }), { status: 422 })
   const missed = await send('/replays', { ...form, mode: 'missed', intent: 'preview' })

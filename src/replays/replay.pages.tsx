@@ -1,9 +1,9 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { spanOf } from '../attempts/attempt-words.ts'
 import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
-import { FormMistake, type FormState, TextField } from '../console/fields.tsx'
-import { FormFields } from '../console/form-fields.tsx'
-import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
+import type { FormState } from '../console/fields.tsx'
+import { bodyOfForm } from '../console/form-values.ts'
 import { readForm, refusedForm, unlessNoTenant, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { FilterForm, Older, PAGE_ROWS, pageOf, sortByTime } from '../console/list-parts.tsx'
@@ -14,13 +14,12 @@ import {
   EndpointName,
   Facts,
   Id,
-  Notice,
   stateLabel,
   Time,
 } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { queryOf, readFilters, TenantFilter } from '../deliveries/list-filters.tsx'
-import { type Endpoints, OPEN_COUNTED_MAX } from '../endpoints/endpoints.ts'
+import type { Endpoints } from '../endpoints/endpoints.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { ReplayId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
@@ -29,14 +28,14 @@ import { TenantLink } from '../tenants/tenant.pages.tsx'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { COUNTED_MAX, replayFields, replayInput } from './replay.fields.ts'
+import {
+  Counted,
+  type CountedReplay,
+  formOf,
+  NewReplayForm,
+  REPLAYS_PATH as PATH,
+} from './replay-form.tsx'
 import type { FoundReplay, Replay, ReplayRequest, Replays } from './replays.ts'
-
-const PATH = '/console/replays'
-const DEFAULTS = formValuesOf(replayFields, {
-  mode: 'redeliver',
-  states: ['failed'],
-  ratePerSecond: 50,
-})
 
 export interface ReplayPages {
   render: RenderPage
@@ -85,7 +84,7 @@ async function begin(
   { access, replays, endpoints }: ReplayPages,
   values: Record<string, string>,
   isPreview: boolean,
-): Promise<Counted | null> {
+): Promise<CountedReplay | null> {
   const { caller, who } = c.get('viewer')
   const { preview, ...request } = parseSettings(replayInput, bodyOf(values, isPreview))
   return await access(caller, 'manage', values['tenant'] ?? '', async ({ id, key }) => {
@@ -93,7 +92,7 @@ async function begin(
       const count = await replays.preview(key, request as ReplayRequest)
       const { endpointId } = request
       const { held } = endpointId ? await endpoints.countOpen(id, endpointId) : { held: 0 }
-      return { count, held, endpointId: endpointId ?? '' }
+      return { count, held, values }
     }
     await replays.start(key, request as ReplayRequest, who)
     return null
@@ -108,14 +107,7 @@ async function cancel(c: C, { id, tenant }: Resource<ReplayId>, { replays }: Rep
 /** A form that was sent, and what came of it. */
 interface Sent {
   form?: FormState
-  counted?: Counted
-}
-
-interface Counted {
-  count: number
-  /** What the endpoint has on hold, which a replay leaves alone. */
-  held: number
-  endpointId: string
+  counted?: CountedReplay
 }
 
 async function showList(
@@ -156,39 +148,6 @@ async function showList(
   )
 }
 
-/** What the address says of a new one. */
-function formOf(values: Readonly<Record<string, string>>): FormState {
-  const {
-    tenant = '',
-    endpoint = '',
-    since = '',
-    until = '',
-    mode = DEFAULTS['mode'] ?? '',
-  } = values
-  return {
-    values: { ...DEFAULTS, mode, tenant, endpointId: endpoint, since, until },
-    mistakes: {},
-  }
-}
-
-function Counted({ count, held, endpointId }: Counted) {
-  return (
-    <Notice tone={count > 0 ? 'good' : 'busy'}>
-      <p>
-        {count >= COUNTED_MAX ? `${COUNTED_MAX} or more` : count}{' '}
-        {count === 1 ? 'delivery matches' : 'deliveries match'}. Nothing has been started.
-      </p>
-      {held > 0 && (
-        <p>
-          {held >= OPEN_COUNTED_MAX ? `${held} or more` : held} deliveries of this endpoint are on
-          hold. A replay does not include them: they are sent as soon as{' '}
-          <a href={`/console/endpoints/${endpointId}`}>the endpoint</a> accepts requests again.
-        </p>
-      )}
-    </Notice>
-  )
-}
-
 /** What the browser asks for again and again, until it has ended. */
 function Progressing(props: { at: string; isOver?: boolean; children?: Child }) {
   const { at, isOver = false, children } = props
@@ -209,27 +168,6 @@ function Progressing(props: { at: string; isOver?: boolean; children?: Child }) 
 function bodyOf(values: Record<string, string>, preview: boolean) {
   const { states, statusClass, ...body } = bodyOfForm(replayFields, values)
   return { ...body, preview, ...(body['mode'] !== 'missed' && { states, statusClass }) }
-}
-
-function NewReplayForm({ form, isOpen }: { form: FormState; isOpen: boolean }) {
-  return (
-    <details class="stack" open={isOpen}>
-      <summary class="button primary">New replay</summary>
-      <form method="post" action={PATH}>
-        <FormMistake form={form} />
-        <TextField form={form} name="tenant" label="Tenant" required isCode />
-        <FormFields form={form} of={replayFields} />
-        <div class="actions">
-          <button type="submit" name="intent" value="preview">
-            Count first
-          </button>
-          <button type="submit" name="intent" value="start" class="primary">
-            Start replay
-          </button>
-        </div>
-      </form>
-    </details>
-  )
 }
 
 function Nothing() {
@@ -347,12 +285,12 @@ function Cancel(replay: Replay) {
 
 function ReplayFacts({ replay, tenantKey }: { replay: Replay; tenantKey: string }) {
   const { endpoint_id: endpoint, event_types: types, status_class: statusClass } = replay
-  const query = { tenant: tenantKey, endpoint: endpoint ?? undefined }
   return (
     <Facts
       of={[
         ['State', <Badge of={replay.state} />],
         ['Progress', <Progress {...replay} />],
+        ['Time left', timeLeft(replay)],
         ['Skipped', replay.skipped > 0 && String(replay.skipped)],
         ['Retries', replay.one_attempt && 'None: one attempt each'],
         ['Rate', `${replay.rate_per_second} per second`],
@@ -368,11 +306,29 @@ function ReplayFacts({ replay, tenantKey }: { replay: Replay; tenantKey: string 
         ['Replay', <Id of={replay.id} />],
         [
           'Deliveries',
-          <a href={urlWith('/console/deliveries', query)}>
-            of this {endpoint ? 'endpoint' : 'tenant'}
+          <a href={coveredBy(replay, tenantKey)}>
+            of this {endpoint ? 'endpoint' : 'tenant'}, of its time
           </a>,
         ],
       ]}
     />
   )
+}
+
+/** Such as “about 2 min”; null where nobody knows. */
+function timeLeft({ state, done, skipped, total, rate_per_second: rate }: Replay): string | null {
+  const left = total - done - skipped
+  if (state !== 'running' || total >= COUNTED_MAX || left <= 0) return null
+  return `about ${spanOf(Math.max(1, left / Number(rate)) * 1_000)}`
+}
+
+/** Where each delivery of its time shows what became of it; one that it has made is as old as the replay. */
+function coveredBy(replay: Replay, tenant: string): string {
+  const { mode, endpoint_id: endpoint, since, until, created_at: createdAt } = replay
+  const [from, to] = mode === 'missed' ? [createdAt, null] : [since, until]
+  const written = (at: Date) => at.toISOString().slice(0, 19)
+  return urlWith('/console/deliveries', {
+    ...{ tenant, endpoint: endpoint ?? undefined, since: written(from) },
+    ...(to && { until: written(to) }),
+  })
 }

@@ -153,6 +153,16 @@ else {
       await since.fill('2026-01-31T16:00:00')
       await page.getByRole('button', { name: 'Apply filters' }).click()
       await page.waitForURL(/since=2026-01-31T10%3A30/)
+      const deliveries = page.url()
+
+      // Issue 18, B8: the form of a replay took the time of a row for UTC.
+      await page.goto('/console/replays?tenant=acme')
+      await page.getByText('New replay', { exact: true }).click()
+      await page.getByLabel('Since (UTC+5:30)').fill('2026-01-31T16:00:00')
+      await page.getByRole('button', { name: 'Count deliveries' }).click()
+      const counted = page.locator('.notice input[name=since]')
+      t.match(await counted.getAttribute('value'), '2026-01-31T10:30')
+      await page.goto(deliveries)
 
       await page.getByRole('button', { name: 'Display' }).click()
       await page.getByLabel('Time zone').selectOption('UTC')
@@ -218,7 +228,7 @@ else {
       await signIn(page, adminKey)
       await page.goto('/console/deliveries')
       await page.locator('#filter-tenant').pressSequentially('acm')
-      await page.locator('#suggested-tenant option[value=acme]').waitFor({ state: 'attached' })
+      await page.locator('#filter-tenant-suggested option[value=acme]').waitFor({ state: 'attached' })
       await page.locator('#filter-tenant').fill('acme')
       await page.locator('.choices summary', { hasText: 'State' }).click()
       for (const state of ['Pending', 'On hold']) await page.getByLabel(state).check()
