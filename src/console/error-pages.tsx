@@ -2,9 +2,9 @@ import type { Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { Log } from '../log.ts'
 import { Problem, problemBody } from '../problem.ts'
-import { readForm, sentence } from './forms.ts'
-import { say, sayAny, sayMistake } from './language.ts'
-import type { RenderPage } from './layout.tsx'
+import { readForm, sentence, urlWith } from './forms.ts'
+import { phrase, say, sayAny, sayMistake } from './language.ts'
+import type { Frame, RenderPage } from './layout.tsx'
 import type { PageEnv } from './viewer.ts'
 
 interface ErrorPage {
@@ -19,11 +19,19 @@ const NOT_FOUND: ErrorPage = {
   detail: 'The address is wrong, or the page no longer exists.',
 }
 
+interface ErrorPages {
+  render: RenderPage
+  log: Pick<Log, 'error'>
+  /** Where somebody can go on from an address that leads nowhere. */
+  ways: Pick<Frame, 'home' | 'navigation' | 'search'>
+}
+
 /** What is thrown becomes a page; only what is no fault of the viewer's is logged. */
-export function addErrorPages(
-  app: Hono<PageEnv>,
-  { render, log }: { render: RenderPage; log: Pick<Log, 'error'> },
-): void {
+export function addErrorPages(app: Hono<PageEnv>, { render, log, ways }: ErrorPages): void {
+  const page = (c: Context, errorPage: ErrorPage) =>
+    errorPage === NOT_FOUND
+      ? render(c, NOT_FOUND, <NotFound path={c.req.path} ways={ways} />)
+      : showError(c, render, errorPage)
   app.onError(async (error, c) => {
     const errorPage = errorPageOf(error)
     if (errorPage.status === 500) {
@@ -34,7 +42,7 @@ export function addErrorPages(
     if (error instanceof Problem) {
       for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
     }
-    return await page(c, render, errorPage)
+    return await page(c, errorPage)
   })
   const forms = formsOf(app)
   app.all('*', async (c) => {
@@ -42,7 +50,7 @@ export function addErrorPages(
     const { method, path } = c.req
     const isForm = method === 'GET' && forms.some((pattern) => pattern.test(path))
     if (isForm) return c.redirect(path.slice(0, path.lastIndexOf('/')), 303)
-    return await page(c, render, NOT_FOUND)
+    return await page(c, NOT_FOUND)
   })
 }
 
@@ -52,7 +60,57 @@ const formsOf = (app: Hono<PageEnv>): RegExp[] =>
     .filter(({ method, path }) => method === 'POST' && /:[^/]+\/[^/:]+$/.test(path))
     .map(({ path }) => new RegExp(`${path.replace(/:[^/]+/g, '[^/]+')}$`))
 
-async function page(c: Context, render: RenderPage, errorPage: ErrorPage) {
+/** More is no id. */
+const ID_LENGTH_MAX = 100
+
+/** What was asked for, where it could be, and the lists that are there. */
+function NotFound({ path, ways }: { path: string } & Pick<ErrorPages, 'ways'>) {
+  const { home, navigation, search } = ways
+  const [area = '', list = '', asked] = path.split('/').slice(1)
+  const parent = navigation.find((item) => item.path === `/${area}/${list}`)
+  const start = navigation.find((item) => item.path === home)
+  const id = parent && asked ? tryDecode(asked).slice(0, ID_LENGTH_MAX) : undefined
+  return (
+    <section class="narrow">
+      <h1>{sayAny(NOT_FOUND.title)}</h1>
+      <p>
+        {id === undefined
+          ? sayMistake(NOT_FOUND.detail)
+          : phrase('Nothing was found for {id}. It was deleted, or its retention has ended.', {
+              id: <code>{id}</code>,
+            })}
+      </p>
+      <p class="actions">
+        {id !== undefined && search && (
+          <a class="button primary" href={urlWith(search, { q: id })}>
+            Search everything
+          </a>
+        )}
+        {parent && (
+          <a class="button" href={parent.path}>
+            {sayAny(parent.name)}
+          </a>
+        )}
+        {start && (
+          <a class="button" href={home}>
+            {sayAny(start.name)}
+          </a>
+        )}
+      </p>
+    </section>
+  )
+}
+
+/** An address can hold what is no text. */
+function tryDecode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+async function showError(c: Context, render: RenderPage, errorPage: ErrorPage) {
   const { status, title, detail } = errorPage
   const typed = status === 503 && isKept(c) ? await readForm(c) : null
   return render(

@@ -68,6 +68,8 @@ export const GERMAN = {
   Newer: 'Neuere',
   Newest: 'Neueste',
   Nothing: 'Nichts',
+  'Nothing was found for {id}. It was deleted, or its retention has ended.':
+    'Zu {id} wurde nichts gefunden. Es wurde gelöscht, oder seine Aufbewahrungszeit ist abgelaufen.',
   'Nothing so far.': 'Bisher nichts.',
   Older: 'Ältere',
   Oldest: 'Älteste',

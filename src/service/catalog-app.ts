@@ -36,7 +36,8 @@ export function createCatalog({ portal, ...options }: CatalogOptions): Hono<Page
   app.use(refuseNul)
   assets.addRoutes(app)
   addCatalogPages(app, pages)
-  addErrorPages(app, pages)
+  const list = { name: 'All event types', path: CATALOG_PATH, icon: 'type' } as const
+  addErrorPages(app, { ...pages, ways: { home: CATALOG_PATH, navigation: [list] } })
   return app
 }
 

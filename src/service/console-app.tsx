@@ -125,7 +125,8 @@ export function createConsole(options: ConsoleOptions): Hono<PageEnv> {
   app.use(limitForms(options.admit))
   limitPages(app, options.pageSemaphore)
   for (const addPages of PAGES) addPages(app, pages)
-  addErrorPages(app, pages)
+  const ways = { home: CONSOLE_PATH, navigation: NAVIGATION, search: at('search') }
+  addErrorPages(app, { ...pages, ways })
   return app
 }
 

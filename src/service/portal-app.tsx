@@ -101,7 +101,7 @@ export function createPortal({ portal, ...options }: PortalOptions): Hono<PageEn
   addRecoverPages(app, pages)
   addCataloguePages(app, pages)
   addSuggestions(app, pages)
-  addErrorPages(app, pages)
+  addErrorPages(app, { ...pages, ways: { home: PORTAL_PATH, navigation: NAVIGATION } })
   return app
 }
 

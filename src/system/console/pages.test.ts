@@ -75,6 +75,9 @@ t.test('what is not there is a page that says so, no matter who asks and how', a
       const { status, text } = await send(of(route, id), { cookie: admin })
       t.equal(status, 404, `${route} of ${id}`)
       t.match(text, 'Page not found')
+      // Issue 18: it said neither what was not found nor where to go on.
+      t.match(text, `<code>${id}</code>`, `${route} names it`)
+      t.match(text, `href="/console/search?q=${id}"`)
     }
   }
   t.ok(world)
