@@ -33,7 +33,7 @@ const create = route({
   ...collection,
   method: 'post',
   summary: 'Create API key',
-  description: 'The key itself is in this answer only.',
+  description: 'Only this response contains the key itself.',
   request: { body: { required: true, ...jsonBody(newKeyInput) } },
   responses: {
     201: json(newApiKeySchema, 'The key, which is not stored and not shown again.'),

@@ -40,7 +40,7 @@ const streamQuery = z.strictObject({
     .enum(['2', '3', '4', '5'])
     .transform(Number)
     .optional()
-    .openapi({ type: 'integer', description: '4: answered 4xx.' }),
+    .openapi({ type: 'integer', description: '4: the response was 4xx.' }),
   answers: answersQuery,
   include: z.enum(['request']).optional().openapi({ description: 'With the body of the request.' }),
 })

@@ -51,15 +51,15 @@ export type Attempt = {
 /**
  * Why an attempt did not deliver.
  * - `status_3xx`: The receiver redirected. Postrider does not follow redirects.
- * - `status_4xx`: The receiver answered 4xx.
- * - `status_5xx`: The receiver answered 5xx.
- * - `status_other`: The receiver answered with a status of another class, such as 101.
+ * - `status_4xx`: The receiver returned 4xx.
+ * - `status_5xx`: The receiver returned 5xx.
+ * - `status_other`: The receiver returned a status of another class, such as 101.
  * - `timeout_dns`: The attempt timed out during the DNS lookup.
  * - `timeout_connect`: The attempt timed out while connecting, through the proxy if there is one.
  * - `timeout_tls`: The attempt timed out during the TLS handshake.
  * - `timeout_answer`: The request was sent, and the attempt timed out before a status arrived.
  * - `dns_not_found`: DNS does not know the name, or has no address for it.
- * - `dns_failed`: The name servers did not answer, or returned an error.
+ * - `dns_failed`: The name servers did not respond, or returned an error.
  * - `connection_refused`: Nothing listens at the address.
  * - `connection_unreachable`: There is no route to the address.
  * - `connection_closed`: The connection was closed before a status arrived.
@@ -79,7 +79,7 @@ export type Attempt = {
  * - `erased`: The data of the event was erased, so there is nothing to send. Final.
  * - `secret_unreadable`: No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.
  * - `fault`: Internal error before the request was sent. Retried on schedule.
- * - `runner_stopped`: The runner stopped before the receiver answered.
+ * - `runner_stopped`: The runner stopped before the receiver responded.
  * - `keepalive_closed`: The receiver closed the kept-alive connection while it was used.
  * - `runner_lost`: The runner was lost before the outcome was recorded.
  */
@@ -165,7 +165,7 @@ export type Problem = {
   type: string
   title: string
   status: number
-  /** Stable; what a program looks at. */
+  /** Stable, for programs. */
   code: string
   detail: string
   errors: { field: string; message: string }[]
@@ -205,7 +205,7 @@ export type BatchedEvent = {
   orderingKey?: string | null | undefined
   /** Up to 5 channels. Endpoints with channels get it if they have one of these; without any, only endpoints without channels do. */
   channels?: string[] | null | undefined
-  /** Up to 255 characters. A repeat within 7 days answers with the first event. */
+  /** Up to 255 characters. A repeat within 7 days returns the first event. */
   idempotencyKey?: string | null | undefined
 }
 
@@ -885,7 +885,7 @@ export interface Operations {
   /** Publish event */
   'POST /api/events': {
     headers?: {
-      /** Up to 255 characters. A repeat within 7 days answers with the first event. */
+      /** Up to 255 characters. A repeat within 7 days returns the first event. */
       'Idempotency-Key'?: string | undefined
       /** W3C trace context of the producer. Stored with the event; its deliveries continue it. */
       traceparent?: string | undefined
@@ -1139,7 +1139,7 @@ export interface Operations {
       eventId?: string | undefined
       /** Type of the event: a name, or a pattern such as order.* */
       type?: string | undefined
-      /** 4: the last attempt was answered 4xx. */
+      /** 4: the last response was 4xx. */
       statusClass?: number | undefined
       reason?: AttemptReason | undefined
     }
@@ -1149,7 +1149,7 @@ export interface Operations {
   'GET /api/tenants/{tenant}/deliveries/{id}': {
     path: { tenant: string; id: string }
     query?: {
-      /** false leaves out what receivers answered: `responseHeaders` and `responseBody` are null. */
+      /** false leaves out the responses: `responseHeaders` and `responseBody` are null. */
       answers?: 'true' | 'false' | undefined
     }
     answer: DeliveryWithAttempts
@@ -1341,9 +1341,9 @@ export interface Operations {
         | 'interrupted'
         | undefined
       reason?: AttemptReason | undefined
-      /** 4: answered 4xx. */
+      /** 4: the response was 4xx. */
       statusClass?: number | undefined
-      /** false leaves out what receivers answered: `responseHeaders` and `responseBody` are null. */
+      /** false leaves out the responses: `responseHeaders` and `responseBody` are null. */
       answers?: 'true' | 'false' | undefined
       /** With the body of the request. */
       include?: 'request' | undefined

@@ -8,7 +8,7 @@ export interface FieldError {
 export class PostriderError extends Error {
   override readonly name = 'PostriderError'
   /**
-   * Stable; what a program looks at. Next to those of the API: `unreachable` and `timeout` when there was no
+   * Stable, for programs. Next to those of the API: `unreachable` and `timeout` when there was no
    * answer, `unexpected_answer` when something else than the API has answered.
    */
   readonly code: string

@@ -25,7 +25,7 @@ export const REFUSALS = {
     'Das braucht das Recht „{scope}“, das Ihr Link nicht hat.',
   'Too many requests': 'Zu viele Anfragen',
   'You are not allowed to do this': 'Das dürfen Sie nicht',
-  'the endpoint answered 410 Gone': 'der Endpunkt antwortete 410 Gone',
+  'the endpoint returned 410 Gone': 'der Endpunkt antwortete 410 Gone',
   'it failed since {time} without one success': 'er schlug seit {time} ohne einen Erfolg fehl',
 
   // What is wrong with a form

@@ -12,7 +12,7 @@ const ATTEMPT = {
   outcome: 'rejected',
   statusCode: 503,
   reason: 'status_5xx',
-  error: 'the receiver answered 503',
+  error: 'the receiver returned 503',
 }
 const ANSWER = { id: 'an-id', name: 'an-id', state: 'failed', attempts: [ATTEMPT] }
 const LIST = { data: [ANSWER], nextCursor: 'more' }
@@ -141,7 +141,7 @@ t.test('a delivery is shown with a line for each attempt', async (t) => {
   const { stdout } = await runCommand(['delivery', 'show', 'a', 'd'], { env })
   t.match(
     stdout,
-    /state +failed\n\nnumber {2}trigger.*\n1 +test +rejected +503 .*status_5xx .*the receiver answered 503\n$/,
+    /state +failed\n\nnumber {2}trigger.*\n1 +test +rejected +503 .*status_5xx .*the receiver returned 503\n$/,
   )
 })
 

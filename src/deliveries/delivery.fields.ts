@@ -106,7 +106,7 @@ export const deliveryFilters = {
       .enum(['2', '3', '4', '5'])
       .transform(Number)
       .optional()
-      .openapi({ type: 'integer', description: '4: the last attempt was answered 4xx.' }),
+      .openapi({ type: 'integer', description: '4: the last response was 4xx.' }),
     option: { value: '<n>', about: '5 for deliveries whose last response was 5xx' },
   },
   reason: {

@@ -19,8 +19,7 @@ const listQuery = pageQuery(deliveryId).extend({ ...timeRange, ...inputsOf(deliv
 
 /** Up to 16 KiB an attempt, and 200 attempts. */
 export const answersQuery = z.enum(['true', 'false']).optional().openapi({
-  description:
-    'false leaves out what receivers answered: `responseHeaders` and `responseBody` are null.',
+  description: 'false leaves out the responses: `responseHeaders` and `responseBody` are null.',
 })
 
 interface Options {

@@ -39,7 +39,7 @@ const batchedEvent = z
   .strictObject({
     ...eventInput.shape,
     idempotencyKey: z.string().regex(IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_MISTAKE).nullish().openapi({
-      description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
+      description: 'Up to 255 characters. A repeat within 7 days returns the first event.',
       example: 'invoice-1-paid',
     }),
   })

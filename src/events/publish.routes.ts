@@ -50,7 +50,7 @@ const publish = route({
   request: {
     headers: z.object({
       [IDEMPOTENCY_HEADER]: z.string().optional().openapi({
-        description: 'Up to 255 characters. A repeat within 7 days answers with the first event.',
+        description: 'Up to 255 characters. A repeat within 7 days returns the first event.',
       }),
       ...traceHeaders,
     }),

@@ -70,7 +70,7 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
 export const ofNoTenant = createMiddleware<ApiEnv>(async (c, next) => {
   if (c.get('caller').tenant) {
     throw new Problem('key_of_one_tenant', {
-      detail: 'This takes a key that is bound to no tenant.',
+      detail: 'This requires a key that is not bound to a tenant.',
     })
   }
   await next()

@@ -20,7 +20,7 @@ export const DOCUMENT_PATH = '/openapi.json'
 
 const DESCRIPTION = `Sends webhooks from your Postgres. An event that is accepted is stored, with its deliveries, in one commit.
 
-Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method answers 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.
+Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`; \`errors\` names every invalid field. A path with another method returns 405 with \`Allow\`. Times are ISO 8601 in UTC, ids are UUIDv7. Lists come newest first: \`nextCursor\` of a page is the \`cursor\` of the next one.
 
 ## Errors
 

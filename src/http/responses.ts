@@ -6,7 +6,7 @@ const problemSchema = z
     type: z.string(),
     title: z.string(),
     status: z.int(),
-    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
+    code: z.string().openapi({ description: 'Stable, for programs.' }),
     detail: z.string(),
     errors: z.array(z.object({ field: z.string(), message: z.string() })),
   })

@@ -209,6 +209,6 @@ async function operateOn(
 function refuseOneTenant({ tenant }: Caller): void {
   if (!tenant) return
   throw new Problem('key_of_one_tenant', {
-    detail: 'The filter verdict takes a key that is bound to no tenant.',
+    detail: 'The filter verdict requires a key that is not bound to a tenant.',
   })
 }

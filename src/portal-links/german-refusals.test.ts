@@ -288,7 +288,7 @@ const DETAILS = [
   'delivery {id} is already delivered',
   'delivery {id} is in flight',
   'delivery {id} waits for an earlier event of its ordering key',
-  'endpoint {id} is disabled: the endpoint answered 410 Gone',
+  'endpoint {id} is disabled: the endpoint returned 410 Gone',
   'endpoint {id} is paused',
   'no match was found within 3 s; narrow the time range with since and until',
   'the data of event {id} is gone',

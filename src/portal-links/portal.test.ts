@@ -390,7 +390,7 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
   t.match(await home(), /No endpoint is failing\..*Working.*HTTP 200/s)
   await setAttempt(ids, {
     ...{ outcome: 'rejected', reason: 'status_4xx', statusCode: 401 },
-    error: 'the receiver answered 401 Unauthorized',
+    error: 'the receiver returned 401 Unauthorized',
   })
   await pool.query(
     `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since)
@@ -400,7 +400,7 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
   const text = await home()
   t.match(text, 'Failing: 1 of 1 endpoints.')
   t.match(text, /Failing<\/span> since <time datetime="2026-01-31T12:30/)
-  t.match(text, `href="/portal/deliveries/${ids['deliveries']}">The receiver answered 401`)
+  t.match(text, `href="/portal/deliveries/${ids['deliveries']}">The receiver returned 401`)
   t.match(text, 'A wrong secret is the usual cause.')
   t.match(text, 'Then recover what it has missed')
   t.notMatch(await home(await entered(tenant.key, 'read')), 'Then recover')

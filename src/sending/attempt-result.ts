@@ -71,7 +71,7 @@ function errorOf(statusCode: number, mistake: Failure | null): string | null {
 }
 
 function statusError(statusCode: number): string {
-  const words = `the receiver answered ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
+  const words = `the receiver returned ${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim()
   return statusCode >= 300 && statusCode < 400 ? `${words}; redirects are not followed` : words
 }
 

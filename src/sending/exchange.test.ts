@@ -51,7 +51,7 @@ t.test('times out on a receiver that takes the request and says nothing', async 
     outcome: 'unreachable',
     statusCode: null,
     reason: 'timeout_answer',
-    error: 'no complete answer within 0.3 s',
+    error: 'no complete response within 0.3 s',
     responseHeaders: null,
     responseBody: null,
   })
@@ -104,7 +104,7 @@ t.test('a status whose headers trickle counts when the time is over', async (t) 
     outcome: 'delivered',
     statusCode: 200,
     reason: null,
-    error: 'no complete answer within 0.3 s',
+    error: 'no complete response within 0.3 s',
     responseHeaders: { 'x-a': 'b', 'x-c': undefined },
   })
   await closed.promise
@@ -314,7 +314,7 @@ t.test('an odd answer that is no success says both', async (t) => {
     statusCode: 503,
     reason: 'status_5xx',
     error:
-      'the receiver answered 503 Service Unavailable; a line of the response does not end with CR LF (HPE_CR_EXPECTED)',
+      'the receiver returned 503 Service Unavailable; a line of the response does not end with CR LF (HPE_CR_EXPECTED)',
     responseBody: 'try later',
     retryAfterSeconds: 120,
     timings: { firstByteMs: Number },
@@ -377,7 +377,7 @@ for (const [name, parts] of WHOLE_ANSWERS) {
       const { error } = await sender.send(receiver.url)
       t.ok(
         error === null ||
-          error === 'the receiver answered 304 Not Modified; redirects are not followed',
+          error === 'the receiver returned 304 Not Modified; redirects are not followed',
       )
     }
     t.equal(receiver.connections(), 1)
@@ -484,7 +484,7 @@ t.test('101 that names no protocol is rejected and its connection closed', async
   t.match(await sender.send(receiver.url), {
     outcome: 'rejected',
     statusCode: 101,
-    error: 'the receiver answered 101 Switching Protocols',
+    error: 'the receiver returned 101 Switching Protocols',
   })
   await closed.promise
 })

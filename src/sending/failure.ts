@@ -16,7 +16,7 @@ export interface Failure {
 export const INTERRUPTED: Failure = {
   outcome: 'interrupted',
   reason: 'runner_stopped',
-  error: 'the runner stopped before the receiver answered',
+  error: 'the runner stopped before the receiver responded',
 }
 
 /**
@@ -41,7 +41,7 @@ const MISSED: Record<Phase, string> = {
   dns: 'the name did not resolve',
   connect: 'no connection',
   tls: 'no secure connection',
-  answer: 'no complete answer',
+  answer: 'no complete response',
 }
 
 export function timedOut(timeoutMs: number, { phase, tried }: Dialing): Failure {
@@ -56,10 +56,10 @@ const NO_TLS = 'no secure connection'
 /** Codes of Node, libuv and OpenSSL that deserve better words than their family's. */
 const CAUSES: Record<string, Cause> = {
   ENOTFOUND: ['dns_not_found', 'the name did not resolve'],
-  EAI_AGAIN: ['dns_failed', 'the name servers did not answer'],
+  EAI_AGAIN: ['dns_failed', 'the name servers did not respond'],
   ECONNREFUSED: ['connection_refused', 'the connection was refused, nothing listens there'],
-  ECONNRESET: ['connection_closed', 'the connection was closed before a complete answer came'],
-  EPIPE: ['connection_closed', 'the connection was closed before a complete answer came'],
+  ECONNRESET: ['connection_closed', 'the connection was closed before the response was complete'],
+  EPIPE: ['connection_closed', 'the connection was closed before the response was complete'],
   EHOSTUNREACH: ['connection_unreachable', 'no route to the host'],
   ENETUNREACH: ['connection_unreachable', 'no route to the network'],
   ETIMEDOUT: ['timeout_connect', 'the connection could not be established in time'],

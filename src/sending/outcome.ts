@@ -15,9 +15,9 @@ export const OUTCOMES = [
 
 /** What one HTTP try led to; the words are those of the column `attempt.outcome`. */
 export type AttemptOutcome =
-  /** The receiver answered 2xx. */
+  /** The receiver returned 2xx. */
   | 'delivered'
-  /** The receiver answered anything else, redirects and 101 included. */
+  /** The receiver returned anything else, redirects and 101 included. */
   | 'rejected'
   /** No status came: DNS, connection, TLS, timeout, or not HTTP. */
   | 'unreachable'

@@ -173,11 +173,11 @@ t.test('addresses of either family go through every proxy', async (t) => {
 })
 
 for (const [name, status, error] of [
-  ['503', 'HTTP/1.1 503 Service Unavailable', /answered 503 instead of connecting$/],
+  ['503', 'HTTP/1.1 503 Service Unavailable', /returned 503 instead of connecting$/],
   [
     '403 with a page',
     'HTTP/1.1 403 No\r\ncontent-length: 2',
-    /answered 403 instead of connecting$/,
+    /returned 403 instead of connecting$/,
   ],
   ['200 that is none', 'SSH-2.0', /cannot be reached \(HPE_/],
 ] as const) {

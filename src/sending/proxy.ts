@@ -69,7 +69,7 @@ export function createProxyDialer(
     async dial(target, dialing) {
       // Not the signal of the attempt: a connection that comes too late for it is kept for others.
       const making = new AbortController()
-      const stop = () => making.abort(new ProxyFailed('the proxy did not answer in time'))
+      const stop = () => making.abort(new ProxyFailed('the proxy did not respond in time'))
       const timer = setTimeout(stop, DIAL_MS_MAX)
       underWay.add(making)
       try {
@@ -126,7 +126,7 @@ function tunnelRefused(statusCode: number | undefined): ProxyFailed {
   if (statusCode === 407) {
     return new ProxyFailed('the proxy refused the credentials of this service (407)')
   }
-  return new ProxyFailed(`the proxy answered ${statusCode} instead of connecting`, {
+  return new ProxyFailed(`the proxy returned ${statusCode} instead of connecting`, {
     reason: statusCode === 403 ? 'proxy_refused' : 'proxy_failed',
   })
 }

@@ -13,15 +13,15 @@ export type AttemptReason = ReasonColumn
  */
 export const REASONS: Record<AttemptReason, string> = {
   status_3xx: 'The receiver redirected. Postrider does not follow redirects.',
-  status_4xx: 'The receiver answered 4xx.',
-  status_5xx: 'The receiver answered 5xx.',
-  status_other: 'The receiver answered with a status of another class, such as 101.',
+  status_4xx: 'The receiver returned 4xx.',
+  status_5xx: 'The receiver returned 5xx.',
+  status_other: 'The receiver returned a status of another class, such as 101.',
   timeout_dns: 'The attempt timed out during the DNS lookup.',
   timeout_connect: 'The attempt timed out while connecting, through the proxy if there is one.',
   timeout_tls: 'The attempt timed out during the TLS handshake.',
   timeout_answer: 'The request was sent, and the attempt timed out before a status arrived.',
   dns_not_found: 'DNS does not know the name, or has no address for it.',
-  dns_failed: 'The name servers did not answer, or returned an error.',
+  dns_failed: 'The name servers did not respond, or returned an error.',
   connection_refused: 'Nothing listens at the address.',
   connection_unreachable: 'There is no route to the address.',
   connection_closed: 'The connection was closed before a status arrived.',
@@ -47,7 +47,7 @@ export const REASONS: Record<AttemptReason, string> = {
   secret_unreadable:
     'No key opens the secret, the client key or a secret header of the endpoint. Its deliveries are held until one does.',
   fault: 'Internal error before the request was sent. Retried on schedule.',
-  runner_stopped: 'The runner stopped before the receiver answered.',
+  runner_stopped: 'The runner stopped before the receiver responded.',
   keepalive_closed: 'The receiver closed the kept-alive connection while it was used.',
   runner_lost: 'The runner was lost before the outcome was recorded.',
 }

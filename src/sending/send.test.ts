@@ -197,13 +197,13 @@ const STATUSES: [status: number, outcome: string, reason: string | null, error: 
   [299, 'delivered', null, null],
   [300, 'rejected', 'status_3xx', /300 Multiple Choices; redirects are not followed$/],
   [304, 'rejected', 'status_3xx', /304/],
-  [399, 'rejected', 'status_3xx', /^the receiver answered 399; redirects/],
-  [400, 'rejected', 'status_4xx', /^the receiver answered 400 Bad Request$/],
-  [410, 'rejected', 'status_4xx', /^the receiver answered 410 Gone$/],
+  [399, 'rejected', 'status_3xx', /^the receiver returned 399; redirects/],
+  [400, 'rejected', 'status_4xx', /^the receiver returned 400 Bad Request$/],
+  [410, 'rejected', 'status_4xx', /^the receiver returned 410 Gone$/],
   [500, 'rejected', 'status_5xx', /500/],
-  [599, 'rejected', 'status_5xx', /^the receiver answered 599$/],
-  [600, 'rejected', 'status_other', /^the receiver answered 600$/],
-  [999, 'rejected', 'status_other', /^the receiver answered 999$/],
+  [599, 'rejected', 'status_5xx', /^the receiver returned 599$/],
+  [600, 'rejected', 'status_other', /^the receiver returned 600$/],
+  [999, 'rejected', 'status_other', /^the receiver returned 999$/],
 ]
 for (const [statusCode, outcome, reason, error] of STATUSES) {
   t.test(`${statusCode} is ${outcome}`, async (t) => {

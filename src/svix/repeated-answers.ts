@@ -111,7 +111,7 @@ async function takeOrWait(answers: RepeatedAnswers, hash: Buffer, { asks, everyM
     const first = await answers.take(hash)
     if ('taken' in first || first.kept.status !== null) return first
     if (asked === asks) {
-      throw new SvixError(409, 'conflict', 'The first request with this key is being answered.')
+      throw new SvixError(409, 'conflict', 'The first request with this key is still in progress.')
     }
     await sleep(everyMs)
   }

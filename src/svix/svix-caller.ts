@@ -44,7 +44,7 @@ export function createApplicationOfPath({
 export const ofOrganisation = createMiddleware<SvixEnv>(async (c, next) => {
   if (c.get('caller').tenant) {
     throw new Problem('key_of_one_tenant', {
-      detail: 'This takes a key that is bound to no tenant.',
+      detail: 'This requires a key that is not bound to a tenant.',
     })
   }
   await next()

@@ -3,7 +3,7 @@ import { SVIX_PATH } from './svix-route.ts'
 
 const DESCRIPTION = `For SDKs of Svix: the part of its API that Postrider answers. What differs, and what is refused, is in docs/svix.md.
 
-Unknown members are ignored. Errors are \`{code, detail}\`, and 422 names each field. A POST with an \`idempotency-key\` is answered as the first one with it, for 12 hours.`
+Unknown members are ignored. Errors are \`{code, detail}\`, and 422 names each field. For 12 hours, a POST with a known \`idempotency-key\` returns the response of the first.`
 
 /** The document of this API alone. */
 export function addSvixDocument(app: SvixApp, version: string): void {

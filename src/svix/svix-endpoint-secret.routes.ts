@@ -22,7 +22,7 @@ const get = route({
   path: '/app/{app_id}/endpoint/{endpoint_id}/secret',
   operationId: 'v1.endpoint.get-secret',
   summary: 'Get endpoint secret',
-  description: 'The current secret. Reading it is written to the audit log.',
+  description: 'The current secret. Reading it is recorded in the audit log.',
   scope: 'manage',
   of: 'app',
   request: { params: svixEndpointParams },

@@ -257,6 +257,6 @@ export const svixRotationInput = z
 
 export const svixSecretSchema = z
   .object({
-    key: z.string().openapi({ description: 'Of an ed25519 key the public half, `whpk_…`.' }),
+    key: z.string().openapi({ description: 'For an ed25519 key: its public half, `whpk_…`.' }),
   })
   .openapi('EndpointSecretOut')

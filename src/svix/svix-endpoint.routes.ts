@@ -75,7 +75,7 @@ const create = (input: Input['create']) =>
     method: 'post',
     operationId: 'v1.endpoint.create',
     summary: 'Create endpoint',
-    description: 'Its requests look as those of Svix. `GET …/secret` shows its secret.',
+    description: 'Requests to it look like those of Svix. `GET …/secret` shows its secret.',
     scope: 'manage',
     request: { params: svixAppParams, body: svixBody(input) },
     responses: { 201: shown('The endpoint.') },

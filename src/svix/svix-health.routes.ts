@@ -22,7 +22,7 @@ const health = route({
   of: 'any',
   request: {},
   responses: {
-    200: svixJson(healthSchema, 'Requests can be answered.'),
+    200: svixJson(healthSchema, 'The service accepts requests.'),
     503: svixJson(healthSchema, 'Not now.'),
   },
   async answer(c, { ready }) {
@@ -44,7 +44,7 @@ const ping = route({
   scope: null,
   of: 'any',
   request: {},
-  responses: { 204: svixNothing('It answers.') },
+  responses: { 204: svixNothing('The service responds.') },
   answer: async (c) => c.body(null, 204),
 })
 

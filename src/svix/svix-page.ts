@@ -25,7 +25,7 @@ export const svixPageQuery = ({ order }: { order: SvixOrder }) =>
       }),
     iterator: z.string().nullish().openapi({
       type: 'string',
-      description: '`iterator` of the page before, or `prevIterator` of the page behind.',
+      description: '`iterator` of the previous page, or `prevIterator` of the next page.',
     }),
     order: z.enum(['ascending', 'descending']).default(order),
   })

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 /** What every refusal but 422 is. */
 export const svixErrorSchema = z
   .object({
-    code: z.string().openapi({ description: 'Stable; what a program looks at.' }),
+    code: z.string().openapi({ description: 'Stable, for programs.' }),
     detail: z.string(),
   })
   .openapi('HttpErrorOut')

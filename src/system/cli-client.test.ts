@@ -33,7 +33,7 @@ t.test('an answer that is not a problem document is shown as it is', async (t) =
   await using api = await startReceiver({ answer: () => ({ status: 502, body: 'Bad gateway' }) })
   const call = callApi({ url: api.url, key: 'key' }, { method: 'GET', path: '/api/tenants' })
   await t.rejects(call, new ApiRefused(502, 'Bad gateway'))
-  await t.rejects(call, { message: 'the API answered 502: Bad gateway' })
+  await t.rejects(call, { message: 'the API returned 502: Bad gateway' })
 })
 
 t.test('what cannot be reached exits 69 and says which address', async (t) => {

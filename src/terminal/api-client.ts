@@ -88,7 +88,7 @@ async function exchange(url: string, target: URL, init: RequestInit) {
 
 function describeProblem(status: number, body: string, nameOf: NameOf): string {
   const parsed = problem.safeParse(jsonOf(body))
-  if (!parsed.success) return `the API answered ${status}: ${body.slice(0, 500)}`
+  if (!parsed.success) return `the API returned ${status}: ${body.slice(0, 500)}`
   const { title, code, detail, errors } = parsed.data
   // Often the detail is the message of the only field, or the title again.
   const isRepeated = detail === title || errors.some(({ message }) => message === detail)

@@ -57,7 +57,7 @@ export async function ask(
 }
 
 export const withJsonOption = (command: Command): Command =>
-  command.option('--json', "print one JSON document: the API's answer")
+  command.option('--json', "print one JSON document: the API's response")
 
 /** Shows how a command is used, below its options. */
 export const withExamples = (command: Command, examples: readonly string[]): Command =>

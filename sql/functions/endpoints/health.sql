@@ -130,7 +130,7 @@ begin
       perform postrider.note_lasting_causes(seen.endpoint_id, seen.tenant_id, seen.lasting_causes, seen.lasting_attempts);
     end if;
     if seen.gone then
-      perform postrider.disable_endpoint(seen.endpoint_id, 'the endpoint answered 410 Gone');
+      perform postrider.disable_endpoint(seen.endpoint_id, 'the endpoint returned 410 Gone');
     end if;
   end loop;
 

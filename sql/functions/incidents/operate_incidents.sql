@@ -8,7 +8,7 @@ select i.id, i.tenant_id, t.key as tenant_key, t.name as tenant_name, i.endpoint
     select from postrider.delivery d
     where d.endpoint_id = i.endpoint_id and d.held_reason = any (postrider.endpoint_reasons()) limit 10000) as counted) as held,
   a.status_code as last_status_code,
-  coalesce(regexp_replace(a.error, '^the receiver answered', 'returned'), 'returned ' || a.status_code) as last_answer,
+  coalesce(regexp_replace(a.error, '^the receiver (?:answered|returned)', 'returned'), 'returned ' || a.status_code) as last_answer,
   i.last_attempt_id, a.delivery_id as last_delivery_id,
   c.opened_at as circuit_opened_at, c.probe_at, i.reopened_count, i.closed_at, i.closed_reason,
   i.acknowledged_at, i.acknowledged_by, i.note, i.noted_by, i.notified_at, i.notified_by

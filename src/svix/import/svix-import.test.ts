@@ -278,7 +278,7 @@ t.test(
     })
     const broken = await run('--apply')
     t.equal(broken.exitCode, 1)
-    t.match(broken.stderr, /app\/app_2b\/endpoint is answered with 418/)
+    t.match(broken.stderr, /app\/app_2b\/endpoint returned 418/)
     t.match(broken.stdout, /value of Authorization/, 'what was found until then is said')
     t.match(await count(), { tenants: 2, endpoints: 3 })
     isBroken = false
@@ -495,12 +495,12 @@ t.test('a server that is none, or refuses, is named, and the token is never said
   t.equal(unset.exitCode, 78)
   const refused = await runCommand(['import', 'svix'], { env: { ...env, SVIX_TOKEN: 'wrong-one' } })
   t.equal(refused.exitCode, 1)
-  t.match(refused.stderr, /answered with 401; is SVIX_TOKEN right\?/)
+  t.match(refused.stderr, /returned 401; is SVIX_TOKEN right\?/)
   t.notMatch(refused.stderr, /wrong-one/)
   const answers: [unknown, RegExp][] = [
     [{ data: [], done: false, iterator: null }, /does not end/],
     [{ data: [], done: false, iterator: 'same' }, /does not end/],
-    [{ items: [] }, /is not answered as Svix does \(data/],
+    [{ items: [] }, /returned something else than Svix does \(data/],
   ]
   for (const [answer, message] of answers) {
     server.answerWith(() => ({ body: JSON.stringify(answer) }))
@@ -509,11 +509,11 @@ t.test('a server that is none, or refuses, is named, and the token is never said
   server.answerWith(() => ({ status: 404, body: '{}' }))
   t.match((await run()).stderr, /is it the URL of a Svix server/)
   server.answerWith(() => ({ body: '<html>' }))
-  t.match(await run(), { exitCode: 1, stdout: '', stderr: /not answered with JSON: is it the URL/ })
+  t.match(await run(), { exitCode: 1, stdout: '', stderr: /did not return JSON: is it the URL/ })
   for (const status of [301, 308]) {
     server.answerWith(() => ({ status, headers: { location: server.url }, body: '{}' }))
     const { exitCode, stderr } = await run()
     t.equal(exitCode, 1)
-    t.match(stderr, `answered with ${status}: it leads elsewhere, and the token is not sent there`)
+    t.match(stderr, `returned ${status}: the redirect is not followed with the token`)
   }
 })

@@ -167,7 +167,7 @@ async function* pagesOf<Item extends z.ZodType>(
 
 const leadsElsewhere = (path: string, statusCode: number) =>
   new SvixSourceFailed(
-    `GET /api/v1/${path} is answered with ${statusCode}: it leads elsewhere, and the token is not sent there; give the final address as --url`,
+    `GET /api/v1/${path} returned ${statusCode}: the redirect is not followed with the token; give the final address as --url`,
   )
 
 function failureOf(path: string, error: unknown): unknown {
@@ -175,15 +175,17 @@ function failureOf(path: string, error: unknown): unknown {
   if (error instanceof HTTPError) {
     const { statusCode } = error.response
     const hint = statusCode === 401 || statusCode === 403 ? '; is SVIX_TOKEN right?' : ''
-    return new SvixSourceFailed(`${what} is answered with ${statusCode}${hint}`, { cause: error })
+    return new SvixSourceFailed(`${what} returned ${statusCode}${hint}`, { cause: error })
   }
   if (error instanceof z.ZodError) {
     const [issue] = error.issues
     const where = `${issue?.path.join('.')}: ${issue?.message}`
-    return new SvixSourceFailed(`${what} is not answered as Svix does (${where})`, { cause: error })
+    return new SvixSourceFailed(`${what} returned something else than Svix does (${where})`, {
+      cause: error,
+    })
   }
   if (error instanceof SyntaxError) {
-    const message = `${what} is not answered with JSON: is it the URL of a Svix server?`
+    const message = `${what} did not return JSON: is it the URL of a Svix server?`
     return new SvixSourceFailed(message)
   }
   if (!(error instanceof RequestError)) return error

@@ -38,7 +38,7 @@ export const svixAttemptSchema = z
     responseStatusCode: z.int().openapi({ description: '0 = there was no response.' }),
     responseDurationMs: z.int(),
     ...statusMembers,
-    triggerType: z.int().openapi({ description: '0: by the schedule, 1: by hand.' }),
+    triggerType: z.int().openapi({ description: '0: scheduled, 1: manual.' }),
     timestamp: z.iso.datetime(),
   })
   .openapi('MessageAttemptOut')
@@ -66,7 +66,7 @@ export const svixAttemptQuery = svixTimeQuery.extend({
   ...expandedStatuses.shape,
   status,
   status_code_class: z.enum(['0', '100', '200', '300', '400', '500']).optional().openapi({
-    description: '400: answered 4xx; 0: not answered.',
+    description: '400: the response was 4xx. 0: no response.',
   }),
 })
 

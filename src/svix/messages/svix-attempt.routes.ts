@@ -192,7 +192,7 @@ const expunge = route({
   path: '/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content',
   operationId: 'v1.message-attempt.expunge-content',
   summary: 'Expunge content of attempt',
-  description: 'Erases what was answered; `response` is EXPUNGED from then on.',
+  description: 'Erases the response: `response` is EXPUNGED afterwards.',
   scope: 'manage',
   of: 'app of the organisation',
   request: { params: attemptParams },
@@ -210,7 +210,7 @@ const listDestinations = route({
   path: '/app/{app_id}/msg/{msg_id}/endpoint',
   operationId: 'v1.message-attempt.list-attempted-destinations',
   summary: 'List attempted destinations',
-  description: 'Endpoints that it was sent to, deleted ones too, with what became of it.',
+  description: 'The endpoints that it was sent to, including deleted ones, with the result.',
   request: {
     params: svixMessageParams,
     query: svixPageQuery({ order: 'ascending' })

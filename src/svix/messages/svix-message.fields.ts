@@ -58,7 +58,7 @@ export const svixMessageInput = z
       }),
     eventType,
     payload: payload.optional().openapi({
-      description: 'What receivers are sent, byte by byte.',
+      description: 'The body that receivers get, byte for byte.',
       example: { email: 'a@example.com' },
     }),
     data: payload.optional().openapi({ description: 'The same as `payload`.' }),
@@ -120,11 +120,11 @@ export const withContent = z.object({
 const eventTypes = z
   .union([z.string(), z.array(z.string())])
   .optional()
-  .openapi({ type: 'array', items: { type: 'string' }, description: 'Those of these types.' })
+  .openapi({ type: 'array', items: { type: 'string' }, description: 'Only of these types.' })
 
 /** Filters on what a message is. */
 export const svixMessageFilters = {
-  channel: channel.optional().openapi({ description: 'Those of this channel.' }),
+  channel: channel.optional().openapi({ description: 'Only of this channel.' }),
   event_types: eventTypes,
   tag: z
     .undefined({ error: 'is not supported' })

@@ -147,7 +147,7 @@ const expunge = route({
   path: '/app/{app_id}/msg/{msg_id}/content',
   operationId: 'v1.message.expunge-content',
   summary: 'Expunge content of message',
-  description: 'Erases the payload and what was answered. What is open is cancelled.',
+  description: 'Erases the payload and the responses. Open deliveries are cancelled.',
   scope: 'manage',
   of: 'app of the organisation',
   request: { params: svixMessageParams },

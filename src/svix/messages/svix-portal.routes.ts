@@ -18,9 +18,9 @@ const accessInput = z
   .object({
     featureFlags: z.array(z.string()).max(0, 'are not supported').nullish(),
     capabilities: svixUnsupported('readOnly is what can be said'),
-    readOnly: z.boolean().nullish().openapi({ description: 'Whether nothing can be changed.' }),
+    readOnly: z.boolean().nullish().openapi({ description: 'Whether the portal is read-only.' }),
     expiry: z.int().min(EXPIRY_SECONDS.min).max(EXPIRY_SECONDS.max).nullish().openapi({
-      description: 'Seconds; a day at most, and where nothing is said.',
+      description: 'Seconds, at most a day. Default: a day.',
     }),
     application: svixApplicationInput.nullish().openapi({
       type: ['object', 'null'],
@@ -33,7 +33,8 @@ const accessSchema = z
   .object({
     url: z.string().openapi({ description: 'Opens the portal of the application.' }),
     token: z.string().openapi({
-      description: 'Of the same link; as an API key it is for this application alone.',
+      description:
+        'Token of the same link. Used as an API key, it works for this application only.',
     }),
   })
   .openapi('AppPortalAccessOut')

@@ -64,7 +64,7 @@ else {
     await page.waitForURL(/\/console\/deliveries\//)
     await page.getByRole('heading', { name: 'Delivery of invoice.due' }).waitFor()
     await page.getByRole('heading', { name: 'Attempt 2' }).waitFor()
-    t.match(await page.locator('#delivery').textContent(), /The receiver answered 503/)
+    t.match(await page.locator('#delivery').textContent(), /The receiver returned 503/)
     await page
       .locator('[data-countdown]')
       .getByText(/^in (59|60|5\d) min|^in 1 h/)
