@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
-import { say, sayAny, sayTime } from '../console/language.ts'
+import { say, sayAny, sayTime, type Text } from '../console/language.ts'
 import { stateLabel } from '../console/parts.tsx'
 import type { StripAttempt } from './attempt-strips.ts'
+import { spanOf } from './attempt-words.ts'
 import type { Attempt } from './attempts.ts'
 
 const [BAR, GAP, HEIGHT] = [4, 1, 16]
@@ -119,4 +120,50 @@ export function placesOf(times: readonly number[]): number[] {
     const share = last > first ? (time - first) / (last - first) : 0
     return Math.round(RADIUS + at * STEP_MIN + share * spare)
   })
+}
+
+const [PHASES_WIDTH, PHASES_HEIGHT] = [320, 8]
+/** What took next to nothing can still be seen and pointed at. */
+const PHASE_WIDTH_MIN = 2
+
+/** A part of an attempt, in the order of time. */
+export interface Phase {
+  name: Text
+  ms: number
+}
+
+/** Such as “DNS 2 ms”. */
+export const phaseInWords = ({ name, ms }: Phase): string => `${say(name)} ${spanOf(ms)}`
+
+/** How the time of an attempt went, in proportion; the words stand beside it. */
+export function TimingBar({ of: phases }: { of: readonly Phase[] }) {
+  const widths = widthsOf(phases.map(({ ms }) => ms))
+  if (phases.length < 2) return null
+  return (
+    <svg
+      class="strip timing"
+      viewBox={`0 0 ${PHASES_WIDTH} ${PHASES_HEIGHT}`}
+      width={PHASES_WIDTH}
+      height={PHASES_HEIGHT}
+      aria-hidden="true"
+    >
+      {phases.map((phase, at) => (
+        <rect
+          x={widths.slice(0, at).reduce((sum, width) => sum + width, 0)}
+          width={widths[at]}
+          height={PHASES_HEIGHT}
+          fill-opacity={(at + 1) / phases.length}
+        >
+          <title>{phaseInWords(phase)}</title>
+        </rect>
+      ))}
+    </svg>
+  )
+}
+
+/** Together the whole bar, however short some of them are. */
+export function widthsOf(times: readonly number[]): number[] {
+  const sum = times.reduce((total, ms) => total + ms, 0)
+  const spare = PHASES_WIDTH - PHASE_WIDTH_MIN * times.length
+  return times.map((ms) => Math.round(PHASE_WIDTH_MIN + (sum > 0 ? (ms / sum) * spare : 0)))
 }

@@ -37,8 +37,8 @@ export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area
 }
 
 const WHY: Record<Attempt['trigger'], Text> = {
-  schedule: 'by the schedule',
-  manual: 'retried by a person',
-  replay: 'by a replay',
-  test: 'a test of the endpoint',
+  schedule: 'scheduled',
+  manual: 'manual retry',
+  replay: 'replay',
+  test: 'test event',
 }

@@ -1,6 +1,6 @@
 import { phrase, say } from '../console/language.ts'
 import { Body, Raw } from '../console/parts.tsx'
-import { spanOf } from './attempt-words.ts'
+import { phaseInWords, TimingBar } from './attempt-strip.tsx'
 import type { Attempt } from './attempts.ts'
 
 /** What was sent, what came back, and how long each phase took. */
@@ -44,17 +44,19 @@ function Headers({ text, label }: { text: string | null; label: string }) {
 
 function Timings({ dns_ms, connect_ms, tls_ms, first_byte_ms, runner }: Attempt) {
   const phases = [
-    ['name looked up', dns_ms],
-    ['connected', connect_ms],
+    ['DNS', dns_ms],
+    ['Connect', connect_ms],
     ['TLS', tls_ms],
     ['Time to first byte', first_byte_ms],
   ] as const
-  const took = phases.filter(([, ms]) => ms !== null)
+  const took = phases.flatMap(([name, ms]) => (ms === null ? [] : [{ name, ms }]))
   return (
-    <p class="muted">
-      {took.map(([name, ms]) => `${say(name)} ${spanOf(ms ?? 0)}`).join(', ') ||
-        say('No timings recorded')}{' '}
-      · {phrase('by runner {name}', { name: <code>{runner}</code> })}
-    </p>
+    <>
+      <TimingBar of={took} />
+      <p class="muted">
+        {took.map(phaseInWords).join(', ') || say('No timings recorded')} ·{' '}
+        {phrase('by runner {name}', { name: <code>{runner}</code> })}
+      </p>
+    </>
   )
 }

@@ -69,7 +69,7 @@ else {
     await page.getByRole('table').getByText('delivered').waitFor()
     await page.getByRole('table').locator('.lead').first().click()
     await page.getByRole('heading', { name: 'Attempt 1' }).waitFor()
-    t.match(await page.locator('#delivery').textContent(), 'a test of the endpoint')
+    t.match(await page.locator('#delivery').textContent(), 'test event')
 
     const name = `${new URL(receiver.url).host}/first`
     await page.locator('.facts').getByRole('link', { name }).click()

@@ -31,8 +31,8 @@ else {
 
     await page.getByRole('link', { name: 'Tenants', exact: true }).click()
     await page.getByText('New tenant', { exact: true }).click()
-    await page.getByLabel('Key', { exact: true }).fill('acme')
-    await page.getByLabel('Name').fill('Acme Corporation')
+    await page.getByRole('textbox', { name: 'Key', exact: true }).fill('acme')
+    await page.getByRole('textbox', { name: 'Name', exact: true }).fill('Acme Corporation')
     await press('Create tenant')
     await page.getByRole('heading', { name: 'Acme Corporation' }).waitFor()
 
@@ -78,7 +78,7 @@ else {
     await page.reload()
     await failure.getByText('Test event not delivered').waitFor()
     await failure.getByRole('link', { name: 'Show the attempt' }).click()
-    await page.getByText('a test of the endpoint').waitFor()
+    await page.getByText('test event', { exact: true }).waitFor()
     await page.goto(delivery)
 
     receiver.answerWith(() => 200)
@@ -86,7 +86,7 @@ else {
     await page.getByText('Delivery retried.').waitFor()
     await page.locator('#delivery .facts').getByText('Delivered', { exact: true }).waitFor()
     await page.getByRole('heading', { name: 'Attempt 3' }).waitFor()
-    t.match(await page.locator('#delivery').textContent(), 'retried by a person')
+    t.match(await page.locator('#delivery').textContent(), 'manual retry')
 
     await page.getByRole('link', { name: 'Audit log' }).click()
     await page.getByText('Retry now').waitFor()
