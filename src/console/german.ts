@@ -57,6 +57,7 @@ export const GERMAN = {
   'Apply filters': 'Filter anwenden',
   Clear: 'Leeren',
   Columns: 'Spalten',
+  'Copy as cURL': 'Als cURL kopieren',
   'Copy {what}': '{what} kopieren',
   Data: 'Daten',
   Description: 'Beschreibung',
@@ -547,6 +548,7 @@ export const GERMAN = {
     'in der Form, die der Endpunkt jetzt hat: gesendet wurde in einer anderen',
   'not kept': 'nicht aufbewahrt',
   'the body as sent': 'Inhalt, wie gesendet,',
+  'the request as cURL': 'Anfrage als cURL',
 
   // Attempts
   'Response as received': 'Antwort, wie empfangen',

@@ -57,6 +57,26 @@ t.test('the latest answer is on the page, older ones each have their own', async
   t.strictSame(logged, [])
 })
 
+// Issue 18: nothing to paste into a ticket or a shell.
+t.test('a delivery can be copied for a ticket, and its request as cURL', async (t) => {
+  const { id, event, inConsole, inPortal } = await bundle({ attempts: 12, data: `{"a": "it's"}` })
+  const { text } = await inConsole(`/deliveries/${id}`)
+  const copies = [...text.matchAll(/data-copy="([^"]+)"/g)].map(([, copy = '']) =>
+    copy.replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&gt;', '>'),
+  )
+  const ticket = copies.find((copy) => copy.startsWith('Delivery ')) ?? ''
+  t.match(ticket, `Delivery ${id} to http://127.0.0.1:9/a, created `)
+  t.match(ticket, `Event invoice.paid (${event}) of `)
+  t.match(ticket, '- 2 earlier attempts')
+  t.match(ticket, /- attempt 12, \d{4}-\S+Z: HTTP \d+/)
+  const command = copies.find((copy) => copy.startsWith('curl ')) ?? ''
+  t.match(command, "curl -i 'http://127.0.0.1:9/a'")
+  t.match(command, "it'\\''s")
+  const customer = await inPortal(`/deliveries/${id}`)
+  t.match(customer.text, 'Copy as cURL')
+  t.notMatch(customer.text, 'Copy for a ticket')
+})
+
 t.test('an event that is sent again says that it has one attempt only', async (t) => {
   const { id, end, inConsole, inPortal, shown } = await bundle()
   const ofRetries = /None: one attempt only/

@@ -10,7 +10,6 @@ import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
   Badge,
-  Body,
   Command,
   Confirm,
   CopyButton,
@@ -21,10 +20,10 @@ import {
   Notice,
   Time,
 } from '../console/parts.tsx'
-import { isShownWhole, SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
+import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
 import { sentenceOf } from '../events/event-answer.ts'
-import { ERASED, jsonFile, Why } from '../events/event-parts.tsx'
+import { jsonFile, Why } from '../events/event-parts.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
@@ -40,6 +39,8 @@ import {
 } from './deliveries.ts'
 import { HELD_REASONS } from './delivery.fields.ts'
 import type { DeliveryOperations } from './delivery-operations.ts'
+import { ticketOf } from './delivery-ticket.ts'
+import { headersOf, isAsSigned, lastSent, RequestBody } from './request-body.tsx'
 import type { createSentBody, SentBody } from './sent-body.ts'
 
 /** What has just been done, by the word that stands in the address. */
@@ -157,19 +158,29 @@ const cancel: Handler = async (c, thing, pages) => {
   return c.redirect(`${pathOf(pages, thing)}?said=cancelled`, 303)
 }
 
-const lastSent = (attempts: readonly Attempt[]): Attempt | undefined =>
-  attempts.findLast(({ request_headers: headers }) => headers !== null)
-
-const headersOf = (attempt: Attempt | undefined): Record<string, string> =>
-  JSON.parse(attempt?.request_headers ?? '{}')
-
 const eventOf = ({ event_id: id }: Delivery) => id as EventId
 
-function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
-  if (!viewer.may('manage')) return null
-  const isOver = delivery.finished_at !== null
+function Actions(shown: Shown & { viewer: Viewer }) {
+  const { area, delivery, viewer, path, tenant, type } = shown
+  if (area === 'portal' && !viewer.may('manage')) return null
+  const ticket = ticketOf(
+    { ...delivery, type, tenantKey: tenant.key },
+    sentenceOf(explainedBy(delivery)),
+  )
   return (
     <div class="actions">
+      {viewer.may('manage') && <Operations delivery={delivery} path={path} />}
+      {area === 'console' && (
+        <CopyButton text={ticket} what="text for a ticket" label="Copy for a ticket" />
+      )}
+    </div>
+  )
+}
+
+function Operations({ delivery, path }: Pick<Shown, 'delivery' | 'path'>) {
+  const isOver = delivery.finished_at !== null
+  return (
+    <>
       <Confirm
         label="Retry now"
         action={`${path}/retry`}
@@ -189,7 +200,7 @@ function Actions({ delivery, viewer, path }: Shown & { viewer: Viewer }) {
           isDangerous
         />
       )}
-    </div>
+    </>
   )
 }
 
@@ -212,23 +223,27 @@ function Progress(shown: Shown) {
       <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
-      {shown.body !== null && !shown.isMasked && !isInBatch(shown) && !isReshaped(shown) && (
+      {shown.body !== null && isAsSigned(shown) && (
         <Verification {...shown} body={shown.body} />
       )}
     </div>
   )
 }
 
-/** What became of it, before anything about it. */
-function Answer({ area, delivery }: Shown) {
+function explainedBy(delivery: Shown['delivery']) {
   const last = delivery.attempts.at(-1)
-  const explained = {
+  return {
     ...delivery,
     lastOutcome: last?.outcome ?? null,
     lastStatusCode: last?.status_code ?? null,
     lastMs: last?.duration_ms ?? null,
     lastReason: last?.reason ?? null,
   }
+}
+
+/** What became of it, before anything about it. */
+function Answer({ area, delivery }: Shown) {
+  const explained = explainedBy(delivery)
   return (
     <p class="answer">
       {area === 'console' ? (
@@ -240,16 +255,6 @@ function Answer({ area, delivery }: Shown) {
       )}
     </p>
   )
-}
-
-/** What was signed then is the body of all of it. */
-const isInBatch = ({ delivery }: Shown): boolean =>
-  (delivery.attempts.at(-1)?.batch_id ?? null) !== null
-
-/** It was sent in the shape that the endpoint had then, of which the log keeps the length. */
-function isReshaped({ delivery, bytes }: Shown): boolean {
-  const sentBytes = headersOf(lastSent(delivery.attempts))['content-length']
-  return sentBytes !== undefined && bytes !== null && Number(sentBytes) !== bytes
 }
 
 function State({ area, delivery, tenant, type, messageId }: Shown) {
@@ -460,41 +465,4 @@ function Verified({
       <Command>{children}</Command>
     </>
   )
-}
-
-/** The same for every attempt, so it stands here once. */
-function RequestBody(shown: Shown) {
-  const { type, body, path } = shown
-  if (body === null) {
-    return (
-      <>
-        <h2>{say('Request body')}</h2>
-        <p>
-          {type === null
-            ? say('The event was deleted, and with it the request body.')
-            : `${sayAny(ERASED)}.`}
-        </p>
-      </>
-    )
-  }
-  return (
-    <>
-      <h2>{say('Request body')}</h2>
-      <p>
-        {isShownWhole(body) && <CopyButton text={body} what="the body as sent" />}{' '}
-        <a href={`${path}/body.json`}>body.json</a>
-        {`, ${say(bodyNote(shown))}`}
-      </p>
-      <Body of={body} label="Request body" whole={`${path}/body.json`} />
-    </>
-  )
-}
-
-/** What is to know of a body before it is compared with its signature. */
-function bodyNote(shown: Shown) {
-  if (shown.isMasked) return 'with masked data: its signature cannot be verified'
-  if (isInBatch(shown)) return 'as part of its batch'
-  return isReshaped(shown)
-    ? 'in the shape that the endpoint has now: it was sent in another one'
-    : 'byte for byte as it was signed'
 }

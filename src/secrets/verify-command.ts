@@ -54,5 +54,5 @@ function signedOf({ id, timestamp, body }: SignedRequest, { over }: SignatureFor
   return `{ ${printed(before)}${behind.map((text) => `cat body.json; ${printed(text)}`).join('')}}`
 }
 
-/** Nothing within single quotes has a meaning to a shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+/** As a word of a POSIX shell: nothing within single quotes has a meaning to it. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`

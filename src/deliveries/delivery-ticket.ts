@@ -1,0 +1,37 @@
+import { labelOf, spanOf } from '../attempts/attempt-words.ts'
+import type { Attempt } from '../attempts/attempts.ts'
+import { stateLabel } from '../console/parts.tsx'
+import type { DeliveryWithUrl } from './deliveries.ts'
+
+/** Of more attempts the last ones say enough. */
+const ATTEMPTS_MAX = 10
+
+type Ticketed = DeliveryWithUrl & {
+  attempts: readonly Attempt[]
+  type: string | null
+  tenantKey: string
+}
+
+/**
+ * What support writes to a customer about a delivery, without anything that was sent.
+ *
+ * @param sentence what became of it
+ */
+export function ticketOf(delivery: Ticketed, sentence: string): string {
+  const { id, type, event_id: event, tenantKey, created_at: at, url, attempts } = delivery
+  const left = attempts.length - ATTEMPTS_MAX
+  return [
+    `Delivery ${id} to ${url}, created ${at.toISOString()}`,
+    `Event ${type ?? '(deleted)'} (${event}) of ${tenantKey}`,
+    sentence,
+    ...(left > 0 ? [`- ${left} earlier attempts`] : []),
+    ...attempts.slice(-ATTEMPTS_MAX).map(lineOf),
+  ].join('\n')
+}
+
+function lineOf({ number, started_at: at, outcome, status_code: status, ...attempt }: Attempt) {
+  const { reason, duration_ms: ms } = attempt
+  const words =
+    status === null ? (reason ? labelOf(reason) : stateLabel(outcome)) : `HTTP ${status}`
+  return `- attempt ${number}, ${at.toISOString()}: ${words}${ms === null ? '' : ` in ${spanOf(ms)}`}`
+}
