@@ -137,6 +137,7 @@ const columnsOf = (area: Area): Column<FoundEvent>[] => [
   { name: 'type', label: 'Event type', kind: 'main', cell: ({ type }) => type },
   ...(area === 'console' ? [TENANT] : []),
   { name: 'deliveries', label: 'Deliveries', cell: HowFar },
+  { name: 'data', label: 'Data', kind: 'name', isMinor: true, cell: Preview },
   {
     name: 'key',
     label: 'Idempotency key',
@@ -159,6 +160,17 @@ const TENANT: Column<FoundEvent> = {
   label: 'Tenant',
   kind: 'name',
   cell: ({ tenantKey, tenantName }) => <TenantLink of={tenantKey} name={tenantName} />,
+}
+
+/** What tells one event of a type from the next. */
+function Preview({ preview }: FoundEvent) {
+  if (preview === null) return ''
+  const line = preview.replace(/\s+/g, ' ')
+  return (
+    <code class="preview" title={line}>
+      {line}
+    </code>
+  )
 }
 
 function HowFar({ deliveries, delivered, ended, collapsed }: FoundEvent) {

@@ -71,7 +71,14 @@ export interface FoundEvent extends Omit<Event, 'data'> {
   ended: number
   /** A newer event was sent instead. */
   collapsed: number
+  /** The beginning of its data; null where that was erased or is large. */
+  preview: string | null
 }
+
+/** Of larger data nothing is shown: all of it would be read for its beginning. */
+const PREVIEWED_BYTES_MAX = 4_096
+/** About what a line has room for. */
+const PREVIEW_CHARACTERS = 160
 
 /** Of one event; anyone who has more endpoints looks at its deliveries. */
 const COUNTED_MAX = 1_000
@@ -141,7 +148,7 @@ export function createEvents({ database, isMasked = true }: Options): Events {
         list(on, reading, tenantId, page),
       ),
     search: async (tenants, query) =>
-      scan(await scanOf(database, reading, tenants, query), withCounts),
+      scan(await scanOf(database, reading, tenants, query), withCounts(reading)),
   }
 }
 
@@ -285,10 +292,15 @@ function hasDelivery(endpointId: EndpointId | undefined, state: EventFilter['sta
 const ofRow = sql`d.event_id = r.id and d.id >= postrider.id_floor(r.id)
   and d.id < postrider.id_at(now() + interval '1 hour')`
 
-/** Without the data, of which a list shows nothing and which may be large. */
-const withCounts = (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) => sql<FoundEvent>`
+/** Only the beginning of the data, which can be large. */
+const withCounts =
+  ({ data }: Reading) =>
+  (rows: RawBuilder<unknown>, direction: RawBuilder<unknown>) =>
+    sql<FoundEvent>`
   select r.id, r.tenant_id, r.type, r.idempotency_key, r.ordering_key, r.channels, r.occurred_at, r.deliver_at,
-    r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended, d.collapsed
+    r.only_endpoint_id, r.created_at, t.key as "tenantKey", t.name as "tenantName", d.deliveries, d.delivered, d.ended, d.collapsed,
+    (select left(${data}::text, ${PREVIEW_CHARACTERS}) from (select r.type, r.data) as one (type, data)
+     where pg_column_size(data) <= ${PREVIEWED_BYTES_MAX}) as preview
   from (${rows}) as r
   join postrider.tenant t on t.id = r.tenant_id
   cross join lateral (
