@@ -28,7 +28,7 @@ import type { ApiKey, ApiKeys } from './api-keys.ts'
 const PATH = '/console/keys'
 
 const SAID: Record<string, string> = {
-  revoked: 'The key is revoked; it is refused everywhere within five seconds.',
+  revoked: 'Key revoked. It is refused everywhere within five seconds.',
   ended: 'Session ended.',
 }
 
@@ -191,7 +191,7 @@ function Revoke({ id, name, revoked_at: revokedAt }: ApiKey) {
 function KeyState({ revoked_at: revokedAt, expires_at: expiresAt }: ApiKey) {
   if (revokedAt) return <Badge of="revoked" />
   if (!expiresAt) return <Badge of="active" />
-  if (expiresAt.getTime() <= Date.now()) return <Badge of="held" label="expired" />
+  if (expiresAt.getTime() <= Date.now()) return <Badge of="held" label="Expired" />
   return (
     <>
       <Badge of="active" /> until <Time at={expiresAt} />
@@ -206,7 +206,7 @@ function SessionTable({ sessions, own }: { sessions: readonly ListedSession[]; o
         <tr>
           <td>
             {keyName ?? 'first admin key'}{' '}
-            {id === own && <Badge of="active" label="this session" />}
+            {id === own && <Badge of="active" label="This session" />}
           </td>
           <td>{area}</td>
           <td>
@@ -219,9 +219,9 @@ function SessionTable({ sessions, own }: { sessions: readonly ListedSession[]; o
             <form method="post" action={`/console/sessions/${id}/end`}>
               <button
                 type="submit"
-                aria-label={`End the session of ${keyName ?? 'the first admin key'}`}
+                aria-label={`End session of ${keyName ?? 'the first admin key'}`}
               >
-                End
+                End session
               </button>
             </form>
           </td>

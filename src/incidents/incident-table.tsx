@@ -112,7 +112,7 @@ function Cause({ cause, failures, verdict, endpoint_state: state }: Incident) {
       <span class="nowrap">
         {CAUSES[cause].label} ×{failures}
       </span>{' '}
-      {verdict === 'ours' && <Badge of="open" label="likely ours" />}
+      {verdict === 'ours' && <Badge of="open" label="Likely ours" />}
       {state !== 'active' && <Badge of={state} />}
     </>
   )

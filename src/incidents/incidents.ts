@@ -95,6 +95,8 @@ export interface Incidents {
   totals(tenants: ListedTenants): Promise<IncidentTotals>
   /** How many are open, of all tenants. */
   count(): Promise<number>
+  /** The same by tenant; those without any are left out. */
+  openOf(tenantIds: readonly TenantId[]): Promise<Map<string, number>>
   /** @throws IncidentNotFound */
   get(tenantId: TenantId, id: IncidentId): Promise<Incident>
   /** What to tell the customer. @throws IncidentNotFound */
@@ -121,6 +123,7 @@ export function createIncidents({ database }: { database: Kysely<Database> }): I
     worst: async (tenants, limit) => (await worstOf(tenants, limit).execute(database)).rows,
     totals: (tenants) => totals(database, tenants),
     count: () => count(database),
+    openOf: (tenantIds) => openOf(database, tenantIds),
     async get(tenantId, id) {
       const { rows } = await select(isOne(tenantId, id)).execute(database)
       if (!rows[0]) throw new IncidentNotFound()
@@ -195,6 +198,14 @@ async function count(database: Kysely<Database>): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     select count(*)::int from postrider.incident i where i.closed_at is null`.execute(database)
   return rows[0]?.count ?? 0
+}
+
+async function openOf(database: Kysely<Database>, tenantIds: readonly TenantId[]) {
+  const { rows } = await sql<{ id: string; count: number }>`
+    select i.tenant_id as id, count(*)::int from postrider.incident i
+    where i.closed_at is null and i.tenant_id = any (${tenantIds}::uuid[])
+    group by i.tenant_id`.execute(database)
+  return new Map(rows.map(({ id, count }) => [id, count]))
 }
 
 /** The function is called for an incident of the tenant and for no other. */

@@ -110,10 +110,10 @@ export const replayFields = {
     form: {
       label: 'Final state',
       choices: [
-        ['failed', 'failed'],
-        ['cancelled', 'cancelled'],
-        ['delivered', 'delivered'],
-        ['collapsed', 'collapsed'],
+        ['failed', 'Failed'],
+        ['cancelled', 'Cancelled'],
+        ['delivered', 'Delivered'],
+        ['collapsed', 'Collapsed'],
       ],
     },
   },

@@ -121,6 +121,7 @@ function consoleOptions(
     endpointsOf: (tenantId) =>
       pages.lists.endpoints.list(tenantId, { limit: TENANT_ENDPOINTS_SHOWN, before: null }),
     dayOf: createTenantDay({ database }),
+    incidentsOf: createIncidents({ database }).openOf,
     backlogOf: createBacklog({ database }),
     listRunners: createRunnerList({ database }),
     markersOf: createChartMarkers({ database }),

@@ -1,17 +1,17 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { type Column, DataTable } from '../console/data-table.tsx'
-import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
+import { type Column, ColumnMenu, DataTable } from '../console/data-table.tsx'
+import { EMPTY_FORM, FormMistake, type FormState, TextField } from '../console/fields.tsx'
 import { FormField, FormFields } from '../console/form-fields.tsx'
 import { bodyOfForm, formValuesOf } from '../console/form-values.ts'
 import { readForm, refusedForm, saidOf, urlWith } from '../console/forms.ts'
 import { atMost } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import {
+  FilterForm,
   ID_COLUMN,
   Older,
   PAGE_ROWS,
-  PlaceMistake,
   pageOf,
   sortBy,
   sortByTime,
@@ -47,6 +47,8 @@ import { isReserved, type Remaining, TENANT_KEY, type Tenant, type Tenants } fro
 
 const PATH = '/console/tenants'
 const DELIVERIES = '/console/deliveries'
+/** More is no name. */
+const SEARCH_LENGTH_MAX = 256
 const pathOf = (key: string): string => `${PATH}/${encodeURIComponent(key)}`
 
 const SAID: Record<string, string> = {
@@ -63,6 +65,8 @@ export interface TenantPages {
   /** The latest of a tenant. */
   endpointsOf: (id: TenantId) => Promise<TenantEndpoint[]>
   dayOf: ReturnType<typeof createTenantDay>
+  /** How many incidents of each of them are open; those without any are left out. */
+  incidentsOf: (ids: readonly TenantId[]) => Promise<ReadonlyMap<string, number>>
 }
 
 /** What a tenant's page shows of an endpoint. */
@@ -89,21 +93,34 @@ export function TenantLink({ of: key, name = key }: { of: string; name?: string 
   )
 }
 
-async function showList(c: C, { render, tenants }: TenantPages, form: FormState = EMPTY_FORM) {
+async function showList(c: C, pages: TenantPages, form: FormState = EMPTY_FORM) {
+  const { render, tenants, incidentsOf } = pages
   const viewer = c.get('viewer')
   const { form: asked, place } = readPlace<TenantId, 'key'>(c, ['key'])
-  const page = place && { ...place, limit: PAGE_ROWS + 1, withReserved: viewer.may('admin') }
-  const found = page ? await tenants.list(page) : []
+  const search = asked.values['search']?.slice(0, SEARCH_LENGTH_MAX).toWellFormed()
+  const page = { limit: PAGE_ROWS + 1, withReserved: viewer.may('admin'), search }
+  const found = place ? await tenants.list({ ...place, ...page }) : []
   const { shown, next } = pageOf(found, place?.by === 'key' ? ({ key }) => key : undefined)
+  const incidents = await incidentsOf(shown.map(({ id }) => id))
   return render(
     c,
     { title: 'Tenants', at: PATH, status: form === EMPTY_FORM && place ? 200 : 422 },
     <>
-      <h1>Tenants</h1>
+      <div class="head">
+        <h1>Tenants</h1>
+        <FilterForm action={PATH} form={asked}>
+          <TextField
+            form={asked}
+            name="search"
+            label="Name, key or UID"
+            placeholder="Name, key or UID"
+          />
+        </FilterForm>
+        <ColumnMenu name="tenants" columns={columnsWith(incidents)} />
+      </div>
       {viewer.may('manage') && <NewTenant form={form} />}
-      <PlaceMistake form={asked} />
-      {place && shown.length === 0 && <Nothing />}
-      {shown.length > 0 && <TenantTable tenants={shown} form={asked} />}
+      {place && shown.length === 0 && (search ? <NoMatch /> : <Nothing />)}
+      {shown.length > 0 && <TenantTable tenants={shown} form={asked} incidents={incidents} />}
       <Older path={PATH} form={asked} next={next} isCutShort={false} />
     </>,
   )
@@ -205,20 +222,50 @@ function Nothing() {
   )
 }
 
-const COLUMNS: Column<Tenant>[] = [
+const NoMatch = () => (
+  <Empty title="No tenants match this search">
+    <p>
+      Change the search, or <a href={PATH}>show all tenants</a>.
+    </p>
+  </Empty>
+)
+
+type OpenIncidents = ReadonlyMap<string, number>
+
+const columnsWith = (incidents: OpenIncidents): Column<Tenant>[] => [
   { name: 'name', label: 'Tenant', kind: 'main', cell: ({ name }) => name },
   { name: 'key', label: 'Key', kind: 'name', cell: ({ key }) => <code>{key}</code> },
   { name: 'state', label: 'State', cell: (tenant) => <State {...tenant} /> },
+  {
+    name: 'incidents',
+    label: 'Incidents',
+    cell: ({ id, key }) => <OpenOnes count={incidents.get(id) ?? 0} tenant={key} />,
+  },
   { name: 'created', label: 'Created', cell: ({ created_at: at }) => <Time at={at} /> },
   { ...ID_COLUMN, isMinor: false },
 ]
 
-function TenantTable({ tenants, form }: { tenants: readonly Tenant[]; form: FormState }) {
+function OpenOnes({ count, tenant }: { count: number; tenant: string }) {
+  if (count === 0) return ''
+  return (
+    <a href={urlWith('/console/incidents', { tenant })}>
+      <Badge of="open" label={`${count} open`} />
+    </a>
+  )
+}
+
+interface TenantTableProps {
+  tenants: readonly Tenant[]
+  form: FormState
+  incidents: OpenIncidents
+}
+
+function TenantTable({ tenants, form, incidents }: TenantTableProps) {
   return (
     <DataTable
       name="tenants"
       label="Tenants"
-      columns={COLUMNS}
+      columns={columnsWith(incidents)}
       rows={tenants}
       sorts={{ key: sortBy('key', PATH, form), created: sortByTime(PATH, form) }}
       hrefOf={({ key }) => pathOf(key)}
@@ -227,8 +274,8 @@ function TenantTable({ tenants, form }: { tenants: readonly Tenant[]; form: Form
 }
 
 function State({ suspended_at: suspendedAt, deletion_started_at: deletionStartedAt }: Tenant) {
-  if (deletionStartedAt) return <Badge of="failed" label="being deleted" />
-  return suspendedAt ? <Badge of="held" label="suspended" /> : <Badge of="active" />
+  if (deletionStartedAt) return <Badge of="failed" label="Being deleted" />
+  return suspendedAt ? <Badge of="held" label="Suspended" /> : <Badge of="active" />
 }
 
 function DayTiles({ tenant, ...day }: TenantDay & { tenant: Tenant }) {

@@ -2,7 +2,9 @@ import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely'
 import type { TenantId } from '../ids.ts'
 import { TenantNotFound } from '../not-found.ts'
 import { changeAsActor } from '../postgres/actor.ts'
+import { containsText } from '../postgres/contains-text.ts'
 import { allOf, isBehind, type Order } from '../postgres/list-query.ts'
+import { runList } from '../postgres/run-list.ts'
 import type { Database, TenantTable } from '../postgres/schema.ts'
 
 export type Tenant = Selectable<TenantTable> & { id: TenantId }
@@ -52,7 +54,11 @@ export interface Tenants {
   get(key: string): Promise<Tenant>
   /** With what is left of one that is being deleted. @throws TenantNotFound */
   show(key: string): Promise<{ tenant: Tenant; remaining: Remaining | null }>
-  /** Newest first unless the page says otherwise, from behind `before` on: an id, or a key where it is ordered by key. */
+  /**
+   * Newest first unless the page says otherwise, from behind `before` on: an id, or a key where it is ordered by key.
+   *
+   * @throws SearchTooSlow
+   */
   list(
     page: Order & {
       limit: number
@@ -61,6 +67,8 @@ export interface Tenants {
       by?: 'key' | undefined
       /** Those of the service itself as well. */
       withReserved?: boolean
+      /** Part of the key, the name or the uid. */
+      search?: string | undefined
     },
   ): Promise<Tenant[]>
   /** Of those of the service itself. */
@@ -151,16 +159,26 @@ const IS_RESERVED = sql<SqlBool>`starts_with(key, ${RESERVED_PREFIX})`
 
 type ListedPage = Omit<Parameters<Tenants['list']>[0], 'by'> & { by?: 'id' | 'key' | undefined }
 
-const list = (
+function list(
   database: Kysely<Database>,
-  { limit, by = 'id', withReserved = false, ...page }: ListedPage,
-): Promise<Tenant[]> =>
-  select(database)
-    .where(allOf([isBehind(by, page)]))
-    .$if(!withReserved, (query) => query.where(sql<SqlBool>`not ${IS_RESERVED}`))
-    .orderBy(by, page.isOldestFirst ? 'asc' : 'desc')
-    .limit(limit)
-    .execute()
+  { limit, by = 'id', withReserved = false, search, ...page }: ListedPage,
+): Promise<Tenant[]> {
+  const isAsked = allOf([isBehind(by, page), search ? isCalled(search) : undefined])
+  return runList(database, { isIndexed: !search }, (on) =>
+    select(on)
+      .where(isAsked)
+      .$if(!withReserved, (query) => query.where(sql<SqlBool>`not ${IS_RESERVED}`))
+      .orderBy(by, page.isOldestFirst ? 'asc' : 'desc')
+      .limit(limit)
+      .execute(),
+  )
+}
+
+const isCalled = (text: string) =>
+  sql<SqlBool>`(${sql.join(
+    ['key', 'name', 'uid'].map((column) => containsText(sql.ref(column), [text])),
+    sql` or `,
+  )})`
 
 const select = (database: Kysely<Database>) =>
   database.selectFrom('tenant').selectAll().$castTo<Tenant>()

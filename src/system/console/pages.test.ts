@@ -167,6 +167,23 @@ t.test('lists can begin with the oldest, page by page, and say so', async (t) =>
   )
 })
 
+// Issue 18: the list of tenants had no search and no health.
+t.test('tenants are found by a part of their name, with their open incidents', async (t) => {
+  const { get, admin, world } = await bundle()
+  const [named, other] = [`Grün ${world.tenant.key}`, await createWorld(pool, { incident: false })]
+  await pool.query('update postrider.tenant set name = $2 where id = $1', [world.tenant.id, named])
+  const show = async (query: string) =>
+    (await get(`/console/tenants?${query}`, { cookie: admin })).text
+  const leadTo = (key: string) => `href="/console/tenants/${encodeURIComponent(key)}"`
+  const found = await show(`search=${encodeURIComponent(`gRÜN ${world.tenant.key}`)}`)
+  t.match(found, leadTo(world.tenant.key))
+  t.notMatch(found, leadTo(other.tenant.key))
+  t.match(found, new RegExp(`/console/incidents\\?tenant=${world.tenant.key}[^<]*<[^>]*>1 open<`))
+  t.match(await show(`search=${other.tenant.key}&sort=key`), leadTo(other.tenant.key))
+  t.notMatch(await show(`search=${other.tenant.key}`), '1 open')
+  t.match(await show('search=nobody+is+called+this'), 'No tenants match this search')
+})
+
 t.test('several states in one filter, however they are written', async (t) => {
   const { get, admin, world } = await bundle()
   const { ids } = world
