@@ -114,6 +114,7 @@ export const GERMAN = {
   'Live. Some attempts were missed: see the list of deliveries':
     'Live. Einige Versuche fehlen hier: siehe die Liste der Zustellungen',
   'Open full page': 'Ganze Seite öffnen',
+  'Open incidents: {count}': 'Offene Störungen: {count}',
   'Opened beside the list': 'Neben der Liste geöffnet',
   Pause: 'Anhalten',
   'Paused. {text}': 'Angehalten. {text}',
@@ -778,7 +779,7 @@ export const SCRIPT_TEXTS = [
     'Live',
   ] as const),
   'Live. Some attempts were missed: see the list of deliveries',
-  ...(['Open full page', 'Opened beside the list', 'Pause', 'Paused. {text}'] as const),
+  ...(['Open full page', 'Open incidents: {count}', 'Opened beside the list', 'Pause', 'Paused. {text}'] as const),
   'Paused; {count} waiting',
   'Paused; {count} waiting, {dropped} more only in the list of deliveries',
   ...(['Resume', 'The browser did not allow copying', 'Time', 'Updated just now'] as const),

@@ -129,6 +129,7 @@ t.test(
     t.match(whole.text, 'aria-label="Request body"')
     const part = await inConsole(path, { 'hx-request': 'true' })
     t.match(part.text, 'id="delivery"')
+    t.match(part.text, 'class="answer" role="status"', 'what it has become is said aloud')
     t.notMatch(part.text, 'aria-label="Request body"')
     await end()
     const { text } = await inConsole(path)
@@ -208,12 +209,15 @@ t.test('what became of a delivery is said first, with names', async (t) => {
     [id],
   )
   const { text } = await inConsole(`/deliveries/${id}`)
-  t.match(text, '<p class="answer">Failed for Legacy billing (HTTP 500 after 2 attempts).</p>')
+  t.match(
+    text,
+    '<p class="answer" role="status">Failed for Legacy billing (HTTP 500 after 2 attempts).</p>',
+  )
   t.ok(text.indexOf('class="answer"') < text.indexOf('class="facts"'))
   t.match(text, /<a href="\/console\/endpoints\/[^"]+">Legacy billing<\/a>/)
   t.match(text, />\s*Acme Retail\s*<\/a>/)
   const customer = await inPortal(`/deliveries/${id}`)
-  t.match(customer.text, /class="answer">.*Failed.*HTTP 500, attempt 2\./)
+  t.match(customer.text, /class="answer" role="status">.*Failed.*HTTP 500, attempt 2\./)
 })
 
 t.test('attempts that failed alike are one line that opens, and the latest is not', async (t) => {

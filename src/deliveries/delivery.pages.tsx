@@ -223,9 +223,7 @@ function Progress(shown: Shown) {
       <h2>{say('Attempts')}</h2>
       <AttemptLine attempts={shown.delivery.attempts} />
       <Timeline {...shown} />
-      {shown.body !== null && isAsSigned(shown) && (
-        <Verification {...shown} body={shown.body} />
-      )}
+      {shown.body !== null && isAsSigned(shown) && <Verification {...shown} body={shown.body} />}
     </div>
   )
 }
@@ -245,7 +243,7 @@ function explainedBy(delivery: Shown['delivery']) {
 function Answer({ area, delivery }: Shown) {
   const explained = explainedBy(delivery)
   return (
-    <p class="answer">
+    <p class="answer" role="status">
       {area === 'console' ? (
         sentenceOf(explained)
       ) : (

@@ -79,6 +79,7 @@ else {
       t.equal(await row('Northwind').locator('.primary').first().textContent(), 'Notify customer')
       t.strictSame(await findBarriers(page), [])
       await page.locator('.side [data-trouble]', { hasText: '2' }).waitFor()
+      t.match(await page.locator('#said').textContent(), /^Open incidents: [12]$/)
       t.match(await page.title(), /^\(2\) Home/, 'the tab follows without being loaded again')
       t.match(await page.locator('link[rel=icon]').getAttribute('href'), /icon-trouble\.svg$/)
       t.equal(clicks(), 0)

@@ -590,7 +590,11 @@
     if (!icon) return
     document.querySelector('link[rel=icon]').href = icon
     const count = /^\((\d+)\)/.exec(title.trim())?.[1] ?? ''
-    for (const element of all('[data-trouble]')) element.textContent = count
+    const shown = [...all('[data-trouble]')]
+    // A number that changes says so to those who do not see it.
+    if (shown.some((element) => element.textContent.trim() !== count))
+      say(tr('Open incidents: {count}', { count: count || 0 }))
+    for (const element of shown) element.textContent = count
   }
 
   function onSwapped({ target, detail }) {
