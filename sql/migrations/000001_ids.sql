@@ -33,13 +33,13 @@ create function postrider.id_at(at timestamptz) returns uuid
 language sql immutable strict parallel safe
 return (lpad(to_hex(greatest(0, extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
 comment on function postrider.id_at(timestamptz) is
-  'The lowest id of a millisecond. Partition boundaries and time filters on ids are made with it.';
+  'The lowest id of a millisecond. Partition boundaries and time filters on ids are created with it.';
 
 create function postrider.id_time(id uuid) returns timestamptz
 language sql immutable strict parallel safe
 return to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0);
 comment on function postrider.id_time(uuid) is
-  'When an id was made, to the millisecond, by the clock of the server that made it.';
+  'When an id was created, to the millisecond, by the clock of the server that made it.';
 
 create function postrider.id_floor(parent uuid) returns uuid
 language sql immutable strict parallel safe

@@ -60,7 +60,7 @@ create index endpoint_tenant on postrider.endpoint (tenant_id, id desc) where de
 create unique index endpoint_uid on postrider.endpoint (tenant_id, uid) where uid is not null and deleted_at is null;
 create unique index endpoint_svix_id on postrider.endpoint (tenant_id, svix_id) where svix_id is not null and deleted_at is null;
 create index endpoint_unreadable on postrider.endpoint (id) where unreadable_since is not null;
-comment on table postrider.endpoint is 'A URL of a tenant that wants events.';
+comment on table postrider.endpoint is 'A URL of a tenant that gets events.';
 comment on column postrider.endpoint.id is 'UUIDv7.';
 comment on column postrider.endpoint.tenant_id is 'Owner.';
 comment on column postrider.endpoint.url is 'Where deliveries are POSTed.';
@@ -68,7 +68,7 @@ comment on column postrider.endpoint.description is 'For people.';
 comment on column postrider.endpoint.purpose is 'What it is for, in the words of its owner; null = not said.';
 comment on column postrider.endpoint.event_types is 'Which events: exact names, prefix patterns such as order.*, or *.';
 comment on column postrider.endpoint.filter is 'SQL/JSON path predicate on the data, e.g. $.amount > 100; null = all. Evaluated inside publish.';
-comment on column postrider.endpoint.headers is 'Extra request headers, {"name": "value"}, but for those that are secret.';
+comment on column postrider.endpoint.headers is 'Extra request headers, {"name": "value"}, except the ones that are secret.';
 comment on column postrider.endpoint.secret_headers is
   'Extra request headers that are secret, {"name": "value"}; each value encrypted as endpoint_secret.encrypted is.';
 comment on column postrider.endpoint.state is 'active; paused (by a person: deliveries are held); disabled (by the service or a person: open deliveries are held, new events do not match).';
@@ -78,7 +78,7 @@ comment on column postrider.endpoint.max_in_flight is 'Requests in flight over a
 comment on column postrider.endpoint.timeout_seconds is 'Seconds for one attempt; null = DELIVERY_TIMEOUT_SECONDS.';
 comment on column postrider.endpoint.retry_schedule is 'Seconds before the 2nd, 3rd, ... attempt; null = RETRY_SCHEDULE.';
 comment on column postrider.endpoint.metadata is 'The producer''s own notes, {"name": "value"}.';
-comment on column postrider.endpoint.created_at is 'When it was made.';
+comment on column postrider.endpoint.created_at is 'When it was created.';
 comment on column postrider.endpoint.updated_at is 'When a person last changed it.';
 comment on column postrider.endpoint.deleted_at is 'Deleted endpoints stay, without secrets, for the audit log; null = not deleted.';
 comment on column postrider.endpoint.client_certificate is 'Shown to https receivers that ask for one: PEM, the endpoint''s own certificate first, then those of the authorities between; null = none.';
@@ -105,7 +105,7 @@ comment on column postrider.endpoint.uid is
 comment on column postrider.endpoint.channels is
   'It gets only events that were published to one of these channels; null = whatever channels an event has, also none.';
 comment on column postrider.endpoint.svix_id is
-  'The id that a Svix server gave it, by which callers may go on naming it; null = it was not imported.';
+  'The id that a Svix server gave it, by which callers can still name it; null = it was not imported.';
 comment on column postrider.endpoint.svix is
   'What the Svix-compatible API was given and gives back and nothing else looks at, such as {"version": 1}; null = it was not made there.';
 comment on column postrider.endpoint.on_failure is
@@ -129,7 +129,7 @@ comment on table postrider.endpoint_subscription is
   'endpoint.event_types as one row a pattern, so that publish finds the endpoints of an event by index probes however many endpoints a tenant has. Kept by a trigger on endpoint.';
 comment on column postrider.endpoint_subscription.tenant_id is 'Owner of the endpoint.';
 comment on column postrider.endpoint_subscription.pattern is 'One element of endpoint.event_types.';
-comment on column postrider.endpoint_subscription.endpoint_id is 'The endpoint. Only those that are not deleted have rows.';
+comment on column postrider.endpoint_subscription.endpoint_id is 'The endpoint. Only the ones that are not deleted have rows.';
 
 create table postrider.endpoint_secret (
   id uuid primary key default postrider.uuidv7(),
@@ -147,7 +147,7 @@ comment on column postrider.endpoint_secret.id is 'UUIDv7.';
 comment on column postrider.endpoint_secret.tenant_id is 'Owner of the endpoint.';
 comment on column postrider.endpoint_secret.endpoint_id is 'Whose requests it signs.';
 comment on column postrider.endpoint_secret.encrypted is 'The secret, AES-256-GCM under SECRET_ENCRYPTION_KEY: v1.<key id>.<nonce>.<ciphertext and tag>, base64url.';
-comment on column postrider.endpoint_secret.created_at is 'When it was made.';
+comment on column postrider.endpoint_secret.created_at is 'When it was created.';
 comment on column postrider.endpoint_secret.expires_at is 'End of its overlap after a rotation; null = current.';
 
 create table postrider.circuit (
@@ -169,19 +169,19 @@ create table postrider.circuit (
     foreign key (tenant_id, endpoint_id) references postrider.endpoint (tenant_id, id) on delete cascade
 ) with (fillfactor = 50);
 comment on table postrider.circuit is
-  'Endpoints that have failed, or have refused an event, since their last success. No row = the last attempt succeeded. Without opened_at deliveries go on; with it they are held, but for one probe at growing intervals.';
+  'Endpoints that have failed, or have refused an event, since their last success. No row = the last attempt succeeded. Without opened_at deliveries continue; with it they are held, except for one probe at growing intervals.';
 comment on column postrider.circuit.endpoint_id is 'The failing endpoint.';
 comment on column postrider.circuit.tenant_id is 'Its owner.';
-comment on column postrider.circuit.failures is 'Failed attempts in a row; an answer that refuses an event ends the row, since the receiver lives.';
+comment on column postrider.circuit.failures is 'Failed attempts in a row; a response that refuses an event ends the row, since the receiver lives.';
 comment on column postrider.circuit.failing_since is
   'When the first failure ended that is not followed by a success or by a quarter of the period of disabling without a failure; null = there is none.';
 comment on column postrider.circuit.opened_at is 'Since when deliveries are held; null = the circuit is closed.';
 comment on column postrider.circuit.probe_count is 'Probes that failed since it opened; the pause doubles with each.';
-comment on column postrider.circuit.probe_at is 'When the next probe is due; null = closed, or a probe is under way.';
-comment on column postrider.circuit.probe_delivery_id is 'The delivery that may be sent although the circuit is open.';
+comment on column postrider.circuit.probe_at is 'When the next probe is due; null = closed, or a probe is in progress.';
+comment on column postrider.circuit.probe_delivery_id is 'The delivery that can be sent although the circuit is open.';
 comment on column postrider.circuit.failed_at is 'When the last failure ended.';
 comment on column postrider.circuit.failed_deliveries is 'Some of the deliveries that failed since failing_since: as many different ones as disabling takes.';
-comment on column postrider.circuit.refusals is 'Attempts since the last success that the receiver answered with a refusal of the event, such as 400.';
+comment on column postrider.circuit.refusals is 'Attempts since the last success in which the receiver refused the event, such as 400.';
 comment on column postrider.circuit.refusing_since is 'When the first of them ended; null = there is none.';
 comment on column postrider.circuit.causes is
   'Failures in a row by cause (incident_cause), with when the first and last of them ended and the last attempt: {"timeout": {"failures": 3, "since": ..., "at": ..., "attempt": ...}}. Any sign of life ends them.';
@@ -199,7 +199,7 @@ create table postrider.event_type (
   svix_schemas json check (json_typeof(svix_schemas) = 'object'),
   group_name text check (length(group_name) <= 256)
 );
-comment on table postrider.event_type is 'Event types that are described; they belong to the producer, not to a tenant. Others may be published too, unless EVENT_TYPES_STRICT is set.';
+comment on table postrider.event_type is 'Event types that are described; they belong to the producer, not to a tenant. Others can be published too, unless EVENT_TYPES_STRICT is set.';
 comment on column postrider.event_type.name is 'A dotted name such as invoice.paid.';
 comment on column postrider.event_type.description is 'For people.';
 comment on column postrider.event_type.schema is 'JSON Schema 2020-12 of the data. HTTP publishing validates against it; publishing in SQL does not. Null = anything goes.';

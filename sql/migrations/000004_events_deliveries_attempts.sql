@@ -41,7 +41,7 @@ comment on column postrider.event.created_at is 'Start of the transaction that p
 comment on column postrider.event.only_endpoint_id is 'The one endpoint that a test event is for; null = routed by type and filter.';
 comment on column postrider.event.traceparent is 'W3C trace context of the publish, as the producer or our own span gave it; null = none.';
 comment on column postrider.event.tracestate is 'What belongs to it for the vendors of the tracing; kept to ourselves, never sent to receivers.';
-comment on column postrider.event.ordering_key is 'What it is about, said by the producer, for endpoints that want events in order; null = it has no order.';
+comment on column postrider.event.ordering_key is 'What it is about, said by the producer, for endpoints that get events in order; null = it has no order.';
 comment on column postrider.event.position is 'Its place among the events of its ordering key: larger than that of all whose publishing was committed before.';
 comment on column postrider.event.channels is
   'Channels that it was published to: endpoints with channels get it only if they have one of them. Null = none: only endpoints without channels get it.';
@@ -91,24 +91,24 @@ comment on column postrider.delivery.event_id is 'What is delivered.';
 comment on column postrider.delivery.endpoint_id is 'To whom.';
 comment on column postrider.delivery.state is
   'pending (a job exists), held (no job exists: see held_reason), delivering (a runner has claimed it), delivered, failed (the schedule is used up), cancelled, collapsed (a newer event of its ordering key is sent instead). Every way from one to another: sql/functions/deliveries/delivery_state.sql.';
-comment on column postrider.delivery.trigger is 'Why the next attempt is made: schedule, manual, replay, test.';
-comment on column postrider.delivery.attempt_count is 'Attempts begun so far; goes on counting when the delivery is reopened.';
+comment on column postrider.delivery.trigger is 'Reason of the next attempt: schedule, manual, replay, test.';
+comment on column postrider.delivery.attempt_count is 'Attempts begun so far; continues counting when the delivery is reopened.';
 comment on column postrider.delivery.due_attempt is
-  'Number in the payload of the newest job of the delivery: 1, and one more with each job that is made for it. A job with another number is late and does nothing. Not the number of an attempt: jobs are also replaced without one.';
+  'Number in the payload of the newest job of the delivery: 1, and one more with each job that is created for it. A job with another number is late and does nothing. Not the number of an attempt: jobs are also replaced without one.';
 comment on column postrider.delivery.schedule_step is 'Failed attempts since the delivery was (re)opened: the position in the retry schedule.';
 comment on column postrider.delivery.abandoned_count is 'Claims in a row that were cut off before they finished.';
-comment on column postrider.delivery.claim is 'Id of the attempt in flight: the fence. Only its holder may finish.';
-comment on column postrider.delivery.next_attempt_at is 'When the next attempt is due; null once finished. A limit of the endpoint may put it off beyond that: put_off_until.';
+comment on column postrider.delivery.claim is 'Id of the attempt in flight: the fence. Only its holder can finish.';
+comment on column postrider.delivery.next_attempt_at is 'When the next attempt is due; null once finished. A limit of the endpoint can put it off beyond that: put_off_until.';
 comment on column postrider.delivery.created_at is 'Start of the transaction that made it.';
 comment on column postrider.delivery.finished_at is 'When it was delivered, failed, cancelled or collapsed; null = open.';
 comment on column postrider.delivery.put_off_until is
-  'Until when a limit of the endpoint has put it off, as far as that was after next_attempt_at; null = not since its newest job was made. Not indexed, so that putting off stays cheap.';
+  'Until when a limit of the endpoint has put it off, as far as that was after next_attempt_at; null = not since its newest job was created. Not indexed, so that putting off stays cheap.';
 comment on column postrider.delivery.held_reason is
   'Why it is held: disabled, paused (its endpoint, or everything), suspended (its tenant), secret (no key opens it), circuit (its endpoint fails), order (an earlier event of its ordering key has not ended); null = it is not held.';
 comment on column postrider.delivery.ordering_key is 'The ordering key of its event, where the endpoint orders by key or collapses; null = it is sent in no particular order.';
 comment on column postrider.delivery.position is 'event.position, where it has an ordering key.';
 comment on column postrider.delivery.collapsed_by is
-  'The newer event of its ordering key that is sent instead, where it is collapsed; null = it is not. That one may be collapsed in turn.';
+  'The newer event of its ordering key that is sent instead, where it is collapsed; null = it is not. That one can be collapsed in turn.';
 comment on column postrider.delivery.batch_id is
   'The batch that it is sent with, or that it waits in until that is full; kept through the retries of the batch. Null = none as yet, or its endpoint has no batches. Not indexed, so that claiming stays cheap: batch.delivery_ids.';
 
@@ -158,22 +158,22 @@ comment on column postrider.attempt.tenant_id is 'Owner.';
 comment on column postrider.attempt.delivery_id is 'Which delivery.';
 comment on column postrider.attempt.endpoint_id is 'To whom.';
 comment on column postrider.attempt.number is '1 for the first attempt of the delivery.';
-comment on column postrider.attempt.trigger is 'Why it was made: schedule, manual, replay, test.';
+comment on column postrider.attempt.trigger is 'Reason of the attempt: schedule, manual, replay, test.';
 comment on column postrider.attempt.outcome is
   'started (claimed, perhaps on the wire), delivered (2xx), rejected (another status), unreachable (no status), blocked (never sent: the address or the URL is not allowed, or the data was erased), abandoned (its runner died), stale (finished after another had taken over), interrupted (cut off by a shutdown, or with a kept-alive connection that the receiver had closed; repeated at once).';
-comment on column postrider.attempt.status_code is 'HTTP status of the answer; null when there was none.';
+comment on column postrider.attempt.status_code is 'HTTP status of the response; null when there was none.';
 comment on column postrider.attempt.error is
-  'What went wrong in detail, in words for people; programs go by reason. Next to a status, also of 2xx, what was wrong with the answer otherwise. Null where nothing was.';
+  'What went wrong in detail, in words for people; programs go by reason. Next to a status, also of 2xx, what was wrong with the response otherwise. Null where nothing was.';
 comment on column postrider.attempt.error_detail is
   'More of it, for operators: the addresses that a name led to. Tenants are not shown it. Null where there is no more.';
-comment on column postrider.attempt.duration_ms is 'From the start of the request to the end of the answer, ms.';
+comment on column postrider.attempt.duration_ms is 'From the start of the request to the end of the response, ms.';
 comment on column postrider.attempt.dns_ms is 'Name lookup, ms; null on a reused connection.';
 comment on column postrider.attempt.connect_ms is 'TCP connect, ms; null on a reused connection.';
 comment on column postrider.attempt.tls_ms is 'TLS handshake, ms; null without TLS or on a reused connection.';
-comment on column postrider.attempt.first_byte_ms is 'From the request sent to the first byte of the answer, ms.';
+comment on column postrider.attempt.first_byte_ms is 'From the request sent to the first byte of the response, ms.';
 comment on column postrider.attempt.request_headers is 'As sent; values of sensitive custom headers are masked.';
 comment on column postrider.attempt.response_headers is 'As received.';
-comment on column postrider.attempt.response_body is 'First 16 KiB of the answer, as text; of the answer to a batch an equal share of that for each attempt, 1 KiB at least.';
+comment on column postrider.attempt.response_body is 'First 16 KiB of the response, as text; of the response to a batch an equal share of that for each attempt, 1 KiB at least.';
 comment on column postrider.attempt.batch_id is
   'The batch that it was sent in: the webhook-id of the request, which all attempts with the same batch and time share. Null = it was sent alone.';
 comment on column postrider.attempt.url is 'Where it was sent: the URL of the endpoint at that time. Null where nothing was sent.';
@@ -181,7 +181,7 @@ comment on column postrider.attempt.runner is 'Who made it: runner.id.';
 comment on column postrider.attempt.started_at is 'When it was claimed.';
 comment on column postrider.attempt.finished_at is 'When its outcome was written; null while started.';
 comment on column postrider.attempt.reason is
-  'Why it did not deliver, for programs; null while started, when answered 2xx, and of attempts from before this column. status_3xx, _4xx, _5xx, _other: the class of the answer. timeout_dns, _connect, _tls, _answer: what it waited for when its time was over. dns_not_found, dns_failed: no address. connection_refused, _unreachable, _closed, _failed. tls_certificate (of the receiver), tls_client_certificate (ours), tls_protocol, tls_failed. bad_answer: not HTTP. unsendable: a URL or header that cannot be sent. item_failed: the receiver took the batch and named this event as failed. proxy_refused, proxy_failed: by the proxy of this service. blocked_address (in the URL, final), blocked_name (found by DNS, tried again), blocked_url (unreadable, or its scheme; final). erased: no data to send. secret_unreadable, fault: not sent for a reason of this service. runner_stopped, keepalive_closed: repeated at once. runner_lost: abandoned.';
+  'Why it did not deliver, for programs; null while started, when the response was 2xx, and of attempts from before this column. status_3xx, _4xx, _5xx, _other: the class of the response. timeout_dns, _connect, _tls, _answer: what it waited for when its time ended. dns_not_found, dns_failed: no address. connection_refused, _unreachable, _closed, _failed. tls_certificate (of the receiver), tls_client_certificate (ours), tls_protocol, tls_failed. bad_answer: not HTTP. unsendable: a URL or header that cannot be sent. item_failed: the receiver took the batch and named this event as failed. proxy_refused, proxy_failed: by the proxy of this service. blocked_address (in the URL, final), blocked_name (found by DNS, retried), blocked_url (unreadable, or its scheme; final). erased: no data to send. secret_unreadable, fault: not sent for a reason of this service. runner_stopped, keepalive_closed: repeated at once. runner_lost: abandoned.';
 
 create table postrider.idempotency (
   tenant_id uuid not null,
@@ -196,8 +196,8 @@ comment on table postrider.idempotency is 'Idempotency keys of the last 7 days. 
 comment on column postrider.idempotency.tenant_id is 'Whose key.';
 comment on column postrider.idempotency.key is 'As given by the producer.';
 comment on column postrider.idempotency.event_id is 'The event that the first publish with this key stored.';
-comment on column postrider.idempotency.request_hash is 'SHA-256 over type, data and times, to tell a repeat from a mistake.';
-comment on column postrider.idempotency.expires_at is 'From then on the key may be used again.';
+comment on column postrider.idempotency.request_hash is 'SHA-256 over type, data and times, to tell a repeat from an error.';
+comment on column postrider.idempotency.expires_at is 'From then on the key can be used again.';
 
 create table postrider.unrouted (
   tenant_id uuid not null references postrider.tenant on delete cascade,
@@ -265,9 +265,9 @@ comment on table postrider.ordering_line is
 comment on column postrider.ordering_line.tenant_id is 'Owner.';
 comment on column postrider.ordering_line.ordering_key is 'The key.';
 comment on column postrider.ordering_line.endpoint_id is 'To whom.';
-comment on column postrider.ordering_line.delivery_id is 'The delivery that has its turn: the only one of the key that may be sent. Null = nobody has it at this moment.';
+comment on column postrider.ordering_line.delivery_id is 'The delivery that has its turn: the only one of the key that can be sent. Null = nobody has it at this moment.';
 comment on column postrider.ordering_line.position is 'Its position.';
-comment on column postrider.ordering_line.search_from is 'Nobody in ordering_place has a smaller position. Spares a probe the places of those that have left.';
+comment on column postrider.ordering_line.search_from is 'Nobody in ordering_place has a smaller position. Spares a probe the places of the ones that have left.';
 comment on column postrider.ordering_line.blocked_at is 'Since when the delivery that has its turn is failed and the others wait for a person; null = they do not.';
 comment on column postrider.ordering_line.moved_at is 'When the delivery got its turn.';
 
@@ -305,8 +305,8 @@ comment on table postrider.batch_room is
   'The batch that is being filled, a row an endpoint with batches. Locked by each runner that adds to it, or takes it, so that runners do so in turn.';
 comment on column postrider.batch_room.endpoint_id is 'Whose batch.';
 comment on column postrider.batch_room.tenant_id is 'Owner.';
-comment on column postrider.batch_room.batch_id is 'Its id: delivery.batch_id of those that wait in it. Null = nobody does.';
-comment on column postrider.batch_room.events is 'How many were added. Some may have been cancelled since.';
+comment on column postrider.batch_room.batch_id is 'Its id: delivery.batch_id of the ones that wait in it. Null = nobody does.';
+comment on column postrider.batch_room.events is 'How many were added. Some can have been cancelled since.';
 comment on column postrider.batch_room.bytes is 'How long their items in the body are together.';
 comment on column postrider.batch_room.due is 'When it is sent at the latest: maxWaitMs after the first of them was due.';
 
@@ -320,9 +320,9 @@ create table postrider.batch (
 );
 create index batch_endpoint on postrider.batch (endpoint_id);
 comment on table postrider.batch is
-  'Batches that have open deliveries: those that are being filled, wait for a limit, are being sent, or will be sent again.';
+  'Batches that have open deliveries: the ones that are being filled, wait for a limit, are being sent, or will be sent again.';
 comment on column postrider.batch.id is 'UUIDv7; the webhook-id of its requests.';
 comment on column postrider.batch.tenant_id is 'Owner.';
 comment on column postrider.batch.endpoint_id is 'To whom.';
 comment on column postrider.batch.delivery_ids is
-  'Its deliveries. Those that have left it since have another delivery.batch_id, or none.';
+  'Its deliveries. The ones that have left it since have another delivery.batch_id, or none.';

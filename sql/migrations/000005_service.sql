@@ -29,7 +29,7 @@ comment on column postrider.runner.pid is 'Process id on that host.';
 comment on column postrider.runner.started_at is 'When it registered.';
 comment on column postrider.runner.seen_at is 'Last heartbeat.';
 comment on column postrider.runner.stopped_at is 'When it stopped in good order; null while it runs.';
-comment on column postrider.runner.reaped_at is 'When it was found dead and its work handed on; from then on it may claim and finish nothing.';
+comment on column postrider.runner.reaped_at is 'When it was found dead and its work reassigned; from then on it can claim and finish nothing.';
 comment on column postrider.runner.drain_requested_at is 'When somebody asked it to stop (drain_runner); null = nobody has.';
 comment on column postrider.runner.session_pid is 'Backend of the connection by which it is known to live; null before it has registered there.';
 comment on column postrider.runner.session_role is 'Role that this connection logged in as: nobody else can open a session that counts for the runner.';
@@ -49,7 +49,7 @@ create table postrider.timeline (
 comment on table postrider.timeline is 'Timelines of the server: a failover, or a restore to a point in time, ends one and begins the next.';
 comment on column postrider.timeline.system_identifier is 'Of the cluster, the same for a primary and its standbys. A database that was dumped and restored elsewhere has rows of both.';
 comment on column postrider.timeline.timeline is 'Number of the timeline.';
-comment on column postrider.timeline.since is 'When a process of ours first saw it.';
+comment on column postrider.timeline.since is 'When a process of this service first saw it.';
 comment on column postrider.timeline.is_synchronous is 'Whether commits waited for a standby when it was last seen.';
 comment on column postrider.timeline.seen_at is 'When it was last seen, to ten seconds; of one that has ended, as far as the server that took over had heard.';
 
@@ -162,7 +162,7 @@ comment on column postrider.replay.state is 'running, done, or cancelled by a pe
 comment on column postrider.replay.total is 'How many there were when it began.';
 comment on column postrider.replay.done is 'How many it has made due so far.';
 comment on column postrider.replay.position is 'It has dealt with everything up to this id (of the delivery, or the event).';
-comment on column postrider.replay.recheck_from is 'Ids from here on may have been committed behind its back by transactions that were open when it began; it looks at them twice.';
+comment on column postrider.replay.recheck_from is 'Ids from here on can have been committed behind its back by transactions that were open when it began; it looks at them twice.';
 comment on column postrider.replay.waits_for_xid is 'It ends when no transaction is left that is older than this.';
 comment on column postrider.replay.rechecking is 'It has come to the end once and looks again from recheck_from.';
 comment on column postrider.replay.requested_by is 'Who asked for it.';
@@ -220,7 +220,7 @@ comment on column postrider.incident.first_seen_at is 'When the first of its fai
 comment on column postrider.incident.last_seen_at is 'When the last of its failures ended, as of the last look.';
 comment on column postrider.incident.failures is 'Failed attempts with this cause, as of the last look.';
 comment on column postrider.incident.counted is 'How many of them the circuit of the endpoint had counted at the last look.';
-comment on column postrider.incident.last_attempt_id is 'The last failed attempt; null where nothing was sent. Retention may have removed it since.';
+comment on column postrider.incident.last_attempt_id is 'The last failed attempt; null where nothing was sent. Retention can have removed it since.';
 comment on column postrider.incident.reopened_count is 'How often it came back within 10 minutes of being closed. It then stays open for as many minutes after its last failure, 10 at most.';
 comment on column postrider.incident.closed_at is 'When it was closed; null = open.';
 comment on column postrider.incident.closed_reason is 'recovered (a success, or a person enabled the endpoint), quiet (no attempt for 2 days), deleted (the endpoint); null = open.';
@@ -248,7 +248,7 @@ create table postrider.attachment (
   attached_at timestamptz not null
 );
 comment on table postrider.attachment is
-  'Tables that publish by themselves (attach), as their triggers said when they were attached. A copy, to notice when the triggers are gone: postrider.attached_table compares.';
+  'Tables that publish automatically (attach), as their triggers said when they were attached. A copy, to notice when the triggers are gone: postrider.attached_table compares.';
 comment on column postrider.attachment.id is 'UUIDv7; the triggers and their function name it.';
 comment on column postrider.attachment.table_schema is 'Schema of the table when it was attached.';
 comment on column postrider.attachment.table_name is 'Name of the table when it was attached.';
@@ -303,10 +303,10 @@ comment on column postrider.backfill.read is 'Rows that it has read so far.';
 comment on column postrider.backfill.published is 'Events that it has published so far.';
 comment on column postrider.backfill.place is 'Primary key of the last row that it has read; null = at the beginning.';
 comment on column postrider.backfill.batch_rows is 'How many rows it reads next: fewer after somebody held one of them.';
-comment on column postrider.backfill.error is 'Why its last step failed; it is tried again. Null = it did not.';
+comment on column postrider.backfill.error is 'Why its last step failed; it is retried. Null = it did not.';
 comment on column postrider.backfill.requested_by is 'Who began it.';
 comment on column postrider.backfill.created_at is 'When it began.';
-comment on column postrider.backfill.moved_at is 'When it last went on; null = not yet.';
+comment on column postrider.backfill.moved_at is 'When it last continued; null = not yet.';
 comment on column postrider.backfill.finished_at is 'When it was done or cancelled; null = running.';
 
 create unlogged table postrider.tenant_backlog (

@@ -26,7 +26,7 @@ create type postrider.attempt_result as (
   error_detail text, job_id bigint, overtaken boolean, batch_id uuid, halved boolean, uncounted boolean, url text
 );
 comment on type postrider.attempt_result is
-  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), whether it timed out although the endpoint answered what was sent later (null = no); the batch that it is tried again in (null = none), whether that is half of one that was too large, and whether another attempt of the same request tells of the endpoint (null = no).';
+  'What finish_many takes for each attempt: the columns of attempt, in how many seconds to try again (null = not at all), the job that the runner has for it (null = it completes that itself), whether it timed out although the endpoint answered what was sent later (null = no); the batch that it is retried in (null = none), whether that is half of one that was too large, and whether another attempt of the same request tells of the endpoint (null = no).';
 
 create type postrider.settled_delivery as (
   id uuid, attempt_id uuid, tenant_id uuid, endpoint_id uuid, event_id uuid, state text, due_attempt int,

@@ -97,6 +97,13 @@ function messagesOf(file: string): Text[] {
   return [...messages].map(([, message = '']) => ({ file, text: message }))
 }
 
+/** What `\d+` and `\df+` show of tables, columns and functions. */
+function commentsOf(file: string): Text[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const comments = text.matchAll(/^comment on [^;]*?\bis\s+'((?:[^']|'')*)';/gm)
+  return [...comments].map(([, comment = '']) => ({ file, text: comment }))
+}
+
 function complaints(texts: readonly Text[]): string[] {
   return texts.flatMap(({ file, text }) =>
     AVOID.flatMap(([words, use]) => {
@@ -124,6 +131,12 @@ t.test('messages of the program are in plain English', async (t) => {
 
 t.test('messages of SQL functions are in plain English', async (t) => {
   t.strictSame(complaints(inRoot('sql/functions/**/*.sql').flatMap(messagesOf)), [])
+})
+
+t.test('descriptions of tables, columns and functions are in plain English', async (t) => {
+  const comments = inRoot('sql/**/*.sql').flatMap(commentsOf)
+  t.ok(comments.length > 800)
+  t.strictSame(complaints(comments), [])
 })
 
 t.test('comments and names of tests have no phrases that stop a reader', async (t) => {

@@ -119,7 +119,7 @@ from postrider.attachment a
 left join pg_catalog.pg_class c on c.oid = postrider.attached_relation(a)
 left join pg_catalog.pg_namespace n on n.oid = c.relnamespace;
 comment on view postrider.attached_table is
-  'The tables that publish by themselves (attach). Cost: some look-ups in the catalog for each, 1 ms.';
+  'The tables that publish automatically (attach). Cost: some look-ups in the catalog for each, 1 ms.';
 comment on column postrider.attached_table.id is 'UUIDv7; the triggers name it.';
 comment on column postrider.attached_table."table" is 'The table, with its schema, by the name that it has now.';
 comment on column postrider.attached_table.type is 'Its events are type.created, type.updated and type.deleted.';

@@ -36,7 +36,7 @@ as $$
     or b.is_automatic and coalesce(pg_has_role(postrider.caller(), to_regrole('postrider_runner'), 'usage'), false)
 $$;
 comment on function postrider.may_backfill(postrider.backfill) is
-  'Whether this session may continue a backfill: that of the owner of the table, or of a runner where runners continue it.';
+  'Whether this session can continue a backfill: that of the owner of the table, or of a runner where runners continue it.';
 
 create or replace function postrider.backfill_function(backfill uuid, schema name) returns text
 language sql immutable
@@ -182,7 +182,7 @@ begin
 end
 $$;
 comment on function postrider.backfill(regclass, text, numeric, text) is
-  'Begins to publish the rows that an attached table has already, those that where lets through, as type.event; for the owner of the table. Runners continue it where the table belongs to the owner of this schema; otherwise call postrider.run_backfill(id). Returns its id; postrider.backfill_progress shows how far it is, cancel_backfill() ends it.';
+  'Begins to publish the rows that an attached table has already, the ones that where lets through, as type.event; for the owner of the table. Runners continue it where the table belongs to the owner of this schema; otherwise call postrider.run_backfill(id). Returns its id; postrider.backfill_progress shows how far it is, cancel_backfill() ends it.';
 
 -- In our own schema, where nobody else can put a function of the same name in its place, if runners are to run it.
 create or replace function postrider.backfill_schema(relation oid) returns name
@@ -266,7 +266,7 @@ begin
 end
 $$;
 comment on function postrider.take_backfill(uuid) is
-  'A backfill, locked until the transaction ends. Raises 42501 unless this session may continue it.';
+  'A backfill, locked until the transaction ends. Raises 42501 unless this session can continue it.';
 
 create or replace function postrider.move_backfill(backfill uuid, place json, read int, published int) returns void
 language plpgsql security definer
@@ -381,7 +381,7 @@ begin
 end
 $$;
 comment on procedure postrider.run_backfill(uuid) is
-  'Continues a backfill to its end, a transaction for each batch. For the owner of the table. What was interrupted goes on where it was.';
+  'Continues a backfill to its end, a transaction for each batch. For the owner of the table. What was interrupted continues where it was.';
 
 -- continue_backfill: what runners call. With the rights of the owner of this schema, who is the owner of the table as well:
 -- otherwise the step refuses.
@@ -410,7 +410,7 @@ begin
 end
 $$;
 comment on function postrider.continue_backfill(uuid) is
-  'The next batch of a backfill of a table that belongs to the owner of this schema; its job calls it. An error is noted and tried again. Returns what it did, in words.';
+  'The next batch of a backfill of a table that belongs to the owner of this schema; its job calls it. An error is noted and retried. Returns what it did, in words.';
 
 create or replace function postrider.cancel_backfill(backfill uuid, who text default session_user) returns boolean
 language plpgsql security definer
@@ -457,9 +457,9 @@ comment on column postrider.backfill_progress."where" is 'Only these rows; null 
 comment on column postrider.backfill_progress.event is 'Its events are type.event.';
 comment on column postrider.backfill_progress.rate_per_second is 'How many events it publishes a second, at most.';
 comment on column postrider.backfill_progress.is_automatic is 'Whether runners continue it; otherwise the owner of the table does, with run_backfill().';
-comment on column postrider.backfill_progress.error is 'Why its last step failed; it is tried again. Null = it did not.';
+comment on column postrider.backfill_progress.error is 'Why its last step failed; it is retried. Null = it did not.';
 comment on column postrider.backfill_progress.owner is 'Owner of the table.';
 comment on column postrider.backfill_progress.requested_by is 'Who began it.';
 comment on column postrider.backfill_progress.created_at is 'When it began.';
-comment on column postrider.backfill_progress.moved_at is 'When it last went on; null = not yet.';
+comment on column postrider.backfill_progress.moved_at is 'When it last continued; null = not yet.';
 comment on column postrider.backfill_progress.finished_at is 'When it was done or cancelled; null = running.';

@@ -35,7 +35,7 @@ as $$
     or value ~ '[A-Za-z0-9+/_=.~-]{16,}' and value ~ '\d' and value !~ '^\d{4}-\d\d-\d\d'
 $$;
 comment on function postrider.looks_secret(text, text) is
-  'Whether the value of a header may be a credential, so that the audit log masks it. It errs on the side of masking.';
+  'Whether the value of a header can be a credential, so that the audit log masks it. It errs on the side of masking.';
 
 -- The key of a certificate is a secret, and so are some headers, of which those are told that the other version of
 -- the row lacks or has with another value. Long values are told by size and hash.
@@ -56,7 +56,7 @@ as $$
     else setting end
 $$;
 comment on function postrider.audited_value(text, jsonb, jsonb) is
-  'A setting as the audit log may hold it: secrets masked, long values as {bytes, sha256}, of headers those that differ in the other version.';
+  'A setting as the audit log can hold it: secrets masked, long values as {bytes, sha256}, of headers the ones that differ in the other version.';
 
 create or replace function postrider.audit_settings() returns trigger
 language plpgsql security definer

@@ -252,7 +252,7 @@ begin
 end
 $$;
 comment on function postrider.choose_batch(postrider.batch_room, postrider.delivery[]) is
-  'What is to be done with the deliveries that a runner has in its hand, the first of which says which batch it is about: full, with those that go together; fill, with those that wait in the batch that is being filled, its bytes with them, and when it is due; single.';
+  'What is to be done with the deliveries that a runner has in its hand, the first of which says which batch it is about: full, with the ones that go together; fill, with the ones that wait in the batch that is being filled, its bytes with them, and when it is due; single.';
 
 create or replace function postrider.members_of_batch(batch uuid) returns uuid[]
 language plpgsql stable
@@ -315,7 +315,7 @@ begin
 end
 $$;
 comment on function postrider.end_batch(uuid, postrider.attempt_result[], uuid[]) is
-  'Forgets a batch whose deliveries have ended, and writes down those in which some are tried again.';
+  'Deletes a batch whose deliveries have ended, and records the ones in which some are retried.';
 
 create or replace function postrider.is_waited_for(deliveries postrider.delivery[]) returns boolean
 language plpgsql stable
@@ -345,7 +345,7 @@ begin
 end
 $$;
 comment on function postrider.empty_batch_room(postrider.batch_room, uuid) is
-  'The batch is full: who arrives from now on begins another one.';
+  'The batch is full: what arrives later begins another one.';
 
 -- Those that are in it already, and came early, are put off again.
 create or replace function postrider.fill_batch(

@@ -83,4 +83,4 @@ begin
 end
 $$;
 comment on function postrider.put_off_for_permits(uuid, uuid, int) is
-  'Of the 2,000 open deliveries of an endpoint behind an id, so many that were put off for want of a permit: their ids and due attempts, up to which id it looked, and whether there are no more behind.';
+  'Of the 2,000 open deliveries of an endpoint behind an id, so many that were put off for lack of a permit: their ids and due attempts, up to which id it looked, and whether there are no more behind.';

@@ -20,7 +20,7 @@ create or replace function postrider.replaces_at_once(place postrider.ordering_p
 language sql stable
 return place.not_before is null or place.not_before <= now();
 comment on function postrider.replaces_at_once(postrider.ordering_place) is
-  'Whether one that waits in a line may be sent in place of earlier ones: it is not for later.';
+  'Whether one that waits in a line can be sent in place of earlier ones: it is not for later.';
 
 create or replace function postrider.is_for_later(delivery postrider.delivery, endpoint postrider.endpoint)
 returns boolean
@@ -44,7 +44,7 @@ begin
 end
 $$;
 comment on function postrider.is_replaced(postrider.delivery) is
-  'Whether a newer event of its ordering key waits that may be sent in its place.';
+  'Whether a newer event of its ordering key waits that can be sent in its place.';
 
 create or replace function postrider.has_newer(delivery postrider.delivery) returns boolean
 language plpgsql stable
@@ -136,7 +136,7 @@ begin
 end
 $$;
 comment on function postrider.newest_in_line(uuid, text) is
-  'Who is next in a line whose endpoint collapses, and when it is due: the newest that may be sent now, or else the one whose time comes first.';
+  'Who is next in a line whose endpoint collapses, and when it is due: the newest that can be sent now, otherwise the one whose time comes first.';
 
 -- collapse_older: all but the newest, some at a time. Those that somebody has locked are left to an advance job, and so
 -- is the rest.
@@ -174,7 +174,7 @@ begin
 end
 $$;
 comment on function postrider.collapse_older(postrider.line_move[], int, int) is
-  'Collapses what waits in these lines, which are locked, and is older than the newest that may be sent: so many at most, the rest by a job.';
+  'Collapses what waits in these lines, which are locked, and is older than the newest that can be sent: so many at most, the rest by a job.';
 
 create or replace function postrider.older_in_lines(lines postrider.ordering_line[], most int)
 returns table (delivery_id uuid, newer_event uuid)
@@ -212,7 +212,7 @@ begin
 end
 $$;
 comment on function postrider.older_in_lines(postrider.ordering_line[], int) is
-  'Those that wait in these lines and are older than the newest that may be sent, or than who has the turn; and the event that is sent instead.';
+  'The ones that wait in these lines and are older than the newest that can be sent, or than who has the turn; and the event that is sent instead.';
 
 create or replace function postrider.look_for_newer(lines postrider.ordering_line[], tried int, is_rest boolean)
 returns void
@@ -283,7 +283,7 @@ begin
 end
 $$;
 comment on function postrider.claim_newest(uuid[]) is
-  'Claims the newest of the ordering keys of these deliveries, which have just yielded to it, and collapses what is older; those that cannot be claimed at this moment get their turn.';
+  'Claims the newest of the ordering keys of these deliveries, which have just yielded to it, and collapses what is older; the ones that cannot be claimed at this moment get their turn.';
 
 -- enqueue_collapses: for what is being published. Where two wait there is a job for them, or somebody is at it who looks
 -- again. What is for later is looked at in its time.

@@ -53,7 +53,7 @@ return case
   when endpoint.unreadable_since is not null then 'secret'
   when circuit.opened_at is not null then 'circuit' end;
 comment on function postrider.held_for(postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
-  'Why deliveries of this endpoint are held: disabled, paused (the endpoint, or everything), suspended (its tenant), secret (it cannot be opened) or circuit (null = closed); null = they may be sent.';
+  'Why deliveries of this endpoint are held: disabled, paused (the endpoint, or everything), suspended (its tenant), secret (it cannot be opened) or circuit (null = closed); null = they can be sent.';
 
 -- open_deliveries: new deliveries, with the jobs of those that are not held.
 create or replace function postrider.open_deliveries(
@@ -96,7 +96,7 @@ begin
 end
 $$;
 comment on function postrider.open_deliveries(uuid[], uuid[], uuid[], text[], timestamptz[], text, int, uuid[], text[], bigint[]) is
-  'Stores deliveries (parallel arrays: tenant, event, endpoint, why it is held or null, when it is due; and for those in a line, see open_in_lines(), their id, ordering key and position) with the jobs of those that are pending; returns their ids.';
+  'Stores deliveries (parallel arrays: tenant, event, endpoint, why it is held or null, when it is due; and for those in a line, see open_in_lines(), their id, ordering key and position) with the jobs of the ones that are pending; returns their ids.';
 
 -- claim_deliveries: take those whose job has the newest number, and that are open. Those whose endpoint accepts no work
 -- are held instead, but for the probe of an open circuit, and tests. One that is still 'delivering' was cut off; after
@@ -296,14 +296,14 @@ begin
 end
 $$;
 comment on function postrider.collapse_deliveries(uuid[], uuid[]) is
-  'Ends deliveries that wait for their turn (parallel arrays: delivery id, the newer event that is sent instead), except those that somebody has locked. Returns those that wait no longer, as they were before.';
+  'Ends deliveries that wait for their turn (parallel arrays: delivery id, the newer event that is sent instead), except the ones that somebody has locked. Returns the ones that wait no longer, as they were before.';
 
 create or replace function postrider.collapsed_total() returns bigint
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 return (select case when s.is_called then s.last_value else 0 end from postrider.collapsed_number as s);
 comment on function postrider.collapsed_total() is
-  'How many deliveries have been collapsed since the database was made, for metrics; see the sequence collapsed_number.';
+  'How many deliveries have been collapsed since the database was created, for metrics; see the sequence collapsed_number.';
 
 -- settle_deliveries: end claims, with what came of each, and add the next jobs. Only the holder of the claim settles.
 --
@@ -382,7 +382,7 @@ begin
 end
 $$;
 comment on function postrider.settle_deliveries(postrider.attempt_result[]) is
-  'Ends the claims of these attempts: their deliveries are finished, or wait for the next attempt, with its job. Returns those that were settled: an attempt whose claim is gone settles nothing.';
+  'Ends the claims of these attempts: their deliveries are finished, or wait for the next attempt, with its job. Returns the ones that were settled: an attempt whose claim is gone settles nothing.';
 
 create or replace function postrider.settle_verdict(
   delivery postrider.delivery, finished postrider.attempt_result, endpoint postrider.endpoint,
@@ -507,7 +507,7 @@ begin
 end
 $$;
 comment on function postrider.reopen_deliveries(uuid[], text[], timestamptz[], text) is
-  'Reopens deliveries (parallel arrays: delivery id, why it is held or null, when it is due) for a person (manual), who may hurry an open one too, or for a replay; with their jobs. Returns how many.';
+  'Reopens deliveries (parallel arrays: delivery id, why it is held or null, when it is due) for a person (manual), who can hurry an open one too, or for a replay; with their jobs. Returns how many.';
 
 -- allow_one_attempt: their step is beyond the end of every retry schedule, so that the next outcome is final.
 create or replace function postrider.allow_one_attempt(delivery_ids uuid[]) returns void

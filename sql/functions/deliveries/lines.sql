@@ -216,7 +216,7 @@ begin
 end
 $$;
 comment on function postrider.next_in_line(postrider.line_move[]) is
-  'Locks those who are next, as far as nobody has them; verdict released where one may be sent, ended where it is finished already.';
+  'Locks the ones that are next, as far as nobody has them; verdict released where one can be sent, ended where it is finished already.';
 
 -- Where the endpoint collapses, what is older is in its place still.
 create or replace function postrider.pass_turn(taken postrider.line_move[]) returns void
@@ -261,7 +261,7 @@ begin
 end
 $$;
 comment on function postrider.give_turn(postrider.line_move[]) is
-  'Those who are next have their turn: they are pending, or held for what holds their endpoint.';
+  'The ones that are next have their turn: they are pending, or held for what holds their endpoint.';
 
 -- look_again: for the lines that could not be dealt with. One without anybody in it is removed under the lock of its key.
 create or replace function postrider.look_again(
@@ -300,7 +300,7 @@ begin
 end
 $$;
 comment on function postrider.look_again(uuid[], text[], uuid[], postrider.line_move[], postrider.line_move[], int) is
-  'Removes lines in which nobody is, and has a runner look again at those that another transaction is changing.';
+  'Removes lines in which nobody is, and has a runner look again at the ones that another transaction is changing.';
 
 -- open_in_lines: new deliveries, of which some have an ordering key. The first of a key that has no line has its turn at
 -- once; the others wait. Those of endpoints that do not order are opened as open_deliveries() does.
@@ -520,7 +520,7 @@ begin
 end
 $$;
 comment on function postrider.unblock_lines(uuid, int) is
-  'Has the blocked lines of an endpoint that is told to skip, or orders no more, go on, a batch a call; returns how many.';
+  'Has the blocked lines of an endpoint that has to skip, or orders no more, continue, a batch a call; returns how many.';
 
 -- empty_lines: what waits is due, spread over time, or held for what holds its endpoint. Of a deleted endpoint it is
 -- cancelled with the others.
@@ -566,7 +566,7 @@ begin
 end
 $$;
 comment on function postrider.note_changed_ordering() is
-  'Trigger on endpoint: has what waits in its lines brought in line with how it orders from now on.';
+  'Trigger on endpoint: has what waits in its lines brought in line with how it orders now.';
 
 create or replace trigger endpoint_ordering
 after update of ordering, on_failure, collapse_ms, deleted_at on postrider.endpoint

@@ -101,7 +101,7 @@ begin
 end
 $$;
 comment on function postrider.resend(uuid, uuid, text) is
-  'Sends an event to an endpoint of its tenant once more, or for the first time whatever it subscribes to; a single attempt where no delivery is open. One with an ordering key takes its place in the line. Returns the delivery. Raises as retry_now() does, and P0002 where there is no such event or endpoint.';
+  'Sends an event to an endpoint of its tenant once more, or for the first time whatever it subscribes to; a single attempt where no delivery is open. One with an ordering key takes its place in the line. Returns the delivery. Raises as retry_now() does, and P0002 where the event or endpoint is not found.';
 
 create or replace function postrider.newest_delivery(event uuid, endpoint uuid) returns postrider.delivery
 language plpgsql
@@ -199,7 +199,7 @@ begin
 end
 $$;
 comment on function postrider.cancel(uuid, text) is
-  'Cancels an open delivery and removes its job. The text says when a request may be on the wire already. Raises 55000 when it is finished.';
+  'Cancels an open delivery and removes its job. The text says when a request can be on the wire already. Raises 55000 when it is finished.';
 
 create or replace function postrider.end_delivery(target postrider.delivery) returns boolean
 language plpgsql
@@ -218,7 +218,7 @@ begin
 end
 $$;
 comment on function postrider.end_delivery(postrider.delivery) is
-  'Cancels an open delivery, which is locked; returns whether a request may be on the wire.';
+  'Cancels an open delivery, which is locked; returns whether a request can be on the wire.';
 
 create or replace function postrider.lock_delivery(delivery uuid) returns postrider.delivery
 language plpgsql

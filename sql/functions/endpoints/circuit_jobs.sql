@@ -10,7 +10,7 @@ begin atomic
   select postrider.enqueue_single(task, json_build_object('e', endpoint), run_at, coalesce(key_prefix, task) || ':' || endpoint);
 end;
 comment on function postrider.enqueue_endpoint_job(text, uuid, timestamptz, text) is
-  'Adds, or moves, the probe, align or replan job of an endpoint; its key begins with the task unless told otherwise. Raises 40001 when it could not be added.';
+  'Adds, or moves, the probe, align or replan job of an endpoint; its key begins with the task by default. Raises 40001 when it could not be added.';
 
 create or replace function postrider.schedule_probe(endpoint uuid, at timestamptz) returns void
 language plpgsql
@@ -118,7 +118,7 @@ begin
 end
 $$;
 comment on function postrider.probe_candidates(uuid, int) is
-  'Held deliveries of an endpoint with which its circuit may be probed, the best first.';
+  'Held deliveries of an endpoint with which its circuit can be probed, the best first.';
 
 -- align: bring the open deliveries of an endpoint in line with whether it accepts work, one batch a call:
 -- held ones become due, spread over time, or pending ones are held, and what is held says by what. While more is left it adds its own job
@@ -270,4 +270,4 @@ begin
 end
 $$;
 comment on function postrider.hold_open(uuid, text, int) is
-  'Holds pending deliveries of an endpoint for this reason, and gives it to those that are held for another one of endpoint_reasons(); returns how many. Its probe and tests are left to their claim, which knows whether they may pass.';
+  'Holds pending deliveries of an endpoint for this reason, and gives it to the ones that are held for another one of endpoint_reasons(); returns how many. Its probe and tests are left to their claim, which knows whether they can pass.';

@@ -52,7 +52,7 @@ return coalesce(
   (status_code between 400 and 499 and status_code not in (401, 402, 403, 405, 407, 408, 410, 421, 425, 426, 429))
     or status_code = 501, false);
 comment on function postrider.refuses_event(int) is
-  'Whether an answer with this status is about the event that was sent (400, 404, 413, 422 ...), so that it counts for the delivery only: the receiver lives.';
+  'Whether a response with this status is about the event that was sent (400, 404, 413, 422 ...), so that it counts for the delivery only: the receiver lives.';
 
 create or replace function postrider.says_of_endpoint(settled postrider.settled_delivery, is_test boolean)
 returns text
@@ -300,7 +300,7 @@ begin
 end
 $$;
 comment on function postrider.disable_endpoint(uuid, text) is
-  'Disables an endpoint: what is open is held, new events do not match it, and the operator is told.';
+  'Disables an endpoint: what is open is held, new events do not match it, and the operator is informed.';
 
 -- emit: publish an operational event, in the same transaction as what it is about, to the operator's own
 -- endpoints. Nothing about those endpoints themselves: two dead ones would feed each other without end.

@@ -46,7 +46,7 @@ return case
   when position('**' in filter) = 0 and position('?' in filter) = 0 and position('like_regex' in filter) = 0 then true
   else regexp_replace(filter, '"([^"\\]|\\.)*"', '""', 'g') !~ '\*\*|\?|like_regex' end;
 comment on function postrider.filter_is_bounded(text) is
-  'Whether the cost of a filter is linear in the data. The API takes no other; an endpoint that was written with SQL may have one with **, ?() or like_regex.';
+  'Whether the cost of a filter is linear in the data. The API takes no other; an endpoint that was written with SQL can have one with **, ?() or like_regex.';
 
 -- For each value and step 0.3 us at worst, and 0.4 us for each step of a filter on small data.
 create or replace function postrider.filter_us(filter text, value_count int) returns float8

@@ -18,7 +18,7 @@ as $$
         limit 10000) as counted
 $$;
 comment on function postrider.left_in(text, uuid) is
-  'Open deliveries of an endpoint in this state, without those that wait for an earlier event of their ordering key; 10,000 stands for that many or more, so that counting stays cheap.';
+  'Open deliveries of an endpoint in this state, without the ones that wait for an earlier event of their ordering key; 10,000 stands for that many or more, so that counting stays cheap.';
 
 -- lock_endpoint: the endpoint, locked, for the functions below.
 create or replace function postrider.lock_endpoint(endpoint uuid) returns postrider.endpoint
@@ -80,7 +80,7 @@ begin
 end
 $$;
 comment on function postrider.pause_endpoint(uuid, text, int) is
-  'Holds the deliveries of an endpoint until resume_endpoint(); events that it wants are still accepted. Returns how many pending ones are left (10,000 = at least), which follow by themselves. What is on the wire is finished.';
+  'Holds the deliveries of an endpoint until resume_endpoint(); events that match it are still accepted. Returns how many pending ones are left (10,000 = at least), which follow automatically. What is on the wire is finished.';
 
 -- disable_by_hand: what health.sql does after days of failures, because a person says so.
 create or replace function postrider.disable_by_hand(endpoint uuid, who text default session_user) returns void
@@ -114,7 +114,7 @@ begin
 end
 $$;
 comment on function postrider.resume_endpoint(uuid, text, int) is
-  'Takes a paused endpoint back into service and releases a batch of what was held, spread over time: those first that nobody has tried, then the oldest. Returns how many held ones are left (10,000 = at least), which follow by themselves.';
+  'Takes a paused endpoint back into service and releases a batch of what was held, spread over time: those first that nobody has tried, then the oldest. Returns how many held ones are left (10,000 = at least), which follow automatically.';
 
 -- enable_endpoint: take a disabled endpoint back into service.
 --
@@ -234,7 +234,7 @@ begin
 end
 $$;
 comment on function postrider.resume_tenant(text, text, int) is
-  'Accepts what a tenant publishes again and has what was held released, endpoint by endpoint. Returns 1 while more endpoints may be waiting: call it until it returns 0, or leave the rest to reconcile().';
+  'Accepts what a tenant publishes again and has what was held released, endpoint by endpoint. Returns 1 while more endpoints can be waiting: call it until it returns 0, or leave the rest to reconcile().';
 
 create or replace function postrider.pause_all(who text default session_user) returns void
 language plpgsql security definer
@@ -249,7 +249,7 @@ begin
 end
 $$;
 comment on function postrider.pause_all(text) is
-  'Stops sending for every tenant: publishing goes on, and deliveries are held as they fall due, until resume_all(). What is on the wire is finished.';
+  'Stops sending for every tenant: publishing continues, and deliveries are held as they fall due, until resume_all(). What is on the wire is finished.';
 
 create or replace function postrider.resume_all(who text default session_user, batch int default 100) returns int
 language plpgsql security definer
@@ -265,7 +265,7 @@ begin
 end
 $$;
 comment on function postrider.resume_all(text, int) is
-  'Lets deliveries go out again and has what was held released, endpoint by endpoint. Returns 1 while more endpoints may be waiting: call it until it returns 0, or leave the rest to reconcile().';
+  'Lets deliveries go out again and has what was held released, endpoint by endpoint. Returns 1 while more endpoints can be waiting: call it until it returns 0, or leave the rest to reconcile().';
 
 -- align_held: add the 'align' job of endpoints that accept work although deliveries of theirs are held.
 --

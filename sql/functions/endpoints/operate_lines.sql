@@ -42,7 +42,7 @@ comment on column postrider.line_state.next_delivery_id is 'The delivery that co
 comment on column postrider.line_state.next_event_id is 'Its event.';
 comment on column postrider.line_state.last_attempt_id is 'The last attempt of the delivery that has its turn.';
 comment on column postrider.line_state.last_attempt_at is 'When it ended.';
-comment on column postrider.line_state.last_status_code is 'What was answered; null when nothing was.';
+comment on column postrider.line_state.last_status_code is 'Status of the response; null when there was none.';
 comment on column postrider.line_state.last_error is 'What went wrong, in words.';
 
 -- The delivery is locked before its line, as everywhere.
@@ -99,7 +99,7 @@ begin
 end
 $$;
 comment on function postrider.end_turn(postrider.delivery) is
-  'Takes the turn from a delivery, which is locked: an open one is cancelled. Returns whether a request may be on the wire.';
+  'Takes the turn from a delivery, which is locked: an open one is cancelled. Returns whether a request can be on the wire.';
 
 create or replace function postrider.skip_head(endpoint uuid, ordering_key text, who text default session_user)
 returns text
@@ -184,4 +184,4 @@ begin
 end
 $$;
 comment on function postrider.release_ordering(uuid, text) is
-  'Sends events of an endpoint in no particular order from now on; what waits is due, spread over time. Returns how many wait still (10,000 = at least), which follow by themselves.';
+  'Sends events of an endpoint in no particular order; what waits is due, spread over time. Returns how many wait still (10,000 = at least), which follow automatically.';

@@ -144,7 +144,7 @@ begin
 end
 $$;
 comment on function postrider.picked(json, jsonb) is
-  'The value with those members only that the paths lead to, [["a","b"],["c"]]; null where none is there.';
+  'The value with those members only that the paths point to, [["a","b"],["c"]]; null where none is there.';
 
 -- message: the template with what stands in {{…}} replaced: type, id, timestamp, data, data.amount, data.items[0].name. Values
 -- are cut, and what Slack would read as a mention or link in one is taken for text. Chats refuse an empty message: of nothing but

@@ -86,7 +86,7 @@ begin
 end
 $$;
 comment on function postrider.release_changed_secret() is
-  'Trigger: has an endpoint tried again whose secret, client key or secret header could not be opened, now that it was changed. Its argument names the column that holds the endpoint.';
+  'Trigger: has an endpoint retried whose secret, client key or secret header could not be opened, now that it was changed. Its argument names the column that holds the endpoint.';
 
 create or replace trigger endpoint_secret_changed
 after insert or update or delete on postrider.endpoint_secret

@@ -27,7 +27,7 @@ begin
 end
 $$;
 comment on function postrider.erase_event(uuid, text) is
-  'Erases the data of an event and what receivers answered, and cancels its open deliveries; ids, times and outcomes stay. Raises P0002 when there is none.';
+  'Erases the data of an event and the responses of receivers, and cancels its open deliveries; ids, times and outcomes stay. Raises P0002 when there is none.';
 
 -- erase_tenant_data: a batch of a tenant's events, the oldest first; called until it returns 0.
 --
@@ -102,7 +102,7 @@ begin
 end
 $$;
 comment on function postrider.erase_due(int) is
-  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come, and again in five minutes those of which something is under way or that failed; returns how many. Runs every minute.';
+  'Erases, as erase_event() does, a batch of the events whose time in event_erasure has come, and again in five minutes those of which something is in progress or that failed; returns how many. Runs every minute.';
 
 create or replace function postrider.erase_in_time(events uuid[]) returns void
 language plpgsql
@@ -123,7 +123,7 @@ begin
 end
 $$;
 comment on function postrider.erase_in_time(uuid[]) is
-  'Erases the data of events whose time has come, and notes those that are to be looked at again.';
+  'Erases the data of events whose time has come, and notes the ones that are to be looked at again.';
 
 -- Claimed, or locked by a claim or a finish at this moment, so that its cancelling was skipped.
 create or replace function postrider.under_way_of(events uuid[]) returns uuid[]
@@ -141,7 +141,7 @@ begin
 end
 $$;
 comment on function postrider.under_way_of(uuid[]) is
-  'Deliveries of these events whose answer may still be written down.';
+  'Deliveries of these events whose response can still be recorded.';
 
 -- A day is far longer than an attempt and any outage through which its answer is kept.
 create or replace function postrider.erase_late_answers(tenant uuid) returns void
@@ -163,7 +163,7 @@ begin
 end
 $$;
 comment on function postrider.erase_late_answers(uuid) is
-  'Erases what was answered to deliveries that were under way when a tenant''s data was erased within the last day.';
+  'Erases the responses to deliveries that were in progress when a tenant''s data was erased within the last day.';
 
 create or replace function postrider.erase_events(events uuid[]) returns void
 language plpgsql
@@ -195,7 +195,7 @@ begin
 end
 $$;
 comment on function postrider.erase_events(uuid[]) is
-  'Erases the data of events and the answers to them, and cancels their open deliveries.';
+  'Erases the data of events and the responses to them, and cancels their open deliveries.';
 
 -- erase_answer: what a receiver answered to one attempt. That it was erased is said in its place.
 create or replace function postrider.erase_answer(attempt uuid, who text default session_user) returns void
@@ -219,4 +219,4 @@ begin
 end
 $$;
 comment on function postrider.erase_answer(uuid, text) is
-  'Erases what a receiver answered to an attempt that has ended: its headers, and its body, in whose place EXPUNGED is kept. Raises P0002 when there is none.';
+  'Erases the response to an attempt that has ended: its headers, and its body, in whose place EXPUNGED is kept. Raises P0002 when there is none.';

@@ -44,7 +44,7 @@ begin
 end
 $$;
 comment on function postrider.explain_route(uuid, uuid, int) is
-  'The endpoints of a tenant, those that got the event first, with the delivery or the reason why there is none: filter_waiting (its filter is yet to be asked), type, channel, filter, disabled, created_later, erased, test, changed_later.';
+  'The endpoints of a tenant, the ones that got the event first, with the delivery or the reason why there is none: filter_waiting (its filter is yet to be asked), type, channel, filter, disabled, created_later, erased, test, changed_later.';
 
 -- created_later comes before what the endpoint is like: at the time it was not there.
 create or replace function postrider.reason_unmatched(

@@ -26,7 +26,7 @@ begin
 end
 $$;
 comment on function postrider.mask_path(jsonb, text[]) is
-  'The value with *** in place of the member that the path leads to, in every element of an array; an empty path is all of it.';
+  'The value with *** in place of the member that the path points to, in every element of an array; an empty path is all of it.';
 
 create or replace function postrider.masked(type text, data json) returns json
 language plpgsql stable parallel safe

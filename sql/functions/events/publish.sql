@@ -154,7 +154,7 @@ begin
 end
 $$;
 comment on function postrider.take_idempotency_keys(postrider.publish_item[]) is
-  'Stores the idempotency keys of the items, those that are new or have expired; waits for transactions that hold one.';
+  'Stores the idempotency keys of the items, the ones that are new or have expired; waits for transactions that hold one.';
 
 create or replace function postrider.take_keys(items postrider.publish_item[], is_ordering boolean) returns void
 language plpgsql
@@ -563,7 +563,7 @@ begin
 end
 $$;
 comment on function postrider.route_items(postrider.publish_item[]) is
-  'The endpoints that want each item, as parallel arrays: what holds its delivery from the start (delivery.held_reason, null = nothing), and when it is due. unasked: those whose filters are too dear to be asked now.';
+  'The endpoints that match each item, as parallel arrays: what holds its delivery from the start (delivery.held_reason, null = nothing), and when it is due. unasked: those whose filters are too expensive to be evaluated now.';
 
 create or replace function postrider.ask_filters(
   items postrider.publish_item[],

@@ -25,7 +25,7 @@ create or replace function postrider.network_causes() returns text[]
 language sql immutable parallel safe
 return array['timeout', 'dns', 'tls', 'unreachable'];
 comment on function postrider.network_causes() is
-  'The causes that the receiver, this service, or what is between them may be to blame for.';
+  'The causes that the receiver, this service, or what is between them can be to blame for.';
 
 create or replace function postrider.add_causes(counts jsonb, causes text[], attempts uuid[]) returns jsonb
 language sql stable parallel safe

@@ -36,12 +36,12 @@ comment on column postrider.incident_list.opened_at is 'When it was opened, or o
 comment on column postrider.incident_list.first_seen_at is 'When the first of its failures ended.';
 comment on column postrider.incident_list.last_seen_at is 'When the last of its failures ended.';
 comment on column postrider.incident_list.failures is 'Failed attempts with this cause.';
-comment on column postrider.incident_list.held is 'Deliveries of the endpoint that are held now, without those that wait for an earlier event of their ordering key; 10,000 stands for that many or more.';
+comment on column postrider.incident_list.held is 'Deliveries of the endpoint that are held now, without the ones that wait for an earlier event of their ordering key; 10,000 stands for that many or more.';
 comment on column postrider.incident_list.last_status_code is 'Status of the last response; null when there was none.';
 comment on column postrider.incident_list.last_answer is 'What the last failed attempt led to, in words; null where nothing was sent, or it is no longer stored.';
 comment on column postrider.incident_list.last_attempt_id is 'That attempt.';
 comment on column postrider.incident_list.last_delivery_id is 'Its delivery.';
-comment on column postrider.incident_list.circuit_opened_at is 'Since when deliveries are held but for a probe now and then; null = they are not.';
+comment on column postrider.incident_list.circuit_opened_at is 'Since when deliveries are held except for a probe now and then; null = they are not.';
 comment on column postrider.incident_list.probe_at is 'When the next probe is due.';
 comment on column postrider.incident_list.reopened_count is 'How often it came back.';
 comment on column postrider.incident_list.closed_at is 'When it was closed; null = open.';
@@ -252,7 +252,7 @@ begin
 end
 $$;
 comment on function postrider.notify_customer(uuid, text, text) is
-  'Notifies the customer about an incident, in these words or those of incident_message(): publishes the operational event incident.reported, and postrider.incident to the endpoints of the tenant that name this type. Returns the message, which may be copied as well.';
+  'Notifies the customer about an incident, in these words or those of incident_message(): publishes the operational event incident.reported, and postrider.incident to the endpoints of the tenant that name this type. Returns the message, which can be copied too.';
 
 create or replace function postrider.report_to_tenant(target postrider.incident, data json) returns int
 language plpgsql
@@ -285,4 +285,4 @@ begin
 end
 $$;
 comment on function postrider.report_to_tenant(postrider.incident, json) is
-  'Publishes postrider.incident to the endpoints of the tenant that name this type, but for the one that fails; returns to how many.';
+  'Publishes postrider.incident to the endpoints of the tenant that name this type, except the one that fails; returns to how many.';

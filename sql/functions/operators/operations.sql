@@ -37,7 +37,7 @@ comment on column postrider.live_job.key is 'd:<delivery id>, or <task>:<endpoin
 comment on column postrider.live_job.id is 'Id of the job.';
 comment on column postrider.live_job.task_identifier is 'Its task: deliver, probe, align, replan, replay, delete_tenant.';
 comment on column postrider.live_job.run_at is 'When it is due.';
-comment on column postrider.live_job.attempts is 'How often a runner has taken it; more than one means that something of ours failed.';
+comment on column postrider.live_job.attempts is 'How often a runner has taken it; more than one means that something in this service failed.';
 comment on column postrider.live_job.locked_at is 'Since when a runner holds it; null = nobody does.';
 comment on column postrider.live_job.locked_by is 'Which runner holds it: runner.id.';
 

@@ -157,7 +157,7 @@ begin
 end
 $$;
 comment on function postrider.reschedule_probes(interval) is
-  'Plans a probe at once for open circuits that have none planned or under way; returns how many.';
+  'Plans a probe at once for open circuits that have none planned or in progress; returns how many.';
 
 create or replace function postrider.overdue_probes(older_than interval)
 returns table (endpoint_id uuid, tenant_id uuid, opened_at timestamptz)
@@ -181,7 +181,7 @@ begin
 end
 $$;
 comment on function postrider.overdue_probes(interval) is
-  'Circuits that opened longer ago than this, of endpoints that accept work, without a probe planned or under way.';
+  'Circuits that opened longer ago than this, of endpoints that accept work, without a probe planned or in progress.';
 
 create or replace function postrider.requeue_replays() returns int
 language plpgsql
@@ -241,7 +241,7 @@ begin
 end
 $$;
 comment on function postrider.unlock_orphans(interval) is
-  'Unlocks jobs that have been locked for so long by runners that are unknown, stopped or reaped; returns how many.';
+  'Unlocks jobs that have been locked for longer than this by runners that are unknown, stopped or reaped; returns how many.';
 
 -- An attempt whose delivery is still 'delivering' under it is marked by anyone who claims the delivery next.
 -- What is left are attempts whose delivery was cancelled or taken over while their runner died. No index
@@ -362,7 +362,7 @@ begin
 end
 $$;
 comment on function postrider.pointless_jobs(int, interval) is
-  'Unlocked jobs that nobody has touched for so long and whose delivery does not exist or is finished.';
+  'Unlocked jobs that nobody has touched for longer than this and whose delivery does not exist or is finished.';
 
 -- clean_up: remove small rows that have had their time. Cost: index probes; a batch a call.
 create or replace function postrider.clean_up(batch int default 5000) returns table (removed text, count int)

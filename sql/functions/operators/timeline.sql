@@ -49,8 +49,8 @@ cross join lateral (
 comment on view postrider.failover is
   'Failovers, and restores to a point in time: one server ended a timeline and another began the next. Cost: a row each.';
 comment on column postrider.failover.system_identifier is 'Of the cluster, as in timeline.';
-comment on column postrider.failover.at is 'When a process of ours first saw the new timeline.';
+comment on column postrider.failover.at is 'When a process of this service first saw the new timeline.';
 comment on column postrider.failover.timeline is 'The new timeline.';
 comment on column postrider.failover.timeline_before is 'The one before, as far as we have seen.';
-comment on column postrider.failover.was_synchronous is 'Whether commits of the one before waited for a standby when it was last seen. If not, what was acknowledged shortly before the failover may be gone.';
+comment on column postrider.failover.was_synchronous is 'Whether commits of the one before waited for a standby when it was last seen. If not, what was acknowledged shortly before the failover can be gone.';
 comment on column postrider.failover.last_seen_at is 'When that was, as far as the server that took over had heard.';

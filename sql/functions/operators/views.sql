@@ -24,7 +24,7 @@ comment on column postrider.queue_depth.state is 'ready (due), scheduled (due la
 comment on column postrider.queue_depth.jobs is 'How many.';
 comment on column postrider.queue_depth.oldest_run_at is 'When the oldest of them was, or will be, due.';
 comment on column postrider.queue_depth.lag_s is 'For how many seconds the oldest has been due; 0 when it is not yet.';
-comment on column postrider.queue_depth.attempts_max is 'How often one of them has been taken; more than 1 or 2 means that something of ours fails.';
+comment on column postrider.queue_depth.attempts_max is 'How often one of them has been taken; more than 1 or 2 means that something in this service fails.';
 
 create or replace view postrider.runner_health as
 select r.id, r.host, r.pid,
@@ -51,7 +51,7 @@ comment on column postrider.runner_health.pid is 'Process id on that host.';
 comment on column postrider.runner_health.state is 'live; draining (asked to stop by drain_runner(), finishing what it has); silent (no heartbeat for 5 s: stalled, cut off, or dead and about to be reaped); stopped (in good order); reaped (found dead).';
 comment on column postrider.runner_health.started_at is 'When it registered.';
 comment on column postrider.runner_health.seen_at is 'Last heartbeat; there is one a second.';
-comment on column postrider.runner_health.silent_s is 'Seconds since then; of those that are gone, how long they had been silent.';
+comment on column postrider.runner_health.silent_s is 'Seconds since then; of the ones that are gone, how long they had been silent.';
 comment on column postrider.runner_health.has_session is 'Whether the connection is there by which it is known to live. While it is, it is not reaped.';
 comment on column postrider.runner_health.jobs_locked is 'Jobs it holds: in flight and fetched ahead.';
 comment on column postrider.runner_health.oldest_lock is 'Since when it holds the oldest of them.';
@@ -76,7 +76,7 @@ comment on column postrider.overdue_delivery.state is 'pending, or delivering: b
 comment on column postrider.overdue_delivery.due_attempt is 'Number of the job that is to wake it.';
 comment on column postrider.overdue_delivery.next_attempt_at is 'Since when.';
 comment on column postrider.overdue_delivery.overdue is 'For how long.';
-comment on column postrider.overdue_delivery.abandoned_count is 'Attempts in a row that were cut off; 3 or more: it may be what kills runners, and is put off.';
+comment on column postrider.overdue_delivery.abandoned_count is 'Attempts in a row that were cut off; 3 or more: it can be what kills runners, and is put off.';
 comment on column postrider.overdue_delivery.job_id is 'Its job; null = none, reconcile() adds one.';
 comment on column postrider.overdue_delivery.job_run_at is 'When the job runs: later than next_attempt_at where a limit put it off.';
 comment on column postrider.overdue_delivery.job_locked_by is 'Runner that holds the job.';
@@ -112,11 +112,11 @@ comment on column postrider.endpoint_health.pending is 'Deliveries that wait for
 comment on column postrider.endpoint_health.delivering is 'Deliveries being sent.';
 comment on column postrider.endpoint_health.held is 'Deliveries held until it accepts work again.';
 comment on column postrider.endpoint_health.oldest_due_at is 'When the most overdue of the pending and held ones was due.';
-comment on column postrider.endpoint_health.failures is 'Failed attempts in a row, until a success or an answer that refuses an event.';
+comment on column postrider.endpoint_health.failures is 'Failed attempts in a row, until a success or a response that refuses an event.';
 comment on column postrider.endpoint_health.failing_since is 'Since when it has failed without a success and without a long pause in between; null = nothing has failed since its last success.';
-comment on column postrider.endpoint_health.circuit_opened_at is 'Since when deliveries are held but for a probe now and then; null = they are not.';
+comment on column postrider.endpoint_health.circuit_opened_at is 'Since when deliveries are held except for a probe now and then; null = they are not.';
 comment on column postrider.endpoint_health.probe_at is 'When the next probe is due.';
-comment on column postrider.endpoint_health.refusals is 'Attempts since its last success that it answered with a refusal of the event, such as 400.';
+comment on column postrider.endpoint_health.refusals is 'Attempts since its last success in which it refused the event, such as 400.';
 comment on column postrider.endpoint_health.refusing_since is 'When the first of them ended; null = there is none.';
 comment on column postrider.endpoint_health.unreadable_since is 'Since when its deliveries are held because no key of a runner opens its secret or client key; null = they are not.';
 comment on column postrider.endpoint_health.unreadable_detail is 'What that runner said.';
@@ -173,8 +173,8 @@ comment on view postrider.partition is
   'Day partitions of event, delivery and attempt. There must be some ahead: without today''s nothing can be published. Cost: reads file sizes, some ms.';
 comment on column postrider.partition.parent is 'event, delivery or attempt.';
 comment on column postrider.partition.name is 'Table of that day.';
-comment on column postrider.partition.day is 'Day (UTC) on which its rows'' ids were made.';
-comment on column postrider.partition.state is 'attached; detaching (a retention run was cut off, the next goes on); detached (no longer part of the table, about to be dropped).';
+comment on column postrider.partition.day is 'Day (UTC) on which its rows'' ids were created.';
+comment on column postrider.partition.state is 'attached; detaching (a retention run was cut off, the next one continues); detached (no longer part of the table, about to be dropped).';
 comment on column postrider.partition.rows_estimate is 'Rows as of the last analyze; 0 before it.';
 comment on column postrider.partition.bytes is 'Disk space with indexes and TOAST.';
 

@@ -31,12 +31,12 @@ comment on function postrider.job_priority(text, int) is
 create or replace function postrider.line_share() returns int
 language sql immutable parallel safe
 return 1000;
-comment on function postrider.line_share() is 'Due deliveries that a tenant may have in the line.';
+comment on function postrider.line_share() is 'Due deliveries that a tenant can have in the line.';
 
 create or replace function postrider.front_share() returns int
 language sql immutable parallel safe
 return 100;
-comment on function postrider.front_share() is 'Due deliveries that a tenant may have in front of the line.';
+comment on function postrider.front_share() is 'Due deliveries that a tenant can have in front of the line.';
 
 -- share_queue: keeps to the rule above. Every runner calls it each second, one at a time (the duty `backlog`).
 --

@@ -29,4 +29,4 @@ exception when lock_not_available then
 end
 $$;
 comment on function postrider.analyze_queue() is
-  'Analyzes the jobs table when it holds at least 500 rows and four times what the planner believes. Returns whether it did; false as well while it is being vacuumed or analyzed.';
+  'Analyzes the jobs table when it holds at least 500 rows and four times what the planner believes. Returns whether it did; also false while it is being vacuumed or analyzed.';

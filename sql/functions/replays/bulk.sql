@@ -19,7 +19,7 @@ return case action
   when 'release' then array['held']
   when 'redeliver' then array['delivered', 'failed', 'cancelled', 'collapsed'] end;
 comment on function postrider.bulk_states(text) is
-  'States of the deliveries that a bulk job of this action (retry, cancel, release, redeliver) acts on; null = there is no such action.';
+  'States of the deliveries that a bulk job of this action (retry, cancel, release, redeliver) acts on; null = unknown action.';
 
 -- start_bulk: begin one, or with preview => true only count and show the first ten. Counting stops at 100,000.
 create or replace function postrider.start_bulk(
@@ -188,4 +188,4 @@ begin
     order by d.id);
 end
 $$;
-comment on function postrider.held_reasons_of(uuid[]) is 'Why each of these deliveries, in the order of their ids, would be held; null = it may be sent.';
+comment on function postrider.held_reasons_of(uuid[]) is 'Why each of these deliveries, in the order of their ids, would be held; null = it can be sent.';

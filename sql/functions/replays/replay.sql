@@ -116,7 +116,7 @@ begin
 end
 $$;
 comment on function postrider.refuse_replay(postrider.replay, int, int) is
-  'Raises 54000 when as many replays of its tenant, or of who asked for it, run as may; null = any number.';
+  'Raises 54000 when as many replays of its tenant, or of who asked for it, run as are allowed; null = any number.';
 
 create or replace function postrider.tenant_of_replay(tenant text, endpoint uuid) returns uuid
 language plpgsql stable
@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function postrider.tenant_of_replay(text, uuid) is
-  'The id of the tenant that a replay or bulk job is for. Raises P0002 when there is no such tenant, or when the endpoint (null = all) is not one of it.';
+  'The id of the tenant that a replay or bulk job is for. Raises P0002 when the tenant is not found, or when the endpoint (null = all) is not one of it.';
 
 -- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
 create or replace function postrider.start_replay(
@@ -223,7 +223,7 @@ as $$
   where a.backend_type = 'client backend' and (a.state is null or a.xact_start is not null)
 $$;
 comment on function postrider.oldest_open_id() is
-  'A lower bound of the ids that transactions open at this moment may still commit.';
+  'A lower bound of the ids that transactions open at this moment can still commit.';
 
 create or replace function postrider.enqueue_replay_job(replay uuid, run_at timestamptz) returns void
 language sql
@@ -307,7 +307,7 @@ begin
 end
 $$;
 comment on function postrider.replay_deliveries(uuid[], postrider.replay) is
-  'Reopens finished deliveries for a replay, spread at its rate. Returns how many; those of disabled and deleted endpoints stay as they are, and so do those that were cancelled while a request was on the wire, until it has ended.';
+  'Reopens finished deliveries for a replay, spread at its rate. Returns how many; those of disabled and deleted endpoints stay as they are, and so do the ones that were cancelled while a request was on the wire, until it has ended.';
 
 create or replace function postrider.make_deliveries(ids uuid[], r postrider.replay) returns int
 language plpgsql

@@ -55,7 +55,7 @@ begin
 end
 $$;
 comment on function postrider.refuse_unless_living(text) is
-  'Raises 55000 for a runner that is not registered or was found dead, as others may have its jobs by now; and on a copy of the database that nobody has adopted, where no runner is to work.';
+  'Raises 55000 for a runner that is not registered or was found dead, as others can have its jobs by now; and on a copy of the database that nobody has adopted, where no runner is to work.';
 
 create or replace function postrider.stop_runner(runner text) returns void
 language sql security definer
@@ -156,4 +156,4 @@ begin
 end
 $$;
 comment on function postrider.return_unknown_jobs(text, bigint[]) is
-  'Makes the jobs runnable that are locked by this runner but are not among those it knows of; returns how many. Only the runner itself may call it, between two fetches.';
+  'Makes the jobs runnable that are locked by this runner but are not among those it knows of; returns how many. Only the runner itself can call it, between two fetches.';

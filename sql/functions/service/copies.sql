@@ -56,7 +56,7 @@ begin
 end
 $$;
 comment on function postrider.unadopted(text) is
-  'Why a process of this environment (default: the setting postrider.environment of its session) must send nothing from this database, in words: it is a copy, or belongs to another environment; null = it may. adopt_copy() ends that.';
+  'Why a process of this environment (default: the setting postrider.environment of its session) must send nothing from this database, in words: it is a copy, or belongs to another environment; null = it can. adopt_copy() ends that.';
 
 create or replace function postrider.refuse_unadopted() returns void
 language plpgsql stable
@@ -71,7 +71,7 @@ begin
 end
 $$;
 comment on function postrider.refuse_unadopted() is
-  'Raises 55000 where unadopted() says why nothing may be sent.';
+  'Raises 55000 where unadopted() says why nothing can be sent.';
 
 -- name_database: record what is compared later, once. A copy keeps what the original recorded.
 create or replace function postrider.name_database(environment text) returns void

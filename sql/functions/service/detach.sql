@@ -27,4 +27,4 @@ begin
 end
 $$;
 comment on function postrider.detach_partition(date, text) is
-  'Detaches the partition of a past day from event, delivery or attempt, for a runner that does not own them; drop_day() drops it, or attaches it again. Raises 55P03 when that takes more than 100 ms, for which publishing may wait.';
+  'Detaches the partition of a past day from event, delivery or attempt, for a runner that does not own them; drop_day() drops it, or attaches it again. Raises 55P03 when that takes more than 100 ms, for which publishing can wait.';

@@ -7,7 +7,7 @@ language sql immutable parallel safe
 return endpoint.state = 'active' and endpoint.deleted_at is null and tenant.suspended_at is null
   and endpoint.unreadable_since is null;
 comment on function postrider.accepts_work(postrider.endpoint, postrider.tenant) is
-  'Whether deliveries of this endpoint may be sent now: people let it, and its secret can be opened. Otherwise they are held. Its circuit has a say too.';
+  'Whether deliveries of this endpoint can be sent now: people let it, and its secret can be opened. Otherwise they are held. Its circuit has a say too.';
 
 create or replace function postrider.has_lines(endpoint postrider.endpoint) returns boolean
 language sql immutable parallel safe
@@ -23,7 +23,7 @@ return case
     then coalesce(tenant = nullif(current_setting('postrider.tenant_id', true), '')::uuid, false)
   else true end;
 comment on function postrider.in_scope(uuid) is
-  'Whether this transaction may touch what is a tenant''s: those of the API for one tenant (tenants/tenant_isolation.sql) may touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
+  'Whether this transaction can touch what is a tenant''s: those of the API for one tenant (tenants/tenant_isolation.sql) can touch no other. Asked by the security definer functions that they call, which row-level security does not hold.';
 
 -- The settings end with the transaction, so they hold behind poolers and touch nothing that comes later.
 create or replace function postrider.make_commit_durable() returns void
@@ -46,7 +46,7 @@ begin
 end
 $$;
 comment on function postrider.make_commit_forgettable() is
-  'Has the commit of this transaction wait for nothing: a crash or a failover may forget it. For what is done again anyway (docs/explanation/guarantees.md).';
+  'Has the commit of this transaction wait for nothing: a crash or a failover can lose it. For what is done again anyway (docs/explanation/guarantees.md).';
 
 -- A transaction that writes nothing waits for nothing, and what it has read may be on this server only: the wait of
 -- that commit was cancelled, or ended with the server. A message in the log of changes is the least that can

@@ -38,7 +38,7 @@ begin
 end
 $$;
 comment on function postrider.retention_plan(int) is
-  'Days older than this many, whether retention drops them, and why not: a tenant keeps them, or an open delivery or a replay needs them. attached is false where a run was cut off; the next goes on.';
+  'Days older than this many, whether retention drops them, and why not: a tenant keeps them, or an open delivery or a replay needs them. attached is false where a run was cut off; the next one continues.';
 
 create or replace function postrider.why_kept(day date, retention_days int) returns text
 language plpgsql stable
@@ -96,7 +96,7 @@ begin
 end
 $$;
 comment on function postrider.why_kept(date, int) is
-  'Why retention keeps a day; null when it may be dropped.';
+  'Why retention keeps a day; null when it can be dropped.';
 
 -- The three below look into the partition itself, which may be detached already.
 create or replace function postrider.open_delivery_of(day date) returns uuid
@@ -113,7 +113,7 @@ begin
   return open;
 end
 $$;
-comment on function postrider.open_delivery_of(date) is 'An open delivery that was made on this day, if there is one.';
+comment on function postrider.open_delivery_of(date) is 'An open delivery that was created on this day, if there is one.';
 
 create or replace function postrider.open_delivery_attempted_on(day date) returns uuid
 language plpgsql stable
