@@ -122,6 +122,22 @@ function Server({ address, timeline, failovers, warnings }: ServerReport) {
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
+/** What the id of a finding is of; of any other kind there is no page. */
+const OF_DELIVERIES = [
+  ...['open_without_job', 'delivering_without_runner', 'attempt_missing', 'final_without_attempt'],
+  ...['held_without_reason', 'event_missing', 'line_stuck', 'newest_missing'],
+]
+const LISTS: Record<string, string> = {
+  ...Object.fromEntries(OF_DELIVERIES.map((kind) => [kind, 'deliveries'])),
+  ...{ secret_unreadable: 'endpoints', probe_overdue: 'endpoints' },
+  ...{ delivery_missing: 'events', routing_overdue: 'events', replay_without_job: 'replays' },
+}
+
+function placeOf(kind: string, id: string): { href?: string } {
+  const list = Object.hasOwn(LISTS, kind) ? LISTS[kind] : undefined
+  return list === undefined ? {} : { href: `/console/${list}/${id}` }
+}
+
 function Findings({ server, violations }: Checked) {
   if (violations.length === 0) {
     const isKnown = server.failovers.every(({ isLossless }) => isLossless)
@@ -143,7 +159,7 @@ function Findings({ server, violations }: Checked) {
               <Badge of="failed" label={kind} />
             </td>
             <td>
-              <Id of={id} />
+              <Id of={id} {...placeOf(kind, id)} />
             </td>
             <td>{detail}</td>
           </tr>

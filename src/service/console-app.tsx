@@ -32,6 +32,7 @@ import { refuseUnadopted, refuseWhileCommitsWait } from '../http/health.ts'
 import type { Admit } from '../http/rate-limit.ts'
 import { addIncidentPages, type IncidentPages } from '../incidents/incident.pages.tsx'
 import type { FairSemaphore } from '../limits/fair-semaphore.ts'
+import { addDatabasePage, type DatabasePages } from '../operations/database.pages.tsx'
 import { addOverviewPage, type OverviewPages } from '../operations/overview.pages.tsx'
 import { addSettingsPages, type SettingsPages } from '../operations/settings.pages.tsx'
 import { addOrderingPages, type OrderingPages } from '../ordering/ordering-key.pages.tsx'
@@ -69,6 +70,7 @@ const NAVIGATION: readonly NavigationItem[] = [
   { name: 'Audit log', path: at('audit'), icon: 'audit', group: 'Admin' },
   { name: 'Settings', path: at('settings'), icon: 'settings', group: 'Admin' },
   { name: 'Doctor', path: at('doctor'), icon: 'doctor', group: 'Admin' },
+  { name: 'Database', path: at('database'), icon: 'database', group: 'Admin' },
   { name: 'API docs', path: '/docs', icon: 'docs', group: 'Admin' },
 ]
 
@@ -90,7 +92,8 @@ type Pages = OverviewPages &
     KeyPages &
     AuditPages &
     AttachedTablePages &
-    SettingsPages) &
+    SettingsPages &
+    DatabasePages) &
   SignInOptions
 
 /** What its pages need. Lists are of every tenant: anyone who signs in is an operator. */
@@ -152,6 +155,7 @@ const PAGES: readonly ((app: Hono<PageEnv>, pages: Pages) => void)[] = [
   addAuditPage,
   addAttachedTablePages,
   addSettingsPages,
+  addDatabasePage,
 ]
 
 const renderOf = (

@@ -23,6 +23,7 @@ import { createIncidents } from '../incidents/incidents.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createChartMarkers } from '../operations/chart-markers.ts'
 import { createPauseAll } from '../operations/pause-all.ts'
+import { createDatabaseReport } from '../operations/database-report.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
 import { reportServer } from '../operations/server-report.ts'
 import { findViolations } from '../operations/violations.ts'
@@ -128,6 +129,7 @@ function consoleOptions(
     troubleOf: createTroubleOf({ incidents: createIncidents({ database }) }),
     pauseAll: createPauseAll({ database }),
     auditLog: createAuditLog({ database }),
+    reportDatabase: createDatabaseReport({ database, retentionDays: config.retentionDays }),
     search: searchOf(config, database),
     publicUrl: config.publicUrl,
     needsPublicUrl: config.isProduction,

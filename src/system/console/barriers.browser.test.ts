@@ -76,7 +76,15 @@ async function fill({ call, pool }: ServiceWithPages, receiverUrl: string): Prom
       '/ordering',
       '/search?q=acme',
     ],
-    ...['/keys', '/audit', '/settings', '/doctor?check=now', '/endpoints/new', '/nowhere'],
+    ...[
+      '/keys',
+      '/audit',
+      '/settings',
+      '/doctor?check=now',
+      '/database',
+      '/endpoints/new',
+      '/nowhere',
+    ],
     ...['/tenants/acme', '/event-types/invoice.paid', ...ids.map((id) => `/${id}`)],
     `/endpoints/${endpoint.id}/edit`,
   ].map((path) => `/console${path}`)
@@ -160,8 +168,9 @@ else {
       await page.getByText('New replay', { exact: true }).click()
       await page.getByLabel('Since (UTC+5:30)').fill('2026-01-31T16:00:00')
       await page.getByRole('button', { name: 'Count deliveries' }).click()
-      const counted = page.locator('.notice input[name=since]')
-      t.match(await counted.getAttribute('value'), '2026-01-31T10:30')
+      await page.getByText('Nothing has been started').waitFor()
+      const sent = page.locator('input[type=hidden][name=since]').last()
+      t.match(await sent.inputValue(), '2026-01-31T10:30')
       await page.goto(deliveries)
 
       await page.getByRole('button', { name: 'Display' }).click()
@@ -228,7 +237,9 @@ else {
       await signIn(page, adminKey)
       await page.goto('/console/deliveries')
       await page.locator('#filter-tenant').pressSequentially('acm')
-      await page.locator('#filter-tenant-suggested option[value=acme]').waitFor({ state: 'attached' })
+      await page
+        .locator('#filter-tenant-suggested option[value=acme]')
+        .waitFor({ state: 'attached' })
       await page.locator('#filter-tenant').fill('acme')
       await page.locator('.choices summary', { hasText: 'State' }).click()
       for (const state of ['Pending', 'On hold']) await page.getByLabel(state).check()

@@ -1,0 +1,66 @@
+import t from 'tap'
+import { createWorld } from '../testing/data/world.ts'
+import { createTestDatabase } from '../testing/wiring/database.ts'
+import { createTestConsole } from '../testing/wiring/pages.ts'
+import { sizeOf } from './database.pages.tsx'
+
+const { pool } = await createTestDatabase(t)
+
+t.test('sizes are written as people write them', async (t) => {
+  const sizes = [0, 1, 1_023, 1_024, 1_536, 10 * 1_024, 1_048_576, 5e9, 3e15].map(sizeOf)
+  t.strictSame(sizes, [
+    '0 B',
+    '1 B',
+    '1023 B',
+    '1.0 KB',
+    '1.5 KB',
+    '10 KB',
+    '1.0 MB',
+    '4.7 GB',
+    '2728 TB',
+  ])
+})
+
+// Issue 18: sizes, partitions, retention and what holds vacuum back were SQL by hand.
+t.test('the page of the database has sizes, days, holders and connections', async (t) => {
+  const { get, signedIn, apiKeys, logged } = await createTestConsole(pool)
+  const { key } = await apiKeys.issue({ name: 'looks', scopes: ['read'] })
+  const holder = await pool.connect()
+  t.teardown(() => holder.release(true))
+  await holder.query(`set application_name = 'a report of last night'`)
+  await holder.query('begin isolation level repeatable read')
+  await holder.query('select 1')
+  const { status, text } = await get('/console/database', { cookie: await signedIn(key) })
+  t.equal(status, 200)
+  t.match(text, /\d+ of \d+ connections in use/)
+  t.match(text, /ready until \d{4}-\d\d-\d\d/)
+  for (const table of ['event', 'delivery', 'attempt'])
+    t.match(text, `<code>postrider.${table}</code>`)
+  t.match(text, new Date().toISOString().slice(0, 10))
+  t.match(text, 'a report of last night')
+  t.match(text, 'idle in transaction')
+  t.notMatch(text, 'A transaction has been open')
+  t.strictSame(logged, [])
+})
+
+t.test('a day that retention drops says so', async (t) => {
+  const { get, signedIn } = await createTestConsole(pool)
+  const cookie = await signedIn()
+  const { rows } = await pool.query<{ day: string }>(
+    `select ((now() at time zone 'UTC')::date - 40)::text as day,
+       postrider.create_partition(parent, (now() at time zone 'UTC')::date - 40)
+     from unnest(array['event', 'delivery', 'attempt']) as parent`,
+  )
+  const { text } = await get('/console/database', { cookie })
+  t.match(text, new RegExp(`${rows[0]?.day}[\\s\\S]*Drops it with the next run`))
+})
+
+t.test('what the doctor has found leads to its page', async (t) => {
+  const { get, signedIn } = await createTestConsole(pool)
+  const { ids } = await createWorld(pool, { incident: false })
+  const delivery = ids['deliveries'] ?? ''
+  await pool.query(`delete from graphile_worker._private_jobs where key = 'd:' || $1`, [delivery])
+  const { text } = await get('/console/doctor?check=now', { cookie: await signedIn() })
+  t.match(text, 'open_without_job')
+  t.match(text, `href="/console/deliveries/${delivery}"`)
+})

@@ -1,0 +1,122 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../postgres/schema.ts'
+
+/** More are no help to anybody who looks for the large ones. */
+const TABLES_SHOWN = 15
+/** Past days: somewhat more than most installations keep. */
+const DAYS_SHOWN = 40
+const HOLDERS_SHOWN = 10
+const PROGRAMS_SHOWN = 20
+
+/** What a database administrator looks for first; the runbooks say what to do about it. */
+export interface DatabaseReport {
+  bytes: number
+  tables: TableSize[]
+  /** The last day for which there is a partition; null = there is none at all. */
+  readyUntil: string | null
+  days: StoredDay[]
+  holders: SnapshotHolder[]
+  programs: Program[]
+  connections: number
+  connectionsMax: number
+  /** Share of the notification queue that is filled. */
+  notifyQueue: number
+}
+
+/** A table with all its partitions and indexes. */
+interface TableSize {
+  name: string
+  liveRows: number
+  deadRows: number
+  bytes: number
+  vacuumedAt: Date | null
+}
+
+/** The partitions of a past day. */
+interface StoredDay {
+  day: string
+  isAttached: boolean
+  rows: number
+  bytes: number
+  /** What retention does with it; null where it is younger. */
+  verdict: 'drop' | 'keep' | null
+  reason: string | null
+}
+
+/** What keeps vacuum from removing dead rows. */
+interface SnapshotHolder {
+  kind: string
+  who: string
+  detail: string | null
+  age: number
+  openSeconds: number | null
+  state: string | null
+}
+
+/** Connections to this database, by the name that programs give. */
+interface Program {
+  name: string
+  connections: number
+  active: number
+  inTransaction: number
+}
+
+const TABLES = sql<TableSize>`
+  select coalesce('postrider.' || parent, table_name) as name, sum(live_rows)::float8 as "liveRows",
+    sum(dead_rows)::float8 as "deadRows", sum(table_bytes + index_bytes)::float8 as bytes,
+    max(last_autovacuum) as "vacuumedAt"
+  from postrider.table_health group by 1 order by bytes desc, name limit ${TABLES_SHOWN}`
+
+const daysOf = (retentionDays: number) => sql<StoredDay>`
+  select p.day::text, bool_and(p.state = 'attached') as "isAttached", sum(p.rows_estimate)::float8 as rows,
+    sum(p.bytes)::float8 as bytes, max(plan.verdict) as verdict, max(plan.reason) as reason
+  from postrider.partition p
+  left join postrider.retention_plan(${retentionDays}) plan on plan.day = p.day
+  where p.day <= (now() at time zone 'UTC')::date
+  group by p.day order by p.day desc limit ${DAYS_SHOWN}`
+
+const HOLDERS = sql<SnapshotHolder>`
+  select kind, who, detail, xmin_age as age, extract(epoch from open_for)::float8 as "openSeconds", state
+  from postrider.xmin_holder order by xmin_age desc, who limit ${HOLDERS_SHOWN}`
+
+const PROGRAMS = sql<Program>`
+  select coalesce(nullif(application_name, ''), '–') as name, count(*)::int as connections,
+    count(*) filter (where state = 'active')::int as active,
+    count(*) filter (where state like 'idle in transaction%')::int as "inTransaction"
+  from pg_stat_activity where datname = current_database()
+  group by 1 order by connections desc, name limit ${PROGRAMS_SHOWN}`
+
+type Totals = Pick<
+  DatabaseReport,
+  'bytes' | 'readyUntil' | 'connections' | 'connectionsMax' | 'notifyQueue'
+>
+
+const TOTALS = sql<Totals>`
+  select pg_database_size(current_database())::float8 as bytes,
+    (select max(day)::text from postrider.partition where state = 'attached') as "readyUntil",
+    (select count(*)::int from pg_stat_activity where datid is not null) as connections,
+    current_setting('max_connections')::int as "connectionsMax", queue_usage::float8 as "notifyQueue"
+  from postrider.notify_pressure`
+
+/** Makes the step that reads it: statistics, file sizes, and what retention would do. */
+export function createDatabaseReport(options: {
+  database: Kysely<Database>
+  retentionDays: number
+}) {
+  const { database, retentionDays } = options
+  return async (): Promise<DatabaseReport> => {
+    const [tables, days, holders, programs, totals] = await Promise.all([
+      TABLES.execute(database),
+      daysOf(retentionDays).execute(database),
+      HOLDERS.execute(database),
+      PROGRAMS.execute(database),
+      TOTALS.execute(database),
+    ])
+    const [total] = totals.rows
+    if (!total) throw new Error('a view of one row has it')
+    return {
+      ...total,
+      ...{ tables: tables.rows, days: days.rows, holders: holders.rows, programs: programs.rows },
+    }
+  }
+}
