@@ -415,8 +415,7 @@ export const GERMAN = {
   'of an ordering key, after at most {span}': 'eines Ordnungsschlüssels, nach höchstens {span}',
   'up to {count} events or {bytes} bytes, after {span} at the latest':
     'bis zu {count} Ereignisse oder {bytes} Bytes, nach spätestens {span}',
-  'default of the service': 'Vorgabe des Dienstes',
-  'default schedule': 'üblicher Zeitplan',
+  '{value} (default)': '{value} (Vorgabe)',
 
   // Recovery
   'Back to the endpoint': 'Zurück zum Endpunkt',
@@ -524,6 +523,8 @@ export const GERMAN = {
   Timeline: 'Zeitverlauf',
   Tries: 'Versuche',
   'event deleted': 'Ereignis gelöscht',
+  'Ordering key': 'Ordnungsschlüssel',
+  'Replaced by': 'Ersetzt durch',
   'show all deliveries': 'alle Zustellungen zeigen',
   'the delivery': 'der Zustellung',
   'your endpoints': 'Ihrer Endpunkte',

@@ -24,7 +24,8 @@ const STATES = [
   ...(['pending', 'delivering', 'delivered', 'failed', 'held', 'cancelled', 'collapsed'] as const),
 ] as const
 const STATE_CHOICES = STATES.map((state): Choice => [state, stateLabel(state)])
-export const ENDPOINT_STATES = ['active', 'paused', 'disabled'] as const
+/** What an endpoint is, and how it fares. */
+export const ENDPOINT_STATES = ['active', 'failing', 'paused', 'disabled'] as const
 const ENDS = OUTCOMES.filter((outcome) => outcome !== 'started')
 export const OUTCOME_CHOICES: readonly Choice[] = [
   ['', 'Any outcome'],

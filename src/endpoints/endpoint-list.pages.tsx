@@ -65,7 +65,10 @@ async function showList(c: Context<PageEnv>, pages: EndpointListPages) {
   const { area, render, tenants, stripsOf, lists } = pages
   const path = pathOf(pages)
   const { form, filters } = await readFilters(c, tenants)
-  const page = filters && { ...queryOf<EndpointId>(filters, PAGE_ROWS + 1), state: filters.is }
+  const page = filters && {
+    ...queryOf<EndpointId>(filters, PAGE_ROWS + 1),
+    ...(filters.is === 'failing' ? { state: undefined, isFailing: true } : { state: filters.is }),
+  }
   const { shown, next } = pageOf(page ? await lists.endpoints.list(page.tenants, page) : [])
   const strips = await stripsOf(shown.map(({ id, tenant_id }) => ({ tenant_id, endpoint_id: id })))
   const columns = columnsOf(area, strips)
@@ -260,6 +263,7 @@ export function FirstSteps({ mayAdd }: { mayAdd: boolean }) {
 
 const VIEWS: Views = [
   ['All', {}],
+  ['Failing', { is: 'failing' }],
   ['Paused', { is: 'paused' }],
   ['Disabled', { is: 'disabled' }],
 ]
@@ -273,7 +277,7 @@ const columnsOf = (area: Area, strips: Strips): Column<FoundEndpoint>[] => [
           name: 'tenant',
           label: 'Tenant',
           kind: 'name',
-          cell: ({ tenantKey: key }) => <TenantLink of={key} />,
+          cell: ({ tenantKey: key, tenantName: name }) => <TenantLink of={key} name={name} />,
         } as Column<FoundEndpoint>,
       ]
     : []),

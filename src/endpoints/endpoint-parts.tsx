@@ -196,7 +196,10 @@ export function State({ area, endpoint, open }: Shown & { open: OpenDeliveries }
     ['State', <EndpointState {...endpoint} />],
     ['Disabled because', disabledReason && sayMistake(disabledReason)],
     ['Held because', endpoint.unreadable_since && <Unreadable {...endpoint} area={area} />],
-    ['Tenant', area === 'console' && <TenantLink of={endpoint.tenantKey} />],
+    [
+      'Tenant',
+      area === 'console' && <TenantLink of={endpoint.tenantKey} name={endpoint.tenantName} />,
+    ],
     ['Failures in a row', sayNumber(endpoint.failures)],
     ['Failing since', <Time at={endpoint.failingSince} />],
     ['Rejected since its last success', endpoint.refusals > 0 && <Refusals {...endpoint} />],
@@ -281,6 +284,18 @@ function CountedSince({ time }: { time: Date }) {
   )
 }
 
-export function Settings(endpoint: Endpoint) {
-  return <Facts of={factsOf(endpointFields, presentEndpoint(endpoint))} />
+/** What holds for endpoints that do not say otherwise. */
+export interface EndpointDefaults {
+  timeoutSeconds: number
+  retrySchedule: readonly number[]
+}
+
+export function Settings({
+  endpoint,
+  defaults,
+}: {
+  endpoint: Endpoint
+  defaults: EndpointDefaults
+}) {
+  return <Facts of={factsOf(endpointFields, presentEndpoint(endpoint), defaults)} />
 }

@@ -291,7 +291,6 @@ export const endpointFields = {
     },
     fact: {
       label: 'Timeout',
-      none: 'default of the service',
       words: (seconds: number) => `${seconds} s`,
     },
   },
@@ -318,7 +317,6 @@ export const endpointFields = {
     },
     fact: {
       label: 'Retries after',
-      none: 'default schedule',
       words: (seconds: number[]) => seconds.map((one) => spanOf(one * 1_000)).join(', '),
     },
   },

@@ -33,7 +33,15 @@ import type { createEndpointAnswers } from './endpoint-answers.ts'
 import { EndpointFields } from './endpoint-form-fields.tsx'
 import type { UrlRules } from './endpoint-input.ts'
 import type { EndpointOperations } from './endpoint-operations.ts'
-import { Actions, Health, SecretNotice, Settings, type Shown, State } from './endpoint-parts.tsx'
+import {
+  Actions,
+  type EndpointDefaults,
+  Health,
+  SecretNotice,
+  Settings,
+  type Shown,
+  State,
+} from './endpoint-parts.tsx'
 import type { Endpoints, FoundEndpoint } from './endpoints.ts'
 import { type Tried, TriedTable } from './tried-table.tsx'
 import type { createTryFilter } from './try-filter.form.ts'
@@ -81,6 +89,7 @@ export interface EndpointPages extends UrlRules {
   /** What is wrong with it; missing where incidents are not shown. */
   troubleOf?: (tenantId: TenantId, id: EndpointId) => Promise<Trouble[]>
   tryFilter: ReturnType<typeof createTryFilter>
+  defaults: EndpointDefaults
 }
 
 interface Trouble {
@@ -258,7 +267,7 @@ async function page(
       <Health {...rates} {...shown} markers={markers} />
       <Answers {...answers} area={pages.area} />
       <h2>{say('Settings')}</h2>
-      <Settings {...endpoint} />
+      <Settings endpoint={endpoint} defaults={pages.defaults} />
       <Links {...shown} />
     </>,
   )

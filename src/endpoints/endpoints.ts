@@ -28,6 +28,7 @@ import { assertLinkable, assertShape } from './shape.ts'
 /** An endpoint with its tenant and how it fares. */
 export interface FoundEndpoint extends Endpoint {
   tenantKey: string
+  tenantName: string
   failures: number
   failingSince: Date | null
   /** Attempts since its last success that it answered with a refusal of the event. */
@@ -50,6 +51,8 @@ export interface OpenDeliveries {
 
 interface EndpointPage extends Omit<Range<EndpointId>, 'since' | 'until'> {
   state?: EndpointState | undefined
+  /** Active ones that have failed since their last success. */
+  isFailing?: boolean | undefined
   /** Part of the URL, description or uid, large and small letters alike. */
   search?: string | undefined
 }
@@ -162,12 +165,13 @@ async function create(
 async function list(
   database: Kysely<Database>,
   tenants: ListedTenants,
-  { limit, state, search, ...range }: EndpointPage,
+  { limit, state, isFailing, search, ...range }: EndpointPage,
 ): Promise<FoundEndpoint[]> {
   const asked = allOf([
     ofTenants(tenants, 'e.tenant_id'),
     isBehind('e.id', range),
     state && sql`e.state = ${state}`,
+    isFailing ? IS_FAILING : undefined,
     search ? containsText(TEXT_OF_ENDPOINT, [search]) : undefined,
   ])
   const page = sql<FoundRow>`${select(asked)} order by e.id ${directionOf(range)} limit ${limit}`
@@ -297,9 +301,13 @@ function present<Row extends EndpointRow>({ headers, secret_headers, ...row }: R
 
 type FoundRow = EndpointRow & Omit<FoundEndpoint, keyof Endpoint>
 
+/** As `failingSinceOf` says of a row. */
+const IS_FAILING = sql`e.state = 'active'
+  and coalesce(c.failing_since, c.refusing_since, c.opened_at) is not null`
+
 /** Those that exist, each with its tenant and its circuit. */
 const select = (condition: Condition) => sql<FoundRow>`
-  select e.*, t.key as "tenantKey", coalesce(c.failures, 0) as failures, c.failing_since as "failingSince",
+  select e.*, t.key as "tenantKey", t.name as "tenantName", coalesce(c.failures, 0) as failures, c.failing_since as "failingSince",
     coalesce(c.refusals, 0) as refusals, c.refusing_since as "refusingSince",
     c.opened_at as "circuitOpenedAt", c.probe_at as "probeAt"
   from postrider.endpoint e

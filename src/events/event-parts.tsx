@@ -194,6 +194,7 @@ function HowFar({ deliveries, delivered, ended, collapsed }: FoundEvent) {
 
 /** @param props.tenantKey where it says whose the event is */
 export function EventFacts({ event, tenantKey }: { event: Event; tenantKey?: string }) {
+  const traceId = tenantKey === undefined ? null : traceIdOf(event)
   return (
     <Facts
       of={[
@@ -201,6 +202,8 @@ export function EventFacts({ event, tenantKey }: { event: Event; tenantKey?: str
         ['Type', event.type],
         ...(tenantKey === undefined ? [] : [['Tenant', <TenantLink of={tenantKey} />] as const]),
         ['Idempotency key', event.idempotency_key ?? '–'],
+        ['Ordering key', event.ordering_key],
+        ['Trace', traceId !== null && <Id of={traceId} />],
         ['Happened', <Time at={event.occurred_at} />],
         ['Published', <Time at={event.created_at} />],
         ['Not before', <Time at={event.deliver_at} />],
@@ -209,6 +212,9 @@ export function EventFacts({ event, tenantKey }: { event: Event; tenantKey?: str
     />
   )
 }
+
+/** Of the trace of the producer (`00-<trace>-<span>-<flags>`), for operators. */
+const traceIdOf = ({ traceparent }: Event): string | null => traceparent?.split('-')[1] ?? null
 
 interface Went {
   endpoint: { url: string; description: string }

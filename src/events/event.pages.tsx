@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono'
+import { urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Command, Confirm, CopyButton, Empty, Notice, Raw } from '../console/parts.tsx'
 import { SHOWN_CHARACTERS_MAX, shownText } from '../console/shown-text.ts'
@@ -75,6 +76,7 @@ async function showPage(
         notSent={routes.filter(({ reason }) => reason !== null)}
       />
       <EventFacts event={event} tenantKey={tenant.key} />
+      <Alike event={event} tenantKey={tenant.key} />
       <h2>Data</h2>
       {event.isMasked && revealed === undefined && (
         <Masked path={`${PATH}/${id}`} mayReveal={c.get('viewer').may('reveal')} />
@@ -86,6 +88,27 @@ async function showPage(
       )}
     </>,
   )
+}
+
+/** What is looked for next: whether it is only this one. */
+function Alike({ event: { type, ordering_key: key }, tenantKey: tenant }: AlikeProps) {
+  return (
+    <p class="actions">
+      <a class="button" href={urlWith(PATH, { tenant, type })}>
+        Events of this type
+      </a>
+      {key !== null && (
+        <a class="button" href={urlWith(PATH, { tenant, search: key })}>
+          Events of this ordering key
+        </a>
+      )}
+    </p>
+  )
+}
+
+interface AlikeProps {
+  event: Event
+  tenantKey: string
 }
 
 const NoEndpoint = () => (

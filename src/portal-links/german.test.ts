@@ -119,6 +119,7 @@ async function createFullWorld() {
     [ids['deliveries']],
   )
   await addIncident(pool, tenant.id, ids['endpoints'] ?? '')
+  ids['collapsed'] = await addOddDeliveries(ids['deliveries'] ?? '')
   const call = (method: string, path: string, body: unknown) =>
     portal.request(method, path, { body })
   await call('PUT', `/api/event-types/${ids['event-types']}`, { schema: { type: 'object' } })
@@ -136,6 +137,23 @@ async function createFullWorld() {
     ids[state] = json.id
   }
   return world
+}
+
+/** One on hold for each reason, and one that a newer event has replaced. @returns the id of that one */
+async function addOddDeliveries(delivery: string): Promise<string> {
+  await pool.query(
+    `insert into postrider.delivery (tenant_id, event_id, endpoint_id, next_attempt_at, state, held_reason, ordering_key)
+     select tenant_id, event_id, endpoint_id, now(), 'held', reason, '4711'
+     from postrider.delivery, unnest($2::text[]) as reason where id = $1`,
+    [delivery, ['disabled', 'paused', 'suspended', 'secret', 'circuit', 'order']],
+  )
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into postrider.delivery (tenant_id, event_id, endpoint_id, next_attempt_at, state, collapsed_by, finished_at, ordering_key)
+     select tenant_id, event_id, endpoint_id, null, 'collapsed', event_id, now(), '4711'
+     from postrider.delivery where id = $1 returning id`,
+    [delivery],
+  )
+  return rows[0]?.id ?? ''
 }
 
 /** Addresses of every page, with what they show in special cases. */
@@ -160,6 +178,7 @@ function pathsIn({ ids }: World): string[] {
     ...['retried', 'cancelled'].map(
       (word) => `/portal/deliveries/${ids['deliveries']}?said=${word}`,
     ),
+    `/portal/deliveries/${ids['collapsed'] ?? UNKNOWN}`,
     ...['endpoints', 'deliveries', 'events'].map(
       (list) => `/portal/${list}?search=nothing-like-it`,
     ),

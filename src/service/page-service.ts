@@ -22,8 +22,8 @@ import { createTroubleOf } from '../incidents/endpoint-trouble.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import { createBacklog } from '../operations/backlog.ts'
 import { createChartMarkers } from '../operations/chart-markers.ts'
-import { createPauseAll } from '../operations/pause-all.ts'
 import { createDatabaseReport } from '../operations/database-report.ts'
+import { createPauseAll } from '../operations/pause-all.ts'
 import { createRunnerList } from '../operations/runner-list.ts'
 import { reportServer } from '../operations/server-report.ts'
 import { findViolations } from '../operations/violations.ts'
@@ -175,7 +175,7 @@ function pagesOn(
   const tenants = createTenants({ database })
   const access = createTenantAccess({ tenants, inTenant })
   const testEvents = createTestEvents({ database: scope.database, pool: pages })
-  const { deliveryTimeoutSeconds, httpsOnly } = config
+  const { deliveryTimeoutSeconds, retryScheduleSeconds, httpsOnly } = config
   return {
     ...services,
     deliveries: createDeliveries({
@@ -196,6 +196,7 @@ function pagesOn(
       isMasked,
     }),
     tryFilter: createTryFilter(services),
+    defaults: { timeoutSeconds: deliveryTimeoutSeconds, retrySchedule: retryScheduleSeconds },
     showSecrets: createShowSecrets({ ...services, audit }),
     revealEvent: createRevealEvent({ ...services, audit }),
     testEndpoint: createTestEndpoint({

@@ -76,6 +76,7 @@ t.test('what is not there is a page that says so, no matter who asks and how', a
       t.equal(status, 404, `${route} of ${id}`)
       t.match(text, 'Page not found')
       // Issue 18: it said neither what was not found nor where to go on.
+      if (!/ \/console\/[\w-]+\/:/.test(route)) continue
       t.match(text, `<code>${id}</code>`, `${route} names it`)
       t.match(text, `href="/console/search?q=${id}"`)
     }
@@ -166,6 +167,38 @@ t.test('lists can begin with the oldest, page by page, and say so', async (t) =>
     rows.map(({ key }) => `/console/tenants/${encodeURIComponent(key)}`),
   )
 })
+
+t.test('endpoints that fail can be listed alone', async (t) => {
+  const { get, admin, world } = await bundle()
+  const other = await createWorld(pool, { incident: false })
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since)
+     values ($1, $2, 3, now()) on conflict (endpoint_id) do update set failing_since = now()`,
+    [world.ids['endpoints'], world.tenant.id],
+  )
+  const { text } = await get('/console/endpoints?is=failing', { cookie: admin })
+  t.match(text, `/console/endpoints/${world.ids['endpoints']}"`)
+  t.notMatch(text, `/console/endpoints/${other.ids['endpoints']}"`)
+})
+
+t.test(
+  'an endpoint shows what holds by default, and an event what it is looked for by',
+  async (t) => {
+    const { get, admin, world } = await bundle()
+    const { endpoints: endpoint, events: event } = world.ids
+    const show = async (path: string) => (await get(`/console/${path}`, { cookie: admin })).text
+    t.match(await show(`endpoints/${endpoint}`), /<dd>15 s \(default\)<\/dd>/)
+    t.match(await show(`endpoints/${endpoint}`), /1 min, 2 min, [^<]+ \(default\)/)
+    await pool.query(
+      `update postrider.event set traceparent = $2, ordering_key = 'invoice 7' where id = $1`,
+      [event, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    )
+    const text = await show(`events/${event}`)
+    t.match(text, '0af7651916cd43dd8448eb211c80319c')
+    t.match(text, `/console/events?tenant=${world.tenant.key}&amp;type=invoice.paid"`)
+    t.match(text, `/console/events?tenant=${world.tenant.key}&amp;search=invoice+7"`)
+  },
+)
 
 // Issue 18: the list of tenants had no search and no health.
 t.test('tenants are found by a part of their name, with their open incidents', async (t) => {
