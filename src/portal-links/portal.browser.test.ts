@@ -172,6 +172,10 @@ else {
     await rows.getByText('mine.first').waitFor()
     t.equal(await rows.count(), 1)
     t.match(await rows.first().textContent(), /Delivered HTTP 200/)
+    await page
+      .locator('#live-seen')
+      .getByText(/^Last attempt .* · 1 in the last minute$/)
+      .waitFor()
     t.strictSame(await findBarriers(page), [])
     t.strictSame(faults, [])
   })

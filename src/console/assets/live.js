@@ -15,6 +15,8 @@
   /** What came while the view was paused or its tab hidden, newest last. */
   let waiting = []
   let seenAt
+  /** When attempts came within the last minute. */
+  let times = []
   let isPaused = false
   let dropped = 0
 
@@ -27,6 +29,7 @@
 
   function add(data) {
     seenAt = Date.now()
+    times.push(seenAt)
     if (!isPaused && !document.hidden) return show(data)
     waiting.push(data)
     if (waiting.length > ROWS_MAX) {
@@ -66,10 +69,12 @@
 
   setInterval(() => {
     if (document.hidden || seenAt === undefined) return
-    const seconds = Math.round((Date.now() - seenAt) / 1000)
+    const now = Date.now()
+    times = times.filter((at) => at > now - 60_000)
+    const seconds = Math.round((now - seenAt) / 1000)
     const span = postrider.inWords(seconds)
-    seen.textContent =
-      seconds < 2 ? tr('Last attempt just now') : tr('Last attempt {span} ago', { span })
+    const last = seconds < 2 ? tr('Last attempt just now') : tr('Last attempt {span} ago', { span })
+    seen.textContent = `${last} · ${tr('{count} in the last minute', { count: times.length })}`
   }, 1000)
   document.getElementById('live-clear').addEventListener('click', () => {
     rows.replaceChildren()
