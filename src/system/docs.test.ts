@@ -98,6 +98,12 @@ t.test('the glossary has every noun of the product, each once', async (t) => {
   )
 })
 
+// Issue 18: it had grown past what somebody reads who has just found it.
+t.test('the README has at most 120 lines', async (t) => {
+  const lines = read('README.md').trimEnd().split('\n')
+  t.ok(lines.length <= 120, `${lines.length} lines`)
+})
+
 t.test('every page is in the index', async (t) => {
   const index = read('docs/README.md')
   const pages = globSync('docs/*/**/*.md', { cwd: root }).map((page) => page.slice('docs/'.length))
