@@ -17,7 +17,7 @@ const TIMEOUT_SECONDS = '60'
 
 // Issue 14: a burst for a receiver with a queue of five connections opened 210 at once, and attempts timed out, as they
 // do here with a share that begins with 210. How many are open when depends on how long answers take, so on the
-// machine; share.test.ts asks that with a clock of its own.
+// machine; share.test.ts asks that with a separate clock.
 t.test(
   'a burst for a small receiver times out nowhere, and opens more connections once it is quick',
   async (t) => {
