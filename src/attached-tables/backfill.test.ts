@@ -311,11 +311,32 @@ async function conformance(t: Test, database: TestDatabase) {
     t.strictSame(await published(type), [])
     t.match(JSON.parse((await table(['continue', id])).stdout), { state: 'ended', published: 30 })
     t.match(await table(['cancel', id]), { exitCode: 1, stderr: /no backfill .* is running/ })
+    // It was read as a whole number.
+    const slow = await table(['backfill', name, '--rate', '0.5', '--no-wait'])
+    const started = JSON.parse(slow.stdout).id
+    t.match(await progress(started), { rate_per_second: '0.5' })
+    t.match(await table(['cancel', started]), { exitCode: 0 })
+    t.match(await table(['backfill', name, '--rate', 'fast']), {
+      exitCode: 2,
+      stderr: /--rate .*'fast' is invalid. It is not a number/,
+    })
     t.match(await table(['backfill', 'shop.nothing']), { exitCode: 1, stderr: /does not exist/ })
     t.match(await table(['backfill', name, '--where', 'nothing']), {
       exitCode: 1,
       stderr: /where: column "nothing" does not exist. Give an SQL condition/,
     })
+
+    // Also said how to continue it where a runner did so anyway.
+    const { name: ofSchemaOwner } = await createTable({ by: pool, rows: 30 })
+    for (const [of, DATABASE_URL, words] of [
+      [name, url, /to continue it: postrider table continue/],
+      [ofSchemaOwner, database.url, /runners continue it; to end it: postrider table cancel/],
+    ] as const) {
+      const stopped = { env: { DATABASE_URL }, stopSignal: AbortSignal.abort() }
+      const { stdout, stderr } = await runCommand(['table', 'backfill', of, '--json'], stopped)
+      t.match(stderr, words)
+      t.match(await table(['cancel', JSON.parse(stdout).id], DATABASE_URL), { exitCode: 0 })
+    }
 
     const listed = JSON.parse((await table(['backfills'], database.url)).stdout).data
     t.match(

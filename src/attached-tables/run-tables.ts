@@ -21,7 +21,7 @@ export interface BackfillProgress {
 export interface BackfillRequest {
   table: string
   where?: string | undefined
-  rate?: string | undefined
+  rate?: number | undefined
   event?: string | undefined
 }
 
@@ -64,7 +64,7 @@ function refusalOf(error: unknown): TableRefused | null {
 export async function beginBackfill(pool: Pool, request: BackfillRequest): Promise<string> {
   const { table, where = null, rate = null, event = null } = request
   const { rows } = await pool.query<{ id: string }>(
-    `select postrider.backfill($1, "where" => $2, rate_per_second => coalesce($3, 500), event => coalesce($4, 'created')) as id`,
+    `select postrider.backfill($1, "where" => $2, rate_per_second => coalesce($3::numeric, 500), event => coalesce($4, 'created')) as id`,
     [table, where, rate, event],
   )
   return rows[0]?.id ?? ''
@@ -93,10 +93,19 @@ export async function continueBackfill(
     bar.update(progress.read)
   }
   bar.stop()
-  if (progress.state === 'running') {
-    context.note(`to continue it: postrider table continue ${id}\n`)
-  }
+  if (progress.state === 'running') context.note(await wayOn(pool, id))
   return progress
+}
+
+/** What a person has to know who stopped the command. */
+async function wayOn(pool: Pool, id: string): Promise<string> {
+  const { rows } = await pool.query<{ is_automatic: boolean }>(
+    'select is_automatic from postrider.take_backfill($1)',
+    [id],
+  )
+  return rows[0]?.is_automatic
+    ? `runners continue it; to end it: postrider table cancel ${id}\n`
+    : `to continue it: postrider table continue ${id}\n`
 }
 
 async function step(pool: Pool, id: string): Promise<BackfillProgress & { waitMs: number }> {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CommandContext } from '../terminal/context.ts'
+import { readNumber } from '../terminal/option-fields.ts'
 import { renderRecord, renderTable } from '../terminal/output.ts'
 import { paintFor } from '../terminal/paint.ts'
 import { cancelBackfill, listBackfills, listTables } from './attached-tables.ts'
@@ -22,7 +23,7 @@ interface Json {
 
 interface BackfillOptions extends Json {
   where?: string
-  rate?: string
+  rate?: number
   event?: string
   wait: boolean
 }
@@ -41,7 +42,7 @@ export function addTableCommand(program: Command, context: CommandContext): void
   verb('backfill', 'publish the existing rows of an attached table; as its owner')
     .argument('<table>', 'name of the table, with its schema')
     .option('--where <condition>', 'only rows for which this SQL condition holds')
-    .option('--rate <events>', 'max events per second (default: 500)')
+    .option('--rate <events>', 'max events per second (default: 500)', readNumber)
     .option('--event <name>', 'last part of the event type (default: created)')
     .option('--no-wait', 'only start it; runners or `table continue` do the work')
     .action((name: string, options: BackfillOptions) => backfill(context, name, options))

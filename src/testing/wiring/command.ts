@@ -10,7 +10,10 @@ import { type CliOptions, type CliResult, processEnvironment } from './cli.ts'
  * Its own process takes half a second of the processor: `runCli` is for what belongs to the process, as
  * signals, terminals and closed pipes do.
  */
-export async function runCommand(args: string[], options: CliOptions = {}): Promise<CliResult> {
+export async function runCommand(
+  args: string[],
+  options: CliOptions & { stopSignal?: AbortSignal } = {},
+): Promise<CliResult> {
   const said = { stdout: '', stderr: '' }
   const program = createProgram({
     env: { ...processEnvironment(), ...options.env },
@@ -24,7 +27,7 @@ export async function runCommand(args: string[], options: CliOptions = {}): Prom
     },
     hasColours: false,
     isWatched: false,
-    stopSignal: new AbortController().signal,
+    stopSignal: options.stopSignal ?? new AbortController().signal,
   })
   try {
     await program.parseAsync(args, { from: 'user' })
