@@ -131,8 +131,8 @@ export const REFUSALS = {
   'It has brackets other than one pair.': 'Das hat andere Klammern als ein Paar.',
   'It has brackets without an HMAC in them.': 'In den Klammern ist kein HMAC.',
   'It has {place}, which stands for nothing.': 'Das hat {place}, was für nichts steht.',
-  'It is not a path like $.customer.id, $.items[0] or $."first name".':
-    'Das ist kein Pfad wie $.customer.id, $.items[0] oder $."first name".',
+  'It is not a path like $.customer.id, $.items[0] or $."first name", of up to 10 steps.':
+    'Das ist kein Pfad wie $.customer.id, $.items[0] oder $."first name", mit bis zu 10 Schritten.',
   'It is not visible ASCII.': 'Das ist kein sichtbares ASCII.',
   'It is required with the shape fields.': 'Mit der Form fields muss das angegeben werden.',
   'It signs something without {body}.': 'Das signiert etwas ohne {body}.',

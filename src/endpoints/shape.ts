@@ -30,8 +30,8 @@ const PATH_LENGTH_MAX = 200
 const TEMPLATE_LENGTH_MAX = 2000
 const SIGNATURE_HEADERS_MAX = 5
 const TEMPLATE_OF_HEADER_LENGTH_MAX = 200
-/** `$.a."b c"[0]`: what postrider.path_steps reads. */
-const PATH = /^\$(?:\."[^"\\]+"|\.[A-Za-z_][A-Za-z0-9_]*|\[\d{1,4}\])+$/
+/** `$.a."b c"[0]`: what postrider.path_steps reads. Each step costs a pass over the data. */
+const PATH = /^\$(?:\."[^"\\]+"|\.[A-Za-z_][A-Za-z0-9_]*|\[\d{1,4}\]){1,10}$/
 
 export const shapeInput = z.enum(SHAPES).openapi({
   description:
@@ -43,7 +43,10 @@ export const shapeFieldsInput = z
     z
       .string()
       .max(PATH_LENGTH_MAX)
-      .regex(PATH, 'is not a path like $.customer.id, $.items[0] or $."first name"'),
+      .regex(
+        PATH,
+        'is not a path like $.customer.id, $.items[0] or $."first name", of up to 10 steps',
+      ),
   )
   .min(1)
   .max(PATHS_MAX)

@@ -206,6 +206,17 @@ t.test('fields are the chosen members, each with its bytes', async (t) => {
     arrived.body,
     `{"type":"invoice.paid","timestamp":"${timestamp}","data":{"big":12345678901234567890,"id":1.50,"customer":{"name":"Ann & <Bob>"},"items":[{"sku":"b"}]}}`,
   )
+  const many = await deliver(
+    {
+      shape: 'fields',
+      shapeFields: ['$.e', '$.a', '$.c.x', '$.none', '$.d', '$.c.y[1]', '$.c.y[0].z'],
+    },
+    '{"a":1,"a":2.0,"b":0,"c":{"x":null,"y":[{"z":1},2]},"d":[ ],"e":1e2}',
+  )
+  t.ok(
+    many.arrived.body.endsWith('"data":{"e":1e2,"a":2.0,"c":{"x":null,"y":[2,{"z":1}]},"d":[ ]}}'),
+    many.arrived.body,
+  )
   const none = await deliver({ shape: 'fields', shapeFields: ['$."first name"'] })
   t.strictSame(JSON.parse(none.arrived.body).data, {})
   const quoted = await deliver(
@@ -281,6 +292,18 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
   t.equal(content.length, 2000, 'what Discord takes')
   const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
   t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
+  // Each read the data once more: many took the runner seconds an event.
+  const many = await deliver(
+    {
+      shape: 'slack',
+      shapeTemplate:
+        '{{data.a.b}} {{data.a.c[1]}} {{data.a.c[01]}} {{data.a.d}} {{data.e}} {{data.none.b}} {{data.a}} {{{type}} {{data',
+    },
+    '{"a":{"b":1.50,"b":2e2,"c":["x","y"],"d":null},"e":"\\u00e9"}',
+  )
+  t.strictSame(many.verified, {
+    text: '2e2 y y  é  {"b":1.50,"b":2e2,"c":["x","y"],"d":null}  {{data',
+  })
   // A chat refuses what is empty, so such a delivery failed for days.
   const empty = await deliver({ shape: 'slack', shapeTemplate: '{{data.none}} {{x}}' })
   t.strictSame(empty.verified, { text: 'invoice.paid' })
@@ -385,7 +408,8 @@ t.test('what does not go together is refused, and names the field', async (t) =>
   await refused({ webhookSignature: 'omit' }, 'webhookSignature')
   await refused({ signatureHeaders: { 'X-Sig': '{md5}' } }, 'signatureHeaders.X-Sig')
   await refused({ signatureHeaders: { Host: '{id}' } }, 'signatureHeaders.Host')
-  for (const path of ['id', '$', '$..a', '$.a[*]', '$.a ? (@ > 1)', `$.${'a'.repeat(200)}`]) {
+  const deep = `$${'.a'.repeat(11)}`
+  for (const path of ['id', '$', '$..a', '$.a[*]', '$.a ? (@ > 1)', `$.${'a'.repeat(200)}`, deep]) {
     await refused({ shape: 'fields', shapeFields: [path] }, 'shapeFields[0]')
   }
   await refused({ shapeFields: [] }, 'shapeFields')
