@@ -1,12 +1,12 @@
 import type { Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { z } from 'zod'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, Command, Confirm, Empty, Table, Time } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { type AttachedTable, type Backfill, BackfillNotFound } from './attached-tables.ts'
 
 const PATH = '/console/tables'
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export interface AttachedTablePages {
   render: RenderPage
@@ -24,7 +24,7 @@ export function addAttachedTablePages(app: Hono<PageEnv>, pages: AttachedTablePa
   app.get('/tables', (c) => showTables(c, pages))
   app.post('/tables/backfills/:id/cancel', requireScope('admin'), async (c) => {
     const id = c.req.param('id')
-    if (!UUID.test(id)) throw new BackfillNotFound(`no backfill ${id} is running`)
+    if (!z.guid().safeParse(id).success) throw new BackfillNotFound(`no backfill ${id} is running`)
     await pages.attachedTables.cancel(id, c.get('viewer').who)
     return c.redirect(PATH, 303)
   })

@@ -196,7 +196,6 @@ const SHORT: Record<string, string> = {
   'src/duties/incident-keeper.ts': 'one duty each',
   'src/duties/queue-statistics.ts': 'one duty each',
   'src/duties/timeline.ts': 'one duty each',
-  'src/not-found.ts': 'thrown by services that do not know one another',
   'src/portal-links/portal-path.ts': 'the API knows it without loading pages',
   'src/sending/trust.ts': 'changes the whole process, so it is called by name and once',
   'src/terminal/bar.ts': 'commands load the package only when they draw a bar',

@@ -4,7 +4,8 @@
 --
 -- How statements are planned (each function that departs from Postgres' choice says so where it stands):
 --   enable_seqscan = off      Queue and backlog are empty one minute and full the next, and a plan that was made
---                             on an empty table reads all of a full one. Ours always have an index to go by.
+--                             on an empty table reads all of a full one. Ours always have an index to go by. Every
+--                             entrance that reads events, deliveries or attempts has it (function-settings.test.ts).
 --   enable_bitmapscan = off   Where a bound on an id would have Postgres mark a whole day in a bitmap first.
 --   plan_cache_mode           force_generic_plan: planned once a session, where planning takes longer than
 --                             running. force_custom_plan: planned with the values, where they decide which
