@@ -9,7 +9,12 @@ import { chooseDeliverAt } from './scheduled.ts'
 const ANSWER_MS_MAX = 4_000
 /** Far longer than any outage of a run. */
 const PATIENCE_MS = 120_000
+/**
+ * Between tries, doubled with each of the first ones: several hundred events that wait for an API, each tried three times
+ * a second, kept this program so busy that it could not connect to the database, and the APIs so that they did not start.
+ */
 const RETRY_MS = [100, 600] as const
+const DOUBLED_MAX = 3
 /** A minute of an outage at 20 events a second is 1,200. */
 const WAITING_MAX = 2_000
 /**
@@ -67,7 +72,8 @@ async function publishOne(
       return { ...line, outcome: 'accepted', api, id, tries, at: Date.now() }
     }
     if (answer && !TRY_AGAIN.has(answer.status)) count(badAnswers, answer)
-    await delay(random.between(...RETRY_MS) + (answer?.retryAfterMs ?? 0))
+    const pauseMs = random.between(...RETRY_MS) * 2 ** Math.min(tries - 1, DOUBLED_MAX)
+    await delay(pauseMs + (answer?.retryAfterMs ?? 0))
   }
   return { ...line, outcome: 'unknown', api: null, tries: 0, at: Date.now() }
 }
