@@ -132,7 +132,7 @@ begin
 end
 $$;
 comment on function postrider.members(json, text[]) is
-  'The members of an object or array that these steps of paths lead to, each with the bytes that it has.';
+  'The members of an object or array at these steps of paths, each with the bytes that it has.';
 
 -- values_at: each level of the value is read once, however many paths lead through it.
 create or replace function postrider.values_at(data json, paths jsonb, at text[] default '{}')
@@ -161,7 +161,7 @@ begin
 end
 $$;
 comment on function postrider.values_at(json, jsonb, text[]) is
-  'What paths (arrays of steps) lead to, by path; without those that lead nowhere, or further than 10 steps.';
+  'What is at paths (arrays of steps), by path; without paths where nothing is, or of more than 10 steps.';
 
 -- picked: a value with those members only that paths (arrays of steps) lead to, in the order of the paths, each with the bytes that
 -- it has. What is not there is left out; null where nothing is there.
