@@ -233,3 +233,13 @@ t.test('a taken port is named before a database is made', async (t) => {
   t.match(stderr, `PORT ${port} is in use`)
   t.throws(() => statSync(join(cwd, '.postrider', 'postgres')))
 })
+
+// It was greeted as ready, with an event to publish that was refused.
+t.test('a copy is greeted with why nothing is sent', async (t) => {
+  const { url, pool } = await createTestDatabase(t)
+  await pool.query(`update postrider.service set environment = 'production'`)
+  const env = { DATABASE_URL: url, POSTRIDER_ENVIRONMENT: 'staging' }
+  const { greeting } = await startDev(t, createFolder(t), env)
+  t.match(greeting, /Nothing is sent: .*environment production.*\n.*postrider adopt --open hold/)
+  t.notMatch(greeting, 'Postrider is ready')
+})

@@ -4,6 +4,7 @@ import { readConfig } from '../config/config.ts'
 import { createLog } from '../log.ts'
 import { SANDBOX_TENANT } from '../sandbox/sandbox-endpoint.ts'
 import { runService, stopMsOf } from '../service/run-service.ts'
+import type { RunningDev } from '../service/start-dev.ts'
 import type { CommandContext } from '../terminal/context.ts'
 import { type DataFolder, openDataFolder } from '../terminal/data-folder.ts'
 
@@ -36,14 +37,18 @@ export function addDevCommand(program: Command, context: CommandContext): void {
 
 /** The admin key is shown once; later runs read it from its file within the printed command. */
 function greeting(
-  urls: { url: string; consoleUrl: string; sandboxUrl: string },
+  dev: Pick<RunningDev, 'url' | 'consoleUrl' | 'sandboxUrl' | 'whyUnadopted'>,
   { adminKey, adminKeyFile, isAdminKeyNew }: DataFolder,
 ): string {
-  const { url, consoleUrl, sandboxUrl } = urls
+  const { url, consoleUrl, sandboxUrl, whyUnadopted } = dev
   const event = { tenant: SANDBOX_TENANT, type: 'invoice.paid', data: { id: 1, amount: 100 } }
   const key = isAdminKeyNew ? adminKey : `$(cat ${doubleQuoted(adminKeyFile)})`
+  const state =
+    whyUnadopted === null
+      ? 'Postrider is ready.'
+      : `Nothing is sent: ${whyUnadopted}.\nTo send from it: postrider adopt --open hold`
   return `
-Postrider is ready.
+${state}
 
   API        ${url}
   console    ${consoleUrl} (sign in with the admin key)

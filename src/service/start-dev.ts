@@ -26,6 +26,8 @@ export interface RunningDev {
   consoleUrl: string
   sandboxUrl: string
   databaseUrl: string
+  /** Why nothing is sent, in words; null = it is. */
+  whyUnadopted: string | null
   stop(): Promise<void>
   /** Rejects when the database or the runner ended by itself. */
   ended: Promise<unknown>
@@ -79,7 +81,8 @@ export async function startDev(config: DevConfig, log: Log): Promise<RunningDev>
   const ended = firstEnd(runner, postgres)
   const { drained } = runner
   const [consoleUrl, sandboxUrl] = [url + CONSOLE_PATH, url + SANDBOX_PATH]
-  return { url, consoleUrl, sandboxUrl, databaseUrl, stop, ended, drained }
+  const whyUnadopted = api.services.adoption.whyUnadopted()
+  return { url, consoleUrl, sandboxUrl, databaseUrl, whyUnadopted, stop, ended, drained }
 }
 
 /** The sandbox is no tenant's, and sees them all. */
