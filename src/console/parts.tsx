@@ -3,12 +3,16 @@ import { Icon } from './icons.tsx'
 import { phrase, say, sayAny, sayTime } from './language.ts'
 import { shownText } from './shown-text.ts'
 
-/** A time in UTC; the browser says how long ago that is, or when in the zone that was chosen. */
-export function Time({ at }: { at: Date | string | null }) {
+/**
+ * A time in UTC; the browser says how long ago that is, or when in the zone that was chosen.
+ *
+ * @param props.isExact within a sentence such as “since 13:10”, where “since 5 min ago” would be none
+ */
+export function Time({ at, isExact = false }: { at: Date | string | null; isExact?: boolean }) {
   if (at === null) return <span class="muted">–</span>
   const iso = typeof at === 'string' ? at : at.toISOString()
   return (
-    <time datetime={iso} data-time>
+    <time datetime={iso} data-time={isExact ? 'exact' : true}>
       {sayTime(new Date(iso))}
     </time>
   )

@@ -111,7 +111,7 @@ const Days = ({ days }: Pick<DatabaseReport, 'days'>) => (
           {!isAttached && <Badge of="held" label="Detaching" />}{' '}
           {verdict === 'drop' && 'Drops it with the next run.'}
           {verdict === 'keep' && `Keeps it: ${reason}.`}
-          {verdict === null && isAttached && <span class="muted">younger</span>}
+          {verdict === null && isAttached && <span class="muted">Younger than the retention.</span>}
         </td>
       </tr>
     ))}

@@ -133,7 +133,7 @@ function KeyTable({ keys, area, path, mayAct }: KeyTableProps) {
           <td>
             <Id of={one.id} href={`/${area}/deliveries/${one.id}`} isShort />
           </td>
-          <td class="answer">
+          <td>
             <LastResponse {...one} />
           </td>
           {mayAct && (
@@ -156,7 +156,7 @@ export function KeyState({ state, blocked_at: at }: OrderingKey) {
   return (
     <>
       <Badge of={BADGES[state]} label={stateLabel(state)} />
-      {at && <> {phrase('since {time}', { time: <Time at={at} /> })}</>}
+      {at && <> {phrase('since {time}', { time: <Time at={at} isExact /> })}</>}
     </>
   )
 }

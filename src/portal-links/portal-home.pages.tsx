@@ -114,7 +114,7 @@ function HealthCell(endpoint: EndpointHealth) {
   return (
     <>
       <HealthBadge of={healthOf(endpoint)} />{' '}
-      {failingSince && phrase('since {time}', { time: <Time at={failingSince} /> })}
+      {failingSince && phrase('since {time}', { time: <Time at={failingSince} isExact /> })}
       {held > 0 && <div class="muted">{say('{count} deliveries on hold', { count })}</div>}
       {probeAt && (
         <div class="muted">{phrase('Next attempt {time}', { time: <Time at={probeAt} /> })}</div>

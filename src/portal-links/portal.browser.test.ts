@@ -247,6 +247,8 @@ else {
         permissions: ['clipboard-read', 'clipboard-write'],
       })
       await page.goto(await linkTo(tenant, { locale: 'de' }))
+      // Issue 18: it said “seit vor 46 s”.
+      await page.getByText(/seit (?:\d+\. \S+ )?\d\d:\d\d:\d\d/).waitFor()
       await page.goto('/portal/deliveries')
       const time = page.locator('td time').first()
       await time.getByText(/^(?:gerade eben|vor \d)/).waitFor()
