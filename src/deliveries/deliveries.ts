@@ -151,11 +151,10 @@ function inOrderOfAttempts(tenants: ListedTenants, query: DeliverySearch) {
   const { before, isOldestFirst } = query
   const column = 'next_attempt_at' as const
   const behind = before === null ? undefined : isBehindPlace(column, { before, isOldestFirst })
-  const fromTheStart = { ...query, before: null, isOldestFirst: false }
   return {
     by: column,
     indexed: allOf([
-      isInRange(fromTheStart),
+      isInRange({ ...query, before: null, isOldestFirst: false }),
       sql`r.finished_at is null and r.state = 'pending' and r.next_attempt_at is not null`,
       behind === null ? sql`false` : behind,
     ]),

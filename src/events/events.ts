@@ -235,8 +235,7 @@ async function list(
   page: Parameters<Events['list']>[1],
 ) {
   const named = await namedBy(on, tenantId, page)
-  const { search } = page
-  const range = search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
+  const range = page.search === undefined ? page : { ...page, ...searchedRange(page, new Date()) }
   const events = await on
     .selectFrom('event as r')
     .select(WITHOUT_DATA)

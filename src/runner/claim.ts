@@ -98,13 +98,11 @@ async function claimMany(
   runnerId: string,
   wakeUps: readonly WakeUp[],
 ): Promise<(Claimed | SentInBatches | null)[]> {
+  const ids = wakeUps.map((wakeUp) => wakeUp.deliveryId)
+  const numbers = wakeUps.map((wakeUp) => wakeUp.dueAttempt)
   const { rows } = await pool.query<Omit<Claimed, 'attemptId'> & { attemptId: AttemptId | null }>({
     ...CLAIM_STATEMENT,
-    values: [
-      wakeUps.map((wakeUp) => wakeUp.deliveryId),
-      wakeUps.map((wakeUp) => wakeUp.dueAttempt),
-      runnerId,
-    ],
+    values: [ids, numbers, runnerId],
   })
   const claimed = new Map(rows.map((row) => [row.wokenId, row]))
   const newest = newestOf(wakeUps)
