@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { generateSecret, sign } from '../sending/signature.ts'
-import { verifyCommand } from './verify-command.ts'
+import { formOf, signatureHeaders } from '../sending/signature-headers.ts'
+import { type SignatureForm, verifyCommand } from './verify-command.ts'
 
 const ID = '0198c1f5-7e4a-7000-8000-000000000001'
 const TIMESTAMP = 1_614_265_330
@@ -14,12 +15,12 @@ function run(
   t: { teardown(done: () => void): void },
   secret: string,
   body: string,
-  read = 'base64',
+  { read = 'base64', form }: { read?: string; form?: SignatureForm } = {},
 ): string {
   const folder = mkdtempSync(join(tmpdir(), 'postrider-verify-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'body.json'), body)
-  const command = verifyCommand({ id: ID, timestamp: String(TIMESTAMP), body })
+  const command = verifyCommand({ id: ID, timestamp: String(TIMESTAMP), body }, form)
     .replace('whsec_…', secret)
     .replace('READ=base64', `READ=${read}`)
   const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: folder })
@@ -50,7 +51,24 @@ t.test('secrets that are read otherwise are verified too', async (t) => {
   ] as const) {
     const secrets = [`${read}:${secret}`]
     const sent = sign({ id: ID, timestampSeconds: TIMESTAMP, body, secrets })
-    t.equal(run(t, secret, body, read), sent, read)
+    t.equal(run(t, secret, body, { read }), sent, read)
+  }
+})
+
+t.test('headers of other schemes are verified too, also of a long body', async (t) => {
+  const secret = 'It is a text'
+  for (const body of [`{"it's": "%s $HOME"}`, JSON.stringify('x'.repeat(5_000))]) {
+    for (const template of [
+      '{hmac_hex} over {body}',
+      '{hmac_base64} over {timestamp}.{body}',
+      '[{hmac_base64}] over {id}.{body}.{timestamp}.{body}',
+    ]) {
+      const secrets = [`text:${secret}`]
+      const request = { id: ID, timestampSeconds: TIMESTAMP, body, secrets }
+      const sent = signatureHeaders({ 'x-sig': template }, request)['x-sig']
+      const form = formOf(template) ?? undefined
+      t.equal(run(t, secret, body, { read: 'text', ...(form && { form }) }), sent, template)
+    }
   }
 })
 
