@@ -596,6 +596,26 @@ async function conformance(t: Test, database: TestDatabase) {
     await hostile.query(`drop table shop.older; drop function shop.lure()`)
   })
 
+  t.test('a table that takes the name of a renamed one does not take its attachment', async (t) => {
+    const hostile = await loginAs('hostile')
+    const table = await createTable()
+    const { id } = (await attach(table)).rows[0]
+    await owner.query(`alter table ${table} rename to moved`)
+    await hostile.query(`create table ${table} (id int primary key, account text)`)
+    await hostile.query(`create function shop.lure() returns trigger language plpgsql security definer
+      as 'begin return null; end'`)
+    await hostile.query(`comment on function shop.lure() is
+      'postrider.attach: {"id": "${id}", "type": "lure", "tenant": "account", "events": ["created"], "columns": []}'`)
+    await hostile.query(`create trigger postrider_insert after insert on ${table}
+      for each statement execute function shop.lure('${id}')`)
+    await t.rejects(hostile.query('select postrider.note_attachment($1)', [table]), {
+      code: DENIED,
+      message: /attached as another table/,
+    })
+    t.strictSame((await detach('shop.moved')).rows, [{ detach: true }])
+    await hostile.query(`drop table ${table}; drop function shop.lure()`)
+  })
+
   // Its function was taken for the one of the table: an administrator who attached that wrote over it, and gave it away.
   t.test('attaching for an owner leaves the functions of others alone', async (t) => {
     const hostile = await loginAs('hostile')

@@ -290,6 +290,23 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
   )
   const { content } = long.verified as { content: string }
   t.equal(content.length, 2000, 'what Discord takes')
+  const nested = `{"a":`.repeat(11).concat('1', '}'.repeat(11))
+  for (const stray of ['', '{{type}}{{type}}{{type}}{{ ']) {
+    const deep = await deliver(
+      {
+        shape: 'slack',
+        shapeTemplate: `${stray}:{{data${'.a'.repeat(11)}}}${'.{{data.b}}'.repeat(4)}`,
+      },
+      nested,
+    )
+    const { text: told } = deep.verified as { text: string }
+    t.match(told, /:\.\.\.\.$|^invoice.paidinvoice.paidinvoice.paid/, 'a path has 10 steps at most')
+  }
+  const few = await deliver(
+    { shape: 'slack', shapeTemplate: `x{{data${'.a'.repeat(11)}}}` },
+    nested,
+  )
+  t.strictSame(few.verified, { text: 'x' }, 'also where the template has few')
   const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
   t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
   // Each read the data once more: many took the runner seconds an event.

@@ -572,7 +572,10 @@ begin
     raise exception '% belongs to %', relation, a.owner using errcode = '42501', hint = 'Only its owner attaches it.';
   end if;
   select * into known from postrider.attachment k where k.id = a.id;
-  if known.owner <> a.owner and (known.table_schema, known.table_name) <> (a.table_schema, a.table_name) then
+  -- Ids can be read by everybody, and a table can take the name of one that was renamed.
+  if coalesce(known.owner <> a.owner, false) and ((known.table_schema, known.table_name) <> (a.table_schema, a.table_name)
+    or postrider.attached_relation(known) is distinct from relation)
+  then
     raise exception '% says that it is attached as another table of another role', relation
       using errcode = '42501', hint = 'Call postrider.detach() for it, then postrider.attach().';
   elsif postrider.settings_of(known) <> postrider.settings_of(a)
@@ -611,13 +614,16 @@ begin
   end if;
   owner := coalesce(
     (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = postrider.attached_relation(known)), known.owner);
+  -- Or of who attached it: another table can have its name by now.
   if not (coalesce(pg_has_role(postrider.caller(), to_regrole(quote_ident(owner)), 'usage'), false)
+      or coalesce(pg_has_role(postrider.caller(), to_regrole(quote_ident(known.owner)), 'usage'), false)
       or pg_has_role(postrider.caller(), (select n.nspowner from pg_namespace n where n.nspname = 'postrider'), 'usage')) then
     raise exception '% belongs to %', "table", owner using errcode = '42501',
       hint = format('Detach it as that role, or as a member of it: set role %I', owner);
   end if;
   if exists (
     select from postrider.attached_triggers() t
+    join pg_proc p on p.oid = t.function and pg_get_userbyid(p.proowner) = known.owner
     where t.attachment_id = known.id::text and t.relation = postrider.attached_relation(known)) then
     raise exception '% still has its triggers', "table" using errcode = '55000', hint = 'Call postrider.detach().';
   end if;

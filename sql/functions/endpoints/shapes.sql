@@ -218,8 +218,9 @@ declare
   start int;
   length_max constant int := case endpoint.shape when 'discord' then 2000 else 4000 end;
   few constant int := 3;
+  steps_max constant int := 10; -- as in values_at()
   -- By path, of all that the template names; null where these are few, and an operator for each costs less.
-  known constant jsonb := case when strpos(split_part(rest, '{{', few + 2), '}}') > 0 then (
+  known constant jsonb := case when cardinality(string_to_array(rest, '{{')) > few + 1 then (
     select coalesce(jsonb_object_agg(v.path::text, left(v.value #>> '{}', 501)), '{}')
     from postrider.values_at(data, (
       select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(trim(m[1])))), '[]')
@@ -238,7 +239,7 @@ begin
       when name = 'type' then type
       when name = 'id' then id::text
       when name = 'timestamp' then at
-      when name !~ '^data([.[]|$)' then null
+      when name !~ '^data([.[]|$)' or cardinality(postrider.path_steps(name)) > steps_max then null
       when known is null then data #>> postrider.path_steps(name)
       else known ->> postrider.path_steps(name)::text end;
     value := postrider.shortened(coalesce(value, ''), 500);
