@@ -138,7 +138,7 @@ const HEAVY_PAGES = [
   ...['/', '/deliveries', '/deliveries/:id', '/deliveries/:id/attempts/:number'],
   ...['/deliveries/:id/body.json', '/events', '/events/:id', '/events/:id/data.json'],
   ...['/endpoints', '/endpoints/:id', '/endpoints/:id/edit', '/incidents', '/incidents/:id'],
-  ...['/audit', '/doctor', '/search'],
+  ...['/audit', '/database', '/doctor', '/search', '/tenants'],
 ]
 /** Where what is sent counts deliveries, and what is shown reads little. */
 const HEAVY_FORMS = ['/replays', '/deliveries/bulk', '/incidents/bulk']

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createWorld } from '../testing/data/world.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
-import { sizeOf } from './database.pages.tsx'
+import { sizeOf, warningsIn } from './database.pages.tsx'
 
 const { pool } = await createTestDatabase(t)
 
@@ -53,6 +53,49 @@ t.test('a day that retention drops says so', async (t) => {
   )
   const { text } = await get('/console/database', { cookie })
   t.match(text, new RegExp(`${rows[0]?.day}[\\s\\S]*Drops it with the next run`))
+})
+
+t.test('a slot that nobody reads is a warning, though no transaction is open', async (t) => {
+  const slot = { kind: 'slot', who: 'left_behind', detail: 'physical', state: 'inactive' }
+  const report = { connections: 1, connectionsMax: 100, readyUntil: '9999-01-01', notifyQueue: 0 }
+  const warningsAt = (age: number) =>
+    warningsIn({ ...report, holders: [{ ...slot, age, openSeconds: null }] })
+  t.strictSame(warningsAt(1_000), [])
+  t.match(warningsAt(2_000_000), [/slot left_behind .* 2,000,000 transactions/])
+})
+
+t.test('a table that lacks the partition of tomorrow is a warning', async (t) => {
+  const { pool } = await createTestDatabase(t)
+  const { get, signedIn } = await createTestConsole(pool)
+  const ahead = `select name from postrider.partition
+    where parent = 'attempt' and day > (now() at time zone 'UTC')::date`
+  const { rows } = await pool.query<{ name: string }>(ahead)
+  for (const { name } of rows) await pool.query(`drop table postrider.${name}`)
+  const { text } = await get('/console/database', { cookie: await signedIn() })
+  t.match(text, 'No partition is ready for tomorrow')
+})
+
+t.test('what retention does is left out where it takes too long to find out', async (t) => {
+  const { pool } = await createTestDatabase(t)
+  const { get, signedIn } = await createTestConsole(pool)
+  await pool.query(`create or replace function postrider.retention_plan(retention_days int)
+    returns table (day date, verdict text, reason text, attached boolean, bytes bigint)
+    language sql stable as 'select null::date, pg_sleep(60)::text, null, null::boolean, null::bigint'`)
+  const { status, text } = await get('/console/database', { cookie: await signedIn() })
+  t.equal(status, 200)
+  t.match(text, 'The retention plan took too long to read.')
+  t.match(text, new Date().toISOString().slice(0, 10))
+  t.notMatch(text, 'Younger than the retention')
+})
+
+t.test('sessions of other databases hold back nothing here', async (t) => {
+  const { pool: other } = await createTestDatabase(t)
+  const client = await other.connect()
+  t.teardown(() => client.release(true))
+  await client.query('begin isolation level repeatable read')
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const held = `select pid from postrider.snapshot_holders() where pid = ${rows[0]?.pid}`
+  t.strictSame((await pool.query(held)).rows, [])
 })
 
 t.test('what the doctor has found leads to its page', async (t) => {

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { runList, SearchTooSlow } from '../postgres/run-list.ts'
 import type { Database } from '../postgres/schema.ts'
 
 /** More are no help to anybody who looks for the large ones. */
@@ -12,9 +13,11 @@ const PROGRAMS_SHOWN = 20
 export interface DatabaseReport {
   bytes: number
   tables: TableSize[]
-  /** The last day for which there is a partition; null = there is none at all. */
+  /** The last day for which each table has a partition; null = one has none at all. */
   readyUntil: string | null
   days: StoredDay[]
+  /** Whether it could be read what retention does with them: that can take long. */
+  isPlanRead: boolean
   holders: SnapshotHolder[]
   programs: Program[]
   connections: number
@@ -33,12 +36,15 @@ interface TableSize {
 }
 
 /** The partitions of a past day. */
-interface StoredDay {
+interface StoredDay extends Fate {
   day: string
   isAttached: boolean
   rows: number
   bytes: number
-  /** What retention does with it; null where it is younger. */
+}
+
+/** What retention does with a day; null where it is younger, or that is not known. */
+interface Fate {
   verdict: 'drop' | 'keep' | null
   reason: string | null
 }
@@ -67,13 +73,15 @@ const TABLES = sql<TableSize>`
     max(last_autovacuum) as "vacuumedAt"
   from postrider.table_health group by 1 order by bytes desc, name limit ${TABLES_SHOWN}`
 
-const daysOf = (retentionDays: number) => sql<StoredDay>`
+const DAYS = sql<Omit<StoredDay, keyof Fate>>`
   select p.day::text, bool_and(p.state = 'attached') as "isAttached", sum(p.rows_estimate)::float8 as rows,
-    sum(p.bytes)::float8 as bytes, max(plan.verdict) as verdict, max(plan.reason) as reason
+    sum(p.bytes)::float8 as bytes
   from postrider.partition p
-  left join postrider.retention_plan(${retentionDays}) plan on plan.day = p.day
   where p.day <= (now() at time zone 'UTC')::date
   group by p.day order by p.day desc limit ${DAYS_SHOWN}`
+
+const planOf = (retentionDays: number) => sql<Fate & { day: string }>`
+  select day::text, verdict, reason from postrider.retention_plan(${retentionDays})`
 
 const HOLDERS = sql<SnapshotHolder>`
   select kind, who, detail, xmin_age as age, extract(epoch from open_for)::float8 as "openSeconds", state
@@ -93,7 +101,11 @@ type Totals = Pick<
 
 const TOTALS = sql<Totals>`
   select pg_database_size(current_database())::float8 as bytes,
-    (select max(day)::text from postrider.partition where state = 'attached') as "readyUntil",
+    (select min(last)::text from (
+       select max(p.day) as last from unnest(array['event', 'delivery', 'attempt']) as of (parent)
+       left join postrider.partition p on p.parent = of.parent and p.state = 'attached'
+       group by of.parent) as ready
+     having bool_and(last is not null)) as "readyUntil",
     (select count(*)::int from pg_stat_activity where datid is not null) as connections,
     current_setting('max_connections')::int as "connectionsMax", queue_usage::float8 as "notifyQueue"
   from postrider.notify_pressure`
@@ -105,9 +117,10 @@ export function createDatabaseReport(options: {
 }) {
   const { database, retentionDays } = options
   return async (): Promise<DatabaseReport> => {
-    const [tables, days, holders, programs, totals] = await Promise.all([
+    const [tables, days, plan, holders, programs, totals] = await Promise.all([
       TABLES.execute(database),
-      daysOf(retentionDays).execute(database),
+      DAYS.execute(database),
+      readPlan(database, retentionDays),
       HOLDERS.execute(database),
       PROGRAMS.execute(database),
       TOTALS.execute(database),
@@ -116,7 +129,24 @@ export function createDatabaseReport(options: {
     if (!total) throw new Error('a view of one row has it')
     return {
       ...total,
-      ...{ tables: tables.rows, days: days.rows, holders: holders.rows, programs: programs.rows },
+      ...{ tables: tables.rows, holders: holders.rows, programs: programs.rows },
+      days: days.rows.map((day) => ({ ...day, ...(plan?.get(day.day) ?? UNKNOWN) })),
+      isPlanRead: plan !== null,
     }
+  }
+}
+
+const UNKNOWN: Fate = { verdict: null, reason: null }
+
+/** What retention does with each old day; null where that takes too long, as when many deliveries are open. */
+async function readPlan(database: Kysely<Database>, retentionDays: number) {
+  try {
+    const { rows } = await runList(database, { isIndexed: false }, (on) =>
+      planOf(retentionDays).execute(on),
+    )
+    return new Map(rows.map(({ day, ...fate }) => [day, fate]))
+  } catch (error) {
+    if (error instanceof SearchTooSlow) return null
+    throw error
   }
 }

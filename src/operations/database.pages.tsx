@@ -13,6 +13,8 @@ const PATH = '/console/database'
 const FRESH_MS = 10_000
 /** Longer than anything of ours takes; while it lasts, dead rows pile up. */
 const OPEN_SECONDS_MAX = 600
+/** Of what has no such time, as slots: some ten minutes of a busy database. */
+const HELD_TRANSACTIONS_MAX = 1_000_000
 /** From here on the next deploy of a producer can find no connection. */
 const CONNECTIONS_SHARE_MAX = 0.8
 
@@ -44,7 +46,8 @@ function showPage(c: Context<PageEnv>, { render }: DatabasePages, report: Databa
       <Tables tables={report.tables} />
       <h2>Days</h2>
       <p>Retention drops whole days, unless something still needs one.</p>
-      <Days days={report.days} />
+      {!report.isPlanRead && <p>The retention plan took too long to read.</p>}
+      <Days days={report.days} isPlanRead={report.isPlanRead} />
       <h2>What holds vacuum back</h2>
       <Holders holders={report.holders} />
       <h2>Connections</h2>
@@ -53,8 +56,13 @@ function showPage(c: Context<PageEnv>, { render }: DatabasePages, report: Databa
   )
 }
 
+type Watched = Pick<
+  DatabaseReport,
+  'connections' | 'connectionsMax' | 'readyUntil' | 'notifyQueue' | 'holders'
+>
+
 /** What somebody has to do something about, a sentence each. */
-function warningsIn(report: DatabaseReport): string[] {
+export function warningsIn(report: Watched): string[] {
   const { connections, connectionsMax, readyUntil, notifyQueue, holders } = report
   const today = new Date().toISOString().slice(0, 10)
   const oldest = Math.max(0, ...holders.map(({ openSeconds }) => openSeconds ?? 0))
@@ -67,11 +75,18 @@ function warningsIn(report: DatabaseReport): string[] {
     oldest > OPEN_SECONDS_MAX
       ? `A transaction has been open for ${spanOf(oldest * 1_000)}. Vacuum removes nothing that is younger, and fetching jobs gets slower.`
       : null,
+    ...holders.filter(isLeftBehind).map(({ kind, who, age }) => {
+      return `The ${kind} ${who} has held vacuum back for ${sayNumber(age)} transactions. Is it still in use?`
+    }),
     notifyQueue > 0.5
       ? `The notification queue is ${percent(notifyQueue)} full: a session that listens sits in a transaction.`
       : null,
   ].filter((warning) => warning !== null)
 }
+
+/** Nobody knows for how long a slot or a standby has held on, but by how much. */
+const isLeftBehind = ({ openSeconds, age }: DatabaseReport['holders'][number]): boolean =>
+  openSeconds === null && age > HELD_TRANSACTIONS_MAX
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
 
@@ -100,7 +115,7 @@ const Tables = ({ tables }: Pick<DatabaseReport, 'tables'>) => (
   </Table>
 )
 
-const Days = ({ days }: Pick<DatabaseReport, 'days'>) => (
+const Days = ({ days, isPlanRead }: Pick<DatabaseReport, 'days' | 'isPlanRead'>) => (
   <Table label="Days" head={['Day (UTC)', 'Size', 'Rows', 'Retention']}>
     {days.map(({ day, bytes, rows, verdict, reason, isAttached }) => (
       <tr>
@@ -111,7 +126,9 @@ const Days = ({ days }: Pick<DatabaseReport, 'days'>) => (
           {!isAttached && <Badge of="held" label="Detaching" />}{' '}
           {verdict === 'drop' && 'Drops it with the next run.'}
           {verdict === 'keep' && `Keeps it: ${reason}.`}
-          {verdict === null && isAttached && <span class="muted">Younger than the retention.</span>}
+          {verdict === null && isAttached && isPlanRead && (
+            <span class="muted">Younger than the retention.</span>
+          )}
         </td>
       </tr>
     ))}

@@ -204,7 +204,8 @@ comment on column postrider.table_health.last_autoanalyze is 'When its statistic
 comment on column postrider.table_health.autovacuum_count is 'How often autovacuum was here.';
 
 -- With its owner's rights, so that monitoring need not be a member of pg_read_all_stats: that shows the text of
--- everybody's statements, and a producer's may have a payload in it.
+-- everybody's statements, and a producer's may have a payload in it. A standby's walsender has no database and holds
+-- back every one; sessions of another database hold back nothing here, and neither do vacuums.
 create or replace function postrider.snapshot_holders()
 returns table (pid int, application_name text, xmin_age int, open_for interval, state text)
 language sql stable security definer
@@ -213,9 +214,11 @@ as $$
   select a.pid, a.application_name, age(a.backend_xmin), now() - a.xact_start, a.state
   from pg_stat_activity a
   where a.backend_xmin is not null and a.pid <> pg_backend_pid()
+    and (a.datid is null or a.datid = (select d.oid from pg_database d where d.datname = current_database()))
+    and a.backend_type is distinct from 'autovacuum worker'
 $$;
 comment on function postrider.snapshot_holders() is
-  'Sessions that hold a snapshot, without the text of their statements. Those of other roles only where the owner is a superuser or a member of pg_read_all_stats.';
+  'Sessions that hold a snapshot of this database, and standbys, without the text of their statements. Those of other roles only where the owner is a superuser or a member of pg_read_all_stats.';
 
 create or replace view postrider.xmin_holder as
 select 'session' as kind, a.pid::text as who, a.application_name::text as detail,
