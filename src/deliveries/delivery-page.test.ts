@@ -65,12 +65,12 @@ t.test('a delivery can be copied for a ticket, and its request as cURL', async (
     copy.replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&gt;', '>'),
   )
   const ticket = copies.find((copy) => copy.startsWith('Delivery ')) ?? ''
-  t.match(ticket, `Delivery ${id} to http://127.0.0.1:9/a, created `)
+  t.match(ticket, `Delivery ${id} to http://127.0.0.1:9, created `)
   t.match(ticket, `Event invoice.paid (${event}) of `)
   t.match(ticket, '- 2 earlier attempts')
   t.match(ticket, /- attempt 12, \d{4}-\S+Z: HTTP \d+/)
   const command = copies.find((copy) => copy.startsWith('curl ')) ?? ''
-  t.match(command, "curl -i 'http://127.0.0.1:9/a'")
+  t.match(command, "curl -g -i 'http://127.0.0.1:9/a'")
   t.match(command, "it'\\''s")
   const customer = await inPortal(`/deliveries/${id}`)
   t.match(customer.text, 'Copy as cURL')

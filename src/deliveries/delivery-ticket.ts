@@ -13,7 +13,8 @@ type Ticketed = DeliveryWithUrl & {
 }
 
 /**
- * What support writes to a customer about a delivery, without anything that was sent.
+ * What support writes to a customer about a delivery, without anything that was sent. Of the URL it has the
+ * origin: the rest can be a credential.
  *
  * @param sentence what became of it
  */
@@ -21,7 +22,7 @@ export function ticketOf(delivery: Ticketed, sentence: string): string {
   const { id, type, event_id: event, tenantKey, created_at: at, url, attempts } = delivery
   const left = attempts.length - ATTEMPTS_MAX
   return [
-    `Delivery ${id} to ${url}, created ${at.toISOString()}`,
+    `Delivery ${id} to ${new URL(url).origin}, created ${at.toISOString()}`,
     `Event ${type ?? '(deleted)'} (${event}) of ${tenantKey}`,
     sentence,
     ...(left > 0 ? [`- ${left} earlier attempts`] : []),

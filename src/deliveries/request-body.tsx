@@ -3,7 +3,7 @@ import { say, sayAny } from '../console/language.ts'
 import { Body, CopyButton } from '../console/parts.tsx'
 import { isShownWhole } from '../console/shown-text.ts'
 import { ERASED } from '../events/event-parts.tsx'
-import { asCurl } from './as-curl.ts'
+import { asCurl, fitsCurl } from './as-curl.ts'
 import type { SentBody } from './sent-body.ts'
 
 interface RequestBodyProps extends Pick<SentBody, 'type' | 'body' | 'bytes' | 'isMasked'> {
@@ -64,11 +64,11 @@ export function RequestBody(shown: RequestBodyProps) {
   )
 }
 
-/** To send it again by hand; of what is cut, masked or part of a batch that is another request. */
+/** To send it again by hand; of what is cut, too long for a shell, masked or part of a batch that is another request. */
 function CurlButton(shown: RequestBodyProps & { body: string }) {
   const { delivery, body } = shown
   const sent = lastSent(delivery.attempts)
-  if (!sent || !isAsSigned(shown) || !isShownWhole(body)) return null
+  if (!sent || !isAsSigned(shown) || !isShownWhole(body) || !fitsCurl(body)) return null
   const command = asCurl({ url: delivery.url, headers: headersOf(sent), body })
   return <CopyButton text={command} what="the request as cURL" label={say('Copy as cURL')} />
 }
