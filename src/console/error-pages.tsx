@@ -30,7 +30,7 @@ interface ErrorPages {
 export function addErrorPages(app: Hono<PageEnv>, { render, log, ways }: ErrorPages): void {
   const page = (c: Context, errorPage: ErrorPage) =>
     errorPage === NOT_FOUND
-      ? render(c, NOT_FOUND, <NotFound path={c.req.path} ways={ways} />)
+      ? render(c, NOT_FOUND, <NotFound request={c.req} ways={ways} />)
       : showError(c, render, errorPage)
   app.onError(async (error, c) => {
     const errorPage = errorPageOf(error)
@@ -63,13 +63,15 @@ const formsOf = (app: Hono<PageEnv>): RegExp[] =>
 /** More is no id. */
 const ID_LENGTH_MAX = 100
 
+type Asked = Pick<Context['req'], 'method' | 'path'>
+
 /** What was asked for, where it could be, and the lists that are there. */
-function NotFound({ path, ways }: { path: string } & Pick<ErrorPages, 'ways'>) {
+function NotFound({ request, ways }: Pick<ErrorPages, 'ways'> & { request: Asked }) {
   const { home, navigation, search } = ways
-  const [area = '', list = '', asked] = path.split('/').slice(1)
+  const [area = '', list = ''] = request.path.split('/').slice(1)
   const parent = navigation.find((item) => item.path === `/${area}/${list}`)
   const start = navigation.find((item) => item.path === home)
-  const id = parent && asked ? tryDecode(asked).slice(0, ID_LENGTH_MAX) : undefined
+  const id = parent && idIn(request)
   return (
     <section class="narrow">
       <h1>{sayAny(NOT_FOUND.title)}</h1>
@@ -99,6 +101,13 @@ function NotFound({ path, ways }: { path: string } & Pick<ErrorPages, 'ways'>) {
       </p>
     </section>
   )
+}
+
+/** What the page of one thing was asked for; of longer addresses, and of forms, something else can be what is missing. */
+function idIn({ method, path }: Asked): string | undefined {
+  const [, , , asked, ...more] = path.split('/')
+  const isPage = ['GET', 'HEAD'].includes(method) && more.length === 0
+  return isPage && asked ? tryDecode(asked).slice(0, ID_LENGTH_MAX) : undefined
 }
 
 /** An address can hold what is no text. */

@@ -76,7 +76,10 @@ t.test('what is not there is a page that says so, no matter who asks and how', a
       t.equal(status, 404, `${route} of ${id}`)
       t.match(text, 'Page not found')
       // Issue 18: it said neither what was not found nor where to go on.
-      if (!/ \/console\/[\w-]+\/:/.test(route)) continue
+      if (!/^GET \/console\/[\w-]+\/:\w+$/.test(route)) {
+        t.notMatch(text, 'Nothing was found for', route)
+        continue
+      }
       t.match(text, `<code>${id}</code>`, `${route} names it`)
       t.match(text, `href="/console/search?q=${id}"`)
     }
