@@ -68,9 +68,9 @@
   document.addEventListener('visibilitychange', catchUp)
 
   setInterval(() => {
-    if (document.hidden || seenAt === undefined) return
     const now = Date.now()
     times = times.filter((at) => at > now - 60_000)
+    if (document.hidden || seenAt === undefined) return
     const seconds = Math.round((now - seenAt) / 1000)
     const span = postrider.inWords(seconds)
     const last = seconds < 2 ? tr('Last attempt just now') : tr('Last attempt {span} ago', { span })
