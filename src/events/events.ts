@@ -75,7 +75,10 @@ export interface FoundEvent extends Omit<Event, 'data'> {
   preview: string | null
 }
 
-/** Of larger data nothing is shown: all of it would be read for its beginning. */
+/**
+ * Of larger data nothing is shown: all of it would be read for its beginning. That is the size as it is stored, and
+ * Postgres compresses data from 2 KB on, so that some that compresses well is read though it is larger.
+ */
 const PREVIEWED_BYTES_MAX = 4_096
 /** About what a line has room for. */
 const PREVIEW_CHARACTERS = 160
