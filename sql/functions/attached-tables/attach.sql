@@ -436,7 +436,7 @@ $$;
 comment on function postrider.check_statements(regclass, postrider.attachment) is
   'Raises what is wrong with the statements of the triggers of a table; evaluates nothing.';
 
--- A function that has the usual name already is that of a table which had the name of this one, or of somebody else.
+-- A function that has the usual name already is that of a table which had the name of this one, or of another role.
 create or replace function postrider.attached_function_name(relation oid, a postrider.attachment) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
