@@ -200,7 +200,7 @@ t.test('a key of the console and a link to the portal are keys like any other', 
     await hold()
     const operators = Array.from({ length: 3 }, () => show(`/console/${path}`, cookie))
     await waiting(1, name)
-    t.equal((await show('/console/tenants', cookie)).status, 200, path)
+    t.equal((await show('/console/keys', cookie)).status, 200, path)
     await waiting(1, name)
     await release()
     t.ok(await areServed(operators, 1), path)
