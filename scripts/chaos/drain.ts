@@ -14,7 +14,7 @@ export interface Drained {
 }
 
 /**
- * Waits until every delivery is final and every attempt has ended.
+ * Waits until every delivery is final, every attempt has ended, and no job is locked.
  *
  * @param options.secondsMax without one more of them: how long all take together depends on the machine
  */
@@ -28,9 +28,9 @@ export async function drain(
   let fewest = { count: Number.POSITIVE_INFINITY, at: 0 }
   for (;;) {
     postponed += await patiently(() => retryPostponed(pool))
-    const { open, started } = await patiently(() => countUnfinished(pool))
+    const { open, started, locked } = await patiently(() => countUnfinished(pool))
     onProgress(open)
-    const count = open + started
+    const count = open + started + locked
     if (count < fewest.count) fewest = { count, at: seconds() }
     if (count === 0 || seconds() - fewest.at > secondsMax) {
       return { open, seconds: Math.round(seconds()), postponed }
@@ -39,16 +39,26 @@ export async function drain(
   }
 }
 
+interface Unfinished {
+  /** Deliveries. */
+  open: number
+  /** Attempts. */
+  started: number
+  /** Jobs. */
+  locked: number
+}
+
 /**
  * A delivery that is cancelled while it is sent is final at once. When its runner dies then, the reconciler ends
- * the attempt, a minute or two later.
+ * the attempt, a minute or two later. Its job stays locked until the runner has been found dead, some seconds later.
  */
-async function countUnfinished(pool: Pool): Promise<{ open: number; started: number }> {
-  const { rows } = await pool.query<{ open: number; started: number }>(
+async function countUnfinished(pool: Pool): Promise<Unfinished> {
+  const { rows } = await pool.query<Unfinished>(
     `select (select count(*)::int from postrider.delivery where finished_at is null) as open,
-       (select count(*)::int from postrider.attempt where outcome = 'started') as started`,
+       (select count(*)::int from postrider.attempt where outcome = 'started') as started,
+       (select count(*)::int from graphile_worker.jobs where locked_at is not null) as locked`,
   )
-  return rows[0] ?? { open: 0, started: 0 }
+  return rows[0] ?? { open: 0, started: 0, locked: 0 }
 }
 
 /** Cut off three times in a row, so put off by ten minutes: here it was not the payload that killed. */

@@ -215,8 +215,8 @@ function send(
   else if (waits) waits.alongside = sending
   for (const one of hand) {
     if (one === lead || taken.left.has(one.wakeUp.deliveryId)) continue
-    const { deliveryId, jobId } = one.wakeUp
-    if (claimed.has(deliveryId) && jobId !== undefined) deps.onJobRemoved(jobId)
+    const { jobId } = one.wakeUp
+    if (jobId !== undefined && taken.removedJobs.has(jobId)) deps.onJobRemoved(jobId)
     one.done.resolve()
   }
   const left = hand.filter(({ wakeUp }) => taken.left.has(wakeUp.deliveryId))

@@ -320,6 +320,50 @@ t.test('one runner', async (t) => {
     t.match(deliveries[1], { state: 'delivered' })
   })
 
+  t.test('a delivery that a runner has in hand twice leaves no job behind', async (t) => {
+    const { receiver, tenant, endpoint, publish } = await bundle(t, {})
+    const isHeld = (event: string | undefined, jobs: number) =>
+      untilHolds(
+        pool,
+        `select count(*) = $2 as holds from postrider.delivery d
+         join graphile_worker._private_jobs j on j.payload->>'d' = d.id::text
+         where d.event_id = $1 and j.locked_at is not null`,
+        [event, jobs],
+      )
+    await publish(1)
+    await untilHolds(
+      pool,
+      'select count(*) = 1 as holds from postrider.batch_room where endpoint_id = $1 and events = 1',
+      [endpoint.id],
+    )
+    const blocker = await pool.connect()
+    t.teardown(() => blocker.release())
+    await blocker.query('begin')
+    await blocker.query('select from postrider.batch_room where endpoint_id = $1 for update', [
+      endpoint.id,
+    ])
+    const [turn] = await publish(1)
+    await isHeld(turn, 1)
+    const [twice] = await publish(1)
+    await isHeld(twice, 1)
+    await pool.query(
+      `select postrider.retry_now(id, 'test') from postrider.delivery where event_id = $1`,
+      [twice],
+    )
+    await isHeld(twice, 2)
+    await blocker.query('commit')
+
+    const [request] = await receiver.received(1)
+    t.strictSame(request && idsOf(request), [twice], 'once, as a person wanted it: alone')
+    await isHeld(twice, 0)
+    await isHeld(turn, 0)
+    t.notOk(
+      runner.lines.find(({ msg }) => msg === 'runner.jobs_returned'),
+      'nothing had to be found again',
+    )
+    t.equal((await deliveriesOf(tenant)).filter(({ state }) => state === 'delivered').length, 1)
+  })
+
   t.test('it stops in order, and nothing is out of place', async (t) => {
     t.equal(await runner.stop(), 0)
     const { rows } = await pool.query('select * from postrider.invariant_violation')

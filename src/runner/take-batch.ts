@@ -25,6 +25,8 @@ export interface Taken {
   claimed: BatchMember[]
   /** What is sent of them: each event as it would be sent alone, with its id in front, and a comma between. */
   items: string
+  /** Ids of jobs, in hand or not. An older job of a delivery, in whose place another came, is not among them. */
+  removedJobs: Set<string>
   /** In hand, and not of this batch: to be brought again. */
   left: Set<DeliveryId>
   /** Its endpoint has no batches any more. */
@@ -71,6 +73,7 @@ type Row = Shared & {
   /** JSON of `MemberValues[]`. */
   members: string | null
   items: string | null
+  removedJobs: string[] | null
   left: DeliveryId[] | null
   single: DeliveryId[] | null
   isReady: boolean
@@ -100,7 +103,8 @@ const TAKE_STATEMENT = {
     select told.*, batch_id as "batchId", tenant_id as "tenantId", endpoint_id as "endpointId", url, headers,
       secret_headers as "secretHeaders", timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
-      signature_headers as "signatureHeaders", webhook_signature as "webhookSignature"
+      signature_headers as "signatureHeaders", webhook_signature as "webhookSignature",
+      removed_jobs as "removedJobs"
     from told
     left join (select * from taken where url is not null limit 1) as first on true`,
 }
@@ -147,6 +151,7 @@ function takenOf(row: Row | undefined): Taken {
   const {
     members,
     items,
+    removedJobs,
     left,
     single,
     isReady = false,
@@ -156,6 +161,7 @@ function takenOf(row: Row | undefined): Taken {
   return {
     claimed: membersOf(members, shared as Shared),
     items: items ?? '',
+    removedJobs: new Set(removedJobs),
     left: new Set(left),
     single: new Set(single),
     isReady,
