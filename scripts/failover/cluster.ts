@@ -34,7 +34,11 @@ export interface Cluster {
   synchronousMode: string
   versions: Record<'patroni' | 'etcd' | 'haproxy' | 'postgres', string>
   /** The primary, of which the others agree; waits for one that is not `before`. */
-  leader(before?: Node): Promise<Node>
+  leader(before: Node): Promise<Node>
+  /** Of the primary: a higher one with each promotion. */
+  timeline(): Promise<number>
+  /** Resolves once a server has been promoted since this timeline; that may be the one that was the primary before. */
+  promoted(since: number): Promise<void>
   /** Resolves with the primary once both standbys follow it, and commits wait for them. */
   whole(): Promise<{ leader: Node; standbys: Node[] }>
 }
@@ -95,6 +99,13 @@ export async function startCluster(
     versions,
     leader: (before) =>
       until('there is a primary', WHOLE_SECONDS_MAX, () => findLeader(nodes, before)),
+    timeline: () => until('a primary has a timeline', WHOLE_SECONDS_MAX, () => timelineOf(nodes)),
+    promoted: async (since) => {
+      await until('a server is promoted', WHOLE_SECONDS_MAX, async () => {
+        const timeline = await timelineOf(nodes)
+        return timeline !== undefined && timeline > since
+      })
+    },
     whole: () => untilWhole(nodes, WHOLE_SECONDS_MAX),
   }
   await untilWhole(nodes, START_SECONDS_MAX)
@@ -192,9 +203,13 @@ function createEtcd(
   }
 }
 
-async function findLeader(nodes: Node[], before: Node | undefined): Promise<Node | undefined> {
+async function findLeader(nodes: Node[], before: Node): Promise<Node | undefined> {
   const name = (await membersOf(nodes.filter((node) => node !== before)))?.find(isLeader)?.name
-  return name === before?.name ? undefined : nodes.find((node) => node.name === name)
+  return name === before.name ? undefined : nodes.find((node) => node.name === name)
+}
+
+async function timelineOf(nodes: Node[]): Promise<number | undefined> {
+  return (await membersOf(nodes))?.find(isLeader)?.timeline
 }
 
 const isLeader = ({ role, state }: Member) => role === 'leader' && state === 'running'

@@ -29,8 +29,8 @@ export interface Struck {
 }
 
 /**
- * What is done to the cluster. Each resolves once it is over: another server is the primary, where there is to be
- * one, and what was stopped runs again, as a host does that has been started.
+ * What is done to the cluster. Each resolves once it is over: a server was promoted, where one is to be, and what was
+ * stopped runs again, as a host does that has been started.
  */
 export const STRIKES = {
   switchover,
@@ -61,9 +61,14 @@ async function killPrimary({ cluster, leader }: StrikeOptions): Promise<Struck> 
   return {}
 }
 
+/**
+ * Which server is promoted is open: Patroni starts the dead one again at once, and where it is back soon enough its WAL is
+ * the most recent.
+ */
 async function killPostmaster({ cluster, leader }: StrikeOptions): Promise<Struck> {
+  const timeline = await cluster.timeline()
   await leader.killPostmaster()
-  await cluster.leader(leader)
+  await cluster.promoted(timeline)
   return {}
 }
 
@@ -92,8 +97,8 @@ async function stopEtcd({ cluster }: StrikeOptions): Promise<Struck> {
 }
 
 /**
- * No standby takes anything, an operator cancels the commits that wait for one, and then the server is lost: what
- * was committed on it alone is gone.
+ * No standby takes anything, an operator cancels the commits that wait for one, and then the host is lost: what
+ * was committed on it alone is gone. Were its postmaster killed alone, it could be promoted again, with all of it.
  */
 async function cancelWaits({ cluster, leader, standbys }: StrikeOptions): Promise<Struck> {
   const receivers = await Promise.all(standbys.map((standby) => receiverOf(cluster, standby)))
@@ -101,11 +106,12 @@ async function cancelWaits({ cluster, leader, standbys }: StrikeOptions): Promis
     signal(receivers, 'SIGSTOP')
     return await cancelUntil(client)
   })
-  await leader.killPostmaster()
+  await leader.kill()
   // In this order: it ends before it reads what may have come meanwhile.
   signal(receivers, 'SIGTERM')
   signal(receivers, 'SIGCONT')
   await cluster.leader(leader)
+  leader.start()
   return { cancelled }
 }
 
