@@ -15,6 +15,10 @@ t.test('hosts and ports are those that libpq finds in the same URL', async (t) =
     ['postgres://me:p%40w@[::1]:5433,[fd00::2]/it', ['[::1]:5433', '[fd00::2]:5432']],
     ['postgres://me@/it?host=a,b&port=6001,6002', ['a:6001', 'b:6002']],
     ['postgres://me@/it?host=a,b&port=6001', ['a:6001', 'b:6001']],
+    ['postgres://me@/it?host=db1', ['db1:5432']],
+    ['postgres:///it?host=db1&port=6001&user=me', ['db1:6001']],
+    ['postgres://me@a/it?host=db1', ['db1:5432']],
+    ['postgres://me@/it?port=6001', ['local']],
     ['postgres:///it?host=/var/run/postgresql', ['local']],
     ['postgres:///it', ['local']],
   ]
@@ -30,6 +34,10 @@ t.test('each host has the URL with all that is not about hosts', async (t) => {
     ['a:1', 'b:2'].map((at) => `postgres://me:p%2Fw@${at}/it?sslmode=disable&application_name=x`),
   )
   t.strictSame(parseDatabaseUrl('postgres://me@[::1]:7/it').hosts[0].host, '::1')
+  const urlOf = (url: string) => parseDatabaseUrl(url).hosts[0].url
+  t.equal(urlOf('postgres:///it?host=db1&port=6001&user=me'), 'postgres://db1:6001/it?user=me')
+  const local = 'postgres://me@/it?port=6001'
+  t.equal(urlOf(local), local, 'the port is that of a socket')
 })
 
 t.test('a single name may be a standby, unless it is asked to be writable', async (t) => {
@@ -57,6 +65,9 @@ t.test('what no server can be found by is refused in words', async (t) => {
     'postgres://[::1/it',
   ]) {
     t.throws(() => parseDatabaseUrl(url), { message: /^is not a URL like/ }, url)
+  }
+  for (const url of ['postgres:///it?host=/a,/b', 'postgres://%2Frun%2Fa,b/it']) {
+    t.throws(() => parseDatabaseUrl(url), { message: /name hosts only, or one directory/ }, url)
   }
   for (const wanted of ['read-only', 'standby', 'prefer-standby', 'nonsense']) {
     t.throws(

@@ -24,6 +24,8 @@ export class DatabaseUrlMistake extends Error {
 
 const LIKE =
   'is not a URL like postgres://user@host:5432/name or postgres://user@a:5432,b:5432/name?target_session_attrs=read-write'
+const SEVERAL_SOCKETS =
+  'names several hosts, one of which is a directory of a socket; name hosts only, or one directory'
 const PARTS = /^(postgres(?:ql)?:\/\/)([^/?#]*)(\/[^?#]*)?(\?[^#]*)?$/
 /** Of libpq's, those with which it finds a server that can be written to. */
 const WRITABLE = ['read-write', 'primary']
@@ -48,10 +50,12 @@ export function parseDatabaseUrl(text: string): DatabaseHosts {
   const ports = parameters.get('port')?.split(',') ?? []
   for (const own of ['target_session_attrs', 'load_balance_hosts']) parameters.delete(own)
   const isSocket = named.some((host) => host.startsWith('/') || /^%2f/i.test(host))
-  if (!isSocket) for (const own of ['host', 'port']) parameters.delete(own)
+  if (isSocket && named.length > 1) throw new DatabaseUrlMistake(SEVERAL_SOCKETS)
+  const isLocal = isSocket || (named.length === 1 && named[0] === '')
+  if (!isLocal) for (const own of ['host', 'port']) parameters.delete(own)
   const rest = path + (parameters.size > 0 ? `?${parameters}` : '')
   const mustWrite = WRITABLE.includes(wanted) || named.length > 1
-  if (named.length === 1 && (isSocket || authority.slice(at) === '')) {
+  if (isLocal) {
     const url = scheme + authority + rest
     return { hosts: [{ host: named[0] ?? '', port: DEFAULT_PORT, name: 'local', url }], mustWrite }
   }
