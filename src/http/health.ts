@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { HonoRequest } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { Problem } from '../problem.ts'
 import type { ApiEnv } from './authenticate.ts'
@@ -68,6 +69,15 @@ export async function withinTime(checking: Promise<Readiness>): Promise<Readines
 }
 
 const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
+/** What is only shown, and writes all the same: a session, or who saw a secret. */
+const WRITTEN_WHEN_SHOWN = /^\/portal\/open$|\/secret\/?$/
+/** Masked data is shown, which is written down. */
+const REVEAL = 'reveal'
+
+const writes = (request: HonoRequest): boolean =>
+  !SAFE_METHODS.test(request.method) ||
+  WRITTEN_WHEN_SHOWN.test(request.path) ||
+  request.query(REVEAL) !== undefined
 
 /**
  * Refuses what would write to a database that is a copy, or another environment's: what is published there could be
@@ -90,7 +100,7 @@ export const refuseUnadopted = (whyUnadopted: () => string | null) =>
  */
 export const refuseWhileCommitsWait = (doCommitsWait: () => boolean) =>
   createMiddleware(async (c, next) => {
-    if (doCommitsWait() && !SAFE_METHODS.test(c.req.method)) {
+    if (doCommitsWait() && writes(c.req)) {
       throw new Problem('database_unavailable', {
         detail: 'Commits wait for a standby that does not answer. Try again; nothing is lost.',
         headers: { 'retry-after': '1' },

@@ -23,12 +23,20 @@ interface Failover {
   text: string
 }
 
+/** Backups and subscribers of logical replication are senders as well, and no standbys. */
 const FACTS = `
+  with standby as (
+    select r.sync_state from pg_stat_replication r
+    where r.state is distinct from 'backup' and not exists (
+      select from pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')
+  )
   select coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'local') as address,
     current_setting('fsync') = 'off' as is_volatile,
     current_setting('full_page_writes') = 'off' as has_torn_pages,
     current_setting('synchronous_standby_names') <> '' as is_synchronous,
-    (select count(*)::int from pg_stat_replication) as standbys,
+    -- What a role may not see of another one is null, and counts as what it is to be.
+    (select count(*)::int from standby) as standbys,
+    (select count(*)::int from standby s where s.sync_state is null or s.sync_state in ('sync', 'quorum')) as waited_for,
     array(
       select format('%s for %s', split_part(given.config, '=', 2), given.of)
       from (
@@ -43,8 +51,14 @@ const FACTS = `
         select 'synchronous_commit=' || boot.setting, 'the server'
         from (select reset_val as setting, source from pg_settings where name = 'synchronous_commit') as boot
         where boot.source not in ('database', 'user', 'database user', 'global')
+          -- This session may have raised it since: then what it began with is that of its database or role.
+          and not exists (
+            select from pg_db_role_setting s, unnest(s.setconfig) as config
+            where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+              and s.setrole in (0, (select oid from pg_roles where rolname = session_user))
+              and config like 'synchronous_commit=%')
       ) as given
-      where given.config ~ '^synchronous_commit=(off|false|no|0|local|remote_write)$'
+      where given.config ~* '^synchronous_commit=(off|false|no|0|local|remote_write)$'
       order by 1
     ) as lowered`
 
@@ -54,6 +68,8 @@ interface Facts {
   has_torn_pages: boolean
   is_synchronous: boolean
   standbys: number
+  /** Of them, those that commits can wait for. */
+  waited_for: number
   lowered: string[]
 }
 
@@ -125,7 +141,7 @@ function wordsFor(row: FailoverRow): string {
   }
   return isSilent(row)
     ? `${what}; synchronous when last heard of at ${seen}: what was acknowledged after that can be gone`
-    : `${what}; synchronous: what was acknowledged is there`
+    : `${what}; synchronous: what was acknowledged is there, unless a standby that commits did not wait for was promoted`
 }
 
 function warningsOf(facts: Facts): string[] {
@@ -141,8 +157,10 @@ function warningsOf(facts: Facts): string[] {
       `${standbys} standbys follow, and no commit waits for them: what was acknowledged shortly before a failover is gone, and nothing here can show it`,
     ],
     [
-      facts.is_synchronous && standbys === 0,
-      'commits wait for a standby, and none is connected: nothing is stored until one is',
+      facts.is_synchronous && facts.waited_for === 0,
+      standbys === 0
+        ? 'commits wait for a standby, and none is connected: nothing is stored until one is'
+        : `commits wait for a standby, and no connected one (${standbys}) is named in synchronous_standby_names: nothing is stored until one is`,
     ],
     [
       lowered.length > 0,

@@ -1,7 +1,9 @@
 /** What an acknowledgement is worth with a synchronous standby that goes away. Real servers. */
+import { randomUUID } from 'node:crypto'
 import pg, { type Pool } from 'pg'
 import t from 'tap'
 import type { Readiness } from '../http/health.ts'
+import { reportServer } from '../operations/server-report.ts'
 import { createPool } from '../postgres/pool.ts'
 import { startPresence } from '../runner/presence.ts'
 import { secretBox } from '../testing/data/encryption.ts'
@@ -250,11 +252,11 @@ t.test(
     const several = `${primary.url}?target_session_attrs=read-write`
     const api = await startService(t, 'api', { DATABASE_URL: several })
     const tenant = await createTenant(pool)
-    const send = (method: string, path: string, body: object) =>
+    const send = (method: string, path: string, body?: object) =>
       fetch(api.url + path, {
         method,
         headers: { authorization: 'Bearer test-admin-key', 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        ...(body && { body: JSON.stringify(body) }),
       })
     const event = { tenant: tenant.key, type: 'a', data: 1 }
     const publish = () => send('POST', '/api/events', event)
@@ -274,6 +276,11 @@ t.test(
           headers: { origin: api.url },
           body: new URLSearchParams({ key }),
         }),
+        // What is shown, and writes down that it was.
+        send('GET', '/portal/open?token=any'),
+        send('GET', `/api/tenants/${tenant.key}/endpoints/${randomUUID()}/secret`),
+        send('GET', `/api/v1/app/${tenant.key}/endpoint/any/secret/`),
+        send('GET', `/api/tenants/${tenant.key}/events/${randomUUID()}?reveal=true`),
       ])
       for (const { status, headers } of late) {
         t.equal(status, 503)
@@ -322,4 +329,16 @@ t.test('a runner is known as living by one session while no standby answers', as
     const sessions = `select count(*)::int as count from pg_stat_activity where query ~ 'heartbeat'`
     t.match((await pool.query(`${sessions} and pid <> pg_backend_pid()`)).rows, [{ count: 1 }])
   })
+})
+
+t.test('doctor says so when no standby that commits wait for is connected', async (t) => {
+  const warnings = async () => (await reportServer(pool)).warnings.join()
+  t.notMatch(await warnings(), /commits wait for a standby/)
+  await setSynchronous('another')
+  t.teardown(() => setSynchronous(true))
+  t.match(await warnings(), /commits wait for a standby, and no connected one \(1\) is named/)
+  await standby.stop()
+  t.teardown(() => standby.start())
+  await untilHolds(pool, 'select count(*) = 0 as holds from pg_stat_replication')
+  t.match(await warnings(), /commits wait for a standby, and none is connected/)
 })

@@ -34,8 +34,8 @@ export interface ReplicatedPostgres {
   primary: ReplicatedServer
   /** Follows the primary, and answers reads. */
   standby: ReplicatedServer
-  /** Commits of the primary wait for the standby from now on, or no longer do. */
-  setSynchronous(isSynchronous: boolean): Promise<void>
+  /** Commits of the primary wait for the standby from now on, or no longer do; or for one of this name, which is none of them. */
+  setSynchronous(wanted: boolean | string): Promise<void>
   /** Makes the standby a primary of the next timeline, whether the other one lives or not. */
   promote(): Promise<void>
 }
@@ -59,7 +59,7 @@ export async function startReplicatedPostgres(t: TestLifetime): Promise<Replicat
   return {
     primary,
     standby,
-    setSynchronous: (isSynchronous) => setSynchronous(primary, isSynchronous),
+    setSynchronous: (wanted) => setSynchronous(primary, wanted),
     promote: () =>
       withAdmin(standby.url, async (admin) => void (await admin.query('select pg_promote()'))),
   }
@@ -104,8 +104,8 @@ async function serverIn(t: TestLifetime, dataDir: string, fixedPort?: number) {
   }
 }
 
-async function setSynchronous({ url, pool }: ReplicatedServer, isSynchronous: boolean) {
-  const names = isSynchronous ? '*' : ''
+async function setSynchronous({ url, pool }: ReplicatedServer, wanted: boolean | string) {
+  const names = typeof wanted === 'string' ? wanted : wanted ? '*' : ''
   await withAdmin(url, async (admin) => {
     await admin.query(`alter system set synchronous_standby_names = '${names}'`)
     await admin.query('select pg_reload_conf()')
@@ -114,6 +114,6 @@ async function setSynchronous({ url, pool }: ReplicatedServer, isSynchronous: bo
     pool,
     `select current_setting('synchronous_standby_names') = $1
        and (not $2 or exists (select from pg_stat_replication where sync_state = 'sync')) as holds`,
-    [names, isSynchronous],
+    [names, wanted === true],
   )
 }
