@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { isConflict, isOutage } from './postgres/outage.ts'
+import { isPassing } from './postgres/outage.ts'
 
 /** Every code that a request can be refused with: its status and title. Codes never change. */
 export const PROBLEMS = {
@@ -148,7 +148,7 @@ function describe(error: Error): Answer {
   if (error instanceof Problem) return answer(error.code, error.message, error)
   if (isRefusal(error)) return refusal(error.refusal)
   if (error instanceof HTTPException) return answer(codeOfStatus(error.status), error.message)
-  if (isOutage(error) || isConflict(error) || codeOf(error) === 'database_unavailable') {
+  if (isPassing(error) || codeOf(error) === 'database_unavailable') {
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) }
     return answer('database_unavailable', 'Try again; nothing is lost.', { headers })
   }

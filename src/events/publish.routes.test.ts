@@ -287,6 +287,23 @@ t.test('409 with Retry-After while another publisher uses the key', async (t) =>
   t.equal(await countEvents(), 1)
 })
 
+t.test('503 with Retry-After, and one line in the log, while the disk is full', async (t) => {
+  const { publish, event, countEvents, logged } = await bundle()
+  await pool.query(`
+    create function fill_disk() returns trigger language plpgsql as $$
+    begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;
+    create trigger fill_disk before insert on postrider.event for each row execute function fill_disk()`)
+  const answers = [await publish(event()), await publish(event())]
+  await pool.query('drop function fill_disk cascade')
+  for (const { status, headers, json } of answers) {
+    t.equal(status, 503)
+    t.equal(headers.get('retry-after'), '1')
+    t.match(json, { code: 'database_unavailable', detail: 'Try again; nothing is lost.' })
+  }
+  t.equal(await countEvents(), 0)
+  t.equal(logged.length, 1)
+})
+
 t.test('forty clients of two APIs race with one key, and all have the same event', async (t) => {
   const { event, countEvents } = await bundle()
   const apis: Service[] = await Promise.all(

@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg'
 import { createUnderWay } from '../clock.ts'
 import { createBatcher } from '../postgres/batcher.ts'
-import { isConflict, isOutage, isTimeout } from '../postgres/outage.ts'
+import { isConflict, isOutage, isPassing, isTimeout } from '../postgres/outage.ts'
 import { createFanOutEstimate } from './fan-out-estimate.ts'
 import { createKeyLocks, type KeyLocks, whileBusy } from './key-locks.ts'
 import { DatabaseUnavailable, PublishRefused } from './publish-refused.ts'
@@ -220,7 +220,7 @@ const isFaultOfAnItem = (error: unknown): boolean =>
   !isOutage(error) && (isTimeout(error) || CLASSES_OF_ITEMS.has(codeOf(error).slice(0, 2)))
 
 export function translate(error: unknown): Error {
-  if (isOutage(error) || isConflict(error) || isTimeout(error)) {
+  if (isPassing(error)) {
     return new DatabaseUnavailable('the database is away or overloaded', { cause: error })
   }
   return error instanceof Error ? error : new Error(String(error), { cause: error })

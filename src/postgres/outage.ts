@@ -60,13 +60,13 @@ export function isPassing(error: unknown): boolean {
 const BETWEEN_OUTAGES_MS = 10_000
 
 /**
- * Tells whether a failure is worth a line in the log: of an outage the first one is, the others say the same some
- * hundred times a second.
+ * Tells whether a failure is worth a line in the log: of an outage, or of a full disk, the first one is; the others say
+ * the same some hundred times a second.
  */
 export function createOutageNews(): (error: unknown) => boolean {
   let lastAt = Number.NEGATIVE_INFINITY
   return (error) => {
-    if (asRecord(error).code !== UNAVAILABLE && !isOutage(error)) return true
+    if (asRecord(error).code !== UNAVAILABLE && !isPassing(error)) return true
     const before = lastAt
     lastAt = performance.now()
     return lastAt - before > BETWEEN_OUTAGES_MS

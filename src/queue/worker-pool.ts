@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Logger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import type { Pool } from 'pg'
 import type { Log } from '../log.ts'
+import { createOutageNews } from '../postgres/outage.ts'
 import type { Bell } from './bell.ts'
 
 /** Jobs wake the pool by the bell; polling is for what nobody rang for, such as a retry that becomes due. */
@@ -77,10 +78,15 @@ function workerEvents({ id, log, bell, onListening }: WorkerPoolOptions): Worker
   return events
 }
 
-/** graphile-worker's own lines, at debug: what matters among them is an event above. */
+/**
+ * graphile-worker's own lines, at debug: what matters among them is an event above. A task that failed is told once an
+ * outage: all those that are in progress fail with it, some hundred.
+ */
 function workerLogger(log: Log): Logger {
-  return new Logger(() => (level, message) => {
-    if (level === 'error') log.warn({ detail: message }, 'runner.worker_said')
+  const isNews = createOutageNews()
+  return new Logger(() => (level, message, meta) => {
+    const isRepeated = meta?.['failure'] === true && !isNews(meta['error'])
+    if (level === 'error' && !isRepeated) log.warn({ detail: message }, 'runner.worker_said')
     else log.debug({ level, detail: message }, 'runner.worker_said')
   })
 }

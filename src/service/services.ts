@@ -34,6 +34,7 @@ import { changeAsActor } from '../postgres/actor.ts'
 import { type Adoption, adoptionOf } from '../postgres/adoption.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { isOfSchema } from '../postgres/migrate/schema-version.ts'
+import { createOutageNews } from '../postgres/outage.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
 import type { Servers } from '../postgres/servers.ts'
@@ -192,7 +193,10 @@ function publishersOf({ pools, redis }: ServiceParts, database: Kysely<Database>
 }
 
 function liveAttemptsOf({ log, metrics }: ServiceParts, database: Kysely<Database>) {
-  const onError = (error: unknown) => log.warn({ err: error }, 'stream.not_read')
+  const isNews = createOutageNews()
+  const onError = (error: unknown) => {
+    if (isNews(error)) log.warn({ err: error }, 'stream.not_read')
+  }
   const liveAttempts = new LiveAttempts({ database, onError })
   metrics.watchStreams(liveAttempts)
   return liveAttempts
