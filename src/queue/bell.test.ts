@@ -324,6 +324,15 @@ t.test(
   },
 )
 
+t.test('a runner that could not take the bell tries again', async (t) => {
+  await pool.query('alter function postrider.set_bell() rename to set_bell_later')
+  const runner = await startRunner(t, { LOG_LEVEL: 'debug' })
+  await runner.line('runner.bell_lost')
+  await pool.query('alter function postrider.set_bell_later() rename to set_bell')
+  await untilHolds(pool, BELL_HELD)
+  t.equal(await runner.stop(), 0)
+})
+
 t.test('a stranger who holds the bell shared stops no delivery', async (t) => {
   const { receiver, tenant } = await bundle(t)
   const stranger = await connect(t)

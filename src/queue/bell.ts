@@ -201,11 +201,15 @@ class Sleeper {
     this.#timer = setTimeout(act, ms).unref()
   }
 
-  /** What fails fails with the session, which graphile-worker replaces. */
+  /**
+   * Most of what fails fails with the session, which graphile-worker replaces; then `leave` ends the tries. A statement that was
+   * cancelled, or found no place among the locks, leaves the session as it is, and a runner that nobody rings for.
+   */
   #quietly(act: () => Promise<unknown>): void {
-    void act().catch((error: unknown) =>
-      this.#options.log.debug({ err: error }, 'runner.bell_lost'),
-    )
+    void act().catch((error: unknown) => {
+      this.#options.log.debug({ err: error }, 'runner.bell_lost')
+      if (!this.#isAwake) this.#after(CHECK_MS, () => this.#fallAsleep())
+    })
   }
 }
 
