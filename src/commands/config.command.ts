@@ -12,11 +12,9 @@ export function addConfigCommand(program: Command, { env, print }: CommandContex
     .option('--json', 'print one JSON document')
     .action(async ({ markdown, json }: { markdown?: true; json?: true }) => {
       if (markdown) return print(renderConfigTable())
-      const { databaseUrl } = readConfig(env, 'dev')
+      const { databaseUrl, databaseDirectUrl } = readConfig(env, 'dev')
       const settings = describeSettings(env).map(withOrigin)
-      // Only now: without a database there is nothing to ask.
-      const { describeServers } = await import('../postgres/servers.ts')
-      const servers = databaseUrl === undefined ? undefined : await describeServers(databaseUrl)
+      const servers = await serversOf([databaseUrl, databaseDirectUrl])
       if (json) return print(`${JSON.stringify({ data: settings, ...(servers && { servers }) })}\n`)
       const rows = settings.map((setting) => ({
         ...setting,
@@ -27,6 +25,15 @@ export function addConfigCommand(program: Command, { env, print }: CommandContex
         print(`database ${host} ${is}${isInUse ? '; in use' : ''}\n`)
       }
     })
+}
+
+/** Those of the pooler, and those behind it; undefined where no database is named. */
+async function serversOf(given: readonly (string | undefined)[]) {
+  const urls = new Set(given.filter((url) => url !== undefined))
+  if (urls.size === 0) return undefined
+  // Only now: without a database there is nothing to ask.
+  const { describeServers } = await import('../postgres/servers.ts')
+  return (await Promise.all([...urls].map((url) => describeServers(url)))).flat()
 }
 
 function withOrigin(setting: Setting) {

@@ -33,6 +33,12 @@ export class NotPrimary extends Error {
   readonly code = '25006'
 }
 
+/** A mistake in the URL: no waiting mends it. */
+export class SeveralClusters extends Error {
+  override readonly name = 'SeveralClusters'
+  readonly code = 'several_clusters'
+}
+
 type Asked = Pick<pg.ClientBase, 'query'>
 
 /** A commit takes milliseconds, and a standby that is restarted is back by then. */
@@ -145,7 +151,7 @@ interface WatchOptions {
  * A name *changes* when its server has a higher timeline than before, turned read-only, or can be written to after
  * it could not be. Whatever is connected then is to be cut, and dials where `inUse` says.
  *
- * @throws NotPrimary when none of several servers is one
+ * @throws NotPrimary when none of several servers is one; SeveralClusters
  */
 export async function openServers(
   connectionString: string,
@@ -334,7 +340,7 @@ interface FoundServer {
  * The primary among the servers of a URL. One that does not answer in time is given more time with each question: on a
  * busy machine a first answer takes seconds, and to ask for it again and again in a second finds nobody.
  *
- * @throws NotPrimary saying what each of them is
+ * @throws NotPrimary saying what each of them is; SeveralClusters
  */
 async function findAmong(hosts: readonly DatabaseHost[], patience: Patience): Promise<FoundServer> {
   const { startMs, switchoverMs } = patience
@@ -385,12 +391,12 @@ const isDefinite = (answer: Answer): boolean =>
 const isRefusal = (error: unknown): boolean =>
   ['28P01', '28000', '3D000', '42501'].includes(codeOf(error))
 
-/** @throws NotPrimary when they belong to several clusters: nobody can say which is meant */
+/** @throws SeveralClusters: nobody can say which is meant */
 function newest(found: readonly FoundServer[]): FoundServer | undefined {
   const primaries = found.filter(({ state }) => state.isWritable)
   if (new Set(primaries.map(({ state }) => state.system)).size > 1) {
     const names = primaries.map(({ host }) => host.name).join(' and ')
-    throw new NotPrimary(`${names} belong to different clusters`)
+    throw new SeveralClusters(`${names} belong to different clusters`)
   }
   return primaries.sort((a, b) => (b.state.timeline ?? 0) - (a.state.timeline ?? 0))[0]
 }
@@ -432,7 +438,7 @@ function wordsFor(answer: Answer): string {
 /**
  * The URL of one server, for a command that does its work and ends: of the primary, where there is a choice.
  *
- * @throws NotPrimary
+ * @throws NotPrimary, SeveralClusters
  */
 export async function urlOfOne(connectionString: string): Promise<string> {
   const { hosts, mustWrite } = parseDatabaseUrl(connectionString)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CommanderError } from 'commander'
 import t from 'tap'
 import { ConfigError } from '../config/config.ts'
+import { SeveralClusters } from '../postgres/servers.ts'
 import { ApiRefused, ApiUnreachable } from './api-client.ts'
 import { EndedUnasked, EXIT, EXIT_MEANINGS, UsageError } from './exit-code.ts'
 import { verdict } from './verdict.ts'
@@ -17,6 +18,7 @@ t.test('every kind of failure has its exit code', async (t) => {
     ['a mistake in the environment', new ConfigError(['PORT is not a number']), EXIT.config],
     ['a wrong password', withCode('28P01'), EXIT.config],
     ['a database that does not exist', withCode('3D000'), EXIT.config],
+    ['servers of several clusters', new SeveralClusters('a and b'), EXIT.config],
     ['a refusal of the API', new ApiRefused(422, '{}'), EXIT.failed],
     ['an error of ours with a code', withCode('schema_missing'), EXIT.failed],
     ['an API that is not there', new ApiUnreachable('http://a', { cause: 1 }), EXIT.unavailable],

@@ -5,8 +5,8 @@ import { isOutage } from '../postgres/outage.ts'
 import { ApiRefused, ApiUnreachable } from './api-client.ts'
 import { EndedUnasked, EXIT, type ExitCode, UsageError } from './exit-code.ts'
 
-/** Refused by Postgres because of what DATABASE_URL says: password, role, database. */
-const DATABASE_URL_CODES = new Set(['28P01', '28000', '3D000'])
+/** Refused because of what DATABASE_URL says: password, role, database, servers that do not belong together. */
+const DATABASE_URL_CODES = new Set(['28P01', '28000', '3D000', 'several_clusters'])
 
 /** How a command that failed ends: its exit code and what people read. */
 export function verdict(error: unknown): { exitCode: ExitCode; message: string } {
