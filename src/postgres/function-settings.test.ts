@@ -84,10 +84,14 @@ function conformance(t: Test, database: TestDatabase) {
         `p.proconfig is not null and not ${sets('search_path=pg_catalog, pg_temp')}`,
       )
       // Its pg_notify, which bell.test.ts holds to be the only name that hides another.
-      t.match(others, [/^postrider\.enqueue\(/, /^postrider\.enqueue_collapses\(/])
-      t.equal(others.length, 2)
+      t.match(others.toSorted(), [
+        /^postrider\.enqueue\(/,
+        /^postrider\.enqueue_advance\(/,
+        /^postrider\.enqueue_collapses\(/,
+      ])
+      t.equal(others.length, 3)
       const makers = `p.proname ~ '^enqueue' and ${sets('search_path=postrider, pg_catalog, pg_temp')}`
-      t.equal((await functionsWhere(makers)).length, 2)
+      t.equal((await functionsWhere(makers)).length, 3)
     },
   )
 

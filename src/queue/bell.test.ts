@@ -202,6 +202,29 @@ async function conformance(t: Test, { pool, url }: Pick<TestDatabase, 'pool' | '
     },
   )
 
+  // An event that stands in line behind another had its job made by what notifies.
+  t.test('with the wake off no publish notifies, whatever jobs it makes', async (t) => {
+    const tenant = await createTenant(pool)
+    await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', ordering: 'key' })
+    await tenant.addEndpoint({ url: 'http://127.0.0.1:1/', ordering: 'key', collapse_ms: 0 })
+    const runner = await listen(t, url)
+    await runner.setBell()
+    const producer = await connect(t, url)
+    const publishKeyed = `select postrider.publish($1, $2, $3, ordering_key => 'k')`
+    await producer.query(publishKeyed, [tenant.key, 'a.b', '1'])
+    t.not((await runner.heard()).length, 0)
+    for (const isolation of ['read committed', 'repeatable read', 'serializable']) {
+      await producer.query(`begin isolation level ${isolation}; set local postrider.wake = 'off'`)
+      await producer.query(publishKeyed, [tenant.key, 'a.b', '2'])
+      await producer.query('commit')
+      t.strictSame(await runner.heard(), [], isolation)
+    }
+    await producer.query('begin isolation level repeatable read')
+    await producer.query(publishKeyed, [tenant.key, 'a.b', '3'])
+    await producer.query('commit')
+    t.strictSame(await runner.heard(), ['{"count":1}'], 'otherwise it rings')
+  })
+
   t.test('nothing of ours but pg_notify hides anything of Postgres', async (t) => {
     const { rows } = await pool.query(
       `select distinct p.proname as name from pg_proc p join pg_proc o on o.proname = p.proname

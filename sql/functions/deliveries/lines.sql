@@ -19,11 +19,12 @@
 -- again. In the same way the line, and the delivery that is next, are locked only if nobody has them. A transaction
 -- that changes a place or a line has locked its delivery first.
 
+-- A publish in repeatable read calls it: postrider in the search_path, as in enqueue().
 create or replace function postrider.enqueue_advance(
   tenant uuid, endpoint uuid, ordering_key text, tried int default 0
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
+set search_path = postrider, pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
@@ -32,6 +33,9 @@ begin
   perform graphile_worker.add_job('advance',
     json_build_object('t', tenant, 'e', endpoint, 'k', ordering_key, 'n', tried + 1),
     run_at => clock_timestamp() + make_interval(secs => pause), priority => postrider.job_priority('advance'));
+  if pause = 0 then
+    perform postrider.wake_runners();
+  end if;
 end
 $$;
 comment on function postrider.enqueue_advance(uuid, uuid, text, int) is

@@ -59,9 +59,10 @@ return 1886352244;
 comment on function postrider.bell_space() is
   'The first number of our advisory locks ("post"). The second: 1 bell, 2 quiet, 3 ringing (queue/bell.sql).';
 
--- graphile-worker's add_jobs names pg_notify without a schema and sets no search_path, so enqueue(), in whose
--- search_path this stands before Postgres' own, has it called here. If a later version names the schema, or does
--- without, commits notify again, and nothing else changes; a test would say so.
+-- graphile-worker's add_jobs and add_job name pg_notify without a schema and set no search_path, so what makes jobs for a
+-- publish (enqueue(), enqueue_advance(), enqueue_collapses()), in whose search_path this stands before Postgres' own, has
+-- it called here. If a later version names the schema, or does without, commits notify again, and nothing else changes; a
+-- test would say so.
 create or replace function postrider.pg_notify(channel text, payload text) returns void
 language plpgsql
 as $$
@@ -70,7 +71,7 @@ begin
 end
 $$;
 comment on function postrider.pg_notify(text, text) is
-  'What add_jobs calls in place of Postgres'' pg_notify, when enqueue() calls it: nothing. wake_runners() notifies, where it has to.';
+  'What add_jobs calls in place of Postgres'' pg_notify, where publish makes jobs: nothing. wake_runners() notifies, where it has to.';
 
 -- Cost: three advisory locks, and a NOTIFY where a runner asked for it.
 -- Without settings, which would cost as much again: names carry their schema, and enqueue() calls it.
