@@ -23,3 +23,16 @@ t.test('config --json tells the same', async (t) => {
   t.match(settingOf('DATABASE_URL'), { value: '(set)', from: 'environment' })
   t.notMatch(stdout, /hunter2/)
 })
+
+t.test('config tells of the servers of both URLs, a server once', async (t) => {
+  const [first, second] = ['postgres://ann@127.0.0.1:1/it', 'postgres://ann@127.0.0.1:2/it']
+  const hostsOf = async (urls: object) => {
+    const { stdout } = await runCommand(['config', '--json'], { env: { ...env, ...urls } })
+    return JSON.parse(stdout).servers.map(({ host }: { host: string }) => host)
+  }
+  t.strictSame(await hostsOf({ DATABASE_URL: first, DATABASE_DIRECT_URL: second }), [
+    '127.0.0.1:1',
+    '127.0.0.1:2',
+  ])
+  t.strictSame(await hostsOf({ DATABASE_URL: first, DATABASE_DIRECT_URL: first }), ['127.0.0.1:1'])
+})

@@ -69,7 +69,7 @@ export async function withinTime(checking: Promise<Readiness>): Promise<Readines
 }
 
 const SAFE_METHODS = /^(?:GET|HEAD|OPTIONS)$/
-/** What is only shown, and writes all the same: a session, or who saw a secret. */
+/** What is only shown, and writes: a session, or who saw a secret. */
 const WRITTEN_WHEN_SHOWN = /^\/portal\/open$|\/secret\/?$/
 /** Masked data is shown, which is written down. */
 const REVEAL = 'reveal'

@@ -135,6 +135,11 @@ export interface Servers {
 }
 
 interface WatchOptions {
+  /**
+   * Also behind a single name no connection to a server that cannot be written to is of use: better it fails, and is tried again
+   * every second at most, than that LISTEN fails on it, after which graphile-worker waits for up to a minute.
+   */
+  isForWriting?: boolean
   /** For tests, in which only what is suspected is to be looked at. */
   lookEveryMs?: number
   /** For tests, which are not to wait until it gives up. */
@@ -162,7 +167,8 @@ export async function openServers(
   const { startMs = START_MS_MAX } = watchOptions
   const patience = { startMs, switchoverMs: startMs }
   const first = mustWrite ? await findAmong(hosts, patience) : { host: hosts[0], state: null }
-  return new WatchedServers({ hosts, mustWrite, log, watchOptions }, first)
+  const options = { hosts, mustWrite: mustWrite || watchOptions.isForWriting === true }
+  return new WatchedServers({ ...options, log, watchOptions }, first)
 }
 
 interface WatchedOptions extends Pick<ReturnType<typeof parseDatabaseUrl>, 'hosts' | 'mustWrite'> {
