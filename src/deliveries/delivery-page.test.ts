@@ -77,6 +77,19 @@ t.test('a delivery can be copied for a ticket, and its request as cURL', async (
   t.notMatch(customer.text, 'Copy for a ticket')
 })
 
+t.test('a delivery is shown though its URL, written with SQL, cannot be read', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  const { rows } = await pool.query<{ id: string }>(
+    `update postrider.endpoint e set url = 'https://a:x/secret'
+     from postrider.delivery d where d.id = $1 and e.id = d.endpoint_id returning e.id`,
+    [id],
+  )
+  for (const get of [inConsole, inPortal]) {
+    t.equal((await get(`/deliveries/${id}`)).status, 200)
+  }
+  t.match((await inConsole(`/deliveries/${id}`)).text, `Delivery ${id} to endpoint ${rows[0]?.id},`)
+})
+
 t.test('an event that is sent again says that it has one attempt only', async (t) => {
   const { id, end, inConsole, inPortal, shown } = await bundle()
   const ofRetries = /None: one attempt only/

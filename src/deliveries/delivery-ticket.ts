@@ -14,21 +14,24 @@ type Ticketed = DeliveryWithUrl & {
 
 /**
  * What support writes to a customer about a delivery, without anything that was sent. Of the URL it has the
- * origin: the rest can be a credential.
+ * origin: the rest can be a credential, and so can any part of what no program can read, which SQL takes as a URL too.
  *
  * @param sentence what became of it
  */
 export function ticketOf(delivery: Ticketed, sentence: string): string {
-  const { id, type, event_id: event, tenantKey, created_at: at, url, attempts } = delivery
+  const { id, type, event_id: event, tenantKey, created_at: at, attempts } = delivery
   const left = attempts.length - ATTEMPTS_MAX
   return [
-    `Delivery ${id} to ${new URL(url).origin}, created ${at.toISOString()}`,
+    `Delivery ${id} to ${placeOf(delivery)}, created ${at.toISOString()}`,
     `Event ${type ?? '(deleted)'} (${event}) of ${tenantKey}`,
     sentence,
     ...(left > 0 ? [`- ${left} earlier attempts`] : []),
     ...attempts.slice(-ATTEMPTS_MAX).map(lineOf),
   ].join('\n')
 }
+
+const placeOf = ({ url, endpoint_id: id }: Ticketed): string =>
+  URL.parse(url)?.origin ?? `endpoint ${id}`
 
 function lineOf({ number, started_at: at, outcome, status_code: status, ...attempt }: Attempt) {
   const { reason, duration_ms: ms } = attempt

@@ -161,20 +161,22 @@ const cancel: Handler = async (c, thing, pages) => {
 const eventOf = ({ event_id: id }: Delivery) => id as EventId
 
 function Actions(shown: Shown & { viewer: Viewer }) {
-  const { area, delivery, viewer, path, tenant, type } = shown
+  const { area, delivery, viewer, path } = shown
   if (area === 'portal' && !viewer.may('manage')) return null
+  return (
+    <div class="actions">
+      {viewer.may('manage') && <Operations delivery={delivery} path={path} />}
+      {area === 'console' && <TicketButton {...shown} />}
+    </div>
+  )
+}
+
+function TicketButton({ delivery, tenant, type }: Shown) {
   const ticket = ticketOf(
     { ...delivery, type, tenantKey: tenant.key },
     sentenceOf(explainedBy(delivery)),
   )
-  return (
-    <div class="actions">
-      {viewer.may('manage') && <Operations delivery={delivery} path={path} />}
-      {area === 'console' && (
-        <CopyButton text={ticket} what="text for a ticket" label="Copy for a ticket" />
-      )}
-    </div>
-  )
+  return <CopyButton text={ticket} what="text for a ticket" label="Copy for a ticket" />
 }
 
 function Operations({ delivery, path }: Pick<Shown, 'delivery' | 'path'>) {
