@@ -15,7 +15,7 @@ const BRIEFLY = [
   ...(['duration_ms', 'dns_ms', 'connect_ms', 'tls_ms', 'first_byte_ms'] as const),
   'runner',
 ] as const satisfies readonly (keyof AttemptTable)[]
-export const WITHOUT_ANSWER = [...BRIEFLY, 'request_headers', 'batch_id'] as const
+export const WITHOUT_ANSWER = [...BRIEFLY, 'request_headers', 'batch_id', 'url'] as const
 export const NO_ANSWER = { response_headers: null, response_body: null } as const
 
 export interface AnswerOptions {
@@ -28,7 +28,7 @@ export interface Attempts {
   listOf(deliveryId: DeliveryId, options?: AnswerOptions): Promise<Attempt[]>
   /**
    * The same for pages, which ask again and again: without headers and answers, but for those of the latest,
-   * and for the headers of the latest request that was sent.
+   * and for headers and URL of the latest request that was sent.
    */
   outlineOf(deliveryId: DeliveryId): Promise<Attempt[]>
   get(deliveryId: DeliveryId, number: number): Promise<Attempt | undefined>
@@ -68,7 +68,7 @@ async function outlineOf(attempts: ReturnType<typeof latestFirst>): Promise<Atte
     attempts.selectAll().limit(1).$castTo<Attempt>().execute(),
     latestSent.select(WITHOUT_ANSWER).limit(1).execute(),
   ])
-  const headers = { request_headers: null }
+  const headers = { request_headers: null, url: null }
   return brief
     .map((attempt) => ({ ...NO_ANSWER, ...headers, ...attempt }) as Attempt)
     .map((attempt) => (attempt.id === sent?.id ? { ...attempt, ...sent } : attempt) as Attempt)

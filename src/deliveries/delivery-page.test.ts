@@ -10,6 +10,12 @@ import { createTestPortal } from '../testing/wiring/portal.ts'
 
 const { pool } = await createTestDatabase(t)
 
+/** What the buttons of a page copy. */
+const copiesIn = (text: string): string[] =>
+  [...text.matchAll(/data-copy="([^"]+)"/g)].map(([, copy = '']) =>
+    copy.replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&gt;', '>'),
+  )
+
 /** A delivery with so many attempts, or of an event with this data. */
 async function bundle({ attempts = 0, data }: { attempts?: number; data?: string } = {}) {
   const [pages, portal] = [await createTestConsole(pool), await createTestPortal(pool)]
@@ -61,9 +67,7 @@ t.test('the latest answer is on the page, older ones each have their own', async
 t.test('a delivery can be copied for a ticket, and its request as cURL', async (t) => {
   const { id, event, inConsole, inPortal } = await bundle({ attempts: 12, data: `{"a": "it's"}` })
   const { text } = await inConsole(`/deliveries/${id}`)
-  const copies = [...text.matchAll(/data-copy="([^"]+)"/g)].map(([, copy = '']) =>
-    copy.replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&gt;', '>'),
-  )
+  const copies = copiesIn(text)
   const ticket = copies.find((copy) => copy.startsWith('Delivery ')) ?? ''
   t.match(ticket, `Delivery ${id} to http://127.0.0.1:9, created `)
   t.match(ticket, `Event invoice.paid (${event}) of `)
@@ -75,6 +79,21 @@ t.test('a delivery can be copied for a ticket, and its request as cURL', async (
   const customer = await inPortal(`/deliveries/${id}`)
   t.match(customer.text, 'Copy as cURL')
   t.notMatch(customer.text, 'Copy for a ticket')
+})
+
+t.test('what is copied names where it was sent, though the endpoint has moved since', async (t) => {
+  const { id, inConsole } = await bundle({ attempts: 2 })
+  await pool.query(
+    `update postrider.attempt set url = 'http://127.0.0.1:8/then' where delivery_id = $1 and number = 1`,
+    [id],
+  )
+  await pool.query(
+    `update postrider.attempt set request_headers = null where delivery_id = $1 and number = 2`,
+    [id],
+  )
+  const copies = copiesIn((await inConsole(`/deliveries/${id}`)).text).join('\n')
+  t.match(copies, `Delivery ${id} to http://127.0.0.1:8, created `)
+  t.match(copies, "curl -g -i 'http://127.0.0.1:8/then'")
 })
 
 t.test('a delivery is shown though its URL, written with SQL, cannot be read', async (t) => {

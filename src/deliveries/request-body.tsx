@@ -22,6 +22,10 @@ export const lastSent = (attempts: readonly Attempt[]): Attempt | undefined =>
 export const headersOf = (attempt: Attempt | undefined): Record<string, string> =>
   JSON.parse(attempt?.request_headers ?? '{}')
 
+/** Where it was sent; without that, where its endpoint is now. */
+export const lastUrlOf = ({ attempts, url }: RequestBodyProps['delivery']): string =>
+  lastSent(attempts)?.url ?? url
+
 /** What was signed then is the body of all of it. */
 const isInBatch = ({ delivery: { attempts } }: Sent): boolean =>
   (attempts.at(-1)?.batch_id ?? null) !== null
@@ -69,7 +73,7 @@ function CurlButton(shown: RequestBodyProps & { body: string }) {
   const { delivery, body } = shown
   const sent = lastSent(delivery.attempts)
   if (!sent || !isAsSigned(shown) || !isShownWhole(body) || !fitsCurl(body)) return null
-  const command = asCurl({ url: delivery.url, headers: headersOf(sent), body })
+  const command = asCurl({ url: lastUrlOf(delivery), headers: headersOf(sent), body })
   return <CopyButton text={command} what="the request as cURL" label={say('Copy as cURL')} />
 }
 
