@@ -106,6 +106,7 @@ const filters = z.object({
     .optional(),
   since: time,
   until: time,
+  orderingKey: z.string().max(255, 'This is too long.').optional(),
   search: z.string().max(500, 'This is too long.').optional(),
   sort: z
     .string()

@@ -101,10 +101,11 @@ function EventFilters({ form, area }: { form: FormState; area: Area }) {
     <FilterForm
       action={eventPath(area)}
       form={form}
-      moreNames={['type', 'endpoint', 'since', 'until']}
+      moreNames={['type', 'orderingKey', 'endpoint', 'since', 'until']}
       more={
         <>
           <TypeFilter form={form} />
+          <TextField form={form} name="orderingKey" label="Ordering key" />
           <EndpointFilter form={form} />
           <TimeFilters form={form} />
         </>

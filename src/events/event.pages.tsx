@@ -98,7 +98,7 @@ function Alike({ event: { type, ordering_key: key }, tenantKey: tenant }: AlikeP
         Events of this type
       </a>
       {key !== null && (
-        <a class="button" href={urlWith(PATH, { tenant, search: key })}>
+        <a class="button" href={urlWith(PATH, { tenant, orderingKey: key })}>
           Events of this ordering key
         </a>
       )}

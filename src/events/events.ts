@@ -99,6 +99,8 @@ export interface EventFilter {
   /** Those with a delivery to this endpoint; with `state`, with one in this state. */
   endpointId?: EndpointId | undefined
   state?: DeliveryState | readonly DeliveryState[] | undefined
+  /** Exactly this one; rows are asked for it, since no index leads to it. */
+  orderingKey?: string | undefined
   /** An id or idempotency key, whenever it was; otherwise text in the data of a bounded time. */
   search?: string | undefined
 }
@@ -252,8 +254,8 @@ async function list(
   return withDeliveries(on, events)
 }
 
-const isFiltered = ({ type, endpointId, state, search }: EventFilter): boolean =>
-  [type, endpointId, state, search].some((value) => value !== undefined)
+const isFiltered = ({ type, endpointId, state, orderingKey, search }: EventFilter): boolean =>
+  [type, endpointId, state, orderingKey, search].some((value) => value !== undefined)
 
 function scannedMaxOf({ endpointId, state, search }: EventFilter): number {
   if (endpointId !== undefined || state !== undefined) return EVENTS_SCANNED_MAX
@@ -273,9 +275,10 @@ async function namedBy(
 const isOne = (id: EventId) => sql<SqlBool>`id = ${id}`
 
 /** What each row is asked; the table is called `r`. */
-function askedBy(reading: Reading, { type, endpointId, state, search }: EventFilter) {
+function askedBy(reading: Reading, { type, endpointId, state, orderingKey, search }: EventFilter) {
   return allOf([
     type === undefined ? undefined : sql`postrider.wants_type(array[${type}], r.type)`,
+    orderingKey === undefined ? undefined : sql`r.ordering_key = ${orderingKey}`,
     hasDelivery(endpointId, state),
     search === undefined ? undefined : reading.isAbout(search),
   ])

@@ -199,7 +199,15 @@ t.test(
     const text = await show(`events/${event}`)
     t.match(text, '0af7651916cd43dd8448eb211c80319c')
     t.match(text, `/console/events?tenant=${world.tenant.key}&amp;type=invoice.paid"`)
-    t.match(text, `/console/events?tenant=${world.tenant.key}&amp;search=invoice+7"`)
+    const alike = `events?tenant=${world.tenant.key}&orderingKey=invoice+7`
+    t.match(text, `/console/${alike.replace('&', '&amp;')}"`)
+    const { rows } = await pool.query<{ id: string }>(
+      `select postrider.publish($1, 'invoice.paid', '"invoice 7"') as id`,
+      [world.tenant.key],
+    )
+    const list = await show(alike)
+    t.match(list, `/console/events/${event}"`)
+    t.notMatch(list, `/console/events/${rows[0]?.id}"`, 'which only has the text')
   },
 )
 
