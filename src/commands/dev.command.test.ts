@@ -240,6 +240,8 @@ t.test('a copy is greeted with why nothing is sent', async (t) => {
   await pool.query(`update postrider.service set environment = 'production'`)
   const env = { DATABASE_URL: url, POSTRIDER_ENVIRONMENT: 'staging' }
   const { greeting } = await startDev(t, createFolder(t), env)
-  t.match(greeting, /Nothing is sent: .*environment production.*\n.*postrider adopt --open hold/)
+  t.match(greeting, /Nothing is sent: .*environment production/)
+  t.match(greeting, /postrider adopt --open send +they are sent/)
+  t.match(greeting, /postrider adopt --open hold +all deliveries are paused until/)
   t.notMatch(greeting, 'Postrider is ready')
 })

@@ -35,6 +35,13 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     })
 }
 
+const ADOPT = `
+To let this environment send from it, choose what becomes of open deliveries:
+
+  postrider adopt --open send    they are sent
+  postrider adopt --open hold    all deliveries are paused until: postrider service resume
+  postrider adopt --open cancel  they are cancelled`
+
 /** The admin key is shown once; later runs read it from its file within the printed command. */
 function greeting(
   dev: Pick<RunningDev, 'url' | 'consoleUrl' | 'sandboxUrl' | 'whyUnadopted'>,
@@ -44,9 +51,7 @@ function greeting(
   const event = { tenant: SANDBOX_TENANT, type: 'invoice.paid', data: { id: 1, amount: 100 } }
   const key = isAdminKeyNew ? adminKey : `$(cat ${doubleQuoted(adminKeyFile)})`
   const state =
-    whyUnadopted === null
-      ? 'Postrider is ready.'
-      : `Nothing is sent: ${whyUnadopted}.\nTo send from it: postrider adopt --open hold`
+    whyUnadopted === null ? 'Postrider is ready.' : `Nothing is sent: ${whyUnadopted}.${ADOPT}`
   return `
 ${state}
 

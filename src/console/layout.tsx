@@ -140,8 +140,10 @@ function CopyNotice({ reason }: { reason: string | null }) {
     <Notice tone="bad">
       <p>
         Nothing is sent, and nothing can be changed here: {reason}. To let this environment send
-        from it, choose what becomes of open deliveries:
+        from it, choose what becomes of open deliveries. They are sent after:
       </p>
+      <Command>postrider adopt --open send</Command>
+      <p>To look first, pause all deliveries until you resume them:</p>
       <Command>postrider adopt --open hold</Command>
     </Notice>
   )

@@ -240,7 +240,7 @@ t.test('the console says on every page that nothing is sent, and changes nothing
   const cookie = await console.signedIn()
   const { text } = await console.get('/console', { cookie })
   t.match(text, /Nothing is sent.*environment production, and this process to staging/s)
-  t.match(text, /postrider adopt --open hold/)
+  t.match(text, /are sent after:.*adopt --open send.*pause all deliveries.*adopt --open hold/s)
   const refused = await console.post('/console/tenants', { key: 'a' }, { cookie })
   t.equal(refused.status, 503)
 })
