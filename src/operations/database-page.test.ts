@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createWorld } from '../testing/data/world.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
@@ -86,6 +87,17 @@ t.test('what retention does is left out where it takes too long to find out', as
   t.match(text, 'The retention plan took too long to read.')
   t.match(text, new Date().toISOString().slice(0, 10))
   t.notMatch(text, 'Younger than the retention')
+})
+
+t.test('what the sessions of others do is left open where nobody lets us see it', async (t) => {
+  const database = await createTestDatabase(t)
+  const { names } = await createTableRoles(t, database)
+  const { get, signedIn } = await createTestConsole(database.pool)
+  await database.pool.query(`alter function postrider.client_sessions() owner to ${names.plain}`)
+  const { text } = await get('/console/database', { cookie: await signedIn() })
+  const cells = (...values: string[]) =>
+    values.map((value) => `${value}</td>`).join('\\s*<td[^>]*>')
+  t.match(text, new RegExp(cells(`<td>${database.name}`, '\\d+', '–', '–')))
 })
 
 t.test('sessions of other databases hold back nothing here', async (t) => {

@@ -63,8 +63,9 @@ interface SnapshotHolder {
 interface Program {
   name: string
   connections: number
-  active: number
-  inTransaction: number
+  /** Null where it is not known of all of them, as `inTransaction`. */
+  active: number | null
+  inTransaction: number | null
 }
 
 const TABLES = sql<TableSize>`
@@ -89,9 +90,10 @@ const HOLDERS = sql<SnapshotHolder>`
 
 const PROGRAMS = sql<Program>`
   select coalesce(nullif(application_name, ''), '–') as name, count(*)::int as connections,
-    count(*) filter (where state = 'active')::int as active,
-    count(*) filter (where state like 'idle in transaction%')::int as "inTransaction"
-  from pg_stat_activity where datname = current_database()
+    case when bool_and(state is not null) then count(*) filter (where state = 'active')::int end as active,
+    case when bool_and(state is not null) then count(*) filter (where state like 'idle in transaction%')::int
+      end as "inTransaction"
+  from postrider.client_sessions() where is_here
   group by 1 order by connections desc, name limit ${PROGRAMS_SHOWN}`
 
 type Totals = Pick<
@@ -106,7 +108,7 @@ const TOTALS = sql<Totals>`
        left join postrider.partition p on p.parent = of.parent and p.state = 'attached'
        group by of.parent) as ready
      having bool_and(last is not null)) as "readyUntil",
-    (select count(*)::int from pg_stat_activity where datid is not null) as connections,
+    (select count(*)::int from postrider.client_sessions()) as connections,
     current_setting('max_connections')::int as "connectionsMax", queue_usage::float8 as "notifyQueue"
   from postrider.notify_pressure`
 

@@ -164,8 +164,8 @@ const Programs = ({ programs }: Pick<DatabaseReport, 'programs'>) => (
       <tr>
         <td>{name}</td>
         <td class="number">{connections}</td>
-        <td class="number">{active}</td>
-        <td class="number">{inTransaction}</td>
+        <td class="number">{active ?? '–'}</td>
+        <td class="number">{inTransaction ?? '–'}</td>
       </tr>
     ))}
   </Table>

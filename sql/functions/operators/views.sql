@@ -241,6 +241,21 @@ comment on column postrider.xmin_holder.xmin_age is 'How many transactions ago i
 comment on column postrider.xmin_holder.open_for is 'For how long the transaction has been open; null for slots.';
 comment on column postrider.xmin_holder.state is 'active, idle in transaction, inactive, prepared, ...';
 
+-- With its owner's rights for the same reason. Without them a session of another role has its name and database only;
+-- then it is counted whatever it is, as autovacuum and parallel workers are, which need no place of max_connections.
+create or replace function postrider.client_sessions()
+returns table (application_name text, is_here boolean, state text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(a.application_name, ''), d.datname = current_database(), a.state
+  from pg_stat_activity a
+  join pg_database d on d.oid = a.datid
+  where coalesce(a.backend_type, 'client backend') = 'client backend'
+$$;
+comment on function postrider.client_sessions() is
+  'Connections to every database of the server, by the name that programs give. state is null for those of other roles, unless the owner of this function is a superuser or a member of pg_read_all_stats.';
+
 create or replace view postrider.notify_pressure as
 select pg_notification_queue_usage() as queue_usage,
   (select count(*) from pg_locks l

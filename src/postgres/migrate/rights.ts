@@ -58,7 +58,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
       ...['suspend_tenant', 'resume_tenant', 'delete_tenant', 'violations'],
       ...['resend', 'erase_event', 'erase_answer'],
       ...['unreadable_secrets', 'collapsed_total', 'unadopted', 'pause_all', 'resume_all'],
-      ...['cancel_backfill', 'retention_plan', 'snapshot_holders'],
+      ...['cancel_backfill', 'retention_plan', 'snapshot_holders', 'client_sessions'],
     ],
     tables: {
       tenant: ['insert', 'update'],
@@ -121,8 +121,8 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_monitor: {
     purpose: 'Monitoring: reads every view and table, but no secret, payload, header or response.',
     functions: [
-      ...['violations', 'retention_plan', 'snapshot_holders', 'unreadable_secrets'],
-      ...['collapsed_total', 'unadopted'],
+      ...['violations', 'retention_plan', 'snapshot_holders', 'client_sessions'],
+      ...['unreadable_secrets', 'collapsed_total', 'unadopted'],
     ],
     readsAllBut: {
       ...SECRETS,

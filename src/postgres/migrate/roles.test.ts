@@ -85,6 +85,16 @@ async function conformance(t: Test, major?: number) {
     await t.resolves(monitor.query('select count(*) from postrider.delivery'))
   })
 
+  t.test('monitoring sees what the sessions of others do, without their statements', async (t) => {
+    const monitor = await connect(t, urls.postrider_monitor)
+    await (await connect(t, url)).query(`set application_name = 'somebody'`)
+    const { rows } = await monitor.query(
+      `select bool_and(state is not null) as "isKnown" from postrider.client_sessions()
+       where application_name = 'somebody'`,
+    )
+    t.strictSame(rows, [{ isKnown: true }])
+  })
+
   t.test('monitoring reads no secret and no payload, and changes nothing', async (t) => {
     const monitor = await connect(t, urls.postrider_monitor)
     for (const column of [
