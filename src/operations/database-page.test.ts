@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createWorld } from '../testing/data/world.ts'
+import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
 import { sizeOf, warningsIn } from './database.pages.tsx'
@@ -109,6 +110,40 @@ t.test('sessions of other databases hold back nothing here', async (t) => {
   const held = `select pid from postrider.snapshot_holders() where pid = ${rows[0]?.pid}`
   t.strictSame((await pool.query(held)).rows, [])
 })
+
+t.test(
+  'a transaction that has written holds vacuum back while it waits, a VACUUM does not',
+  async (t) => {
+    const { pool } = await createTestDatabase(t)
+    const [writer, vacuum] = [await pool.connect(), await pool.connect()]
+    t.teardown(() => {
+      for (const client of [writer, vacuum]) client.release(true)
+    })
+    const pidOf = async (client: typeof writer) =>
+      (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0
+    const [writes, vacuums] = [await pidOf(writer), await pidOf(vacuum)]
+    await writer.query('begin')
+    await writer.query('select pg_current_xact_id()')
+    await vacuum.query(
+      `create table public.large as select repeat('x', 1000) from generate_series(1, 1000)`,
+    )
+    await vacuum.query('set vacuum_cost_limit = 1; set vacuum_cost_delay = 100')
+    const vacuumed = t.rejects(vacuum.query('vacuum public.large'), { code: '57014' })
+    await untilHolds(
+      pool,
+      `select exists (
+       select from pg_stat_activity a join pg_stat_progress_vacuum v on v.pid = a.pid
+       where a.pid = $1 and a.backend_xmin is not null) as holds`,
+      [vacuums],
+    )
+    const { rows } = await pool.query<{ who: string }>('select who from postrider.xmin_holder')
+    const holders = rows.map(({ who }) => Number(who))
+    t.ok(holders.includes(writes))
+    t.notOk(holders.includes(vacuums))
+    await pool.query('select pg_cancel_backend($1)', [vacuums])
+    await vacuumed
+  },
+)
 
 t.test('what the doctor has found leads to its page', async (t) => {
   const { get, signedIn } = await createTestConsole(pool)

@@ -205,20 +205,22 @@ comment on column postrider.table_health.autovacuum_count is 'How often autovacu
 
 -- With its owner's rights, so that monitoring need not be a member of pg_read_all_stats: that shows the text of
 -- everybody's statements, and a producer's may have a payload in it. A standby's walsender has no database and holds
--- back every one; sessions of another database hold back nothing here, and neither do vacuums.
+-- back every one; sessions of another database hold back nothing here. Neither do vacuums, whose process ids everybody
+-- is told; an autovacuum worker that analyzes does.
 create or replace function postrider.snapshot_holders()
 returns table (pid int, application_name text, xmin_age int, open_for interval, state text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select a.pid, a.application_name, age(a.backend_xmin), now() - a.xact_start, a.state
+  select a.pid, coalesce(nullif(a.application_name, ''), a.backend_type), greatest(age(a.backend_xid), age(a.backend_xmin)),
+    now() - a.xact_start, a.state
   from pg_stat_activity a
-  where a.backend_xmin is not null and a.pid <> pg_backend_pid()
+  where coalesce(a.backend_xid, a.backend_xmin) is not null and a.pid <> pg_backend_pid()
     and (a.datid is null or a.datid = (select d.oid from pg_database d where d.datname = current_database()))
-    and a.backend_type is distinct from 'autovacuum worker'
+    and not exists (select from pg_stat_progress_vacuum v where v.pid in (a.pid, a.leader_pid))
 $$;
 comment on function postrider.snapshot_holders() is
-  'Sessions that hold a snapshot of this database, and standbys, without the text of their statements. Those of other roles only where the owner is a superuser or a member of pg_read_all_stats.';
+  'Sessions that keep vacuum from removing rows of this database, by a snapshot or because they have written, and standbys, without the text of their statements. open_for and state are null for sessions of other roles, unless the owner of this function is a superuser or a member of pg_read_all_stats.';
 
 create or replace view postrider.xmin_holder as
 select 'session' as kind, a.pid::text as who, a.application_name::text as detail,
@@ -231,15 +233,16 @@ from pg_replication_slots s
 where s.xmin is not null or s.catalog_xmin is not null
 union all
 select 'prepared', p.gid, p.owner::text, age(p.transaction), now() - p.prepared, 'prepared'
-from pg_prepared_xacts p;
+from pg_prepared_xacts p
+where p.database = current_database();
 comment on view postrider.xmin_holder is
-  'What keeps vacuum from removing dead rows: old transactions, replication slots, prepared transactions. While one is old, fetching jobs gets slower and slower. Sessions of other roles: see snapshot_holders(). Cost: none.';
+  'What keeps vacuum from removing dead rows: old transactions, replication slots, prepared transactions. While one is old, fetching jobs gets slower and slower. What is unknown of sessions of other roles: see snapshot_holders(). Cost: none.';
 comment on column postrider.xmin_holder.kind is 'session, slot or prepared.';
 comment on column postrider.xmin_holder.who is 'Process id (pg_terminate_backend), slot name (pg_drop_replication_slot) or transaction name (rollback prepared).';
-comment on column postrider.xmin_holder.detail is 'Application, plugin or owner.';
-comment on column postrider.xmin_holder.xmin_age is 'How many transactions ago its snapshot was taken.';
-comment on column postrider.xmin_holder.open_for is 'For how long the transaction has been open; null for slots.';
-comment on column postrider.xmin_holder.state is 'active, idle in transaction, inactive, prepared, ...';
+comment on column postrider.xmin_holder.detail is 'Application, or kind of process where it gives no name; plugin; owner.';
+comment on column postrider.xmin_holder.xmin_age is 'How many transactions ago its snapshot was taken, or it began to write.';
+comment on column postrider.xmin_holder.open_for is 'For how long the transaction has been open; null for slots, and where it cannot be seen.';
+comment on column postrider.xmin_holder.state is 'active, idle in transaction, inactive, prepared, ...; null where it cannot be seen.';
 
 -- With its owner's rights for the same reason. Without them a session of another role has its name and database only;
 -- then it is counted whatever it is, as autovacuum and parallel workers are, which need no place of max_connections.

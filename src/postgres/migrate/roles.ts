@@ -197,7 +197,7 @@ async function adviceForOwner(client: Queryable): Promise<string[]> {
   )
   return rows.map(
     ({ owner }) =>
-      `grant pg_read_all_stats to ${owner};  -- without it xmin_holder shows no sessions of other roles`,
+      `grant pg_read_all_stats to ${owner};  -- without it xmin_holder does not tell time and state of other roles' sessions`,
   )
 }
 
