@@ -710,6 +710,71 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.equal(await circuit(), undefined)
   })
 
+  // A retry by a person made an ordinary delivery of it: a 410 disabled the endpoint, a 503 began the retry schedule.
+  t.test('a test that is sent again is a test still, however that was asked for', async (t) => {
+    const { tenant, endpoint, claimOf, finishOne, circuit, state, deliveryOf } = await bundle()
+    const { rows } = await pool.query(
+      `select event_id, delivery_id from postrider.publish_test($1, 'a.b', '1')`,
+      [endpoint.id],
+    )
+    const { event_id: event, delivery_id: id } = rows[0]
+    await finishOne(await claimOf(event), FAILED, null)
+    for (const [again, values] of [
+      ['select postrider.retry_now($1)', [id]],
+      [
+        `select postrider.replay_step((postrider.start_bulk($1, 'retry', array[$2::uuid])).id)`,
+        [tenant.key, id],
+      ],
+      [
+        `select postrider.replay_step((postrider.start_replay($1, now() - interval '1 hour', states => '{failed}')).id)`,
+        [tenant.key],
+      ],
+    ] as const) {
+      await pool.query(again, [...values])
+      const { schedule_step: step } = await deliveryOf(event)
+      t.match(await deliveryOf(event), { state: 'pending', trigger: 'test' }, again)
+      t.ok(step >= 1_000_000, 'for one attempt')
+      await finishOne(await claimOf(event), GONE, null)
+      t.equal(await state(), 'active')
+      t.equal(await circuit(), undefined)
+    }
+  })
+
+  t.test('a test that is sent again passes an open circuit, and is no probe of it', async (t) => {
+    const { endpoint, attempts, claimOf, finishOne, circuit, deliveryOf } = await bundle()
+    const { rows } = await pool.query(
+      `select event_id, delivery_id from postrider.publish_test($1, 'a.b', '1')`,
+      [endpoint.id],
+    )
+    const { event_id: event, delivery_id: id } = rows[0]
+    await finishOne(await claimOf(event), FAILED, null)
+    await attempts(20, FAILED)
+    const { probe_in: _, ...before } = await circuit()
+    await pool.query('select postrider.retry_now($1)', [id])
+    t.match(await deliveryOf(event), { state: 'pending', held_reason: null })
+    await finishOne(await claimOf(event), FAILED, null)
+    const { probe_in: __, ...after } = await circuit()
+    t.strictSame(after, before)
+  })
+
+  t.test('an example as Svix sends it is tried again, and counts for nothing', async (t) => {
+    const { endpoint, attempts, claimOf, finishOne, circuit, deliveryOf } = await bundle()
+    const send = async () =>
+      (
+        await pool.query(`select event_id from postrider.publish_example($1, 'svix.ping', '{}')`, [
+          endpoint.id,
+        ])
+      ).rows[0].event_id
+    const event = await send()
+    t.equal(await finishOne(await claimOf(event), FAILED), 'pending')
+    t.match(await deliveryOf(event), { trigger: 'test', schedule_step: 1 })
+    t.equal(await circuit(), undefined)
+    await attempts(20, FAILED)
+    const during = await send()
+    t.equal(await finishOne(await claimOf(during), FAILED), 'pending', 'no circuit holds it')
+    t.match(await circuit(), { failures: 20 })
+  })
+
   t.test('the operator is told once of failing and once of recovery', async (t) => {
     const { tenant, claimOf, finishOne, attempts, run, operational, dueProbe } = await bundle()
     await attempts(21, FAILED)

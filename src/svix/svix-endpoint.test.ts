@@ -454,7 +454,7 @@ t.test('an example is sent whatever the endpoint wants', async (t) => {
     json: { id: /^msg_/, eventType: 'svix.ping', payload: {}, channels: null, timestamp: String },
   })
   const pinged = await work.deliveryOf(uuidOf('msg', ping.json.id) ?? '')
-  t.match(pinged, { state: 'pending', trigger: 'schedule', schedule_step: 0 }, 'on its schedule')
+  t.match(pinged, { state: 'pending', trigger: 'test', schedule_step: 0 }, 'on its schedule')
   t.strictSame(await bodyOf(ping.json.id), { success: true })
   const schema = { type: 'object', examples: [{ total: 1 }] }
   await describeType('example.one', { schema })

@@ -55,6 +55,13 @@ return case
 comment on function postrider.held_for(postrider.endpoint, postrider.tenant, postrider.circuit, boolean) is
   'Why deliveries of this endpoint are held: disabled, paused (the endpoint, or everything), suspended (its tenant), secret (it cannot be opened) or circuit (null = closed); null = they can be sent.';
 
+-- holds: a test is there to find out whether the endpoint answers, so no circuit holds it.
+create or replace function postrider.holds(reason text, trigger text) returns boolean
+language sql immutable parallel safe
+return reason is not null and (reason <> 'circuit' or trigger <> 'test');
+comment on function postrider.holds(text, text) is
+  'Whether what holds an endpoint (held_for(), null = nothing) holds a delivery with this trigger, too.';
+
 -- open_deliveries: new deliveries, with the jobs of those that are not held.
 create or replace function postrider.open_deliveries(
   tenant_ids uuid[], event_ids uuid[], endpoint_ids uuid[], held_reasons text[], due timestamptz[],
@@ -189,7 +196,7 @@ returns text
 language sql immutable parallel safe
 return case
   when is_deleted then 'cancelled'
-  when held_for is not null and (held_for <> 'circuit' or delivery.trigger <> 'test') then 'held'
+  when postrider.holds(held_for, delivery.trigger) then 'held'
   when delivery.claim is not null and delivery.abandoned_count + 1 >= 3 then 'pending'
   else 'delivering' end;
 comment on function postrider.batch_verdict(postrider.delivery, text, boolean) is
@@ -394,8 +401,8 @@ return case
   when finished.outcome = 'delivered' then 'delivered'
   when finished.next_in_seconds is null then 'failed'
   when endpoint.deleted_at is not null then 'cancelled'
-  when postrider.held_for(endpoint, tenant, circuit, false) is null then 'pending'
-  else 'held' end;
+  when postrider.holds(postrider.held_for(endpoint, tenant, circuit, false), delivery.trigger) then 'held'
+  else 'pending' end;
 comment on function postrider.settle_verdict(postrider.delivery, postrider.attempt_result, postrider.endpoint, postrider.tenant, postrider.circuit) is
   'The state that a delivery gets when its attempt has ended.';
 
@@ -465,6 +472,9 @@ comment on function postrider.goes_in_line(postrider.delivery, postrider.endpoin
 -- reopen_deliveries: its retry schedule begins again, attempts go on counting. For a person what is open becomes due as
 -- well; a replay leaves that alone, and what was cancelled while a request is on the wire, until that has ended.
 -- One with an ordering key goes to its place in the line, in front of everything newer.
+--
+-- A test stays one when it is sent again: it counts for neither circuit nor disabling, and one that was for a single
+-- attempt (schedule_step beyond every schedule) gets one more.
 create or replace function postrider.reopen_deliveries(
   delivery_ids uuid[], held_reasons text[], due timestamptz[], trigger text
 ) returns int
@@ -474,17 +484,22 @@ set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
 as $$
 declare
+  beyond_schedule constant int := 1000000;
   ids record;
   reopened record;
 begin
   select * into ids from postrider.id_range(delivery_ids);
   with reopened as (
     update postrider.delivery d
-    set state = case when w.held_reason is null and not postrider.goes_in_line(d, e) then 'pending' else 'held' end,
-      held_reason = case when postrider.goes_in_line(d, e) then 'order' else w.held_reason end,
-      trigger = reopen_deliveries.trigger, claim = null, finished_at = null, abandoned_count = 0,
+    set state = case when postrider.goes_in_line(d, e) or postrider.holds(w.held_reason, d.trigger)
+        then 'held' else 'pending' end,
+      held_reason = case when postrider.goes_in_line(d, e) then 'order'
+        when postrider.holds(w.held_reason, d.trigger) then w.held_reason end,
+      trigger = case when d.trigger = 'test' then d.trigger else reopen_deliveries.trigger end,
+      claim = null, finished_at = null, abandoned_count = 0,
       due_attempt = d.due_attempt + 1, put_off_until = null, next_attempt_at = w.due, collapsed_by = null, batch_id = null,
-      schedule_step = case when d.finished_at is null then d.schedule_step else 0 end
+      schedule_step = case when d.finished_at is null or (d.trigger = 'test' and d.schedule_step >= beyond_schedule)
+        then d.schedule_step else 0 end
     from unnest(delivery_ids, held_reasons, due) as w (id, held_reason, due), postrider.endpoint e
     where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id and e.id = d.endpoint_id
       and (reopen_deliveries.trigger = 'manual' or (d.finished_at is not null and d.claim is null))

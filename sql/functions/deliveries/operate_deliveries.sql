@@ -2,7 +2,7 @@
 --
 -- An open delivery becomes due now, ahead of everything else. A finished one is reopened: its retry schedule
 -- begins again, its attempts go on counting. Where the circuit of the endpoint is open, the retry is its probe:
--- when it succeeds, the circuit closes and what is held follows.
+-- when it succeeds, the circuit closes and what is held follows. A test passes it and is no probe: its failure says nothing.
 --
 -- Locks: the delivery, and the circuit of its endpoint if it is open. Cost: a few index probes.
 create or replace function postrider.retry_now(delivery uuid, who text default session_user) returns text
@@ -32,7 +32,7 @@ begin
   end if;
   update postrider.circuit c
   set probe_at = null, probe_delivery_id = delivery
-  where c.endpoint_id = target.endpoint_id and c.opened_at is not null;
+  where c.endpoint_id = target.endpoint_id and c.opened_at is not null and target.trigger <> 'test';
   if found then
     perform graphile_worker.remove_job('probe:' || target.endpoint_id);
   end if;
@@ -49,7 +49,7 @@ begin
 end
 $$;
 comment on function postrider.retry_now(uuid, text) is
-  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
+  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start, a test with one more attempt. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
 
 -- resend: one attempt more of an event to an endpoint, also to one that never got it, whatever its event types, channels
 -- and filter say. A delivery that has ended is reopened, and one that is missing is made, for a single attempt: the

@@ -91,7 +91,8 @@ comment on function postrider.probe(uuid) is
 -- probe_candidates: the held deliveries that may be sent now, those first that were tried the least, then the oldest.
 -- One that was tried says less about the receiver, which may refuse just that one, and each probe puts its delivery
 -- behind the others: so those that opened the circuit do not keep it open while others wait. An event that is
--- scheduled for later may not be sent, while one that has failed may be tried before its time.
+-- scheduled for later may not be sent, while one that has failed may be tried before its time. A test is no probe, as its
+-- failure says nothing of the endpoint.
 --
 -- Among the oldest and the newest 500, so that the cost does not grow with what is held.
 create or replace function postrider.probe_candidates(endpoint uuid, most int default 10) returns uuid[]
@@ -106,12 +107,12 @@ begin
     from (
       (select d.id, d.attempt_count from postrider.delivery d
        where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held' and d.held_reason <> 'order'
-         and (d.next_attempt_at <= now() or d.attempt_count > 0)
+         and d.trigger <> 'test' and (d.next_attempt_at <= now() or d.attempt_count > 0)
        order by d.id limit 500)
       union
       (select d.id, d.attempt_count from postrider.delivery d
        where d.endpoint_id = endpoint and d.finished_at is null and d.state = 'held' and d.held_reason <> 'order'
-         and (d.next_attempt_at <= now() or d.attempt_count > 0)
+         and d.trigger <> 'test' and (d.next_attempt_at <= now() or d.attempt_count > 0)
        order by d.id desc limit 500)
     ) as c
     order by c.attempt_count, c.id limit most);

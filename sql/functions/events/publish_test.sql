@@ -1,9 +1,10 @@
 -- publish_test: store an event for one endpoint, whatever its type and filter, and one attempt of it.
 -- publish_example: the same with the retry schedule of the endpoint, as Svix does it.
 --
--- The way from here on is the ordinary one: job, claim, signature, audit row. The schedule_step of a test is beyond the end
--- of every retry schedule, so the first outcome is final. An open circuit lets tests pass: one that is delivered
--- closes it, while one that fails counts for nothing, and leaves the planned probe as it is.
+-- The way from here on is the ordinary one: job, claim, signature, audit row. The schedule_step of publish_test is beyond the
+-- end of every retry schedule, so the first outcome is final. Both are tests, also when they are tried again: an open
+-- circuit lets them pass, and one that is delivered closes it, while one that fails counts for nothing, and leaves the planned
+-- probe as it is.
 --
 -- Cost: a few index probes.
 create or replace function postrider.publish_to(
@@ -16,7 +17,6 @@ as $$
 declare
   beyond_schedule constant int := 1000000;
   item postrider.publish_item;
-  held_reason text;
   delivery uuid;
 begin
   perform postrider.refuse_unless_accepting(endpoint);
@@ -30,20 +30,12 @@ begin
     return query select null::uuid, null::uuid, item.error;
     return;
   end if;
-  if is_example then
-    select postrider.held_for(e, t, c, false) into held_reason
-    from postrider.endpoint e
-    join postrider.tenant t on t.id = e.tenant_id
-    left join postrider.circuit c on c.endpoint_id = e.id
-    where e.id = endpoint;
-  end if;
 
   insert into postrider.event (id, tenant_id, type, data, occurred_at, only_endpoint_id, as_svix)
   values (item.event_id, item.tenant_id, item.type, item.data, coalesce(item.occurred_at, clock_timestamp()), endpoint,
     case when is_example then true end);
   delivery := (postrider.open_deliveries(array[item.tenant_id], array[item.event_id], array[endpoint],
-    array[held_reason], array[now()], case when is_example then 'schedule' else 'test' end,
-    case when is_example then 0 else beyond_schedule end))[1];
+    array[null::text], array[now()], 'test', case when is_example then 0 else beyond_schedule end))[1];
   return query select item.event_id, delivery, null::text;
 end
 $$;

@@ -139,7 +139,8 @@ export function presentSvixAttempt(
     responseStatusCode: attempt.status_code ?? 0,
     responseDurationMs: Math.round(attempt.duration_ms ?? 0),
     ...statusOf(attempt.outcome === 'delivered' ? SUCCESS : FAIL),
-    triggerType: attempt.trigger === 'schedule' ? 0 : 1,
+    // As Svix says it of its examples, which are tests here.
+    triggerType: attempt.trigger === 'schedule' || attempt.trigger === 'test' ? 0 : 1,
     timestamp: timeOfId(attempt.id).toISOString(),
   }
 }
