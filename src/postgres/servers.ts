@@ -134,6 +134,12 @@ export interface Servers {
   stop(): Promise<void>
 }
 
+/** Why nothing is stored although a server answers, for `/ready`; null = nothing is known against it. */
+export function ailmentOf(servers: Servers): string | null {
+  if (servers.doCommitsWait()) return 'commits wait for a standby'
+  return servers.isOnlyOvertakenLeft() ? 'only an overtaken server accepts writes' : null
+}
+
 interface WatchOptions {
   /**
    * Also behind a single name no connection to a server that cannot be written to is of use: better it fails, and is tried again

@@ -14,9 +14,16 @@ export async function readinessOf(
     isAlive,
     isListening,
     server,
-  }: { isAlive: boolean; isListening: boolean; server?: string | undefined },
+    ailment = null,
+  }: {
+    isAlive: boolean
+    isListening: boolean
+    server?: string | undefined
+    ailment?: string | null
+  },
 ): Promise<RunnerReadiness> {
-  const database = await stateOf(pool)
+  // The server's first, as its sessions may all wait by now.
+  const database = ailment === null ? await stateOf(pool) : { database: ailment }
   return {
     ready: database.schema === 'current' && isAlive && isListening,
     checks: {

@@ -6,6 +6,7 @@ import { InFlight } from '../limits/in-flight.ts'
 import { environmentSettings } from '../postgres/adoption.ts'
 import { createOutageNews, levelOf } from '../postgres/outage.ts'
 import { createPool, cutConnections } from '../postgres/pool.ts'
+import { ailmentOf } from '../postgres/servers.ts'
 import { type Bell, createBell } from '../queue/bell.ts'
 import { createHeldJobs, type HeldJobs } from '../queue/held-jobs.ts'
 import { watchQueue } from '../queue/queue-metrics.ts'
@@ -103,6 +104,7 @@ export async function startRunner(options: RunnerOptions): Promise<RunnerHandle>
         isAlive: presence.isEstablished(),
         isListening: listening.isListening,
         server: servers?.inUse().name,
+        ailment: servers ? ailmentOf(servers) : null,
       }),
     stop: () => {
       stopping ??= stop(parts, { workers, duties, presence })

@@ -37,7 +37,7 @@ import { isOfSchema } from '../postgres/migrate/schema-version.ts'
 import { createOutageNews } from '../postgres/outage.ts'
 import { createDatabase } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
-import type { Servers } from '../postgres/servers.ts'
+import { ailmentOf, type Servers } from '../postgres/servers.ts'
 import { createTenantScope } from '../postgres/tenant-scope.ts'
 import type { Redis } from '../redis/redis.ts'
 import { createBulk } from '../replays/bulk.ts'
@@ -232,7 +232,7 @@ async function readinessOf(
 ): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
   // The server's first, as its sessions may all wait by now.
-  const database = ailmentOf(servers) ?? (await stateOf(pool))
+  const database = (servers && ailmentOf(servers)) ?? (await stateOf(pool))
   if (database !== 'reachable') return { ready: false, checks: { database, ...shown } }
   try {
     await assertSchema(pool)
@@ -244,11 +244,6 @@ async function readinessOf(
     const schema = 'not the one of this program'
     return { ready: false, checks: { database, schema, ...shown } }
   }
-}
-
-function ailmentOf(servers: ServiceParts['servers']): string | null {
-  if (servers?.doCommitsWait()) return 'commits wait for a standby'
-  return servers?.isOnlyOvertakenLeft() ? 'only an overtaken server accepts writes' : null
 }
 
 /** A standby answers, and stores nothing, as after a failover. */

@@ -218,7 +218,7 @@ t.test('what may be forgotten goes on while no standby answers', async (t) => {
   const tenant = await createTenant(pool)
   await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
   const runner = await startService(t, 'runner', { DATABASE_URL: primary.url, LOG_LEVEL: 'info' })
-  await runner.line('runner.started')
+  const { url: probes } = await runner.line('runner.probed')
   await pool.query(
     "select postrider.publish($1, 'a', '1', deliver_at => now() + interval '1 hour')",
     [tenant.key],
@@ -239,6 +239,14 @@ t.test('what may be forgotten goes on while no standby answers', async (t) => {
       'select count(*) > 0 as holds from graphile_worker.jobs where locked_at is not null',
     )
     await untilItWaits() // the claim, without which nothing is sent
+    const { status } = await untilAnswer(
+      async () => {
+        const answer = await fetch(`${probes}/ready`)
+        return { status: answer.status, ...((await answer.json()) as Readiness) }
+      },
+      ({ checks }) => checks['database'] === 'commits wait for a standby',
+    )
+    t.equal(status, 503)
     t.equal(receiver.requests.length, 0)
   })
   await receiver.received(1)
