@@ -131,8 +131,10 @@ t.test('how the attempt ended says how much the endpoint bears', async (t) => {
     [{ outcome: 'unreachable', reason: 'timeout_connect' }, 'timeout'],
     [{ outcome: 'unreachable', reason: 'connection_refused' }, 'refused'],
     [{ outcome: 'unreachable', reason: 'connection_closed' }, 'refused'],
+    // One that was reset in the handshake, which is how a balancer sheds load, shrank nothing.
+    [{ outcome: 'unreachable', reason: 'tls_failed' }, 'refused'],
     // Issue 14: what an error is was guessed from how its text begins.
-    [{ outcome: 'unreachable', reason: 'tls_failed', error: 'timeout: of words' }, 'other'],
+    [{ outcome: 'unreachable', reason: 'dns_failed', error: 'timeout: of words' }, 'other'],
     [{ outcome: 'unreachable', reason: 'timeout_tls', error: 'in other words' }, 'timeout'],
     [null, 'other'],
   ] as const) {

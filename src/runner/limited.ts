@@ -4,7 +4,7 @@ import type { Permit, ReleaseResult } from '../limits/endpoint-permits.ts'
 import type { InFlight } from '../limits/in-flight.ts'
 import type { RateLimiter, Reservation } from '../limits/rate-limiter.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
-import { isTimeout } from '../sending/reason.ts'
+import { type AttemptReason, isTimeout } from '../sending/reason.ts'
 import type { WakeUp } from './claim.ts'
 import type { EndpointLimits } from './endpoint-limits.ts'
 import type { Snoozed } from './snooze.ts'
@@ -85,6 +85,15 @@ export function slotOf(
 
 /** The kernel of the sender tries again after a second, when the receiver's queue of connections was full. */
 const HANDSHAKE_REPEATED_MS = 950
+/**
+ * The receiver took no connection, or cut it: in the TLS handshake, too, as a balancer does that is run over. What fails
+ * there for another reason fails with one request at a time as well.
+ */
+const CUT: ReadonlySet<AttemptReason> = new Set([
+  'connection_refused',
+  'connection_closed',
+  'tls_failed',
+] as const)
 /** Statuses by which a receiver says that it is too much. */
 const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
 
@@ -93,7 +102,7 @@ export function releaseResult(result: AttemptResult | null): ReleaseResult {
   if (!result) return 'other'
   if (isTimeout(result.reason)) return result.reason === 'timeout_answer' ? 'hung' : 'timeout'
   const { reason, statusCode, timings } = result
-  if (reason === 'connection_refused' || reason === 'connection_closed') return 'refused'
+  if (reason !== null && CUT.has(reason)) return 'refused'
   if (BUSY_STATUSES.has(statusCode) || (timings.connectMs ?? 0) >= HANDSHAKE_REPEATED_MS) {
     return 'busy'
   }
