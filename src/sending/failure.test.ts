@@ -36,6 +36,37 @@ for (const [code, reason, words] of CASES) {
   })
 }
 
+/** All that Node has for what OpenSSL finds wrong with a certificate (doc/api/tls.md), but for want of memory. */
+const CERTIFICATE_CODES = [
+  ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_CRL', 'UNABLE_TO_DECRYPT_CERT_SIGNATURE'],
+  ...['UNABLE_TO_DECRYPT_CRL_SIGNATURE', 'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY'],
+  ...['CERT_SIGNATURE_FAILURE', 'CRL_SIGNATURE_FAILURE', 'CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'],
+  ...['CRL_NOT_YET_VALID', 'CRL_HAS_EXPIRED', 'ERROR_IN_CERT_NOT_BEFORE_FIELD'],
+  ...['ERROR_IN_CERT_NOT_AFTER_FIELD', 'ERROR_IN_CRL_LAST_UPDATE_FIELD'],
+  ...['ERROR_IN_CRL_NEXT_UPDATE_FIELD', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN'],
+  ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ...['CERT_CHAIN_TOO_LONG', 'CERT_REVOKED', 'INVALID_CA', 'PATH_LENGTH_EXCEEDED'],
+  ...['INVALID_PURPOSE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'HOSTNAME_MISMATCH'],
+]
+
+t.test('each code that Node has for a bad certificate says so', async (t) => {
+  for (const code of CERTIFICATE_CODES) {
+    t.match(describeFailure(withCode(code), 'tls'), { reason: 'tls_certificate' }, code)
+  }
+})
+
+t.test('what is not known is known to have failed in the handshake', async (t) => {
+  t.match(describeFailure(withCode('OUT_OF_MEM'), 'tls'), {
+    reason: 'tls_failed',
+    error: 'no secure connection (OUT_OF_MEM)',
+  })
+  t.match(describeFailure(new Error('stack and all'), 'tls'), {
+    reason: 'tls_failed',
+    error: 'no secure connection',
+  })
+  t.match(describeFailure(withCode('OUT_OF_MEM'), 'answer'), { reason: 'connection_failed' })
+})
+
 t.test('a refused address is blocked, also inside the error of got', async (t) => {
   const refusal = new AddressBlocked('10.0.0.1')
   const expected = {

@@ -99,6 +99,7 @@ const CLOSED_IN_HANDSHAKE: Cause = [
   'the receiver closed the connection during the TLS handshake',
 ]
 const UNKNOWN: Cause = ['connection_failed', 'the connection failed']
+const UNKNOWN_IN_HANDSHAKE: Cause = ['tls_failed', NO_TLS]
 
 /**
  * Puts an error of got, Node or our lookup into words; never a message or stack of theirs.
@@ -109,16 +110,17 @@ export function describeFailure(error: unknown, phase?: Phase): Failure {
   const known = knownFailure(error)
   if (known) return known
   if (phase === 'tls' && isClosed(error)) return unreachable(...CLOSED_IN_HANDSHAKE)
+  const unknown = phase === 'tls' ? UNKNOWN_IN_HANDSHAKE : UNKNOWN
   const coded = codedError(error)
-  if (!coded) return unreachable(...UNKNOWN)
+  if (!coded) return unreachable(...unknown)
   const { code, message } = coded
-  const [reason, words] = describeTlsFailure(code, message) ?? causeOf(code)
+  const [reason, words] = describeTlsFailure(code, message) ?? causeOf(code, unknown)
   return unreachable(reason, words)
 }
 
-function causeOf(code: string): Cause {
+function causeOf(code: string, unknown = UNKNOWN): Cause {
   const family = FAMILIES.find(([pattern]) => pattern.test(code))?.[1]
-  const [reason, words] = CAUSES[code] ?? family ?? UNKNOWN
+  const [reason, words] = CAUSES[code] ?? family ?? unknown
   return [reason, `${words} (${code})`]
 }
 

@@ -100,12 +100,20 @@ const CERTIFICATES: Record<string, string> = {
   CERT_CHAIN_TOO_LONG: 'the certificate chain is too long',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'the certificate chain ends in a self-signed certificate',
+  UNABLE_TO_DECRYPT_CERT_SIGNATURE: 'a signature in the certificate chain cannot be read',
+  UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+    'the key of an authority in the certificate chain cannot be read',
+  ERROR_IN_CERT_NOT_BEFORE_FIELD: 'a date in the certificate is not valid',
+  ERROR_IN_CERT_NOT_AFTER_FIELD: 'a date in the certificate is not valid',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate chain is incomplete',
   UNABLE_TO_GET_ISSUER_CERT: 'the certificate chain is incomplete',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is from an unknown authority',
   INVALID_CA: 'a certificate of the chain is not allowed to certify others',
   PATH_LENGTH_EXCEEDED: 'a certificate of the chain is not allowed to certify others',
   INVALID_PURPOSE: 'the certificate is not for servers, or one of its chain not for certifying',
+  CERT_UNTRUSTED: 'the authority of the certificate is not trusted for servers',
+  CERT_REJECTED: 'the authority of the certificate is not trusted for servers',
+  HOSTNAME_MISMATCH: 'the certificate is for another host name',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host name',
 }
 
