@@ -29,6 +29,22 @@ t.test('headers are those whose lines have ended', async (t) => {
   t.strictSame(hear('HTTP/1.1 200 OK\r\n').read()?.headers, {})
 })
 
+t.test('of headers that may come only once the first counts', async (t) => {
+  const lines = [
+    'retry-after: 120',
+    'Retry-After: 120',
+    'location: /a',
+    'location: /b',
+    'x: 1',
+    'x: 2',
+  ]
+  t.strictSame(hear(`HTTP/1.1 503 No\n${lines.join('\n')}\n\n`).read()?.headers, {
+    'retry-after': '120',
+    location: '/a',
+    x: '1, 2',
+  })
+})
+
 for (const [status, statusCode] of [
   ['099', null],
   ['100', null],

@@ -122,9 +122,26 @@ function findHead(text: string): FoundHead | null {
   }
 }
 
+/**
+ * Of headers that may come only once the first counts, as with node:http: two times of Retry-After in one text would be none.
+ * Not of a length, as nobody knows which of two is right.
+ */
+const ONCE: ReadonlySet<string> = new Set([
+  ...[
+    'age',
+    'content-type',
+    'etag',
+    'expires',
+    'last-modified',
+    'location',
+    'retry-after',
+    'server',
+  ],
+])
+
 /** Lines that are no headers are left out; a name that comes twice has both values, as with node:http. */
 function readHeaders(text: string): IncomingHttpHeaders {
-  const headers = new Map<string, string>()
+  const headers = new Map<string, string[]>()
   // NUL is what Postgres cannot store.
   const lines = text.slice(0, HEADERS_CHARACTERS_MAX).replaceAll('\0', '\uFFFD')
   // A line that begins with a blank goes on with the one before (RFC 9112, 5.2).
@@ -133,10 +150,13 @@ function readHeaders(text: string): IncomingHttpHeaders {
     const name = line.slice(0, Math.max(colon, 0)).trim().toLowerCase()
     if (name === '') continue
     const value = line.slice(colon + 1).trim()
-    const before = headers.get(name)
-    headers.set(name, before === undefined ? value : `${before}, ${value}`)
+    const values = headers.get(name)
+    if (values) values.push(value)
+    else headers.set(name, [value])
   }
-  return Object.fromEntries(headers)
+  return Object.fromEntries(
+    [...headers].map(([name, values]) => [name, ONCE.has(name) ? values[0] : values.join(', ')]),
+  )
 }
 
 function unframe(body: Buffer, headers: IncomingHttpHeaders): Buffer {
