@@ -743,6 +743,28 @@ async function conformance(t: Test, database: TestDatabase) {
     await detach(again)
   })
 
+  t.test('a table that is made again takes over the function of the one before', async (t) => {
+    for (const name of ['again', `again_${'x'.repeat(50)}`]) {
+      const table = `shop.${name}`
+      for (let n = 0; n < 3; n++) {
+        await owner.query(`create table ${table} (id int primary key, account text)`)
+        await attach(table)
+        if (n < 2) await owner.query(`drop table ${table}`)
+      }
+      const { rows } = await pool.query(
+        `select pg_get_userbyid(proowner) as owner from pg_proc
+         where proname ~ '^postrider_publish_' and obj_description(oid, 'pg_proc') like $1`,
+        [`%in ${table}. %`],
+      )
+      t.strictSame(rows, [{ owner: roles.owner }], name)
+      await published()
+      await owner.query(`insert into ${table} values (1, $1)`, [tenant.key])
+      t.match(await published(), [{ type: 'invoice.created' }])
+      await owner.query(`drop table ${table}`)
+      await detach(table)
+    }
+  })
+
   // Neither worked: the function was still that of the owner before.
   t.test(
     'a table that was given to another owner is attached or detached by that one',

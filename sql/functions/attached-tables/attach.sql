@@ -436,7 +436,8 @@ $$;
 comment on function postrider.check_statements(regclass, postrider.attachment) is
   'Raises what is wrong with the statements of the triggers of a table; evaluates nothing.';
 
--- A function that has the usual name already is that of a table which had the name of this one, or of another role.
+-- A table that is dropped leaves its function behind, which the next one of its name and owner takes over. Any other that
+-- has the usual name already is that of a table which had the name of this one, or of another role.
 create or replace function postrider.attached_function_name(relation oid, a postrider.attachment) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -445,6 +446,13 @@ as $$
     (select format('%I.%I', n.nspname, p.proname)
      from postrider.attached_functions(relation) f join pg_proc p on p.oid = f.function join pg_namespace n on n.oid = p.pronamespace
      where f.attachment_id = a.id::text limit 1),
+    (select format('%I.%I', n.nspname, p.proname)
+     from pg_proc p
+     where p.pronamespace = n.oid and starts_with(p.proname, 'postrider_publish_') and p.proowner = c.relowner
+       and p.pronargs = 0 and p.prorettype = 'trigger'::regtype
+       and starts_with(obj_description(p.oid, 'pg_proc'), format('Publishes what changes in %s. Written by ', c.oid::regclass))
+       and not exists (select from pg_trigger t where t.tgfoid = p.oid)
+     order by p.proname limit 1),
     format('%I.%I', n.nspname, 'postrider_publish_' || case
       when octet_length(c.relname) <= 40
         and not exists (select from pg_proc p where p.pronamespace = n.oid and p.proname = 'postrider_publish_' || c.relname)
@@ -453,7 +461,7 @@ as $$
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = attached_function_name.relation
 $$;
 comment on function postrider.attached_function_name(oid, postrider.attachment) is
-  'The trigger function of an attached table: the one it has, or in its schema one whose name is free.';
+  'The trigger function of an attached table: the one it has, one that a table of its name has left behind, or in its schema one whose name is free.';
 
 create or replace function postrider.written_settings() returns text
 language sql immutable
@@ -513,7 +521,10 @@ begin
   return null;
 end
 $body$, cases, relation::text), postrider.written_settings(),
-    case when to_regprocedure(name || '()') is null then '' else 'or replace' end);
+    -- Another role can have taken the name meanwhile: then this fails, instead of giving its function to the owner.
+    case when exists (
+      select from pg_proc p join pg_class c on c.relowner = p.proowner
+      where p.oid = to_regprocedure(name || '()') and c.oid = relation) then 'or replace' else '' end);
   execute format('comment on function %s() is %L', name,
     format('Publishes what changes in %s. Written by postrider.attach: %s', relation, postrider.settings_of(a)));
   execute format('revoke all on function %s() from public', name);
