@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createTableRoles } from '../testing/data/table-roles.ts'
+import { createWork } from '../testing/data/work.ts'
 import { createWorld } from '../testing/data/world.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -153,4 +154,20 @@ t.test('what the doctor has found leads to its page', async (t) => {
   const { text } = await get('/console/doctor?check=now', { cookie: await signedIn() })
   t.match(text, 'open_without_job')
   t.match(text, `href="/console/deliveries/${delivery}"`)
+})
+
+t.test('a line that is stuck leads to the keys of its endpoint', async (t) => {
+  const { get, signedIn } = await createTestConsole(pool)
+  const work = await createWork(pool, { ordering: 'key' })
+  await work.publishInOrder('a', 'a')
+  await pool.query(
+    `update postrider.ordering_line set delivery_id = null, moved_at = now() - interval '1 hour' where endpoint_id = $1`,
+    [work.endpoint.id],
+  )
+  const cookie = await signedIn()
+  const { text } = await get('/console/doctor?check=now', { cookie })
+  const page = `/console/endpoints/${work.endpoint.id}/keys`
+  t.match(text, /line_stuck/)
+  t.match(text, `href="${page}"`)
+  t.equal((await get(page, { cookie })).status, 200)
 })

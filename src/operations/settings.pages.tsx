@@ -125,7 +125,7 @@ const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${tex
 /** What the id of a finding is of; of any other kind there is no page. */
 const OF_DELIVERIES = [
   ...['open_without_job', 'delivering_without_runner', 'attempt_missing', 'final_without_attempt'],
-  ...['held_without_reason', 'event_missing', 'line_stuck', 'newest_missing'],
+  ...['held_without_reason', 'event_missing', 'newest_missing'],
 ]
 const LISTS: Record<string, string> = {
   ...Object.fromEntries(OF_DELIVERIES.map((kind) => [kind, 'deliveries'])),
@@ -134,6 +134,7 @@ const LISTS: Record<string, string> = {
 }
 
 function placeOf(kind: string, id: string): { href?: string } {
+  if (kind === 'line_stuck') return { href: `/console/endpoints/${id}/keys` }
   const list = Object.hasOwn(LISTS, kind) ? LISTS[kind] : undefined
   return list === undefined ? {} : { href: `/console/${list}/${id}` }
 }

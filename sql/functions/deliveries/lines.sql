@@ -610,7 +610,7 @@ begin
 
   return query
   select d.tenant_id, d.ordering_key, d.endpoint_id, d.id,
-    format('it waits for key %s of endpoint %s, which has no line', d.ordering_key, d.endpoint_id)
+    format('delivery %s waits for key %s of endpoint %s, which has no line', d.id, d.ordering_key, d.endpoint_id)
   from postrider.delivery d
   where d.finished_at is null and d.held_reason = 'order' and d.created_at < now() - older_than
     and (not exists (

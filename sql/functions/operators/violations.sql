@@ -85,7 +85,7 @@ begin
     and coalesce(r.reaped_at, r.stopped_at, r.seen_at, a.started_at, '-infinity') < now() - interval '1 minute';
 
   return query
-  select 'line_stuck', coalesce(s.delivery_id, s.endpoint_id)::text, s.tenant_id, s.detail
+  select 'line_stuck', s.endpoint_id::text, s.tenant_id, s.detail
   from postrider.stuck_lines(interval '1 minute') as s;
 
   return query
@@ -342,6 +342,6 @@ comment on view postrider.invariant_violation is
 comment on column postrider.invariant_violation.kind is
   'copy_not_adopted, open_without_job, held_without_reason, secret_unreadable, probe_overdue, delivering_without_runner, attempt_missing, final_without_attempt, started_without_runner, job_without_delivery, locked_by_the_gone, delivery_missing, event_missing, replay_without_job, backfill_without_job, routing_overdue, line_stuck, newest_missing, table_not_published.';
 comment on column postrider.invariant_violation.id is
-  'Of the delivery (also line_stuck, newest_missing); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue) replay (replay_without_job) or backfill (backfill_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
+  'Of the delivery (also newest_missing); of the attempt (started_without_runner), endpoint (secret_unreadable, probe_overdue, line_stuck), job (job_without_delivery), runner (locked_by_the_gone), event (delivery_missing, routing_overdue), replay (replay_without_job) or backfill (backfill_without_job); the name of the database (copy_not_adopted), or of the table (table_not_published).';
 comment on column postrider.invariant_violation.tenant_id is 'Whose it is; null where that is unknown.';
 comment on column postrider.invariant_violation.detail is 'What is wrong, in words.';
