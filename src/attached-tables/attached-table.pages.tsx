@@ -152,7 +152,8 @@ function Progress({ table, state, read, total, published, isAutomatic }: Backfil
       {state === 'running' && (
         <progress value={read} max={max} aria-label={`Progress of ${table}`} />
       )}{' '}
-      {read} of {total} rows, {published} events
+      {read} of {total} {total === 1 ? 'row' : 'rows'}, {published}{' '}
+      {published === 1 ? 'event' : 'events'}
       {state === 'running' && !isAutomatic && (
         <span class="muted"> · continued by a session of the owner</span>
       )}

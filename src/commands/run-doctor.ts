@@ -54,7 +54,8 @@ async function examine(pool: Pool, context: CommandContext, options: DoctorOptio
   )
   if (violations.length > 0) throw new ViolationsFound(summaryOf(violations))
   if (options.strict && server.warnings.length > 0) {
-    throw new WarningsFound(`${server.warnings.length} warnings`)
+    const { length } = server.warnings
+    throw new WarningsFound(length === 1 ? '1 warning' : `${length} warnings`)
   }
 }
 

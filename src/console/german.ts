@@ -182,7 +182,9 @@ export const GERMAN = {
   'Contact the operator of the service.': 'Wenden Sie sich an den Betreiber des Dienstes.',
   'Then recover what it has missed': 'Danach das Verpasste nachholen',
   'What to do': 'Was zu tun ist',
+  '1 delivery on hold': '1 Zustellung zurückgehalten',
   '{count} deliveries on hold': '{count} Zustellungen zurückgehalten',
+  'Your endpoint is failing.': 'Ihr Endpunkt ist fehlerhaft.',
   'Failing: {failing} of {count} endpoints.': 'Fehlerhaft: {failing} von {count} Endpunkten.',
 
   // Endpoints
@@ -271,6 +273,8 @@ export const GERMAN = {
     'offen seit {time}: Zustellungen werden zurückgehalten, bis auf eine Probe {when}',
   'show all endpoints': 'alle Endpunkte zeigen',
   '{counts} or more': '{counts} oder mehr',
+  '1 attempt since {time}: it responds, but rejects this event':
+    '1 Versuch seit {time}: Er antwortet, nimmt dieses Ereignis aber nicht an',
   '{count} attempts since {time}: it responds, but rejects these events':
     '{count} Versuche seit {time}: Er antwortet, nimmt diese Ereignisse aber nicht an',
   '{count} being sent': '{count} werden gesendet',
@@ -371,6 +375,10 @@ export const GERMAN = {
   'Max wait of an event (milliseconds)': 'Höchstens Wartezeit eines Ereignisses (Millisekunden)',
   'Max concurrent requests': 'Höchstens gleichzeitige Anfragen',
   'Max requests per second': 'Höchstens Anfragen je Sekunde',
+  'The last event would be sent. Nothing is saved yet.':
+    'Das letzte Ereignis würde gesendet. Noch ist nichts gespeichert.',
+  'The last event would not be sent. Nothing is saved yet.':
+    'Das letzte Ereignis würde nicht gesendet. Noch ist nichts gespeichert.',
   'Of the last {count} events, {matching} would have been sent. Nothing is saved yet.':
     'Von den letzten {count} Ereignissen wären {matching} gesendet worden. Noch ist nichts gespeichert.',
   'One per line, as Name: value. *** stands for a secret value: leave it, and the value stays.':

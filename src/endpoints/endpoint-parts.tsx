@@ -236,11 +236,14 @@ function Unreadable({ area, ...endpoint }: FoundEndpoint & { area: Area }) {
 }
 
 function Refusals({ refusals, refusingSince }: FoundEndpoint) {
+  const time = <Time at={refusingSince} />
+  if (refusals === 1)
+    return <>{phrase('1 attempt since {time}: it responds, but rejects this event', { time })}</>
   return (
     <>
       {phrase('{count} attempts since {time}: it responds, but rejects these events', {
         count: sayNumber(refusals),
-        time: <Time at={refusingSince} />,
+        time,
       })}
     </>
   )

@@ -12,6 +12,17 @@ export interface Tried {
 }
 
 /** What would have come of the last events, before anything is saved. */
+function summaryOf(count: number, matching: number): string {
+  if (count > 1)
+    return say(
+      'Of the last {count} events, {matching} would have been sent. Nothing is saved yet.',
+      { count: sayNumber(count), matching: sayNumber(matching) },
+    )
+  return matching === 1
+    ? say('The last event would be sent. Nothing is saved yet.')
+    : say('The last event would not be sent. Nothing is saved yet.')
+}
+
 export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Area }) {
   if (tried.length === 0) {
     return <Notice tone="good">{say('There are no events yet to try this against.')}</Notice>
@@ -19,12 +30,7 @@ export function TriedTable({ tried, area }: { tried: readonly Tried[]; area: Are
   const matching = tried.filter(({ matches }) => matches).length
   return (
     <section aria-label={say('Tried against the last events')}>
-      <Notice tone="good">
-        {say('Of the last {count} events, {matching} would have been sent. Nothing is saved yet.', {
-          count: sayNumber(tried.length),
-          matching: sayNumber(matching),
-        })}
-      </Notice>
+      <Notice tone="good">{summaryOf(tried.length, matching)}</Notice>
       <Table
         label="Tried against the last events"
         head={['Event', 'Type', 'Published', 'Would be sent']}

@@ -56,7 +56,7 @@ export class BatchRefused extends Error {
   readonly code = 'batch_refused'
   readonly refusals: readonly { index: number; refusal: PublishRefused }[]
   constructor(refusals: readonly { index: number; refusal: PublishRefused }[]) {
-    super(`${refusals.length} events of the batch were refused`)
+    super(`events of the batch that were refused: ${refusals.length}`)
     this.refusals = refusals
   }
 

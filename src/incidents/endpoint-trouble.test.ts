@@ -48,4 +48,7 @@ t.test('what helps is pressed on the page of the endpoint, and leads back to it'
   t.match(said.text, 'The deliveries on hold are being sent')
   await pool.query(`select postrider.pause_endpoint($1, 'ann')`, [ids['endpoints']])
   t.notMatch(await show(), `action="${incident}`, 'nothing is sent to one that is paused')
+  const { text } = await pages.get(incident, { cookie })
+  t.match(text, ' 1 delivery on hold. ')
+  t.match(text, '1 delivery is on hold. It is sent automatically', 'as the customer is told')
 })

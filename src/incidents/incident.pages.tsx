@@ -362,11 +362,14 @@ function Sentence(incident: Incident) {
       {closedAt ? ' from ' : ', for '}
       {closedAt ? <Time at={incident.first_seen_at} /> : <Since at={incident.first_seen_at} />}
       {last && `. Last response: ${last}`}.{' '}
-      {closedAt === null && held > 0 && <>{atMost(held, HELD_COUNTED_MAX)} deliveries on hold. </>}
+      {closedAt === null && held > 0 && <>{onHold(held)} on hold. </>}
       {verdict === 'ours' ? 'Likely on our side.' : 'Likely on their side.'}
     </>
   )
 }
+
+const onHold = (held: number): string =>
+  `${atMost(held, HELD_COUNTED_MAX)} ${held === 1 ? 'delivery' : 'deliveries'}`
 
 function Actions(incident: Incident) {
   const path = pathOf(incident)

@@ -32,7 +32,7 @@ else {
     await page.getByRole('heading', { name: 'Home' }).waitFor()
     await page.getByText('No deliveries in the last hour').waitFor()
     await call('POST', '/api/events', { tenant: 'default', type: 'a', data: 1 })
-    await page.getByText('of 1 attempts succeeded').waitFor()
+    await page.getByText('of 1 attempt succeeded').waitFor()
     await page.locator('.u-wrap canvas').first().waitFor()
     // One bucket between empty ones draws no line.
     for (const id of ['rates', 'latency']) t.ok(await page.evaluate(isDrawn(id)), id)

@@ -225,7 +225,7 @@ function verdictOf({ ours, incidents, causes }: IncidentTotals): string {
   const different = causes === 1 ? 'one cause' : `${causes} different causes`
   if (ours === 0) return `likely their receivers (${different})`
   if (ours === incidents) return `likely on our side (${different})`
-  return `${ours} of ${incidents} incidents are likely on our side (${different})`
+  return `${ours} of ${incidents} incidents ${ours === 1 ? 'is' : 'are'} likely on our side (${different})`
 }
 
 const plural = (count: number, noun: string): string => (count === 1 ? noun : `${noun}s`)
@@ -252,7 +252,7 @@ function Tiles({ rates, backlog, runners }: Pick<Overview, 'rates' | 'backlog' |
       <Tile
         {...succeeded}
         href="/console/live"
-        label={`of ${sayNumber(sum(made))} attempts succeeded, ${when}`}
+        label={`of ${sayNumber(sum(made))} ${plural(sum(made), 'attempt')} succeeded, ${when}`}
       />
       <Tile {...first} href="/console/deliveries" label="of first attempts succeeded" />
       <Tile

@@ -35,7 +35,10 @@ export async function runAdopt(
 }
 
 function wordsFor(open: AdoptOptions['open'], cancelled: number): string {
-  if (open === 'cancel') return `${cancelled} open deliveries were cancelled`
+  if (open === 'cancel')
+    return cancelled === 1
+      ? '1 open delivery was cancelled'
+      : `${cancelled} open deliveries were cancelled`
   if (open === 'send') return 'open deliveries are sent'
   return 'all deliveries are held until: select postrider.resume_all()'
 }

@@ -31,6 +31,6 @@ async function list(context: CommandContext, json: true | undefined): Promise<vo
 async function drain(context: CommandContext, id: string, json: true | undefined): Promise<void> {
   const { operateRunners, drainRunner } = await import('./run-runners.ts')
   const jobs = await operateRunners(context, (pool) => drainRunner(pool, id))
-  const text = `${id} stops within seconds; it holds ${jobs} jobs\n`
+  const text = `${id} stops within seconds; it holds ${jobs} ${jobs === 1 ? 'job' : 'jobs'}\n`
   context.print(json ? `${JSON.stringify({ id, jobs })}\n` : text)
 }

@@ -64,6 +64,7 @@ async function showHome(c: Context<PageEnv>, { render, healthOf: find }: HomePag
 
 function summaryOf(count: number, failing: number): string {
   if (failing === 0) return say('No endpoint is failing.')
+  if (count === 1) return say('Your endpoint is failing.')
   const values = { failing: sayNumber(failing), count: sayNumber(count) }
   return say('Failing: {failing} of {count} endpoints.', values)
 }
@@ -108,14 +109,19 @@ function HealthBadge({ of: health }: { of: Health }) {
   }
 }
 
+function onHold(held: number): string {
+  if (held === 1) return say('1 delivery on hold')
+  const count = held >= HELD_COUNTED_MAX ? `${sayNumber(held)}+` : sayNumber(held)
+  return say('{count} deliveries on hold', { count })
+}
+
 function HealthCell(endpoint: EndpointHealth) {
   const { failingSince, held, probeAt } = endpoint
-  const count = held >= HELD_COUNTED_MAX ? `${sayNumber(held)}+` : sayNumber(held)
   return (
     <>
       <HealthBadge of={healthOf(endpoint)} />{' '}
       {failingSince && phrase('since {time}', { time: <Time at={failingSince} isExact /> })}
-      {held > 0 && <div class="muted">{say('{count} deliveries on hold', { count })}</div>}
+      {held > 0 && <div class="muted">{onHold(held)}</div>}
       {probeAt && (
         <div class="muted">{phrase('Next attempt {time}', { time: <Time at={probeAt} /> })}</div>
       )}

@@ -398,7 +398,7 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
     [ids['endpoints'], tenant.id],
   )
   const text = await home()
-  t.match(text, 'Failing: 1 of 1 endpoints.')
+  t.match(text, 'Your endpoint is failing.')
   t.match(text, /Failing<\/span> since <time datetime="2026-01-31T12:30/)
   t.match(text, `href="/portal/deliveries/${ids['deliveries']}">The receiver returned 401`)
   t.match(text, 'A wrong secret is the usual cause.')

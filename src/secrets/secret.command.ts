@@ -51,7 +51,7 @@ const check = (context: CommandContext, json: true | undefined) =>
 const release = (context: CommandContext, json: true | undefined) =>
   withSecrets(context, async (pool, box) => {
     const done = await releaseReadable(pool, box, 'postrider secrets release')
-    const text = `released ${done.released} endpoints; ${done.held} stay held\n`
+    const text = `released ${counted(done.released)}; ${done.held} ${done.held === 1 ? 'stays' : 'stay'} held\n`
     context.print(json ? `${JSON.stringify(done)}\n` : text)
     refuseUnreadable(done.held)
   })
@@ -65,7 +65,7 @@ export function addRotateEncryptionCommand(program: Command, context: CommandCon
     .action(({ json }: { json?: true }) =>
       withSecrets(context, async (pool, box) => {
         const report = await rotateEncryption(pool, box, context)
-        const text = `${report.resealed} of ${report.endpoints} endpoints were encrypted again\n`
+        const text = `${report.resealed} of ${counted(report.endpoints)} encrypted again\n`
         context.print(json ? `${JSON.stringify(report)}\n` : text)
         if (!report.isDone) throw new RotationUnfinished('stopped; run it again to continue')
         refuseUnreadable(report.unreadable)
@@ -106,10 +106,13 @@ async function withSecrets(
   )
 }
 
+const counted = (endpoints: number): string =>
+  `${endpoints} ${endpoints === 1 ? 'endpoint' : 'endpoints'}`
+
 function renderReport({ checked, unreadable, endpoints, named }: SecretReport): string {
   if (unreadable === 0) return `all ${checked} can be opened\n`
   const rows = named.map((endpoint) => ({ ...endpoint }))
-  const more = endpoints > named.length ? `and ${endpoints - named.length} more endpoints\n` : ''
+  const more = endpoints > named.length ? `and ${endpoints - named.length} more\n` : ''
   return `${unreadable} of ${checked} cannot be opened:\n${renderTable(['id', 'url', 'detail'], rows)}${more}`
 }
 

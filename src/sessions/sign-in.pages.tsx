@@ -45,7 +45,10 @@ async function signIn(c: Context<PageEnv>, options: SignInOptions) {
   if (caller instanceof TooManyWrongKeys) {
     const { retryAfterSeconds: seconds } = caller
     c.header('retry-after', String(seconds))
-    return refuse(429, `Too many wrong keys from your address. Try again in ${seconds} seconds.`)
+    return refuse(
+      429,
+      `Too many wrong keys from your address. Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.`,
+    )
   }
   if (!caller) return refuse(422, 'This key is unknown, expired or revoked.')
   const mistake = mistakeIn(caller)

@@ -30,7 +30,12 @@ t.test('a tenant’s page counts what it had in 24 hours, and what is on hold', 
     await tenant.addEndpoint({ url: 'http://127.0.0.1:9/b', event_types: ['rare'] }),
     await other.addEndpoint({ url: 'http://127.0.0.1:9/c' }),
   ]
-  for (let n = 0; n < 5; n++) await tenant.publish()
+  await tenant.publish()
+  t.match(await show(), [
+    ['1', 'event in 24 hours'],
+    ['1', 'delivery in 24 hours'],
+  ])
+  for (let n = 1; n < 5; n++) await tenant.publish()
   await other.publish()
   const { rows } = await pool.query<{ id: string }>(
     'select id from postrider.delivery where endpoint_id = $1 order by id',

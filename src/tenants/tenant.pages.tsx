@@ -282,8 +282,16 @@ function DayTiles({ tenant, ...day }: TenantDay & { tenant: Tenant }) {
   const { events, deliveries, delivered, failed, held } = day
   const [ended, ofDay] = [delivered + failed, { tenant: tenant.key, last: '24h' }]
   const tiles: readonly (readonly [value: string, label: string, href: string])[] = [
-    [atMost(events, DAY_COUNTED_MAX), 'events in 24 hours', urlWith('/console/events', ofDay)],
-    [atMost(deliveries, DAY_COUNTED_MAX), 'deliveries in 24 hours', urlWith(DELIVERIES, ofDay)],
+    [
+      atMost(events, DAY_COUNTED_MAX),
+      events === 1 ? 'event in 24 hours' : 'events in 24 hours',
+      urlWith('/console/events', ofDay),
+    ],
+    [
+      atMost(deliveries, DAY_COUNTED_MAX),
+      deliveries === 1 ? 'delivery in 24 hours' : 'deliveries in 24 hours',
+      urlWith(DELIVERIES, ofDay),
+    ],
     [
       ended === 0 ? '–' : percent(delivered / ended),
       'of finished ones delivered',
@@ -334,7 +342,7 @@ const ENDPOINT_COLUMNS: Column<TenantEndpoint>[] = [
 
 function TenantFacts({ tenant, remaining }: { tenant: Tenant; remaining: Remaining | null }) {
   const { suspended_at: suspendedAt } = tenant
-  const left = remaining && `${remaining.events} events, ${remaining.deliveries} deliveries`
+  const left = remaining && `events: ${remaining.events}, deliveries: ${remaining.deliveries}`
   const facts: [name: string, value: Child][] = [
     ['Key', <code>{tenant.key}</code>],
     ['State', <State {...tenant} />],

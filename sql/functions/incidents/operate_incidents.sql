@@ -216,6 +216,9 @@ begin
       else postrider.cause_advice(i.cause) end,
     case
       when i.held = 0 then null
+      when i.held = 1 then '1 delivery is on hold. ' || case i.endpoint_state
+        when 'disabled' then 'Enable the endpoint again to have it sent.'
+        else 'It is sent automatically once deliveries succeed again.' end
       when i.endpoint_state = 'disabled' then format('%s deliveries are on hold. Enable the endpoint again to have them sent.', i.held)
       else format('%s deliveries are on hold. They are sent automatically once deliveries succeed again.', i.held) end);
 end

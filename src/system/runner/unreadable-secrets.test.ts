@@ -82,7 +82,7 @@ t.test('what no key opens is held, said, and released by one command', async (t)
     violations: [{ kind: 'secret_unreadable', id: lost.id, detail: /^35 deliveries/ }],
   })
   const refused = await cli(['secrets', 'release'], KEY)
-  t.match(refused, { exitCode: 1, stdout: 'released 0 endpoints; 1 stay held\n' })
+  t.match(refused, { exitCode: 1, stdout: 'released 0 endpoints; 1 stays held\n' })
   await runner.stop()
 
   t.match(await cli(['secrets', 'check', '--json'], KEY, LOST), {
@@ -91,7 +91,7 @@ t.test('what no key opens is held, said, and released by one command', async (t)
   })
   t.match(await cli(['secrets', 'release'], KEY, LOST), {
     exitCode: 0,
-    stdout: 'released 1 endpoints; 0 stay held\n',
+    stdout: 'released 1 endpoint; 0 stay held\n',
   })
   await start(KEY, LOST)
   await until(lost.id, 'delivered', 35)
@@ -219,7 +219,7 @@ t.test(
     t.strictSame(audited.rows, [{ action: 'reseal', endpoints: 251 }], 'and says so once a batch')
     t.match(await cli(['rotate-encryption'], NEXT), {
       exitCode: 0,
-      stdout: '0 of 251 endpoints were encrypted again\n',
+      stdout: '0 of 251 endpoints encrypted again\n',
     })
 
     await start(NEXT)
