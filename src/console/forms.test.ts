@@ -318,6 +318,10 @@ t.test('a replay is counted first, then started, watched and cancelled', async (
   })
   t.match(counted.text, `/console/deliveries?${them}`.replaceAll('&', '&amp;'))
   t.notMatch(counted.text, 'on hold')
+  for (const eventTypes of ['*', '* a.b']) {
+    const ofAll = await send('/replays', { ...form, eventTypes, intent: 'preview' })
+    t.match(ofAll.text, `/console/deliveries?${them}"`.replaceAll('&', '&amp;'), eventTypes)
+  }
   await tenant.publish()
   await pool.query(
     `update postrider.delivery set state = 'held', held_reason = 'paused'

@@ -101,11 +101,12 @@ function StartForm({ count, values }: Omit<CountedReplay, 'held'>) {
 /** The list of what would be sent again. */
 function listed(values: Readonly<Record<string, string>>): string {
   const { tenant, endpointId: endpoint, since, until, statusClass, eventTypes } = values
+  const [type, ...moreTypes] = (eventTypes ?? '').split(/[\s,]+/).filter(Boolean)
   const states = Object.keys(values).filter((name) => name.startsWith('states.'))
   return urlWith('/console/deliveries', {
     ...{ tenant, endpoint, since, until, class: statusClass },
     state: states.map((name) => name.slice('states.'.length)).join(','),
-    // A list is filtered by one type.
-    type: eventTypes?.includes(',') ? undefined : eventTypes,
+    // A list is filtered by one type, and by none for all.
+    type: moreTypes.length > 0 || type === '*' ? undefined : type,
   })
 }
