@@ -307,6 +307,11 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
     nested,
   )
   t.strictSame(few.verified, { text: 'x' }, 'also where the template has few')
+  for (const more of ['', '{{data.none}}{{data.none}}{{data.none}}']) {
+    const shapeTemplate = `:{{data.items.-1.sku}}{{data.items."-1".sku}}{{data.items.1.sku}}${more}`
+    const { verified } = await deliver({ shape: 'slack', shapeTemplate })
+    t.strictSame(verified, { text: ':b' }, 'an array is not counted from its end')
+  }
   const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
   t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
   // Each read the data once more: many took the runner seconds an event.

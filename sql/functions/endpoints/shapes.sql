@@ -219,8 +219,9 @@ declare
   length_max constant int := case endpoint.shape when 'discord' then 2000 else 4000 end;
   few constant int := 3;
   steps_max constant int := 10; -- as in values_at()
-  -- By path, of all that the template names; null where these are few, and an operator for each costs less.
-  known constant jsonb := case when cardinality(string_to_array(rest, '{{')) > few + 1 then (
+  -- By path, of all that the template names; null where these are few, and an operator for each costs less. To that a step
+  -- such as -1 is the last of an array.
+  known constant jsonb := case when cardinality(string_to_array(rest, '{{')) > few + 1 or rest ~ '\."?[-+\s]+\d' then (
     select coalesce(jsonb_object_agg(v.path::text, left(v.value #>> '{}', 501)), '{}')
     from postrider.values_at(data, (
       select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(trim(m[1])))), '[]')
