@@ -92,8 +92,9 @@ t.test('what is long and stands in several places is written once', async (t) =>
     components: {
       schemas: {
         Thing: { type: 'object', properties: { state }, required: ['state'] },
-        New: { type: 'object', properties: { ...counts, f: count }, required: ['a'] },
         Changed: { type: 'object', properties: counts },
+        Moved: { type: 'object', properties: counts },
+        New: { type: 'object', properties: { ...counts, f: count }, required: ['a'] },
       },
     },
   }
@@ -101,6 +102,7 @@ t.test('what is long and stands in several places is written once', async (t) =>
   const rendered = formatted(renderTypes(document as any))
   t.match(rendered, "export type Thing = { state: 'a' | 'b' | 'c' | 'd' | 'e' }")
   t.match(rendered, "export type Changed = Change<Omit<New, 'f'>>")
+  t.match(rendered, "export type Moved = Change<Omit<New, 'f'>>")
   t.match(rendered, "query?: Paging & { state?: Thing['state'] | undefined }")
   t.match(rendered, 'export type Change<Thing>')
   t.match(rendered, 'export type Paging = {')

@@ -106,14 +106,14 @@ function longTypeOf(schema: Schema | undefined): string | undefined {
   return schema && parts.length >= LONG ? typeOf(schema) : undefined
 }
 
-/** Of a schema that has members of another, none of which is required. */
+/** Of a schema that has members of another, none of which is required; two such are no types of each other. */
 function typeOfChange(schema: Schema, all: [string, Schema][]): string | undefined {
   const membersOf = ({ properties }: Schema) =>
     Object.entries<Schema>(properties ?? {}).map(([name, of]) => memberOf(name, of))
   const members = membersOf(schema)
   if (schema['required'] || members.length < LONG) return undefined
   const whole = all.find(([, other]) => {
-    const others = other === schema ? [] : membersOf(other)
+    const others = other['required'] ? membersOf(other) : []
     return members.every((member) => others.includes(member))
   })
   if (!whole) return undefined
