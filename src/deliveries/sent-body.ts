@@ -49,15 +49,16 @@ export function createSentBody({
   ): Promise<SentBody> => {
     const body = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data}, as_svix)`
     // One more, which tells that there is more.
-    const read = charactersMax === null ? body : sql`left(${body}, ${charactersMax + 1})`
+    const read = charactersMax === null ? sql`whole` : sql`left(whole, ${charactersMax + 1})`
     const { rows } = await sql<
       Omit<SentBody, 'messageId'> & { shape: EndpointShape; timestamp: string | null }
     >`
       select type, postrider.shape_for(e, as_svix) as shape, e.signature_headers as "signatureHeaders",
         case when e.shape = 'thin' then ${lastTimestamp(deliveryId)} end as timestamp, ${read} as body,
-        octet_length(${body}) as bytes,
+        octet_length(whole) as bytes,
         ${isMasked ? sql`postrider.is_masked(type)` : sql`false`} as "isMasked"
       from postrider.event ev join postrider.endpoint e on e.id = ${endpointId}
+        cross join lateral (select ${body} as whole offset 0) as built -- offset: otherwise it is built for each use
       where ev.id = ${id} and ev.tenant_id = ${tenantId}`.execute(database)
     const { shape, timestamp, ...sent } = rows[0] ?? {
       shape: 'standard',
