@@ -25,10 +25,15 @@ const HIDDEN = [
   ['\ufeff', 'U+FEFF, a byte order mark'],
   ['\uffa0', 'U+FFA0'],
   ['\ufff9', 'U+FFF9'],
+  ['\ufffc', 'U+FFFC'],
   ['\uffff', 'U+FFFF'],
   ['\ud800', 'U+D800, a lone surrogate'],
   ['\udc00', 'U+DC00, a lone surrogate'],
   ['\u{e0041}', 'U+E0041'],
+  ['\u{13441}', 'U+13441'],
+  ['\u{13442}', 'U+13442'],
+  ['\u{16fe4}', 'U+16FE4'],
+  ['\u{1d159}', 'U+1D159'],
   ['\u{1d173}', 'U+1D173'],
 ] as const
 

@@ -3,8 +3,13 @@
  * holds one can pass for another, and a URL that does leads to another place than it says.
  */
 
+/**
+ * Symbols and letters whose shape is blank: of Braille, the place of an object, of Khitan, of hieroglyphs (two), of music.
+ * Unicode has no class for them.
+ */
+const BLANK_SHAPES = String.raw`\u2800\uFFFC\u{16FE4}\u{13441}\u{13442}\u{1D159}`
 /** Control and format characters, separators, lone surrogates, what fonts leave out, and every blank. */
-const HIDDEN = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Zs}\p{DI}\p{NChar}\u2800]`
+const HIDDEN = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Zs}\p{DI}\p{NChar}${BLANK_SHAPES}]`
 /** Scripts whose letters change their shape by a joiner or non-joiner between. */
 const JOINED = ['Arabic', 'Syriac', 'Mongolian', 'Devanagari', 'Bengali', 'Gurmukhi', 'Gujarati']
   .concat('Oriya', 'Tamil', 'Telugu', 'Kannada', 'Malayalam', 'Sinhala', 'Khmer', 'Myanmar')
