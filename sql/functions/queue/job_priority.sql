@@ -14,7 +14,8 @@
 --
 -- So nobody waits for ever: nobody joins the line before somebody who is in it, and every room is let in. And in
 -- front of a delivery of a tenant that has no more due than its share there are at most 1,000 of each other
--- tenant, what became due in the second before it was counted, and what runners had fetched already.
+-- tenant, what became due in the second before it was counted, and what runners had fetched already. Where more than
+-- the 2,000 that are moved in a second became due at once, that holds once the rest has been moved.
 --
 -- A job that is put off keeps its turn: in front, in its room for five minutes, or else by the time until which
 -- it was put off. A job for later than that stands in the line, since nobody knows now who is busy by then.
