@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { EndpointId } from '../ids.ts'
+import type { DeliveryId, EndpointId } from '../ids.ts'
 import type { Reservation, Slot } from '../limits/rate-limiter.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import type { WakeUp } from './claim.ts'
@@ -200,8 +200,7 @@ function send(
     permit,
   }: { taken: Taken; members: readonly [BatchMember, ...BatchMember[]]; permit: BatchPermit },
 ): Turn {
-  const claimed = new Set(members.map(({ deliveryId }) => deliveryId))
-  const lead = hand.find(({ wakeUp }) => claimed.has(wakeUp.deliveryId))
+  const lead = newestOf(hand, taken.leadId)
   const waits = lead ?? hand[0]
   const request = { signal: waits?.signal, permit, items: taken.items }
   const sending = deps.deliver(members, lead ? lead.wakeUp : null, request).then(
@@ -221,4 +220,11 @@ function send(
   }
   const left = hand.filter(({ wakeUp }) => taken.left.has(wakeUp.deliveryId))
   return { left, sending: sending.catch(() => undefined) }
+}
+
+/** Its job that counts: of a delivery that was retried by a person meanwhile an older one is in hand as well. */
+function newestOf(hand: readonly InHand[], deliveryId: DeliveryId | null): InHand | undefined {
+  return hand
+    .filter(({ wakeUp }) => wakeUp.deliveryId === deliveryId)
+    .toSorted((a, b) => b.wakeUp.dueAttempt - a.wakeUp.dueAttempt)[0]
 }

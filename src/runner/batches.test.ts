@@ -351,10 +351,23 @@ t.test('one runner', async (t) => {
       [twice],
     )
     await isHeld(twice, 2)
+    const answer = Promise.withResolvers<void>()
+    receiver.answerWith(async () => {
+      await answer.promise
+      return { status: 200 }
+    })
     await blocker.query('commit')
 
     const [request] = await receiver.received(1)
     t.strictSame(request && idsOf(request), [twice], 'once, as a person wanted it: alone')
+    await isHeld(twice, 1)
+    const { rows } = await pool.query(
+      `select j.key = 'd:' || d.id as is_kept from postrider.delivery d
+       join graphile_worker._private_jobs j on j.payload->>'d' = d.id::text where d.event_id = $1`,
+      [twice],
+    )
+    t.strictSame(rows, [{ is_kept: true }], 'the job that would wake another runner stays')
+    answer.resolve()
     await isHeld(twice, 0)
     await isHeld(turn, 0)
     t.notOk(

@@ -25,6 +25,8 @@ export interface Taken {
   claimed: BatchMember[]
   /** What is sent of them: each event as it would be sent alone, with its id in front, and a comma between. */
   items: string
+  /** Whose job is kept while the batch is sent; null = nobody's. */
+  leadId: DeliveryId | null
   /** Ids of jobs, in hand or not. An older job of a delivery, in whose place another came, is not among them. */
   removedJobs: Set<string>
   /** In hand, and not of this batch: to be brought again. */
@@ -73,6 +75,7 @@ type Row = Shared & {
   /** JSON of `MemberValues[]`. */
   members: string | null
   items: string | null
+  leadId: DeliveryId | null
   removedJobs: string[] | null
   left: DeliveryId[] | null
   single: DeliveryId[] | null
@@ -104,7 +107,7 @@ const TAKE_STATEMENT = {
       secret_headers as "secretHeaders", timeout_seconds as "timeoutSeconds", retry_schedule as "retrySchedule", secrets,
       client_certificate as "clientCertificate", client_key_encrypted as "clientKeyEncrypted",
       signature_headers as "signatureHeaders", webhook_signature as "webhookSignature",
-      removed_jobs as "removedJobs"
+      lead_id as "leadId", removed_jobs as "removedJobs"
     from told
     left join (select * from taken where url is not null limit 1) as first on true`,
 }
@@ -151,6 +154,7 @@ function takenOf(row: Row | undefined): Taken {
   const {
     members,
     items,
+    leadId = null,
     removedJobs,
     left,
     single,
@@ -161,6 +165,7 @@ function takenOf(row: Row | undefined): Taken {
   return {
     claimed: membersOf(members, shared as Shared),
     items: items ?? '',
+    leadId,
     removedJobs: new Set(removedJobs),
     left: new Set(left),
     single: new Set(single),

@@ -135,7 +135,7 @@ create or replace function postrider.take_batch(
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
   client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb,
-  signature_headers jsonb, webhook_signature text, removed_jobs bigint[])
+  signature_headers jsonb, webhook_signature text, lead_id uuid, removed_jobs bigint[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -164,7 +164,7 @@ begin
     return query
     select 'filling', null::uuid, null::uuid, null::uuid, 0, 0, 0, null::uuid, endpoint, null::uuid, null, null,
       greatest(extract(epoch from chosen.due - clock_timestamp()), 0)::float8 * 1000,
-      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null, null::bigint[];
+      null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null, null::uuid, null::bigint[];
   elsif chosen.step = 'full' and take_batch.step = 'put_off' then
     perform postrider.empty_batch_room(room, chosen.batch);
     perform postrider.put_off_batch(endpoint, chosen.members, chosen.batch, wait_ms, reservation);
@@ -183,7 +183,7 @@ begin
       when w.id = woken[1].id and chosen.step = 'full' and take_batch.step = 'look' then 'ready'
       else 'left' end,
     w.id, null::uuid, null::uuid, 0, 0, 0, w.tenant_id, w.endpoint_id, w.event_id, null, null, null::float8,
-    null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null, null::bigint[]
+    null, null::jsonb, null::int, null::int[], null::text[], null, null, null, null, null::jsonb, null::jsonb, null, null::uuid, null::bigint[]
   from unnest(woken) as w
   where take_batch.step = 'look' and chosen.step <> 'fill' or w.id <> all (chosen.members);
 end
@@ -403,7 +403,7 @@ returns table (
   tenant_id uuid, endpoint_id uuid, event_id uuid, event_type text, body text, waited_ms float8,
   url text, headers jsonb, timeout_seconds int, retry_schedule int[], secrets text[],
   client_certificate text, client_key_encrypted text, traceparent text, tracestate text, secret_headers jsonb,
-  signature_headers jsonb, webhook_signature text, removed_jobs bigint[])
+  signature_headers jsonb, webhook_signature text, lead_id uuid, removed_jobs bigint[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -467,7 +467,7 @@ begin
       where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now())
       order by s.created_at desc) end,
     e.client_certificate, e.client_key_encrypted, ev.traceparent, ev.tracestate, e.secret_headers,
-    e.signature_headers, e.webhook_signature, case when c.nth = 1 then removed end
+    e.signature_headers, e.webhook_signature, lead, case when c.nth = 1 then removed end
   from unnest(taken.claimed, taken.claims, taken.numbers, taken.steps, taken.abandoned, taken.events)
     with ordinality as c (id, claim, number, step, abandoned, event_id, nth)
   left join postrider.endpoint e on e.id = endpoint and c.nth = 1
@@ -477,4 +477,4 @@ begin
 end
 $$;
 comment on function postrider.claim_batch(uuid, uuid[], uuid, uuid, text) is
-  'Claims the members of a batch, removes their jobs but that of the lead (null = none), and writes the attempts as started. Returns what is to be sent, in the order of the request, with the ids of the removed jobs in the first row.';
+  'Claims the members of a batch, removes their jobs but that of the lead (null = none), and writes the attempts as started. Returns what is to be sent, in the order of the request, with the lead, and in the first row the ids of the removed jobs.';
