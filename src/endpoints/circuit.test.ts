@@ -66,13 +66,17 @@ function conformance(t: Test, { pool }: TestDatabase) {
     }
     const finishOne = (
       claimed: Claimed | null,
-      { isOvertaken, ...result }: Partial<AttemptResult> & Pick<Finished, 'isOvertaken'>,
+      {
+        isOvertaken,
+        url,
+        ...result
+      }: Partial<AttemptResult> & Pick<Finished, 'isOvertaken' | 'url'>,
       nextInSeconds: number | null = 60,
     ) => {
       if (!claimed) throw new Error('nothing was claimed')
       const { deliveryId, attemptId } = claimed
       const whole = { ...NOTHING, ...result }
-      return finish({ deliveryId, attemptId, nextInSeconds, isOvertaken, result: whole })
+      return finish({ deliveryId, attemptId, nextInSeconds, isOvertaken, url, result: whole })
     }
     /** So many attempts, of one delivery each, all with this result. */
     const attempts = async (count: number, result: Parameters<typeof finishOne>[1]) => {
@@ -415,6 +419,34 @@ function conformance(t: Test, { pool }: TestDatabase) {
         ['delivery.exhausted', { tenant: tenant.key, statusCode: 410 }],
       ],
     )
+  })
+
+  // It disabled the endpoint with the URL that had just been entered instead.
+  t.test('410 of the URL before disables nothing, and of the present one it does', async (t) => {
+    const { tenant, endpoint, claimOf, finishOne, state } = await bundle()
+    const before = 'http://127.0.0.1:1/'
+    const now = 'http://127.0.0.1:2/'
+    const claimed = await claimOf(await tenant.publish())
+    await pool.query('update postrider.endpoint set url = $2 where id = $1', [endpoint.id, now])
+    await finishOne(claimed, { ...GONE, url: before }, null)
+    t.equal(await state(), 'active')
+    await finishOne(await claimOf(await tenant.publish()), { ...GONE, url: now }, null)
+    t.equal(await state(), 'disabled')
+  })
+
+  t.test('an open circuit is probed at once when the URL is changed', async (t) => {
+    const { tenant, endpoint, attempts, circuit, run, deliveryOf } = await bundle()
+    const rename = (url: string) =>
+      pool.query('update postrider.endpoint set url = $2 where id = $1', [endpoint.id, url])
+    await attempts(19, FAILED)
+    await rename('http://127.0.0.1:2/')
+    t.match(await circuit(), { opened_at: null, probe_at: null }, 'where it is open')
+    await attempts(1, FAILED)
+    const held = await tenant.publish()
+    await rename('http://127.0.0.1:2/')
+    t.ok((await circuit()).probe_in > 20, 'where the URL is another')
+    await rename('http://127.0.0.1:3/')
+    t.equal(await run('probe'), (await deliveryOf(held)).id)
   })
 
   t.test('an answer that refuses the event says nothing against its endpoint', async (t) => {

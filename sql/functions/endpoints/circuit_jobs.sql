@@ -37,6 +37,28 @@ $$;
 comment on function postrider.replace_probe(uuid[], uuid[]) is
   'Plans another probe at once for those of the endpoints whose probe is one of these deliveries, which will not be sent now.';
 
+-- probe_changed_url: what leads elsewhere is not kept waiting for what the receiver before did.
+create or replace function postrider.probe_changed_url() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  perform postrider.schedule_probe(new.id, now())
+  from postrider.circuit c
+  where c.endpoint_id = new.id and c.opened_at is not null;
+  return null;
+end
+$$;
+comment on function postrider.probe_changed_url() is
+  'Trigger on endpoint: has an open circuit probed at once when the URL was changed.';
+
+create or replace trigger endpoint_url
+after update of url on postrider.endpoint
+for each row
+when (new.url <> old.url)
+execute function postrider.probe_changed_url();
+
 -- probe: let one delivery through an open circuit. Where there is none that may be sent the circuit closes to one
 -- failure before opening, so that the next event finds out; what is held (for later, or locked at this moment) is
 -- released. While people hold the endpoint, or all, it looks again every minute; release_secrets() has it look.

@@ -130,7 +130,7 @@ begin
       perform postrider.note_lasting_causes(seen.endpoint_id, seen.tenant_id, seen.lasting_causes, seen.lasting_attempts);
     end if;
     if seen.gone then
-      perform postrider.disable_endpoint(seen.endpoint_id, 'the endpoint returned 410 Gone');
+      perform postrider.note_gone(seen.endpoint_id, seen.attempts);
     end if;
   end loop;
 
@@ -144,6 +144,28 @@ end
 $$;
 comment on function postrider.note_health(postrider.settled_delivery[], interval) is
   'Counts failures in a row, opens and closes circuits, disables endpoints, and emits the operational events, in the transaction of the finish.';
+
+-- note_gone: a receiver that was asked at the URL before says nothing of the one that is asked now. The attempts have
+-- their URLs by now: finish_many().
+create or replace function postrider.note_gone(endpoint uuid, attempts uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  asked constant text := (
+    select a.url from postrider.attempt a
+    where a.id = any (attempts) and a.status_code = 410 order by a.id desc limit 1);
+begin
+  perform from postrider.endpoint e where e.id = endpoint and (asked is null or e.url = asked) for no key update;
+  if found then
+    perform postrider.disable_endpoint(endpoint, 'the endpoint returned 410 Gone');
+  end if;
+end
+$$;
+comment on function postrider.note_gone(uuid, uuid[]) is
+  'Disables an endpoint that answered one of these attempts with 410, unless its URL was changed meanwhile.';
 
 create or replace function postrider.note_success(endpoint uuid, tenant uuid) returns void
 language plpgsql
