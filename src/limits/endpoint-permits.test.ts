@@ -92,6 +92,42 @@ t.test('of one that is busy and answers so, half', async (t) => {
   t.equal(fill().length, 2)
 })
 
+for (const [connectMs, left] of [
+  [20 + 949, 4],
+  [20 + 950, 2],
+] as const) {
+  t.test(
+    `a connection of ${connectMs} ms where others take 20 leaves ${left} permits`,
+    async (t) => {
+      const { fill, clock } = bundle()
+      const [quick, slow, ...others] = fill()
+      clock.ms += 1
+      quick?.release('failed', 10, 20)
+      slow?.release('answered', 10, connectMs)
+      for (const { release } of others) release('other', 10, null)
+      t.equal(fill().length, left)
+    },
+  )
+}
+
+// Through a proxy, by way of dead addresses or far away each takes long, and the share stayed at four for good.
+t.test(
+  'where each connection takes long, only the first is taken for a repeated one',
+  async (t) => {
+    const { fill, clock } = bundle()
+    let entered = fill()
+    for (let round = 0; round < 40; round += 1) {
+      clock.ms += 1
+      for (const { release } of entered) release('answered', 10, 2_000)
+      entered = fill()
+    }
+    t.ok(entered.length > 4, `${entered.length} permits`)
+    clock.ms += 1
+    entered[0]?.release('answered', 10, 2_950)
+    t.equal(fill().length, 0)
+  },
+)
+
 t.test('an error of the receiver, and what it never saw, change nothing', async (t) => {
   const { fill } = bundle()
   for (let n = 0; n < 10; n += 1) {

@@ -27,6 +27,8 @@ const HANGING_MS = 2_000
 const HANGING_HOLDS = 4
 /** Where too much was under way within such a time, as a repeated handshake tells, others are overtaken for that reason. */
 const TOO_MUCH_KEPT_MS = 60_000
+/** The kernel of the sender tries again after a second, when the receiver's queue of connections was full. */
+const HANDSHAKE_REPEATED_MS = 950
 /** A receiver that takes so long keeps a permit from others. */
 const SLOW_MS = 10_000
 /** An endpoint that nothing was sent to for so long begins again; its connections are closed by then. */
@@ -50,8 +52,11 @@ export type ReleaseResult =
   /** It did not get so far. */
   | 'other'
 
-/** @param tookMs of it, what the receiver took; all the time when left out */
-type Release = (result: ReleaseResult, tookMs?: number) => void
+/**
+ * @param tookMs of it, what the receiver took; all the time when left out
+ * @param connectMs how long a new connection took, `null` on one that was kept
+ */
+type Release = (result: ReleaseResult, tookMs?: number, connectMs?: number | null) => void
 
 export interface Permit {
   /** To be called once. */
@@ -84,6 +89,8 @@ interface Endpoint extends WaitQueue {
   answeredSince: number
   /** When it last said by anything but hanging that it is too much. */
   tooMuchAt: number
+  /** How long its quickest connection took: of what every other takes longer, the way to it is no part. */
+  quickestConnectMs: number | null
 }
 
 const newEndpoint = (now: number): Endpoint => ({
@@ -94,6 +101,7 @@ const newEndpoint = (now: number): Endpoint => ({
   isWell: true,
   answeredSince: Number.NEGATIVE_INFINITY,
   tooMuchAt: Number.NEGATIVE_INFINITY,
+  quickestConnectMs: null,
 })
 
 /** The permits that one endpoint may take in this process now, and those that it has taken. */
@@ -239,8 +247,11 @@ export class EndpointPermits {
     const taken: Taken = { since: this.#now(), sentAt: null }
     if (endpoint.inFlight.size === 0) endpoint.movedAt = taken.since
     endpoint.inFlight.add(taken)
-    const release: Release = (result, tookMs = this.#now() - taken.since) =>
+    const release: Release = (said, tookMs = this.#now() - taken.since, connectMs = null) => {
+      const isRepeated = connectMs !== null && isHandshakeRepeated(endpoint, connectMs)
+      const result = isRepeated && !TROUBLE.has(said) ? 'busy' : said
       this.#release(id, endpoint, taken, { result, tookMs })
+    }
     return {
       release,
       noteSent: () => {
@@ -304,6 +315,13 @@ const TROUBLE: ReadonlySet<ReleaseResult> = new Set(['busy', 'refused', ...TIMEO
 const ANSWERS: ReadonlySet<ReleaseResult> = new Set(['answered', 'failed'])
 /** Holds a permit only as long as it takes to be told. */
 const UNHELD: ReadonlySet<ReleaseResult> = new Set(['refused', 'other'])
+
+/** By how much longer it took than the quickest: a proxy, dead addresses or the distance delay each of them alike. */
+function isHandshakeRepeated(endpoint: Endpoint, connectMs: number): boolean {
+  const quickestMs = endpoint.quickestConnectMs
+  endpoint.quickestConnectMs = Math.min(quickestMs ?? connectMs, connectMs)
+  return connectMs - (quickestMs ?? 0) >= HANDSHAKE_REPEATED_MS
+}
 
 function settle(
   endpoint: Endpoint,

@@ -119,8 +119,8 @@ function both(acquired: Acquired, releaseOther: (tookMs?: number) => void): Acqu
     releaseOther()
     return acquired
   }
-  const release: typeof acquired.release = (result, tookMs) => {
-    acquired.release(result, tookMs)
+  const release: typeof acquired.release = (result, tookMs, connectMs) => {
+    acquired.release(result, tookMs, connectMs)
     releaseOther(tookMs)
   }
   return { ...acquired, release }

@@ -204,7 +204,7 @@ function send(
   const waits = lead ?? hand[0]
   const request = { signal: waits?.signal, permit, items: taken.items }
   const sending = deps.deliver(members, lead ? lead.wakeUp : null, request).then(
-    (result) => permit.release(releaseResult(result), result.durationMs),
+    (result) => permit.release(releaseResult(result), result.durationMs, result.timings.connectMs),
     (error: unknown) => {
       permit.release('other')
       throw error

@@ -25,6 +25,7 @@ const RESULT: AttemptResult = {
 function bundle(overrides: Partial<LimitedDependencies> = {}) {
   const snoozed: Snoozed[] = []
   const left: ReleaseResult[] = []
+  const connects: unknown[] = []
   const entered: unknown[] = []
   const delivered: unknown[] = []
   const limited = createLimited({
@@ -39,7 +40,10 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
       acquire: (_, limits) => {
         entered.push(limits)
         return {
-          release: (result) => left.push(result),
+          release: (result, _tookMs, connectMs) => {
+            left.push(result)
+            connects.push(connectMs)
+          },
           noteSent: () => undefined,
           isOvertaken: () => false,
           retryInMs: null,
@@ -56,7 +60,7 @@ function bundle(overrides: Partial<LimitedDependencies> = {}) {
     limit: pLimit(2),
     ...overrides,
   })
-  return { limited, snoozed, left, entered, delivered }
+  return { limited, snoozed, left, connects, entered, delivered }
 }
 
 t.test('without limits it delivers, and gives back its permit', async (t) => {
@@ -125,8 +129,6 @@ t.test('how the attempt ended says how much the endpoint bears', async (t) => {
     [{ outcome: 'rejected', statusCode: 500, reason: 'status_5xx' }, 'failed'],
     [{ outcome: 'rejected', statusCode: 429, reason: 'status_4xx' }, 'busy'],
     [{ outcome: 'rejected', statusCode: 503, reason: 'status_5xx' }, 'busy'],
-    [{ timings: { ...RESULT.timings, connectMs: 949 } }, 'answered'],
-    [{ timings: { ...RESULT.timings, connectMs: 950 } }, 'busy'],
     [{ outcome: 'unreachable', reason: 'timeout_answer' }, 'hung'],
     [{ outcome: 'unreachable', reason: 'timeout_connect' }, 'timeout'],
     [{ outcome: 'unreachable', reason: 'connection_refused' }, 'refused'],
@@ -142,6 +144,13 @@ t.test('how the attempt ended says how much the endpoint bears', async (t) => {
     await limited(WAKE_UP, ENDPOINT, null)
     t.same(left, [expected])
   }
+})
+
+t.test('how long a new connection took is said along with it', async (t) => {
+  const timings = { ...RESULT.timings, connectMs: 951 }
+  const { limited, connects } = bundle({ deliver: async () => ({ ...RESULT, timings }) })
+  await limited(WAKE_UP, ENDPOINT, null)
+  t.same(connects, [951])
 })
 
 t.test('the permit is given back when delivering fails through a fault of ours', async (t) => {

@@ -66,7 +66,7 @@ async function deliverWithin(
     result = await deps.deliver(wakeUp, signal, permit)
     return null
   } finally {
-    permit.release(releaseResult(result), result?.durationMs)
+    permit.release(releaseResult(result), result?.durationMs, result?.timings.connectMs)
   }
 }
 
@@ -83,8 +83,6 @@ export function slotOf(
     : rateLimiter.reserve(endpointId, { ratePerSecond, rateVersion }, reservation)
 }
 
-/** The kernel of the sender tries again after a second, when the receiver's queue of connections was full. */
-const HANDSHAKE_REPEATED_MS = 950
 /**
  * The receiver took no connection, or cut it: in the TLS handshake, too, as a balancer does that is run over. What fails
  * there for another reason fails with one request at a time as well.
@@ -101,11 +99,9 @@ const BUSY_STATUSES: ReadonlySet<number | null> = new Set([429, 503])
 export function releaseResult(result: AttemptResult | null): ReleaseResult {
   if (!result) return 'other'
   if (isTimeout(result.reason)) return result.reason === 'timeout_answer' ? 'hung' : 'timeout'
-  const { reason, statusCode, timings } = result
+  const { reason, statusCode } = result
   if (reason !== null && CUT.has(reason)) return 'refused'
-  if (BUSY_STATUSES.has(statusCode) || (timings.connectMs ?? 0) >= HANDSHAKE_REPEATED_MS) {
-    return 'busy'
-  }
+  if (BUSY_STATUSES.has(statusCode)) return 'busy'
   if (result.outcome === 'delivered') return 'answered'
   if (result.outcome === 'rejected') return reason === 'status_5xx' ? 'failed' : 'answered'
   return 'other'
