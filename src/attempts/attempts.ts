@@ -75,3 +75,11 @@ async function outlineOf(attempts: ReturnType<typeof latestFirst>): Promise<Atte
     .map((attempt) => (attempt.id === latest?.id ? latest : attempt))
     .reverse()
 }
+
+/** The last of them that had a request. */
+export const lastSent = (attempts: readonly Attempt[]): Attempt | undefined =>
+  attempts.findLast(({ request_headers: headers }) => headers !== null)
+
+/** As they were sent; none where nothing was. */
+export const headersOf = (attempt: Attempt | undefined): Record<string, string> =>
+  JSON.parse(attempt?.request_headers ?? '{}')

@@ -1,8 +1,7 @@
 import { labelOf, spanOf } from '../attempts/attempt-words.ts'
-import type { Attempt } from '../attempts/attempts.ts'
+import { type Attempt, lastSent } from '../attempts/attempts.ts'
 import { stateLabel } from '../console/parts.tsx'
 import type { DeliveryWithUrl } from './deliveries.ts'
-import { lastUrlOf } from './request-body.tsx'
 
 /** Of more attempts the last ones say enough. */
 const ATTEMPTS_MAX = 10
@@ -31,8 +30,9 @@ export function ticketOf(delivery: Ticketed, sentence: string): string {
   ].join('\n')
 }
 
-const placeOf = (delivery: Ticketed): string =>
-  URL.parse(lastUrlOf(delivery))?.origin ?? `endpoint ${delivery.endpoint_id}`
+/** Where it was sent; without that, where its endpoint is now. */
+const placeOf = ({ attempts, url, endpoint_id: id }: Ticketed): string =>
+  URL.parse(lastSent(attempts)?.url ?? url)?.origin ?? `endpoint ${id}`
 
 function lineOf({ number, started_at: at, outcome, status_code: status, ...attempt }: Attempt) {
   const { reason, duration_ms: ms } = attempt

@@ -3,7 +3,7 @@ import type { Child } from 'hono/jsx'
 import { AttemptLine } from '../attempts/attempt-strip.tsx'
 import { AttemptSummary } from '../attempts/attempt-summary.tsx'
 import { spanOf } from '../attempts/attempt-words.ts'
-import type { Attempt, Attempts } from '../attempts/attempts.ts'
+import { type Attempt, type Attempts, headersOf, lastSent } from '../attempts/attempts.ts'
 import { RequestAndAnswer } from '../attempts/request-and-answer.tsx'
 import { saidOf } from '../console/forms.ts'
 import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
@@ -40,7 +40,7 @@ import {
 import { HELD_REASONS } from './delivery.fields.ts'
 import type { DeliveryOperations } from './delivery-operations.ts'
 import { ticketOf } from './delivery-ticket.ts'
-import { headersOf, isAsSigned, lastSent, RequestBody } from './request-body.tsx'
+import { isAsSigned, RequestBody } from './request-body.tsx'
 import type { createSentBody, SentBody } from './sent-body.ts'
 
 /** What has just been done, by the word that stands in the address. */

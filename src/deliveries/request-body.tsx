@@ -1,4 +1,4 @@
-import type { Attempt } from '../attempts/attempts.ts'
+import { type Attempt, headersOf, lastSent } from '../attempts/attempts.ts'
 import { say, sayAny } from '../console/language.ts'
 import { Body, CopyButton } from '../console/parts.tsx'
 import { isShownWhole } from '../console/shown-text.ts'
@@ -13,18 +13,6 @@ interface RequestBodyProps extends Pick<SentBody, 'type' | 'body' | 'bytes' | 'i
 }
 
 type Sent = Pick<RequestBodyProps, 'delivery' | 'bytes' | 'isMasked'>
-
-/** The last attempt that had a request. */
-export const lastSent = (attempts: readonly Attempt[]): Attempt | undefined =>
-  attempts.findLast(({ request_headers: headers }) => headers !== null)
-
-/** As they were sent; none where nothing was. */
-export const headersOf = (attempt: Attempt | undefined): Record<string, string> =>
-  JSON.parse(attempt?.request_headers ?? '{}')
-
-/** Where it was sent; without that, where its endpoint is now. */
-export const lastUrlOf = ({ attempts, url }: RequestBodyProps['delivery']): string =>
-  lastSent(attempts)?.url ?? url
 
 /** What was signed then is the body of all of it. */
 const isInBatch = ({ delivery: { attempts } }: Sent): boolean =>
@@ -73,7 +61,7 @@ function CurlButton(shown: RequestBodyProps & { body: string }) {
   const { delivery, body } = shown
   const sent = lastSent(delivery.attempts)
   if (!sent || !isAsSigned(shown) || !isShownWhole(body) || !fitsCurl(body)) return null
-  const command = asCurl({ url: lastUrlOf(delivery), headers: headersOf(sent), body })
+  const command = asCurl({ url: sent.url ?? delivery.url, headers: headersOf(sent), body })
   return <CopyButton text={command} what="the request as cURL" label={say('Copy as cURL')} />
 }
 
