@@ -144,6 +144,28 @@ t.test('a runner that was found dead brings nothing', async (t) => {
   t.strictSame(await due(), [false])
 })
 
+t.test('what a runner claims at the same moment is not brought as well', async (t) => {
+  const { work, events, bring } = await putOffWork(1)
+  const before = await work.deliveryOf(events[0] ?? '')
+  const claimer = await pool.connect()
+  t.teardown(() => claimer.release())
+  await claimer.query('begin')
+  await claimer.query(
+    `update postrider.delivery set state = 'delivering', claim = postrider.uuidv7() where id = $1`,
+    [before.id],
+  )
+  const brought = bring()
+  await untilHolds(
+    pool,
+    `select count(*) = 1 as holds from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock' and query ~ 'bring_forward'`,
+  )
+  await claimer.query('commit')
+  await brought
+  const { due_attempt, job } = before
+  t.match(await work.deliveryOf(events[0] ?? ''), { state: 'delivering', due_attempt, job })
+})
+
 /** An endpoint whose timeouts have made its share small, and what was put off for that. */
 async function hangingEndpoint(t: Test, events: number) {
   const hanging = { isSo: true }

@@ -1,11 +1,15 @@
 import t, { type Test } from 'tap'
+import type { EndpointId } from '../ids.ts'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { createWork } from '../testing/data/work.ts'
 import { type AnswerWith, startReceiver } from '../testing/servers/receiver.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { type Service, startService } from '../testing/wiring/service.ts'
+import { createReplan } from './replan.ts'
+import { createSnooze } from './snooze.ts'
 
 const { pool, url } = await createTestDatabase(t)
 
@@ -219,4 +223,27 @@ t.test('whatever makes a new job for a delivery ends that it is put off', async 
   )
   t.ok(rows.length >= 6)
   for (const { name, source } of rows) t.match(source, /put_off_until = /, name)
+})
+
+t.test('what a runner claims while it is planned again stays with its claim', async (t) => {
+  const work = await createWork(pool)
+  const { eventId, ...delivery } = await work.publish()
+  await work.snooze(delivery)
+  const before = await work.deliveryOf(eventId)
+  const endpointId = work.endpoint.id as EndpointId
+  const limits = { ratePerSecond: 10, rateVersion: 0, maxInFlight: null, timeoutSeconds: null }
+  const replan = createReplan({
+    pool,
+    limitsOf: () => ({ ...limits, tenantId: null }),
+    snooze: createSnooze(pool, work.runner, () => undefined),
+    rateLimiter: {
+      async reserve() {
+        await work.claim(before)
+        return { waitMs: 0, reservation: null }
+      },
+    },
+  })
+  t.equal(await replan(endpointId), 1)
+  const { due_attempt, job } = before
+  t.match(await work.deliveryOf(eventId), { state: 'delivering', due_attempt, job })
 })

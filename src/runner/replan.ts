@@ -39,7 +39,7 @@ export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDepe
       signal?.throwIfAborted()
       const batch = await findPutOff(pool, [endpointId, after, before, BATCH])
       const plan = await planOf(rateLimiter, endpointId, limits, batch)
-      await Promise.all(plan.map((one) => snooze({ ...one, endpointId, limits })))
+      await Promise.all(plan.map((one) => snooze({ ...one, endpointId, limits, isInHand: false })))
       planned += plan.length
       const last = batch.at(-1)
       if (!last || plan.length < batch.length) return planned

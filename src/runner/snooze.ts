@@ -17,6 +17,8 @@ export interface Snoozed {
   limits: Pick<EndpointLimits, 'rateVersion' | 'maxInFlight'>
   waitMs: number
   reservation: Reservation | null
+  /** False = this runner has no job of it, and moves what was put off; what is being sent then stays as it is. */
+  isInHand?: boolean
 }
 
 /**
@@ -47,8 +49,8 @@ export function createSnooze(
 async function snoozeMany(pool: Pool, runnerId: string, snoozed: readonly Snoozed[]) {
   const { rows } = await pool.query<{ changed: EndpointId[] }>({
     name: 'postrider_snooze',
-    text: `select postrider.snooze_many(
-             $1::uuid[], $2::int[], $3::float8[], $4::uuid[], $5::json[], $6::text, $7::int[], $8::int[]) as changed`,
+    text: `select postrider.snooze_many($1::uuid[], $2::int[], $3::float8[], $4::uuid[], $5::json[], $6::text,
+             $7::int[], $8::int[], $9::boolean[]) as changed`,
     values: [
       snoozed.map(({ wakeUp }) => wakeUp.deliveryId),
       snoozed.map(({ wakeUp }) => wakeUp.dueAttempt),
@@ -58,6 +60,7 @@ async function snoozeMany(pool: Pool, runnerId: string, snoozed: readonly Snooze
       runnerId,
       snoozed.map(({ limits }) => limits.rateVersion),
       snoozed.map(({ limits }) => limits.maxInFlight),
+      snoozed.map(({ isInHand = true }) => isInHand),
     ],
   })
   return rows[0]?.changed ?? []

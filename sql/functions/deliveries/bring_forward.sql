@@ -33,7 +33,8 @@ begin
     if cardinality(found_here.ids) > 0 then
       -- Between two of them a microsecond, so that the older stays before the newer.
       perform postrider.snooze_deliveries(array_agg(w.id), array_agg(w.due),
-        array_agg(clock_timestamp() + w.n * interval '1 microsecond'), array_agg(null::json))
+        array_agg(clock_timestamp() + w.n * interval '1 microsecond'), array_agg(null::json),
+        in_hand => array_agg(false))
       from unnest(found_here.ids, found_here.dues) with ordinality as w (id, due, n);
     end if;
     return query select endpoints[nth], found_here.last_id, cardinality(found_here.ids), found_here.is_end;

@@ -607,10 +607,14 @@ $$;
 comment on function postrider.forget_claims(uuid[], uuid[]) is
   'Takes these claims from finished deliveries: nobody will settle them.';
 
--- snooze_deliveries: another job, later, without a change of state. A 'delivering' one is yet to be taken over from a
--- runner that is gone. One whose number is not the newest changes nothing.
+-- snooze_deliveries: another job, later, without a change of state. One whose number is not the newest changes nothing.
+--
+-- Only who has the job in hand puts off a 'delivering' one: it is yet to be taken over from a runner that is gone. Others, who move
+-- what is put off, may come while a runner claims it, and the number stays with the claim: a second job would then have it sent
+-- twice at a time (found by chaos: a batch that was put off, due, and brought forward at the same moment).
 create or replace function postrider.snooze_deliveries(
-  delivery_ids uuid[], due_attempts int[], until timestamptz[], reservations json[], batch uuid default null
+  delivery_ids uuid[], due_attempts int[], until timestamptz[], reservations json[], batch uuid default null,
+  in_hand boolean[] default null
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -626,9 +630,9 @@ begin
   with put_off as (
     update postrider.delivery d
     set due_attempt = d.due_attempt + 1, put_off_until = w.until, batch_id = coalesce(batch, d.batch_id)
-    from unnest(delivery_ids, due_attempts, until, reservations) as w (id, due, until, reservation)
+    from unnest(delivery_ids, due_attempts, until, reservations, in_hand) as w (id, due, until, reservation, in_hand)
     where d.id = any (delivery_ids) and d.id between low and high and d.id = w.id and d.due_attempt = w.due
-      and d.state in ('pending', 'delivering')
+      and (d.state = 'pending' or d.state = 'delivering' and w.in_hand is not false)
     returning d.id, d.due_attempt, d.put_off_until, d.endpoint_id, w.reservation,
       case when exists (
         select from postrider.circuit c where c.endpoint_id = d.endpoint_id and c.probe_delivery_id = d.id)
@@ -640,8 +644,8 @@ begin
   from put_off p;
 end
 $$;
-comment on function postrider.snooze_deliveries(uuid[], int[], timestamptz[], json[], uuid) is
-  'Puts off open deliveries (parallel arrays: delivery id, number in the job, until when, reserved slot or null) with a new job each; in this batch, if one is given.';
+comment on function postrider.snooze_deliveries(uuid[], int[], timestamptz[], json[], uuid, boolean[]) is
+  'Puts off open deliveries (parallel arrays: delivery id, number in the job, until when, reserved slot or null, whether the caller has its job, null = all) with a new job each; in this batch, if one is given. What a runner is sending stays as it is for a caller who has no job of it.';
 
 -- postpone_deliveries: those whose claims were cut off three times in a row or more: 10 minutes, doubling with each
 -- further one, a day at most, so that a payload which kills a runner cannot take one after another.

@@ -131,7 +131,7 @@ comment on function postrider.hand_over_jobs(uuid[], uuid[], int[], uuid[]) is
 -- claim_many.
 create or replace function postrider.snooze_many(
   delivery_ids uuid[], due_attempts int[], wait_ms float8[], endpoint_ids uuid[], reservations json[], runner text,
-  rate_versions int[], max_in_flights int[]
+  rate_versions int[], max_in_flights int[], in_hand boolean[]
 ) returns uuid[]
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -149,14 +149,14 @@ begin
 
   perform postrider.snooze_deliveries(array_agg(w.id), array_agg(w.due),
     array_agg(clock_timestamp() + make_interval(secs => case when w.is_void then 0 else w.ms / 1000 end)),
-    array_agg(case when not w.is_void then w.reservation end))
+    array_agg(case when not w.is_void then w.reservation end), in_hand => array_agg(w.in_hand))
   from (
     select w.*, w.endpoint_id = any (changed) is true as is_void
-    from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations)
-      as w (id, due, ms, endpoint_id, reservation)
+    from unnest(delivery_ids, due_attempts, wait_ms, endpoint_ids, reservations, in_hand)
+      as w (id, due, ms, endpoint_id, reservation, in_hand)
   ) as w;
   return coalesce(changed, '{}');
 end
 $$;
-comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text, int[], int[]) is
-  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays: delivery id, number in the job, wait, endpoint, slot reserved, and by which limits: rate_version and max_in_flight), for the runner that holds them. Returns the endpoints whose limits are no longer those. Raises 55000 when the runner is not registered or was found dead.';
+comment on function postrider.snooze_many(uuid[], int[], float8[], uuid[], json[], text, int[], int[], boolean[]) is
+  'Puts off the jobs of deliveries by so many milliseconds each (parallel arrays: delivery id, number in the job, wait, endpoint, slot reserved, by which limits: rate_version and max_in_flight, and whether this runner has the job; what another is sending stays as it is). Returns the endpoints whose limits are no longer those. Raises 55000 when the runner is not registered or was found dead.';
