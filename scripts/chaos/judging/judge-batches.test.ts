@@ -42,6 +42,14 @@ t.test('a repeat is known by the id of its batch', async (t) => {
   t.match(judged(renamed, often), { repeatsUnderAnotherId: 0 }, 'it was put off')
   const failed = [inBatch(1_500, { answer: 'item_failed' }), inBatch(9_000, { batch: 'another' })]
   t.match(judged(failed, cutOffFirst('another')), { repeatsUnderAnotherId: 0 }, 'it was not taken')
+  const late = [...failed, inBatch(9_500, { answer: 'item_failed' })]
+  t.match(
+    judged(late, cutOffFirst('another')),
+    { repeatsUnderAnotherId: 0 },
+    'that id is known too',
+  )
+  const refused = [inBatch(1_500, { answer: 'unavailable' }), ...late.slice(1)]
+  t.match(judged(refused, cutOffFirst('another')), { repeatsUnderAnotherId: 1 })
 })
 
 t.test('the attempt of an event says which batch it was in', async (t) => {

@@ -59,23 +59,32 @@ function requestsOf(lines: readonly BatchedLine[]): Request[] {
   return [...Map.groupBy(lines, ({ at }) => at).values()]
 }
 
+/** It knows the id of the batch from then on, also where it named the event as failed. */
+const hasTakenBatch = ({ answer }: BatchedLine) =>
+  HAS_THE_EVENT.has(answer) || answer === 'item_failed'
+
 function repeatsOf(requests: readonly Request[]): number {
-  const first = requests.findIndex((events) =>
-    events.some(({ answer }) => HAS_THE_EVENT.has(answer) || answer === 'item_failed'),
-  )
+  const first = requests.findIndex((events) => events.some(hasTakenBatch))
   return first === -1 ? 0 : requests.length - 1 - first
 }
 
 /**
  * What a person has retried leaves its batch, and so does what was put off since it was cut off again and again. Where the newest
- * is enough, an event may leave it for a newer one that is erased then.
+ * is enough, an event may leave it for a newer one that is erased then. A request of a runner that stood still may come after
+ * another has sent its batch, and then what the receiver named as failed in it: it knows that id.
  */
 function underAnotherId({ lines, attempts }: Pair): number {
   const first = lines.findIndex(({ answer }) => HAS_THE_EVENT.has(answer))
   const cutOff = attempts.filter(({ outcome }) => CUT_OFF.has(outcome)).length
   const isRetried = attempts.some(({ trigger }) => trigger === 'manual')
   if (first === -1 || cutOff >= CUT_OFF_MAX || isRetried) return 0
-  return lines.slice(first + 1).filter(({ batch }) => batch !== lines[first]?.batch).length
+  const known = new Set(
+    lines
+      .slice(0, first + 1)
+      .filter(hasTakenBatch)
+      .map(({ batch }) => batch),
+  )
+  return lines.slice(first + 1).filter(({ batch }) => !known.has(batch)).length
 }
 
 function withoutAuditRow({ lines, attempts }: Pair): number {
