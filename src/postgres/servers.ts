@@ -141,11 +141,6 @@ export function ailmentOf(servers: Servers): string | null {
 }
 
 interface WatchOptions {
-  /**
-   * Also behind a single name no connection to a server that cannot be written to is of use: better it fails, and is tried again
-   * every second at most, than that LISTEN fails on it, after which graphile-worker waits for up to a minute.
-   */
-  isForWriting?: boolean
   /** For tests, in which only what is suspected is to be looked at. */
   lookEveryMs?: number
   /** For tests, which are not to wait until it gives up. */
@@ -173,8 +168,7 @@ export async function openServers(
   const { startMs = START_MS_MAX } = watchOptions
   const patience = { startMs, switchoverMs: startMs }
   const first = mustWrite ? await findAmong(hosts, patience) : { host: hosts[0], state: null }
-  const options = { hosts, mustWrite: mustWrite || watchOptions.isForWriting === true }
-  return new WatchedServers({ ...options, log, watchOptions }, first)
+  return new WatchedServers({ hosts, mustWrite, log, watchOptions }, first)
 }
 
 interface WatchedOptions extends Pick<ReturnType<typeof parseDatabaseUrl>, 'hosts' | 'mustWrite'> {

@@ -22,9 +22,7 @@ export async function startRunnerProcess(config: ServiceConfig, log: Log): Promi
   await using starting = new AsyncDisposableStack()
   const parts = await createSharedParts(config, log)
   starting.defer(parts.stop)
-  const servers = await openServers(config.databaseDirectUrl ?? config.databaseUrl, log, {
-    isForWriting: true,
-  })
+  const servers = await openServers(config.databaseDirectUrl ?? config.databaseUrl, log)
   starting.defer(() => servers.stop())
   const runner = await startRunnerOf(config, { ...parts, servers })
   starting.defer(runner.stop)

@@ -232,16 +232,6 @@ t.test(
       lines.line('database.server_changed', (line) => line['isWritable'] === isWritable)
     await changed(false)
     await t.rejects(pool.query('select'), { code: '25006' })
-    for (const isForWriting of [false, true]) {
-      const single = await openServers(standby.url, captureLog().log, { isForWriting })
-      t.teardown(() => single.stop())
-      const named = { connectionString: standby.url, applicationName: 'single' }
-      const own = createPool({ ...named, servers: single, max: 1 })
-      t.teardown(() => own.end())
-      const asked = own.query('select')
-      if (isForWriting) await t.rejects(asked, { code: '25006' }, 'as a runner asks')
-      else t.match(await asked, { rowCount: 1 }, 'it can be read from')
-    }
     await setReadOnly('off')
     await changed(true)
     t.match(await pool.query('select 1 as one'), { rows: [{ one: 1 }] })
