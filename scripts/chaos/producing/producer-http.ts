@@ -47,9 +47,10 @@ export function startHttpProducer(options: ProducerOptions): Producer {
 }
 
 async function publishOne(
-  { system, random, nextNumber, aheadSeconds }: ProducerOptions,
+  options: ProducerOptions,
   badAnswers: Map<string, number>,
 ): Promise<PublishedLine> {
+  const { system, random, nextNumber, aheadSeconds } = options
   const n = nextNumber()
   const tenant = random.pick(system.tenants)
   const deliverAt = chooseDeliverAt(random, aheadSeconds)
@@ -60,7 +61,7 @@ async function publishOne(
     deliverAt: deliverAt?.getTime() ?? null,
     id: null,
   } as const
-  const orderingKey = chooseOrderingKey(random)
+  const orderingKey = chooseOrderingKey(options)
   const event = { tenant, type: 'chaos.http', data: { n }, ...(orderingKey && { orderingKey }) }
   const body = JSON.stringify(deliverAt ? { ...event, deliverAt } : event)
   const givesUpAt = performance.now() + PATIENCE_MS

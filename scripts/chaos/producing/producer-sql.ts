@@ -44,7 +44,7 @@ export function startSqlProducer(options: ProducerOptions): Producer {
     const tenant = options.random.pick(options.system.tenants)
     const isTakenBack = options.random.next() < ROLLBACK_SHARE
     const deliverAt = chooseDeliverAt(options.random, options.aheadSeconds)
-    const orderingKey = chooseOrderingKey(options.random)
+    const orderingKey = chooseOrderingKey(options)
     const result = await withClient((client) =>
       publishOne(client, { n, tenant, deliverAt, orderingKey, isTakenBack, onUnexplained }),
     )

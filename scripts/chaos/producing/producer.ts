@@ -8,19 +8,21 @@ export interface ProducerOptions {
   random: Random
   /** Events a second. */
   rate: number
+  /** How many ordering keys there are in all. */
+  keys: number
   /** Some are published to be delivered later, up to so many seconds. */
   aheadSeconds: number
   /** Numbers its events; shared, so that no number comes twice. */
   nextNumber(): number
 }
 
-/** So many ordering keys in all; some events have none. */
-const KEYS = 100
+/** Some events have no ordering key. */
 const KEYED_SHARE = 0.7
 
-export function chooseOrderingKey(random: Random): string | null {
+/** One of so many ordering keys, or none. */
+export function chooseOrderingKey({ random, keys }: Pick<ProducerOptions, 'random' | 'keys'>) {
   if (random.next() >= KEYED_SHARE) return null
-  return `key-${Math.floor(random.between(0, KEYS))}`
+  return `key-${Math.floor(random.between(0, keys))}`
 }
 
 export interface Producer {

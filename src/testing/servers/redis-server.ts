@@ -16,7 +16,7 @@ export interface RedisServer {
   url: string
   /** Kills it. Safe to call twice. */
   stop(): Promise<void>
-  /** Starts it again, empty. */
+  /** Starts it again, empty; where it runs, or is being started, that is all. */
   start(): Promise<void>
   /** It goes on accepting connections, and answers nothing. */
   pause(): void
@@ -41,8 +41,13 @@ export async function startRedis(t: Pick<Test, 'plan' | 'teardown'>): Promise<Re
   }
   const port = await freePort()
   let server = await launch(port)
+  let starting: Promise<void> | undefined
+  const hasEnded = () => server.exitCode !== null || server.signalCode !== null
+  const restart = async () => {
+    if (hasEnded()) server = await launch(port)
+  }
   const stop = async () => {
-    if (server.exitCode !== null || server.signalCode !== null) return
+    if (hasEnded()) return
     const exited = once(server, 'exit')
     server.kill('SIGKILL')
     await exited
@@ -57,8 +62,11 @@ export async function startRedis(t: Pick<Test, 'plan' | 'teardown'>): Promise<Re
   return {
     url,
     stop,
-    start: async () => {
-      server = await launch(port)
+    start: () => {
+      starting ??= restart().finally(() => {
+        starting = undefined
+      })
+      return starting
     },
     pause: () => void server.kill('SIGSTOP'),
     resume: () => void server.kill('SIGCONT'),
