@@ -61,6 +61,24 @@ export async function inTransaction(database: Database, work: Work): Promise<unk
   throw new TypeError('the database is none of pg, Kysely, Drizzle or Prisma')
 }
 
+/** The handler ended the transaction, or caught the error of a statement: Postgres then rolls back what is committed. */
+export class TransactionRolledBack extends Error {
+  override readonly name = 'TransactionRolledBack'
+  readonly code = 'transaction_rolled_back'
+  constructor(options?: ErrorOptions) {
+    super(
+      'the transaction of the event was rolled back, and nothing of it is applied: a statement of the handler failed or ended it. Let the error reach the inbox, or set a savepoint before a statement whose error you catch',
+      options,
+    )
+  }
+}
+
+/** Of an aborted transaction Postgres answers a commit with ROLLBACK, and without an error. */
+function assertCommitted(result: unknown): void {
+  const { command } = Object(result) as { command?: unknown }
+  if (command === 'ROLLBACK') throw new TransactionRolledBack()
+}
+
 const ignore = (): void => undefined
 
 async function inPgTransaction(pool: PgDatabase, work: Work): Promise<unknown> {
@@ -71,7 +89,7 @@ async function inPgTransaction(pool: PgDatabase, work: Work): Promise<unknown> {
   try {
     await client.query('begin')
     const result = await work(client)
-    await client.query('commit')
+    assertCommitted(await client.query('commit'))
     return result
   } catch (error) {
     broken = await client.query('rollback').then(
@@ -92,6 +110,9 @@ const WORTH_REPEATING = ['40001', '40P01', PRISMA_CONFLICT]
 /** Whether the transaction failed only because of others at the same time. */
 export const isConflict = (error: unknown): boolean =>
   statesOf(error).some((state) => WORTH_REPEATING.includes(state))
+
+/** Whether a statement before it failed. */
+export const isAborted = (error: unknown): boolean => statesOf(error).includes('25P02')
 
 /** Whether a repeat has waited for the first as long as it may. */
 export const isLockTimeout = (error: unknown): boolean => statesOf(error).includes('55P03')

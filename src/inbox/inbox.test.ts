@@ -65,7 +65,8 @@ const inKysely = createInbox({
 const inDrizzle = createInbox({ ...options, database: drizzle({ client: pool }) })
 const inPrisma = createInbox({ ...options, database: prismaLike(pool) })
 
-type Work = (event: ReceivedEvent) => unknown
+type Run = (statement: string) => Promise<unknown>
+type Work = (event: ReceivedEvent, run: Run) => unknown
 type Receive = (request: ReturnType<typeof signed>, work?: Work) => Promise<Answer>
 
 /** Each inserts with its own library's types, and then does what the test wants. */
@@ -76,7 +77,7 @@ const LIBRARIES: [string, Receive][] = [
       inPg.receive(request, async (event, tx) => {
         const client: PoolClient = tx
         await client.query(INSERT, [event.id, event.type])
-        await work?.(event)
+        await work?.(event, (text) => client.query(text))
       }),
   ],
   [
@@ -84,7 +85,7 @@ const LIBRARIES: [string, Receive][] = [
     (request, work) =>
       inKysely.receive(request, async (event, tx) => {
         await tx.insertInto('effect').values({ event: event.id, what: event.type }).execute()
-        await work?.(event)
+        await work?.(event, (text) => sql.raw(text).execute(tx))
       }),
   ],
   [
@@ -94,7 +95,7 @@ const LIBRARIES: [string, Receive][] = [
         await tx.execute(
           drizzleSql`insert into effect (event, what) values (${event.id}, ${event.type})`,
         )
-        await work?.(event)
+        await work?.(event, (text) => tx.execute(text))
       }),
   ],
   [
@@ -102,7 +103,7 @@ const LIBRARIES: [string, Receive][] = [
     (request, work) =>
       inPrisma.receive(request, async (event, tx) => {
         await tx.$queryRawUnsafe(INSERT, event.id, event.type)
-        await work?.(event)
+        await work?.(event, async (text) => tx.$queryRawUnsafe(text))
       }),
   ],
 ]
@@ -157,6 +158,22 @@ for (const [library, receiveIn] of LIBRARIES) {
       t.strictSame(await effectsOf(request.id), ['invoice.paid'])
     },
   )
+
+  t.test(`${library}: what is rolled back behind a handler is not called applied`, async (t) => {
+    const request = signed()
+    const failing = "insert into effect values (null, 'failed')"
+    const caught = receiveIn(request, (_, run) => run(failing).catch(() => undefined))
+    await t.rejects(caught, { code: 'transaction_rolled_back', message: /savepoint/ })
+    const ended = receiveIn(request, (_, run) => run('rollback'))
+    await t.rejects(ended, { code: 'transaction_rolled_back' })
+    t.strictSame(await effectsOf(request.id), [])
+    const savepoint = async (_: ReceivedEvent, run: Run) => {
+      await run('savepoint before_it')
+      await run(failing).catch(() => run('rollback to before_it'))
+    }
+    t.match(await receiveIn(request, savepoint), { body: '{"applied":1,"repeats":0}' })
+    t.strictSame(await effectsOf(request.id), ['invoice.paid'])
+  })
 
   t.test(`${library}: a repeat waits for the first, and does what that leaves`, async (t) => {
     for (const end of ['commits', 'rolls back']) {
@@ -358,6 +375,37 @@ t.test('the connection of a handler that is cut ends the request, not the proces
     status: 200,
   })
   t.strictSame(await effectsOf(id), ['b'])
+})
+
+t.test('pg: what fails while it commits is not called applied', async (t) => {
+  const { id, headers, body } = signed()
+  let late: Promise<unknown> | undefined
+  const inbox = createInbox({
+    secrets: SECRET,
+    database: {
+      connect: async () => {
+        const client = await pool.connect()
+        const query = client.query.bind(client)
+        return Object.assign(Object.create(client), {
+          query: (text: string, values: unknown[]) => {
+            // What a handler began and did not wait for is sent before the commit.
+            if (text === 'commit') late = query('select 1 / 0').catch(() => undefined)
+            return query(text, values)
+          },
+          release: (error?: boolean) => client.release(error),
+        })
+      },
+    },
+  })
+  await t.rejects(
+    inbox.receive({ headers, body }, () => undefined),
+    { code: 'transaction_rolled_back' },
+  )
+  await late
+  t.match(await inPg.receive({ headers, body }, () => undefined), {
+    body: '{"applied":1,"repeats":0}',
+  })
+  t.strictSame(await effectsOf(id), [])
 })
 
 t.test('what is no database or transaction is refused by name', async (t) => {

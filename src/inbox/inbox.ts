@@ -8,9 +8,11 @@ import { queryIn, type Transaction } from '../sql-in-transaction.ts'
 import {
   type Database,
   inTransaction,
+  isAborted,
   isConflict,
   isLockTimeout,
   type TransactionOf,
+  TransactionRolledBack,
 } from './databases.ts'
 import { InvalidBody, type ReceivedEvent, readEvents } from './received-events.ts'
 import { InvalidSignature, type SignedRequest } from './signed-request.ts'
@@ -48,7 +50,10 @@ export interface Answer {
 export type Handler<Tx> = (event: ReceivedEvent, tx: Tx) => unknown
 
 export interface Inbox<Tx> {
-  /** Rejects with the error of the handler, after a rollback: answer 500, and the sender retries. */
+  /**
+   * Rejects with the error of the handler, after a rollback: answer 500, and the sender retries. So it does when the
+   * handler caught the error of a statement and did not roll back to a savepoint before it.
+   */
   receive(request: SignedRequest, handler: Handler<Tx>): Promise<Answer>
   /** The same for a `Request` of the web, as Hono, Next.js and others have it. */
   respond(request: Request, handler: Handler<Tx>): Promise<Response>
@@ -103,14 +108,29 @@ export async function receive(tx: Transaction, id: string, receiver = ''): Promi
   return (await firstOf(tx, [id], receiver)).length === 1
 }
 
-async function firstOf(tx: Transaction, ids: string[], receiver: string): Promise<string[]> {
+interface First {
+  id: string
+  /** Of the transaction that applies it. */
+  transaction: string
+}
+
+async function firstOf(tx: Transaction, ids: string[], receiver: string): Promise<First[]> {
   const rows = await queryIn(
     tx,
-    `select unnest(postrider_inbox.receive_many(
+    `select id, pg_current_xact_id()::text as transaction from unnest(postrider_inbox.receive_many(
        array(select json_array_elements_text($1::text::json)), $2::text)) as id`,
     [JSON.stringify(ids), receiver],
   )
-  return (rows as { id: string }[]).map(({ id }) => id)
+  return rows as First[]
+}
+
+/** Libraries commit an aborted transaction without an error: it is rolled back. @throws TransactionRolledBack */
+async function assertStillIn(tx: Transaction, transaction: string): Promise<void> {
+  const asked = queryIn(tx, 'select pg_current_xact_id_if_assigned()::text as transaction', [])
+  const rows = await asked.catch((cause) => {
+    throw isAborted(cause) ? new TransactionRolledBack({ cause }) : cause
+  })
+  if ((rows as Partial<First>[])[0]?.transaction !== transaction) throw new TransactionRolledBack()
 }
 
 async function answer(
@@ -142,7 +162,8 @@ async function applyNew(
     const ids = events.map(({ id }) => id)
     const first = await firstOf(tx, ids, receiver).catch(refuseToWait)
     // A batch that names an event twice has it twice; it is applied once.
-    for (const id of first) await handler(events[ids.indexOf(id)] as ReceivedEvent, tx)
+    for (const { id } of first) await handler(events[ids.indexOf(id)] as ReceivedEvent, tx)
+    if (first[0]) await assertStillIn(tx, first[0].transaction)
     applied = first.length
   })
   return applied
