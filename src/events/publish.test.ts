@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import t from 'tap'
 import { createPool } from '../postgres/pool.ts'
-import { holdKeys, slowDownKeys } from '../testing/data/idempotency.ts'
+import { holdKeys, holdOrderingKeys, slowDownKeys } from '../testing/data/idempotency.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -300,6 +300,20 @@ for (const [end, duplicate] of [
     t.equal((await stored()).length, 204)
   })
 }
+
+t.test('an event whose ordering key a producer holds waits, and delays nobody', async (t) => {
+  const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)
+  const ordered = (data: unknown, orderingKey: string) =>
+    item({ ...paid(data), orderingKey }, { isOrdered: true })
+  await publisher.publish(ordered(0, 'held'))
+  const producer = await holdOrderingKeys(t, pool, { tenant: tenant.key, keys: ['held'] })
+  const waiting = Promise.all([2, 3].map((n) => publisher.publish(ordered(n, 'held'))))
+  await Promise.all([publisher.publish(item(paid(4))), publisher.publish(ordered(5, 'free'))])
+  t.equal((await stored()).length, 3)
+  await producer.query('commit')
+  t.match(await waiting, [{ duplicate: false }, { duplicate: false }])
+  t.equal((await stored()).length, 6)
+})
 
 t.test('one that waits is refused once the producer has committed another body', async (t) => {
   const { tenant, publisher, item, stored } = await bundle(undefined, PATIENT)

@@ -61,10 +61,14 @@ export function createPublisher({
   const underWay = createUnderWay()
   return {
     publish: (item) => {
-      if (item.idempotencyKey === null) return underWay.add(store(item, plain))
+      if (item.idempotencyKey === null && !item.isOrdered) {
+        return underWay.add(store(item, plain))
+      }
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () =>
         whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
+      // Of one ordering key many may be under way: each is an event of its own.
+      if (item.idempotencyKey === null) return underWay.add(publish())
       return underWay.add(keyLocks.one(item, endsAt, publish))
     },
     idle: underWay.idle,

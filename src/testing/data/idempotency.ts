@@ -1,17 +1,29 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Test } from 'tap'
 
-/** A producer whose open transaction has published with these keys; the test ends it. */
-export async function holdKeys(
+/** A producer whose open transaction has published with these idempotency keys; the test ends it. */
+export const holdKeys = (t: Test, pool: Pool, held: Held): Promise<PoolClient> =>
+  hold(t, pool, { ...held, argument: 'idempotency_key' })
+
+/** The same with these ordering keys. */
+export const holdOrderingKeys = (t: Test, pool: Pool, held: Held): Promise<PoolClient> =>
+  hold(t, pool, { ...held, argument: 'ordering_key' })
+
+interface Held {
+  tenant: string
+  keys: readonly string[]
+}
+
+async function hold(
   t: Test,
   pool: Pool,
-  { tenant, keys }: { tenant: string; keys: readonly string[] },
+  { tenant, keys, argument }: Held & { argument: 'idempotency_key' | 'ordering_key' },
 ): Promise<PoolClient> {
   const producer = await pool.connect()
   t.teardown(() => producer.release())
   await producer.query('begin')
   await producer.query(
-    `select postrider.publish($1, 'invoice.paid', '1', key) from unnest($2::text[]) as key`,
+    `select postrider.publish($1, 'invoice.paid', '1', ${argument} => key) from unnest($2::text[]) as key`,
     [tenant, keys],
   )
   return producer
