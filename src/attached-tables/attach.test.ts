@@ -236,6 +236,58 @@ async function conformance(t: Test, database: TestDatabase) {
     await detach(table)
   })
 
+  // The creation came first, so the last that a receiver got of the key was a deletion, of a row that exists.
+  t.test('under one ordering key, what ends comes before what begins', async (t) => {
+    const keyed = 'warehouse int, sku text, account text, n int, primary key (warehouse, sku)'
+    const table = await createTable(keyed)
+    const parted = await createTable(keyed, 'partition by list (warehouse)')
+    for (const n of [1, 2, 3, 4]) {
+      await owner.query(`create table ${parted}_${n} partition of ${parted} for values in (${n})`)
+    }
+    const inOrder = async () => {
+      const { rows } = await pool.query(
+        `select e.type || ' ' || (e.data ->> 'warehouse') as what from postrider.event e
+         where e.id > $1 order by e.ordering_key, e.position`,
+        [seenUpTo],
+      )
+      await published()
+      return rows.map(({ what }) => what.replace('invoice.', ''))
+    }
+    for (const [name, key] of [
+      [table, 'sku'],
+      [parted, 'new.sku'],
+      [parted, `'all of ${parted}'`],
+    ] as const) {
+      await attach(name, { ordering_key: key })
+      await writer.query(`insert into ${name} values (1, 'b', $1, 5)`, [tenant.key])
+      await writer.query(`update ${name} set warehouse = 2`)
+      t.strictSame(await inOrder(), ['created 1', 'deleted 1', 'created 2'], 'update')
+      await writer.query(
+        `with moved as (delete from ${name} returning *)
+         insert into ${name} select 3, sku, account, n from moved`,
+      )
+      t.strictSame(await inOrder(), ['deleted 2', 'created 3'], 'a delete that an insert reads')
+      await writer.query(
+        `merge into ${name} as t using (values (3), (4)) as s (n) on t.warehouse = s.n
+         when matched then delete
+         when not matched then insert values (s.n, 'b', '${tenant.key}', 5)`,
+      )
+      t.strictSame(await inOrder(), ['deleted 3', 'created 4'], 'merge')
+      await writer.query(`delete from ${name}`)
+      await published()
+    }
+    await writer.query(
+      `insert into ${table} select n, 'many', $1, n from generate_series(1, 1500) as n`,
+      [tenant.key],
+    )
+    await published()
+    await writer.query(`update ${table} set warehouse = -warehouse`)
+    const ended = (await inOrder()).map((what) => what.split(' ')[0])
+    t.equal(ended.lastIndexOf('deleted'), 1499, 'also over several batches')
+    t.equal(ended.indexOf('created'), 1500)
+    for (const name of [table, parted]) await detach(name)
+  })
+
   t.test('upsert, merge and copy publish what they do', async (t) => {
     const table = await createTable()
     await attach(table)

@@ -355,17 +355,19 @@ comment on function postrider.attached_updates(oid, postrider.attachment) is
 
 -- attached_batches: the statement of a trigger: JSON arrays of events, a thousand each, in the order in which keys are
 -- locked (hold_ordering_keys in events/publish.sql): whatever the collation of the columns, all statements have the same.
+-- Of one key, deletions first: what a receiver gets last is then the state of a row that exists.
 create or replace function postrider.attached_batches(a postrider.attachment, events text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select format($sql$
       select json_agg(json_build_object('tenant', e.tenant, 'type', e.type, 'data', e.data, 'orderingKey', e.ordering_key) order by e.place)
-      from (select e.*, row_number() over (%s) - 1 as place from (
+      from (select e.*, row_number() over (order by %se.type <> %L) - 1 as place from (
         %s
       ) as e) as e
       group by e.place / 1000 order by e.place / 1000$sql$,
-    case when a.ordering_key is not null then 'order by e.tenant collate "C", e.ordering_key collate "C"' else '' end,
+    case when a.ordering_key is not null then 'e.tenant collate "C", e.ordering_key collate "C", ' else '' end,
+    a.type || '.deleted',
     events)
 $$;
 comment on function postrider.attached_batches(postrider.attachment, text) is
