@@ -313,11 +313,24 @@ $$;
 comment on function postrider.attached_events(oid, postrider.attachment, text, text) is
   'SQL of the events that the rows of source, with the aliases new and old, publish: of rows that were created (also under another name) or deleted.';
 
+-- Of text in one collation, so that the planner can hash it and sort it as the key, of which some types do only the latter.
+create or replace function postrider.belongs_to_one(relation oid, a postrider.attachment) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('coalesce((select (%1$s)::text from (select new.*) as new, (select new.*) as old) collate "C", %2$L)'
+    || ' = coalesce((select (%1$s)::text from (select old.*) as new) collate "C", %2$L)',
+    postrider.attached_expression(relation, a.tenant), '')
+$$;
+comment on function postrider.belongs_to_one(oid, postrider.attachment) is
+  'The condition, as SQL, by which an old and a new row belong to the same tenant, or to none.';
+
 -- attached_updates: the events of an update, as SQL. A full join, for which Postgres has no plan that compares each row with
 -- each: the plan is kept for the session, and may have been made for a statement on one row.
 --
 -- A row whose primary key has changed has no partner, so it is the end of one row and the beginning of another: only by
--- its key does a receiver know which row an event is about.
+-- its key does a receiver know which row an event is about. Nor has one whose tenant has changed: the old tenant has to
+-- hear that it is gone, and the new one must not see what it was. Where there was none, nobody has to hear it.
 create or replace function postrider.attached_updates(relation oid, a postrider.attachment) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -331,9 +344,10 @@ begin
   return format(
     'select %1$s as tenant, %2$s as ordering_key, '
       || 'case when old.%3$s is null then %4$L when new.%3$s is null then %5$L else %6$L end as type, %7$s as data '
-      || 'from new_rows as new full join old_rows as old on %8$s '
+      || 'from new_rows as new full join old_rows as old on (%8$s) and %15$s '
       || 'cross join lateral (select %9$s as now, %10$s as before offset 0) as d '
-      || 'where case when old.%3$s is null then %11$L::boolean when new.%3$s is null then %12$L::boolean else %13$L::boolean end and (%14$s)',
+      || 'where case when old.%3$s is null then %11$L::boolean when new.%3$s is null then %12$L::boolean else %13$L::boolean end and (%14$s) '
+      || 'and (new.%3$s is not null or %1$s is not null)',
     format(of_row, key, postrider.attached_expression(relation, a.tenant)),
     format(of_row, key, coalesce(postrider.attached_expression(relation, a.ordering_key), 'null')),
     key, a.type || '.created', a.type || '.deleted', a.type || '.updated',
@@ -347,7 +361,8 @@ begin
     case when data is null then 'row_to_json(old)' else format('case when old.%s is not null then %s end', key, postrider.attached_data(relation, a, 'old')) end,
     'created' = any (a.events), 'deleted' = any (a.events), 'updated' = any (a.events),
     coalesce(postrider.attached_expression(relation, a."when"),
-      format('old.%1$s is null or new.%1$s is null or d.now::text is distinct from d.before::text', key)));
+      format('old.%1$s is null or new.%1$s is null or d.now::text is distinct from d.before::text', key)),
+    postrider.belongs_to_one(relation, a));
 end
 $$;
 comment on function postrider.attached_updates(oid, postrider.attachment) is

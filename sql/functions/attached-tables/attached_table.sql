@@ -88,7 +88,7 @@ as $$
   select 'its primary key is gone or another one, so updates pair the wrong rows'
   from postrider.attached_functions(relation) f join pg_proc p on p.oid = f.function
   where 'updated' = any (a.events) and f.attachment_id = a.id::text
-    and coalesce(strpos(p.prosrc, format(' on %s cross join', postrider.paired_by(relation))), 0) = 0
+    and coalesce(strpos(p.prosrc, format(' on (%s) and ', postrider.paired_by(relation))), 0) = 0
 $$;
 comment on function postrider.key_problem(postrider.attachment, oid) is
   'Whether an attached table has another primary key than the one that its trigger function pairs rows by; null = no.';
