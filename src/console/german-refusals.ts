@@ -131,6 +131,10 @@ export const REFUSALS = {
   'It has brackets other than one pair.': 'Das hat andere Klammern als ein Paar.',
   'It has brackets without an HMAC in them.': 'In den Klammern ist kein HMAC.',
   'It has {place}, which stands for nothing.': 'Das hat {place}, was für nichts steht.',
+  'It has {place}, which stands for nothing: write {{type}}, {{id}}, {{timestamp}}, {{data}}, or a path of up to 10 steps like {{data.items[0].name}} or {{data."first name"}}.':
+    'Das hat {place}, was für nichts steht: Schreiben Sie {{type}}, {{id}}, {{timestamp}}, {{data}} oder einen Pfad mit bis zu 10 Schritten wie {{data.items[0].name}} oder {{data."first name"}}.',
+  'It has {{ without }} behind it; close it, as in {{data.amount}}.':
+    'Das hat {{ ohne }} dahinter; schließen Sie es, wie in {{data.amount}}.',
   'It is not a path like $.customer.id, $.items[0] or $."first name", of up to 10 steps.':
     'Das ist kein Pfad wie $.customer.id, $.items[0] oder $."first name", mit bis zu 10 Schritten.',
   'It is not visible ASCII.': 'Das ist kein sichtbares ASCII.',

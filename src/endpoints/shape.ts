@@ -33,6 +33,11 @@ const TEMPLATE_OF_HEADER_LENGTH_MAX = 200
 /** `$.a."b c"[0]`: what postrider.path_steps reads. Each step costs a pass over the data. */
 const PATH = /^\$(?:\."[^"\\]+"|\.[A-Za-z_][A-Za-z0-9_]*|\[\d{1,4}\]){1,10}$/
 
+/** What stands between {{ and }} in a message, and what postrider.message reads there. */
+const PLACE = /\{\{(.*?)\}\}/gs
+const STEP = /(?:\."[^"\\]+"|\.[^."'[\]\s{}()|\\]+|\[\d{1,4}\])/
+const NAME = new RegExp(`^ *(?:type|id|timestamp|data${STEP.source}{0,10}) *$`)
+
 export const shapeInput = z.enum(SHAPES).openapi({
   description:
     'What it is sent of an event: `standard` ({type, timestamp, data}), `raw` (the data alone), `thin` ({id, type, timestamp, link}), `fields` (standard, with the members of the data that `shapeFields` names), `cloudevents` or `cloudevents-binary` (CloudEvents 1.0), a message of `shapeTemplate` for `slack`, `teams` or `discord`, or `svix` (the data alone, with the headers and ids that Svix sends).',
@@ -57,6 +62,10 @@ export const shapeFieldsInput = z
 
 export const shapeTemplateInput = visibleText(TEMPLATE_LENGTH_MAX, 'prose')
   .min(1)
+  .superRefine((text, context) => {
+    const message = mistakeInMessage(text)
+    if (message) context.addIssue(message)
+  })
   .nullable()
   .openapi({
     description:
@@ -82,6 +91,15 @@ export const signatureHeadersInput = z
   .openapi({
     description: `Headers in the form of other schemes, next to \`webhook-signature\` or instead of it (\`webhookSignature\`); at most ${SIGNATURE_HEADERS_MAX}. \`{hmac_hex}\` and \`{hmac_base64}\` are HMAC-SHA256 over what stands behind “ over ”; \`{timestamp}\`, \`{id}\` and \`{body}\` are those of the request. What is in brackets is there once for each live secret.`,
   })
+
+function mistakeInMessage(template: string): string | null {
+  const unknown = [...template.matchAll(PLACE)].find(([, name = '']) => !NAME.test(name))
+  if (unknown) {
+    return `has ${unknown[0]}, which stands for nothing: write {{type}}, {{id}}, {{timestamp}}, {{data}}, or a path of up to 10 steps like {{data.items[0].name}} or {{data."first name"}}`
+  }
+  const isOpen = template.replace(PLACE, ' ').includes('{{')
+  return isOpen ? 'has {{ without }} behind it; close it, as in {{data.amount}}' : null
+}
 
 function mistakeInName(name: string): string | null {
   if (!HEADER_NAME.test(name)) return withHidden('is not the name of a header', name)

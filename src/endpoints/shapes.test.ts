@@ -48,13 +48,22 @@ const runner = await startRunnerProcess(
 t.teardown(runner.stop)
 
 /** The request that an endpoint with these settings gets of an event. */
-async function deliver(settings: Record<string, unknown>, data = DATA, more: object = {}) {
+async function deliver(
+  settings: Record<string, unknown>,
+  data = DATA,
+  { storedTemplate, ...more }: { storedTemplate?: string; asSvix?: boolean } = {},
+) {
   const tenant = await createTenant(pool)
   const path = `/${tenant.key}`
   const made = await request('POST', `/api/tenants/${tenant.key}/endpoints`, {
     body: { url: receiver.url + path, ...settings },
   })
   if (made.status !== 201) throw new Error(made.text)
+  if (storedTemplate !== undefined) {
+    await pool.query('update postrider.endpoint set shape_template = $2 where id = $1', [
+      ...[made.json.id, storedTemplate],
+    ])
+  }
   const { rows } = await pool.query<{ id: string; timestamp: string }>(
     'select event_id as id from postrider.publish_many($1)',
     [
@@ -242,6 +251,12 @@ for (const shape of ['cloudevents', 'cloudevents-binary']) {
   })
 }
 
+/** The message of a template that nobody checked when it was stored. */
+async function messageOf(storedTemplate: string, data?: string): Promise<string> {
+  const { verified } = await deliver({ shape: 'slack' }, data, { storedTemplate })
+  return (verified as { text: string }).text
+}
+
 /** What the package of Adaptive Cards finds in the card of a message. */
 function mistakesInCard(message: unknown): unknown[] {
   const { attachments } = message as { attachments: { content: object }[] }
@@ -254,7 +269,7 @@ function mistakesInCard(message: unknown): unknown[] {
 
 t.test('messages are made of the template, and cannot mention anybody', async (t) => {
   const shapeTemplate =
-    '*{{type}}* {{ data.customer.name }} {{data.items[1].sku}} {{data.none}}{{x}}{{data.id}}'
+    '*{{type}}* {{ data.customer.name }} {{data.items[1].sku}} {{data.none}}{{data.id}}'
   const slack = await deliver({ shape: 'slack', shapeTemplate })
   const text = '*invoice.paid* Ann &amp; &lt;Bob&gt; b 1.50'
   t.strictSame(slack.verified, { text } satisfies IncomingWebhookSendArguments)
@@ -295,20 +310,11 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
     ['', ':....'],
     ['{{type}}{{type}}{{type}}{{ ', 'invoice.paidinvoice.paidinvoice.paid....'],
   ]) {
-    const deep = await deliver(
-      {
-        shape: 'slack',
-        shapeTemplate: `${stray}:{{data${'.a'.repeat(11)}}}${'.{{data.b}}'.repeat(4)}`,
-      },
-      nested,
-    )
-    t.strictSame(deep.verified, { text: told }, 'a path has 10 steps at most')
+    const template = `${stray}:{{data${'.a'.repeat(11)}}}${'.{{data.b}}'.repeat(4)}`
+    t.equal(await messageOf(template, nested), told, 'a path has 10 steps at most')
   }
-  const few = await deliver(
-    { shape: 'slack', shapeTemplate: `x{{data${'.a'.repeat(11)}}}` },
-    nested,
-  )
-  t.strictSame(few.verified, { text: 'x' }, 'also where the template has few')
+  const few = await messageOf(`x{{data${'.a'.repeat(11)}}}`, nested)
+  t.equal(few, 'x', 'also where the template has few')
   for (const more of ['', '{{data.none}}{{data.none}}{{data.none}}']) {
     const shapeTemplate = `:{{data.items.-1.sku}}{{data.items."-1".sku}}{{data.items.1.sku}}${more}`
     const { verified } = await deliver({ shape: 'slack', shapeTemplate })
@@ -317,20 +323,60 @@ t.test('messages are made of the template, and cannot mention anybody', async (t
   const usual = await deliver({ shape: 'slack' }, '{"a":"{{type}}"}')
   t.strictSame(usual.verified, { text: 'invoice.paid {"a":"{{type}}"}' }, 'values are no templates')
   // Each read the data once more: many took the runner seconds an event.
-  const many = await deliver(
-    {
-      shape: 'slack',
-      shapeTemplate:
-        '{{data.a.b}} {{data.a.c[1]}} {{data.a.c[01]}} {{data.a.d}} {{data.e}} {{data.none.b}} {{data.a}} {{{type}} {{data',
-    },
+  const many = await messageOf(
+    '{{data.a.b}} {{data.a.c[1]}} {{data.a.c[01]}} {{data.a.d}} {{data.e}} {{data.none.b}} {{data.a}} {{{type}} {{data',
     '{"a":{"b":1.50,"b":2e2,"c":["x","y"],"d":null},"e":"\\u00e9"}',
   )
-  t.strictSame(many.verified, {
-    text: '2e2 y y  é  {"b":1.50,"b":2e2,"c":["x","y"],"d":null}  {{data',
-  })
+  t.equal(many, '2e2 y y  é  {"b":1.50,"b":2e2,"c":["x","y"],"d":null}  {{data')
   // A chat refuses what is empty, so such a delivery failed for days.
-  const empty = await deliver({ shape: 'slack', shapeTemplate: '{{data.none}} {{x}}' })
-  t.strictSame(empty.verified, { text: 'invoice.paid' })
+  t.equal(await messageOf('{{data.none}} {{x}}'), 'invoice.paid')
+})
+
+const MISTYPED = [
+  ...['{{data["id"]}}', "{{data['id']}}", '{{data.}}', '{{data..id}}', '{{data.customer["name"]}}'],
+  ...['{{data.customer.}}', '{{data.items[-1]}}', '{{data.items[0}}', '{{data.items[*]}}'],
+  ...['{{data.items[]}}', '{{data.items[0]sku}}', '{{data.customer name}}', '{{data[0}}'],
+  ...['{{data."customer}}', '{{data."customer"x}}', '{{data."a}}b"}}', '{{Data.id}}', '{{nope}}'],
+  ...['{{}}', '{{data.id | upper}}', '{{#if data}}', '{{{type}}}', '{{data.id and {{type}}'],
+  ...['{{datum.id}}', `{{data${'.a'.repeat(11)}}}`],
+]
+
+t.test('a mistyped path is refused, and never stands for more than it says', async (t) => {
+  const tenant = await createTenant(pool)
+  const endpoints = `/api/tenants/${tenant.key}/endpoints`
+  const create = (shapeTemplate: string) =>
+    request('POST', endpoints, { body: { url: receiver.url, shape: 'slack', shapeTemplate } })
+  const { json } = await create('{{data.id}}')
+  for (const wrong of MISTYPED) {
+    const errors = [
+      { field: 'shapeTemplate', message: /^has \{\{.*, which stands for nothing: write/ },
+    ]
+    t.match(await create(`a ${wrong}`), { status: 422, json: { errors } }, wrong)
+    const change = { body: { shapeTemplate: wrong } }
+    t.match(await request('PATCH', `${endpoints}/${json.id}`, change), { status: 422 }, wrong)
+  }
+  for (const open of ['{{data.a.b', '{{type}} {{', '}} {{ data']) {
+    const errors = [{ field: 'shapeTemplate', message: /^has \{\{ without \}\} behind it/ }]
+    t.match(await create(open), { status: 422, json: { errors } }, open)
+  }
+  for (const right of [
+    ...['plain', '}} { }', '{{ type }}{{id}} {{timestamp}}', '{{data}}', '{"a":{"b":{{data.id}}}}'],
+    ...['{{data[0][12].a}}', '{{data."first name".b-c.ä_1.$ref.@type}}', '{{data.items.-1}}'],
+    `{{data${'.a'.repeat(10)}}}`,
+  ]) {
+    t.match(await create(right), { status: 201 }, right)
+  }
+  // As it was stored before, a few in a template and many.
+  const harmless = MISTYPED.filter((wrong) => !wrong.includes('}}b') && !wrong.endsWith('}}}'))
+  for (const middle of [...harmless, harmless.join('')]) {
+    const endpoint = { shape: 'slack', shape_template: `:${middle}:` }
+    const { rows } = await pool.query(
+      `select postrider.message(jsonb_populate_record(null::postrider.endpoint, $1),
+         gen_random_uuid(), 'invoice.paid', 'now', $2) as message`,
+      [endpoint, DATA],
+    )
+    t.equal(rows[0]?.message, '::', middle)
+  }
 })
 
 t.test(

@@ -120,7 +120,7 @@ const WRONG: Record<string, readonly string[]> = {
   'batch.maxBytes': ['x', '0', '8388609'],
   shape: ['x', 'fields', 'thin'],
   shapeFields: ['x', '$', lines(51, (n) => `$.a${n}`), `$.${'x'.repeat(200)}`],
-  shapeTemplate: ['x'.repeat(2_001), 'pay\u202eto'],
+  shapeTemplate: ['x'.repeat(2_001), 'pay\u202eto', '{{nope}}', '{{data["a b"]}}', '{{data'],
   signatureHeaders: [
     ...[
       'X-A: \u00e9',

@@ -90,25 +90,30 @@ return case endpoint.shape
 comment on function postrider.shape_headers(postrider.endpoint, uuid, text, timestamptz) is
   'Headers that the shape of the endpoint adds or replaces; null = none.';
 
--- path_steps: $.a."b c"[0] or data.a[0] as the steps that json operators take. What it begins with is not looked at.
+-- path_steps: $.a."b c"[0] or data.a[0] as the steps that json operators take. What it begins with is not looked at. A path that
+-- was read in part would lead to more than it says: data["a"] to all of the data.
 create or replace function postrider.path_steps(path text) returns text[]
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(array_agg(coalesce(m[1], m[2], m[3])), '{}')
-  from regexp_matches(path, '\."([^"\\]*)"|\.([^."\[\]\s]+)|\[(\d+)\]', 'g') as m
+  select case when path ~ '^[^.[]*(\."[^"\\]*"|\.[^."\[\]\s]+|\[\d+\])*$' then (
+    select coalesce(array_agg(coalesce(m[1], m[2], m[3])), '{}')
+    from regexp_matches(path, '\."([^"\\]*)"|\.([^."\[\]\s]+)|\[(\d+)\]', 'g') as m) end
 $$;
 comment on function postrider.path_steps(text) is
-  'The steps of a path into the data, as the operators #> and #>> take them.';
+  'The steps of a path into the data, as the operators #> and #>> take them; null where it cannot be read to its end.';
 
 create or replace function postrider.paths_of(paths text[]) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(path)) order by nth), '[]')
+  select coalesce(jsonb_agg(to_jsonb(s.steps) order by p.nth), '[]')
   from unnest(paths) with ordinality as p (path, nth)
+  cross join lateral (select postrider.path_steps(p.path) as steps) as s
+  where s.steps is not null
 $$;
-comment on function postrider.paths_of(text[]) is 'The steps of each path, as picked() takes them.';
+comment on function postrider.paths_of(text[]) is
+  'The steps of each path that can be read, as picked() takes them.';
 
 -- members: of an object by name, where one is there twice the last; of an array by number. An operator reads the whole value
 -- for each of them, 2 s for 150 names and 200 KB, so more than a few are got in one pass.
@@ -224,7 +229,7 @@ declare
   known constant jsonb := case when cardinality(string_to_array(rest, '{{')) > few + 1 or rest ~ '\."?[-+\s]+\d' then (
     select coalesce(jsonb_object_agg(v.path::text, left(v.value #>> '{}', 501)), '{}')
     from postrider.values_at(data, (
-      select coalesce(jsonb_agg(to_jsonb(postrider.path_steps(trim(m[1])))), '[]')
+      select postrider.paths_of(array_agg(trim(m[1])))
       from regexp_matches(rest, '\{\{(.*?)\}\}', 'g') as m where trim(m[1]) ~ '^data([.[]|$)')) as v) end;
   name text;
   value text;
