@@ -992,6 +992,38 @@ async function conformance(t: Test, database: TestDatabase) {
     },
   )
 
+  // detach looked a name without a schema up in pg_catalog only.
+  t.test('a name without a schema means the same table to attach and detach', async (t) => {
+    const table = await createTable()
+    const name = table.slice('shop.'.length)
+    const here = await loginAs('owner')
+    await here.query('set search_path = "$user", shop, public')
+    await attach(name, {}, here)
+    t.strictSame((await detach(name)).rows, [{ detach: false }], 'where it is in no search_path')
+    t.strictSame((await detach(name.toUpperCase(), here)).rows, [{ detach: true }])
+    t.strictSame((await detach(name, here)).rows, [{ detach: false }])
+    await owner.query(`create table shop."It is gone" (id int primary key, account text)`)
+    for (const [of, given] of [
+      [name, name],
+      ['shop."It is gone"', '"It is gone"'],
+      [`shop.gone_too`, `shop.gone_too`],
+    ] as const) {
+      await owner.query(
+        `create table if not exists ${of.includes('.') ? of : table} (id int primary key, account text)`,
+      )
+      await attach(of, {}, here)
+      await here.query(`drop table ${of}`)
+      t.strictSame((await detach(given, here)).rows, [{ detach: true }], `${given}, which is gone`)
+    }
+    t.strictSame(
+      (await detach('two words', here).catch(() => ({ rows: [] }))).rows.filter(
+        ({ detach }) => detach,
+      ),
+      [],
+    )
+    t.strictSame(await findViolations(pool), [])
+  })
+
   t.test('names of every kind are quoted', async (t) => {
     await owner.query(`create table shop."It's a ""very"" long name, longer than forty bytes" (
       "the id" int primary key, "new" text, "Größe" int)`)

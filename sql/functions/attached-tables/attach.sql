@@ -772,16 +772,16 @@ $$;
 comment on function postrider.triggers_of(regclass, text, oid[]) is
   'The triggers that detach() drops for a table, on it, on its partitions, and on tables that were partitions of it.';
 
-create or replace function postrider.detach("table" text) returns boolean
+create or replace function postrider.detach_relation(attached regclass, names text[]) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  attached constant regclass := to_regclass("table");
   id constant text := (postrider.attachment_of(attached)).id::text;
   functions constant regprocedure[] := array(
     select f.function::regprocedure from postrider.attached_functions(attached) f where f.attachment_id = id);
   own record;
+  known_as text;
   was_attached boolean := false;
 begin
   if attached is not null and not exists (
@@ -799,7 +799,10 @@ begin
   if attached is not null then
     perform postrider.drop_backfill_functions(attached);
   end if;
-  was_attached := postrider.forget_attachment(id, coalesce(attached::text, "table")) or was_attached;
+  foreach known_as in array case when attached is null then names else array[attached::text] end loop
+    exit when attached is null and was_attached;
+    was_attached := postrider.forget_attachment(id, known_as) or was_attached;
+  end loop;
   if not was_attached and exists (select from postrider.attached_triggers() t where t.relation = attached) then
     raise exception '% is a partition', attached using errcode = '0A000',
       hint = format('Detach the table that it is part of: %s', pg_partition_root(attached));
@@ -807,5 +810,24 @@ begin
   return was_attached;
 end
 $$;
+comment on function postrider.detach_relation(regclass, text[]) is
+  'Does what detach() says. names: what the table was called, with its schema, if it is gone.';
+
+-- A name without a schema is one of a table in search_path, as for attach(): also if it is gone.
+create or replace function postrider.names_meant("table" text, schemas name[]) returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when "table" ~ '^([[:alpha:]_][[:alnum:]_$]*|"([^"]|"")+")$'
+    then array(select format('%I.%I', s.name, (parse_ident("table"))[1]) from unnest(schemas) with ordinality as s (name, nth) order by s.nth)
+    else array["table"] end
+$$;
+comment on function postrider.names_meant(text, name[]) is
+  'The names, with a schema, that a name can be for: itself if it has one, otherwise one in each of these schemas.';
+
+-- Without `set search_path`, since that of the caller is asked; its own names are looked up when it is created.
+create or replace function postrider.detach("table" text) returns boolean
+language sql
+return postrider.detach_relation(to_regclass("table"), postrider.names_meant("table", current_schemas(false)));
 comment on function postrider.detach(text) is
-  'Ends what attach() began, also for a table that is gone. For the owner of the table, whose name needs its schema, as in public.invoice. Returns whether it was attached.';
+  'Ends what attach() began, also for a table that is gone. For the owner of the table. A name without a schema is looked up in search_path, as attach() does. Returns whether it was attached.';
