@@ -1024,6 +1024,41 @@ async function conformance(t: Test, database: TestDatabase) {
     t.strictSame(await findViolations(pool), [])
   })
 
+  // row_to_json(new) took the column in place of the row.
+  t.test(
+    'columns can have the names that rows have in expressions and in what is written',
+    async (t) => {
+      for (const settings of [
+        {},
+        { data: '{id, r, new, d}' },
+        { previous: true },
+        { data: `json_build_object('id', coalesce(new.id, old.id))` },
+      ]) {
+        const table = await createTable(
+          'id int primary key, account text, new text, old int, r text, d text, e text, batch text',
+        )
+        await attach(table, settings)
+        await writer.query(`insert into ${table} values (1, $1, 'n', 1, 'r')`, [tenant.key])
+        await writer.query(`update ${table} set old = 2, r = 's'`)
+        await writer.query(`delete from ${table}`)
+        const seen = await published()
+        t.match(
+          seen,
+          [{ data: { id: 1 } }, { data: { id: 1 } }, { data: { id: 1 } }],
+          JSON.stringify(settings),
+        )
+        if (!('data' in settings)) {
+          t.match(seen, [
+            { data: { new: 'n', old: 1, r: 'r' } },
+            { data: { old: 2, r: 's' } },
+            { data: { old: 2 } },
+          ])
+        }
+        await detach(table)
+      }
+    },
+  )
+
   t.test('names of every kind are quoted', async (t) => {
     await owner.query(`create table shop."It's a ""very"" long name, longer than forty bytes" (
       "the id" int primary key, "new" text, "Größe" int)`)

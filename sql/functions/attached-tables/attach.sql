@@ -278,9 +278,9 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when a.data is null then format('row_to_json(%s)', alias)
+    when a.data is null then format('row_to_json(%s.*)', alias)
     when a.data ~ '^\s*\{' then (
-      select format('(select row_to_json(r) from (select %s) as r)', string_agg(format('%s.%I', alias, c.name), ', ' order by c.nth))
+      select format('(select row_to_json(r.*) from (select %s) as r)', string_agg(format('%s.%I', alias, c.name), ', ' order by c.nth))
       from unnest(postrider.attached_columns(relation, a.data)) with ordinality as c (name, nth))
     else (
       select format('to_json(%s.%I)', alias, c.attname) from pg_attribute c
@@ -357,8 +357,8 @@ begin
         'case when old.%1$s is null or new.%1$s is null then coalesce(d.now, d.before) else postrider.with_previous(d.now, d.before) end', key)
       else 'coalesce(d.now, d.before)' end,
     pairs,
-    case when data is null then 'row_to_json(new)' else format('case when new.%s is not null then %s end', key, data) end,
-    case when data is null then 'row_to_json(old)' else format('case when old.%s is not null then %s end', key, postrider.attached_data(relation, a, 'old')) end,
+    case when data is null then 'row_to_json(new.*)' else format('case when new.%s is not null then %s end', key, data) end,
+    case when data is null then 'row_to_json(old.*)' else format('case when old.%s is not null then %s end', key, postrider.attached_data(relation, a, 'old')) end,
     'created' = any (a.events), 'deleted' = any (a.events), 'updated' = any (a.events),
     coalesce(postrider.attached_expression(relation, a."when"),
       format('old.%1$s is null or new.%1$s is null or d.now::text is distinct from d.before::text', key)),
