@@ -259,7 +259,7 @@ comment on column postrider.attachment.ordering_key is 'Column or expression: th
 comment on column postrider.attachment."when" is 'Column or expression: whether a change is published; null = an update whose data changed, and all the others.';
 comment on column postrider.attachment.previous is 'Whether updates carry the old values of what changed.';
 comment on column postrider.attachment.events is 'Which of created, updated and deleted are published.';
-comment on column postrider.attachment.columns is 'Columns that the settings name, and those of the primary key.';
+comment on column postrider.attachment.columns is 'Columns that the settings name, and those of the primary key; an empty name: all, in new or old as a whole.';
 comment on column postrider.attachment.owner is 'Owner of the table when it was attached.';
 comment on column postrider.attachment.attached_by is 'Role that attached it last.';
 comment on column postrider.attachment.attached_at is 'When that was.';

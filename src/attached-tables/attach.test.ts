@@ -568,6 +568,22 @@ async function conformance(t: Test, database: TestDatabase) {
     await attach(virtual, { data: '{id}' })
     await writer.query(`insert into ${virtual} values (4, '${tenant.key}')`)
     t.match(await published(), [{ data: { id: 4 } }])
+    // A whole row is no column, and was let through: the column was null in what was published.
+    for (const data of [
+      'new',
+      'to_jsonb(new)',
+      'row_to_json(new.*)',
+      'json_build_array(old.id, old)',
+    ]) {
+      await t.rejects(
+        attach(virtual, { data }),
+        { code: UNSUPPORTED, message: /twice/, hint: /Name the columns/ },
+        data,
+      )
+    }
+    await t.rejects(attach(virtual, { data: '{id}', when: 'new is distinct from old' }), {
+      code: UNSUPPORTED,
+    })
     await detach(virtual)
   })
 

@@ -257,7 +257,11 @@ begin
       join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid
         and d.refclassid = 'pg_class'::regclass and d.refobjid = t.tgrelid
       join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-      where t.tgrelid = relation and t.tgname = 'postrider_check' and a.attnum > 0);
+      where t.tgrelid = relation and t.tgname = 'postrider_check' and a.attnum > 0
+      -- Of a whole row Postgres notes no column. In a node, white space of names is escaped.
+      union all
+      select '' from pg_trigger t
+      where t.tgrelid = relation and t.tgname = 'postrider_check' and t.tgqual::text ~ ' :varattno 0 ');
     raise exception using errcode = 'PR000';
   exception
     when sqlstate 'PR000' then
@@ -270,7 +274,7 @@ begin
 end
 $$;
 comment on function postrider.check_expression(regclass, text, text) is
-  'The columns that an expression of attach() reads. Raises what is wrong with it, and the setting in COLUMN; evaluates nothing.';
+  'The columns that an expression of attach() reads; an empty name: all, in new or old as a whole. Raises what is wrong with it, and the setting in COLUMN; evaluates nothing.';
 
 -- attached_data: what becomes data, read from the row with this alias; null where data is an expression.
 create or replace function postrider.attached_data(relation oid, a postrider.attachment, alias text) returns text
@@ -730,17 +734,18 @@ begin
       hint = 'Leave previous out, or name the columns in data without it.';
   end if;
   select c.attname into hidden from pg_attribute c
-  where c.attrelid = relation and c.attgenerated = 'v' and c.attname = any (used) limit 1;
+  where c.attrelid = relation and c.attgenerated = 'v' and (c.attname = any (used) or '' = any (used)) limit 1;
   if hidden is not null then
     raise exception 'column % is a virtual generated one, which triggers do not see', hidden using errcode = '0A000',
-      hint = 'Write its expression, or make it a stored one.';
+      hint = case when hidden = any (used) then 'Write its expression, or make it a stored one.'
+        else 'Name the columns that you need in place of new or old, or make it a stored one.' end;
   end if;
   return array(
     select distinct u::text from unnest(used || array(select k.column_name from postrider.primary_key_of(relation) as k)) as u order by 1);
 end
 $$;
 comment on function postrider.columns_read(regclass, postrider.attachment) is
-  'The columns that the settings of attach() name, and the primary key. Raises what is wrong with them.';
+  'The columns that the settings of attach() name, and the primary key; an empty name: all, in new or old as a whole. Raises what is wrong with them.';
 
 create or replace function postrider.attached_relations(relation regclass) returns setof regclass
 language sql stable

@@ -69,13 +69,13 @@ as $$
   select coalesce(
     (select format('column %I is gone, and every write fails', w.name)
      from unnest(a.columns) as w (name)
-     where not exists (
+     where w.name <> '' and not exists (
        select from pg_attribute c where c.attrelid = relation and c.attname = w.name and c.attnum > 0 and not c.attisdropped)
      order by 1 limit 1),
     (select format('virtual generated column %I is null in what is published', c.attname)
      from pg_attribute c
      where c.attrelid = relation and c.attgenerated = 'v' and not c.attisdropped
-       and (a.data is null or c.attname = any (a.columns))
+       and (a.data is null or c.attname = any (a.columns) or '' = any (a.columns))
      order by 1 limit 1))
 $$;
 comment on function postrider.column_problem(postrider.attachment, oid) is
