@@ -585,6 +585,72 @@ async function conformance(t: Test, database: TestDatabase) {
       code: UNSUPPORTED,
     })
     await detach(virtual)
+
+    const later = await createTable('id int primary key, account text')
+    await attach(later, { data: 'to_jsonb(new)' })
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(
+      `alter table ${later} add column twice int generated always as (id * 2) virtual`,
+    )
+    t.match(await findViolations(pool), [{ id: later, detail: /virtual generated column twice/ }])
+    await detach(later)
+  })
+
+  // Its rows were paired where their periods overlap, so every version of a row with every other.
+  t.test('versions of a row, by a key without overlaps, are paired with themselves', async (t) => {
+    const { rows } = await pool.query('show server_version_num')
+    if (Number(rows[0].server_version_num) < 180000) return
+    await pool.query('create extension if not exists btree_gist schema public')
+    for (const type of ['int', 'text', 'uuid', 'int4range']) {
+      const id = {
+        int: '1',
+        text: `'a'`,
+        uuid: `'00000000-0000-0000-0000-000000000001'`,
+        int4range: `'[1,5)'`,
+      }[type]
+      const table = await createTable(
+        `id ${type}, account text, status text, at daterange, primary key (id, at without overlaps)`,
+      )
+      await attach(table, { data: '{at, status}', previous: true })
+      await writer.query(
+        `insert into ${table} values (${id}, $1, 'open', '[2026-01-01,2026-02-01)'), (${id}, $1, 'open', '[2026-02-01,2026-03-01)')`,
+        [tenant.key],
+      )
+      await published()
+      await writer.query(`update ${table} set status = 'paid' where at @> '2026-02-02'::date`)
+      t.match(
+        await published(),
+        [
+          {
+            type: 'invoice.updated',
+            data: { at: '[2026-02-01,2026-03-01)', previous: { status: 'open' } },
+          },
+        ],
+        type,
+      )
+      await writer.query(
+        `update ${table} set at = '[2026-02-05,2026-03-01)' where at @> '2026-02-10'::date`,
+      )
+      t.match(
+        await published(),
+        [
+          { type: 'invoice.created', data: { at: '[2026-02-05,2026-03-01)', previous: undefined } },
+          { type: 'invoice.deleted', data: { at: '[2026-02-01,2026-03-01)', previous: undefined } },
+        ],
+        'another period is another key',
+      )
+      t.strictSame(await findViolations(pool), [])
+      const backfill = await owner.query(
+        `select postrider.backfill($1, event => 'existing') as id`,
+        [table],
+      )
+      await owner.query('call postrider.run_backfill($1)', [backfill.rows[0].id])
+      t.strictSame(await types(), ['invoice.existing', 'invoice.existing'])
+      await detach(table)
+    }
+    await pool.query('drop extension btree_gist cascade')
+  })
+
   })
 
   t.test('what is no table that can publish is refused in words', async (t) => {

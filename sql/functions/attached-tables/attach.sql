@@ -75,20 +75,23 @@ $$;
 comment on function postrider.attached_functions(oid) is
   'The function that attach() wrote for this table, and the id of the attachment; none for a partition.';
 
+-- A key without overlaps has an index of another kind (GiST), whose third operator is not equality: its columns are of types
+-- whose operators are Postgres' own.
 create or replace function postrider.primary_key_of(relation oid)
 returns table (column_name name, type text, operators name, equals text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, format('operator(%I.%s)', n.nspname, o.oprname)
+  select a.attname, format_type(a.atttypid, a.atttypmod), coalesce(n.nspname, 'pg_catalog'),
+    format('operator(%I.%s)', coalesce(n.nspname, 'pg_catalog'), coalesce(o.oprname, '='))
   from pg_index i
   cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k (attnum, opclass, nth)
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
   join pg_opclass c on c.oid = k.opclass
-  join pg_amop m on m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
-    and m.amopstrategy = 3
-  join pg_operator o on o.oid = m.amopopr
-  join pg_namespace n on n.oid = o.oprnamespace
+  left join pg_amop m on m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+    and m.amopmethod = (select am.oid from pg_am am where am.amname = 'btree') and m.amopstrategy = 3
+  left join pg_operator o on o.oid = m.amopopr
+  left join pg_namespace n on n.oid = o.oprnamespace
   where i.indrelid = relation and i.indisprimary and k.nth <= i.indnkeyatts
   order by k.nth
 $$;
