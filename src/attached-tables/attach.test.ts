@@ -651,6 +651,18 @@ async function conformance(t: Test, database: TestDatabase) {
     await pool.query('drop extension btree_gist cascade')
   })
 
+  t.test('doctor finds a table that has become part of an inheritance', async (t) => {
+    const table = await createTable('id int primary key, account text')
+    await attach(table)
+    await owner.query(`create table shop.offspring () inherits (${table})`)
+    t.match(await findViolations(pool), [{ id: table, detail: /shop.offspring inherits from/ }])
+    await owner.query(`alter table shop.offspring no inherit ${table}`)
+    t.strictSame(await findViolations(pool), [])
+    await owner.query(`create table shop.ancestor (id int not null, account text)`)
+    await owner.query(`alter table ${table} inherit shop.ancestor`)
+    t.match(await findViolations(pool), [{ id: table, detail: /inherits from shop.ancestor/ }])
+    await detach(table)
+    await owner.query(`drop table ${table}, shop.ancestor, shop.offspring`)
   })
 
   t.test('what is no table that can publish is refused in words', async (t) => {

@@ -81,6 +81,21 @@ $$;
 comment on function postrider.column_problem(postrider.attachment, oid) is
   'Which column of an attached table is gone, or cannot be read by a trigger; null = none.';
 
+-- attach() refuses such tables, but they can become that afterwards.
+create or replace function postrider.inheritance_problem(relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('%s inherits from %s, and what is written to one of them by its name is not seen by the triggers of the other',
+    h.inhrelid::regclass, h.inhparent::regclass)
+  from pg_inherits h
+  join pg_class c on c.oid = inheritance_problem.relation
+  where h.inhrelid = c.oid and not c.relispartition or h.inhparent = c.oid and c.relkind = 'r'
+  order by h.inhrelid::regclass::text, h.inhparent::regclass::text limit 1
+$$;
+comment on function postrider.inheritance_problem(oid) is
+  'Which other table an attached table has become a parent or a child of, other than by partitions; null = none.';
+
 create or replace function postrider.key_problem(a postrider.attachment, relation oid) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -105,7 +120,7 @@ begin
   end if;
   return coalesce(
     postrider.trigger_problem(a, relation), postrider.function_problem(a, relation), postrider.column_problem(a, relation),
-    postrider.key_problem(a, relation));
+    postrider.key_problem(a, relation), postrider.inheritance_problem(relation));
 end
 $$;
 comment on function postrider.attachment_problem(postrider.attachment) is
