@@ -378,6 +378,97 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await work.finish(claimed, 200)
   })
 
+  const runsIn = async (work: Work, event: string) => Number((await work.deliveryOf(event)).run_in)
+  const isDue = async (t: Test, work: Work, event: string) => {
+    t.strictSame(await statesOf(work, [event]), ['pending'])
+    t.ok((await runsIn(work, event)) <= 0)
+  }
+
+  t.test('turned off, who waits for newer ones is due with the change', async (t) => {
+    for (const ordering of ['none', 'key']) {
+      const work = await createWork(pool, { ...PATIENT, ordering })
+      const [a1 = ''] = await publish(work, 'a')
+      await set(work, 'collapse_ms = null')
+      await isDue(t, work, a1)
+      await publish(work, 'a')
+      t.equal((await claim(work, a1))?.eventId, a1)
+    }
+  })
+
+  t.test('turned off, who waits behind one that is sent does not wait on', async (t) => {
+    for (const ordering of ['none', 'key']) {
+      const work = await createWork(pool, { ...PATIENT, ordering })
+      const [a1 = ''] = await publish(work, 'a')
+      const claimed = await claim(work, a1)
+      const [a2 = ''] = await publish(work, 'a')
+      await set(work, 'collapse_ms = null')
+      while ((await runJobs(work, 'align')) > 0);
+      await work.finish(claimed, 200)
+      t.strictSame(await statesOf(work, [a1, a2]), ['delivered', 'pending'])
+      t.ok((await runsIn(work, a2)) < 1, ordering)
+    }
+  })
+
+  t.test('turned off while the endpoint is paused, nothing waits longer than that', async (t) => {
+    const work = await createWork(pool, PATIENT)
+    const [a1 = ''] = await publish(work, 'a')
+    await call(`postrider.pause_endpoint($1, 'Ann')`, [work.endpoint.id])
+    await runJobs(work, 'align')
+    t.strictSame(await statesOf(work, [a1]), ['held:paused'])
+    await set(work, 'collapse_ms = null')
+    await call(`postrider.resume_endpoint($1, 'Ann')`, [work.endpoint.id])
+    while ((await runJobs(work, 'align')) > 0);
+    t.strictSame(await statesOf(work, [a1]), ['pending'])
+    t.ok((await runsIn(work, a1)) < 1)
+  })
+
+  t.test('with a shorter wait, what waits is sent at the earlier moment', async (t) => {
+    const work = await createWork(pool, PATIENT)
+    const [a1 = ''] = await publish(work, 'a')
+    const [b1 = ''] = await publish(work, 'b')
+    const claimed = await claim(work, b1)
+    const [b2 = ''] = await publish(work, 'b')
+    await set(work, 'collapse_ms = 60000')
+    const wait = await runsIn(work, a1)
+    t.ok(wait > 0 && wait <= 60, 'counted from its publishing')
+    await set(work, 'collapse_ms = 7200000')
+    t.ok((await runsIn(work, a1)) <= 60, 'a longer one changes nothing for it')
+    await work.finish(claimed, 200)
+    t.ok((await runsIn(work, b2)) <= 60, 'also behind one that was being sent')
+    await set(work, 'collapse_ms = 0')
+    await isDue(t, work, a1)
+    await isDue(t, work, b2)
+  })
+
+  t.test('an event for later, and a retry, keep their time whatever is turned off', async (t) => {
+    const work = await createWork(pool, PATIENT)
+    const deliverAt = new Date(Date.now() + 2 * HOUR_MS).toISOString()
+    const [a1 = '', b1 = ''] = await publish(work, { key: 'a', deliverAt }, 'b')
+    await attempt(work, b1, 500, 3_000)
+    await set(work, 'collapse_ms = null')
+    while ((await runJobs(work, 'align')) + (await runJobs(work, 'replan')) > 0);
+    t.ok((await runsIn(work, a1)) > 7_000)
+    t.ok((await runsIn(work, b1)) > 2_900)
+  })
+
+  t.test('of many keys a hundred a second are due, the rest by jobs', async (t) => {
+    const work = await createWork(pool, PATIENT)
+    await publish(work, ...Array.from({ length: 250 }, (_, n) => `key:${n}`))
+    const hurried = async () => {
+      const { rows } = await pool.query<{ count: number }>(
+        `select count(*)::int from postrider.delivery where endpoint_id = $1 and next_attempt_at <= now()`,
+        [work.endpoint.id],
+      )
+      return rows[0]?.count
+    }
+    await set(work, 'collapse_ms = null')
+    t.equal(await hurried(), 100)
+    await call('postrider.replan_waits($1)', [work.endpoint.id])
+    t.equal(await hurried(), 200)
+    while ((await runJobs(work, 'replan')) > 0);
+    t.equal(await hurried(), 250)
+  })
+
   t.test('a burst behind one that is sent is collapsed batch by batch', async (t) => {
     const work = await createWork(pool, PROMPT)
     const [a1 = ''] = await publish(work, 'a')

@@ -107,3 +107,29 @@ t.test(
     t.equal(await runner.stop(), 0)
   },
 )
+
+t.test('turned off, the state that waits for newer ones arrives at once', async (t) => {
+  await using receiver = await startReceiver()
+  const own = await createTenant(pool)
+  const { id } = await own.addEndpoint(
+    { url: receiver.url, collapse_ms: 86_400_000 },
+    secretBox.encrypt,
+  )
+  const publish = async () => {
+    const { rows } = await pool.query<{ id: string }>(
+      `select postrider.publish($1, 'stock.changed', '{}', ordering_key => 'article:1') as id`,
+      [own.key],
+    )
+    return rows[0]?.id
+  }
+  const runner = await startService(t, 'runner', { DATABASE_URL: url })
+  const first = await publish()
+  await pool.query('update postrider.endpoint set collapse_ms = null where id = $1', [id])
+  const second = await publish()
+  const requests = await receiver.received(2)
+  t.strictSame(
+    new Set(requests.map(({ headers }) => headers['webhook-id'])),
+    new Set([first, second]),
+  )
+  t.equal(await runner.stop(), 0)
+})

@@ -28,10 +28,11 @@ interface PutOff {
  *
  * With a rate each takes the next slot, before any that comes later asks for one. Where the slots of the next hour
  * are taken, the others stay as they are, and ask when they come. Without one all are due at once, and what finds no
- * permit is put off again. What has become due since this began needs no planning: it was asked by these limits.
+ * permit is put off again. Before that, what waits for newer events is due when its endpoint says now. What has become due since this began needs no planning: it was asked by these limits.
  */
 export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDependencies) {
   return async function replan(endpointId: EndpointId, signal?: AbortSignal): Promise<number> {
+    await pool.query('select postrider.replan_waits($1)', [endpointId])
     const limits = await limitsOf(endpointId)
     const before = await newestId(pool)
     let planned = 0

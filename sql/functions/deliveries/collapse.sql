@@ -333,3 +333,43 @@ end
 $$;
 comment on function postrider.advance_waiting_lines(uuid, int) is
   'Has a runner look at lines of an endpoint in which somebody waits, so many at most: those beyond are moved by their next event, or by reconcile().';
+
+-- hasten_waiting: collapse_ms was lowered, or taken away. What is published with it has it in next_attempt_at, as have the
+-- ones that wait in line in due_at: both get the time that the present one says, where that is earlier. It counts from
+-- the publishing of each, and not of the first, which is not known any more.
+--
+-- Cost: a pass over the open deliveries of the endpoint.
+create or replace function postrider.hasten_waiting(endpoint uuid, batch int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  late record;
+begin
+  select coalesce(array_agg(w.id), '{}') as ids, array_agg(w.due) as due into late
+  from (
+    select d.id, greatest(n.due, now()) as due
+    from postrider.delivery d
+    join postrider.endpoint e on e.id = d.endpoint_id
+    left join lateral (select v.deliver_at from postrider.event v where v.id = d.event_id limit 1) as ev on true
+    cross join lateral (
+      select greatest(ev.deliver_at, d.created_at + make_interval(secs => coalesce(e.collapse_ms, 0) / 1000.0)) as due
+      offset 0) as n
+    where d.endpoint_id = hasten_waiting.endpoint and d.finished_at is null and d.state in ('pending', 'held')
+      and d.ordering_key is not null and d.attempt_count = 0 and d.trigger = 'schedule'
+      and d.next_attempt_at > greatest(n.due, now())
+    order by d.id limit batch for update of d skip locked
+  ) as w;
+  if cardinality(late.ids) > 0 then
+    perform postrider.hasten_deliveries(late.ids, late.due);
+    update postrider.ordering_place p set due_at = d.next_attempt_at
+    from unnest(array(select d from postrider.deliveries_in_line(late.ids) as d where d.held_reason = 'order')) as d
+    where p.endpoint_id = d.endpoint_id and p.ordering_key = d.ordering_key and p.position = d.position;
+  end if;
+  return cardinality(late.ids);
+end
+$$;
+comment on function postrider.hasten_waiting(uuid, int) is
+  'Has what waits for newer events of its ordering key be due when its endpoint says now, where that is earlier: so many at most. Returns how many.';

@@ -28,7 +28,7 @@
 -- One that a newer event replaces at its claim is held for it, and collapsed at once: deliveries/collapse.sql.
 --
 -- Without a change of state a delivery gets another job: snooze (a limit), postpone (claims were cut off), requeue (its
--- job has vanished).
+-- job has vanished), hasten (its endpoint has it wait less than it did).
 --
 -- Nothing else writes state, held_reason, claim, due_attempt or next_attempt_at (delivery-state.test.ts reads the
 -- catalogue). Each function leaves the job as the state asks for, in the same transaction, and each job gets a number
@@ -678,6 +678,35 @@ end
 $$;
 comment on function postrider.postpone_deliveries(uuid[]) is
   'Puts off deliveries that were abandoned three times in a row or more (abandoned_count), with a new job each.';
+
+-- What is held has no job, and is only due earlier once it is released.
+create or replace function postrider.hasten_deliveries(delivery_ids uuid[], due timestamptz[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  ids record;
+  queued text;
+begin
+  select * into ids from postrider.id_range(delivery_ids);
+  with hastened as (
+    update postrider.delivery d
+    set next_attempt_at = w.due, put_off_until = null, due_attempt = d.due_attempt + 1
+    from unnest(delivery_ids, due) as w (id, due)
+    where d.id = any (delivery_ids) and d.id between ids.min_id and ids.max_id and d.id = w.id
+      and d.state in ('pending', 'held')
+    returning d.id, d.state, d.due_attempt, d.next_attempt_at, d.endpoint_id, d.trigger
+  )
+  select postrider.enqueue(array_agg(h.id), array_agg(h.due_attempt), array_agg(h.next_attempt_at),
+    array_agg(h.endpoint_id), array_agg(h.trigger))
+  into queued
+  from hastened h where h.state = 'pending';
+end
+$$;
+comment on function postrider.hasten_deliveries(uuid[], timestamptz[]) is
+  'Has deliveries that were not tried yet be due at another time (parallel arrays: delivery id, when), the pending ones with a new job.';
 
 create or replace function postrider.requeue_deliveries(delivery_ids uuid[]) returns int
 language plpgsql

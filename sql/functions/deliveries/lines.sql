@@ -557,6 +557,8 @@ $$;
 comment on function postrider.empty_lines(uuid, text, boolean, int, numeric) is
   'Takes what waits out of the lines of an endpoint that orders no more, a batch a call; returns how many deliveries.';
 
+-- Who waits for newer events is due at once, since what is published next may have to wait for nobody. The rest is left to
+-- 'replan' (endpoints/changed_limits.sql), 100 a second.
 create or replace function postrider.note_changed_ordering() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -565,6 +567,9 @@ begin
   perform postrider.enqueue_endpoint_job('align', new.id, now());
   if new.collapse_ms is not null and old.collapse_ms is null then
     perform postrider.advance_waiting_lines(new.id, most => 1000);
+  end if;
+  if old.collapse_ms is not null and new.deleted_at is null then
+    perform postrider.hasten_waiting(new.id, batch => 100);
   end if;
   return null;
 end

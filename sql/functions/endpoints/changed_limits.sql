@@ -1,8 +1,10 @@
--- A changed limit reaches what waits: deliveries that the old one has put off are planned by the new one.
+-- A changed limit reaches what waits: deliveries that the old one has put off are planned by the new one. So does a
+-- changed collapse_ms, which has them wait for newer ones.
 --
--- No matter who changes rate_per_second or max_in_flight, and how: a trigger adds the endpoint's 'replan' job.
+-- No matter who changes one of these, and how: a trigger adds the endpoint's 'replan' job.
 -- A runner takes what is put off, a batch at a time and the oldest first, asks the limits for each again and puts it
--- off until then, or not at all. Slots of the rate before are void (rate_version).
+-- off until then, or not at all. Slots of the rate before are void (rate_version). What does not depend on limits is done
+-- before, in SQL: replan_waits().
 --
 -- And once more two seconds later: a statement that was putting something off by the old limits as the change was
 -- committed is over by then. Those that come later find out by themselves (snooze_many).
@@ -23,10 +25,30 @@ comment on function postrider.note_changed_limits() is
   'Trigger on endpoint: has what waits for a limit planned again when the limit was changed.';
 
 create or replace trigger endpoint_limits
-before update of rate_per_second, max_in_flight on postrider.endpoint
+before update of rate_per_second, max_in_flight, collapse_ms on postrider.endpoint
 for each row
-when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_flight is distinct from old.max_in_flight)
+when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_flight is distinct from old.max_in_flight
+  or new.collapse_ms is distinct from old.collapse_ms)
 execute function postrider.note_changed_limits();
+
+-- replan_waits: 100 a call, the rest by another job in a second.
+create or replace function postrider.replan_waits(endpoint uuid) returns int
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  per_second constant int := 100;
+  hastened int := postrider.hasten_waiting(endpoint, per_second);
+begin
+  if hastened > 0 then
+    perform postrider.enqueue_endpoint_job('replan', endpoint, now() + interval '1 second');
+  end if;
+  return hastened;
+end
+$$;
+comment on function postrider.replan_waits(uuid) is
+  'What a replan job does before it asks the limits: brings what waits for newer events in line with what its endpoint says now. Returns how many deliveries it hastened.';
 
 -- put_off: a batch of what limits have put off and the present ones have not, by id. What goes in one request takes one slot,
 -- so that of each batch the first is planned, and wakes the others. What waits until its batch is full is not meant.

@@ -78,7 +78,7 @@ export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
     functions: [
       ...['register_runner', 'heartbeat', 'stop_runner', 'reap', 'return_unknown_jobs'],
       'unadopted',
-      ...['claim_many', 'finish_many', 'snooze_many', 'put_off', 'bring_forward'],
+      ...['claim_many', 'finish_many', 'snooze_many', 'put_off', 'bring_forward', 'replan_waits'],
       ...['hold_unreadable', 'release_secrets', 'unreadable_secrets', 'collapsed_total', 'reseal'],
       ...[
         'probe',

@@ -29,7 +29,7 @@ export function createLineSteps(pool: Pool) {
       .query<{ said: unknown }>(`select ${text} as said`, values)
       .then(({ rows }) => rows[0]?.said)
   /** Runs the jobs about the endpoint and its lines that are due. */
-  const runJobs = async (work: Work, task: 'align' | 'advance') => {
+  const runJobs = async (work: Work, task: 'align' | 'advance' | 'replan') => {
     const { rows } = await pool.query<{ payload: string }>(
       `delete from graphile_worker._private_jobs j using graphile_worker._private_tasks k
        where k.id = j.task_id and k.identifier = $1 and j.payload ->> 'e' = $2 returning payload`,
@@ -37,10 +37,9 @@ export function createLineSteps(pool: Pool) {
     )
     for (const { payload } of rows) {
       const { t: tenant, e, k, n } = JSON.parse(payload)
-      if (task === 'align') await call('postrider.align($1)', [e])
-      else {
+      if (task === 'advance')
         await call('postrider.advance_line($1, $2, $3, $4)', [tenant, e, k, n])
-      }
+      else await call(task === 'align' ? 'postrider.align($1)' : 'postrider.replan_waits($1)', [e])
     }
     return rows.length
   }
