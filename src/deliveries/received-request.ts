@@ -87,7 +87,8 @@ const batchAnswer = {
     failed: {
       type: 'array' as const,
       items: { ...text, format: 'uuid' },
-      description: 'Ids of events that are to be sent again, each alone. The others are delivered.',
+      description:
+        'Ids of events that have failed. They are sent again without the others, together in a new batch.',
     },
   },
 }

@@ -136,7 +136,7 @@ export const portalLinkFields = {
       example: 'https://postrider.example.com/portal/open?token=fKlwO0ffh1tZ3Wb5xvz4rw',
     }),
   },
-  expiresAt: { output: z.iso.datetime() },
+  expiresAt: { output: z.iso.datetime(), example: '2099-12-31T23:59:59.000Z' },
 } as const satisfies Fields
 
 export const portalLinkInput = z.strictObject(inputsOf(portalLinkFields)).openapi('NewPortalLink')

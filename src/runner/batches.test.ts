@@ -230,6 +230,66 @@ t.test('one runner', async (t) => {
     t.equal(rows[0].kept, 1024, 'each attempt has its share of the answer')
   })
 
+  for (const [way, failed] of [
+    ['next to what is no id', (id: string) => [null, 7, id.toUpperCase()]],
+    ['with their errors', (id: string) => [{ id, error: 'no such invoice' }]],
+    ['as keys', (id: string) => ({ [id]: 'no such invoice' })],
+    ['alone', (id: string) => id],
+  ] as const) {
+    t.test(`the receiver names events that have failed ${way}`, async (t) => {
+      const { receiver, tenant, publish } = await bundle(t, { maxEvents: 2 })
+      receiver.answerWith((request, n) => ({
+        status: 200,
+        body: `\uFEFF${JSON.stringify({ failed: n === 1 ? failed(idsOf(request)[0] ?? '') : [] })}`,
+      }))
+      const [first = ''] = await publish(2)
+      const requests = await receiver.received(2)
+      t.strictSame(requests.slice(1).map(idsOf), [[first]])
+      await settled(tenant)
+      t.equal(receiver.requests.length, 2)
+    })
+  }
+
+  for (const [way, answer] of [
+    [
+      'cut off',
+      { headers: { 'content-length': '1000', connection: 'close' }, body: '{"failed":["' },
+    ],
+    ['late', { headers: { 'content-length': '1000' }, body: '{"failed":["' }],
+    ['too long', { body: `{"failed":[],"more":"${'x'.repeat(65_536)}"}` }],
+    ['not JSON', { body: `{"failed":[],}` }],
+  ] as const) {
+    t.test(`a batch whose failed events nobody can read comes again whole: ${way}`, async (t) => {
+      const { receiver, tenant, publish } = await bundle(
+        t,
+        { maxEvents: 2 },
+        { timeout_seconds: 1 },
+      )
+      receiver.answerWith((_request, n) => (n === 1 ? answer : 200))
+      const ids = await publish(2)
+      const requests = await receiver.received(2)
+      t.strictSame(requests.map(idsOf), [ids, ids])
+      t.equal(new Set(requests.map(batchIdOf)).size, 1, 'under its id')
+      await settled(tenant)
+      for (const delivery of await deliveriesOf(tenant)) {
+        t.match(delivery, { state: 'delivered', reasons: ['item_failed', null] })
+      }
+    })
+  }
+
+  t.test(
+    'a response that says nothing of failed events takes all, also one that is cut off',
+    async (t) => {
+      const { receiver, tenant, publish } = await bundle(t, { maxEvents: 2 })
+      const headers = { 'content-length': '1000', connection: 'close' }
+      receiver.answerWith(() => ({ headers, body: '{"ok": tr' }))
+      await publish(2)
+      await settled(tenant)
+      t.match(await deliveriesOf(tenant), [{ state: 'delivered' }, { state: 'delivered' }])
+      t.equal(receiver.requests.length, 1)
+    },
+  )
+
   t.test('with an order, a batch has one event of a key, and later ones follow', async (t) => {
     const { receiver, tenant, publish } = await bundle(
       t,

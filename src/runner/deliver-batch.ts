@@ -130,9 +130,14 @@ function endOfSent(
   return endOfFailed(deps, sent, shared, sent[0]?.batchId)
 }
 
+const NAMED = 'the receiver took the batch and named this event as failed'
+const UNREADABLE =
+  'the receiver named events of the batch as failed, in a response that cannot be read whole: it was cut off, late, longer than 64 KiB or is not JSON'
+
 /**
  * Those that the receiver names are sent again without the others: together, since it took nothing of any of them, as a batch that has
- * the id of the first one's attempt.
+ * the id of the first one's attempt. Where nobody can read which it names, all are, under the id that they had: a
+ * receiver recognises a repeat, and would never hear again of one that is left out.
  */
 function endOfTaken(
   deps: DeliverBatchDependencies,
@@ -141,14 +146,12 @@ function endOfTaken(
   answer: string | null,
 ): Ended[] {
   const failed = failedItems(answer)
-  const refused: AttemptResult = {
-    ...result,
-    outcome: 'rejected',
-    reason: 'item_failed',
-    error: 'the receiver took the batch and named this event as failed',
+  const refused = { ...result, outcome: 'rejected', reason: 'item_failed' } as const
+  if (!failed) {
+    return endOfFailed(deps, sent, { ...refused, error: UNREADABLE }, sent[0]?.batchId)
   }
   const isNamed = ({ eventId }: BatchMember) => failed.has(eventId)
-  const again = endOfFailed(deps, sent.filter(isNamed), refused)
+  const again = endOfFailed(deps, sent.filter(isNamed), { ...refused, error: NAMED })
   const taken = sent.filter((member) => !isNamed(member))
   return [...again, ...taken.map((member) => ended(member, result, null))]
 }

@@ -12,15 +12,25 @@ export const BATCH_ANSWER_BYTES_KEPT_MIN = 1_024
  */
 export const batchBody = (items: string): string => `{"events":[${items}]}`
 
-const answer = z.object({ failed: z.array(z.string()) })
+const answer = z.object({ failed: z.unknown() })
 
-/** The events that a receiver names as failed; nothing where it says something else, since 2xx takes all. */
-export function failedItems(responseBody: string | null): ReadonlySet<string> {
+/**
+ * The ids that a receiver of a batch names as failed: all that are anywhere within `failed`, so those of
+ * `[{"id": …, "error": …}]` too. None where it says something else, since 2xx takes all.
+ *
+ * `null` where it names some and nobody can tell which, since the answer was cut off, late, too long or is not JSON.
+ */
+export function failedItems(responseBody: string | null): ReadonlySet<string> | null {
   if (!responseBody?.includes('"failed"')) return new Set()
   try {
-    const { success, data } = answer.safeParse(JSON.parse(responseBody))
-    return new Set(success ? data.failed.map((id) => id.toLowerCase()) : [])
+    const { data } = answer.safeParse(JSON.parse(responseBody.replace(BYTE_ORDER_MARK, '')))
+    return new Set((JSON.stringify(data?.failed) ?? '').toLowerCase().match(IDS))
   } catch {
-    return new Set()
+    return null
   }
 }
+
+/** What else looks like an id is none of the batch's, and is left out there. */
+const IDS = /[\da-f-]{36}/g
+/** JSON must not begin with it; some frameworks write it anyway. */
+const BYTE_ORDER_MARK = /^\uFEFF/
