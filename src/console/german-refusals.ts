@@ -122,12 +122,18 @@ export const REFUSALS = {
   // Of shapes, batches and signatures of other schemes
   'It cannot be omitted without signature headers that sign.':
     'Ohne Signatur-Header, die signieren, kann sie nicht entfallen.',
+  'It cannot be ed25519 while signatureHeaders sign: use hmac, or remove those first.':
+    'Das kann kein ed25519-Schlüssel sein, solange Signatur-Header anderer Verfahren signieren: Nehmen Sie hmac, oder entfernen Sie diese zuerst.',
+  'It cannot be signed with an ed25519 secret: use one of the kind hmac.':
+    'Das lässt sich nicht mit einem ed25519-Schlüssel signieren: Nehmen Sie ein Geheimnis der Art hmac.',
   'It cannot be thin without PUBLIC_URL: its events have a link to the service.':
     'Ohne PUBLIC_URL geht diese Form nicht: Ihre Ereignisse haben einen Link zum Dienst.',
   'It does not say what is signed: add “ over {timestamp}.{body}” or the like.':
     'Es fehlt, was signiert wird: Ergänzen Sie etwas wie „ over {timestamp}.{body}“.',
   'It goes with the shape standard only, and without signatureHeaders.':
     'Das geht nur mit der Form standard und ohne Signatur-Header anderer Verfahren.',
+  'It has a {brace} alone: write what is to be replaced as in {timestamp}.':
+    'Darin steht {brace} allein: Schreiben Sie, was ersetzt werden soll, wie in {timestamp}.',
   'It has brackets other than one pair.': 'Das hat andere Klammern als ein Paar.',
   'It has brackets without an HMAC in them.': 'In den Klammern ist kein HMAC.',
   'It has {place}, which stands for nothing.': 'Das hat {place}, was für nichts steht.',

@@ -13,7 +13,7 @@ import {
   shownHeaders,
   storedHeaders,
 } from '../secrets/secret-headers.ts'
-import type { SigningSecret } from '../sending/signing-secret.ts'
+import { isPrivateKey, type SigningSecret } from '../sending/signing-secret.ts'
 import { type ListedTenants, ofTenants } from '../tenants/listed-tenants.ts'
 import {
   type Endpoint,
@@ -23,7 +23,7 @@ import {
   type NewEndpoint,
 } from './endpoint.fields.ts'
 import { checkFilter, FilterInvalid } from './filter.ts'
-import { assertLinkable, assertShape } from './shape.ts'
+import { assertLinkable, assertMakesHmac, assertShape } from './shape.ts'
 
 /** An endpoint with its tenant and how it fares. */
 export interface FoundEndpoint extends Endpoint {
@@ -158,6 +158,7 @@ async function create(
     await assertAffordable(transaction, tenantId, values.filter)
     const endpoint = await insert(transaction, tenantId, { ...values, columns }, secrets)
     const secret = await secrets.add(transaction, endpoint, { secret: given, kind, encoding })
+    assertMakesHmac(values.signatureHeaders, isPrivateKey(secret))
     return { endpoint: present(endpoint), secret }
   })
 }
@@ -195,7 +196,11 @@ async function change(
     const headers = await changedHeaders(transaction, tenantId, id, given, secrets)
     const own = columnsOf(endpointFields, change)
     const columns = { ...own, ...extra, ...(headers && toJson(headers)) }
-    return await update(transaction, tenantId, id, columns)
+    const endpoint = await update(transaction, tenantId, id, columns)
+    if (change.signatureHeaders) {
+      assertMakesHmac(change.signatureHeaders, await secrets.isPrivateKey(transaction, id))
+    }
+    return endpoint
   })
 }
 

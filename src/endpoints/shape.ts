@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { visibleText, withHidden } from '../http/validation.ts'
 import type { Refusal } from '../problem.ts'
 import { isReservedHeader } from '../sending/request-headers.ts'
-import { mistakeInTemplate } from '../sending/signature-headers.ts'
+import { anySigns, mistakeInTemplate } from '../sending/signature-headers.ts'
 import { HEADER_NAME } from './endpoint-input.ts'
 
 /** What an endpoint can be sent of an event; sql/functions/endpoints/shapes.sql makes it. */
@@ -143,8 +143,7 @@ export function assertShape<Row extends ShapeColumns>(row: Row): Row {
   if (row.shape === 'fields' && row.shape_fields === null) {
     throw new ShapeInvalid('shapeFields', 'is required with the shape fields')
   }
-  const signs = Object.values(row.signature_headers).some((text) => text.includes('{hmac_'))
-  if (row.webhook_signature === 'omit' && !signs) {
+  if (row.webhook_signature === 'omit' && !anySigns(row.signature_headers)) {
     throw new ShapeInvalid(
       'webhookSignature',
       'cannot be omitted without signature headers that sign',
@@ -158,4 +157,17 @@ export function assertShape<Row extends ShapeColumns>(row: Row): Row {
     )
   }
   return row
+}
+
+/** @throws ShapeInvalid */
+export function assertMakesHmac(
+  templates: Readonly<Record<string, string>> | undefined,
+  isPrivateKey: boolean,
+): void {
+  if (isPrivateKey && anySigns(templates ?? {})) {
+    throw new ShapeInvalid(
+      'signatureHeaders',
+      'cannot be signed with an ed25519 secret: use one of the kind hmac',
+    )
+  }
 }

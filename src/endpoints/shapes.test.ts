@@ -9,6 +9,7 @@ import type { FollowedAttempt } from '../client/client.ts'
 import { forward } from '../commands/forward.ts'
 import { readConfig } from '../config/config.ts'
 import { messageIdOf } from '../ksuid.ts'
+import { generateSecret } from '../sending/signature.ts'
 import { createThinLinks } from '../sending/thin-link.ts'
 import { startRunnerProcess } from '../service/start-runner.ts'
 import { ENCRYPTION } from '../testing/data/encryption.ts'
@@ -477,6 +478,10 @@ t.test('what does not go together is refused, and names the field', async (t) =>
   await refused({ signatureHeaders: { 'X-Id': '{id}' }, batch: { maxEvents: 2 } }, 'batch')
   await refused({ webhookSignature: 'omit' }, 'webhookSignature')
   await refused({ signatureHeaders: { 'X-Sig': '{md5}' } }, 'signatureHeaders.X-Sig')
+  const open = { 'X-Sig': 'sha256={hmac_hex over {body}' }
+  await refused({ signatureHeaders: open, webhookSignature: 'omit' }, 'signatureHeaders.X-Sig')
+  const unsigned = { 'X-Id': '{id}' }
+  await refused({ signatureHeaders: unsigned, webhookSignature: 'omit' }, 'webhookSignature')
   await refused({ signatureHeaders: { Host: '{id}' } }, 'signatureHeaders.Host')
   const deep = `$${'.a'.repeat(11)}`
   for (const path of ['id', '$', '$..a', '$.a[*]', '$.a ? (@ > 1)', `$.${'a'.repeat(200)}`, deep]) {
@@ -496,4 +501,36 @@ t.test('what does not go together is refused, and names the field', async (t) =>
   })
   t.match(change, { status: 422, json: { errors: [{ field: 'shapeFields' }] } })
   t.match(await request('GET', `${endpoints}/${made.json.id}`), { json: { shape: 'standard' } })
+})
+
+t.test('an ed25519 secret and headers that it cannot sign do not meet', async (t) => {
+  const tenant = await createTenant(pool)
+  const endpoints = `/api/tenants/${tenant.key}/endpoints`
+  const url = receiver.url
+  const signatureHeaders = { 'X-Sig': '[v1={hmac_hex} ] over {body}' }
+  const key = generateSecret('ed25519')
+  const refusal = (field: string) => ({
+    status: 422,
+    json: { errors: [{ field, message: /hmac/ }] },
+  })
+  const create = (body: object) => request('POST', endpoints, { body: { url, ...body } })
+  for (const one of [{ secretKind: 'ed25519' }, { secret: key }]) {
+    t.match(await create({ ...one, signatureHeaders }), refusal('signatureHeaders'))
+    t.match(await create({ ...one, signatureHeaders: { 'X-Id': '{id}' } }), { status: 201 })
+  }
+
+  const signing = `${endpoints}/${(await create({ signatureHeaders })).json.id}`
+  const rotate = (path: string, body: object) => request('POST', `${path}/secret/rotate`, { body })
+  t.match(await rotate(signing, { kind: 'ed25519' }), refusal('kind'))
+  t.match(await rotate(signing, { secret: key }), refusal('secret'))
+  t.equal((await request('GET', `${signing}/secret`)).json.expiring.length, 0)
+  t.match(await rotate(signing, {}), { status: 200 })
+
+  const keyed = `${endpoints}/${(await create({ secretKind: 'ed25519' })).json.id}`
+  const change = (body: object) => request('PATCH', keyed, { body })
+  t.match(await change({ signatureHeaders }), refusal('signatureHeaders'))
+  t.match(await change({ signatureHeaders: {}, purpose: 'a' }), { status: 200 })
+  t.match(await request('GET', keyed), { json: { signatureHeaders: {} } })
+  t.match(await rotate(keyed, { kind: 'hmac' }), { status: 200 })
+  t.match(await change({ signatureHeaders }), { status: 200 })
 })

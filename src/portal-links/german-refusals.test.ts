@@ -126,6 +126,7 @@ const WRONG: Record<string, readonly string[]> = {
       'X-A: \u00e9',
       'X-A: [a][b]',
       'X-A: {nothing}',
+      'X-A: {hmac_hex over {body}',
       'X-A: {hmac_hex}',
       'X-A: a over {body}',
       'a b: c',
@@ -162,6 +163,7 @@ const TOGETHER: readonly Record<string, string>[] = [
   })),
   ...['base64', 'hex'].map((secretEncoding) => ({ secret: 'aaaaaaaa', secretEncoding })),
   { secret: KEY, secretEncoding: 'text' },
+  { secret: KEY, signatureHeaders: 'X-A: {hmac_hex} over {body}' },
   { shape: 'raw', 'batch.maxEvents': '10' },
   { url: 'x', timeoutSeconds: '61', eventTypes: '! ?' },
 ]
@@ -293,6 +295,7 @@ const DETAILS = [
   'no match was found within 3 s; narrow the time range with since and until',
   'the data of event {id} is gone',
   'The data of this event was erased.',
+  'It cannot be ed25519 while signatureHeaders sign: use hmac, or remove those first',
   'the filters of this tenant have more than 100 steps into arrays together',
   'the filters of this tenant have more than 10000 steps and operators together',
   'the tenant has 3 replays running, as many as are allowed; wait until one is done, or cancel one',

@@ -4,6 +4,8 @@ import type { EndpointId, TenantId } from '../ids.ts'
 import { EndpointNotFound } from '../not-found.ts'
 import { transact } from '../postgres/operate.ts'
 import type { Database } from '../postgres/schema.ts'
+import type { Refusal } from '../problem.ts'
+import { anySigns } from '../sending/signature-headers.ts'
 import type { SecretKind } from '../sending/signing-secret.ts'
 import {
   fromStoredForm,
@@ -27,6 +29,16 @@ export class TooManySecrets extends Error {
   readonly code = 'too_many_secrets'
   constructor() {
     super(`${LIVE_SECRETS_MAX} secrets are active; wait for an overlap to end, or set it to 0`)
+  }
+}
+
+/** Headers of other schemes are HMACs, and the new secret would be one that makes none. */
+class MakesNoHmac extends Error {
+  override readonly name = 'MakesNoHmac'
+  readonly refusal: Refusal
+  constructor(field: 'secret' | 'kind') {
+    super('cannot be ed25519 while signatureHeaders sign: use hmac, or remove those first')
+    this.refusal = { of: 'request_invalid', errors: [{ field, message: this.message }] }
   }
 }
 
@@ -60,6 +72,8 @@ export interface EndpointSecrets {
   ): Promise<SigningSecret>
   /** For the secret headers of an endpoint. */
   headerBox(id: EndpointId): HeaderBox
+  /** Whether the current one is an ed25519 key, in the caller's transaction. */
+  isPrivateKey(database: Kysely<Database>, id: EndpointId): Promise<boolean>
   /** Every secret that signs now, the current one first. @throws EndpointNotFound */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
@@ -70,6 +84,7 @@ export interface EndpointSecrets {
    * @throws EndpointNotFound
    * @throws TooManySecrets
    * @throws InvalidSecret
+   * @throws MakesNoHmac
    */
   rotate(
     tenantId: TenantId,
@@ -106,6 +121,10 @@ export function createEndpointSecrets(options: EndpointSecretsOptions): Endpoint
   return {
     add: (on, endpoint, given) => add(options, on, endpoint, given),
     headerBox: (id) => headerBoxOf(box, id),
+    async isPrivateKey(on, id) {
+      const newest = await current(on, box, id)
+      return newest !== null && isPrivateKey(newest)
+    },
     async list(tenantId, id) {
       const assertExisting = () =>
         selectEndpoint(database, tenantId, id).executeTakeFirstOrThrow(notFound)
@@ -148,10 +167,16 @@ async function rotate(
 ): Promise<LiveSecret[]> {
   const { box } = options
   // Two rotations at once would each leave the other's secret as a current one.
-  await selectEndpoint(transaction, tenantId, id).forUpdate().executeTakeFirstOrThrow(notFound)
+  const endpoint = await selectEndpoint(transaction, tenantId, id)
+    .select('signature_headers')
+    .forUpdate()
+    .executeTakeFirstOrThrow(notFound)
   const wanted = given.secret ? given : likeThat(await current(transaction, box, id), given)
   await endOverlaps(transaction, id, overlapSeconds)
-  await add(options, transaction, { id, tenant_id: tenantId }, wanted)
+  const added = await add(options, transaction, { id, tenant_id: tenantId }, wanted)
+  if (isPrivateKey(added) && anySigns(endpoint.signature_headers)) {
+    throw new MakesNoHmac(given.kind ? 'kind' : 'secret')
+  }
   const live = await read(transaction, box, id)
   if (live.length > LIVE_SECRETS_MAX) throw new TooManySecrets()
   await sql`select postrider.audit_rotation(${id}, ${overlapSeconds})`.execute(transaction)

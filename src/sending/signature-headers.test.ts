@@ -57,6 +57,20 @@ t.test('Stripe verifies its header, also while a secret is changed', async (t) =
   }
 })
 
+t.test('a key that makes no HMAC is left out of the brackets while it is still live', async (t) => {
+  const stripe = new Stripe('sk_test_unused')
+  const key = generateSecret('ed25519')
+  const { body, headers } = await sent({ 'Stripe-Signature': STRIPE }, [OF_TEXT, key])
+  const value = String(headers['stripe-signature'])
+  t.equal(value.split(',').length, 2)
+  t.equal(stripe.webhooks.constructEvent(body, value, TEXT_SECRET).id, 'évt_1')
+  const five = Array.from({ length: 5 }, (_, n) => `text:another secret ${n}`)
+  const many = await sent({ 'Stripe-Signature': STRIPE }, [OF_TEXT, key, ...five])
+  t.equal(String(many.headers['stripe-signature']).split(',').length, 6, 'five sign')
+  const request = { id: 'id', timestampSeconds: 12, body, secrets: [key] }
+  t.throws(() => signatureHeaders({ a: STRIPE }, request), { code: 'secret_invalid' })
+})
+
 t.test('GitHub verifies its header', async (t) => {
   const template = { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' }
   const { body, headers } = await sent(template, [OF_TEXT])
@@ -141,6 +155,15 @@ t.test('a template that means nothing is refused in words', async (t) => {
     ['{hmac_hex}', /does not say what is signed/],
     ['a over {body}', /has no \{hmac_hex\}/],
     ['{hmac_hex} over {id}', /without \{body\}/],
+    ['sha256={hmac_hex over {body}', /has a \{ alone.*\{timestamp\}/],
+    ['sha256=hmac_hex} over {body}', /has a \} alone/],
+    ['{{hmac_hex} over {body}', /has a \{ alone/],
+    ['{hmac_hex}} over {body}', /has a \} alone/],
+    ['{id', /has a \{ alone/],
+    ['[{hmac_hex},{hmac_base64] over {body}', /has a \{ alone/],
+    ['{hmac_[hex}{hmac_hex}] over {body}', /has a \{ alone/],
+    ['{hmac_hex} over {timestamp.{body}', /has a \{ alone/],
+    ['{hmac_} over {body}', /\{hmac_\}/],
     ['[a]{hmac_hex} over {body}', /brackets without/],
     ['[{hmac_hex}][{hmac_hex}] over {body}', /one pair/],
     ['{hmac_hex}] over {body}', /one pair/],

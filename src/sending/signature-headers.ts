@@ -8,11 +8,13 @@ import { hmacsOf } from './signature.ts'
  *
  * What stands before ` over ` is the value, with `{id}`, `{timestamp}`, `{hmac_hex}` and `{hmac_base64}`; behind it is
  * what is signed, with `{id}`, `{timestamp}` and `{body}`. What is in brackets is there once for each live secret, the
- * newest first; without brackets the newest signs. A value without an HMAC needs no ` over `.
+ * newest first, except ed25519 keys; without brackets the newest signs. A value without an HMAC needs no ` over `.
  */
 
 const OVER = ' over '
 const VALUE_PLACE = /\{([^{}]*)\}/g
+const BRACE = /[{}]/
+const HMAC = /\{hmac_(?:hex|base64)\}/
 const VALUE_NAMES = new Set(['id', 'timestamp', 'hmac_hex', 'hmac_base64'])
 const CONTENT_NAMES = new Set(['id', 'timestamp', 'body'])
 /** Visible ASCII with blanks between. */
@@ -42,19 +44,25 @@ export interface SignedRequest {
 export function mistakeInTemplate(text: string): string | null {
   if (!VISIBLE.test(text)) return 'is not visible ASCII'
   const { before, each, after, content } = read(text)
-  const value = before + (each ?? '') + after
-  if (/[[\]]/.test(value)) return 'has brackets other than one pair'
-  const unknown = unknownIn(value, VALUE_NAMES) ?? (content && unknownIn(content, CONTENT_NAMES))
-  if (unknown) return `has {${unknown}}, which stands for nothing`
-  const signs = value.includes('{hmac_')
+  const parts = [before, each ?? '', after]
+  if (parts.some((part) => /[[\]]/.test(part))) return 'has brackets other than one pair'
+  const mistake = parts.map((part) => mistakeInPart(part, VALUE_NAMES)).find(Boolean)
+  if (mistake) return mistake
+  const signs = parts.some((part) => HMAC.test(part))
   if (signs !== (content !== null)) {
     return signs
       ? 'does not say what is signed: add “ over {timestamp}.{body}” or the like'
       : 'signs something, and has no {hmac_hex} or {hmac_base64}'
   }
-  if (each !== null && !each.includes('{hmac_')) return 'has brackets without an HMAC in them'
-  return content === null || content.includes('{body}') ? null : 'signs something without {body}'
+  if (each !== null && !HMAC.test(each)) return 'has brackets without an HMAC in them'
+  if (content === null) return null
+  const inContent = mistakeInPart(content, CONTENT_NAMES)
+  return inContent ?? (content.includes('{body}') ? null : 'signs something without {body}')
 }
+
+/** Whether any of the headers has an HMAC in it. */
+export const anySigns = (templates: Readonly<Record<string, string>>): boolean =>
+  Object.values(templates).some((text) => read(text).content !== null)
 
 /** How the signature in a header of this template is made, for people who verify one; null where it signs nothing. */
 export function formOf(text: string): { over: string; written: 'hex' | 'base64' } | null {
@@ -63,14 +71,17 @@ export function formOf(text: string): { over: string; written: 'hex' | 'base64' 
   return { over: content, written: text.includes('{hmac_hex}') ? 'hex' : 'base64' }
 }
 
-function unknownIn(text: string, names: ReadonlySet<string>): string | null {
-  return [...text.matchAll(VALUE_PLACE)].find(([, name = '']) => !names.has(name))?.[1] ?? null
+function mistakeInPart(text: string, names: ReadonlySet<string>): string | null {
+  const unknown = [...text.matchAll(VALUE_PLACE)].find(([, name = '']) => !names.has(name))
+  if (unknown) return `has ${unknown[0]}, which stands for nothing`
+  const rest = BRACE.exec(text.replace(VALUE_PLACE, ' '))
+  return rest && `has a ${rest[0]} alone: write what is to be replaced as in {timestamp}`
 }
 
 /**
  * The headers of a request, by template.
  *
- * @throws InvalidSecret when a secret is none that makes an HMAC
+ * @throws InvalidSecret when there is no secret that makes an HMAC
  */
 export function signatureHeaders(
   templates: Readonly<Record<string, string>>,
@@ -88,8 +99,9 @@ function headerValue({ before, each, after, content }: Template, request: Signed
   const known = { id, timestamp: String(timestampSeconds), body }
   if (content === null) return filled(before + after, known)
   const signed = Buffer.from(filled(content, known))
-  const secrets = request.secrets.slice(0, each === null ? 1 : SECRETS_MAX)
-  const [newest, ...others] = hmacsOf(secrets, signed).map((hmac) => ({
+  const secrets = each === null ? request.secrets.slice(0, 1) : request.secrets
+  const hmacs = hmacsOf(secrets, signed).slice(0, SECRETS_MAX)
+  const [newest, ...others] = hmacs.map((hmac) => ({
     ...known,
     ...{ hmac_hex: hmac.toString('hex'), hmac_base64: hmac.toString('base64') },
   }))

@@ -102,17 +102,17 @@ export function sign({ secrets, ...message }: SignedMessage & { secrets: string[
 }
 
 /**
- * HMAC-SHA256 of what other schemes sign, with each secret.
+ * HMAC-SHA256 of what other schemes sign, with each secret that makes one: an ed25519 key, which can be live while it is
+ * rotated to another kind, does not.
  *
  * @param secrets in their stored form
- * @throws InvalidSecret of an ed25519 key
+ * @throws InvalidSecret where none does
  */
 export function hmacsOf(secrets: readonly string[], content: Buffer): Buffer[] {
-  return secrets.map((secret) => {
-    const key = importedKey(secret)
-    if (key.scheme === 'v1') return hmac(key.key, content)
-    throw new InvalidSecret('is an ed25519 key (whsk_), which makes no HMAC for signature headers')
-  })
+  const keys = secrets.map(importedKey)
+  const hmacs = keys.flatMap((key) => (key.scheme === 'v1' ? [hmac(key.key, content)] : []))
+  if (hmacs.length > 0 || keys.length === 0) return hmacs
+  throw new InvalidSecret('is an ed25519 key (whsk_), which makes no HMAC for signature headers')
 }
 
 export type Verification = { valid: true } | { valid: false; reason: string }
