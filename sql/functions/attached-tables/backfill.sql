@@ -66,9 +66,9 @@ $$;
 comment on function postrider.drop_backfill_functions(regclass) is 'Drops the functions that backfills of this table have left.';
 
 -- backfill_statement: rows after a place in the primary key, locked: the last place, how many, and the events of those that
--- when lets through.
+-- when lets through. Nothing of ours has a name where "where" is read, so that any column can have it.
 create or replace function postrider.backfill_statement(
-  relation regclass, a postrider.attachment, event text, "where" text, after text
+  relation regclass, a postrider.attachment, event text, "where" text, after text, size text
 ) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -76,7 +76,7 @@ as $$
   select format($sql$
   with read as materialized (
     select new.* from %1$s as new where %2$s and (%3$s
-    ) order by %4$s limit size for share of new
+    ) order by %4$s limit %8$s for share of new
   )
   select (select json_build_array(%5$s) from read as new order by %6$s limit 1), (select count(*)::int from read),
     (select json_agg(json_build_object('tenant', e.tenant, 'type', e.type, 'data', e.data, 'orderingKey', e.ordering_key))
@@ -89,11 +89,11 @@ as $$
     string_agg(format('new.%I', k.column_name), ', ' order by k.nth),
     string_agg(format('new.%I::text', k.column_name), ', ' order by k.nth),
     string_agg(format('new.%I desc', k.column_name), ', ' order by k.nth),
-    postrider.attached_events(relation, a, event, 'read as new left join read as old on false'))
+    postrider.attached_events(relation, a, event, 'read as new left join read as old on false'), size)
   from postrider.primary_key_of(relation) with ordinality as k (column_name, type, operators, equals, nth)
 $$;
-comment on function postrider.backfill_statement(regclass, postrider.attachment, text, text, text) is
-  'SQL that reads the next rows of a backfill. after: name of the place that it begins behind; null = at the beginning.';
+comment on function postrider.backfill_statement(regclass, postrider.attachment, text, text, text, text) is
+  'SQL that reads the next rows of a backfill. after, size: SQL of the place that it begins behind (null = at the beginning), and of how many.';
 
 create or replace function postrider.write_backfill_function(
   relation regclass, a postrider.attachment, event text, "where" text, name text
@@ -104,8 +104,8 @@ as $$
 begin
   -- Analyzed as SQL, which says what is wrong with the condition; plpgsql would say so at the first row.
   begin
-    execute format('create function %s(after json, size int) returns table (a json, b int, c json) language sql begin atomic %s; end',
-      name || '_check', postrider.backfill_statement(relation, a, event, "where", 'after'));
+    execute format('create function %s() returns setof record language sql begin atomic %s; end',
+      name || '_check', postrider.backfill_statement(relation, a, event, "where", 'null::json', '1'));
     raise exception using errcode = 'PR000';
   exception
     when sqlstate 'PR000' then
@@ -115,23 +115,20 @@ begin
         hint = 'Give an SQL condition over the columns of the table, such as status <> ''draft''.';
   end;
   execute format($function$
-create or replace function %1$s(after json, size int, out place json, out read int, out events json)
+create or replace function %1$s(json, int, out json, out int, out json)
 language plpgsql
 %3$s
 as %2$L$function$, name, format($body$
 #variable_conflict use_column
-declare
-  size constant int := $2;
-  after constant json := $1;
 begin
   if $1 is null then
-    %s into place, read, events;
+    %s into $3, $4, $5;
   else
-    %s into place, read, events;
+    %s into $3, $4, $5;
   end if;
 end
-$body$, postrider.backfill_statement(relation, a, event, "where", null),
-    postrider.backfill_statement(relation, a, event, "where", 'after')), postrider.written_settings());
+$body$, postrider.backfill_statement(relation, a, event, "where", null, '$2'),
+    postrider.backfill_statement(relation, a, event, "where", '$1', '$2')), postrider.written_settings());
   execute format('comment on function %s(json, int) is %L', name, format('Reads rows of %s for a backfill.', relation));
   execute format('revoke all on function %s(json, int) from public', name);
 end
@@ -303,7 +300,7 @@ begin
   perform set_config('lock_timeout', wait, true);
   perform set_config('postrider.key_wait', wait, true);
   begin
-    execute format('select * from %s($1, $2)', name) into batch using after, size;
+    execute format('select * from %s($1, $2) as read (place, read, events)', name) into batch using after, size;
     if batch.events is not null then
       perform postrider.publish_rows(batch.events, source);
     end if;
