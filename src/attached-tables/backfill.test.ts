@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { untilHolds } from '../testing/until.ts'
 import { runCommand } from '../testing/wiring/command.ts'
 import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { createTestConsole } from '../testing/wiring/pages.ts'
@@ -38,6 +39,61 @@ const COLUMN_NAMES = [
   ...['e', 'r', 'n', 'b', 'last', 'row', 'old', 'new', 'where', 'tenant', 'type', 'ordering_key'],
   ...["it's", 'Capital ""quoted""', '$1', `long_${'x'.repeat(52)}`],
 ]
+
+/** How a session writes and reads values, from one batch to the next. */
+const SESSIONS = [
+  `set timezone = 'Asia/Kathmandu'; set datestyle = 'German, DMY'; set extra_float_digits = -15`,
+  `set timezone = 'America/St_Johns'; set datestyle = 'SQL, MDY'; set bytea_output = 'escape'`,
+  `set intervalstyle = 'sql_standard'; set standard_conforming_strings = off; set extra_float_digits = 3`,
+]
+
+/** Keys of these types, as text; most of them not in the order of the type. */
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  smallint: ['3', '-1', '2', '1'],
+  uuid: [1, 2, 3, 4, 5].map((n) => `${n}`.repeat(8).concat('-0000-4000-8000-000000000000')),
+  numeric: ['NaN', '-Infinity', 'Infinity', '1.10', '1e40', '-0.5', '1e-20'],
+  float8: ['NaN', '-0', 'Infinity', '0.1', '0.10000000000000002', '0.1000000000000001', '1e-320'],
+  float4: ['NaN', '0.1', '0.10000001', '16777216', '-Infinity'],
+  money: ['1.10', '-2', '1000000'],
+  boolean: ['true', 'false'],
+  date: ['2026-03-04', '2026-04-03', '0044-03-15 BC', 'infinity', '2026-12-11'],
+  timestamptz: ['-infinity', ...[1, 2, 3, 4].map((n) => `2026-10-25 00:59:59.99999${n}Z`)],
+  timestamp: ['2026-03-04 05:06:07.000001', '2026-04-03 05:06:07', 'infinity', '2026-04-03'],
+  timetz: ['12:00:00+02', '12:00:00-02', '12:00:00Z', '11:59:59.999999Z'],
+  interval: ['1 mon', '29 days 23:59:59', '-1 days +02:03:04', '1 year -1 mon', '31 days'],
+  text: ['', 'a', 'B', 'c', 'ä', 'Z', '"quoted"', 'back\\slash', "it's", '{"a":1}', ' '],
+  'text collate types.german': ['a', 'B', 'c', 'ä', 'Z', 'z', 'Ö', 'o'],
+  'text collate types.by_letter': ['a', 'B', 'c', 'D', 'e', 'Z'],
+  'text collate "C"': ['a', 'B', 'c', 'D', 'ä', 'Z'],
+  'types.german_text collate "C"': ['a', 'B', 'c', 'D', 'ä', 'Z'],
+  'varchar(3)': ['a', 'B', 'c', 'D', 'äöü'],
+  'char(5)': ['a', 'ab', 'B', '', 'abcde'],
+  bpchar: ['a', 'ab ', 'B', '', 'abcde'],
+  '"char"': ['a', 'B', '', '~', ' '],
+  name: ['a', 'B', 'c', 'D', 'x'.repeat(63)],
+  bytea: ['\\x00', '\\x', '\\xff', '\\x5c27', '\\x61'],
+  'bit(4)': ['0001', '1000', '0100'],
+  varbit: ['0001', '1', '01', ''],
+  oid: ['4000000000', '1', '2'],
+  inet: ['10.0.0.1', '10.0.0.0/8', '::1', '10.0.0.1/8', '9.255.255.255'],
+  cidr: ['10.0.0.0/8', '10.0.0.0/16', '2001:db8::/32'],
+  macaddr: ['08:00:2b:01:02:03', '08:00:2b:01:02:04', 'ff:00:2b:01:02:03'],
+  jsonb: ['{"a": 1}', '[]', '"x"', 'null', '{"b": 1, "a": 2}'],
+  'text[]': ['{a,"b c"}', '{}', '{NULL}', '{a}', '{"\\"",B}'],
+  'timestamptz[]': ['{2026-03-04Z}', '{2026-04-03Z}', '{2026-04-03Z,infinity}'],
+  int4range: ['[1,5)', 'empty', '(,)', '[1,9)', '[-3,2)'],
+  tstzrange: ['[2026-03-04Z,2026-04-03Z)', '[2026-03-04Z,)', '(,2026-04-03Z)'],
+  int8multirange: ['{}', '{[1,5)}', '{[1,2),[4,5)}'],
+  'types.mood': ['happy', 'sad', 'A', 'ok'],
+  'types.pair': ['(B,2026-03-04Z)', '("a ""b",2026-04-03Z)', '(,)', '(c,)'],
+  'types.citext': ['a', 'B', 'c', 'D', 'e', 'F', 'Z', 'z2'],
+  'types.hstore': ['a=>1', 'b=>NULL', '"it\'s"=>"\\""', 'a=>2', ''],
+  'types.a_mood': ['happy', 'sad', 'A', 'ok'],
+  'types.a_citext': ['a', 'B', 'c', 'D', 'e'],
+  'types.a_range': ['[1,5)', 'empty', '[1,9)', '[-3,2)'],
+  'types.an_array': ['{3}', '{}', '{1,2}', '{20}'],
+  'types.a_pair': ['(B,2026-03-04Z)', '(a,2026-04-03Z)', '(c,)'],
+}
 
 interface Step {
   is_over: boolean
@@ -162,6 +218,85 @@ async function conformance(t: Test, database: TestDatabase) {
       (await published(type)).sort((a, b) => a - b),
       upTo(50),
     )
+  })
+
+  // The operators of the first schema compared columns of all types: citext went by its order, and was read as text.
+  t.test('it loses and doubles no row, whatever the type of the key', async (t) => {
+    await pool.query(`
+      create schema types;
+      grant usage on schema types to public;
+      create extension citext schema types;
+      create extension hstore schema types;
+      create collation types.by_letter (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      create collation types.german (provider = icu, locale = 'de');
+      create type types.mood as enum ('sad', 'ok', 'happy', 'A');
+      create type types.pair as (a text, b timestamptz);
+      create domain types.a_mood as types.mood;
+      create domain types.a_citext as types.citext;
+      create domain types.a_range as int4range;
+      create domain types.an_array as int[];
+      create domain types.a_pair as types.pair;
+      create domain types.german_text as text collate types.german`)
+    for (const [type, keys] of Object.entries(KEYS)) {
+      for (const primaryKey of type.startsWith('types.') ? ['half, k', 'k, half'] : ['half, k']) {
+        const { name, type: events } = await createTable({
+          columns: `id int, k ${type}, half int, account text, primary key (${primaryKey})`,
+          values: 'n, null',
+          settings: `, events => '{created}'`,
+        })
+        await owner.query(
+          `insert into ${name} select n, k::${type.replace(/ collate .*/, '')}, n % 2, $2
+           from unnest($1::text[]) with ordinality as u (k, n)`,
+          [keys, tenant.key],
+        )
+        const id = await begin(name, `, rate_per_second => 2, event => 'existing'`)
+        for (const setting of SESSIONS) {
+          await owner.query(setting)
+          await step(id)
+        }
+        while (!(await step(id)).is_over);
+        const found = (await published(events, 'existing')).sort((a, b) => a - b)
+        t.strictSame(found, upTo(keys.length), `${type}: primary key (${primaryKey})`)
+      }
+    }
+    await owner.query('reset all')
+  })
+
+  t.test('a key without overlaps, which has no order, is refused in words', async (t) => {
+    const { rows } = await pool.query(
+      `select current_setting('server_version_num')::int as version`,
+    )
+    if (rows[0].version < 180_000) return t.plan(0, 'Postgres 18 has such keys')
+    const { name } = await createTable({
+      columns: 'id int4range, at daterange, account text, primary key (id, at without overlaps)',
+      values: 'null, null, null',
+      settings: `, events => '{created}'`,
+    })
+    await t.rejects(begin(name), { code: '0A000', message: /is one without overlaps/ })
+  })
+
+  t.test('a batch reads no more of the table than its rows', async (t) => {
+    const { name, type } = await createTable({
+      columns: 'account text, name types.citext, id int, primary key (account, name)',
+      values: `'${tenant.key}', md5(n::text), n`,
+      rows: 20_000,
+    })
+    await owner.query(`analyze ${name}`)
+    const id = await begin(name, ', rate_per_second => 100')
+    await step(id)
+    const read = async () => {
+      const { rows } = await owner.query(
+        `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_all_tables where relid = $1::regclass`,
+        [name],
+      )
+      return rows[0].read
+    }
+    await owner.query('begin')
+    const before = await read()
+    await step(id)
+    t.ok((await read()) - before <= 300, 'for 100 rows: keys, and rows')
+    await owner.query('commit')
+    t.equal((await published(type)).length, 200)
   })
 
   // A column `after` was read as the place, so that the second batch was the end or an error; `size` could not begin.
@@ -310,6 +445,28 @@ async function conformance(t: Test, database: TestDatabase) {
       )
     },
   )
+
+  // The batch went as far as the new key of the row that it had waited for: what lay between was lost.
+  t.test('a key that changes while its row is waited for hides no other row', async (t) => {
+    const { name, type } = await createTable({ rows: 10 })
+    await owner.query(`grant select, update on ${name} to ${names.writer}`)
+    const writer = await loginAs('writer')
+    const id = await begin(name, ', rate_per_second => 1')
+    const { rows } = await owner.query('select pg_backend_pid() as pid, clock_timestamp() as now')
+    await writer.query('begin')
+    await writer.query(`update ${name} set id = 9999 where id = 1`)
+    const stepped = step(id)
+    await untilHolds(
+      pool,
+      `select wait_event_type = 'Lock' or state_change > $2 and state = 'idle' as holds
+       from pg_stat_activity where pid = $1`,
+      [rows[0].pid, rows[0].now],
+    )
+    await writer.query('commit')
+    await stepped
+    while (!(await step(id)).is_over);
+    t.strictSame(new Set(await published(type)), new Set([...upTo(10).slice(1), 9999]))
+  })
 
   t.test(
     'whatever changes meanwhile, the newest state of every row is published last',

@@ -65,8 +65,66 @@ end
 $$;
 comment on function postrider.drop_backfill_functions(regclass) is 'Drops the functions that backfills of this table have left.';
 
+-- backfill_key_of: the primary key, with the operators of its index. What an operator is called, and in which schema it is, differs
+-- from type to type, and another one can compare in another order: citext > citext is public.>, and pg_catalog.> compares
+-- it as text. A domain of an enumeration is read as the enumeration, which alone has operators.
+create or replace function postrider.backfill_key_of(relation oid)
+returns table (nth bigint, value text, type text, collated text, before text, equals text, behind text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select k.nth, format('new.%I', a.attname) || coalesce('::' || of_domain.enum, ''),
+    coalesce(of_domain.enum::text, format_type(a.atttypid, a.atttypmod)),
+    coalesce((
+      select format(' collate %I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n on n.oid = l.collnamespace
+      where l.oid = k.sorted_by), ''),
+    o.names[1], o.names[2], o.names[3]
+  from pg_index i
+  join pg_class x on x.oid = i.indexrelid
+  join pg_am m on m.oid = x.relam and m.amname = 'btree'
+  cross join lateral unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) with ordinality as k (attnum, opclass, sorted_by, nth)
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  join pg_opclass c on c.oid = k.opclass
+  cross join lateral (
+    select array_agg(format('operator(%I.%s)', n.nspname, p.oprname) order by s.amopstrategy)
+    from pg_amop s join pg_operator p on p.oid = s.amopopr join pg_namespace n on n.oid = p.oprnamespace
+    where s.amopfamily = c.opcfamily and s.amoplefttype = c.opcintype and s.amoprighttype = c.opcintype
+      and s.amopstrategy in (1, 3, 5)) as o (names)
+  left join lateral (
+    with recursive base as (
+      select t.typbasetype as id from pg_type t where t.oid = a.atttypid and t.typtype = 'd'
+      union all
+      select t.typbasetype from base join pg_type t on t.oid = base.id and t.typtype = 'd')
+    select t.oid::regtype as enum from base join pg_type t on t.oid = base.id and t.typtype = 'e') as of_domain on true
+  where i.indrelid = relation and i.indisprimary and k.nth <= i.indnkeyatts
+  order by k.nth
+$$;
+comment on function postrider.backfill_key_of(oid) is
+  'Columns of the primary key in order, as SQL, with their types, collations and the operators by which one is before, equal to or behind another; none where its index is no btree.';
+
+-- backfill_ranges: what is behind (a, b, c) in three ranges, each of which the index finds in order: the same a and b, and a
+-- later c; the same a, and a later b; a later a. A comparison of whole rows would need operators of one name.
+create or replace function postrider.backfill_ranges(relation oid, after text) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select string_agg(format('%s %s (%s ->> %s)::%s%s',
+    k.value, case when k.nth = last.nth then k.behind else k.equals end, after, k.nth - 1, k.type, k.collated), ' and ' order by k.nth)
+  from postrider.backfill_key_of(relation) as last
+  join postrider.backfill_key_of(relation) as k on k.nth <= last.nth
+  where after is not null
+  group by last.nth
+  union all
+  select 'true' where after is null
+$$;
+comment on function postrider.backfill_ranges(oid, text) is
+  'Conditions, as SQL, which together hold for the rows behind a place. after: the SQL of the place, a JSON array; null = all rows.';
+
 -- backfill_statement: rows after a place in the primary key, locked: the last place, how many, and the events of those that
 -- when lets through. Nothing of ours has a name where "where" is read, so that any column can have it.
+--
+-- The keys are read first, and decide how far the batch goes: a row whose key somebody changes while it is waited for is then no
+-- row of the batch. With its new key it would take the place there, behind rows that nobody has read.
 create or replace function postrider.backfill_statement(
   relation regclass, a postrider.attachment, event text, "where" text, after text, size text
 ) returns text
@@ -74,23 +132,30 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select format($sql$
-  with read as materialized (
-    select new.* from %1$s as new where %2$s and (%3$s
-    ) order by %4$s limit %8$s for share of new
+  with keys as materialized (
+    select * from (%1$s) as k order by %2$s limit %3$s
+  ), read as materialized (
+    select new.* from keys as k cross join lateral (
+      select new.* from %4$s as new where %5$s and (%6$s
+      ) for share of new) as new
+    order by %7$s
   )
-  select (select json_build_array(%5$s) from read as new order by %6$s limit 1), (select count(*)::int from read),
+  select (select json_build_array(%8$s) from keys as k order by %9$s limit 1), (select count(*)::int from keys),
     (select json_agg(json_build_object('tenant', e.tenant, 'type', e.type, 'data', e.data, 'orderingKey', e.ordering_key))
-     from (%7$s) as e)$sql$,
-    relation,
-    case when after is null then 'true' else format('row(%s) operator(%I.>) row(%s)',
-      string_agg(format('new.%I', k.column_name), ', ' order by k.nth), min(k.operators),
-      string_agg(format('(%s ->> %s)::%s', after, k.nth - 1, k.type), ', ' order by k.nth)) end,
-    coalesce("where", 'true'),
-    string_agg(format('new.%I', k.column_name), ', ' order by k.nth),
-    string_agg(format('new.%I::text', k.column_name), ', ' order by k.nth),
-    string_agg(format('new.%I desc', k.column_name), ', ' order by k.nth),
-    postrider.attached_events(relation, a, event, 'read as new left join read as old on false'), size)
-  from postrider.primary_key_of(relation) with ordinality as k (column_name, type, operators, equals, nth)
+     from (%10$s) as e)$sql$,
+    (select string_agg(format(e'\n    (select %s from %s as new where %s and (%s\n    ) order by %s limit %s)',
+      key.columns, relation, range, coalesce("where", 'true'), key.by_number, size), ' union all')
+     from postrider.backfill_ranges(relation, after) as range),
+    key.by_number, size, relation, key.matches, coalesce("where", 'true'), key.first_first, key.place, key.last_first,
+    postrider.attached_events(relation, a, event, 'read as new left join read as old on false'))
+  from (
+    select string_agg(format('%s as k%s', k.value, k.nth), ', ' order by k.nth) as columns,
+      string_agg(format('%s using %s', k.nth, k.before), ', ' order by k.nth) as by_number,
+      string_agg(format('%s %s k.k%s', k.value, k.equals, k.nth), ' and ' order by k.nth) as matches,
+      string_agg(format('k.k%s using %s', k.nth, k.before), ', ' order by k.nth) as first_first,
+      string_agg(format('k.k%s::text', k.nth), ', ' order by k.nth) as place,
+      string_agg(format('k.k%s using %s', k.nth, k.behind), ', ' order by k.nth) as last_first
+    from postrider.backfill_key_of(relation) as k) as key
 $$;
 comment on function postrider.backfill_statement(regclass, postrider.attachment, text, text, text, text) is
   'SQL that reads the next rows of a backfill. after, size: SQL of the place that it begins behind (null = at the beginning), and of how many.';
@@ -163,6 +228,9 @@ begin
       hint = format('alter table %s no force row level security', "table");
   elsif not exists (select from postrider.primary_key_of("table")) then
     raise exception '% has no primary key, by which a backfill goes', "table" using errcode = '0A000', hint = 'Add one.';
+  elsif not exists (select from postrider.backfill_key_of("table")) then
+    raise exception 'the primary key of % is one without overlaps, by which no backfill goes', "table" using errcode = '0A000',
+      hint = 'Publish its rows with postrider.publish_many().';
   elsif event is null or a.type || '.' || event !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or event in ('updated', 'deleted')
     or length(a.type || event) > 127 then
     raise exception 'event is no part of a name' using errcode = '22023', column = 'event', hint = 'Such as created, or existing.';
