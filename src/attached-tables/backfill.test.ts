@@ -262,6 +262,16 @@ async function conformance(t: Test, database: TestDatabase) {
     await owner.query('reset all')
   })
 
+  t.test('a session begins and continues it, whatever its settings', async (t) => {
+    const { name, type } = await createTable({ rows: 10 })
+    const [first, second] = await Promise.all([loginAs('owner'), loginAs('owner')])
+    await first.query(SESSIONS.join(';'))
+    await second.query(SESSIONS.join(';'))
+    const id = await begin(name, ', rate_per_second => 4', first)
+    while (!(await step(id, second)).is_over);
+    t.strictSame(await published(type), upTo(10))
+  })
+
   t.test('a key without overlaps, which has no order, is refused in words', async (t) => {
     const { rows } = await pool.query(
       `select current_setting('server_version_num')::int as version`,
@@ -400,6 +410,30 @@ async function conformance(t: Test, database: TestDatabase) {
     await owner.query('select postrider.cancel_backfill($1)', [id])
     t.match(await step(id), { is_over: true })
     await t.resolves(begin('shop.elsewhere'))
+  })
+
+  // It published the rows of the other table, which nobody had attached, and was done.
+  t.test('another table that has taken the name is not published', async (t) => {
+    const { name, type } = await createTable({ rows: 600 })
+    const id = await begin(name)
+    await step(id)
+    await owner.query(`alter table ${name} rename to swapped`)
+    await owner.query(`create table ${name} as table shop.swapped`)
+    const refused = {
+      code: REFUSED,
+      message: `${name} is another table than when the backfill began, or was detached since`,
+      hint: /cancel_backfill/,
+    }
+    await t.rejects(step(id), refused)
+    await owner.query(`drop table ${name}; alter table shop.swapped rename to ${name.slice(5)}`)
+    await step(id)
+    t.strictSame(await published(type), upTo(600), 'it continues when the name is given back')
+    await owner.query(`alter table ${name} rename to swapped`)
+    await owner.query(`create table ${name} (like shop.swapped including all)`)
+    await owner.query(`select postrider.attach($1, type => 'other', tenant => 'account')`, [name])
+    await t.rejects(step(id), refused, 'nor one that is attached itself')
+    t.match(await progress(id), { state: 'running', read: '600' })
+    await owner.query(`select postrider.detach($1), postrider.detach('shop.swapped')`, [name])
   })
 
   t.test('only the owner of the table can begin, continue and cancel it', async (t) => {

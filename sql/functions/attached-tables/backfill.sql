@@ -206,6 +206,7 @@ create or replace function postrider.backfill(
 ) returns uuid
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
   a postrider.attachment;
@@ -385,12 +386,34 @@ $$;
 comment on function postrider.backfill_rows(text, text, json, int) is
   'Publishes the next rows of a backfill by the function of this name; read is null when somebody holds one of them.';
 
+-- The function of a backfill finds its table by name, which another one can have taken.
+create or replace function postrider.backfilled_table(b postrider.backfill) returns regclass
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation constant regclass := to_regclass(b."table");
+begin
+  if relation is null then
+    raise exception '% is gone, or has another name', b."table" using errcode = '42P01',
+      hint = 'Cancel the backfill, and begin another one: postrider.cancel_backfill(id).';
+  elsif (postrider.attachment_of(relation)).id is distinct from b.attachment_id then
+    raise exception '% is another table than when the backfill began, or was detached since', b."table" using errcode = '55000',
+      hint = 'Cancel the backfill, and begin another one: postrider.cancel_backfill(id).';
+  end if;
+  return relation;
+end
+$$;
+comment on function postrider.backfilled_table(postrider.backfill) is
+  'The table of a backfill. Raises 42P01 where none has its name any more, and 55000 where another one has.';
+
 -- backfill_step: one batch, in the transaction of the caller, who is the owner of the table.
 create or replace function postrider.backfill_step(
   backfill uuid, out is_over boolean, out wait_seconds float8, out read bigint, out published bigint, out total bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
   b postrider.backfill;
@@ -401,12 +424,9 @@ declare
   new_place json;
 begin
   b := postrider.take_backfill(backfill);
-  relation := to_regclass(b."table");
+  relation := case when b.finished_at is null then postrider.backfilled_table(b) else to_regclass(b."table") end;
   name := case when relation is not null then postrider.backfill_function(b.id, postrider.backfill_schema(relation)) end;
-  if b.finished_at is null and relation is null then
-    raise exception '% is gone, or has another name', b."table" using errcode = '42P01',
-      hint = 'Cancel the backfill, and begin another one: postrider.cancel_backfill(id).';
-  elsif b.finished_at is null then
+  if b.finished_at is null then
     if not exists (
       select from pg_proc p join pg_class c on c.oid = relation and c.relowner = p.proowner
       where p.oid = to_regprocedure(name || '(json, int)') and p.proowner = (select r.oid from pg_roles r where r.rolname = current_user)) then
@@ -415,6 +435,8 @@ begin
     end if;
     select r.place, r.read, r.published into new_place, rows_read, rows_published
     from postrider.backfill_rows(name, b."table", b.place, least(b.batch_rows, greatest(b.rate_per_second::int, 1))) as r;
+    -- Once more, as what was read is locked by now: nobody has given its name to another table between the two.
+    perform postrider.backfilled_table(b);
     perform postrider.move_backfill(b.id, new_place, rows_read, rows_published);
     wait_seconds := case when rows_read is null then 0.05 else rows_published / b.rate_per_second end;
   end if;
