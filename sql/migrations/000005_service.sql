@@ -263,6 +263,10 @@ comment on column postrider.attachment.columns is 'Columns that the settings nam
 comment on column postrider.attachment.owner is 'Owner of the table when it was attached.';
 comment on column postrider.attachment.attached_by is 'Role that attached it last.';
 comment on column postrider.attachment.attached_at is 'When that was.';
+alter table postrider.attachment enable row level security;
+-- Producers read it as well. Roles that read all of it have a policy of theirs (migrate --roles).
+create policy own_tables on postrider.attachment for select
+  using (coalesce(pg_has_role(to_regrole(quote_ident(owner)), 'usage'), false));
 
 create table postrider.backfill (
   id uuid primary key,
@@ -308,6 +312,9 @@ comment on column postrider.backfill.requested_by is 'Who began it.';
 comment on column postrider.backfill.created_at is 'When it began.';
 comment on column postrider.backfill.moved_at is 'When it last continued; null = not yet.';
 comment on column postrider.backfill.finished_at is 'When it was done or cancelled; null = running.';
+alter table postrider.backfill enable row level security;
+create policy own_tables on postrider.backfill for select
+  using (coalesce(pg_has_role(to_regrole(quote_ident(owner)), 'usage'), false));
 
 create unlogged table postrider.tenant_backlog (
   tenant_id uuid primary key,

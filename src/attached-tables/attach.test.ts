@@ -819,11 +819,6 @@ async function conformance(t: Test, database: TestDatabase) {
       )
       await pool.query(`insert into shop.trap values (1, $1)`, [tenant.key])
       t.match(await published(), [{ type: 'trap.created', data: roles.hostile }])
-      await t.rejects(
-        hostile.query(`select * from postrider.attached_table`),
-        { code: DENIED },
-        'and nobody reads who has attached what',
-      )
       await hostile.query(`revoke execute on function shop.who from public`)
       await t.rejects(
         owner
@@ -834,6 +829,43 @@ async function conformance(t: Test, database: TestDatabase) {
       await detach('shop.trap', hostile)
     },
   )
+
+  // Only monitoring could read the list that the page for owners shows.
+  t.test('owners of tables see theirs in the list, and nothing of the others', async (t) => {
+    const hostile = await loginAs('hostile')
+    const table = await createTable()
+    await attach(table)
+    await hostile.query(`create table shop.discreet (id int primary key, account text)`)
+    await attach('shop.discreet', { tenant: `'not for others'` }, hostile)
+    const seenBy = async (by: typeof owner, where = 'true') =>
+      (await by.query(`select "table", problem from postrider.attached_table where ${where}`)).rows
+    t.strictSame(await seenBy(owner), [{ table, problem: null }])
+    t.strictSame(await seenBy(hostile), [{ table: 'shop.discreet', problem: null }])
+    t.equal((await seenBy(pool as never)).length, 2, 'all of it by the owner of the schema')
+    await owner.query(`create function shop.told(text) returns boolean language plpgsql cost 0.0001
+      as $$ begin raise exception 'told %', $1; end $$`)
+    const told = `tenant = 'account' or shop.told(tenant)`
+    t.equal((await seenBy(owner, told)).length, 1, 'nor by a function of theirs')
+    await t.rejects((await loginAs('plain')).query('select * from postrider.attached_table'), {
+      code: DENIED,
+    })
+
+    await pool.query(`alter table ${table} owner to ${roles.hostile}`)
+    await attach(table, {}, hostile)
+    t.strictSame(await seenBy(owner), [], 'as whose table it was attached last')
+    t.equal((await seenBy(hostile)).length, 2)
+    await detach(table, hostile)
+    await pool.query(`alter table ${table} owner to ${roles.owner}`)
+    await attach(table)
+    await owner.query(`drop trigger postrider_insert on ${table}`)
+    await hostile.query('drop table shop.discreet')
+    await owner.query(`revoke usage on schema shop from ${roles.hostile}`)
+    t.match(await seenBy(hostile), [{ table: 'shop.discreet', problem: 'the table is gone' }])
+    await owner.query(`grant usage on schema shop to ${roles.hostile}`)
+    await detach('shop.discreet', hostile)
+    await detach(table)
+    await owner.query('drop function shop.told(text)')
+  })
 
   // The table of the other was listed in place of the attached one, which could not be detached.
   t.test('a trigger of another role that names an attachment changes nothing', async (t) => {

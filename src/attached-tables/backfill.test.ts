@@ -588,6 +588,12 @@ async function conformance(t: Test, database: TestDatabase) {
       listed.find((one: { id: string }) => one.id === id),
       { table: name, state: 'done', read: 30 },
     )
+    const own = JSON.parse((await table(['backfills'])).stdout).data
+    t.ok(own.length > 0 && own.length < listed.length, 'the owner of tables sees theirs')
+    t.ok(own.every((one: { table: string }) => one.table.startsWith('shop.')))
+    const ownTables = JSON.parse((await table(['list'])).stdout).data
+    t.ok(ownTables.some((one: { table: string }) => one.table === name))
+    t.ok(ownTables.every((one: { table: string }) => one.table.startsWith('shop.')))
     const tables = JSON.parse((await table(['list'], database.url)).stdout).data
     t.match(
       tables.find((one: { table: string }) => one.table === name),

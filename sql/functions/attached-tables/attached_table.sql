@@ -1,6 +1,17 @@
 -- attached_table: the tables that publish by themselves, and what is wrong with each.
 --
--- Read by monitoring, so nothing here evaluates or analyzes what owners of tables have written.
+-- Read by monitoring, so nothing here evaluates or analyzes what owners of tables have written; and by
+-- owners of tables, who see theirs (the policies of attachment and backfill). Names are looked up in the catalog, since
+-- to_regclass() raises for a schema that one may not use.
+
+create or replace function postrider.relation_named(schema text, name text) returns oid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = relation_named.schema and c.relname = relation_named.name
+$$;
+comment on function postrider.relation_named(text, text) is 'A relation by schema and name, whatever this role can use; null = there is none.';
 
 -- Everybody can make a trigger that names this attachment, on a table of theirs: under another name than the one that was
 -- attached, a table counts if its function belongs to who attached it.
@@ -16,9 +27,9 @@ as $$
      cross join lateral (
        select pg_get_userbyid(p.proowner) = a.owner and postrider.attached_settings(p.oid) ->> 'id' = a.id::text) as own (is_written)
      where t.attachment_id = a.id::text and not c.relispartition and not t.is_of_part
-       and (own.is_written or c.oid = to_regclass(format('%I.%I', a.table_schema, a.table_name)))
+       and (own.is_written or c.oid = postrider.relation_named(a.table_schema, a.table_name))
      order by own.is_written desc, c.oid limit 1),
-    to_regclass(format('%I.%I', a.table_schema, a.table_name)))
+    postrider.relation_named(a.table_schema, a.table_name))
 $$;
 comment on function postrider.attached_relation(postrider.attachment) is
   'The table: the one with the triggers, also under a new name; without triggers the one with its name. Null = it is gone.';
@@ -134,7 +145,7 @@ from postrider.attachment a
 left join pg_catalog.pg_class c on c.oid = postrider.attached_relation(a)
 left join pg_catalog.pg_namespace n on n.oid = c.relnamespace;
 comment on view postrider.attached_table is
-  'The tables that publish automatically (attach). Cost: some look-ups in the catalog for each, 1 ms.';
+  'The tables that publish automatically (attach); producers see their own. Cost: some look-ups in the catalog for each, 1 ms.';
 comment on column postrider.attached_table.id is 'UUIDv7; the triggers name it.';
 comment on column postrider.attached_table."table" is 'The table, with its schema, by the name that it has now.';
 comment on column postrider.attached_table.type is 'Its events are type.created, type.updated and type.deleted.';

@@ -533,7 +533,7 @@ create or replace view postrider.backfill_progress as
 select b.id, b."table", b.state, b.read, b.total, b.published, b."where", b.event, b.rate_per_second, b.is_automatic, b.error,
   b.owner, b.requested_by, b.created_at, b.moved_at, b.finished_at
 from postrider.backfill b;
-comment on view postrider.backfill_progress is 'Backfills of attached tables, and how far each is. Cost: a row each.';
+comment on view postrider.backfill_progress is 'Backfills of attached tables, and how far each is; producers see those of their tables. Cost: a row each.';
 comment on column postrider.backfill_progress.id is 'UUIDv7.';
 comment on column postrider.backfill_progress."table" is 'The table, with its schema.';
 comment on column postrider.backfill_progress.state is 'running, done, or cancelled by a person.';

@@ -50,7 +50,7 @@ const MISSING = `
   from relation r
   where row_security_active(r.oid) and not exists (
     select from pg_policy p, unnest(p.polroles) as granted (role)
-    where p.polrelid = r.oid and p.polname <> 'one_tenant'
+    where p.polrelid = r.oid and p.polname not in ('one_tenant', 'own_tables')
       and (granted.role = 0 or pg_has_role(granted.role, 'usage')))
   union all
   select format('execute on function postrider.%I', p.proname)

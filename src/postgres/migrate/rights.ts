@@ -21,6 +21,8 @@ export interface Rights {
   tables?: Readonly<Record<string, readonly string[]>>
   /** Reads every table and view but these, of some all columns but these. Partitions are read by their parent. */
   readsAllBut?: Readonly<Record<string, 'everything' | readonly string[]>>
+  /** Relations, in schema postrider, whose policies show each role what belongs to it. */
+  reads?: readonly string[]
   /** Relation → privileges, in schema graphile_worker. */
   jobs?: Readonly<Record<string, readonly string[]>>
   /** Roles that it may become, for a transaction, but whose rights it does not have by itself. */
@@ -48,8 +50,9 @@ const ATTACHING = [
 
 export const RIGHTS: Readonly<Record<GroupRole, Rights>> = {
   postrider_producer: {
-    purpose: 'Producers: publish, and attach tables of theirs, and nothing else.',
+    purpose: 'Producers: publish, attach tables of theirs and see these, and nothing else.',
     functions: [...PUBLISHING, ...ATTACHING],
+    reads: ['attachment', 'backfill', 'attached_table', 'backfill_progress'],
   },
   postrider_api: {
     purpose: 'The processes of `postrider api`.',

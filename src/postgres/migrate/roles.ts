@@ -96,6 +96,7 @@ export async function grantStatements(client: Queryable): Promise<string[]> {
       ...(rights.jobs ? [`grant usage on schema graphile_worker to ${role}`] : []),
       ...(await functionGrants(client, role, rights)),
       ...(await readingGrants(client, role, rights)),
+      ...(rights.reads ?? []).map((name) => `grant select on postrider.${name} to ${role}`),
       ...tableGrants('postrider', role, rights.tables),
       ...tableGrants('graphile_worker', role, rights.jobs),
       ...(await membershipGrants(client, role, [...(rights.becomes ?? []), ...(rights.has ?? [])])),

@@ -36,6 +36,9 @@ export async function createTableRoles(
   for (const { signature } of rows) {
     await pool.query(`grant execute on function ${signature} to ${owner}, ${hostile}`)
   }
+  for (const name of RIGHTS.postrider_producer.reads ?? []) {
+    await pool.query(`grant select on postrider.${name} to ${owner}, ${hostile}`)
+  }
   return {
     names,
     loginAs: (role) =>
