@@ -175,6 +175,29 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(rows, [{ event_id: events[0], state: 'pending', trigger: 'replay', has_job: true }])
   })
 
+  t.test('what is published for later and was missed comes at its time, not before', async (t) => {
+    const { work, start, run } = await bundle()
+    const deliverAt = new Date(Date.now() + 3_600_000).toISOString()
+    await pool.query(
+      `select postrider.publish($1, 'order.made', '1', deliver_at => $2, ordering_key => key)
+       from unnest(array[null, 'a']) as key`,
+      [work.tenant.key, deliverAt],
+    )
+    const late = await work.tenant.addEndpoint({
+      url: 'http://127.0.0.1:2/',
+      event_types: ['order.*'],
+      ordering: 'key',
+    })
+    await run(await start({ mode: 'missed', endpoint: late.id }))
+    const { rows } = await pool.query(
+      `select d.next_attempt_at = $2 as is_on_time, j.run_at = $2 as has_job_then
+       from postrider.delivery d
+       left join graphile_worker._private_jobs j on j.key = 'd:' || d.id where d.endpoint_id = $1`,
+      [late.id, deliverAt],
+    )
+    t.same(rows, Array(2).fill({ is_on_time: true, has_job_then: true }))
+  })
+
   t.test('what a transaction publishes that was open at the start is not skipped', async (t) => {
     const { work, start, step, run, stateOf } = await bundle()
     const producer = await pool.connect()

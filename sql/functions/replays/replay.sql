@@ -325,7 +325,7 @@ begin
   into made
   from (
     select missed.id as event_id, ev.ordering_key, ev.position, postrider.held_for(e, t, c, false) as held_reason,
-      now() + make_interval(secs => (missed.nth / r.rate_per_second)::float8) as due
+      greatest(ev.deliver_at, now() + make_interval(secs => (missed.nth / r.rate_per_second)::float8)) as due
     from unnest(ids) with ordinality as missed (id, nth)
     left join postrider.event ev on ev.id = any (ids) and ev.id = missed.id
     join postrider.endpoint e on e.id = r.endpoint_id and e.deleted_at is null and e.state <> 'disabled'
@@ -338,7 +338,7 @@ begin
 end
 $$;
 comment on function postrider.make_deliveries(uuid[], postrider.replay) is
-  'Makes deliveries of events to the endpoint of a replay where there is none, spread at its rate; returns how many.';
+  'Makes deliveries of events to the endpoint of a replay where there is none, spread at its rate, none before its deliver_at; returns how many.';
 
 create or replace function postrider.cancel_replay(replay uuid, who text default session_user) returns boolean
 language plpgsql security definer
