@@ -83,13 +83,17 @@ export function refusedForm(
   for (const { field, message } of errors) {
     const name = Object.hasOwn(values, field) ? field : fieldOf(field)
     const typed = Object.hasOwn(values, name) ? values[name] : undefined
-    const part = typed === undefined ? field : partOf(field.slice(name.length), typed)
+    const part = typed === undefined ? field : partOf(behind(field, name), typed)
     const key = typed === undefined ? '' : name
     mistakes[key] = inLines(mistakes[key], asSentence(message, part))
   }
   if (errors.length === 0) mistakes[''] = sentence(detail)
   return { values, mistakes }
 }
+
+/** The path behind the name of a field, which a form can call something else. */
+const behind = (path: string, name: string): string =>
+  path.startsWith(name) ? path.slice(name.length) : path.replace(/^[^.[]*/, '')
 
 /** What is said of a part often is what is said of the next one too. */
 const inLines = (before: string | undefined, said: string): string =>

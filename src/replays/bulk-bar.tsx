@@ -9,6 +9,27 @@ export const ACTION_LABELS: Record<BulkAction, string> = {
   redeliver: 'Redeliver',
 }
 
+/** What was done by them, in a sentence. */
+export const DONE: Record<BulkAction, string> = {
+  retry: 'retried',
+  cancel: 'cancelled',
+  release: 'released',
+  redeliver: 'redelivered',
+}
+
+const APPLIES: Record<string, BulkAction> = {
+  held: 'release',
+  delivered: 'redeliver',
+  failed: 'retry',
+  cancelled: 'retry',
+}
+
+/** The action that applies to deliveries in this state, where another one does not. */
+export function insteadOf(state: string, action: BulkAction): BulkAction | undefined {
+  const other = APPLIES[state]
+  return other === action ? undefined : other
+}
+
 /** Of the form that the check boxes of a list belong to. */
 const FORM_ID = 'bulk'
 

@@ -8,7 +8,7 @@ import { BULK_ACTIONS, type BulkPreview, CHOSEN_MAX } from './bulk.ts'
 import { replayFields } from './replay.fields.ts'
 
 const uuid = { type: 'string', format: 'uuid' } as const
-const states = [
+export const DELIVERY_STATES = [
   ...(['pending', 'delivering', 'held', 'delivered', 'failed', 'cancelled', 'collapsed'] as const),
 ] as const
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
@@ -49,7 +49,7 @@ export const bulkFields = {
     option: replayFields.eventTypes.option,
   },
   states: {
-    input: z.array(z.enum(states)).min(1).optional().openapi({
+    input: z.array(z.enum(DELIVERY_STATES)).min(1).optional().openapi({
       description:
         'Only deliveries in these states. Left out: all that the action applies to, except collapsed ones.',
     }),
@@ -114,7 +114,7 @@ export const bulkPreviewSchema = z
     sample: z.array(
       z.object({
         id: shownId,
-        state: z.enum(states),
+        state: z.enum(DELIVERY_STATES),
         endpointId: shownId,
         url: z.string().openapi({ example: 'https://example.com/webhooks' }),
         eventType: z.string().nullable(),
@@ -123,4 +123,10 @@ export const bulkPreviewSchema = z
   })
   .openapi('BulkPreview')
 
-export const presentPreview = (preview: BulkPreview): z.output<typeof bulkPreviewSchema> => preview
+export const presentPreview = ({
+  count,
+  sample,
+}: BulkPreview): z.output<typeof bulkPreviewSchema> => ({
+  count,
+  sample: sample.map(({ description: _, ...shown }) => shown),
+})

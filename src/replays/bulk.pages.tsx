@@ -1,27 +1,18 @@
 import type { Context, Hono } from 'hono'
-import { EMPTY_FORM, FormMistake, type FormState } from '../console/fields.tsx'
-import { FormField } from '../console/form-fields.tsx'
+import type { FormState } from '../console/fields.tsx'
 import { asNumber } from '../console/form-values.ts'
 import { readForm, refusedForm, urlWith } from '../console/forms.ts'
 import type { RenderPage } from '../console/layout.tsx'
-import { Badge, Id, Notice, Table } from '../console/parts.tsx'
+import { Notice, stateLabel } from '../console/parts.tsx'
 import { type PageEnv, requireScope } from '../console/viewer.ts'
 import { parseSettings } from '../http/request-body.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
-import { bulkFields, bulkInput } from './bulk.fields.ts'
-import {
-  BULK_ACTIONS,
-  type Bulk,
-  type BulkAction,
-  type BulkPreview,
-  type BulkRequest,
-  defaultRateOf,
-} from './bulk.ts'
-import { ACTION_LABELS } from './bulk-bar.tsx'
-import { COUNTED_MAX } from './replay.fields.ts'
+import { bulkInput, DELIVERY_STATES } from './bulk.fields.ts'
+import { BULK_ACTIONS, type Bulk, type BulkAction, type BulkRequest } from './bulk.ts'
+import { ACTION_LABELS, DONE, insteadOf } from './bulk-bar.tsx'
+import { LeftOut, type Preview, Sample, StartForm, Summary } from './bulk-preview.tsx'
 
 const LIST = '/console/deliveries'
-const PATH = `${LIST}/bulk`
 
 export interface BulkPages {
   render: RenderPage
@@ -46,15 +37,77 @@ async function handle(c: C, pages: BulkPages) {
   const { intent, ...values } = await readForm(c)
   const action = BULK_ACTIONS.find((known) => known === values['action'])
   const mistake = action ? mistakeOf(values) : 'Choose an action.'
-  if (!action || mistake) return showRefusal(c, pages, mistake ?? '')
-  const jobs = jobsOf(values, action)
+  if (!action || mistake) return showRefusal(c, pages, { values, mistake: mistake ?? '' })
   try {
-    if (intent === 'start') return await start(c, pages, jobs)
-    return showPreview(c, pages, { values, action, jobs })
+    if (intent === 'start') return await start(c, pages, jobsOf(values, action))
+    return await showPreview(c, pages, { values, action })
   } catch (error) {
-    const form = refusedForm(values, error)
-    return showRefusal(c, pages, Object.values(form.mistakes).join(' '))
+    return await refuse(c, pages, { values, action, error })
   }
+}
+
+/** The rate is asked for on the page before and can be corrected there; the rest was chosen in the list. */
+async function refuse(
+  c: C,
+  pages: BulkPages,
+  { values, action, error }: { values: Values; action: BulkAction; error: unknown },
+) {
+  const { mistakes } = refusedForm(values, error, fieldOf)
+  const { ratePerSecond, ...others } = mistakes
+  if (ratePerSecond && Object.keys(others).length === 0) {
+    return await showPreview(c, pages, { values, action, mistakes })
+  }
+  const said = Object.entries(mistakes).map(([name, mistake]) => {
+    if (name === 'f.state' && areStates(values)) return ofStates(values, action)
+    return LABELS[name] ? `${LABELS[name]}: ${mistake}` : mistake
+  })
+  return showRefusal(c, pages, { values, mistake: said.join(' ') })
+}
+
+/** Filters of the list, by what the API calls them. */
+const FILTERS: Record<string, string> = {
+  eventTypes: 'f.type',
+  states: 'f.state',
+  statusClass: 'f.class',
+  endpointId: 'f.endpoint',
+  eventId: 'f.event',
+  reason: 'f.reason',
+  since: 'f.since',
+  until: 'f.until',
+}
+const LABELS: Record<string, string> = {
+  'f.type': 'Event type',
+  'f.state': 'State',
+  'f.class': 'Last response',
+  'f.endpoint': 'Endpoint',
+  'f.event': 'Event',
+  'f.reason': 'Reason',
+  'f.since': 'From',
+  'f.until': 'Before',
+  ratePerSecond: 'Rate',
+}
+
+const fieldOf = (path: string): string => {
+  const name = path.replace(/[.[].*$/, '')
+  return FILTERS[name] ?? name
+}
+
+const statesOf = (values: Values): string[] => (values['f.state'] ?? '').split(',').filter(Boolean)
+
+const areStates = (values: Values): boolean => {
+  const known: readonly string[] = DELIVERY_STATES
+  return statesOf(values).every((state) => known.includes(state))
+}
+
+/** What the action does not apply to, and what does. */
+function ofStates(values: Values, action: BulkAction): string {
+  const states = statesOf(values)
+  const labels = states.map((state) => `“${stateLabel(state)}”`).join(', ')
+  const instead = [...new Set(states.map((state) => insteadOf(state, action)))]
+    .filter((other) => other !== undefined)
+    .map((other) => ACTION_LABELS[other])
+  const remedy = instead.length > 0 ? ` Use ${instead.join(' or ')}.` : ''
+  return `State: deliveries in state ${labels} cannot be ${DONE[action]}.${remedy}`
 }
 
 /** Why there is nothing to act on; undefined = there is. */
@@ -92,7 +145,7 @@ function jobsOf(values: Values, action: BulkAction): Job[] {
 function filterOf(values: Values): Record<string, unknown> {
   const given = (name: string) => values[`f.${name}`] || undefined
   const [type, state, statusClass] = [given('type'), given('state'), given('class')]
-  const time = (name: string) => given(name) && `${new Date(`${given(name)}Z`).toISOString()}`
+  const time = (name: string) => given(name) && asTime(given(name) ?? '')
   const filter = {
     eventTypes: type && [type],
     states: state?.split(','),
@@ -101,6 +154,12 @@ function filterOf(values: Values): Record<string, unknown> {
     ...{ since: time('since'), until: time('until') },
   }
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
+}
+
+/** What is no time goes along as it is, and the API says so. */
+function asTime(text: string): string {
+  const at = new Date(`${text}Z`)
+  return Number.isNaN(at.getTime()) ? text : at.toISOString()
 }
 
 const requestOf = ({ body }: Job): BulkRequest => {
@@ -117,107 +176,72 @@ async function start(c: C, { access, bulk }: BulkPages, jobs: Job[]) {
   return c.redirect(urlWith('/console/replays', { tenant }), 303)
 }
 
-async function showPreview(
-  c: C,
-  { render, access, bulk }: BulkPages,
-  { values, action, jobs }: { values: Values; action: BulkAction; jobs: Job[] },
-) {
-  const { caller } = c.get('viewer')
-  const previews = []
-  for (const job of jobs) {
-    const preview = await access(caller, 'manage', job.tenant, ({ key }) =>
-      bulk.preview(key, requestOf(job)),
-    )
-    previews.push({ tenant: job.tenant, ...preview })
-  }
+interface Previewing {
+  values: Values
+  action: BulkAction
+  mistakes?: FormState['mistakes']
+}
+
+async function showPreview(c: C, pages: BulkPages, { values, action, mistakes = {} }: Previewing) {
+  const { ratePerSecond: _, ...withoutRate } = values
+  const previews = await previewsOf(c, pages, jobsOf(withoutRate, action))
   const count = previews.reduce((sum, preview) => sum + preview.count, 0)
   const title = `${ACTION_LABELS[action]} deliveries`
-  return render(
+  const isRefused = Object.keys(mistakes).length > 0
+  return pages.render(
     c,
-    { title, at: LIST },
+    { title, at: LIST, ...(isRefused && { status: 422 as const }) },
     <>
       <h1>{title}</h1>
-      <p class="summary">
-        {countOf(count)} {count === 1 ? 'delivery matches' : 'deliveries match'}. Nothing has
-        started yet.
-      </p>
+      <Summary previews={previews} action={action} />
+      {values['all'] !== 'yes' && <LeftOut previews={previews} values={values} action={action} />}
       {previews.map((preview) => preview.count > 0 && <Sample {...preview} />)}
-      {count > 0 && <StartForm values={values} action={action} count={count} />}
-      <p>
-        <a href={LIST}>Back to deliveries</a>
-      </p>
+      {count > 0 && <StartForm form={{ values, mistakes }} action={action} count={count} />}
+      <BackToList values={values} />
     </>,
   )
 }
 
-const countOf = (count: number): string =>
-  count >= COUNTED_MAX ? `${COUNTED_MAX.toLocaleString('en')} or more` : count.toLocaleString('en')
-
-function Sample({ tenant, count, sample }: BulkPreview & { tenant: string }) {
-  return (
-    <>
-      <h2>
-        {tenant}: {countOf(count)}
-      </h2>
-      <Table
-        label={`The first deliveries of ${tenant}`}
-        head={['Delivery', 'State', 'Event type', 'Endpoint']}
-      >
-        {sample.map(({ id, state, eventType, url }) => (
-          <tr>
-            <td>
-              <Id of={id} href={`${LIST}/${id}`} isShort />
-            </td>
-            <td>
-              <Badge of={state} />
-            </td>
-            <td>{eventType ?? <span class="muted">event deleted</span>}</td>
-            <td class="url">{url}</td>
-          </tr>
-        ))}
-      </Table>
-      {count > sample.length && <p class="muted">… and {countOf(count - sample.length)} more.</p>}
-    </>
-  )
-}
-
-interface StartFormProps {
-  values: Values
-  action: BulkAction
-  count: number
-}
-
-function StartForm({ values, action, count }: StartFormProps) {
-  const form: FormState = {
-    ...EMPTY_FORM,
-    values: { ratePerSecond: values['ratePerSecond'] ?? String(defaultRateOf(action)) },
+async function previewsOf(c: C, { access, bulk }: BulkPages, jobs: Job[]): Promise<Preview[]> {
+  const { caller } = c.get('viewer')
+  const previews: Preview[] = []
+  for (const job of jobs) {
+    const { action, deliveryIds: ids, ...filter } = requestOf(job)
+    const preview = await access(caller, 'manage', job.tenant, async ({ id, key, name }) => ({
+      tenant: name,
+      selected: ids?.length ?? 0,
+      ...(await bulk.preview(key, { action, deliveryIds: ids, ...filter })),
+      leftOut: ids ? await bulk.leftOut(id, action, ids) : [],
+    }))
+    previews.push(preview)
   }
-  const { ratePerSecond: _, ...kept } = values
+  return previews
+}
+
+/** With the filters that were asked for. */
+function BackToList({ values }: { values: Values }) {
+  const filters = Object.entries(values)
+    .filter(([name]) => name.startsWith('f.'))
+    .map(([name, value]) => [name.slice(2), value])
   return (
-    <form method="post" action={PATH} class="stack">
-      <FormMistake form={form} />
-      {Object.entries(kept).map(([name, value]) => (
-        <input type="hidden" name={name} value={value} />
-      ))}
-      <input type="hidden" name="intent" value="start" />
-      <FormField form={form} name="ratePerSecond" of={bulkFields.ratePerSecond} />
-      <button type="submit" class={action === 'cancel' ? 'danger' : 'primary'}>
-        {ACTION_LABELS[action]} {countOf(count)} {count === 1 ? 'delivery' : 'deliveries'}
-      </button>
-    </form>
+    <p>
+      <a href={urlWith(LIST, Object.fromEntries(filters))}>Back to deliveries</a>
+    </p>
   )
 }
 
-function showRefusal(c: C, { render }: BulkPages, mistake: string) {
+function showRefusal(
+  c: C,
+  { render }: BulkPages,
+  { values, mistake }: { values: Values; mistake: string },
+) {
   return render(
     c,
     { title: 'Bulk job', at: LIST, status: 422 },
     <>
       <h1>Bulk job</h1>
       <Notice tone="bad">{mistake}</Notice>
-      <p>
-        <a href={LIST}>Back to deliveries</a>
-      </p>
+      <BackToList values={values} />
     </>,
   )
 }

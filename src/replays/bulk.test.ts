@@ -302,6 +302,104 @@ t.test(
   },
 )
 
+async function consoleBundle(t: Test) {
+  const { pool } = await createTestDatabase(t)
+  const { post, signedIn } = await createTestConsole(pool)
+  const cookie = await signedIn()
+  const work = await createWork(pool, { description: 'Billing' })
+  return {
+    ...work,
+    pool,
+    bulk: (fields: Record<string, string>) => post('/console/deliveries/bulk', fields, { cookie }),
+    async hold(reason: string, ...deliveries: { id: string }[]) {
+      await pool.query(
+        `update postrider.delivery set state = 'held', held_reason = $2, next_attempt_at = null where id = any ($1)`,
+        [deliveries.map(({ id }) => id), reason],
+      )
+    },
+  }
+}
+
+t.test(
+  'a bulk job that cannot be names the filter, what helps, and leads back to the list',
+  async (t) => {
+    const { bulk, tenant, endpoint } = await consoleBundle(t)
+    const all = { all: 'yes', 'f.tenant': tenant.key, 'f.endpoint': endpoint.id }
+    const refusals: [Record<string, string>, RegExp][] = [
+      [{ action: 'retry', 'f.state': 'held' }, /State: .*“On hold” cannot be retried. Use Release/],
+      [{ action: 'release', 'f.state': 'failed' }, /“Failed” cannot be released. Use Retry/],
+      [
+        { action: 'cancel', 'f.state': 'delivered' },
+        /“Delivered” cannot be cancelled. Use Redeliver/,
+      ],
+      [{ action: 'retry', 'f.state': 'failed,lost' }, /State: “lost”/],
+      [{ action: 'retry', 'f.class': 'nonsense' }, /Last response: /],
+      [{ action: 'retry', 'f.since': 'yesterday' }, /From: /],
+      [{ action: 'retry', 'f.reason': 'mood' }, /Reason: /],
+      [{ action: 'retry', 'f.endpoint': 'none' }, /Endpoint: /],
+      [{ action: 'retry', 'f.search': 'ord_1' }, /Remove the search/],
+      [{ action: 'retry', 'f.tenant': '' }, /Filter by a tenant first/],
+    ]
+    for (const [fields, said] of refusals) {
+      for (const intent of ['', 'start']) {
+        const { status, text } = await bulk({ ...all, ...fields, intent })
+        t.equal(status, 422, JSON.stringify(fields))
+        t.match(text, said)
+        t.match(text, /href="\/console\/deliveries\?[^"]*endpoint=[^"]*">Back to deliveries/)
+      }
+    }
+    const selected = { action: 'retry', 'f.state': 'failed' }
+    t.match(await bulk(selected), {
+      status: 422,
+      text: 'href="/console/deliveries?state=failed">Back to deliveries',
+    })
+  },
+)
+
+t.test('a rate that is none is refused at its field, with the selection still there', async (t) => {
+  const { bulk, publish, tenant, pool } = await consoleBundle(t)
+  const { id } = await publish()
+  const chosen = { action: 'cancel', [`d.${id}`]: tenant.key, intent: 'start' }
+  for (const ratePerSecond of ['abc', '0', '-1', '1001']) {
+    const { status, text } = await bulk({ ...chosen, ratePerSecond })
+    t.equal(status, 422, ratePerSecond)
+    t.match(text, `value="${ratePerSecond}"`)
+    t.match(text, `name="d.${id}"`)
+    t.match(text, /id="mistake-ratePerSecond"/)
+  }
+  const { rows } = await pool.query('select from postrider.replay')
+  t.equal(rows.length, 0, 'nothing has started')
+  t.match(await bulk({ ...chosen, ratePerSecond: '1000' }), { status: 303 })
+})
+
+t.test(
+  'what was selected and stays as it is, is counted by its state, with what applies to it',
+  async (t) => {
+    const { bulk, publish, hold, finish, claim, tenant } = await consoleBundle(t)
+    const [failed, first, second, ordered] = [
+      await publish(),
+      await publish(),
+      await publish(),
+      await publish(),
+    ]
+    await finish(await claim(failed), 400)
+    await hold('circuit', first, second)
+    await hold('order', ordered)
+    const chosen = Object.fromEntries(
+      [failed, first, second, ordered].map(({ id }) => [`d.${id}`, tenant.key]),
+    )
+    const { text } = await bulk({ ...chosen, action: 'retry' })
+    t.match(text, '1 of 4 selected deliveries can be retried.')
+    t.match(text, /On hold: 2\..*The endpoint is failing.*name="action" value="release"/s)
+    t.match(text, /On hold: 1\..*An earlier event with the same ordering key/s)
+    t.match(text, 'Billing', 'the name of the endpoint')
+    t.match((await bulk({ ...chosen, action: 'release' })).text, /2 of 4.*Failed: 1\./s)
+    t.match((await bulk({ ...chosen, action: 'redeliver' })).text, /1 of 4.*Redeliver 1 delivery/s)
+    const held = { [`d.${ordered.id}`]: tenant.key }
+    t.match((await bulk({ ...held, action: 'release' })).text, '0 of 1 selected')
+  },
+)
+
 t.test('a runner that is killed in the middle loses nothing', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   await using receiver = await startReceiver()

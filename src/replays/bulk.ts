@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { DeliveryId, EndpointId, EventId } from '../ids.ts'
-import type { Database, DeliveryState, ReasonColumn } from '../postgres/schema.ts'
+import type { DeliveryId, EndpointId, EventId, TenantId } from '../ids.ts'
+import type { Database, DeliveryState, HeldReason, ReasonColumn } from '../postgres/schema.ts'
 import { type Replay, type ReplayBounds, refusedFor } from './replays.ts'
 
 export const BULK_ACTIONS = ['retry', 'cancel', 'release', 'redeliver'] as const
@@ -35,12 +35,26 @@ interface BulkSample {
   state: DeliveryState
   endpointId: EndpointId
   url: string
+  description: string
   eventType: string | null
+}
+
+/** Deliveries of one kind that an action does not apply to. */
+export interface LeftOutDeliveries {
+  state: DeliveryState
+  heldReason: HeldReason | null
+  count: number
 }
 
 export interface Bulk {
   /** Nothing begins. */
   preview(tenantKey: string, request: BulkRequest): Promise<BulkPreview>
+  /** Of deliveries that were chosen, what the action does not apply to. */
+  leftOut(
+    tenantId: TenantId,
+    action: BulkAction,
+    ids: readonly DeliveryId[],
+  ): Promise<LeftOutDeliveries[]>
   /** Begins; it goes on by jobs, whichever runners are alive, and is followed and cancelled as a replay. @throws TooManyReplays */
   start(tenantKey: string, request: BulkRequest, who: string): Promise<Replay>
   /** Tries once more what the endpoint was sent in that time without success. @throws TooManyReplays */
@@ -55,6 +69,7 @@ export function createBulk(options: { database: Kysely<Database>; bounds?: Repla
       const { total, delivery_ids: ids } = await call(options, tenantKey, request, null)
       return { count: total, sample: await sampleOf(database, ids ?? []) }
     },
+    leftOut: (tenantId, action, ids) => leftOut(database, tenantId, action, ids),
     start: (tenantKey, request, who) => call(options, tenantKey, request, who),
     recover: (endpoint, time, who) => recover(options, endpoint, { ...time, who }),
   }
@@ -105,11 +120,29 @@ export const defaultRateOf = (action: BulkAction): number => (action === 'cancel
 async function sampleOf(database: Kysely<Database>, ids: string[]): Promise<BulkSample[]> {
   if (ids.length === 0) return []
   const { rows } = await sql<BulkSample>`
-    select d.id, d.state, d.endpoint_id as "endpointId", e.url, ev.type as "eventType"
+    select d.id, d.state, d.endpoint_id as "endpointId", e.url, e.description, ev.type as "eventType"
     from postrider.delivery d
     join postrider.endpoint e on e.id = d.endpoint_id
     left join lateral (select ev.type from postrider.event ev where ev.id = d.event_id) as ev on true
     where d.id = any (${ids}::uuid[])
     order by d.id`.execute(database)
+  return rows
+}
+
+/** The complement of what `postrider.covered_deliveries` chooses by state. */
+async function leftOut(
+  database: Kysely<Database>,
+  tenantId: TenantId,
+  action: BulkAction,
+  ids: readonly DeliveryId[],
+): Promise<LeftOutDeliveries[]> {
+  const { rows } = await sql<LeftOutDeliveries>`
+    select d.state, d.held_reason as "heldReason", count(*)::int
+    from postrider.delivery d
+    where d.tenant_id = ${tenantId} and d.id = any (${ids}::uuid[])
+      and not (d.state = any (postrider.bulk_states(${action}))
+        and (${action} <> 'release' or d.held_reason = 'circuit'))
+    group by 1, 2
+    order by 1, 2`.execute(database)
   return rows
 }
