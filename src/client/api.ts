@@ -704,6 +704,8 @@ export type Incident = {
   failures: number
   /** Deliveries of the endpoint that are on hold now, not counting deliveries that wait for an earlier event of their ordering key; 10,000 = at least. */
   held: number
+  /** Deliveries of the endpoint that wait for an earlier event of their ordering key; 10,000 = at least. */
+  waiting: number
   lastStatusCode: number | null
   /** Result of the last failed attempt, in words; null if nothing was sent. */
   lastResponse: string | null

@@ -28,10 +28,11 @@ interface ErrorPages {
 
 /** What is thrown becomes a page; only what is no fault of the viewer's is logged. */
 export function addErrorPages(app: Hono<PageEnv>, { render, log, ways }: ErrorPages): void {
+  const forms = formsOf(app)
   const page = (c: Context, errorPage: ErrorPage) =>
     errorPage === NOT_FOUND
       ? render(c, NOT_FOUND, <NotFound request={c.req} ways={ways} />)
-      : showError(c, render, errorPage)
+      : showError(c, render, { errorPage, back: backOf(c, forms, ways) })
   app.onError(async (error, c) => {
     const errorPage = errorPageOf(error)
     if (errorPage.status === 500) {
@@ -44,7 +45,6 @@ export function addErrorPages(app: Hono<PageEnv>, { render, log, ways }: ErrorPa
     }
     return await page(c, errorPage)
   })
-  const forms = formsOf(app)
   app.all('*', async (c) => {
     // The address of a form that was answered with a page, opened again: the page above has the form.
     const { method, path } = c.req
@@ -119,7 +119,33 @@ function tryDecode(text: string): string {
   }
 }
 
-async function showError(c: Context, render: RenderPage, errorPage: ErrorPage) {
+/** What can be tried again elsewhere: something was asked for that is refused as it is. */
+const HAS_WAY_BACK: readonly number[] = [400, 409, 413, 415, 422, 429]
+
+interface Way {
+  path: string
+  name?: string
+}
+
+/** The page that a form belongs to; of anything else its list. */
+function backOf(c: Context, forms: readonly RegExp[], ways: ErrorPages['ways']): Way | undefined {
+  const { path } = c.req
+  const isForm = isKept(c) && forms.some((pattern) => pattern.test(path))
+  if (isForm) return { path: path.slice(0, path.lastIndexOf('/')) }
+  if (!isKept(c) && c.req.method === 'POST') return undefined
+  const [area = '', list = ''] = path.split('/').slice(1)
+  const { navigation, home } = ways
+  return (
+    navigation.find((item) => item.path === `/${area}/${list}`) ??
+    navigation.find((item) => item.path === home)
+  )
+}
+
+async function showError(
+  c: Context,
+  render: RenderPage,
+  { errorPage, back }: { errorPage: ErrorPage; back: Way | undefined },
+) {
   const { status, title, detail } = errorPage
   const typed = status === 503 && isKept(c) ? await readForm(c) : null
   return render(
@@ -129,6 +155,13 @@ async function showError(c: Context, render: RenderPage, errorPage: ErrorPage) {
       <h1>{sayAny(title)}</h1>
       <p>{sayMistake(detail)}</p>
       {typed && <Again action={c.req.path} values={typed} />}
+      {back && HAS_WAY_BACK.includes(status) && (
+        <p class="actions">
+          <a class="button" href={back.path}>
+            {back.name ? sayAny(back.name) : say('Back')}
+          </a>
+        </p>
+      )}
     </section>,
   )
 }

@@ -19,7 +19,8 @@ import type { TestEndpoint } from '../events/test-endpoint.ts'
 import { parseSettings } from '../http/request-body.ts'
 import { type DeliveryId, deliveryId, type EndpointId, type TenantId } from '../ids.ts'
 import { INCIDENT_SAID } from '../incidents/incident.pages.tsx'
-import { INCIDENTS_PATH, ProbeAndRelease } from '../incidents/incident-table.tsx'
+import { INCIDENTS_PATH, Remedy } from '../incidents/incident-table.tsx'
+import type { Incident } from '../incidents/incidents.ts'
 import type { MarkersOf } from '../operations/chart-markers.ts'
 import { problemBody } from '../problem.ts'
 import { presentSecrets, rotateInput } from '../secrets/endpoint-secret.fields.ts'
@@ -98,6 +99,9 @@ interface Trouble {
   what: string
   failures: string
   held: string
+  waiting: string
+  /** What can be done about it follows from it. */
+  incident: Incident
   lastResponse: string | null
 }
 
@@ -138,13 +142,13 @@ const edit: Handler = async (c, thing, pages) => {
   const shown = await find(pages, thing)
   const { intent, ...sent } = await readForm(c)
   const values = withTree(sent)
-  if (intent === 'try') {
-    const { form, tried } = await pages.tryFilter(tenant.id, values)
-    return editPage(c, pages, shown, form, { tried })
-  }
-  const change = changeOf(values, valuesOf(shown.endpoint))
-  if ('form' in change) return editPage(c, pages, shown, change.form, { status: 409 })
   try {
+    if (intent === 'try') {
+      const { form, tried } = await pages.tryFilter(tenant.id, values)
+      return await editPage(c, pages, shown, form, { tried })
+    }
+    const change = changeOf(values, valuesOf(shown.endpoint))
+    if ('form' in change) return await editPage(c, pages, shown, change.form, { status: 409 })
     const input = parseSettings(endpointInput(pages).change, change.body)
     await pages.endpoints.change(tenant.id, id, input)
   } catch (error) {
@@ -275,16 +279,25 @@ async function page(
 
 /** Why it fails, and what to press. */
 function TroubleNotice(trouble: Trouble & { mayAct: boolean }) {
-  const { incidentId, since, what, failures, held, lastResponse, mayAct } = trouble
+  const { incidentId, since, what, failures, held, waiting, lastResponse, mayAct } = trouble
   return (
     <Notice tone="bad">
       <p>
         {what} {failures} failed {failures === '1' ? 'attempt' : 'attempts'} since{' '}
-        <Time at={since} />, {held} on hold.
-        {lastResponse !== null && ` Last response: ${lastResponse}`}
+        <Time at={since} />, {held} on hold
+        {waiting !== '0' && (
+          <>
+            ,{' '}
+            <a href={`/console/endpoints/${trouble.incident.endpoint_id}/keys`}>
+              {waiting} behind an earlier event
+            </a>{' '}
+            of their ordering key
+          </>
+        )}
+        .{lastResponse !== null && ` Last response: ${lastResponse}`}
       </p>
       <div class="actions">
-        {mayAct && <ProbeAndRelease id={incidentId} from="endpoint" />}
+        {mayAct && <Remedy incident={trouble.incident} from="endpoint" />}
         <a class="button" href={`${INCIDENTS_PATH}/${incidentId}`}>
           Open incident
         </a>

@@ -39,6 +39,35 @@ t.test('what helps is pressed on the page of the endpoint, and leads back to it'
     await pages.signedIn((await pages.apiKeys.issue({ name: 'r', scopes: ['read'] })).key),
   ]
   const show = async (as = cookie) => (await pages.get(path, { cookie: as })).text
+  const hold = (reason: string) =>
+    pool.query(
+      `update postrider.delivery set state = 'held', held_reason = $2, finished_at = null, next_attempt_at = null
+       where endpoint_id = $1`,
+      [ids['endpoints'], reason],
+    )
+  await hold('order')
+  for (const page of [path, incident]) {
+    const { text } = await pages.get(page, { cookie })
+    t.notMatch(text, `action="${incident}/release"`, 'the circuit holds nothing')
+    t.notMatch(text, `action="${incident}/probe"`, 'nothing can be tried')
+    t.match(text, /href="\/console\/replays\?[^"]*mode=redeliver[^"]*">Replay deliveries/)
+    t.match(text, /1 (?:behind|delivery waits for) an earlier event/)
+    t.match(text, `href="${path}/keys"`)
+  }
+  const list = await pages.get('/console/incidents', { cookie })
+  t.match(list.text, new RegExp(`href="${path}/keys"[^>]*>1 in order`))
+  const nothing = await pages.post(`${incident}/release`, {}, { cookie })
+  t.equal(nothing.headers.get('location'), `${incident}?said=nothing_held`)
+  const refused = await pages.post(`${incident}/probe`, {}, { cookie })
+  t.match(refused, { status: 409, text: /nothing waits/i })
+  t.match(refused.text, `href="${incident}">Back`)
+  await hold('circuit')
+  await pool.query(
+    `insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at)
+     select id, tenant_id, 20, now() from postrider.endpoint where id = $1
+     on conflict (endpoint_id) do update set opened_at = now()`,
+    [ids['endpoints']],
+  )
   for (const act of ['probe', 'release']) t.match(await show(), `action="${incident}/${act}"`)
   t.notMatch(await show(reader), `action="${incident}`)
   const from = { from: 'endpoint' }

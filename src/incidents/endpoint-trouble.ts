@@ -5,6 +5,8 @@ import { HELD_COUNTED_MAX, type Incidents } from './incidents.ts'
 /** An endpoint fails in one way or two. */
 const SHOWN_MAX = 3
 
+const countOf = (count: number): string => `${count}${count >= HELD_COUNTED_MAX ? ' or more' : ''}`
+
 /** Makes the step that says what is wrong with an endpoint now, in a sentence an incident. */
 export function createTroubleOf({ incidents }: { incidents: Pick<Incidents, 'list'> }) {
   return async (tenantId: TenantId, endpointId: EndpointId) => {
@@ -15,7 +17,9 @@ export function createTroubleOf({ incidents }: { incidents: Pick<Incidents, 'lis
       since: incident.first_seen_at,
       what: CAUSES[incident.cause].meaning,
       failures: incident.failures,
-      held: `${incident.held}${incident.held >= HELD_COUNTED_MAX ? ' or more' : ''}`,
+      held: countOf(incident.held),
+      waiting: countOf(incident.waiting),
+      incident,
       lastResponse: lastResponseOf(incident),
     }))
   }

@@ -2,6 +2,7 @@ import { AttemptStrip } from '../attempts/attempt-strip.tsx'
 import type { Strips } from '../attempts/attempt-strips.ts'
 import { spanOf } from '../attempts/attempt-words.ts'
 import { type Column, DataTable } from '../console/data-table.tsx'
+import { urlWith } from '../console/forms.ts'
 import { atMost } from '../console/language.ts'
 import { Badge, Confirm, EndpointName, Time } from '../console/parts.tsx'
 import { SelectBox } from '../replays/bulk-bar.tsx'
@@ -84,10 +85,27 @@ const COLUMNS: Column<Incident>[] = [
     name: 'held',
     label: 'On hold',
     kind: 'number',
-    cell: ({ held }) => atMost(held, HELD_COUNTED_MAX),
+    cell: (incident) => (
+      <>
+        {atMost(incident.held, HELD_COUNTED_MAX)} <InOrder {...incident} />
+      </>
+    ),
   },
   { name: 'response', label: 'Last response', cell: LastResponse },
 ]
+
+/** What waits for an earlier event of its ordering key, with where that can be mended. */
+function InOrder({ endpoint_id: endpoint, waiting }: Pick<Incident, 'endpoint_id' | 'waiting'>) {
+  if (waiting === 0) return null
+  return (
+    <a
+      href={`/console/endpoints/${endpoint}/keys`}
+      title="They wait for an earlier event of their ordering key"
+    >
+      {atMost(waiting, HELD_COUNTED_MAX)} in order
+    </a>
+  )
+}
 
 const actionOf = (from: 'home' | 'list'): Column<Incident> => ({
   name: 'action',
@@ -141,11 +159,19 @@ const RECOVERS = new Set<Incident['cause']>([
   'ours',
 ])
 
+type Remedies = Pick<
+  Incident,
+  'id' | 'tenant_key' | 'endpoint_id' | 'endpoint_state' | 'first_seen_at' | 'held' | 'can_probe'
+>
+
+const mayProbe = (incident: Remedies): boolean =>
+  incident.endpoint_state === 'active' && incident.can_probe
+
 function RowActions({ incident, from }: { incident: Incident; from: string }) {
   if (incident.closed_at) return null
   const best = helpsMost(incident)
   const path = `${INCIDENTS_PATH}/${incident.id}`
-  const probe = incident.endpoint_state === 'active' && (
+  const probe = mayProbe(incident) && (
     <Press action={`${path}/probe`} from={from} label="Probe now" isFirst={best === 'probe'} />
   )
   const notify = (
@@ -178,20 +204,37 @@ export function Press(props: { action: string; from: string; label: string; isFi
   )
 }
 
-/** What tries an endpoint again: with one delivery at once, or with all that wait. */
-export function ProbeAndRelease({ id, from }: { id: string; from: string }) {
-  const path = `${INCIDENTS_PATH}/${id}`
+/** What tries an endpoint again: one delivery at once, all that are on hold, or what has failed already. */
+export function Remedy({ incident, from }: { incident: Remedies; from: string }) {
+  const path = `${INCIDENTS_PATH}/${incident.id}`
+  const isHeld = incident.endpoint_state === 'active' && incident.held > 0
   return (
     <>
-      <Press action={`${path}/probe`} from={from} label="Probe now" isFirst />
-      <Confirm
-        label="Release on hold"
-        action={`${path}/release`}
-        question="Send what is on hold, 100 a second? The circuit breaker opens again after 20 failures."
-        yes="Release on hold"
-      >
-        <input type="hidden" name="from" value={from} />
-      </Confirm>
+      {mayProbe(incident) && (
+        <Press action={`${path}/probe`} from={from} label="Probe now" isFirst />
+      )}
+      {isHeld && (
+        <Confirm
+          label="Release on hold"
+          action={`${path}/release`}
+          question="Send what is on hold, 100 a second? The circuit breaker opens again after 20 failures."
+          yes="Release on hold"
+        >
+          <input type="hidden" name="from" value={from} />
+        </Confirm>
+      )}
+      {!isHeld && (
+        <a class="button" href={replayOf(incident)}>
+          Replay deliveries
+        </a>
+      )}
     </>
   )
 }
+
+/** The form of a replay, filled in with what has failed since. */
+const replayOf = ({ tenant_key: tenant, endpoint_id: endpoint, first_seen_at: at }: Remedies) =>
+  urlWith('/console/replays', {
+    ...{ tenant, endpoint, mode: 'redeliver' },
+    since: at.toISOString().slice(0, 16),
+  })

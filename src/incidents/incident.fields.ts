@@ -81,6 +81,13 @@ const incidentFields = {
         'Deliveries of the endpoint that are on hold now, not counting deliveries that wait for an earlier event of their ordering key; 10,000 = at least.',
     }),
   },
+  waiting: {
+    column: 'waiting',
+    output: z.int().openapi({
+      description:
+        'Deliveries of the endpoint that wait for an earlier event of their ordering key; 10,000 = at least.',
+    }),
+  },
   lastStatusCode: { column: 'last_status_code', output: z.int().nullable() },
   lastResponse: {
     output: z.string().nullable().openapi({

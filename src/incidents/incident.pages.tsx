@@ -47,7 +47,7 @@ import {
   IncidentTable,
   incidentColumns,
   Press,
-  ProbeAndRelease,
+  Remedy,
   Since,
 } from './incident-table.tsx'
 import { HELD_COUNTED_MAX, type Incident, IncidentNotFound, type Incidents } from './incidents.ts'
@@ -58,6 +58,7 @@ export const INCIDENT_SAID: Record<string, string> = {
   note_saved: 'Note saved.',
   probed: 'A delivery is being tried. The incident closes when it succeeds.',
   released: 'The deliveries on hold are being sent, 100 a second.',
+  nothing_held: 'Nothing was on hold. The circuit breaker is closed.',
   paused: 'Endpoint paused. Its deliveries are on hold until you resume it.',
   notified: 'Customer notified.',
   many: 'Done for all selected incidents.',
@@ -96,10 +97,10 @@ const pressing =
   (verb: 'acknowledge' | 'probe' | 'release' | 'pause', said: string): Handler =>
   async (c, { id, tenant }, { incidents }) => {
     const { from = '' } = await readForm(c)
-    await incidents[verb](tenant.id, id, c.get('viewer').who)
+    const held = await incidents[verb](tenant.id, id, c.get('viewer').who)
     const back = BACK[from] ?? pathOf({ id })
     const place = from === 'endpoint' ? await endpointOf(tenant.id, id, incidents) : back
-    return c.redirect(urlWith(place, { said }), 303)
+    return c.redirect(urlWith(place, { said: held === 0 ? 'nothing_held' : said }), 303)
   }
 
 async function endpointOf(
@@ -124,7 +125,7 @@ async function actOnMany(c: Context<PageEnv>, pages: IncidentPages) {
   const { access, incidents } = pages
   const values = await readForm(c)
   const verb = VERBS.find((known) => known === values['action'])
-  const back = INCIDENTS_PATH
+  const back = filteredBy(values)
   if (!verb)
     return showRefusal(c, pages, { title: 'Incidents', mistake: 'Choose an action.', back })
   const { caller, who } = c.get('viewer')
@@ -136,15 +137,25 @@ async function actOnMany(c: Context<PageEnv>, pages: IncidentPages) {
     const id = incidentId.safeParse(name.slice(2)).data
     if (id === undefined) continue
     try {
-      await access(caller, 'manage', tenantKey, (tenant) => incidents[verb](tenant.id, id, who))
+      await access(caller, 'manage', tenantKey, async (tenant) => {
+        await incidents[verb](tenant.id, id, who)
+      })
     } catch (error) {
       if (!(error instanceof OperationRefused || error instanceof IncidentNotFound)) throw error
       refused.push(`${tenantKey}: ${error.message}.`)
     }
   }
-  if (refused.length === 0) return c.redirect(urlWith(INCIDENTS_PATH, { said: 'many' }), 303)
+  if (refused.length === 0) return c.redirect(filteredBy(values, { said: 'many' }), 303)
   const mistake = `${chosen.length - refused.length} of ${chosen.length} done. ${refused.join(' ')}`
   return showRefusal(c, pages, { title: VERB_LABELS[verb], mistake, back, status: 409 })
+}
+
+/** The list with the filters that it had. */
+function filteredBy(values: Record<string, string>, more: Record<string, string> = {}): string {
+  const filters = Object.entries(values)
+    .filter(([name]) => name.startsWith('f.') && name !== 'f.said')
+    .map(([name, value]) => [name.slice(2), value])
+  return urlWith(INCIDENTS_PATH, { ...Object.fromEntries(filters), ...more })
 }
 
 const note: Handler = async (c, { id, tenant }, pages) => {
@@ -198,7 +209,6 @@ const refusedOf = (id: IncidentId, mistake: string): Refused => ({
   back: pathOf({ id }),
 })
 
-const ANY = ['', 'Any'] as const
 /** An empty field is not sent, and left out means the open ones. */
 const STATES = ['open', 'closed', 'all'] as const
 const filters = z.object({
@@ -232,7 +242,7 @@ async function showList(c: Context<PageEnv>, { render, tenants, stripsOf, lists 
         <Nothing form={form} />
       ) : (
         <>
-          {mayAct && <IncidentBulkBar incidents={shown} />}
+          {mayAct && <IncidentBulkBar incidents={shown} form={form} />}
           <IncidentTable incidents={shown} strips={strips} mayAct={mayAct} from="list" />
         </>
       )}
@@ -241,10 +251,14 @@ async function showList(c: Context<PageEnv>, { render, tenants, stripsOf, lists 
   )
 }
 
-function IncidentBulkBar({ incidents }: { incidents: readonly Incident[] }) {
+function IncidentBulkBar(props: { incidents: readonly Incident[]; form: FormState }) {
+  const { incidents, form } = props
   const customers = [...new Set(incidents.map(({ tenant_name: name }) => name))]
   return (
     <BulkBar action={`${INCIDENTS_PATH}/bulk`} label="Selected incidents">
+      {Object.entries(form.values).map(([name, value]) => (
+        <input type="hidden" name={`f.${name}`} value={value} />
+      ))}
       {VERBS.map((verb) => (
         <button type="submit" name="action" value={verb}>
           {VERB_LABELS[verb]}
@@ -292,7 +306,7 @@ function ListFilters({ form }: { form: FormState }) {
         name="cause"
         label="Cause"
         choices={[
-          ANY,
+          ['', 'Any cause'],
           ...choicesOf(cause).map(
             (name) => [name, CAUSES[name as Incident['cause']].label] as const,
           ),
@@ -302,7 +316,7 @@ function ListFilters({ form }: { form: FormState }) {
         form={form}
         name="verdict"
         label="Likely"
-        choices={[ANY, ...pairs(choicesOf(verdict))]}
+        choices={[['', 'Any verdict'], ...pairs(choicesOf(verdict))]}
       />
     </FilterForm>
   )
@@ -363,7 +377,19 @@ function Sentence(incident: Incident) {
       {closedAt ? <Time at={incident.first_seen_at} /> : <Since at={incident.first_seen_at} />}
       {last && `. Last response: ${last}`}.{' '}
       {closedAt === null && held > 0 && <>{onHold(held)} on hold. </>}
+      {closedAt === null && <Waiting {...incident} />}
       {verdict === 'ours' ? 'Likely on our side.' : 'Likely on their side.'}
+    </>
+  )
+}
+
+function Waiting({ endpoint_id: endpoint, waiting }: Incident) {
+  if (waiting === 0) return null
+  const href = `/console/endpoints/${endpoint}/keys`
+  return (
+    <>
+      {onHold(waiting)} {waiting === 1 ? 'waits' : 'wait'} for an earlier event of the same{' '}
+      <a href={href}>ordering key</a>.{' '}
     </>
   )
 }
@@ -375,7 +401,7 @@ function Actions(incident: Incident) {
   const path = pathOf(incident)
   return (
     <div class="actions">
-      <ProbeAndRelease id={incident.id} from="" />
+      <Remedy incident={incident} from="" />
       <Confirm
         label="Pause endpoint"
         action={`${path}/pause`}

@@ -417,6 +417,31 @@ function conformance(t: Test, { pool }: TestDatabase) {
   })
 
   t.test(
+    'what waits for an earlier event of its key is counted apart from what is held',
+    async (t) => {
+      const { fail, look, one, publish, tenant } = await bundle()
+      await fail(3)
+      await look()
+      t.match(await one(), { held: 0, waiting: 0, can_probe: true })
+      const [held, first, second] = [await publish(), await publish(), await publish()]
+      const hold = (reason: string, ...deliveries: { id: string }[]) =>
+        pool.query(
+          `update postrider.delivery set state = 'held', held_reason = $2, next_attempt_at = null
+         where id = any ($1)`,
+          [deliveries.map(({ id }) => id), reason],
+        )
+      await hold('circuit', held)
+      await hold('order', first, second)
+      t.match(await one(), { held: 1, waiting: 2, can_probe: true })
+      await pool.query(
+        `select postrider.cancel(id) from postrider.delivery where tenant_id = $1 and state = 'pending'`,
+        [tenant.id],
+      )
+      t.match(await one(), { held: 1, waiting: 2, can_probe: false }, 'nothing has a next attempt')
+    },
+  )
+
+  t.test(
     'the customer is told in words, and at an endpoint that asks for it by name',
     async (t) => {
       const { fail, look, one, say, audited, tenant, endpoint } = await bundle()

@@ -38,6 +38,10 @@ export interface Incident {
   noted_by: string | null
   notified_at: Date | null
   notified_by: string | null
+  /** For an earlier event of their ordering key; counted as `held` is. */
+  waiting: number
+  /** Whether a probe has something to try. */
+  can_probe: boolean
   /** Beginning of what the receiver returned last, on one line. */
   last_body: string | null
 }
@@ -107,8 +111,8 @@ export interface Incidents {
   note(tenantId: TenantId, id: IncidentId, who: string, note: string): Promise<void>
   /** Has one delivery tried at once. */
   probe: Operation
-  /** Closes the circuit of the endpoint by hand, and has what is on hold sent. */
-  release: Operation
+  /** Closes the circuit of the endpoint by hand, and has what is on hold sent; how much that is. */
+  release(tenantId: TenantId, id: IncidentId, who: string): Promise<number>
   /** Pauses the endpoint. */
   pause: Operation
   /** Tells the customer, in these words or those of `messageOf`. @throws IncidentNotFound */
@@ -137,7 +141,7 @@ export function createIncidents({ database }: { database: Kysely<Database> }): I
     probe: (tenantId, id, who) =>
       call(tenantId, id, sql`postrider.probe_incident(i.id, ${who})`).then(nothing),
     release: (tenantId, id, who) =>
-      call(tenantId, id, sql`postrider.release_incident(i.id, ${who})`).then(nothing),
+      call(tenantId, id, sql`postrider.release_incident(i.id, ${who})`).then(Number),
     pause: (tenantId, id, who) =>
       call(tenantId, id, sql`postrider.pause_incident(i.id, ${who})`).then(nothing),
     notify: (tenantId, id, who, message) =>

@@ -11,7 +11,15 @@ select i.id, i.tenant_id, t.key as tenant_key, t.name as tenant_name, i.endpoint
   coalesce(regexp_replace(a.error, '^the receiver (?:answered|returned)', 'returned'), 'returned ' || a.status_code) as last_answer,
   i.last_attempt_id, a.delivery_id as last_delivery_id,
   c.opened_at as circuit_opened_at, c.probe_at, i.reopened_count, i.closed_at, i.closed_reason,
-  i.acknowledged_at, i.acknowledged_by, i.note, i.noted_by, i.notified_at, i.notified_by
+  i.acknowledged_at, i.acknowledged_by, i.note, i.noted_by, i.notified_at, i.notified_by,
+  (select count(*)::int from (
+    select from postrider.delivery d
+    where d.endpoint_id = i.endpoint_id and d.held_reason = 'order' limit 10000) as counted) as waiting,
+  c.opened_at is not null or exists (
+    select from (
+      select d.state, d.attempt_count from postrider.delivery d
+      where d.endpoint_id = i.endpoint_id and d.finished_at is null order by d.id limit 1000) as oldest
+    where oldest.state = 'pending' and oldest.attempt_count > 0) as can_probe
 from postrider.incident i
 join postrider.tenant t on t.id = i.tenant_id
 join postrider.endpoint e on e.id = i.endpoint_id
@@ -19,7 +27,7 @@ left join postrider.circuit c on c.endpoint_id = i.endpoint_id
 left join lateral (
   select a.status_code, a.error, a.delivery_id from postrider.attempt a where a.id = i.last_attempt_id) as a on true;
 comment on view postrider.incident_list is
-  'Incidents with the names people know: which customer, since when, why, whose trouble it is, what is held. Open ones: where closed_at is null. Cost: some index probes a row, and the held deliveries of its endpoint up to 10,000.';
+  'Incidents with the names people know: which customer, since when, why, whose trouble it is, what is held. Open ones: where closed_at is null. Cost: some index probes a row, and the held deliveries of its endpoint up to 20,000.';
 comment on column postrider.incident_list.id is 'The incident.';
 comment on column postrider.incident_list.tenant_id is 'Whose endpoint it is.';
 comment on column postrider.incident_list.tenant_key is 'Key of the tenant.';
@@ -52,6 +60,8 @@ comment on column postrider.incident_list.note is 'What people know about it.';
 comment on column postrider.incident_list.noted_by is 'Who wrote the note.';
 comment on column postrider.incident_list.notified_at is 'When the customer was notified.';
 comment on column postrider.incident_list.notified_by is 'Who notified them.';
+comment on column postrider.incident_list.waiting is 'Deliveries of the endpoint that wait for an earlier event of their ordering key; 10,000 stands for that many or more.';
+comment on column postrider.incident_list.can_probe is 'Whether probe_incident() has something to try: the circuit is open, or one of the 1,000 oldest open deliveries of the endpoint waits for its next attempt.';
 
 create or replace function postrider.lock_incident(incident uuid) returns postrider.incident
 language plpgsql

@@ -125,6 +125,14 @@ t.test('what no form offers is refused, and not taken for something else', async
   t.match(await bulk({ ...box, action: 'close' }), { status: 422, text: 'Choose an action' })
   t.match(await bulk({ ...box }), { status: 422 })
   t.match(await bulk({ action: 'acknowledge' }), { status: 422, text: 'Select at least one' })
+  const list = await get('/console/incidents?state=all', { cookie: admin })
+  t.match(list.text, 'type="hidden" name="f.state" value="all"')
+  const filters = { 'f.state': 'all', 'f.cause': 'timeout' }
+  t.match(
+    (await bulk({ ...filters, action: 'acknowledge' })).text,
+    'href="/console/incidents?state=all&amp;cause=timeout"',
+    'the way back has the filters of the list',
+  )
   const { rows } = await pool.query(
     'select acknowledged_at from postrider.incident where id = $1',
     [world.ids['incidents']],
