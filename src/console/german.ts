@@ -136,7 +136,7 @@ export const GERMAN = {
   // States and outcomes
   Abandoned: 'Abgebrochen',
   Active: 'Aktiv',
-  'Any outcome': 'Jedes Ergebnis',
+  'Any outcome': 'Jeder Ausgang',
   'Any state': 'Jeder Zustand',
   'Backing off': 'Wartet ab',
   Blocked: 'Blockiert',
@@ -181,6 +181,11 @@ export const GERMAN = {
   'Resume it to send what is on hold': 'Setzen Sie ihn fort, um das Zurückgehaltene zu senden',
   'Contact the operator of the service.': 'Wenden Sie sich an den Betreiber des Dienstes.',
   'Then recover what it has missed': 'Danach das Verpasste nachholen',
+  'Send a test event. If it succeeds, the delivery on hold is sent.':
+    'Senden Sie ein Testereignis. Wenn es gelingt, wird die zurückgehaltene Zustellung gesendet.',
+  'Send a test event. If it succeeds, the {count} deliveries on hold are sent.':
+    'Senden Sie ein Testereignis. Wenn es gelingt, werden die {count} zurückgehaltenen Zustellungen gesendet.',
+  'This endpoint has been failing since {time}.': 'Dieser Endpunkt ist fehlerhaft seit {time}.',
   'What to do': 'Was zu tun ist',
   '1 delivery on hold': '1 Zustellung zurückgehalten',
   '{count} deliveries on hold': '{count} Zustellungen zurückgehalten',
@@ -577,7 +582,7 @@ export const GERMAN = {
   'Request headers {number}': 'Header der Anfrage {number}',
   'No timings recorded': 'Keine Zeiten gemessen',
   'None.': 'Keine.',
-  Outcome: 'Ergebnis',
+  Outcome: 'Ausgang',
   'Request and response': 'Anfrage und Antwort',
   'Request and response of attempt {number}': 'Anfrage und Antwort von Versuch {number}',
   'Request as sent': 'Anfrage, wie gesendet',
@@ -716,7 +721,7 @@ export const GERMAN = {
   Type: 'Typ',
   'Where it went': 'Wohin es ging',
   'Reason and next step': 'Warum, und wie es weitergeht',
-  'With a delivery that is': 'Zustellung ist',
+  'Delivery state': 'Zustellstatus',
   'with masked data: its signature cannot be verified':
     'mit maskierten Daten: die Signatur lässt sich nicht prüfen',
   'a newer event of its ordering key: {link}':

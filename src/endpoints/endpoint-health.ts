@@ -17,6 +17,8 @@ export interface EndpointHealth {
   /** Whether its trouble is one of this service: no key opens its secret. */
   isUnreadable: boolean
   probeAt: Date | null
+  /** Whether all but a probe is on hold until something succeeds. */
+  isBackingOff: boolean
   /** Deliveries that wait for it, counted up to `HELD_COUNTED_MAX`. */
   held: number
   /** Of the newest attempt; null before there is one, or where it is no longer stored. */
@@ -87,7 +89,7 @@ const lastAttempt = sql`
 
 const worstOf = (tenantId: TenantId, limit: number) => sql<Row>`
   with mine as (
-    select e.id, e.url, e.description, e.state, e.disabled_reason, c.probe_at,
+    select e.id, e.url, e.description, e.state, e.disabled_reason, c.probe_at, c.opened_at is not null as is_backing_off,
       e.unreadable_since is not null as is_unreadable,
       least(e.unreadable_since, c.failing_since, c.refusing_since, c.opened_at) as failing_since
     from postrider.endpoint e
@@ -100,7 +102,7 @@ const worstOf = (tenantId: TenantId, limit: number) => sql<Row>`
     order by state <> 'disabled', failing_since is null, state <> 'paused', failing_since, id desc
     limit ${limit}
   )
-  select w.id, w.url, w.description, w.state, w.disabled_reason as "disabledReason", w.probe_at as "probeAt",
+  select w.id, w.url, w.description, w.state, w.disabled_reason as "disabledReason", w.probe_at as "probeAt", w.is_backing_off as "isBackingOff",
     w.failing_since as "failingSince", w.is_unreadable as "isUnreadable", w.count, w.failing,
     (select count(*)::int from (
       select from postrider.delivery d

@@ -28,6 +28,7 @@ import type { EndpointSecrets, LiveSecret, ShowSecrets } from '../secrets/endpoi
 import { warningOf } from '../sending/signing-secret.ts'
 import type { HandlerOf, Resource, ResourcePages } from '../tenants/resource-pages.ts'
 import { Answers } from './answers-table.tsx'
+import { Failing } from './backing-off.tsx'
 import { endpointInput } from './endpoint.fields.ts'
 import { BEGAN_WITH, changeOf, secretOf, valuesOf } from './endpoint.form.ts'
 import type { createEndpointAnswers } from './endpoint-answers.ts'
@@ -43,7 +44,7 @@ import {
   type Shown,
   State,
 } from './endpoint-parts.tsx'
-import type { Endpoints, FoundEndpoint } from './endpoints.ts'
+import { type Endpoints, type FoundEndpoint, OPEN_COUNTED_MAX } from './endpoints.ts'
 import { type Tried, TriedTable } from './tried-table.tsx'
 import type { createTryFilter } from './try-filter.form.ts'
 
@@ -259,6 +260,15 @@ async function page(
       {troubles?.map((trouble) => (
         <TroubleNotice {...trouble} mayAct={mayManage && endpoint.state === 'active'} />
       ))}
+      {pages.area === 'portal' && (
+        <Failing
+          endpoint={endpoint}
+          answers={answers.last}
+          held={open.held}
+          heldCountedMax={OPEN_COUNTED_MAX}
+          mayManage={mayManage}
+        />
+      )}
       {more.secrets && <SecretNotice secrets={presentSecrets(more.secrets)} />}
       <Actions
         {...shown}
@@ -358,7 +368,7 @@ async function editPage(
     c,
     { title: 'Edit endpoint', at: list, status: isWrong ? status : 200 },
     <>
-      <h1>{say('Edit {url}', { url: endpoint.url })}</h1>
+      <h1>{say('Edit {url}', { url: headingOf(endpoint) })}</h1>
       <form method="post" action={`${list}/${endpoint.id}/edit`} class="stack">
         <input
           type="hidden"

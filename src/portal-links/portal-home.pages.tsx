@@ -6,6 +6,7 @@ import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import type { RenderPage } from '../console/layout.tsx'
 import { Badge, EndpointName, Time } from '../console/parts.tsx'
 import { type PageEnv, viewerWith } from '../console/viewer.ts'
+import { releasedByTest } from '../endpoints/backing-off.tsx'
 import {
   type EndpointHealth,
   HELD_COUNTED_MAX,
@@ -148,7 +149,7 @@ function LastResponse({ last }: EndpointHealth) {
 function ToDo({ endpoint, mayManage }: { endpoint: EndpointHealth; mayManage: boolean }) {
   const path = `${ENDPOINTS_PATH}/${endpoint.id}`
   const health = healthOf(endpoint)
-  const { last, isUnreadable } = endpoint
+  const { last, isUnreadable, isBackingOff, held } = endpoint
   if (isUnreadable) return <>{say('Contact the operator of the service.')}</>
   if (health === 'working') return <span class="muted">{say('Nothing')}</span>
   if (health === 'failing') {
@@ -156,11 +157,29 @@ function ToDo({ endpoint, mayManage }: { endpoint: EndpointHealth; mayManage: bo
     return (
       <>
         {advice && sayAny(advice)}{' '}
-        {mayManage && <a href={path}>{say('Then recover what it has missed')}</a>}
+        {isBackingOff && held > 0 ? (
+          <TestToRelease path={path} held={held} mayManage={mayManage} />
+        ) : (
+          mayManage && <a href={path}>{say('Then recover what it has missed')}</a>
+        )}
       </>
     )
   }
   return mayManage ? <a href={path}>{say(TO_DO[health])}</a> : <span>{say(TO_DO[health])}</span>
+}
+
+/** A test that succeeds closes the circuit. */
+function TestToRelease(props: { path: string; held: number; mayManage: boolean }) {
+  const { path, held, mayManage } = props
+  if (!mayManage) return null
+  return (
+    <>
+      <p>{releasedByTest(held, HELD_COUNTED_MAX)}</p>
+      <form method="post" action={`${path}/test`}>
+        <button type="submit">{say('Send a test event')}</button>
+      </form>
+    </>
+  )
 }
 
 const TO_DO = {

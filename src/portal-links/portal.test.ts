@@ -371,6 +371,33 @@ t.test('what an endpoint did not get is sent to it again, by a link that manages
   t.notMatch((await get(path, { cookie: reader })).text, 'Recover deliveries')
 })
 
+t.test(
+  'a test event that failed is not sent again with what an endpoint did not get',
+  async (t) => {
+    const { tenant, ids } = await createWorld()
+    const cookie = await entered(tenant.key)
+    const path = `/portal/endpoints/${ids['endpoints']}`
+    const recovered = async () => {
+      await post(`${path}/recover`, { mode: 'redeliver', hours: '6' }, { cookie })
+      const { rows } = await pool.query<{ total: number }>(
+        'select total from postrider.replay where tenant_id = $1 order by id desc limit 1',
+        [tenant.id],
+      )
+      return rows[0]?.total
+    }
+    await pool.query(
+      `update postrider.delivery set state = 'failed', finished_at = now(), next_attempt_at = null, trigger = 'test'
+     where id = $1`,
+      [ids['deliveries']],
+    )
+    t.equal(await recovered(), 0)
+    await pool.query(`update postrider.delivery set trigger = 'schedule' where id = $1`, [
+      ids['deliveries'],
+    ])
+    t.equal(await recovered(), 1)
+  },
+)
+
 /** What came of the one attempt of the world. */
 const setAttempt = (
   ids: World['ids'],
@@ -404,6 +431,30 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
   t.match(text, 'A wrong secret is the usual cause.')
   t.match(text, 'Then recover what it has missed')
   t.notMatch(await home(await entered(tenant.key, 'read')), 'Then recover')
+
+  const page = `/portal/endpoints/${ids['endpoints']}`
+  const pageOf = async (as = cookie) => (await get(page, { cookie: as })).text
+  const reason = /failing since <time.*The receiver returned 401.*A wrong secret is the usual/s
+  t.match(await pageOf(), reason, 'its page says so too')
+  await pool.query(
+    `update postrider.circuit set opened_at = now(), failures = 20 where endpoint_id = $1`,
+    [ids['endpoints']],
+  )
+  await pool.query(
+    `update postrider.delivery set state = 'held', held_reason = 'circuit', finished_at = null, next_attempt_at = null
+     where id = $1`,
+    [ids['deliveries']],
+  )
+  const release = 'Send a test event. If it succeeds, the delivery on hold is sent.'
+  for (const text of [await home(), await pageOf()]) {
+    t.match(text, release)
+    t.match(text, `action="${page}/test"`)
+  }
+  t.notMatch(await home(), 'Then recover', 'which does nothing for what is on hold')
+  const readOnly = await entered(tenant.key, 'read')
+  for (const text of [await home(readOnly), await pageOf(readOnly)]) {
+    t.notMatch(text, 'Send a test event')
+  }
   const { json } = await request('POST', `/api/tenants/${tenant.key}/endpoints`, {
     body: { url: 'https://example.com/unused' },
   })

@@ -28,6 +28,7 @@ begin
     select d.id
     from postrider.delivery d
     where d.tenant_id = r.tenant_id and d.id > low and d.id < high and d.state = any (r.states)
+      and (r.is_bulk or d.trigger <> 'test')
       and case when r.is_bulk then coalesce(d.finished_at, d.created_at) else d.finished_at end <= r.created_at
       and (r.delivery_ids is null or d.id = any (r.delivery_ids))
       and (r.endpoint_id is null or d.endpoint_id = r.endpoint_id)
@@ -50,7 +51,7 @@ begin
 end
 $$;
 comment on function postrider.covered_deliveries(postrider.replay, int) is
-  'Deliveries that a replay or a bulk job covers, from its position on.';
+  'Deliveries that a replay or a bulk job covers, from its position on. A replay leaves test events out.';
 
 create or replace function postrider.missed_events(r postrider.replay, batch int) returns uuid[]
 language plpgsql stable
