@@ -22,7 +22,7 @@ export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area
         {attempt.batch_id && (
           <span class="muted">
             {', '}
-            {phrase('in the batch {id}', { id: <code>{attempt.batch_id}</code> })}
+            {phrase('in the batch {id}', { id: <BatchId of={attempt.batch_id} area={area} /> })}
           </span>
         )}
       </p>
@@ -33,6 +33,16 @@ export function AttemptSummary({ attempt, area }: { attempt: Attempt; area: Area
         </p>
       )}
     </>
+  )
+}
+
+/** Leads to what was sent with it; customers have no search. */
+function BatchId({ of: id, area }: { of: string; area: Area }) {
+  if (area === 'portal') return <code>{id}</code>
+  return (
+    <a href={`/console/search?q=${id}`} title="Deliveries of this batch">
+      <code>{id}</code>
+    </a>
   )
 }
 

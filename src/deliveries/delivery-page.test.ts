@@ -63,6 +63,24 @@ t.test('the latest answer is on the page, older ones each have their own', async
   t.strictSame(logged, [])
 })
 
+// The page showed the events of a batch without the id that each of them was sent with.
+t.test('an event that was sent in a batch is shown with its id, as it was there', async (t) => {
+  const { id, event, inConsole, inPortal } = await bundle({ attempts: 1, data: '{"a": 1}' })
+  const alone = (await inConsole(`/deliveries/${id}/body.json`)).text
+  t.notMatch(alone, event)
+  await pool.query(
+    'update postrider.attempt set batch_id = postrider.uuidv7() where delivery_id = $1',
+    [id],
+  )
+  for (const get of [inConsole, inPortal]) {
+    const { text } = await get(`/deliveries/${id}/body.json`)
+    t.equal(text, `{"id":"${event}",${alone.slice(1)}`)
+    const page = (await get(`/deliveries/${id}`)).text
+    t.match(page, 'as part of its batch')
+    t.ok(copiesIn(page).includes(text))
+  }
+})
+
 // Issue 18: nothing to paste into a ticket or a shell.
 t.test('a delivery can be copied for a ticket, and its request as cURL', async (t) => {
   const { id, event, inConsole, inPortal } = await bundle({ attempts: 12, data: `{"a": "it's"}` })

@@ -47,7 +47,10 @@ export function createSentBody({
     id: EventId,
     { id: deliveryId, endpointId, charactersMax = null }: SentTo,
   ): Promise<SentBody> => {
-    const body = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data}, as_svix)`
+    const alone = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data}, as_svix)`
+    // As a runner puts it into the body of a batch.
+    const body = sql`case when ${wasInBatch(deliveryId)}
+      then '{"id":"' || ev.id || '",' || substr(${alone}, 2) else ${alone} end`
     // One more, which tells that there is more.
     const read = charactersMax === null ? sql`whole` : sql`left(whole, ${charactersMax + 1})`
     const { rows } = await sql<
@@ -82,6 +85,12 @@ export function createSentBody({
     }
   }
 }
+
+/** At its last attempt. */
+const wasInBatch = (deliveryId: string) => sql`(
+  select a.batch_id from postrider.attempt a
+  where a.delivery_id = ${deliveryId} and a.id >= postrider.id_floor(${deliveryId})
+  order by a.number desc limit 1) is not null`
 
 /** Of the attempt that is verified by hand; the link of a thin event depends on it. */
 const lastTimestamp = (deliveryId: string) => sql`(

@@ -12,6 +12,8 @@ import { type Hit, OF_A_KIND_MAX } from './hit.ts'
 const NAMES_SCANNED_MAX = 50_000
 /** Tenants in which a key is looked up, each by its index. */
 const KEYS_PROBED_MAX = 10_000
+/** Attempts after the id of a batch: some 50 ms. */
+const ATTEMPTS_SCANNED_MAX = 20_000
 /** Several tenants may be called by the same word. */
 const NARROWED_MAX = 3
 /** Words in front that may be a name: each is one more comparison with every tenant. */
@@ -139,7 +141,24 @@ const replayWithId: OfId = (tenants, id) => sql`(
   select 'replay', r.id::text, r.tenant_id, r.mode, 'id', r.state, r.created_at
   from postrider.replay r where r.id = ${id} and ${allOf([ofTenants(tenants, 'r.tenant_id')])})`
 
-const IDS: readonly OfId[] = [eventWithId, deliveryWithId, incidentWithId, replayWithId]
+/** What was sent in a batch with this id, which stands in attempts without an index: the batch begins soon after its id. */
+const deliveriesOfBatch: OfId = (tenants, id) => sql`(
+  select 'delivery', d.id::text, d.tenant_id,
+    coalesce((select ev.type from postrider.event ev where ev.id = d.event_id), 'event deleted'),
+    'id', d.state, d.created_at
+  from (
+    select a.delivery_id, a.batch_id from postrider.attempt a
+    where a.id >= postrider.id_at(postrider.id_time(${id})) and a.id < postrider.id_at(postrider.id_time(${id}) + interval '1 hour')
+      and ${allOf([ofTenants(tenants, 'a.tenant_id')])}
+    order by a.id limit ${ATTEMPTS_SCANNED_MAX}) as a
+  join postrider.delivery d on d.id = a.delivery_id
+  where a.batch_id = ${id}
+  order by d.id
+  limit ${OF_A_KIND_MAX})`
+
+const IDS: readonly OfId[] = [
+  ...[eventWithId, deliveryWithId, incidentWithId, replayWithId, deliveriesOfBatch],
+]
 
 /** Tenants that the first words name (up to eight), by key, name or the first word of it, and what is looked for there. */
 export async function narrowedTo(

@@ -42,6 +42,30 @@ async function acme() {
   return { work, key, id, name, paused, publish }
 }
 
+t.test('the webhook-id of a batch leads to what was sent in it, also of one tenant', async (t) => {
+  const [work, other] = [await createWork(pool), await createWork(pool)]
+  const deliveries = [await work.publish(), await work.publish()]
+  const alone = await work.publish()
+  const { rows } = await pool.query<{ id: string }>('select postrider.uuidv7() as id')
+  const batch = rows[0]?.id ?? ''
+  for (const delivery of [...deliveries, alone]) await work.finish(await work.claim(delivery), 200)
+  await pool.query('update postrider.attempt set batch_id = $1 where delivery_id = any ($2)', [
+    batch,
+    deliveries.map(({ id }) => id),
+  ])
+  const ids = deliveries.map(({ id }) => id).sort()
+  for (const tenant of [undefined, work.tenant.key]) {
+    const { json } = await search(batch, tenant === undefined ? {} : { tenant })
+    t.strictSame(
+      json.data.map(({ kind, id }: Record<string, string>) => `${kind} ${id}`).sort(),
+      ids.map((id) => `delivery ${id}`),
+    )
+  }
+  t.strictSame(kindsOf(await search(batch, { tenant: other.tenant.key })), [])
+  const page = await get(`/console/deliveries/${ids[0]}`, { cookie: await signedIn() })
+  t.match(page.text, `href="/console/search?q=${batch}"`)
+})
+
 t.test('finds by id, name, key, URL, description, idempotency key and data', async (t) => {
   const { work, key, name, paused, publish } = await acme()
   const eventId = await publish({ order: `ord-${key}` }, { 'idempotency-key': `ship-${key}` })
