@@ -141,7 +141,7 @@ function View({ form, area }: { form: FormState; area: Area }) {
         {area === 'console' ? (
           <>
             <p>Attempts appear here as they end. Publish an event to see one, from a shell:</p>
-            <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+            <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
           </>
         ) : (
           <p>

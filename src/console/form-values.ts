@@ -15,7 +15,7 @@ export function formValuesOf(fields: Fields, shown: object): Record<string, stri
  * What a form says, as the API takes it; what cannot be read goes along as it is, and the API says what is wrong
  * with it.
  *
- * @throws Problem where JSON cannot be parsed
+ * @throws Problem where JSON cannot be parsed, or a pair has no colon
  */
 export function bodyOfForm(
   fields: Fields,
@@ -89,7 +89,7 @@ function valueFrom(
   if (form.isJson) return jsonFrom(name, text)
   if (form.isTime) return utcFrom(text)
   if (kind === 'number') return asNumber(text)
-  if (kind === 'pairs') return pairsOf(text)
+  if (kind === 'pairs') return pairsOf(name, text)
   if (kind === 'numbers') return parts.map(asNumber)
   return kind === 'texts' ? parts : text
 }
@@ -118,9 +118,13 @@ function jsonFrom(field: string, text: string): unknown {
 /** Browsers leave out seconds that are zero; ISO 8601 with a time zone has them. */
 const utcFrom = (text: string): string => (/T\d\d:\d\d$/.test(text) ? `${text}:00Z` : `${text}Z`)
 
-/** `Name: value`, one a line. */
-function pairsOf(text: string): Record<string, string> {
+/** `Name: value`, one a line. @throws Problem where one has no colon */
+function pairsOf(field: string, text: string): Record<string, string> {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
+  if (lines.some((line) => !line.includes(':'))) {
+    const message = 'has a line without a colon: write a name, a colon and a value'
+    throw new Problem('request_invalid', { errors: [{ field, message }] })
+  }
   return Object.fromEntries(
     lines.map((line) => {
       const [name = '', ...rest] = line.split(':')

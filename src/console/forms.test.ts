@@ -81,6 +81,20 @@ t.test('an endpoint is made, tried against the last events, and changed', async 
   t.notMatch((await show(path)).text, 'X-A', 'an empty field takes away')
 })
 
+t.test(
+  'a line of headers without a colon is refused for that, and stays as it was typed',
+  async (t) => {
+    const { send, endpoint } = await bundle()
+    const path = await endpoint({ eventTypes: 'invoice.*' })
+    for (const name of ['headers', 'signatureHeaders']) {
+      const { status, text } = await send(`${path}/edit`, { [name]: 'X-A: 1\nnonsense' })
+      t.equal(status, 422, name)
+      t.match(text, new RegExp(`id="mistake-${name}">It has a line without a colon`))
+      t.match(text, 'X-A: 1\nnonsense')
+    }
+  },
+)
+
 t.test('a secret header is masked in every page, and saved again as it was', async (t) => {
   const { show, send, endpoint } = await bundle()
   const headers = 'X-Api-Key: of-a-customer\nX-Team-Code: of-a-customer'

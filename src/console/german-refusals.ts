@@ -107,6 +107,8 @@ export const REFUSALS = {
   'which turns the direction of writing': 'das die Schreibrichtung umkehrt',
 
   // Of headers
+  'It has a line without a colon: write a name, a colon and a value.':
+    'Eine Zeile hat keinen Doppelpunkt: Schreiben Sie einen Namen, einen Doppelpunkt und einen Wert.',
   'It has a value that is not visible ASCII.': 'Der Wert ist kein sichtbares ASCII.',
   'It is not the name of a header.': 'Das ist kein Name eines Headers.',
   'It is secret; give its value to have it shown.':

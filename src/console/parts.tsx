@@ -173,7 +173,7 @@ export function EndpointName(endpoint: { url: string; description?: string; href
   const { url, description = '', href } = endpoint
   const [name, host] = description === '' ? [shortUrl(url)] : [description, hostOf(url)]
   return (
-    <span class="name" title={url}>
+    <span class="name" title={description === '' ? url : `${description} – ${url}`}>
       {href ? <a href={href}>{name}</a> : <span>{name}</span>}
       {host && <span class="muted">{host}</span>}
     </span>

@@ -243,7 +243,7 @@ function Nothing({ form, area, path, isCutShort }: Listing & { isCutShort: boole
       <p>
         Deliveries appear here when an event matches an endpoint. Publish an event from a shell:
       </p>
-      <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+      <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
     </Empty>
   )
 }

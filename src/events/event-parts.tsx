@@ -118,7 +118,7 @@ function EventFilters({ form, area }: { form: FormState; area: Area }) {
         placeholder="ID, key or text in the data"
       />
       {area === 'console' && <TenantFilter form={form} />}
-      <StateFilter form={form} label="With a delivery that is" />
+      <StateFilter form={form} label="Delivery state" />
       <RangeFilter form={form} />
     </FilterForm>
   )

@@ -44,7 +44,7 @@ const Teaching = () => (
     <p>In the transaction that changes your own data:</p>
     <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
     <p>or from a shell:</p>
-    <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+    <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
   </>
 )
 

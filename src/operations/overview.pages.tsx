@@ -292,7 +292,7 @@ function FirstSteps() {
         Create a <a href="/console/tenants">tenant</a>, give it an{' '}
         <a href="/console/endpoints/new">endpoint</a>, and publish an event for it, from a shell:
       </p>
-      <Command>{`scripts/postrider publish acme invoice.paid '{"id": 1}'`}</Command>
+      <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
       <p>or in the transaction that changes your own data:</p>
       <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
     </Empty>

@@ -84,7 +84,7 @@ function showDoctor(c: Context<PageEnv>, { render }: SettingsPages, checked: Che
         deliveries of the last day. The command checks all of them, and repairs what can be
         repaired:
       </p>
-      <Command>postrider doctor --repair</Command>
+      <Command>scripts/postrider doctor --repair</Command>
       <CheckNow />
       {checked && <Server {...checked.server} />}
       {checked && <Findings {...checked} />}

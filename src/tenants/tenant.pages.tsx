@@ -87,7 +87,7 @@ type C = Context<PageEnv>
 /** Where somebody is led who asks for a tenant by its key. */
 export function TenantLink({ of: key, name = key }: { of: string; name?: string }) {
   return (
-    <a href={pathOf(key)} title={key}>
+    <a href={pathOf(key)} title={name === key ? key : `${name} (${key})`}>
       {name}
     </a>
   )

@@ -352,6 +352,9 @@
     const axis = { stroke: colour, grid: { stroke: colourOf(element, '--line'), width: 1 } }
     const atTime = (at) => clock(new Date(at * 1000)).slice(0, 5)
     const isLow = element.classList.contains('low')
+    // Wide enough for the longest, such as “2,000 ms”; narrower ones stand alike below each other.
+    const roomFor = (_, texts) =>
+      Math.max(64, 20 + 7 * Math.max(...(texts ?? []).map(({ length }) => length), 0))
     const numbers = (_, values) => values.map((value) => `${inNumbers(value)}${chart.unit}`)
     return {
       width: Math.max(element.clientWidth, 200),
@@ -364,7 +367,7 @@
       ],
       axes: [
         { ...axis, values: (_, seconds) => seconds.map(atTime) },
-        { ...axis, values: numbers, size: 64, space: isLow ? 40 : 30 },
+        { ...axis, values: numbers, size: roomFor, space: isLow ? 40 : 30 },
       ],
       scales: {
         // The last bar begins at its time: it needs room for what it counts.
