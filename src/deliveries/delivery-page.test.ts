@@ -81,6 +81,23 @@ t.test('an event that was sent in a batch is shown with its id, as it was there'
   }
 })
 
+t.test(
+  'a delivery that waits for an earlier event leads to the ordering keys of its endpoint',
+  async (t) => {
+    const { id, event, inConsole, inPortal } = await bundle({ attempts: 1 })
+    const { rows } = await pool.query<{ endpoint_id: string }>(
+      `update postrider.delivery set state = 'held', held_reason = 'order', next_attempt_at = null
+     where id = $1 returning endpoint_id`,
+      [id],
+    )
+    const keys = `/endpoints/${rows[0]?.endpoint_id}/keys"`
+    for (const path of [`/deliveries/${id}`, `/events/${event}`]) {
+      t.match((await inConsole(path)).text, `"/console${keys}`)
+      t.match((await inPortal(path)).text, `"/portal${keys}`)
+    }
+  },
+)
+
 // Issue 18: nothing to paste into a ticket or a shell.
 t.test('a delivery can be copied for a ticket, and its request as cURL', async (t) => {
   const { id, event, inConsole, inPortal } = await bundle({ attempts: 12, data: `{"a": "it's"}` })

@@ -23,7 +23,7 @@ import {
 import { SHOWN_CHARACTERS_MAX } from '../console/shown-text.ts'
 import type { Area, PageEnv, Viewer } from '../console/viewer.ts'
 import { sentenceOf } from '../events/event-answer.ts'
-import { jsonFile, Why } from '../events/event-parts.tsx'
+import { jsonFile, KeysLink, Why } from '../events/event-parts.tsx'
 import type { DeliveryId, EventId } from '../ids.ts'
 import { NothingFound } from '../not-found.ts'
 import { VERIFIED_CHARACTERS_MAX, verifyCommand } from '../secrets/verify-command.ts'
@@ -263,7 +263,7 @@ function State({ area, delivery, tenant, type, messageId }: Shown) {
   const sentAs = headersOf(lastSent(delivery.attempts))['webhook-id'] ?? messageId
   const facts: [name: string, value: Child][] = [
     ['State', <Badge of={delivery.state} />],
-    ['Next attempt', <Next {...delivery} />],
+    ['Next attempt', <Next delivery={delivery} area={area} />],
     ['Attempts', sayNumber(delivery.attempt_count)],
     ['Retries', isOneAttempt(delivery) && say('None: one attempt only')],
     ['Delivery', <Id of={delivery.id} />],
@@ -292,11 +292,18 @@ const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => 
   )
 }
 
-function Next(delivery: Delivery) {
+function Next({ delivery, area }: { delivery: Delivery; area: Area }) {
   const { held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
   if (end !== null) return <>{say('None – finished')}</>
-  if (reason !== null) return <>{`${say('None yet.')} ${sayAny(HELD_REASONS[reason])}`}</>
+  if (reason !== null) {
+    return (
+      <>
+        {`${say('None yet.')} ${sayAny(HELD_REASONS[reason])} `}
+        {reason === 'order' && <KeysLink area={area} endpointId={delivery.endpoint_id} />}
+      </>
+    )
+  }
   return at === null ? <>–</> : <Countdown to={at} />
 }
 

@@ -293,7 +293,9 @@ function WhyNot({ reason, changedSince }: Route) {
   )
 }
 
-type InProgress = Explained & Parameters<typeof nextAttemptAt>[0]
+type InProgress = Explained &
+  Pick<FoundDelivery, 'endpoint_id'> &
+  Parameters<typeof nextAttemptAt>[0]
 
 /** Why it is in its state, when it is tried next, and what its receiver can do. */
 export function Why({ delivery, area }: { delivery: InProgress; area: Area }) {
@@ -305,6 +307,7 @@ export function Why({ delivery, area }: { delivery: InProgress; area: Area }) {
     <>
       {tries > 0 && <>{lastOf(delivery)}. </>}
       {held !== null && `${sayAny(HELD_REASONS[held])} `}
+      {held === 'order' && <KeysLink area={area} endpointId={delivery.endpoint_id} />}
       {newer !== null &&
         phrase(
           'The endpoint gets only the newest event of an ordering key: {link} replaced this one.',
@@ -316,6 +319,15 @@ export function Why({ delivery, area }: { delivery: InProgress; area: Area }) {
       {area === 'portal' && state !== 'delivered' && advice && (
         <span class="muted">{sayAny(advice)}</span>
       )}
+    </>
+  )
+}
+
+/** Where the event that has its turn can be retried or skipped. */
+export function KeysLink({ area, endpointId }: { area: Area; endpointId: string }) {
+  return (
+    <>
+      <a href={`/${area}/endpoints/${endpointId}/keys`}>{say('Ordering keys')}</a>{' '}
     </>
   )
 }
