@@ -224,8 +224,16 @@ t.test('fields are the chosen members, each with its bytes', async (t) => {
     '{"a":1,"a":2.0,"b":0,"c":{"x":null,"y":[{"z":1},2]},"d":[ ],"e":1e2}',
   )
   t.ok(
-    many.arrived.body.endsWith('"data":{"e":1e2,"a":2.0,"c":{"x":null,"y":[2,{"z":1}]},"d":[ ]}}'),
+    many.arrived.body.endsWith('"data":{"e":1e2,"a":2.0,"c":{"x":null,"y":[{"z":1},2]},"d":[ ]}}'),
     many.arrived.body,
+  )
+  const nested = await deliver(
+    { shape: 'fields', shapeFields: ['$[2][10]', '$[0].a.b', '$[2][9].x', '$[0].a', '$[2][1].y'] },
+    '[{"a":{"b":1,"c":2}},0,[0,{"y":3,"z":0},2,3,4,5,6,7,8,{"x":9,"z":0},10]]',
+  )
+  t.ok(
+    nested.arrived.body.endsWith('"data":[{"a":{"b":1,"c":2}},[{"y":3},{"x":9},10]]}'),
+    `elements keep their order, and close up: ${nested.arrived.body}`,
   )
   const none = await deliver({ shape: 'fields', shapeFields: ['$."first name"'] })
   t.strictSame(JSON.parse(none.arrived.body).data, {})

@@ -168,8 +168,8 @@ $$;
 comment on function postrider.values_at(json, jsonb, text[]) is
   'What is at paths (arrays of steps), by path; without paths where nothing is, or of more than 10 steps.';
 
--- picked: a value with those members only that paths (arrays of steps) lead to, in the order of the paths, each with the bytes that
--- it has. What is not there is left out; null where nothing is there.
+-- picked: a value with those members only that paths (arrays of steps) lead to, each with the bytes that it has: those of an
+-- object in the order of the paths, those of an array in the order that they have there. What is not there is left out; null where nothing is there.
 create or replace function postrider.picked(data json, paths jsonb) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -190,7 +190,7 @@ begin
     from postrider.members(data, array(select distinct p ->> 0 from jsonb_array_elements(paths) as p)) as m;
   end if;
   select string_agg(case when is_object then to_json(chosen.step)::text || ':' else '' end || chosen.value, ','
-    order by chosen.nth)
+    order by case when is_object then chosen.nth else chosen.step::bigint end)
   into chosen_members
   from (
     select steps.step, steps.nth,
