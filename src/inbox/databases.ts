@@ -48,7 +48,7 @@ type Work = (tx: Transaction) => Promise<unknown>
 /** Commits when the work resolves, and rolls back when it rejects. */
 export async function inTransaction(database: Database, work: Work): Promise<unknown> {
   if ('$transaction' in database) {
-    return await (database as { $transaction(work: Work): unknown }).$transaction(work)
+    return await inPrismaTransaction(database as PrismaClient, work)
   }
   if ('executeQuery' in database) {
     const kysely = database as { transaction(): { execute(work: Work): unknown } }
@@ -59,6 +59,38 @@ export async function inTransaction(database: Database, work: Work): Promise<unk
   }
   if ('connect' in database) return await inPgTransaction(database, work)
   throw new TypeError('the database is none of pg, Kysely, Drizzle or Prisma')
+}
+
+interface PrismaClient {
+  $transaction(work: Work, limits: { timeout: number; maxWait: number }): unknown
+}
+/** Its own are 5 s and 2 s: less than a repeat waits for the first, and no other library has any. */
+const PRISMA_LIMITS = {
+  /** Longer than Postrider waits for a response. */
+  timeout: 70_000,
+  /** For a connection: as long as for the first. */
+  maxWait: 10_000,
+}
+/** What Prisma says of a transaction that began too late, or lasted too long. */
+const PRISMA_EXPIRED = 'P2028'
+
+/** No connection was free for a transaction. */
+export class DatabaseBusy extends Error {
+  override readonly name = 'DatabaseBusy'
+}
+
+async function inPrismaTransaction(prisma: PrismaClient, work: Work): Promise<unknown> {
+  let hasBegun = false
+  const begun: Work = (tx) => {
+    hasBegun = true
+    return work(tx)
+  }
+  try {
+    return await prisma.$transaction(begun, PRISMA_LIMITS)
+  } catch (cause) {
+    if (hasBegun || !statesOf(cause).includes(PRISMA_EXPIRED)) throw cause
+    throw new DatabaseBusy('no connection to the database was free in time', { cause })
+  }
 }
 
 /** The handler ended the transaction, or caught the error of a statement: Postgres then rolls back what is committed. */
@@ -114,8 +146,9 @@ export const isConflict = (error: unknown): boolean =>
 /** Whether a statement before it failed. */
 export const isAborted = (error: unknown): boolean => statesOf(error).includes('25P02')
 
-/** Whether a repeat has waited for the first as long as it may. */
-export const isLockTimeout = (error: unknown): boolean => statesOf(error).includes('55P03')
+/** Whether a repeat has waited for the first for long enough. */
+export const isLockTimeout = (error: unknown): boolean =>
+  statesOf(error).some((state) => state === '55P03' || state === PRISMA_EXPIRED)
 
 /** SQLSTATEs of an error and its causes: libraries put the error of their driver at different places. */
 function statesOf(error: unknown): string[] {

@@ -261,6 +261,83 @@ t.test('secrets are read as Postrider shows them, with what encoding they have',
   t.throws(() => createInbox({ database: pool, secrets: 'short' }), { name: 'InvalidSecret' })
 })
 
+t.test(
+  'what an inbox cannot work with is refused when it is made, and names the field',
+  async (t) => {
+    const make = (more: object) => createInbox({ database: pool, secrets: SECRET, ...more })
+    const secret = (value: unknown) => ({ secrets: value as Secret })
+    for (const [more, message] of [
+      [secret([undefined]), /^secrets\[0\] is no secret: .*environment/],
+      [secret([SECRET, null]), /^secrets\[1\] is no secret/],
+      [secret(undefined), /^secrets is no secret/],
+      [secret(''), /^secrets is empty/],
+      [secret([SECRET, '']), /^secrets\[1\] is empty/],
+      [secret([]), /^secrets is an empty list: give at least one/],
+      [secret(['short']), /^secrets\[0\] signs with 5 bytes/],
+      [secret([{ secret: undefined, encoding: 'hex' }]), /^secrets\[0\] is no secret/],
+      [
+        secret({ secret: 'a phrase that signs', encoding: 'rot13' }),
+        /^secrets has the encoding "rot13"/,
+      ],
+      [secret('whpk_AAAA'), /^secrets has 3 bytes behind whpk_/],
+    ] as const) {
+      t.throws(() => make(more), { name: 'InvalidSecret', message }, String(message))
+    }
+    for (const toleranceSeconds of [Number.NaN, -1, Number.POSITIVE_INFINITY, '300', null]) {
+      t.throws(() => make({ toleranceSeconds }), {
+        name: 'RangeError',
+        message: /^toleranceSeconds is .*such as 300/,
+      })
+      const old = signed(newId(), bodyOf(), { secondsAgo: 3_000 })
+      t.throws(() => verifySigned(old, SECRET, toleranceSeconds as number), /toleranceSeconds/)
+    }
+    t.throws(() => verifySigned(signed(), []), /^secrets is an empty list/)
+    for (const receiver of ['x'.repeat(256), 'a\0', 7, null]) {
+      t.throws(() => make({ receiver }), { name: 'RangeError', message: /^receiver is .*255/ })
+    }
+    for (const more of [{ toleranceSeconds: 0 }, { receiver: 'x'.repeat(255) }, { receiver: '' }]) {
+      t.ok(make(more))
+    }
+  },
+)
+
+t.test(
+  'Prisma: a transaction lasts as long as a request, and who waits for too long is answered 503',
+  async (t) => {
+    const expired = Object.assign(new Error('Unable to start a transaction'), { code: 'P2028' })
+    let limits: { timeout?: number; maxWait?: number } | undefined
+    const database = (begin: boolean) => ({
+      async $transaction<T>(work: (tx: PrismaTransaction) => Promise<T>, given?: typeof limits) {
+        limits = given
+        if (!begin) throw expired
+        return await prismaLike(pool).$transaction(work)
+      },
+    })
+    const { id, headers, body } = signed()
+    const full = createInbox({ database: database(false), secrets: SECRET })
+    t.strictSame(await full.receive({ headers, body }, refuse), {
+      status: 503,
+      body: 'no connection to the database was free in time',
+    })
+    // A repeat waits for 10 s, and Postrider for a response 60 s at most.
+    t.ok(Number(limits?.timeout) > 60_000)
+    t.ok(Number(limits?.maxWait) >= 10_000)
+    const inbox = createInbox({ database: database(true), secrets: SECRET })
+    const slow = inbox.receive({ headers, body }, () => Promise.reject(expired))
+    await t.rejects(slow, expired, 'what the handler rejects with arrives')
+    t.match(await inbox.receive({ headers, body }, () => undefined), { status: 200 })
+    t.strictSame(await effectsOf(id), [])
+    const waits = createInbox({
+      secrets: SECRET,
+      database: {
+        $transaction: (work: (tx: PrismaTransaction) => Promise<unknown>) =>
+          work({ $queryRawUnsafe: () => Promise.reject(expired) }),
+      },
+    })
+    t.match(await waits.receive(signed(), refuse), { status: 503, body: 'it is being applied' })
+  },
+)
+
 t.test('a signed body that is no event is answered 400', async (t) => {
   for (const body of [
     '',

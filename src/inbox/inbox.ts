@@ -7,6 +7,7 @@
 import { queryIn, type Transaction } from '../sql-in-transaction.ts'
 import {
   type Database,
+  DatabaseBusy,
   inTransaction,
   isAborted,
   isConflict,
@@ -16,7 +17,7 @@ import {
 } from './databases.ts'
 import { InvalidBody, type ReceivedEvent, readEvents } from './received-events.ts'
 import { InvalidSignature, type SignedRequest } from './signed-request.ts'
-import { type Secret, storedForms, verifySigned } from './verify-signed.ts'
+import { assertTolerance, type Secret, storedForms, verifySigned } from './verify-signed.ts'
 
 export type { SecretEncoding } from '../sending/signing-secret.ts'
 export type { Transaction } from '../sql-in-transaction.ts'
@@ -66,11 +67,13 @@ class StillRunning extends Error {
 
 /** A transaction that meets others again and again is left to the sender's next attempt. */
 const TRIES = 3
+/** Of a receiver. */
+const NAME_MAX = 255
 /** The most that a request of Postrider has, a batch of events, and more than other senders' have. */
 const BODY_BYTES_MAX = 16 * 1_024 * 1_024
 
 /**
- * @throws InvalidSecret
+ * @throws InvalidSecret, RangeError
  *
  * @example
  * const inbox = createInbox({ database: pool, secrets: [secret] })
@@ -81,7 +84,7 @@ const BODY_BYTES_MAX = 16 * 1_024 * 1_024
  * )
  */
 export function createInbox<D extends Database>(options: InboxOptions<D>): Inbox<TransactionOf<D>> {
-  storedForms(options.secrets) // a wrong one is found at the start, not with the first request
+  assertUsable(options)
   type Tx = TransactionOf<D>
   const receive = (request: SignedRequest, handler: Handler<Tx>) =>
     answer(options, request, handler as Handler<Transaction>)
@@ -94,6 +97,17 @@ export function createInbox<D extends Database>(options: InboxOptions<D>): Inbox
       return new Response(text, { status })
     },
   }
+}
+
+/** What is wrong is found at the start, not with the first request. */
+function assertUsable({ secrets, toleranceSeconds, receiver = '' }: InboxOptions<Database>): void {
+  storedForms(secrets)
+  assertTolerance(toleranceSeconds)
+  if (typeof receiver === 'string' && receiver.length <= NAME_MAX && !receiver.includes('\0'))
+    return
+  throw new RangeError(
+    `receiver is ${JSON.stringify(receiver)}: give a name of at most ${NAME_MAX} characters, without U+0000`,
+  )
 }
 
 /**
@@ -147,6 +161,7 @@ async function answer(
     if (error instanceof InvalidSignature) return { status: 401, body: error.message }
     if (error instanceof InvalidBody) return { status: 400, body: error.message }
     if (error instanceof StillRunning) return { status: 503, body: 'it is being applied' }
+    if (error instanceof DatabaseBusy) return { status: 503, body: error.message }
     throw error
   }
 }

@@ -1,6 +1,12 @@
 /** Verifies a request of Standard Webhooks, as a receiver that may share the secret with nobody else's code. */
-import { verify } from '../sending/signature.ts'
-import { readSecret, type SecretEncoding, storedForm } from '../sending/signing-secret.ts'
+import { parseSecret, verify } from '../sending/signature.ts'
+import {
+  InvalidSecret,
+  readSecret,
+  SECRET_ENCODINGS,
+  type SecretEncoding,
+  storedForm,
+} from '../sending/signing-secret.ts'
 import { headerOf, InvalidSignature, type SignedRequest } from './signed-request.ts'
 
 /**
@@ -22,13 +28,14 @@ const ID_LENGTH_MAX = 255
  *
  * @param secrets of a rotation the old and the new one
  * @param toleranceSeconds how far the timestamp may be from this machine's clock
- * @throws InvalidSignature
+ * @throws InvalidSignature; InvalidSecret and RangeError of what is no secret or number of seconds
  */
 export function verifySigned(
   { headers, body }: SignedRequest,
   secrets: Secret | readonly Secret[],
   toleranceSeconds?: number,
 ): VerifiedRequest {
+  assertTolerance(toleranceSeconds)
   const id = headerOf(headers, 'webhook-id')
   const timestamp = headerOf(headers, 'webhook-timestamp')
   const signature = headerOf(headers, 'webhook-signature')
@@ -48,10 +55,38 @@ export function verifySigned(
   return { id, body: bytes.toString() }
 }
 
+/** @throws RangeError: with what is no number, any timestamp would do */
+export function assertTolerance(seconds: number | undefined): void {
+  if (seconds === undefined || (Number.isFinite(seconds) && seconds >= 0)) return
+  throw new RangeError(
+    `toleranceSeconds is ${typeof seconds === 'string' ? JSON.stringify(seconds) : seconds}: give a number of seconds from 0 on, such as 300`,
+  )
+}
+
 /** @throws InvalidSecret, which names what is wrong and never the secret */
 export function storedForms(secrets: Secret | readonly Secret[]): string[] {
-  return [secrets].flat().map((each) => {
-    if (typeof each !== 'string') return storedForm(readSecret(each.secret, each.encoding))
-    return each.startsWith('whpk_') ? each : storedForm(readSecret(each))
-  })
+  if (!Array.isArray(secrets)) return [storedFormOf(secrets, 'secrets')]
+  if (secrets.length > 0) return secrets.map((each, at) => storedFormOf(each, `secrets[${at}]`))
+  throw new InvalidSecret('secrets is an empty list: give at least one secret of the endpoint')
+}
+
+/** @param given what JavaScript hands in, such as an environment variable that is not set */
+function storedFormOf(given: unknown, field: string): string {
+  const { secret, encoding } = Object(typeof given === 'string' ? { secret: given } : given)
+  if (typeof secret !== 'string' || secret === '') {
+    throw new InvalidSecret(
+      `${field} is ${secret === '' ? 'empty' : 'no secret'}: give a secret of the endpoint, and see that its environment variable is set`,
+    )
+  }
+  if (encoding !== undefined && !SECRET_ENCODINGS.includes(encoding)) {
+    const known = SECRET_ENCODINGS.join(', ')
+    throw new InvalidSecret(`${field} has the encoding ${JSON.stringify(encoding)}: use ${known}`)
+  }
+  try {
+    if (!secret.startsWith('whpk_')) return storedForm(readSecret(secret, encoding))
+    parseSecret(secret)
+    return secret
+  } catch (cause) {
+    throw new InvalidSecret(`${field} ${(cause as Error).message}`, { cause })
+  }
 }
