@@ -351,6 +351,95 @@ t.test('one runner', async (t) => {
     await settled(tenant)
   })
 
+  const inRoom = (endpoint: { id: string }, events: number) =>
+    untilHolds(
+      pool,
+      'select count(*) = 1 as holds from postrider.batch_room where endpoint_id = $1 and events = $2',
+      [endpoint.id, events],
+    )
+  const bind = (endpoint: { id: string }, bounds: object | null) =>
+    pool.query('update postrider.endpoint set batch_bounds = $2 where id = $1', [
+      endpoint.id,
+      bounds && JSON.stringify({ ...{ maxEvents: 100, maxBytes: 1_000_000 }, ...bounds }),
+    ])
+
+  t.test('without batches any more, what waited for one comes alone', async (t) => {
+    const { receiver, tenant, endpoint, publish } = await bundle(t, {})
+    const ids = await publish(3)
+    await inRoom(endpoint, 3)
+    await bind(endpoint, null)
+    t.strictSame((await receiver.received(3)).map(batchIdOf).sort(), ids.toSorted())
+    await settled(tenant)
+    const { rows } = await pool.query('select from postrider.batch where tenant_id = $1', [
+      tenant.id,
+    ])
+    t.equal(rows.length, 0, 'nothing is left of the batch')
+  })
+
+  t.test('other bounds hold for what waits: a shorter wait, fewer events or bytes', async (t) => {
+    const shorter = await bundle(t, {})
+    const ids = await shorter.publish(2)
+    await inRoom(shorter.endpoint, 2)
+    await bind(shorter.endpoint, { maxWaitMs: 0 })
+    t.strictSame((await shorter.receiver.received(1)).map(idsOf), [ids])
+    await settled(shorter.tenant)
+
+    const fewer = await bundle(t, {})
+    const five = await fewer.publish(5)
+    await inRoom(fewer.endpoint, 5)
+    await bind(fewer.endpoint, { maxEvents: 2, maxWaitMs: NEVER_MS })
+    const pairs = await fewer.receiver.received(2)
+    t.strictSame(
+      pairs.map((one) => itemsOf(one).length),
+      [2, 2],
+    )
+    await inRoom(fewer.endpoint, 1)
+    t.strictSame(
+      pairs.flatMap(idsOf).sort(),
+      five.slice(0, 4).sort(),
+      'the fifth waits for a sixth',
+    )
+
+    const smaller = await bundle(t, {})
+    const [first] = await smaller.publish(1)
+    await inRoom(smaller.endpoint, 1)
+    await bind(smaller.endpoint, { maxBytes: 1, maxWaitMs: NEVER_MS })
+    t.strictSame((await smaller.receiver.received(1)).map(idsOf), [[first]])
+  })
+
+  t.test('larger bounds leave what waits where it is, and a longer wait holds', async (t) => {
+    const { endpoint, receiver, publish } = await bundle(t, { maxEvents: 4, maxWaitMs: 1_800_000 })
+    const three = await publish(3)
+    await inRoom(endpoint, 3)
+    await bind(endpoint, { maxEvents: 5, maxWaitMs: NEVER_MS })
+    const [fourth] = await publish(1)
+    await untilHolds(
+      pool,
+      `select count(*) = 1 as holds from postrider.batch_room r
+       where r.endpoint_id = $1 and r.events = 4 and r.due = (
+         select min(next_attempt_at) from postrider.delivery where endpoint_id = $1) + interval '1 hour'`,
+      [endpoint.id],
+    )
+    const [fifth] = await publish(1)
+    t.strictSame((await receiver.received(1)).map(idsOf), [[...three, fourth, fifth]])
+  })
+
+  t.test('an event that a later one of its key waits for does not wait for others', async (t) => {
+    const { receiver, endpoint, publish } = await bundle(t, {}, { ordering: 'key' })
+    const [b1] = await publish(1, { orderingKey: 'b' })
+    const [a1] = await publish(1, { orderingKey: 'a' })
+    await inRoom(endpoint, 2)
+    const [a2] = await publish(1, { orderingKey: 'a' })
+    t.strictSame((await receiver.received(1)).map(idsOf), [[b1, a1]])
+    await inRoom(endpoint, 1)
+    const [a3] = await publish(1, {
+      orderingKey: 'a',
+      deliverAt: new Date(Date.now() + NEVER_MS).toISOString(),
+    })
+    t.strictSame((await receiver.received(2)).map(idsOf)[1], [a2], 'also where that is for later')
+    t.ok(a3)
+  })
+
   t.test('an event for later comes when it is due, and a test alone and at once', async (t) => {
     const { receiver, tenant, endpoint, publish } = await bundle(t, { maxEvents: 2 })
     const later = new Date(Date.now() + 1500).toISOString()

@@ -28,7 +28,9 @@ interface PutOff {
  *
  * With a rate each takes the next slot, before any that comes later asks for one. Where the slots of the next hour
  * are taken, the others stay as they are, and ask when they come. Without one all are due at once, and what finds no
- * permit is put off again. Before that, what waits for newer events is due when its endpoint says now. What has become due since this began needs no planning: it was asked by these limits.
+ * permit is put off again. What has become due since this began needs no planning: it was asked by these limits.
+ *
+ * Before that, what waits for newer events, or for a full batch, is due when its endpoint says now.
  */
 export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDependencies) {
   return async function replan(endpointId: EndpointId, signal?: AbortSignal): Promise<number> {

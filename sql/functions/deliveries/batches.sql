@@ -6,6 +6,8 @@
 -- them (held, cancelled, its job lost) is dealt with as for any delivery.
 --
 --   being filled   batch_room.batch_id. Its deliveries are pending, with a job at batch_room.due each.
+--                  Where the endpoint gets other bounds by which it would be due at another moment, or full, they leave it
+--                  and begin another (refill_batch).
 --   full           what is enough: maxEvents, maxBytes, or maxWaitMs over. Claimed at once, or put off as a whole where a limit
 --                  of the endpoint says so; from then on batch_room does not name it any more, and nobody joins it.
 --   sent           delivery.batch_id of its deliveries, and the row in batch, stay for the next attempt. Whichever of their jobs comes first takes all.
@@ -21,7 +23,7 @@
 -- The id of a batch is the webhook-id of its requests. A batch may lose deliveries (cancelled, or opened again by a
 -- person) and never gets others, so who has taken it once may take no notice of a repeat.
 --
--- Alone, as a batch of one: tests, and what a person retries. Not waited for: what others wait for in the line of an ordering key,
+-- Alone, as a batch of one: tests, and what a person retries. Not waited for: what others wait for in the line of an ordering key (hurry_batch),
 -- and everything while the endpoint accepts no work, since its claim says what becomes of it. With an order a batch has one
 -- event of a key at most: the next has its turn when the batch has ended.
 --
@@ -32,6 +34,12 @@
 -- Locks: batch_room of the endpoint first, so that runners take turns, for a short transaction; then the deliveries.
 -- Cost: some statements a batch, planned once a session (see deliveries/delivery_state.sql). Where nothing is taken, a row and a job
 -- for each that is put off.
+
+create or replace function postrider.orders_batches(endpoint postrider.endpoint) returns boolean
+language sql immutable parallel safe
+return endpoint.batch_bounds is not null and endpoint.ordering = 'key' and endpoint.collapse_ms is null;
+comment on function postrider.orders_batches(postrider.endpoint) is
+  'Whether an event that later ones of its key wait for does not wait for its batch to be full.';
 
 create or replace function postrider.lock_batch_room(endpoint uuid) returns postrider.batch_room
 language plpgsql
@@ -212,7 +220,7 @@ begin
     make_interval(secs => (e.batch_bounds ->> 'maxWaitMs')::float8 / 1000) as max_wait,
     e.batch_bounds is null and e.deleted_at is null as is_single,
     e.deleted_at is not null or postrider.held_for(e, t, c, postrider.is_paused()) is not null as is_held,
-    e.ordering = 'key' and e.collapse_ms is null as is_ordered
+    postrider.orders_batches(e) as is_ordered
   into settings
   from postrider.endpoint e
   join postrider.tenant t on t.id = e.tenant_id
@@ -241,7 +249,8 @@ begin
     bytes := fitting.bytes;
     due := least(room.due, (select min(f.next_attempt_at) from unnest(fresh) as f) + settings.max_wait);
     if fitting.is_full or due <= clock_timestamp() or settings.is_held
-      or (settings.is_ordered and postrider.is_waited_for(fresh))
+      or (settings.is_ordered and postrider.is_waited_for(array(
+        select w from unnest(woken) as w where w.batch_id = room.batch_id or w.id = any (fitting.ids))))
     then
       members := postrider.members_of_batch(room.batch_id) || fitting.ids;
     else
@@ -332,6 +341,37 @@ $$;
 comment on function postrider.is_waited_for(postrider.delivery[]) is
   'Whether another delivery waits for one of these in the line of its ordering key.';
 
+-- hurry_batch: who waits in the batch that is being filled is waited for since then. A publish leaves this to an advance job, so
+-- that runners never wait for producers. Who takes a batch after the lock of the room was given back sees who waits.
+create or replace function postrider.hurry_batch(tenant uuid, endpoint uuid, ordering_key text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  room postrider.batch_room;
+  head postrider.delivery;
+begin
+  perform from postrider.endpoint e where e.id = endpoint and postrider.orders_batches(e);
+  if not found then
+    return;
+  end if;
+  select * into room from postrider.batch_room r where r.endpoint_id = endpoint and r.batch_id is not null for update;
+  select d.* into head
+  from postrider.ordering_line l
+  cross join lateral (select * from postrider.delivery d where d.id = l.delivery_id limit 1) as d
+  where l.tenant_id = tenant and l.ordering_key = hurry_batch.ordering_key and l.endpoint_id = endpoint
+    and d.batch_id = room.batch_id and d.put_off_until > now();
+  if postrider.is_waited_for(array[head]) then
+    perform postrider.snooze_deliveries(array[head.id], array[head.due_attempt], array[clock_timestamp()],
+      array[null::json], in_hand => array[false]);
+  end if;
+end
+$$;
+comment on function postrider.hurry_batch(uuid, uuid, text) is
+  'Has the batch that is being filled be sent, where another delivery waits for one of its in the line of this key.';
+
 create or replace function postrider.empty_batch_room(room postrider.batch_room, batch uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -371,6 +411,59 @@ end
 $$;
 comment on function postrider.fill_batch(postrider.batch_room, postrider.delivery[], bigint, timestamptz) is
   'Adds deliveries to the batch that is being filled, and puts them off until it is due.';
+
+create or replace function postrider.fits_bounds(room postrider.batch_room) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  first_due timestamptz := (
+    select min(d.next_attempt_at) from postrider.delivery d where d.id = any (postrider.members_of_batch(room.batch_id)));
+begin
+  return exists (
+    select from postrider.endpoint e
+    where e.id = room.endpoint_id and e.batch_bounds is not null
+      and room.events < (e.batch_bounds ->> 'maxEvents')::int and 12 + room.bytes < (e.batch_bounds ->> 'maxBytes')::int
+      and room.due = first_due + make_interval(secs => (e.batch_bounds ->> 'maxWaitMs')::float8 / 1000));
+end
+$$;
+comment on function postrider.fits_bounds(postrider.batch_room) is
+  'Whether the batch that is being filled is due, and not full, by the bounds that its endpoint has now.';
+
+-- refill_batch: its id was never sent, so that it can be given up. One that a runner is sending, as its endpoint had no batches
+-- for a moment, stays as it is.
+create or replace function postrider.refill_batch(endpoint uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  room postrider.batch_room;
+  waiting postrider.delivery[];
+begin
+  select * into room from postrider.batch_room r where r.endpoint_id = refill_batch.endpoint for update;
+  if room.batch_id is null or postrider.fits_bounds(room) then
+    return;
+  end if;
+  waiting := array(
+    select d from postrider.delivery d
+    where d.id = any (postrider.members_of_batch(room.batch_id)) order by d.id for update skip locked);
+  perform postrider.empty_batch_room(room, room.batch_id);
+  perform postrider.leave_batch(array(select w.id from unnest(waiting) as w));
+  -- Between two of them a microsecond, so that the older stays before the newer.
+  perform postrider.snooze_deliveries(array_agg(w.id), array_agg(w.due_attempt),
+    array_agg(clock_timestamp() + w.ordinality * interval '1 microsecond'), array_agg(null::json),
+    in_hand => array_agg(false))
+  from unnest(waiting) with ordinality as w having count(*) > 0;
+  delete from postrider.batch b
+  where b.id = room.batch_id and cardinality(postrider.members_of_batch(room.batch_id)) = 0;
+end
+$$;
+comment on function postrider.refill_batch(uuid) is
+  'Has what waits in the batch that is being filled be sent by the bounds that the endpoint has now, where those differ from before: in other batches, or alone.';
 
 create or replace function postrider.put_off_batch(
   endpoint uuid, members uuid[], batch uuid, wait_ms float8, reservation json

@@ -286,7 +286,7 @@ comment on function postrider.claim_newest(uuid[]) is
   'Claims the newest of the ordering keys of these deliveries, which have just yielded to it, and collapses what is older; the ones that cannot be claimed at this moment get their turn.';
 
 -- enqueue_collapses: for what is being published. Where two wait there is a job for them, or somebody is at it who looks
--- again. What is for later is looked at in its time.
+-- again. What is for later is looked at in its time. With an order and batches the one in front is hurried (hurry_batch).
 create or replace function postrider.enqueue_collapses(
   waiting uuid[], tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[],
   delivery_ids uuid[], not_before timestamptz[]
@@ -301,10 +301,11 @@ begin
   select bool_or(j.run_at <= clock_timestamp()) into is_any_due
   from graphile_worker.add_jobs(array(
     select row('advance', json_build_object('t', w.tenant_id, 'e', w.endpoint_id, 'k', w.key, 'n', 1), null,
-      coalesce(w.not_before, now()), 25, null, postrider.job_priority('advance'), null)::graphile_worker.job_spec
+      case when e.collapse_ms is null then now() else coalesce(w.not_before, now()) end, 25, null,
+      postrider.job_priority('advance'), null)::graphile_worker.job_spec
     from unnest(tenant_ids, ordering_keys, endpoint_ids, positions, delivery_ids, not_before)
       as w (tenant_id, key, endpoint_id, position, id, not_before)
-    join postrider.endpoint e on e.id = w.endpoint_id and e.collapse_ms is not null
+    join postrider.endpoint e on e.id = w.endpoint_id and (e.collapse_ms is not null or postrider.orders_batches(e))
     where w.id = any (waiting) and (w.not_before is not null or not exists (
       select from postrider.ordering_place p
       where p.endpoint_id = w.endpoint_id and p.ordering_key = w.key and p.position < w.position
@@ -316,7 +317,7 @@ begin
 end
 $$;
 comment on function postrider.enqueue_collapses(uuid[], uuid[], text[], uuid[], bigint[], uuid[], timestamptz[]) is
-  'Has a runner look at the lines of these new deliveries, which wait, where the endpoint collapses and no job is sure to do that.';
+  'Has a runner look at the lines of these new deliveries, which wait, where the endpoint collapses, or has batches in order, and no job is sure to do that.';
 
 create or replace function postrider.advance_waiting_lines(endpoint uuid, most int) returns void
 language plpgsql

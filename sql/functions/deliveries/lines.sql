@@ -48,11 +48,12 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
+  perform postrider.hurry_batch(tenant, endpoint, ordering_key);
   perform postrider.advance_lines(array[tenant], array[ordering_key], array[endpoint], tried);
 end
 $$;
 comment on function postrider.advance_line(uuid, uuid, text, int) is
-  'What an advance job does: gives the turn in a line to the next, if the one that has it has ended.';
+  'What an advance job does: gives the turn in a line to the next, if the one that has it has ended. Where that one waits in a batch that is being filled, and others for it, the batch is sent.';
 
 -- advance_lines: for lines whose delivery may have ended, the next one's turn.
 --
@@ -320,6 +321,7 @@ declare
   ids uuid[];
   keys text[];
   waits int[];
+  is_looked_at boolean;
   due_at timestamptz[];
   has_turn uuid[] := '{}';
   waiting uuid[];
@@ -330,8 +332,9 @@ begin
   end if;
   ids := array(select postrider.uuidv7() from unnest(tenant_ids));
   select array_agg(case when postrider.has_lines(e) then w.key end order by w.n),
-    array_agg(case when w.key is not null and not is_late then e.collapse_ms end order by w.n)
-  into keys, waits
+    array_agg(case when w.key is not null and not is_late then e.collapse_ms end order by w.n),
+    bool_or(w.key is not null and (e.collapse_ms is not null or postrider.orders_batches(e)))
+  into keys, waits, is_looked_at
   from unnest(endpoint_ids, ordering_keys) with ordinality as w (endpoint_id, key, n)
   left join postrider.endpoint e on e.id = w.endpoint_id;
   due_at := due;
@@ -354,7 +357,7 @@ begin
     perform postrider.join_lines(waiting);
   elsif cardinality(waiting) > 0 then
     perform postrider.stand_in_line(waiting, tenant_ids, keys, endpoint_ids, positions, ids, due, due_at);
-    if array_remove(waits, null) <> '{}' then
+    if is_looked_at then
       perform postrider.enqueue_collapses(waiting, tenant_ids, keys, endpoint_ids, positions, ids,
         array(select case when w.due > now() then w.due end from unnest(due) with ordinality as w (due, n) order by w.n));
     end if;
@@ -477,6 +480,9 @@ begin
   do update set search_from = least(l.search_from, excluded.search_from);
   perform postrider.advance_lines(array_agg(d.tenant_id), array_agg(d.ordering_key), array_agg(d.endpoint_id))
   from unnest(joining) as d having count(*) > 0;
+  perform postrider.enqueue_advance(w.tenant_id, w.endpoint_id, w.ordering_key)
+  from (select distinct d.tenant_id, d.endpoint_id, d.ordering_key from unnest(joining) as d) as w
+  join postrider.endpoint e on e.id = w.endpoint_id and postrider.orders_batches(e);
 end
 $$;
 comment on function postrider.join_lines(uuid[]) is

@@ -1,5 +1,5 @@
--- A changed limit reaches what waits: deliveries that the old one has put off are planned by the new one. So does a
--- changed collapse_ms, which has them wait for newer ones.
+-- A changed limit reaches what waits: deliveries that the old one has put off are planned by the new one. So do a
+-- changed collapse_ms, which has them wait for newer ones, and changed batch_bounds, which have them wait for a full batch.
 --
 -- No matter who changes one of these, and how: a trigger adds the endpoint's 'replan' job.
 -- A runner takes what is put off, a batch at a time and the oldest first, asks the limits for each again and puts it
@@ -25,10 +25,10 @@ comment on function postrider.note_changed_limits() is
   'Trigger on endpoint: has what waits for a limit planned again when the limit was changed.';
 
 create or replace trigger endpoint_limits
-before update of rate_per_second, max_in_flight, collapse_ms on postrider.endpoint
+before update of rate_per_second, max_in_flight, collapse_ms, batch_bounds on postrider.endpoint
 for each row
 when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_flight is distinct from old.max_in_flight
-  or new.collapse_ms is distinct from old.collapse_ms)
+  or new.collapse_ms is distinct from old.collapse_ms or new.batch_bounds is distinct from old.batch_bounds)
 execute function postrider.note_changed_limits();
 
 -- replan_waits: 100 a call, the rest by another job in a second.
@@ -41,6 +41,7 @@ declare
   per_second constant int := 100;
   hastened int := postrider.hasten_waiting(endpoint, per_second);
 begin
+  perform postrider.refill_batch(endpoint);
   if hastened > 0 then
     perform postrider.enqueue_endpoint_job('replan', endpoint, now() + interval '1 second');
   end if;
@@ -48,7 +49,7 @@ begin
 end
 $$;
 comment on function postrider.replan_waits(uuid) is
-  'What a replan job does before it asks the limits: brings what waits for newer events in line with what its endpoint says now. Returns how many deliveries it hastened.';
+  'What a replan job does before it asks the limits: brings what waits for newer events, or for a full batch, in line with what its endpoint says now. Returns how many of the first kind it hastened.';
 
 -- put_off: a batch of what limits have put off and the present ones have not, by id. What goes in one request takes one slot,
 -- so that of each batch the first is planned, and wakes the others. What waits until its batch is full is not meant.
