@@ -646,6 +646,54 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.strictSame(await statesOf(work, [a2]), ['pending'])
   })
 
+  t.test(
+    'a retry does not wait for a producer who has just begun the line of its key',
+    async (t) => {
+      for (const end of ['commit', 'rollback']) {
+        const work = await createWork(pool, ORDERED)
+        const [a1 = ''] = await work.publishInOrder('a')
+        await attempt(work, a1, 200)
+        const client = await begin(t)
+        const a2 = await publishIn(client, work, 'a')
+        const said = await call('postrider.retry_now($1)', [(await work.deliveryOf(a1)).id])
+        t.match(said, /when its turn comes/)
+        t.equal(await runJobs(work, 'advance'), 1)
+        t.strictSame(await statesOf(work, [a1]), ['held:order'], 'it waits for that one to end')
+        await client.query(end)
+        t.equal(await runJobs(work, 'advance'), 1)
+        t.strictSame(await statesOf(work, [a1]), ['pending'], end)
+        await attempt(work, a1, 200)
+        if (end === 'rollback') continue
+        t.strictSame(await statesOf(work, [a2]), ['pending'], 'behind it')
+        await attempt(work, a2, 200)
+        t.strictSame(await lines(work), [])
+      }
+    },
+  )
+
+  t.test('a replay waits for no producer, and so no producer of other keys for it', async (t) => {
+    const work = await createWork(pool, ORDERED)
+    const [a1 = '', b1 = '', c1 = ''] = await work.publishInOrder('a', 'b', 'c')
+    for (const one of [a1, b1, c1]) await attempt(work, one, 200)
+    const client = await begin(t)
+    const b2 = await publishIn(client, work, 'b')
+    const { rows } = await pool.query<{ id: string }>(
+      `select (r).id from (select postrider.start_replay($1, now() - interval '1 hour', clock_timestamp(),
+         states => '{delivered}', rate_per_second => 1000) as r) as s`,
+      [work.tenant.key],
+    )
+    const step = await begin(t)
+    await step.query('select postrider.replay_step($1)', [rows[0]?.id])
+    // Waits for the step, which waits for nobody: before, Postgres ended this one as a deadlock.
+    const c2 = publishIn(client, work, 'c')
+    await step.query('commit')
+    const newer = [b2, await c2]
+    t.strictSame(await statesOf(work, [a1, b1, c1]), ['pending', 'held:order', 'pending'])
+    await client.query('commit')
+    await runJobs(work, 'advance')
+    t.strictSame(await statesOf(work, [b1, ...newer]), ['pending', 'held:order', 'held:order'])
+  })
+
   t.test('an operator with an open transaction does not keep a runner waiting', async (t) => {
     const work = await createWork(pool, ORDERED)
     const [a1 = '', a2 = '', a3 = ''] = await work.publishInOrder('a', 'a', 'a')

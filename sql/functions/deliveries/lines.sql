@@ -18,6 +18,11 @@
 -- producer that has it may have put a delivery behind this one, unseen as yet. If it does not get it, an 'advance' job looks
 -- again. In the same way the line, and the delivery that is next, are locked only if nobody has them. A transaction
 -- that changes a place or a line has locked its delivery first.
+--
+-- The line itself can be a producer's, unseen until it commits. So what joins a line (join_lines) tries for milliseconds,
+-- less than Postgres needs to look for a deadlock, and leaves the lines that it does not get to an advance job: its
+-- deliveries are in their places, and the job takes them to the line (reach_line). Those who have begun a line in the same way
+-- wait for nobody any more, so that a producer who waits for them waits for their commit only.
 
 -- A publish in repeatable read calls it: postrider in the search_path, as in enqueue().
 create or replace function postrider.enqueue_advance(
@@ -49,7 +54,11 @@ set enable_seqscan = off
 as $$
 begin
   perform postrider.hurry_batch(tenant, endpoint, ordering_key);
-  perform postrider.advance_lines(array[tenant], array[ordering_key], array[endpoint], tried);
+  if postrider.reach_line(tenant, endpoint, ordering_key) then
+    perform postrider.advance_lines(array[tenant], array[ordering_key], array[endpoint], tried);
+  else
+    perform postrider.enqueue_advance(tenant, endpoint, ordering_key, tried);
+  end if;
 end
 $$;
 comment on function postrider.advance_line(uuid, uuid, text, int) is
@@ -461,6 +470,82 @@ $$;
 comment on function postrider.leave_places(postrider.delivery[]) is
   'Takes away the places of these deliveries.';
 
+create or replace function postrider.begin_lines(
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[]
+) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+  insert into postrider.ordering_line as l (tenant_id, ordering_key, endpoint_id, position, search_from)
+  select w.tenant_id, w.key, w.endpoint_id, w.position, w.position
+  from unnest(tenant_ids, ordering_keys, endpoint_ids, positions) as w (tenant_id, key, endpoint_id, position)
+  order by w.tenant_id, w.key, w.endpoint_id
+  on conflict (tenant_id, ordering_key, endpoint_id)
+  do update set search_from = least(l.search_from, excluded.search_from)
+$$;
+comment on function postrider.begin_lines(uuid[], text[], uuid[], bigint[]) is
+  'Begins lines (parallel arrays: tenant, ordering key, endpoint, first position), or has existing ones look for their next from there; waits for transactions that hold one.';
+
+-- reach_lines: together first, and if somebody holds one of them, one by one, as busy_keys() does, which says why
+-- lock_timeout is set here only.
+create or replace function postrider.reach_lines(
+  tenant_ids uuid[], ordering_keys text[], endpoint_ids uuid[], positions bigint[]
+) returns boolean[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  wait_before constant text := current_setting('lock_timeout');
+  reached boolean[] := array_fill(true, array[cardinality(tenant_ids)]);
+begin
+  perform set_config('lock_timeout', '10ms', true);
+  begin
+    perform postrider.begin_lines(tenant_ids, ordering_keys, endpoint_ids, positions);
+  exception when lock_not_available then
+    perform set_config('lock_timeout', '1ms', true);
+    for nth in 1 .. cardinality(tenant_ids) loop
+      begin
+        perform postrider.begin_lines(tenant_ids[nth:nth], ordering_keys[nth:nth], endpoint_ids[nth:nth], positions[nth:nth]);
+      exception when lock_not_available then
+        reached[nth] := false;
+      end;
+    end loop;
+  end;
+  perform set_config('lock_timeout', wait_before, true);
+  return reached;
+end
+$$;
+comment on function postrider.reach_lines(uuid[], text[], uuid[], bigint[]) is
+  'Begins lines as begin_lines() does, without waiting; says of each whether that was possible.';
+
+-- Nobody has to be taken there, as a rule: the place of the first is in what the line looks at.
+create or replace function postrider.reach_line(tenant uuid, endpoint uuid, ordering_key text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  first_place bigint := (
+    select p.position from postrider.ordering_place p
+    where p.endpoint_id = reach_line.endpoint and p.ordering_key = reach_line.ordering_key
+    order by p.position limit 1);
+begin
+  if first_place is null or exists (
+    select from postrider.ordering_line l
+    where l.tenant_id = tenant and l.ordering_key = reach_line.ordering_key and l.endpoint_id = reach_line.endpoint
+      and l.search_from <= first_place)
+  then
+    return true;
+  end if;
+  return (postrider.reach_lines(array[tenant], array[ordering_key], array[endpoint], array[first_place]))[1];
+end
+$$;
+comment on function postrider.reach_line(uuid, uuid, text) is
+  'Takes the ones that wait for this key, and whose line a producer held when they came, to that line; false = somebody holds it still.';
+
 -- join_lines: deliveries that were opened again, or late, which are held with reason order, take their places.
 create or replace function postrider.join_lines(delivery_ids uuid[]) returns void
 language plpgsql
@@ -470,23 +555,31 @@ as $$
 declare
   joining postrider.delivery[] := array(
     select d from postrider.deliveries_in_line(delivery_ids) as d where d.held_reason = 'order');
+  joined record;
+  reached boolean[];
 begin
   perform postrider.take_places(joining);
-  insert into postrider.ordering_line as l (tenant_id, ordering_key, endpoint_id, position, search_from)
-  select d.tenant_id, d.ordering_key, d.endpoint_id, min(d.position), min(d.position)
-  from unnest(joining) as d
-  group by d.tenant_id, d.ordering_key, d.endpoint_id order by d.tenant_id, d.ordering_key, d.endpoint_id
-  on conflict (tenant_id, ordering_key, endpoint_id)
-  do update set search_from = least(l.search_from, excluded.search_from);
-  perform postrider.advance_lines(array_agg(d.tenant_id), array_agg(d.ordering_key), array_agg(d.endpoint_id))
-  from unnest(joining) as d having count(*) > 0;
-  perform postrider.enqueue_advance(w.tenant_id, w.endpoint_id, w.ordering_key)
-  from (select distinct d.tenant_id, d.endpoint_id, d.ordering_key from unnest(joining) as d) as w
-  join postrider.endpoint e on e.id = w.endpoint_id and postrider.orders_batches(e);
+  select array_agg(w.tenant_id) as tenants, array_agg(w.ordering_key) as keys, array_agg(w.endpoint_id) as endpoints,
+    array_agg(w.first) as positions
+  into joined
+  from (
+    select d.tenant_id, d.ordering_key, d.endpoint_id, min(d.position) as first
+    from unnest(joining) as d group by 1, 2, 3 order by 1, 2, 3) as w;
+  if joined.tenants is null then
+    return;
+  end if;
+  reached := postrider.reach_lines(joined.tenants, joined.keys, joined.endpoints, joined.positions);
+  perform postrider.advance_lines(array_agg(w.t), array_agg(w.k), array_agg(w.e))
+  from unnest(joined.tenants, joined.keys, joined.endpoints, reached) as w (t, k, e, is_reached)
+  where w.is_reached having count(*) > 0;
+  perform postrider.enqueue_advance(w.t, w.e, w.k)
+  from unnest(joined.tenants, joined.keys, joined.endpoints, reached) as w (t, k, e, is_reached)
+  join postrider.endpoint n on n.id = w.e
+  where not w.is_reached or postrider.orders_batches(n);
 end
 $$;
 comment on function postrider.join_lines(uuid[]) is
-  'Puts deliveries that are held with reason order into their lines, at the places that they had, and gives the turn to the first of each.';
+  'Puts deliveries that are held with reason order into their lines, at the places that they had, and gives the turn to the first of each; an advance job does it for the ones whose line somebody holds.';
 
 -- leave_lines: deliveries that have ended without an attempt, or are to block no longer.
 create or replace function postrider.leave_lines(delivery_ids uuid[]) returns void
