@@ -522,6 +522,7 @@ export const GERMAN = {
   'No further attempt is sent. You can retry the delivery later.':
     'Es wird kein weiterer Versuch gesendet. Sie können die Zustellung später erneut versuchen.',
   'None yet.': 'Noch keiner.',
+  'Next probe {time}': 'Nächste Probe {time}',
   'None – finished': 'Keiner – beendet',
   'None: one attempt only': 'Keine: nur ein Versuch',
   Retries: 'Wiederholungen',

@@ -91,8 +91,12 @@ export interface FoundDelivery extends Delivery {
   lastError: string | null
 }
 
-/** With what people know its endpoint by, which may have been deleted since. */
-export type DeliveryWithUrl = Delivery & { url: string; description: string }
+/** With what people know its endpoint by, which may have been deleted since, and when that is probed next. */
+export type DeliveryWithUrl = Delivery & {
+  url: string
+  description: string
+  probe_at: Date | null
+}
 
 export interface Deliveries {
   /** Without its attempts. @throws DeliveryNotFound */
@@ -188,7 +192,7 @@ async function find(
     .selectFrom('delivery as d')
     .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
     .selectAll('d')
-    .select(['e.url', 'e.description'])
+    .select(['e.url', 'e.description', probeAt.as('probe_at')])
     .where('d.id', '=', id)
     .where('d.tenant_id', '=', tenantId)
     .$castTo<DeliveryWithUrl>()
@@ -196,6 +200,9 @@ async function find(
   if (!delivery) throw new DeliveryNotFound()
   return delivery
 }
+
+const probeAt = sql<Date | null>`(
+  select c.probe_at from postrider.circuit c where c.endpoint_id = d.endpoint_id)`
 
 const FINISHED: ReadonlySet<DeliveryState> = new Set([
   ...(['delivered', 'failed', 'cancelled', 'collapsed'] as const),

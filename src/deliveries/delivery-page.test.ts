@@ -98,6 +98,21 @@ t.test(
   },
 )
 
+t.test('a delivery that its endpoint holds back says when that is probed next', async (t) => {
+  const { id, inConsole, inPortal } = await bundle({ attempts: 1 })
+  await pool.query(
+    `with held as (
+       update postrider.delivery set state = 'held', held_reason = 'circuit', next_attempt_at = null
+       where id = $1 returning endpoint_id, tenant_id)
+     insert into postrider.circuit (endpoint_id, tenant_id, failures, opened_at, probe_at)
+     select endpoint_id, tenant_id, 20, now(), '2036-01-31T12:30:00Z' from held`,
+    [id],
+  )
+  for (const get of [inConsole, inPortal]) {
+    t.match((await get(`/deliveries/${id}`)).text, /Next probe .*<time[^>]*2036-01-31T12:30/)
+  }
+})
+
 // Issue 18: nothing to paste into a ticket or a shell.
 t.test('a delivery can be copied for a ticket, and its request as cURL', async (t) => {
   const { id, event, inConsole, inPortal } = await bundle({ attempts: 12, data: `{"a": "it's"}` })

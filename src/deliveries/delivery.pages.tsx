@@ -292,7 +292,7 @@ const NewerEvent = ({ id, isOperator }: { id: string; isOperator: boolean }) => 
   )
 }
 
-function Next({ delivery, area }: { delivery: Delivery; area: Area }) {
+function Next({ delivery, area }: { delivery: DeliveryWithUrl; area: Area }) {
   const { held_reason: reason, finished_at: end } = delivery
   const at = nextAttemptAt(delivery)
   if (end !== null) return <>{say('None – finished')}</>
@@ -300,6 +300,9 @@ function Next({ delivery, area }: { delivery: Delivery; area: Area }) {
     return (
       <>
         {`${say('None yet.')} ${sayAny(HELD_REASONS[reason])} `}
+        {reason === 'circuit' &&
+          delivery.probe_at !== null &&
+          phrase('Next probe {time}', { time: <Countdown to={delivery.probe_at} /> })}
         {reason === 'order' && <KeysLink area={area} endpointId={delivery.endpoint_id} />}
       </>
     )
