@@ -742,7 +742,10 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const work = await createWork(pool, ORDERED)
     await t.resolves(work.publishInOrder('k'.repeat(255)))
     await t.rejects(work.publishInOrder('k'.repeat(256)), /ordering_key_invalid/)
-    await t.rejects(work.publishInOrder(''), /ordering_key_invalid/)
+    for (const key of ['', ' ', '.', '..', 'a\nb', '\u0007']) {
+      await t.rejects(work.publishInOrder(key), /ordering_key_invalid/, JSON.stringify(key))
+    }
+    await t.resolves(work.publishInOrder('...'))
     const [first] = await work.publishInOrder({ key: 'a', idempotencyKey: 'once' })
     t.strictSame(await work.publishInOrder({ key: 'a', idempotencyKey: 'once' }), [first])
     await t.rejects(

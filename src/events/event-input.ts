@@ -31,11 +31,17 @@ export const eventData = z
     example: { id: 1, amount: 100 },
   })
 
-const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name').min(1).openapi({
-  description:
-    'What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published.',
-  example: 'invoice:42',
-})
+/** A path cannot end with either: clients take them for the folder and the one above. */
+const DOTS = new Set(['.', '..'])
+
+const orderingKey = visibleText(ORDERING_KEY_LENGTH_MAX, 'name')
+  .min(1)
+  .refine((key) => !DOTS.has(key), 'is . or .., which no path can contain')
+  .openapi({
+    description:
+      'What the event is about. Endpoints that order by key get the events of one key one after another, in the order in which they were published.',
+    example: 'invoice:42',
+  })
 
 export const eventChannels = z
   .array(channelName)

@@ -143,6 +143,13 @@ t.test('422 names every invalid field, the header among them', async (t) => {
     { field: 'data' },
     { field: 'tenant', message: 'is required' },
   ])
+  for (const orderingKey of ['', ' ', '.', '..']) {
+    const { errors } = (await publish({ ...body, orderingKey })).json
+    t.ok(
+      errors.some(({ field }: { field: string }) => field === 'orderingKey'),
+      JSON.stringify(orderingKey),
+    )
+  }
   for (const text of ['[]', 'null', '1', '"x"']) {
     t.match(await publish(text), { status: 422, json: { errors: [{ field: 'body' }] } }, text)
   }

@@ -67,7 +67,7 @@ export function createPublisher({
       const endsAt = performance.now() + keyWaitMsMax
       const publish = () =>
         whileBusy(() => store(item, keyed), { again: () => storeIn(item, held), endsAt })
-      // Of one ordering key many may be under way: each is an event of its own.
+      // Of one ordering key many may be under way: each is another event.
       if (item.idempotencyKey === null) return underWay.add(publish())
       return underWay.add(keyLocks.one(item, endsAt, publish))
     },

@@ -84,7 +84,8 @@ begin
         when i."deliverAt" is not null and postrider.try_timestamptz(i."deliverAt") is null then 'deliver_at_invalid'
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
         when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
-        when length(i."orderingKey") not between 1 and 255 then 'ordering_key_invalid'
+        when length(i."orderingKey") not between 1 and 255
+          or i."orderingKey" in ('.', '..') or i."orderingKey" !~ '\S' or i."orderingKey" ~ '[[:cntrl:]]' then 'ordering_key_invalid'
         when i.channels is not null and postrider.event_channels(i.channels) is null then 'channels_invalid'
       end,
       i."orderingKey", null,
@@ -686,7 +687,7 @@ as $$
     ('idempotency_key_reused', 'idempotencyKey', 'the idempotency key was used for a different event', 'Use a new key for a new event; repeat a request with the same type and data.'),
     ('deliver_at_invalid', 'deliverAt', 'deliverAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.'),
     ('deliver_at_too_far', 'deliverAt', 'deliverAt is more than 30 days ahead', 'Choose an earlier time.'),
-    ('ordering_key_invalid', 'orderingKey', 'the ordering key is too long or empty', 'Use 1 to 255 characters.'),
+    ('ordering_key_invalid', 'orderingKey', 'the ordering key is too long, blank, "." or "..", or has a control character', 'Use 1 to 255 characters, such as invoice:42.'),
     ('ordering_key_busy', 'orderingKey', 'somebody is publishing with this ordering key at this moment', 'Try again when that has ended.'),
     ('channels_invalid', 'channels', 'channels are not 1 to 5 names', 'Use letters, digits, ., _ and -, 128 characters at most each; null or nothing = no channels.'),
     ('occurred_at_invalid', 'occurredAt', 'occurredAt is not a time', 'Use ISO 8601, such as 2026-01-31T12:00:00Z.')

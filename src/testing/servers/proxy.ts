@@ -5,7 +5,7 @@ import net, { type AddressInfo } from 'node:net'
 import { Server } from 'proxy-chain'
 
 /**
- * proxy-chain writes names of its own into Node's table for the whole process, where other test files count on the table
+ * proxy-chain writes its names into Node's table for the whole process, where other test files count on the table
  * as Node has it: a receiver that answers 599 would say `599 Upstream Error`.
  */
 for (let status = 590; status <= 599; status++) delete STATUS_CODES[status]
