@@ -199,6 +199,12 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await call('postrider.retry_now($1)', [(await work.deliveryOf(a1)).id])
     t.match(await lines(work), [{ state: 'blocked' }], 'the blocked one decides')
     t.strictSame(await statesOf(work, [a1, a2, a3]), ['held:order', 'failed', 'held:order'])
+    await call(`postrider.skip_head($1, 'a', 'Ann')`, [work.endpoint.id])
+    t.strictSame(
+      await statesOf(work, [a1, a2, a3]),
+      ['pending', 'failed', 'held:order'],
+      'then the old one is next',
+    )
   })
 
   t.test('a replay goes through the line, event by event', async (t) => {

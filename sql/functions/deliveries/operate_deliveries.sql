@@ -49,7 +49,7 @@ begin
 end
 $$;
 comment on function postrider.retry_now(uuid, text) is
-  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start, a test with one more attempt. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
+  'Makes the next attempt of a delivery due at once; a finished one is reopened with its schedule from the start, a test with one more attempt. One with an ordering key takes its place in the line: in front of everything newer, and behind what is being sent or blocks the key. Raises 55006 while an attempt is in flight, 55000 with the remedy where the endpoint accepts no work, where it waits for its turn, or where the endpoint collapses and a newer one is open.';
 
 -- resend: one attempt more of an event to an endpoint, also to one that never got it, whatever its event types, channels
 -- and filter say. A delivery that has ended is reopened, and one that is missing is made, for a single attempt: the
