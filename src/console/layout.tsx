@@ -243,7 +243,7 @@ function LinkEnd({ backUrl, endsAt }: Look) {
   return (
     <>
       {backUrl !== undefined && (
-        <a class="back" href={backUrl} target="_top">
+        <a class="back" href={backUrl} target="_top" title={say('Back to the app')}>
           <Icon of="leave" /> {say('Back to the app')}
         </a>
       )}
