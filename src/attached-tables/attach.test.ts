@@ -1196,6 +1196,20 @@ async function conformance(t: Test, database: TestDatabase) {
     t.strictSame(again, [{ detach: false }])
   })
 
+  t.test('a session attaches and detaches with any reading of strings', async (t) => {
+    const table = await createTable()
+    const session = await loginAs('owner')
+    await session.query('set standard_conforming_strings = off; set backslash_quote = off')
+    await attach(table, {}, session)
+    await owner.query(`insert into ${table} values (1, $1)`, [tenant.key])
+    t.match(await published(), [{ type: 'invoice.created' }])
+    const listed = await (await loginAs('owner')).query(
+      'set standard_conforming_strings = off; select 1 from postrider.attached_table limit 1',
+    )
+    t.ok(listed)
+    t.strictSame((await detach(table, session)).rows, [{ detach: true }])
+  })
+
   t.test('the audit log says who attached what', async (t) => {
     const table = await createTable()
     await attach(table)

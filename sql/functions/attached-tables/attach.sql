@@ -30,7 +30,7 @@ returns table (attachment_id text, relation oid, trigger_name name, enabled "cha
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select split_part(encode(t.tgargs, 'escape'), '\000', 1), t.tgrelid, t.tgname, t.tgenabled, t.tgfoid, t.tgnargs = 2
+  select split_part(encode(t.tgargs, 'escape'), E'\\000', 1), t.tgrelid, t.tgname, t.tgenabled, t.tgfoid, t.tgnargs = 2
   from pg_trigger t
   where t.tgname in ('postrider_insert', 'postrider_update', 'postrider_delete', 'postrider_truncate')
     and t.tgnargs in (1, 2)
@@ -678,6 +678,8 @@ create or replace function postrider.attach(
 ) returns uuid
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- Functions that it calls for the first time in a session are read by this.
+set standard_conforming_strings = on
 as $$
 declare
   a postrider.attachment;
@@ -783,6 +785,7 @@ comment on function postrider.triggers_of(regclass, text, oid[]) is
 create or replace function postrider.detach_relation(attached regclass, names text[]) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
   id constant text := (postrider.attachment_of(attached)).id::text;
