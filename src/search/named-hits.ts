@@ -141,18 +141,26 @@ const replayWithId: OfId = (tenants, id) => sql`(
   select 'replay', r.id::text, r.tenant_id, r.mode, 'id', r.state, r.created_at
   from postrider.replay r where r.id = ${id} and ${allOf([ofTenants(tenants, 'r.tenant_id')])})`
 
-/** What was sent in a batch with this id, which stands in attempts without an index: the batch begins soon after its id. */
+/**
+ * What was sent in a batch with this id. It stands in attempts without an index: the first of them begins at most an hour after
+ * the id (the longest wait of a batch), unless it is the id of an attempt, of which events were named as failed.
+ */
 const deliveriesOfBatch: OfId = (tenants, id) => sql`(
   select 'delivery', d.id::text, d.tenant_id,
     coalesce((select ev.type from postrider.event ev where ev.id = d.event_id), 'event deleted'),
     'id', d.state, d.created_at
   from (
-    select a.delivery_id, a.batch_id from postrider.attempt a
-    where a.id >= postrider.id_at(postrider.id_time(${id})) and a.id < postrider.id_at(postrider.id_time(${id}) + interval '1 hour')
-      and ${allOf([ofTenants(tenants, 'a.tenant_id')])}
-    order by a.id limit ${ATTEMPTS_SCANNED_MAX}) as a
+    select a.delivery_id
+    from (
+      select a.delivery_id, a.batch_id from postrider.attempt a
+      where a.id >= postrider.id_at(postrider.id_time(${id})) and a.id < postrider.id_at(postrider.id_time(${id}) + interval '2 hours')
+        and ${allOf([ofTenants(tenants, 'a.tenant_id')])}
+      order by a.id limit ${ATTEMPTS_SCANNED_MAX}) as a
+    where a.batch_id = ${id}
+    union
+    select a.delivery_id from postrider.attempt a
+    where a.id = ${id} and a.reason = 'item_failed' and ${allOf([ofTenants(tenants, 'a.tenant_id')])}) as a
   join postrider.delivery d on d.id = a.delivery_id
-  where a.batch_id = ${id}
   order by d.id
   limit ${OF_A_KIND_MAX})`
 

@@ -53,6 +53,13 @@ t.test('the webhook-id of a batch leads to what was sent in it, also of one tena
     batch,
     deliveries.map(({ id }) => id),
   ])
+  // Sent six times, which is as many as are shown.
+  await pool.query(
+    `insert into postrider.attempt
+     select (jsonb_populate_record(a, jsonb_build_object('id', postrider.uuidv7(), 'number', n))).*
+     from postrider.attempt a cross join generate_series(2, 6) as n where a.batch_id = $1`,
+    [batch],
+  )
   const ids = deliveries.map(({ id }) => id).sort()
   for (const tenant of [undefined, work.tenant.key]) {
     const { json } = await search(batch, tenant === undefined ? {} : { tenant })
@@ -62,6 +69,15 @@ t.test('the webhook-id of a batch leads to what was sent in it, also of one tena
     )
   }
   t.strictSame(kindsOf(await search(batch, { tenant: other.tenant.key })), [])
+  const { rows: failed } = await pool.query(
+    `update postrider.attempt set reason = 'item_failed' where delivery_id = $1 returning id`,
+    [alone.id],
+  )
+  t.match(
+    (await search(failed[0].id)).json.data,
+    [{ kind: 'delivery', id: alone.id }],
+    'named as failed',
+  )
   const page = await get(`/console/deliveries/${ids[0]}`, { cookie: await signedIn() })
   t.match(page.text, `href="/console/search?q=${batch}"`)
 })
