@@ -10,6 +10,7 @@ import {
 } from '../runner/take-batch.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createWork } from '../testing/data/work.ts'
+import { untilHolds } from '../testing/until.ts'
 import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
 onNewestPostgres(t, conformance)
@@ -312,6 +313,35 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await finish(probing.claimed, 200)
     t.strictSame(await circuitOf(endpoint.id), [], 'and closes it')
   })
+
+  t.test(
+    'an event that is put into a batch as a later one of its key is published does not wait',
+    async (t) => {
+      const { tenant, endpoint, publishInOrder, runner, deliveryOf } = await bundle({
+        ordering: 'key',
+      })
+      const [first = ''] = await publishInOrder('a')
+      const { id, due_attempt: dueAttempt } = await deliveryOf(first)
+      const taking = await pool.connect()
+      t.teardown(() => taking.release())
+      await taking.query('begin')
+      const take = createTakeBatch(taking as unknown as typeof pool, runner)
+      await take(endpoint.id as EndpointId, [{ deliveryId: id as DeliveryId, dueAttempt }], CLAIM)
+      await publishInOrder('a')
+      const moved = pool.query(`select postrider.advance_line($1, $2, 'a', 1)`, [
+        tenant.id,
+        endpoint.id,
+      ])
+      await untilHolds(
+        pool,
+        `select count(*) > 0 as holds from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query ~ 'advance_line'`,
+      )
+      await taking.query('commit')
+      await moved
+      t.ok(((await deliveryOf(first)).run_in ?? 1) <= 0)
+    },
+  )
 
   t.test('a deleted endpoint and a deleted tenant leave nothing', async (t) => {
     const { tenant, endpoint, publishSome, take, now } = await bundle()

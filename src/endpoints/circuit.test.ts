@@ -757,10 +757,6 @@ function conformance(t: Test, { pool }: TestDatabase) {
         `select postrider.replay_step((postrider.start_bulk($1, 'retry', array[$2::uuid])).id)`,
         [tenant.key, id],
       ],
-      [
-        `select postrider.replay_step((postrider.start_replay($1, now() - interval '1 hour', states => '{failed}')).id)`,
-        [tenant.key],
-      ],
     ] as const) {
       await pool.query(again, [...values])
       const { schedule_step: step } = await deliveryOf(event)
@@ -770,6 +766,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
       t.equal(await state(), 'active')
       t.equal(await circuit(), undefined)
     }
+    await pool.query(
+      `select postrider.replay_step((postrider.start_replay($1, now() - interval '1 hour', states => '{failed}')).id)`,
+      [tenant.key],
+    )
+    t.match(await deliveryOf(event), { state: 'failed' }, 'a replay leaves tests out')
   })
 
   t.test('a test that is sent again passes an open circuit, and is no probe of it', async (t) => {

@@ -198,6 +198,33 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(rows, Array(2).fill({ is_on_time: true, has_job_then: true }))
   })
 
+  t.test(
+    'where the newest is enough, a missed event for later replaces nothing before its time',
+    async (t) => {
+      const { work, start, run } = await bundle()
+      for (const deliverAt of [null, new Date(Date.now() + 3_600_000)]) {
+        await pool.query(
+          `select postrider.publish($1, 'order.made', '1', deliver_at => $2, ordering_key => 'a')`,
+          [work.tenant.key, deliverAt],
+        )
+      }
+      const late = await work.tenant.addEndpoint({
+        url: 'http://127.0.0.1:2/',
+        event_types: ['order.*'],
+        collapse_ms: 0,
+      })
+      await run(await start({ mode: 'missed', endpoint: late.id }))
+      const { rows } = await pool.query(
+        `select state, held_reason from postrider.delivery where endpoint_id = $1 order by position`,
+        [late.id],
+      )
+      t.same(rows, [
+        { state: 'pending', held_reason: null },
+        { state: 'held', held_reason: 'order' },
+      ])
+    },
+  )
+
   t.test('what a transaction publishes that was open at the start is not skipped', async (t) => {
     const { work, start, step, run, stateOf } = await bundle()
     const producer = await pool.connect()

@@ -342,7 +342,8 @@ comment on function postrider.is_waited_for(postrider.delivery[]) is
   'Whether another delivery waits for one of these in the line of its ordering key.';
 
 -- hurry_batch: who waits in the batch that is being filled is waited for since then. A publish leaves this to an advance job, so
--- that runners never wait for producers. Who takes a batch after the lock of the room was given back sees who waits.
+-- that runners never wait for producers. Who takes a batch after the lock of the room was given back sees who waits; who is taking
+-- one at this moment is waited for.
 create or replace function postrider.hurry_batch(tenant uuid, endpoint uuid, ordering_key text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -357,7 +358,8 @@ begin
   if not found then
     return;
   end if;
-  select * into room from postrider.batch_room r where r.endpoint_id = endpoint and r.batch_id is not null for update;
+  -- Also where no batch is being filled yet: somebody may be about to begin one.
+  room := postrider.lock_batch_room(endpoint);
   select d.* into head
   from postrider.ordering_line l
   cross join lateral (select * from postrider.delivery d where d.id = l.delivery_id limit 1) as d

@@ -22,11 +22,19 @@ return place.not_before is null or place.not_before <= now();
 comment on function postrider.replaces_at_once(postrider.ordering_place) is
   'Whether one that waits in a line can be sent in place of earlier ones: it is not for later.';
 
+create or replace function postrider.has_its_time(delivery postrider.delivery) returns boolean
+language sql stable
+set enable_seqscan = off
+return delivery.attempt_count = 0 and (delivery.trigger = 'schedule' or delivery.trigger = 'replay' and exists (
+  select from postrider.event ev where ev.id = delivery.event_id and ev.deliver_at > now()));
+comment on function postrider.has_its_time(postrider.delivery) is
+  'Whether the next attempt of a delivery is the first, when its event, or a wait for newer ones, says. That of one that is redelivered is spread by a rate.';
+
 create or replace function postrider.is_for_later(delivery postrider.delivery, endpoint postrider.endpoint)
 returns boolean
 language sql stable
-return delivery.attempt_count = 0 and delivery.trigger = 'schedule'
-  and delivery.next_attempt_at > now() + make_interval(secs => endpoint.collapse_ms / 1000.0);
+return delivery.next_attempt_at > now() + make_interval(secs => endpoint.collapse_ms / 1000.0)
+  and postrider.has_its_time(delivery);
 comment on function postrider.is_for_later(postrider.delivery, postrider.endpoint) is
   'Whether a delivery that has its turn waits for the time of its event (deliverAt), and not for newer ones.';
 
@@ -360,7 +368,8 @@ begin
       offset 0) as n
     where d.endpoint_id = hasten_waiting.endpoint and d.finished_at is null and d.state in ('pending', 'held')
       and d.ordering_key is not null and d.attempt_count = 0 and d.trigger = 'schedule'
-      and d.next_attempt_at > greatest(n.due, now())
+      and d.next_attempt_at > now() -- so that no event is looked up for a backlog
+      and d.next_attempt_at > n.due
     order by d.id limit batch for update of d skip locked
   ) as w;
   if cardinality(late.ids) > 0 then

@@ -449,7 +449,7 @@ as $$
 begin
   insert into postrider.ordering_place (endpoint_id, ordering_key, position, tenant_id, delivery_id, due_at, not_before)
   select d.endpoint_id, d.ordering_key, d.position, d.tenant_id, d.id, d.next_attempt_at,
-    case when d.attempt_count = 0 and d.trigger = 'schedule' and d.next_attempt_at > now() then d.next_attempt_at end
+    case when d.next_attempt_at > now() and postrider.has_its_time(d) then d.next_attempt_at end
   from unnest(deliveries) as d
   on conflict do nothing;
 end

@@ -39,9 +39,11 @@ set enable_seqscan = off
 as $$
 declare
   per_second constant int := 100;
-  hastened int := postrider.hasten_waiting(endpoint, per_second);
+  hastened int;
 begin
+  -- The room of the batch before deliveries, as everywhere.
   perform postrider.refill_batch(endpoint);
+  hastened := postrider.hasten_waiting(endpoint, per_second);
   if hastened > 0 then
     perform postrider.enqueue_endpoint_job('replan', endpoint, now() + interval '1 second');
   end if;
