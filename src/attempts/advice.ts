@@ -30,7 +30,7 @@ const ADVICE: Record<AttemptReason, string> = {
   bad_answer: 'Check that an HTTP server listens at this port.',
   unsendable: 'Check the URL and the headers of the endpoint.',
   item_failed:
-    'Look into the log of your receiver: it took the batch and named this event as failed.',
+    'Look into the log of your receiver: it took the batch and named events as failed. Its response has to be JSON of at most 64 KiB.',
   proxy_refused: SERVER,
   proxy_failed: SERVER,
   blocked_address: ADDRESS,

@@ -522,7 +522,6 @@ export const GERMAN = {
   'No further attempt is sent. You can retry the delivery later.':
     'Es wird kein weiterer Versuch gesendet. Sie können die Zustellung später erneut versuchen.',
   'None yet.': 'Noch keiner.',
-  'Next probe {time}': 'Nächste Probe {time}',
   'None – finished': 'Keiner – beendet',
   'None: one attempt only': 'Keine: nur ein Versuch',
   Retries: 'Wiederholungen',
@@ -671,8 +670,8 @@ export const GERMAN = {
     'Tragen Sie die URL ein, auf die er weiterleitet. Weiterleitungen wird nicht gefolgt.',
   'Look into the log of your receiver: it failed while it handled the request.':
     'Sehen Sie ins Protokoll Ihres Empfängers: Er scheiterte beim Bearbeiten der Anfrage.',
-  'Look into the log of your receiver: it took the batch and named this event as failed.':
-    'Sehen Sie ins Protokoll Ihres Empfängers: Er nahm den Stapel an und nannte dieses Ereignis als fehlgeschlagen.',
+  'Look into the log of your receiver: it took the batch and named events as failed. Its response has to be JSON of at most 64 KiB.':
+    'Sehen Sie ins Protokoll Ihres Empfängers: Er nahm den Stapel an und nannte Ereignisse als fehlgeschlagen. Seine Antwort muss JSON von höchstens 64 KiB sein.',
   'Look into the log of your receiver: it refused the request.':
     'Sehen Sie ins Protokoll Ihres Empfängers: Er hat die Anfrage abgelehnt.',
   'Postrider could not send it. Nothing is wrong with your receiver.':

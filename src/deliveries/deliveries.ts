@@ -183,6 +183,8 @@ const list = (on: Kysely<Database>, tenantId: TenantId, page: Page): Promise<Del
     .$castTo<Delivery>()
     .execute()
 
+const circuits = sql<{ endpoint_id: string; probe_at: Date | null }>`postrider.circuit`.as('c')
+
 async function find(
   database: Kysely<Database>,
   tenantId: TenantId,
@@ -191,8 +193,9 @@ async function find(
   const delivery = await database
     .selectFrom('delivery as d')
     .innerJoin('endpoint as e', 'e.id', 'd.endpoint_id')
+    .leftJoin(circuits, 'c.endpoint_id', 'd.endpoint_id')
     .selectAll('d')
-    .select(['e.url', 'e.description', probeAt.as('probe_at')])
+    .select(['e.url', 'e.description', 'c.probe_at'])
     .where('d.id', '=', id)
     .where('d.tenant_id', '=', tenantId)
     .$castTo<DeliveryWithUrl>()
@@ -200,9 +203,6 @@ async function find(
   if (!delivery) throw new DeliveryNotFound()
   return delivery
 }
-
-const probeAt = sql<Date | null>`(
-  select c.probe_at from postrider.circuit c where c.endpoint_id = d.endpoint_id)`
 
 const FINISHED: ReadonlySet<DeliveryState> = new Set([
   ...(['delivered', 'failed', 'cancelled', 'collapsed'] as const),

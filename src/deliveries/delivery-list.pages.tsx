@@ -258,10 +258,7 @@ function DeliveryBulkBar({ form, since }: { form: FormState; since: Date | undef
     ...(since && { since: since.toISOString().slice(0, 19) }),
   }
   return (
-    <BulkBar action="/console/deliveries/bulk" label="Selected deliveries">
-      {Object.entries(filters).map(([name, value]) => (
-        <input type="hidden" name={`f.${name}`} value={value} />
-      ))}
+    <BulkBar action="/console/deliveries/bulk" label="Selected deliveries" filters={filters}>
       {BULK_ACTIONS.map((action) => (
         <button type="submit" name="action" value={action}>
           {ACTION_LABELS[action]}

@@ -109,7 +109,7 @@ t.test('a delivery that its endpoint holds back says when that is probed next', 
     [id],
   )
   for (const get of [inConsole, inPortal]) {
-    t.match((await get(`/deliveries/${id}`)).text, /Next probe .*<time[^>]*2036-01-31T12:30/)
+    t.match((await get(`/deliveries/${id}`)).text, /Next attempt .*<time[^>]*2036-01-31T12:30/)
   }
 })
 

@@ -302,7 +302,7 @@ function Next({ delivery, area }: { delivery: DeliveryWithUrl; area: Area }) {
         {`${say('None yet.')} ${sayAny(HELD_REASONS[reason])} `}
         {reason === 'circuit' &&
           delivery.probe_at !== null &&
-          phrase('Next probe {time}', { time: <Countdown to={delivery.probe_at} /> })}
+          phrase('Next attempt {time}', { time: <Countdown to={delivery.probe_at} /> })}
         {reason === 'order' && <KeysLink area={area} endpointId={delivery.endpoint_id} />}
       </>
     )

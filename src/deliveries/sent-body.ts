@@ -48,8 +48,8 @@ export function createSentBody({
     { id: deliveryId, endpointId, charactersMax = null }: SentTo,
   ): Promise<SentBody> => {
     const alone = sql`postrider.shaped_body(e, ev.id, type, occurred_at, ${data}, as_svix)`
-    // As a runner puts it into the body of a batch.
-    const body = sql`case when ${wasInBatch(deliveryId)}
+    // As a runner puts it into the body of a batch, which has the standard shape.
+    const body = sql`case when postrider.shape_for(e, as_svix) = 'standard' and ${wasInBatch(deliveryId)}
       then '{"id":"' || ev.id || '",' || substr(${alone}, 2) else ${alone} end`
     // One more, which tells that there is more.
     const read = charactersMax === null ? sql`whole` : sql`left(whole, ${charactersMax + 1})`

@@ -3,6 +3,7 @@ import { inWords } from '../attempts/attempt-words.ts'
 import { phrase, say, sayAny, sayNumber } from '../console/language.ts'
 import { Notice, Time } from '../console/parts.tsx'
 import type { EndpointAnswer } from './endpoint-answers.ts'
+import { failingSinceOf } from './endpoint-state.tsx'
 import type { FoundEndpoint } from './endpoints.ts'
 
 /** How a customer gets what is on hold. @param countedMax the count stands for that many or more */
@@ -27,8 +28,12 @@ interface FailingProps {
 
 /** To a customer: since when and why the endpoint fails, and what helps. */
 export function Failing({ endpoint, answers, held, heldCountedMax, mayManage }: FailingProps) {
-  const since = endpoint.failingSince ?? endpoint.circuitOpenedAt
-  if (since === null || endpoint.state !== 'active') return null
+  if (endpoint.state !== 'active') return null
+  if (endpoint.unreadable_since) {
+    return <Notice tone="bad">{say('Contact the operator of the service.')}</Notice>
+  }
+  const since = failingSinceOf(endpoint)
+  if (since === null) return null
   const failed = answers.find((answer) => adviceOf(answer) !== null)
   const [words, advice] = [failed && inWords(failed), failed && adviceOf(failed)]
   return (

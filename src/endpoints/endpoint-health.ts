@@ -106,7 +106,7 @@ const worstOf = (tenantId: TenantId, limit: number) => sql<Row>`
     w.failing_since as "failingSince", w.is_unreadable as "isUnreadable", w.count, w.failing,
     (select count(*)::int from (
       select from postrider.delivery d
-      where d.endpoint_id = w.id and d.held_reason is not null limit ${HELD_COUNTED_MAX}) as counted) as held,
+      where d.endpoint_id = w.id and d.held_reason <> 'order' limit ${HELD_COUNTED_MAX}) as counted) as held,
     to_jsonb(a) as last
   from worst w
   left join lateral (${lastAttempt}) as a on true

@@ -42,7 +42,7 @@ export function addEventPages(app: Hono<PageEnv>, pages: EventPages): void {
 const Teaching = () => (
   <>
     <p>In the transaction that changes your own data:</p>
-    <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
+    <Command>{`select postrider.publish('default', 'invoice.paid', '{"id": 1}');`}</Command>
     <p>or from a shell:</p>
     <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
   </>

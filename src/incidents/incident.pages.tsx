@@ -31,7 +31,7 @@ import { TenantFilter } from '../deliveries/list-filters.tsx'
 import { choicesOf } from '../fields.ts'
 import { endpointId, type IncidentId, incidentId, type TenantId } from '../ids.ts'
 import { OperationRefused } from '../postgres/operate.ts'
-import { BulkBar } from '../replays/bulk-bar.tsx'
+import { BulkBar, filtersOf } from '../replays/bulk-bar.tsx'
 import type { HandlerOf, ResourcePages } from '../tenants/resource-pages.ts'
 import { listedBy, type TenantAccess } from '../tenants/tenant-access.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -152,10 +152,8 @@ async function actOnMany(c: Context<PageEnv>, pages: IncidentPages) {
 
 /** The list with the filters that it had. */
 function filteredBy(values: Record<string, string>, more: Record<string, string> = {}): string {
-  const filters = Object.entries(values)
-    .filter(([name]) => name.startsWith('f.') && name !== 'f.said')
-    .map(([name, value]) => [name.slice(2), value])
-  return urlWith(INCIDENTS_PATH, { ...Object.fromEntries(filters), ...more })
+  const { said: _, ...filters } = filtersOf(values)
+  return urlWith(INCIDENTS_PATH, { ...filters, ...more })
 }
 
 const note: Handler = async (c, { id, tenant }, pages) => {
@@ -255,10 +253,7 @@ function IncidentBulkBar(props: { incidents: readonly Incident[]; form: FormStat
   const { incidents, form } = props
   const customers = [...new Set(incidents.map(({ tenant_name: name }) => name))]
   return (
-    <BulkBar action={`${INCIDENTS_PATH}/bulk`} label="Selected incidents">
-      {Object.entries(form.values).map(([name, value]) => (
-        <input type="hidden" name={`f.${name}`} value={value} />
-      ))}
+    <BulkBar action={`${INCIDENTS_PATH}/bulk`} label="Selected incidents" filters={form.values}>
       {VERBS.map((verb) => (
         <button type="submit" name="action" value={verb}>
           {VERB_LABELS[verb]}

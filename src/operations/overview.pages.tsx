@@ -294,7 +294,7 @@ function FirstSteps() {
       </p>
       <Command>{`scripts/postrider publish default invoice.paid '{"id": 1}'`}</Command>
       <p>or in the transaction that changes your own data:</p>
-      <Command>{`select postrider.publish('acme', 'invoice.paid', '{"id": 1}');`}</Command>
+      <Command>{`select postrider.publish('default', 'invoice.paid', '{"id": 1}');`}</Command>
     </Empty>
   )
 }

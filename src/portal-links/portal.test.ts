@@ -436,6 +436,14 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
   const pageOf = async (as = cookie) => (await get(page, { cookie: as })).text
   const reason = /failing since <time.*The receiver returned 401.*A wrong secret is the usual/s
   t.match(await pageOf(), reason, 'its page says so too')
+  const failsSince = (failing: string | null, refusing: string | null) =>
+    pool.query(
+      'update postrider.circuit set failing_since = $2, refusing_since = $3 where endpoint_id = $1',
+      [ids['endpoints'], failing, refusing],
+    )
+  await failsSince(null, '2026-01-31T12:30:00Z')
+  t.match(await pageOf(), reason, 'also of one that refuses all it is sent')
+  await failsSince('2026-01-31T12:30:00Z', null)
   await pool.query(
     `update postrider.circuit set opened_at = now(), failures = 20 where endpoint_id = $1`,
     [ids['endpoints']],
@@ -443,6 +451,13 @@ t.test('the overview says of each endpoint how it fares, and what to do about it
   await pool.query(
     `update postrider.delivery set state = 'held', held_reason = 'circuit', finished_at = null, next_attempt_at = null
      where id = $1`,
+    [ids['deliveries']],
+  )
+  await pool.query(
+    `insert into postrider.delivery
+     select (jsonb_populate_record(d, jsonb_build_object('id', postrider.uuidv7(), 'event_id', postrider.uuidv7(),
+       'state', 'held', 'held_reason', 'order'))).*
+     from postrider.delivery d where d.id = $1`,
     [ids['deliveries']],
   )
   const release = 'Send a test event. If it succeeds, the delivery on hold is sent.'

@@ -47,11 +47,29 @@ export function SelectBox(props: { name: string; tenantKey: string; label: strin
   )
 }
 
+/** Before the names of filters, so that they are told from fields of the action. */
+const FILTER = 'f.'
+
+/** The filters that a bulk bar has sent along, as the list takes them. */
+export function filtersOf(values: Record<string, string>): Record<string, string> {
+  const filters = Object.entries(values).filter(([name]) => name.startsWith(FILTER))
+  return Object.fromEntries(filters.map(([name, value]) => [name.slice(FILTER.length), value]))
+}
+
 /** What can be done with the rows that are selected. */
-export function BulkBar(props: { action: string; label: string; children?: Child }) {
-  const { action, label, children } = props
+export function BulkBar(props: {
+  action: string
+  label: string
+  /** Those of the list, for the way back to it. */
+  filters: Record<string, string>
+  children?: Child
+}) {
+  const { action, label, filters, children } = props
   return (
     <form id={FORM_ID} method="post" action={action} class="row bulk" aria-label={label}>
+      {Object.entries(filters).map(([name, value]) => (
+        <input type="hidden" name={`${FILTER}${name}`} value={value} />
+      ))}
       {children}
     </form>
   )

@@ -9,7 +9,7 @@ import { parseSettings } from '../http/request-body.ts'
 import type { TenantAccess } from '../tenants/tenant-access.ts'
 import { bulkInput, DELIVERY_STATES } from './bulk.fields.ts'
 import { BULK_ACTIONS, type Bulk, type BulkAction, type BulkRequest } from './bulk.ts'
-import { ACTION_LABELS, DONE, insteadOf } from './bulk-bar.tsx'
+import { ACTION_LABELS, DONE, filtersOf, insteadOf } from './bulk-bar.tsx'
 import { LeftOut, type Preview, Sample, StartForm, Summary } from './bulk-preview.tsx'
 
 const LIST = '/console/deliveries'
@@ -220,12 +220,9 @@ async function previewsOf(c: C, { access, bulk }: BulkPages, jobs: Job[]): Promi
 
 /** With the filters that were asked for. */
 function BackToList({ values }: { values: Values }) {
-  const filters = Object.entries(values)
-    .filter(([name]) => name.startsWith('f.'))
-    .map(([name, value]) => [name.slice(2), value])
   return (
     <p>
-      <a href={urlWith(LIST, Object.fromEntries(filters))}>Back to deliveries</a>
+      <a href={urlWith(LIST, filtersOf(values))}>Back to deliveries</a>
     </p>
   )
 }

@@ -31,6 +31,6 @@ export function failedItems(responseBody: string | null): ReadonlySet<string> | 
 }
 
 /** What else looks like an id is none of the batch's, and is left out there. */
-const IDS = /[\da-f-]{36}/g
+const IDS = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g
 /** JSON must not begin with it; some frameworks write it anyway. */
 const BYTE_ORDER_MARK = /^\uFEFF/

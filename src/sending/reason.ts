@@ -36,7 +36,7 @@ export const REASONS: Record<AttemptReason, string> = {
   bad_answer: 'The response is not valid HTTP.',
   unsendable: 'The URL or a header of the endpoint cannot be put into a request.',
   item_failed:
-    'The receiver took the batch and named this event as failed. It is sent again with the others that failed.',
+    'The receiver took the batch and named this event as failed, so it is sent again with the others that failed; or named events in a response that cannot be read, so the whole batch is sent again.',
   proxy_refused: 'The proxy of this service does not allow the receiver.',
   proxy_failed: 'The proxy of this service cannot be reached, or did not connect.',
   blocked_address: 'The URL contains an address that is not allowed. Final.',
