@@ -24,6 +24,7 @@ comment on function postrider.replaces_at_once(postrider.ordering_place) is
 
 create or replace function postrider.has_its_time(delivery postrider.delivery) returns boolean
 language sql stable
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 return delivery.attempt_count = 0 and (delivery.trigger = 'schedule' or delivery.trigger = 'replay' and exists (
   select from postrider.event ev where ev.id = delivery.event_id and ev.deliver_at > now()));
