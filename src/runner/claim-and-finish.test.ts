@@ -392,6 +392,34 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(await attemptsOf(due.deliveryId), [])
   })
 
+  t.test(
+    'what a second runner was lost with comes back at different moments, and the rest at once',
+    async (t) => {
+      const { tenant, runner, claim } = await bundle()
+      const events = await Promise.all(Array.from({ length: 21 }, () => tenant.publish()))
+      const dueOf = async (event = '') => wakeUp(await deliveryOf(event))
+      for (const event of events.slice(1)) await claim(await dueOf(event))
+      for (const event of events) await claim(await dueOf(event))
+      await pool.query(
+        `update graphile_worker._private_jobs set locked_by = $1, locked_at = now()
+         where key = any (select 'd:' || id from postrider.delivery where tenant_id = $2)`,
+        [runner, tenant.id],
+      )
+      await pool.query('update postrider.runner set session_pid = 0 where id = $1', [runner])
+      const reaped = await pool.query('select postrider.reap($1) as dead', [[runner]])
+      t.same(reaped.rows, [{ dead: [runner] }])
+
+      const now = Date.now()
+      const [first = Number.NaN, ...again] = await Promise.all(
+        events.map(async (event) => (await deliveryOf(event)).run_at - now),
+      )
+      t.ok(first <= 0, 'the first time at once')
+      t.equal(new Set(again).size, again.length, `again at ${again}`)
+      t.ok(again.every((ms) => ms <= 30_000))
+      t.ok(Math.max(...again) - Math.min(...again) > 5_000)
+    },
+  )
+
   t.test('an event whose row is gone is claimed without a body', async (t) => {
     const { tenant, claim } = await bundle()
     const eventId = await tenant.publish()

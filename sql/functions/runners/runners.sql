@@ -109,6 +109,7 @@ begin
     select r.id from postrider.runner r
     where r.id = any (silent) and r.reaped_at > clock_timestamp() - interval '1 minute');
   if cardinality(dead) > 0 then
+    perform postrider.part_cut_off(dead);
     perform postrider.unlock_jobs(dead);
     perform postrider.audit('reaper', 'reap', 'runner', r.id, null, jsonb_build_object('seenAt', r.seen_at))
     from postrider.runner r
@@ -118,7 +119,34 @@ begin
 end
 $$;
 comment on function postrider.reap(text[]) is
-  'Of these runners, marks those as dead whose session is gone, and makes their jobs runnable at once. Returns the dead.';
+  'Of these runners, marks those as dead whose session is gone, and makes their jobs runnable: at once, and within 30 seconds those of deliveries that were cut off before. Returns the dead.';
+
+-- part_cut_off: a payload that kills its runner takes with it whatever that runner sends at the time. Taken over together,
+-- all of that would be lost again with the next runner, and be postponed with the payload after the third. So
+-- what is cut off for the second time or more comes back at a random moment of half a minute, when the payload meets
+-- only what is sent at that moment. The first time, which is nearly always a crash or a kill, nothing waits.
+create or replace function postrider.part_cut_off(runners text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  sent uuid[] := array(
+    select (j.payload ->> 'd')::uuid from graphile_worker._private_jobs j
+    where j.locked_by = any (runners) and j.payload ->> 'd' is not null);
+  ids record;
+begin
+  select * into ids from postrider.id_range(sent);
+  update graphile_worker._private_jobs j
+  set run_at = clock_timestamp() + random() * interval '30 seconds'
+  from postrider.delivery d
+  where d.id = any (sent) and d.id between ids.min_id and ids.max_id
+    and d.state = 'delivering' and d.abandoned_count > 0 and j.key = 'd:' || d.id and j.locked_by = any (runners);
+end
+$$;
+comment on function postrider.part_cut_off(text[]) is
+  'Spreads over 30 seconds what these lost runners were sending and what had been cut off before. Call it before their jobs are unlocked.';
 
 create or replace function postrider.unlock_jobs(runners text[]) returns void
 language plpgsql security definer
