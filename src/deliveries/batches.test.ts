@@ -232,7 +232,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
         ...{ maxInFlight: null, timeoutSeconds: null },
       }),
     })
-    t.equal(await replan(endpoint.id as EndpointId), 1, 'a changed rate plans one slot for it')
+    t.equal(
+      await replan(endpoint.id as EndpointId, false),
+      1,
+      'a changed rate plans one slot for it',
+    )
     t.equal((await take([waiting[2]] as never)).claimed.length, 3)
   })
 

@@ -451,6 +451,21 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.ok((await runsIn(work, b1)) > 2_900)
   })
 
+  t.test('a limit that is changed leaves the pace of a release as it is', async (t) => {
+    const work = await createWork(pool, PROMPT)
+    const keys = await publish(work, 'a', 'b')
+    await call(`postrider.pause_endpoint($1, 'Ann')`, [work.endpoint.id])
+    await runJobs(work, 'align')
+    const held = await Promise.all(keys.map(async (one) => (await work.deliveryOf(one)).id))
+    await set(work, `state = 'active'`)
+    t.equal(await call('postrider.release_spread($1, 0.001)', [held]), 2)
+    const waits = async () => Math.max(...(await Promise.all(keys.map((one) => runsIn(work, one)))))
+    t.ok((await waits()) > 900, 'so slowly that the second one waits')
+    await set(work, 'max_in_flight = 1, rate_per_second = 5')
+    while ((await runJobs(work, 'replan')) > 0);
+    t.ok((await waits()) > 900)
+  })
+
   t.test('of many keys a hundred a second are due, the rest by jobs', async (t) => {
     const work = await createWork(pool, PATIENT)
     await publish(work, ...Array.from({ length: 250 }, (_, n) => `key:${n}`))
@@ -463,7 +478,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     }
     await set(work, 'collapse_ms = null')
     t.equal(await hurried(), 100)
-    await call('postrider.replan_waits($1)', [work.endpoint.id])
+    await call('postrider.replan_waits($1, true)', [work.endpoint.id])
     t.equal(await hurried(), 200)
     while ((await runJobs(work, 'replan')) > 0);
     t.equal(await hurried(), 250)

@@ -43,6 +43,11 @@ export const deliverPayload = z.object({
 /** Payload of the jobs about an endpoint as a whole. */
 export const endpointPayload = z.object({ e: endpointId })
 
+export const replanPayload = endpointPayload.extend({
+  /** Whether what waits for newer events is to be due as the endpoint says now. */
+  h: z.boolean().default(false),
+})
+
 export const linePayload = z.object({
   t: z.uuid(),
   e: endpointId,

@@ -243,7 +243,7 @@ t.test('what a runner claims while it is planned again stays with its claim', as
       },
     },
   })
-  t.equal(await replan(endpointId), 1)
+  t.equal(await replan(endpointId, false), 1)
   const { due_attempt, job } = before
   t.match(await work.deliveryOf(eventId), { state: 'delivering', due_attempt, job })
 })

@@ -5,7 +5,7 @@ import type { EndpointId } from '../ids.ts'
 import type { InFlight } from '../limits/in-flight.ts'
 import { createRateLimiter } from '../limits/rate-limiter.ts'
 import { createOutageNews } from '../postgres/outage.ts'
-import { DELIVER_TASK, deliverPayload, endpointPayload, REPLAN_TASK } from '../queue/jobs.ts'
+import { DELIVER_TASK, deliverPayload, REPLAN_TASK, replanPayload } from '../queue/jobs.ts'
 import type { Sender } from '../sending/send.ts'
 import { createBatched } from './batched.ts'
 import { createClaim, SentInBatches } from './claim.ts'
@@ -71,8 +71,8 @@ export function deliveryTasks(options: DeliveryTasksOptions): TaskList {
       })
     },
     async [REPLAN_TASK](payload, { abortSignal }) {
-      const { e: endpointId } = endpointPayload.parse(payload)
-      const deliveries = await replan(endpointId, abortSignal)
+      const { e: endpointId, h: hastens } = replanPayload.parse(payload)
+      const deliveries = await replan(endpointId, hastens, abortSignal)
       log.info({ endpointId, deliveries }, 'endpoint.replanned')
     },
   }

@@ -30,11 +30,16 @@ interface PutOff {
  * are taken, the others stay as they are, and ask when they come. Without one all are due at once, and what finds no
  * permit is put off again. What has become due since this began needs no planning: it was asked by these limits.
  *
- * Before that, what waits for newer events, or for a full batch, is due when its endpoint says now.
+ * Before that, what waits for a full batch is due when its endpoint says now; so is what waits for newer events, if it
+ * `hastens`.
  */
 export function createReplan({ pool, rateLimiter, snooze, limitsOf }: ReplanDependencies) {
-  return async function replan(endpointId: EndpointId, signal?: AbortSignal): Promise<number> {
-    await pool.query('select postrider.replan_waits($1)', [endpointId])
+  return async function replan(
+    endpointId: EndpointId,
+    hastens: boolean,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    await pool.query('select postrider.replan_waits($1, $2)', [endpointId, hastens])
     const limits = await limitsOf(endpointId)
     const before = await newestId(pool)
     let planned = 0

@@ -18,6 +18,9 @@ begin
   end if;
   perform postrider.enqueue_endpoint_job('replan', new.id, now());
   perform postrider.enqueue_endpoint_job('replan', new.id, now() + interval '2 seconds', 'replan again');
+  if new.collapse_ms is distinct from old.collapse_ms then
+    perform postrider.enqueue_hasten(new.id, now());
+  end if;
   return new;
 end
 $$;
@@ -31,27 +34,40 @@ when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_fli
   or new.collapse_ms is distinct from old.collapse_ms or new.batch_bounds is distinct from old.batch_bounds)
 execute function postrider.note_changed_limits();
 
+-- A job with a key of its own: a replan of limits, which hastens nothing, is not to replace it. What a slow release has
+-- spread would be hastened too, just when somebody lowers a limit because the receiver has too much.
+create or replace function postrider.enqueue_hasten(endpoint uuid, run_at timestamptz) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select postrider.enqueue_single('replan', json_build_object('e', endpoint, 'h', true), run_at, 'hasten:' || endpoint);
+end;
+comment on function postrider.enqueue_hasten(uuid, timestamptz) is
+  'Adds the replan job that also hastens what waits for newer events, after collapse_ms was changed. Raises 40001 when it could not be added.';
+
 -- replan_waits: 100 a call, the rest by another job in a second.
-create or replace function postrider.replan_waits(endpoint uuid) returns int
+create or replace function postrider.replan_waits(endpoint uuid, hastens boolean) returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
   per_second constant int := 100;
-  hastened int;
+  hastened int := 0;
 begin
   -- The room of the batch before deliveries, as everywhere.
   perform postrider.refill_batch(endpoint);
-  hastened := postrider.hasten_waiting(endpoint, per_second);
+  if hastens then
+    hastened := postrider.hasten_waiting(endpoint, per_second);
+  end if;
   if hastened > 0 then
-    perform postrider.enqueue_endpoint_job('replan', endpoint, now() + interval '1 second');
+    perform postrider.enqueue_hasten(endpoint, now() + interval '1 second');
   end if;
   return hastened;
 end
 $$;
-comment on function postrider.replan_waits(uuid) is
-  'What a replan job does before it asks the limits: brings what waits for newer events, or for a full batch, in line with what its endpoint says now. Returns how many of the first kind it hastened.';
+comment on function postrider.replan_waits(uuid, boolean) is
+  'What a replan job does before it asks the limits: brings what waits for a full batch and, where it hastens, for newer events in line with what its endpoint says now. Returns how many of the second kind it hastened.';
 
 -- put_off: a batch of what limits have put off and the present ones have not, by id. What goes in one request takes one slot,
 -- so that of each batch the first is planned, and wakes the others. What waits until its batch is full is not meant.

@@ -36,10 +36,11 @@ export function createLineSteps(pool: Pool) {
       [task, work.endpoint.id],
     )
     for (const { payload } of rows) {
-      const { t: tenant, e, k, n } = JSON.parse(payload)
+      const { t: tenant, e, k, n, h = false } = JSON.parse(payload)
       if (task === 'advance')
         await call('postrider.advance_line($1, $2, $3, $4)', [tenant, e, k, n])
-      else await call(task === 'align' ? 'postrider.align($1)' : 'postrider.replan_waits($1)', [e])
+      else if (task === 'align') await call('postrider.align($1)', [e])
+      else await call('postrider.replan_waits($1, $2)', [e, h])
     }
     return rows.length
   }
