@@ -34,7 +34,7 @@ when (new.rate_per_second is distinct from old.rate_per_second or new.max_in_fli
   or new.collapse_ms is distinct from old.collapse_ms or new.batch_bounds is distinct from old.batch_bounds)
 execute function postrider.note_changed_limits();
 
--- A job with a key of its own: a replan of limits, which hastens nothing, is not to replace it. What a slow release has
+-- Its job has another key: a replan of limits, which hastens nothing, is not to replace it. What a slow release has
 -- spread would be hastened too, just when somebody lowers a limit because the receiver has too much.
 create or replace function postrider.enqueue_hasten(endpoint uuid, run_at timestamptz) returns void
 language sql
