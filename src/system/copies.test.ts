@@ -312,6 +312,25 @@ t.test('adopt_copy cancels whatever would send, also what was being sent', async
   ])
 })
 
+t.test('a copy is adopted and reaps next to live runners of its original', async (t) => {
+  const [original, { pool }] = [await createTestDatabase(t), await copied(t)]
+  const session = createPool({ connectionString: original.url, max: 1, applicationName: 'test' })
+  t.teardown(() => session.end())
+  await session.query(`select postrider.register_runner('lives', 'host', 1)`)
+  const runners = 'select to_jsonb(r) as row from postrider.runner r'
+  const { rows } = await original.pool.query(runners)
+  t.match(rows, [{ row: { id: 'lives', reaped_at: null } }])
+  await pool.query(
+    'insert into postrider.runner select * from jsonb_populate_record(null::postrider.runner, $1)',
+    [rows[0]?.row],
+  )
+  await pool.query(`select postrider.adopt_copy('cancel')`)
+
+  const reap = `select postrider.reap('{lives}') as dead`
+  t.strictSame((await original.pool.query(reap)).rows, [{ dead: [] }])
+  t.strictSame((await pool.query(reap)).rows, [{ dead: ['lives'] }])
+})
+
 t.test('adopt_copy refuses what is no choice, and to take the name away', async (t) => {
   const { pool } = await copied(t, 'production')
   const adopt = (...values: (string | null)[]) =>

@@ -9,14 +9,16 @@ comment on function postrider.session_name(text) is 'application_name of the ses
 --
 -- A session that died with its process or host is gone from pg_stat_activity. The columns read here are shown to
 -- every role. Nobody can stand in for a runner: the session must have logged in as the same role. An advisory
--- lock would not do: every role that can connect can hold it.
+-- lock would not do: every role that can connect can hold it. Only sessions of this database count: a copy on the same
+-- server has the rows of the runners of its original, whose sessions are in the same view.
 create or replace function postrider.has_session(r postrider.runner) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select exists (
     select from pg_stat_activity a
-    where a.pid = r.session_pid and a.usesysid = r.session_role and a.application_name = postrider.session_name(r.id))
+    where a.pid = r.session_pid and a.usesysid = r.session_role and a.datname = current_database()
+      and a.application_name = postrider.session_name(r.id))
 $$;
 comment on function postrider.has_session(postrider.runner) is
   'Whether the connection is there by which the runner is known to live. While it is, the runner is not reaped.';
