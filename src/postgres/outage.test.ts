@@ -1,5 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
+import { missing } from '../testing/programs.ts'
+import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { isConflict, isOutage, isPassing, retryThroughOutage } from './outage.ts'
 
@@ -22,6 +24,29 @@ t.test('recognises a connection that was ended, refused or not to be had', async
   t.ok(isOutage(await pool.connect().catch((error: unknown) => error)))
   only.release()
   await pool.end()
+})
+
+t.test(
+  'recognises what a pooler says of a server that it does not reach',
+  { skip: missing(PGBOUNCER) ?? false },
+  async (t) => {
+    const nowhere = 'postgres://nobody@127.0.0.1:1/nowhere'
+    const pooled = await startPgBouncer(t, nowhere, ['client_login_timeout = 1'])
+    const client = new pg.Client({ connectionString: pooled ?? '' })
+    client.on('error', () => undefined)
+    const refused = await client.connect().catch((error: unknown) => error)
+    t.match(refused, { code: '08P01', severity: 'FATAL' })
+    t.ok(isOutage(refused))
+    t.ok(isPassing(refused))
+  },
+)
+
+t.test('a message of ours that breaks the protocol is no outage', async (t) => {
+  const violation = await database.pool
+    .query('select $1::int', ['1', '2'])
+    .catch((error: unknown) => error)
+  t.match(violation, { code: '08P01', severity: 'ERROR' })
+  t.notOk(isPassing(violation))
 })
 
 t.test('a wrong statement is no outage, and a lost race is a conflict', async (t) => {

@@ -13,6 +13,12 @@ const OUTAGE_CODES = new Set([
 const OUTAGE_MESSAGE =
   /Connection terminated|not queryable|timeout exceeded when trying to connect|timeout expired|Client was closed/i
 
+/**
+ * What PgBouncer ends a session with, whatever the reason (`server login has been failing`, `server conn crashed?`,
+ * `query_wait_timeout`). Postgres names a routine as well; and a violation of ours is an ERROR.
+ */
+const PROTOCOL_VIOLATION = '08P01'
+
 /** Another transaction was in the way; the same statement succeeds when tried again. */
 const CONFLICT_CODES = new Set(['40001', '40P01'])
 
@@ -36,7 +42,13 @@ const LONGEST_PAUSE_MS = 500
 /** Whether the database was away, as far as the error tells. */
 export function isOutage(error: unknown): boolean {
   const { code, message } = asRecord(error)
-  return OUTAGE_CODES.has(String(code)) || OUTAGE_MESSAGE.test(String(message))
+  if (OUTAGE_CODES.has(String(code)) || OUTAGE_MESSAGE.test(String(message))) return true
+  return isEndOfPooler(error)
+}
+
+function isEndOfPooler(error: unknown): boolean {
+  const { code, severity, routine } = asRecord(error)
+  return code === PROTOCOL_VIOLATION && severity === 'FATAL' && routine === undefined
 }
 
 /** Whether the statement lost against another transaction and may be tried again at once. */
@@ -119,6 +131,8 @@ export async function retryConflicts<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-function asRecord(error: unknown): { code?: unknown; message?: unknown } {
+function asRecord(
+  error: unknown,
+): Partial<Record<'code' | 'message' | 'severity' | 'routine', unknown>> {
   return typeof error === 'object' && error !== null ? error : {}
 }

@@ -1,9 +1,11 @@
 /** A real API behind a real PgBouncer in transaction mode, which is not on the way of runners and `migrate`. */
 import t from 'tap'
 import { readServerSentEvents } from '../../client/server-sent-events.ts'
+import { migrate } from '../../postgres/migrate/migrate.ts'
 import { createWork } from '../../testing/data/work.ts'
 import { missing } from '../../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../../testing/servers/pgbouncer.ts'
+import { startRestartablePostgres } from '../../testing/servers/restartable-postgres.ts'
 import { untilAnswer } from '../../testing/until.ts'
 import { runCommand } from '../../testing/wiring/command.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
@@ -94,3 +96,35 @@ t.test('with PgBouncer', { skip: missing(PGBOUNCER) ?? false }, async (t) => {
     )
   })
 })
+
+t.test(
+  'a server that is away behind PgBouncer is an outage like any other',
+  { skip: missing(PGBOUNCER) ?? false },
+  async (t) => {
+    const postgres = await startRestartablePostgres(t)
+    await migrate(postgres.url)
+    const behind = await startPgBouncer(t, postgres.url)
+    const env = { DATABASE_URL: behind ?? '', DATABASE_DIRECT_URL: postgres.url }
+    const api = await startService(t, 'api', env)
+    const { request } = requestsTo(api)
+    const body = { tenant: 'bounce-away', type: 'a', data: 1 }
+    await request('PUT', '/api/tenants/bounce-away', { body: {} })
+    t.equal((await request('POST', '/api/events', { body })).status, 202)
+
+    await postgres.stop('fast')
+    for (let n = 0; n < 5; n++) {
+      const refused = await request('POST', '/api/events', { body })
+      t.match(refused, { status: 503, json: { code: 'database_unavailable' } })
+      t.equal(refused.headers.get('retry-after'), '1')
+    }
+    t.equal(api.lines.filter(({ msg }) => msg === 'request.failed').length, 1)
+    await t.rejects(startService(t, 'api', env), /ended with 75 .*the database is not available/s)
+
+    await postgres.start()
+    await untilAnswer(
+      () => request('POST', '/api/events', { body }),
+      ({ status }) => status === 202,
+    )
+    t.equal(await api.stop(), 0)
+  },
+)

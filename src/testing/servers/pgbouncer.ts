@@ -16,9 +16,14 @@ const SERVER_CONNECTIONS = 3
 /**
  * A PgBouncer in transaction mode before a database.
  *
+ * @param settings lines of its configuration
  * @returns null when it is not installed; skip then, with `missing(PGBOUNCER)`
  */
-export async function startPgBouncer(t: TestLifetime, databaseUrl: string): Promise<string | null> {
+export async function startPgBouncer(
+  t: TestLifetime,
+  databaseUrl: string,
+  settings: readonly string[] = [],
+): Promise<string | null> {
   if (!isInstalled(PGBOUNCER)) return null
   const folder = createFolder(t)
   chmodSync(folder, 0o755)
@@ -38,6 +43,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = ${SERVER_CONNECTIONS}
 max_client_conn = 100
+${settings.join('\n')}
 `,
     { mode: 0o644 },
   )
