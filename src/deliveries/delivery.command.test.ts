@@ -156,3 +156,29 @@ t.test('a schema comes from stdin too, and what is not JSON never leaves', async
   t.match(await put('missing.json', ''), { exitCode: EXIT.usage, stderr: /ENOENT/ })
   t.equal(api.requests.length, 1)
 })
+
+t.test('bytes that are not UTF-8 never leave, from stdin or a file', async (t) => {
+  await using api = await startApi()
+  const cwd = createFolder(t)
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  const input = Buffer.from('{"type":"a.b","data":"ü"}', 'latin1')
+  await writeFile(join(cwd, 'latin1.json'), input)
+  const create = ['endpoint', 'create', 'a', 'https://x.example/', '--secret', '-']
+  const certificate = ['endpoint', 'client-certificate', 'set', 'a', 'e', '--private-key', '-']
+  for (const [args, name] of [
+    [['publish', 'a', 'a.b'], 'standard input'],
+    [['publish-batch'], 'standard input'],
+    [['publish-batch', 'latin1.json'], 'file latin1.json'],
+    [create, 'standard input'],
+    [[...certificate, '--certificate', 'latin1.json'], '--certificate latin1.json'],
+    [['event-type', 'put', 'a.b', '--schema', 'latin1.json'], '--schema latin1.json'],
+  ] as const) {
+    const { exitCode, stderr } = await runCommand([...args], { env, cwd, input })
+    t.equal(exitCode, EXIT.usage, args.join(' '))
+    t.match(stderr, `${name} is not UTF-8`)
+  }
+  t.equal(api.requests.length, 0)
+  const marked = Buffer.from('\ufeff{"n":"ü"}')
+  t.equal((await runCommand(['publish', 'a', 'a.b'], { env, input: marked })).exitCode, EXIT.ok)
+  t.match(api.requests[0]?.body, /"data":\{"n":"ü"\}\}$/)
+})

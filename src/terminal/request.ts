@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { ApiRefused, type ApiRequest, callApi } from './api-client.ts'
 import { findConnection } from './connection.ts'
@@ -63,8 +63,10 @@ export const withJsonOption = (command: Command): Command =>
 export const withExamples = (command: Command, examples: readonly string[]): Command =>
   command.addHelpText('after', `\nExamples:\n${examples.map((one) => `  ${one}\n`).join('')}`)
 
-export const readStdin = ({ stdin }: Pick<CommandContext, 'stdin'>): Promise<string> =>
-  text(stdin as never)
+/** @throws UsageError for bytes that are not UTF-8: replaced, they would be other data */
+export async function readStdin({ stdin }: Pick<CommandContext, 'stdin'>): Promise<string> {
+  return textOf(await buffer(stdin as never), 'standard input')
+}
 
 /** @param file `-` is stdin @throws UsageError that goes on from `what`: `--schema x cannot be read` */
 export async function readContent(
@@ -72,11 +74,24 @@ export async function readContent(
   file: string,
   what: string,
 ): Promise<string> {
+  if (file === '-') return await readStdin(context)
+  return textOf(await readBytes(resolve(context.cwd, file), `${what} ${file}`), `${what} ${file}`)
+}
+
+async function readBytes(path: string, name: string): Promise<Buffer> {
   try {
-    if (file === '-') return await readStdin(context)
-    return await readFile(resolve(context.cwd, file), 'utf8')
+    return await readFile(path)
   } catch (error) {
-    const message = `${what} ${file} cannot be read: ${(error as Error).message}`
+    const message = `${name} cannot be read: ${(error as Error).message}`
     throw new UsageError(message, { cause: error })
+  }
+}
+
+/** Without the byte order mark, if there is one. @throws UsageError */
+function textOf(bytes: Buffer, name: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw new UsageError(`${name} is not UTF-8; convert it first`, { cause: error })
   }
 }

@@ -22,7 +22,7 @@ export interface CliOptions {
   /** Of Node itself. */
   nodeArgs?: string[]
   /** Written to stdin, which is then closed. */
-  input?: string
+  input?: string | Buffer
 }
 
 export interface CliResult {
