@@ -182,3 +182,18 @@ t.test('bytes that are not UTF-8 never leave, from stdin or a file', async (t) =
   t.equal((await runCommand(['publish', 'a', 'a.b'], { env, input: marked })).exitCode, EXIT.ok)
   t.match(api.requests[0]?.body, /"data":\{"n":"ü"\}\}$/)
 })
+
+t.test('a name that is given twice is refused, as one of the values would be lost', async (t) => {
+  await using api = await startApi()
+  const env = { POSTRIDER_URL: api.url, POSTRIDER_API_KEY: 'key' }
+  for (const [option, first, second, name] of [
+    ['--header', 'X-A: b', 'X-A: c', 'X-A'],
+    ['--metadata', 'team=a', 'team=b', 'team'],
+  ] as const) {
+    const args = ['endpoint', 'change', 'a', 'e', option, first, option, second]
+    const { exitCode, stderr } = await runCommand(args, { env })
+    t.equal(exitCode, EXIT.usage, option)
+    t.match(stderr, `${name} is given twice.`)
+  }
+  t.equal(api.requests.length, 0)
+})

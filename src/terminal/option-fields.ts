@@ -100,8 +100,13 @@ export function givenAs(command: Command, name: string): string | undefined {
   return argument && `<${name}>`
 }
 
+/** @throws InvalidArgumentError for a name that was given before: the first value would be lost */
 function collected(field: Field, text: string, before: unknown): unknown {
-  return [...(Array.isArray(before) ? before : []), field.read?.(text) ?? text]
+  const given = (before ?? []) as [name: string, value: unknown][]
+  const pair = field.read?.(text) as [name: string, value: unknown]
+  const isRepeated = given.some(([name]) => name === pair[0])
+  if (isRepeated) throw new InvalidArgumentError(`${pair[0]} is given twice.`)
+  return [...given, pair]
 }
 
 function takenFrom(field: Field, given: unknown): unknown {
