@@ -122,6 +122,52 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
   })
 
+  // Nothing looked at the clock: deliveries stayed held although every secret that signs could be opened.
+  t.test('the end of the overlap of an old secret has it tried again', async (t) => {
+    const { tenant, endpoint, publish, hold, value, reason, align, states, audited } =
+      await bundle()
+    const old = endpoint.secret
+    const current = await tenant.addSecret(endpoint.id)
+    await publish()
+    const mark = (since: string | null) =>
+      pool.query(
+        `update postrider.endpoint
+         set unreadable_since = now() + $2::interval, unreadable_detail = 'no key' where id = $1`,
+        [endpoint.id, since],
+      )
+    const since = async (expired: string, unreadable: string) => {
+      await mark(null)
+      await pool.query(
+        `update postrider.endpoint_secret set expires_at = now() + $3::interval
+         where endpoint_id = $1 and encrypted = $2`,
+        [endpoint.id, old, expired],
+      )
+      await mark(unreadable)
+    }
+    const reconcile = () => pool.query('select * from postrider.reconcile()')
+    await since('1 minute', '-1 minute')
+    await value('postrider.align($1)')
+    await reconcile()
+    t.equal(await reason(), 'secret', 'it signs as well still')
+    t.equal(await align(), null)
+    t.match(await states(), [{ state: 'held', count: 1, jobs: 0 }])
+    await since('-2 minutes', '-1 minute')
+    await reconcile()
+    t.equal(await reason(), 'secret', 'what could not be opened was not this one')
+
+    await since('-1 minute', '-2 minutes')
+    const { rows } = await reconcile()
+    t.strictSame(rows, [{ healed: 'secret', count: 1 }])
+    t.equal(await reason(), null)
+    t.equal(await align(), 1)
+    t.match(await states(), [{ state: 'pending', count: 1, jobs: 1 }])
+    t.match(await audited(), [{ who: 'the end of an overlap', action: 'release_secrets' }])
+
+    t.equal(await hold([current]), true)
+    await reconcile()
+    t.equal(await reason(), 'secret', 'once for each secret that ends')
+  })
+
   t.test('a release for one reason releases nothing that is held for another', async (t) => {
     const { tenant, endpoint, publish, hold, release, reason, align, states, value } =
       await bundle()

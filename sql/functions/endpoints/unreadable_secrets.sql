@@ -3,6 +3,7 @@
 -- The first runner that fails to open one marks the endpoint, which then accepts no work (accepts_work): what is open
 -- is held by its 'align' job, what is published is held from the start, and nothing is claimed in vain. The mark goes
 --   when one of these changes                     by trigger; where the new one cannot be opened either it comes again
+--   when the overlap of an old secret ends        release_outlived_secrets(), every minute; likewise
 --   when a runner starts that can open all        (src/secrets/unreadable-secrets.ts)
 --   when somebody calls release_secrets()         postrider secrets release
 -- What is held for another reason as well (paused, disabled, an open circuit) stays held for that one.
@@ -74,6 +75,27 @@ end
 $$;
 comment on function postrider.release_secrets(uuid[], text, int) is
   'Releases what is held because the secret, client key or secret headers of these endpoints, or of any, could not be opened, once runners have the key. Returns for how many endpoints: call it until it returns 0.';
+
+-- release_outlived_secrets: nothing changes when an overlap ends, and the old secret can be the one that could not be
+-- opened. Once for each that ends: where another one is closed the endpoint is marked later than that.
+create or replace function postrider.release_outlived_secrets(batch int default 100) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  endpoints uuid[] := array(
+    select e.id from postrider.endpoint e
+    where e.unreadable_since is not null and e.deleted_at is null and exists (
+      select from postrider.endpoint_secret s
+      where s.endpoint_id = e.id and s.expires_at > e.unreadable_since and s.expires_at <= now())
+    order by e.id limit batch for no key update skip locked);
+begin
+  return postrider.release_secrets(endpoints, 'the end of an overlap');
+end
+$$;
+comment on function postrider.release_outlived_secrets(int) is
+  'Has endpoints retried whose secret could not be opened, and of which a secret has expired since; returns how many.';
 
 create or replace function postrider.release_changed_secret() returns trigger
 language plpgsql security definer

@@ -5,6 +5,7 @@
 --   pending       no job will wake this delivery, due or scheduled: it gets one
 --   delivering    its runner is gone, or it has been sent for older_than, and no job is left: it gets one
 --   held          endpoint and tenant accept work, no circuit is open, no align job exists: it gets one
+--   secret        held for a secret that no key opens, and one of the endpoint has expired since: tried again
 --   cancelled     held deliveries of a deleted endpoint
 --   probe         an open circuit without a probe, planned or under way
 --   replay        a running replay without its job
@@ -39,6 +40,7 @@ begin
     'pending', postrider.requeue_pending(older_than, batch),
     'delivering', postrider.requeue_delivering(older_than, batch),
     'held', postrider.align_held(least(batch, 100)),
+    'secret', postrider.release_outlived_secrets(least(batch, 100)),
     'cancelled', postrider.cancel_of_deleted_endpoints(batch),
     'probe', postrider.reschedule_probes(older_than),
     'replay', postrider.requeue_replays(),
