@@ -5,6 +5,7 @@ import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.
 
 onNewestPostgres(t, conformance)
 
+const ROUND = -11
 const FRONT = -10
 const LINE = 0
 const UNSEEN = 10
@@ -131,6 +132,71 @@ function conformance(t: Test, { pool }: TestDatabase) {
     t.same(await standing(tenant), { [FRONT]: 100, [LINE]: 1 })
   })
 
+  // A script that retried 13 deliveries a second, each alone, kept all others from being sent for as long as it ran.
+  t.test('retries that come faster than they are sent do not stop the line', async (t) => {
+    const [script, other] = [await tenantWithEndpoint(), await tenantWithEndpoint()]
+    await publishMany(other, 8)
+    const taken: string[] = []
+    for (let second = 0; second < 40; second += 1) {
+      await publishMany(script, 13)
+      await askForAll(script, 13)
+      taken.push(...(await takeFirst(4)))
+      await age('1 second')
+      await shareQueue()
+    }
+    t.equal(taken.filter((tenant) => tenant === other.id).length, 8)
+    const ofScript = taken.filter((tenant) => tenant === script.id).length
+    t.ok(ofScript > 80, `meanwhile the front moves as well: ${ofScript} of 160`)
+  })
+
+  t.test('the line waits ten seconds for the front, then as many of each are sent', async (t) => {
+    const [script, other] = [await tenantWithEndpoint(), await tenantWithEndpoint()]
+    await publishMany(other, 5)
+    await age('5 seconds')
+    await publishMany(script, 2)
+    await askForAll(script, 2)
+    await shareQueue()
+    t.same(await standing(script), { [FRONT]: 2 })
+    t.same(await standing(other), { [LINE]: 5 })
+
+    await age('6 seconds')
+    await shareQueue()
+    t.same(await standing(script), { [ROUND]: 2 })
+    t.same(await standing(other), { [ROUND]: 2, [LINE]: 3 })
+
+    await publishMany(script, 1)
+    await askForAll(script, 1)
+    await takeFirst(3)
+    await shareQueue()
+    t.same(await standing(script), { [ROUND]: 1, [FRONT]: 1 }, 'one round at a time')
+    await takeFirst(1)
+    await shareQueue()
+    t.same(await standing(script), { [ROUND]: 1 })
+    t.same(await standing(other), { [ROUND]: 1, [LINE]: 2 })
+  })
+
+  t.test('a line that waits is left as it is while nobody is in front', async (t) => {
+    const tenant = await tenantWithEndpoint()
+    await publishMany(tenant, 3)
+    await age('1 hour')
+    await shareQueue()
+    t.same(await standing(tenant), { [LINE]: 3 })
+  })
+
+  t.test('a group of the only room is let in when the front keeps runners from it', async (t) => {
+    const [busy, script] = [await tenantWithEndpoint(), await tenantWithEndpoint()]
+    await publishMany(busy, 1_500)
+    await shareQueue()
+    const room = await roomOf(busy)
+    await work(1_000)
+    await publishMany(script, 1)
+    await askForAll(script, 1)
+    await age('2 seconds')
+    t.same(await standing(busy), { [room]: 500 })
+    await shareQueue()
+    t.same(await standing(busy), { [LINE]: 500 })
+  })
+
   t.test('a delivery that is put off keeps its place', async (t) => {
     const { tenant, publish, claim, finish, snooze, deliveryOf } = await createWork(pool)
     const [asked, retried, surplus] = [await publish(), await publish(), await publish()]
@@ -209,7 +275,7 @@ function conformance(t: Test, { pool }: TestDatabase) {
     )
     return rows[0].priority as number
   }
-  const { age, work } = queue
+  const { age, askForAll, takeFirst, work } = queue
   t.end()
 }
 
@@ -238,6 +304,28 @@ function createQueue(pool: TestDatabase['pool']) {
     },
     async shareQueue(): Promise<number> {
       return (await pool.query('select postrider.share_queue() as rooms')).rows[0].rooms
+    },
+    /** A person, or a script, asks for so many of its deliveries that wait in the line, each alone. */
+    askForAll: (tenant: TestTenant, count: number) =>
+      pool.query(
+        `select postrider.retry_now(w.id, 'test') from (
+           select d.id from postrider.delivery d
+           join graphile_worker._private_jobs j on j.key = 'd:' || d.id
+           where d.tenant_id = $1 and j.priority = 0 order by d.id desc limit $2) as w`,
+        [tenant.id, count],
+      ),
+    /** What a runner does to the first so many jobs, and whose they were. */
+    async takeFirst(jobs: number): Promise<string[]> {
+      const { rows } = await pool.query<{ tenant: string }>(
+        `with taken as (
+           delete from graphile_worker._private_jobs where id in (
+             select id from graphile_worker._private_jobs where run_at <= now() order by priority, run_at limit $1)
+           returning key)
+         select d.tenant_id as tenant from taken
+         join postrider.delivery d on d.id = substr(taken.key, 3)::uuid`,
+        [jobs],
+      )
+      return rows.map(({ tenant }) => tenant)
     },
     /** What runners do to so many jobs of the line. */
     work: (jobs: number) =>

@@ -2,6 +2,8 @@
 --
 -- Runners take jobs by priority, the smaller the sooner, and among equals by run_at.
 --
+--   -11      a round: when the oldest in the line has been due for ten seconds and somebody is in front, up to 100 of
+--            the front and as many of the line, the oldest of each. The next one begins when it is through.
 --   -10      the front: what a person asked for (a retry, a test), and the few jobs that endpoints as a whole
 --            need. 100 due ones of a tenant at most; a script that retries thousands fills its line, not the front.
 --   0        the line: first attempts, retries, replays, released and put-off deliveries alike, in the order in
@@ -12,8 +14,9 @@
 --            the oldest first, whenever those before it are through.
 --   10       the surplus of a tenant that share_queue() has not seen yet; it is given its room within seconds.
 --
--- So nobody waits for ever: nobody joins the line before somebody who is in it, and every room is let in. And in
--- front of a delivery of a tenant that has no more due than its share there are at most 1,000 of each other
+-- So nobody waits for ever: nobody joins the line before somebody who is in it, every room is let in, and the line
+-- moves also while retries come faster than they can be sent, when the front is never empty. And but for what is in
+-- front, there are before a delivery of a tenant that has no more due than its share at most 1,000 of each other
 -- tenant, what became due in the second before it was counted, and what runners had fetched already. Where more than
 -- the 2,000 that are moved in a second became due at once, that holds once the rest has been moved.
 --
@@ -23,11 +26,12 @@
 create or replace function postrider.job_priority(reason text, room int default null) returns int
 language sql immutable parallel safe
 return case
+  when reason = 'round' then -11
   when reason in ('manual', 'test', 'probe', 'align', 'replan', 'advance') then -10
   when room is not null then 10 + room
   else 0 end;
 comment on function postrider.job_priority(text, int) is
-  'Priority of a job: reason is the trigger of a delivery (probe for the probe of a circuit) or the task of another job; room is that of a busy tenant, 0 before it has one, null for the line.';
+  'Priority of a job: reason is the trigger of a delivery (probe for the probe of a circuit), the task of another job, or round; room is that of a busy tenant, 0 before it has one, null for the line.';
 
 create or replace function postrider.line_share() returns int
 language sql immutable parallel safe
@@ -41,8 +45,8 @@ comment on function postrider.front_share() is 'Due deliveries that a tenant can
 
 -- share_queue: keeps to the rule above. Every runner calls it each second, one at a time (the duty `backlog`).
 --
--- Locks: the jobs that it moves; it skips those that are locked. Cost: three index probes while nobody has more
---        than a share due. Otherwise up to 20,000 jobs of the line are read and 6,000 moved, of each kind 2,000.
+-- Locks: the jobs that it moves; it skips those that are locked. Cost: some index probes while nobody has more
+--        than a share due, and nobody waits in front. Otherwise up to 20,000 jobs of the line are read and 6,000 moved, of each kind 2,000.
 create or replace function postrider.share_queue() returns int
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -55,6 +59,7 @@ begin
     return null;
   end if;
   perform postrider.shorten_front();
+  perform postrider.start_round();
   perform postrider.seat_surplus();
   return postrider.let_in();
 end
@@ -140,6 +145,60 @@ $$;
 comment on function postrider.shorten_front() is
   'Puts what a tenant has in front of the line above its share there at the end of the line.';
 
+-- To move what is in front behind the line is no use: what comes a moment later would be sent before the line again.
+create or replace function postrider.start_round() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+declare
+  round constant int := postrider.job_priority('round');
+  asked bigint[];
+begin
+  if postrider.due_since(round) is not null
+    or coalesce(postrider.due_since(postrider.job_priority('schedule')) > now() - interval '10 seconds', true) then
+    return;
+  end if;
+  asked := postrider.oldest_jobs(postrider.job_priority('manual'), postrider.front_share());
+  perform postrider.move_jobs(
+    asked || postrider.oldest_jobs(postrider.job_priority('schedule'), cardinality(asked)), round);
+end
+$$;
+comment on function postrider.start_round() is
+  'Sends as many of the line as of the front next, when the line has waited for ten seconds behind it.';
+
+create or replace function postrider.oldest_jobs(of_priority int, jobs_max int) returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+begin
+  return array(
+    select j.id from graphile_worker._private_jobs j
+    where j.is_available and j.priority = of_priority and j.run_at <= now()
+    order by j.run_at limit jobs_max);
+end
+$$;
+comment on function postrider.oldest_jobs(int, int) is 'So many due jobs of this priority, the oldest first.';
+
+create or replace function postrider.due_since(of_priority int) returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+as $$
+begin
+  return (
+    select j.run_at from graphile_worker._private_jobs j
+    where j.is_available and j.priority = of_priority and j.run_at <= now()
+    order by j.run_at limit 1);
+end
+$$;
+comment on function postrider.due_since(int) is
+  'Since when the oldest due job of this priority that no runner holds has been due; null when there is none.';
+
 create or replace function postrider.seat_surplus() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -186,8 +245,8 @@ $$;
 comment on function postrider.room_of(uuid) is 'The waiting room of a tenant; gives it one if it has none.';
 
 -- A group joins the end of the line, so its jobs get a new time. Their turn is over, and the next group may come,
--- once the line begins after that time. While only one tenant has a room, and nobody in the line waits longer
--- than for a fetch, runners come to the room by themselves.
+-- once the line begins after that time. While only one tenant has a room, and nobody in the line or in front waits
+-- longer than for a fetch, runners come to the room by themselves.
 --
 -- 2,000 in all: about what a runner or two deliver in a second, so that each group is through soon.
 create or replace function postrider.let_in() returns int
@@ -200,9 +259,9 @@ declare
   line constant int := postrider.job_priority('schedule');
   rooms int := (select count(distinct b.room) from postrider.tenant_backlog b);
   group_max int := least(postrider.line_share(), greatest(2000 / greatest(rooms, 1), 50));
-  first_in_line timestamptz := (
-    select j.run_at from graphile_worker._private_jobs j
-    where rooms > 0 and j.is_available and j.priority = line and j.run_at <= now() order by j.run_at limit 1);
+  first_in_line timestamptz := case when rooms > 0 then postrider.due_since(line) end;
+  first_of_all timestamptz := case when rooms > 0 then
+    least(first_in_line, postrider.due_since(postrider.job_priority('manual')), postrider.due_since(postrider.job_priority('round'))) end;
   waiting record;
 begin
   for waiting in
@@ -212,12 +271,9 @@ begin
     if not exists (
       select from graphile_worker._private_jobs j where j.is_available and j.priority = waiting.priority) then
       delete from postrider.tenant_backlog b where b.room = waiting.room;
-    elsif (rooms > 1 or first_in_line < now() - interval '1 second')
+    elsif (rooms > 1 or first_of_all < now() - interval '1 second')
       and coalesce(first_in_line > waiting.let_in_at, true) then
-      perform postrider.move_jobs(array(
-        select j.id from graphile_worker._private_jobs j
-        where j.is_available and j.priority = waiting.priority and j.run_at <= now()
-        order by j.run_at limit group_max), line, now());
+      perform postrider.move_jobs(postrider.oldest_jobs(waiting.priority, group_max), line, now());
       update postrider.tenant_backlog b set let_in_at = now() where b.room = waiting.room;
     end if;
   end loop;

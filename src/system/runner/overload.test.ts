@@ -65,16 +65,19 @@ const before = <Arrived extends { receivedAt: Date }>(
   time: Date | undefined,
 ) => requests.filter(({ receivedAt }) => time && receivedAt < time)
 
-/** A tenant whose first request fails, and whose retry is due while everybody else is busy. */
-async function tenantWithRetry(t: Test) {
-  const { tenant, receiver } = await tenantWithReceiver(t, (_, n) => (n === 1 ? 503 : 200))
-  await tenant.publish()
-  // Due before all that the others have.
-  await pool.query(
+/** Before all that the others have. */
+const dueAnHourAgo = (tenant: TestTenant) =>
+  pool.query(
     `update graphile_worker._private_jobs set run_at = now() - interval '1 hour'
      where key in (select 'd:' || id from postrider.delivery where tenant_id = $1)`,
     [tenant.id],
   )
+
+/** A tenant whose first request fails, and whose retry is due while everybody else is busy. */
+async function tenantWithRetry(t: Test) {
+  const { tenant, receiver } = await tenantWithReceiver(t, (_, n) => (n === 1 ? 503 : 200))
+  await tenant.publish()
+  await dueAnHourAgo(tenant)
   /** When the retry was due, and when it came. */
   const retry = async () => {
     const [, retried] = await receiver.received(2, 60 * SECONDS)
@@ -144,3 +147,45 @@ t.test(
     await runner.stop()
   },
 )
+
+/** A tenant whose every delivery makes it ask for two more of its retries, each alone, until it is told to stop. */
+async function retryingTenant(t: Test) {
+  const ids: string[] = []
+  let isAsking = true
+  const retryNext = async () => {
+    const next = ids.shift()
+    if (next === undefined || !isAsking) return
+    ids.push(next)
+    // One that is being sent is refused.
+    await pool.query('select postrider.retry_now($1)', [next]).catch(() => undefined)
+  }
+  const { tenant, receiver } = await tenantWithReceiver(t, async () => {
+    await retryNext()
+    await retryNext()
+    return 200
+  })
+  await publishMany(tenant, 300)
+  const { rows } = await pool.query<{ id: string }>(
+    'select id from postrider.delivery where tenant_id = $1',
+    [tenant.id],
+  )
+  ids.push(...rows.map(({ id }) => id))
+  const stop = () => {
+    isAsking = false
+  }
+  return { tenant, receiver, stop }
+}
+
+// Each retry goes first, and this script asked for the next ones before that: nobody else was ever sent anything.
+t.test('others are sent while a script asks for more retries than can be sent', async (t) => {
+  const script = await retryingTenant(t)
+  const other = await tenantWithReceiver(t)
+  const runner = await startRunner(t)
+  await script.receiver.received(600)
+  await publishMany(other.tenant, 5)
+  await dueAnHourAgo(other.tenant)
+  t.equal((await other.receiver.received(5)).length, 5)
+  script.stop()
+  await settled(script.tenant)
+  await runner.stop()
+})
