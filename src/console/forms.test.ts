@@ -349,6 +349,10 @@ t.test('a replay is counted first, then started, watched and cancelled', async (
   t.match(ofOne.text, /1 delivery of this endpoint is on hold/)
   t.match((await show('/replays')).text, 'No replays yet')
   t.match(await send('/replays', { ...form, since: '', intent: 'start' }), { status: 422 })
+  for (const intent of ['preview', 'start']) {
+    const future = await send('/replays', { ...form, since: '2099-01-01T00:00', intent })
+    t.match(future, { status: 422, text: /id="mistake-since">It is not in the past/ })
+  }
   const missed = await send('/replays', { ...form, mode: 'missed', intent: 'preview' })
   t.match(missed.text, 'It is required for mode missed')
 

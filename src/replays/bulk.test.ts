@@ -179,6 +179,19 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await t.rejects(call('cancel', { of_tenant_max: 1 }), { code: '54000' })
   })
 
+  t.test('a time that nothing can be in is refused, to count as to start', async (t) => {
+    const { call, endpoint } = await bundle()
+    const future = { code: '22023', column: 'since', message: 'since is not in the past' }
+    const since = '2099-01-01'
+    for (const preview of [true, false]) {
+      await t.rejects(call('retry', { preview, since }), future)
+      const early = { preview, until: '1999-01-01' }
+      await t.rejects(call('retry', early), { code: '22023', column: 'until' })
+    }
+    const recovery = pool.query('select postrider.start_recovery($1, $2)', [endpoint.id, since])
+    await t.rejects(recovery, future)
+  })
+
   t.test('one that was cancelled half-way leaves the rest', async (t) => {
     const { call, publish, states } = await bundle()
     const open = [await publish(), await publish()]
@@ -218,6 +231,10 @@ t.test(
       [{ action: 'cancel', states: ['delivered'] }, /states/],
       [{ action: 'explode' }, /action/],
       [{ action: 'retry', deliveryIds: [] }, /deliveryIds/],
+      [
+        { action: 'retry', since: '2099-01-01T00:00:00Z' },
+        /"since","message":"is not in the past"/,
+      ],
     ]
     for (const [body, said] of refusals)
       t.match(await request('POST', path, { body }), { status: 422, text: said })
@@ -296,6 +313,8 @@ t.test(
       endpoint_id: work.endpoint.id,
     })
     t.match(await bulk({ ...named, 'f.state': 'delivered' }), { status: 422 })
+    const future = { ...named, 'f.since': '2099-01-01T00:00' }
+    t.match(await bulk(future), { status: 422, text: 'From: It is not in the past.' })
     t.match((await get('/console/replays', { cookie })).text, 'Cancel pending')
     t.match(await bulk({ ...named, 'f.state': 'pending,held' }), { status: 200, text: second.id })
     t.match(await bulk({ ...named, 'f.state': 'pending,lost' }), { status: 422 })

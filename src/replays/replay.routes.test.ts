@@ -82,6 +82,12 @@ t.test('refuses what it cannot do, naming every field', async (t) => {
     status: 422,
     json: { errors: [{ field: 'until' }] },
   })
+  for (const preview of [true, false]) {
+    t.match(await call('POST', '', { since: '2099-01-01T00:00:00Z', preview }), {
+      status: 422,
+      json: { errors: [{ field: 'since', message: 'is not in the past' }] },
+    })
+  }
   t.match(await call('POST', '', { since, endpointId: UNKNOWN_ID }), {
     status: 404,
     json: { code: 'endpoint_not_found' },

@@ -320,5 +320,18 @@ function conformance(t: Test, { pool }: TestDatabase) {
     await t.rejects(start({ endpoint: '00000000-0000-7000-8000-000000000000' }), { code: 'P0002' })
     await t.rejects(start({ mode: 'missed' }), { code: '22023' })
   })
+
+  t.test('a time that nothing can be in is refused, to count as to start', async (t) => {
+    const { start } = await bundle()
+    const hour = (n: number) => new Date(Date.now() + n * 3_600_000)
+    for (const preview of [true, false]) {
+      await t.rejects(start({ preview, since: hour(1) }), {
+        ...{ code: '22023', column: 'since', message: 'since is not in the past' },
+      })
+      await t.rejects(start({ preview, since: hour(-1), until: hour(-2) }), {
+        ...{ code: '22023', column: 'until', message: 'until is not after since' },
+      })
+    }
+  })
   t.end()
 }

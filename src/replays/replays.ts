@@ -45,14 +45,20 @@ class TooManyReplays extends Error {
   readonly retryAfterSeconds = 30
 }
 
-/** No delivery in the states that were asked for can be acted on. */
+/** By the field that leaves nothing to act on. */
+const NOTHING_IN = {
+  states: 'are none that the action applies to',
+  since: 'is not in the past',
+  until: 'is not after since',
+}
+
+/** No delivery in the states, or in the time, that were asked for can be acted on. */
 class NothingToDo extends Error {
   override readonly name = 'NothingToDo'
   readonly refusal: Refusal
-  constructor(cause: Error) {
+  constructor(field: keyof typeof NOTHING_IN, cause: Error) {
     super(cause.message, { cause })
-    const errors = [{ field: 'states', message: 'are none that the action applies to' }]
-    this.refusal = { of: 'request_invalid', errors }
+    this.refusal = { of: 'request_invalid', errors: [{ field, message: NOTHING_IN[field] }] }
   }
 }
 
@@ -152,13 +158,16 @@ const list = (
 const TOO_MANY = '54000'
 /** What `start_replay` raises for an endpoint that the tenant does not have; the tenant was found before. */
 const NO_DATA_FOUND = 'P0002'
-/** What `start_bulk` raises for states that the action does not apply to. */
+/** What they raise for states that the action does not apply to, and for a time that nothing can be in: with its column. */
 const INVALID_VALUE = '22023'
 
 /** @throws what the API says of what start_replay() and start_bulk() raise */
-export function refusedFor(error: Error & { code?: string }): never {
+export function refusedFor(error: Error & { code?: string; column?: string }): never {
   if (error.code === NO_DATA_FOUND) throw new EndpointNotFound({ cause: error })
-  if (error.code === INVALID_VALUE) throw new NothingToDo(error)
+  if (error.code === INVALID_VALUE) {
+    const { column } = error
+    throw new NothingToDo(column === 'since' || column === 'until' ? column : 'states', error)
+  }
   if (error.code !== TOO_MANY) throw error
   throw new TooManyReplays(`${error.message}; wait until one is done, or cancel one`, {
     cause: error,

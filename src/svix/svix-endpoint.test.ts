@@ -438,6 +438,8 @@ t.test('recovering gives what failed one more attempt, and no schedule', async (
   t.match(await of(failed), { state: 'failed', attempt_count: 2 })
   const late = await call('POST', path, { since: ago(15) })
   t.match(late, { status: 422, json: { detail: [{ loc: ['body', 'since'] }] } })
+  const future = await call('POST', path, { since: ago(-1) })
+  t.match(future, { status: 422, json: { detail: [{ loc: ['body', 'since'] }] } })
   t.equal((await call('POST', path, {})).status, 422)
 })
 

@@ -62,6 +62,7 @@ begin
   r.since := coalesce(since, now() - interval '3650 days');
   -- By their ids, what was made up to this moment.
   r.until := least(coalesce(until, 'infinity'), clock_timestamp() + interval '1 second');
+  perform postrider.refuse_empty_time(r);
   r.rate_per_second := rate_per_second;
   r.state := 'running';
   r.done := 0;

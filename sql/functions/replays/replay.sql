@@ -143,6 +143,23 @@ $$;
 comment on function postrider.tenant_of_replay(text, uuid) is
   'The id of the tenant that a replay or bulk job is for. Raises P0002 when the tenant is not found, or when the endpoint (null = all) is not one of it.';
 
+-- refuse_empty_time: raise 22023 for a time that nothing can be in. It ends now at the latest, so that one which begins
+-- later has no length: that of a person who mistook the year, or of a client whose clock is ahead.
+create or replace function postrider.refuse_empty_time(r postrider.replay) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if r.until <= r.since and r.since >= now() then
+    raise exception 'since is not in the past' using errcode = '22023', column = 'since';
+  elsif r.until <= r.since then
+    raise exception 'until is not after since' using errcode = '22023', column = 'until';
+  end if;
+end
+$$;
+comment on function postrider.refuse_empty_time(postrider.replay) is
+  'Raises 22023 for a replay or bulk job whose time ends before it begins, as one does that begins in the future.';
+
 -- start_replay: begin one, or with preview => true only count. Counting stops at 100,000.
 create or replace function postrider.start_replay(
   tenant text, since timestamptz, until timestamptz default now(), mode text default 'redeliver',
@@ -171,6 +188,7 @@ begin
   r.status_class := status_class;
   r.since := since;
   r.until := least(until, now());
+  perform postrider.refuse_empty_time(r);
   r.rate_per_second := rate_per_second;
   r.state := 'running';
   r.done := 0;
