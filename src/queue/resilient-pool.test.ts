@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { createPool } from '../postgres/pool.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
+import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { createBell } from './bell.ts'
 import { createHeldJobs } from './held-jobs.ts'
@@ -281,6 +282,34 @@ for (const code of ['57014', '53100', '58030']) {
     t.match(retried, [{ code }])
   })
 }
+
+// A runner wrote the same warning each second, as long as the disk was full.
+t.test('fetches that fail again and again are one line in the log', async (t) => {
+  const lines = captureLog()
+  await database.pool.query(
+    `create function public.disk_full() returns trigger language plpgsql as $$
+     begin raise exception 'no space left on device' using errcode = '53100'; end $$;
+     create trigger disk_full before update on graphile_worker._private_jobs
+       for each statement execute function public.disk_full()`,
+  )
+  t.teardown(() => database.pool.query('drop function public.disk_full cascade'))
+  const workers = await startWorkerPool({
+    onListening: () => undefined,
+    pool: start(t),
+    id: HOLDER,
+    taskList: { 'of-this-test': async () => undefined },
+    ...{ lanes: 1, fetchedMax: 1, abortAfterMs: 10_000 },
+    ...{ log: lines.log, bell: createBell(captureLog().log) },
+  })
+  const failures = () => lines.lines.filter(({ detail }) => /no space left/.test(String(detail)))
+  await untilAnswer(
+    async () => failures().length,
+    (count) => count >= 3,
+  )
+  const levels = failures().map(({ level }) => level)
+  t.strictSame(levels.slice(0, 3), ['warn', 'debug', 'debug'])
+  await workers.stop()
+})
 
 t.test('an error that is no outage is passed on at once', async (t) => {
   const client = await start(t, { onRetry: () => t.fail('tried again') }).connect()

@@ -79,14 +79,16 @@ function workerEvents({ id, log, bell, onListening }: WorkerPoolOptions): Worker
 }
 
 /**
- * graphile-worker's own lines, at debug: what matters among them is an event above. A task that failed is told once an
- * outage: all those that are in progress fail with it, some hundred.
+ * graphile-worker's own lines, at debug: what matters among them is an event above. Its errors are told once an outage:
+ * a fetch fails each second, and of the tasks all those that are in progress, some hundred.
  */
 function workerLogger(log: Log): Logger {
+  const isNewsOfTasks = createOutageNews()
   const isNews = createOutageNews()
   return new Logger(() => (level, message, meta) => {
-    const isRepeated = meta?.['failure'] === true && !isNews(meta['error'])
-    if (level === 'error' && !isRepeated) log.warn({ detail: message }, 'runner.worker_said')
-    else log.debug({ level, detail: message }, 'runner.worker_said')
+    const isOfTask = meta?.['failure'] === true
+    const isTold = level === 'error' && (isOfTask ? isNewsOfTasks : isNews)(meta?.['error'])
+    if (isTold) log.warn({ detail: message }, 'runner.worker_said')
+    else log.debug({ workerLevel: level, detail: message }, 'runner.worker_said')
   })
 }
