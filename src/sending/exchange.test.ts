@@ -121,6 +121,51 @@ t.test('times out on a receiver that says to continue for ever', async (t) => {
   }
 })
 
+// A receiver that never stops took the thread of all requests, 25 of them for seconds.
+for (const [name, said] of [
+  ['announces answers', 'HTTP/1.1 102 Processing\r\n\r\n'],
+  ['says empty lines', '\r\n'],
+  ['says one announcement', `x-a: ${'a'.repeat(93)}\r\n`],
+] as const) {
+  t.test(`a receiver that ${name} without end is given up`, async (t) => {
+    await using sender = startSender()
+    const closed = Promise.withResolvers<void>()
+    await using receiver = await startRawReceiver((socket) => {
+      const pour = () => {
+        while (socket.writable && socket.write(said.repeat(1_000)));
+      }
+      socket.on('close', closed.resolve)
+      socket.once('data', () => {
+        if (said.startsWith('x')) socket.write('HTTP/1.1 103 Early Hints\r\n')
+        socket.on('drain', pour)
+        pour()
+      })
+    })
+    t.match(await sender.send(receiver.url), {
+      outcome: 'unreachable',
+      statusCode: null,
+      reason: 'bad_answer',
+      error: /1xx/,
+    })
+    await closed.promise
+  })
+}
+
+t.test('so many announcements are read, and no more, however they come', async (t) => {
+  const announced = 'HTTP/1.1 102 Processing\r\n\r\n'
+  for (const [count, outcome] of [
+    [256, 'delivered'],
+    [257, 'unreachable'],
+  ] as const) {
+    const ways = [[announced.repeat(count)], Array<string>(count).fill(announced)]
+    for (const parts of ways) {
+      await using sender = startSender()
+      await using receiver = await startAnswering(() => [...parts, `${OK}${LENGTH}`])
+      t.match(await sender.send(receiver.url), { outcome }, `${count} in ${parts.length}`)
+    }
+  }
+})
+
 t.test('the connection of a request that timed out is closed', async (t) => {
   await using sender = startSender()
   const closed = Promise.withResolvers<void>()
@@ -383,6 +428,17 @@ for (const [name, parts] of WHOLE_ANSWERS) {
     t.equal(receiver.connections(), 1)
   })
 }
+
+t.test('a connection is not used again after a number that is no status', async (t) => {
+  await using sender = startSender()
+  await using receiver = await startAnswering(() => [
+    'HTTP/1.1 099 No\r\ncontent-length: 0\r\n\r\n',
+  ])
+  for (let n = 0; n < 2; n += 1) {
+    t.match(await sender.send(receiver.url), { outcome: 'unreachable', reason: 'bad_answer' })
+  }
+  t.equal(receiver.connections(), 2)
+})
 
 t.test('a kept connection carries no listeners of requests that have ended', async (t) => {
   const dialled = Promise.withResolvers<Socket>()

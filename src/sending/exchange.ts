@@ -4,20 +4,27 @@ import type { Duplex } from 'node:stream'
 import type { Request as GotRequest, Timings } from 'got'
 import { Dialing } from './dial.ts'
 import {
+  ANNOUNCED_TOO_MUCH,
   CLOSED_UNDER_US,
   describeFailure,
   errorCode,
   type Failure,
   INTERRUPTED,
-  isClosed,
   MORE_THAN_ANSWER,
   timedOut,
 } from './failure.ts'
-import { RawBytes } from './raw-answer.ts'
+import { announcementsIn, RawBytes } from './raw-answer.ts'
 import { isTimeout } from './reason.ts'
 import { type KeptBody, keepBody } from './response-body.ts'
 
 const REQUEST_TIMEOUT = 408
+/**
+ * So many answers that only announce one (1xx), and so many bytes, are read before the head of the one that counts: many times what
+ * any receiver sends, and the longest head has 16 KiB. Each costs the thread that all requests share, and a receiver that
+ * never stops would leave nothing of it.
+ */
+const ANNOUNCEMENTS_MAX = 256
+const ANNOUNCED_BYTES_MAX = 65_536
 
 /** The head of an answer; once it is complete, the receiver has decided. */
 export interface AnswerHead {
@@ -89,6 +96,7 @@ class Follower {
     this.#deadline = deadline
     this.#body = keepBody(deadline.answerBytesMax)
     this.#connection = new WatchedConnection(request, dialingOf, deadline.onSent)
+    this.#connection.onTooMuch = () => this.#stop(ANNOUNCED_TOO_MUCH)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
     request.on('data', this.#keep)
@@ -124,10 +132,8 @@ class Follower {
   }
 
   readonly #fail = (error: unknown) => {
-    const { raw, head } = this.#connection
-    if (this.#connection.isReused() && raw.isEmpty() && isClosed(error))
-      return this.#settle(CLOSED_UNDER_US)
-    if (head && errorCode(error) === 'HPE_INVALID_CONSTANT') return this.#settle(MORE_THAN_ANSWER)
+    if (this.#connection.head && errorCode(error) === 'HPE_INVALID_CONSTANT')
+      return this.#settle(MORE_THAN_ANSWER)
     this.#settle(describeFailure(error, this.#connection.dialing.phase))
   }
 
@@ -152,18 +158,22 @@ class Follower {
     const read = failure && !(head && this.#hasBody) ? raw.read() : null
     if (read && !this.#hasBody) this.#body.add(read.body)
     const answer = head ?? read
-    if (answer && this.#connection.isNoAnswer(answer)) {
+    const told = answer ? mistakeOf(failure, head !== null) : whyNone(failure, raw)
+    if (this.#connection.isNoAnswer(answer, told)) {
       return { ...unanswered(CLOSED_UNDER_US), dialing, firstByteMs }
     }
     return {
       answer,
-      failure: answer ? mistakeOf(failure, head !== null) : whyNone(failure, raw),
+      failure: told,
       body: this.#body,
       dialing,
       firstByteMs,
     }
   }
 }
+
+const isWithoutStatus = (failure: Failure | null | undefined): boolean =>
+  failure?.reason === 'bad_answer' || failure?.reason === 'connection_closed'
 
 const unanswered = (failure: Failure) => ({ answer: null, failure, body: keepBody() })
 
@@ -174,7 +184,7 @@ function mistakeOf(failure: Failure | null, hasHead: boolean): Failure | null {
 }
 
 function whyNone(failure: Failure | null, raw: RawBytes): Failure {
-  if (failure && failure.reason !== 'bad_answer') return failure
+  if (failure === ANNOUNCED_TOO_MUCH || (failure && failure.reason !== 'bad_answer')) return failure
   return { outcome: 'unreachable', reason: 'bad_answer', error: raw.describe() }
 }
 
@@ -185,6 +195,9 @@ class WatchedConnection {
   head: AnswerHead | null = null
   /** Something came behind an answer that was read whole. */
   hasMore = false
+  /** Hears that more came than is read before the head of an answer. */
+  onTooMuch = () => {}
+  #announcements = 0
   readonly #request: GotRequest
   #native: ClientRequest | undefined
 
@@ -203,11 +216,16 @@ class WatchedConnection {
   }
 
   /**
-   * 408 is also what a receiver says before it closes a connection that was idle for too long. It may have said so
-   * before our request was there (RFC 9110, 15.5.9); browsers repeat such requests too.
+   * Whether what was said on a kept connection is no answer to this request. 408 is also what a receiver says before it closes
+   * a connection that was idle for too long. It may have said so before our request was there (RFC 9110, 15.5.9); browsers repeat such
+   * requests too. And what is no status may be the rest of the answer before, such as a body behind 204.
    */
-  isNoAnswer({ statusCode }: { statusCode?: number | undefined }): boolean {
-    return statusCode === REQUEST_TIMEOUT && this.isReused()
+  isNoAnswer(
+    answer: { statusCode?: number | undefined } | null,
+    failure?: Failure | null,
+  ): boolean {
+    const isNone = answer ? answer.statusCode === REQUEST_TIMEOUT : isWithoutStatus(failure)
+    return isNone && this.isReused()
   }
 
   isReused(): boolean {
@@ -224,16 +242,36 @@ class WatchedConnection {
 
   readonly #watch = (socket: Socket) => {
     if (this.isReused()) this.dialing.phase = 'answer'
-    const { add } = this.raw
-    socket.prependListener('data', add)
-    this.#native?.once('close', () => socket.removeListener('data', add))
+    const hear = (chunk: Buffer) => {
+      if (!this.head && this.#isTooMuch(chunk)) this.#giveUp(chunk)
+      else this.raw.add(chunk)
+    }
+    socket.prependListener('data', hear)
+    this.#native?.once('close', () => socket.removeListener('data', hear))
+  }
+
+  /** The parser has made no head of what came before this chunk. */
+  #isTooMuch(chunk: Buffer): boolean {
+    this.#announcements += announcementsIn(chunk)
+    return this.raw.length > ANNOUNCED_BYTES_MAX || this.#announcements > ANNOUNCEMENTS_MAX
+  }
+
+  /**
+   * What has come already would still be parsed, thousands of announcements in one chunk. The parser stops at a byte that
+   * is none of HTTP.
+   */
+  #giveUp(chunk: Buffer): void {
+    chunk.fill(0)
+    this.onTooMuch()
+    this.#native?.socket?.destroy()
   }
 
   readonly #read = (response: IncomingMessage) => {
     const { socket, statusCode = 0 } = response
     // node:http reads numbers that are no status, 000 to 099.
     if (statusCode >= 100) this.head = headOf(response)
-    if (this.#native && this.isNoAnswer(response)) this.#native.shouldKeepAlive = false
+    const isOver = statusCode < 100 || this.isNoAnswer(response)
+    if (this.#native && isOver) this.#native.shouldKeepAlive = false
     response.once('end', () => {
       if (!this.#native?.shouldKeepAlive || this.raw.endsWith(response)) return
       // Whatever follows 101 is another protocol, and as much as that likes.

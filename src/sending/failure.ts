@@ -37,6 +37,13 @@ export const MORE_THAN_ANSWER: Failure = {
   error: 'data followed the response that does not belong to it',
 }
 
+/** Much of what is no answer yet: the words say the bounds of the exchange. */
+export const ANNOUNCED_TOO_MUCH: Failure = {
+  outcome: 'unreachable',
+  reason: 'bad_answer',
+  error: 'more than 256 announcements (1xx) or 64 KiB came, and no response after them',
+}
+
 const MISSED: Record<Phase, string> = {
   dns: 'the name did not resolve',
   connect: 'no connection',

@@ -13,6 +13,7 @@ const END_OF_CHUNKS = Buffer.from(END_OF_HEAD)
 /** Of its first digit in `HTTP/1.1 200`; and the digit of those that only announce. */
 const STATUS_AT = 9
 const ONE = 0x31
+const START = 'HTTP/1.'
 /** Enough to recognise what speaks there. */
 const QUOTED_CHARACTERS_MAX = 40
 
@@ -46,8 +47,9 @@ export class RawBytes {
     this.#keptBytes += Math.min(chunk.length, room)
   }
 
-  isEmpty(): boolean {
-    return this.#bytes === 0
+  /** Of all that came. */
+  get length(): number {
+    return this.#bytes
   }
 
   /** The status decides, once its line is complete; headers and body are what can be made of the rest. */
@@ -91,6 +93,24 @@ export class RawBytes {
     const start = line.slice(0, QUOTED_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, '\uFFFD')
     return `the response is not HTTP; it begins with "${start}"`
   }
+}
+
+/** How many answers that only announce one (1xx) begin here, one right behind the other. */
+export function announcementsIn(chunk: Buffer): number {
+  const isAnnouncement = (at: number) =>
+    chunk[at + STATUS_AT] === ONE && chunk.toString('latin1', at, at + START.length) === START
+  let at = isAnnouncement(0) ? 0 : endOfHead(chunk, 0)
+  let count = 0
+  while (at >= 0 && isAnnouncement(at)) {
+    count += 1
+    at = endOfHead(chunk, at)
+  }
+  return count
+}
+
+function endOfHead(chunk: Buffer, from: number): number {
+  const at = chunk.indexOf(END_OF_HEAD, from)
+  return at < 0 ? at : at + END_OF_HEAD.length
 }
 
 /** Receivers write the end of chunks in a packet apart, and TLS cuts where it likes. */
