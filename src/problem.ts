@@ -35,6 +35,7 @@ export const PROBLEMS = {
   too_many_endpoints: [409, 'The tenant has too many endpoints'],
   too_many_event_types: [409, 'Too many event types'],
   too_many_secrets: [409, 'Too many active secrets'],
+  secret_unreadable: [409, 'No key opens the secret'],
   body_too_large: [413, 'The body is too large'],
   content_type_unsupported: [415, 'The content type is not supported'],
   request_invalid: [422, 'The request has invalid fields'],

@@ -291,6 +291,25 @@ t.test('a given secret comes with the endpoint, or by a rotation', async (t) => 
   t.equal((await show(`${path}?said=constructor`)).status, 200)
 })
 
+// Showing and rotating it were an internal error, and rotating is what people are to do then.
+t.test('the page of an endpoint says that no key opens its secret, and rotates it', async (t) => {
+  const { send, show, endpoint } = await bundle()
+  const path = await endpoint()
+  await pool.query(
+    `update postrider.endpoint_secret set encrypted = overlay(encrypted placing 'AAAAAAAA' from 30 for 8)
+     where endpoint_id = $1`,
+    [path.split('/').at(-1)],
+  )
+  const refused = await send(`${path}/secret`, {})
+  t.match(refused.text, /notice bad[^>]*>\s*No key of this service opens the secret/)
+  t.match(refused.text, `action="/console${path}/rotate"`, 'next to the way out')
+  const rotated = await send(`${path}/rotate`, { secret: '', encoding: '' })
+  t.match(rotated, { status: 303 })
+  const location = (rotated.headers.get('location') ?? '').replace('/console', '')
+  t.match((await show(location)).text, 'Secret rotated. The old one no longer signs.')
+  t.match((await send(`${path}/secret`, {})).text, /whsec_/)
+})
+
 t.test('the result of a test event has an address, and a failure looks like one', async (t) => {
   const { show, send, endpoint } = await bundle()
   const path = await endpoint()

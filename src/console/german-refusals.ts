@@ -245,6 +245,7 @@ export const REFUSALS = {
   'The tenant has too many endpoints.': 'Es gibt zu viele Endpunkte.',
   'Too many event types.': 'Es gibt zu viele Ereignistypen.',
   'Too many active secrets.': 'Es signieren zu viele Geheimnisse.',
+  'No key opens the secret.': 'Kein Schlüssel öffnet das Geheimnis.',
   'The body is too large.': 'Der Inhalt ist zu groß.',
   'The content type is not supported.': 'Diese Art von Inhalt wird nicht angenommen.',
   'The request has invalid fields.': 'Die Anfrage hat ungültige Felder.',
@@ -284,6 +285,10 @@ export const REFUSALS = {
   'Delivery {id} waits for an earlier event of its ordering key.':
     'Die Zustellung {id} wartet auf ein früheres Ereignis ihres Ordnungsschlüssels.',
   'Endpoint {id} is disabled: {reason}.': 'Der Endpunkt {id} ist deaktiviert: {reason}.',
+  'No key of this service opens the secret of the endpoint; rotate it if the key is lost.':
+    'Kein Schlüssel dieses Dienstes öffnet das Geheimnis des Endpunkts; wechseln Sie es, wenn der Schlüssel verloren ist.',
+  'No key of this service opens the secret or the client key of the endpoint.':
+    'Kein Schlüssel dieses Dienstes öffnet das Geheimnis oder den Client-Schlüssel des Endpunkts.',
   'Endpoint {id} is paused.': 'Der Endpunkt {id} ist pausiert.',
   'No match was found within {seconds} s; narrow the time range with since and until.':
     'Binnen {seconds} s war nichts davon zu finden; grenzen Sie den Zeitraum ein.',

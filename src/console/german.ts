@@ -310,6 +310,8 @@ export const GERMAN = {
   'Secret encoding': 'Kodierung des Geheimnisses',
   'Secret rotated. The old one also signs until its overlap ends.':
     'Geheimnis gewechselt. Das alte signiert mit, bis seine Übergangszeit endet.',
+  'Secret rotated. The old one no longer signs.':
+    'Geheimnis gewechselt. Das alte signiert nicht mehr.',
   'Secret rotated. The old one also signs until its overlap ends. Show the secret: there is a warning about it.':
     'Geheimnis gewechselt. Das alte signiert mit, bis seine Übergangszeit endet. Zeigen Sie das Geheimnis an: Es gibt eine Warnung dazu.',
   'Show secret': 'Geheimnis zeigen',

@@ -101,9 +101,13 @@ t.test('a delivery says why it is held, wherever it is shown', async (t) => {
   t.match(await call('resume'), { status: 200 })
   t.strictSame(await shown(), ['held secret'], 'it is active, and no other key has come')
 
-  // The old secret is no text of the box here, as if its key were lost; without an overlap nothing signs with it.
-  const body = { overlapSeconds: 0 }
-  t.match(await call('secret/rotate', { body }), { status: 200 })
+  // The old secret is no text of the box here, as if its key were lost.
+  const refused = await request('GET', `${path}/${work.endpoint.id}/secret`)
+  t.match(refused, {
+    status: 409,
+    json: { code: 'secret_unreadable', detail: /^no key of this service/ },
+  })
+  t.match(await call('secret/rotate'), { status: 200, json: { expiring: [] } })
   t.match(await endpoint(), { json: { unreadableSince: null } })
   t.match(await work.audited(), [
     { action: 'pause_endpoint' },

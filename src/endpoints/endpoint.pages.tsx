@@ -65,6 +65,7 @@ const SAID: Record<string, string> = {
   enabling:
     'Not all held deliveries are cancelled yet. Enable the endpoint again to cancel the rest.',
   rotated: 'Secret rotated. The old one also signs until its overlap ends.',
+  rotatedAlone: 'Secret rotated. The old one no longer signs.',
   createdWithWarning: 'Endpoint created. Show its secret: there is a warning about it.',
   rotatedWithWarning:
     'Secret rotated. The old one also signs until its overlap ends. Show the secret: there is a warning about it.',
@@ -184,13 +185,17 @@ const rotate: Handler = async (c, thing, pages) => {
   const values = await readForm(c)
   try {
     const input = parseSettings(rotateInput, secretOf(values, 'encoding'))
-    const [current] = await pages.secrets.rotate(thing.tenant.id, thing.id, input)
-    const said = current && warningOf(current) !== null ? 'rotatedWithWarning' : 'rotated'
-    return c.redirect(`${pathOf(pages, thing)}?said=${said}`, 303)
+    const live = await pages.secrets.rotate(thing.tenant.id, thing.id, input)
+    return c.redirect(`${pathOf(pages, thing)}?said=${saidOfRotation(live)}`, 303)
   } catch (error) {
     const rotation = { ...refusedForm(values, error), prefix: 'rotate' }
     return page(c, await find(pages, thing), pages, { rotation })
   }
+}
+
+function saidOfRotation([current, ...old]: LiveSecret[]): string {
+  if (old.length === 0) return 'rotatedAlone'
+  return current && warningOf(current) !== null ? 'rotatedWithWarning' : 'rotated'
 }
 
 const remove: Handler = async (c, { id, tenant }, pages) => {
@@ -201,8 +206,12 @@ const remove: Handler = async (c, { id, tenant }, pages) => {
 
 const showSecret: Handler = async (c, thing, pages) => {
   const { id, tenant } = thing
-  const secrets = await pages.showSecrets(tenant.id, id, c.get('viewer').who)
-  return page(c, await find(pages, thing), pages, { secrets })
+  try {
+    const secrets = await pages.showSecrets(tenant.id, id, c.get('viewer').who)
+    return page(c, await find(pages, thing), pages, { secrets })
+  } catch (error) {
+    return await refusedPage(c, thing, pages, error)
+  }
 }
 
 /** The result has an address, so that to load it again sends nothing. */
@@ -216,11 +225,21 @@ const test: Handler = async (c, thing, pages) => {
     const { delivery } = await pages.testEndpoint(tenant.id, id, { type, signal })
     return c.redirect(`${path}?tested=${delivery.id}`, 303)
   } catch (error) {
-    if (!(error instanceof Error)) throw error
-    const { status, detail } = problemBody(error)
-    if (status !== 409) throw error
-    return page(c, await find(pages, thing), pages, { refused: detail })
+    return await refusedPage(c, thing, pages, error)
   }
+}
+
+/** Says on the page why its state does not allow this. @throws what is refused for another reason */
+async function refusedPage(
+  c: Context<PageEnv>,
+  thing: Parameters<Handler>[1],
+  pages: EndpointPages,
+  error: unknown,
+) {
+  if (!(error instanceof Error)) throw error
+  const { status, detail } = problemBody(error)
+  if (status !== 409) throw error
+  return page(c, await find(pages, thing), pages, { refused: detail })
 }
 
 async function page(

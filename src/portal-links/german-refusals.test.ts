@@ -292,6 +292,8 @@ const DETAILS = [
   'delivery {id} waits for an earlier event of its ordering key',
   'endpoint {id} is disabled: the endpoint returned 410 Gone',
   'endpoint {id} is paused',
+  'no key of this service opens the secret of the endpoint; rotate it if the key is lost',
+  'no key of this service opens the secret or the client key of the endpoint',
   'no match was found within 3 s; narrow the time range with since and until',
   'the data of event {id} is gone',
   'The data of this event was erased.',

@@ -166,7 +166,9 @@ function pathsIn({ ids }: World): string[] {
         .replace(':number', '1')
         .replace(/([\w-]+)\/:(?:id|name)/, (_, list) => `${list}/${ids[list] ?? UNKNOWN}`),
     )
-  const said = ['created', 'changed', 'paused', 'resumed', 'enabled', 'enabling', 'rotated']
+  const said = ['created', 'changed', 'paused', 'resumed', 'enabled', 'enabling', 'rotated'].concat(
+    'rotatedAlone',
+  )
   const endpoint = `/portal/endpoints/${ids['endpoints']}`
   return [
     ...pages,

@@ -19,7 +19,7 @@ const show = route({
   description: 'Every secret that signs for the endpoint at present.',
   tags: endpointTags,
   request: { params: endpointParams },
-  responses: { 200: json(secretsSchema, 'The secrets that sign now.'), ...problems(404) },
+  responses: { 200: json(secretsSchema, 'The secrets that sign now.'), ...problems(404, 409) },
   guards: ofTenant('manage'),
   async answer(c, { showSecrets }) {
     const id = endpointOf(c.req.valid('param'))
@@ -33,7 +33,7 @@ const rotate = route({
   path: '/api/tenants/{tenant}/endpoints/{id}/secret/rotate',
   summary: 'Rotate signing secret',
   description:
-    'Replaces the signing secret. The old one also signs for a while, so that receivers have time to change.',
+    'Replaces the signing secret. The old one also signs for a while, so that receivers have time to change. One that no key of the service opens ends at once.',
   tags: endpointTags,
   request: { params: endpointParams, body: jsonBody(rotateInput) },
   responses: {

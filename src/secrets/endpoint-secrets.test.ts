@@ -164,15 +164,56 @@ t.test('a generated secret can be read by the receiver as the one before', async
   t.match(await next(), { secret: /^[A-Za-z0-9+/]{43}=$/, encoding: 'base64' })
 })
 
-t.test('a secret that no key opens any more can be rotated away', async (t) => {
-  const { endpoint, rotate } = await bundle()
-  const lost = createSecretBox([Buffer.alloc(32, 9)]).encrypt(GIVEN, endpoint.id, 'signing-secret')
-  await pool.query('update postrider.endpoint_secret set encrypted = $1 where endpoint_id = $2', [
-    lost,
-    endpoint.id,
-  ])
-  await t.rejects(rotate(), { code: 'secret_unreadable' })
-  t.match(named(await rotate({ overlapSeconds: 0 })), [/^whsec_/])
+// Both answered 500 just while the product says that no key opens it, and rotating is the way out.
+t.test(
+  'a secret that no key opens any more cannot be shown, and goes with a rotation',
+  async (t) => {
+    const { endpoint, rotate, list, rows } = await bundle()
+    const loseAll = async () => {
+      const box = createSecretBox([Buffer.alloc(32, 9)])
+      const lost = box.encrypt(GIVEN, endpoint.id, 'signing-secret')
+      await pool.query(
+        'update postrider.endpoint_secret set encrypted = $1 where endpoint_id = $2',
+        [lost, endpoint.id],
+      )
+      return lost
+    }
+    await loseAll()
+    const refusal = {
+      code: 'secret_unreadable',
+      message: /^no key of this service opens the secret/,
+    }
+    await t.rejects(list(), refusal)
+    const live = await rotate()
+    t.match(named(live), [/^whsec_/])
+    t.equal(live.length, 1, 'although there is an overlap')
+    t.strictSame(await list(), live)
+
+    const lost = await loseAll()
+    const [current] = await rotate()
+    const again = await rotate()
+    t.strictSame(named(again).slice(1), [current?.secret], 'what can be opened signs on')
+    t.strictSame(
+      (await rows()).filter(({ encrypted }) => encrypted === lost),
+      [],
+    )
+  },
+)
+
+t.test('an old secret that no key opens ends with the next rotation, and no other', async (t) => {
+  const { endpoint, secret, rotate, list } = await bundle()
+  const [current] = await rotate()
+  await pool.query(
+    `update postrider.endpoint_secret set encrypted = $1 where endpoint_id = $2 and expires_at is not null`,
+    [
+      createSecretBox([Buffer.alloc(32, 9)]).encrypt(secret, endpoint.id, 'signing-secret'),
+      endpoint.id,
+    ],
+  )
+  await t.rejects(list(), { code: 'secret_unreadable' })
+  const [added, ...old] = await rotate()
+  t.strictSame(named(old), [current?.secret])
+  t.strictSame(named(await list()), [added?.secret, current?.secret])
 })
 
 // Found by the program in scripts/hostile: the secrets of an endpoint go with it, which was a fault of ours.

@@ -32,6 +32,18 @@ export class TooManySecrets extends Error {
   }
 }
 
+/** For anybody who may see secrets; which key is missing is for operators. */
+class NoKeyOpens extends Error {
+  override readonly name = 'NoKeyOpens'
+  readonly code = 'secret_unreadable'
+  constructor(options: ErrorOptions) {
+    super(
+      'no key of this service opens the secret of the endpoint; rotate it if the key is lost',
+      options,
+    )
+  }
+}
+
 /** Headers of other schemes are HMACs, and the new secret would be one that makes none. */
 class MakesNoHmac extends Error {
   override readonly name = 'MakesNoHmac'
@@ -74,12 +86,12 @@ export interface EndpointSecrets {
   headerBox(id: EndpointId): HeaderBox
   /** Whether the current one is an ed25519 key, in the caller's transaction. */
   isPrivateKey(database: Kysely<Database>, id: EndpointId): Promise<boolean>
-  /** Every secret that signs now, the current one first. @throws EndpointNotFound */
+  /** Every secret that signs now, the current one first. @throws EndpointNotFound @throws NoKeyOpens */
   list(tenantId: TenantId, id: EndpointId): Promise<LiveSecret[]>
   /**
    * Replaces the current secret; the old one goes on signing next to it for `overlapSeconds`. A generated one
    * is of the same kind and read in the same way unless something else is asked for, so that the receiver
-   * can take it as it took the old one.
+   * can take it as it took the old one. One that no key opens ends at once: nothing can be signed with it.
    *
    * @throws EndpointNotFound
    * @throws TooManySecrets
@@ -93,7 +105,7 @@ export interface EndpointSecrets {
   ): Promise<LiveSecret[]>
 }
 
-/** Every secret that signs now. Nobody sees one without leaving a trace. @throws EndpointNotFound */
+/** Every secret that signs now. Nobody sees one without leaving a trace. @throws EndpointNotFound @throws NoKeyOpens */
 export type ShowSecrets = (tenantId: TenantId, id: EndpointId, who: string) => Promise<LiveSecret[]>
 
 export function createShowSecrets(options: {
@@ -173,6 +185,7 @@ async function rotate(
     .executeTakeFirstOrThrow(notFound)
   const wanted = given.secret ? given : likeThat(await current(transaction, box, id), given)
   await endOverlaps(transaction, id, overlapSeconds)
+  await endClosed(transaction, box, id)
   const added = await add(options, transaction, { id, tenant_id: tenantId }, wanted)
   if (isPrivateKey(added) && anySigns(endpoint.signature_headers)) {
     throw new MakesNoHmac(given.kind ? 'kind' : 'secret')
@@ -201,25 +214,53 @@ const store = (
 async function read(on: Kysely<Database>, box: SecretBox, id: EndpointId): Promise<LiveSecret[]> {
   const rows = await selectLive(on, id).execute()
   return rows.map((row) => ({
-    ...fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')),
+    ...opened(box, row.encrypted, id),
     createdAt: row.created_at,
     expiresAt: row.expires_at,
   }))
 }
 
+/** @throws NoKeyOpens */
+function opened(box: SecretBox, encrypted: string, id: EndpointId): SigningSecret {
+  try {
+    return fromStoredForm(box.decrypt(encrypted, id, 'signing-secret'))
+  } catch (error) {
+    throw error instanceof SecretUnreadable ? new NoKeyOpens({ cause: error }) : error
+  }
+}
+
 /** Null where no key opens it: rotating is the way out of that. */
+function openedOrNull(box: SecretBox, encrypted: string, id: EndpointId): SigningSecret | null {
+  try {
+    return opened(box, encrypted, id)
+  } catch (error) {
+    if (error instanceof NoKeyOpens) return null
+    throw error
+  }
+}
+
 async function current(
   on: Kysely<Database>,
   box: SecretBox,
   id: EndpointId,
 ): Promise<SigningSecret | null> {
   const row = await selectLive(on, id).limit(1).executeTakeFirst()
-  try {
-    return row ? fromStoredForm(box.decrypt(row.encrypted, id, 'signing-secret')) : null
-  } catch (error) {
-    if (error instanceof SecretUnreadable) return null
-    throw error
-  }
+  return row ? openedOrNull(box, row.encrypted, id) : null
+}
+
+/** Nothing is sent while one of the live secrets cannot be opened, so an overlap of it would hold everything. */
+async function endClosed(on: Kysely<Database>, box: SecretBox, id: EndpointId): Promise<void> {
+  const live = await selectLive(on, id).execute()
+  const closed = live
+    .map(({ encrypted }) => encrypted)
+    .filter((encrypted) => openedOrNull(box, encrypted, id) === null)
+  if (closed.length === 0) return
+  await on
+    .updateTable('endpoint_secret')
+    .set({ expires_at: sql<Date>`now()` })
+    .where('endpoint_id', '=', id)
+    .where('encrypted', 'in', closed)
+    .execute()
 }
 
 /** What opens and encrypts the secret headers of an endpoint. */

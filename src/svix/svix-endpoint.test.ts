@@ -379,6 +379,24 @@ t.test('a secret is rotated, and ten old ones sign next to it', async (t) => {
   t.equal((await rotate({ gracePeriodSeconds: 0 })).status, 204, 'without an old one there is room')
 })
 
+// Both answered 500, to an application that cannot know the keys of the service.
+t.test('a secret that no key opens is refused, and can be rotated', async (t) => {
+  const { create, path } = await application()
+  const { id } = (await create()).json
+  const secret = `${path}/${id}/secret`
+  await pool.query(
+    `update postrider.endpoint_secret set encrypted = overlay(encrypted placing 'AAAAAAAA' from 30 for 8)
+     where endpoint_id = $1`,
+    [uuidOf('ep', id)],
+  )
+  t.match(await call('GET', secret), {
+    status: 409,
+    json: { code: 'secret_unreadable', detail: /no key of this service/ },
+  })
+  t.equal((await call('POST', `${secret}/rotate`, {})).status, 204)
+  t.match(await call('GET', secret), { status: 200, json: { key: /^whsec_/ } })
+})
+
 t.test('attempts are counted by how they ended, within 28 days', async (t) => {
   const work = await createWork(pool)
   const path = `/app/${svixId('app', work.tenant.id)}/endpoint/${svixId('ep', work.endpoint.id)}/stats`

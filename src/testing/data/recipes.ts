@@ -51,6 +51,7 @@ export const RECIPES: Record<string, Recipe> = {
   'suspendTenant 409': { prepare: startDeletion },
   'resumeTenant 409': { prepare: startDeletion },
   'createPortalLink 409': { prepare: suspendTenant },
+  'getEndpointSecret 409': { prepare: loseKeyOfSecret },
   'rotateEndpointSecret 409': { times: 12 },
   'putEndpointClientCertificate 200': { request: clientCertificate },
   'getEndpointClientCertificate 200': { prepare: giveClientCertificate },
@@ -186,6 +187,14 @@ async function fillEventTypes({ pool }: RecipeContext) {
     insert into postrider.event_type (name)
     select 'filling.' || n from generate_series(1, 1000) as n`)
   return () => pool.query("delete from postrider.event_type where name like 'filling.%'")
+}
+
+async function loseKeyOfSecret({ pool, world }: RecipeContext): Promise<undefined> {
+  await pool.query(
+    `update postrider.endpoint_secret
+     set encrypted = overlay(encrypted placing 'AAAAAAAA' from 30 for 8) where endpoint_id = $1`,
+    [world.ids['endpoints']],
+  )
 }
 
 async function clientCertificate() {
