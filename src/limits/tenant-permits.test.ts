@@ -24,8 +24,11 @@ t.test(
   async (t) => {
     for (const [concurrency, most] of [
       [1, 1],
-      [2, 2],
+      [2, 1],
+      [3, 2],
+      [9, 8],
       [10, 9],
+      [11, 10],
       [50, 45],
       [250, 225],
     ] as const) {
@@ -49,6 +52,16 @@ t.test('several that want as much as they can get have the same', async (t) => {
   }
   t.ok(Math.max(...Object.values(taken)) - Math.min(...Object.values(taken)) <= 1, taken)
   t.ok(taken.a > 75 && fill('d').length > 0, 'and there is one free for a fourth')
+})
+
+t.test('the last permit of a small runner is for a tenant that has none', async (t) => {
+  const { acquire, fill } = bundle({ concurrency: 3 })
+  const [first] = fill('a')
+  t.ok(acquire('b').release)
+  first?.()
+  t.equal(acquire('a').release, null, 'who has one')
+  t.equal(acquire('b').release, null, 'who has one')
+  t.ok(acquire('c').release)
 })
 
 t.test('a permit that was given back is free again, once, and for another as well', async (t) => {
@@ -143,7 +156,7 @@ t.test('who waits in vain is told when to come', async (t) => {
 })
 
 t.test('a minute in which our database does not answer puts nobody off for longer', async (t) => {
-  const { acquire, fill, clock } = bundle({ concurrency: 2 })
+  const { acquire, fill, clock } = bundle({ concurrency: 3 })
   const { release } = acquire('a')
   clock.ms += 60_000
   release?.(20)

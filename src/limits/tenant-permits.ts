@@ -42,7 +42,7 @@ export interface TenantPermitsOptions {
  *
  * What a tenant may take depends on what is free, so no setting has to say how many tenants there are: one that is alone
  * gets nearly all, several that want as much get the same, and some permits are always free for the next one, who need
- * not wait until a request of another has ended. A permit counts from when its delivery is looked at, waiting at its
+ * not wait until a request of another has ended; where there is only one, it goes to anyone. A permit counts from when its delivery is looked at, waiting at its
  * endpoint included, until it is finished.
  *
  * An endpoint that lately timed out or took long is slow, and those of a tenant together get fewer: they would hold all
@@ -113,7 +113,7 @@ export class TenantPermits {
   /** A permit of the rooms that it takes, or the room that is full. */
   #take(rooms: Room[]) {
     const [, slow] = rooms
-    const full = rooms.find((room) => room.taken >= capOf(room === slow, this.#free))
+    const full = rooms.find((room) => isFull(room, room === slow, this.#free))
     if (full) return { full, acquired: null }
     const since = this.#now()
     this.#free -= 1
@@ -162,8 +162,9 @@ type Room = Tenant['all']
 /** One of them is left whenever the average time that a permit is held, divided by so many, is over. */
 const permitsOf = ({ taken }: Room): number => Math.max(taken, 1)
 
-const capOf = (isSlow: boolean, free: number): number =>
-  free * (isSlow ? TIMES_FREE_SLOW : TIMES_FREE)
+/** The last one that is free is for a tenant that has none: nine times as many are more than a small runner has. */
+const isFull = ({ taken }: Room, isSlow: boolean, free: number): boolean =>
+  taken >= free * (isSlow ? TIMES_FREE_SLOW : TIMES_FREE) || (free === 1 && taken > 0)
 
 /** Those of a tenant whose endpoints hang, or may do so, are not to keep those of others waiting. */
 const mayWait = ({ holdMs, waiting }: Room, free: number): boolean =>
