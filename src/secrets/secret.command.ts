@@ -113,7 +113,7 @@ function renderReport({ checked, unreadable, endpoints, named }: SecretReport): 
   if (unreadable === 0) return `all ${checked} can be opened\n`
   const rows = named.map((endpoint) => ({ ...endpoint }))
   const more = endpoints > named.length ? `and ${endpoints - named.length} more\n` : ''
-  return `${unreadable} of ${checked} cannot be opened:\n${renderTable(['id', 'url', 'detail'], rows)}${more}`
+  return `${unreadable} of ${checked} cannot be opened:\n${renderTable(['id', 'detail', 'url'], rows)}${more}`
 }
 
 /** @throws SecretsUnreadable */

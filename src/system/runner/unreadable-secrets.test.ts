@@ -150,6 +150,17 @@ t.test('a client key that no key opens holds as well, until it is taken away', a
   await until(endpoint.id, 'delivered', 1)
 })
 
+t.test('a long address does not widen the rows of other endpoints', async (t) => {
+  const { tenant, cli } = await bundle(t)
+  const long = `https://example.com/${'a'.repeat(2_000)}`
+  await tenant.addEndpoint({ url: long }, sealWithLost)
+  await tenant.addEndpoint({ url: 'https://example.com/' }, sealWithLost)
+  const { stdout } = await cli(['secrets', 'check'], KEY)
+  const lines = stdout.trimEnd().split('\n')
+  t.match(lines, [/^2 of 2/, /^id +detail +url$/, /aaa$/, /com\/$/])
+  t.ok((lines[3]?.length ?? 0) < 300)
+})
+
 t.test('a secret header that no key opens holds as well, until it is given again', async (t) => {
   const { pool, receiver, tenant, start, cli, until } = await bundle(t)
   const endpoint = await tenant.addEndpoint({ url: receiver.url }, seal)
