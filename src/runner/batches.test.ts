@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { secretBox } from '../testing/data/encryption.ts'
@@ -258,6 +259,26 @@ t.test('one runner', async (t) => {
     ['late', { headers: { 'content-length': '1000' }, body: '{"failed":["' }],
     ['too long', { body: `{"failed":[],"more":"${'x'.repeat(65_536)}"}` }],
     ['not JSON', { body: `{"failed":[],}` }],
+    [
+      'cut off before the list',
+      { headers: { 'content-length': '1000', connection: 'close' }, body: '{"fa' },
+    ],
+    ['late from the start', { headers: { 'content-length': '1000' }, body: '' }],
+    ['a list behind 64 KiB', { body: `{"more":"${'x'.repeat(65_536)}","failed":[]}` }],
+    [
+      'cut off and compressed',
+      {
+        headers: { 'content-length': '1000', 'content-encoding': 'gzip', connection: 'close' },
+        body: gzipSync('{"failed":[]}').subarray(0, 12),
+      },
+    ],
+    [
+      'compressed, a list behind 64 KiB',
+      {
+        headers: { 'content-encoding': 'gzip' },
+        body: gzipSync(`{"more":"${'x'.repeat(65_536)}","failed":[]}`),
+      },
+    ],
   ] as const) {
     t.test(`a batch whose failed events nobody can read comes again whole: ${way}`, async (t) => {
       const { receiver, tenant, publish } = await bundle(
@@ -277,18 +298,28 @@ t.test('one runner', async (t) => {
     })
   }
 
-  t.test(
-    'a response that says nothing of failed events takes all, also one that is cut off',
-    async (t) => {
+  for (const [way, answer] of [
+    ['no body', { body: '' }],
+    ['no status but that', 204],
+    [
+      'a page that is cut off',
+      { headers: { 'content-length': '1000', connection: 'close' }, body: '<p>ok' },
+    ],
+    ['a page of more than 64 KiB', { body: `<p>${'x'.repeat(65_536)}` }],
+    [
+      'an object that is whole, though not its length',
+      { headers: { 'content-length': '1000', connection: 'close' }, body: '{"ok":true}' },
+    ],
+  ] as const) {
+    t.test(`a response that cannot name failed events takes all: ${way}`, async (t) => {
       const { receiver, tenant, publish } = await bundle(t, { maxEvents: 2 })
-      const headers = { 'content-length': '1000', connection: 'close' }
-      receiver.answerWith(() => ({ headers, body: '{"ok": tr' }))
+      receiver.answerWith(() => answer)
       await publish(2)
       await settled(tenant)
       t.match(await deliveriesOf(tenant), [{ state: 'delivered' }, { state: 'delivered' }])
       t.equal(receiver.requests.length, 1)
-    },
-  )
+    })
+  }
 
   t.test('with an order, a batch has one event of a key, and later ones follow', async (t) => {
     const { receiver, tenant, publish } = await bundle(

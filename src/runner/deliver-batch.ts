@@ -132,7 +132,7 @@ function endOfSent(
 
 const NAMED = 'the receiver took the batch and named this event as failed'
 const UNREADABLE =
-  'the receiver named events of the batch as failed, in a response that cannot be read whole: it was cut off, late, longer than 64 KiB or is not JSON'
+  'nobody can tell which events of the batch have failed: the response was cut off, late, longer than 64 KiB or is not JSON'
 
 /**
  * Those that the receiver names are sent again without the others: together, since it took nothing of any of them, as a batch that has
@@ -145,7 +145,8 @@ function endOfTaken(
   result: AttemptResult,
   answer: string | null,
 ): Ended[] {
-  const failed = failedItems(answer)
+  const isCompressed = result.responseHeaders?.['content-encoding'] !== undefined
+  const failed = failedItems(answer, { isCut: result.isBodyCut ?? false, isCompressed })
   const refused = { ...result, outcome: 'rejected', reason: 'item_failed' } as const
   if (!failed) {
     return endOfFailed(deps, sent, { ...refused, error: UNREADABLE }, sent[0]?.batchId)

@@ -60,6 +60,7 @@ export async function resultOfExchange(sent: Sent, exchange: Exchange): Promise<
     timings: timingsOf(exchange),
     responseHeaders: shownHeaders(answer.headers, sent),
     responseBody: shownBody(await exchange.body.text(answer.headers['content-encoding']), sent),
+    ...(exchange.isCut && { isBodyCut: true }),
     retryAfterSeconds: retryAfterOf(answer),
   }
 }

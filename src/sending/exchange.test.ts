@@ -349,6 +349,33 @@ for (const [name, said, error, responseBody = 'ok'] of ODD_ANSWERS) {
   })
 }
 
+t.test('an odd answer is known to be cut, or whole', async (t) => {
+  const long = 'x'.repeat(60_000)
+  for (const [name, said, isBodyCut] of [
+    ['a folded header, and no body yet', `${OK}x-a: b\r\n  c\r\ncontent-length: 2\r\n\r\n`, true],
+    [
+      'a length twice, and no body yet',
+      `${OK}content-length: 2\r\ncontent-length: 2\r\n\r\n`,
+      true,
+    ],
+    ['two lengths, and no body', `${OK}content-length: 2\r\ncontent-length: 3\r\n\r\n`, true],
+    ['half a head', 'HTTP/1.1 200 OK\n', true],
+    ['no last chunk', `${OK}x a: b\r\n${CHUNKED}\r\n2\r\nok\r\n`, true],
+    ['all chunks', `${OK}x a: b\r\n${CHUNKED}\r\n2\r\nok\r\n0\r\n\r\n`, undefined],
+    ['the length twice', `${OK}content-length: 2\r\n${LENGTH}`, undefined],
+    ['neither length nor body', 'HTTP/1.1 200 OK\n\n', undefined],
+    ['more than its length', `${OK}${LENGTH}JUNK`, undefined],
+    ['a body that is late', `${OK}content-length: 2\r\n\r\n`, true],
+    ['a long body', `${OK}content-length: 60000\r\n\r\n${long}JUNK`, undefined],
+  ] as const) {
+    await using sender = startSender()
+    await using receiver = await startSaying(said)
+    const result = await sender.send(receiver.url, { timeoutMs: 500, answerBytesMax: 65_536 })
+    t.match(result, { outcome: 'delivered', isBodyCut }, name)
+    if (said.includes(long)) t.ok(result.responseBody === long)
+  }
+})
+
 t.test('an odd answer that is no success says both', async (t) => {
   await using sender = startSender()
   const said = 'HTTP/1.1 503 Busy\nRetry-After: 120\nX-Odd : a\n b\n__proto__: c\n\ntry later'

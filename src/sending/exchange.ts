@@ -39,6 +39,8 @@ export interface Exchange {
   /** With an answer: what is wrong with that. */
   failure: Failure | null
   body: KeptBody
+  /** Not all of the body of the answer was read. */
+  isCut: boolean
   dialing: Dialing
   /** From the end of our request to the head of the answer. */
   firstByteMs: number | null
@@ -86,6 +88,7 @@ class Follower {
   readonly #resolve: (exchange: Exchange) => void
   readonly #timer: NodeJS.Timeout
   #hasBody = false
+  #isEnded = false
   #isSettled = false
 
   constructor(request: GotRequest, dialingOf: DialingOf, deadline: Deadline) {
@@ -95,7 +98,8 @@ class Follower {
     this.#request = request
     this.#deadline = deadline
     this.#body = keepBody(deadline.answerBytesMax)
-    this.#connection = new WatchedConnection(request, dialingOf, deadline.onSent)
+    const raw = new RawBytes(deadline.answerBytesMax)
+    this.#connection = new WatchedConnection(request, { dialingOf, raw }, deadline.onSent)
     this.#connection.onTooMuch = () => this.#stop(ANNOUNCED_TOO_MUCH)
     this.#timer = setTimeout(this.#expire, deadline.endsAt - performance.now())
     for (const signal of deadline.signals) signal.addEventListener('abort', this.#abort)
@@ -121,6 +125,7 @@ class Follower {
   }
 
   readonly #end = () => {
+    this.#isEnded = true
     this.#settle(this.#connection.hasMore ? MORE_THAN_ANSWER : null)
     // An answer may come before the receiver has taken the body. Nobody waits for the rest.
     if (!this.#connection.isUploaded()) this.#request.destroy()
@@ -155,8 +160,8 @@ class Follower {
   #outcome(failure: Failure | null): Exchange {
     const { dialing, head, raw } = this.#connection
     const firstByteMs = this.#connection.firstByteMs()
-    const read = failure && !(head && this.#hasBody) ? raw.read() : null
-    if (read && !this.#hasBody) this.#body.add(read.body)
+    const read = failure && !(this.#isEnded && this.#hasBody) ? raw.read() : null
+    const isRaw = read !== null && (read.isWhole || !(head && this.#hasBody))
     const answer = head ?? read
     const told = answer ? mistakeOf(failure, head !== null) : whyNone(failure, raw)
     if (this.#connection.isNoAnswer(answer, told)) {
@@ -165,17 +170,29 @@ class Follower {
     return {
       answer,
       failure: told,
-      body: this.#body,
+      body: isRaw ? this.#keptOf(read.body) : this.#body,
+      isCut: answer !== null && !this.#isEnded && !(isRaw && read.isWhole),
       dialing,
       firstByteMs,
     }
+  }
+
+  #keptOf(bytes: Buffer): KeptBody {
+    const body = keepBody(this.#deadline.answerBytesMax)
+    body.add(bytes)
+    return body
   }
 }
 
 const isWithoutStatus = (failure: Failure | null | undefined): boolean =>
   failure?.reason === 'bad_answer' || failure?.reason === 'connection_closed'
 
-const unanswered = (failure: Failure) => ({ answer: null, failure, body: keepBody() })
+const unanswered = (failure: Failure) => ({
+  answer: null,
+  failure,
+  body: keepBody(),
+  isCut: false,
+})
 
 /** What is wrong with an answer; that its body takes long, or that we had to go, is no mistake of it. */
 function mistakeOf(failure: Failure | null, hasHead: boolean): Failure | null {
@@ -190,7 +207,7 @@ function whyNone(failure: Failure | null, raw: RawBytes): Failure {
 
 /** Knows about the connection what got does not tell. */
 class WatchedConnection {
-  readonly raw = new RawBytes()
+  readonly raw: RawBytes
   dialing = new Dialing()
   head: AnswerHead | null = null
   /** Something came behind an answer that was read whole. */
@@ -201,8 +218,13 @@ class WatchedConnection {
   readonly #request: GotRequest
   #native: ClientRequest | undefined
 
-  constructor(request: GotRequest, dialingOf: DialingOf, onSent?: () => void) {
+  constructor(
+    request: GotRequest,
+    { dialingOf, raw }: { dialingOf: DialingOf; raw: RawBytes },
+    onSent?: () => void,
+  ) {
     this.#request = request
+    this.raw = raw
     request.once('request', (made: ClientRequest) => {
       this.#native = made
       this.dialing = dialingOf(made) ?? this.dialing

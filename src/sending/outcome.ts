@@ -59,6 +59,8 @@ export interface AttemptResult {
   responseHeaders: Record<string, string | string[]> | null
   /** Up to 16 KiB of the answer's bytes, as well-formed text without NUL. */
   responseBody: string | null
+  /** Not all of the response's body was read: it was cut off, late, or longer than what is kept. */
+  isBodyCut?: boolean
   /** What a 429 or 503 asked for; the caller that schedules caps it. */
   retryAfterSeconds: number | null
 }

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { RESPONSE_BODY_BYTES_MAX } from './response-body.ts'
 
-/** A head of 16 KiB and as much of a body as is kept; of a longer answer the rest is only counted. */
-const KEPT_BYTES_MAX = 32_768
+/** Of a head, next to as much of a body as is kept; of a longer answer the rest is only counted. */
+const HEAD_BYTES_MAX = 16_384
 /** Of headers that are read in spite of what is wrong with them. */
 const HEADERS_CHARACTERS_MAX = 16_384
 /** What Go's client or curl reads: any version, any blanks, no reason, a bare LF at the end. */
@@ -22,6 +23,8 @@ export interface RawAnswer {
   statusCode: number
   headers: IncomingHttpHeaders
   body: Buffer
+  /** The body is there to its end; without a length, nothing is known to be missing where nothing came. */
+  isWhole: boolean
 }
 
 /**
@@ -30,6 +33,7 @@ export interface RawAnswer {
  */
 export class RawBytes {
   readonly #chunks: Buffer[] = []
+  readonly #keptBytesMax: number
   #keptBytes = 0
   #bytes = 0
   /** The last bytes, enough to recognise the end of chunks. */
@@ -37,11 +41,16 @@ export class RawBytes {
   /** `Date.now()` of the first byte. */
   firstAt: number | null = null
 
+  /** @param bodyBytesMax so much of the body is kept */
+  constructor(bodyBytesMax = RESPONSE_BODY_BYTES_MAX) {
+    this.#keptBytesMax = HEAD_BYTES_MAX + bodyBytesMax
+  }
+
   readonly add = (chunk: Buffer): void => {
     this.firstAt ??= Date.now()
     this.#bytes += chunk.length
     this.#end = endOf(this.#end, chunk)
-    const room = KEPT_BYTES_MAX - this.#keptBytes
+    const room = this.#keptBytesMax - this.#keptBytes
     if (room <= 0) return
     this.#chunks.push(chunk.subarray(0, room))
     this.#keptBytes += Math.min(chunk.length, room)
@@ -60,7 +69,15 @@ export class RawBytes {
     if (!head) return null
     const headers = readHeaders(text.slice(head.headersAt, head.bodyAt ?? text.lastIndexOf('\n')))
     const body = head.bodyAt === null ? Buffer.alloc(0) : bytes.subarray(head.bodyAt)
-    return { statusCode: head.statusCode, headers, body: unframe(body, headers) }
+    const { statusCode } = head
+    const unframed = unframe(body, headers)
+    const hasNone = statusCode === 204 || statusCode === 304
+    return {
+      statusCode,
+      headers,
+      body: unframed.bytes,
+      isWhole: head.bodyAt !== null && (hasNone || unframed.isWhole),
+    }
   }
 
   /** Whether an answer that node:http has read whole was all there was. What lies behind it is no later answer. */
@@ -179,27 +196,38 @@ function readHeaders(text: string): IncomingHttpHeaders {
   )
 }
 
-function unframe(body: Buffer, headers: IncomingHttpHeaders): Buffer {
+interface Unframed {
+  bytes: Buffer
+  isWhole: boolean
+}
+
+function unframe(body: Buffer, headers: IncomingHttpHeaders): Unframed {
   if (/chunked/i.test(headers['transfer-encoding'] ?? '')) return readChunks(body)
-  const length = headers['content-length'] ?? ''
-  return /^\d+$/.test(length) ? body.subarray(0, Number(length)) : body
+  const text = headers['content-length'] ?? ''
+  // The same one twice is one.
+  const length = /^(\d+)(?:[ \t]*,[ \t]*\1)*$/.exec(text)?.[1]
+  if (length === undefined) return { bytes: body, isWhole: text === '' && body.length === 0 }
+  const bytes = body.subarray(0, Number(length))
+  return { bytes, isWhole: bytes.length === Number(length) }
 }
 
 /** What is in the chunks, up to one that is not complete or has no size. */
-function readChunks(body: Buffer): Buffer {
+function readChunks(body: Buffer): Unframed {
   const text = body.toString('latin1')
   const chunks: Buffer[] = []
   let at = 0
+  let isWhole = false
   for (;;) {
     const size = CHUNK_SIZE.exec(text.slice(at, at + 256))
     if (!size?.[1]) break
     const from = at + size[0].length
     const to = from + Number.parseInt(size[1], 16)
     chunks.push(body.subarray(from, to))
-    if (to === from || to >= body.length) break
+    isWhole = to === from
+    if (isWhole || to >= body.length) break
     at = to + (text[to] === '\r' ? 2 : 1)
   }
-  return Buffer.concat(chunks)
+  return { bytes: Buffer.concat(chunks), isWhole }
 }
 
 /** The start of a record of SSL 3 or TLS: its kind, then its version. */
