@@ -51,6 +51,9 @@ function isEndOfPooler(error: unknown): boolean {
   return code === PROTOCOL_VIOLATION && severity === 'FATAL' && routine === undefined
 }
 
+/** Whether the server has no session left for this role. */
+export const isOutOfSessions = (error: unknown): boolean => asRecord(error).code === '53300'
+
 /** Whether the statement lost against another transaction and may be tried again at once. */
 export function isConflict(error: unknown): boolean {
   return CONFLICT_CODES.has(String(asRecord(error).code))

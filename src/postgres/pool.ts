@@ -201,6 +201,10 @@ export function cutConnections(pool: pg.Pool): void {
   for (const { connection } of clientsOf.get(pool)?.keys() ?? []) connection.stream.destroy()
 }
 
+/** Whether a pool made here has a connection, in use or not; one that is just being made does not count. */
+export const hasConnection = (pool: pg.Pool): boolean =>
+  [...(clientsOf.get(pool)?.values() ?? [])].some((dial) => typeof dial !== 'number')
+
 /** Where one is silent, those that nobody uses are as good as gone: each would cost the next statement as long a wait. */
 function cutIdle(pool: pg.Pool): void {
   for (const [{ connection }, dial] of clientsOf.get(pool) ?? []) {

@@ -34,8 +34,8 @@ import { changeAsActor } from '../postgres/actor.ts'
 import { type Adoption, adoptionOf } from '../postgres/adoption.ts'
 import { assertSchema } from '../postgres/migrate/migrate.ts'
 import { isOfSchema } from '../postgres/migrate/schema-version.ts'
-import { createOutageNews } from '../postgres/outage.ts'
-import { createDatabase } from '../postgres/pool.ts'
+import { createOutageNews, isOutOfSessions } from '../postgres/outage.ts'
+import { createDatabase, hasConnection } from '../postgres/pool.ts'
 import type { Database } from '../postgres/schema.ts'
 import { ailmentOf, type Servers } from '../postgres/servers.ts'
 import { createTenantScope } from '../postgres/tenant-scope.ts'
@@ -117,7 +117,7 @@ export function createServices(config: ServiceConfig, parts: ServiceParts) {
     liveAttempts: liveAttemptsOf(parts, everyTenant),
     doCommitsWait: () => parts.servers?.doCommitsWait() ?? false,
     whyUnadopted: adoption.whyUnadopted,
-    ready: oneAtATime(() => readinessOf(api, { ...parts, adoption })),
+    ready: oneAtATime(() => readinessOf({ ...parts, adoption })),
   }
 }
 
@@ -226,16 +226,18 @@ function requestLimiter({ apiRateLimit: limit }: Config, redis: Redis) {
 const NOT_ADOPTED = 'not adopted: nothing is sent'
 
 /** Redis is shown and never counts: without it everything is served anyway. */
-async function readinessOf(
-  pool: Pools['api'],
-  { redis, servers, adoption }: ServiceParts & { adoption: Adoption },
-): Promise<Readiness> {
+async function readinessOf({
+  pools,
+  redis,
+  servers,
+  adoption,
+}: ServiceParts & { adoption: Adoption }): Promise<Readiness> {
   const shown = { ...(servers && { server: servers.inUse().name }), redis: redis.state }
   // The server's first, as its sessions may all wait by now.
-  const database = (servers && ailmentOf(servers)) ?? (await stateOf(pool))
+  const database = (servers && ailmentOf(servers)) ?? (await stateOf(pools))
   if (database !== 'reachable') return { ready: false, checks: { database, ...shown } }
   try {
-    await assertSchema(pool)
+    await assertSchema(pools.api)
     const checks = { database, schema: 'current', ...shown }
     if ((await adoption.look()) === null) return { ready: true, checks }
     return { ready: false, checks: { ...checks, environment: NOT_ADOPTED } }
@@ -246,10 +248,26 @@ async function readinessOf(
   }
 }
 
+/** Reads work, and no event is accepted: what runs on the server has taken its sessions, and keeps them. */
+const NO_SESSION_LEFT = 'no connection left to publish with: raise max_connections'
+
 /** A standby answers, and stores nothing, as after a failover. */
-async function stateOf(pool: Pools['api']): Promise<'reachable' | 'read-only'> {
-  const { rows } = await pool.query<{ value: string }>(
+async function stateOf({ api, publish }: Pools): Promise<string> {
+  const { rows } = await api.query<{ value: string }>(
     `select current_setting('transaction_read_only') as value`,
   )
-  return rows[0]?.value === 'on' ? 'read-only' : 'reachable'
+  if (rows[0]?.value === 'on') return 'read-only'
+  return (await canConnect(publish)) ? 'reachable' : NO_SESSION_LEFT
+}
+
+/** Makes a connection only where there is none; the next event is stored on it. */
+async function canConnect(pool: Pools['publish']): Promise<boolean> {
+  if (hasConnection(pool)) return true
+  try {
+    await pool.query('select 1')
+    return true
+  } catch (error) {
+    if (isOutOfSessions(error)) return false
+    throw error
+  }
 }

@@ -26,13 +26,21 @@ export interface RolesServer {
  */
 export async function startRolesServer(
   t: TestLifetime,
-  { major, kind = 'empty' }: { major?: number; kind?: ClusterKind } = {},
+  {
+    major,
+    kind = 'empty',
+    settings = {},
+  }: { major?: number; kind?: ClusterKind; settings?: Record<string, string> } = {},
 ): Promise<RolesServer | null> {
   const binaries = major && binariesOf(major)
   if (binaries && !existsSync(join(binaries, 'postgres'))) return null
   const dataDir = join(createFolder(t), 'postgres')
   await layOutCluster(dataDir, { kind, ...(major && { major }) })
-  const server = await startPostgres({ dataDir, settings: VOLATILE, ...(binaries && { binaries }) })
+  const server = await startPostgres({
+    dataDir,
+    settings: { ...VOLATILE, ...settings },
+    ...(binaries && { binaries }),
+  })
   t.teardown(() => server.stop())
   const asAdmin = (text: string) => withAdmin(server.url, (admin) => admin.query(text))
   return {
@@ -53,7 +61,7 @@ export async function startRolesServer(
 export async function createRolesDatabase<Name extends GroupRole>(
   t: TestLifetime,
   groups: readonly Name[],
-  options: { major?: number } = {},
+  options: { major?: number; settings?: Record<string, string> } = {},
 ): Promise<{ url: string; server: RolesServer; urls: Record<Name, string> } | null> {
   const server = await startRolesServer(t, { ...options, kind: 'roles' })
   if (!server) return null
