@@ -46,7 +46,8 @@ export function isOutage(error: unknown): boolean {
   return isEndOfPooler(error)
 }
 
-function isEndOfPooler(error: unknown): boolean {
+/** Whether a pooler has ended the session, rather than the server behind it. */
+export function isEndOfPooler(error: unknown): boolean {
   const { code, severity, routine } = asRecord(error)
   return code === PROTOCOL_VIOLATION && severity === 'FATAL' && routine === undefined
 }

@@ -1,6 +1,10 @@
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { captureLog } from '../testing/log-lines.ts'
+import { missing } from '../testing/programs.ts'
+import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
+import { startRestartablePostgres } from '../testing/servers/restartable-postgres.ts'
 import { untilAnswer } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 import { openServers, urlOfOne } from './servers.ts'
@@ -67,3 +71,48 @@ t.test('a database that refuses is not asked again', async (t) => {
   await t.rejects(open(t, sought(proxy.url, { pathname: '/nowhere' })), { code: '3D000' })
   t.equal(proxy.connections(), 1)
 })
+
+/** As many looks would leave a session each. */
+const LOOKS = 8
+/** The one that is under way, and one that is just ending; another for a busy machine. */
+const WAITING_MAX = 3
+
+// A session that waits for a lock as it begins does not notice that nobody listens any more. The looks of one process
+// filled max_connections within a minute.
+t.test('looks leave no sessions behind where new ones wait for a lock', async (t) => {
+  const postgres = await startRestartablePostgres(t)
+  const proxy = await startPostgresProxy(t, postgres.url)
+  await open(t, proxy.url)
+  const locker = new pg.Client(postgres.url)
+  await locker.connect()
+  t.teardown(() => locker.end())
+  await locker.query('begin; lock table pg_catalog.pg_db_role_setting in access exclusive mode')
+  const before = proxy.connections()
+  await untilAnswer(
+    async () => proxy.connections() - before,
+    (looks) => looks > LOOKS,
+  )
+  const { rows } = await locker.query<{ count: number }>(
+    'select count(distinct pid)::int from pg_catalog.pg_locks where not granted',
+  )
+  const waiting = rows[0]?.count ?? 0
+  t.ok(waiting <= WAITING_MAX, `${waiting} wait`)
+})
+
+t.test(
+  'looks are answered behind PgBouncer, which refuses settings of a session',
+  { skip: missing(PGBOUNCER) ?? false },
+  async (t) => {
+    const proxy = await startPostgresProxy(t, (await startPgBouncer(t, url)) ?? '')
+    const servers = await open(t, proxy.url)
+    const back = new Promise<void>((resolve) => servers.onBack(resolve))
+    proxy.cut()
+    const before = proxy.connections()
+    await untilAnswer(
+      async () => proxy.connections(),
+      (count) => count > before,
+    )
+    proxy.mend()
+    await t.resolves(back)
+  },
+)

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { type DatabaseHost, parseDatabaseUrl } from '../config/database-url.ts'
 import type { Log } from '../log.ts'
+import { isEndOfPooler } from './outage.ts'
 import { READ_ONLY_BY_DEFAULT } from './session-settings.ts'
 import { createWatchPace, type WatchPace } from './watch-pace.ts'
 
@@ -88,8 +89,13 @@ async function read(client: Asked, question: string): Promise<ServerState> {
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code)
 
 /** Asks on a connection that is made for it: an old one may lead to a server that nobody else reaches by this name. */
-async function ask({ url }: DatabaseHost, answerMs = ANSWER_MS_MAX): Promise<ServerState> {
+async function ask(
+  { url }: DatabaseHost,
+  answerMs = ANSWER_MS_MAX,
+  settings: pg.ClientConfig = {},
+): Promise<ServerState> {
   const client = new pg.Client({
+    ...settings,
     connectionString: url,
     application_name: 'postrider watch',
     connectionTimeoutMillis: answerMs,
@@ -102,6 +108,27 @@ async function ask({ url }: DatabaseHost, answerMs = ANSWER_MS_MAX): Promise<Ser
   } finally {
     // Not awaited: a server that hangs does not say goodbye either.
     void client.end().catch(() => undefined)
+  }
+}
+
+/**
+ * Makes the looks at a server, of which there is no end.
+ *
+ * A session that waits for a lock, even as it begins, does not notice that nobody listens any more: each look would leave
+ * one behind, until `max_connections` are taken. So the server is to give up the wait; it does for every lock but those
+ * on what it reads before it knows the settings, such as `pg_authid`. PgBouncer, which has its own sessions, may refuse
+ * the setting, and is asked without it from then on.
+ */
+function createLook(host: DatabaseHost): () => Promise<ServerState> {
+  let settings: pg.ClientConfig = { lock_timeout: ANSWER_MS_MAX }
+  return async () => {
+    try {
+      return await ask(host, ANSWER_MS_MAX, settings)
+    } catch (error) {
+      if (!settings.lock_timeout || !isEndOfPooler(error)) throw error
+      settings = {}
+      return await ask(host)
+    }
   }
 }
 
@@ -231,10 +258,11 @@ class WatchedServers implements Servers {
   }
 
   async #watch(host: DatabaseHost): Promise<void> {
+    const look = createLook(host)
     let answersSince = Number.NEGATIVE_INFINITY
     while (!this.#stopping.signal.aborted) {
       // One that does not answer is not better than the one in use, and connections to it fail by themselves.
-      const state = await ask(host).catch(() => null)
+      const state = await look().catch(() => null)
       if (state) {
         this.#hear(host, state)
         this.#lookForOvertaken(host, state)
