@@ -105,6 +105,55 @@ function conformance(t: Test, { pool }: TestDatabase) {
     },
   )
 
+  t.test('a member with an unknown name is refused, and its neighbours are stored', async (t) => {
+    const { publishMany, stored } = await bundle()
+    const at = '2100-01-01T00:00:00Z'
+    const unknown = [{ idempotency_key: 'k' }, { deliver_at: at }, { idempotencykey: 'k' }, { '': 1 }]
+    const every = {
+      ...{ idempotencyKey: 'k', deliverAt: null, occurredAt: at, orderingKey: 'a', channels: null },
+      ...{ traceparent: 'none', tracestate: 'none' },
+    }
+    t.match(await publishMany({}, ...unknown, { data: { deliver_at: at } }, every), [
+      { error: null },
+      ...unknown.map(() => ({ event_id: null, error: 'member_unknown' })),
+      { error: null },
+      { error: null },
+    ])
+    t.match(await stored(), { events: 3 })
+    const { rows } = await pool.query(`select * from postrider.publish_problem('member_unknown')`)
+    for (const name of ['tenant', 'type', 'data', ...Object.keys(every)]) t.match(rows[0].hint, name)
+  })
+
+  t.test('data that is a string is stored byte by byte, as other data is', async (t) => {
+    const { tenant } = await bundle()
+    for (const data of [
+      String.raw`"a\/b"`,
+      String.raw`"\u003cb\u003e \u00fc \ud83d\ude00 \u0041"`,
+      String.raw`"\\ \" \n"`,
+      '"<ü>"',
+      String.raw`{"a\/b": "\u003c", "n": 1.0}`,
+      '1.00',
+    ]) {
+      const item = `{"tenant": "${tenant.key}", "type": "a.b", "data": ${data} }`
+      const { rows } = await pool.query(
+        `with published as (
+           select event_id as id from postrider.publish_many($1)
+           union all select postrider.publish($2, 'a.b', $3)
+         ) select id from published`,
+        [`[${item}, ${item.replace(data, `"first", "d\\u0061ta": ${data}`)}]`, tenant.key, data],
+      )
+      const ids = rows.map(({ id }) => id)
+      const events = await pool.query(
+        'select data::text as text from postrider.event where id = any ($1)',
+        [ids],
+      )
+      t.strictSame(
+        events.rows.map(({ text }) => text),
+        [data, data, data],
+      )
+    }
+  })
+
   t.test(
     'what the Svix-compatible API publishes is stored with what it gives back, and its keys stand for any body',
     async (t) => {

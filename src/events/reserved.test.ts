@@ -16,7 +16,7 @@ const FORGED = { type: 'endpoint.disabled', data: { endpointId: 'forged' } }
 async function conformance(t: Test, major?: number) {
   const database = await createRolesDatabase(
     t,
-    ['postrider_producer', 'postrider_operator', 'postrider_runner'],
+    ['postrider_producer', 'postrider_operator', 'postrider_runner', 'postrider_api'],
     major ? { major } : {},
   )
   if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
@@ -76,6 +76,23 @@ async function conformance(t: Test, major?: number) {
     for (const type of ['postrider', 'postriders.a', 'a.postrider.b', 'endpoint.disabled']) {
       t.match(await many({ tenant, type, data: 1 }), [{ error: null }], type)
     }
+  })
+
+  t.test('nor what only the Svix-compatible API says of an event', async (t) => {
+    const event = { tenant: work.tenant.key, type: 'a.b', data: 1 }
+    const eraseAt = '2100-01-01T00:00:00Z'
+    for (const own of [{ asSvix: true }, { svix: { tags: ['a'] } }, { eraseAt }]) {
+      t.match(await many({ ...event, ...own }, event), [
+        { event_id: null, error: 'member_unknown' },
+        { event_id: String, error: null },
+      ])
+    }
+    const api = await connect(t, urls.postrider_api)
+    const publish = (item: object) =>
+      api.query('select error from postrider.publish_many($1)', [JSON.stringify([item])])
+    const own = { asSvix: true, svix: {}, eraseAt }
+    t.match((await publish({ ...event, ...own })).rows, [{ error: null }])
+    t.match((await publish({ ...event, ...own, other: 1 })).rows, [{ error: 'member_unknown' }])
   })
 
   t.test('a producer has no right to what does so for the service itself', async (t) => {

@@ -19,12 +19,6 @@
 -- Locks: share row exclusive on the table: waits for its writers, and writers wait until the transaction ends. So a write
 --        either was committed before, or is published.
 
-create or replace function postrider.caller() returns name
-language sql stable
-return case current_setting('role') when 'none' then session_user else current_setting('role')::name end;
-comment on function postrider.caller() is
-  'The role that the session has taken, also inside a security definer function.';
-
 create or replace function postrider.attached_triggers()
 returns table (attachment_id text, relation oid, trigger_name name, enabled "char", function oid, is_of_part boolean)
 language sql stable

@@ -2,6 +2,8 @@
 --
 -- Takes a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, channels?, traceparent?,
 -- tracestate?}; of the service itself also asSvix (event.as_svix), svix (event.svix) and eraseAt (event_erasure.erase_at).
+-- Those of the service are unknown to it from others: who is neither the owner nor a member of postrider_api. An item with an
+-- unknown member is refused, as its key or its time would be lost otherwise (idempotency_key for idempotencyKey).
 -- A refused item stores nothing and carries its error code; its neighbours are stored anyway. Where an object names
 -- a member twice the last one counts, as in JSON.parse.
 --
@@ -56,20 +58,37 @@ $$;
 comment on function postrider.event_channels(json) is
   'The channels that an event is published to, a JSON array of 1 to 5 names; null where it is none.';
 
+create or replace function postrider.is_of_service() returns boolean
+language sql stable
+return pg_has_role(postrider.caller(), current_user, 'usage')
+  or coalesce(pg_has_role(postrider.caller(), to_regrole('postrider_api'), 'usage'), false);
+comment on function postrider.is_of_service() is
+  'Whether the service itself calls what has its owner''s rights: the owner or a member of postrider_api.';
+
 -- The service's own: tenants whose key begins with 'postrider:', and types that begin with 'postrider.'. Only it
 -- publishes those, so that what an operational event says can be relied on.
+--
+-- Each item is parsed by itself as well: as jsonb for what filters ask and for the names of all its members (of the whole text
+-- as jsonb, a batch took a quarter longer), and for data that is a string, which a record would hold in another spelling
+-- ("a\/b" as "a/b"). Offset, so that this is done once.
 create or replace function postrider.parse_publish_items(events json, by_service boolean)
 returns postrider.publish_item[]
 language plpgsql volatile
 as $$
+declare
+  known constant text[] := array[
+    'tenant', 'type', 'data', 'idempotencyKey', 'deliverAt', 'occurredAt', 'orderingKey', 'channels', 'traceparent', 'tracestate'];
+  of_service constant text[] := array['asSvix', 'svix', 'eraseAt'];
 begin
   return (
   select coalesce(array_agg(row(
-      ordinal, postrider.uuidv7(), t.id, i.type, i.data, i.data::jsonb,
+      ordinal, postrider.uuidv7(), t.id, i.type, d.data, d.item -> 'data',
       i."idempotencyKey", postrider.try_timestamptz(i."deliverAt"),
       postrider.try_timestamptz(i."occurredAt"),
       false,
       case
+        when d.item - known <> '{}'
+          and (d.item - known - of_service <> '{}' or not (by_service or postrider.is_of_service())) then 'member_unknown'
         when i.tenant is null then 'tenant_missing'
         when starts_with(i.tenant, 'postrider:') and not by_service then 'tenant_reserved'
         when t.id is null then 'tenant_not_found'
@@ -79,7 +98,7 @@ begin
         when i.type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' or length(i.type) > 128 then 'type_invalid'
         when starts_with(i.type, 'postrider.') and not by_service then 'type_reserved'
         when i.data is null then 'data_missing'
-        when octet_length(i.data::text) > 1048576 then 'data_too_large'
+        when octet_length(d.data::text) > 1048576 then 'data_too_large'
         when length(i."idempotencyKey") not between 1 and 255 then 'idempotency_key_invalid'
         when i."deliverAt" is not null and postrider.try_timestamptz(i."deliverAt") is null then 'deliver_at_invalid'
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
@@ -93,9 +112,15 @@ begin
       postrider.try_timestamptz(i."eraseAt"))::postrider.publish_item order by ordinal), '{}')
   from rows from (json_to_recordset(events) as (
       tenant text, type text, data json, "idempotencyKey" text, "deliverAt" text, "occurredAt" text, "orderingKey" text,
-      channels json, "asSvix" boolean, svix json, "eraseAt" text))
+      channels json, "asSvix" boolean, svix json, "eraseAt" text),
+      json_array_elements(events))
     with ordinality as i (
-      tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", channels, "asSvix", svix, "eraseAt", ordinal)
+      tenant, type, data, "idempotencyKey", "deliverAt", "occurredAt", "orderingKey", channels, "asSvix", svix, "eraseAt",
+      written, ordinal)
+  cross join lateral (
+    select case when json_typeof(i.data) = 'string' then i.written -> 'data' else i.data end as data,
+      i.written::jsonb as item offset 0
+  ) as d
   left join postrider.tenant t on t.key = i.tenant and postrider.in_scope(t.id));
 end
 $$;
@@ -484,7 +509,7 @@ begin
 end
 $$;
 comment on function postrider.publish_many(json) is
-  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, channels?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
+  'Stores a JSON array of {tenant, type, data, idempotencyKey?, deliverAt?, occurredAt?, orderingKey?, channels?, traceparent?, tracestate?} with deliveries and jobs in the caller''s transaction. Times without a zone are in UTC. One row per item, in order; a refused item (also one with another member) stores nothing and carries its error code. For two-phase commit set postrider.wake = ''off'' in the transaction: one that notifies cannot be prepared.';
 
 -- Apart from publish_many, whose statement would otherwise be planned with every partition of delivery.
 -- enable_bitmapscan = off: the count is bounded by a column, for which a bitmap would read the primary key
@@ -671,6 +696,7 @@ as $$
   select p.field, p.message, p.hint
   from (values
     ('event_invalid', 'event', 'the event is not an object', 'Give {"tenant": ..., "type": ..., "data": ...}.'),
+    ('member_unknown', 'event', 'the event has a member with an unknown name', 'Use tenant, type, data, idempotencyKey, deliverAt, occurredAt, orderingKey, channels, traceparent and tracestate.'),
     ('tenant_missing', 'tenant', 'tenant is missing', 'Give the key of a tenant.'),
     ('tenant_not_found', 'tenant', 'no tenant has this key', 'Create it first: PUT /api/tenants/{tenant}, or postrider tenant create.'),
     ('tenant_reserved', 'tenant', 'keys that begin with postrider: are for the service itself', 'Give the key of a tenant of yours.'),

@@ -134,3 +134,9 @@ end
 $$;
 comment on function postrider.abandon(uuid[]) is
   'Marks attempts that were cut off as abandoned; returns how many.';
+
+create or replace function postrider.caller() returns name
+language sql stable
+return case current_setting('role') when 'none' then session_user else current_setting('role')::name end;
+comment on function postrider.caller() is
+  'The role that the session has taken, also inside a security definer function.';
