@@ -108,7 +108,12 @@ function conformance(t: Test, { pool }: TestDatabase) {
   t.test('a member with an unknown name is refused, and its neighbours are stored', async (t) => {
     const { publishMany, stored } = await bundle()
     const at = '2100-01-01T00:00:00Z'
-    const unknown = [{ idempotency_key: 'k' }, { deliver_at: at }, { idempotencykey: 'k' }, { '': 1 }]
+    const unknown = [
+      { idempotency_key: 'k' },
+      { deliver_at: at },
+      { idempotencykey: 'k' },
+      { '': 1 },
+    ]
     const every = {
       ...{ idempotencyKey: 'k', deliverAt: null, occurredAt: at, orderingKey: 'a', channels: null },
       ...{ traceparent: 'none', tracestate: 'none' },
@@ -121,7 +126,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
     ])
     t.match(await stored(), { events: 3 })
     const { rows } = await pool.query(`select * from postrider.publish_problem('member_unknown')`)
-    for (const name of ['tenant', 'type', 'data', ...Object.keys(every)]) t.match(rows[0].hint, name)
+    for (const name of ['tenant', 'type', 'data', ...Object.keys(every)])
+      t.match(rows[0].hint, name)
   })
 
   t.test('data that is a string is stored byte by byte, as other data is', async (t) => {
