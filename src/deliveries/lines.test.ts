@@ -748,10 +748,11 @@ function conformance(t: Test, { pool }: TestDatabase) {
     const work = await createWork(pool, ORDERED)
     await t.resolves(work.publishInOrder('k'.repeat(255)))
     await t.rejects(work.publishInOrder('k'.repeat(256)), /ordering_key_invalid/)
-    for (const key of ['', ' ', '.', '..', 'a\nb', '\u0007']) {
+    for (const key of ['', ' ', '.', '..', 'a\nb', '\u0007', '\u00a0', '\u200b', ' \u3164\ufeff']) {
       await t.rejects(work.publishInOrder(key), /ordering_key_invalid/, JSON.stringify(key))
     }
-    await t.resolves(work.publishInOrder('...'))
+    for (const key of ['...', '\u{1f468}\u200d\u{1f469}'])
+      await t.resolves(work.publishInOrder(key))
     const [first] = await work.publishInOrder({ key: 'a', idempotencyKey: 'once' })
     t.strictSame(await work.publishInOrder({ key: 'a', idempotencyKey: 'once' }), [first])
     await t.rejects(

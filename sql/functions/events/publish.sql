@@ -79,6 +79,9 @@ declare
   known constant text[] := array[
     'tenant', 'type', 'data', 'idempotencyKey', 'deliverAt', 'occurredAt', 'orderingKey', 'channels', 'traceparent', 'tracestate'];
   of_service constant text[] := array['asSvix', 'svix', 'eraseAt'];
+  -- A character that is not one of src/hidden-characters.ts, which also says where one of them is a part of what people see.
+  visible constant text := '[^[:space:]\u0085\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f'
+    || '\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]';
 begin
   return (
   select coalesce(array_agg(row(
@@ -104,7 +107,7 @@ begin
         when postrider.try_timestamptz(i."deliverAt") > now() + interval '30 days' then 'deliver_at_too_far'
         when i."occurredAt" is not null and postrider.try_timestamptz(i."occurredAt") is null then 'occurred_at_invalid'
         when length(i."orderingKey") not between 1 and 255
-          or i."orderingKey" in ('.', '..') or i."orderingKey" !~ '\S' or i."orderingKey" ~ '[[:cntrl:]]' then 'ordering_key_invalid'
+          or i."orderingKey" in ('.', '..') or i."orderingKey" !~ visible or i."orderingKey" ~ '[[:cntrl:]]' then 'ordering_key_invalid'
         when i.channels is not null and postrider.event_channels(i.channels) is null then 'channels_invalid'
       end,
       i."orderingKey", null,
