@@ -116,7 +116,7 @@ async function ask(
  *
  * A session that waits for a lock, even as it begins, does not notice that nobody listens any more: each look would leave
  * one behind, until `max_connections` are taken. So the server is to give up the wait; it does for every lock but those
- * on what it reads before it knows the settings, such as `pg_authid`. PgBouncer, which has its own sessions, may refuse
+ * on what it reads before it knows the settings, such as `pg_authid`. A pooler, which has its own sessions, may refuse
  * the setting, and is asked without it from then on.
  */
 function createLook(host: DatabaseHost): () => Promise<ServerState> {
@@ -125,12 +125,16 @@ function createLook(host: DatabaseHost): () => Promise<ServerState> {
     try {
       return await ask(host, ANSWER_MS_MAX, settings)
     } catch (error) {
-      if (!settings.lock_timeout || !isEndOfPooler(error)) throw error
+      if (!settings.lock_timeout || !isRefusedSetting(error)) throw error
       settings = {}
       return await ask(host)
     }
   }
 }
+
+/** As poolers say it: PgBouncer by ending the session, others by the codes of Postgres for what it does not know. */
+const isRefusedSetting = (error: unknown): boolean =>
+  isEndOfPooler(error) || ['42704', '0A000', '22023'].includes(codeOf(error))
 
 /** The servers behind a database URL, and which of them is in use. */
 export interface Servers {
