@@ -8,7 +8,8 @@ export const CASES = ['empty', 'stored', 'scheduled', 'endpoints', 'tenants']
 
 const STORED = 1_000_000
 const WAITING = 100_000
-const ENDPOINTS = 5_000
+/** As many as a tenant can have. */
+const ENDPOINTS = 1_000
 const TENANTS = 10_000
 const HOUR_MS = 3_600_000
 

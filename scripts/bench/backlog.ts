@@ -4,7 +4,7 @@
  * - `empty`: a new database
  * - `stored`: a million delivered events, and 100,000 that are due and wait
  * - `scheduled`: the same, but the 100,000 wait for a time to come
- * - `endpoints`: one tenant with 5,000 endpoints, each event wanted by one of them
+ * - `endpoints`: one tenant with 1,000 endpoints, each event wanted by one of them
  * - `tenants`: 10,000 tenants, each event of another one
  *
  *     node scripts/bench/backlog.ts --cases empty,stored --scale 0.1 --rounds 3
@@ -113,7 +113,7 @@ const { cases, rounds, scale, ...settings } = readOptions({
   cases: { default: CASES.join(','), help: 'the first is what the others are compared with' },
   scale: {
     default: 1,
-    help: 'of a million events, 100,000 waiting, 5,000 endpoints, 10,000 tenants',
+    help: 'of a million events, 100,000 waiting, 1,000 endpoints, 10,000 tenants',
   },
   rounds: { default: 3, help: 'in reversed order every other time' },
   events: { default: 5000, help: 'of each measurement' },
