@@ -414,7 +414,8 @@ function conformance(t: Test, { pool }: TestDatabase) {
         events.map(async (event) => (await deliveryOf(event)).run_at - now),
       )
       t.ok(first <= 0, 'the first time at once')
-      t.equal(new Set(again).size, again.length, `again at ${again}`)
+      // Two of them can fall on one millisecond, half of them cannot.
+      t.ok(new Set(again).size > again.length / 2, `again at ${again}`)
       t.ok(again.every((ms) => ms <= 30_000))
       t.ok(Math.max(...again) - Math.min(...again) > 5_000)
     },
