@@ -8,7 +8,7 @@ import { createRoom } from './wait-bounds.ts'
 const NARROW_DELIVERIES_MAX = 10
 /** Endpoints may be added meanwhile. */
 const KEPT_MS = 10_000
-/** The next event of one that is forgotten goes alone. */
+/** The next event of one that is forgotten is a first one again. */
 const TENANTS_MAX = 10_000
 /** Of what was learned, so much is left after each event that has fewer deliveries. */
 const KEPT_OF_EACH = 7 / 8
@@ -16,6 +16,8 @@ const KEPT_OF_EACH = 7 / 8
 /** The ways in which an event can be stored. */
 interface Ways {
   alone(): Promise<Published>
+  /** With the first events of other tenants. */
+  first(): Promise<Published>
   together(): Promise<Published>
 }
 
@@ -23,7 +25,9 @@ interface Ways {
 export interface FanOutEstimate {
   /**
    * Stores an event together with others, or alone when it is likely to have many deliveries: others would wait for
-   * all of them. The first event of a tenant goes alone, and those that come meanwhile wait until it has told.
+   * all of them. The first event of a tenant goes with those of other tenants, each of which brings one: thousands of
+   * tenants may have an event a minute, and none would share a commit if all of them went alone. Those of the same
+   * tenant that come meanwhile wait until it has told.
    */
   store(item: PublishItem, ways: Ways): Promise<Published>
 }
@@ -47,10 +51,12 @@ class Estimate implements FanOutEstimate {
   }
 
   async store(item: PublishItem, ways: Ways): Promise<Published> {
-    if (this.#widthOf(item.tenant) !== null) return await this.#storeNext(item, ways, false)
+    if (this.#widthOf(item.tenant) !== null) return await this.#storeBy(ways, item, 'alone')
     const first = this.#firsts.get(item.tenant)
     if (!first) return await this.#storeFirst(item, ways)
-    return await this.#storeNext(item, ways, await this.#inRoom([item], () => first))
+    // Alone, not first: many of one tenant would meet there.
+    const ifUnknown = (await this.#inRoom([item], () => first)) ? 'together' : 'alone'
+    return await this.#storeBy(ways, item, ifUnknown)
   }
 
   #widthOf(tenant: string): number | null {
@@ -62,16 +68,20 @@ class Estimate implements FanOutEstimate {
     this.#known.set(tenant, Math.max(deliveries, before))
   }
 
-  async #storeNext(item: PublishItem, ways: Ways, ifUnknown: boolean): Promise<Published> {
-    const width = this.#widthOf(item.tenant)
-    const isNarrow = width === null ? ifUnknown : width <= NARROW_DELIVERIES_MAX
-    const published = await (isNarrow ? ways.together() : ways.alone())
+  async #storeBy(ways: Ways, item: PublishItem, ifUnknown: keyof Ways): Promise<Published> {
+    const published = await ways[this.#wayOf(item.tenant) ?? ifUnknown]()
     this.#learn(item.tenant, published)
     return published
   }
 
+  #wayOf(tenant: string): keyof Ways | null {
+    const width = this.#widthOf(tenant)
+    if (width === null) return null
+    return width <= NARROW_DELIVERIES_MAX ? 'together' : 'alone'
+  }
+
   #storeFirst(item: PublishItem, ways: Ways): Promise<Published> {
-    const first = this.#storeNext(item, ways, false)
+    const first = this.#storeBy(ways, item, 'first')
     // Its own caller is told why it failed.
     const isOver = first
       .then(() => false, saysNothing)

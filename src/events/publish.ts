@@ -21,9 +21,11 @@ export const KEY_WAIT_MS_MAX = 2_000
  * then, and events next to it hardly notice. Those whose key is still held leave the batch.
  */
 export const KEY_WAIT = '20ms'
+/** Each may turn out to have a thousand deliveries, for which the others in the batch wait: some 25 ms each. */
+const FIRSTS_IN_BATCH_MAX = 20
 /** Events whose key was held are tried again next to those that come; as many in a batch, one at a time. */
 const HELD_IN_BATCH_MAX = 20
-/** The shortest there is: each is tried again soon. */
+/** The shortest there is: each is tried again soon. So do first events wait, some of which have no key. */
 const HELD_KEY_WAIT = '1ms'
 /** A conflict with another transaction is rare and short; three in a row are not one. */
 export const TRIES_MAX = 3
@@ -42,8 +44,10 @@ interface PublisherOptions {
  * Publishes what arrives at about the same time in one transaction.
  *
  * Large ones go alone: what filters cost grows with the data, and a neighbour would wait for it. So do those of a
- * tenant whose events have many deliveries, in turn with those of other tenants.
- * Events with an idempotency or ordering key go in separate batches, those without never wait for a key. One whose key
+ * tenant whose events have many deliveries, in turn with those of other tenants. The first events of tenants of
+ * which that is not known go together, apart from those of all others.
+ * Events with an idempotency or ordering key go in separate batches, so that those without do not wait for a key
+ * (a first one for a millisecond at most). One whose key
  * somebody holds, as another process or a producer's open transaction does, leaves its batch and is tried again
  * for `keyWaitMsMax`; see `KeyLocks` for the others of this process.
  */
@@ -52,10 +56,14 @@ export function createPublisher({
   keyWaitMsMax = KEY_WAIT_MS_MAX,
   ...options
 }: PublisherOptions): Publisher {
-  const { alone, plain, keyed, held } = createQueues(options)
+  const { alone, firsts, plain, keyed, held } = createQueues(options)
   const estimate = createFanOutEstimate()
   const storeIn = (item: PublishItem, together: typeof plain) =>
-    estimate.store(item, { alone: () => alone.add(item), together: () => together.add(item) })
+    estimate.store(item, {
+      alone: () => alone.add(item),
+      first: () => firsts.add(item),
+      together: () => together.add(item),
+    })
   const store = (item: PublishItem, together: typeof plain) =>
     item.body.length > LARGE_BODY_LENGTH ? alone.add(item) : storeIn(item, together)
   const underWay = createUnderWay()
@@ -75,7 +83,7 @@ export function createPublisher({
   }
 }
 
-/** Where items wait: alone, or together with others, those with keys apart. */
+/** Where items wait: alone, or together with others, first ones and those with keys apart. */
 function createQueues({
   pool,
   lanes = LANES,
@@ -93,6 +101,7 @@ function createQueues({
   return {
     plain: batcher(EVENTS_IN_BATCH_MAX, usual),
     keyed: batcher(EVENTS_IN_BATCH_MAX, usual),
+    firsts: batcher(FIRSTS_IN_BATCH_MAX, { lanes, keyWait: HELD_KEY_WAIT }),
     held: batcher(HELD_IN_BATCH_MAX, { lanes: 1, keyWait: HELD_KEY_WAIT }),
     alone: createLanes<PublishItem, Published>({
       atOnce: lanes + 1,

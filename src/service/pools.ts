@@ -9,8 +9,11 @@ import type { SharedParts } from './shared-parts.ts'
 
 /** Reads and settings take milliseconds; more would only queue in Postgres instead of here. */
 export const API_CONNECTIONS = 8
-/** Two lanes each for events with an idempotency key and without, three for those that go alone. */
-const PUBLISH_CONNECTIONS = 7
+/**
+ * Two lanes each for events with an idempotency key, without, and for the first ones of tenants; three for those that
+ * go alone.
+ */
+const PUBLISH_CONNECTIONS = 9
 /** One a lane; a batch of a thousand may take seconds. */
 const BATCH_CONNECTIONS = LANES
 /** Apart from those of the API, so that somebody who looks through everything slows no producer. */
